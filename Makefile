@@ -1,0 +1,58 @@
+# `make demo` and `make test` do all set-up themselves; see README.md and CONTRIBUTING.md.
+.DEFAULT_GOAL := help
+py := .venv/bin/python
+export PYTHONDONTWRITEBYTECODE = 1
+
+# Debian packages, each installed only when missing
+packages_base := python3-venv
+packages_demo := $(packages_base) oathtool faketime
+packages_test := $(packages_demo) postgresql-17
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: ## the whole story on this machine; EXIT=1 ends it, PG=1 adds PostgreSQL with two servers
+	@tools/setup $(packages_demo) $(if $(PG),postgresql-17)
+	@$(py) -m tools.demo $(if $(EXIT),--exit) $(if $(PG),--postgresql)
+
+.PHONY: test
+test: ## every test, on real PostgreSQL too
+	@tools/setup $(packages_test)
+	@$(py) -m pytest -m "not soak" $(ARGS)
+
+.PHONY: quick
+quick: ## tests that need no service; also on python3.11 where there is one
+	@tools/setup $(packages_base)
+	@$(py) -m pytest -m "not soak and not services" $(ARGS)
+	@tools/on-python-3.11 -m pytest -q -m "not soak and not services" $(ARGS)
+
+.PHONY: check
+check: ## lint, types for both ends of the supported range, import contracts
+	@tools/setup $(packages_base)
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy --python-version 3.11 src tests bench tools spec
+	@.venv/bin/mypy --python-version 3.13 src tests bench tools spec
+	@.venv/bin/lint-imports
+
+.PHONY: soak
+soak: ## full counts of the S-tests, resumable; writes docs/soak.json
+	@tools/setup $(packages_test)
+	@$(py) -m tools.soak $(ARGS)
+
+.PHONY: faults
+faults: ## shows that each S-test fails when its defence is taken out
+	@tools/setup $(packages_test)
+	@$(py) -m tools.faults $(ARGS)
+
+.PHONY: bench
+bench: ## speed as ratios in one run; FULL=1 for the large sizes
+	@tools/setup $(packages_test)
+	@$(py) -m bench $(if $(FULL),--full) $(ARGS)
+
+.PHONY: lock
+lock: ## writes requirements.lock anew from pyproject.toml
+	@.venv/bin/uv pip compile -q pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate -o requirements.lock
