@@ -1,0 +1,286 @@
+"""The tables of the server's database, the same on SQLite and PostgreSQL.
+
+Rules: times are unix seconds (audit rows: microseconds); ids are random text and never used again; every column that
+ends in `_sealed` is encrypted by the vault under associated data that names table, column and owner (S81); no column
+holds a seed, a PIN, a code, a unit or an offline key in the clear (S33, S41).
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from sparekey.core.policy import FIELDS
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_SQL_TYPES = {bool: Boolean, int: Integer, str: String}
+
+
+def _id() -> Column[str]:
+    return Column("id", String(32), primary_key=True)
+
+
+def _time(name: str, *, nullable: bool = True) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+offline_policy = Table(
+    "offline_policy",
+    metadata,
+    _id(),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("is_default", Boolean, nullable=False),
+    Column("revision", Integer, nullable=False),  # rises with every edit
+    *(Column(name, _SQL_TYPES[field.kind], nullable=False) for name, field in FIELDS.items()),
+)
+
+security_domain = Table(
+    "security_domain",
+    metadata,
+    _id(),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("parent_id", ForeignKey("security_domain.id"), nullable=True),  # only the top has none
+    Column("offline_policy_id", ForeignKey("offline_policy.id"), nullable=True),  # none: always use the default
+)
+
+# `user` is a reserved word in PostgreSQL
+account = Table(
+    "account",
+    metadata,
+    _id(),
+    Column("login", String(128), nullable=False, unique=True),
+    Column("name", String(128), nullable=False),
+    Column("domain_id", ForeignKey("security_domain.id"), nullable=False, index=True),
+    Column("enabled", Boolean, nullable=False),
+    _time("expires_at"),
+    Column("failures", Integer, nullable=False),  # consecutive, over all tokens and methods (S06)
+    _time("first_failure_at"),
+    _time("locked_at"),
+    _time("created_at", nullable=False),
+)
+
+token = Table(
+    "token",
+    metadata,
+    _id(),
+    Column("serial", String(64), nullable=False, unique=True),
+    Column("type", String(16), nullable=False),
+    Column("account_id", ForeignKey("account.id"), nullable=True, index=True),
+    Column("digits", Integer, nullable=False),
+    Column("interval", Integer, nullable=False),  # seconds
+    Column("algorithm", String(8), nullable=False),
+    Column("seed_sealed", LargeBinary, nullable=False),
+    Column("drift", Integer, nullable=False),  # whole intervals, learnt
+    Column("last_step", BigInteger, nullable=False),  # last accepted; only ever raised (S02)
+    Column("replay_step", BigInteger, nullable=False),  # last step for which a repeat was counted as a failure
+    Column("enabled", Boolean, nullable=False),
+    Column("lost", Boolean, nullable=False),
+    _time("expires_at"),
+    Column("with_pin", Boolean, nullable=False),  # typed as PIN + tokencode; an authenticator app has none
+    Column("pin_sealed", LargeBinary, nullable=True),  # verifier P and the PIN's length; none: no PIN is set
+    Column("pin_salt", LargeBinary, nullable=True),
+    Column("pin_memory", Integer, nullable=True),  # KiB
+    Column("pin_passes", Integer, nullable=True),
+    Column("offline_code_online", Boolean, nullable=False),  # "use offline code for online access"
+    _time("created_at", nullable=False),
+)
+
+# Every version of an offline emergency code that some device may still hold.
+emergency_code = Table(
+    "emergency_code",
+    metadata,
+    _id(),
+    Column("kind", String(8), nullable=False),  # tokencode | passcode
+    Column("token_id", ForeignKey("token.id"), nullable=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("code_sealed", LargeBinary, nullable=False),
+    _time("created_at", nullable=False),
+    _time("not_after", nullable=False),
+    _time("shown_at"),
+    _time("used_at"),
+    _time("reset_at"),
+    CheckConstraint("(kind = 'tokencode') = (token_id IS NOT NULL)", name="owner"),
+    UniqueConstraint("account_id", "token_id", "version"),
+)
+# NULLs are distinct in a unique constraint: passcodes, which have no token, need an index of their own.
+Index(
+    "uq_emergency_code_passcode",
+    emergency_code.c.account_id,
+    emergency_code.c.version,
+    unique=True,
+    postgresql_where=text("token_id IS NULL"),
+    sqlite_where=text("token_id IS NULL"),
+)
+
+device = Table(
+    "device",
+    metadata,
+    _id(),
+    Column("name", String(128), nullable=False),
+    Column("domain_id", ForeignKey("security_domain.id"), nullable=False, index=True),
+    Column("public_key", LargeBinary, nullable=False),  # P-256, SubjectPublicKeyInfo, DER
+    Column("supports_offline", Boolean, nullable=False),
+    Column("hardware_bound", Boolean, nullable=False),
+    _time("enrolled_at", nullable=False),
+    _time("revoked_at"),
+    _time("last_contact"),
+    Column("event_number", BigInteger, nullable=False),  # last offline event uploaded; 0: none
+    Column("event_hash", LargeBinary, nullable=False),
+)
+
+device_invitation = Table(
+    "device_invitation",
+    metadata,
+    _id(),
+    Column("device_name", String(128), nullable=False),
+    Column("domain_id", ForeignKey("security_domain.id"), nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),  # SHA-256 of 80 random bits
+    _time("created_at", nullable=False),
+    _time("expires_at", nullable=False),
+    _time("used_at"),
+)
+
+# One user on one device: the generation of the offline data and its key (offline-day.md, server rule 3).
+device_account = Table(
+    "device_account",
+    metadata,
+    Column("device_id", ForeignKey("device.id"), primary_key=True),
+    Column("account_id", ForeignKey("account.id"), primary_key=True, index=True),
+    Column("login", String(128), nullable=False),  # as typed at the device
+    Column("generation", BigInteger, nullable=False),
+    Column("offline_key_sealed", LargeBinary, nullable=False),
+    Column("check", LargeBinary, nullable=False, quote=True),
+    Column("confirmed_key_sealed", LargeBinary, nullable=True),  # last key that a sign-in event confirmed
+    Column("confirmed_check", LargeBinary, nullable=True),
+    Column("stale", Boolean, nullable=False),  # the generation rises at the next planning
+    Column("void", Boolean, nullable=False),  # what the device holds is to be erased at the next contact
+    _time("last_sign_in"),
+)
+
+# Days of this token are kept on this device.
+device_token = Table(
+    "device_token",
+    metadata,
+    Column("device_id", ForeignKey("device.id"), primary_key=True),
+    Column("token_id", ForeignKey("token.id"), primary_key=True, index=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    _time("last_used", nullable=False),
+)
+
+# What a device was given and has acknowledged; the unit's bytes are never stored (S33).
+unit_receipt = Table(
+    "unit_receipt",
+    metadata,
+    _id(),
+    Column("device_id", ForeignKey("device.id"), nullable=False),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("token_id", ForeignKey("token.id"), nullable=True),
+    Column("kind", String(24), nullable=False),
+    Column("day", Integer, nullable=False),  # days since 1970-01-01 UTC; 0 for emergency units
+    Column("first", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("policy_revision", Integer, nullable=False),
+    Column("unit_hash", LargeBinary, nullable=False),
+    Column("sealed_at", BigInteger, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    _time("acknowledged_at"),
+    Index("ix_unit_receipt_device_account", "device_id", "account_id"),
+)
+
+# One showing of a code: the use that follows is matched to it.
+emergency_showing = Table(
+    "emergency_showing",
+    metadata,
+    _id(),
+    Column("code_id", ForeignKey("emergency_code.id"), nullable=False, index=True),
+    Column("device_id", ForeignKey("device.id"), nullable=True),
+    Column("operator", String(128), nullable=False),
+    Column("caller", String(200), nullable=False),  # how the caller was identified
+    Column("note", String(500), nullable=False),
+    Column("ticket", String(100), nullable=False),
+    _time("shown_at", nullable=False),
+)
+
+api_client = Table(
+    "api_client",
+    metadata,
+    _id(),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("key_hash", LargeBinary, nullable=False, unique=True),  # SHA-256 of 256 random bits
+    Column("domain_id", ForeignKey("security_domain.id"), nullable=False),  # its scope: this domain and below
+    Column("addresses", String(500), nullable=False),  # networks, comma separated; empty: any
+    _time("created_at", nullable=False),
+    _time("expires_at"),
+    _time("revoked_at"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    # AUTOINCREMENT: SQLite would use the numbers of deleted rows again
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),  # unix microseconds
+    Column("actor", String(160), nullable=False),  # os:NAME, device:ID, client:ID, system
+    Column("action", String(64), nullable=False),  # noun.verb
+    Column("account_id", String(32), nullable=True, index=True),
+    Column("token_id", String(32), nullable=True),
+    Column("device_id", String(32), nullable=True),
+    Column("result", String(32), nullable=False),  # ok, or the reason of the refusal
+    Column("detail", Text, nullable=False),  # canonical JSON
+    Column("batch", BigInteger, nullable=True),  # set by the sequencer
+    sqlite_autoincrement=True,
+)
+Index(
+    "ix_audit_unchained",
+    audit.c.id,
+    postgresql_where=text("batch IS NULL"),
+    sqlite_where=text("batch IS NULL"),
+)
+Index("ix_audit_batch", audit.c.batch)
+
+# The chain: each batch covers its rows and the batch before it, and is a signed checkpoint.
+audit_batch = Table(
+    "audit_batch",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("rows_hash", LargeBinary, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("total", BigInteger, nullable=False),  # rows in this batch and all before
+    Column("hash", LargeBinary, nullable=False),
+    Column("signed_at", BigInteger, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+)
+
+# Data keys, each wrapped by the keystore's master key, which is never in the database (S81).
+data_key = Table(
+    "data_key",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    _time("created_at", nullable=False),
+)
