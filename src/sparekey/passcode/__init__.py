@@ -1,0 +1,45 @@
+"""What people type and read out: emergency codes in checked groups, and how a typed text is taken apart."""
+
+from sparekey.passcode.canonical import (
+    ALPHABET,
+    NotCanonical,
+    grouped,
+    misread_groups,
+    new_code,
+    normalise,
+    spelled,
+    verify_canonical,
+)
+from sparekey.passcode.splitting import (
+    Candidate,
+    Kind,
+    Reading,
+    Shape,
+    emergency_passcode,
+    emergency_tokencode,
+    is_pin,
+    online_emergency,
+    split,
+    tokencode,
+)
+
+__all__ = [
+    "ALPHABET",
+    "Candidate",
+    "Kind",
+    "NotCanonical",
+    "Reading",
+    "Shape",
+    "emergency_passcode",
+    "emergency_tokencode",
+    "grouped",
+    "is_pin",
+    "misread_groups",
+    "new_code",
+    "normalise",
+    "online_emergency",
+    "spelled",
+    "split",
+    "tokencode",
+    "verify_canonical",
+]
