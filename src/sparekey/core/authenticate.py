@@ -1,0 +1,213 @@
+"""Who may sign in at a server door: one pure decision behind every door (architecture, rules 1 and 7).
+
+Rules:
+- The guess is judged first, the account's state after it, and every token and every candidate step is evaluated, so
+  that the work done does not tell an unknown user, a locked account and a wrong passcode apart (S04, S07).
+- A right code of a step that is already accepted is *already used*, never accepted (S01, S02).
+- Nothing weaker takes the place of a token that is lost, disabled or expired (S05).
+- The decision changes nothing. `storage.sign_in.commit` makes it count, by conditional writes.
+"""
+
+import hmac
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sparekey.core.lockout import FailureCount
+from sparekey.core.outcome import Denied, Granted, Method, Outcome, Reason
+from sparekey.core.pins import DECOY, PinVerifier
+from sparekey.core.tokens import DIGITS, OtpToken
+from sparekey.passcode import Candidate, Reading, Shape, emergency_passcode, emergency_tokencode, split, tokencode
+from sparekey.secret import Secret
+
+WINDOW: Final = 1  # steps to each side of the expected one (S04)
+
+# Every shape a server door knows, in the order in which they are tried; the same for each user, known or not.
+SHAPES: Final[tuple[Shape, ...]] = (
+    *(tokencode(digits, with_pin=with_pin) for digits in DIGITS for with_pin in (True, False)),
+    emergency_tokencode(with_pin=True),
+    emergency_tokencode(with_pin=False),
+    emergency_passcode(),
+)
+
+
+@dataclass(frozen=True)
+class TokenState:
+    """One token of the account as it stands in the snapshot."""
+
+    token_id: str
+    otp: OtpToken
+    drift: int
+    last_step: int
+    enabled: bool
+    lost: bool
+    expires_at: int | None
+    with_pin: bool
+    pin: PinVerifier | None
+    offline_code_online: bool
+
+    def unusable(self, now: int) -> Reason | None:
+        """Why this token's tokencode or PIN cannot be used now, the loss of the token aside."""
+        if not self.enabled:
+            return Reason.TOKEN_DISABLED
+        if self.expires_at is not None and now >= self.expires_at:
+            return Reason.TOKEN_EXPIRED
+        if self.with_pin and self.pin is None:
+            return Reason.NO_PIN
+        return None
+
+
+@dataclass(frozen=True)
+class CodeState:
+    """One version of a token's offline emergency tokencode that some device may still hold."""
+
+    code_id: str
+    token_id: str
+    code: Secret[str]
+    not_after: int
+
+
+@dataclass(frozen=True)
+class AccountState:
+    """The account as it stands in the snapshot."""
+
+    account_id: str
+    login: str
+    enabled: bool
+    expires_at: int | None
+    failures: FailureCount
+
+    def closed(self, now: int) -> Reason | None:
+        """Why nobody signs in to this account now."""
+        if not self.enabled:
+            return Reason.ACCOUNT_DISABLED
+        if self.expires_at is not None and now >= self.expires_at:
+            return Reason.ACCOUNT_EXPIRED
+        return Reason.LOCKED if self.failures.locked else None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the database said about one login at one moment. `account` is None for a login that nobody has."""
+
+    account: AccountState | None
+    tokens: tuple[TokenState, ...] = ()
+    codes: tuple[CodeState, ...] = ()
+
+
+def read_typed(typed: Secret[str]) -> Reading:
+    """What was typed, as every server door reads it."""
+    return split(typed.reveal(), SHAPES)
+
+
+def decide(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
+    """Judge one attempt; `now` in unix seconds."""
+    if not reading.candidates:
+        return _unreadable(reading, snapshot)
+    guess = _judge_guess(reading, snapshot, now)
+    if snapshot.account is None:
+        return Denied(Reason.UNKNOWN_USER)
+    closed = snapshot.account.closed(now)
+    if closed is not None:
+        return Denied(closed, snapshot.account.account_id)
+    return guess
+
+
+def _unreadable(reading: Reading, snapshot: Snapshot) -> Denied:
+    """No shape fits: no guess was tested, so that none is counted."""
+    account_id = snapshot.account.account_id if snapshot.account else None
+    if reading.misread:
+        return Denied(Reason.MISREAD, account_id, misread=reading.misread)
+    return Denied(Reason.NOT_A_PASSCODE, account_id)
+
+
+def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
+    account = snapshot.account
+    if account is None or not snapshot.tokens:
+        DECOY.matches(reading.candidates[0].pin.reveal())
+        return Denied(Reason.NO_TOKEN, account.account_id if account else None, counted=True)
+    verdicts = [verdict for token in snapshot.tokens for verdict in _verdicts(reading, account, token, snapshot, now)]
+    return _best(verdicts, Denied(Reason.WRONG_PASSCODE, account.account_id, counted=True))
+
+
+def _verdicts(
+    reading: Reading, account: AccountState, token: TokenState, snapshot: Snapshot, now: int
+) -> Iterator[Outcome]:
+    """What this token makes of the text: at most one verdict for its tokencode and one for its emergency tokencode."""
+    code = reading.of(tokencode(token.otp.digits, with_pin=token.with_pin))
+    if code is not None:
+        yield _judge_tokencode(code, account, token, now)
+    emergency = reading.of(emergency_tokencode(with_pin=token.with_pin))
+    if emergency is not None:
+        yield _judge_emergency_tokencode(emergency, account, token, snapshot.codes, now)
+
+
+def _judge_tokencode(typed: Candidate, account: AccountState, token: TokenState, now: int) -> Outcome:
+    step = _matching_step(typed.code.reveal(), token, now)
+    pin_right = _pin_right(typed, token)
+    refused = token.unusable(now) or (Reason.TOKEN_LOST if token.lost else None)
+    if step is None or not pin_right or refused is not None:
+        reason = refused if refused is not None else Reason.WRONG_PASSCODE
+        return Denied(reason, account.account_id, token.token_id, counted=True)
+    if step <= token.last_step:
+        return Denied(Reason.ALREADY_USED, account.account_id, token.token_id, counted=True, replay_step=step)
+    drift = token.otp.drift_after(now, step)
+    return Granted(account.account_id, account.login, Method.TOKENCODE, token.token_id, step, drift)
+
+
+def _matching_step(code: str, token: TokenState, now: int) -> int | None:
+    """The latest candidate step that shows `code`; all are compared, each in constant time (S04).
+
+    The latest, so that a success uses up every step at which the same code was valid.
+    """
+    match = None
+    for step in token.otp.candidates(now, token.drift, WINDOW):
+        if hmac.compare_digest(token.otp.code(step).encode(), code.encode()):
+            match = step
+    return match
+
+
+def _judge_emergency_tokencode(
+    typed: Candidate, account: AccountState, token: TokenState, codes: tuple[CodeState, ...], now: int
+) -> Outcome:
+    found = None
+    for code in codes:
+        same = hmac.compare_digest(code.code.reveal().encode(), typed.code.reveal().encode())
+        if same and code.token_id == token.token_id:
+            found = code
+    pin_right = _pin_right(typed, token)
+    refused = token.unusable(now) or (None if token.offline_code_online else Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE)
+    if found is None or not pin_right:
+        return Denied(Reason.WRONG_PASSCODE, account.account_id, token.token_id, counted=True)
+    if refused is None and now >= found.not_after:
+        refused = Reason.EMERGENCY_CODE_EXPIRED
+    if refused is not None:
+        return Denied(refused, account.account_id, token.token_id, counted=True)
+    method = Method.EMERGENCY_TOKENCODE
+    return Granted(account.account_id, account.login, method, token.token_id, code_id=found.code_id)
+
+
+def _pin_right(typed: Candidate, token: TokenState) -> bool:
+    """One Argon2id where the token has a PIN, whatever the rest of the guess is worth."""
+    if not token.with_pin:
+        return True
+    return (token.pin or DECOY).matches(typed.pin.reveal())
+
+
+def _best(verdicts: list[Outcome], otherwise: Denied) -> Outcome:
+    """A success if there is one, else the refusal that tells the operator most; `otherwise` where nothing fitted."""
+    refusals = [otherwise]
+    for verdict in verdicts:
+        if isinstance(verdict, Granted):
+            return verdict
+        refusals.append(verdict)
+    return max(refusals, key=_how_telling)
+
+
+def _how_telling(refusal: Denied) -> int:
+    """A repeat comes first: it is counted once per step, where any other refusal counts each time."""
+    if refusal.reason is Reason.ALREADY_USED:
+        return 3
+    if refusal.reason is not Reason.WRONG_PASSCODE:
+        return 2
+    return 1 if refusal.token_id else 0

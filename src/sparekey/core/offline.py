@@ -1,0 +1,152 @@
+"""What a device may be given for one user: which units, in which order, or why none.
+
+Rules (offline-day.md, "On the server"; product.md, "Offline authentication policy"):
+- A unit that is not allowed is not made; each refusal is a sentence with the way to mend it.
+- The rest of today comes first, then the emergency codes, then the other days, nearest first: whoever shuts the lid
+  after a second has what the next hours need.
+- No record is sealed past the expiry of token or account.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sparekey.core.authenticate import AccountState, TokenState
+from sparekey.core.policy import EffectivePolicy, ProtectionLevel
+
+DAY: Final = 86_400
+SOON: Final = 12 * 3_600  # what must be usable first
+
+
+class UnitKind(StrEnum):
+    """The kinds of spec/offline-day.md that the server seals so far."""
+
+    DAY = "day"
+    EMERGENCY_TOKENCODE = "emergency-tokencode"
+    EMERGENCY_PASSCODE = "emergency-passcode"
+
+
+@dataclass(frozen=True)
+class DeviceState:
+    """The device as far as giving it offline data is concerned."""
+
+    device_id: str
+    revoked: bool
+    supports_offline: bool
+    hardware_bound: bool
+
+
+class Obstacle(StrEnum):
+    """Why there is no offline data, in words for the help desk: what is wrong, and what mends it."""
+
+    POLICY_OFF = "Offline authentication is off in the policy of the user's or the device's domain; switch it on there."
+    DEVICE_REVOKED = "The device is revoked; enrol it again."
+    NO_OFFLINE_SUPPORT = "The agent on this device cannot work offline; update or replace it."
+    NO_HARDWARE_STORE = "Policy asks for a TPM, and this device has none in use; give it one or change the policy."
+    ACCOUNT_CLOSED = "The user is disabled or expired; enable the user first."
+    ACCOUNT_LOCKED = "The user is locked; unlock the user first."
+    NO_TOKEN_USED = "The user has not signed in online from this device with a token yet; let them do so once."
+    TOKEN_LOST = "The token is lost: its emergency tokencode stays, its days are gone. Mark it found, or replace it."
+    TOKEN_DISABLED = "The token is disabled; enable it first."
+    TOKEN_EXPIRED = "The token has expired; assign or replace one first."
+    NO_PIN = "The token has no PIN yet; set one."
+    PASSCODE_TOO_SHORT = (
+        "PIN and tokencode together are shorter than policy asks; set a longer PIN or change the policy."
+    )
+    PIN_LESS_NOT_ALLOWED = "Policy does not allow offline data for tokens without a PIN; allow it there."
+    PIN_LESS_TOO_WEAK = (
+        "A token without a PIN needs level balanced or strong, and 8-digit codes or a TPM; "
+        "give the user such a token or change the policy."
+    )
+    EMERGENCY_OFF = "Policy does not allow this emergency code to be downloaded; switch it on there."
+
+
+@dataclass(frozen=True)
+class WantedUnit:
+    """One unit that the device should hold. `day` counts days since 1970-01-01 UTC and is 0 for emergency units."""
+
+    kind: UnitKind
+    token_id: str  # "" for the passcode
+    day: int = 0
+
+
+def account_obstacle(account: AccountState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
+    """What keeps this user from having anything at all on this device."""
+    checks = (
+        (device.revoked, Obstacle.DEVICE_REVOKED),
+        (not policy.values.enabled, Obstacle.POLICY_OFF),
+        (not device.supports_offline, Obstacle.NO_OFFLINE_SUPPORT),
+        (policy.values.require_hardware_store and not device.hardware_bound, Obstacle.NO_HARDWARE_STORE),
+        (not account.enabled, Obstacle.ACCOUNT_CLOSED),
+        (account.expires_at is not None and now >= account.expires_at, Obstacle.ACCOUNT_CLOSED),
+    )
+    return next((obstacle for holds, obstacle in checks if holds), None)
+
+
+def token_obstacle(token: TokenState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
+    """What keeps this token from having an emergency tokencode (and so days) on the device."""
+    if not token.enabled:
+        return Obstacle.TOKEN_DISABLED
+    if token.expires_at is not None and now >= token.expires_at:
+        return Obstacle.TOKEN_EXPIRED
+    if not token.with_pin:
+        return _pin_less_obstacle(token, device, policy)
+    return Obstacle.NO_PIN if token.pin is None else None
+
+
+def days_obstacle(token: TokenState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
+    """What keeps this token from having days on the device."""
+    obstacle = token_obstacle(token, device, policy, now)
+    if obstacle is not None:
+        return obstacle
+    if token.lost:
+        return Obstacle.TOKEN_LOST
+    length = token.otp.digits + (token.pin.length if token.pin else 0)
+    if token.with_pin and length < policy.values.minimum_passcode_length:
+        return Obstacle.PASSCODE_TOO_SHORT
+    return None
+
+
+def _pin_less_obstacle(token: TokenState, device: DeviceState, policy: EffectivePolicy) -> Obstacle | None:
+    if not policy.values.allow_tokens_without_pin:
+        return Obstacle.PIN_LESS_NOT_ALLOWED
+    strong_enough = policy.values.protection_level is not ProtectionLevel.LIGHT
+    if not strong_enough or not (token.otp.digits == 8 or device.hardware_bound):
+        return Obstacle.PIN_LESS_TOO_WEAK
+    return None
+
+
+def wanted_units(
+    account: AccountState, tokens: tuple[TokenState, ...], device: DeviceState, policy: EffectivePolicy, now: int
+) -> list[WantedUnit]:
+    """Every unit that the device should hold for this user, in the order in which they are to be made.
+
+    `tokens`: those used on this device, the one used last first. A locked account is given nothing new.
+    """
+    if account_obstacle(account, device, policy, now) is not None or account.failures.locked:
+        return []
+    tokens = tokens[: policy.values.tokens_per_user]
+    today = now // DAY
+    first_days = [today] if (today + 1) * DAY - now >= SOON else [today, today + 1]
+    later_days = [day for day in range(today, today + policy.values.days + 1) if day not in first_days]
+    with_days = [token for token in tokens if days_obstacle(token, device, policy, now) is None]
+    units = [_day(token, day) for token in with_days for day in first_days]
+    if policy.values.emergency_tokencode:
+        usable = [token for token in tokens if token_obstacle(token, device, policy, now) is None]
+        units += [WantedUnit(UnitKind.EMERGENCY_TOKENCODE, token.token_id) for token in usable]
+    if policy.values.emergency_passcode and tokens:
+        units.append(WantedUnit(UnitKind.EMERGENCY_PASSCODE, ""))
+    units += [_day(token, day) for day in later_days for token in with_days]
+    return [unit for unit in units if not _past_the_end(unit, account, tokens)]
+
+
+def _day(token: TokenState, day: int) -> WantedUnit:
+    return WantedUnit(UnitKind.DAY, token.token_id, day)
+
+
+def _past_the_end(unit: WantedUnit, account: AccountState, tokens: tuple[TokenState, ...]) -> bool:
+    """Whether a whole day lies after the expiry of its token or of the account."""
+    if unit.kind is not UnitKind.DAY:
+        return False
+    ends = [account.expires_at, *(token.expires_at for token in tokens if token.token_id == unit.token_id)]
+    return any(end is not None and unit.day * DAY >= end for end in ends)

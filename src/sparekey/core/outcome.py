@@ -1,0 +1,72 @@
+"""What a decision can be: a value that has to be looked at, never a truth value and never an exception.
+
+A denial is saved like a success (failure count, audit row); as an exception it would be rolled back with the
+transaction, and lockout would never fire (architecture, rule 2).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NoReturn
+
+
+class Method(StrEnum):
+    """What proved the user's identity."""
+
+    TOKENCODE = "tokencode"
+    EMERGENCY_TOKENCODE = "emergency-tokencode"
+    EMERGENCY_PASSCODE = "emergency-passcode"
+
+
+class Reason(StrEnum):
+    """Why an attempt was refused. For the audit and for operators: outside, every refusal looks the same (S07)."""
+
+    UNKNOWN_USER = "unknown-user"
+    ACCOUNT_DISABLED = "account-disabled"
+    ACCOUNT_EXPIRED = "account-expired"
+    LOCKED = "locked"
+    NO_TOKEN = "no-token"
+    TOKEN_DISABLED = "token-disabled"
+    TOKEN_EXPIRED = "token-expired"
+    TOKEN_LOST = "token-lost"
+    NO_PIN = "no-pin-set"
+    WRONG_PASSCODE = "wrong-passcode"
+    ALREADY_USED = "already-used"
+    MISREAD = "misread"
+    NOT_A_PASSCODE = "not-a-passcode"
+    OFFLINE_CODE_NOT_ALLOWED_ONLINE = "offline-code-not-allowed-online"
+    EMERGENCY_CODE_EXPIRED = "emergency-code-expired"
+    OUT_OF_SCOPE = "out-of-scope"
+    INTERNAL_ERROR = "internal-error"
+
+
+class _Outcome:
+    def __bool__(self) -> NoReturn:
+        raise TypeError("an outcome is neither true nor false: match on Granted and Denied")
+
+
+@dataclass(frozen=True)
+class Granted(_Outcome):
+    """The passcode is right. It counts only once `storage.sign_in.commit` has made it so."""
+
+    account_id: str
+    login: str
+    method: Method
+    token_id: str | None = None
+    step: int | None = None  # of a tokencode: every step up to this one is used up
+    drift: int = 0
+    code_id: str | None = None  # of an emergency code: the version that was used
+
+
+@dataclass(frozen=True)
+class Denied(_Outcome):
+    """Refused. `counted`: a guess was tested, so one failure is due."""
+
+    reason: Reason
+    account_id: str | None = None
+    token_id: str | None = None
+    counted: bool = False
+    replay_step: int | None = None  # right code of a used step: counted at most once per step
+    misread: tuple[int, ...] = ()  # numbers of the groups of an emergency code that were misread
+
+
+Outcome = Granted | Denied

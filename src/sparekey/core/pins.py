@@ -1,0 +1,57 @@
+"""PINs: what may be one, and the verifier that is kept instead of it.
+
+The verifier P = Argon2id(PIN) is also the PIN part of every sealed record (spec/offline-day.md), so that sealing needs
+no PIN. It is stored only encrypted under a key outside the database (S10); nobody can read a PIN.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from sparekey.argon2id import argon2id
+from sparekey.passcode import is_pin
+from sparekey.secret import Secret
+
+# S10: at or above 19 MiB, 2 passes, 1 lane (OWASP Password Storage Cheat Sheet, Argon2id)
+MEMORY_KIB: Final = 19_456
+PASSES: Final = 2
+SALT_BYTES: Final = 16
+
+RULE: Final = "a PIN is 4 to 8 letters and digits (A-Z, a-z, 0-9)"
+
+
+class PinError(ValueError):
+    """The text cannot be a PIN."""
+
+    def __init__(self) -> None:
+        super().__init__(RULE)
+
+
+@dataclass(frozen=True)
+class PinVerifier:
+    """What is kept of a PIN: P, how it was made, and the PIN's length (for the minimum passcode length)."""
+
+    verifier: Secret[bytes]  # P, 32 bytes
+    salt: bytes
+    memory_kib: int
+    passes: int
+    length: int
+
+    def matches(self, pin: str) -> bool:
+        """Whether `pin` is the PIN: one Argon2id, compared in constant time (S04)."""
+        derived = argon2id(pin.encode(), self.salt, self.memory_kib, self.passes)
+        return hmac.compare_digest(derived, self.verifier.reveal())
+
+
+def new_verifier(pin: str, salt: bytes | None = None) -> PinVerifier:
+    """The verifier of a new PIN under a fresh salt; PinError if the text cannot be a PIN."""
+    if not is_pin(pin):
+        raise PinError
+    salt = salt or secrets.token_bytes(SALT_BYTES)
+    verifier = Secret(argon2id(pin.encode(), salt, MEMORY_KIB, PASSES))
+    return PinVerifier(verifier, salt, MEMORY_KIB, PASSES, len(pin))
+
+
+# Hashed against when there is no account, so that an unknown user costs the same work as a wrong PIN (S07).
+DECOY: Final = PinVerifier(Secret(bytes(32)), bytes(SALT_BYTES), MEMORY_KIB, PASSES, 0)
