@@ -1,0 +1,300 @@
+"""The bytes of a unit and the rules of its header; only what keeps every rule of spec/offline-day.md parses.
+
+- The header is one JSON object with exactly the members below, none twice, in any order.
+- What is malformed is told before what is weak.
+- Parsing trusts nothing: callers check the signature first (`verify`).
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NoReturn
+
+from sparekey.sealed.errors import Malformed, Weak
+from sparekey.sealed.levels import LIMITS, Level, Limits
+from sparekey.sealed.primitives import KEY_BYTES, PIN_SALT_BYTES, RECORD_BYTES, SALT_BYTES
+
+MAGIC = b"sparekey-offline/1\n"
+HEADER_LIMIT = 4096
+SIGNATURE_BYTES = 64
+DAY_SECONDS = 86400
+GRACE_SECONDS = 600
+"""How long past midnight UTC a day still opens: the window reaches back over it."""
+EVENTS_LIMIT = 1000
+WINDOW_LIMIT = 10
+
+_HASH_BYTES = 32
+_TEXT_LIMIT = 128
+_INTEGER_LIMIT = 2**53 - 1
+_HEX = re.compile(r"(?:[0-9a-f]{2})*")
+_START = len(MAGIC) + 4
+
+
+class UnitKind(StrEnum):
+    """What a unit holds records for."""
+
+    DAY = "day"
+    EVENTS = "events"
+    EMERGENCY_TOKENCODE = "emergency-tokencode"
+    EMERGENCY_PASSCODE = "emergency-passcode"
+
+    @property
+    def is_emergency(self) -> bool:
+        return self in {UnitKind.EMERGENCY_TOKENCODE, UnitKind.EMERGENCY_PASSCODE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """Everything a unit says about itself; the order of the members is the order in which they are written.
+
+    `interval` in seconds, `drift` in intervals, `not_after` and `sealed_at` in unix seconds of the server.
+    """
+
+    kind: UnitKind
+    device: str
+    user: str
+    login: str
+    token: str
+    generation: int
+    version: int
+    policy: int
+    interval: int
+    drift: int
+    window: int
+    first: int
+    count: int
+    digits: int
+    salt: bytes
+    argon_m: int
+    argon_t: int
+    pepper_bits: int
+    pin_salt: bytes
+    pin_m: int
+    pin_t: int
+    check: bytes
+    previous: bytes
+    not_after: int
+    sealed_at: int
+
+    @property
+    def level(self) -> Level:
+        """The costs of a record, without a name."""
+        return Level("", self.argon_m, self.argon_t, self.pepper_bits)
+
+    @property
+    def last(self) -> int:
+        """The i of the last record."""
+        return self.first + self.count - 1
+
+    @property
+    def utc_day(self) -> int:
+        """Days since 1970-01-01 of a day unit, by the server's clock."""
+        return _utc_day(self, self.first)
+
+    def encode(self) -> bytes:
+        """The header's bytes as we write them: compact JSON in UTF-8."""
+        members = {
+            name: value.hex() if isinstance(value, bytes) else value for name, value in dataclasses.asdict(self).items()
+        }
+        return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True)
+class UnitParts:
+    """A unit cut up; nothing of it is trusted yet."""
+
+    header: bytes
+    signed: bytes
+    """Every byte before the signature."""
+    signature: bytes
+    records_hash: bytes
+    records: bytes = field(repr=False)
+
+    @property
+    def header_part(self) -> bytes:
+        """Every byte before the records: what the signature covers, and the signature."""
+        return self.signed + self.signature
+
+
+def cut_unit(unit: bytes) -> UnitParts:
+    """Cuts at the places that the first 23 bytes give; raises `Malformed` on magic, n or too few bytes."""
+    if not unit.startswith(MAGIC) or len(unit) < _START:
+        raise Malformed("not a unit of version 1")
+    header_length = int.from_bytes(unit[len(MAGIC) : _START], "big")
+    if header_length > HEADER_LIMIT:
+        raise Malformed(f"the header is longer than {HEADER_LIMIT} bytes")
+    header_end = _START + header_length
+    signed_end = header_end + _HASH_BYTES
+    records_start = signed_end + SIGNATURE_BYTES
+    if len(unit) < records_start:
+        raise Malformed("the unit ends before its records")
+    return UnitParts(
+        header=unit[_START:header_end],
+        signed=unit[:signed_end],
+        signature=unit[signed_end:records_start],
+        records_hash=unit[header_end:signed_end],
+        records=unit[records_start:],
+    )
+
+
+def signed_part(header: bytes, records: bytes) -> bytes:
+    """The bytes that are signed: magic, header with its length, and the hash of the records."""
+    return MAGIC + len(header).to_bytes(4, "big") + header + hashlib.sha256(records).digest()
+
+
+def verify_records_length(header: Header, records: bytes) -> None:
+    """Raises `Malformed` unless there are exactly `count` records."""
+    if len(records) != header.count * RECORD_BYTES:
+        raise Malformed("the records are not as many as the header says")
+
+
+def parse_header(data: bytes, limits: Limits = LIMITS) -> Header:
+    """The header, if it keeps every rule; raises `Malformed`, then `Weak`."""
+    header = _read_members(data)
+    _verify_common(header)
+    _KIND_RULES[header.kind](header)
+    if not limits.allow(header.level):
+        raise Weak("argon_m, argon_t or pepper_bits outside the limits")
+    if header.pin_salt and not limits.allow_pin(header.pin_m, header.pin_t):
+        raise Weak("pin_m or pin_t outside the limits")
+    return header
+
+
+def _read_members(data: bytes) -> Header:
+    try:
+        members = json.loads(
+            # json would take UTF-16 and UTF-32 as bytes; as text, it has no choice.
+            data.decode("utf-8"),
+            object_pairs_hook=_members_once,
+            parse_int=_plain_integer,
+            parse_float=_refuse_number,
+            parse_constant=_refuse_number,
+        )
+        if not isinstance(members, dict) or members.keys() != _MEMBERS.keys():
+            raise Malformed("the header has not exactly the members of the specification")
+        read: dict[str, Any] = {name: reader(members[name]) for name, reader in _MEMBERS.items()}
+        return Header(**read)
+    except (ValueError, RecursionError) as reason:
+        raise Malformed("the header is not JSON of the specified form") from reason
+
+
+def _members_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice")
+    return members
+
+
+def _plain_integer(text: str) -> int:
+    if text == "-0":
+        raise ValueError("minus zero")
+    return int(text)
+
+
+def _refuse_number(_: str) -> NoReturn:
+    raise ValueError("a number with fraction or exponent, or none at all")
+
+
+def _read_text(value: object) -> str:
+    # Encoding refuses lone surrogates, which JSON can write and UTF-8 cannot.
+    if not isinstance(value, str) or len(value.encode("utf-8")) > _TEXT_LIMIT:
+        raise ValueError("not a string, or a long one")
+    return value
+
+
+def _read_bytes(value: object) -> bytes:
+    text = _read_text(value)
+    if _HEX.fullmatch(text) is None:
+        raise ValueError("not lower-case hex")
+    return bytes.fromhex(text)
+
+
+def _read_integer(value: object) -> int:
+    # bool is an int to Python and not to JSON.
+    if type(value) is not int or abs(value) > _INTEGER_LIMIT:
+        raise ValueError("not an integer in range")
+    return value
+
+
+def _read_kind(value: object) -> UnitKind:
+    return UnitKind(_read_text(value))
+
+
+_READERS: dict[object, Callable[[object], object]] = {
+    UnitKind: _read_kind,
+    str: _read_text,
+    bytes: _read_bytes,
+    int: _read_integer,
+}
+_MEMBERS = {member.name: _READERS[member.type] for member in dataclasses.fields(Header)}
+
+
+def _require(rule: bool, words: str) -> None:
+    if not rule:
+        raise Malformed(words)
+
+
+def _verify_common(header: Header) -> None:
+    negative = [
+        name for name, kind in _MEMBERS.items() if kind is int and name != "drift" and getattr(header, name) < 0
+    ]
+    _require(not negative, "a negative number other than drift")
+    _require(bool(header.device and header.user and header.login), "device, user or login is empty")
+    _require(header.generation >= 1, "generation is less than 1")
+    _require(len(header.salt) == SALT_BYTES, "salt is not 32 bytes")
+    _require(len(header.check) == KEY_BYTES, "check is not 32 bytes")
+    _require(len(header.previous) in {0, RECORD_BYTES}, "previous is neither empty nor 48 bytes")
+    _require(len(header.pin_salt) in {0, PIN_SALT_BYTES}, "pin_salt is neither empty nor 16 bytes")
+    _require(bool(header.pin_salt) or header.pin_m == header.pin_t == 0, "PIN costs without a PIN salt")
+    _require(header.window <= WINDOW_LIMIT, f"window is more than {WINDOW_LIMIT}")
+    _require(header.count >= 1, "no records")
+    _require(header.last <= _INTEGER_LIMIT, "the last record's number is out of range")
+
+
+def _verify_day(header: Header) -> None:
+    _verify_of_token(header)
+    _require(header.interval >= 1 and DAY_SECONDS % header.interval == 0, "interval does not divide a day")
+    _require(header.utc_day == _utc_day(header, header.last), "records of more than one UTC day")
+    _require(header.not_after == day_not_after(header.utc_day), "not_after is not 600 s after the day's end")
+
+
+def _verify_events(header: Header) -> None:
+    _verify_of_token(header)
+    _require(header.interval == header.drift == 0, "a counter has neither interval nor drift")
+    _require(header.count <= EVENTS_LIMIT, f"more than {EVENTS_LIMIT} counters")
+
+
+def _verify_of_token(header: Header) -> None:
+    _require(bool(header.token), "token is empty")
+    _require(header.version == 0, "version belongs to emergency codes")
+    _require(6 <= header.digits <= 8, "digits are not 6 to 8")
+
+
+def _verify_emergency(header: Header) -> None:
+    unused = (header.interval, header.drift, header.window, header.first, header.digits)
+    _require(header.version >= 1, "version is less than 1")
+    _require(header.count == 1 and not any(unused), "an emergency unit has one record, number 0, and no times")
+    replaces_pin = header.kind is UnitKind.EMERGENCY_PASSCODE
+    _require(replaces_pin == (not header.token), "only the emergency passcode belongs to no token")
+    _require(not (replaces_pin and header.pin_salt), "the emergency passcode has no PIN")
+
+
+_KIND_RULES = {
+    UnitKind.DAY: _verify_day,
+    UnitKind.EVENTS: _verify_events,
+    UnitKind.EMERGENCY_TOKENCODE: _verify_emergency,
+    UnitKind.EMERGENCY_PASSCODE: _verify_emergency,
+}
+
+
+def day_not_after(utc_day: int) -> int:
+    """Until when a day unit opens: 600 s past the end of its UTC day, unix seconds."""
+    return (utc_day + 1) * DAY_SECONDS + GRACE_SECONDS
+
+
+def _utc_day(header: Header, i: int) -> int:
+    return (i - header.drift) * header.interval // DAY_SECONDS

@@ -1,0 +1,212 @@
+"""Steps 3 to 5 of spec/offline-day.md, "Opening": which records count now, how the text fits, and the search.
+
+- What fits is known before anything is hashed, so that a device can count the attempt first.
+- A wrong PIN and a wrong code cost the same: P is computed, then every pepper of every candidate is tried.
+- Success is the key itself, and only the key that the unit names.
+"""
+
+import hmac
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sparekey.passcode import (
+    Candidate,
+    Reading,
+    Shape,
+    emergency_passcode,
+    emergency_tokencode,
+    split,
+    tokencode,
+)
+from sparekey.sealed.errors import Misread, NotValidNow, WrongKey, WrongPasscode
+from sparekey.sealed.format import Header, UnitKind
+from sparekey.sealed.parallel import Run, block_size, one_by_one
+from sparekey.sealed.primitives import check_of, find_in_record, pin_part, record_key, record_salt
+from sparekey.sealed.verify import SealedUnit
+from sparekey.secret import Secret
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a unit is tried: unix seconds; the next counter of an event token; what the device has learnt of the
+    token's clock, in intervals; the last i that was used, if any."""
+
+    time: int
+    next_counter: int = 0
+    learnt_shift: int = 0
+    last_used: int | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One unit at its own moment: a device judges the end of emergency units by another clock than that of days."""
+
+    unit: SealedUnit
+    moment: Moment
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The key, and where it was found."""
+
+    unit: SealedUnit
+    i: int
+    offline_key: Secret[bytes]
+
+
+def candidates(
+    header: Header,
+    time: int,
+    next_counter: int = 0,
+    learnt_shift: int = 0,
+    last_used: int | None = None,
+) -> list[int]:
+    """The records to try, likeliest first: those around now that the unit holds and that come after the last used."""
+    return [i for i in _in_unit(header, time, next_counter, learnt_shift) if last_used is None or i > last_used]
+
+
+def verify_valid(header: Header, moment: Moment) -> None:
+    """Raises `NotValidNow` past the unit's end, or where none of its records belongs to this moment.
+
+    A record that was used still belongs to its moment: typing it again is a wrong passcode, not a matter of time.
+    """
+    if moment.time > header.not_after:
+        raise NotValidNow("past its end")
+    if not _in_unit(header, moment.time, moment.next_counter, moment.learnt_shift):
+        raise NotValidNow("no record for this moment")
+
+
+def is_valid(attempt: Attempt) -> bool:
+    """`verify_valid` as a question."""
+    try:
+        verify_valid(attempt.unit.header, attempt.moment)
+    except NotValidNow:
+        return False
+    return True
+
+
+def shape_of(header: Header) -> Shape:
+    """What is typed to open such a unit."""
+    with_pin = bool(header.pin_salt)
+    if header.kind is UnitKind.EMERGENCY_PASSCODE:
+        return emergency_passcode()
+    if header.kind is UnitKind.EMERGENCY_TOKENCODE:
+        return emergency_tokencode(with_pin=with_pin)
+    return tokencode(header.digits, with_pin=with_pin)
+
+
+def split_for(headers: Iterable[Header], typed: str) -> Reading:
+    """How the text fits these units; nothing is hashed. Pass only units that are valid now."""
+    return split(typed, map(shape_of, headers))
+
+
+def verify_fits(reading: Reading) -> None:
+    """Raises `Misread` or, where no code was meant, `WrongPasscode`, if the reading has no candidate."""
+    if reading.misread:
+        raise Misread(reading.misread)
+    if not reading.candidates:
+        raise WrongPasscode("nothing that is typed here looks like this")
+
+
+def open_unit(unit: SealedUnit, typed: str, moment: Moment, *, run: Run = one_by_one) -> Opened:
+    """One unit, steps 3 to 5; raises `NotValidNow`, `Misread`, `WrongPasscode`, `WrongKey`."""
+    verify_valid(unit.header, moment)
+    return open_units([Attempt(unit, moment)], split_for([unit.header], typed), run=run)
+
+
+def open_units(attempts: Sequence[Attempt], reading: Reading, *, run: Run = one_by_one) -> Opened:
+    """The first unit that opens, tried in the order given; `reading` is `split_for`'s of the valid ones.
+
+    Attempts that are not valid now or that the text does not fit are passed over. `run` spreads the hashes over
+    threads. Raises `NotValidNow` where no attempt is valid, `Misread`, `WrongPasscode`, `WrongKey`.
+    """
+    valid = [attempt for attempt in attempts if is_valid(attempt)]
+    if not valid:
+        raise NotValidNow("no unit is valid now")
+    verify_fits(reading)
+    search = _Search()
+    for hit in run(search, list(_blocks(valid, reading))):
+        if hit is not None:
+            return _verify_key(hit)
+    raise WrongPasscode("no record opens with this")
+
+
+def _verify_key(hit: Opened) -> Opened:
+    # The server alone knows keys with the right check: a unit planted by someone with the signing key fails here.
+    if not hmac.compare_digest(check_of(hit.offline_key), hit.unit.header.check):
+        raise WrongKey("the record opens to a key other than the one the unit names")
+    return hit
+
+
+def _in_unit(header: Header, time: int, next_counter: int, learnt_shift: int) -> list[int]:
+    return [i for i in _around(header, time, next_counter, learnt_shift) if header.first <= i <= header.last]
+
+
+def _around(header: Header, time: int, next_counter: int, learnt_shift: int) -> Iterator[int]:
+    if header.kind.is_emergency:
+        yield 0
+    elif header.kind is UnitKind.EVENTS:
+        yield from range(next_counter, next_counter + header.window + 1)
+    else:
+        centre = time // header.interval + header.drift + learnt_shift
+        yield centre
+        for distance in range(1, header.window + 1):
+            yield from (centre - distance, centre + distance)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some peppers of one record, with everything needed to try them."""
+
+    unit: SealedUnit
+    i: int
+    pin_hash: bytes = field(repr=False)
+    code: bytes = field(repr=False)
+    peppers: range
+
+
+def _blocks(attempts: Sequence[Attempt], reading: Reading) -> Iterator[_Block]:
+    pin_hashes: dict[tuple[bytes, int, int], bytes] = {}
+    for unit, moment, found in _fitting(attempts, reading):
+        header = unit.header
+        parameters = (header.pin_salt, header.pin_m, header.pin_t)
+        if parameters not in pin_hashes:
+            pin_hashes[parameters] = pin_part(found.pin.reveal().encode(), *parameters)
+        size = block_size(header.level)
+        peppers = range(header.level.hashes_per_guess)
+        for i in _to_try(unit, moment):
+            for start in range(0, len(peppers), size):
+                block = peppers[start : start + size]
+                yield _Block(unit, i, pin_hashes[parameters], found.code.reveal().encode(), block)
+
+
+def _fitting(attempts: Sequence[Attempt], reading: Reading) -> Iterator[tuple[SealedUnit, Moment, Candidate]]:
+    for attempt in attempts:
+        found = reading.of(shape_of(attempt.unit.header))
+        if found is not None:
+            yield attempt.unit, attempt.moment, found
+
+
+def _to_try(unit: SealedUnit, moment: Moment) -> list[int]:
+    numbers = candidates(unit.header, moment.time, moment.next_counter, moment.learnt_shift, moment.last_used)
+    return [i for i in numbers if not unit.is_erased(i)]
+
+
+class _Search:
+    """Tries one block; once a tag was good on any thread, the blocks that are left are passed over."""
+
+    def __init__(self) -> None:
+        self._over = False
+
+    def __call__(self, block: _Block) -> Opened | None:
+        header, hh = block.unit.header, block.unit.hh
+        salt, record = record_salt(hh, block.i), block.unit.record(block.i)
+        for pepper in block.peppers:
+            if self._over:
+                return None
+            key = record_key(block.pin_hash, block.code, block.i, pepper, salt, header.argon_m, header.argon_t)
+            offline_key = find_in_record(key, record, hh, block.i)
+            if offline_key is not None:
+                self._over = True
+                return Opened(block.unit, block.i, Secret(offline_key))
+        return None
