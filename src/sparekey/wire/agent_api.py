@@ -1,0 +1,205 @@
+"""The messages of the agent API, version 1 (spec/agent-api.md): one request and one reply for each path.
+
+Every request but `trust` and `enrol` is signed by the device's key (wire.signing). Byte strings are lower-case hex;
+times are unix seconds by the server; a member that does not apply is "" or 0.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from sparekey.wire.events import OfflineEvent
+
+PREFIX: Final = "/agent/v1"
+TRUST: Final = f"{PREFIX}/trust"
+ENROL: Final = f"{PREFIX}/enrol"
+SIGN_INS: Final = f"{PREFIX}/sign-ins"
+EVENTS: Final = f"{PREFIX}/events"
+SYNC: Final = f"{PREFIX}/sync"
+UNITS: Final = f"{PREFIX}/units"
+ACKNOWLEDGEMENTS: Final = f"{PREFIX}/acknowledgements"
+
+UNIT_MEDIA_TYPE: Final = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class ErrorReply:
+    """Any refusal of a request that is not a refused sign-in."""
+
+    error: str  # a word for programs: unknown-device, revoked, stale-time, bad-request, not-allowed, stale, ...
+    message: str  # what is wrong
+    do: str  # what to do
+    server_time: int = 0
+
+
+@dataclass(frozen=True)
+class TrustReply:
+    """GET trust: what the enrolment code's pin stands for. Believed only after comparison with the pin."""
+
+    ca_certificate: str  # DER
+    signing_key: str  # Ed25519, 32 bytes
+
+
+@dataclass(frozen=True)
+class EnrolRequest:
+    """POST enrol: the one-time secret, and the public half of the key made on the device."""
+
+    secret: str
+    public_key: str  # P-256, SubjectPublicKeyInfo, DER
+    proof: str  # DER signature by that key over "sparekey/1/enrol" || secret || public key
+    name: str  # wished-for device name; "": as invited
+    supports_offline: bool
+    hardware_bound: bool
+
+
+@dataclass(frozen=True)
+class EnrolReply:
+    device: str  # id, never used again
+    name: str
+    signing_keys: list[str]  # pinned: at most 4 Ed25519 keys that may sign units
+    checkpoint_key: str  # Ed25519: signs audit checkpoints
+    server_time: int
+
+
+@dataclass(frozen=True)
+class SignInRequest:
+    """POST sign-ins: what was typed. `check` names the offline key under which the device's secrets are wrapped."""
+
+    login: str
+    passcode: str
+    check: str
+
+
+@dataclass(frozen=True)
+class SignInReply:
+    """Granted or denied; a denial says no more than that, but for groups of an emergency code that were misread."""
+
+    result: str  # granted | denied
+    misread: list[int]
+    user: str  # account id
+    method: str
+    token: str
+    step: int
+    check: str  # of `offline_key`
+    offline_key: str  # the key that the request's check names, or the user's current key on this device
+    server_time: int
+
+
+@dataclass(frozen=True)
+class EventsRequest:
+    """POST events: in order, without gaps, from the first that the server does not have."""
+
+    events: list[OfflineEvent]
+
+
+@dataclass(frozen=True)
+class EventsReply:
+    last_number: int  # the server has all up to this one
+    server_time: int
+
+
+@dataclass(frozen=True)
+class HeldUnit:
+    """One unit as the device holds it."""
+
+    user: str
+    kind: str
+    token: str
+    day: int  # days since 1970-01-01 UTC; 0 for emergency units
+    generation: int
+    version: int
+    unit_hash: str  # SHA-256 of the unit as received
+
+
+@dataclass(frozen=True)
+class SyncRequest:
+    """POST sync: what the device holds; the newest audit checkpoint that it keeps as a witness."""
+
+    held: list[HeldUnit]
+    checkpoint: str
+    hardware_bound: bool
+
+
+@dataclass(frozen=True)
+class UnitName:
+    kind: str
+    token: str
+    day: int = 0
+
+
+@dataclass(frozen=True)
+class KeptKind:
+    """Units of this kind and token may stay."""
+
+    kind: str
+    token: str
+
+
+@dataclass(frozen=True)
+class UsedStep:
+    """Steps of this token up to this one are used up, wherever that was."""
+
+    token: str
+    step: int
+
+
+@dataclass(frozen=True)
+class DevicePolicy:
+    """Policy values that the device itself enforces (product.md: sealed in "device state")."""
+
+    offline_failures: int
+    warn_days: int
+    server_down: str  # on | emergency-codes-only | off
+    help_text: str
+    os_password: bool
+
+
+@dataclass(frozen=True)
+class UserSync:
+    """What the server says about one user on this device."""
+
+    user: str
+    login: str
+    generation: int
+    check: str  # of the offline key of that generation
+    keep: list[KeptKind]  # everything else of this user is erased at once
+    last_day: int  # days after this one are erased at once
+    tokencodes_blocked: bool  # locked at the server: tokencodes wait until unlocked, emergency codes do not
+    used: list[UsedStep]
+    policy: DevicePolicy
+    wanted: list[UnitName]  # to be fetched, in this order
+    obstacles: list[str]  # sentences: why something is not to be had
+
+
+@dataclass(frozen=True)
+class SyncReply:
+    server_time: int
+    device_name: str
+    signing_keys: list[str]
+    checkpoint: str  # newest, signed; kept by the device as a witness
+    users: list[UserSync]  # a user who is not named has nothing on this device any more
+    last_event: int
+    next_sync: int  # seconds from now
+
+
+@dataclass(frozen=True)
+class UnitRequest:
+    """POST units: answered with the sealed unit itself (application/octet-stream)."""
+
+    user: str
+    kind: str
+    token: str
+    day: int
+    generation: int
+
+
+@dataclass(frozen=True)
+class AcknowledgementRequest:
+    """POST acknowledgements: these units are on the device's disk."""
+
+    unit_hashes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class AcknowledgementReply:
+    acknowledged: int
+    server_time: int

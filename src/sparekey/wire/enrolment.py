@@ -1,0 +1,79 @@
+"""The enrolment code: what an administrator gives to whoever sets up a device, and all that the device trusts at first.
+
+160 bits in eight groups with check characters: an 80-bit one-time secret, and 80 bits of SHA-256 over the server's
+offline-signing key and the certificate of its CA. The device compares before it sends the secret, so that another CA,
+or another signing key, never sees it (offline-day.md, server rule 8).
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from sparekey.passcode import ALPHABET, NotCanonical, grouped, new_code, normalise, verify_canonical
+from sparekey.secret import Secret
+
+SECRET_BYTES: Final = 10
+PIN_BYTES: Final = 10
+GROUPS: Final = 8
+
+
+class BadEnrolmentCode(ValueError):
+    """The code was mistyped; the message names the groups."""
+
+
+@dataclass(frozen=True)
+class EnrolmentCode:
+    """A one-time secret and the pin of the server that will take it."""
+
+    secret: Secret[bytes]
+    pin: bytes
+
+    def verify_server(self, signing_key: bytes, ca_certificate: bytes) -> None:
+        """Raises BadEnrolmentCode unless this is the server for which the code was made."""
+        if not hmac.compare_digest(self.pin, trust_pin(signing_key, ca_certificate)):
+            raise BadEnrolmentCode(
+                "this is not the server for which the code was made (its CA or signing key is another); "
+                "nothing was sent. Check the address, or ask for a new code"
+            )
+
+    def text(self) -> Secret[str]:
+        """As it is given to a person: eight groups of five."""
+        number = int.from_bytes(self.secret.reveal() + self.pin, "big")
+        chunks = iter([number >> shift & 0xFFFFF for shift in range(140, -1, -20)])
+        return Secret(grouped(new_code(GROUPS, lambda _: next(chunks))))
+
+
+def trust_pin(signing_key: bytes, ca_certificate: bytes) -> bytes:
+    """10 bytes that stand for the raw Ed25519 signing key (32 bytes) and the CA certificate (DER)."""
+    return hashlib.sha256(b"sparekey/1/trust" + signing_key + ca_certificate).digest()[:PIN_BYTES]
+
+
+def secret_hash(secret: Secret[bytes]) -> bytes:
+    """What the server keeps of the secret. 80 random bits, so that a plain hash is enough."""
+    return hashlib.sha256(b"sparekey/1/enrolment" + secret.reveal()).digest()
+
+
+def new_enrolment_code(signing_key: bytes, ca_certificate: bytes) -> EnrolmentCode:
+    """A fresh code for the server with this signing key and CA."""
+    return EnrolmentCode(Secret(secrets.token_bytes(SECRET_BYTES)), trust_pin(signing_key, ca_certificate))
+
+
+def read_enrolment_code(typed: str) -> EnrolmentCode:
+    """The code as a person typed it, or BadEnrolmentCode."""
+    code = normalise(typed.strip())
+    try:
+        verify_canonical(code, GROUPS)
+    except NotCanonical as error:
+        if len(code) != GROUPS * 5:
+            raise BadEnrolmentCode(f"an enrolment code has {GROUPS} groups of five; this has {len(code)} characters"
+                                   ) from error  # fmt: skip
+        names = ", ".join(map(str, error.groups))
+        raise BadEnrolmentCode(f"group {names} of the enrolment code was mistyped; nothing was sent") from error
+    number = 0
+    for position, character in enumerate(code):
+        if position % 5 != 4:  # the fifth is the check
+            number = number << 5 | ALPHABET.index(character)
+    value = number.to_bytes(SECRET_BYTES + PIN_BYTES, "big")
+    return EnrolmentCode(Secret(value[:SECRET_BYTES]), value[SECRET_BYTES:])

@@ -1,0 +1,54 @@
+"""Offline events: what happened on a device without the server, numbered, chained and signed there (S27).
+
+Each event carries the hash of the one before it, so that a dropped, changed or reordered event is noticed at upload.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sparekey.wire.signing import lp
+
+NO_EVENT: Final = bytes(32)  # the hash "before" event 1
+
+
+class EventKind(StrEnum):
+    """What happened."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+    BLOCKED = "blocked"  # the limit of failures was reached
+    CLOCK_SUSPECT = "clock-suspect"
+    TLS_FAILURE = "tls-failure"  # a server answered that is not ours
+    STORE_DAMAGED = "store-damaged"
+
+
+@dataclass(frozen=True)
+class OfflineEvent:
+    """One event. Strings are "" and numbers 0 where they do not apply."""
+
+    number: int  # from 1, without gaps
+    at: int  # unix seconds, by the device's idea of server time
+    kind: str
+    user: str  # account id
+    login: str
+    method: str  # tokencode, emergency-tokencode, emergency-passcode
+    token: str
+    step: int  # of a tokencode
+    version: int  # of an emergency code
+    check: str  # hex: which offline key the success opened
+    reason: str
+    previous: str  # hex: hash of the event before
+    signature: str = ""  # hex: DER signature by the device's key over `signed_bytes`
+
+    def signed_bytes(self) -> bytes:
+        """What the device signs: all of the event but the signature."""
+        texts = (self.kind, self.user, self.login, self.method, self.token, self.check, self.reason, self.previous)
+        numbers = (self.number, self.at, self.step, self.version)
+        packed = b"".join(number.to_bytes(8, "big") for number in numbers)
+        return b"sparekey/1/event" + packed + b"".join(lp(text.encode()) for text in texts)
+
+    def hash(self) -> bytes:
+        """What the next event carries as `previous`."""
+        return hashlib.sha256(self.signed_bytes()).digest()

@@ -1,0 +1,80 @@
+"""JSON objects to frozen dataclasses and back, strictly: what is not exactly expected is refused.
+
+One decoder for both sides of every JSON message, on the standard library alone, so that the device needs no more.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from typing import Any, Final, TypeVar
+
+M = TypeVar("M")
+
+LARGEST_INTEGER: Final = 2**53 - 1  # what every JSON reader holds exactly
+LONGEST_STRING: Final = 4096
+
+
+class BadMessage(ValueError):
+    """The bytes are not the message that was expected; `where` names the member, never its value."""
+
+    def __init__(self, where: str, expected: str) -> None:
+        super().__init__(f"{where}: expected {expected}")
+        self.where = where
+
+
+def encode(message: Any) -> bytes:
+    """Compact UTF-8 JSON of a message dataclass."""
+    return json.dumps(dataclasses.asdict(message), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def decode(kind: type[M], data: bytes) -> M:
+    """The message of that dataclass, or BadMessage. Members: str, int, bool, lists and message dataclasses."""
+    try:
+        value = json.loads(data, object_pairs_hook=_unique, parse_float=_no_fraction, parse_constant=_no_fraction)
+    except (ValueError, RecursionError) as error:
+        raise BadMessage("message", "one JSON object") from error
+    return typing.cast("M", _read(kind, value, "message"))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member occurs twice")
+    return members
+
+
+def _no_fraction(_: str) -> typing.NoReturn:
+    raise ValueError("numbers are integers")
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _read_object(kind, value, where)
+    if typing.get_origin(kind) is list:
+        (item,) = typing.get_args(kind)
+        if not isinstance(value, list):
+            raise BadMessage(where, "a list")
+        return [_read(item, each, f"{where}[{index}]") for index, each in enumerate(value)]
+    if isinstance(kind, types.UnionType) or type(value) is not kind:
+        raise BadMessage(where, {str: "text", int: "an integer", bool: "true or false"}.get(kind, "something else"))
+    if kind is int and abs(value) > LARGEST_INTEGER:
+        raise BadMessage(where, "an integer below 2^53")
+    if kind is str and len(value) > LONGEST_STRING:
+        raise BadMessage(where, f"at most {LONGEST_STRING} characters")
+    return value
+
+
+def _read_object(kind: Any, value: Any, where: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    if not isinstance(value, dict):
+        raise BadMessage(where, "an object")
+    hints = typing.get_type_hints(kind)
+    given = {name: _read(hints[name], each, f"{where}.{name}") for name, each in value.items() if name in hints}
+    needed = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
+    needed -= {name for name, field in fields.items() if field.default_factory is not dataclasses.MISSING}
+    missing = needed - given.keys()
+    unknown = value.keys() - fields.keys()
+    if missing or unknown:
+        raise BadMessage(where, f"the members {', '.join(fields)}")
+    return kind(**given)
