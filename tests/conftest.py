@@ -1,0 +1,74 @@
+"""Fixtures that every test directory may use: real databases, full counts; and what `make faults` checks.
+
+Rules: a fixture that starts a process is used only by tests marked `services`; a database is never shared by two tests.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sparekey
+from tools.counts import Count
+from tools.postgresql import PostgresqlServer
+
+SERVICES = pytest.mark.services
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="full counts: what `make soak` runs, minutes to hours a test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # `make faults` names the copy with the planted fault: a run that tests the real tree by mistake proves nothing.
+    copy = os.environ.get("SPAREKEY_FAULT_COPY")
+    if copy and not Path(sparekey.__file__).resolve().is_relative_to(Path(copy).resolve()):
+        pytest.exit(f"sparekey was imported from {sparekey.__file__}, not from the copy {copy}", returncode=3)
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects by the marks that are set here
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what needs PostgreSQL, and splits the counted tests: small counts here, full counts under `--full`."""
+    full = config.getoption("--full")
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if "postgresql_server" in fixtures:
+            item.add_marker(SERVICES)
+        if full and "count" in fixtures:
+            item.add_marker(pytest.mark.soak)
+    if not full:
+        big = [item for item in items if item.get_closest_marker("soak")]
+        if big:
+            items[:] = [item for item in items if not item.get_closest_marker("soak")]
+            config.hook.pytest_deselected(items=big)
+
+
+@pytest.fixture
+def count(request: pytest.FixtureRequest) -> Count:
+    """`count(small=20, full=1000)`: the number of rounds. A test that uses it is run again by `make soak`."""
+    return Count(is_full=request.config.getoption("--full"))
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """One PostgreSQL 17 for the whole run, started at its first use."""
+    with PostgresqlServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgresqlServer) -> Iterator[str]:
+    """The SQLAlchemy URL of a fresh PostgreSQL database of this test's own."""
+    url = postgresql_server.create_database()
+    yield url
+    postgresql_server.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=SERVICES)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The SQLAlchemy URL of a fresh database: the test runs on an SQLite file and on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'sparekey.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
