@@ -254,13 +254,8 @@ audit = Table(
     Column("batch", BigInteger, nullable=True),  # set by the sequencer
     sqlite_autoincrement=True,
 )
-Index(
-    "ix_audit_unchained",
-    audit.c.id,
-    postgresql_where=text("batch IS NULL"),
-    sqlite_where=text("batch IS NULL"),
-)
-Index("ix_audit_batch", audit.c.batch)
+# Rows not yet chained (batch NULL) and the rows of one batch, each in order of id.
+Index("ix_audit_batch_id", audit.c.batch, audit.c.id)
 
 # The chain: each batch covers its rows and the batch before it, and is a signed checkpoint.
 audit_batch = Table(
@@ -269,6 +264,7 @@ audit_batch = Table(
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("previous", LargeBinary, nullable=False),
     Column("rows_hash", LargeBinary, nullable=False),
+    Column("row_list", LargeBinary, nullable=False),  # per row: id and the start of its hash, to name what was changed
     Column("rows", Integer, nullable=False),
     Column("total", BigInteger, nullable=False),  # rows in this batch and all before
     Column("hash", LargeBinary, nullable=False),

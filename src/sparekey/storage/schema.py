@@ -1,0 +1,80 @@
+"""Brings the database to the tables that this version needs, and says whether it is there.
+
+Rules: all steps of an upgrade are one transaction; two upgrades at once wait for one another; a database made by a
+newer version is refused, never changed.
+"""
+
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+_LOCK: Final = 0x5350_4152_454B_4559  # names the upgrade among PostgreSQL's advisory locks
+
+
+class SchemaError(RuntimeError):
+    """The database's tables are not those of this version; says what to do."""
+
+
+def upgrade(engine: Engine) -> None:
+    """Makes or brings forward the tables; does nothing when they are current. Raises SchemaError."""
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        revision = _revision(connection)
+        if revision is not None and revision not in _known_revisions():
+            raise SchemaError(_newer(revision))
+        command.upgrade(_config(connection), "head")
+
+
+def current(engine: Engine) -> str | None:
+    """The revision that the database is at; None: it has no tables of ours."""
+    with engine.connect() as connection:
+        return _revision(connection)
+
+
+def verify_current(engine: Engine) -> None:
+    """Raises SchemaError unless the database is at this version's revision."""
+    revision = current(engine)
+    if revision == head():
+        return
+    place = engine.url.render_as_string(hide_password=True)
+    if revision is None:
+        raise SchemaError(f"{place} holds no Sparekey database; run: sparekey init")
+    if revision in _known_revisions():
+        raise SchemaError(f"{place} is at revision {revision}, this version needs {head()}; run: sparekey init")
+    raise SchemaError(_newer(revision))
+
+
+def head() -> str:
+    """The newest revision that this version knows."""
+    revision = _script().get_current_head()
+    if revision is None:  # pragma: no cover - a build without its migrations
+        raise SchemaError("this build holds no migrations; install it again")
+    return revision
+
+
+def _newer(revision: str) -> str:
+    return f"the database is at revision {revision}, which this version does not know; install a newer Sparekey"
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in _script().walk_revisions()}
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(None))
+
+
+def _config(connection: Connection | None) -> Config:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", "sparekey.storage:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
