@@ -189,6 +189,19 @@ device_token = Table(
     _time("last_used", nullable=False),
 )
 
+# Which version of a code each device holds, and which one is sealed for it. Owner: the token, or for a passcode the
+# account. The two differ from the replacement of a version until the device has confirmed the new one.
+device_code = Table(
+    "device_code",
+    metadata,
+    Column("device_id", ForeignKey("device.id"), primary_key=True),
+    Column("owner_id", String(32), primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("code_id", ForeignKey("emergency_code.id"), nullable=False),
+    Column("held_code_id", ForeignKey("emergency_code.id"), nullable=True),
+    _time("held_since"),
+)
+
 # What a device was given and has acknowledged; the unit's bytes are never stored (S33).
 unit_receipt = Table(
     "unit_receipt",

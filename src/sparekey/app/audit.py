@@ -1,0 +1,68 @@
+"""Puts on record who did what to whom, in the transaction of the effect itself: no audit, no answer.
+
+Rules: the row is committed with its effect or not at all; `detail` is canonical JSON and can hold no Secret and no
+bytes; time is an argument.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NoReturn
+
+from sqlalchemy import Connection
+
+from sparekey.core.events import OK, Action
+from sparekey.storage import audit as rows
+
+SYSTEM: Final = "system"  # the actor of what happens by itself
+
+Json = str | int | bool | None | list["Json"] | tuple["Json", ...] | Mapping[str, "Json"]
+
+_LONGEST_DETAIL: Final = 16_384  # characters; more is a mistake of the caller
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One thing that happened, or was refused."""
+
+    at: int  # unix microseconds
+    actor: str  # os:NAME, device:ID, client:ID, user:ID or system
+    action: Action
+    result: str = OK  # or the reason of the refusal
+    account_id: str | None = None
+    token_id: str | None = None
+    device_id: str | None = None
+    detail: Mapping[str, Json] = field(default_factory=dict)
+
+
+def record(connection: Connection, entry: AuditEntry) -> None:
+    """Adds `entry` to the record in the caller's transaction. Raises TypeError if its detail holds a Secret."""
+    rows.insert_row(
+        connection,
+        at=entry.at,
+        actor=entry.actor,
+        action=entry.action.value,
+        account_id=entry.account_id,
+        token_id=entry.token_id,
+        device_id=entry.device_id,
+        result=entry.result,
+        detail=canonical_json(entry.detail),
+    )
+
+
+def canonical_json(detail: Mapping[str, Json]) -> str:
+    """ASCII, members in order of name, no white space, so that one detail has one hash."""
+    text = _ENCODER.encode(detail) if detail else "{}"
+    if len(text) > _LONGEST_DETAIL:
+        raise ValueError(f"audit detail of {len(text)} characters; at most {_LONGEST_DETAIL} are kept")
+    return text
+
+
+def _refuse(value: object) -> NoReturn:
+    # Names the type only: the value may be a secret.
+    raise TypeError(f"audit detail cannot hold a {type(value).__name__}")
+
+
+_ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":"), default=_refuse
+)

@@ -1,0 +1,76 @@
+"""The names of what is put on record: one per thing that happens, `noun.verb`.
+
+Rules: a name once used keeps its meaning; `alarm.*` asks a person to look.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+OK: Final = "ok"  # the result of what was done; otherwise `result` is the reason of the refusal
+
+
+class Action(StrEnum):
+    """What happened. The audit row's `result`, ids and `detail` say to whom, how and why not."""
+
+    SIGN_IN_GRANTED = "sign-in.granted"
+    SIGN_IN_DENIED = "sign-in.denied"
+    SIGN_IN_ASKED = "sign-in.asked"
+    SIGN_IN_OFFLINE = "sign-in.offline"
+
+    ACCOUNT_LOCKED = "account.locked"
+    ACCOUNT_UNLOCKED = "account.unlocked"
+    USER_ADDED = "user.added"
+    USER_CHANGED = "user.changed"
+    USER_MOVED = "user.moved"
+    USER_ENABLED = "user.enabled"
+    USER_DISABLED = "user.disabled"
+
+    TOKEN_ADDED = "token.added"
+    TOKEN_ASSIGNED = "token.assigned"
+    TOKEN_UNASSIGNED = "token.unassigned"
+    TOKEN_ENABLED = "token.enabled"
+    TOKEN_DISABLED = "token.disabled"
+    TOKEN_LOST = "token.lost"
+    TOKEN_FOUND = "token.found"
+    TOKEN_PIN_SET = "token.pin-set"
+    TOKEN_PIN_CLEARED = "token.pin-cleared"
+    TOKEN_REMOVED = "token.removed"
+
+    EMERGENCY_SHOWN = "emergency.shown"
+    EMERGENCY_RESET = "emergency.reset"
+    EMERGENCY_ONLINE = "emergency.online"  # online use of the offline code allowed or forbidden
+    EMERGENCY_USED = "emergency.used"
+    EMERGENCY_REPLACED = "emergency.replaced"
+
+    DEVICE_INVITED = "device.invited"
+    DEVICE_ENROLLED = "device.enrolled"
+    DEVICE_RENEWED = "device.renewed"
+    DEVICE_REVOKED = "device.revoked"
+    DEVICE_EVENT = "device.event"  # uploaded: what happened there while it was offline
+    UNIT_SEALED = "unit.sealed"
+
+    DOMAIN_ADDED = "domain.added"
+    DOMAIN_MOVED = "domain.moved"
+    DOMAIN_REMOVED = "domain.removed"
+    POLICY_ADDED = "policy.added"
+    POLICY_SET = "policy.set"
+    POLICY_ASSIGNED = "policy.assigned"
+    POLICY_REMOVED = "policy.removed"
+
+    CLIENT_ADDED = "client.added"
+    CLIENT_REVOKED = "client.revoked"
+
+    SERVER_INITIALISED = "server.initialised"
+    SERVER_STARTED = "server.started"
+    KEY_CREATED = "key.created"
+
+    ALARM_AUDIT_ROLLED_BACK = "alarm.audit-rolled-back"  # the record lacks what a checkpoint vouches for
+    ALARM_STEP_USED_TWICE = "alarm.step-used-twice"  # online and offline, by different attempts
+    ALARM_EVENTS_MISSING = "alarm.events-missing"  # a gap or a break in a device's chain of events
+    ALARM_TLS_FAILURE = "alarm.tls-failure"  # reported by a device
+    ALARM_CLOCK = "alarm.clock"
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether a person has to look at it."""
+        return self.value.startswith("alarm.")

@@ -1,0 +1,61 @@
+"""Rows of the audit record: written once, read by noun; who chains them is `storage/audit_chain.py`."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, Row, insert, select
+
+from sparekey.storage.tables import audit
+
+# inline: no RETURNING, for nobody needs the number on the sign-in path
+_INSERT: Final = insert(audit).inline()
+
+
+def insert_row(
+    connection: Connection,
+    *,
+    at: int,
+    actor: str,
+    action: str,
+    account_id: str | None,
+    token_id: str | None,
+    device_id: str | None,
+    result: str,
+    detail: str,
+) -> None:
+    """Adds one row in the caller's transaction. `at` in unix microseconds, `detail` canonical JSON."""
+    connection.execute(
+        _INSERT,
+        {
+            "at": at,
+            "actor": actor,
+            "action": action,
+            "account_id": account_id,
+            "token_id": token_id,
+            "device_id": device_id,
+            "result": result,
+            "detail": detail,
+        },
+    )
+
+
+def list_rows(
+    connection: Connection,
+    *,
+    limit: int,
+    before: int | None = None,
+    account_id: str | None = None,
+    token_id: str | None = None,
+    device_id: str | None = None,
+    actions: Sequence[str] = (),
+) -> Sequence[Row[tuple[int, int, str, str, str | None, str | None, str | None, str, str, int | None]]]:
+    """The newest rows first, at most `limit`, only those with an id less than `before` and with all that is given."""
+    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
+    for column, value in (("account_id", account_id), ("token_id", token_id), ("device_id", device_id)):
+        if value is not None:
+            query = query.where(audit.c[column] == value)
+    if before is not None:
+        query = query.where(audit.c.id < before)
+    if actions:
+        query = query.where(audit.c.action.in_(actions))
+    return connection.execute(query).fetchall()

@@ -1,0 +1,18 @@
+"""Data keys, each only as the keystore wrapped it."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, insert, select
+
+from sparekey.storage.tables import data_key
+
+
+def list_wrapped(connection: Connection) -> Mapping[int, bytes]:
+    """Every data key as it was wrapped, by version."""
+    rows = connection.execute(select(data_key.c.version, data_key.c.wrapped))
+    return {row.version: bytes(row.wrapped) for row in rows}
+
+
+def insert_wrapped(connection: Connection, version: int, wrapped: bytes, now: int) -> None:
+    """Adds a data key; a version that exists already raises IntegrityError."""
+    connection.execute(insert(data_key), {"version": version, "wrapped": wrapped, "created_at": now})

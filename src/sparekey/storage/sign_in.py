@@ -1,0 +1,126 @@
+"""The sign-in path in plain SQL: what a decision is made from, and the conditional writes that make it count.
+
+Rules (architecture, rule 5): never read, compare, write. One tokencode has one success because one UPDATE with
+`last_step < :step` settles it, on all instances together; no guess counts for nothing, because failure, lock and effect
+are written in the transaction that the answer waits for. Every statement runs the same on SQLite and PostgreSQL.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, text
+
+from sparekey.core.lockout import LockoutPolicy
+from sparekey.core.outcome import Denied, Granted, Outcome, Reason
+
+_SNAPSHOT: Final = text("""
+    SELECT a.id AS account_id, a.login, a.domain_id, a.enabled AS account_enabled, a.expires_at AS account_expires_at,
+           a.failures, a.first_failure_at, a.locked_at,
+           t.id AS token_id, t.serial, t.type, t.digits, t.interval, t.algorithm, t.seed_sealed, t.drift, t.last_step,
+           t.enabled, t.lost, t.expires_at, t.with_pin, t.pin_sealed, t.pin_salt, t.pin_memory, t.pin_passes,
+           t.offline_code_online
+    FROM account a LEFT JOIN token t ON t.account_id = a.id
+    WHERE a.login = :login
+    ORDER BY t.created_at, t.id
+""")
+
+_CODES: Final = text("""
+    SELECT c.id, c.token_id, c.account_id, c.code_sealed, c.not_after
+    FROM emergency_code c JOIN token t ON t.id = c.token_id
+    WHERE c.account_id = :account_id AND t.offline_code_online
+    ORDER BY c.version
+""")
+
+# Every accept takes the account's row: accepts and failures of one account are settled one after the other, and none
+# passes a lock that was committed before it.
+_CLEAR_FAILURES: Final = text("""
+    UPDATE account SET failures = 0, first_failure_at = NULL
+    WHERE id = :account_id AND enabled AND locked_at IS NULL
+""")
+
+_USE_STEP: Final = text("""
+    UPDATE token SET last_step = :step, drift = :drift
+    WHERE id = :token_id AND account_id = :account_id AND last_step < :step AND enabled AND NOT lost
+""")
+
+_USE_CODE: Final = text("""
+    UPDATE emergency_code SET used_at = :now
+    WHERE id = :code_id AND not_after > :now
+      AND EXISTS (SELECT 1 FROM token t WHERE t.id = :token_id AND t.enabled AND t.offline_code_online)
+""")
+
+# The same count as core.lockout.FailureCount.after_failure, in one statement.
+_COUNT_FAILURE: Final = text("""
+    UPDATE account SET
+        failures = CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since THEN 1 ELSE failures + 1 END,
+        first_failure_at =
+            CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since THEN :now ELSE first_failure_at END,
+        locked_at = CASE WHEN (CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since THEN 1
+                                    ELSE failures + 1 END) >= :limit THEN :now ELSE NULL END
+    WHERE id = :account_id AND locked_at IS NULL
+""")
+
+_COUNT_REPLAY_ONCE: Final = text("""
+    UPDATE token SET replay_step = :step WHERE id = :token_id AND replay_step < :step
+""")
+
+
+def snapshot_rows(connection: Connection, login: str) -> Sequence[Row[Any]]:
+    """The account joined with each of its tokens; no row where nobody has this login."""
+    return connection.execute(_SNAPSHOT, {"login": login}).all()
+
+
+def code_rows(connection: Connection, account_id: str) -> Sequence[Row[Any]]:
+    """The versions of the account's offline emergency tokencodes that are allowed online."""
+    return connection.execute(_CODES, {"account_id": account_id}).all()
+
+
+def commit(connection: Connection, outcome: Outcome, now: int, policy: LockoutPolicy) -> Outcome:
+    """Make the outcome count within the caller's transaction; returns what it has become.
+
+    An accept that lost a race turns into the refusal that it would have been had it come second.
+    """
+    if isinstance(outcome, Granted):
+        outcome = _grant(connection, outcome, now)
+    if isinstance(outcome, Denied) and outcome.counted and outcome.account_id is not None:
+        return _count(connection, outcome, now, policy)
+    return outcome
+
+
+def _grant(connection: Connection, granted: Granted, now: int) -> Outcome:
+    values = {
+        "account_id": granted.account_id,
+        "token_id": granted.token_id,
+        "step": granted.step,
+        "drift": granted.drift,
+        "code_id": granted.code_id,
+        "now": now,
+    }
+    if not _one_row(connection, _CLEAR_FAILURES, values):
+        return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
+    if granted.step is not None:
+        used = _one_row(connection, _USE_STEP, values)
+        return granted if used else _late(granted, Reason.ALREADY_USED, granted.step)
+    used = _one_row(connection, _USE_CODE, values)
+    return granted if used else _late(granted, Reason.EMERGENCY_CODE_EXPIRED, None)
+
+
+def _late(granted: Granted, reason: Reason, replay_step: int | None) -> Denied:
+    return Denied(reason, granted.account_id, granted.token_id, counted=True, replay_step=replay_step)
+
+
+def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPolicy) -> Denied:
+    if denied.replay_step is not None:
+        repeat = {"token_id": denied.token_id, "step": denied.replay_step}
+        if not _one_row(connection, _COUNT_REPLAY_ONCE, repeat):
+            return denied
+    values = {"account_id": denied.account_id, "now": now, "since": now - policy.within, "limit": policy.limit}
+    if _one_row(connection, _COUNT_FAILURE, values):
+        return denied
+    # Locked in the meantime: the answer does not depend on the guess any more (S06).
+    return Denied(Reason.LOCKED, denied.account_id, denied.token_id)
+
+
+def _one_row(connection: Connection, statement: Any, values: dict[str, Any]) -> bool:
+    used = {name: values[name] for name in statement._bindparams}  # noqa: SLF001 -- text() has no public list of them
+    return connection.execute(statement, used).rowcount == 1
