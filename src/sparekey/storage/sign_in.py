@@ -8,10 +8,11 @@ are written in the transaction that the answer waits for. Every statement runs t
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, TextClause, text
 
 from sparekey.core.lockout import LockoutPolicy
 from sparekey.core.outcome import Denied, Granted, Outcome, Reason
+from sparekey.storage.rows import AnyRow
 
 _SNAPSHOT: Final = text("""
     SELECT a.id AS account_id, a.login, a.domain_id, a.enabled AS account_enabled, a.expires_at AS account_expires_at,
@@ -65,12 +66,12 @@ _COUNT_REPLAY_ONCE: Final = text("""
 """)
 
 
-def snapshot_rows(connection: Connection, login: str) -> Sequence[Row[Any]]:
+def snapshot_rows(connection: Connection, login: str) -> Sequence[AnyRow]:
     """The account joined with each of its tokens; no row where nobody has this login."""
     return connection.execute(_SNAPSHOT, {"login": login}).all()
 
 
-def code_rows(connection: Connection, account_id: str) -> Sequence[Row[Any]]:
+def code_rows(connection: Connection, account_id: str) -> Sequence[AnyRow]:
     """The versions of the account's offline emergency tokencodes that are allowed online."""
     return connection.execute(_CODES, {"account_id": account_id}).all()
 
@@ -121,6 +122,5 @@ def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPoli
     return Denied(Reason.LOCKED, denied.account_id, denied.token_id)
 
 
-def _one_row(connection: Connection, statement: Any, values: dict[str, Any]) -> bool:
-    used = {name: values[name] for name in statement._bindparams}  # noqa: SLF001 -- text() has no public list of them
-    return connection.execute(statement, used).rowcount == 1
+def _one_row(connection: Connection, statement: TextClause, values: dict[str, Any]) -> bool:
+    return connection.execute(statement, values).rowcount == 1

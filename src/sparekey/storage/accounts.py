@@ -1,0 +1,58 @@
+"""Users' accounts."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, insert, select, update
+
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import account, security_domain
+
+
+def insert_account(connection: Connection, account_id: str, login: str, name: str, domain_id: str, now: int) -> None:
+    connection.execute(
+        insert(account).values(
+            id=account_id, login=login, name=name, domain_id=domain_id, enabled=True, failures=0, created_at=now
+        )
+    )
+
+
+def find_account(connection: Connection, login: str) -> AnyRow | None:
+    return connection.execute(select(account).where(account.c.login == login)).one_or_none()
+
+
+def find_account_by_id(connection: Connection, account_id: str) -> AnyRow | None:
+    return connection.execute(select(account).where(account.c.id == account_id)).one_or_none()
+
+
+def list_accounts(connection: Connection, limit: int, after: str = "") -> Sequence[AnyRow]:
+    """In order of login, from the one after `after`."""
+    query = (
+        select(account, security_domain.c.name.label("domain"))
+        .join(security_domain, account.c.domain_id == security_domain.c.id)
+        .where(account.c.login > after)
+        .order_by(account.c.login)
+        .limit(limit)
+    )
+    return connection.execute(query).all()
+
+
+def set_enabled(connection: Connection, account_id: str, *, enabled: bool) -> bool:
+    """Whether that changed anything."""
+    changed = connection.execute(
+        update(account).where(account.c.id == account_id, account.c.enabled.is_not(enabled)).values(enabled=enabled)
+    )
+    return changed.rowcount == 1
+
+
+def unlock(connection: Connection, account_id: str) -> bool:
+    """Clears lock and count; whether there was anything to clear."""
+    cleared = connection.execute(
+        update(account)
+        .where(account.c.id == account_id, (account.c.failures > 0) | account.c.locked_at.is_not(None))
+        .values(failures=0, first_failure_at=None, locked_at=None)
+    )
+    return cleared.rowcount == 1
+
+
+def set_domain(connection: Connection, account_id: str, domain_id: str) -> None:
+    connection.execute(update(account).where(account.c.id == account_id).values(domain_id=domain_id))

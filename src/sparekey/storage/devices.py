@@ -1,0 +1,176 @@
+"""Devices, invitations, and each user's offline data on each device."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import (
+    account,
+    device,
+    device_account,
+    device_invitation,
+    device_token,
+    security_domain,
+    token,
+    unit_receipt,
+)
+
+
+def insert_invitation(connection: Connection, values: Mapping[str, Any]) -> None:
+    connection.execute(insert(device_invitation).values(**values))
+
+
+def use_invitation(connection: Connection, secret_hash: bytes, now: int) -> AnyRow | None:
+    """The invitation, used up by one conditional write; None if there is none that is valid."""
+    invitation = device_invitation
+    used = connection.execute(
+        update(invitation)
+        .where(invitation.c.secret_hash == secret_hash, invitation.c.used_at.is_(None), invitation.c.expires_at > now)
+        .values(used_at=now)
+    )
+    if used.rowcount != 1:
+        return None
+    return connection.execute(select(invitation).where(invitation.c.secret_hash == secret_hash)).one()
+
+
+def insert_device(connection: Connection, values: Mapping[str, Any]) -> None:
+    connection.execute(insert(device).values(event_number=0, event_hash=bytes(32), **values))
+
+
+def find_device(connection: Connection, device_id: str) -> AnyRow | None:
+    return connection.execute(select(device).where(device.c.id == device_id)).one_or_none()
+
+
+def devices_named(connection: Connection, name: str) -> Sequence[AnyRow]:
+    """Devices by name or id; several may have one name."""
+    return connection.execute(select(device).where((device.c.name == name) | (device.c.id == name))).all()
+
+
+def list_devices(connection: Connection) -> Sequence[AnyRow]:
+    query = (
+        select(device, security_domain.c.name.label("domain"))
+        .join(security_domain, device.c.domain_id == security_domain.c.id)
+        .order_by(device.c.name, device.c.id)
+    )
+    return connection.execute(query).all()
+
+
+def update_device(connection: Connection, device_id: str, **values: Any) -> None:
+    connection.execute(update(device).where(device.c.id == device_id).values(**values))
+
+
+def find_device_account(connection: Connection, device_id: str, account_id: str) -> AnyRow | None:
+    query = select(device_account).where(
+        device_account.c.device_id == device_id, device_account.c.account_id == account_id
+    )
+    return connection.execute(query).one_or_none()
+
+
+def accounts_on_device(connection: Connection, device_id: str) -> Sequence[AnyRow]:
+    """Everyone with offline data on this device, who signed in last first."""
+    query = (
+        select(device_account)
+        .where(device_account.c.device_id == device_id)
+        .order_by(device_account.c.last_sign_in.desc(), device_account.c.account_id)
+    )
+    return connection.execute(query).all()
+
+
+def devices_of_account(connection: Connection, account_id: str) -> Sequence[AnyRow]:
+    """Every device on which this user has offline data."""
+    query = (
+        select(device_account, device.c.name.label("device_name"), device.c.revoked_at, device.c.last_contact)
+        .join(device, device_account.c.device_id == device.c.id)
+        .where(device_account.c.account_id == account_id)
+        .order_by(device.c.name, device.c.id)
+    )
+    return connection.execute(query).all()
+
+
+def insert_device_account(connection: Connection, values: Mapping[str, Any]) -> None:
+    connection.execute(insert(device_account).values(**values))
+
+
+def update_device_account(connection: Connection, device_id: str, account_id: str, **values: Any) -> None:
+    connection.execute(
+        update(device_account)
+        .where(device_account.c.device_id == device_id, device_account.c.account_id == account_id)
+        .values(**values)
+    )
+
+
+def mark_stale(connection: Connection, account_ids: Sequence[str] | None, device_ids: Sequence[str] | None) -> int:
+    """The generation of these users, or of everyone on these devices, rises at the next planning; how many rows."""
+    query = update(device_account).values(stale=True)
+    if account_ids is not None:
+        query = query.where(device_account.c.account_id.in_(account_ids))
+    if device_ids is not None:
+        query = query.where(device_account.c.device_id.in_(device_ids))
+    return connection.execute(query).rowcount
+
+
+def mark_stale_in_domains(connection: Connection, domain_ids: frozenset[str]) -> int:
+    """The same for every user of these domains and everyone on their devices."""
+    users = select(account.c.id).where(account.c.domain_id.in_(domain_ids))
+    devices = select(device.c.id).where(device.c.domain_id.in_(domain_ids))
+    query = update(device_account).values(stale=True)
+    query = query.where(device_account.c.account_id.in_(users) | device_account.c.device_id.in_(devices))
+    return connection.execute(query).rowcount
+
+
+def use_token_on_device(connection: Connection, device_id: str, token_id: str, account_id: str, now: int) -> None:
+    """The user signed in with this token on this device."""
+    where = (device_token.c.device_id == device_id, device_token.c.token_id == token_id)
+    if connection.execute(update(device_token).where(*where).values(last_used=now)).rowcount == 0:
+        connection.execute(
+            insert(device_token).values(device_id=device_id, token_id=token_id, account_id=account_id, last_used=now)
+        )
+
+
+def delete_device_data(connection: Connection, device_id: str, account_id: str) -> None:
+    """The user has nothing on this device any more."""
+    for table in (device_token, unit_receipt, device_account):
+        connection.execute(delete(table).where(table.c.device_id == device_id, table.c.account_id == account_id))
+
+
+def forget_token(connection: Connection, token_id: str) -> None:
+    """No device keeps days of this token any more."""
+    connection.execute(delete(device_token).where(device_token.c.token_id == token_id))
+
+
+def insert_receipt(connection: Connection, values: Mapping[str, Any]) -> None:
+    connection.execute(insert(unit_receipt).values(**values))
+
+
+def receipts(connection: Connection, device_id: str, account_id: str | None = None) -> Sequence[AnyRow]:
+    """Units that the device was given, with the token's serial; of one user if given."""
+    query = (
+        select(unit_receipt, token.c.serial)
+        .outerjoin(token, unit_receipt.c.token_id == token.c.id)
+        .where(unit_receipt.c.device_id == device_id)
+        .order_by(unit_receipt.c.day, unit_receipt.c.sealed_at)
+    )
+    if account_id is not None:
+        query = query.where(unit_receipt.c.account_id == account_id)
+    return connection.execute(query).all()
+
+
+def find_receipts(connection: Connection, device_id: str, unit_hashes: Sequence[bytes]) -> Sequence[AnyRow]:
+    """The receipts with these hashes."""
+    query = select(unit_receipt).where(unit_receipt.c.device_id == device_id, unit_receipt.c.unit_hash.in_(unit_hashes))
+    return connection.execute(query).all()
+
+
+def acknowledge_receipt(connection: Connection, receipt_id: str, now: int) -> None:
+    connection.execute(
+        update(unit_receipt)
+        .where(unit_receipt.c.id == receipt_id, unit_receipt.c.acknowledged_at.is_(None))
+        .values(acknowledged_at=now)
+    )
+
+
+def delete_receipts(connection: Connection, receipt_ids: Sequence[str]) -> None:
+    if receipt_ids:
+        connection.execute(delete(unit_receipt).where(unit_receipt.c.id.in_(receipt_ids)))

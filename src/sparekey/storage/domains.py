@@ -1,0 +1,53 @@
+"""Security domains: a tree of nodes that own users, tokens and devices."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import offline_policy, security_domain
+
+
+def insert_domain(connection: Connection, domain_id: str, name: str, parent_id: str | None) -> None:
+    """A new domain; it always uses the default policy until one is assigned."""
+    connection.execute(insert(security_domain).values(id=domain_id, name=name, parent_id=parent_id))
+
+
+def find_domain(connection: Connection, name: str) -> AnyRow | None:
+    """The domain of that name."""
+    return connection.execute(select(security_domain).where(security_domain.c.name == name)).one_or_none()
+
+
+def count_domains(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(security_domain)).scalar_one()
+
+
+def list_domains(connection: Connection) -> Sequence[AnyRow]:
+    """Every domain with its parent's name and its assigned policy's name (None: always use the default)."""
+    parent = security_domain.alias("parent")
+    query = (
+        select(
+            security_domain.c.id,
+            security_domain.c.name,
+            parent.c.name.label("parent"),
+            offline_policy.c.name.label("policy"),
+        )
+        .outerjoin(parent, security_domain.c.parent_id == parent.c.id)
+        .outerjoin(offline_policy, security_domain.c.offline_policy_id == offline_policy.c.id)
+        .order_by(security_domain.c.name)
+    )
+    return connection.execute(query).all()
+
+
+def domain_and_below(connection: Connection, domain_id: str) -> frozenset[str]:
+    """The ids of a domain and of everything below it: a scope."""
+    tree = select(security_domain.c.id).where(security_domain.c.id == domain_id).cte("tree", recursive=True)
+    tree = tree.union_all(select(security_domain.c.id).join(tree, security_domain.c.parent_id == tree.c.id))
+    return frozenset(connection.execute(select(tree.c.id)).scalars())
+
+
+def assign_policy(connection: Connection, domain_id: str, policy_id: str | None) -> None:
+    """None: always use the default."""
+    connection.execute(
+        update(security_domain).where(security_domain.c.id == domain_id).values(offline_policy_id=policy_id)
+    )

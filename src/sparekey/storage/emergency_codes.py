@@ -1,0 +1,120 @@
+"""Versions of offline emergency codes, which device holds which, and who showed them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import account, device, device_code, emergency_code, emergency_showing
+
+
+def insert_code(connection: Connection, values: Mapping[str, Any]) -> None:
+    connection.execute(insert(emergency_code).values(**values))
+
+
+def find_code(connection: Connection, code_id: str) -> AnyRow | None:
+    return connection.execute(select(emergency_code).where(emergency_code.c.id == code_id)).one_or_none()
+
+
+def find_version(connection: Connection, account_id: str, token_id: str | None, version: int) -> AnyRow | None:
+    """One version of a token's tokencode, or of the account's passcode where `token_id` is None."""
+    query = select(emergency_code).where(_owned(account_id, token_id), emergency_code.c.version == version)
+    return connection.execute(query).one_or_none()
+
+
+def versions(connection: Connection, account_id: str, token_id: str | None) -> Sequence[AnyRow]:
+    """Every version that is kept, oldest first."""
+    query = select(emergency_code).where(_owned(account_id, token_id)).order_by(emergency_code.c.version)
+    return connection.execute(query).all()
+
+
+def mark(connection: Connection, code_id: str, column: str, now: int) -> None:
+    """Sets `shown_at` or `used_at`."""
+    connection.execute(update(emergency_code).where(emergency_code.c.id == code_id).values({column: now}))
+
+
+def mark_reset(connection: Connection, account_id: str, token_id: str | None, now: int) -> int:
+    """Every version is to be replaced at the next online sign-in; how many are."""
+    reset = connection.execute(update(emergency_code).where(_owned(account_id, token_id)).values(reset_at=now))
+    return reset.rowcount
+
+
+def end_versions(connection: Connection, token_id: str, now: int) -> None:
+    """The tokencodes of a token that is taken from its user work no longer."""
+    connection.execute(
+        update(emergency_code)
+        .where(emergency_code.c.token_id == token_id, emergency_code.c.not_after > now)
+        .values(not_after=now)
+    )
+
+
+def device_codes(connection: Connection, account_id: str, owner_id: str) -> Sequence[AnyRow]:
+    """One row per device that is given this code: the version it holds, and since when."""
+    query = (
+        select(
+            device.c.id.label("device_id"),
+            device.c.name.label("device_name"),
+            device.c.revoked_at,
+            device.c.last_contact,
+            device_code.c.code_id,
+            device_code.c.held_code_id,
+            device_code.c.held_since,
+            emergency_code.c.version,
+            emergency_code.c.not_after,
+            emergency_code.c.reset_at,
+        )
+        .join(device_code, device_code.c.device_id == device.c.id)
+        .outerjoin(emergency_code, device_code.c.held_code_id == emergency_code.c.id)
+        .where(device_code.c.account_id == account_id, device_code.c.owner_id == owner_id)
+        .order_by(device.c.name, device.c.id)
+    )
+    return connection.execute(query).all()
+
+
+def find_device_code(connection: Connection, device_id: str, owner_id: str) -> AnyRow | None:
+    query = select(device_code).where(device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
+    return connection.execute(query).one_or_none()
+
+
+def assign(connection: Connection, device_id: str, owner_id: str, account_id: str, code_id: str) -> None:
+    """From now on this version is sealed for the device; what it holds is unchanged until it confirms."""
+    where = (device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
+    if connection.execute(update(device_code).where(*where).values(code_id=code_id)).rowcount == 0:
+        connection.execute(
+            insert(device_code).values(device_id=device_id, owner_id=owner_id, account_id=account_id, code_id=code_id)
+        )
+
+
+def confirm_held(connection: Connection, device_id: str, owner_id: str, code_id: str, now: int) -> None:
+    """The device has this version on its disk."""
+    connection.execute(
+        update(device_code)
+        .where(device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
+        .values(held_code_id=code_id, held_since=now)
+    )
+
+
+def insert_showing(connection: Connection, values: Mapping[str, Any]) -> None:
+    connection.execute(insert(emergency_showing).values(**values))
+
+
+def last_showing(connection: Connection, code_id: str, before: int) -> AnyRow | None:
+    """The newest showing of this version that is not later than `before`."""
+    query = (
+        select(emergency_showing)
+        .where(emergency_showing.c.code_id == code_id, emergency_showing.c.shown_at <= before)
+        .order_by(emergency_showing.c.shown_at.desc())
+        .limit(1)
+    )
+    return connection.execute(query).one_or_none()
+
+
+def _owned(account_id: str, token_id: str | None) -> Any:
+    owner = emergency_code.c.token_id.is_(None) if token_id is None else emergency_code.c.token_id == token_id
+    return (emergency_code.c.account_id == account_id) & owner
+
+
+def lock_account(connection: Connection, account_id: str) -> None:
+    """Other changes of this account's codes wait until the transaction ends: two sign-ins make one new version."""
+    connection.execute(update(account).where(account.c.id == account_id).values(failures=account.c.failures))

@@ -1,0 +1,62 @@
+"""Tokens and the state that the server keeps of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import account, device_token, token
+
+
+def insert_token(connection: Connection, values: Mapping[str, Any]) -> None:
+    """A token that nobody has used; `values` by column name."""
+    fresh = {"drift": 0, "last_step": 0, "replay_step": 0, "lost": False, "offline_code_online": False}
+    connection.execute(insert(token).values(**fresh, **values))
+
+
+def find_token(connection: Connection, serial: str) -> AnyRow | None:
+    """The token with the login of its owner."""
+    query = (
+        select(token, account.c.login)
+        .outerjoin(account, token.c.account_id == account.c.id)
+        .where(token.c.serial == serial)
+    )
+    return connection.execute(query).one_or_none()
+
+
+def list_tokens(connection: Connection, limit: int, after: str = "", account_id: str | None = None) -> Sequence[AnyRow]:
+    """In order of serial, from the one after `after`; of one account if given."""
+    query = (
+        select(token, account.c.login)
+        .outerjoin(account, token.c.account_id == account.c.id)
+        .where(token.c.serial > after)
+        .order_by(token.c.serial)
+        .limit(limit)
+    )
+    if account_id is not None:
+        query = query.where(token.c.account_id == account_id)
+    return connection.execute(query).all()
+
+
+def tokens_on_device(connection: Connection, device_id: str, account_id: str) -> Sequence[AnyRow]:
+    """The account's tokens of which days are kept on the device, the one used last first."""
+    query = (
+        select(token, token.c.id.label("token_id"))
+        .join(device_token, device_token.c.token_id == token.c.id)
+        .where(device_token.c.device_id == device_id, token.c.account_id == account_id)
+        .order_by(device_token.c.last_used.desc(), token.c.id)
+    )
+    return connection.execute(query).all()
+
+
+def update_token(connection: Connection, token_id: str, **values: Any) -> None:
+    connection.execute(update(token).where(token.c.id == token_id).values(**values))
+
+
+def raise_last_step(connection: Connection, token_id: str, step: int) -> bool:
+    """Steps up to this one are used up; False if they were before. Never lowers it (S02)."""
+    raised = connection.execute(
+        update(token).where(token.c.id == token_id, token.c.last_step < step).values(last_step=step)
+    )
+    return raised.rowcount == 1
