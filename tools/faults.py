@@ -1,0 +1,232 @@
+"""Shows that each S-test fails when its defence is taken out: `python -m tools.faults [S-NUMBER...] [--list]`.
+
+Rules: the tests that a fault names (tools/fault_files.py) have to pass without it; the fault goes into a copy of the
+tree and has to apply cleanly; the copy's code has to be what the tests import; a test that breaks (on an import, in a
+fixture, at the time limit) has not failed, only a wrong result counts; every S-number with a test has a fault.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from sparekey.clock import monotonic
+from tools.fault_files import Fault, FaultError, all_faults, numbers_with_a_test, unknown_tests
+from tools.tree import ROOT, copy_project
+
+AT_ONCE = 2
+RUN_SECONDS = 1800
+TEST_SECONDS = 300
+# A test that stops like this did not judge the fault: it broke on it.
+BROKEN = ("ImportError", "ModuleNotFoundError", "SyntaxError", "IndentationError", "NameError", "Failed: Timeout")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one fault; `detail` is for people when it was not caught."""
+
+    fault: Fault
+    result: str
+    seconds: float
+    detail: str = ""
+
+    @property
+    def is_caught(self) -> bool:
+        return self.result == "caught"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pytest run: per test ("path::name" with parameters) "passed", "failed", "broken" or "skipped"."""
+
+    exit_code: int
+    tests: dict[str, str]
+    output: str
+
+    def of(self, node: str) -> list[str]:
+        """The results of a node id; without parameters in it, those of every parameter."""
+        return [result for name, result in self.tests.items() if name == node or name.startswith(f"{node}[")]
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _a_copy() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="sparekey-fault-") as name:
+        copy = Path(name) / "tree"
+        copy.mkdir()
+        copy_project(copy)
+        (copy / ".venv").symlink_to(Path(sys.prefix))
+        yield copy
+
+
+def _environment(copy: Path) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    # before the editable install's path; tests/conftest.py refuses to run if the copy is not what was imported
+    environment["PYTHONPATH"] = os.pathsep.join([str(copy / "src"), str(copy)])
+    environment["SPAREKEY_FAULT_COPY"] = str(copy)
+    environment["GIT_CEILING_DIRECTORIES"] = str(copy.parent)
+    return environment
+
+
+def _apply(fault: Fault, copy: Path) -> str:
+    """Applies the fault; returns git's words if it does not apply cleanly."""
+    command = ["git", "apply", "--whitespace=nowarn", str(copy / fault.path.relative_to(ROOT))]
+    done = subprocess.run(command, cwd=copy, env=_environment(copy), capture_output=True, text=True, check=False)
+    return done.stderr.strip() if done.returncode else ""
+
+
+def _run_tests(copy: Path, nodes: Sequence[str]) -> Run:
+    report = copy / "report.xml"
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    command += [f"--timeout={TEST_SECONDS}", f"--junitxml={report}", "-o", "junit_family=xunit1", *nodes]
+    with subprocess.Popen(
+        command,
+        cwd=copy,
+        env=_environment(copy),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        too_long = threading.Timer(RUN_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
+        too_long.start()
+        try:
+            output, _ = process.communicate()
+        finally:
+            too_long.cancel()
+    return Run(process.returncode, read_report(report) if report.exists() else {}, output)
+
+
+def read_report(report: Path) -> dict[str, str]:
+    """The result of each test in a JUnit report, as in `Run`."""
+    cases = ET.parse(report).getroot().iter("testcase")
+    return {f"{case.get('file')}::{case.get('name')}": _result(case) for case in cases}
+
+
+def _result(case: ET.Element) -> str:
+    failure = case.find("failure")
+    if failure is not None:
+        return "broken" if (failure.get("message") or "").startswith(BROKEN) else "failed"
+    if case.find("error") is not None:
+        return "broken"
+    return "skipped" if case.find("skipped") is not None else "passed"
+
+
+def _try(fault: Fault) -> Outcome:
+    started = monotonic()
+    with _a_copy() as copy:
+        words = _apply(fault, copy)
+        if words:
+            return Outcome(fault, "DOES NOT APPLY", monotonic() - started, words)
+        run = _run_tests(copy, fault.tests)
+    return Outcome(fault, judge(run), monotonic() - started, run.output[-3000:])
+
+
+def judge(run: Run) -> str:
+    """The verdict on a fault after its tests ran on it."""
+    if run.exit_code == 1 and "failed" in run.tests.values():
+        return "caught"
+    return "NOT CAUGHT" if run.exit_code == 0 else "BROKEN, NOT FAILED"
+
+
+def _failing_without(faults: Sequence[Fault]) -> list[Outcome]:
+    """The faults whose tests do not pass on the tree as it is."""
+    nodes = sorted({node for fault in faults for node in fault.tests})
+    _say(f"faults: {len(nodes)} tests have to pass without a fault ...")
+    started = monotonic()
+    with _a_copy() as copy:
+        run = _run_tests(copy, nodes)
+    if run.exit_code not in {0, 1}:
+        raise FaultError(f"the tests could not be run without a fault:\n{run.output[-3000:]}")
+    bad = []
+    for fault in faults:
+        results = {node: run.of(node) for node in fault.tests}
+        wrong = {node: seen for node, seen in results.items() if not seen or set(seen) != {"passed"}}
+        if wrong:
+            bad.append(Outcome(fault, "FAILS WITHOUT IT", monotonic() - started, f"{wrong}\n{run.output[-3000:]}"))
+    return bad
+
+
+def _try_all(faults: Sequence[Fault]) -> list[Outcome]:
+    outcomes = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        running = [pool.submit(_try, fault) for fault in faults]
+        for number, done in enumerate(as_completed(running), 1):
+            outcome = done.result()
+            outcomes.append(outcome)
+            _say(f"faults: {number}/{len(faults)} {outcome.fault.path.stem}: {outcome.result} {outcome.seconds:.0f} s")
+    return outcomes
+
+
+def _print_table(outcomes: Sequence[Outcome], lacking: Sequence[str]) -> None:
+    width = max(5, *(len(outcome.fault.slug) for outcome in outcomes), 0)
+    print(f"{'test':6}{'fault':{width + 2}}{'result':20}{'seconds':>8}")
+    for outcome in sorted(outcomes, key=lambda each: each.fault.path):
+        fault = outcome.fault
+        print(f"{fault.number.upper():6}{fault.slug:{width + 2}}{outcome.result:20}{outcome.seconds:8.1f}")
+    for number in lacking:
+        print(f"{number.upper():6}{'-':{width + 2}}{'NO FAULT FILE':20}")
+
+
+def _selected(numbers: Sequence[str]) -> tuple[list[Fault], list[str]]:
+    """The faults asked for, and the tested numbers among them that have none. Raises FaultError."""
+    wanted = {number.lower() for number in numbers}
+    faults = [fault for fault in all_faults() if not wanted or fault.number in wanted]
+    tested = {number for number in numbers_with_a_test() if not wanted or number in wanted}
+    unknown = wanted - tested - {fault.number for fault in faults}
+    if unknown:
+        raise FaultError(f"no test and no fault has the number {', '.join(sorted(unknown))}")
+    for fault in faults:
+        if nodes := unknown_tests(fault):
+            raise FaultError(f"{fault.path.name}: names tests that do not exist: {' '.join(nodes)}")
+    return faults, sorted(tested - {fault.number for fault in faults})
+
+
+def _check(faults: Sequence[Fault], lacking: Sequence[str]) -> int:
+    bad = _failing_without(faults) if faults else []
+    held_back = {outcome.fault for outcome in bad}
+    outcomes = [*bad, *_try_all([fault for fault in faults if fault not in held_back])]
+    missed = [outcome for outcome in outcomes if not outcome.is_caught]
+    for outcome in missed:
+        _say(f"\n--- {outcome.fault.path.name}: {outcome.result}\n{outcome.detail}\n")
+    _print_table(outcomes, lacking)
+    return 1 if missed or lacking else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit 0 when every fault asked for is caught and none is lacking, 1 when not, 2 for a bad fault file."""
+    parser = argparse.ArgumentParser(prog="python -m tools.faults", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "numbers", nargs="*", metavar="S-NUMBER", help="only these, such as S21; all when none is given"
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="print the faults and why they should be caught; run nothing"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        faults, lacking = _selected(options.numbers)
+        if options.list:
+            for fault in faults:
+                print(f"{fault.number.upper():6}{fault.slug}: {fault.why}")
+            return 0
+        return _check(faults, lacking)
+    except FaultError as error:
+        _say(f"faults: {error}")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
