@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import (
@@ -12,6 +12,7 @@ from sparekey.storage.tables import (
     device_account,
     device_invitation,
     device_token,
+    offline_event,
     security_domain,
     token,
     unit_receipt,
@@ -101,23 +102,22 @@ def update_device_account(connection: Connection, device_id: str, account_id: st
     )
 
 
-def mark_stale(connection: Connection, account_ids: Sequence[str] | None, device_ids: Sequence[str] | None) -> int:
-    """The generation of these users, or of everyone on these devices, rises at the next planning; how many rows."""
-    query = update(device_account).values(stale=True)
-    if account_ids is not None:
-        query = query.where(device_account.c.account_id.in_(account_ids))
-    if device_ids is not None:
-        query = query.where(device_account.c.device_id.in_(device_ids))
-    return connection.execute(query).rowcount
+def raise_generation(connection: Connection, account_id: str) -> int:
+    """The user's generation rises on every device (offline-day.md, server rule 3); on how many."""
+    return _raise_generation(connection, device_account.c.account_id == account_id)
 
 
-def mark_stale_in_domains(connection: Connection, domain_ids: frozenset[str]) -> int:
+def raise_generation_in_domains(connection: Connection, domain_ids: frozenset[str]) -> int:
     """The same for every user of these domains and everyone on their devices."""
     users = select(account.c.id).where(account.c.domain_id.in_(domain_ids))
     devices = select(device.c.id).where(device.c.domain_id.in_(domain_ids))
-    query = update(device_account).values(stale=True)
-    query = query.where(device_account.c.account_id.in_(users) | device_account.c.device_id.in_(devices))
-    return connection.execute(query).rowcount
+    touched = device_account.c.account_id.in_(users) | device_account.c.device_id.in_(devices)
+    return _raise_generation(connection, touched)
+
+
+def _raise_generation(connection: Connection, which: ColumnElement[bool]) -> int:
+    raised = update(device_account).where(which).values(generation=device_account.c.generation + 1, stale=True)
+    return connection.execute(raised).rowcount
 
 
 def use_token_on_device(connection: Connection, device_id: str, token_id: str, account_id: str, now: int) -> None:
@@ -174,3 +174,19 @@ def acknowledge_receipt(connection: Connection, receipt_id: str, now: int) -> No
 def delete_receipts(connection: Connection, receipt_ids: Sequence[str]) -> None:
     if receipt_ids:
         connection.execute(delete(unit_receipt).where(unit_receipt.c.id.in_(receipt_ids)))
+
+
+def find_event_hash(connection: Connection, device_id: str, number: int) -> bytes | None:
+    """The hash of an uploaded offline event."""
+    query = select(offline_event.c.event_hash).where(
+        offline_event.c.device_id == device_id, offline_event.c.number == number
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
+def insert_event(connection: Connection, device_id: str, number: int, event_hash: bytes, now: int) -> None:
+    """The device's chain of events goes on after this one."""
+    connection.execute(
+        insert(offline_event).values(device_id=device_id, number=number, event_hash=event_hash, uploaded_at=now)
+    )
+    update_device(connection, device_id, event_number=number, event_hash=event_hash)

@@ -174,9 +174,18 @@ device_account = Table(
     Column("check", LargeBinary, nullable=False, quote=True),
     Column("confirmed_key_sealed", LargeBinary, nullable=True),  # last key that a sign-in event confirmed
     Column("confirmed_check", LargeBinary, nullable=True),
-    Column("stale", Boolean, nullable=False),  # the generation rises at the next planning
-    Column("void", Boolean, nullable=False),  # what the device holds is to be erased at the next contact
+    Column("stale", Boolean, nullable=False),  # the generation has risen; its key is chosen at the next planning
     _time("last_sign_in"),
+)
+
+# Every uploaded offline event, so that a repeated upload and a forked device are told apart; its words are in audit.
+offline_event = Table(
+    "offline_event",
+    metadata,
+    Column("device_id", ForeignKey("device.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_hash", LargeBinary, nullable=False),
+    _time("uploaded_at", nullable=False),
 )
 
 # Days of this token are kept on this device.

@@ -24,6 +24,8 @@ def upgrade() -> None:
     _create_emergency_code()
     _create_unit_receipt()
     _create_emergency_showing()
+    _create_device_code()
+    _create_offline_event()
 
 
 def _create_audit() -> None:
@@ -202,7 +204,6 @@ def _create_device_account() -> None:
         sa.Column("confirmed_key_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("confirmed_check", sa.LargeBinary(), nullable=True),
         sa.Column("stale", sa.Boolean(), nullable=False),
-        sa.Column("void", sa.Boolean(), nullable=False),
         sa.Column("last_sign_in", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_device_account_account_id")),
         sa.ForeignKeyConstraint(["device_id"], ["device.id"], name=op.f("fk_device_account_device_id")),
@@ -334,3 +335,33 @@ def _create_emergency_showing() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_emergency_showing")),
     )
     op.create_index(op.f("ix_emergency_showing_code_id"), "emergency_showing", ["code_id"], unique=False)
+
+
+def _create_device_code() -> None:
+    op.create_table(
+        "device_code",
+        sa.Column("device_id", sa.String(length=32), nullable=False),
+        sa.Column("owner_id", sa.String(length=32), nullable=False),
+        sa.Column("account_id", sa.String(length=32), nullable=False),
+        sa.Column("code_id", sa.String(length=32), nullable=False),
+        sa.Column("held_code_id", sa.String(length=32), nullable=True),
+        sa.Column("held_since", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_device_code_account_id")),
+        sa.ForeignKeyConstraint(["code_id"], ["emergency_code.id"], name=op.f("fk_device_code_code_id")),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"], name=op.f("fk_device_code_device_id")),
+        sa.ForeignKeyConstraint(["held_code_id"], ["emergency_code.id"], name=op.f("fk_device_code_held_code_id")),
+        sa.PrimaryKeyConstraint("device_id", "owner_id", name=op.f("pk_device_code")),
+    )
+    op.create_index(op.f("ix_device_code_account_id"), "device_code", ["account_id"], unique=False)
+
+
+def _create_offline_event() -> None:
+    op.create_table(
+        "offline_event",
+        sa.Column("device_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("event_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("uploaded_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"], name=op.f("fk_offline_event_device_id")),
+        sa.PrimaryKeyConstraint("device_id", "number", name=op.f("pk_offline_event")),
+    )
