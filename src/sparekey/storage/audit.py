@@ -3,9 +3,16 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 
+from sparekey.core.audit_chain import AuditRow
 from sparekey.storage.tables import audit
+
+# the columns of an AuditRow, in its order
+ROW: Final = (
+    audit.c.id, audit.c.at, audit.c.actor, audit.c.action, audit.c.account_id, audit.c.token_id, audit.c.device_id,
+    audit.c.result, audit.c.detail,
+)  # fmt: skip
 
 # inline: no RETURNING, for nobody needs the number on the sign-in path
 _INSERT: Final = insert(audit).inline()
@@ -48,9 +55,9 @@ def list_rows(
     token_id: str | None = None,
     device_id: str | None = None,
     actions: Sequence[str] = (),
-) -> Sequence[Row[tuple[int, int, str, str, str | None, str | None, str | None, str, str, int | None]]]:
+) -> Sequence[AuditRow]:
     """The newest rows first, at most `limit`, only those with an id less than `before` and with all that is given."""
-    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
+    query = select(*ROW).order_by(audit.c.id.desc()).limit(limit)
     for column, value in (("account_id", account_id), ("token_id", token_id), ("device_id", device_id)):
         if value is not None:
             query = query.where(audit.c[column] == value)
@@ -58,4 +65,4 @@ def list_rows(
         query = query.where(audit.c.id < before)
     if actions:
         query = query.where(audit.c.action.in_(actions))
-    return connection.execute(query).fetchall()
+    return [AuditRow(*row) for row in connection.execute(query)]
