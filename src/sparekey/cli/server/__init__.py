@@ -1,0 +1,1 @@
+"""The command `sparekey`: administers and runs the server."""
