@@ -19,13 +19,13 @@ def upgrade() -> None:
     _create_device()
     _create_device_invitation()
     _create_device_account()
+    _create_offline_event()
     _create_token()
     _create_device_token()
     _create_emergency_code()
     _create_unit_receipt()
-    _create_emergency_showing()
     _create_device_code()
-    _create_offline_event()
+    _create_emergency_showing()
 
 
 def _create_audit() -> None:
@@ -212,6 +212,18 @@ def _create_device_account() -> None:
     op.create_index(op.f("ix_device_account_account_id"), "device_account", ["account_id"], unique=False)
 
 
+def _create_offline_event() -> None:
+    op.create_table(
+        "offline_event",
+        sa.Column("device_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("event_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("uploaded_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"], name=op.f("fk_offline_event_device_id")),
+        sa.PrimaryKeyConstraint("device_id", "number", name=op.f("pk_offline_event")),
+    )
+
+
 def _create_token() -> None:
     op.create_table(
         "token",
@@ -319,24 +331,6 @@ def _create_unit_receipt() -> None:
     op.create_index("ix_unit_receipt_device_account", "unit_receipt", ["device_id", "account_id"], unique=False)
 
 
-def _create_emergency_showing() -> None:
-    op.create_table(
-        "emergency_showing",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("code_id", sa.String(length=32), nullable=False),
-        sa.Column("device_id", sa.String(length=32), nullable=True),
-        sa.Column("operator", sa.String(length=128), nullable=False),
-        sa.Column("caller", sa.String(length=200), nullable=False),
-        sa.Column("note", sa.String(length=500), nullable=False),
-        sa.Column("ticket", sa.String(length=100), nullable=False),
-        sa.Column("shown_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["code_id"], ["emergency_code.id"], name=op.f("fk_emergency_showing_code_id")),
-        sa.ForeignKeyConstraint(["device_id"], ["device.id"], name=op.f("fk_emergency_showing_device_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_emergency_showing")),
-    )
-    op.create_index(op.f("ix_emergency_showing_code_id"), "emergency_showing", ["code_id"], unique=False)
-
-
 def _create_device_code() -> None:
     op.create_table(
         "device_code",
@@ -355,13 +349,19 @@ def _create_device_code() -> None:
     op.create_index(op.f("ix_device_code_account_id"), "device_code", ["account_id"], unique=False)
 
 
-def _create_offline_event() -> None:
+def _create_emergency_showing() -> None:
     op.create_table(
-        "offline_event",
-        sa.Column("device_id", sa.String(length=32), nullable=False),
-        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("event_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("uploaded_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["device_id"], ["device.id"], name=op.f("fk_offline_event_device_id")),
-        sa.PrimaryKeyConstraint("device_id", "number", name=op.f("pk_offline_event")),
+        "emergency_showing",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("code_id", sa.String(length=32), nullable=False),
+        sa.Column("device_id", sa.String(length=32), nullable=True),
+        sa.Column("operator", sa.String(length=128), nullable=False),
+        sa.Column("caller", sa.String(length=200), nullable=False),
+        sa.Column("note", sa.String(length=500), nullable=False),
+        sa.Column("ticket", sa.String(length=100), nullable=False),
+        sa.Column("shown_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["code_id"], ["emergency_code.id"], name=op.f("fk_emergency_showing_code_id")),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"], name=op.f("fk_emergency_showing_device_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_emergency_showing")),
     )
+    op.create_index(op.f("ix_emergency_showing_code_id"), "emergency_showing", ["code_id"], unique=False)
