@@ -20,13 +20,13 @@ demo: ## the whole story on this machine; EXIT=1 ends it, PG=1 adds PostgreSQL w
 .PHONY: test
 test: ## every test, on real PostgreSQL too
 	@tools/setup $(packages_test)
-	@$(py) -m pytest -m "not soak" $(ARGS)
+	@$(py) -m pytest $(ARGS)
 
 .PHONY: quick
 quick: ## tests that need no service; also on python3.11 where there is one
 	@tools/setup $(packages_base)
-	@$(py) -m pytest -m "not soak and not services" $(ARGS)
-	@tools/on-python-3.11 -m pytest -q -m "not soak and not services" $(ARGS)
+	@$(py) -m pytest -m "not services" $(ARGS)
+	@tools/on-python-3.11 -m pytest -q -m "not services" $(ARGS)
 
 .PHONY: check
 check: ## lint, types for both ends of the supported range, import contracts

@@ -4,10 +4,12 @@ Rules: a fixture that starts a process is used only by tests marked `services`; 
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import sparekey
 from tools.counts import Count
@@ -21,6 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # no deadlines: the machine is shared, and a slow example is no wrong one
+    relaxed = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("small", relaxed, max_examples=50)
+    settings.register_profile("full", relaxed, max_examples=5000)
+    settings.load_profile("full" if config.getoption("--full") else "small")
     # `make faults` names the copy with the planted fault: a run that tests the real tree by mistake proves nothing.
     copy = os.environ.get("SPAREKEY_FAULT_COPY")
     if copy and not Path(sparekey.__file__).resolve().is_relative_to(Path(copy).resolve()):
@@ -32,10 +39,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Marks what needs PostgreSQL, and splits the counted tests: small counts here, full counts under `--full`."""
     full = config.getoption("--full")
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if "postgresql_server" in fixtures:
+        if "postgresql_server" in getattr(item, "fixturenames", ()):
             item.add_marker(SERVICES)
-        if full and "count" in fixtures:
+        if full and is_counted(item):
             item.add_marker(pytest.mark.soak)
     if not full:
         big = [item for item in items if item.get_closest_marker("soak")]
@@ -44,7 +50,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             config.hook.pytest_deselected(items=big)
 
 
-@pytest.fixture
+def is_counted(item: pytest.Item) -> bool:
+    """Whether a test has a full count: by the fixture `count`, or as the property test of an S-requirement."""
+    if "count" in getattr(item, "fixturenames", ()):
+        return True
+    is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+    return is_property and re.match(r"test_s\d\d", item.name) is not None
+
+
+@pytest.fixture(scope="session")  # for property tests, which take no narrower fixture
 def count(request: pytest.FixtureRequest) -> Count:
     """`count(small=20, full=1000)`: the number of rounds. A test that uses it is run again by `make soak`."""
     return Count(is_full=request.config.getoption("--full"))
