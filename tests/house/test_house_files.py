@@ -1,0 +1,55 @@
+"""House rules of all files: the lock covers what is asked for and holds no address; no address or path of a machine."""
+
+import re
+import tomllib
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tools.tree import ROOT, project_files
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+LOCKED = dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", LOCK, re.MULTILINE))
+
+# A class of one letter keeps this file from matching itself.
+FORBIDDEN = {
+    "address of a package registry": re.compile(r"py[p]i\.|pythonh[o]sted\.|npm[j]s\.|--?index-ur[l]|--find-link[s]"),
+    "path of one machine": re.compile(r"(?<![\w.~}/-])/(?:wor[k]|roo[t]|hom[e])/\w"),
+}
+
+
+def asked_for() -> list[Requirement]:
+    project = PROJECT["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values(), PROJECT["build-system"]["requires"]]
+    lists += PROJECT["dependency-groups"].values()
+    return [Requirement(each) for names in lists for each in names]
+
+
+def test_the_lock_satisfies_what_the_project_asks_for() -> None:
+    for requirement in asked_for():
+        version = LOCKED.get(canonicalize_name(requirement.name))
+        assert version is not None, f"{requirement.name}: run `make lock`"
+        assert requirement.specifier.contains(version), f"{requirement}: locked is {version}, run `make lock`"
+
+
+def test_everything_locked_is_pinned_by_hash_and_by_no_address() -> None:
+    entries = re.split(r"\n(?=\S)", LOCK.strip())
+    assert [entry for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
+    assert not re.search(r"://| @ |\bhttps?\b", LOCK)
+
+
+def test_no_file_names_a_registry_or_a_machine() -> None:
+    found = []
+    for name in project_files():
+        try:
+            text = (ROOT / name).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{name}: {what}: {match[0]}" for what, rule in FORBIDDEN.items() if (match := rule.search(text))]
+    assert found == []
+
+
+def test_no_two_test_files_have_the_same_name() -> None:
+    names = [name.name for name in project_files() if name.parts[0] == "tests" and name.name.startswith("test_")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
