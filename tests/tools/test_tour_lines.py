@@ -1,0 +1,31 @@
+"""The tour's stops are counted by lines, each once, and a stop that is gone is an error."""
+
+from pathlib import Path
+
+import pytest
+
+from tools.tour import TourError, lines_of_the_tour, total
+
+
+def a_project(directory: Path, tour: str) -> Path:
+    (directory / "docs").mkdir()
+    (directory / "docs" / "tour.md").write_text(tour)
+    (directory / "src").mkdir()
+    (directory / "src" / "a.py").write_text("line\n" * 10)
+    return directory
+
+
+def test_parts_that_overlap_count_once(tmp_path: Path) -> None:
+    lines = lines_of_the_tour(a_project(tmp_path, "First `src/a.py:1-3`, then\n`src/a.py:3-5`; tests/x.py not."))
+    assert lines == {"src/a.py": {1, 2, 3, 4, 5}}
+    assert total(lines) == 5
+
+
+def test_a_file_without_lines_counts_whole(tmp_path: Path) -> None:
+    assert total(lines_of_the_tour(a_project(tmp_path, "`src/a.py`"))) == 10
+
+
+@pytest.mark.parametrize("stop", ["src/b.py", "src/a.py:5-11", "src/a.py:0-2", "src/a.py:4-3"])
+def test_a_stop_that_is_not_there_is_an_error(tmp_path: Path, stop: str) -> None:
+    with pytest.raises(TourError):
+        lines_of_the_tour(a_project(tmp_path, f"`{stop}`"))
