@@ -12,6 +12,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import sparekey
+from sparekey.storage import schema
+from sparekey.storage.engine import open_engine
+from sparekey.storage.unit_of_work import Database
 from tools.counts import Count
 from tools.postgresql import PostgresqlServer
 
@@ -86,3 +89,22 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'sparekey.db'}"
     url: str = request.getfixturevalue("postgresql_url")
     return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A fresh database with its tables: the test runs on an SQLite file and on PostgreSQL."""
+    yield from _with_tables(database_url)
+
+
+@pytest.fixture
+def memory_database() -> Iterator[Database]:
+    """A fresh database with its tables, SQLite in memory: for tests where the kind of database is not the point."""
+    yield from _with_tables("sqlite://")
+
+
+def _with_tables(url: str) -> Iterator[Database]:
+    database = Database(open_engine(url))
+    schema.upgrade(database.engine)
+    yield database
+    database.close()

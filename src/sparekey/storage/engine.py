@@ -5,8 +5,10 @@ its administrator set it); a write transaction on SQLite begins with BEGIN IMMED
 never fails half-way; bound values never show in an error; the SQLite file is readable by its owner only.
 """
 
+import contextlib
 import os
 import stat
+import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,8 @@ from sqlalchemy.exc import ArgumentError
 WRITES: Final = "sparekey_writes"  # execution option: this connection's transactions write
 
 _WAIT_SECONDS: Final = 5  # for a lock or a free connection; then the attempt fails, and any error denies
+# Two connections that both switch a new file to its write-ahead log fail at once instead of waiting.
+_ONE_AT_A_TIME: Final = threading.Lock()
 _MEMORY: Final = (None, "", ":memory:")
 
 
@@ -94,18 +98,19 @@ def _open_sqlite(address: URL, connections: int) -> Engine:
 
 
 def _make_private_file(path: Path) -> None:
-    """Makes the file with mode 0600 if it is missing; SQLite gives its -wal and -shm files the same mode."""
+    """Makes the file with mode 0600 if it is missing; SQLite gives its -wal and -shm files the same mode.
+
+    It is never opened here: closing it would drop the locks that SQLite holds on it in this process.
+    """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(FileExistsError):
+            os.mknod(path, stat.S_IFREG | 0o600)
+        mode = path.lstat().st_mode
     except OSError as error:
-        raise DatabaseFileError(f"cannot open the database file {path}: {error.strerror}") from error
-    try:
-        status = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    if not stat.S_ISREG(status.st_mode):
+        raise DatabaseFileError(f"cannot make the database file {path}: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
         raise DatabaseFileError(f"{path} is no regular file; name another one for the database")
-    if status.st_mode & 0o077:
+    if mode & 0o077:
         raise DatabaseFileError(f"others may read the database file {path}; run: chmod 600 {path}")
 
 
@@ -113,6 +118,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # Legacy transaction control with isolation_level None is the driver's way to say "I send BEGIN myself"; it is the
     # only one that lets BEGIN IMMEDIATE through, and works on Python 3.11 too.
     connection.isolation_level = None
+    with _ONE_AT_A_TIME:
+        _set_pragmas(connection)
+
+
+def _set_pragmas(connection: Any) -> None:
     for pragma in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
         connection.execute(f"PRAGMA {pragma}")
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]

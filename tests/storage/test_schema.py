@@ -1,0 +1,127 @@
+"""Migrations: they lead to exactly the tables of `tables.py`, on both databases, whole or not at all."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata, produce_migrations, render_python_code
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.engine.interfaces import ReflectedIndex
+
+from sparekey.storage import schema
+from sparekey.storage.engine import open_engine
+from sparekey.storage.tables import metadata
+from sparekey.storage.unit_of_work import Database
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def test_the_migrations_lead_to_the_tables(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        differences = compare_metadata(context, metadata)
+        operations = produce_migrations(context, metadata).upgrade_ops
+        missing = render_python_code(operations) if operations else ""
+    assert differences == [], f"a revision has to do this:\n{missing}"
+
+
+def test_constraints_are_the_same_too(engine: Engine, tmp_path: Path) -> None:
+    # compare_metadata does not look at primary keys, checks and the details of indexes
+    schema.upgrade(engine)
+    migrated = constraints(engine)
+    metadata.drop_all(engine)
+    metadata.create_all(engine)
+    assert migrated == constraints(engine)
+
+
+def constraints(engine: Engine) -> dict[str, object]:
+    looked_at = inspect(engine)
+    return {
+        table: [
+            looked_at.get_pk_constraint(table),
+            sorted(looked_at.get_check_constraints(table), key=str),
+            sorted(looked_at.get_unique_constraints(table), key=str),
+            sorted(looked_at.get_foreign_keys(table), key=str),
+            sorted(index_words(index) for index in looked_at.get_indexes(table)),
+            [(column["name"], str(column["type"]), column["nullable"]) for column in looked_at.get_columns(table)],
+        ]
+        for table in looked_at.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+def index_words(index: ReflectedIndex) -> list[str]:
+    # the condition of a partial index is an object that equals only itself
+    options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return [f"{name}={value}" for name, value in sorted((dict(index) | {"dialect_options": options}).items())]
+
+
+def test_a_second_upgrade_changes_nothing(engine: Engine) -> None:
+    schema.upgrade(engine)
+    before = constraints(engine)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO data_key (version, wrapped, created_at) VALUES (1, '', 1)"))
+    schema.upgrade(engine)
+    assert constraints(engine) == before
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM data_key")).scalar() == 1
+
+
+def test_an_upgraded_database_is_current(engine: Engine) -> None:
+    schema.upgrade(engine)
+    schema.verify_current(engine)
+    assert schema.current(engine) == schema.head()
+
+
+def test_an_empty_database_says_what_to_do(engine: Engine) -> None:
+    assert schema.current(engine) is None
+    with pytest.raises(schema.SchemaError, match="run: sparekey init") as refused:
+        schema.verify_current(engine)
+    password = engine.url.password
+    assert password is None or password not in str(refused.value)
+
+
+def test_a_newer_database_is_left_alone(engine: Engine) -> None:
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(schema.SchemaError, match="newer"):
+        schema.verify_current(engine)
+    with pytest.raises(schema.SchemaError, match="newer"):
+        schema.upgrade(engine)
+    assert schema.current(engine) == "9999"
+
+
+def test_s85_a_failed_upgrade_leaves_nothing(engine: Engine) -> None:
+    # the last table of the first revision is in the way
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE emergency_showing (x INTEGER)"))
+    with pytest.raises(Exception, match="emergency_showing"):
+        schema.upgrade(engine)
+    assert set(inspect(engine).get_table_names()) == {"emergency_showing"}
+
+
+def test_two_upgrades_at_once_both_succeed(database_url: str) -> None:
+    failures: list[Exception] = []
+
+    def upgrade() -> None:
+        engine = open_engine(database_url)
+        try:
+            schema.upgrade(engine)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the test shows it
+            failures.append(error)
+        engine.dispose()
+
+    threads = [threading.Thread(target=upgrade) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
