@@ -1,1 +1,2 @@
-"""Use cases: one module per thing that a person or an agent can do, and the ports that they need."""
+"""What people, programs and devices can do: one module per thing, each in the transaction of its effect and its audit
+row. Nothing here reads a clock, a socket or a terminal."""

@@ -270,6 +270,7 @@ class AssignedPolicy:
     name: str
     domain: str
     policy: OfflinePolicy
+    revision: int = 0
 
 
 @dataclass(frozen=True)
@@ -278,6 +279,7 @@ class EffectivePolicy:
 
     values: OfflinePolicy
     sources: Mapping[str, str]  # field name -> the words that say where its value came from
+    revision: int = 0  # of the user's policy: information for the units sealed under it
 
 
 def effective_policy(user: AssignedPolicy | None, device: AssignedPolicy | None) -> EffectivePolicy:
@@ -295,7 +297,7 @@ def effective_policy(user: AssignedPolicy | None, device: AssignedPolicy | None)
         sources[name] = _source(name, side, user, device)
     if values["protection_level"] is ProtectionLevel.LIGHT:
         values["allow_tokens_without_pin"] = False
-    return EffectivePolicy(OfflinePolicy(**values), sources)
+    return EffectivePolicy(OfflinePolicy(**values), sources, user.revision)
 
 
 def _winner(field: PolicyField, user: AssignedPolicy, device: AssignedPolicy) -> AssignedPolicy:

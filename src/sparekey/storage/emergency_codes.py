@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from sparekey.core.emergency import expiry
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import account, device, device_code, emergency_code, emergency_showing
+from sparekey.storage.tables import account, device, device_code, emergency_code, emergency_showing, token
 
 
 def insert_code(connection: Connection, values: Mapping[str, Any]) -> None:
@@ -38,6 +39,23 @@ def mark_reset(connection: Connection, account_id: str, token_id: str | None, no
     """Every version is to be replaced at the next online sign-in; how many are."""
     reset = connection.execute(update(emergency_code).where(_owned(account_id, token_id)).values(reset_at=now))
     return reset.rowcount
+
+
+def set_lifetime(connection: Connection, domain_ids: frozenset[str], days: int) -> None:
+    """Codes of these domains' users work for so many days from their making, never past token or account."""
+    for code in connection.execute(
+        select(
+            emergency_code.c.id,
+            emergency_code.c.created_at,
+            token.c.expires_at.label("token_end"),
+            account.c.expires_at.label("account_end"),
+        )
+        .join(account, emergency_code.c.account_id == account.c.id)
+        .outerjoin(token, emergency_code.c.token_id == token.c.id)
+        .where(account.c.domain_id.in_(domain_ids))
+    ).all():
+        end = expiry(code.created_at, days, code.token_end, code.account_end)
+        connection.execute(update(emergency_code).where(emergency_code.c.id == code.id).values(not_after=end))
 
 
 def end_versions(connection: Connection, token_id: str, now: int) -> None:

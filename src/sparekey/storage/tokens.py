@@ -25,6 +25,10 @@ def find_token(connection: Connection, serial: str) -> AnyRow | None:
     return connection.execute(query).one_or_none()
 
 
+def find_token_by_id(connection: Connection, token_id: str) -> AnyRow | None:
+    return connection.execute(select(token).where(token.c.id == token_id)).one_or_none()
+
+
 def list_tokens(connection: Connection, limit: int, after: str = "", account_id: str | None = None) -> Sequence[AnyRow]:
     """In order of serial, from the one after `after`; of one account if given."""
     query = (

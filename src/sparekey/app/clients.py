@@ -1,0 +1,110 @@
+"""API clients: programs that ask over REST whether a passcode is right."""
+
+import hashlib
+import ipaddress
+import secrets
+from dataclasses import dataclass
+
+from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
+from sparekey.app.lookup import get_domain
+from sparekey.app.sign_in import Door
+from sparekey.core.errors import BadInput, Conflict, NotFound
+from sparekey.core.events import Action
+from sparekey.core.names import verify_name
+from sparekey.secret import Secret
+from sparekey.storage import clients, domains
+
+KEY_PREFIX = "spk_"
+
+
+@dataclass(frozen=True)
+class ClientView:
+    name: str
+    domain: str
+    addresses: str
+    expires_at: int | None
+    revoked_at: int | None
+
+
+def add_client(
+    instance: Instance,
+    actor: str,
+    name: str,
+    domain: str = TOP_DOMAIN,
+    addresses: str = "",
+    expires_at: int | None = None,
+    *,
+    now: int,
+) -> Secret[str]:
+    """A new client for the users of a domain and below; its key, which is shown once and kept only as a hash."""
+    verify_name(name, "client", 128)
+    networks = ",".join(str(_network(each)) for each in addresses.split(",") if each.strip())
+    key = Secret(KEY_PREFIX + secrets.token_urlsafe(32))
+    with instance.database.write() as connection:
+        if clients.find_client_named(connection, name) is not None:
+            raise Conflict(f"there is an API client {name!r} already", "choose another name")
+        client_id = new_id()
+        clients.insert_client(
+            connection,
+            {
+                "id": client_id,
+                "name": name,
+                "key_hash": _key_hash(key),
+                "domain_id": get_domain(connection, domain).id,
+                "addresses": networks,
+                "created_at": now,
+                "expires_at": expires_at,
+            },
+        )
+        log(connection, now, actor, Action.CLIENT_ADDED, client=client_id, name=name, domain=domain)
+    return key
+
+
+def find_door(instance: Instance, key: Secret[str], address: str, now: int) -> Door | None:
+    """The door of the client with this key that calls from this address; None: refuse, without saying why."""
+    with instance.database.read() as connection:
+        row = clients.find_client(connection, _key_hash(key))
+        if row is None or row.revoked_at is not None or (row.expires_at is not None and now >= row.expires_at):
+            return None
+        if row.addresses and not _within(address, row.addresses):
+            return None
+        return Door(f"client:{row.id}", scope=domains.domain_and_below(connection, row.domain_id))
+
+
+def list_clients(instance: Instance) -> list[ClientView]:
+    with instance.database.read() as connection:
+        return [
+            ClientView(row.name, row.domain, row.addresses, row.expires_at, row.revoked_at)
+            for row in clients.list_clients(connection)
+        ]
+
+
+def revoke_client(instance: Instance, actor: str, name: str, *, now: int) -> None:
+    """Its key is refused from now on."""
+    with instance.database.write() as connection:
+        row = clients.find_client_named(connection, name)
+        if row is None:
+            raise NotFound(f"there is no API client {name!r}", "see `sparekey client list`")
+        clients.revoke_client(connection, row.id, now)
+        log(connection, now, actor, Action.CLIENT_REVOKED, client=row.id, name=name)
+
+
+def _key_hash(key: Secret[str]) -> bytes:
+    # 256 random bits: a plain hash is enough, and lets the key be found by an index
+    return hashlib.sha256(b"sparekey/1/client-key" + key.reveal().encode()).digest()
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError as error:
+        raise BadInput(f"{text.strip()!r} is no address or network", "give for instance 192.0.2.7,2001:db8::/32"
+                       ) from error  # fmt: skip
+
+
+def _within(address: str, networks: str) -> bool:
+    try:
+        caller = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(caller in ipaddress.ip_network(network) for network in networks.split(","))

@@ -1,0 +1,177 @@
+"""Devices: invite, enrol, authenticate a request, list, revoke."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
+from sparekey.app.lookup import get_device, get_domain
+from sparekey.app.ports import Purpose
+from sparekey.core.errors import BadInput, NotAllowed
+from sparekey.core.events import Action
+from sparekey.core.names import verify_name
+from sparekey.secret import Secret
+from sparekey.storage import devices
+from sparekey.storage.rows import AnyRow
+from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, secret_hash
+from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
+
+INVITATION_LIFETIME = 86_400  # seconds
+ENROL_LABEL = b"sparekey/1/enrol"
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What a device brings: the one-time secret, its public key, and the proof that it has the private one."""
+
+    secret: Secret[bytes]
+    public_key: bytes
+    proof: bytes
+    name: str
+    supports_offline: bool
+    hardware_bound: bool
+
+
+@dataclass(frozen=True)
+class EnrolledDevice:
+    device_id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class HeldUnitView:
+    login: str
+    kind: str
+    serial: str | None
+    day: int
+    version: int
+    not_after: int
+    acknowledged_at: int | None
+
+
+@dataclass(frozen=True)
+class DeviceView:
+    device_id: str
+    name: str
+    domain: str
+    enrolled_at: int
+    revoked_at: int | None
+    last_contact: int | None
+    supports_offline: bool
+    hardware_bound: bool
+
+
+def invite(
+    instance: Instance,
+    actor: str,
+    name: str,
+    domain: str = TOP_DOMAIN,
+    *,
+    now: int,
+    lifetime: int = INVITATION_LIFETIME,
+) -> EnrolmentCode:
+    """A one-time enrolment code for a device of that name; only a hash of its secret is kept."""
+    verify_name(name, "device", 128)
+    code = new_enrolment_code(instance.keystore.public_key(Purpose.OFFLINE), instance.ca_certificate)
+    with instance.database.write() as connection:
+        devices.insert_invitation(
+            connection,
+            {
+                "id": new_id(),
+                "device_name": name,
+                "domain_id": get_domain(connection, domain).id,
+                "secret_hash": secret_hash(code.secret),
+                "created_at": now,
+                "expires_at": now + lifetime,
+            },
+        )
+        log(connection, now, actor, Action.DEVICE_INVITED, name=name, domain=domain)
+    return code
+
+
+def enrol(instance: Instance, enrolment: Enrolment, *, now: int) -> EnrolledDevice:
+    """Take a device in. NotAllowed for a secret that is unknown, used or expired, without saying which."""
+    message = ENROL_LABEL + enrolment.secret.reveal() + enrolment.public_key
+    try:
+        load_public_key(enrolment.public_key)
+        verify_signature(enrolment.public_key, enrolment.proof, message)
+    except BadSignature as error:
+        raise BadInput("the device did not prove that it has the key it enrols", "enrol it again") from error
+    if enrolment.name:
+        verify_name(enrolment.name, "device", 128)
+    with instance.database.write() as connection:
+        invitation = devices.use_invitation(connection, secret_hash(enrolment.secret), now)
+        if invitation is None:
+            raise NotAllowed("this enrolment code is not valid (any more)", "ask the administrator for a new one")
+        device_id, name = new_id(), enrolment.name or invitation.device_name
+        devices.insert_device(
+            connection,
+            {
+                "id": device_id,
+                "name": name,
+                "domain_id": invitation.domain_id,
+                "public_key": enrolment.public_key,
+                "supports_offline": enrolment.supports_offline,
+                "hardware_bound": enrolment.hardware_bound,
+                "enrolled_at": now,
+                "last_contact": now,
+            },
+        )
+        log(connection, now, f"device:{device_id}", Action.DEVICE_ENROLLED, device=device_id, name=name)
+    return EnrolledDevice(device_id, name)
+
+
+def find_device(instance: Instance, device_id: str) -> AnyRow | None:
+    """The device that says it has this id; revoked ones too."""
+    with instance.database.read() as connection:
+        return devices.find_device(connection, device_id)
+
+
+def list_devices(instance: Instance) -> list[DeviceView]:
+    with instance.database.read() as connection:
+        return [
+            DeviceView(
+                row.id,
+                row.name,
+                row.domain,
+                row.enrolled_at,
+                row.revoked_at,
+                row.last_contact,
+                row.supports_offline,
+                row.hardware_bound,
+            )
+            for row in devices.list_devices(connection)
+        ]
+
+
+def held_units(instance: Instance, name: str) -> list[HeldUnitView]:
+    """What the device was given and has confirmed, or not yet."""
+    with instance.database.read() as connection:
+        row = get_device(connection, name)
+        logins = {each.account_id: each.login for each in devices.accounts_on_device(connection, row.id)}
+        return [
+            HeldUnitView(
+                logins.get(each.account_id, each.account_id),
+                each.kind,
+                each.serial,
+                each.day,
+                each.version,
+                each.not_after,
+                each.acknowledged_at,
+            )
+            for each in devices.receipts(connection, row.id)
+        ]
+
+
+def revoke(instance: Instance, actor: str, name: str, *, now: int) -> None:
+    """Its key is refused from now on; at its next contact it erases everything."""
+    with instance.database.write() as connection:
+        row = get_device(connection, name)
+        devices.update_device(connection, row.id, revoked_at=now)
+        _forget_data(connection, row.id)
+        log(connection, now, actor, Action.DEVICE_REVOKED, device=row.id, name=row.name)
+
+
+def _forget_data(connection: Connection, device_id: str) -> None:
+    for row in devices.accounts_on_device(connection, device_id):
+        devices.delete_device_data(connection, device_id, row.account_id)

@@ -1,0 +1,249 @@
+"""Offline emergency codes for the help desk: which device holds which version, show it, reset it, allow it online.
+
+The code to read out is the one that the caller's device holds: a pending version is never shown as current. Every
+showing, reset and permission is an audit event in its own transaction (S42).
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_account, get_assigned_token
+from sparekey.app.obstacles import obstacle_on, why_no_code
+from sparekey.app.snapshots import open_code
+from sparekey.core.audit_chain import AuditRow
+from sparekey.core.emergency import CodeKind
+from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
+from sparekey.core.events import Action
+from sparekey.passcode import grouped, spelled
+from sparekey.secret import Secret
+from sparekey.storage import audit, emergency_codes, tokens
+from sparekey.storage.rows import AnyRow
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose code it is: a token's tokencode, or a user's passcode."""
+
+    kind: CodeKind
+    account_id: str
+    token_id: str | None
+    label: str  # serial or login, for words
+
+    @property
+    def owner_id(self) -> str:
+        return self.token_id or self.account_id
+
+
+@dataclass(frozen=True)
+class HeldCode:
+    """One row of the page: what one device holds. Version 0: nothing yet."""
+
+    device_id: str
+    device: str
+    version: int
+    not_after: int
+    held_since: int
+    pending: bool  # another version is on its way
+    reset: bool  # replaced at the next online sign-in
+
+
+@dataclass(frozen=True)
+class Showing:
+    """Who asked, and how that was made sure."""
+
+    caller: str
+    note: str = ""
+    ticket: str = ""
+
+
+@dataclass(frozen=True)
+class ShownCode:
+    """What the operator reads out."""
+
+    device: str
+    version: int
+    code: Secret[str]
+    not_after: int
+    needs_pin: bool
+
+    @property
+    def groups(self) -> Secret[str]:
+        """`ABCDE-FGHJK`."""
+        return Secret(grouped(self.code.reveal()))
+
+    def spelling(self) -> tuple[tuple[str, ...], ...]:
+        """Group by group in the ICAO alphabet. As secret as the code itself."""
+        return spelled(self.code.reveal())
+
+
+def tokencode_of(connection: Connection, serial: str) -> Owner:
+    """The owner of a token's offline emergency tokencode."""
+    row = get_assigned_token(connection, serial)
+    return Owner(CodeKind.TOKENCODE, row.account_id, row.id, serial)
+
+
+def passcode_of(connection: Connection, login: str) -> Owner:
+    """The owner of a user's offline emergency passcode."""
+    return Owner(CodeKind.PASSCODE, get_account(connection, login).id, None, login)
+
+
+def list_held(connection: Connection, owner: Owner) -> list[HeldCode]:
+    """One row per device that is given this code."""
+    return [
+        HeldCode(
+            device_id=row.device_id,
+            device=row.device_name,
+            version=row.version or 0,
+            not_after=row.not_after or 0,
+            held_since=row.held_since or 0,
+            pending=row.code_id != row.held_code_id,
+            reset=row.reset_at is not None,
+        )
+        for row in emergency_codes.device_codes(connection, owner.account_id, owner.owner_id)
+        if row.revoked_at is None
+    ]
+
+
+def show(
+    instance: Instance, actor: str, kind: CodeKind, name: str, device: str | None, showing: Showing, *, now: int
+) -> ShownCode:
+    """The code that this device holds. `name`: serial or login; `device` may be left out where only one holds it."""
+    _verify_showing(showing)
+    with instance.database.write() as connection:
+        owner = _owner(connection, kind, name)
+        held = _held_on(connection, instance, owner, device, now)
+        row = _held_version(connection, owner, held)
+        obstacle = obstacle_on(connection, instance, owner.account_id, owner.token_id, held.device_id, now)
+        if obstacle is not None:
+            raise NotAllowed(f"{name} cannot be given emergency access on {held.device}", obstacle)
+        if now >= row.not_after:
+            raise NotAllowed(
+                f"the code on {held.device} has expired",
+                "the user gets a new one at the next contact of that device with the server",
+            )
+        # A replacement that is on its way would take the code away from whoever is about to use it.
+        emergency_codes.assign(connection, held.device_id, owner.owner_id, owner.account_id, row.id)
+        emergency_codes.mark(connection, row.id, "shown_at", now)
+        emergency_codes.insert_showing(
+            connection,
+            {
+                "id": new_id(),
+                "code_id": row.id,
+                "device_id": held.device_id,
+                "operator": actor,
+                "caller": showing.caller,
+                "note": showing.note,
+                "ticket": showing.ticket,
+                "shown_at": now,
+            },
+        )
+        log(
+            connection, now, actor, Action.EMERGENCY_SHOWN, account=owner.account_id, token=owner.token_id,
+            device=held.device_id, kind=kind, version=row.version, caller=showing.caller, note=showing.note,
+            ticket=showing.ticket,
+        )  # fmt: skip
+        return ShownCode(
+            held.device, row.version, open_code(instance.vault, row), row.not_after, _needs_pin(connection, owner)
+        )
+
+
+def reset(instance: Instance, actor: str, kind: CodeKind, name: str, *, now: int) -> int:
+    """A new code comes with the next online sign-in, by any method; until then the old one works.
+
+    Returns on how many devices that is.
+    """
+    with instance.database.write() as connection:
+        owner = _owner(connection, kind, name)
+        held = list_held(connection, owner)
+        if not held:
+            raise _nobody_holds(connection, instance, owner, now)
+        emergency_codes.mark_reset(connection, owner.account_id, owner.token_id, now)
+        log(
+            connection, now, actor, Action.EMERGENCY_RESET, account=owner.account_id, token=owner.token_id, kind=kind,
+            devices=len(held),
+        )  # fmt: skip
+        return len(held)
+
+
+def set_online(instance: Instance, actor: str, serial: str, *, allowed: bool, now: int) -> None:
+    """Whether the server also accepts the offline emergency tokencode of this token."""
+    with instance.database.write() as connection:
+        owner = tokencode_of(connection, serial)
+        if allowed and not list_held(connection, owner):
+            raise _nobody_holds(connection, instance, owner, now)
+        tokens.update_token(connection, owner.owner_id, offline_code_online=allowed)
+        log(
+            connection, now, actor, Action.EMERGENCY_ONLINE, account=owner.account_id, token=owner.token_id,
+            allowed=allowed,
+        )  # fmt: skip
+
+
+def history(instance: Instance, kind: CodeKind, name: str, limit: int = 100) -> list[AuditRow]:
+    """What happened with this code, newest first: audit rows."""
+    actions = (
+        Action.EMERGENCY_SHOWN, Action.EMERGENCY_RESET, Action.EMERGENCY_ONLINE, Action.EMERGENCY_USED,
+        Action.EMERGENCY_REPLACED, Action.ALARM_EMERGENCY_UNSHOWN,
+    )  # fmt: skip
+    with instance.database.read() as connection:
+        owner = _owner(connection, kind, name)
+        rows = audit.list_rows(connection, limit=limit, account_id=owner.account_id, actions=actions)
+        return [row for row in rows if row.token_id == owner.token_id]
+
+
+def held_codes(instance: Instance, kind: CodeKind, name: str) -> list[HeldCode]:
+    """The page's rows, without any code."""
+    with instance.database.read() as connection:
+        return list_held(connection, _owner(connection, kind, name))
+
+
+def _owner(connection: Connection, kind: CodeKind, name: str) -> Owner:
+    return tokencode_of(connection, name) if kind is CodeKind.TOKENCODE else passcode_of(connection, name)
+
+
+def _verify_showing(showing: Showing) -> None:
+    if not showing.caller.strip():
+        raise BadInput("it is not said how the caller was identified", "say how, for instance --caller 'call back'")
+    limits = ((showing.caller, 200, "caller"), (showing.note, 500, "note"), (showing.ticket, 100, "ticket"))
+    for text, longest, what in limits:
+        if len(text) > longest or not text.isprintable():
+            raise BadInput(f"the {what} is too long or not printable", f"give at most {longest} printable characters")
+
+
+def _held_on(connection: Connection, instance: Instance, owner: Owner, device: str | None, now: int) -> HeldCode:
+    held = [row for row in list_held(connection, owner) if row.version]
+    if not held:
+        raise _nobody_holds(connection, instance, owner, now)
+    names = ", ".join(f"{row.device} ({row.device_id[:8]})" for row in held)
+    if device is None:
+        if len(held) > 1:
+            raise Conflict(
+                f"several devices hold a code: {names}", "ask which one the caller is at and give it with --device"
+            )
+        return held[0]
+    chosen = [row for row in held if device in (row.device, row.device_id) or row.device_id.startswith(device)]
+    if len(chosen) != 1:
+        raise NotFound(f"{device!r} is none of the devices that hold a code, or several", f"give one of: {names}")
+    return chosen[0]
+
+
+def _held_version(connection: Connection, owner: Owner, held: HeldCode) -> AnyRow:
+    row = emergency_codes.find_version(connection, owner.account_id, owner.token_id, held.version)
+    if row is None:
+        raise LookupError("a device holds a version that is not stored")
+    return row
+
+
+def _nobody_holds(connection: Connection, instance: Instance, owner: Owner, now: int) -> NotAllowed:
+    why = why_no_code(connection, instance, owner.account_id, owner.token_id, now)
+    return NotAllowed(
+        f"no device holds a code for {owner.label} yet: none can work until the user signs in online from a device",
+        why,
+    )
+
+
+def _needs_pin(connection: Connection, owner: Owner) -> bool:
+    if owner.kind is CodeKind.PASSCODE:
+        return False
+    return bool(get_assigned_token(connection, owner.label).with_pin)

@@ -1,0 +1,30 @@
+"""Every use of an emergency code is matched to the showing that allowed it; one that nobody showed is an alarm."""
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import log
+from sparekey.core.events import Action
+from sparekey.core.outcome import Granted
+from sparekey.storage import emergency_codes
+
+
+def record_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
+    """For a success with an emergency code; nothing for a tokencode."""
+    if granted.code_id is not None:
+        match_use(connection, actor, device_id, granted.code_id, used_at=now, now=now)
+
+
+def match_use(
+    connection: Connection, actor: str, device_id: str | None, code_id: str, *, used_at: int, now: int
+) -> None:
+    """Put the use of this version on record, with the showing before it. `used_at` may lie before `now` (offline)."""
+    code = emergency_codes.find_code(connection, code_id)
+    if code is None:
+        raise LookupError("a used emergency code is not among the stored versions")
+    showing = emergency_codes.last_showing(connection, code_id, used_at)
+    emergency_codes.mark(connection, code_id, "used_at", now)
+    ids = {"account": code.account_id, "token": code.token_id, "device": device_id}
+    shown = {"showing": showing.id, "operator": showing.operator} if showing else {}
+    log(connection, now, actor, Action.EMERGENCY_USED, **ids, kind=code.kind, version=code.version, **shown)
+    if showing is None:
+        log(connection, now, actor, Action.ALARM_EMERGENCY_UNSHOWN, **ids, kind=code.kind, version=code.version)

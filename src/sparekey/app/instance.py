@@ -1,0 +1,51 @@
+"""One running server as the use cases see it: its database, its keys, and how it hashes."""
+
+import secrets
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from sparekey.app.audit import AuditEntry, Json, record
+from sparekey.app.ports import Keystore
+from sparekey.app.vault import Vault
+from sparekey.core.events import OK, Action
+from sparekey.core.lockout import LockoutPolicy
+from sparekey.sealed import Run, one_by_one
+from sparekey.storage.unit_of_work import Database
+
+TOP_DOMAIN = "SystemDomain"
+DEFAULT_POLICY = "Default"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """Passed first to every use case. Safe to share between threads."""
+
+    name: str
+    database: Database
+    keystore: Keystore
+    vault: Vault
+    ca_certificate: bytes  # DER of the CA that devices pin; enrolment codes stand for it
+    lockout: LockoutPolicy = field(default_factory=LockoutPolicy)
+    run: Run = one_by_one  # the map on which records are sealed
+
+
+def new_id() -> str:
+    """128 random bits in hex: an id that is never used again."""
+    return secrets.token_hex(16)
+
+
+def log(
+    connection: Connection,
+    now: int,
+    actor: str,
+    action: Action,
+    *,
+    result: str = OK,
+    account: str | None = None,
+    token: str | None = None,
+    device: str | None = None,
+    **detail: Json,
+) -> None:
+    """Put it on record in the caller's transaction; `now` in unix seconds."""
+    record(connection, AuditEntry(now * 1_000_000, actor, action, result, account, token, device, detail))

@@ -1,0 +1,107 @@
+"""Take in what happened on a device while it was offline (S27; offline-day.md, server rule 6).
+
+A success offline uses up its step here, before anything else is answered; a use of an emergency code is matched to its
+showing. Whatever is wrong with the chain is an alarm, and the events are taken all the same: refusing them would hide
+what they say.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from sparekey.app import offline_keys
+from sparekey.app.emergency_use import match_use
+from sparekey.app.instance import Instance, log
+from sparekey.core.errors import BadInput
+from sparekey.core.events import Action
+from sparekey.core.outcome import Method
+from sparekey.storage import accounts, devices, emergency_codes, tokens
+from sparekey.storage.rows import AnyRow
+from sparekey.wire.events import EventKind, OfflineEvent
+from sparekey.wire.signing import BadSignature, verify_signature
+
+_ALARMS = {EventKind.TLS_FAILURE: Action.ALARM_TLS_FAILURE, EventKind.CLOCK_SUSPECT: Action.ALARM_CLOCK}
+
+
+def take_events(instance: Instance, device_row: AnyRow, events: Sequence[OfflineEvent], *, now: int) -> int:
+    """All events in one transaction; the number of the last one that the server has.
+
+    Raises BadInput if one is not signed by this device: then none is taken.
+    """
+    for event in events:
+        _verify(device_row, event)
+    with instance.database.write() as connection:
+        for event in events:
+            _take(connection, device_row.id, event, now)
+        fresh = devices.find_device(connection, device_row.id)
+        return int(fresh.event_number) if fresh else 0
+
+
+def _verify(device_row: AnyRow, event: OfflineEvent) -> None:
+    try:
+        verify_signature(device_row.public_key, bytes.fromhex(event.signature), event.signed_bytes())
+    except (BadSignature, ValueError, OverflowError) as error:
+        raise BadInput(f"event {event.number} is not signed by this device", "enrol the device again") from error
+
+
+def _take(connection: Connection, device_id: str, event: OfflineEvent, now: int) -> None:
+    known = devices.find_event_hash(connection, device_id, event.number)
+    if known == event.hash():
+        return  # uploaded before; the answer got lost
+    actor = f"device:{device_id}"
+    if known is not None or not _follows(connection, device_id, event):
+        log(
+            connection, now, actor, Action.ALARM_EVENTS_MISSING, device=device_id, number=event.number,
+            forked=known is not None,
+        )  # fmt: skip
+    if known is None:
+        devices.insert_event(connection, device_id, event.number, event.hash(), now)
+    account = accounts.find_account_by_id(connection, event.user)
+    token = tokens.find_token_by_id(connection, event.token)
+    log(
+        connection, now, actor, Action.SIGN_IN_OFFLINE if event.kind == EventKind.GRANTED else Action.DEVICE_EVENT,
+        account=account.id if account else None, token=token.id if token else None, device=device_id,
+        result="ok" if event.kind == EventKind.GRANTED else event.kind[:32], number=event.number, at=event.at,
+        method=event.method, step=event.step, version=event.version, reason=event.reason,
+    )  # fmt: skip
+    alarm = _ALARMS.get(EventKind(event.kind)) if event.kind in list(EventKind) else None
+    if alarm is not None:
+        log(connection, now, actor, alarm, device=device_id, number=event.number, reason=event.reason)
+    if event.kind == EventKind.GRANTED and account is not None:
+        _take_success(connection, device_id, event, account.id, now)
+
+
+def _follows(connection: Connection, device_id: str, event: OfflineEvent) -> bool:
+    device = devices.find_device(connection, device_id)
+    if device is None:
+        return False
+    return bool(event.number == device.event_number + 1 and event.previous == device.event_hash.hex())
+
+
+def _take_success(connection: Connection, device_id: str, event: OfflineEvent, account_id: str, now: int) -> None:
+    row = devices.find_device_account(connection, device_id, account_id)
+    if row is None:
+        return
+    offline_keys.confirm(connection, row, bytes.fromhex(event.check))
+    if event.method == Method.TOKENCODE:
+        _use_up(connection, device_id, event, account_id, now)
+        return
+    token_id = event.token or None
+    code = emergency_codes.find_version(connection, account_id, token_id, event.version)
+    if code is not None:
+        match_use(connection, f"device:{device_id}", device_id, code.id, used_at=min(event.at, now), now=now)
+
+
+def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account_id: str, now: int) -> None:
+    token = tokens.find_token_by_id(connection, event.token)
+    if token is None or token.account_id != account_id:
+        return
+    # No later than now and the window: a device cannot make a token's future steps unusable.
+    latest = now // token.interval + token.drift + 1
+    if event.step > latest or tokens.raise_last_step(connection, token.id, event.step):
+        return
+    if event.step == token.last_step:
+        log(
+            connection, now, f"device:{device_id}", Action.ALARM_STEP_USED_TWICE, account=account_id,
+            token=token.id, device=device_id, step=event.step,
+        )  # fmt: skip

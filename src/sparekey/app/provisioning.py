@@ -1,0 +1,245 @@
+"""What a device is given: what follows from a sign-in on it, what a contact tells it, and what it has confirmed.
+
+Nothing here hashes a record; that is app.sealing. Every contact settles, in one transaction: the generation, the
+version of each emergency code, what is to be erased, and what is still wanted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from sparekey.app import offline_keys
+from sparekey.app.emergency_supply import supply
+from sparekey.app.instance import Instance, log
+from sparekey.app.obstacles import device_state
+from sparekey.app.policies import effective_in
+from sparekey.app.snapshots import account_state, token_state
+from sparekey.core.authenticate import AccountState, TokenState
+from sparekey.core.emergency import Contact, contact_of
+from sparekey.core.events import Action
+from sparekey.core.offline import (
+    DAY,
+    DeviceState,
+    UnitKind,
+    WantedUnit,
+    account_obstacle,
+    days_obstacle,
+    token_obstacle,
+    wanted_units,
+)
+from sparekey.core.outcome import Granted, Method
+from sparekey.core.policy import EffectivePolicy
+from sparekey.secret import Secret
+from sparekey.storage import accounts, devices, emergency_codes, tokens
+from sparekey.storage.rows import AnyRow
+from sparekey.wire.agent_api import DevicePolicy, HeldUnit, KeptKind, UnitName, UsedStep, UserSync
+
+
+@dataclass(frozen=True)
+class DeviceKey:
+    """The key that a successful online sign-in opens on the device; none where it may hold no offline data."""
+
+    check: bytes = b""
+    offline_key: Secret[bytes] | None = None
+
+
+@dataclass(frozen=True)
+class Holder:
+    """One user on one device, with everything that decides what is given."""
+
+    account: AccountState
+    tokens: tuple[TokenState, ...]  # used on this device, the one used last first
+    device: DeviceState
+    policy: EffectivePolicy
+    row: AnyRow  # of device_account
+    codes: Mapping[str, AnyRow]  # the version to be sealed for this device, by owner id
+
+    def wanted_at(self, now: int) -> list[WantedUnit]:
+        """Every unit that the device should hold, in the order of making."""
+        wanted = wanted_units(self.account, self.tokens, self.device, self.policy, now)
+        return [unit for unit in wanted if unit.kind is UnitKind.DAY or self.code_of(unit) is not None]
+
+    def code_of(self, unit: WantedUnit) -> AnyRow | None:
+        """The version that an emergency unit holds."""
+        return self.codes.get(unit.token_id or self.account.account_id)
+
+
+def after_sign_in(
+    connection: Connection, instance: Instance, device_row: AnyRow, granted: Granted, check: bytes, now: int
+) -> DeviceKey:
+    """What a success on this device settles, inside its transaction.
+
+    `check` names the key under which the device's secrets are wrapped; b"": none yet.
+    """
+    account_row = accounts.find_account_by_id(connection, granted.account_id)
+    if account_row is None:
+        raise LookupError("the account of a success is gone")
+    device = device_state(device_row)
+    policy = effective_in(connection, account_row.domain_id, device_row.domain_id)
+    account = account_state(account_row)
+    if account_obstacle(account, device, policy, now) is not None:
+        return DeviceKey()
+    row = devices.find_device_account(connection, device.device_id, account.account_id)
+    if row is None:
+        if granted.method is not Method.TOKENCODE:
+            return DeviceKey()  # days are made for the token that was just used
+        row = offline_keys.begin(connection, instance, device.device_id, account.account_id, account.login, now)
+        _drop_least_recent(connection, device.device_id, policy.values.users_per_device)
+    else:
+        devices.update_device_account(connection, device.device_id, account.account_id, last_sign_in=now)
+    if granted.method is Method.TOKENCODE and granted.token_id is not None:
+        devices.use_token_on_device(connection, device.device_id, granted.token_id, account.account_id, now)
+    row = offline_keys.settle_generation(connection, instance, row)
+    used, key = offline_keys.key_for(instance, row, check)
+    offline_keys.confirm(connection, row, used)
+    on_device = _tokens_on(connection, instance, device.device_id, account.account_id, policy)
+    supply(connection, instance, account, on_device, device, policy, contact_of(granted.method), now)
+    return DeviceKey(used, key)
+
+
+def sync_users(
+    connection: Connection, instance: Instance, device_row: AnyRow, held: Sequence[HeldUnit], now: int
+) -> list[UserSync]:
+    """What this contact tells the device about each of its users; `held` is what it says it has."""
+    _reconcile(connection, device_row.id, held, now)
+    users = []
+    for row in devices.accounts_on_device(connection, device_row.id):
+        mine = [unit for unit in held if unit.user == row.account_id]
+        users.append(_sync_user(connection, instance, device_row, row, mine, now))
+    return users
+
+
+def holder_of(connection: Connection, instance: Instance, device_row: AnyRow, row: AnyRow, now: int) -> Holder:
+    """Everything that decides what this user gets on this device, settled as at a background refill."""
+    account_row = accounts.find_account_by_id(connection, row.account_id)
+    if account_row is None:
+        raise LookupError("a user with offline data has no account")
+    policy = effective_in(connection, account_row.domain_id, device_row.domain_id)
+    account, device = account_state(account_row), device_state(device_row)
+    on_device = _tokens_on(connection, instance, device.device_id, account.account_id, policy)
+    codes: Mapping[str, AnyRow] = {}
+    if account_obstacle(account, device, policy, now) is None:
+        row = offline_keys.settle_generation(connection, instance, row)
+        codes = supply(connection, instance, account, on_device, device, policy, Contact.REFILL, now)
+    return Holder(account, on_device, device, policy, row, codes)
+
+
+def acknowledge(connection: Connection, device_row: AnyRow, unit_hashes: Sequence[bytes], now: int) -> int:
+    """The device says, in a signed request, that these units are on its disk. How many are known."""
+    rows = devices.find_receipts(connection, device_row.id, unit_hashes)
+    for row in rows:
+        devices.acknowledge_receipt(connection, row.id, now)
+        if row.kind != UnitKind.DAY:
+            _confirm_code(connection, device_row.id, row.account_id, row.token_id, row.version, now)
+    return len(rows)
+
+
+def _tokens_on(
+    connection: Connection, instance: Instance, device_id: str, account_id: str, policy: EffectivePolicy
+) -> tuple[TokenState, ...]:
+    rows = tokens.tokens_on_device(connection, device_id, account_id)[: policy.values.tokens_per_user]
+    return tuple(token_state(instance.vault, row) for row in rows)
+
+
+def _drop_least_recent(connection: Connection, device_id: str, most: int) -> None:
+    for row in devices.accounts_on_device(connection, device_id)[most:]:
+        devices.delete_device_data(connection, device_id, row.account_id)
+
+
+def _sync_user(
+    connection: Connection, instance: Instance, device_row: AnyRow, row: AnyRow, held: Sequence[HeldUnit], now: int
+) -> UserSync:
+    holder = holder_of(connection, instance, device_row, row, now)
+    values = holder.policy.values
+    return UserSync(
+        user=row.account_id,
+        login=holder.account.login,
+        generation=holder.row.generation,
+        check=holder.row.check.hex(),
+        keep=_kept(holder, now),
+        last_day=now // DAY + values.days,
+        tokencodes_blocked=holder.account.failures.locked,
+        used=[UsedStep(token.token_id, token.last_step) for token in holder.tokens],
+        policy=DevicePolicy(
+            values.offline_failures, values.warn_days, values.server_down, values.help_text, values.os_password
+        ),
+        wanted=[UnitName(unit.kind, unit.token_id, unit.day) for unit in _missing(connection, holder, held, now)],
+        obstacles=_obstacles(holder, now),
+    )
+
+
+def _kept(holder: Holder, now: int) -> list[KeptKind]:
+    """What may stay on the device. Everything that is not named is erased: an empty list erases all."""
+    if account_obstacle(holder.account, holder.device, holder.policy, now) is not None:
+        return []
+    kept = []
+    for token in holder.tokens:
+        if days_obstacle(token, holder.device, holder.policy, now) is None:
+            kept.append(KeptKind(UnitKind.DAY, token.token_id))
+        if holder.code_of(WantedUnit(UnitKind.EMERGENCY_TOKENCODE, token.token_id)) is not None:
+            kept.append(KeptKind(UnitKind.EMERGENCY_TOKENCODE, token.token_id))
+    if holder.code_of(WantedUnit(UnitKind.EMERGENCY_PASSCODE, "")) is not None:
+        kept.append(KeptKind(UnitKind.EMERGENCY_PASSCODE, ""))
+    return kept
+
+
+def _missing(connection: Connection, holder: Holder, held: Sequence[HeldUnit], now: int) -> list[WantedUnit]:
+    """What is wanted and not held in this generation and, for a code, in its version and with its expiry."""
+    ends = {
+        row.unit_hash.hex(): row.not_after
+        for row in devices.receipts(connection, holder.device.device_id, holder.account.account_id)
+    }
+    current = {(unit.kind, unit.token, unit.day): unit for unit in held if unit.generation == holder.row.generation}
+    missing = []
+    for unit in holder.wanted_at(now):
+        have = current.get((unit.kind, unit.token_id, unit.day))
+        code = holder.code_of(unit) if unit.kind is not UnitKind.DAY else None
+        same = have is not None and (
+            code is None or (have.version == code.version and ends.get(have.unit_hash) == code.not_after)
+        )
+        if not same:
+            missing.append(unit)
+    return missing
+
+
+def _obstacles(holder: Holder, now: int) -> list[str]:
+    obstacle = account_obstacle(holder.account, holder.device, holder.policy, now)
+    if obstacle is not None:
+        return [obstacle]
+    per_token = (
+        days_obstacle(token, holder.device, holder.policy, now)
+        or token_obstacle(token, holder.device, holder.policy, now)
+        for token in holder.tokens
+    )
+    return list(dict.fromkeys(obstacle.value for obstacle in per_token if obstacle is not None))
+
+
+def _reconcile(connection: Connection, device_id: str, held: Sequence[HeldUnit], now: int) -> None:
+    """The device's word on what it holds is better than the receipts: confirm what is there, forget what is gone."""
+    hashes = {unit.unit_hash for unit in held}
+    gone = []
+    for row in devices.receipts(connection, device_id):
+        if row.unit_hash.hex() in hashes:
+            devices.acknowledge_receipt(connection, row.id, now)
+            if row.kind != UnitKind.DAY and row.acknowledged_at is None:
+                _confirm_code(connection, device_id, row.account_id, row.token_id, row.version, now)
+        elif row.acknowledged_at is not None or row.sealed_at < now - DAY:
+            gone.append(row.id)
+    devices.delete_receipts(connection, gone)
+
+
+def _confirm_code(
+    connection: Connection, device_id: str, account_id: str, token_id: str | None, version: int, now: int
+) -> None:
+    code = emergency_codes.find_version(connection, account_id, token_id, version)
+    if code is not None:
+        emergency_codes.confirm_held(connection, device_id, token_id or account_id, code.id, now)
+
+
+def record_contact(connection: Connection, device_row: AnyRow, *, hardware_bound: bool, now: int) -> None:
+    """The device was here. A change of its protection is put on record."""
+    devices.update_device(connection, device_row.id, last_contact=now, hardware_bound=hardware_bound)
+    if hardware_bound != device_row.hardware_bound:
+        actor = f"device:{device_row.id}"
+        log(connection, now, actor, Action.DEVICE_RENEWED, device=device_row.id, hardware_bound=hardware_bound)

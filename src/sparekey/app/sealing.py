@@ -1,0 +1,162 @@
+"""Make one sealed unit for a device, when it asks for it (spec/offline-day.md, "On the server").
+
+One snapshot says what is sealed; the slow part runs outside any transaction; the generation is compared again when the
+unit is handed over. The bytes go to the device and nowhere else: what is kept is a receipt (S33).
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from sparekey.app import offline_keys
+from sparekey.app.instance import Instance, new_id
+from sparekey.app.ports import Purpose
+from sparekey.app.provisioning import Holder, holder_of
+from sparekey.app.snapshots import open_code
+from sparekey.core.authenticate import WINDOW, TokenState
+from sparekey.core.errors import Conflict, NotAllowed
+from sparekey.core.offline import UnitKind, WantedUnit
+from sparekey.core.tokens import Totp
+from sparekey.sealed import EMERGENCY, LEVELS, PinHash, SealPlan, day_not_after, seal_unit
+from sparekey.sealed import UnitKind as SealedKind
+from sparekey.storage import devices
+from sparekey.storage.rows import AnyRow
+from sparekey.wire.agent_api import UnitRequest
+
+
+@dataclass(frozen=True)
+class _Work:
+    plan: SealPlan
+    codes: list[tuple[int, str]]
+
+
+def seal_for_device(instance: Instance, device_row: AnyRow, request: UnitRequest, *, now: int) -> bytes:
+    """The unit's bytes. NotAllowed where the device should not hold it; Conflict where it has to sync first."""
+    with instance.database.write() as connection:
+        row = devices.find_device_account(connection, device_row.id, request.user)
+        if row is None:
+            raise NotAllowed("this user has no offline data on this device", "sign in online first")
+        holder = holder_of(connection, instance, device_row, row, now)
+    _verify_generation(holder.row.generation, request)
+    asked = next((unit for unit in holder.wanted_at(now) if _is(unit, request)), None)
+    if asked is None:
+        raise NotAllowed("this unit is not for this device", "sync again")
+    work = _day(instance, holder, asked, now) if asked.kind is UnitKind.DAY else _code(instance, holder, asked, now)
+    unit = seal_unit(
+        work.plan, work.codes, lambda part: instance.keystore.sign(Purpose.OFFLINE, part), run=instance.run
+    )
+    _hand_over(instance, work, asked, unit, request)
+    return unit
+
+
+def _is(unit: WantedUnit, request: UnitRequest) -> bool:
+    return (unit.kind, unit.token_id, unit.day) == (request.kind, request.token, request.day)
+
+
+def _day(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
+    token = next(token for token in holder.tokens if token.token_id == asked.token_id)
+    otp = token.otp
+    if not isinstance(otp, Totp):
+        raise NotAllowed("this token has no days", "use its event pack")
+    steps = _usable_steps(otp, token, holder, asked.day, now)
+    if not steps:
+        raise NotAllowed("nothing of this day is left", "sync again")
+    plan = replace(
+        _plan(instance, holder, now),
+        kind=SealedKind.DAY,
+        token=token.token_id,
+        level=LEVELS[holder.policy.values.protection_level],
+        pin=_pin_hash(token),
+        not_after=day_not_after(asked.day),
+        interval=otp.interval,
+        drift=token.drift,
+        window=WINDOW,
+        digits=otp.digits,
+    )
+    return _Work(plan, [(step, otp.code(step)) for step in steps])
+
+
+def _code(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
+    row = holder.code_of(asked)
+    if row is None:
+        raise NotAllowed("this code is not for this device", "sync again")
+    token = next((token for token in holder.tokens if token.token_id == asked.token_id), None)
+    plan = replace(
+        _plan(instance, holder, now),
+        kind=SealedKind(asked.kind),
+        token=asked.token_id,
+        pin=_pin_hash(token) if token else None,
+        not_after=row.not_after,
+        version=row.version,
+    )
+    return _Work(plan, [(0, open_code(instance.vault, row).reveal())])
+
+
+def _plan(instance: Instance, holder: Holder, now: int) -> SealPlan:
+    """What every unit of this user on this device has in common, as a plan for the passcode."""
+    key = offline_keys.current_key(instance, holder.row)
+    return SealPlan(
+        kind=SealedKind.EMERGENCY_PASSCODE,
+        device=holder.device.device_id,
+        user=holder.account.account_id,
+        login=holder.row.login,
+        token="",
+        generation=holder.row.generation,
+        level=EMERGENCY,
+        pin=None,
+        offline_key=key,
+        not_after=0,
+        sealed_at=now,
+        policy=holder.policy.revision,
+        previous=offline_keys.previous_for(instance, holder.row),
+    )
+
+
+def _pin_hash(token: TokenState) -> PinHash | None:
+    if token.pin is None:
+        return None
+    return PinHash(token.pin.salt, token.pin.memory_kib, token.pin.passes, token.pin.verifier)
+
+
+def _usable_steps(otp: Totp, token: TokenState, holder: Holder, day: int, now: int) -> range:
+    """Of that day: no step used or past, none that is over only after token or account have expired."""
+    steps = otp.steps_of_day(day, token.drift)
+    first = max(steps.start, token.last_step + 1, now // otp.interval + token.drift)
+    ends = [end for end in (token.expires_at, holder.account.expires_at) if end is not None]
+    stop = steps.stop
+    while ends and stop > first and otp.ends_at(stop - 1, token.drift) > min(ends):
+        stop -= 1
+    return range(first, max(first, stop))
+
+
+def _verify_generation(generation: int, request: UnitRequest) -> None:
+    if generation != request.generation:
+        raise Conflict("the offline data of this user are being made anew", "sync again")
+
+
+def _hand_over(instance: Instance, work: _Work, asked: WantedUnit, unit: bytes, request: UnitRequest) -> None:
+    """Compare the generation again, in the transaction of the receipt: what was overtaken is thrown away."""
+    plan = work.plan
+    with instance.database.write() as connection:
+        row = devices.find_device_account(connection, plan.device, plan.user)
+        if row is None:
+            raise NotAllowed("this user has no offline data on this device any more", "sync again")
+        _verify_generation(row.generation, request)
+        devices.insert_receipt(
+            connection,
+            {
+                "id": new_id(),
+                "device_id": plan.device,
+                "account_id": plan.user,
+                "token_id": plan.token or None,
+                "kind": asked.kind,
+                "day": asked.day,
+                "first": work.codes[0][0],
+                "count": len(work.codes),
+                "generation": plan.generation,
+                "version": plan.version,
+                "policy_revision": plan.policy,
+                "unit_hash": hashlib.sha256(unit).digest(),
+                "sealed_at": plan.sealed_at,
+                "not_after": plan.not_after,
+            },
+        )
