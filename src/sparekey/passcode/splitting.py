@@ -167,13 +167,13 @@ def _symbols_of(text: str, count: int) -> _Parts | None:
 
 
 def _named_groups(text: str, shapes: tuple[Shape, ...]) -> tuple[int, ...]:
-    """The failing groups of the reading in which most groups hold; among equals, of the one with more groups.
+    """The failing groups of the reading in which most groups hold; among equals, of the one in which fewest fail.
 
     Fifteen symbols can be a whole code or a PIN of five and a code of two groups. A group read at another group's
     place never holds, because its number is in its check: so the reading that was meant is the one that holds most.
     """
     readings = [
-        (shape.groups - len(misread), shape.groups, misread)
+        (shape.groups - len(misread), -len(misread), misread)
         for shape in shapes
         if shape.groups and (parts := _find_parts(text, shape)) is not None
         for misread in (misread_groups(parts.code),)
