@@ -1,0 +1,49 @@
+"""The parts of one device that its actions share, and the one lock that keeps attempts apart."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sparekey.agent.ports import Clock, Connect
+from sparekey.agent.state import State
+from sparekey.agent.store import Store
+from sparekey.sealed import Run, one_by_one
+
+ATTEMPT_WAIT = 60  # seconds that an attempt waits for the one before it
+
+
+class Busy(Exception):
+    """Another attempt did not end in time."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """An enrolled device. `run` spreads hashes over threads; `connect` begins a conversation with the server."""
+
+    store: Store
+    clock: Clock
+    connect: Connect
+    run: Run = one_by_one
+    _attempts: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _refills: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def state(self) -> State:
+        return self.store.state
+
+    @contextlib.contextmanager
+    def one_attempt(self) -> Iterator[None]:
+        """One attempt at a time on this device; raises `Busy`."""
+        if not self._attempts.acquire(timeout=ATTEMPT_WAIT):
+            raise Busy
+        try:
+            yield
+        finally:
+            self._attempts.release()
+
+    @contextlib.contextmanager
+    def one_refill(self) -> Iterator[None]:
+        """One refill at a time: a second would fetch the same units."""
+        with self._refills:
+            yield

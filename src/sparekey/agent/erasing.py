@@ -1,0 +1,48 @@
+"""What may stay on disk, as a function of the state alone: the store applies it at every commit.
+
+- Records up to the last used one of their token, wherever it was used, go; so do days that are past.
+- By time, records before the window around the mark go; with a clock that cannot be trusted, nothing does.
+- Emergency units are reusable: they stay until their end.
+"""
+
+from sparekey.agent.device_time import Judged
+from sparekey.agent.state import State, TokenUse, UnitEntry, UserState
+
+DAY_SECONDS = 86400
+
+
+def decide_erasing(state: State, judged: Judged) -> dict[str, int]:
+    """For each unit (by file name) the number of the last record that must not be on disk; units that must go
+    altogether have their very last record named."""
+    return {entry.file: _gone_through(entry, user, judged) for user in state.users for entry in user.units}
+
+
+def _gone_through(entry: UnitEntry, user: UserState, judged: Judged) -> int:
+    if entry.not_after < judged.for_erasing:
+        return entry.last
+    if entry.is_emergency:
+        return entry.first - 1
+    use = user.token_use(entry.token)
+    return max(entry.first - 1, min(entry.last, max(use.last_used, _past(entry, use, judged))))
+
+
+def _past(entry: UnitEntry, use: TokenUse, judged: Judged) -> int:
+    """The last record that time alone has made useless."""
+    if not entry.interval or judged.suspect:
+        return entry.first - 1
+    return judged.mark // entry.interval + entry.drift + min(use.learnt_shift, 0) - entry.window - 1
+
+
+def days_left(user: UserState, time: int) -> int:
+    """Whole days until the end of the last record that may open."""
+    ends = [
+        (entry.last - entry.drift + 1) * entry.interval
+        for entry in user.current_units
+        if entry.interval and entry.erased_through < entry.last
+    ]
+    return max((max(ends, default=0) - time) // DAY_SECONDS, 0)
+
+
+def emergency_ends(user: UserState) -> int:
+    """When the emergency code that lasts longest ends; 0: none is held."""
+    return max((entry.not_after for entry in user.current_units if entry.is_emergency), default=0)

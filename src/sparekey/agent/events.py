@@ -1,0 +1,53 @@
+"""Offline events as the device makes them: numbered without gaps, chained, signed, kept until uploaded (S27)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sparekey.agent.state import State
+from sparekey.wire.events import NO_EVENT, EventKind, OfflineEvent
+
+UPLOAD_AT_ONCE = 200
+ALARM_EVERY = 3600  # seconds between two events about TLS
+
+Sign = Callable[[bytes], bytes]
+
+
+def appended(
+    state: State,
+    sign: Sign,
+    kind: EventKind,
+    at: int,
+    *,
+    user: str = "",
+    login: str = "",
+    method: str = "",
+    token: str = "",
+    step: int = 0,
+    version: int = 0,
+    check: str = "",
+    reason: str = "",
+) -> State:
+    """The state with one more event at the end of the chain."""
+    event = OfflineEvent(
+        number=state.last_event + 1,
+        at=at,
+        kind=kind,
+        user=user,
+        login=login,
+        method=method,
+        token=token,
+        step=step,
+        version=version,
+        check=check,
+        reason=reason,
+        previous=state.last_event_hash or NO_EVENT.hex(),
+    )
+    signed = replace(event, signature=sign(event.signed_bytes()).hex())
+    return replace(
+        state, events=[*state.events, signed], last_event=event.number, last_event_hash=event.hash().hex()
+    )  # fmt: skip
+
+
+def after_upload(state: State, last_number: int) -> State:
+    """The server has all up to that number."""
+    return replace(state, events=[event for event in state.events if event.number > last_number])

@@ -1,0 +1,142 @@
+"""A sign-in on this device: the server is asked first, and only where it is not reached the device judges alone.
+
+- Offline events go up before the attempt, so that the server knows every step that was used here.
+- The server's no is final: nothing of it is tried offline.
+- A success erases every record up to its step before anybody is answered; so does what the server withholds.
+- Any error is a refusal.
+"""
+
+import logging
+from dataclasses import replace
+
+from sparekey.agent import trusted_days
+from sparekey.agent.attempt import after_online_success
+from sparekey.agent.device import Busy, Device
+from sparekey.agent.erasing import days_left, emergency_ends
+from sparekey.agent.events import ALARM_EVERY, appended
+from sparekey.agent.offline_login import Login, device_sentence, login_offline
+from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, granted_sentence, refused
+from sparekey.agent.ports import Distance, NotReached, Refused, Server, StoreUnreadable
+from sparekey.agent.refill import take_word, upload_events, withhold_if_unknown
+from sparekey.agent.state import State, UserState
+from sparekey.agent.wrapped_secrets import Session
+from sparekey.sealed import check_of
+from sparekey.secret import Secret
+from sparekey.wire.agent_api import SignInReply, SignInRequest
+from sparekey.wire.events import EventKind
+
+SIGN_IN_PATIENCE = 3  # seconds in all, then the server was not reached
+SYNC_PATIENCE = 3
+
+_log = logging.getLogger(__name__)
+
+
+def login(device: Device, name: str, typed: Secret[str]) -> Login:
+    """One attempt, from the typed text to the answer. Never raises."""
+    try:
+        with device.one_attempt():
+            return _online_or_offline(device, name, typed)
+    except Busy:
+        return Login(refused(Refusal(Reason.BUSY), Mode.NONE))
+    except StoreUnreadable:
+        return Login(refused(Refusal(Reason.DAMAGED), Mode.NONE))
+    except Exception:  # S09: whatever happened, the answer is no
+        _log.exception("a sign-in failed")
+        return Login(refused(Refusal(Reason.INTERNAL), Mode.NONE))
+
+
+def _online_or_offline(device: Device, name: str, typed: Secret[str]) -> Login:
+    try:
+        with device.connect() as server:
+            return _login_online(device, server, name, typed)
+    except NotReached as error:
+        if error.distance is Distance.TLS:
+            _alarm(device)
+        return login_offline(device, name, typed, error.distance)
+    except Refused as error:
+        withhold_if_unknown(device, error)
+        return Login(refused(Refusal(Reason.REFUSED), Mode.ONLINE, str(error)))
+
+
+def _login_online(device: Device, server: Server, name: str, typed: Secret[str]) -> Login:
+    server.allow(SIGN_IN_PATIENCE)
+    upload_events(device, server)
+    user = device.state.find_user(name)
+    check = user.wrapped_check if user else ""
+    reply = server.sign_in(SignInRequest(name, typed.reveal(), check))
+    if reply.result != "granted":
+        _take_word_if_heard(device, server)
+        return Login(_denied_online(device, name, reply))
+    session = _accept(device, name, reply)
+    _take_word_if_heard(device, server)
+    return Login(_granted_online(device, reply), session)
+
+
+def _accept(device: Device, name: str, reply: SignInReply) -> Session | None:
+    """Commits what the server's yes means here: time, counts, every record up to the step."""
+    reading = device.clock.reading()
+    key = _offline_key(reply)
+
+    def change(state: State) -> State:
+        state = trusted_days.after_contact(state, reading, reply.server_time)
+        user = state.get_user(reply.user) if state.has_user(reply.user) else UserState(reply.user, name)
+        token = reply.token if reply.method == "tokencode" else ""
+        user = after_online_success(user, token, reply.step, reply.server_time)
+        return state.with_user(replace(user, wrapped_check=reply.check) if key else user)
+
+    device.store.change(change)
+    return Session(device.store, reply.user, key) if key else None
+
+
+def _offline_key(reply: SignInReply) -> Secret[bytes] | None:
+    """The key that came along, if it is the one that its name says."""
+    if not reply.offline_key:
+        return None
+    key = Secret(bytes.fromhex(reply.offline_key))
+    return key if check_of(key).hex() == reply.check else None
+
+
+def _take_word_if_heard(device: Device, server: Server) -> None:
+    """What the server withholds is withheld before the answer; a yes or no that was given stands without it."""
+    try:
+        server.allow(SYNC_PATIENCE)
+        take_word(device, server)
+    except NotReached:
+        return
+    except Refused as error:
+        withhold_if_unknown(device, error)
+
+
+def _denied_online(device: Device, name: str, reply: SignInReply) -> LoginAnswer:
+    misread = tuple(reply.misread)
+    refusal = Refusal(Reason.MISREAD if misread else Reason.WRONG_PASSCODE, misread=misread)
+    user = device.state.find_user(name)
+    return refused(refusal, Mode.ONLINE, device_sentence(device.state, user) if user and misread else "")
+
+
+def _granted_online(device: Device, reply: SignInReply) -> LoginAnswer:
+    users = [user for user in device.state.users if user.user == reply.user]
+    days = days_left(users[0], reply.server_time) if users else 0
+    warn = users[0].policy.warn_days if users else 0
+    return LoginAnswer(
+        Result.GRANTED,
+        Mode.ONLINE,
+        method=reply.method,
+        days_left=days,
+        emergency_expires=emergency_ends(users[0]) if users else 0,
+        message=granted_sentence(Mode.ONLINE, days, warn, 0),
+    )
+
+
+def _alarm(device: Device) -> None:
+    """Somebody answered in the server's place: on record, at most once an hour."""
+    now = device.store.judged().time
+    if now - device.state.alarmed_at < ALARM_EVERY:
+        return
+
+    def change(state: State) -> State:
+        reason = "the server's certificate was not the enrolled CA's"
+        state = appended(state, device.store.keys.sign, EventKind.TLS_FAILURE, now, reason=reason)
+        return replace(state, alarmed_at=now)
+
+    device.store.change(change)

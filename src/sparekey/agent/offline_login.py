@@ -1,0 +1,168 @@
+"""An attempt that the device judges alone: count, hash, erase, and only then answer.
+
+- The failure is on disk before the first hash (S25); success takes it back in the commit that erases.
+- Success must open to the key that the last contact named, for the login that was asked for.
+- Whatever goes wrong on the way is a refusal.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sparekey.agent.attempt import Plan, after_success, counted, decide_attempt
+from sparekey.agent.device import Device
+from sparekey.agent.device_time import Judged
+from sparekey.agent.erasing import days_left, emergency_ends
+from sparekey.agent.events import appended
+from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, granted_sentence, refused
+from sparekey.agent.ports import Distance
+from sparekey.agent.state import State, UserState
+from sparekey.agent.store import UnitDamaged
+from sparekey.agent.wrapped_secrets import Session, rewrapped
+from sparekey.sealed import Attempt, NotValidNow, Opened, Unopened, WrongPasscode, open_units, verify_stored
+from sparekey.secret import Secret
+from sparekey.wire.events import EventKind
+
+
+_REASONS: Final = {WrongPasscode: Reason.WRONG_PASSCODE, NotValidNow: Reason.RUN_OUT}
+
+
+@dataclass(frozen=True)
+class Login:
+    """The answer and, where it is granted, what it gives."""
+
+    answer: LoginAnswer
+    session: Session | None = None
+
+
+def login_offline(
+    device: Device, login: str, typed: Secret[str], distance: Distance, *, emergency_only: bool = False
+) -> Login:
+    """Judges what was typed by what the device holds. The caller has the attempt lock."""
+    user = device.state.find_user(login)
+    if user is None:
+        return Login(refused(Refusal(Reason.NO_DATA), Mode.OFFLINE))
+    judged, reading = device.store.judged(), device.clock.reading()
+    plan = decide_attempt(user, typed, judged, reading, distance, emergency_only=emergency_only)
+    if isinstance(plan, Refusal):
+        return Login(refused(plan, Mode.OFFLINE, device_sentence(device.state, user)))
+    opened = _tried(device, login, plan, judged)
+    if isinstance(opened, Refusal):
+        return Login(refused(opened, Mode.OFFLINE, device_sentence(device.state, user)))
+    return _granted(device, opened, judged)
+
+
+def _tried(device: Device, login: str, plan: Plan, judged: Judged) -> Opened | Refusal:
+    attempts = _read_units(device, plan)
+    if isinstance(attempts, Refusal):
+        return attempts
+    reading = device.clock.reading()
+    device.store.change(lambda state: state.with_user(counted(state.get_user(plan.user), plan, reading)))
+    try:
+        opened = open_units(attempts, plan.reading, run=device.run)
+    except Unopened as error:
+        return _denied(device, plan, judged, _REASONS.get(type(error), Reason.DAMAGED))
+    header = opened.unit.header
+    if header.login != login or header.check.hex() != device.state.get_user(plan.user).check:
+        return _denied(device, plan, judged, Reason.DAMAGED)
+    return opened
+
+
+def _read_units(device: Device, plan: Plan) -> list[Attempt] | Refusal:
+    """The units of the plan with their records, each verified anew; damaged ones do not keep others from opening."""
+    enrolment = device.state.enrolment
+    keys = [bytes.fromhex(key) for key in enrolment.signing_keys]
+    generation = device.state.get_user(plan.user).generation
+    attempts = []
+    for each in plan.tries:
+        try:
+            unit = device.store.read_unit(each.entry, each.numbers)
+            attempts.append(Attempt(verify_stored(unit, keys, enrolment.device, generation), each.moment))
+        except (UnitDamaged, Unopened):
+            continue
+    return attempts or Refusal(Reason.DAMAGED)
+
+
+def _denied(device: Device, plan: Plan, judged: Judged, reason: Reason) -> Refusal:
+    """Puts on record a guess that was tested; its count is on disk already."""
+
+    def change(state: State) -> State:
+        user = state.get_user(plan.user)
+        sign = device.store.keys.sign
+        state = appended(
+            state, sign, EventKind.DENIED, judged.time, user=user.user, login=user.login, reason=reason.value
+        )  # fmt: skip
+        if plan.counts_tokencode and user.failures == user.policy.offline_failures:
+            state = appended(state, sign, EventKind.BLOCKED, judged.time, user=user.user, login=user.login)
+        return state
+
+    device.store.change(change)
+    return Refusal(reason, counted=True)
+
+
+def _granted(device: Device, opened: Opened, judged: Judged) -> Login:
+    header = opened.unit.header
+    reading = device.clock.reading()
+    keys = device.store.keys
+    method = header.kind.value if header.kind.is_emergency else "tokencode"
+
+    def change(state: State) -> State:
+        state = after_success(state, header, opened.i, judged, reading)
+        user = rewrapped(state.get_user(header.user), opened.offline_key, header.previous, keys.device_secret())
+        return appended(
+            state.with_user(user),
+            keys.sign,
+            EventKind.GRANTED,
+            judged.time,
+            user=header.user,
+            login=header.login,
+            method=method,
+            token=header.token,
+            step=0 if header.kind.is_emergency else opened.i,
+            version=header.version,
+            check=header.check.hex(),
+        )
+
+    user = device.store.change(change).get_user(header.user)
+    days = days_left(user, judged.time)
+    until = header.not_after if header.kind.is_emergency else 0
+    answer = LoginAnswer(
+        Result.GRANTED,
+        Mode.OFFLINE,
+        method=method,
+        days_left=days,
+        emergency_expires=until or emergency_ends(user),
+        message=granted_sentence(Mode.OFFLINE, days, user.policy.warn_days, until),
+    )
+    return Login(answer, Session(device.store, header.user, opened.offline_key))
+
+
+def device_sentence(state: State, user: UserState) -> str:
+    """What operator and caller must agree on: the device, the versions of the codes it holds, and whom to call."""
+    names = {"emergency-tokencode": "emergency tokencode", "emergency-passcode": "emergency passcode"}
+    held = [f"{names[unit.kind]} version {unit.version}" for unit in user.current_units if unit.is_emergency]
+    words = f"Device {state.enrolment.name} holds {', '.join(held) if held else 'no emergency code'}."
+    return f"{words} {user.policy.help_text}".strip()
+
+
+def try_emergency(device: Device, login: str, typed: Secret[str]) -> LoginAnswer:
+    """Tries the emergency path without signing anybody in: counted like any attempt, nothing is erased or recorded
+    as a success."""
+    user = device.state.find_user(login)
+    if user is None:
+        return refused(Refusal(Reason.NO_DATA), Mode.OFFLINE)
+    judged, reading = device.store.judged(), device.clock.reading()
+    plan = decide_attempt(user, typed, judged, reading, Distance.OFFLINE, emergency_only=True)
+    opened = plan if isinstance(plan, Refusal) else _tried(device, login, plan, judged)
+    if isinstance(opened, Refusal):
+        return refused(opened, Mode.OFFLINE, device_sentence(device.state, user))
+    before = user.emergency_failures
+
+    def change(state: State) -> State:
+        return state.with_user(replace(state.get_user(user.user), emergency_failures=before))
+
+    device.store.change(change)
+    until = opened.unit.header.not_after
+    message = "The emergency path works: this would sign the user in. Nobody was signed in."
+    return LoginAnswer(
+        Result.GRANTED, Mode.OFFLINE, opened.unit.header.kind.value, emergency_expires=until, message=message
+    )

@@ -1,0 +1,140 @@
+"""What the device answers to whoever wants to sign in: a value with a sentence for people, never a truth value.
+
+A reason that is true of the device may be said (clock, data run out, store damaged, server down, an emergency code is
+needed); of the passcode no more is said than that it is not right.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NoReturn
+
+
+class Result(StrEnum):
+    """Only `granted` lets anybody in."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+    ASK = "ask"
+    UNAVAILABLE = "unavailable"
+
+
+class Mode(StrEnum):
+    """Who decided."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    NONE = ""
+
+
+class Reason(StrEnum):
+    """Why not, for programs."""
+
+    NONE = ""
+    WRONG_PASSCODE = "wrong-passcode"
+    MISREAD = "misread"
+    EMERGENCY_CODE_NEEDED = "emergency-code-needed"
+    LOCKED = "locked"
+    WAIT = "wait"
+    EMERGENCY_EXPIRED = "emergency-code-expired"
+    CLOCK = "clock"
+    RUN_OUT = "data-run-out"
+    NO_DATA = "no-offline-data"
+    DAMAGED = "store-damaged"
+    SERVER_DOWN = "server-down"
+    NOT_ENROLLED = "not-enrolled"
+    REFUSED = "refused-by-server"
+    BUSY = "busy"
+    INTERNAL = "internal-error"
+
+
+_UNAVAILABLE = {
+    Reason.CLOCK,
+    Reason.RUN_OUT,
+    Reason.NO_DATA,
+    Reason.DAMAGED,
+    Reason.SERVER_DOWN,
+    Reason.NOT_ENROLLED,
+    Reason.BUSY,
+}
+
+_SENTENCES = {
+    Reason.WRONG_PASSCODE: "The passcode is not right, or was used before.",
+    Reason.EMERGENCY_CODE_NEEDED: "Too many failed attempts: an emergency code is needed now.",
+    Reason.LOCKED: "The account is locked at the server: only an emergency code works here until it is unlocked.",
+    Reason.EMERGENCY_EXPIRED: "The emergency code on this device has expired.",
+    Reason.CLOCK: "Data run out, or the clock is wrong: tokencodes cannot be checked. Set the clock, "
+    "connect to the network, or use an emergency code.",
+    Reason.RUN_OUT: "The offline data for tokencodes have run out. Connect to the network, or use an emergency code.",
+    Reason.NO_DATA: "There are no offline data for this user on this device. Connect to the network and sign in once.",
+    Reason.DAMAGED: "The offline data on this device are damaged. Connect to the network to renew them.",
+    Reason.SERVER_DOWN: "The server does not answer, and policy does not allow this offline meanwhile.",
+    Reason.NOT_ENROLLED: "This device is not enrolled. Run: sparekey-agent enroll --server URL --code -",
+    Reason.REFUSED: "The server refused this device.",
+    Reason.BUSY: "Another sign-in is under way on this device. Try again.",
+    Reason.INTERNAL: "Something went wrong on this device; the reason is in its log.",
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an offline attempt is refused; `counted`: a guess was tested."""
+
+    reason: Reason
+    misread: tuple[int, ...] = ()
+    wait: int = 0  # seconds
+    counted: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """For the person at the screen."""
+        if self.reason is Reason.MISREAD:
+            groups = " and ".join(map(str, self.misread))
+            return f"Group {groups} of the code was misread. Nothing was counted: read it again."
+        if self.reason is Reason.WAIT:
+            return f"After failed emergency codes, wait {self.wait} seconds and try again."
+        return _SENTENCES[self.reason]
+
+
+@dataclass(frozen=True)
+class LoginAnswer:
+    """The whole answer; times are unix seconds, 0 where they do not apply."""
+
+    result: Result
+    mode: Mode = Mode.NONE
+    method: str = ""
+    days_left: int = 0
+    emergency_expires: int = 0
+    message: str = ""
+    reason: Reason = Reason.NONE
+    misread: tuple[int, ...] = ()
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("an answer is neither true nor false: look at its result")
+
+
+def refused(refusal: Refusal, mode: Mode, extra: str = "") -> LoginAnswer:
+    """Denied or unavailable, as the reason says."""
+    result = Result.UNAVAILABLE if refusal.reason in _UNAVAILABLE else Result.DENIED
+    message = f"{refusal.sentence} {extra}".strip()
+    return LoginAnswer(result, mode, message=message, reason=refusal.reason, misread=refusal.misread)
+
+
+def granted_sentence(mode: Mode, days: int, warn_days: int, emergency_until: int) -> str:
+    """What a person who is in should know."""
+    parts = ["Signed in offline." if mode is Mode.OFFLINE else "Signed in."]
+    if emergency_until:
+        parts.append(f"This emergency code works until {in_words(emergency_until)}.")
+    if days <= warn_days and (mode is Mode.OFFLINE or days):
+        parts.append(f"{days} day{'' if days == 1 else 's'} of offline data left: connect to the network soon.")
+    return " ".join(parts)
+
+
+def in_words(at: int) -> str:
+    """A time as people read it."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def as_rfc3339(at: int) -> str:
+    """A time as programs read it; "" for 0."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else ""

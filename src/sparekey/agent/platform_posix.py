@@ -1,0 +1,178 @@
+"""The only module that knows POSIX: files that only their owner reads, clocks, routes, socket peers.
+
+- Nothing follows a link (O_NOFOLLOW); what others may read or write is not used (S26).
+- The monotonic clock counts suspend; a boot has a name.
+"""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import pwd
+import socket
+import stat
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sparekey import clock
+from sparekey.agent.device_time import ClockReading
+from sparekey.agent.ports import StoreUnreadable
+
+LARGEST_FILE = 64 << 20
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_TIMEX_BYTES = 512  # more than struct timex on any machine
+
+
+class PosixFiles:
+    """`ports.Files` on a local file system."""
+
+    def make_directory(self, path: Path) -> None:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        self.verify_directory(path)
+
+    def verify_directory(self, path: Path) -> None:
+        try:
+            status = path.lstat()
+        except FileNotFoundError as error:
+            raise StoreUnreadable("not-enrolled", f"{path} does not exist: this device is not enrolled") from error
+        if not stat.S_ISDIR(status.st_mode):
+            raise StoreUnreadable("unsafe", f"{path} is not a directory")
+        _verify_private(path, status)
+
+    def read(self, path: Path) -> bytes:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise StoreUnreadable("unsafe", f"{path} is a link; remove it") from error
+            raise
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise StoreUnreadable("unsafe", f"{path} is not a file")
+            _verify_private(path, status)
+            return file.read(LARGEST_FILE)
+
+    def write_new(self, path: Path, data: bytes) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(data)
+
+    def sync(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, path: Path, to: Path) -> None:
+        path.rename(to)
+
+    def remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+
+    def names(self, path: Path) -> list[str]:
+        return os.listdir(path)  # noqa: PTH208 -- names, not paths
+
+
+def _verify_private(path: Path, status: os.stat_result) -> None:
+    if status.st_uid != os.geteuid():
+        raise StoreUnreadable("unsafe", f"{path} belongs to another user; run this as its owner (root)")
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise StoreUnreadable("unsafe", f"others may reach {path}; set chmod go= on it, and enrol anew if it was read")
+
+
+class SystemClock:
+    """`ports.Clock` by Linux."""
+
+    def reading(self) -> ClockReading:
+        return ClockReading(
+            wall=clock.now(),
+            monotonic=int(time.clock_gettime(time.CLOCK_BOOTTIME)),
+            boot=_BOOT_ID.read_text(encoding="ascii").strip(),
+            synchronised=clock_is_synchronised(),
+        )
+
+
+def clock_is_synchronised() -> bool:
+    """Whether the kernel says that a time service keeps the clock right."""
+    library = ctypes.CDLL(None, use_errno=True)
+    state = int(library.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)))  # modes 0: reads, sets nothing
+    return 0 <= state < _TIME_ERROR
+
+
+@contextlib.contextmanager
+def store_lock(path: Path, wait: float) -> Iterator[None]:
+    """One process at a time; raises `BlockingIOError` after `wait` seconds. A kill releases it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        until = clock.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if clock.monotonic() >= until:
+                    raise
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def has_route(address: tuple[str, int]) -> bool:
+    """Whether the kernel would know where to send a packet for this numeric address. Nothing is sent."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(address)
+        except OSError:
+            return False
+    return True
+
+
+def listen(path: Path, backlog: int) -> socket.socket:
+    """A local stream socket that every user may connect to; who it is, `peer_uid` says."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(os.fspath(path))
+    path.chmod(0o666)
+    listener.listen(backlog)
+    return listener
+
+
+def connect(path: Path, timeout: float) -> socket.socket:
+    """A connection to the daemon; OSError where none listens."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(timeout)
+    try:
+        connection.connect(os.fspath(path))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """The user who made the connection, by the kernel."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
+
+
+def effective_uid() -> int:
+    """This process's user."""
+    return os.geteuid()
+
+
+def is_login_of(login: str, uid: int) -> bool:
+    """Whether that is the uid's own account name."""
+    try:
+        return pwd.getpwuid(uid).pw_name == login
+    except KeyError:
+        return False

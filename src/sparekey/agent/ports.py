@@ -1,0 +1,132 @@
+"""What the device needs from outside, as protocols: the server, the store's keys, files, clock and kernel.
+
+Everything else in `agent` is portable; `platform_posix` and `server_client` are the adapters, tests bring their own.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from sparekey.agent.device_time import ClockReading
+from sparekey.secret import Secret
+from sparekey.wire.agent_api import (
+    AcknowledgementReply,
+    AcknowledgementRequest,
+    ErrorReply,
+    EventsReply,
+    EventsRequest,
+    SignInReply,
+    SignInRequest,
+    SyncReply,
+    SyncRequest,
+    UnitRequest,
+)
+
+
+class Distance(StrEnum):
+    """Why the server was not reached."""
+
+    OFFLINE = "offline"  # no route to any address, or no name
+    SERVER_DOWN = "server-down"  # a route, but no answer
+    TLS = "tls"  # an answer that is not our server's
+
+
+class NotReached(Exception):
+    """No answer of the server: offline data may answer instead."""
+
+    def __init__(self, distance: Distance, why: str) -> None:
+        super().__init__(why)
+        self.distance = distance
+
+
+class Refused(Exception):
+    """The server answered, and the answer is no: final, never tried offline."""
+
+    def __init__(self, reply: ErrorReply) -> None:
+        super().__init__(f"{reply.message} {reply.do}".strip())
+        self.reply = reply
+
+
+class Server(Protocol):
+    """The agent API. Every call raises `NotReached` or `Refused`."""
+
+    def allow(self, seconds: float) -> None:
+        """The calls from here on take at most so many seconds in all."""
+
+    def events(self, request: EventsRequest) -> EventsReply: ...
+
+    def sign_in(self, request: SignInRequest) -> SignInReply: ...
+
+    def sync(self, request: SyncRequest) -> SyncReply: ...
+
+    def unit(self, request: UnitRequest) -> bytes: ...
+
+    def acknowledge(self, request: AcknowledgementRequest) -> AcknowledgementReply: ...
+
+
+Connect = Callable[[], AbstractContextManager[Server]]
+
+
+class StoreUnreadable(Exception):
+    """The store cannot be used; `word` says why, for programs, and the message for people."""
+
+    def __init__(self, word: str, message: str) -> None:
+        super().__init__(message)
+        self.word = word
+
+
+class StoreKeys(Protocol):
+    """The keys under everything that the device keeps: a root-only file now, a TPM later."""
+
+    hardware_bound: bool
+
+    def device_secret(self) -> Secret[bytes]:
+        """32 bytes made on this device and never sent."""
+
+    def public_key(self) -> bytes:
+        """Of the device's P-256 key, SubjectPublicKeyInfo DER."""
+
+    def sign(self, message: bytes) -> bytes:
+        """ECDSA P-256 over SHA-256, DER."""
+
+    def seal_state(self, state: bytes) -> bytes:
+        """What to write to disk for this state."""
+
+    def open_state(self, sealed: bytes) -> bytes:
+        """The state again; raises `StoreUnreadable`."""
+
+    def committed(self) -> None:
+        """The sealed state is on disk under its name: what a TPM takes as the moment to count on."""
+
+
+class Files(Protocol):
+    """Files that only root reads. Nothing is on disk for sure before `sync` of the file and of its directory."""
+
+    def make_directory(self, path: Path) -> None:
+        """0700; an existing one must be this user's own and closed to others."""
+
+    def verify_directory(self, path: Path) -> None:
+        """Raises `StoreUnreadable` unless the directory is this user's own and closed to others."""
+
+    def read(self, path: Path) -> bytes:
+        """Raises `FileNotFoundError`; `StoreUnreadable` for a link, or a file that others may read."""
+
+    def write_new(self, path: Path, data: bytes) -> None:
+        """A new file, 0600; raises `FileExistsError`. Not on disk yet."""
+
+    def sync(self, path: Path) -> None: ...
+
+    def rename(self, path: Path, to: Path) -> None: ...
+
+    def remove(self, path: Path) -> None:
+        """Nothing happens if it is not there."""
+
+    def names(self, path: Path) -> list[str]: ...
+
+
+class Clock(Protocol):
+    """What the system's clocks show."""
+
+    def reading(self) -> ClockReading: ...
