@@ -1,7 +1,6 @@
 """The bytes of a unit and the rules of its header; only what keeps every rule of spec/offline-day.md parses.
 
 - The header is one JSON object with exactly the members below, none twice, in any order.
-- What is malformed is told before what is weak.
 - Parsing trusts nothing: callers check the signature first (`verify`).
 """
 
@@ -152,16 +151,20 @@ def verify_records_length(header: Header, records: bytes) -> None:
         raise Malformed("the records are not as many as the header says")
 
 
-def parse_header(data: bytes, limits: Limits = LIMITS) -> Header:
-    """The header, if it keeps every rule; raises `Malformed`, then `Weak`."""
+def parse_header(data: bytes) -> Header:
+    """The header, if it keeps every rule of form; raises `Malformed`. Its costs may still be weak."""
     header = _read_members(data)
     _verify_common(header)
     _KIND_RULES[header.kind](header)
+    return header
+
+
+def verify_costs(header: Header, limits: Limits = LIMITS) -> None:
+    """Raises `Weak` where a cost lies outside the limits."""
     if not limits.allow(header.level):
         raise Weak("argon_m, argon_t or pepper_bits outside the limits")
     if header.pin_salt and not limits.allow_pin(header.pin_m, header.pin_t):
         raise Weak("pin_m or pin_t outside the limits")
-    return header
 
 
 def _read_members(data: bytes) -> Header:
@@ -239,10 +242,9 @@ def _require(rule: bool, words: str) -> None:
 
 
 def _verify_common(header: Header) -> None:
-    negative = [
-        name for name, kind in _MEMBERS.items() if kind is int and name != "drift" and getattr(header, name) < 0
-    ]
-    _require(not negative, "a negative number other than drift")
+    integers = [name for name, reader in _MEMBERS.items() if reader is _read_integer]
+    negative = [name for name in integers if getattr(header, name) < 0]
+    _require(set(negative) <= {"drift"}, "a negative number other than drift")
     _require(bool(header.device and header.user and header.login), "device, user or login is empty")
     _require(header.generation >= 1, "generation is less than 1")
     _require(len(header.salt) == SALT_BYTES, "salt is not 32 bytes")

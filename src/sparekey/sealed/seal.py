@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sparekey.passcode import verify_canonical
-from sparekey.sealed.format import Header, UnitKind, parse_header, signed_part
+from sparekey.sealed.format import Header, UnitKind, parse_header, signed_part, verify_costs
 from sparekey.sealed.levels import EMERGENCY, LEVELS, LIGHT, LIMITS, Level, Limits
 from sparekey.sealed.parallel import Run, block_size, one_by_one
 from sparekey.sealed.primitives import (
@@ -100,10 +100,14 @@ def _seal_from_parts(
     limits: Limits = LIMITS,
 ) -> bytes:
     """The hidden seam: vectors fix salt and peppers, tests may be cheap. Callers cannot."""
-    header = _header_of(plan, codes, salt).encode()
-    _verify_codes(parse_header(header, limits), codes)
-    records = _records_of(plan, header_hash(header), codes, peppers, run, stop or _never)
-    return _assemble(header, records, sign)
+    header = _header_of(plan, codes, salt)
+    encoded = header.encode()
+    if parse_header(encoded) != header:
+        raise ValueError("the header does not read back as it was meant")
+    verify_costs(header, limits)
+    _verify_codes(header, codes)
+    records = _records_of(plan, header_hash(encoded), codes, peppers, run, stop or _never)
+    return _assemble(encoded, records, sign)
 
 
 def _assemble(header: bytes, records: bytes, sign: Sign) -> bytes:

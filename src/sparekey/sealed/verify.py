@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from sparekey.sealed.errors import BadSignature, Malformed, Superseded, WrongDevice
-from sparekey.sealed.format import Header, UnitParts, cut_unit, parse_header, verify_records_length
+from sparekey.sealed.format import Header, UnitParts, cut_unit, parse_header, verify_costs, verify_records_length
 from sparekey.sealed.levels import LIMITS, Limits
 from sparekey.sealed.primitives import RECORD_BYTES, header_hash, is_erased
 
@@ -70,8 +70,10 @@ def _verify_signed(unit: bytes, pinned_keys: Sequence[bytes], limits: Limits) ->
     parts = cut_unit(unit)
     if not any(_made_by(key, parts) for key in pinned_keys):
         raise BadSignature("no pinned key made this signature")
-    header = parse_header(parts.header, limits)
+    header = parse_header(parts.header)
     verify_records_length(header, parts.records)
+    # Last: a unit that is wrong in form says nothing about costs that could be believed.
+    verify_costs(header, limits)
     return parts, header
 
 
