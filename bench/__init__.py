@@ -1,1 +1,1 @@
-"""Speed as ratios measured side by side in one run: `python -m bench`."""
+"""Speed, as ratios measured side by side in one run: `make bench`; never a timed unit test."""
