@@ -111,7 +111,7 @@ emergency_code = Table(
     "emergency_code",
     metadata,
     _id(),
-    Column("kind", String(8), nullable=False),  # tokencode | passcode
+    Column("kind", String(16), nullable=False),  # tokencode | passcode
     Column("token_id", ForeignKey("token.id"), nullable=True),
     Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
     Column("version", Integer, nullable=False),

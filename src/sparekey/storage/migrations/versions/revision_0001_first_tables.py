@@ -275,7 +275,7 @@ def _create_emergency_code() -> None:
     op.create_table(
         "emergency_code",
         sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("token_id", sa.String(length=32), nullable=True),
         sa.Column("account_id", sa.String(length=32), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
