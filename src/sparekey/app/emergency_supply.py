@@ -34,8 +34,13 @@ def supply(
     policy: EffectivePolicy,
     contact: Contact,
     now: int,
+    *,
+    used_token: str | None = None,
 ) -> Mapping[str, AnyRow]:
-    """Settle the version of every code that the device should hold; rows of `emergency_code` by owner id."""
+    """Settle the version of every code that the device should hold; rows of `emergency_code` by owner id.
+
+    `used_token`: the one that signed in. It ends its own emergency and the passcode's, not that of another token.
+    """
     owners: list[TokenState | None] = []
     if policy.values.emergency_tokencode:
         owners += [token for token in tokens if token_obstacle(token, device, policy, now) is None]
@@ -45,7 +50,9 @@ def supply(
     supplied = {}
     for token in owners:
         owner_id = token.token_id if token else account.account_id
-        code = _settle(connection, instance, account, token, device, policy, contact, now)
+        theirs = token is not None and token.token_id != used_token
+        weaker = Contact.OTHER_SIGN_IN if contact is Contact.TOKEN_SIGN_IN and theirs else contact
+        code = _settle(connection, instance, account, token, device, policy, weaker, now)
         supplied[owner_id] = code
     return supplied
 

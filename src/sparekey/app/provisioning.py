@@ -94,7 +94,8 @@ def after_sign_in(
     used, key = offline_keys.key_for(instance, row, check)
     offline_keys.confirm(connection, row, used)
     on_device = _tokens_on(connection, instance, device.device_id, account.account_id, policy)
-    supply(connection, instance, account, on_device, device, policy, contact_of(granted.method), now)
+    contact = contact_of(granted.method)
+    supply(connection, instance, account, on_device, device, policy, contact, now, used_token=granted.token_id)
     return DeviceKey(used, key)
 
 
