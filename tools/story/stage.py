@@ -1,0 +1,171 @@
+"""The stage of the story: separate processes of server and agent under one faked clock, and a narrator.
+
+Rules: every command runs as its own process, as a person would run it; tokencodes come from `oathtool`; what is
+expected is checked, and the story stops with what was seen where it does not hold; every process that was started is
+ended by its own process id.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sparekey.clock import monotonic
+from tools.faketime import FakeTime
+from tools.story.cable import Cable
+
+PROGRAMS = Path(sys.executable).parent
+COMMAND_SECONDS = 120
+START_SECONDS = 30
+
+
+class StoryError(AssertionError):
+    """Something came out otherwise than the story tells."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said: its exit code, its JSON, and its words on standard error."""
+
+    code: int
+    data: Any
+    words: str
+
+
+@dataclass(frozen=True)
+class Phone:
+    """Who shows tokencodes: the seed as the user's own token or app has it."""
+
+    seed_hex: str = field(repr=False)
+    digits: int
+    interval: int
+
+
+@dataclass
+class Server:
+    """One `sparekey serve` process."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+
+def expect(holds: bool, what: str, seen: object = "") -> None:
+    """Stops the story where `holds` is false. `seen` must hold no secret."""
+    if not holds:
+        raise StoryError(f"expected {what}; seen: {seen}")
+
+
+class Stage:
+    """Everything that is running. A context manager: at its end every process of its own is ended."""
+
+    def __init__(self, directory: Path, say: Callable[[str], None]) -> None:
+        self.directory = directory
+        self.say = say
+        self.time = FakeTime(directory)
+        self.server_data = directory / "server"
+        self.device_state = directory / "laptop"
+        self._cleanup = ExitStack()
+        self._variables: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cleanup.close()
+
+    def sparekey(self, *arguments: str, typed: str = "", fails: bool = False, data: Path | None = None) -> Answer:
+        """An operator's command on the server, as JSON."""
+        return self._run("sparekey", ("--data", str(data or self.server_data), *arguments), typed, fails=fails)
+
+    def agent(self, *arguments: str, typed: str = "", fails: bool = False, state: Path | None = None) -> Answer:
+        """A command on the device, as JSON."""
+        where = ("--state", str(state or self.device_state))
+        return self._run("sparekey-agent", (*arguments, *where), typed, fails=fails)
+
+    def start_server(self, port: int, data: Path | None = None) -> Server:
+        """`sparekey serve` on loopback, ready when this returns."""
+        log = self.directory / f"server-{port}.log"
+        command = [str(PROGRAMS / "sparekey"), "--data", str(data or self.server_data), "serve"]
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [*command, "--listen", f"127.0.0.1:{port}"],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self._env(), start_new_session=True,
+            )  # fmt: skip
+        server = Server(process, port, log)
+        self._cleanup.callback(self.stop_server, server)
+        _wait_until(lambda: _answers(port), server, "the server to answer")
+        return server
+
+    def stop_server(self, server: Server) -> None:
+        """Ends one server, as a service manager does."""
+        if server.process.poll() is None:
+            server.process.send_signal(signal.SIGTERM)
+            try:
+                server.process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.process.pid, signal.SIGKILL)  # its own session: its workers too
+                server.process.wait(timeout=15)
+
+    def lay_cable(self, port: int) -> Cable:
+        """The way from the device to the server."""
+        return self._cleanup.enter_context(Cable(port))
+
+    def call_at_end(self, end: Callable[[], object]) -> None:
+        self._cleanup.callback(end)
+
+    def add_variables(self, variables: Mapping[str, str]) -> None:
+        """For every command from now on."""
+        self._variables |= variables
+
+    def _env(self) -> dict[str, str]:
+        return {**os.environ, **self.time.env, **self._variables, "PYTHONWARNINGS": "default"}
+
+    def _run(self, program: str, arguments: tuple[str, ...], typed: str, *, fails: bool) -> Answer:
+        done = subprocess.run(
+            [str(PROGRAMS / program), *arguments, "--json"],
+            input=typed, capture_output=True, text=True, env=self._env(), timeout=COMMAND_SECONDS, check=False,
+        )  # fmt: skip
+        try:
+            data = json.loads(done.stdout) if done.stdout.strip() else None
+        except ValueError:
+            data = None
+        if (done.returncode != 0) is not fails:
+            words = f"exit {done.returncode}: {done.stderr.strip()[-2000:]}"
+            raise StoryError(f"`{program} {' '.join(arguments)}` came out otherwise than expected: {words}")
+        return Answer(done.returncode, data, done.stderr)
+
+
+def free_port() -> int:
+    """A port on loopback that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _wait_until(holds: Callable[[], bool], server: Server, what: str) -> None:
+    patience = monotonic() + START_SECONDS
+    pause = threading.Event()
+    while not holds():
+        if server.process.poll() is not None or monotonic() > patience:
+            raise StoryError(f"waited for {what}; its log ends: {server.log.read_text()[-2000:]}")
+        pause.wait(0.05)
