@@ -22,12 +22,17 @@ class SchemaError(RuntimeError):
 def upgrade(engine: Engine) -> None:
     """Makes or brings forward the tables; does nothing when they are current. Raises SchemaError."""
     with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        revision = _revision(connection)
-        if revision is not None and revision not in _known_revisions():
-            raise SchemaError(_newer(revision))
-        command.upgrade(_config(connection), "head")
+        upgrade_in(connection)
+
+
+def upgrade_in(connection: Connection) -> None:
+    """The same within the caller's transaction, so that what follows is there with the tables or not at all."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    revision = _revision(connection)
+    if revision is not None and revision not in _known_revisions():
+        raise SchemaError(_newer(revision))
+    command.upgrade(_config(connection), "head")
 
 
 def current(engine: Engine) -> str | None:

@@ -1,0 +1,208 @@
+"""The server's own small CA, and the certificate that it gives the server.
+
+Rules: P-256; the CA lasts ten years and devices pin it through the enrolment code; the server's certificate lasts 90
+days and is made anew when less than a third is left; keys are in files that only their owner can read; a certificate
+and its key are one file, replaced as a whole, so that nobody reads halves of two.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from sparekey.app.ports import KeystoreError
+
+CA_FILE: Final = "ca.pem"  # certificate and key
+SERVER_FILE: Final = "server.pem"  # key, certificate
+CA_DAYS: Final = 3_653
+SERVER_DAYS: Final = 90
+_EARLIER: Final = timedelta(days=1)  # valid for devices whose clock is behind, too
+
+
+@dataclass(frozen=True)
+class _Authority:
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+
+def create_ca(directory: Path, name: str, now: int) -> None:
+    """Makes the CA in the key directory; an existing one is never overwritten. Raises KeystoreError."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Sparekey CA {name}"[:64])])
+    builder = _builder(subject, subject, key.public_key(), now, CA_DAYS)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
+    certificate = builder.sign(key, hashes.SHA256())
+    _write_private(directory / CA_FILE, _pem(certificate) + _key_pem(key), replace=False)
+
+
+def read_ca_certificate(path: Path) -> bytes:
+    """The DER of the CA certificate that devices pin. Raises KeystoreError."""
+    return _read_certificates(path)[0].public_bytes(serialization.Encoding.DER)
+
+
+def renew_server_certificate(directory: Path, names: Iterable[str], now: int) -> bool:
+    """Makes the server's certificate if there is none, if it is for other names, or if a third or less is left.
+
+    Whether a new one was made. Raises KeystoreError.
+    """
+    wanted = sorted(set(names))
+    path = directory / SERVER_FILE
+    authority = _read_authority(directory / CA_FILE)
+    if path.exists() and _is_good(path, authority, wanted, now):
+        return False
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Sparekey server")])
+    builder = _builder(subject, authority.certificate.subject, key.public_key(), now, SERVER_DAYS)
+    alternatives = x509.SubjectAlternativeName([_alternative(name) for name in wanted])
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    builder = builder.add_extension(alternatives, critical=False).add_extension(issuer, critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    certificate = builder.sign(authority.key, hashes.SHA256())
+    _write_private(path, _key_pem(key) + _pem(certificate), replace=True)
+    return True
+
+
+def verify_own(certificate: Path, key: Path, ca: Path) -> None:
+    """Raises KeystoreError unless the key is the certificate's and the chain in the file leads to the CA."""
+    chain = _read_certificates(certificate)
+    try:
+        private = serialization.load_pem_private_key(key.read_bytes(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise KeystoreError(f"{key} holds no private key without a password; give the path of a PEM file") from error
+    public = private.public_key()
+    spki = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    if public.public_bytes(*spki) != chain[0].public_key().public_bytes(*spki):
+        raise KeystoreError(f"{key} is not the key of {certificate}; give the two that belong together")
+    anchor = _read_certificates(ca)[0]
+    for subject, issuer in zip(chain, [*chain[1:], anchor], strict=True):
+        if subject != anchor and not _issued(subject, issuer):
+            raise KeystoreError(f"the chain in {certificate} does not lead to {ca}; give the CA that devices trust")
+
+
+def not_after(path: Path) -> int:
+    """The unix second at which the first certificate in the file ends. Raises KeystoreError."""
+    return int(_read_certificates(path)[0].not_valid_after_utc.timestamp())
+
+
+def _is_good(path: Path, authority: _Authority, wanted: list[str], now: int) -> bool:
+    try:
+        certificate = _read_certificates(path)[0]
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (KeystoreError, x509.ExtensionNotFound, ValueError):
+        return False
+    named = sorted(str(each.value) for each in extension.value)
+    left = certificate.not_valid_after_utc.timestamp() - now
+    return named == wanted and left > SERVER_DAYS * 86_400 / 3 and _issued(certificate, authority.certificate)
+
+
+def _issued(subject: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        subject.verify_directly_issued_by(issuer)
+    except Exception:  # noqa: BLE001 -- InvalidSignature, TypeError and ValueError all mean no
+        return False
+    return True
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, now: int, days: int
+) -> x509.CertificateBuilder:
+    start = datetime.fromtimestamp(now, UTC)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(public_key)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start - _EARLIER)
+        .not_valid_after(start + timedelta(days=days))
+        .add_extension(identifier, critical=False)
+    )
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _read_authority(path: Path) -> _Authority:
+    certificate = _read_certificates(path)[0]
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise KeystoreError(f"{path} holds no key of the CA; restore it from its backup") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise KeystoreError(f"{path} holds another kind of key; restore it from its backup")
+    return _Authority(certificate, key)
+
+
+def _read_certificates(path: Path) -> Sequence[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except OSError as error:
+        raise KeystoreError(f"cannot read {path}: {error.strerror}; restore it, or name another one") from error
+    except ValueError as error:
+        raise KeystoreError(f"{path} holds no certificate; restore it, or name another PEM file") from error
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(pem, pkcs8, serialization.NoEncryption())
+
+
+def _write_private(path: Path, content: bytes, *, replace: bool) -> None:
+    """Writes a file of mode 0600 whole or not at all; on disk when it returns."""
+    try:
+        descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # 0600
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                Path(aside).rename(path)
+            else:
+                path.hardlink_to(aside)  # fails where there is one: a CA is never overwritten
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                Path(aside).unlink()
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise KeystoreError(f"cannot write {path}: {error.strerror}; see to the directory's rights") from error

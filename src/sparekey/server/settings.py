@@ -1,0 +1,254 @@
+"""Settings of one server process: `DIR/sparekey.toml`, and each key also as `SPAREKEY_<KEY>` in the environment.
+
+Rules: nothing is guessed: a missing or empty file, an unknown key or a value that is not allowed is an error, and the
+server does not start (S66); an error names file, key and what is allowed, never the database's address, which may hold
+a password. The environment goes before the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import stat
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+from sparekey.secret import Secret
+
+FILE: Final = "sparekey.toml"
+DATABASE_FILE: Final = "sparekey.db"
+PREFIX: Final = "SPAREKEY_"
+TLS: Final = ("local", "own", "off")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; says where, and what is allowed."""
+
+    def __init__(self, where: str, what: str, do: str) -> None:
+        super().__init__(f"{where}: {what}; {do}")
+        self.message = f"{where}: {what}"
+        self.do = do
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key as people read it."""
+
+    name: str
+    meaning: str
+    default: Any
+    allowed: str
+    read: Callable[[Any], Any]  # the value of a TOML value; ValueError if it is none
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return PREFIX + self.name.upper()
+
+
+def _text(meaning: str, allowed: str, check: Callable[[str], bool] = lambda _: True, default: str = "") -> Any:
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not value.isprintable() or not check(value):
+            raise ValueError
+        return value
+
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "allowed": allowed, "read": read})
+
+
+def _secret_text(meaning: str, allowed: str) -> Any:
+    def read(value: Any) -> Secret[str]:
+        if not isinstance(value, str):
+            raise ValueError  # noqa: TRY004 -- one kind of error for one kind of mistake
+        return Secret(value)
+
+    metadata = {"meaning": meaning, "allowed": allowed, "read": read}
+    return dataclasses.field(default_factory=lambda: Secret(""), metadata=metadata)
+
+
+def _choice(meaning: str, choices: tuple[str, ...], default: str) -> Any:
+    return _text(meaning, ", ".join(choices), choices.__contains__, default)
+
+
+def _number(meaning: str, low: int, high: int, default: int) -> Any:
+    def read(value: Any) -> int:
+        number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+        if type(number) is not int or not low <= number <= high:
+            raise ValueError
+        return number
+
+    allowed = f"a whole number from {low} to {high}"
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "allowed": allowed, "read": read})
+
+
+def _names(meaning: str) -> Any:
+    def read(value: Any) -> tuple[str, ...]:
+        # In the environment: separated by commas.
+        items = [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+        if not isinstance(items, list) or not all(isinstance(each, str) and is_host(each) for each in items):
+            raise ValueError
+        return tuple(items)
+
+    allowed = "a list of host names and addresses"
+    return dataclasses.field(default=(), metadata={"meaning": meaning, "allowed": allowed, "read": read})
+
+
+def is_host(text: str) -> bool:
+    """Whether this can be the name or address of a host."""
+    try:
+        ip_address(text)
+    except ValueError:
+        labels = text.split(".")
+        return len(text) <= 253 and all(_is_label(label) for label in labels)  # RFC 1035 section 2.3.4
+    return True
+
+
+def _is_label(label: str) -> bool:
+    return 0 < len(label) <= 63 and label.isascii() and label.replace("-", "a").isalnum() and label.strip("-") == label
+
+
+def split_listen(text: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT` (an IPv6 address in brackets); ValueError if it is none."""
+    host, _, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("an IPv6 address stands in brackets")
+    if not is_host(host) or not (port.isascii() and port.isdigit()) or not 1 <= int(port) <= 65_535:
+        raise ValueError("not HOST:PORT")
+    return host, int(port)
+
+
+def _is_listen(text: str) -> bool:
+    try:
+        split_listen(text)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one process is told; never called policy."""
+
+    database: Secret[str] = _secret_text(
+        "Where the database is. Empty: the file `sparekey.db` in the data directory.",
+        "`postgresql://USER:PASSWORD@HOST/NAME` or `sqlite:////PATH`",
+    )
+    listen: str = _text(
+        "The address on which the server answers.",
+        "`HOST:PORT`, an IPv6 address in brackets, a port from 1 to 65535",
+        _is_listen,
+        "127.0.0.1:8443",
+    )
+    names: tuple[str, ...] = _names(
+        "Names and addresses by which devices and programs reach the server; the certificate holds them, beside the "
+        "listening address and this machine's own names."
+    )
+    tls: str = _choice(
+        "`local`: a certificate of the CA made by `init`, renewed by itself. `own`: bring your own. `off`: no TLS, "
+        "only on a loopback address, for a proxy or a measurement on this machine; agents do not accept it.",
+        TLS,
+        "local",
+    )
+    certificate: str = _text('With `tls = "own"`: the server\'s certificate and its chain.', "the path of a PEM file")
+    key: str = _text('With `tls = "own"`: the certificate\'s key.', "the path of a PEM file")
+    ca: str = _text(
+        'With `tls = "own"`: the CA certificate that devices are to trust; enrolment codes stand for it.',
+        "the path of a PEM file",
+    )
+    refusal_floor_ms: int = _number(
+        "Every refused sign-in is answered this long after it came, whatever the reason; then at the next multiple.",
+        20, 5_000, 150,
+    )  # fmt: skip
+    workers: int = _number("Processes that answer.", 1, 64, 1)
+    sign_in_threads: int = _number("Sign-ins that one process verifies at the same time.", 1, 128, 8)
+    sealing_workers: int = _number("Threads of one process that seal offline data. 0: one for each core.", 0, 256, 0)
+    sync_interval: int = _number("Seconds between two contacts of a device, give or take a tenth.", 10, 86_400, 900)
+    log_level: str = _choice("What is written to standard error, one JSON object a line.", LOG_LEVELS, "info")
+
+    def database_url(self, directory: Path) -> str:
+        """The SQLAlchemy URL."""
+        return self.database.reveal() or f"sqlite:///{directory.resolve() / DATABASE_FILE}"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Listening host and port."""
+        return split_listen(self.listen)
+
+
+def _setting(field: dataclasses.Field[Any]) -> Setting:
+    default = "" if field.default is dataclasses.MISSING else field.default
+    return Setting(name=field.name, default=default, **field.metadata)
+
+
+SETTINGS: Final[Mapping[str, Setting]] = {field.name: _setting(field) for field in dataclasses.fields(Settings)}
+
+
+def read_settings(directory: Path, environment: Mapping[str, str], **given: str) -> Settings:
+    """The settings of a data directory; `given` (from the command line) goes before both. Raises SettingsError."""
+    path = directory / FILE
+    texts = _read_file(path)
+    unknown = sorted(texts.keys() - SETTINGS.keys())
+    if unknown:
+        raise SettingsError(str(path), f"there is no setting {unknown[0]!r}", f"settings: {', '.join(SETTINGS)}")
+    values: dict[str, Any] = {}
+    for name, setting in SETTINGS.items():
+        sources = ((given, "the command line"), (environment, setting.variable), (texts, f"{path}, {name}"))
+        for source, where in sources:
+            key = setting.variable if source is environment else name
+            if key in source:
+                values[name] = read_value(setting, source[key], where)
+                break
+    settings = Settings(**values)
+    _verify_together(settings, str(path))
+    return settings
+
+
+def read_value(setting: Setting, value: Any, where: str) -> Any:
+    """The value of one setting as it was written there. Raises SettingsError."""
+    try:
+        return setting.read(value)
+    except ValueError:
+        shown = "that value" if setting.name == "database" else repr(value)
+        raise SettingsError(where, f"{shown} is not allowed", f"give {setting.allowed}") from None
+
+
+def _read_file(path: Path) -> Mapping[str, Any]:
+    try:
+        mode = path.stat().st_mode
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise SettingsError(str(path), "there are no settings", "run: sparekey init, or name another --data") from None
+    except OSError as error:
+        raise SettingsError(str(path), f"cannot be read ({error.strerror})", "run as the owner of the file") from None
+    if mode & (stat.S_IWGRP | stat.S_IRWXO):
+        raise SettingsError(str(path), "others may read or change the settings", f"run: chmod 600 {path}")
+    try:
+        texts = tomllib.loads(content.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        place = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "no UTF-8"
+        raise SettingsError(str(path), f"is no TOML ({place})", "mend it, or restore it from its backup") from None
+    if not texts:
+        raise SettingsError(str(path), "is empty", "restore it from its backup, or write at least: listen = ...")
+    return texts
+
+
+def _verify_together(settings: Settings, where: str) -> None:
+    own = (settings.certificate, settings.key, settings.ca)
+    if settings.tls == "own" and not all(own):
+        raise SettingsError(where, "tls = 'own' needs certificate, key and ca", "give the paths of three PEM files")
+    if settings.tls != "own" and any(own):
+        raise SettingsError(where, "certificate, key and ca are for tls = 'own'", "set tls to own, or leave them out")
+    if settings.tls == "off" and not _is_loopback(settings.address[0]):
+        raise SettingsError(where, "tls = 'off' is for a loopback address only", "listen on 127.0.0.1, or use TLS")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

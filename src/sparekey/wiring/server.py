@@ -1,0 +1,182 @@
+"""Assembles the server: a new one, an open one for commands, and the application that answers.
+
+Rules: a new server appears whole or not at all; nothing is answered before settings, keys, tables and data keys were
+found to be right (S66).
+"""
+
+import os
+import shutil
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import make_url
+
+from sparekey.app.initialise import initialise
+from sparekey.app.instance import Instance
+from sparekey.app.vault import Vault
+from sparekey.core.errors import BadInput, Conflict
+from sparekey.keystore import local_ca
+from sparekey.keystore.checkpoint_file import CheckpointFile
+from sparekey.keystore.file import FileKeystore
+from sparekey.secret import Secret
+from sparekey.server.settings import FILE, SETTINGS, Settings, read_value
+from sparekey.storage import schema
+from sparekey.storage.engine import open_engine
+from sparekey.storage.unit_of_work import Database
+
+KEYS: Final = "keys"
+CHECKPOINT: Final = "checkpoint"
+_OTHER_CONNECTIONS: Final = 12  # beside the sign-ins: sync, units, sequencer
+
+
+@dataclass(frozen=True)
+class NewServer:
+    """What a person says about a server that is to be made. Empty: the default."""
+
+    database: Secret[str]
+    listen: str = ""
+    names: tuple[str, ...] = ()
+
+
+def create_server(directory: Path, wish: NewServer, actor: str, now: int) -> Settings:
+    """Make a server in a data directory: keys, CA, certificate, database, and last its settings.
+
+    Raises BadInput, Conflict, SettingsError, KeystoreError, SchemaError or the database's own error; whatever was made
+    until then is taken away again.
+    """
+    given = {"database": wish.database.reveal(), "listen": wish.listen, "names": list(wish.names)}
+    values = {name: read_value(SETTINGS[name], value, name) for name, value in given.items() if value}
+    settings = Settings(**values)
+    with ExitStack() as undo:
+        _make_directory(directory, undo)
+        _make_keys(directory / KEYS, settings, now, undo)
+        _make_database(directory, settings, actor, now, undo)
+        path = directory / FILE
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        undo.callback(path.unlink, missing_ok=True)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(_as_toml(settings))
+            file.flush()
+            os.fsync(file.fileno())
+        undo.pop_all()
+    return settings
+
+
+def open_instance(directory: Path, settings: Settings) -> Instance:
+    """The server of a data directory, ready for use cases. Close its `database` at the end.
+
+    Raises SchemaError, KeystoreError, VaultError, DatabaseUrlError or DatabaseFileError.
+    """
+    database = _open_database(directory, settings)
+    try:
+        schema.verify_current(database.engine)
+        keystore = FileKeystore(directory / KEYS)
+        with database.read() as connection:
+            vault = Vault.load(connection, keystore)
+        return Instance(
+            name=socket.gethostname(),
+            database=database,
+            keystore=keystore,
+            vault=vault,
+            ca_certificate=local_ca.read_ca_certificate(ca_file(directory, settings)),
+            run=ThreadPoolExecutor(sealing_threads(settings), "sealing").map,
+        )
+    except BaseException:
+        database.close()
+        raise
+
+
+def checkpoint_store(directory: Path) -> CheckpointFile:
+    """Where this machine keeps the newest audit checkpoint: beside the keys, not in the database."""
+    return CheckpointFile(directory / CHECKPOINT)
+
+
+def ca_file(directory: Path, settings: Settings) -> Path:
+    """The certificate of the CA that devices pin."""
+    return Path(settings.ca) if settings.tls == "own" else directory / KEYS / local_ca.CA_FILE
+
+
+def sealing_threads(settings: Settings) -> int:
+    """Threads that seal in one process."""
+    return settings.sealing_workers or os.cpu_count() or 1
+
+
+def certificate_names(settings: Settings) -> frozenset[str]:
+    """What the server's certificate stands for."""
+    host = settings.address[0]
+    listening = () if host in ("0.0.0.0", "::") else (host,)  # noqa: S104 -- compared, not bound
+    own = tuple(name for name in (socket.gethostname(),) if name)
+    return frozenset((*settings.names, *listening, *own, "localhost", "127.0.0.1", "::1"))
+
+
+def _open_database(directory: Path, settings: Settings) -> Database:
+    url = settings.database_url(directory)
+    return Database(open_engine(url, connections=settings.sign_in_threads + _OTHER_CONNECTIONS))
+
+
+def _make_directory(directory: Path, undo: ExitStack) -> None:
+    taken = [name for name in (FILE, KEYS) if (directory / name).exists()]
+    if taken:
+        raise Conflict(f"{directory} holds a server already ({', '.join(taken)})", "name another directory with --data")
+    if directory.exists():
+        if not directory.is_dir():
+            raise BadInput(f"{directory} is no directory", "name another one with --data")
+        return
+    try:
+        directory.mkdir(mode=0o700)
+    except OSError as error:
+        raise BadInput(f"cannot make {directory}: {error.strerror}", "make its parent first, or name another --data"
+                       ) from error  # fmt: skip
+    undo.callback(shutil.rmtree, directory, ignore_errors=True)
+
+
+def _make_keys(keys: Path, settings: Settings, now: int, undo: ExitStack) -> None:
+    FileKeystore.create(keys)
+    undo.callback(shutil.rmtree, keys, ignore_errors=True)
+    local_ca.create_ca(keys, socket.gethostname(), now)
+    local_ca.renew_server_certificate(keys, certificate_names(settings), now)
+
+
+def _make_database(directory: Path, settings: Settings, actor: str, now: int, undo: ExitStack) -> None:
+    url = settings.database_url(directory)
+    _undo_database_file(url, undo)
+    database = _open_database(directory, settings)
+    try:
+        initialise(database, FileKeystore(directory / KEYS), actor, now)
+    finally:
+        database.close()
+
+
+def _undo_database_file(url: str, undo: ExitStack) -> None:
+    """Takes a SQLite file away again that was not there before."""
+    if not url.startswith("sqlite"):
+        return
+    name = make_url(url).database
+    if not name or name == ":memory:":
+        raise BadInput("a server cannot live in memory", "give the path of a file: sqlite:////PATH")
+    for suffix in ("", "-wal", "-shm"):
+        path = Path(name + suffix)
+        if not path.exists():
+            undo.callback(path.unlink, missing_ok=True)
+
+
+def _as_toml(settings: Settings) -> str:
+    lines = ["# Settings of this Sparekey server; each one is explained in docs/settings.md.", ""]
+    lines += [f"listen = {_toml_text(settings.listen)}"]
+    if settings.names:
+        lines.append(f"names = [{', '.join(map(_toml_text, settings.names))}]")
+    if settings.database:
+        lines.append(f"database = {_toml_text(settings.database.reveal())}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml_text(text: str) -> str:
+    # A basic string of TOML escapes as JSON does, but for the slash.
+    return '"' + "".join(_ESCAPES.get(character, character) for character in text) + '"'
+
+
+_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
