@@ -40,7 +40,7 @@ PINNED = SIGNING.public_key().public_bytes_raw()
 OFFLINE_KEY = Secret(secrets.token_bytes(32))
 PIN = "1234"
 
-TODAY = [(NOON // 60 + offset, f"{offset * 111_119 + 200_003:06}") for offset in range(-1, 60)]
+TODAY = [(NOON // 60 + offset, f"{(offset * 314_159 + 200_003) % 10**6:06}") for offset in range(-1, 60)]
 """(i, code) from the minute before noon on."""
 
 
