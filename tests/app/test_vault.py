@@ -111,10 +111,14 @@ def test_s81_the_key_version_is_bound_too(keystore: MemoryKeystore) -> None:
         vault.open(COLUMN, "t1", "token:t1", b"\x00\x00\x00\x01" + sealed[4:])
 
 
-def test_s81_a_data_key_moved_to_another_version_does_not_unwrap(keystore: MemoryKeystore) -> None:
-    wrapped = keystore.wrap(bytes(32), _context(1))
-    with pytest.raises(KeystoreError):
-        Vault(keystore, {2: wrapped})
+@pytest.mark.usefixtures("vault")
+def test_s81_a_data_key_moved_to_another_version_does_not_unwrap(
+    memory_database: Database, keystore: MemoryKeystore
+) -> None:
+    with memory_database.write() as connection:
+        insert_wrapped(connection, 2, list_wrapped(connection)[1], now=2)
+        with pytest.raises(KeystoreError):
+            Vault.load(connection, keystore)
 
 
 def test_an_older_key_still_opens(keystore: MemoryKeystore) -> None:

@@ -129,7 +129,10 @@ from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 
 database = Database(open_engine(sys.stdin.readline().strip()))
-for _ in range(50):
+with database.read() as connection:
+    print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(200):
     with database.write() as connection:
         # read, then write: without BEGIN IMMEDIATE this fails on SQLite as soon as another process wrote in between
         connection.execute(text("SELECT created_at FROM data_key")).scalar()
@@ -143,13 +146,22 @@ def test_s83_writers_of_several_processes_wait_for_each_other(database: Database
     with database.write() as connection:
         add_key(connection, 1)
     processes = [
-        subprocess.Popen([sys.executable, "-c", COUNT_UP], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", COUNT_UP],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
         for _ in range(3)
-    ]
+    ]  # fmt: skip
     for process in processes:
         assert process.stdin
+        assert process.stdout
         process.stdin.write(database_url + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
         process.stdin.flush()
     assert [process.communicate(timeout=60)[1] for process in processes] == ["", "", ""]
     with database.read() as connection:
-        assert connection.execute(text("SELECT created_at FROM data_key")).scalar() == 150
+        assert connection.execute(text("SELECT created_at FROM data_key")).scalar() == 600
