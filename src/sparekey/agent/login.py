@@ -40,7 +40,7 @@ def login(device: Device, name: str, typed: Secret[str]) -> Login:
         return Login(refused(Refusal(Reason.BUSY), Mode.NONE))
     except StoreUnreadable:
         return Login(refused(Refusal(Reason.DAMAGED), Mode.NONE))
-    except Exception:  # S09: whatever happened, the answer is no
+    except Exception:  # noqa: BLE001 -- S09: whatever happened, the answer is no
         _log.exception("a sign-in failed")
         return Login(refused(Refusal(Reason.INTERNAL), Mode.NONE))
 

@@ -22,7 +22,6 @@ from sparekey.sealed import Attempt, NotValidNow, Opened, Unopened, WrongPasscod
 from sparekey.secret import Secret
 from sparekey.wire.events import EventKind
 
-
 _REASONS: Final = {WrongPasscode: Reason.WRONG_PASSCODE, NotValidNow: Reason.RUN_OUT}
 
 

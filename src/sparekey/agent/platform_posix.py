@@ -141,9 +141,14 @@ def listen(path: Path, backlog: int) -> socket.socket:
     """A local stream socket that every user may connect to; who it is, `peer_uid` says."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(os.fspath(path))
-    path.chmod(0o666)
-    listener.listen(backlog)
+    try:
+        with _short_name(path) as name:
+            listener.bind(name)
+        path.chmod(0o666)
+        listener.listen(backlog)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
@@ -152,11 +157,22 @@ def connect(path: Path, timeout: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(timeout)
     try:
-        connection.connect(os.fspath(path))
+        with _short_name(path) as name:
+            connection.connect(name)
     except OSError:
         connection.close()
         raise
     return connection
+
+
+@contextlib.contextmanager
+def _short_name(path: Path) -> Iterator[str]:
+    """A name for the socket of at most 107 bytes, however deep its directory lies."""
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
 
 
 def peer_uid(connection: socket.socket) -> int:
@@ -168,6 +184,11 @@ def peer_uid(connection: socket.socket) -> int:
 def effective_uid() -> int:
     """This process's user."""
     return os.geteuid()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def is_login_of(login: str, uid: int) -> bool:

@@ -24,6 +24,7 @@ from sparekey.wire.agent_api import (
 UNIT_PATIENCE = 300  # seconds: a unit may be sealed only when it is asked for
 CONTACT_PATIENCE = 30
 ROUNDS = 3  # a generation may rise while units are fetched: then the server is asked anew
+OVERTAKEN = frozenset({"stale", "conflict"})  # a generation rose meanwhile
 DEVICE_UNKNOWN = frozenset({"revoked", "unknown-device"})
 
 
@@ -115,7 +116,9 @@ def _fetch_round(device: Device, server: Server, reply: SyncReply, report: Repor
                 _fetch(device, server, asked)
                 fetched += 1
             except Refused as refused:
-                again = again or refused.reply.error == "stale"
+                again = again or refused.reply.error in OVERTAKEN
+                if refused.reply.error not in OVERTAKEN:
+                    device.store.change(lambda state, asked=asked: trusted_days.after_refusal(state, asked))  # type: ignore[misc] # mypy cannot infer a lambda with a default
                 failures.append(f"{asked.kind}: {refused}")
             except (Unopened, KeyError) as error:
                 failures.append(f"{asked.kind}: the server's unit was not accepted ({error})")

@@ -95,6 +95,15 @@ def after_receipt(state: State, user: str, entry: UnitEntry) -> State:
     return state.with_user(_promoted(replace(holder, units=[*others, entry])))
 
 
+def after_refusal(state: State, asked: UnitRequest) -> State:
+    """The server will not make this unit: a staged generation does not wait for it."""
+    if not state.has_user(asked.user):
+        return state
+    user = state.get_user(asked.user)
+    awaited = [name for name in user.awaited if name != UnitName(asked.kind, asked.token, asked.day)]
+    return state.with_user(_promoted(replace(user, awaited=awaited)))
+
+
 def without_data(state: State) -> State:
     """The device is known no more: every unit and every secret goes, at once."""
     return replace(state, users=[])

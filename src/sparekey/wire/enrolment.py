@@ -55,6 +55,11 @@ def secret_hash(secret: Secret[bytes]) -> bytes:
     return hashlib.sha256(b"sparekey/1/enrolment" + secret.reveal()).digest()
 
 
+def proof_message(secret: bytes, public_key: bytes) -> bytes:
+    """What the device signs with the key that it enrols: it has the private half, and saw the code."""
+    return b"sparekey/1/enrol" + secret + public_key
+
+
 def new_enrolment_code(signing_key: bytes, ca_certificate: bytes) -> EnrolmentCode:
     """A fresh code for the server with this signing key and CA."""
     return EnrolmentCode(Secret(secrets.token_bytes(SECRET_BYTES)), trust_pin(signing_key, ca_certificate))

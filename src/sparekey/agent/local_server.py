@@ -1,0 +1,248 @@
+"""The daemon's local socket: one bounded thread for each connection, every frame capped, the peer known by the kernel.
+
+- uid 0 may ask for anybody; another user only for the account of its own name (S26).
+- What a success gives is bound to the connection: secrets are kept and opened there, until it closes.
+- Silence and errors mean no: a shim that hears nothing refuses.
+"""
+
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sparekey.agent.device import Device
+from sparekey.agent.erasing import days_left
+from sparekey.agent.login import login
+from sparekey.agent.offline_login import Login, try_emergency
+from sparekey.agent.outcome import LoginAnswer, Mode, Result
+from sparekey.agent.platform_posix import is_login_of, peer_uid
+from sparekey.agent.refill import Progress
+from sparekey.agent.refiller import Refiller
+from sparekey.agent.status import status_of
+from sparekey.agent.trusted_days import without_data
+from sparekey.agent.wrapped_secrets import Session, StaysClosed
+from sparekey.secret import Secret
+from sparekey.wire.local_socket import (
+    HEAD_BYTES,
+    LONGEST_REQUEST,
+    BadFrame,
+    Frame,
+    Kind,
+    Tag,
+    decode_frame,
+    encode_frame,
+    frame,
+    read_length,
+)
+
+MOST_CONNECTIONS: Final = 16
+IDLE_TIMEOUT: Final = 60  # seconds without a request
+ROOT: Final = 0
+
+_log = logging.getLogger(__name__)
+
+
+class _Gone(Exception):
+    """The other end closed the connection."""
+
+
+@dataclass
+class LocalServer:
+    """Serves connections of `listener` until it is closed."""
+
+    device: Device
+    refiller: Refiller
+    listener: socket.socket
+
+    def __post_init__(self) -> None:
+        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
+
+    def run(self) -> None:
+        """Accepts until the listener is closed."""
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            if not self._slots.acquire(blocking=False):
+                connection.close()
+                continue
+            threading.Thread(target=self._serve, args=(connection,), daemon=True, name="connection").start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                connection.settimeout(IDLE_TIMEOUT)
+                Conversation(self.device, self.refiller, connection, peer_uid(connection)).run()
+        except (_Gone, OSError):
+            return
+        except BadFrame as error:
+            _log.warning("a bad frame on the local socket: %s", error)
+        except Exception:  # one connection's failure is no other's
+            _log.exception("a connection on the local socket failed")
+        finally:
+            self._slots.release()
+
+
+class Conversation:
+    """One connection: requests in order, and what its success has given."""
+
+    def __init__(self, device: Device, refiller: Refiller, connection: socket.socket, peer: int) -> None:
+        self._device = device
+        self._refiller = refiller
+        self._connection = connection
+        self._peer = peer
+        self._session: Session | None = None
+        self._refill = 0
+        self._handlers: dict[Kind, Callable[[Frame], None]] = {
+            Kind.LOGIN: self._login,
+            Kind.TEST: self._test,
+            Kind.KEEP: self._keep,
+            Kind.OPEN: self._open,
+            Kind.STATUS: self._status,
+            Kind.SYNC: self._sync,
+            Kind.WATCH: self._watch,
+            Kind.CLEAR: self._clear,
+        }
+
+    def run(self) -> None:
+        """Until the other end closes."""
+        while True:
+            request = receive(self._connection, LONGEST_REQUEST)
+            handler = self._handlers.get(request.kind)
+            if handler is None:
+                raise BadFrame("not a request")
+            handler(request)
+
+    def _login(self, request: Frame) -> None:
+        name = request.text(Tag.USER)
+        if not self._may_ask_for(name):
+            return
+        if request.text(Tag.REPLY_TO):
+            self._fail("no-such-question", "nothing was asked, or the time to answer is over; sign in anew")
+            return
+        found: Login = login(self._device, name, Secret(request.text(Tag.PASSCODE)))
+        self._session = found.session
+        self._send(answer_frame(found.answer))
+        if found.answer.result is Result.GRANTED and found.answer.mode is Mode.ONLINE:
+            self._refill = self._refiller.request()
+
+    def _test(self, request: Frame) -> None:
+        name = request.text(Tag.USER)
+        if self._may_ask_for(name):
+            with self._device.one_attempt():
+                answer = try_emergency(self._device, name, Secret(request.text(Tag.PASSCODE)))
+            self._send(answer_frame(answer))
+
+    def _keep(self, request: Frame) -> None:
+        if self._session is None:
+            self._fail("not-signed-in", "sign in on this connection first")
+            return
+        try:
+            self._session.keep(request.text(Tag.PURPOSE), Secret(request.fields.get(Tag.SECRET, b"")))
+        except (ValueError, StaysClosed) as error:
+            self._fail("not-kept", str(error))
+        else:
+            self._send(frame(Kind.DONE))
+
+    def _open(self, request: Frame) -> None:
+        try:
+            if self._session is None:
+                raise StaysClosed("sign in on this connection first")
+            secret = self._session.open(request.text(Tag.PURPOSE))
+        except StaysClosed as error:
+            self._fail("stays-closed", str(error))
+        else:
+            self._send(frame(Kind.SECRET, secret=secret.reveal()))
+
+    def _status(self, _: Frame) -> None:
+        only = None
+        if self._peer != ROOT:
+            own = [user.login for user in self._device.state.users if is_login_of(user.login, self._peer)]
+            only = own[0] if own else ""
+        self._send(frame(Kind.REPORT, report=json.dumps(status_of(self._device, only))))
+
+    def _sync(self, _: Frame) -> None:
+        if self._is_root():
+            self._follow(self._refiller.request())
+
+    def _watch(self, _: Frame) -> None:
+        self._follow(self._refill)
+
+    def _clear(self, _: Frame) -> None:
+        if self._is_root():
+            self._device.store.change(without_data)
+            self._send(frame(Kind.DONE))
+
+    def _follow(self, number: int) -> None:
+        def report(progress: Progress) -> None:
+            self._send(
+                frame(
+                    Kind.PROGRESS, user=progress.login, unit=progress.kind, done=progress.done, total=progress.total
+                )
+            )  # fmt: skip
+
+        finished = self._refiller.follow(number, report)
+        if finished.refilled is None and number:
+            self._fail("not-refilled", finished.why)
+            return
+        fetched = finished.refilled.fetched if finished.refilled else 0
+        words = "; ".join(finished.refilled.failures) if finished.refilled else ""
+        self._send(frame(Kind.DONE, done=fetched, days_left=self._days_left(), message=words[:2000]))
+
+    def _days_left(self) -> int:
+        state = self._device.state
+        if self._session is None or not state.has_user(self._session.user):
+            return 0
+        return days_left(state.get_user(self._session.user), self._device.store.judged().time)
+
+    def _may_ask_for(self, name: str) -> bool:
+        if self._peer == ROOT or is_login_of(name, self._peer):
+            return True
+        self._fail("not-allowed", "only root may sign in somebody else")
+        return False
+
+    def _is_root(self) -> bool:
+        if self._peer == ROOT:
+            return True
+        self._fail("not-allowed", "only root may do this")
+        return False
+
+    def _fail(self, reason: str, message: str) -> None:
+        self._send(frame(Kind.FAILED, reason=reason, message=message))
+
+    def _send(self, reply: Frame) -> None:
+        self._connection.sendall(encode_frame(reply))
+
+
+def receive(connection: socket.socket, longest: int) -> Frame:
+    """The next frame; raises `BadFrame`, or OSError."""
+    return decode_frame(_exactly(connection, read_length(_exactly(connection, HEAD_BYTES), longest)))
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        part = connection.recv(count - len(data))
+        if not part:
+            raise _Gone("the other end closed the connection")
+        data += part
+    return data
+
+
+def answer_frame(answer: LoginAnswer) -> Frame:
+    """The answer as a shim reads it."""
+    return frame(
+        Kind.ANSWER,
+        result=answer.result.value,
+        mode=answer.mode.value,
+        method=answer.method,
+        days_left=answer.days_left,
+        emergency_expires=answer.emergency_expires,
+        message=answer.message,
+        reason=answer.reason.value,
+        misread=bytes(answer.misread),
+    )

@@ -1,0 +1,170 @@
+"""Frames between a login shim and the agent on the same computer (spec/local-socket.md): no JSON, every length capped.
+
+    frame = u32 length of the rest || u8 version || u8 type || fields
+    field = u8 tag || u16 length || that many bytes
+
+Integers are big-endian; text is UTF-8; a number is a field of 8 bytes. A frame with a tag twice, a field that ends
+beyond the frame, or a member that its type does not have is refused whole.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+VERSION: Final = 1
+HEAD_BYTES: Final = 4
+LONGEST_FRAME: Final = 65_536  # of the rest
+LONGEST_REQUEST: Final = 4_096  # the agent reads no more from a shim
+NUMBER_BYTES: Final = 8
+
+
+class BadFrame(ValueError):
+    """Not a frame of this version; nothing in it is used."""
+
+
+class Kind(IntEnum):
+    """Requests below 64, replies from 64 on."""
+
+    LOGIN = 1
+    KEEP = 2
+    OPEN = 3
+    STATUS = 4
+    SYNC = 5
+    CLEAR = 6
+    TEST = 7
+    WATCH = 8
+    ANSWER = 64
+    PROGRESS = 65
+    DONE = 66
+    SECRET = 67
+    REPORT = 68
+    FAILED = 69
+
+
+class Tag(IntEnum):
+    """What a field holds: text unless a number or bytes are named."""
+
+    USER = 1
+    PASSCODE = 2
+    REPLY_TO = 3
+    PURPOSE = 4
+    SECRET = 5  # bytes
+    RESULT = 16
+    MODE = 17
+    METHOD = 18
+    DAYS_LEFT = 19  # number
+    EMERGENCY_EXPIRES = 20  # number, unix seconds
+    MESSAGE = 21
+    REASON = 22
+    MISREAD = 23  # bytes: a group number each
+    DONE = 24  # number
+    TOTAL = 25  # number
+    UNIT = 26
+    REPORT = 27  # JSON for the agent's own commands
+    EVERYTHING = 28  # number: 1 with CLEAR, the enrolment too
+
+
+_FIELDS_OF: Final[dict[Kind, frozenset[Tag]]] = {
+    Kind.LOGIN: frozenset({Tag.USER, Tag.PASSCODE, Tag.REPLY_TO}),
+    Kind.KEEP: frozenset({Tag.PURPOSE, Tag.SECRET}),
+    Kind.OPEN: frozenset({Tag.PURPOSE}),
+    Kind.STATUS: frozenset(),
+    Kind.SYNC: frozenset(),
+    Kind.CLEAR: frozenset({Tag.EVERYTHING}),
+    Kind.TEST: frozenset({Tag.USER, Tag.PASSCODE}),
+    Kind.WATCH: frozenset(),
+    Kind.ANSWER: frozenset(
+        {
+            Tag.RESULT, Tag.MODE, Tag.METHOD, Tag.DAYS_LEFT, Tag.EMERGENCY_EXPIRES, Tag.MESSAGE, Tag.REASON,
+            Tag.MISREAD, Tag.REPLY_TO,
+        }
+    ),
+    Kind.PROGRESS: frozenset({Tag.USER, Tag.UNIT, Tag.DONE, Tag.TOTAL}),
+    Kind.DONE: frozenset({Tag.DONE, Tag.DAYS_LEFT, Tag.MESSAGE}),
+    Kind.SECRET: frozenset({Tag.SECRET}),
+    Kind.REPORT: frozenset({Tag.REPORT}),
+    Kind.FAILED: frozenset({Tag.REASON, Tag.MESSAGE}),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message. A field that is not there reads as empty, or 0. Fields may hold a passcode: they never print."""
+
+    kind: Kind
+    fields: dict[Tag, bytes] = field(default_factory=dict, repr=False)
+
+    def text(self, tag: Tag) -> str:
+        """Raises `BadFrame` if it is not UTF-8."""
+        try:
+            return self.fields.get(tag, b"").decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise BadFrame("a text is not UTF-8") from error
+
+    def number(self, tag: Tag) -> int:
+        """Raises `BadFrame` if it is not one."""
+        value = self.fields.get(tag, bytes(NUMBER_BYTES))
+        if len(value) != NUMBER_BYTES:
+            raise BadFrame("a number has not 8 bytes")
+        return int.from_bytes(value, "big")
+
+
+def frame(kind: Kind, **members: str | int | bytes) -> Frame:
+    """A frame of these members, by the tags' names in lower case; what is empty or 0 is left out."""
+    return Frame(kind, {Tag[name.upper()]: _to_bytes(value) for name, value in members.items() if value})
+
+
+def encode_frame(message: Frame) -> bytes:
+    """The frame's bytes; raises `BadFrame` for what no reader would take."""
+    fields = b""
+    for tag, value in message.fields.items():
+        if len(value) > 0xFFFF:
+            raise BadFrame("a field is longer than 65535 bytes")
+        fields += bytes([tag]) + len(value).to_bytes(2, "big") + value
+    rest = bytes([VERSION, message.kind]) + fields
+    if len(rest) > LONGEST_FRAME:
+        raise BadFrame("the frame is too long")
+    return len(rest).to_bytes(HEAD_BYTES, "big") + rest
+
+
+def read_length(head: bytes, longest: int = LONGEST_FRAME) -> int:
+    """How many bytes follow the first four; raises `BadFrame`."""
+    length = int.from_bytes(head, "big")
+    if len(head) != HEAD_BYTES or not 2 <= length <= longest:
+        raise BadFrame("not a frame, or a longer one than is taken here")
+    return length
+
+
+def decode_frame(rest: bytes) -> Frame:
+    """The frame from all bytes after the length; raises `BadFrame`."""
+    if len(rest) < 2 or rest[0] != VERSION:
+        raise BadFrame(f"not a frame of version {VERSION}")
+    try:
+        kind = Kind(rest[1])
+    except ValueError as error:
+        raise BadFrame("an unknown type of frame") from error
+    fields: dict[Tag, bytes] = {}
+    at = 2
+    while at < len(rest):
+        tag, value, at = _field(rest, at)
+        if tag in fields or tag not in _FIELDS_OF[kind]:
+            raise BadFrame("a field twice, or one that this type of frame does not have")
+        fields[tag] = value
+    return Frame(kind, fields)
+
+
+def _field(rest: bytes, at: int) -> tuple[Tag, bytes, int]:
+    start = at + 3
+    end = start + int.from_bytes(rest[at + 1 : start], "big")
+    if start > len(rest) or end > len(rest):
+        raise BadFrame("a field ends beyond the frame")
+    try:
+        return Tag(rest[at]), rest[start:end], end
+    except ValueError as error:
+        raise BadFrame("an unknown field") from error
+
+
+def _to_bytes(value: str | int | bytes) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    return value if isinstance(value, bytes) else value.to_bytes(NUMBER_BYTES, "big")

@@ -1,0 +1,108 @@
+"""Builders of devices for tests: a real store on a real directory, a clock that stands, a server in memory."""
+
+import concurrent.futures
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from sparekey.agent.device import Device
+from sparekey.agent.file_keys import FileKeys
+from sparekey.agent.login import login
+from sparekey.agent.offline_login import Login
+from sparekey.agent.outcome import Mode, Result
+from sparekey.agent.platform_posix import PosixFiles
+from sparekey.agent.ports import Distance, Files
+from sparekey.agent.refill import refill
+from sparekey.agent.state import Enrolment, UserState, new_state
+from sparekey.agent.store import Store
+from sparekey.secret import Secret
+from tests.agent.clocks import FakeClock
+from tests.agent.simulator import DEVICE, SimulatedServer, SimulatedUser
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def on_all_cores(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        yield from pool.map(function, items)
+
+
+@dataclass
+class World:
+    """One device and its server; time passes for both."""
+
+    directory: Path
+    clock: FakeClock
+    server: SimulatedServer
+    device: Device
+
+    @property
+    def alice(self) -> SimulatedUser:
+        return self.server.users["alice"]
+
+    @property
+    def held(self) -> UserState:
+        """What the device knows of Alice."""
+        return self.device.state.get_user(self.alice.user)
+
+    def pass_time(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+        self.server.now += seconds
+
+    def next_code(self) -> None:
+        self.pass_time(self.alice.token.interval)
+
+    def passcode(self, steps: int = 0, *, pin: str | None = None, user: SimulatedUser | None = None) -> str:
+        """PIN and the code that the token shows now, or so many intervals later."""
+        user = user or self.alice
+        code = user.token.code(user.token.step(self.server.now) + steps)
+        return (user.pin if pin is None else pin) + code
+
+    def login(self, typed: str, name: str = "alice") -> Login:
+        return login(self.device, name, Secret(typed))
+
+    def go_offline(self, distance: Distance = Distance.OFFLINE) -> None:
+        self.server.unreachable = distance
+
+    def go_online(self) -> None:
+        self.server.unreachable = None
+
+    def reopen(self, files: Files | None = None) -> None:
+        """The agent is started again."""
+        files = files or PosixFiles()
+        store = Store.open(self.directory, files, FileKeys.open(self.directory, files), self.clock)
+        self.device = Device(store, self.clock, self.server.connect, on_all_cores)
+        store.begin()
+
+    def signed_in_online(self) -> "World":
+        """Alice has signed in with her token, and the device has fetched everything."""
+        answer = self.login(self.passcode()).answer
+        assert (answer.result, answer.mode) == (Result.GRANTED, Mode.ONLINE)
+        refill(self.device)
+        self.next_code()
+        return self
+
+
+def a_world(directory: Path, *, files: Files | None = None, pin: str = "2468") -> World:
+    """An enrolled device; the server knows Alice. Nobody has signed in."""
+    clock, server = FakeClock(), SimulatedServer()
+    server.add_user(pin=pin)
+    files = files or PosixFiles()
+    keys = FileKeys.create(directory, files)
+    enrolment = Enrolment(DEVICE, "laptop", ["https://server:1"], "", [server.signing_key.hex()], "")
+    store = Store.create(directory, files, keys, clock, new_state(enrolment))
+    return World(directory, clock, server, Device(store, clock, server.connect, on_all_cores))
+
+
+def an_offline_world(directory: Path, *, files: Files | None = None, pin: str = "2468") -> World:
+    """Alice has offline data, and the network is gone."""
+    world = a_world(directory, files=files, pin=pin).signed_in_online()
+    world.go_offline()
+    return world
+
+
+def bytes_of(directory: Path) -> bytes:
+    """Every byte of every file of the store."""
+    return b"".join(path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file())

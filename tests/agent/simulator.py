@@ -1,0 +1,290 @@
+"""A server in memory behind `ports.Server`: it seals real units, at light and with few records, so that days are quick.
+
+It keeps its own time, apart from the device's clock. Peppers are small through the hidden seam: what is right opens at
+once, what is wrong costs the whole search.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sparekey.agent.ports import Distance, NotReached, Refused, Server
+from sparekey.passcode import new_code, normalise
+from sparekey.sealed import (
+    EMERGENCY,
+    LIGHT,
+    PinHash,
+    SealPlan,
+    UnitKind,
+    check_of,
+    day_not_after,
+    new_offline_key,
+    pin_part,
+    seal_previous,
+)
+from sparekey.sealed.seal import _seal_from_parts
+from sparekey.secret import Secret
+from sparekey.wire.agent_api import (
+    AcknowledgementReply,
+    AcknowledgementRequest,
+    DevicePolicy,
+    ErrorReply,
+    EventsReply,
+    EventsRequest,
+    KeptKind,
+    SignInReply,
+    SignInRequest,
+    SyncReply,
+    SyncRequest,
+    UnitName,
+    UnitRequest,
+    UsedStep,
+    UserSync,
+)
+from sparekey.wire.events import EventKind, OfflineEvent
+from tests.agent.clocks import NOON
+
+DAY = 86400
+RECORDS = 12
+DEVICE = "device-1"
+POLICY = DevicePolicy(offline_failures=3, warn_days=1, server_down="on", help_text="Call 4321.", os_password=False)
+
+
+@dataclass
+class SimulatedToken:
+    """A time-based token; `code` stands for its seed."""
+
+    token: str
+    with_pin: bool = True
+    digits: int = 6
+    interval: int = 60
+    drift: int = 0
+    last_step: int = -1
+    lost: bool = False
+    seed: bytes = field(default_factory=lambda: secrets.token_bytes(20))
+
+    def step(self, now: int) -> int:
+        return now // self.interval + self.drift
+
+    def code(self, step: int) -> str:
+        value = int.from_bytes(hmac.digest(self.seed, step.to_bytes(8, "big"), "sha1")[:8], "big")
+        return f"{value % 10**self.digits:0{self.digits}}"
+
+
+@dataclass
+class SimulatedUser:
+    """One user, one token, the codes that the device may hold."""
+
+    user: str
+    login: str
+    pin: str
+    token: SimulatedToken
+    generation: int = 1
+    key: Secret[bytes] = field(default_factory=new_offline_key)
+    confirmed: Secret[bytes] | None = None
+    pin_hash: PinHash | None = None
+    tokencode: str = ""
+    passcode: str = field(default_factory=lambda: new_code(3))
+    version: int = 1
+    enabled: bool = True
+    locked: bool = False
+    policy: DevicePolicy = POLICY
+    days: int = 1
+    codes_end: int = NOON + 30 * DAY
+
+    def __post_init__(self) -> None:
+        self.set_pin(self.pin)
+        self.tokencode = new_code(2 if self.token.with_pin else 3)
+
+    def set_pin(self, pin: str) -> None:
+        self.pin = pin
+        salt = secrets.token_bytes(16)
+        hashed = Secret(pin_part(pin.encode(), salt, 19456, 2))
+        self.pin_hash = PinHash(salt, 19456, 2, hashed) if self.token.with_pin else None
+
+    def renew(self) -> None:
+        """What a change of the PIN and the like does: a new generation with a new key."""
+        self.generation += 1
+        self.key = new_offline_key()
+
+
+class SimulatedServer:
+    """The agent API for one device."""
+
+    def __init__(self, now: int = NOON) -> None:
+        self.now = now
+        self.signing = Ed25519PrivateKey.generate()
+        self.users: dict[str, SimulatedUser] = {}
+        self.unreachable: Distance | None = None
+        self.revoked = False
+        self.events_taken: list[OfflineEvent] = []
+        self.acknowledged: list[str] = []
+        self.calls: list[str] = []
+        self.checks_named: list[str] = []
+        self.sealed: list[bytes] = []
+        self.checkpoint = "checkpoint-1"
+        self.extra_steps: list[UsedStep] = []
+
+    @property
+    def signing_key(self) -> bytes:
+        return self.signing.public_key().public_bytes_raw()
+
+    def add_user(self, login: str = "alice", pin: str = "2468", token: SimulatedToken | None = None) -> SimulatedUser:
+        user = SimulatedUser(f"user-{login}", login, pin, token or SimulatedToken(f"token-{login}", with_pin=bool(pin)))
+        self.users[login] = user
+        return user
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[Server]:
+        yield self
+
+    def allow(self, seconds: float) -> None:
+        assert seconds > 0
+
+    def events(self, request: EventsRequest) -> EventsReply:
+        self._arrive("events")
+        for event in request.events:
+            assert event.number == len(self.events_taken) + 1
+            self.events_taken.append(event)
+            if event.kind == EventKind.GRANTED:
+                user = self._by_id(event.user)
+                if event.method == "tokencode":
+                    user.token.last_step = max(user.token.last_step, event.step)
+                if event.check == check_of(user.key).hex():
+                    user.confirmed = user.key
+        return EventsReply(len(self.events_taken), self.now)
+
+    def sign_in(self, request: SignInRequest) -> SignInReply:
+        self._arrive("sign_in")
+        self.checks_named.append(request.check)
+        denied = SignInReply("denied", [], "", "", "", 0, "", "", self.now)
+        user = self.users.get(request.login)
+        if user is None or not user.enabled or user.locked:
+            return denied
+        method, step = self._judge(user, request.passcode)
+        if not method:
+            return denied
+        key = user.key
+        if user.confirmed is not None and check_of(user.confirmed).hex() == request.check:
+            key = user.confirmed
+        if request.check in ("", check_of(user.key).hex()):
+            user.confirmed = user.key
+        token = user.token.token
+        return SignInReply(
+            "granted", [], user.user, method, token, step, check_of(key).hex(), key.reveal().hex(), self.now
+        )  # fmt: skip
+
+    def sync(self, request: SyncRequest) -> SyncReply:
+        self._arrive("sync")
+        users = [self._said(user, request) for user in self.users.values() if user.token.last_step >= 0]
+        return SyncReply(
+            self.now, "laptop", [self.signing_key.hex()], self.checkpoint, users, len(self.events_taken), 3600
+        )  # fmt: skip
+
+    def unit(self, request: UnitRequest) -> bytes:
+        self._arrive("unit")
+        user = self._by_id(request.user)
+        if request.generation != user.generation:
+            raise Refused(ErrorReply("stale", "the data are being made anew", "sync again"))
+        unit = self.seal(user, UnitName(request.kind, request.token, request.day))
+        self.sealed.append(unit)
+        return unit
+
+    def acknowledge(self, request: AcknowledgementRequest) -> AcknowledgementReply:
+        self._arrive("acknowledge")
+        self.acknowledged += request.unit_hashes
+        return AcknowledgementReply(len(request.unit_hashes), self.now)
+
+    def seal(self, user: SimulatedUser, name: UnitName) -> bytes:
+        """That unit as of now."""
+        confirmed = user.confirmed
+        renewed = confirmed is not None and check_of(confirmed) != check_of(user.key)
+        plan = SealPlan(
+            kind=UnitKind(name.kind),
+            device=DEVICE,
+            user=user.user,
+            login=user.login,
+            token=name.token,
+            generation=user.generation,
+            level=EMERGENCY,
+            pin=user.pin_hash if name.kind != UnitKind.EMERGENCY_PASSCODE else None,
+            offline_key=user.key,
+            not_after=user.codes_end,
+            sealed_at=self.now,
+            version=user.version,
+            previous=seal_previous(user.key, confirmed) if renewed and confirmed else b"",
+        )
+        if name.kind == UnitKind.DAY:
+            return self._seal_day(user, plan, name.day)
+        code = user.passcode if name.kind == UnitKind.EMERGENCY_PASSCODE else user.tokencode
+        return self._seal(plan, [(0, code)])
+
+    def _seal_day(self, user: SimulatedUser, plan: SealPlan, day: int) -> bytes:
+        token = user.token
+        first_of_day = day * DAY // token.interval + token.drift
+        first = max(first_of_day, token.step(self.now), token.last_step + 1)
+        codes = [(i, token.code(i)) for i in range(first, min(first + RECORDS, first_of_day + DAY // token.interval))]
+        plan = replace(
+            plan, level=LIGHT, version=0, interval=token.interval, drift=token.drift, window=1, digits=token.digits,
+            not_after=day_not_after(day),
+        )  # fmt: skip
+        return self._seal(plan, codes)
+
+    def _seal(self, plan: SealPlan, codes: list[tuple[int, str]]) -> bytes:
+        return _seal_from_parts(plan, codes, self.signing.sign, secrets.token_bytes(32), [0] * len(codes))
+
+    def _judge(self, user: SimulatedUser, passcode: str) -> tuple[str, int]:
+        token = user.token
+        for step in range(token.step(self.now) - 1, token.step(self.now) + 2):
+            right = passcode == (user.pin if token.with_pin else "") + token.code(step)
+            if right and step > token.last_step and not token.lost:
+                token.last_step = step
+                return "tokencode", step
+        return ("emergency-passcode", 0) if normalise(passcode) == user.passcode else ("", 0)
+
+    def _said(self, user: SimulatedUser, request: SyncRequest) -> UserSync:
+        today = self.now // DAY
+        token = user.token.token
+        names = [UnitName("day", token, today), UnitName("emergency-tokencode", token),
+                 UnitName("emergency-passcode", "")]  # fmt: skip
+        names += [UnitName("day", token, today + number) for number in range(1, user.days + 1)]
+        names = [name for name in names if not (user.token.lost and name.kind == "day")] if user.enabled else []
+        have = {
+            (unit.kind, unit.token, unit.day): unit.version
+            for unit in request.held
+            if unit.user == user.user and unit.generation == user.generation
+        }
+        missing = [
+            name
+            for name in names
+            if have.get((name.kind, name.token, name.day), -1) != (0 if name.kind == "day" else user.version)
+        ]
+        return UserSync(
+            user.user, user.login, user.generation, check_of(user.key).hex(),
+            keep=[KeptKind(kind, name) for kind, name in {(name.kind, name.token): 0 for name in names}],
+            last_day=today + user.days,
+            tokencodes_blocked=user.locked,
+            used=[UsedStep(token, user.token.last_step), *self.extra_steps],
+            policy=user.policy,
+            wanted=[] if user.locked else missing,
+            obstacles=[],
+        )  # fmt: skip
+
+    def _by_id(self, user: str) -> SimulatedUser:
+        return next(each for each in self.users.values() if each.user == user)
+
+    def _arrive(self, call: str) -> None:
+        if self.unreachable is not None:
+            raise NotReached(self.unreachable, "simulated")
+        self.calls.append(call)
+        if self.revoked:
+            raise Refused(ErrorReply("revoked", "this device is revoked", "enrol it again"))
+
+
+def unit_hash(unit: bytes) -> str:
+    return hashlib.sha256(unit).hexdigest()
