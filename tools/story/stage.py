@@ -105,7 +105,7 @@ class Stage:
             )  # fmt: skip
         server = Server(process, port, log)
         self._cleanup.callback(self.stop_server, server)
-        _wait_until(lambda: _answers(port), server, "the server to answer")
+        _wait_until(lambda: is_listening(port), server, "the server to answer")
         return server
 
     def stop_server(self, server: Server) -> None:
@@ -154,7 +154,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _answers(port: int) -> bool:
+def is_listening(port: int) -> bool:
+    """Whether somebody takes connections there on loopback."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
