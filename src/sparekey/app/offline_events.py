@@ -32,7 +32,7 @@ def take_events(instance: Instance, device_row: AnyRow, events: Sequence[Offline
         _verify(device_row, event)
     with instance.database.write() as connection:
         for event in events:
-            _take(connection, device_row.id, event, now)
+            _take(connection, instance, device_row.id, event, now)
         fresh = devices.find_device(connection, device_row.id)
         return int(fresh.event_number) if fresh else 0
 
@@ -44,7 +44,7 @@ def _verify(device_row: AnyRow, event: OfflineEvent) -> None:
         raise BadInput(f"event {event.number} is not signed by this device", "enrol the device again") from error
 
 
-def _take(connection: Connection, device_id: str, event: OfflineEvent, now: int) -> None:
+def _take(connection: Connection, instance: Instance, device_id: str, event: OfflineEvent, now: int) -> None:
     known = devices.find_event_hash(connection, device_id, event.number)
     if known == event.hash():
         return  # uploaded before; the answer got lost
@@ -68,7 +68,7 @@ def _take(connection: Connection, device_id: str, event: OfflineEvent, now: int)
     if alarm is not None:
         log(connection, now, actor, alarm, device=device_id, number=event.number, reason=event.reason)
     if event.kind == EventKind.GRANTED and account is not None:
-        _take_success(connection, device_id, event, account.id, now)
+        _take_success(connection, instance, device_id, event, account.id, now)
 
 
 def _follows(connection: Connection, device_id: str, event: OfflineEvent) -> bool:
@@ -78,11 +78,13 @@ def _follows(connection: Connection, device_id: str, event: OfflineEvent) -> boo
     return bool(event.number == device.event_number + 1 and event.previous == device.event_hash.hex())
 
 
-def _take_success(connection: Connection, device_id: str, event: OfflineEvent, account_id: str, now: int) -> None:
+def _take_success(
+    connection: Connection, instance: Instance, device_id: str, event: OfflineEvent, account_id: str, now: int
+) -> None:
     row = devices.find_device_account(connection, device_id, account_id)
     if row is None:
         return
-    offline_keys.confirm(connection, row, bytes.fromhex(event.check))
+    offline_keys.confirm(connection, instance, row, bytes.fromhex(event.check))
     if event.method == Method.TOKENCODE:
         _use_up(connection, device_id, event, account_id, now)
         return

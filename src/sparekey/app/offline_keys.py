@@ -15,6 +15,9 @@ from sparekey.storage.rows import AnyRow
 
 FIRST_GENERATION = 1
 
+_CURRENT = "device_account.offline_key_sealed"
+_CONFIRMED = "device_account.confirmed_key_sealed"
+
 
 def begin(connection: Connection, instance: Instance, device_id: str, account_id: str, login: str, now: int) -> AnyRow:
     """The user's first offline data on this device."""
@@ -48,14 +51,16 @@ def settle_generation(connection: Connection, instance: Instance, row: AnyRow) -
     return _get(connection, row.device_id, row.account_id)
 
 
-def confirm(connection: Connection, row: AnyRow, check: bytes) -> None:
+def confirm(connection: Connection, instance: Instance, row: AnyRow, check: bytes) -> None:
     """A sign-in on the device opened the key of this check: what it wraps from now on is under it."""
     if check == row.check and check != row.confirmed_check:
         devices.update_device_account(
             connection,
             row.device_id,
             row.account_id,
-            confirmed_key_sealed=row.offline_key_sealed,
+            confirmed_key_sealed=_seal(
+                instance, row.device_id, row.account_id, current_key(instance, row), column=_CONFIRMED
+            ),
             confirmed_check=row.check,
         )
 
@@ -63,34 +68,32 @@ def confirm(connection: Connection, row: AnyRow, check: bytes) -> None:
 def key_for(instance: Instance, row: AnyRow, check: bytes) -> tuple[bytes, Secret[bytes]]:
     """(check, key): the key that `check` names if it is the confirmed one, else the current one."""
     if check == row.confirmed_check and row.confirmed_key_sealed is not None:
-        return row.confirmed_check, _open(instance, row, row.confirmed_key_sealed)
+        return row.confirmed_check, _open_confirmed(instance, row)
     return row.check, current_key(instance, row)
 
 
 def current_key(instance: Instance, row: AnyRow) -> Secret[bytes]:
     """The key of this generation."""
-    return _open(instance, row, row.offline_key_sealed)
+    return _open(instance, row, row.offline_key_sealed, _CURRENT)
 
 
 def previous_for(instance: Instance, row: AnyRow) -> bytes:
     """The units' `previous`: empty where the last confirmed key is this generation's own, or there is none."""
     if row.confirmed_key_sealed is None or row.confirmed_check == row.check:
         return b""
-    new, old = _open(instance, row, row.offline_key_sealed), _open(instance, row, row.confirmed_key_sealed)
-    return seal_previous(new, old)
+    return seal_previous(current_key(instance, row), _open_confirmed(instance, row))
 
 
-def _seal(instance: Instance, device_id: str, account_id: str, key: Secret[bytes]) -> bytes:
-    # One column name for both columns: a confirmed key is the same ciphertext, moved within its row.
-    return instance.vault.seal(
-        "device_account.offline_key_sealed", f"{device_id}:{account_id}", f"account:{account_id}", key.reveal()
-    )
+def _open_confirmed(instance: Instance, row: AnyRow) -> Secret[bytes]:
+    return _open(instance, row, row.confirmed_key_sealed, _CONFIRMED)
 
 
-def _open(instance: Instance, row: AnyRow, sealed: bytes) -> Secret[bytes]:
-    return instance.vault.open(
-        "device_account.offline_key_sealed", f"{row.device_id}:{row.account_id}", f"account:{row.account_id}", sealed
-    )
+def _seal(instance: Instance, device_id: str, account_id: str, key: Secret[bytes], column: str = _CURRENT) -> bytes:
+    return instance.vault.seal(column, f"{device_id}:{account_id}", f"account:{account_id}", key.reveal())
+
+
+def _open(instance: Instance, row: AnyRow, sealed: bytes, column: str) -> Secret[bytes]:
+    return instance.vault.open(column, f"{row.device_id}:{row.account_id}", f"account:{row.account_id}", sealed)
 
 
 def _get(connection: Connection, device_id: str, account_id: str) -> AnyRow:

@@ -92,7 +92,7 @@ def after_sign_in(
         devices.use_token_on_device(connection, device.device_id, granted.token_id, account.account_id, now)
     row = offline_keys.settle_generation(connection, instance, row)
     used, key = offline_keys.key_for(instance, row, check)
-    offline_keys.confirm(connection, row, used)
+    offline_keys.confirm(connection, instance, row, used)
     on_device = _tokens_on(connection, instance, device.device_id, account.account_id, policy)
     contact = contact_of(granted.method)
     supply(connection, instance, account, on_device, device, policy, contact, now, used_token=granted.token_id)
