@@ -6,11 +6,11 @@
 
 from pathlib import Path
 
-from sparekey.agent.file_keys import KEYS, FileKeys
+from sparekey.agent.file_keys import FileKeys
 from sparekey.agent.ports import Clock, Files, StoreUnreadable
 from sparekey.agent.server_client import Address, Connection, accepted, read_address, trusting, trusting_nobody_yet
 from sparekey.agent.state import Enrolment, State, new_state
-from sparekey.agent.store import STATE, Store
+from sparekey.agent.store import KEYS, STATE, Store
 from sparekey.agent.trusted_days import after_contact
 from sparekey.wire import agent_api as api
 from sparekey.wire.enrolment import EnrolmentCode, proof_message

@@ -38,14 +38,15 @@ from sparekey.wire.local_socket import (
     read_length,
 )
 
-MOST_CONNECTIONS: Final = 16
+MOST_OF_ROOT: Final = 16  # connections at a time
+MOST_OF_OTHERS: Final = 8  # apart, so that no user keeps root's login screen out
 IDLE_TIMEOUT: Final = 60  # seconds without a request
 ROOT: Final = 0
 
 _log = logging.getLogger(__name__)
 
 
-class _Gone(Exception):
+class _Gone(OSError):
     """The other end closed the connection."""
 
 
@@ -58,7 +59,8 @@ class LocalServer:
     listener: socket.socket
 
     def __post_init__(self) -> None:
-        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._of_root = threading.BoundedSemaphore(MOST_OF_ROOT)
+        self._of_others = threading.BoundedSemaphore(MOST_OF_OTHERS)
 
     def run(self) -> None:
         """Accepts until the listener is closed."""
@@ -67,24 +69,27 @@ class LocalServer:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            if not self._slots.acquire(blocking=False):
+            peer = peer_uid(connection)
+            slots = self._of_root if peer == ROOT else self._of_others
+            if not slots.acquire(blocking=False):
                 connection.close()
                 continue
-            threading.Thread(target=self._serve, args=(connection,), daemon=True, name="connection").start()
+            arguments = (connection, peer, slots)
+            threading.Thread(target=self._serve, args=arguments, daemon=True, name="connection").start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, peer: int, slots: threading.BoundedSemaphore) -> None:
         try:
             with connection:
                 connection.settimeout(IDLE_TIMEOUT)
-                Conversation(self.device, self.refiller, connection, peer_uid(connection)).run()
-        except (_Gone, OSError):
+                Conversation(self.device, self.refiller, connection, peer).run()
+        except OSError:
             return
         except BadFrame as error:
             _log.warning("a bad frame on the local socket: %s", error)
-        except Exception:  # one connection's failure is no other's
+        except Exception:  # noqa: BLE001 -- one connection's failure is no other's
             _log.exception("a connection on the local socket failed")
         finally:
-            self._slots.release()
+            slots.release()
 
 
 class Conversation:
@@ -122,7 +127,7 @@ class Conversation:
         if not self._may_ask_for(name):
             return
         if request.text(Tag.REPLY_TO):
-            self._fail("no-such-question", "nothing was asked, or the time to answer is over; sign in anew")
+            self._send(frame(Kind.ANSWER, result=Result.DENIED.value, message="Nothing was asked: sign in anew."))
             return
         found: Login = login(self._device, name, Secret(request.text(Tag.PASSCODE)))
         self._session = found.session
@@ -149,9 +154,10 @@ class Conversation:
             self._send(frame(Kind.DONE))
 
     def _open(self, request: Frame) -> None:
+        if self._session is None:
+            self._fail("not-signed-in", "sign in on this connection first")
+            return
         try:
-            if self._session is None:
-                raise StaysClosed("sign in on this connection first")
             secret = self._session.open(request.text(Tag.PURPOSE))
         except StaysClosed as error:
             self._fail("stays-closed", str(error))

@@ -60,16 +60,17 @@ class Refiller:
     def follow(self, number: int, report: Callable[[Progress], None]) -> Finished:
         """Waits for the end of that refill; `report` hears of progress on the way."""
         seen: Progress | None = None
-        while True:
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self._ended >= number or self._stopping or self._progress not in (None, seen)
-                )
-                if self._ended >= number or self._stopping:
-                    return self._finished
-                seen = self._progress
-            if seen is not None:
-                report(seen)
+        while (seen := self._next_progress(number, seen)) is not None:
+            report(seen)
+        return self._finished
+
+    def _next_progress(self, number: int, seen: Progress | None) -> Progress | None:
+        """Progress other than what was seen; None at the end of that refill."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._ended >= number or self._stopping or self._progress not in (None, seen)
+            )  # fmt: skip
+            return None if self._ended >= number or self._stopping else self._progress
 
     def stop(self) -> None:
         """Ends `run` after what it is doing."""
@@ -109,7 +110,7 @@ class Refiller:
         except (NotReached, Refused) as error:
             self._failures += 1
             return Finished(None, str(error))
-        except Exception:  # the daemon goes on: a refill refuses nobody and lets nobody in
+        except Exception:  # noqa: BLE001 -- the daemon goes on: a refill refuses nobody and lets nobody in
             _log.exception("a refill failed")
             self._failures += 1
             return Finished(None, "the refill failed; the reason is in the agent's log")
@@ -132,7 +133,7 @@ class Refiller:
         self._erase_due = clock.monotonic() + HOUR
         try:
             self._device.store.change(self._with_mark)
-        except Exception:
+        except Exception:  # noqa: BLE001 -- the next hour tries again
             _log.exception("erasing by time failed")
 
     def _with_mark(self, state: State) -> State:

@@ -28,6 +28,7 @@ from sparekey.sealed import SealedUnit, erase_through, join_unit, split_records,
 from sparekey.wire.signing import lp
 
 STATE: Final = "state"
+KEYS: Final = "store.key"
 UNITS: Final = "units"
 HOUR: Final = 3600
 EVENTS_PER_PIECE: Final = 60
@@ -75,6 +76,16 @@ class Store:
         store = cls(directory, files, keys, clock, state_from_bytes(keys.open_state(sealed)))
         store._remove_orphans()
         return store
+
+    @staticmethod
+    def erase(directory: Path, files: Files) -> None:
+        """Removes everything, the keys first: without them the rest opens to nothing."""
+        files.remove(directory / KEYS)
+        files.sync(directory)
+        for name in files.names(directory / UNITS):
+            files.remove(directory / UNITS / name)
+        files.remove(directory / STATE)
+        files.sync(directory)
 
     @property
     def state(self) -> State:

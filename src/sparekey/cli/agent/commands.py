@@ -1,0 +1,188 @@
+"""What each command of `sparekey-agent` does: asks the daemon if one runs, else does it under the store's lock."""
+
+import argparse
+import contextlib
+import getpass
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from sparekey.agent.device import Device
+from sparekey.agent.erasing import days_left
+from sparekey.agent.login import login
+from sparekey.agent.offline_login import try_emergency
+from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, refused
+from sparekey.agent.ports import NotReached, Refused, StoreUnreadable
+from sparekey.agent.refill import refill
+from sparekey.agent.status import status_of
+from sparekey.agent.trusted_days import without_data
+from sparekey.cli.agent.output import Output
+from sparekey.cli.agent.remote import Daemon, Failed, answer_of, find_daemon
+from sparekey.secret import Secret
+from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
+from sparekey.wire.local_socket import Kind, Tag, frame
+from sparekey.wiring.agent import enrol_device, forget_device, opened_device
+
+LOCK_WAIT: Final = 60  # seconds that a command waits for the one before it
+LONGEST_LINE: Final = 4096
+
+
+def enroll(options: argparse.Namespace, output: Output) -> int:
+    """The code is read from standard input unless it stands on the command line."""
+    code = _read_line("Enrolment code: ") if options.code == "-" else options.code
+    try:
+        state = enrol_device(options.server, read_enrolment_code(code), options.name, options.state)
+    except BadEnrolmentCode as error:
+        return output.failed("bad-code", str(error), "type the code again, all eight groups, or ask for a new one")
+    enrolled = state.enrolment
+    output.data({"device": enrolled.device, "name": enrolled.name}, f"enrolled as {enrolled.name}")
+    return 0
+
+
+def sign_in(options: argparse.Namespace, output: Output) -> int:
+    """Prints the answer once the offline data that the server has for this user are here."""
+    typed = Secret(_read_line("Passcode: "))
+    with _daemon(options) as daemon:
+        if daemon is not None:
+            return _sign_in_by_daemon(daemon, options, typed, output)
+    try:
+        with opened_device(options.state, wait=LOCK_WAIT) as device:
+            if options.reply_to:
+                return output.answer(LoginAnswer(Result.DENIED, message="Nothing was asked: sign in anew."))
+            answer = login(device, options.user, typed).answer
+            return output.answer(_refilled(device, options.user, answer, output))
+    except StoreUnreadable as error:
+        return output.answer(_unavailable(error))
+
+
+def _sign_in_by_daemon(daemon: Daemon, options: argparse.Namespace, typed: Secret[str], output: Output) -> int:
+    request = frame(Kind.LOGIN, user=options.user, passcode=typed.reveal(), reply_to=options.reply_to)
+    answer = answer_of(daemon.ask(request))
+    if answer.result is Result.GRANTED and answer.mode is Mode.ONLINE:
+        with contextlib.suppress(Failed):
+            done = daemon.follow(frame(Kind.WATCH), output.progress)
+            answer = replace(answer, days_left=done.number(Tag.DAYS_LEFT))
+    return output.answer(answer)
+
+
+def _refilled(device: Device, name: str, answer: LoginAnswer, output: Output) -> LoginAnswer:
+    if not (answer.result is Result.GRANTED and answer.mode is Mode.ONLINE):
+        return answer
+    try:
+        refill(device, output.progress)
+    except (NotReached, Refused) as error:
+        print(f"sparekey-agent: the offline data were not renewed: {error}", file=sys.stderr)
+    user = device.state.find_user(name)
+    return replace(answer, days_left=days_left(user, device.store.judged().time)) if user else answer
+
+
+def _unavailable(error: StoreUnreadable) -> LoginAnswer:
+    reasons = {"not-enrolled": Reason.NOT_ENROLLED, "busy": Reason.BUSY}
+    reason = reasons.get(error.word, Reason.DAMAGED)
+    return refused(Refusal(reason), Mode.NONE, str(error) if reason is Reason.DAMAGED else "")
+
+
+def sync(options: argparse.Namespace, output: Output) -> int:
+    """A whole contact: events up, the server's word, every unit that is wanted."""
+    with _daemon(options) as daemon:
+        if daemon is not None:
+            done = daemon.follow(frame(Kind.SYNC), output.progress)
+            return _synced(done.number(Tag.DONE), done.text(Tag.MESSAGE), output)
+    with opened_device(options.state, wait=LOCK_WAIT) as device:
+        refilled = refill(device, output.progress)
+        return _synced(refilled.fetched, "; ".join(refilled.failures), output)
+
+
+def _synced(fetched: int, failures: str, output: Output) -> int:
+    words = f"in contact; {fetched} units fetched" + (f"; not to be had: {failures}" if failures else "")
+    output.data({"fetched": fetched, "failures": failures}, words)
+    return 0
+
+
+def status(options: argparse.Namespace, output: Output) -> int:
+    """What the device holds, until when, and what keeps it from holding more."""
+    found = _status(options)
+    output.data(found, _status_words(found))
+    return 0
+
+
+def _status(options: argparse.Namespace) -> dict[str, Any]:
+    with _daemon(options) as daemon:
+        if daemon is not None:
+            report: dict[str, Any] = json.loads(daemon.ask(frame(Kind.STATUS)).text(Tag.REPORT))
+            return report | {"daemon": True}
+    with opened_device(options.state, wait=LOCK_WAIT) as device:
+        return status_of(device) | {"daemon": False}
+
+
+def _status_words(found: dict[str, Any]) -> str:
+    lines = [
+        f"device {found['name']} ({found['device']}), server {', '.join(found['servers'])}",
+        f"daemon: {'running' if found['daemon'] else 'not running'}; last contact {found['last_contact'] or 'never'}; "
+        f"time {found['time']}{' (the clock may be wrong)' if found['clock_wrong'] else ''}; "
+        f"{found['events_waiting']} events to be uploaded",
+    ]
+    for user in found["users"]:
+        lines.append(f"{user['login']}: {user['days_left']} days left, {user['failures']} failed attempts")
+        lines += [
+            f"  {code['kind']} version {code['version']} until {code['expires']}" for code in user["emergency_codes"]
+        ]
+        lines += [f"  {obstacle}" for obstacle in user["obstacles"]]
+    return "\n".join(lines)
+
+
+def clear(options: argparse.Namespace, output: Output) -> int:
+    """Erases all offline data; with --all the enrolment and its keys too, also where the store is damaged."""
+    with _daemon(options) as daemon:
+        if daemon is not None and options.all:
+            return output.failed("daemon-runs", "the daemon is using the store", "stop it, then clear --all")
+        if daemon is not None:
+            daemon.ask(frame(Kind.CLEAR))
+            return _cleared(output)
+    if options.all:
+        forget_device(options.state)
+    else:
+        with opened_device(options.state, wait=LOCK_WAIT) as device:
+            device.store.change(without_data)
+    return _cleared(output)
+
+
+def _cleared(output: Output) -> int:
+    output.data({"cleared": True}, "cleared")
+    return 0
+
+
+def test(options: argparse.Namespace, output: Output) -> int:
+    """Tries the emergency path without signing in; it counts like any attempt."""
+    typed = Secret(_read_line("PIN and emergency code: "))
+    with _daemon(options) as daemon:
+        if daemon is not None:
+            request = frame(Kind.TEST, user=options.user, passcode=typed.reveal())
+            return output.answer(answer_of(daemon.ask(request)))
+    with opened_device(options.state, wait=LOCK_WAIT) as device:
+        return output.answer(try_emergency(device, options.user, typed))
+
+
+@contextlib.contextmanager
+def _daemon(options: argparse.Namespace) -> Iterator[Daemon | None]:
+    daemon = find_daemon(socket_path(options))
+    try:
+        yield daemon
+    finally:
+        if daemon is not None:
+            daemon.close()
+
+
+def socket_path(options: argparse.Namespace) -> Path:
+    """Where the daemon listens."""
+    return Path(options.socket or options.state / "agent.sock")
+
+
+def _read_line(prompt: str) -> str:
+    """From a terminal without echo, else one line of standard input; never from the command line."""
+    if sys.stdin.isatty():
+        return getpass.getpass(prompt)
+    return sys.stdin.readline(LONGEST_LINE).rstrip("\r\n")

@@ -1,0 +1,86 @@
+"""The command `sparekey-agent`: its arguments, and the one place where errors become exits.
+
+Exit 0 is a success, 1 a failure, 2 wrong usage; `login` and `test` also 3 denied, 4 more is asked, 5 unavailable.
+Anything but 0 is a refusal.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from sparekey.agent.enrol import AlreadyEnrolled
+from sparekey.agent.ports import NotReached, Refused, StoreUnreadable
+from sparekey.agent.server_client import BadAddress
+from sparekey.cli.agent import commands
+from sparekey.cli.agent.daemon import run
+from sparekey.cli.agent.doctor import doctor
+from sparekey.cli.agent.output import Output
+from sparekey.cli.agent.remote import Failed
+from sparekey.wiring.agent import STATE_DIRECTORY
+
+NOT_ENROLLED: Final = "sparekey-agent enroll --server URL --code -"
+_WORDS: Final[dict[type[BaseException], tuple[str, str]]] = {
+    AlreadyEnrolled: ("already-enrolled", ""),
+    BadAddress: ("bad-address", ""),
+    NotReached: ("not-reached", "check the address and the network: sparekey-agent doctor"),
+    KeyboardInterrupt: ("interrupted", ""),
+    OSError: ("unexpected", "run sparekey-agent doctor"),
+    ValueError: ("unexpected", "run sparekey-agent doctor"),
+}
+
+Command = Callable[[argparse.Namespace, Output], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; its exit status."""
+    options = _parser().parse_args(arguments)
+    output = Output(as_json=options.json)
+    command: Command = options.command
+    try:
+        return command(options, output)
+    except Refused as error:
+        return output.failed(error.reply.error, error.reply.message, error.reply.do)
+    except (StoreUnreadable, Failed) as error:
+        return output.failed(error.word, str(error), NOT_ENROLLED if error.word == "not-enrolled" else "")
+    except (AlreadyEnrolled, BadAddress, NotReached, KeyboardInterrupt, OSError, ValueError) as error:
+        word, do = next(said for kind, said in _WORDS.items() if isinstance(error, kind))
+        return output.failed(word, str(error) or type(error).__name__, do)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--state", type=Path, default=STATE_DIRECTORY, metavar="DIR", help="the store (%(default)s)")
+    common.add_argument("--socket", type=Path, metavar="PATH", help="the daemon's socket (DIR/agent.sock)")
+    common.add_argument("--json", action="store_true", help="data as JSON on standard output")
+    parser = argparse.ArgumentParser(
+        prog="sparekey-agent", description="Signs people in on this computer, online or offline."
+    )
+    subcommands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, command: Command, words: str) -> argparse.ArgumentParser:
+        added = subcommands.add_parser(name, parents=[common], help=words, description=words)
+        added.set_defaults(command=command)
+        return added
+
+    enroll = add("enroll", commands.enroll, "Make this computer a device of the server.")
+    enroll.add_argument("--server", required=True, metavar="URL", help="https://HOST:PORT")
+    enroll.add_argument("--code", required=True, metavar="CODE", help="the enrolment code; - reads it from stdin")
+    enroll.add_argument("--name", default="", help="a name for the device; else as invited")
+    login = add("login", commands.sign_in, "Sign a user in; the passcode is read from standard input or the terminal.")
+    login.add_argument("user", metavar="USER")
+    login.add_argument("--reply-to", default="", metavar="ID", help="answers what the sign-in before asked")
+    add("sync", commands.sync, "Contact the server now: events up, offline data down.")
+    add("status", commands.status, "What this device holds, and until when.")
+    clear = add("clear", commands.clear, "Erase all offline data of this device.")
+    clear.add_argument("--all", action="store_true", help="the enrolment and its keys too")
+    add("run", run, "The daemon, in the foreground.")
+    test = add("test", commands.test, "Try the emergency path without signing in.")
+    test.add_argument("user", metavar="USER")
+    add("doctor", doctor, "Look for what is wrong, and say what to do.")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""What the commands print: data on standard output, words on standard error; JSON for programs."""
+
+import json
+import sys
+from typing import Any, Final
+
+from sparekey.agent.outcome import LoginAnswer, Result, as_rfc3339
+from sparekey.agent.refill import Progress
+
+SCHEMA: Final = 1
+EXITS: Final = {Result.GRANTED: 0, Result.DENIED: 3, Result.ASK: 4, Result.UNAVAILABLE: 5}
+FAILED: Final = 1
+
+
+class Output:
+    """One way of printing for one run of a command."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def data(self, value: dict[str, Any], words: str) -> None:
+        """`value` for programs, or `words` for people."""
+        print(json.dumps({"schema": SCHEMA} | value) if self._as_json else words)
+
+    def failed(self, error: str, message: str, do: str = "") -> int:
+        """What went wrong and what to do; the exit status."""
+        if self._as_json:
+            print(json.dumps({"schema": SCHEMA, "error": error, "message": message, "do": do}))
+        print(f"sparekey-agent: {message}" + (f"\n  {do}" if do else ""), file=sys.stderr)
+        return FAILED
+
+    def answer(self, answer: LoginAnswer) -> int:
+        """The answer to a sign-in; the exit status, 0 for granted alone."""
+        self.data(
+            {
+                "result": answer.result.value,
+                "mode": answer.mode.value,
+                "method": answer.method,
+                "days_left": answer.days_left,
+                "emergency_expires": as_rfc3339(answer.emergency_expires),
+                "message": answer.message,
+                "reason": answer.reason.value,
+                "misread": list(answer.misread),
+            },
+            f"{answer.result.value}: {answer.message}",
+        )
+        return EXITS[answer.result]
+
+    def progress(self, progress: Progress) -> None:
+        """How far the offline data are, on standard error."""
+        if self._as_json and not sys.stderr.isatty():
+            return
+        print(f"  offline data of {progress.login}: {progress.done} of {progress.total} ({progress.kind})",
+              file=sys.stderr, flush=True)  # fmt: skip

@@ -1,0 +1,79 @@
+"""The commands' side of the local socket: asks the daemon where one runs."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from sparekey.agent.local_server import receive
+from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Result
+from sparekey.agent.platform_posix import connect
+from sparekey.agent.refill import Progress
+from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame
+
+PATIENCE: Final = 120  # seconds for one answer
+FOLLOW_PATIENCE: Final = 900  # a unit may take minutes to be sealed
+
+
+class Failed(Exception):
+    """The daemon refused the request; not a refused sign-in."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.word = reason
+
+
+class Daemon:
+    """A connection to the running daemon."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def ask(self, request: Frame) -> Frame:
+        """One request, one reply; raises `Failed`."""
+        self._connection.settimeout(PATIENCE)
+        self._connection.sendall(encode_frame(request))
+        return _not_failed(receive(self._connection, LONGEST_FRAME))
+
+    def follow(self, request: Frame, report: Callable[[Progress], None]) -> Frame:
+        """A request whose progress is reported until it is done; raises `Failed`."""
+        self._connection.settimeout(FOLLOW_PATIENCE)
+        self._connection.sendall(encode_frame(request))
+        while (reply := _not_failed(receive(self._connection, LONGEST_FRAME))).kind is Kind.PROGRESS:
+            report(
+                Progress(reply.text(Tag.USER), reply.text(Tag.UNIT), reply.number(Tag.DONE), reply.number(Tag.TOTAL))
+            )
+        return reply
+
+
+def find_daemon(path: Path) -> Daemon | None:
+    """A connection, or None where no daemon listens."""
+    try:
+        return Daemon(connect(path, PATIENCE))
+    except OSError:
+        return None
+
+
+def answer_of(reply: Frame) -> LoginAnswer:
+    """The answer in a frame; anything unexpected is no grant (ValueError)."""
+    if reply.kind is not Kind.ANSWER:
+        raise ValueError("the agent gave no answer to the sign-in")
+    return LoginAnswer(
+        Result(reply.text(Tag.RESULT)),
+        Mode(reply.text(Tag.MODE)),
+        method=reply.text(Tag.METHOD),
+        days_left=reply.number(Tag.DAYS_LEFT),
+        emergency_expires=reply.number(Tag.EMERGENCY_EXPIRES),
+        message=reply.text(Tag.MESSAGE),
+        reason=Reason(reply.text(Tag.REASON)),
+        misread=tuple(reply.fields.get(Tag.MISREAD, b"")),
+    )
+
+
+def _not_failed(reply: Frame) -> Frame:
+    if reply.kind is Kind.FAILED:
+        raise Failed(reply.text(Tag.REASON), reply.text(Tag.MESSAGE))
+    return reply
