@@ -14,6 +14,7 @@ from sparekey.app.instance import Instance, log
 from sparekey.app.snapshots import code_state, joined_account_state, token_state
 from sparekey.core.authenticate import Snapshot, decide, read_typed
 from sparekey.core.events import Action
+from sparekey.core.names import is_login
 from sparekey.core.outcome import Denied, Granted, Outcome, Reason
 from sparekey.passcode import Kind
 from sparekey.secret import Secret
@@ -51,10 +52,13 @@ def sign_in(
 
 def _snapshot(instance: Instance, door: Door, login: str, *, with_codes: bool) -> Snapshot:
     with instance.database.read() as connection:
-        rows = stored.snapshot_rows(connection, login)
-        if not rows or (door.scope is not None and rows[0].domain_id not in door.scope):
-            # A user outside the door's scope does not exist for it.
+        # Nobody has a login that cannot be one; PostgreSQL would not even look for some of them.
+        rows = stored.snapshot_rows(connection, login) if is_login(login) else ()
+        if not rows:
             return Snapshot(None)
+        if door.scope is not None and rows[0].domain_id not in door.scope:
+            # A user outside the door's scope does not exist for it: no guess is judged, none is counted.
+            return Snapshot(None, absence=Reason.OUT_OF_SCOPE)
         account = joined_account_state(rows[0])
         codes = stored.code_rows(connection, account.account_id) if with_codes else ()
     tokens = tuple(token_state(instance.vault, row) for row in rows if row.token_id is not None)

@@ -1,8 +1,8 @@
 """The server's own small CA, and the certificate that it gives the server.
 
 Rules: P-256; the CA lasts ten years and devices pin it through the enrolment code; the server's certificate lasts 90
-days and is made anew when less than a third is left; keys are in files that only their owner can read; a certificate
-and its key are one file, replaced as a whole, so that nobody reads halves of two.
+days and is made anew when less than a third is left; keys are in files that only their owner can read; the server's
+certificate and its key are one file, replaced as a whole, so that nobody reads halves of two.
 """
 
 import contextlib
@@ -22,7 +22,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sparekey.app.ports import KeystoreError
 
-CA_FILE: Final = "ca.pem"  # certificate and key
+CA_FILE: Final = "ca.pem"  # the certificate alone: it may be given away
+CA_KEY_FILE: Final = "ca-key.pem"
 SERVER_FILE: Final = "server.pem"  # key, certificate
 CA_DAYS: Final = 3_653
 SERVER_DAYS: Final = 90
@@ -43,7 +44,8 @@ def create_ca(directory: Path, name: str, now: int) -> None:
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
     certificate = builder.sign(key, hashes.SHA256())
-    _write_private(directory / CA_FILE, _pem(certificate) + _key_pem(key), replace=False)
+    _write_private(directory / CA_KEY_FILE, _key_pem(key), replace=False)
+    _write_private(directory / CA_FILE, _pem(certificate), replace=False)
 
 
 def read_ca_certificate(path: Path) -> bytes:
@@ -58,7 +60,7 @@ def renew_server_certificate(directory: Path, names: Iterable[str], now: int) ->
     """
     wanted = sorted(set(names))
     path = directory / SERVER_FILE
-    authority = _read_authority(directory / CA_FILE)
+    authority = _read_authority(directory)
     if path.exists() and _is_good(path, authority, wanted, now):
         return False
     key = ec.generate_private_key(ec.SECP256R1())
@@ -154,8 +156,9 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _read_authority(path: Path) -> _Authority:
-    certificate = _read_certificates(path)[0]
+def _read_authority(directory: Path) -> _Authority:
+    certificate = _read_certificates(directory / CA_FILE)[0]
+    path = directory / CA_KEY_FILE
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError) as error:

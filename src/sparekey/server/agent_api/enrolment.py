@@ -1,0 +1,68 @@
+"""How a device comes to know the server and the server the device: the only two requests that are not signed."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sparekey.app.devices import Enrolment, enrol
+from sparekey.app.ports import Purpose
+from sparekey.core.errors import BadInput
+from sparekey.secret import Secret
+from sparekey.server.bodies import read_body
+from sparekey.server.openapi import described
+from sparekey.server.replies import answer
+from sparekey.server.service import Service
+from sparekey.wire import agent_api as api
+from sparekey.wire.messages import decode
+
+_LARGEST = 8_192
+
+
+def routes(service: Service) -> APIRouter:
+    """GET trust, POST enrol."""
+    router = APIRouter(tags=["agent: enrolment"])
+
+    @router.get(api.TRUST, openapi_extra=described(None, api.TrustReply, 503))
+    async def trust() -> Response:
+        """What the enrolment code's pin stands for: CA certificate and signing key."""
+        instance = service.instance
+        signing_key = instance.keystore.public_key(Purpose.OFFLINE)
+        return answer(api.TrustReply(instance.ca_certificate.hex(), signing_key.hex()))
+
+    @router.post(api.ENROL, openapi_extra=described(api.EnrolRequest, api.EnrolReply, 400, 403, 413, 503))
+    async def enrol_device(request: Request) -> Response:
+        """Take a device in, for a one-time secret and a proof that it has the key it brings."""
+        now = service.now()
+        asked = decode(api.EnrolRequest, await read_body(request, _LARGEST))
+        enrolled = await service.contacts.run(enrol, service.instance, _enrolment(asked), now=now)
+        keystore = service.instance.keystore
+        return answer(
+            api.EnrolReply(
+                device=enrolled.device_id,
+                name=enrolled.name,
+                signing_keys=[keystore.public_key(Purpose.OFFLINE).hex()],
+                checkpoint_key=keystore.public_key(Purpose.CHECKPOINT).hex(),
+                server_time=now,
+            )
+        )
+
+    return router
+
+
+def _enrolment(asked: api.EnrolRequest) -> Enrolment:
+    return Enrolment(
+        secret=Secret(unhex(asked.secret, "secret")),
+        public_key=unhex(asked.public_key, "public_key"),
+        proof=unhex(asked.proof, "proof"),
+        name=asked.name,
+        supports_offline=asked.supports_offline,
+        hardware_bound=asked.hardware_bound,
+    )
+
+
+def unhex(text: str, name: str) -> bytes:
+    """The bytes of a member in hex. Raises BadInput, which never repeats them."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise BadInput(f"{name} is not in hex", "give bytes as lower-case hex") from None

@@ -1,0 +1,63 @@
+"""Online sign-ins on a device."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sparekey.app.sign_in import Door
+from sparekey.app.sign_in_on_device import DeviceSignIn, sign_in_on_device
+from sparekey.core.outcome import Denied, Granted
+from sparekey.secret import Secret
+from sparekey.server.agent_api.enrolment import unhex
+from sparekey.server.agent_api.signed_requests import HEADERS, SignedRequest, read_signed
+from sparekey.server.floor import Floor
+from sparekey.server.openapi import described
+from sparekey.server.replies import answer
+from sparekey.server.service import Service
+from sparekey.server.sign_ins import judge
+from sparekey.wire import agent_api as api
+from sparekey.wire.messages import decode
+
+_LARGEST = 16_384
+
+
+def routes(service: Service) -> APIRouter:
+    """POST sign-ins."""
+    router = APIRouter(tags=["agent: sign-in"])
+    extra = described(api.SignInRequest, api.SignInReply, 400, 401, 403, 413, 503, headers=HEADERS)
+
+    @router.post(api.SIGN_INS, openapi_extra=extra)
+    async def sign_in(request: Request) -> Response:
+        """Granted, with the key that opens what the device keeps for the user; or denied, all denials alike."""
+        arrived = Floor.arrival()
+        signed = await read_signed(service, request, _LARGEST)
+        asked = decode(api.SignInRequest, signed.body)
+        typed, check = Secret(asked.passcode), unhex(asked.check, "check")
+
+        def verify() -> DeviceSignIn:
+            return sign_in_on_device(service.instance, signed.device, asked.login, typed, check, signed.now)
+
+        door = Door(f"device:{signed.device.id}", signed.device.id)
+        judged = await judge(service, arrived, door, signed.now, verify, lambda result: result.outcome)
+        return answer(_reply(judged, signed))
+
+    return router
+
+
+def _reply(judged: DeviceSignIn | Denied, signed: SignedRequest) -> api.SignInReply:
+    outcome = judged.outcome if isinstance(judged, DeviceSignIn) else judged
+    if not isinstance(judged, DeviceSignIn) or not isinstance(outcome, Granted):
+        misread = list(outcome.misread) if isinstance(outcome, Denied) else []
+        return api.SignInReply("denied", misread, "", "", "", 0, "", "", signed.now)
+    key = judged.key
+    return api.SignInReply(
+        result="granted",
+        misread=[],
+        user=outcome.account_id,
+        method=outcome.method,
+        token=outcome.token_id or "",
+        step=outcome.step or 0,
+        check=key.check.hex(),
+        offline_key=key.offline_key.reveal().hex() if key.offline_key else "",
+        server_time=signed.now,
+    )

@@ -1,0 +1,64 @@
+"""Who asks at the agent API: the device's signature over the whole request, looked at before a byte of it is parsed.
+
+Rules: an unknown device's body is not read; only who has the device's key learns that it is revoked, or that its clock
+is off.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+
+from sparekey.app.devices import find_device
+from sparekey.server.bodies import read_body
+from sparekey.server.replies import Refusal
+from sparekey.server.service import Service
+from sparekey.storage.rows import AnyRow
+from sparekey.wire import signing
+from sparekey.wire.signing import BadSignature
+
+HEADERS: Final = (signing.DEVICE_HEADER, signing.TIME_HEADER, signing.SIGNATURE_HEADER)
+_DEVICE: Final = re.compile(r"[0-9a-f]{32}")
+_TIME: Final = re.compile(r"[0-9]{1,12}")
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """The device's row, what it sent, and the time at which it was taken."""
+
+    device: AnyRow
+    body: bytes
+    now: int
+
+
+async def read_signed(service: Service, request: Request, most: int) -> SignedRequest:
+    """Raises Refusal unless a device that is enrolled now signed exactly this."""
+    now = service.now()
+    device_id, at, signature = (request.headers.get(name, "") for name in HEADERS)
+    row = None
+    if _DEVICE.fullmatch(device_id):
+        row = await service.contacts.run(find_device, service.instance, device_id)
+    if row is None:
+        raise Refusal(401, "unknown-device", "this device is not enrolled here", "enrol it with a new code")
+    body = await read_body(request, most)
+    _verify(row, request, at, signature, body)
+    if abs(now - int(at)) > signing.TOLERANCE:
+        raise Refusal(
+            401, "stale-time", "the request is too old or from the future", "sign it with the server's time",
+            server_time=now,
+        )  # fmt: skip
+    if row.revoked_at is not None:
+        raise Refusal(403, "revoked", "this device was revoked", "erase its data; enrol it again with a new code")
+    return SignedRequest(row, body, now)
+
+
+def _verify(row: AnyRow, request: Request, at: str, signature: str, body: bytes) -> None:
+    refusal = Refusal(401, "bad-signature", "the request is not signed by this device", "enrol it again")
+    if not _TIME.fullmatch(at):
+        raise refusal
+    message = signing.request_bytes(request.method, request.url.path, row.id, int(at), body)
+    try:
+        signing.verify_signature(row.public_key, signing.from_header(signature), message)
+    except BadSignature as error:
+        raise refusal from error

@@ -1,0 +1,81 @@
+"""The ASGI application: every route, the one shape of errors, and what runs beside them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sparekey import __version__
+from sparekey.server import health
+from sparekey.server.agent_api import contacts, enrolment
+from sparekey.server.agent_api import sign_ins as agent_sign_ins
+from sparekey.server.replies import answer_of, error_answer
+from sparekey.server.rest import sign_ins as rest_sign_ins
+from sparekey.server.service import Service
+from sparekey.wire.agent_api import ErrorReply
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+_ROUTES = (health.routes, rest_sign_ins.routes, enrolment.routes, agent_sign_ins.routes, contacts.routes)
+
+
+def create_application(service: Service, beside: Lifespan | None = None) -> FastAPI:
+    """The application over one service. `beside` runs as long as it does."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if beside is None:
+            yield
+        else:
+            async with beside():
+                yield
+
+    application = FastAPI(
+        title="Sparekey",
+        version=__version__,
+        summary="Sign-in with two factors, online, and the data that make it work offline.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    for routes in _ROUTES:
+        application.include_router(routes(service))
+    application.add_exception_handler(HTTPException, _no_such_route)
+    application.add_middleware(_ErrorsAnswered)
+    return application
+
+
+class _ErrorsAnswered:
+    """Around every route: an exception becomes an answer in the one shape, and the log never sees its words."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Any) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:  # noqa: BLE001 -- every error is an answer
+            answer = answer_of(error)
+            if not started:
+                await answer(scope, receive, send)
+
+
+async def _no_such_route(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    reply = ErrorReply("no-such-route", "there is nothing at this path for this method", "see /openapi.json")
+    return error_answer(status, reply)

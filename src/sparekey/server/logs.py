@@ -1,0 +1,78 @@
+"""Logs: one JSON object a line on standard error.
+
+Rules (S65): a value of type Secret is refused, and so are the names under which secrets travel, whatever their value;
+bytes are never written; nothing here logs a request's body.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from sparekey.secret import Secret
+
+REFUSED: Final = "***"
+SECRET_NAMES: Final = frozenset(
+    ("authorization", "body", "code", "codes", "key", "offline_key", "passcode", "password", "pin", "secret", "seed",
+     "typed", "database", "url")
+)  # fmt: skip
+
+
+def refuse_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """A structlog processor: puts `***` in the place of every secret, however deep."""
+    return {name: _shown(name, value) for name, value in event.items()}
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name.lower() in SECRET_NAMES or isinstance(value, Secret | bytes | bytearray | memoryview):
+        return REFUSED
+    if isinstance(value, Mapping):
+        return {str(key): _shown(str(key), each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown("", each) for each in value]
+    return value if isinstance(value, str | int | float | bool | None) else type(value).__name__
+
+
+_PROCESSORS: Final[tuple[Any, ...]] = (
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    refuse_secrets,
+)
+
+
+class JsonFormatter(logging.Formatter):
+    """For what other packages log: the message without its exception, which may hold anything."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: MutableMapping[str, Any] = {"event": record.getMessage(), "logger": record.name}
+        if record.exc_info and record.exc_info[0]:
+            event["kind"] = record.exc_info[0].__qualname__
+        for processor in _PROCESSORS:
+            event = processor(None, record.levelname.lower(), event)
+        return str(structlog.processors.JSONRenderer()(None, "", event))
+
+
+def logging_config(level: str) -> dict[str, Any]:
+    """For logging.config.dictConfig: our own and every other package's lines, to standard error."""
+    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "json"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "sparekey.server.logs.JsonFormatter"}},
+        "handlers": {"stderr": handler},
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
+        "loggers": {"_granian": {"handlers": ["stderr"], "level": level.upper(), "propagate": False}},
+    }
+
+
+def configure(level: str) -> None:
+    """Our own log of this process."""
+    structlog.configure(
+        processors=[*_PROCESSORS, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )

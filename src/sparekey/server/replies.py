@@ -1,0 +1,78 @@
+"""What leaves the server: JSON of a message, and every error in one shape, {error, message, do}.
+
+Rules: an error says what to do and nothing of how the server works inside; what was not foreseen is logged by type and
+place only, for its words may hold what was typed (S65).
+"""
+
+import json
+import traceback
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.responses import Response
+
+from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, SparekeyError
+from sparekey.server.work import Busy
+from sparekey.wire.agent_api import ErrorReply
+from sparekey.wire.messages import BadMessage, encode
+
+JSON: Final = "application/json"
+_STATUS: Final[Mapping[type[SparekeyError], int]] = {BadInput: 400, NotAllowed: 403, NotFound: 404, Conflict: 409}
+_log: Final = structlog.get_logger()
+
+
+class Refusal(Exception):
+    """A request that is turned away before any use case sees it."""
+
+    def __init__(self, status: int, error: str, message: str, do: str, *, server_time: int = 0) -> None:
+        super().__init__(error)
+        self.status = status
+        self.reply = ErrorReply(error, message, do, server_time)
+
+
+def answer(message: Any) -> Response:
+    """A message as JSON."""
+    return Response(encode(message), media_type=JSON)
+
+
+def error_answer(status: int, reply: ErrorReply, headers: Mapping[str, str] | None = None) -> Response:
+    """An error in the one shape; `server_time` only where it says something."""
+    members = {name: value for name, value in vars(reply).items() if name != "server_time" or value}
+    return Response(json.dumps(members, separators=(",", ":"), ensure_ascii=False), status, headers, JSON)
+
+
+def answer_of(error: Exception) -> Response:
+    """The answer to a request that ended in this exception."""
+    match error:
+        case Refusal():
+            return error_answer(error.status, error.reply)
+        case SparekeyError():
+            status = next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 400)
+            return error_answer(status, ErrorReply(error.error, error.message, error.do))
+        case BadMessage():
+            return error_answer(400, ErrorReply("bad-request", str(error), "see /openapi.json"))
+        case Busy():
+            reply = ErrorReply("busy", "more is waiting than this server takes on", "try again in a moment")
+            return error_answer(503, reply, {"Retry-After": "1"})
+    log_unforeseen(error)
+    if is_unavailable(error):
+        return error_answer(503, UNAVAILABLE)
+    return error_answer(500, ErrorReply("failed", "the server failed at this request", "see the server's log"))
+
+
+UNAVAILABLE: Final = ErrorReply("unavailable", "the server cannot answer now", "try again in a moment")
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Whether the database was not reached, which is the same for everyone who asks."""
+    return isinstance(error, OperationalError | PoolTimeout)
+
+
+def log_unforeseen(error: BaseException) -> None:
+    """Type and place of an error, never its words."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
+    _log.error("unforeseen error", kind=f"{type(error).__module__}.{type(error).__qualname__}", places=places)

@@ -1,0 +1,85 @@
+"""`POST /v1/sign-ins`: a program with its own key asks whether a user's passcode is right."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sparekey.app.clients import find_door
+from sparekey.app.sign_in import Door, sign_in
+from sparekey.core.outcome import Denied, Granted, Outcome
+from sparekey.secret import Secret
+from sparekey.server.bodies import read_body
+from sparekey.server.floor import Floor
+from sparekey.server.openapi import described
+from sparekey.server.replies import Refusal, answer, error_answer
+from sparekey.server.service import Service
+from sparekey.server.sign_ins import judge
+from sparekey.server.work import Busy
+from sparekey.wire.agent_api import ErrorReply
+from sparekey.wire.messages import decode
+
+PATH = "/v1/sign-ins"
+_LARGEST = 16_384
+
+
+@dataclass(frozen=True)
+class SignInQuestion:
+    user: str
+    passcode: str
+
+
+@dataclass(frozen=True)
+class SignInAnswer:
+    """Granted or denied; a denial says no more, but for groups of an emergency code that were misread."""
+
+    result: str  # granted | denied
+    user: str
+    method: str
+    misread: list[int]
+
+
+def routes(service: Service) -> APIRouter:
+    """POST sign-ins."""
+    router = APIRouter(tags=["sign-in"])
+    extra = described(SignInQuestion, SignInAnswer, 400, 401, 413, 429, 503, headers=("Authorization",))
+
+    @router.post(PATH, openapi_extra=extra)
+    async def ask(request: Request) -> Response:
+        """Whether the passcode is right. Asking uses it up: a tokencode is granted once."""
+        arrived, now = Floor.arrival(), service.now()
+        try:
+            door = await _door(service, request, now)
+            asked = decode(SignInQuestion, await read_body(request, _LARGEST))
+            typed = Secret(asked.passcode)
+            outcome = await judge(
+                service, arrived, door, now,
+                lambda: sign_in(service.instance, door, asked.user, typed, now), lambda outcome: outcome,
+            )  # fmt: skip
+        except Busy:
+            reply = ErrorReply("busy", "more is waiting than this server takes on", "try again in a second")
+            return error_answer(429, reply, {"Retry-After": "1"})
+        return answer(_answer(outcome))
+
+    return router
+
+
+async def _door(service: Service, request: Request, now: int) -> Door:
+    """The door of the client whose key the request carries. Raises Refusal, the same for every reason."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    address = request.client.host if request.client else ""
+    door = None
+    if scheme.lower() == "bearer" and key:
+        door = await service.contacts.run(find_door, service.instance, Secret(key.strip()), address, now)
+    if door is None:
+        raise Refusal(401, "unknown-client", "no API client with this key may ask from here", "see `sparekey client`")
+    return door
+
+
+def _answer(outcome: Outcome) -> SignInAnswer:
+    match outcome:
+        case Granted():
+            return SignInAnswer("granted", outcome.login, outcome.method, [])
+        case Denied():
+            return SignInAnswer("denied", "", "", list(outcome.misread))
