@@ -1,0 +1,82 @@
+"""The commands of `sparekey-agent`, with and without the daemon."""
+
+import contextlib
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sparekey.agent.ports import Distance
+from tests.agent.https_simulator import Authority, served
+from tests.cli_agent.commands_under_test import Computer, a_computer
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def computer(tmp_path: Path) -> Iterator[Computer]:
+    with a_computer(tmp_path) as computer:
+        yield computer
+
+
+@pytest.mark.parametrize("with_daemon", [False, True])
+def test_the_story_on_one_computer(computer: Computer, *, with_daemon: bool) -> None:
+    computer.enroll()
+    with computer.daemon() if with_daemon else contextlib.nullcontext():
+        online = computer.data("login", "alice", typed=computer.passcode(-1))
+        assert (online["result"], online["mode"], online["method"]) == ("granted", "online", "tokencode")
+        status = computer.data("status")
+        assert status["daemon"] is with_daemon
+        assert [code["version"] for code in status["users"][0]["emergency_codes"]] == [1, 1]
+        computer.server.simulator.unreachable = Distance.SERVER_DOWN
+        offline = computer.data("login", "alice", typed=computer.passcode(1))
+        assert (offline["result"], offline["mode"]) == ("granted", "offline")
+        assert computer.data("login", "alice", typed=computer.passcode(1), status=3)["result"] == "denied"
+        code = computer.alice.tokencode
+        assert computer.data("test", "alice", typed=computer.alice.pin + code)["result"] == "granted"
+        assert computer.data("login", "alice", typed=computer.alice.pin + code)["method"] == "emergency-tokencode"
+        assert computer.data("sync", status=1)["error"] in {"not-reached", "not-refilled"}
+        computer.server.simulator.unreachable = None
+        assert computer.data("sync")["failures"] == ""
+        assert len(computer.server.simulator.events_taken) == 3
+        assert computer.data("doctor")["findings"]
+        computer.data("clear")
+        computer.server.simulator.unreachable = Distance.SERVER_DOWN
+        assert computer.data("login", "alice", typed=computer.alice.passcode, status=5)["reason"] == "no-offline-data"
+
+
+def test_another_ca_is_refused_and_nothing_is_sent(computer: Computer, tmp_path: Path) -> None:
+    code = computer.server.new_code()
+    with served(computer.server.simulator, tmp_path / "other", Authority()) as other:
+        failed = computer.data("enroll", "--server", other.url, "--code", code, status=1)
+        assert failed["error"] == "bad-code"
+        assert other.bodies == [b""]
+    assert not (computer.state / "state").exists()
+
+
+def test_enrolling_fails_with_words_that_help(computer: Computer) -> None:
+    code = computer.server.new_code()
+    wrong = ("1" if code[0] != "1" else "2") + code[1:]
+    assert "group 1" in computer.data("enroll", "--server", computer.server.url, "--code", wrong, status=1)["message"]
+    for url, error in (("http://127.0.0.1:1", "bad-address"), ("https://127.0.0.1:1", "not-reached")):
+        assert computer.data("enroll", "--server", url, "--code", code, status=1)["error"] == error
+    computer.enroll()
+    assert computer.data("enroll", "--server", computer.server.url, "--code", code, status=1)["error"] == (
+        "already-enrolled"
+    )
+    computer.data("clear", "--all")
+    assert computer.data("enroll", "--server", computer.server.url, "--code", code, status=1)["error"] == "not-allowed"
+
+
+def test_s26_the_store_and_its_files_are_for_their_owner_alone(computer: Computer) -> None:
+    computer.enroll()
+    computer.data("login", "alice", typed=computer.passcode())
+    for path in (computer.state, *computer.state.rglob("*")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_wrong_usage_is_2(computer: Computer) -> None:
+    assert computer.run("login").returncode == 2
+    assert computer.run("nonsense").returncode == 2
