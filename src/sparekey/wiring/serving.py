@@ -131,7 +131,7 @@ class _WatchedCertificate:
     """While it is open: looks every hour whether the certificate is to be renewed, or was replaced."""
 
     def __init__(self, directory: Path, settings: Settings, certificate: Certificate | None, server: Any) -> None:
-        self._renew = lambda: prepare_certificate(directory, settings, clock.now())
+        self._renew: Callable[[], object] = lambda: prepare_certificate(directory, settings, clock.now())
         self._certificate = certificate
         self._server = server
         self._end = threading.Event()
