@@ -15,6 +15,7 @@ from sparekey.secret import Secret
 from sparekey.storage import clients, domains
 
 KEY_PREFIX = "spk_"
+LONGEST_ADDRESSES = 500
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ def add_client(
     """A new client for the users of a domain and below; its key, which is shown once and kept only as a hash."""
     verify_name(name, "client", 128)
     networks = ",".join(str(_network(each)) for each in addresses.split(",") if each.strip())
+    if len(networks) > LONGEST_ADDRESSES:
+        raise BadInput("these are too many addresses for one client", "give networks instead, or add a second client")
     key = Secret(KEY_PREFIX + secrets.token_urlsafe(32))
     with instance.database.write() as connection:
         if clients.find_client_named(connection, name) is not None:
@@ -107,4 +110,6 @@ def _within(address: str, networks: str) -> bool:
         caller = ipaddress.ip_address(address)
     except ValueError:
         return False
+    # A socket that takes both versions gives IPv4 callers as ::ffff:192.0.2.7.
+    caller = getattr(caller, "ipv4_mapped", None) or caller
     return any(caller in ipaddress.ip_network(network) for network in networks.split(","))

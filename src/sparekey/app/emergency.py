@@ -18,7 +18,7 @@ from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.passcode import grouped, spelled
 from sparekey.secret import Secret
-from sparekey.storage import audit, emergency_codes, tokens
+from sparekey.storage import accounts, audit, emergency_codes, tokens
 from sparekey.storage.rows import AnyRow
 
 
@@ -113,6 +113,7 @@ def show(
     _verify_showing(showing)
     with instance.database.write() as connection:
         owner = _owner(connection, kind, name)
+        accounts.lock_accounts(connection, [owner.account_id])
         held = _held_on(connection, instance, owner, device, now)
         row = _held_version(connection, owner, held)
         obstacle = obstacle_on(connection, instance, owner.account_id, owner.token_id, held.device_id, now)
@@ -156,6 +157,7 @@ def reset(instance: Instance, actor: str, kind: CodeKind, name: str, *, now: int
     """
     with instance.database.write() as connection:
         owner = _owner(connection, kind, name)
+        accounts.lock_accounts(connection, [owner.account_id])
         held = list_held(connection, owner)
         if not held:
             raise _nobody_holds(connection, instance, owner, now)
@@ -171,8 +173,8 @@ def set_online(instance: Instance, actor: str, serial: str, *, allowed: bool, no
     """Whether the server also accepts the offline emergency tokencode of this token."""
     with instance.database.write() as connection:
         owner = tokencode_of(connection, serial)
-        if allowed and not list_held(connection, owner):
-            raise _nobody_holds(connection, instance, owner, now)
+        if allowed:
+            _verify_some_device(connection, instance, owner, now)
         tokens.update_token(connection, owner.owner_id, offline_code_online=allowed)
         log(
             connection, now, actor, Action.EMERGENCY_ONLINE, account=owner.account_id, token=owner.token_id,
@@ -222,10 +224,23 @@ def _held_on(connection: Connection, instance: Instance, owner: Owner, device: s
                 f"several devices hold a code: {names}", "ask which one the caller is at and give it with --device"
             )
         return held[0]
-    chosen = [row for row in held if device in (row.device, row.device_id) or row.device_id.startswith(device)]
+    chosen = [row for row in held if device in (row.device, row.device_id)]
+    chosen = chosen or [row for row in held if device and row.device_id.startswith(device)]
     if len(chosen) != 1:
         raise NotFound(f"{device!r} is none of the devices that hold a code, or several", f"give one of: {names}")
     return chosen[0]
+
+
+def _verify_some_device(connection: Connection, instance: Instance, owner: Owner, now: int) -> None:
+    """NotAllowed where no device is given the code, or the rules stand against it on each that is."""
+    held = list_held(connection, owner)
+    if not held:
+        raise _nobody_holds(connection, instance, owner, now)
+    obstacles = [
+        obstacle_on(connection, instance, owner.account_id, owner.token_id, row.device_id, now) for row in held
+    ]
+    if None not in obstacles:
+        raise NotAllowed(f"{owner.label} cannot be given emergency access", obstacles[0] or "")
 
 
 def _held_version(connection: Connection, owner: Owner, held: HeldCode) -> AnyRow:

@@ -1,6 +1,7 @@
 """Which version of each emergency code a device is given: made before it is needed, replaced when the rules say so."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -25,6 +26,23 @@ from sparekey.storage import emergency_codes
 from sparekey.storage.rows import AnyRow
 
 
+@dataclass(frozen=True)
+class _Contact:
+    """One user on one device at one moment."""
+
+    connection: Connection
+    instance: Instance
+    account: AccountState
+    device: DeviceState
+    policy: EffectivePolicy
+    now: int
+
+    def end(self, token: TokenState | None, created_at: int) -> int:
+        """Until when a code that was made then may work here."""
+        token_end = token.expires_at if token else None
+        return expiry(created_at, self.policy.values.emergency_lifetime, token_end, self.account.expires_at)
+
+
 def supply(
     connection: Connection,
     instance: Instance,
@@ -40,85 +58,88 @@ def supply(
     """Settle the version of every code that the device should hold; rows of `emergency_code` by owner id.
 
     `used_token`: the one that signed in. It ends its own emergency and the passcode's, not that of another token.
+    The caller holds the account's lock, so that two contacts at once make one new version.
     """
+    here = _Contact(connection, instance, account, device, policy, now)
     owners: list[TokenState | None] = []
     if policy.values.emergency_tokencode:
         owners += [token for token in tokens if token_obstacle(token, device, policy, now) is None]
     if policy.values.emergency_passcode and tokens:
         owners.append(None)
-    emergency_codes.lock_account(connection, account.account_id)
     supplied = {}
     for token in owners:
-        owner_id = token.token_id if token else account.account_id
         theirs = token is not None and token.token_id != used_token
         weaker = Contact.OTHER_SIGN_IN if contact is Contact.TOKEN_SIGN_IN and theirs else contact
-        code = _settle(connection, instance, account, token, device, policy, weaker, now)
-        supplied[owner_id] = code
+        supplied[token.token_id if token else account.account_id] = _settle(here, token, weaker)
     return supplied
 
 
-def _settle(
-    connection: Connection,
-    instance: Instance,
-    account: AccountState,
-    token: TokenState | None,
-    device: DeviceState,
-    policy: EffectivePolicy,
-    contact: Contact,
-    now: int,
-) -> AnyRow:
-    owner_id = token.token_id if token else account.account_id
-    assigned = emergency_codes.find_device_code(connection, device.device_id, owner_id)
-    rows = emergency_codes.versions(connection, account.account_id, token.token_id if token else None)
-    current = next((row for row in rows if assigned and row.id == assigned.code_id), None)
-    if current is not None and not replaced_now(_version(current), contact, now):
-        return current
-    deliverable = find_deliverable([_version(row) for row in rows], now)
-    if deliverable is not None:
-        code_id = deliverable.code_id
-    else:
-        version = max((row.version for row in rows), default=0) + 1
-        code_id = _make(connection, instance, account, token, policy, version, now)
-    emergency_codes.assign(connection, device.device_id, owner_id, account.account_id, code_id)
+def _settle(here: _Contact, token: TokenState | None, contact: Contact) -> AnyRow:
+    """The version that the device is given from now on: the one it was given, or another where the rules say so."""
+    connection, account_id = here.connection, here.account.account_id
+    owner_id = token.token_id if token else account_id
+    assigned = emergency_codes.find_device_code(connection, here.device.device_id, owner_id)
+    current = emergency_codes.find_code(connection, assigned.code_id) if assigned else None
+    if current is not None:
+        current = _shortened(here, token, current)
+        if not replaced_now(_version(current), contact, here.now):
+            return current
+    code = _find_other(here, token) or _make(here, token)
+    emergency_codes.assign(connection, here.device.device_id, owner_id, account_id, code.id)
     if current is not None:
         log(
-            connection, now, f"device:{device.device_id}", Action.EMERGENCY_REPLACED, account=account.account_id,
-            token=token.token_id if token else None, device=device.device_id, old=current.version,
+            connection, here.now, f"device:{here.device.device_id}", Action.EMERGENCY_REPLACED, account=account_id,
+            token=token.token_id if token else None, device=here.device.device_id, old=current.version,
+            new=code.version,
         )  # fmt: skip
-    made = emergency_codes.find_code(connection, code_id)
-    if made is None:
-        raise LookupError("an emergency code vanished inside its own transaction")
-    return made
+    return code
 
 
-def _make(
-    connection: Connection,
-    instance: Instance,
-    account: AccountState,
-    token: TokenState | None,
-    policy: EffectivePolicy,
-    version: int,
-    now: int,
-) -> str:
-    """A new version, encrypted before it is anywhere else; its id."""
-    code_id, token_id = new_id(), token.token_id if token else None
+def _shortened(here: _Contact, token: TokenState | None, code: AnyRow) -> AnyRow:
+    """The same version, which ends earlier if a policy has become stricter or token or account were given an end."""
+    end = here.end(token, code.created_at)
+    if end >= code.not_after:
+        return code
+    emergency_codes.end_earlier(here.connection, code.id, end)
+    return _get(here.connection, code.id)
+
+
+def _find_other(here: _Contact, token: TokenState | None) -> AnyRow | None:
+    """A version that another device was given already and that may be given here too."""
+    rows = emergency_codes.versions(here.connection, here.account.account_id, token.token_id if token else None)
+    newest = find_deliverable([_version(row) for row in rows], here.now)
+    if newest is None or newest.not_after > here.end(token, newest.created_at):
+        return None
+    return next(row for row in rows if row.id == newest.code_id)
+
+
+def _make(here: _Contact, token: TokenState | None) -> AnyRow:
+    """A new version, encrypted before it is anywhere else."""
+    account_id, token_id, code_id = here.account.account_id, token.token_id if token else None, new_id()
+    rows = emergency_codes.versions(here.connection, account_id, token_id)
     kind = CodeKind.TOKENCODE if token else CodeKind.PASSCODE
     code = Secret(new_code(groups_of(kind, with_pin=token is not None and token.with_pin)))
-    token_end = token.expires_at if token else None
     emergency_codes.insert_code(
-        connection,
+        here.connection,
         {
             "id": code_id,
             "kind": kind,
             "token_id": token_id,
-            "account_id": account.account_id,
-            "version": version,
-            "code_sealed": seal_code(instance.vault, code_id, account.account_id, token_id, code),
-            "created_at": now,
-            "not_after": expiry(now, policy.values.emergency_lifetime, token_end, account.expires_at),
+            "account_id": account_id,
+            "version": max((row.version for row in rows), default=0) + 1,
+            "code_sealed": seal_code(here.instance.vault, code_id, account_id, token_id, code),
+            "created_at": here.now,
+            "not_after": here.end(token, here.now),
         },
     )
-    return code_id
+    return _get(here.connection, code_id)
+
+
+def _get(connection: Connection, code_id: str) -> AnyRow:
+    row = emergency_codes.find_code(connection, code_id)
+    if row is None:
+        raise LookupError("an emergency code vanished inside its own transaction")
+    return row
 
 
 def _version(row: AnyRow) -> CodeVersion:

@@ -1,11 +1,16 @@
 """Every use of an emergency code is matched to the showing that allowed it; one that nobody showed is an alarm."""
 
+from typing import Final
+
 from sqlalchemy import Connection
 
 from sparekey.app.instance import log
 from sparekey.core.events import Action
 from sparekey.core.outcome import Granted
 from sparekey.storage import emergency_codes
+
+# A device's idea of the time may be behind by so much (spec/offline-day.md, "Time").
+CLOCK_TOLERANCE: Final = 120
 
 
 def record_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
@@ -21,7 +26,7 @@ def match_use(
     code = emergency_codes.find_code(connection, code_id)
     if code is None:
         raise LookupError("a used emergency code is not among the stored versions")
-    showing = emergency_codes.last_showing(connection, code_id, used_at)
+    showing = emergency_codes.last_showing(connection, code_id, used_at + CLOCK_TOLERANCE)
     emergency_codes.mark(connection, code_id, "used_at", now)
     ids = {"account": code.account_id, "token": code.token_id, "device": device_id}
     shown = {"showing": showing.id, "operator": showing.operator} if showing else {}

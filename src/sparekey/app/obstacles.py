@@ -26,7 +26,7 @@ def why_no_code(connection: Connection, instance: Instance, account_id: str, tok
             for row in found
             if (obstacle := obstacle_on(connection, instance, account_id, token_id, row.device_id, now)) is not None
         ),
-        Obstacle.NO_TOKEN_USED,
+        Obstacle.NOT_DOWNLOADED,
     )
 
 

@@ -5,22 +5,26 @@ showing. Whatever is wrong with the chain is an alarm, and the events are taken 
 what they say.
 """
 
+import json
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import Connection
 
 from sparekey.app import offline_keys
 from sparekey.app.emergency_use import match_use
 from sparekey.app.instance import Instance, log
+from sparekey.core.authenticate import WINDOW
 from sparekey.core.errors import BadInput
 from sparekey.core.events import Action
 from sparekey.core.outcome import Method
-from sparekey.storage import accounts, devices, emergency_codes, tokens
+from sparekey.storage import accounts, audit, devices, emergency_codes, tokens
 from sparekey.storage.rows import AnyRow
 from sparekey.wire.events import EventKind, OfflineEvent
 from sparekey.wire.signing import BadSignature, verify_signature
 
-_ALARMS = {EventKind.TLS_FAILURE: Action.ALARM_TLS_FAILURE, EventKind.CLOCK_SUSPECT: Action.ALARM_CLOCK}
+_NEWEST: Final = 1_000  # sign-ins of one token that are looked through
+_ALARMS: Final = {EventKind.TLS_FAILURE: Action.ALARM_TLS_FAILURE, EventKind.CLOCK_SUSPECT: Action.ALARM_CLOCK}
 
 
 def take_events(instance: Instance, device_row: AnyRow, events: Sequence[OfflineEvent], *, now: int) -> int:
@@ -31,6 +35,8 @@ def take_events(instance: Instance, device_row: AnyRow, events: Sequence[Offline
     for event in events:
         _verify(device_row, event)
     with instance.database.write() as connection:
+        devices.lock_device(connection, device_row.id)
+        accounts.lock_accounts(connection, [event.user for event in events])
         for event in events:
             _take(connection, instance, device_row.id, event, now)
         fresh = devices.find_device(connection, device_row.id)
@@ -42,6 +48,9 @@ def _verify(device_row: AnyRow, event: OfflineEvent) -> None:
         verify_signature(device_row.public_key, bytes.fromhex(event.signature), event.signed_bytes())
     except (BadSignature, ValueError, OverflowError) as error:
         raise BadInput(f"event {event.number} is not signed by this device", "enrol the device again") from error
+    # An id is looked for in the database, and PostgreSQL has no text with NUL in it.
+    if not (event.kind.isprintable() and event.user.isprintable() and event.token.isprintable()):
+        raise BadInput(f"event {event.number} names a kind, user or token that cannot be one", "update the agent")
 
 
 def _take(connection: Connection, instance: Instance, device_id: str, event: OfflineEvent, now: int) -> None:
@@ -81,17 +90,34 @@ def _follows(connection: Connection, device_id: str, event: OfflineEvent) -> boo
 def _take_success(
     connection: Connection, instance: Instance, device_id: str, event: OfflineEvent, account_id: str, now: int
 ) -> None:
-    row = devices.find_device_account(connection, device_id, account_id)
-    if row is None:
-        return
-    offline_keys.confirm(connection, instance, row, bytes.fromhex(event.check))
+    """The step first; then the showing; then the key that the device's secrets are wrapped under since."""
     if event.method == Method.TOKENCODE:
         _use_up(connection, device_id, event, account_id, now)
-        return
-    token_id = event.token or None
-    code = emergency_codes.find_version(connection, account_id, token_id, event.version)
+    else:
+        _match(connection, device_id, event, account_id, now)
+    row = devices.find_device_account(connection, device_id, account_id)
+    if row is not None:
+        offline_keys.confirm(connection, instance, row, _check(event))
+
+
+def _check(event: OfflineEvent) -> bytes:
+    try:
+        return bytes.fromhex(event.check)
+    except ValueError:
+        return b""  # names no key
+
+
+def _match(connection: Connection, device_id: str, event: OfflineEvent, account_id: str, now: int) -> None:
+    actor = f"device:{device_id}"
+    code = emergency_codes.find_version(connection, account_id, event.token or None, event.version)
     if code is not None:
-        match_use(connection, f"device:{device_id}", device_id, code.id, used_at=min(event.at, now), now=now)
+        match_use(connection, actor, device_id, code.id, used_at=min(event.at, now), now=now)
+        return
+    # No such version is stored: it cannot have been shown.
+    log(
+        connection, now, actor, Action.ALARM_EMERGENCY_UNSHOWN, account=account_id, device=device_id,
+        number=event.number, kind=event.method, version=event.version,
+    )  # fmt: skip
 
 
 def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account_id: str, now: int) -> None:
@@ -99,11 +125,21 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
     if token is None or token.account_id != account_id:
         return
     # No later than now and the window: a device cannot make a token's future steps unusable.
-    latest = now // token.interval + token.drift + 1
+    latest = now // token.interval + token.drift + WINDOW
     if event.step > latest or tokens.raise_last_step(connection, token.id, event.step):
         return
-    if event.step == token.last_step:
+    if _used_elsewhere(connection, device_id, event, token):
         log(
             connection, now, f"device:{device_id}", Action.ALARM_STEP_USED_TWICE, account=account_id,
             token=token.id, device=device_id, step=event.step,
         )  # fmt: skip
+
+
+def _used_elsewhere(connection: Connection, device_id: str, event: OfflineEvent, token: AnyRow) -> bool:
+    """Whether a success at this very step is on record that was not this device's own.
+
+    The same device at the same step is one attempt: the server's yes did not reach it, so it judged by itself.
+    """
+    actions = (Action.SIGN_IN_GRANTED, Action.SIGN_IN_OFFLINE)
+    rows = audit.list_rows(connection, limit=_NEWEST, account_id=token.account_id, token_id=token.id, actions=actions)
+    return any(row.device_id != device_id and json.loads(row.detail).get("step") == event.step for row in rows)

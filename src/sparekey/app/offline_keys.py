@@ -13,14 +13,15 @@ from sparekey.secret import Secret
 from sparekey.storage import devices
 from sparekey.storage.rows import AnyRow
 
-FIRST_GENERATION = 1
-
 _CURRENT = "device_account.offline_key_sealed"
 _CONFIRMED = "device_account.confirmed_key_sealed"
 
 
 def begin(connection: Connection, instance: Instance, device_id: str, account_id: str, login: str, now: int) -> AnyRow:
-    """The user's first offline data on this device."""
+    """The user's first offline data on this device, or the first after they were dropped.
+
+    The generation begins at the time, so that it has not fallen for a device that still remembers an earlier one.
+    """
     key = new_offline_key()
     devices.insert_device_account(
         connection,
@@ -28,7 +29,7 @@ def begin(connection: Connection, instance: Instance, device_id: str, account_id
             "device_id": device_id,
             "account_id": account_id,
             "login": login,
-            "generation": FIRST_GENERATION,
+            "generation": now,
             "offline_key_sealed": _seal(instance, device_id, account_id, key),
             "check": check_of(key),
             "stale": False,

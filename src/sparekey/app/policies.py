@@ -84,7 +84,7 @@ def set_fields(
             )
         policies.update_policy(connection, row.id, dataclasses.asdict(new))
         if new.emergency_lifetime != old.emergency_lifetime:
-            emergency_codes.set_lifetime(connection, affected, new.emergency_lifetime)
+            emergency_codes.set_lifetime(connection, affected, new.emergency_lifetime, now)
         log(connection, now, actor, Action.POLICY_SET, name=name, fields=dict(texts), regenerated=regenerated)
         return PolicyEdit(_view(get_policy(connection, name)), stricter, regenerated)
 

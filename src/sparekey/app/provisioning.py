@@ -21,11 +21,11 @@ from sparekey.core.events import Action
 from sparekey.core.offline import (
     DAY,
     DeviceState,
+    Obstacle,
     UnitKind,
     WantedUnit,
     account_obstacle,
     days_obstacle,
-    token_obstacle,
     wanted_units,
 )
 from sparekey.core.outcome import Granted, Method
@@ -85,9 +85,9 @@ def after_sign_in(
         if granted.method is not Method.TOKENCODE:
             return DeviceKey()  # days are made for the token that was just used
         row = offline_keys.begin(connection, instance, device.device_id, account.account_id, account.login, now)
-        _drop_least_recent(connection, device.device_id, policy.values.users_per_device)
     else:
         devices.update_device_account(connection, device.device_id, account.account_id, last_sign_in=now)
+    _drop_least_recent(connection, device.device_id, account.account_id, policy.values.users_per_device)
     if granted.method is Method.TOKENCODE and granted.token_id is not None:
         devices.use_token_on_device(connection, device.device_id, granted.token_id, account.account_id, now)
     row = offline_keys.settle_generation(connection, instance, row)
@@ -103,25 +103,32 @@ def sync_users(
     connection: Connection, instance: Instance, device_row: AnyRow, held: Sequence[HeldUnit], now: int
 ) -> list[UserSync]:
     """What this contact tells the device about each of its users; `held` is what it says it has."""
+    rows = devices.accounts_on_device(connection, device_row.id)
+    accounts.lock_accounts(connection, [row.account_id for row in rows])
     _reconcile(connection, device_row.id, held, now)
     users = []
-    for row in devices.accounts_on_device(connection, device_row.id):
+    for row in rows:
         mine = [unit for unit in held if unit.user == row.account_id]
         users.append(_sync_user(connection, instance, device_row, row, mine, now))
     return users
 
 
 def holder_of(connection: Connection, instance: Instance, device_row: AnyRow, row: AnyRow, now: int) -> Holder:
-    """Everything that decides what this user gets on this device, settled as at a background refill."""
+    """Everything that decides what this user gets on this device, settled as at a background refill.
+
+    The generation is settled before PINs and seeds are read: what changes after that raises it once more.
+    """
+    accounts.lock_accounts(connection, [row.account_id])
     account_row = accounts.find_account_by_id(connection, row.account_id)
     if account_row is None:
         raise LookupError("a user with offline data has no account")
     policy = effective_in(connection, account_row.domain_id, device_row.domain_id)
     account, device = account_state(account_row), device_state(device_row)
+    is_open = account_obstacle(account, device, policy, now) is None
+    row = offline_keys.settle_generation(connection, instance, row) if is_open else row
     on_device = _tokens_on(connection, instance, device.device_id, account.account_id, policy)
     codes: Mapping[str, AnyRow] = {}
-    if account_obstacle(account, device, policy, now) is None:
-        row = offline_keys.settle_generation(connection, instance, row)
+    if is_open:
         codes = supply(connection, instance, account, on_device, device, policy, Contact.REFILL, now)
     return Holder(account, on_device, device, policy, row, codes)
 
@@ -143,8 +150,9 @@ def _tokens_on(
     return tuple(token_state(instance.vault, row) for row in rows)
 
 
-def _drop_least_recent(connection: Connection, device_id: str, most: int) -> None:
-    for row in devices.accounts_on_device(connection, device_id)[most:]:
+def _drop_least_recent(connection: Connection, device_id: str, signed_in: str, most: int) -> None:
+    others = [row for row in devices.accounts_on_device(connection, device_id) if row.account_id != signed_in]
+    for row in others[most - 1 :]:
         devices.delete_device_data(connection, device_id, row.account_id)
 
 
@@ -206,13 +214,11 @@ def _missing(connection: Connection, holder: Holder, held: Sequence[HeldUnit], n
 
 def _obstacles(holder: Holder, now: int) -> list[str]:
     obstacle = account_obstacle(holder.account, holder.device, holder.policy, now)
+    if obstacle is None and holder.account.failures.locked:
+        obstacle = Obstacle.ACCOUNT_LOCKED
     if obstacle is not None:
         return [obstacle]
-    per_token = (
-        days_obstacle(token, holder.device, holder.policy, now)
-        or token_obstacle(token, holder.device, holder.policy, now)
-        for token in holder.tokens
-    )
+    per_token = (days_obstacle(token, holder.device, holder.policy, now) for token in holder.tokens)
     return list(dict.fromkeys(obstacle.value for obstacle in per_token if obstacle is not None))
 
 
@@ -228,6 +234,8 @@ def _reconcile(connection: Connection, device_id: str, held: Sequence[HeldUnit],
         elif row.acknowledged_at is not None or row.sealed_at < now - DAY:
             gone.append(row.id)
     devices.delete_receipts(connection, gone)
+    owners = frozenset(unit.token or unit.user for unit in held if unit.kind != UnitKind.DAY)
+    emergency_codes.forget_held(connection, device_id, owners)
 
 
 def _confirm_code(

@@ -7,6 +7,8 @@ unit is handed over. The bytes go to the device and nowhere else: what is kept i
 import hashlib
 from dataclasses import dataclass, replace
 
+from sqlalchemy import Connection
+
 from sparekey.app import offline_keys
 from sparekey.app.instance import Instance, new_id
 from sparekey.app.ports import Purpose
@@ -14,11 +16,11 @@ from sparekey.app.provisioning import Holder, holder_of
 from sparekey.app.snapshots import open_code
 from sparekey.core.authenticate import WINDOW, TokenState
 from sparekey.core.errors import Conflict, NotAllowed
-from sparekey.core.offline import UnitKind, WantedUnit
+from sparekey.core.offline import UnitKind, WantedUnit, usable_steps
 from sparekey.core.tokens import Totp
 from sparekey.sealed import EMERGENCY, LEVELS, PinHash, SealPlan, day_not_after, seal_unit
 from sparekey.sealed import UnitKind as SealedKind
-from sparekey.storage import devices
+from sparekey.storage import devices, emergency_codes
 from sparekey.storage.rows import AnyRow
 from sparekey.wire.agent_api import UnitRequest
 
@@ -57,7 +59,7 @@ def _day(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Wo
     otp = token.otp
     if not isinstance(otp, Totp):
         raise NotAllowed("this token has no days", "use its event pack")
-    steps = _usable_steps(otp, token, holder, asked.day, now)
+    steps = usable_steps(token, holder.account, asked.day, now)
     if not steps:
         raise NotAllowed("nothing of this day is left", "sync again")
     plan = replace(
@@ -117,20 +119,19 @@ def _pin_hash(token: TokenState) -> PinHash | None:
     return PinHash(token.pin.salt, token.pin.memory_kib, token.pin.passes, token.pin.verifier)
 
 
-def _usable_steps(otp: Totp, token: TokenState, holder: Holder, day: int, now: int) -> range:
-    """Of that day: no step used or past, none that is over only after token or account have expired."""
-    steps = otp.steps_of_day(day, token.drift)
-    first = max(steps.start, token.last_step + 1, now // otp.interval + token.drift)
-    ends = [end for end in (token.expires_at, holder.account.expires_at) if end is not None]
-    stop = steps.stop
-    while ends and stop > first and otp.ends_at(stop - 1, token.drift) > min(ends):
-        stop -= 1
-    return range(first, max(first, stop))
-
-
 def _verify_generation(generation: int, request: UnitRequest) -> None:
     if generation != request.generation:
         raise Conflict("the offline data of this user are being made anew", "sync again")
+
+
+def _verify_version(connection: Connection, plan: SealPlan, asked: WantedUnit) -> None:
+    """The code may have been read out, or reset, while it was sealed: then another version is meant for the device."""
+    if asked.kind is UnitKind.DAY:
+        return
+    meant = emergency_codes.find_device_code(connection, plan.device, plan.token or plan.user)
+    code = emergency_codes.find_code(connection, meant.code_id) if meant else None
+    if code is None or code.version != plan.version:
+        raise Conflict("another version of this emergency code is meant for the device now", "sync again")
 
 
 def _hand_over(instance: Instance, work: _Work, asked: WantedUnit, unit: bytes, request: UnitRequest) -> None:
@@ -141,6 +142,7 @@ def _hand_over(instance: Instance, work: _Work, asked: WantedUnit, unit: bytes, 
         if row is None:
             raise NotAllowed("this user has no offline data on this device any more", "sync again")
         _verify_generation(row.generation, request)
+        _verify_version(connection, plan, asked)
         devices.insert_receipt(
             connection,
             {

@@ -67,11 +67,12 @@ def add_token(instance: Instance, actor: str, login: str, wish: NewToken, *, now
         totp = Totp(seed, wish.digits, wish.interval, wish.algorithm)
     except TokenError as error:
         raise BadInput(str(error), "see `sparekey token add --help`") from error
-    serial = wish.serial or f"SK{secrets.randbelow(10**_SERIAL_DIGITS):0{_SERIAL_DIGITS}d}"
-    verify_serial(serial)
+    if wish.serial:
+        verify_serial(wish.serial)
     token_id = new_id()
     with instance.database.write() as connection:
         account = get_account(connection, login)
+        serial = wish.serial or _free_serial(connection)
         if tokens.find_token(connection, serial) is not None:
             raise Conflict(f"there is a token {serial!r} already", "choose another serial number")
         tokens.insert_token(
@@ -126,6 +127,10 @@ def clear_pin(instance: Instance, actor: str, serial: str, *, now: int) -> None:
     """No PIN: the token cannot be used until one is set."""
     with instance.database.write() as connection:
         row = get_assigned_token(connection, serial)
+        if not row.with_pin:
+            raise Conflict(f"token {serial!r} is used without a PIN", "there is none to clear")
+        if row.pin_sealed is None:
+            return
         tokens.update_token(connection, row.id, **NO_PIN)
         _touched(connection, row, actor, Action.TOKEN_PIN_CLEARED, now)
 
@@ -133,6 +138,8 @@ def clear_pin(instance: Instance, actor: str, serial: str, *, now: int) -> None:
 def set_enabled(instance: Instance, actor: str, serial: str, *, enabled: bool, now: int) -> None:
     with instance.database.write() as connection:
         row = get_token(connection, serial)
+        if row.enabled is enabled:
+            return
         tokens.update_token(connection, row.id, enabled=enabled)
         _touched(connection, row, actor, Action.TOKEN_ENABLED if enabled else Action.TOKEN_DISABLED, now)
 
@@ -141,8 +148,17 @@ def set_lost(instance: Instance, actor: str, serial: str, *, lost: bool, now: in
     """A lost token's codes are refused; its offline emergency tokencode goes on working."""
     with instance.database.write() as connection:
         row = get_token(connection, serial)
+        if row.lost is lost:
+            return
         tokens.update_token(connection, row.id, lost=lost)
         _touched(connection, row, actor, Action.TOKEN_LOST if lost else Action.TOKEN_FOUND, now)
+
+
+def _free_serial(connection: Connection) -> str:
+    while True:
+        serial = f"SK{secrets.randbelow(10**_SERIAL_DIGITS):0{_SERIAL_DIGITS}d}"
+        if tokens.find_token(connection, serial) is None:
+            return serial
 
 
 def _touched(connection: Connection, row: AnyRow, actor: str, action: Action, now: int) -> None:

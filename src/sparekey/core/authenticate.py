@@ -88,11 +88,12 @@ class AccountState:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the database said about one login at one moment. `account` is None for a login that nobody has."""
+    """What the database said about one login at one moment. `account` is None for a login that nobody has here."""
 
     account: AccountState | None
     tokens: tuple[TokenState, ...] = ()
     codes: tuple[CodeState, ...] = ()
+    absence: Reason = Reason.UNKNOWN_USER  # why there is no account
 
 
 def read_typed(typed: Secret[str]) -> Reading:
@@ -106,7 +107,7 @@ def decide(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
         return _unreadable(reading, snapshot)
     guess = _judge_guess(reading, snapshot, now)
     if snapshot.account is None:
-        return Denied(Reason.UNKNOWN_USER)
+        return Denied(snapshot.absence)
     closed = snapshot.account.closed(now)
     if closed is not None:
         return Denied(closed, snapshot.account.account_id)
@@ -123,11 +124,15 @@ def _unreadable(reading: Reading, snapshot: Snapshot) -> Denied:
 
 def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     account = snapshot.account
-    if account is None or not snapshot.tokens:
+    verdicts: list[Outcome] = []
+    if account is not None:
+        for token in snapshot.tokens:
+            verdicts += _verdicts(reading, account, token, snapshot, now)
+    if not verdicts:
+        # As much work as for a token with a PIN: nothing fitted, or there is nobody.
         DECOY.matches(reading.candidates[0].pin.reveal())
-        return Denied(Reason.NO_TOKEN, account.account_id if account else None, counted=True)
-    verdicts = [verdict for token in snapshot.tokens for verdict in _verdicts(reading, account, token, snapshot, now)]
-    return _best(verdicts, Denied(Reason.WRONG_PASSCODE, account.account_id, counted=True))
+    reason = Reason.WRONG_PASSCODE if snapshot.tokens else Reason.NO_TOKEN
+    return _best(verdicts, Denied(reason, account.account_id if account else None, counted=True))
 
 
 def _verdicts(

@@ -9,9 +9,14 @@ LOGIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\$-]{0,127}")
 SERIAL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
+def is_login(text: str) -> bool:
+    """Whether somebody could have this login name."""
+    return LOGIN.fullmatch(text) is not None
+
+
 def verify_login(login: str) -> None:
     """As typed at a device: letters, digits and _ . @ - \\ $, at most 128."""
-    if LOGIN.fullmatch(login) is None:
+    if not is_login(login):
         raise BadInput(
             f"{login!r} cannot be a login name",
             "use 1 to 128 letters, digits and the characters _ . @ - \\ $, beginning with a letter, a digit or _",

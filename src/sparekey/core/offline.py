@@ -13,6 +13,7 @@ from typing import Final
 
 from sparekey.core.authenticate import AccountState, TokenState
 from sparekey.core.policy import EffectivePolicy, ProtectionLevel
+from sparekey.core.tokens import Totp
 
 DAY: Final = 86_400
 SOON: Final = 12 * 3_600  # what must be usable first
@@ -46,6 +47,7 @@ class Obstacle(StrEnum):
     ACCOUNT_CLOSED = "The user is disabled or expired; enable the user first."
     ACCOUNT_LOCKED = "The user is locked; unlock the user first."
     NO_TOKEN_USED = "The user has not signed in online from this device with a token yet; let them do so once."
+    NOT_DOWNLOADED = "No device has confirmed it yet; a device fetches it by itself as soon as it reaches the server."
     TOKEN_LOST = "The token is lost: its emergency tokencode stays, its days are gone. Mark it found, or replace it."
     TOKEN_DISABLED = "The token is disabled; enable it first."
     TOKEN_EXPIRED = "The token has expired; assign or replace one first."
@@ -91,20 +93,16 @@ def token_obstacle(token: TokenState, device: DeviceState, policy: EffectivePoli
         return Obstacle.TOKEN_EXPIRED
     if not token.with_pin:
         return _pin_less_obstacle(token, device, policy)
-    return Obstacle.NO_PIN if token.pin is None else None
+    if token.pin is None:
+        return Obstacle.NO_PIN
+    too_short = token.pin.length + token.otp.digits < policy.values.minimum_passcode_length
+    return Obstacle.PASSCODE_TOO_SHORT if too_short else None
 
 
 def days_obstacle(token: TokenState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
     """What keeps this token from having days on the device."""
     obstacle = token_obstacle(token, device, policy, now)
-    if obstacle is not None:
-        return obstacle
-    if token.lost:
-        return Obstacle.TOKEN_LOST
-    length = token.otp.digits + (token.pin.length if token.pin else 0)
-    if token.with_pin and length < policy.values.minimum_passcode_length:
-        return Obstacle.PASSCODE_TOO_SHORT
-    return None
+    return obstacle or (Obstacle.TOKEN_LOST if token.lost else None)
 
 
 def _pin_less_obstacle(token: TokenState, device: DeviceState, policy: EffectivePolicy) -> Obstacle | None:
@@ -130,23 +128,31 @@ def wanted_units(
     first_days = [today] if (today + 1) * DAY - now >= SOON else [today, today + 1]
     later_days = [day for day in range(today, today + policy.values.days + 1) if day not in first_days]
     with_days = [token for token in tokens if days_obstacle(token, device, policy, now) is None]
-    units = [_day(token, day) for token in with_days for day in first_days]
+
+    def days(which: list[int]) -> list[WantedUnit]:
+        pairs = [(day, token) for day in which for token in with_days]
+        return [
+            WantedUnit(UnitKind.DAY, token.token_id, day)
+            for day, token in pairs
+            if usable_steps(token, account, day, now)
+        ]
+
+    units = days(first_days)
     if policy.values.emergency_tokencode:
         usable = [token for token in tokens if token_obstacle(token, device, policy, now) is None]
         units += [WantedUnit(UnitKind.EMERGENCY_TOKENCODE, token.token_id) for token in usable]
     if policy.values.emergency_passcode and tokens:
         units.append(WantedUnit(UnitKind.EMERGENCY_PASSCODE, ""))
-    units += [_day(token, day) for day in later_days for token in with_days]
-    return [unit for unit in units if not _past_the_end(unit, account, tokens)]
+    units += days(later_days)
+    return units
 
 
-def _day(token: TokenState, day: int) -> WantedUnit:
-    return WantedUnit(UnitKind.DAY, token.token_id, day)
-
-
-def _past_the_end(unit: WantedUnit, account: AccountState, tokens: tuple[TokenState, ...]) -> bool:
-    """Whether a whole day lies after the expiry of its token or of the account."""
-    if unit.kind is not UnitKind.DAY:
-        return False
-    ends = [account.expires_at, *(token.expires_at for token in tokens if token.token_id == unit.token_id)]
-    return any(end is not None and unit.day * DAY >= end for end in ends)
+def usable_steps(token: TokenState, account: AccountState, day: int, now: int) -> range:
+    """Of that day: no step used or past, none that is over only after token or account have expired."""
+    if not isinstance(token.otp, Totp):
+        return range(0)
+    steps = token.otp.steps_of_day(day, token.drift)
+    first = max(steps.start, token.last_step + 1, token.otp.step_at(now, token.drift))
+    ends = [end for end in (token.expires_at, account.expires_at) if end is not None]
+    stop = min([steps.stop, *(token.otp.step_at(end, token.drift) for end in ends)])
+    return range(first, max(first, stop))

@@ -288,15 +288,14 @@ def effective_policy(user: AssignedPolicy | None, device: AssignedPolicy | None)
     A missing side denies: its place is taken by a policy that allows nothing.
     """
     if user is None or device is None:
-        return EffectivePolicy(OfflinePolicy(enabled=False), dict.fromkeys(FIELDS, "no policy is assigned"))
+        nothing = OfflinePolicy(enabled=False, emergency_tokencode=False, emergency_passcode=False)
+        return EffectivePolicy(nothing, dict.fromkeys(FIELDS, "no policy is assigned"))
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for name, field in FIELDS.items():
         side = _winner(field, user, device)
         values[name] = getattr(side.policy, name)
         sources[name] = _source(name, side, user, device)
-    if values["protection_level"] is ProtectionLevel.LIGHT:
-        values["allow_tokens_without_pin"] = False
     return EffectivePolicy(OfflinePolicy(**values), sources, user.revision)
 
 

@@ -58,6 +58,12 @@ def list_devices(connection: Connection) -> Sequence[AnyRow]:
     return connection.execute(query).all()
 
 
+def lock_device(connection: Connection, device_id: str) -> None:
+    """Other uploads of this device wait until the transaction ends. Taken before any account's lock."""
+    query = select(device.c.id).where(device.c.id == device_id).with_for_update(key_share=True)
+    connection.execute(query).all()
+
+
 def update_device(connection: Connection, device_id: str, **values: Any) -> None:
     connection.execute(update(device).where(device.c.id == device_id).values(**values))
 
@@ -185,8 +191,12 @@ def find_event_hash(connection: Connection, device_id: str, number: int) -> byte
 
 
 def insert_event(connection: Connection, device_id: str, number: int, event_hash: bytes, now: int) -> None:
-    """The device's chain of events goes on after this one."""
+    """The device's chain of events goes on after this one, unless later ones are there already."""
     connection.execute(
         insert(offline_event).values(device_id=device_id, number=number, event_hash=event_hash, uploaded_at=now)
     )
-    update_device(connection, device_id, event_number=number, event_hash=event_hash)
+    connection.execute(
+        update(device)
+        .where(device.c.id == device_id, device.c.event_number < number)
+        .values(event_number=number, event_hash=event_hash)
+    )

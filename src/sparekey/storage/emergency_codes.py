@@ -3,11 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from sparekey.core.emergency import expiry
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import account, device, device_code, emergency_code, emergency_showing, token
+from sparekey.storage.tables import (
+    account,
+    device,
+    device_account,
+    device_code,
+    emergency_code,
+    emergency_showing,
+    token,
+)
 
 
 def insert_code(connection: Connection, values: Mapping[str, Any]) -> None:
@@ -41,8 +49,15 @@ def mark_reset(connection: Connection, account_id: str, token_id: str | None, no
     return reset.rowcount
 
 
-def set_lifetime(connection: Connection, domain_ids: frozenset[str], days: int) -> None:
-    """Codes of these domains' users work for so many days from their making, never past token or account."""
+def end_earlier(connection: Connection, code_id: str, not_after: int) -> None:
+    connection.execute(update(emergency_code).where(emergency_code.c.id == code_id).values(not_after=not_after))
+
+
+def set_lifetime(connection: Connection, domain_ids: frozenset[str], days: int, now: int) -> None:
+    """Codes of these domains' users work for so many days from their making, never past token or account.
+
+    One that has expired stays so.
+    """
     for code in connection.execute(
         select(
             emergency_code.c.id,
@@ -52,7 +67,7 @@ def set_lifetime(connection: Connection, domain_ids: frozenset[str], days: int) 
         )
         .join(account, emergency_code.c.account_id == account.c.id)
         .outerjoin(token, emergency_code.c.token_id == token.c.id)
-        .where(account.c.domain_id.in_(domain_ids))
+        .where(account.c.domain_id.in_(domain_ids), emergency_code.c.not_after > now)
     ).all():
         end = expiry(code.created_at, days, code.token_end, code.account_end)
         connection.execute(update(emergency_code).where(emergency_code.c.id == code.id).values(not_after=end))
@@ -106,11 +121,22 @@ def assign(connection: Connection, device_id: str, owner_id: str, account_id: st
 
 def confirm_held(connection: Connection, device_id: str, owner_id: str, code_id: str, now: int) -> None:
     """The device has this version on its disk."""
-    connection.execute(
-        update(device_code)
-        .where(device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
-        .values(held_code_id=code_id, held_since=now)
-    )
+    where = (device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
+    news = device_code.c.held_code_id.is_distinct_from(code_id)
+    connection.execute(update(device_code).where(*where, news).values(held_code_id=code_id, held_since=now))
+    # A device takes no version older than the one it holds: where an older one was meant for it, this one stays.
+    version = select(emergency_code.c.version)
+    older = version.where(emergency_code.c.id == device_code.c.code_id).scalar_subquery()
+    held = version.where(emergency_code.c.id == code_id).scalar_subquery()
+    connection.execute(update(device_code).where(*where, older < held).values(code_id=code_id))
+
+
+def forget_held(connection: Connection, device_id: str, held_owners: frozenset[str]) -> None:
+    """The device holds codes of no other owners than these; where it is to be given none, nothing is kept."""
+    gone = (device_code.c.device_id == device_id, device_code.c.owner_id.not_in(held_owners))
+    connection.execute(update(device_code).where(*gone).values(held_code_id=None, held_since=None))
+    with_data = select(device_account.c.account_id).where(device_account.c.device_id == device_id)
+    connection.execute(delete(device_code).where(*gone, device_code.c.account_id.not_in(with_data)))
 
 
 def insert_showing(connection: Connection, values: Mapping[str, Any]) -> None:
@@ -131,8 +157,3 @@ def last_showing(connection: Connection, code_id: str, before: int) -> AnyRow | 
 def _owned(account_id: str, token_id: str | None) -> Any:
     owner = emergency_code.c.token_id.is_(None) if token_id is None else emergency_code.c.token_id == token_id
     return (emergency_code.c.account_id == account_id) & owner
-
-
-def lock_account(connection: Connection, account_id: str) -> None:
-    """Other changes of this account's codes wait until the transaction ends: two sign-ins make one new version."""
-    connection.execute(update(account).where(account.c.id == account_id).values(failures=account.c.failures))

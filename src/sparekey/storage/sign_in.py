@@ -6,6 +6,7 @@ are written in the transaction that the answer waits for. Every statement runs t
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, TextClause, text
@@ -25,10 +26,14 @@ _SNAPSHOT: Final = text("""
     ORDER BY t.created_at, t.id
 """)
 
+# Versions that some device may still hold: the one it confirmed, and the one that is on its way to it.
 _CODES: Final = text("""
     SELECT c.id, c.token_id, c.account_id, c.code_sealed, c.not_after
-    FROM emergency_code c JOIN token t ON t.id = c.token_id
-    WHERE c.account_id = :account_id AND t.offline_code_online
+    FROM emergency_code c
+    WHERE c.account_id = :account_id AND c.token_id IS NOT NULL
+      AND EXISTS (SELECT 1 FROM device_code h JOIN device d ON d.id = h.device_id
+                  WHERE h.owner_id = c.token_id AND (h.code_id = c.id OR h.held_code_id = c.id)
+                    AND d.revoked_at IS NULL)
     ORDER BY c.version
 """)
 
@@ -61,6 +66,11 @@ _COUNT_FAILURE: Final = text("""
     WHERE id = :account_id AND locked_at IS NULL
 """)
 
+# As an accept does, so that the two never wait for one another in opposite orders.
+_TAKE_ACCOUNT: Final = text("""
+    UPDATE account SET failures = failures WHERE id = :account_id AND locked_at IS NULL
+""")
+
 _COUNT_REPLAY_ONCE: Final = text("""
     UPDATE token SET replay_step = :step WHERE id = :token_id AND replay_step < :step
 """)
@@ -72,7 +82,7 @@ def snapshot_rows(connection: Connection, login: str) -> Sequence[AnyRow]:
 
 
 def code_rows(connection: Connection, account_id: str) -> Sequence[AnyRow]:
-    """The versions of the account's offline emergency tokencodes that are allowed online."""
+    """The versions of the account's offline emergency tokencodes that some device may still hold."""
     return connection.execute(_CODES, {"account_id": account_id}).all()
 
 
@@ -111,15 +121,16 @@ def _late(granted: Granted, reason: Reason, replay_step: int | None) -> Denied:
 
 
 def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPolicy) -> Denied:
+    # Locked in the meantime: the answer does not depend on the guess any more (S06).
+    locked = Denied(Reason.LOCKED, denied.account_id, denied.token_id)
+    values = {"account_id": denied.account_id, "now": now, "since": now - policy.within, "limit": policy.limit}
     if denied.replay_step is not None:
+        if not _one_row(connection, _TAKE_ACCOUNT, values):
+            return locked
         repeat = {"token_id": denied.token_id, "step": denied.replay_step}
         if not _one_row(connection, _COUNT_REPLAY_ONCE, repeat):
-            return denied
-    values = {"account_id": denied.account_id, "now": now, "since": now - policy.within, "limit": policy.limit}
-    if _one_row(connection, _COUNT_FAILURE, values):
-        return denied
-    # Locked in the meantime: the answer does not depend on the guess any more (S06).
-    return Denied(Reason.LOCKED, denied.account_id, denied.token_id)
+            return replace(denied, counted=False)
+    return denied if _one_row(connection, _COUNT_FAILURE, values) else locked
 
 
 def _one_row(connection: Connection, statement: TextClause, values: dict[str, Any]) -> bool:

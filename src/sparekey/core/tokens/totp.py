@@ -48,7 +48,7 @@ class Totp:
 
     def candidates(self, now: int, drift: int, window: int) -> Sequence[int]:
         """Intervals from the earliest to the latest; RFC 6238 section 5.2 recommends a window of one."""
-        expected = now // self.interval + drift
+        expected = self.step_at(now, drift)
         return range(max(0, expected - window), expected + window + 1)
 
     def drift_after(self, now: int, step: int) -> int:
@@ -60,9 +60,9 @@ class Totp:
         per_day = 86_400 // self.interval
         return range(day * per_day + drift, (day + 1) * per_day + drift)
 
-    def ends_at(self, step: int, drift: int) -> int:
-        """The first unix second at which interval `step` of the drifted token is over."""
-        return (step - drift + 1) * self.interval
+    def step_at(self, second: int, drift: int) -> int:
+        """The interval that the drifted token is in at that unix second; all before it are over."""
+        return second // self.interval + drift
 
     def otpauth(self, login: str, issuer: str) -> Secret[str]:
         """The key URI that authenticator apps read from a QR code (Key Uri Format). It holds the seed."""
