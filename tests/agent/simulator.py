@@ -122,6 +122,8 @@ class SimulatedServer:
         self.users: dict[str, SimulatedUser] = {}
         self.unreachable: Distance | None = None
         self.revoked = False
+        self.seals_nonsense = False
+        self.names_nobody = False
         self.events_taken: list[OfflineEvent] = []
         self.acknowledged: list[str] = []
         self.calls: list[str] = []
@@ -181,7 +183,8 @@ class SimulatedServer:
 
     def sync(self, request: SyncRequest) -> SyncReply:
         self._arrive("sync")
-        users = [self._said(user, request) for user in self.users.values() if user.token.last_step >= 0]
+        named = [user for user in self.users.values() if user.token.last_step >= 0 and not self.names_nobody]
+        users = [self._said(user, request) for user in named]
         return SyncReply(
             self.now, "laptop", [self.signing_key.hex()], self.checkpoint, users, len(self.events_taken), 3600
         )  # fmt: skip
@@ -191,6 +194,8 @@ class SimulatedServer:
         user = self._by_id(request.user)
         if request.generation != user.generation:
             raise Refused(ErrorReply("stale", "the data are being made anew", "sync again"))
+        if self.seals_nonsense:
+            return b"nonsense"
         unit = self.seal(user, UnitName(request.kind, request.token, request.day))
         self.sealed.append(unit)
         return unit
