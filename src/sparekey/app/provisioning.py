@@ -136,6 +136,7 @@ def holder_of(connection: Connection, instance: Instance, device_row: AnyRow, ro
 def acknowledge(connection: Connection, device_row: AnyRow, unit_hashes: Sequence[bytes], now: int) -> int:
     """The device says, in a signed request, that these units are on its disk. How many are known."""
     rows = devices.find_receipts(connection, device_row.id, unit_hashes)
+    accounts.lock_accounts(connection, [row.account_id for row in rows])
     for row in rows:
         devices.acknowledge_receipt(connection, row.id, now)
         if row.kind != UnitKind.DAY:

@@ -1,0 +1,342 @@
+"""What tests of the server's domain begin with: an instance, people with tokens, devices that hold what they are given.
+
+Everything is made by the real use cases; only the keystore is a fake (held to its contract in tests/contract). A user
+has no PIN unless the test gives one: each PIN costs its slow hash.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import update
+
+from sparekey.app import devices as app_devices
+from sparekey.app import emergency, policies
+from sparekey.app.audit import Json
+from sparekey.app.devices import ENROL_LABEL, Enrolment
+from sparekey.app.initialise import initialise
+from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, Instance
+from sparekey.app.lookup import get_account, get_token
+from sparekey.app.offline_events import take_events
+from sparekey.app.provisioning import acknowledge, sync_users
+from sparekey.app.sealing import seal_for_device
+from sparekey.app.sign_in import Door, sign_in
+from sparekey.app.sign_in_on_device import DeviceSignIn, sign_in_on_device
+from sparekey.app.tokens import NewToken, add_token, set_pin
+from sparekey.app.users import add_user
+from sparekey.core.audit_chain import AuditRow
+from sparekey.core.emergency import CodeKind
+from sparekey.core.events import Action
+from sparekey.core.lockout import LockoutPolicy
+from sparekey.core.outcome import Denied, Granted, Outcome
+from sparekey.core.tokens import Totp
+from sparekey.passcode import new_code
+from sparekey.secret import Secret
+from sparekey.storage import audit, devices, tables, tokens
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.unit_of_work import Database
+from sparekey.wire.agent_api import HeldUnit, UnitName, UnitRequest, UserSync
+from sparekey.wire.events import NO_EVENT, EventKind, OfflineEvent
+from sparekey.wire.signing import sign
+from tests.memory_keystore import MemoryKeystore
+
+DAY = 86_400
+MIDNIGHT = 1_800_057_600
+NOW = MIDNIGHT - 600  # ten minutes before a UTC day ends: what is left of that day has few records
+ROOT = "os:root"
+REST = Door("client:web")
+PIN = "4711abcd"
+
+# Cheap to seal; the defaults of a policy have their own tests.
+LIGHT = {"protection_level": "light", "days": "1"}
+# What a token without a PIN needs.
+PIN_LESS = {"allow_tokens_without_pin": "on", "days": "1"}
+
+_numbers = itertools.count(1)
+
+
+def an_instance(
+    database: Database,
+    *,
+    policy: Mapping[str, str] = LIGHT,
+    lockout: LockoutPolicy = LockoutPolicy(),
+    now: int = NOW,
+) -> Instance:
+    """A new server in an empty database; `policy`: fields of the default policy, as a person writes them."""
+    keystore = MemoryKeystore()
+    vault = initialise(database, keystore, ROOT, now)
+    instance = Instance("one", database, keystore, vault, ca_certificate=b"the CA", lockout=lockout)
+    if policy:
+        edit_policy(instance, policy, now=now)
+    return instance
+
+
+def edit_policy(instance: Instance, fields: Mapping[str, str], name: str = DEFAULT_POLICY, now: int = NOW) -> None:
+    policies.set_fields(instance, ROOT, name, fields, confirmed=True, now=now)
+
+
+@dataclass(frozen=True)
+class User:
+    """A user with one token."""
+
+    login: str
+    account_id: str
+    serial: str
+    token_id: str
+    totp: Totp
+    pin: str
+
+    def step(self, now: int, ahead: int = 0) -> int:
+        """The interval that the token shows; its clock is `ahead` seconds ahead."""
+        return (now + ahead) // self.totp.interval
+
+    def typed(self, now: int, ahead: int = 0) -> Secret[str]:
+        """What the user types: PIN and tokencode."""
+        return Secret(self.pin + self.totp.code(self.step(now, ahead)))
+
+    def wrong(self, now: int) -> Secret[str]:
+        """The PIN and a tokencode that the token does not show at any time near."""
+        near = {self.totp.code(step) for step in range(self.step(now) - 3, self.step(now) + 4)}
+        return Secret(self.pin + next(code for code in _codes(self.totp.digits) if code not in near))
+
+
+def _codes(digits: int) -> list[str]:
+    return [f"{number:0{digits}d}" for number in range(10)]
+
+
+def a_user(
+    instance: Instance,
+    login: str = "",
+    *,
+    pin: str = "",
+    with_pin: bool = False,
+    token: NewToken = NewToken(),
+    domain: str = TOP_DOMAIN,
+    now: int = NOW,
+) -> User:
+    """A user with a token: with this PIN, or one that is used without a PIN (`with_pin`: one is still to be set)."""
+    login = login or f"user{next(_numbers)}"
+    account_id = add_user(instance, ROOT, login, domain, now=now)
+    return a_token(instance, login, account_id, pin=pin, with_pin=with_pin, token=token, now=now)
+
+
+def a_token(
+    instance: Instance,
+    login: str,
+    account_id: str,
+    *,
+    pin: str = "",
+    with_pin: bool = False,
+    token: NewToken = NewToken(),
+    now: int = NOW,
+) -> User:
+    """One more token; the user as seen from it."""
+    added = add_token(instance, ROOT, login, replace(token, with_pin=bool(pin) or with_pin), now=now)
+    if pin:
+        set_pin(instance, ROOT, added.serial, Secret(pin), now=now)
+    with instance.database.read() as connection:
+        token_id = get_token(connection, added.serial).id
+    return User(login, account_id, added.serial, token_id, added.totp, pin)
+
+
+def submit(
+    instance: Instance, user: User, now: int, typed: Secret[str] | None = None, *, ahead: int = 0, door: Door = REST
+) -> Outcome:
+    """What comes of it when the user (or somebody) types this at a server door; None: the right passcode."""
+    return sign_in(instance, door, user.login, user.typed(now, ahead) if typed is None else typed, now)
+
+
+def granted(outcome: Outcome) -> Granted:
+    """The outcome as the success that it has to be."""
+    assert isinstance(outcome, Granted), outcome
+    return outcome
+
+
+def denied(outcome: Outcome) -> Denied:
+    """The outcome as the refusal that it has to be."""
+    assert isinstance(outcome, Denied), outcome
+    return outcome
+
+
+def account_row(instance: Instance, login: str) -> AnyRow:
+    with instance.database.read() as connection:
+        return get_account(connection, login)
+
+
+def token_row(instance: Instance, serial: str) -> AnyRow:
+    with instance.database.read() as connection:
+        return get_token(connection, serial)
+
+
+def set_end(instance: Instance, user: User, *, token: int | None = None, account: int | None = None) -> None:
+    """Give the token or the account an end. No use case does so yet."""
+    with instance.database.write() as connection:
+        if token is not None:
+            tokens.update_token(connection, user.token_id, expires_at=token)
+        if account is not None:
+            connection.execute(
+                update(tables.account).where(tables.account.c.id == user.account_id).values(expires_at=account)
+            )
+
+
+def on_record(instance: Instance, *actions: Action, limit: int = 1000) -> list[AuditRow]:
+    """The audit rows of these actions, oldest first."""
+    with instance.database.read() as connection:
+        return list(reversed(audit.list_rows(connection, limit=limit, actions=actions)))
+
+
+@dataclass
+class Device:
+    """An enrolled computer: remembers what it was given, as the agent does, and signs its events."""
+
+    instance: Instance
+    device_id: str
+    private_key: ec.EllipticCurvePrivateKey = field(repr=False)
+    check: dict[str, bytes] = field(default_factory=dict)  # by account: under which key secrets are wrapped
+    held: dict[tuple[str, str, str, int], tuple[HeldUnit, bytes]] = field(default_factory=dict)
+    events: list[OfflineEvent] = field(default_factory=list)
+
+    @property
+    def row(self) -> AnyRow:
+        row = app_devices.find_device(self.instance, self.device_id)
+        assert row is not None
+        return row
+
+    def sign_in(self, user: User, now: int, typed: Secret[str] | None = None) -> DeviceSignIn:
+        """An online sign-in here; None: with the right passcode."""
+        check = self.check.get(user.account_id, b"")
+        typed = user.typed(now) if typed is None else typed
+        result = sign_in_on_device(self.instance, self.row, user.login, typed, check, now)
+        if isinstance(result.outcome, Granted) and result.key.check:
+            self.check[user.account_id] = result.key.check
+        return result
+
+    def sync(self, now: int) -> list[UserSync]:
+        """A contact: what the server says, and what it does not let stay is gone."""
+        units, row = [unit for unit, _ in self.held.values()], self.row
+        with self.instance.database.write() as connection:
+            users = sync_users(connection, self.instance, row, units, now)
+        kept = {(user.user, keep.kind, keep.token) for user in users for keep in user.keep}
+        self.held = {name: unit for name, unit in self.held.items() if name[:3] in kept}
+        return users
+
+    def sync_of(self, user: User, now: int) -> UserSync:
+        """What the server says about one user."""
+        return next(said for said in self.sync(now) if said.user == user.account_id)
+
+    def fetch(self, user: User, name: UnitName, generation: int, now: int) -> bytes:
+        """The sealed unit of that name."""
+        request = UnitRequest(user.account_id, name.kind, name.token, name.day, generation)
+        return seal_for_device(self.instance, self.row, request, now=now)
+
+    def hold(self, user: User, name: UnitName, said: UserSync, now: int) -> bytes:
+        """Fetch a unit, keep it, and say so."""
+        unit = self.fetch(user, name, said.generation, now)
+        unit_hash, row = hashlib.sha256(unit), self.row
+        with self.instance.database.write() as connection:
+            (receipt,) = devices.find_receipts(connection, self.device_id, [unit_hash.digest()])
+            assert acknowledge(connection, row, [unit_hash.digest()], now) == 1
+        held = HeldUnit(
+            user.account_id, name.kind, name.token, name.day, said.generation, receipt.version, unit_hash.hexdigest()
+        )
+        self.held[user.account_id, name.kind, name.token, name.day] = (held, unit)
+        return unit
+
+    def refill(self, user: User, now: int) -> list[UnitName]:
+        """Sync, and hold what is wanted for today and for emergencies; the names of what was fetched."""
+        said = self.sync_of(user, now)
+        names = [name for name in said.wanted if name.day in (0, now // DAY)]
+        for name in names:
+            self.hold(user, name, said, now)
+        return names
+
+    def event(self, user: User | None = None, kind: EventKind = EventKind.GRANTED, at: int = NOW, **more: Json) -> None:
+        """Something happened while the device was offline: the next event of its chain."""
+        previous = self.events[-1].hash() if self.events else NO_EVENT
+        values = {"method": "", "token": "", "step": 0, "version": 0, "check": "", "reason": ""} | more
+        event = OfflineEvent(
+            number=len(self.events) + 1,
+            at=at,
+            kind=kind,
+            user=user.account_id if user else "",
+            login=user.login if user else "",
+            previous=previous.hex(),
+            **values,  # type: ignore[arg-type] # a builder
+        )
+        self.events.append(self.signed(event))
+
+    def signed(self, event: OfflineEvent) -> OfflineEvent:
+        """The event as this device signs it."""
+        return replace(event, signature=sign(self.private_key, event.signed_bytes()).hex())
+
+    def offline_success(self, user: User, now: int, ahead: int = 0) -> None:
+        """The user signed in offline with the token at `now`."""
+        check = self.check.get(user.account_id, b"").hex()
+        self.event(
+            user, at=now, method="tokencode", token=user.token_id, step=user.step(now, ahead), check=check
+        )  # fmt: skip
+
+    def upload(self, now: int, events: list[OfflineEvent] | None = None) -> int:
+        """Hand over events; None: all of them."""
+        return take_events(self.instance, self.row, self.events if events is None else events, now=now)
+
+
+def a_device(
+    instance: Instance,
+    name: str = "",
+    *,
+    domain: str = TOP_DOMAIN,
+    supports_offline: bool = True,
+    hardware_bound: bool = False,
+    now: int = NOW,
+) -> Device:
+    """A device that was invited and has enrolled."""
+    code = app_devices.invite(instance, ROOT, name or f"laptop{next(_numbers)}", domain, now=now)
+    private_key = ec.generate_private_key(ec.SECP256R1())
+    enrolled = app_devices.enrol(
+        instance, an_enrolment(code.secret, private_key, supports_offline, hardware_bound), now=now
+    )
+    return Device(instance, enrolled.device_id, private_key)
+
+
+def an_enrolment(
+    secret: Secret[bytes],
+    private_key: ec.EllipticCurvePrivateKey,
+    supports_offline: bool = True,
+    hardware_bound: bool = False,
+    name: str = "",
+) -> Enrolment:
+    """What a device with this key sends to enrol."""
+    public_key = private_key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    proof = sign(private_key, ENROL_LABEL + secret.reveal() + public_key)
+    return Enrolment(secret, public_key, proof, name, supports_offline, hardware_bound)
+
+
+def a_filled_device(instance: Instance, user: User, name: str = "", *, now: int = NOW) -> Device:
+    """A device on which the user has signed in with the token, and that holds today's days and the emergency codes."""
+    device = a_device(instance, name, now=now)
+    granted(device.sign_in(user, now).outcome)
+    device.refill(user, now)
+    return device
+
+
+def shown_code(instance: Instance, user: User, device: str | None = None, *, now: int = NOW) -> str:
+    """The canonical offline emergency tokencode, as the help desk reads it out."""
+    return show(instance, user, device, now=now).code.reveal()
+
+
+def show(
+    instance: Instance, user: User, device: str | None = None, kind: CodeKind = CodeKind.TOKENCODE, *, now: int = NOW
+) -> emergency.ShownCode:
+    name = user.serial if kind is CodeKind.TOKENCODE else user.login
+    return emergency.show(instance, "os:helpdesk", kind, name, device, emergency.Showing("call back"), now=now)
+
+
+def another_code(code: str) -> str:
+    """A canonical code of as many groups that is not this one."""
+    return next(other for other in iter(lambda: new_code(len(code) // 5), "") if other != code)
