@@ -129,19 +129,14 @@ def find_device(instance: Instance, device_id: str) -> AnyRow | None:
 
 def list_devices(instance: Instance) -> list[DeviceView]:
     with instance.database.read() as connection:
-        return [
-            DeviceView(
-                row.id,
-                row.name,
-                row.domain,
-                row.enrolled_at,
-                row.revoked_at,
-                row.last_contact,
-                row.supports_offline,
-                row.hardware_bound,
-            )
-            for row in devices.list_devices(connection)
-        ]
+        return [_view(row) for row in devices.list_devices(connection)]
+
+
+def show_device(instance: Instance, name: str) -> DeviceView:
+    """By name or id."""
+    with instance.database.read() as connection:
+        wanted = get_device(connection, name).id
+        return next(_view(row) for row in devices.list_devices(connection) if row.id == wanted)
 
 
 def held_units(instance: Instance, name: str) -> list[HeldUnitView]:
@@ -175,3 +170,16 @@ def revoke(instance: Instance, actor: str, name: str, *, now: int) -> None:
 def _forget_data(connection: Connection, device_id: str) -> None:
     for row in devices.accounts_on_device(connection, device_id):
         devices.delete_device_data(connection, device_id, row.account_id)
+
+
+def _view(row: AnyRow) -> DeviceView:
+    return DeviceView(
+        row.id,
+        row.name,
+        row.domain,
+        row.enrolled_at,
+        row.revoked_at,
+        row.last_contact,
+        row.supports_offline,
+        row.hardware_bound,
+    )

@@ -65,6 +65,11 @@ def list_policies(instance: Instance) -> list[PolicyView]:
         return [_view(row) for row in policies.list_policies(connection)]
 
 
+def show_policy(instance: Instance, name: str) -> PolicyView:
+    with instance.database.read() as connection:
+        return _view(get_policy(connection, name))
+
+
 def set_fields(
     instance: Instance, actor: str, name: str, texts: Mapping[str, str], *, confirmed: bool, now: int
 ) -> PolicyEdit:

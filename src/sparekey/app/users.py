@@ -7,7 +7,7 @@ from sparekey.app.lookup import get_account, get_domain
 from sparekey.core.errors import Conflict
 from sparekey.core.events import Action
 from sparekey.core.names import verify_login, verify_name
-from sparekey.storage import accounts, devices
+from sparekey.storage import accounts, devices, domains
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,13 @@ def list_users(instance: Instance, limit: int = 100, after: str = "") -> list[Us
             UserView(row.login, row.name, row.domain, row.enabled, row.locked_at is not None, row.failures)
             for row in accounts.list_accounts(connection, limit, after)
         ]
+
+
+def show_user(instance: Instance, login: str) -> UserView:
+    with instance.database.read() as connection:
+        row = get_account(connection, login)
+        domain = domains.get_name(connection, row.domain_id)
+        return UserView(row.login, row.name, domain, row.enabled, row.locked_at is not None, row.failures)
 
 
 def set_enabled(instance: Instance, actor: str, login: str, *, enabled: bool, now: int) -> None:

@@ -18,6 +18,11 @@ def find_domain(connection: Connection, name: str) -> AnyRow | None:
     return connection.execute(select(security_domain).where(security_domain.c.name == name)).one_or_none()
 
 
+def get_name(connection: Connection, domain_id: str) -> str:
+    """The name of a domain that exists."""
+    return connection.execute(select(security_domain.c.name).where(security_domain.c.id == domain_id)).scalar_one()
+
+
 def count_domains(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(security_domain)).scalar_one()
 

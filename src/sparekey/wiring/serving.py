@@ -81,9 +81,14 @@ def prepare_certificate(directory: Path, settings: Settings, now: int) -> Certif
         own = Certificate(Path(settings.certificate), Path(settings.key))
         local_ca.verify_own(own.certificate, own.key, Path(settings.ca))
         return own
-    keys = directory / KEYS
-    local_ca.renew_server_certificate(keys, certificate_names(settings), now)
-    return Certificate(keys / local_ca.SERVER_FILE, keys / local_ca.SERVER_FILE)
+    local_ca.renew_server_certificate(directory / KEYS, certificate_names(settings), now)
+    both = certificate_file(directory, settings)
+    return Certificate(both, both)
+
+
+def certificate_file(directory: Path, settings: Settings) -> Path:
+    """Where the server's certificate is."""
+    return Path(settings.certificate) if settings.tls == "own" else directory / KEYS / local_ca.SERVER_FILE
 
 
 def _granian(settings: Settings, certificate: Certificate | None) -> Any:

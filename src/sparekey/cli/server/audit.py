@@ -1,0 +1,112 @@
+"""`sparekey audit`: read the record, and find out whether it is whole."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sparekey.app.audit_reading import list_record
+from sparekey.app.audit_verification import verify_record
+from sparekey.app.ports import Purpose
+from sparekey.app.sequencer import chain
+from sparekey.cli.server import output
+from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.core.audit_chain import AuditRow
+from sparekey.core.checkpoint import Checkpoint
+from sparekey.core.errors import BadInput
+from sparekey.wiring.server import checkpoint_store
+
+app = new_group("The audit record.")
+_LONGEST_LINE = 1_024
+
+
+@command(app, "list", "audit list --user alice --limit 20")
+def list_some(
+    ctx: typer.Context,
+    user: Annotated[str | None, typer.Option(help="About this user.", show_default=False)] = None,
+    token: Annotated[str | None, typer.Option(help="About this token.", show_default=False)] = None,
+    device: Annotated[str | None, typer.Option(help="About this device.", show_default=False)] = None,
+    action: Annotated[
+        list[str] | None, typer.Option(help="Of this kind, as sign-in.denied; may be repeated.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
+    before: Annotated[int | None, typer.Option(min=1, help="Older than this row.", show_default=False)] = None,
+) -> None:
+    """List the newest rows first."""
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        rows = list_record(
+            instance, limit=limit, before=before, user=user, serial=token, device=device, actions=tuple(action or ())
+        )
+    columns = ["id", "at", "actor", "action", "result", "account_id", "token_id", "device_id", "detail"]
+    call.put_list("rows", [row_members(row) for row in rows], columns)
+
+
+@command(app, "verify", "audit verify --checkpoint /media/usb/checkpoint")
+def verify(
+    ctx: typer.Context,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A checkpoint that was kept elsewhere.", show_default=False),
+    ] = None,
+) -> None:
+    """Look at every row, batch and signature, and at what was kept outside the database. Exit 1: something is wrong."""
+    call = call_of(ctx)
+    witnesses = [*checkpoint_store(call.directory).witnesses()]
+    if checkpoint is not None:
+        witnesses.append(_read_checkpoint(checkpoint))
+    with open_server(call) as instance:
+        public_key = instance.keystore.public_key(Purpose.CHECKPOINT)
+        findings = verify_record(instance.database, public_key, witnesses)
+    rows = [
+        {"fault": each.fault.value, "batch": each.batch, "first": each.first, "last": each.last, "words": each.words}
+        for each in findings
+    ]  # fmt: skip
+    if call.json:
+        output.put_json("audit", {"whole": not rows, "witnesses": len(witnesses), "findings": rows})
+    elif rows:
+        output.put_table(rows, ["fault", "batch", "first", "last", "words"])
+    else:
+        output.say(
+            f"The record is whole, as far as {len(witnesses)} checkpoint(s) reach. "
+            "Rows of the last second, or since the server stopped, may not be chained yet."
+        )
+    if rows:
+        raise typer.Exit(1)
+
+
+@command(app, "chain", "audit chain")
+def chain_now(ctx: typer.Context) -> None:
+    """Chain what is new now, and show the newest checkpoint: a line to be kept elsewhere, as a witness."""
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        head = chain(instance.database, instance.keystore, checkpoint_store(call.directory), now())
+    text = head.text if head else None
+    if call.json:
+        output.put_json("checkpoint", {"checkpoint": text})
+    elif text:
+        print(text)
+
+
+def row_members(row: AuditRow) -> dict[str, Any]:
+    """A row of the record as commands show it."""
+    return {
+        "id": row.id,
+        "at": output.rfc3339(row.at // 1_000_000),
+        "actor": row.actor,
+        "action": row.action,
+        "result": row.result,
+        "account_id": row.account_id,
+        "token_id": row.token_id,
+        "device_id": row.device_id,
+        "detail": json.loads(row.detail),
+    }
+
+
+def _read_checkpoint(path: Path) -> Checkpoint:
+    try:
+        with path.open("rb") as file:
+            return Checkpoint.parse(file.read(_LONGEST_LINE).decode("ascii", "replace"))
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}", "name the file of a checkpoint") from error

@@ -1,0 +1,55 @@
+"""`sparekey client`: programs that ask over the REST API."""
+
+from typing import Annotated
+
+import typer
+
+from sparekey.app import clients
+from sparekey.app.instance import TOP_DOMAIN
+from sparekey.cli.server import output
+from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.cli.server.token import read_date
+
+app = new_group("Programs that ask over the REST API whether a passcode is right.")
+
+
+@command(app, "add", "client add vpn --domain Sales --addresses 192.0.2.0/24")
+def add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    domain: Annotated[str, typer.Option(help="It may ask for the users of this domain and below.")] = TOP_DOMAIN,
+    addresses: Annotated[str, typer.Option(help="Networks it may call from, comma separated. [any]")] = "",
+    expires: Annotated[str, typer.Option(metavar="DATE", help="2027-12-31, or an RFC 3339 time. [never]")] = "",
+) -> None:
+    """Add a client and show its key, once: it is kept only as a hash."""
+    call = call_of(ctx)
+    end = read_date(expires)
+    with open_server(call) as instance:
+        key = clients.add_client(instance, call.actor, name, domain, addresses, end, now=now())
+    if call.json:
+        output.put_json("client", {"name": name, "domain": domain, "key": key.reveal()})
+        return
+    print(key.reveal())
+    output.say(f"The key of {name}; it is not shown again. Send it as: Authorization: Bearer KEY")
+
+
+@command(app, "list", "client list")
+def list_all(ctx: typer.Context) -> None:
+    """List clients."""
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        rows = [
+            {"name": each.name, "domain": each.domain, "addresses": each.addresses,
+             "expires": output.rfc3339(each.expires_at), "revoked": output.rfc3339(each.revoked_at)}
+            for each in clients.list_clients(instance)
+        ]  # fmt: skip
+    call.put_list("clients", rows, ["name", "domain", "addresses", "expires", "revoked"])
+
+
+@command(app, "revoke", "client revoke vpn")
+def revoke(ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+    """Refuse a client's key from now on."""
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        clients.revoke_client(instance, call.actor, name, now=now())
+    call.done(f"The key of {name} is refused from now on.", "client", name=name, revoked=True)

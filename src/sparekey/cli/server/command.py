@@ -1,0 +1,159 @@
+"""What every command of `sparekey` shares: --data and --json, the open server, who acts, and how it answers."""
+
+import os
+import pwd
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from sparekey import clock
+from sparekey.cli.server import output
+from sparekey.secret import Secret
+
+F = TypeVar("F", bound=Callable[..., None])
+DEFAULT_DATA: Final = "sparekey-data"
+_LONGEST_INPUT: Final = 65_536
+
+
+@dataclass
+class Call:
+    """One command as it was typed."""
+
+    data: str = ""
+    json: bool = False
+
+    @property
+    def directory(self) -> Path:
+        """The data directory."""
+        return Path(self.data or os.environ.get("SPAREKEY_DATA") or DEFAULT_DATA)
+
+    @property
+    def actor(self) -> str:
+        """Who acts, for the record: the user of the operating system."""
+        uid = os.getuid()
+        try:
+            return f"os:{pwd.getpwuid(uid).pw_name}"
+        except KeyError:
+            return f"os:{uid}"
+
+    def put_list(self, schema: str, rows: Sequence[output.Row], columns: Sequence[str]) -> None:
+        """Rows under the schema's own name."""
+        if self.json:
+            output.put_json(schema, {schema: list(rows)})
+        else:
+            output.put_table(rows, columns)
+
+    def put(self, schema: str, data: Mapping[str, Any]) -> None:
+        """One thing with its members."""
+        if self.json:
+            output.put_json(schema, data)
+        else:
+            output.put_record(data)
+
+    def done(self, words: str, schema: str = "done", **data: Any) -> None:
+        """Something was done that has no data of its own to show to a person."""
+        if self.json:
+            output.put_json(schema, data)
+        else:
+            output.say(words)
+
+
+def call_of(ctx: typer.Context) -> Call:
+    """The call that this context belongs to."""
+    root = ctx.find_root()
+    if not isinstance(root.obj, Call):
+        root.obj = Call()
+    return root.obj
+
+
+class Command(TyperCommand):
+    """A command with the options that all have."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.params += _common_options()
+
+
+class Group(TyperGroup):
+    """A group that takes the same options before the name of its command."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.params += _common_options()
+
+
+def new_group(words: str) -> typer.Typer:
+    """A group of commands on one noun."""
+    return typer.Typer(
+        cls=Group, help=words, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False
+    )
+
+
+def command(app: typer.Typer, name: str, example: str) -> Callable[[F], F]:
+    """Registers a command, with an example below its help."""
+    return app.command(name, cls=Command, epilog=f"Example: sparekey {example}")
+
+
+def _take_data(ctx: typer.Context, value: str | None) -> None:
+    if value is not None:
+        call_of(ctx).data = value
+
+
+def _take_json(ctx: typer.Context, value: bool) -> None:
+    if value:
+        call_of(ctx).json = True
+
+
+def _template(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help=f"The server's data directory. [SPAREKEY_DATA, else ./{DEFAULT_DATA}]",
+            callback=_take_data,
+            expose_value=False,
+        ),
+    ] = None,
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="Answer with one JSON object.", callback=_take_json, expose_value=False),
+    ] = False,
+) -> None:
+    """Nothing: its options are what is wanted."""
+
+
+def _common_options() -> list[Any]:
+    app = typer.Typer(add_completion=False)
+    app.command()(_template)
+    return [option for option in typer.main.get_command(app).params if option.name in ("data", "json")]
+
+
+@contextmanager
+def open_server(call: Call) -> Iterator[Any]:
+    """The instance of the data directory, closed at the end."""
+    from sparekey.server.settings import read_settings  # noqa: PLC0415 -- what needs no server starts without it
+    from sparekey.wiring.server import open_instance  # noqa: PLC0415 -- see above
+
+    instance = open_instance(call.directory, read_settings(call.directory, os.environ))
+    try:
+        yield instance
+    finally:
+        instance.database.close()
+
+
+def read_secret(question: str, *, twice: bool = False) -> Secret[str]:
+    """A secret from standard input, or asked where somebody sits at a terminal. Never an argument: others see those."""
+    if not sys.stdin.isatty():
+        return Secret(sys.stdin.read(_LONGEST_INPUT).strip("\r\n"))
+    return Secret(typer.prompt(question, hide_input=True, confirmation_prompt=twice, err=True))
+
+
+def now() -> int:
+    """The moment of this command."""
+    return clock.now()

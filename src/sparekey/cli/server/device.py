@@ -1,0 +1,87 @@
+"""`sparekey device`: protected computers."""
+
+from typing import Annotated
+
+import typer
+
+from sparekey.app import devices
+from sparekey.app.instance import TOP_DOMAIN
+from sparekey.cli.server import output
+from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+
+app = new_group("Protected computers.")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The device's name, or its id.")]
+
+
+@command(app, "invite", "device invite laptop-17 --domain Sales")
+def invite(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the device is to be called.")],
+    domain: Annotated[str, typer.Option(help="The security domain that it belongs to.")] = TOP_DOMAIN,
+    hours: Annotated[int, typer.Option(min=1, max=720, help="How long the code can be used.")] = 24,
+) -> None:
+    """Make a code for one enrolment: it holds a one-time secret and stands for this server's CA."""
+    call, moment = call_of(ctx), now()
+    with open_server(call) as instance:
+        code = devices.invite(instance, call.actor, name, domain, now=moment, lifetime=hours * 3_600)
+    expires = moment + hours * 3_600
+    if call.json:
+        output.put_json(
+            "invitation", {"name": name, "code": code.text().reveal(), "expires": output.rfc3339(expires)}
+        )  # fmt: skip
+        return
+    print(code.text().reveal())
+    output.say(f"For one enrolment until {output.local_and_utc(expires)}. On the device, as root:")
+    output.say("  sparekey-agent enroll --server https://HOST:PORT --code -")
+
+
+@command(app, "list", "device list")
+def list_all(ctx: typer.Context) -> None:
+    """List devices."""
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        rows = [_members(each) for each in devices.list_devices(instance)]
+    call.put_list("devices", rows, ["name", "id", "domain", "enrolled", "last_contact", "revoked"])
+
+
+@command(app, "show", "device show laptop-17")
+def show(ctx: typer.Context, name: Name) -> None:
+    """Show a device and the offline data that it holds."""
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        view = devices.show_device(instance, name)
+        units = devices.held_units(instance, view.device_id)
+    rows = [
+        {"user": each.login, "kind": each.kind, "token": each.serial, "version": each.version or None,
+         "day": output.rfc3339(each.day * 86_400)[:10] if each.day else None,  # type: ignore[index] # there is a day
+         "expires": output.rfc3339(each.not_after), "confirmed": output.rfc3339(each.acknowledged_at)}
+        for each in units
+    ]  # fmt: skip
+    if call.json:
+        output.put_json("device", _members(view) | {"units": rows})
+        return
+    output.put_record(_members(view))
+    print()
+    output.put_table(rows, ["user", "kind", "token", "day", "version", "expires", "confirmed"])
+
+
+@command(app, "revoke", "device revoke laptop-17")
+def revoke(ctx: typer.Context, name: Name) -> None:
+    """Refuse a device from now on; it erases everything at its next contact."""
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        devices.revoke(instance, call.actor, name, now=now())
+    call.done(f"{name} is revoked.", "device", name=name, revoked=True)
+
+
+def _members(view: devices.DeviceView) -> dict[str, object]:
+    return {
+        "name": view.name,
+        "id": view.device_id,
+        "domain": view.domain,
+        "enrolled": output.rfc3339(view.enrolled_at),
+        "last_contact": output.rfc3339(view.last_contact),
+        "revoked": output.rfc3339(view.revoked_at),
+        "supports_offline": view.supports_offline,
+        "hardware_bound": view.hardware_bound,
+    }

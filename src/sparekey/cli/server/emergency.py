@@ -1,0 +1,165 @@
+"""`sparekey emergency`: offline emergency tokencodes (of a token) and passcodes (of a user).
+
+Rules: the code to read out is the one that the caller's device holds; every showing is on record before it is seen.
+"""
+
+from typing import Annotated, Any
+
+import typer
+
+from sparekey.app import emergency
+from sparekey.app.emergency import Showing, ShownCode
+from sparekey.cli.server import output
+from sparekey.cli.server.audit import row_members
+from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.core.emergency import CodeKind
+
+app = new_group("Offline emergency codes: of a token (tokencode), or of a user (`emergency passcode`).")
+passcode = new_group("Offline emergency passcodes: they replace PIN and tokencode.")
+app.add_typer(passcode, name="passcode")
+
+Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The token's serial number.")]
+User = Annotated[str, typer.Argument(metavar="USER", help="The user's login name.")]
+Device = Annotated[
+    str | None,
+    typer.Option(help="The device that the caller is at: name or id. [the only one that holds a code]"),
+]
+Caller = Annotated[str, typer.Option(metavar="HOW", help="How the caller was identified.")]
+Note = Annotated[str, typer.Option(help="Anything worth keeping.")]
+Ticket = Annotated[str, typer.Option(help="The number of the ticket.")]
+
+
+@command(app, "show", "emergency show SK01234567 --device laptop --caller 'called back'")
+def show(
+    ctx: typer.Context, serial: Serial, caller: Caller, device: Device = None, note: Note = "", ticket: Ticket = ""
+) -> None:
+    """Show the emergency tokencode that a device holds. It is typed after the PIN, if the token has one."""
+    _show(ctx, CodeKind.TOKENCODE, serial, device, Showing(caller, note, ticket))
+
+
+@command(app, "reset", "emergency reset SK01234567")
+def reset(ctx: typer.Context, serial: Serial) -> None:
+    """Have a new code delivered at the next online sign-in; until then the old one works."""
+    _reset(ctx, CodeKind.TOKENCODE, serial)
+
+
+@command(app, "online", "emergency online SK01234567 --on")
+def online(
+    ctx: typer.Context,
+    serial: Serial,
+    allowed: Annotated[bool | None, typer.Option("--on/--off", help="Whether the server accepts it, too.")] = None,
+) -> None:
+    """Use the offline code for online access, or stop that."""
+    if allowed is None:
+        raise typer.BadParameter("give --on or --off")
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        emergency.set_online(instance, call.actor, serial, allowed=allowed, now=now())
+    words = f"The server {'also accepts' if allowed else 'does not accept'} the offline code of {serial}."
+    call.done(words, "emergency-online", serial=serial, allowed=allowed)
+
+
+@command(app, "history", "emergency history SK01234567")
+def history(ctx: typer.Context, serial: Serial) -> None:
+    """What happened with this code: showings, resets, uses, replacements; newest first."""
+    _history(ctx, CodeKind.TOKENCODE, serial)
+
+
+@command(app, "held", "emergency held SK01234567")
+def held(ctx: typer.Context, serial: Serial) -> None:
+    """Which device holds which version, until when. Shows no code."""
+    _held(ctx, CodeKind.TOKENCODE, serial)
+
+
+@command(passcode, "show", "emergency passcode show alice --caller 'at the desk, with a badge'")
+def show_passcode(
+    ctx: typer.Context, user: User, caller: Caller, device: Device = None, note: Note = "", ticket: Ticket = ""
+) -> None:
+    """Show the emergency passcode that a device holds. It replaces PIN and tokencode."""
+    _show(ctx, CodeKind.PASSCODE, user, device, Showing(caller, note, ticket))
+
+
+@command(passcode, "reset", "emergency passcode reset alice")
+def reset_passcode(ctx: typer.Context, user: User) -> None:
+    """Have a new passcode delivered at the next online sign-in; until then the old one works."""
+    _reset(ctx, CodeKind.PASSCODE, user)
+
+
+@command(passcode, "history", "emergency passcode history alice")
+def passcode_history(ctx: typer.Context, user: User) -> None:
+    """What happened with this passcode; newest first."""
+    _history(ctx, CodeKind.PASSCODE, user)
+
+
+@command(passcode, "held", "emergency passcode held alice")
+def passcode_held(ctx: typer.Context, user: User) -> None:
+    """Which device holds which version, until when. Shows no code."""
+    _held(ctx, CodeKind.PASSCODE, user)
+
+
+def _show(ctx: typer.Context, kind: CodeKind, name: str, device: str | None, showing: Showing) -> None:
+    call, moment = call_of(ctx), now()
+    with open_server(call) as instance:
+        shown = emergency.show(instance, call.actor, kind, name, device, showing, now=moment)
+    if call.json:
+        output.put_json(
+            "emergency-code",
+            {
+                "kind": kind.value,
+                "device": shown.device,
+                "version": shown.version,
+                "code": shown.groups.reveal(),
+                "spelling": [list(group) for group in shown.spelling()],
+                "expires": output.rfc3339(shown.not_after),
+                "needs_pin": shown.needs_pin,
+            },
+        )
+    else:
+        _read_out(shown, kind, moment)
+
+
+def _read_out(shown: ShownCode, kind: CodeKind, moment: int) -> None:
+    """For an operator on the telephone, in a hurry."""
+    print(f"device    {shown.device} (code version {shown.version}: the login screen there shows the same)")
+    print(f"code      {shown.groups.reveal()}")
+    for number, (group, words) in enumerate(
+        zip(shown.groups.reveal().split("-"), shown.spelling(), strict=True), 1
+    ):  # fmt: skip
+        print(f"  group {number} {group}  {' '.join(words)}")
+    print(f"expires   {output.in_words(shown.not_after, moment)}, {output.local_and_utc(shown.not_after)}")
+    if shown.needs_pin:
+        print("to type   the PIN, then this code")
+    elif kind is CodeKind.PASSCODE:
+        print("to type   this code alone: it replaces PIN and tokencode")
+    else:
+        print("to type   this code alone: this token has no PIN")
+
+
+def _reset(ctx: typer.Context, kind: CodeKind, name: str) -> None:
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        count = emergency.reset(instance, call.actor, kind, name, now=now())
+    words = f"A new code for {name} comes with the next online sign-in, on {count} device(s). Until then the old works."
+    call.done(words, "emergency-reset", name=name, devices=count)
+
+
+def _history(ctx: typer.Context, kind: CodeKind, name: str) -> None:
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        rows = [row_members(row) for row in emergency.history(instance, kind, name)]
+    call.put_list("history", rows, ["at", "actor", "action", "result", "device_id", "detail"])
+
+
+def _held(ctx: typer.Context, kind: CodeKind, name: str) -> None:
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        codes = emergency.held_codes(instance, kind, name)
+    rows: list[dict[str, Any]] = [
+        {"device": each.device, "device_id": each.device_id, "version": each.version or None,
+         "expires": output.rfc3339(each.not_after or None), "held_since": output.rfc3339(each.held_since or None),
+         "pending": each.pending, "reset": each.reset}
+        for each in codes
+    ]  # fmt: skip
+    call.put_list("held", rows, ["device", "version", "expires", "held_since", "pending", "reset"])
+    if not rows:
+        output.say("No device holds a code yet: it cannot work until the user signs in online from a device.")

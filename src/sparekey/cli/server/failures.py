@@ -1,0 +1,70 @@
+"""What goes wrong, as a sentence that says what to do: never a traceback, never a secret.
+
+Exit 1: it failed. Exit 2: it was not asked rightly.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sparekey.core.errors import SparekeyError
+
+FAILED: Final = 1
+USAGE: Final = 2
+
+
+@dataclass(frozen=True)
+class Failure:
+    code: int
+    error: str
+    message: str
+    do: str
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.message}. {self.do[:1].upper()}{self.do[1:]}" if self.do else self.message
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        return {"error": self.error, "message": self.message, "do": self.do}
+
+
+def failure_of(error: Exception) -> Failure:
+    """How to tell a person about this exception."""
+    if isinstance(error, SparekeyError):
+        return Failure(FAILED, error.error, error.message, error.do)
+    do = getattr(error, "do", "")
+    if do:  # SettingsError: known here by its shape, so that no command loads what it does not need
+        return Failure(FAILED, "settings", str(getattr(error, "message", error)), str(do))
+    kind = type(error).__name__
+    if kind in _WITH_ADVICE:
+        message, _, advice = str(error).rpartition("; ")
+        return Failure(FAILED, _WITH_ADVICE[kind], message or advice, advice if message else "")
+    if isinstance(error, _sql_error()):
+        return Failure(FAILED, "database", "the database cannot be used", f"see to it: {_first_line(error)}")
+    if isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+        return Failure(FAILED, "system", what, "see to rights, space and paths")
+    # Its words may hold anything; its type says enough for a report.
+    return Failure(FAILED, "failed", f"this failed in a way that nobody foresaw ({kind})", "please report it")
+
+
+_WITH_ADVICE: Final[Mapping[str, str]] = {
+    "KeystoreError": "keys",
+    "VaultError": "keys",
+    "SchemaError": "database",
+    "DatabaseUrlError": "database",
+    "DatabaseFileError": "database",
+    "CheckpointError": "checkpoint",
+}
+
+
+def _sql_error() -> type[Exception]:
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 -- only when something failed
+
+    return SQLAlchemyError
+
+
+def _first_line(error: Exception) -> str:
+    # Of the driver's own words; the statement and its values are left out.
+    return str(getattr(error, "orig", None) or "no answer in time").strip().splitlines()[0][:300]

@@ -1,0 +1,96 @@
+"""`sparekey`: the server's commands. Only the command that was typed is loaded, so that each starts quickly."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, Final
+
+import typer
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
+
+from sparekey.cli.server import output
+from sparekey.cli.server.command import Call, Group
+from sparekey.cli.server.failures import USAGE, Failure, failure_of
+
+# name: (module, what it is for)
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "init": ("service", "Make a new server in the data directory."),
+    "serve": ("service", "Answer devices and programs until stopped."),
+    "config": ("service", "Look at the settings."),
+    "doctor": ("service", "Look for what is wrong with this server."),
+    "version": ("service", "Say which version this is."),
+    "domain": ("domain", "Security domains."),
+    "policy": ("policy", "Offline policies, and what is in force for a user."),
+    "user": ("user", "Users."),
+    "token": ("token", "Tokens and their PINs."),
+    "emergency": ("emergency", "Offline emergency codes."),
+    "device": ("device", "Protected computers."),
+    "client": ("client", "Programs that ask over the REST API."),
+    "audit": ("audit", "The audit record."),
+}
+
+
+class Root(Group):
+    """Loads a command when it is called, not when it is listed."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 -- the signature of its base
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"sparekey.cli.server.{COMMANDS[cmd_name][0]}")
+        loaded = typer.main.get_command(module.app)
+        return getattr(loaded, "commands", {}).get(cmd_name) if COMMANDS[cmd_name][0] == "service" else loaded
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- the signature of its base
+        return [*COMMANDS]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 -- the signature of its base
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+
+app = typer.Typer(cls=Root, rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+
+
+@app.callback(epilog="Example: sparekey --data /var/lib/sparekey init")
+def root() -> None:
+    """The server of Sparekey: two-factor sign-in that keeps working offline."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command and exits: 0 done, 1 failed, 2 not asked rightly."""
+    sys.exit(run([*(sys.argv[1:] if arguments is None else arguments)]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command; its exit code."""
+    call = Call()
+    try:
+        result = typer.main.get_command(app).main(
+            [*arguments], prog_name="sparekey", standalone_mode=False, obj=call
+        )  # fmt: skip
+    except NoArgsIsHelpError as error:
+        output.say(error.format_message())
+        return USAGE
+    except ClickException as error:
+        return _told(call, arguments, Failure(USAGE, "usage", *_usage_of(error)))
+    except typer.Abort:
+        return _told(call, arguments, Failure(1, "aborted", "broken off", "nothing was changed"))
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 -- nobody is shown a traceback
+        return _told(call, arguments, failure_of(error))
+    return result if isinstance(result, int) else 0
+
+
+def _usage_of(error: ClickException) -> tuple[str, str]:
+    context = getattr(error, "ctx", None)
+    name = context.command_path if context else "sparekey"
+    return error.format_message().rstrip("."), f"see `{name} --help`"
+
+
+def _told(call: Call, arguments: Sequence[str], failure: Failure) -> int:
+    # A usage error may come before --json was read.
+    if call.json or "--json" in arguments:
+        output.put_json("error", failure.members)
+    output.say(f"sparekey: {failure.sentence}")
+    return failure.code

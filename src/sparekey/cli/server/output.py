@@ -1,0 +1,86 @@
+"""How commands answer: data on standard output, words on standard error.
+
+Rules: with --json exactly one object, which names its schema; times are RFC 3339 in UTC there, and local with UTC for
+people; a table is drawn only where somebody looks at it, else its cells are separated by tabs.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+Row = Mapping[str, Any]
+SCHEMA: Final = "sparekey/{}/1"
+
+
+def say(words: str) -> None:
+    """A sentence for whoever typed the command."""
+    print(words, file=sys.stderr)
+
+
+def put_json(schema: str, data: Mapping[str, Any]) -> None:
+    """The one object of a command."""
+    print(json.dumps({"schema": SCHEMA.format(schema), **data}, ensure_ascii=False, indent=2))
+
+
+def put_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """A row for each line; columns by member name."""
+    cells = [[_cell(row[column]) for column in columns] for row in rows]
+    if not sys.stdout.isatty():
+        for line in [[*columns], *cells]:
+            print("\t".join(line))
+        return
+    from rich.console import Console  # noqa: PLC0415 -- only where a table is drawn: it costs 0.1 s
+    from rich.table import Table  # noqa: PLC0415 -- see above
+
+    table = Table(*(column.replace("_", " ") for column in columns), box=None, pad_edge=False, header_style="bold")
+    for line in cells:
+        table.add_row(*(_literal(cell) for cell in line))
+    Console().print(table)
+
+
+def put_record(data: Mapping[str, Any]) -> None:
+    """One member a line."""
+    width = max(map(len, data), default=0)
+    for name, value in data.items():
+        print(f"{name.replace('_', ' '):{width}}  {_cell(value)}".rstrip())
+
+
+def rfc3339(at: int | None) -> str | None:
+    """A unix second in UTC; None where there is none."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def in_words(at: int, now: int) -> str:
+    """How far a moment lies ahead, in the largest unit that fits."""
+    left = at - now
+    for seconds, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if left >= seconds:
+            count = left // seconds
+            return f"in {count} {unit}{'s' if count > 1 else ''}"
+    return "in less than a minute" if left > 0 else "already over"
+
+
+def local_and_utc(at: int) -> str:
+    """A moment on the clock at the wall, and in UTC."""
+    local = datetime.fromtimestamp(at, UTC).astimezone()
+    return f"{local.strftime('%Y-%m-%d %H:%M %Z')} ({rfc3339(at)})"
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "-"
+    return str(value)
+
+
+def _literal(text: str) -> Any:
+    from rich.text import Text  # noqa: PLC0415 -- only where a table is drawn
+
+    return Text(text)  # not markup: names may hold brackets

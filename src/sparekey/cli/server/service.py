@@ -1,0 +1,114 @@
+"""`sparekey init|serve|config check|doctor|version`: the server itself."""
+
+import os
+import platform
+import sys
+from typing import Annotated
+
+import typer
+
+from sparekey import __version__
+from sparekey.cli.server import output
+from sparekey.cli.server.command import call_of, command, new_group, now, read_secret
+from sparekey.secret import Secret
+
+app = new_group("The server itself.")
+config = new_group("Look at the settings.")
+app.add_typer(config, name="config")
+
+
+@command(app, "init", "--data /var/lib/sparekey init --listen 192.0.2.10:8443 --name login.example.org")
+def init(
+    ctx: typer.Context,
+    database: Annotated[
+        str,
+        typer.Option(
+            help="Address of the database; `-` reads it from standard input, for it may hold a password. "
+            "[a SQLite file in the data directory]"
+        ),
+    ] = "",
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where the server answers.")] = "",
+    name: Annotated[
+        list[str] | None, typer.Option(help="A name or address by which devices reach it; may be repeated.")
+    ] = None,
+) -> None:
+    """Make a new server: keys, CA, certificate, database, settings. Nothing is left behind where that fails."""
+    from sparekey.wiring.server import NewServer, ca_file, create_server  # noqa: PLC0415 -- slow to load
+
+    call = call_of(ctx)
+    address = read_secret("Address of the database") if database == "-" else Secret(database)
+    settings = create_server(call.directory, NewServer(address, listen, tuple(name or ())), call.actor, now())
+    call.done(
+        f"Made a server in {call.directory}. Keep {call.directory / 'keys'} apart from the database's backups.\n"
+        f"Next: sparekey --data {call.directory} serve",
+        "server",
+        data=str(call.directory),
+        listen=settings.listen,
+        ca=str(ca_file(call.directory, settings)),
+    )
+
+
+@command(app, "serve", "--data /var/lib/sparekey serve")
+def serve(
+    ctx: typer.Context,
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Instead of what the settings say.")] = "",
+) -> None:
+    """Answer until stopped (SIGTERM, SIGINT); SIGHUP reads the certificate again. Logs go to standard error."""
+    from sparekey.server.settings import read_settings  # noqa: PLC0415 -- slow to load
+    from sparekey.wiring import server, serving  # noqa: PLC0415 -- slow to load
+
+    call = call_of(ctx)
+    settings = read_settings(call.directory, os.environ, **({"listen": listen} if listen else {}))
+    ca = server.ca_file(call.directory, settings)
+
+    def announce(addresses: list[str]) -> None:
+        if call.json:
+            output.put_json("serving", {"addresses": addresses, "ca": str(ca)})
+        else:
+            print(f"Sparekey answers on {addresses[0]}\n")
+            for words, path in (("is it up", "/health"), ("does its database answer", "/ready"),
+                                ("the API, described", "/openapi.json")):  # fmt: skip
+                print(f"  {words:26}{addresses[0]}{path}")
+            print(f"  {'its CA, for curl --cacert':26}{ca}")
+            print(f"  {'invite a device':26}sparekey --data {call.directory} device invite NAME\n")
+        sys.stdout.flush()
+
+    serving.serve(call.directory, settings, announce)
+
+
+@command(config, "check", "config check")
+def check(ctx: typer.Context) -> None:
+    """Read the settings as `serve` would, and show what is in force. A password in them is not shown."""
+    from sparekey.server.settings import read_settings  # noqa: PLC0415 -- slow to load
+
+    call = call_of(ctx)
+    settings = read_settings(call.directory, os.environ)
+    values = dict(vars(settings)) | {"database": _database_shown(settings.database_url(call.directory))}
+    if call.json:
+        values["names"] = list(settings.names)
+    call.put("settings", values)
+
+
+@command(app, "doctor", "doctor")
+def doctor(ctx: typer.Context) -> None:
+    """Look at settings, keys, certificate, database and record, and say what is wrong with each."""
+    from sparekey.wiring.doctor import examine  # noqa: PLC0415 -- slow to load
+
+    call = call_of(ctx)
+    findings = examine(call.directory, os.environ, now())
+    rows = [{"what": each.what, "ok": each.ok, "words": each.words} for each in findings]
+    call.put_list("findings", rows, ["what", "ok", "words"])
+    if not all(each.ok for each in findings):
+        raise typer.Exit(1)
+
+
+@command(app, "version", "version")
+def version(ctx: typer.Context) -> None:
+    """Say which version this is."""
+    call_of(ctx).put("version", {"version": __version__, "python": platform.python_version()})
+
+
+def _database_shown(url: str) -> str:
+    from sqlalchemy import make_url  # noqa: PLC0415 -- slow to load
+
+    return make_url(url).render_as_string(hide_password=True)

@@ -1,0 +1,195 @@
+"""`sparekey token`: tokens and their PINs.
+
+Rules: a seed is shown only where it was asked for, and never where it came from standard input; a PIN and a seed are
+never arguments, which others on this machine can see.
+"""
+
+import base64
+import binascii
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import segno
+import typer
+
+from sparekey.app import tokens
+from sparekey.app.tokens import AddedToken, NewToken, TokenView
+from sparekey.cli.server import output
+from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_server, read_secret
+from sparekey.core.errors import BadInput
+from sparekey.secret import Secret
+
+ISSUER = "Sparekey"
+app = new_group("Tokens and their PINs.")
+Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The serial number.")]
+
+
+@command(app, "add", "token add --type totp --user bob --no-pin --digits 8 --qr")
+def add(
+    ctx: typer.Context,
+    user: Annotated[str, typer.Option(help="The login name of the user who gets it.")],
+    kind: Annotated[str, typer.Option("--type", help="The type of the token: totp.")] = "totp",
+    digits: Annotated[int, typer.Option(help="6, 7 or 8.")] = 6,
+    interval: Annotated[int, typer.Option(help="30 or 60 seconds.")] = 30,
+    algorithm: Annotated[str, typer.Option(help="sha1, sha256 or sha512.")] = "sha1",
+    no_pin: Annotated[bool, typer.Option("--no-pin", help="Typed without a PIN: an authenticator app.")] = False,
+    serial: Annotated[str, typer.Option(help="Its serial number. [made up]")] = "",
+    expires: Annotated[str, typer.Option(metavar="DATE", help="2027-12-31, or an RFC 3339 time.")] = "",
+    seed_stdin: Annotated[
+        bool, typer.Option("--seed-stdin", help="Read the seed from standard input, as base32 or hex.")
+    ] = False,
+    qr: Annotated[bool, typer.Option("--qr", help="Show the new seed as a QR code for an authenticator app.")] = False,
+    show_seed: Annotated[bool, typer.Option("--show-seed", help="Show the new seed as text.")] = False,
+) -> None:
+    """Add a token for a user. With a PIN it can be used once `token set-pin` has set one."""
+    if kind != "totp":
+        raise typer.BadParameter(f"{kind!r} is no type of token; give totp")
+    if seed_stdin is (qr or show_seed):
+        raise typer.BadParameter("say how the seed gets into the token: --seed-stdin alone, or --qr or --show-seed")
+    call = call_of(ctx)
+    wish = NewToken(
+        digits=digits, interval=interval, algorithm=algorithm.lower(), with_pin=not no_pin, serial=serial,
+        expires_at=read_date(expires), seed=read_seed(read_secret("Seed").reveal()) if seed_stdin else None,
+    )  # fmt: skip
+    with open_server(call) as instance:
+        made = tokens.add_token(instance, call.actor, user, wish, now=now())
+    members: dict[str, Any] = {"serial": made.serial, "user": user, "with_pin": wish.with_pin, "digits": digits,
+                               "interval": interval, "algorithm": wish.algorithm}  # fmt: skip
+    next_step = "" if no_pin else f" Set its PIN: sparekey token set-pin {made.serial}"
+    if not seed_stdin:
+        members |= _seed_members(made, user, qr=qr, text=show_seed)
+        _show_seed(call, made, user, qr=qr, text=show_seed)
+    call.done(f"Added the token {made.serial} for {user}.{next_step}", "token", **members)
+
+
+@command(app, "list", "token list --user alice")
+def list_some(
+    ctx: typer.Context,
+    user: Annotated[str, typer.Option(help="Only this user's.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option(help="From the first serial number after this one.")] = "",
+) -> None:
+    """List tokens by serial number."""
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        rows = [_members(each) for each in tokens.list_tokens(instance, limit, after, user or None)]
+    call.put_list("tokens", rows, ["serial", "user", "with_pin", "pin_set", "enabled", "lost", "expires"])
+
+
+@command(app, "show", "token show SK01234567")
+def show(ctx: typer.Context, serial: Serial) -> None:
+    """Show a token. Nobody can read its seed or its PIN."""
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        call.put("token", _members(tokens.show_token(instance, serial)))
+
+
+@command(app, "set-pin", "token set-pin SK01234567 < pin-file")
+def set_pin(ctx: typer.Context, serial: Serial) -> None:
+    """Set or change the PIN: 4 to 8 letters and digits, asked for, or read from standard input."""
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        tokens.show_token(instance, serial)  # said before the PIN is asked for
+        tokens.set_pin(instance, call.actor, serial, read_secret("PIN", twice=True), now=now())
+    call.done(f"Set the PIN of {serial}.", "token", serial=serial, pin_set=True)
+
+
+@command(app, "clear-pin", "token clear-pin SK01234567")
+def clear_pin(ctx: typer.Context, serial: Serial) -> None:
+    """Take the PIN away: the token cannot be used until one is set."""
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        tokens.clear_pin(instance, call.actor, serial, now=now())
+    call.done(f"{serial} has no PIN; it cannot be used until one is set.", "token", serial=serial, pin_set=False)
+
+
+@command(app, "enable", "token enable SK01234567")
+def enable(ctx: typer.Context, serial: Serial) -> None:
+    """Let a token be used again."""
+    _set_enabled(ctx, serial, enabled=True)
+
+
+@command(app, "disable", "token disable SK01234567")
+def disable(ctx: typer.Context, serial: Serial) -> None:
+    """Refuse a token, and everything that belongs to it."""
+    _set_enabled(ctx, serial, enabled=False)
+
+
+@command(app, "lost", "token lost SK01234567")
+def lost(ctx: typer.Context, serial: Serial) -> None:
+    """Refuse a token's codes; its offline emergency tokencode goes on working."""
+    _set_lost(ctx, serial, lost=True)
+
+
+@command(app, "found", "token found SK01234567")
+def found(ctx: typer.Context, serial: Serial) -> None:
+    """A lost token is back."""
+    _set_lost(ctx, serial, lost=False)
+
+
+def _set_enabled(ctx: typer.Context, serial: str, *, enabled: bool) -> None:
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        tokens.set_enabled(instance, call.actor, serial, enabled=enabled, now=now())
+    call.done(f"{serial} is {'enabled' if enabled else 'disabled'}.", "token", serial=serial, enabled=enabled)
+
+
+def _set_lost(ctx: typer.Context, serial: str, *, lost: bool) -> None:
+    call = call_of(ctx)
+    with open_server(call) as instance:
+        tokens.set_lost(instance, call.actor, serial, lost=lost, now=now())
+    call.done(f"{serial} is marked as {'lost' if lost else 'found'}.", "token", serial=serial, lost=lost)
+
+
+def read_seed(text: str) -> Secret[bytes]:
+    """A seed in hex or base32, spaces and dashes left out. Raises BadInput, which never repeats it."""
+    compact = re.sub(r"[\s-]", "", text)
+    if compact and re.fullmatch(r"([0-9A-Fa-f]{2})+", compact):
+        return Secret(bytes.fromhex(compact))
+    try:
+        seed = base64.b32decode(compact.upper().rstrip("=") + "=" * (-len(compact.rstrip("=")) % 8))
+    except binascii.Error:
+        seed = b""
+    if not seed:
+        raise BadInput("the seed is neither hex nor base32", "give it on standard input in one of these")
+    return Secret(seed)
+
+
+def read_date(text: str) -> int | None:
+    """A day (its first second, UTC) or an RFC 3339 time; "": none. Raises BadInput."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{text!r} is no date", "give for instance 2027-12-31 or 2027-12-31T18:00:00Z") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _seed_members(made: AddedToken, user: str, *, qr: bool, text: bool) -> dict[str, str]:
+    seed = made.totp.seed.reveal()
+    members = {"otpauth": made.totp.otpauth(user, ISSUER).reveal()} if qr else {}
+    if text:
+        members |= {"seed_hex": seed.hex(), "seed_base32": base64.b32encode(seed).decode().rstrip("=")}
+    return members
+
+
+def _show_seed(call: Call, made: AddedToken, user: str, *, qr: bool, text: bool) -> None:
+    if call.json:
+        return
+    if qr:
+        uri = made.totp.otpauth(user, ISSUER).reveal()
+        if sys.stdout.isatty():
+            segno.make(uri, error="m").terminal(compact=True)
+        print(uri)
+    if text:
+        output.put_record(_seed_members(made, user, qr=False, text=True))
+
+
+def _members(view: TokenView) -> dict[str, Any]:
+    members = dict(vars(view))
+    members["user"] = members.pop("login")
+    members["expires"] = output.rfc3339(members.pop("expires_at"))
+    return members

@@ -1,0 +1,91 @@
+"""Looks at everything that a server stands on, and says of each what is wrong and what to do."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from sparekey.app.instance import DEFAULT_POLICY, Instance
+from sparekey.app.policies import list_policies
+from sparekey.app.ports import KeystoreError, Purpose
+from sparekey.app.sequencer import find_newest
+from sparekey.keystore import local_ca
+from sparekey.server.settings import Settings, SettingsError, read_settings
+from sparekey.wiring.server import ca_file, checkpoint_store, open_instance
+from sparekey.wiring.serving import certificate_file, prepare_certificate
+
+_SOON: Final = 14  # days
+
+
+@dataclass(frozen=True)
+class Examined:
+    what: str
+    ok: bool
+    words: str
+
+
+def examine(directory: Path, environment: Mapping[str, str], now: int) -> list[Examined]:
+    """One line for each thing; what stands on something broken is left out."""
+    try:
+        settings = read_settings(directory, environment)
+    except SettingsError as error:
+        return [Examined("settings", False, str(error))]
+    found = [Examined("settings", True, f"listen on {settings.listen}, tls {settings.tls}")]
+    found.append(_tried("certificate", lambda: _certificate(directory, settings, now)))
+    found.append(_tried("CA", lambda: _left(ca_file(directory, settings), now)))
+    try:
+        instance = open_instance(directory, settings)
+    except (RuntimeError, ValueError, OSError, SQLAlchemyError) as error:
+        return [*found, Examined("database and keys", False, _words(error))]
+    try:
+        found.append(Examined("database and keys", True, f"{instance.database.engine.dialect.name}, keys fit"))
+        found.append(_tried("default policy", lambda: _default_policy(instance)))
+        found.append(_tried("audit", lambda: _audit(instance, directory)))
+    finally:
+        instance.database.close()
+    return found
+
+
+def _tried(what: str, look: Callable[[], str]) -> Examined:
+    try:
+        return Examined(what, True, look())
+    except (RuntimeError, ValueError, OSError, SQLAlchemyError) as error:
+        return Examined(what, False, _words(error))
+
+
+def _words(error: Exception) -> str:
+    # SQLAlchemy's own words would hold the statement
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+
+
+def _certificate(directory: Path, settings: Settings, now: int) -> str:
+    if settings.tls == "off":
+        return "no TLS: only for measurements and proxies on this machine"
+    if settings.tls == "own":
+        prepare_certificate(directory, settings, now)
+    return _left(certificate_file(directory, settings), now)
+
+
+def _left(path: Path, now: int) -> str:
+    days = (local_ca.not_after(path) - now) // 86_400
+    if days < _SOON:
+        raise KeystoreError(f"{path} ends in {days} days; renew it: start the server, or bring a new one")
+    return f"valid for {days} days"
+
+
+def _default_policy(instance: Instance) -> str:
+    names = [view.name for view in list_policies(instance) if view.is_default]
+    if len(names) != 1:
+        raise RuntimeError(f"there are {len(names)} default policies; everyone is refused; restore from a backup")
+    return names[0] if names[0] != DEFAULT_POLICY else "there"
+
+
+def _audit(instance: Instance, directory: Path) -> str:
+    newest, kept = find_newest(instance.database), checkpoint_store(directory).newest()
+    if kept is not None:
+        kept.verify(instance.keystore.public_key(Purpose.CHECKPOINT))
+        if newest is None or newest.number < kept.number:
+            raise RuntimeError("the record is older than the checkpoint kept here; run: sparekey audit verify")
+    return f"batch {newest.number}, {newest.total} rows" if newest else "nothing chained yet; start the server"
