@@ -124,6 +124,7 @@ class SimulatedServer:
         self.revoked = False
         self.seals_nonsense = False
         self.names_nobody = False
+        self.breaks_at = ""
         self.events_taken: list[OfflineEvent] = []
         self.acknowledged: list[str] = []
         self.calls: list[str] = []
@@ -286,6 +287,8 @@ class SimulatedServer:
     def _arrive(self, call: str) -> None:
         if self.unreachable is not None:
             raise NotReached(self.unreachable, "simulated")
+        if call == self.breaks_at:
+            raise RuntimeError("broken on purpose")
         self.calls.append(call)
         if self.revoked:
             raise Refused(ErrorReply("revoked", "this device is revoked", "enrol it again"))

@@ -4,6 +4,7 @@ One decoder for both sides of every JSON message, on the standard library alone,
 """
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -66,15 +67,23 @@ def _read(kind: Any, value: Any, where: str) -> Any:
 
 
 def _read_object(kind: Any, value: Any, where: str) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(kind)}
     if not isinstance(value, dict):
         raise BadMessage(where, "an object")
-    hints = typing.get_type_hints(kind)
+    hints, needed = _members(kind)
     given = {name: _read(hints[name], each, f"{where}.{name}") for name, each in value.items() if name in hints}
-    needed = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
-    needed -= {name for name, field in fields.items() if field.default_factory is not dataclasses.MISSING}
-    missing = needed - given.keys()
-    unknown = value.keys() - fields.keys()
-    if missing or unknown:
-        raise BadMessage(where, f"the members {', '.join(fields)}")
+    if needed - given.keys() or value.keys() - hints.keys():
+        raise BadMessage(where, f"the members {', '.join(hints)}")
     return kind(**given)
+
+
+@functools.cache
+def _members(kind: Any) -> tuple[dict[str, Any], frozenset[str]]:
+    """The members' types by name, and which must be given; looked up once for each type of message."""
+    fields = dataclasses.fields(kind)
+    hints = typing.get_type_hints(kind)
+    needed = frozenset(
+        field.name
+        for field in fields
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    )
+    return {field.name: hints[field.name] for field in fields}, needed

@@ -1,0 +1,137 @@
+"""The daemon's socket in one process: who may ask, what a success gives, what nonsense gets (S26)."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sparekey.agent.local_server import LocalServer, receive
+from sparekey.agent.platform_posix import connect, listen
+from sparekey.agent.refiller import Refiller
+from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, decode_frame, encode_frame, frame
+from tests.agent.devices import World, a_world
+
+pytestmark = pytest.mark.services
+
+NOBODY = 65534
+CLIENT = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect(sys.argv[1]); s.sendall(bytes.fromhex(sys.argv[2]))
+n = int.from_bytes(s.recv(4, socket.MSG_WAITALL), "big"); print(s.recv(n, socket.MSG_WAITALL).hex())
+"""
+
+
+@dataclass
+class Served:
+    world: World
+    path: Path
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[socket.socket]:
+        with connect(self.path, 20) as connection:
+            yield connection
+
+    def ask(self, connection: socket.socket, request: Frame) -> Frame:
+        connection.sendall(encode_frame(request))
+        return receive(connection, LONGEST_FRAME)
+
+    def ask_as_nobody(self, request: Frame) -> Frame:
+        """By a process of another user: the kernel tells who asks."""
+        line = ["/usr/bin/python3", "-I", "-c", CLIENT, str(self.path), encode_frame(request).hex()]
+        done = subprocess.run(line, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env={}, capture_output=True,
+                              text=True, timeout=30, check=True)  # fmt: skip
+        return decode_frame(bytes.fromhex(done.stdout))
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    world = a_world(tmp_path / "store")
+    refiller = Refiller(world.device)
+    directory = Path(tempfile.mkdtemp())
+    directory.chmod(0o755)
+    listener = listen(directory / "socket", 16)
+    threads = [threading.Thread(target=refiller.run)]
+    threads.append(threading.Thread(target=LocalServer(world.device, refiller, listener).run))
+    for thread in threads:
+        thread.start()
+    yield Served(world, directory / "socket")
+    refiller.stop()
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    for thread in threads:
+        thread.join()
+    shutil.rmtree(directory)
+
+
+def login_frame(world: World, user: str = "alice") -> Frame:
+    return frame(Kind.LOGIN, user=user, passcode=world.passcode())
+
+
+def test_sign_in_watch_keep_and_open_on_one_connection(served: Served) -> None:
+    with served.connection() as connection:
+        assert served.ask(connection, frame(Kind.OPEN, purpose="os-password")).kind is Kind.FAILED
+        answer = served.ask(connection, login_frame(served.world))
+        assert (answer.text(Tag.RESULT), answer.text(Tag.MODE)) == ("granted", "online")
+        assert served.ask(connection, frame(Kind.KEEP, purpose="os-password", secret=b"kept")).kind is Kind.DONE
+        assert served.ask(connection, frame(Kind.OPEN, purpose="os-password")).fields[Tag.SECRET] == b"kept"
+        assert served.ask(connection, frame(Kind.OPEN, purpose="another")).text(Tag.REASON) == "stays-closed"
+        connection.sendall(encode_frame(frame(Kind.WATCH)))
+        replies = [receive(connection, LONGEST_FRAME)]
+        while replies[-1].kind is Kind.PROGRESS:
+            replies.append(receive(connection, LONGEST_FRAME))
+        assert (replies[-1].kind, replies[-1].number(Tag.DONE)) == (Kind.DONE, 4)
+    with served.connection() as other:
+        assert served.ask(other, frame(Kind.OPEN, purpose="os-password")).text(Tag.REASON) == "not-signed-in"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_s26_another_user_may_ask_for_itself_alone(served: Served) -> None:
+    refused = served.ask_as_nobody(login_frame(served.world))
+    assert (refused.kind, refused.text(Tag.REASON)) == (Kind.FAILED, "not-allowed")
+    assert served.world.server.calls == []
+    for request in (frame(Kind.SYNC), frame(Kind.CLEAR), frame(Kind.TEST, user="alice", passcode="x")):
+        assert served.ask_as_nobody(request).text(Tag.REASON) == "not-allowed"
+    own = served.ask_as_nobody(login_frame(served.world, "nobody"))
+    assert (own.kind, own.text(Tag.RESULT)) == (Kind.ANSWER, "denied")
+    served.world.signed_in_online()
+    report = json.loads(served.ask_as_nobody(frame(Kind.STATUS)).text(Tag.REPORT))
+    assert report["users"] == []
+
+
+@pytest.mark.parametrize(
+    "nonsense", [b"\0\0\0\0", b"\xff" * 8, b"\0\0\0\2\1\x63", b"\0\0\0\5\1\1\1\0\xff", b"GET / HTTP"]
+)
+def test_nonsense_ends_the_connection_and_nothing_else(served: Served, nonsense: bytes) -> None:
+    with served.connection() as connection:
+        connection.sendall(nonsense)
+        connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(100) == b""
+    with served.connection() as connection:
+        assert served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT
+
+
+def test_root_has_room_when_others_fill_theirs(served: Served) -> None:
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(served.connection()) for _ in range(16)]
+        for connection in held:
+            assert served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT
+        one_too_many = stack.enter_context(served.connection())
+        with pytest.raises(OSError):  # noqa: PT011 -- closed or reset, as the kernel has it
+            served.ask(one_too_many, frame(Kind.STATUS))
+
+
+def test_a_reply_to_nothing_is_denied(served: Served) -> None:
+    with served.connection() as connection:
+        reply = served.ask(connection, frame(Kind.LOGIN, user="alice", passcode="1", reply_to="1"))
+        assert reply.text(Tag.RESULT) == "denied"
+    assert served.world.server.calls == []
