@@ -16,3 +16,8 @@ def now_precise() -> float:
 def monotonic() -> float:
     """Seconds that only grow while this process runs; for time-outs, never for deciding who may sign in."""
     return time.monotonic()
+
+
+def since_boot() -> int:
+    """Seconds since this boot, suspend counted (Linux); what a device judges elapsed time by."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME))

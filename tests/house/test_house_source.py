@@ -43,6 +43,11 @@ def test_the_layers_are_kept() -> None:
     assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True) == 0
 
 
+def test_the_one_exception_of_the_pure_packages_is_quoting() -> None:
+    names = dict(imported_names(tree_of(Path("src/sparekey/core/tokens/totp.py")))).values()
+    assert [name for name in names if name.startswith("urllib") and not name.startswith("urllib.parse.")] == []
+
+
 def test_only_the_clock_reads_the_time() -> None:
     reads = [
         f"{name}:{read}"

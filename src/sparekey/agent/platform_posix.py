@@ -94,7 +94,7 @@ class SystemClock:
     def reading(self) -> ClockReading:
         return ClockReading(
             wall=clock.now(),
-            monotonic=int(time.clock_gettime(time.CLOCK_BOOTTIME)),
+            monotonic=clock.since_boot(),
             boot=_BOOT_ID.read_text(encoding="ascii").strip(),
             synchronised=clock_is_synchronised(),
         )
