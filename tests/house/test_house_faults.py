@@ -13,10 +13,10 @@ def test_tests_and_faults_have_the_same_numbers() -> None:
     assert sorted(planted - tested) == [], "these have a fault file and no test"
 
 
-def test_the_tests_of_a_fault_exist_and_carry_its_number() -> None:
+def test_the_tests_of_a_fault_exist_and_one_carries_its_number() -> None:
     for fault in all_faults():
         assert unknown_tests(fault) == [], fault.path.name
-        assert all(f"::test_{fault.number}_" in node for node in fault.tests), fault.path.name
+        assert any(f"::test_{fault.number}_" in node for node in fault.tests), fault.path.name
 
 
 def test_every_fault_still_applies() -> None:
