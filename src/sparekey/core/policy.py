@@ -83,7 +83,7 @@ class PolicyField:
         """The value that a person wrote, or PolicyError with what would be right."""
         if self.kind is bool and text.lower() in _SWITCHES:
             return _SWITCHES[text.lower()]
-        if self.kind is int and text.isascii() and text.isdigit():
+        if self.kind is int and text.isascii() and text.isdigit() and len(text) < _LONGEST_NUMBER:
             return self.checked(int(text))
         if self.kind is str:
             return self.checked(text)
@@ -110,6 +110,7 @@ class PolicyError(ValueError):
 
 
 _ENUMS: Final[Mapping[str, type[StrEnum]]] = {"protection_level": ProtectionLevel, "server_down": ServerDown}
+_LONGEST_NUMBER: Final = 10
 _SWITCHES: Final = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
 
 
