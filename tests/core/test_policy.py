@@ -187,8 +187,8 @@ def test_a_missing_side_denies() -> None:
     some = AssignedPolicy("U", "users", of())
     for effective in (effective_policy(None, None), effective_policy(some, None), effective_policy(None, some)):
         values = effective.values
-        assert not (values.enabled or values.emergency_tokencode or values.emergency_passcode)
-        assert not values.allow_tokens_without_pin
+        allowed = {values.enabled, values.emergency_tokencode, values.emergency_passcode}
+        assert allowed == {values.allow_tokens_without_pin} == {False}
         assert effective.sources.keys() == FIELDS.keys()
 
 
