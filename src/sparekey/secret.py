@@ -16,7 +16,7 @@ class Secret(Generic[T]):
     __slots__ = ("_value",)
 
     def __init__(self, value: T) -> None:
-        self._value = value
+        self._value: T = value
 
     def reveal(self) -> T:
         """The value itself. Keep its life short: pass it straight to what needs it."""

@@ -20,7 +20,9 @@ def find_domain(connection: Connection, name: str) -> AnyRow | None:
 
 def get_name(connection: Connection, domain_id: str) -> str:
     """The name of a domain that exists."""
-    return connection.execute(select(security_domain.c.name).where(security_domain.c.id == domain_id)).scalar_one()
+    query = select(security_domain.c.name).where(security_domain.c.id == domain_id)
+    name: str = connection.execute(query).scalar_one()
+    return name
 
 
 def count_domains(connection: Connection) -> int:
