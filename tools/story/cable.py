@@ -35,6 +35,10 @@ class Cable:
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
+    def lead_to(self, server_port: int) -> None:
+        """From now on to another server."""
+        self._server_port = server_port
+
     def unplug(self) -> None:
         """Nothing listens any more, and what was connected is cut."""
         listener, self._listener = self._listener, None

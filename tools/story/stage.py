@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,15 +39,6 @@ class Answer:
     code: int
     data: Any
     words: str
-
-
-@dataclass(frozen=True)
-class Phone:
-    """Who shows tokencodes: the seed as the user's own token or app has it."""
-
-    seed_hex: str = field(repr=False)
-    digits: int
-    interval: int
 
 
 @dataclass
@@ -107,6 +98,36 @@ class Stage:
         self._cleanup.callback(self.stop_server, server)
         _wait_until(lambda: is_listening(port), server, "the server to answer")
         return server
+
+    def start_daemon(self) -> None:
+        """`sparekey-agent run` on the device, ready when this returns."""
+        log = self.directory / "agent.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [str(PROGRAMS / "sparekey-agent"), "run", "--state", str(self.device_state)],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self._env(), start_new_session=True,
+            )  # fmt: skip
+        daemon = Server(process, 0, log)
+        self._cleanup.callback(self.stop_server, daemon)
+        _wait_until((self.device_state / "agent.sock").exists, daemon, "the agent's socket")
+
+    def follow_login(self, user: str, passcode: str) -> None:
+        """A sign-in as a person sees it: what it says while the offline data come in is told as well."""
+        process = subprocess.Popen(
+            [str(PROGRAMS / "sparekey-agent"), "login", user, "--state", str(self.device_state)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._env(),
+        )  # fmt: skip
+        if process.stdin is None or process.stdout is None:
+            raise StoryError("no way to talk to sparekey-agent")
+        process.stdin.write(passcode + "\n")
+        process.stdin.close()
+        for line in process.stdout:
+            self.say(f"    {line.rstrip()}")
+        expect(process.wait(timeout=COMMAND_SECONDS) == 0, f"{user} to be let in")
+
+    def wait_for_checkpoint(self) -> None:
+        """The servers chain the audit record once a second."""
+        threading.Event().wait(1.5)
 
     def stop_server(self, server: Server) -> None:
         """Ends one server, as a service manager does."""
