@@ -48,7 +48,8 @@ def test_a_code_is_due_in_the_last_quarter_of_its_life() -> None:
     assert is_due(a_version(), END - LIFE // 4 + 1)
 
 
-FRESH, SHOWN, RESET = {}, {"shown_at": MADE + 1}, {"reset_at": MADE + 1}
+FRESH: dict[str, int] = {}
+SHOWN, RESET = {"shown_at": MADE + 1}, {"reset_at": MADE + 1}
 
 
 @pytest.mark.parametrize(
