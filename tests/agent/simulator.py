@@ -125,6 +125,7 @@ class SimulatedServer:
         self.seals_nonsense = False
         self.names_nobody = False
         self.breaks_at = ""
+        self.cut_at = ""
         self.events_taken: list[OfflineEvent] = []
         self.acknowledged: list[str] = []
         self.calls: list[str] = []
@@ -285,6 +286,8 @@ class SimulatedServer:
         return next(each for each in self.users.values() if each.user == user)
 
     def _arrive(self, call: str) -> None:
+        if call == self.cut_at:
+            self.unreachable = Distance.OFFLINE
         if self.unreachable is not None:
             raise NotReached(self.unreachable, "simulated")
         if call == self.breaks_at:

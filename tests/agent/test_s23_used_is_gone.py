@@ -49,6 +49,15 @@ def test_s23_used_online_then_the_network_is_cut(tmp_path: Path) -> None:
     assert world.login(typed).answer.result == "denied"
 
 
+def test_s23_cut_off_right_after_the_online_success(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "store").signed_in_online()
+    typed, step = world.passcode(), world.alice.token.step(world.server.now)
+    world.server.cut_at = "sync"
+    assert world.login(typed).answer.mode == "online"
+    assert min(day_records(world)) > step
+    assert world.login(typed).answer.result == "denied"
+
+
 def test_s23_used_offline_then_the_network_is_back(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     typed = world.passcode()
