@@ -1,0 +1,85 @@
+"""One tokencode, one success: on two instances, through two doors, at the same moment (S01)."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from sparekey.app.instance import Instance
+from sparekey.core.outcome import Denied, Granted, Outcome, Reason
+from sparekey.storage.engine import open_engine
+from sparekey.storage.unit_of_work import Database
+from tests.builders import NOW, REST, User, a_device, a_user, account_row, an_instance, granted, submit, token_row
+from tools.counts import Count
+
+SUBMITS = 64
+Submit = Callable[[int], Outcome]
+
+
+@pytest.fixture
+def instances(database: Database, database_url: str) -> Iterator[tuple[Instance, Instance]]:
+    """Two instances on one database, each with connections of its own."""
+    first = an_instance(database)
+    second = replace(first, name="two", database=Database(open_engine(database_url)))
+    yield first, second
+    second.database.close()
+
+
+def doors(instances: tuple[Instance, Instance], user: User) -> list[Submit]:
+    """The agent's door and the REST door of each instance; each takes the time at which the right code is submitted."""
+    device = a_device(instances[0])
+
+    def agent(instance: Instance) -> Submit:
+        here = replace(device, instance=instance)
+        return lambda now: here.sign_in(user, now).outcome
+
+    def rest(instance: Instance) -> Submit:
+        return lambda now: submit(instance, user, now, door=REST)
+
+    return [door(instance) for instance in instances for door in (agent, rest)]
+
+
+def submit_at_once(pool: ThreadPoolExecutor, ways: list[Submit], now: int) -> list[Outcome]:
+    """All submits of one round, released together."""
+    start = threading.Barrier(SUBMITS)
+
+    def one(number: int) -> Outcome:
+        start.wait(timeout=30)
+        return ways[number % len(ways)](now)
+
+    return list(pool.map(one, range(SUBMITS)))
+
+
+def test_s01_of_64_submits_of_one_code_one_is_accepted(instances: tuple[Instance, Instance], count: Count) -> None:
+    user = a_user(instances[0])
+    ways = doors(instances, user)
+    with ThreadPoolExecutor(SUBMITS) as pool:
+        rounds = count(small=20, full=1000)
+        for number in range(rounds):
+            now = NOW + 30 * number
+            outcomes = submit_at_once(pool, ways, now)
+            accepted = [outcome for outcome in outcomes if isinstance(outcome, Granted)]
+            assert len(accepted) == 1, f"round {number}"
+            assert accepted[0].step == user.step(now)
+            refused = {outcome.reason for outcome in outcomes if isinstance(outcome, Denied)}
+            assert refused == {Reason.ALREADY_USED}
+            account = account_row(instances[0], user.login)
+            assert account.locked_at is None
+            assert account.failures <= 1  # a repeat is counted at most once per step
+    granted(submit(instances[0], user, NOW + 30 * rounds))
+
+
+def test_s01_a_code_used_at_one_door_is_refused_at_every_other(instances: tuple[Instance, Instance]) -> None:
+    user = a_user(instances[0])
+    ways = doors(instances, user)
+    for number, first in enumerate(ways):
+        now = NOW + 30 * number
+        granted(first(now))
+        for way in ways:
+            refused = way(now)
+            assert isinstance(refused, Denied)
+            assert refused.reason is Reason.ALREADY_USED
+        assert token_row(instances[0], user.serial).last_step == user.step(now)
+    assert account_row(instances[0], user.login).failures == 1
