@@ -1,0 +1,86 @@
+"""Both ways into the server, in this process: a program with a key, and devices that sign what they ask."""
+
+import asyncio
+import json
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from fastapi import FastAPI
+
+from sparekey.app.clients import add_client
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.secret import Secret
+from sparekey.server.application import create_application
+from sparekey.server.service import Service
+from sparekey.server.settings import Settings
+from sparekey.wire import agent_api as api
+from sparekey.wire import signing
+from sparekey.wire.messages import encode
+from tests.builders import NOW, ROOT, Device
+from tests.server.asgi import Reply, ask
+
+R = TypeVar("R")
+FLOOR_MS = 20  # refusals are quick where the floor is not the point
+
+
+@dataclass
+class Doors:
+    """The application over one instance; `now` can be moved."""
+
+    instance: Instance
+    service: Service
+    app: FastAPI
+    key: Secret[str]
+    now: list[int] = field(default_factory=lambda: [NOW])
+
+    async def rest(self, user: str, passcode: str, key: Secret[str] | None = None, **more: Any) -> Reply:
+        """A program asks about a passcode."""
+        body = json.dumps({"user": user, "passcode": passcode}).encode()
+        headers = {"Authorization": f"Bearer {(self.key if key is None else key).reveal()}"}
+        return await ask(self.app, "POST", "/v1/sign-ins", body, headers, **more)
+
+    async def signed(self, device: Device, path: str, message: object, **more: Any) -> Reply:
+        """A device asks; the message is encoded unless it is bytes."""
+        body = message if isinstance(message, bytes) else encode(message)
+        return await ask(self.app, "POST", path, body, headers_of(device, path, body, self.now[0]), **more)
+
+    async def sign_in(self, device: Device, user: str, passcode: str, check: str = "") -> Reply:
+        """Somebody signs in on a device."""
+        return await self.signed(device, api.SIGN_INS, api.SignInRequest(user, passcode, check))
+
+
+def headers_of(device: Device, path: str, body: bytes, at: int) -> dict[str, str]:
+    """What the device adds to a request of these bytes."""
+    message = signing.request_bytes("POST", path, device.device_id, at, body)
+    return {
+        signing.DEVICE_HEADER: device.device_id,
+        signing.TIME_HEADER: str(at),
+        signing.SIGNATURE_HEADER: signing.to_header(signing.sign(device.private_key, message)),
+    }
+
+
+@contextmanager
+def doors_of(
+    instance: Instance, *, floor_ms: int = FLOOR_MS, domain: str = TOP_DOMAIN, threads: int = 8
+) -> Iterator[Doors]:
+    """Both doors of an instance, which stays open."""
+    now = [NOW]
+    settings = Settings(refusal_floor_ms=floor_ms, sign_in_threads=threads)
+    service = Service.of(instance, settings, lambda: now[0])
+    key = add_client(instance, ROOT, "web", domain, now=NOW)
+    try:
+        yield Doors(instance, service, create_application(service), key, now)
+    finally:
+        for pool in (service.sign_ins, service.contacts, service.units):
+            pool.close()
+
+
+def run(work: Coroutine[Any, Any, R]) -> R:
+    """Runs a test's requests on an event loop of their own."""
+    return asyncio.run(work)
+
+
+def is_granted(reply: Reply) -> bool:
+    return reply.status == 200 and reply.json["result"] == "granted"
