@@ -15,6 +15,7 @@ from typing import Final
 
 from sparekey.agent.device import Device
 from sparekey.agent.erasing import days_left
+from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.login import login
 from sparekey.agent.offline_login import Login, try_emergency
 from sparekey.agent.outcome import LoginAnswer, Mode, Result
@@ -86,8 +87,8 @@ class LocalServer:
             return
         except BadFrame as error:
             _log.warning("a bad frame on the local socket: %s", error)
-        except Exception:  # noqa: BLE001 -- one connection's failure is no other's
-            _log.exception("a connection on the local socket failed")
+        except Exception as error:  # noqa: BLE001 -- one connection's failure is no other's
+            log_unforeseen("a connection on the local socket failed", error)
         finally:
             slots.release()
 

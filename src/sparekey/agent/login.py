@@ -6,7 +6,6 @@
 - Any error is a refusal.
 """
 
-import logging
 from dataclasses import replace
 
 from sparekey.agent import trusted_days
@@ -14,10 +13,11 @@ from sparekey.agent.attempt import after_online_success
 from sparekey.agent.device import Busy, Device
 from sparekey.agent.erasing import days_left, emergency_ends
 from sparekey.agent.events import ALARM_EVERY, appended
+from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.offline_login import Login, device_sentence, login_offline
 from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, granted_sentence, refused
 from sparekey.agent.ports import Distance, NotReached, Refused, Server, StoreUnreadable
-from sparekey.agent.refill import take_word, upload_events, withhold_if_unknown
+from sparekey.agent.refill import take_word, upload_events, withhold_if_revoked
 from sparekey.agent.state import State, UserState
 from sparekey.agent.wrapped_secrets import Session
 from sparekey.sealed import check_of
@@ -27,8 +27,6 @@ from sparekey.wire.events import EventKind
 
 SIGN_IN_PATIENCE = 3  # seconds in all, then the server was not reached
 SYNC_PATIENCE = 3
-
-_log = logging.getLogger(__name__)
 
 
 def login(device: Device, name: str, typed: Secret[str]) -> Login:
@@ -40,8 +38,8 @@ def login(device: Device, name: str, typed: Secret[str]) -> Login:
         return Login(refused(Refusal(Reason.BUSY), Mode.NONE))
     except StoreUnreadable:
         return Login(refused(Refusal(Reason.DAMAGED), Mode.NONE))
-    except Exception:  # noqa: BLE001 -- S09: whatever happened, the answer is no
-        _log.exception("a sign-in failed")
+    except Exception as error:  # noqa: BLE001 -- S09: whatever happened, the answer is no
+        log_unforeseen("a sign-in failed", error)
         return Login(refused(Refusal(Reason.INTERNAL), Mode.NONE))
 
 
@@ -54,7 +52,7 @@ def _online_or_offline(device: Device, name: str, typed: Secret[str]) -> Login:
             _alarm(device)
         return login_offline(device, name, typed, error.distance)
     except Refused as error:
-        withhold_if_unknown(device, error)
+        withhold_if_revoked(device, error)
         return Login(refused(Refusal(Reason.REFUSED), Mode.ONLINE, str(error)))
 
 
@@ -104,7 +102,7 @@ def _take_word_if_heard(device: Device, server: Server) -> None:
     except NotReached:
         return
     except Refused as error:
-        withhold_if_unknown(device, error)
+        withhold_if_revoked(device, error)
 
 
 def _denied_online(device: Device, name: str, reply: SignInReply) -> LoginAnswer:

@@ -25,7 +25,7 @@ UNIT_PATIENCE = 300  # seconds: a unit may be sealed only when it is asked for
 CONTACT_PATIENCE = 30
 ROUNDS = 3  # a generation may rise while units are fetched: then the server is asked anew
 OVERTAKEN = frozenset({"stale", "conflict"})  # a generation rose meanwhile
-DEVICE_UNKNOWN = frozenset({"revoked", "unknown-device"})
+REVOKED = "revoked"
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,14 @@ def refill(device: Device, report: Report = silent) -> Refilled:
             reply = take_word(device, server)
             return _fetch_all(device, server, reply, report)
         except Refused as refused:
-            withhold_if_unknown(device, refused)
+            withhold_if_revoked(device, refused)
             raise
 
 
-def withhold_if_unknown(device: Device, refused: Refused) -> None:
-    """A revoked device keeps nothing."""
-    if refused.reply.error in DEVICE_UNKNOWN:
+def withhold_if_revoked(device: Device, refused: Refused) -> None:
+    """A revoked device keeps nothing. One that the server does not know is refused, but keeps what it has: a server
+    whose database was lost must not take everybody's spare key with it."""
+    if refused.reply.error == REVOKED:
         device.store.change(trusted_days.without_data)
 
 

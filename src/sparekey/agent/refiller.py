@@ -4,7 +4,6 @@ At rest it sleeps until the next thing is due, so that the daemon wakes at most 
 are spread by jitter.
 """
 
-import logging
 import secrets
 import threading
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Final
 from sparekey import clock
 from sparekey.agent.device import Device
 from sparekey.agent.device_time import started
+from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.ports import NotReached, Refused
 from sparekey.agent.refill import Progress, Refilled, refill
 from sparekey.agent.state import State
@@ -22,8 +22,6 @@ HOUR: Final = 3600
 FIRST_AFTER: Final = 5  # seconds after the start
 RETRY_AFTER: Final = 300  # seconds, doubled at each failure up to the server's interval
 LEAST_INTERVAL: Final = 60
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,8 @@ class Refiller:
         except (NotReached, Refused) as error:
             self._failures += 1
             return Finished(None, str(error))
-        except Exception:  # noqa: BLE001 -- the daemon goes on: a refill refuses nobody and lets nobody in
-            _log.exception("a refill failed")
+        except Exception as error:  # noqa: BLE001 -- the daemon goes on: a refill refuses nobody and lets nobody in
+            log_unforeseen("a refill failed", error)
             self._failures += 1
             return Finished(None, "the refill failed; the reason is in the agent's log")
         self._failures = 0
@@ -133,8 +131,8 @@ class Refiller:
         self._erase_due = clock.monotonic() + HOUR
         try:
             self._device.store.change(self._with_mark)
-        except Exception:  # noqa: BLE001 -- the next hour tries again
-            _log.exception("erasing by time failed")
+        except Exception as error:  # noqa: BLE001 -- the next hour tries again
+            log_unforeseen("erasing by time failed", error)
 
     def _with_mark(self, state: State) -> State:
         """A boot in which the clock was suspect at the start may have been put right since."""
