@@ -1,0 +1,201 @@
+"""What every server does for a device, whatever stands behind `agent.ports.Server`.
+
+To hold another server to it, add a maker to `MAKERS`: a context that yields an `EnrolledSide`.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from sparekey import clock
+from sparekey.agent.enrol import enrol
+from sparekey.agent.events import appended
+from sparekey.agent.file_keys import FileKeys
+from sparekey.agent.platform_posix import PosixFiles, SystemClock
+from sparekey.agent.ports import Connect, Refused, Server
+from sparekey.agent.server_client import conversation
+from sparekey.agent.state import Enrolment, State, new_state
+from sparekey.sealed import check_of, verify_unit
+from sparekey.secret import Secret
+from sparekey.wire.agent_api import (
+    AcknowledgementRequest,
+    EventsRequest,
+    HeldUnit,
+    SignInReply,
+    SignInRequest,
+    SyncRequest,
+    UnitRequest,
+    UserSync,
+)
+from sparekey.wire.enrolment import read_enrolment_code
+from sparekey.wire.events import EventKind
+from tests.agent.https_simulator import served
+from tests.agent.simulator import DEVICE, SimulatedServer
+
+
+@dataclass
+class EnrolledSide:
+    """A server that knows Alice, and a device enrolled with it."""
+
+    connect: Connect
+    sign: Callable[[bytes], bytes]
+    enrolment: Enrolment
+    passcode: Callable[[], str]  # right now, not given out before
+    renew: Callable[[], None]  # begins a new generation for Alice on this device
+    revoke: Callable[[], None]
+
+
+def _in_memory(directory: Path) -> Iterator[EnrolledSide]:
+    simulator = SimulatedServer(clock.now())
+    keys = FileKeys.create(directory / "store", PosixFiles())
+    enrolment = Enrolment(DEVICE, "laptop", ["https://server"], "", [simulator.signing_key.hex()], "")
+    yield _side(simulator, simulator.connect, keys, enrolment)
+
+
+def _over_https(directory: Path) -> Iterator[EnrolledSide]:
+    simulator = SimulatedServer(clock.now())
+    with served(simulator, directory / "tls") as server:
+        files, store = PosixFiles(), directory / "store"
+        state = enrol(server.url, read_enrolment_code(server.new_code()), "", store, files, SystemClock())
+        keys = FileKeys.open(store, files)
+        enrolled = state.enrolment
+
+        def connect() -> contextlib.AbstractContextManager[Server]:
+            ca = bytes.fromhex(enrolled.ca_certificate)
+            return conversation(enrolled.servers, ca, enrolled.device, keys.sign, clock.now)
+
+        yield _side(simulator, connect, keys, enrolled)
+
+
+def _side(simulator: SimulatedServer, connect: Connect, keys: FileKeys, enrolment: Enrolment) -> EnrolledSide:
+    alice = simulator.add_user()
+    alice.codes_end = simulator.now + 30 * 86400
+
+    def passcode() -> str:
+        step = max(alice.token.step(simulator.now) - 1, alice.token.last_step + 1)
+        return alice.pin + alice.token.code(step)
+
+    def revoke() -> None:
+        simulator.revoked = True
+
+    return EnrolledSide(connect, keys.sign, enrolment, passcode, alice.renew, revoke)
+
+
+MAKERS: Final = {"memory": _in_memory, "https": _over_https}
+
+
+@pytest.fixture(params=["memory", pytest.param("https", marks=pytest.mark.services)])
+def side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EnrolledSide]:
+    yield from MAKERS[request.param](tmp_path)
+
+
+@pytest.fixture
+def server(side: EnrolledSide) -> Iterator[Server]:
+    with side.connect() as server:
+        server.allow(60)
+        yield server
+
+
+def signed_in(side: EnrolledSide, server: Server, check: str = "") -> SignInReply:
+    reply = server.sign_in(SignInRequest("alice", side.passcode(), check))
+    assert reply.result == "granted"
+    return reply
+
+
+def said(server: Server, held: list[HeldUnit] | None = None) -> UserSync:
+    (user,) = server.sync(SyncRequest(held or [], "", hardware_bound=False)).users
+    return user
+
+
+def fetched(server: Server, user: UserSync) -> list[bytes]:
+    names = [name for name in user.wanted if name.kind.startswith("emergency-") or name == user.wanted[0]]
+    return [server.unit(UnitRequest(user.user, name.kind, name.token, name.day, user.generation)) for name in names]
+
+
+def test_a_sign_in_gives_the_key_that_its_check_names(side: EnrolledSide, server: Server) -> None:
+    reply = signed_in(side, server)
+    assert check_of(Secret(bytes.fromhex(reply.offline_key))).hex() == reply.check
+    assert (reply.method, reply.misread) == ("tokencode", [])
+    assert reply.user
+    assert reply.token
+    assert abs(reply.server_time - clock.now()) < 60
+    assert signed_in(side, server, reply.check).offline_key == reply.offline_key
+
+
+def test_a_denial_says_nothing(side: EnrolledSide, server: Server) -> None:
+    typed = side.passcode()
+    for login, passcode in (("alice", "2468000000"), ("nobody", typed), ("alice", ""), ("", "")):
+        reply = server.sign_in(SignInRequest(login, passcode, ""))
+        assert (reply.result, reply.user, reply.token, reply.offline_key) == ("denied", "", "", "")
+
+
+def test_a_used_passcode_is_denied(side: EnrolledSide, server: Server) -> None:
+    typed = side.passcode()
+    results = [server.sign_in(SignInRequest("alice", typed, "")).result for _ in range(2)]
+    assert results == ["granted", "denied"]
+
+
+def test_after_a_sign_in_days_and_both_codes_are_wanted_and_kept(side: EnrolledSide, server: Server) -> None:
+    reply = signed_in(side, server)
+    user = said(server)
+    kinds = [name.kind for name in user.wanted]
+    assert kinds[0] == "day"
+    assert {"day", "emergency-tokencode", "emergency-passcode"} == set(kinds)
+    assert {keep.kind for keep in user.keep} == set(kinds)
+    assert (user.user, user.login) == (reply.user, "alice")
+    assert any(used.token == reply.token and used.step >= reply.step for used in user.used)
+
+
+def test_units_stand_up_to_their_examination_and_are_not_wanted_again(side: EnrolledSide, server: Server) -> None:
+    signed_in(side, server)
+    user = said(server)
+    keys = [bytes.fromhex(key) for key in side.enrolment.signing_keys]
+    units = [verify_unit(unit, keys, side.enrolment.device, user.generation) for unit in fetched(server, user)]
+    assert {unit.header.check.hex() for unit in units} == {user.check}
+    assert {unit.header.login for unit in units} == {"alice"}
+
+
+def test_a_unit_of_another_generation_has_to_be_asked_for_anew(side: EnrolledSide, server: Server) -> None:
+    signed_in(side, server)
+    user = said(server)
+    side.renew()
+    name = user.wanted[0]
+    with pytest.raises(Refused) as caught:
+        server.unit(UnitRequest(user.user, name.kind, name.token, name.day, user.generation))
+    assert caught.value.reply.error in {"stale", "conflict"}
+    assert said(server).generation > user.generation
+    assert said(server).check != user.check
+
+
+def test_the_key_under_which_secrets_are_wrapped_is_given_after_a_new_generation(
+    side: EnrolledSide, server: Server
+) -> None:
+    reply = signed_in(side, server)
+    side.renew()
+    assert signed_in(side, server, reply.check).offline_key == reply.offline_key
+
+
+def test_acknowledgements_are_counted(side: EnrolledSide, server: Server) -> None:
+    signed_in(side, server)
+    assert server.acknowledge(AcknowledgementRequest([])).acknowledged == 0
+
+
+def test_events_are_taken_up_to_the_last(side: EnrolledSide, server: Server) -> None:
+    reply = signed_in(side, server)
+    state: State = new_state(side.enrolment)
+    for _ in range(2):
+        state = appended(state, side.sign, EventKind.DENIED, clock.now(), user=reply.user, login="alice")
+    assert server.events(EventsRequest(state.events)).last_number == 2
+    assert server.sync(SyncRequest([], "", hardware_bound=False)).last_event == 2
+
+
+def test_a_revoked_device_is_told_so(side: EnrolledSide, server: Server) -> None:
+    signed_in(side, server)
+    side.revoke()
+    with pytest.raises(Refused) as caught:
+        server.sync(SyncRequest([], "", hardware_bound=False))
+    assert caught.value.reply.error == "revoked"
