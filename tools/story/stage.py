@@ -99,7 +99,7 @@ class Stage:
         _wait_until(lambda: is_listening(port), server, "the server to answer")
         return server
 
-    def start_daemon(self) -> None:
+    def start_daemon(self) -> subprocess.Popen[bytes]:
         """`sparekey-agent run` on the device, ready when this returns."""
         log = self.directory / "agent.log"
         with log.open("ab") as output:
@@ -110,6 +110,7 @@ class Stage:
         daemon = Server(process, 0, log)
         self._cleanup.callback(self.stop_server, daemon)
         _wait_until((self.device_state / "agent.sock").exists, daemon, "the agent's socket")
+        return process
 
     def follow_login(self, user: str, passcode: str) -> None:
         """A sign-in as a person sees it: what it says while the offline data come in is told as well."""

@@ -1,0 +1,189 @@
+"""P7, P8 and P10 on a real server and a real agent daemon, asked through its socket.
+
+P7: from an online sign-in to the first data on the disk, against sealing as many records bare. P8: an offline sign-in
+against the bare search of the peppers that it has to try. P10: the daemon at rest, and how fast a server starts.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bench.table import Row, progress
+from sparekey.agent.outcome import LoginAnswer
+from sparekey.argon2id import argon2id
+from sparekey.cli.agent.remote import Daemon, answer_of, find_daemon
+from sparekey.core.pins import MEMORY_KIB, PASSES
+from sparekey.sealed import BALANCED, EMERGENCY, Level
+from sparekey.wire.local_socket import Kind, frame
+from tools.story.people import Token, new_token, other
+from tools.story.stage import Stage, free_port
+
+PIN = "2580"
+WINDOW = 3  # candidates of a tokencode: this interval and one to each side
+MORNING = 10  # o'clock, UTC: the next 12 hours lie within one day
+REST_SECONDS = (20, 120)  # quick and full
+FIRST_UNITS = 1
+
+
+@dataclass
+class Bench:
+    """A device with Alice's data on it; `first` is what P7 measured on the way."""
+
+    stage: Stage
+    alice: Token
+    daemon: Daemon
+    daemon_pid: int
+    first: tuple[float, float]
+    server_start: float
+    code: str
+
+
+def rows(*, full: bool) -> list[Row]:
+    """All of them; the same device serves for the three."""
+    with tempfile.TemporaryDirectory(prefix="sparekey-bench-") as directory, _device(Path(directory)) as bench:
+        usable, bare = bench.first
+        return [
+            Row("P7", "first data on the disk after an online sign-in", usable, "s", "sealing them bare", bare,
+                usable / bare, "<= 1.2"),
+            *_offline(bench, 5 if full else 3),
+            *_at_rest(bench, REST_SECONDS[full]),
+        ]  # fmt: skip
+
+
+@contextmanager
+def _device(directory: Path) -> Iterator[Bench]:
+    with Stage(directory, lambda _: None) as stage:
+        morning = datetime.fromtimestamp(stage.time.now(), UTC) + timedelta(days=1)
+        stage.time.set(morning.replace(hour=MORNING, minute=0, second=0, microsecond=0))
+        stage.sparekey("init")
+        stage.sparekey("policy", "offline", "set", "Default", "days=1", "offline_failures=25")
+        alice, port = new_token(), free_port()
+        begun = time.perf_counter()
+        stage.start_server(port)
+        server_start = time.perf_counter() - begun
+        cable = stage.lay_cable(port)
+        stage.sparekey("user", "add", "alice", "--domain", "SystemDomain")
+        serial = stage.sparekey("token", "add", "--user", "alice", "--seed-stdin", typed=alice.seed_hex).data["serial"]
+        stage.sparekey("token", "set-pin", serial, typed=PIN + "\n")
+        code = stage.sparekey("device", "invite", "laptop").data["code"]
+        stage.agent("enroll", "--server", f"https://localhost:{cable.port}", "--code", "-", typed=code + "\n")
+        process = stage.start_daemon()
+        daemon = find_daemon(stage.device_state / "agent.sock")
+        if daemon is None:
+            raise RuntimeError("the agent's daemon does not listen")
+        progress("P7: an online sign-in, and its data")
+        first = _first_data(stage, alice, daemon)
+        shown = stage.sparekey("emergency", "show", serial, "--caller", "bench").data["code"]
+        cable.unplug()
+        yield Bench(stage, alice, daemon, process.pid, first, server_start, shown)
+        daemon.close()
+
+
+def _first_data(stage: Stage, alice: Token, daemon: Daemon) -> tuple[float, float]:
+    """(seconds until the first data are on the disk, seconds for as many bare hashes on all cores)."""
+    begun = time.perf_counter()
+    answer = _ask(daemon, PIN + alice.code(stage.time.now()))
+    if answer.result != "granted":
+        raise RuntimeError(f"the online sign-in was not granted: {answer.message}")
+    seen: list[float] = []
+    daemon.follow(frame(Kind.WATCH), lambda told: seen.append(time.perf_counter()) if told.done else None)
+    midnight = 86_400 - stage.time.now() % 86_400
+    records = int(midnight // alice.interval)
+    return seen[FIRST_UNITS - 1] - begun, _bare(BALANCED, records)
+
+
+def _offline(bench: Bench, times: int) -> list[Row]:
+    progress(f"P8: offline refusals and sign-ins through the socket, {times} each")
+    refused, granted, emergency = [], [], []
+    for _ in range(times):
+        bench.stage.time.advance(60)
+        code = bench.alice.code(bench.stage.time.now())
+        refused.append(_timed(bench.daemon, PIN + other(code), "denied"))
+        granted.append(_timed(bench.daemon, PIN + code, "granted"))
+        emergency.append(_timed(bench.daemon, PIN + bench.code, "granted"))
+    peppers = 2**BALANCED.pepper_bits
+    refuse = min(_search(BALANCED, WINDOW * peppers) for _ in range(2))
+    accept, code_search = _search(BALANCED, peppers // 2), _search(EMERGENCY, 2**EMERGENCY.pepper_bits // 2)
+    ours = statistics.median(refused)
+    return [
+        Row("P8", "offline refusal at balanced, through the socket", ours, "s",
+            f"{WINDOW * peppers} bare hashes", refuse, ours / refuse, "<= 1.15"),
+        Row("P8", "offline sign-in (its pepper is random)", statistics.mean(granted), "s",
+            "half of one search", accept, statistics.mean(granted) / accept, ""),
+        Row("P8", "offline emergency sign-in (its pepper is random)", statistics.mean(emergency), "s",
+            "half of one search", code_search, statistics.mean(emergency) / code_search, ""),
+        Row("P8", "the socket: a status there and back", _status_ms(bench.daemon), "ms", "limit", 10.0,
+            _status_ms(bench.daemon) / 10, "<= 1"),
+    ]  # fmt: skip
+
+
+def _at_rest(bench: Bench, seconds: int) -> list[Row]:
+    progress(f"P10: the daemon at rest for {seconds} s")
+    before = _status_number(bench.daemon_pid, "voluntary_ctxt_switches")
+    time.sleep(seconds)
+    wakes = (_status_number(bench.daemon_pid, "voluntary_ctxt_switches") - before) * 60 / seconds
+    memory = _status_number(bench.daemon_pid, "VmRSS") / 1024
+    return [
+        Row("P10", "memory of the daemon", memory, "MiB", "limit", 45, memory / 45, "<= 1"),
+        Row("P10", "wake-ups of the daemon", wakes, "/min", "limit", 1, wakes, "<= 1"),
+        Row("P10", "start of a server until it answers", bench.server_start, "s", "limit", 2,
+            bench.server_start / 2, "<= 1"),
+    ]  # fmt: skip
+
+
+def _ask(daemon: Daemon, passcode: str) -> LoginAnswer:
+    return answer_of(daemon.ask(frame(Kind.LOGIN, user="alice", passcode=passcode, reply_to="")))
+
+
+def _timed(daemon: Daemon, passcode: str, result: str) -> float:
+    begun = time.perf_counter()
+    answer = _ask(daemon, passcode)
+    if answer.result != result or answer.mode != "offline":
+        raise RuntimeError(f"expected {result} offline: {answer.message}")
+    return time.perf_counter() - begun
+
+
+def _status_ms(daemon: Daemon) -> float:
+    times = []
+    for _ in range(50):
+        begun = time.perf_counter()
+        daemon.ask(frame(Kind.STATUS))
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times) * 1000
+
+
+def _search(level: Level, hashes: int) -> float:
+    """Seconds for the PIN's hash and then so many of the level's on all cores."""
+    begun = time.perf_counter()
+    argon2id(PIN.encode(), bytes(16), MEMORY_KIB, PASSES)
+    return time.perf_counter() - begun + _bare(level, hashes)
+
+
+def _bare(level: Level, hashes: int) -> float:
+    cores = os.cpu_count() or 1
+
+    def share(_: int) -> None:
+        for _ in range(hashes // cores):
+            argon2id(bytes(77), bytes(16), level.argon_m, level.argon_t)
+
+    with ThreadPoolExecutor(cores) as pool:
+        begun = time.perf_counter()
+        list(pool.map(share, range(cores)))
+        return time.perf_counter() - begun
+
+
+def _status_number(pid: int, name: str) -> int:
+    """A number of /proc/PID/status, summed over the process's threads where it counts per thread."""
+    if name == "VmRSS":
+        files = [Path(f"/proc/{pid}/status")]
+    else:
+        files = [task / "status" for task in Path(f"/proc/{pid}/task").iterdir()]
+    lines = (line for file in files for line in file.read_text().splitlines())
+    return sum(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
