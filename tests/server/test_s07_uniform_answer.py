@@ -1,0 +1,135 @@
+"""S07: nobody outside can tell why a sign-in was refused, by no byte of the answer and by no moment of it."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterator
+from statistics import median
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from sparekey.app.domains import add_domain
+from sparekey.app.users import add_user, set_enabled
+from sparekey.core.events import Action
+from sparekey.storage import tables
+from sparekey.storage.unit_of_work import Database
+from tests.builders import NOW, PIN, ROOT, Device, User, a_device, a_user, an_instance, on_record
+from tests.server.asgi import Reply
+from tests.server.doors import Doors, doors_of, run
+from tools.counts import Count
+
+FLOOR_MS = 150
+Ask = Callable[[str, str], Coroutine[Any, Any, Reply]]
+
+
+@pytest.fixture
+def floored(memory_database: Database) -> Iterator[Doors]:
+    """Both doors with the default floor; the program may ask for Sales only."""
+    instance = an_instance(memory_database)
+    add_domain(instance, ROOT, "Sales", now=NOW)
+    with doors_of(instance, floor_ms=FLOOR_MS, domain="Sales") as doors:
+        yield doors
+
+
+def attempts(doors: Doors) -> dict[str, tuple[str, str]]:
+    """Login and passcode for every reason of a refusal. The right ones are right but for that reason."""
+    instance = doors.instance
+    user, disabled, locked, no_pin, elsewhere = (
+        a_user(instance, pin=PIN, domain="Sales"),
+        a_user(instance, pin=PIN, domain="Sales"),
+        a_user(instance, pin=PIN, domain="Sales"),
+        a_user(instance, with_pin=True, domain="Sales"),
+        a_user(instance, pin=PIN),
+    )
+    set_enabled(instance, ROOT, disabled.login, enabled=False, now=NOW)
+    _set_locked(doors, locked)
+    add_user(instance, ROOT, "tokenless", "Sales", now=NOW)
+    right = user.typed(NOW).reveal()
+    return {
+        "unknown user": ("nobody", right),
+        "no login at all": ("\x00", right),
+        "disabled": (disabled.login, disabled.typed(NOW).reveal()),
+        "locked": (locked.login, locked.typed(NOW).reveal()),
+        "no token": ("tokenless", right),
+        "no PIN set": (no_pin.login, PIN + no_pin.typed(NOW).reveal()),
+        "bad PIN": (user.login, "9" + right[1:]),
+        "bad code": (user.login, user.wrong(NOW).reveal()),
+        "out of scope": (elsewhere.login, elsewhere.wrong(NOW).reveal()),
+        "no passcode": (user.login, "?"),
+    }
+
+
+def _set_locked(doors: Doors, user: User) -> None:
+    with doors.instance.database.write() as connection:
+        connection.execute(
+            update(tables.account).where(tables.account.c.id == user.account_id).values(locked_at=NOW, failures=5)
+        )
+
+
+def _unlock_all_but_the_locked(doors: Doors) -> None:
+    """The guesses of this test are not to lock anybody."""
+    with doors.instance.database.write() as connection:
+        connection.execute(update(tables.account).where(tables.account.c.locked_at.is_(None)).values(failures=0))
+
+
+def of_the_device(doors: Doors, device: Device) -> Ask:
+    return lambda login, passcode: doors.sign_in(device, login, passcode)
+
+
+@pytest.mark.parametrize("by_device", [False, True], ids=["rest", "agent"])
+def test_s07_every_refusal_looks_and_takes_the_same(floored: Doors, count: Count, *, by_device: bool) -> None:
+    ask = of_the_device(floored, a_device(floored.instance)) if by_device else floored.rest
+    tried = attempts(floored)
+    for _ in range(count(small=1, full=3)):
+        replies = run(_interleaved(floored, ask, tried, count(small=3, full=2_000)))
+        seen = {
+            (reply.status, reply.headers, reply.body) for of_case in replies.values() for reply in of_case
+        }  # fmt: skip
+        assert len(seen) == 1
+        assert next(iter(seen))[0] == 200
+        # asyncio's timers are a millisecond coarse
+        assert min(reply.seconds for of_case in replies.values() for reply in of_case) > FLOOR_MS / 1000 - 0.002
+        medians = {case: median(reply.seconds for reply in of_case) for case, of_case in replies.items()}
+        # few samples say little about a busy machine; the full run is the measurement
+        assert max(medians.values()) - min(medians.values()) < count(small=25, full=2) / 1000, medians
+
+
+async def _interleaved(
+    doors: Doors, ask: Ask, tried: dict[str, tuple[str, str]], rounds: int
+) -> dict[str, list[Reply]]:
+    replies: dict[str, list[Reply]] = defaultdict(list)
+    for _ in range(rounds):
+        for case, (login, passcode) in tried.items():
+            replies[case].append(await ask(login, passcode))
+            _unlock_all_but_the_locked(doors)
+    return replies
+
+
+def test_s07_the_record_knows_every_reason(floored: Doors) -> None:
+    for login, passcode in attempts(floored).values():
+        run(floored.rest(login, passcode))
+        _unlock_all_but_the_locked(floored)
+    reasons = [row.result for row in on_record(floored.instance, Action.SIGN_IN_DENIED)]
+    assert reasons == [
+        "unknown-user", "unknown-user", "account-disabled", "locked", "no-token", "no-pin-set", "wrong-passcode",
+        "wrong-passcode", "out-of-scope", "not-a-passcode",
+    ]  # fmt: skip
+
+
+def test_s07_only_a_success_is_fast(floored: Doors) -> None:
+    alice = a_user(floored.instance, domain="Sales")
+    granted = run(floored.rest(alice.login, alice.typed(NOW).reveal()))
+    assert granted.json["result"] == "granted"
+    assert granted.seconds < FLOOR_MS / 1000
+
+
+def test_s07_a_slow_refusal_leaves_at_the_next_multiple(floored: Doors) -> None:
+    async def late() -> float:
+        loop = asyncio.get_running_loop()
+        arrived = floored.service.floor.arrival()
+        await asyncio.sleep(FLOOR_MS / 1000 + 0.01)
+        await floored.service.floor.wait(arrived)
+        return loop.time() - arrived
+
+    assert 2 * FLOOR_MS / 1000 - 0.002 < run(late()) < 3 * FLOOR_MS / 1000

@@ -1,0 +1,150 @@
+"""S09 at the server's doors: whatever fails on the way, nobody is let in, and the refusal looks like any other."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Connection, text, update
+from sqlalchemy.exc import OperationalError
+
+from sparekey.app.instance import Instance
+from sparekey.app.vault import Vault, VaultError
+from sparekey.core.events import Action
+from sparekey.secret import Secret
+from sparekey.server.application import create_application
+from sparekey.storage import tables
+from sparekey.storage.unit_of_work import Database
+from tests.builders import NOW, PIN, Device, User, a_device, a_user, on_record, token_row
+from tests.server.asgi import Reply
+from tests.server.doors import Doors, is_granted, run
+
+
+class BrokenDatabase(Database):
+    """The real one, but that it fails where sign-ins are judged: who asks is still found."""
+
+    def __init__(self, real: Database, *, read: Exception | None = None, commit: Exception | None = None) -> None:
+        super().__init__(real.engine)
+        self._real, self._read_error, self._commit_error = real, read, commit
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._real.read() as connection:
+            if self._read_error and _is_judging():
+                raise self._read_error
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self._real.write() as connection:
+            yield connection
+            if self._commit_error and _is_judging():
+                raise self._commit_error
+
+
+def _is_judging() -> bool:
+    return threading.current_thread().name.startswith("sign-in")
+
+
+class BrokenVault(Vault):
+    """The real one, but that it opens or seals nothing."""
+
+    def __init__(self, real: Vault, *, opens: bool = True, seals: bool = True) -> None:
+        self._real, self._opens, self._seals = real, opens, seals
+
+    def open(self, column: str, row_id: str, owner: str, ciphertext: bytes) -> Secret[bytes]:
+        if not self._opens:
+            raise VaultError
+        return self._real.open(column, row_id, owner, ciphertext)
+
+    def seal(self, column: str, row_id: str, owner: str, plaintext: bytes) -> bytes:
+        if not self._seals:
+            raise MemoryError
+        return self._real.seal(column, row_id, owner, plaintext)
+
+
+DAMAGES: dict[str, Callable[[Instance], Instance]] = {
+    "the vault cannot open": lambda it: replace(it, vault=BrokenVault(it.vault, opens=False)),
+    "reading fails": lambda it: replace(it, database=BrokenDatabase(it.database, read=RuntimeError("PIN 4711"))),
+    "committing fails": lambda it: replace(it, database=BrokenDatabase(it.database, commit=RuntimeError("no"))),
+    "no memory": lambda it: replace(it, database=BrokenDatabase(it.database, read=MemoryError())),
+}
+
+
+def damaged(doors: Doors, damage: Callable[[Instance], Instance]) -> Doors:
+    """The same doors over an instance of which something is broken."""
+    service = replace(doors.service, instance=damage(doors.instance))
+    return replace(doors, service=service, app=create_application(service))
+
+
+def both(doors: Doors, device: Device, user: User, typed: str) -> list[Reply]:
+    return [run(doors.rest(user.login, typed)), run(doors.sign_in(device, user.login, typed))]
+
+
+def looks(replies: list[Reply]) -> list[tuple[object, ...]]:
+    return [(reply.status, reply.headers, reply.body) for reply in replies]
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_s09_what_fails_lets_nobody_in(doors: Doors, damage: Callable[[Instance], Instance]) -> None:
+    alice, device = a_user(doors.instance, pin=PIN), a_device(doors.instance)
+    typed = alice.typed(NOW).reveal()
+    usual = both(doors, device, alice, "9" + typed[1:])
+    replies = both(damaged(doors, damage), device, alice, typed)
+    assert looks(replies) == looks(usual)
+    assert [row.result for row in on_record(doors.instance, Action.SIGN_IN_DENIED)][2:] == ["internal-error"] * 2
+    assert is_granted(run(doors.rest(alice.login, typed)))  # nothing was used up
+
+
+def test_s09_a_hash_that_cannot_be_computed_lets_nobody_in(doors: Doors) -> None:
+    alice, device = a_user(doors.instance, pin=PIN), a_device(doors.instance)
+    with doors.instance.database.write() as connection:
+        connection.execute(update(tables.token).values(pin_passes=0))
+    for reply in both(doors, device, alice, alice.typed(NOW).reveal()):
+        assert (reply.status, reply.json["result"]) == (200, "denied")
+
+
+def test_s09_no_audit_no_accept(doors: Doors) -> None:
+    alice, device = a_user(doors.instance), a_device(doors.instance)
+    typed = alice.typed(NOW).reveal()
+    with doors.instance.database.write() as connection:
+        connection.execute(text("CREATE TRIGGER b BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END"))
+    for reply in both(doors, device, alice, typed):
+        assert (reply.status, reply.json["result"]) == (200, "denied")
+    with doors.instance.database.write() as connection:
+        connection.execute(text("DROP TRIGGER b"))
+    assert is_granted(run(doors.rest(alice.login, typed)))
+
+
+def test_s09_what_a_success_settles_on_the_device_fails_with_it(doors: Doors) -> None:
+    alice, device = a_user(doors.instance, pin=PIN), a_device(doors.instance)
+    broken = damaged(doors, lambda it: replace(it, vault=BrokenVault(it.vault, seals=False)))
+    typed = alice.typed(NOW).reveal()
+    assert not is_granted(run(broken.sign_in(device, alice.login, typed)))
+    assert token_row(doors.instance, alice.serial).last_step < alice.step(NOW)
+    assert is_granted(run(doors.sign_in(device, alice.login, typed)))
+
+
+UNREACHABLE = OperationalError("SELECT 1", {}, OSError("connection refused"))
+
+
+@pytest.mark.parametrize("login", ["alice", "nobody"])
+def test_s09_without_a_database_there_is_no_answer_for_anyone(doors: Doors, login: str) -> None:
+    alice, device = a_user(doors.instance, "alice"), a_device(doors.instance)
+    broken = damaged(doors, lambda it: replace(it, database=BrokenDatabase(it.database, read=UNREACHABLE)))
+    for reply in both(broken, device, replace(alice, login=login), alice.typed(NOW).reveal()):
+        assert (reply.status, reply.error) == (503, "unavailable")
+        assert "SELECT" not in reply.body.decode()
+
+
+def test_s09_a_clock_that_fails_lets_nobody_in(doors: Doors) -> None:
+    alice, device = a_user(doors.instance), a_device(doors.instance)
+
+    def no_clock() -> int:
+        raise OSError("no clock")
+
+    service = replace(doors.service, now=no_clock)
+    broken = replace(doors, service=service, app=create_application(service))
+    for reply in both(broken, device, alice, alice.typed(NOW).reveal()):
+        assert (reply.status, reply.error) == (500, "failed")

@@ -1,0 +1,146 @@
+"""A real server process: TLS from its own CA, a certificate renewed without a lost request, its end, its record."""
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from sparekey.app.audit_verification import verify_record
+from sparekey.app.clients import add_client
+from sparekey.app.instance import Instance
+from sparekey.app.ports import Purpose
+from sparekey.clock import now as clock_now
+from sparekey.core.events import Action
+from sparekey.keystore import local_ca
+from sparekey.secret import Secret
+from sparekey.server.settings import read_settings
+from sparekey.wiring.server import checkpoint_store, open_instance
+from tests.builders import ROOT, User, a_user, account_row, on_record
+from tests.server.serving import SPAREKEY, Serving, a_data_directory, answers, serving, wait_until
+
+pytestmark = pytest.mark.services
+
+
+def opened(data: Path) -> Instance:
+    return open_instance(data, read_settings(data, {}))
+
+
+def a_client_and_alice(data: Path) -> tuple[Secret[str], User]:
+    instance = opened(data)
+    alice = a_user(instance, "alice", now=clock_now())
+    key = add_client(instance, ROOT, "web", now=clock_now())
+    instance.database.close()
+    return key, alice
+
+
+def test_a_server_answers_over_tls_and_leaves_a_whole_record(tmp_path: Path, database_url: str) -> None:
+    data = a_data_directory(tmp_path, database_url if database_url.startswith("postgresql") else "")
+    key, alice = a_client_and_alice(data)
+    with serving(data, variables={"SPAREKEY_WORKERS": "2"}) as served:
+        now = clock_now()
+        assert served.sign_in(key, "alice", alice.typed(now).reveal())[1]["result"] == "granted"
+        assert served.sign_in(key, "alice", alice.typed(now).reveal())[1]["result"] == "denied"
+        assert served.ask("GET", "/ready") == (200, {"status": "ok"})
+        assert served.stop() == 0
+    instance = opened(data)
+    assert len(on_record(instance, Action.SERVER_STARTED)) == 2  # each of the two processes
+    witnesses = checkpoint_store(data).witnesses()
+    assert verify_record(instance.database, instance.keystore.public_key(Purpose.CHECKPOINT), witnesses) == []
+    assert witnesses[0].total == len(on_record(instance))
+    instance.database.close()
+    lines = [json.loads(line) for line in served.log.read_text().splitlines() if line.startswith("{")]
+    assert [line for line in lines if line["level"] not in ("info", "debug")] == []
+
+
+def test_only_the_ca_s_own_certificate_is_accepted(tmp_path: Path) -> None:
+    data = a_data_directory(tmp_path)
+    with serving(data) as served:
+        connection = served.connect("localhost")
+        connection.request("GET", "/health")
+        assert connection.getresponse().status == 200
+        connection.close()
+        (tmp_path / "other").mkdir()
+        local_ca.create_ca(tmp_path / "other", "other", clock_now())
+        with pytest.raises(ssl.SSLCertVerificationError):
+            ask_trusting(tmp_path / "other" / local_ca.CA_FILE, served)
+
+
+def ask_trusting(ca: Path, served: Serving) -> None:
+    connection = served.connect()
+    connection._context = ssl.create_default_context(cafile=str(ca))  # type: ignore[attr-defined] # another trust
+    try:
+        connection.connect()
+    finally:
+        connection.close()
+
+
+def test_a_renewed_certificate_is_served_without_a_lost_request(tmp_path: Path) -> None:
+    data = a_data_directory(tmp_path)
+    with serving(data) as served:
+        before, done = served.serial(), threading.Event()
+        failures: list[int] = []
+
+        def keep_asking() -> None:
+            while not done.is_set():
+                if not answers(served):
+                    failures.append(len(failures))
+
+        asking = threading.Thread(target=keep_asking)
+        asking.start()
+        try:
+            (data / "keys" / local_ca.SERVER_FILE).unlink()
+            os.kill(served.process.pid, signal.SIGHUP)
+            wait_until(lambda: served.serial() != before, served)
+            wait_until(lambda: "Stopped old worker-1" in served.log.read_text(), served)
+        finally:
+            done.set()
+            asking.join()
+        assert failures == []
+
+
+def test_a_certificate_of_one_s_own(tmp_path: Path) -> None:
+    data = a_data_directory(tmp_path)
+    own = tmp_path / "own"
+    own.mkdir()
+    local_ca.create_ca(own, "ours", clock_now())
+    local_ca.renew_server_certificate(own, ["127.0.0.1"], clock_now())
+    server, ca = str(own / local_ca.SERVER_FILE), str(own / local_ca.CA_FILE)
+    variables = {
+        "SPAREKEY_TLS": "own", "SPAREKEY_CERTIFICATE": server, "SPAREKEY_KEY": server, "SPAREKEY_CA": ca,
+    }  # fmt: skip
+    (data / "keys" / "ca.pem").write_bytes(Path(ca).read_bytes())  # what `Serving` trusts
+    with serving(data, variables=variables) as served:
+        trust = served.ask("GET", "/agent/v1/trust")[1]
+        assert bytes.fromhex(trust["ca_certificate"]) == local_ca.read_ca_certificate(Path(ca))
+
+
+def test_a_second_server_on_the_same_port_is_refused(tmp_path: Path) -> None:
+    data = a_data_directory(tmp_path)
+    with serving(data) as served:
+        command = [str(SPAREKEY), "--data", str(data), "serve", "--listen", f"127.0.0.1:{served.port}", "--json"]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert second.returncode == 1
+        assert json.loads(second.stdout)["error"] == "conflict"
+        assert "--listen" in second.stderr
+        assert answers(served)
+
+
+def test_s06_counts_survive_a_crash(tmp_path: Path) -> None:
+    data = a_data_directory(tmp_path)
+    key, alice = a_client_and_alice(data)
+    with serving(data) as served:
+        for _ in range(3):
+            assert served.sign_in(key, "alice", alice.wrong(clock_now()).reveal())[1]["result"] == "denied"
+        served.kill()
+    with serving(data) as served:
+        for _ in range(2):
+            served.sign_in(key, "alice", alice.wrong(clock_now()).reveal())
+        assert served.sign_in(key, "alice", alice.typed(clock_now()).reveal())[1]["result"] == "denied"
+    instance = opened(data)
+    assert account_row(instance, "alice").locked_at is not None
+    instance.database.close()
