@@ -63,12 +63,12 @@ class Refiller:
         return self._finished
 
     def _next_progress(self, number: int, seen: Progress | None) -> Progress | None:
-        """Progress other than what was seen; None at the end of that refill."""
+        """Progress other than what was seen, the last before the end too; None at the end of that refill."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._ended >= number or self._stopping or self._progress not in (None, seen)
             )  # fmt: skip
-            return None if self._ended >= number or self._stopping else self._progress
+            return None if self._stopping or self._progress == seen else self._progress
 
     def stop(self) -> None:
         """Ends `run` after what it is doing."""
@@ -94,11 +94,11 @@ class Refiller:
         with self._changed:
             number = self._asked
             self._started = number
+            self._progress = None
         finished = self._refilled()
         with self._changed:
             self._ended = max(self._ended, number)
             self._finished = finished
-            self._progress = None
             self._changed.notify_all()
         self._plan()
 

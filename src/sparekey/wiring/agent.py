@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from sparekey.agent import enrol as enrolment
 from sparekey.agent.device import Device
 from sparekey.agent.file_keys import FileKeys
-from sparekey.agent.platform_posix import PosixFiles, SystemClock, store_lock, usable_cores
+from sparekey.agent.platform_posix import PosixFiles, SystemClock, release_memory, store_lock, usable_cores
 from sparekey.agent.ports import StoreUnreadable
 from sparekey.agent.server_client import ServerClient, conversation
 from sparekey.agent.state import State
@@ -29,8 +29,11 @@ LOCK: Final = "lock"
 
 def on_all_cores(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
     """A map over as many threads as cores: the hashes release the interpreter."""
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        yield from pool.map(function, items)
+    try:
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            yield from pool.map(function, items)
+    finally:
+        release_memory()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import threading
 from types import FrameType
 
 from sparekey.agent.local_server import LocalServer
-from sparekey.agent.platform_posix import listen
+from sparekey.agent.platform_posix import keep_memory_together, listen
 from sparekey.agent.refiller import Refiller
 from sparekey.cli.agent.commands import socket_path
 from sparekey.cli.agent.output import Output
@@ -25,6 +25,7 @@ def run(options: argparse.Namespace, _: Output) -> int:
     """Serves the local socket and refills; 0 when asked to stop."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     os.umask(0o077)
+    keep_memory_together()
     path = socket_path(options)
     with opened_device(options.state, wait=5) as device, contextlib.closing(listen(path, backlog=16)) as listener:
         refiller = Refiller(device)
