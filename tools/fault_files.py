@@ -49,9 +49,14 @@ def read_fault(path: Path) -> Fault:
     return Fault(path, number, tuple(" ".join(tests).split()), why[0])
 
 
+def fault_paths(root: Path = ROOT) -> list[Path]:
+    """The fault files in order of their numbers."""
+    return sorted((root / FAULTS).glob("*.patch"))
+
+
 def all_faults(root: Path = ROOT) -> list[Fault]:
-    """The faults in order of their numbers. Raises FaultError at the first bad one."""
-    return [read_fault(path) for path in sorted((root / FAULTS).glob("*.patch"))]
+    """All of them, read. Raises FaultError at the first bad one."""
+    return [read_fault(path) for path in fault_paths(root)]
 
 
 def numbers_with_a_test(root: Path = ROOT) -> set[str]:

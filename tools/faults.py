@@ -20,7 +20,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from sparekey.clock import monotonic
-from tools.fault_files import Fault, FaultError, all_faults, numbers_with_a_test, unknown_tests
+from tools.fault_files import Fault, FaultError, fault_paths, numbers_with_a_test, read_fault, unknown_tests
 from tools.tree import ROOT, copy_project
 
 AT_ONCE = 2
@@ -171,43 +171,52 @@ def _try_all(faults: Sequence[Fault]) -> list[Outcome]:
     return outcomes
 
 
-def _print_table(outcomes: Sequence[Outcome], lacking: Sequence[str]) -> None:
-    width = max(5, *(len(outcome.fault.slug) for outcome in outcomes), 0)
+def _print_table(outcomes: Sequence[Outcome]) -> None:
+    width = max([5, *(len(outcome.fault.slug) for outcome in outcomes)])
     print(f"{'test':6}{'fault':{width + 2}}{'result':20}{'seconds':>8}")
     for outcome in sorted(outcomes, key=lambda each: each.fault.path):
         fault = outcome.fault
         print(f"{fault.number.upper():6}{fault.slug:{width + 2}}{outcome.result:20}{outcome.seconds:8.1f}")
-    for number in lacking:
-        print(f"{number.upper():6}{'-':{width + 2}}{'NO FAULT FILE':20}")
 
 
 def _selected(numbers: Sequence[str]) -> tuple[list[Fault], list[str]]:
-    """The faults asked for, and the tested numbers among them that have none. Raises FaultError."""
+    """The usable faults of the numbers asked for, and in words what is wrong with the rest."""
     wanted = {number.lower() for number in numbers}
-    faults = [fault for fault in all_faults() if not wanted or fault.number in wanted]
-    tested = {number for number in numbers_with_a_test() if not wanted or number in wanted}
-    unknown = wanted - tested - {fault.number for fault in faults}
-    if unknown:
-        raise FaultError(f"no test and no fault has the number {', '.join(sorted(unknown))}")
-    for fault in faults:
+    faults, problems = [], []
+    for path in fault_paths():
+        if wanted and path.stem.partition("_")[0] not in wanted:
+            continue
+        try:
+            fault = read_fault(path)
+        except FaultError as error:
+            problems.append(str(error))
+            continue
         if nodes := unknown_tests(fault):
-            raise FaultError(f"{fault.path.name}: names tests that do not exist: {' '.join(nodes)}")
-    return faults, sorted(tested - {fault.number for fault in faults})
+            problems.append(f"{path.name}: names tests that do not exist: {' '.join(nodes)}")
+        else:
+            faults.append(fault)
+    tested = {number for number in numbers_with_a_test() if not wanted or number in wanted}
+    planted = {fault.number for fault in faults}
+    problems += [f"{number.upper()} has a test and no usable fault" for number in sorted(tested - planted)]
+    problems += [f"{number.upper()} is no number of a test" for number in sorted((wanted | planted) - tested)]
+    return faults, problems
 
 
-def _check(faults: Sequence[Fault], lacking: Sequence[str]) -> int:
+def _check(faults: Sequence[Fault], problems: Sequence[str]) -> int:
     bad = _failing_without(faults) if faults else []
     held_back = {outcome.fault for outcome in bad}
     outcomes = [*bad, *_try_all([fault for fault in faults if fault not in held_back])]
     missed = [outcome for outcome in outcomes if not outcome.is_caught]
     for outcome in missed:
         _say(f"\n--- {outcome.fault.path.name}: {outcome.result}\n{outcome.detail}\n")
-    _print_table(outcomes, lacking)
-    return 1 if missed or lacking else 0
+    _print_table(outcomes)
+    for problem in problems:
+        print(f"wrong: {problem}")
+    return 1 if missed or problems else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit 0 when every fault asked for is caught and none is lacking, 1 when not, 2 for a bad fault file."""
+    """Exit 0 when every fault asked for is caught and none is lacking, 1 when not, 2 when the tests do not run."""
     parser = argparse.ArgumentParser(prog="python -m tools.faults", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "numbers", nargs="*", metavar="S-NUMBER", help="only these, such as S21; all when none is given"
@@ -216,13 +225,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--list", action="store_true", help="print the faults and why they should be caught; run nothing"
     )
     options = parser.parse_args(arguments)
+    faults, problems = _selected(options.numbers)
+    if options.list:
+        for fault in faults:
+            print(f"{fault.number.upper():6}{fault.slug}: {fault.why}")
+        return 0
     try:
-        faults, lacking = _selected(options.numbers)
-        if options.list:
-            for fault in faults:
-                print(f"{fault.number.upper():6}{fault.slug}: {fault.why}")
-            return 0
-        return _check(faults, lacking)
+        return _check(faults, problems)
     except FaultError as error:
         _say(f"faults: {error}")
         return 2
