@@ -1,0 +1,64 @@
+"""Runs `sparekey` in this process and gives what it said."""
+
+import io
+import json
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparekey.cli.server.main import run
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    words: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Somebody at the server's shell."""
+
+    data: Path
+
+    def runs(self, *arguments: str, typed: str = "") -> Said:
+        """A command whose success is expected; its JSON is read from `json`."""
+        said = sparekey("--data", str(self.data), *arguments, "--json", typed=typed)
+        assert said.code == 0, said
+        assert said.json["schema"].startswith("sparekey/")
+        return said
+
+    def sees(self, *arguments: str, typed: str = "") -> Said:
+        """The same for people: no JSON."""
+        said = sparekey(*arguments, "--data", str(self.data), typed=typed)
+        assert said.code == 0, said
+        return said
+
+    def fails(self, *arguments: str, typed: str = "", code: int = 1) -> Said:
+        """A command that is refused: the error has its shape, and its sentence says what to do."""
+        said = sparekey("--data", str(self.data), *arguments, "--json", typed=typed)
+        assert said.code == code, said
+        assert set(said.json) == {"schema", "error", "message", "do"}
+        assert said.json["do"]
+        assert said.words.startswith("sparekey: ")
+        assert "Traceback" not in said.words
+        return said
+
+
+def sparekey(*arguments: str, typed: str = "") -> Said:
+    """One command with this on its standard input."""
+    out, words, before = io.StringIO(), io.StringIO(), sys.stdin
+    sys.stdin = io.StringIO(typed)
+    try:
+        with redirect_stdout(out), redirect_stderr(words):
+            code = run(arguments)
+    finally:
+        sys.stdin = before
+    return Said(code, out.getvalue(), words.getvalue())
