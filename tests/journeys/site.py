@@ -1,0 +1,161 @@
+"""What the journeys begin with: a real server and a real device under one faked clock, Alice with PIN and token.
+
+Servers, daemons and what a person does at the device are processes. What an operator does in between goes through the
+same use cases on the same data directory, in this process: a command costs its start each time.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sparekey.agent.file_keys import FileKeys
+from sparekey.agent.platform_posix import PosixFiles, SystemClock
+from sparekey.agent.state import State, UserState, state_from_bytes
+from sparekey.agent.store import STATE, Store
+from sparekey.app import devices
+from sparekey.app.instance import Instance
+from sparekey.clock import monotonic, now_precise
+from sparekey.secret import Secret
+from sparekey.server.settings import read_settings
+from sparekey.wiring.server import NewServer, create_server, open_instance
+from tests.builders import LIGHT, PIN, ROOT, User, a_user, edit_policy
+from tools.story.cable import Cable
+from tools.story.stage import Answer, Server, Stage, free_port
+
+DEVICE = "alice-laptop"
+EVENING = (23, 40)  # twenty minutes of a UTC day are left to seal, and the day after
+PATIENCE = 60
+
+
+@dataclass
+class Site:
+    """One server, one device, and the cable between them."""
+
+    stage: Stage
+    instance: Instance
+    port: int
+    server: Server
+    cable: Cable
+    alice: User
+    device: Stage  # another stage where the device's clock is its own
+
+    @property
+    def now(self) -> int:
+        """What the server's clock shows."""
+        return int(self.stage.time.now())
+
+    @property
+    def address(self) -> str:
+        return f"https://localhost:{self.cable.port}"
+
+    @property
+    def state_directory(self) -> Path:
+        return self.device.device_state
+
+    def next_interval(self) -> None:
+        """Half a minute goes by on every clock: the token shows another code."""
+        for stage in {id(stage): stage for stage in (self.stage, self.device)}.values():
+            stage.time.advance(30)
+
+    def passcode(self, *, ago: int = 0) -> str:
+        """Alice's PIN and what her token shows, or showed `ago` seconds ago."""
+        return self.alice.typed(self.now - ago).reveal()
+
+    def wrong_passcode(self) -> str:
+        """The right PIN and a code that her token does not show near this time."""
+        return self.alice.wrong(self.now).reveal()
+
+    def enroll(self) -> None:
+        """The device becomes one of this server's."""
+        code = devices.invite(self.instance, ROOT, DEVICE, now=self.now).text().reveal()
+        self.device.agent("enroll", "--server", self.address, "--code", "-", typed=code + "\n")
+
+    def login(self, typed: str, result: str = "granted", mode: str = "", *, user: str = "") -> Any:
+        """A sign-in on the device, and what it answered; the result, and the mode if it is given, have to be these."""
+        answer = self.attempt(typed, user=user, fails=result != "granted")
+        assert answer.data["result"] == result, (answer.data, answer.words)
+        assert mode in ("", answer.data["mode"]), answer.data
+        return answer.data
+
+    def attempt(self, typed: str, *, user: str = "", fails: bool) -> Answer:
+        return self.device.agent("login", user or self.alice.login, typed=typed + "\n", fails=fails)
+
+    def held(self) -> UserState | None:
+        """What the device's store says about Alice, as it is on disk."""
+        return next((user for user in read_state(self.state_directory).users if user.login == self.alice.login), None)
+
+    def failures(self) -> int:
+        held = self.held()
+        assert held is not None
+        return held.failures
+
+
+def read_state(directory: Path) -> State:
+    """The device's state, decrypted with the key beside it."""
+    files = PosixFiles()
+    return state_from_bytes(FileKeys.open(directory, files).open_state(files.read(directory / STATE)))
+
+
+def read_store(directory: Path) -> tuple[State, bytes, list[bytes]]:
+    """The state, its bytes as JSON, and every unit, all decrypted: what somebody with the keys finds on the disk."""
+    files = PosixFiles()
+    keys = FileKeys.open(directory, files)
+    plain = keys.open_state(files.read(directory / STATE))
+    state = state_from_bytes(plain)
+    store = Store(directory, files, keys, SystemClock(), state)
+    entries = [entry for user in state.users for entry in user.units]
+    return state, plain, [store.read_unit(entry, range(entry.first, entry.last + 1)) for entry in entries]
+
+
+@contextmanager
+def an_opened(data: Path) -> Iterator[Instance]:
+    """The use cases on a data directory."""
+    instance = open_instance(data, read_settings(data, os.environ))
+    try:
+        yield instance
+    finally:
+        instance.database.close()
+
+
+@contextmanager
+def a_site(
+    directory: Path,
+    *,
+    policy: Mapping[str, str] = LIGHT,
+    database: str = "",
+    pin: str = PIN,
+    device: Stage | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Site]:
+    """Everything of a site but the enrolment; on its server is SQLite unless a database's address is given."""
+    with Stage(directory, print) as stage:
+        if variables:
+            stage.add_variables(variables)
+        set_evening(stage)
+        now = int(stage.time.now())
+        create_server(stage.server_data, NewServer(Secret(database)), ROOT, now)
+        with an_opened(stage.server_data) as instance:
+            edit_policy(instance, policy, now=now)
+            alice = a_user(instance, "alice", pin=pin, now=now)
+            port = free_port()
+            server = stage.start_server(port)
+            yield Site(stage, instance, port, server, stage.lay_cable(port), alice, device or stage)
+
+
+def set_evening(stage: Stage) -> None:
+    """Late in the evening of the next day, so that the clock only goes forward."""
+    evening = datetime.fromtimestamp(now_precise(), UTC) + timedelta(days=1)
+    stage.time.set(evening.replace(hour=EVENING[0], minute=EVENING[1], second=5, microsecond=0))
+
+
+def poll(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+    """Looks again and again until it holds; fails after `seconds`."""
+    until, pause = monotonic() + seconds, threading.Event()
+    while not holds():
+        assert monotonic() < until, f"waited {seconds} s for {what}"
+        pause.wait(0.01)

@@ -1,0 +1,159 @@
+"""S06 and S09 with real processes: a server killed in the middle of guesses, a database that goes and comes back."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sparekey import clock
+from sparekey.app.clients import add_client
+from sparekey.app.instance import Instance
+from sparekey.core.events import Action
+from sparekey.secret import Secret
+from sparekey.wiring.server import NewServer, create_server
+from tests.builders import PIN, ROOT, Device, User, a_device, a_user, account_row, on_record
+from tests.journeys.http_lines import Line, Reply, Request, ask_all, by_client, by_device
+from tests.journeys.site import an_opened, poll
+from tools.postgresql import PostgresqlServer
+from tools.story.stage import Server, Stage, free_port, is_listening
+
+pytestmark = pytest.mark.services
+
+LIMIT = 5  # of the default lockout policy
+GUESSES = 40
+# one sign-in at a time, so that there is a middle to be killed in
+VARIABLES = {"SPAREKEY_TLS": "off", "SPAREKEY_REFUSAL_FLOOR_MS": "20", "SPAREKEY_SIGN_IN_THREADS": "1"}
+
+
+@dataclass
+class Doors:
+    """One server process, and who asks at it."""
+
+    stage: Stage
+    instance: Instance
+    server: Server
+    user: User
+    device: Device
+    key: str
+
+    def by_both(self, passcodes: list[str]) -> list[Request]:
+        """In turn by a program and on a device."""
+        now = clock.now()
+        return [
+            by_client(self.key, self.user.login, typed)
+            if number % 2
+            else by_device(self.device, self.user.login, typed, now)
+            for number, typed in enumerate(passcodes)
+        ]
+
+    async def ask(self, passcodes: list[str]) -> list[Reply | None]:
+        """All at once, each on a line of its own."""
+        lines = [Line(self.server.port) for _ in passcodes]
+        replies = await ask_all(lines, self.by_both(passcodes))
+        for line in lines:
+            line.close()
+        return replies
+
+    def wrong_passcodes(self) -> list[str]:
+        """The right PIN with different codes that the token does not show near this time."""
+        step = self.user.step(clock.now())
+        near = {self.user.totp.code(each) for each in range(step - 4, step + 5)}
+        return [self.user.pin + code for number in range(GUESSES) if (code := f"{number:06d}") not in near]
+
+    def judged(self) -> int:
+        """Guesses that were judged: each is a failure on record."""
+        return len([row for row in on_record(self.instance, Action.SIGN_IN_DENIED) if row.result == "wrong-passcode"])
+
+
+@contextmanager
+def a_server(directory: Path, database: str) -> Iterator[Doors]:
+    with Stage(directory, print) as stage:
+        stage.add_variables(VARIABLES)
+        create_server(stage.server_data, NewServer(Secret(database)), ROOT, clock.now())
+        with an_opened(stage.server_data) as instance:
+            user, device = (a_user(instance, pin=PIN, now=clock.now()), a_device(instance, now=clock.now()))
+            key = add_client(instance, ROOT, "web", now=clock.now()).reveal()
+            yield Doors(stage, instance, stage.start_server(free_port()), user, device, key)
+
+
+def test_s06_counts_survive_kill_9_of_a_worker(postgresql_url: str, tmp_path: Path) -> None:
+    counts_survive(tmp_path, postgresql_url, "worker")
+
+
+def test_s06_counts_survive_kill_9_of_the_server(tmp_path: Path) -> None:
+    counts_survive(tmp_path, "", "all")
+
+
+def counts_survive(directory: Path, database: str, victim: str) -> None:
+    with a_server(directory, database) as doors:
+        answered = asyncio.run(guess_and_kill(doors, victim))
+        assert account_row(doors.instance, doors.user.login).failures == doors.judged()
+        assert answered <= doors.judged()
+        asyncio.run(guess_again(doors))
+        assert doors.judged() == LIMIT
+        assert account_row(doors.instance, doors.user.login).locked_at is not None
+
+
+async def guess_and_kill(doors: Doors, victim: str) -> int:
+    """Kills once two guesses were judged; how many were answered until then."""
+    guesses = asyncio.create_task(doors.ask(doors.wrong_passcodes()))
+    await asyncio.to_thread(poll, lambda: doors.judged() >= 2, "two judged guesses")
+    kill_9(doors.server, victim)
+    replies = await guesses
+    assert not any(reply is not None and reply.is_granted for reply in replies)
+    if victim == "all":
+        doors.server.process.wait(timeout=20)
+        doors.server = doors.stage.start_server(doors.server.port)
+    # the answers that came are of judged guesses and, past the limit, of none: they stop at the limit here
+    return min(sum(reply is not None and reply.status == 200 for reply in replies), LIMIT)
+
+
+def kill_9(server: Server, victim: str) -> None:
+    """The one process that answers, or all of them."""
+    parent = server.process.pid
+    workers = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    assert workers
+    for pid in workers if victim == "worker" else [parent, *workers]:
+        os.kill(pid, signal.SIGKILL)
+
+
+async def guess_again(doors: Doors) -> None:
+    """Once it answers again; after the limit the right passcode is refused, too."""
+    await asyncio.to_thread(poll, lambda: is_listening(doors.server.port), "the server to answer")
+    replies: list[Reply | None] = [None]
+    while None in replies:  # until the new worker takes over, connections break off
+        replies = await doors.ask(doors.wrong_passcodes())
+    replies += await doors.ask([doors.user.typed(clock.now()).reveal()])
+    assert [reply for reply in replies if reply is None or reply.is_granted] == []
+
+
+def test_s09_a_database_that_is_gone_lets_nobody_in_until_it_is_back(tmp_path: Path) -> None:
+    with PostgresqlServer() as postgresql, a_server(tmp_path, postgresql.create_database()) as doors:
+        now = clock.now()
+        assert granted(doors, doors.user.typed(now).reveal()) == [True, False]
+        postgresql.stop()
+        following = doors.user.typed(now + doors.user.totp.interval).reveal()
+        for _ in range(2):
+            replies = asyncio.run(doors.ask([following, following]))
+            assert {(reply.status, reply.json["error"]) for reply in replies if reply} == {(503, "unavailable")}
+            assert len([reply for reply in replies if reply]) == 2
+        postgresql.start()
+        poll(lambda: any(granted(doors, following)), "the server to find its database again", 20)
+        assert doors.server.process.poll() is None
+
+
+def granted(doors: Doors, typed: str) -> list[bool]:
+    """Whether the passcode is granted on the device, then to the program."""
+
+    async def one_after_the_other() -> list[Reply | None]:
+        line = Line(doors.server.port)
+        replies = [await line.ask(request) for request in doors.by_both([typed, typed])]
+        line.close()
+        return replies
+
+    return [reply is not None and reply.is_granted for reply in asyncio.run(one_after_the_other())]
