@@ -214,11 +214,15 @@ class Device:
             self.check[user.account_id] = result.key.check
         return result
 
-    def sync(self, now: int) -> list[UserSync]:
-        """A contact: what the server says, and what it does not let stay is gone."""
+    def report(self, now: int) -> list[UserSync]:
+        """A contact: tell the server what is held; what it says."""
         units, row = [unit for unit, _ in self.held.values()], self.row
         with self.instance.database.write() as connection:
-            users = sync_users(connection, self.instance, row, units, now)
+            return sync_users(connection, self.instance, row, units, now)
+
+    def sync(self, now: int) -> list[UserSync]:
+        """A contact, after which what the server does not let stay is gone."""
+        users = self.report(now)
         kept = {(user.user, keep.kind, keep.token) for user in users for keep in user.keep}
         self.held = {name: unit for name, unit in self.held.items() if name[:3] in kept}
         return users
@@ -239,11 +243,16 @@ class Device:
         with self.instance.database.write() as connection:
             (receipt,) = devices.find_receipts(connection, self.device_id, [unit_hash.digest()])
             assert acknowledge(connection, row, [unit_hash.digest()], now) == 1
-        held = HeldUnit(
-            user.account_id, name.kind, name.token, name.day, said.generation, receipt.version, unit_hash.hexdigest()
+        self.held[user.account_id, name.kind, name.token, name.day] = self.as_held(
+            user, name, unit, said.generation, receipt.version
         )
-        self.held[user.account_id, name.kind, name.token, name.day] = (held, unit)
         return unit
+
+    def as_held(self, user: User, name: UnitName, unit: bytes, generation: int, version: int) -> tuple[HeldUnit, bytes]:
+        """The unit as the device reports it."""
+        unit_hash = hashlib.sha256(unit).hexdigest()
+        held = HeldUnit(user.account_id, name.kind, name.token, name.day, generation, version, unit_hash)
+        return held, unit
 
     def refill(self, user: User, now: int) -> list[UnitName]:
         """Sync, and hold what is wanted for today and for emergencies; the names of what was fetched."""

@@ -224,17 +224,23 @@ def _obstacles(holder: Holder, now: int) -> list[str]:
 
 
 def _reconcile(connection: Connection, device_id: str, held: Sequence[HeldUnit], now: int) -> None:
-    """The device's word on what it holds is better than the receipts: confirm what is there, forget what is gone."""
+    """The device's word on what it holds is better than the receipts: confirm what is there, forget what is gone.
+
+    Of a code that it holds in two generations, the older one is what it accepts until the new one is complete.
+    """
     hashes = {unit.unit_hash for unit in held}
-    gone = []
+    gone, codes = [], dict[str, AnyRow]()
     for row in devices.receipts(connection, device_id):
+        owner = row.token_id or row.account_id
         if row.unit_hash.hex() in hashes:
             devices.acknowledge_receipt(connection, row.id, now)
-            if row.kind != UnitKind.DAY and row.acknowledged_at is None:
-                _confirm_code(connection, device_id, row.account_id, row.token_id, row.version, now)
+            if row.kind != UnitKind.DAY and (owner not in codes or row.generation <= codes[owner].generation):
+                codes[owner] = row
         elif row.acknowledged_at is not None or row.sealed_at < now - DAY:
             gone.append(row.id)
     devices.delete_receipts(connection, gone)
+    for row in codes.values():
+        _confirm_code(connection, device_id, row.account_id, row.token_id, row.version, now)
     owners = frozenset(unit.token or unit.user for unit in held if unit.kind != UnitKind.DAY)
     emergency_codes.forget_held(connection, device_id, owners)
 
