@@ -31,9 +31,18 @@ class BrokenDatabase(Database):
     @contextmanager
     def read(self) -> Iterator[Connection]:
         with self._real.read() as connection:
-            if self._read_error and _is_judging():
-                raise self._read_error
+            self._fail_to_read()
             yield connection
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        with self._real.glance() as connection:
+            self._fail_to_read()
+            yield connection
+
+    def _fail_to_read(self) -> None:
+        if self._read_error and _is_judging():
+            raise self._read_error
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -7,7 +7,7 @@ bytes; time is an argument.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection
 
@@ -37,17 +37,21 @@ class AuditEntry:
 
 def record(connection: Connection, entry: AuditEntry) -> None:
     """Adds `entry` to the record in the caller's transaction. Raises TypeError if its detail holds a Secret."""
-    rows.insert_row(
-        connection,
-        at=entry.at,
-        actor=entry.actor,
-        action=entry.action.value,
-        account_id=entry.account_id,
-        token_id=entry.token_id,
-        device_id=entry.device_id,
-        result=entry.result,
-        detail=canonical_json(entry.detail),
-    )
+    rows.insert_row(connection, row_of(entry))
+
+
+def row_of(entry: AuditEntry) -> dict[str, Any]:
+    """The values of its row. Raises TypeError if its detail holds a Secret."""
+    return {
+        "at": entry.at,
+        "actor": entry.actor,
+        "action": entry.action.value,
+        "account_id": entry.account_id,
+        "token_id": entry.token_id,
+        "device_id": entry.device_id,
+        "result": str(entry.result),
+        "detail": canonical_json(entry.detail),
+    }
 
 
 def canonical_json(detail: Mapping[str, Json]) -> str:

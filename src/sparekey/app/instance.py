@@ -15,6 +15,7 @@ from sparekey.storage.unit_of_work import Database
 
 TOP_DOMAIN = "SystemDomain"
 DEFAULT_POLICY = "Default"
+MICROSECONDS = 1_000_000  # audit rows carry their time in microseconds
 
 
 @dataclass(frozen=True)
@@ -48,4 +49,4 @@ def log(
     **detail: Json,
 ) -> None:
     """Put it on record in the caller's transaction; `now` in unix seconds."""
-    record(connection, AuditEntry(now * 1_000_000, actor, action, result, account, token, device, detail))
+    record(connection, AuditEntry(now * MICROSECONDS, actor, action, result, account, token, device, detail))

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from sparekey.app.audit import AuditEntry, record, row_of
 from sparekey.app.emergency_use import record_use
-from sparekey.app.instance import Instance, log
+from sparekey.app.instance import MICROSECONDS, Instance, log
 from sparekey.app.snapshots import code_state, joined_account_state, token_state
 from sparekey.core.authenticate import Snapshot, decide, read_typed
-from sparekey.core.events import Action
+from sparekey.core.events import OK, Action
 from sparekey.core.names import is_login
 from sparekey.core.outcome import Denied, Granted, Outcome, Reason
 from sparekey.passcode import Kind
@@ -40,6 +41,8 @@ def sign_in(
     reading = read_typed(typed)
     with_codes = Kind.EMERGENCY_TOKENCODE in reading.kinds
     outcome = decide(reading, _snapshot(instance, door, login, with_codes=with_codes), now)
+    if isinstance(outcome, Granted) and after_grant is None and _accepted_at_once(instance, door, outcome, now):
+        return outcome
     with instance.database.write() as connection:
         outcome = stored.commit(connection, outcome, now, instance.lockout)
         if isinstance(outcome, Granted):
@@ -50,8 +53,19 @@ def sign_in(
     return outcome
 
 
+def _accepted_at_once(instance: Instance, door: Door, granted: Granted, now: int) -> bool:
+    """The common case in one trip to the database; False: nothing happened, the long way says what it is."""
+    if granted.step is None:
+        return False
+    with instance.database.write() as connection:
+        accepted = stored.accept_at_once(connection, granted, row_of(_granted_entry(door, granted, now)))
+        if not accepted:
+            connection.rollback()
+        return accepted
+
+
 def _snapshot(instance: Instance, door: Door, login: str, *, with_codes: bool) -> Snapshot:
-    with instance.database.read() as connection:
+    with instance.database.glance() as connection:
         # Nobody has a login that cannot be one; PostgreSQL would not even look for some of them.
         rows = stored.snapshot_rows(connection, login) if is_login(login) else ()
         if not rows:
@@ -65,12 +79,16 @@ def _snapshot(instance: Instance, door: Door, login: str, *, with_codes: bool) -
     return Snapshot(account, tokens, tuple(code_state(instance.vault, row) for row in codes))
 
 
+def _granted_entry(door: Door, granted: Granted, now: int) -> AuditEntry:
+    return AuditEntry(
+        now * MICROSECONDS, door.actor, Action.SIGN_IN_GRANTED, OK, granted.account_id, granted.token_id,
+        door.device_id, {"method": granted.method, "step": granted.step},
+    )  # fmt: skip
+
+
 def _put_on_record(connection: Connection, door: Door, outcome: Outcome, now: int) -> None:
     if isinstance(outcome, Granted):
-        log(
-            connection, now, door.actor, Action.SIGN_IN_GRANTED, account=outcome.account_id, token=outcome.token_id,
-            device=door.device_id, method=outcome.method, step=outcome.step,
-        )  # fmt: skip
+        record(connection, _granted_entry(door, outcome, now))
         return
     # What was typed as a login that nobody has is not kept: it may be a PIN in the wrong field.
     log(

@@ -1,9 +1,9 @@
 """Rows of the audit record: written once, read by noun; who chains them is `storage/audit_chain.py`."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select, text
 
 from sparekey.core.audit_chain import AuditRow
 from sparekey.storage.tables import audit
@@ -14,36 +14,16 @@ ROW: Final = (
     audit.c.result, audit.c.detail,
 )  # fmt: skip
 
-# inline: no RETURNING, for nobody needs the number on the sign-in path
-_INSERT: Final = insert(audit).inline()
+# Plain text, for it is on the sign-in path. Times in unix microseconds, detail in canonical JSON.
+INSERT_ROW: Final = text("""
+    INSERT INTO audit (at, actor, action, account_id, token_id, device_id, result, detail)
+    VALUES (:at, :actor, :action, :account_id, :token_id, :device_id, :result, :detail)
+""")
 
 
-def insert_row(
-    connection: Connection,
-    *,
-    at: int,
-    actor: str,
-    action: str,
-    account_id: str | None,
-    token_id: str | None,
-    device_id: str | None,
-    result: str,
-    detail: str,
-) -> None:
-    """Adds one row in the caller's transaction. `at` in unix microseconds, `detail` canonical JSON."""
-    connection.execute(
-        _INSERT,
-        {
-            "at": at,
-            "actor": actor,
-            "action": action,
-            "account_id": account_id,
-            "token_id": token_id,
-            "device_id": device_id,
-            "result": result,
-            "detail": detail,
-        },
-    )
+def insert_row(connection: Connection, values: Mapping[str, Any]) -> None:
+    """Adds one row in the caller's transaction; `values` for the columns of INSERT_ROW."""
+    connection.execute(INSERT_ROW, values)
 
 
 def list_rows(

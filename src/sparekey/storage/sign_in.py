@@ -5,7 +5,7 @@ Rules (architecture, rule 5): never read, compare, write. One tokencode has one 
 are written in the transaction that the answer waits for. Every statement runs the same on SQLite and PostgreSQL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,7 +13,9 @@ from sqlalchemy import Connection, TextClause, text
 
 from sparekey.core.lockout import LockoutPolicy
 from sparekey.core.outcome import Denied, Granted, Outcome, Reason
+from sparekey.storage.audit import INSERT_ROW
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.together import execute_together
 
 _SNAPSHOT: Final = text("""
     SELECT a.id AS account_id, a.login, a.domain_id, a.enabled AS account_enabled, a.expires_at AS account_expires_at,
@@ -98,15 +100,18 @@ def commit(connection: Connection, outcome: Outcome, now: int, policy: LockoutPo
     return outcome
 
 
+def accept_at_once(connection: Connection, granted: Granted, audit_row: Mapping[str, Any]) -> bool:
+    """The same as `commit` for a tokencode, together with its audit row in one trip; True: it counts once committed.
+
+    False: a race was lost. Then the caller rolls back, which takes the audit row too, and `commit` says what it is.
+    """
+    values = _values(granted)
+    statements = ((_CLEAR_FAILURES, values), (_USE_STEP, values), (INSERT_ROW, audit_row))
+    return execute_together(connection, statements) == [1, 1, 1]
+
+
 def _grant(connection: Connection, granted: Granted, now: int) -> Outcome:
-    values = {
-        "account_id": granted.account_id,
-        "token_id": granted.token_id,
-        "step": granted.step,
-        "drift": granted.drift,
-        "code_id": granted.code_id,
-        "now": now,
-    }
+    values = _values(granted) | {"now": now}
     if not _one_row(connection, _CLEAR_FAILURES, values):
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
     if granted.step is not None:
@@ -114,6 +119,16 @@ def _grant(connection: Connection, granted: Granted, now: int) -> Outcome:
         return granted if used else _late(granted, Reason.ALREADY_USED, granted.step)
     used = _one_row(connection, _USE_CODE, values)
     return granted if used else _late(granted, Reason.EMERGENCY_CODE_EXPIRED, None)
+
+
+def _values(granted: Granted) -> dict[str, Any]:
+    return {
+        "account_id": granted.account_id,
+        "token_id": granted.token_id,
+        "step": granted.step,
+        "drift": granted.drift,
+        "code_id": granted.code_id,
+    }
 
 
 def _late(granted: Granted, reason: Reason, replay_step: int | None) -> Denied:

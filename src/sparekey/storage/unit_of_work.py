@@ -26,9 +26,11 @@ class Database:
         self._writer = engine.execution_options(**{WRITES: True})
         if engine.dialect.name == "postgresql":
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            self._glancer = engine.execution_options(isolation_level="AUTOCOMMIT")
             self._write_turn: AbstractContextManager[object] = nullcontext()
         else:
             self._reader = engine.execution_options(**{WRITES: False})
+            self._glancer = self._reader
             self._write_turn = _Turn()
         self._read_turn = self._write_turn if is_in_memory(engine) else nullcontext()
 
@@ -36,6 +38,15 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A connection on one snapshot (PostgreSQL: REPEATABLE READ, read only); a write raises."""
         with self._read_turn, self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """For reads of which each statement may have a snapshot of its own: no trips for BEGIN and ROLLBACK.
+
+        It is not made read-only, so only for statements that read.
+        """
+        with self._read_turn, self._glancer.connect() as connection:
             yield connection
 
     @contextmanager

@@ -6,7 +6,6 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.clients import find_door
 from sparekey.app.sign_in import Door, sign_in
 from sparekey.core.outcome import Denied, Granted, Outcome
 from sparekey.secret import Secret
@@ -14,6 +13,7 @@ from sparekey.server.bodies import read_body
 from sparekey.server.floor import Floor
 from sparekey.server.openapi import described
 from sparekey.server.replies import Refusal, answer, error_answer
+from sparekey.server.rest.doors import Doors
 from sparekey.server.service import Service
 from sparekey.server.sign_ins import judge
 from sparekey.server.work import Busy
@@ -43,6 +43,7 @@ class SignInAnswer:
 def routes(service: Service) -> APIRouter:
     """POST sign-ins."""
     router = APIRouter(tags=["sign-in"])
+    doors = Doors(service)
     extra = described(SignInQuestion, SignInAnswer, 400, 401, 413, 429, 503, headers=("Authorization",))
 
     @router.post(PATH, openapi_extra=extra)
@@ -50,7 +51,7 @@ def routes(service: Service) -> APIRouter:
         """Whether the passcode is right. Asking uses it up: a tokencode is granted once."""
         arrived, now = Floor.arrival(), service.now()
         try:
-            door = await _door(service, request, now)
+            door = await _door(doors, request, now)
             asked = decode(SignInQuestion, await read_body(request, _LARGEST))
             typed = Secret(asked.passcode)
             outcome = await judge(
@@ -65,13 +66,13 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-async def _door(service: Service, request: Request, now: int) -> Door:
+async def _door(doors: Doors, request: Request, now: int) -> Door:
     """The door of the client whose key the request carries. Raises Refusal, the same for every reason."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     address = request.client.host if request.client else ""
     door = None
     if scheme.lower() == "bearer" and key:
-        door = await service.contacts.run(find_door, service.instance, Secret(key.strip()), address, now)
+        door = await doors.find(Secret(key.strip()), address, now)
     if door is None:
         raise Refusal(401, "unknown-client", "no API client with this key may ask from here", "see `sparekey client`")
     return door
