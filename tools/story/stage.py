@@ -39,6 +39,7 @@ class Answer:
     code: int
     data: Any
     words: str
+    output: str = ""  # standard output as it was
 
 
 @dataclass
@@ -65,6 +66,8 @@ class Stage:
         self.time = FakeTime(directory)
         self.server_data = directory / "server"
         self.device_state = directory / "laptop"
+        # what a command on the device is started through, such as ("unshare", "-n"): no network there
+        self.device_surroundings: tuple[str, ...] = ()
         self._cleanup = ExitStack()
         self._variables: dict[str, str] = {}
 
@@ -83,7 +86,7 @@ class Stage:
     def agent(self, *arguments: str, typed: str = "", fails: bool = False, state: Path | None = None) -> Answer:
         """A command on the device, as JSON."""
         where = ("--state", str(state or self.device_state))
-        return self._run("sparekey-agent", (*arguments, *where), typed, fails=fails)
+        return self._run("sparekey-agent", (*arguments, *where), typed, fails=fails, within=self.device_surroundings)
 
     def start_server(self, port: int, data: Path | None = None) -> Server:
         """`sparekey serve` on loopback, ready when this returns."""
@@ -154,9 +157,11 @@ class Stage:
     def _env(self) -> dict[str, str]:
         return {**os.environ, **self.time.env, **self._variables, "PYTHONWARNINGS": "default"}
 
-    def _run(self, program: str, arguments: tuple[str, ...], typed: str, *, fails: bool) -> Answer:
+    def _run(
+        self, program: str, arguments: tuple[str, ...], typed: str, *, fails: bool, within: tuple[str, ...] = ()
+    ) -> Answer:
         done = subprocess.run(
-            [str(PROGRAMS / program), *arguments, "--json"],
+            [*within, str(PROGRAMS / program), *arguments, "--json"],
             input=typed, capture_output=True, text=True, env=self._env(), timeout=COMMAND_SECONDS, check=False,
         )  # fmt: skip
         try:
@@ -166,7 +171,7 @@ class Stage:
         if (done.returncode != 0) is not fails:
             words = f"exit {done.returncode}: {done.stderr.strip()[-2000:]}"
             raise StoryError(f"`{program} {' '.join(arguments)}` came out otherwise than expected: {words}")
-        return Answer(done.returncode, data, done.stderr)
+        return Answer(done.returncode, data, done.stderr, done.stdout)
 
 
 def free_port() -> int:

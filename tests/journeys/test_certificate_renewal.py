@@ -1,0 +1,87 @@
+"""A certificate with less than a third left is renewed while the server goes on answering, and devices go on."""
+
+import http.client
+import os
+import signal
+import ssl
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from tests.builders import DAY
+from tests.journeys.site import Site, a_site, poll
+
+pytestmark = pytest.mark.services
+
+
+def test_the_certificate_is_renewed_without_a_gap(tmp_path: Path) -> None:
+    with a_site(tmp_path) as site:
+        site.enroll()
+        site.login(site.passcode(), mode="online")
+        first = served_certificate(site)
+        site.stage.time.advance(50 * DAY)
+        os.kill(site.server.process.pid, signal.SIGHUP)
+        with Callers(site.port) as callers:
+            poll(lambda: callers.answered > 20, "answers after the first look")
+            assert served_certificate(site) == first
+            site.stage.time.advance(20 * DAY)  # 20 of 90 days are left
+            # the server looks every hour; a wait that has begun goes by real time, so it is told to look
+            os.kill(site.server.process.pid, signal.SIGHUP)
+            poll(lambda: served_certificate(site) != first, "the new certificate")
+            answered = callers.answered
+            poll(lambda: callers.answered > answered + 50, "answers after it")
+        assert callers.failures == []
+        assert site.server.process.poll() is None
+        site.login(site.passcode(), mode="online")
+        site.stage.time.advance(30 * DAY)  # the first one has ended
+        site.login(site.passcode(), mode="online")
+
+
+def context() -> ssl.SSLContext:
+    """Believes whatever is shown: by this process's clock the certificate is from the future."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    return trusting
+
+
+def served_certificate(site: Site) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", site.port))
+
+
+class Callers:
+    """While it is entered, somebody asks again and again, each time on a new connection."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._call)
+        self.answered = 0
+        self.failures: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _call(self) -> None:
+        while not self._end.is_set():
+            connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=10, context=context())
+            try:
+                connection.request("GET", "/ready")
+                status = connection.getresponse().status
+            except OSError as error:
+                self.failures.append(f"after {self.answered}: {error!r}")
+            else:
+                self.answered += 1
+                if status != 200:
+                    self.failures.append(f"after {self.answered}: status {status}")
+            finally:
+                connection.close()
