@@ -45,13 +45,6 @@ class BrokenDatabase(Database):
             raise self._read_error
 
     @contextmanager
-    def glance(self) -> Iterator[Connection]:
-        with self._real.glance() as connection:
-            if self._read_error and _is_judging():
-                raise self._read_error
-            yield connection
-
-    @contextmanager
     def write(self) -> Iterator[Connection]:
         with self._real.write() as connection:
             yield connection
