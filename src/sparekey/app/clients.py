@@ -94,7 +94,7 @@ def revoke_client(instance: Instance, actor: str, name: str, *, now: int) -> Non
 
 def _key_hash(key: Secret[str]) -> bytes:
     # 256 random bits: a plain hash is enough, and lets the key be found by an index
-    return hashlib.sha256(b"sparekey/1/client-key" + key.reveal().encode()).digest()
+    return hashlib.sha256(b"sparekey/1/client-key" + key.reveal().encode(errors="surrogatepass")).digest()
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
