@@ -1,0 +1,92 @@
+"""All that changes an account's rows at once: no two transactions wait for one another (the order of locks)."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sparekey.app.emergency import Showing, reset, show
+from sparekey.app.instance import Instance
+from sparekey.app.tokens import set_lost
+from sparekey.core.emergency import CodeKind
+from sparekey.core.errors import SparekeyError
+from sparekey.storage.unit_of_work import Database
+from tests.builders import (
+    NOW,
+    PIN_LESS,
+    ROOT,
+    Device,
+    User,
+    a_device,
+    a_user,
+    an_instance,
+    edit_policy,
+    granted,
+    submit,
+)
+from tools.counts import Count
+
+THREADS = 12
+
+
+@pytest.fixture
+def busy(database: Database) -> tuple[Instance, list[User], list[Device]]:
+    """Three users who share two devices, in opposite orders."""
+    server = an_instance(database, policy=PIN_LESS)
+    users, devices = [a_user(server) for _ in range(3)], [a_device(server) for _ in range(2)]
+    for number, device in enumerate(devices):
+        for user in users if number else reversed(users):
+            granted(device.sign_in(user, NOW + 30 * number).outcome)
+    return server, users, devices
+
+
+def actions(server: Instance, users: list[User], devices: list[Device]) -> list[Callable[[int], object]]:
+    """Each is given the number of its turn, and takes another user, device and time each time."""
+
+    def user(turn: int) -> User:
+        return users[turn % len(users)]
+
+    def device(turn: int) -> Device:
+        return devices[turn % len(devices)]
+
+    def upload(turn: int) -> None:
+        here = a_device(server)
+        for each in users if turn % 2 else reversed(users):
+            here.offline_success(each, NOW + 30 * turn)
+        here.upload(NOW + 30 * turn)
+
+    return [
+        lambda turn: device(turn).sign_in(user(turn), NOW + 30 * turn),
+        lambda turn: submit(server, user(turn), NOW + 30 * turn),
+        lambda turn: submit(server, user(turn), NOW + 30 * turn, user(turn).wrong(NOW)),
+        lambda turn: device(turn).report(NOW + 30 * turn),
+        lambda turn: set_lost(server, ROOT, user(turn).serial, lost=bool(turn % 2), now=NOW),
+        lambda turn: reset(server, ROOT, CodeKind.PASSCODE, user(turn).login, now=NOW),
+        lambda turn: show(server, ROOT, CodeKind.PASSCODE, user(turn).login, None, Showing("x"), now=NOW),
+        upload,
+    ]
+
+
+def test_all_at_once_and_none_fails(busy: tuple[Instance, list[User], list[Device]], count: Count) -> None:
+    server = busy[0]
+    turns = itertools.count(2)
+    lock = threading.Lock()
+
+    def take_turns(action: Callable[[int], object]) -> Iterator[BaseException]:
+        for _ in range(count(small=6, full=300)):
+            with lock:
+                turn = next(turns)
+            try:
+                action(turn)
+            except SparekeyError:
+                pass  # a refusal in words is an answer
+            except Exception as error:  # noqa: BLE001 -- collected, so that all are seen
+                yield error
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        everyone = [*actions(*busy), *actions(*busy)]
+        failures = [failure for each in pool.map(lambda action: list(take_turns(action)), everyone) for failure in each]
+    assert failures == []
+    edit_policy(server, {"days": "2"})
