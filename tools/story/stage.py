@@ -68,6 +68,7 @@ class Stage:
         self.device_state = directory / "laptop"
         # what a command on the device is started through, such as ("unshare", "-n"): no network there
         self.device_surroundings: tuple[str, ...] = ()
+        self.answers: list[tuple[str, Answer]] = []  # every command's program and arguments, with what it said
         self._cleanup = ExitStack()
         self._variables: dict[str, str] = {}
 
@@ -168,10 +169,12 @@ class Stage:
             data = json.loads(done.stdout) if done.stdout.strip() else None
         except ValueError:
             data = None
+        answer = Answer(done.returncode, data, done.stderr, done.stdout)
+        self.answers.append((" ".join((program, *arguments)), answer))
         if (done.returncode != 0) is not fails:
             words = f"exit {done.returncode}: {done.stderr.strip()[-2000:]}"
             raise StoryError(f"`{program} {' '.join(arguments)}` came out otherwise than expected: {words}")
-        return Answer(done.returncode, data, done.stderr, done.stdout)
+        return answer
 
 
 def free_port() -> int:
