@@ -71,10 +71,24 @@ def test_s27_events_outlive_restarts_and_losing_every_user(tmp_path: Path) -> No
     assert world.server.events_taken == events
 
 
-def test_an_answer_that_is_not_our_server_s_is_on_record_once_an_hour(tmp_path: Path) -> None:
+def test_an_answer_that_is_not_our_server_s_is_on_record_once(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     world.go_offline(Distance.TLS)
     for _ in range(2):
         world.login(world.alice.passcode)
     kinds = [event.kind for event in world.device.state.events]
     assert kinds == [EventKind.TLS_FAILURE, EventKind.GRANTED, EventKind.GRANTED]
+
+
+def test_a_wrong_clock_and_a_damaged_store_are_on_record_once(tmp_path: Path) -> None:
+    world = an_offline_world(tmp_path / "store")
+    for unit in world.held.units:
+        if unit.kind == "day":
+            (tmp_path / "store" / "units" / unit.file).unlink()
+    for _ in range(2):
+        world.login(world.passcode())
+    world.clock.reboot(off_for=-9999)
+    for _ in range(2):
+        world.login(world.passcode())
+    kinds = [event.kind for event in world.device.state.events]
+    assert kinds == [EventKind.STORE_DAMAGED, EventKind.CLOCK_SUSPECT]

@@ -7,7 +7,6 @@ from sparekey.agent.state import State
 from sparekey.wire.events import NO_EVENT, EventKind, OfflineEvent
 
 UPLOAD_AT_ONCE = 200
-ALARM_EVERY = 3600  # seconds between two events about TLS
 
 Sign = Callable[[bytes], bytes]
 
@@ -46,6 +45,13 @@ def appended(
     return replace(
         state, events=[*state.events, signed], last_event=event.number, last_event_hash=event.hash().hex()
     )  # fmt: skip
+
+
+def alarmed(state: State, sign: Sign, kind: EventKind, at: int, reason: str, user: str = "", login: str = "") -> State:
+    """The state with an alarm on record, unless one of its kind still waits to be uploaded: one for each outage."""
+    if any(event.kind == kind for event in state.events):
+        return state
+    return appended(state, sign, kind, at, user=user, login=login, reason=reason)
 
 
 def after_upload(state: State, last_number: int) -> State:

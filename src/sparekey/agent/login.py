@@ -12,7 +12,7 @@ from sparekey.agent import trusted_days
 from sparekey.agent.attempt import after_online_success
 from sparekey.agent.device import Busy, Device
 from sparekey.agent.erasing import days_left, emergency_ends
-from sparekey.agent.events import ALARM_EVERY, appended
+from sparekey.agent.events import alarmed
 from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.offline_login import Login, device_sentence, login_offline
 from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, granted_sentence, refused
@@ -127,14 +127,6 @@ def _granted_online(device: Device, reply: SignInReply) -> LoginAnswer:
 
 
 def _alarm(device: Device) -> None:
-    """Somebody answered in the server's place: on record, at most once an hour."""
-    now = device.store.judged().time
-    if now - device.state.alarmed_at < ALARM_EVERY:
-        return
-
-    def change(state: State) -> State:
-        reason = "the server's certificate was not the enrolled CA's"
-        state = appended(state, device.store.keys.sign, EventKind.TLS_FAILURE, now, reason=reason)
-        return replace(state, alarmed_at=now)
-
-    device.store.change(change)
+    """Somebody answered in the server's place."""
+    now, reason = device.store.judged().time, "the server's certificate was not the enrolled CA's"
+    device.store.change(lambda state: alarmed(state, device.store.keys.sign, EventKind.TLS_FAILURE, now, reason))

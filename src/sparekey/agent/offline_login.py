@@ -12,7 +12,7 @@ from sparekey.agent.attempt import Plan, after_success, counted, decide_attempt
 from sparekey.agent.device import Device
 from sparekey.agent.device_time import Judged
 from sparekey.agent.erasing import days_left, emergency_ends
-from sparekey.agent.events import appended
+from sparekey.agent.events import alarmed, appended
 from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, granted_sentence, refused
 from sparekey.agent.ports import Distance
 from sparekey.agent.state import State, UserState
@@ -23,6 +23,7 @@ from sparekey.secret import Secret
 from sparekey.wire.events import EventKind
 
 _REASONS: Final = {WrongPasscode: Reason.WRONG_PASSCODE, NotValidNow: Reason.RUN_OUT}
+_ALARMS: Final = {Reason.CLOCK: EventKind.CLOCK_SUSPECT, Reason.DAMAGED: EventKind.STORE_DAMAGED}
 
 
 @dataclass(frozen=True)
@@ -33,37 +34,47 @@ class Login:
     session: Session | None = None
 
 
-def login_offline(
-    device: Device, login: str, typed: Secret[str], distance: Distance, *, emergency_only: bool = False
-) -> Login:
+def login_offline(device: Device, login: str, typed: Secret[str], distance: Distance) -> Login:
     """Judges what was typed by what the device holds. The caller has the attempt lock."""
     user = device.state.find_user(login)
     if user is None:
         return Login(refused(Refusal(Reason.NO_DATA), Mode.OFFLINE))
-    judged, reading = device.store.judged(), device.clock.reading()
-    plan = decide_attempt(user, typed, judged, reading, distance, emergency_only=emergency_only)
-    if isinstance(plan, Refusal):
-        return Login(refused(plan, Mode.OFFLINE, device_sentence(device.state, user)))
-    opened = _tried(device, login, plan, judged)
+    judged = device.store.judged()
+    opened = _tried(device, user, typed, judged, distance)
     if isinstance(opened, Refusal):
+        _put_alarm_on_record(device, user, opened.reason, judged)
         return Login(refused(opened, Mode.OFFLINE, device_sentence(device.state, user)))
     return _granted(device, opened, judged)
 
 
-def _tried(device: Device, login: str, plan: Plan, judged: Judged) -> Opened | Refusal:
-    attempts = _read_units(device, plan)
-    if isinstance(attempts, Refusal):
-        return attempts
-    reading = device.clock.reading()
+def _tried(
+    device: Device, user: UserState, typed: Secret[str], judged: Judged, distance: Distance, *, emergency: bool = False
+) -> Opened | Refusal:
+    """The unit that opened; the failure is on disk before the first hash."""
+    reading, asked_for = device.clock.reading(), user.login
+    with device.store.steady():
+        user = device.state.get_user(user.user)
+        plan = decide_attempt(user, typed, judged, reading, distance, emergency_only=emergency)
+        attempts = plan if isinstance(plan, Refusal) else _read_units(device, plan)
+    if isinstance(plan, Refusal) or isinstance(attempts, Refusal):
+        return plan if isinstance(plan, Refusal) else Refusal(Reason.DAMAGED)
     device.store.change(lambda state: state.with_user(counted(state.get_user(plan.user), plan, reading)))
     try:
         opened = open_units(attempts, plan.reading, run=device.run)
     except Unopened as error:
         return _denied(device, plan, judged, _REASONS.get(type(error), Reason.DAMAGED))
     header = opened.unit.header
-    if header.login != login or header.check.hex() != device.state.get_user(plan.user).check:
+    if header.login != asked_for or header.check.hex() != device.state.get_user(plan.user).check:
         return _denied(device, plan, judged, Reason.DAMAGED)
     return opened
+
+
+def _put_alarm_on_record(device: Device, user: UserState, reason: Reason, judged: Judged) -> None:
+    """What the server should hear of: a clock that cannot be right, a store that was altered."""
+    kind = _ALARMS.get(reason)
+    if kind is not None:
+        sign = device.store.keys.sign
+        device.store.change(lambda state: alarmed(state, sign, kind, judged.time, reason.value, user.user, user.login))
 
 
 def _read_units(device: Device, plan: Plan) -> list[Attempt] | Refusal:
@@ -149,9 +160,7 @@ def try_emergency(device: Device, login: str, typed: Secret[str]) -> LoginAnswer
     user = device.state.find_user(login)
     if user is None:
         return refused(Refusal(Reason.NO_DATA), Mode.OFFLINE)
-    judged, reading = device.store.judged(), device.clock.reading()
-    plan = decide_attempt(user, typed, judged, reading, Distance.OFFLINE, emergency_only=True)
-    opened = plan if isinstance(plan, Refusal) else _tried(device, login, plan, judged)
+    opened = _tried(device, user, typed, device.store.judged(), Distance.OFFLINE, emergency=True)
     if isinstance(opened, Refusal):
         return refused(opened, Mode.OFFLINE, device_sentence(device.state, user))
     before = user.emergency_failures

@@ -156,7 +156,6 @@ class State:
     events: list[OfflineEvent] = field(default_factory=list)  # not yet uploaded
     last_event: int = 0
     last_event_hash: str = ""
-    alarmed_at: int = 0  # when a failure of TLS was last put on record
     checkpoint: str = ""
     next_sync: int = 0  # seconds after the last contact
 

@@ -8,10 +8,11 @@
   keys, and the old file is removed before anybody is answered.
 """
 
+import contextlib
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -95,6 +96,12 @@ class Store:
     @property
     def keys(self) -> StoreKeys:
         return self._keys
+
+    @contextlib.contextmanager
+    def steady(self) -> Iterator[None]:
+        """Nothing changes meanwhile: what the state names is on disk."""
+        with self._lock:
+            yield
 
     def judged(self) -> Judged:
         """Time by this state and the clocks as they are now."""
