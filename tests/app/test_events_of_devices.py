@@ -206,14 +206,20 @@ def test_also_where_the_user_has_dropped_out_of_the_device(server: Instance) -> 
     assert token_row(server, user.serial).last_step == user.step(NOW + 60)
 
 
-def test_a_step_later_than_now_and_the_window_is_not_believed(server: Instance) -> None:
+def test_a_step_later_than_a_device_accepts_is_not_believed(server: Instance) -> None:
     user, device = a_user(server), a_device(server)
-    device.offline_success(user, NOW + 60)
+    device.offline_success(user, NOW + 6 * 30)
     device.upload(NOW)
     assert token_row(server, user.serial).last_step == 0
-    device.offline_success(user, NOW + 30)
+
+
+def test_a_step_that_the_device_accepted_by_its_learnt_shift_is_used_up_here_too(server: Instance) -> None:
+    user, device = a_user(server), a_device(server)
+    device.offline_success(user, NOW + 5 * 30)
     device.upload(NOW)
-    assert token_row(server, user.serial).last_step == user.step(NOW + 30)
+    assert token_row(server, user.serial).last_step == user.step(NOW + 5 * 30)
+    reused = denied(submit(server, user, NOW + 4 * 30, user.typed(NOW + 5 * 30)))
+    assert reused.reason is Reason.ALREADY_USED
 
 
 def test_a_device_uses_up_steps_of_the_token_s_own_user_only(server: Instance) -> None:

@@ -24,6 +24,8 @@ from sparekey.wire.events import EventKind, OfflineEvent
 from sparekey.wire.signing import BadSignature, verify_signature
 
 _NEWEST: Final = 1_000  # sign-ins of one token that are looked through
+LEARNT_SHIFT = 4  # intervals by which a device follows a drifting token between two contacts (spec, "Shift")
+
 _ALARMS: Final = {EventKind.TLS_FAILURE: Action.ALARM_TLS_FAILURE, EventKind.CLOCK_SUSPECT: Action.ALARM_CLOCK}
 
 
@@ -124,8 +126,9 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
     token = tokens.find_token_by_id(connection, event.token)
     if token is None or token.account_id != account_id:
         return
-    # No later than now and the window: a device cannot make a token's future steps unusable.
-    latest = now // token.interval + token.drift + WINDOW
+    # As far ahead as the device itself accepts: a code used there must not be usable here when its step comes. No
+    # further: a device cannot make a token's distant future unusable.
+    latest = now // token.interval + token.drift + WINDOW + LEARNT_SHIFT
     if event.step > latest or tokens.raise_last_step(connection, token.id, event.step):
         return
     if _used_elsewhere(connection, device_id, event, token):
