@@ -5,6 +5,7 @@ import os
 import signal
 import ssl
 import threading
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -52,7 +53,11 @@ def served_certificate(site: Site) -> str:
 
 
 class Callers:
-    """While it is entered, somebody asks again and again, each time on a new connection."""
+    """While it is entered, somebody asks again and again, each time on a new connection.
+
+    A TLS handshake that an old process had begun when it ended is cut, before anything was asked: that caller calls
+    once more, and is answered then.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -73,15 +78,21 @@ class Callers:
 
     def _call(self) -> None:
         while not self._end.is_set():
-            connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=10, context=context())
             try:
-                connection.request("GET", "/ready")
-                status = connection.getresponse().status
+                with self._connected() as connection:
+                    connection.request("GET", "/ready")
+                    status = connection.getresponse().status
             except OSError as error:
                 self.failures.append(f"after {self.answered}: {error!r}")
             else:
                 self.answered += 1
                 if status != 200:
                     self.failures.append(f"after {self.answered}: status {status}")
-            finally:
-                connection.close()
+
+    def _connected(self) -> "closing[http.client.HTTPSConnection]":
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=10, context=context())
+        try:
+            connection.connect()
+        except (ssl.SSLEOFError, ConnectionResetError):
+            connection.connect()
+        return closing(connection)
