@@ -68,9 +68,9 @@ _COUNT_FAILURE: Final = text("""
     WHERE id = :account_id AND locked_at IS NULL
 """)
 
-# As an accept does, so that the two never wait for one another in opposite orders.
+# What comes first where the account changes last, so that no two transactions wait for one another in opposite orders.
 _TAKE_ACCOUNT: Final = text("""
-    UPDATE account SET failures = failures WHERE id = :account_id AND locked_at IS NULL
+    UPDATE account SET failures = failures WHERE id = :account_id AND enabled AND locked_at IS NULL
 """)
 
 _COUNT_REPLAY_ONCE: Final = text("""
@@ -112,13 +112,14 @@ def accept_at_once(connection: Connection, granted: Granted, audit_row: Mapping[
 
 def _grant(connection: Connection, granted: Granted, now: int) -> Outcome:
     values = _values(granted) | {"now": now}
-    if not _one_row(connection, _CLEAR_FAILURES, values):
+    if not _one_row(connection, _TAKE_ACCOUNT, values):
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
-    if granted.step is not None:
-        used = _one_row(connection, _USE_STEP, values)
-        return granted if used else _late(granted, Reason.ALREADY_USED, granted.step)
-    used = _one_row(connection, _USE_CODE, values)
-    return granted if used else _late(granted, Reason.EMERGENCY_CODE_EXPIRED, None)
+    if not _one_row(connection, _USE_CODE if granted.step is None else _USE_STEP, values):
+        reason = Reason.EMERGENCY_CODE_EXPIRED if granted.step is None else Reason.ALREADY_USED
+        return Denied(reason, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
+    # Last: what has become a refusal leaves the count as it is (S06).
+    connection.execute(_CLEAR_FAILURES, values)
+    return granted
 
 
 def _values(granted: Granted) -> dict[str, Any]:
@@ -129,10 +130,6 @@ def _values(granted: Granted) -> dict[str, Any]:
         "drift": granted.drift,
         "code_id": granted.code_id,
     }
-
-
-def _late(granted: Granted, reason: Reason, replay_step: int | None) -> Denied:
-    return Denied(reason, granted.account_id, granted.token_id, counted=True, replay_step=replay_step)
 
 
 def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPolicy) -> Denied:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Dialect, TextClause
+from sqlalchemy.exc import DBAPIError
 
 Statement = tuple[TextClause, Mapping[str, Any]]
 
@@ -21,9 +22,24 @@ def execute_together(connection: Connection, statements: Sequence[Statement]) ->
     driver = connection.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):
         return [connection.execute(statement, values).rowcount for statement, values in statements]
-    with driver.pipeline():
-        cursors = [driver.execute(_text_for(connection.dialect, statement), values) for statement, values in statements]
+    texts = [(_text_for(connection.dialect, statement), values) for statement, values in statements]
+    try:
+        with driver.pipeline():
+            cursors = [driver.execute(*each) for each in texts]
+    except psycopg.Error as error:
+        raise _as_elsewhere(connection, driver, error) from error
     return [cursor.rowcount for cursor in cursors]
+
+
+def _as_elsewhere(connection: Connection, driver: Any, error: Any) -> Exception:
+    """The error as SQLAlchemy raises it for a single statement, so that callers tell no two ways apart (S06)."""
+    gone = connection.dialect.is_disconnect(error, driver, None)
+    if gone:
+        connection.invalidate(error)
+    wrapped: Exception = DBAPIError.instance(
+        None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=gone, dialect=connection.dialect
+    )
+    return wrapped
 
 
 @cache

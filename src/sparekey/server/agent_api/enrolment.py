@@ -32,8 +32,8 @@ def routes(service: Service) -> APIRouter:
     @router.post(api.ENROL, openapi_extra=described(api.EnrolRequest, api.EnrolReply, 400, 403, 413, 503))
     async def enrol_device(request: Request) -> Response:
         """Take a device in, for a one-time secret and a proof that it has the key it brings."""
-        now = service.now()
         asked = decode(api.EnrolRequest, await read_body(request, _LARGEST))
+        now = service.now()
         enrolled = await service.contacts.run(enrol, service.instance, _enrolment(asked), now=now)
         keystore = service.instance.keystore
         return answer(

@@ -1,7 +1,7 @@
 """Who asks at the agent API: the device's signature over the whole request, looked at before a byte of it is parsed.
 
 Rules: an unknown device's body is not read; only who has the device's key learns that it is revoked, or that its clock
-is off.
+is off; what counts is what is so when the body has come, for who sends slowly may be revoked meanwhile.
 """
 
 import re
@@ -34,14 +34,13 @@ class SignedRequest:
 
 async def read_signed(service: Service, request: Request, most: int) -> SignedRequest:
     """Raises Refusal unless a device that is enrolled now signed exactly this."""
-    now = service.now()
     device_id, at, signature = (request.headers.get(name, "") for name in HEADERS)
-    row = None
-    if _DEVICE.fullmatch(device_id):
-        row = await service.contacts.run(find_device, service.instance, device_id)
-    if row is None:
-        raise Refusal(401, "unknown-device", "this device is not enrolled here", "enrol it with a new code")
+    begun = service.now()
+    row = await _get_device(service, device_id)
     body = await read_body(request, most)
+    now = service.now()
+    if now != begun:
+        row = await _get_device(service, device_id)
     _verify(row, request, at, signature, body)
     if abs(now - int(at)) > signing.TOLERANCE:
         raise Refusal(
@@ -51,6 +50,15 @@ async def read_signed(service: Service, request: Request, most: int) -> SignedRe
     if row.revoked_at is not None:
         raise Refusal(403, "revoked", "this device was revoked", "erase its data; enrol it again with a new code")
     return SignedRequest(row, body, now)
+
+
+async def _get_device(service: Service, device_id: str) -> AnyRow:
+    row = None
+    if _DEVICE.fullmatch(device_id):
+        row = await service.contacts.run(find_device, service.instance, device_id)
+    if row is None:
+        raise Refusal(401, "unknown-device", "this device is not enrolled here", "enrol it with a new code")
+    return row
 
 
 def _verify(row: AnyRow, request: Request, at: str, signature: str, body: bytes) -> None:

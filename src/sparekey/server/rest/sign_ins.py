@@ -49,10 +49,14 @@ def routes(service: Service) -> APIRouter:
     @router.post(PATH, openapi_extra=extra)
     async def ask(request: Request) -> Response:
         """Whether the passcode is right. Asking uses it up: a tokencode is granted once."""
-        arrived, now = Floor.arrival(), service.now()
+        arrived = Floor.arrival()
         try:
+            await _door(doors, request, service.now())
+            body = await read_body(request, _LARGEST)
+            # What counts is what is so when the body has come: who sends slowly may be revoked meanwhile.
+            now = service.now()
             door = await _door(doors, request, now)
-            asked = decode(SignInQuestion, await read_body(request, _LARGEST))
+            asked = decode(SignInQuestion, body)
             typed = Secret(asked.passcode)
             outcome = await judge(
                 service, arrived, door, now,
