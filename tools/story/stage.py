@@ -118,17 +118,17 @@ class Stage:
 
     def follow_login(self, user: str, passcode: str) -> None:
         """A sign-in as a person sees it: what it says while the offline data come in is told as well."""
-        process = subprocess.Popen(
-            [str(PROGRAMS / "sparekey-agent"), "login", user, "--state", str(self.device_state)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._env(),
-        )  # fmt: skip
-        if process.stdin is None or process.stdout is None:
-            raise StoryError("no way to talk to sparekey-agent")
-        process.stdin.write(passcode + "\n")
-        process.stdin.close()
-        for line in process.stdout:
-            self.say(f"    {line.rstrip()}")
-        expect(process.wait(timeout=COMMAND_SECONDS) == 0, f"{user} to be let in")
+        command = [str(PROGRAMS / "sparekey-agent"), "login", user, "--state", str(self.device_state)]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._env()
+        ) as process:
+            if process.stdin is None or process.stdout is None:
+                raise StoryError("no way to talk to sparekey-agent")
+            process.stdin.write(passcode + "\n")
+            process.stdin.close()
+            for line in process.stdout:
+                self.say(f"    {line.rstrip()}")
+            expect(process.wait(timeout=COMMAND_SECONDS) == 0, f"{user} to be let in")
 
     def wait_for_checkpoint(self) -> None:
         """The servers chain the audit record once a second."""
