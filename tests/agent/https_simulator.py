@@ -96,6 +96,7 @@ class Served:
     connections: int = 0
     clock_skew: int = 0
     status: int = 0
+    closes: bool = False
 
     def new_code(self) -> str:
         self.code = new_enrolment_code(self.simulator.signing_key, self.authority.der)
@@ -164,6 +165,8 @@ class _Handler(BaseHTTPRequestHandler):
                 status, content = self._state.status, b"{}"
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
+        if self._state.closes:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(content)
 

@@ -62,6 +62,16 @@ def test_one_connection_serves_a_conversation(server: Served, client_of: ClientO
     assert server.connections == before + 1
 
 
+def test_an_answer_that_ends_the_connection_is_an_answer(server: Served, client_of: ClientOf) -> None:
+    server.closes = True
+    with client_of() as client:
+        for _ in range(2):
+            assert client.sync(SYNC).device_name == "laptop"
+        server.simulator.revoked = True
+        with pytest.raises(Refused):
+            client.sync(SYNC)
+
+
 def test_a_clock_that_is_off_costs_one_more_round(server: Served, client_of: ClientOf) -> None:
     server.clock_skew = 86400
     with client_of() as client:

@@ -160,8 +160,8 @@ class Connection:
             size += len(chunk)
             if size > LARGEST_REPLY:
                 raise http.client.HTTPException("the answer is too long")
-            if not reply.will_close and reply.isclosed():
-                break
+            if reply.isclosed():
+                break  # all of it is here, and the socket may be gone with it: `Connection: close`
             connection.settimeout(self._left())
         return b"".join(parts)
 
