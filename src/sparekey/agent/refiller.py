@@ -22,6 +22,7 @@ HOUR: Final = 3600
 FIRST_AFTER: Final = 5  # seconds after the start
 RETRY_AFTER: Final = 300  # seconds, doubled at each failure up to the server's interval
 LEAST_INTERVAL: Final = 60
+LONGEST_INTERVAL: Final = 86400  # however long the server says: what it withholds is to be heard
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Refiller:
             self._changed.notify_all()
 
     def _plan(self) -> None:
-        interval = max(self._device.state.next_sync, LEAST_INTERVAL)
+        interval = min(max(self._device.state.next_sync, LEAST_INTERVAL), LONGEST_INTERVAL)
         if self._failures:
             interval = min(interval, RETRY_AFTER * 2 ** min(self._failures - 1, 8))
         # Within a quarter around it, so that a thousand devices do not come in the same second.
