@@ -29,6 +29,12 @@ def test_in_another_boot_the_wall_clock_counts_with_the_offset_unless_it_is_sync
     assert judge(CONTACT, reading(wall=60, monotonic=-50)).time == NOON + 60
 
 
+def test_a_dead_battery_is_not_before_1970() -> None:
+    state = replace(CONTACT, offset=-3600)
+    judged = judge(state, ClockReading(wall=60, monotonic=60, boot="b", synchronised=False))
+    assert (judged.time, judged.clock_wrong, judged.for_emergency) == (0, True, NOON)
+
+
 def test_a_clock_set_back_is_noticed_beyond_two_minutes() -> None:
     assert not judge(CONTACT, reading(wall=-120, boot="b")).set_back
     assert judge(CONTACT, reading(wall=-121, boot="b")).set_back

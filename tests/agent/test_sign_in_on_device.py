@@ -7,6 +7,8 @@ import pytest
 
 from sparekey.agent.outcome import Mode, Reason, Result
 from sparekey.agent.ports import Distance
+from sparekey.agent.refill import refill
+from sparekey.sealed import new_offline_key
 from tests.agent.devices import World, a_world, an_offline_world
 
 
@@ -107,3 +109,23 @@ def test_nobody_is_let_in_who_has_no_data_here(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     answer = world.login("24681234567", name="mallory").answer
     assert (answer.result, answer.reason) == (Result.UNAVAILABLE, Reason.NO_DATA)
+
+
+def test_an_emergency_code_signs_in_where_a_dead_battery_begins_at_1970(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "store")
+    world.clock.wall += 3600  # ahead of the server, so that the offset is negative
+    world.signed_in_online().go_offline()
+    world.clock.reboot()
+    world.clock.wall = 60
+    world.reopen()
+    assert results(world, world.alice.passcode) == ["granted"]
+
+
+def test_a_server_that_was_set_back_to_another_key_gives_everything_anew(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "store").signed_in_online()
+    world.alice.key = new_offline_key()
+    refill(world.device)
+    assert world.held.units == []  # none of them would open any more
+    refill(world.device)
+    world.go_offline()
+    assert results(world, world.passcode()) == ["granted"]

@@ -72,7 +72,8 @@ def judge(state: TimeState, reading: ClockReading) -> Judged:
     if in_contact_boot:
         time = state.contact + reading.monotonic - state.contact_monotonic
     else:
-        time = reading.wall + (0 if reading.synchronised else state.offset)
+        # A dead battery begins at 1970, and an offset may lie before that: events have no time below 0.
+        time = max(reading.wall + (0 if reading.synchronised else state.offset), 0)
     mark = state.mark
     if _same_boot(reading, state.mark_boot, state.mark_monotonic):
         mark += reading.monotonic - state.mark_monotonic

@@ -135,9 +135,12 @@ def _merged(state: State, said: UserSync, today: int) -> UserState:
 
 def _with_generation(user: UserState, said: UserSync, today: int) -> UserState:
     if said.generation == user.generation or not user.units:
+        # Another key in the same generation: the server was set back, and no unit of the old key opens any more.
+        units = user.units if said.check == user.check else []
         return replace(
-            user, generation=said.generation, check=said.check, staged_generation=0, staged_check="", awaited=[]
-        )
+            user, generation=said.generation, check=said.check, staged_generation=0, staged_check="", awaited=[],
+            units=units,
+        )  # fmt: skip
     if said.generation == user.staged_generation and said.check == user.staged_check:
         staged = user
     else:
