@@ -7,7 +7,7 @@ import pytest
 
 from sparekey.agent.offline_login import Login
 from sparekey.agent.refill import refill
-from sparekey.agent.wrapped_secrets import Session, StaysClosed, _open
+from sparekey.agent.wrapped_secrets import MOST_SECRETS, Session, StaysClosed, _open
 from sparekey.secret import Secret
 from tests.agent.devices import World, a_world, an_offline_world, bytes_of
 
@@ -89,8 +89,13 @@ def test_s31_a_secret_survives_two_generations_without_a_sign_in(tmp_path: Path)
     assert session_of(world.login(world.passcode())).open("os-password") == PASSWORD
 
 
-def test_a_secret_that_is_too_long_is_refused(tmp_path: Path) -> None:
+def test_a_secret_that_is_too_long_or_one_too_many_is_refused(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     session = session_of(world.login(world.passcode()))
     with pytest.raises(ValueError, match="1024"):
         session.keep("os-password", Secret(bytes(1025)))
+    for number in range(MOST_SECRETS):
+        session.keep(f"purpose-{number}", Secret(b"kept"))
+    session.keep("purpose-0", Secret(b"kept in its place"))
+    with pytest.raises(ValueError, match="at most"):
+        session.keep("one-too-many", Secret(b"kept"))

@@ -19,6 +19,7 @@ from sparekey.secret import Secret
 
 LARGEST_SECRET: Final = 1024
 LONGEST_PURPOSE: Final = 64
+MOST_SECRETS: Final = 16  # of one user: the state is read and written as a whole, by everybody's sign-ins
 _NONCE_BYTES: Final = 12
 
 
@@ -35,7 +36,8 @@ class Session:
     offline_key: Secret[bytes]
 
     def keep(self, purpose: str, secret: Secret[bytes]) -> None:
-        """Keeps up to 1024 bytes under this purpose, in place of what was there. ValueError if it is too long."""
+        """Keeps up to 1024 bytes under this purpose, in place of what was there. ValueError if it is too long, or one
+        too many."""
         if len(secret) > LARGEST_SECRET or not 0 < len(purpose.encode()) <= LONGEST_PURPOSE:
             raise ValueError(f"a secret has at most {LARGEST_SECRET} bytes, its purpose 1 to {LONGEST_PURPOSE}")
         self.store.change(lambda state: self._kept(state, purpose, secret))
@@ -53,6 +55,8 @@ class Session:
         check = check_of(self.offline_key).hex()
         wrapped = _wrap(self._key(purpose), purpose, check, secret)
         others = [each for each in user.secrets if each.purpose != purpose]
+        if len(others) >= MOST_SECRETS:
+            raise ValueError(f"at most {MOST_SECRETS} secrets are kept for one user")
         return state.with_user(replace(user, secrets=[*others, wrapped], wrapped_check=check))
 
     def _key(self, purpose: str) -> Secret[bytes]:
