@@ -91,8 +91,8 @@ def test_s07_every_refusal_looks_and_takes_the_same(floored: Doors, count: Count
         assert next(iter(seen))[0] == 200
         # asyncio's timers are a millisecond coarse
         assert min(reply.seconds for of_case in replies.values() for reply in of_case) > FLOOR_MS / 1000 - 0.002
-        # What is no passcode at all is not hashed, whoever's it is: on a machine so loaded that a hash outlasts the floor
-        # that shows, and tells only what the asker typed.
+        # What is no passcode at all is not hashed, whoever's it is: where the machine is so loaded that a hash outlasts
+        # the floor that shows, and it tells only what the asker typed.
         del replies["no passcode"]
         medians = {case: median(reply.seconds for reply in of_case) for case, of_case in replies.items()}
         # few samples say little about a busy machine; the full run is the measurement
