@@ -1,6 +1,7 @@
 """The daemon's socket in one process: who may ask, what a success gives, what nonsense gets (S26)."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from sparekey.agent.device import Device
 from sparekey.agent.local_server import LocalServer, receive
 from sparekey.agent.platform_posix import connect, listen
 from sparekey.agent.refiller import Refiller
@@ -135,3 +137,80 @@ def test_a_reply_to_nothing_is_denied(served: Served) -> None:
         reply = served.ask(connection, frame(Kind.LOGIN, user="alice", passcode="1", reply_to="1"))
         assert reply.text(Tag.RESULT) == "denied"
     assert served.world.server.calls == []
+
+
+class _NoRoomAtFirst(socket.socket):
+    """A listener on a system that is out of descriptors once."""
+
+    full = True
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.full:
+            self.full = False
+            raise OSError(errno.EMFILE, "too many open files")
+        return super().accept()
+
+
+def test_a_system_without_room_for_a_moment_does_not_end_the_daemon(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "store")
+    listener = _NoRoomAtFirst(fileno=listen(tmp_path / "socket", 16).detach())
+    thread = threading.Thread(target=LocalServer(world.device, Refiller(world.device), listener).run)
+    thread.start()
+    try:
+        with connect(tmp_path / "socket", 20) as connection:
+            connection.sendall(encode_frame(frame(Kind.STATUS)))
+            assert receive(connection, LONGEST_FRAME).kind is Kind.REPORT
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+class _CountedDevice(Device):
+    """Counts the attempts that are under way or stand in line for the device."""
+
+    entered = threading.Semaphore(0)
+    together = 0
+    most = 0
+
+    @contextlib.contextmanager
+    def one_attempt(self) -> Iterator[None]:
+        cls = type(self)
+        cls.together += 1
+        cls.most = max(cls.most, cls.together)
+        cls.entered.release()
+        try:
+            with super().one_attempt():
+                yield
+        finally:
+            cls.together -= 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_root_stands_behind_one_attempt_of_others_at_most(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "store")
+    device = _CountedDevice(world.device.store, world.clock, world.server.connect)
+    directory = Path(tempfile.mkdtemp())
+    directory.chmod(0o755)
+    listener = listen(directory / "socket", 16)
+    served = Served(world, directory / "socket")
+    thread = threading.Thread(target=LocalServer(device, Refiller(device), listener).run)
+    thread.start()
+    own = login_frame(world, "nobody")
+    others = [threading.Thread(target=served.ask_as_nobody, args=(own,)) for _ in range(4)]
+    try:
+        with device.one_attempt():
+            assert device.entered.acquire(timeout=20)
+            for other in others:
+                other.start()
+            assert device.entered.acquire(timeout=20)
+            # No second one comes while the first is in line.
+            assert not device.entered.acquire(timeout=2)
+        for other in others:
+            other.join(30)
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+        shutil.rmtree(directory)
+    assert device.most == 2

@@ -1,14 +1,18 @@
 """The daemon's local socket: one bounded thread for each connection, every frame capped, the peer known by the kernel.
 
 - uid 0 may ask for anybody; another user only for the account of its own name (S26).
+- Attempts of other users stand in a line of their own: root's attempt waits for one of theirs at most.
 - What a success gives is bound to the connection: secrets are kept and opened there, until it closes.
 - Silence and errors mean no: a shim that hears nothing refuses.
 """
 
+import contextlib
+import errno
 import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +22,7 @@ from sparekey.agent.erasing import days_left
 from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.login import login
 from sparekey.agent.offline_login import Login, try_emergency
-from sparekey.agent.outcome import LoginAnswer, Mode, Result
+from sparekey.agent.outcome import LoginAnswer, Mode, Result, printable
 from sparekey.agent.platform_posix import is_login_of, peer_uid
 from sparekey.agent.refill import Progress
 from sparekey.agent.refiller import Refiller
@@ -43,6 +47,9 @@ MOST_OF_ROOT: Final = 16  # connections at a time
 MOST_OF_OTHERS: Final = 8  # apart, so that no user keeps root's login screen out
 IDLE_TIMEOUT: Final = 60  # seconds without a request
 ROOT: Final = 0
+ACCEPT_PAUSE: Final = 0.2  # seconds, while the system has no room
+# Of these the listener knows nothing: it goes on as soon as there is room.
+_PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED, errno.EINTR})
 
 _log = logging.getLogger(__name__)
 
@@ -62,14 +69,19 @@ class LocalServer:
     def __post_init__(self) -> None:
         self._of_root = threading.BoundedSemaphore(MOST_OF_ROOT)
         self._of_others = threading.BoundedSemaphore(MOST_OF_OTHERS)
+        self._line_of_others = threading.Lock()
 
     def run(self) -> None:
         """Accepts until the listener is closed."""
         while True:
             try:
                 connection, _ = self.listener.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if error.errno not in _PASSING:
+                    return
+                log_unforeseen("a connection was not taken", error)
+                time.sleep(ACCEPT_PAUSE)
+                continue
             peer = peer_uid(connection)
             slots = self._of_root if peer == ROOT else self._of_others
             if not slots.acquire(blocking=False):
@@ -82,7 +94,8 @@ class LocalServer:
         try:
             with connection:
                 connection.settimeout(IDLE_TIMEOUT)
-                Conversation(self.device, self.refiller, connection, peer).run()
+                line = contextlib.nullcontext() if peer == ROOT else self._line_of_others
+                Conversation(self.device, self.refiller, connection, peer, line).run()
         except OSError:
             return
         except BadFrame as error:
@@ -96,11 +109,19 @@ class LocalServer:
 class Conversation:
     """One connection: requests in order, and what its success has given."""
 
-    def __init__(self, device: Device, refiller: Refiller, connection: socket.socket, peer: int) -> None:
+    def __init__(
+        self,
+        device: Device,
+        refiller: Refiller,
+        connection: socket.socket,
+        peer: int,
+        line: contextlib.AbstractContextManager[object],
+    ) -> None:
         self._device = device
         self._refiller = refiller
         self._connection = connection
         self._peer = peer
+        self._line = line
         self._session: Session | None = None
         self._refill = 0
         self._handlers: dict[Kind, Callable[[Frame], None]] = {
@@ -130,7 +151,8 @@ class Conversation:
         if request.text(Tag.REPLY_TO):
             self._send(frame(Kind.ANSWER, result=Result.DENIED.value, message="Nothing was asked: sign in anew."))
             return
-        found: Login = login(self._device, name, Secret(request.text(Tag.PASSCODE)))
+        with self._line:
+            found: Login = login(self._device, name, Secret(request.text(Tag.PASSCODE)))
         self._session = found.session
         self._send(answer_frame(found.answer))
         if found.answer.result is Result.GRANTED and found.answer.mode is Mode.ONLINE:
@@ -139,7 +161,7 @@ class Conversation:
     def _test(self, request: Frame) -> None:
         name = request.text(Tag.USER)
         if self._may_ask_for(name):
-            with self._device.one_attempt():
+            with self._line, self._device.one_attempt():
                 answer = try_emergency(self._device, name, Secret(request.text(Tag.PASSCODE)))
             self._send(answer_frame(answer))
 
@@ -198,7 +220,7 @@ class Conversation:
             return
         fetched = finished.refilled.fetched if finished.refilled else 0
         words = "; ".join(finished.refilled.failures) if finished.refilled else ""
-        self._send(frame(Kind.DONE, done=fetched, days_left=self._days_left(), message=words[:2000]))
+        self._send(frame(Kind.DONE, done=fetched, days_left=self._days_left(), message=printable(words[:2000])))
 
     def _days_left(self) -> int:
         state = self._device.state
@@ -219,7 +241,7 @@ class Conversation:
         return False
 
     def _fail(self, reason: str, message: str) -> None:
-        self._send(frame(Kind.FAILED, reason=reason, message=message))
+        self._send(frame(Kind.FAILED, reason=reason, message=printable(message)))
 
     def _send(self, reply: Frame) -> None:
         self._connection.sendall(encode_frame(reply))
@@ -249,7 +271,7 @@ def answer_frame(answer: LoginAnswer) -> Frame:
         method=answer.method,
         days_left=answer.days_left,
         emergency_expires=answer.emergency_expires,
-        message=answer.message,
+        message=printable(answer.message),
         reason=answer.reason.value,
         misread=bytes(answer.misread),
     )

@@ -130,6 +130,12 @@ def granted_sentence(mode: Mode, days: int, warn_days: int, emergency_until: int
     return " ".join(parts)
 
 
+def printable(words: str) -> str:
+    """The words without what a terminal obeys or hides: names and help texts come from elsewhere, and the first answer
+    of an enrolment from anybody."""
+    return "".join(each if each.isprintable() or each == "\n" else "?" for each in words)
+
+
 def in_words(at: int) -> str:
     """A time as people read it."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
