@@ -97,6 +97,7 @@ class Served:
     clock_skew: int = 0
     status: int = 0
     closes: bool = False
+    stranger: dict[str, str] = field(default_factory=dict)
 
     def new_code(self) -> str:
         self.code = new_enrolment_code(self.simulator.signing_key, self.authority.der)
@@ -163,6 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
                 status, content = 503, b"down"
             if self._state.status:
                 status, content = self._state.status, b"{}"
+            if self._state.stranger:
+                status, content = 400, json.dumps({"server_time": 0} | self._state.stranger).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         if self._state.closes:

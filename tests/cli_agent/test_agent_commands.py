@@ -1,7 +1,11 @@
 """The commands of `sparekey-agent`, with and without the daemon."""
 
 import contextlib
+import os
 import stat
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,9 +34,10 @@ def test_the_story_on_one_computer(computer: Computer, *, with_daemon: bool) -> 
         assert status["daemon"] is with_daemon
         assert [code["version"] for code in status["users"][0]["emergency_codes"]] == [1, 1]
         computer.server.simulator.unreachable = Distance.SERVER_DOWN
-        offline = computer.data("login", "alice", typed=computer.passcode(1))
+        typed = computer.passcode(1)  # once: the next minute has another
+        offline = computer.data("login", "alice", typed=typed)
         assert (offline["result"], offline["mode"]) == ("granted", "offline")
-        assert computer.data("login", "alice", typed=computer.passcode(1), status=3)["result"] == "denied"
+        assert computer.data("login", "alice", typed=typed, status=3)["result"] == "denied"
         code = computer.alice.tokencode
         assert computer.data("test", "alice", typed=computer.alice.pin + code)["result"] == "granted"
         assert computer.data("login", "alice", typed=computer.alice.pin + code)["method"] == "emergency-tokencode"
@@ -80,3 +85,44 @@ def test_s26_the_store_and_its_files_are_for_their_owner_alone(computer: Compute
 def test_wrong_usage_is_2(computer: Computer) -> None:
     assert computer.run("login").returncode == 2
     assert computer.run("nonsense").returncode == 2
+
+
+def test_s26_what_another_user_listens_with_is_told_nothing(computer: Computer) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs a second user")
+    computer.enroll()
+    listens = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); print(flush=True)\n"
+        "c, _ = s.accept(); print(len(c.recv(9)), flush=True)"
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o777)
+        path = f"{directory}/agent.sock"
+        line = ["/usr/bin/python3", "-I", "-c", listens, path]
+        with subprocess.Popen(line, user=65534, group=65534, extra_groups=[], env={}, stdout=subprocess.PIPE,
+                              text=True) as stranger:  # fmt: skip
+            assert stranger.stdout is not None
+            stranger.stdout.readline()
+            failed = computer.data("login", "alice", "--socket", path, typed=computer.passcode(), status=1)
+            assert failed["error"] == "unsafe"
+            assert stranger.stdout.readline() == "0\n"
+
+
+def test_a_stranger_s_words_do_not_move_the_terminal(computer: Computer) -> None:
+    computer.server.stranger = {"error": "x", "message": "\x1b[2Jgone\u202e", "do": "\x9b1A\x07do"}
+    line = [sys.executable, "-m", "sparekey.cli.agent.main", "enroll", "--server", computer.server.url, "--code",
+            computer.server.new_code(), "--state", str(computer.state)]  # fmt: skip
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "sparekey-agent: ?[2Jgone?\n  ?1A?do\n"
+
+
+def test_s65_no_command_leaves_its_memory_on_disk() -> None:
+    program = (
+        "import resource, sys; from sparekey.cli.agent.main import main\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)\n"
+        "main(['status', '--state', sys.argv[1]]); print(resource.getrlimit(resource.RLIMIT_CORE))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, "/nonexistent"], capture_output=True, text=True, timeout=60,
+                          check=True)  # fmt: skip
+    assert done.stdout == "(0, 0)\n"

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import pwd
+import resource
 import socket
 import stat
 import struct
@@ -199,6 +200,11 @@ def keep_memory_together() -> None:
     option = getattr(ctypes.CDLL(None), "mallopt", None)
     if option is not None:
         option(_M_ARENA_MAX, 1)
+
+
+def no_core_dumps() -> None:
+    """What this process has in memory (passcodes, keys) is not written to disk when it breaks."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def usable_cores() -> int:

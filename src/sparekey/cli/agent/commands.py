@@ -14,7 +14,7 @@ from sparekey.agent.device import Device
 from sparekey.agent.erasing import days_left
 from sparekey.agent.login import login
 from sparekey.agent.offline_login import try_emergency
-from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, refused
+from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, printable, refused
 from sparekey.agent.ports import NotReached, Refused, StoreUnreadable
 from sparekey.agent.refill import refill
 from sparekey.agent.status import status_of
@@ -74,7 +74,7 @@ def _refilled(device: Device, name: str, answer: LoginAnswer, output: Output) ->
     try:
         refill(device, output.progress)
     except (NotReached, Refused) as error:
-        print(f"sparekey-agent: the offline data were not renewed: {error}", file=sys.stderr)
+        print(printable(f"sparekey-agent: the offline data were not renewed: {error}"), file=sys.stderr)
     user = device.state.find_user(name)
     return replace(answer, days_left=days_left(user, device.store.judged().time)) if user else answer
 

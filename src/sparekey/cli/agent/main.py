@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from sparekey.agent.enrol import AlreadyEnrolled
+from sparekey.agent.platform_posix import no_core_dumps
 from sparekey.agent.ports import NotReached, Refused, StoreUnreadable
 from sparekey.agent.server_client import BadAddress
 from sparekey.cli.agent import commands
@@ -36,6 +37,7 @@ Command = Callable[[argparse.Namespace, Output], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; its exit status."""
     options = _parser().parse_args(arguments)
+    no_core_dumps()
     output = Output(as_json=options.json)
     command: Command = options.command
     try:

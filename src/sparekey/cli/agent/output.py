@@ -4,7 +4,7 @@ import json
 import sys
 from typing import Any, Final
 
-from sparekey.agent.outcome import LoginAnswer, Result, as_rfc3339
+from sparekey.agent.outcome import LoginAnswer, Result, as_rfc3339, printable
 from sparekey.agent.refill import Progress
 
 SCHEMA: Final = 1
@@ -20,13 +20,13 @@ class Output:
 
     def data(self, value: dict[str, Any], words: str) -> None:
         """`value` for programs, or `words` for people."""
-        print(json.dumps({"schema": SCHEMA} | value) if self._as_json else words)
+        print(json.dumps({"schema": SCHEMA} | value) if self._as_json else printable(words))
 
     def failed(self, error: str, message: str, do: str = "") -> int:
         """What went wrong and what to do; the exit status."""
         if self._as_json:
             print(json.dumps({"schema": SCHEMA, "error": error, "message": message, "do": do}))
-        print(f"sparekey-agent: {message}" + (f"\n  {do}" if do else ""), file=sys.stderr)
+        print(printable(f"sparekey-agent: {message}" + (f"\n  {do}" if do else "")), file=sys.stderr)
         return FAILED
 
     def answer(self, answer: LoginAnswer) -> int:
@@ -50,5 +50,5 @@ class Output:
         """How far the offline data are, on standard error."""
         if self._as_json and not sys.stderr.isatty():
             return
-        print(f"  offline data of {progress.login}: {progress.done} of {progress.total} ({progress.kind})",
-              file=sys.stderr, flush=True)  # fmt: skip
+        words = f"  offline data of {progress.login}: {progress.done} of {progress.total} ({progress.kind})"
+        print(printable(words), file=sys.stderr, flush=True)

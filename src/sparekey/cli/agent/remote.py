@@ -7,7 +7,7 @@ from typing import Final
 
 from sparekey.agent.local_server import receive
 from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Result
-from sparekey.agent.platform_posix import connect
+from sparekey.agent.platform_posix import connect, effective_uid, peer_uid
 from sparekey.agent.refill import Progress
 from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame
 
@@ -50,11 +50,16 @@ class Daemon:
 
 
 def find_daemon(path: Path) -> Daemon | None:
-    """A connection, or None where no daemon listens."""
+    """A connection, or None where no daemon listens. Raises `Failed` where another user does: it would hear passcodes,
+    and say yes to any."""
     try:
-        return Daemon(connect(path, PATIENCE))
+        connection = connect(path, PATIENCE)
     except OSError:
         return None
+    if peer_uid(connection) not in {0, effective_uid()}:
+        connection.close()
+        raise Failed("unsafe", f"what listens on {path} is not root's agent; nothing was sent")
+    return Daemon(connection)
 
 
 def answer_of(reply: Frame) -> LoginAnswer:
