@@ -7,6 +7,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 packages_base := python3-venv
 packages_demo := $(packages_base) oathtool faketime
 packages_test := $(packages_demo) postgresql-17
+packages_bench := $(packages_test) wrk
 
 .PHONY: help
 help: ## this list
@@ -49,7 +50,7 @@ faults: ## shows that each S-test fails when its defence is taken out
 
 .PHONY: bench
 bench: ## speed as ratios in one run; FULL=1 for the large sizes
-	@tools/setup $(packages_test)
+	@tools/setup $(packages_bench)
 	@$(py) -m bench $(if $(FULL),--full) $(ARGS)
 
 .PHONY: lock
