@@ -224,7 +224,7 @@ def _held_on(connection: Connection, instance: Instance, owner: Owner, device: s
                 f"several devices hold a code: {names}", "ask which one the caller is at and give it with --device"
             )
         return held[0]
-    chosen = [row for row in held if device in (row.device, row.device_id)]
+    chosen = [row for row in held if row.device_id == device] or [row for row in held if row.device == device]
     chosen = chosen or [row for row in held if device and row.device_id.startswith(device)]
     if len(chosen) != 1:
         raise NotFound(f"{device!r} is none of the devices that hold a code, or several", f"give one of: {names}")

@@ -44,11 +44,14 @@ def get_policy(connection: Connection, name: str) -> AnyRow:
 
 
 def get_device(connection: Connection, name: str) -> AnyRow:
-    """By name or id; a name that several devices have is refused. One in use goes before those that are revoked."""
+    """By id or name; a name that several devices have is refused. One in use goes before those that are revoked.
+
+    An id goes first: a device chooses its name, which may be another one's id.
+    """
     found = devices.devices_named(connection, name)
     if not found:
         raise NotFound(f"there is no device {name!r}", "see `sparekey device list`")
-    found = [row for row in found if row.revoked_at is None] or found
+    found = [row for row in found if row.id == name] or [row for row in found if row.revoked_at is None] or found
     if len(found) > 1:
         ids = ", ".join(row.id for row in found)
         raise BadInput(f"{len(found)} devices are named {name!r}", f"give one of their ids: {ids}")

@@ -23,6 +23,8 @@ from sparekey.storage.rows import AnyRow
 from sparekey.wire.events import EventKind, OfflineEvent
 from sparekey.wire.signing import BadSignature, verify_signature
 
+MOST_AT_ONCE: Final = 200  # what one transaction holds the users' rows for
+LONGEST_TEXT: Final = 256  # of what the record keeps
 _NEWEST: Final = 1_000  # sign-ins of one token that are looked through
 LEARNT_SHIFT = 4  # intervals by which a device follows a drifting token between two contacts (spec, "Shift")
 
@@ -32,8 +34,10 @@ _ALARMS: Final = {EventKind.TLS_FAILURE: Action.ALARM_TLS_FAILURE, EventKind.CLO
 def take_events(instance: Instance, device_row: AnyRow, events: Sequence[OfflineEvent], *, now: int) -> int:
     """All events in one transaction; the number of the last one that the server has.
 
-    Raises BadInput if one is not signed by this device: then none is taken.
+    Raises BadInput if they are too many or one is not signed by this device: then none is taken.
     """
+    if len(events) > MOST_AT_ONCE:
+        raise BadInput(f"more than {MOST_AT_ONCE} events at once", "upload them in parts")
     for event in events:
         _verify(device_row, event)
     with instance.database.write() as connection:
@@ -53,6 +57,8 @@ def _verify(device_row: AnyRow, event: OfflineEvent) -> None:
     # An id is looked for in the database, and PostgreSQL has no text with NUL in it.
     if not (event.kind.isprintable() and event.user.isprintable() and event.token.isprintable()):
         raise BadInput(f"event {event.number} names a kind, user or token that cannot be one", "update the agent")
+    if max(map(len, (event.kind, event.user, event.method, event.token, event.reason))) > LONGEST_TEXT:
+        raise BadInput(f"event {event.number} has a text of more than {LONGEST_TEXT} characters", "update the agent")
 
 
 def _take(connection: Connection, instance: Instance, device_id: str, event: OfflineEvent, now: int) -> None:
@@ -144,5 +150,8 @@ def _used_elsewhere(connection: Connection, device_id: str, event: OfflineEvent,
     The same device at the same step is one attempt: the server's yes did not reach it, so it judged by itself.
     """
     actions = (Action.SIGN_IN_GRANTED, Action.SIGN_IN_OFFLINE)
-    rows = audit.list_rows(connection, limit=_NEWEST, account_id=token.account_id, token_id=token.id, actions=actions)
+    rows = audit.list_rows(
+        connection, limit=_NEWEST, account_id=token.account_id, token_id=token.id, actions=actions,
+        detail=f'"step":{event.step}',
+    )  # fmt: skip
     return any(row.device_id != device_id and json.loads(row.detail).get("step") == event.step for row in rows)

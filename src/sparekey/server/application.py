@@ -41,6 +41,7 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Fast
         summary="Sign-in with two factors, online, and the data that make it work offline.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a key, or a signed request, is never sent on to where a header says
         lifespan=lifespan,
     )
     for routes in _ROUTES:

@@ -35,8 +35,12 @@ def list_rows(
     token_id: str | None = None,
     device_id: str | None = None,
     actions: Sequence[str] = (),
+    detail: str = "",
 ) -> Sequence[AuditRow]:
-    """The newest rows first, at most `limit`, only those with an id less than `before` and with all that is given."""
+    """The newest rows first, at most `limit`, only those with an id less than `before` and with all that is given.
+
+    `detail`: what the row's JSON contains as it stands.
+    """
     query = select(*ROW).order_by(audit.c.id.desc()).limit(limit)
     for column, value in (("account_id", account_id), ("token_id", token_id), ("device_id", device_id)):
         if value is not None:
@@ -45,4 +49,6 @@ def list_rows(
         query = query.where(audit.c.id < before)
     if actions:
         query = query.where(audit.c.action.in_(actions))
+    if detail:
+        query = query.where(audit.c.detail.contains(detail, autoescape=True))
     return [AuditRow(*row) for row in connection.execute(query)]

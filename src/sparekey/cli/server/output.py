@@ -1,7 +1,8 @@
 """How commands answer: data on standard output, words on standard error.
 
 Rules: with --json exactly one object, which names its schema; times are RFC 3339 in UTC there, and local with UTC for
-people; a table is drawn only where somebody looks at it, else its cells are separated by tabs.
+people; a table is drawn only where somebody looks at it, else its cells are separated by tabs; what a device put on
+record may hold anything, so that no character reaches the terminal that is not printable.
 """
 
 import json
@@ -21,7 +22,8 @@ def say(words: str) -> None:
 
 def put_json(schema: str, data: Mapping[str, Any]) -> None:
     """The one object of a command."""
-    print(json.dumps({"schema": SCHEMA.format(schema), **data}, ensure_ascii=False, indent=2))
+    lines = json.dumps({"schema": SCHEMA.format(schema), **data}, ensure_ascii=False, indent=2).split("\n")
+    print("\n".join(map(printable, lines)))
 
 
 def put_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
@@ -68,16 +70,23 @@ def local_and_utc(at: int) -> str:
     return f"{local.strftime('%Y-%m-%d %H:%M %Z')} ({rfc3339(at)})"
 
 
+def printable(text: str) -> str:
+    """The text with every character that is not printable as JSON escapes it: controls, too, that JSON lets through."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+
+
 def _cell(value: Any) -> str:
     if value is None or value == "":
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False)
+        return printable(json.dumps(value, ensure_ascii=False))
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "-"
-    return str(value)
+        return printable(", ".join(map(str, value))) or "-"
+    return printable(str(value))
 
 
 def _literal(text: str) -> Any:

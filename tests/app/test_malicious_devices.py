@@ -1,0 +1,76 @@
+"""An enrolled device that lies: what it may cost others, and what it may make an operator see or do."""
+
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from sparekey.app import devices as app_devices
+from sparekey.app import emergency
+from sparekey.app.instance import Instance
+from sparekey.app.lookup import get_device
+from sparekey.app.offline_events import LONGEST_TEXT, MOST_AT_ONCE
+from sparekey.core.emergency import CodeKind
+from sparekey.core.errors import BadInput
+from sparekey.core.events import Action
+from sparekey.wire.events import EventKind
+from tests.builders import (
+    NOW,
+    PIN,
+    ROOT,
+    Device,
+    a_device,
+    a_filled_device,
+    a_user,
+    an_enrolment,
+    on_record,
+)
+
+
+def a_device_that_calls_itself(instance: Instance, name: str) -> Device:
+    code = app_devices.invite(instance, ROOT, "laptop", now=NOW)
+    private_key = ec.generate_private_key(ec.SECP256R1())
+    enrolled = app_devices.enrol(instance, an_enrolment(code.secret, private_key, name=name), now=NOW)
+    return Device(instance, enrolled.device_id, private_key)
+
+
+def test_no_upload_holds_its_users_rows_for_long(any_server: Instance) -> None:
+    alice, device = a_user(any_server), a_device(any_server)
+    for _ in range(MOST_AT_ONCE + 1):
+        device.event(alice, EventKind.DENIED)
+    with pytest.raises(BadInput):
+        device.upload(NOW)
+    assert device.upload(NOW, device.events[:MOST_AT_ONCE]) == MOST_AT_ONCE
+    assert device.upload(NOW, device.events[MOST_AT_ONCE:]) == MOST_AT_ONCE + 1
+
+
+@pytest.mark.parametrize("member", ["reason", "method", "kind", "user", "token"])
+def test_an_event_says_no_more_than_the_record_keeps(server: Instance, member: str) -> None:
+    device = a_device(server)
+    device.event(kind=EventKind.DENIED)
+    for text, fits in (("\U0001f511" * LONGEST_TEXT, True), ("x" * (LONGEST_TEXT + 1), False)):
+        event = device.signed(replace(device.events[0], **{member: text}))  # type: ignore[arg-type] # all five are texts
+        if fits:
+            assert device.upload(NOW, [event]) == 1
+        else:
+            with pytest.raises(BadInput):
+                device.upload(NOW, [event])
+    assert len(on_record(server, Action.DEVICE_EVENT)) == 1
+
+
+def test_a_device_that_calls_itself_by_another_one_s_id_hides_neither(server: Instance) -> None:
+    alice = a_user(server, pin=PIN)
+    victim = a_filled_device(server, alice, "laptop")
+    impostor = a_device_that_calls_itself(server, victim.device_id)
+    impostor.sign_in(alice, NOW + 30)
+    impostor.refill(alice, NOW + 30)
+    with server.database.read() as connection:
+        assert get_device(connection, victim.device_id).id == victim.device_id
+    for device in (victim, impostor):
+        shown = emergency.show(
+            server, ROOT, CodeKind.TOKENCODE, alice.serial, device.device_id, emergency.Showing("x"), now=NOW + 60
+        )
+        assert shown.device == device.row.name
+    app_devices.revoke(server, ROOT, victim.device_id, now=NOW)
+    assert victim.row.revoked_at == NOW
+    assert impostor.row.revoked_at is None
