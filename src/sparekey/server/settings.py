@@ -8,6 +8,7 @@ a password. The environment goes before the file.
 from __future__ import annotations
 
 import dataclasses
+import os
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
@@ -200,6 +201,8 @@ def read_settings(directory: Path, environment: Mapping[str, str], **given: str)
         sources = ((given, "the command line"), (environment, setting.variable), (texts, f"{path}, {name}"))
         for source, where in sources:
             key = setting.variable if source is environment else name
+            if source is environment and source.get(key) == "":
+                raise SettingsError(where, "is set, and empty", "give it a value, or unset it")
             if key in source:
                 values[name] = read_value(setting, source[key], where)
                 break
@@ -219,13 +222,15 @@ def read_value(setting: Setting, value: Any, where: str) -> Any:
 
 def _read_file(path: Path) -> Mapping[str, Any]:
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
         content = path.read_bytes()
     except FileNotFoundError:
         raise SettingsError(str(path), "there are no settings", "run: sparekey init, or name another --data") from None
     except OSError as error:
         raise SettingsError(str(path), f"cannot be read ({error.strerror})", "run as the owner of the file") from None
-    if mode & (stat.S_IWGRP | stat.S_IRWXO):
+    if status.st_uid not in (0, os.geteuid()):
+        raise SettingsError(str(path), "belongs to another user", f"run as its owner, or: chown {os.geteuid()} {path}")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
         raise SettingsError(str(path), "others may read or change the settings", f"run: chmod 600 {path}")
     try:
         texts = tomllib.loads(content.decode())

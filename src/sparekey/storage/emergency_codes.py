@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, ScalarSelect, delete, func, insert, or_, select, update
 
 from sparekey.core.emergency import expiry
 from sparekey.storage.rows import AnyRow
@@ -14,6 +14,8 @@ from sparekey.storage.tables import (
     device_code,
     emergency_code,
     emergency_showing,
+    offline_policy,
+    security_domain,
     token,
 )
 
@@ -56,12 +58,13 @@ def end_earlier(connection: Connection, code_id: str, not_after: int) -> None:
 def set_lifetime(connection: Connection, domain_ids: frozenset[str], days: int, now: int) -> None:
     """Codes of these domains' users work for so many days from their making, never past token or account.
 
-    One that has expired stays so.
+    Fewer where the domain of a device that is given the code allows fewer; one that has expired stays so.
     """
     for code in connection.execute(
         select(
             emergency_code.c.id,
             emergency_code.c.created_at,
+            _fewest_days_on_devices().label("device_days"),
             token.c.expires_at.label("token_end"),
             account.c.expires_at.label("account_end"),
         )
@@ -69,8 +72,29 @@ def set_lifetime(connection: Connection, domain_ids: frozenset[str], days: int, 
         .outerjoin(token, emergency_code.c.token_id == token.c.id)
         .where(account.c.domain_id.in_(domain_ids), emergency_code.c.not_after > now)
     ).all():
-        end = expiry(code.created_at, days, code.token_end, code.account_end)
+        end = expiry(code.created_at, min(days, code.device_days or days), code.token_end, code.account_end)
         connection.execute(update(emergency_code).where(emergency_code.c.id == code.id).values(not_after=end))
+
+
+def _fewest_days_on_devices() -> ScalarSelect[int]:
+    """The shortest lifetime in the domains of the devices that are given or hold the code."""
+    given = or_(device_code.c.code_id == emergency_code.c.id, device_code.c.held_code_id == emergency_code.c.id)
+    return (
+        select(func.min(offline_policy.c.emergency_lifetime))
+        .select_from(device_code)
+        .join(device, device_code.c.device_id == device.c.id)
+        .join(security_domain, device.c.domain_id == security_domain.c.id)
+        .join(
+            offline_policy,
+            or_(
+                offline_policy.c.id == security_domain.c.offline_policy_id,
+                security_domain.c.offline_policy_id.is_(None) & offline_policy.c.is_default,
+            ),
+        )
+        .where(given)
+        .correlate(emergency_code)
+        .scalar_subquery()
+    )
 
 
 def end_versions(connection: Connection, token_id: str, now: int) -> None:

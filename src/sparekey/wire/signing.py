@@ -9,7 +9,7 @@ import base64
 import binascii
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -42,7 +42,7 @@ def load_public_key(der: bytes) -> ec.EllipticCurvePublicKey:
     """A device's public key from SubjectPublicKeyInfo DER; BadSignature unless it is a P-256 key."""
     try:
         key = serialization.load_der_public_key(der)
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise BadSignature("not a public key") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise BadSignature("not a P-256 key")

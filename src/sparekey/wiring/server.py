@@ -7,6 +7,7 @@ found to be right (S66).
 import os
 import shutil
 import socket
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -125,6 +126,8 @@ def _make_directory(directory: Path, undo: ExitStack) -> None:
     if directory.exists():
         if not directory.is_dir():
             raise BadInput(f"{directory} is no directory", "name another one with --data")
+        if directory.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise BadInput(f"others may put files into {directory}", f"run: chmod 700 {directory}")
         return
     try:
         directory.mkdir(mode=0o700)
