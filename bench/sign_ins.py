@@ -129,7 +129,9 @@ def _add_users(instance: Instance, count: int, pin: str) -> list[tuple[str, Totp
         for _ in range(count):
             account_id, token_id = new_id(), new_id()
             totp = Totp(Secret(os.urandom(20)), interval=INTERVAL)
-            sealed = instance.vault.seal("token.seed_sealed", token_id, token_owner(token_id), totp.seed.reveal())
+            sealed = instance.vault.seal(
+                "token.seed_sealed", token_id, token_owner(account_id, token_id), totp.seed.reveal()
+            )
             accounts.append(
                 {"id": account_id, "login": account_id, "name": "x", "domain_id": domain, "enabled": True,
                  "failures": 0, "created_at": now}
@@ -138,7 +140,7 @@ def _add_users(instance: Instance, count: int, pin: str) -> list[tuple[str, Totp
                 {"id": token_id, "serial": token_id, "type": "totp", "account_id": account_id, "digits": 6,
                  "interval": INTERVAL, "algorithm": "sha1", "seed_sealed": sealed, "drift": 0, "last_step": 0,
                  "replay_step": 0, "enabled": True, "lost": False, "with_pin": bool(pin), "offline_code_online": False,
-                 "created_at": now, **(seal_pin(instance.vault, token_id, verifier) if verifier else {})}
+                 "created_at": now, **(seal_pin(instance.vault, account_id, token_id, verifier) if verifier else {})}
             )  # fmt: skip
             made.append((account_id, totp))
         connection.execute(insert(account), accounts)

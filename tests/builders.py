@@ -282,7 +282,9 @@ class Device:
         return replace(event, signature=sign(self.private_key, event.signed_bytes()).hex())
 
     def offline_success(self, user: User, now: int, ahead: int = 0) -> None:
-        """The user signed in offline with the token at `now`."""
+        """The user signed in offline with the token at `now`; its days are here from an online sign-in before."""
+        with self.instance.database.write() as connection:
+            devices.use_token_on_device(connection, self.device_id, user.token_id, user.account_id, now)
         check = self.check.get(user.account_id, b"").hex()
         self.event(
             user, at=now, method="tokencode", token=user.token_id, step=user.step(now, ahead), check=check

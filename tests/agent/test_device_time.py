@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.agent.device_time import ClockReading, TimeState, at_contact, at_hit, judge, started
+from sparekey.agent.device_time import ClockReading, TimeState, at_contact, at_hit, judge, kept_up, started
 from tests.agent.clocks import NOON
 
 DAY = 86400
@@ -47,15 +47,25 @@ def test_the_mark_rises_at_a_start_and_with_the_running_clock() -> None:
     assert judge(later, reading(wall=0, monotonic=600, boot="b")).set_back
 
 
-def test_past_everything_that_was_held_the_clock_is_suspect_and_raises_nothing() -> None:
+def test_past_everything_that_was_held_the_clock_is_suspect_and_does_not_raise_the_mark() -> None:
     ahead = reading(wall=2 * DAY + 200, boot="b")
     assert judge(CONTACT, ahead).suspect
-    assert started(CONTACT, ahead) == CONTACT
+    assert started(CONTACT, ahead).mark == NOON
     assert judge(CONTACT, ahead).for_erasing == 0
     assert judge(CONTACT, ahead).for_emergency == NOON
     assert not judge(replace(CONTACT, days_end=0, emergency_end=0), ahead).suspect
     # What ran out while this boot was running has really run out.
     assert not judge(CONTACT, reading(monotonic=3 * DAY)).suspect
+
+
+def test_a_suspect_clock_still_lets_running_time_pass_over_reboots() -> None:
+    state, wall = CONTACT, 40 * DAY
+    for boot in ("b", "c", "d"):
+        state = started(state, reading(wall=wall, boot=boot))
+        state = kept_up(state, reading(wall=wall + 8 * 3600, monotonic=8 * 3600, boot=boot))
+        wall += DAY
+    assert state.mark == NOON + 24 * 3600
+    assert judge(state, reading(wall=wall, boot="e")).for_emergency == NOON + 24 * 3600
 
 
 def test_a_hit_raises_the_mark_and_never_past_time() -> None:

@@ -206,6 +206,15 @@ def test_also_where_the_user_has_dropped_out_of_the_device(server: Instance) -> 
     assert token_row(server, user.serial).last_step == user.step(NOW + 60)
 
 
+def test_a_device_that_never_had_the_token_uses_up_none_of_its_steps(server: Instance) -> None:
+    user, stranger = a_user(server), a_device(server)
+    stranger.event(user, at=NOW, method="tokencode", token=user.token_id, step=user.step(NOW))
+    stranger.upload(NOW)
+    assert token_row(server, user.serial).last_step == 0
+    assert len(on_record(server, Action.ALARM_UNEXPECTED_SUCCESS)) == 1
+    granted(submit(server, user, NOW))
+
+
 def test_a_step_later_than_a_device_accepts_is_not_believed(server: Instance) -> None:
     user, device = a_user(server), a_device(server)
     device.offline_success(user, NOW + 6 * 30)

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,14 @@ def test_what_was_swapped_inside_the_database_opens_to_nothing(server: Instance,
         update_token(connection, alice.token_id, **{column: stolen})
     with pytest.raises(VaultError):
         submit(server, alice, NOW)
+
+
+def test_s81_a_token_moved_to_another_user_inside_the_database_opens_to_nothing(server: Instance) -> None:
+    mallory, boss = a_user(server), a_user(server)
+    with server.database.write() as connection:
+        update_token(connection, mallory.token_id, account_id=boss.account_id)
+    with pytest.raises(VaultError):
+        submit(server, replace(boss, totp=mallory.totp), NOW)
 
 
 def test_s65_what_use_cases_return_does_not_print_secrets(server: Instance) -> None:

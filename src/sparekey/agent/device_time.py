@@ -3,7 +3,8 @@
 - In the boot of the last contact time is the server's, carried on by the monotonic clock that counts suspend.
 - In other boots it is the wall clock, put right by the offset seen at the last contact.
 - `mark` is time that something vouches for: it falls at a contact only, so that a clock that was set back is noticed.
-- A clock past everything that the device holds is suspect: nothing is raised or erased by it.
+- A clock past everything that the device holds is suspect: nothing is erased by it, and the mark rises only by the
+  monotonic clock, so that an emergency code's life goes on to its end for as long as the device runs.
 """
 
 from dataclasses import dataclass, replace
@@ -84,9 +85,16 @@ def judge(state: TimeState, reading: ClockReading) -> Judged:
 
 
 def started(state: TimeState, reading: ClockReading) -> TimeState:
-    """At agent start the mark is raised to time, unless the clock is suspect."""
+    """At agent start the mark is raised to time, unless the clock is suspect: then it stands, and rises from here."""
     judged = judge(state, reading)
-    return state if judged.suspect else _marked(state, reading, max(judged.mark, judged.time))
+    return _marked(state, reading, judged.mark if judged.suspect else max(judged.mark, judged.time))
+
+
+def kept_up(state: TimeState, reading: ClockReading) -> TimeState:
+    """While the agent runs: what the monotonic clock has added is written down; the next boot knows no more."""
+    if not _same_boot(reading, state.mark_boot, state.mark_monotonic):
+        return started(state, reading)
+    return _marked(state, reading, judge(state, reading).mark)
 
 
 def at_contact(state: TimeState, reading: ClockReading, server_time: int) -> TimeState:

@@ -12,7 +12,7 @@ from typing import Final
 
 from sparekey import clock
 from sparekey.agent.device import Device
-from sparekey.agent.device_time import started
+from sparekey.agent.device_time import kept_up
 from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.ports import NotReached, Refused
 from sparekey.agent.refill import Progress, Refilled, refill
@@ -136,6 +136,6 @@ class Refiller:
             log_unforeseen("erasing by time failed", error)
 
     def _with_mark(self, state: State) -> State:
-        """A boot in which the clock was suspect at the start may have been put right since."""
+        """What the monotonic clock has added to the mark is written down."""
         reading = self._device.clock.reading()
-        return state if state.time.mark_boot == reading.boot else replace(state, time=started(state.time, reading))
+        return replace(state, time=kept_up(state.time, reading))

@@ -176,6 +176,10 @@ def _open(address: Address, context: ssl.SSLContext, patience: float) -> http.cl
     except ssl.SSLCertVerificationError as error:
         plain.close()
         raise NotReached(Distance.TLS, f"{address.url} is not the enrolled server: {error.verify_message}") from error
+    except ssl.SSLEOFError as error:
+        # Hung up before it said who it is: a server or balancer that is going down, no reason for an alarm.
+        plain.close()
+        raise NotReached(Distance.SERVER_DOWN, f"{address.url} hung up") from error
     except ssl.SSLError as error:
         plain.close()
         raise NotReached(Distance.TLS, f"{address.url} does not speak TLS as the server does") from error

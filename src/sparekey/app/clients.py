@@ -39,7 +39,8 @@ def add_client(
 ) -> Secret[str]:
     """A new client for the users of a domain and below; its key, which is shown once and kept only as a hash."""
     verify_name(name, "client", 128)
-    networks = ",".join(str(_network(each)) for each in addresses.split(",") if each.strip())
+    # An empty element is refused like any other mistake: it must not turn a list into "any address".
+    networks = ",".join(str(_network(each)) for each in addresses.split(",")) if addresses else ""
     if len(networks) > LONGEST_ADDRESSES:
         raise BadInput("these are too many addresses for one client", "give networks instead, or add a second client")
     key = Secret(KEY_PREFIX + secrets.token_urlsafe(32))

@@ -99,10 +99,15 @@ def enrol(instance: Instance, enrolment: Enrolment, *, now: int) -> EnrolledDevi
         raise BadInput("the device did not prove that it has the key it enrols", "enrol it again") from error
     if enrolment.name:
         verify_name(enrolment.name, "device", 128)
+    invalid = NotAllowed("this enrolment code is not valid (any more)", "ask the administrator for a new one")
+    with instance.database.read() as connection:
+        # Whoever guesses does not get as far as the one writer of an SQLite database.
+        if not devices.is_invited(connection, secret_hash(enrolment.secret), now):
+            raise invalid
     with instance.database.write() as connection:
         invitation = devices.use_invitation(connection, secret_hash(enrolment.secret), now)
         if invitation is None:
-            raise NotAllowed("this enrolment code is not valid (any more)", "ask the administrator for a new one")
+            raise invalid
         device_id, name = new_id(), enrolment.name or invitation.device_name
         devices.insert_device(
             connection,

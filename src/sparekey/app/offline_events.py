@@ -132,6 +132,13 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
     token = tokens.find_token_by_id(connection, event.token)
     if token is None or token.account_id != account_id:
         return
+    if not _was_used_here(connection, device_id, token):
+        # It never had this token's days: a device that lies is not to use up the codes of whoever it likes.
+        log(
+            connection, now, f"device:{device_id}", Action.ALARM_UNEXPECTED_SUCCESS, account=account_id,
+            token=token.id, device=device_id, step=event.step,
+        )  # fmt: skip
+        return
     # As far ahead as the device itself accepts: a code used there must not be usable here when its step comes. No
     # further: a device cannot make a token's distant future unusable.
     latest = now // token.interval + token.drift + WINDOW + LEARNT_SHIFT
@@ -142,6 +149,22 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
             connection, now, f"device:{device_id}", Action.ALARM_STEP_USED_TWICE, account=account_id,
             token=token.id, device=device_id, step=event.step,
         )  # fmt: skip
+
+
+def _was_used_here(connection: Connection, device_id: str, token: AnyRow) -> bool:
+    """Whether the token signed in online on this device, now or before its data dropped out."""
+    if devices.has_token(connection, device_id, token.id):
+        return True
+    return bool(
+        audit.list_rows(
+            connection,
+            limit=1,
+            account_id=token.account_id,
+            token_id=token.id,
+            device_id=device_id,
+            actions=(Action.SIGN_IN_GRANTED,),
+        )
+    )
 
 
 def _used_elsewhere(connection: Connection, device_id: str, event: OfflineEvent, token: AnyRow) -> bool:

@@ -85,7 +85,9 @@ def add_token(instance: Instance, actor: str, login: str, wish: NewToken, *, now
                 "digits": totp.digits,
                 "interval": totp.interval,
                 "algorithm": totp.algorithm,
-                "seed_sealed": instance.vault.seal("token.seed_sealed", token_id, token_owner(token_id), seed.reveal()),
+                "seed_sealed": instance.vault.seal(
+                    "token.seed_sealed", token_id, token_owner(account.id, token_id), seed.reveal()
+                ),
                 "enabled": True,
                 "expires_at": wish.expires_at,
                 "with_pin": wish.with_pin,
@@ -119,7 +121,7 @@ def set_pin(instance: Instance, actor: str, serial: str, pin: Secret[str], *, no
         row = get_assigned_token(connection, serial)
         if not row.with_pin:
             raise Conflict(f"token {serial!r} is used without a PIN", "add a token with a PIN instead")
-        tokens.update_token(connection, row.id, **seal_pin(instance.vault, row.id, verifier))
+        tokens.update_token(connection, row.id, **seal_pin(instance.vault, row.account_id, row.id, verifier))
         _touched(connection, row, actor, Action.TOKEN_PIN_SET, now)
 
 

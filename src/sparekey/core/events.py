@@ -67,6 +67,7 @@ class Action(StrEnum):
     ALARM_AUDIT_ROLLED_BACK = "alarm.audit-rolled-back"  # the record lacks what a checkpoint vouches for
     ALARM_STEP_USED_TWICE = "alarm.step-used-twice"  # online and offline, by different attempts
     ALARM_EMERGENCY_UNSHOWN = "alarm.emergency-unshown"  # a code was used that nobody was shown
+    ALARM_UNEXPECTED_SUCCESS = "alarm.unexpected-success"  # offline, with a token that the device never had
     ALARM_EVENTS_MISSING = "alarm.events-missing"  # a gap or a break in a device's chain of events
     ALARM_TLS_FAILURE = "alarm.tls-failure"  # reported by a device
     ALARM_CLOCK = "alarm.clock"

@@ -23,6 +23,16 @@ def insert_invitation(connection: Connection, values: Mapping[str, Any]) -> None
     connection.execute(insert(device_invitation).values(**values))
 
 
+def is_invited(connection: Connection, secret_hash: bytes, now: int) -> bool:
+    """Whether there is an invitation that is valid: a look, before the write that settles it."""
+    query = select(device_invitation.c.id).where(
+        device_invitation.c.secret_hash == secret_hash,
+        device_invitation.c.used_at.is_(None),
+        device_invitation.c.expires_at > now,
+    )
+    return connection.execute(query).one_or_none() is not None
+
+
 def use_invitation(connection: Connection, secret_hash: bytes, now: int) -> AnyRow | None:
     """The invitation, used up by one conditional write; None if there is none that is valid."""
     invitation = device_invitation
@@ -124,6 +134,14 @@ def raise_generation_in_domains(connection: Connection, domain_ids: frozenset[st
 def _raise_generation(connection: Connection, which: ColumnElement[bool]) -> int:
     raised = update(device_account).where(which).values(generation=device_account.c.generation + 1, stale=True)
     return connection.execute(raised).rowcount
+
+
+def has_token(connection: Connection, device_id: str, token_id: str) -> bool:
+    """Whether days of this token are kept on this device."""
+    query = select(device_token.c.token_id).where(
+        device_token.c.device_id == device_id, device_token.c.token_id == token_id
+    )
+    return connection.execute(query).one_or_none() is not None
 
 
 def use_token_on_device(connection: Connection, device_id: str, token_id: str, account_id: str, now: int) -> None:
