@@ -16,7 +16,7 @@ from sqlalchemy import update
 from sparekey.app import devices as app_devices
 from sparekey.app import emergency, policies
 from sparekey.app.audit import Json
-from sparekey.app.devices import ENROL_LABEL, Enrolment
+from sparekey.app.devices import Enrolment
 from sparekey.app.initialise import initialise
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, Instance
 from sparekey.app.lookup import get_account, get_token
@@ -39,6 +39,7 @@ from sparekey.storage import audit, devices, tables, tokens
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.unit_of_work import Database
 from sparekey.wire.agent_api import HeldUnit, UnitName, UnitRequest, UserSync
+from sparekey.wire.enrolment import proof_message
 from sparekey.wire.events import NO_EVENT, EventKind, OfflineEvent
 from sparekey.wire.signing import sign
 from tests.memory_keystore import MemoryKeystore
@@ -324,7 +325,7 @@ def an_enrolment(
     public_key = private_key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    proof = sign(private_key, ENROL_LABEL + secret.reveal() + public_key)
+    proof = sign(private_key, proof_message(secret.reveal(), public_key))
     return Enrolment(secret, public_key, proof, name, supports_offline, hardware_bound)
 
 

@@ -13,11 +13,10 @@ from sparekey.core.names import verify_name
 from sparekey.secret import Secret
 from sparekey.storage import devices
 from sparekey.storage.rows import AnyRow
-from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, secret_hash
+from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
 
 INVITATION_LIFETIME = 86_400  # seconds
-ENROL_LABEL = b"sparekey/1/enrol"
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def invite(
 
 def enrol(instance: Instance, enrolment: Enrolment, *, now: int) -> EnrolledDevice:
     """Take a device in. NotAllowed for a secret that is unknown, used or expired, without saying which."""
-    message = ENROL_LABEL + enrolment.secret.reveal() + enrolment.public_key
+    message = proof_message(enrolment.secret.reveal(), enrolment.public_key)
     try:
         load_public_key(enrolment.public_key)
         verify_signature(enrolment.public_key, enrolment.proof, message)

@@ -65,7 +65,7 @@ class SignInRequest:
     """POST sign-ins: what was typed. `check` names the offline key under which the device's secrets are wrapped."""
 
     login: str
-    passcode: str
+    passcode: str = field(repr=False)
     check: str
 
 

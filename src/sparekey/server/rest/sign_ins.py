@@ -1,6 +1,6 @@
 """`POST /v1/sign-ins`: a program with its own key asks whether a user's passcode is right."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -27,7 +27,7 @@ _LARGEST = 16_384
 @dataclass(frozen=True)
 class SignInQuestion:
     user: str
-    passcode: str
+    passcode: str = field(repr=False)
 
 
 @dataclass(frozen=True)
