@@ -19,8 +19,12 @@ from sparekey.agent.platform_posix import PosixFiles, SystemClock
 from sparekey.agent.ports import Connect, Refused, Server
 from sparekey.agent.server_client import conversation
 from sparekey.agent.state import Enrolment, State, new_state
+from sparekey.app.devices import invite, revoke
+from sparekey.app.tokens import NewToken
 from sparekey.sealed import check_of, verify_unit
 from sparekey.secret import Secret
+from sparekey.server.settings import read_settings
+from sparekey.storage.devices import raise_generation
 from sparekey.wire.agent_api import (
     AcknowledgementRequest,
     EventsRequest,
@@ -33,8 +37,11 @@ from sparekey.wire.agent_api import (
 )
 from sparekey.wire.enrolment import read_enrolment_code
 from sparekey.wire.events import EventKind
+from sparekey.wiring.server import open_instance
 from tests.agent.https_simulator import served
 from tests.agent.simulator import DEVICE, SimulatedServer
+from tests.builders import PIN, ROOT, a_user
+from tools.story.stage import Stage, free_port
 
 
 @dataclass
@@ -71,6 +78,42 @@ def _over_https(directory: Path) -> Iterator[EnrolledSide]:
         yield _side(simulator, connect, keys, enrolled)
 
 
+def _real(directory: Path) -> Iterator[EnrolledSide]:
+    """`sparekey serve` in a process of its own, on SQLite, over TLS by its own CA."""
+    with Stage(directory, lambda _: None) as stage:
+        stage.sparekey("init")
+        stage.sparekey("policy", "offline", "set", "Default", "days=1", "protection_level=light")
+        port = free_port()
+        stage.start_server(port)
+        instance = open_instance(stage.server_data, read_settings(stage.server_data, {}))
+        stage.call_at_end(instance.database.close)
+        alice = a_user(instance, "alice", pin=PIN, token=NewToken(interval=60), now=clock.now())
+        code = invite(instance, ROOT, "laptop", now=clock.now()).text().reveal()
+        files, store = PosixFiles(), directory / "store"
+        state = enrol(f"https://localhost:{port}", read_enrolment_code(code), "", store, files, SystemClock())
+        keys, enrolled = FileKeys.open(store, files), state.enrolment
+        # This interval's code and the next one's: accepted now, and still when the interval turns during the test.
+        step = clock.now() // alice.totp.interval
+        steps = iter((step, step + 1))
+
+        def connect() -> contextlib.AbstractContextManager[Server]:
+            ca = bytes.fromhex(enrolled.ca_certificate)
+            return conversation(enrolled.servers, ca, enrolled.device, keys.sign, clock.now)
+
+        def renew() -> None:
+            with instance.database.write() as connection:
+                raise_generation(connection, alice.account_id)
+
+        yield EnrolledSide(
+            connect,
+            keys.sign,
+            enrolled,
+            lambda: PIN + alice.totp.code(next(steps)),
+            renew,
+            lambda: revoke(instance, ROOT, enrolled.device, now=clock.now()),
+        )
+
+
 def _side(simulator: SimulatedServer, connect: Connect, keys: FileKeys, enrolment: Enrolment) -> EnrolledSide:
     alice = simulator.add_user()
     alice.codes_end = simulator.now + 30 * 86400
@@ -85,10 +128,10 @@ def _side(simulator: SimulatedServer, connect: Connect, keys: FileKeys, enrolmen
     return EnrolledSide(connect, keys.sign, enrolment, passcode, alice.renew, revoke)
 
 
-MAKERS: Final = {"memory": _in_memory, "https": _over_https}
+MAKERS: Final = {"memory": _in_memory, "https": _over_https, "real": _real}
 
 
-@pytest.fixture(params=["memory", pytest.param("https", marks=pytest.mark.services)])
+@pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.services) for name in ("https", "real"))])
 def side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EnrolledSide]:
     yield from MAKERS[request.param](tmp_path)
 
