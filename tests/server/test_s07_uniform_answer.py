@@ -20,7 +20,7 @@ from tests.server.doors import Doors, doors_of, run
 from tools.counts import Count
 
 FLOOR_MS = 150
-SPACING = 0.05  # seconds between two attempts of a run: some are under way at a time, so that a run takes no hours
+SPACING = 0.04  # seconds between two attempts of a run: some are under way at a time, so that a run takes no hours
 Ask = Callable[[str, str], Coroutine[Any, Any, Reply]]
 
 
