@@ -68,18 +68,28 @@ def _parser() -> argparse.ArgumentParser:
 
     enroll = add("enroll", commands.enroll, "Make this computer a device of the server.")
     enroll.add_argument("--server", required=True, metavar="URL", help="https://HOST:PORT")
-    enroll.add_argument("--code", required=True, metavar="CODE", help="the enrolment code; - reads it from stdin")
+    enroll.add_argument(
+        "--code", required=True, metavar="CODE", help="the enrolment code; -: asked for, or from standard input"
+    )
     enroll.add_argument("--name", default="", help="a name for the device; else as invited")
-    login = add("login", commands.sign_in, "Sign a user in; the passcode is read from standard input or the terminal.")
-    login.add_argument("user", metavar="USER")
+    login = add(
+        "login",
+        commands.sign_in,
+        "Sign a user in with the passcode: PIN and tokencode in one word, from the terminal or standard input.",
+    )
+    login.add_argument("user", metavar="USER", help="the login name")
     login.add_argument("--reply-to", default="", metavar="ID", help="answers what the sign-in before asked")
     add("sync", commands.sync, "Contact the server now: events up, offline data down.")
     add("status", commands.status, "What this device holds, and until when.")
     clear = add("clear", commands.clear, "Erase all offline data of this device.")
     clear.add_argument("--all", action="store_true", help="the enrolment and its keys too")
-    add("run", run, "The daemon, in the foreground.")
-    test = add("test", commands.test, "Try the emergency path without signing in.")
-    test.add_argument("user", metavar="USER")
+    add("run", run, "The daemon, in the foreground; the other commands ask it while it runs.")
+    test = add(
+        "test",
+        commands.test,
+        "Try an emergency code without signing in; it counts like any attempt. Typed: PIN and code, or passcode alone.",
+    )
+    test.add_argument("user", metavar="USER", help="the login name")
     add("doctor", doctor, "Look for what is wrong, and say what to do.")
     return parser
 

@@ -51,7 +51,8 @@ def verify(
         typer.Option(metavar="FILE", help="A checkpoint that was kept elsewhere.", show_default=False),
     ] = None,
 ) -> None:
-    """Look at every row, batch and signature, and at what was kept outside the database. Exit 1: something is wrong."""
+    """Find out whether the record is whole. Looks at every row, batch and signature, and at what was kept outside the
+    database; exit 1: something is wrong."""
     call = call_of(ctx)
     witnesses = [*checkpoint_store(call.directory).witnesses()]
     if checkpoint is not None:
@@ -78,7 +79,7 @@ def verify(
 
 @command(app, "chain", "audit chain")
 def chain_now(ctx: typer.Context) -> None:
-    """Chain what is new now, and show the newest checkpoint: a line to be kept elsewhere, as a witness."""
+    """Chain what is new now. Shows the newest checkpoint: a line to be kept elsewhere, as a witness."""
     call = call_of(ctx)
     with open_server(call) as instance:
         head = chain(instance.database, instance.keystore, checkpoint_store(call.directory), now())

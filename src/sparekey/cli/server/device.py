@@ -20,7 +20,7 @@ def invite(
     domain: Annotated[str, typer.Option(help="The security domain that it belongs to.")] = TOP_DOMAIN,
     hours: Annotated[int, typer.Option(min=1, max=720, help="How long the code can be used.")] = 24,
 ) -> None:
-    """Make a code for one enrolment: it holds a one-time secret and stands for this server's CA."""
+    """Make a code for one enrolment. It holds a one-time secret and stands for this server's CA."""
     call, moment = call_of(ctx), now()
     with open_server(call) as instance:
         code = devices.invite(instance, call.actor, name, domain, now=moment, lifetime=hours * 3_600)
@@ -67,7 +67,7 @@ def show(ctx: typer.Context, name: Name) -> None:
 
 @command(app, "revoke", "device revoke laptop-17")
 def revoke(ctx: typer.Context, name: Name) -> None:
-    """Refuse a device from now on; it erases everything at its next contact."""
+    """Refuse a device from now on. It erases everything at its next contact."""
     call = call_of(ctx)
     with open_server(call) as instance:
         devices.revoke(instance, call.actor, name, now=now())

@@ -26,7 +26,7 @@ def add(
 
 @command(app, "list", "domain list")
 def list_all(ctx: typer.Context) -> None:
-    """List all domains with the policy assigned to each; none: always the default."""
+    """List all domains with the policy assigned to each. None: always the default."""
     call = call_of(ctx)
     with open_server(call) as instance:
         rows = [vars(each) for each in domains.list_domains(instance)]

@@ -39,7 +39,7 @@ def show(
 
 @command(app, "reset", "emergency reset SK01234567")
 def reset(ctx: typer.Context, serial: Serial) -> None:
-    """Have a new code delivered at the next online sign-in; until then the old one works."""
+    """Have a new code delivered at the next online sign-in. Until then the old one works."""
     _reset(ctx, CodeKind.TOKENCODE, serial)
 
 
@@ -61,7 +61,7 @@ def online(
 
 @command(app, "history", "emergency history SK01234567")
 def history(ctx: typer.Context, serial: Serial) -> None:
-    """What happened with this code: showings, resets, uses, replacements; newest first."""
+    """What happened with this code, newest first. Showings, resets, uses, replacements."""
     _history(ctx, CodeKind.TOKENCODE, serial)
 
 
@@ -81,7 +81,7 @@ def show_passcode(
 
 @command(passcode, "reset", "emergency passcode reset alice")
 def reset_passcode(ctx: typer.Context, user: User) -> None:
-    """Have a new passcode delivered at the next online sign-in; until then the old one works."""
+    """Have a new passcode delivered at the next online sign-in. Until then the old one works."""
     _reset(ctx, CodeKind.PASSCODE, user)
 
 

@@ -14,6 +14,7 @@ app = new_group("Offline policies, and what is in force for a user.")
 offline = new_group("Offline policies.")
 app.add_typer(offline, name="offline")
 
+Name = Annotated[str, typer.Argument(metavar="POLICY", help="The policy's name.")]
 Fields = Annotated[
     list[str] | None,
     typer.Argument(metavar="[FIELD=VALUE]...", help="See `sparekey policy offline fields`.", show_default=False),
@@ -21,7 +22,7 @@ Fields = Annotated[
 
 
 @command(offline, "add", "policy offline add Travel days=30 protection_level=strong")
-def add(ctx: typer.Context, name: str, fields: Fields = None) -> None:
+def add(ctx: typer.Context, name: Name, fields: Fields = None) -> None:
     """Add a policy: the defaults, but for the fields that are given."""
     call = call_of(ctx)
     with open_server(call) as instance:
@@ -44,7 +45,7 @@ def list_all(ctx: typer.Context) -> None:
 
 
 @command(offline, "show", "policy offline show Default")
-def show(ctx: typer.Context, name: str) -> None:
+def show(ctx: typer.Context, name: Name) -> None:
     """Show every field of a policy."""
     call = call_of(ctx)
     with open_server(call) as instance:
@@ -55,7 +56,7 @@ def show(ctx: typer.Context, name: str) -> None:
 @command(offline, "set", "policy offline set Default days=7 --confirm")
 def set_fields(
     ctx: typer.Context,
-    name: str,
+    name: Name,
     fields: Fields = None,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Go on although data on devices are discarded at once.")
@@ -77,7 +78,7 @@ def set_fields(
 def assign(
     ctx: typer.Context,
     domain: Annotated[str, typer.Option(help="The security domain.")],
-    name: Annotated[str | None, typer.Argument(help="The policy.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(metavar="POLICY", help="The policy's name.", show_default=False)] = None,
     default: Annotated[bool, typer.Option("--default", help="Always use the default policy, whichever it is.")] = False,
 ) -> None:
     """Put the users and devices of a domain under a policy."""
@@ -90,7 +91,7 @@ def assign(
 
 
 @command(offline, "remove", "policy offline remove Travel")
-def remove(ctx: typer.Context, name: str) -> None:
+def remove(ctx: typer.Context, name: Name) -> None:
     """Remove a policy; its domains go back to the default."""
     call = call_of(ctx)
     with open_server(call) as instance:
@@ -112,12 +113,12 @@ def fields_of_a_policy(ctx: typer.Context) -> None:
 @command(app, "effective", "policy effective alice --device laptop")
 def effective(
     ctx: typer.Context,
-    user: str,
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user's login name.")],
     device: Annotated[
         str | None, typer.Option(help="Name or id; without: a device of the user's own domain.", show_default=False)
     ] = None,
 ) -> None:
-    """Show what is in force for a user on a device, and where each value comes from."""
+    """Show what is in force for a user on a device. Beside each value stands where it comes from."""
     call = call_of(ctx)
     with open_server(call) as instance:
         merged = policies.effective_of(instance, user, device)

@@ -57,7 +57,7 @@ def add(
         made = tokens.add_token(instance, call.actor, user, wish, now=now())
     members: dict[str, Any] = {"serial": made.serial, "user": user, "with_pin": wish.with_pin, "digits": digits,
                                "interval": interval, "algorithm": wish.algorithm}  # fmt: skip
-    next_step = "" if no_pin else f" Set its PIN: sparekey token set-pin {made.serial}"
+    next_step = "" if no_pin else f" Set its PIN: sparekey --data {call.directory} token set-pin {made.serial}"
     if not seed_stdin:
         members |= _seed_members(made, user, qr=qr, text=show_seed)
         _show_seed(call, made, user, qr=qr, text=show_seed)
@@ -88,7 +88,7 @@ def show(ctx: typer.Context, serial: Serial) -> None:
 
 @command(app, "set-pin", "token set-pin SK01234567 < pin-file")
 def set_pin(ctx: typer.Context, serial: Serial) -> None:
-    """Set or change the PIN: 4 to 8 letters and digits, asked for, or read from standard input."""
+    """Set or change the PIN. It has 4 to 8 letters and digits; asked for, or read from standard input."""
     call = call_of(ctx)
     with open_server(call) as instance:
         tokens.show_token(instance, serial)  # said before the PIN is asked for
@@ -119,7 +119,7 @@ def disable(ctx: typer.Context, serial: Serial) -> None:
 
 @command(app, "lost", "token lost SK01234567")
 def lost(ctx: typer.Context, serial: Serial) -> None:
-    """Refuse a token's codes; its offline emergency tokencode goes on working."""
+    """Refuse a token's codes. Its offline emergency tokencode goes on working."""
     _set_lost(ctx, serial, lost=True)
 
 

@@ -57,7 +57,7 @@ def enable(ctx: typer.Context, login: Login) -> None:
 
 @command(app, "disable", "user disable alice")
 def disable(ctx: typer.Context, login: Login) -> None:
-    """Refuse a user everywhere; each device erases the user's offline data at its next contact."""
+    """Refuse a user everywhere. Each device erases the user's offline data at its next contact."""
     _set_enabled(ctx, login, enabled=False)
 
 
