@@ -53,6 +53,8 @@ class Refiller:
         """A refill that begins from now on; its number is for `follow`."""
         with self._changed:
             self._asked += 1
+            if self._ended == self._started:
+                self._progress = None  # nothing is running: that was the last one's
             self._changed.notify_all()
             return self._asked
 
