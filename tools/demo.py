@@ -42,7 +42,8 @@ def _leave_running(story: Story) -> None:
     """Until Ctrl-C: the addresses, and commands to try on what the story left."""
     stage = story.stage
     print(f"""
-The server and the laptop's agent are still running (their clock is the story's). To look at:
+The server and the laptop's agent are still running. Their clock is the story's, about a day ahead, so that a browser
+finds the certificate not valid yet (`curl -k` does not mind). To look at:
 
    https://localhost:{story.port}/health         is it well?
    https://localhost:{story.port}/openapi.json   the HTTP API (its CA: {stage.server_data}/keys/ca.pem)
