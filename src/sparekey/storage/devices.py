@@ -159,11 +159,6 @@ def delete_device_data(connection: Connection, device_id: str, account_id: str) 
         connection.execute(delete(table).where(table.c.device_id == device_id, table.c.account_id == account_id))
 
 
-def forget_token(connection: Connection, token_id: str) -> None:
-    """No device keeps days of this token any more."""
-    connection.execute(delete(device_token).where(device_token.c.token_id == token_id))
-
-
 def insert_receipt(connection: Connection, values: Mapping[str, Any]) -> None:
     connection.execute(insert(unit_receipt).values(**values))
 

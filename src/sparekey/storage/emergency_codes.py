@@ -97,15 +97,6 @@ def _fewest_days_on_devices() -> ScalarSelect[int]:
     )
 
 
-def end_versions(connection: Connection, token_id: str, now: int) -> None:
-    """The tokencodes of a token that is taken from its user work no longer."""
-    connection.execute(
-        update(emergency_code)
-        .where(emergency_code.c.token_id == token_id, emergency_code.c.not_after > now)
-        .values(not_after=now)
-    )
-
-
 def device_codes(connection: Connection, account_id: str, owner_id: str) -> Sequence[AnyRow]:
     """One row per device that is given this code: the version it holds, and since when."""
     query = (
