@@ -184,11 +184,11 @@ def a_device_that_fails(run: Run) -> None:
         assert site.login(typed, "denied")["reason"] == "internal-error"
     in_the_way.rmdir()
     site.login(site.wrong_passcode(), "denied", "offline")
-    state = site.state_directory / "state"
-    state.write_bytes(state.read_bytes()[:-1] + b"?")
-    # the daemon has read its state at its start; whoever reads it now refuses
     assert run.daemon is not None
-    site.stage.stop_server(run.daemon)
+    site.stage.stop_server(run.daemon)  # it would write the state that it has in memory over the damaged one
+    state = site.state_directory / "state"
+    whole_state = state.read_bytes()
+    state.write_bytes(whole_state[:-1] + bytes([whole_state[-1] ^ 1]))
     assert site.login(site.passcode(), "unavailable")["reason"] == "store-damaged"
 
 
