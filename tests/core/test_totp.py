@@ -73,10 +73,10 @@ def test_other_parameters_are_refused_in_words(wrong: dict[str, object], words: 
 
 def test_the_window_is_around_the_drifted_step() -> None:
     token = a_totp()
-    assert list(token.candidates(300, 0, 1)) == [9, 10, 11]
-    assert list(token.candidates(300, -4, 1)) == [5, 6, 7]
-    assert list(token.candidates(300, 2, 0)) == [12]
-    assert list(token.candidates(10, 0, 2)) == [0, 1, 2]  # nothing before the first interval
+    assert list(token.candidates(300, 0, 0, 1)) == [9, 10, 11]
+    assert list(token.candidates(300, -4, 0, 1)) == [5, 6, 7]
+    assert list(token.candidates(300, 2, 0, 0)) == [12]
+    assert list(token.candidates(10, 0, 0, 2)) == [0, 1, 2]  # nothing before the first interval
 
 
 def test_drift_is_how_far_the_token_is_ahead() -> None:

@@ -17,7 +17,7 @@ from sparekey.app.snapshots import open_code
 from sparekey.core.authenticate import WINDOW, TokenState
 from sparekey.core.errors import Conflict, NotAllowed
 from sparekey.core.offline import UnitKind, WantedUnit, usable_steps
-from sparekey.core.tokens import Totp
+from sparekey.core.tokens import TimeBased
 from sparekey.sealed import EMERGENCY, LEVELS, PinHash, SealPlan, day_not_after, seal_unit
 from sparekey.sealed import UnitKind as SealedKind
 from sparekey.storage import devices, emergency_codes
@@ -57,7 +57,7 @@ def _is(unit: WantedUnit, request: UnitRequest) -> bool:
 def _day(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
     token = next(token for token in holder.tokens if token.token_id == asked.token_id)
     otp = token.otp
-    if not isinstance(otp, Totp):
+    if not isinstance(otp, TimeBased):
         raise NotAllowed("this token has no days", "use its event pack")
     steps = usable_steps(token, holder.account, asked.day, now)
     if not steps:

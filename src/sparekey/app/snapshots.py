@@ -6,7 +6,7 @@ from sparekey.app.vault import Vault
 from sparekey.core.authenticate import AccountState, CodeState, TokenState
 from sparekey.core.lockout import FailureCount
 from sparekey.core.pins import PinVerifier
-from sparekey.core.tokens import Totp
+from sparekey.core.tokens import TOKEN_TYPES, Parameters
 from sparekey.secret import Secret
 
 _VERIFIER_BYTES = 32
@@ -29,7 +29,7 @@ def token_state(vault: Vault, row: Any) -> TokenState:
     seed = vault.open("token.seed_sealed", row.token_id, token_owner(row.account_id, row.token_id), row.seed_sealed)
     return TokenState(
         token_id=row.token_id,
-        otp=Totp(seed, row.digits, row.interval, row.algorithm),
+        otp=TOKEN_TYPES[row.type].of(Parameters(seed, row.serial, row.digits, row.interval, row.algorithm)),
         drift=row.drift,
         last_step=row.last_step,
         enabled=row.enabled,

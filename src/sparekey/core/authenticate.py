@@ -166,7 +166,7 @@ def _matching_step(code: str, token: TokenState, now: int) -> int | None:
     The latest, so that a success uses up every step at which the same code was valid.
     """
     match = None
-    for step in token.otp.candidates(now, token.drift, WINDOW):
+    for step in token.otp.candidates(now, token.drift, token.last_step, WINDOW):
         if hmac.compare_digest(token.otp.code(step).encode(), code.encode()):
             match = step
     return match

@@ -13,7 +13,7 @@ from typing import Final
 
 from sparekey.core.authenticate import AccountState, TokenState
 from sparekey.core.policy import EffectivePolicy, ProtectionLevel
-from sparekey.core.tokens import Totp
+from sparekey.core.tokens import TimeBased
 
 DAY: Final = 86_400
 SOON: Final = 12 * 3_600  # what must be usable first
@@ -149,7 +149,7 @@ def wanted_units(
 
 def usable_steps(token: TokenState, account: AccountState, day: int, now: int) -> range:
     """Of that day: no step used or past, none that is over only after token or account have expired."""
-    if not isinstance(token.otp, Totp):
+    if not isinstance(token.otp, TimeBased):
         return range(0)
     steps = token.otp.steps_of_day(day, token.drift)
     first = max(steps.start, token.last_step + 1, token.otp.step_at(now, token.drift))

@@ -3,9 +3,20 @@
 from collections.abc import Mapping
 from typing import Final
 
-from sparekey.core.tokens.base import OtpToken, TokenError
+from sparekey.core.tokens.base import OtpToken, TimeBased, TokenError
+from sparekey.core.tokens.parameters import Parameters
 from sparekey.core.tokens.totp import ALGORITHMS, DIGITS, INTERVALS, Totp
 
 TOKEN_TYPES: Final[Mapping[str, type[OtpToken]]] = {Totp.kind: Totp}
 
-__all__ = ["ALGORITHMS", "DIGITS", "INTERVALS", "TOKEN_TYPES", "OtpToken", "TokenError", "Totp"]
+__all__ = [
+    "ALGORITHMS",
+    "DIGITS",
+    "INTERVALS",
+    "TOKEN_TYPES",
+    "OtpToken",
+    "Parameters",
+    "TimeBased",
+    "TokenError",
+    "Totp",
+]

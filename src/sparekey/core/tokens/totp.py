@@ -3,12 +3,12 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 from urllib.parse import quote, urlencode
 
-from sparekey.core.tokens.base import TokenError
+from sparekey.core.tokens.base import TimeBased, TokenError
+from sparekey.core.tokens.parameters import Parameters
 from sparekey.secret import Secret
 
 DIGITS: Final = (6, 7, 8)
@@ -19,7 +19,7 @@ SHORTEST_SEED: Final = 10  # many hardware tokens still have 80 bits; RFC 4226 s
 
 
 @dataclass(frozen=True)
-class Totp:
+class Totp(TimeBased):
     """A TOTP token: its seed (raw bytes) and how its codes are made."""
 
     kind: ClassVar[str] = "totp"
@@ -28,6 +28,11 @@ class Totp:
     digits: int = 6
     interval: int = 30  # seconds
     algorithm: str = "sha1"
+
+    @classmethod
+    def of(cls, parameters: Parameters) -> Self:
+        """Raises TokenError."""
+        return cls(parameters.seed, parameters.digits, parameters.interval, parameters.algorithm)
 
     def __post_init__(self) -> None:
         if self.digits not in DIGITS:
@@ -45,24 +50,6 @@ class Totp:
         offset = digest[-1] & 0x0F
         number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFF_FFFF
         return f"{number % 10**self.digits:0{self.digits}d}"
-
-    def candidates(self, now: int, drift: int, window: int) -> Sequence[int]:
-        """Intervals from the earliest to the latest; RFC 6238 section 5.2 recommends a window of one."""
-        expected = self.step_at(now, drift)
-        return range(max(0, expected - window), expected + window + 1)
-
-    def drift_after(self, now: int, step: int) -> int:
-        """How many intervals the token's clock is ahead (behind: negative)."""
-        return step - now // self.interval
-
-    def steps_of_day(self, day: int, drift: int) -> range:
-        """All intervals of the UTC day `day` (days since 1970-01-01) as the drifted token numbers them."""
-        per_day = 86_400 // self.interval
-        return range(day * per_day + drift, (day + 1) * per_day + drift)
-
-    def step_at(self, second: int, drift: int) -> int:
-        """The interval that the drifted token is in at that unix second; all before it are over."""
-        return second // self.interval + drift
 
     def otpauth(self, login: str, issuer: str) -> Secret[str]:
         """The key URI that authenticator apps read from a QR code (Key Uri Format). It holds the seed."""
