@@ -62,18 +62,22 @@ class EnrolReply:
 
 @dataclass(frozen=True)
 class SignInRequest:
-    """POST sign-ins: what was typed. `check` names the offline key under which the device's secrets are wrapped."""
+    """POST sign-ins: what was typed. `check` names the offline key under which the device's secrets are wrapped.
+
+    With `reply_to`, `passcode` is the answer to the question that a reply asked under it.
+    """
 
     login: str
     passcode: str = field(repr=False)
     check: str
+    reply_to: str = ""
 
 
 @dataclass(frozen=True)
 class SignInReply:
-    """Granted or denied; a denial says no more than that, but for groups of an emergency code that were misread."""
+    """Granted, denied, or one more question; a denial says no more than that, but for groups that were misread."""
 
-    result: str  # granted | denied
+    result: str  # granted | denied | ask
     misread: list[int]
     user: str  # account id
     method: str
@@ -82,6 +86,9 @@ class SignInReply:
     check: str  # of `offline_key`
     offline_key: str  # the key that the request's check names, or the user's current key on this device
     server_time: int
+    ask: str = ""  # new-pin | confirm-pin | next-tokencode
+    text: str = ""  # the question, for the person at the screen
+    reply_to: str = ""  # 16 random bytes: one answer, within two minutes, by this device for this login
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ class Tag(IntEnum):
     UNIT = 26
     REPORT = 27  # JSON for the agent's own commands
     EVERYTHING = 28  # number: 1 with CLEAR, the enrolment too
+    ASK = 29  # new-pin, confirm-pin, next-tokencode
 
 
 _FIELDS_OF: Final[dict[Kind, frozenset[Tag]]] = {
@@ -76,7 +77,7 @@ _FIELDS_OF: Final[dict[Kind, frozenset[Tag]]] = {
     Kind.ANSWER: frozenset(
         {
             Tag.RESULT, Tag.MODE, Tag.METHOD, Tag.DAYS_LEFT, Tag.EMERGENCY_EXPIRES, Tag.MESSAGE, Tag.REASON,
-            Tag.MISREAD, Tag.REPLY_TO,
+            Tag.MISREAD, Tag.REPLY_TO, Tag.ASK,
         }
     ),
     Kind.PROGRESS: frozenset({Tag.USER, Tag.UNIT, Tag.DONE, Tag.TOTAL}),
