@@ -93,6 +93,8 @@ class SimulatedUser:
     version: int = 1
     enabled: bool = True
     locked: bool = False
+    pin_must_change: bool = False
+    next_code_wanted: bool = False
     policy: DevicePolicy = POLICY
     days: int = 1
     codes_end: int = NOON + 30 * DAY
@@ -111,6 +113,17 @@ class SimulatedUser:
         """What a change of the PIN and the like does: a new generation with a new key."""
         self.generation += 1
         self.key = new_offline_key()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked of whom, at what time, and what is behind it: the step that was typed, the PIN to be confirmed."""
+
+    login: str
+    ask: str
+    asked_at: int
+    step: int
+    pin: str = ""
 
 
 class SimulatedServer:
@@ -133,6 +146,9 @@ class SimulatedServer:
         self.sealed: list[bytes] = []
         self.checkpoint = "checkpoint-1"
         self.extra_steps: list[UsedStep] = []
+        self.questions: dict[str, Question] = {}
+        self.question_text = "A PIN has 4 to 8 digits."
+        self.question_word = ""
 
     @property
     def signing_key(self) -> bytes:
@@ -166,13 +182,50 @@ class SimulatedServer:
     def sign_in(self, request: SignInRequest) -> SignInReply:
         self._arrive("sign_in")
         self.checks_named.append(request.check)
-        denied = SignInReply("denied", [], "", "", "", 0, "", "", self.now)
         user = self.users.get(request.login)
         if user is None or not user.enabled or user.locked:
-            return denied
+            return self._denied()
+        if request.reply_to:
+            return self._answered(user, request)
         method, step = self._judge(user, request.passcode)
         if not method:
-            return denied
+            return self._denied()
+        if method == "tokencode" and (user.pin_must_change or user.next_code_wanted):
+            word = "new-pin" if user.pin_must_change else "next-tokencode"
+            return self._ask(Question(user.login, word, self.now, step))
+        return self._granted(user, request, method, step)
+
+    def _denied(self) -> SignInReply:
+        return SignInReply("denied", [], "", "", "", 0, "", "", self.now)
+
+    def _ask(self, question: Question) -> SignInReply:
+        reply_to = secrets.token_hex(16)
+        self.questions[reply_to] = question
+        word = self.question_word or question.ask
+        return replace(self._denied(), result="ask", ask=word, text=self.question_text, reply_to=reply_to)
+
+    def _answered(self, user: SimulatedUser, request: SignInRequest) -> SignInReply:
+        question, answer = self.questions.pop(request.reply_to, None), request.passcode
+        if question is None or question.login != user.login or self.now > question.asked_at + 120:
+            return self._denied()
+        if question.ask == "new-pin":
+            fits = answer.isdecimal() and 4 <= len(answer) <= 8
+            following = Question(user.login, "confirm-pin" if fits else "new-pin", self.now, question.step, answer)
+            return self._ask(following)
+        if question.ask == "confirm-pin":
+            if answer != question.pin:
+                return self._denied()
+            user.set_pin(answer)
+            user.renew()
+            user.pin_must_change = False
+            return self._granted(user, request, "tokencode", question.step)
+        if answer != user.token.code(question.step + 1):
+            return self._denied()
+        user.token.last_step = question.step + 1
+        user.next_code_wanted = False
+        return self._granted(user, request, "tokencode", user.token.last_step)
+
+    def _granted(self, user: SimulatedUser, request: SignInRequest, method: str, step: int) -> SignInReply:
         key = user.key
         if user.confirmed is not None and check_of(user.confirmed).hex() == request.check:
             key = user.confirmed

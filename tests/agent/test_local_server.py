@@ -136,7 +136,27 @@ def test_a_reply_to_nothing_is_denied(served: Served) -> None:
     with served.connection() as connection:
         reply = served.ask(connection, frame(Kind.LOGIN, user="alice", passcode="1", reply_to="1"))
         assert reply.text(Tag.RESULT) == "denied"
-    assert served.world.server.calls == []
+    assert served.world.server.calls == ["sign_in", "sync"]  # the server is asked, and nobody else
+
+
+def test_a_dialogue_over_the_socket_ends_in_a_session(served: Served) -> None:
+    served.world.alice.pin_must_change = True
+    with served.connection() as connection:
+        answers = [served.ask(connection, login_frame(served.world))]
+        for typed in ("12345", "12345"):
+            reply_to = answers[-1].text(Tag.REPLY_TO)
+            answers.append(served.ask(connection, frame(Kind.LOGIN, user="alice", passcode=typed, reply_to=reply_to)))
+        assert [each.text(Tag.RESULT) for each in answers] == ["ask", "ask", "granted"]
+        assert [each.text(Tag.ASK) for each in answers] == ["new-pin", "confirm-pin", ""]
+        assert served.ask(connection, frame(Kind.KEEP, purpose="test", secret=b"s")).kind is Kind.DONE
+
+
+def test_a_question_gives_nothing(served: Served) -> None:
+    served.world.alice.pin_must_change = True
+    with served.connection() as connection:
+        served.ask(connection, login_frame(served.world))
+        kept = served.ask(connection, frame(Kind.KEEP, purpose="test", secret=b"s"))
+        assert (kept.kind, kept.text(Tag.REASON)) == (Kind.FAILED, "not-signed-in")
 
 
 class _NoRoomAtFirst(socket.socket):

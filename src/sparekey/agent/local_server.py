@@ -46,6 +46,7 @@ from sparekey.wire.local_socket import (
 MOST_OF_ROOT: Final = 16  # connections at a time
 MOST_OF_OTHERS: Final = 8  # apart, so that no user keeps root's login screen out
 IDLE_TIMEOUT: Final = 60  # seconds without a request
+ANSWER_TIMEOUT: Final = 120  # seconds, after a question
 ROOT: Final = 0
 ACCEPT_PAUSE: Final = 0.2  # seconds, while the system has no room
 # Of these the listener knows nothing: it goes on as soon as there is room.
@@ -148,12 +149,12 @@ class Conversation:
         name = request.text(Tag.USER)
         if not self._may_ask_for(name):
             return
-        if request.text(Tag.REPLY_TO):
-            self._send(frame(Kind.ANSWER, result=Result.DENIED.value, message="Nothing was asked: sign in anew."))
-            return
+        typed, reply_to = Secret(request.text(Tag.PASSCODE)), request.text(Tag.REPLY_TO)
         with self._line:
-            found: Login = login(self._device, name, Secret(request.text(Tag.PASSCODE)))
+            found: Login = login(self._device, name, typed, reply_to)
         self._session = found.session
+        # Choosing a PIN takes longer than typing a passcode; later than this the server takes no answer.
+        self._connection.settimeout(ANSWER_TIMEOUT if found.answer.result is Result.ASK else IDLE_TIMEOUT)
         self._send(answer_frame(found.answer))
         if found.answer.result is Result.GRANTED and found.answer.mode is Mode.ONLINE:
             self._refill = self._refiller.request()
@@ -274,4 +275,6 @@ def answer_frame(answer: LoginAnswer) -> Frame:
         message=printable(answer.message),
         reason=answer.reason.value,
         misread=bytes(answer.misread),
+        ask=answer.ask.value,
+        reply_to=answer.reply_to,
     )

@@ -2,6 +2,7 @@
 
 - Offline events go up before the attempt, so that the server knows every step that was used here.
 - The server's no is final: nothing of it is tried offline.
+- The server may ask before it answers. What answers a question goes to the server alone: a new PIN is no passcode.
 - A success erases every record up to its step before anybody is answered; so does what the server withholds.
 - Any error is a refusal.
 """
@@ -15,7 +16,7 @@ from sparekey.agent.erasing import days_left, emergency_ends
 from sparekey.agent.events import alarmed
 from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.offline_login import Login, device_sentence, login_offline
-from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, granted_sentence, refused
+from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Reason, Refusal, Result, asked, granted_sentence, refused
 from sparekey.agent.ports import Distance, NotReached, Refused, Server, StoreUnreadable
 from sparekey.agent.refill import take_word, upload_events, withhold_if_revoked
 from sparekey.agent.state import State, UserState
@@ -27,13 +28,14 @@ from sparekey.wire.events import EventKind
 
 SIGN_IN_PATIENCE = 3  # seconds in all, then the server was not reached
 SYNC_PATIENCE = 3
+_KNOWN = frozenset(Ask) - {Ask.NOTHING}
 
 
-def login(device: Device, name: str, typed: Secret[str]) -> Login:
-    """One attempt, from the typed text to the answer. Never raises."""
+def login(device: Device, name: str, typed: Secret[str], reply_to: str = "") -> Login:
+    """One attempt, from the typed text to the answer; or the answer to the question `reply_to`. Never raises."""
     try:
         with device.one_attempt():
-            return _online_or_offline(device, name, typed)
+            return _online_or_offline(device, name, typed, reply_to)
     except Busy:
         return Login(refused(Refusal(Reason.BUSY), Mode.NONE))
     except StoreUnreadable:
@@ -43,28 +45,31 @@ def login(device: Device, name: str, typed: Secret[str]) -> Login:
         return Login(refused(Refusal(Reason.INTERNAL), Mode.NONE))
 
 
-def _online_or_offline(device: Device, name: str, typed: Secret[str]) -> Login:
+def _online_or_offline(device: Device, name: str, typed: Secret[str], reply_to: str) -> Login:
     try:
         with device.connect() as server:
-            return _login_online(device, server, name, typed)
+            return _login_online(device, server, name, typed, reply_to)
     except NotReached as error:
         if error.distance is Distance.TLS:
             _alarm(device)
+        if reply_to:
+            return Login(refused(Refusal(Reason.BROKEN_OFF), Mode.NONE))
         return login_offline(device, name, typed, error.distance)
     except Refused as error:
         withhold_if_revoked(device, error)
         return Login(refused(Refusal(Reason.REFUSED), Mode.ONLINE, str(error)))
 
 
-def _login_online(device: Device, server: Server, name: str, typed: Secret[str]) -> Login:
+def _login_online(device: Device, server: Server, name: str, typed: Secret[str], reply_to: str) -> Login:
     server.allow(SIGN_IN_PATIENCE)
     upload_events(device, server)
     user = device.state.find_user(name)
     check = user.wrapped_check if user else ""
-    reply = server.sign_in(SignInRequest(name, typed.reveal(), check))
-    if reply.result != "granted":
+    reply = server.sign_in(SignInRequest(name, typed.reveal(), check, reply_to))
+    if reply.result != Result.GRANTED:
         _take_word_if_heard(device, server)
-        return Login(_denied_online(device, name, reply))
+        question = _question(reply)
+        return Login(_denied_online(device, name, reply, reply_to) if question is None else question)
     session = _accept(device, name, reply)
     _take_word_if_heard(device, server)
     return Login(_granted_online(device, reply), session)
@@ -105,9 +110,17 @@ def _take_word_if_heard(device: Device, server: Server) -> None:
         withhold_if_revoked(device, error)
 
 
-def _denied_online(device: Device, name: str, reply: SignInReply) -> LoginAnswer:
+def _question(reply: SignInReply) -> LoginAnswer | None:
+    """What the server asks; None where it asks nothing, or nothing that this agent knows."""
+    if reply.result != Result.ASK or not reply.reply_to or reply.ask not in _KNOWN:
+        return None
+    return asked(Ask(reply.ask), reply.text, reply.reply_to)
+
+
+def _denied_online(device: Device, name: str, reply: SignInReply, reply_to: str) -> LoginAnswer:
     misread = tuple(reply.misread)
-    refusal = Refusal(Reason.MISREAD if misread else Reason.WRONG_PASSCODE, misread=misread)
+    reason = Reason.ANSWER_REFUSED if reply_to else Reason.WRONG_PASSCODE
+    refusal = Refusal(Reason.MISREAD if misread else reason, misread=misread)
     user = device.state.find_user(name)
     return refused(refusal, Mode.ONLINE, device_sentence(device.state, user) if user and misread else "")
 

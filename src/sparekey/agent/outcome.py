@@ -27,6 +27,15 @@ class Mode(StrEnum):
     NONE = ""
 
 
+class Ask(StrEnum):
+    """What a server wants to know before it says yes or no. Only a server asks."""
+
+    NOTHING = ""
+    NEW_PIN = "new-pin"
+    CONFIRM_PIN = "confirm-pin"
+    NEXT_TOKENCODE = "next-tokencode"
+
+
 class Reason(StrEnum):
     """Why not, for programs."""
 
@@ -44,6 +53,8 @@ class Reason(StrEnum):
     SERVER_DOWN = "server-down"
     NOT_ENROLLED = "not-enrolled"
     REFUSED = "refused-by-server"
+    ANSWER_REFUSED = "answer-refused"
+    BROKEN_OFF = "broken-off"
     BUSY = "busy"
     INTERNAL = "internal-error"
 
@@ -56,6 +67,7 @@ _UNAVAILABLE = {
     Reason.SERVER_DOWN,
     Reason.NOT_ENROLLED,
     Reason.BUSY,
+    Reason.BROKEN_OFF,
 }
 
 _SENTENCES = {
@@ -71,8 +83,18 @@ _SENTENCES = {
     Reason.SERVER_DOWN: "The server does not answer, and policy does not allow this offline meanwhile.",
     Reason.NOT_ENROLLED: "This device is not enrolled. Run: sparekey-agent enroll --server URL --code -",
     Reason.REFUSED: "The server refused this device.",
+    Reason.ANSWER_REFUSED: "The answer was not accepted, or came too late. Begin again with your passcode.",
+    Reason.BROKEN_OFF: "The server does not answer any more. Begin again with your passcode; if you had just confirmed "
+    "a new PIN, it may count already.",
     Reason.BUSY: "Another sign-in is under way on this device. Try again.",
     Reason.INTERNAL: "Something went wrong on this device; the reason is in its log.",
+}
+
+
+_QUESTIONS = {
+    Ask.NEW_PIN: "Choose a new PIN.",
+    Ask.CONFIRM_PIN: "Type the new PIN again.",
+    Ask.NEXT_TOKENCODE: "Wait until the token shows another code, then type that code without the PIN.",
 }
 
 
@@ -108,6 +130,8 @@ class LoginAnswer:
     message: str = ""
     reason: Reason = Reason.NONE
     misread: tuple[int, ...] = ()
+    ask: Ask = Ask.NOTHING
+    reply_to: str = ""  # what the answer to `ask` has to name
 
     def __bool__(self) -> NoReturn:
         raise TypeError("an answer is neither true nor false: look at its result")
@@ -118,6 +142,11 @@ def refused(refusal: Refusal, mode: Mode, extra: str = "") -> LoginAnswer:
     result = Result.UNAVAILABLE if refusal.reason in _UNAVAILABLE else Result.DENIED
     message = f"{refusal.sentence} {extra}".strip()
     return LoginAnswer(result, mode, message=message, reason=refusal.reason, misread=refusal.misread)
+
+
+def asked(ask: Ask, text: str, reply_to: str) -> LoginAnswer:
+    """A question of the server's, in its words where it has some."""
+    return LoginAnswer(Result.ASK, Mode.ONLINE, message=text or _QUESTIONS[ask], ask=ask, reply_to=reply_to)
 
 
 def granted_sentence(mode: Mode, days: int, warn_days: int, emergency_until: int) -> str:

@@ -14,7 +14,7 @@ from sparekey.agent.device import Device
 from sparekey.agent.erasing import days_left
 from sparekey.agent.login import login
 from sparekey.agent.offline_login import try_emergency
-from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, printable, refused
+from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Reason, Refusal, Result, printable, refused
 from sparekey.agent.ports import NotReached, Refused, StoreUnreadable
 from sparekey.agent.refill import refill
 from sparekey.agent.status import status_of
@@ -28,6 +28,12 @@ from sparekey.wiring.agent import enrol_device, forget_device, opened_device
 
 LOCK_WAIT: Final = 60  # seconds that a command waits for the one before it
 LONGEST_LINE: Final = 4096
+_PROMPTS: Final = {
+    Ask.NOTHING: "Passcode: ",
+    Ask.NEW_PIN: "New PIN: ",
+    Ask.CONFIRM_PIN: "New PIN again: ",
+    Ask.NEXT_TOKENCODE: "Next tokencode: ",
+}
 
 
 def enroll(options: argparse.Namespace, output: Output) -> int:
@@ -43,29 +49,39 @@ def enroll(options: argparse.Namespace, output: Output) -> int:
 
 
 def sign_in(options: argparse.Namespace, output: Output) -> int:
-    """Prints the answer once the offline data that the server has for this user are here."""
-    typed = Secret(_read_line("Passcode: "))
+    """Prints the answer once the offline data that the server has for this user are here.
+
+    What the server asks on the way is asked on a terminal; a program is told, and answers with `--reply-to`.
+    """
+    answer = _signed_in(options, Secret(_read_line(_PROMPTS[Ask.NOTHING])), options.reply_to, output)
+    while answer.result is Result.ASK and sys.stdin.isatty() and not options.json:
+        prompt = printable(f"{answer.message}\n{_PROMPTS[answer.ask]}")
+        answer = _signed_in(options, Secret(_read_line(prompt)), answer.reply_to, output)
+    return output.answer(answer)
+
+
+def _signed_in(options: argparse.Namespace, typed: Secret[str], reply_to: str, output: Output) -> LoginAnswer:
     with _daemon(options) as daemon:
         if daemon is not None:
-            return _sign_in_by_daemon(daemon, options, typed, output)
+            return _signed_in_by_daemon(daemon, options.user, typed, reply_to, output)
     try:
         with opened_device(options.state, wait=LOCK_WAIT) as device:
-            if options.reply_to:
-                return output.answer(LoginAnswer(Result.DENIED, message="Nothing was asked: sign in anew."))
-            answer = login(device, options.user, typed).answer
-            return output.answer(_refilled(device, options.user, answer, output))
+            answer = login(device, options.user, typed, reply_to).answer
+            return _refilled(device, options.user, answer, output)
     except StoreUnreadable as error:
-        return output.answer(_unavailable(error))
+        return _unavailable(error)
 
 
-def _sign_in_by_daemon(daemon: Daemon, options: argparse.Namespace, typed: Secret[str], output: Output) -> int:
-    request = frame(Kind.LOGIN, user=options.user, passcode=typed.reveal(), reply_to=options.reply_to)
+def _signed_in_by_daemon(
+    daemon: Daemon, user: str, typed: Secret[str], reply_to: str, output: Output
+) -> LoginAnswer:  # fmt: skip
+    request = frame(Kind.LOGIN, user=user, passcode=typed.reveal(), reply_to=reply_to)
     answer = answer_of(daemon.ask(request))
     if answer.result is Result.GRANTED and answer.mode is Mode.ONLINE:
         with contextlib.suppress(Failed):
             done = daemon.follow(frame(Kind.WATCH), output.progress)
             answer = replace(answer, days_left=done.number(Tag.DAYS_LEFT))
-    return output.answer(answer)
+    return answer
 
 
 def _refilled(device: Device, name: str, answer: LoginAnswer, output: Output) -> LoginAnswer:

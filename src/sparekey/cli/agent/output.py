@@ -41,6 +41,9 @@ class Output:
                 "message": answer.message,
                 "reason": answer.reason.value,
                 "misread": list(answer.misread),
+                "ask": answer.ask.value,
+                "text": answer.message if answer.result is Result.ASK else "",
+                "reply_to": answer.reply_to,
             },
             f"{answer.result.value}: {answer.message}",
         )

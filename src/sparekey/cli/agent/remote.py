@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from sparekey.agent.local_server import receive
-from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Result
+from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Reason, Result
 from sparekey.agent.platform_posix import connect, effective_uid, peer_uid
 from sparekey.agent.refill import Progress
 from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame
@@ -75,6 +75,8 @@ def answer_of(reply: Frame) -> LoginAnswer:
         message=reply.text(Tag.MESSAGE),
         reason=Reason(reply.text(Tag.REASON)),
         misread=tuple(reply.fields.get(Tag.MISREAD, b"")),
+        ask=Ask(reply.text(Tag.ASK)),
+        reply_to=reply.text(Tag.REPLY_TO),
     )
 
 
