@@ -7,6 +7,10 @@ from sparekey.core.errors import BadInput
 
 LOGIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\$-]{0,127}")
 SERIAL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+# RFC 5321 without what hardly anybody has: quoted local parts, address literals, letters beyond ASCII
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+MAIL_ADDRESS: Final = re.compile(rf"(?=.{{3,254}}\Z)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 
 
 def is_login(text: str) -> bool:
@@ -33,3 +37,14 @@ def verify_name(name: str, kind: str, longest: int) -> None:
     """Printable text without spaces at its ends."""
     if not 1 <= len(name) <= longest or not name.isprintable() or name != name.strip():
         raise BadInput(f"{name!r} cannot be the name of a {kind}", f"use 1 to {longest} printable characters")
+
+
+def is_mail_address(text: str) -> bool:
+    """Whether mail can be sent there: printable ASCII in one line, so that it can be no header and no command."""
+    return MAIL_ADDRESS.fullmatch(text) is not None
+
+
+def verify_mail_address(text: str) -> None:
+    """NAME@DOMAIN, at most 254 characters."""
+    if not is_mail_address(text):
+        raise BadInput(f"{text!r} cannot be a mail address", "give NAME@DOMAIN in ASCII, without quotes")

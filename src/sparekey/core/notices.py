@@ -1,0 +1,149 @@
+"""What people are told by mail: one text for each thing, with places for a few facts.
+
+Rules: a text has no place for a code, a PIN or a passcode, and takes no fact that it has no place for (S65); a subject
+holds no fact at all, so that no name can become a header; whatever a device or a user chose for a name stands in the
+text as one line of printable characters.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from string import Formatter
+from typing import Final
+
+from sparekey.core.events import Action
+
+_LONGEST_FACT: Final = 256
+_NOT_YOU: Final = "If you did not expect this, call your help desk at once."
+
+
+class Notice(StrEnum):
+    """What a user is told about their own account."""
+
+    CODE_SHOWN = "code-shown"
+    CODE_RESET = "code-reset"
+    CODE_ONLINE = "code-online"
+    CODE_NOT_ONLINE = "code-not-online"
+    CODE_USED = "code-used"
+    TEMPORARY_ACCESS = "temporary-access"
+    PIN_SET = "pin-set"
+    PIN_CLEARED = "pin-cleared"
+    TOKEN_LOST = "token-lost"
+    TOKEN_FOUND = "token-found"
+    DEVICE_ADDED = "device-added"
+    DEVICE_REVOKED = "device-revoked"
+    DEVICE_STOLEN = "device-stolen"
+    ACCOUNT_LOCKED = "account-locked"
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A subject of one line, and a text."""
+
+    subject: str
+    body: str
+
+
+_USER: Final[Mapping[Notice, tuple[str, str]]] = {
+    Notice.CODE_SHOWN: (
+        "An offline emergency code of yours was shown",
+        "The help desk was shown your offline emergency {kind} for the device {device}. The code itself is never sent "
+        "by mail.",
+    ),
+    Notice.CODE_RESET: (
+        "Your offline emergency code is being replaced",
+        "Your offline emergency {kind} is replaced at your next online sign-in. Until then the old one goes on working "
+        "on your devices.",
+    ),
+    Notice.CODE_ONLINE: (
+        "Your offline emergency code works online now",
+        "The offline emergency tokencode of your token {serial} is accepted for online sign-ins, too.",
+    ),
+    Notice.CODE_NOT_ONLINE: (
+        "Your offline emergency code no longer works online",
+        "The offline emergency tokencode of your token {serial} is no longer accepted for online sign-ins.",
+    ),
+    Notice.CODE_USED: (
+        "Somebody signed in as you with an emergency code",
+        "Your offline emergency {kind} was used {where}.",
+    ),
+    Notice.TEMPORARY_ACCESS: (
+        "Temporary access to your account was set up",
+        "The help desk set up temporary emergency access for your token {serial}.",
+    ),
+    Notice.PIN_SET: ("The PIN of your token was set", "The PIN of your token {serial} was set or changed."),
+    Notice.PIN_CLEARED: ("The PIN of your token was cleared", "The PIN of your token {serial} was cleared."),
+    Notice.TOKEN_LOST: (
+        "Your token was reported lost",
+        "Your token {serial} was marked as lost. Its codes are refused from now on.",
+    ),
+    Notice.TOKEN_FOUND: (
+        "Your token is no longer reported lost",
+        "Your token {serial} is no longer marked as lost. Its codes are accepted again.",
+    ),
+    Notice.DEVICE_ADDED: (
+        "You signed in on another device",
+        "You signed in for the first time on the device {device}. It may keep data with which you can sign in offline.",
+    ),
+    Notice.DEVICE_REVOKED: (
+        "A device that you use was taken out of service",
+        "The device {device} was taken out of service. You can no longer sign in on it.",
+    ),
+    Notice.DEVICE_STOLEN: (
+        "A device that you use was reported stolen",
+        "The device {device} was reported stolen. What it held of yours is being replaced.",
+    ),
+    Notice.ACCOUNT_LOCKED: (
+        "Your account is locked",
+        "Your account was locked after too many failed sign-ins. Online sign-ins are refused until it is unlocked.",
+    ),
+}
+
+# What each alarm says; an alarm without a line here is told by its name.
+_ALARM: Final[Mapping[Action, str]] = {
+    Action.ALARM_AUDIT_ROLLED_BACK: "The audit record lacks what a checkpoint vouches for: it was rolled back or "
+    "altered. Run `sparekey audit verify`.",
+    Action.ALARM_STEP_USED_TWICE: "One tokencode was used online and offline, by different attempts.",
+    Action.ALARM_EMERGENCY_UNSHOWN: "An emergency code was used that nobody was shown.",
+    Action.ALARM_UNEXPECTED_SUCCESS: "A device reports an offline sign-in with a token whose days it never had.",
+    Action.ALARM_EVENTS_MISSING: "Events of a device are missing or do not follow one another.",
+    Action.ALARM_TLS_FAILURE: "A device reached something that was not this server.",
+    Action.ALARM_CLOCK: "The clock of a device cannot be believed.",
+}
+
+
+def letter_to_user(notice: Notice, login: str, at: int, facts: Mapping[str, str]) -> Letter:
+    """The words of a notice; `at` in unix seconds. Raises ValueError for a fact too many or too few."""
+    subject, text = _USER[notice]
+    places = {name for _, name, _, _ in Formatter().parse(text) if name}
+    if places != facts.keys():
+        raise ValueError(f"the notice {notice} has places for {sorted(places)}, not for {sorted(facts)}")
+    said = text.format_map({name: _one_line(fact) for name, fact in facts.items()})
+    return Letter(subject, f"{said}\n\nAccount: {_one_line(login)}\nTime: {utc(at)}\n\n{_NOT_YOU}\n")
+
+
+def letter_of_alarm(action: Action, alarm_id: str, at: int, facts: Mapping[str, object]) -> Letter:
+    """The words to administrators; `facts` as the audit row has them. Raises ValueError if it is no alarm."""
+    if not action.is_alarm:
+        raise ValueError(f"{action} is no alarm")
+    what = action.value.partition(".")[2].replace("-", " ")
+    lines = [f"{name}: {_one_line(str(fact))}" for name, fact in facts.items() if fact not in (None, "")]
+    said = "\n".join((alarm_sentence(action), "", f"Time: {utc(at)}", *lines))
+    do = f"When you have looked at it: sparekey alarm acknowledge {alarm_id}"
+    return Letter(f"Alarm: {what}", f"{said}\n\n{do}\n")
+
+
+def alarm_sentence(action: Action) -> str:
+    """What this alarm says, in a sentence."""
+    return _ALARM.get(action, f"{action.value}: see the audit record.")
+
+
+def utc(at: int) -> str:
+    """A unix second as people read it."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _one_line(text: str) -> str:
+    shown = "".join(each if each.isprintable() else "?" for each in text)
+    return shown if len(shown) <= _LONGEST_FACT else shown[:_LONGEST_FACT] + "..."
