@@ -19,10 +19,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
-from sparekey.core.policy import FIELDS
+from sparekey.core.policy_kinds import PolicyKind
 
 metadata = MetaData(
     naming_convention={
@@ -45,15 +46,21 @@ def _time(name: str, *, nullable: bool = True) -> Column[int]:
     return Column(name, BigInteger, nullable=nullable)
 
 
-offline_policy = Table(
-    "offline_policy",
-    metadata,
-    _id(),
-    Column("name", String(128), nullable=False, unique=True),
-    Column("is_default", Boolean, nullable=False),
-    Column("revision", Integer, nullable=False),  # rises with every edit
-    *(Column(name, _SQL_TYPES[field.kind], nullable=False) for name, field in FIELDS.items()),
-)
+def _policy(kind: PolicyKind) -> Table:
+    return Table(
+        f"{kind}_policy",
+        metadata,
+        _id(),
+        Column("name", String(128), nullable=False, unique=True),
+        Column("is_default", Boolean, nullable=False),
+        Column("revision", Integer, nullable=False),  # rises with every edit
+        *(Column(name, _SQL_TYPES[field.kind], nullable=False) for name, field in kind.fields.items()),
+    )
+
+
+offline_policy = _policy(PolicyKind.OFFLINE)
+token_policy = _policy(PolicyKind.TOKEN)
+lockout_policy = _policy(PolicyKind.LOCKOUT)
 
 security_domain = Table(
     "security_domain",
@@ -61,7 +68,8 @@ security_domain = Table(
     _id(),
     Column("name", String(100), nullable=False, unique=True),
     Column("parent_id", ForeignKey("security_domain.id"), nullable=True),  # only the top has none
-    Column("offline_policy_id", ForeignKey("offline_policy.id"), nullable=True),  # none: always use the default
+    # none: always use the default
+    *(Column(f"{kind}_policy_id", ForeignKey(f"{kind}_policy.id"), nullable=True) for kind in PolicyKind),
 )
 
 # `user` is a reserved word in PostgreSQL
@@ -78,6 +86,7 @@ account = Table(
     _time("first_failure_at"),
     _time("locked_at"),
     _time("created_at", nullable=False),
+    Column("mail", String(254), nullable=False, server_default=""),  # where notices go; empty: none are sent
 )
 
 token = Table(
@@ -104,6 +113,11 @@ token = Table(
     Column("pin_passes", Integer, nullable=True),
     Column("offline_code_online", Boolean, nullable=False),  # "use offline code for online access"
     _time("created_at", nullable=False),
+    Column("pin_must_change", Boolean, nullable=False, server_default=false()),
+    _time("pin_set_at"),
+    Column("pin_history_sealed", LargeBinary, nullable=True),  # former verifiers, newest first
+    # Of a token that nobody has; none: the top domain. An assigned one is where its user is.
+    Column("domain_id", ForeignKey("security_domain.id"), nullable=True),
 )
 
 # Every version of an offline emergency code that some device may still hold.
@@ -302,3 +316,103 @@ data_key = Table(
     Column("wrapped", LargeBinary, nullable=False),
     _time("created_at", nullable=False),
 )
+
+# Emergency access at the server for one token: a fixed tokencode, or a set of codes that work once each.
+online_emergency = Table(
+    "online_emergency",
+    metadata,
+    Column("token_id", ForeignKey("token.id"), primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),  # fixed | one-time
+    Column("if_available", String(24), nullable=False),  # what a tokencode of the token means meanwhile
+    _time("expires_at"),
+    _time("created_at", nullable=False),
+    Column("created_by", String(160), nullable=False),
+)
+
+online_emergency_code = Table(
+    "online_emergency_code",
+    metadata,
+    _id(),
+    Column("token_id", ForeignKey("token.id"), nullable=False, index=True),
+    Column("code_sealed", LargeBinary, nullable=False),
+    _time("used_at"),  # of a fixed one: last used
+)
+
+# A question that a sign-in is waiting for an answer to: one answer, once.
+dialogue = Table(
+    "dialogue",
+    metadata,
+    Column("id", String(64), primary_key=True),  # SHA-256 of 128 random bits, in hex
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("token_id", ForeignKey("token.id"), nullable=False),
+    Column("ask", String(16), nullable=False),
+    Column("actor", String(160), nullable=False),  # the door: nobody else may answer
+    Column("login", String(128), nullable=False),
+    Column("step", BigInteger, nullable=False),  # of the tokencode that was right
+    Column("tries", Integer, nullable=False),
+    Column("pin_sealed", LargeBinary, nullable=True),  # verifier of the PIN that is to be confirmed
+    _time("expires_at", nullable=False),
+)
+
+# Roles of one's own; the predefined ones are in core.permissions.
+role = Table(
+    "role",
+    metadata,
+    _id(),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("permissions", Text, nullable=False),  # names, comma separated
+    _time("created_at", nullable=False),
+)
+
+role_grant = Table(
+    "role_grant",
+    metadata,
+    _id(),
+    Column("role", String(64), nullable=False),  # the name of a predefined role or of one in `role`
+    Column("principal_id", String(32), nullable=False, index=True),  # of an account or an API client
+    Column("domain_id", ForeignKey("security_domain.id"), nullable=False),
+    _time("created_at", nullable=False),
+    UniqueConstraint("principal_id", "role", "domain_id"),
+)
+
+admin_session = Table(
+    "admin_session",
+    metadata,
+    Column("id", String(64), primary_key=True),  # SHA-256 of 256 random bits, in hex
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    _time("created_at", nullable=False),
+    _time("last_used_at", nullable=False),
+    _time("expires_at", nullable=False),
+    _time("second_factor_at", nullable=False),
+)
+
+# A showing of a passcode that waits for a second person.
+approval = Table(
+    "approval",
+    metadata,
+    _id(),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("device_id", ForeignKey("device.id"), nullable=False),
+    Column("asked_by", String(160), nullable=False),
+    Column("caller", String(200), nullable=False),
+    Column("note", String(500), nullable=False),
+    Column("ticket", String(100), nullable=False),
+    _time("asked_at", nullable=False),
+    _time("expires_at", nullable=False),
+    Column("decided_by", String(160), nullable=True),
+    _time("decided_at"),
+    Column("approved", Boolean, nullable=True),
+    _time("executed_at"),
+)
+
+# An operator who has shown more codes than policy allows goes on until then.
+operator_lift = Table(
+    "operator_lift",
+    metadata,
+    Column("operator", String(160), primary_key=True),
+    _time("until", nullable=False),
+    Column("lifted_by", String(160), nullable=False),
+    _time("lifted_at", nullable=False),
+)
+Index("ix_emergency_showing_operator_shown_at", emergency_showing.c.operator, emergency_showing.c.shown_at)
