@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from sparekey.core.tokens import ALGORITHMS, DIGITS, INTERVALS, TOKEN_TYPES, TokenError, Totp
+from sparekey.core.tokens import ALGORITHMS, DIGITS, INTERVALS, TokenError, Totp
 from sparekey.core.tokens.totp import SEED_BYTES
 from sparekey.secret import Secret
 from tools.counts import Count
@@ -111,7 +111,3 @@ def test_otpauth_uri_holds_what_an_authenticator_app_needs() -> None:
 def test_s65_a_token_does_not_print_its_seed() -> None:
     token = a_totp(b"canary-canary-canary")
     assert "canary" not in f"{token!r} {token} {token.otpauth('alice', 'x')}"
-
-
-def test_each_type_is_found_by_its_name() -> None:
-    assert {"totp": Totp} == TOKEN_TYPES

@@ -1,21 +1,18 @@
 """Time-based tokens (RFC 6238 on RFC 4226): 6 to 8 digits, intervals of 30 or 60 s, SHA-1, SHA-256 or SHA-512."""
 
 import base64
-import hashlib
-import hmac
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 from urllib.parse import quote, urlencode
 
 from sparekey.core.tokens.base import TimeBased, TokenError
+from sparekey.core.tokens.hotp import DIGITS, LONGEST_SEED, SHORTEST_SEED, oath_code
 from sparekey.core.tokens.parameters import Parameters
 from sparekey.secret import Secret
 
-DIGITS: Final = (6, 7, 8)
 INTERVALS: Final = (30, 60)  # both divide a day, so that a day is a whole number of intervals
 ALGORITHMS: Final = ("sha1", "sha256", "sha512")
 SEED_BYTES: Final = {"sha1": 20, "sha256": 32, "sha512": 64}  # the hash's own size, RFC 6238 section 5.1
-SHORTEST_SEED: Final = 10  # many hardware tokens still have 80 bits; RFC 4226 section 4, R6 asks for 128
 
 
 @dataclass(frozen=True)
@@ -41,15 +38,12 @@ class Totp(TimeBased):
             raise TokenError(f"a TOTP token's interval is 30 or 60 seconds, not {self.interval}")
         if self.algorithm not in ALGORITHMS:
             raise TokenError(f"a TOTP token's hash is one of {', '.join(ALGORITHMS)}, not {self.algorithm!r}")
-        if not SHORTEST_SEED <= len(self.seed) <= 128:
-            raise TokenError(f"a seed has {SHORTEST_SEED} to 128 bytes, not {len(self.seed)}")
+        if not SHORTEST_SEED <= len(self.seed) <= LONGEST_SEED:
+            raise TokenError(f"a seed has {SHORTEST_SEED} to {LONGEST_SEED} bytes, not {len(self.seed)}")
 
     def code(self, step: int) -> str:
-        """The tokencode of interval `step` (RFC 4226 section 5.3, dynamic truncation)."""
-        digest = hmac.digest(self.seed.reveal(), step.to_bytes(8, "big"), getattr(hashlib, self.algorithm))
-        offset = digest[-1] & 0x0F
-        number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFF_FFFF
-        return f"{number % 10**self.digits:0{self.digits}d}"
+        """The tokencode of interval `step` (RFC 6238 section 4.2: RFC 4226 with the interval as counter)."""
+        return oath_code(self.seed.reveal(), step, self.digits, self.algorithm)
 
     def otpauth(self, login: str, issuer: str) -> Secret[str]:
         """The key URI that authenticator apps read from a QR code (Key Uri Format). It holds the seed."""
