@@ -3,11 +3,14 @@
 Rules: private keys never leave a keystore; each signing key serves one purpose and signs nothing else.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from sparekey.core import checkpoint
 from sparekey.core.checkpoint import Checkpoint
+from sparekey.core.event_export import ExportedEvent
 
 
 class Purpose(StrEnum):
@@ -59,4 +62,51 @@ class CheckpointStore(Protocol):
 
     def set_aside(self) -> None:
         """Keeps the newest one as evidence under another name: the database no longer holds what it vouches for."""
+        ...
+
+
+@dataclass(frozen=True)
+class Message:
+    """One mail to one person."""
+
+    id: str  # the same at every try, so that a receiver can tell that it has it already
+    recipient: str
+    subject: str
+    body: str
+    created_at: int  # unix seconds
+
+
+class MailFailure(StrEnum):
+    """Why a message was not sent, as far as it matters for the next try."""
+
+    UNREACHABLE = "unreachable"  # no mail server, or it lets nobody in: no other message would fare better
+    DEFERRED = "deferred"  # it does not take this message now
+    REFUSED = "refused"  # it does not take this message at all
+
+
+class MailError(RuntimeError):
+    """A message was not sent; says why, and nothing of passwords or of what the message says."""
+
+    def __init__(self, failure: MailFailure, why: str) -> None:
+        super().__init__(why)
+        self.failure = failure
+
+
+class Mailer(Protocol):
+    """Takes mail on its way."""
+
+    def send(self, message: Message) -> None:
+        """Returns once somebody else answers for it. Raises MailError, or ValueError for what can be no mail."""
+        ...
+
+
+class CollectorError(RuntimeError):
+    """The collector did not confirm that it took the events; says why. It may have some of them."""
+
+
+class EventCollector(Protocol):
+    """Takes the record's events as they happen, somewhere else."""
+
+    def send(self, events: Sequence[ExportedEvent]) -> None:
+        """Returns once the collector has taken all of them, in this order. Raises CollectorError."""
         ...

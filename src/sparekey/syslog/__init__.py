@@ -1,0 +1,1 @@
+"""Adapters that hand the record's events to a syslog collector."""

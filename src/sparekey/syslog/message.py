@@ -1,0 +1,52 @@
+"""A syslog message (RFC 5424) with one event, and its frame in a stream (RFC 5425).
+
+Rules: everything is printable ASCII, so that neither a field nor the message can hold the end of a line or a frame; a
+message keeps to what receivers should be able to take.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+from sparekey.core.event_export import ExportedEvent, timestamp
+from sparekey.core.events import OK
+
+LONGEST: Final = 8_192  # octets of a message that a receiver should process (RFC 5425 section 4.3.1)
+_LOG_AUDIT: Final = 13  # facility (RFC 5424 section 6.2.1)
+_NIL: Final = "-"
+
+
+class Severity(IntEnum):
+    """RFC 5424 section 6.2.1, as far as it is used."""
+
+    ALERT = 1  # action must be taken: an alarm
+    NOTICE = 5  # a refusal
+    INFORMATIONAL = 6
+
+
+def severity(event: ExportedEvent) -> Severity:
+    """How loud an event is."""
+    if event.is_alarm:
+        return Severity.ALERT
+    return Severity.INFORMATIONAL if event.row.result == OK else Severity.NOTICE
+
+
+def message(event: ExportedEvent, host: str) -> bytes:
+    """PRI VERSION TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA MSG; MSG is the event's JSON."""
+    priority = _LOG_AUDIT * 8 + severity(event)
+    head = " ".join(
+        (
+            f"<{priority}>1", timestamp(event.row.at), _field(host, 255), "sparekey", _NIL,
+            _field(event.row.action, 32), _NIL,
+        )
+    )  # fmt: skip
+    return f"{head} {event.as_json(LONGEST - len(head) - 1)}".encode("ascii")
+
+
+def framed(message: bytes) -> bytes:
+    """MSG-LEN SP SYSLOG-MSG (RFC 5425 section 4.3)."""
+    return str(len(message)).encode("ascii") + b" " + message
+
+
+def _field(text: str, longest: int) -> str:
+    """PRINTUSASCII, or nil where nothing is left (RFC 5424 section 6)."""
+    return "".join(each if "!" <= each <= "~" else "?" for each in text[:longest]) or _NIL
