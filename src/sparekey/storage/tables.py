@@ -416,3 +416,53 @@ operator_lift = Table(
     _time("lifted_at", nullable=False),
 )
 Index("ix_emergency_showing_operator_shown_at", emergency_showing.c.operator, emergency_showing.c.shown_at)
+
+# Mail that waits to be sent, written in the transaction of what it tells (S42), and for a while mail that was sent.
+outbox = Table(
+    "outbox",
+    metadata,
+    _id(),
+    Column("kind", String(32), nullable=False),  # of a notice, or an alarm's action
+    Column("recipient", String(254), nullable=False),  # empty: the administrators that the settings name
+    Column("subject", String(200), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("account_id", String(32), nullable=True),
+    _time("created_at", nullable=False),
+    Column("attempts", Integer, nullable=False),
+    _time("next_attempt_at"),  # none: sent, or given up
+    _time("sent_at"),
+    Column("last_error", String(200), nullable=False),
+    Index("ix_outbox_next_attempt_at", "next_attempt_at"),
+    Index("ix_outbox_created_at", "created_at"),
+)
+
+# What asks a person to look: a line for each alarm until somebody has. What repeats meanwhile is counted.
+alarm = Table(
+    "alarm",
+    metadata,
+    _id(),
+    Column("action", String(64), nullable=False),  # of its audit rows
+    Column("actor", String(160), nullable=False),
+    _time("first_at", nullable=False),
+    _time("last_at", nullable=False),
+    Column("times", Integer, nullable=False),
+    _time("noticed_at", nullable=False),  # when administrators were last written to
+    Column("account_id", String(32), nullable=True),
+    Column("token_id", String(32), nullable=True),
+    Column("device_id", String(32), nullable=True),
+    Column("result", String(32), nullable=False),
+    Column("detail", Text, nullable=False),  # canonical JSON, of the last time
+    _time("acknowledged_at"),
+    Column("acknowledged_by", String(160), nullable=True),
+    Index("ix_alarm_acknowledged_at_action", "acknowledged_at", "action"),
+)
+
+# How far the record was handed to somebody outside, and which process is about it.
+export_cursor = Table(
+    "export_cursor",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("batch", BigInteger, nullable=False),  # the last one of which all rows arrived
+    Column("claimed_by", String(32), nullable=False),  # one round of one process; empty: nobody
+    _time("claimed_until", nullable=False),
+)
