@@ -17,9 +17,11 @@ from sparekey.app.policies import effective_in
 from sparekey.app.snapshots import account_state, token_state
 from sparekey.core.authenticate import AccountState, TokenState
 from sparekey.core.emergency import Contact, contact_of
+from sparekey.core.event_packs import EventPack, find_pack, is_worn
 from sparekey.core.events import Action
 from sparekey.core.offline import (
     DAY,
+    EMERGENCY_KINDS,
     DeviceState,
     Obstacle,
     UnitKind,
@@ -30,6 +32,7 @@ from sparekey.core.offline import (
 )
 from sparekey.core.outcome import Granted, Method
 from sparekey.core.policy import EffectivePolicy
+from sparekey.core.tokens import Hotp
 from sparekey.secret import Secret
 from sparekey.storage import accounts, devices, emergency_codes, tokens
 from sparekey.storage.rows import AnyRow
@@ -58,7 +61,7 @@ class Holder:
     def wanted_at(self, now: int) -> list[WantedUnit]:
         """Every unit that the device should hold, in the order of making."""
         wanted = wanted_units(self.account, self.tokens, self.device, self.policy, now)
-        return [unit for unit in wanted if unit.kind is UnitKind.DAY or self.code_of(unit) is not None]
+        return [unit for unit in wanted if not unit.kind.is_emergency or self.code_of(unit) is not None]
 
     def code_of(self, unit: WantedUnit) -> AnyRow | None:
         """The version that an emergency unit holds."""
@@ -139,7 +142,7 @@ def acknowledge(connection: Connection, device_row: AnyRow, unit_hashes: Sequenc
     accounts.lock_accounts(connection, [row.account_id for row in rows])
     for row in rows:
         devices.acknowledge_receipt(connection, row.id, now)
-        if row.kind != UnitKind.DAY:
+        if row.kind in EMERGENCY_KINDS:
             _confirm_code(connection, device_row.id, row.account_id, row.token_id, row.version, now)
     return len(rows)
 
@@ -169,7 +172,7 @@ def _sync_user(
         check=holder.row.check.hex(),
         keep=_kept(holder, now),
         last_day=now // DAY + values.days,
-        tokencodes_blocked=holder.account.failures.locked,
+        tokencodes_blocked=holder.account.locked(now),
         used=[UsedStep(token.token_id, token.last_step) for token in holder.tokens],
         policy=DevicePolicy(
             values.offline_failures, values.warn_days, values.server_down, values.help_text, values.os_password
@@ -186,7 +189,7 @@ def _kept(holder: Holder, now: int) -> list[KeptKind]:
     kept = []
     for token in holder.tokens:
         if days_obstacle(token, holder.device, holder.policy, now) is None:
-            kept.append(KeptKind(UnitKind.DAY, token.token_id))
+            kept.append(KeptKind(_kind_of(token), token.token_id))
         if holder.code_of(WantedUnit(UnitKind.EMERGENCY_TOKENCODE, token.token_id)) is not None:
             kept.append(KeptKind(UnitKind.EMERGENCY_TOKENCODE, token.token_id))
     if holder.code_of(WantedUnit(UnitKind.EMERGENCY_PASSCODE, "")) is not None:
@@ -194,28 +197,43 @@ def _kept(holder: Holder, now: int) -> list[KeptKind]:
     return kept
 
 
+def _kind_of(token: TokenState) -> UnitKind:
+    return UnitKind.EVENTS if isinstance(token.otp, Hotp) else UnitKind.DAY
+
+
 def _missing(connection: Connection, holder: Holder, held: Sequence[HeldUnit], now: int) -> list[WantedUnit]:
     """What is wanted and not held in this generation and, for a code, in its version and with its expiry."""
-    ends = {
-        row.unit_hash.hex(): row.not_after
+    receipts = {
+        row.unit_hash.hex(): row
         for row in devices.receipts(connection, holder.device.device_id, holder.account.account_id)
     }
     current = {(unit.kind, unit.token, unit.day): unit for unit in held if unit.generation == holder.row.generation}
     missing = []
     for unit in holder.wanted_at(now):
         have = current.get((unit.kind, unit.token_id, unit.day))
-        code = holder.code_of(unit) if unit.kind is not UnitKind.DAY else None
-        same = have is not None and (
-            code is None or (have.version == code.version and ends.get(have.unit_hash) == code.not_after)
-        )
-        if not same:
+        if have is None or not _is_good(holder, unit, have, receipts.get(have.unit_hash), now):
             missing.append(unit)
     return missing
 
 
+def _is_good(holder: Holder, unit: WantedUnit, have: HeldUnit, receipt: AnyRow | None, now: int) -> bool:
+    """Whether what the device holds is what it would be given now, or near enough."""
+    if unit.kind is UnitKind.DAY:
+        return True
+    if receipt is None:
+        return False
+    if unit.kind is UnitKind.EVENTS:
+        token = next(token for token in holder.tokens if token.token_id == unit.token_id)
+        fresh = find_pack(token, holder.account, holder.policy.values.days, now)
+        counters = range(receipt.first, receipt.first + receipt.count)
+        return fresh is not None and not is_worn(EventPack(counters, receipt.not_after), fresh, now)
+    code = holder.code_of(unit)
+    return code is not None and have.version == code.version and bool(receipt.not_after == code.not_after)
+
+
 def _obstacles(holder: Holder, now: int) -> list[str]:
     obstacle = account_obstacle(holder.account, holder.device, holder.policy, now)
-    if obstacle is None and holder.account.failures.locked:
+    if obstacle is None and holder.account.locked(now):
         obstacle = Obstacle.ACCOUNT_LOCKED
     if obstacle is not None:
         return [obstacle]
@@ -234,14 +252,14 @@ def _reconcile(connection: Connection, device_id: str, held: Sequence[HeldUnit],
         owner = row.token_id or row.account_id
         if row.unit_hash.hex() in hashes:
             devices.acknowledge_receipt(connection, row.id, now)
-            if row.kind != UnitKind.DAY and (owner not in codes or row.generation <= codes[owner].generation):
+            if row.kind in EMERGENCY_KINDS and (owner not in codes or row.generation <= codes[owner].generation):
                 codes[owner] = row
         elif row.acknowledged_at is not None or row.sealed_at < now - DAY:
             gone.append(row.id)
     devices.delete_receipts(connection, gone)
     for row in codes.values():
         _confirm_code(connection, device_id, row.account_id, row.token_id, row.version, now)
-    owners = frozenset(unit.token or unit.user for unit in held if unit.kind != UnitKind.DAY)
+    owners = frozenset(unit.token or unit.user for unit in held if unit.kind in EMERGENCY_KINDS)
     emergency_codes.forget_held(connection, device_id, owners)
 
 

@@ -5,7 +5,9 @@ unit is handed over. The bytes go to the device and nowhere else: what is kept i
 """
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -16,6 +18,7 @@ from sparekey.app.provisioning import Holder, holder_of
 from sparekey.app.snapshots import open_code
 from sparekey.core.authenticate import WINDOW, TokenState
 from sparekey.core.errors import Conflict, NotAllowed
+from sparekey.core.event_packs import LOOK_AHEAD, find_pack
 from sparekey.core.offline import UnitKind, WantedUnit, usable_steps
 from sparekey.core.tokens import TimeBased
 from sparekey.sealed import EMERGENCY, LEVELS, PinHash, SealPlan, day_not_after, seal_unit
@@ -42,7 +45,7 @@ def seal_for_device(instance: Instance, device_row: AnyRow, request: UnitRequest
     asked = next((unit for unit in holder.wanted_at(now) if _is(unit, request)), None)
     if asked is None:
         raise NotAllowed("this unit is not for this device", "sync again")
-    work = _day(instance, holder, asked, now) if asked.kind is UnitKind.DAY else _code(instance, holder, asked, now)
+    work = _WORK_OF[asked.kind](instance, holder, asked, now)
     unit = seal_unit(
         work.plan, work.codes, lambda part: instance.keystore.sign(Purpose.OFFLINE, part), run=instance.run
     )
@@ -58,7 +61,7 @@ def _day(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Wo
     token = next(token for token in holder.tokens if token.token_id == asked.token_id)
     otp = token.otp
     if not isinstance(otp, TimeBased):
-        raise NotAllowed("this token has no days", "use its event pack")
+        raise NotAllowed("this token has no days", "sync again")
     steps = usable_steps(token, holder.account, asked.day, now)
     if not steps:
         raise NotAllowed("nothing of this day is left", "sync again")
@@ -77,6 +80,24 @@ def _day(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Wo
     return _Work(plan, [(step, otp.code(step)) for step in steps])
 
 
+def _events(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
+    token = next(token for token in holder.tokens if token.token_id == asked.token_id)
+    pack = find_pack(token, holder.account, holder.policy.values.days, now)
+    if pack is None:
+        raise NotAllowed("this token counts no events", "sync again")
+    plan = replace(
+        _plan(instance, holder, now),
+        kind=SealedKind.EVENTS,
+        token=token.token_id,
+        level=LEVELS[holder.policy.values.protection_level],
+        pin=_pin_hash(token),
+        not_after=pack.not_after,
+        window=LOOK_AHEAD,
+        digits=token.otp.digits,
+    )
+    return _Work(plan, [(counter, token.otp.code(counter)) for counter in pack.counters])
+
+
 def _code(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
     row = holder.code_of(asked)
     if row is None:
@@ -91,6 +112,14 @@ def _code(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _W
         version=row.version,
     )
     return _Work(plan, [(0, open_code(instance.vault, row).reveal())])
+
+
+_WORK_OF: Final[Mapping[UnitKind, Callable[[Instance, Holder, WantedUnit, int], _Work]]] = {
+    UnitKind.DAY: _day,
+    UnitKind.EVENTS: _events,
+    UnitKind.EMERGENCY_TOKENCODE: _code,
+    UnitKind.EMERGENCY_PASSCODE: _code,
+}
 
 
 def _plan(instance: Instance, holder: Holder, now: int) -> SealPlan:
@@ -126,7 +155,7 @@ def _verify_generation(generation: int, request: UnitRequest) -> None:
 
 def _verify_version(connection: Connection, plan: SealPlan, asked: WantedUnit) -> None:
     """The code may have been read out, or reset, while it was sealed: then another version is meant for the device."""
-    if asked.kind is UnitKind.DAY:
+    if not asked.kind.is_emergency:
         return
     meant = emergency_codes.find_device_code(connection, plan.device, plan.token or plan.user)
     code = emergency_codes.find_code(connection, meant.code_id) if meant else None

@@ -2,8 +2,8 @@
 
 Rules (offline-day.md, "On the server"; product.md, "Offline authentication policy"):
 - A unit that is not allowed is not made; each refusal is a sentence with the way to mend it.
-- The rest of today comes first, then the emergency codes, then the other days, nearest first: whoever shuts the lid
-  after a second has what the next hours need.
+- The rest of today (of an event-based token: its pack) comes first, then the emergency codes, then the other days,
+  nearest first: whoever shuts the lid after a second has what the next hours need.
 - No record is sealed past the expiry of token or account.
 """
 
@@ -13,18 +13,26 @@ from typing import Final
 
 from sparekey.core.authenticate import AccountState, TokenState
 from sparekey.core.policy import EffectivePolicy, ProtectionLevel
-from sparekey.core.tokens import TimeBased
+from sparekey.core.tokens import Hotp, TimeBased
 
 DAY: Final = 86_400
 SOON: Final = 12 * 3_600  # what must be usable first
 
 
 class UnitKind(StrEnum):
-    """The kinds of spec/offline-day.md that the server seals so far."""
+    """The kinds of spec/offline-day.md."""
 
     DAY = "day"
+    EVENTS = "events"
     EMERGENCY_TOKENCODE = "emergency-tokencode"
     EMERGENCY_PASSCODE = "emergency-passcode"
+
+    @property
+    def is_emergency(self) -> bool:
+        return self in EMERGENCY_KINDS
+
+
+EMERGENCY_KINDS: Final = frozenset({UnitKind.EMERGENCY_TOKENCODE, UnitKind.EMERGENCY_PASSCODE})
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class Obstacle(StrEnum):
 
 @dataclass(frozen=True)
 class WantedUnit:
-    """One unit that the device should hold. `day` counts days since 1970-01-01 UTC and is 0 for emergency units."""
+    """One unit that the device should hold. `day` counts days since 1970-01-01 UTC and is 0 for all other kinds."""
 
     kind: UnitKind
     token_id: str  # "" for the passcode
@@ -86,7 +94,7 @@ def account_obstacle(account: AccountState, device: DeviceState, policy: Effecti
 
 
 def token_obstacle(token: TokenState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
-    """What keeps this token from having an emergency tokencode (and so days) on the device."""
+    """What keeps this token from having an emergency tokencode (and so days or events) on the device."""
     if not token.enabled:
         return Obstacle.TOKEN_DISABLED
     if token.expires_at is not None and now >= token.expires_at:
@@ -100,7 +108,7 @@ def token_obstacle(token: TokenState, device: DeviceState, policy: EffectivePoli
 
 
 def days_obstacle(token: TokenState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
-    """What keeps this token from having days on the device."""
+    """What keeps this token from having days or events on the device."""
     obstacle = token_obstacle(token, device, policy, now)
     return obstacle or (Obstacle.TOKEN_LOST if token.lost else None)
 
@@ -121,7 +129,7 @@ def wanted_units(
 
     `tokens`: those used on this device, the one used last first. A locked account is given nothing new.
     """
-    if account_obstacle(account, device, policy, now) is not None or account.failures.locked:
+    if account_obstacle(account, device, policy, now) is not None or account.locked(now):
         return []
     tokens = tokens[: policy.values.tokens_per_user]
     today = now // DAY
@@ -130,12 +138,8 @@ def wanted_units(
     with_days = [token for token in tokens if days_obstacle(token, device, policy, now) is None]
 
     def days(which: list[int]) -> list[WantedUnit]:
-        pairs = [(day, token) for day in which for token in with_days]
-        return [
-            WantedUnit(UnitKind.DAY, token.token_id, day)
-            for day, token in pairs
-            if usable_steps(token, account, day, now)
-        ]
+        found = (_unit_of(token, account, day, now) for day in which for token in with_days)
+        return [unit for unit in found if unit is not None]
 
     units = days(first_days)
     if policy.values.emergency_tokencode:
@@ -145,6 +149,13 @@ def wanted_units(
         units.append(WantedUnit(UnitKind.EMERGENCY_PASSCODE, ""))
     units += days(later_days)
     return units
+
+
+def _unit_of(token: TokenState, account: AccountState, day: int, now: int) -> WantedUnit | None:
+    """What this token has for that day; all that an event-based one has comes with today."""
+    if isinstance(token.otp, Hotp):
+        return WantedUnit(UnitKind.EVENTS, token.token_id) if day == now // DAY else None
+    return WantedUnit(UnitKind.DAY, token.token_id, day) if usable_steps(token, account, day, now) else None
 
 
 def usable_steps(token: TokenState, account: AccountState, day: int, now: int) -> range:
