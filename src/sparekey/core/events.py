@@ -64,6 +64,8 @@ class Action(StrEnum):
     SERVER_STARTED = "server.started"
     KEY_CREATED = "key.created"
 
+    ALARMS_ACKNOWLEDGED = "alarms.acknowledged"  # somebody has looked at one: no alarm itself
+
     ALARM_AUDIT_ROLLED_BACK = "alarm.audit-rolled-back"  # the record lacks what a checkpoint vouches for
     ALARM_STEP_USED_TWICE = "alarm.step-used-twice"  # online and offline, by different attempts
     ALARM_EMERGENCY_UNSHOWN = "alarm.emergency-unshown"  # a code was used that nobody was shown

@@ -1,0 +1,79 @@
+"""Alarms that nobody has looked at yet, and how somebody says that they have.
+
+Rules: an alarm is seen, and acknowledged, by whoever has the permission in the domain of its user, else of its device;
+one that is about neither asks for the permission everywhere; who acknowledged is on record.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sparekey.app.authorisation import verify_may, verify_somewhere
+from sparekey.app.instance import Instance, log
+from sparekey.core.errors import Conflict, NotFound
+from sparekey.core.events import Action
+from sparekey.core.notices import alarm_sentence
+from sparekey.core.permissions import Actor, Permission
+from sparekey.storage import alarms
+from sparekey.storage.rows import AnyRow
+
+
+@dataclass(frozen=True)
+class AlarmView:
+    """One line; times in unix seconds."""
+
+    id: str
+    action: str
+    words: str
+    first_at: int
+    last_at: int
+    times: int
+    user: str | None
+    token: str | None
+    device: str | None
+    result: str
+    detail: Mapping[str, Any]
+    acknowledged_at: int | None
+    acknowledged_by: str | None
+
+
+def list_alarms(instance: Instance, actor: Actor, *, limit: int = 100, acknowledged: bool = False) -> list[AlarmView]:
+    """Newest first: the open ones, or all."""
+    domains = verify_somewhere(actor, Permission.AUDIT_VIEW)
+    with instance.database.read() as connection:
+        rows = alarms.list_alarms(connection, limit=limit, acknowledged=acknowledged, domains=domains)
+        return [_view(row) for row in rows]
+
+
+def acknowledge(instance: Instance, actor: Actor, alarm_id: str, *, now: int) -> None:
+    """Somebody has looked. Raises NotFound, NotAllowed, or Conflict where somebody did before."""
+    with instance.database.write() as connection:
+        row = next(iter(alarms.list_alarms(connection, alarm_id=alarm_id)), None)
+        if row is None or not actor.may(Permission.AUDIT_VIEW, row.domain_id):
+            raise NotFound(f"there is no alarm {alarm_id!r}", "see `sparekey alarm list`")
+        verify_may(actor, Permission.ALARM_ACKNOWLEDGE, row.domain_id)
+        if not alarms.acknowledge(connection, alarm_id, actor.name, now):
+            raise Conflict(f"{row.acknowledged_by} has acknowledged it already", "see `sparekey alarm list --all`")
+        log(
+            connection, now, actor, Action.ALARMS_ACKNOWLEDGED, account=row.account_id, token=row.token_id,
+            device=row.device_id, alarm=alarm_id, of=row.action, times=row.times,
+        )  # fmt: skip
+
+
+def _view(row: AnyRow) -> AlarmView:
+    return AlarmView(
+        id=row.id,
+        action=row.action,
+        words=alarm_sentence(Action(row.action)),
+        first_at=row.first_at,
+        last_at=row.last_at,
+        times=row.times,
+        user=row.login,
+        token=row.serial,
+        device=row.device_name,
+        result=row.result,
+        detail=json.loads(row.detail),
+        acknowledged_at=row.acknowledged_at,
+        acknowledged_by=row.acknowledged_by,
+    )

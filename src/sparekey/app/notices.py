@@ -1,0 +1,72 @@
+"""Tells people what happened: a user about their own account, administrators about an alarm.
+
+Rules: what is to be told is put into the outbox in the caller's transaction, so that it is told exactly when it
+happened (S42); a user without a mail address is told nothing; an alarm is at once an audit row, a line that stays until
+somebody acknowledges it, and a notice; the same alarm again is put on record each time, counted on its line, and told
+once an hour, so that nobody can bury an alarm under its own repetitions.
+"""
+
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.audit import Json, canonical_json
+from sparekey.app.instance import log, new_id
+from sparekey.core.events import OK, Action
+from sparekey.core.notices import Letter, Notice, letter_of_alarm, letter_to_user
+from sparekey.core.permissions import Actor
+from sparekey.storage import accounts, alarms, outbox
+
+ADMINISTRATORS: Final = ""  # the recipient of an alarm, until the sender puts the settings' addresses in its place
+TOLD_AGAIN_AFTER: Final = 3_600  # seconds
+
+
+def notify_user(
+    connection: Connection, now: int, account_id: str | None, notice: Notice, *, at: int | None = None, **facts: str
+) -> None:
+    """Queues a notice to this user, if there is one with an address. `at`: when it happened, if that was before."""
+    account = accounts.find_account_by_id(connection, account_id) if account_id else None
+    if account is None or not account.mail:
+        return
+    letter = letter_to_user(notice, account.login, now if at is None else at, facts)
+    _queue(connection, now, notice, account.mail, letter, account.id)
+
+
+def raise_alarm(
+    connection: Connection,
+    now: int,
+    actor: Actor | str,
+    action: Action,
+    *,
+    result: str = OK,
+    account: str | None = None,
+    token: str | None = None,
+    device: str | None = None,
+    **detail: Json,
+) -> None:
+    """Asks a person to look. Takes what `log` takes. Raises ValueError if this is no alarm."""
+    if not action.is_alarm:
+        raise ValueError(f"{action} is no alarm")
+    log(connection, now, actor, action, result=result, account=account, token=token, device=device, **detail)
+    name = actor.name if isinstance(actor, Actor) else actor
+    values = {
+        "action": action.value, "actor": name, "account_id": account, "token_id": token, "device_id": device,
+        "result": result, "detail": canonical_json(detail),
+    }  # fmt: skip
+    alarm_id: str | None = new_id()
+    if not alarms.count_again(connection, values, now):
+        alarms.insert_alarm(connection, {"id": alarm_id, **values}, now)
+    else:
+        alarm_id = alarms.take_notice(connection, values, now - TOLD_AGAIN_AFTER, now)
+    if alarm_id is not None:
+        names = alarms.find_names(connection, account, token, device)
+        facts = {**names, "by": name, "result": result, **detail}
+        _queue(connection, now, action, ADMINISTRATORS, letter_of_alarm(action, alarm_id, now, facts), account)
+
+
+def _queue(connection: Connection, now: int, kind: str, recipient: str, letter: Letter, account_id: str | None) -> None:
+    values = {
+        "id": new_id(), "kind": str(kind), "recipient": recipient, "subject": letter.subject, "body": letter.body,
+        "account_id": account_id, "created_at": now,
+    }  # fmt: skip
+    outbox.insert_message(connection, values)

@@ -1,0 +1,98 @@
+"""Alarms: a line for each until somebody acknowledges it; the same one again is counted on its line."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
+
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import account, alarm, device, token
+
+_SAME = ("action", "account_id", "token_id", "device_id")
+
+
+def count_again(connection: Connection, values: Mapping[str, Any], now: int) -> bool:
+    """Counts it on its open line; False: there is none."""
+    latest = {name: values[name] for name in ("actor", "result", "detail")}
+    counted = connection.execute(
+        update(alarm).where(_is_open_line(values)).values(times=alarm.c.times + 1, last_at=now, **latest)
+    )
+    return counted.rowcount > 0
+
+
+def insert_alarm(connection: Connection, values: Mapping[str, Any], now: int) -> None:
+    """A new line."""
+    connection.execute(insert(alarm).values(**values, first_at=now, last_at=now, times=1, noticed_at=now))
+
+
+def take_notice(connection: Connection, values: Mapping[str, Any], before: int, now: int) -> str | None:
+    """The id of its open line, if administrators were last written to before that: now they are. None: not yet."""
+    line = _is_open_line(values)
+    taken = connection.execute(update(alarm).where(line, alarm.c.noticed_at <= before).values(noticed_at=now))
+    if taken.rowcount == 0:
+        return None
+    return connection.execute(select(alarm.c.id).where(line).order_by(alarm.c.first_at).limit(1)).scalar()
+
+
+def list_alarms(
+    connection: Connection,
+    *,
+    limit: int = 1,
+    acknowledged: bool = True,
+    alarm_id: str | None = None,
+    domains: frozenset[str] | None = None,
+) -> Sequence[AnyRow]:
+    """Newest first, with the names of whom they are about: the open ones, or all; of these domains, or of all.
+
+    An alarm belongs to the domain of its user, else of its device; one that has neither is in no domain.
+    """
+    domain = func.coalesce(account.c.domain_id, device.c.domain_id)
+    query = (
+        select(alarm, account.c.login, token.c.serial, device.c.name.label("device_name"), domain.label("domain_id"))
+        .outerjoin(account, alarm.c.account_id == account.c.id)
+        .outerjoin(token, alarm.c.token_id == token.c.id)
+        .outerjoin(device, alarm.c.device_id == device.c.id)
+        .order_by(alarm.c.last_at.desc(), alarm.c.id)
+        .limit(limit)
+    )
+    if not acknowledged:
+        query = query.where(alarm.c.acknowledged_at.is_(None))
+    if alarm_id is not None:
+        query = query.where(alarm.c.id == alarm_id)
+    if domains is not None:
+        query = query.where(domain.in_(domains))
+    return connection.execute(query).all()
+
+
+def count_open(connection: Connection) -> int:
+    """How many nobody has acknowledged."""
+    return connection.execute(select(func.count()).where(alarm.c.acknowledged_at.is_(None))).scalar_one()
+
+
+def acknowledge(connection: Connection, alarm_id: str, by: str, now: int) -> bool:
+    """False: somebody has already."""
+    done = connection.execute(
+        update(alarm)
+        .where(alarm.c.id == alarm_id, alarm.c.acknowledged_at.is_(None))
+        .values(acknowledged_at=now, acknowledged_by=by)
+    )
+    return done.rowcount == 1
+
+
+def find_names(
+    connection: Connection, account_id: str | None, token_id: str | None, device_id: str | None
+) -> Mapping[str, str | None]:
+    """Login, serial and device name as they are now."""
+    login = select(account.c.login).where(account.c.id == account_id)
+    serial = select(token.c.serial).where(token.c.id == token_id)
+    name = select(device.c.name).where(device.c.id == device_id)
+    return {
+        "user": connection.execute(login).scalar() if account_id else None,
+        "token": connection.execute(serial).scalar() if token_id else None,
+        "device": connection.execute(name).scalar() if device_id else None,
+    }
+
+
+def _is_open_line(values: Mapping[str, Any]) -> ColumnElement[bool]:
+    same = (alarm.c[name].is_not_distinct_from(values[name]) for name in _SAME)
+    return and_(alarm.c.acknowledged_at.is_(None), *same)
