@@ -16,7 +16,9 @@ from sparekey.app.emergency_use import match_use
 from sparekey.app.instance import Instance, log
 from sparekey.core.authenticate import WINDOW
 from sparekey.core.errors import BadInput
+from sparekey.core.event_packs import LOOK_AHEAD
 from sparekey.core.events import Action
+from sparekey.core.offline import UnitKind
 from sparekey.core.outcome import Method
 from sparekey.storage import accounts, audit, devices, emergency_codes, tokens
 from sparekey.storage.rows import AnyRow
@@ -139,16 +141,32 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
             token=token.id, device=device_id, step=event.step,
         )  # fmt: skip
         return
-    # As far ahead as the device itself accepts: a code used there must not be usable here when its step comes. No
-    # further: a device cannot make a token's distant future unusable.
-    latest = now // token.interval + token.drift + WINDOW + LEARNT_SHIFT
-    if event.step > latest or tokens.raise_last_step(connection, token.id, event.step):
+    if event.step > _latest_believed(connection, device_id, token, now):
+        return
+    if tokens.raise_last_step(connection, token.id, event.step):
         return
     if _used_elsewhere(connection, device_id, event, token):
         log(
             connection, now, f"device:{device_id}", Action.ALARM_STEP_USED_TWICE, account=account_id,
             token=token.id, device=device_id, step=event.step,
         )  # fmt: skip
+
+
+def _latest_believed(connection: Connection, device_id: str, token: AnyRow, now: int) -> int:
+    """The latest step at which this device can have had a success.
+
+    As far ahead as the device itself accepts: a code used there must not be usable here when its step comes. No
+    further: a device cannot make a token's distant future unusable. Of an event-based token that is the end of the
+    packs that it was given; where nothing is known of them any more, as far as it looks ahead, for no pack is reserved.
+    """
+    if token.interval:
+        return int(now // token.interval + token.drift + WINDOW + LEARNT_SHIFT)
+    ends = [
+        row.first + row.count - 1
+        for row in devices.receipts(connection, device_id, token.account_id)
+        if (row.kind, row.token_id) == (UnitKind.EVENTS, token.id)
+    ]
+    return max(ends, default=int(token.last_step) + 1 + LOOK_AHEAD)
 
 
 def _was_used_here(connection: Connection, device_id: str, token: AnyRow) -> bool:
