@@ -17,12 +17,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
+from sparekey.core.names import is_mail_address
 from sparekey.secret import Secret
 
 FILE: Final = "sparekey.toml"
 DATABASE_FILE: Final = "sparekey.db"
 PREFIX: Final = "SPAREKEY_"
 TLS: Final = ("local", "own", "off")
+SMTP_TLS: Final = ("starttls", "implicit", "off")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -44,6 +46,7 @@ class Setting:
     default: Any
     allowed: str
     read: Callable[[Any], Any]  # the value of a TOML value; ValueError if it is none
+    is_secret: bool = False  # never shown
 
     @property
     def variable(self) -> str:
@@ -66,8 +69,19 @@ def _secret_text(meaning: str, allowed: str) -> Any:
             raise ValueError  # noqa: TRY004 -- one kind of error for one kind of mistake
         return Secret(value)
 
-    metadata = {"meaning": meaning, "allowed": allowed, "read": read}
+    metadata = {"meaning": meaning, "allowed": allowed, "read": read, "is_secret": True}
     return dataclasses.field(default_factory=lambda: Secret(""), metadata=metadata)
+
+
+def _list(meaning: str, allowed: str, check: Callable[[str], bool]) -> Any:
+    def read(value: Any) -> tuple[str, ...]:
+        # In the environment: separated by commas.
+        items = [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+        if not isinstance(items, list) or not all(isinstance(each, str) and check(each) for each in items):
+            raise ValueError
+        return tuple(items)
+
+    return dataclasses.field(default=(), metadata={"meaning": meaning, "allowed": allowed, "read": read})
 
 
 def _choice(meaning: str, choices: tuple[str, ...], default: str) -> Any:
@@ -83,18 +97,6 @@ def _number(meaning: str, low: int, high: int, default: int) -> Any:
 
     allowed = f"a whole number from {low} to {high}"
     return dataclasses.field(default=default, metadata={"meaning": meaning, "allowed": allowed, "read": read})
-
-
-def _names(meaning: str) -> Any:
-    def read(value: Any) -> tuple[str, ...]:
-        # In the environment: separated by commas.
-        items = [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
-        if not isinstance(items, list) or not all(isinstance(each, str) and is_host(each) for each in items):
-            raise ValueError
-        return tuple(items)
-
-    allowed = "a list of host names and addresses"
-    return dataclasses.field(default=(), metadata={"meaning": meaning, "allowed": allowed, "read": read})
 
 
 def is_host(text: str) -> bool:
@@ -145,9 +147,11 @@ class Settings:
         _is_listen,
         "127.0.0.1:8443",
     )
-    names: tuple[str, ...] = _names(
+    names: tuple[str, ...] = _list(
         "Names and addresses by which devices and programs reach the server; the certificate holds them, beside the "
-        "listening address and this machine's own names."
+        "listening address and this machine's own names.",
+        "a list of host names and addresses",
+        is_host,
     )
     tls: str = _choice(
         "`local`: a certificate of the CA made by `init`, renewed by itself. `own`: bring your own. `off`: no TLS, "
@@ -169,6 +173,39 @@ class Settings:
     sign_in_threads: int = _number("Sign-ins that one process verifies at the same time.", 1, 128, 8)
     sealing_workers: int = _number("Threads of one process that seal offline data. 0: one for each core.", 0, 256, 0)
     sync_interval: int = _number("Seconds between two contacts of a device, give or take a tenth.", 10, 86_400, 900)
+    smtp_host: str = _text(
+        "The mail server that takes notices and alarms. Empty: none are sent (docs/notices.md).",
+        "a host name or address",
+        lambda text: not text or is_host(text),
+    )
+    smtp_port: int = _number("Its port; usually 587 with `starttls`, 465 with `implicit`.", 1, 65_535, 587)
+    smtp_tls: str = _choice(
+        "When TLS to the mail server begins. `off`: never, only for one on a loopback address.", SMTP_TLS, "starttls"
+    )
+    smtp_ca: str = _text(
+        "The CA that signed the mail server's certificate. Empty: those that this machine trusts.",
+        "the path of a PEM file",
+    )
+    smtp_user: str = _text("The name to log in with at the mail server. Empty: without logging in.", "a name")
+    smtp_password: Secret[str] = _secret_text("The password to it.", "a password")
+    mail_from: str = _text(
+        "The address that notices come from.",
+        "a mail address",
+        lambda text: not text or is_mail_address(text),
+    )
+    alarm_mail: tuple[str, ...] = _list(
+        "The addresses that each alarm is sent to.", "a list of mail addresses", is_mail_address
+    )
+    syslog: str = _text(
+        "A collector that gets every event of the audit record: syslog (RFC 5424) over TLS (RFC 5425), usually port "
+        "6514. Empty: none.",
+        "`HOST:PORT`, an IPv6 address in brackets",
+        lambda text: not text or _is_listen(text),
+    )
+    syslog_ca: str = _text(
+        "The CA that signed the collector's certificate. Empty: those that this machine trusts.",
+        "the path of a PEM file",
+    )
     log_level: str = _choice("What is written to standard error, one JSON object a line.", LOG_LEVELS, "info")
 
     def database_url(self, directory: Path) -> str:
@@ -179,6 +216,11 @@ class Settings:
     def address(self) -> tuple[str, int]:
         """Listening host and port."""
         return split_listen(self.listen)
+
+    @property
+    def syslog_address(self) -> tuple[str, int] | None:
+        """Host and port of the collector."""
+        return split_listen(self.syslog) if self.syslog else None
 
 
 def _setting(field: dataclasses.Field[Any]) -> Setting:
@@ -216,7 +258,7 @@ def read_value(setting: Setting, value: Any, where: str) -> Any:
     try:
         return setting.read(value)
     except ValueError:
-        shown = "that value" if setting.name == "database" else repr(value)
+        shown = "that value" if setting.is_secret else repr(value)
         raise SettingsError(where, f"{shown} is not allowed", f"give {setting.allowed}") from None
 
 
@@ -250,6 +292,21 @@ def _verify_together(settings: Settings, where: str) -> None:
         raise SettingsError(where, "certificate, key and ca are for tls = 'own'", "set tls to own, or leave them out")
     if settings.tls == "off" and not _is_loopback(settings.address[0]):
         raise SettingsError(where, "tls = 'off' is for a loopback address only", "listen on 127.0.0.1, or use TLS")
+    _verify_mail(settings, where)
+
+
+def _verify_mail(settings: Settings, where: str) -> None:
+    """What belongs to mail is there, or nothing of it."""
+    if not settings.smtp_host:
+        if settings.mail_from or settings.alarm_mail or settings.smtp_user:
+            raise SettingsError(where, "mail is set up without a mail server", "set smtp_host, or leave the rest out")
+        return
+    if not settings.mail_from:
+        raise SettingsError(where, "smtp_host needs mail_from", "set the address that notices come from")
+    if settings.smtp_tls == "off" and not _is_loopback(settings.smtp_host):
+        raise SettingsError(where, "smtp_tls = 'off' is for a loopback address only", "use starttls or implicit")
+    if bool(settings.smtp_user) is not bool(settings.smtp_password):
+        raise SettingsError(where, "smtp_user and smtp_password go together", "set both, or neither")
 
 
 def _is_loopback(host: str) -> bool:

@@ -83,9 +83,10 @@ def check(ctx: typer.Context) -> None:
 
     call = call_of(ctx)
     settings = read_settings(call.directory, os.environ)
-    values = dict(vars(settings)) | {"database": _database_shown(settings.database_url(call.directory))}
-    if call.json:
-        values["names"] = list(settings.names)
+    values = dict(vars(settings)) | {
+        "database": _database_shown(settings.database_url(call.directory)),
+        "smtp_password": "set" if settings.smtp_password else "",
+    }
     call.put("settings", values)
 
 
