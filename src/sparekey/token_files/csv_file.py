@@ -1,0 +1,118 @@
+"""Tokens from CSV: one line each below a line that names the columns (docs/imports.md).
+
+Rules: UTF-8; a column that nobody knows, or one that is missing, refuses the file, so that no value is taken for
+another; what follows an unclosed quote refuses the file too. Nothing is encrypted or authenticated in such a file.
+"""
+
+import base64
+import binascii
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from sparekey.core.errors import BadInput
+from sparekey.core.tokens import Parameters
+from sparekey.secret import Secret
+from sparekey.token_files.records import (
+    Item,
+    RecordError,
+    TokenRecord,
+    counter_number,
+    moment,
+    refused,
+    small_number,
+    verified,
+)
+
+REQUIRED: Final = ("serial", "type", "seed")
+OPTIONAL: Final = ("digits", "interval", "algorithm", "counter", "expires", "pin")
+_DEFAULTS: Final[Mapping[str, tuple[int, str]]] = {"totp": (30, "sha1"), "hotp": (0, "sha1"), "securid": (60, "aes128")}
+_YES_OR_NO: Final[Mapping[str, bool]] = {"": True, "yes": True, "no": False}
+_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+
+
+def read_csv(data: bytes) -> Iterator[Item]:
+    """Each line's token, or why it is none. Raises BadInput where the file as a whole is wrong."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadInput("the file is neither XML nor text in UTF-8", "save it as CSV in UTF-8") from None
+    head, _, _ = text.partition("\n")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in head else ",", strict=True)
+    try:
+        columns = _columns(next(reader, []))
+        for row in reader:
+            if any(row):
+                yield _item(reader.line_num, columns, row)
+    except csv.Error:
+        raise BadInput(f"line {reader.line_num} is no CSV", "mend its quotes, or save the file anew") from None
+
+
+def _columns(head: Sequence[str]) -> Sequence[str]:
+    names = [name.strip().lower() for name in head]
+    known = (*REQUIRED, *OPTIONAL)
+    if set(names) - set(known) or len(set(names)) < len(names) or not set(names) >= set(REQUIRED):
+        # What stands there is not repeated: without its head line a file begins with a seed.
+        raise BadInput(
+            "the first line does not name the columns",
+            f"let it name {', '.join(REQUIRED)} and as many as needed of {', '.join(OPTIONAL)}",
+        )
+    return names
+
+
+def _item(number: int, columns: Sequence[str], row: Sequence[str]) -> Item:
+    values = {name: value.strip() for name, value in zip(columns, row, strict=False)}
+    try:
+        verify_width(len(row), len(columns))
+        return _record(number, values)
+    except RecordError as error:
+        return refused(number, values.get("serial", ""), error)
+
+
+def verify_width(found: int, named: int) -> None:
+    """Raises RecordError for a line that is longer or shorter than the first one."""
+    if found != named:
+        raise RecordError(f"the line has {found} columns, the first line names {named}")
+
+
+def _record(number: int, values: Mapping[str, str]) -> TokenRecord:
+    kind = values["type"].lower()
+    if kind not in _DEFAULTS:
+        raise RecordError(f"the type is none of {', '.join(_DEFAULTS)}")
+    interval, algorithm = _DEFAULTS[kind]
+    pin = values.get("pin", "").lower()
+    if pin not in _YES_OR_NO:
+        raise RecordError("the column pin says neither yes nor no")
+    if kind != "hotp" and values.get("counter"):
+        raise RecordError("only a token of the type hotp has a counter")
+    parameters = Parameters(
+        read_seed(values["seed"]),
+        values["serial"],
+        small_number(values.get("digits") or "6", "the number of digits"),
+        small_number(values.get("interval") or str(interval), "the interval"),
+        (values.get("algorithm") or algorithm).lower(),
+    )
+    expires_at = moment(values["expires"]) if values.get("expires") else None
+    counter = counter_number(values.get("counter") or "0")
+    return verified(TokenRecord(number, kind, parameters, counter, expires_at, _YES_OR_NO[pin]))
+
+
+def read_seed(text: str) -> Secret[bytes]:
+    """A seed in hex or base32; what can be hex is hex, unless `base32:` stands before it. Raises RecordError."""
+    prefix, colon, rest = text.partition(":")
+    kind, compact = (prefix.lower(), rest) if colon else ("", text)
+    compact = re.sub(r"[\s-]", "", compact)
+    if kind in {"", "hex"} and _HEX.fullmatch(compact):
+        return Secret(bytes.fromhex(compact))
+    seed = b""
+    if kind in {"", "base32"}:
+        bare = compact.upper().rstrip("=")
+        try:
+            seed = base64.b32decode(bare + "=" * (-len(bare) % 8))
+        except (binascii.Error, ValueError):
+            seed = b""
+    if not seed:
+        raise RecordError("the seed is neither hex nor base32")
+    return Secret(seed)

@@ -1,0 +1,102 @@
+"""What a file of tokens holds: a record for each token that can be imported, a refusal in words for each other one.
+
+Rules: nothing that stood in the file is repeated in words but a well-formed serial number, for what stands in the wrong
+place may be a seed; a file that is wrong as a whole raises BadInput; no token is made from a doubtful record.
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from sparekey.core.names import SERIAL
+from sparekey.core.tokens import TOKEN_TYPES, Parameters, TokenError
+
+ALGORITHMS: Final = frozenset({"sha1", "sha256", "sha512", "aes128"})
+_SMALL: Final = re.compile(r"[0-9]{1,3}")
+_COUNTER: Final = re.compile(r"[0-9]{1,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """A token of the file; its parameters are some that a token of its type has."""
+
+    number: int  # its line in a CSV file, else the how-manieth record it is
+    type: str
+    parameters: Parameters
+    counter: int = 0  # of the next code; only event-based tokens have one
+    expires_at: int | None = None  # unix seconds
+    with_pin: bool = True
+
+    @property
+    def serial(self) -> str:
+        return self.parameters.serial
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that is not imported, and why."""
+
+    number: int
+    serial: str  # "" where it is not known to be one
+    reason: str
+
+
+Item: TypeAlias = TokenRecord | Refusal
+
+
+class RecordError(ValueError):
+    """This record is refused; the message says why and repeats nothing of it."""
+
+
+def verified(record: TokenRecord) -> TokenRecord:
+    """The record, which a token can be made from. Raises RecordError."""
+    if SERIAL.fullmatch(record.serial) is None:
+        raise RecordError("a serial number has 1 to 64 letters, digits and the characters _ . -")
+    if record.parameters.algorithm not in ALGORITHMS:
+        raise RecordError(f"the algorithm is none of {', '.join(sorted(ALGORITHMS))}")
+    try:
+        TOKEN_TYPES[record.type].of(record.parameters)
+    except TokenError as error:
+        raise RecordError(str(error)) from None
+    return record
+
+
+def refused(number: int, serial: str, error: RecordError) -> Refusal:
+    """The refusal of the record with this serial number, as far as it is one."""
+    return Refusal(number, serial if SERIAL.fullmatch(serial) else "", str(error))
+
+
+def small_number(text: str, what: str) -> int:
+    """Digits, an interval in seconds: three figures at most. Raises RecordError."""
+    if _SMALL.fullmatch(text) is None:
+        raise RecordError(f"{what} is not a number")
+    return int(text)
+
+
+def counter_number(text: str) -> int:
+    """The counter of the next code. Raises RecordError."""
+    if _COUNTER.fullmatch(text) is None:
+        raise RecordError("the counter is not a number")
+    return int(text)
+
+
+def base64_bytes(text: str, what: str) -> bytes:
+    """Its bytes; white space inside is allowed. Raises RecordError."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise RecordError(f"{what} is no base64") from None
+
+
+@lru_cache(maxsize=256)
+def moment(text: str) -> int:
+    """Unix seconds of a date (its first second, UTC) or an RFC 3339 time; without a zone: UTC. Raises RecordError."""
+    try:
+        read = datetime.fromisoformat(text)
+        return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError):
+        raise RecordError("a date is not one: give for instance 2027-12-31 or 2027-12-31T18:00:00Z") from None

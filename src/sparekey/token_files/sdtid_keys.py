@@ -1,0 +1,115 @@
+"""The keys of a `.sdtid` batch: its MACs, and opening its seeds. The scheme is the format's own, and old.
+
+Rules: no seed is decrypted of a token whose MAC was not verified (S11): `seed` refuses it; the password is stretched
+once for the file (1,000 rounds, which is the format's own number and cheap to guess through).
+"""
+
+import hmac
+from collections.abc import Iterator, Mapping
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
+
+from sparekey.secret import Secret
+from sparekey.token_files.records import RecordError
+
+_BLOCK: Final = 16
+_ROUNDS: Final = 1_000
+_MOST_HASHED: Final = 65_536  # bytes of one section
+_BATCH_MAC_START: Final = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
+_TOKEN_MAC_START: Final = bytes.fromhex("1bb67ae8584caa73b25742d7078b83b8")
+_TOKEN_KEY_START: Final = bytes.fromhex("16a09e667f3bcc908b2fb1366ea957d3")
+
+
+class BatchKeys:
+    """The keys of one file."""
+
+    def __init__(self, name: str, batch: Secret[bytes]) -> None:
+        self._name: Final = name
+        self._batch: Final = batch
+        self._verified = ""  # serial number of the token whose MAC was last verified
+
+    def verify_header(self, header: Element, mac: bytes) -> bool:
+        """Whether the header is as it was made, with these keys."""
+        key = self._key("BatchMAC", self._name, _BATCH_MAC_START)
+        return hmac.compare_digest(_chain(key, _BATCH_MAC_START, _hashed(header)), mac)
+
+    def verify_token(self, token: Element, serial: str, mac: bytes) -> None:
+        """Raises RecordError where the token is not as it was made."""
+        key = self._key("TokenMAC", serial, _TOKEN_MAC_START)
+        if not hmac.compare_digest(_chain(key, _TOKEN_MAC_START, _hashed(token)), mac):
+            raise RecordError("the MAC of the token does not fit: it was altered")
+        self._verified = serial
+
+    def seed(self, serial: str, sealed: bytes) -> Secret[bytes]:
+        """The seed of the token that was just verified."""
+        if self._verified != serial:
+            raise AssertionError("no seed is decrypted before its MAC was verified")
+        key = self._key("TokenEncrypt", serial, _TOKEN_KEY_START)
+        return Secret(_masked(key, _padded(serial, 8) + _padded("Seed", 8), sealed))
+
+    def _key(self, purpose: str, name: str, start: bytes) -> bytes:
+        return _chain(self._batch.reveal(), start, _padded(purpose, 32) + _padded(name, 32))
+
+
+def batch_keys(header: Mapping[str, str], secret: bytes, password: Secret[str] | None) -> BatchKeys:
+    """From the header's texts and its secret (16 bytes); without a password the origin of the file stands for it."""
+    name = header.get("Name", "")
+    text = password.reveal() if password is not None else header.get("Origin", "")
+    stretched = _stretched(text, header.get("Dest", ""), name)
+    return BatchKeys(name, Secret(_masked(stretched, _padded("Secret", 8) + _padded(name, 8), secret)))
+
+
+def _stretched(password: str, destination: str, name: str) -> bytes:
+    """The exclusive or of a thousand chains over password, destination and number of the round."""
+    start = _padded(password, 32) + _padded(destination, 32) + bytes(14)
+    key, together = _padded(name, _BLOCK), 0
+    for number in range(_ROUNDS):
+        together ^= int.from_bytes(_chain(key, bytes(_BLOCK), start + number.to_bytes(2, "big")), "big")
+    return together.to_bytes(_BLOCK, "big")
+
+
+def _chain(key: bytes, start: bytes, data: bytes) -> bytes:
+    """The last block of AES-CBC over `data`, filled up with zeros."""
+    encryptor = Cipher(AES(key), CBC(start)).encryptor()
+    return encryptor.update(data + bytes(-len(data) % _BLOCK))[-_BLOCK:]
+
+
+def _masked(key: bytes, block: bytes, sealed: bytes) -> bytes:
+    mask = Cipher(AES(key), ECB()).encryptor().update(block)  # noqa: S305 -- one block, used as a stream of its own key
+    return bytes(one ^ other for one, other in zip(mask, sealed, strict=True))
+
+
+def _padded(text: str, size: int) -> bytes:
+    return text.encode()[:size].ljust(size, b"\0")
+
+
+def _hashed(section: Element) -> bytes:
+    """What a MAC covers: a line for each value, but for the MACs, with zeros between as the format has them."""
+    parts: list[bytes] = []
+    size = zeros = 0
+    for line in _lines(section, str(section.tag)):
+        parts.append(line + bytes(zeros))
+        size += len(line) + zeros
+        if size > _MOST_HASHED:
+            raise RecordError("it is too long")
+        # The number of zeros follows from where the line before ended, not this one: so it is done everywhere.
+        zeros = size % _BLOCK or _BLOCK
+    return b"".join(parts)
+
+
+def _lines(section: Element, name: str) -> Iterator[bytes]:
+    for each in section:
+        tag = str(each.tag)
+        if len(tag) > 3 and tag.endswith("MAC"):
+            continue
+        if len(each):
+            yield from _lines(each, f"{name}.{tag}")
+            continue
+        text = each.text or f"</{tag}>"
+        if "\n" in text or "\r" in text:
+            raise RecordError("a value has several lines")  # it could pass for another value
+        yield f"{name}.{tag} {text}\n".encode()

@@ -1,0 +1,60 @@
+"""Walks an XML file record by record, so that none of it is kept longer than its turn.
+
+Rules: no document type and so no entity (defusedxml refuses them where they begin); depth and size of a record are
+bounded before it is looked at; whatever is wrong with the XML refuses the whole file.
+"""
+
+import io
+from collections.abc import Iterator
+from typing import Final
+from xml.etree.ElementTree import Element, ParseError
+
+import defusedxml.ElementTree  # type: ignore[import-untyped] # the package ships no types
+from defusedxml import DefusedXmlException
+
+from sparekey.core.errors import BadInput
+
+DEEPEST: Final = 32
+MOST_ELEMENTS: Final = 1_000  # in one record; a PSKC key package has about 20
+_MEND: Final = "export the file anew from where it comes from"
+
+
+def walk(data: bytes) -> Iterator[Element]:
+    """The root (when it begins, without its content), then each of its children, whole. Raises BadInput."""
+    depth = elements = 0
+    root: Element | None = None
+    try:
+        for event, element in defusedxml.ElementTree.iterparse(io.BytesIO(data), ("start", "end"), forbid_dtd=True):
+            if event == "start":
+                depth, elements = depth + 1, elements + 1
+                if depth > DEEPEST or elements > MOST_ELEMENTS:
+                    raise BadInput("the file nests too much in one record to be a file of tokens", _MEND)
+                if root is None:
+                    root = element
+                    yield element
+            else:
+                depth -= 1
+                if depth == 1 and root is not None:
+                    yield element
+                    elements = 0
+                    root.clear()
+    except DefusedXmlException:
+        raise BadInput(
+            "the file declares a document type or an entity, which no file of tokens does",
+            "do not trust it: ask where it comes from",
+        ) from None
+    except ParseError as error:
+        line = error.position[0]
+        raise BadInput(f"the file is no XML from line {line} on", _MEND) from None
+    except (ValueError, LookupError):  # a character set that the parser does not know
+        raise BadInput("the file is in a character set that is not read", "save it in UTF-8") from None
+
+
+def local_name(element: Element) -> str:
+    """Its name without the namespace."""
+    return str(element.tag).rpartition("}")[2]
+
+
+def text_of(element: Element | None) -> str:
+    """Its text without white space at the ends; "" where there is no element."""
+    return "" if element is None else (element.text or "").strip()
