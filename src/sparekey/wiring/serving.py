@@ -32,6 +32,7 @@ from sparekey.server.logs import configure, logging_config
 from sparekey.server.replies import log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.settings import Settings, read_settings
+from sparekey.wiring.couriers import couriers, stop
 from sparekey.wiring.server import KEYS, certificate_names, checkpoint_store, open_instance
 
 DATA_VARIABLE: Final = "SPAREKEY_DATA"
@@ -56,7 +57,7 @@ def asgi() -> FastAPI:
     configure(settings.log_level)
     instance = open_instance(directory, settings)
     service = Service.of(instance, settings)
-    return create_application(service, _beside(service, checkpoint_store(directory)))
+    return create_application(service, _beside(service, checkpoint_store(directory), settings))
 
 
 def serve(directory: Path, settings: Settings, announce: Callable[[list[str]], None]) -> None:
@@ -172,19 +173,21 @@ class _WatchedCertificate:
         return self._certificate.certificate.stat().st_mtime_ns if self._certificate else 0
 
 
-def _beside(service: Service, store: CheckpointStore) -> Lifespan:
+def _beside(service: Service, store: CheckpointStore, settings: Settings) -> Lifespan:
     @asynccontextmanager
     async def beside() -> AsyncIterator[None]:
         instance = service.instance
         with instance.database.write() as connection:
             log(connection, service.now(), "system", Action.SERVER_STARTED, instance=instance.name)
         sequencer = asyncio.create_task(_chain_each_second(service, store))
+        outside = [each.start() for each in couriers(instance.database, settings, instance.name, service.now)]
         try:
             yield
         finally:
             sequencer.cancel()
             with suppress(asyncio.CancelledError):
                 await sequencer
+            await asyncio.to_thread(stop, outside)
             service.close()
 
     return beside

@@ -1,0 +1,157 @@
+"""What a server process takes outside beside its answers: notices to the mail server, events to the collector.
+
+Rules: a courier has a thread of its own and holds up no answer, no audit chain and no other courier; what goes wrong is
+logged and tried again, after ever longer pauses while nobody answers; the database says what is to be done, so that any
+number of processes may run couriers and none has anything to remember.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Self
+
+import structlog
+
+from sparekey.app.event_forwarding import forward_next
+from sparekey.app.outbox import Sent, forget_old, send_next
+from sparekey.app.ports import CollectorError, EventCollector, Mailer
+from sparekey.mail.smtp import SmtpMailer, Tls
+from sparekey.server.replies import log_unforeseen
+from sparekey.server.settings import Settings
+from sparekey.storage.unit_of_work import Database
+from sparekey.syslog.collector import SyslogCollector
+
+_IDLE_SECONDS: Final = 1.0
+_FIRST_PAUSE: Final = 5.0
+_LONGEST_PAUSE: Final = 60.0
+_STOP_SECONDS: Final = 8.0  # for what is under way; a server process is given ten
+_FORGET_EVERY: Final = 3_600  # seconds
+_log: Final = structlog.get_logger()
+
+
+class Progress(StrEnum):
+    """What came of a step."""
+
+    MORE = "more"  # there may be more to do at once
+    IDLE = "idle"
+    BLOCKED = "blocked"  # nobody answers
+
+
+class Courier:
+    """Takes one step after the other until it is stopped."""
+
+    def __init__(self, name: str, step: Callable[[int], Progress], now: Callable[[], int]) -> None:
+        """Nothing is started yet."""
+        self._step = step
+        self._now = now
+        self._end = threading.Event()
+        # A daemon: a process that has to go does not wait for a mail server that does not answer.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> Self:
+        """Begins on its own thread."""
+        self._thread.start()
+        return self
+
+    def end(self) -> None:
+        """No further step is begun."""
+        self._end.set()
+
+    def wait(self, seconds: float) -> None:
+        """For the step that is under way; what takes longer is left to the next claim."""
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._end.is_set():
+            progress = self._try()
+            if progress is Progress.BLOCKED:
+                self._end.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                continue
+            pause = _FIRST_PAUSE
+            if progress is Progress.IDLE:
+                self._end.wait(_IDLE_SECONDS)
+
+    def _try(self) -> Progress:
+        try:
+            return self._step(self._now())
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the next step tries again
+            log_unforeseen(error)
+            return Progress.BLOCKED
+
+
+def couriers(database: Database, settings: Settings, sender: str, now: Callable[[], int]) -> Sequence[Courier]:
+    """As the settings say, not started. `sender`: this server's name, as a collector is told it."""
+    found = [Courier("mail", MailSteps(database, mailer_of(settings), settings.alarm_mail), now)]
+    collector = collector_of(settings, sender)
+    if collector is not None:
+        found.append(Courier("syslog", SyslogSteps(database, collector), now))
+    return found
+
+
+def stop(running: Sequence[Courier]) -> None:
+    """Ends them all, and waits a while for what is under way."""
+    for courier in running:
+        courier.end()
+    for courier in running:
+        courier.wait(_STOP_SECONDS / len(running))
+
+
+def mailer_of(settings: Settings) -> Mailer | None:
+    """The mail server; None: there is none."""
+    if not settings.smtp_host:
+        return None
+    return SmtpMailer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        sender=settings.mail_from,
+        tls=Tls(settings.smtp_tls),
+        ca_file=settings.smtp_ca,
+        user=settings.smtp_user,
+        password=settings.smtp_password,
+    )
+
+
+def collector_of(settings: Settings, sender: str) -> EventCollector | None:
+    """The collector of the record's events; None: there is none."""
+    address = settings.syslog_address
+    return SyslogCollector(*address, sender, settings.syslog_ca) if address else None
+
+
+@dataclass
+class MailSteps:
+    """One message at a time; once an hour what nobody needs any more is deleted."""
+
+    database: Database
+    mailer: Mailer | None
+    administrators: Sequence[str]
+    _forget_at: int = field(default=0, init=False)
+
+    def __call__(self, now: int) -> Progress:
+        if now >= self._forget_at:
+            forget_old(self.database, now, with_mailer=self.mailer is not None)
+            self._forget_at = now + _FORGET_EVERY
+        if self.mailer is None:
+            return Progress.IDLE
+        sent = send_next(self.database, self.mailer, self.administrators, now)
+        if sent is Sent.UNREACHABLE:
+            _log.warning("no mail server takes the notices", do="run: sparekey doctor")
+            return Progress.BLOCKED
+        return Progress.IDLE if sent is Sent.NOTHING_DUE else Progress.MORE
+
+
+@dataclass(frozen=True)
+class SyslogSteps:
+    """One batch at a time."""
+
+    database: Database
+    collector: EventCollector
+
+    def __call__(self, now: int) -> Progress:
+        try:
+            return Progress.MORE if forward_next(self.database, self.collector, now) else Progress.IDLE
+        except CollectorError as error:
+            _log.warning("the collector does not take the events", why=str(error))
+            return Progress.BLOCKED
