@@ -26,6 +26,7 @@ class Action(StrEnum):
     USER_DISABLED = "user.disabled"
 
     TOKEN_ADDED = "token.added"
+    TOKEN_IMPORTED = "token.imported"  # a whole file; each of its tokens is put on record as added
     TOKEN_ASSIGNED = "token.assigned"
     TOKEN_UNASSIGNED = "token.unassigned"
     TOKEN_ENABLED = "token.enabled"
