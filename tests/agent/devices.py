@@ -18,7 +18,7 @@ from sparekey.agent.state import Enrolment, UserState, new_state
 from sparekey.agent.store import Store
 from sparekey.secret import Secret
 from tests.agent.clocks import FakeClock
-from tests.agent.simulator import DEVICE, SimulatedServer, SimulatedUser
+from tests.agent.simulator import DEVICE, SimulatedServer, SimulatedToken, SimulatedUser
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -52,6 +52,8 @@ class World:
         self.server.now += seconds
 
     def next_code(self) -> None:
+        """The token shows another code: time passes, or she presses it."""
+        self.alice.token.pressed += 1
         self.pass_time(self.alice.token.interval)
 
     def passcode(self, steps: int = 0, *, pin: str | None = None, user: SimulatedUser | None = None) -> str:
@@ -85,10 +87,12 @@ class World:
         return self
 
 
-def a_world(directory: Path, *, files: Files | None = None, pin: str = "2468") -> World:
+def a_world(
+    directory: Path, *, files: Files | None = None, pin: str = "2468", token: SimulatedToken | None = None
+) -> World:
     """An enrolled device; the server knows Alice. Nobody has signed in."""
     clock, server = FakeClock(), SimulatedServer()
-    server.add_user(pin=pin)
+    server.add_user(pin=pin, token=token)
     files = files or PosixFiles()
     keys = FileKeys.create(directory, files)
     enrolment = Enrolment(DEVICE, "laptop", ["https://server:1"], "", [server.signing_key.hex()], "")

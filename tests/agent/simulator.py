@@ -57,7 +57,7 @@ POLICY = DevicePolicy(offline_failures=3, warn_days=1, server_down="on", help_te
 
 @dataclass
 class SimulatedToken:
-    """A time-based token; `code` stands for its seed."""
+    """A token; `code` stands for its seed. With interval 0 it counts, and shows the code of counter `pressed`."""
 
     token: str
     with_pin: bool = True
@@ -66,10 +66,18 @@ class SimulatedToken:
     drift: int = 0
     last_step: int = -1
     lost: bool = False
+    pressed: int = 0
+    pack_first: int = 0  # of the pack that was sealed last
     seed: bytes = field(default_factory=lambda: secrets.token_bytes(20))
 
     def step(self, now: int) -> int:
-        return now // self.interval + self.drift
+        return now // self.interval + self.drift if self.interval else self.pressed
+
+    def window(self, now: int) -> range:
+        """The steps that the server accepts, used ones among them."""
+        if not self.interval:
+            return range(max(self.last_step, 0), self.last_step + 11)
+        return range(self.step(now) - 1, self.step(now) + 2)
 
     def code(self, step: int) -> str:
         value = int.from_bytes(hmac.digest(self.seed, step.to_bytes(8, "big"), "sha1")[:8], "big")
@@ -281,6 +289,8 @@ class SimulatedServer:
         )
         if name.kind == UnitKind.DAY:
             return self._seal_day(user, plan, name.day)
+        if name.kind == UnitKind.EVENTS:
+            return self._seal_events(user, plan)
         code = user.passcode if name.kind == UnitKind.EMERGENCY_PASSCODE else user.tokencode
         return self._seal(plan, [(0, code)])
 
@@ -295,12 +305,20 @@ class SimulatedServer:
         )  # fmt: skip
         return self._seal(plan, codes)
 
+    def _seal_events(self, user: SimulatedUser, plan: SealPlan) -> bytes:
+        token = user.token
+        token.pack_first = token.last_step + 1
+        codes = [(i, token.code(i)) for i in range(token.pack_first, token.pack_first + RECORDS)]
+        end = (self.now // DAY + user.days + 1) * DAY
+        plan = replace(plan, level=LIGHT, version=0, window=5, digits=token.digits, not_after=end)
+        return self._seal(plan, codes)
+
     def _seal(self, plan: SealPlan, codes: list[tuple[int, str]]) -> bytes:
         return _seal_from_parts(plan, codes, self.signing.sign, secrets.token_bytes(32), [0] * len(codes))
 
     def _judge(self, user: SimulatedUser, passcode: str) -> tuple[str, int]:
         token = user.token
-        for step in range(token.step(self.now) - 1, token.step(self.now) + 2):
+        for step in token.window(self.now):
             right = passcode == (user.pin if token.with_pin else "") + token.code(step)
             if right and step > token.last_step and not token.lost:
                 token.last_step = step
@@ -310,10 +328,10 @@ class SimulatedServer:
     def _said(self, user: SimulatedUser, request: SyncRequest) -> UserSync:
         today = self.now // DAY
         token = user.token.token
-        names = [UnitName("day", token, today), UnitName("emergency-tokencode", token),
-                 UnitName("emergency-passcode", "")]  # fmt: skip
-        names += [UnitName("day", token, today + number) for number in range(1, user.days + 1)]
-        names = [name for name in names if not (user.token.lost and name.kind == "day")] if user.enabled else []
+        codes = [UnitName("emergency-tokencode", token), UnitName("emergency-passcode", "")]
+        nearest, *others = self._names_of(user.token, today, user.days)
+        names = codes if user.token.lost else [nearest, *codes, *others]
+        names = names if user.enabled else []
         have = {
             (unit.kind, unit.token, unit.day): unit.version
             for unit in request.held
@@ -322,7 +340,8 @@ class SimulatedServer:
         missing = [
             name
             for name in names
-            if have.get((name.kind, name.token, name.day), -1) != (0 if name.kind == "day" else user.version)
+            if have.get((name.kind, name.token, name.day), -1) != (user.version if "emergency" in name.kind else 0)
+            or (name.kind == "events" and user.token.last_step >= user.token.pack_first + RECORDS // 2)
         ]
         return UserSync(
             user.user, user.login, user.generation, check_of(user.key).hex(),
@@ -334,6 +353,11 @@ class SimulatedServer:
             wanted=[] if user.locked else missing,
             obstacles=[],
         )  # fmt: skip
+
+    def _names_of(self, token: SimulatedToken, today: int, days: int) -> list[UnitName]:
+        if not token.interval:
+            return [UnitName("events", token.token)]
+        return [UnitName("day", token.token, today + number) for number in range(days + 1)]
 
     def _by_id(self, user: str) -> SimulatedUser:
         return next(each for each in self.users.values() if each.user == user)

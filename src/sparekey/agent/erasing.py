@@ -34,11 +34,11 @@ def _past(entry: UnitEntry, use: TokenUse, judged: Judged) -> int:
 
 
 def days_left(user: UserState, time: int) -> int:
-    """Whole days until the end of the last record that may open."""
+    """Whole days until the end of the last record that may open; a pack's ends all at once."""
     ends = [
-        (entry.last - entry.drift + 1) * entry.interval
+        (entry.last - entry.drift + 1) * entry.interval if entry.interval else entry.not_after
         for entry in user.current_units
-        if entry.interval and entry.erased_through < entry.last
+        if not entry.is_emergency and entry.erased_through < entry.last
     ]
     return max((max(ends, default=0) - time) // DAY_SECONDS, 0)
 

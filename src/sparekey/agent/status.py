@@ -33,6 +33,11 @@ def _user(user: UserState, state: State, time: int) -> dict[str, Any]:
         "login": user.login,
         "days_left": days_left(user, time),
         "days": sorted({unit.day for unit in user.current_units if unit.kind == "day"}),
+        "event_packs": [
+            {"codes_left": unit.last - unit.erased_through, "expires": as_rfc3339(unit.not_after)}
+            for unit in user.current_units
+            if unit.kind == "events"
+        ],
         "emergency_codes": [
             {"kind": unit.kind, "version": unit.version, "expires": as_rfc3339(unit.not_after)}
             for unit in user.current_units

@@ -143,6 +143,7 @@ def _status_words(found: dict[str, Any]) -> str:
     ]
     for user in found["users"]:
         lines.append(f"{user['login']}: {user['days_left']} days left, {user['failures']} failed attempts")
+        lines += [f"  {pack['codes_left']} codes until {pack['expires']}" for pack in user["event_packs"]]
         lines += [
             f"  {code['kind']} version {code['version']} until {code['expires']}" for code in user["emergency_codes"]
         ]
