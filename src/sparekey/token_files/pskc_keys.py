@@ -100,8 +100,8 @@ def _encryption_key(encryption: Element, password: Secret[str]) -> Secret[bytes]
 def _derived_key(names: Mapping[str, Element], password: Secret[str]) -> Secret[bytes]:
     """PBKDF2 (RFC 8018 section 5.2) with the parameters of the file."""
     method = names["KeyDerivationMethod"].get("Algorithm", "")
-    prf = names["PRF"].get("Algorithm", "") if "PRF" in names else "hmac-sha1"
-    prf_hash = _MACS.get(re.sub(r"^.*[#/]", "", prf).lower())
+    prf = names["PRF"].get("Algorithm", "") if "PRF" in names else ""
+    prf_hash = _MACS.get(re.sub(r"^.*[#/]", "", prf).lower() or "hmac-sha1")
     iterations, length = _number(names, "IterationCount", 0), _number(names, "KeyLength", _BLOCK)
     try:
         salt = base64_bytes(text_of(names.get("Specified")), "the salt")

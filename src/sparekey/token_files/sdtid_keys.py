@@ -34,12 +34,12 @@ class BatchKeys:
 
     def verify_header(self, header: Element, mac: bytes) -> bool:
         """Whether the header is as it was made, with these keys."""
-        key = self._key("BatchMAC", self._name, _BATCH_MAC_START)
+        key = self.derived("BatchMAC", self._name, _BATCH_MAC_START)
         return hmac.compare_digest(_chain(key, _BATCH_MAC_START, _hashed(header)), mac)
 
     def verify_token(self, token: Element, serial: str, mac: bytes) -> None:
         """Raises RecordError where the token is not as it was made."""
-        key = self._key("TokenMAC", serial, _TOKEN_MAC_START)
+        key = self.derived("TokenMAC", serial, _TOKEN_MAC_START)
         if not hmac.compare_digest(_chain(key, _TOKEN_MAC_START, _hashed(token)), mac):
             raise RecordError("the MAC of the token does not fit: it was altered")
         self._verified = serial
@@ -48,10 +48,11 @@ class BatchKeys:
         """The seed of the token that was just verified."""
         if self._verified != serial:
             raise AssertionError("no seed is decrypted before its MAC was verified")
-        key = self._key("TokenEncrypt", serial, _TOKEN_KEY_START)
+        key = self.derived("TokenEncrypt", serial, _TOKEN_KEY_START)
         return Secret(_masked(key, _padded(serial, 8) + _padded("Seed", 8), sealed))
 
-    def _key(self, purpose: str, name: str, start: bytes) -> bytes:
+    def derived(self, purpose: str, name: str, start: bytes) -> bytes:
+        """The key for one purpose and one token (or the batch)."""
         return _chain(self._batch.reveal(), start, _padded(purpose, 32) + _padded(name, 32))
 
 
