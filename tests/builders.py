@@ -47,7 +47,7 @@ from tests.memory_keystore import MemoryKeystore
 DAY = 86_400
 MIDNIGHT = 1_800_057_600
 NOW = MIDNIGHT - 600  # ten minutes before a UTC day ends: what is left of that day has few records
-ROOT = "os:root"
+ROOT = Actor.of_system("os:root")
 REST = Door("client:web")
 PIN = "4711abcd"
 

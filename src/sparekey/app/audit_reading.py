@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 
+from sparekey.app.authorisation import verify_may
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_account, get_device, get_token
 from sparekey.core.audit_chain import AuditRow
+from sparekey.core.permissions import Actor, Permission
 from sparekey.storage import audit
 
 
 def list_record(
     instance: Instance,
+    actor: Actor,
     *,
     limit: int,
     before: int | None = None,
@@ -19,13 +22,15 @@ def list_record(
     actions: Sequence[str] = (),
 ) -> Sequence[AuditRow]:
     """At most `limit` rows, newest first, with ids less than `before`, about all who are named."""
+    if not (user or serial or device):
+        verify_may(actor, Permission.AUDIT_VIEW, None)
     with instance.database.read() as connection:
         return audit.list_rows(
             connection,
             limit=limit,
             before=before,
-            account_id=get_account(connection, user).id if user else None,
-            token_id=get_token(connection, serial).id if serial else None,
-            device_id=get_device(connection, device).id if device else None,
+            account_id=get_account(connection, actor, user, Permission.AUDIT_VIEW).id if user else None,
+            token_id=get_token(connection, actor, serial, Permission.AUDIT_VIEW).id if serial else None,
+            device_id=get_device(connection, actor, device, Permission.AUDIT_VIEW).id if device else None,
             actions=actions,
         )

@@ -5,12 +5,14 @@ import ipaddress
 import secrets
 from dataclasses import dataclass
 
+from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_domain
 from sparekey.app.sign_in import Door
 from sparekey.core.errors import BadInput, Conflict, NotFound
 from sparekey.core.events import Action
 from sparekey.core.names import verify_name
+from sparekey.core.permissions import Actor, Permission
 from sparekey.secret import Secret
 from sparekey.storage import clients, domains
 
@@ -29,7 +31,7 @@ class ClientView:
 
 def add_client(
     instance: Instance,
-    actor: str,
+    actor: Actor,
     name: str,
     domain: str = TOP_DOMAIN,
     addresses: str = "",
@@ -45,6 +47,7 @@ def add_client(
         raise BadInput("these are too many addresses for one client", "give networks instead, or add a second client")
     key = Secret(KEY_PREFIX + secrets.token_urlsafe(32))
     with instance.database.write() as connection:
+        domain_id = get_domain(connection, actor, domain, Permission.CLIENT_MANAGE).id
         if clients.find_client_named(connection, name) is not None:
             raise Conflict(f"there is an API client {name!r} already", "choose another name")
         client_id = new_id()
@@ -54,7 +57,7 @@ def add_client(
                 "id": client_id,
                 "name": name,
                 "key_hash": _key_hash(key),
-                "domain_id": get_domain(connection, domain).id,
+                "domain_id": domain_id,
                 "addresses": networks,
                 "created_at": now,
                 "expires_at": expires_at,
@@ -75,20 +78,23 @@ def find_door(instance: Instance, key: Secret[str], address: str, now: int) -> D
         return Door(f"client:{row.id}", scope=domains.domain_and_below(connection, row.domain_id))
 
 
-def list_clients(instance: Instance) -> list[ClientView]:
+def list_clients(instance: Instance, actor: Actor) -> list[ClientView]:
+    within = verify_somewhere(actor, Permission.CLIENT_VIEW)
     with instance.database.read() as connection:
         return [
             ClientView(row.name, row.domain, row.addresses, row.expires_at, row.revoked_at)
             for row in clients.list_clients(connection)
+            if within is None or row.domain_id in within
         ]
 
 
-def revoke_client(instance: Instance, actor: str, name: str, *, now: int) -> None:
+def revoke_client(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
     """Its key is refused from now on."""
     with instance.database.write() as connection:
         row = clients.find_client_named(connection, name)
-        if row is None:
+        if row is None or not actor.sees(row.domain_id):
             raise NotFound(f"there is no API client {name!r}", "see `sparekey client list`")
+        verify_may(actor, Permission.CLIENT_MANAGE, row.domain_id)
         clients.revoke_client(connection, row.id, now)
         log(connection, now, actor, Action.CLIENT_REVOKED, client=row.id, name=name)
 

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_device, get_domain
 from sparekey.app.ports import Purpose
 from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.events import Action
 from sparekey.core.names import verify_name
+from sparekey.core.permissions import Actor, Permission
 from sparekey.secret import Secret
 from sparekey.storage import devices
 from sparekey.storage.rows import AnyRow
@@ -62,7 +64,7 @@ class DeviceView:
 
 def invite(
     instance: Instance,
-    actor: str,
+    actor: Actor,
     name: str,
     domain: str = TOP_DOMAIN,
     *,
@@ -78,7 +80,7 @@ def invite(
             {
                 "id": new_id(),
                 "device_name": name,
-                "domain_id": get_domain(connection, domain).id,
+                "domain_id": get_domain(connection, actor, domain, Permission.DEVICE_INVITE).id,
                 "secret_hash": secret_hash(code.secret),
                 "created_at": now,
                 "expires_at": now + lifetime,
@@ -131,22 +133,24 @@ def find_device(instance: Instance, device_id: str) -> AnyRow | None:
         return devices.find_device(connection, device_id)
 
 
-def list_devices(instance: Instance) -> list[DeviceView]:
+def list_devices(instance: Instance, actor: Actor) -> list[DeviceView]:
+    within = verify_somewhere(actor, Permission.DEVICE_VIEW)
     with instance.database.read() as connection:
-        return [_view(row) for row in devices.list_devices(connection)]
+        rows = devices.list_devices(connection)
+        return [_view(row) for row in rows if within is None or row.domain_id in within]
 
 
-def show_device(instance: Instance, name: str) -> DeviceView:
+def show_device(instance: Instance, actor: Actor, name: str) -> DeviceView:
     """By name or id."""
     with instance.database.read() as connection:
-        wanted = get_device(connection, name).id
+        wanted = get_device(connection, actor, name, Permission.DEVICE_VIEW).id
         return next(_view(row) for row in devices.list_devices(connection) if row.id == wanted)
 
 
-def held_units(instance: Instance, name: str) -> list[HeldUnitView]:
+def held_units(instance: Instance, actor: Actor, name: str) -> list[HeldUnitView]:
     """What the device was given and has confirmed, or not yet."""
     with instance.database.read() as connection:
-        row = get_device(connection, name)
+        row = get_device(connection, actor, name, Permission.DEVICE_VIEW)
         logins = {each.account_id: each.login for each in devices.accounts_on_device(connection, row.id)}
         return [
             HeldUnitView(
@@ -162,10 +166,10 @@ def held_units(instance: Instance, name: str) -> list[HeldUnitView]:
         ]
 
 
-def revoke(instance: Instance, actor: str, name: str, *, now: int) -> None:
+def revoke(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
     """Its key is refused from now on; at its next contact it erases everything."""
     with instance.database.write() as connection:
-        row = get_device(connection, name)
+        row = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
         devices.update_device(connection, row.id, revoked_at=now)
         _forget_data(connection, row.id)
         log(connection, now, actor, Action.DEVICE_REVOKED, device=row.id, name=row.name)

@@ -4,7 +4,9 @@ The code to read out is the one that the caller's device holds: a pending versio
 showing, reset and permission is an audit event in its own transaction (S42).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -16,10 +18,16 @@ from sparekey.core.audit_chain import AuditRow
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
+from sparekey.core.permissions import Actor, Permission
 from sparekey.passcode import grouped, spelled
 from sparekey.secret import Secret
 from sparekey.storage import accounts, audit, emergency_codes, tokens
 from sparekey.storage.rows import AnyRow
+
+SHOW_PERMISSIONS: Final[Mapping[CodeKind, Permission]] = {
+    CodeKind.TOKENCODE: Permission.EMERGENCY_TOKENCODE_SHOW,
+    CodeKind.PASSCODE: Permission.EMERGENCY_PASSCODE_SHOW,
+}
 
 
 @dataclass(frozen=True)
@@ -78,15 +86,15 @@ class ShownCode:
         return spelled(self.code.reveal())
 
 
-def tokencode_of(connection: Connection, serial: str) -> Owner:
+def tokencode_of(connection: Connection, actor: Actor, serial: str, needed: Permission) -> Owner:
     """The owner of a token's offline emergency tokencode."""
-    row = get_assigned_token(connection, serial)
+    row = get_assigned_token(connection, actor, serial, needed)
     return Owner(CodeKind.TOKENCODE, row.account_id, row.id, serial)
 
 
-def passcode_of(connection: Connection, login: str) -> Owner:
+def passcode_of(connection: Connection, actor: Actor, login: str, needed: Permission) -> Owner:
     """The owner of a user's offline emergency passcode."""
-    return Owner(CodeKind.PASSCODE, get_account(connection, login).id, None, login)
+    return Owner(CodeKind.PASSCODE, get_account(connection, actor, login, needed).id, None, login)
 
 
 def list_held(connection: Connection, owner: Owner) -> list[HeldCode]:
@@ -107,12 +115,12 @@ def list_held(connection: Connection, owner: Owner) -> list[HeldCode]:
 
 
 def show(
-    instance: Instance, actor: str, kind: CodeKind, name: str, device: str | None, showing: Showing, *, now: int
+    instance: Instance, actor: Actor, kind: CodeKind, name: str, device: str | None, showing: Showing, *, now: int
 ) -> ShownCode:
     """The code that this device holds. `name`: serial or login; `device` may be left out where only one holds it."""
     _verify_showing(showing)
     with instance.database.write() as connection:
-        owner = _owner(connection, kind, name)
+        owner = _owner(connection, actor, kind, name, SHOW_PERMISSIONS[kind])
         accounts.lock_accounts(connection, [owner.account_id])
         held = _held_on(connection, instance, owner, device, now)
         row = _held_version(connection, owner, held)
@@ -133,7 +141,7 @@ def show(
                 "id": new_id(),
                 "code_id": row.id,
                 "device_id": held.device_id,
-                "operator": actor,
+                "operator": actor.name,
                 "caller": showing.caller,
                 "note": showing.note,
                 "ticket": showing.ticket,
@@ -150,13 +158,13 @@ def show(
         )
 
 
-def reset(instance: Instance, actor: str, kind: CodeKind, name: str, *, now: int) -> int:
+def reset(instance: Instance, actor: Actor, kind: CodeKind, name: str, *, now: int) -> int:
     """A new code comes with the next online sign-in, by any method; until then the old one works.
 
     Returns on how many devices that is.
     """
     with instance.database.write() as connection:
-        owner = _owner(connection, kind, name)
+        owner = _owner(connection, actor, kind, name, Permission.EMERGENCY_RESET)
         accounts.lock_accounts(connection, [owner.account_id])
         held = list_held(connection, owner)
         if not held:
@@ -169,10 +177,10 @@ def reset(instance: Instance, actor: str, kind: CodeKind, name: str, *, now: int
         return len(held)
 
 
-def set_online(instance: Instance, actor: str, serial: str, *, allowed: bool, now: int) -> None:
+def set_online(instance: Instance, actor: Actor, serial: str, *, allowed: bool, now: int) -> None:
     """Whether the server also accepts the offline emergency tokencode of this token."""
     with instance.database.write() as connection:
-        owner = tokencode_of(connection, serial)
+        owner = tokencode_of(connection, actor, serial, Permission.EMERGENCY_ONLINE)
         if allowed:
             _verify_some_device(connection, instance, owner, now)
         tokens.update_token(connection, owner.owner_id, offline_code_online=allowed)
@@ -182,26 +190,27 @@ def set_online(instance: Instance, actor: str, serial: str, *, allowed: bool, no
         )  # fmt: skip
 
 
-def history(instance: Instance, kind: CodeKind, name: str, limit: int = 100) -> list[AuditRow]:
+def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: int = 100) -> list[AuditRow]:
     """What happened with this code, newest first: audit rows."""
     actions = (
         Action.EMERGENCY_SHOWN, Action.EMERGENCY_RESET, Action.EMERGENCY_ONLINE, Action.EMERGENCY_USED,
         Action.EMERGENCY_REPLACED, Action.ALARM_EMERGENCY_UNSHOWN,
     )  # fmt: skip
     with instance.database.read() as connection:
-        owner = _owner(connection, kind, name)
+        owner = _owner(connection, actor, kind, name, Permission.EMERGENCY_VIEW)
         rows = audit.list_rows(connection, limit=limit, account_id=owner.account_id, actions=actions)
         return [row for row in rows if row.token_id == owner.token_id]
 
 
-def held_codes(instance: Instance, kind: CodeKind, name: str) -> list[HeldCode]:
+def held_codes(instance: Instance, actor: Actor, kind: CodeKind, name: str) -> list[HeldCode]:
     """The page's rows, without any code."""
     with instance.database.read() as connection:
-        return list_held(connection, _owner(connection, kind, name))
+        return list_held(connection, _owner(connection, actor, kind, name, Permission.EMERGENCY_VIEW))
 
 
-def _owner(connection: Connection, kind: CodeKind, name: str) -> Owner:
-    return tokencode_of(connection, name) if kind is CodeKind.TOKENCODE else passcode_of(connection, name)
+def _owner(connection: Connection, actor: Actor, kind: CodeKind, name: str, needed: Permission) -> Owner:
+    find = tokencode_of if kind is CodeKind.TOKENCODE else passcode_of
+    return find(connection, actor, name, needed)
 
 
 def _verify_showing(showing: Showing) -> None:
@@ -261,4 +270,5 @@ def _nobody_holds(connection: Connection, instance: Instance, owner: Owner, now:
 def _needs_pin(connection: Connection, owner: Owner) -> bool:
     if owner.kind is CodeKind.PASSCODE:
         return False
-    return bool(get_assigned_token(connection, owner.label).with_pin)
+    row = tokens.find_token_by_id(connection, owner.owner_id)
+    return row is None or bool(row.with_pin)

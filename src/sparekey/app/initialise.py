@@ -1,4 +1,4 @@
-"""Make a new database: tables, first data key, top domain, default policy, and the first row of the audit record.
+"""Make a new database: tables, first data key, top domain, default policies, and the first row of the audit record.
 
 Rules: one transaction, so that a failure leaves nothing behind; a database that holds a server already is refused.
 """
@@ -10,12 +10,13 @@ from sparekey.app.ports import Keystore
 from sparekey.app.vault import Vault
 from sparekey.core.errors import Conflict
 from sparekey.core.events import Action
-from sparekey.core.policy import OfflinePolicy
+from sparekey.core.permissions import Actor
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.storage import data_keys, domains, policies, schema
 from sparekey.storage.unit_of_work import Database
 
 
-def initialise(database: Database, keystore: Keystore, actor: str, now: int) -> Vault:
+def initialise(database: Database, keystore: Keystore, actor: Actor, now: int) -> Vault:
     """The vault of the new database. Raises Conflict if there is a server in it already; `now` in unix seconds."""
     with database.write() as connection:
         schema.upgrade_in(connection)
@@ -23,7 +24,8 @@ def initialise(database: Database, keystore: Keystore, actor: str, now: int) -> 
             raise Conflict("this database holds a Sparekey server already", "name another database, or an empty one")
         vault = Vault.create(connection, keystore, now)
         domains.insert_domain(connection, new_id(), TOP_DOMAIN, None)
-        policy = dataclasses.asdict(OfflinePolicy())
-        policies.insert_policy(connection, new_id(), DEFAULT_POLICY, policy, is_default=True)
+        for kind in PolicyKind:
+            defaults = dataclasses.asdict(kind.type())
+            policies.insert_policy(connection, kind, new_id(), DEFAULT_POLICY, defaults, is_default=True)
         log(connection, now, actor, Action.SERVER_INITIALISED)
     return vault

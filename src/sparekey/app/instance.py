@@ -1,7 +1,7 @@
 """One running server as the use cases see it: its database, its keys, and how it hashes."""
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -9,7 +9,7 @@ from sparekey.app.audit import AuditEntry, Json, record
 from sparekey.app.ports import Keystore
 from sparekey.app.vault import Vault
 from sparekey.core.events import OK, Action
-from sparekey.core.lockout import LockoutPolicy
+from sparekey.core.permissions import Actor
 from sparekey.sealed import Run, one_by_one
 from sparekey.storage.unit_of_work import Database
 
@@ -27,7 +27,6 @@ class Instance:
     keystore: Keystore
     vault: Vault
     ca_certificate: bytes  # DER of the CA that devices pin; enrolment codes stand for it
-    lockout: LockoutPolicy = field(default_factory=LockoutPolicy)
     run: Run = one_by_one  # the map on which records are sealed
 
 
@@ -39,7 +38,7 @@ def new_id() -> str:
 def log(
     connection: Connection,
     now: int,
-    actor: str,
+    actor: Actor | str,
     action: Action,
     *,
     result: str = OK,
@@ -49,4 +48,5 @@ def log(
     **detail: Json,
 ) -> None:
     """Put it on record in the caller's transaction; `now` in unix seconds."""
-    record(connection, AuditEntry(now * MICROSECONDS, actor, action, result, account, token, device, detail))
+    name = actor.name if isinstance(actor, Actor) else actor
+    record(connection, AuditEntry(now * MICROSECONDS, name, action, result, account, token, device, detail))

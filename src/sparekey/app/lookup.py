@@ -1,58 +1,84 @@
-"""Finding what somebody named, or a NotFound that says where to look."""
+"""Finding what somebody named, for an actor who may do something with it; or a NotFound that says where to look.
+
+What lies outside every domain of the actor is not found, in the same words as what is not there.
+"""
 
 from sqlalchemy import Connection
 
+from sparekey.app.authorisation import verify_may, verify_not_above, verify_somewhere
 from sparekey.core.errors import BadInput, NotFound
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.storage import accounts, devices, domains, policies, tokens
 from sparekey.storage.rows import AnyRow
 
 
-def get_account(connection: Connection, login: str) -> AnyRow:
+def get_account(connection: Connection, actor: Actor, login: str, needed: Permission) -> AnyRow:
     row = accounts.find_account(connection, login)
-    if row is None:
+    if row is None or not actor.sees(row.domain_id):
         raise NotFound(f"there is no user {login!r}", "see `sparekey user list`")
+    verify_may(actor, needed, row.domain_id)
+    if not needed.only_looks:
+        verify_not_above(connection, actor, row.id)
     return row
 
 
-def get_token(connection: Connection, serial: str) -> AnyRow:
+def get_token(connection: Connection, actor: Actor, serial: str, needed: Permission) -> AnyRow:
+    """With the login of its owner."""
     row = tokens.find_token(connection, serial)
-    if row is None:
+    if row is None or not actor.sees(domain_of_token(row)):
         raise NotFound(f"there is no token {serial!r}", "see `sparekey token list`")
+    verify_may(actor, needed, domain_of_token(row))
+    if row.account_id is not None and not needed.only_looks:
+        verify_not_above(connection, actor, row.account_id)
     return row
 
 
-def get_assigned_token(connection: Connection, serial: str) -> AnyRow:
+def domain_of_token(row: AnyRow) -> str | None:
+    """Where its user is; of a token that nobody has, its own domain; None: nowhere in particular."""
+    domain_id: str | None = row.user_domain_id or row.domain_id
+    return domain_id
+
+
+def get_assigned_token(connection: Connection, actor: Actor, serial: str, needed: Permission) -> AnyRow:
     """A token that somebody has."""
-    row = get_token(connection, serial)
+    row = get_token(connection, actor, serial, needed)
     if row.account_id is None:
         raise NotFound(f"token {serial!r} is assigned to nobody", "assign it to a user first")
     return row
 
 
-def get_domain(connection: Connection, name: str) -> AnyRow:
+def get_domain(connection: Connection, actor: Actor, name: str, needed: Permission) -> AnyRow:
     row = domains.find_domain(connection, name)
-    if row is None:
+    if row is None or not actor.sees(row.id):
         raise NotFound(f"there is no security domain {name!r}", "see `sparekey domain list`")
+    verify_may(actor, needed, row.id)
     return row
 
 
-def get_policy(connection: Connection, name: str) -> AnyRow:
-    row = policies.find_policy(connection, name)
+def get_policy(connection: Connection, actor: Actor, kind: PolicyKind, name: str, needed: Permission) -> AnyRow:
+    """Policies belong to no domain: who may look at them somewhere sees them all; who changes one, does so for all."""
+    if needed.only_looks:
+        verify_somewhere(actor, needed)
+    else:
+        verify_may(actor, needed, None)
+    row = policies.find_policy(connection, kind, name)
     if row is None:
-        raise NotFound(f"there is no offline policy {name!r}", "see `sparekey policy offline list`")
+        raise NotFound(f"there is no {kind} policy {name!r}", f"see `sparekey policy {kind} list`")
     return row
 
 
-def get_device(connection: Connection, name: str) -> AnyRow:
+def get_device(connection: Connection, actor: Actor, name: str, needed: Permission) -> AnyRow:
     """By id or name; a name that several devices have is refused. One in use goes before those that are revoked.
 
     An id goes first: a device chooses its name, which may be another one's id.
     """
-    found = devices.devices_named(connection, name)
+    found = [row for row in devices.devices_named(connection, name) if actor.sees(row.domain_id)]
     if not found:
         raise NotFound(f"there is no device {name!r}", "see `sparekey device list`")
     found = [row for row in found if row.id == name] or [row for row in found if row.revoked_at is None] or found
     if len(found) > 1:
         ids = ", ".join(row.id for row in found)
         raise BadInput(f"{len(found)} devices are named {name!r}", f"give one of their ids: {ids}")
+    verify_may(actor, needed, found[0].domain_id)
     return found[0]

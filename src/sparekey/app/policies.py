@@ -1,7 +1,8 @@
-"""Offline policies: add, edit, assign, remove, and the effective policy of a user on a device.
+"""Policies of each kind: add, edit, assign, remove, and the effective offline policy of a user on a device.
 
-An edit is *replace, then discard*, except where it tightens: then data are discarded at once, and the operator confirms
-how many devices that touches (product.md, "Offline authentication policy").
+An edit of an offline policy is *replace, then discard*, except where it tightens: then data are discarded at once, and
+the operator confirms how many devices that touches (product.md, "Offline authentication policy"). Token and lockout
+policies are sealed into nothing: an edit holds from the next sign-in on.
 """
 
 import dataclasses
@@ -11,32 +12,35 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_device, get_domain, get_policy
 from sparekey.core.errors import BadInput, Conflict, NotAllowed
 from sparekey.core.events import Action
+from sparekey.core.lockout import LockoutPolicy
 from sparekey.core.names import verify_name
-from sparekey.core.policy import (
-    FIELDS,
-    AssignedPolicy,
-    EffectivePolicy,
-    OfflinePolicy,
-    PolicyError,
-    effective_policy,
-    tightened,
-)
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.policy import AssignedPolicy, EffectivePolicy, OfflinePolicy, effective_policy, tightened
+from sparekey.core.policy_fields import PolicyError
+from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.token_policy import TokenPolicy
 from sparekey.storage import devices, domains, emergency_codes, policies
 from sparekey.storage.rows import AnyRow
 
 LONGEST_NAME = 128
 
+StoredPolicy = OfflinePolicy | TokenPolicy | LockoutPolicy
+
 
 @dataclass(frozen=True)
 class PolicyView:
+    """`values`: one per field, as they are stored."""
+
+    kind: PolicyKind
     name: str
     is_default: bool
     revision: int
-    policy: OfflinePolicy
+    values: Mapping[str, bool | int | str]
 
 
 @dataclass(frozen=True)
@@ -48,120 +52,173 @@ class PolicyEdit:
     regenerated: int
 
 
-def add_policy(instance: Instance, actor: str, name: str, texts: Mapping[str, str], *, now: int) -> PolicyView:
+def add_policy(
+    instance: Instance, actor: Actor, kind: PolicyKind, name: str, fields: Mapping[str, str], *, now: int
+) -> PolicyView:
     """A new policy: the defaults with the fields that were given, as a person wrote them."""
+    verify_may(actor, Permission.POLICY_MANAGE, None)
     verify_name(name, "policy", LONGEST_NAME)
-    policy = _edited(OfflinePolicy(), texts)
+    policy = _edited(kind, kind.type(), fields)
     with instance.database.write() as connection:
-        if policies.find_policy(connection, name) is not None:
-            raise Conflict(f"there is an offline policy {name!r} already", "choose another name, or set its fields")
-        policies.insert_policy(connection, new_id(), name, dataclasses.asdict(policy), is_default=False)
-        log(connection, now, actor, Action.POLICY_ADDED, name=name, fields=dict(texts))
-    return PolicyView(name, False, 1, policy)
+        if policies.find_policy(connection, kind, name) is not None:
+            raise Conflict(f"there is a policy {name!r} of this kind already", "choose another name, or set its fields")
+        policies.insert_policy(connection, kind, new_id(), name, dataclasses.asdict(policy), is_default=False)
+        log(connection, now, actor, Action.POLICY_ADDED, kind=kind, name=name, fields=dict(fields))
+    return PolicyView(kind, name, False, 1, dataclasses.asdict(policy))
 
 
-def list_policies(instance: Instance) -> list[PolicyView]:
+def list_policies(instance: Instance, actor: Actor, kind: PolicyKind) -> list[PolicyView]:
+    verify_somewhere(actor, Permission.POLICY_VIEW)
     with instance.database.read() as connection:
-        return [_view(row) for row in policies.list_policies(connection)]
+        return [_view(kind, row) for row in policies.list_policies(connection, kind)]
 
 
-def show_policy(instance: Instance, name: str) -> PolicyView:
+def show_policy(instance: Instance, actor: Actor, kind: PolicyKind, name: str) -> PolicyView:
     with instance.database.read() as connection:
-        return _view(get_policy(connection, name))
+        return _view(kind, get_policy(connection, actor, kind, name, Permission.POLICY_VIEW))
 
 
 def set_fields(
-    instance: Instance, actor: str, name: str, texts: Mapping[str, str], *, confirmed: bool, now: int
+    instance: Instance,
+    actor: Actor,
+    kind: PolicyKind,
+    name: str,
+    fields: Mapping[str, str],
+    *,
+    confirmed: bool = False,
+    now: int,
 ) -> PolicyEdit:
     """Edit some fields. NotAllowed where that discards data at once and nobody confirmed it."""
     with instance.database.write() as connection:
-        row = get_policy(connection, name)
-        old = stored_policy(row)
-        new = _edited(old, texts)
-        stricter = tuple(tightened(old, new))
-        affected = policies.domains_using(connection, row.id, is_default=row.is_default)
-        regenerated = _discard(connection, old, new, stricter, affected)
+        row = get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE)
+        old = stored_policy(kind, row)
+        new = _edited(kind, old, fields)
+        affected = policies.domains_using(connection, kind, row.id, is_default=row.is_default)
+        stricter, regenerated = _discard(connection, old, new, affected)
         if stricter and regenerated and not confirmed:
             raise NotAllowed(
                 f"this makes {', '.join(stricter)} stricter and discards the offline data of {regenerated} "
                 "users' devices at their next contact; whoever is offline keeps the old data until then",
                 "run it again with --confirm",
             )
-        policies.update_policy(connection, row.id, dataclasses.asdict(new))
-        if new.emergency_lifetime != old.emergency_lifetime:
-            emergency_codes.set_lifetime(connection, affected, new.emergency_lifetime, now)
-        log(connection, now, actor, Action.POLICY_SET, name=name, fields=dict(texts), regenerated=regenerated)
-        return PolicyEdit(_view(get_policy(connection, name)), stricter, regenerated)
+        policies.update_policy(connection, kind, row.id, dataclasses.asdict(new))
+        _set_lifetime(connection, old, new, affected, now)
+        log(connection, now, actor, Action.POLICY_SET, kind=kind, name=name, fields=dict(fields),
+            regenerated=regenerated)  # fmt: skip
+        view = _view(kind, get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE))
+        return PolicyEdit(view, stricter, regenerated)
 
 
-def assign_policy(instance: Instance, actor: str, name: str | None, domain: str, *, now: int) -> None:
+def assign_policy(
+    instance: Instance, actor: Actor, kind: PolicyKind, name: str | None, domain: str, *, now: int
+) -> None:
     """Put a domain under a policy; None: always use the default."""
     with instance.database.write() as connection:
-        row = get_domain(connection, domain)
-        before = policies.policy_of_domain(connection, row.id)
-        domains.assign_policy(connection, row.id, get_policy(connection, name).id if name else None)
-        after = policies.policy_of_domain(connection, row.id)
+        row = get_domain(connection, actor, domain, Permission.POLICY_MANAGE)
+        before = policies.policy_of_domain(connection, kind, row.id)
+        chosen = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW).id if name else None
+        domains.assign_policy(connection, row.id, kind, chosen)
+        after = policies.policy_of_domain(connection, kind, row.id)
         if before is not None and after is not None:
-            old, new = stored_policy(before), stored_policy(after)
-            _discard(connection, old, new, tuple(tightened(old, new)), frozenset({row.id}))
-        log(connection, now, actor, Action.POLICY_ASSIGNED, name=name, domain=domain)
+            _discard(connection, stored_policy(kind, before), stored_policy(kind, after), frozenset({row.id}))
+        log(connection, now, actor, Action.POLICY_ASSIGNED, kind=kind, name=name, domain=domain)
 
 
-def remove_policy(instance: Instance, actor: str, name: str, *, now: int) -> None:
+def remove_policy(instance: Instance, actor: Actor, kind: PolicyKind, name: str, *, now: int) -> None:
     """Its domains go back to the default; the default itself stays."""
     with instance.database.write() as connection:
-        row = get_policy(connection, name)
+        row = get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE)
         if row.is_default:
-            raise NotAllowed("the default policy cannot be removed", "edit it with `sparekey policy offline set`")
-        touched = policies.domains_using(connection, row.id, is_default=False)
-        policies.delete_policy(connection, row.id)
-        devices.raise_generation_in_domains(connection, touched)
-        log(connection, now, actor, Action.POLICY_REMOVED, name=name)
+            raise NotAllowed("the default policy cannot be removed", f"edit it with `sparekey policy {kind} set`")
+        touched = policies.domains_using(connection, kind, row.id, is_default=False)
+        policies.delete_policy(connection, kind, row.id)
+        if kind is PolicyKind.OFFLINE:
+            devices.raise_generation_in_domains(connection, touched)
+        log(connection, now, actor, Action.POLICY_REMOVED, kind=kind, name=name)
 
 
-def effective_of(instance: Instance, login: str, device: str | None) -> EffectivePolicy:
+def effective_of(instance: Instance, actor: Actor, login: str, device: str | None) -> EffectivePolicy:
     """What is in force for a user on a device (None: on a device of the user's own domain), with the sources."""
     with instance.database.read() as connection:
-        account = get_account(connection, login)
-        domain = get_device(connection, device).domain_id if device else account.domain_id
+        account = get_account(connection, actor, login, Permission.USER_VIEW)
+        domain = account.domain_id
+        if device:
+            domain = get_device(connection, actor, device, Permission.DEVICE_VIEW).domain_id
         return effective_in(connection, account.domain_id, domain)
 
 
 def effective_in(connection: Connection, user_domain: str, device_domain: str) -> EffectivePolicy:
-    """The merged policy of two domains, by id."""
+    """The merged offline policy of two domains, by id."""
     return effective_policy(_assigned(connection, user_domain), _assigned(connection, device_domain))
 
 
-def stored_policy(row: Any) -> OfflinePolicy:
+def token_policy_in(connection: Connection, domain_id: str) -> TokenPolicy:
+    """The token policy in force in a domain. Raises LookupError where there is none."""
+    row = policies.policy_of_domain(connection, PolicyKind.TOKEN, domain_id)
+    if row is None:
+        raise LookupError("no token policy is in force in a domain")
+    return TokenPolicy.of({name: getattr(row, name) for name in PolicyKind.TOKEN.fields})
+
+
+def lockout_policy_in(connection: Connection, domain_id: str) -> LockoutPolicy:
+    """The lockout policy in force in a domain. Raises LookupError where there is none."""
+    row = policies.policy_of_domain(connection, PolicyKind.LOCKOUT, domain_id)
+    if row is None:
+        raise LookupError("no lockout policy is in force in a domain")
+    return LockoutPolicy.of({name: getattr(row, name) for name in PolicyKind.LOCKOUT.fields})
+
+
+def stored_policy(kind: PolicyKind, row: Any) -> StoredPolicy:
     """The policy in a row with one column per field."""
-    return OfflinePolicy.of({name: getattr(row, name) for name in FIELDS})
+    policy: StoredPolicy = kind.type.of({name: getattr(row, name) for name in kind.fields})
+    return policy
 
 
 def _assigned(connection: Connection, domain_id: str) -> AssignedPolicy | None:
-    row = policies.policy_of_domain(connection, domain_id)
-    return AssignedPolicy(row.name, row.domain, stored_policy(row), row.revision) if row else None
+    row = policies.policy_of_domain(connection, PolicyKind.OFFLINE, domain_id)
+    if row is None:
+        return None
+    values = OfflinePolicy.of({name: getattr(row, name) for name in PolicyKind.OFFLINE.fields})
+    return AssignedPolicy(row.name, row.domain, values, row.revision)
 
 
-def _view(row: AnyRow) -> PolicyView:
-    return PolicyView(row.name, row.is_default, row.revision, stored_policy(row))
+def _view(kind: PolicyKind, row: AnyRow) -> PolicyView:
+    return PolicyView(kind, row.name, row.is_default, row.revision, dataclasses.asdict(stored_policy(kind, row)))
 
 
-def _edited(policy: OfflinePolicy, texts: Mapping[str, str]) -> OfflinePolicy:
-    unknown = texts.keys() - FIELDS.keys()
+def _edited(kind: PolicyKind, policy: StoredPolicy, texts: Mapping[str, str]) -> StoredPolicy:
+    unknown = texts.keys() - kind.fields.keys()
     if unknown:
-        raise BadInput(f"an offline policy has no field {', '.join(sorted(unknown))}", f"fields: {', '.join(FIELDS)}")
+        names = ", ".join(kind.fields)
+        raise BadInput(f"a policy of this kind has no field {', '.join(sorted(unknown))}", f"fields: {names}")
     values = dataclasses.asdict(policy)
     try:
-        values |= {name: FIELDS[name].parse(text) for name, text in texts.items()}
-        return OfflinePolicy.of(values)
+        values |= {name: kind.fields[name].parse(text) for name, text in texts.items()}
+        edited: StoredPolicy = kind.type.of(values)
     except PolicyError as error:
-        raise BadInput(str(error), "see `sparekey policy offline fields`") from error
+        raise BadInput(str(error), f"see `sparekey policy {kind} fields`") from error
+    return edited
 
 
 def _discard(
-    connection: Connection, old: OfflinePolicy, new: OfflinePolicy, stricter: tuple[str, ...], affected: frozenset[str]
-) -> int:
-    """Raise the generation where data are to be made anew (offline-day.md, server rule 3); for how many."""
+    connection: Connection, old: StoredPolicy, new: StoredPolicy, affected: frozenset[str]
+) -> tuple[tuple[str, ...], int]:
+    """Raise the generation where data are to be made anew (offline-day.md, server rule 3).
+
+    Which fields became stricter, and for how many users' devices data are made anew.
+    """
+    if not isinstance(old, OfflinePolicy) or not isinstance(new, OfflinePolicy):
+        return (), 0
+    stricter = tuple(tightened(old, new))
     if not stricter and new.protection_level is old.protection_level:
-        return 0
-    return devices.raise_generation_in_domains(connection, affected)
+        return (), 0
+    return stricter, devices.raise_generation_in_domains(connection, affected)
+
+
+def _set_lifetime(
+    connection: Connection, old: StoredPolicy, new: StoredPolicy, affected: frozenset[str], now: int
+) -> None:
+    if not isinstance(old, OfflinePolicy) or not isinstance(new, OfflinePolicy):
+        return
+    if new.emergency_lifetime != old.emergency_lifetime:
+        emergency_codes.set_lifetime(connection, affected, new.emergency_lifetime, now)

@@ -13,7 +13,7 @@ from sparekey.app import offline_keys
 from sparekey.app.emergency_supply import supply
 from sparekey.app.instance import Instance, log
 from sparekey.app.obstacles import device_state
-from sparekey.app.policies import effective_in
+from sparekey.app.policies import effective_in, lockout_policy_in
 from sparekey.app.snapshots import account_state, token_state
 from sparekey.core.authenticate import AccountState, TokenState
 from sparekey.core.emergency import Contact, contact_of
@@ -80,7 +80,7 @@ def after_sign_in(
         raise LookupError("the account of a success is gone")
     device = device_state(device_row)
     policy = effective_in(connection, account_row.domain_id, device_row.domain_id)
-    account = account_state(account_row)
+    account = account_state(account_row, lockout_policy_in(connection, account_row.domain_id))
     if account_obstacle(account, device, policy, now) is not None:
         return DeviceKey()
     row = devices.find_device_account(connection, device.device_id, account.account_id)
@@ -126,7 +126,8 @@ def holder_of(connection: Connection, instance: Instance, device_row: AnyRow, ro
     if account_row is None:
         raise LookupError("a user with offline data has no account")
     policy = effective_in(connection, account_row.domain_id, device_row.domain_id)
-    account, device = account_state(account_row), device_state(device_row)
+    account = account_state(account_row, lockout_policy_in(connection, account_row.domain_id))
+    device = device_state(device_row)
     is_open = account_obstacle(account, device, policy, now) is None
     row = offline_keys.settle_generation(connection, instance, row) if is_open else row
     on_device = _tokens_on(connection, instance, device.device_id, account.account_id, policy)

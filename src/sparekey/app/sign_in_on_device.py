@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from sparekey.app.dialogues import answer
 from sparekey.app.instance import Instance
 from sparekey.app.provisioning import DeviceKey, after_sign_in
 from sparekey.app.sign_in import Door, sign_in
@@ -16,17 +17,30 @@ from sparekey.storage.rows import AnyRow
 class DeviceSignIn:
     outcome: Outcome
     key: DeviceKey  # empty unless granted
+    reply_to: Secret[str] | None = None  # names the question where one is asked
 
 
 def sign_in_on_device(
-    instance: Instance, device_row: AnyRow, login: str, typed: Secret[str], check: bytes, now: int
+    instance: Instance,
+    device_row: AnyRow,
+    login: str,
+    typed: Secret[str],
+    check: bytes,
+    now: int,
+    reply_to: Secret[str] | None = None,
 ) -> DeviceSignIn:
-    """`check` names the offline key under which the device keeps this user's secrets; b"": none yet."""
+    """`check` names the offline key under which the device keeps this user's secrets; b"": none yet.
+
+    With `reply_to`, what was typed is the answer to that question.
+    """
     keys: list[DeviceKey] = []
 
     def settle(connection: Connection, granted: Granted) -> None:
         keys.append(after_sign_in(connection, instance, device_row, granted, check, now))
 
     door = Door(f"device:{device_row.id}", device_row.id)
-    outcome = sign_in(instance, door, login, typed, now, after_grant=settle)
-    return DeviceSignIn(outcome, keys[0] if keys else DeviceKey())
+    if reply_to is None:
+        verdict = sign_in(instance, door, login, typed, now, after_grant=settle)
+    else:
+        verdict = answer(instance, door, login, reply_to, typed, now, after_grant=settle)
+    return DeviceSignIn(verdict.outcome, keys[0] if keys else DeviceKey(), verdict.reply_to)

@@ -1,27 +1,56 @@
 """From rows to what the core judges: stored secrets are opened here and nowhere else."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from sparekey.app.vault import Vault
 from sparekey.core.authenticate import AccountState, CodeState, TokenState
-from sparekey.core.lockout import FailureCount
-from sparekey.core.pins import PinVerifier
+from sparekey.core.lockout import FailureCount, LockoutPolicy
+from sparekey.core.online_emergency import EmergencyKind, IfAvailable, OnlineEmergency
+from sparekey.core.pins import SALT_BYTES, PinVerifier
+from sparekey.core.token_policy import TOKEN_FIELDS, TokenPolicy
 from sparekey.core.tokens import TOKEN_TYPES, Parameters
 from sparekey.secret import Secret
 
-_VERIFIER_BYTES = 32
+_VERIFIER_BYTES: Final = 32
+PIN_BYTES: Final = _VERIFIER_BYTES + SALT_BYTES + 12
 
 
-def account_state(row: Any) -> AccountState:
-    """From a row of `account`."""
+def account_state(row: Any, lockout: LockoutPolicy) -> AccountState:
+    """From a row of `account`, and the lockout policy of its domain."""
     failures = FailureCount(row.failures, row.first_failure_at, row.locked_at)
-    return AccountState(row.id, row.login, row.enabled, row.expires_at, failures)
+    return AccountState(row.id, row.login, row.enabled, row.expires_at, failures, lockout)
 
 
 def joined_account_state(row: Any) -> AccountState:
     """From a row of storage.sign_in's snapshot, in which the account's columns have longer names."""
     failures = FailureCount(row.failures, row.first_failure_at, row.locked_at)
-    return AccountState(row.account_id, row.login, row.account_enabled, row.account_expires_at, failures)
+    lockout = LockoutPolicy(row.most_failures, row.within_minutes, row.unlock_after_minutes)
+    token_policy = TokenPolicy.of({name: getattr(row, name) for name in TOKEN_FIELDS})
+    return AccountState(
+        row.account_id, row.login, row.account_enabled, row.account_expires_at, failures, lockout, token_policy
+    )
+
+
+def online_emergency_state(row: Any, codes: Sequence[tuple[str, Secret[str]]]) -> OnlineEmergency | None:
+    """From a row of storage.sign_in's snapshot."""
+    if row.emergency_kind is None:
+        return None
+    return OnlineEmergency(
+        EmergencyKind(row.emergency_kind), IfAvailable(row.if_available), row.emergency_expires_at, codes
+    )
+
+
+def open_online_code(vault: Vault, row: Any) -> Secret[str]:
+    """The code of a row of `online_emergency_code` with its account."""
+    owner = token_owner(row.account_id, row.token_id)
+    return Secret(vault.open("online_emergency_code.code_sealed", row.id, owner, row.code_sealed).reveal().decode())
+
+
+def seal_online_code(vault: Vault, code_id: str, account_id: str, token_id: str, code: Secret[str]) -> bytes:
+    """The inverse of `open_online_code`."""
+    owner = token_owner(account_id, token_id)
+    return vault.seal("online_emergency_code.code_sealed", code_id, owner, code.reveal().encode())
 
 
 def token_state(vault: Vault, row: Any) -> TokenState:
@@ -36,8 +65,10 @@ def token_state(vault: Vault, row: Any) -> TokenState:
         lost=row.lost,
         expires_at=row.expires_at,
         with_pin=row.with_pin,
-        pin=_pin(vault, row),
+        pin=pin_of(vault, row, row.token_id),
         offline_code_online=row.offline_code_online,
+        pin_must_change=row.pin_must_change,
+        pin_set_at=row.pin_set_at,
     )
 
 
@@ -69,12 +100,43 @@ def seal_pin(vault: Vault, account_id: str, token_id: str, pin: PinVerifier) -> 
     }
 
 
+def seal_pin_history(vault: Vault, account_id: str, token_id: str, former: Sequence[PinVerifier]) -> bytes:
+    """Former PINs, newest first, as their verifiers."""
+    return vault.seal(
+        "token.pin_history_sealed", token_id, token_owner(account_id, token_id), b"".join(map(pin_bytes, former))
+    )
+
+
+def open_pin_history(vault: Vault, row: Any) -> list[PinVerifier]:
+    """From a row of `token`; the inverse of `seal_pin_history`."""
+    if row.pin_history_sealed is None:
+        return []
+    owner = token_owner(row.account_id, row.id)
+    plain = vault.open("token.pin_history_sealed", row.id, owner, row.pin_history_sealed).reveal()
+    size = PIN_BYTES
+    return [pin_from_bytes(plain[start : start + size]) for start in range(0, len(plain), size)]
+
+
+def pin_bytes(pin: PinVerifier) -> bytes:
+    """A verifier with everything that belongs to it: PIN_BYTES long. Secret."""
+    numbers = (pin.memory_kib, pin.passes, pin.length)
+    return pin.verifier.reveal() + pin.salt + b"".join(number.to_bytes(4, "big") for number in numbers)
+
+
+def pin_from_bytes(data: bytes) -> PinVerifier:
+    """The inverse of `pin_bytes`."""
+    verifier, salt = data[:_VERIFIER_BYTES], data[_VERIFIER_BYTES : _VERIFIER_BYTES + SALT_BYTES]
+    start = _VERIFIER_BYTES + SALT_BYTES
+    memory, passes, length = (int.from_bytes(data[at : at + 4], "big") for at in (start, start + 4, start + 8))
+    return PinVerifier(Secret(verifier), salt, memory, passes, length)
+
+
 NO_PIN: dict[str, None] = {"pin_sealed": None, "pin_salt": None, "pin_memory": None, "pin_passes": None}
 
 
-def token_owner(account_id: str, token_id: str) -> str:
+def token_owner(account_id: str | None, token_id: str) -> str:
     """Whose secret it is, for the vault's associated data: a token that is moved to another user in the database opens
-    to nothing."""
+    to nothing. None: nobody has the token; assigning it seals its seed anew."""
     return f"account:{account_id}/token:{token_id}"
 
 
@@ -83,11 +145,11 @@ def code_owner(account_id: str, token_id: str | None) -> str:
     return token_owner(account_id, token_id) if token_id else f"account:{account_id}"
 
 
-def _pin(vault: Vault, row: Any) -> PinVerifier | None:
+def pin_of(vault: Vault, row: Any, token_id: str = "") -> PinVerifier | None:
+    """From a row with the columns of `token`; its id as `id`, unless it is given."""
     if row.pin_sealed is None:
         return None
-    plain = vault.open(
-        "token.pin_sealed", row.token_id, token_owner(row.account_id, row.token_id), row.pin_sealed
-    ).reveal()
+    token_id = token_id or row.id
+    plain = vault.open("token.pin_sealed", token_id, token_owner(row.account_id, token_id), row.pin_sealed).reveal()
     verifier, length = Secret(plain[:_VERIFIER_BYTES]), plain[_VERIFIER_BYTES]
     return PinVerifier(verifier, row.pin_salt, row.pin_memory, row.pin_passes, length)

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_assigned_token, get_token
-from sparekey.app.snapshots import NO_PIN, seal_pin, token_owner
+from sparekey.app.pin_changes import former_pins, store_pin, take_pin
+from sparekey.app.policies import token_policy_in
+from sparekey.app.snapshots import token_owner
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.events import Action
 from sparekey.core.names import verify_serial
-from sparekey.core.pins import PinError, new_verifier
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.pins import PinError, new_verifier, verify_new_pin
 from sparekey.core.tokens import TokenError, Totp
 from sparekey.core.tokens.totp import SEED_BYTES
 from sparekey.secret import Secret
@@ -60,7 +64,7 @@ class TokenView:
     offline_code_online: bool
 
 
-def add_token(instance: Instance, actor: str, login: str, wish: NewToken, *, now: int) -> AddedToken:
+def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, now: int) -> AddedToken:
     """A new TOTP token for a user, enabled; with a PIN it works once the PIN is set."""
     try:
         seed = wish.seed or Secret(secrets.token_bytes(SEED_BYTES.get(wish.algorithm, 20)))
@@ -71,7 +75,7 @@ def add_token(instance: Instance, actor: str, login: str, wish: NewToken, *, now
         verify_serial(wish.serial)
     token_id = new_id()
     with instance.database.write() as connection:
-        account = get_account(connection, login)
+        account = get_account(connection, actor, login, Permission.TOKEN_ASSIGN)
         serial = wish.serial or _free_serial(connection)
         if tokens.find_token(connection, serial) is not None:
             raise Conflict(f"there is a token {serial!r} already", "choose another serial number")
@@ -99,61 +103,75 @@ def add_token(instance: Instance, actor: str, login: str, wish: NewToken, *, now
     return AddedToken(serial, totp)
 
 
-def list_tokens(instance: Instance, limit: int = 100, after: str = "", login: str | None = None) -> list[TokenView]:
+def list_tokens(
+    instance: Instance, actor: Actor, limit: int = 100, after: str = "", login: str | None = None
+) -> list[TokenView]:
     """By serial, from the one after `after`; of one user if given."""
+    within = verify_somewhere(actor, Permission.TOKEN_VIEW)
     with instance.database.read() as connection:
-        account_id = get_account(connection, login).id if login else None
-        return [_view(row) for row in tokens.list_tokens(connection, limit, after, account_id)]
+        account_id = get_account(connection, actor, login, Permission.TOKEN_VIEW).id if login else None
+        return [_view(row) for row in tokens.list_tokens(connection, limit, after, account_id, within)]
 
 
-def show_token(instance: Instance, serial: str) -> TokenView:
+def show_token(instance: Instance, actor: Actor, serial: str) -> TokenView:
     with instance.database.read() as connection:
-        return _view(get_token(connection, serial))
+        return _view(get_token(connection, actor, serial, Permission.TOKEN_VIEW))
 
 
-def set_pin(instance: Instance, actor: str, serial: str, pin: Secret[str], *, now: int) -> None:
-    """Set or change the PIN of a token that is typed with one."""
+def set_pin(
+    instance: Instance, actor: Actor, serial: str, pin: Secret[str], *, must_change: bool = False, now: int
+) -> None:
+    """Set or change the PIN of a token that is typed with one; `must_change`: only until the user's next sign-in."""
+    with instance.database.read() as connection:
+        row = _with_pin(connection, actor, serial)
+        policy = token_policy_in(connection, row.user_domain_id)
+        former = former_pins(instance, row)
     try:
+        # Hashed here and not in the transaction below, so that nobody waits for the one writer of an SQLite database.
+        verify_new_pin(pin.reveal(), policy, row.login, former)
         verifier = new_verifier(pin.reveal())
     except PinError as error:
         raise BadInput(str(error), "choose another PIN") from error
     with instance.database.write() as connection:
-        row = get_assigned_token(connection, serial)
-        if not row.with_pin:
-            raise Conflict(f"token {serial!r} is used without a PIN", "add a token with a PIN instead")
-        tokens.update_token(connection, row.id, **seal_pin(instance.vault, row.account_id, row.id, verifier))
-        _touched(connection, row, actor, Action.TOKEN_PIN_SET, now)
+        row = _with_pin(connection, actor, serial)
+        store_pin(connection, instance, row, verifier, now, must_change=must_change)
+        log(connection, now, actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=row.serial)
 
 
-def clear_pin(instance: Instance, actor: str, serial: str, *, now: int) -> None:
-    """No PIN: the token cannot be used until one is set."""
+def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
+    """No PIN: at the next sign-in the tokencode alone leads to the question for a new one."""
     with instance.database.write() as connection:
-        row = get_assigned_token(connection, serial)
-        if not row.with_pin:
-            raise Conflict(f"token {serial!r} is used without a PIN", "there is none to clear")
+        row = _with_pin(connection, actor, serial)
         if row.pin_sealed is None:
             return
-        tokens.update_token(connection, row.id, **NO_PIN)
-        _touched(connection, row, actor, Action.TOKEN_PIN_CLEARED, now)
+        take_pin(connection, instance, row)
+        log(connection, now, actor, Action.TOKEN_PIN_CLEARED, account=row.account_id, token=row.id, serial=row.serial)
 
 
-def set_enabled(instance: Instance, actor: str, serial: str, *, enabled: bool, now: int) -> None:
+def set_enabled(instance: Instance, actor: Actor, serial: str, *, enabled: bool, now: int) -> None:
     with instance.database.write() as connection:
-        row = get_token(connection, serial)
+        row = get_token(connection, actor, serial, Permission.TOKEN_EDIT)
         if row.enabled is enabled:
             return
         tokens.update_token(connection, row.id, enabled=enabled)
         _touched(connection, row, actor, Action.TOKEN_ENABLED if enabled else Action.TOKEN_DISABLED, now)
 
 
-def set_lost(instance: Instance, actor: str, serial: str, *, lost: bool, now: int) -> None:
+def set_lost(instance: Instance, actor: Actor, serial: str, *, lost: bool, now: int) -> None:
     """A lost token's codes are refused; its offline emergency tokencode goes on working."""
     with instance.database.write() as connection:
-        row = get_token(connection, serial)
+        row = get_token(connection, actor, serial, Permission.TOKEN_EDIT)
         if row.lost is lost:
             return
         tokens.update_token(connection, row.id, lost=lost)
         _touched(connection, row, actor, Action.TOKEN_LOST if lost else Action.TOKEN_FOUND, now)
+
+
+def _with_pin(connection: Connection, actor: Actor, serial: str) -> AnyRow:
+    row = get_assigned_token(connection, actor, serial, Permission.PIN_SET)
+    if not row.with_pin:
+        raise Conflict(f"token {serial!r} is used without a PIN", "add a token with a PIN instead")
+    return row
 
 
 def _free_serial(connection: Connection) -> str:
@@ -163,7 +181,7 @@ def _free_serial(connection: Connection) -> str:
             return serial
 
 
-def _touched(connection: Connection, row: AnyRow, actor: str, action: Action, now: int) -> None:
+def _touched(connection: Connection, row: AnyRow, actor: Actor, action: Action, now: int) -> None:
     if row.account_id is not None:
         devices.raise_generation(connection, row.account_id)
     log(connection, now, actor, action, account=row.account_id, token=row.id, serial=row.serial)

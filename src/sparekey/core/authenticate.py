@@ -10,17 +10,28 @@ Rules:
 
 import hmac
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from sparekey.core.lockout import FailureCount
-from sparekey.core.outcome import Denied, Granted, Method, Outcome, Reason
-from sparekey.core.pins import DECOY, PinVerifier
+from sparekey.core.lockout import FailureCount, LockoutPolicy
+from sparekey.core.online_emergency import OnlineEmergency
+from sparekey.core.outcome import Ask, Asked, Denied, Granted, Method, Outcome, Reason
+from sparekey.core.pins import DECOY, PinVerifier, rule_of
+from sparekey.core.token_policy import TokenPolicy
 from sparekey.core.tokens import DIGITS, OtpToken
-from sparekey.passcode import Candidate, Reading, Shape, emergency_passcode, emergency_tokencode, split, tokencode
+from sparekey.passcode import (
+    Candidate,
+    Reading,
+    Shape,
+    emergency_passcode,
+    emergency_tokencode,
+    online_emergency,
+    split,
+    tokencode,
+)
 from sparekey.secret import Secret
 
-WINDOW: Final = 1  # steps to each side of the expected one (S04)
+WINDOW: Final = 1  # steps to each side of the expected one that are sealed with the window of a day (S04)
 
 # Every shape a server door knows, in the order in which they are tried; the same for each user, known or not.
 SHAPES: Final[tuple[Shape, ...]] = (
@@ -29,6 +40,11 @@ SHAPES: Final[tuple[Shape, ...]] = (
     emergency_tokencode(with_pin=False),
     emergency_passcode(),
 )
+
+# Only for an account that has online emergency access: eight characters of anything would hide a misread group.
+ONLINE_SHAPES: Final[tuple[Shape, ...]] = (*SHAPES, online_emergency(with_pin=True), online_emergency(with_pin=False))
+
+NEXT_TOKENCODE_TEXT: Final = "Wait until the tokencode changes, then enter the next one, without the PIN."
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,22 @@ class TokenState:
     with_pin: bool
     pin: PinVerifier | None
     offline_code_online: bool
+    pin_must_change: bool = False
+    pin_set_at: int | None = None
+    emergency: OnlineEmergency | None = None
+
+    @property
+    def in_new_pin_mode(self) -> bool:
+        """Used with a PIN, and has none: the tokencode alone leads to the question for a new one, and no further."""
+        return self.with_pin and self.pin is None
+
+    def needs_new_pin(self, now: int, policy: TokenPolicy) -> bool:
+        """Whether a PIN is to be set, or set anew, before the next sign-in is complete."""
+        if not self.with_pin:
+            return False
+        lifetime = policy.pin_lifetime * 86_400
+        too_old = bool(lifetime) and self.pin_set_at is not None and now >= self.pin_set_at + lifetime
+        return self.pin is None or self.pin_must_change or too_old
 
     def unusable(self, now: int) -> Reason | None:
         """Why this token's tokencode or PIN cannot be used now, the loss of the token aside."""
@@ -76,6 +108,12 @@ class AccountState:
     enabled: bool
     expires_at: int | None
     failures: FailureCount
+    lockout: LockoutPolicy = field(default_factory=LockoutPolicy)
+    token_policy: TokenPolicy = field(default_factory=TokenPolicy)
+
+    def locked(self, now: int) -> bool:
+        """Whether too many failures lock the account now."""
+        return self.failures.locked(now, self.lockout)
 
     def closed(self, now: int) -> Reason | None:
         """Why nobody signs in to this account now."""
@@ -83,7 +121,7 @@ class AccountState:
             return Reason.ACCOUNT_DISABLED
         if self.expires_at is not None and now >= self.expires_at:
             return Reason.ACCOUNT_EXPIRED
-        return Reason.LOCKED if self.failures.locked else None
+        return Reason.LOCKED if self.locked(now) else None
 
 
 @dataclass(frozen=True)
@@ -96,9 +134,9 @@ class Snapshot:
     absence: Reason = Reason.UNKNOWN_USER  # why there is no account
 
 
-def read_typed(typed: Secret[str]) -> Reading:
-    """What was typed, as every server door reads it."""
-    return split(typed.reveal(), SHAPES)
+def read_typed(typed: Secret[str], *, online_emergency: bool = False) -> Reading:
+    """What was typed, as every server door reads it; `online_emergency`: for a user who has such access."""
+    return split(typed.reveal(), ONLINE_SHAPES if online_emergency else SHAPES)
 
 
 def decide(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
@@ -142,31 +180,84 @@ def _verdicts(
     code = reading.of(tokencode(token.otp.digits, with_pin=token.with_pin))
     if code is not None:
         yield _judge_tokencode(code, account, token, now)
+    if token.in_new_pin_mode:
+        alone = reading.of(tokencode(token.otp.digits, with_pin=False))
+        if alone is not None:
+            yield _judge_tokencode(alone, account, token, now)
     emergency = reading.of(emergency_tokencode(with_pin=token.with_pin))
     if emergency is not None:
         yield _judge_emergency_tokencode(emergency, account, token, snapshot.codes, now)
+    temporary = reading.of(online_emergency(with_pin=token.with_pin))
+    if temporary is not None:
+        yield _judge_online_emergency(temporary, account, token, now)
 
 
 def _judge_tokencode(typed: Candidate, account: AccountState, token: TokenState, now: int) -> Outcome:
-    step = _matching_step(typed.code.reveal(), token, now)
+    step = _matching_step(typed.code.reveal(), token, now, account.token_policy.code_window)
     pin_right = _pin_right(typed, token)
-    refused = token.unusable(now) or (Reason.TOKEN_LOST if token.lost else None)
+    refused = _tokencode_refused(typed, token, now)
     if step is None or not pin_right or refused is not None:
         reason = refused if refused is not None else Reason.WRONG_PASSCODE
         return Denied(reason, account.account_id, token.token_id, counted=True)
     if step <= token.last_step:
         return Denied(Reason.ALREADY_USED, account.account_id, token.token_id, counted=True, replay_step=step)
+    return after_right_tokencode(account, token, step, now)
+
+
+def _tokencode_refused(typed: Candidate, token: TokenState, now: int) -> Reason | None:
+    """Why no tokencode of this token is accepted now."""
+    unusable = token.unusable(now)
+    if unusable is Reason.NO_PIN and not typed.shape.with_pin:
+        unusable = None  # new-PIN mode
+    if unusable is None and token.lost:
+        return Reason.TOKEN_LOST
+    if unusable is None and token.emergency is not None and not token.emergency.allows_token(now):
+        return Reason.TOKEN_IN_EMERGENCY
+    return unusable
+
+
+def after_right_tokencode(
+    account: AccountState, token: TokenState, step: int, now: int, *, next_given: bool = False
+) -> Outcome:
+    """What a right, unused tokencode leads to: the following one is asked for, or a new PIN, or it is granted."""
+    policy = account.token_policy
+    suspicious = 0 < policy.next_tokencode_after <= account.failures.failures
+    if not next_given and (suspicious or token.otp.needs_next(step, token.last_step)):
+        return Asked(Ask.NEXT_TOKENCODE, account.account_id, account.login, token.token_id, step, NEXT_TOKENCODE_TEXT)
+    if token.needs_new_pin(now, policy):
+        text = f"Choose a new PIN: {rule_of(policy)}."
+        return Asked(Ask.NEW_PIN, account.account_id, account.login, token.token_id, step, text, uses_step=True)
     drift = token.otp.drift_after(now, step)
-    return Granted(account.account_id, account.login, Method.TOKENCODE, token.token_id, step, drift)
+    ends = token.emergency is not None
+    return Granted(
+        account.account_id, account.login, Method.TOKENCODE, token.token_id, step, drift, ends_emergency=ends
+    )
 
 
-def _matching_step(code: str, token: TokenState, now: int) -> int | None:
+def _judge_online_emergency(typed: Candidate, account: AccountState, token: TokenState, now: int) -> Outcome:
+    """A temporary fixed or one-time tokencode: it takes the tokencode's place, whether the token is lost or not."""
+    found = None
+    for code_id, code in token.emergency.codes if token.emergency else ():
+        if hmac.compare_digest(code.reveal().encode(), typed.code.reveal().encode()):
+            found = code_id
+    pin_right = _pin_right(typed, token)
+    refused = token.unusable(now)
+    if refused is None and token.emergency is not None and token.emergency.ended(now):
+        refused = Reason.EMERGENCY_ENDED
+    if found is None or not pin_right:
+        return Denied(Reason.WRONG_PASSCODE, account.account_id, token.token_id, counted=True)
+    if refused is not None:
+        return Denied(refused, account.account_id, token.token_id, counted=True)
+    return Granted(account.account_id, account.login, Method.ONLINE_EMERGENCY, token.token_id, code_id=found)
+
+
+def _matching_step(code: str, token: TokenState, now: int, window: int) -> int | None:
     """The latest candidate step that shows `code`; all are compared, each in constant time (S04).
 
     The latest, so that a success uses up every step at which the same code was valid.
     """
     match = None
-    for step in token.otp.candidates(now, token.drift, token.last_step, WINDOW):
+    for step in token.otp.candidates(now, token.drift, token.last_step, window):
         if hmac.compare_digest(token.otp.code(step).encode(), code.encode()):
             match = step
     return match
@@ -194,8 +285,8 @@ def _judge_emergency_tokencode(
 
 def _pin_right(typed: Candidate, token: TokenState) -> bool:
     """One Argon2id where the token has a PIN, whatever the rest of the guess is worth."""
-    if not token.with_pin:
-        return True
+    if not typed.shape.with_pin:
+        return not token.with_pin or token.in_new_pin_mode
     return (token.pin or DECOY).matches(typed.pin.reveal())
 
 
@@ -203,7 +294,7 @@ def _best(verdicts: list[Outcome], otherwise: Denied) -> Outcome:
     """A success if there is one, else the refusal that tells the operator most; `otherwise` where nothing fitted."""
     refusals = [otherwise]
     for verdict in verdicts:
-        if isinstance(verdict, Granted):
+        if isinstance(verdict, Granted | Asked):
             return verdict
         refusals.append(verdict)
     return max(refusals, key=_how_telling)

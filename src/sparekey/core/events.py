@@ -42,6 +42,8 @@ class Action(StrEnum):
     EMERGENCY_ONLINE = "emergency.online"  # online use of the offline code allowed or forbidden
     EMERGENCY_USED = "emergency.used"
     EMERGENCY_REPLACED = "emergency.replaced"
+    EMERGENCY_TEMPORARY = "emergency.temporary"  # online access with a fixed tokencode, or with one-time tokencodes
+    EMERGENCY_ENDED = "emergency.ended"
 
     DEVICE_INVITED = "device.invited"
     DEVICE_ENROLLED = "device.enrolled"

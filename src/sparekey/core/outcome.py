@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
+from sparekey.core.pins import PinVerifier
+
 
 class Method(StrEnum):
     """What proved the user's identity."""
@@ -15,6 +17,15 @@ class Method(StrEnum):
     TOKENCODE = "tokencode"
     EMERGENCY_TOKENCODE = "emergency-tokencode"
     EMERGENCY_PASSCODE = "emergency-passcode"
+    ONLINE_EMERGENCY = "online-emergency"  # a temporary fixed or one-time tokencode: at the server only
+
+
+class Ask(StrEnum):
+    """What else is asked after a right passcode."""
+
+    NEW_PIN = "new-pin"
+    CONFIRM_PIN = "confirm-pin"
+    NEXT_TOKENCODE = "next-tokencode"
 
 
 class Reason(StrEnum):
@@ -33,6 +44,11 @@ class Reason(StrEnum):
     ALREADY_USED = "already-used"
     MISREAD = "misread"
     NOT_A_PASSCODE = "not-a-passcode"
+    TOKEN_IN_EMERGENCY = "token-in-emergency"  # its tokencodes are not accepted while online emergency access lasts
+    EMERGENCY_ENDED = "emergency-ended"
+    PINS_DIFFER = "pins-differ"
+    PIN_NOT_ALLOWED = "pin-not-allowed"
+    NO_SUCH_QUESTION = "no-such-question"  # the answer came too late, twice, or from elsewhere
     OFFLINE_CODE_NOT_ALLOWED_ONLINE = "offline-code-not-allowed-online"
     EMERGENCY_CODE_EXPIRED = "emergency-code-expired"
     OUT_OF_SCOPE = "out-of-scope"
@@ -41,7 +57,7 @@ class Reason(StrEnum):
 
 class _Outcome:
     def __bool__(self) -> NoReturn:
-        raise TypeError("an outcome is neither true nor false: match on Granted and Denied")
+        raise TypeError("an outcome is neither true nor false: match on Granted, Denied and Asked")
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,7 @@ class Granted(_Outcome):
     step: int | None = None  # of a tokencode: every step up to this one is used up
     drift: int = 0
     code_id: str | None = None  # of an emergency code: the version that was used
+    ends_emergency: bool = False  # the token is available: its online emergency access is over
 
 
 @dataclass(frozen=True)
@@ -69,4 +86,20 @@ class Denied(_Outcome):
     misread: tuple[int, ...] = ()  # numbers of the groups of an emergency code that were misread
 
 
-Outcome = Granted | Denied
+@dataclass(frozen=True)
+class Asked(_Outcome):
+    """The passcode is right, and something else is to be answered before anybody is let in."""
+
+    ask: Ask
+    account_id: str
+    login: str
+    token_id: str
+    step: int  # of the right tokencode
+    text: str = ""  # for the screen
+    tries: int = 0  # answers that could not be taken
+    pin: PinVerifier | None = None  # to be confirmed
+    # A new PIN ends the sign-in with no other tokencode: this one is used up now, not when the answer comes.
+    uses_step: bool = False
+
+
+Outcome = Granted | Denied | Asked

@@ -51,6 +51,11 @@ class Permission(StrEnum):
     OPERATOR_LIFT = "operator.lift"
     INSTANCE_MANAGE = "instance.manage"
 
+    @property
+    def only_looks(self) -> bool:
+        """Whether nothing is changed by what it allows."""
+        return self.value.endswith(".view")
+
 
 _P = Permission
 _LOOK: Final = frozenset(

@@ -6,10 +6,12 @@ no PIN. It is stored only encrypted under a key outside the database (S10); nobo
 
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sparekey.argon2id import argon2id
+from sparekey.core.token_policy import PinCharacters, TokenPolicy
 from sparekey.passcode import is_pin
 from sparekey.secret import Secret
 
@@ -22,10 +24,10 @@ RULE: Final = "a PIN is 4 to 8 letters and digits (A-Z, a-z, 0-9)"
 
 
 class PinError(ValueError):
-    """The text cannot be a PIN."""
+    """The text cannot be a PIN; the message says what could be, and never repeats it."""
 
-    def __init__(self) -> None:
-        super().__init__(RULE)
+    def __init__(self, rule: str = RULE) -> None:
+        super().__init__(rule)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,33 @@ def new_verifier(pin: str, salt: bytes | None = None) -> PinVerifier:
     salt = salt or secrets.token_bytes(SALT_BYTES)
     verifier = Secret(argon2id(pin.encode(), salt, MEMORY_KIB, PASSES))
     return PinVerifier(verifier, salt, MEMORY_KIB, PASSES, len(pin))
+
+
+def rule_of(policy: TokenPolicy) -> str:
+    """What a PIN may be, for whoever is to choose one."""
+    made_of = {PinCharacters.DIGITS: "digits", PinCharacters.BOTH: "letters and digits, both"}.get(
+        policy.pin_characters, "letters or digits"
+    )
+    low, high = policy.pin_minimum, policy.pin_maximum
+    return f"a PIN has {low if low == high else f'{low} to {high}'} characters: {made_of} (A-Z, a-z, 0-9)"
+
+
+def verify_new_pin(pin: str, policy: TokenPolicy, login: str, former: Sequence[PinVerifier]) -> None:
+    """Raises PinError unless `pin` may be this user's next PIN; `former`: the present one first, then those before it.
+
+    One Argon2id for each former PIN that policy looks at.
+    """
+    if not is_pin(pin) or not policy.pin_minimum <= len(pin) <= policy.pin_maximum:
+        raise PinError(rule_of(policy))
+    letters, digits = any(each.isalpha() for each in pin), any(each.isdigit() for each in pin)
+    if policy.pin_characters is PinCharacters.DIGITS and letters:
+        raise PinError(rule_of(policy))
+    if policy.pin_characters is PinCharacters.BOTH and not (letters and digits):
+        raise PinError(rule_of(policy))
+    if len(set(pin)) == 1 or pin.lower() in policy.blocked or pin.lower() == login.lower():
+        raise PinError("this PIN is too easy to guess: choose another one")
+    if any(each.matches(pin) for each in former[: policy.pin_history]):
+        raise PinError("this PIN was used before: choose another one")
 
 
 # Hashed against when there is no account, so that an unknown user costs the same work as a wrong PIN (S07).

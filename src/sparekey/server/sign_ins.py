@@ -1,4 +1,4 @@
-"""A sign-in as both doors answer it: fast where it is granted, else at the floor, and never granted by an error.
+"""A sign-in as all doors answer it: fast where it is granted, else at the floor, and never granted by an error.
 
 Rules: whatever goes wrong on the way is a refusal like any other (S09), put on record if that is still possible; only
 where the database is not reached, which is so for everyone, the answer says that there is no answer, so that a device
@@ -11,7 +11,7 @@ from typing import TypeVar
 from sparekey.app.instance import log
 from sparekey.app.sign_in import Door
 from sparekey.core.events import Action
-from sparekey.core.outcome import Denied, Granted, Outcome, Reason
+from sparekey.core.outcome import Asked, Denied, Granted, Outcome, Reason
 from sparekey.server.replies import UNAVAILABLE, Refusal, is_unavailable, log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.work import Busy
@@ -22,9 +22,12 @@ R = TypeVar("R")
 async def judge(
     service: Service, arrived: float, door: Door, now: int, verify: Callable[[], R], outcome_of: Callable[[R], Outcome]
 ) -> R | Denied:
-    """What `verify` returns where it grants; a refusal, at the floor, in every other case. Raises Refusal or Busy."""
+    """What `verify` returns where it grants or asks; a refusal, at the floor, in every other case.
+
+    A question comes after a right passcode only, so that it tells no more than a success. Raises Refusal or Busy.
+    """
     judged = await _verified(service, door, now, verify)
-    if not isinstance(judged, Denied) and isinstance(outcome_of(judged), Granted):
+    if not isinstance(judged, Denied) and isinstance(outcome_of(judged), Granted | Asked):
         return judged
     await service.floor.wait(arrived)
     if judged is _UNREACHED:

@@ -24,8 +24,10 @@ def find_account_by_id(connection: Connection, account_id: str) -> AnyRow | None
     return connection.execute(select(account).where(account.c.id == account_id)).one_or_none()
 
 
-def list_accounts(connection: Connection, limit: int, after: str = "") -> Sequence[AnyRow]:
-    """In order of login, from the one after `after`."""
+def list_accounts(
+    connection: Connection, limit: int, after: str = "", within: Iterable[str] | None = None
+) -> Sequence[AnyRow]:
+    """In order of login, from the one after `after`; within these domains if given."""
     query = (
         select(account, security_domain.c.name.label("domain"))
         .join(security_domain, account.c.domain_id == security_domain.c.id)
@@ -33,6 +35,8 @@ def list_accounts(connection: Connection, limit: int, after: str = "") -> Sequen
         .order_by(account.c.login)
         .limit(limit)
     )
+    if within is not None:
+        query = query.where(account.c.domain_id.in_(within))
     return connection.execute(query).all()
 
 

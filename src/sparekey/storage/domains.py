@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import offline_policy, security_domain
 
@@ -23,6 +24,12 @@ def get_name(connection: Connection, domain_id: str) -> str:
     query = select(security_domain.c.name).where(security_domain.c.id == domain_id)
     name: str = connection.execute(query).scalar_one()
     return name
+
+
+def is_top(connection: Connection, domain_id: str) -> bool:
+    """Whether it is the domain above all others."""
+    query = select(security_domain.c.parent_id).where(security_domain.c.id == domain_id)
+    return connection.execute(query).scalar_one() is None
 
 
 def count_domains(connection: Connection) -> int:
@@ -53,8 +60,8 @@ def domain_and_below(connection: Connection, domain_id: str) -> frozenset[str]:
     return frozenset(connection.execute(select(tree.c.id)).scalars())
 
 
-def assign_policy(connection: Connection, domain_id: str, policy_id: str | None) -> None:
+def assign_policy(connection: Connection, domain_id: str, kind: PolicyKind, policy_id: str | None) -> None:
     """None: always use the default."""
     connection.execute(
-        update(security_domain).where(security_domain.c.id == domain_id).values(offline_policy_id=policy_id)
+        update(security_domain).where(security_domain.c.id == domain_id).values({f"{kind}_policy_id": policy_id})
     )

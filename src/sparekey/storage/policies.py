@@ -1,40 +1,52 @@
-"""Stored offline policies, one column per field."""
+"""Stored policies of each kind, one column per field, and which one is in force in a domain."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Column, Connection, Table, delete, insert, or_, select, update
 
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import offline_policy, security_domain
+from sparekey.storage.tables import lockout_policy, offline_policy, security_domain, token_policy
+
+_TABLES: Final[Mapping[PolicyKind, Table]] = {
+    PolicyKind.OFFLINE: offline_policy,
+    PolicyKind.TOKEN: token_policy,
+    PolicyKind.LOCKOUT: lockout_policy,
+}
+
+
+def _assigned_id(kind: PolicyKind) -> Column[Any]:
+    """The column of a domain that names its policy."""
+    return security_domain.c[f"{kind}_policy_id"]
 
 
 def insert_policy(
-    connection: Connection, policy_id: str, name: str, values: Mapping[str, Any], *, is_default: bool
+    connection: Connection, kind: PolicyKind, policy_id: str, name: str, values: Mapping[str, Any], *, is_default: bool
 ) -> None:
     connection.execute(
-        insert(offline_policy).values(id=policy_id, name=name, is_default=is_default, revision=1, **values)
+        insert(_TABLES[kind]).values(id=policy_id, name=name, is_default=is_default, revision=1, **values)
     )
 
 
-def find_policy(connection: Connection, name: str) -> AnyRow | None:
-    return connection.execute(select(offline_policy).where(offline_policy.c.name == name)).one_or_none()
+def find_policy(connection: Connection, kind: PolicyKind, name: str) -> AnyRow | None:
+    return connection.execute(select(_TABLES[kind]).where(_TABLES[kind].c.name == name)).one_or_none()
 
 
-def list_policies(connection: Connection) -> Sequence[AnyRow]:
-    return connection.execute(select(offline_policy).order_by(offline_policy.c.name)).all()
+def list_policies(connection: Connection, kind: PolicyKind) -> Sequence[AnyRow]:
+    return connection.execute(select(_TABLES[kind]).order_by(_TABLES[kind].c.name)).all()
 
 
-def policy_of_domain(connection: Connection, domain_id: str) -> AnyRow | None:
+def policy_of_domain(connection: Connection, kind: PolicyKind, domain_id: str) -> AnyRow | None:
     """The policy in force in a domain, with the domain's name: the assigned one, else the default."""
     query = (
-        select(offline_policy, security_domain.c.name.label("domain"))
+        select(_TABLES[kind], security_domain.c.name.label("domain"))
         .select_from(security_domain)
         .join(
-            offline_policy,
+            _TABLES[kind],
             or_(
-                offline_policy.c.id == security_domain.c.offline_policy_id,
-                security_domain.c.offline_policy_id.is_(None) & offline_policy.c.is_default,
+                _TABLES[kind].c.id == _assigned_id(kind),
+                _assigned_id(kind).is_(None) & _TABLES[kind].c.is_default,
             ),
         )
         .where(security_domain.c.id == domain_id)
@@ -42,26 +54,26 @@ def policy_of_domain(connection: Connection, domain_id: str) -> AnyRow | None:
     return connection.execute(query).one_or_none()
 
 
-def domains_using(connection: Connection, policy_id: str, *, is_default: bool) -> frozenset[str]:
+def domains_using(connection: Connection, kind: PolicyKind, policy_id: str, *, is_default: bool) -> frozenset[str]:
     """The ids of the domains in which this policy is in force."""
-    in_force = security_domain.c.offline_policy_id == policy_id
+    in_force = _assigned_id(kind) == policy_id
     if is_default:
-        in_force = or_(in_force, security_domain.c.offline_policy_id.is_(None))
+        in_force = or_(in_force, _assigned_id(kind).is_(None))
     return frozenset(connection.execute(select(security_domain.c.id).where(in_force)).scalars())
 
 
-def update_policy(connection: Connection, policy_id: str, values: Mapping[str, Any]) -> None:
+def update_policy(connection: Connection, kind: PolicyKind, policy_id: str, values: Mapping[str, Any]) -> None:
     """Replace the values; the revision rises."""
     connection.execute(
-        update(offline_policy)
-        .where(offline_policy.c.id == policy_id)
-        .values(revision=offline_policy.c.revision + 1, **values)
+        update(_TABLES[kind])
+        .where(_TABLES[kind].c.id == policy_id)
+        .values(revision=_TABLES[kind].c.revision + 1, **values)
     )
 
 
-def delete_policy(connection: Connection, policy_id: str) -> None:
+def delete_policy(connection: Connection, kind: PolicyKind, policy_id: str) -> None:
     """Its domains go back to the default."""
     connection.execute(
-        update(security_domain).where(security_domain.c.offline_policy_id == policy_id).values(offline_policy_id=None)
+        update(security_domain).where(_assigned_id(kind) == policy_id).values({_assigned_id(kind): None})
     )
-    connection.execute(delete(offline_policy).where(offline_policy.c.id == policy_id))
+    connection.execute(delete(_TABLES[kind]).where(_TABLES[kind].c.id == policy_id))

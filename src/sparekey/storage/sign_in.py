@@ -12,18 +12,29 @@ from typing import Any, Final
 from sqlalchemy import Connection, TextClause, text
 
 from sparekey.core.lockout import LockoutPolicy
-from sparekey.core.outcome import Denied, Granted, Outcome, Reason
+from sparekey.core.outcome import Asked, Denied, Granted, Method, Outcome, Reason
 from sparekey.storage.audit import INSERT_ROW
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.together import execute_together
+
+Rows = Sequence[AnyRow]
 
 _SNAPSHOT: Final = text("""
     SELECT a.id AS account_id, a.login, a.domain_id, a.enabled AS account_enabled, a.expires_at AS account_expires_at,
            a.failures, a.first_failure_at, a.locked_at,
            t.id AS token_id, t.serial, t.type, t.digits, t.interval, t.algorithm, t.seed_sealed, t.drift, t.last_step,
            t.enabled, t.lost, t.expires_at, t.with_pin, t.pin_sealed, t.pin_salt, t.pin_memory, t.pin_passes,
-           t.offline_code_online
-    FROM account a LEFT JOIN token t ON t.account_id = a.id
+           t.offline_code_online, t.pin_must_change, t.pin_set_at,
+           e.kind AS emergency_kind, e.if_available, e.expires_at AS emergency_expires_at,
+           k.most_failures, k.within_minutes, k.unlock_after_minutes,
+           p.code_window, p.next_tokencode_after, p.pin_minimum, p.pin_maximum, p.pin_characters, p.pin_history,
+           p.pin_lifetime, p.blocked_words, p.emergency_alphabet
+    FROM account a
+    JOIN security_domain d ON d.id = a.domain_id
+    JOIN lockout_policy k ON k.id = d.lockout_policy_id OR (d.lockout_policy_id IS NULL AND k.is_default)
+    JOIN token_policy p ON p.id = d.token_policy_id OR (d.token_policy_id IS NULL AND p.is_default)
+    LEFT JOIN token t ON t.account_id = a.id
+    LEFT JOIN online_emergency e ON e.token_id = t.id
     WHERE a.login = :login
     ORDER BY t.created_at, t.id
 """)
@@ -39,15 +50,28 @@ _CODES: Final = text("""
     ORDER BY c.version
 """)
 
+_ONLINE_CODES: Final = text("""
+    SELECT c.id, c.token_id, e.account_id, c.code_sealed
+    FROM online_emergency_code c JOIN online_emergency e ON e.token_id = c.token_id
+    WHERE e.account_id = :account_id AND (e.kind = 'fixed' OR c.used_at IS NULL)
+    ORDER BY c.id
+""")
+
 # Every accept takes the account's row: accepts and failures of one account are settled one after the other, and none
 # passes a lock that was committed before it.
 _CLEAR_FAILURES: Final = text("""
-    UPDATE account SET failures = 0, first_failure_at = NULL
-    WHERE id = :account_id AND enabled AND locked_at IS NULL
+    UPDATE account SET failures = 0, first_failure_at = NULL, locked_at = NULL
+    WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
 """)
 
 _USE_STEP: Final = text("""
     UPDATE token SET last_step = :step, drift = :drift
+    WHERE id = :token_id AND account_id = :account_id AND last_step < :step AND enabled AND NOT lost
+""")
+
+# Before a question: the drift is learnt when the sign-in is complete.
+_USE_STEP_AS_IT_IS: Final = text("""
+    UPDATE token SET last_step = :step
     WHERE id = :token_id AND account_id = :account_id AND last_step < :step AND enabled AND NOT lost
 """)
 
@@ -57,20 +81,36 @@ _USE_CODE: Final = text("""
       AND EXISTS (SELECT 1 FROM token t WHERE t.id = :token_id AND t.enabled AND t.offline_code_online)
 """)
 
+_USE_ONLINE_CODE: Final = text("""
+    UPDATE online_emergency_code SET used_at = :now
+    WHERE id = :code_id AND token_id = :token_id
+      AND EXISTS (SELECT 1 FROM online_emergency e JOIN token t ON t.id = e.token_id
+                  WHERE e.token_id = :token_id AND t.enabled AND (e.expires_at IS NULL OR e.expires_at > :now)
+                    AND (e.kind = 'fixed' OR online_emergency_code.used_at IS NULL))
+""")
+
+# The access itself goes with its codes, in the transaction in which the token's code is used up.
+_END_EMERGENCY: Final = (
+    text("DELETE FROM online_emergency_code WHERE token_id = :token_id"),
+    text("DELETE FROM online_emergency WHERE token_id = :token_id"),
+)
+
 # The same count as core.lockout.FailureCount.after_failure, in one statement.
 _COUNT_FAILURE: Final = text("""
     UPDATE account SET
-        failures = CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since THEN 1 ELSE failures + 1 END,
-        first_failure_at =
-            CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since THEN :now ELSE first_failure_at END,
-        locked_at = CASE WHEN (CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since THEN 1
-                                    ELSE failures + 1 END) >= :limit THEN :now ELSE NULL END
-    WHERE id = :account_id AND locked_at IS NULL
+        failures = CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since OR locked_at IS NOT NULL
+                        THEN 1 ELSE failures + 1 END,
+        first_failure_at = CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since OR locked_at IS NOT NULL
+                                THEN :now ELSE first_failure_at END,
+        locked_at = CASE WHEN (CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since OR locked_at IS NOT NULL
+                                    THEN 1 ELSE failures + 1 END) >= :limit THEN :now ELSE NULL END
+    WHERE id = :account_id AND (locked_at IS NULL OR locked_at <= :lock_ended)
 """)
 
 # What comes first where the account changes last, so that no two transactions wait for one another in opposite orders.
 _TAKE_ACCOUNT: Final = text("""
-    UPDATE account SET failures = failures WHERE id = :account_id AND enabled AND locked_at IS NULL
+    UPDATE account SET failures = failures
+    WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
 """)
 
 _COUNT_REPLAY_ONCE: Final = text("""
@@ -88,54 +128,108 @@ def code_rows(connection: Connection, account_id: str) -> Sequence[AnyRow]:
     return connection.execute(_CODES, {"account_id": account_id}).all()
 
 
+def online_code_rows(connection: Connection, account_id: str) -> Sequence[AnyRow]:
+    """The codes of the account's online emergency access that still work, but for its expiry."""
+    return connection.execute(_ONLINE_CODES, {"account_id": account_id}).all()
+
+
 def commit(connection: Connection, outcome: Outcome, now: int, policy: LockoutPolicy) -> Outcome:
     """Make the outcome count within the caller's transaction; returns what it has become.
 
     An accept that lost a race turns into the refusal that it would have been had it come second.
     """
     if isinstance(outcome, Granted):
-        outcome = _grant(connection, outcome, now)
+        outcome = _grant(connection, outcome, now, policy)
+    elif isinstance(outcome, Asked):
+        outcome = _ask(connection, outcome, now, policy)
     if isinstance(outcome, Denied) and outcome.counted and outcome.account_id is not None:
         return _count(connection, outcome, now, policy)
     return outcome
 
 
-def accept_at_once(connection: Connection, granted: Granted, audit_row: Mapping[str, Any]) -> bool:
+def accept_at_once(
+    connection: Connection, granted: Granted, now: int, policy: LockoutPolicy, audit_row: Mapping[str, Any]
+) -> bool:
     """The same as `commit` for a tokencode, together with its audit row in one trip; True: it counts once committed.
 
     False: a race was lost. Then the caller rolls back, which takes the audit row too, and `commit` says what it is.
     """
-    values = _values(granted)
+    values = _values(granted, now, policy)
     statements = ((_CLEAR_FAILURES, values), (_USE_STEP, values), (INSERT_ROW, audit_row))
     return execute_together(connection, statements) == [1, 1, 1]
 
 
-def _grant(connection: Connection, granted: Granted, now: int) -> Outcome:
-    values = _values(granted) | {"now": now}
+def end_emergency(connection: Connection, token_id: str) -> None:
+    """The online emergency access of a token and all its codes."""
+    for statement in _END_EMERGENCY:
+        connection.execute(statement, {"token_id": token_id})
+
+
+def complete(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
+    """A success whose tokencode was used up when the question before it was asked: nothing else is used."""
+    if not _one_row(connection, _CLEAR_FAILURES, _values(granted, now, policy)):
+        return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
+    return granted
+
+
+def _grant(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
+    values = _values(granted, now, policy)
     if not _one_row(connection, _TAKE_ACCOUNT, values):
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
-    if not _one_row(connection, _USE_CODE if granted.step is None else _USE_STEP, values):
-        reason = Reason.EMERGENCY_CODE_EXPIRED if granted.step is None else Reason.ALREADY_USED
-        return Denied(reason, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
+    use, lost_race = _use_of(granted)
+    if not _one_row(connection, use, values):
+        return Denied(lost_race, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
+    if granted.ends_emergency:
+        end_emergency(connection, granted.token_id or "")
     # Last: what has become a refusal leaves the count as it is (S06).
     connection.execute(_CLEAR_FAILURES, values)
     return granted
 
 
-def _values(granted: Granted) -> dict[str, Any]:
+def _use_of(granted: Granted) -> tuple[TextClause, Reason]:
+    """What uses up what was typed, and what the attempt is if somebody else came first."""
+    if granted.step is not None:
+        return _USE_STEP, Reason.ALREADY_USED
+    if granted.method is Method.ONLINE_EMERGENCY:
+        return _USE_ONLINE_CODE, Reason.EMERGENCY_ENDED
+    return _USE_CODE, Reason.EMERGENCY_CODE_EXPIRED
+
+
+def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy) -> Outcome:
+    """A question stands on a right tokencode. Failures go on counting until the sign-in is complete."""
+    values = {
+        "account_id": asked.account_id, "token_id": asked.token_id, "step": asked.step,
+        "lock_ended": policy.lock_ended(now),
+    }  # fmt: skip
+    if not _one_row(connection, _TAKE_ACCOUNT, values):
+        return Denied(Reason.LOCKED, asked.account_id, asked.token_id)
+    if asked.uses_step and not _one_row(connection, _USE_STEP_AS_IT_IS, values):
+        return Denied(Reason.ALREADY_USED, asked.account_id, asked.token_id, counted=True, replay_step=asked.step)
+    return asked
+
+
+def _values(granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, Any]:
     return {
         "account_id": granted.account_id,
         "token_id": granted.token_id,
         "step": granted.step,
         "drift": granted.drift,
         "code_id": granted.code_id,
+        "now": now,
+        "lock_ended": policy.lock_ended(now),
     }
 
 
 def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPolicy) -> Denied:
     # Locked in the meantime: the answer does not depend on the guess any more (S06).
     locked = Denied(Reason.LOCKED, denied.account_id, denied.token_id)
-    values = {"account_id": denied.account_id, "now": now, "since": now - policy.within, "limit": policy.limit}
+    values = {
+        "account_id": denied.account_id,
+        "now": now,
+        "since": policy.first_counted(now),
+        "limit": policy.most_failures,
+        "lock_ended": policy.lock_ended(now),
+    }
     if denied.replay_step is not None:
         if not _one_row(connection, _TAKE_ACCOUNT, values):
             return locked

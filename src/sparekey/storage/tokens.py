@@ -1,9 +1,9 @@
 """Tokens and the state that the server keeps of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, device_token, token
@@ -18,7 +18,7 @@ def insert_token(connection: Connection, values: Mapping[str, Any]) -> None:
 def find_token(connection: Connection, serial: str) -> AnyRow | None:
     """The token with the login of its owner."""
     query = (
-        select(token, account.c.login)
+        select(token, account.c.login, account.c.domain_id.label("user_domain_id"))
         .outerjoin(account, token.c.account_id == account.c.id)
         .where(token.c.serial == serial)
     )
@@ -29,10 +29,16 @@ def find_token_by_id(connection: Connection, token_id: str) -> AnyRow | None:
     return connection.execute(select(token).where(token.c.id == token_id)).one_or_none()
 
 
-def list_tokens(connection: Connection, limit: int, after: str = "", account_id: str | None = None) -> Sequence[AnyRow]:
-    """In order of serial, from the one after `after`; of one account if given."""
+def list_tokens(
+    connection: Connection,
+    limit: int,
+    after: str = "",
+    account_id: str | None = None,
+    within: Iterable[str] | None = None,
+) -> Sequence[AnyRow]:
+    """In order of serial, from the one after `after`; of one account, and within these domains, if given."""
     query = (
-        select(token, account.c.login)
+        select(token, account.c.login, account.c.domain_id.label("user_domain_id"))
         .outerjoin(account, token.c.account_id == account.c.id)
         .where(token.c.serial > after)
         .order_by(token.c.serial)
@@ -40,6 +46,8 @@ def list_tokens(connection: Connection, limit: int, after: str = "", account_id:
     )
     if account_id is not None:
         query = query.where(token.c.account_id == account_id)
+    if within is not None:
+        query = query.where(func.coalesce(account.c.domain_id, token.c.domain_id).in_(within))
     return connection.execute(query).all()
 
 

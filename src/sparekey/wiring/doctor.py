@@ -11,6 +11,8 @@ from sparekey.app.instance import DEFAULT_POLICY, Instance
 from sparekey.app.policies import list_policies
 from sparekey.app.ports import KeystoreError, Purpose
 from sparekey.app.sequencer import find_newest
+from sparekey.core.permissions import Actor
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.keystore import local_ca
 from sparekey.server.settings import Settings, SettingsError, read_settings
 from sparekey.wiring.server import ca_file, checkpoint_store, open_instance
@@ -76,7 +78,9 @@ def _left(path: Path, now: int) -> str:
 
 
 def _default_policy(instance: Instance) -> str:
-    names = [view.name for view in list_policies(instance) if view.is_default]
+    names = [
+        view.name for view in list_policies(instance, Actor.of_system("system"), PolicyKind.OFFLINE) if view.is_default
+    ]
     if len(names) != 1:
         raise RuntimeError(f"there are {len(names)} default policies; everyone is refused; restore from a backup")
     return names[0] if names[0] != DEFAULT_POLICY else "there"

@@ -20,6 +20,7 @@ from sparekey.app.initialise import initialise
 from sparekey.app.instance import Instance
 from sparekey.app.vault import Vault
 from sparekey.core.errors import BadInput, Conflict
+from sparekey.core.permissions import Actor
 from sparekey.keystore import local_ca
 from sparekey.keystore.checkpoint_file import CheckpointFile
 from sparekey.keystore.file import FileKeystore
@@ -43,7 +44,7 @@ class NewServer:
     names: tuple[str, ...] = ()
 
 
-def create_server(directory: Path, wish: NewServer, actor: str, now: int) -> Settings:
+def create_server(directory: Path, wish: NewServer, actor: Actor, now: int) -> Settings:
     """Make a server in a data directory: keys, CA, certificate, database, and last its settings.
 
     Raises BadInput, Conflict, SettingsError, KeystoreError, SchemaError or the database's own error; whatever was made
@@ -144,7 +145,7 @@ def _make_keys(keys: Path, settings: Settings, now: int, undo: ExitStack) -> Non
     local_ca.renew_server_certificate(keys, certificate_names(settings), now)
 
 
-def _make_database(directory: Path, settings: Settings, actor: str, now: int, undo: ExitStack) -> None:
+def _make_database(directory: Path, settings: Settings, actor: Actor, now: int, undo: ExitStack) -> None:
     url = settings.database_url(directory)
     _undo_database_file(url, undo)
     database = _open_database(directory, settings)

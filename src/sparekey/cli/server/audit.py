@@ -35,9 +35,9 @@ def list_some(
 ) -> None:
     """List the newest rows first."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        rows = list_record(
-            instance, limit=limit, before=before, user=user, serial=token, device=device, actions=tuple(action or ())
+    with open_server(call) as server:
+        rows = server.run(
+            list_record, limit=limit, before=before, user=user, serial=token, device=device, actions=tuple(action or ())
         )
     columns = ["id", "at", "actor", "action", "result", "account_id", "token_id", "device_id", "detail"]
     call.put_list("rows", [row_members(row) for row in rows], columns)
@@ -57,9 +57,9 @@ def verify(
     witnesses = [*checkpoint_store(call.directory).witnesses()]
     if checkpoint is not None:
         witnesses.append(_read_checkpoint(checkpoint))
-    with open_server(call) as instance:
-        public_key = instance.keystore.public_key(Purpose.CHECKPOINT)
-        findings = verify_record(instance.database, public_key, witnesses)
+    with open_server(call) as server:
+        public_key = server.instance.keystore.public_key(Purpose.CHECKPOINT)
+        findings = verify_record(server.instance.database, public_key, witnesses)
     rows = [
         {"fault": each.fault.value, "batch": each.batch, "first": each.first, "last": each.last, "words": each.words}
         for each in findings
@@ -81,8 +81,8 @@ def verify(
 def chain_now(ctx: typer.Context) -> None:
     """Chain what is new now. Shows the newest checkpoint: a line to be kept elsewhere, as a witness."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        head = chain(instance.database, instance.keystore, checkpoint_store(call.directory), now())
+    with open_server(call) as server:
+        head = chain(server.instance.database, server.instance.keystore, checkpoint_store(call.directory), now())
     text = head.text if head else None
     if call.json:
         output.put_json("checkpoint", {"checkpoint": text})

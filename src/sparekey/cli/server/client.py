@@ -24,8 +24,8 @@ def add(
     """Add a client and show its key, once: it is kept only as a hash."""
     call = call_of(ctx)
     end = read_date(expires)
-    with open_server(call) as instance:
-        key = clients.add_client(instance, call.actor, name, domain, addresses, end, now=now())
+    with open_server(call) as server:
+        key = server.run(clients.add_client, name, domain, addresses, end, now=now())
     if call.json:
         output.put_json("client", {"name": name, "domain": domain, "key": key.reveal()})
         return
@@ -37,11 +37,11 @@ def add(
 def list_all(ctx: typer.Context) -> None:
     """List clients."""
     call = call_of(ctx)
-    with open_server(call) as instance:
+    with open_server(call) as server:
         rows = [
             {"name": each.name, "domain": each.domain, "addresses": each.addresses,
              "expires": output.rfc3339(each.expires_at), "revoked": output.rfc3339(each.revoked_at)}
-            for each in clients.list_clients(instance)
+            for each in server.run(clients.list_clients)
         ]  # fmt: skip
     call.put_list("clients", rows, ["name", "domain", "addresses", "expires", "revoked"])
 
@@ -50,6 +50,6 @@ def list_all(ctx: typer.Context) -> None:
 def revoke(ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
     """Refuse a client's key from now on."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        clients.revoke_client(instance, call.actor, name, now=now())
+    with open_server(call) as server:
+        server.run(clients.revoke_client, name, now=now())
     call.done(f"The key of {name} is refused from now on.", "client", name=name, revoked=True)

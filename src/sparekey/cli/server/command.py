@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from sparekey import clock
 from sparekey.cli.server import output
+from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
 
 F = TypeVar("F", bound=Callable[..., None])
+P = ParamSpec("P")
+R = TypeVar("R")
 DEFAULT_DATA: Final = "sparekey-data"
 _LONGEST_INPUT: Final = 65_536
 
@@ -34,13 +37,13 @@ class Call:
         return Path(self.data or os.environ.get("SPAREKEY_DATA") or DEFAULT_DATA)
 
     @property
-    def actor(self) -> str:
-        """Who acts, for the record: the user of the operating system."""
+    def actor(self) -> Actor:
+        """Who acts: the user of the operating system, who has the data directory and so may do everything."""
         uid = os.getuid()
         try:
-            return f"os:{pwd.getpwuid(uid).pw_name}"
+            return Actor.of_system(f"os:{pwd.getpwuid(uid).pw_name}")
         except KeyError:
-            return f"os:{uid}"
+            return Actor.of_system(f"os:{uid}")
 
     def put_list(self, schema: str, rows: Sequence[output.Row], columns: Sequence[str]) -> None:
         """Rows under the schema's own name."""
@@ -134,15 +137,27 @@ def _common_options() -> list[Any]:
     return [option for option in typer.main.get_command(app).params if option.name in ("data", "json")]
 
 
+@dataclass(frozen=True)
+class LocalServer:
+    """The server of a data directory, for root on this machine."""
+
+    instance: Any
+    actor: Actor
+
+    def run(self, use_case: Callable[Concatenate[Any, Actor, P], R], /, *arguments: P.args, **options: P.kwargs) -> R:
+        """The use case, for who typed the command."""
+        return use_case(self.instance, self.actor, *arguments, **options)
+
+
 @contextmanager
-def open_server(call: Call) -> Iterator[Any]:
-    """The instance of the data directory, closed at the end."""
+def open_server(call: Call) -> Iterator[LocalServer]:
+    """The server that the command is for, closed at the end."""
     from sparekey.server.settings import read_settings  # noqa: PLC0415 -- what needs no server starts without it
     from sparekey.wiring.server import open_instance  # noqa: PLC0415 -- see above
 
     instance = open_instance(call.directory, read_settings(call.directory, os.environ))
     try:
-        yield instance
+        yield LocalServer(instance, call.actor)
     finally:
         instance.database.close()
 

@@ -22,8 +22,8 @@ def invite(
 ) -> None:
     """Make a code for one enrolment. It holds a one-time secret and stands for this server's CA."""
     call, moment = call_of(ctx), now()
-    with open_server(call) as instance:
-        code = devices.invite(instance, call.actor, name, domain, now=moment, lifetime=hours * 3_600)
+    with open_server(call) as server:
+        code = server.run(devices.invite, name, domain, now=moment, lifetime=hours * 3_600)
     expires = moment + hours * 3_600
     if call.json:
         output.put_json(
@@ -39,8 +39,8 @@ def invite(
 def list_all(ctx: typer.Context) -> None:
     """List devices."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        rows = [_members(each) for each in devices.list_devices(instance)]
+    with open_server(call) as server:
+        rows = [_members(each) for each in server.run(devices.list_devices)]
     call.put_list("devices", rows, ["name", "id", "domain", "enrolled", "last_contact", "revoked"])
 
 
@@ -48,9 +48,9 @@ def list_all(ctx: typer.Context) -> None:
 def show(ctx: typer.Context, name: Name) -> None:
     """Show a device and the offline data that it holds."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        view = devices.show_device(instance, name)
-        units = devices.held_units(instance, view.device_id)
+    with open_server(call) as server:
+        view = server.run(devices.show_device, name)
+        units = server.run(devices.held_units, view.device_id)
     rows = [
         {"user": each.login, "kind": each.kind, "token": each.serial, "version": each.version or None,
          "day": output.rfc3339(each.day * 86_400)[:10] if each.day else None,  # type: ignore[index] # there is a day
@@ -69,8 +69,8 @@ def show(ctx: typer.Context, name: Name) -> None:
 def revoke(ctx: typer.Context, name: Name) -> None:
     """Refuse a device from now on. It erases everything at its next contact."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        devices.revoke(instance, call.actor, name, now=now())
+    with open_server(call) as server:
+        server.run(devices.revoke, name, now=now())
     call.done(f"{name} is revoked.", "device", name=name, revoked=True)
 
 

@@ -19,8 +19,8 @@ def add(
 ) -> None:
     """Add a domain. It always uses the default policy until another one is assigned."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        made = domains.add_domain(instance, call.actor, name, parent, now=now())
+    with open_server(call) as server:
+        made = server.run(domains.add_domain, name, parent, now=now())
     call.done(f"Added the security domain {made.name}.", "domain", **vars(made))
 
 
@@ -28,6 +28,6 @@ def add(
 def list_all(ctx: typer.Context) -> None:
     """List all domains with the policy assigned to each. None: always the default."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        rows = [vars(each) for each in domains.list_domains(instance)]
+    with open_server(call) as server:
+        rows = [vars(each) for each in server.run(domains.list_domains)]
     call.put_list("domains", rows, ["name", "parent", "policy"])

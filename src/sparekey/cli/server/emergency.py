@@ -53,8 +53,8 @@ def online(
     if allowed is None:
         raise typer.BadParameter("give --on or --off")
     call = call_of(ctx)
-    with open_server(call) as instance:
-        emergency.set_online(instance, call.actor, serial, allowed=allowed, now=now())
+    with open_server(call) as server:
+        server.run(emergency.set_online, serial, allowed=allowed, now=now())
     words = f"The server {'also accepts' if allowed else 'does not accept'} the offline code of {serial}."
     call.done(words, "emergency-online", serial=serial, allowed=allowed)
 
@@ -99,8 +99,8 @@ def passcode_held(ctx: typer.Context, user: User) -> None:
 
 def _show(ctx: typer.Context, kind: CodeKind, name: str, device: str | None, showing: Showing) -> None:
     call, moment = call_of(ctx), now()
-    with open_server(call) as instance:
-        shown = emergency.show(instance, call.actor, kind, name, device, showing, now=moment)
+    with open_server(call) as server:
+        shown = server.run(emergency.show, kind, name, device, showing, now=moment)
     if call.json:
         output.put_json(
             "emergency-code",
@@ -137,23 +137,23 @@ def _read_out(shown: ShownCode, kind: CodeKind, moment: int) -> None:
 
 def _reset(ctx: typer.Context, kind: CodeKind, name: str) -> None:
     call = call_of(ctx)
-    with open_server(call) as instance:
-        count = emergency.reset(instance, call.actor, kind, name, now=now())
+    with open_server(call) as server:
+        count = server.run(emergency.reset, kind, name, now=now())
     words = f"A new code for {name} comes with the next online sign-in, on {count} device(s). Until then the old works."
     call.done(words, "emergency-reset", name=name, devices=count)
 
 
 def _history(ctx: typer.Context, kind: CodeKind, name: str) -> None:
     call = call_of(ctx)
-    with open_server(call) as instance:
-        rows = [row_members(row) for row in emergency.history(instance, kind, name)]
+    with open_server(call) as server:
+        rows = [row_members(row) for row in server.run(emergency.history, kind, name)]
     call.put_list("history", rows, ["at", "actor", "action", "result", "device_id", "detail"])
 
 
 def _held(ctx: typer.Context, kind: CodeKind, name: str) -> None:
     call = call_of(ctx)
-    with open_server(call) as instance:
-        codes = emergency.held_codes(instance, kind, name)
+    with open_server(call) as server:
+        codes = server.run(emergency.held_codes, kind, name)
     rows: list[dict[str, Any]] = [
         {"device": each.device, "device_id": each.device_id, "version": each.version or None,
          "expires": output.rfc3339(each.not_after or None), "held_since": output.rfc3339(each.held_since or None),

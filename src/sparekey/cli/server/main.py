@@ -20,7 +20,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "doctor": ("service", "Look for what is wrong with this server."),
     "version": ("service", "Say which version this is."),
     "domain": ("domain", "Security domains."),
-    "policy": ("policy", "Offline policies, and what is in force for a user."),
+    "policy": ("policy", "Policies of each kind, and what is in force for a user."),
     "user": ("user", "Users."),
     "token": ("token", "Tokens and their PINs."),
     "emergency": ("emergency", "Offline emergency codes."),

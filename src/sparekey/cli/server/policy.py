@@ -1,113 +1,130 @@
-"""`sparekey policy`: offline policies, and what is in force for one user on one device."""
+"""`sparekey policy`: policies of each kind, and what is in force for one user on one device."""
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from sparekey.app import policies
 from sparekey.app.policies import PolicyView
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
-from sparekey.core.policy import FIELDS, OfflinePolicy
+from sparekey.core.policy import FIELDS
+from sparekey.core.policy_kinds import PolicyKind
 
-app = new_group("Offline policies, and what is in force for a user.")
-offline = new_group("Offline policies.")
-app.add_typer(offline, name="offline")
+app = new_group("Policies of each kind, and what is in force for a user.")
 
 Name = Annotated[str, typer.Argument(metavar="POLICY", help="The policy's name.")]
 Fields = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[FIELD=VALUE]...", help="See `sparekey policy offline fields`.", show_default=False),
+    typer.Argument(metavar="[FIELD=VALUE]...", help="See `fields` of this kind of policy.", show_default=False),
 ]
+Confirm = Annotated[bool, typer.Option("--confirm", help="Go on although data on devices are discarded at once.")]
+Domain = Annotated[str, typer.Option(help="The security domain.")]
+AnyName = Annotated[str | None, typer.Argument(metavar="POLICY", help="The policy's name.", show_default=False)]
+ToDefault = Annotated[bool, typer.Option("--default", help="Always use the default policy, whichever it is.")]
+
+# for each kind: what it is for, an example of a field, and the fields that a list shows
+_KINDS: Final[Mapping[PolicyKind, tuple[str, str, tuple[str, ...]]]] = {
+    PolicyKind.OFFLINE: ("Offline policies.", "days=7", ("enabled", "days", "protection_level")),
+    PolicyKind.TOKEN: (
+        "Token policies: PINs, and how tokens are accepted.", "pin_minimum=6",
+        ("pin_minimum", "pin_maximum", "pin_characters", "next_tokencode_after"),
+    ),
+    PolicyKind.LOCKOUT: (
+        "Lockout policies.", "most_failures=3", ("most_failures", "within_minutes", "unlock_after_minutes")
+    ),
+}  # fmt: skip
 
 
-@command(offline, "add", "policy offline add Travel days=30 protection_level=strong")
-def add(ctx: typer.Context, name: Name, fields: Fields = None) -> None:
-    """Add a policy: the defaults, but for the fields that are given."""
-    call = call_of(ctx)
-    with open_server(call) as instance:
-        view = policies.add_policy(instance, call.actor, name, _texts(fields), now=now())
-    call.done(f"Added the offline policy {name}.", "policy", **_members(view))
+def _add_kind(kind: PolicyKind) -> None:
+    """The commands of one kind of policy."""
+    words, example, columns = _KINDS[kind]
+    group = new_group(words)
+    app.add_typer(group, name=kind.value)
+
+    _add_reading(kind, group, columns)
+    _add_changing(kind, group, example)
 
 
-@command(offline, "list", "policy offline list")
-def list_all(ctx: typer.Context) -> None:
-    """List all policies."""
-    call = call_of(ctx)
-    with open_server(call) as instance:
-        views = policies.list_policies(instance)
-    rows = [
-        {"name": view.name, "default": view.is_default, "revision": view.revision, "enabled": view.policy.enabled,
-         "days": view.policy.days, "protection_level": view.policy.protection_level.value}
-        for view in views
-    ]  # fmt: skip
-    call.put_list("policies", rows, ["name", "default", "revision", "enabled", "days", "protection_level"])
+def _add_reading(kind: PolicyKind, group: typer.Typer, columns: tuple[str, ...]) -> None:
+    @command(group, "list", f"policy {kind} list")
+    def list_all(ctx: typer.Context) -> None:
+        """List all policies of this kind."""
+        call = call_of(ctx)
+        with open_server(call) as server:
+            views = server.run(policies.list_policies, kind)
+        rows = [
+            {"name": view.name, "default": view.is_default, "revision": view.revision}
+            | {name: value for name, value in _plain(view.values).items() if name in columns}
+            for view in views
+        ]
+        call.put_list("policies", rows, ["name", "default", "revision", *columns])
+
+    @command(group, "show", f"policy {kind} show Default")
+    def show(ctx: typer.Context, name: Name) -> None:
+        """Show every field of a policy."""
+        call = call_of(ctx)
+        with open_server(call) as server:
+            view = server.run(policies.show_policy, kind, name)
+        members = _members(view)
+        call.put("policy", members if call.json else members | members["fields"] | {"fields": "below"})
+
+    @command(group, "fields", f"policy {kind} fields")
+    def fields_of_a_policy(ctx: typer.Context) -> None:
+        """List the fields with what is allowed, the default and the meaning."""
+        rows = [
+            {"field": name, "allowed": field.allowed, "default": _text(field.default), "unit": field.unit,
+             "merge": field.merge.value, "meaning": field.meaning}
+            for name, field in kind.fields.items()
+        ]  # fmt: skip
+        call_of(ctx).put_list("fields", rows, ["field", "allowed", "default", "unit", "meaning"])
 
 
-@command(offline, "show", "policy offline show Default")
-def show(ctx: typer.Context, name: Name) -> None:
-    """Show every field of a policy."""
-    call = call_of(ctx)
-    with open_server(call) as instance:
-        view = policies.show_policy(instance, name)
-    call.put("policy", _members(view) if call.json else _members(view) | _members(view)["fields"] | {"fields": "below"})
+def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
+    @command(group, "add", f"policy {kind} add Travel {example}")
+    def add(ctx: typer.Context, name: Name, fields: Fields = None) -> None:
+        """Add a policy: the defaults, but for the fields that are given."""
+        call = call_of(ctx)
+        with open_server(call) as server:
+            view = server.run(policies.add_policy, kind, name, _texts(fields), now=now())
+        call.done(f"Added the {kind} policy {name}.", "policy", **_members(view))
+
+    @command(group, "set", f"policy {kind} set Default {example}")
+    def set_fields(ctx: typer.Context, name: Name, fields: Fields = None, confirm: Confirm = False) -> None:
+        """Edit fields. An offline policy that becomes stricter discards data on devices: if there are any, --confirm
+        is asked for."""
+        texts = _texts(fields)
+        if not texts:
+            raise typer.BadParameter("say which fields to set, as FIELD=VALUE")
+        call = call_of(ctx)
+        with open_server(call) as server:
+            edit = server.run(policies.set_fields, kind, name, texts, confirmed=confirm, now=now())
+        made_anew = f" Offline data of {edit.regenerated} users on devices are made anew." if edit.regenerated else ""
+        members = _members(edit.view) | {"tightened": list(edit.tightened), "regenerated": edit.regenerated}
+        call.done(f"Set {', '.join(texts)} of the {kind} policy {name}.{made_anew}", "policy", **members)
+
+    @command(group, "assign", f"policy {kind} assign Travel --domain Sales")
+    def assign(ctx: typer.Context, domain: Domain, name: AnyName = None, default: ToDefault = False) -> None:
+        """Put the users of a domain, and its devices, under a policy."""
+        if default is (name is not None):
+            raise typer.BadParameter("give either the name of a policy or --default")
+        call = call_of(ctx)
+        with open_server(call) as server:
+            server.run(policies.assign_policy, kind, name, domain, now=now())
+        call.done(f"{domain} uses {name or f'the default {kind} policy'}.", "assignment", domain=domain, policy=name)
+
+    @command(group, "remove", f"policy {kind} remove Travel")
+    def remove(ctx: typer.Context, name: Name) -> None:
+        """Remove a policy; its domains go back to the default."""
+        call = call_of(ctx)
+        with open_server(call) as server:
+            server.run(policies.remove_policy, kind, name, now=now())
+        call.done(f"Removed the {kind} policy {name}.", "policy", name=name)
 
 
-@command(offline, "set", "policy offline set Default days=7 --confirm")
-def set_fields(
-    ctx: typer.Context,
-    name: Name,
-    fields: Fields = None,
-    confirm: Annotated[
-        bool, typer.Option("--confirm", help="Go on although data on devices are discarded at once.")
-    ] = False,
-) -> None:
-    """Edit fields. What makes a policy stricter discards data on devices, and asks for --confirm if there are any."""
-    texts = _texts(fields)
-    if not texts:
-        raise typer.BadParameter("say which fields to set, as FIELD=VALUE")
-    call = call_of(ctx)
-    with open_server(call) as instance:
-        edit = policies.set_fields(instance, call.actor, name, texts, confirmed=confirm, now=now())
-    made_anew = f" Offline data of {edit.regenerated} users on devices are made anew." if edit.regenerated else ""
-    members = _members(edit.view) | {"tightened": list(edit.tightened), "regenerated": edit.regenerated}
-    call.done(f"Set {', '.join(texts)} of the offline policy {name}.{made_anew}", "policy", **members)
-
-
-@command(offline, "assign", "policy offline assign Travel --domain Sales")
-def assign(
-    ctx: typer.Context,
-    domain: Annotated[str, typer.Option(help="The security domain.")],
-    name: Annotated[str | None, typer.Argument(metavar="POLICY", help="The policy's name.", show_default=False)] = None,
-    default: Annotated[bool, typer.Option("--default", help="Always use the default policy, whichever it is.")] = False,
-) -> None:
-    """Put the users and devices of a domain under a policy."""
-    if default is (name is not None):
-        raise typer.BadParameter("give either the name of a policy or --default")
-    call = call_of(ctx)
-    with open_server(call) as instance:
-        policies.assign_policy(instance, call.actor, name, domain, now=now())
-    call.done(f"{domain} uses {name or 'the default policy'}.", "assignment", domain=domain, policy=name)
-
-
-@command(offline, "remove", "policy offline remove Travel")
-def remove(ctx: typer.Context, name: Name) -> None:
-    """Remove a policy; its domains go back to the default."""
-    call = call_of(ctx)
-    with open_server(call) as instance:
-        policies.remove_policy(instance, call.actor, name, now=now())
-    call.done(f"Removed the offline policy {name}.", "policy", name=name)
-
-
-@command(offline, "fields", "policy offline fields")
-def fields_of_a_policy(ctx: typer.Context) -> None:
-    """List the fields with what is allowed, the default and the meaning."""
-    rows = [
-        {"field": name, "allowed": field.allowed, "default": _text(field.default), "unit": field.unit,
-         "merge": field.merge.value, "meaning": field.meaning}
-        for name, field in FIELDS.items()
-    ]  # fmt: skip
-    call_of(ctx).put_list("fields", rows, ["field", "allowed", "default", "unit", "meaning"])
+for _kind in PolicyKind:
+    _add_kind(_kind)
 
 
 @command(app, "effective", "policy effective alice --device laptop")
@@ -120,9 +137,9 @@ def effective(
 ) -> None:
     """Show what is in force for a user on a device. Beside each value stands where it comes from."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        merged = policies.effective_of(instance, user, device)
-    values = _values(merged.values)
+    with open_server(call) as server:
+        merged = server.run(policies.effective_of, user, device)
+    values = _plain(dataclasses.asdict(merged.values))
     rows = [{"field": name, "value": values[name], "source": merged.sources[name]} for name in FIELDS]
     shown = rows if call.json else [row | {"value": _text(row["value"])} for row in rows]
     call.put_list("effective", shown, ["field", "value", "source"])
@@ -139,16 +156,10 @@ def _texts(fields: list[str] | None) -> Mapping[str, str]:
 
 
 def _members(view: PolicyView) -> dict[str, Any]:
-    return {
-        "name": view.name,
-        "default": view.is_default,
-        "revision": view.revision,
-        "fields": _values(view.policy),
-    }
+    return {"name": view.name, "default": view.is_default, "revision": view.revision, "fields": _plain(view.values)}
 
 
-def _values(policy: OfflinePolicy) -> dict[str, Any]:
-    values = {name: getattr(policy, name) for name in FIELDS}
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, str) else value for name, value in values.items()}
 
 

@@ -53,8 +53,8 @@ def add(
         digits=digits, interval=interval, algorithm=algorithm.lower(), with_pin=not no_pin, serial=serial,
         expires_at=read_date(expires), seed=read_seed(read_secret("Seed").reveal()) if seed_stdin else None,
     )  # fmt: skip
-    with open_server(call) as instance:
-        made = tokens.add_token(instance, call.actor, user, wish, now=now())
+    with open_server(call) as server:
+        made = server.run(tokens.add_token, user, wish, now=now())
     members: dict[str, Any] = {"serial": made.serial, "user": user, "with_pin": wish.with_pin, "digits": digits,
                                "interval": interval, "algorithm": wish.algorithm}  # fmt: skip
     next_step = "" if no_pin else f" Set its PIN: sparekey --data {call.directory} token set-pin {made.serial}"
@@ -73,8 +73,8 @@ def list_some(
 ) -> None:
     """List tokens by serial number."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        rows = [_members(each) for each in tokens.list_tokens(instance, limit, after, user or None)]
+    with open_server(call) as server:
+        rows = [_members(each) for each in server.run(tokens.list_tokens, limit, after, user or None)]
     call.put_list("tokens", rows, ["serial", "user", "with_pin", "pin_set", "enabled", "lost", "expires"])
 
 
@@ -82,17 +82,17 @@ def list_some(
 def show(ctx: typer.Context, serial: Serial) -> None:
     """Show a token. Nobody can read its seed or its PIN."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        call.put("token", _members(tokens.show_token(instance, serial)))
+    with open_server(call) as server:
+        call.put("token", _members(server.run(tokens.show_token, serial)))
 
 
 @command(app, "set-pin", "token set-pin SK01234567 < pin-file")
 def set_pin(ctx: typer.Context, serial: Serial) -> None:
     """Set or change the PIN. It has 4 to 8 letters and digits; asked for, or read from standard input."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        tokens.show_token(instance, serial)  # said before the PIN is asked for
-        tokens.set_pin(instance, call.actor, serial, read_secret("PIN", twice=True), now=now())
+    with open_server(call) as server:
+        server.run(tokens.show_token, serial)  # said before the PIN is asked for
+        server.run(tokens.set_pin, serial, read_secret("PIN", twice=True), now=now())
     call.done(f"Set the PIN of {serial}.", "token", serial=serial, pin_set=True)
 
 
@@ -100,8 +100,8 @@ def set_pin(ctx: typer.Context, serial: Serial) -> None:
 def clear_pin(ctx: typer.Context, serial: Serial) -> None:
     """Take the PIN away: the token cannot be used until one is set."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        tokens.clear_pin(instance, call.actor, serial, now=now())
+    with open_server(call) as server:
+        server.run(tokens.clear_pin, serial, now=now())
     call.done(f"{serial} has no PIN; it cannot be used until one is set.", "token", serial=serial, pin_set=False)
 
 
@@ -131,15 +131,15 @@ def found(ctx: typer.Context, serial: Serial) -> None:
 
 def _set_enabled(ctx: typer.Context, serial: str, *, enabled: bool) -> None:
     call = call_of(ctx)
-    with open_server(call) as instance:
-        tokens.set_enabled(instance, call.actor, serial, enabled=enabled, now=now())
+    with open_server(call) as server:
+        server.run(tokens.set_enabled, serial, enabled=enabled, now=now())
     call.done(f"{serial} is {'enabled' if enabled else 'disabled'}.", "token", serial=serial, enabled=enabled)
 
 
 def _set_lost(ctx: typer.Context, serial: str, *, lost: bool) -> None:
     call = call_of(ctx)
-    with open_server(call) as instance:
-        tokens.set_lost(instance, call.actor, serial, lost=lost, now=now())
+    with open_server(call) as server:
+        server.run(tokens.set_lost, serial, lost=lost, now=now())
     call.done(f"{serial} is marked as {'lost' if lost else 'found'}.", "token", serial=serial, lost=lost)
 
 

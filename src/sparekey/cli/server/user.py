@@ -21,8 +21,8 @@ def add(
 ) -> None:
     """Add a user."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        user_id = users.add_user(instance, call.actor, login, domain, name, now=now())
+    with open_server(call) as server:
+        user_id = server.run(users.add_user, login, domain, name, now=now())
     call.done(f"Added the user {login}.", "user", id=user_id, login=login, domain=domain, name=name or login)
 
 
@@ -34,8 +34,8 @@ def list_some(
 ) -> None:
     """List users by login name."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        rows = [vars(each) for each in users.list_users(instance, limit, after)]
+    with open_server(call) as server:
+        rows = [vars(each) for each in server.run(users.list_users, limit, after)]
     call.put_list("users", rows, ["login", "name", "domain", "enabled", "locked", "failures"])
 
 
@@ -43,9 +43,9 @@ def list_some(
 def show(ctx: typer.Context, login: Login) -> None:
     """Show a user and the user's tokens."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        view = users.show_user(instance, login)
-        serials = [each.serial for each in tokens.list_tokens(instance, 1_000, login=login)]
+    with open_server(call) as server:
+        view = server.run(users.show_user, login)
+        serials = [each.serial for each in server.run(tokens.list_tokens, 1_000, login=login)]
     call.put("user", vars(view) | {"tokens": serials})
 
 
@@ -65,8 +65,8 @@ def disable(ctx: typer.Context, login: Login) -> None:
 def unlock(ctx: typer.Context, login: Login) -> None:
     """Clear the lock and the count of failures."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        cleared = users.unlock(instance, call.actor, login, now=now())
+    with open_server(call) as server:
+        cleared = server.run(users.unlock, login, now=now())
     words = f"{login} is unlocked." if cleared else f"{login} was not locked and had no failures."
     call.done(words, "user", login=login, cleared=cleared)
 
@@ -75,13 +75,13 @@ def unlock(ctx: typer.Context, login: Login) -> None:
 def move(ctx: typer.Context, login: Login, domain: Annotated[str, typer.Option(help="The new domain.")]) -> None:
     """Move a user to another domain; its policies apply at once."""
     call = call_of(ctx)
-    with open_server(call) as instance:
-        users.move_user(instance, call.actor, login, domain, now=now())
+    with open_server(call) as server:
+        server.run(users.move_user, login, domain, now=now())
     call.done(f"{login} belongs to {domain}.", "user", login=login, domain=domain)
 
 
 def _set_enabled(ctx: Any, login: str, *, enabled: bool) -> None:
     call = call_of(ctx)
-    with open_server(call) as instance:
-        users.set_enabled(instance, call.actor, login, enabled=enabled, now=now())
+    with open_server(call) as server:
+        server.run(users.set_enabled, login, enabled=enabled, now=now())
     call.done(f"{login} is {'enabled' if enabled else 'disabled'}.", "user", login=login, enabled=enabled)

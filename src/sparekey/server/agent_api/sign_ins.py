@@ -1,12 +1,14 @@
 """Online sign-ins on a device."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from sparekey.app.sign_in import Door
 from sparekey.app.sign_in_on_device import DeviceSignIn, sign_in_on_device
-from sparekey.core.outcome import Denied, Granted
+from sparekey.core.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.agent_api.enrolment import unhex
 from sparekey.server.agent_api.signed_requests import HEADERS, SignedRequest, read_signed
@@ -28,14 +30,16 @@ def routes(service: Service) -> APIRouter:
 
     @router.post(api.SIGN_INS, openapi_extra=extra)
     async def sign_in(request: Request) -> Response:
-        """Granted, with the key that opens what the device keeps for the user; or denied, all denials alike."""
+        """Granted, with the key that opens what the device keeps for the user; denied, all denials alike; or a
+        question, answered under its `reply_to`."""
         arrived = Floor.arrival()
         signed = await read_signed(service, request, _LARGEST)
         asked = decode(api.SignInRequest, signed.body)
         typed, check = Secret(asked.passcode), unhex(asked.check, "check")
+        reply_to = Secret(asked.reply_to) if asked.reply_to else None
 
         def verify() -> DeviceSignIn:
-            return sign_in_on_device(service.instance, signed.device, asked.login, typed, check, signed.now)
+            return sign_in_on_device(service.instance, signed.device, asked.login, typed, check, signed.now, reply_to)
 
         door = Door(f"device:{signed.device.id}", signed.device.id)
         judged = await judge(service, arrived, door, signed.now, verify, lambda result: result.outcome)
@@ -46,6 +50,10 @@ def routes(service: Service) -> APIRouter:
 
 def _reply(judged: DeviceSignIn | Denied, signed: SignedRequest) -> api.SignInReply:
     outcome = judged.outcome if isinstance(judged, DeviceSignIn) else judged
+    if isinstance(judged, DeviceSignIn) and isinstance(outcome, Asked):
+        name = judged.reply_to.reveal() if judged.reply_to else ""
+        reply = api.SignInReply("ask", [], "", "", "", 0, "", "", signed.now)
+        return replace(reply, ask=outcome.ask, text=outcome.text, reply_to=name)
     if not isinstance(judged, DeviceSignIn) or not isinstance(outcome, Granted):
         misread = list(outcome.misread) if isinstance(outcome, Denied) else []
         return api.SignInReply("denied", misread, "", "", "", 0, "", "", signed.now)

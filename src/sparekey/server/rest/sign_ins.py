@@ -6,8 +6,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.sign_in import Door, sign_in
-from sparekey.core.outcome import Denied, Granted, Outcome
+from sparekey.app.dialogues import answer as reply
+from sparekey.app.sign_in import Door, Verdict, sign_in
+from sparekey.core.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.bodies import read_body
 from sparekey.server.floor import Floor
@@ -26,18 +27,24 @@ _LARGEST = 16_384
 
 @dataclass(frozen=True)
 class SignInQuestion:
+    """With `reply_to`, `passcode` is the answer to the question of that name."""
+
     user: str
     passcode: str = field(repr=False)
+    reply_to: str = field(repr=False, default="")
 
 
 @dataclass(frozen=True)
 class SignInAnswer:
-    """Granted or denied; a denial says no more, but for groups of an emergency code that were misread."""
+    """Granted, denied or ask; a denial says no more, but for groups of an emergency code that were misread."""
 
-    result: str  # granted | denied
+    result: str  # granted | denied | ask
     user: str
     method: str
     misread: list[int]
+    ask: str = ""  # new-pin | confirm-pin | next-tokencode
+    text: str = ""  # the question, for the person at the screen
+    reply_to: str = field(repr=False, default="")  # one answer, within two minutes, by this client for this user
 
 
 def routes(service: Service) -> APIRouter:
@@ -58,14 +65,17 @@ def routes(service: Service) -> APIRouter:
             door = await _door(doors, request, now)
             asked = decode(SignInQuestion, body)
             typed = Secret(asked.passcode)
-            outcome = await judge(
-                service, arrived, door, now,
-                lambda: sign_in(service.instance, door, asked.user, typed, now), lambda outcome: outcome,
-            )  # fmt: skip
+
+            def verify() -> Verdict:
+                if asked.reply_to:
+                    return reply(service.instance, door, asked.user, Secret(asked.reply_to), typed, now)
+                return sign_in(service.instance, door, asked.user, typed, now)
+
+            judged = await judge(service, arrived, door, now, verify, lambda verdict: verdict.outcome)
         except Busy:
-            reply = ErrorReply("busy", "more is waiting than this server takes on", "try again in a second")
-            return error_answer(429, reply, {"Retry-After": "1"})
-        return answer(_answer(outcome))
+            busy = ErrorReply("busy", "more is waiting than this server takes on", "try again in a second")
+            return error_answer(429, busy, {"Retry-After": "1"})
+        return answer(_answer(judged))
 
     return router
 
@@ -82,9 +92,13 @@ async def _door(doors: Doors, request: Request, now: int) -> Door:
     return door
 
 
-def _answer(outcome: Outcome) -> SignInAnswer:
+def _answer(judged: Verdict | Denied) -> SignInAnswer:
+    outcome = judged.outcome if isinstance(judged, Verdict) else judged
     match outcome:
         case Granted():
             return SignInAnswer("granted", outcome.login, outcome.method, [])
+        case Asked():
+            name = judged.reply_to.reveal() if isinstance(judged, Verdict) and judged.reply_to else ""
+            return SignInAnswer("ask", "", "", [], outcome.ask, outcome.text, name)
         case Denied():
             return SignInAnswer("denied", "", "", list(outcome.misread))

@@ -197,18 +197,13 @@ def _add_columns() -> None:
     op.create_index(
         "ix_emergency_showing_operator_shown_at", "emergency_showing", ["operator", "shown_at"], unique=False
     )
-    for column in (
-        sa.Column("passcode_approval", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("showings_warn", sa.Integer(), server_default="10", nullable=False),
-        sa.Column("showings_limit", sa.Integer(), server_default="30", nullable=False),
-    ):
-        op.add_column("offline_policy", column)
-    for column in (
-        sa.Column("pin_must_change", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("pin_set_at", sa.BigInteger(), nullable=True),
-        sa.Column("pin_history_sealed", sa.LargeBinary(), nullable=True),
-    ):
-        op.add_column("token", column)
+    no = sa.false()
+    op.add_column("offline_policy", sa.Column("passcode_approval", sa.Boolean(), server_default=no, nullable=False))
+    op.add_column("offline_policy", sa.Column("showings_warn", sa.Integer(), server_default="10", nullable=False))
+    op.add_column("offline_policy", sa.Column("showings_limit", sa.Integer(), server_default="30", nullable=False))
+    op.add_column("token", sa.Column("pin_must_change", sa.Boolean(), server_default=no, nullable=False))
+    op.add_column("token", sa.Column("pin_set_at", sa.BigInteger(), nullable=True))
+    op.add_column("token", sa.Column("pin_history_sealed", sa.LargeBinary(), nullable=True))
     _add_reference("security_domain", "token_policy_id", "token_policy")
     _add_reference("security_domain", "lockout_policy_id", "lockout_policy")
     _add_reference("token", "domain_id", "security_domain")

@@ -1,0 +1,61 @@
+"""Whether an actor may do it, there: the sentences in which that is refused.
+
+Rules: what lies outside every domain of the actor does not exist, in the same words as what is not there at all
+(`lookup`); who sees it but may not do it is told which permission is missing; nobody changes an account whose holder
+has rights that the actor does not have.
+"""
+
+from sqlalchemy import Connection
+
+from sparekey.core.errors import NotAllowed
+from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
+from sparekey.storage import domains, roles
+
+_ASK = "ask an administrator who may, or for a role that has it"
+
+
+def verify_may(actor: Actor, needed: Permission, domain_id: str | None) -> None:
+    """Raises NotAllowed; `domain_id` None: for what belongs to no domain."""
+    if not actor.may(needed, domain_id):
+        where = "in all security domains" if domain_id is None else "in this security domain"
+        raise NotAllowed(f"this needs the permission {needed.value!r} {where}", _ASK)
+
+
+def verify_somewhere(actor: Actor, needed: Permission) -> frozenset[str] | None:
+    """The domains in which the actor has it, None: everywhere. Raises NotAllowed where there is none."""
+    found = actor.domains_with(needed)
+    if found is not None and not found:
+        raise NotAllowed(f"this needs the permission {needed.value!r}", _ASK)
+    return found
+
+
+def verify_not_above(connection: Connection, actor: Actor, account_id: str) -> None:
+    """Raises NotAllowed where the account's holder has rights that the actor has not."""
+    if not actor.covers(grants_of(connection, account_id)):
+        raise NotAllowed("this user has rights that you do not have", "ask an administrator who has them")
+
+
+def grants_of(connection: Connection, principal_id: str) -> tuple[Grant, ...]:
+    """What the roles of an account or API client give, each in its domain and below; the top domain: everywhere."""
+    return tuple(
+        Grant(permissions_of(row.role, row.permissions), scope_of(connection, row.domain_id))
+        for row in roles.grants_of(connection, principal_id)
+    )
+
+
+def permissions_of(role: str, stored: str | None) -> frozenset[Permission]:
+    """Of a predefined role, or as `stored` says; a role that is neither gives nothing."""
+    if role in PREDEFINED:
+        return PREDEFINED[role]
+    known = {permission.value: permission for permission in Permission}
+    return frozenset(known[name] for name in (stored or "").split(",") if name in known)
+
+
+def scope_of(connection: Connection, domain_id: str) -> frozenset[str] | None:
+    """The domain and all below; None for the top domain: what belongs to no domain is in its scope too."""
+    return None if domains.is_top(connection, domain_id) else domains.domain_and_below(connection, domain_id)
+
+
+def actor_of(connection: Connection, account_id: str) -> Actor:
+    """An administrator as an actor; without a role they may do nothing."""
+    return Actor(f"user:{account_id}", grants_of(connection, account_id), account_id)

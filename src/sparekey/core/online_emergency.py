@@ -1,0 +1,62 @@
+"""Online emergency access: a temporary fixed tokencode, or a set of one-time tokencodes, at the server alone.
+
+Rules (product.md, "Online emergency access"): eight characters, typed after the PIN (alone for a token without one);
+with no expiry, or until a moment; and one of three answers to the question what happens when the token turns up.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sparekey.core.token_policy import Alphabet
+from sparekey.secret import Secret
+
+LENGTH: Final = 8
+# no character that another one of these is misread for
+_LETTERS_AND_DIGITS: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+_DIGITS: Final = "0123456789"
+
+
+class EmergencyKind(StrEnum):
+    """A fixed code works again and again, each of a set of one-time codes once."""
+
+    FIXED = "fixed"
+    ONE_TIME = "one-time"
+
+
+class IfAvailable(StrEnum):
+    """If the token becomes available while the access lasts."""
+
+    DENY = "deny"
+    END = "end"  # its tokencodes are accepted, and the first one ends the access
+    AFTER_LIFETIME = "after-lifetime"
+
+
+@dataclass(frozen=True)
+class OnlineEmergency:
+    """The access of one token; `codes` are those that still work, each with its id."""
+
+    kind: EmergencyKind
+    if_available: IfAvailable
+    expires_at: int | None
+    codes: Sequence[tuple[str, Secret[str]]]
+
+    def ended(self, now: int) -> bool:
+        """Whether its codes work no longer."""
+        return self.expires_at is not None and now >= self.expires_at
+
+    def allows_token(self, now: int) -> bool:
+        """Whether the token's own codes are accepted."""
+        return {
+            IfAvailable.DENY: False,
+            IfAvailable.END: True,
+            IfAvailable.AFTER_LIFETIME: self.ended(now),
+        }[self.if_available]
+
+
+def new_online_code(alphabet: Alphabet, choose: Callable[[str], str] = secrets.choice) -> Secret[str]:
+    """Eight characters, each with the same chance."""
+    symbols = _DIGITS if alphabet is Alphabet.DIGITS else _LETTERS_AND_DIGITS
+    return Secret("".join(choose(symbols) for _ in range(LENGTH)))
