@@ -2,14 +2,19 @@
 
 Syslog knows no answer. What it has is the end of the connection: a sender closes TLS, and a receiver that has read all
 of it closes its side (RFC 5425 section 4.4). So each call has a connection of its own, and returns only when the
-collector ended it in order.
+collector ended it in order: a receiver that goes with something unread resets the connection instead.
 
 Rules: the collector's certificate is verified against its name before anything is sent; a connection that was reset or
 timed out confirms nothing, and the events are sent again; every wait has an end.
 """
 
+import contextlib
+import fcntl
+import select
 import socket
 import ssl
+import struct
+import termios
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +25,8 @@ from sparekey.syslog.message import framed, message
 
 WAIT_SECONDS: Final = 10.0
 _AT_ONCE: Final = 65_536  # octets handed to TLS in one piece
+_LOOK_SECONDS: Final = 0.01
+_LOOKS: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -57,10 +64,30 @@ class SyslogCollector:
 
 
 def _end(connection: ssl.SSLSocket) -> None:
-    """Closes our side, and waits for the end of the other."""
+    """Closes our side, and waits for the end of the other. Raises OSError where it was no end in order."""
     try:
-        connection.unwrap()
+        plain = connection.unwrap()
     except ssl.SSLEOFError:
-        # It ended the stream without a word of TLS, as some do. A receiver that left something unread would have reset
-        # it; that is another error.
+        # It ended the stream without a word of TLS, as some do.
+        _verify_acknowledged(connection)
         return
+    with plain:
+        _verify_acknowledged(plain)
+        plain.shutdown(socket.SHUT_WR)
+        # In order: nothing more comes. A receiver that closed with something unread has sent a reset by now.
+        with contextlib.suppress(TimeoutError):
+            while plain.recv(4_096):
+                pass
+
+
+def _verify_acknowledged(connection: socket.socket) -> None:
+    """Whether the other machine has it all: what reaches a socket that was closed before is never acknowledged."""
+    for _ in range(_LOOKS):
+        unsent = struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
+        error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, "reset")
+        if unsent == 0:
+            return
+        select.select([], [], [connection], _LOOK_SECONDS)
+    raise TimeoutError("not acknowledged")
