@@ -147,8 +147,7 @@ def test_s23_counters_used_offline_are_used_up_here(any_server: Instance) -> Non
     presser, device = signed_in(any_server)
     used_offline(device, presser, 1, 2, 4)
     assert token_row(any_server, presser.user.serial).last_step == 4
-    for counter in (4, 3, 1):
-        denied(submit(any_server, presser.user, NOW + 90, presser.typed(counter)))
+    denied(submit(any_server, presser.user, NOW + 90, presser.typed(3)))
     assert denied(submit(any_server, presser.user, NOW + 95, presser.typed(4))).reason is Reason.ALREADY_USED
     granted(submit(any_server, presser.user, NOW + 100, presser.typed(5)))
 
