@@ -35,6 +35,7 @@ class Action(StrEnum):
     TOKEN_FOUND = "token.found"
     TOKEN_PIN_SET = "token.pin-set"
     TOKEN_PIN_CLEARED = "token.pin-cleared"
+    TOKEN_PIN_FORCED = "token.pin-forced"  # it has to be changed at the next sign-in
     TOKEN_REMOVED = "token.removed"
 
     EMERGENCY_SHOWN = "emergency.shown"
@@ -44,11 +45,13 @@ class Action(StrEnum):
     EMERGENCY_REPLACED = "emergency.replaced"
     EMERGENCY_TEMPORARY = "emergency.temporary"  # online access with a fixed tokencode, or with one-time tokencodes
     EMERGENCY_ENDED = "emergency.ended"
+    EMERGENCY_VOIDED = "emergency.voided"  # every version of an offline code, for a device that held one was stolen
 
     DEVICE_INVITED = "device.invited"
     DEVICE_ENROLLED = "device.enrolled"
     DEVICE_RENEWED = "device.renewed"
     DEVICE_REVOKED = "device.revoked"
+    DEVICE_STOLEN = "device.stolen"
     DEVICE_EVENT = "device.event"  # uploaded: what happened there while it was offline
     UNIT_SEALED = "unit.sealed"
 

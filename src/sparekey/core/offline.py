@@ -60,6 +60,7 @@ class Obstacle(StrEnum):
     TOKEN_DISABLED = "The token is disabled; enable it first."
     TOKEN_EXPIRED = "The token has expired; assign or replace one first."
     NO_PIN = "The token has no PIN yet; set one."
+    PIN_MUST_CHANGE = "The token's PIN has to be changed first; the user is asked for a new one at an online sign-in."
     PASSCODE_TOO_SHORT = (
         "PIN and tokencode together are shorter than policy asks; set a longer PIN or change the policy."
     )
@@ -103,6 +104,8 @@ def token_obstacle(token: TokenState, device: DeviceState, policy: EffectivePoli
         return _pin_less_obstacle(token, device, policy)
     if token.pin is None:
         return Obstacle.NO_PIN
+    if token.pin_must_change:
+        return Obstacle.PIN_MUST_CHANGE
     too_short = token.pin.length + token.otp.digits < policy.values.minimum_passcode_length
     return Obstacle.PASSCODE_TOO_SHORT if too_short else None
 
