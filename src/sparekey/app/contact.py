@@ -7,7 +7,8 @@ was rolled back or replaced; a checkpoint that this server did not sign proves n
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sparekey.app.instance import Instance, log
+from sparekey.app.instance import Instance
+from sparekey.app.notices import raise_alarm
 from sparekey.app.ports import Purpose
 from sparekey.app.provisioning import record_contact, sync_users
 from sparekey.app.sequencer import find_newest
@@ -44,7 +45,7 @@ def take_contact(instance: Instance, device_row: AnyRow, request: SyncRequest, *
             held = audit_chain.contains(connection, witnessed)
             witness = Witness.CONFIRMED if held else Witness.ROLLED_BACK
         if witnessed is not None and witness is Witness.ROLLED_BACK:
-            log(
+            raise_alarm(
                 connection, now, f"device:{device_row.id}", Action.ALARM_AUDIT_ROLLED_BACK, result="batch missing",
                 device=device_row.id, witness="device", batch=witnessed.number, rows=witnessed.total,
             )  # fmt: skip

@@ -7,10 +7,12 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_device, get_domain
+from sparekey.app.notices import notify_user
 from sparekey.app.ports import Purpose
 from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.events import Action
 from sparekey.core.names import verify_name
+from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.secret import Secret
 from sparekey.storage import devices
@@ -171,8 +173,15 @@ def revoke(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
     with instance.database.write() as connection:
         row = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
         devices.update_device(connection, row.id, revoked_at=now)
+        _tell_users(connection, row, Notice.DEVICE_REVOKED, now)
         _forget_data(connection, row.id)
         log(connection, now, actor, Action.DEVICE_REVOKED, device=row.id, name=row.name)
+
+
+def _tell_users(connection: Connection, row: AnyRow, notice: Notice, now: int) -> None:
+    """Those who have offline data on it, before they are forgotten."""
+    for each in devices.accounts_on_device(connection, row.id):
+        notify_user(connection, now, each.account_id, notice, device=row.name)
 
 
 def _forget_data(connection: Connection, device_id: str) -> None:

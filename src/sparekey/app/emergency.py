@@ -12,12 +12,14 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_assigned_token
+from sparekey.app.notices import notify_user
 from sparekey.app.obstacles import obstacle_on, why_no_code
 from sparekey.app.snapshots import open_code
 from sparekey.core.audit_chain import AuditRow
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
+from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.passcode import grouped, spelled
 from sparekey.secret import Secret
@@ -153,6 +155,7 @@ def show(
             device=held.device_id, kind=kind, version=row.version, caller=showing.caller, note=showing.note,
             ticket=showing.ticket,
         )  # fmt: skip
+        notify_user(connection, now, owner.account_id, Notice.CODE_SHOWN, kind=kind, device=held.device)
         return ShownCode(
             held.device, row.version, open_code(instance.vault, row), row.not_after, _needs_pin(connection, owner)
         )
@@ -174,6 +177,7 @@ def reset(instance: Instance, actor: Actor, kind: CodeKind, name: str, *, now: i
             connection, now, actor, Action.EMERGENCY_RESET, account=owner.account_id, token=owner.token_id, kind=kind,
             devices=len(held),
         )  # fmt: skip
+        notify_user(connection, now, owner.account_id, Notice.CODE_RESET, kind=kind)
         return len(held)
 
 
@@ -188,6 +192,8 @@ def set_online(instance: Instance, actor: Actor, serial: str, *, allowed: bool, 
             connection, now, actor, Action.EMERGENCY_ONLINE, account=owner.account_id, token=owner.token_id,
             allowed=allowed,
         )  # fmt: skip
+        notice = Notice.CODE_ONLINE if allowed else Notice.CODE_NOT_ONLINE
+        notify_user(connection, now, owner.account_id, notice, serial=serial)
 
 
 def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: int = 100) -> list[AuditRow]:

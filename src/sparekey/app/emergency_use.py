@@ -5,9 +5,11 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.instance import log
+from sparekey.app.notices import notify_user, raise_alarm
 from sparekey.core.events import Action
+from sparekey.core.notices import Notice
 from sparekey.core.outcome import Granted
-from sparekey.storage import emergency_codes
+from sparekey.storage import devices, emergency_codes
 
 # A device's idea of the time may be behind by so much (spec/offline-day.md, "Time").
 CLOCK_TOLERANCE: Final = 120
@@ -31,5 +33,12 @@ def match_use(
     ids = {"account": code.account_id, "token": code.token_id, "device": device_id}
     shown = {"showing": showing.id, "operator": showing.operator} if showing else {}
     log(connection, now, actor, Action.EMERGENCY_USED, **ids, kind=code.kind, version=code.version, **shown)
+    where = _where(connection, device_id)
+    notify_user(connection, now, code.account_id, Notice.CODE_USED, at=used_at, kind=code.kind, where=where)
     if showing is None:
-        log(connection, now, actor, Action.ALARM_EMERGENCY_UNSHOWN, **ids, kind=code.kind, version=code.version)
+        raise_alarm(connection, now, actor, Action.ALARM_EMERGENCY_UNSHOWN, **ids, kind=code.kind, version=code.version)
+
+
+def _where(connection: Connection, device_id: str | None) -> str:
+    device = devices.find_device(connection, device_id) if device_id else None
+    return f"on the device {device.name}" if device is not None else "at the server"

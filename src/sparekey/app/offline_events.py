@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from sparekey.app import offline_keys
 from sparekey.app.emergency_use import match_use
 from sparekey.app.instance import Instance, log
+from sparekey.app.notices import raise_alarm
 from sparekey.core.authenticate import WINDOW
 from sparekey.core.errors import BadInput
 from sparekey.core.event_packs import LOOK_AHEAD
@@ -69,7 +70,7 @@ def _take(connection: Connection, instance: Instance, device_id: str, event: Off
         return  # uploaded before; the answer got lost
     actor = f"device:{device_id}"
     if known is not None or not _follows(connection, device_id, event):
-        log(
+        raise_alarm(
             connection, now, actor, Action.ALARM_EVENTS_MISSING, device=device_id, number=event.number,
             forked=known is not None,
         )  # fmt: skip
@@ -85,7 +86,7 @@ def _take(connection: Connection, instance: Instance, device_id: str, event: Off
     )  # fmt: skip
     alarm = _ALARMS.get(EventKind(event.kind)) if event.kind in list(EventKind) else None
     if alarm is not None:
-        log(connection, now, actor, alarm, device=device_id, number=event.number, reason=event.reason)
+        raise_alarm(connection, now, actor, alarm, device=device_id, number=event.number, reason=event.reason)
     if event.kind == EventKind.GRANTED and account is not None:
         _take_success(connection, instance, device_id, event, account.id, now)
 
@@ -124,7 +125,7 @@ def _match(connection: Connection, device_id: str, event: OfflineEvent, account_
         match_use(connection, actor, device_id, code.id, used_at=min(event.at, now), now=now)
         return
     # No such version is stored: it cannot have been shown.
-    log(
+    raise_alarm(
         connection, now, actor, Action.ALARM_EMERGENCY_UNSHOWN, account=account_id, device=device_id,
         number=event.number, kind=event.method, version=event.version,
     )  # fmt: skip
@@ -136,7 +137,7 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
         return
     if not _was_used_here(connection, device_id, token):
         # It never had this token's days: a device that lies is not to use up the codes of whoever it likes.
-        log(
+        raise_alarm(
             connection, now, f"device:{device_id}", Action.ALARM_UNEXPECTED_SUCCESS, account=account_id,
             token=token.id, device=device_id, step=event.step,
         )  # fmt: skip
@@ -146,7 +147,7 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
     if tokens.raise_last_step(connection, token.id, event.step):
         return
     if _used_elsewhere(connection, device_id, event, token):
-        log(
+        raise_alarm(
             connection, now, f"device:{device_id}", Action.ALARM_STEP_USED_TWICE, account=account_id,
             token=token.id, device=device_id, step=event.step,
         )  # fmt: skip

@@ -3,7 +3,9 @@
 from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
+from sparekey.app.notices import notify_user
 from sparekey.app.snapshots import NO_PIN, open_pin_history, pin_of, seal_pin, seal_pin_history
+from sparekey.core.notices import Notice
 from sparekey.core.pins import PinVerifier
 from sparekey.storage import devices, dialogues, tokens
 from sparekey.storage.rows import AnyRow
@@ -23,6 +25,7 @@ def store_pin(
         pin_set_at=now,
         pin_must_change=must_change,
     )
+    notify_user(connection, now, row.account_id, Notice.PIN_SET, serial=row.serial)
     _touched(connection, row)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from sparekey.app import offline_keys
 from sparekey.app.emergency_supply import supply
 from sparekey.app.instance import Instance, log
+from sparekey.app.notices import notify_user
 from sparekey.app.obstacles import device_state
 from sparekey.app.policies import effective_in, lockout_policy_in
 from sparekey.app.snapshots import account_state, token_state
@@ -19,6 +20,7 @@ from sparekey.core.authenticate import AccountState, TokenState
 from sparekey.core.emergency import Contact, contact_of
 from sparekey.core.event_packs import EventPack, find_pack, is_worn
 from sparekey.core.events import Action
+from sparekey.core.notices import Notice
 from sparekey.core.offline import (
     DAY,
     EMERGENCY_KINDS,
@@ -88,6 +90,7 @@ def after_sign_in(
         if granted.method is not Method.TOKENCODE:
             return DeviceKey()  # days are made for the token that was just used
         row = offline_keys.begin(connection, instance, device.device_id, account.account_id, account.login, now)
+        notify_user(connection, now, account.account_id, Notice.DEVICE_ADDED, device=device_row.name)
     else:
         devices.update_device_account(connection, device.device_id, account.account_id, last_sign_in=now)
     _drop_least_recent(connection, device.device_id, account.account_id, policy.values.users_per_device)

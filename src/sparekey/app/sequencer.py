@@ -9,7 +9,8 @@ looked for in it each time, and its absence is an alarm.
 from dataclasses import dataclass
 from typing import Final
 
-from sparekey.app.audit import SYSTEM, AuditEntry, record
+from sparekey.app.audit import SYSTEM
+from sparekey.app.notices import raise_alarm
 from sparekey.app.ports import CheckpointStore, Keystore, Purpose
 from sparekey.core.audit_chain import Batch, next_batch
 from sparekey.core.checkpoint import Checkpoint, CheckpointError
@@ -86,8 +87,9 @@ def _contains(database: Database, checkpoint: Checkpoint) -> bool:
 
 def _raise_alarm(database: Database, kept: _Kept, now: int) -> None:
     lost = kept.checkpoint
-    detail = {"witness": "instance", "batch": lost.number if lost else None, "rows": lost.total if lost else None}
     reason = "checkpoint file damaged" if kept.is_damaged else "batch missing"
     with database.write() as connection:
-        entry = AuditEntry(now * 1_000_000, SYSTEM, Action.ALARM_AUDIT_ROLLED_BACK, result=reason, detail=detail)
-        record(connection, entry)
+        raise_alarm(
+            connection, now, SYSTEM, Action.ALARM_AUDIT_ROLLED_BACK, result=reason, witness="instance",
+            batch=lost.number if lost else None, rows=lost.total if lost else None,
+        )  # fmt: skip

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from sparekey.app.audit import AuditEntry, record, row_of
 from sparekey.app.emergency_use import record_use
 from sparekey.app.instance import MICROSECONDS, Instance, log
+from sparekey.app.notices import notify_user
 from sparekey.app.questions import open_question
 from sparekey.app.snapshots import (
     code_state,
@@ -25,6 +26,7 @@ from sparekey.core.authenticate import Snapshot, TokenState, decide, read_typed
 from sparekey.core.events import OK, Action
 from sparekey.core.lockout import LockoutPolicy
 from sparekey.core.names import is_login
+from sparekey.core.notices import Notice
 from sparekey.core.outcome import Asked, Denied, Granted, Outcome, Reason
 from sparekey.passcode import Kind, Reading
 from sparekey.secret import Secret
@@ -153,6 +155,7 @@ def _put_refusal_on_record(connection: Connection, door: Door, denied: Denied, n
     )  # fmt: skip
     if denied.counted and denied.account_id is not None and _just_locked(connection, denied, now):
         log(connection, now, door.actor, Action.ACCOUNT_LOCKED, account=denied.account_id, device=door.device_id)
+        notify_user(connection, now, denied.account_id, Notice.ACCOUNT_LOCKED)
 
 
 def _just_locked(connection: Connection, denied: Denied, now: int) -> bool:

@@ -12,12 +12,14 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_assigned_token, get_token
+from sparekey.app.notices import notify_user
 from sparekey.app.pin_changes import former_pins, store_pin, take_pin
 from sparekey.app.policies import token_policy_in
 from sparekey.app.snapshots import token_owner
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.events import Action
 from sparekey.core.names import verify_serial
+from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.pins import PinError, new_verifier, verify_new_pin
 from sparekey.core.tokens import TokenError, Totp
@@ -146,6 +148,7 @@ def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> Non
             return
         take_pin(connection, instance, row)
         log(connection, now, actor, Action.TOKEN_PIN_CLEARED, account=row.account_id, token=row.id, serial=row.serial)
+        notify_user(connection, now, row.account_id, Notice.PIN_CLEARED, serial=row.serial)
 
 
 def set_enabled(instance: Instance, actor: Actor, serial: str, *, enabled: bool, now: int) -> None:
@@ -165,6 +168,8 @@ def set_lost(instance: Instance, actor: Actor, serial: str, *, lost: bool, now: 
             return
         tokens.update_token(connection, row.id, lost=lost)
         _touched(connection, row, actor, Action.TOKEN_LOST if lost else Action.TOKEN_FOUND, now)
+        notice = Notice.TOKEN_LOST if lost else Notice.TOKEN_FOUND
+        notify_user(connection, now, row.account_id, notice, serial=row.serial)
 
 
 def _with_pin(connection: Connection, actor: Actor, serial: str) -> AnyRow:

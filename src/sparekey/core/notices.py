@@ -84,7 +84,8 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
     ),
     Notice.DEVICE_ADDED: (
         "You signed in on another device",
-        "You signed in for the first time on the device {device}. It may keep data with which you can sign in offline.",
+        "You signed in on the device {device}, which had no data of yours. It may keep data with which you can sign in "
+        "offline.",
     ),
     Notice.DEVICE_REVOKED: (
         "A device that you use was taken out of service",
