@@ -28,6 +28,7 @@ from sparekey.app.snapshots import seal_pin, token_owner
 from sparekey.argon2id import argon2id
 from sparekey.clock import now as clock_now
 from sparekey.core.events import Action
+from sparekey.core.permissions import Actor, Permission
 from sparekey.core.pins import MEMORY_KIB, PASSES, new_verifier
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
@@ -41,6 +42,7 @@ CLIENTS = 16
 PIN = "4711"
 INTERVAL = 60
 STEPS_AHEAD = 2  # this interval's code and the next one's: both are accepted for the whole run
+_ACTOR = Actor.of_system("os:bench")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def rows(*, full: bool) -> list[Row]:
     seconds = 20 if full else 6
     with PostgresqlServer() as postgresql, tempfile.TemporaryDirectory() as directory:
         url = postgresql.create_database()
-        create_server(Path(directory) / "data", NewServer(Secret(url)), "os:bench", clock_now())
+        create_server(Path(directory) / "data", NewServer(Secret(url)), _ACTOR, clock_now())
         with _server(Path(directory) / "data") as (instance, address, key):
             progress(f"P1: sign-ins with PIN for {seconds} s, {CLIENTS} clients")
             with_pin = _load(instance, address, key, Path(directory), seconds, rate=200, pin=PIN)
@@ -83,7 +85,7 @@ def rows(*, full: bool) -> list[Row]:
 @contextmanager
 def _server(data: Path) -> Iterator[tuple[Instance, str, Secret[str]]]:
     instance = open_instance(data, read_settings(data, os.environ))
-    key = clients.add_client(instance, "os:bench", "bench", now=clock_now())
+    key = clients.add_client(instance, _ACTOR, "bench", now=clock_now())
     try:
         with serving(data, {"SPAREKEY_TLS": "off"}) as port:
             yield instance, f"http://127.0.0.1:{port}", key
@@ -125,7 +127,7 @@ def _add_users(instance: Instance, count: int, pin: str) -> list[tuple[str, Totp
     now, made, accounts, tokens = clock_now(), [], [], []
     verifier = new_verifier(pin) if pin else None
     with instance.database.write() as connection:
-        domain = get_domain(connection, TOP_DOMAIN).id
+        domain = get_domain(connection, _ACTOR, TOP_DOMAIN, Permission.DOMAIN_VIEW).id
         for _ in range(count):
             account_id, token_id = new_id(), new_id()
             totp = Totp(Secret(os.urandom(20)), interval=INTERVAL)

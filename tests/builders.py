@@ -32,6 +32,8 @@ from sparekey.core.emergency import CodeKind
 from sparekey.core.events import Action
 from sparekey.core.lockout import LockoutPolicy
 from sparekey.core.outcome import Denied, Granted, Outcome
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.core.tokens import Totp
 from sparekey.passcode import new_code
 from sparekey.secret import Secret
@@ -48,6 +50,8 @@ DAY = 86_400
 MIDNIGHT = 1_800_057_600
 NOW = MIDNIGHT - 600  # ten minutes before a UTC day ends: what is left of that day has few records
 ROOT = Actor.of_system("os:root")
+HELP_DESK = Actor.of_system("os:helpdesk")
+LIMIT = LockoutPolicy().most_failures
 REST = Door("client:web")
 PIN = "4711abcd"
 
@@ -63,20 +67,28 @@ def an_instance(
     database: Database,
     *,
     policy: Mapping[str, str] = LIGHT,
-    lockout: LockoutPolicy = LockoutPolicy(),
+    lockout: Mapping[str, str] | None = None,
     now: int = NOW,
 ) -> Instance:
-    """A new server in an empty database; `policy`: fields of the default policy, as a person writes them."""
+    """A new server in an empty database; `policy`, `lockout`: fields of the default ones, as a person writes them."""
     keystore = MemoryKeystore()
     vault = initialise(database, keystore, ROOT, now)
-    instance = Instance("one", database, keystore, vault, ca_certificate=b"the CA", lockout=lockout)
+    instance = Instance("one", database, keystore, vault, ca_certificate=b"the CA")
+    if lockout:
+        edit_policy(instance, lockout, kind=PolicyKind.LOCKOUT, now=now)
     if policy:
         edit_policy(instance, policy, now=now)
     return instance
 
 
-def edit_policy(instance: Instance, fields: Mapping[str, str], name: str = DEFAULT_POLICY, now: int = NOW) -> None:
-    policies.set_fields(instance, ROOT, name, fields, confirmed=True, now=now)
+def edit_policy(
+    instance: Instance,
+    fields: Mapping[str, str],
+    name: str = DEFAULT_POLICY,
+    now: int = NOW,
+    kind: PolicyKind = PolicyKind.OFFLINE,
+) -> None:
+    policies.set_fields(instance, ROOT, kind, name, fields, confirmed=True, now=now)
 
 
 @dataclass(frozen=True)
@@ -139,7 +151,7 @@ def a_token(
     if pin:
         set_pin(instance, ROOT, added.serial, Secret(pin), now=now)
     with instance.database.read() as connection:
-        token_id = get_token(connection, added.serial).id
+        token_id = get_token(connection, ROOT, added.serial, Permission.TOKEN_VIEW).id
     return User(login, account_id, added.serial, token_id, added.totp, pin)
 
 
@@ -147,7 +159,7 @@ def submit(
     instance: Instance, user: User, now: int, typed: Secret[str] | None = None, *, ahead: int = 0, door: Door = REST
 ) -> Outcome:
     """What comes of it when the user (or somebody) types this at a server door; None: the right passcode."""
-    return sign_in(instance, door, user.login, user.typed(now, ahead) if typed is None else typed, now)
+    return sign_in(instance, door, user.login, user.typed(now, ahead) if typed is None else typed, now).outcome
 
 
 def granted(outcome: Outcome) -> Granted:
@@ -164,12 +176,12 @@ def denied(outcome: Outcome) -> Denied:
 
 def account_row(instance: Instance, login: str) -> AnyRow:
     with instance.database.read() as connection:
-        return get_account(connection, login)
+        return get_account(connection, ROOT, login, Permission.USER_VIEW)
 
 
 def token_row(instance: Instance, serial: str) -> AnyRow:
     with instance.database.read() as connection:
-        return get_token(connection, serial)
+        return get_token(connection, ROOT, serial, Permission.TOKEN_VIEW)
 
 
 def set_end(instance: Instance, user: User, *, token: int | None = None, account: int | None = None) -> None:
@@ -346,7 +358,7 @@ def show(
     instance: Instance, user: User, device: str | None = None, kind: CodeKind = CodeKind.TOKENCODE, *, now: int = NOW
 ) -> emergency.ShownCode:
     name = user.serial if kind is CodeKind.TOKENCODE else user.login
-    return emergency.show(instance, "os:helpdesk", kind, name, device, emergency.Showing("call back"), now=now)
+    return emergency.show(instance, HELP_DESK, kind, name, device, emergency.Showing("call back"), now=now)
 
 
 def another_code(code: str) -> str:

@@ -6,7 +6,8 @@ Rules: they are derived from the dataclasses that are enforced, and a house test
 from collections.abc import Mapping
 from pathlib import Path
 
-from sparekey.core.policy import FIELDS, PolicyField
+from sparekey.core.policy import FIELDS
+from sparekey.core.policy_fields import PolicyField
 from sparekey.server.settings import SETTINGS
 from tools.tree import ROOT
 

@@ -24,7 +24,7 @@ def test_a_key_opens_its_door(any_server: Instance) -> None:
     (row,) = on_record(any_server, Action.SIGN_IN_GRANTED)
     assert row.actor == door.actor
     assert row.actor.startswith("client:")
-    (view,) = list_clients(any_server)
+    (view,) = list_clients(any_server, ROOT)
     assert (view.name, view.domain, view.addresses, view.expires_at, view.revoked_at) == (
         "web", TOP_DOMAIN, "", None, None,
     )  # fmt: skip
@@ -35,7 +35,7 @@ def test_s65_the_key_is_random_and_kept_as_a_hash_only(any_server: Instance) -> 
     assert first != second
     assert first.startswith(KEY_PREFIX)
     assert len(first) - len(KEY_PREFIX) >= 43  # 256 bits
-    assert first not in repr(on_record(any_server, Action.CLIENT_ADDED)) + repr(list_clients(any_server))
+    assert first not in repr(on_record(any_server, Action.CLIENT_ADDED)) + repr(list_clients(any_server, ROOT))
     with any_server.database.read() as connection:
         rows = connection.exec_driver_sql("SELECT * FROM api_client").all()
     values = [value for row in rows for value in row]
@@ -102,7 +102,7 @@ def test_a_revoked_key_opens_nothing_and_stays_revoked(any_server: Instance) -> 
     revoke_client(any_server, ROOT, "web", now=NOW + 1)
     revoke_client(any_server, ROOT, "web", now=NOW + 2)
     assert find_door(any_server, key, HERE, NOW + 1) is None
-    assert list_clients(any_server)[0].revoked_at == NOW + 1
+    assert list_clients(any_server, ROOT)[0].revoked_at == NOW + 1
     assert on_record(any_server, Action.CLIENT_REVOKED)
 
 

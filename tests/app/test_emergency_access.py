@@ -19,12 +19,15 @@ from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, Spare
 from sparekey.core.events import Action
 from sparekey.core.offline import Obstacle
 from sparekey.core.outcome import Method, Reason
+from sparekey.core.permissions import Actor
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.passcode import grouped, misread_groups
 from sparekey.secret import Secret
 from sparekey.storage import emergency_codes
 from sparekey.wire.agent_api import UnitName
 from tests.builders import (
     DAY,
+    LIMIT,
     NOW,
     PIN,
     ROOT,
@@ -57,7 +60,7 @@ def holder(server: Instance) -> tuple[User, Device]:
 
 
 def held(server: Instance, user: User, kind: CodeKind = TOKENCODE) -> list[HeldCode]:
-    return held_codes(server, kind, user.serial if kind is TOKENCODE else user.login)
+    return held_codes(server, ROOT, kind, user.serial if kind is TOKENCODE else user.login)
 
 
 def versions(server: Instance, user: User) -> dict[str, int]:
@@ -90,7 +93,13 @@ def test_a_showing_is_on_record_with_who_how_and_for_which_device(any_server: In
     user = a_user(any_server, pin=PIN)
     device = a_filled_device(any_server, user)
     code = emergency.show(
-        any_server, "os:bob", TOKENCODE, user.serial, None, Showing("call back", "on a train", "T-7"), now=NOW + 5
+        any_server,
+        Actor.of_system("os:bob"),
+        TOKENCODE,
+        user.serial,
+        None,
+        Showing("call back", "on a train", "T-7"),
+        now=NOW + 5,
     ).code.reveal()
     (row,) = on_record(any_server, Action.EMERGENCY_SHOWN)
     assert (row.actor, row.account_id, row.token_id, row.device_id) == (
@@ -294,8 +303,8 @@ def test_each_precondition_has_its_own_words(
 def test_no_support_and_a_device_s_own_policy(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     add_domain(server, ROOT, "Kiosks", now=NOW)
-    add_policy(server, ROOT, "Off", {"enabled": "off"}, now=NOW)
-    assign_policy(server, ROOT, "Off", "Kiosks", now=NOW)
+    add_policy(server, ROOT, PolicyKind.OFFLINE, "Off", {"enabled": "off"}, now=NOW)
+    assign_policy(server, ROOT, PolicyKind.OFFLINE, "Off", "Kiosks", now=NOW)
     for device in (a_device(server, supports_offline=False), a_device(server, domain="Kiosks")):
         now = NOW + 30 if device.row.supports_offline else NOW
         granted(device.sign_in(user, now).outcome)
@@ -305,7 +314,7 @@ def test_no_support_and_a_device_s_own_policy(server: Instance) -> None:
 def test_a_lost_token_and_a_locked_user_are_what_the_code_is_for(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     set_lost(server, ROOT, user.serial, lost=True, now=NOW)
-    for _ in range(server.lockout.limit):
+    for _ in range(LIMIT):
         submit(server, user, NOW, user.wrong(NOW))
     device.sync(NOW)
     assert show(server, user).version == 1
@@ -441,8 +450,9 @@ def test_the_passcode_s_emergency_ends_with_any_token(server: Instance) -> None:
 def test_a_version_made_under_a_longer_lifetime_is_not_given_where_it_is_shorter(server: Instance) -> None:
     edit_policy(server, {"emergency_passcode": "off"})
     add_domain(server, ROOT, "Kiosks", now=NOW)
-    add_policy(server, ROOT, "Short", {"emergency_lifetime": "2", "protection_level": "light"}, now=NOW)
-    assign_policy(server, ROOT, "Short", "Kiosks", now=NOW)
+    short = {"emergency_lifetime": "2", "protection_level": "light"}
+    add_policy(server, ROOT, PolicyKind.OFFLINE, "Short", short, now=NOW)
+    assign_policy(server, ROOT, PolicyKind.OFFLINE, "Short", "Kiosks", now=NOW)
     user = a_user(server, pin=PIN)
     a_filled_device(server, user, "laptop")
     kiosk = a_device(server, "kiosk", domain="Kiosks")
@@ -504,7 +514,7 @@ def test_a_misread_group_is_named_and_costs_nothing(server: Instance, holder: tu
     set_online(server, ROOT, user.serial, allowed=True, now=NOW)
     code = shown_code(server, user)
     misread = code[:5] + code[6] + code[5] + code[7:] if code[5] != code[6] else code[:5] + "U" + code[6:]
-    for _ in range(2 * server.lockout.limit):
+    for _ in range(2 * LIMIT):
         refused = denied(submit(server, user, NOW, Secret(PIN + misread)))
         assert (refused.reason, refused.misread) == (Reason.MISREAD, (2,))
     granted(submit(server, user, NOW, Secret(PIN + code)))
@@ -556,7 +566,7 @@ def test_the_history_tells_what_happened_with_a_code(server: Instance, holder: t
     set_online(server, ROOT, user.serial, allowed=True, now=NOW)
     granted(device.sign_in(user, NOW, Secret(PIN + code)).outcome)
     reset(server, ROOT, TOKENCODE, user.serial, now=NOW)
-    actions = [row.action for row in history(server, TOKENCODE, user.serial)]
+    actions = [row.action for row in history(server, ROOT, TOKENCODE, user.serial)]
     assert actions == ["emergency.reset", "emergency.used", "emergency.online", "emergency.shown"]
-    assert len(history(server, TOKENCODE, user.serial, limit=2)) == 2
-    assert (history(server, TOKENCODE, other.serial), history(server, PASSCODE, user.login)) == ([], [])
+    assert len(history(server, ROOT, TOKENCODE, user.serial, limit=2)) == 2
+    assert (history(server, ROOT, TOKENCODE, other.serial), history(server, ROOT, PASSCODE, user.login)) == ([], [])

@@ -13,6 +13,7 @@ from sparekey.app.lookup import get_device
 from sparekey.app.ports import Purpose
 from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.events import Action
+from sparekey.core.permissions import Permission
 from sparekey.secret import Secret
 from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
 from tests.builders import NOW, PIN, ROOT, a_device, a_filled_device, a_user, an_enrolment, on_record
@@ -27,7 +28,7 @@ def test_an_invited_device_enrols_once(any_server: Instance) -> None:
     enrolment = an_invited_device(any_server, hardware_bound=True)
     enrolled = enrol(any_server, enrolment, now=NOW + 5)
     assert enrolled.name == "laptop"
-    (view,) = list_devices(any_server)
+    (view,) = list_devices(any_server, ROOT)
     assert (view.device_id, view.name, view.domain) == (enrolled.device_id, "laptop", TOP_DOMAIN)
     assert (view.enrolled_at, view.revoked_at, view.supports_offline, view.hardware_bound) == (
         NOW + 5,
@@ -38,7 +39,7 @@ def test_an_invited_device_enrols_once(any_server: Instance) -> None:
     with pytest.raises(NotAllowed):
         enrol(any_server, enrolment, now=NOW + 5)
     invited, took = on_record(any_server, Action.DEVICE_INVITED, Action.DEVICE_ENROLLED)
-    assert (invited.actor, took.actor) == (ROOT, f"device:{enrolled.device_id}")
+    assert (invited.actor, took.actor) == (ROOT.name, f"device:{enrolled.device_id}")
 
 
 def test_one_code_takes_one_device_of_many_that_come_at_once(any_server: Instance) -> None:
@@ -54,7 +55,7 @@ def test_one_code_takes_one_device_of_many_that_come_at_once(any_server: Instanc
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(come, enrolments)) == [False] * 7 + [True]
-    assert len(list_devices(any_server)) == 1
+    assert len(list_devices(any_server, ROOT)) == 1
 
 
 def test_a_code_ends_and_an_unknown_one_never_began_and_both_are_refused_alike(server: Instance) -> None:
@@ -115,13 +116,13 @@ def test_s65_the_secret_of_a_code_is_kept_as_a_hash_only(server: Instance) -> No
 def test_a_revoked_device_keeps_its_name_and_loses_everything_else(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     device = a_filled_device(any_server, user, "laptop")
-    kinds = [(unit.login, unit.kind, unit.version) for unit in held_units(any_server, "laptop")]
+    kinds = [(unit.login, unit.kind, unit.version) for unit in held_units(any_server, ROOT, "laptop")]
     assert sorted(kinds) == [
         (user.login, "day", 0), (user.login, "emergency-passcode", 1), (user.login, "emergency-tokencode", 1),
     ]  # fmt: skip
     revoke(any_server, ROOT, "laptop", now=NOW + 1)
     assert device.row.revoked_at == NOW + 1
-    assert held_units(any_server, "laptop") == []
+    assert held_units(any_server, ROOT, "laptop") == []
     assert len(on_record(any_server, Action.DEVICE_REVOKED)) == 1
 
 
@@ -129,13 +130,13 @@ def test_a_device_is_named_by_name_or_id_and_one_in_use_goes_before_a_revoked_on
     first, second = a_device(server, "laptop"), a_device(server, "laptop")
     with server.database.read() as connection:
         with pytest.raises(BadInput, match="2 devices are named"):
-            get_device(connection, "laptop")
-        assert get_device(connection, second.device_id).id == second.device_id
+            get_device(connection, ROOT, "laptop", Permission.DEVICE_VIEW)
+        assert get_device(connection, ROOT, second.device_id, Permission.DEVICE_VIEW).id == second.device_id
         with pytest.raises(NotFound):
-            get_device(connection, "pc")
+            get_device(connection, ROOT, "pc", Permission.DEVICE_VIEW)
     revoke(server, ROOT, first.device_id, now=NOW)
     with server.database.read() as connection:
-        assert get_device(connection, "laptop").id == second.device_id
+        assert get_device(connection, ROOT, "laptop", Permission.DEVICE_VIEW).id == second.device_id
     revoke(server, ROOT, "laptop", now=NOW)
     with server.database.read() as connection, pytest.raises(BadInput):
-        get_device(connection, "laptop")
+        get_device(connection, ROOT, "laptop", Permission.DEVICE_VIEW)

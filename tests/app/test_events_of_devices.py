@@ -17,6 +17,7 @@ from tests.builders import (
     MIDNIGHT,
     NOW,
     PIN,
+    ROOT,
     Device,
     User,
     a_device,
@@ -375,7 +376,7 @@ def test_a_revoked_device_s_events_are_still_read_where_its_door_lets_them_in(se
     user, device = a_user(server), a_device(server)
     granted(device.sign_in(user, NOW).outcome)
     device.offline_success(user, NOW + 30)
-    revoke(server, "os:root", device.device_id, now=NOW + 40)
+    revoke(server, ROOT, device.device_id, now=NOW + 40)
     device.upload(NOW + 50)
     assert token_row(server, user.serial).last_step == user.step(NOW + 30)
 

@@ -5,6 +5,7 @@ from sparekey.app.domains import add_domain
 from sparekey.app.instance import Instance
 from sparekey.app.policies import add_policy, assign_policy
 from sparekey.core.outcome import Reason
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.secret import Secret
 from tests.builders import (
     DAY,
@@ -25,8 +26,8 @@ from tests.builders import (
 
 def test_a_longer_lifetime_of_the_user_s_domain_is_no_longer_one_on_a_stricter_device(any_server: Instance) -> None:
     add_domain(any_server, ROOT, "Kiosks", now=NOW)
-    add_policy(any_server, ROOT, "short", {**LIGHT, "emergency_lifetime": "7"}, now=NOW)
-    assign_policy(any_server, ROOT, "short", "Kiosks", now=NOW)
+    add_policy(any_server, ROOT, PolicyKind.OFFLINE, "short", {**LIGHT, "emergency_lifetime": "7"}, now=NOW)
+    assign_policy(any_server, ROOT, PolicyKind.OFFLINE, "short", "Kiosks", now=NOW)
     alice = a_user(any_server, pin=PIN)
     kiosk = a_device(any_server, domain="Kiosks")
     granted(kiosk.sign_in(alice, NOW).outcome)

@@ -13,6 +13,7 @@ from sparekey.app.offline_events import LONGEST_TEXT, MOST_AT_ONCE
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import BadInput
 from sparekey.core.events import Action
+from sparekey.core.permissions import Permission
 from sparekey.wire.events import EventKind
 from tests.builders import (
     NOW,
@@ -65,7 +66,7 @@ def test_a_device_that_calls_itself_by_another_one_s_id_hides_neither(server: In
     impostor.sign_in(alice, NOW + 30)
     impostor.refill(alice, NOW + 30)
     with server.database.read() as connection:
-        assert get_device(connection, victim.device_id).id == victim.device_id
+        assert get_device(connection, ROOT, victim.device_id, Permission.DEVICE_VIEW).id == victim.device_id
     for device in (victim, impostor):
         shown = emergency.show(
             server, ROOT, CodeKind.TOKENCODE, alice.serial, device.device_id, emergency.Showing("x"), now=NOW + 60

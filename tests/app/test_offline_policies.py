@@ -11,6 +11,7 @@ from sparekey.app.users import move_user
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.policy import FIELDS, OfflinePolicy, ProtectionLevel, ServerDown
+from sparekey.core.policy_kinds import PolicyKind
 from tests.builders import NOW, ROOT, Device, User, a_device, a_filled_device, a_user, edit_policy, granted, on_record
 
 # One value of each field that is not its default, as a person writes it.
@@ -19,21 +20,22 @@ OTHER = {
     "emergency_passcode": "off", "emergency_lifetime": "90", "days": "60", "warn_days": "0", "offline_failures": "25",
     "protection_level": "strong", "server_down": "emergency-codes-only", "users_per_device": "1",
     "tokens_per_user": "10", "require_hardware_store": "yes", "help_text": "Tel. 4711", "os_password": "true",
+    "passcode_approval": "on", "showings_warn": "5", "showings_limit": "6",
 }  # fmt: skip
 
 
 def test_every_field_is_stored_and_read_back(any_server: Instance) -> None:
     assert OTHER.keys() == FIELDS.keys()
-    added = add_policy(any_server, ROOT, "Branch", OTHER, now=NOW)
-    stored = {view.name: view for view in list_policies(any_server)}
+    added = add_policy(any_server, ROOT, PolicyKind.OFFLINE, "Branch", OTHER, now=NOW)
+    stored = {view.name: view for view in list_policies(any_server, ROOT, PolicyKind.OFFLINE)}
     assert stored["Branch"] == added
-    assert all(getattr(added.policy, name) != FIELDS[name].default for name in FIELDS)
-    assert type(added.policy.protection_level) is ProtectionLevel
-    assert type(stored["Branch"].policy.server_down) is ServerDown
+    assert all(added.values[name] != FIELDS[name].default for name in FIELDS)
+    assert type(added.values["protection_level"]) is ProtectionLevel
+    assert type(stored["Branch"].values["server_down"]) is ServerDown
     back = {field.name: str(getattr(OfflinePolicy(), field.name)) for field in fields(OfflinePolicy)}
     back = {name: {"True": "on", "False": "off"}.get(text, text) for name, text in back.items()}
-    edited = set_fields(any_server, ROOT, "Branch", back, confirmed=True, now=NOW).view
-    assert (edited.policy, edited.revision) == (OfflinePolicy(), 2)
+    edited = set_fields(any_server, ROOT, PolicyKind.OFFLINE, "Branch", back, confirmed=True, now=NOW).view
+    assert (OfflinePolicy.of(edited.values), edited.revision) == (OfflinePolicy(), 2)
 
 
 @pytest.mark.parametrize(
@@ -47,67 +49,67 @@ def test_every_field_is_stored_and_read_back(any_server: Instance) -> None:
 def test_bad_values_are_refused_in_words_and_change_nothing(
     server: Instance, texts: dict[str, str], words: str
 ) -> None:
-    before = list_policies(server)
+    before = list_policies(server, ROOT, PolicyKind.OFFLINE)
     with pytest.raises(BadInput, match=words):
-        add_policy(server, ROOT, "Branch", texts, now=NOW)
+        add_policy(server, ROOT, PolicyKind.OFFLINE, "Branch", texts, now=NOW)
     with pytest.raises(BadInput, match=words):
-        set_fields(server, ROOT, DEFAULT_POLICY, texts, confirmed=True, now=NOW)
-    assert list_policies(server) == before
+        set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, texts, confirmed=True, now=NOW)
+    assert list_policies(server, ROOT, PolicyKind.OFFLINE) == before
 
 
 def test_names_are_unique_and_1_to_128_characters(server: Instance) -> None:
-    add_policy(server, ROOT, "x" * 128, {}, now=NOW)
+    add_policy(server, ROOT, PolicyKind.OFFLINE, "x" * 128, {}, now=NOW)
     with pytest.raises(Conflict):
-        add_policy(server, ROOT, "x" * 128, {}, now=NOW)
+        add_policy(server, ROOT, PolicyKind.OFFLINE, "x" * 128, {}, now=NOW)
     for name in ("", "x" * 129):
         with pytest.raises(BadInput):
-            add_policy(server, ROOT, name, {}, now=NOW)
+            add_policy(server, ROOT, PolicyKind.OFFLINE, name, {}, now=NOW)
 
 
 def test_new_domains_use_the_default_and_inherit_nothing(any_server: Instance) -> None:
     add_domain(any_server, ROOT, "Branch", now=NOW)
-    add_policy(any_server, ROOT, "Strict", {"days": "3"}, now=NOW)
-    assign_policy(any_server, ROOT, "Strict", "Branch", now=NOW)
+    add_policy(any_server, ROOT, PolicyKind.OFFLINE, "Strict", {"days": "3"}, now=NOW)
+    assign_policy(any_server, ROOT, PolicyKind.OFFLINE, "Strict", "Branch", now=NOW)
     add_domain(any_server, ROOT, "Office", "Branch", now=NOW)
-    policies = {view.name: view.policy for view in list_domains(any_server)}
+    policies = {view.name: view.policy for view in list_domains(any_server, ROOT)}
     assert policies == {TOP_DOMAIN: None, "Branch": "Strict", "Office": None}
     users = {name: a_user(any_server, domain=name) for name in policies}
-    days = {name: effective_of(any_server, user.login, None).values.days for name, user in users.items()}
+    days = {name: effective_of(any_server, ROOT, user.login, None).values.days for name, user in users.items()}
     assert days == {TOP_DOMAIN: 1, "Branch": 3, "Office": 1}
 
 
 def test_the_domains_of_user_and_device_both_count(any_server: Instance) -> None:
     add_domain(any_server, ROOT, "Branch", now=NOW)
-    add_policy(any_server, ROOT, "Branch policy", {"days": "60", "offline_failures": "2"}, now=NOW)
-    assign_policy(any_server, ROOT, "Branch policy", "Branch", now=NOW)
+    add_policy(any_server, ROOT, PolicyKind.OFFLINE, "Branch policy", {"days": "60", "offline_failures": "2"}, now=NOW)
+    assign_policy(any_server, ROOT, PolicyKind.OFFLINE, "Branch policy", "Branch", now=NOW)
     user, device = a_user(any_server), a_device(any_server, "kiosk", domain="Branch")
-    effective = effective_of(any_server, user.login, "kiosk")
+    effective = effective_of(any_server, ROOT, user.login, "kiosk")
     assert (effective.values.days, effective.values.offline_failures) == (1, 2)
     assert effective.sources["days"] == f"policy {DEFAULT_POLICY!r} of the user's domain {TOP_DOMAIN!r}"
     assert effective.sources["offline_failures"] == "policy 'Branch policy' of the device's domain 'Branch'"
-    assert effective_of(any_server, user.login, device.device_id) == effective
+    assert effective_of(any_server, ROOT, user.login, device.device_id) == effective
 
 
 def test_moving_a_user_applies_the_other_policy_at_once(server: Instance) -> None:
     add_domain(server, ROOT, "Branch", now=NOW)
-    add_policy(server, ROOT, "Off", {"enabled": "off"}, now=NOW)
-    assign_policy(server, ROOT, "Off", "Branch", now=NOW)
+    add_policy(server, ROOT, PolicyKind.OFFLINE, "Off", {"enabled": "off"}, now=NOW)
+    assign_policy(server, ROOT, PolicyKind.OFFLINE, "Off", "Branch", now=NOW)
     user = a_user(server)
-    assert effective_of(server, user.login, None).values.enabled
+    assert effective_of(server, ROOT, user.login, None).values.enabled
     move_user(server, ROOT, user.login, "Branch", now=NOW)
-    assert not effective_of(server, user.login, None).values.enabled
+    assert not effective_of(server, ROOT, user.login, None).values.enabled
 
 
 def test_removing_a_policy_puts_its_domains_back_on_the_default(any_server: Instance) -> None:
     add_domain(any_server, ROOT, "Branch", now=NOW)
-    add_policy(any_server, ROOT, "Strict", {"days": "3"}, now=NOW)
-    assign_policy(any_server, ROOT, "Strict", "Branch", now=NOW)
-    remove_policy(any_server, ROOT, "Strict", now=NOW)
-    assert {view.policy for view in list_domains(any_server)} == {None}
+    add_policy(any_server, ROOT, PolicyKind.OFFLINE, "Strict", {"days": "3"}, now=NOW)
+    assign_policy(any_server, ROOT, PolicyKind.OFFLINE, "Strict", "Branch", now=NOW)
+    remove_policy(any_server, ROOT, PolicyKind.OFFLINE, "Strict", now=NOW)
+    assert {view.policy for view in list_domains(any_server, ROOT)} == {None}
     with pytest.raises(NotAllowed, match="default"):
-        remove_policy(any_server, ROOT, DEFAULT_POLICY, now=NOW)
+        remove_policy(any_server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, now=NOW)
     with pytest.raises(NotFound):
-        remove_policy(any_server, ROOT, "Strict", now=NOW)
+        remove_policy(any_server, ROOT, PolicyKind.OFFLINE, "Strict", now=NOW)
     actions = [row.action for row in on_record(any_server, Action.POLICY_ADDED, Action.POLICY_ASSIGNED)]
     assert actions == ["policy.added", "policy.assigned"]
 
@@ -136,7 +138,7 @@ def test_an_edit_that_tightens_nothing_sealed_discards_nothing(
 ) -> None:
     user, device = holder
     before = device.sync_of(user, NOW)
-    done = set_fields(server, ROOT, DEFAULT_POLICY, edit, confirmed=False, now=NOW)
+    done = set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, edit, confirmed=False, now=NOW)
     assert (done.tightened, done.regenerated) == ((), 0)
     after = device.sync_of(user, NOW)
     assert (after.generation, after.keep) == (before.generation, before.keep)
@@ -150,17 +152,17 @@ def test_an_edit_that_tightens_asks_first_and_says_how_many(
     server: Instance, holder: tuple[User, Device], edit: dict[str, str]
 ) -> None:
     user, device = holder
-    generation, before = device.sync_of(user, NOW).generation, list_policies(server)
+    generation, before = device.sync_of(user, NOW).generation, list_policies(server, ROOT, PolicyKind.OFFLINE)
     with pytest.raises(NotAllowed, match="discards the offline data of 1 users"):
-        set_fields(server, ROOT, DEFAULT_POLICY, edit, confirmed=False, now=NOW)
-    assert list_policies(server) == before
-    done = set_fields(server, ROOT, DEFAULT_POLICY, edit, confirmed=True, now=NOW)
+        set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, edit, confirmed=False, now=NOW)
+    assert list_policies(server, ROOT, PolicyKind.OFFLINE) == before
+    done = set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, edit, confirmed=True, now=NOW)
     assert (done.tightened, done.regenerated) == (tuple(edit), 1)
     assert device.sync_of(user, NOW).generation == generation + 1
 
 
 def test_an_edit_that_nobody_s_data_depend_on_asks_nothing(server: Instance) -> None:
-    done = set_fields(server, ROOT, DEFAULT_POLICY, {"enabled": "off"}, confirmed=False, now=NOW)
+    done = set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, {"enabled": "off"}, confirmed=False, now=NOW)
     assert (done.tightened, done.regenerated) == (("enabled",), 0)
 
 
@@ -170,7 +172,8 @@ def test_a_weaker_level_is_sealed_anew_without_asking(server: Instance) -> None:
     device = a_device(server)
     granted(device.sign_in(user, NOW).outcome)
     generation = device.sync_of(user, NOW).generation
-    done = set_fields(server, ROOT, DEFAULT_POLICY, {"protection_level": "light"}, confirmed=False, now=NOW)
+    lighter = {"protection_level": "light"}
+    done = set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, lighter, confirmed=False, now=NOW)
     assert (done.tightened, done.regenerated) == ((), 1)
     assert device.sync_of(user, NOW).generation == generation + 1
 
@@ -198,13 +201,13 @@ def test_fewer_days_are_a_last_day_that_the_device_may_keep(server: Instance, ho
 
 def test_another_policy_for_a_domain_discards_only_there(server: Instance) -> None:
     add_domain(server, ROOT, "Branch", now=NOW)
-    add_policy(server, ROOT, "Strong", {"protection_level": "strong"}, now=NOW)
+    add_policy(server, ROOT, PolicyKind.OFFLINE, "Strong", {"protection_level": "strong"}, now=NOW)
     here, there = a_user(server), a_user(server, domain="Branch")
     device = a_device(server)
     for user in (here, there):
         granted(device.sign_in(user, NOW).outcome)
     before = {said.user: said.generation for said in device.sync(NOW)}
-    assign_policy(server, ROOT, "Strong", "Branch", now=NOW)
+    assign_policy(server, ROOT, PolicyKind.OFFLINE, "Strong", "Branch", now=NOW)
     after = {said.user: said.generation for said in device.sync(NOW)}
     assert after == before | {there.account_id: before[there.account_id] + 1}
 

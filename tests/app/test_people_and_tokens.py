@@ -21,12 +21,12 @@ from tests.builders import NOW, PIN, ROOT, a_device, a_user, account_row, denied
 def test_a_user_is_added_listed_and_on_record(any_server: Instance) -> None:
     add_user(any_server, ROOT, "bob", TOP_DOMAIN, "Bob Jones", now=NOW)
     add_user(any_server, ROOT, "alice", TOP_DOMAIN, now=NOW)
-    views = list_users(any_server)
+    views = list_users(any_server, ROOT)
     assert [(view.login, view.name, view.domain) for view in views] == [
         ("alice", "alice", TOP_DOMAIN), ("bob", "Bob Jones", TOP_DOMAIN),
     ]  # fmt: skip
     assert all(view.enabled and not view.locked and view.failures == 0 for view in views)
-    assert [view.login for view in list_users(any_server, limit=1, after="alice")] == ["bob"]
+    assert [view.login for view in list_users(any_server, ROOT, limit=1, after="alice")] == ["bob"]
     assert len(on_record(any_server, Action.USER_ADDED)) == 2
 
 
@@ -57,11 +57,11 @@ def test_a_token_is_added_with_a_seed_as_long_as_its_hash(any_server: Instance) 
     for algorithm, size in (("sha1", 20), ("sha256", 32), ("sha512", 64)):
         added = add_token(any_server, ROOT, "alice", NewToken(8, 60, algorithm), now=NOW)
         assert len(added.totp.seed) == size
-        view = show_token(any_server, added.serial)
+        view = show_token(any_server, ROOT, added.serial)
         assert (view.login, view.digits, view.interval, view.algorithm) == ("alice", 8, 60, algorithm)
         assert view.enabled
         assert (view.lost, view.pin_set) == (False, False)
-    assert len(list_tokens(any_server, login="alice")) == 3
+    assert len(list_tokens(any_server, ROOT, login="alice")) == 3
 
 
 def test_a_token_keeps_the_seed_and_serial_it_was_given(server: Instance) -> None:
@@ -89,7 +89,7 @@ def test_a_token_that_cannot_be_is_refused_in_words(server: Instance, wish: NewT
     with pytest.raises(BadInput) as refused:
         add_token(server, ROOT, "alice", wish, now=NOW)
     assert refused.value.do
-    assert list_tokens(server) == []
+    assert list_tokens(server, ROOT) == []
 
 
 def test_a_token_with_a_pin_works_once_the_pin_is_set(any_server: Instance) -> None:
@@ -102,7 +102,7 @@ def test_a_token_with_a_pin_works_once_the_pin_is_set(any_server: Instance) -> N
     later = Secret(PIN + user.totp.code(user.step(NOW + 30)))
     assert denied(submit(any_server, user, NOW + 30, later)).reason is Reason.WRONG_PASSCODE
     clear_pin(any_server, ROOT, user.serial, now=NOW)
-    assert not show_token(any_server, user.serial).pin_set
+    assert not show_token(any_server, ROOT, user.serial).pin_set
     row = token_row(any_server, user.serial)
     assert (row.pin_sealed, row.pin_salt, row.pin_memory, row.pin_passes) == (None, None, None, None)
 
@@ -137,7 +137,7 @@ def test_domains_are_a_tree(any_server: Instance) -> None:
     add_domain(any_server, ROOT, "Branch", now=NOW)
     add_domain(any_server, ROOT, "Office", "Branch", now=NOW)
     add_domain(any_server, ROOT, "Other", now=NOW)
-    views = {view.name: (view.parent, view.policy) for view in list_domains(any_server)}
+    views = {view.name: (view.parent, view.policy) for view in list_domains(any_server, ROOT)}
     assert views == {
         TOP_DOMAIN: (None, None), "Branch": (TOP_DOMAIN, None), "Office": ("Branch", None), "Other": (TOP_DOMAIN, None),
     }  # fmt: skip

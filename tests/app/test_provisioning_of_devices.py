@@ -18,6 +18,7 @@ from sparekey.storage.devices import accounts_on_device
 from sparekey.wire.agent_api import KeptKind, UserSync
 from tests.builders import (
     DAY,
+    LIMIT,
     MIDNIGHT,
     NOW,
     PIN,
@@ -160,7 +161,7 @@ def test_what_each_state_lets_stay_and_why(server: Instance, state: str) -> None
 
 def test_a_lockout_stops_what_is_new_and_voids_nothing(server: Instance) -> None:
     user, device = signed_in(server)
-    for _ in range(server.lockout.limit):
+    for _ in range(LIMIT):
         submit(server, user, NOW, user.wrong(NOW))
     said = device.sync_of(user, NOW)
     assert said.tokencodes_blocked

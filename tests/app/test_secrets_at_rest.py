@@ -145,6 +145,7 @@ def test_s65_what_use_cases_return_does_not_print_secrets(server: Instance) -> N
     shown = show(server, user)
     signed = device.sign_in(user, NOW + 30)
     assert signed.key.offline_key is not None
-    printed = repr([shown, signed, user.totp, effective_of(server, user.login, None), token_state_of(server, user)])
+    effective = effective_of(server, ROOT, user.login, None)
+    printed = repr([shown, signed, user.totp, effective, token_state_of(server, user)])
     for secret in (SEED, PIN.encode(), shown.code.reveal().encode(), signed.key.offline_key.reveal()):
         assert [form for form in spellings(secret) if form.decode("latin-1") in printed] == []

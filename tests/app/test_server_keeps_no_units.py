@@ -20,14 +20,18 @@ from sparekey.app.snapshots import open_code, token_state
 from sparekey.app.tokens import NewToken, add_token, set_pin
 from sparekey.app.users import add_user
 from sparekey.app.vault import Vault
+from sparekey.core.lockout import LockoutPolicy
 from sparekey.core.outcome import Granted
 from sparekey.core.policy import OfflinePolicy, ProtectionLevel
+from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.token_policy import TokenPolicy
 from sparekey.secret import Secret
 from sparekey.storage import devices, domains, policies
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import metadata
 from sparekey.storage.unit_of_work import Database
 from sparekey.wire.agent_api import UnitRequest
+from tests.builders import ROOT
 from tests.memory_keystore import MemoryKeystore
 
 NOW = 1_800_057_000  # ten minutes before a UTC day ends: a day unit has few records
@@ -48,7 +52,11 @@ def instance(database: Database) -> Instance:
     policy = OfflinePolicy(days=1, protection_level=ProtectionLevel.LIGHT)
     with database.write() as connection:
         vault = Vault.create(connection, keystore, NOW)
-        policies.insert_policy(connection, "policy", DEFAULT_POLICY, dataclasses.asdict(policy), is_default=True)
+        for kind, default in (
+            (PolicyKind.OFFLINE, policy), (PolicyKind.TOKEN, TokenPolicy()), (PolicyKind.LOCKOUT, LockoutPolicy())
+        ):  # fmt: skip
+            values = dataclasses.asdict(default)
+            policies.insert_policy(connection, kind, "policy", DEFAULT_POLICY, values, is_default=True)
         domains.insert_domain(connection, "top", TOP_DOMAIN, None)
     return Instance("test", database, keystore, vault, ca_certificate=b"")
 
@@ -67,9 +75,9 @@ def a_device(instance: Instance) -> AnyRow:
 def give_everything(instance: Instance) -> Given:
     """Alice signs in on her laptop, which then fetches every unit and says that it has them."""
     device = a_device(instance)
-    add_user(instance, "os:root", "alice", TOP_DOMAIN, now=NOW)
-    added = add_token(instance, "os:root", "alice", NewToken(interval=60), now=NOW)
-    set_pin(instance, "os:root", added.serial, Secret(PIN), now=NOW)
+    add_user(instance, ROOT, "alice", TOP_DOMAIN, now=NOW)
+    added = add_token(instance, ROOT, "alice", NewToken(interval=60), now=NOW)
+    set_pin(instance, ROOT, added.serial, Secret(PIN), now=NOW)
     typed = Secret(PIN + added.totp.code(NOW // 60))
     signed_in = sign_in_on_device(instance, device, "alice", typed, b"", NOW)
     assert isinstance(signed_in.outcome, Granted)

@@ -10,11 +10,13 @@ from sparekey.app.sign_in import Door, sign_in
 from sparekey.app.tokens import NewToken, set_enabled, set_lost
 from sparekey.app.users import set_enabled as set_user_enabled
 from sparekey.core.events import Action
+from sparekey.core.lockout import LockoutPolicy
 from sparekey.core.outcome import Denied, Granted, Method, Reason
 from sparekey.secret import Secret
 from sparekey.storage import sign_in as stored
 from sparekey.storage.domains import domain_and_below, find_domain
 from tests.builders import (
+    LIMIT,
     NOW,
     PIN,
     REST,
@@ -98,13 +100,13 @@ def test_a_right_pin_with_a_wrong_code_does_not_reset_the_count(server: Instance
     "login", ["", "a\x00b", "\ud800", "x" * 10_000, "alice\n", "' OR 1=1 --", "älice", "\u202ealice"]
 )
 def test_a_login_that_cannot_be_one_is_nobody_on_any_database(any_server: Instance, login: str) -> None:
-    outcome = sign_in(any_server, REST, login, Secret("123456"), NOW)
+    outcome = sign_in(any_server, REST, login, Secret("123456"), NOW).outcome
     assert denied(outcome).reason is Reason.UNKNOWN_USER
 
 
 def test_login_names_are_compared_exactly(any_server: Instance) -> None:
     user = a_user(any_server, "Alice")
-    assert denied(sign_in(any_server, REST, "alice", user.typed(NOW), NOW)).reason is Reason.UNKNOWN_USER
+    assert denied(sign_in(any_server, REST, "alice", user.typed(NOW), NOW).outcome).reason is Reason.UNKNOWN_USER
     granted(submit(any_server, user, NOW))
 
 
@@ -131,7 +133,7 @@ def test_a_state_that_changed_since_the_snapshot_settles_it(any_server: Instance
 
     def committed() -> Reason:
         with any_server.database.write() as connection:
-            return denied(stored.commit(connection, accept, NOW, any_server.lockout)).reason
+            return denied(stored.commit(connection, accept, NOW, LockoutPolicy())).reason
 
     set_lost(any_server, ROOT, user.serial, lost=True, now=NOW)
     assert committed() is Reason.ALREADY_USED
@@ -142,7 +144,7 @@ def test_a_state_that_changed_since_the_snapshot_settles_it(any_server: Instance
     set_user_enabled(any_server, ROOT, user.login, enabled=False, now=NOW)
     assert committed() is Reason.LOCKED
     set_user_enabled(any_server, ROOT, user.login, enabled=True, now=NOW)
-    for _ in range(any_server.lockout.limit):
+    for _ in range(LIMIT):
         submit(any_server, user, NOW, user.wrong(NOW))
     assert committed() is Reason.LOCKED
     assert token_row(any_server, user.serial).last_step == 0

@@ -2,7 +2,7 @@
 
 from sparekey.core.lockout import FailureCount, LockoutPolicy
 
-POLICY = LockoutPolicy(limit=3, within=100)
+POLICY = LockoutPolicy(most_failures=3, within_minutes=2)
 
 
 def after(*moments: int, policy: LockoutPolicy = POLICY) -> FailureCount:
@@ -13,7 +13,7 @@ def after(*moments: int, policy: LockoutPolicy = POLICY) -> FailureCount:
 
 
 def test_the_failure_that_reaches_the_limit_locks() -> None:
-    assert not after(1000, 1001).locked
+    assert not after(1000, 1001).locked(1001, POLICY)
     assert after(1000, 1001, 1002) == FailureCount(3, 1000, 1002)
 
 
@@ -22,13 +22,22 @@ def test_a_locked_account_counts_no_further() -> None:
 
 
 def test_failures_that_are_too_old_do_not_count() -> None:
-    assert after(1000, 1001, 1099) == FailureCount(3, 1000, 1099)
-    assert after(1000, 1001, 1100) == FailureCount(1, 1100, None)
+    assert after(1000, 1001, 1119) == FailureCount(3, 1000, 1119)
+    assert after(1000, 1001, 1120) == FailureCount(1, 1120, None)
 
 
 def test_a_limit_of_one_locks_at_once() -> None:
-    assert after(1000, policy=LockoutPolicy(limit=1, within=100)).locked
+    policy = LockoutPolicy(most_failures=1)
+    assert after(1000, policy=policy).locked(1000, policy)
 
 
 def test_the_default_is_five_within_a_day() -> None:
-    assert LockoutPolicy() == LockoutPolicy(5, 86_400)
+    assert LockoutPolicy() == LockoutPolicy(most_failures=5, within_minutes=24 * 60, unlock_after_minutes=0)
+
+
+def test_a_lock_ends_by_itself_where_policy_says_so_and_counting_begins_anew() -> None:
+    policy = LockoutPolicy(most_failures=2, unlock_after_minutes=1)
+    locked = after(1000, 1001, policy=policy)
+    assert locked.locked(1060, policy)
+    assert not locked.locked(1061, policy)
+    assert locked.after_failure(1061, policy) == FailureCount(1, 1061, None)

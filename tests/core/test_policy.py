@@ -10,16 +10,13 @@ from sparekey.core.policy import (
     FIELDS,
     AssignedPolicy,
     EffectivePolicy,
-    MergeRule,
     OfflinePolicy,
-    PolicyError,
-    PolicyField,
     ProtectionLevel,
-    SealedIn,
     ServerDown,
     effective_policy,
     tightened,
 )
+from sparekey.core.policy_fields import MergeRule, PolicyError, PolicyField, SealedIn
 from sparekey.storage.tables import offline_policy
 
 # name: default, the mildest value, the strictest value (product.md, "Offline authentication policy")

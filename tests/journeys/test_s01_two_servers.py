@@ -14,6 +14,7 @@ from sparekey.app.instance import TOP_DOMAIN, Instance, new_id
 from sparekey.app.lookup import get_domain
 from sparekey.app.snapshots import token_owner
 from sparekey.core.events import Action
+from sparekey.core.permissions import Permission
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
 from sparekey.storage import tables
@@ -86,7 +87,7 @@ def a_pinless_user(instance: Instance) -> User:
     account_id, token_id, totp = new_id(), new_id(), Totp(Secret(new_id().encode()[:20]), interval=INTERVAL)
     sealed = instance.vault.seal("token.seed_sealed", token_id, token_owner(account_id, token_id), totp.seed.reveal())
     with instance.database.write() as connection:
-        domain = get_domain(connection, TOP_DOMAIN).id
+        domain = get_domain(connection, ROOT, TOP_DOMAIN, Permission.DOMAIN_VIEW).id
         connection.execute(
             insert(tables.account),
             {"id": account_id, "login": account_id, "name": "x", "domain_id": domain, "enabled": True, "failures": 0,

@@ -8,7 +8,7 @@ import pytest
 
 from sparekey.app.emergency import Showing, show
 from sparekey.core.emergency import CodeKind
-from tests.builders import DAY, PIN
+from tests.builders import DAY, HELP_DESK, PIN
 from tests.journeys.site import Site, a_site
 from tools.faketime import FakeTime
 from tools.story.stage import Stage
@@ -27,7 +27,7 @@ def test_s24_a_clock_set_back_stops_tokencodes_only(tmp_path: Path) -> None:
         reboot(site)
         assert site.login(device_passcode(site, ahead=30), "unavailable", "offline")["reason"] == "clock"
         assert site.failures() == 0
-        shown = show(site.instance, "os:help", CodeKind.TOKENCODE, site.alice.serial, None, Showing("badge"),
+        shown = show(site.instance, HELP_DESK, CodeKind.TOKENCODE, site.alice.serial, None, Showing("badge"),
                      now=site.now)  # fmt: skip
         site.login(PIN + shown.groups.reveal(), mode="offline")
         put_right(site)

@@ -19,6 +19,7 @@ from sparekey.clock import monotonic
 from sparekey.clock import now as clock_now
 from sparekey.secret import Secret
 from sparekey.wiring.server import NewServer, create_server
+from tests.builders import ROOT
 
 SPAREKEY = Path(sys.executable).parent / "sparekey"
 _PATIENCE = 30
@@ -82,7 +83,7 @@ class Serving:
 def a_data_directory(parent: Path, url: str = "") -> Path:
     """A new server's data directory."""
     data = parent / "data"
-    create_server(data, NewServer(Secret(url)), "os:root", clock_now())
+    create_server(data, NewServer(Secret(url)), ROOT, clock_now())
     return data
 
 

@@ -15,6 +15,7 @@ from sparekey.app.ports import KeystoreError, Purpose
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.events import Action
 from sparekey.core.policy import OfflinePolicy
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.secret import Secret
 from sparekey.server.settings import Settings, SettingsError, read_settings
 from sparekey.storage import schema
@@ -35,10 +36,10 @@ def test_a_new_server_can_be_opened(tmp_path: Path, database_url: str) -> None:
     settings = read_settings(tmp_path / "data", {})
     assert (settings.listen, settings.names) == (wish.listen, wish.names)
     instance = open_instance(tmp_path / "data", settings)
-    assert [each.name for each in list_domains(instance)] == [TOP_DOMAIN]
-    (policy,) = list_policies(instance)
-    assert (policy.name, policy.is_default, policy.policy) == (DEFAULT_POLICY, True, OfflinePolicy())
-    assert [row.actor for row in on_record(instance, Action.SERVER_INITIALISED)] == [ROOT]
+    assert [each.name for each in list_domains(instance, ROOT)] == [TOP_DOMAIN]
+    (policy,) = list_policies(instance, ROOT, PolicyKind.OFFLINE)
+    assert (policy.name, policy.is_default, OfflinePolicy.of(policy.values)) == (DEFAULT_POLICY, True, OfflinePolicy())
+    assert [row.actor for row in on_record(instance, Action.SERVER_INITIALISED)] == [ROOT.name]
     assert verify_record(instance.database, instance.keystore.public_key(Purpose.CHECKPOINT)) == []
     instance.database.close()
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event, text
 
 from sparekey.app.tokens import set_lost
+from sparekey.core.lockout import LockoutPolicy
 from sparekey.core.outcome import Granted, Method
 from sparekey.storage import schema
 from sparekey.storage import sign_in as stored
@@ -28,7 +29,7 @@ def test_s06_an_accept_that_comes_too_late_clears_no_failures(database: Database
         submit(instance, alice, NOW, alice.wrong(NOW))
     set_lost(instance, ROOT, alice.serial, lost=True, now=NOW)
     with database.write() as connection:
-        denied(stored.commit(connection, early, NOW, instance.lockout))
+        denied(stored.commit(connection, early, NOW, LockoutPolicy()))
     assert account_row(instance, alice.login).failures == 4
     assert token_row(instance, alice.serial).last_step == 0
     set_lost(instance, ROOT, alice.serial, lost=False, now=NOW)

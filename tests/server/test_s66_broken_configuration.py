@@ -19,6 +19,7 @@ from sparekey.secret import Secret
 from sparekey.server.settings import FILE, Settings, SettingsError, read_settings
 from sparekey.storage.schema import SchemaError
 from sparekey.wiring.server import NewServer, create_server, open_instance
+from tests.builders import ROOT
 from tests.server.serving import SPAREKEY, a_data_directory, free_port
 
 
@@ -102,7 +103,7 @@ def _no_keys(data: Path) -> None:
 
 def _other_keys(data: Path) -> None:
     other = data.parent / "other"
-    create_server(other, NewServer(Secret("")), "os:root", clock_now())
+    create_server(other, NewServer(Secret("")), ROOT, clock_now())
     shutil.rmtree(data / "keys")
     shutil.copytree(other / "keys", data / "keys")
 

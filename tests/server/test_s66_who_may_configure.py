@@ -10,6 +10,7 @@ from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 from sparekey.server.settings import FILE, SETTINGS, Setting, SettingsError, read_settings
 from sparekey.wiring.server import NewServer, create_server
+from tests.builders import ROOT
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda setting: setting.name)
@@ -38,5 +39,5 @@ def test_s66_no_server_is_made_where_others_may_put_files(tmp_path: Path, mode: 
     data.mkdir()
     data.chmod(mode)
     with pytest.raises(BadInput, match="others"):
-        create_server(data, NewServer(Secret("")), "os:root", clock_now())
+        create_server(data, NewServer(Secret("")), ROOT, clock_now())
     assert not list(data.iterdir())
