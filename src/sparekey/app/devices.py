@@ -174,7 +174,7 @@ def revoke(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
         row = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
         devices.update_device(connection, row.id, revoked_at=now)
         _tell_users(connection, row, Notice.DEVICE_REVOKED, now)
-        _forget_data(connection, row.id)
+        devices.withdraw_data(connection, row.id)
         log(connection, now, actor, Action.DEVICE_REVOKED, device=row.id, name=row.name)
 
 
@@ -182,11 +182,6 @@ def _tell_users(connection: Connection, row: AnyRow, notice: Notice, now: int) -
     """Those who have offline data on it, before they are forgotten."""
     for each in devices.accounts_on_device(connection, row.id):
         notify_user(connection, now, each.account_id, notice, device=row.name)
-
-
-def _forget_data(connection: Connection, device_id: str) -> None:
-    for row in devices.accounts_on_device(connection, device_id):
-        devices.delete_device_data(connection, device_id, row.account_id)
 
 
 def _view(row: AnyRow) -> DeviceView:

@@ -78,10 +78,12 @@ def after_sign_in(
     `check` names the key under which the device's secrets are wrapped; b"": none yet.
     """
     account_row = accounts.find_account_by_id(connection, granted.account_id)
-    if account_row is None:
-        raise LookupError("the account of a success is gone")
-    device = device_state(device_row)
-    policy = effective_in(connection, account_row.domain_id, device_row.domain_id)
+    # As it is now: the device may have been reported stolen while its user was typing.
+    here = devices.find_device(connection, device_row.id)
+    if account_row is None or here is None:
+        raise LookupError("the account or the device of a success is gone")
+    device = device_state(here)
+    policy = effective_in(connection, account_row.domain_id, here.domain_id)
     account = account_state(account_row, lockout_policy_in(connection, account_row.domain_id))
     if account_obstacle(account, device, policy, now) is not None:
         return DeviceKey()

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, union, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import (
     account,
     device,
     device_account,
+    device_code,
     device_invitation,
     device_token,
     offline_event,
@@ -157,6 +158,38 @@ def delete_device_data(connection: Connection, device_id: str, account_id: str) 
     """The user has nothing on this device any more."""
     for table in (device_token, unit_receipt, device_account):
         connection.execute(delete(table).where(table.c.device_id == device_id, table.c.account_id == account_id))
+
+
+def withdraw_data(connection: Connection, device_id: str) -> None:
+    """Nobody is given anything on this device any more. Whose tokens were used there stays known: until it has been in
+    contact the device may hold what it was given."""
+    for table in (unit_receipt, device_account):
+        connection.execute(delete(table).where(table.c.device_id == device_id))
+
+
+def users_of_device(connection: Connection, device_id: str) -> frozenset[str]:
+    """Everyone of whom the device may hold something: ids of accounts."""
+    columns = [table.c.account_id for table in (device_account, device_token, device_code)]
+    queries = (select(column).where(column.table.c.device_id == device_id) for column in columns)
+    return frozenset(connection.execute(union(*queries)).scalars())
+
+
+def tokens_of_device(connection: Connection, device_id: str) -> Sequence[AnyRow]:
+    """Every token that was used on this device and that somebody has, with the login of who has it now."""
+    query = (
+        select(token, account.c.login)
+        .join(device_token, device_token.c.token_id == token.c.id)
+        .join(account, token.c.account_id == account.c.id)
+        .where(device_token.c.device_id == device_id)
+        .order_by(account.c.login, token.c.serial)
+    )
+    return connection.execute(query).all()
+
+
+def forget_device(connection: Connection, device_id: str) -> None:
+    """Nothing of anybody is on this device any more."""
+    for table in (device_token, device_code, unit_receipt, device_account):
+        connection.execute(delete(table).where(table.c.device_id == device_id))
 
 
 def insert_receipt(connection: Connection, values: Mapping[str, Any]) -> None:

@@ -55,6 +55,22 @@ def end_earlier(connection: Connection, code_id: str, not_after: int) -> None:
     connection.execute(update(emergency_code).where(emergency_code.c.id == code_id).values(not_after=not_after))
 
 
+def owners_with_codes(connection: Connection, account_id: str, now: int) -> Sequence[str | None]:
+    """The tokens of this account of which a version still works, and None where a passcode does."""
+    query = (
+        select(emergency_code.c.token_id)
+        .where(emergency_code.c.account_id == account_id, emergency_code.c.not_after > now)
+        .distinct()
+    )
+    return connection.execute(query).scalars().all()
+
+
+def end_all(connection: Connection, account_id: str, now: int) -> None:
+    """No version of any code of this account works from now on."""
+    mine = (emergency_code.c.account_id == account_id, emergency_code.c.not_after > now)
+    connection.execute(update(emergency_code).where(*mine).values(not_after=now))
+
+
 def set_lifetime(connection: Connection, domain_ids: frozenset[str], days: int, now: int) -> None:
     """Codes of these domains' users work for so many days from their making, never past token or account.
 

@@ -1,0 +1,119 @@
+"""A device was stolen: whatever its thief could find on it ends, everywhere and at once (offline-day.md, rule 7; S28).
+
+Rules:
+- One transaction. From its commit on no instance answers the device anything but "revoked", at which it erases itself.
+- Everyone of whom the device may hold something is given another generation on every other device, and every version of
+  their emergency codes ends; new ones are made at the next contact of a device that may have them.
+- A PIN that was typed there has to be changed at the next sign-in. A token whose coming codes alone would sign in (it
+  has no PIN) or stay good for long (it counts events) is disabled: it is to be replaced.
+- It all follows from the device: whoever may revoke it may report it, whoever has used it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import Instance, log
+from sparekey.app.lookup import get_device
+from sparekey.app.notices import notify_user
+from sparekey.core.events import Action
+from sparekey.core.notices import Notice
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.tokens import Hotp
+from sparekey.storage import accounts, devices, dialogues, emergency_codes, tokens
+from sparekey.storage.rows import AnyRow
+
+
+@dataclass(frozen=True)
+class StolenFrom:
+    """What the theft means for one user: serials of tokens, and how many kinds of emergency codes are renewed."""
+
+    login: str
+    new_pin: tuple[str, ...]
+    disabled: tuple[str, ...]
+    codes: int
+
+
+@dataclass(frozen=True)
+class StolenDevice:
+    """The device, and everyone of whom it may hold something."""
+
+    device_id: str
+    name: str
+    users: tuple[StolenFrom, ...]
+
+
+def look_at_stolen(instance: Instance, actor: Actor, name: str, *, now: int) -> StolenDevice:
+    """What `report_stolen` would do; changes nothing."""
+    with instance.database.read() as connection:
+        device = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
+        return _stolen(connection, device, _users_of(connection, device.id), now)
+
+
+def report_stolen(instance: Instance, actor: Actor, name: str, *, now: int) -> StolenDevice:
+    """Revokes the device and ends what it holds; what that was. A device that was revoked before, too."""
+    with instance.database.write() as connection:
+        device = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
+        devices.lock_device(connection, device.id)
+        accounts.lock_accounts(connection, sorted(_users_of(connection, device.id)))
+        users = _users_of(connection, device.id)
+        stolen = _stolen(connection, device, users, now)
+        if device.revoked_at is None:
+            devices.update_device(connection, device.id, revoked_at=now)
+        for row in devices.tokens_of_device(connection, device.id):
+            _secure_token(connection, actor, device, row, now)
+        devices.forget_device(connection, device.id)
+        for account_id in sorted(users):
+            _renew(connection, actor, device, account_id, now)
+        logins = ",".join(user.login for user in stolen.users)
+        log(connection, now, actor, Action.DEVICE_STOLEN, device=device.id, name=device.name, users=logins)
+    return stolen
+
+
+def _users_of(connection: Connection, device_id: str) -> frozenset[str]:
+    holders = {row.account_id for row in devices.tokens_of_device(connection, device_id)}
+    return devices.users_of_device(connection, device_id) | holders
+
+
+def _stolen(connection: Connection, device: AnyRow, users: frozenset[str], now: int) -> StolenDevice:
+    used = devices.tokens_of_device(connection, device.id)
+    rows = [accounts.find_account_by_id(connection, account_id) for account_id in users]
+    found = sorted((row for row in rows if row is not None), key=lambda row: row.login)
+    return StolenDevice(
+        device.id, device.name, tuple(_stolen_from(connection, row, used, now) for row in found)
+    )  # fmt: skip
+
+
+def _stolen_from(connection: Connection, account: AnyRow, used: Sequence[AnyRow], now: int) -> StolenFrom:
+    mine = [row for row in used if row.account_id == account.id]
+    return StolenFrom(
+        account.login,
+        new_pin=tuple(row.serial for row in mine if row.pin_sealed is not None),
+        disabled=tuple(row.serial for row in mine if row.enabled and _tells_codes(row)),
+        codes=len(emergency_codes.owners_with_codes(connection, account.id, now)),
+    )
+
+
+def _tells_codes(row: AnyRow) -> bool:
+    """Whether the coming codes of the token, which the device holds well hidden, are worth too much to a thief."""
+    return not row.with_pin or row.type == Hotp.kind
+
+
+def _secure_token(connection: Connection, actor: Actor, device: AnyRow, row: AnyRow, now: int) -> None:
+    ids = {"account": row.account_id, "token": row.id, "device": device.id}
+    dialogues.delete_of_token(connection, row.id)
+    if row.pin_sealed is not None:
+        tokens.update_token(connection, row.id, pin_must_change=True)
+        log(connection, now, actor, Action.TOKEN_PIN_FORCED, **ids, serial=row.serial)
+    if row.enabled and _tells_codes(row):
+        tokens.update_token(connection, row.id, enabled=False)
+        log(connection, now, actor, Action.TOKEN_DISABLED, **ids, serial=row.serial, stolen=device.name)
+
+
+def _renew(connection: Connection, actor: Actor, device: AnyRow, account_id: str, now: int) -> None:
+    devices.raise_generation(connection, account_id)
+    for token_id in emergency_codes.owners_with_codes(connection, account_id, now):
+        log(connection, now, actor, Action.EMERGENCY_VOIDED, account=account_id, token=token_id, device=device.id)
+    emergency_codes.end_all(connection, account_id, now)
+    notify_user(connection, now, account_id, Notice.DEVICE_STOLEN, device=device.name)
