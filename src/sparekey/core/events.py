@@ -24,6 +24,7 @@ class Action(StrEnum):
     USER_MOVED = "user.moved"
     USER_ENABLED = "user.enabled"
     USER_DISABLED = "user.disabled"
+    USERS_IMPORTED = "users.imported"  # a whole file; each of its users is put on record as added
 
     TOKEN_ADDED = "token.added"
     TOKEN_IMPORTED = "token.imported"  # a whole file; each of its tokens is put on record as added
@@ -66,8 +67,15 @@ class Action(StrEnum):
     CLIENT_ADDED = "client.added"
     CLIENT_REVOKED = "client.revoked"
 
+    ROLE_ADDED = "role.added"
+    ROLE_CHANGED = "role.changed"
+    ROLE_REMOVED = "role.removed"
+    ROLE_GRANTED = "role.granted"
+    ROLE_REVOKED = "role.revoked"
+
     SERVER_INITIALISED = "server.initialised"
     SERVER_STARTED = "server.started"
+    SERVER_UPGRADED = "server.upgraded"  # its database was brought to a newer revision
     KEY_CREATED = "key.created"
 
     ALARMS_ACKNOWLEDGED = "alarms.acknowledged"  # somebody has looked at one: no alarm itself
