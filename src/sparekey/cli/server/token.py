@@ -18,12 +18,14 @@ from sparekey.app import tokens
 from sparekey.app.tokens import AddedToken, NewToken, TokenView
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_server, read_secret
+from sparekey.cli.server.token_import import import_file
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 
 ISSUER = "Sparekey"
 app = new_group("Tokens and their PINs.")
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The serial number.")]
+command(app, "import", "token import tokens.sdtid --password-stdin --dry-run < password-file")(import_file)
 
 
 @command(app, "add", "token add --type totp --user bob --no-pin --digits 8 --qr")
