@@ -37,6 +37,8 @@ class Action(StrEnum):
     TOKEN_PIN_SET = "token.pin-set"
     TOKEN_PIN_CLEARED = "token.pin-cleared"
     TOKEN_PIN_FORCED = "token.pin-forced"  # it has to be changed at the next sign-in
+    TOKEN_REPLACED = "token.replaced"  # by another one, which is put on record as assigned
+    TOKEN_RESYNCED = "token.resynced"
     TOKEN_REMOVED = "token.removed"
 
     EMERGENCY_SHOWN = "emergency.shown"
