@@ -8,8 +8,8 @@ from sparekey.app.instance import log
 from sparekey.app.notices import notify_user, raise_alarm
 from sparekey.core.events import Action
 from sparekey.core.notices import Notice
-from sparekey.core.outcome import Granted
-from sparekey.storage import devices, emergency_codes
+from sparekey.core.outcome import Granted, Method
+from sparekey.storage import devices, emergency_codes, online_emergency
 
 # A device's idea of the time may be behind by so much (spec/offline-day.md, "Time").
 CLOCK_TOLERANCE: Final = 120
@@ -17,7 +17,9 @@ CLOCK_TOLERANCE: Final = 120
 
 def record_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
     """For a success with an emergency code; nothing for a tokencode."""
-    if granted.code_id is not None:
+    if granted.method is Method.ONLINE_EMERGENCY:
+        _record_online_use(connection, actor, device_id, granted, now)
+    elif granted.code_id is not None:
         match_use(connection, actor, device_id, granted.code_id, used_at=now, now=now)
 
 
@@ -37,6 +39,18 @@ def match_use(
     notify_user(connection, now, code.account_id, Notice.CODE_USED, at=used_at, kind=code.kind, where=where)
     if showing is None:
         raise_alarm(connection, now, actor, Action.ALARM_EMERGENCY_UNSHOWN, **ids, kind=code.kind, version=code.version)
+
+
+def _record_online_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
+    """A fixed or one-time tokencode: it was shown when it was made, and the success itself has used it up."""
+    access = online_emergency.find_access(connection, granted.token_id or "")
+    if access is None:
+        raise LookupError("a used emergency tokencode belongs to no access")
+    log(
+        connection, now, actor, Action.EMERGENCY_USED, account=granted.account_id, token=granted.token_id,
+        device=device_id, kind=access.kind, left=access.codes - access.used if access.kind == "one-time" else None,
+        operator=access.created_by,
+    )  # fmt: skip
 
 
 def _where(connection: Connection, device_id: str | None) -> str:

@@ -88,6 +88,14 @@ class TokenState:
             return Reason.NO_PIN
         return None
 
+    def out_of_use(self, now: int) -> Reason | None:
+        """Why its tokencodes are refused, though nothing is wrong with the token itself."""
+        if self.lost:
+            return Reason.TOKEN_LOST
+        if self.emergency is not None and not self.emergency.allows_token(now):
+            return Reason.TOKEN_IN_EMERGENCY
+        return None
+
 
 @dataclass(frozen=True)
 class CodeState:
@@ -209,11 +217,7 @@ def _tokencode_refused(typed: Candidate, token: TokenState, now: int) -> Reason 
     unusable = token.unusable(now)
     if unusable is Reason.NO_PIN and not typed.shape.with_pin:
         unusable = None  # new-PIN mode
-    if unusable is None and token.lost:
-        return Reason.TOKEN_LOST
-    if unusable is None and token.emergency is not None and not token.emergency.allows_token(now):
-        return Reason.TOKEN_IN_EMERGENCY
-    return unusable
+    return unusable or token.out_of_use(now)
 
 
 def after_right_tokencode(

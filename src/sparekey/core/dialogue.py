@@ -34,7 +34,7 @@ def decide_answer(
     unusable = token.unusable(now)
     if unusable is Reason.NO_PIN:
         unusable = None  # new-PIN mode: a PIN is what is asked for, now or next
-    refused = closed or unusable or (Reason.TOKEN_LOST if token.lost else None)
+    refused = closed or unusable or token.out_of_use(now)
     if refused is not None:
         return Denied(refused, account.account_id, token.token_id)
     if asked.ask is Ask.NEXT_TOKENCODE:

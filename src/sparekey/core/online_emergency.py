@@ -15,7 +15,7 @@ from sparekey.secret import Secret
 
 LENGTH: Final = 8
 # no character that another one of these is misread for
-_LETTERS_AND_DIGITS: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+_LETTERS_AND_DIGITS: Final = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 _DIGITS: Final = "0123456789"
 
 
@@ -56,7 +56,19 @@ class OnlineEmergency:
         }[self.if_available]
 
 
-def new_online_code(alphabet: Alphabet, choose: Callable[[str], str] = secrets.choice) -> Secret[str]:
-    """Eight characters, each with the same chance."""
+def new_online_codes(
+    alphabet: Alphabet, count: int, choose: Callable[[str], str] = secrets.choice
+) -> tuple[Secret[str], ...]:
+    """So many different codes of eight characters, each character with the same chance."""
     symbols = _DIGITS if alphabet is Alphabet.DIGITS else _LETTERS_AND_DIGITS
-    return Secret("".join(choose(symbols) for _ in range(LENGTH)))
+    codes: dict[str, None] = {}
+    # Two alike would be one code that works twice.
+    while len(codes) < count:
+        codes["".join(choose(symbols) for _ in range(LENGTH))] = None
+    return tuple(Secret(code) for code in codes)
+
+
+def ends_at(now: int, days: int | None, token_end: int | None, account_end: int | None) -> int | None:
+    """The unix second from which its codes work no longer: never past the token's or the account's own end."""
+    ends = (None if days is None else now + days * 86_400, token_end, account_end)
+    return min((end for end in ends if end is not None), default=None)

@@ -1,0 +1,44 @@
+"""Online emergency access of tokens: one at a time for each, with its codes; the sign-in's own SQL is in `sign_in.py`.
+
+Rules: whoever changes it has locked the account of the token's user (`accounts.lock_accounts`); the access goes with
+all its codes (`sign_in.end_emergency`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import online_emergency, online_emergency_code
+
+
+def insert_access(connection: Connection, values: Mapping[str, Any], codes: Iterable[tuple[str, bytes]]) -> None:
+    """`values` by column name; `codes`: id and sealed code of each."""
+    connection.execute(insert(online_emergency).values(**values))
+    rows = [{"id": code_id, "token_id": values["token_id"], "code_sealed": sealed} for code_id, sealed in codes]
+    connection.execute(insert(online_emergency_code), rows)
+
+
+def find_access(connection: Connection, token_id: str) -> AnyRow | None:
+    """With `codes` (how many were made), `used` (how many of them at least once) and `last_used_at`."""
+    query = (
+        select(
+            online_emergency,
+            func.count(online_emergency_code.c.id).label("codes"),
+            func.count(online_emergency_code.c.used_at).label("used"),
+            func.max(online_emergency_code.c.used_at).label("last_used_at"),
+        )
+        .outerjoin(online_emergency_code, online_emergency_code.c.token_id == online_emergency.c.token_id)
+        .where(online_emergency.c.token_id == token_id)
+        .group_by(online_emergency.c.token_id)
+    )
+    return connection.execute(query).one_or_none()
+
+
+def made_by(connection: Connection, operator: str, since: int) -> Sequence[int]:
+    """When this operator made such access, after `since`: what has ended is not among it."""
+    query = select(online_emergency.c.created_at).where(
+        online_emergency.c.created_by == operator, online_emergency.c.created_at > since
+    )
+    return connection.execute(query).scalars().all()
