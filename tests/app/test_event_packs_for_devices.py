@@ -1,26 +1,19 @@
 """Event packs at the server: what a device is given, what it may keep, and what its use offline uses up here."""
 
-from dataclasses import dataclass
-
 import pytest
-from sqlalchemy import update
 
 from sparekey.app.instance import Instance
 from sparekey.app.ports import Purpose
 from sparekey.core.event_packs import FEWEST, LOOK_AHEAD, PACK
 from sparekey.core.events import Action
 from sparekey.core.outcome import Reason
-from sparekey.core.tokens import Hotp
 from sparekey.sealed import Moment, SealedUnit, WrongPasscode, open_unit, verify_unit
-from sparekey.secret import Secret
 from sparekey.storage import tables, tokens
 from sparekey.wire.events import EventKind
 from tests.builders import (
     DAY,
     NOW,
-    PIN,
     Device,
-    User,
     a_device,
     a_user,
     denied,
@@ -29,30 +22,7 @@ from tests.builders import (
     submit,
     token_row,
 )
-
-
-@dataclass(frozen=True)
-class Presser:
-    """A user with an event-based token, and how it is pressed."""
-
-    user: User
-    otp: Hotp
-
-    def typed(self, counter: int) -> Secret[str]:
-        return Secret(self.user.pin + self.otp.code(counter))
-
-
-def a_presser(server: Instance, pin: str = PIN) -> Presser:
-    """The token is made as a time-based one and turned into an event-based one that nobody has used."""
-    user = a_user(server, pin=pin)
-    with server.database.write() as connection:
-        row = tokens.find_token_by_id(connection, user.token_id)
-        assert row is not None
-        owner = f"account:{user.account_id}/token:{user.token_id}"
-        seed = server.vault.open("token.seed_sealed", user.token_id, owner, row.seed_sealed)
-        fresh = {"type": "hotp", "interval": 0, "last_step": Hotp.unused, "replay_step": Hotp.unused}
-        connection.execute(update(tables.token).where(tables.token.c.id == user.token_id).values(**fresh))
-    return Presser(user, Hotp(seed))
+from tests.event_tokens import Presser, a_presser
 
 
 def signed_in(server: Instance) -> tuple[Presser, Device]:

@@ -1,0 +1,36 @@
+"""Builder of users with an event-based token."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import update
+
+from sparekey.app.instance import Instance
+from sparekey.app.snapshots import token_owner
+from sparekey.core.tokens import Hotp
+from sparekey.secret import Secret
+from sparekey.storage import tables, tokens
+from tests.builders import PIN, User, a_user
+
+
+@dataclass(frozen=True)
+class Presser:
+    """A user with an event-based token, and how it is pressed."""
+
+    user: User
+    otp: Hotp
+
+    def typed(self, counter: int) -> Secret[str]:
+        return Secret(self.user.pin + self.otp.code(counter))
+
+
+def a_presser(server: Instance, pin: str = PIN) -> Presser:
+    """The token is made as a time-based one and turned into an event-based one that nobody has used."""
+    user = a_user(server, pin=pin)
+    with server.database.write() as connection:
+        row = tokens.find_token_by_id(connection, user.token_id)
+        assert row is not None
+        owner = token_owner(user.account_id, user.token_id)
+        seed = server.vault.open("token.seed_sealed", user.token_id, owner, row.seed_sealed)
+        fresh = {"type": "hotp", "interval": 0, "last_step": Hotp.unused, "replay_step": Hotp.unused}
+        connection.execute(update(tables.token).where(tables.token.c.id == user.token_id).values(**fresh))
+    return Presser(user, Hotp(seed))
