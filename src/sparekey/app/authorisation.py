@@ -2,7 +2,7 @@
 
 Rules: what lies outside every domain of the actor does not exist, in the same words as what is not there at all
 (`lookup`); who sees it but may not do it is told which permission is missing; nobody changes an account whose holder
-has rights that the actor does not have.
+has rights that the actor does not have; nobody gains rights over anything by moving it.
 """
 
 from sqlalchemy import Connection
@@ -33,6 +33,20 @@ def verify_not_above(connection: Connection, actor: Actor, account_id: str) -> N
     """Raises NotAllowed where the account's holder has rights that the actor has not."""
     if not actor.covers(grants_of(connection, account_id)):
         raise NotAllowed("this user has rights that you do not have", "ask an administrator who has them")
+
+
+def verify_no_gain(connection: Connection, actor: Actor, there: str, here: str) -> None:
+    """Raises NotAllowed where moving something from domain `there` to `here` would give the actor rights over it.
+
+    Else whoever may move users in both domains, and show codes in one of them, could show the codes of the other.
+    """
+    gained = [each for each in Permission if actor.may(each, here) and not actor.may(each, there)]
+    if gained:
+        names = [domains.get_name(connection, domain_id) for domain_id in (here, there)]
+        raise NotAllowed(
+            f"in {names[0]} you have rights that you do not have in {names[1]} ({', '.join(gained)}), and moving would "
+            "extend them", _ASK,
+        )  # fmt: skip
 
 
 def grants_of(connection: Connection, principal_id: str) -> tuple[Grant, ...]:

@@ -9,7 +9,7 @@ from sparekey.app.authorisation import verify_may, verify_not_above, verify_some
 from sparekey.core.errors import BadInput, NotFound
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy_kinds import PolicyKind
-from sparekey.storage import accounts, devices, domains, policies, tokens
+from sparekey.storage import accounts, clients, devices, domains, policies, tokens
 from sparekey.storage.rows import AnyRow
 
 
@@ -53,6 +53,17 @@ def get_domain(connection: Connection, actor: Actor, name: str, needed: Permissi
     if row is None or not actor.sees(row.id):
         raise NotFound(f"there is no security domain {name!r}", "see `sparekey domain list`")
     verify_may(actor, needed, row.id)
+    return row
+
+
+def get_client(connection: Connection, actor: Actor, name: str, needed: Permission) -> AnyRow:
+    """An API client by name."""
+    row = clients.find_client_named(connection, name)
+    if row is None or not actor.sees(row.domain_id):
+        raise NotFound(f"there is no API client {name!r}", "see `sparekey client list`")
+    verify_may(actor, needed, row.domain_id)
+    if not needed.only_looks:
+        verify_not_above(connection, actor, row.id)
     return row
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, exists, func, insert, literal, or_, select, union_all, update
 
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import account, role, role_grant, security_domain
+from sparekey.storage.tables import account, api_client, role, role_grant, security_domain, token
 
 
 def grants_of(connection: Connection, principal_id: str) -> Sequence[AnyRow]:
@@ -26,8 +26,18 @@ def find_role(connection: Connection, name: str) -> AnyRow | None:
     return connection.execute(select(role).where(role.c.name == name)).one_or_none()
 
 
+def lock_role(connection: Connection, name: str) -> AnyRow | None:
+    """The role, which can be neither changed nor removed until the transaction ends."""
+    query = select(role).where(role.c.name == name).with_for_update()
+    return connection.execute(query).one_or_none()
+
+
 def list_roles(connection: Connection) -> Sequence[AnyRow]:
     return connection.execute(select(role).order_by(role.c.name)).all()
+
+
+def set_permissions(connection: Connection, name: str, permissions: str) -> None:
+    connection.execute(update(role).where(role.c.name == name).values(permissions=permissions))
 
 
 def delete_role(connection: Connection, name: str) -> None:
@@ -56,25 +66,52 @@ def delete_grant(connection: Connection, grant_id: str) -> bool:
     return connection.execute(delete(role_grant).where(role_grant.c.id == grant_id)).rowcount == 1
 
 
-def list_grants(connection: Connection, name: str | None = None) -> Sequence[AnyRow]:
-    """Grants to users, with the user's login and the domain's name; of one role if given."""
+def list_grants(connection: Connection) -> Sequence[AnyRow]:
+    """Every grant: role, kind (user or client), the holder's name and own domain, the domain of the grant."""
+    people = select(
+        role_grant.c.role, role_grant.c.domain_id, literal("user").label("kind"), account.c.login.label("holder"),
+        account.c.domain_id.label("holder_domain_id"),
+    ).join(account, account.c.id == role_grant.c.principal_id)  # fmt: skip
+    programs = select(
+        role_grant.c.role, role_grant.c.domain_id, literal("client").label("kind"), api_client.c.name.label("holder"),
+        api_client.c.domain_id.label("holder_domain_id"),
+    ).join(api_client, api_client.c.id == role_grant.c.principal_id)  # fmt: skip
+    found = union_all(people, programs).subquery()
     query = (
-        select(role_grant, account.c.login, account.c.enabled, security_domain.c.name.label("domain"))
-        .join(account, account.c.id == role_grant.c.principal_id)
-        .join(security_domain, security_domain.c.id == role_grant.c.domain_id)
-        .order_by(role_grant.c.role, account.c.login, security_domain.c.name)
+        select(found, security_domain.c.name.label("domain"))
+        .join(security_domain, security_domain.c.id == found.c.domain_id)
+        .order_by(found.c.role, found.c.kind, found.c.holder, security_domain.c.name)
     )
-    if name is not None:
-        query = query.where(role_grant.c.role == name)
     return connection.execute(query).all()
 
 
-def count_enabled_with(connection: Connection, name: str, domain_id: str) -> int:
-    """Enabled users with this role in this domain."""
+def count_grants(connection: Connection, name: str) -> int:
+    """How many times this role is granted."""
+    return connection.execute(
+        select(func.count()).select_from(role_grant).where(role_grant.c.role == name)
+    ).scalar_one()  # fmt: skip
+
+
+def lock_grants_at_top(connection: Connection, name: str) -> None:
+    """Others who would change these grants, or count who has them, wait. Taken before any account's lock."""
+    query = select(role_grant.c.id).join(security_domain, security_domain.c.id == role_grant.c.domain_id)
+    query = query.where(role_grant.c.role == name, security_domain.c.parent_id.is_(None)).order_by(role_grant.c.id)
+    connection.execute(query.with_for_update(of=role_grant)).all()
+
+
+def count_able_at_top(connection: Connection, name: str, at: int, now: int) -> int:
+    """Users with this role at the top domain whose account is open at `at`, and who have a token that works `now`."""
+    usable_token = exists().where(
+        token.c.account_id == account.c.id,
+        token.c.enabled,
+        or_(token.c.expires_at.is_(None), token.c.expires_at > now),
+    )
     query = (
         select(func.count())
         .select_from(role_grant)
         .join(account, account.c.id == role_grant.c.principal_id)
-        .where(role_grant.c.role == name, role_grant.c.domain_id == domain_id, account.c.enabled)
+        .join(security_domain, security_domain.c.id == role_grant.c.domain_id)
+        .where(role_grant.c.role == name, security_domain.c.parent_id.is_(None), account.c.enabled)
+        .where(or_(account.c.expires_at.is_(None), account.c.expires_at > at), usable_token)
     )
     return connection.execute(query).scalar_one()

@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "token": ("token", "Tokens and their PINs."),
     "emergency": ("emergency", "Offline emergency codes."),
     "device": ("device", "Protected computers."),
+    "role": ("role", "What administrators may do, and where."),
     "client": ("client", "Programs that ask over the REST API."),
     "audit": ("audit", "The audit record."),
 }

@@ -1,0 +1,212 @@
+"""Roles: make, change, remove, and grant to users and API clients in a security domain.
+
+Rules: nobody gives rights that they do not have themselves, neither by a grant nor by a change of a role; nobody takes
+rights from somebody with more; the predefined roles stay as they are; there always is a super administrator
+(`super_administrators`). Who holds several roles has the rights of all of them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import permissions_of, scope_of, verify_may, verify_somewhere
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_account, get_client, get_domain
+from sparekey.app.super_administrators import one_remains
+from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
+from sparekey.core.events import Action
+from sparekey.core.names import verify_name
+from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
+from sparekey.storage import roles
+
+LONGEST_NAME = 64
+_MORE_RIGHTS = "nobody gives rights that they do not have themselves"
+_ASK = "ask an administrator who has them"
+
+
+class HolderKind(StrEnum):
+    """Who can hold a role."""
+
+    USER = "user"
+    CLIENT = "client"
+
+
+@dataclass(frozen=True)
+class RoleView:
+    name: str
+    predefined: bool
+    permissions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GrantView:
+    """Somebody holds a role in a domain and everything below it."""
+
+    role: str
+    kind: HolderKind
+    holder: str  # login, or name of an API client
+    domain: str
+
+
+def add_role(instance: Instance, actor: Actor, name: str, permissions: Iterable[str], *, now: int) -> RoleView:
+    """A role of one's own. `permissions`: their names."""
+    verify_name(name, "role", LONGEST_NAME)
+    wanted = _read(permissions)
+    _verify_has_everywhere(actor, wanted)
+    with instance.database.write() as connection:
+        if name.lower() in PREDEFINED or roles.find_role(connection, name) is not None:
+            raise Conflict(f"there is a role {name!r} already", "choose another name")
+        roles.insert_role(connection, new_id(), name, _stored(wanted), now)
+        log(connection, now, actor, Action.ROLE_ADDED, name=name, permissions=_names(wanted))
+    return RoleView(name, False, _names(wanted))
+
+
+def set_permissions(instance: Instance, actor: Actor, name: str, permissions: Iterable[str], *, now: int) -> RoleView:
+    """A role of one's own gets these permissions instead of the ones it has, for everybody who holds it."""
+    wanted = _read(permissions)
+    with instance.database.write() as connection:
+        had = _get_own(connection, actor, name)
+        _verify_has_everywhere(actor, wanted | had)
+        roles.set_permissions(connection, name, _stored(wanted))
+        log(connection, now, actor, Action.ROLE_CHANGED, name=name, permissions=_names(wanted), before=_names(had))
+    return RoleView(name, False, _names(wanted))
+
+
+def remove_role(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
+    """A role of one's own that nobody holds."""
+    with instance.database.write() as connection:
+        had = _get_own(connection, actor, name)
+        _verify_has_everywhere(actor, had)
+        holders = roles.count_grants(connection, name)
+        if holders:
+            raise Conflict(f"the role {name!r} is granted {holders} times", "revoke it first: see `sparekey role show`")
+        roles.delete_role(connection, name)
+        log(connection, now, actor, Action.ROLE_REMOVED, name=name, permissions=_names(had))
+
+
+def list_roles(instance: Instance, actor: Actor) -> list[RoleView]:
+    """The predefined ones, then the others by name."""
+    verify_somewhere(actor, Permission.ROLE_VIEW)
+    with instance.database.read() as connection:
+        own = [RoleView(row.name, False, _names(permissions_of(row.name, row.permissions)))
+               for row in roles.list_roles(connection)]  # fmt: skip
+    return [RoleView(name, True, _names(permissions)) for name, permissions in PREDEFINED.items()] + own
+
+
+def show_role(instance: Instance, actor: Actor, name: str) -> tuple[RoleView, list[GrantView]]:
+    """The role, and who holds it where, as far as the actor sees them."""
+    within = verify_somewhere(actor, Permission.ROLE_VIEW)
+    with instance.database.read() as connection:
+        role = RoleView(name, name in PREDEFINED, _names(_get_permissions(connection, name)))
+        return role, [each for each in _grants(connection, actor, within) if each.role == name]
+
+
+def list_grants(instance: Instance, actor: Actor) -> list[GrantView]:
+    """Every grant that the actor sees, by role."""
+    within = verify_somewhere(actor, Permission.ROLE_VIEW)
+    with instance.database.read() as connection:
+        return _grants(connection, actor, within)
+
+
+def grant(
+    instance: Instance, actor: Actor, role: str, kind: HolderKind, holder: str, domain: str, *, now: int
+) -> GrantView:
+    """From now on the holder has the role in the domain and everything below it."""
+    with instance.database.write() as connection:
+        roles.lock_role(connection, role)  # what is granted is what was looked at
+        permissions = _get_permissions(connection, role)
+        domain_id = get_domain(connection, actor, domain, Permission.ROLE_MANAGE).id
+        principal_id = _get_holder(connection, actor, kind, holder)
+        if not actor.covers([Grant(permissions, scope_of(connection, domain_id))]):
+            raise NotAllowed(_MORE_RIGHTS, _ASK)
+        if roles.find_grant(connection, role, principal_id, domain_id) is not None:
+            raise Conflict(f"{holder} has the role {role!r} in {domain} already", "nothing was changed")
+        roles.insert_grant(connection, new_id(), role, principal_id, domain_id, now)
+        _log_grant(connection, now, actor, Action.ROLE_GRANTED, kind, principal_id, role, domain)
+    return GrantView(role, kind, holder, domain)
+
+
+def revoke(
+    instance: Instance, actor: Actor, role: str, kind: HolderKind, holder: str, domain: str, *, now: int
+) -> None:
+    """The holder has the role there no longer."""
+    with instance.database.write() as connection:
+        domain_id = get_domain(connection, actor, domain, Permission.ROLE_MANAGE).id
+        with one_remains(connection, now):
+            principal_id = _get_holder(connection, actor, kind, holder)
+            found = roles.find_grant(connection, role, principal_id, domain_id)
+            if found is None or not roles.delete_grant(connection, found.id):
+                raise NotFound(f"{holder} does not have the role {role!r} in {domain}", "see `sparekey role show`")
+        _log_grant(connection, now, actor, Action.ROLE_REVOKED, kind, principal_id, role, domain)
+
+
+def _get_holder(connection: Connection, actor: Actor, kind: HolderKind, name: str) -> str:
+    """The id of a user or client who has no rights that the actor has not."""
+    if kind is HolderKind.USER:
+        found = get_account(connection, actor, name, Permission.ROLE_MANAGE)
+    else:
+        found = get_client(connection, actor, name, Permission.ROLE_MANAGE)
+    principal_id: str = found.id
+    return principal_id
+
+
+def _log_grant(
+    connection: Connection, now: int, actor: Actor, action: Action, kind: HolderKind, principal_id: str, role: str,
+    domain: str,
+) -> None:  # fmt: skip
+    account, client = (principal_id, None) if kind is HolderKind.USER else (None, principal_id)
+    log(connection, now, actor, action, account=account, role=role, domain=domain, client=client)
+
+
+def _grants(connection: Connection, actor: Actor, within: frozenset[str] | None) -> list[GrantView]:
+    return [
+        GrantView(row.role, HolderKind(row.kind), row.holder, row.domain)
+        for row in roles.list_grants(connection)
+        if (within is None or row.domain_id in within) and actor.sees(row.holder_domain_id)
+    ]
+
+
+def _get_permissions(connection: Connection, name: str) -> frozenset[Permission]:
+    row = roles.find_role(connection, name)
+    if row is None and name not in PREDEFINED:
+        raise NotFound(f"there is no role {name!r}", "see `sparekey role list`")
+    return permissions_of(name, row.permissions if row else None)
+
+
+def _get_own(connection: Connection, actor: Actor, name: str) -> frozenset[Permission]:
+    """What a role that can be changed gives. It belongs to no domain: who changes it does so for all of them."""
+    verify_may(actor, Permission.ROLE_MANAGE, None)
+    if name in PREDEFINED:
+        raise NotAllowed(
+            f"{name!r} is predefined and stays as it is", "make a role of your own with `sparekey role add`"
+        )
+    row = roles.lock_role(connection, name)
+    if row is None:
+        raise NotFound(f"there is no role {name!r}", "see `sparekey role list`")
+    return permissions_of(name, row.permissions)
+
+
+def _verify_has_everywhere(actor: Actor, permissions: frozenset[Permission]) -> None:
+    verify_may(actor, Permission.ROLE_MANAGE, None)
+    if not actor.covers([Grant(permissions, None)]):
+        raise NotAllowed(_MORE_RIGHTS, _ASK)
+
+
+def _read(names: Iterable[str]) -> frozenset[Permission]:
+    known = {permission.value: permission for permission in Permission}
+    wanted = [*names]
+    unknown = sorted(set(wanted) - known.keys())
+    if unknown or not wanted:
+        message = f"there is no permission {', '.join(map(repr, unknown))}" if unknown else "a role needs a permission"
+        raise BadInput(message, f"permissions: {', '.join(known)}")
+    return frozenset(known[name] for name in wanted)
+
+
+def _stored(permissions: frozenset[Permission]) -> str:
+    return ",".join(_names(permissions))
+
+
+def _names(permissions: frozenset[Permission]) -> tuple[str, ...]:
+    return tuple(permission.value for permission in Permission if permission in permissions)
