@@ -388,7 +388,7 @@ def test_a_sign_in_at_another_door_replaces_nothing_on_the_device(
 
 def test_another_token_does_not_end_this_token_s_emergency(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
-    spare = a_token(server, user.login, user.account_id, pin="9999")
+    spare = a_token(server, user.login, user.account_id, pin="9753")
     code = shown_code(server, user)
     granted(device.sign_in(spare, NOW + 30).outcome)
     device.refill(user, NOW + 30)
@@ -561,7 +561,7 @@ def test_online_a_use_is_matched_to_its_showing_and_one_that_nobody_showed_is_an
 
 def test_the_history_tells_what_happened_with_a_code(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
-    other = a_token(server, user.login, user.account_id, pin="9999")
+    other = a_token(server, user.login, user.account_id, pin="9753")
     code = shown_code(server, user)
     set_online(server, ROOT, user.serial, allowed=True, now=NOW)
     granted(device.sign_in(user, NOW, Secret(PIN + code)).outcome)

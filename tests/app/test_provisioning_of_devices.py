@@ -220,19 +220,19 @@ def test_of_two_sign_ins_in_one_second_the_later_one_stays(server: Instance) -> 
 def test_a_generation_does_not_begin_again_where_data_were_dropped(server: Instance) -> None:
     edit_policy(server, {"users_per_device": "1"})
     user, device = signed_in(server)
-    for pin in ("1111", "2222", "3333"):
+    for pin in ("1357", "2468", "3571"):
         set_pin(server, ROOT, user.serial, Secret(pin), now=NOW)
     known = device.sync_of(user, NOW).generation
     granted(device.sign_in(a_user(server), NOW + 30).outcome)
     now = NOW + 60
-    granted(device.sign_in(replace(user, pin="3333"), now).outcome)
+    granted(device.sign_in(replace(user, pin="3571"), now).outcome)
     assert device.sync_of(user, now).generation > known
 
 
 def test_the_least_recently_used_token_drops_out(server: Instance) -> None:
     edit_policy(server, {"tokens_per_user": "1"})
     first = a_user(server, pin=PIN)
-    second = a_token(server, first.login, first.account_id, pin="9999")
+    second = a_token(server, first.login, first.account_id, pin="9753")
     device = a_device(server)
     granted(device.sign_in(first, NOW).outcome)
     granted(device.sign_in(second, NOW + 1).outcome)
@@ -245,7 +245,7 @@ def test_the_least_recently_used_token_drops_out(server: Instance) -> None:
 
 def test_days_are_made_for_the_token_that_was_used_here(server: Instance) -> None:
     first = a_user(server, pin=PIN)
-    a_token(server, first.login, first.account_id, pin="9999")
+    a_token(server, first.login, first.account_id, pin="9753")
     device = a_device(server)
     granted(device.sign_in(first, NOW).outcome)
     assert {keep.token for keep in device.sync_of(first, NOW).keep} == {first.token_id, ""}

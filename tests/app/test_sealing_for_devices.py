@@ -286,13 +286,13 @@ def generations(device: Device, user: User, now: int) -> tuple[int, str]:
 def test_each_generation_has_a_new_key_once_the_last_one_was_confirmed(server: Instance) -> None:
     user, device = a_holder(server)
     first = generations(device, user, LATE)
-    set_pin(server, ROOT, user.serial, Secret("1111"), now=LATE)
+    set_pin(server, ROOT, user.serial, Secret("1357"), now=LATE)
     second = generations(device, user, LATE)
     assert second[0] == first[0] + 1
     assert second[1] != first[1]
     # Nobody has opened the second key: the next generation keeps it, so that nothing wrapped under it is lost.
-    set_pin(server, ROOT, user.serial, Secret("2222"), now=LATE)
-    set_pin(server, ROOT, user.serial, Secret("3333"), now=LATE)
+    set_pin(server, ROOT, user.serial, Secret("2468"), now=LATE)
+    set_pin(server, ROOT, user.serial, Secret("3571"), now=LATE)
     third = generations(device, user, LATE)
     assert third == (second[0] + 2, second[1])
     # An offline sign-in opened it: that is its confirmation.
@@ -300,7 +300,7 @@ def test_each_generation_has_a_new_key_once_the_last_one_was_confirmed(server: I
     device.offline_success(user, LATE + 30)
     device.upload(LATE + 60)
     assert generations(device, user, LATE + 60) == third
-    set_pin(server, ROOT, user.serial, Secret("4444"), now=LATE)
+    set_pin(server, ROOT, user.serial, Secret("4680"), now=LATE)
     fourth = generations(device, user, LATE + 60)
     assert fourth[0] == third[0] + 1
     assert fourth[1] not in (first[1], second[1])

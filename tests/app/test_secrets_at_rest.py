@@ -16,6 +16,7 @@ from sparekey.app.vault import VaultError
 from sparekey.core.authenticate import TokenState
 from sparekey.core.emergency import CodeKind
 from sparekey.core.pins import MEMORY_KIB, PASSES
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.passcode import grouped
 from sparekey.secret import Secret
 from sparekey.storage import sign_in as stored_sign_in
@@ -104,6 +105,7 @@ def test_s10_a_stored_pin_says_how_it_was_hashed_at_or_above_the_floor(any_serve
     assert row.pin_memory >= 19 * 1024
     assert row.pin_passes >= 2
     before = (bytes(row.pin_salt), bytes(row.pin_sealed))
+    edit_policy(any_server, {"pin_history": "0"}, kind=PolicyKind.TOKEN)
     set_pin(any_server, ROOT, user.serial, Secret(PIN), now=NOW)
     row = token_row(any_server, user.serial)
     # A new salt even for the same PIN: it names the units that were sealed with it.

@@ -35,6 +35,9 @@ TABLE: dict[str, tuple[object, object, object]] = {
     "tokens_per_user": (2, 10, 1),
     "require_hardware_store": (False, False, True),
     "os_password": (False, True, False),
+    "passcode_approval": (False, False, True),
+    "showings_warn": (10, 1000, 1),
+    "showings_limit": (30, 1000, 1),
 }
 NOT_STRICTER = {"warn_days": 7, "help_text": ""}
 

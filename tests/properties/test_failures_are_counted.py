@@ -7,8 +7,9 @@ from sparekey.app.instance import Instance
 from sparekey.app.users import unlock
 from sparekey.core.lockout import FailureCount, LockoutPolicy
 from sparekey.core.outcome import Denied, Granted, Reason
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.storage import sign_in as stored
-from tests.builders import LIMIT, NOW, ROOT, a_user, account_row, denied, granted, submit
+from tests.builders import LIMIT, NOW, ROOT, a_user, account_row, denied, edit_policy, granted, submit
 
 
 @given(
@@ -36,6 +37,7 @@ def test_sql_counts_as_the_pure_rule_does(
 
 @given(wrong=st.integers(0, 7), gap=st.integers(0, 60))
 def test_a_locked_account_is_not_granted_until_it_is_unlocked(shared_server: Instance, wrong: int, gap: int) -> None:
+    edit_policy(shared_server, {"next_tokencode_after": "0"}, kind=PolicyKind.TOKEN)
     user, now = a_user(shared_server), NOW
     for _ in range(wrong):
         submit(shared_server, user, now, user.wrong(now))

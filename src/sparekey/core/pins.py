@@ -57,11 +57,13 @@ def new_verifier(pin: str, salt: bytes | None = None) -> PinVerifier:
 
 def rule_of(policy: TokenPolicy) -> str:
     """What a PIN may be, for whoever is to choose one."""
-    made_of = {PinCharacters.DIGITS: "digits", PinCharacters.BOTH: "letters and digits, both"}.get(
-        policy.pin_characters, "letters or digits"
-    )
+    made_of = {
+        PinCharacters.ANY: "letters and digits (A-Z, a-z, 0-9)",
+        PinCharacters.DIGITS: "digits",
+        PinCharacters.BOTH: "letters and digits (A-Z, a-z, 0-9), at least one of each",
+    }[policy.pin_characters]
     low, high = policy.pin_minimum, policy.pin_maximum
-    return f"a PIN has {low if low == high else f'{low} to {high}'} characters: {made_of} (A-Z, a-z, 0-9)"
+    return f"a PIN has {low if low == high else f'{low} to {high}'} {made_of}"
 
 
 def verify_new_pin(pin: str, policy: TokenPolicy, login: str, former: Sequence[PinVerifier]) -> None:
