@@ -195,6 +195,13 @@ def set_end(instance: Instance, user: User, *, token: int | None = None, account
             )
 
 
+def set_mail(instance: Instance, user: User, address: str) -> None:
+    """Where the user's notices go; empty: nowhere."""
+    with instance.database.write() as connection:
+        values = {"mail": address}
+        connection.execute(update(tables.account).where(tables.account.c.id == user.account_id).values(values))
+
+
 def on_record(instance: Instance, *actions: Action, limit: int = 1000) -> list[AuditRow]:
     """The audit rows of these actions, oldest first."""
     with instance.database.read() as connection:
