@@ -63,13 +63,13 @@ def headers_of(device: Device, path: str, body: bytes, at: int) -> dict[str, str
 
 @contextmanager
 def doors_of(
-    instance: Instance, *, floor_ms: int = FLOOR_MS, domain: str = TOP_DOMAIN, threads: int = 8
+    instance: Instance, *, floor_ms: int = FLOOR_MS, domain: str = TOP_DOMAIN, threads: int = 8, client: str = "web"
 ) -> Iterator[Doors]:
     """Both doors of an instance, which stays open."""
     now = [NOW]
     settings = Settings(refusal_floor_ms=floor_ms, sign_in_threads=threads)
     service = Service.of(instance, settings, lambda: now[0])
-    key = add_client(instance, ROOT, "web", domain, now=NOW)
+    key = add_client(instance, ROOT, client, domain, now=NOW)
     try:
         yield Doors(instance, service, create_application(service), key, now)
     finally:

@@ -1,0 +1,226 @@
+"""S28: one report of a stolen device ends what its thief could find on it, for everyone, on every device."""
+
+import json
+
+import pytest
+
+from sparekey.app.devices import revoke
+from sparekey.app.devices_stolen import StolenFrom, look_at_stolen, report_stolen
+from sparekey.app.emergency import set_online
+from sparekey.app.instance import Instance
+from sparekey.app.sign_in_on_device import sign_in_on_device
+from sparekey.app.tokens import NewToken
+from sparekey.core.errors import NotAllowed, NotFound
+from sparekey.core.events import Action
+from sparekey.core.offline import Obstacle
+from sparekey.core.outcome import Ask, Asked, Granted, Reason
+from sparekey.core.permissions import PREDEFINED, Actor, Grant
+from sparekey.secret import Secret
+from sparekey.storage import devices, tables, tokens
+from tests.builders import (
+    NOW,
+    PIN,
+    ROOT,
+    Device,
+    User,
+    a_device,
+    a_filled_device,
+    a_user,
+    denied,
+    edit_policy,
+    granted,
+    on_record,
+    shown_code,
+    submit,
+    token_row,
+)
+from tests.event_tokens import Presser, a_presser
+
+LATER = NOW + 60
+
+
+def used_by(server: Instance, *users: User) -> Device:
+    """A device on which each of these users has signed in online."""
+    device = a_device(server)
+    for user in users:
+        granted(device.sign_in(user, NOW).outcome)
+    return device
+
+
+def with_pin_less(server: Instance) -> User:
+    edit_policy(server, {"allow_tokens_without_pin": "on", "protection_level": "balanced"})
+    return a_user(server, token=NewToken(digits=8))
+
+
+def pressed_on(server: Instance, device: Device) -> Presser:
+    presser = a_presser(server)
+    granted(device.sign_in(presser.user, NOW, presser.typed(0)).outcome)
+    return presser
+
+
+def generation(server: Instance, device: Device, user: User) -> int:
+    with server.database.read() as connection:
+        row = devices.find_device_account(connection, device.device_id, user.account_id)
+    assert row is not None
+    return int(row.generation)
+
+
+def force_new_pin(server: Instance, user: User) -> None:
+    with server.database.write() as connection:
+        tokens.update_token(connection, user.token_id, pin_must_change=True)
+
+
+def test_s28_what_was_typed_there_has_to_be_changed_and_what_tells_codes_is_disabled(any_server: Instance) -> None:
+    alice, bob = a_user(any_server, pin=PIN), with_pin_less(any_server)
+    stolen = used_by(any_server, alice, bob)
+    carol = pressed_on(any_server, stolen).user
+    report = report_stolen(any_server, ROOT, stolen.device_id, now=LATER)
+    assert {user.login: (user.new_pin, user.disabled) for user in report.users} == {
+        alice.login: ((alice.serial,), ()),
+        bob.login: ((), (bob.serial,)),
+        carol.login: ((carol.serial,), (carol.serial,)),
+    }
+    rows = {user.login: token_row(any_server, user.serial) for user in (alice, bob, carol)}
+    assert [rows[user.login].enabled for user in (alice, bob, carol)] == [True, False, False]
+    assert [rows[user.login].pin_must_change for user in (alice, bob, carol)] == [True, False, True]
+    asked = submit(any_server, alice, LATER)
+    assert isinstance(asked, Asked)
+    assert asked.ask is Ask.NEW_PIN
+    assert denied(submit(any_server, bob, LATER)).reason is Reason.TOKEN_DISABLED
+
+
+def test_s28_the_device_has_no_data_and_no_key_any_more(any_server: Instance) -> None:
+    alice = a_user(any_server, pin=PIN)
+    stolen = a_filled_device(any_server, alice)
+    report_stolen(any_server, ROOT, stolen.device_id, now=LATER)
+    assert stolen.row.revoked_at == LATER
+    with any_server.database.read() as connection:
+        assert devices.users_of_device(connection, stolen.device_id) == frozenset()
+        assert devices.receipts(connection, stolen.device_id) == []
+    assert stolen.report(LATER) == []
+
+
+def test_s28_its_users_begin_another_generation_on_every_other_device(any_server: Instance) -> None:
+    alice = a_user(any_server, pin=PIN)
+    stolen, other = a_filled_device(any_server, alice), a_device(any_server)
+    granted(other.sign_in(alice, NOW + 30).outcome)
+    before, key = generation(any_server, other, alice), other.check[alice.account_id]
+    report_stolen(any_server, ROOT, stolen.device_id, now=LATER)
+    said = other.sync_of(alice, LATER)
+    assert said.generation > before
+    assert bytes.fromhex(said.check) != key
+    # Until she has chosen another PIN there is nothing that one who knows the old PIN could use.
+    assert [keep.kind for keep in said.keep] == ["emergency-passcode"]
+    assert said.obstacles == [Obstacle.PIN_MUST_CHANGE]
+
+
+def test_s28_every_version_of_their_emergency_codes_ends_and_others_are_made(any_server: Instance) -> None:
+    alice = a_user(any_server, pin=PIN)
+    stolen, other = a_filled_device(any_server, alice), a_filled_device(any_server, alice, now=NOW + 30)
+    code = shown_code(any_server, alice, stolen.device_id, now=NOW + 40)
+    set_online(any_server, ROOT, alice.serial, allowed=True, now=NOW + 40)
+    granted(submit(any_server, alice, NOW + 50, Secret(PIN + code)))
+    report = report_stolen(any_server, ROOT, stolen.device_id, now=LATER)
+    assert [user.codes for user in report.users] == [2]
+    assert denied(submit(any_server, alice, LATER, Secret(PIN + code))).reason is Reason.EMERGENCY_CODE_EXPIRED
+    wanted = [name.kind for name in other.sync_of(alice, LATER + 1).wanted]
+    assert "emergency-passcode" in wanted
+    with any_server.database.read() as connection:
+        owners = connection.execute(tables.device_code.select()).all()
+    assert {row.device_id for row in owners} == {other.device_id}
+
+
+def test_s28_nobody_else_is_touched(server: Instance) -> None:
+    alice, dave = a_user(server, pin=PIN), a_user(server, pin=PIN)
+    stolen, other = used_by(server, alice), used_by(server, dave)
+    before = generation(server, other, dave)
+    report_stolen(server, ROOT, stolen.device_id, now=LATER)
+    assert (generation(server, other, dave), other.row.revoked_at) == (before, None)
+    assert not token_row(server, dave.serial).pin_must_change
+    granted(submit(server, dave, LATER))
+
+
+def test_s28_also_what_a_device_holds_that_was_revoked_before(server: Instance) -> None:
+    alice = a_user(server, pin=PIN)
+    stolen = used_by(server, alice)
+    revoke(server, ROOT, stolen.device_id, now=NOW + 30)
+    report = report_stolen(server, ROOT, stolen.device_id, now=LATER)
+    assert report.users == (StolenFrom(alice.login, new_pin=(alice.serial,), disabled=(), codes=2),)
+    assert token_row(server, alice.serial).pin_must_change
+    assert stolen.row.revoked_at == NOW + 30
+
+
+def test_s28_a_sign_in_that_was_under_way_brings_the_device_nothing(server: Instance) -> None:
+    alice = a_user(server, pin=PIN)
+    stolen = a_device(server)
+    as_it_was = stolen.row
+    report_stolen(server, ROOT, stolen.device_id, now=LATER)
+    late = sign_in_on_device(server, as_it_was, alice.login, alice.typed(LATER), b"", LATER)
+    assert isinstance(late.outcome, Granted)  # a right passcode is right; what the device is given for it is nothing
+    assert (late.key.check, late.key.offline_key) == (b"", None)
+    with server.database.read() as connection:
+        assert devices.users_of_device(connection, stolen.device_id) == frozenset()
+
+
+def test_s28_a_question_that_was_under_way_is_not_answered_any_more(server: Instance) -> None:
+    alice = a_user(server, pin=PIN)
+    stolen, other = used_by(server, alice), a_device(server)
+    force_new_pin(server, alice)
+    asked = other.sign_in(alice, NOW + 30)
+    assert isinstance(asked.outcome, Asked)
+    report_stolen(server, ROOT, stolen.device_id, now=LATER)
+    answered = sign_in_on_device(server, other.row, alice.login, Secret("97531"), b"", LATER, asked.reply_to)
+    assert denied(answered.outcome).reason is Reason.NO_SUCH_QUESTION
+
+
+def test_looking_first_changes_nothing_and_says_the_same(server: Instance) -> None:
+    alice, bob = a_user(server, pin=PIN), with_pin_less(server)
+    stolen = used_by(server, alice, bob)
+    seen = look_at_stolen(server, ROOT, stolen.device_id, now=LATER)
+    assert (stolen.row.revoked_at, token_row(server, bob.serial).enabled) == (None, True)
+    assert on_record(server, Action.DEVICE_STOLEN) == []
+    assert report_stolen(server, ROOT, stolen.device_id, now=LATER) == seen
+
+
+def test_a_second_report_finds_nothing_left(server: Instance) -> None:
+    alice = a_user(server, pin=PIN)
+    stolen = used_by(server, alice)
+    report_stolen(server, ROOT, stolen.device_id, now=LATER)
+    at_first = token_row(server, alice.serial)
+    assert report_stolen(server, ROOT, stolen.device_id, now=LATER + 60).users == ()
+    assert token_row(server, alice.serial) == at_first
+    assert stolen.row.revoked_at == LATER
+
+
+def test_it_is_all_on_record(server: Instance) -> None:
+    alice, bob = a_user(server, pin=PIN), with_pin_less(server)
+    stolen = used_by(server, alice, bob)
+    report_stolen(server, ROOT, stolen.device_id, now=LATER)
+    (report,) = on_record(server, Action.DEVICE_STOLEN)
+    assert (report.actor, report.device_id) == (ROOT.name, stolen.device_id)
+    assert json.loads(report.detail)["users"] == ",".join(sorted((alice.login, bob.login)))
+    (forced,) = on_record(server, Action.TOKEN_PIN_FORCED)
+    (disabled,) = on_record(server, Action.TOKEN_DISABLED)
+    assert (forced.token_id, disabled.token_id) == (alice.token_id, bob.token_id)
+    assert len(on_record(server, Action.EMERGENCY_VOIDED)) == 4
+    assert {row.device_id for row in (forced, disabled)} == {stolen.device_id}
+
+
+@pytest.mark.parametrize("role", sorted(PREDEFINED))
+def test_who_may_revoke_the_device_may_report_it(server: Instance, role: str) -> None:
+    stolen = used_by(server, a_user(server, pin=PIN))
+    actor = Actor("user:x", (Grant(PREDEFINED[role], None),))
+    if "device.revoke" in PREDEFINED[role]:
+        report_stolen(server, actor, stolen.device_id, now=LATER)
+        return
+    for use_case in (look_at_stolen, report_stolen):
+        with pytest.raises(NotAllowed, match=r"device\.revoke"):
+            use_case(server, actor, stolen.device_id, now=LATER)
+    assert stolen.row.revoked_at is None
+
+
+def test_a_device_of_another_domain_does_not_exist(server: Instance) -> None:
+    stolen = a_device(server)
+    elsewhere = Actor("user:x", (Grant(PREDEFINED["domain administrator"], frozenset({"other"})),))
+    with pytest.raises(NotFound):
+        report_stolen(server, elsewhere, stolen.device_id, now=LATER)
