@@ -29,6 +29,9 @@ class Notice(StrEnum):
     TEMPORARY_ACCESS = "temporary-access"
     PIN_SET = "pin-set"
     PIN_CLEARED = "pin-cleared"
+    TOKEN_ASSIGNED = "token-assigned"
+    TOKEN_UNASSIGNED = "token-unassigned"
+    TOKEN_REPLACED = "token-replaced"
     TOKEN_LOST = "token-lost"
     TOKEN_FOUND = "token-found"
     DEVICE_ADDED = "device-added"
@@ -74,6 +77,15 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
     ),
     Notice.PIN_SET: ("The PIN of your token was set", "The PIN of your token {serial} was set or changed."),
     Notice.PIN_CLEARED: ("The PIN of your token was cleared", "The PIN of your token {serial} was cleared."),
+    Notice.TOKEN_ASSIGNED: ("You were given a token", "The token {serial} was assigned to you."),
+    Notice.TOKEN_UNASSIGNED: (
+        "A token is no longer yours",
+        "The token {serial} was taken from you. Its codes are refused from now on.",
+    ),
+    Notice.TOKEN_REPLACED: (
+        "Your token was replaced",
+        "Your token {serial} was replaced by the token {by}. The old one's codes are refused from now on.",
+    ),
     Notice.TOKEN_LOST: (
         "Your token was reported lost",
         "Your token {serial} was marked as lost. Its codes are refused from now on.",

@@ -60,6 +60,14 @@ def domain_and_below(connection: Connection, domain_id: str) -> frozenset[str]:
     return frozenset(connection.execute(select(tree.c.id)).scalars())
 
 
+def domain_and_above(connection: Connection, domain_id: str) -> frozenset[str]:
+    """The ids of a domain and of everything above it."""
+    columns = (security_domain.c.id, security_domain.c.parent_id)
+    tree = select(*columns).where(security_domain.c.id == domain_id).cte("above", recursive=True)
+    tree = tree.union_all(select(*columns).join(tree, security_domain.c.id == tree.c.parent_id))
+    return frozenset(connection.execute(select(tree.c.id)).scalars())
+
+
 def assign_policy(connection: Connection, domain_id: str, kind: PolicyKind, policy_id: str | None) -> None:
     """None: always use the default."""
     connection.execute(
