@@ -11,6 +11,7 @@ MODULES = {
     "bench.sign_ins": ("P1", "P2"),
     "bench.sealing": ("P5", "P6"),
     "bench.device": ("P7", "P8", "P10"),
+    "bench.imports": ("P10",),
 }
 RESULTS = Path("build/bench.json")
 

@@ -90,3 +90,14 @@ def test_s11_no_seed_is_told_whatever_is_wrong_with_it(server: Instance) -> None
     with pytest.raises(BadInput) as refused:
         import_tokens(server, ROOT, f"{canary},{canary}\n".encode(), None, now=NOW)
     assert "canary" not in f"{told} {refused.value!r} {refused.value.do}"
+
+
+def test_s11_a_serial_number_that_is_taken_meanwhile_refuses_the_whole_file(any_server: Instance) -> None:
+    """A conflict that shows only when rows are inserted, as one with another import would."""
+    made = tokens(BATCH + 1)
+    with any_server.database.write() as connection:
+        connection.execute(text(f"CREATE UNIQUE INDEX once ON token (digits) WHERE serial >= '{made[-2].serial}'"))
+    with pytest.raises(Conflict, match="meanwhile"):
+        import_tokens(any_server, ROOT, csv_file(made), None, now=NOW)
+    assert all_serials(any_server) == []
+    assert on_record(any_server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED) == []

@@ -102,7 +102,8 @@ def _without_taken(connection: Connection, records: Sequence[TokenRecord]) -> tu
 def _row(instance: Instance, record: TokenRecord, domain_id: str, now: int) -> dict[str, Any]:
     token_id = new_id()
     parameters = record.parameters
-    unused = TOKEN_TYPES[record.type].unused
+    # the counter of the next code: the one before it counts as used
+    last_step = TOKEN_TYPES[record.type].unused + record.counter
     owner = token_owner(None, token_id)
     return {
         "id": token_id,
@@ -113,8 +114,8 @@ def _row(instance: Instance, record: TokenRecord, domain_id: str, now: int) -> d
         "interval": parameters.interval,
         "algorithm": parameters.algorithm,
         "seed_sealed": instance.vault.seal("token.seed_sealed", token_id, owner, parameters.seed.reveal()),
-        # the counter of the next code; the one before it counts as used
-        "last_step": unused + record.counter,
+        "last_step": last_step,
+        "replay_step": last_step,
         "expires_at": record.expires_at,
         "with_pin": record.with_pin,
         "created_at": now,

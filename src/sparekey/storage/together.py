@@ -27,11 +27,11 @@ def execute_together(connection: Connection, statements: Sequence[Statement]) ->
         with driver.pipeline():
             cursors = [driver.execute(*each) for each in texts]
     except psycopg.Error as error:
-        raise _as_elsewhere(connection, driver, error) from error
+        raise as_elsewhere(connection, driver, error) from error
     return [cursor.rowcount for cursor in cursors]
 
 
-def _as_elsewhere(connection: Connection, driver: Any, error: Any) -> Exception:
+def as_elsewhere(connection: Connection, driver: Any, error: Any) -> Exception:
     """The error as SQLAlchemy raises it for a single statement, so that callers tell no two ways apart (S06)."""
     gone = connection.dialect.is_disconnect(error, driver, None)
     if gone:

@@ -1,26 +1,27 @@
 """Many tokens at once: which serial numbers are taken, and rows in bulk.
 
-Rules: plain text and one call of the driver for many rows, for an import is to run at 10,000 records a second; in the
-caller's transaction, so that a file's tokens are there together or not at all.
+Rules: an import is to run at 10,000 records a second, so PostgreSQL gets its rows by COPY and SQLite by one call of the
+driver for many; in the caller's transaction, so that a file's tokens are there together or not at all.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import Connection, select, text
 
-from sparekey.storage.audit import INSERT_ROW
 from sparekey.storage.tables import token
+from sparekey.storage.together import as_elsewhere
 
 _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shorter lists better
 
-# A token that nobody has and nobody has used; what is not named has its default.
-_INSERT_TOKEN: Final = text("""
-    INSERT INTO token (id, serial, type, domain_id, digits, interval, algorithm, seed_sealed, drift, last_step,
-                       replay_step, enabled, lost, expires_at, with_pin, offline_code_online, created_at)
-    VALUES (:id, :serial, :type, :domain_id, :digits, :interval, :algorithm, :seed_sealed, 0, :last_step,
-            :last_step, :no, :no, :expires_at, :with_pin, :no, :created_at)
-""")
+# What the caller gives of a token, and what is the same of each that nobody has and nobody has used.
+TOKEN_COLUMNS: Final = (
+    "id", "serial", "type", "domain_id", "digits", "interval", "algorithm", "seed_sealed", "last_step", "replay_step",
+    "expires_at", "with_pin", "created_at",
+)  # fmt: skip
+_FRESH: Final = {"drift": 0, "enabled": False, "lost": False, "offline_code_online": False}
+_AUDIT_COLUMNS: Final = ("at", "actor", "action", "account_id", "token_id", "device_id", "result", "detail")
 
 
 def find_taken(connection: Connection, serials: Sequence[str]) -> set[str]:
@@ -32,8 +33,24 @@ def find_taken(connection: Connection, serials: Sequence[str]) -> set[str]:
     return taken
 
 
-def insert_tokens(connection: Connection, rows: Sequence[Mapping[str, Any]], audit_rows: Sequence[Any]) -> None:
-    """`rows`: id, serial, type, domain_id, digits, interval, algorithm, seed_sealed, last_step, expires_at, with_pin
-    and created_at; `audit_rows`: what is put on record with them."""
-    connection.execute(_INSERT_TOKEN, [{**row, "no": False} for row in rows])
-    connection.execute(INSERT_ROW, list(audit_rows))
+def insert_tokens(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], audit_rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """`rows`: with TOKEN_COLUMNS; `audit_rows`: what is put on record with them."""
+    _insert(connection, "token", (*TOKEN_COLUMNS, *_FRESH), [{**row, **_FRESH} for row in rows])
+    _insert(connection, "audit", _AUDIT_COLUMNS, audit_rows)
+
+
+def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    names = ", ".join(columns)
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        marks = ", ".join(f":{name}" for name in columns)
+        connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), list(rows))  # noqa: S608 -- names of ours
+        return
+    try:
+        with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row([row[name] for name in columns])
+    except psycopg.Error as error:
+        raise as_elsewhere(connection, driver, error) from error
