@@ -1,15 +1,28 @@
-"""Users: add, list, enable, disable, unlock, move."""
+"""Users: add, list, show, edit, enable, disable, unlock, move.
+
+What a device holds follows what the server knows: an account's end is sealed into offline data, so that another one
+makes them anew; another domain brings its policies. Whoever may sign in nowhere any more must not be the last super
+administrator.
+"""
 
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sparekey.app.authorisation import verify_somewhere
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import verify_no_gain, verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_domain
-from sparekey.core.errors import Conflict
+from sparekey.app.super_administrators import one_remains
+from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.events import Action
-from sparekey.core.names import verify_login, verify_name
+from sparekey.core.names import verify_login, verify_mail_address, verify_name
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage import accounts, devices, domains
+from sparekey.storage.rows import AnyRow
+
+LONGEST_NAME: Final = 128
+NEVER: Final = 0  # of an edit: the account has no end any more
 
 
 @dataclass(frozen=True)
@@ -20,18 +33,37 @@ class UserView:
     enabled: bool
     locked: bool
     failures: int
+    mail: str = ""
+    expires_at: int | None = None
 
 
-def add_user(instance: Instance, actor: Actor, login: str, domain: str, name: str = "", *, now: int) -> str:
+@dataclass(frozen=True)
+class UserEdit:
+    """What is to become of a user; None: as it is. An empty mail address: no notices. `expires_at`: or NEVER."""
+
+    name: str | None = None
+    mail: str | None = None
+    expires_at: int | None = None
+
+
+def add_user(
+    instance: Instance, actor: Actor, login: str, domain: str, name: str = "", mail: str = "", *, now: int
+) -> str:
     """A new user in a domain; the account's id."""
     verify_login(login)
-    verify_name(name or login, "user", 128)
+    verify_name(name or login, "user", LONGEST_NAME)
+    if mail:
+        verify_mail_address(mail)
     with instance.database.write() as connection:
         domain_id = get_domain(connection, actor, domain, Permission.USER_ADD).id
         if accounts.find_account(connection, login) is not None:
             raise Conflict(f"there is a user {login!r} already", "choose another login name")
         account_id = new_id()
-        accounts.insert_account(connection, account_id, login, name or login, domain_id, now)
+        accounts.insert_accounts(
+            connection,
+            [{"id": account_id, "login": login, "name": name or login, "domain_id": domain_id, "mail": mail,
+              "expires_at": None, "created_at": now}],
+        )  # fmt: skip
         log(connection, now, actor, Action.USER_ADDED, account=account_id, login=login, domain=domain)
     return account_id
 
@@ -40,24 +72,41 @@ def list_users(instance: Instance, actor: Actor, limit: int = 100, after: str = 
     """By login, from the one after `after`."""
     within = verify_somewhere(actor, Permission.USER_VIEW)
     with instance.database.read() as connection:
-        return [
-            UserView(row.login, row.name, row.domain, row.enabled, row.locked_at is not None, row.failures)
-            for row in accounts.list_accounts(connection, limit, after, within)
-        ]
+        return [_view(row, row.domain) for row in accounts.list_accounts(connection, limit, after, within)]
 
 
 def show_user(instance: Instance, actor: Actor, login: str) -> UserView:
     with instance.database.read() as connection:
         row = get_account(connection, actor, login, Permission.USER_VIEW)
-        domain = domains.get_name(connection, row.domain_id)
-        return UserView(row.login, row.name, domain, row.enabled, row.locked_at is not None, row.failures)
+        return _view(row, domains.get_name(connection, row.domain_id))
+
+
+def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, now: int) -> UserView:
+    """Name, mail address or end. Another end makes the user's offline data anew."""
+    if edit.name is not None:
+        verify_name(edit.name, "user", LONGEST_NAME)
+    if edit.mail:
+        verify_mail_address(edit.mail)
+    values = _values(edit)
+    if not values:
+        raise BadInput("nothing was said that is to be changed", "give a name, a mail address or an end")
+    with instance.database.write() as connection:
+        with one_remains(connection, now):
+            account = get_account(connection, actor, login, Permission.USER_EDIT)
+            accounts.lock_accounts(connection, [account.id])
+            accounts.update_account(connection, account.id, **values)
+        if values.get("expires_at", account.expires_at) != account.expires_at:
+            devices.raise_generation(connection, account.id)
+        log(connection, now, actor, Action.USER_CHANGED, account=account.id, changed=tuple(sorted(values)))
+        return _view(_get(connection, account.id), domains.get_name(connection, account.domain_id))
 
 
 def set_enabled(instance: Instance, actor: Actor, login: str, *, enabled: bool, now: int) -> None:
     """A disabled user is refused everywhere, and each device erases the user's data at its next contact."""
     with instance.database.write() as connection:
-        account = get_account(connection, actor, login, Permission.USER_EDIT)
-        accounts.set_enabled(connection, account.id, enabled=enabled)
+        with one_remains(connection, now):
+            account = get_account(connection, actor, login, Permission.USER_EDIT)
+            accounts.set_enabled(connection, account.id, enabled=enabled)
         action = Action.USER_ENABLED if enabled else Action.USER_DISABLED
         log(connection, now, actor, action, account=account.id)
 
@@ -75,6 +124,34 @@ def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now:
     """The new domain's policies apply at once; offline data are made anew."""
     with instance.database.write() as connection:
         account = get_account(connection, actor, login, Permission.USER_MOVE)
-        accounts.set_domain(connection, account.id, get_domain(connection, actor, domain, Permission.USER_MOVE).id)
+        domain_id = get_domain(connection, actor, domain, Permission.USER_MOVE).id
+        verify_no_gain(connection, actor, account.domain_id, domain_id)
+        accounts.lock_accounts(connection, [account.id])
+        if account.domain_id == domain_id:
+            return
+        before = domains.get_name(connection, account.domain_id)
+        accounts.set_domain(connection, account.id, domain_id)
         devices.raise_generation(connection, account.id)
-        log(connection, now, actor, Action.USER_MOVED, account=account.id, domain=domain)
+        log(connection, now, actor, Action.USER_MOVED, account=account.id, domain=domain, before=before)
+
+
+def _values(edit: UserEdit) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        name: value for name, value in (("name", edit.name), ("mail", edit.mail)) if value is not None
+    }
+    if edit.expires_at is not None:
+        values["expires_at"] = edit.expires_at if edit.expires_at != NEVER else None
+    return values
+
+
+def _get(connection: Connection, account_id: str) -> AnyRow:
+    row = accounts.find_account_by_id(connection, account_id)
+    if row is None:
+        raise LookupError("a user vanished inside the transaction")
+    return row
+
+
+def _view(row: AnyRow, domain: str) -> UserView:
+    return UserView(
+        row.login, row.name, domain, row.enabled, row.locked_at is not None, row.failures, row.mail, row.expires_at
+    )

@@ -1,11 +1,20 @@
 """Users' accounts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, security_domain
+
+_IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shorter lists better
+
+# Plain text and one call of the driver for many rows: an import brings a hundred thousand.
+_INSERT: Final = text("""
+    INSERT INTO account (id, login, name, domain_id, mail, expires_at, enabled, failures, created_at)
+    VALUES (:id, :login, :name, :domain_id, :mail, :expires_at, :enabled, 0, :created_at)
+""")
 
 
 def insert_account(connection: Connection, account_id: str, login: str, name: str, domain_id: str, now: int) -> None:
@@ -14,6 +23,20 @@ def insert_account(connection: Connection, account_id: str, login: str, name: st
             id=account_id, login=login, name=name, domain_id=domain_id, enabled=True, failures=0, created_at=now
         )
     )
+
+
+def insert_accounts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """`rows`: id, login, name, domain_id, mail, expires_at and created_at of each; they are enabled."""
+    connection.execute(_INSERT, [{**row, "enabled": True} for row in rows])
+
+
+def find_taken(connection: Connection, logins: Sequence[str]) -> set[str]:
+    """Those of the login names that somebody has."""
+    taken: set[str] = set()
+    for start in range(0, len(logins), _IN_ONE_QUERY):
+        query = select(account.c.login).where(account.c.login.in_(logins[start : start + _IN_ONE_QUERY]))
+        taken.update(connection.execute(query).scalars())
+    return taken
 
 
 def find_account(connection: Connection, login: str) -> AnyRow | None:
@@ -66,6 +89,10 @@ def unlock(connection: Connection, account_id: str) -> bool:
         .values(failures=0, first_failure_at=None, locked_at=None)
     )
     return cleared.rowcount == 1
+
+
+def update_account(connection: Connection, account_id: str, **values: Any) -> None:
+    connection.execute(update(account).where(account.c.id == account_id).values(**values))
 
 
 def set_domain(connection: Connection, account_id: str, domain_id: str) -> None:

@@ -26,6 +26,12 @@ def insert_row(connection: Connection, values: Mapping[str, Any]) -> None:
     connection.execute(INSERT_ROW, values)
 
 
+def insert_rows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The same for many at once; none: nothing."""
+    if rows:
+        connection.execute(INSERT_ROW, list(rows))
+
+
 def list_rows(
     connection: Connection,
     *,

@@ -1,12 +1,15 @@
 """`sparekey user`: users."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from sparekey.app import tokens, users
 from sparekey.app.instance import TOP_DOMAIN
+from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.cli.server.token import read_date
 
 app = new_group("Users.")
 Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login name, as typed at a device.")]
@@ -18,12 +21,39 @@ def add(
     login: Login,
     domain: Annotated[str, typer.Option(help="The security domain.")] = TOP_DOMAIN,
     name: Annotated[str, typer.Option(help="The name for people.")] = "",
+    mail: Annotated[str, typer.Option(help="Where notices go. [nowhere]")] = "",
 ) -> None:
     """Add a user."""
     call = call_of(ctx)
     with open_server(call) as server:
-        user_id = server.run(users.add_user, login, domain, name, now=now())
+        user_id = server.run(users.add_user, login, domain, name, mail, now=now())
     call.done(f"Added the user {login}.", "user", id=user_id, login=login, domain=domain, name=name or login)
+
+
+@command(app, "import", "user import people.csv --domain Sales --dry-run")
+def import_file(
+    ctx: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV; its first line names login, name, domain, mail, expires.")
+    ],
+    domain: Annotated[str, typer.Option(help="The security domain of the lines that name none.")] = TOP_DOMAIN,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be imported.")] = False,
+) -> None:
+    """Import users. A line that is not right is said and left out; a login name that is taken keeps its user."""
+    from sparekey.app.user_imports import LARGEST_FILE, import_users  # noqa: PLC0415 -- only needed here
+
+    call = call_of(ctx)
+    with file.open("rb") as opened:
+        data = opened.read(LARGEST_FILE + 1)  # more is refused
+    with open_server(call) as server:
+        report = server.run(import_users, data, now=now(), domain=domain, dry_run=dry_run)
+    refusals = [vars(each) for each in report.refusals]
+    if refusals and not call.json:
+        output.put_table(refusals, ["line", "login", "reason"])
+    words = f"{'Would import' if dry_run else 'Imported'} {report.added} users; {len(refusals)} lines refused."
+    call.done(
+        words, "user-import", added=report.added, refused=len(refusals), dry_run=dry_run, refusals=refusals
+    )  # fmt: skip
 
 
 @command(app, "list", "user list --limit 20")
@@ -35,7 +65,7 @@ def list_some(
     """List users by login name."""
     call = call_of(ctx)
     with open_server(call) as server:
-        rows = [vars(each) for each in server.run(users.list_users, limit, after)]
+        rows = [_members(each) for each in server.run(users.list_users, limit, after)]
     call.put_list("users", rows, ["login", "name", "domain", "enabled", "locked", "failures"])
 
 
@@ -46,7 +76,26 @@ def show(ctx: typer.Context, login: Login) -> None:
     with open_server(call) as server:
         view = server.run(users.show_user, login)
         serials = [each.serial for each in server.run(tokens.list_tokens, 1_000, login=login)]
-    call.put("user", vars(view) | {"tokens": serials})
+    call.put("user", _members(view) | {"tokens": serials})
+
+
+@command(app, "edit", "user edit alice --mail alice@example.org --expires 2027-12-31")
+def edit(
+    ctx: typer.Context,
+    login: Login,
+    name: Annotated[str | None, typer.Option(help="The name for people.", show_default=False)] = None,
+    mail: Annotated[str | None, typer.Option(help="Where notices go; '': nowhere.", show_default=False)] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="2027-12-31, or an RFC 3339 time; 'never': no end.", show_default=False),
+    ] = None,
+) -> None:
+    """Change a user's name, mail address or end. With another end the offline data are made anew."""
+    call = call_of(ctx)
+    end = None if expires is None else users.NEVER if expires == "never" else read_date(expires)
+    with open_server(call) as server:
+        view = server.run(users.edit_user, login, users.UserEdit(name, mail, end), now=now())
+    call.done(f"Changed the user {login}.", "user", **_members(view))
 
 
 @command(app, "enable", "user enable alice")
@@ -78,6 +127,13 @@ def move(ctx: typer.Context, login: Login, domain: Annotated[str, typer.Option(h
     with open_server(call) as server:
         server.run(users.move_user, login, domain, now=now())
     call.done(f"{login} belongs to {domain}.", "user", login=login, domain=domain)
+
+
+def _members(view: users.UserView) -> dict[str, Any]:
+    values = vars(view)
+    return {name: value for name, value in values.items() if name != "expires_at"} | {
+        "expires": output.rfc3339(view.expires_at)
+    }
 
 
 def _set_enabled(ctx: Any, login: str, *, enabled: bool) -> None:

@@ -1,0 +1,47 @@
+"""The tree of security domains: moved and removed, and what a domain holds."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, delete, func, select, update
+
+from sparekey.storage.tables import account, api_client, device, device_invitation, role_grant, security_domain, token
+
+# What belongs to a domain, and, where it may be over, which of it is still in force.
+_OWNED: Final[Mapping[str, tuple[Table, Any]]] = {
+    "users": (account, None),
+    "tokens": (token, token.c.account_id.is_(None)),
+    "devices": (device, device.c.revoked_at.is_(None)),
+    "API clients": (api_client, api_client.c.revoked_at.is_(None)),
+    "roles granted": (role_grant, None),
+}
+
+
+def lock_tree(connection: Connection) -> None:
+    """Other changes of the tree wait until the transaction ends: two moves at once must not make a circle."""
+    query = select(security_domain.c.id).where(security_domain.c.parent_id.is_(None))
+    connection.execute(query.with_for_update(key_share=True)).all()
+
+
+def set_parent(connection: Connection, domain_id: str, parent_id: str) -> None:
+    connection.execute(update(security_domain).where(security_domain.c.id == domain_id).values(parent_id=parent_id))
+
+
+def count_contents(connection: Connection, domain_id: str) -> dict[str, int]:
+    """How much of each kind belongs to the domain itself, what lies below it aside."""
+    counts = {}
+    for words, (table, in_force) in _OWNED.items():
+        query = select(func.count()).select_from(table).where(table.c.domain_id == domain_id)
+        counts[words] = connection.execute(query if in_force is None else query.where(in_force)).scalar_one()
+    below = select(func.count()).select_from(security_domain).where(security_domain.c.parent_id == domain_id)
+    counts["domains"] = connection.execute(below).scalar_one()
+    return counts
+
+
+def delete_domain(connection: Connection, domain_id: str, parent_id: str) -> None:
+    """An empty domain. What is over (revoked devices and clients) stays on record, in the domain above."""
+    connection.execute(delete(device_invitation).where(device_invitation.c.domain_id == domain_id))
+    # tokens: an assigned one is where its user is, but may still name the domain that it was imported to
+    for table in (device, api_client, token):
+        connection.execute(update(table).where(table.c.domain_id == domain_id).values(domain_id=parent_id))
+    connection.execute(delete(security_domain).where(security_domain.c.id == domain_id))

@@ -1,0 +1,177 @@
+"""Roles: made, granted, revoked, removed, on record; and the super administrator who stays."""
+
+import pytest
+from sqlalchemy import update
+
+from sparekey.app import clients, roles, users
+from sparekey.app.authorisation import actor_of, grants_of
+from sparekey.app.domains import add_domain
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.roles import HolderKind
+from sparekey.app.tokens import set_enabled, set_lost
+from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
+from sparekey.core.events import Action
+from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Actor, Permission
+from sparekey.storage import tables
+from tests.builders import NOW, ROOT, a_user, on_record
+
+USER = HolderKind.USER
+
+
+def an_administrator(
+    server: Instance, *granted: tuple[str, str], login: str = "", domain: str = TOP_DOMAIN
+) -> tuple[str, Actor]:
+    """A user with a token and these roles, each (role, domain): the login name, and the user as an actor."""
+    user = a_user(server, login, domain=domain)
+    for role, where in granted:
+        roles.grant(server, ROOT, role, USER, user.login, where, now=NOW)
+    with server.database.read() as connection:
+        return user.login, actor_of(connection, user.account_id)
+
+
+def test_a_role_of_ones_own(any_server: Instance) -> None:
+    made = roles.add_role(any_server, ROOT, "night desk", ["token.view", "user.view"], now=NOW)
+    assert made.permissions == ("user.view", "token.view")
+    login, actor = an_administrator(any_server, ("night desk", TOP_DOMAIN))
+    assert actor.may(Permission.TOKEN_VIEW, None)
+    assert not actor.may(Permission.PIN_SET, None)
+    roles.set_permissions(any_server, ROOT, "night desk", ["pin.set"], now=NOW)
+    with any_server.database.read() as connection:
+        changed = actor_of(connection, actor.account_id or "")
+    assert [each.permissions for each in changed.grants] == [{Permission.PIN_SET}]
+    _, granted = roles.show_role(any_server, ROOT, "night desk")
+    assert [(each.kind, each.holder, each.domain) for each in granted] == [("user", login, TOP_DOMAIN)]
+    with pytest.raises(Conflict, match="granted 1 times"):
+        roles.remove_role(any_server, ROOT, "night desk", now=NOW)
+    roles.revoke(any_server, ROOT, "night desk", USER, login, TOP_DOMAIN, now=NOW)
+    roles.remove_role(any_server, ROOT, "night desk", now=NOW)
+    assert [each.name for each in roles.list_roles(any_server, ROOT)] == [*PREDEFINED]
+    recorded = on_record(any_server, Action.ROLE_ADDED, Action.ROLE_GRANTED, Action.ROLE_CHANGED, Action.ROLE_REVOKED,
+                         Action.ROLE_REMOVED)  # fmt: skip
+    assert [row.action for row in recorded] == [
+        "role.added", "role.granted", "role.changed", "role.revoked", "role.removed",
+    ]  # fmt: skip
+    assert recorded[1].account_id == recorded[3].account_id == actor.account_id
+
+
+def test_several_roles_add_up(server: Instance) -> None:
+    add_domain(server, ROOT, "Sales", now=NOW)
+    _, actor = an_administrator(server, ("auditor", TOP_DOMAIN), ("help desk", "Sales"))
+    with server.database.read() as connection:
+        sales = connection.execute(
+            tables.security_domain.select().where(tables.security_domain.c.name == "Sales")
+        ).one()
+    assert actor.may(Permission.AUDIT_VIEW, sales.id)
+    assert actor.may(Permission.PIN_SET, sales.id)
+    assert not actor.may(Permission.PIN_SET, None)
+
+
+def test_a_role_of_an_api_client(server: Instance) -> None:
+    clients.add_client(server, ROOT, "portal", now=NOW)
+    roles.grant(server, ROOT, "help desk", HolderKind.CLIENT, "portal", TOP_DOMAIN, now=NOW)
+    with server.database.read() as connection:
+        row = connection.execute(tables.api_client.select()).one()
+        assert grants_of(connection, row.id)[0].permissions == PREDEFINED["help desk"]
+    assert [each.holder for each in roles.list_grants(server, ROOT)] == ["portal"]
+    roles.revoke(server, ROOT, "help desk", HolderKind.CLIENT, "portal", TOP_DOMAIN, now=NOW)
+    assert roles.list_grants(server, ROOT) == []
+
+
+@pytest.mark.parametrize("name", PREDEFINED)
+def test_the_predefined_roles_stay_as_they_are(server: Instance, name: str) -> None:
+    with pytest.raises(NotAllowed, match="predefined"):
+        roles.set_permissions(server, ROOT, name, ["user.view"], now=NOW)
+    with pytest.raises(NotAllowed, match="predefined"):
+        roles.remove_role(server, ROOT, name, now=NOW)
+    with pytest.raises(Conflict, match="already"):
+        roles.add_role(server, ROOT, name.title(), ["user.view"], now=NOW)
+
+
+def test_what_is_wrong_is_said(server: Instance) -> None:
+    with pytest.raises(BadInput, match=r"there is no permission 'fly'") as refused:
+        roles.add_role(server, ROOT, "pilot", ["fly"], now=NOW)
+    assert "user.view" in refused.value.do
+    with pytest.raises(BadInput, match="needs a permission"):
+        roles.add_role(server, ROOT, "pilot", [], now=NOW)
+    login, _ = an_administrator(server, ("help desk", TOP_DOMAIN))
+    with pytest.raises(Conflict, match="already"):
+        roles.grant(server, ROOT, "help desk", USER, login, TOP_DOMAIN, now=NOW)
+    with pytest.raises(NotFound, match="no role 'pilot'"):
+        roles.grant(server, ROOT, "pilot", USER, login, TOP_DOMAIN, now=NOW)
+    with pytest.raises(NotFound, match="does not have the role"):
+        roles.revoke(server, ROOT, "auditor", USER, login, TOP_DOMAIN, now=NOW)
+    with pytest.raises(NotFound, match="no role 'pilot'"):
+        roles.show_role(server, ROOT, "pilot")
+
+
+def test_a_role_that_is_made_anew_is_held_by_nobody(server: Instance) -> None:
+    roles.add_role(server, ROOT, "desk", ["user.view"], now=NOW)
+    login, _ = an_administrator(server, ("desk", TOP_DOMAIN))
+    roles.revoke(server, ROOT, "desk", USER, login, TOP_DOMAIN, now=NOW)
+    roles.remove_role(server, ROOT, "desk", now=NOW)
+    roles.add_role(server, ROOT, "desk", ["pin.set"], now=NOW)
+    assert roles.show_role(server, ROOT, "desk")[1] == []
+
+
+def take_away(server: Instance, login: str, how: str, actor: Actor = ROOT) -> None:
+    """One of the ways in which a super administrator ends."""
+    if how == "revoke":
+        roles.revoke(server, actor, SUPER_ADMINISTRATOR, USER, login, TOP_DOMAIN, now=NOW)
+    elif how == "disable":
+        users.set_enabled(server, actor, login, enabled=False, now=NOW)
+    else:
+        expires = {"expire": NOW, "expire later": NOW + 1000}[how]
+        users.edit_user(server, actor, login, users.UserEdit(expires_at=expires), now=NOW)
+
+
+WAYS = ("revoke", "disable", "expire", "expire later")
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_s63_the_last_super_administrator_stays(any_server: Instance, how: str) -> None:
+    first, actor = an_administrator(any_server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
+    second, _ = an_administrator(any_server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
+    take_away(any_server, second, how, actor)
+    for who in (ROOT, actor):
+        with pytest.raises(NotAllowed, match="no super administrator who can sign in"):
+            take_away(any_server, first, how, who)
+    with any_server.database.read() as connection:
+        assert actor_of(connection, actor.account_id or "").may(Permission.ROLE_MANAGE, None)
+    assert users.show_user(any_server, ROOT, first).enabled
+    # somebody else in their place: now they may go
+    an_administrator(any_server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
+    take_away(any_server, first, how)
+
+
+def test_s63_who_cannot_sign_in_is_no_super_administrator(server: Instance) -> None:
+    first, _ = an_administrator(server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
+    users.add_user(server, ROOT, "without-token", TOP_DOMAIN, now=NOW)
+    roles.grant(server, ROOT, SUPER_ADMINISTRATOR, USER, "without-token", TOP_DOMAIN, now=NOW)
+    an_administrator(server, (SUPER_ADMINISTRATOR, TOP_DOMAIN), login="tokenless")
+    with server.database.write() as connection:
+        token = connection.execute(
+            tables.token.select().join(tables.account, tables.account.c.id == tables.token.c.account_id).where(
+                tables.account.c.login == "tokenless")
+        ).one()  # fmt: skip
+        connection.execute(update(tables.token).where(tables.token.c.id == token.id).values(expires_at=NOW))
+    add_domain(server, ROOT, "Sales", now=NOW)
+    an_administrator(server, (SUPER_ADMINISTRATOR, "Sales"))
+    with pytest.raises(NotAllowed, match="no super administrator"):
+        take_away(server, first, "disable")
+
+
+def test_who_never_was_one_may_go(server: Instance) -> None:
+    # nobody can sign in yet: root takes back a grant made by mistake
+    users.add_user(server, ROOT, "alice", TOP_DOMAIN, now=NOW)
+    roles.grant(server, ROOT, SUPER_ADMINISTRATOR, USER, "alice", TOP_DOMAIN, now=NOW)
+    take_away(server, "alice", "revoke")
+    assert roles.list_grants(server, ROOT) == []
+
+
+def test_a_lost_token_leaves_a_super_administrator(server: Instance) -> None:
+    first, _ = an_administrator(server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
+    second = a_user(server)
+    roles.grant(server, ROOT, SUPER_ADMINISTRATOR, USER, second.login, TOP_DOMAIN, now=NOW)
+    set_lost(server, ROOT, second.serial, lost=True, now=NOW)
+    take_away(server, first, "disable")
+    set_enabled(server, ROOT, second.serial, enabled=False, now=NOW)
