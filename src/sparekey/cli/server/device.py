@@ -1,13 +1,15 @@
 """`sparekey device`: protected computers."""
 
+import sys
 from typing import Annotated
 
 import typer
 
-from sparekey.app import devices
+from sparekey.app import devices, devices_stolen
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.core.errors import BadInput
 
 app = new_group("Protected computers.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The device's name, or its id.")]
@@ -36,11 +38,15 @@ def invite(
 
 
 @command(app, "list", "device list")
-def list_all(ctx: typer.Context) -> None:
-    """List devices."""
+def list_some(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option(metavar="ID", help="From the first one after the one with this id.")] = "",
+) -> None:
+    """List devices by name."""
     call = call_of(ctx)
     with open_server(call) as server:
-        rows = [_members(each) for each in server.run(devices.list_devices)]
+        rows = [_members(each) for each in server.run(devices.list_devices, limit, after)]
     call.put_list("devices", rows, ["name", "id", "domain", "enrolled", "last_contact", "revoked"])
 
 
@@ -72,6 +78,57 @@ def revoke(ctx: typer.Context, name: Name) -> None:
     with open_server(call) as server:
         server.run(devices.revoke, name, now=now())
     call.done(f"{name} is revoked.", "device", name=name, revoked=True)
+
+
+@command(app, "stolen", "device stolen laptop-17 --yes")
+def stolen(
+    ctx: typer.Context,
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+) -> None:
+    """Report a device as stolen: it is refused, and what it holds of anybody is ended everywhere.
+
+    Each of its users chooses a new PIN at the next sign-in and gets other emergency codes; tokens without a PIN and
+    event-based ones that were used on it are disabled and have to be replaced. It erases itself at its next contact.
+    """
+    call, moment = call_of(ctx), now()
+    with open_server(call) as server:
+        if not yes:
+            _confirm(server.run(devices_stolen.look_at_stolen, name, now=moment))
+        report = server.run(devices_stolen.report_stolen, name, now=moment)
+    rows = [
+        {"user": each.login, "new_pin": list(each.new_pin), "disabled": list(each.disabled), "codes": each.codes}
+        for each in report.users
+    ]
+    if call.json:
+        output.put_json("stolen", {"name": report.name, "id": report.device_id, "users": rows})
+        return
+    output.say(output.printable(f"{report.name} is reported stolen, and refused from now on."))
+    for line in _consequences(report):
+        output.say(line)
+
+
+def _confirm(report: devices_stolen.StolenDevice) -> None:
+    if not sys.stdin.isatty():
+        raise BadInput(
+            f"reporting {report.name!r} as stolen ends what {len(report.users)} users have on it, and asks first",
+            "repeat it with --yes, or at a terminal",
+        )
+    output.say(output.printable(f"{report.name} ({report.device_id}) will be refused. What this means:"))
+    for line in _consequences(report) or ["  Nobody has anything on it."]:
+        output.say(line)
+    typer.confirm("Report it as stolen?", abort=True, err=True)
+
+
+def _consequences(report: devices_stolen.StolenDevice) -> list[str]:
+    """A line for each user."""
+    lines = []
+    for user in report.users:
+        parts = [f"new PIN for token {serial}" for serial in user.new_pin]
+        parts += [f"token {serial} disabled: replace it" for serial in user.disabled]
+        parts += ["other emergency codes"] if user.codes else []
+        lines.append(output.printable(f"  {user.login}: {'; '.join(parts) or 'offline data made anew'}"))
+    return lines
 
 
 def _members(view: devices.DeviceView) -> dict[str, object]:

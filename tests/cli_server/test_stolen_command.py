@@ -1,0 +1,51 @@
+"""`sparekey device stolen`: what it asks first, and what it says that it has done."""
+
+from pathlib import Path
+
+import pytest
+
+from sparekey.clock import now as clock_now
+from sparekey.server.settings import read_settings
+from sparekey.wiring.server import open_instance
+from tests.builders import PIN, User, a_device, a_user, granted
+from tests.cli_server.commands import Operator
+
+
+@pytest.fixture
+def alice(operator: Operator) -> User:
+    """She has signed in on `laptop`."""
+    instance = open_instance(operator.data, read_settings(Path(operator.data), {}))
+    now = clock_now()
+    user = a_user(instance, "alice", pin=PIN, now=now)
+    granted(a_device(instance, "laptop", now=now).sign_in(user, now).outcome)
+    instance.database.close()
+    return user
+
+
+def test_it_asks_first(operator: Operator, alice: User) -> None:
+    refused = operator.fails("device", "stolen", "laptop")
+    assert "ends what 1 users have on it" in refused.json["message"]
+    assert "--yes" in refused.json["do"]
+    assert operator.runs("device", "list").json["devices"][0]["revoked"] is None
+
+
+def test_it_says_what_has_ended_for_whom(operator: Operator, alice: User) -> None:
+    said = operator.runs("device", "stolen", "laptop", "--yes").json
+    (user,) = said["users"]
+    assert user == {"user": "alice", "new_pin": [alice.serial], "disabled": [], "codes": 2}
+    assert (said["schema"], said["name"]) == ("sparekey/stolen/1", "laptop")
+    assert operator.runs("device", "list").json["devices"][0]["revoked"] is not None
+    (row,) = operator.runs("audit", "list", "--action", "device.stolen").json["rows"]
+    assert row["actor"].startswith("os:")
+
+
+def test_people_are_told_in_lines(operator: Operator, alice: User) -> None:
+    words = operator.sees("device", "stolen", "laptop", "--yes").words.splitlines()
+    assert words == [
+        "laptop is reported stolen, and refused from now on.",
+        f"  alice: new PIN for token {alice.serial}; other emergency codes",
+    ]
+
+
+def test_an_unknown_device_is_none(operator: Operator) -> None:
+    assert "no device" in operator.fails("device", "stolen", "nothing", "--yes").json["message"]
