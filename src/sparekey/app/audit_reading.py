@@ -14,7 +14,7 @@ def list_record(
     instance: Instance,
     actor: Actor,
     *,
-    limit: int,
+    limit: int = 100,
     before: int | None = None,
     user: str | None = None,
     serial: str | None = None,

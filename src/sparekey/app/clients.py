@@ -5,6 +5,8 @@ import ipaddress
 import secrets
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_domain
@@ -15,6 +17,7 @@ from sparekey.core.names import verify_name
 from sparekey.core.permissions import Actor, Permission
 from sparekey.secret import Secret
 from sparekey.storage import clients, domains
+from sparekey.storage.rows import AnyRow
 
 KEY_PREFIX = "spk_"
 LONGEST_ADDRESSES = 500
@@ -70,21 +73,27 @@ def add_client(
 def find_door(instance: Instance, key: Secret[str], address: str, now: int) -> Door | None:
     """The door of the client with this key that calls from this address; None: refuse, without saying why."""
     with instance.database.read() as connection:
-        row = clients.find_client(connection, _key_hash(key))
-        if row is None or row.revoked_at is not None or (row.expires_at is not None and now >= row.expires_at):
-            return None
-        if row.addresses and not _within(address, row.addresses):
+        row = find_client_in_force(connection, key, address, now)
+        if row is None:
             return None
         return Door(f"client:{row.id}", scope=domains.domain_and_below(connection, row.domain_id))
 
 
-def list_clients(instance: Instance, actor: Actor) -> list[ClientView]:
+def find_client_in_force(connection: Connection, key: Secret[str], address: str, now: int) -> AnyRow | None:
+    """The client with this key that calls from this address; None: refuse."""
+    row = clients.find_client(connection, _key_hash(key))
+    if row is None or row.revoked_at is not None or (row.expires_at is not None and now >= row.expires_at):
+        return None
+    return row if not row.addresses or _within(address, row.addresses) else None
+
+
+def list_clients(instance: Instance, actor: Actor, limit: int = 100, after: str = "") -> list[ClientView]:
+    """By name, from the one after `after`."""
     within = verify_somewhere(actor, Permission.CLIENT_VIEW)
     with instance.database.read() as connection:
         return [
             ClientView(row.name, row.domain, row.addresses, row.expires_at, row.revoked_at)
-            for row in clients.list_clients(connection)
-            if within is None or row.domain_id in within
+            for row in clients.list_clients(connection, limit, after, within)
         ]
 
 

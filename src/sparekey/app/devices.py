@@ -15,12 +15,13 @@ from sparekey.core.names import verify_name
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.secret import Secret
-from sparekey.storage import devices
+from sparekey.storage import devices, domains
 from sparekey.storage.rows import AnyRow
 from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
 
 INVITATION_LIFETIME = 86_400  # seconds
+LONGEST_LIFETIME = 30 * 86_400
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def invite(
 ) -> EnrolmentCode:
     """A one-time enrolment code for a device of that name; only a hash of its secret is kept."""
     verify_name(name, "device", 128)
+    if not 1 <= lifetime <= LONGEST_LIFETIME:
+        raise BadInput("an invitation cannot last so long, or so short", f"give 1 to {LONGEST_LIFETIME} seconds")
     code = new_enrolment_code(instance.keystore.public_key(Purpose.OFFLINE), instance.ca_certificate)
     with instance.database.write() as connection:
         devices.insert_invitation(
@@ -135,18 +138,18 @@ def find_device(instance: Instance, device_id: str) -> AnyRow | None:
         return devices.find_device(connection, device_id)
 
 
-def list_devices(instance: Instance, actor: Actor) -> list[DeviceView]:
+def list_devices(instance: Instance, actor: Actor, limit: int = 100, after: str = "") -> list[DeviceView]:
+    """By name, from the one after that with the id `after`."""
     within = verify_somewhere(actor, Permission.DEVICE_VIEW)
     with instance.database.read() as connection:
-        rows = devices.list_devices(connection)
-        return [_view(row) for row in rows if within is None or row.domain_id in within]
+        return [_view(row) for row in devices.list_devices(connection, limit, after, within)]
 
 
 def show_device(instance: Instance, actor: Actor, name: str) -> DeviceView:
     """By name or id."""
     with instance.database.read() as connection:
-        wanted = get_device(connection, actor, name, Permission.DEVICE_VIEW).id
-        return next(_view(row) for row in devices.list_devices(connection) if row.id == wanted)
+        row = get_device(connection, actor, name, Permission.DEVICE_VIEW)
+        return _view(row, domains.get_name(connection, row.domain_id))
 
 
 def held_units(instance: Instance, actor: Actor, name: str) -> list[HeldUnitView]:
@@ -184,11 +187,11 @@ def _tell_users(connection: Connection, row: AnyRow, notice: Notice, now: int) -
         notify_user(connection, now, each.account_id, notice, device=row.name)
 
 
-def _view(row: AnyRow) -> DeviceView:
+def _view(row: AnyRow, domain: str = "") -> DeviceView:
     return DeviceView(
         row.id,
         row.name,
-        row.domain,
+        domain or row.domain,
         row.enrolled_at,
         row.revoked_at,
         row.last_contact,

@@ -67,10 +67,14 @@ def add_policy(
     return PolicyView(kind, name, False, 1, dataclasses.asdict(policy))
 
 
-def list_policies(instance: Instance, actor: Actor, kind: PolicyKind) -> list[PolicyView]:
+def list_policies(
+    instance: Instance, actor: Actor, kind: PolicyKind, limit: int = 1_000, after: str = ""
+) -> list[PolicyView]:
+    """By name, from the one after `after`."""
     verify_somewhere(actor, Permission.POLICY_VIEW)
     with instance.database.read() as connection:
-        return [_view(kind, row) for row in policies.list_policies(connection, kind)]
+        views = [_view(kind, row) for row in policies.list_policies(connection, kind)]
+    return [view for view in sorted(views, key=lambda view: view.name) if view.name > after][:limit]
 
 
 def show_policy(instance: Instance, actor: Actor, kind: PolicyKind, name: str) -> PolicyView:

@@ -75,6 +75,10 @@ class Action(StrEnum):
     ROLE_GRANTED = "role.granted"
     ROLE_REVOKED = "role.revoked"
 
+    SESSION_BEGUN = "session.begun"  # of an administrator
+    SESSION_REFRESHED = "session.refreshed"  # by a fresh second factor
+    SESSION_ENDED = "session.ended"
+
     SERVER_INITIALISED = "server.initialised"
     SERVER_STARTED = "server.started"
     SERVER_UPGRADED = "server.upgraded"  # its database was brought to a newer revision

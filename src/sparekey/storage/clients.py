@@ -21,12 +21,19 @@ def find_client_named(connection: Connection, name: str) -> AnyRow | None:
     return connection.execute(select(api_client).where(api_client.c.name == name)).one_or_none()
 
 
-def list_clients(connection: Connection) -> Sequence[AnyRow]:
+def list_clients(
+    connection: Connection, limit: int, after: str = "", within: frozenset[str] | None = None
+) -> Sequence[AnyRow]:
+    """By name, after `after`, of these domains (None: of all)."""
     query = (
         select(api_client, security_domain.c.name.label("domain"))
         .join(security_domain, api_client.c.domain_id == security_domain.c.id)
+        .where(api_client.c.name > after)
         .order_by(api_client.c.name)
+        .limit(limit)
     )
+    if within is not None:
+        query = query.where(api_client.c.domain_id.in_(within))
     return connection.execute(query).all()
 
 

@@ -60,12 +60,21 @@ def devices_named(connection: Connection, name: str) -> Sequence[AnyRow]:
     return connection.execute(select(device).where((device.c.name == name) | (device.c.id == name))).all()
 
 
-def list_devices(connection: Connection) -> Sequence[AnyRow]:
+def list_devices(
+    connection: Connection, limit: int, after: str = "", within: frozenset[str] | None = None
+) -> Sequence[AnyRow]:
+    """By name, after the device with the id `after` ("": from the first), of these domains (None: of all)."""
     query = (
         select(device, security_domain.c.name.label("domain"))
         .join(security_domain, device.c.domain_id == security_domain.c.id)
         .order_by(device.c.name, device.c.id)
+        .limit(limit)
     )
+    if after:
+        last = select(device.c.name).where(device.c.id == after).scalar_subquery()
+        query = query.where((device.c.name > last) | ((device.c.name == last) & (device.c.id > after)))
+    if within is not None:
+        query = query.where(device.c.domain_id.in_(within))
     return connection.execute(query).all()
 
 

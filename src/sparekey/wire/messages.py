@@ -31,11 +31,15 @@ def encode(message: Any) -> bytes:
 
 def decode(kind: type[M], data: bytes) -> M:
     """The message of that dataclass, or BadMessage. Members: str, int, bool, lists and message dataclasses."""
+    return typing.cast("M", _read(kind, parse(data), "message"))
+
+
+def parse(data: bytes) -> Any:
+    """The JSON value, if no member occurs twice and every number is an integer; or BadMessage."""
     try:
-        value = json.loads(data, object_pairs_hook=_unique, parse_float=_no_fraction, parse_constant=_no_fraction)
+        return json.loads(data, object_pairs_hook=_unique, parse_float=_no_fraction, parse_constant=_no_fraction)
     except (ValueError, RecursionError) as error:
         raise BadMessage("message", "one JSON object") from error
-    return typing.cast("M", _read(kind, value, "message"))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

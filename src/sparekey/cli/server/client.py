@@ -34,14 +34,18 @@ def add(
 
 
 @command(app, "list", "client list")
-def list_all(ctx: typer.Context) -> None:
-    """List clients."""
+def list_some(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option(help="From the first name after this one.")] = "",
+) -> None:
+    """List clients by name."""
     call = call_of(ctx)
     with open_server(call) as server:
         rows = [
             {"name": each.name, "domain": each.domain, "addresses": each.addresses,
              "expires": output.rfc3339(each.expires_at), "revoked": output.rfc3339(each.revoked_at)}
-            for each in server.run(clients.list_clients)
+            for each in server.run(clients.list_clients, limit, after)
         ]  # fmt: skip
     call.put_list("clients", rows, ["name", "domain", "addresses", "expires", "revoked"])
 

@@ -1,0 +1,151 @@
+"""Sessions of administrators: begun by the one sign-in, used with a token that is shown once, ended by any change that
+takes the right away.
+
+Rules: only who holds a role can sign in here; for everybody else no guess is judged and none is counted, so that nobody
+is locked out from here; a session ends 15 minutes after it was last used and 12 hours after it began; a user who is
+disabled, expired, locked or without a role is refused at the next request; only a hash of the token is kept.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import actor_of, grants_of
+from sparekey.app.dialogues import answer
+from sparekey.app.instance import Instance, log
+from sparekey.app.policies import lockout_policy_in
+from sparekey.app.sign_in import Door, Verdict, sign_in
+from sparekey.core.events import Action
+from sparekey.core.lockout import FailureCount
+from sparekey.core.names import is_login
+from sparekey.core.outcome import Granted
+from sparekey.core.permissions import Actor
+from sparekey.secret import Secret
+from sparekey.storage import accounts, admin_sessions
+from sparekey.storage.rows import AnyRow
+
+TOKEN_PREFIX: Final = "sps_"
+IDLE_SECONDS: Final = 15 * 60
+LONGEST_SECONDS: Final = 12 * 3_600
+FRESH_SECONDS: Final = 10 * 60  # how long a second factor is fresh (S62)
+_NOTED_EVERY: Final = 30  # seconds: not every request writes
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What came of a sign-in; `token` and `expires_at` where it was granted."""
+
+    verdict: Verdict
+    token: Secret[str] = Secret("")
+    expires_at: int = 0
+
+
+@dataclass(frozen=True)
+class Session:
+    """One that holds now."""
+
+    id: str
+    login: str
+    actor: Actor
+    second_factor_at: int
+
+    def is_fresh(self, now: int) -> bool:
+        """Whether the second factor was shown not long ago."""
+        return now - self.second_factor_at < FRESH_SECONDS
+
+
+def open_session(
+    instance: Instance, address: str, login: str, typed: Secret[str], reply_to: Secret[str], now: int
+) -> Opened:
+    """Sign in; with `reply_to`, `typed` is the answer to the question of that name."""
+    token = Secret(TOKEN_PREFIX + secrets.token_urlsafe(32))
+
+    def begin(connection: Connection, granted: Granted) -> None:
+        session_id = _id_of(token)
+        admin_sessions.delete_over(connection, now, now - IDLE_SECONDS)
+        admin_sessions.insert_session(connection, session_id, granted.account_id, now, now + LONGEST_SECONDS)
+        log(connection, now, f"user:{granted.account_id}", Action.SESSION_BEGUN, account=granted.account_id,
+            session=session_id[:16], address=address)  # fmt: skip
+
+    verdict = _signed_in(instance, address, login, typed, reply_to, now, begin)
+    if isinstance(verdict.outcome, Granted):
+        return Opened(verdict, token, now + LONGEST_SECONDS)
+    return Opened(verdict)
+
+
+def refresh_second_factor(
+    instance: Instance, address: str, session: Session, typed: Secret[str], reply_to: Secret[str], now: int
+) -> Verdict:
+    """Sign in once more within a session, for what needs a fresh second factor."""
+
+    def refresh(connection: Connection, granted: Granted) -> None:
+        admin_sessions.refresh_second_factor(connection, session.id, now)
+        log(connection, now, session.actor, Action.SESSION_REFRESHED, account=granted.account_id,
+            session=session.id[:16], address=address)  # fmt: skip
+
+    return _signed_in(instance, address, session.login, typed, reply_to, now, refresh)
+
+
+def find_session(instance: Instance, token: Secret[str], now: int) -> Session | None:
+    """The session of this token, if it holds now, and that it was used; None: refuse, without saying why."""
+    session_id = _id_of(token)
+    with instance.database.read() as connection:
+        row = admin_sessions.find_session(connection, session_id)
+        if row is None or not _holds(connection, row, now):
+            return None
+        actor = actor_of(connection, row.account_id)
+        if not actor.grants:
+            return None
+    if now - row.last_used_at >= _NOTED_EVERY:
+        with instance.database.write() as connection:
+            admin_sessions.mark_used(connection, session_id, now)
+    return Session(session_id, row.login, actor, row.second_factor_at)
+
+
+def end_session(instance: Instance, session: Session, now: int) -> None:
+    """Log out."""
+    with instance.database.write() as connection:
+        if admin_sessions.delete_session(connection, session.id):
+            log(connection, now, session.actor, Action.SESSION_ENDED, account=session.actor.account_id,
+                session=session.id[:16])  # fmt: skip
+
+
+def _signed_in(
+    instance: Instance, address: str, login: str, typed: Secret[str], reply_to: Secret[str], now: int,
+    after_grant: Callable[[Connection, Granted], None],
+) -> Verdict:  # fmt: skip
+    door = _door_for(instance, address, login)
+    if reply_to:
+        return answer(instance, door, login, reply_to, typed, now, after_grant=after_grant)
+    return sign_in(instance, door, login, typed, now, after_grant=after_grant)
+
+
+def _door_for(instance: Instance, address: str, login: str) -> Door:
+    """Everybody who holds no role is outside its scope."""
+    with instance.database.read() as connection:
+        row = accounts.find_account(connection, login) if is_login(login) else None
+        may_try = row is not None and bool(grants_of(connection, row.id))
+    return Door(door_name(address), scope=None if may_try else frozenset())
+
+
+def door_name(address: str) -> str:
+    """How the record names it; a question is answered from the address that it was sent to."""
+    return f"rest:{address}"
+
+
+def _holds(connection: Connection, row: AnyRow, now: int) -> bool:
+    if now >= row.expires_at or now - row.last_used_at >= IDLE_SECONDS:
+        return False
+    if not row.enabled or (row.account_expires_at is not None and now >= row.account_expires_at):
+        return False
+    count = FailureCount(row.failures, row.first_failure_at, row.locked_at)
+    return not count.locked(now, lockout_policy_in(connection, row.domain_id))
+
+
+def _id_of(token: Secret[str]) -> str:
+    # 256 random bits: a plain hash is enough, and what is in the database opens nothing
+    return hashlib.sha256(b"sparekey/1/session" + token.reveal().encode(errors="surrogatepass")).hexdigest()

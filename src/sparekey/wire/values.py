@@ -1,0 +1,266 @@
+"""Values of use cases to JSON and back, by their declared types: what a REST request and its reply are made of.
+
+Rules: text, numbers, truth values, enumerations, secrets, bytes (lower-case hex), lists, mappings and dataclasses, and
+any of them or null; nothing else passes. What comes in is refused unless it is exactly what was declared, and before
+anything that a database could choke on; what a server answers may have members that this reader does not know yet.
+A Secret is revealed here, so that the JSON is as secret as what it holds.
+"""
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AnySet
+from enum import Enum
+from typing import Any, Final
+
+from sparekey.secret import Secret
+from sparekey.wire.enrolment import BadEnrolmentCode, EnrolmentCode, read_enrolment_code
+from sparekey.wire.messages import LARGEST_INTEGER, LONGEST_STRING, BadMessage
+
+Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
+MOST_ITEMS: Final = 10_000
+_LISTS: Final = (list, tuple, Sequence, Iterable, frozenset, AnySet)
+_MAPPINGS: Final = (Mapping, dict)
+_SIMPLE: Final = (str, int, bool)
+
+
+def to_json(value: Any) -> Json:
+    """The value as JSON has it. Raises TypeError for what is none of these types; it names the type alone."""
+    leaf = _unwrapped(value)
+    if leaf is None or isinstance(leaf, str | int):
+        return leaf
+    if isinstance(value, Mapping):
+        return {str(_unwrapped(name)): to_json(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(each) for each in value]
+    if isinstance(value, frozenset | set):
+        return sorted((to_json(each) for each in value), key=str)
+    if dataclasses.is_dataclass(value):
+        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")
+
+
+def _unwrapped(value: Any) -> Any:
+    """What is written as one text or number, as that; anything else as it is."""
+    match value:
+        case Enum():
+            value = value.value
+        case Secret():
+            value = value.reveal()
+        case EnrolmentCode():
+            value = value.text().reveal()
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def is_value(kind: Any) -> bool:
+    """Whether values of this declared type can come as JSON."""
+    arguments = typing.get_args(kind)
+    if _is_union(kind):
+        return all(is_value(each) for each in arguments)
+    origin = typing.get_origin(kind)
+    if origin in _LISTS:
+        return is_value(arguments[0])
+    if origin in _MAPPINGS:
+        return (arguments[0] is str or _is_enumeration(arguments[0])) and is_value(arguments[1])
+    if origin is Secret:
+        return arguments[0] in (str, bytes)
+    if dataclasses.is_dataclass(kind):
+        return all(is_value(each) for each in members_of(kind).values())
+    return kind in (*_SIMPLE, bytes, types.NoneType, Any) or _is_enumeration(kind)
+
+
+def is_list(kind: Any) -> bool:
+    """Whether values of this declared type are a JSON list."""
+    return typing.get_origin(kind) in _LISTS
+
+
+def is_object(kind: Any) -> bool:
+    """Whether values of this declared type, unless they are null, are a JSON object."""
+    if _is_union(kind):
+        return any(is_object(each) for each in typing.get_args(kind))
+    return typing.get_origin(kind) in _MAPPINGS or (dataclasses.is_dataclass(kind) and kind is not EnrolmentCode)
+
+
+def from_json(kind: Any, value: Any, where: str, *, exact: bool = True) -> Any:
+    """The value of that declared type, or BadMessage, which names the member and never its value.
+
+    `exact`: what a stranger sends; otherwise a reply of a server that may be newer than this reader.
+    """
+    if _is_union(kind):
+        return _any_of(typing.get_args(kind), value, where, exact)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in _LISTS:
+        return _list_of(origin, arguments[0], value, where, exact)
+    if origin in _MAPPINGS:
+        return _mapping_of(arguments, value, where, exact)
+    if origin is Secret:
+        return Secret(from_json(arguments[0], value, where, exact=exact))
+    if dataclasses.is_dataclass(kind):
+        return _enrolment_code(value, where) if kind is EnrolmentCode else _object(kind, value, where, exact)
+    return _one(kind, value, where, exact)
+
+
+def members_of(kind: Any) -> Mapping[str, Any]:
+    """The declared types of a dataclass's members by name."""
+    return _members(kind)
+
+
+@functools.cache
+def _members(kind: Any) -> Mapping[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
+
+
+def needed_of(kind: Any) -> Sequence[str]:
+    """The members of a dataclass that have no default."""
+    return _needed(kind)
+
+
+@functools.cache
+def _needed(kind: Any) -> Sequence[str]:
+    missing = dataclasses.MISSING
+    return [
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.init and field.default is missing and field.default_factory is missing
+    ]
+
+
+def schema_of(kind: Any, *, exact: bool = True) -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of a declared type; `exact` as in `from_json`."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if _is_union(kind):
+        return {"anyOf": [schema_of(each, exact=exact) for each in arguments]}
+    if origin in _LISTS:
+        items = schema_of(arguments[0], exact=exact)
+        return {"type": "array", "items": items} | ({"maxItems": MOST_ITEMS} if exact else {})
+    if origin in _MAPPINGS:
+        return {"type": "object", "additionalProperties": schema_of(arguments[1], exact=exact)}
+    if origin is Secret:
+        return schema_of(arguments[0], exact=exact) | {"format": "password"}
+    return _object_schema(kind, exact) if dataclasses.is_dataclass(kind) else _simple_schema(kind, exact)
+
+
+def _object_schema(kind: Any, exact: bool) -> dict[str, Any]:
+    if kind is not EnrolmentCode:
+        members = {name: schema_of(each, exact=exact) for name, each in members_of(kind).items()}
+        needed = needed_of(kind) if exact else [*members]
+        closed = {"additionalProperties": False} if exact else {}
+        return {"type": "object", "properties": members, "required": [*needed]} | closed
+    return {"type": "string", "format": "password"}
+
+
+def _simple_schema(kind: Any, exact: bool) -> dict[str, Any]:
+    if _is_enumeration(kind):
+        return {"type": "string", "enum": [each.value for each in kind]}
+    if kind is str:
+        return {"type": "string"} | ({"maxLength": LONGEST_STRING} if exact else {})
+    if kind is int:
+        return {"type": "integer", "minimum": -LARGEST_INTEGER, "maximum": LARGEST_INTEGER}
+    if kind is bytes:
+        return {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
+    return {} if kind is Any else {"type": {bool: "boolean", types.NoneType: "null"}[kind]}
+
+
+def _is_union(kind: Any) -> bool:
+    return isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union
+
+
+def _is_enumeration(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
+
+
+def _any_of(kinds: tuple[Any, ...], value: Any, where: str, exact: bool) -> Any:
+    refused: BadMessage | None = None
+    for kind in sorted(kinds, key=lambda each: each is not types.NoneType):
+        try:
+            return from_json(kind, value, where, exact=exact)
+        except BadMessage as error:
+            refused = error
+    raise refused or BadMessage(where, "something else")
+
+
+def _list_of(origin: Any, item: Any, value: Any, where: str, exact: bool) -> Any:
+    if not isinstance(value, list) or (exact and len(value) > MOST_ITEMS):
+        raise BadMessage(where, f"a list of at most {MOST_ITEMS}")
+    items = [from_json(item, each, f"{where}[{index}]", exact=exact) for index, each in enumerate(value)]
+    if origin in (frozenset, AnySet):
+        return frozenset(items)
+    return tuple(items) if origin is tuple else items
+
+
+def _mapping_of(kinds: tuple[Any, ...], value: Any, where: str, exact: bool) -> dict[Any, Any]:
+    if not isinstance(value, dict) or (exact and len(value) > MOST_ITEMS):
+        raise BadMessage(where, f"an object with at most {MOST_ITEMS} members")
+    return {
+        from_json(kinds[0], name, where, exact=exact): from_json(kinds[1], each, f"{where}.{name}", exact=exact)
+        for name, each in value.items()
+    }
+
+
+def _object(kind: Any, value: Any, where: str, exact: bool) -> Any:
+    hints = members_of(kind)
+    if not isinstance(value, dict):
+        raise BadMessage(where, "an object")
+    if set(needed_of(kind)) - value.keys() or (exact and value.keys() - hints.keys()):
+        raise BadMessage(where, f"the members {', '.join(hints)}")
+    given = {
+        name: from_json(hints[name], each, f"{where}.{name}", exact=exact)
+        for name, each in value.items()
+        if name in hints
+    }
+    try:
+        return kind(**given)
+    except ValueError as error:  # its words may hold the value
+        raise BadMessage(where, "values that go together") from error
+
+
+def _one(kind: Any, value: Any, where: str, exact: bool) -> Any:
+    if kind is Any:
+        return value
+    if _is_enumeration(kind):
+        found = next((each for each in kind if isinstance(value, str) and each.value == value), None)
+        if found is None:
+            raise BadMessage(where, f"one of {', '.join(str(each.value) for each in kind)}")
+        return found
+    if kind is bytes:
+        return _bytes(value, where)
+    if kind is types.NoneType:
+        if value is not None:
+            raise BadMessage(where, "null")
+        return None
+    if kind not in _SIMPLE or type(value) is not kind:
+        raise BadMessage(where, {str: "text", int: "an integer", bool: "true or false"}.get(kind, "something else"))
+    if kind is int and abs(value) > LARGEST_INTEGER:
+        raise BadMessage(where, "an integer below 2^53")
+    return _text(value, where, exact) if kind is str else value
+
+
+def _text(value: str, where: str, exact: bool) -> str:
+    if exact and len(value) > LONGEST_STRING:
+        raise BadMessage(where, f"at most {LONGEST_STRING} characters")
+    # PostgreSQL keeps no NUL, and no database keeps half a character.
+    if exact and ("\x00" in value or any("\ud800" <= each <= "\udfff" for each in value)):
+        raise BadMessage(where, "text without NUL and without lone surrogates")
+    return value
+
+
+def _bytes(value: Any, where: str) -> bytes:
+    try:
+        # `fromhex` passes over white space
+        if value == "":
+            return b""
+        if isinstance(value, str) and value.isalnum() and value == value.lower():
+            return bytes.fromhex(value)
+    except ValueError:
+        pass
+    raise BadMessage(where, "bytes in hex")
+
+
+def _enrolment_code(value: Any, where: str) -> EnrolmentCode:
+    try:
+        return read_enrolment_code(from_json(str, value, where))
+    except BadEnrolmentCode as error:
+        raise BadMessage(where, "an enrolment code") from error
