@@ -24,8 +24,12 @@ class Presser:
 
 
 def a_presser(server: Instance, pin: str = PIN) -> Presser:
-    """The token is made as a time-based one and turned into an event-based one that nobody has used."""
-    user = a_user(server, pin=pin)
+    """A user with an event-based token that nobody has used."""
+    return pressing(server, a_user(server, pin=pin))
+
+
+def pressing(server: Instance, user: User) -> Presser:
+    """The user's token was made as a time-based one; it becomes an event-based one of the same seed."""
     with server.database.write() as connection:
         row = tokens.find_token_by_id(connection, user.token_id)
         assert row is not None
