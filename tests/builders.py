@@ -152,7 +152,9 @@ def a_token(
         set_pin(instance, ROOT, added.serial, Secret(pin), now=now)
     with instance.database.read() as connection:
         token_id = get_token(connection, ROOT, added.serial, Permission.TOKEN_VIEW).id
-    return User(login, account_id, added.serial, token_id, added.totp, pin)
+    totp = added.otp
+    assert isinstance(totp, Totp)
+    return User(login, account_id, added.serial, token_id, totp, pin)
 
 
 def submit(

@@ -56,7 +56,7 @@ def test_a_token_is_added_with_a_seed_as_long_as_its_hash(any_server: Instance) 
     add_user(any_server, ROOT, "alice", TOP_DOMAIN, now=NOW)
     for algorithm, size in (("sha1", 20), ("sha256", 32), ("sha512", 64)):
         added = add_token(any_server, ROOT, "alice", NewToken(8, 60, algorithm), now=NOW)
-        assert len(added.totp.seed) == size
+        assert len(added.parameters.seed) == size
         view = show_token(any_server, ROOT, added.serial)
         assert (view.login, view.digits, view.interval, view.algorithm) == ("alice", 8, 60, algorithm)
         assert view.enabled

@@ -78,7 +78,7 @@ def give_everything(instance: Instance) -> Given:
     add_user(instance, ROOT, "alice", TOP_DOMAIN, now=NOW)
     added = add_token(instance, ROOT, "alice", NewToken(interval=60), now=NOW)
     set_pin(instance, ROOT, added.serial, Secret(PIN), now=NOW)
-    typed = Secret(PIN + added.totp.code(NOW // 60))
+    typed = Secret(PIN + added.otp.code(NOW // 60))
     signed_in = sign_in_on_device(instance, device, "alice", typed, b"", NOW)
     assert isinstance(signed_in.outcome, Granted)
     assert signed_in.key.offline_key is not None
@@ -91,7 +91,11 @@ def give_everything(instance: Instance) -> Given:
         for unit in user.wanted
     ]
     assert {unit.kind for unit in user.wanted} == {"day", "emergency-tokencode", "emergency-passcode"}
-    secrets = {"offline key": signed_in.key.offline_key.reveal(), "seed": added.totp.seed.reveal(), "PIN": PIN.encode()}
+    secrets = {
+        "offline key": signed_in.key.offline_key.reveal(),
+        "seed": added.parameters.seed.reveal(),
+        "PIN": PIN.encode(),
+    }
     return Given(units, secrets | stored_secrets(instance))
 
 

@@ -1,39 +1,46 @@
-"""Tokens: add, PIN, enable, disable, lost, found.
+"""Tokens: add, look at, PIN, enable, disable, lost, found. Who has one is a matter of `token_lifecycle`.
 
 Every change that makes a device's offline data wrong raises the user's generation in its own transaction
 (offline-day.md, server rule 3).
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_somewhere
-from sparekey.app.instance import Instance, log, new_id
-from sparekey.app.lookup import get_account, get_assigned_token, get_token
+from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
+from sparekey.app.lookup import domain_of_token, get_account, get_assigned_token, get_token
 from sparekey.app.notices import notify_user
 from sparekey.app.pin_changes import former_pins, store_pin, take_pin
 from sparekey.app.policies import token_policy_in
 from sparekey.app.snapshots import token_owner
+from sparekey.app.token_lifecycle import verify_room
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.events import Action
 from sparekey.core.names import verify_serial
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.pins import PinError, new_verifier, verify_new_pin
-from sparekey.core.tokens import TokenError, Totp
+from sparekey.core.tokens import TOKEN_TYPES, Hotp, OtpToken, Parameters, TokenError, Totp
 from sparekey.core.tokens.totp import SEED_BYTES
 from sparekey.secret import Secret
-from sparekey.storage import devices, tokens
+from sparekey.storage import accounts, devices, domains, online_emergency, tokens
 from sparekey.storage.rows import AnyRow
 
 _SERIAL_DIGITS = 8
+_MADE_HERE: Final = (Totp.kind, Hotp.kind)  # others are made elsewhere, and imported
+_LARGEST_COUNTER: Final = 2**31
 
 
 @dataclass(frozen=True)
 class NewToken:
-    """How a token is to be made; `seed` None: a fresh one of the hash's own size."""
+    """How a token is to be made; `seed` None: a fresh one of the hash's own size.
+
+    An event-based one (`type` hotp) has no interval; `counter`: of its next code.
+    """
 
     digits: int = 6
     interval: int = 30
@@ -42,12 +49,32 @@ class NewToken:
     seed: Secret[bytes] | None = None
     serial: str = ""
     expires_at: int | None = None
+    type: str = Totp.kind
+    counter: int = 0
 
 
 @dataclass(frozen=True)
 class AddedToken:
+    """What goes into the token: the only time that a seed leaves the server."""
+
     serial: str
-    totp: Totp  # the only time that a seed leaves the server: into the token
+    type: str
+    parameters: Parameters
+    counter: int = 0
+
+    @property
+    def otp(self) -> OtpToken:
+        """The token as it computes its codes."""
+        return TOKEN_TYPES[self.type].of(self.parameters)
+
+    def otpauth(self, login: str, issuer: str) -> Secret[str]:
+        """The key URI for an authenticator app. It holds the seed."""
+        match self.otp:
+            case Totp() as totp:
+                return totp.otpauth(login, issuer)
+            case Hotp() as hotp:
+                return hotp.otpauth(login, issuer, self.counter)
+        raise Conflict(f"no authenticator app is a {self.type} token", "give the seed to a token of this type")
 
 
 @dataclass(frozen=True)
@@ -64,20 +91,32 @@ class TokenView:
     lost: bool
     expires_at: int | None
     offline_code_online: bool
+    pin_must_change: bool = False
+    pin_set_at: int | None = None
+    drift: int = 0  # of its clock, in intervals
+    created_at: int = 0
+
+
+@dataclass(frozen=True)
+class TokenDetails(TokenView):
+    """Everything that is kept of it, but for secrets."""
+
+    domain: str = ""
+    online_emergency: str = ""  # fixed or one-time, while there is such access
+    online_emergency_expires: int | None = None
+    devices: tuple[str, ...] = ()  # on which its days are kept
 
 
 def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, now: int) -> AddedToken:
-    """A new TOTP token for a user, enabled; with a PIN it works once the PIN is set."""
-    try:
-        seed = wish.seed or Secret(secrets.token_bytes(SEED_BYTES.get(wish.algorithm, 20)))
-        totp = Totp(seed, wish.digits, wish.interval, wish.algorithm)
-    except TokenError as error:
-        raise BadInput(str(error), "see `sparekey token add --help`") from error
+    """A new token for a user, enabled; with a PIN to be set by an administrator, or at the first sign-in."""
+    parameters = _parameters(wish)
     if wish.serial:
         verify_serial(wish.serial)
-    token_id = new_id()
+    token_id, last_step = new_id(), TOKEN_TYPES[wish.type].unused + wish.counter
     with instance.database.write() as connection:
         account = get_account(connection, actor, login, Permission.TOKEN_ASSIGN)
+        accounts.lock_accounts(connection, [account.id])
+        verify_room(connection, account.id, login)
         serial = wish.serial or _free_serial(connection)
         if tokens.find_token(connection, serial) is not None:
             raise Conflict(f"there is a token {serial!r} already", "choose another serial number")
@@ -86,14 +125,16 @@ def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, n
             {
                 "id": token_id,
                 "serial": serial,
-                "type": totp.kind,
+                "type": wish.type,
                 "account_id": account.id,
-                "digits": totp.digits,
-                "interval": totp.interval,
-                "algorithm": totp.algorithm,
+                "digits": parameters.digits,
+                "interval": parameters.interval,
+                "algorithm": parameters.algorithm,
                 "seed_sealed": instance.vault.seal(
-                    "token.seed_sealed", token_id, token_owner(account.id, token_id), seed.reveal()
+                    "token.seed_sealed", token_id, token_owner(account.id, token_id), parameters.seed.reveal()
                 ),
+                "last_step": last_step,
+                "replay_step": last_step,
                 "enabled": True,
                 "expires_at": wish.expires_at,
                 "with_pin": wish.with_pin,
@@ -102,7 +143,23 @@ def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, n
         )
         devices.raise_generation(connection, account.id)
         log(connection, now, actor, Action.TOKEN_ADDED, account=account.id, token=token_id, serial=serial)
-    return AddedToken(serial, totp)
+    return AddedToken(serial, wish.type, replace(parameters, serial=serial), wish.counter)
+
+
+def _parameters(wish: NewToken) -> Parameters:
+    """Raises BadInput where no token of this type is so."""
+    if wish.type not in _MADE_HERE:
+        raise BadInput(f"{wish.type!r} is no type of token", f"give one of: {', '.join(_MADE_HERE)}")
+    if (wish.counter and wish.type != Hotp.kind) or not 0 <= wish.counter <= _LARGEST_COUNTER:
+        raise BadInput("only an event-based token has a counter, and none beyond 2**31", "leave it out, or give hotp")
+    seed = wish.seed or Secret(secrets.token_bytes(SEED_BYTES.get(wish.algorithm, 20)))
+    interval = 0 if wish.type == Hotp.kind else wish.interval
+    parameters = Parameters(seed, wish.serial, wish.digits, interval, wish.algorithm)
+    try:
+        TOKEN_TYPES[wish.type].of(parameters)
+    except TokenError as error:
+        raise BadInput(str(error), "see `sparekey token add --help`") from error
+    return parameters
 
 
 def list_tokens(
@@ -115,9 +172,18 @@ def list_tokens(
         return [_view(row) for row in tokens.list_tokens(connection, limit, after, account_id, within)]
 
 
-def show_token(instance: Instance, actor: Actor, serial: str) -> TokenView:
+def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:
     with instance.database.read() as connection:
-        return _view(get_token(connection, actor, serial, Permission.TOKEN_VIEW))
+        row = get_token(connection, actor, serial, Permission.TOKEN_VIEW)
+        access = online_emergency.find_access(connection, row.id)
+        domain_id = domain_of_token(row)
+        return TokenDetails(
+            **vars(_view(row)),
+            domain=domains.get_name(connection, domain_id) if domain_id else TOP_DOMAIN,
+            online_emergency=access.kind if access else "",
+            online_emergency_expires=access.expires_at if access else None,
+            devices=tuple(devices.names_with_token(connection, row.id)),
+        )
 
 
 def set_pin(
@@ -206,4 +272,8 @@ def _view(row: AnyRow) -> TokenView:
         lost=row.lost,
         expires_at=row.expires_at,
         offline_code_online=row.offline_code_online,
+        pin_must_change=row.pin_must_change,
+        pin_set_at=row.pin_set_at,
+        drift=row.drift,
+        created_at=row.created_at,
     )

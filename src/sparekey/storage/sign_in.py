@@ -159,10 +159,10 @@ def accept_at_once(
     return execute_together(connection, statements) == [1, 1, 1]
 
 
-def end_emergency(connection: Connection, token_id: str) -> None:
-    """The online emergency access of a token and all its codes."""
-    for statement in _END_EMERGENCY:
-        connection.execute(statement, {"token_id": token_id})
+def end_emergency(connection: Connection, token_id: str) -> bool:
+    """The online emergency access of a token and all its codes; whether there was any."""
+    ended = [connection.execute(statement, {"token_id": token_id}).rowcount for statement in _END_EMERGENCY]
+    return ended[-1] > 0
 
 
 def complete(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:

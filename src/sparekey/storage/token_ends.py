@@ -27,13 +27,6 @@ def end_for_user(connection: Connection, token_id: str, now: int) -> None:
     connection.execute(update(emergency_code).where(*still).values(not_after=now))
 
 
-def end_online_emergency(connection: Connection, token_id: str) -> bool:
-    """Its access at the server and all codes of it; whether there was any."""
-    connection.execute(delete(online_emergency_code).where(online_emergency_code.c.token_id == token_id))
-    ended = connection.execute(delete(online_emergency).where(online_emergency.c.token_id == token_id))
-    return ended.rowcount > 0
-
-
 def delete_token(connection: Connection, token_id: str) -> bool:
     """The token that nobody has, with everything that names it; what is on record stays."""
     versions = select(emergency_code.c.id).where(emergency_code.c.token_id == token_id)

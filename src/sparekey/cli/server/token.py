@@ -16,26 +16,36 @@ import typer
 
 from sparekey.app import tokens
 from sparekey.app.tokens import AddedToken, NewToken, TokenView
-from sparekey.cli.server import output
+from sparekey.cli.server import output, token_lifecycle
 from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_server, read_secret
 from sparekey.cli.server.token_import import import_file
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 
 ISSUER = "Sparekey"
+_TIMES = {
+    "expires": "expires_at", "pin_since": "pin_set_at", "created": "created_at",
+    "online_emergency_expires": "online_emergency_expires",
+}  # fmt: skip
 app = new_group("Tokens and their PINs.")
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The serial number.")]
 command(app, "import", "token import tokens.sdtid --password-stdin --dry-run < password-file")(import_file)
+command(app, "assign", "token assign 000123456789 alice")(token_lifecycle.assign)
+command(app, "unassign", "token unassign 000123456789")(token_lifecycle.unassign)
+command(app, "replace", "token replace 000123456789 --next-available --keep-pin")(token_lifecycle.replace)
+command(app, "resync", "token resync 000123456789")(token_lifecycle.resync)
+command(app, "remove", "token remove 000123456789")(token_lifecycle.remove)
 
 
 @command(app, "add", "token add --type totp --user bob --no-pin --digits 8 --qr")
 def add(
     ctx: typer.Context,
     user: Annotated[str, typer.Option(help="The login name of the user who gets it.")],
-    kind: Annotated[str, typer.Option("--type", help="The type of the token: totp.")] = "totp",
+    kind: Annotated[str, typer.Option("--type", help="totp, or hotp: a code for each press.")] = "totp",
     digits: Annotated[int, typer.Option(help="6, 7 or 8.")] = 6,
-    interval: Annotated[int, typer.Option(help="30 or 60 seconds.")] = 30,
+    interval: Annotated[int, typer.Option(help="30 or 60 seconds; of totp.")] = 30,
     algorithm: Annotated[str, typer.Option(help="sha1, sha256 or sha512.")] = "sha1",
+    counter: Annotated[int, typer.Option(min=0, help="Of the next code; of hotp.")] = 0,
     no_pin: Annotated[bool, typer.Option("--no-pin", help="Typed without a PIN: an authenticator app.")] = False,
     serial: Annotated[str, typer.Option(help="Its serial number. [made up]")] = "",
     expires: Annotated[str, typer.Option(metavar="DATE", help="2027-12-31, or an RFC 3339 time.")] = "",
@@ -45,20 +55,22 @@ def add(
     qr: Annotated[bool, typer.Option("--qr", help="Show the new seed as a QR code for an authenticator app.")] = False,
     show_seed: Annotated[bool, typer.Option("--show-seed", help="Show the new seed as text.")] = False,
 ) -> None:
-    """Add a token for a user. With a PIN it can be used once `token set-pin` has set one."""
-    if kind != "totp":
-        raise typer.BadParameter(f"{kind!r} is no type of token; give totp")
+    """Add a token for a user. Its PIN is set by `token set-pin`, or chosen by the user at the first sign-in."""
+    if kind not in ("totp", "hotp"):
+        raise typer.BadParameter(f"{kind!r} is no type of token; give totp or hotp")
     if seed_stdin is (qr or show_seed):
         raise typer.BadParameter("say how the seed gets into the token: --seed-stdin alone, or --qr or --show-seed")
     call = call_of(ctx)
     wish = NewToken(
         digits=digits, interval=interval, algorithm=algorithm.lower(), with_pin=not no_pin, serial=serial,
+        type=kind, counter=counter,
         expires_at=read_date(expires), seed=read_seed(read_secret("Seed").reveal()) if seed_stdin else None,
     )  # fmt: skip
     with open_server(call) as server:
         made = server.run(tokens.add_token, user, wish, now=now())
-    members: dict[str, Any] = {"serial": made.serial, "user": user, "with_pin": wish.with_pin, "digits": digits,
-                               "interval": interval, "algorithm": wish.algorithm}  # fmt: skip
+    members: dict[str, Any] = {"serial": made.serial, "user": user, "type": kind, "with_pin": wish.with_pin,
+                               "digits": digits, "interval": made.parameters.interval,
+                               "algorithm": wish.algorithm}  # fmt: skip
     next_step = "" if no_pin else f" Set its PIN: sparekey --data {call.directory} token set-pin {made.serial}"
     if not seed_stdin:
         members |= _seed_members(made, user, qr=qr, text=show_seed)
@@ -89,22 +101,28 @@ def show(ctx: typer.Context, serial: Serial) -> None:
 
 
 @command(app, "set-pin", "token set-pin SK01234567 < pin-file")
-def set_pin(ctx: typer.Context, serial: Serial) -> None:
+def set_pin(
+    ctx: typer.Context,
+    serial: Serial,
+    must_change: Annotated[
+        bool, typer.Option("--must-change", help="The user has to choose another one at the next sign-in.")
+    ] = False,
+) -> None:
     """Set or change the PIN. It has 4 to 8 letters and digits; asked for, or read from standard input."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(tokens.show_token, serial)  # said before the PIN is asked for
-        server.run(tokens.set_pin, serial, read_secret("PIN", twice=True), now=now())
+        server.run(tokens.set_pin, serial, read_secret("PIN", twice=True), must_change=must_change, now=now())
     call.done(f"Set the PIN of {serial}.", "token", serial=serial, pin_set=True)
 
 
 @command(app, "clear-pin", "token clear-pin SK01234567")
 def clear_pin(ctx: typer.Context, serial: Serial) -> None:
-    """Take the PIN away: the token cannot be used until one is set."""
+    """Take the PIN away: the user chooses another one at the next sign-in, with the tokencode alone."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(tokens.clear_pin, serial, now=now())
-    call.done(f"{serial} has no PIN; it cannot be used until one is set.", "token", serial=serial, pin_set=False)
+    call.done(f"{serial} has no PIN; its user chooses one at the next sign-in.", "token", serial=serial, pin_set=False)
 
 
 @command(app, "enable", "token enable SK01234567")
@@ -171,8 +189,8 @@ def read_date(text: str) -> int | None:
 
 
 def _seed_members(made: AddedToken, user: str, *, qr: bool, text: bool) -> dict[str, str]:
-    seed = made.totp.seed.reveal()
-    members = {"otpauth": made.totp.otpauth(user, ISSUER).reveal()} if qr else {}
+    seed = made.parameters.seed.reveal()
+    members = {"otpauth": made.otpauth(user, ISSUER).reveal()} if qr else {}
     if text:
         members |= {"seed_hex": seed.hex(), "seed_base32": base64.b32encode(seed).decode().rstrip("=")}
     return members
@@ -182,7 +200,7 @@ def _show_seed(call: Call, made: AddedToken, user: str, *, qr: bool, text: bool)
     if call.json:
         return
     if qr:
-        uri = made.totp.otpauth(user, ISSUER).reveal()
+        uri = made.otpauth(user, ISSUER).reveal()
         if sys.stdout.isatty():
             segno.make(uri, error="m").terminal(compact=True)
         print(uri)
@@ -193,5 +211,7 @@ def _show_seed(call: Call, made: AddedToken, user: str, *, qr: bool, text: bool)
 def _members(view: TokenView) -> dict[str, Any]:
     members = dict(vars(view))
     members["user"] = members.pop("login")
-    members["expires"] = output.rfc3339(members.pop("expires_at"))
+    for name, column in _TIMES.items():
+        if column in members:
+            members[name] = output.rfc3339(members.pop(column))
     return members
