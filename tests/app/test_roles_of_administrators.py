@@ -13,20 +13,16 @@ from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Actor, Permission
 from sparekey.storage import tables
+from tests.app import administrators
 from tests.builders import NOW, ROOT, a_user, on_record
 
 USER = HolderKind.USER
 
 
-def an_administrator(
-    server: Instance, *granted: tuple[str, str], login: str = "", domain: str = TOP_DOMAIN
-) -> tuple[str, Actor]:
-    """A user with a token and these roles, each (role, domain): the login name, and the user as an actor."""
-    user = a_user(server, login, domain=domain)
-    for role, where in granted:
-        roles.grant(server, ROOT, role, USER, user.login, where, now=NOW)
-    with server.database.read() as connection:
-        return user.login, actor_of(connection, user.account_id)
+def an_administrator(server: Instance, *granted: tuple[str, str], login: str = "") -> tuple[str, Actor]:
+    """The login name of a user with these roles, and the user as an actor."""
+    user, actor = administrators.an_administrator(server, *granted, login=login)
+    return user.login, actor
 
 
 def test_a_role_of_ones_own(any_server: Instance) -> None:

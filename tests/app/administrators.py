@@ -1,0 +1,33 @@
+"""A server with a small tree of domains, people in it, and administrators with roles."""
+
+from sparekey.app import roles
+from sparekey.app.authorisation import actor_of
+from sparekey.app.domains import add_domain
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.roles import HolderKind
+from sparekey.core.permissions import Actor
+from tests.builders import NOW, ROOT, User, a_user
+
+# Sales and Support are beside one another; Bern is below Sales.
+TREE = {"Sales": TOP_DOMAIN, "Bern": "Sales", "Support": TOP_DOMAIN}
+
+
+def add_tree(server: Instance) -> None:
+    for name, parent in TREE.items():
+        add_domain(server, ROOT, name, parent, now=NOW)
+
+
+def an_administrator(
+    server: Instance, *granted: tuple[str, str], login: str = "", domain: str = TOP_DOMAIN
+) -> tuple[User, Actor]:
+    """A user with a token and these roles, each (role, domain); and the same as an actor."""
+    user = a_user(server, login, domain=domain)
+    for role, where in granted:
+        roles.grant(server, ROOT, role, HolderKind.USER, user.login, where, now=NOW)
+    return user, actor_again(server, user)
+
+
+def actor_again(server: Instance, user: User) -> Actor:
+    """What the user may do now."""
+    with server.database.read() as connection:
+        return actor_of(connection, user.account_id)

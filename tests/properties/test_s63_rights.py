@@ -1,0 +1,111 @@
+"""S63: what an administrator may do is what a simple model says, over random trees, roles and grants."""
+
+import itertools
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import actor_of, grants_of
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.core.permissions import PREDEFINED, Permission
+from sparekey.storage import accounts, domain_tree, domains, roles
+from tests.builders import NOW
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class World:
+    """Domains by number, 0 the top one; each grant is (who, role, domain)."""
+
+    parents: list[int]  # of domain 1, 2, ...; the number of an earlier one
+    moves: list[tuple[int, int]]
+    own_roles: list[frozenset[Permission]]
+    grants: list[tuple[int, int, int]]
+
+    def parent_of(self) -> dict[int, int]:
+        """After the moves; one that would make a circle is left out."""
+        found = dict(enumerate(self.parents, 1))
+        for domain, parent in self.moves:
+            if domain in found and domain not in self.path(found, parent):
+                found[domain] = parent
+        return found
+
+    @staticmethod
+    def path(parents: dict[int, int], domain: int) -> list[int]:
+        """The domain and all above it."""
+        found = [domain]
+        while found[-1] in parents:
+            found.append(parents[found[-1]])
+        return found
+
+    def permissions(self, role: int) -> frozenset[Permission]:
+        return [*PREDEFINED.values(), *self.own_roles][role]
+
+    def may(self, who: int, permission: Permission, domain: int) -> bool:
+        """The model: some grant to them, at the domain or above it, of a role with the permission."""
+        above = self.path(self.parent_of(), domain)
+        return any(
+            whom == who and where in above and permission in self.permissions(role) for whom, role, where in self.grants
+        )
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    count = draw(st.integers(1, 6))
+    parents = [draw(st.integers(0, number)) for number in range(count)]
+    moves = draw(st.lists(st.tuples(st.integers(1, count), st.integers(0, count)), max_size=3))
+    own = draw(st.lists(st.frozensets(st.sampled_from(Permission), min_size=1, max_size=6), max_size=3))
+    grant = st.tuples(st.integers(0, 2), st.integers(0, len(PREDEFINED) + len(own) - 1), st.integers(0, count))
+    return World(parents, moves, own, draw(st.lists(grant, max_size=6, unique=True)))
+
+
+def build(connection: Connection, world: World) -> tuple[list[str], list[str]]:
+    """The ids of the domains and of three people."""
+    number = next(_numbers)
+    top = domains.find_domain(connection, TOP_DOMAIN)
+    assert top is not None
+    ids = [top.id]
+    for index, parent in enumerate(world.parents, 1):
+        ids.append(f"d{number}-{index}")
+        domains.insert_domain(connection, ids[-1], ids[-1], ids[parent])
+    for domain, parent in world.moves:
+        if ids[parent] not in domains.domain_and_below(connection, ids[domain]):
+            domain_tree.set_parent(connection, ids[domain], ids[parent])
+    names = [*PREDEFINED, *(f"r{number}-{index}" for index in range(len(world.own_roles)))]
+    for name, permissions in zip(names[len(PREDEFINED) :], world.own_roles, strict=True):
+        roles.insert_role(connection, name, name, ",".join(permissions), NOW)
+    people = [f"p{number}-{who}" for who in range(3)]
+    for person in people:
+        accounts.insert_account(connection, person, person, person, top.id, NOW)
+    for index, (who, role, domain) in enumerate(world.grants):
+        roles.insert_grant(connection, f"g{number}-{index}", names[role], people[who], ids[domain], NOW)
+    return ids, people
+
+
+@given(world=worlds())
+def test_s63_rights_are_what_the_model_says(shared_server: Instance, world: World) -> None:
+    with shared_server.database.write() as connection:
+        ids, people = build(connection, world)
+        actors = [actor_of(connection, person) for person in people]
+        held = [grants_of(connection, person) for person in people]
+    for who, actor in enumerate(actors):
+        for domain, domain_id in enumerate(ids):
+            allowed = {permission for permission in Permission if actor.may(permission, domain_id)}
+            assert allowed == {permission for permission in Permission if world.may(who, permission, domain)}
+            assert actor.sees(domain_id) is bool(allowed)
+            for permission in Permission:
+                within = actor.domains_with(permission)
+                assert (within is None or domain_id in within) is (permission in allowed)
+            # what belongs to no domain: only who may do it at the top
+            assert actor.may(Permission.POLICY_MANAGE, None) is world.may(who, Permission.POLICY_MANAGE, 0)
+        for other in range(3):
+            everywhere = all(
+                world.may(who, permission, domain)
+                for permission in Permission
+                for domain in range(len(ids))
+                if world.may(other, permission, domain)
+            )
+            assert actor.covers(held[other]) is everywhere
