@@ -25,6 +25,7 @@ from sparekey.sealed import check_of, verify_unit
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
 from sparekey.storage.devices import raise_generation
+from sparekey.storage.tokens import update_token
 from sparekey.wire.agent_api import (
     AcknowledgementRequest,
     EventsRequest,
@@ -54,6 +55,7 @@ class EnrolledSide:
     passcode: Callable[[], str]  # right now, not given out before
     renew: Callable[[], None]  # begins a new generation for Alice on this device
     revoke: Callable[[], None]
+    force_new_pin: Callable[[], None]  # Alice has to change hers
 
 
 def _in_memory(directory: Path) -> Iterator[EnrolledSide]:
@@ -104,6 +106,10 @@ def _real(directory: Path) -> Iterator[EnrolledSide]:
             with instance.database.write() as connection:
                 raise_generation(connection, alice.account_id)
 
+        def force_new_pin() -> None:
+            with instance.database.write() as connection:
+                update_token(connection, alice.token_id, pin_must_change=True)
+
         yield EnrolledSide(
             connect,
             keys.sign,
@@ -111,6 +117,7 @@ def _real(directory: Path) -> Iterator[EnrolledSide]:
             lambda: PIN + alice.totp.code(next(steps)),
             renew,
             lambda: revoke(instance, ROOT, enrolled.device, now=clock.now()),
+            force_new_pin,
         )
 
 
@@ -125,7 +132,10 @@ def _side(simulator: SimulatedServer, connect: Connect, keys: FileKeys, enrolmen
     def revoke() -> None:
         simulator.revoked = True
 
-    return EnrolledSide(connect, keys.sign, enrolment, passcode, alice.renew, revoke)
+    def force_new_pin() -> None:
+        alice.pin_must_change = True
+
+    return EnrolledSide(connect, keys.sign, enrolment, passcode, alice.renew, revoke, force_new_pin)
 
 
 MAKERS: Final = {"memory": _in_memory, "https": _over_https, "real": _real}
@@ -220,6 +230,48 @@ def test_the_key_under_which_secrets_are_wrapped_is_given_after_a_new_generation
     reply = signed_in(side, server)
     side.renew()
     assert signed_in(side, server, reply.check).offline_key == reply.offline_key
+
+
+CHOSEN: Final = "86420974"
+
+
+def asked_for_a_new_pin(side: EnrolledSide, server: Server) -> SignInReply:
+    side.force_new_pin()
+    reply = server.sign_in(SignInRequest("alice", side.passcode(), ""))
+    assert (reply.result, reply.ask) == ("ask", "new-pin")
+    return reply
+
+
+def test_a_question_gives_nothing_but_the_question(side: EnrolledSide, server: Server) -> None:
+    reply = asked_for_a_new_pin(side, server)
+    assert (reply.user, reply.method, reply.token, reply.step, reply.check, reply.offline_key) == (
+        "",
+        "",
+        "",
+        0,
+        "",
+        "",
+    )
+    assert reply.text
+    assert len(bytes.fromhex(reply.reply_to)) == 16
+
+
+def test_a_new_pin_and_the_same_again_sign_in(side: EnrolledSide, server: Server) -> None:
+    first = asked_for_a_new_pin(side, server)
+    second = server.sign_in(SignInRequest("alice", CHOSEN, "", first.reply_to))
+    assert (second.result, second.ask) == ("ask", "confirm-pin")
+    granted = server.sign_in(SignInRequest("alice", CHOSEN, "", second.reply_to))
+    assert (granted.result, granted.method, granted.ask, granted.reply_to) == ("granted", "tokencode", "", "")
+    assert check_of(Secret(bytes.fromhex(granted.offline_key))).hex() == granted.check
+    assert any(used.token == granted.token and used.step >= granted.step > 0 for used in said(server).used)
+
+
+def test_a_question_is_answered_once_and_for_the_login_that_was_asked(side: EnrolledSide, server: Server) -> None:
+    first = asked_for_a_new_pin(side, server)
+    for login, reply_to in (("bob", first.reply_to), ("alice", "0" * 32), ("alice", "")):
+        assert server.sign_in(SignInRequest(login, CHOSEN, "", reply_to)).result == "denied"
+    results = [server.sign_in(SignInRequest("alice", CHOSEN, "", first.reply_to)).result for _ in range(2)]
+    assert results[1] == "denied"
 
 
 def test_acknowledgements_are_counted(side: EnrolledSide, server: Server) -> None:
