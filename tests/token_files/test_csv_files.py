@@ -60,6 +60,7 @@ def test_a_seed_in_hex_and_in_base32_is_the_same_seed(seed: bytes) -> None:
         (f"A1,hotp,{SEED},,30,,,,", "no interval"),
         (f"A1,totp,{SEED},,,,7,,", "only a token of the type hotp has a counter"),
         (f"A1,hotp,{SEED},,,,-1,,", "counter is not a number"),
+        (f"A1,hotp,{SEED},,,,2147483649,,", "beyond"),
         (f"A1,totp,{SEED},,,,,31.12.2027,", "a date is not one"),
         (f"A1,totp,{SEED},,,,,,maybe", "neither yes nor no"),
         (f"A1,totp,{SEED}", "the line has 3 columns, the first line names 9"),

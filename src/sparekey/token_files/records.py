@@ -17,7 +17,8 @@ from sparekey.core.tokens import TOKEN_TYPES, Parameters, TokenError
 
 ALGORITHMS: Final = frozenset({"sha1", "sha256", "sha512", "aes128"})
 _SMALL: Final = re.compile(r"[0-9]{1,3}")
-_COUNTER: Final = re.compile(r"[0-9]{1,15}")
+_COUNTER: Final = re.compile(r"[0-9]{1,10}")
+_LARGEST_COUNTER: Final = 2**31  # nobody presses a button as often
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ def counter_number(text: str) -> int:
     """The counter of the next code. Raises RecordError."""
     if _COUNTER.fullmatch(text) is None:
         raise RecordError("the counter is not a number")
+    if int(text) > _LARGEST_COUNTER:
+        raise RecordError("the counter is beyond 2**31")
     return int(text)
 
 
