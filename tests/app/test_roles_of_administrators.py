@@ -35,7 +35,7 @@ def test_a_role_of_ones_own(any_server: Instance) -> None:
     with any_server.database.read() as connection:
         changed = actor_of(connection, actor.account_id or "")
     assert [each.permissions for each in changed.grants] == [{Permission.PIN_SET}]
-    _, granted = roles.show_role(any_server, ROOT, "night desk")
+    granted = roles.show_role(any_server, ROOT, "night desk").grants
     assert [(each.kind, each.holder, each.domain) for each in granted] == [("user", login, TOP_DOMAIN)]
     with pytest.raises(Conflict, match="granted 1 times"):
         roles.remove_role(any_server, ROOT, "night desk", now=NOW)
@@ -106,7 +106,7 @@ def test_a_role_that_is_made_anew_is_held_by_nobody(server: Instance) -> None:
     roles.revoke(server, ROOT, "desk", USER, login, TOP_DOMAIN, now=NOW)
     roles.remove_role(server, ROOT, "desk", now=NOW)
     roles.add_role(server, ROOT, "desk", ["pin.set"], now=NOW)
-    assert roles.show_role(server, ROOT, "desk")[1] == []
+    assert roles.show_role(server, ROOT, "desk").grants == ()
 
 
 def take_away(server: Instance, login: str, how: str, actor: Actor = ROOT) -> None:

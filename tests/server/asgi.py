@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message
 
@@ -38,6 +39,7 @@ async def ask(
     part_bytes: int = 65_536,
 ) -> Reply:
     """One request; `announced`: with a content-length, else in parts of unknown number."""
+    target, _, query = path.partition("?")
     parts = [body[start : start + part_bytes] for start in range(0, len(body), part_bytes)] or [b""]
     given = {**(headers or {}), **({"content-length": str(len(body))} if announced else {})}
     scope = {
@@ -46,10 +48,10 @@ async def ask(
         "http_version": "1.1",
         "method": method,
         "scheme": "https",
-        "path": path,
-        "raw_path": path.encode(),
+        "path": unquote(target),
+        "raw_path": target.encode(),
         "root_path": "",
-        "query_string": b"",
+        "query_string": query.encode(),
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in given.items()],
         "client": (address, 50_000),
         "server": ("127.0.0.1", 8443),

@@ -73,8 +73,7 @@ def doors_of(
     try:
         yield Doors(instance, service, create_application(service), key, now)
     finally:
-        for pool in (service.sign_ins, service.contacts, service.units):
-            pool.close()
+        service.end_work()
 
 
 def run(work: Coroutine[Any, Any, R]) -> R:

@@ -6,17 +6,37 @@ import functools
 from collections.abc import Callable
 from typing import Any, Final
 
-from sparekey.app import audit_reading, clients, devices, domains, emergency, policies, tokens, users
+from sparekey.app import (
+    alarms,
+    audit_reading,
+    clients,
+    devices,
+    devices_stolen,
+    domains,
+    emergency,
+    online_emergency,
+    policies,
+    roles,
+    token_imports,
+    token_lifecycle,
+    token_resync,
+    tokens,
+    user_imports,
+    users,
+)
 from sparekey.app.emergency import SHOW_PERMISSIONS
 from sparekey.app.operation import Operation
 from sparekey.core.permissions import Permission
 
 _P: Final = Permission
+_FILE: Final = 64 * 2**20  # bytes of JSON: a file is in it in hex
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation("POST", "/v1/users", users.add_user, _P.USER_ADD, answers="id"),
     Operation("GET", "/v1/users", users.list_users, _P.USER_VIEW, pages_by="login"),
     Operation("GET", "/v1/users/{login}", users.show_user, _P.USER_VIEW),
+    Operation("PATCH", "/v1/users/{login}", users.edit_user, _P.USER_EDIT),
+    Operation("POST", "/v1/user-imports", user_imports.import_users, _P.USER_ADD, largest=_FILE),
     Operation("PUT", "/v1/users/{login}/enabled", users.set_enabled, _P.USER_EDIT),
     Operation("POST", "/v1/users/{login}/unlock", users.unlock, _P.USER_UNLOCK, answers="cleared"),
     Operation("PUT", "/v1/users/{login}/domain", users.move_user, _P.USER_MOVE),
@@ -24,11 +44,23 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation("POST", "/v1/users/{login}/tokens", tokens.add_token, _P.TOKEN_ASSIGN, dangerous=True),
     Operation("GET", "/v1/tokens", tokens.list_tokens, _P.TOKEN_VIEW, pages_by="serial"),
     Operation("GET", "/v1/tokens/{serial}", tokens.show_token, _P.TOKEN_VIEW),
+    Operation("DELETE", "/v1/tokens/{serial}", token_lifecycle.remove, _P.TOKEN_REMOVE),
+    Operation("POST", "/v1/token-imports", token_imports.import_tokens, _P.TOKEN_IMPORT, largest=_FILE),
+    Operation("PUT", "/v1/tokens/{serial}/user", token_lifecycle.assign, _P.TOKEN_ASSIGN, dangerous=True),
+    Operation("DELETE", "/v1/tokens/{serial}/user", token_lifecycle.unassign, _P.TOKEN_ASSIGN, answers="user"),
+    Operation("POST", "/v1/tokens/{serial}/replace", token_lifecycle.replace, _P.TOKEN_ASSIGN, dangerous=True),
+    Operation("POST", "/v1/tokens/{serial}/resync", token_resync.resync, _P.TOKEN_EDIT),
     Operation("PUT", "/v1/tokens/{serial}/pin", tokens.set_pin, _P.PIN_SET, dangerous=True),
     Operation("DELETE", "/v1/tokens/{serial}/pin", tokens.clear_pin, _P.PIN_SET, dangerous=True),
     Operation("PUT", "/v1/tokens/{serial}/enabled", tokens.set_enabled, _P.TOKEN_EDIT),
     Operation("PUT", "/v1/tokens/{serial}/lost", tokens.set_lost, _P.TOKEN_EDIT),
     Operation("PUT", "/v1/tokens/{serial}/offline-code-online", emergency.set_online, _P.EMERGENCY_ONLINE),
+    Operation("GET", "/v1/tokens/{serial}/online-emergency", online_emergency.access_of, _P.EMERGENCY_VIEW),
+    Operation("POST", "/v1/tokens/{serial}/online-emergency/fixed", online_emergency.give_fixed,
+              _P.EMERGENCY_TEMPORARY, dangerous=True),
+    Operation("POST", "/v1/tokens/{serial}/online-emergency/one-time", online_emergency.give_one_time,
+              _P.EMERGENCY_TEMPORARY, dangerous=True),
+    Operation("DELETE", "/v1/tokens/{serial}/online-emergency", online_emergency.end, _P.EMERGENCY_TEMPORARY),
     Operation("GET", "/v1/emergency-codes/{kind}/{name}", emergency.held_codes, _P.EMERGENCY_VIEW),
     Operation("GET", "/v1/emergency-codes/{kind}/{name}/history", emergency.history, _P.EMERGENCY_VIEW),
     Operation("POST", "/v1/emergency-codes/{kind}/{name}/showings", emergency.show, SHOW_PERMISSIONS, dangerous=True),
@@ -39,17 +71,33 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation("GET", "/v1/devices/{name}", devices.show_device, _P.DEVICE_VIEW),
     Operation("GET", "/v1/devices/{name}/units", devices.held_units, _P.DEVICE_VIEW),
     Operation("POST", "/v1/devices/{name}/revoke", devices.revoke, _P.DEVICE_REVOKE),
+    Operation("GET", "/v1/devices/{name}/stolen", devices_stolen.look_at_stolen, _P.DEVICE_REVOKE),
+    Operation("POST", "/v1/devices/{name}/stolen", devices_stolen.report_stolen, _P.DEVICE_REVOKE),
     Operation("POST", "/v1/domains", domains.add_domain, _P.DOMAIN_MANAGE),
     Operation("GET", "/v1/domains", domains.list_domains, _P.DOMAIN_VIEW),
+    Operation("GET", "/v1/domains/{name}", domains.show_domain, _P.DOMAIN_VIEW),
+    Operation("PUT", "/v1/domains/{name}/parent", domains.move_domain, _P.DOMAIN_MANAGE),
+    Operation("DELETE", "/v1/domains/{name}", domains.remove_domain, _P.DOMAIN_MANAGE),
     Operation("PUT", "/v1/domains/{domain}/policies/{kind}", policies.assign_policy, _P.POLICY_MANAGE, dangerous=True),
     Operation("POST", "/v1/policies/{kind}", policies.add_policy, _P.POLICY_MANAGE, dangerous=True),
     Operation("GET", "/v1/policies/{kind}", policies.list_policies, _P.POLICY_VIEW, pages_by="name"),
     Operation("GET", "/v1/policies/{kind}/{name}", policies.show_policy, _P.POLICY_VIEW),
     Operation("PATCH", "/v1/policies/{kind}/{name}", policies.set_fields, _P.POLICY_MANAGE, dangerous=True),
     Operation("DELETE", "/v1/policies/{kind}/{name}", policies.remove_policy, _P.POLICY_MANAGE, dangerous=True),
+    Operation("POST", "/v1/roles", roles.add_role, _P.ROLE_MANAGE, dangerous=True),
+    Operation("GET", "/v1/roles", roles.list_roles, _P.ROLE_VIEW),
+    Operation("GET", "/v1/roles/{name}", roles.show_role, _P.ROLE_VIEW),
+    Operation("PUT", "/v1/roles/{name}/permissions", roles.set_permissions, _P.ROLE_MANAGE, dangerous=True),
+    Operation("DELETE", "/v1/roles/{name}", roles.remove_role, _P.ROLE_MANAGE, dangerous=True),
+    Operation("GET", "/v1/role-grants", roles.list_grants, _P.ROLE_VIEW),
+    Operation("POST", "/v1/role-grants", roles.grant, _P.ROLE_MANAGE, dangerous=True),
+    Operation("DELETE", "/v1/role-grants/{role}/{kind}/{holder}/{domain}", roles.revoke, _P.ROLE_MANAGE,
+              dangerous=True),
     Operation("POST", "/v1/clients", clients.add_client, _P.CLIENT_MANAGE, answers="key", dangerous=True),
     Operation("GET", "/v1/clients", clients.list_clients, _P.CLIENT_VIEW, pages_by="name"),
     Operation("POST", "/v1/clients/{name}/revoke", clients.revoke_client, _P.CLIENT_MANAGE),
+    Operation("GET", "/v1/alarms", alarms.list_alarms, _P.AUDIT_VIEW),
+    Operation("POST", "/v1/alarms/{alarm_id}/acknowledge", alarms.acknowledge, _P.ALARM_ACKNOWLEDGE),
     Operation("GET", "/v1/audit", audit_reading.list_record, _P.AUDIT_VIEW, pages_by="id"),
 )  # fmt: skip
 

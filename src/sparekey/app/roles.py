@@ -50,6 +50,14 @@ class GrantView:
     domain: str
 
 
+@dataclass(frozen=True)
+class RoleDetails:
+    """A role, and who holds it where, as far as the asker sees them."""
+
+    role: RoleView
+    grants: tuple[GrantView, ...]
+
+
 def add_role(instance: Instance, actor: Actor, name: str, permissions: Iterable[str], *, now: int) -> RoleView:
     """A role of one's own. `permissions`: their names."""
     verify_name(name, "role", LONGEST_NAME)
@@ -95,12 +103,11 @@ def list_roles(instance: Instance, actor: Actor) -> list[RoleView]:
     return [RoleView(name, True, _names(permissions)) for name, permissions in PREDEFINED.items()] + own
 
 
-def show_role(instance: Instance, actor: Actor, name: str) -> tuple[RoleView, list[GrantView]]:
-    """The role, and who holds it where, as far as the actor sees them."""
+def show_role(instance: Instance, actor: Actor, name: str) -> RoleDetails:
     within = verify_somewhere(actor, Permission.ROLE_VIEW)
     with instance.database.read() as connection:
         role = RoleView(name, name in PREDEFINED, _names(_get_permissions(connection, name)))
-        return role, [each for each in _grants(connection, actor, within) if each.role == name]
+        return RoleDetails(role, tuple(each for each in _grants(connection, actor, within) if each.role == name))
 
 
 def list_grants(instance: Instance, actor: Actor) -> list[GrantView]:

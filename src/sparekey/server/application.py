@@ -14,14 +14,20 @@ from sparekey import __version__
 from sparekey.server import health
 from sparekey.server.agent_api import contacts, enrolment
 from sparekey.server.agent_api import sign_ins as agent_sign_ins
+from sparekey.server.openapi import SECURITY_SCHEMES
 from sparekey.server.replies import answer_of, error_answer
+from sparekey.server.rest import administration, sessions
 from sparekey.server.rest import sign_ins as rest_sign_ins
+from sparekey.server.rest.raw_paths import RawPaths
 from sparekey.server.service import Service
 from sparekey.wire.agent_api import ErrorReply
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
-_ROUTES = (health.routes, rest_sign_ins.routes, enrolment.routes, agent_sign_ins.routes, contacts.routes)
+_ROUTES = (
+    health.routes, rest_sign_ins.routes, sessions.routes, administration.routes, enrolment.routes,
+    agent_sign_ins.routes, contacts.routes,
+)  # fmt: skip
 
 
 def create_application(service: Service, beside: Lifespan | None = None) -> FastAPI:
@@ -35,7 +41,7 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Fast
             async with beside():
                 yield
 
-    application = FastAPI(
+    application = _Described(
         title="Sparekey",
         version=__version__,
         summary="Sign-in with two factors, online, and the data that make it work offline.",
@@ -47,8 +53,18 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Fast
     for routes in _ROUTES:
         application.include_router(routes(service))
     application.add_exception_handler(HTTPException, _no_such_route)
+    application.add_middleware(RawPaths)
     application.add_middleware(_ErrorsAnswered)
     return application
+
+
+class _Described(FastAPI):
+    """Its description says how a program shows who it is."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
+        return document
 
 
 class _ErrorsAnswered:
@@ -79,4 +95,4 @@ class _ErrorsAnswered:
 async def _no_such_route(_: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     reply = ErrorReply("no-such-route", "there is nothing at this path for this method", "see /openapi.json")
-    return error_answer(status, reply)
+    return error_answer(status, reply, error.headers if isinstance(error, HTTPException) else None)

@@ -20,6 +20,7 @@ from sparekey.wire.agent_api import ErrorReply
 from sparekey.wire.messages import BadMessage, encode
 
 JSON: Final = "application/json"
+NOT_KEPT: Final = {"Cache-Control": "no-store"}  # for answers that may hold a secret
 _STATUS: Final[Mapping[type[SparekeyError], int]] = {BadInput: 400, NotAllowed: 403, NotFound: 404, Conflict: 409}
 _log: Final = structlog.get_logger()
 
@@ -36,6 +37,11 @@ class Refusal(Exception):
 def answer(message: Any) -> Response:
     """A message as JSON."""
     return Response(encode(message), media_type=JSON)
+
+
+def json_answer(value: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    """A JSON object; in ASCII, for what a device put on record may hold half a character."""
+    return Response(json.dumps(value, separators=(",", ":")), 200, headers, JSON)
 
 
 def error_answer(status: int, reply: ErrorReply, headers: Mapping[str, str] | None = None) -> Response:

@@ -13,6 +13,8 @@ from sparekey.server.work import WorkPool
 _WAITING_SIGN_INS = 512
 _CONTACT_THREADS, _WAITING_CONTACTS = 6, 256
 _UNIT_THREADS, _WAITING_UNITS = 4, 64
+_ADMINISTRATION_THREADS, _WAITING_ADMINISTRATION = 4, 64
+_SESSION_THREADS, _WAITING_SESSIONS = 2, 32
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Service:
     sign_ins: WorkPool
     contacts: WorkPool
     units: WorkPool
+    administration: WorkPool  # a report may take long: devices do not wait for it
+    sessions: WorkPool  # anybody may ask here: who floods it keeps nobody else waiting
     sync_interval: int
     now: Callable[[], int] = field(default=clock.now)  # read once for each request
 
@@ -36,12 +40,18 @@ class Service:
             sign_ins=WorkPool("sign-in", settings.sign_in_threads, _WAITING_SIGN_INS),
             contacts=WorkPool("contact", _CONTACT_THREADS, _WAITING_CONTACTS),
             units=WorkPool("unit", _UNIT_THREADS, _WAITING_UNITS),
+            administration=WorkPool("administration", _ADMINISTRATION_THREADS, _WAITING_ADMINISTRATION),
+            sessions=WorkPool("session", _SESSION_THREADS, _WAITING_SESSIONS),
             sync_interval=settings.sync_interval,
             now=now,
         )
 
     def close(self) -> None:
         """Waits for the work that has begun, then closes the database."""
-        for pool in (self.sign_ins, self.contacts, self.units):
-            pool.close()
+        self.end_work()
         self.instance.database.close()
+
+    def end_work(self) -> None:
+        """Waits for the work that has begun; takes on no more."""
+        for pool in (self.sign_ins, self.contacts, self.units, self.administration, self.sessions):
+            pool.close()

@@ -14,19 +14,26 @@ from sparekey.core.events import Action
 from sparekey.core.outcome import Asked, Denied, Granted, Outcome, Reason
 from sparekey.server.replies import UNAVAILABLE, Refusal, is_unavailable, log_unforeseen
 from sparekey.server.service import Service
-from sparekey.server.work import Busy
+from sparekey.server.work import Busy, WorkPool
 
 R = TypeVar("R")
 
 
 async def judge(
-    service: Service, arrived: float, door: Door, now: int, verify: Callable[[], R], outcome_of: Callable[[R], Outcome]
+    service: Service,
+    arrived: float,
+    door: Door,
+    now: int,
+    verify: Callable[[], R],
+    outcome_of: Callable[[R], Outcome],
+    pool: WorkPool | None = None,
 ) -> R | Denied:
     """What `verify` returns where it grants or asks; a refusal, at the floor, in every other case.
 
-    A question comes after a right passcode only, so that it tells no more than a success. Raises Refusal or Busy.
+    A question comes after a right passcode only, so that it tells no more than a success. `pool`: where it is judged
+    if not with the other sign-ins. Raises Refusal or Busy.
     """
-    judged = await _verified(service, door, now, verify)
+    judged = await _verified(service, door, now, verify, pool or service.sign_ins)
     if not isinstance(judged, Denied) and isinstance(outcome_of(judged), Granted | Asked):
         return judged
     await service.floor.wait(arrived)
@@ -38,9 +45,9 @@ async def judge(
 _UNREACHED = Denied(Reason.INTERNAL_ERROR)
 
 
-async def _verified(service: Service, door: Door, now: int, verify: Callable[[], R]) -> R | Denied:
+async def _verified(service: Service, door: Door, now: int, verify: Callable[[], R], pool: WorkPool) -> R | Denied:
     try:
-        return await service.sign_ins.run(verify)
+        return await pool.run(verify)
     except Busy:
         raise
     except Exception as error:  # noqa: BLE001 -- S09: whatever happened, the answer is no

@@ -51,10 +51,10 @@ def show(ctx: typer.Context, name: Role) -> None:
     """Show what a role allows, and who holds it where."""
     call = call_of(ctx)
     with open_server(call) as server:
-        role, grants = server.run(roles.show_role, name)
-    held = [{"kind": each.kind, "holder": each.holder, "domain": each.domain} for each in grants]
-    shown = held if call.json else [f"{each.holder} in {each.domain}" for each in grants]
-    call.put("role", _members(role) | {"granted": shown})
+        found = server.run(roles.show_role, name)
+    held = [{"kind": each.kind, "holder": each.holder, "domain": each.domain} for each in found.grants]
+    shown = held if call.json else [f"{each.holder} in {each.domain}" for each in found.grants]
+    call.put("role", _members(found.role) | {"granted": shown})
 
 
 @command(app, "grant", "role grant 'help desk' carol --domain Sales")

@@ -51,7 +51,7 @@ def routes(service: Service) -> APIRouter:
     """POST sign-ins."""
     router = APIRouter(tags=["sign-in"])
     doors = Doors(service)
-    extra = described(SignInQuestion, SignInAnswer, 400, 401, 413, 429, 503, headers=("Authorization",))
+    extra = described(SignInQuestion, SignInAnswer, 400, 401, 413, 429, 503, security=("client",))
 
     @router.post(PATH, openapi_extra=extra)
     async def ask(request: Request) -> Response:

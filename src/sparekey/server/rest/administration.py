@@ -1,0 +1,85 @@
+"""Administration over REST: one route for each operation of `app.operations`, and nothing else.
+
+Rules: who asks is known before anything of the request is read; what is dangerous needs a second factor that is not
+older than ten minutes, of every person; whether the caller may do it is said by the use case alone; no answer is kept
+by anybody on the way.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sparekey.app.callers import Caller
+from sparekey.app.operation import Operation
+from sparekey.app.operations import OPERATIONS
+from sparekey.server.bodies import read_body
+from sparekey.server.openapi import described_operation
+from sparekey.server.replies import NOT_KEPT, Refusal, json_answer
+from sparekey.server.rest.callers import get_caller
+from sparekey.server.service import Service
+from sparekey.wire.messages import BadMessage
+
+_MOST_QUERY_MEMBERS: Final = 100
+
+
+def routes(service: Service) -> APIRouter:
+    """Every operation."""
+    router = APIRouter(tags=["administration"])
+    for operation in OPERATIONS:
+        router.add_api_route(
+            operation.path,
+            _handler(service, operation),
+            methods=[operation.method],
+            status_code=204 if operation.result is type(None) else 200,
+            response_class=Response,
+            summary=operation.words,
+            openapi_extra=described_operation(operation),
+        )
+    return router
+
+
+def _handler(service: Service, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
+        now, caller = await _admitted(service, request, operation)
+        body = b""
+        if not operation.only_looks:
+            body = await read_body(request, operation.largest)
+            # What counts is what is so when the body has come: who sends slowly may be disabled meanwhile.
+            now, caller = await _admitted(service, request, operation)
+        arguments = operation.read(request.path_params, _query(request), body)
+        reply = await service.administration.run(_done, service, operation, caller, arguments, now)
+        return Response(status_code=204, headers=NOT_KEPT) if reply is None else json_answer(reply, NOT_KEPT)
+
+    return handle
+
+
+def _done(service: Service, operation: Operation, caller: Caller, arguments: dict[str, Any], now: int) -> Any:
+    """What the use case says, as the JSON of the answer."""
+    at = {"now": now} if operation.takes_time else {}
+    return operation.reply(operation.use_case(service.instance, caller.actor, **arguments, **at), arguments)
+
+
+async def _admitted(service: Service, request: Request, operation: Operation) -> tuple[int, Caller]:
+    """Now, and who calls. Raises Refusal."""
+    now = service.now()
+    caller = await get_caller(service, request, now)
+    if operation.dangerous and not caller.has_fresh_second_factor(now):
+        raise Refusal(
+            403, "second-factor-needed", "this needs a second factor that is not older than ten minutes",
+            "give a new passcode: POST /v1/sessions/second-factor, or `sparekey login`",
+        )  # fmt: skip
+    return now, caller
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            request.url.query, keep_blank_values=True, strict_parsing=bool(request.url.query), errors="strict",
+            max_num_fields=_MOST_QUERY_MEMBERS,
+        )  # fmt: skip
+    except ValueError:
+        raise BadMessage("query", "NAME=VALUE&... in UTF-8") from None

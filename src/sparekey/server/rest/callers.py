@@ -1,0 +1,31 @@
+"""Whose session token or key a request carries, and from where it comes."""
+
+from starlette.requests import Request
+
+from sparekey.app.callers import Caller, find_caller
+from sparekey.secret import Secret
+from sparekey.server.replies import Refusal
+from sparekey.server.service import Service
+
+
+async def get_caller(service: Service, request: Request, now: int) -> Caller:
+    """Who calls. Raises Refusal, the same for every reason."""
+    token = bearer_of(request)
+    caller = None
+    if token:
+        caller = await service.administration.run(find_caller, service.instance, token, address_of(request), now)
+    if caller is None:
+        raise Refusal(
+            401, "unknown-caller", "no session or API client with this token may ask from here", "sign in again"
+        )
+    return caller
+
+
+def bearer_of(request: Request) -> Secret[str]:
+    """What follows `Bearer`; empty: nothing does."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return Secret(token.strip() if scheme.lower() == "bearer" else "")
+
+
+def address_of(request: Request) -> str:
+    return request.client.host if request.client else ""

@@ -1,0 +1,153 @@
+"""`/v1/sessions`: an administrator signs in, shows the second factor once more, and logs out.
+
+Rules: signing in is the one sign-in of every door, refused at the floor; the token is shown in the answer and nowhere
+else.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sparekey.app.admin_sessions import Opened, Session, door_name, end_session, open_session, refresh_second_factor
+from sparekey.app.sign_in import Door, Verdict
+from sparekey.core.outcome import Asked, Denied, Granted
+from sparekey.secret import Secret
+from sparekey.server.bodies import read_body
+from sparekey.server.floor import Floor
+from sparekey.server.openapi import described
+from sparekey.server.replies import NOT_KEPT, Refusal, answer, error_answer
+from sparekey.server.rest.callers import address_of, get_caller
+from sparekey.server.service import Service
+from sparekey.server.sign_ins import judge
+from sparekey.server.work import Busy
+from sparekey.wire.agent_api import ErrorReply
+from sparekey.wire.messages import decode
+
+PATH = "/v1/sessions"
+SECOND_FACTOR = f"{PATH}/second-factor"
+_LARGEST = 16_384
+
+
+@dataclass(frozen=True)
+class SessionQuestion:
+    """With `reply_to`, `passcode` is the answer to the question of that name."""
+
+    user: str
+    passcode: str = field(repr=False)
+    reply_to: str = field(repr=False, default="")
+
+
+@dataclass(frozen=True)
+class SecondFactorQuestion:
+    """The same for the user of the session."""
+
+    passcode: str = field(repr=False)
+    reply_to: str = field(repr=False, default="")
+
+
+@dataclass(frozen=True)
+class SessionAnswer:
+    """Granted, denied or ask; a denial says no more, but for groups of an emergency code that were misread."""
+
+    result: str  # granted | denied | ask
+    misread: list[int]
+    session: str = field(repr=False, default="")  # its token, shown here once; "": no new one
+    expires_at: int = 0  # unix seconds; sooner if it is not used
+    ask: str = ""  # new-pin | confirm-pin | next-tokencode
+    text: str = ""  # the question, for the person at the screen
+    reply_to: str = field(repr=False, default="")  # one answer, within two minutes, from the same address
+
+
+def routes(service: Service) -> APIRouter:
+    """POST and DELETE sessions, POST second-factor."""
+    router = APIRouter(tags=["sessions"])
+    errors = (400, 413, 429, 503)
+
+    @router.post(PATH, openapi_extra=described(SessionQuestion, SessionAnswer, *errors))
+    async def begin(request: Request) -> Response:
+        """An administrator signs in. Whoever holds no role is refused, and no failure is counted."""
+        arrived = Floor.arrival()
+        asked = decode(SessionQuestion, await read_body(request, _LARGEST))
+        address, now = address_of(request), service.now()
+
+        def verify() -> Opened:
+            return open_session(
+                service.instance, address, asked.user, Secret(asked.passcode), Secret(asked.reply_to), now
+            )
+
+        return await _judged(service, arrived, address, now, verify)
+
+    @router.post(
+        SECOND_FACTOR,
+        openapi_extra=described(SecondFactorQuestion, SessionAnswer, 401, *errors, security=("session",)),
+    )
+    async def refresh(request: Request) -> Response:
+        """One more passcode, for what needs a fresh second factor."""
+        arrived = Floor.arrival()
+        now = service.now()
+        await _session(service, request, now)
+        asked = decode(SecondFactorQuestion, await read_body(request, _LARGEST))
+        now = service.now()
+        session, address = await _session(service, request, now), address_of(request)
+
+        def verify() -> Opened:
+            typed, reply_to = Secret(asked.passcode), Secret(asked.reply_to)
+            return Opened(refresh_second_factor(service.instance, address, session, typed, reply_to, now))
+
+        return await _judged(service, arrived, address, now, verify)
+
+    @router.delete(
+        PATH, status_code=204, response_class=Response, openapi_extra=_ended_description()
+    )  # fmt: skip
+    async def end(request: Request) -> Response:
+        """Log out."""
+        now = service.now()
+        session = await _session(service, request, now)
+        await service.administration.run(end_session, service.instance, session, now)
+        return Response(status_code=204, headers=NOT_KEPT)
+
+    return router
+
+
+def _ended_description() -> dict[str, object]:
+    extra = described(None, SessionAnswer, 401, 503, security=("session",))
+    return extra | {"responses": {"204": {"description": "Done."}} | {
+        code: words for code, words in extra["responses"].items() if code != "200"
+    }}  # fmt: skip
+
+
+async def _judged(service: Service, arrived: float, address: str, now: int, verify: Callable[[], Opened]) -> Response:
+    door = Door(door_name(address))
+    try:
+        judged = await judge(
+            service, arrived, door, now, verify, lambda opened: opened.verdict.outcome, service.sessions
+        )
+    except Busy:
+        busy = ErrorReply("busy", "more is waiting than this server takes on", "try again in a second")
+        return error_answer(429, busy, {"Retry-After": "1"})
+    reply = answer(_answer(judged))
+    reply.headers.update(NOT_KEPT)
+    return reply
+
+
+async def _session(service: Service, request: Request, now: int) -> Session:
+    caller = await get_caller(service, request, now)
+    if caller.session is None:
+        raise Refusal(401, "no-session", "an API client has no session", "this is for administrators who signed in")
+    return caller.session
+
+
+def _answer(judged: Opened | Denied) -> SessionAnswer:
+    verdict = judged.verdict if isinstance(judged, Opened) else Verdict(judged)
+    match verdict.outcome:
+        case Granted() if isinstance(judged, Opened):
+            return SessionAnswer("granted", [], judged.token.reveal(), judged.expires_at)
+        case Asked() as asked:
+            name = verdict.reply_to.reveal() if verdict.reply_to else ""
+            return SessionAnswer("ask", [], ask=asked.ask, text=asked.text, reply_to=name)
+        case Denied() as denied:
+            return SessionAnswer("denied", list(denied.misread))
+    return SessionAnswer("denied", [])
