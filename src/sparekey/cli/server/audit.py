@@ -8,6 +8,7 @@ import typer
 
 from sparekey.app.audit_reading import list_record
 from sparekey.app.audit_verification import verify_record
+from sparekey.app.event_forwarding import export_events
 from sparekey.app.ports import Purpose
 from sparekey.app.sequencer import chain
 from sparekey.cli.server import output
@@ -88,6 +89,20 @@ def chain_now(ctx: typer.Context) -> None:
         output.put_json("checkpoint", {"checkpoint": text})
     elif text:
         print(text)
+
+
+@command(app, "export", "audit export --after 120 >> events.jsonl")
+def export(
+    ctx: typer.Context,
+    after: Annotated[int, typer.Option(metavar="BATCH", min=0, help="Only what was chained after this batch.")] = 0,
+) -> None:
+    """Write every event, one JSON object a line, in the order of the chain. What is new is chained first. To go on
+    later: `--after` with the `batch` of the last line."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        chain(server.instance.database, server.instance.keystore, checkpoint_store(call.directory), now())
+        for event in server.run(export_events, after=after):
+            print(event.as_json())
 
 
 def row_members(row: AuditRow) -> dict[str, Any]:

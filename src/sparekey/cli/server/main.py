@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "role": ("role", "What administrators may do, and where."),
     "client": ("client", "Programs that ask over the REST API."),
     "audit": ("audit", "The audit record."),
+    "alarm": ("alarm", "Alarms that nobody has looked at yet."),
 }
 
 
