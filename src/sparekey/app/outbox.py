@@ -19,7 +19,7 @@ from sparekey.storage.rows import AnyRow
 from sparekey.storage.unit_of_work import Database
 
 CLAIM_SECONDS: Final = 300  # longer than all waits of one message together
-FIRST_PAUSE: Final = 30
+FIRST_PAUSE: Final = 5
 LONGEST_PAUSE: Final = 900
 GIVE_UP_AFTER: Final = 7 * 86_400  # what is refused
 KEEP_SETTLED: Final = 30 * 86_400  # what was sent or given up
