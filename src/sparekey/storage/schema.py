@@ -25,14 +25,18 @@ def upgrade(engine: Engine) -> None:
         upgrade_in(connection)
 
 
-def upgrade_in(connection: Connection) -> None:
-    """The same within the caller's transaction, so that what follows is there with the tables or not at all."""
+def upgrade_in(connection: Connection, target: str = "head") -> str | None:
+    """The same within the caller's transaction, so that what follows is there with the tables or not at all.
+
+    The revision before; None: there were no tables. `target`: a test stops at an earlier one.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     revision = _revision(connection)
     if revision is not None and revision not in _known_revisions():
         raise SchemaError(_newer(revision))
-    command.upgrade(_config(connection), "head")
+    command.upgrade(_config(connection), target)
+    return revision
 
 
 def current(engine: Engine) -> str | None:
@@ -46,12 +50,17 @@ def verify_current(engine: Engine) -> None:
     revision = current(engine)
     if revision == head():
         return
-    place = engine.url.render_as_string(hide_password=True)
     if revision is None:
-        raise SchemaError(f"{place} holds no Sparekey database; run: sparekey init")
+        raise SchemaError(nothing_there(engine))
     if revision in _known_revisions():
-        raise SchemaError(f"{place} is at revision {revision}, this version needs {head()}; run: sparekey init")
+        place = engine.url.render_as_string(hide_password=True)
+        raise SchemaError(f"{place} is at revision {revision}, this version needs {head()}; run: sparekey upgrade")
     raise SchemaError(_newer(revision))
+
+
+def nothing_there(engine: Engine) -> str:
+    """That this is no database of ours, and what to do."""
+    return f"{engine.url.render_as_string(hide_password=True)} holds no Sparekey database; run: sparekey init"
 
 
 def head() -> str:

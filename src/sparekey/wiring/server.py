@@ -18,6 +18,7 @@ from sqlalchemy import make_url
 
 from sparekey.app.initialise import initialise
 from sparekey.app.instance import Instance
+from sparekey.app.upgrade import Upgrade, upgrade_database
 from sparekey.app.vault import Vault
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.permissions import Actor
@@ -90,6 +91,18 @@ def open_instance(directory: Path, settings: Settings) -> Instance:
     except BaseException:
         database.close()
         raise
+
+
+def upgrade_server(directory: Path, settings: Settings, actor: Actor, now: int) -> Upgrade:
+    """Bring the database of a server that exists to the revision that this version needs.
+
+    Raises SchemaError, DatabaseUrlError, DatabaseFileError or the database's own error; then nothing was changed.
+    """
+    database = _open_database(directory, settings)
+    try:
+        return upgrade_database(database, actor, now)
+    finally:
+        database.close()
 
 
 def checkpoint_store(directory: Path) -> CheckpointFile:

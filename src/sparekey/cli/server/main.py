@@ -16,6 +16,7 @@ from sparekey.cli.server.failures import USAGE, Failure, failure_of
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("service", "Make a new server in the data directory."),
     "serve": ("service", "Answer devices and programs until stopped."),
+    "upgrade": ("service", "Bring an older server's database to this version."),
     "config": ("service", "Look at the settings."),
     "doctor": ("service", "Look for what is wrong with this server."),
     "version": ("service", "Say which version this is."),

@@ -1,4 +1,4 @@
-"""`sparekey init|serve|config check|doctor|version`: the server itself."""
+"""`sparekey init|serve|upgrade|config check|doctor|version`: the server itself."""
 
 import os
 import platform
@@ -74,6 +74,20 @@ def serve(
         sys.stdout.flush()
 
     serving.serve(call.directory, settings, announce)
+
+
+@command(app, "upgrade", "--data /var/lib/sparekey upgrade")
+def upgrade(ctx: typer.Context) -> None:
+    """Bring the database to the revision that this version needs. Make a backup first; do it once for all instances."""
+    from sparekey.server.settings import read_settings  # noqa: PLC0415 -- slow to load
+    from sparekey.wiring.server import upgrade_server  # noqa: PLC0415 -- slow to load
+
+    call = call_of(ctx)
+    done = upgrade_server(call.directory, read_settings(call.directory, os.environ), call.actor, now())
+    words = f"The database went from revision {done.before} to {done.after}."
+    if done.before == done.after:
+        words = f"The database is at revision {done.after}, as this version needs it. Nothing was changed."
+    call.done(words, "upgrade", before=done.before, after=done.after)
 
 
 @command(config, "check", "config check")
