@@ -106,7 +106,8 @@ def test_s10_a_stored_pin_says_how_it_was_hashed_at_or_above_the_floor(any_serve
     assert row.pin_passes >= 2
     before = (bytes(row.pin_salt), bytes(row.pin_sealed))
     edit_policy(any_server, {"pin_history": "0"}, kind=PolicyKind.TOKEN)
-    set_pin(any_server, ROOT, user.serial, Secret(PIN), now=NOW)
+    for pin in ("other77", PIN):
+        set_pin(any_server, ROOT, user.serial, Secret(pin), now=NOW)
     row = token_row(any_server, user.serial)
     # A new salt even for the same PIN: it names the units that were sealed with it.
     assert before[0] != bytes(row.pin_salt)

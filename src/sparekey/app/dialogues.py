@@ -8,10 +8,9 @@ one writer meanwhile.
 from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance, log
-from sparekey.app.pin_changes import store_pin
+from sparekey.app.pin_changes import former_pins, store_pin
 from sparekey.app.questions import as_asked, find_question
 from sparekey.app.sign_in import AfterGrant, Door, Verdict, find_snapshot, lockout_of, settle
-from sparekey.app.snapshots import open_pin_history
 from sparekey.core.authenticate import Snapshot, TokenState
 from sparekey.core.dialogue import NewPin, decide_answer
 from sparekey.core.events import Action
@@ -19,7 +18,7 @@ from sparekey.core.names import is_login
 from sparekey.core.outcome import Denied, Outcome, Reason
 from sparekey.core.pins import PinVerifier
 from sparekey.secret import Secret
-from sparekey.storage import dialogues, tokens
+from sparekey.storage import accounts, dialogues, tokens
 from sparekey.storage import sign_in as stored
 from sparekey.storage.rows import AnyRow
 
@@ -43,8 +42,11 @@ def answer(
         former = _former_pins(connection, instance, question)
     outcome = _decide(instance, snapshot, question, typed, former, now)
     with instance.database.write() as connection:
-        if question is not None and not dialogues.take_dialogue(connection, question.id):
-            outcome = _GONE  # somebody answered it at the same moment
+        if question is not None:
+            # The account first, as everywhere: no two transactions wait for one another.
+            accounts.lock_accounts(connection, [question.account_id])
+            if not dialogues.take_dialogue(connection, question.id):
+                outcome = _GONE  # it was answered, or what it was about has changed
         if isinstance(outcome, NewPin):
             outcome = _set_pin(connection, instance, door, snapshot, outcome, now)
         else:
@@ -61,8 +63,10 @@ def _decide(
     now: int,
 ) -> Outcome | NewPin:
     token = _token_of(snapshot, question)
-    if snapshot.account is None or question is None or token is None:
+    if snapshot.account is None or question is None or question.account_id != snapshot.account.account_id:
         return _GONE
+    if token is None:
+        return _GONE  # the user has it no longer
     return decide_answer(as_asked(instance, question), typed, snapshot.account, token, former, now)
 
 
@@ -74,7 +78,7 @@ def _token_of(snapshot: Snapshot, question: AnyRow | None) -> TokenState | None:
 
 def _former_pins(connection: Connection, instance: Instance, question: AnyRow | None) -> list[PinVerifier]:
     row = tokens.find_token_by_id(connection, question.token_id) if question is not None else None
-    return open_pin_history(instance.vault, row) if row is not None else []
+    return former_pins(instance, row) if row is not None and row.account_id is not None else []
 
 
 def _set_pin(
@@ -85,8 +89,8 @@ def _set_pin(
     if isinstance(outcome, Denied) or new.granted.token_id is None:
         return outcome
     row = tokens.find_token_by_id(connection, new.granted.token_id)
-    if row is None or row.account_id != new.granted.account_id or not row.enabled or row.lost:
-        return Denied(Reason.TOKEN_DISABLED, new.granted.account_id, new.granted.token_id)
+    if row is None:
+        raise LookupError("the token of a success is gone")
     store_pin(connection, instance, row, new.pin, now)
     if new.granted.ends_emergency:
         stored.end_emergency(connection, row.id)

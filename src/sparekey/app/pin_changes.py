@@ -16,7 +16,10 @@ LONGEST_HISTORY = 24  # the most that a token policy looks at
 def store_pin(
     connection: Connection, instance: Instance, row: AnyRow, pin: PinVerifier, now: int, *, must_change: bool = False
 ) -> None:
-    """The new PIN of an assigned token; `must_change`: its user is asked for another one at the next sign-in."""
+    """The new PIN of an assigned token; `must_change`: its user is asked for another one at the next sign-in.
+
+    The caller has the account's lock: an answer to a question about this token takes it first, too.
+    """
     tokens.update_token(
         connection,
         row.id,

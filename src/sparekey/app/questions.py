@@ -41,7 +41,7 @@ def open_question(connection: Connection, instance: Instance, door: str, asked: 
             "expires_at": now + LIFETIME,
         },
     )
-    dialogues.delete_expired(connection, now)
+    dialogues.delete_expired(connection, asked.account_id, now)
     return Secret(name)
 
 

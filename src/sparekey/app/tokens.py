@@ -201,7 +201,7 @@ def set_pin(
     except PinError as error:
         raise BadInput(str(error), "choose another PIN") from error
     with instance.database.write() as connection:
-        row = _with_pin(connection, actor, serial)
+        row = _locked_with_pin(connection, actor, serial)
         store_pin(connection, instance, row, verifier, now, must_change=must_change)
         log(connection, now, actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=row.serial)
 
@@ -209,7 +209,7 @@ def set_pin(
 def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
     """No PIN: at the next sign-in the tokencode alone leads to the question for a new one."""
     with instance.database.write() as connection:
-        row = _with_pin(connection, actor, serial)
+        row = _locked_with_pin(connection, actor, serial)
         if row.pin_sealed is None:
             return
         take_pin(connection, instance, row)
@@ -243,6 +243,12 @@ def _with_pin(connection: Connection, actor: Actor, serial: str) -> AnyRow:
     if not row.with_pin:
         raise Conflict(f"token {serial!r} is used without a PIN", "add a token with a PIN instead")
     return row
+
+
+def _locked_with_pin(connection: Connection, actor: Actor, serial: str) -> AnyRow:
+    """As it stands under the lock of its user."""
+    accounts.lock_accounts(connection, [_with_pin(connection, actor, serial).account_id])
+    return _with_pin(connection, actor, serial)
 
 
 def _free_serial(connection: Connection) -> str:

@@ -224,14 +224,13 @@ def after_right_tokencode(
     account: AccountState, token: TokenState, step: int, now: int, *, next_given: bool = False
 ) -> Outcome:
     """What a right, unused tokencode leads to: the following one is asked for, or a new PIN, or it is granted."""
-    policy = account.token_policy
+    policy, drift = account.token_policy, token.otp.drift_after(now, step)
     suspicious = 0 < policy.next_tokencode_after <= account.failures.failures
     if not next_given and (suspicious or token.otp.needs_next(step, token.last_step)):
         return Asked(Ask.NEXT_TOKENCODE, account.account_id, account.login, token.token_id, step, NEXT_TOKENCODE_TEXT)
     if token.needs_new_pin(now, policy):
         text = f"Choose a new PIN: {rule_of(policy)}."
-        return Asked(Ask.NEW_PIN, account.account_id, account.login, token.token_id, step, text, uses_step=True)
-    drift = token.otp.drift_after(now, step)
+        return Asked(Ask.NEW_PIN, account.account_id, account.login, token.token_id, step, text, drift, uses_step=True)
     ends = token.emergency is not None
     return Granted(
         account.account_id, account.login, Method.TOKENCODE, token.token_id, step, drift, ends_emergency=ends
@@ -258,11 +257,13 @@ def _judge_online_emergency(typed: Candidate, account: AccountState, token: Toke
 def _matching_step(code: str, token: TokenState, now: int, window: int) -> int | None:
     """The latest candidate step that shows `code`; all are compared, each in constant time (S04).
 
-    The latest, so that a success uses up every step at which the same code was valid.
+    The latest, so that a success uses up every step at which the same code was valid. One that is far ahead only where
+    no near one shows it: among so many, some show the same code by chance.
     """
     match = None
     for step in token.otp.candidates(now, token.drift, token.last_step, window):
-        if hmac.compare_digest(token.otp.code(step).encode(), code.encode()):
+        same = hmac.compare_digest(token.otp.code(step).encode(), code.encode())
+        if same and (match is None or not token.otp.needs_next(step, token.last_step)):
             match = step
     return match
 

@@ -96,6 +96,7 @@ class Asked(_Outcome):
     token_id: str
     step: int  # of the right tokencode
     text: str = ""  # for the screen
+    drift: int = 0  # with that step
     tries: int = 0  # answers that could not be taken
     pin: PinVerifier | None = None  # to be confirmed
     # A new PIN ends the sign-in with no other tokencode: this one is used up now, not when the answer comes.

@@ -67,9 +67,9 @@ def rule_of(policy: TokenPolicy) -> str:
 
 
 def verify_new_pin(pin: str, policy: TokenPolicy, login: str, former: Sequence[PinVerifier]) -> None:
-    """Raises PinError unless `pin` may be this user's next PIN; `former`: the present one first, then those before it.
+    """Raises PinError unless `pin` may be this user's next PIN; `former`: the last one first, then those before it.
 
-    One Argon2id for each former PIN that policy looks at.
+    The last one is never taken again. One Argon2id for each former PIN that policy looks at.
     """
     if not is_pin(pin) or not policy.pin_minimum <= len(pin) <= policy.pin_maximum:
         raise PinError(rule_of(policy))
@@ -80,7 +80,7 @@ def verify_new_pin(pin: str, policy: TokenPolicy, login: str, former: Sequence[P
         raise PinError(rule_of(policy))
     if len(set(pin)) == 1 or pin.lower() in policy.blocked or pin.lower() == login.lower():
         raise PinError("this PIN is too easy to guess: choose another one")
-    if any(each.matches(pin) for each in former[: policy.pin_history]):
+    if any(each.matches(pin) for each in former[: policy.pin_history + 1]):
         raise PinError("this PIN was used before: choose another one")
 
 

@@ -22,8 +22,9 @@ def take_dialogue(connection: Connection, dialogue_id: str) -> bool:
     return connection.execute(delete(dialogue).where(dialogue.c.id == dialogue_id)).rowcount == 1
 
 
-def delete_expired(connection: Connection, now: int) -> None:
-    connection.execute(delete(dialogue).where(dialogue.c.expires_at <= now))
+def delete_expired(connection: Connection, account_id: str, now: int) -> None:
+    """Of this account alone, whose lock the caller has: nobody waits for another account's rows."""
+    connection.execute(delete(dialogue).where(dialogue.c.account_id == account_id, dialogue.c.expires_at <= now))
 
 
 def delete_of_token(connection: Connection, token_id: str) -> None:

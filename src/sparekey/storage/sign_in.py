@@ -69,10 +69,10 @@ _USE_STEP: Final = text("""
     WHERE id = :token_id AND account_id = :account_id AND last_step < :step AND enabled AND NOT lost
 """)
 
-# Before a question: the drift is learnt when the sign-in is complete.
-_USE_STEP_AS_IT_IS: Final = text("""
-    UPDATE token SET last_step = :step
-    WHERE id = :token_id AND account_id = :account_id AND last_step < :step AND enabled AND NOT lost
+# After a question: the step was used up when it was asked.
+_TAKE_TOKEN: Final = text("""
+    UPDATE token SET last_step = last_step
+    WHERE id = :token_id AND account_id = :account_id AND enabled AND NOT lost
 """)
 
 _USE_CODE: Final = text("""
@@ -167,8 +167,13 @@ def end_emergency(connection: Connection, token_id: str) -> bool:
 
 def complete(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
     """A success whose tokencode was used up when the question before it was asked: nothing else is used."""
-    if not _one_row(connection, _CLEAR_FAILURES, _values(granted, now, policy)):
+    values = _values(granted, now, policy)
+    if not _one_row(connection, _TAKE_ACCOUNT, values):
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
+    if not _one_row(connection, _TAKE_TOKEN, values):
+        return Denied(Reason.TOKEN_DISABLED, granted.account_id, granted.token_id)
+    # Last: what has become a refusal leaves the count as it is (S06).
+    connection.execute(_CLEAR_FAILURES, values)
     return granted
 
 
@@ -198,12 +203,12 @@ def _use_of(granted: Granted) -> tuple[TextClause, Reason]:
 def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy) -> Outcome:
     """A question stands on a right tokencode. Failures go on counting until the sign-in is complete."""
     values = {
-        "account_id": asked.account_id, "token_id": asked.token_id, "step": asked.step,
+        "account_id": asked.account_id, "token_id": asked.token_id, "step": asked.step, "drift": asked.drift,
         "lock_ended": policy.lock_ended(now),
     }  # fmt: skip
     if not _one_row(connection, _TAKE_ACCOUNT, values):
         return Denied(Reason.LOCKED, asked.account_id, asked.token_id)
-    if asked.uses_step and not _one_row(connection, _USE_STEP_AS_IT_IS, values):
+    if asked.uses_step and not _one_row(connection, _USE_STEP, values):
         return Denied(Reason.ALREADY_USED, asked.account_id, asked.token_id, counted=True, replay_step=asked.step)
     return asked
 
