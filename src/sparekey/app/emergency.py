@@ -10,20 +10,27 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from sparekey.app.approvals import ApprovalNeeded, Approved, settle_approval
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_assigned_token
 from sparekey.app.notices import notify_user
 from sparekey.app.obstacles import obstacle_on, why_no_code
+from sparekey.app.operators import begin_showing, judge_showing, stopped, warning_of
+from sparekey.app.policies import effective_in
+from sparekey.app.showings import Showing as Showing  # noqa: PLC0414 -- what `show` takes, for its callers
+from sparekey.app.showings import verify_showing
 from sparekey.app.snapshots import open_code
 from sparekey.core.audit_chain import AuditRow
 from sparekey.core.emergency import CodeKind
-from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
+from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.events import Action
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
+from sparekey.core.policy import OfflinePolicy
+from sparekey.core.showing_pace import Pace
 from sparekey.passcode import grouped, spelled
 from sparekey.secret import Secret
-from sparekey.storage import accounts, audit, emergency_codes, tokens
+from sparekey.storage import accounts, audit, devices, emergency_codes, tokens
 from sparekey.storage.rows import AnyRow
 
 SHOW_PERMISSIONS: Final[Mapping[CodeKind, Permission]] = {
@@ -60,15 +67,6 @@ class HeldCode:
 
 
 @dataclass(frozen=True)
-class Showing:
-    """Who asked, and how that was made sure."""
-
-    caller: str
-    note: str = ""
-    ticket: str = ""
-
-
-@dataclass(frozen=True)
 class ShownCode:
     """What the operator reads out."""
 
@@ -77,6 +75,7 @@ class ShownCode:
     code: Secret[str]
     not_after: int
     needs_pin: bool
+    warning: str = ""  # a word to an operator who is shown many
 
     @property
     def groups(self) -> Secret[str]:
@@ -120,45 +119,48 @@ def show(
     instance: Instance, actor: Actor, kind: CodeKind, name: str, device: str | None, showing: Showing, *, now: int
 ) -> ShownCode:
     """The code that this device holds. `name`: serial or login; `device` may be left out where only one holds it."""
-    _verify_showing(showing)
+    verify_showing(showing)
     with instance.database.write() as connection:
-        owner = _owner(connection, actor, kind, name, SHOW_PERMISSIONS[kind])
-        accounts.lock_accounts(connection, [owner.account_id])
-        held = _held_on(connection, instance, owner, device, now)
-        row = _held_version(connection, owner, held)
-        obstacle = obstacle_on(connection, instance, owner.account_id, owner.token_id, held.device_id, now)
-        if obstacle is not None:
-            raise NotAllowed(f"{name} cannot be given emergency access on {held.device}", obstacle)
-        if now >= row.not_after:
-            raise NotAllowed(
-                f"the code on {held.device} has expired",
-                "the user gets a new one at the next contact of that device with the server",
-            )
-        # A replacement that is on its way would take the code away from whoever is about to use it.
-        emergency_codes.assign(connection, held.device_id, owner.owner_id, owner.account_id, row.id)
-        emergency_codes.mark(connection, row.id, "shown_at", now)
-        emergency_codes.insert_showing(
-            connection,
-            {
-                "id": new_id(),
-                "code_id": row.id,
-                "device_id": held.device_id,
-                "operator": actor.name,
-                "caller": showing.caller,
-                "note": showing.note,
-                "ticket": showing.ticket,
-                "shown_at": now,
-            },
-        )
-        log(
-            connection, now, actor, Action.EMERGENCY_SHOWN, account=owner.account_id, token=owner.token_id,
-            device=held.device_id, kind=kind, version=row.version, caller=showing.caller, note=showing.note,
-            ticket=showing.ticket,
-        )  # fmt: skip
-        notify_user(connection, now, owner.account_id, Notice.CODE_SHOWN, kind=kind, device=held.device)
-        return ShownCode(
-            held.device, row.version, open_code(instance.vault, row), row.not_after, _needs_pin(connection, owner)
-        )
+        shown = _show(connection, instance, actor, kind, name, device, showing, now)
+    if isinstance(shown, SparekeyError):
+        raise shown  # here, so that what it put on record is committed
+    return shown
+
+
+def _show(
+    connection: Connection,
+    instance: Instance,
+    actor: Actor,
+    kind: CodeKind,
+    name: str,
+    device: str | None,
+    showing: Showing,
+    now: int,
+) -> ShownCode | SparekeyError:
+    owner = _owner(connection, actor, kind, name, SHOW_PERMISSIONS[kind])
+    lifted_until = begin_showing(connection, actor)
+    accounts.lock_accounts(connection, [owner.account_id])
+    held = _held_on(connection, instance, owner, device, now)
+    row = _held_version(connection, owner, held)
+    _verify_works(connection, instance, owner, held, row, now)
+    policy = _policy_for(connection, owner, held)
+    pace = judge_showing(connection, actor, lifted_until, policy, now)
+    if pace is Pace.STOPPED:
+        return stopped(policy)
+    approved: Approved | None = None
+    if kind is CodeKind.PASSCODE and policy.passcode_approval:
+        settled = settle_approval(connection, actor, owner.account_id, held.device_id, showing, now)
+        if isinstance(settled, ApprovalNeeded):
+            return settled
+        approved, showing = settled, settled.showing
+    # A replacement that is on its way would take the code away from whoever is about to use it.
+    emergency_codes.assign(connection, held.device_id, owner.owner_id, owner.account_id, row.id)
+    _put_on_record(connection, actor, owner, held, row, showing, approved, now)
+    notify_user(connection, now, owner.account_id, Notice.CODE_SHOWN, kind=kind, device=held.device)
+    return ShownCode(
+        held.device, row.version, open_code(instance.vault, row), row.not_after, _needs_pin(connection, owner),
+        warning_of(pace, policy),
+    )  # fmt: skip
 
 
 def reset(instance: Instance, actor: Actor, kind: CodeKind, name: str, *, now: int) -> int:
@@ -200,7 +202,8 @@ def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: 
     """What happened with this code, newest first: audit rows."""
     actions = (
         Action.EMERGENCY_SHOWN, Action.EMERGENCY_RESET, Action.EMERGENCY_ONLINE, Action.EMERGENCY_USED,
-        Action.EMERGENCY_REPLACED, Action.ALARM_EMERGENCY_UNSHOWN,
+        Action.EMERGENCY_REPLACED, Action.EMERGENCY_VOIDED, Action.EMERGENCY_TEMPORARY, Action.EMERGENCY_ENDED,
+        Action.APPROVAL_ASKED, Action.APPROVAL_GIVEN, Action.APPROVAL_REFUSED, Action.ALARM_EMERGENCY_UNSHOWN,
     )  # fmt: skip
     with instance.database.read() as connection:
         owner = _owner(connection, actor, kind, name, Permission.EMERGENCY_VIEW)
@@ -219,13 +222,48 @@ def _owner(connection: Connection, actor: Actor, kind: CodeKind, name: str, need
     return find(connection, actor, name, needed)
 
 
-def _verify_showing(showing: Showing) -> None:
-    if not showing.caller.strip():
-        raise BadInput("it is not said how the caller was identified", "say how, for instance --caller 'call back'")
-    limits = ((showing.caller, 200, "caller"), (showing.note, 500, "note"), (showing.ticket, 100, "ticket"))
-    for text, longest, what in limits:
-        if len(text) > longest or not text.isprintable():
-            raise BadInput(f"the {what} is too long or not printable", f"give at most {longest} printable characters")
+def _verify_works(
+    connection: Connection, instance: Instance, owner: Owner, held: HeldCode, row: AnyRow, now: int
+) -> None:
+    """NotAllowed where the rules stand against this code on this device, or it has expired."""
+    obstacle = obstacle_on(connection, instance, owner.account_id, owner.token_id, held.device_id, now)
+    if obstacle is not None:
+        raise NotAllowed(f"{owner.label} cannot be given emergency access on {held.device}", obstacle)
+    if now >= row.not_after:
+        raise NotAllowed(
+            f"the code on {held.device} has expired",
+            "the user gets a new one at the next contact of that device with the server",
+        )
+
+
+def _policy_for(connection: Connection, owner: Owner, held: HeldCode) -> OfflinePolicy:
+    """What is in force for this user on this device: of each limit the stricter one."""
+    account = accounts.find_account_by_id(connection, owner.account_id)
+    device = devices.find_device(connection, held.device_id)
+    if account is None or device is None:
+        raise LookupError("a code is held for nobody, or on no device")
+    return effective_in(connection, account.domain_id, device.domain_id).values
+
+
+def _put_on_record(
+    connection: Connection,
+    actor: Actor,
+    owner: Owner,
+    held: HeldCode,
+    row: AnyRow,
+    showing: Showing,
+    approved: Approved | None,
+    now: int,
+) -> None:
+    emergency_codes.mark(connection, row.id, "shown_at", now)
+    said = {"caller": showing.caller, "note": showing.note, "ticket": showing.ticket}
+    values = {"code_id": row.id, "device_id": held.device_id, "operator": actor.name, "shown_at": now, **said}
+    emergency_codes.insert_showing(connection, {"id": new_id(), **values})
+    second = {"approval": approved.approval_id, "approved_by": approved.decided_by} if approved else {}
+    log(
+        connection, now, actor, Action.EMERGENCY_SHOWN, account=owner.account_id, token=owner.token_id,
+        device=held.device_id, kind=owner.kind, version=row.version, **said, **second,
+    )  # fmt: skip
 
 
 def _held_on(connection: Connection, instance: Instance, owner: Owner, device: str | None, now: int) -> HeldCode:

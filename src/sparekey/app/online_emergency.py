@@ -16,13 +16,15 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_assigned_token
 from sparekey.app.notices import notify_user
-from sparekey.app.policies import token_policy_in
+from sparekey.app.operators import begin_showing, judge_showing, stopped, warning_of
+from sparekey.app.policies import effective_in, token_policy_in
 from sparekey.app.snapshots import seal_online_code
-from sparekey.core.errors import BadInput, NotAllowed, NotFound
+from sparekey.core.errors import BadInput, NotAllowed, NotFound, SparekeyError
 from sparekey.core.events import Action
 from sparekey.core.notices import Notice
 from sparekey.core.online_emergency import EmergencyKind, IfAvailable, ends_at, new_online_codes
 from sparekey.core.permissions import Actor, Permission
+from sparekey.core.showing_pace import Pace
 from sparekey.passcode import spelled
 from sparekey.secret import Secret
 from sparekey.storage import accounts, online_emergency
@@ -52,6 +54,7 @@ class GivenAccess:
     codes: tuple[Secret[str], ...]
     needs_pin: bool
     replaced: bool  # there was such access before: it has ended
+    warning: str = ""  # a word to an operator who is shown many
 
     def spelling(self) -> tuple[tuple[str, ...], ...]:
         """Code by code in the ICAO alphabet. As secret as the codes themselves."""
@@ -121,18 +124,42 @@ def _give(
 ) -> GivenAccess:
     _verify_terms(terms)
     with instance.database.write() as connection:
-        token = _locked_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
-        account = _usable_account(connection, token, now)
-        replaced = end_for_token(connection, actor, token, "new access takes its place", now=now)
-        codes = new_online_codes(token_policy_in(connection, account.domain_id).emergency_alphabet, count)
-        expires_at = ends_at(now, terms.days, token.expires_at, account.expires_at)
-        _store(connection, instance, actor, token, kind, terms, codes, expires_at, now)
-        log(
-            connection, now, actor, Action.EMERGENCY_TEMPORARY, account=account.id, token=token.id, serial=serial,
-            kind=kind, codes=count, if_available=terms.if_available, expires=expires_at,
-        )  # fmt: skip
-        notify_user(connection, now, account.id, Notice.TEMPORARY_ACCESS, serial=serial)
-        return GivenAccess(kind, terms.if_available, expires_at, codes, bool(token.with_pin), replaced)
+        given = _give_in(connection, instance, actor, serial, kind, count, terms, now)
+    if isinstance(given, SparekeyError):
+        raise given  # here, so that what it put on record is committed
+    return given
+
+
+def _give_in(
+    connection: Connection,
+    instance: Instance,
+    actor: Actor,
+    serial: str,
+    kind: EmergencyKind,
+    count: int,
+    terms: Terms,
+    now: int,
+) -> GivenAccess | SparekeyError:
+    get_assigned_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
+    lifted_until = begin_showing(connection, actor)
+    token = _locked_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
+    account = _usable_account(connection, token, now)
+    policy = effective_in(connection, account.domain_id, account.domain_id).values
+    pace = judge_showing(connection, actor, lifted_until, policy, now)
+    if pace is Pace.STOPPED:
+        return stopped(policy)
+    replaced = end_for_token(connection, actor, token, "new access takes its place", now=now)
+    codes = new_online_codes(token_policy_in(connection, account.domain_id).emergency_alphabet, count)
+    expires_at = ends_at(now, terms.days, token.expires_at, account.expires_at)
+    _store(connection, instance, actor, token, kind, terms, codes, expires_at, now)
+    log(
+        connection, now, actor, Action.EMERGENCY_TEMPORARY, account=account.id, token=token.id, serial=serial,
+        kind=kind, codes=count, if_available=terms.if_available, expires=expires_at,
+    )  # fmt: skip
+    notify_user(connection, now, account.id, Notice.TEMPORARY_ACCESS, serial=serial)
+    return GivenAccess(
+        kind, terms.if_available, expires_at, codes, bool(token.with_pin), replaced, warning_of(pace, policy)
+    )
 
 
 def _verify_terms(terms: Terms) -> None:

@@ -79,6 +79,11 @@ class Action(StrEnum):
     SESSION_REFRESHED = "session.refreshed"  # by a fresh second factor
     SESSION_ENDED = "session.ended"
 
+    APPROVAL_ASKED = "approval.asked"  # for the showing of a passcode
+    APPROVAL_GIVEN = "approval.given"
+    APPROVAL_REFUSED = "approval.refused"
+    OPERATOR_LIFTED = "operator.lifted"  # shown more codes than policy allows, until then
+
     SERVER_INITIALISED = "server.initialised"
     SERVER_STARTED = "server.started"
     SERVER_UPGRADED = "server.upgraded"  # its database was brought to a newer revision
@@ -93,6 +98,8 @@ class Action(StrEnum):
     ALARM_EVENTS_MISSING = "alarm.events-missing"  # a gap or a break in a device's chain of events
     ALARM_TLS_FAILURE = "alarm.tls-failure"  # reported by a device
     ALARM_CLOCK = "alarm.clock"
+    ALARM_OPERATOR_BUSY = "alarm.operator-busy"  # is shown more emergency codes than policy expects
+    ALARM_OPERATOR_STOPPED = "alarm.operator-stopped"  # asks for more than policy allows
 
     @property
     def is_alarm(self) -> bool:

@@ -123,6 +123,9 @@ _ALARM: Final[Mapping[Action, str]] = {
     Action.ALARM_EVENTS_MISSING: "Events of a device are missing or do not follow one another.",
     Action.ALARM_TLS_FAILURE: "A device reached something that was not this server.",
     Action.ALARM_CLOCK: "The clock of a device cannot be believed.",
+    Action.ALARM_OPERATOR_BUSY: "An operator is shown more emergency codes within an hour than policy expects.",
+    Action.ALARM_OPERATOR_STOPPED: "An operator was shown as many emergency codes within an hour as policy allows, and "
+    "asked for another one. In an outage, somebody else lifts that with `sparekey operator lift`.",
 }
 
 

@@ -4,7 +4,7 @@ Rules: whoever changes it has locked the account of the token's user (`accounts.
 all its codes (`sign_in.end_emergency`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
@@ -34,11 +34,3 @@ def find_access(connection: Connection, token_id: str) -> AnyRow | None:
         .group_by(online_emergency.c.token_id)
     )
     return connection.execute(query).one_or_none()
-
-
-def made_by(connection: Connection, operator: str, since: int) -> Sequence[int]:
-    """When this operator made such access, after `since`: what has ended is not among it."""
-    query = select(online_emergency.c.created_at).where(
-        online_emergency.c.created_by == operator, online_emergency.c.created_at > since
-    )
-    return connection.execute(query).scalars().all()

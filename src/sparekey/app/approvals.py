@@ -1,0 +1,174 @@
+"""Two people for one showing of an offline emergency passcode, where policy says so (S43).
+
+Rules:
+- The first person asks by asking for the passcode; within fifteen minutes somebody else, who may approve in the user's
+  domain, approves or refuses; then the first one asks again and is shown it, once.
+- Nobody decides on what they asked for themselves (`core.two_people`).
+- An approval holds for this operator, this user and this device, and for how the caller was identified as the second
+  person read it.
+- Each step is on record in its own transaction, and one conditional UPDATE settles each race.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import verify_may
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_account
+from sparekey.app.showings import Showing
+from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
+from sparekey.core.events import Action
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.two_people import is_second_person
+from sparekey.storage import approvals
+from sparekey.storage.rows import AnyRow
+
+APPROVAL_SECONDS: Final = 15 * 60
+_KEPT_IN_LISTS: Final = 86_400  # seconds
+
+
+class ApprovalNeeded(SparekeyError):
+    """The showing waits for a second person."""
+
+    error = "approval-needed"
+
+
+class ApprovalState(StrEnum):
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    SHOWN = "shown"
+
+
+@dataclass(frozen=True)
+class ApprovalView:
+    """One request; unix seconds. People are named as the record names them."""
+
+    id: str
+    state: ApprovalState
+    user: str
+    device: str
+    asked_by: str
+    caller: str
+    note: str
+    ticket: str
+    asked_at: int
+    expires_at: int
+    decided_by: str | None
+
+
+@dataclass(frozen=True)
+class Approved:
+    """What the second person agreed to, used up now."""
+
+    approval_id: str
+    decided_by: str
+    showing: Showing
+
+
+def list_approvals(instance: Instance, actor: Actor, limit: int = 100, *, now: int) -> list[ApprovalView]:
+    """Of the last day, newest first: what this actor may decide on, and what they asked for."""
+    domains = actor.domains_with(Permission.EMERGENCY_APPROVE)
+    with instance.database.read() as connection:
+        rows = approvals.list_approvals(connection, limit, now - _KEPT_IN_LISTS, domains, actor.name)
+        return [_view(row, now) for row in rows]
+
+
+def approve(instance: Instance, actor: Actor, approval_id: str, *, now: int) -> ApprovalView:
+    """The operator who asked may be shown the passcode once. Raises NotFound, NotAllowed or Conflict."""
+    return _decide(instance, actor, approval_id, approved=True, now=now)
+
+
+def refuse(instance: Instance, actor: Actor, approval_id: str, *, now: int) -> ApprovalView:
+    """The operator who asked is not shown it. Raises as `approve` does."""
+    return _decide(instance, actor, approval_id, approved=False, now=now)
+
+
+def settle_approval(
+    connection: Connection, actor: Actor, account_id: str, device_id: str, showing: Showing, now: int
+) -> Approved | ApprovalNeeded:
+    """Use up an approval, or ask for one with what the operator says.
+
+    The caller commits in either case, and shows nothing where it is an ApprovalNeeded.
+    """
+    latest = approvals.find_latest(connection, account_id, device_id, actor.name, now)
+    if latest is not None and latest.decided_at is None:
+        return _needed(latest.id, latest.expires_at - now, "")
+    if latest is not None and approvals.execute(connection, latest.id, now):
+        return Approved(latest.id, latest.decided_by, Showing(latest.caller, latest.note, latest.ticket))
+    approval_id = new_id()
+    values = {
+        "id": approval_id, "account_id": account_id, "device_id": device_id, "asked_by": actor.name,
+        "caller": showing.caller, "note": showing.note, "ticket": showing.ticket, "asked_at": now,
+        "expires_at": now + APPROVAL_SECONDS,
+    }  # fmt: skip
+    approvals.insert_approval(connection, values)
+    log(
+        connection, now, actor, Action.APPROVAL_ASKED, account=account_id, device=device_id, approval=approval_id,
+        caller=showing.caller, note=showing.note, ticket=showing.ticket,
+    )  # fmt: skip
+    refused = latest is not None and latest.approved is False
+    return _needed(approval_id, APPROVAL_SECONDS, "the last request was refused; " if refused else "")
+
+
+def _needed(approval_id: str, seconds: int, before: str) -> ApprovalNeeded:
+    return ApprovalNeeded(
+        f"{before}a second person has to approve this: request {approval_id}",
+        f"have somebody else run `sparekey approval approve {approval_id}` within {max(1, seconds // 60)} minutes, "
+        "then ask again",
+    )
+
+
+def _decide(instance: Instance, actor: Actor, approval_id: str, *, approved: bool, now: int) -> ApprovalView:
+    action = Action.APPROVAL_GIVEN if approved else Action.APPROVAL_REFUSED
+    with instance.database.write() as connection:
+        row = _get_approval(connection, actor, approval_id)
+        if not is_second_person(actor, row.asked_by):
+            raise NotAllowed("nobody decides on their own request", "ask somebody else who may approve")
+        # also: nobody who has fewer rights than the user whose passcode it is
+        get_account(connection, actor, row.login, Permission.EMERGENCY_APPROVE)
+        if not approvals.decide(connection, approval_id, actor.name, approved=approved, now=now):
+            raise Conflict(f"this request is {_view(row, now).state} already", "see `sparekey approval list`")
+        log(
+            connection, now, actor, action, account=row.account_id, device=row.device_id, approval=approval_id,
+            asked_by=row.asked_by,
+        )  # fmt: skip
+        return _view(_get_approval(connection, actor, approval_id), now)
+
+
+def _get_approval(connection: Connection, actor: Actor, approval_id: str) -> AnyRow:
+    row = approvals.find_approval(connection, approval_id)
+    if row is None or not (actor.sees(row.domain_id) or row.asked_by == actor.name):
+        raise NotFound(f"there is no request {approval_id!r}", "see `sparekey approval list`")
+    verify_may(actor, Permission.EMERGENCY_APPROVE, row.domain_id)
+    return row
+
+
+def _view(row: AnyRow, now: int) -> ApprovalView:
+    return ApprovalView(
+        id=row.id,
+        state=_state(row, now),
+        user=row.login,
+        device=row.device_name,
+        asked_by=row.asked_by,
+        caller=row.caller,
+        note=row.note,
+        ticket=row.ticket,
+        asked_at=row.asked_at,
+        expires_at=row.expires_at,
+        decided_by=row.decided_by,
+    )
+
+
+def _state(row: AnyRow, now: int) -> ApprovalState:
+    if row.executed_at is not None:
+        return ApprovalState.SHOWN
+    if row.approved is False:
+        return ApprovalState.REFUSED
+    if now >= row.expires_at:
+        return ApprovalState.EXPIRED
+    return ApprovalState.APPROVED if row.approved else ApprovalState.WAITING

@@ -1,0 +1,93 @@
+"""How many emergency codes one operator is shown within an hour, and how somebody else lifts that limit in an outage.
+
+Rules: counted in the transaction of the showing, one showing of an operator after the other, over all doors; an
+operator above the policy's first number is warned, with an alarm the first time; at the second one nothing more is
+shown, and each attempt is an alarm; only another person lifts it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import verify_may
+from sparekey.app.instance import Instance, log
+from sparekey.app.lookup import get_account
+from sparekey.app.notices import raise_alarm
+from sparekey.core.errors import BadInput, NotAllowed
+from sparekey.core.events import Action
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.policy import OfflinePolicy
+from sparekey.core.showing_pace import LOOK_BACK, Pace, judge_pace
+from sparekey.core.two_people import is_second_person
+from sparekey.storage import operators
+
+DEFAULT_HOURS: Final = 4
+MOST_HOURS: Final = 24
+
+
+@dataclass(frozen=True)
+class Lift:
+    """An operator who goes on until then, in unix seconds."""
+
+    operator: str
+    until: int
+
+
+def lift(instance: Instance, actor: Actor, operator: str, hours: int = DEFAULT_HOURS, *, now: int) -> Lift:
+    """Let an operator go on beyond the limit. `operator`: a login, or as the record names who is none of the users."""
+    if not 1 <= hours <= MOST_HOURS:
+        raise BadInput(f"{hours} hours is not allowed", f"give 1 to {MOST_HOURS} hours; it can be lifted again")
+    with instance.database.write() as connection:
+        name, account_id = _operator_named(connection, actor, operator)
+        if not is_second_person(actor, name):
+            raise NotAllowed("an operator's limit is lifted by another person", "ask somebody else who may")
+        until = now + hours * 3_600
+        operators.lift(connection, name, until, actor.name, now)
+        log(connection, now, actor, Action.OPERATOR_LIFTED, account=account_id, operator=name, until=until)
+    return Lift(name, until)
+
+
+def begin_showing(connection: Connection, actor: Actor) -> int:
+    """Takes the operator's turn, before accounts are locked; until when the limit is lifted."""
+    lifted_until: int = operators.take_turn(connection, actor.name).until
+    return lifted_until
+
+
+def judge_showing(connection: Connection, actor: Actor, lifted_until: int, policy: OfflinePolicy, now: int) -> Pace:
+    """Whether this operator may be shown one more code; puts on record what has to be. The caller commits.
+
+    `policy`: in force for the user whose code it is. The operator's turn was taken in this transaction.
+    """
+    times = operators.shown_since(connection, actor.name, now - LOOK_BACK)
+    pace = judge_pace(times, now, policy.showings_warn, policy.showings_limit, lifted=lifted_until > now)
+    alarm = {Pace.WARNED_NOW: Action.ALARM_OPERATOR_BUSY, Pace.STOPPED: Action.ALARM_OPERATOR_STOPPED}.get(pace)
+    if alarm is not None:
+        raise_alarm(connection, now, actor, alarm, account=actor.account_id, operator=actor.name)
+    return pace
+
+
+def stopped(policy: OfflinePolicy) -> NotAllowed:
+    """What a stopped operator is told."""
+    return NotAllowed(
+        f"you have been shown {policy.showings_limit} emergency codes within an hour, which is the limit here",
+        "in an outage another person lifts it with `sparekey operator lift`; otherwise wait",
+    )
+
+
+def warning_of(pace: Pace, policy: OfflinePolicy) -> str:
+    """A word to the operator, or nothing."""
+    if pace is Pace.CALM:
+        return ""
+    return (
+        f"You have been shown more than {policy.showings_warn} emergency codes within an hour, which is on record; "
+        f"at {policy.showings_limit} you are stopped."
+    )
+
+
+def _operator_named(connection: Connection, actor: Actor, name: str) -> tuple[str, str | None]:
+    if name.startswith(("os:", "client:")):
+        verify_may(actor, Permission.OPERATOR_LIFT, None)
+        return name, None
+    account = get_account(connection, actor, name, Permission.OPERATOR_LIFT)
+    return f"user:{account.id}", account.id

@@ -1,0 +1,24 @@
+"""What an operator has to say before a code is shown: how the caller was identified; a note and a ticket, if any."""
+
+from dataclasses import dataclass
+
+from sparekey.core.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Showing:
+    """Who asked, and how that was made sure."""
+
+    caller: str
+    note: str = ""
+    ticket: str = ""
+
+
+def verify_showing(showing: Showing) -> None:
+    """Raises BadInput unless it is said how the caller was identified, in texts that can be kept."""
+    if not showing.caller.strip():
+        raise BadInput("it is not said how the caller was identified", "say how, for instance --caller 'call back'")
+    limits = ((showing.caller, 200, "caller"), (showing.note, 500, "note"), (showing.ticket, 100, "ticket"))
+    for text, longest, what in limits:
+        if len(text) > longest or not text.isprintable():
+            raise BadInput(f"the {what} is too long or not printable", f"give at most {longest} printable characters")

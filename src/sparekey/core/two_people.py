@@ -1,0 +1,17 @@
+"""Whether two actors are two people, as far as names can tell (ADR 11).
+
+Rules: a user is a person; whoever acts at the operating system of the server is one and the same person, whatever name
+is used there, because who is root can take any; a program is nobody who could approve.
+"""
+
+from sparekey.core.permissions import Actor
+
+_USER = "user:"
+_SYSTEM = "os:"
+
+
+def is_second_person(actor: Actor, first: str) -> bool:
+    """Whether `actor` may decide on what the actor named `first` asks for or does."""
+    if actor.name.startswith(_SYSTEM):
+        return not first.startswith(_SYSTEM)
+    return actor.name.startswith(_USER) and actor.name != first

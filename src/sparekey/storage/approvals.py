@@ -1,0 +1,66 @@
+"""Showings that wait for a second person. One conditional UPDATE settles who decides, and which showing it is for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import account, approval, device
+
+
+def insert_approval(connection: Connection, values: Mapping[str, Any]) -> None:
+    connection.execute(insert(approval).values(**values))
+
+
+def find_latest(connection: Connection, account_id: str, device_id: str, asked_by: str, now: int) -> AnyRow | None:
+    """The last request of this operator for this user on this device, while its time has not run out."""
+    query = (
+        select(approval)
+        .where(
+            approval.c.account_id == account_id,
+            approval.c.device_id == device_id,
+            approval.c.asked_by == asked_by,
+            approval.c.expires_at > now,
+        )
+        .order_by(approval.c.asked_at.desc(), approval.c.expires_at.desc(), approval.c.id)
+        .limit(1)
+    )
+    return connection.execute(query).one_or_none()
+
+
+def find_approval(connection: Connection, approval_id: str) -> AnyRow | None:
+    """With the names of user and device, and the user's domain."""
+    return connection.execute(_with_names().where(approval.c.id == approval_id)).one_or_none()
+
+
+def list_approvals(
+    connection: Connection, limit: int, since: int, domains: frozenset[str] | None, asked_by: str
+) -> Sequence[AnyRow]:
+    """Newest first: asked after `since`, of users of these domains (None: all) or by this operator."""
+    query = _with_names().where(approval.c.asked_at > since)
+    if domains is not None:
+        query = query.where(account.c.domain_id.in_(domains) | (approval.c.asked_by == asked_by))
+    return connection.execute(query.order_by(approval.c.asked_at.desc(), approval.c.id).limit(limit)).all()
+
+
+def decide(connection: Connection, approval_id: str, decided_by: str, *, approved: bool, now: int) -> bool:
+    """False: somebody has decided before, or its time has run out."""
+    open_yet = (approval.c.id == approval_id, approval.c.decided_at.is_(None), approval.c.expires_at > now)
+    values = {"decided_by": decided_by, "decided_at": now, "approved": approved}
+    return connection.execute(update(approval).where(*open_yet).values(**values)).rowcount == 1
+
+
+def execute(connection: Connection, approval_id: str, now: int) -> bool:
+    """It is used up by this showing; False: it was before, or it allows none."""
+    allowed = (approval.c.id == approval_id, approval.c.approved.is_(True), approval.c.expires_at > now)
+    unused = approval.c.executed_at.is_(None)
+    return connection.execute(update(approval).where(*allowed, unused).values(executed_at=now)).rowcount == 1
+
+
+def _with_names() -> Any:
+    return (
+        select(approval, account.c.login, account.c.domain_id, device.c.name.label("device_name"))
+        .join(account, approval.c.account_id == account.c.id)
+        .join(device, approval.c.device_id == device.c.id)
+    )
