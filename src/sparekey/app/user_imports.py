@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from sparekey.app.audit import AuditEntry, row_of
+from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import MICROSECONDS, TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_domain
 from sparekey.app.users import LONGEST_NAME
@@ -67,6 +68,7 @@ def import_users(
 
     Raises BadInput where the file as a whole is wrong; nothing of it is imported then.
     """
+    verify_somewhere(actor, Permission.USER_ADD)  # or a file would tell which login names are taken
     rows, refusals = _sorted(read_rows(data))
     try:
         with instance.database.read() if dry_run else instance.database.write() as connection:
