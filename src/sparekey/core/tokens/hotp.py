@@ -4,15 +4,14 @@ Rules: the *step* is the counter. The last accepted counter is a candidate too, 
 used; far ahead of it one code proves little, for many are compared, and the following one is asked for.
 """
 
-import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
-from urllib.parse import quote, urlencode
 
 from sparekey.core.tokens.base import TokenError
+from sparekey.core.tokens.key_uri import key_uri
 from sparekey.core.tokens.parameters import Parameters
 from sparekey.secret import Secret
 
@@ -64,14 +63,9 @@ class Hotp:
     def otpauth(self, login: str, issuer: str, counter: int = 0) -> Secret[str]:
         """The key URI that authenticator apps read from a QR code (Key Uri Format); `counter`: of the first code. It
         holds the seed."""
-        query = {
-            "secret": base64.b32encode(self.seed.reveal()).decode().rstrip("="),
-            "issuer": issuer,
-            "algorithm": "SHA1",
-            "digits": str(self.digits),
-            "counter": str(counter),
-        }
-        return Secret(f"otpauth://hotp/{quote(issuer)}:{quote(login)}?{urlencode(query, quote_via=quote)}")
+        return key_uri(
+            self.kind, self.seed, login, issuer, algorithm="SHA1", digits=self.digits, counter=counter
+        )  # fmt: skip
 
     def candidates(self, now: int, drift: int, last_step: int, window: int) -> Sequence[int]:  # noqa: ARG002 -- the members of every type
         """From the last accepted counter to 100 ahead of it, whatever the time."""

@@ -1,12 +1,11 @@
 """Time-based tokens (RFC 6238 on RFC 4226): 6 to 8 digits, intervals of 30 or 60 s, SHA-1, SHA-256 or SHA-512."""
 
-import base64
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
-from urllib.parse import quote, urlencode
 
 from sparekey.core.tokens.base import TimeBased, TokenError
 from sparekey.core.tokens.hotp import DIGITS, LONGEST_SEED, SHORTEST_SEED, oath_code
+from sparekey.core.tokens.key_uri import key_uri
 from sparekey.core.tokens.parameters import Parameters
 from sparekey.secret import Secret
 
@@ -47,11 +46,5 @@ class Totp(TimeBased):
 
     def otpauth(self, login: str, issuer: str) -> Secret[str]:
         """The key URI that authenticator apps read from a QR code (Key Uri Format). It holds the seed."""
-        query = {
-            "secret": base64.b32encode(self.seed.reveal()).decode().rstrip("="),
-            "issuer": issuer,
-            "algorithm": self.algorithm.upper(),
-            "digits": str(self.digits),
-            "period": str(self.interval),
-        }
-        return Secret(f"otpauth://totp/{quote(issuer)}:{quote(login)}?{urlencode(query, quote_via=quote)}")
+        more: dict[str, str | int] = {"algorithm": self.algorithm.upper(), "digits": self.digits, "period": self.interval}
+        return key_uri(self.kind, self.seed, login, issuer, **more)
