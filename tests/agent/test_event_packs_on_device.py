@@ -129,7 +129,7 @@ def test_a_pack_that_is_used_up_is_gone(tmp_path: Path) -> None:
         assert world.login(world.passcode()).answer.result is Result.GRANTED
         world.next_code()
     assert [unit.kind for unit in world.held.units] == ["emergency-tokencode", "emergency-passcode"]
-    assert world.login(world.passcode()).answer.result is Result.DENIED
+    assert world.login(world.passcode()).answer.reason is Reason.RUN_OUT
     assert world.login(world.alice.passcode).answer.result is Result.GRANTED
 
 

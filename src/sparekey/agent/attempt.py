@@ -21,6 +21,7 @@ DAY_SECONDS = 86400
 FREE_EMERGENCY_FAILURES = 5
 LONGEST_WAIT = 900  # seconds
 SHIFT_LIMIT = 4  # intervals
+SHORTEST_CODE = 6  # digits
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def decide_attempt(
         tries += sorted((each for each in tokencodes if _is_near(each)), key=lambda each: _order(each, user))
     if tries:
         return Plan(user.user, tuple(tries), read)
+    if not emergency_only and all(entry.is_emergency for entry in units) and not emergencies and _is_code(typed):
+        return Refusal(Reason.RUN_OUT)  # it would have been tried a day, or some codes, ago
     return _refusal(read, tokencodes, emergencies, blocked, wait)
 
 
@@ -90,6 +93,12 @@ def _refusal(
     if tokencodes:
         return Refusal(blocked or Reason.RUN_OUT)
     return Refusal(Reason.EMERGENCY_EXPIRED if emergencies else Reason.WRONG_PASSCODE)
+
+
+def _is_code(typed: Secret[str]) -> bool:
+    """Whether somebody has typed a tokencode, as far as that can be told without its unit."""
+    last = typed.reveal().rstrip(" \r\n")[-SHORTEST_CODE:]
+    return len(last) == SHORTEST_CODE and last.isascii() and last.isdecimal()
 
 
 def _tokencode_block(user: UserState, judged: Judged, down: bool) -> Reason | None:

@@ -77,7 +77,8 @@ _SENTENCES = {
     Reason.EMERGENCY_EXPIRED: "The emergency code on this device has expired.",
     Reason.CLOCK: "Data run out, or the clock is wrong: tokencodes cannot be checked. Set the clock, "
     "connect to the network, or use an emergency code.",
-    Reason.RUN_OUT: "The offline data for tokencodes have run out. Connect to the network, or use an emergency code.",
+    Reason.RUN_OUT: "There are no offline data for tokencodes on this device any more. Connect to the network, "
+    "or use an emergency code.",
     Reason.NO_DATA: "There are no offline data for this user on this device. Connect to the network and sign in once.",
     Reason.DAMAGED: "The offline data on this device are damaged. Connect to the network to renew them.",
     Reason.SERVER_DOWN: "The server does not answer, and policy does not allow this offline meanwhile.",
