@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, case, insert, select, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, approval, device
@@ -14,7 +14,12 @@ def insert_approval(connection: Connection, values: Mapping[str, Any]) -> None:
 
 
 def find_latest(connection: Connection, account_id: str, device_id: str, asked_by: str, now: int) -> AnyRow | None:
-    """The last request of this operator for this user on this device, while its time has not run out."""
+    """This operator's request for this user on this device, while its time has not run out.
+
+    The one that waits, else the one that was approved and not used, else the last one.
+    """
+    usable = approval.c.approved.is_(True) & approval.c.executed_at.is_(None)
+    use = case((approval.c.decided_at.is_(None), 0), (usable, 1), else_=2)
     query = (
         select(approval)
         .where(
@@ -23,7 +28,7 @@ def find_latest(connection: Connection, account_id: str, device_id: str, asked_b
             approval.c.asked_by == asked_by,
             approval.c.expires_at > now,
         )
-        .order_by(approval.c.asked_at.desc(), approval.c.expires_at.desc(), approval.c.id)
+        .order_by(use, approval.c.asked_at.desc(), approval.c.id)
         .limit(1)
     )
     return connection.execute(query).one_or_none()
