@@ -37,6 +37,7 @@ from tests.builders import (
     show,
     submit,
 )
+from tests.journeys.canaries import found_in
 from tests.mail_servers import MemoryMailWorld
 
 ALICE = "alice@example.org"
@@ -146,6 +147,26 @@ def test_s42_the_notice_of_a_showing_names_device_and_time_and_no_code(
     assert "2027-01-15 23:50:00 UTC" in row.body
     for code in (shown.code.reveal(), shown.groups.reveal()):
         assert code not in row.body + row.subject
+
+
+def test_s65_no_code_pin_or_seed_is_in_a_notice_or_an_alarm(server: Instance) -> None:
+    user = a_user(server, pin=PIN)
+    device = a_filled_device(server, user, "laptop")
+    set_mail(server, user, ALICE)
+    secrets = {"PIN": PIN.encode(), "seed": user.totp.seed.reveal(), "tokencode": user.typed(NOW).reveal().encode()}
+    for kind in CodeKind:
+        shown = show(server, user, kind=kind)
+        secrets |= {f"{kind}": shown.code.reveal().encode(), f"{kind} grouped": shown.groups.reveal().encode()}
+    for name in ("online", "reset", "lost", "not online", "new PIN", "no PIN", "locked", "revoked"):
+        ACTS[name][0](server, user, device)
+    secrets["new PIN"] = b"other1"
+    # A version that nobody was shown was used offline: an alarm.
+    device.event(user, method="emergency-tokencode", token=user.token_id, version=9)
+    device.upload(NOW + 60)
+    assert len(waiting(server)) == 2 + 8 + 1
+    with server.database.read() as connection:
+        rows = [*connection.execute(select(tables.outbox)), *connection.execute(select(tables.alarm))]
+    assert found_in("\n".join(map(str, rows)).encode(), secrets) == set()
 
 
 def test_a_user_without_an_address_is_told_nothing(server: Instance, holder: tuple[User, Device]) -> None:
