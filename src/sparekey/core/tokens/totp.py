@@ -46,5 +46,9 @@ class Totp(TimeBased):
 
     def otpauth(self, login: str, issuer: str) -> Secret[str]:
         """The key URI that authenticator apps read from a QR code (Key Uri Format). It holds the seed."""
-        more: dict[str, str | int] = {"algorithm": self.algorithm.upper(), "digits": self.digits, "period": self.interval}
+        more: dict[str, str | int] = {
+            "algorithm": self.algorithm.upper(),
+            "digits": self.digits,
+            "period": self.interval,
+        }
         return key_uri(self.kind, self.seed, login, issuer, **more)
