@@ -236,6 +236,11 @@ class Device:
             self.check[user.account_id] = result.key.check
         return result
 
+    def answer(self, user: User, reply_to: Secret[str], text: str, now: int) -> DeviceSignIn:
+        """The answer to a question of a sign-in here."""
+        check = self.check.get(user.account_id, b"")
+        return sign_in_on_device(self.instance, self.row, user.login, Secret(text), check, now, reply_to)
+
     def report(self, now: int) -> list[UserSync]:
         """A contact: tell the server what is held; what it says."""
         units, row = [unit for unit, _ in self.held.values()], self.row

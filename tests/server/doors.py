@@ -35,9 +35,12 @@ class Doors:
     key: Secret[str]
     now: list[int] = field(default_factory=lambda: [NOW])
 
-    async def rest(self, user: str, passcode: str, key: Secret[str] | None = None, **more: Any) -> Reply:
-        """A program asks about a passcode."""
-        body = json.dumps({"user": user, "passcode": passcode}).encode()
+    async def rest(
+        self, user: str, passcode: str, key: Secret[str] | None = None, *, reply_to: str = "", **more: Any
+    ) -> Reply:
+        """A program asks about a passcode, or answers a question."""
+        answering = {"reply_to": reply_to} if reply_to else {}
+        body = json.dumps({"user": user, "passcode": passcode, **answering}).encode()
         headers = {"Authorization": f"Bearer {(self.key if key is None else key).reveal()}"}
         return await ask(self.app, "POST", "/v1/sign-ins", body, headers, **more)
 
@@ -46,9 +49,9 @@ class Doors:
         body = message if isinstance(message, bytes) else encode(message)
         return await ask(self.app, "POST", path, body, headers_of(device, path, body, self.now[0]), **more)
 
-    async def sign_in(self, device: Device, user: str, passcode: str, check: str = "") -> Reply:
-        """Somebody signs in on a device."""
-        return await self.signed(device, api.SIGN_INS, api.SignInRequest(user, passcode, check))
+    async def sign_in(self, device: Device, user: str, passcode: str, check: str = "", *, reply_to: str = "") -> Reply:
+        """Somebody signs in on a device, or answers a question there."""
+        return await self.signed(device, api.SIGN_INS, api.SignInRequest(user, passcode, check, reply_to))
 
 
 def headers_of(device: Device, path: str, body: bytes, at: int) -> dict[str, str]:

@@ -70,7 +70,7 @@ class SignInRequest:
     login: str
     passcode: str = field(repr=False)
     check: str
-    reply_to: str = ""
+    reply_to: str = field(repr=False, default="")
 
 
 @dataclass(frozen=True)

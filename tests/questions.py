@@ -1,0 +1,54 @@
+"""Sign-ins that lead to questions: begin one, answer it, and state the answers that are right."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import update
+
+from sparekey.app.dialogues import answer
+from sparekey.app.instance import Instance
+from sparekey.app.sign_in import Door, Verdict, sign_in
+from sparekey.core.outcome import Ask, Asked
+from sparekey.core.policy_kinds import PolicyKind
+from sparekey.secret import Secret
+from sparekey.storage import tables
+from tests.builders import NOW, REST, User, edit_policy
+
+NEW_PIN = "9876wxyz"
+
+
+def begin(instance: Instance, user: User, now: int = NOW, typed: str | None = None, *, door: Door = REST) -> Verdict:
+    """What comes of the right passcode, or of this one."""
+    text = user.typed(now) if typed is None else Secret(typed)
+    return sign_in(instance, door, user.login, text, now)
+
+
+def reply(instance: Instance, user: User, to: Verdict, text: str, now: int = NOW, *, door: Door = REST) -> Verdict:
+    """What comes of this answer."""
+    return answer(instance, door, user.login, name_of(to), Secret(text), now)
+
+
+def name_of(verdict: Verdict) -> Secret[str]:
+    """By which the question is answered."""
+    assert verdict.reply_to is not None, verdict
+    return verdict.reply_to
+
+
+def asked(verdict: Verdict, ask: Ask | None = None) -> Asked:
+    """The outcome as the question that it has to be."""
+    assert isinstance(verdict.outcome, Asked), verdict
+    assert ask is None or verdict.outcome.ask is ask
+    return verdict.outcome
+
+
+def make_suspicious(instance: Instance, user: User, failures: int = 3, now: int = NOW) -> None:
+    """So many wrong passcodes: the next tokencode is asked for."""
+    with instance.database.write() as connection:
+        connection.execute(
+            update(tables.account)
+            .where(tables.account.c.id == user.account_id)
+            .values(failures=failures, first_failure_at=now)
+        )
+
+
+def edit_token_policy(instance: Instance, fields: Mapping[str, str]) -> None:
+    edit_policy(instance, fields, kind=PolicyKind.TOKEN)
