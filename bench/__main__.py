@@ -12,6 +12,7 @@ MODULES = {
     "bench.sealing": ("P5", "P6"),
     "bench.device": ("P7", "P8", "P10"),
     "bench.imports": ("P10",),
+    "bench.growth": ("P9",),
 }
 RESULTS = Path("build/bench.json")
 

@@ -4,7 +4,6 @@ P1, with PIN, against bare Argon2id calls of the verifier's size on the same cor
 `pgbench -N` on the same database server with as many clients. TLS is off on both sides, the load comes from `wrk`.
 """
 
-import json
 import os
 import re
 import shutil
@@ -14,11 +13,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import func, insert, make_url, select
+from sqlalchemy import insert, make_url
 
+from bench.load import INTERVAL, STEPS_AHEAD, Load, Person, load
 from bench.processes import serving
 from bench.table import Row, progress
 from sparekey.app import clients
@@ -27,35 +26,19 @@ from sparekey.app.lookup import get_domain
 from sparekey.app.snapshots import seal_pin, token_owner
 from sparekey.argon2id import argon2id
 from sparekey.clock import now as clock_now
-from sparekey.core.events import Action
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.pins import MEMORY_KIB, PASSES, new_verifier
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
-from sparekey.storage.tables import account, audit, token
+from sparekey.storage.tables import account, token
 from sparekey.wiring.server import NewServer, create_server, open_instance
 from tools.postgresql import PROGRAMS as POSTGRESQL
 from tools.postgresql import PostgresqlServer
 
 CLIENTS = 16
 PIN = "4711"
-INTERVAL = 60
-STEPS_AHEAD = 2  # this interval's code and the next one's: both are accepted for the whole run
 _ACTOR = Actor.of_system("os:bench")
-
-
-@dataclass(frozen=True)
-class Load:
-    """What `wrk` saw, and how many of its sign-ins the server's own record calls granted."""
-
-    granted: int
-    seconds: float
-    p99_ms: float
-
-    @property
-    def per_second(self) -> float:
-        return self.granted / self.seconds
 
 
 def rows(*, full: bool) -> list[Row]:
@@ -66,7 +49,7 @@ def rows(*, full: bool) -> list[Row]:
     with PostgresqlServer() as postgresql, tempfile.TemporaryDirectory() as directory:
         url = postgresql.create_database()
         create_server(Path(directory) / "data", NewServer(Secret(url)), _ACTOR, clock_now())
-        with _server(Path(directory) / "data") as (instance, address, key):
+        with server(Path(directory) / "data") as (instance, address, key):
             progress(f"P1: sign-ins with PIN for {seconds} s, {CLIENTS} clients")
             with_pin = _load(instance, address, key, Path(directory), seconds, rate=200, pin=PIN)
             hashes = _hashes(seconds / 2)
@@ -83,7 +66,7 @@ def rows(*, full: bool) -> list[Row]:
 
 
 @contextmanager
-def _server(data: Path) -> Iterator[tuple[Instance, str, Secret[str]]]:
+def server(data: Path) -> Iterator[tuple[Instance, str, Secret[str]]]:
     instance = open_instance(data, read_settings(data, os.environ))
     key = clients.add_client(instance, _ACTOR, "bench", now=clock_now())
     try:
@@ -96,33 +79,11 @@ def _server(data: Path) -> Iterator[tuple[Instance, str, Secret[str]]]:
 def _load(
     instance: Instance, address: str, key: Secret[str], directory: Path, seconds: int, *, rate: int, pin: str
 ) -> Load:
-    users = rate * seconds // STEPS_AHEAD + CLIENTS
-    totps = _add_users(instance, users, pin)
-    step = clock_now() // INTERVAL
-    bodies = [
-        json.dumps({"user": login, "passcode": pin + totp.code(step + ahead)})
-        for ahead in range(STEPS_AHEAD)
-        for login, totp in totps
-    ]
-    before = _granted(instance)
-    script = directory / "load.lua"
-    (directory / "bodies").write_text("\n".join(bodies) + "\n")
-    script.write_text(_LUA.format(bodies=directory / "bodies", key=key.reveal()))
-    command = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds}s", "--latency", "-s", str(script), f"{address}/v1/sign-ins"]
-    begun = time.perf_counter()
-    words = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    elapsed = time.perf_counter() - begun
-    granted = _granted(instance) - before
-    answered = int(re.findall(r"(\d+) requests in", words)[0])
-    if granted < 0.98 * answered:
-        raise RuntimeError(
-            f"only {granted} of {answered} sign-ins were granted: the measurement means nothing\n{words}"
-        )
-    number, unit = re.findall(r"99%\s+([\d.]+)(us|ms|s)", words)[0]
-    return Load(granted, elapsed, float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit])
+    people = _add_users(instance, rate * seconds // STEPS_AHEAD + CLIENTS, pin)
+    return load(instance, address, key, directory, people, seconds, CLIENTS)
 
 
-def _add_users(instance: Instance, count: int, pin: str) -> list[tuple[str, Totp]]:
+def _add_users(instance: Instance, count: int, pin: str) -> list[Person]:
     """Straight into the tables: a user each with a token of their own; they share one PIN and its hash."""
     now, made, accounts, tokens = clock_now(), [], [], []
     verifier = new_verifier(pin) if pin else None
@@ -144,16 +105,10 @@ def _add_users(instance: Instance, count: int, pin: str) -> list[tuple[str, Totp
                  "replay_step": 0, "enabled": True, "lost": False, "with_pin": bool(pin), "offline_code_online": False,
                  "created_at": now, **(seal_pin(instance.vault, account_id, token_id, verifier) if verifier else {})}
             )  # fmt: skip
-            made.append((account_id, totp))
+            made.append(Person(account_id, pin, totp))
         connection.execute(insert(account), accounts)
         connection.execute(insert(token), tokens)
     return made
-
-
-def _granted(instance: Instance) -> int:
-    with instance.database.read() as connection:
-        query = select(func.count()).select_from(audit).where(audit.c.action == Action.SIGN_IN_GRANTED)
-        return connection.execute(query).scalar_one()
 
 
 def _hashes(seconds: float) -> float:
@@ -184,14 +139,3 @@ def _pgbench(url: str, seconds: int, directory: Path) -> tuple[float, float]:
     words = subprocess.run([*base, *arguments], env=env, capture_output=True, text=True, check=True).stdout
     micros = sorted(int(line.split()[2]) for log in directory.glob("pg.*") for line in log.read_text().splitlines())
     return float(re.findall(r"tps = ([\d.]+)", words)[0]), micros[int(len(micros) * 0.99)] / 1000
-
-
-_LUA = """
-local bodies, next_body = {{}}, 0
-for line in io.lines("{bodies}") do bodies[#bodies + 1] = line end
-local headers = {{["Authorization"] = "Bearer {key}", ["Content-Type"] = "application/json"}}
-request = function()
-  next_body = next_body % #bodies + 1
-  return wrk.format("POST", nil, headers, bodies[next_body])
-end
-"""

@@ -1,0 +1,181 @@
+"""A seeded population: users with tokens, some with a device that holds a day and a code, and years of audit rows.
+
+The same seed makes the same people with the same serial numbers and seeds on any database; ids, keys and encryption are
+the server's own. Rows go straight into the tables: what is measured is the server with many of them, not making them.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import Connection, Table, insert, text
+
+from bench.load import INTERVAL, Person
+from sparekey.app.instance import MICROSECONDS, Instance
+from sparekey.app.snapshots import seal_code, token_owner
+from sparekey.core.events import OK, Action
+from sparekey.core.tokens import Totp
+from sparekey.secret import Secret
+from sparekey.storage import domains, tables
+
+DOMAINS: Final = 100
+PER_DEVICE: Final = 5  # one user in five has a device
+AUDIT_PER_USER: Final = 10
+_CHUNK: Final = 5_000
+_DAY: Final = 86_400
+_ACTIONS: Final = (Action.SIGN_IN_GRANTED, Action.SIGN_IN_GRANTED, Action.SIGN_IN_DENIED, Action.UNIT_SEALED)
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Population:
+    """`seed` names it; user `number` is the same person every time."""
+
+    seed: str
+    users: int
+
+    def person(self, number: int) -> Person:
+        """Login and token of one of its users; they have no PIN."""
+        return Person(f"user{number:07d}", "", Totp(Secret(self.bytes("seed", number)), interval=INTERVAL))
+
+    def bytes(self, what: str, number: int) -> bytes:
+        """20 bytes that look random and are always the same."""
+        return hashlib.sha256(f"{self.seed}/{what}/{number}".encode()).digest()[:20]
+
+    def id(self, what: str, number: int) -> str:
+        return self.bytes(what, number)[:16].hex()
+
+    def settle(self, instance: Instance, now: int, progress: Callable[[str], None]) -> None:
+        """Put all of it into a database that holds nobody yet."""
+        with instance.database.write() as connection:
+            home = self._domains(connection)
+        for table, rows in (
+            (tables.account, self._accounts(home, now)),
+            (tables.token, self._tokens(instance, now)),
+            (tables.device, self._devices(home, now)),
+            (tables.device_account, self._device_accounts(instance, now)),
+            (tables.device_token, self._device_tokens(now)),
+            (tables.emergency_code, self._codes(instance, now)),
+            (tables.device_code, self._device_codes(now)),
+            (tables.unit_receipt, self._receipts(now)),
+            (tables.audit, self._audit(now)),
+        ):
+            progress(f"{self.users:,} users: {table.name}")
+            _insert_all(instance, table, rows)
+        with instance.database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(text("ANALYZE"))
+
+    def _domains(self, connection: Connection) -> list[str]:
+        top = next(row.id for row in domains.list_domains(connection) if row.parent is None)
+        names = [(self.id("domain", number), f"Domain {number:03d}") for number in range(DOMAINS)]
+        for domain_id, name in names:
+            domains.insert_domain(connection, domain_id, name, top)
+        return [domain_id for domain_id, _ in names]
+
+    def _accounts(self, home: Sequence[str], now: int) -> Iterator[Row]:
+        for number in range(self.users):
+            login = self.person(number).login
+            yield {
+                "id": self.id("account", number), "login": login, "name": f"Person {number}",
+                "domain_id": home[number % len(home)], "enabled": number % 50 != 0, "failures": 0,
+                "created_at": now - _DAY, "mail": f"{login}@example.org",
+            }  # fmt: skip
+
+    def _tokens(self, instance: Instance, now: int) -> Iterator[Row]:
+        for number in range(self.users):
+            account_id, token_id = self.id("account", number), self.id("token", number)
+            seed = self.bytes("seed", number)
+            sealed = instance.vault.seal("token.seed_sealed", token_id, token_owner(account_id, token_id), seed)
+            yield {
+                "id": token_id, "serial": f"SK{number:08d}", "type": "totp", "account_id": account_id, "digits": 6,
+                "interval": INTERVAL, "algorithm": "sha1", "seed_sealed": sealed, "drift": 0, "last_step": 0,
+                "replay_step": 0, "enabled": True, "lost": number % 97 == 0, "with_pin": False,
+                "offline_code_online": False, "created_at": now - _DAY, "pin_must_change": False,
+            }  # fmt: skip
+
+    def _with_device(self) -> range:
+        return range(0, self.users, PER_DEVICE)
+
+    def _devices(self, home: Sequence[str], now: int) -> Iterator[Row]:
+        for number in self._with_device():
+            yield {
+                "id": self.id("device", number), "name": f"laptop-{number:07d}", "domain_id": home[number % len(home)],
+                "public_key": self.bytes("key", number), "supports_offline": True, "hardware_bound": False,
+                "enrolled_at": now - _DAY, "last_contact": now - number % _DAY, "event_number": 0,
+                "event_hash": bytes(32),
+            }  # fmt: skip
+
+    def _device_accounts(self, instance: Instance, now: int) -> Iterator[Row]:
+        for number in self._with_device():
+            device_id, account_id = self.id("device", number), self.id("account", number)
+            key = self.bytes("offline", number)
+            row, owner = f"{device_id}/{account_id}", f"device:{device_id}/account:{account_id}"
+            yield {
+                "device_id": device_id, "account_id": account_id, "login": self.person(number).login, "generation": 1,
+                "offline_key_sealed": instance.vault.seal("device_account.offline_key_sealed", row, owner, key),
+                "check": self.bytes("check", number)[:16], "stale": False, "last_sign_in": now - _DAY,
+            }  # fmt: skip
+
+    def _device_tokens(self, now: int) -> Iterator[Row]:
+        for number in self._with_device():
+            yield {
+                "device_id": self.id("device", number), "token_id": self.id("token", number),
+                "account_id": self.id("account", number), "last_used": now - _DAY,
+            }  # fmt: skip
+
+    def _codes(self, instance: Instance, now: int) -> Iterator[Row]:
+        for number in self._with_device():
+            code_id, account_id, token_id = (self.id(what, number) for what in ("code", "account", "token"))
+            yield {
+                "id": code_id, "kind": "tokencode", "token_id": token_id, "account_id": account_id, "version": 1,
+                "code_sealed": seal_code(instance.vault, code_id, account_id, token_id, Secret("0123456789ABCDE")),
+                "created_at": now - _DAY, "not_after": now + (number % 40) * _DAY,
+            }  # fmt: skip
+
+    def _device_codes(self, now: int) -> Iterator[Row]:
+        for number in self._with_device():
+            yield {
+                "device_id": self.id("device", number), "owner_id": self.id("token", number),
+                "account_id": self.id("account", number), "code_id": self.id("code", number),
+                "held_code_id": self.id("code", number), "held_since": now - _DAY,
+            }  # fmt: skip
+
+    def _receipts(self, now: int) -> Iterator[Row]:
+        for number, kind in itertools.product(self._with_device(), ("day", "emergency-tokencode")):
+            last = now // _DAY + number % 15
+            yield {
+                "id": self.id(f"receipt/{kind}", number), "device_id": self.id("device", number),
+                "account_id": self.id("account", number), "token_id": self.id("token", number), "kind": kind,
+                "day": last if kind == "day" else 0, "first": 0, "count": 1440 if kind == "day" else 1,
+                "generation": 1, "version": 0 if kind == "day" else 1, "policy_revision": 1,
+                "unit_hash": hashlib.sha256(f"{self.seed}/{kind}/{number}".encode()).digest(),
+                "sealed_at": now - _DAY, "not_after": (last + 1) * _DAY, "acknowledged_at": now - _DAY,
+            }  # fmt: skip
+
+    def _audit(self, now: int) -> Iterator[Row]:
+        # In a batch, so that nobody chains them now. They are no record: `audit verify` says so.
+        for number in range(self.users * AUDIT_PER_USER):
+            user = number % self.users
+            yield {
+                "at": (now - _DAY * 365) * MICROSECONDS + number, "actor": "client:bench",
+                "action": _ACTIONS[number % len(_ACTIONS)].value, "account_id": self.id("account", user),
+                "token_id": self.id("token", user), "device_id": None, "result": OK, "detail": "{}", "batch": 0,
+            }  # fmt: skip
+
+
+def _insert_all(instance: Instance, table: Table, rows: Iterator[Row]) -> None:
+    """In transactions of moderate size; PostgreSQL by COPY."""
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        with instance.database.write() as connection:
+            driver = connection.connection.driver_connection
+            if not isinstance(driver, psycopg.Connection):
+                connection.execute(insert(table), chunk)
+                continue
+            names = ", ".join(f'"{name}"' for name in chunk[0])
+            with driver.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN'.encode()) as copy:
+                for row in chunk:
+                    copy.write_row(list(row.values()))
