@@ -3,7 +3,12 @@
 import json
 from pathlib import Path
 
-from tests.cli_server.commands import Operator, Said
+from sparekey.app.notices import raise_alarm
+from sparekey.clock import now as clock_now
+from sparekey.core.events import Action
+from sparekey.server.settings import read_settings
+from sparekey.wiring.server import open_instance
+from tests.cli_server.commands import Operator, Said, sparekey
 
 CANARY = "canary-of-a-password"
 
@@ -67,3 +72,24 @@ def test_the_mail_password_is_not_shown(operator: Operator) -> None:
     refused = operator.fails("config", "check")
     assert "smtp_user and smtp_password" in refused.json["message"]
     assert CANARY not in refused.out + refused.words
+
+
+def test_the_doctor_says_what_waits(operator: Operator) -> None:
+    """Nobody serves: what is queued and chained stays where it is."""
+    findings = {row["what"]: row for row in operator.runs("doctor").json["findings"]}
+    assert "no mail server is set" in findings["notices"]["words"]
+    assert "no collector is set" in findings["syslog"]["words"]
+    path = operator.data / "sparekey.toml"
+    more = 'smtp_host = "mail.example.org"\nmail_from = "a@example.org"\nsyslog = "logs.example.org:6514"\n'
+    path.write_text(path.read_text() + more)
+    findings = {row["what"]: row for row in operator.runs("doctor").json["findings"]}
+    assert (findings["notices"]["ok"], findings["notices"]["words"]) == (True, "0 wait")
+    assert (findings["syslog"]["ok"], findings["syslog"]["words"]) == (True, "up to batch 0")
+    instance = open_instance(operator.data, read_settings(operator.data, {}))
+    with instance.database.write() as connection:
+        raise_alarm(connection, clock_now() - 3_600, "system", Action.ALARM_CLOCK)
+    instance.database.close()
+    said = sparekey("--data", str(operator.data), "doctor", "--json")
+    findings = {row["what"]: row for row in said.json["findings"]}
+    assert (said.code, findings["notices"]["ok"]) == (1, False)
+    assert "1 notice(s) wait since" in findings["notices"]["words"]

@@ -185,7 +185,7 @@ def test_settings_doctor_version(operator: Operator) -> None:
     assert operator.runs("config", "check").json["listen"] == "127.0.0.1:8443"
     findings = operator.runs("doctor").json["findings"]
     assert [row["what"] for row in findings if not row["ok"]] == []
-    assert {"settings", "certificate", "CA", "database and keys", "default policy", "audit"} == {
+    assert {"settings", "certificate", "CA", "database and keys", "default policy", "audit", "notices", "syslog"} == {
         row["what"] for row in findings
     }  # fmt: skip
     (operator.data / "keys" / "master.key").chmod(0o644)

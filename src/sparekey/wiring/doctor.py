@@ -7,18 +7,23 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from sparekey.app.event_forwarding import CURSOR
 from sparekey.app.instance import DEFAULT_POLICY, Instance
 from sparekey.app.policies import list_policies
 from sparekey.app.ports import KeystoreError, Purpose
 from sparekey.app.sequencer import find_newest
+from sparekey.core.notices import utc
 from sparekey.core.permissions import Actor
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.keystore import local_ca
 from sparekey.server.settings import Settings, SettingsError, read_settings
+from sparekey.storage import audit_export, outbox
 from sparekey.wiring.server import ca_file, checkpoint_store, open_instance
 from sparekey.wiring.serving import certificate_file, prepare_certificate
 
 _SOON: Final = 14  # days
+_PATIENCE: Final = 900  # seconds that a notice may wait
+_MOST_BEHIND: Final = 60  # batches: a minute of a busy server
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ def examine(directory: Path, environment: Mapping[str, str], now: int) -> list[E
         found.append(Examined("database and keys", True, f"{instance.database.engine.dialect.name}, keys fit"))
         found.append(_tried("default policy", lambda: _default_policy(instance)))
         found.append(_tried("audit", lambda: _audit(instance, directory)))
+        found.append(_tried("notices", lambda: _notices(instance, settings, now)))
+        found.append(_tried("syslog", lambda: _forwarding(instance, settings)))
     finally:
         instance.database.close()
     return found
@@ -93,3 +100,28 @@ def _audit(instance: Instance, directory: Path) -> str:
         if newest is None or newest.number < kept.number:
             raise RuntimeError("the record is older than the checkpoint kept here; run: sparekey audit verify")
     return f"batch {newest.number}, {newest.total} rows" if newest else "nothing chained yet; start the server"
+
+
+def _notices(instance: Instance, settings: Settings, now: int) -> str:
+    if not settings.smtp_host:
+        return "no mail server is set; nobody is written to (smtp_host)"
+    with instance.database.read() as connection:
+        waiting = outbox.count_waiting(connection)
+    said = f"; the last error: {waiting.last_error}" if waiting.last_error else ""
+    if waiting.since is not None and waiting.since < now - _PATIENCE:
+        since = utc(waiting.since)
+        raise RuntimeError(f"{waiting.messages} notice(s) wait since {since}{said}; look after {settings.smtp_host}")
+    given_up = f"; {waiting.given_up} were given up{said}" if waiting.given_up else ""
+    return f"{waiting.messages} wait{given_up}"
+
+
+def _forwarding(instance: Instance, settings: Settings) -> str:
+    if not settings.syslog:
+        return "no collector is set; events stay here (syslog)"
+    with instance.database.read() as connection:
+        batch = audit_export.find_cursor(connection, CURSOR) or 0
+    newest = find_newest(instance.database)
+    behind = newest.number - batch if newest else 0
+    if behind > _MOST_BEHIND:
+        raise RuntimeError(f"{settings.syslog} has not taken {behind} batches; see to it and to syslog_ca")
+    return f"up to batch {batch}"
