@@ -83,15 +83,22 @@ class WantedUnit:
 
 def account_obstacle(account: AccountState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
     """What keeps this user from having anything at all on this device."""
+    return next(iter(account_obstacles(account, device, policy, now)), None)
+
+
+def account_obstacles(
+    account: AccountState, device: DeviceState, policy: EffectivePolicy, now: int
+) -> tuple[Obstacle, ...]:
+    """All of it, what weighs most first."""
+    expired = account.expires_at is not None and now >= account.expires_at
     checks = (
         (device.revoked, Obstacle.DEVICE_REVOKED),
         (not policy.values.enabled, Obstacle.POLICY_OFF),
         (not device.supports_offline, Obstacle.NO_OFFLINE_SUPPORT),
         (policy.values.require_hardware_store and not device.hardware_bound, Obstacle.NO_HARDWARE_STORE),
-        (not account.enabled, Obstacle.ACCOUNT_CLOSED),
-        (account.expires_at is not None and now >= account.expires_at, Obstacle.ACCOUNT_CLOSED),
+        (not account.enabled or expired, Obstacle.ACCOUNT_CLOSED),
     )
-    return next((obstacle for holds, obstacle in checks if holds), None)
+    return tuple(obstacle for holds, obstacle in checks if holds)
 
 
 def token_obstacle(token: TokenState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:

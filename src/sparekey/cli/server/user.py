@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sparekey.app import tokens, users
+from sparekey.app import tokens, users, why
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
@@ -96,6 +96,26 @@ def edit(
     with open_server(call) as server:
         view = server.run(users.edit_user, login, users.UserEdit(name, mail, end), now=now())
     call.done(f"Changed the user {login}.", "user", **_members(view))
+
+
+@command(app, "why", "user why alice --device laptop")
+def explain(
+    ctx: typer.Context,
+    login: Login,
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="Only this device, by name or id. [all of the user's]")
+    ] = "",
+    policy: Annotated[bool, typer.Option("--policy", help="Every policy field in force, too.")] = False,
+) -> None:
+    """Say why a user can sign in or not, online and on each device: every rule, where it comes from, what mends it."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        found = server.run(why.explain, login, device or None, now=now())
+    rows = [vars(each) for each in found.lines if call.json or policy or not each.rule.startswith("policy ")]
+    if call.json:
+        output.put_json("why", {"user": login, "at": output.rfc3339(found.at), "rules": rows})
+        return
+    output.put_table(rows, ["side", "about", "rule", "verdict", "why", "source", "mend"])
 
 
 @command(app, "enable", "user enable alice")

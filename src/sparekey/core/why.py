@@ -1,0 +1,188 @@
+"""Why somebody can sign in or not: every rule with its verdict, where that comes from, and what mends it.
+
+Rules: pure; it asks the same states and functions as the decision itself (core.authenticate, core.offline), so that it
+cannot say something else; it tells what *is* and judges no guess, so that it needs no passcode and shows no secret.
+This part is about the server's doors; `why_offline` is about devices.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sparekey.core.authenticate import AccountState, TokenState
+from sparekey.core.online_emergency import EmergencyKind
+from sparekey.core.outcome import Reason
+
+
+class Verdict(StrEnum):
+    """What a rule says. Only `STOPS` keeps anybody out."""
+
+    OK = "ok"
+    ASKS = "asks"  # the sign-in goes on after one more question
+    WAITS = "waits"  # something is under way, or nothing new is given until something is mended
+    STOPS = "stops"
+
+
+class Side(StrEnum):
+    """Where the rule holds."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One rule: about whom or what, what it says and why, who says so, and the command or deed that mends it."""
+
+    side: Side
+    about: str
+    rule: str
+    verdict: Verdict
+    why: str
+    source: str
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class NamedToken:
+    serial: str
+    state: TokenState
+
+    @property
+    def words(self) -> str:
+        return f"token {self.serial}"
+
+
+@dataclass(frozen=True)
+class Person:
+    """The user as the server knows them now; the sources name the policies that the account's states hold."""
+
+    account: AccountState
+    tokens: tuple[NamedToken, ...]
+    lockout_source: str
+    token_source: str
+
+
+def moment(at: int) -> str:
+    """A unix second for people, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def conclude(side: Side, about: str, ways: Sequence[str]) -> Line:
+    """The first line of a part: with what the user gets in."""
+    if ways:
+        return Line(side, about, "sign-in", Verdict.OK, f"possible with {'; '.join(ways)}", "all rules below")
+    return Line(side, about, "sign-in", Verdict.STOPS, "not possible", "the rules below that say stops")
+
+
+def explain_online(person: Person, now: int) -> list[Line]:
+    """Everything that a server door looks at, the conclusion first."""
+    lines = [*_account_lines(person, now)]
+    for token in person.tokens:
+        lines += _token_lines(person, token, now)
+    return [conclude(Side.ONLINE, _user(person), online_ways(person, now)), *lines]
+
+
+def online_ways(person: Person, now: int) -> list[str]:
+    """What is accepted at a server door now, if it is typed rightly."""
+    if person.account.closed(now) is not None:
+        return []
+    return [way for token in person.tokens for way in _ways_of(token, now)]
+
+
+def _ways_of(token: NamedToken, now: int) -> Iterator[str]:
+    state = token.state
+    unusable = state.unusable(now)
+    if unusable in (None, Reason.NO_PIN) and state.out_of_use(now) is None:
+        yield f"the tokencode of {token.serial}" + (" after the PIN" if state.pin is not None else "")
+    if unusable is None and state.emergency is not None and state.emergency.codes and not state.emergency.ended(now):
+        kind = "fixed" if state.emergency.kind is EmergencyKind.FIXED else "one-time"
+        yield f"a temporary {kind} tokencode for {token.serial}"
+    if unusable is None and state.offline_code_online:
+        yield f"the offline emergency tokencode of {token.serial}, where a device holds one"
+
+
+def _user(person: Person) -> str:
+    return f"user {person.account.login}"
+
+
+def _account_lines(person: Person, now: int) -> Iterator[Line]:
+    account, about = person.account, _user(person)
+    login = account.login
+
+    def line(rule: str, *, ok: bool, why: str, source: str, mend: str) -> Line:
+        return Line(Side.ONLINE, about, rule, Verdict.OK if ok else Verdict.STOPS, why, source, "" if ok else mend)
+
+    yield line("enabled", ok=account.enabled, why="enabled" if account.enabled else "disabled", source=about,
+               mend=f"sparekey user enable {login}")  # fmt: skip
+    end = account.expires_at
+    yield line("not expired", ok=end is None or now < end, why=f"ends {moment(end)}" if end is not None else "no end",
+               source=about, mend=f"sparekey user edit {login} --expires DATE")  # fmt: skip
+    locked = account.locked(now)
+    count = account.failures
+    failures = f"{count.failures} of {account.lockout.most_failures} failures in a row"
+    why = f"locked since {moment(count.locked_at)}" if locked and count.locked_at is not None else failures
+    yield line("not locked", ok=not locked, why=why, source=person.lockout_source,
+               mend=f"sparekey user unlock {login}")  # fmt: skip
+    yield line("has a token", ok=bool(person.tokens), why=f"{len(person.tokens)} assigned", source=about,
+               mend=f"sparekey token assign SERIAL {login}")  # fmt: skip
+
+
+def _token_lines(person: Person, token: NamedToken, now: int) -> Iterator[Line]:
+    state, serial = token.state, token.serial
+
+    def line(rule: str, verdict: Verdict, why: str, source: str = "", mend: str = "") -> Line:
+        return Line(Side.ONLINE, token.words, rule, verdict, why, source or token.words, mend)
+
+    def judged(rule: str, *, ok: bool, why: str, mend: str) -> Line:
+        return line(rule, Verdict.OK, why) if ok else line(rule, Verdict.STOPS, why, mend=mend)
+
+    yield judged("enabled", ok=state.enabled, why="enabled" if state.enabled else "disabled",
+                 mend=f"sparekey token enable {serial}")  # fmt: skip
+    end = state.expires_at
+    yield judged("not expired", ok=end is None or now < end, why=f"ends {moment(end)}" if end is not None else "no end",
+                 mend=f"sparekey token replace {serial}")  # fmt: skip
+    yield judged("not lost", ok=not state.lost, why="lost" if state.lost else "not lost",
+                 mend=f"sparekey token found {serial}, or give emergency access")  # fmt: skip
+    yield _pin_line(person, token, now)
+    yield _next_tokencode_line(person, token)
+    yield from _emergency_lines(token, now)
+
+
+def _pin_line(person: Person, token: NamedToken, now: int) -> Line:
+    state = token.state
+    verdict, why = Verdict.OK, "set" if state.with_pin else "used without one"
+    if state.needs_new_pin(now, person.account.token_policy):
+        verdict = Verdict.ASKS
+        why = (
+            "to be changed at the next sign-in" if state.pin else "none is set: the tokencode alone leads to a new one"
+        )
+    source = person.token_source if verdict is Verdict.ASKS and not state.pin_must_change and state.pin else token.words
+    return Line(Side.ONLINE, token.words, "PIN", verdict, why, source)
+
+
+def _next_tokencode_line(person: Person, token: NamedToken) -> Line:
+    account = person.account
+    after = account.token_policy.next_tokencode_after
+    asks = 0 < after <= account.failures.failures
+    why = f"{account.failures.failures} failures in a row; " + (f"asked from {after} on" if after else "never asked")
+    verdict = Verdict.ASKS if asks else Verdict.OK
+    return Line(Side.ONLINE, token.words, "next tokencode", verdict, why, person.token_source)
+
+
+def _emergency_lines(token: NamedToken, now: int) -> Iterator[Line]:
+    state = token.state
+    about, access = token.words, state.emergency
+    if access is None:
+        yield Line(Side.ONLINE, about, "temporary tokencodes", Verdict.OK, "none given", about)
+    else:
+        until = f"until {moment(access.expires_at)}" if access.expires_at is not None else "with no end"
+        over = " (over)" if access.ended(now) else ""
+        why = f"{access.kind}, {len(access.codes)} left, {until}{over}; if the token is there: {access.if_available}"
+        refused = not access.allows_token(now)
+        verdict = Verdict.STOPS if refused else Verdict.OK
+        mend = f"sparekey emergency end {token.serial}" if refused else ""
+        yield Line(Side.ONLINE, about, "temporary tokencodes", verdict, why, about, mend)
+    allowed = "allowed" if state.offline_code_online else "not allowed"
+    yield Line(Side.ONLINE, about, "offline emergency tokencode at the server", Verdict.OK, allowed, about)
