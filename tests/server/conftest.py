@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from sparekey.storage import schema
+from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from tests.builders import an_instance
 from tests.server.doors import Doors, doors_of
+from tests.server.operation_world import Original, World, a_world, an_original
 
 
 @pytest.fixture
@@ -21,3 +24,19 @@ def any_doors(database: Database) -> Iterator[Doors]:
     """A fresh server: the test runs on an SQLite file and on PostgreSQL."""
     with doors_of(an_instance(database), threads=16) as doors:
         yield doors
+
+
+@pytest.fixture(scope="session")
+def original() -> Iterator[Original]:
+    """What every world is a copy of."""
+    database = Database(open_engine("sqlite://"))
+    schema.upgrade(database.engine)
+    yield an_original(database)
+    database.close()
+
+
+@pytest.fixture
+def world(original: Original) -> Iterator[World]:
+    """A small server on which every operation can be carried out."""
+    with a_world(original) as world:
+        yield world

@@ -22,6 +22,12 @@ from sparekey.wire.values import from_json, is_list, is_object, is_value, member
 
 LARGEST_BODY: Final = 65_536
 MOST_ROWS: Final = 10_000  # of a list at once
+# Whoever finds a session open does none of this (S62): codes shown, tokens and PINs given, policies, roles, keys.
+NEEDS_FRESH: Final = frozenset({
+    Permission.EMERGENCY_TOKENCODE_SHOW, Permission.EMERGENCY_PASSCODE_SHOW, Permission.EMERGENCY_TEMPORARY,
+    Permission.EMERGENCY_APPROVE, Permission.TOKEN_ASSIGN, Permission.PIN_SET, Permission.POLICY_MANAGE,
+    Permission.ROLE_MANAGE, Permission.CLIENT_MANAGE, Permission.INSTANCE_MANAGE,
+})  # fmt: skip
 _NOT_GIVEN: Final = ("instance", "actor", "now")
 _CURSORS: Final = ("after", "before")  # the one a list goes on from
 
@@ -41,8 +47,7 @@ class Operation:
     """One line of the registry (`app.operations`).
 
     `permission`: what is needed, or by value of the path's first name. `answers`: the member that holds a result which
-    is no object. `pages_by`: the member of a row from which the next page goes on. `dangerous`: a person needs a fresh
-    second factor (S62).
+    is no object. `pages_by`: the member of a row from which the next page goes on. `largest`: bytes of a body.
     """
 
     method: str
@@ -51,7 +56,6 @@ class Operation:
     permission: Permission | Mapping[Any, Permission]
     answers: str = "result"
     pages_by: str = ""
-    dangerous: bool = False
     largest: int = LARGEST_BODY
 
     @property
@@ -68,6 +72,12 @@ class Operation:
     @property
     def only_looks(self) -> bool:
         return self.method == "GET"
+
+    @property
+    def needs_fresh_second_factor(self) -> bool:
+        """Whether a person has to have signed in not long ago (S62)."""
+        needed = {self.permission} if isinstance(self.permission, Permission) else {*self.permission.values()}
+        return not self.only_looks and not NEEDS_FRESH.isdisjoint(needed)
 
     @functools.cached_property
     def result(self) -> Any:
@@ -128,13 +138,18 @@ class Operation:
         return self._arguments(given)
 
     def request(self, arguments: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]], Mapping[str, Any] | None]:
-        """Path, query and JSON body (None: there is none) of a request with these arguments."""
+        """Path, query and JSON body (None: there is none) of a request with these arguments of the use case."""
         given: dict[str, Any] = {}
         for name, value in arguments.items():
             if is_dataclass(self.parameters[name].annotation):
                 given |= typing.cast("dict[str, Any]", to_json(value))
             else:
                 given[name] = to_json(value)
+        return self.placed(given)
+
+    def placed(self, members: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]], Mapping[str, Any] | None]:
+        """The same for members in JSON."""
+        given = dict(members)
         path = self.path.format(**{name: quote(str(given.pop(name)), safe="") for name in self.path_names})
         if not self.only_looks:
             return path, [], given

@@ -81,7 +81,7 @@ def described_operation(operation: Operation) -> dict[str, Any]:
         "parameters": [_parameter(member, "path") for member in in_path],
         "responses": _answer_of(operation) | _refusals(400, 401, 403, 404, 409, 413, 503),
         "x-permission": _permissions(operation),
-        "x-second-factor": operation.dangerous,
+        "x-second-factor": operation.needs_fresh_second_factor,
     }
     if operation.only_looks:
         extra["parameters"] += [_parameter(member, "query") for member in others]

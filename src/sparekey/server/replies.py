@@ -56,7 +56,7 @@ def answer_of(error: Exception) -> Response:
         case Refusal():
             return error_answer(error.status, error.reply)
         case SparekeyError():
-            status = next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 400)
+            status = next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 409)
             return error_answer(status, ErrorReply(error.error, error.message, error.do))
         case BadMessage():
             return error_answer(400, ErrorReply("bad-request", str(error), "see /openapi.json"))

@@ -67,7 +67,7 @@ async def _admitted(service: Service, request: Request, operation: Operation) ->
     """Now, and who calls. Raises Refusal."""
     now = service.now()
     caller = await get_caller(service, request, now)
-    if operation.dangerous and not caller.has_fresh_second_factor(now):
+    if operation.needs_fresh_second_factor and not caller.has_fresh_second_factor(now):
         raise Refusal(
             403, "second-factor-needed", "this needs a second factor that is not older than ten minutes",
             "give a new passcode: POST /v1/sessions/second-factor, or `sparekey login`",

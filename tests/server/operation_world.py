@@ -1,0 +1,226 @@
+"""A small server on which every operation of the registry can be carried out, and a request for each.
+
+Rules: what a request names lies in the domain Sales; the other domain, Support, is empty; whoever adds an operation
+adds a request only where the names below do not do.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+from sparekey.app import alarms, online_emergency, roles, token_lifecycle
+from sparekey.app.admin_sessions import open_session
+from sparekey.app.audit import SYSTEM
+from sparekey.app.clients import add_client
+from sparekey.app.domains import add_domain
+from sparekey.app.instance import Instance
+from sparekey.app.notices import raise_alarm
+from sparekey.app.operation import Operation
+from sparekey.app.policies import add_policy
+from sparekey.app.roles import HolderKind
+from sparekey.core.events import Action
+from sparekey.core.outcome import Granted
+from sparekey.core.policy_kinds import PolicyKind
+from sparekey.secret import Secret
+from sparekey.storage.engine import open_engine
+from sparekey.storage.unit_of_work import Database
+from tests.builders import LIGHT, NOW, PIN, ROOT, User, a_device, a_token, a_user, an_instance, granted
+from tests.server.asgi import Reply, ask
+from tests.server.doors import Doors, doors_of
+
+_TOKENS = b"serial,type,seed\nT9,totp,00112233445566778899aabbccddeeff00112233\n"
+INSIDE, OUTSIDE = "Sales", "Support"
+Members = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class World:
+    """The doors of a server, and what is on it: Alice, her token and the laptop that holds her codes are in Sales."""
+
+    doors: Doors
+    alice: User
+    spare: str  # serial of a token that nobody has
+
+    @property
+    def instance(self) -> Instance:
+        return self.doors.instance
+
+    async def ask(self, operation: Operation, members: Members, token: Secret[str] | None, **more: Any) -> Reply:
+        """The request with these members, as whoever has this token."""
+        path, query, body = operation.placed(members)
+        if query:
+            path += "?" + "&".join(f"{name}={quote(value)}" for name, value in query)
+        headers = {} if token is None else {"Authorization": f"Bearer {token.reveal()}"}
+        content = b"" if body is None else json.dumps(body).encode()
+        return await ask(self.doors.app, operation.method, path, content, headers, **more)
+
+
+@dataclass(frozen=True)
+class Original:
+    """A world's database, from which every test begins: what is sealed for the laptop is sealed once."""
+
+    content: bytes
+    instance: Instance
+    alice: User
+    spare: str
+
+
+def an_original(database: Database) -> Original:
+    """From an empty database in memory."""
+    instance = an_instance(database, policy=LIGHT)
+    for name in (INSIDE, OUTSIDE):
+        add_domain(instance, ROOT, name, now=NOW)
+    alice = a_user(instance, "alice", pin=PIN, domain=INSIDE)
+    spare = a_token(instance, "alice", alice.account_id, with_pin=True).serial
+    token_lifecycle.unassign(instance, ROOT, spare, now=NOW)
+    device = a_device(instance, "laptop", domain=INSIDE)
+    granted(device.sign_in(alice, NOW).outcome)
+    device.refill(alice, NOW)
+    add_client(instance, ROOT, "crm", INSIDE, now=NOW)
+    raw = database.engine.raw_connection()
+    content = raw.driver_connection.serialize()  # type: ignore[union-attr] # of sqlite3
+    raw.close()
+    return Original(content, instance, alice, spare)
+
+
+@contextmanager
+def a_world(original: Original) -> Iterator[World]:
+    """A copy of its own."""
+    database = Database(open_engine("sqlite://"))
+    raw = database.engine.raw_connection()
+    raw.driver_connection.deserialize(original.content)  # type: ignore[union-attr] # of sqlite3
+    raw.close()
+    with doors_of(replace(original.instance, database=database)) as doors:
+        yield World(doors, original.alice, original.spare)
+    database.close()
+
+
+def an_administrator(instance: Instance, role: str, domain: str, now: int = NOW) -> Secret[str]:
+    """The session of somebody with this role there."""
+    user = a_user(instance)
+    roles.grant(instance, ROOT, role, HolderKind.USER, user.login, domain, now=now)
+    return session_of(instance, user, now)
+
+
+def session_of(instance: Instance, user: User, now: int = NOW) -> Secret[str]:
+    """The token of a session that the user has begun."""
+    opened = open_session(instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now)
+    assert isinstance(opened.verdict.outcome, Granted), opened
+    return opened.token
+
+
+# Values by the name of a member, for every operation that has no word of its own below.
+def _named(world: World) -> dict[str, Any]:
+    return {
+        "login": "alice",
+        "serial": world.alice.serial,
+        "domain": INSIDE,
+        "enabled": False,
+        "lost": True,
+        "allowed": True,
+        "kind": "tokencode",
+        "holder": "alice",
+        "parent": INSIDE,
+    }
+
+
+def _alarm(world: World) -> Members:
+    with world.instance.database.write() as connection:
+        raise_alarm(connection, NOW, SYSTEM, Action.ALARM_CLOCK, account=world.alice.account_id)
+    (alarm,) = alarms.list_alarms(world.instance, ROOT)
+    return {"alarm_id": alarm.id}
+
+
+def _a_role(world: World) -> Members:
+    roles.add_role(world.instance, ROOT, "desk", ["user.view"], now=NOW)
+    return {"name": "desk", "permissions": ["token.view"]}
+
+
+def _a_grant(world: World) -> Members:
+    roles.grant(world.instance, ROOT, "auditor", HolderKind.CLIENT, "crm", INSIDE, now=NOW)
+    return {"role": "auditor", "kind": "client", "holder": "crm"}
+
+
+def _a_policy(world: World) -> Members:
+    add_policy(world.instance, ROOT, PolicyKind.TOKEN, "Strict", {}, now=NOW)
+    return {"kind": "token", "name": "Strict", "fields": {"pin_minimum": "6"}}
+
+
+def _online_access(world: World) -> Members:
+    online_emergency.give_fixed(world.instance, ROOT, world.alice.serial, online_emergency.Terms(), now=NOW)
+    return {}
+
+
+def _an_empty_domain(world: World) -> Members:
+    add_domain(world.instance, ROOT, "Empty", INSIDE, now=NOW)
+    return {"name": "Empty"}
+
+
+def _codes(world: World) -> Members:
+    step = world.alice.step(NOW) + 2
+    first, second = (world.alice.totp.code(each) for each in (step, step + 1))
+    return {"first": first, "second": second}
+
+
+# Whoever adds an operation adds a line here if the names above do not do.
+REQUESTS: Mapping[str, Callable[[World], Members]] = {
+    "users.add_user": lambda _: {"login": "newcomer"},
+    "users.move_user": lambda _: {"domain": OUTSIDE},
+    "users.edit_user": lambda _: {"name": "Alice Example"},
+    "user_imports.import_users": lambda _: {"data": b"login\nbob\n".hex()},
+    "token_imports.import_tokens": lambda _: {"data": _TOKENS.hex()},
+    "token_lifecycle.assign": lambda world: {"serial": world.spare},
+    "token_lifecycle.remove": lambda world: {"serial": world.spare},
+    "token_lifecycle.replace": lambda world: {"new_serial": world.spare},
+    "token_resync.resync": _codes,
+    "tokens.set_pin": lambda _: {"pin": "24680bdf"},
+    "emergency.held_codes": lambda world: {"name": world.alice.serial},
+    "emergency.history": lambda world: {"name": world.alice.serial},
+    "emergency.show": lambda world: {"name": world.alice.serial, "caller": "called back"},
+    "emergency.reset": lambda world: {"name": world.alice.serial},
+    "online_emergency.give_one_time": lambda _: {"count": 2},
+    "online_emergency.end": _online_access,
+    "devices.invite": lambda _: {"name": "laptop-2"},
+    "devices.show_device": lambda _: {"name": "laptop"},
+    "devices.held_units": lambda _: {"name": "laptop"},
+    "devices.revoke": lambda _: {"name": "laptop"},
+    "devices_stolen.look_at_stolen": lambda _: {"name": "laptop"},
+    "devices_stolen.report_stolen": lambda _: {"name": "laptop"},
+    "domains.add_domain": lambda _: {"name": "Bern"},
+    "domains.show_domain": lambda _: {"name": INSIDE},
+    "domains.move_domain": _an_empty_domain,
+    "domains.remove_domain": _an_empty_domain,
+    "policies.assign_policy": _a_policy,
+    "policies.add_policy": lambda _: {"kind": "token", "name": "Lax", "fields": {"pin_minimum": "4"}},
+    "policies.list_policies": lambda _: {"kind": "token"},
+    "policies.show_policy": lambda _: {"kind": "lockout", "name": "Default"},
+    "policies.set_fields": _a_policy,
+    "policies.remove_policy": _a_policy,
+    "roles.add_role": lambda _: {"name": "pilot", "permissions": ["user.view"]},
+    "roles.show_role": lambda _: {"name": "auditor"},
+    "roles.set_permissions": _a_role,
+    "roles.remove_role": _a_role,
+    "roles.grant": lambda _: {"role": "auditor", "kind": "user"},
+    "roles.revoke": _a_grant,
+    "clients.add_client": lambda _: {"name": "vpn"},
+    "clients.revoke_client": lambda _: {"name": "crm"},
+    "alarms.acknowledge": _alarm,
+}  # fmt: skip
+
+
+def _nothing(_: World) -> Members:
+    return {}
+
+
+def request_of(world: World, operation: Operation) -> dict[str, Any]:
+    """Members of a request that is right but for who asks; it prepares what the request is about."""
+    own = REQUESTS.get(operation.name, _nothing)(world)
+    named = _named(world)
+    given = {member.name: named[member.name] for member in operation.members if member.needed and member.name in named}
+    # a search is about everything; what is made or moved is so in the domain
+    if not operation.only_looks and "domain" in {member.name for member in operation.members}:
+        given["domain"] = INSIDE
+    return given | {name: value for name, value in own.items() if name in {member.name for member in operation.members}}
