@@ -13,6 +13,7 @@ from sparekey.app.instance import Instance
 from sparekey.app.notices import notify_user
 from sparekey.app.outbox import CLAIM_SECONDS, GIVE_UP_AFTER, KEEP_SETTLED, Sent, forget_old, pause_after, send_next
 from sparekey.app.tokens import clear_pin, set_lost, set_pin
+from sparekey.app.users import UserEdit, edit_user
 from sparekey.app.vault import VaultError
 from sparekey.core.emergency import CodeKind
 from sparekey.core.events import Action
@@ -182,6 +183,16 @@ def test_a_user_is_told_of_another_device(server: Instance, holder: tuple[User, 
     (row,) = waiting(server)
     assert row.subject == "You signed in on another device"
     assert "tower" in row.body
+
+
+def test_the_old_address_is_told_that_it_is_the_old_one(server: Instance) -> None:
+    """Who wants to use a code unseen cannot first send the user's notices elsewhere."""
+    user = a_user(server)
+    set_mail(server, user, ALICE)
+    for address in ("eve@example.org", "eve@example.org", ""):
+        edit_user(server, ROOT, user.login, UserEdit(mail=address), now=NOW)
+    assert sorted(row.recipient for row in waiting(server)) == [ALICE, "eve@example.org"]
+    assert set(subjects(server)) == {"Notices about your account go elsewhere from now on"}
 
 
 # In the same transaction

@@ -13,10 +13,12 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import verify_no_gain, verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_domain
+from sparekey.app.notices import notify_user
 from sparekey.app.super_administrators import one_remains
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.events import Action
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
+from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage import accounts, devices, domains
 from sparekey.storage.rows import AnyRow
@@ -94,6 +96,9 @@ def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, n
         with one_remains(connection, now):
             account = get_account(connection, actor, login, Permission.USER_EDIT)
             accounts.lock_accounts(connection, [account.id])
+            if values.get("mail", account.mail) != account.mail:
+                # To the old address, before it is gone: nobody stops a user's notices unseen.
+                notify_user(connection, now, account.id, Notice.ADDRESS_CHANGED)
             accounts.update_account(connection, account.id, **values)
         if values.get("expires_at", account.expires_at) != account.expires_at:
             devices.raise_generation(connection, account.id)

@@ -38,6 +38,7 @@ class Notice(StrEnum):
     DEVICE_REVOKED = "device-revoked"
     DEVICE_STOLEN = "device-stolen"
     ACCOUNT_LOCKED = "account-locked"
+    ADDRESS_CHANGED = "address-changed"
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,10 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
     Notice.ACCOUNT_LOCKED: (
         "Your account is locked",
         "Your account was locked after too many failed sign-ins. Online sign-ins are refused until it is unlocked.",
+    ),
+    Notice.ADDRESS_CHANGED: (
+        "Notices about your account go elsewhere from now on",
+        "This mail address was taken out of your account. It gets no more notices.",
     ),
 }
 
