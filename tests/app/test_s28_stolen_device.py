@@ -30,6 +30,7 @@ from tests.builders import (
     edit_policy,
     granted,
     on_record,
+    set_mail,
     shown_code,
     submit,
     token_row,
@@ -204,6 +205,18 @@ def test_it_is_all_on_record(server: Instance) -> None:
     assert (forced.token_id, disabled.token_id) == (alice.token_id, bob.token_id)
     assert len(on_record(server, Action.EMERGENCY_VOIDED)) == 4
     assert {row.device_id for row in (forced, disabled)} == {stolen.device_id}
+
+
+def test_its_users_are_told(server: Instance) -> None:
+    alice, dave = a_user(server, pin=PIN), a_user(server, pin=PIN)
+    stolen = used_by(server, alice)
+    for user in (alice, dave):
+        set_mail(server, user, f"{user.login}@example.org")
+    report_stolen(server, ROOT, stolen.device_id, now=LATER)
+    with server.database.read() as connection:
+        (letter,) = connection.execute(tables.outbox.select()).all()
+    assert letter.recipient == f"{alice.login}@example.org"
+    assert letter.subject == "A device that you use was reported stolen"
 
 
 @pytest.mark.parametrize("role", sorted(PREDEFINED))
