@@ -48,7 +48,8 @@ class Site:
 
     def ask_some(self) -> list[float]:
         """Sign-ins of users from all over the table, by as many clients at once as there are."""
-        stride = self.population.users * 10 // (11 * A_ROUND * ROUNDS)  # some are passed over
+        # Some are passed over; odd, so that it does not meet the same ones again and again.
+        stride = (self.population.users * 10 // (11 * A_ROUND * ROUNDS) - 1) | 1
         bodies: list[str] = []
         while len(bodies) < A_ROUND:
             number, self.next_user = self.next_user, self.next_user + stride
