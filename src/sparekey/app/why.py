@@ -73,27 +73,50 @@ def _source(connection: Connection, kind: PolicyKind, domain_id: str) -> str:
     return f"{kind} policy {row.name!r}" if row is not None else f"no {kind} policy"
 
 
-def _devices(connection: Connection, actor: Actor, person: Person, account: AnyRow, now: int) -> Iterator[OnDevice]:
-    ids = [account.id]
-    serials = {token.state.token_id: token.serial for token in person.tokens}
-    used = holdings.tokens_used(connection, ids)
-    codes = holdings.codes_held(connection, ids, now)
-    ends = {(row.device_id, row.token_id): (now // DAY + row.days) * DAY
-            for row in holdings.days_held(connection, ids, now // DAY)}  # fmt: skip
-    ends |= {(row.device_id, row.token_id): row.not_after for row in holdings.packs_held(connection, ids, now)}
-    for row in holdings.devices_of(connection, ids):
+def _devices(
+    connection: Connection, actor: Actor, person: Person, account: AnyRow, now: int
+) -> Iterator[OnDevice]:  # fmt: skip
+    data, codes = _data_on(connection, person, now), _codes_on(connection, person, now)
+    used = holdings.tokens_used(connection, [account.id])
+    for row in holdings.devices_of(connection, [account.id]):
         yield OnDevice(
             name=row.name if actor.sees(row.domain_id) else ELSEWHERE,
             state=device_state(row),
             policy=effective_in(connection, account.domain_id, row.domain_id),
             serials=tuple(each.serial for each in used if each.device_id == row.id),
-            data=tuple(HeldData(serials[token_id], end) for (device_id, token_id), end in ends.items()
-                       if device_id == row.id and token_id in serials),
-            codes=tuple(HeldCode(serials.get(each.token_id, ""), each.version, each.not_after) for each in codes
-                        if each.device_id == row.id and (each.token_id is None or each.token_id in serials)),
+            data=tuple(data.get(row.id, ())),
+            codes=tuple(codes.get(row.id, ())),
             stale=row.stale,
             last_contact=row.last_contact,
-        )  # fmt: skip
+        )
+
+
+def _data_on(connection: Connection, person: Person, now: int) -> dict[str, list[HeldData]]:
+    """By device."""
+    ids, today = [person.account.account_id], now // DAY
+    ends = [(row.device_id, row.token_id, (today + row.days) * DAY)
+            for row in holdings.days_held(connection, ids, today)]  # fmt: skip
+    ends += [(row.device_id, row.token_id, row.not_after) for row in holdings.packs_held(connection, ids, now)]
+    tokens = {token.state.token_id: token for token in person.tokens}
+    found: dict[str, list[HeldData]] = {}
+    for device_id, token_id, end in ends:
+        if token_id in tokens:
+            token = tokens[token_id]
+            # no record is sealed past the end of token or account
+            closing = [at for at in (token.state.expires_at, person.account.expires_at) if at is not None]
+            found.setdefault(device_id, []).append(HeldData(token.serial, min([end, *closing])))
+    return found
+
+
+def _codes_on(connection: Connection, person: Person, now: int) -> dict[str, list[HeldCode]]:
+    """By device."""
+    serials = {token.state.token_id: token.serial for token in person.tokens} | {None: ""}
+    found: dict[str, list[HeldCode]] = {}
+    for row in holdings.codes_held(connection, [person.account.account_id], now):
+        if row.token_id in serials:
+            code = HeldCode(serials[row.token_id], row.version, row.not_after)
+            found.setdefault(row.device_id, []).append(code)
+    return found
 
 
 def _untouched(connection: Connection, account: AnyRow, row: AnyRow) -> OnDevice:

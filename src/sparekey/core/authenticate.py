@@ -66,6 +66,11 @@ class TokenState:
     emergency: OnlineEmergency | None = None
 
     @property
+    def digits(self) -> int:
+        """Length of its tokencode."""
+        return self.otp.digits
+
+    @property
     def in_new_pin_mode(self) -> bool:
         """Used with a PIN, and has none: the tokencode alone leads to the question for a new one, and no further."""
         return self.with_pin and self.pin is None

@@ -9,9 +9,10 @@ Rules (offline-day.md, "On the server"; product.md, "Offline authentication poli
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from sparekey.core.authenticate import AccountState, TokenState
+from sparekey.core.pins import PinVerifier
 from sparekey.core.policy import EffectivePolicy, ProtectionLevel
 from sparekey.core.tokens import Hotp, TimeBased
 
@@ -72,6 +73,27 @@ class Obstacle(StrEnum):
     EMERGENCY_OFF = "Policy does not allow this emergency code to be downloaded; switch it on there."
 
 
+class OfflineToken(Protocol):
+    """A token as far as offline data are concerned; its secret aside."""
+
+    @property
+    def token_id(self) -> str: ...
+    @property
+    def enabled(self) -> bool: ...
+    @property
+    def lost(self) -> bool: ...
+    @property
+    def expires_at(self) -> int | None: ...
+    @property
+    def with_pin(self) -> bool: ...
+    @property
+    def pin(self) -> PinVerifier | None: ...
+    @property
+    def pin_must_change(self) -> bool: ...
+    @property
+    def digits(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class WantedUnit:
     """One unit that the device should hold. `day` counts days since 1970-01-01 UTC and is 0 for all other kinds."""
@@ -101,7 +123,7 @@ def account_obstacles(
     return tuple(obstacle for holds, obstacle in checks if holds)
 
 
-def token_obstacle(token: TokenState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
+def token_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
     """What keeps this token from having an emergency tokencode (and so days or events) on the device."""
     if not token.enabled:
         return Obstacle.TOKEN_DISABLED
@@ -113,21 +135,21 @@ def token_obstacle(token: TokenState, device: DeviceState, policy: EffectivePoli
         return Obstacle.NO_PIN
     if token.pin_must_change:
         return Obstacle.PIN_MUST_CHANGE
-    too_short = token.pin.length + token.otp.digits < policy.values.minimum_passcode_length
+    too_short = token.pin.length + token.digits < policy.values.minimum_passcode_length
     return Obstacle.PASSCODE_TOO_SHORT if too_short else None
 
 
-def days_obstacle(token: TokenState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
+def days_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
     """What keeps this token from having days or events on the device."""
     obstacle = token_obstacle(token, device, policy, now)
     return obstacle or (Obstacle.TOKEN_LOST if token.lost else None)
 
 
-def _pin_less_obstacle(token: TokenState, device: DeviceState, policy: EffectivePolicy) -> Obstacle | None:
+def _pin_less_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePolicy) -> Obstacle | None:
     if not policy.values.allow_tokens_without_pin:
         return Obstacle.PIN_LESS_NOT_ALLOWED
     strong_enough = policy.values.protection_level is not ProtectionLevel.LIGHT
-    if not strong_enough or not (token.otp.digits == 8 or device.hardware_bound):
+    if not strong_enough or not (token.digits == 8 or device.hardware_bound):
         return Obstacle.PIN_LESS_TOO_WEAK
     return None
 

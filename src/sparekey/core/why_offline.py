@@ -24,6 +24,7 @@ _MENDS: Final[Mapping[Obstacle, tuple[str, str]]] = {
     Obstacle.TOKEN_DISABLED: ("", "sparekey token enable {serial}"),
     Obstacle.TOKEN_EXPIRED: ("", "sparekey token replace {serial}"),
     Obstacle.NO_PIN: ("", "sparekey token set-pin {serial}"),
+    Obstacle.PIN_MUST_CHANGE: ("", "let the user sign in once while the server is reached, and choose a new PIN"),
     Obstacle.PASSCODE_TOO_SHORT: ("minimum_passcode_length", "a longer PIN: sparekey token set-pin {serial}"),
     Obstacle.PIN_LESS_NOT_ALLOWED: (
         "allow_tokens_without_pin", "sparekey policy offline set POLICY allow_tokens_without_pin=on",

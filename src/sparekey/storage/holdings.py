@@ -41,7 +41,7 @@ def tokens_used(connection: Connection, account_ids: Sequence[str]) -> Sequence[
         select(
             device_token.c.device_id, device_token.c.account_id, token.c.id, token.c.serial, token.c.digits,
             token.c.enabled, token.c.lost, token.c.expires_at, token.c.with_pin, token.c.pin_sealed, token.c.pin_salt,
-            token.c.pin_memory, token.c.pin_passes,
+            token.c.pin_memory, token.c.pin_passes, token.c.pin_must_change,
         )
         .join(token, token.c.id == device_token.c.token_id)
         .where(device_token.c.account_id.in_(account_ids), token.c.account_id == device_token.c.account_id)

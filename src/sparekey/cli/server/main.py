@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "token": ("token", "Tokens and their PINs."),
     "emergency": ("emergency", "Offline emergency codes."),
     "device": ("device", "Protected computers."),
+    "report": ("report", "Who is ready for the day without a network."),
     "role": ("role", "What administrators may do, and where."),
     "client": ("client", "Programs that ask over the REST API."),
     "audit": ("audit", "The audit record."),

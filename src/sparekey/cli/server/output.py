@@ -7,7 +7,7 @@ record may hold anything, so that no character reaches the terminal that is not 
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -24,6 +24,16 @@ def put_json(schema: str, data: Mapping[str, Any]) -> None:
     """The one object of a command."""
     lines = json.dumps({"schema": SCHEMA.format(schema), **data}, ensure_ascii=False, indent=2).split("\n")
     print("\n".join(map(printable, lines)))
+
+
+def put_rows_as_json(schema: str, name: str, rows: Iterable[Row], summary: Row) -> None:
+    """The same for more rows than memory should hold: a line each, as they come; then `summary`, as it is by then."""
+    start = json.dumps({"schema": SCHEMA.format(schema), name: []}, ensure_ascii=False)[:-2]
+    for row in rows:
+        print(start + "\n" + printable(json.dumps(row, ensure_ascii=False)), end="")
+        start = ","
+    print((start if start != "," else "") + "],")
+    print('"summary": ' + printable(json.dumps(summary, ensure_ascii=False)) + "}")
 
 
 def put_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
