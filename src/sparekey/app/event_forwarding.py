@@ -5,13 +5,11 @@ process at a time forwards; a crash or a lost confirmation sends a batch again, 
 row, by which a collector tells that it has it.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from sparekey.app.authorisation import verify_may
 from sparekey.app.instance import Instance, new_id
 from sparekey.app.ports import EventCollector
-from sparekey.core.event_export import ExportedEvent
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage import audit_export
 from sparekey.storage.unit_of_work import Database
@@ -36,7 +34,8 @@ def forward_next(database: Database, collector: EventCollector, now: int) -> int
             return 0
     confirmed = after or 0
     try:
-        collector.send(events)
+        if events:
+            collector.send(events)
         confirmed = batch
     finally:
         with database.write() as connection:
@@ -44,14 +43,17 @@ def forward_next(database: Database, collector: EventCollector, now: int) -> int
     return len(events)
 
 
-def export_events(instance: Instance, actor: Actor, *, after: int = 0) -> Iterator[ExportedEvent]:
-    """Every chained event after that batch. Raises NotAllowed unless the actor may see the whole record."""
+def next_events(instance: Instance, actor: Actor, *, after: int = 0) -> list[dict[str, Any]]:
+    """The events of the next batch of the record, as the export has them; none: nothing more is chained yet.
+
+    `after`: the `batch` of the last event that one has, 0 to begin. Raises NotAllowed unless the actor may see the
+    whole record.
+    """
     verify_may(actor, Permission.AUDIT_VIEW, None)
-    while True:
-        with instance.database.read() as connection:
-            batch = audit_export.next_batch(connection, after)
-            events = audit_export.list_events(connection, batch) if batch is not None else ()
-        if batch is None:
-            return
-        yield from events
-        after = batch
+    with instance.database.read() as connection:
+        while (batch := audit_export.next_batch(connection, after)) is not None:
+            events = audit_export.list_events(connection, batch)
+            if events:
+                return [dict(event.members) for event in events]
+            after = batch  # whoever deleted its rows does not hide what follows
+    return []

@@ -15,6 +15,7 @@ from sparekey.app import (
     devices_stolen,
     domains,
     emergency,
+    event_forwarding,
     online_emergency,
     operators,
     policies,
@@ -103,6 +104,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation("POST", "/v1/operators/{operator}/lift", operators.lift, _P.OPERATOR_LIFT),
     Operation("GET", "/v1/alarms", alarms.list_alarms, _P.AUDIT_VIEW),
     Operation("POST", "/v1/alarms/{alarm_id}/acknowledge", alarms.acknowledge, _P.ALARM_ACKNOWLEDGE),
+    Operation("GET", "/v1/events", event_forwarding.next_events, _P.AUDIT_VIEW),
     Operation("GET", "/v1/audit", audit_reading.list_record, _P.AUDIT_VIEW, pages_by="id"),
 )  # fmt: skip
 

@@ -57,10 +57,10 @@ class ExportedEvent:
 
     def as_json(self, longest: int | None = None) -> str:
         """One line. Longer than `longest`: without its detail, which the record still has."""
-        line = _line(self.members)
+        line = line_of(self.members)
         if longest is None or len(line) <= longest:
             return line
-        return _line({**self.members, "detail": None, "detail_left_out": len(self.row.detail)})
+        return line_of({**self.members, "detail": None, "detail_left_out": len(self.row.detail)})
 
 
 def timestamp(at: int) -> str:
@@ -69,7 +69,8 @@ def timestamp(at: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:06d}Z"
 
 
-def _line(members: Mapping[str, Any]) -> str:
+def line_of(members: Mapping[str, Any]) -> str:
+    """What an event says, in one line."""
     # ensure_ascii: control characters and U+2028 are escaped too
     return json.dumps(members, ensure_ascii=True, separators=(",", ":"))
 

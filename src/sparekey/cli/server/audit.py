@@ -8,7 +8,7 @@ import typer
 
 from sparekey.app.audit_reading import list_record
 from sparekey.app.audit_verification import verify_record
-from sparekey.app.event_forwarding import export_events
+from sparekey.app.event_forwarding import next_events
 from sparekey.app.ports import Purpose
 from sparekey.app.sequencer import chain
 from sparekey.cli.server import output
@@ -16,6 +16,7 @@ from sparekey.cli.server.command import call_of, command, new_group, now, open_s
 from sparekey.core.audit_chain import AuditRow
 from sparekey.core.checkpoint import Checkpoint
 from sparekey.core.errors import BadInput
+from sparekey.core.event_export import line_of
 from sparekey.wiring.server import checkpoint_store
 
 app = new_group("The audit record.")
@@ -96,13 +97,13 @@ def export(
     ctx: typer.Context,
     after: Annotated[int, typer.Option(metavar="BATCH", min=0, help="Only what was chained after this batch.")] = 0,
 ) -> None:
-    """Write every event, one JSON object a line, in the order of the chain. What is new is chained first. To go on
-    later: `--after` with the `batch` of the last line."""
-    call = call_of(ctx)
-    with open_server(call) as server:
-        chain(server.instance.database, server.instance.keystore, checkpoint_store(call.directory), now())
-        for event in server.run(export_events, after=after):
-            print(event.as_json())
+    """Write every event that is chained, one JSON object a line, in the order of the chain. To go on later: `--after`
+    with the `batch` of the last line. Where no server runs: `audit chain` before."""
+    with open_server(call_of(ctx)) as server:
+        while events := server.run(next_events, after=after):
+            for event in events:
+                print(line_of(event))
+            after = events[-1]["batch"]
 
 
 def row_members(row: AuditRow) -> dict[str, Any]:
