@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from sparekey.app import alarms, online_emergency, roles, token_lifecycle
 from sparekey.app.admin_sessions import open_session
+from sparekey.app.approvals import list_approvals, settle_approval
 from sparekey.app.audit import SYSTEM
 from sparekey.app.clients import add_client
 from sparekey.app.domains import add_domain
@@ -21,6 +22,7 @@ from sparekey.app.notices import raise_alarm
 from sparekey.app.operation import Operation
 from sparekey.app.policies import add_policy
 from sparekey.app.roles import HolderKind
+from sparekey.app.showings import Showing
 from sparekey.core.events import Action
 from sparekey.core.outcome import Granted
 from sparekey.core.policy_kinds import PolicyKind
@@ -43,6 +45,7 @@ class World:
     doors: Doors
     alice: User
     spare: str  # serial of a token that nobody has
+    device_id: str
 
     @property
     def instance(self) -> Instance:
@@ -66,6 +69,7 @@ class Original:
     instance: Instance
     alice: User
     spare: str
+    device_id: str
 
 
 def an_original(database: Database) -> Original:
@@ -83,7 +87,7 @@ def an_original(database: Database) -> Original:
     raw = database.engine.raw_connection()
     content = raw.driver_connection.serialize()  # type: ignore[union-attr] # of sqlite3
     raw.close()
-    return Original(content, instance, alice, spare)
+    return Original(content, instance, alice, spare, device.device_id)
 
 
 @contextmanager
@@ -94,7 +98,7 @@ def a_world(original: Original) -> Iterator[World]:
     raw.driver_connection.deserialize(original.content)  # type: ignore[union-attr] # of sqlite3
     raw.close()
     with doors_of(replace(original.instance, database=database)) as doors:
-        yield World(doors, original.alice, original.spare)
+        yield World(doors, original.alice, original.spare, original.device_id)
     database.close()
 
 
@@ -123,6 +127,7 @@ def _named(world: World) -> dict[str, Any]:
         "allowed": True,
         "kind": "tokencode",
         "holder": "alice",
+        "operator": "alice",
         "parent": INSIDE,
     }
 
@@ -132,6 +137,15 @@ def _alarm(world: World) -> Members:
         raise_alarm(connection, NOW, SYSTEM, Action.ALARM_CLOCK, account=world.alice.account_id)
     (alarm,) = alarms.list_alarms(world.instance, ROOT)
     return {"alarm_id": alarm.id}
+
+
+def _an_approval(world: World) -> Members:
+    """Somebody else waits for it."""
+    with world.instance.database.write() as connection:
+        asked = Showing("called back")
+        settle_approval(connection, ROOT, world.alice.account_id, world.device_id, asked, NOW)
+    (waiting,) = list_approvals(world.instance, ROOT, now=NOW)
+    return {"approval_id": waiting.id}
 
 
 def _a_role(world: World) -> Members:
@@ -208,6 +222,9 @@ REQUESTS: Mapping[str, Callable[[World], Members]] = {
     "clients.add_client": lambda _: {"name": "vpn"},
     "clients.revoke_client": lambda _: {"name": "crm"},
     "alarms.acknowledge": _alarm,
+    "approvals.approve": _an_approval,
+    "approvals.refuse": _an_approval,
+    "operators.lift": lambda _: {"operator": "alice"},
 }  # fmt: skip
 
 

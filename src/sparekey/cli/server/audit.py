@@ -12,7 +12,7 @@ from sparekey.app.event_forwarding import next_events
 from sparekey.app.ports import Purpose
 from sparekey.app.sequencer import chain
 from sparekey.cli.server import output
-from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.cli.server.command import call_of, command, new_group, now, open_here, open_server
 from sparekey.core.audit_chain import AuditRow
 from sparekey.core.checkpoint import Checkpoint
 from sparekey.core.errors import BadInput
@@ -59,7 +59,7 @@ def verify(
     witnesses = [*checkpoint_store(call.directory).witnesses()]
     if checkpoint is not None:
         witnesses.append(_read_checkpoint(checkpoint))
-    with open_server(call) as server:
+    with open_here(call) as server:
         public_key = server.instance.keystore.public_key(Purpose.CHECKPOINT)
         findings = verify_record(server.instance.database, public_key, witnesses)
     rows = [
@@ -83,7 +83,7 @@ def verify(
 def chain_now(ctx: typer.Context) -> None:
     """Chain what is new now. Shows the newest checkpoint: a line to be kept elsewhere, as a witness."""
     call = call_of(ctx)
-    with open_server(call) as server:
+    with open_here(call) as server:
         head = chain(server.instance.database, server.instance.keystore, checkpoint_store(call.directory), now())
     text = head.text if head else None
     if call.json:

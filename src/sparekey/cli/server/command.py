@@ -1,4 +1,8 @@
-"""What every command of `sparekey` shares: --data and --json, the open server, who acts, and how it answers."""
+"""What every command of `sparekey` shares: which server it is for, who acts there, and how it answers.
+
+Rules: --data is for root on the server; --server asks a server over REST, as the administrator that --as names. An
+option goes before a variable.
+"""
 
 import os
 import pwd
@@ -7,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Annotated, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from sparekey import clock
 from sparekey.cli.server import output
+from sparekey.core.errors import BadInput
 from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
 
@@ -22,6 +27,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 DEFAULT_DATA: Final = "sparekey-data"
 _LONGEST_INPUT: Final = 65_536
+_COMMON: Final = ("data", "server", "user", "ca", "json")
 
 
 @dataclass
@@ -30,10 +36,43 @@ class Call:
 
     data: str = ""
     json: bool = False
+    server: str = ""
+    user: str = ""
+    ca: str = ""
+
+    @property
+    def url(self) -> str:
+        """Of the server that is asked over REST; "": the one of the data directory."""
+        if self.data and self.server:
+            raise typer.BadParameter("give either --data or --server")
+        return self.server or ("" if self.data else os.environ.get("SPAREKEY_SERVER", ""))
+
+    @property
+    def login(self) -> str:
+        """Who acts at a server that is asked over REST."""
+        login = self.user or os.environ.get("SPAREKEY_AS", "")
+        if not login:
+            raise typer.BadParameter("say as whom: --as USER")
+        return login
+
+    @property
+    def ca_file(self) -> Path | None:
+        """Whose certificates are trusted; None: what was kept at the login, else what this computer trusts."""
+        name = self.ca or os.environ.get("SPAREKEY_CA", "")
+        return Path(name) if name else None
+
+    @property
+    def again(self) -> str:
+        """How another command for the same server begins."""
+        if self.url:
+            return f"sparekey --server {self.url} --as {self.login}"
+        return f"sparekey --data {self.directory}"
 
     @property
     def directory(self) -> Path:
-        """The data directory."""
+        """The data directory. Raises BadInput where the command is for a server that is asked over REST."""
+        if self.url:
+            raise BadInput("this works only on the server itself", "run it there, with --data DIR")
         return Path(self.data or os.environ.get("SPAREKEY_DATA") or DEFAULT_DATA)
 
     @property
@@ -108,6 +147,21 @@ def _take_data(ctx: typer.Context, value: str | None) -> None:
         call_of(ctx).data = value
 
 
+def _take_server(ctx: typer.Context, value: str | None) -> None:
+    if value is not None:
+        call_of(ctx).server = value
+
+
+def _take_user(ctx: typer.Context, value: str | None) -> None:
+    if value is not None:
+        call_of(ctx).user = value
+
+
+def _take_ca(ctx: typer.Context, value: str | None) -> None:
+    if value is not None:
+        call_of(ctx).ca = value
+
+
 def _take_json(ctx: typer.Context, value: bool) -> None:
     if value:
         call_of(ctx).json = True
@@ -123,6 +177,34 @@ def _template(
             expose_value=False,
         ),
     ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Ask this server, after `sparekey login`. [SPAREKEY_SERVER]",
+            callback=_take_server,
+            expose_value=False,
+        ),
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="USER",
+            help="The administrator who acts at --server. [SPAREKEY_AS]",
+            callback=_take_user,
+            expose_value=False,
+        ),
+    ] = None,
+    ca: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The CA of --server: a copy of its DIR/keys/ca.pem. [SPAREKEY_CA]",
+            callback=_take_ca,
+            expose_value=False,
+        ),
+    ] = None,
     json: Annotated[
         bool,
         typer.Option("--json", help="Answer with one JSON object.", callback=_take_json, expose_value=False),
@@ -134,7 +216,15 @@ def _template(
 def _common_options() -> list[Any]:
     app = typer.Typer(add_completion=False)
     app.command()(_template)
-    return [option for option in typer.main.get_command(app).params if option.name in ("data", "json")]
+    return [option for option in typer.main.get_command(app).params if option.name in _COMMON]
+
+
+class Server(Protocol):
+    """Whichever server a command is for."""
+
+    def run(self, use_case: Callable[Concatenate[Any, Actor, P], R], /, *arguments: P.args, **options: P.kwargs) -> R:
+        """The use case, for who typed the command."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -150,8 +240,21 @@ class LocalServer:
 
 
 @contextmanager
-def open_server(call: Call) -> Iterator[LocalServer]:
+def open_server(call: Call) -> Iterator[Server]:
     """The server that the command is for, closed at the end."""
+    if not call.url:
+        with open_here(call) as here:
+            yield here
+        return
+    from sparekey.cli.server.remote import open_remote  # noqa: PLC0415 -- what acts on the database needs no HTTP
+
+    with open_remote(call.url, call.login, call.ca_file) as remote:
+        yield remote
+
+
+@contextmanager
+def open_here(call: Call) -> Iterator[LocalServer]:
+    """The server of the data directory. Raises BadInput where another one was named."""
     from sparekey.server.settings import read_settings  # noqa: PLC0415 -- what needs no server starts without it
     from sparekey.wiring.server import open_instance  # noqa: PLC0415 -- see above
 

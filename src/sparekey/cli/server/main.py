@@ -20,6 +20,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "config": ("service", "Look at the settings."),
     "doctor": ("service", "Look for what is wrong with this server."),
     "version": ("service", "Say which version this is."),
+    "login": ("login", "Sign in at a server, for commands with --server."),
+    "logout": ("login", "End a session at a server."),
     "domain": ("domain", "Security domains."),
     "policy": ("policy", "Policies of each kind, and what is in force for a user."),
     "user": ("user", "Users."),
@@ -33,6 +35,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "alarm": ("alarm", "Alarms that nobody has looked at yet."),
 }
 
+_WITHOUT_NOUN: Final = ("service", "login")  # modules whose commands stand for themselves
+
 
 class Root(Group):
     """Loads a command when it is called, not when it is listed."""
@@ -42,7 +46,7 @@ class Root(Group):
             return None
         module = import_module(f"sparekey.cli.server.{COMMANDS[cmd_name][0]}")
         loaded = typer.main.get_command(module.app)
-        return getattr(loaded, "commands", {}).get(cmd_name) if COMMANDS[cmd_name][0] == "service" else loaded
+        return getattr(loaded, "commands", {}).get(cmd_name) if COMMANDS[cmd_name][0] in _WITHOUT_NOUN else loaded
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- the signature of its base
         return [*COMMANDS]

@@ -71,7 +71,7 @@ def add(
     members: dict[str, Any] = {"serial": made.serial, "user": user, "type": kind, "with_pin": wish.with_pin,
                                "digits": digits, "interval": made.parameters.interval,
                                "algorithm": wish.algorithm}  # fmt: skip
-    next_step = "" if no_pin else f" Set its PIN: sparekey --data {call.directory} token set-pin {made.serial}"
+    next_step = "" if no_pin else f" Set its PIN: {call.again} token set-pin {made.serial}"
     if not seed_stdin:
         members |= _seed_members(made, user, qr=qr, text=show_seed)
         _show_seed(call, made, user, qr=qr, text=show_seed)

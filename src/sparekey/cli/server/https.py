@@ -1,0 +1,120 @@
+"""A server's REST API over HTTPS: `http.client`, one connection, every answer a JSON object or nothing.
+
+Rules: the certificate is verified always, against the CA that was given, or what this computer trusts; without TLS only
+to this computer itself; nothing is followed elsewhere.
+"""
+
+import http.client
+import ipaddress
+import json
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import SplitResult, urlencode, urlsplit
+
+from sparekey.core.errors import BadInput, SparekeyError
+from sparekey.secret import Secret
+from sparekey.wire.messages import BadMessage, parse
+
+PATIENCE: Final = 120  # seconds for an answer: a report or an import takes its time
+_LARGEST_REPLY: Final = 256 << 20
+
+
+class Unreachable(SparekeyError):
+    """No answer of the server."""
+
+    error = "unreachable"
+
+
+class Connection:
+    """To one server; not for several threads."""
+
+    def __init__(self, url: str, ca: bytes | None) -> None:
+        """`ca`: PEM of the CA that is trusted; None: what this computer trusts. Raises BadInput."""
+        parts = _address_of(url)
+        self.url: Final = url
+        host, port = str(parts.hostname), parts.port
+        if parts.scheme == "http":
+            self._connection = http.client.HTTPConnection(host, port or 80, timeout=PATIENCE)
+        else:
+            self._connection = http.client.HTTPSConnection(
+                host, port or 443, timeout=PATIENCE, context=_trusting(ca)
+            )  # fmt: skip
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        token: Secret[str] | None = None,
+    ) -> tuple[int, dict[str, Any] | None]:
+        """Status and JSON object (None: no content). Raises Unreachable."""
+        headers = {"Accept": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token.reveal()}"
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(body, separators=(",", ":")).encode()
+        target = f"{path}?{urlencode(query)}" if query else path
+        try:
+            self._connection.request(method, target, content, headers)
+            answer = self._connection.getresponse()
+            text = answer.read(_LARGEST_REPLY)
+        except ssl.SSLCertVerificationError as error:
+            raise Unreachable(
+                f"{self.url} is not trusted: {error.verify_message}",
+                "give its CA with --ca FILE, a copy of DIR/keys/ca.pem on the server",
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            why = getattr(error, "strerror", None) or type(error).__name__
+            raise Unreachable(f"{self.url} does not answer: {why}", "see to the address, and to the server") from error
+        return answer.status, self._object_of(text)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _object_of(self, text: bytes) -> dict[str, Any] | None:
+        if not text:
+            return None
+        try:
+            value = parse(text)
+        except BadMessage:
+            value = None
+        if not isinstance(value, dict):
+            raise Unreachable(f"what answers at {self.url} is not Sparekey", "see to the address")
+        return value
+
+
+def _address_of(url: str) -> SplitResult:
+    do = "give https://HOST:PORT"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise BadInput(f"{url!r} is no address of a server", do) from error
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise BadInput(f"{url!r} is no address of a server", do)
+    if parts.username or parts.password or not url.isprintable():
+        raise BadInput("the address of a server names no user", do)
+    if parts.scheme == "http" and not _is_here(parts.hostname):
+        raise BadInput("without TLS, only a server on this computer is asked", do)
+    return parts
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _trusting(ca: bytes | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cadata=ca.decode("ascii", "replace") if ca is not None else None)
+    except (ssl.SSLError, ValueError) as error:
+        raise BadInput("the file of the CA holds no certificate", "give a copy of DIR/keys/ca.pem") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    return context

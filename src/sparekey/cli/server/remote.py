@@ -1,0 +1,97 @@
+"""The server that is asked over REST: the same use cases, found in the registry of operations.
+
+Rules: what is asked, and what comes back, follows from the use case's own signature; an error of the server is the
+error that the use case would have raised here.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
+
+from sparekey.app.operations import find_operation
+from sparekey.cli.server.https import Connection, Unreachable
+from sparekey.cli.server.kept_sessions import find_session
+from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, SparekeyError
+from sparekey.core.permissions import Actor
+from sparekey.secret import Secret
+from sparekey.wire.messages import BadMessage
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_KINDS: Final = {kind.error: kind for kind in (BadInput, Conflict, NotAllowed, NotFound)}
+
+
+class Refused(SparekeyError):
+    """The server said no, for a reason that no use case has."""
+
+    def __init__(self, error: str, message: str, do: str) -> None:
+        super().__init__(message, do)
+        self.error = error
+
+
+@dataclass(frozen=True)
+class RemoteServer:
+    """A server, and the session of the administrator who acts there."""
+
+    connection: Connection
+    login: str
+    token: Secret[str]
+
+    def run(self, use_case: Callable[Concatenate[Any, Actor, P], R], /, *arguments: P.args, **options: P.kwargs) -> R:
+        """The use case, at the server, for the administrator."""
+        operation = find_operation(use_case)
+        if operation is None:
+            raise BadInput("this works only on the server itself", "run it there, with --data DIR")
+        bound = inspect.signature(use_case).bind(None, None, *arguments, **options).arguments
+        given = {name: value for name, value in bound.items() if name in operation.parameters}
+        path, query, body = operation.request(given)
+        status, reply = self.connection.ask(operation.method, path, query, body, self.token)
+        if status >= 300:
+            raise error_of(status, reply or {}, self.connection.url, self.login)
+        try:
+            return cast("R", operation.result_of(reply))
+        except BadMessage as error:
+            raise Unreachable(
+                "the server's answer is not understood", "use a command of the same version as the server"
+            ) from error
+
+
+def error_of(status: int, reply: dict[str, Any], url: str, login: str) -> SparekeyError:
+    """What the server refused, as the use case would have said it."""
+    error, message, do = (str(reply.get(name, "")) for name in ("error", "message", "do"))
+    sign_in = f"sparekey login --server {url} --as {login}"
+    if status == 401:
+        return Refused("not-signed-in", f"{login} has no session at {url} (any more)", f"run: {sign_in}")
+    if error == "second-factor-needed":
+        return Refused(error, message, f"give a new passcode: {sign_in}")
+    if error in _KINDS:
+        return _KINDS[error](message, do)
+    return Refused(error or "failed", message or f"{url} answered with {status}", do or "see the server's log")
+
+
+@contextmanager
+def open_remote(url: str, login: str, ca_file: Path | None) -> Iterator[RemoteServer]:
+    """With the session that was kept at the login. Raises where there is none."""
+    kept = find_session(url, login)
+    if kept is None:
+        raise error_of(401, {}, url, login)
+    connection = Connection(url, read_ca(ca_file) or kept.ca.encode() or None)
+    try:
+        yield RemoteServer(connection, login, kept.token)
+    finally:
+        connection.close()
+
+
+def read_ca(ca_file: Path | None) -> bytes:
+    """The certificates in the file; nothing: none was given."""
+    if ca_file is None:
+        return b""
+    try:
+        with ca_file.open("rb") as file:
+            return file.read(1 << 20)
+    except OSError as error:
+        raise BadInput(f"cannot read {ca_file}: {error.strerror}", "name a copy of the server's DIR/keys/ca.pem"
+                       ) from error  # fmt: skip
