@@ -115,7 +115,7 @@ def test_two_pins_that_differ_change_nothing(server: Instance) -> None:
     assert bytes(token_row(server, user.serial).pin_sealed) == before
 
 
-def test_a_right_passcode_is_used_up_by_the_question_for_a_pin(any_server: Instance) -> None:
+def test_s01_a_right_passcode_is_used_up_by_the_question_for_a_pin(any_server: Instance) -> None:
     user = a_user(any_server, with_pin=True)
     code = Secret(user.totp.code(user.step(NOW)))
     begin(any_server, user, typed=code.reveal())

@@ -1,0 +1,108 @@
+"""S01, S06 for questions: of many answers at the same moment, on two instances, one counts."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from sparekey.app.instance import Instance
+from sparekey.app.sign_in import Verdict
+from sparekey.core.outcome import Ask, Denied, Granted, Outcome, Reason
+from sparekey.storage.engine import open_engine
+from sparekey.storage.unit_of_work import Database
+from tests.builders import NOW, User, a_user, account_row, an_instance, denied, granted, submit, token_row
+from tests.questions import NEW_PIN, asked, begin, make_suspicious, reply
+from tools.counts import Count
+
+ANSWERS = 64
+
+
+@pytest.fixture
+def instances(database: Database, database_url: str) -> Iterator[tuple[Instance, Instance]]:
+    """Two instances on one database, each with connections of its own."""
+    first = an_instance(database)
+    second = replace(first, name="two", database=Database(open_engine(database_url)))
+    yield first, second
+    second.database.close()
+
+
+def at_once(pool: ThreadPoolExecutor, answer: Callable[[int], Verdict]) -> list[Outcome]:
+    """All answers of one round, released together."""
+    start = threading.Barrier(ANSWERS)
+
+    def one(number: int) -> Outcome:
+        start.wait(timeout=30)
+        return answer(number).outcome
+
+    return list(pool.map(one, range(ANSWERS)))
+
+
+def test_s01_of_64_answers_to_one_question_one_counts(instances: tuple[Instance, Instance], count: Count) -> None:
+    user = a_user(instances[0])
+    with ThreadPoolExecutor(ANSWERS) as pool:
+        for number in range(count(small=5, full=500)):
+            now = NOW + 90 * number
+            make_suspicious(instances[0], user, now=now)
+            question = begin(instances[0], user, now)
+            asked(question, Ask.NEXT_TOKENCODE)
+            outcomes = at_once(pool, _answers(instances, user, question, now + 30))
+            (one,) = (outcome for outcome in outcomes if isinstance(outcome, Granted))
+            assert one.step == user.step(now) + 1
+            assert {denied(other).reason for other in outcomes if other is not one} == {Reason.NO_SUCH_QUESTION}
+            assert account_row(instances[0], user.login).failures == 0
+            # The first code and its follower are used up.
+            for step in (user.step(now), user.step(now) + 1):
+                used = submit(instances[1], user, now + 30, user.typed(30 * step))
+                assert denied(used).reason is Reason.ALREADY_USED
+    granted(submit(instances[0], user, NOW + 90 * count(small=5, full=500)))
+
+
+def test_s01_of_64_questions_about_one_code_one_leads_in(instances: tuple[Instance, Instance], count: Count) -> None:
+    user = a_user(instances[0])
+    with ThreadPoolExecutor(ANSWERS) as pool:
+        for number in range(count(small=2, full=100)):
+            now = NOW + 90 * number
+            make_suspicious(instances[0], user, now=now)
+            questions = [begin(instances[each % 2], user, now) for each in range(ANSWERS)]
+
+            def answer(each: int, questions: list[Verdict] = questions, now: int = now) -> Verdict:
+                text = user.totp.code(user.step(now) + 1)
+                return reply(instances[each // 2 % 2], user, questions[each], text, now + 30)
+
+            outcomes = at_once(pool, answer)
+            assert len([outcome for outcome in outcomes if isinstance(outcome, Granted)]) == 1
+            refused = {outcome.reason for outcome in outcomes if isinstance(outcome, Denied)}
+            assert refused == {Reason.ALREADY_USED}
+            assert account_row(instances[0], user.login).failures <= 1  # a repeat is counted at most once per step
+
+
+def test_s01_of_64_confirmations_one_sets_the_pin(instances: tuple[Instance, Instance]) -> None:
+    user = a_user(instances[0], with_pin=True)
+    first = begin(instances[0], user, typed=user.totp.code(user.step(NOW)))
+    question = reply(instances[0], user, first, NEW_PIN)
+    asked(question, Ask.CONFIRM_PIN)
+    with ThreadPoolExecutor(ANSWERS) as pool:
+        outcomes = at_once(pool, lambda each: reply(instances[each % 2], user, question, NEW_PIN))
+    assert len([outcome for outcome in outcomes if isinstance(outcome, Granted)]) == 1
+    granted(submit(instances[0], replace(user, pin=NEW_PIN), NOW + 30))
+    assert token_row(instances[0], user.serial).last_step == user.step(NOW + 30)
+
+
+def test_s06_of_64_wrong_answers_at_the_limit_two_depend_on_the_code(instances: tuple[Instance, Instance]) -> None:
+    user = a_user(instances[0])
+    make_suspicious(instances[0], user)
+    questions = [begin(instances[0], user) for _ in range(ANSWERS)]
+    with ThreadPoolExecutor(ANSWERS) as pool:
+        outcomes = at_once(pool, lambda each: reply(instances[each % 2], user, questions[each], "000000"))
+    reasons = [denied(outcome).reason for outcome in outcomes]
+    assert set(reasons) <= {Reason.WRONG_PASSCODE, Reason.LOCKED}
+    assert reasons.count(Reason.WRONG_PASSCODE) == 2  # three failures came before, the limit is five
+    row = account_row(instances[0], user.login)
+    assert (row.failures, row.locked_at) == (5, NOW)
+
+
+def _answers(instances: tuple[Instance, Instance], user: User, question: Verdict, now: int) -> Callable[[int], Verdict]:
+    code = user.totp.code(user.step(now - 30) + 1)
+    return lambda each: reply(instances[each % 2], user, question, code, now)
