@@ -19,6 +19,7 @@ from sparekey.app import (
     online_emergency,
     operators,
     policies,
+    reports,
     roles,
     token_imports,
     token_lifecycle,
@@ -26,6 +27,7 @@ from sparekey.app import (
     tokens,
     user_imports,
     users,
+    why,
 )
 from sparekey.app.emergency import SHOW_PERMISSIONS
 from sparekey.app.operation import Operation
@@ -104,6 +106,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation("POST", "/v1/operators/{operator}/lift", operators.lift, _P.OPERATOR_LIFT),
     Operation("GET", "/v1/alarms", alarms.list_alarms, _P.AUDIT_VIEW),
     Operation("POST", "/v1/alarms/{alarm_id}/acknowledge", alarms.acknowledge, _P.ALARM_ACKNOWLEDGE),
+    Operation("GET", "/v1/users/{login}/why", why.explain, _P.USER_VIEW),
+    Operation("GET", "/v1/reports/readiness", reports.readiness_page, _P.REPORT_VIEW),
+    Operation("GET", "/v1/reports/forecast", reports.forecast_page, _P.REPORT_VIEW),
     Operation("GET", "/v1/events", event_forwarding.next_events, _P.AUDIT_VIEW),
     Operation("GET", "/v1/audit", audit_reading.list_record, _P.AUDIT_VIEW, pages_by="id"),
 )  # fmt: skip

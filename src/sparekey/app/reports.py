@@ -90,6 +90,38 @@ def forecast(instance: Instance, actor: Actor, *, now: int) -> Iterator[Forecast
     return (found for row in rows if (found := _forecast_of(row, now)) is not None)
 
 
+@dataclass(frozen=True)
+class ReadinessPage:
+    """The rows of some users; `next`: the login after which there are more."""
+
+    rows: tuple[ReportRow, ...]
+    next: str | None
+
+
+@dataclass(frozen=True)
+class ForecastPage:
+    """Those of some users who are in the forecast; `next`: the login after which there are more users."""
+
+    rows: tuple[ForecastRow, ...]
+    next: str | None
+
+
+def readiness_page(instance: Instance, actor: Actor, limit: int = BATCH, after: str = "", *, now: int) -> ReadinessPage:
+    """The rows of at most `limit` users, from the first login after `after`; a page has a snapshot of its own."""
+    within = verify_somewhere(actor, Permission.REPORT_VIEW)
+    with instance.database.read() as connection:
+        batch = holdings.accounts_after(connection, after, limit, within)
+        rows = tuple(_batch_rows(connection, instance, actor, _Rules.of(connection), batch, now))
+    return ReadinessPage(rows, batch[-1].login if len(batch) == limit else None)
+
+
+def forecast_page(instance: Instance, actor: Actor, limit: int = BATCH, after: str = "", *, now: int) -> ForecastPage:
+    """The forecast for at most `limit` users, from the first login after `after`."""
+    page = readiness_page(instance, actor, limit, after, now=now)
+    found = [_forecast_of(row, now) for row in page.rows]
+    return ForecastPage(tuple(row for row in found if row is not None), page.next)
+
+
 def _forecast_of(row: ReportRow, now: int) -> ForecastRow | None:
     judged = row.judged
     at = runs_out(judged, now)

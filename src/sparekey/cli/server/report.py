@@ -13,7 +13,7 @@ import typer
 from sparekey.app import reports
 from sparekey.app.reports import ForecastRow, ReportRow, Tally
 from sparekey.cli.server import output
-from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_server
+from sparekey.cli.server.command import Call, Server, call_of, command, new_group, now, open_server
 from sparekey.core.readiness import Readiness
 
 app = new_group("Reports for the day without a network.")
@@ -45,7 +45,7 @@ def forecast(ctx: typer.Context, as_csv: AsCsv = False) -> None:
             }  # fmt: skip
 
     with open_server(call) as server:
-        _put(call, "forecast", members(server.run(reports.forecast, now=at)), _FORECAST, counts, as_csv=as_csv)
+        _put(call, "forecast", members(_each_forecast(server, at)), _FORECAST, counts, as_csv=as_csv)
     _say(call, as_csv, f"Without the network, {counts['now']} could not sign in with their token now, "
          f"{counts['this week']} more this week; {counts['left with an emergency code']} of them would have "
          "an emergency code.")  # fmt: skip
@@ -66,9 +66,25 @@ def readiness(ctx: typer.Context, as_csv: AsCsv = False) -> None:
 
     columns = _READINESS if as_csv else _SHOWN
     with open_server(call) as server:
-        _put(call, "readiness", members(server.run(reports.readiness, now=at)), columns, summary, as_csv=as_csv)
+        _put(call, "readiness", members(_each_readiness(server, at)), columns, summary, as_csv=as_csv)
     ready = ", ".join(f"{count} with {what}" for what, count in sorted(tally.readiness.items()))
     _say(call, as_csv, f"{tally.users} users, {tally.rows} rows: {ready or 'nobody'}.")
+
+
+def _each_forecast(server: Server, at: int) -> Iterator[ForecastRow]:
+    after: str | None = ""
+    while after is not None:
+        page = server.run(reports.forecast_page, after=after, now=at)
+        yield from page.rows
+        after = page.next
+
+
+def _each_readiness(server: Server, at: int) -> Iterator[ReportRow]:
+    after: str | None = ""
+    while after is not None:
+        page = server.run(reports.readiness_page, after=after, now=at)
+        yield from page.rows
+        after = page.next
 
 
 def _readiness_members(row: ReportRow, at: int) -> Mapping[str, Any]:
