@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sparekey.app.alarms import acknowledge, list_alarms
 from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.notices import TOLD_AGAIN_AFTER, raise_alarm
+from sparekey.app.notices import MOST_TOLD, TOLD_AGAIN_AFTER, raise_alarm
 from sparekey.app.outbox import Sent, send_next
 from sparekey.app.sequencer import chain
 from sparekey.core.checkpoint import Checkpoint
@@ -71,6 +71,20 @@ def test_the_same_alarm_again_is_on_record_counted_and_told_once_an_hour(any_ser
     assert len(notices(any_server)) == 2
     alarm(any_server, NOW + TOLD_AGAIN_AFTER + 1, device=device.device_id)
     assert len(notices(any_server)) == 2
+
+
+def test_of_many_devices_with_one_trouble_twenty_are_told_and_all_are_listed(server: Instance) -> None:
+    """A certificate that ended, say. Another kind of alarm is told all the same."""
+    for number in range(40):
+        alarm(server, NOW + number, Action.ALARM_TLS_FAILURE, f"device {number}")
+    alarm(server, NOW + 50)
+    told = notices(server)
+    assert [row.kind for row in told] == ["alarm.tls-failure"] * MOST_TOLD + ["alarm.clock"]
+    assert ["the last mail of this kind" in row.body for row in told] == [False] * (MOST_TOLD - 1) + [True, False]
+    assert len(list_alarms(server, ROOT)) == 41
+    later = NOW + TOLD_AGAIN_AFTER + 60
+    alarm(server, later, Action.ALARM_TLS_FAILURE, "device 39")
+    assert len(notices(server)) == MOST_TOLD + 2
 
 
 def test_another_device_or_kind_is_another_line(server: Instance) -> None:

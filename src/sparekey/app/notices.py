@@ -2,11 +2,13 @@
 
 Rules: what is to be told is put into the outbox in the caller's transaction, so that it is told exactly when it
 happened (S42); a user without a mail address is told nothing; an alarm is at once an audit row, a line that stays until
-somebody acknowledges it, and a notice; the same alarm again is put on record each time, counted on its line, and told
-once an hour, so that nobody can bury an alarm under its own repetitions.
+somebody acknowledges it, and a notice. The same alarm again is put on record each time, counted on its line, and told
+once an hour; of one kind no more than twenty are told in an hour, the last of which says so: nobody buries an alarm
+under others, and a thousand laptops with one trouble are no thousand mails.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -19,6 +21,8 @@ from sparekey.storage import accounts, alarms, outbox
 
 ADMINISTRATORS: Final = ""  # the recipient of an alarm, until the sender puts the settings' addresses in its place
 TOLD_AGAIN_AFTER: Final = 3_600  # seconds
+MOST_TOLD: Final = 20  # of one kind in that time
+_LAST_ONE: Final = "this is the last mail of this kind for an hour; `sparekey alarm list` shows them all"
 
 
 def notify_user(
@@ -53,15 +57,23 @@ def raise_alarm(
         "action": action.value, "actor": name, "account_id": account, "token_id": token, "device_id": device,
         "result": result, "detail": canonical_json(detail),
     }  # fmt: skip
-    alarm_id: str | None = new_id()
-    if not alarms.count_again(connection, values, now):
+    alarm_id = alarms.count_again(connection, values, now)
+    if alarm_id is None:
+        alarm_id = new_id()
         alarms.insert_alarm(connection, {"id": alarm_id, **values}, now)
-    else:
-        alarm_id = alarms.take_notice(connection, values, now - TOLD_AGAIN_AFTER, now)
-    if alarm_id is not None:
-        names = alarms.find_names(connection, account, token, device)
-        facts = {**names, "by": name, "result": result, **detail}
-        _queue(connection, now, action, ADMINISTRATORS, letter_of_alarm(action, alarm_id, now, facts), account)
+    _tell_administrators(connection, now, action, alarm_id, {"by": name, "result": result, **detail}, values)
+
+
+def _tell_administrators(
+    connection: Connection, now: int, action: Action, alarm_id: str, facts: Mapping[str, Json], ids: Mapping[str, Any]
+) -> None:
+    told = alarms.count_told(connection, action, now - TOLD_AGAIN_AFTER)
+    if told >= MOST_TOLD or not alarms.mark_told(connection, alarm_id, now - TOLD_AGAIN_AFTER, now):
+        return
+    names = alarms.find_names(connection, ids["account_id"], ids["token_id"], ids["device_id"])
+    last = {"note": _LAST_ONE} if told == MOST_TOLD - 1 else {}
+    letter = letter_of_alarm(action, alarm_id, now, {**names, **facts, **last})
+    _queue(connection, now, action, ADMINISTRATORS, letter, ids["account_id"])
 
 
 def _queue(connection: Connection, now: int, kind: str, recipient: str, letter: Letter, account_id: str | None) -> None:

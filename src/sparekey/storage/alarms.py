@@ -1,37 +1,44 @@
 """Alarms: a line for each until somebody acknowledges it; the same one again is counted on its line."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, alarm, device, token
 
-_SAME = ("action", "account_id", "token_id", "device_id")
+_NEVER: Final = 0  # of a notice
+_SAME: Final = ("action", "account_id", "token_id", "device_id")
 
 
-def count_again(connection: Connection, values: Mapping[str, Any], now: int) -> bool:
-    """Counts it on its open line; False: there is none."""
+def count_again(connection: Connection, values: Mapping[str, Any], now: int) -> str | None:
+    """Counts it on its open line; the id of that. None: there is none."""
+    line = _is_open_line(values)
     latest = {name: values[name] for name in ("actor", "result", "detail")}
-    counted = connection.execute(
-        update(alarm).where(_is_open_line(values)).values(times=alarm.c.times + 1, last_at=now, **latest)
-    )
-    return counted.rowcount > 0
+    counted = connection.execute(update(alarm).where(line).values(times=alarm.c.times + 1, last_at=now, **latest))
+    if counted.rowcount == 0:
+        return None
+    return connection.execute(select(alarm.c.id).where(line).order_by(alarm.c.first_at, alarm.c.id).limit(1)).scalar()
 
 
 def insert_alarm(connection: Connection, values: Mapping[str, Any], now: int) -> None:
-    """A new line."""
-    connection.execute(insert(alarm).values(**values, first_at=now, last_at=now, times=1, noticed_at=now))
+    """A new line, of which nobody has been told."""
+    connection.execute(insert(alarm).values(**values, first_at=now, last_at=now, times=1, noticed_at=_NEVER))
 
 
-def take_notice(connection: Connection, values: Mapping[str, Any], before: int, now: int) -> str | None:
-    """The id of its open line, if administrators were last written to before that: now they are. None: not yet."""
-    line = _is_open_line(values)
-    taken = connection.execute(update(alarm).where(line, alarm.c.noticed_at <= before).values(noticed_at=now))
-    if taken.rowcount == 0:
-        return None
-    return connection.execute(select(alarm.c.id).where(line).order_by(alarm.c.first_at).limit(1)).scalar()
+def count_told(connection: Connection, action: str, since: int) -> int:
+    """Of how many open lines of this kind administrators were told after that moment."""
+    told = (alarm.c.acknowledged_at.is_(None)) & (alarm.c.action == action) & (alarm.c.noticed_at > since)
+    return connection.execute(select(func.count()).where(told)).scalar_one()
+
+
+def mark_told(connection: Connection, alarm_id: str, before: int, now: int) -> bool:
+    """Administrators are told now; False: they were, after that moment."""
+    marked = connection.execute(
+        update(alarm).where(alarm.c.id == alarm_id, alarm.c.noticed_at <= before).values(noticed_at=now)
+    )
+    return marked.rowcount == 1
 
 
 def list_alarms(
