@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance, log
 from sparekey.app.lookup import get_account, get_assigned_token, get_token
 from sparekey.app.notices import notify_user
+from sparekey.app.online_emergency import end_for_token
 from sparekey.app.pin_changes import former_pins
 from sparekey.app.snapshots import NO_PIN, pin_of, seal_pin, seal_pin_history, token_owner
 from sparekey.core.errors import Conflict, NotFound
@@ -25,7 +26,6 @@ from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage import accounts, devices, domains, token_ends, tokens
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.sign_in import end_emergency
 
 MOST_TOKENS: Final = 8  # of one user: each token with a PIN costs a slow hash at every attempt
 _NO_PIN_AT_ALL: Final = {**NO_PIN, "pin_history_sealed": None, "pin_set_at": None, "pin_must_change": False}
@@ -162,8 +162,7 @@ def _take_away(connection: Connection, instance: Instance, actor: Actor, row: An
     if not tokens.take_token(connection, row.id, row.account_id, account_id=None, **values):
         raise _changed(row.serial)
     token_ends.end_for_user(connection, row.id, now)
-    if end_emergency(connection, row.id):
-        log(connection, now, actor, Action.EMERGENCY_ENDED, account=row.account_id, token=row.id, why="unassigned")
+    end_for_token(connection, actor, row, "the token was unassigned", now=now)
     devices.raise_generation(connection, row.account_id)
 
 
