@@ -1,5 +1,7 @@
 """Commands of administration: roles, domains, users from a file, upgrade."""
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,39 @@ def test_a_newer_database_is_not_touched(operator: Operator) -> None:
 def test_an_upgrade_makes_no_server(tmp_path: Path) -> None:
     Operator(tmp_path / "nothing").fails("upgrade")
     assert not (tmp_path / "nothing").exists()
+
+
+def test_why(operator: Operator) -> None:
+    operator.runs("user", "add", "alice")
+    operator.runs("token", "add", "--user", "alice", "--no-pin", "--show-seed", "--serial", "T1")
+    rules = operator.runs("user", "why", "alice").json["rules"]
+    assert (rules[0]["side"], rules[0]["rule"], rules[0]["verdict"]) == ("online", "sign-in", "ok")
+    assert rules[-1]["mend"].startswith("let the user sign in once")
+    operator.runs("token", "disable", "T1")
+    seen = operator.sees("user", "why", "alice").out.splitlines()
+    assert any("\tstops\tdisabled\ttoken T1\tsparekey token enable T1" in line for line in seen)
+    operator.fails("user", "why", "nobody")
+    operator.fails("user", "why", "alice", "--device", "nothing")
+
+
+def test_reports(operator: Operator) -> None:
+    empty = operator.runs("report", "readiness").json
+    assert (empty["rows"], empty["summary"]["users"]) == ([], 0)
+    operator.runs("user", "add", "alice", "--name", "=1+1")
+    operator.runs("user", "add", "bob")
+    operator.runs("user", "disable", "bob")
+    found = operator.runs("report", "readiness").json
+    assert [(row["user"], row["ready_with"]) for row in found["rows"]] == [("alice", "nothing"), ("bob", "closed")]
+    assert found["summary"] == {
+        "rows": 2, "users": 2, "ready_with": {"nothing": 1, "closed": 1},
+        "obstacles": {"no-token-used": 1, "account-closed": 1},
+    }  # fmt: skip
+    said = operator.sees("report", "readiness", "--csv")
+    table = list(csv.DictReader(io.StringIO(said.out)))
+    assert [row["user"] for row in table] == ["alice", "bob"]
+    assert table[0]["name"] == "'=1+1"
+    assert "2 users, 2 rows" in said.words
+    foreseen = operator.runs("report", "forecast").json
+    assert [(row["user"], row["when"], row["left"]) for row in foreseen["rows"]] == [("alice", "now", "nothing")]
+    assert foreseen["summary"] == {"now": 1, "this week": 0, "left with an emergency code": 0}
+    assert "1 could not sign in" in operator.sees("report", "forecast").words
