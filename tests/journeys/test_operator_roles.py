@@ -36,7 +36,8 @@ boss,Sam Super,SystemDomain,
 """
 ROLES = (
     ("help desk", "desk", "Sales"), ("domain administrator", "chief", "Sales"),
-    ("token administrator", "keys", "Sales"), ("auditor", "audit", "SystemDomain"), ("super administrator", "boss", "SystemDomain"),
+    ("token administrator", "keys", "Sales"), ("auditor", "audit", "SystemDomain"),
+    ("super administrator", "boss", "SystemDomain"),
 )  # fmt: skip
 PIN = "4711abcd"
 
