@@ -53,6 +53,14 @@ BROKEN = {
     "files without own": b"ca = '/etc/ca.pem'\n",
     "names as text with spaces": b"names = ['a b']\n",
     "unknown level": b"log_level = 'silent'\n",
+    "mail without a server": b'mail_from = "a@example.org"\n',
+    "alarms without a server": b'alarm_mail = ["a@example.org"]\n',
+    "mail from nobody": b'smtp_host = "mail.example.org"\n',
+    "no mail address": b'smtp_host = "mail.example.org"\nmail_from = "sparekey"\n',
+    "two lines of a mail address": b'smtp_host = "mail"\nmail_from = "a@example.org\\r\\nBcc: b@example.org"\n',
+    "a password without a user": b'smtp_host = "mail"\nmail_from = "a@b.example"\nsmtp_password = "x"\n',
+    "mail without TLS": b'smtp_host = "mail"\nmail_from = "a@b.example"\nsmtp_tls = "off"\n',
+    "a collector without a port": b'syslog = "logs.example.org"\n',
 }
 
 
@@ -90,8 +98,11 @@ def test_s66_a_bad_variable_is_named(tmp_path: Path, variable: str) -> None:
         read_settings(tmp_path, {variable: "broken"})
 
 
-def test_s66_an_error_never_repeats_the_database_s_address(tmp_path: Path) -> None:
-    written(tmp_path, b"database = ['postgresql://sparekey:canary@db/sparekey']\n")
+@pytest.mark.parametrize(
+    "content", [b"database = ['postgresql://sparekey:canary@db/sparekey']\n", b"smtp_password = ['canary']\n"]
+)
+def test_s66_an_error_never_repeats_a_password(tmp_path: Path, content: bytes) -> None:
+    written(tmp_path, content)
     with pytest.raises(SettingsError) as caught:
         read_settings(tmp_path, {})
     assert "canary" not in str(caught.value)
