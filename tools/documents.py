@@ -1,4 +1,5 @@
-"""Documents that are written from the source: `python -m tools.documents` writes docs/settings.md and docs/policy.md.
+"""Documents that are written from the source: `python -m tools.documents` writes docs/settings.md, docs/policy.md and
+docs/roles.md.
 
 Rules: they are derived from the dataclasses that are enforced, and a house test compares.
 """
@@ -6,6 +7,7 @@ Rules: they are derived from the dataclasses that are enforced, and a house test
 from collections.abc import Mapping
 from pathlib import Path
 
+from sparekey.core.permissions import PREDEFINED, Permission
 from sparekey.core.policy import FIELDS
 from sparekey.core.policy_fields import PolicyField
 from sparekey.server.settings import SETTINGS
@@ -40,10 +42,40 @@ user on one device results from the policy of the user's domain and that of the 
 |---|---|---|---|---|---|
 """
 
+_ROLES = """# Roles
+
+Written from `src/sparekey/core/permissions.py` by `python -m tools.documents`; a test keeps it true.
+
+A role is a set of permissions. Granted to a user or an API client in a security domain, it holds in that domain and in
+everything below it, also in what is added or moved there later. Who holds several roles has the rights of all of them.
+
+```
+sparekey role grant 'help desk' carol --domain Sales
+sparekey role add 'night desk' user.view token.view emergency.view emergency.tokencode-show
+sparekey role grant 'night desk' --client portal --domain Sales
+sparekey role show 'help desk'                    # what it allows, and who holds it where
+```
+
+- **What lies outside every domain of an administrator does not exist** for them, in the same words as what is not there
+  at all. Who sees something but may not do it is told which permission is missing.
+- **Nobody gives rights that they do not have**: neither by a grant nor by a change of a role. Roles of your own are the
+  same in all domains, so that they are made and changed at the top; the predefined ones stay as they are.
+- **Nobody changes somebody with more rights**: neither the account nor its tokens, PINs, codes and roles.
+- **Nobody gains rights by moving** a user or a domain to where they have more.
+- **There always is a super administrator who can sign in**: enabled, not expired, with a token that is enabled and not
+  expired, and the role at the top domain. Once there is one, neither a revoked role nor a disabled user nor an end of
+  an account may leave the server without, nor leave only accounts that have an end. Root on the server is refused like
+  everybody else: make another one first.
+- What belongs to no domain (policies, roles, instances) needs the permission at the top domain.
+
+`--data` on the server acts as root (`os:NAME` on record), who may do everything else that is listed here.
+
+| Permission |"""
+
 
 def documents() -> Mapping[Path, str]:
     """Path from the root, and what belongs there."""
-    return {Path("docs/settings.md"): _settings(), Path("docs/policy.md"): _policy()}
+    return {Path("docs/settings.md"): _settings(), Path("docs/policy.md"): _policy(), Path("docs/roles.md"): _roles()}
 
 
 def _settings() -> str:
@@ -60,6 +92,15 @@ def _policy() -> str:
         for name, each in FIELDS.items()
     ]
     return _POLICY + "".join(map(_row, rows))
+
+
+def _roles() -> str:
+    head = "".join(f" {role} |" for role in PREDEFINED) + "\n|---|" + "---|" * len(PREDEFINED) + "\n"
+    rows = [
+        (f"`{each}`", *("yes" if each in permissions else "" for permissions in PREDEFINED.values()))
+        for each in Permission
+    ]  # fmt: skip
+    return _ROLES + head + "".join(map(_row, rows))
 
 
 def _allowed(field: PolicyField) -> str:
