@@ -11,6 +11,7 @@ from sparekey.app import emergency
 from sparekey.app.devices import revoke
 from sparekey.app.instance import Instance
 from sparekey.app.notices import notify_user
+from sparekey.app.online_emergency import Terms, give_fixed
 from sparekey.app.outbox import CLAIM_SECONDS, GIVE_UP_AFTER, KEEP_SETTLED, Sent, forget_old, pause_after, send_next
 from sparekey.app.tokens import clear_pin, set_lost, set_pin
 from sparekey.app.users import UserEdit, edit_user
@@ -79,6 +80,11 @@ def emergency_use(server: Instance, user: User, device: Device) -> None:
     granted(device.sign_in(user, NOW + 5, Secret(user.pin + code)).outcome)
 
 
+def temporary_use(server: Instance, user: User, _: Device) -> None:
+    (code,) = give_fixed(server, ROOT, user.serial, Terms(days=7), now=NOW).codes
+    granted(submit(server, user, NOW + 5, Secret(user.pin + code.reveal())))
+
+
 def lock(server: Instance, user: User, _: Device) -> None:
     for second in range(5):
         denied(submit(server, user, NOW + second, user.wrong(NOW)))
@@ -106,6 +112,10 @@ ACTS: dict[str, tuple[Act, list[str]]] = {
             "Your offline emergency code works online now",
             "Somebody signed in as you with an emergency code",
         ],
+    ),
+    "temporary": (
+        temporary_use,
+        ["Temporary access to your account was set up", "Somebody signed in as you with a temporary tokencode"],
     ),
     "new PIN": (
         lambda server, user, _: set_pin(server, ROOT, user.serial, Secret("other1"), now=NOW),

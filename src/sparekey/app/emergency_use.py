@@ -51,6 +51,7 @@ def _record_online_use(connection: Connection, actor: str, device_id: str | None
         device=device_id, kind=access.kind, left=access.codes - access.used if access.kind == "one-time" else None,
         operator=access.created_by,
     )  # fmt: skip
+    notify_user(connection, now, granted.account_id, Notice.TEMPORARY_USED, where=_where(connection, device_id))
 
 
 def _where(connection: Connection, device_id: str | None) -> str:

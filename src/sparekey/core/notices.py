@@ -27,6 +27,7 @@ class Notice(StrEnum):
     CODE_NOT_ONLINE = "code-not-online"
     CODE_USED = "code-used"
     TEMPORARY_ACCESS = "temporary-access"
+    TEMPORARY_USED = "temporary-used"
     PIN_SET = "pin-set"
     PIN_CLEARED = "pin-cleared"
     TOKEN_ASSIGNED = "token-assigned"
@@ -75,6 +76,10 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
     Notice.TEMPORARY_ACCESS: (
         "Temporary access to your account was set up",
         "The help desk set up temporary emergency access for your token {serial}.",
+    ),
+    Notice.TEMPORARY_USED: (
+        "Somebody signed in as you with a temporary tokencode",
+        "A temporary emergency tokencode of yours was used {where}.",
     ),
     Notice.PIN_SET: ("The PIN of your token was set", "The PIN of your token {serial} was set or changed."),
     Notice.PIN_CLEARED: ("The PIN of your token was cleared", "The PIN of your token {serial} was cleared."),
