@@ -1,4 +1,4 @@
-"""Both ways into the server, in this process: a program with a key, and devices that sign what they ask."""
+"""Every way into the server, in this process: a program with a key, devices that sign what they ask, administrators."""
 
 import asyncio
 import json
@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI
 
+from sparekey.app import roles
 from sparekey.app.clients import add_client
 from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.roles import HolderKind
 from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.server.service import Service
@@ -44,6 +46,11 @@ class Doors:
         headers = {"Authorization": f"Bearer {(self.key if key is None else key).reveal()}"}
         return await ask(self.app, "POST", "/v1/sign-ins", body, headers, **more)
 
+    async def session(self, user: str, passcode: str, *, reply_to: str = "", **more: Any) -> Reply:
+        """An administrator signs in, or answers a question; nobody else can here (`make_administrator`)."""
+        body = json.dumps({"user": user, "passcode": passcode, "reply_to": reply_to}).encode()
+        return await ask(self.app, "POST", "/v1/sessions", body, **more)
+
     async def signed(self, device: Device, path: str, message: object, **more: Any) -> Reply:
         """A device asks; the message is encoded unless it is bytes."""
         body = message if isinstance(message, bytes) else encode(message)
@@ -62,6 +69,12 @@ def headers_of(device: Device, path: str, body: bytes, at: int) -> dict[str, str
         signing.TIME_HEADER: str(at),
         signing.SIGNATURE_HEADER: signing.to_header(signing.sign(device.private_key, message)),
     }
+
+
+def make_administrator(instance: Instance, *logins: str) -> None:
+    """From now on they can sign in at the door of administrators, too."""
+    for login in logins:
+        roles.grant(instance, ROOT, "auditor", HolderKind.USER, login, TOP_DOMAIN, now=NOW)
 
 
 @contextmanager

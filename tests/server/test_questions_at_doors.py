@@ -1,4 +1,4 @@
-"""Questions through both doors: what a program and a device see, and that refusals look like all others."""
+"""Questions through every door: what a program, a device and an administrator see, and that refusals look alike."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -6,27 +6,38 @@ from typing import Any
 
 import pytest
 
+from sparekey.app.authorisation import grants_of
 from sparekey.app.tokens import set_enabled, set_lost
 from sparekey.core.events import Action
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, PIN, ROOT, User, a_device, a_user, account_row, an_instance, on_record
 from tests.questions import NEW_PIN, edit_token_policy, make_suspicious
 from tests.server.asgi import Reply
-from tests.server.doors import Doors, doors_of, is_granted, run
+from tests.server.doors import Doors, doors_of, is_granted, make_administrator, run
 
 FLOOR_MS = 150
 Door = Callable[[User, str, str], Coroutine[Any, Any, Reply]]
 
 
 def door_of(doors: Doors, name: str) -> Door:
-    """User, text and the question that it answers ("": none), at the REST door or on a device of its own."""
+    """User, text and the question that it answers ("": none), at the REST door, as an administrator or on a device."""
     if name == "rest":
         return lambda user, text, to: doors.rest(user.login, text, reply_to=to)
+    if name == "session":
+        return lambda user, text, to: _as_administrator(doors, user, text, to)
     device = a_device(doors.instance)
     return lambda user, text, to: doors.sign_in(device, user.login, text, reply_to=to)
 
 
-both = pytest.mark.parametrize("name", ["rest", "agent"])
+def _as_administrator(doors: Doors, user: User, text: str, to: str) -> Coroutine[Any, Any, Reply]:
+    with doors.instance.database.read() as connection:
+        is_one = bool(grants_of(connection, user.account_id))
+    if not is_one:
+        make_administrator(doors.instance, user.login)
+    return doors.session(user.login, text, reply_to=to)
+
+
+both = pytest.mark.parametrize("name", ["rest", "agent", "session"])
 
 
 def code_of(user: User, ahead: int = 0) -> str:

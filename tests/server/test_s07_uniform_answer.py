@@ -16,7 +16,7 @@ from sparekey.storage import tables
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, PIN, ROOT, Device, User, a_device, a_user, an_instance, on_record
 from tests.server.asgi import Reply
-from tests.server.doors import Doors, doors_of, run
+from tests.server.doors import Doors, doors_of, make_administrator, run
 from tools.counts import Count
 
 FLOOR_MS = 150
@@ -26,15 +26,18 @@ Ask = Callable[[str, str], Coroutine[Any, Any, Reply]]
 
 @pytest.fixture
 def floored(memory_database: Database) -> Iterator[Doors]:
-    """Both doors with the default floor; the program may ask for Sales only."""
+    """The doors with the default floor; the program may ask for Sales only."""
     instance = an_instance(memory_database)
     add_domain(instance, ROOT, "Sales", now=NOW)
     with doors_of(instance, floor_ms=FLOOR_MS, domain="Sales") as doors:
         yield doors
 
 
-def attempts(doors: Doors) -> dict[str, tuple[str, str]]:
-    """Login and passcode for every reason of a refusal. The right ones are right but for that reason."""
+def attempts(doors: Doors, *, administrators: bool = False) -> dict[str, tuple[str, str]]:
+    """Login and passcode for every reason of a refusal. The right ones are right but for that reason.
+
+    `administrators`: they are, but for the one who is out of scope.
+    """
     instance = doors.instance
     user, disabled, locked, no_pin, elsewhere = (
         a_user(instance, pin=PIN, domain="Sales"),
@@ -46,6 +49,8 @@ def attempts(doors: Doors) -> dict[str, tuple[str, str]]:
     set_enabled(instance, ROOT, disabled.login, enabled=False, now=NOW)
     _set_locked(doors, locked)
     add_user(instance, ROOT, "tokenless", "Sales", now=NOW)
+    if administrators:
+        make_administrator(instance, *(each.login for each in (user, disabled, locked, no_pin)), "tokenless")
     right = user.typed(NOW).reveal()
     return {
         "unknown user": ("nobody", right),
@@ -78,10 +83,15 @@ def of_the_device(doors: Doors, device: Device) -> Ask:
     return lambda login, passcode: doors.sign_in(device, login, passcode)
 
 
-@pytest.mark.parametrize("by_device", [False, True], ids=["rest", "agent"])
-def test_s07_every_refusal_looks_and_takes_the_same(floored: Doors, count: Count, *, by_device: bool) -> None:
-    ask = of_the_device(floored, a_device(floored.instance)) if by_device else floored.rest
-    tried = attempts(floored)
+@pytest.mark.parametrize("door", ["rest", "agent", "session"])
+def test_s07_every_refusal_looks_and_takes_the_same(floored: Doors, count: Count, door: str) -> None:
+    ways = {
+        "rest": floored.rest,
+        "agent": of_the_device(floored, a_device(floored.instance)),
+        "session": floored.session,
+    }
+    ask = ways[door]
+    tried = attempts(floored, administrators=door == "session")
     for _ in range(count(small=1, full=3)):
         replies = run(_interleaved(floored, ask, tried, count(small=3, full=2_000 // len(tried))))
         seen = {
@@ -142,3 +152,14 @@ def test_s07_a_slow_refusal_leaves_at_the_next_multiple(floored: Doors) -> None:
         return loop.time() - arrived
 
     assert 2 * FLOOR_MS / 1000 - 0.002 < run(late()) < 3 * FLOOR_MS / 1000
+
+
+def test_s07_nobody_is_locked_out_through_the_door_of_administrators(doors: Doors) -> None:
+    """Anybody can ask there: who holds no role is refused, and no guess is judged or counted."""
+    alice = a_user(doors.instance)
+    for _ in range(9):
+        assert run(doors.session(alice.login, alice.wrong(NOW).reveal())).json["result"] == "denied"
+    right = alice.typed(NOW).reveal()
+    assert run(doors.session(alice.login, right)).json["result"] == "denied"
+    assert {row.result for row in on_record(doors.instance, Action.SIGN_IN_DENIED)} == {"out-of-scope"}
+    assert run(doors.rest(alice.login, right)).json["result"] == "granted"

@@ -18,7 +18,7 @@ from sparekey.storage import tables
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, PIN, Device, User, a_device, a_user, on_record, token_row
 from tests.server.asgi import Reply
-from tests.server.doors import Doors, is_granted, run
+from tests.server.doors import Doors, is_granted, make_administrator, run
 
 
 class BrokenDatabase(Database):
@@ -53,7 +53,7 @@ class BrokenDatabase(Database):
 
 
 def _is_judging() -> bool:
-    return threading.current_thread().name.startswith("sign-in")
+    return threading.current_thread().name.startswith(("sign-in", "session"))
 
 
 class BrokenVault(Vault):
@@ -87,8 +87,9 @@ def damaged(doors: Doors, damage: Callable[[Instance], Instance]) -> Doors:
     return replace(doors, service=service, app=create_application(service))
 
 
-def both(doors: Doors, device: Device, user: User, typed: str) -> list[Reply]:
-    return [run(doors.rest(user.login, typed)), run(doors.sign_in(device, user.login, typed))]
+def each_door(doors: Doors, device: Device, user: User, typed: str) -> list[Reply]:
+    asked = (doors.rest(user.login, typed), doors.sign_in(device, user.login, typed), doors.session(user.login, typed))
+    return [run(each) for each in asked]
 
 
 def looks(replies: list[Reply]) -> list[tuple[object, ...]]:
@@ -98,28 +99,33 @@ def looks(replies: list[Reply]) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_s09_what_fails_lets_nobody_in(doors: Doors, damage: Callable[[Instance], Instance]) -> None:
     alice, device = a_user(doors.instance, pin=PIN), a_device(doors.instance)
+    make_administrator(doors.instance, alice.login)
     typed = alice.typed(NOW).reveal()
-    usual = both(doors, device, alice, "9" + typed[1:])
-    replies = both(damaged(doors, damage), device, alice, typed)
+    bob = a_user(doors.instance, pin=PIN)
+    make_administrator(doors.instance, bob.login)
+    usual = each_door(doors, device, bob, "9" + typed[1:])
+    replies = each_door(damaged(doors, damage), device, alice, typed)
     assert looks(replies) == looks(usual)
-    assert [row.result for row in on_record(doors.instance, Action.SIGN_IN_DENIED)][2:] == ["internal-error"] * 2
+    assert [row.result for row in on_record(doors.instance, Action.SIGN_IN_DENIED)][3:] == ["internal-error"] * 3
     assert is_granted(run(doors.rest(alice.login, typed)))  # nothing was used up
 
 
 def test_s09_a_hash_that_cannot_be_computed_lets_nobody_in(doors: Doors) -> None:
     alice, device = a_user(doors.instance, pin=PIN), a_device(doors.instance)
+    make_administrator(doors.instance, alice.login)
     with doors.instance.database.write() as connection:
         connection.execute(update(tables.token).values(pin_passes=0))
-    for reply in both(doors, device, alice, alice.typed(NOW).reveal()):
+    for reply in each_door(doors, device, alice, alice.typed(NOW).reveal()):
         assert (reply.status, reply.json["result"]) == (200, "denied")
 
 
 def test_s09_no_audit_no_accept(doors: Doors) -> None:
     alice, device = a_user(doors.instance), a_device(doors.instance)
+    make_administrator(doors.instance, alice.login)
     typed = alice.typed(NOW).reveal()
     with doors.instance.database.write() as connection:
         connection.execute(text("CREATE TRIGGER b BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END"))
-    for reply in both(doors, device, alice, typed):
+    for reply in each_door(doors, device, alice, typed):
         assert (reply.status, reply.json["result"]) == (200, "denied")
     with doors.instance.database.write() as connection:
         connection.execute(text("DROP TRIGGER b"))
@@ -141,19 +147,21 @@ UNREACHABLE = OperationalError("SELECT 1", {}, OSError("connection refused"))
 @pytest.mark.parametrize("login", ["alice", "nobody"])
 def test_s09_without_a_database_there_is_no_answer_for_anyone(doors: Doors, login: str) -> None:
     alice, device = a_user(doors.instance, "alice"), a_device(doors.instance)
+    make_administrator(doors.instance, alice.login)
     broken = damaged(doors, lambda it: replace(it, database=BrokenDatabase(it.database, read=UNREACHABLE)))
-    for reply in both(broken, device, replace(alice, login=login), alice.typed(NOW).reveal()):
+    for reply in each_door(broken, device, replace(alice, login=login), alice.typed(NOW).reveal()):
         assert (reply.status, reply.error) == (503, "unavailable")
         assert "SELECT" not in reply.body.decode()
 
 
 def test_s09_a_clock_that_fails_lets_nobody_in(doors: Doors) -> None:
     alice, device = a_user(doors.instance), a_device(doors.instance)
+    make_administrator(doors.instance, alice.login)
 
     def no_clock() -> int:
         raise OSError("no clock")
 
     service = replace(doors.service, now=no_clock)
     broken = replace(doors, service=service, app=create_application(service))
-    for reply in both(broken, device, alice, alice.typed(NOW).reveal()):
+    for reply in each_door(broken, device, alice, alice.typed(NOW).reveal()):
         assert (reply.status, reply.error) == (500, "failed")
