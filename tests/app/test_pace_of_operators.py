@@ -101,6 +101,24 @@ def test_another_person_lets_an_operator_go_on_for_a_while(server: Instance) -> 
         show(server, alice, user, NOW + 2 * HOUR)
 
 
+def test_a_list_tells_who_was_shown_how_many_and_who_is_let_go_on(server: Instance) -> None:
+    add_domain(server, ROOT, "Elsewhere", now=NOW)
+    user, alice = a_caller(server), an_operator(server, "alice")
+    stranger = an_operator(server, "stranger", CHIEF, "Elsewhere")
+    for actor, now in ((ROOT, NOW - HOUR), (ROOT, NOW), (alice, NOW), (alice, NOW)):
+        show(server, actor, user, now)
+    operators.lift(server, ROOT, "stranger", 1, now=NOW)
+    seen = [(view.operator, view.name, view.shown, view.lifted_until) for view in operators.list_operators(
+        server, ROOT, now=NOW
+    )]  # fmt: skip
+    assert seen == [
+        (alice.name, "alice", 2, None), ("os:root", "os:root", 1, None), (stranger.name, "stranger", 0, NOW + HOUR),
+    ]  # fmt: skip
+    assert [view.name for view in operators.list_operators(server, stranger, now=NOW)] == ["stranger"]
+    with pytest.raises(NotAllowed):
+        operators.list_operators(server, an_operator(server, "helper", "help desk"), now=NOW)
+
+
 def test_nobody_lets_themselves_go_on(server: Instance) -> None:
     alice = an_operator(server, "alice")
     for actor, name in ((alice, "alice"), (ROOT, "os:root"), (ROOT, "os:another")):

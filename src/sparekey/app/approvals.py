@@ -9,6 +9,7 @@ Rules:
 - Each step is on record in its own transaction, and one conditional UPDATE settles each race.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -18,6 +19,7 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import verify_may
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account
+from sparekey.app.record_rows import names_of_actors
 from sparekey.app.showings import Showing
 from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.events import Action
@@ -46,7 +48,7 @@ class ApprovalState(StrEnum):
 
 @dataclass(frozen=True)
 class ApprovalView:
-    """One request; unix seconds. People are named as the record names them."""
+    """One request; unix seconds. `asked_by`, `decided_by`: as on record; `asker`, `decider`: what people call them."""
 
     id: str
     state: ApprovalState
@@ -59,6 +61,8 @@ class ApprovalView:
     asked_at: int
     expires_at: int
     decided_by: str | None
+    asker: str
+    decider: str | None
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def list_approvals(instance: Instance, actor: Actor, limit: int = 100, *, now: i
     domains = actor.domains_with(Permission.EMERGENCY_APPROVE)
     with instance.database.read() as connection:
         rows = approvals.list_approvals(connection, limit, now - _KEPT_IN_LISTS, domains, actor.name)
-        return [_view(row, now) for row in rows]
+        return _views(connection, actor, rows, now)
 
 
 def approve(instance: Instance, actor: Actor, approval_id: str, *, now: int) -> ApprovalView:
@@ -132,12 +136,12 @@ def _decide(instance: Instance, actor: Actor, approval_id: str, *, approved: boo
         # also: nobody who has fewer rights than the user whose passcode it is
         get_account(connection, actor, row.login, Permission.EMERGENCY_APPROVE)
         if not approvals.decide(connection, approval_id, actor.name, approved=approved, now=now):
-            raise Conflict(f"this request is {_view(row, now).state} already", "see `sparekey approval list`")
+            raise Conflict(f"this request is {_state(row, now)} already", "see `sparekey approval list`")
         log(
             connection, now, actor, action, account=row.account_id, device=row.device_id, approval=approval_id,
             asked_by=row.asked_by,
         )  # fmt: skip
-        return _view(_get_approval(connection, actor, approval_id), now)
+        return _views(connection, actor, [_get_approval(connection, actor, approval_id)], now)[0]
 
 
 def _get_approval(connection: Connection, actor: Actor, approval_id: str) -> AnyRow:
@@ -148,20 +152,27 @@ def _get_approval(connection: Connection, actor: Actor, approval_id: str) -> Any
     return row
 
 
-def _view(row: AnyRow, now: int) -> ApprovalView:
-    return ApprovalView(
-        id=row.id,
-        state=_state(row, now),
-        user=row.login,
-        device=row.device_name,
-        asked_by=row.asked_by,
-        caller=row.caller,
-        note=row.note,
-        ticket=row.ticket,
-        asked_at=row.asked_at,
-        expires_at=row.expires_at,
-        decided_by=row.decided_by,
-    )
+def _views(connection: Connection, reader: Actor, rows: Sequence[AnyRow], now: int) -> list[ApprovalView]:
+    people = {name for row in rows for name in (row.asked_by, row.decided_by) if name is not None}
+    called = names_of_actors(connection, reader, people)
+    return [
+        ApprovalView(
+            id=row.id,
+            state=_state(row, now),
+            user=row.login,
+            device=row.device_name,
+            asked_by=row.asked_by,
+            caller=row.caller,
+            note=row.note,
+            ticket=row.ticket,
+            asked_at=row.asked_at,
+            expires_at=row.expires_at,
+            decided_by=row.decided_by,
+            asker=called.get(row.asked_by, row.asked_by),
+            decider=called.get(row.decided_by, row.decided_by),
+        )
+        for row in rows
+    ]
 
 
 def _state(row: AnyRow, now: int) -> ApprovalState:

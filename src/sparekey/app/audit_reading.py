@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sparekey.app.authorisation import verify_may
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_account, get_device, get_token
-from sparekey.core.audit_chain import AuditRow
+from sparekey.app.record_rows import RecordRow, with_names
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage import audit
 
@@ -20,12 +20,12 @@ def list_record(
     serial: str | None = None,
     device: str | None = None,
     actions: Sequence[str] = (),
-) -> Sequence[AuditRow]:
+) -> list[RecordRow]:
     """At most `limit` rows, newest first, with ids less than `before`, about all who are named."""
     if not (user or serial or device):
         verify_may(actor, Permission.AUDIT_VIEW, None)
     with instance.database.read() as connection:
-        return audit.list_rows(
+        rows = audit.list_rows(
             connection,
             limit=limit,
             before=before,
@@ -34,3 +34,4 @@ def list_record(
             device_id=get_device(connection, actor, device, Permission.AUDIT_VIEW).id if device else None,
             actions=actions,
         )
+        return with_names(connection, actor, rows)

@@ -17,10 +17,10 @@ from sparekey.app.notices import notify_user
 from sparekey.app.obstacles import obstacle_on, why_no_code
 from sparekey.app.operators import begin_showing, judge_showing, stopped, warning_of
 from sparekey.app.policies import effective_in
+from sparekey.app.record_rows import RecordRow, with_names
 from sparekey.app.showings import Showing as Showing  # noqa: PLC0414 -- what `show` takes, for its callers
 from sparekey.app.showings import verify_showing
 from sparekey.app.snapshots import open_code
-from sparekey.core.audit_chain import AuditRow
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.events import Action
@@ -198,8 +198,8 @@ def set_online(instance: Instance, actor: Actor, serial: str, *, allowed: bool, 
         notify_user(connection, now, owner.account_id, notice, serial=serial)
 
 
-def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: int = 100) -> list[AuditRow]:
-    """What happened with this code, newest first: audit rows."""
+def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: int = 100) -> list[RecordRow]:
+    """What happened with this code, newest first: rows of the record."""
     actions = (
         Action.EMERGENCY_SHOWN, Action.EMERGENCY_RESET, Action.EMERGENCY_ONLINE, Action.EMERGENCY_USED,
         Action.EMERGENCY_REPLACED, Action.EMERGENCY_VOIDED, Action.EMERGENCY_TEMPORARY, Action.EMERGENCY_ENDED,
@@ -207,8 +207,10 @@ def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: 
     )  # fmt: skip
     with instance.database.read() as connection:
         owner = _owner(connection, actor, kind, name, Permission.EMERGENCY_VIEW)
-        rows = audit.list_rows(connection, limit=limit, account_id=owner.account_id, actions=actions)
-        return [row for row in rows if row.token_id == owner.token_id]
+        rows = audit.list_rows(
+            connection, limit=limit, account_id=owner.account_id, token_id=owner.token_id, actions=actions
+        )
+        return with_names(connection, actor, [row for row in rows if row.token_id == owner.token_id])
 
 
 def held_codes(instance: Instance, actor: Actor, kind: CodeKind, name: str) -> list[HeldCode]:

@@ -18,6 +18,7 @@ from sparekey.app.lookup import get_assigned_token
 from sparekey.app.notices import notify_user
 from sparekey.app.operators import begin_showing, judge_showing, stopped, warning_of
 from sparekey.app.policies import effective_in, token_policy_in
+from sparekey.app.record_rows import names_of_actors
 from sparekey.app.snapshots import seal_online_code
 from sparekey.core.errors import BadInput, NotAllowed, NotFound, SparekeyError
 from sparekey.core.events import Action
@@ -73,7 +74,8 @@ class AccessView:
     left: int  # codes that still work, but for the expiry
     last_used_at: int | None
     given_at: int
-    given_by: str
+    given_by: str  # as the record names them
+    giver: str  # their name
 
 
 def give_fixed(instance: Instance, actor: Actor, serial: str, terms: Terms, *, now: int) -> GivenAccess:
@@ -116,7 +118,10 @@ def access_of(instance: Instance, actor: Actor, serial: str, *, now: int) -> Acc
     with instance.database.read() as connection:
         token = get_assigned_token(connection, actor, serial, Permission.EMERGENCY_VIEW)
         row = online_emergency.find_access(connection, token.id)
-    return None if row is None else _view(row, now)
+        if row is None:
+            return None
+        called = names_of_actors(connection, actor, [row.created_by])
+        return _view(row, called.get(row.created_by, row.created_by), now)
 
 
 def _give(
@@ -223,7 +228,7 @@ def _store(
     online_emergency.insert_access(connection, values, sealed)
 
 
-def _view(row: AnyRow, now: int) -> AccessView:
+def _view(row: AnyRow, giver: str, now: int) -> AccessView:
     kind = EmergencyKind(row.kind)
     return AccessView(
         kind=kind,
@@ -235,4 +240,5 @@ def _view(row: AnyRow, now: int) -> AccessView:
         last_used_at=row.last_used_at,
         given_at=row.created_at,
         given_by=row.created_by,
+        giver=giver,
     )

@@ -103,6 +103,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation("GET", "/v1/approvals", approvals.list_approvals, _P.EMERGENCY_APPROVE),
     Operation("POST", "/v1/approvals/{approval_id}/approve", approvals.approve, _P.EMERGENCY_APPROVE),
     Operation("POST", "/v1/approvals/{approval_id}/refuse", approvals.refuse, _P.EMERGENCY_APPROVE),
+    Operation("GET", "/v1/operators", operators.list_operators, _P.OPERATOR_LIFT),
     Operation("POST", "/v1/operators/{operator}/lift", operators.lift, _P.OPERATOR_LIFT),
     Operation("GET", "/v1/alarms", alarms.list_alarms, _P.AUDIT_VIEW),
     Operation("POST", "/v1/alarms/{alarm_id}/acknowledge", alarms.acknowledge, _P.ALARM_ACKNOWLEDGE),

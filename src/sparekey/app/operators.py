@@ -10,15 +10,16 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.authorisation import verify_may
+from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import Instance, log
 from sparekey.app.lookup import get_account
 from sparekey.app.notices import raise_alarm
+from sparekey.app.record_rows import names_of_actors
 from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.events import Action
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy import OfflinePolicy
-from sparekey.core.showing_pace import LOOK_BACK, Pace, judge_pace
+from sparekey.core.showing_pace import HOUR, LOOK_BACK, Pace, judge_pace
 from sparekey.core.two_people import is_second_person
 from sparekey.storage import operators
 
@@ -34,6 +35,28 @@ class Lift:
     until: int
 
 
+@dataclass(frozen=True)
+class OperatorView:
+    """`operator`: as the record names them. `lifted_until`: None where the limit is in force."""
+
+    operator: str
+    name: str
+    shown: int  # codes within the last hour
+    lifted_until: int | None
+
+
+def list_operators(instance: Instance, actor: Actor, *, now: int) -> list[OperatorView]:
+    """Who was shown codes within the last hour, most of them first, or is let go on."""
+    verify_somewhere(actor, Permission.OPERATOR_LIFT)
+    with instance.database.read() as connection:
+        counts, lifted = operators.counts_since(connection, now - HOUR), operators.lifts(connection, now)
+        called = names_of_actors(connection, actor, counts.keys() | lifted.keys())
+    # somebody outside the actor's domains has no name here
+    seen = called if actor.domains_with(Permission.OPERATOR_LIFT) is not None else counts.keys() | lifted.keys()
+    found = [OperatorView(each, called.get(each, each), counts.get(each, 0), lifted.get(each)) for each in seen]
+    return sorted(found, key=lambda view: (-view.shown, view.name))
+
+
 def lift(instance: Instance, actor: Actor, operator: str, hours: int = DEFAULT_HOURS, *, now: int) -> Lift:
     """Let an operator go on beyond the limit. `operator`: a login, or as the record names who is none of the users."""
     if not 1 <= hours <= MOST_HOURS:
@@ -42,7 +65,7 @@ def lift(instance: Instance, actor: Actor, operator: str, hours: int = DEFAULT_H
         name, account_id = _operator_named(connection, actor, operator)
         if not is_second_person(actor, name):
             raise NotAllowed("an operator's limit is lifted by another person", "ask somebody else who may")
-        until = now + hours * 3_600
+        until = now + hours * HOUR
         operators.lift(connection, name, until, actor.name, now)
         log(connection, now, actor, Action.OPERATOR_LIFTED, account=account_id, operator=name, until=until)
     return Lift(name, until)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, select, text, union_all
+from sqlalchemy import CompoundSelect, Connection, func, select, text, union_all
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import emergency_showing, online_emergency, operator_lift
@@ -30,12 +30,28 @@ def lift(connection: Connection, operator: str, until: int, lifted_by: str, now:
     connection.execute(_LIFT, {"operator": operator, "until": until, "lifted_by": lifted_by, "now": now})
 
 
+def lifts(connection: Connection, now: int) -> dict[str, int]:
+    """Until when, by operator, of those who are let go on now."""
+    query = select(operator_lift.c.operator, operator_lift.c.until).where(operator_lift.c.until > now)
+    return {row.operator: row.until for row in connection.execute(query)}
+
+
+def counts_since(connection: Connection, since: int) -> dict[str, int]:
+    """How many codes each operator was shown after that."""
+    shown = _shown(since).subquery()
+    query = select(shown.c.operator, func.count().label("codes")).group_by(shown.c.operator)
+    return {row.operator: row.codes for row in connection.execute(query)}
+
+
 def shown_since(connection: Connection, operator: str, since: int) -> Sequence[int]:
     """When this operator was shown codes after that: offline ones, and online ones whose access has not ended since."""
-    offline = select(emergency_showing.c.shown_at).where(
-        emergency_showing.c.operator == operator, emergency_showing.c.shown_at > since
+    shown = _shown(since).subquery()
+    return connection.execute(select(shown.c.shown_at).where(shown.c.operator == operator)).scalars().all()
+
+
+def _shown(since: int) -> CompoundSelect[tuple[str, int]]:
+    offline = select(emergency_showing.c.operator, emergency_showing.c.shown_at)
+    online = select(online_emergency.c.created_by, online_emergency.c.created_at)
+    return union_all(
+        offline.where(emergency_showing.c.shown_at > since), online.where(online_emergency.c.created_at > since)
     )
-    online = select(online_emergency.c.created_at).where(
-        online_emergency.c.created_by == operator, online_emergency.c.created_at > since
-    )
-    return connection.execute(union_all(offline, online)).scalars().all()

@@ -1,6 +1,8 @@
 """`sparekey audit`: read the record, and find out whether it is whole."""
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,10 +12,10 @@ from sparekey.app.audit_reading import list_record
 from sparekey.app.audit_verification import verify_record
 from sparekey.app.event_forwarding import next_events
 from sparekey.app.ports import Purpose
+from sparekey.app.record_rows import RecordRow
 from sparekey.app.sequencer import chain
 from sparekey.cli.server import output
-from sparekey.cli.server.command import call_of, command, new_group, now, open_here, open_server
-from sparekey.core.audit_chain import AuditRow
+from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_here, open_server
 from sparekey.core.checkpoint import Checkpoint
 from sparekey.core.errors import BadInput
 from sparekey.core.event_export import line_of
@@ -41,8 +43,7 @@ def list_some(
         rows = server.run(
             list_record, limit=limit, before=before, user=user, serial=token, device=device, actions=tuple(action or ())
         )
-    columns = ["id", "at", "actor", "action", "result", "account_id", "token_id", "device_id", "detail"]
-    call.put_list("rows", [row_members(row) for row in rows], columns)
+    put_rows(call, "rows", rows, ["id", "at", "by", "action", "result", "user", "token", "device", "detail"])
 
 
 @command(app, "verify", "audit verify --checkpoint /media/usb/checkpoint")
@@ -106,19 +107,21 @@ def export(
             after = events[-1]["batch"]
 
 
-def row_members(row: AuditRow) -> dict[str, Any]:
-    """A row of the record as commands show it."""
-    return {
-        "id": row.id,
-        "at": output.rfc3339(row.at // 1_000_000),
-        "actor": row.actor,
-        "action": row.action,
-        "result": row.result,
-        "account_id": row.account_id,
-        "token_id": row.token_id,
-        "device_id": row.device_id,
-        "detail": json.loads(row.detail),
-    }
+def put_rows(call: Call, schema: str, rows: Sequence[RecordRow], columns: Sequence[str]) -> None:
+    """Rows of the record: in JSON ids and names, for people names where they are known."""
+    call.put_list(schema, [_members(row) if call.json else _cells(row) for row in rows], columns)
+
+
+def _members(row: RecordRow) -> dict[str, Any]:
+    detail = json.loads(row.detail)
+    return {**dataclasses.asdict(row), "at": output.rfc3339(row.at // 1_000_000), "detail": detail}
+
+
+def _cells(row: RecordRow) -> dict[str, Any]:
+    known = {"user": row.user or row.account_id, "token": row.token or row.token_id,
+             "device": row.device or row.device_id}  # fmt: skip
+    members = _members(row)
+    return {**members, **known, "detail": {**members["detail"], **row.people}}
 
 
 def _read_checkpoint(path: Path) -> Checkpoint:

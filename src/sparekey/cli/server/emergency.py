@@ -1,4 +1,4 @@
-"""`sparekey emergency`: offline emergency tokencodes (of a token) and passcodes (of a user).
+"""`sparekey emergency`: offline emergency tokencodes (of a token) and passcodes (of a user), and online access.
 
 Rules: the code to read out is the one that the caller's device holds; every showing is on record before it is seen.
 """
@@ -9,14 +9,18 @@ import typer
 
 from sparekey.app import emergency
 from sparekey.app.emergency import Showing, ShownCode
-from sparekey.cli.server import output
-from sparekey.cli.server.audit import row_members
+from sparekey.cli.server import online_emergency, output
+from sparekey.cli.server.audit import put_rows
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
 from sparekey.core.emergency import CodeKind
 
-app = new_group("Offline emergency codes: of a token (tokencode), or of a user (`emergency passcode`).")
+app = new_group("Emergency codes: of a token (tokencode), of a user (`emergency passcode`), or at the server alone.")
 passcode = new_group("Offline emergency passcodes: they replace PIN and tokencode.")
 app.add_typer(passcode, name="passcode")
+command(app, "fixed", "emergency fixed SK01234567 --lifetime 3 --if-available end")(online_emergency.fixed)
+command(app, "one-time", "emergency one-time SK01234567 --count 5")(online_emergency.one_time)
+command(app, "end", "emergency end SK01234567")(online_emergency.end)
+command(app, "status", "emergency status SK01234567")(online_emergency.status)
 
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The token's serial number.")]
 User = Annotated[str, typer.Argument(metavar="USER", help="The user's login name.")]
@@ -101,6 +105,8 @@ def _show(ctx: typer.Context, kind: CodeKind, name: str, device: str | None, sho
     call, moment = call_of(ctx), now()
     with open_server(call) as server:
         shown = server.run(emergency.show, kind, name, device, showing, now=moment)
+    if shown.warning:
+        output.say(shown.warning)
     if call.json:
         output.put_json(
             "emergency-code",
@@ -112,6 +118,7 @@ def _show(ctx: typer.Context, kind: CodeKind, name: str, device: str | None, sho
                 "spelling": [list(group) for group in shown.spelling()],
                 "expires": output.rfc3339(shown.not_after),
                 "needs_pin": shown.needs_pin,
+                "warning": shown.warning,
             },
         )
     else:
@@ -146,8 +153,8 @@ def _reset(ctx: typer.Context, kind: CodeKind, name: str) -> None:
 def _history(ctx: typer.Context, kind: CodeKind, name: str) -> None:
     call = call_of(ctx)
     with open_server(call) as server:
-        rows = [row_members(row) for row in server.run(emergency.history, kind, name)]
-    call.put_list("history", rows, ["at", "actor", "action", "result", "device_id", "detail"])
+        rows = server.run(emergency.history, kind, name)
+    put_rows(call, "history", rows, ["at", "by", "action", "result", "device", "detail"])
 
 
 def _held(ctx: typer.Context, kind: CodeKind, name: str) -> None:

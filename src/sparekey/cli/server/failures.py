@@ -1,6 +1,6 @@
 """What goes wrong, as a sentence that says what to do: never a traceback, never a secret.
 
-Exit 1: it failed. Exit 2: it was not asked rightly.
+Exit 1: it failed. Exit 2: it was not asked rightly. Exit 4: it waits for a second person.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from sparekey.core.errors import SparekeyError
 
 FAILED: Final = 1
 USAGE: Final = 2
+WAITS: Final = 4  # as of `sparekey-agent login`: something else is needed first
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Failure:
 def failure_of(error: Exception) -> Failure:
     """How to tell a person about this exception."""
     if isinstance(error, SparekeyError):
-        return Failure(FAILED, error.error, error.message, error.do)
+        code = WAITS if error.error == "approval-needed" else FAILED
+        return Failure(code, error.error, error.message, error.do)
     do = getattr(error, "do", "")
     if do:  # SettingsError: known here by its shape, so that no command loads what it does not need
         return Failure(FAILED, "settings", str(getattr(error, "message", error)), str(do))
