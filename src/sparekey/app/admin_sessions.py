@@ -3,7 +3,9 @@ takes the right away.
 
 Rules: only who holds a role can sign in here; for everybody else no guess is judged and none is counted, so that nobody
 is locked out from here; a session ends 15 minutes after it was last used and 12 hours after it began; a user who is
-disabled, expired, locked or without a role is refused at the next request; only a hash of the token is kept.
+disabled, expired, locked or without a role is refused at the next request; whatever takes away a token or PIN that may
+have begun them ends all sessions of its user (`tokens`, `token_lifecycle`, `devices_stolen`); only a hash of the token
+is kept.
 """
 
 import hashlib

@@ -6,6 +6,7 @@ Rules:
   their emergency codes ends; new ones are made at the next contact of a device that may have them.
 - A PIN that was typed there has to be changed at the next sign-in. A token whose coming codes alone would sign in (it
   has no PIN) or stay good for long (it counts events) is disabled: it is to be replaced.
+- Sessions of administrators among them end: a laptop may keep the token of one.
 - It all follows from the device: whoever may revoke it may report it, whoever has used it.
 """
 
@@ -21,7 +22,7 @@ from sparekey.core.events import Action
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.tokens import Hotp
-from sparekey.storage import accounts, devices, dialogues, emergency_codes, tokens
+from sparekey.storage import accounts, admin_sessions, devices, dialogues, emergency_codes, tokens
 from sparekey.storage.rows import AnyRow
 
 
@@ -113,6 +114,7 @@ def _secure_token(connection: Connection, actor: Actor, device: AnyRow, row: Any
 
 def _renew(connection: Connection, actor: Actor, device: AnyRow, account_id: str, now: int) -> None:
     devices.raise_generation(connection, account_id)
+    admin_sessions.delete_of_account(connection, account_id)
     for token_id in emergency_codes.owners_with_codes(connection, account_id, now):
         log(connection, now, actor, Action.EMERGENCY_VOIDED, account=account_id, token=token_id, device=device.id)
     emergency_codes.end_all(connection, account_id, now)

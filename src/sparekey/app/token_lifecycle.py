@@ -24,7 +24,7 @@ from sparekey.core.errors import Conflict, NotFound
 from sparekey.core.events import Action
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
-from sparekey.storage import accounts, devices, domains, token_ends, tokens
+from sparekey.storage import accounts, admin_sessions, devices, domains, token_ends, tokens
 from sparekey.storage.rows import AnyRow
 
 MOST_TOKENS: Final = 8  # of one user: each token with a PIN costs a slow hash at every attempt
@@ -162,6 +162,7 @@ def _take_away(connection: Connection, instance: Instance, actor: Actor, row: An
     if not tokens.take_token(connection, row.id, row.account_id, account_id=None, **values):
         raise _changed(row.serial)
     token_ends.end_for_user(connection, row.id, now)
+    admin_sessions.delete_of_account(connection, row.account_id)
     end_for_token(connection, actor, row, "the token was unassigned", now=now)
     devices.raise_generation(connection, row.account_id)
 

@@ -1,7 +1,8 @@
 """Tokens: add, look at, PIN, enable, disable, lost, found. Who has one is a matter of `token_lifecycle`.
 
 Every change that makes a device's offline data wrong raises the user's generation in its own transaction
-(offline-day.md, server rule 3).
+(offline-day.md, server rule 3). One that takes away what somebody signed in with ends their sessions as administrator:
+whoever has the token, or knew the PIN, may have begun them.
 """
 
 import secrets
@@ -27,7 +28,7 @@ from sparekey.core.pins import PinError, new_verifier, verify_new_pin
 from sparekey.core.tokens import TOKEN_TYPES, Hotp, OtpToken, Parameters, TokenError, Totp
 from sparekey.core.tokens.totp import SEED_BYTES
 from sparekey.secret import Secret
-from sparekey.storage import accounts, devices, domains, online_emergency, tokens
+from sparekey.storage import accounts, admin_sessions, devices, domains, online_emergency, tokens
 from sparekey.storage.rows import AnyRow
 
 _SERIAL_DIGITS = 8
@@ -203,6 +204,7 @@ def set_pin(
     with instance.database.write() as connection:
         row = _locked_with_pin(connection, actor, serial)
         store_pin(connection, instance, row, verifier, now, must_change=must_change)
+        admin_sessions.delete_of_account(connection, row.account_id)
         log(connection, now, actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=row.serial)
 
 
@@ -213,6 +215,7 @@ def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> Non
         if row.pin_sealed is None:
             return
         take_pin(connection, instance, row)
+        admin_sessions.delete_of_account(connection, row.account_id)
         log(connection, now, actor, Action.TOKEN_PIN_CLEARED, account=row.account_id, token=row.id, serial=row.serial)
         notify_user(connection, now, row.account_id, Notice.PIN_CLEARED, serial=row.serial)
 
@@ -223,6 +226,8 @@ def set_enabled(instance: Instance, actor: Actor, serial: str, *, enabled: bool,
         if row.enabled is enabled:
             return
         tokens.update_token(connection, row.id, enabled=enabled)
+        if not enabled:
+            admin_sessions.delete_of_account(connection, row.account_id)
         _touched(connection, row, actor, Action.TOKEN_ENABLED if enabled else Action.TOKEN_DISABLED, now)
 
 
@@ -233,6 +238,8 @@ def set_lost(instance: Instance, actor: Actor, serial: str, *, lost: bool, now: 
         if row.lost is lost:
             return
         tokens.update_token(connection, row.id, lost=lost)
+        if lost:
+            admin_sessions.delete_of_account(connection, row.account_id)
         _touched(connection, row, actor, Action.TOKEN_LOST if lost else Action.TOKEN_FOUND, now)
         notice = Notice.TOKEN_LOST if lost else Notice.TOKEN_FOUND
         notify_user(connection, now, row.account_id, notice, serial=row.serial)

@@ -54,6 +54,11 @@ def delete_session(connection: Connection, session_id: str) -> bool:
     return connection.execute(delete(admin_session).where(admin_session.c.id == session_id)).rowcount == 1
 
 
+def delete_of_account(connection: Connection, account_id: str | None) -> None:
+    """All of this user; None: of nobody."""
+    connection.execute(delete(admin_session).where(admin_session.c.account_id == account_id))
+
+
 def delete_over(connection: Connection, expired_by: int, unused_since: int) -> None:
     """Sessions that ended by this moment, or were last used by that one."""
     connection.execute(
