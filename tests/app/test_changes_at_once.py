@@ -1,0 +1,82 @@
+"""Changes of administration at the same moment: what must hold afterwards holds, on both databases."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from sparekey.app import domains, roles, users
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.roles import HolderKind
+from sparekey.core.errors import SparekeyError
+from sparekey.core.permissions import SUPER_ADMINISTRATOR, Permission
+from tests.app.administrators import actor_again, add_tree, an_administrator
+from tests.builders import NOW, ROOT
+
+ROUNDS = 8
+
+
+def at_once(*changes: Callable[[], object]) -> list[bool]:
+    """Which of them were done."""
+    start = Barrier(len(changes))
+
+    def run(change: Callable[[], object]) -> bool:
+        start.wait(timeout=30)
+        try:
+            change()
+        except SparekeyError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(changes)) as pool:
+        return [*pool.map(run, changes)]
+
+
+def test_s63_two_super_administrators_are_not_taken_away_at_once(any_server: Instance) -> None:
+    first, second = (an_administrator(any_server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))[0] for _ in range(2))
+    for _ in range(ROUNDS):
+        done = at_once(
+            lambda: users.set_enabled(any_server, ROOT, first.login, enabled=False, now=NOW),
+            lambda: roles.revoke(
+                any_server, ROOT, SUPER_ADMINISTRATOR, HolderKind.USER, second.login, TOP_DOMAIN, now=NOW
+            ),
+        )
+        assert sorted(done) == [False, True]
+        left = [user for user in (first, second) if actor_again(any_server, user).may(Permission.ROLE_MANAGE, None)]
+        assert any(users.show_user(any_server, ROOT, user.login).enabled for user in left)
+        users.set_enabled(any_server, ROOT, first.login, enabled=True, now=NOW)
+        if second not in left:
+            roles.grant(any_server, ROOT, SUPER_ADMINISTRATOR, HolderKind.USER, second.login, TOP_DOMAIN, now=NOW)
+
+
+def test_two_moves_at_once_make_no_circle(any_server: Instance) -> None:
+    add_tree(any_server)
+    for _ in range(ROUNDS):
+        done = at_once(
+            lambda: domains.move_domain(any_server, ROOT, "Sales", "Support", now=NOW),
+            lambda: domains.move_domain(any_server, ROOT, "Support", "Bern", now=NOW),
+        )
+        assert sorted(done) == [False, True]
+        assert {each.name for each in domains.list_domains(any_server, ROOT)} == {
+            TOP_DOMAIN,
+            "Sales",
+            "Bern",
+            "Support",
+        }
+        domains.move_domain(any_server, ROOT, "Sales" if done[0] else "Support", TOP_DOMAIN, now=NOW)
+
+
+def test_a_role_is_not_granted_while_it_goes(any_server: Instance) -> None:
+    user, _ = an_administrator(any_server)
+    for _ in range(ROUNDS):
+        roles.add_role(any_server, ROOT, "desk", ["user.view"], now=NOW)
+        at_once(
+            lambda: roles.remove_role(any_server, ROOT, "desk", now=NOW),
+            lambda: roles.grant(any_server, ROOT, "desk", HolderKind.USER, user.login, TOP_DOMAIN, now=NOW),
+        )
+        granted = roles.list_grants(any_server, ROOT)
+        names = {each.name for each in roles.list_roles(any_server, ROOT)}
+        # either it was granted and stays, or it is gone with nobody holding it
+        assert [each.role for each in granted] == (["desk"] if "desk" in names else [])
+        if "desk" in names:
+            roles.revoke(any_server, ROOT, "desk", HolderKind.USER, user.login, TOP_DOMAIN, now=NOW)
+            roles.remove_role(any_server, ROOT, "desk", now=NOW)
