@@ -1,20 +1,22 @@
 """Roles: made, granted, revoked, removed, on record; and the super administrator who stays."""
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import update
 
-from sparekey.app import clients, roles, users
+from sparekey.app import clients, roles, token_lifecycle, users
 from sparekey.app.authorisation import actor_of, grants_of
 from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.roles import HolderKind
-from sparekey.app.tokens import set_enabled, set_lost
+from sparekey.app.tokens import set_enabled, set_lost, show_token
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Actor, Permission
 from sparekey.storage import tables
 from tests.app import administrators
-from tests.builders import NOW, ROOT, a_user, on_record
+from tests.builders import NOW, ROOT, a_token, a_user, on_record
 
 USER = HolderKind.USER
 
@@ -170,4 +172,22 @@ def test_a_lost_token_leaves_a_super_administrator(server: Instance) -> None:
     roles.grant(server, ROOT, SUPER_ADMINISTRATOR, USER, second.login, TOP_DOMAIN, now=NOW)
     set_lost(server, ROOT, second.serial, lost=True, now=NOW)
     take_away(server, first, "disable")
-    set_enabled(server, ROOT, second.serial, enabled=False, now=NOW)
+    assert users.show_user(server, ROOT, second.login).enabled
+
+
+TOKEN_ENDS: dict[str, Callable[[Instance, str], object]] = {
+    "disabled": lambda server, serial: set_enabled(server, ROOT, serial, enabled=False, now=NOW),
+    "unassigned": lambda server, serial: token_lifecycle.unassign(server, ROOT, serial, now=NOW),
+    "removed": lambda server, serial: token_lifecycle.remove(server, ROOT, serial, assigned_too=True, now=NOW),
+}
+
+
+@pytest.mark.parametrize("how", TOKEN_ENDS)
+def test_s63_the_last_super_administrator_keeps_a_token(any_server: Instance, how: str) -> None:
+    chief = a_user(any_server)
+    roles.grant(any_server, ROOT, SUPER_ADMINISTRATOR, USER, chief.login, TOP_DOMAIN, now=NOW)
+    with pytest.raises(NotAllowed, match="no super administrator who can sign in"):
+        TOKEN_ENDS[how](any_server, chief.serial)
+    assert show_token(any_server, ROOT, chief.serial).enabled
+    a_token(any_server, chief.login, chief.account_id)
+    TOKEN_ENDS[how](any_server, chief.serial)

@@ -20,6 +20,7 @@ from sparekey.app.notices import notify_user
 from sparekey.app.online_emergency import end_for_token
 from sparekey.app.pin_changes import former_pins
 from sparekey.app.snapshots import NO_PIN, pin_of, seal_pin, seal_pin_history, token_owner
+from sparekey.app.super_administrators import one_remains
 from sparekey.core.errors import Conflict, NotFound
 from sparekey.core.events import Action
 from sparekey.core.notices import Notice
@@ -57,8 +58,9 @@ def assign(instance: Instance, actor: Actor, serial: str, login: str, *, enable:
 def unassign(instance: Instance, actor: Actor, serial: str, *, now: int) -> str:
     """Take a token from its user, whose login it returns. It stays, disabled, in the user's security domain."""
     with instance.database.write() as connection:
-        row = _get_taken(connection, actor, serial)
-        _take_away(connection, instance, actor, row, now)
+        with one_remains(connection, now):
+            row = _get_taken(connection, actor, serial)
+            _take_away(connection, instance, actor, row, now)
         log(connection, now, actor, Action.TOKEN_UNASSIGNED, account=row.account_id, token=row.id, serial=serial)
         notify_user(connection, now, row.account_id, Notice.TOKEN_UNASSIGNED, serial=serial)
         return str(row.login)
@@ -95,7 +97,7 @@ def replace(
 
 def remove(instance: Instance, actor: Actor, serial: str, *, assigned_too: bool = False, now: int) -> None:
     """Delete a token that nobody has; `assigned_too`: after it was taken from its user."""
-    with instance.database.write() as connection:
+    with instance.database.write() as connection, one_remains(connection, now):
         row = get_token(connection, actor, serial, Permission.TOKEN_REMOVE)
         if row.account_id is not None and not assigned_too:
             raise Conflict(f"token {serial!r} is assigned to {row.login}", "unassign it first, or confirm with --yes")

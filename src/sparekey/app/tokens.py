@@ -18,6 +18,7 @@ from sparekey.app.notices import notify_user
 from sparekey.app.pin_changes import former_pins, store_pin, take_pin
 from sparekey.app.policies import token_policy_in
 from sparekey.app.snapshots import token_owner
+from sparekey.app.super_administrators import one_remains
 from sparekey.app.token_lifecycle import verify_room
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.events import Action
@@ -221,11 +222,13 @@ def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> Non
 
 
 def set_enabled(instance: Instance, actor: Actor, serial: str, *, enabled: bool, now: int) -> None:
+    """A disabled token's codes are refused, and so is its emergency tokencode."""
     with instance.database.write() as connection:
-        row = get_token(connection, actor, serial, Permission.TOKEN_EDIT)
-        if row.enabled is enabled:
-            return
-        tokens.update_token(connection, row.id, enabled=enabled)
+        with one_remains(connection, now):
+            row = get_token(connection, actor, serial, Permission.TOKEN_EDIT)
+            if row.enabled is enabled:
+                return
+            tokens.update_token(connection, row.id, enabled=enabled)
         if not enabled:
             admin_sessions.delete_of_account(connection, row.account_id)
         _touched(connection, row, actor, Action.TOKEN_ENABLED if enabled else Action.TOKEN_DISABLED, now)
