@@ -120,7 +120,10 @@ def _answer_of(operation: Operation) -> dict[str, Any]:
         schema = {"type": "object", "properties": members, "required": [*members]}
     elif not values.is_object(kind):
         schema = {"type": "object", "properties": {operation.answers: schema}, "required": [operation.answers]}
-    return {"200": {"description": "The answer.", "content": {"application/json": {"schema": schema}}}}
+    answers = {"200": {"description": "The answer.", "content": {"application/json": {"schema": schema}}}}
+    if type(None) in typing.get_args(kind):
+        answers["204"] = {"description": "There is none."}
+    return answers
 
 
 def _permissions(operation: Operation) -> Any:
