@@ -1,6 +1,7 @@
 """Online emergency access, judged: codes after the PIN, until the access ends, and what becomes of the token's own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -199,7 +200,7 @@ def test_a_pin_that_ends_in_digits_and_six_digits_are_read_in_both_ways() -> Non
     assert decided("47ab12" + DIGITS, token) == a_grant()
 
 
-def test_a_misread_offline_code_is_named_only_where_it_can_be_nothing_else() -> None:
+def test_s07_a_misread_offline_code_that_was_tried_as_another_one_counts_and_is_named_like_any() -> None:
     code = new_code(2)
     misread = PIN + code[:9] + ("0" if code[9] != "0" else "1")
     assert decided(misread, a_token(emergency=None)) == Denied(Reason.MISREAD, "a", misread=(2,))
@@ -207,7 +208,10 @@ def test_a_misread_offline_code_is_named_only_where_it_can_be_nothing_else() -> 
     dashed = PIN + "-" + code[:5] + "-" + misread[-5:]
     refused = decided(misread, a_token())
     # a PIN before the last eight would have six characters, which it may have
-    assert refused == a_denial(Reason.WRONG_PASSCODE)
+    # What is said of it outside is what everybody is told: nothing tells who has such access (S07).
+    assert refused == replace(a_denial(Reason.WRONG_PASSCODE), misread=(2,))
+    locked = decided(misread, a_token(), failures=LOCKED)
+    assert locked == Denied(Reason.LOCKED, "a", misread=(2,))
     # in groups with dashes it can be no emergency tokencode
     assert decided(dashed, a_token()) == Denied(Reason.MISREAD, "a", misread=(2,))
 

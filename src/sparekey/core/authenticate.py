@@ -10,7 +10,7 @@ Rules:
 
 import hmac
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sparekey.core.lockout import FailureCount, LockoutPolicy
@@ -148,14 +148,25 @@ class Snapshot:
 
 
 def read_typed(typed: Secret[str], *, online_emergency: bool = False) -> Reading:
-    """What was typed, as every server door reads it; `online_emergency`: for a user who has such access."""
-    return split(typed.reveal(), ONLINE_SHAPES if online_emergency else SHAPES)
+    """What was typed, as every server door reads it; `online_emergency`: for a user who has such access.
+
+    Which groups were misread is the same for everybody: it is told outside, and must not tell who has it (S07).
+    """
+    reading = split(typed.reveal(), SHAPES)
+    if not online_emergency:
+        return reading
+    return replace(split(typed.reveal(), ONLINE_SHAPES), misread=reading.misread)
 
 
 def decide(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     """Judge one attempt; `now` in unix seconds."""
     if not reading.candidates:
         return _unreadable(reading, snapshot)
+    outcome = _decide_readable(reading, snapshot, now)
+    return replace(outcome, misread=reading.misread) if isinstance(outcome, Denied) else outcome
+
+
+def _decide_readable(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     guess = _judge_guess(reading, snapshot, now)
     if snapshot.account is None:
         return Denied(snapshot.absence)

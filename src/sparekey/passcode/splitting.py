@@ -83,7 +83,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Reading:
-    """All candidates; `misread` are group numbers from 1, never together with a candidate."""
+    """All candidates; `misread` are group numbers from 1, which `split` names only where there is no candidate."""
 
     candidates: tuple[Candidate, ...] = ()
     misread: tuple[int, ...] = ()

@@ -227,7 +227,7 @@ def _values(granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, Any]
 
 def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPolicy) -> Denied:
     # Locked in the meantime: the answer does not depend on the guess any more (S06).
-    locked = Denied(Reason.LOCKED, denied.account_id, denied.token_id)
+    locked = Denied(Reason.LOCKED, denied.account_id, denied.token_id, misread=denied.misread)
     values = {
         "account_id": denied.account_id,
         "now": now,
