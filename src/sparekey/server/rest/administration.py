@@ -1,38 +1,46 @@
 """Administration over REST: one route for each operation of `app.operations`, and nothing else.
 
 Rules: who asks is known before anything of the request is read; what is dangerous needs a second factor that is not
-older than ten minutes, of every person; whether the caller may do it is said by the use case alone; no answer is kept
-by anybody on the way.
+older than ten minutes, of every person; whether the caller may do it is said by the use case alone, but for a file: who
+may import none sends none, and only a few are taken in at once (S08); what came is read, and the answer written, beside
+the event loop; no answer is kept by anybody on the way.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.callers import Caller
-from sparekey.app.operation import Operation
+from sparekey.app.operation import LARGEST_BODY, Operation
 from sparekey.app.operations import OPERATIONS
 from sparekey.server.bodies import read_body
 from sparekey.server.openapi import described_operation
 from sparekey.server.replies import NOT_KEPT, Refusal, json_answer
 from sparekey.server.rest.callers import get_caller
 from sparekey.server.service import Service
+from sparekey.server.work import Busy
 from sparekey.wire.messages import BadMessage
 
 _MOST_QUERY_MEMBERS: Final = 100
+_MOST_FILES: Final = 4  # that are taken in at once by one process
+
+Query = Sequence[tuple[str, str]]
 
 
 def routes(service: Service) -> APIRouter:
     """Every operation."""
     router = APIRouter(tags=["administration"])
+    files = _Files()
     for operation in OPERATIONS:
         router.add_api_route(
             operation.path,
-            _handler(service, operation),
+            _handler(service, operation, files),
             methods=[operation.method],
             status_code=204 if operation.result is type(None) else 200,
             response_class=Response,
@@ -42,31 +50,56 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-def _handler(service: Service, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+class _Files:
+    """How many bodies larger than any other are in memory."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+
+    @contextmanager
+    def one(self, operation: Operation) -> Iterator[None]:
+        """Raises Busy where they are too many; what is no file has its place anyhow."""
+        is_file = operation.largest > LARGEST_BODY
+        if is_file and self._inside >= _MOST_FILES:
+            raise Busy
+        self._inside += is_file
+        try:
+            yield
+        finally:
+            self._inside -= is_file
+
+
+def _handler(service: Service, operation: Operation, files: _Files) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
         now, caller = await _admitted(service, request, operation)
-        body = b""
-        if not operation.only_looks:
-            body = await read_body(request, operation.largest)
-            # What counts is what is so when the body has come: who sends slowly may be disabled meanwhile.
-            now, caller = await _admitted(service, request, operation)
-        arguments = operation.read(request.path_params, _query(request), body)
-        reply = await service.administration.run(_done, service, operation, caller, arguments, now)
-        return Response(status_code=204, headers=NOT_KEPT) if reply is None else json_answer(reply, NOT_KEPT)
+        with files.one(operation):
+            body = b""
+            if not operation.only_looks:
+                body = await read_body(request, operation.largest)
+                # What counts is what is so when the body has come: who sends slowly may be disabled meanwhile.
+                now, caller = await _admitted(service, request, operation)
+            sent = (request.path_params, _query(request), body)
+            return await service.administration.run(_done, service, operation, caller, *sent, now)
 
     return handle
 
 
-def _done(service: Service, operation: Operation, caller: Caller, arguments: dict[str, Any], now: int) -> Any:
-    """What the use case says, as the JSON of the answer."""
+def _done(
+    service: Service, operation: Operation, caller: Caller, path: Mapping[str, str], query: Query, body: bytes, now: int
+) -> Response:
+    """What the use case says."""
+    arguments = operation.read(path, query, body)
     at = {"now": now} if operation.takes_time else {}
-    return operation.reply(operation.use_case(service.instance, caller.actor, **arguments, **at), arguments)
+    reply = operation.reply(operation.use_case(service.instance, caller.actor, **arguments, **at), arguments)
+    return Response(status_code=204, headers=NOT_KEPT) if reply is None else json_answer(reply, NOT_KEPT)
 
 
 async def _admitted(service: Service, request: Request, operation: Operation) -> tuple[int, Caller]:
-    """Now, and who calls. Raises Refusal."""
+    """Now, and who calls. Raises Refusal; NotAllowed for a file of somebody who may import none."""
     now = service.now()
     caller = await get_caller(service, request, now)
+    if operation.largest > LARGEST_BODY:
+        verify_somewhere(caller.actor, operation.permission_for(request.path_params))
     if operation.needs_fresh_second_factor and not caller.has_fresh_second_factor(now):
         raise Refusal(
             403, "second-factor-needed", "this needs a second factor that is not older than ten minutes",
