@@ -1,4 +1,4 @@
-"""A server with a small tree of domains, people in it, and administrators with roles."""
+"""A server with a small tree of domains, people in it, administrators with roles, devices that hold all."""
 
 from sparekey.app import roles
 from sparekey.app.authorisation import actor_of
@@ -6,7 +6,7 @@ from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.roles import HolderKind
 from sparekey.core.permissions import Actor
-from tests.builders import NOW, ROOT, User, a_user
+from tests.builders import NOW, ROOT, Device, User, a_device, a_user, granted
 
 # Sales and Support are beside one another; Bern is below Sales.
 TREE = {"Sales": TOP_DOMAIN, "Bern": "Sales", "Support": TOP_DOMAIN}
@@ -31,3 +31,13 @@ def actor_again(server: Instance, user: User) -> Actor:
     """What the user may do now."""
     with server.database.read() as connection:
         return actor_of(connection, user.account_id)
+
+
+def a_full_device(server: Instance, user: User, name: str = "") -> Device:
+    """A device that holds everything that it may."""
+    device = a_device(server, name)
+    granted(device.sign_in(user, NOW).outcome)
+    said = device.sync_of(user, NOW)
+    for unit in said.wanted:
+        device.hold(user, unit, said, NOW)
+    return device

@@ -9,6 +9,7 @@ from sqlalchemy import delete, event
 from sparekey.app import devices, tokens, users
 from sparekey.app.instance import Instance
 from sparekey.app.policies import assign_policy
+from sparekey.app.provisioning import record_contact
 from sparekey.app.reports import ForecastRow, ReportRow, Tally, forecast, readiness
 from sparekey.app.user_imports import import_users
 from sparekey.app.why import ELSEWHERE, explain
@@ -19,20 +20,19 @@ from sparekey.core.policy_kinds import PolicyKind
 from sparekey.core.readiness import Readiness
 from sparekey.core.why import Side, Verdict
 from sparekey.storage.tables import unit_receipt
-from tests.app.administrators import add_tree, an_administrator
+from tests.app.administrators import a_full_device, add_tree, an_administrator
 from tests.builders import (
     DAY,
     LIGHT,
     MIDNIGHT,
     NOW,
     ROOT,
-    Device,
     User,
-    a_device,
     a_filled_device,
     a_user,
+    denied,
     edit_policy,
-    granted,
+    submit,
 )
 
 PIN = "4711abcd"
@@ -46,16 +46,6 @@ def row_of(server: Instance, user: User, now: int = NOW, actor: Actor = ROOT) ->
 
 def forecast_of(server: Instance, now: int = NOW) -> dict[str, ForecastRow]:
     return {row.login: row for row in forecast(server, ROOT, now=now)}
-
-
-def a_full_device(server: Instance, user: User, name: str = "") -> Device:
-    """A device that holds everything that it may."""
-    device = a_device(server, name)
-    granted(device.sign_in(user, NOW).outcome)
-    said = device.sync_of(user, NOW)
-    for unit in said.wanted:
-        device.hold(user, unit, said, NOW)
-    return device
 
 
 def test_a_user_is_ready_until_the_days_run_out(any_server: Instance) -> None:
@@ -121,6 +111,19 @@ def test_what_is_wrong_is_said(server: Instance) -> None:
     assert (tally.rows, tally.users) == (3, 3)
     assert tally.readiness == {"emergency code": 2, "closed": 1}
     assert tally.obstacles == {"token-lost": 1, "token-disabled": 1, "account-closed": 1}
+
+
+def test_who_is_locked_is_left_with_a_code_once_the_device_knows(server: Instance) -> None:
+    user = a_user(server, pin=PIN)
+    device = a_full_device(server, user)
+    for failure in range(5):
+        denied(submit(server, user, TODAY + failure, user.wrong(TODAY)))
+    judged = row_of(server, user, TODAY + 9).judged
+    assert (judged.readiness, judged.obstacle) == (Readiness.TOKENCODE, Obstacle.ACCOUNT_LOCKED)
+    row = device.row
+    with server.database.write() as connection:
+        record_contact(connection, row, hardware_bound=False, now=TODAY + 10)
+    assert row_of(server, user, TODAY + 11).judged.readiness is Readiness.EMERGENCY_CODE
 
 
 def test_each_device_has_a_row(server: Instance) -> None:

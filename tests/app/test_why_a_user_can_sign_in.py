@@ -5,13 +5,14 @@ import pytest
 from sparekey.app import devices, tokens, users
 from sparekey.app.instance import Instance
 from sparekey.app.online_emergency import Terms, give_fixed
+from sparekey.app.provisioning import record_contact
 from sparekey.app.why import ELSEWHERE, explain
 from sparekey.core.errors import NotFound
 from sparekey.core.online_emergency import IfAvailable
 from sparekey.core.permissions import Actor
 from sparekey.core.policy import FIELDS
 from sparekey.core.why import Line, Side, Verdict
-from tests.app.administrators import add_tree, an_administrator
+from tests.app.administrators import a_full_device, add_tree, an_administrator
 from tests.builders import (
     DAY,
     MIDNIGHT,
@@ -78,7 +79,7 @@ def test_a_disabled_user(server: Instance) -> None:
 
 def test_a_locked_user(server: Instance) -> None:
     user = a_user(server, pin="4711abcd")
-    a_filled_device(server, user)
+    device = a_full_device(server, user)
     for failure in range(5):
         denied(submit(server, user, LATER + failure, user.wrong(LATER)))
     online, offline = (lines_of(server, user, side, now=LATER + 9) for side in Side)
@@ -86,8 +87,15 @@ def test_a_locked_user(server: Instance) -> None:
     assert online["not locked"].mend == f"sparekey user unlock {user.login}"
     assert online["not locked"].source == "lockout policy 'Default'"
     # a lock stops what is new and voids nothing
-    assert offline["sign-in"].verdict is Verdict.OK
+    assert f"the tokencode of {user.serial}" in offline["sign-in"].why
     assert offline["new offline data"].verdict is Verdict.WAITS
+    # from its next contact on the device takes emergency codes only
+    row = device.row
+    with server.database.write() as connection:
+        record_contact(connection, row, hardware_bound=False, now=LATER + 10)
+    offline = lines_of(server, user, Side.OFFLINE, now=LATER + 11)
+    assert "the tokencode of" not in offline["sign-in"].why
+    assert offline["tokencodes"].verdict is Verdict.STOPS
 
 
 def test_a_lost_token(server: Instance) -> None:

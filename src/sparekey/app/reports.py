@@ -7,7 +7,7 @@ device outside of it has a name. One snapshot: the reader has to read on to the 
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
 
@@ -195,7 +195,8 @@ def _batch_rows(
             place = (device.id, row.id)
             used = [_token(instance, each) for each in tokens.get(place, ())]
             policy = rules.effective_in(row.domain_id, device.domain_id)
-            judged = judge(account, device_state(device), policy, used, held.get(place, Held()), now)
+            has = replace(held.get(place, Held()), last_contact=device.last_contact)
+            judged = judge(account, device_state(device), policy, used, has, now)
             name = device.name if actor.sees(device.domain_id) else ELSEWHERE
             yield ReportRow(row.login, row.name, domain, name, device.last_contact, device.stale, judged)
 

@@ -103,6 +103,12 @@ class WantedUnit:
     day: int = 0
 
 
+def is_told_of_lock(account: AccountState, last_contact: int | None, now: int) -> bool:
+    """Whether the device was told to take no tokencodes: the user is locked, and it has reached the server since."""
+    locked_at = account.failures.locked_at
+    return account.locked(now) and None not in (locked_at, last_contact) and (last_contact or 0) >= (locked_at or 0)
+
+
 def account_obstacle(account: AccountState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
     """What keeps this user from having anything at all on this device."""
     return next(iter(account_obstacles(account, device, policy, now)), None)

@@ -17,6 +17,7 @@ from sparekey.core.offline import (
     OfflineToken,
     account_obstacle,
     days_obstacle,
+    is_told_of_lock,
 )
 from sparekey.core.policy import EffectivePolicy
 
@@ -34,10 +35,14 @@ class Readiness(StrEnum):
 
 @dataclass(frozen=True)
 class Held:
-    """What a device has confirmed, by token id ("": the passcode): unix seconds until which it opens."""
+    """What a device has confirmed, by token id ("": the passcode): unix seconds until which it opens.
+
+    `last_contact`: what was changed after it is not known there.
+    """
 
     data: Mapping[str, int] = field(default_factory=dict)
     codes: Mapping[str, int] = field(default_factory=dict)
+    last_contact: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,8 @@ def judge(
     # no record is sealed past the end of token or account; the device holds the rest of the day in name only
     data = _latest(_earliest(held.data.get(token.token_id), token.expires_at, account.expires_at)
                    for token in usable if not token.lost)  # fmt: skip
+    if is_told_of_lock(account, held.last_contact, now):
+        data = None
     tokencode = _latest(held.codes.get(token.token_id) for token in usable)
     passcode = held.codes.get("")
     if not account.enabled or (account.expires_at is not None and now >= account.expires_at):

@@ -8,7 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
-from sparekey.core.offline import DAY, DeviceState, Obstacle, account_obstacles, days_obstacle, token_obstacle
+from sparekey.core.offline import (
+    DAY,
+    DeviceState,
+    Obstacle,
+    account_obstacles,
+    days_obstacle,
+    is_told_of_lock,
+    token_obstacle,
+)
 from sparekey.core.policy import EffectivePolicy, OfflinePolicy, ServerDown
 from sparekey.core.why import Line, NamedToken, Person, Side, Verdict, conclude, moment
 
@@ -111,10 +119,11 @@ def offline_ways(person: Person, device: OnDevice, now: int) -> list[str]:
     if device.state.revoked or not person.account.enabled:
         return []
     ways = []
+    blocked = is_told_of_lock(person.account, device.last_contact, now)
     for token in person.tokens:
         if token.state.unusable(now) is None:
             data, code = device.find_data(token.serial, now), device.find_code(token.serial, now)
-            if data is not None and not token.state.lost:
+            if data is not None and not token.state.lost and not blocked:
                 ways.append(f"the tokencode of {token.serial} until {moment(data.ends_at)}")
             if code is not None:
                 ways.append(f"the emergency tokencode of {token.serial} until {moment(code.not_after)}")
@@ -134,6 +143,10 @@ def _device_lines(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
                    device.policy.sources["enabled"])  # fmt: skip
     if person.account.locked(now):
         yield _obstacle(device, "new offline data", Obstacle.ACCOUNT_LOCKED, Verdict.WAITS, login=login)
+    if is_told_of_lock(person.account, device.last_contact, now):
+        why = "the device was told that the user is locked: it takes emergency codes only, until it is told otherwise"
+        mend = f"sparekey user unlock {login}, and {_NEXT_CONTACT}"
+        yield Line(Side.OFFLINE, device.words, "tokencodes", Verdict.STOPS, why, device.words, mend)
     seen = f"last contact {moment(device.last_contact)}" if device.last_contact is not None else "no contact yet"
     if device.stale:
         why = f"something was changed since; the device holds older data until its next contact ({seen})"
