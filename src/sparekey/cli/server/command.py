@@ -27,7 +27,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 DEFAULT_DATA: Final = "sparekey-data"
 _LONGEST_INPUT: Final = 65_536
-_COMMON: Final = ("data", "server", "user", "ca", "json")
+_COMMON: Final = ("data", "server_url", "acting_as", "ca_file", "json")  # names that no command has of its own
 
 
 @dataclass
@@ -177,16 +177,17 @@ def _template(
             expose_value=False,
         ),
     ] = None,
-    server: Annotated[
+    server_url: Annotated[
         str | None,
         typer.Option(
+            "--server",
             metavar="URL",
             help="Ask this server, after `sparekey login`. [SPAREKEY_SERVER]",
             callback=_take_server,
             expose_value=False,
         ),
     ] = None,
-    user: Annotated[
+    acting_as: Annotated[
         str | None,
         typer.Option(
             "--as",
@@ -196,9 +197,10 @@ def _template(
             expose_value=False,
         ),
     ] = None,
-    ca: Annotated[
+    ca_file: Annotated[
         str | None,
         typer.Option(
+            "--ca",
             metavar="FILE",
             help="The CA of --server: a copy of its DIR/keys/ca.pem. [SPAREKEY_CA]",
             callback=_take_ca,
