@@ -22,7 +22,6 @@ from tools.token_files import MadeToken, csv_file, pskc_file, sdtid_file, tokens
 
 PASSWORD = "correct horse"
 KEY = bytes(range(16))
-IN_ONE_FILE = 50_000  # 100,000 encrypted ones are more than a file may hold
 _ACTOR = Actor.of_system("os:bench")
 
 # name: how it is made, its password, seeds in bytes, records a second that are the goal
@@ -57,15 +56,12 @@ def _on(database: str, url: str, data: Path, count: int) -> list[Row]:
 def _row(instance: Instance, database: str, name: str, number: int, count: int) -> Row:
     make, password, seed_bytes, goal = FORMATS[name]
     first = number * count + 1
-    files = [
-        make(tokens(min(IN_ONE_FILE, count - start), seed_bytes=seed_bytes, first=first + start))
-        for start in range(0, count, IN_ONE_FILE)
-    ]
+    file = make(tokens(count, seed_bytes=seed_bytes, first=first))
     progress(f"P10: {count} tokens from {name} into {database}")
     secret = Secret(password) if password else None
     begun = perf_counter()
-    reports = [import_tokens(instance, _ACTOR, file, secret, now=clock_now()) for file in files]
+    report = import_tokens(instance, _ACTOR, file, secret, now=clock_now())
     rate = count / (perf_counter() - begun)
-    if sum(report.added for report in reports) != count:
-        raise RuntimeError(f"not all of {count} tokens came in: {reports[0].refusals[:3]}")
+    if report.added != count:
+        raise RuntimeError(f"not all of {count} tokens came in: {report.refusals[:3]}")
     return Row("P10", f"import from {name}, {database}", rate, "records/s", "goal", goal, rate / goal, ">= 1")

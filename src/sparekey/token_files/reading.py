@@ -16,7 +16,7 @@ from sparekey.token_files.records import Item
 from sparekey.token_files.sdtid import read_sdtid
 from sparekey.token_files.xml_records import local_name, walk
 
-LARGEST_FILE: Final = 64 * 1024 * 1024  # bytes
+LARGEST_FILE: Final = 128 * 1024 * 1024  # bytes: 100,000 encrypted tokens of PSKC are about 71 MiB
 MOST_RECORDS: Final = 200_000  # in one file: each waits in memory until all are known
 
 
