@@ -61,4 +61,4 @@ def test_what_cannot_be_imported_is_refused_in_words(operator: Operator, tmp_pat
     large = tmp_path / "large.csv"
     with large.open("wb") as opened:
         opened.truncate(LARGEST_FILE + 1)
-    assert f"{LARGEST_FILE} are read" in operator.fails("token", "import", str(large)).words
+    assert f"{LARGEST_FILE} bytes" in operator.fails("token", "import", str(large)).words
