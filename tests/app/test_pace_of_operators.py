@@ -12,13 +12,16 @@ from sparekey.app.authorisation import scope_of
 from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.lookup import get_domain
-from sparekey.app.online_emergency import Terms, give_fixed
+from sparekey.app.online_emergency import Terms, end, give_fixed
 from sparekey.app.showings import Showing
+from sparekey.app.token_lifecycle import remove
 from sparekey.app.users import add_user
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
+from sparekey.core.showing_pace import LOOK_BACK
+from sparekey.storage.operators import shown_since
 from tests.builders import NOW, PIN, ROOT, User, a_filled_device, a_user, edit_policy, on_record
 
 HOUR = 3_600
@@ -82,6 +85,26 @@ def test_online_emergency_access_counts_too(server: Instance) -> None:
         give_fixed(server, ROOT, user.serial, Terms(), now=NOW)
     with pytest.raises(NotAllowed, match="4 emergency codes"):
         show(server, ROOT, user, NOW)
+
+
+def test_a_code_that_was_shown_counts_whatever_becomes_of_it(any_server: Instance) -> None:
+    edit_policy(any_server, FEW)
+    alice = an_operator(any_server, "alice")
+    for number in range(4):
+        user = a_user(any_server, pin=PIN)
+        give_fixed(any_server, alice, user.serial, Terms(), now=NOW + number)
+        if number % 2:
+            end(any_server, alice, user.serial, now=NOW + number)
+        else:
+            remove(any_server, alice, user.serial, assigned_too=True, now=NOW + number)
+    with pytest.raises(NotAllowed, match="4 emergency codes"):
+        give_fixed(any_server, alice, a_user(any_server, pin=PIN).serial, Terms(), now=NOW + 4)
+    with any_server.database.read() as connection:
+        times = shown_since(connection, alice.name, 0)
+    assert sorted(times) == [NOW + number for number in range(4)]
+    give_fixed(any_server, alice, a_user(any_server, pin=PIN).serial, Terms(), now=NOW + LOOK_BACK + 3)
+    with any_server.database.read() as connection:
+        assert list(shown_since(connection, alice.name, 0)) == [NOW + LOOK_BACK + 3]  # the others are forgotten
 
 
 def test_another_person_lets_an_operator_go_on_for_a_while(server: Instance) -> None:

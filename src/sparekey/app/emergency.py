@@ -15,7 +15,7 @@ from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_assigned_token
 from sparekey.app.notices import notify_user
 from sparekey.app.obstacles import obstacle_on, why_no_code
-from sparekey.app.operators import begin_showing, judge_showing, stopped, warning_of
+from sparekey.app.operators import begin_showing, count_showing, judge_showing, stopped, warning_of
 from sparekey.app.policies import effective_in
 from sparekey.app.record_rows import RecordRow, with_names
 from sparekey.app.showings import Showing as Showing  # noqa: PLC0414 -- what `show` takes, for its callers
@@ -155,6 +155,7 @@ def _show(
         approved, showing = settled, settled.showing
     # A replacement that is on its way would take the code away from whoever is about to use it.
     emergency_codes.assign(connection, held.device_id, owner.owner_id, owner.account_id, row.id)
+    count_showing(connection, actor, now)
     _put_on_record(connection, actor, owner, held, row, showing, approved, now)
     notify_user(connection, now, owner.account_id, Notice.CODE_SHOWN, kind=kind, device=held.device)
     return ShownCode(

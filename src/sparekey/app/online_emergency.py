@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_assigned_token
 from sparekey.app.notices import notify_user
-from sparekey.app.operators import begin_showing, judge_showing, stopped, warning_of
+from sparekey.app.operators import begin_showing, count_showing, judge_showing, stopped, warning_of
 from sparekey.app.policies import effective_in, token_policy_in
 from sparekey.app.record_rows import names_of_actors
 from sparekey.app.snapshots import seal_online_code
@@ -153,6 +153,7 @@ def _give_in(
     pace = judge_showing(connection, actor, lifted_until, policy, now)
     if pace is Pace.STOPPED:
         return stopped(policy)
+    count_showing(connection, actor, now)
     replaced = end_for_token(connection, actor, token, "new access takes its place", now=now)
     codes = new_online_codes(token_policy_in(connection, account.domain_id).emergency_alphabet, count)
     expires_at = ends_at(now, terms.days, token.expires_at, account.expires_at)

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_may, verify_somewhere
-from sparekey.app.instance import Instance, log
+from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account
 from sparekey.app.notices import raise_alarm
 from sparekey.app.record_rows import names_of_actors
@@ -88,6 +88,11 @@ def judge_showing(connection: Connection, actor: Actor, lifted_until: int, polic
     if alarm is not None:
         raise_alarm(connection, now, actor, alarm, account=actor.account_id, operator=actor.name)
     return pace
+
+
+def count_showing(connection: Connection, actor: Actor, now: int) -> None:
+    """One more code that this operator was shown: it counts, though the access may be ended at once."""
+    operators.insert_showing(connection, new_id(), actor.name, now, now - LOOK_BACK)
 
 
 def stopped(policy: OfflinePolicy) -> NotAllowed:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import CompoundSelect, Connection, func, select, text, union_all
+from sqlalchemy import Connection, delete, func, insert, select, text
 
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import emergency_showing, online_emergency, operator_lift
+from sparekey.storage.tables import operator_lift, operator_showing
 
 # Taken before the rows of accounts: showings of one operator are counted one after the other.
 _TAKE_TURN: Final = text("""
@@ -36,22 +36,26 @@ def lifts(connection: Connection, now: int) -> dict[str, int]:
     return {row.operator: row.until for row in connection.execute(query)}
 
 
+def insert_showing(connection: Connection, showing_id: str, operator: str, now: int, forget_until: int) -> None:
+    """One more code, whatever becomes of it; showings up to `forget_until` count no longer."""
+    old = (operator_showing.c.operator == operator, operator_showing.c.shown_at <= forget_until)
+    connection.execute(delete(operator_showing).where(*old))
+    connection.execute(insert(operator_showing).values(id=showing_id, operator=operator, shown_at=now))
+
+
 def counts_since(connection: Connection, since: int) -> dict[str, int]:
     """How many codes each operator was shown after that."""
-    shown = _shown(since).subquery()
-    query = select(shown.c.operator, func.count().label("codes")).group_by(shown.c.operator)
+    query = (
+        select(operator_showing.c.operator, func.count().label("codes"))
+        .where(operator_showing.c.shown_at > since)
+        .group_by(operator_showing.c.operator)
+    )
     return {row.operator: row.codes for row in connection.execute(query)}
 
 
 def shown_since(connection: Connection, operator: str, since: int) -> Sequence[int]:
-    """When this operator was shown codes after that: offline ones, and online ones whose access has not ended since."""
-    shown = _shown(since).subquery()
-    return connection.execute(select(shown.c.shown_at).where(shown.c.operator == operator)).scalars().all()
-
-
-def _shown(since: int) -> CompoundSelect[tuple[str, int]]:
-    offline = select(emergency_showing.c.operator, emergency_showing.c.shown_at)
-    online = select(online_emergency.c.created_by, online_emergency.c.created_at)
-    return union_all(
-        offline.where(emergency_showing.c.shown_at > since), online.where(online_emergency.c.created_at > since)
+    """When this operator was shown codes after that."""
+    query = select(operator_showing.c.shown_at).where(
+        operator_showing.c.operator == operator, operator_showing.c.shown_at > since
     )
+    return connection.execute(query).scalars().all()

@@ -415,7 +415,16 @@ operator_lift = Table(
     Column("lifted_by", String(160), nullable=False),
     _time("lifted_at", nullable=False),
 )
-Index("ix_emergency_showing_operator_shown_at", emergency_showing.c.operator, emergency_showing.c.shown_at)
+
+# Codes that operators were shown of late, offline and online ones; what they were for may be gone.
+operator_showing = Table(
+    "operator_showing",
+    metadata,
+    _id(),
+    Column("operator", String(160), nullable=False),
+    _time("shown_at", nullable=False),
+)
+Index("ix_operator_showing_operator_shown_at", operator_showing.c.operator, operator_showing.c.shown_at)
 
 # Mail that waits to be sent, written in the transaction of what it tells (S42), and for a while mail that was sent.
 outbox = Table(

@@ -24,6 +24,7 @@ def upgrade() -> None:
     _create_online_emergency()
     _create_online_emergency_code()
     _create_operator_lift()
+    _create_operator_showing()
     _add_columns()
     _insert_default_policies()
 
@@ -192,11 +193,19 @@ def _create_operator_lift() -> None:
     )
 
 
+def _create_operator_showing() -> None:
+    op.create_table(
+        "operator_showing",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("operator", sa.String(length=160), nullable=False),
+        sa.Column("shown_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operator_showing")),
+    )
+    op.create_index("ix_operator_showing_operator_shown_at", "operator_showing", ["operator", "shown_at"], unique=False)
+
+
 def _add_columns() -> None:
     op.add_column("account", sa.Column("mail", sa.String(length=254), server_default="", nullable=False))
-    op.create_index(
-        "ix_emergency_showing_operator_shown_at", "emergency_showing", ["operator", "shown_at"], unique=False
-    )
     no = sa.false()
     op.add_column("offline_policy", sa.Column("passcode_approval", sa.Boolean(), server_default=no, nullable=False))
     op.add_column("offline_policy", sa.Column("showings_warn", sa.Integer(), server_default="10", nullable=False))
