@@ -1,0 +1,207 @@
+"""What a sign-in should lead to, told as simply as possible: the model that the state machine holds the server to.
+
+It knows no SQL, no snapshots and no candidates: a person, their tokens, and what product.md says of them.
+"""
+
+from dataclasses import dataclass, field
+
+LIMIT, LOCKED_FOR, ASK_NEXT_AFTER, HISTORY, LIFETIME = 5, 600, 3, 3, 120
+DAY = 86_400
+
+
+@dataclass(eq=False)
+class Access:
+    """Online emergency access to a token."""
+
+    one_time: bool
+    if_available: str  # deny | end | after-lifetime
+    expires_at: int
+    codes: list[str]
+
+    def lets_token(self, now: int) -> bool:
+        return self.if_available == "end" or (self.if_available == "after-lifetime" and now >= self.expires_at)
+
+
+@dataclass(eq=False)
+class Token:
+    """One token in the user's hands; `events`: it counts presses."""
+
+    serial: str
+    events: bool
+    with_pin: bool
+    last_step: int
+    pins: list[str] = field(default_factory=list)  # newest first; the present one, if `has_pin`
+    has_pin: bool = False
+    must_change: bool = False
+    enabled: bool = True
+    lost: bool = False
+    drift: int = 0
+    replay_step: int = 0
+    offline_code_online: bool = False
+    access: Access | None = None
+
+    def usable(self, now: int) -> bool:
+        """Whether its own codes are accepted."""
+        return self.enabled and not self.lost and (self.access is None or self.access.lets_token(now))
+
+    def shows(self, step: int, now: int, after: int | None = None) -> bool:
+        """Whether the server looks for this step now."""
+        if self.events:
+            last = self.last_step if after is None else after
+            return max(0, last) <= step <= last + 100
+        return abs(step - (now // 30 + self.drift)) <= 1
+
+    def pin_fits(self, typed: str) -> bool:
+        """After which PIN (empty: none) its code is typed."""
+        if not self.with_pin or not self.has_pin:
+            return typed == ""
+        return typed == self.pins[0]
+
+
+@dataclass(eq=False)
+class Question:
+    """Something that the server waits for."""
+
+    token: Token
+    ask: str  # next-tokencode | new-pin | confirm-pin
+    step: int
+    expires_at: int
+    tries: int = 0
+    pin: str = ""
+    alive: bool = True
+
+
+@dataclass
+class Model:
+    """One user. Each method says what has to come of it ("granted", a question's name, or "denied") and moves on."""
+
+    enabled: bool = True
+    failures: int = 0
+    first_failure_at: int | None = None
+    locked_at: int | None = None
+    tokens: list[Token] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+
+    def locked(self, now: int) -> bool:
+        return self.locked_at is not None and now < self.locked_at + LOCKED_FOR
+
+    def closed(self, now: int) -> bool:
+        return not self.enabled or self.locked(now)
+
+    def fail(self, now: int) -> str:
+        """A wrong passcode."""
+        if self.locked(now):
+            return "denied"
+        if self.first_failure_at is None or now >= self.first_failure_at + DAY or self.locked_at is not None:
+            self.failures, self.first_failure_at = 0, now
+        self.failures += 1
+        self.locked_at = now if self.failures >= LIMIT else None
+        return "denied"
+
+    def forgive(self) -> str:
+        self.failures, self.first_failure_at, self.locked_at = 0, None, None
+        return "granted"
+
+    def tokencode(self, token: Token, step: int, pin: str, now: int) -> tuple[str, Question | None]:
+        if self.closed(now):
+            return "denied", None
+        if not (token.pin_fits(pin) and token.shows(step, now) and token.usable(now)):
+            return self.fail(now), None
+        return self._right(token, step, now, next_given=False)
+
+    def _right(self, token: Token, step: int, now: int, *, next_given: bool) -> tuple[str, Question | None]:
+        if step <= token.last_step:
+            if step > token.replay_step:
+                token.replay_step = step
+                self.fail(now)
+            return "denied", None
+        far = token.events and step > token.last_step + 10
+        if not next_given and (self.failures >= ASK_NEXT_AFTER or far):
+            return self._ask(Question(token, "next-tokencode", step, now + LIFETIME))
+        token.last_step, token.drift = step, 0 if token.events else step - now // 30
+        if token.with_pin and (not token.has_pin or token.must_change):
+            return self._ask(Question(token, "new-pin", step, now + LIFETIME))
+        token.access = None
+        return self.forgive(), None
+
+    def _ask(self, question: Question) -> tuple[str, Question]:
+        self.questions.append(question)
+        return question.ask, question
+
+    def answer_code(self, question: Question, step: int, now: int) -> tuple[str, Question | None]:
+        """With the tokencode of this step."""
+        if not self._taken(question, now) or self._over(question, now):
+            return "denied", None
+        token = question.token
+        if step != question.step + 1 or not token.shows(step, now, after=question.step):
+            return self.fail(now), None
+        return self._right(token, step, now, next_given=True)
+
+    def answer_pin(self, question: Question, pin: str, now: int, *, allowed: bool) -> tuple[str, Question | None]:
+        """With this PIN; `allowed`: policy has nothing against it, its history aside."""
+        if not self._taken(question, now) or self._over(question, now):
+            return "denied", None
+        token = question.token
+        if question.ask == "confirm-pin" and pin == question.pin:
+            self.set_pin(token, pin)
+            token.access = None
+            return self.forgive(), None
+        if question.ask == "new-pin" and allowed and pin not in token.pins[: HISTORY + 1]:
+            return self._ask(Question(token, "confirm-pin", question.step, now + LIFETIME, question.tries, pin))
+        if question.tries == 2:
+            return "denied", None
+        return self._ask(Question(token, "new-pin", question.step, now + LIFETIME, question.tries + 1))
+
+    def _taken(self, question: Question, now: int) -> bool:
+        taken = question.alive and now < question.expires_at
+        question.alive = False
+        return taken
+
+    def _over(self, question: Question, now: int) -> bool:
+        return self.closed(now) or not question.token.usable(now)
+
+    def emergency_code(self, token: Token, pin: str, now: int, *, right: bool) -> str:
+        """The offline emergency tokencode, typed online."""
+        if self.closed(now):
+            return "denied"
+        if not (right and token.enabled and self._has_pin_if_needed(token) and token.pin_fits(pin)):
+            return self.fail(now)
+        return self.forgive() if token.offline_code_online else self.fail(now)
+
+    def online_code(self, token: Token, code: str, pin: str, now: int) -> str:
+        """A fixed or one-time tokencode."""
+        if self.closed(now):
+            return "denied"
+        access = token.access
+        fits = token.enabled and self._has_pin_if_needed(token) and token.pin_fits(pin)
+        if access is None or not fits or code not in access.codes or now >= access.expires_at:
+            return self.fail(now)
+        if access.one_time:
+            access.codes.remove(code)
+        return self.forgive()
+
+    def _has_pin_if_needed(self, token: Token) -> bool:
+        return not token.with_pin or token.has_pin
+
+    def set_pin(self, token: Token, pin: str, *, must_change: bool = False) -> None:
+        if pin:
+            token.pins.insert(0, pin)
+        token.has_pin, token.must_change = bool(pin), must_change
+        self.end_questions(token)
+
+    def end_questions(self, token: Token) -> None:
+        for question in self.questions:
+            if question.token is token:
+                question.alive = False
+
+    def resync(self, token: Token, step: int, now: int) -> str:
+        """With the codes of this step and the next."""
+        if self.locked(now):
+            return "denied"
+        first, last = (token.last_step + 1, token.last_step + 1000) if token.events else (now // 30 - 1440, 0)
+        if not token.events:
+            first, last = max(first, token.last_step + 1), now // 30 + 1440
+        if not first <= step < last:
+            return self.fail(now)
+        token.last_step, token.drift = step + 1, 0 if token.events else step + 1 - now // 30
+        return "granted"

@@ -1,0 +1,360 @@
+"""Tokens, PINs, lockout, emergencies and questions in any order: the server does what a simple model says.
+
+Steps are the things that a user, an operator or nobody in particular does; after each one the count, the lock and every
+token's state are those of the model, and no step of any token was ever a success twice (S01).
+"""
+
+import itertools
+from dataclasses import dataclass
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from sparekey.app import online_emergency
+from sparekey.app.dialogues import answer
+from sparekey.app.emergency import set_online
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.online_emergency import Terms
+from sparekey.app.sign_in import Verdict, sign_in
+from sparekey.app.sign_in_on_device import DeviceSignIn, sign_in_on_device
+from sparekey.app.snapshots import code_state
+from sparekey.app.token_lifecycle import assign, replace, unassign
+from sparekey.app.token_resync import resync
+from sparekey.app.tokens import NewToken, add_token, clear_pin, set_enabled, set_lost, set_pin
+from sparekey.app.users import add_user, unlock
+from sparekey.app.users import set_enabled as set_user_enabled
+from sparekey.core.errors import SparekeyError
+from sparekey.core.online_emergency import IfAvailable
+from sparekey.core.outcome import Asked, Granted
+from sparekey.core.permissions import Actor
+from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.tokens import OtpToken
+from sparekey.secret import Secret
+from sparekey.storage import sign_in as stored
+from tests.builders import DAY, NOW, REST, ROOT, a_device, account_row, another_code, edit_policy, token_row
+from tests.properties.sign_in_model import Access, Model, Question, Token
+from tests.token_stock import a_stocked_token
+from tools.counts import Count
+
+STEPS = 40
+PINS = ("aaaa1", "bbbb2", "cccc3", "dddd4", "eeee5", "ffff6")
+BAD_PIN = "1234"  # blocked
+WAITS = (0, 1, 15, 29, 30, 31, 60, 119, 120, 599, 600, 3_600, DAY)
+
+_numbers = itertools.count(1)
+which = st.integers(0, 2)
+pins = st.sampled_from(PINS)
+flags = st.booleans()
+
+
+@dataclass
+class Waiting:
+    """A question, as the server named it and as the model knows it."""
+
+    of_model: Question
+    name: Secret[str]
+    on_device: bool
+
+
+class SignIns(RuleBasedStateMachine):
+    """One user with a few tokens, at a program's door and on a device."""
+
+    server: Instance  # set for each run: all of its users share it
+
+    @initialize()
+    def begin(self) -> None:
+        self.now = NOW
+        self.model = Model()
+        self.otps: dict[str, OtpToken] = {}
+        self.waiting: list[Waiting] = []
+        self.successes: set[tuple[str, int]] = set()
+        self.given: dict[str, tuple[str, ...]] = {}  # online emergency tokencodes by serial
+        self.check = b""  # names the key of the user's offline data on the device
+        self.login = f"machine{next(_numbers)}"
+        self.account_id = add_user(self.server, ROOT, self.login, TOP_DOMAIN, now=self.now)
+        self.device = a_device(self.server)
+        self._add(events=False, with_pin=True, pin=PINS[0])
+        self._add(events=True, with_pin=False)
+        self._add(events=False, with_pin=True)
+
+    def _add(self, *, events: bool, with_pin: bool, pin: str = "") -> None:
+        wish = NewToken(digits=8, type="hotp" if events else "totp", with_pin=with_pin)
+        made = add_token(self.server, ROOT, self.login, wish, now=self.now)
+        unused = -1 if events else 0
+        token = Token(made.serial, events, with_pin, last_step=unused, replay_step=unused)
+        if pin:
+            set_pin(self.server, ROOT, made.serial, Secret(pin), now=self.now)
+            self.model.set_pin(token, pin)
+        self.otps[made.serial] = made.otp
+        self.model.tokens.append(token)
+
+    # What somebody types
+
+    @rule(number=which, ahead=st.integers(-3, 12), far=st.sampled_from([0, 0, 0, 90]), pin_right=flags, device=flags)
+    def types_a_tokencode(self, number: int, ahead: int, far: int, pin_right: bool, device: bool) -> None:
+        token = self.model.tokens[number]
+        step = self._step(token, ahead, far)
+        pin = self._pin(token, right=pin_right or ahead % 2 == 0)
+        expected = self.model.tokencode(token, step, pin, self.now)
+        self._judged(token, self._type(pin + self.otps[token.serial].code(step), device), expected, device)
+
+    @rule(number=which, pin_right=flags, device=flags)
+    def types_the_right_passcode(self, number: int, pin_right: bool, device: bool) -> None:
+        self.types_a_tokencode(number, 1 if self.model.tokens[number].events else 0, 0, pin_right, device)
+
+    @rule(number=which, device=flags)
+    def types_a_wrong_code(self, number: int, device: bool) -> None:
+        token = self.model.tokens[number]
+        pin = self._pin(token, right=True)
+        expected = "denied" if self.model.closed(self.now) else self.model.fail(self.now)
+        self._judged(token, self._type(pin + "00000000", device), (expected, None), device)
+
+    @rule(number=which, right=flags, pin_right=flags, device=flags)
+    def types_the_offline_code(self, number: int, right: bool, pin_right: bool, device: bool) -> None:
+        token = self.model.tokens[number]
+        code = self._offline_code(token)
+        if code is None:
+            return
+        pin = self._pin(token, right=pin_right)
+        expected = self.model.emergency_code(token, pin, self.now, right=right)
+        typed = pin + (code if right else another_code(code))
+        self._judged(token, self._type(typed, device), (expected, None), device)
+
+    @rule(number=which, which_code=st.integers(0, 3), pin_right=flags, device=flags)
+    def types_an_online_code(self, number: int, which_code: int, pin_right: bool, device: bool) -> None:
+        token = self.model.tokens[number]
+        codes = (*self.given.get(token.serial, ()), "ZZZZ9999")
+        code, pin = codes[which_code % len(codes)], self._pin(token, right=pin_right)
+        if token.access is None:
+            return  # where there is no such access, such a text is read otherwise
+        expected = self.model.online_code(token, code, pin, self.now)
+        self._judged(token, self._type(pin + code, device), (expected, None), device)
+
+    @rule(number=st.integers(0, 5), ahead=st.sampled_from([1, 1, 1, 0, 2]), other_door=flags)
+    def answers_with_a_tokencode(self, number: int, ahead: int, other_door: bool) -> None:
+        waiting = self._waiting(number, "next-tokencode")
+        if waiting is None or self._asks_elsewhere(waiting, other_door and ahead == 0):
+            return
+        question = waiting.of_model
+        step = question.step + ahead
+        expected = self.model.answer_code(question, step, self.now)
+        verdict = self._answer(waiting, self.otps[question.token.serial].code(step), waiting.on_device)
+        self._judged(question.token, verdict, expected, waiting.on_device)
+
+    @rule(
+        number=st.integers(0, 5), pin=st.sampled_from([*PINS, BAD_PIN]), same=flags, other_door=st.just(False) | flags
+    )
+    def answers_with_a_pin(self, number: int, pin: str, same: bool, other_door: bool) -> None:
+        waiting = self._waiting(number, "new-pin", "confirm-pin")
+        if waiting is None or self._asks_elsewhere(waiting, other_door):
+            return
+        question = waiting.of_model
+        if same and question.pin:
+            pin = question.pin
+        expected = self.model.answer_pin(question, pin, self.now, allowed=pin != BAD_PIN)
+        verdict = self._answer(waiting, pin, waiting.on_device)
+        self._judged(question.token, verdict, expected, waiting.on_device)
+
+    # What an operator does
+
+    @rule(number=which, pin=pins, must_change=flags)
+    def sets_a_pin(self, number: int, pin: str, must_change: bool) -> None:
+        token = self.model.tokens[number]
+        if not token.with_pin or pin in token.pins[:4]:
+            return
+        set_pin(self.server, ROOT, token.serial, Secret(pin), must_change=must_change, now=self.now)
+        self.model.set_pin(token, pin, must_change=must_change)
+
+    @rule(number=which)
+    def clears_a_pin(self, number: int) -> None:
+        token = self.model.tokens[number]
+        if token.with_pin and token.has_pin:
+            clear_pin(self.server, ROOT, token.serial, now=self.now)
+            self.model.set_pin(token, "")
+
+    @rule(number=which, enabled=flags)
+    def enables_or_disables(self, number: int, enabled: bool) -> None:
+        token = self.model.tokens[number]
+        set_enabled(self.server, ROOT, token.serial, enabled=enabled, now=self.now)
+        token.enabled = enabled
+
+    @rule(number=which, lost=flags)
+    def marks_as_lost_or_found(self, number: int, lost: bool) -> None:
+        token = self.model.tokens[number]
+        set_lost(self.server, ROOT, token.serial, lost=lost, now=self.now)
+        token.lost = lost
+
+    @rule(enabled=st.sampled_from([True, True, False]))
+    def enables_or_disables_the_user(self, enabled: bool) -> None:
+        set_user_enabled(self.server, ROOT, self.login, enabled=enabled, now=self.now)
+        self.model.enabled = enabled
+
+    @rule()
+    def unlocks(self) -> None:
+        unlock(self.server, ROOT, self.login, now=self.now)
+        self.model.forgive()
+
+    @rule(number=which, allowed=flags)
+    def allows_the_offline_code_online(self, number: int, allowed: bool) -> None:
+        token = self.model.tokens[number]
+        try:
+            set_online(self.server, ROOT, token.serial, allowed=allowed, now=self.now)
+        except SparekeyError:
+            return  # no device has one
+        token.offline_code_online = allowed
+
+    @rule(number=which, one_time=flags, days=st.integers(1, 2), if_available=st.sampled_from(IfAvailable))
+    def gives_online_access(self, number: int, one_time: bool, days: int, if_available: IfAvailable) -> None:
+        token, terms = self.model.tokens[number], Terms(days, if_available)
+        operator = Actor.of_system(f"os:operator{next(_numbers)}")  # each shows so many an hour
+        try:
+            if one_time:
+                given = online_emergency.give_one_time(self.server, operator, token.serial, 3, terms, now=self.now)
+            else:
+                given = online_emergency.give_fixed(self.server, operator, token.serial, terms, now=self.now)
+        except SparekeyError:
+            assert self.model.closed(self.now) or not token.enabled or (token.with_pin and not token.has_pin)
+            return
+        codes = [code.reveal() for code in given.codes]
+        self.given[token.serial] = tuple(codes)
+        token.access = Access(one_time, if_available.value, given.expires_at or 0, [*codes])
+
+    @rule(number=which)
+    def ends_online_access(self, number: int) -> None:
+        token = self.model.tokens[number]
+        if token.access is not None:
+            online_emergency.end(self.server, ROOT, token.serial, now=self.now)
+            token.access = None
+
+    @rule(number=which, keep_pin=flags)
+    def replaces_a_token(self, number: int, keep_pin: bool) -> None:
+        old = self.model.tokens[number]
+        stocked = a_stocked_token(
+            self.server, type_name="hotp" if old.events else "totp", digits=8, pin=old.with_pin, now=self.now
+        )
+        replace(self.server, ROOT, old.serial, stocked.serial, keep_pin=keep_pin, now=self.now)
+        unused = -1 if old.events else 0
+        new = Token(stocked.serial, old.events, old.with_pin, last_step=unused, replay_step=unused)
+        if keep_pin:
+            new.pins, new.has_pin, new.must_change = [*old.pins], old.has_pin, old.must_change
+        self.model.end_questions(old)
+        self.model.tokens[number] = new
+        self.otps[new.serial] = stocked.otp
+
+    @rule(number=which)
+    def takes_a_token_away_and_gives_it_back(self, number: int) -> None:
+        token = self.model.tokens[number]
+        if token.lost:
+            return
+        unassign(self.server, ROOT, token.serial, now=self.now)
+        assign(self.server, ROOT, token.serial, self.login, now=self.now)
+        self.model.end_questions(token)
+        token.pins, token.has_pin, token.must_change = [], False, False
+        token.enabled, token.offline_code_online, token.access = True, False, None
+
+    @rule(number=which, ahead=st.integers(-1_500, 1_500))
+    def synchronises(self, number: int, ahead: int) -> None:
+        token = self.model.tokens[number]
+        step = max(0, token.last_step + ahead if token.events else self.now // 30 + ahead)
+        otp = self.otps[token.serial]
+        codes = Secret(otp.code(step)), Secret(otp.code(step + 1))
+        expected = self.model.resync(token, step, self.now)
+        done = resync(self.server, ROOT, token.serial, *codes, now=self.now)
+        assert (done.refused is None) is (expected == "granted")
+
+    @rule(seconds=st.sampled_from(WAITS))
+    def time_passes(self, seconds: int) -> None:
+        self.now += seconds
+
+    # What has to hold
+
+    @invariant()
+    def the_server_says_what_the_model_says(self) -> None:
+        row = account_row(self.server, self.login)
+        seen = (row.enabled, row.failures, row.first_failure_at, row.locked_at)
+        model = self.model
+        assert seen == (model.enabled, model.failures, model.first_failure_at, model.locked_at)
+        for token in model.tokens:
+            row = token_row(self.server, token.serial)
+            assert (row.enabled, row.lost, row.last_step) == (token.enabled, token.lost, token.last_step)
+            assert (row.drift, row.pin_sealed is not None) == (token.drift, token.has_pin)
+            assert (row.pin_must_change, row.offline_code_online) == (token.must_change, token.offline_code_online)
+
+    def _step(self, token: Token, ahead: int, far: int) -> int:
+        if token.events:
+            return max(0, token.last_step + ahead + far)
+        return self.now // 30 + token.drift + (ahead % 5 - 2 if ahead else 0)
+
+    def _pin(self, token: Token, *, right: bool) -> str:
+        """What is typed before the code."""
+        needed = token.pins[0] if token.with_pin and token.has_pin else ""
+        if right:
+            return needed
+        return "zzzz9" if token.with_pin else ""
+
+    def _type(self, text: str, device: bool) -> Verdict | DeviceSignIn:
+        if device:
+            return self._on_device(text)
+        return sign_in(self.server, REST, self.login, Secret(text), self.now)
+
+    def _answer(self, waiting: Waiting, text: str, device: bool) -> Verdict | DeviceSignIn:
+        if device:
+            return self._on_device(text, waiting.name)
+        return answer(self.server, REST, self.login, waiting.name, Secret(text), self.now)
+
+    def _on_device(self, text: str, reply_to: Secret[str] | None = None) -> DeviceSignIn:
+        row = self.device.row
+        result = sign_in_on_device(self.server, row, self.login, Secret(text), self.check, self.now, reply_to)
+        self.check = result.key.check or self.check
+        return result
+
+    def _asks_elsewhere(self, waiting: Waiting, wanted: bool) -> bool:
+        """Somebody else tries to answer: refused, and the question stays."""
+        if wanted:
+            verdict = self._answer(waiting, "00000000", not waiting.on_device)
+            assert not isinstance(verdict.outcome, Granted | Asked)
+        return wanted
+
+    def _judged(
+        self, token: Token, verdict: Verdict | DeviceSignIn, expected: tuple[str, Question | None], device: bool
+    ) -> None:
+        said, question = expected
+        match verdict.outcome:
+            case Granted() as outcome:
+                assert said == "granted", outcome
+                if outcome.step is not None:
+                    assert (token.serial, outcome.step) not in self.successes
+                    self.successes.add((token.serial, outcome.step))
+            case Asked() as outcome:
+                assert (said, token_row(self.server, token.serial).id) == (outcome.ask.value, outcome.token_id)
+                assert question is not None
+                assert verdict.reply_to is not None
+                self.waiting.append(Waiting(question, verdict.reply_to, device))
+            case outcome:
+                assert said == "denied", outcome
+
+    def _waiting(self, number: int, *asks: str) -> Waiting | None:
+        found = [each for each in self.waiting if each.of_model.ask in asks]
+        return found[-1 - number % len(found)] if found else None
+
+    def _offline_code(self, token: Token) -> str | None:
+        """What the user's device was given last and still works."""
+        token_id = token_row(self.server, token.serial).id
+        with self.server.database.read() as connection:
+            rows = stored.code_rows(connection, self.account_id)
+        codes = [code_state(self.server.vault, row) for row in rows if row.token_id == token_id]
+        return next((code.code.reveal() for code in reversed(codes) if code.not_after > self.now), None)
+
+
+def test_the_server_does_what_the_model_says(shared_server: Instance, count: Count) -> None:
+    edit_policy(shared_server, {"allow_tokens_without_pin": "on", "protection_level": "balanced"})
+    edit_policy(shared_server, {"unlock_after_minutes": "10"}, kind=PolicyKind.LOCKOUT)
+
+    class Machine(SignIns):
+        server = shared_server
+
+    runs = settings(
+        settings.default, max_examples=count(small=8, full=250), stateful_step_count=STEPS, deadline=None
+    )  # fmt: skip
+    run_state_machine_as_test(Machine, settings=runs)
