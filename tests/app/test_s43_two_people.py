@@ -151,6 +151,14 @@ def test_s43_a_program_approves_nothing(home: Home) -> None:
         approve(home.server, program, home.asks(), now=NOW)
 
 
+def test_s43_a_program_asks_for_nothing(home: Home) -> None:
+    # else who holds its key would ask with it, and approve as themselves
+    program = Actor("client:c", (Grant(frozenset(Permission), None),))
+    with pytest.raises(NotAllowed, match="people only"):
+        home.show(program)
+    assert list_approvals(home.server, ROOT, now=NOW) == []
+
+
 def test_s43_an_approval_is_for_the_operator_who_asked(home: Home) -> None:
     home.approved()
     carol = an_operator(home.server, "operator-carol", "help desk")

@@ -3,7 +3,7 @@
 Rules:
 - The first person asks by asking for the passcode; within fifteen minutes somebody else, who may approve in the user's
   domain, approves or refuses; then the first one asks again and is shown it, once.
-- Nobody decides on what they asked for themselves (`core.two_people`).
+- Nobody decides on what they asked for themselves, and a program asks for nothing (`core.two_people`).
 - An approval holds for this operator, this user and this device, and for how the caller was identified as the second
   person read it.
 - Each step is on record in its own transaction, and one conditional UPDATE settles each race.
@@ -24,7 +24,7 @@ from sparekey.app.showings import Showing
 from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.events import Action
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.two_people import is_second_person
+from sparekey.core.two_people import is_person, is_second_person
 from sparekey.storage import approvals
 from sparekey.storage.rows import AnyRow
 
@@ -97,8 +97,10 @@ def settle_approval(
 ) -> Approved | ApprovalNeeded:
     """Use up an approval, or ask for one with what the operator says.
 
-    The caller commits in either case, and shows nothing where it is an ApprovalNeeded.
+    The caller commits in either case, and shows nothing where it is an ApprovalNeeded. Raises NotAllowed to a program.
     """
+    if not is_person(actor):
+        raise NotAllowed("this passcode is shown to people only: a second one has to approve", "sign in and ask again")
     latest = approvals.find_latest(connection, account_id, device_id, actor.name, now)
     if latest is not None and latest.decided_at is None:
         return _needed(latest.id, latest.expires_at - now, "")
