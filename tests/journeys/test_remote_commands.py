@@ -18,6 +18,7 @@ from sparekey.server.settings import read_settings
 from sparekey.wiring.server import open_instance
 from tests.builders import ROOT, User, a_user
 from tests.cli_server.commands import Said, sparekey
+from tests.questions import make_suspicious
 from tests.server.serving import Serving, a_data_directory, serving
 
 pytestmark = pytest.mark.services
@@ -143,6 +144,18 @@ def test_a_session_is_kept_for_its_owner_alone_and_ends(office: Office) -> None:
     status, _ = office.served.ask("GET", "/v1/users", headers={"Authorization": f"Bearer {token}"})
     assert status == 401
     assert office.does("logout")["ended"] is False
+
+
+def test_what_the_server_asks_on_the_way_is_answered(office: Office) -> None:
+    instance = open_instance(office.served.data, read_settings(office.served.data, {}))
+    make_suspicious(instance, office.carol)
+    instance.database.close()
+    asked = office.says("login", "--ca", str(office.ca), typed=office.passcode(), code=1).json
+    assert (asked["result"], asked["ask"]) == ("ask", "next-tokencode")
+    assert office.fails("user", "list")["error"] == "not-signed-in"
+    answered = office.does("login", "--ca", str(office.ca), "--reply-to", asked["reply_to"], typed=office.passcode())
+    assert answered["result"] == "granted"
+    office.does("user", "list")
 
 
 def test_another_login_ends_the_session_before(office: Office) -> None:

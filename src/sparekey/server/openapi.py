@@ -33,7 +33,7 @@ def schema_of(kind: Any) -> dict[str, Any]:
         return {
             "type": "object",
             "properties": {name: schema_of(hints[name]) for name in names},
-            "required": names,
+            "required": [*values.needed_of(kind)],
             "additionalProperties": False,
         }
     if typing.get_origin(kind) is list:
@@ -137,4 +137,4 @@ def _refusals(*codes: int) -> dict[str, Any]:
     return {str(code): {"description": _CODES[code], "content": error} for code in codes}
 
 
-_ERROR_SCHEMA: Final = schema_of(ErrorReply) | {"required": ["error", "message", "do"]}
+_ERROR_SCHEMA: Final = schema_of(ErrorReply)
