@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import delete, event
+from sqlalchemy import event
 
 from sparekey.app import devices, tokens, users
 from sparekey.app.instance import Instance
@@ -23,15 +23,14 @@ from sparekey.storage.tables import unit_receipt
 from tests.app.administrators import a_full_device, add_tree, an_administrator
 from tests.builders import (
     DAY,
-    LIGHT,
     MIDNIGHT,
     NOW,
     ROOT,
+    Device,
     User,
     a_filled_device,
     a_user,
     denied,
-    edit_policy,
     submit,
 )
 
@@ -46,6 +45,17 @@ def row_of(server: Instance, user: User, now: int = NOW, actor: Actor = ROOT) ->
 
 def forecast_of(server: Instance, now: int = NOW) -> dict[str, ForecastRow]:
     return {row.login: row for row in forecast(server, ROOT, now=now)}
+
+
+def confirm_days(server: Instance, device: Device, user: User, days: range) -> None:
+    """As if the device had fetched these days, too: making them costs seconds."""
+    with server.database.write() as connection:
+        row = connection.execute(unit_receipt.select().where(unit_receipt.c.kind == "day")).mappings().first()
+        assert row is not None
+        for day in days:
+            own = {"id": f"{user.account_id[:16]}-{day}", "device_id": device.device_id, "account_id": user.account_id,
+                   "token_id": user.token_id, "day": day, "not_after": (day + 1) * DAY}  # fmt: skip
+            connection.execute(unit_receipt.insert().values({**row, **own}))
 
 
 def test_a_user_is_ready_until_the_days_run_out(any_server: Instance) -> None:
@@ -63,14 +73,10 @@ def test_a_user_is_ready_until_the_days_run_out(any_server: Instance) -> None:
 
 
 def test_the_forecast_names_now_and_this_week(server: Instance) -> None:
-    edit_policy(server, LIGHT | {"days": "9"})
-    full, sparse, nowhere = (
-        a_user(server, "full", pin=PIN),
-        a_user(server, "sparse", pin=PIN),
-        a_user(server, "nowhere"),
-    )
-    a_full_device(server, full)
+    full, sparse = a_user(server, "full", pin=PIN), a_user(server, "sparse", pin=PIN)
+    nowhere = a_user(server, "nowhere")
     a_filled_device(server, sparse)  # only the rest of today
+    confirm_days(server, a_filled_device(server, full), full, range(MIDNIGHT // DAY, MIDNIGHT // DAY + 9))
     assert {login: (row.at, row.left) for login, row in forecast_of(server).items()} == {
         "sparse": (MIDNIGHT, Readiness.EMERGENCY_CODE), nowhere.login: (NOW, Readiness.NOTHING),
     }  # fmt: skip
@@ -82,18 +88,17 @@ def test_the_forecast_names_now_and_this_week(server: Instance) -> None:
 
 
 def test_a_gap_ends_what_is_held(any_server: Instance) -> None:
-    edit_policy(any_server, LIGHT | {"days": "4"})
     user = a_user(any_server, pin=PIN)
-    a_full_device(any_server, user)
-    with any_server.database.write() as connection:
-        connection.execute(delete(unit_receipt).where(unit_receipt.c.day == MIDNIGHT // DAY + 1))
+    device, tomorrow = a_filled_device(any_server, user), MIDNIGHT // DAY
+    confirm_days(any_server, device, user, range(tomorrow, tomorrow + 1))
+    confirm_days(any_server, device, user, range(tomorrow + 2, tomorrow + 4))
     assert row_of(any_server, user).judged.data_until == MIDNIGHT + DAY
 
 
 def test_what_is_wrong_is_said(server: Instance) -> None:
     lost, disabled, closed = (a_user(server, login, pin=PIN) for login in ("lost", "disabled", "closed"))
     for user in (lost, disabled, closed):
-        a_full_device(server, user)
+        a_filled_device(server, user)
     tokens.set_lost(server, ROOT, lost.serial, lost=True, now=NOW)
     tokens.set_enabled(server, ROOT, disabled.serial, enabled=False, now=NOW)
     users.set_enabled(server, ROOT, "closed", enabled=False, now=NOW)
@@ -145,7 +150,7 @@ def test_the_end_of_an_account_is_the_end_of_its_days(server: Instance) -> None:
 def test_the_report_says_what_why_says(server: Instance) -> None:
     people = [a_user(server, pin=PIN), a_user(server, pin=PIN), a_user(server)]
     for user in people[:2]:
-        a_full_device(server, user)
+        a_filled_device(server, user)
     tokens.set_lost(server, ROOT, people[1].serial, lost=True, now=NOW)
     for now in (NOW, MIDNIGHT + 2 * DAY, NOW + 31 * DAY):
         for user in people:
