@@ -9,9 +9,11 @@ import pytest
 
 from sparekey.app.emergency import Showing, reset, show
 from sparekey.app.instance import Instance
+from sparekey.app.online_emergency import Terms, end, give_one_time
 from sparekey.app.tokens import set_lost
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import SparekeyError
+from sparekey.core.online_emergency import IfAvailable
 from sparekey.storage.unit_of_work import Database
 from tests.builders import (
     NOW,
@@ -29,6 +31,7 @@ from tests.builders import (
 from tools.counts import Count
 
 THREADS = 12
+ENDS = Terms(7, IfAvailable.END)  # a sign-in with the token ends the access
 
 
 @pytest.fixture
@@ -65,6 +68,8 @@ def actions(server: Instance, users: list[User], devices: list[Device]) -> list[
         lambda turn: set_lost(server, ROOT, user(turn).serial, lost=bool(turn % 2), now=NOW),
         lambda turn: reset(server, ROOT, CodeKind.PASSCODE, user(turn).login, now=NOW),
         lambda turn: show(server, ROOT, CodeKind.PASSCODE, user(turn).login, None, Showing("x"), now=NOW),
+        lambda turn: give_one_time(server, ROOT, user(turn).serial, 2, ENDS, now=NOW),
+        lambda turn: end(server, ROOT, user(turn).serial, now=NOW),
         upload,
     ]
 
