@@ -1,4 +1,7 @@
-"""Read the audit record: the newest rows, of everyone or about somebody."""
+"""Read the audit record: the newest rows, of everyone or about somebody.
+
+A token or device may have been used by people in several domains: a reader sees the rows about those in their own.
+"""
 
 from collections.abc import Sequence
 
@@ -33,5 +36,6 @@ def list_record(
             token_id=get_token(connection, actor, serial, Permission.AUDIT_VIEW).id if serial else None,
             device_id=get_device(connection, actor, device, Permission.AUDIT_VIEW).id if device else None,
             actions=actions,
+            within=actor.domains_with(Permission.AUDIT_VIEW),
         )
         return with_names(connection, actor, rows)

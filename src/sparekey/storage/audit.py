@@ -1,12 +1,12 @@
 """Rows of the audit record: written once, read by noun; who chains them is `storage/audit_chain.py`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, exists, select, text
 
 from sparekey.core.audit_chain import AuditRow
-from sparekey.storage.tables import audit
+from sparekey.storage.tables import account, audit
 
 # the columns of an AuditRow, in its order
 ROW: Final = (
@@ -42,10 +42,11 @@ def list_rows(
     device_id: str | None = None,
     actions: Sequence[str] = (),
     detail: str = "",
+    within: Collection[str] | None = None,
 ) -> Sequence[AuditRow]:
     """The newest rows first, at most `limit`, only those with an id less than `before` and with all that is given.
 
-    `detail`: what the row's JSON contains as it stands.
+    `detail`: what the row's JSON contains as it stands. `within`: ids of domains; a row about a user elsewhere is none.
     """
     query = select(*ROW).order_by(audit.c.id.desc()).limit(limit)
     for column, value in (("account_id", account_id), ("token_id", token_id), ("device_id", device_id)):
@@ -57,4 +58,7 @@ def list_rows(
         query = query.where(audit.c.action.in_(actions))
     if detail:
         query = query.where(audit.c.detail.contains(detail, autoescape=True))
+    if within is not None:
+        inside = exists().where(account.c.id == audit.c.account_id, account.c.domain_id.in_(within))
+        query = query.where(audit.c.account_id.is_(None) | inside)
     return [AuditRow(*row) for row in connection.execute(query)]

@@ -1,0 +1,29 @@
+"""S63: of a token or device that people elsewhere used, a reader sees the rows about people in their own domains."""
+
+from sparekey.app import token_lifecycle
+from sparekey.app.audit_reading import list_record
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.core.permissions import Actor
+from tests.app.administrators import add_tree, an_administrator
+from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted
+
+
+def test_s63_the_record_tells_nothing_of_people_elsewhere(any_server: Instance) -> None:
+    add_tree(any_server)
+    elsewhere, here = a_user(any_server, pin=PIN, domain="Support"), a_user(any_server, domain="Bern")
+    device = a_device(any_server, domain="Sales")
+    granted(device.sign_in(elsewhere, NOW).outcome)
+    granted(device.sign_in(here, NOW).outcome)
+    token_lifecycle.unassign(any_server, ROOT, elsewhere.serial, now=NOW + 60)
+    token_lifecycle.assign(any_server, ROOT, elsewhere.serial, here.login, now=NOW + 60)
+    _, auditor = an_administrator(any_server, ("auditor", "Sales"))
+    _, chief = an_administrator(any_server, ("auditor", TOP_DOMAIN))
+
+    def seen(reader: Actor) -> tuple[set[str | None], set[str | None]]:
+        of_token = list_record(any_server, reader, serial=elsewhere.serial)
+        of_device = list_record(any_server, reader, device=device.device_id)
+        return {row.account_id for row in of_token}, {row.account_id for row in of_device}
+
+    assert seen(auditor) == ({here.account_id}, {here.account_id, None})
+    both = {here.account_id, elsewhere.account_id}
+    assert seen(chief) == (both, both | {None})
