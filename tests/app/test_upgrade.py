@@ -1,9 +1,10 @@
 """Upgrades: a database of the first release is brought to the newest tables with everything that it held."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
-from sqlalchemy import Connection, MetaData, insert, inspect, select, text
+from sqlalchemy import Connection, MetaData, event, insert, inspect, select, text
 
 from sparekey.app import users
 from sparekey.app.audit_verification import verify_record
@@ -119,6 +120,48 @@ def test_s85_a_database_of_the_first_release_keeps_everything(seeded: tuple[Inst
     users.add_user(upgraded, ROOT, "bob", TOP_DOMAIN, now=NOW)
     chain(empty, instance.keystore, MemoryCheckpoints(), NOW + DAY)
     assert verify_record(empty, instance.keystore.public_key(Purpose.CHECKPOINT)) == []
+
+
+class BrokenOffError(Exception):
+    """The process ended here."""
+
+
+@contextmanager
+def ends_at_statement(database: Database, number: int) -> Iterator[list[str]]:
+    """Ends an upgrade at its statement of this number; the statements so far."""
+    seen: list[str] = []
+
+    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+        if len(seen) == number:
+            raise BrokenOffError
+
+    event.listen(database.engine, "before_cursor_execute", count)
+    yield seen
+    event.remove(database.engine, "before_cursor_execute", count)
+
+
+def test_s85_an_upgrade_that_breaks_off_anywhere_changes_nothing(
+    seeded: tuple[Instance, User], empty: Database
+) -> None:
+    then = at_first_release(seeded[0].database, empty)
+    with empty.read() as connection:
+        before = rows_of(connection, then)
+    tables = sorted(inspect(empty.engine).get_table_names())
+    done, number = None, 0
+    while done is None:
+        number += 1
+        with ends_at_statement(empty, number) as seen, suppress(BrokenOffError):
+            done = upgrade_database(empty, ROOT, NOW)
+        if done is None:
+            assert schema.current(empty.engine) == FIRST, seen
+            assert sorted(inspect(empty.engine).get_table_names()) == tables, seen
+    assert done == Upgrade(FIRST, schema.head())
+    assert number > 20
+    with empty.read() as connection:
+        assert {name: len(rows) for name, rows in rows_of(connection, then).items()} == {
+            name: len(rows) + (name == "audit") for name, rows in before.items()
+        }
 
 
 def test_a_second_upgrade_does_nothing(empty: Database) -> None:
