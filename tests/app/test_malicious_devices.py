@@ -4,16 +4,21 @@ from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import select
 
 from sparekey.app import devices as app_devices
 from sparekey.app import emergency
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_device
+from sparekey.app.notices import MOST_TOLD
 from sparekey.app.offline_events import LONGEST_TEXT, MOST_AT_ONCE
+from sparekey.app.tokens import set_lost
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import BadInput
 from sparekey.core.events import Action
+from sparekey.core.notices import Notice
 from sparekey.core.permissions import Permission
+from sparekey.storage import outbox, tables
 from sparekey.wire.events import EventKind
 from tests.builders import (
     NOW,
@@ -25,6 +30,7 @@ from tests.builders import (
     a_user,
     an_enrolment,
     on_record,
+    set_mail,
 )
 
 
@@ -43,6 +49,28 @@ def test_no_upload_holds_its_users_rows_for_long(any_server: Instance) -> None:
         device.upload(NOW)
     assert device.upload(NOW, device.events[:MOST_AT_ONCE]) == MOST_AT_ONCE
     assert device.upload(NOW, device.events[MOST_AT_ONCE:]) == MOST_AT_ONCE + 1
+
+
+def test_a_device_buries_no_notice_under_others(any_server: Instance) -> None:
+    alice, bob = a_user(any_server, pin=PIN), a_user(any_server, pin=PIN)
+    device = a_filled_device(any_server, alice)
+    for user in (alice, bob):
+        set_mail(any_server, user, f"{user.login}@example.org")
+    for _ in range(60):
+        device.event(alice, method="emergency-tokencode", token=alice.token_id, version=1)
+    device.upload(NOW)
+    set_lost(any_server, ROOT, bob.serial, lost=True, now=NOW)
+    assert len(on_record(any_server, Action.EMERGENCY_USED)) == 60
+    with any_server.database.read() as connection:
+        rows = connection.execute(select(tables.outbox.c.kind, tables.outbox.c.body)).all()
+    told = [row.body for row in rows if row.kind == Notice.CODE_USED]
+    assert len(told) == MOST_TOLD
+    assert sum("last mail of this kind for an hour" in body for body in told) == 1
+    assert [row.kind for row in rows if row.kind == Notice.TOKEN_LOST] == [Notice.TOKEN_LOST]
+    device.event(alice, method="emergency-tokencode", token=alice.token_id, version=1)
+    device.upload(NOW + 3_600, device.events[-1:])
+    with any_server.database.read() as connection:
+        assert outbox.count_to_user(connection, alice.account_id, Notice.CODE_USED, NOW) == 1
 
 
 @pytest.mark.parametrize("member", ["reason", "method", "kind", "user", "token"])

@@ -3,11 +3,13 @@
 Rules: what is to be told is put into the outbox in the caller's transaction, so that it is told exactly when it
 happened (S42); a user without a mail address is told nothing; an alarm is at once an audit row, a line that stays until
 somebody acknowledges it, and a notice. The same alarm again is put on record each time, counted on its line, and told
-once an hour; of one kind no more than twenty are told in an hour, the last of which says so: nobody buries an alarm
-under others, and a thousand laptops with one trouble are no thousand mails.
+once an hour; of one kind no more than twenty are told in an hour, the last of which says so, and to one user no more of
+a kind either: nobody buries an alarm or a notice under others, and a thousand laptops with one trouble are no thousand
+mails.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -22,6 +24,7 @@ from sparekey.storage import accounts, alarms, outbox
 ADMINISTRATORS: Final = ""  # the recipient of an alarm, until the sender puts the settings' addresses in its place
 TOLD_AGAIN_AFTER: Final = 3_600  # seconds
 MOST_TOLD: Final = 20  # of one kind in that time
+_LAST_TO_USER: Final = "This is the last mail of this kind for an hour, even if it happens again."
 _LAST_ONE: Final = "this is the last mail of this kind for an hour; `sparekey alarm list` shows them all"
 
 
@@ -32,7 +35,12 @@ def notify_user(
     account = accounts.find_account_by_id(connection, account_id) if account_id else None
     if account is None or not account.mail:
         return
+    told = outbox.count_to_user(connection, account.id, notice, now - TOLD_AGAIN_AFTER)
+    if told >= MOST_TOLD:
+        return  # it is on record; the mail before said that there may be more
     letter = letter_to_user(notice, account.login, now if at is None else at, facts)
+    if told == MOST_TOLD - 1:
+        letter = replace(letter, body=f"{letter.body}\n{_LAST_TO_USER}\n")
     _queue(connection, now, notice, account.mail, letter, account.id)
 
 

@@ -30,6 +30,13 @@ def insert_message(connection: Connection, values: Mapping[str, Any]) -> None:
     connection.execute(insert(outbox).values(fresh | dict(values)))
 
 
+def count_to_user(connection: Connection, account_id: str, kind: str, since: int) -> int:
+    """How many of this kind were written for this user after that."""
+    query = select(func.count()).select_from(outbox)
+    query = query.where(outbox.c.created_at > since, outbox.c.account_id == account_id, outbox.c.kind == kind)
+    return connection.execute(query).scalar_one()
+
+
 def find_due(connection: Connection, now: int) -> AnyRow | None:
     """The one that is due for longest."""
     query = select(outbox).where(outbox.c.next_attempt_at <= now)
