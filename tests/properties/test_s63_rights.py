@@ -1,14 +1,16 @@
 """S63: what an administrator may do is what a simple model says, over random trees, roles and grants."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from hypothesis import given
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import actor_of, grants_of
 from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.roles import HolderKind, grant
+from sparekey.core.errors import NotAllowed, NotFound
 from sparekey.core.permissions import PREDEFINED, Permission
 from sparekey.storage import accounts, domain_tree, domains, roles
 from tests.builders import NOW
@@ -24,6 +26,7 @@ class World:
     moves: list[tuple[int, int]]
     own_roles: list[frozenset[Permission]]
     grants: list[tuple[int, int, int]]
+    homes: tuple[int, int, int]  # the domain of each person
 
     def parent_of(self) -> dict[int, int]:
         """After the moves; one that would make a circle is left out."""
@@ -51,6 +54,11 @@ class World:
             whom == who and where in above and permission in self.permissions(role) for whom, role, where in self.grants
         )
 
+    def rights(self, who: int) -> set[tuple[Permission, int]]:
+        """Every permission in every domain where they have it."""
+        everywhere = range(len(self.parents) + 1)
+        return {(each, domain) for each in Permission for domain in everywhere if self.may(who, each, domain)}
+
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
@@ -59,7 +67,14 @@ def worlds(draw: st.DrawFn) -> World:
     moves = draw(st.lists(st.tuples(st.integers(1, count), st.integers(0, count)), max_size=3))
     own = draw(st.lists(st.frozensets(st.sampled_from(Permission), min_size=1, max_size=6), max_size=3))
     grant = st.tuples(st.integers(0, 2), st.integers(0, len(PREDEFINED) + len(own) - 1), st.integers(0, count))
-    return World(parents, moves, own, draw(st.lists(grant, max_size=6, unique=True)))
+    homes = draw(st.tuples(*[st.integers(0, count)] * 3))
+    return World(parents, moves, own, draw(st.lists(grant, max_size=6, unique=True)), homes)
+
+
+def own_names(ids: list[str], world: World) -> list[str]:
+    """The names of the roles that `build` made together with these domains."""
+    prefix = ids[1].partition("-")[0].replace("d", "r")
+    return [f"{prefix}-{index}" for index in range(len(world.own_roles))]
 
 
 def build(connection: Connection, world: World) -> tuple[list[str], list[str]]:
@@ -78,8 +93,8 @@ def build(connection: Connection, world: World) -> tuple[list[str], list[str]]:
     for name, permissions in zip(names[len(PREDEFINED) :], world.own_roles, strict=True):
         roles.insert_role(connection, name, name, ",".join(permissions), NOW)
     people = [f"p{number}-{who}" for who in range(3)]
-    for person in people:
-        accounts.insert_account(connection, person, person, person, top.id, NOW)
+    for person, home in zip(people, world.homes, strict=True):
+        accounts.insert_account(connection, person, person, person, ids[home], NOW)
     for index, (who, role, domain) in enumerate(world.grants):
         roles.insert_grant(connection, f"g{number}-{index}", names[role], people[who], ids[domain], NOW)
     return ids, people
@@ -102,10 +117,37 @@ def test_s63_rights_are_what_the_model_says(shared_server: Instance, world: Worl
             # what belongs to no domain: only who may do it at the top
             assert actor.may(Permission.POLICY_MANAGE, None) is world.may(who, Permission.POLICY_MANAGE, 0)
         for other in range(3):
-            everywhere = all(
-                world.may(who, permission, domain)
-                for permission in Permission
-                for domain in range(len(ids))
-                if world.may(other, permission, domain)
-            )
-            assert actor.covers(held[other]) is everywhere
+            assert actor.covers(held[other]) is world.rights(who).issuperset(world.rights(other))
+
+
+@given(world=worlds(), data=st.data())
+def test_s63_a_grant_is_given_where_the_model_allows_it(
+    shared_server: Instance, world: World, data: st.DataObject
+) -> None:
+    role = data.draw(st.integers(0, len(PREDEFINED) + len(world.own_roles) - 1))
+    by, to = data.draw(st.integers(0, 2)), data.draw(st.integers(0, 2))
+    domain = data.draw(st.integers(0, len(world.parents)))
+    assume((to, role, domain) not in world.grants)
+    with shared_server.database.write() as connection:
+        ids, people = build(connection, world)
+        actor = actor_of(connection, people[by])
+        name = [*PREDEFINED, *own_names(ids, world)][role]
+        where = domains.get_name(connection, ids[domain])
+    after = replace(world, grants=[*world.grants, (to, role, domain)])
+    allowed = (
+        world.may(by, Permission.ROLE_MANAGE, domain)
+        and world.may(by, Permission.ROLE_MANAGE, world.homes[to])
+        and world.rights(by).issuperset(after.rights(to))
+    )
+    event(f"allowed: {allowed}")
+    try:
+        grant(shared_server, actor, name, HolderKind.USER, people[to], where, now=NOW)
+    except (NotAllowed, NotFound):
+        assert not allowed
+    else:
+        assert allowed
+        with shared_server.database.read() as connection:
+            now_has = actor_of(connection, people[to])
+        for permission in Permission:
+            for each, domain_id in enumerate(ids):
+                assert now_has.may(permission, domain_id) is after.may(to, permission, each)
