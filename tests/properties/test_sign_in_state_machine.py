@@ -9,7 +9,14 @@ from dataclasses import dataclass
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from sparekey.app import online_emergency
 from sparekey.app.dialogues import answer
@@ -46,6 +53,7 @@ _numbers = itertools.count(1)
 which = st.integers(0, 2)
 pins = st.sampled_from(PINS)
 flags = st.booleans()
+MOSTLY = st.sampled_from([True, True, False])
 
 
 @dataclass
@@ -104,33 +112,67 @@ class SignIns(RuleBasedStateMachine):
         self.types_a_tokencode(number, 1 if self.model.tokens[number].events else 0, 0, pin_right, device)
 
     @rule(number=which, device=flags)
+    def signs_in_as_one_does(self, number: int, device: bool) -> None:
+        """Waits for a fresh code, types it, and answers what is asked; calls the help desk first when locked out."""
+        self.now += 31
+        if self.model.locked(self.now):
+            self.unlocks()
+        before = len(self.waiting)
+        self.types_the_right_passcode(number, pin_right=True, device=device)
+        for _ in range(3):
+            if len(self.waiting) == before:
+                return
+            before = len(self.waiting)
+            self.answers_rightly()
+
+    @rule(number=which, device=flags)
+    def types_three_wrong_codes(self, number: int, device: bool) -> None:
+        for _ in range(3):
+            self.types_a_wrong_code(number, device)
+
+    @rule(number=which, device=flags)
     def types_a_wrong_code(self, number: int, device: bool) -> None:
         token = self.model.tokens[number]
         pin = self._pin(token, right=True)
         expected = "denied" if self.model.closed(self.now) else self.model.fail(self.now)
         self._judged(token, self._type(pin + "00000000", device), (expected, None), device)
 
-    @rule(number=which, right=flags, pin_right=flags, device=flags)
+    @precondition(lambda self: any(token.offline_code_online for token in self.model.tokens))
+    @rule(number=which, right=st.sampled_from([True, True, False]), pin_right=flags, device=flags)
     def types_the_offline_code(self, number: int, right: bool, pin_right: bool, device: bool) -> None:
-        token = self.model.tokens[number]
+        token = next(each for each in self._from(number) if each.offline_code_online)
         code = self._offline_code(token)
         if code is None:
             return
-        pin = self._pin(token, right=pin_right)
+        # Alone, the code of a token with a PIN can be no passcode, and would count for nothing.
+        pin = self._pin(token, right=pin_right and token.has_pin)
         expected = self.model.emergency_code(token, pin, self.now, right=right)
         typed = pin + (code if right else another_code(code))
         self._judged(token, self._type(typed, device), (expected, None), device)
 
-    @rule(number=which, which_code=st.integers(0, 3), pin_right=flags, device=flags)
+    @precondition(lambda self: any(token.access for token in self.model.tokens))
+    @rule(number=which, which_code=st.integers(0, 3), pin_right=st.sampled_from([True, True, False]), device=flags)
     def types_an_online_code(self, number: int, which_code: int, pin_right: bool, device: bool) -> None:
-        token = self.model.tokens[number]
+        token = next(each for each in self._from(number) if each.access)
         codes = (*self.given.get(token.serial, ()), "ZZZZ9999")
-        code, pin = codes[which_code % len(codes)], self._pin(token, right=pin_right)
-        if token.access is None:
-            return  # where there is no such access, such a text is read otherwise
+        self._types_online(token, codes[which_code % len(codes)], self._pin(token, right=pin_right), device=device)
+
+    def _types_online(self, token: Token, code: str, pin: str, *, device: bool) -> None:
         expected = self.model.online_code(token, code, pin, self.now)
         self._judged(token, self._type(pin + code, device), (expected, None), device)
 
+    @precondition(lambda self: self.waiting)
+    @rule()
+    def answers_rightly(self) -> None:
+        waiting = self.waiting[-1]
+        if waiting.of_model.ask == "next-tokencode":
+            self.now += 30
+            self.answers_with_a_tokencode(0, 1, other_door=False)
+        else:
+            new = next(pin for pin in PINS if pin not in waiting.of_model.token.pins[:4])
+            self.answers_with_a_pin(0, new, same=True, other_door=False)
+
+    @precondition(lambda self: self.waiting)
     @rule(number=st.integers(0, 5), ahead=st.sampled_from([1, 1, 1, 0, 2]), other_door=flags)
     def answers_with_a_tokencode(self, number: int, ahead: int, other_door: bool) -> None:
         waiting = self._waiting(number, "next-tokencode")
@@ -173,31 +215,30 @@ class SignIns(RuleBasedStateMachine):
             clear_pin(self.server, ROOT, token.serial, now=self.now)
             self.model.set_pin(token, "")
 
-    @rule(number=which, enabled=flags)
-    def enables_or_disables(self, number: int, enabled: bool) -> None:
+    @rule(number=which, enabled=MOSTLY, lost=st.sampled_from([False, False, True]))
+    def marks_a_token(self, number: int, enabled: bool, lost: bool) -> None:
         token = self.model.tokens[number]
         set_enabled(self.server, ROOT, token.serial, enabled=enabled, now=self.now)
-        token.enabled = enabled
-
-    @rule(number=which, lost=flags)
-    def marks_as_lost_or_found(self, number: int, lost: bool) -> None:
-        token = self.model.tokens[number]
         set_lost(self.server, ROOT, token.serial, lost=lost, now=self.now)
-        token.lost = lost
+        token.enabled, token.lost = enabled, lost
 
-    @rule(enabled=st.sampled_from([True, True, False]))
-    def enables_or_disables_the_user(self, enabled: bool) -> None:
-        set_user_enabled(self.server, ROOT, self.login, enabled=enabled, now=self.now)
-        self.model.enabled = enabled
+    @rule(number=which, device=flags)
+    def is_disabled_for_a_moment(self, number: int, device: bool) -> None:
+        for enabled in (False, True):
+            set_user_enabled(self.server, ROOT, self.login, enabled=enabled, now=self.now)
+            self.model.enabled = enabled
+            self.types_the_right_passcode(number, pin_right=True, device=device)
 
     @rule()
     def unlocks(self) -> None:
         unlock(self.server, ROOT, self.login, now=self.now)
         self.model.forgive()
 
-    @rule(number=which, allowed=flags)
+    @rule(number=which, allowed=MOSTLY)
     def allows_the_offline_code_online(self, number: int, allowed: bool) -> None:
         token = self.model.tokens[number]
+        if allowed:
+            self.signs_in_as_one_does(number, device=True)
         try:
             set_online(self.server, ROOT, token.serial, allowed=allowed, now=self.now)
         except SparekeyError:
@@ -219,6 +260,8 @@ class SignIns(RuleBasedStateMachine):
         codes = [code.reveal() for code in given.codes]
         self.given[token.serial] = tuple(codes)
         token.access = Access(one_time, if_available.value, given.expires_at or 0, [*codes])
+        for _ in range(2):
+            self._types_online(token, codes[0], self._pin(token, right=True), device=days == 1)
 
     @rule(number=which)
     def ends_online_access(self, number: int) -> None:
@@ -280,6 +323,11 @@ class SignIns(RuleBasedStateMachine):
             assert (row.enabled, row.lost, row.last_step) == (token.enabled, token.lost, token.last_step)
             assert (row.drift, row.pin_sealed is not None) == (token.drift, token.has_pin)
             assert (row.pin_must_change, row.offline_code_online) == (token.must_change, token.offline_code_online)
+
+    def _from(self, number: int) -> list[Token]:
+        """The tokens in turn, from this one on."""
+        tokens = self.model.tokens
+        return [tokens[(number + each) % len(tokens)] for each in range(len(tokens))]
 
     def _step(self, token: Token, ahead: int, far: int) -> int:
         if token.events:
