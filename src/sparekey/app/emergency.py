@@ -11,10 +11,19 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.approvals import ApprovalNeeded, Approved, settle_approval
+from sparekey.app.codes_on_devices import (
+    HeldCode,
+    Owner,
+    held_on,
+    held_version,
+    list_held,
+    nobody_holds,
+    owner_of,
+    verify_some_device,
+    verify_works,
+)
 from sparekey.app.instance import Instance, log, new_id
-from sparekey.app.lookup import get_account, get_assigned_token
 from sparekey.app.notices import notify_user
-from sparekey.app.obstacles import obstacle_on, why_no_code
 from sparekey.app.operators import begin_showing, count_showing, judge_showing, stopped, warning_of
 from sparekey.app.policies import effective_in
 from sparekey.app.record_rows import RecordRow, with_names
@@ -22,7 +31,7 @@ from sparekey.app.showings import Showing as Showing  # noqa: PLC0414 -- what `s
 from sparekey.app.showings import verify_showing
 from sparekey.app.snapshots import open_code
 from sparekey.core.emergency import CodeKind
-from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
+from sparekey.core.errors import SparekeyError
 from sparekey.core.events import Action
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
@@ -37,33 +46,6 @@ SHOW_PERMISSIONS: Final[Mapping[CodeKind, Permission]] = {
     CodeKind.TOKENCODE: Permission.EMERGENCY_TOKENCODE_SHOW,
     CodeKind.PASSCODE: Permission.EMERGENCY_PASSCODE_SHOW,
 }
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Whose code it is: a token's tokencode, or a user's passcode."""
-
-    kind: CodeKind
-    account_id: str
-    token_id: str | None
-    label: str  # serial or login, for words
-
-    @property
-    def owner_id(self) -> str:
-        return self.token_id or self.account_id
-
-
-@dataclass(frozen=True)
-class HeldCode:
-    """One row of the page: what one device holds. Version 0: nothing yet."""
-
-    device_id: str
-    device: str
-    version: int
-    not_after: int
-    held_since: int
-    pending: bool  # another version is on its way
-    reset: bool  # replaced at the next online sign-in
 
 
 @dataclass(frozen=True)
@@ -85,34 +67,6 @@ class ShownCode:
     def spelling(self) -> tuple[tuple[str, ...], ...]:
         """Group by group in the ICAO alphabet. As secret as the code itself."""
         return spelled(self.code.reveal())
-
-
-def tokencode_of(connection: Connection, actor: Actor, serial: str, needed: Permission) -> Owner:
-    """The owner of a token's offline emergency tokencode."""
-    row = get_assigned_token(connection, actor, serial, needed)
-    return Owner(CodeKind.TOKENCODE, row.account_id, row.id, serial)
-
-
-def passcode_of(connection: Connection, actor: Actor, login: str, needed: Permission) -> Owner:
-    """The owner of a user's offline emergency passcode."""
-    return Owner(CodeKind.PASSCODE, get_account(connection, actor, login, needed).id, None, login)
-
-
-def list_held(connection: Connection, owner: Owner) -> list[HeldCode]:
-    """One row per device that is given this code."""
-    return [
-        HeldCode(
-            device_id=row.device_id,
-            device=row.device_name,
-            version=row.version or 0,
-            not_after=row.not_after or 0,
-            held_since=row.held_since or 0,
-            pending=row.code_id != row.held_code_id,
-            reset=row.reset_at is not None,
-        )
-        for row in emergency_codes.device_codes(connection, owner.account_id, owner.owner_id)
-        if row.revoked_at is None
-    ]
 
 
 def show(
@@ -137,12 +91,12 @@ def _show(
     showing: Showing,
     now: int,
 ) -> ShownCode | SparekeyError:
-    owner = _owner(connection, actor, kind, name, SHOW_PERMISSIONS[kind])
+    owner = owner_of(connection, actor, kind, name, SHOW_PERMISSIONS[kind])
     lifted_until = begin_showing(connection, actor)
     accounts.lock_accounts(connection, [owner.account_id])
-    held = _held_on(connection, instance, owner, device, now)
-    row = _held_version(connection, owner, held)
-    _verify_works(connection, instance, owner, held, row, now)
+    held = held_on(connection, instance, owner, device, now)
+    row = held_version(connection, owner, held)
+    verify_works(connection, instance, owner, held, row, now)
     policy = _policy_for(connection, owner, held)
     pace = judge_showing(connection, actor, lifted_until, policy, now)
     if pace is Pace.STOPPED:
@@ -170,11 +124,11 @@ def reset(instance: Instance, actor: Actor, kind: CodeKind, name: str, *, now: i
     Returns on how many devices that is.
     """
     with instance.database.write() as connection:
-        owner = _owner(connection, actor, kind, name, Permission.EMERGENCY_RESET)
+        owner = owner_of(connection, actor, kind, name, Permission.EMERGENCY_RESET)
         accounts.lock_accounts(connection, [owner.account_id])
         held = list_held(connection, owner)
         if not held:
-            raise _nobody_holds(connection, instance, owner, now)
+            raise nobody_holds(connection, instance, owner, now)
         emergency_codes.mark_reset(connection, owner.account_id, owner.token_id, now)
         log(
             connection, now, actor, Action.EMERGENCY_RESET, account=owner.account_id, token=owner.token_id, kind=kind,
@@ -187,9 +141,9 @@ def reset(instance: Instance, actor: Actor, kind: CodeKind, name: str, *, now: i
 def set_online(instance: Instance, actor: Actor, serial: str, *, allowed: bool, now: int) -> None:
     """Whether the server also accepts the offline emergency tokencode of this token."""
     with instance.database.write() as connection:
-        owner = tokencode_of(connection, actor, serial, Permission.EMERGENCY_ONLINE)
+        owner = owner_of(connection, actor, CodeKind.TOKENCODE, serial, Permission.EMERGENCY_ONLINE)
         if allowed:
-            _verify_some_device(connection, instance, owner, now)
+            verify_some_device(connection, instance, owner, now)
         tokens.update_token(connection, owner.owner_id, offline_code_online=allowed)
         log(
             connection, now, actor, Action.EMERGENCY_ONLINE, account=owner.account_id, token=owner.token_id,
@@ -207,7 +161,7 @@ def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: 
         Action.APPROVAL_ASKED, Action.APPROVAL_GIVEN, Action.APPROVAL_REFUSED, Action.ALARM_EMERGENCY_UNSHOWN,
     )  # fmt: skip
     with instance.database.read() as connection:
-        owner = _owner(connection, actor, kind, name, Permission.EMERGENCY_VIEW)
+        owner = owner_of(connection, actor, kind, name, Permission.EMERGENCY_VIEW)
         rows = audit.list_rows(
             connection, limit=limit, account_id=owner.account_id, token_id=owner.token_id, actions=actions
         )
@@ -217,26 +171,7 @@ def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: 
 def held_codes(instance: Instance, actor: Actor, kind: CodeKind, name: str) -> list[HeldCode]:
     """The page's rows, without any code."""
     with instance.database.read() as connection:
-        return list_held(connection, _owner(connection, actor, kind, name, Permission.EMERGENCY_VIEW))
-
-
-def _owner(connection: Connection, actor: Actor, kind: CodeKind, name: str, needed: Permission) -> Owner:
-    find = tokencode_of if kind is CodeKind.TOKENCODE else passcode_of
-    return find(connection, actor, name, needed)
-
-
-def _verify_works(
-    connection: Connection, instance: Instance, owner: Owner, held: HeldCode, row: AnyRow, now: int
-) -> None:
-    """NotAllowed where the rules stand against this code on this device, or it has expired."""
-    obstacle = obstacle_on(connection, instance, owner.account_id, owner.token_id, held.device_id, now)
-    if obstacle is not None:
-        raise NotAllowed(f"{owner.label} cannot be given emergency access on {held.device}", obstacle)
-    if now >= row.not_after:
-        raise NotAllowed(
-            f"the code on {held.device} has expired",
-            "the user gets a new one at the next contact of that device with the server",
-        )
+        return list_held(connection, owner_of(connection, actor, kind, name, Permission.EMERGENCY_VIEW))
 
 
 def _policy_for(connection: Connection, owner: Owner, held: HeldCode) -> OfflinePolicy:
@@ -267,51 +202,6 @@ def _put_on_record(
         connection, now, actor, Action.EMERGENCY_SHOWN, account=owner.account_id, token=owner.token_id,
         device=held.device_id, kind=owner.kind, version=row.version, **said, **second,
     )  # fmt: skip
-
-
-def _held_on(connection: Connection, instance: Instance, owner: Owner, device: str | None, now: int) -> HeldCode:
-    held = [row for row in list_held(connection, owner) if row.version]
-    if not held:
-        raise _nobody_holds(connection, instance, owner, now)
-    names = ", ".join(f"{row.device} ({row.device_id[:8]})" for row in held)
-    if device is None:
-        if len(held) > 1:
-            raise Conflict(
-                f"several devices hold a code: {names}", "ask which one the caller is at and give it with --device"
-            )
-        return held[0]
-    chosen = [row for row in held if row.device_id == device] or [row for row in held if row.device == device]
-    chosen = chosen or [row for row in held if device and row.device_id.startswith(device)]
-    if len(chosen) != 1:
-        raise NotFound(f"{device!r} is none of the devices that hold a code, or several", f"give one of: {names}")
-    return chosen[0]
-
-
-def _verify_some_device(connection: Connection, instance: Instance, owner: Owner, now: int) -> None:
-    """NotAllowed where no device is given the code, or the rules stand against it on each that is."""
-    held = list_held(connection, owner)
-    if not held:
-        raise _nobody_holds(connection, instance, owner, now)
-    obstacles = [
-        obstacle_on(connection, instance, owner.account_id, owner.token_id, row.device_id, now) for row in held
-    ]
-    if None not in obstacles:
-        raise NotAllowed(f"{owner.label} cannot be given emergency access", obstacles[0] or "")
-
-
-def _held_version(connection: Connection, owner: Owner, held: HeldCode) -> AnyRow:
-    row = emergency_codes.find_version(connection, owner.account_id, owner.token_id, held.version)
-    if row is None:
-        raise LookupError("a device holds a version that is not stored")
-    return row
-
-
-def _nobody_holds(connection: Connection, instance: Instance, owner: Owner, now: int) -> NotAllowed:
-    why = why_no_code(connection, instance, owner.account_id, owner.token_id, now)
-    return NotAllowed(
-        f"no device holds a code for {owner.label} yet: none can work until the user signs in online from a device",
-        why,
-    )
 
 
 def _needs_pin(connection: Connection, owner: Owner) -> bool:
