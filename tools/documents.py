@@ -1,5 +1,5 @@
-"""Documents that are written from the source: `python -m tools.documents` writes docs/settings.md, docs/policy.md and
-docs/roles.md.
+"""Documents that are written from the source: `python -m tools.documents` writes docs/settings.md, docs/policy.md,
+docs/roles.md and docs/rest.md.
 
 Rules: they are derived from the dataclasses that are enforced, and a house test compares.
 """
@@ -7,6 +7,8 @@ Rules: they are derived from the dataclasses that are enforced, and a house test
 from collections.abc import Mapping
 from pathlib import Path
 
+from sparekey.app.operation import Operation
+from sparekey.app.operations import OPERATIONS
 from sparekey.core.permissions import PREDEFINED, Permission
 from sparekey.core.policy import FIELDS
 from sparekey.core.policy_fields import PolicyField
@@ -73,9 +75,77 @@ sparekey role show 'help desk'                    # what it allows, and who hold
 | Permission |"""
 
 
+_REST = """# REST for administration
+
+Written from `src/sparekey/app/operations.py` by `python -m tools.documents`; a test keeps it true.
+
+What `sparekey` does on the server can be done over REST, with the same rights and the same words. The server describes
+every request and every answer at `/openapi.json`. For programs that only ask whether a passcode is right there is
+`POST /v1/sign-ins`, described there too.
+
+The command line does the same from another computer:
+
+```
+sparekey login --server https://login.example.org:8443 --as carol --ca ca.pem     # asks for the passcode
+sparekey user list --server https://login.example.org:8443 --as carol
+sparekey logout --server https://login.example.org:8443 --as carol
+```
+
+`SPAREKEY_SERVER`, `SPAREKEY_AS` and `SPAREKEY_CA` save the typing. `ca.pem` is a copy of `DIR/keys/ca.pem` on the
+server; what is given at the login is kept with the session, in a file below `$XDG_STATE_HOME/sparekey` that nobody else
+can read. `init`, `serve`, `config`, `doctor`, `upgrade`, `audit verify` and `audit chain` work on the server itself.
+
+## Signing in
+
+```
+curl --cacert ca.pem https://login.example.org:8443/v1/sessions \\
+  --json '{"user": "carol", "passcode": "4711abcd123456"}'
+{"result": "granted", "misread": [], "session": "sps_...", "expires_at": 1800100800, ...}
+
+curl --cacert ca.pem -H 'Authorization: Bearer sps_...' 'https://login.example.org:8443/v1/users?limit=100'
+{"items": [{"login": "alice", ...}], "next": "alice"}
+```
+
+- **A session** is for a user who holds a role ([roles.md](roles.md)); for everybody else no guess is judged, and none
+  is counted. `result` is `granted`, `denied`, or `ask`: then the answer to `text` goes to the same path as `passcode`,
+  with the `reply_to` that came with the question, once, within two minutes, from the same address.
+- It ends 15 minutes after it was last used, 12 hours after it began, with `DELETE /v1/sessions`, and at once when the
+  user is disabled, locked, expired or without a role. The token is shown once; the server keeps a hash.
+- **What is dangerous** needs a passcode that is not older than ten minutes, else the answer is 403
+  `second-factor-needed`: `POST /v1/sessions/second-factor` with `{"passcode": ...}`, or log in again.
+- **An API client** (`sparekey client add`) sends its key in the place of the token. With a role it may do what the role
+  allows, within its own scope and from its own addresses. It has no second factor, so that nobody asks it for one:
+  grant it no more than it needs, and bind it to addresses.
+
+## Requests and answers
+
+- Names in a path are percent-encoded (`Sales%2FBern`). `GET` takes the other members from the query, everything else
+  from a JSON object; what is unknown, doubled or of another type is refused. Times are unix seconds, bytes are hex.
+- **Lists** hold `items`; where there is `next` and it is not null, the next page is the same request with `after` (of
+  the record: `before`) set to it. `limit` is at most 10,000.
+- Where nothing is to be said the answer is 204. An answer may hold a secret that is shown once; none may be cached.
+- **Errors** are `{error, message, do}`: a word for programs, what is wrong, what to do. 400 not as described, or a
+  value that is not allowed; 401 unknown; 403 a permission, a rule or a second factor is missing; 404 not there, or
+  outside every domain of who asks; 409 something else stands in the way; 413 too large; 429 and 503: later.
+- Every change is on record under `user:ID` or `client:ID`.
+
+## Operations
+
+*Fresh*: needs a second factor that is not older than ten minutes.
+
+| Request | Permission | Fresh | What it does |
+|---|---|---|---|
+"""
+
+
 def documents() -> Mapping[Path, str]:
     """Path from the root, and what belongs there."""
-    return {Path("docs/settings.md"): _settings(), Path("docs/policy.md"): _policy(), Path("docs/roles.md"): _roles()}
+    return {
+        Path("docs/settings.md"): _settings(),
+        Path("docs/policy.md"): _policy(),
+        Path("docs/roles.md"): _roles(),
+        Path("docs/rest.md"): _rest(),
+    }
 
 
 def _settings() -> str:
@@ -101,6 +171,20 @@ def _roles() -> str:
         for each in Permission
     ]  # fmt: skip
     return _ROLES + head + "".join(map(_row, rows))
+
+
+def _rest() -> str:
+    rows = [
+        (f"`{each.method} {each.path}`", _needed(each), "yes" if each.needs_fresh_second_factor else "", each.words)
+        for each in OPERATIONS
+    ]
+    return _REST + "".join(map(_row, rows))
+
+
+def _needed(operation: Operation) -> str:
+    if isinstance(operation.permission, Permission):
+        return f"`{operation.permission}`"
+    return ", ".join(f"`{each}`" for each in operation.permission.values())
 
 
 def _allowed(field: PolicyField) -> str:
