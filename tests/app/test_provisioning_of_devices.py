@@ -12,6 +12,7 @@ from sparekey.app.users import set_enabled as set_user_enabled
 from sparekey.app.users import unlock
 from sparekey.core.offline import Obstacle
 from sparekey.core.outcome import Reason
+from sparekey.core.token_policy import TokenPolicy
 from sparekey.secret import Secret
 from sparekey.storage import devices
 from sparekey.storage.devices import accounts_on_device
@@ -157,6 +158,18 @@ def test_what_each_state_lets_stay_and_why(server: Instance, state: str) -> None
     assert kept(said) == stays
     assert {unit.kind for unit in said.wanted} <= set(stays)
     assert said.obstacles == [why]
+
+
+def test_wrong_passcodes_in_a_row_stop_what_is_new_of_the_tokens_until_a_sign_in_is_complete(server: Instance) -> None:
+    user, device = signed_in(server)
+    for _ in range(TokenPolicy().next_tokencode_after):
+        submit(server, user, NOW, user.wrong(NOW))
+    said = device.sync_of(user, NOW)
+    assert (kept(said), said.tokencodes_blocked) == (EVERYTHING, False)
+    assert {unit.kind for unit in said.wanted} == {"emergency-passcode"}
+    assert said.obstacles == [Obstacle.NEXT_TOKENCODE]
+    unlock(server, ROOT, user.login, now=NOW)
+    assert "day" in {unit.kind for unit in device.sync_of(user, NOW).wanted}
 
 
 def test_a_lockout_stops_what_is_new_and_voids_nothing(server: Instance) -> None:

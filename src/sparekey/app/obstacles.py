@@ -3,8 +3,8 @@
 from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
-from sparekey.app.policies import effective_in, lockout_policy_in
-from sparekey.app.snapshots import account_state, token_state
+from sparekey.app.policies import account_state_of, effective_in
+from sparekey.app.snapshots import token_state
 from sparekey.core.offline import DeviceState, Obstacle, account_obstacle, token_obstacle
 from sparekey.storage import accounts, devices, tokens
 from sparekey.storage.rows import AnyRow
@@ -40,7 +40,7 @@ def obstacle_on(
         return Obstacle.NO_TOKEN_USED
     policy = effective_in(connection, account_row.domain_id, device_row.domain_id)
     device = device_state(device_row)
-    account = account_state(account_row, lockout_policy_in(connection, account_row.domain_id))
+    account = account_state_of(connection, account_row)
     obstacle = account_obstacle(account, device, policy, now)
     if obstacle is not None:
         return obstacle

@@ -15,6 +15,8 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_device, get_domain, get_policy
+from sparekey.app.snapshots import account_state
+from sparekey.core.authenticate import AccountState
 from sparekey.core.errors import BadInput, Conflict, NotAllowed
 from sparekey.core.events import Action
 from sparekey.core.lockout import LockoutPolicy
@@ -170,6 +172,12 @@ def lockout_policy_in(connection: Connection, domain_id: str) -> LockoutPolicy:
     if row is None:
         raise LookupError("no lockout policy is in force in a domain")
     return LockoutPolicy.of({name: getattr(row, name) for name in PolicyKind.LOCKOUT.fields})
+
+
+def account_state_of(connection: Connection, row: AnyRow) -> AccountState:
+    """From a row of `account`, under the policies in force where it is."""
+    lockout, token_policy = lockout_policy_in(connection, row.domain_id), token_policy_in(connection, row.domain_id)
+    return account_state(row, lockout, token_policy)
 
 
 def stored_policy(kind: PolicyKind, row: Any) -> StoredPolicy:

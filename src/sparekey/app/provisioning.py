@@ -14,8 +14,8 @@ from sparekey.app.emergency_supply import supply
 from sparekey.app.instance import Instance, log
 from sparekey.app.notices import notify_user
 from sparekey.app.obstacles import device_state
-from sparekey.app.policies import effective_in, lockout_policy_in
-from sparekey.app.snapshots import account_state, token_state
+from sparekey.app.policies import account_state_of, effective_in
+from sparekey.app.snapshots import token_state
 from sparekey.core.authenticate import AccountState, TokenState
 from sparekey.core.emergency import Contact, contact_of
 from sparekey.core.event_packs import EventPack, find_pack, is_worn
@@ -84,7 +84,7 @@ def after_sign_in(
         raise LookupError("the account or the device of a success is gone")
     device = device_state(here)
     policy = effective_in(connection, account_row.domain_id, here.domain_id)
-    account = account_state(account_row, lockout_policy_in(connection, account_row.domain_id))
+    account = account_state_of(connection, account_row)
     if account_obstacle(account, device, policy, now) is not None:
         return DeviceKey()
     row = devices.find_device_account(connection, device.device_id, account.account_id)
@@ -131,7 +131,7 @@ def holder_of(connection: Connection, instance: Instance, device_row: AnyRow, ro
     if account_row is None:
         raise LookupError("a user with offline data has no account")
     policy = effective_in(connection, account_row.domain_id, device_row.domain_id)
-    account = account_state(account_row, lockout_policy_in(connection, account_row.domain_id))
+    account = account_state_of(connection, account_row)
     device = device_state(device_row)
     is_open = account_obstacle(account, device, policy, now) is None
     row = offline_keys.settle_generation(connection, instance, row) if is_open else row
@@ -241,6 +241,8 @@ def _obstacles(holder: Holder, now: int) -> list[str]:
     obstacle = account_obstacle(holder.account, holder.device, holder.policy, now)
     if obstacle is None and holder.account.locked(now):
         obstacle = Obstacle.ACCOUNT_LOCKED
+    if obstacle is None and holder.account.in_next_tokencode_mode:
+        obstacle = Obstacle.NEXT_TOKENCODE
     if obstacle is not None:
         return [obstacle]
     per_token = (days_obstacle(token, holder.device, holder.policy, now) for token in holder.tokens)

@@ -16,10 +16,10 @@ _VERIFIER_BYTES: Final = 32
 PIN_BYTES: Final = _VERIFIER_BYTES + SALT_BYTES + 12
 
 
-def account_state(row: Any, lockout: LockoutPolicy) -> AccountState:
-    """From a row of `account`, and the lockout policy of its domain."""
+def account_state(row: Any, lockout: LockoutPolicy, token_policy: TokenPolicy) -> AccountState:
+    """From a row of `account`, and the policies of its domain."""
     failures = FailureCount(row.failures, row.first_failure_at, row.locked_at)
-    return AccountState(row.id, row.login, row.enabled, row.expires_at, failures, lockout)
+    return AccountState(row.id, row.login, row.enabled, row.expires_at, failures, lockout, token_policy)
 
 
 def joined_account_state(row: Any) -> AccountState:

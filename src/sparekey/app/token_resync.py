@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance, log
 from sparekey.app.lookup import get_token
 from sparekey.app.notices import notify_user
-from sparekey.app.policies import lockout_policy_in
-from sparekey.app.snapshots import account_state, token_state
+from sparekey.app.policies import account_state_of, lockout_policy_in
+from sparekey.app.snapshots import token_state
 from sparekey.core.errors import BadInput
 from sparekey.core.events import OK, Action
 from sparekey.core.lockout import LockoutPolicy
@@ -68,7 +68,7 @@ def _settle(connection: Connection, actor: Actor, row: AnyRow, step: int | None,
     accounts.lock_accounts(connection, [row.account_id])
     policy = lockout_policy_in(connection, row.user_domain_id)
     account = accounts.find_account_by_id(connection, row.account_id)
-    if account is None or account_state(account, policy).locked(now):
+    if account is None or account_state_of(connection, account).locked(now):
         return Reason.LOCKED
     if step is None or not tokens.resynchronise(connection, row.id, step, drift):
         return _count_failure(connection, actor, row, policy, now)

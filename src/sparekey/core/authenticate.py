@@ -128,6 +128,11 @@ class AccountState:
         """Whether too many failures lock the account now."""
         return self.failures.locked(now, self.lockout)
 
+    @property
+    def in_next_tokencode_mode(self) -> bool:
+        """So many wrong passcodes came in a row that the following tokencode is asked for, too."""
+        return 0 < self.token_policy.next_tokencode_after <= self.failures.failures
+
     def closed(self, now: int) -> Reason | None:
         """Why nobody signs in to this account now."""
         if not self.enabled:
@@ -241,8 +246,7 @@ def after_right_tokencode(
 ) -> Outcome:
     """What a right, unused tokencode leads to: the following one is asked for, or a new PIN, or it is granted."""
     policy, drift = account.token_policy, token.otp.drift_after(now, step)
-    suspicious = 0 < policy.next_tokencode_after <= account.failures.failures
-    if not next_given and (suspicious or token.otp.needs_next(step, token.last_step)):
+    if not next_given and (account.in_next_tokencode_mode or token.otp.needs_next(step, token.last_step)):
         return Asked(Ask.NEXT_TOKENCODE, account.account_id, account.login, token.token_id, step, NEXT_TOKENCODE_TEXT)
     if token.needs_new_pin(now, policy):
         text = f"Choose a new PIN: {rule_of(policy)}."

@@ -55,6 +55,7 @@ class Obstacle(StrEnum):
     NO_HARDWARE_STORE = "Policy asks for a TPM, and this device has none in use; give it one or change the policy."
     ACCOUNT_CLOSED = "The user is disabled or expired; enable the user first."
     ACCOUNT_LOCKED = "The user is locked; unlock the user first."
+    NEXT_TOKENCODE = "Wrong passcodes came in a row; the user signs in online once, with the following tokencode too."
     NO_TOKEN_USED = "The user has not signed in online from this device with a token yet; let them do so once."
     NOT_DOWNLOADED = "No device has confirmed it yet; a device fetches it by itself as soon as it reaches the server."
     TOKEN_LOST = "The token is lost: its emergency tokencode stays, its days are gone. Mark it found, or replace it."
@@ -165,7 +166,8 @@ def wanted_units(
 ) -> list[WantedUnit]:
     """Every unit that the device should hold for this user, in the order in which they are to be made.
 
-    `tokens`: those used on this device, the one used last first. A locked account is given nothing new.
+    `tokens`: those used on this device, the one used last first. A locked account is given nothing new, and one in
+    next-tokencode mode nothing of its tokens (offline-day.md, server rule 2).
     """
     if account_obstacle(account, device, policy, now) is not None or account.locked(now):
         return []
@@ -173,6 +175,9 @@ def wanted_units(
     today = now // DAY
     first_days = [today] if (today + 1) * DAY - now >= SOON else [today, today + 1]
     later_days = [day for day in range(today, today + policy.values.days + 1) if day not in first_days]
+    known = bool(tokens)
+    if account.in_next_tokencode_mode:
+        tokens = ()
     with_days = [token for token in tokens if days_obstacle(token, device, policy, now) is None]
 
     def days(which: list[int]) -> list[WantedUnit]:
@@ -183,7 +188,7 @@ def wanted_units(
     if policy.values.emergency_tokencode:
         usable = [token for token in tokens if token_obstacle(token, device, policy, now) is None]
         units += [WantedUnit(UnitKind.EMERGENCY_TOKENCODE, token.token_id) for token in usable]
-    if policy.values.emergency_passcode and tokens:
+    if policy.values.emergency_passcode and known:
         units.append(WantedUnit(UnitKind.EMERGENCY_PASSCODE, ""))
     units += days(later_days)
     return units

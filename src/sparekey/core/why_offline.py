@@ -28,6 +28,7 @@ _MENDS: Final[Mapping[Obstacle, tuple[str, str]]] = {
     Obstacle.NO_HARDWARE_STORE: ("require_hardware_store", "give it a TPM, or change the policy"),
     Obstacle.ACCOUNT_CLOSED: ("", "sparekey user enable {login}, or give another end"),
     Obstacle.ACCOUNT_LOCKED: ("", "sparekey user unlock {login}"),
+    Obstacle.NEXT_TOKENCODE: ("", "let the user sign in online once, or: sparekey user unlock {login}"),
     Obstacle.TOKEN_LOST: ("", "sparekey token found {serial}, or sparekey token replace {serial}"),
     Obstacle.TOKEN_DISABLED: ("", "sparekey token enable {serial}"),
     Obstacle.TOKEN_EXPIRED: ("", "sparekey token replace {serial}"),
