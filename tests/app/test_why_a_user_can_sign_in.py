@@ -98,6 +98,18 @@ def test_a_locked_user(server: Instance) -> None:
     assert offline["tokencodes"].verdict is Verdict.STOPS
 
 
+def test_after_wrong_passcodes_in_a_row(server: Instance) -> None:
+    user = a_user(server, pin="4711abcd")
+    a_filled_device(server, user)
+    for failure in range(3):
+        denied(submit(server, user, NOW + failure, user.wrong(NOW)))
+    online, offline = (lines_of(server, user, side, now=NOW + 9) for side in Side)
+    assert online["sign-in"].verdict is Verdict.OK
+    assert online["next tokencode"].verdict is Verdict.ASKS
+    assert offline["new offline data"].verdict is Verdict.WAITS
+    assert offline["sign-in"].verdict is Verdict.OK
+
+
 def test_a_lost_token(server: Instance) -> None:
     user = a_user(server, pin="4711abcd")
     a_filled_device(server, user)

@@ -16,11 +16,10 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import Instance
 from sparekey.app.obstacles import device_state
-from sparekey.app.policies import effective_in, lockout_policy_in
-from sparekey.app.snapshots import pin_of
+from sparekey.app.policies import effective_in, lockout_policy_in, token_policy_in
+from sparekey.app.snapshots import account_state, pin_of
 from sparekey.app.why import ELSEWHERE
-from sparekey.core.authenticate import AccountState
-from sparekey.core.lockout import FailureCount, LockoutPolicy
+from sparekey.core.lockout import LockoutPolicy
 from sparekey.core.offline import DAY
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.pins import PinVerifier
@@ -31,7 +30,6 @@ from sparekey.storage import domains, holdings
 from sparekey.storage.rows import AnyRow
 
 BATCH: Final = 1_000  # users at once
-_NO_CODES_ARE_TYPED: Final = TokenPolicy()  # one for all: verifying its fields costs more than all else of an account
 
 
 @dataclass(frozen=True)
@@ -156,6 +154,7 @@ class _Rules:
 
     domain_names: Mapping[str, str]
     lockout_in: Callable[[str], LockoutPolicy]
+    token_policy_in: Callable[[str], TokenPolicy]
     effective_in: Callable[[str, str], EffectivePolicy]
 
     @classmethod
@@ -164,6 +163,7 @@ class _Rules:
         return cls(
             names,
             cache(lambda domain_id: lockout_policy_in(connection, domain_id)),
+            cache(lambda domain_id: token_policy_in(connection, domain_id)),
             cache(lambda user_domain, device_domain: effective_in(connection, user_domain, device_domain)),
         )
 
@@ -187,7 +187,7 @@ def _batch_rows(
         if row.revoked_at is None:
             on_devices.setdefault(row.account_id, []).append(row)
     for row in batch:
-        account = _account(row, rules.lockout_in(row.domain_id))
+        account = account_state(row, rules.lockout_in(row.domain_id), rules.token_policy_in(row.domain_id))
         domain = rules.domain_names[row.domain_id]
         if row.id not in on_devices:
             yield ReportRow(row.login, row.name, domain, "", None, False, judge_without_device(account, now))
@@ -199,11 +199,6 @@ def _batch_rows(
             judged = judge(account, device_state(device), policy, used, has, now)
             name = device.name if actor.sees(device.domain_id) else ELSEWHERE
             yield ReportRow(row.login, row.name, domain, name, device.last_contact, device.stale, judged)
-
-
-def _account(row: AnyRow, lockout: LockoutPolicy) -> AccountState:
-    failures = FailureCount(row.failures, row.first_failure_at, row.locked_at)
-    return AccountState(row.id, row.login, row.enabled, row.expires_at, failures, lockout, _NO_CODES_ARE_TYPED)
 
 
 def _token(instance: Instance, row: AnyRow) -> _Token:

@@ -121,6 +121,8 @@ def _obstacle(
         return obstacle
     if account.locked(now):
         return Obstacle.ACCOUNT_LOCKED
+    if account.in_next_tokencode_mode:
+        return Obstacle.NEXT_TOKENCODE
     if not tokens:
         return Obstacle.NO_TOKEN_USED
     in_use = tokens[: policy.values.tokens_per_user]

@@ -144,6 +144,8 @@ def _device_lines(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
                    device.policy.sources["enabled"])  # fmt: skip
     if person.account.locked(now):
         yield _obstacle(device, "new offline data", Obstacle.ACCOUNT_LOCKED, Verdict.WAITS, login=login)
+    elif person.account.in_next_tokencode_mode:
+        yield _obstacle(device, "new offline data", Obstacle.NEXT_TOKENCODE, Verdict.WAITS, login=login)
     if is_told_of_lock(person.account, device.last_contact, now):
         why = "the device was told that the user is locked: it takes emergency codes only, until it is told otherwise"
         mend = f"sparekey user unlock {login}, and {_NEXT_CONTACT}"
