@@ -13,7 +13,7 @@ from sparekey.app.instance import Instance
 from sparekey.app.notices import notify_user
 from sparekey.app.online_emergency import Terms, give_fixed
 from sparekey.app.outbox import CLAIM_SECONDS, GIVE_UP_AFTER, KEEP_SETTLED, Sent, forget_old, pause_after, send_next
-from sparekey.app.tokens import clear_pin, set_lost, set_pin
+from sparekey.app.tokens import NewToken, add_token, clear_pin, set_lost, set_pin
 from sparekey.app.users import UserEdit, edit_user
 from sparekey.app.vault import VaultError
 from sparekey.core.emergency import CodeKind
@@ -128,6 +128,10 @@ ACTS: dict[str, tuple[Act, list[str]]] = {
     "lost": (
         lambda server, user, _: set_lost(server, ROOT, user.serial, lost=True, now=NOW),
         ["Your token was reported lost"],
+    ),
+    "another token": (
+        lambda server, user, _: add_token(server, ROOT, user.login, NewToken(with_pin=False), now=NOW),
+        ["You were given a token"],
     ),
     "revoked": (
         lambda server, _, device: revoke(server, ROOT, device.device_id, now=NOW),

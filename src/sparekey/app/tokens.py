@@ -145,6 +145,7 @@ def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, n
         )
         devices.raise_generation(connection, account.id)
         log(connection, now, actor, Action.TOKEN_ADDED, account=account.id, token=token_id, serial=serial)
+        notify_user(connection, now, account.id, Notice.TOKEN_ASSIGNED, serial=serial)
     return AddedToken(serial, wish.type, replace(parameters, serial=serial), wish.counter)
 
 
