@@ -23,6 +23,8 @@ from tests.server.serving import Serving, a_data_directory, serving
 
 pytestmark = pytest.mark.services
 
+_TOKENS = "serial,type,seed\nT9,totp,00112233445566778899aabbccddeeff00112233\n"
+
 
 @dataclass
 class Office:
@@ -59,6 +61,11 @@ class Office:
 
     def logs_in(self) -> Any:
         return self.does("login", "--ca", str(self.ca), typed=self.passcode() + "\n")
+
+    def file(self, name: str, content: str) -> Path:
+        path = self.ca.parent / name
+        path.write_text(content)
+        return path
 
     def here(self, *arguments: str) -> Any:
         """The same command as root on the server."""
@@ -101,10 +108,16 @@ def test_the_commands_do_the_same_from_afar(office: Office) -> None:
         ["policy", "token", "show", "Strict"], ["policy", "effective", "alice"], ["client", "list"], ["device", "list"],
         ["role", "list"], ["role", "show", "help desk"], ["emergency", "held", token["serial"]],
         ["emergency", "history", token["serial"]], ["audit", "list", "--user", "alice"], ["report", "readiness"],
-        ["user", "list", "--limit", "1", "--after", "alice"],
+        ["user", "list", "--limit", "1", "--after", "alice"], ["alarm", "list"], ["approval", "list"],
+        ["operator", "list"], ["report", "forecast"], ["role", "list"], ["emergency", "passcode", "held", "alice"],
+        ["token", "import", str(office.file("tokens.csv", _TOKENS)), "--dry-run"],
+        ["user", "import", str(office.file("users.csv", "login\nbob\nalice\n")), "--dry-run"],
     ]  # fmt: skip
     for words in same:
         assert office.does(*words) == office.here(*words), words
+    office.does("token", "import", str(office.file("tokens.csv", _TOKENS)))
+    assert office.here("token", "show", "T9")["type"] == "totp"
+    assert office.does("user", "why", "alice")["lines"]
     actors = {row["actor"] for row in office.does("audit", "list", "--action", "token.pin-set")["rows"]}
     assert actors == {f"user:{office.carol.account_id}"}
     status, answer = office.served.ask("GET", "/v1/users", headers={"Authorization": f"Bearer {key}"})

@@ -37,7 +37,7 @@ def to_json(value: Any) -> Json:
         return [to_json(each) for each in value]
     if isinstance(value, frozenset | set):
         return sorted((to_json(each) for each in value), key=str)
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
