@@ -3,9 +3,20 @@
 from sparekey.app import token_lifecycle
 from sparekey.app.audit_reading import list_record
 from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.tokens import show_token
 from sparekey.core.permissions import Actor
 from tests.app.administrators import add_tree, an_administrator
 from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted
+
+
+def test_s63_a_token_names_no_device_elsewhere(any_server: Instance) -> None:
+    add_tree(any_server)
+    alice = a_user(any_server, pin=PIN, domain="Bern")
+    for number, domain in enumerate(("Sales", "Support")):
+        granted(a_device(any_server, f"in {domain}", domain=domain).sign_in(alice, NOW + 30 * number).outcome)
+    _, reader = an_administrator(any_server, ("auditor", "Sales"))
+    assert show_token(any_server, reader, alice.serial).devices == ("in Sales",)
+    assert show_token(any_server, ROOT, alice.serial).devices == ("in Sales", "in Support")
 
 
 def test_s63_the_record_tells_nothing_of_people_elsewhere(any_server: Instance) -> None:

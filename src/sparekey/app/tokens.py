@@ -106,7 +106,7 @@ class TokenDetails(TokenView):
     domain: str = ""
     online_emergency: str = ""  # fixed or one-time, while there is such access
     online_emergency_expires: int | None = None
-    devices: tuple[str, ...] = ()  # on which its days are kept
+    devices: tuple[str, ...] = ()  # on which its days are kept, as far as the asker sees them
 
 
 def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, now: int) -> AddedToken:
@@ -185,7 +185,9 @@ def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:
             domain=domains.get_name(connection, domain_id) if domain_id else TOP_DOMAIN,
             online_emergency=access.kind if access else "",
             online_emergency_expires=access.expires_at if access else None,
-            devices=tuple(devices.names_with_token(connection, row.id)),
+            devices=tuple(
+                each.name for each in devices.devices_with_token(connection, row.id) if actor.sees(each.domain_id)
+            ),
         )
 
 

@@ -154,10 +154,10 @@ def has_token(connection: Connection, device_id: str, token_id: str) -> bool:
     return connection.execute(query).one_or_none() is not None
 
 
-def names_with_token(connection: Connection, token_id: str) -> Sequence[str]:
-    """The names of the devices on which days of this token are kept."""
-    query = select(device.c.name).join(device_token, device_token.c.device_id == device.c.id)
-    return connection.execute(query.where(device_token.c.token_id == token_id).order_by(device.c.name)).scalars().all()
+def devices_with_token(connection: Connection, token_id: str) -> Sequence[AnyRow]:
+    """Name and domain of the devices on which days of this token are kept."""
+    query = select(device.c.name, device.c.domain_id).join(device_token, device_token.c.device_id == device.c.id)
+    return connection.execute(query.where(device_token.c.token_id == token_id).order_by(device.c.name)).all()
 
 
 def use_token_on_device(connection: Connection, device_id: str, token_id: str, account_id: str, now: int) -> None:

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 Row = Mapping[str, Any]
 SCHEMA: Final = "sparekey/{}/1"
+_EARLIEST: Final = 0
+_LATEST: Final = 253_402_214_400  # 9999-12-31T00:00:00Z: in every time zone it is a day that there is
 
 
 def say(words: str) -> None:
@@ -61,7 +63,7 @@ def put_record(data: Mapping[str, Any]) -> None:
 
 def rfc3339(at: int | None) -> str | None:
     """A unix second in UTC; None where there is none."""
-    return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if at is None else _moment(at).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def in_words(at: int, now: int) -> str:
@@ -76,8 +78,13 @@ def in_words(at: int, now: int) -> str:
 
 def local_and_utc(at: int) -> str:
     """A moment on the clock at the wall, and in UTC."""
-    local = datetime.fromtimestamp(at, UTC).astimezone()
+    local = _moment(at).astimezone()
     return f"{local.strftime('%Y-%m-%d %H:%M %Z')} ({rfc3339(at)})"
+
+
+def _moment(at: int) -> datetime:
+    """In UTC; what no calendar holds is the last day that one does, so that no row of a list keeps the others back."""
+    return datetime.fromtimestamp(min(max(at, _EARLIEST), _LATEST), UTC)
 
 
 def printable(text: str) -> str:
