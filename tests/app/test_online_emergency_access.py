@@ -112,6 +112,7 @@ def pair(database: Database) -> Instance:
 
 def test_s01_of_64_submits_of_one_one_time_code_one_is_accepted(pair: Instance, count: Count) -> None:
     edit_policy(pair, {"most_failures": "25"}, kind=PolicyKind.LOCKOUT)
+    edit_policy(pair, {"showings_warn": "1000", "showings_limit": "1000"})
     user = a_user(pair)
     rounds = count(small=5, full=200)
     with ThreadPoolExecutor(SUBMITS) as pool:

@@ -317,6 +317,7 @@ def at_once(number: int, act: Callable[[], str]) -> list[str]:
 
 def test_s43_of_several_executions_at_once_one_is_shown_the_code(any_server: Instance, count: Count) -> None:
     home = Home(any_server)
+    edit_policy(any_server, {"showings_warn": "1000", "showings_limit": "1000"})
     for number in range(count(small=5, full=100)):
         now = NOW + number
         home.approved(now=now)
