@@ -37,6 +37,8 @@ COMMANDS = [
     "check",
     "version",
     "doctor",
+    "login",
+    "logout",
 ]
 OPTIONS = [
     "--user",
@@ -52,6 +54,9 @@ OPTIONS = [
     "--show-seed",
     "--seed-stdin",
     "--expires",
+    "--server",
+    "--as",
+    "--ca",
     "--",
 ]
 VALUES = ["alice", "T1", "Default", "days=3", "=", "", "-", "0", "-1", "9" * 20, "\x00", "\ud800", "' OR 1=1"]
