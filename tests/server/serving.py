@@ -56,8 +56,9 @@ class Serving:
         finally:
             connection.close()
 
-    def sign_in(self, key: Secret[str], user: str, passcode: str) -> tuple[int, Any]:
-        body = json.dumps({"user": user, "passcode": passcode}).encode()
+    def sign_in(self, key: Secret[str], user: str, passcode: str, *, reply_to: str = "") -> tuple[int, Any]:
+        answering = {"reply_to": reply_to} if reply_to else {}
+        body = json.dumps({"user": user, "passcode": passcode, **answering}).encode()
         return self.ask("POST", "/v1/sign-ins", body, {"Authorization": f"Bearer {key.reveal()}"})
 
     def serial(self) -> str:
