@@ -65,9 +65,10 @@ sparekey role show 'help desk'                    # what it allows, and who hold
 - **Nobody changes somebody with more rights**: neither the account nor its tokens, PINs, codes and roles.
 - **Nobody gains rights by moving** a user or a domain to where they have more.
 - **There always is a super administrator who can sign in**: enabled, not expired, with a token that is enabled and not
-  expired, and the role at the top domain. Once there is one, neither a revoked role nor a disabled user nor an end of
-  an account may leave the server without, nor leave only accounts that have an end. Root on the server is refused like
-  everybody else: make another one first.
+  expired, and the role at the top domain. Once there is one, neither a revoked role, nor a disabled user, nor an end of
+  an account, nor a token that is disabled, unassigned or removed may leave the server without, nor leave only accounts
+  that have an end. Root on the server is refused like everybody else: make another one first. (A token may always be
+  marked lost, and a device reported stolen.)
 - What belongs to no domain (policies, roles, instances) needs the permission at the top domain.
 
 `--data` on the server acts as root (`os:NAME` on record), who may do everything else that is listed here.
