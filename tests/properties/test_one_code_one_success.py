@@ -1,4 +1,4 @@
-"""One tokencode, one success: on two instances, through two doors, at the same moment (S01)."""
+"""One tokencode, one success: on two instances, through every door, at the same moment (S01)."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -7,11 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from sparekey.app.instance import Instance
+from sparekey.app import roles
+from sparekey.app.admin_sessions import open_session
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.roles import HolderKind
 from sparekey.core.outcome import Denied, Granted, Outcome, Reason
+from sparekey.secret import Secret
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
-from tests.builders import NOW, REST, User, a_device, a_user, account_row, an_instance, granted, submit, token_row
+from tests.builders import NOW, REST, ROOT, User, a_device, a_user, account_row, an_instance, granted, submit, token_row
 from tools.counts import Count
 
 SUBMITS = 64
@@ -28,7 +32,8 @@ def instances(database: Database, database_url: str) -> Iterator[tuple[Instance,
 
 
 def doors(instances: tuple[Instance, Instance], user: User) -> list[Submit]:
-    """The agent's door and the REST door of each instance; each takes the time at which the right code is submitted."""
+    """Every door of each instance; each takes the time at which the right code is submitted."""
+    roles.grant(instances[0], ROOT, "auditor", HolderKind.USER, user.login, TOP_DOMAIN, now=NOW)
     device = a_device(instances[0])
 
     def agent(instance: Instance) -> Submit:
@@ -38,7 +43,12 @@ def doors(instances: tuple[Instance, Instance], user: User) -> list[Submit]:
     def rest(instance: Instance) -> Submit:
         return lambda now: submit(instance, user, now, door=REST)
 
-    return [door(instance) for instance in instances for door in (agent, rest)]
+    def session(instance: Instance) -> Submit:
+        return lambda now: open_session(
+            instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now
+        ).verdict.outcome  # fmt: skip
+
+    return [door(instance) for instance in instances for door in (agent, rest, session)]
 
 
 def submit_at_once(pool: ThreadPoolExecutor, ways: list[Submit], now: int) -> list[Outcome]:
