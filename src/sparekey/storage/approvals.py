@@ -20,6 +20,8 @@ def find_latest(connection: Connection, account_id: str, device_id: str, asked_b
     """
     usable = approval.c.approved.is_(True) & approval.c.executed_at.is_(None)
     use = case((approval.c.decided_at.is_(None), 0), (usable, 1), else_=2)
+    # of one second the refused one: that the last one was refused is told
+    refused_first = case((approval.c.approved.is_(False), 0), else_=1)
     query = (
         select(approval)
         .where(
@@ -28,7 +30,7 @@ def find_latest(connection: Connection, account_id: str, device_id: str, asked_b
             approval.c.asked_by == asked_by,
             approval.c.expires_at > now,
         )
-        .order_by(use, approval.c.asked_at.desc(), approval.c.id)
+        .order_by(use, approval.c.asked_at.desc(), refused_first, approval.c.id)
         .limit(1)
     )
     return connection.execute(query).one_or_none()
