@@ -219,7 +219,7 @@ REFUSED = [
     (("token", "add", "--user", "nobody", "--show-seed"), 1),
     (("token", "add", "--show-seed"), 2),
     (("token", "add", "--user", "nobody"), 2),
-    (("token", "add", "--user", "nobody", "--type", "hotp", "--qr"), 2),
+    (("token", "add", "--user", "nobody", "--type", "sms", "--qr"), 2),
     (("token", "add", "--user", "nobody", "--seed-stdin", "--qr"), 2),
     (("token", "add", "--user", "nobody", "--seed-stdin"), 1),
     (("token", "add", "--user", "nobody", "--qr", "--digits", "9"), 1),
