@@ -251,10 +251,10 @@ def after_right_tokencode(
     if token.needs_new_pin(now, policy):
         text = f"Choose a new PIN: {rule_of(policy)}."
         return Asked(Ask.NEW_PIN, account.account_id, account.login, token.token_id, step, text, drift, uses_step=True)
-    ends = token.emergency is not None
     return Granted(
-        account.account_id, account.login, Method.TOKENCODE, token.token_id, step, drift, ends_emergency=ends
-    )
+        account.account_id, account.login, Method.TOKENCODE, token.token_id, step, drift,
+        ends_emergency=token.emergency is not None, asks_after=0 if next_given else policy.next_tokencode_after,
+    )  # fmt: skip
 
 
 def _judge_online_emergency(typed: Candidate, account: AccountState, token: TokenState, now: int) -> Outcome:

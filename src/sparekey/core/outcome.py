@@ -4,7 +4,7 @@ A denial is saved like a success (failure count, audit row); as an exception it 
 transaction, and lockout would never fire (architecture, rule 2).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NoReturn
 
@@ -72,6 +72,8 @@ class Granted(_Outcome):
     drift: int = 0
     code_id: str | None = None  # of an emergency code: the version that was used
     ends_emergency: bool = False  # the token is available: its online emergency access is over
+    # With so many failures by now the next tokencode is asked for instead; 0: never. No part of what was decided.
+    asks_after: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)

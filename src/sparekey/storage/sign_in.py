@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, TextClause, text
 
+from sparekey.core.authenticate import NEXT_TOKENCODE_TEXT
 from sparekey.core.lockout import LockoutPolicy
-from sparekey.core.outcome import Asked, Denied, Granted, Method, Outcome, Reason
+from sparekey.core.outcome import Ask, Asked, Denied, Granted, Method, Outcome, Reason
 from sparekey.storage.audit import INSERT_ROW
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.together import execute_together
@@ -62,6 +63,7 @@ _ONLINE_CODES: Final = text("""
 _CLEAR_FAILURES: Final = text("""
     UPDATE account SET failures = 0, first_failure_at = NULL, locked_at = NULL
     WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
+      AND (:asks_after = 0 OR failures < :asks_after)
 """)
 
 _USE_STEP: Final = text("""
@@ -113,6 +115,13 @@ _TAKE_ACCOUNT: Final = text("""
     WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
 """)
 
+# The same for a success that is none if there are too many failures by now.
+_TAKE_UNSUSPECTED: Final = text("""
+    UPDATE account SET failures = failures
+    WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
+      AND (:asks_after = 0 OR failures < :asks_after)
+""")
+
 _COUNT_REPLAY_ONCE: Final = text("""
     UPDATE token SET replay_step = :step WHERE id = :token_id AND replay_step < :step
 """)
@@ -136,7 +145,7 @@ def online_code_rows(connection: Connection, account_id: str) -> Sequence[AnyRow
 def commit(connection: Connection, outcome: Outcome, now: int, policy: LockoutPolicy) -> Outcome:
     """Make the outcome count within the caller's transaction; returns what it has become.
 
-    An accept that lost a race turns into the refusal that it would have been had it come second.
+    An accept that lost a race turns into the refusal, or the question, that it would have been had it come second.
     """
     if isinstance(outcome, Granted):
         outcome = _grant(connection, outcome, now, policy)
@@ -179,8 +188,8 @@ def complete(connection: Connection, granted: Granted, now: int, policy: Lockout
 
 def _grant(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
     values = _values(granted, now, policy)
-    if not _one_row(connection, _TAKE_ACCOUNT, values):
-        return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
+    if not _one_row(connection, _TAKE_UNSUSPECTED, values):
+        return _suspected(connection, granted, now, policy)
     use, lost_race = _use_of(granted)
     if not _one_row(connection, use, values):
         return Denied(lost_race, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
@@ -189,6 +198,14 @@ def _grant(connection: Connection, granted: Granted, now: int, policy: LockoutPo
     # Last: what has become a refusal leaves the count as it is (S06).
     connection.execute(_CLEAR_FAILURES, values)
     return granted
+
+
+def _suspected(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
+    """Failures came in between: guesses at once get no further than guesses one by one."""
+    if not granted.asks_after or granted.step is None or granted.token_id is None:
+        return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
+    ids = (granted.account_id, granted.login, granted.token_id)
+    return _ask(connection, Asked(Ask.NEXT_TOKENCODE, *ids, granted.step, NEXT_TOKENCODE_TEXT), now, policy)
 
 
 def _use_of(granted: Granted) -> tuple[TextClause, Reason]:
@@ -220,6 +237,7 @@ def _values(granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, Any]
         "step": granted.step,
         "drift": granted.drift,
         "code_id": granted.code_id,
+        "asks_after": granted.asks_after,
         "now": now,
         "lock_ended": policy.lock_ended(now),
     }
