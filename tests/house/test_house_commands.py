@@ -34,7 +34,8 @@ def test_a_command_of_the_server_explains_itself(words: str) -> None:
     command = SERVER[words]
     assert command.help, "say in a docstring what the command does"
     options = [option for option in command.params if option.param_type_name == "option"]
-    assert {"--json", "--data"} <= {name for option in options for name in option.opts}, "use Command and Group"
+    common = {"--json", "--data", "--server", "--as", "--ca"}
+    assert common <= {name for option in options for name in option.opts}, "use Command and Group"
     assert [option.name for option in options if not option.help and not option.hidden] == []
 
 

@@ -173,10 +173,10 @@ class Operation:
 
     def result_of(self, reply: Mapping[str, Any] | None) -> Any:
         """What the use case returned, from the answer's JSON object. Raises BadMessage."""
-        if reply is None:
-            return None
         value: Any = reply
-        if is_list(self.result):
+        if reply is None:
+            value = None
+        elif is_list(self.result):
             value = reply.get("items")
         elif not is_object(self.result):
             value = reply.get(self.answers)

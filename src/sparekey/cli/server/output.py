@@ -18,8 +18,8 @@ _LATEST: Final = 253_402_214_400  # 9999-12-31T00:00:00Z: in every time zone it 
 
 
 def say(words: str) -> None:
-    """A sentence for whoever typed the command."""
-    print(words, file=sys.stderr)
+    """Sentences for whoever typed the command."""
+    print("\n".join(map(printable, words.split("\n"))), file=sys.stderr)
 
 
 def put_json(schema: str, data: Mapping[str, Any]) -> None:
