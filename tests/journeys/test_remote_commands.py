@@ -117,7 +117,7 @@ def test_the_commands_do_the_same_from_afar(office: Office) -> None:
         assert office.does(*words) == office.here(*words), words
     office.does("token", "import", str(office.file("tokens.csv", _TOKENS)))
     assert office.here("token", "show", "T9")["type"] == "totp"
-    assert office.does("user", "why", "alice")["lines"]
+    assert office.does("user", "why", "alice")["rules"]
     actors = {row["actor"] for row in office.does("audit", "list", "--action", "token.pin-set")["rows"]}
     assert actors == {f"user:{office.carol.account_id}"}
     status, answer = office.served.ask("GET", "/v1/users", headers={"Authorization": f"Bearer {key}"})
