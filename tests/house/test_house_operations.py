@@ -58,7 +58,8 @@ def test_an_operation_can_be_asked_for_in_json(operation: Operation) -> None:
     assert all(is_value(member.kind) for member in operation.members)
     assert not any(member.kind is Any for member in operation.members)
     assert is_value(operation.result), "what it returns has no form in JSON: return a dataclass"
-    assert operation.words.endswith("."), "say in a docstring what it does"
+    assert operation.words[:1].isupper()
+    assert operation.words.endswith("."), "say in a sentence what it does"
 
 
 def test_no_two_operations_have_one_address_or_one_use_case() -> None:

@@ -37,18 +37,18 @@ def asked(
     return run(ask(doors.app, method, path, content, {"Authorization": f"Bearer {token}"}, **more))
 
 
-def test_a_passcode_begins_a_session_and_logging_out_ends_it(doors: Doors) -> None:
-    carol = a_super_administrator(doors.instance)
-    begun = run(doors.session(carol.login, carol.typed(NOW).reveal()))
+def test_a_passcode_begins_a_session_and_logging_out_ends_it(any_doors: Doors) -> None:
+    carol = a_super_administrator(any_doors.instance)
+    begun = run(any_doors.session(carol.login, carol.typed(NOW).reveal()))
     assert (begun.status, begun.json["result"], begun.json["expires_at"]) == (200, "granted", NOW + LONGEST_SECONDS)
     assert (b"cache-control", b"no-store") in begun.headers
     token = begun.json["session"]
     assert token.startswith(TOKEN_PREFIX)
-    assert asked(doors, token).json["items"][0]["login"] == carol.login
-    assert asked(doors, token, "DELETE", "/v1/sessions").status == 204
-    assert asked(doors, token).status == 401
-    assert asked(doors, token, "DELETE", "/v1/sessions").status == 401
-    recorded = on_record(doors.instance, Action.SESSION_BEGUN, Action.SESSION_ENDED)
+    assert asked(any_doors, token).json["items"][0]["login"] == carol.login
+    assert asked(any_doors, token, "DELETE", "/v1/sessions").status == 204
+    assert asked(any_doors, token).status == 401
+    assert asked(any_doors, token, "DELETE", "/v1/sessions").status == 401
+    recorded = on_record(any_doors.instance, Action.SESSION_BEGUN, Action.SESSION_ENDED)
     assert [(row.action, row.account_id) for row in recorded] == [
         ("session.begun", carol.account_id), ("session.ended", carol.account_id),
     ]  # fmt: skip
@@ -64,14 +64,14 @@ def test_the_token_is_kept_as_a_hash(doors: Doors) -> None:
     assert token not in repr(on_record(doors.instance))
 
 
-def test_a_session_that_is_not_used_ends(doors: Doors) -> None:
-    carol = a_super_administrator(doors.instance)
-    token = session_of(doors.instance, carol)
+def test_a_session_that_is_not_used_ends(any_doors: Doors) -> None:
+    carol = a_super_administrator(any_doors.instance)
+    token = session_of(any_doors.instance, carol)
     for at in range(0, 3 * IDLE_SECONDS, IDLE_SECONDS - 1):
-        doors.now[0] = NOW + at
-        assert asked(doors, token).status == 200
-    doors.now[0] += IDLE_SECONDS
-    assert asked(doors, token).status == 401
+        any_doors.now[0] = NOW + at
+        assert asked(any_doors, token).status == 200
+    any_doors.now[0] += IDLE_SECONDS
+    assert asked(any_doors, token).status == 401
 
 
 def test_a_session_ends_after_half_a_day_however_it_is_used(doors: Doors) -> None:
@@ -120,19 +120,19 @@ def test_a_lock_that_ends_by_itself_lets_the_session_go_on(memory_database: Any)
         assert asked(doors, token).status == 200
 
 
-def test_a_second_passcode_refreshes_the_second_factor(doors: Doors) -> None:
-    carol, other = a_super_administrator(doors.instance), a_user(doors.instance, pin=PIN)
-    token = session_of(doors.instance, carol)
+def test_a_second_passcode_refreshes_the_second_factor(any_doors: Doors) -> None:
+    carol, other = a_super_administrator(any_doors.instance), a_user(any_doors.instance, pin=PIN)
+    token = session_of(any_doors.instance, carol)
     clear = ("DELETE", f"/v1/tokens/{other.serial}/pin")
-    later = doors.now[0] = NOW + FRESH_SECONDS
-    assert asked(doors, token, *clear).error == "second-factor-needed"
-    wrong = asked(doors, token, "POST", SECOND_FACTOR, {"passcode": carol.wrong(later).reveal()})
+    later = any_doors.now[0] = NOW + FRESH_SECONDS
+    assert asked(any_doors, token, *clear).error == "second-factor-needed"
+    wrong = asked(any_doors, token, "POST", SECOND_FACTOR, {"passcode": carol.wrong(later).reveal()})
     assert (wrong.status, wrong.json["result"]) == (200, "denied")
-    assert asked(doors, token, *clear).error == "second-factor-needed"
-    right = asked(doors, token, "POST", SECOND_FACTOR, {"passcode": carol.typed(later).reveal()})
+    assert asked(any_doors, token, *clear).error == "second-factor-needed"
+    right = asked(any_doors, token, "POST", SECOND_FACTOR, {"passcode": carol.typed(later).reveal()})
     assert (right.json["result"], right.json["session"]) == ("granted", "")
-    assert asked(doors, token, *clear).status == 204
-    assert on_record(doors.instance, Action.SESSION_REFRESHED)[0].actor == f"user:{carol.account_id}"
+    assert asked(any_doors, token, *clear).status == 204
+    assert on_record(any_doors.instance, Action.SESSION_REFRESHED)[0].actor == f"user:{carol.account_id}"
 
 
 def test_somebody_elses_passcode_refreshes_nothing(doors: Doors) -> None:

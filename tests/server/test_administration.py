@@ -16,6 +16,12 @@ from tests.server.operation_world import an_administrator
 
 
 @pytest.fixture
+def carol_anywhere(any_doors: Doors) -> "Administrator":
+    """On an SQLite file and on PostgreSQL."""
+    return Administrator(any_doors, an_administrator(any_doors.instance, SUPER_ADMINISTRATOR, "SystemDomain"))
+
+
+@pytest.fixture
 def carol(doors: Doors) -> "Administrator":
     return Administrator(doors, an_administrator(doors.instance, SUPER_ADMINISTRATOR, "SystemDomain"))
 
@@ -39,21 +45,21 @@ class Administrator:
             yield found["items"]
 
 
-def test_a_list_is_gone_through_page_by_page(carol: Administrator) -> None:
-    logins = {a_user(carol.doors.instance).login for _ in range(7)}
-    pages = [*carol.pages("/v1/users?limit=3")]
+def test_a_list_is_gone_through_page_by_page(carol_anywhere: Administrator) -> None:
+    logins = {a_user(carol_anywhere.doors.instance).login for _ in range(7)}
+    pages = [*carol_anywhere.pages("/v1/users?limit=3")]
     assert [len(page) for page in pages] == [3, 3, 2]
     assert logins < {user["login"] for page in pages for user in page}
-    serials = [token["serial"] for page in carol.pages("/v1/tokens?limit=3") for token in page]
+    serials = [token["serial"] for page in carol_anywhere.pages("/v1/tokens?limit=3") for token in page]
     assert len(set(serials)) == len(serials) == 8
-    rows = [row["id"] for page in carol.pages("/v1/audit?limit=5", "before") for row in page]
+    rows = [row["id"] for page in carol_anywhere.pages("/v1/audit?limit=5", "before") for row in page]
     assert rows == sorted(rows, reverse=True)
-    assert rows == [row.id for row in reversed(on_record(carol.doors.instance))]
+    assert rows == [row.id for row in reversed(on_record(carol_anywhere.doors.instance))]
 
 
-def test_devices_of_one_name_are_gone_through_too(carol: Administrator) -> None:
-    made = [a_device(carol.doors.instance, name).device_id for name in ("b", "a", "b", "b", "c")]
-    pages = [*carol.pages("/v1/devices?limit=2")]
+def test_devices_of_one_name_are_gone_through_too(carol_anywhere: Administrator) -> None:
+    made = [a_device(carol_anywhere.doors.instance, name).device_id for name in ("b", "a", "b", "b", "c")]
+    pages = [*carol_anywhere.pages("/v1/devices?limit=2")]
     assert [device["name"] for page in pages for device in page] == ["a", "b", "b", "b", "c"]
     assert {device["device_id"] for page in pages for device in page} == set(made)
 

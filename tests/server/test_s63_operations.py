@@ -143,3 +143,16 @@ def test_s63_a_program_acts_within_its_scope_and_from_its_addresses(world: World
     assert on_record(instance, Action.EMERGENCY_SHOWN)[-1].actor.startswith("client:")
     roles.revoke(instance, ROOT, "help desk", HolderKind.CLIENT, "desk", TOP_DOMAIN, now=NOW)
     assert run(world.ask(show, {"login": "alice"}, key, **there)).status == 404
+
+
+def test_s63_a_route_that_is_no_operation_is_named_here(world: World) -> None:
+    """Nothing else is reached without a session, a key, or the signature of a device."""
+    routes = {f"{method.upper()} {path}" for path, methods in world.doors.app.openapi()["paths"].items()
+              for method in methods}  # fmt: skip
+    others = routes - {f"{operation.method} {operation.path}" for operation in OPERATIONS}
+    of_devices = {route for route in others if " /agent/v1/" in route}
+    assert others - of_devices == {
+        "GET /health", "GET /ready", "POST /v1/sign-ins", "POST /v1/sessions", "DELETE /v1/sessions",
+        "POST /v1/sessions/second-factor",
+    }  # fmt: skip
+    assert len(of_devices) == 7

@@ -47,14 +47,16 @@ class Member:
 class Operation:
     """One line of the registry (`app.operations`).
 
-    `permission`: what is needed, or by value of the path's first name. `answers`: the member that holds a result which
-    is no object. `pages_by`: the member of a row from which the next page goes on. `largest`: bytes of a body.
+    `permission`: what is needed, or by value of the path's first name. `words`: what it does, for the description.
+    `answers`: the member that holds a result which is no object. `pages_by`: the member of a row from which the next
+    page goes on. `largest`: bytes of a body.
     """
 
     method: str
     path: str
     use_case: Callable[..., Any]
     permission: Permission | Mapping[Any, Permission]
+    words: str
     answers: str = "result"
     pages_by: str = ""
     largest: int = LARGEST_BODY
@@ -63,12 +65,6 @@ class Operation:
     def name(self) -> str:
         """`users.add_user`: the same in the description, in logs and in errors."""
         return f"{self.use_case.__module__.rpartition('.')[2]}.{self.use_case.__name__}"
-
-    @property
-    def words(self) -> str:
-        """What it does, in a line."""
-        first = (inspect.getdoc(self.use_case) or "").strip().partition("\n")[0]
-        return first or f"{self.use_case.__name__.replace('_', ' ').capitalize()}."
 
     @property
     def only_looks(self) -> bool:
