@@ -9,11 +9,15 @@ import pytest
 
 from sparekey.app.emergency import Showing, reset, show
 from sparekey.app.instance import Instance
-from sparekey.app.online_emergency import Terms, end, give_one_time
+from sparekey.app.online_emergency import Terms, end, give_fixed, give_one_time
+from sparekey.app.token_lifecycle import assign, unassign
+from sparekey.app.token_resync import resync
 from sparekey.app.tokens import set_lost
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import SparekeyError
 from sparekey.core.online_emergency import IfAvailable
+from sparekey.core.outcome import Asked
+from sparekey.secret import Secret
 from sparekey.storage.unit_of_work import Database
 from tests.builders import (
     NOW,
@@ -28,6 +32,7 @@ from tests.builders import (
     granted,
     submit,
 )
+from tests.questions import begin, make_suspicious, reply
 from tools.counts import Count
 
 THREADS = 12
@@ -60,7 +65,26 @@ def actions(server: Instance, users: list[User], devices: list[Device]) -> list[
             here.offline_success(each, NOW + 30 * turn)
         here.upload(NOW + 30 * turn)
 
+    def question(turn: int) -> None:
+        here, now = user(turn), NOW + 30 * turn
+        make_suspicious(server, here, now=now)
+        verdict = begin(server, here, now)
+        if isinstance(verdict.outcome, Asked):
+            reply(server, here, verdict, here.totp.code(verdict.outcome.step + 1), now + 30)
+
+    def reassign(turn: int) -> None:
+        unassign(server, ROOT, user(turn).serial, now=NOW)
+        assign(server, ROOT, user(turn).serial, user(turn).login, now=NOW)
+
+    def find_again(turn: int) -> None:
+        here, step = user(turn), NOW // 30 + turn
+        resync(server, ROOT, here.serial, Secret(here.totp.code(step)), Secret(here.totp.code(step + 1)), now=NOW)
+
     return [
+        question,
+        reassign,
+        find_again,
+        lambda turn: give_fixed(server, ROOT, user(turn).serial, Terms(), now=NOW + 3_601 * turn),
         lambda turn: device(turn).sign_in(user(turn), NOW + 30 * turn),
         lambda turn: submit(server, user(turn), NOW + 30 * turn),
         lambda turn: submit(server, user(turn), NOW + 30 * turn, user(turn).wrong(NOW)),
