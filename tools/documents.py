@@ -111,7 +111,8 @@ curl --cacert ca.pem -H 'Authorization: Bearer sps_...' 'https://login.example.o
   is counted. `result` is `granted`, `denied`, or `ask`: then the answer to `text` goes to the same path as `passcode`,
   with the `reply_to` that came with the question, once, within two minutes, from the same address.
 - It ends 15 minutes after it was last used, 12 hours after it began, with `DELETE /v1/sessions`, and at once when the
-  user is disabled, locked, expired or without a role. The token is shown once; the server keeps a hash.
+  user is disabled, locked, expired or without a role, when a PIN of theirs is changed, and when a token of theirs is
+  lost, disabled or taken away. The session's token is shown once; the server keeps a hash.
 - **What is dangerous** needs a passcode that is not older than ten minutes, else the answer is 403
   `second-factor-needed`: `POST /v1/sessions/second-factor` with `{"passcode": ...}`, or log in again.
 - **An API client** (`sparekey client add`) sends its key in the place of the token. With a role it may do what the role
