@@ -12,7 +12,7 @@ from sparekey.app.emergency import set_online
 from sparekey.app.instance import Instance
 from sparekey.app.online_emergency import Terms
 from sparekey.app.token_lifecycle import MOST_TOKENS, assign, remove, replace, unassign
-from sparekey.app.tokens import NewToken, add_token, set_enabled, set_lost, set_pin, show_token
+from sparekey.app.tokens import NewToken, add_token, set_enabled, set_expiry, set_lost, set_pin, show_token
 from sparekey.app.users import add_user
 from sparekey.core.errors import Conflict, NotFound, SparekeyError
 from sparekey.core.events import Action
@@ -126,9 +126,9 @@ def test_a_user_has_a_few_tokens_and_signs_in_with_each(server: Instance) -> Non
     more = [a_token(server, user.login, user.account_id) for _ in range(MOST_TOKENS - 1)]
     for each in (user, *more):
         granted(submit(server, each, NOW))
-    with pytest.raises(Conflict, match="8 tokens"):
+    with pytest.raises(Conflict, match=f"{MOST_TOKENS} tokens"):
         a_token(server, user.login, user.account_id)
-    with pytest.raises(Conflict, match="8 tokens"):
+    with pytest.raises(Conflict, match=f"{MOST_TOKENS} tokens"):
         assign(server, ROOT, a_stocked_token(server).serial, user.login, now=NOW)
 
 
@@ -307,6 +307,25 @@ def test_one_of_the_drawer_is_removed(server: Instance) -> None:
     remove(server, ROOT, token.serial, now=NOW)
     with pytest.raises(NotFound):
         show_token(server, ROOT, token.serial)
+
+
+# Expiry
+
+
+def test_s05_a_token_that_was_given_an_end_is_refused_from_then_on(any_server: Instance) -> None:
+    user = a_user(any_server, pin=PIN)
+    device = a_filled_device(any_server, user)
+    code = shown_code(any_server, user)
+    set_online(any_server, ROOT, user.serial, allowed=True, now=NOW)
+    before = device.sync_of(user, NOW).generation
+    set_expiry(any_server, ROOT, user.serial, expires_at=NOW + 60, now=NOW)
+    assert device.sync_of(user, NOW).generation > before
+    granted(submit(any_server, user, NOW + 59))
+    for typed in (user.typed(NOW + 90), Secret(PIN + code)):
+        assert reason(any_server, user, NOW + 90, typed) is Reason.TOKEN_EXPIRED
+    set_expiry(any_server, ROOT, user.serial, expires_at=None, now=NOW + 90)
+    granted(submit(any_server, user, NOW + 90))
+    assert len(on_record(any_server, Action.TOKEN_EXPIRY_SET)) == 2
 
 
 # Event-based tokens, and what is told of a token

@@ -40,6 +40,11 @@ def a_token(**values: object) -> TokenState:
     return TokenState(**{**defaults, **values})  # type: ignore[arg-type] # a builder
 
 
+def renewing(**values: object) -> TokenState:
+    """The same, and its PIN has to be changed."""
+    return a_token(pin_must_change=True, **values)
+
+
 def an_event_token(**values: object) -> TokenState:
     return a_token(otp=HOTP, last_step=COUNTER, **values)
 
@@ -61,7 +66,10 @@ def answered(
     *,
     former: tuple[PinVerifier, ...] | None = None,
     now: int = NOW,
+    still_needed: bool = True,
 ) -> Outcome | NewPin:
+    if still_needed and question.ask is not Ask.NEXT_TOKENCODE:
+        token = replace(token, pin_must_change=True)
     if former is None:
         former = (token.pin,) if token.pin is not None else ()
     return decide_answer(question, Secret(text), account or an_account(), token, former, now)
@@ -236,14 +244,14 @@ def test_a_pin_is_asked_for_twice_and_then_set() -> None:
 
 def test_the_drift_is_not_learnt_from_how_long_somebody_thinks() -> None:
     question = replace(pin_asked(), ask=Ask.CONFIRM_PIN, pin=OTHERS)
-    done = answered(question, OTHER, a_token(drift=2), now=NOW + 600)
+    done = answered(question, OTHER, renewing(drift=2), now=NOW + 600)
     assert isinstance(done, NewPin)
     assert done.granted.drift == 2
 
 
 def test_two_that_differ_begin_again() -> None:
     question = replace(pin_asked(), ask=Ask.CONFIRM_PIN, pin=OTHERS)
-    again = asked(answered(question, "0815zz", a_token()))
+    again = asked(answered(question, "0815zz", renewing()))
     assert (again.ask, again.pin, again.tries) == (Ask.NEW_PIN, None, 1)
 
 
@@ -251,7 +259,7 @@ def test_two_that_differ_begin_again() -> None:
     "pin", ["", "123", "123456789", "47 11", "ä7111", "\ud800777", "1234", "PASSWORD", "7777", "AlIcE", PIN]
 )
 def test_a_pin_that_cannot_be_taken_is_asked_for_again(pin: str) -> None:
-    again = asked(answered(pin_asked(), pin, a_token()))
+    again = asked(answered(pin_asked(), pin, renewing()))
     assert (again.ask, again.tries) == (Ask.NEW_PIN, 1)
     assert not pin or pin not in again.text
 
@@ -269,7 +277,7 @@ def test_a_pin_that_cannot_be_taken_is_asked_for_again(pin: str) -> None:
     ],
 )
 def test_the_policy_of_the_users_domain_says_what_a_pin_is(pin: str, policy: TokenPolicy, taken: bool) -> None:
-    question = asked(answered(pin_asked(), pin, a_token(), an_account(token_policy=policy)))
+    question = asked(answered(pin_asked(), pin, renewing(), an_account(token_policy=policy)))
     assert (question.ask is Ask.CONFIRM_PIN) is taken
 
 
@@ -285,30 +293,30 @@ HISTORY = tuple(new_verifier(pin) for pin in (PIN, "first11", "second22", "third
 )  # fmt: skip
 def test_s10_former_pins_are_not_taken_again(pin: str, history: int, taken: bool) -> None:
     account = an_account(token_policy=TokenPolicy(pin_history=history))
-    question = asked(answered(pin_asked(), pin, a_token(), account, former=HISTORY))
+    question = asked(answered(pin_asked(), pin, renewing(), account, former=HISTORY))
     assert (question.ask is Ask.CONFIRM_PIN) is taken
 
 
 def test_a_few_tries_and_the_sign_in_begins_anew() -> None:
     question = pin_asked()
     for _ in range(MOST_TRIES - 1):
-        question = asked(answered(question, "1234", a_token()))
-    assert answered(question, "1234", a_token()) == Denied(Reason.PIN_NOT_ALLOWED, "a", "t")
+        question = asked(answered(question, "1234", renewing()))
+    assert answered(question, "1234", renewing()) == Denied(Reason.PIN_NOT_ALLOWED, "a", "t")
     differ = replace(question, ask=Ask.CONFIRM_PIN, pin=OTHERS)
-    assert answered(differ, PIN, a_token()) == Denied(Reason.PINS_DIFFER, "a", "t")
+    assert answered(differ, PIN, renewing()) == Denied(Reason.PINS_DIFFER, "a", "t")
 
 
 # What changed in between
 
 _ACCESS = OnlineEmergency(EmergencyKind.FIXED, IfAvailable.DENY, None, ())
 CHANGES: dict[str, tuple[AccountState, TokenState, Reason]] = {
-    "disabled user": (an_account(enabled=False), a_token(), Reason.ACCOUNT_DISABLED),
-    "expired user": (an_account(expires_at=NOW), a_token(), Reason.ACCOUNT_EXPIRED),
-    "locked user": (an_account(FailureCount(5, NOW, NOW)), a_token(), Reason.LOCKED),
-    "disabled token": (an_account(), a_token(enabled=False), Reason.TOKEN_DISABLED),
-    "expired token": (an_account(), a_token(expires_at=NOW), Reason.TOKEN_EXPIRED),
-    "lost token": (an_account(), a_token(lost=True), Reason.TOKEN_LOST),
-    "emergency access": (an_account(), a_token(emergency=_ACCESS), Reason.TOKEN_IN_EMERGENCY),
+    "disabled user": (an_account(enabled=False), renewing(), Reason.ACCOUNT_DISABLED),
+    "expired user": (an_account(expires_at=NOW), renewing(), Reason.ACCOUNT_EXPIRED),
+    "locked user": (an_account(FailureCount(5, NOW, NOW)), renewing(), Reason.LOCKED),
+    "disabled token": (an_account(), renewing(enabled=False), Reason.TOKEN_DISABLED),
+    "expired token": (an_account(), renewing(expires_at=NOW), Reason.TOKEN_EXPIRED),
+    "lost token": (an_account(), renewing(lost=True), Reason.TOKEN_LOST),
+    "emergency access": (an_account(), renewing(emergency=_ACCESS), Reason.TOKEN_IN_EMERGENCY),
 }
 QUESTIONS = {
     Ask.NEXT_TOKENCODE: (next_asked(), TOTP.code(STEP + 1)),
@@ -323,12 +331,20 @@ def test_s05_account_and_token_are_judged_again_with_the_answer(ask: Ask, change
     account, token, reason = CHANGES[change]
     question, right = QUESTIONS[ask]
     assert answered(question, right, token, account) == Denied(reason, "a", "t")
-    assert not isinstance(answered(question, right, a_token()), Denied)
+    assert not isinstance(answered(question, right, renewing()), Denied)
 
 
 def test_a_token_that_is_back_ends_its_emergency_when_the_pin_is_set() -> None:
     access = replace(_ACCESS, if_available=IfAvailable.END)
     question, right = QUESTIONS[Ask.CONFIRM_PIN]
-    done = answered(question, right, a_token(emergency=access))
+    done = answered(question, right, renewing(emergency=access))
     assert isinstance(done, NewPin)
     assert done.granted.ends_emergency
+
+
+def test_s05_a_pin_that_was_set_meanwhile_is_not_replaced_by_the_tokencode_alone() -> None:
+    question = asked(typed(TOTP.code(STEP), a_token(pin=None)))
+    assert question.ask is Ask.NEW_PIN
+    assert answered(question, OTHER, a_token(), still_needed=False) == Denied(Reason.NO_SUCH_QUESTION, "a", "t")
+    confirming = asked(answered(question, OTHER, a_token(pin=None)))
+    assert answered(confirming, OTHER, a_token(), still_needed=False) == Denied(Reason.NO_SUCH_QUESTION, "a", "t")

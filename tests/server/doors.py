@@ -79,11 +79,17 @@ def make_administrator(instance: Instance, *logins: str) -> None:
 
 @contextmanager
 def doors_of(
-    instance: Instance, *, floor_ms: int = FLOOR_MS, domain: str = TOP_DOMAIN, threads: int = 8, client: str = "web"
+    instance: Instance,
+    *,
+    floor_ms: int = FLOOR_MS,
+    domain: str = TOP_DOMAIN,
+    threads: int = 8,
+    client: str = "web",
+    admin_networks: tuple[str, ...] = (),
 ) -> Iterator[Doors]:
     """Both doors of an instance, which stays open."""
     now = [NOW]
-    settings = Settings(refusal_floor_ms=floor_ms, sign_in_threads=threads)
+    settings = Settings(refusal_floor_ms=floor_ms, sign_in_threads=threads, admin_networks=admin_networks)
     service = Service.of(instance, settings, lambda: now[0])
     key = add_client(instance, ROOT, client, domain, now=NOW)
     try:

@@ -14,7 +14,8 @@ from sparekey.app.roles import HolderKind
 from sparekey.core.events import Action
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
-from tests.builders import NOW, PIN, ROOT, User, a_user, an_instance, on_record, set_end
+from sparekey.storage.unit_of_work import Database
+from tests.builders import LIMIT, NOW, PIN, ROOT, User, a_user, account_row, an_instance, on_record, set_end
 from tests.questions import make_suspicious
 from tests.server.asgi import Reply, ask
 from tests.server.doors import Doors, doors_of, make_administrator, run
@@ -170,3 +171,17 @@ def test_a_bad_body_begins_nothing(doors: Doors, body: bytes) -> None:
 
 def test_a_large_body_is_not_read(doors: Doors) -> None:
     assert run(ask(doors.app, "POST", "/v1/sessions", b"x" * 20_000)).status == 413
+
+
+def test_s06_from_elsewhere_nobody_counts_failures_of_an_administrator(database: Database) -> None:
+    instance = an_instance(database)
+    carol = a_super_administrator(instance)
+    with doors_of(instance, admin_networks=("192.0.2.0/24",)) as doors:
+        for _ in range(2 * LIMIT):
+            refused = run(doors.session(carol.login, "000000", address="198.51.100.7"))
+            assert (refused.status, refused.json["error"]) == (403, "not-from-here")
+        assert account_row(instance, carol.login).failures == 0
+        begun = run(doors.session(carol.login, carol.typed(NOW).reveal(), address="192.0.2.8"))
+        token = begun.json["session"]
+        assert asked(doors, token, address="192.0.2.9").status == 200
+        assert asked(doors, token, address="198.51.100.7").status == 401

@@ -14,6 +14,7 @@ from sparekey.app.sign_in import Door
 from sparekey.core.errors import BadInput, Conflict, NotFound
 from sparekey.core.events import Action
 from sparekey.core.names import verify_name
+from sparekey.core.networks import is_within
 from sparekey.core.permissions import Actor, Permission
 from sparekey.secret import Secret
 from sparekey.storage import clients, domains
@@ -84,7 +85,7 @@ def find_client_in_force(connection: Connection, key: Secret[str], address: str,
     row = clients.find_client(connection, _key_hash(key))
     if row is None or row.revoked_at is not None or (row.expires_at is not None and now >= row.expires_at):
         return None
-    return row if not row.addresses or _within(address, row.addresses) else None
+    return row if not row.addresses or is_within(address, row.addresses.split(",")) else None
 
 
 def list_clients(instance: Instance, actor: Actor, limit: int = 100, after: str = "") -> list[ClientView]:
@@ -119,13 +120,3 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     except ValueError as error:
         raise BadInput(f"{text.strip()!r} is no address or network", "give for instance 192.0.2.7,2001:db8::/32"
                        ) from error  # fmt: skip
-
-
-def _within(address: str, networks: str) -> bool:
-    try:
-        caller = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    # A socket that takes both versions gives IPv4 callers as ::ffff:192.0.2.7.
-    caller = getattr(caller, "ipv4_mapped", None) or caller
-    return any(caller in ipaddress.ip_network(network) for network in networks.split(","))

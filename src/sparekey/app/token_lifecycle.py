@@ -28,7 +28,7 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.storage import accounts, admin_sessions, devices, domains, token_ends, tokens
 from sparekey.storage.rows import AnyRow
 
-MOST_TOKENS: Final = 8  # of one user: each token with a PIN costs a slow hash at every attempt
+MOST_TOKENS: Final = 4  # of one user: each token with a PIN costs a slow hash, all within the floor of a refusal (S07)
 _NO_PIN_AT_ALL: Final = {**NO_PIN, "pin_history_sealed": None, "pin_set_at": None, "pin_must_change": False}
 
 

@@ -41,6 +41,9 @@ def decide_answer(
         return Denied(refused, account.account_id, token.token_id)
     if asked.ask is Ask.NEXT_TOKENCODE:
         return _judge_next(asked, answer, account, token, now)
+    if not token.needs_new_pin(now, account.token_policy):
+        # Somebody set one meanwhile: the tokencode alone does not replace it.
+        return Denied(Reason.NO_SUCH_QUESTION, account.account_id, token.token_id)
     typed = answer.reveal().strip(" \r\n")
     if asked.ask is Ask.NEW_PIN:
         return _judge_new_pin(asked, typed, account, former)

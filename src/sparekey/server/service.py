@@ -29,6 +29,7 @@ class Service:
     administration: WorkPool  # a report may take long: devices do not wait for it
     sessions: WorkPool  # anybody may ask here: who floods it keeps nobody else waiting
     sync_interval: int
+    admin_networks: tuple[str, ...] = ()  # empty: administrators come from anywhere
     now: Callable[[], int] = field(default=clock.now)  # read once for each request
 
     @classmethod
@@ -43,6 +44,7 @@ class Service:
             administration=WorkPool("administration", _ADMINISTRATION_THREADS, _WAITING_ADMINISTRATION),
             sessions=WorkPool("session", _SESSION_THREADS, _WAITING_SESSIONS),
             sync_interval=settings.sync_interval,
+            admin_networks=settings.admin_networks,
             now=now,
         )
 

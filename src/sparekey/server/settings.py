@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sparekey.core.names import is_mail_address
+from sparekey.core.networks import is_network
 from sparekey.secret import Secret
 
 FILE: Final = "sparekey.toml"
@@ -173,6 +174,11 @@ class Settings:
     sign_in_threads: int = _number("Sign-ins that one process verifies at the same time.", 1, 128, 8)
     sealing_workers: int = _number("Threads of one process that seal offline data. 0: one for each core.", 0, 256, 0)
     sync_interval: int = _number("Seconds between two contacts of a device, give or take a tenth.", 10, 86_400, 900)
+    admin_networks: tuple[str, ...] = _list(
+        "The networks from which administrators may sign in. Empty: any. From elsewhere nobody can try their names.",
+        "a list of addresses and networks, as 192.0.2.0/24",
+        is_network,
+    )
     smtp_host: str = _text(
         "The mail server that takes notices and alarms. Empty: none are sent (docs/notices.md).",
         "a host name or address",

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 
 from sparekey.app.callers import Caller, find_caller
+from sparekey.core.networks import is_within
 from sparekey.secret import Secret
 from sparekey.server.replies import Refusal
 from sparekey.server.service import Service
@@ -14,11 +15,18 @@ async def get_caller(service: Service, request: Request, now: int) -> Caller:
     caller = None
     if token:
         caller = await service.administration.run(find_caller, service.instance, token, address_of(request), now)
+    if caller is not None and caller.session is not None and not is_admitted(service, request):
+        caller = None  # the session is used from where it cannot have been begun
     if caller is None:
         raise Refusal(
             401, "unknown-caller", "no session or API client with this token may ask from here", "sign in again"
         )
     return caller
+
+
+def is_admitted(service: Service, request: Request) -> bool:
+    """Whether administrators may come from this address."""
+    return not service.admin_networks or is_within(address_of(request), service.admin_networks)
 
 
 def bearer_of(request: Request) -> Secret[str]:

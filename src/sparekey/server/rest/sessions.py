@@ -19,7 +19,7 @@ from sparekey.server.bodies import read_body
 from sparekey.server.floor import Floor
 from sparekey.server.openapi import described
 from sparekey.server.replies import NOT_KEPT, Refusal, answer, error_answer
-from sparekey.server.rest.callers import address_of, get_caller
+from sparekey.server.rest.callers import address_of, get_caller, is_admitted
 from sparekey.server.service import Service
 from sparekey.server.sign_ins import judge
 from sparekey.server.work import Busy
@@ -29,6 +29,10 @@ from sparekey.wire.messages import decode
 PATH = "/v1/sessions"
 SECOND_FACTOR = f"{PATH}/second-factor"
 _LARGEST = 16_384
+# Said before anything is looked at, the same for every name: from elsewhere nobody can lock administrators out.
+_NOT_FROM_HERE = Refusal(
+    403, "not-from-here", "administrators may not sign in from this address", "see the setting admin_networks"
+)
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,14 @@ class SessionAnswer:
 def routes(service: Service) -> APIRouter:
     """POST and DELETE sessions, POST second-factor."""
     router = APIRouter(tags=["sessions"])
-    errors = (400, 413, 429, 503)
+    errors = (400, 403, 413, 429, 503)
 
     @router.post(PATH, openapi_extra=described(SessionQuestion, SessionAnswer, *errors))
     async def begin(request: Request) -> Response:
         """An administrator signs in. Whoever holds no role is refused, and no failure is counted."""
         arrived = Floor.arrival()
+        if not is_admitted(service, request):
+            raise _NOT_FROM_HERE
         asked = decode(SessionQuestion, await read_body(request, _LARGEST))
         address, now = address_of(request), service.now()
 
