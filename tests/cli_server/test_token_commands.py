@@ -67,6 +67,14 @@ def test_what_takes_its_place_is_said_once(drawer: Operator, arguments: tuple[st
     drawer.fails("token", "replace", "H1", *arguments, code=2)
 
 
+def test_an_end_is_set_and_taken_away(drawer: Operator) -> None:
+    assert drawer.runs("token", "expire", "H1", "2027-12-31").json["expires"] == "2027-12-31T00:00:00Z"
+    assert drawer.runs("token", "show", "H1").json["expires"] == "2027-12-31T00:00:00Z"
+    assert drawer.runs("token", "expire", "H1", "never").json["expires"] is None
+    drawer.fails("token", "expire", "H1", "soon")
+    drawer.fails("token", "expire", "H1", "", code=2)
+
+
 def test_a_counting_token_is_added_and_its_uri_says_so(operator: Operator) -> None:
     operator.runs("user", "add", "alice")
     added = operator.runs(

@@ -190,6 +190,7 @@ REQUESTS: Mapping[str, Callable[[World], Members]] = {
     "token_lifecycle.remove": lambda world: {"serial": world.spare},
     "token_lifecycle.replace": lambda world: {"new_serial": world.spare},
     "token_resync.resync": _codes,
+    "tokens.set_expiry": lambda _: {"expires_at": NOW + 3_600},
     "tokens.set_pin": lambda _: {"pin": "24680bdf"},
     "emergency.held_codes": lambda world: {"name": world.alice.serial},
     "emergency.history": lambda world: {"name": world.alice.serial},

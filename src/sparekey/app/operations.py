@@ -79,6 +79,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
               "Take the PIN of a token away: its user chooses a new one at the next sign-in."),
     Operation("PUT", "/v1/tokens/{serial}/enabled", tokens.set_enabled, _P.TOKEN_EDIT,
               "Enable or disable a token."),
+    Operation("PUT", "/v1/tokens/{serial}/expiry", tokens.set_expiry, _P.TOKEN_EDIT,
+              "Set until when a token can be used, or that it has no end."),
     Operation("PUT", "/v1/tokens/{serial}/lost", tokens.set_lost, _P.TOKEN_EDIT,
               "Mark a token as lost, or as found."),
     Operation("PUT", "/v1/tokens/{serial}/offline-code-online", emergency.set_online, _P.EMERGENCY_ONLINE,

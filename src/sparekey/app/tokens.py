@@ -251,6 +251,19 @@ def set_lost(instance: Instance, actor: Actor, serial: str, *, lost: bool, now: 
         notify_user(connection, now, row.account_id, notice, serial=row.serial)
 
 
+def set_expiry(instance: Instance, actor: Actor, serial: str, *, expires_at: int | None, now: int) -> None:
+    """From this unix second on it is refused with everything that belongs to it; None: never. No code outlives it."""
+    with instance.database.write() as connection:
+        with one_remains(connection, now):
+            row = get_token(connection, actor, serial, Permission.TOKEN_EDIT)
+            if row.expires_at == expires_at:
+                return
+            tokens.update_token(connection, row.id, expires_at=expires_at)
+        if expires_at is not None and expires_at <= now:
+            admin_sessions.delete_of_account(connection, row.account_id)
+        _touched(connection, row, actor, Action.TOKEN_EXPIRY_SET, now)
+
+
 def _with_pin(connection: Connection, actor: Actor, serial: str) -> AnyRow:
     row = get_assigned_token(connection, actor, serial, Permission.PIN_SET)
     if not row.with_pin:

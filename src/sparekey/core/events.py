@@ -34,6 +34,7 @@ class Action(StrEnum):
     TOKEN_DISABLED = "token.disabled"
     TOKEN_LOST = "token.lost"
     TOKEN_FOUND = "token.found"
+    TOKEN_EXPIRY_SET = "token.expiry-set"
     TOKEN_PIN_SET = "token.pin-set"
     TOKEN_PIN_CLEARED = "token.pin-cleared"
     TOKEN_PIN_FORCED = "token.pin-forced"  # it has to be changed at the next sign-in

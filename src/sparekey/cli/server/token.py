@@ -156,6 +156,22 @@ def _set_enabled(ctx: typer.Context, serial: str, *, enabled: bool) -> None:
     call.done(f"{serial} is {'enabled' if enabled else 'disabled'}.", "token", serial=serial, enabled=enabled)
 
 
+@command(app, "expire", "token expire SK01234567 2027-12-31")
+def expire(
+    ctx: typer.Context,
+    serial: Serial,
+    date: Annotated[str, typer.Argument(metavar="DATE", help="2027-12-31, or an RFC 3339 time; never: no end.")],
+) -> None:
+    """Set until when a token can be used. Its emergency codes end then, too."""
+    call, expires_at = call_of(ctx), None if date == "never" else read_date(date)
+    if expires_at is None and date != "never":
+        raise typer.BadParameter("give a date, or never")
+    with open_server(call) as server:
+        server.run(tokens.set_expiry, serial, expires_at=expires_at, now=now())
+    words = "has no end" if expires_at is None else f"ends at {output.rfc3339(expires_at)}"
+    call.done(f"{serial} {words}.", "token", serial=serial, expires=output.rfc3339(expires_at))
+
+
 def _set_lost(ctx: typer.Context, serial: str, *, lost: bool) -> None:
     call = call_of(ctx)
     with open_server(call) as server:
