@@ -92,9 +92,10 @@ sparekey user list --server https://login.example.org:8443 --as carol
 sparekey logout --server https://login.example.org:8443 --as carol
 ```
 
-`SPAREKEY_SERVER`, `SPAREKEY_AS` and `SPAREKEY_CA` save the typing. `ca.pem` is a copy of `DIR/keys/ca.pem` on the
-server; what is given at the login is kept with the session, in a file below `$XDG_STATE_HOME/sparekey` that nobody else
-can read. `init`, `serve`, `config`, `doctor`, `upgrade`, `audit verify` and `audit chain` work on the server itself.
+`SPAREKEY_SERVER`, `SPAREKEY_AS` and `SPAREKEY_SERVER_CA` save the typing. `ca.pem` is a copy of `DIR/keys/ca.pem` on
+the server; what is given at the login is kept with the session, in a file below `$XDG_STATE_HOME/sparekey` that nobody
+else can read. `init`, `serve`, `config`, `doctor`, `upgrade`, `audit verify` and `audit chain` work on the server
+itself.
 
 ## Signing in
 

@@ -9,6 +9,7 @@ import typer
 
 from sparekey.cli.agent import main as agent
 from sparekey.cli.server import main as server
+from sparekey.server.settings import SETTINGS
 
 
 def server_commands(command: Any, path: str = "sparekey") -> Iterator[tuple[str, Any]]:
@@ -46,3 +47,10 @@ def test_a_command_of_the_agent_explains_itself(name: str) -> None:
     assert "--json" in parser._option_string_actions
     options = [action for action in parser._actions if action.option_strings]
     assert [action.dest for action in options if not action.help] == []
+
+
+def test_no_variable_of_the_commands_is_a_setting_of_the_server() -> None:
+    """Who asks a server from afar must not change how commands here read their settings."""
+    assert not {"SPAREKEY_DATA", "SPAREKEY_SERVER", "SPAREKEY_AS", "SPAREKEY_SERVER_CA"} & {
+        setting.variable for setting in SETTINGS.values()
+    }

@@ -58,7 +58,7 @@ class Call:
     @property
     def ca_file(self) -> Path | None:
         """Whose certificates are trusted; None: what was kept at the login, else what this computer trusts."""
-        name = self.ca or os.environ.get("SPAREKEY_CA", "")
+        name = self.ca or os.environ.get("SPAREKEY_SERVER_CA", "")
         return Path(name) if name else None
 
     @property
@@ -202,7 +202,7 @@ def _template(
         typer.Option(
             "--ca",
             metavar="FILE",
-            help="The CA of --server: a copy of its DIR/keys/ca.pem. [SPAREKEY_CA]",
+            help="The CA of --server: a copy of its DIR/keys/ca.pem. [SPAREKEY_SERVER_CA]",
             callback=_take_ca,
             expose_value=False,
         ),
