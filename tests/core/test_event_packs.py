@@ -7,10 +7,10 @@ import pytest
 
 from sparekey.core.authenticate import TokenState
 from sparekey.core.event_packs import FEWEST, PACK, EventPack, find_pack, is_worn
-from sparekey.core.offline import UnitKind, WantedUnit
+from sparekey.core.offline import DAY, UnitKind, WantedUnit
 from sparekey.core.tokens import Hotp
 from sparekey.secret import Secret
-from tests.core.test_offline_rules import CODE, DAY, MORNING, NOW, PASSCODE, TODAY, a_token, an_account, day, wanted
+from tests.core.test_offline_rules import CODE, MORNING, NOW, PASSCODE, TODAY, a_token, an_account, day, wanted
 
 DAYS = 14
 
