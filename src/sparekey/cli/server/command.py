@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from sparekey import clock
 from sparekey.cli.server import output
+from sparekey.cli.server.command_help import Explained
 from sparekey.core.errors import BadInput
 from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
@@ -114,7 +115,7 @@ def call_of(ctx: typer.Context) -> Call:
     return root.obj
 
 
-class Command(TyperCommand):
+class Command(Explained, TyperCommand):
     """A command with the options that all have."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
@@ -122,7 +123,7 @@ class Command(TyperCommand):
         self.params += _common_options()
 
 
-class Group(TyperGroup):
+class Group(Explained, TyperGroup):
     """A group that takes the same options before the name of its command."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:

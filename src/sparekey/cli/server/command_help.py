@@ -1,0 +1,63 @@
+"""How `--help` of a command reads: names for people in the place of the types of a program."""
+
+import inspect
+import re
+from typing import Any, Final
+
+_TYPES: Final = {"int": "N", "int range": "N", "path": "FILE", "file": "FILE"}
+_TYPE: Final = re.compile(r" <([^<>]+)>(?=$|\.\.\.)")
+
+
+class Explained:
+    """What `Command` and `Group` put before typer's own: usage, arguments and options, and the line in a list."""
+
+    params: list[Any]
+    help: str | None
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- the signature of its base
+        """What stands after the name of the command."""
+        more = ["COMMAND ..."] if hasattr(self, "list_commands") else []
+        return ["[OPTIONS]", *(_placed(each) for each in _arguments(self.params)), *more]
+
+    def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 -- the signature of its base
+        """The first sentence, whole."""
+        words = " ".join(inspect.cleandoc(self.help or "").split("\n\n")[0].split())
+        return words.split(". ")[0].rstrip(".") + "."
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, options and, of a group, its commands."""
+        arguments = [(_name(each), _said(each, ctx)[1]) for each in _arguments(self.params)]
+        options = [_said(each, ctx) for each in self.params if each.param_type_name == "option"]
+        options += [("--help", "Show this message and exit.")]
+        for title, rows in (("Arguments", arguments), ("Options", options)):
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+        if hasattr(self, "format_commands"):
+            self.format_commands(ctx, formatter)
+
+
+def _arguments(params: list[Any]) -> list[Any]:
+    return [each for each in params if each.param_type_name == "argument"]
+
+
+def _name(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
+
+
+def _placed(argument: Any) -> str:
+    name = _name(argument)
+    return name if argument.required or name.startswith("[") else f"[{name}]"
+
+
+def _said(param: Any, ctx: Any) -> tuple[str, str]:
+    head, words = param.get_help_record(ctx)
+    return _TYPE.sub(lambda found: " " + _named(param, found[1]), head), words
+
+
+def _named(param: Any, type_name: str) -> str:
+    """What is to be given: a choice by its members, anything else by a name."""
+    if "|" in type_name:
+        return type_name
+    name = str(param.opts[0]).strip("-").split("-")[-1].upper()
+    return _TYPES.get(type_name.removeprefix("list[").removesuffix("]"), name)
