@@ -12,6 +12,7 @@ from sparekey.app.operations import OPERATIONS
 from sparekey.core.permissions import PREDEFINED, Permission
 from sparekey.core.policy import FIELDS
 from sparekey.core.policy_fields import PolicyField
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.server.settings import SETTINGS
 from tools.tree import ROOT
 
@@ -31,17 +32,40 @@ does not start. The file must not be readable by others: it may hold the databas
 |---|---|---|---|---|
 """
 
-_POLICY = """# Offline policy
+_POLICY = """# Policies
 
-Written from `src/sparekey/core/policy.py` by `python -m tools.documents`; a test keeps it true.
+Written from `policy.py`, `token_policy.py` and `lockout.py` in `src/sparekey/core/` by `python -m tools.documents`; a
+test keeps it true.
 
-An offline policy is stored under a name and assigned to security domains; one is the default. What is in force for one
-user on one device results from the policy of the user's domain and that of the device's domain, field by field;
-`sparekey policy effective USER --device NAME` shows each value with where it came from. The column
-*sealed in* says where a value is laid down on devices, and so what an edit makes anew.
+There are three kinds: offline, token and lockout. A policy is stored under a name and assigned to security domains; of
+each kind one, `Default`, is in force wherever none is assigned. **A domain does not take over what is assigned to the
+domain above it.** `sparekey domain show NAME` says which ones are in force in a domain.
+
+```
+sparekey policy offline add Travel days=7 help_text='Help desk: 555 0100'
+sparekey policy offline assign Travel --domain Sales
+sparekey policy token set Default pin_minimum=6 pin_characters='letters and digits'
+sparekey policy lockout set Default unlock_after_minutes=30
+sparekey policy token fields                      # what is below, on the command line
+```
+
+## Offline policy
+
+What is in force for one user on one device results from the policy of the user's domain and that of the device's
+domain, field by field; `sparekey policy effective USER --device NAME` shows each value with where it came from. The
+column *sealed in* says where a value is laid down on devices, and so what an edit makes anew.
 
 | Field | Default | Allowed | Which of two values is in force | Sealed in | Meaning |
 |---|---|---|---|---|---|
+"""
+
+_ONLINE_POLICY = """
+## {} policy
+
+The user's security domain decides; an edit is in force at the next sign-in.
+
+| Field | Default | Allowed | Meaning |
+|---|---|---|---|
 """
 
 _ROLES = """# Roles
@@ -164,7 +188,12 @@ def _policy() -> str:
         (f"`{name}`", _shown(each.default), _allowed(each), _merged(each), each.sealed_in.value, each.meaning)
         for name, each in FIELDS.items()
     ]
-    return _POLICY + "".join(map(_row, rows))
+    return _POLICY + "".join(map(_row, rows)) + _online_policy(PolicyKind.TOKEN) + _online_policy(PolicyKind.LOCKOUT)
+
+
+def _online_policy(kind: PolicyKind) -> str:
+    rows = [(f"`{name}`", _shown(each.default), _allowed(each), each.meaning) for name, each in kind.fields.items()]
+    return _ONLINE_POLICY.format(kind.value.capitalize()) + "".join(map(_row, rows))
 
 
 def _roles() -> str:
