@@ -67,7 +67,7 @@ def test_a_user_is_ready_until_the_days_run_out(any_server: Instance) -> None:
     # today and the one day of the policy
     assert row.judged.data_until == MIDNIGHT + DAY
     assert row.judged.days_left(NOW) == 1
-    assert row.judged.tokencode_until == row.judged.passcode_until == NOW + 30 * DAY
+    assert row.judged.emergency_tokencode_until == row.judged.emergency_passcode_until == NOW + 30 * DAY
     assert row_of(any_server, user, MIDNIGHT + DAY).judged.readiness is Readiness.EMERGENCY_CODE
     assert row_of(any_server, user, NOW + 30 * DAY).judged.readiness is Readiness.NOTHING
 

@@ -16,7 +16,9 @@ def test_a_file_is_imported_and_its_refusals_are_listed(operator: Operator, tmp_
     assert (would["kind"], would["added"], would["refused"], would["dry_run"]) == ("csv", 2, 1, True)
     assert operator.runs("token", "list").json["tokens"] == []
     done = operator.sees("token", "import", str(file))
-    assert done.words == "Imported 2 tokens (csv); 1 refused.\n"
+    told, _, next_step = done.words.partition(" Give them to users: ")
+    assert told == "Imported 2 tokens (csv); 1 refused."
+    assert next_step.endswith(" token assign SERIAL USER\n")
     assert done.out == "number\tserial\treason\n4\tA3\tthe seed is neither hex nor base32\n"
     listed = operator.runs("token", "list").json["tokens"]
     assert [(each["serial"], each["enabled"], each["user"]) for each in listed] == [

@@ -45,7 +45,7 @@ class Refused(Exception):
     """The server answered, and the answer is no: final, never tried offline."""
 
     def __init__(self, reply: ErrorReply) -> None:
-        super().__init__(f"{reply.message} {reply.do}".strip())
+        super().__init__("; ".join(filter(None, (reply.message, reply.do))))
         self.reply = reply
 
 

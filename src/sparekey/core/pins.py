@@ -79,9 +79,9 @@ def verify_new_pin(pin: str, policy: TokenPolicy, login: str, former: Sequence[P
     if policy.pin_characters is PinCharacters.BOTH and not (letters and digits):
         raise PinError(rule_of(policy))
     if len(set(pin)) == 1 or pin.lower() in policy.blocked or pin.lower() == login.lower():
-        raise PinError("this PIN is too easy to guess: choose another one")
+        raise PinError("this PIN is too easy to guess")
     if any(each.matches(pin) for each in former[: policy.pin_history + 1]):
-        raise PinError("this PIN was used before: choose another one")
+        raise PinError("this PIN was used before")
 
 
 # Hashed against when there is no account, so that an unknown user costs the same work as a wrong PIN (S07).

@@ -63,7 +63,8 @@ class PolicyField:
         if self.kind is int:
             return f"a whole number from {self.low} to {self.high}"
         if self.choices:
-            return ", ".join(self.choices)
+            quoted = any(" " in each for each in self.choices)
+            return ", ".join(f"'{each}'" if quoted else each for each in self.choices)
         return f"text of at most {self.longest} characters"
 
     def parse(self, text: str) -> bool | int | str:

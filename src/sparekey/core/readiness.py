@@ -51,8 +51,8 @@ class Judged:
 
     readiness: Readiness
     data_until: int | None
-    tokencode_until: int | None
-    passcode_until: int | None
+    emergency_tokencode_until: int | None
+    emergency_passcode_until: int | None
     obstacle: Obstacle | None
 
     def days_left(self, now: int) -> int:
@@ -62,7 +62,7 @@ class Judged:
     @property
     def emergency_until(self) -> int | None:
         """Until when some emergency code works."""
-        return _latest((self.tokencode_until, self.passcode_until))
+        return _latest((self.emergency_tokencode_until, self.emergency_passcode_until))
 
 
 def judge(

@@ -33,9 +33,7 @@ class Alphabet(StrEnum):
 class TokenPolicy:
     """The stored token policy."""
 
-    code_window: int = number(
-        1, 0, 2, "steps", "", "How many steps to each side of the expected one are accepted (S04)."
-    )
+    code_window: int = number(1, 0, 2, "steps", "", "How many steps to each side of the expected one are accepted.")
     next_tokencode_after: int = number(
         3, 0, 10, "failures", "",
         "After so many wrong passcodes in a row, a right one is asked for the following tokencode too; 0: never.",

@@ -57,7 +57,11 @@ def sign_in(options: argparse.Namespace, output: Output) -> int:
     while answer.result is Result.ASK and sys.stdin.isatty() and not options.json:
         prompt = printable(f"{answer.message}\n{_PROMPTS[answer.ask]}")
         answer = _signed_in(options, Secret(_read_line(prompt)), answer.reply_to, output)
-    return output.answer(answer)
+    code = output.answer(answer)
+    if answer.result is Result.ASK and not options.json:
+        reply = f"sparekey-agent login {options.user} --reply-to {answer.reply_to}"
+        print(printable(f"  answer within two minutes, on standard input: {reply}"), file=sys.stderr)
+    return code
 
 
 def _signed_in(options: argparse.Namespace, typed: Secret[str], reply_to: str, output: Output) -> LoginAnswer:

@@ -23,7 +23,8 @@ class Failure:
 
     @property
     def sentence(self) -> str:
-        return f"{self.message}. {self.do[:1].upper()}{self.do[1:]}" if self.do else self.message
+        stop = "" if self.message.endswith("?") else "."
+        return f"{self.message}{stop} {self.do[:1].upper()}{self.do[1:]}" if self.do else self.message
 
     @property
     def members(self) -> Mapping[str, Any]:

@@ -95,7 +95,7 @@ def run(arguments: Sequence[str]) -> int:
 def _usage_of(error: ClickException) -> tuple[str, str]:
     context = getattr(error, "ctx", None)
     name = context.command_path if context else "sparekey"
-    return error.format_message().rstrip("."), f"see `{name} --help`"
+    return error.format_message().removeprefix("Invalid value: ").rstrip("."), f"see `{name} --help`"
 
 
 def _told(call: Call, arguments: Sequence[str], failure: Failure) -> int:

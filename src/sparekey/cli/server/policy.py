@@ -8,6 +8,7 @@ import typer
 
 from sparekey.app import policies
 from sparekey.app.policies import PolicyView
+from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
 from sparekey.core.policy import FIELDS
 from sparekey.core.policy_kinds import PolicyKind
@@ -24,6 +25,7 @@ Domain = Annotated[str, typer.Option(help="The security domain.")]
 AnyName = Annotated[str | None, typer.Argument(metavar="POLICY", help="The policy's name.", show_default=False)]
 ToDefault = Annotated[bool, typer.Option("--default", help="Always use the default policy, whichever it is.")]
 
+_EFFECTIVE: Final = ("field", "value", "source")
 # for each kind: what it is for, an example of a field, and the fields that a list shows
 _KINDS: Final[Mapping[PolicyKind, tuple[str, str, tuple[str, ...]]]] = {
     PolicyKind.OFFLINE: ("Offline policies.", "days=7", ("enabled", "days", "protection_level")),
@@ -68,7 +70,13 @@ def _add_reading(kind: PolicyKind, group: typer.Typer, columns: tuple[str, ...])
         with open_server(call) as server:
             view = server.run(policies.show_policy, kind, name)
         members = _members(view)
-        call.put("policy", members if call.json else members | members["fields"] | {"fields": "below"})
+        if call.json:
+            output.put_json("policy", members)
+            return
+        fields = members.pop("fields")
+        output.put_record(members)
+        print()
+        output.put_table([{"field": field, "value": _text(value)} for field, value in fields.items()], _EFFECTIVE[:2])
 
     @command(group, "fields", f"policy {kind} fields")
     def fields_of_a_policy(ctx: typer.Context) -> None:
@@ -142,7 +150,7 @@ def effective(
     values = _plain(dataclasses.asdict(merged.values))
     rows = [{"field": name, "value": values[name], "source": merged.sources[name]} for name in FIELDS]
     shown = rows if call.json else [row | {"value": _text(row["value"])} for row in rows]
-    call.put_list("effective", shown, ["field", "value", "source"])
+    call.put_list("effective", shown, _EFFECTIVE)
 
 
 def _texts(fields: list[str] | None) -> Mapping[str, str]:

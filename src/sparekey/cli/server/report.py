@@ -19,11 +19,13 @@ from sparekey.core.readiness import Readiness
 app = new_group("Reports for the day without a network.")
 AsCsv = Annotated[bool, typer.Option("--csv", help="Write CSV.")]
 _READINESS: Final = (
-    "user", "name", "domain", "device", "ready_with", "days_left", "data_until", "tokencode_until", "passcode_until",
-    "last_contact", "pending", "obstacle",
+    "user", "name", "domain", "device", "ready_with", "days_left", "data_until",
+    "emergency_tokencode_until", "emergency_passcode_until", "last_contact", "pending", "obstacle",
 )  # fmt: skip
 _FORECAST: Final = ("user", "name", "domain", "device", "when", "at", "left", "emergency_until", "why")
-_SHOWN: Final = ("user", "device", "ready_with", "days_left", "tokencode_until", "passcode_until", "obstacle")
+_SHOWN: Final = (
+    "user", "device", "ready_with", "days_left", "emergency_tokencode_until", "emergency_passcode_until", "obstacle"
+)  # fmt: skip
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -92,8 +94,10 @@ def _readiness_members(row: ReportRow, at: int) -> Mapping[str, Any]:
     return {
         "user": row.login, "name": row.name, "domain": row.domain, "device": row.device,
         "ready_with": judged.readiness.value, "days_left": judged.days_left(at),
-        "data_until": output.rfc3339(judged.data_until), "tokencode_until": output.rfc3339(judged.tokencode_until),
-        "passcode_until": output.rfc3339(judged.passcode_until), "last_contact": output.rfc3339(row.last_contact),
+        "data_until": output.rfc3339(judged.data_until),
+        "emergency_tokencode_until": output.rfc3339(judged.emergency_tokencode_until),
+        "emergency_passcode_until": output.rfc3339(judged.emergency_passcode_until),
+        "last_contact": output.rfc3339(row.last_contact),
         "pending": row.pending, "obstacle": judged.obstacle.value if judged.obstacle is not None else "",
     }  # fmt: skip
 

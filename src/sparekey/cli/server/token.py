@@ -108,7 +108,10 @@ def set_pin(
         bool, typer.Option("--must-change", help="The user has to choose another one at the next sign-in.")
     ] = False,
 ) -> None:
-    """Set or change the PIN. It has 4 to 8 letters and digits; asked for, or read from standard input."""
+    """Set or change the PIN. It has 4 to 8 letters and digits, unless the token policy wants more.
+
+    It is asked for, or read from standard input.
+    """
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(tokens.show_token, serial)  # said before the PIN is asked for

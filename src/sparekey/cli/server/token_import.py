@@ -41,9 +41,10 @@ def import_file(
     if refusals and not call.json:
         output.put_table(refusals, ["number", "serial", "reason"])
     done = "Would import" if dry_run else "Imported"
+    next_step = f" Give them to users: {call.again} token assign SERIAL USER" if report.added and not dry_run else ""
     call.done(
-        f"{done} {report.added} tokens ({report.kind}); {len(refusals)} refused.", "token-import", kind=report.kind,
-        added=report.added, refused=len(refusals), dry_run=dry_run, refusals=refusals,
+        f"{done} {report.added} tokens ({report.kind}); {len(refusals)} refused.{next_step}", "token-import",
+        kind=report.kind, added=report.added, refused=len(refusals), dry_run=dry_run, refusals=refusals,
     )  # fmt: skip
 
 

@@ -14,7 +14,9 @@ from sparekey.core.outcome import Reason
 from sparekey.secret import Secret
 
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The serial number.")]
-_NO_PIN_YET = "The user chooses a PIN at the first sign-in, or `sparekey token set-pin` sets one."
+_NO_PIN_YET = (
+    "Unless it is used without one, the user chooses a PIN at the first sign-in, or `sparekey token set-pin` sets one."
+)
 
 
 def assign(

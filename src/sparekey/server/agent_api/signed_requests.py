@@ -48,7 +48,12 @@ async def read_signed(service: Service, request: Request, most: int) -> SignedRe
             server_time=now,
         )  # fmt: skip
     if row.revoked_at is not None:
-        raise Refusal(403, "revoked", "this device was revoked", "erase its data; enrol it again with a new code")
+        raise Refusal(
+            403,
+            "revoked",
+            "this device was revoked",
+            "to use it again: `sparekey-agent clear --all`, then enrol it with a new code",
+        )
     return SignedRequest(row, body, now)
 
 
