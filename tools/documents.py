@@ -76,6 +76,7 @@ A role is a set of permissions. Granted to a user or an API client in a security
 everything below it, also in what is added or moved there later. Who holds several roles has the rights of all of them.
 
 ```
+sparekey role grant 'super administrator' alice   # the first one: on the server, as root
 sparekey role grant 'help desk' carol --domain Sales
 sparekey role add 'night desk' user.view token.view emergency.view emergency.tokencode-show
 sparekey role grant 'night desk' --client portal --domain Sales
@@ -105,8 +106,16 @@ _REST = """# REST for administration
 Written from `src/sparekey/app/operations.py` by `python -m tools.documents`; a test keeps it true.
 
 What `sparekey` does on the server can be done over REST, with the same rights and the same words. The server describes
-every request and every answer at `/openapi.json`. For programs that only ask whether a passcode is right there is
-`POST /v1/sign-ins`, described there too.
+every request and every answer at `/openapi.json`.
+
+A program that only asks whether a passcode is right has the key of an API client (`sparekey client add`), without a
+role. Asking uses the passcode up; `result` is `granted`, `denied` or `ask` ([tokens.md](tokens.md)):
+
+```
+curl --cacert ca.pem -H 'Authorization: Bearer spk_...' https://login.example.org:8443/v1/sign-ins \\
+  --json '{"user": "alice", "passcode": "4711abcd123456"}'
+{"result": "granted", "user": "alice", "method": "tokencode", ...}
+```
 
 The command line does the same from another computer:
 

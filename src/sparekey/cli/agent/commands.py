@@ -44,7 +44,8 @@ def enroll(options: argparse.Namespace, output: Output) -> int:
     except BadEnrolmentCode as error:
         return output.failed("bad-code", str(error), "type the code again, all eight groups, or ask for a new one")
     enrolled = state.enrolment
-    output.data({"device": enrolled.device, "name": enrolled.name}, f"enrolled as {enrolled.name}")
+    words = f"enrolled as {enrolled.name}; next: sparekey-agent login USER, and sparekey-agent run for the daemon"
+    output.data({"device": enrolled.device, "name": enrolled.name}, words)
     return 0
 
 

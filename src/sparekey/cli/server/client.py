@@ -31,6 +31,7 @@ def add(
         return
     print(key.reveal())
     output.say(f"The key of {name}; it is not shown again. Send it as: Authorization: Bearer KEY")
+    output.say(f"It may ask whether passcodes are right. For more: {call.again} role grant ROLE --client {name}")
 
 
 @command(app, "list", "client list")

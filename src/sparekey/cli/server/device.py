@@ -34,7 +34,7 @@ def invite(
         return
     print(code.text().reveal())
     output.say(f"For one enrolment until {output.local_and_utc(expires)}. On the device, as root:")
-    output.say("  sparekey-agent enroll --server https://HOST:PORT --code -")
+    output.say(f"  sparekey-agent enroll --server {call.url or 'https://HOST:PORT'} --code -")
 
 
 @command(app, "list", "device list")
