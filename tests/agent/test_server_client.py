@@ -112,6 +112,7 @@ def test_a_second_address_answers_where_the_first_does_not(server: Served, clien
         assert client.sync(SYNC).device_name == "laptop"
 
 
+@pytest.mark.alone
 def test_silence_ends_after_three_seconds_in_all(client_of: ClientOf) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,

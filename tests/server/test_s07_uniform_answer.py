@@ -23,6 +23,8 @@ FLOOR_MS = 150
 SPACING = 0.04  # seconds between two attempts of a run: some are under way at a time, so that a run takes no hours
 Ask = Callable[[str, str], Coroutine[Any, Any, Reply]]
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def floored(memory_database: Database) -> Iterator[Doors]:
