@@ -112,6 +112,19 @@ def test_after_it_was_acknowledged_the_same_alarm_is_a_new_line(any_server: Inst
         acknowledge(any_server, ROOT, "no such alarm", now=NOW + 20)
 
 
+def test_people_have_names_on_the_list(any_server: Instance) -> None:
+    user = a_user(any_server)
+    operator = Actor(f"user:{user.account_id}", ROOT.grants)
+    with any_server.database.write() as connection:
+        raise_alarm(connection, NOW, operator.name, Action.ALARM_OPERATOR_BUSY, operator=operator.name)
+    (line,) = list_alarms(any_server, ROOT)
+    acknowledge(any_server, operator, line.id, now=NOW + 5)
+    (line,) = list_alarms(any_server, ROOT, acknowledged=True)
+    assert (line.detail["operator"], line.acknowledged_by) == (user.login, user.login)
+    with pytest.raises(Conflict, match=user.login):
+        acknowledge(any_server, ROOT, line.id, now=NOW + 20)
+
+
 def test_acknowledging_is_no_alarm() -> None:
     assert not Action.ALARMS_ACKNOWLEDGED.is_alarm
     assert Action.ALARM_CLOCK.is_alarm

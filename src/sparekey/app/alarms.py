@@ -11,6 +11,7 @@ from typing import Any
 
 from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import Instance, log
+from sparekey.app.record_rows import names_of_actors
 from sparekey.core.errors import Conflict, NotFound
 from sparekey.core.events import Action
 from sparekey.core.notices import alarm_sentence
@@ -43,7 +44,10 @@ def list_alarms(instance: Instance, actor: Actor, *, limit: int = 100, acknowled
     domains = verify_somewhere(actor, Permission.AUDIT_VIEW)
     with instance.database.read() as connection:
         rows = alarms.list_alarms(connection, limit=limit, acknowledged=acknowledged, domains=domains)
-        return [_view(row) for row in rows]
+        details = [json.loads(row.detail) for row in rows]
+        people = {row.acknowledged_by for row in rows} | {detail.get("operator") for detail in details}
+        called = names_of_actors(connection, actor, {each for each in people if isinstance(each, str)})
+        return [_view(row, detail, called) for row, detail in zip(rows, details, strict=True)]
 
 
 def acknowledge(instance: Instance, actor: Actor, alarm_id: str, *, now: int) -> None:
@@ -54,14 +58,18 @@ def acknowledge(instance: Instance, actor: Actor, alarm_id: str, *, now: int) ->
             raise NotFound(f"there is no alarm {alarm_id!r}", "see `sparekey alarm list`")
         verify_may(actor, Permission.ALARM_ACKNOWLEDGE, row.domain_id)
         if not alarms.acknowledge(connection, alarm_id, actor.name, now):
-            raise Conflict(f"{row.acknowledged_by} has acknowledged it already", "see `sparekey alarm list --all`")
+            who = row.acknowledged_by or "somebody else"  # None: it was just now
+            who = _named(names_of_actors(connection, actor, [who]), who)
+            raise Conflict(f"{who} has acknowledged it already", "see `sparekey alarm list --all`")
         log(
             connection, now, actor, Action.ALARMS_ACKNOWLEDGED, account=row.account_id, token=row.token_id,
             device=row.device_id, alarm=alarm_id, of=row.action, times=row.times,
         )  # fmt: skip
 
 
-def _view(row: AnyRow) -> AlarmView:
+def _view(row: AnyRow, detail: Mapping[str, Any], called: Mapping[str, str]) -> AlarmView:
+    """`called`: names of who acted, as far as the reader may know them."""
+    operator = {"operator": _named(called, detail["operator"])} if "operator" in detail else {}
     return AlarmView(
         id=row.id,
         action=row.action,
@@ -73,7 +81,11 @@ def _view(row: AnyRow) -> AlarmView:
         token=row.serial,
         device=row.device_name,
         result=row.result,
-        detail=json.loads(row.detail),
+        detail={**detail, **operator},
         acknowledged_at=row.acknowledged_at,
-        acknowledged_by=row.acknowledged_by,
+        acknowledged_by=_named(called, row.acknowledged_by),
     )
+
+
+def _named(called: Mapping[str, str], who: Any) -> Any:
+    return called.get(who, who) if isinstance(who, str) else who

@@ -56,7 +56,7 @@ class Obstacle(StrEnum):
     ACCOUNT_CLOSED = "The user is disabled or expired; enable the user first."
     ACCOUNT_LOCKED = "The user is locked; unlock the user first."
     NEXT_TOKENCODE = "Wrong passcodes came in a row; the user signs in online once, with the following tokencode too."
-    NO_TOKEN_USED = "The user has not signed in online from this device with a token yet; let them do so once."
+    NO_TOKEN_USED = "The user has to sign in online with a token once, on the device itself."
     NOT_DOWNLOADED = "No device has confirmed it yet; a device fetches it by itself as soon as it reaches the server."
     TOKEN_LOST = "The token is lost: its emergency tokencode stays, its days are gone. Mark it found, or replace it."
     TOKEN_DISABLED = "The token is disabled; enable it first."

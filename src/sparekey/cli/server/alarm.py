@@ -26,6 +26,10 @@ def list_some(
     call.put_list(
         "alarms", [_members(each) for each in found], [*columns, *(["acknowledged_by"] if everything else [])]
     )
+    if found and not call.json:
+        for action, words in {each.action: each.words for each in found}.items():
+            output.say(f"{action}: {words}")
+        output.say(f"Once somebody has looked: {call.again} alarm acknowledge ID")
 
 
 @command(app, "acknowledge", "alarm acknowledge 5f0c...")
