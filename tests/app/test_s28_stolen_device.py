@@ -9,6 +9,7 @@ from sparekey.app.devices_stolen import StolenFrom, look_at_stolen, report_stole
 from sparekey.app.emergency import set_online
 from sparekey.app.instance import Instance
 from sparekey.app.sign_in_on_device import sign_in_on_device
+from sparekey.app.token_lifecycle import replace, unassign
 from sparekey.app.tokens import NewToken
 from sparekey.core.errors import NotAllowed, NotFound
 from sparekey.core.events import Action
@@ -88,6 +89,16 @@ def test_s28_what_was_typed_there_has_to_be_changed_and_what_tells_codes_is_disa
     assert isinstance(asked, Asked)
     assert asked.ask is Ask.NEW_PIN
     assert denied(submit(any_server, bob, LATER)).reason is Reason.TOKEN_DISABLED
+
+
+def test_s28_a_pin_that_moved_along_to_another_token_has_to_be_changed(any_server: Instance) -> None:
+    alice, other = a_user(any_server, pin=PIN), a_user(any_server, pin=PIN)
+    stolen = used_by(any_server, alice)
+    unassign(any_server, ROOT, other.serial, now=NOW + 10)
+    assert replace(any_server, ROOT, alice.serial, other.serial, now=NOW + 20).pin_kept
+    report = report_stolen(any_server, ROOT, stolen.device_id, now=LATER)
+    assert [(user.login, user.new_pin) for user in report.users] == [(alice.login, (other.serial,))]
+    assert token_row(any_server, other.serial).pin_must_change
 
 
 def test_s28_the_device_has_no_data_and_no_key_any_more(any_server: Instance) -> None:

@@ -4,8 +4,10 @@ Rules:
 - One transaction. From its commit on no instance answers the device anything but "revoked", at which it erases itself.
 - Everyone of whom the device may hold something is given another generation on every other device, and every version of
   their emergency codes ends; new ones are made at the next contact of a device that may have them.
-- A PIN that was typed there has to be changed at the next sign-in. A token whose coming codes alone would sign in (it
-  has no PIN) or stay good for long (it counts events) is disabled: it is to be replaced.
+- A PIN that was typed there has to be changed at the next sign-in. It may have moved along to a token that replaced the
+  one it was typed with, so that every PIN of these users has to be.
+- A token that was used there and whose coming codes alone would sign in (it has no PIN) or stay good for long (it
+  counts events) is disabled: it is to be replaced.
 - Sessions of administrators among them end: a laptop may keep the token of one.
 - It all follows from the device: whoever may revoke it may report it, whoever has used it.
 """
@@ -64,6 +66,8 @@ def report_stolen(instance: Instance, actor: Actor, name: str, *, now: int) -> S
             devices.update_device(connection, device.id, revoked_at=now)
         for row in devices.tokens_of_device(connection, device.id):
             _secure_token(connection, actor, device, row, now)
+        for row in devices.tokens_with_pin(connection, users):
+            _force_pin(connection, actor, device, row, now)
         devices.forget_device(connection, device.id)
         for account_id in sorted(users):
             _renew(connection, actor, device, account_id, now)
@@ -79,18 +83,21 @@ def _users_of(connection: Connection, device_id: str) -> frozenset[str]:
 
 def _stolen(connection: Connection, device: AnyRow, users: frozenset[str], now: int) -> StolenDevice:
     used = devices.tokens_of_device(connection, device.id)
+    with_pin = devices.tokens_with_pin(connection, users)
     rows = [accounts.find_account_by_id(connection, account_id) for account_id in users]
     found = sorted((row for row in rows if row is not None), key=lambda row: row.login)
     return StolenDevice(
-        device.id, device.name, tuple(_stolen_from(connection, row, used, now) for row in found)
+        device.id, device.name, tuple(_stolen_from(connection, row, used, with_pin, now) for row in found)
     )  # fmt: skip
 
 
-def _stolen_from(connection: Connection, account: AnyRow, used: Sequence[AnyRow], now: int) -> StolenFrom:
+def _stolen_from(
+    connection: Connection, account: AnyRow, used: Sequence[AnyRow], with_pin: Sequence[AnyRow], now: int
+) -> StolenFrom:
     mine = [row for row in used if row.account_id == account.id]
     return StolenFrom(
         account.login,
-        new_pin=tuple(row.serial for row in mine if row.pin_sealed is not None),
+        new_pin=tuple(row.serial for row in with_pin if row.account_id == account.id),
         disabled=tuple(row.serial for row in mine if row.enabled and _tells_codes(row)),
         codes=len(emergency_codes.owners_with_codes(connection, account.id, now)),
     )
@@ -101,12 +108,16 @@ def _tells_codes(row: AnyRow) -> bool:
     return not row.with_pin or row.type == Hotp.kind
 
 
+def _force_pin(connection: Connection, actor: Actor, device: AnyRow, row: AnyRow, now: int) -> None:
+    ids = {"account": row.account_id, "token": row.id, "device": device.id}
+    dialogues.delete_of_token(connection, row.id)
+    tokens.update_token(connection, row.id, pin_must_change=True)
+    log(connection, now, actor, Action.TOKEN_PIN_FORCED, **ids, serial=row.serial)
+
+
 def _secure_token(connection: Connection, actor: Actor, device: AnyRow, row: AnyRow, now: int) -> None:
     ids = {"account": row.account_id, "token": row.id, "device": device.id}
     dialogues.delete_of_token(connection, row.id)
-    if row.pin_sealed is not None:
-        tokens.update_token(connection, row.id, pin_must_change=True)
-        log(connection, now, actor, Action.TOKEN_PIN_FORCED, **ids, serial=row.serial)
     if row.enabled and _tells_codes(row):
         tokens.update_token(connection, row.id, enabled=False)
         log(connection, now, actor, Action.TOKEN_DISABLED, **ids, serial=row.serial, stolen=device.name)

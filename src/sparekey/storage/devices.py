@@ -1,6 +1,6 @@
 """Devices, invitations, and each user's offline data on each device."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, union, update
@@ -196,6 +196,17 @@ def tokens_of_device(connection: Connection, device_id: str) -> Sequence[AnyRow]
         .join(device_token, device_token.c.token_id == token.c.id)
         .join(account, token.c.account_id == account.c.id)
         .where(device_token.c.device_id == device_id)
+        .order_by(account.c.login, token.c.serial)
+    )
+    return connection.execute(query).all()
+
+
+def tokens_with_pin(connection: Connection, account_ids: Collection[str]) -> Sequence[AnyRow]:
+    """Every token of these users that has a PIN, with the user's login."""
+    query = (
+        select(token, account.c.login)
+        .join(account, token.c.account_id == account.c.id)
+        .where(token.c.account_id.in_(account_ids), token.c.pin_sealed.is_not(None))
         .order_by(account.c.login, token.c.serial)
     )
     return connection.execute(query).all()
