@@ -29,7 +29,8 @@ def list_some(
     if found and not call.json:
         for action, words in {each.action: each.words for each in found}.items():
             output.say(f"{action}: {words}")
-        output.say(f"Once somebody has looked: {call.again} alarm acknowledge ID")
+        if any(each.acknowledged_at is None for each in found):
+            output.say(f"Once somebody has looked: {call.again} alarm acknowledge ID")
 
 
 @command(app, "acknowledge", "alarm acknowledge 5f0c...")
