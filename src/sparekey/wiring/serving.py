@@ -2,8 +2,8 @@
 
 Rules: everything is looked at before the first process starts, so that a server that cannot answer rightly does not
 answer (S66); a renewed certificate comes with new processes, which take over before the old ones end. Each process has
-a queue of its own (SO_REUSEPORT): a connection that waits in an old one's at its end is closed unanswered, unless the
-kernel moves it (`sysctl net.ipv4.tcp_migrate_req=1`). Nothing was read from it, and the next connection is answered.
+a queue of its own (SO_REUSEPORT): a connection that waits in an old one's, or is just being made, at its end is closed
+unanswered. No request was read from it, and the next connection is answered.
 """
 
 import asyncio
