@@ -160,6 +160,13 @@ def test_what_each_state_lets_stay_and_why(server: Instance, state: str) -> None
     assert said.obstacles == [why]
 
 
+@pytest.mark.parametrize(("days", "warn", "told"), [("14", "7", 7), ("3", "7", 2), ("1", "30", 0), ("10", "0", 0)])
+def test_who_has_all_days_is_not_warned(server: Instance, days: str, warn: str, told: int) -> None:
+    edit_policy(server, {"days": days, "warn_days": warn})
+    user, device = signed_in(server)
+    assert device.sync_of(user, NOW).policy.warn_days == told
+
+
 def test_wrong_passcodes_in_a_row_stop_what_is_new_of_the_tokens_until_a_sign_in_is_complete(server: Instance) -> None:
     user, device = signed_in(server)
     for _ in range(TokenPolicy().next_tokencode_after):

@@ -33,7 +33,7 @@ from sparekey.core.offline import (
     wanted_units,
 )
 from sparekey.core.outcome import Granted, Method
-from sparekey.core.policy import EffectivePolicy
+from sparekey.core.policy import EffectivePolicy, OfflinePolicy
 from sparekey.core.tokens import Hotp
 from sparekey.secret import Secret
 from sparekey.storage import accounts, devices, emergency_codes, tokens
@@ -181,11 +181,16 @@ def _sync_user(
         tokencodes_blocked=holder.account.locked(now),
         used=[UsedStep(token.token_id, token.last_step) for token in holder.tokens],
         policy=DevicePolicy(
-            values.offline_failures, values.warn_days, values.server_down, values.help_text, values.os_password
+            values.offline_failures, _warn_days(values), values.server_down, values.help_text, values.os_password
         ),
         wanted=[UnitName(unit.kind, unit.token_id, unit.day) for unit in _missing(connection, holder, held, now)],
         obstacles=_obstacles(holder, now),
     )
+
+
+def _warn_days(values: OfflinePolicy) -> int:
+    """Whoever has all days is not warned, however few policy gives."""
+    return min(values.warn_days, values.days - 1)
 
 
 def _kept(holder: Holder, now: int) -> list[KeptKind]:
