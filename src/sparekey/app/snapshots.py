@@ -1,6 +1,7 @@
 """From rows to what the core judges: stored secrets are opened here and nowhere else."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from sparekey.app.vault import Vault
@@ -25,11 +26,21 @@ def account_state(row: Any, lockout: LockoutPolicy, token_policy: TokenPolicy) -
 def joined_account_state(row: Any) -> AccountState:
     """From a row of storage.sign_in's snapshot, in which the account's columns have longer names."""
     failures = FailureCount(row.failures, row.first_failure_at, row.locked_at)
-    lockout = LockoutPolicy(row.most_failures, row.within_minutes, row.unlock_after_minutes)
-    token_policy = TokenPolicy.of({name: getattr(row, name) for name in TOKEN_FIELDS})
+    lockout = _lockout_policy(row.most_failures, row.within_minutes, row.unlock_after_minutes)
+    token_policy = _token_policy(tuple(getattr(row, name) for name in TOKEN_FIELDS))
     return AccountState(
         row.account_id, row.login, row.account_enabled, row.account_expires_at, failures, lockout, token_policy
     )
+
+
+# Policies are few and values: each is checked once, not at every sign-in.
+_lockout_policy = lru_cache(maxsize=64)(LockoutPolicy)
+
+
+@lru_cache(maxsize=64)
+def _token_policy(values: tuple[Any, ...]) -> TokenPolicy:
+    """`values`: in the order of the fields."""
+    return TokenPolicy.of(dict(zip(TOKEN_FIELDS, values, strict=True)))
 
 
 def online_emergency_state(row: Any, codes: Sequence[tuple[str, Secret[str]]]) -> OnlineEmergency | None:
