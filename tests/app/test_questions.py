@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from sparekey.app.emergency import set_online
 from sparekey.app.instance import Instance
+from sparekey.app.online_emergency import Terms, end, give_fixed, give_one_time
 from sparekey.app.questions import LIFETIME
 from sparekey.app.sign_in import Door, Verdict
 from sparekey.app.token_lifecycle import replace as replace_token
@@ -13,7 +16,7 @@ from sparekey.app.token_lifecycle import unassign
 from sparekey.app.tokens import clear_pin, set_enabled, set_lost, set_pin
 from sparekey.app.users import set_enabled as set_user_enabled
 from sparekey.core.events import Action
-from sparekey.core.outcome import Ask, Denied, Granted, Outcome, Reason
+from sparekey.core.outcome import Ask, Denied, Granted, Method, Outcome, Reason
 from sparekey.core.tokens import Hotp
 from sparekey.core.tokens.hotp import FAR
 from sparekey.secret import Secret
@@ -25,12 +28,14 @@ from tests.builders import (
     ROOT,
     User,
     a_device,
+    a_filled_device,
     a_user,
     account_row,
     denied,
     granted,
     on_record,
     set_end,
+    shown_code,
     submit,
     token_row,
 )
@@ -103,6 +108,59 @@ def test_a_pin_that_an_administrator_set_for_once_is_changed_by_its_user(server:
     granted(reply(server, user, reply(server, user, third, NEW_PIN), NEW_PIN).outcome)
     assert token_row(server, user.serial).pin_must_change is False
     granted(submit(server, replace(user, pin=NEW_PIN), NEXT))
+
+
+@pytest.mark.parametrize("code_kind", ["fixed", "one-time", "offline"])
+def test_after_an_emergency_code_too_a_pin_that_has_to_be_changed_is_asked_for(
+    any_server: Instance, code_kind: str
+) -> None:
+    """Token at home, PIN forgotten: the help desk sets a PIN that it knows and gives a code; nobody keeps that PIN."""
+    user, code = _in_an_emergency(any_server, code_kind)
+    set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
+    set_lost(any_server, ROOT, user.serial, lost=True, now=NOW)
+    first = begin(any_server, user, typed="first777" + code)
+    assert asked(first, Ask.NEW_PIN).granted.token_id == user.token_id
+    done = granted(reply(any_server, user, reply(any_server, user, first, NEW_PIN), NEW_PIN).outcome)
+    assert done.method is (Method.EMERGENCY_TOKENCODE if code_kind == "offline" else Method.ONLINE_EMERGENCY)
+    row = token_row(any_server, user.serial)
+    assert (row.pin_must_change, row.lost) == (False, True)
+    # Used once, on record once; the access goes on, for the token is still away.
+    assert len(on_record(any_server, Action.EMERGENCY_USED)) == 1
+    again = begin(any_server, user, typed=NEW_PIN + code).outcome
+    assert isinstance(again, Denied if code_kind == "one-time" else Granted)
+
+
+def test_s01_a_one_time_code_is_used_up_by_the_question_for_a_pin(any_server: Instance) -> None:
+    user, code = _in_an_emergency(any_server, "one-time")
+    set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
+    asked(begin(any_server, user, typed="first777" + code), Ask.NEW_PIN)
+    assert reason(begin(any_server, user, typed="first777" + code).outcome) is Reason.WRONG_PASSCODE
+
+
+@pytest.mark.parametrize("code_kind", ["fixed", "offline"])
+def test_s05_what_was_withdrawn_while_a_question_was_open_sets_no_pin(any_server: Instance, code_kind: str) -> None:
+    user, code = _in_an_emergency(any_server, code_kind)
+    set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
+    second = reply(any_server, user, begin(any_server, user, typed="first777" + code), NEW_PIN)
+    asked(second, Ask.CONFIRM_PIN)
+    if code_kind == "fixed":
+        end(any_server, ROOT, user.serial, now=NOW)
+    else:
+        set_online(any_server, ROOT, user.serial, allowed=False, now=NOW)
+    assert isinstance(reply(any_server, user, second, NEW_PIN).outcome, Denied)
+    assert token_row(any_server, user.serial).pin_must_change is True
+
+
+def _in_an_emergency(server: Instance, kind: str) -> tuple[User, str]:
+    """A user and a code that may be typed after the PIN at a server door."""
+    user = a_user(server, pin=PIN)
+    if kind == "offline":
+        a_filled_device(server, user)
+        code = shown_code(server, user)
+        set_online(server, ROOT, user.serial, allowed=True, now=NOW)
+        return user, code
+    give = give_fixed if kind == "fixed" else partial(give_one_time, count=1)
+    return user, give(server, ROOT, user.serial, terms=Terms(), now=NOW).codes[0].reveal()
 
 
 def test_two_pins_that_differ_change_nothing(server: Instance) -> None:
@@ -208,7 +266,7 @@ def test_an_event_token_far_ahead_moves_only_with_the_second_code(any_server: In
     user, far = presser.user, FAR - 1
     for _ in range(2):
         first = begin(any_server, user, typed=presser.typed(far).reveal())
-        assert asked(first, Ask.NEXT_TOKENCODE).step == far
+        assert asked(first, Ask.NEXT_TOKENCODE).granted.step == far
         assert token_row(any_server, user.serial).last_step == Hotp.unused
         wrong = reply(any_server, user, first, presser.otp.code(far + 2))
         assert reason(wrong.outcome) is Reason.WRONG_PASSCODE

@@ -42,6 +42,10 @@ def with_pin(**values: object) -> TokenState:
     return a_token(**{"pin": VERIFIER, **values})
 
 
+def another_token(**values: object) -> TokenState:
+    return a_token(**{"token_id": "u", "otp": Totp(Secret(b"y" * 20)), **values})
+
+
 def a_code(code: str = CODE, **values: object) -> CodeState:
     defaults: dict[str, object] = {"code_id": "c", "token_id": "t", "not_after": NOW + 1}
     return CodeState(code=Secret(code), **{**defaults, **values})  # type: ignore[arg-type] # a builder
@@ -109,6 +113,16 @@ REFUSALS: dict[str, tuple[str, list[TokenState], dict[str, object], Denied]] = {
     ),
     "used, and the token is lost": (
         RIGHT, [a_token(last_step=STEP, lost=True)], {}, Denied(Reason.TOKEN_LOST, "a", "t", counted=True),
+    ),
+    "lost token's code, beside another token": (
+        RIGHT, [another_token(), a_token(lost=True)], {}, Denied(Reason.TOKEN_LOST, "a", "t", counted=True),
+    ),
+    "wrong code, beside a lost token": (
+        "0" * 6, [another_token(lost=True), a_token()], {},
+        Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
+    ),
+    "wrong code, all tokens lost": (
+        "0" * 6, [a_token(lost=True)], {}, Denied(Reason.TOKEN_LOST, "a", "t", counted=True),
     ),
     "misread group": (
         PIN + CODE[:4] + ("0" if CODE[4] != "0" else "1") + CODE[5:], [with_pin()], {},

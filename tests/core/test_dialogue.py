@@ -75,12 +75,16 @@ def answered(
     return decide_answer(question, Secret(text), account or an_account(), token, former, now)
 
 
+def a_grant(step: int) -> Granted:
+    return Granted("a", "alice", Method.TOKENCODE, "t", step)
+
+
 def next_asked(step: int = STEP, **values: object) -> Asked:
-    return replace(Asked(Ask.NEXT_TOKENCODE, "a", "alice", "t", step), **values)  # type: ignore[arg-type] # a builder
+    return replace(Asked(Ask.NEXT_TOKENCODE, a_grant(step)), **values)  # type: ignore[arg-type] # a builder
 
 
 def pin_asked(**values: object) -> Asked:
-    return replace(Asked(Ask.NEW_PIN, "a", "alice", "t", STEP), **values)  # type: ignore[arg-type] # a builder
+    return replace(Asked(Ask.NEW_PIN, a_grant(STEP)), **values)  # type: ignore[arg-type] # a builder
 
 
 # When something is asked
@@ -91,7 +95,7 @@ def test_after_so_many_failures_the_next_tokencode_is_asked_for(failures: int, a
     outcome = typed(PIN + TOTP.code(STEP), a_token(), an_account(failures))
     assert isinstance(outcome, Asked if asks else Granted)
     if isinstance(outcome, Asked):
-        assert (outcome.ask, outcome.step, outcome.uses_step) == (Ask.NEXT_TOKENCODE, STEP, False)
+        assert (outcome.ask, outcome.granted.step, outcome.uses_code) == (Ask.NEXT_TOKENCODE, STEP, False)
 
 
 @pytest.mark.parametrize("after", [0, 1, 10])
@@ -110,8 +114,8 @@ def test_a_wrong_passcode_is_asked_nothing() -> None:
 def test_an_event_token_far_ahead_is_asked_for_the_next_one(ahead: int, asks: bool) -> None:
     outcome = typed(PIN + HOTP.code(COUNTER + ahead), an_event_token())
     if asks:
-        assert asked(outcome).step == COUNTER + ahead
-        assert not asked(outcome).uses_step  # the counter stays where it is until the second code is right
+        assert asked(outcome).granted.step == COUNTER + ahead
+        assert not asked(outcome).uses_code  # the counter stays where it is until the second code is right
     else:
         assert isinstance(outcome, Granted)
 
@@ -152,7 +156,12 @@ def test_a_new_pin_is_asked_for_after_pin_and_tokencode(values: dict[str, object
     account = an_account(token_policy=policy)
     question = asked(typed(PIN + TOTP.code(STEP - 1), a_token(**values), account))
     # The tokencode is used up now, and the drift is learnt while it is known.
-    assert (question.ask, question.uses_step, question.step, question.drift) == (Ask.NEW_PIN, True, STEP - 1, -1)
+    assert (question.ask, question.uses_code, question.granted.step, question.granted.drift) == (
+        Ask.NEW_PIN,
+        True,
+        STEP - 1,
+        -1,
+    )
     assert "4 to 8 letters and digits" in question.text
 
 
@@ -164,7 +173,7 @@ def test_a_pin_lasts_to_the_end_of_its_lifetime() -> None:
 def test_without_a_pin_the_tokencode_alone_leads_to_the_question_and_no_further() -> None:
     bare = a_token(pin=None)
     question = asked(typed(TOTP.code(STEP), bare))
-    assert (question.ask, question.uses_step) == (Ask.NEW_PIN, True)
+    assert (question.ask, question.uses_code) == (Ask.NEW_PIN, True)
     with_old_pin = typed(PIN + TOTP.code(STEP), bare)
     assert isinstance(with_old_pin, Denied)
     assert with_old_pin.reason is Reason.NO_PIN
@@ -181,9 +190,9 @@ def test_in_new_pin_mode_only_the_tokens_own_length_is_its_tokencode(digits: int
 def test_both_questions_one_after_the_other() -> None:
     token, account = a_token(pin_must_change=True), an_account(3)
     first = asked(typed(PIN + TOTP.code(STEP), token, account))
-    assert (first.ask, first.uses_step) == (Ask.NEXT_TOKENCODE, False)
+    assert (first.ask, first.uses_code) == (Ask.NEXT_TOKENCODE, False)
     second = asked(answered(first, TOTP.code(STEP + 1), token, account))
-    assert (second.ask, second.step, second.uses_step) == (Ask.NEW_PIN, STEP + 1, True)
+    assert (second.ask, second.granted.step, second.uses_code) == (Ask.NEW_PIN, STEP + 1, True)
 
 
 # The next tokencode
@@ -234,7 +243,7 @@ def test_an_event_token_goes_on_from_where_it_was() -> None:
 def test_a_pin_is_asked_for_twice_and_then_set() -> None:
     token = a_token(pin=None)
     question = asked(answered(pin_asked(), OTHER, token))
-    assert (question.ask, question.uses_step, question.step) == (Ask.CONFIRM_PIN, False, STEP)
+    assert (question.ask, question.uses_code, question.granted.step) == (Ask.CONFIRM_PIN, False, STEP)
     assert OTHER not in repr(question)
     done = answered(question, OTHER, token)
     assert isinstance(done, NewPin)

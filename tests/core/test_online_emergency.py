@@ -171,7 +171,7 @@ def test_the_access_of_one_token_says_nothing_about_another() -> None:
 
 def test_access_that_was_given_while_a_question_was_open_holds_for_the_answer() -> None:
     account, token = AccountState("a", "alice", True, None, FailureCount()), a_token()
-    asked = Asked(Ask.NEXT_TOKENCODE, "a", "alice", "t", STEP)
+    asked = Asked(Ask.NEXT_TOKENCODE, Granted("a", "alice", Method.TOKENCODE, "t", STEP))
     outcome = decide_answer(asked, Secret(shown(token, 1)), account, token, (), NOW + 30)
     assert outcome == Denied(Reason.TOKEN_IN_EMERGENCY, "a", "t")
 

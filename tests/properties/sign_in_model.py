@@ -40,8 +40,12 @@ class Token:
     offline_code_online: bool = False
     access: Access | None = None
 
-    def usable(self, now: int) -> bool:
-        """Whether its own codes are accepted."""
+    def usable(self, now: int, by: str = "tokencode") -> bool:
+        """Whether codes of this kind are accepted: its own ones, or those for an emergency."""
+        if by == "offline code":
+            return self.enabled and self.offline_code_online
+        if by == "online code":
+            return self.enabled and self.access is not None and now < self.access.expires_at
         return self.enabled and not self.lost and (self.access is None or self.access.lets_token(now))
 
     def shows(self, step: int, now: int, after: int | None = None) -> bool:
@@ -64,10 +68,11 @@ class Question:
 
     token: Token
     ask: str  # next-tokencode | new-pin | confirm-pin
-    step: int
+    step: int | None
     expires_at: int
     tries: int = 0
     pin: str = ""
+    by: str = "tokencode"  # | offline code | online code
     alive: bool = True
 
 
@@ -119,9 +124,13 @@ class Model:
         if not next_given and (self.failures >= ASK_NEXT_AFTER or far):
             return self._ask(Question(token, "next-tokencode", step, now + LIFETIME))
         token.last_step, token.drift = step, 0 if token.events else step - now // 30
+        return self._after_all_codes(token, step, now, "tokencode")
+
+    def _after_all_codes(self, token: Token, step: int | None, now: int, by: str) -> tuple[str, Question | None]:
         if token.with_pin and (not token.has_pin or token.must_change):
-            return self._ask(Question(token, "new-pin", step, now + LIFETIME))
-        token.access = None
+            return self._ask(Question(token, "new-pin", step, now + LIFETIME, by=by))
+        if by == "tokencode":
+            token.access = None
         return self.forgive(), None
 
     def _ask(self, question: Question) -> tuple[str, Question]:
@@ -133,6 +142,7 @@ class Model:
         if not self._taken(question, now) or self._over(question, now):
             return "denied", None
         token = question.token
+        assert question.step is not None
         if step != question.step + 1 or not token.shows(step, now, after=question.step):
             return self.fail(now), None
         return self._right(token, step, now, next_given=True)
@@ -144,13 +154,13 @@ class Model:
         token = question.token
         if question.ask == "confirm-pin" and pin == question.pin:
             self.set_pin(token, pin)
-            token.access = None
-            return self.forgive(), None
+            return self._after_all_codes(token, question.step, now, question.by)
+        ask, tries, wanted = "new-pin", question.tries + 1, ""
         if question.ask == "new-pin" and allowed and pin not in token.pins[: HISTORY + 1]:
-            return self._ask(Question(token, "confirm-pin", question.step, now + LIFETIME, question.tries, pin))
-        if question.tries == 2:
+            ask, tries, wanted = "confirm-pin", question.tries, pin
+        elif question.tries == 2:
             return "denied", None
-        return self._ask(Question(token, "new-pin", question.step, now + LIFETIME, question.tries + 1))
+        return self._ask(Question(token, ask, question.step, now + LIFETIME, tries, wanted, question.by))
 
     def _taken(self, question: Question, now: int) -> bool:
         taken = question.alive and now < question.expires_at
@@ -158,27 +168,28 @@ class Model:
         return taken
 
     def _over(self, question: Question, now: int) -> bool:
-        return self.closed(now) or not question.token.usable(now)
+        return self.closed(now) or not question.token.usable(now, question.by)
 
-    def emergency_code(self, token: Token, pin: str, now: int, *, right: bool) -> str:
+    def emergency_code(self, token: Token, pin: str, now: int, *, right: bool) -> tuple[str, Question | None]:
         """The offline emergency tokencode, typed online."""
         if self.closed(now):
-            return "denied"
-        if not (right and token.enabled and self._has_pin_if_needed(token) and token.pin_fits(pin)):
-            return self.fail(now)
-        return self.forgive() if token.offline_code_online else self.fail(now)
+            return "denied", None
+        fits = self._has_pin_if_needed(token) and token.pin_fits(pin)
+        if not right or not fits or not token.usable(now, "offline code"):
+            return self.fail(now), None
+        return self._after_all_codes(token, None, now, "offline code")
 
-    def online_code(self, token: Token, code: str, pin: str, now: int) -> str:
+    def online_code(self, token: Token, code: str, pin: str, now: int) -> tuple[str, Question | None]:
         """A fixed or one-time tokencode."""
         if self.closed(now):
-            return "denied"
+            return "denied", None
         access = token.access
-        fits = token.enabled and self._has_pin_if_needed(token) and token.pin_fits(pin)
-        if access is None or not fits or code not in access.codes or now >= access.expires_at:
-            return self.fail(now)
+        fits = self._has_pin_if_needed(token) and token.pin_fits(pin)
+        if access is None or not fits or code not in access.codes or not token.usable(now, "online code"):
+            return self.fail(now), None
         if access.one_time:
             access.codes.remove(code)
-        return self.forgive()
+        return self._after_all_codes(token, None, now, "online code")
 
     def _has_pin_if_needed(self, token: Token) -> bool:
         return not token.with_pin or token.has_pin

@@ -70,7 +70,7 @@ def actions(server: Instance, users: list[User], devices: list[Device]) -> list[
         make_suspicious(server, here, now=now)
         verdict = begin(server, here, now)
         if isinstance(verdict.outcome, Asked):
-            reply(server, here, verdict, here.totp.code(verdict.outcome.step + 1), now + 30)
+            reply(server, here, verdict, here.totp.code(here.step(now) + 1), now + 30)
 
     def reassign(turn: int) -> None:
         unassign(server, ROOT, user(turn).serial, now=NOW)

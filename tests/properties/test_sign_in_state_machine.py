@@ -148,7 +148,7 @@ class SignIns(RuleBasedStateMachine):
         pin = self._pin(token, right=pin_right and token.has_pin)
         expected = self.model.emergency_code(token, pin, self.now, right=right)
         typed = pin + (code if right else another_code(code))
-        self._judged(token, self._type(typed, device), (expected, None), device)
+        self._judged(token, self._type(typed, device), expected, device)
 
     @precondition(lambda self: any(token.access for token in self.model.tokens))
     @rule(number=which, which_code=st.integers(0, 3), pin_right=st.sampled_from([True, True, False]), device=flags)
@@ -159,7 +159,7 @@ class SignIns(RuleBasedStateMachine):
 
     def _types_online(self, token: Token, code: str, pin: str, *, device: bool) -> None:
         expected = self.model.online_code(token, code, pin, self.now)
-        self._judged(token, self._type(pin + code, device), (expected, None), device)
+        self._judged(token, self._type(pin + code, device), expected, device)
 
     @precondition(lambda self: self.waiting)
     @rule()
@@ -179,6 +179,7 @@ class SignIns(RuleBasedStateMachine):
         if waiting is None or self._asks_elsewhere(waiting, other_door and ahead == 0):
             return
         question = waiting.of_model
+        assert question.step is not None
         step = question.step + ahead
         expected = self.model.answer_code(question, step, self.now)
         verdict = self._answer(waiting, self.otps[question.token.serial].code(step), waiting.on_device)
@@ -375,7 +376,7 @@ class SignIns(RuleBasedStateMachine):
                     assert (token.serial, outcome.step) not in self.successes
                     self.successes.add((token.serial, outcome.step))
             case Asked() as outcome:
-                assert (said, token_row(self.server, token.serial).id) == (outcome.ask.value, outcome.token_id)
+                assert (said, token_row(self.server, token.serial).id) == (outcome.ask.value, outcome.granted.token_id)
                 assert question is not None
                 assert verdict.reply_to is not None
                 self.waiting.append(Waiting(question, verdict.reply_to, device))

@@ -16,10 +16,12 @@ CLOCK_TOLERANCE: Final = 120
 
 
 def record_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
-    """For a success with an emergency code; nothing for a tokencode."""
+    """For an emergency code that is used up now; nothing for a tokencode."""
+    if granted.code_id is None:
+        return
     if granted.method is Method.ONLINE_EMERGENCY:
         _record_online_use(connection, actor, device_id, granted, now)
-    elif granted.code_id is not None:
+    else:
         match_use(connection, actor, device_id, granted.code_id, used_at=now, now=now)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
 from sparekey.app.snapshots import pin_bytes, pin_from_bytes, token_owner
-from sparekey.core.outcome import Ask, Asked
+from sparekey.core.outcome import Ask, Asked, Granted, Method
 from sparekey.core.pins import PinVerifier
 from sparekey.secret import Secret
 from sparekey.storage import dialogues
@@ -20,28 +20,32 @@ _NAME_BYTES: Final = 16  # 128 random bits
 
 def open_question(connection: Connection, instance: Instance, door: str, asked: Asked, now: int) -> Secret[str]:
     """Keep the question in the caller's transaction; its name, 32 hex digits, by which it is answered."""
+    granted = asked.granted
+    if granted.token_id is None:
+        raise LookupError("a question is about a token, and there is none")
     name = secrets.token_hex(_NAME_BYTES)
     question_id = _id_of(name)
     sealed = None
     if asked.pin is not None:
-        owner = token_owner(asked.account_id, asked.token_id)
+        owner = token_owner(granted.account_id, granted.token_id)
         sealed = instance.vault.seal("dialogue.pin_sealed", question_id, owner, pin_bytes(asked.pin))
     dialogues.insert_dialogue(
         connection,
         {
             "id": question_id,
-            "account_id": asked.account_id,
-            "token_id": asked.token_id,
+            "account_id": granted.account_id,
+            "token_id": granted.token_id,
             "ask": asked.ask,
             "actor": door,
-            "login": asked.login,
-            "step": asked.step,
+            "login": granted.login,
+            "method": granted.method,
+            "step": granted.step,
             "tries": asked.tries,
             "pin_sealed": sealed,
             "expires_at": now + LIFETIME,
         },
     )
-    dialogues.delete_expired(connection, asked.account_id, now)
+    dialogues.delete_expired(connection, granted.account_id, now)
     return Secret(name)
 
 
@@ -54,14 +58,13 @@ def find_question(connection: Connection, door: str, login: str, reply_to: Secre
 
 
 def as_asked(instance: Instance, row: AnyRow) -> Asked:
-    """What was asked."""
+    """What was asked. What was used up when it was asked is not used, nor put on record, another time."""
     pin: PinVerifier | None = None
     if row.pin_sealed is not None:
         owner = token_owner(row.account_id, row.token_id)
         pin = pin_from_bytes(instance.vault.open("dialogue.pin_sealed", row.id, owner, row.pin_sealed).reveal())
-    return Asked(
-        Ask(row.ask), row.account_id, row.login, row.token_id, row.step, tries=row.tries, pin=pin, uses_step=False
-    )
+    granted = Granted(row.account_id, row.login, Method(row.method), row.token_id, row.step)
+    return Asked(Ask(row.ask), granted, tries=row.tries, pin=pin, uses_code=False)
 
 
 def _id_of(name: str) -> str:

@@ -78,6 +78,8 @@ def settle(
         if after_grant is not None:
             after_grant(connection, outcome)
     elif isinstance(outcome, Asked):
+        if outcome.uses_code:
+            record_use(connection, door.actor, door.device_id, outcome.granted, now)
         reply_to = open_question(connection, instance, door.actor, outcome, now)
     _put_on_record(connection, door, outcome, now)
     return Verdict(outcome, reply_to)
@@ -141,8 +143,9 @@ def _put_on_record(connection: Connection, door: Door, outcome: Outcome, now: in
                 log(connection, now, door.actor, Action.EMERGENCY_ENDED, account=outcome.account_id,
                     token=outcome.token_id, device=door.device_id, why="the token is available")  # fmt: skip
         case Asked():
-            log(connection, now, door.actor, Action.SIGN_IN_ASKED, account=outcome.account_id, token=outcome.token_id,
-                device=door.device_id, ask=outcome.ask, step=outcome.step)  # fmt: skip
+            granted = outcome.granted
+            log(connection, now, door.actor, Action.SIGN_IN_ASKED, account=granted.account_id, token=granted.token_id,
+                device=door.device_id, ask=outcome.ask, method=granted.method, step=granted.step)  # fmt: skip
         case Denied():
             _put_refusal_on_record(connection, door, outcome, now)
 

@@ -191,7 +191,7 @@ def _unreadable(reading: Reading, snapshot: Snapshot) -> Denied:
 
 def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     account = snapshot.account
-    verdicts: list[Outcome] = []
+    verdicts: list[_Judged] = []
     if account is not None:
         for token in snapshot.tokens:
             verdicts += _verdicts(reading, account, token, snapshot, now)
@@ -204,7 +204,7 @@ def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
 
 def _verdicts(
     reading: Reading, account: AccountState, token: TokenState, snapshot: Snapshot, now: int
-) -> Iterator[Outcome]:
+) -> Iterator["_Judged"]:
     """What this token makes of the text: at most one verdict for its tokencode and one for its emergency tokencode."""
     code = reading.of(tokencode(token.otp.digits, with_pin=token.with_pin))
     if code is not None:
@@ -221,16 +221,26 @@ def _verdicts(
         yield _judge_online_emergency(temporary, account, token, now)
 
 
-def _judge_tokencode(typed: Candidate, account: AccountState, token: TokenState, now: int) -> Outcome:
+@dataclass(frozen=True)
+class _Judged:
+    """What one token makes of the guess, and whether the guess is right for this token, accepted or not."""
+
+    outcome: Outcome
+    right: bool
+
+
+def _judge_tokencode(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Judged:
     step = _matching_step(typed.code.reveal(), token, now, account.token_policy.code_window)
     pin_right = _pin_right(typed, token)
     refused = _tokencode_refused(typed, token, now)
+    right = step is not None and pin_right
     if step is None or not pin_right or refused is not None:
         reason = refused if refused is not None else Reason.WRONG_PASSCODE
-        return Denied(reason, account.account_id, token.token_id, counted=True)
+        return _Judged(Denied(reason, account.account_id, token.token_id, counted=True), right)
     if step <= token.last_step:
-        return Denied(Reason.ALREADY_USED, account.account_id, token.token_id, counted=True, replay_step=step)
-    return after_right_tokencode(account, token, step, now)
+        used = Reason.ALREADY_USED
+        return _Judged(Denied(used, account.account_id, token.token_id, counted=True, replay_step=step), right)
+    return _Judged(after_right_tokencode(account, token, step, now), right)
 
 
 def _tokencode_refused(typed: Candidate, token: TokenState, now: int) -> Reason | None:
@@ -245,19 +255,24 @@ def after_right_tokencode(
     account: AccountState, token: TokenState, step: int, now: int, *, next_given: bool = False
 ) -> Outcome:
     """What a right, unused tokencode leads to: the following one is asked for, or a new PIN, or it is granted."""
-    policy, drift = account.token_policy, token.otp.drift_after(now, step)
-    if not next_given and (account.in_next_tokencode_mode or token.otp.needs_next(step, token.last_step)):
-        return Asked(Ask.NEXT_TOKENCODE, account.account_id, account.login, token.token_id, step, NEXT_TOKENCODE_TEXT)
-    if token.needs_new_pin(now, policy):
-        text = f"Choose a new PIN: {rule_of(policy)}."
-        return Asked(Ask.NEW_PIN, account.account_id, account.login, token.token_id, step, text, drift, uses_step=True)
-    return Granted(
-        account.account_id, account.login, Method.TOKENCODE, token.token_id, step, drift,
-        ends_emergency=token.emergency is not None, asks_after=0 if next_given else policy.next_tokencode_after,
+    granted = Granted(
+        account.account_id, account.login, Method.TOKENCODE, token.token_id, step, token.otp.drift_after(now, step),
+        ends_emergency=token.emergency is not None,
+        asks_after=0 if next_given else account.token_policy.next_tokencode_after,
     )  # fmt: skip
+    if not next_given and (account.in_next_tokencode_mode or token.otp.needs_next(step, token.last_step)):
+        return Asked(Ask.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT)
+    return _after_all_codes(account, token, granted, now)
 
 
-def _judge_online_emergency(typed: Candidate, account: AccountState, token: TokenState, now: int) -> Outcome:
+def _after_all_codes(account: AccountState, token: TokenState, granted: Granted, now: int) -> Outcome:
+    """A PIN that has to be changed is asked for, whatever code came after the old one."""
+    if not token.needs_new_pin(now, account.token_policy):
+        return granted
+    return Asked(Ask.NEW_PIN, granted, f"Choose a new PIN: {rule_of(account.token_policy)}.", uses_code=True)
+
+
+def _judge_online_emergency(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Judged:
     """A temporary fixed or one-time tokencode: it takes the tokencode's place, whether the token is lost or not."""
     found = None
     for code_id, code in token.emergency.codes if token.emergency else ():
@@ -267,11 +282,18 @@ def _judge_online_emergency(typed: Candidate, account: AccountState, token: Toke
     refused = token.unusable(now)
     if refused is None and token.emergency is not None and token.emergency.ended(now):
         refused = Reason.EMERGENCY_ENDED
-    if found is None or not pin_right:
-        return Denied(Reason.WRONG_PASSCODE, account.account_id, token.token_id, counted=True)
-    if refused is not None:
-        return Denied(refused, account.account_id, token.token_id, counted=True)
-    return Granted(account.account_id, account.login, Method.ONLINE_EMERGENCY, token.token_id, code_id=found)
+    granted = Granted(account.account_id, account.login, Method.ONLINE_EMERGENCY, token.token_id, code_id=found)
+    return _judge_emergency(granted, account, token, refused, now, right=found is not None and pin_right)
+
+
+def _judge_emergency(
+    granted: Granted, account: AccountState, token: TokenState, refused: Reason | None, now: int, *, right: bool
+) -> _Judged:
+    """What a code in the place of the tokencode leads to: a wrong one is wrong, whatever else stands in its way."""
+    if not right or refused is not None:
+        reason = refused if right and refused is not None else Reason.WRONG_PASSCODE
+        return _Judged(Denied(reason, account.account_id, token.token_id, counted=True), right)
+    return _Judged(_after_all_codes(account, token, granted, now), right)
 
 
 def _matching_step(code: str, token: TokenState, now: int, window: int) -> int | None:
@@ -290,7 +312,7 @@ def _matching_step(code: str, token: TokenState, now: int, window: int) -> int |
 
 def _judge_emergency_tokencode(
     typed: Candidate, account: AccountState, token: TokenState, codes: tuple[CodeState, ...], now: int
-) -> Outcome:
+) -> _Judged:
     found = None
     for code in codes:
         same = hmac.compare_digest(code.code.reveal().encode(), typed.code.reveal().encode())
@@ -298,14 +320,11 @@ def _judge_emergency_tokencode(
             found = code
     pin_right = _pin_right(typed, token)
     refused = token.unusable(now) or (None if token.offline_code_online else Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE)
-    if found is None or not pin_right:
-        return Denied(Reason.WRONG_PASSCODE, account.account_id, token.token_id, counted=True)
-    if refused is None and now >= found.not_after:
+    if refused is None and found is not None and now >= found.not_after:
         refused = Reason.EMERGENCY_CODE_EXPIRED
-    if refused is not None:
-        return Denied(refused, account.account_id, token.token_id, counted=True)
-    method = Method.EMERGENCY_TOKENCODE
-    return Granted(account.account_id, account.login, method, token.token_id, code_id=found.code_id)
+    method, code_id = Method.EMERGENCY_TOKENCODE, found.code_id if found is not None else None
+    granted = Granted(account.account_id, account.login, method, token.token_id, code_id=code_id)
+    return _judge_emergency(granted, account, token, refused, now, right=code_id is not None and pin_right)
 
 
 def _pin_right(typed: Candidate, token: TokenState) -> bool:
@@ -315,20 +334,26 @@ def _pin_right(typed: Candidate, token: TokenState) -> bool:
     return (token.pin or DECOY).matches(typed.pin.reveal())
 
 
-def _best(verdicts: list[Outcome], otherwise: Denied) -> Outcome:
+def _best(verdicts: list[_Judged], otherwise: Denied) -> Outcome:
     """A success if there is one, else the refusal that tells the operator most; `otherwise` where nothing fitted."""
-    refusals = [otherwise]
     for verdict in verdicts:
-        if isinstance(verdict, Granted | Asked):
-            return verdict
-        refusals.append(verdict)
-    return max(refusals, key=_how_telling)
+        if isinstance(verdict.outcome, Granted | Asked):
+            return verdict.outcome
+    return max(verdicts, key=_how_telling).outcome if verdicts else otherwise
 
 
-def _how_telling(refusal: Denied) -> int:
-    """A repeat comes first: it is counted once per step, where any other refusal counts each time."""
-    if refusal.reason is Reason.ALREADY_USED:
-        return 3
-    if refusal.reason is not Reason.WRONG_PASSCODE:
-        return 2
-    return 1 if refusal.token_id else 0
+def _how_telling(verdict: _Judged) -> int:
+    """How much a refusal says about what its user did.
+
+    A repeat comes first: it is counted once per step, where any other refusal counts each time. A guess that is right
+    for a token says which one was meant; a wrong one was meant for a token that can be used, if there is one.
+    """
+    match verdict:
+        case _Judged(Denied(Reason.ALREADY_USED)):
+            return 3
+        case _Judged(right=True):
+            return 2
+        case _Judged(Denied(Reason.WRONG_PASSCODE)):
+            return 1
+        case _:
+            return 0

@@ -36,7 +36,7 @@ def decide_answer(
     unusable = token.unusable(now)
     if unusable is Reason.NO_PIN:
         unusable = None  # new-PIN mode: a PIN is what is asked for, now or next
-    refused = closed or unusable or token.out_of_use(now)
+    refused = closed or unusable or _withheld(asked.granted.method, token, now)
     if refused is not None:
         return Denied(refused, account.account_id, token.token_id)
     if asked.ask is Ask.NEXT_TOKENCODE:
@@ -50,12 +50,27 @@ def decide_answer(
     return _judge_confirmation(asked, typed, account, token)
 
 
+def _withheld(method: Method, token: TokenState, now: int) -> Reason | None:
+    """Why what led to the question would no longer be accepted."""
+    match method:
+        case Method.TOKENCODE:
+            return token.out_of_use(now)
+        case Method.ONLINE_EMERGENCY:
+            there = token.emergency is not None and not token.emergency.ended(now)
+            return None if there else Reason.EMERGENCY_ENDED
+        case _:
+            return None if token.offline_code_online else Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE
+
+
 def _judge_next(asked: Asked, answer: Secret[str], account: AccountState, token: TokenState, now: int) -> Outcome:
-    following = asked.step + 1
+    first = asked.granted.step
+    if first is None:
+        raise LookupError("the next tokencode is asked for and there was none before it")
+    following = first + 1
     expected, typed = token.otp.code(following), answer.reveal().strip(" \r\n")
     right = hmac.compare_digest(expected.encode(), typed.encode(errors="surrogatepass"))
-    # The token was at `asked.step` a moment ago: an event-based one goes on from there, whatever was used before.
-    in_window = following in token.otp.candidates(now, token.drift, asked.step, account.token_policy.code_window)
+    # The token was at `first` a moment ago: an event-based one goes on from there, whatever was used before.
+    in_window = following in token.otp.candidates(now, token.drift, first, account.token_policy.code_window)
     if not right or not in_window:
         return Denied(Reason.WRONG_PASSCODE, account.account_id, token.token_id, counted=True)
     if following <= token.last_step:
@@ -69,7 +84,7 @@ def _judge_new_pin(asked: Asked, typed: str, account: AccountState, former: Sequ
         verify_new_pin(typed, account.token_policy, account.login, former)
     except PinError as error:
         return _asked_again(asked, Reason.PIN_NOT_ALLOWED, f"Not taken: {error}.")
-    return replace(asked, ask=Ask.CONFIRM_PIN, text=CONFIRM_TEXT, pin=new_verifier(typed), uses_step=False)
+    return replace(asked, ask=Ask.CONFIRM_PIN, text=CONFIRM_TEXT, pin=new_verifier(typed), uses_code=False)
 
 
 def _judge_confirmation(asked: Asked, typed: str, account: AccountState, token: TokenState) -> Outcome | NewPin:
@@ -78,12 +93,14 @@ def _judge_confirmation(asked: Asked, typed: str, account: AccountState, token: 
     if not is_pin(typed) or not asked.pin.matches(typed):
         rule = rule_of(account.token_policy)
         return _asked_again(asked, Reason.PINS_DIFFER, f"The two differ. Choose a new PIN: {rule}.")
-    # The step was used up, and the drift learnt, when the PIN was asked for: minutes ago, maybe.
-    granted = Granted(account.account_id, account.login, Method.TOKENCODE, token.token_id, asked.step, token.drift)
-    return NewPin(replace(granted, ends_emergency=token.emergency is not None), asked.pin)
+    # The code was used up, and the drift learnt, when the PIN was asked for: minutes ago, maybe.
+    available = asked.granted.method is Method.TOKENCODE
+    return NewPin(
+        replace(asked.granted, drift=token.drift, ends_emergency=available and token.emergency is not None), asked.pin
+    )
 
 
 def _asked_again(asked: Asked, reason: Reason, text: str) -> Outcome:
     if asked.tries + 1 >= MOST_TRIES:
-        return Denied(reason, asked.account_id, asked.token_id)
-    return replace(asked, ask=Ask.NEW_PIN, text=text, tries=asked.tries + 1, pin=None, uses_step=False)
+        return Denied(reason, asked.granted.account_id, asked.granted.token_id)
+    return replace(asked, ask=Ask.NEW_PIN, text=text, tries=asked.tries + 1, pin=None, uses_code=False)

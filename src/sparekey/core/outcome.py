@@ -93,16 +93,12 @@ class Asked(_Outcome):
     """The passcode is right, and something else is to be answered before anybody is let in."""
 
     ask: Ask
-    account_id: str
-    login: str
-    token_id: str
-    step: int  # of the right tokencode
+    granted: Granted  # what the sign-in would be without the question
     text: str = ""  # for the screen
-    drift: int = 0  # with that step
     tries: int = 0  # answers that could not be taken
     pin: PinVerifier | None = None  # to be confirmed
-    # A new PIN ends the sign-in with no other tokencode: this one is used up now, not when the answer comes.
-    uses_step: bool = False
+    # A new PIN ends the sign-in with no other code: the one that was typed is used up now, not when the answer comes.
+    uses_code: bool = False
 
 
 Outcome = Granted | Denied | Asked

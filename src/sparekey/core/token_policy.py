@@ -42,7 +42,7 @@ class TokenPolicy:
     pin_maximum: int = number(8, 4, 8, "characters", "", "The longest PIN.")
     pin_characters: PinCharacters = choice(PinCharacters.ANY, "Of what a PIN is made.")
     pin_history: int = number(3, 0, 24, "PINs", "", "So many PINs before the present one are not taken again.")
-    pin_lifetime: int = number(0, 0, 3650, "days", "", "After so many days a new PIN is asked for; 0: never.")
+    pin_lifetime: int = number(0, 0, 3650, "days", "", "After so many days a new PIN is asked for online; 0: never.")
     blocked_words: str = words(
         "1234,12345,123456,1234567,12345678,87654321,password,passcode,qwerty", 1000, MergeRule.USER,
         "What a PIN may not be, separated by commas. One character repeated is never taken.",

@@ -71,10 +71,10 @@ _USE_STEP: Final = text("""
     WHERE id = :token_id AND account_id = :account_id AND last_step < :step AND enabled AND NOT lost
 """)
 
-# After a question: the step was used up when it was asked.
+# After a question: the code was used up when it was asked. An emergency code is there for when the token is lost.
 _TAKE_TOKEN: Final = text("""
     UPDATE token SET last_step = last_step
-    WHERE id = :token_id AND account_id = :account_id AND enabled AND NOT lost
+    WHERE id = :token_id AND account_id = :account_id AND enabled AND (NOT lost OR :without_token)
 """)
 
 _USE_CODE: Final = text("""
@@ -175,7 +175,7 @@ def end_emergency(connection: Connection, token_id: str) -> bool:
 
 
 def complete(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
-    """A success whose tokencode was used up when the question before it was asked: nothing else is used."""
+    """A success whose code was used up when the question before it was asked: nothing else is used."""
     values = _values(granted, now, policy)
     if not _one_row(connection, _TAKE_ACCOUNT, values):
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
@@ -204,8 +204,7 @@ def _suspected(connection: Connection, granted: Granted, now: int, policy: Locko
     """Failures came in between: guesses at once get no further than guesses one by one."""
     if not granted.asks_after or granted.step is None or granted.token_id is None:
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
-    ids = (granted.account_id, granted.login, granted.token_id)
-    return _ask(connection, Asked(Ask.NEXT_TOKENCODE, *ids, granted.step, NEXT_TOKENCODE_TEXT), now, policy)
+    return _ask(connection, Asked(Ask.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT), now, policy)
 
 
 def _use_of(granted: Granted) -> tuple[TextClause, Reason]:
@@ -218,15 +217,14 @@ def _use_of(granted: Granted) -> tuple[TextClause, Reason]:
 
 
 def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy) -> Outcome:
-    """A question stands on a right tokencode. Failures go on counting until the sign-in is complete."""
-    values = {
-        "account_id": asked.account_id, "token_id": asked.token_id, "step": asked.step, "drift": asked.drift,
-        "lock_ended": policy.lock_ended(now),
-    }  # fmt: skip
+    """A question stands on a right code. Failures go on counting until the sign-in is complete."""
+    granted = asked.granted
+    values = _values(granted, now, policy)
     if not _one_row(connection, _TAKE_ACCOUNT, values):
-        return Denied(Reason.LOCKED, asked.account_id, asked.token_id)
-    if asked.uses_step and not _one_row(connection, _USE_STEP, values):
-        return Denied(Reason.ALREADY_USED, asked.account_id, asked.token_id, counted=True, replay_step=asked.step)
+        return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
+    use, lost_race = _use_of(granted)
+    if asked.uses_code and not _one_row(connection, use, values):
+        return Denied(lost_race, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
     return asked
 
 
@@ -237,6 +235,7 @@ def _values(granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, Any]
         "step": granted.step,
         "drift": granted.drift,
         "code_id": granted.code_id,
+        "without_token": granted.method is not Method.TOKENCODE,
         "asks_after": granted.asks_after,
         "now": now,
         "lock_ended": policy.lock_ended(now),

@@ -349,7 +349,8 @@ dialogue = Table(
     Column("ask", String(16), nullable=False),
     Column("actor", String(160), nullable=False),  # the door: nobody else may answer
     Column("login", String(128), nullable=False),
-    Column("step", BigInteger, nullable=False),  # of the tokencode that was right
+    Column("method", String(32), nullable=False),  # core.outcome.Method: what was right
+    Column("step", BigInteger, nullable=True),  # of a tokencode
     Column("tries", Integer, nullable=False),
     Column("pin_sealed", LargeBinary, nullable=True),  # verifier of the PIN that is to be confirmed
     _time("expires_at", nullable=False),
@@ -404,9 +405,10 @@ approval = Table(
     _time("decided_at"),
     Column("approved", Boolean, nullable=True),
     _time("executed_at"),
+    Index("ix_approval_asked_at_id", "asked_at", "id"),
 )
 
-# An operator who has shown more codes than policy allows goes on until then.
+# What holds for an operator: beyond the limit of codes they go on until then; when they were last told that it is many.
 operator_lift = Table(
     "operator_lift",
     metadata,
@@ -414,6 +416,7 @@ operator_lift = Table(
     _time("until", nullable=False),
     Column("lifted_by", String(160), nullable=False),
     _time("lifted_at", nullable=False),
+    _time("warned_at"),
 )
 
 # Codes that operators were shown of late, offline and online ones; what they were for may be gone.
@@ -464,6 +467,14 @@ alarm = Table(
     _time("acknowledged_at"),
     Column("acknowledged_by", String(160), nullable=True),
     Index("ix_alarm_acknowledged_at_action", "acknowledged_at", "action"),
+    Index("ix_alarm_last_at_id", "last_at", "id"),
+)
+Index(
+    "ix_alarm_open",
+    alarm.c.last_at,
+    alarm.c.id,
+    postgresql_where=text("acknowledged_at IS NULL"),
+    sqlite_where=text("acknowledged_at IS NULL"),
 )
 
 # How far the record was handed to somebody outside, and which process is about it.
