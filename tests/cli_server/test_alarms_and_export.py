@@ -94,7 +94,7 @@ def test_the_doctor_says_what_waits(operator: Operator) -> None:
     more = 'smtp_host = "mail.example.org"\nmail_from = "a@example.org"\nsyslog = "logs.example.org:6514"\n'
     path.write_text(path.read_text() + more)
     findings = {row["what"]: row for row in operator.runs("doctor").json["findings"]}
-    assert (findings["notices"]["ok"], findings["notices"]["words"]) == (True, "0 wait")
+    assert (findings["notices"]["ok"], findings["notices"]["words"]) == (True, "0 notices waiting")
     assert (findings["syslog"]["ok"], findings["syslog"]["words"]) == (True, "up to batch 0")
     instance = open_instance(operator.data, read_settings(operator.data, {}))
     with instance.database.write() as connection:
@@ -103,4 +103,4 @@ def test_the_doctor_says_what_waits(operator: Operator) -> None:
     said = sparekey("--data", str(operator.data), "doctor", "--json")
     findings = {row["what"]: row for row in said.json["findings"]}
     assert (said.code, findings["notices"]["ok"]) == (1, False)
-    assert "1 notice(s) wait since" in findings["notices"]["words"]
+    assert "1 notice waiting since" in findings["notices"]["words"]

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NoReturn
 
+from sparekey.core.counts import counted
+
 
 class Result(StrEnum):
     """Only `granted` lets anybody in."""
@@ -115,7 +117,7 @@ class Refusal:
             groups = " and ".join(map(str, self.misread))
             return f"Group {groups} of the code was misread. Nothing was counted: read it again."
         if self.reason is Reason.WAIT:
-            return f"After failed emergency codes, wait {self.wait} seconds and try again."
+            return f"After failed emergency codes, wait {counted(self.wait, 'second')} and try again."
         return _SENTENCES[self.reason]
 
 

@@ -20,6 +20,7 @@ from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import MICROSECONDS, TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_domain
 from sparekey.app.users import LONGEST_NAME
+from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput, Conflict, SparekeyError
 from sparekey.core.events import Action
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
@@ -116,7 +117,7 @@ def _read_row(line: int, names: Sequence[str], cells: Sequence[str]) -> UserRow 
     values = dict(zip(names, (cell.strip() for cell in cells), strict=False))
     login = values.get("login", "")
     if len(cells) != len(names):
-        return Refusal(line, login, f"the line has {len(cells)} values, the first line {len(names)}")
+        return Refusal(line, login, f"the line has {counted(len(cells), 'value')}, the first line {len(names)}")
     try:
         verify_login(login)
         verify_name(values.get("name") or login, "user", LONGEST_NAME)

@@ -12,6 +12,7 @@ from typing import Final
 from sparekey.core import audit_chain
 from sparekey.core.audit_chain import AuditRow, Batch
 from sparekey.core.checkpoint import Checkpoint, CheckpointError
+from sparekey.core.counts import counted
 
 
 class Fault(StrEnum):
@@ -93,7 +94,8 @@ class Verifier:
         expected = before.number + 1 if before else 1
         previous, total = (before.hash, before.total) if before else (audit_chain.START, 0)
         if batch.number > expected:
-            lost = f"batches {expected} to {batch.number - 1} missing, {batch.total - batch.rows - total} rows"
+            rows = counted(batch.total - batch.rows - total, "row")
+            lost = f"batches {expected} to {batch.number - 1} missing, {rows}"
             if before:
                 self._add(Fault.BATCHES_MISSING, f"{lost}: cut out of the middle", batch.number)
             else:
@@ -145,7 +147,7 @@ class Verifier:
         newest = self._newest.number if self._newest else 0
         if witness.number > newest:
             words = (
-                f"the record ends at batch {newest}, but {name} vouches for {witness.total} rows: "
+                f"the record ends at batch {newest}, but {name} vouches for {counted(witness.total, 'row')}: "
                 "the end was cut off, or the database rolled back"
             )
             self._add(Fault.TAIL_CUT, words, witness.number)

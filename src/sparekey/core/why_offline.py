@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
+from sparekey.core.counts import counted
 from sparekey.core.offline import (
     DAY,
     DeviceState,
@@ -173,7 +174,7 @@ def _token_lines(device: OnDevice, token: NamedToken, now: int) -> Iterator[Line
         yield Line(Side.OFFLINE, about, "tokencode", Verdict.STOPS, "the device holds none of its days or events",
                    device.words, _NEXT_CONTACT)  # fmt: skip
     else:
-        why = f"{max(data.ends_at - now, 0) // DAY} days left, until {moment(data.ends_at)}"
+        why = f"{counted(max(data.ends_at - now, 0) // DAY, 'day')} left, until {moment(data.ends_at)}"
         yield Line(Side.OFFLINE, about, "tokencode", Verdict.OK, why, device.words)
     no_code = token_obstacle(token.state, device.state, device.policy, now)
     if no_code is None and not device.policy.values.emergency_tokencode:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput
 from sparekey.core.tokens import Parameters
 from sparekey.secret import Secret
@@ -74,7 +75,7 @@ def _item(number: int, columns: Sequence[str], row: Sequence[str]) -> Item:
 def verify_width(found: int, named: int) -> None:
     """Raises RecordError for a line that is longer or shorter than the first one."""
     if found != named:
-        raise RecordError(f"the line has {found} columns, the first line names {named}")
+        raise RecordError(f"the line has {counted(found, 'column')}, the first line names {named}")
 
 
 def _record(number: int, values: Mapping[str, str]) -> TokenRecord:

@@ -12,6 +12,7 @@ from sparekey.app.instance import DEFAULT_POLICY, Instance
 from sparekey.app.policies import list_policies
 from sparekey.app.ports import KeystoreError, Purpose
 from sparekey.app.sequencer import find_newest
+from sparekey.core.counts import counted
 from sparekey.core.notices import utc
 from sparekey.core.permissions import Actor
 from sparekey.core.policy_kinds import PolicyKind
@@ -80,8 +81,8 @@ def _certificate(directory: Path, settings: Settings, now: int) -> str:
 def _left(path: Path, now: int) -> str:
     days = (local_ca.not_after(path) - now) // 86_400
     if days < _SOON:
-        raise KeystoreError(f"{path} ends in {days} days; renew it: start the server, or bring a new one")
-    return f"valid for {days} days"
+        raise KeystoreError(f"{path} ends in {counted(days, 'day')}; renew it: start the server, or bring a new one")
+    return f"valid for {counted(days, 'day')}"
 
 
 def _default_policy(instance: Instance) -> str:
@@ -99,7 +100,9 @@ def _audit(instance: Instance, directory: Path) -> str:
         kept.verify(instance.keystore.public_key(Purpose.CHECKPOINT))
         if newest is None or newest.number < kept.number:
             raise RuntimeError("the record is older than the checkpoint kept here; run: sparekey audit verify")
-    return f"batch {newest.number}, {newest.total} rows" if newest else "nothing chained yet; start the server"
+    if newest is None:
+        return "nothing chained yet; start the server"
+    return f"batch {newest.number}, {counted(newest.total, 'row')}"
 
 
 def _notices(instance: Instance, settings: Settings, now: int) -> str:
@@ -110,9 +113,10 @@ def _notices(instance: Instance, settings: Settings, now: int) -> str:
     said = f"; the last error: {waiting.last_error}" if waiting.last_error else ""
     if waiting.since is not None and waiting.since < now - _PATIENCE:
         since = utc(waiting.since)
-        raise RuntimeError(f"{waiting.messages} notice(s) wait since {since}{said}; look after {settings.smtp_host}")
-    given_up = f"; {waiting.given_up} were given up{said}" if waiting.given_up else ""
-    return f"{waiting.messages} wait{given_up}"
+        notices = counted(waiting.messages, "notice")
+        raise RuntimeError(f"{notices} waiting since {since}{said}; look after {settings.smtp_host}")
+    given_up = f"; {waiting.given_up} given up{said}" if waiting.given_up else ""
+    return f"{counted(waiting.messages, 'notice')} waiting{given_up}"
 
 
 def _forwarding(instance: Instance, settings: Settings) -> str:
@@ -123,5 +127,6 @@ def _forwarding(instance: Instance, settings: Settings) -> str:
     newest = find_newest(instance.database)
     behind = newest.number - batch if newest else 0
     if behind > _MOST_BEHIND:
-        raise RuntimeError(f"{settings.syslog} has not taken {behind} batches; see to it and to syslog_ca")
+        batches = counted(behind, "batch", "batches")
+        raise RuntimeError(f"{settings.syslog} has not taken {batches}; see to it and to syslog_ca")
     return f"up to batch {batch}"

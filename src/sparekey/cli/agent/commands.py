@@ -21,6 +21,7 @@ from sparekey.agent.status import status_of
 from sparekey.agent.trusted_days import without_data
 from sparekey.cli.agent.output import Output
 from sparekey.cli.agent.remote import Daemon, Failed, answer_of, find_daemon
+from sparekey.core.counts import counted
 from sparekey.secret import Secret
 from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
 from sparekey.wire.local_socket import Kind, Tag, frame
@@ -118,7 +119,7 @@ def sync(options: argparse.Namespace, output: Output) -> int:
 
 
 def _synced(fetched: int, failures: str, output: Output) -> int:
-    words = f"in contact; {fetched} units fetched" + (f"; not to be had: {failures}" if failures else "")
+    words = f"in contact; {counted(fetched, 'unit')} fetched" + (f"; not to be had: {failures}" if failures else "")
     output.data({"fetched": fetched, "failures": failures}, words)
     return 0
 
@@ -144,11 +145,12 @@ def _status_words(found: dict[str, Any]) -> str:
         f"device {found['name']} ({found['device']}), server {', '.join(found['servers'])}",
         f"daemon: {'running' if found['daemon'] else 'not running'}; last contact {found['last_contact'] or 'never'}; "
         f"time {found['time']}{' (the clock may be wrong)' if found['clock_wrong'] else ''}; "
-        f"{found['events_waiting']} events to be uploaded",
+        f"{counted(found['events_waiting'], 'event')} to be uploaded",
     ]
     for user in found["users"]:
-        lines.append(f"{user['login']}: {user['days_left']} days left, {user['failures']} failed attempts")
-        lines += [f"  {pack['codes_left']} codes until {pack['expires']}" for pack in user["event_packs"]]
+        failed = counted(user["failures"], "failed attempt")
+        lines.append(f"{user['login']}: {counted(user['days_left'], 'day')} left, {failed}")
+        lines += [f"  {counted(pack['codes_left'], 'code')} until {pack['expires']}" for pack in user["event_packs"]]
         lines += [
             f"  {code['kind']} version {code['version']} until {code['expires']}" for code in user["emergency_codes"]
         ]

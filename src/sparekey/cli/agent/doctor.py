@@ -10,6 +10,7 @@ from sparekey.agent.store import UnitDamaged
 from sparekey.cli.agent.commands import socket_path
 from sparekey.cli.agent.output import FAILED, Output
 from sparekey.cli.agent.remote import find_daemon
+from sparekey.core.counts import counted
 from sparekey.wiring.agent import opened_device
 
 
@@ -73,8 +74,9 @@ def _of_units(device: Device) -> Finding:
         except UnitDamaged:
             damaged += 1
     if damaged:
-        return Finding("offline data", False, f"{damaged} of {len(entries)} units are damaged: run sparekey-agent sync")
-    return Finding("offline data", True, f"{len(entries)} units")
+        words = f"{damaged} of {counted(len(entries), 'unit')} damaged: run sparekey-agent sync"
+        return Finding("offline data", False, words)
+    return Finding("offline data", True, counted(len(entries), "unit"))
 
 
 def _of_server(device: Device) -> Finding:

@@ -17,6 +17,7 @@ from sparekey.app.sequencer import chain
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_here, open_server
 from sparekey.core.checkpoint import Checkpoint
+from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput
 from sparekey.core.event_export import line_of
 from sparekey.wiring.server import checkpoint_store
@@ -73,7 +74,7 @@ def verify(
         output.put_table(rows, ["fault", "batch", "first", "last", "words"])
     else:
         output.say(
-            f"The record is whole, as far as {len(witnesses)} checkpoint(s) reach. "
+            f"The record is whole, as far as {counted(len(witnesses), 'checkpoint')} can tell. "
             "Rows of the last second, or since the server stopped, may not be chained yet."
         )
     if rows:

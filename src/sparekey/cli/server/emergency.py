@@ -12,6 +12,7 @@ from sparekey.app.emergency import Showing, ShownCode
 from sparekey.cli.server import online_emergency, output
 from sparekey.cli.server.audit import put_rows
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.core.counts import counted
 from sparekey.core.emergency import CodeKind
 
 app = new_group("Emergency codes: of a token (tokencode), of a user (`emergency passcode`), or at the server alone.")
@@ -146,7 +147,10 @@ def _reset(ctx: typer.Context, kind: CodeKind, name: str) -> None:
     call = call_of(ctx)
     with open_server(call) as server:
         count = server.run(emergency.reset, kind, name, now=now())
-    words = f"A new code for {name} comes with the next online sign-in, on {count} device(s). Until then the old works."
+    words = (
+        f"A new code for {name} comes with the next online sign-in, on {counted(count, 'device')}. "
+        "Until then the old one works."
+    )
     call.done(words, "emergency-reset", name=name, devices=count)
 
 

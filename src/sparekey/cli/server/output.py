@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from sparekey.core.counts import counted
+
 Row = Mapping[str, Any]
 SCHEMA: Final = "sparekey/{}/1"
 _EARLIEST: Final = 0
@@ -71,8 +73,7 @@ def in_words(at: int, now: int) -> str:
     left = at - now
     for seconds, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if left >= seconds:
-            count = left // seconds
-            return f"in {count} {unit}{'s' if count > 1 else ''}"
+            return f"in {counted(left // seconds, unit)}"
     return "in less than a minute" if left > 0 else "already over"
 
 

@@ -10,6 +10,7 @@ from sparekey.app import policies
 from sparekey.app.policies import PolicyView
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.core.counts import counted
 from sparekey.core.policy import FIELDS
 from sparekey.core.policy_kinds import PolicyKind
 
@@ -108,7 +109,9 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
         call = call_of(ctx)
         with open_server(call) as server:
             edit = server.run(policies.set_fields, kind, name, texts, confirmed=confirm, now=now())
-        made_anew = f" Offline data of {edit.regenerated} users on devices are made anew." if edit.regenerated else ""
+        made_anew = ""
+        if edit.regenerated:
+            made_anew = f" Offline data are made anew for {counted(edit.regenerated, 'user')} on their devices."
         members = _members(edit.view) | {"tightened": list(edit.tightened), "regenerated": edit.regenerated}
         call.done(f"Set {', '.join(texts)} of the {kind} policy {name}.{made_anew}", "policy", **members)
 

@@ -14,6 +14,7 @@ from sparekey.app import reports
 from sparekey.app.reports import ForecastRow, ReportRow, Tally
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, Server, call_of, command, new_group, now, open_server
+from sparekey.core.counts import counted
 from sparekey.core.readiness import Readiness
 
 app = new_group("Reports for the day without a network.")
@@ -70,7 +71,7 @@ def readiness(ctx: typer.Context, as_csv: AsCsv = False) -> None:
     with open_server(call) as server:
         _put(call, "readiness", members(_each_readiness(server, at)), columns, summary, as_csv=as_csv)
     ready = ", ".join(f"{count} with {what}" for what, count in sorted(tally.readiness.items()))
-    _say(call, as_csv, f"{tally.users} users, {tally.rows} rows: {ready or 'nobody'}.")
+    _say(call, as_csv, f"{counted(tally.users, 'user')}, {counted(tally.rows, 'row')}: {ready or 'nobody'}.")
 
 
 def _each_forecast(server: Server, at: int) -> Iterator[ForecastRow]:

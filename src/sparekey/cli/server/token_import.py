@@ -11,6 +11,7 @@ import typer
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, now, open_server, read_secret
+from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput
 
 _TOLD_EACH = 10_000  # records
@@ -43,7 +44,7 @@ def import_file(
     done = "Would import" if dry_run else "Imported"
     next_step = f" Give them to users: {call.again} token assign SERIAL USER" if report.added and not dry_run else ""
     call.done(
-        f"{done} {report.added} tokens ({report.kind}); {len(refusals)} refused.{next_step}", "token-import",
+        f"{done} {counted(report.added, 'token')} ({report.kind}); {len(refusals)} refused.{next_step}", "token-import",
         kind=report.kind, added=report.added, refused=len(refusals), dry_run=dry_run, refusals=refusals,
     )  # fmt: skip
 

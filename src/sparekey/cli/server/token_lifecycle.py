@@ -9,6 +9,7 @@ import typer
 
 from sparekey.app import token_lifecycle, token_resync
 from sparekey.cli.server.command import call_of, now, open_server, read_secret
+from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.outcome import Reason
 from sparekey.secret import Secret
@@ -88,7 +89,8 @@ def resync(ctx: typer.Context, serial: Serial) -> None:
             "presses; it counts as a failed sign-in",
             "wait for two fresh codes and try again; if that fails too, replace the token",
         )
-    call.done(f"{serial} is synchronised; it is {done.drift} intervals off.", "token", serial=serial, drift=done.drift)
+    words = f"{serial} is synchronised; it is {counted(done.drift, 'interval')} off."
+    call.done(words, "token", serial=serial, drift=done.drift)
 
 
 def remove(
