@@ -71,7 +71,7 @@ def test_new_domains_use_the_default_and_inherit_nothing(any_server: Instance) -
     add_policy(any_server, ROOT, PolicyKind.OFFLINE, "Strict", {"days": "3"}, now=NOW)
     assign_policy(any_server, ROOT, PolicyKind.OFFLINE, "Strict", "Branch", now=NOW)
     add_domain(any_server, ROOT, "Office", "Branch", now=NOW)
-    policies = {view.name: view.policy for view in list_domains(any_server, ROOT)}
+    policies = {view.name: view.assigned[PolicyKind.OFFLINE] for view in list_domains(any_server, ROOT)}
     assert policies == {TOP_DOMAIN: None, "Branch": "Strict", "Office": None}
     users = {name: a_user(any_server, domain=name) for name in policies}
     days = {name: effective_of(any_server, ROOT, user.login, None).values.days for name, user in users.items()}
@@ -105,7 +105,7 @@ def test_removing_a_policy_puts_its_domains_back_on_the_default(any_server: Inst
     add_policy(any_server, ROOT, PolicyKind.OFFLINE, "Strict", {"days": "3"}, now=NOW)
     assign_policy(any_server, ROOT, PolicyKind.OFFLINE, "Strict", "Branch", now=NOW)
     remove_policy(any_server, ROOT, PolicyKind.OFFLINE, "Strict", now=NOW)
-    assert {view.policy for view in list_domains(any_server, ROOT)} == {None}
+    assert {name for view in list_domains(any_server, ROOT) for name in view.assigned.values()} == {None}
     with pytest.raises(NotAllowed, match="default"):
         remove_policy(any_server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, now=NOW)
     with pytest.raises(NotFound):

@@ -63,14 +63,21 @@ def test_domains(operator: Operator) -> None:
     operator.runs("domain", "add", "Sales")
     operator.runs("domain", "add", "Bern", "--parent", "Sales")
     operator.runs("domain", "add", "Support")
+    operator.runs("policy", "token", "add", "Strict")
+    operator.runs("policy", "token", "assign", "Strict", "--domain", "Sales")
     assert operator.sees("domain", "list").out.splitlines()[1:] == [
-        "SystemDomain\t-\t-", "  Sales\tSystemDomain\t-", "    Bern\tSales\t-", "  Support\tSystemDomain\t-",
+        "SystemDomain\t-\t(default)\t(default)\t(default)", "  Sales\tSystemDomain\t(default)\tStrict\t(default)",
+        "    Bern\tSales\t(default)\t(default)\t(default)", "  Support\tSystemDomain\t(default)\t(default)\t(default)",
     ]  # fmt: skip
+    (sales,) = (each for each in operator.runs("domain", "list").json["domains"] if each["name"] == "Sales")
+    assert (sales["offline_policy"], sales["token_policy"], sales["lockout_policy"]) == (None, "Strict", None)
     operator.runs("domain", "move", "Bern", "--parent", "Support")
     shown = operator.runs("domain", "show", "Bern").json
     assert (shown["parent"], shown["offline_policy"], shown["contents"]["users"]) == ("Support", "Default", 0)
     operator.runs("domain", "remove", "Bern")
     operator.fails("domain", "show", "Bern")
+    operator.runs("user", "add", "carol", "--domain", "Support")
+    assert "1 user, 0 tokens" in operator.sees("domain", "show", "Support").out
     operator.fails("domain", "remove", "SystemDomain")
 
 
@@ -82,13 +89,21 @@ def test_users_from_a_file(operator: Operator, tmp_path: Path) -> None:
     assert operator.runs("user", "list").json["users"] == []
     said = operator.sees("user", "import", str(file))
     assert said.out.splitlines()[1].startswith("3\tno login!\t")
-    assert "Imported 1 users; 1 lines refused." in said.words
+    assert "Imported 1 user; 1 line refused." in said.words
     anna = operator.runs("user", "show", "anna").json
     assert (anna["mail"], anna["expires"]) == ("anna@example.org", "2027-12-31T00:00:00Z")
     changed = operator.runs("user", "edit", "anna", "--expires", "never", "--name", "Anna", "--mail", "").json
     assert (changed["name"], changed["mail"], changed["expires"]) == ("Anna", "", None)
     operator.fails("user", "edit", "anna")
     operator.fails("user", "import", str(tmp_path / "missing.csv"))
+
+
+def test_a_user_with_an_end(operator: Operator) -> None:
+    added = operator.runs("user", "add", "temp", "--expires", "2099-12-31").json
+    assert added["expires"] == operator.runs("user", "show", "temp").json["expires"] == "2099-12-31T00:00:00Z"
+    refused = operator.fails("user", "add", "late", "--expires", "2020-01-01").json
+    assert "would have ended at 2020-01-01" in refused["message"]
+    operator.fails("user", "show", "late")
 
 
 def at_revision(data: Path, revision: str) -> None:
@@ -125,6 +140,9 @@ def test_an_upgrade_makes_no_server(tmp_path: Path) -> None:
 
 def test_why(operator: Operator) -> None:
     operator.runs("user", "add", "alice")
+    (without,) = (row for row in operator.runs("user", "why", "alice").json["rules"] if row["rule"] == "has a token")
+    assert "sparekey token add --user alice" in without["mend"]
+    assert "sparekey token assign SERIAL alice" in without["mend"]
     operator.runs("token", "add", "--user", "alice", "--no-pin", "--show-seed", "--serial", "T1")
     rules = operator.runs("user", "why", "alice").json["rules"]
     assert (rules[0]["side"], rules[0]["rule"], rules[0]["verdict"]) == ("online", "sign-in", "ok")

@@ -29,7 +29,7 @@ from sparekey.core.policy_kinds import PolicyKind
 from sparekey.secret import Secret
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
-from tests.builders import LIGHT, NOW, PIN, ROOT, User, a_device, a_token, a_user, an_instance, granted
+from tests.builders import LIGHT, NOW, PIN, ROOT, User, a_device, a_token, a_user, an_instance, denied, granted, submit
 from tests.server.asgi import Reply, ask
 from tests.server.doors import Doors, doors_of
 
@@ -148,6 +148,12 @@ def _an_approval(world: World) -> Members:
     return {"approval_id": waiting.id}
 
 
+def _a_failure(world: World) -> Members:
+    """Alice typed something wrong: there is something to clear."""
+    denied(submit(world.instance, world.alice, NOW, world.alice.wrong(NOW)))
+    return {}
+
+
 def _a_role(world: World) -> Members:
     roles.add_role(world.instance, ROOT, "desk", ["user.view"], now=NOW)
     return {"name": "desk", "permissions": ["token.view"]}
@@ -183,6 +189,7 @@ def _codes(world: World) -> Members:
 REQUESTS: Mapping[str, Callable[[World], Members]] = {
     "users.add_user": lambda _: {"login": "newcomer"},
     "users.move_user": lambda _: {"domain": OUTSIDE},
+    "users.unlock": _a_failure,
     "users.edit_user": lambda _: {"name": "Alice Example"},
     "user_imports.import_users": lambda _: {"data": b"login\nbob\n".hex()},
     "token_imports.import_tokens": lambda _: {"data": _TOKENS.hex()},

@@ -7,12 +7,14 @@ the tree each time. So a domain may be moved only by who has the same rights at 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_may, verify_no_gain, verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_domain
+from sparekey.core.counts import counted
 from sparekey.core.errors import Conflict, NotAllowed
 from sparekey.core.events import Action
 from sparekey.core.names import verify_name
@@ -23,15 +25,21 @@ from sparekey.storage.rows import AnyRow
 
 LONGEST_NAME = 100
 MOST_DOMAINS = 1_000
+# what a domain may hold, by the names that storage has for it: one of it, and many
+_CONTENTS: Final[Mapping[str, str]] = {
+    "users": "user", "tokens": "token", "devices": "device", "API clients": "API client",
+    "roles granted": "role granted", "domains": "domain",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class DomainView:
-    """`policy` is None where the domain always uses the default; `parent` where the actor does not see it."""
+    """`parent` is None where the actor does not see it; an `assigned` policy where the domain always uses the default
+    one of that kind."""
 
     name: str
     parent: str | None
-    policy: str | None
+    assigned: Mapping[PolicyKind, str | None]
     depth: int = 0  # below the topmost domain that the actor sees
 
 
@@ -56,7 +64,7 @@ def add_domain(instance: Instance, actor: Actor, name: str, parent: str = TOP_DO
             raise Conflict(f"there are {MOST_DOMAINS} security domains, which is the most", "remove one first")
         domains.insert_domain(connection, new_id(), name, parent_id)
         log(connection, now, actor, Action.DOMAIN_ADDED, name=name, parent=parent)
-    return DomainView(name, parent, None)
+    return DomainView(name, parent, dict.fromkeys(PolicyKind))
 
 
 def list_domains(instance: Instance, actor: Actor) -> list[DomainView]:
@@ -97,12 +105,17 @@ def remove_domain(instance: Instance, actor: Actor, name: str, *, now: int) -> N
     with instance.database.write() as connection:
         domain_tree.lock_tree(connection)
         row = _get_below_top(connection, actor, name)
-        contents = [f"{count} {words}" for words, count in domain_tree.count_contents(connection, row.id).items()
-                    if count]  # fmt: skip
-        if contents:
-            raise Conflict(f"{name!r} is not empty: {', '.join(contents)}", "move, remove or revoke them first")
+        held = {what: count for what, count in domain_tree.count_contents(connection, row.id).items() if count}
+        if held:
+            words = ", ".join(contents_in_words(held))
+            raise Conflict(f"{name!r} is not empty: {words}", "move, remove or revoke them first")
         domain_tree.delete_domain(connection, row.id, row.parent_id)
         log(connection, now, actor, Action.DOMAIN_REMOVED, name=name)
+
+
+def contents_in_words(contents: Mapping[str, int]) -> list[str]:
+    """`1 user`, `2 tokens`, for each kind."""
+    return [counted(count, _CONTENTS.get(what, what), what) for what, count in contents.items()]
 
 
 def _get_below_top(connection: Connection, actor: Actor, name: str) -> AnyRow:
@@ -123,6 +136,7 @@ def _tree(rows: Sequence[AnyRow], within: frozenset[str] | None) -> list[DomainV
     waiting = [(row, 0) for row in reversed(below.get(None, []))]
     while waiting:
         row, depth = waiting.pop()
-        found.append(DomainView(row.name, row.parent if row.parent in names else None, row.policy, depth))
+        assigned = {kind: getattr(row, f"{kind}_policy") for kind in PolicyKind}
+        found.append(DomainView(row.name, row.parent if row.parent in names else None, assigned, depth))
         waiting += [(each, depth + 1) for each in reversed(below.get(row.name, []))]
     return found

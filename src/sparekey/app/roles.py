@@ -15,6 +15,7 @@ from sparekey.app.authorisation import permissions_of, scope_of, verify_may, ver
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_client, get_domain
 from sparekey.app.super_administrators import one_remains
+from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.names import verify_name
@@ -89,7 +90,8 @@ def remove_role(instance: Instance, actor: Actor, name: str, *, now: int) -> Non
         _verify_has_everywhere(actor, had)
         holders = roles.count_grants(connection, name)
         if holders:
-            raise Conflict(f"the role {name!r} is granted {holders} times", "revoke it first: see `sparekey role show`")
+            granted = counted(holders, "time")
+            raise Conflict(f"the role {name!r} is granted {granted}", "revoke it first: see `sparekey role show`")
         roles.delete_role(connection, name)
         log(connection, now, actor, Action.ROLE_REMOVED, name=name, permissions=_names(had))
 

@@ -97,13 +97,13 @@ class TokenView:
     pin_set_at: int | None = None
     drift: int = 0  # of its clock, in intervals
     created_at: int = 0
+    domain: str = ""
 
 
 @dataclass(frozen=True)
 class TokenDetails(TokenView):
     """Everything that is kept of it, but for secrets."""
 
-    domain: str = ""
     online_emergency: str = ""  # fixed or one-time, while there is such access
     online_emergency_expires: int | None = None
     devices: tuple[str, ...] = ()  # on which its days are kept, as far as the asker sees them
@@ -172,7 +172,8 @@ def list_tokens(
     within = verify_somewhere(actor, Permission.TOKEN_VIEW)
     with instance.database.read() as connection:
         account_id = get_account(connection, actor, login, Permission.TOKEN_VIEW).id if login else None
-        return [_view(row) for row in tokens.list_tokens(connection, limit, after, account_id, within)]
+        rows = tokens.list_tokens(connection, limit, after, account_id, within)
+        return [_view(row, row.domain) for row in rows]
 
 
 def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:
@@ -181,8 +182,7 @@ def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:
         access = online_emergency.find_access(connection, row.id)
         domain_id = domain_of_token(row)
         return TokenDetails(
-            **vars(_view(row)),
-            domain=domains.get_name(connection, domain_id) if domain_id else TOP_DOMAIN,
+            **vars(_view(row, domains.get_name(connection, domain_id) if domain_id else None)),
             online_emergency=access.kind if access else "",
             online_emergency_expires=access.expires_at if access else None,
             devices=tuple(
@@ -290,7 +290,8 @@ def _touched(connection: Connection, row: AnyRow, actor: Actor, action: Action, 
     log(connection, now, actor, action, account=row.account_id, token=row.id, serial=row.serial)
 
 
-def _view(row: AnyRow) -> TokenView:
+def _view(row: AnyRow, domain: str | None) -> TokenView:
+    """`domain` None: what belongs nowhere in particular is where everything is."""
     return TokenView(
         serial=row.serial,
         type=row.type,
@@ -308,4 +309,5 @@ def _view(row: AnyRow) -> TokenView:
         pin_set_at=row.pin_set_at,
         drift=row.drift,
         created_at=row.created_at,
+        domain=domain or TOP_DOMAIN,
     )

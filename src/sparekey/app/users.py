@@ -18,7 +18,7 @@ from sparekey.app.super_administrators import one_remains
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.events import Action
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
-from sparekey.core.notices import Notice
+from sparekey.core.notices import Notice, utc
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage import accounts, devices, domains
 from sparekey.storage.rows import AnyRow
@@ -49,13 +49,16 @@ class UserEdit:
 
 
 def add_user(
-    instance: Instance, actor: Actor, login: str, domain: str, name: str = "", mail: str = "", *, now: int
-) -> str:
-    """A new user in a domain; the account's id."""
+    instance: Instance, actor: Actor, login: str, domain: str, name: str = "", mail: str = "",
+    expires_at: int | None = None, *, now: int,
+) -> str:  # fmt: skip
+    """A new user in a domain; the account's id. `expires_at`: the unix second of its end; None: it has none."""
     verify_login(login)
     verify_name(name or login, "user", LONGEST_NAME)
     if mail:
         verify_mail_address(mail)
+    if expires_at is not None and expires_at <= now:
+        raise BadInput(f"the account would have ended at {utc(expires_at)}", "give an end that is still to come")
     with instance.database.write() as connection:
         domain_id = get_domain(connection, actor, domain, Permission.USER_ADD).id
         if accounts.find_account(connection, login) is not None:
@@ -64,7 +67,7 @@ def add_user(
         accounts.insert_accounts(
             connection,
             [{"id": account_id, "login": login, "name": name or login, "domain_id": domain_id, "mail": mail,
-              "expires_at": None, "created_at": now}],
+              "expires_at": expires_at, "created_at": now}],
         )  # fmt: skip
         log(connection, now, actor, Action.USER_ADDED, account=account_id, login=login, domain=domain)
     return account_id
@@ -117,11 +120,12 @@ def set_enabled(instance: Instance, actor: Actor, login: str, *, enabled: bool, 
 
 
 def unlock(instance: Instance, actor: Actor, login: str, *, now: int) -> bool:
-    """Clear lock and failures; whether there was anything to clear."""
+    """Clear lock and failures; whether there was anything to clear. If not, nothing goes on record."""
     with instance.database.write() as connection:
         account = get_account(connection, actor, login, Permission.USER_UNLOCK)
         cleared = accounts.unlock(connection, account.id)
-        log(connection, now, actor, Action.ACCOUNT_UNLOCKED, account=account.id)
+        if cleared:
+            log(connection, now, actor, Action.ACCOUNT_UNLOCKED, account=account.id)
     return cleared
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from sparekey.core.authenticate import AccountState, TokenState
+from sparekey.core.counts import counted
 from sparekey.core.online_emergency import EmergencyKind
 from sparekey.core.outcome import Reason
 
@@ -126,7 +127,8 @@ def _account_lines(person: Person, now: int) -> Iterator[Line]:
     yield line("not locked", ok=not locked, why=why, source=person.lockout_source,
                mend=f"sparekey user unlock {login}")  # fmt: skip
     yield line("has a token", ok=bool(person.tokens), why=f"{len(person.tokens)} assigned", source=about,
-               mend=f"sparekey token assign SERIAL {login}")  # fmt: skip
+               mend=f"an authenticator app: sparekey token add --user {login} --no-pin --qr; "
+               f"an imported token: sparekey token assign SERIAL {login}")  # fmt: skip
 
 
 def _token_lines(person: Person, token: NamedToken, now: int) -> Iterator[Line]:
@@ -166,7 +168,8 @@ def _next_tokencode_line(person: Person, token: NamedToken) -> Line:
     account = person.account
     after = account.token_policy.next_tokencode_after
     asks = 0 < after <= account.failures.failures
-    why = f"{account.failures.failures} failures in a row; " + (f"asked from {after} on" if after else "never asked")
+    failures = counted(account.failures.failures, "failure")
+    why = f"{failures} in a row; " + (f"asked from {after} on" if after else "never asked")
     verdict = Verdict.ASKS if asks else Verdict.OK
     return Line(Side.ONLINE, token.words, "next tokencode", verdict, why, person.token_source)
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, func, insert, select, update
 
 from sparekey.core.policy_kinds import PolicyKind
+from sparekey.storage.policies import TABLES
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import offline_policy, security_domain
+from sparekey.storage.tables import security_domain
 
 
 def insert_domain(connection: Connection, domain_id: str, name: str, parent_id: str | None) -> None:
@@ -37,19 +38,16 @@ def count_domains(connection: Connection) -> int:
 
 
 def list_domains(connection: Connection) -> Sequence[AnyRow]:
-    """Every domain with its parent's name and its assigned policy's name (None: always use the default)."""
+    """Every domain with its parent's name, and as `KIND_policy` that of the assigned policy (None: the default one)."""
     parent = security_domain.alias("parent")
+    assigned = [table.c.name.label(f"{kind}_policy") for kind, table in TABLES.items()]
     query = (
-        select(
-            security_domain.c.id,
-            security_domain.c.name,
-            parent.c.name.label("parent"),
-            offline_policy.c.name.label("policy"),
-        )
+        select(security_domain.c.id, security_domain.c.name, parent.c.name.label("parent"), *assigned)
         .outerjoin(parent, security_domain.c.parent_id == parent.c.id)
-        .outerjoin(offline_policy, security_domain.c.offline_policy_id == offline_policy.c.id)
         .order_by(security_domain.c.name)
     )
+    for kind, table in TABLES.items():
+        query = query.outerjoin(table, security_domain.c[f"{kind}_policy_id"] == table.c.id)
     return connection.execute(query).all()
 
 

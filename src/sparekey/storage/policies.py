@@ -9,7 +9,7 @@ from sparekey.core.policy_kinds import PolicyKind
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import lockout_policy, offline_policy, security_domain, token_policy
 
-_TABLES: Final[Mapping[PolicyKind, Table]] = {
+TABLES: Final[Mapping[PolicyKind, Table]] = {
     PolicyKind.OFFLINE: offline_policy,
     PolicyKind.TOKEN: token_policy,
     PolicyKind.LOCKOUT: lockout_policy,
@@ -25,28 +25,28 @@ def insert_policy(
     connection: Connection, kind: PolicyKind, policy_id: str, name: str, values: Mapping[str, Any], *, is_default: bool
 ) -> None:
     connection.execute(
-        insert(_TABLES[kind]).values(id=policy_id, name=name, is_default=is_default, revision=1, **values)
+        insert(TABLES[kind]).values(id=policy_id, name=name, is_default=is_default, revision=1, **values)
     )
 
 
 def find_policy(connection: Connection, kind: PolicyKind, name: str) -> AnyRow | None:
-    return connection.execute(select(_TABLES[kind]).where(_TABLES[kind].c.name == name)).one_or_none()
+    return connection.execute(select(TABLES[kind]).where(TABLES[kind].c.name == name)).one_or_none()
 
 
 def list_policies(connection: Connection, kind: PolicyKind) -> Sequence[AnyRow]:
-    return connection.execute(select(_TABLES[kind]).order_by(_TABLES[kind].c.name)).all()
+    return connection.execute(select(TABLES[kind]).order_by(TABLES[kind].c.name)).all()
 
 
 def policy_of_domain(connection: Connection, kind: PolicyKind, domain_id: str) -> AnyRow | None:
     """The policy in force in a domain, with the domain's name: the assigned one, else the default."""
     query = (
-        select(_TABLES[kind], security_domain.c.name.label("domain"))
+        select(TABLES[kind], security_domain.c.name.label("domain"))
         .select_from(security_domain)
         .join(
-            _TABLES[kind],
+            TABLES[kind],
             or_(
-                _TABLES[kind].c.id == _assigned_id(kind),
-                _assigned_id(kind).is_(None) & _TABLES[kind].c.is_default,
+                TABLES[kind].c.id == _assigned_id(kind),
+                _assigned_id(kind).is_(None) & TABLES[kind].c.is_default,
             ),
         )
         .where(security_domain.c.id == domain_id)
@@ -65,9 +65,9 @@ def domains_using(connection: Connection, kind: PolicyKind, policy_id: str, *, i
 def update_policy(connection: Connection, kind: PolicyKind, policy_id: str, values: Mapping[str, Any]) -> None:
     """Replace the values; the revision rises."""
     connection.execute(
-        update(_TABLES[kind])
-        .where(_TABLES[kind].c.id == policy_id)
-        .values(revision=_TABLES[kind].c.revision + 1, **values)
+        update(TABLES[kind])
+        .where(TABLES[kind].c.id == policy_id)
+        .values(revision=TABLES[kind].c.revision + 1, **values)
     )
 
 
@@ -76,4 +76,4 @@ def delete_policy(connection: Connection, kind: PolicyKind, policy_id: str) -> N
     connection.execute(
         update(security_domain).where(_assigned_id(kind) == policy_id).values({_assigned_id(kind): None})
     )
-    connection.execute(delete(_TABLES[kind]).where(_TABLES[kind].c.id == policy_id))
+    connection.execute(delete(TABLES[kind]).where(TABLES[kind].c.id == policy_id))

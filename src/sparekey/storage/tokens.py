@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, case, func, insert, select, update
 
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import account, device_token, token
+from sparekey.storage.tables import account, device_token, security_domain, token
 
 
 def insert_token(connection: Connection, values: Mapping[str, Any]) -> None:
@@ -35,10 +35,15 @@ def list_tokens(
     account_id: str | None = None,
     within: Iterable[str] | None = None,
 ) -> Sequence[AnyRow]:
-    """In order of serial, from the one after `after`; of one account, and within these domains, if given."""
+    """In order of serial, from the one after `after`; of one account, and within these domains, if given.
+
+    `domain`: the name of where its user is, of a token that nobody has its own; None: nowhere in particular.
+    """
+    domain_id = func.coalesce(account.c.domain_id, token.c.domain_id)
     query = (
-        select(token, account.c.login, account.c.domain_id.label("user_domain_id"))
+        select(token, account.c.login, security_domain.c.name.label("domain"))
         .outerjoin(account, token.c.account_id == account.c.id)
+        .outerjoin(security_domain, security_domain.c.id == domain_id)
         .where(token.c.serial > after)
         .order_by(token.c.serial)
         .limit(limit)
@@ -46,7 +51,7 @@ def list_tokens(
     if account_id is not None:
         query = query.where(token.c.account_id == account_id)
     if within is not None:
-        query = query.where(func.coalesce(account.c.domain_id, token.c.domain_id).in_(within))
+        query = query.where(domain_id.in_(within))
     return connection.execute(query).all()
 
 

@@ -1,14 +1,16 @@
 """`sparekey domain`: security domains."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sparekey.app import domains
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.core.policy_kinds import PolicyKind
 
 app = new_group("Security domains: they own users, tokens and devices, and policies are assigned to them.")
+_POLICIES = tuple(f"{kind}_policy" for kind in PolicyKind)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="1 to 100 characters.")]
 
 
@@ -22,18 +24,22 @@ def add(
     call = call_of(ctx)
     with open_server(call) as server:
         made = server.run(domains.add_domain, name, parent, now=now())
-    call.done(f"Added the security domain {made.name}.", "domain", **vars(made))
+    call.done(f"Added the security domain {made.name}.", "domain", **_members(made))
 
 
 @command(app, "list", "domain list")
 def list_all(ctx: typer.Context) -> None:
-    """List all domains, each above those below it, with the offline policy assigned to it. None: the default."""
+    """List all domains, each above those below it, with the policies assigned to it. Where none is, the default policy
+    of that kind is in force."""
     call = call_of(ctx)
     with open_server(call) as server:
-        rows = [vars(each) for each in server.run(domains.list_domains)]
+        rows = [_members(each) for each in server.run(domains.list_domains)]
     if not call.json:
-        rows = [row | {"name": "  " * row["depth"] + row["name"]} for row in rows]
-    call.put_list("domains", rows, ["name", "parent", "policy"])
+        rows = [
+            row | {"name": "  " * row["depth"] + row["name"]} | {name: row[name] or "(default)" for name in _POLICIES}
+            for row in rows
+        ]
+    call.put_list("domains", rows, ["name", "parent", *_POLICIES])
 
 
 @command(app, "show", "domain show Sales")
@@ -42,7 +48,7 @@ def show(ctx: typer.Context, name: Name) -> None:
     call = call_of(ctx)
     with open_server(call) as server:
         found = server.run(domains.show_domain, name)
-    contents = dict(found.contents) if call.json else [f"{count} {what}" for what, count in found.contents.items()]
+    contents = dict(found.contents) if call.json else domains.contents_in_words(found.contents)
     members = {"name": found.view.name, "parent": found.view.parent, "contents": contents}
     call.put("domain", members | {f"{kind}_policy": policy for kind, policy in found.policies.items()})
 
@@ -65,3 +71,8 @@ def remove(ctx: typer.Context, name: Name) -> None:
     with open_server(call) as server:
         server.run(domains.remove_domain, name, now=now())
     call.done(f"Removed the security domain {name}.", "domain", name=name, removed=True)
+
+
+def _members(view: domains.DomainView) -> dict[str, Any]:
+    members: dict[str, Any] = {name: value for name, value in vars(view).items() if name != "assigned"}
+    return members | {f"{kind}_policy": name for kind, name in view.assigned.items()}

@@ -85,11 +85,12 @@ def list_some(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
     after: Annotated[str, typer.Option(help="From the first serial number after this one.")] = "",
 ) -> None:
-    """List tokens by serial number."""
+    """List tokens by serial number, with the security domain of who has them, or their own."""
     call = call_of(ctx)
     with open_server(call) as server:
         rows = [_members(each) for each in server.run(tokens.list_tokens, limit, after, user or None)]
-    call.put_list("tokens", rows, ["serial", "user", "with_pin", "pin_set", "enabled", "lost", "expires"])
+    columns = ["serial", "type", "user", "domain", "with_pin", "pin_set", "enabled", "lost", "expires"]
+    call.put_list("tokens", rows, columns)
 
 
 @command(app, "show", "token show SK01234567")

@@ -10,6 +10,7 @@ from sparekey.app.instance import TOP_DOMAIN
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
 from sparekey.cli.server.token import read_date
+from sparekey.core.counts import counted
 
 app = new_group("Users.")
 Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login name, as typed at a device.")]
@@ -22,12 +23,18 @@ def add(
     domain: Annotated[str, typer.Option(help="The security domain.")] = TOP_DOMAIN,
     name: Annotated[str, typer.Option(help="The name for people.")] = "",
     mail: Annotated[str, typer.Option(help="Where notices go. [nowhere]")] = "",
+    expires: Annotated[
+        str, typer.Option(metavar="DATE", help="The user's end: 2027-12-31, or an RFC 3339 time. [never]")
+    ] = "",
 ) -> None:
     """Add a user."""
-    call = call_of(ctx)
+    call, end = call_of(ctx), read_date(expires)
     with open_server(call) as server:
-        user_id = server.run(users.add_user, login, domain, name, mail, now=now())
-    call.done(f"Added the user {login}.", "user", id=user_id, login=login, domain=domain, name=name or login)
+        user_id = server.run(users.add_user, login, domain, name, mail, end, now=now())
+    call.done(
+        f"Added the user {login}.", "user",
+        id=user_id, login=login, domain=domain, name=name or login, expires=output.rfc3339(end),
+    )  # fmt: skip
 
 
 @command(app, "import", "user import people.csv --domain Sales --dry-run")
@@ -50,7 +57,8 @@ def import_file(
     refusals = [vars(each) for each in report.refusals]
     if refusals and not call.json:
         output.put_table(refusals, ["line", "login", "reason"])
-    words = f"{'Would import' if dry_run else 'Imported'} {report.added} users; {len(refusals)} lines refused."
+    done = "Would import" if dry_run else "Imported"
+    words = f"{done} {counted(report.added, 'user')}; {counted(len(refusals), 'line')} refused."
     call.done(
         words, "user-import", added=report.added, refused=len(refusals), dry_run=dry_run, refusals=refusals
     )  # fmt: skip
@@ -132,11 +140,11 @@ def disable(ctx: typer.Context, login: Login) -> None:
 
 @command(app, "unlock", "user unlock alice")
 def unlock(ctx: typer.Context, login: Login) -> None:
-    """Clear the lock and the count of failures."""
+    """Clear the lock and the count of failures in a row."""
     call = call_of(ctx)
     with open_server(call) as server:
         cleared = server.run(users.unlock, login, now=now())
-    words = f"{login} is unlocked." if cleared else f"{login} was not locked and had no failures."
+    words = f"{login} is unlocked." if cleared else f"Nothing to unlock: {login} was not locked and had no failures."
     call.done(words, "user", login=login, cleared=cleared)
 
 
