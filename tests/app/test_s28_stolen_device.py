@@ -5,9 +5,9 @@ import json
 import pytest
 
 from sparekey.app.devices import revoke
-from sparekey.app.devices_stolen import StolenFrom, look_at_stolen, report_stolen
+from sparekey.app.devices_stolen import EarlierReport, StolenFrom, look_at_stolen, report_stolen
 from sparekey.app.emergency import set_online
-from sparekey.app.instance import Instance
+from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.sign_in_on_device import sign_in_on_device
 from sparekey.app.token_lifecycle import replace, unassign
 from sparekey.app.tokens import NewToken
@@ -18,6 +18,7 @@ from sparekey.core.outcome import Ask, Asked, Granted, Reason
 from sparekey.core.permissions import PREDEFINED, Actor, Grant
 from sparekey.secret import Secret
 from sparekey.storage import devices, tables, tokens
+from tests.app.administrators import add_tree, an_administrator
 from tests.builders import (
     NOW,
     PIN,
@@ -192,6 +193,7 @@ def test_looking_first_changes_nothing_and_says_the_same(server: Instance) -> No
     assert (stolen.row.revoked_at, token_row(server, bob.serial).enabled) == (None, True)
     assert on_record(server, Action.DEVICE_STOLEN) == []
     assert report_stolen(server, ROOT, stolen.device_id, now=LATER) == seen
+    assert seen.before is None
 
 
 def test_a_second_report_finds_nothing_left(server: Instance) -> None:
@@ -199,9 +201,26 @@ def test_a_second_report_finds_nothing_left(server: Instance) -> None:
     stolen = used_by(server, alice)
     report_stolen(server, ROOT, stolen.device_id, now=LATER)
     at_first = token_row(server, alice.serial)
-    assert report_stolen(server, ROOT, stolen.device_id, now=LATER + 60).users == ()
+    again = report_stolen(server, ROOT, stolen.device_id, now=LATER + 60)
+    assert again.users == ()
+    assert again.before == EarlierReport(LATER, ROOT.name, (alice.login,))
+    # by then there are two, and the first one is still the one to tell of
+    assert look_at_stolen(server, ROOT, stolen.device_id, now=LATER + 90).before == again.before
     assert token_row(server, alice.serial) == at_first
     assert stolen.row.revoked_at == LATER
+
+
+def test_a_second_report_names_who_made_the_first(server: Instance) -> None:
+    add_tree(server)
+    helen, desk = an_administrator(server, ("domain administrator", TOP_DOMAIN))
+    _, chief = an_administrator(server, ("domain administrator", "Sales"))
+    stolen = a_device(server, domain="Sales")
+    report_stolen(server, desk, stolen.device_id, now=LATER)
+    before = look_at_stolen(server, ROOT, stolen.device_id, now=LATER).before
+    assert before == EarlierReport(LATER, helen.login, ())
+    # whoever may revoke the device, and may not know the administrator of another domain, is told no name
+    seen = look_at_stolen(server, chief, stolen.device_id, now=LATER).before
+    assert seen == EarlierReport(LATER, desk.name, ())
 
 
 def test_it_is_all_on_record(server: Instance) -> None:

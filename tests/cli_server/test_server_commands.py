@@ -1,5 +1,6 @@
 """The server's commands: what works, as JSON and for people, and what is refused in words."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -28,6 +29,8 @@ def test_the_story_of_a_user(operator: Operator) -> None:
     assert added.json["serial"] == "T1"
     operator.runs("token", "set-pin", "T1", typed="4711abcd\n")
     (token,) = operator.runs("token", "list", "--user", "alice").json["tokens"]
+    assert (token["type"], token["domain"]) == ("totp", "Sales")
+    assert operator.sees("token", "list").out.splitlines()[1].startswith("T1\ttotp\talice\tSales\t")
     assert (token["pin_set"], token["enabled"], token["lost"], token["user"]) == (True, True, False, "alice")
     for command, member, value in (
         ("lost", "lost", True), ("found", "lost", False), ("disable", "enabled", False), ("enable", "enabled", True),
@@ -39,6 +42,8 @@ def test_the_story_of_a_user(operator: Operator) -> None:
         operator.runs("user", command, "alice")
         assert operator.runs("user", "show", "alice").json["enabled"] is value
     assert operator.runs("user", "unlock", "alice").json["cleared"] is False
+    assert "Nothing to unlock: alice" in operator.sees("user", "unlock", "alice").words
+    assert operator.runs("audit", "list", "--action", "account.unlocked").json["rows"] == []
     shown = operator.runs("user", "show", "alice").json
     assert (shown["domain"], shown["name"], shown["tokens"]) == ("Sales", "Alice Example", ["T1"])
     operator.runs("user", "move", "alice", "--domain", "SystemDomain")
@@ -77,7 +82,7 @@ def test_policies(operator: Operator) -> None:
     assert (effective["days"]["value"], effective["days"]["source"]) == (30, "policy 'Travel'")
     assert operator.runs("policy", "offline", "set", "Travel", "days=7").json["tightened"] == ["days"]
     operator.runs("policy", "offline", "assign", "--default", "--domain", "Sales")
-    assert {row["policy"] for row in operator.runs("domain", "list").json["domains"]} == {None}
+    assert {row["offline_policy"] for row in operator.runs("domain", "list").json["domains"]} == {None}
     operator.runs("policy", "offline", "remove", "Travel")
     assert [row["name"] for row in operator.runs("policy", "offline", "list").json["policies"]] == ["Default"]
     assert {row["field"] for row in operator.runs("policy", "offline", "fields").json["fields"]} == set(FIELDS)
@@ -97,6 +102,29 @@ def test_devices_and_clients(operator: Operator) -> None:
     assert (vpn["addresses"], web["expires"]) == ("192.0.2.1/32,2001:db8::/32", "2030-01-31T00:00:00Z")
     operator.runs("client", "revoke", "vpn")
     assert RFC3339.fullmatch(operator.runs("client", "list").json["clients"][0]["revoked"])
+
+
+@pytest.mark.parametrize(
+    ("listen", "names", "tls", "server", "more"),
+    [
+        ("127.0.0.1:8443", [], "local", "https://127.0.0.1:8443", "on this machine only"),
+        ("192.0.2.7:9443", [], "local", "https://192.0.2.7:9443", ""),
+        ("[2001:db8::7]:9443", [], "local", "https://[2001:db8::7]:9443", ""),
+        ("0.0.0.0:8443", ["login.example.org", "192.0.2.7"], "local", "https://login.example.org:8443", ""),
+        ("0.0.0.0:8443", [], "local", None, "For NAME:PORT put"),
+        ("127.0.0.1:8443", ["login.example.org"], "off", None, "For NAME:PORT put"),
+    ],
+)
+def test_an_invitation_says_where_the_server_is(
+    operator: Operator, listen: str, names: list[str], tls: str, server: str | None, more: str
+) -> None:
+    path = operator.data / "sparekey.toml"
+    path.write_text(f"listen = {json.dumps(listen)}\nnames = {json.dumps(names)}\ntls = {json.dumps(tls)}\n")
+    assert operator.runs("device", "invite", "laptop").json["server"] == server
+    words = operator.sees("device", "invite", "laptop").words
+    assert f"sparekey-agent enroll --server {server or 'https://NAME:PORT'} --code -" in words
+    assert more in words
+    assert (str(path) in words) is bool(more)
 
 
 @pytest.fixture
@@ -210,6 +238,8 @@ REFUSED = [
     (("init",), 1),
     (("user", "add", "alice smith"), 1),
     (("user", "add", ""), 1),
+    (("user", "add", "alice", "--expires", "2020-01-01"), 1),
+    (("user", "add", "alice", "--expires", "someday"), 1),
     (("user", "add", "alice", "--domain", "Nowhere"), 1),
     (("user", "show", "nobody"), 1),
     (("user", "list", "--limit", "0"), 2),

@@ -24,7 +24,7 @@ def alice(operator: Operator) -> User:
 
 def test_it_asks_first(operator: Operator, alice: User) -> None:
     refused = operator.fails("device", "stolen", "laptop")
-    assert "ends what 1 users have on it" in refused.json["message"]
+    assert "ends what 1 user has on it" in refused.json["message"]
     assert "--yes" in refused.json["do"]
     assert operator.runs("device", "list").json["devices"][0]["revoked"] is None
 
@@ -45,6 +45,25 @@ def test_people_are_told_in_lines(operator: Operator, alice: User) -> None:
         "laptop is reported stolen, and refused from now on.",
         f"  alice: new PIN for token {alice.serial}; other emergency codes",
     ]
+
+
+def test_a_second_report_tells_of_the_first(operator: Operator, alice: User) -> None:
+    operator.runs("device", "stolen", "laptop", "--yes")
+    again = operator.runs("device", "stolen", "laptop", "--yes").json
+    assert again["users"] == []
+    assert again["before"]["users"] == ["alice"]
+    assert again["before"]["by"].startswith("os:")
+    words = operator.sees("device", "stolen", "laptop", "--yes").words
+    assert f"laptop was reported stolen before, at {again['before']['at'][:4]}" in words
+    assert f"by {again['before']['by']}. What it held of alice ended then" in words
+
+
+def test_a_device_that_held_nothing_says_so_the_second_time(operator: Operator) -> None:
+    instance = open_instance(operator.data, read_settings(operator.data, {}))
+    a_device(instance, "empty", now=clock_now())
+    instance.database.close()
+    assert operator.runs("device", "stolen", "empty", "--yes").json["before"] is None
+    assert "It held nothing of anybody" in operator.sees("device", "stolen", "empty", "--yes").words
 
 
 def test_an_unknown_device_is_none(operator: Operator) -> None:

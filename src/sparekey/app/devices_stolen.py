@@ -10,22 +10,28 @@ Rules:
   counts events) is disabled: it is to be replaced.
 - Sessions of administrators among them end: a laptop may keep the token of one.
 - It all follows from the device: whoever may revoke it may report it, whoever has used it.
+- A second report finds nothing left to end; it says what the first one was, from the record.
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.instance import Instance, log
+from sparekey.app.instance import MICROSECONDS, Instance, log
 from sparekey.app.lookup import get_device
 from sparekey.app.notices import notify_user
+from sparekey.app.record_rows import names_of_actors
 from sparekey.core.events import Action
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.tokens import Hotp
-from sparekey.storage import accounts, admin_sessions, devices, dialogues, emergency_codes, tokens
+from sparekey.storage import accounts, admin_sessions, audit, devices, dialogues, emergency_codes, tokens
 from sparekey.storage.rows import AnyRow
+
+_MOST_REPORTS: Final = 1_000  # of one device that are looked at
 
 
 @dataclass(frozen=True)
@@ -39,23 +45,37 @@ class StolenFrom:
 
 
 @dataclass(frozen=True)
+class EarlierReport:
+    """The first report of the same device: unix seconds, who made it, and the logins of those whose codes and offline
+    data ended then."""
+
+    at: int
+    by: str
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class StolenDevice:
-    """The device, and everyone of whom it may hold something."""
+    """The device, and everyone of whom it may hold something; `before`: it was reported already, and holds nothing."""
 
     device_id: str
     name: str
     users: tuple[StolenFrom, ...]
+    before: EarlierReport | None = None
 
 
 def look_at_stolen(instance: Instance, actor: Actor, name: str, *, now: int) -> StolenDevice:
     """What `report_stolen` would do; changes nothing."""
     with instance.database.read() as connection:
         device = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
-        return _stolen(connection, device, _users_of(connection, device.id), now)
+        found = _stolen(connection, device, _users_of(connection, device.id), now)
+        return replace(found, before=_earlier_report(connection, actor, device, found))
 
 
 def report_stolen(instance: Instance, actor: Actor, name: str, *, now: int) -> StolenDevice:
     """Revokes the device and ends what it holds; what that was. A device that was revoked before, too."""
+    # read before the one writer of an SQLite database is taken: the record may be long
+    before = look_at_stolen(instance, actor, name, now=now).before
     with instance.database.write() as connection:
         device = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
         devices.lock_device(connection, device.id)
@@ -73,7 +93,20 @@ def report_stolen(instance: Instance, actor: Actor, name: str, *, now: int) -> S
             _renew(connection, actor, device, account_id, now)
         logins = ",".join(user.login for user in stolen.users)
         log(connection, now, actor, Action.DEVICE_STOLEN, device=device.id, name=device.name, users=logins)
-    return stolen
+    return replace(stolen, before=before)
+
+
+def _earlier_report(connection: Connection, actor: Actor, device: AnyRow, found: StolenDevice) -> EarlierReport | None:
+    """Only of a device that is revoked and holds nothing: every other one has something to tell itself."""
+    if device.revoked_at is None or found.users:
+        return None
+    rows = audit.list_rows(connection, limit=_MOST_REPORTS, device_id=device.id, actions=(Action.DEVICE_STOLEN,))
+    if not rows:
+        return None
+    first = rows[-1]  # the newest comes first
+    by = names_of_actors(connection, actor, [first.actor]).get(first.actor, first.actor)
+    logins = str(json.loads(first.detail).get("users", ""))
+    return EarlierReport(first.at // MICROSECONDS, by, tuple(logins.split(",")) if logins else ())
 
 
 def _users_of(connection: Connection, device_id: str) -> frozenset[str]:

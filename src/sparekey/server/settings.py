@@ -26,6 +26,7 @@ DATABASE_FILE: Final = "sparekey.db"
 PREFIX: Final = "SPAREKEY_"
 TLS: Final = ("local", "own", "off")
 SMTP_TLS: Final = ("starttls", "implicit", "off")
+_ANY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 -- compared, not bound
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -222,6 +223,20 @@ class Settings:
     def address(self) -> tuple[str, int]:
         """Listening host and port."""
         return split_listen(self.listen)
+
+    @property
+    def url(self) -> str:
+        """Where devices reach the server: the first of `names`, else the listening address. "" where neither tells."""
+        host, port = self.address
+        host = self.names[0] if self.names else "" if host in _ANY_ADDRESS else host
+        if not host or self.tls == "off":  # agents come through a proxy then, which is not known here
+            return ""
+        return f"https://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def local_only(self) -> bool:
+        """Whether nobody but this machine can reach `url`, as far as the settings tell."""
+        return not self.names and _is_loopback(self.address[0])
 
     @property
     def syslog_address(self) -> tuple[str, int] | None:

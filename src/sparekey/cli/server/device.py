@@ -1,5 +1,6 @@
 """`sparekey device`: protected computers."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -8,7 +9,8 @@ import typer
 from sparekey.app import devices, devices_stolen
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.cli.server import output
-from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_server
+from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput
 
 app = new_group("Protected computers.")
@@ -27,14 +29,16 @@ def invite(
     with open_server(call) as server:
         code = server.run(devices.invite, name, domain, now=moment, lifetime=hours * 3_600)
     expires = moment + hours * 3_600
+    url, more = _address(call)
     if call.json:
-        output.put_json(
-            "invitation", {"name": name, "code": code.text().reveal(), "expires": output.rfc3339(expires)}
-        )  # fmt: skip
+        members = {"name": name, "code": code.text().reveal(), "expires": output.rfc3339(expires)}
+        output.put_json("invitation", members | {"server": url or None})
         return
     print(code.text().reveal())
     output.say(f"For one enrolment until {output.local_and_utc(expires)}. On the device, as root:")
-    output.say(f"  sparekey-agent enroll --server {call.url or 'https://HOST:PORT'} --code -")
+    output.say(f"  sparekey-agent enroll --server {url or 'https://NAME:PORT'} --code -")
+    if more:
+        output.say(more)
 
 
 @command(app, "list", "device list")
@@ -101,9 +105,13 @@ def stolen(
         for each in report.users
     ]
     if call.json:
-        output.put_json("stolen", {"name": report.name, "id": report.device_id, "users": rows})
+        before = report.before and vars(report.before) | {"at": output.rfc3339(report.before.at)}
+        output.put_json("stolen", {"name": report.name, "id": report.device_id, "users": rows, "before": before})
         return
-    output.say(output.printable(f"{report.name} is reported stolen, and refused from now on."))
+    if report.before is not None:
+        output.say(_earlier(report, report.before))
+        return
+    output.say(f"{report.name} is reported stolen, and refused from now on.")
     for line in _consequences(report):
         output.say(line)
 
@@ -111,13 +119,25 @@ def stolen(
 def _confirm(report: devices_stolen.StolenDevice) -> None:
     if not sys.stdin.isatty():
         raise BadInput(
-            f"reporting {report.name!r} as stolen ends what {len(report.users)} users have on it, and asks first",
+            f"reporting {report.name!r} as stolen ends what {counted(len(report.users), 'user has', 'users have')} "
+            "on it, and asks first",
             "repeat it with --yes, or at a terminal",
         )
-    output.say(output.printable(f"{report.name} ({report.device_id}) will be refused. What this means:"))
-    for line in _consequences(report) or ["  Nobody has anything on it."]:
-        output.say(line)
+    if report.before is not None:
+        output.say(_earlier(report, report.before))
+    else:
+        output.say(f"{report.name} ({report.device_id}) will be refused. What this means:")
+        for line in _consequences(report) or ["  Nobody has anything on it."]:
+            output.say(line)
     typer.confirm("Report it as stolen?", abort=True, err=True)
+
+
+def _earlier(report: devices_stolen.StolenDevice, before: devices_stolen.EarlierReport) -> str:
+    """What a second report finds: that there was a first one."""
+    reported = f"{report.name} was reported stolen before, at {output.local_and_utc(before.at)} by {before.by}"
+    held = ", ".join(before.users)
+    ended = f"What it held of {held} ended then" if held else "It held nothing of anybody"
+    return f"{reported}. {ended}; nothing else is on it, and it is refused."
 
 
 def _consequences(report: devices_stolen.StolenDevice) -> list[str]:
@@ -127,8 +147,25 @@ def _consequences(report: devices_stolen.StolenDevice) -> list[str]:
         parts = [f"new PIN for token {serial}" for serial in user.new_pin]
         parts += [f"token {serial} disabled: replace it" for serial in user.disabled]
         parts += ["other emergency codes"] if user.codes else []
-        lines.append(output.printable(f"  {user.login}: {'; '.join(parts) or 'offline data made anew'}"))
+        lines.append(f"  {user.login}: {'; '.join(parts) or 'offline data made anew'}")
     return lines
+
+
+def _address(call: Call) -> tuple[str, str]:
+    """Where devices reach the server, as far as it is known ("": not), and what there is to be said about it."""
+    if call.url:
+        return call.url, ""
+    from sparekey.server.settings import FILE, read_settings  # noqa: PLC0415 -- what needs no server starts without it
+
+    settings, file = read_settings(call.directory, os.environ), call.directory / FILE
+    if not settings.url:
+        return "", f"For NAME:PORT put where the device reaches this server. What `names` in {file} says stands here."
+    if settings.local_only:
+        return settings.url, (
+            f"That address is of use on this machine only. For others set `listen` and `names` in {file}, and start "
+            "the server again."
+        )
+    return settings.url, ""
 
 
 def _members(view: devices.DeviceView) -> dict[str, object]:
