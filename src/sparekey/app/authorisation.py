@@ -1,8 +1,8 @@
 """Whether an actor may do it, there: the sentences in which that is refused.
 
 Rules: what lies outside every domain of the actor does not exist, in the same words as what is not there at all
-(`lookup`); who sees it but may not do it is told which permission is missing; nobody changes an account whose holder
-has rights that the actor does not have; nobody gains rights over anything by moving it.
+(`lookup`); who sees it but may not do it is told which permission is missing; nobody changes an account whose holder,
+or an API client that, has rights that the actor does not have; nobody gains rights over anything by moving it.
 """
 
 from sqlalchemy import Connection
@@ -29,10 +29,10 @@ def verify_somewhere(actor: Actor, needed: Permission) -> frozenset[str] | None:
     return found
 
 
-def verify_not_above(connection: Connection, actor: Actor, account_id: str) -> None:
-    """Raises NotAllowed where the account's holder has rights that the actor has not."""
-    if not actor.covers(grants_of(connection, account_id)):
-        raise NotAllowed("this user has rights that you do not have", "ask an administrator who has them")
+def verify_not_above(connection: Connection, actor: Actor, principal_id: str, what: str = "user") -> None:
+    """Raises NotAllowed where this account's holder, or this API client, has rights that the actor has not."""
+    if not actor.covers(grants_of(connection, principal_id)):
+        raise NotAllowed(f"this {what} has rights that you do not have", "ask an administrator who has them")
 
 
 def verify_no_gain(connection: Connection, actor: Actor, there: str, here: str) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from sparekey.app.authorisation import verify_may, verify_somewhere
+from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
-from sparekey.app.lookup import get_domain
+from sparekey.app.lookup import get_client, get_domain
 from sparekey.app.sign_in import Door
-from sparekey.core.errors import BadInput, Conflict, NotFound
+from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.events import Action
 from sparekey.core.names import verify_name
 from sparekey.core.networks import is_within
@@ -43,7 +43,10 @@ def add_client(
     *,
     now: int,
 ) -> Secret[str]:
-    """A new client for the users of a domain and below; its key, which is shown once and kept only as a hash."""
+    """A new client for the users of a domain and below; its key, which is shown once and kept only as a hash.
+
+    It has no role: what it is granted later, nobody grants who does not have it (`roles`).
+    """
     verify_name(name, "client", 128)
     # An empty element is refused like any other mistake: it must not turn a list into "any address".
     networks = ",".join(str(_network(each)) for each in addresses.split(",")) if addresses else ""
@@ -99,12 +102,9 @@ def list_clients(instance: Instance, actor: Actor, limit: int = 100, after: str 
 
 
 def revoke_client(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
-    """Its key is refused from now on."""
+    """Its key is refused from now on. Nobody revokes one that has more rights than they have themselves."""
     with instance.database.write() as connection:
-        row = clients.find_client_named(connection, name)
-        if row is None or not actor.sees(row.domain_id):
-            raise NotFound(f"there is no API client {name!r}", "see `sparekey client list`")
-        verify_may(actor, Permission.CLIENT_MANAGE, row.domain_id)
+        row = get_client(connection, actor, name, Permission.CLIENT_MANAGE)
         clients.revoke_client(connection, row.id, now)
         log(connection, now, actor, Action.CLIENT_REVOKED, client=row.id, name=name)
 

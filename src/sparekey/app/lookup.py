@@ -63,7 +63,7 @@ def get_client(connection: Connection, actor: Actor, name: str, needed: Permissi
         raise NotFound(f"there is no API client {name!r}", "see `sparekey client list`")
     verify_may(actor, needed, row.domain_id)
     if not needed.only_looks:
-        verify_not_above(connection, actor, row.id)
+        verify_not_above(connection, actor, row.id, "API client")
     return row
 
 
