@@ -87,6 +87,26 @@ def test_of_many_devices_with_one_trouble_twenty_are_told_and_all_are_listed(ser
     assert len(notices(server)) == MOST_TOLD + 2
 
 
+def test_alarms_come_page_by_page(any_server: Instance) -> None:
+    for number in range(7):
+        alarm(any_server, NOW + number // 3, Action.ALARM_TLS_FAILURE, f"device {number}")
+    whole = [line.id for line in list_alarms(any_server, ROOT)]
+    assert [line.last_at for line in list_alarms(any_server, ROOT)] == [NOW + 2, *[NOW + 1] * 3, *[NOW] * 3]
+    for every in (False, True):
+        found: list[str] = []
+        while page := list_alarms(any_server, ROOT, limit=2, after=found[-1] if found else "", acknowledged=every):
+            found += [line.id for line in page]
+        assert found == whole
+    # one that was acknowledged meanwhile is still where the next page begins
+    acknowledge(any_server, ROOT, whole[3], now=NOW + 9)
+    assert [line.id for line in list_alarms(any_server, ROOT, after=whole[3])] == whole[4:]
+    # nor does one that is raised again hide another
+    alarm(any_server, NOW + 60, Action.ALARM_TLS_FAILURE, "device 0")
+    again = list_alarms(any_server, ROOT)[0].id
+    assert {line.id for line in list_alarms(any_server, ROOT, after=again)} == {*whole} - {again, whole[3]}
+    assert list_alarms(any_server, ROOT, after="nothing") == []
+
+
 def test_another_device_or_kind_is_another_line(server: Instance) -> None:
     for device in (None, a_device(server).device_id, a_device(server).device_id):
         for action in (Action.ALARM_CLOCK, Action.ALARM_TLS_FAILURE):

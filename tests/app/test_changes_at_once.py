@@ -73,7 +73,7 @@ def test_a_role_is_not_granted_while_it_goes(any_server: Instance) -> None:
             lambda: roles.remove_role(any_server, ROOT, "desk", now=NOW),
             lambda: roles.grant(any_server, ROOT, "desk", HolderKind.USER, user.login, TOP_DOMAIN, now=NOW),
         )
-        granted = roles.list_grants(any_server, ROOT)
+        granted = roles.list_grants(any_server, ROOT).items
         names = {each.name for each in roles.list_roles(any_server, ROOT)}
         # either it was granted and stays, or it is gone with nobody holding it
         assert [each.role for each in granted] == (["desk"] if "desk" in names else [])

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sparekey.app import emergency, operators
+from sparekey.app import emergency, operators, roles
 from sparekey.app.alarms import list_alarms
 from sparekey.app.authorisation import scope_of
 from sparekey.app.domains import add_domain
@@ -15,13 +15,13 @@ from sparekey.app.lookup import get_domain
 from sparekey.app.online_emergency import Terms, end, give_fixed
 from sparekey.app.showings import Showing
 from sparekey.app.token_lifecycle import remove
-from sparekey.app.users import add_user
+from sparekey.app.users import add_user, set_enabled
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
-from sparekey.core.showing_pace import LOOK_BACK
-from sparekey.storage.operators import shown_since
+from sparekey.storage.operators import insert_showing, shown_since
+from tests.app.administrators import an_administrator
 from tests.builders import NOW, PIN, ROOT, User, a_filled_device, a_user, edit_policy, on_record
 
 HOUR = 3_600
@@ -102,9 +102,9 @@ def test_a_code_that_was_shown_counts_whatever_becomes_of_it(any_server: Instanc
     with any_server.database.read() as connection:
         times = shown_since(connection, alice.name, 0)
     assert sorted(times) == [NOW + number for number in range(4)]
-    give_fixed(any_server, alice, a_user(any_server, pin=PIN).serial, Terms(), now=NOW + LOOK_BACK + 3)
+    give_fixed(any_server, alice, a_user(any_server, pin=PIN).serial, Terms(), now=NOW + HOUR + 3)
     with any_server.database.read() as connection:
-        assert list(shown_since(connection, alice.name, 0)) == [NOW + LOOK_BACK + 3]  # the others are forgotten
+        assert list(shown_since(connection, alice.name, 0)) == [NOW + HOUR + 3]  # the others are forgotten
 
 
 def test_another_person_lets_an_operator_go_on_for_a_while(server: Instance) -> None:
@@ -131,15 +131,61 @@ def test_a_list_tells_who_was_shown_how_many_and_who_is_let_go_on(server: Instan
     for actor, now in ((ROOT, NOW - HOUR), (ROOT, NOW), (alice, NOW), (alice, NOW)):
         show(server, actor, user, now)
     operators.lift(server, ROOT, "stranger", 1, now=NOW)
-    seen = [(view.operator, view.name, view.shown, view.lifted_until) for view in operators.list_operators(
-        server, ROOT, now=NOW
-    )]  # fmt: skip
-    assert seen == [
+    listed = operators.list_operators(server, ROOT, now=NOW)
+    assert not listed.cut
+    assert [(view.operator, view.name, view.shown, view.lifted_until) for view in listed.items] == [
         (alice.name, "alice", 2, None), ("os:root", "os:root", 1, None), (stranger.name, "stranger", 0, NOW + HOUR),
     ]  # fmt: skip
-    assert [view.name for view in operators.list_operators(server, stranger, now=NOW)] == ["stranger"]
+    assert [view.name for view in operators.list_operators(server, stranger, now=NOW).items] == ["stranger"]
     with pytest.raises(NotAllowed):
         operators.list_operators(server, an_operator(server, "helper", "help desk"), now=NOW)
+
+
+def test_a_list_of_very_many_says_that_it_is_cut(server: Instance) -> None:
+    with server.database.write() as connection:
+        for number in range(operators.MOST_LISTED + 1):
+            insert_showing(connection, f"{number:032x}", f"client:{number}", NOW, 0)
+        insert_showing(connection, "busy", f"client:{operators.MOST_LISTED}", NOW, 0)
+    listed = operators.list_operators(server, ROOT, now=NOW)
+    assert (len(listed.items), listed.cut) == (operators.MOST_LISTED, True)
+    assert (listed.items[0].operator, listed.items[0].shown) == (f"client:{operators.MOST_LISTED}", 2)
+
+
+def test_a_number_that_is_lowered_within_the_hour_raises_its_alarm(any_server: Instance) -> None:
+    user, alice = a_caller(any_server), an_operator(any_server, "alice")
+    edit_policy(any_server, {"showings_warn": "9", "showings_limit": "20"})
+    assert [show(any_server, alice, user, NOW) for _ in range(4)] == [""] * 4
+    edit_policy(any_server, {"showings_warn": "2"})
+    for second in range(3):
+        assert "more than 2" in show(any_server, alice, user, NOW + second)
+    assert len(on_record(any_server, Action.ALARM_OPERATOR_BUSY)) == 1
+
+
+def test_root_who_is_alone_is_told_to_make_an_administrator(server: Instance) -> None:
+    edit_policy(server, {"showings_warn": "1", "showings_limit": "1"})
+    user = a_caller(server)
+    show(server, ROOT, user, NOW)
+
+    def told(actor: Actor) -> str:
+        with pytest.raises(NotAllowed, match="1 emergency codes") as stopped:
+            show(server, actor, user, NOW)
+        return stopped.value.do
+
+    assert "make an administrator first" in told(ROOT)
+    for command in ("sparekey user add", "sparekey token add", "sparekey role grant 'super administrator'"):
+        assert command in told(ROOT)
+    add_domain(server, ROOT, "Elsewhere", now=NOW)
+    an_administrator(server, ("help desk", TOP_DOMAIN))  # may not lift
+    an_administrator(server, (CHIEF, "Elsewhere"))  # may not lift root's limit
+    unable, _ = an_administrator(server, (CHIEF, TOP_DOMAIN))  # cannot sign in
+    set_enabled(server, ROOT, unable.login, enabled=False, now=NOW)
+    assert "make an administrator first" in told(ROOT)
+    alone = an_operator(server, "alone")
+    show(server, alone, user, NOW)
+    assert "make an administrator" not in told(alone)  # root is there
+    roles.add_role(server, ROOT, "lifter", ["operator.lift"], now=NOW)
+    an_administrator(server, ("lifter", TOP_DOMAIN))
+    assert told(ROOT).startswith("in an outage another person lifts it")
 
 
 def test_nobody_lets_themselves_go_on(server: Instance) -> None:

@@ -15,6 +15,7 @@ from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Actor, Permission
 from sparekey.storage import tables
+from sparekey.storage.roles import insert_grant, insert_role
 from tests.app import administrators
 from tests.builders import NOW, ROOT, a_token, a_user, on_record
 
@@ -52,6 +53,36 @@ def test_a_role_of_ones_own(any_server: Instance) -> None:
     assert recorded[1].account_id == recorded[3].account_id == actor.account_id
 
 
+def test_a_list_of_very_many_grants_says_that_it_is_cut(server: Instance) -> None:
+    clients.add_client(server, ROOT, "portal", now=NOW)
+    with server.database.write() as connection:
+        client = connection.execute(tables.api_client.select()).one()
+        for number in range(roles.MOST_LISTED):
+            insert_grant(connection, f"{number:032x}", f"role {number}", client.id, client.domain_id, NOW)
+    assert not roles.list_grants(server, ROOT).cut
+    roles.grant(server, ROOT, "auditor", HolderKind.CLIENT, "portal", TOP_DOMAIN, now=NOW)
+    listed = roles.list_grants(server, ROOT)
+    assert (len(listed.items), listed.cut) == (roles.MOST_LISTED, True)
+    shown = roles.show_role(server, ROOT, "auditor")
+    assert (len(shown.grants), shown.cut) == (1, False)
+
+
+def test_there_are_no_more_roles_than_a_list_shows(server: Instance) -> None:
+    with server.database.write() as connection:
+        for number in range(roles.MOST_ROLES - 1):
+            insert_role(connection, f"{number:032x}", f"role {number}", "user.view", NOW)
+    roles.add_role(server, ROOT, "the last one", ["user.view"], now=NOW)
+    with pytest.raises(Conflict, match="which is the most"):
+        roles.add_role(server, ROOT, "one more", ["user.view"], now=NOW)
+    assert len(roles.list_roles(server, ROOT)) == roles.MOST_ROLES + len(PREDEFINED)
+
+
+def test_the_help_desk_does_all_that_ends_an_emergency() -> None:
+    """Approving is for somebody else."""
+    emergency = {each for each in Permission if each.value.startswith("emergency.")}
+    assert emergency - PREDEFINED["help desk"] == {Permission.EMERGENCY_APPROVE}
+
+
 def test_several_roles_add_up(server: Instance) -> None:
     add_domain(server, ROOT, "Sales", now=NOW)
     _, actor = an_administrator(server, ("auditor", TOP_DOMAIN), ("help desk", "Sales"))
@@ -70,9 +101,9 @@ def test_a_role_of_an_api_client(server: Instance) -> None:
     with server.database.read() as connection:
         row = connection.execute(tables.api_client.select()).one()
         assert grants_of(connection, row.id)[0].permissions == PREDEFINED["help desk"]
-    assert [each.holder for each in roles.list_grants(server, ROOT)] == ["portal"]
+    assert [each.holder for each in roles.list_grants(server, ROOT).items] == ["portal"]
     roles.revoke(server, ROOT, "help desk", HolderKind.CLIENT, "portal", TOP_DOMAIN, now=NOW)
-    assert roles.list_grants(server, ROOT) == []
+    assert roles.list_grants(server, ROOT) == roles.GrantList((), cut=False)
 
 
 @pytest.mark.parametrize("name", PREDEFINED)
@@ -163,7 +194,7 @@ def test_who_never_was_one_may_go(server: Instance) -> None:
     users.add_user(server, ROOT, "alice", TOP_DOMAIN, now=NOW)
     roles.grant(server, ROOT, SUPER_ADMINISTRATOR, USER, "alice", TOP_DOMAIN, now=NOW)
     take_away(server, "alice", "revoke")
-    assert roles.list_grants(server, ROOT) == []
+    assert roles.list_grants(server, ROOT) == roles.GrantList((), cut=False)
 
 
 def test_a_lost_token_leaves_a_super_administrator(server: Instance) -> None:

@@ -15,6 +15,7 @@ from sparekey.app.approvals import (
     ApprovalState,
     ApprovalView,
     approve,
+    decide_in,
     list_approvals,
     refuse,
 )
@@ -28,8 +29,9 @@ from sparekey.app.users import add_user
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
-from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
+from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Actor, Grant, Permission
 from sparekey.core.policy_kinds import PolicyKind
+from tests.app.administrators import an_administrator
 from tests.builders import (
     NOW,
     PIN,
@@ -45,6 +47,7 @@ from tests.builders import (
 )
 from tools.counts import Count
 
+SUPER = Actor("user:super", (Grant(frozenset(Permission), None),))
 ON = {"days": "1", "passcode_approval": "on"}
 BADGE = Showing("badge", "in person", "T-1")
 
@@ -183,6 +186,83 @@ def test_s43_an_approval_is_for_this_user_and_this_device(home: Home) -> None:
 
 def _show_on(home: Home, user: User, device: Device) -> None:
     emergency.show(home.server, home.alice, CodeKind.PASSCODE, user.login, device.device_id, BADGE, now=NOW + 90)
+
+
+def test_s43_a_list_says_of_each_request_whose_it_is_and_who_may_decide(home: Home) -> None:
+    """As `approve` itself decides: a console offers no button that is refused."""
+    add_domain(home.server, ROOT, "Elsewhere", now=NOW)
+    above, _ = an_administrator(home.server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
+    tower = a_filled_device(home.server, above, "tower", now=NOW + 30)
+    home.asks(ROOT)
+    refuse(home.server, home.bob, home.asks(), now=NOW)
+    home.asks()
+    home.asks(home.bob)
+    for actor in (SUPER, ROOT):
+        with pytest.raises(ApprovalNeeded):
+            emergency.show(
+                home.server, actor, CodeKind.PASSCODE, above.login, tower.device_id, BADGE, now=NOW + 30
+            )  # fmt: skip
+    expected: dict[str, tuple[int, int]] = {}
+    readers = {
+        "alice": home.alice, "bob": home.bob, "root": ROOT, "another root": Actor.of_system("os:somebody"),
+        "super": SUPER, "program": Actor("client:c", (Grant(frozenset(Permission), None),)),
+        "stranger": an_operator(home.server, "stranger", "domain administrator", "Elsewhere"),
+    }  # fmt: skip
+    for name, actor in readers.items():
+        views = home.listed(actor, NOW + 60)
+        for view in views:
+            assert view.decidable is _decides(home, actor, view.id), (name, view)
+        expected[name] = (sum(view.yours for view in views), sum(view.decidable for view in views))
+    assert expected == {
+        "alice": (2, 0), "bob": (1, 2), "root": (2, 3), "another root": (2, 3), "super": (1, 4), "program": (0, 0),
+        "stranger": (0, 0),
+    }  # fmt: skip
+
+
+def _decides(home: Home, actor: Actor, request: str) -> bool:
+    """Whether this actor may approve it; nothing is changed."""
+    try:
+        with home.server.database.write() as connection, connection.begin_nested() as taken_back:
+            decide_in(connection, actor, request, approved=True, now=NOW + 60)
+            taken_back.rollback()
+    except (NotAllowed, NotFound, Conflict):
+        return False
+    return True
+
+
+def test_requests_come_page_by_page(any_server: Instance) -> None:
+    home = Home(any_server)
+    made = []
+    for number in range(7):
+        made.append(home.asks(now=NOW + number // 3))
+        refuse(any_server, home.bob, made[-1], now=NOW + number // 3)
+    whole = [view.id for view in home.listed(home.bob, NOW + 60)]
+    assert sorted(whole) == sorted(made)
+    found: list[str] = []
+    while page := list_approvals(any_server, home.bob, 2, found[-1] if found else "", now=NOW + 60):
+        found += [view.id for view in page]
+    assert found == whole
+    assert list_approvals(any_server, home.bob, 2, "nothing", now=NOW + 60) == []
+
+
+def test_root_who_is_alone_is_told_to_make_an_administrator(server: Instance) -> None:
+    edit_policy(server, ON)
+    user = a_user(server)
+    a_filled_device(server, user)
+
+    def told(now: int) -> str:
+        with pytest.raises(ApprovalNeeded) as needed:
+            emergency.show(server, ROOT, CodeKind.PASSCODE, user.login, None, BADGE, now=now)
+        return needed.value.do
+
+    for second in range(2):  # when it is asked for, and while it waits
+        assert "make an administrator first" in told(NOW + second)
+        assert "role grant 'super administrator'" in told(NOW + second)
+    add_domain(server, ROOT, "Elsewhere", now=NOW)
+    an_administrator(server, ("domain administrator", "Elsewhere"))
+    assert "make an administrator first" in told(NOW + 2)
+    an_administrator(server, ("domain administrator", TOP_DOMAIN))
+    assert told(NOW + 3).startswith("have somebody else run `sparekey approval approve")
 
 
 def test_s43_a_request_is_good_for_fifteen_minutes(home: Home) -> None:

@@ -39,11 +39,13 @@ class AlarmView:
     acknowledged_by: str | None
 
 
-def list_alarms(instance: Instance, actor: Actor, *, limit: int = 100, acknowledged: bool = False) -> list[AlarmView]:
-    """Newest first: the open ones, or all."""
+def list_alarms(
+    instance: Instance, actor: Actor, *, limit: int = 100, after: str = "", acknowledged: bool = False
+) -> list[AlarmView]:
+    """Newest first, from the one after that with the id `after`: the open ones, or all."""
     domains = verify_somewhere(actor, Permission.AUDIT_VIEW)
     with instance.database.read() as connection:
-        rows = alarms.list_alarms(connection, limit=limit, acknowledged=acknowledged, domains=domains)
+        rows = alarms.list_alarms(connection, limit=limit, after=after, acknowledged=acknowledged, domains=domains)
         details = [json.loads(row.detail) for row in rows]
         people = {row.acknowledged_by for row in rows} | {detail.get("operator") for detail in details}
         called = names_of_actors(connection, actor, {each for each in people if isinstance(each, str)})

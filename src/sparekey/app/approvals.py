@@ -3,7 +3,8 @@
 Rules:
 - The first person asks by asking for the passcode; within fifteen minutes somebody else, who may approve in the user's
   domain, approves or refuses; then the first one asks again and is shown it, once.
-- Nobody decides on what they asked for themselves, and a program asks for nothing (`core.two_people`).
+- Nobody decides on what they asked for themselves, and a program asks for nothing (`core.two_people`); nobody decides
+  for a user who has more rights than they have. A list says of each request whether the reader may decide on it.
 - An approval holds for this operator, this user and this device, and for how the caller was identified as the second
   person read it.
 - Each step is on record in its own transaction, and one conditional UPDATE settles each race.
@@ -16,16 +17,17 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.authorisation import verify_may
+from sparekey.app.authorisation import grants_of, verify_may
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account
 from sparekey.app.record_rows import names_of_actors
+from sparekey.app.second_person import nobody_else
 from sparekey.app.showings import Showing
 from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.events import Action
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.two_people import is_person, is_second_person
-from sparekey.storage import approvals
+from sparekey.core.two_people import is_person, is_same_person, is_second_person
+from sparekey.storage import accounts, approvals
 from sparekey.storage.rows import AnyRow
 
 APPROVAL_SECONDS: Final = 15 * 60
@@ -48,7 +50,10 @@ class ApprovalState(StrEnum):
 
 @dataclass(frozen=True)
 class ApprovalView:
-    """One request; unix seconds. `asked_by`, `decided_by`: as on record; `asker`, `decider`: what people call them."""
+    """One request; unix seconds. `asked_by`, `decided_by`: as on record; `asker`, `decider`: what people call them.
+
+    `yours`: the reader asked for it. `decidable`: it waits, and the reader may approve or refuse it.
+    """
 
     id: str
     state: ApprovalState
@@ -63,6 +68,8 @@ class ApprovalView:
     decided_by: str | None
     asker: str
     decider: str | None
+    yours: bool = False
+    decidable: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,11 +81,16 @@ class Approved:
     showing: Showing
 
 
-def list_approvals(instance: Instance, actor: Actor, limit: int = 100, *, now: int) -> list[ApprovalView]:
-    """Of the last day, newest first: what this actor may decide on, and what they asked for."""
+def list_approvals(
+    instance: Instance, actor: Actor, limit: int = 100, after: str = "", *, now: int
+) -> list[ApprovalView]:
+    """Of the last day, newest first, from the one after that with the id `after`.
+
+    Whatever was asked for where this actor may approve, and what they asked for themselves.
+    """
     domains = actor.domains_with(Permission.EMERGENCY_APPROVE)
     with instance.database.read() as connection:
-        rows = approvals.list_approvals(connection, limit, now - _KEPT_IN_LISTS, domains, actor.name)
+        rows = approvals.list_approvals(connection, limit, after, now - _KEPT_IN_LISTS, domains, actor.name)
         return _views(connection, actor, rows, now)
 
 
@@ -102,8 +114,9 @@ def settle_approval(
     if not is_person(actor):
         raise NotAllowed("this passcode is shown to people only: a second one has to approve", "sign in and ask again")
     latest = approvals.find_latest(connection, account_id, device_id, actor.name, now)
+    alone = _nobody_else(connection, actor, account_id, now)
     if latest is not None and latest.decided_at is None:
-        return _needed(latest.id, latest.expires_at - now, "")
+        return _needed(latest.id, latest.expires_at - now, "", alone)
     if latest is not None and approvals.execute(connection, latest.id, now):
         return Approved(latest.id, latest.decided_by, Showing(latest.caller, latest.note, latest.ticket))
     approval_id = new_id()
@@ -118,32 +131,43 @@ def settle_approval(
         caller=showing.caller, note=showing.note, ticket=showing.ticket,
     )  # fmt: skip
     refused = latest is not None and latest.approved is False
-    return _needed(approval_id, APPROVAL_SECONDS, "the last request was refused; " if refused else "")
+    return _needed(approval_id, APPROVAL_SECONDS, "the last request was refused; " if refused else "", alone)
 
 
-def _needed(approval_id: str, seconds: int, before: str) -> ApprovalNeeded:
+def _nobody_else(connection: Connection, actor: Actor, account_id: str, now: int) -> str:
+    account = accounts.find_account_by_id(connection, account_id)
+    domain_id = account.domain_id if account is not None else None
+    return nobody_else(connection, actor, Permission.EMERGENCY_APPROVE, domain_id, now)
+
+
+def _needed(approval_id: str, seconds: int, before: str, alone: str) -> ApprovalNeeded:
     return ApprovalNeeded(
         f"{before}a second person has to approve this: request {approval_id}",
-        f"have somebody else run `sparekey approval approve {approval_id}` within {max(1, seconds // 60)} minutes, "
-        "then ask again",
+        f"{alone}have somebody else run `sparekey approval approve {approval_id}` within {max(1, seconds // 60)} "
+        "minutes, then ask again",
     )
 
 
 def _decide(instance: Instance, actor: Actor, approval_id: str, *, approved: bool, now: int) -> ApprovalView:
-    action = Action.APPROVAL_GIVEN if approved else Action.APPROVAL_REFUSED
     with instance.database.write() as connection:
-        row = _get_approval(connection, actor, approval_id)
-        if not is_second_person(actor, row.asked_by):
-            raise NotAllowed("nobody decides on their own request", "ask somebody else who may approve")
-        # also: nobody who has fewer rights than the user whose passcode it is
-        get_account(connection, actor, row.login, Permission.EMERGENCY_APPROVE)
-        if not approvals.decide(connection, approval_id, actor.name, approved=approved, now=now):
-            raise Conflict(f"this request is {_state(row, now)} already", "see `sparekey approval list`")
-        log(
-            connection, now, actor, action, account=row.account_id, device=row.device_id, approval=approval_id,
-            asked_by=row.asked_by,
-        )  # fmt: skip
+        decide_in(connection, actor, approval_id, approved=approved, now=now)
         return _views(connection, actor, [_get_approval(connection, actor, approval_id)], now)[0]
+
+
+def decide_in(connection: Connection, actor: Actor, approval_id: str, *, approved: bool, now: int) -> None:
+    """In the caller's transaction. Raises as `approve` does."""
+    action = Action.APPROVAL_GIVEN if approved else Action.APPROVAL_REFUSED
+    row = _get_approval(connection, actor, approval_id)
+    if not is_second_person(actor, row.asked_by):
+        raise NotAllowed("nobody decides on their own request", "ask somebody else who may approve")
+    # also: nobody who has fewer rights than the user whose passcode it is
+    get_account(connection, actor, row.login, Permission.EMERGENCY_APPROVE)
+    if not approvals.decide(connection, approval_id, actor.name, approved=approved, now=now):
+        raise Conflict(f"this request is {_state(row, now)} already", "see `sparekey approval list`")
+    log(
+        connection, now, actor, action, account=row.account_id, device=row.device_id, approval=approval_id,
+        asked_by=row.asked_by,
+    )  # fmt: skip
 
 
 def _get_approval(connection: Connection, actor: Actor, approval_id: str) -> AnyRow:
@@ -172,9 +196,21 @@ def _views(connection: Connection, reader: Actor, rows: Sequence[AnyRow], now: i
             decided_by=row.decided_by,
             asker=called.get(row.asked_by, row.asked_by),
             decider=called.get(row.decided_by, row.decided_by),
+            yours=is_same_person(reader, row.asked_by),
+            decidable=_is_decidable(connection, reader, row, now),
         )
         for row in rows
     ]
+
+
+def _is_decidable(connection: Connection, reader: Actor, row: AnyRow, now: int) -> bool:
+    """What `decide_in` would say now. Rights are looked up for what waits, which is little."""
+    return (
+        _state(row, now) is ApprovalState.WAITING
+        and is_second_person(reader, row.asked_by)
+        and reader.may(Permission.EMERGENCY_APPROVE, row.domain_id)
+        and reader.covers(grants_of(connection, row.account_id))
+    )
 
 
 def _state(row: AnyRow, now: int) -> ApprovalState:

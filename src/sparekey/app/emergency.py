@@ -92,15 +92,15 @@ def _show(
     now: int,
 ) -> ShownCode | SparekeyError:
     owner = owner_of(connection, actor, kind, name, SHOW_PERMISSIONS[kind])
-    lifted_until = begin_showing(connection, actor)
+    turn = begin_showing(connection, actor)
     accounts.lock_accounts(connection, [owner.account_id])
     held = held_on(connection, instance, owner, device, now)
     row = held_version(connection, owner, held)
     verify_works(connection, instance, owner, held, row, now)
     policy = _policy_for(connection, owner, held)
-    pace = judge_showing(connection, actor, lifted_until, policy, now)
+    pace = judge_showing(connection, actor, turn, policy, now)
     if pace is Pace.STOPPED:
-        return stopped(policy)
+        return stopped(connection, actor, policy, now)
     approved: Approved | None = None
     if kind is CodeKind.PASSCODE and policy.passcode_approval:
         settled = settle_approval(connection, actor, owner.account_id, held.device_id, showing, now)

@@ -146,13 +146,13 @@ def _give_in(
     now: int,
 ) -> GivenAccess | SparekeyError:
     get_assigned_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
-    lifted_until = begin_showing(connection, actor)
+    turn = begin_showing(connection, actor)
     token = _locked_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
     account = _usable_account(connection, token, now)
     policy = effective_in(connection, account.domain_id, account.domain_id).values
-    pace = judge_showing(connection, actor, lifted_until, policy, now)
+    pace = judge_showing(connection, actor, turn, policy, now)
     if pace is Pace.STOPPED:
-        return stopped(policy)
+        return stopped(connection, actor, policy, now)
     count_showing(connection, actor, now)
     replaced = end_for_token(connection, actor, token, "new access takes its place", now=now)
     codes = new_online_codes(token_policy_in(connection, account.domain_id).emergency_alphabet, count)

@@ -15,16 +15,19 @@ from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account
 from sparekey.app.notices import raise_alarm
 from sparekey.app.record_rows import names_of_actors
+from sparekey.app.second_person import nobody_else
 from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.events import Action
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy import OfflinePolicy
-from sparekey.core.showing_pace import HOUR, LOOK_BACK, Pace, judge_pace
+from sparekey.core.showing_pace import HOUR, Pace, judge_pace
 from sparekey.core.two_people import is_second_person
 from sparekey.storage import operators
+from sparekey.storage.rows import AnyRow
 
 DEFAULT_HOURS: Final = 4
 MOST_HOURS: Final = 24
+MOST_LISTED: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,16 @@ class OperatorView:
     lifted_until: int | None
 
 
-def list_operators(instance: Instance, actor: Actor, *, now: int) -> list[OperatorView]:
-    """Who was shown codes within the last hour, most of them first, or is let go on."""
+@dataclass(frozen=True)
+class OperatorList:
+    """`cut`: there are more than are listed."""
+
+    items: tuple[OperatorView, ...]
+    cut: bool
+
+
+def list_operators(instance: Instance, actor: Actor, *, now: int) -> OperatorList:
+    """Who was shown codes within the last hour, most of them first, or is let go on: at most 1,000."""
     verify_somewhere(actor, Permission.OPERATOR_LIFT)
     with instance.database.read() as connection:
         counts, lifted = operators.counts_since(connection, now - HOUR), operators.lifts(connection, now)
@@ -54,7 +65,8 @@ def list_operators(instance: Instance, actor: Actor, *, now: int) -> list[Operat
     # somebody outside the actor's domains has no name here
     seen = called if actor.domains_with(Permission.OPERATOR_LIFT) is not None else counts.keys() | lifted.keys()
     found = [OperatorView(each, called.get(each, each), counts.get(each, 0), lifted.get(each)) for each in seen]
-    return sorted(found, key=lambda view: (-view.shown, view.name))
+    found.sort(key=lambda view: (-view.shown, view.name))
+    return OperatorList(tuple(found[:MOST_LISTED]), len(found) > MOST_LISTED)
 
 
 def lift(instance: Instance, actor: Actor, operator: str, hours: int = DEFAULT_HOURS, *, now: int) -> Lift:
@@ -71,19 +83,22 @@ def lift(instance: Instance, actor: Actor, operator: str, hours: int = DEFAULT_H
     return Lift(name, until)
 
 
-def begin_showing(connection: Connection, actor: Actor) -> int:
-    """Takes the operator's turn, before accounts are locked; until when the limit is lifted."""
-    lifted_until: int = operators.take_turn(connection, actor.name).until
-    return lifted_until
+def begin_showing(connection: Connection, actor: Actor) -> AnyRow:
+    """Takes the operator's turn, before accounts are locked: `until` when the limit is lifted, `warned_at` last."""
+    return operators.take_turn(connection, actor.name)
 
 
-def judge_showing(connection: Connection, actor: Actor, lifted_until: int, policy: OfflinePolicy, now: int) -> Pace:
+def judge_showing(connection: Connection, actor: Actor, turn: AnyRow, policy: OfflinePolicy, now: int) -> Pace:
     """Whether this operator may be shown one more code; puts on record what has to be. The caller commits.
 
-    `policy`: in force for the user whose code it is. The operator's turn was taken in this transaction.
+    `turn`: as it was taken in this transaction. `policy`: in force for the user whose code it is.
     """
-    times = operators.shown_since(connection, actor.name, now - LOOK_BACK)
-    pace = judge_pace(times, now, policy.showings_warn, policy.showings_limit, lifted=lifted_until > now)
+    times = operators.shown_since(connection, actor.name, now - HOUR)
+    pace = judge_pace(
+        times, now, policy.showings_warn, policy.showings_limit, lifted=turn.until > now, warned_at=turn.warned_at
+    )
+    if pace in (Pace.WARNED_NOW, Pace.WARNED):
+        operators.mark_warned(connection, actor.name, now)
     alarm = {Pace.WARNED_NOW: Action.ALARM_OPERATOR_BUSY, Pace.STOPPED: Action.ALARM_OPERATOR_STOPPED}.get(pace)
     if alarm is not None:
         raise_alarm(connection, now, actor, alarm, account=actor.account_id, operator=actor.name)
@@ -92,14 +107,15 @@ def judge_showing(connection: Connection, actor: Actor, lifted_until: int, polic
 
 def count_showing(connection: Connection, actor: Actor, now: int) -> None:
     """One more code that this operator was shown: it counts, though the access may be ended at once."""
-    operators.insert_showing(connection, new_id(), actor.name, now, now - LOOK_BACK)
+    operators.insert_showing(connection, new_id(), actor.name, now, now - HOUR)
 
 
-def stopped(policy: OfflinePolicy) -> NotAllowed:
+def stopped(connection: Connection, actor: Actor, policy: OfflinePolicy, now: int) -> NotAllowed:
     """What a stopped operator is told."""
+    alone = nobody_else(connection, actor, Permission.OPERATOR_LIFT, None, now)
     return NotAllowed(
         f"you have been shown {policy.showings_limit} emergency codes within an hour, which is the limit here",
-        "in an outage another person lifts it with `sparekey operator lift`; otherwise wait",
+        f"{alone}in an outage another person lifts it with `sparekey operator lift`; otherwise wait",
     )
 
 

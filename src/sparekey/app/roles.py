@@ -23,6 +23,8 @@ from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
 from sparekey.storage import roles
 
 LONGEST_NAME = 64
+MOST_ROLES = 1_000  # of one's own
+MOST_LISTED = 1_000  # grants
 _MORE_RIGHTS = "nobody gives rights that they do not have themselves"
 _ASK = "ask an administrator who has them"
 
@@ -52,11 +54,20 @@ class GrantView:
 
 
 @dataclass(frozen=True)
+class GrantList:
+    """`cut`: there are more than are listed."""
+
+    items: tuple[GrantView, ...]
+    cut: bool
+
+
+@dataclass(frozen=True)
 class RoleDetails:
-    """A role, and who holds it where, as far as the asker sees them."""
+    """A role, and who holds it where, as far as the asker sees them; `cut`: these are not all."""
 
     role: RoleView
     grants: tuple[GrantView, ...]
+    cut: bool = False
 
 
 def add_role(instance: Instance, actor: Actor, name: str, permissions: Iterable[str], *, now: int) -> RoleView:
@@ -67,6 +78,8 @@ def add_role(instance: Instance, actor: Actor, name: str, permissions: Iterable[
     with instance.database.write() as connection:
         if name.lower() in PREDEFINED or roles.find_role(connection, name) is not None:
             raise Conflict(f"there is a role {name!r} already", "choose another name")
+        if roles.count_roles(connection) >= MOST_ROLES:
+            raise Conflict(f"there are {MOST_ROLES} roles, which is the most", "remove one first")
         roles.insert_role(connection, new_id(), name, _stored(wanted), now)
         log(connection, now, actor, Action.ROLE_ADDED, name=name, permissions=_names(wanted))
     return RoleView(name, False, _names(wanted))
@@ -109,11 +122,12 @@ def show_role(instance: Instance, actor: Actor, name: str) -> RoleDetails:
     within = verify_somewhere(actor, Permission.ROLE_VIEW)
     with instance.database.read() as connection:
         role = RoleView(name, name in PREDEFINED, _names(_get_permissions(connection, name)))
-        return RoleDetails(role, tuple(each for each in _grants(connection, actor, within) if each.role == name))
+        found = _grants(connection, actor, within, name)
+        return RoleDetails(role, found.items, found.cut)
 
 
-def list_grants(instance: Instance, actor: Actor) -> list[GrantView]:
-    """Every grant that the actor sees, by role."""
+def list_grants(instance: Instance, actor: Actor) -> GrantList:
+    """The grants that the actor sees, by role: at most 1,000. `show_role` has those of one role."""
     within = verify_somewhere(actor, Permission.ROLE_VIEW)
     with instance.database.read() as connection:
         return _grants(connection, actor, within)
@@ -169,12 +183,13 @@ def _log_grant(
     log(connection, now, actor, action, account=account, role=role, domain=domain, client=client)
 
 
-def _grants(connection: Connection, actor: Actor, within: frozenset[str] | None) -> list[GrantView]:
-    return [
+def _grants(connection: Connection, actor: Actor, within: frozenset[str] | None, role: str | None = None) -> GrantList:
+    found = [
         GrantView(row.role, HolderKind(row.kind), row.holder, row.domain)
-        for row in roles.list_grants(connection)
+        for row in roles.list_grants(connection, role)
         if (within is None or row.domain_id in within) and actor.sees(row.holder_domain_id)
     ]
+    return GrantList(tuple(found[:MOST_LISTED]), len(found) > MOST_LISTED)
 
 
 def _get_permissions(connection: Connection, name: str) -> frozenset[Permission]:

@@ -36,5 +36,5 @@ def one_remains(connection: Connection, now: int) -> Iterator[None]:
 
 def _able(connection: Connection, now: int) -> tuple[int, int]:
     """How many can sign in now, and how many of them at any time to come."""
-    able_now = roles.count_able_at_top(connection, SUPER_ADMINISTRATOR, now, now)
-    return able_now, roles.count_able_at_top(connection, SUPER_ADMINISTRATOR, _FOREVER, now)
+    able_now = roles.count_able(connection, [SUPER_ADMINISTRATOR], None, now, now)
+    return able_now, roles.count_able(connection, [SUPER_ADMINISTRATOR], None, _FOREVER, now)

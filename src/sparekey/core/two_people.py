@@ -16,8 +16,16 @@ def is_person(actor: Actor) -> bool:
     return actor.name.startswith((_USER, _SYSTEM))
 
 
+def is_system(actor: Actor) -> bool:
+    """Whether this is whoever acts at the operating system of the server."""
+    return actor.name.startswith(_SYSTEM)
+
+
+def is_same_person(actor: Actor, first: str) -> bool:
+    """Whether what the actor named `first` asks for or does is `actor`'s own."""
+    return actor.name == first or (actor.name.startswith(_SYSTEM) and first.startswith(_SYSTEM))
+
+
 def is_second_person(actor: Actor, first: str) -> bool:
     """Whether `actor` may decide on what the actor named `first` asks for or does."""
-    if actor.name.startswith(_SYSTEM):
-        return not first.startswith(_SYSTEM)
-    return actor.name.startswith(_USER) and actor.name != first
+    return is_person(actor) and not is_same_person(actor, first)

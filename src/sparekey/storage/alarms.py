@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, literal, select, tuple_, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, alarm, device, token
@@ -45,12 +45,14 @@ def list_alarms(
     connection: Connection,
     *,
     limit: int = 1,
+    after: str = "",
     acknowledged: bool = True,
     alarm_id: str | None = None,
     domains: frozenset[str] | None = None,
 ) -> Sequence[AnyRow]:
-    """Newest first, with the names of whom they are about: the open ones, or all; of these domains, or of all.
+    """Newest first, after the one with the id `after` ("": from the first), with the names of whom they are about.
 
+    The open ones, or all; of these domains, or of all. One that is raised again meanwhile becomes the newest.
     An alarm belongs to the domain of its user, else of its device; one that has neither is in no domain.
     """
     domain = func.coalesce(account.c.domain_id, device.c.domain_id)
@@ -59,9 +61,12 @@ def list_alarms(
         .outerjoin(account, alarm.c.account_id == account.c.id)
         .outerjoin(token, alarm.c.token_id == token.c.id)
         .outerjoin(device, alarm.c.device_id == device.c.id)
-        .order_by(alarm.c.last_at.desc(), alarm.c.id)
+        .order_by(alarm.c.last_at.desc(), alarm.c.id.desc())
         .limit(limit)
     )
+    if after:
+        last = select(alarm.c.last_at).where(alarm.c.id == after).scalar_subquery()
+        query = query.where(tuple_(alarm.c.last_at, alarm.c.id) < tuple_(last, literal(after)))
     if not acknowledged:
         query = query.where(alarm.c.acknowledged_at.is_(None))
     if alarm_id is not None:

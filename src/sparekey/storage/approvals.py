@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, case, insert, select, update
+from sqlalchemy import Connection, case, insert, literal, select, tuple_, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, approval, device
@@ -42,13 +42,19 @@ def find_approval(connection: Connection, approval_id: str) -> AnyRow | None:
 
 
 def list_approvals(
-    connection: Connection, limit: int, since: int, domains: frozenset[str] | None, asked_by: str
+    connection: Connection, limit: int, after: str, since: int, domains: frozenset[str] | None, asked_by: str
 ) -> Sequence[AnyRow]:
-    """Newest first: asked after `since`, of users of these domains (None: all) or by this operator."""
+    """Newest first, after the one with the id `after` ("": from the first).
+
+    Asked after `since`, of users of these domains (None: all) or by this operator.
+    """
     query = _with_names().where(approval.c.asked_at > since)
     if domains is not None:
         query = query.where(account.c.domain_id.in_(domains) | (approval.c.asked_by == asked_by))
-    return connection.execute(query.order_by(approval.c.asked_at.desc(), approval.c.id).limit(limit)).all()
+    if after:
+        last = select(approval.c.asked_at).where(approval.c.id == after).scalar_subquery()
+        query = query.where(tuple_(approval.c.asked_at, approval.c.id) < tuple_(last, literal(after)))
+    return connection.execute(query.order_by(approval.c.asked_at.desc(), approval.c.id.desc()).limit(limit)).all()
 
 
 def decide(connection: Connection, approval_id: str, decided_by: str, *, approved: bool, now: int) -> bool:

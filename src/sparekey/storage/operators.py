@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import operator_lift, operator_showing
@@ -24,6 +24,11 @@ def take_turn(connection: Connection, operator: str) -> AnyRow:
     """The operator's row, which nobody else reads for this until the transaction ends."""
     connection.execute(_TAKE_TURN, {"operator": operator})
     return connection.execute(select(operator_lift).where(operator_lift.c.operator == operator)).one()
+
+
+def mark_warned(connection: Connection, operator: str, now: int) -> None:
+    """The operator, whose turn it is, was told that there were many."""
+    connection.execute(update(operator_lift).where(operator_lift.c.operator == operator).values(warned_at=now))
 
 
 def lift(connection: Connection, operator: str, until: int, lifted_by: str, now: int) -> None:

@@ -1,6 +1,6 @@
 """Roles of one's own, and who was granted which role where."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, delete, exists, func, insert, literal, or_, select, union_all, update
 
@@ -36,6 +36,10 @@ def list_roles(connection: Connection) -> Sequence[AnyRow]:
     return connection.execute(select(role).order_by(role.c.name)).all()
 
 
+def count_roles(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(role)).scalar_one()
+
+
 def set_permissions(connection: Connection, name: str, permissions: str) -> None:
     connection.execute(update(role).where(role.c.name == name).values(permissions=permissions))
 
@@ -66,8 +70,8 @@ def delete_grant(connection: Connection, grant_id: str) -> bool:
     return connection.execute(delete(role_grant).where(role_grant.c.id == grant_id)).rowcount == 1
 
 
-def list_grants(connection: Connection) -> Sequence[AnyRow]:
-    """Every grant: role, kind (user or client), the holder's name and own domain, the domain of the grant."""
+def list_grants(connection: Connection, name: str | None = None) -> Sequence[AnyRow]:
+    """Every grant, or those of one role: role, kind (user or client), the holder's name and own domain, and where."""
     people = select(
         role_grant.c.role, role_grant.c.domain_id, literal("user").label("kind"), account.c.login.label("holder"),
         account.c.domain_id.label("holder_domain_id"),
@@ -82,6 +86,8 @@ def list_grants(connection: Connection) -> Sequence[AnyRow]:
         .join(security_domain, security_domain.c.id == found.c.domain_id)
         .order_by(found.c.role, found.c.kind, found.c.holder, security_domain.c.name)
     )
+    if name is not None:
+        query = query.where(found.c.role == name)
     return connection.execute(query).all()
 
 
@@ -99,8 +105,14 @@ def lock_grants_at_top(connection: Connection, name: str) -> None:
     connection.execute(query.with_for_update(of=role_grant)).all()
 
 
-def count_able_at_top(connection: Connection, name: str, at: int, now: int) -> int:
-    """Users with this role at the top domain whose account is open at `at`, and who have a token that works `now`."""
+def count_able(
+    connection: Connection, names: Collection[str], domains: Collection[str] | None, at: int, now: int
+) -> int:
+    """Grants of one of these roles in one of these domains (None: the top one) to users who can sign in.
+
+    Their account is open at `at`, and they have a token that works `now`.
+    """
+    where = security_domain.c.parent_id.is_(None) if domains is None else security_domain.c.id.in_(domains)
     usable_token = exists().where(
         token.c.account_id == account.c.id,
         token.c.enabled,
@@ -111,7 +123,7 @@ def count_able_at_top(connection: Connection, name: str, at: int, now: int) -> i
         .select_from(role_grant)
         .join(account, account.c.id == role_grant.c.principal_id)
         .join(security_domain, security_domain.c.id == role_grant.c.domain_id)
-        .where(role_grant.c.role == name, security_domain.c.parent_id.is_(None), account.c.enabled)
+        .where(role_grant.c.role.in_(names), where, account.c.enabled)
         .where(or_(account.c.expires_at.is_(None), account.c.expires_at > at), usable_token)
     )
     return connection.execute(query).scalar_one()

@@ -17,11 +17,12 @@ def list_some(
     ctx: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Those that were acknowledged, too.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option(metavar="ID", help="From the one after this one.")] = "",
 ) -> None:
     """List the newest alarms first. The same one again is counted on its line."""
     call = call_of(ctx)
     with open_server(call) as server:
-        found = server.run(alarms.list_alarms, limit=limit, acknowledged=everything)
+        found = server.run(alarms.list_alarms, limit=limit, after=after, acknowledged=everything)
     columns = ["id", "last_at", "times", "action", "result", "user", "token", "device", "detail"]
     call.put_list(
         "alarms", [_members(each) for each in found], [*columns, *(["acknowledged_by"] if everything else [])]

@@ -18,12 +18,16 @@ Request = Annotated[str, typer.Argument(metavar="ID", help="As `approval list` s
 def list_some(
     ctx: typer.Context,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option(metavar="ID", help="From the one after this one.")] = "",
 ) -> None:
-    """List the requests of the last day, newest first."""
+    """List the requests of the last day, newest first: which are yours, and on which you may decide."""
     call = call_of(ctx)
     with open_server(call) as server:
-        found = server.run(approvals.list_approvals, limit, now=now())
-    columns = ["id", "state", "user", "device", "asker", "caller", "note", "ticket", "expires_at", "decider"]
+        found = server.run(approvals.list_approvals, limit, after, now=now())
+    columns = [
+        "id", "state", "yours", "decidable", "user", "device", "asker", "caller", "note", "ticket", "expires_at",
+        "decider",
+    ]  # fmt: skip
     call.put_list("approvals", [_members(each) for each in found], columns)
 
 

@@ -18,8 +18,10 @@ def list_some(ctx: typer.Context) -> None:
     call = call_of(ctx)
     with open_server(call) as server:
         found = server.run(operators.list_operators, now=now())
-    rows = [vars(each) | {"lifted_until": output.rfc3339(each.lifted_until)} for each in found]
+    rows = [vars(each) | {"lifted_until": output.rfc3339(each.lifted_until)} for each in found.items]
     call.put_list("operators", rows, ["name", "shown", "lifted_until"])
+    if found.cut:
+        output.say(f"There are more; these are the {len(found.items)} who were shown the most.")
 
 
 @command(app, "lift", "operator lift helen --hours 8")

@@ -7,6 +7,7 @@ import typer
 from sparekey.app import roles
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.app.roles import HolderKind
+from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 
@@ -55,6 +56,8 @@ def show(ctx: typer.Context, name: Role) -> None:
     held = [{"kind": each.kind, "holder": each.holder, "domain": each.domain} for each in found.grants]
     shown = held if call.json else [f"{each.holder} in {each.domain}" for each in found.grants]
     call.put("role", _members(found.role) | {"granted": shown})
+    if found.cut:
+        output.say(f"There are more; {len(found.grants)} who hold it are shown.")
 
 
 @command(app, "grant", "role grant 'help desk' carol --domain Sales")
