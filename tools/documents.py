@@ -87,7 +87,8 @@ sparekey role show 'help desk'                    # what it allows, and who hold
   at all. Who sees something but may not do it is told which permission is missing.
 - **Nobody gives rights that they do not have**: neither by a grant nor by a change of a role. Roles of your own are the
   same in all domains, so that they are made and changed at the top; the predefined ones stay as they are.
-- **Nobody changes somebody with more rights**: neither the account nor its tokens, PINs, codes and roles.
+- **Nobody changes somebody with more rights**: neither the account nor its tokens, PINs, codes and roles, nor an API
+  client with more rights.
 - **Nobody gains rights by moving** a user or a domain to where they have more.
 - **There always is a super administrator who can sign in**: enabled, not expired, with a token that is enabled and not
   expired, and the role at the top domain. Once there is one, neither a revoked role, nor a disabled user, nor an end of
@@ -158,7 +159,8 @@ curl --cacert ca.pem -H 'Authorization: Bearer sps_...' 'https://login.example.o
 - Names in a path are percent-encoded (`Sales%2FBern`). `GET` takes the other members from the query, everything else
   from a JSON object; what is unknown, doubled or of another type is refused. Times are unix seconds, bytes are hex.
 - **Lists** hold `items`; where there is `next` and it is not null, the next page is the same request with `after` (of
-  the record: `before`) set to it. `limit` is at most 10,000.
+  the record: `before`) set to it. `limit` is at most 10,000. Grants and operators are listed up to 1,000: `cut` says
+  that there are more.
 - Where nothing is to be said the answer is 204. An answer may hold a secret that is shown once; none may be cached.
 - **Errors** are `{error, message, do}`: a word for programs, what is wrong, what to do. 400 not as described, or a
   value that is not allowed; 401 unknown; 403 a permission, a rule or a second factor is missing; 404 not there, or

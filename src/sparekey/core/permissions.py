@@ -3,7 +3,7 @@
 Rules:
 - A role is a set of permissions; granted in a security domain, it holds for that domain and everything below it.
 - What lies outside every domain of an actor does not exist for that actor.
-- Nobody changes an account whose holder has rights that the actor does not have.
+- Nobody changes an account whose holder, or an API client that, has rights that the actor does not have.
 - The decision is pure: domains are ids, and "below" has been worked out by who made the actor.
 """
 
@@ -63,7 +63,7 @@ _LOOK: Final = frozenset(
 )
 _HELP_DESK: Final = _LOOK | {
     _P.USER_UNLOCK, _P.TOKEN_EDIT, _P.PIN_SET, _P.EMERGENCY_TOKENCODE_SHOW, _P.EMERGENCY_PASSCODE_SHOW,
-    _P.EMERGENCY_RESET, _P.EMERGENCY_ONLINE,
+    _P.EMERGENCY_RESET, _P.EMERGENCY_ONLINE, _P.EMERGENCY_TEMPORARY,
 }  # fmt: skip
 _TOKEN_ADMINISTRATOR: Final = _LOOK | {
     _P.TOKEN_IMPORT, _P.TOKEN_ASSIGN, _P.TOKEN_EDIT, _P.TOKEN_REMOVE, _P.PIN_SET, _P.EMERGENCY_TEMPORARY,
