@@ -13,7 +13,7 @@ from sparekey.app.instance import Instance
 from sparekey.app.notices import notify_user
 from sparekey.app.online_emergency import Terms, give_fixed
 from sparekey.app.outbox import CLAIM_SECONDS, GIVE_UP_AFTER, KEEP_SETTLED, Sent, forget_old, pause_after, send_next
-from sparekey.app.tokens import NewToken, add_token, clear_pin, set_lost, set_pin
+from sparekey.app.tokens import NewToken, add_token, clear_pin, set_enabled, set_lost, set_pin
 from sparekey.app.users import UserEdit, edit_user
 from sparekey.app.vault import VaultError
 from sparekey.core.emergency import CodeKind
@@ -90,6 +90,16 @@ def lock(server: Instance, user: User, _: Device) -> None:
         denied(submit(server, user, NOW + second, user.wrong(NOW)))
 
 
+def lost_and_found(server: Instance, user: User, _: Device) -> None:
+    for lost in (True, True, False, False):  # each time once
+        set_lost(server, ROOT, user.serial, lost=lost, now=NOW)
+
+
+def disabled_and_enabled(server: Instance, user: User, _: Device) -> None:
+    for enabled in (False, False, True, True):
+        set_enabled(server, ROOT, user.serial, enabled=enabled, now=NOW)
+
+
 Act = Callable[[Instance, User, Device], object]
 ACTS: dict[str, tuple[Act, list[str]]] = {
     "shown": (lambda server, user, _: show(server, user), ["An offline emergency code of yours was shown"]),
@@ -129,6 +139,8 @@ ACTS: dict[str, tuple[Act, list[str]]] = {
         lambda server, user, _: set_lost(server, ROOT, user.serial, lost=True, now=NOW),
         ["Your token was reported lost"],
     ),
+    "found": (lost_and_found, ["Your token was reported lost", "Your token is no longer reported lost"]),
+    "enabled": (disabled_and_enabled, ["Your token was disabled", "Your token was enabled"]),
     "another token": (
         lambda server, user, _: add_token(server, ROOT, user.login, NewToken(with_pin=False), now=NOW),
         ["You were given a token"],

@@ -235,6 +235,8 @@ def set_enabled(instance: Instance, actor: Actor, serial: str, *, enabled: bool,
         if not enabled:
             admin_sessions.delete_of_account(connection, row.account_id)
         _touched(connection, row, actor, Action.TOKEN_ENABLED if enabled else Action.TOKEN_DISABLED, now)
+        notice = Notice.TOKEN_ENABLED if enabled else Notice.TOKEN_DISABLED
+        notify_user(connection, now, row.account_id, notice, serial=row.serial)
 
 
 def set_lost(instance: Instance, actor: Actor, serial: str, *, lost: bool, now: int) -> None:

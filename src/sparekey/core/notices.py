@@ -35,6 +35,8 @@ class Notice(StrEnum):
     TOKEN_REPLACED = "token-replaced"
     TOKEN_LOST = "token-lost"
     TOKEN_FOUND = "token-found"
+    TOKEN_ENABLED = "token-enabled"
+    TOKEN_DISABLED = "token-disabled"
     DEVICE_ADDED = "device-added"
     DEVICE_REVOKED = "device-revoked"
     DEVICE_STOLEN = "device-stolen"
@@ -99,6 +101,14 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
     Notice.TOKEN_FOUND: (
         "Your token is no longer reported lost",
         "Your token {serial} is no longer marked as lost. Its codes are accepted again.",
+    ),
+    Notice.TOKEN_ENABLED: (
+        "Your token was enabled",
+        "Your token {serial} was enabled. Its codes are accepted from now on.",
+    ),
+    Notice.TOKEN_DISABLED: (
+        "Your token was disabled",
+        "Your token {serial} was disabled. Its codes are refused from now on.",
     ),
     Notice.DEVICE_ADDED: (
         "You signed in on another device",
