@@ -114,13 +114,18 @@ def test_s62_what_is_dangerous_needs_a_fresh_second_factor(world: World, operati
 
 
 def test_s62_covers_what_it_has_to() -> None:
-    """Showing a code, assigning a token, resetting a PIN, changing a policy, a role, a key."""
+    """Showing a code or letting it in, assigning or removing a token, resetting a PIN, inviting a computer, changing a
+    policy, a role, a key, or by a move which of them are in force.
+    """
     fresh = {each.name for each in OPERATIONS if each.needs_fresh_second_factor}
     assert {
         "emergency.show", "tokens.add_token", "token_lifecycle.assign", "token_lifecycle.replace", "tokens.set_pin",
         "tokens.clear_pin", "policies.set_fields", "policies.assign_policy", "policies.remove_policy", "roles.grant",
-        "clients.add_client", "online_emergency.give_fixed", "operators.lift",
+        "clients.add_client", "online_emergency.give_fixed", "operators.lift", "emergency.set_online",
+        "token_lifecycle.remove", "devices.invite", "users.move_user", "domains.move_domain",
     } <= fresh  # fmt: skip
+    # what only shuts somebody out is not held up
+    assert not {"tokens.set_lost", "users.set_enabled", "devices.revoke", "devices_stolen.report_stolen"} & fresh
     assert not any(each.only_looks for each in OPERATIONS if each.needs_fresh_second_factor)
 
 
