@@ -60,4 +60,4 @@ def test_no_variable_of_the_commands_is_a_setting_of_the_server() -> None:
 def test_the_help_of_a_command_of_the_server_names_no_types(words: str) -> None:
     command = SERVER[words]
     shown = command.get_help(command.make_context(words, [], resilient_parsing=True))
-    assert not any(sign in shown for sign in ("<str>", "<int", "<path>", "<list", "{", "[[")), shown
+    assert not any(sign in shown for sign in ("<str>", "<int", "<path>", "<list", "{", "[[", "<=", ">=")), shown

@@ -26,9 +26,10 @@ from sparekey.storage.rows import AnyRow
 LONGEST_NAME = 100
 MOST_DOMAINS = 1_000
 # what a domain may hold, by the names that storage has for it: one of it, and many
-_CONTENTS: Final[Mapping[str, str]] = {
-    "users": "user", "tokens": "token", "devices": "device", "API clients": "API client",
-    "roles granted": "role granted", "domains": "domain",
+_CONTENTS: Final[Mapping[str, tuple[str, str]]] = {
+    "users": ("user", "users"), "tokens": ("token that nobody has", "tokens that nobody has"),
+    "devices": ("device", "devices"), "API clients": ("API client", "API clients"),
+    "roles granted": ("role granted", "roles granted"), "domains": ("domain", "domains"),
 }  # fmt: skip
 
 
@@ -114,8 +115,8 @@ def remove_domain(instance: Instance, actor: Actor, name: str, *, now: int) -> N
 
 
 def contents_in_words(contents: Mapping[str, int]) -> list[str]:
-    """`1 user`, `2 tokens`, for each kind."""
-    return [counted(count, _CONTENTS.get(what, what), what) for what, count in contents.items()]
+    """`1 user`, `2 devices`, for each kind."""
+    return [counted(count, *_CONTENTS.get(what, (what, what))) for what, count in contents.items()]
 
 
 def _get_below_top(connection: Connection, actor: Actor, name: str) -> AnyRow:

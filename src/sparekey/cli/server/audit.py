@@ -22,23 +22,27 @@ from sparekey.core.errors import BadInput
 from sparekey.core.event_export import line_of
 from sparekey.wiring.server import checkpoint_store
 
-app = new_group("The audit record.")
+app = new_group("The audit record: read it, hand it on, and find out whether it is whole.")
 _LONGEST_LINE = 1_024
 
 
 @command(app, "list", "audit list --user alice --limit 20")
 def list_some(
     ctx: typer.Context,
-    user: Annotated[str | None, typer.Option(help="About this user.", show_default=False)] = None,
-    token: Annotated[str | None, typer.Option(help="About this token.", show_default=False)] = None,
-    device: Annotated[str | None, typer.Option(help="About this device.", show_default=False)] = None,
+    user: Annotated[str | None, typer.Option(help="Only about this user.", show_default=False)] = None,
+    token: Annotated[str | None, typer.Option(help="Only about this token.", show_default=False)] = None,
+    device: Annotated[str | None, typer.Option(help="Only about this device.", show_default=False)] = None,
     action: Annotated[
-        list[str] | None, typer.Option(help="Of this kind, as sign-in.denied; may be repeated.", show_default=False)
+        list[str] | None,
+        typer.Option(help="Only of this kind, for instance sign-in.denied; may be repeated.", show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
-    before: Annotated[int | None, typer.Option(min=1, help="Older than this row.", show_default=False)] = None,
+    before: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="ID", help="Only rows older than the one with this id.", show_default=False),
+    ] = None,
 ) -> None:
-    """List the newest rows first."""
+    """List what is on record, the newest first."""
     call = call_of(ctx)
     with open_server(call) as server:
         rows = server.run(
@@ -52,11 +56,13 @@ def verify(
     ctx: typer.Context,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A checkpoint that was kept elsewhere.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="A checkpoint that was kept elsewhere: a line of `audit chain`.", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Find out whether the record is whole. Looks at every row, batch and signature, and at what was kept outside the
-    database; exit 1: something is wrong."""
+    """Find out whether the record is whole: nothing changed, deleted or rolled back. Looks at every row, batch and
+    signature, and at what was kept outside the database; exit 1: something is wrong."""
     call = call_of(ctx)
     witnesses = [*checkpoint_store(call.directory).witnesses()]
     if checkpoint is not None:
@@ -83,7 +89,8 @@ def verify(
 
 @command(app, "chain", "audit chain")
 def chain_now(ctx: typer.Context) -> None:
-    """Chain what is new now. Shows the newest checkpoint: a line to be kept elsewhere, as a witness."""
+    """Sign what is new on record, and show the newest checkpoint. That is a line to be kept elsewhere: `audit verify`
+    finds out with it whether anything was changed since. A running server signs each second by itself."""
     call = call_of(ctx)
     with open_here(call) as server:
         head = chain(server.instance.database, server.instance.keystore, checkpoint_store(call.directory), now())
@@ -97,10 +104,10 @@ def chain_now(ctx: typer.Context) -> None:
 @command(app, "export", "audit export --after 120 >> events.jsonl")
 def export(
     ctx: typer.Context,
-    after: Annotated[int, typer.Option(metavar="BATCH", min=0, help="Only what was chained after this batch.")] = 0,
+    after: Annotated[int, typer.Option(metavar="BATCH", min=0, help="Only what came after this batch.")] = 0,
 ) -> None:
-    """Write every event that is chained, one JSON object a line, in the order of the chain. To go on later: `--after`
-    with the `batch` of the last line. Where no server runs: `audit chain` before."""
+    """Write every event on record that is signed, one JSON object a line, the oldest first. To go on later: `--after`
+    with the `batch` of the last line. Where no server is running, run `audit chain` first."""
     with open_server(call_of(ctx)) as server:
         while events := server.run(next_events, after=after):
             for event in events:

@@ -16,7 +16,7 @@ app = new_group("Programs that ask over the REST API whether a passcode is right
 @command(app, "add", "client add vpn --domain Sales --addresses 192.0.2.0/24")
 def add(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the client is to be called.")],
     domain: Annotated[str, typer.Option(help="It may ask for the users of this domain and below.")] = TOP_DOMAIN,
     addresses: Annotated[str, typer.Option(help="Networks it may call from, comma separated. [any]")] = "",
     expires: Annotated[str, typer.Option(metavar="DATE", help="2027-12-31, or an RFC 3339 time. [never]")] = "",
@@ -38,7 +38,7 @@ def add(
 def list_some(
     ctx: typer.Context,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
-    after: Annotated[str, typer.Option(help="From the first name after this one.")] = "",
+    after: Annotated[str, typer.Option(metavar="NAME", help="From the first name after this one.")] = "",
 ) -> None:
     """List clients by name."""
     call = call_of(ctx)
@@ -52,7 +52,9 @@ def list_some(
 
 
 @command(app, "revoke", "client revoke vpn")
-def revoke(ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+def revoke(
+    ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="As `client list` shows it.")]
+) -> None:
     """Refuse a client's key from now on."""
     call = call_of(ctx)
     with open_server(call) as server:

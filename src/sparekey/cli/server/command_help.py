@@ -6,6 +6,8 @@ from typing import Any, Final
 
 _TYPES: Final = {"int": "N", "int range": "N", "path": "FILE", "file": "FILE"}
 _TYPE: Final = re.compile(r" <([^<>]+)>(?=$|\.\.\.)")
+_RANGE: Final = re.compile(r"(\d+)<=x<=(\d+)(?=\])")
+_AT_LEAST: Final = re.compile(r"x>=(\d+)(?=\])")
 
 
 class Explained:
@@ -52,6 +54,7 @@ def _placed(argument: Any) -> str:
 
 def _said(param: Any, ctx: Any) -> tuple[str, str]:
     head, words = param.get_help_record(ctx)
+    words = _AT_LEAST.sub(r"\1 or more", _RANGE.sub(r"\1 to \2", words))
     return _TYPE.sub(lambda found: " " + _named(param, found[1]), head), words
 
 

@@ -13,7 +13,7 @@ from sparekey.cli.server.command import Call, call_of, command, new_group, now, 
 from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput
 
-app = new_group("Protected computers.")
+app = new_group("Protected computers: invite, look at, revoke, report as stolen.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The device's name, or its id.")]
 
 
@@ -24,7 +24,7 @@ def invite(
     domain: Annotated[str, typer.Option(help="The security domain that it belongs to.")] = TOP_DOMAIN,
     hours: Annotated[int, typer.Option(min=1, max=720, help="How long the code can be used.")] = 24,
 ) -> None:
-    """Make a code for one enrolment. It holds a one-time secret and stands for this server's CA."""
+    """Make a code with which one device enrols, once. By the same code the device knows this server's CA."""
     call, moment = call_of(ctx), now()
     with open_server(call) as server:
         code = server.run(devices.invite, name, domain, now=moment, lifetime=hours * 3_600)

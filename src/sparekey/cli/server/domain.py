@@ -11,13 +11,13 @@ from sparekey.core.policy_kinds import PolicyKind
 
 app = new_group("Security domains: they own users, tokens and devices, and policies are assigned to them.")
 _POLICIES = tuple(f"{kind}_policy" for kind in PolicyKind)
-Name = Annotated[str, typer.Argument(metavar="NAME", help="1 to 100 characters.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The domain's name.")]
 
 
 @command(app, "add", "domain add Sales")
 def add(
     ctx: typer.Context,
-    name: Name,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 100 characters.")],
     parent: Annotated[str, typer.Option(help="The domain above it.")] = TOP_DOMAIN,
 ) -> None:
     """Add a domain. It always uses the default policy until another one is assigned."""

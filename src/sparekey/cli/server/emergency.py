@@ -52,9 +52,9 @@ def reset(ctx: typer.Context, serial: Serial) -> None:
 def online(
     ctx: typer.Context,
     serial: Serial,
-    allowed: Annotated[bool | None, typer.Option("--on/--off", help="Whether the server accepts it, too.")] = None,
+    allowed: Annotated[bool | None, typer.Option("--on/--off", help="Accept it, or do not.")] = None,
 ) -> None:
-    """Use the offline code for online access, or stop that."""
+    """Let the server accept the offline emergency tokencode, too, or stop that."""
     if allowed is None:
         raise typer.BadParameter("give --on or --off")
     call = call_of(ctx)
@@ -66,13 +66,13 @@ def online(
 
 @command(app, "history", "emergency history SK01234567")
 def history(ctx: typer.Context, serial: Serial) -> None:
-    """What happened with this code, newest first. Showings, resets, uses, replacements."""
+    """List what happened with the emergency tokencode, newest first: shown, reset, used, replaced."""
     _history(ctx, CodeKind.TOKENCODE, serial)
 
 
 @command(app, "held", "emergency held SK01234567")
 def held(ctx: typer.Context, serial: Serial) -> None:
-    """Which device holds which version, until when. Shows no code."""
+    """List which device holds which version of the code, and until when that works. Shows no code."""
     _held(ctx, CodeKind.TOKENCODE, serial)
 
 
@@ -92,13 +92,13 @@ def reset_passcode(ctx: typer.Context, user: User) -> None:
 
 @command(passcode, "history", "emergency passcode history alice")
 def passcode_history(ctx: typer.Context, user: User) -> None:
-    """What happened with this passcode; newest first."""
+    """List what happened with the emergency passcode, newest first: shown, reset, used, replaced."""
     _history(ctx, CodeKind.PASSCODE, user)
 
 
 @command(passcode, "held", "emergency passcode held alice")
 def passcode_held(ctx: typer.Context, user: User) -> None:
-    """Which device holds which version, until when. Shows no code."""
+    """List which device holds which version of the code, and until when that works. Shows no code."""
     _held(ctx, CodeKind.PASSCODE, user)
 
 

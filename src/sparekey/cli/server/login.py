@@ -25,10 +25,12 @@ _LONGEST_INPUT: Final = 65_536
 @command(app, "login", "login --server https://login.example.org:8443 --as carol --ca ca.pem")
 def login(
     ctx: typer.Context,
-    reply_to: Annotated[str, typer.Option(metavar="ID", help="Answer the question of this name.")] = "",
+    reply_to: Annotated[
+        str, typer.Option(metavar="ID", help="Answer the question that a login ended with: its reply_to.")
+    ] = "",
 ) -> None:
-    """Sign in as an administrator. The passcode is asked for, or read from standard input. What the server asks on the
-    way is asked, too; a program answers with the lines that follow, or later with --reply-to."""
+    """Sign in as an administrator. The passcode is asked for, or read from standard input. If the server wants more, as
+    a new PIN, that is asked, too; a program gives it in the lines that follow, or later with --reply-to."""
     call = call_of(ctx)
     url, name = _named(call)
     before = find_session(url, name)

@@ -22,7 +22,8 @@ Rule = Annotated[
     IfAvailable,
     typer.Option(
         "--if-available",
-        help="If the token becomes available: deny it; let its first use end the access; allow it after the lifetime.",
+        help="If the token turns up: deny: its codes are refused; end: its first use ends this access; "
+        "after-lifetime: its codes are accepted after the lifetime.",
     ),
 ]
 _RULES = {

@@ -29,13 +29,16 @@ ToDefault = Annotated[bool, typer.Option("--default", help="Always use the defau
 _EFFECTIVE: Final = ("field", "value", "source")
 # for each kind: what it is for, an example of a field, and the fields that a list shows
 _KINDS: Final[Mapping[PolicyKind, tuple[str, str, tuple[str, ...]]]] = {
-    PolicyKind.OFFLINE: ("Offline policies.", "days=7", ("enabled", "days", "protection_level")),
+    PolicyKind.OFFLINE: (
+        "Offline policies: what devices may hold, and for how long.", "days=7", ("enabled", "days", "protection_level"),
+    ),
     PolicyKind.TOKEN: (
         "Token policies: PINs, and how tokens are accepted.", "pin_minimum=6",
         ("pin_minimum", "pin_maximum", "pin_characters", "next_tokencode_after"),
     ),
     PolicyKind.LOCKOUT: (
-        "Lockout policies.", "most_failures=3", ("most_failures", "within_minutes", "unlock_after_minutes")
+        "Lockout policies: how many failures lock a user, and for how long.", "most_failures=3",
+        ("most_failures", "within_minutes", "unlock_after_minutes"),
     ),
 }  # fmt: skip
 
@@ -93,7 +96,7 @@ def _add_reading(kind: PolicyKind, group: typer.Typer, columns: tuple[str, ...])
 def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
     @command(group, "add", f"policy {kind} add Travel {example}")
     def add(ctx: typer.Context, name: Name, fields: Fields = None) -> None:
-        """Add a policy: the defaults, but for the fields that are given."""
+        """Add a policy. Fields that are not given have their defaults."""
         call = call_of(ctx)
         with open_server(call) as server:
             view = server.run(policies.add_policy, kind, name, _texts(fields), now=now())
@@ -124,6 +127,10 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
         with open_server(call) as server:
             server.run(policies.assign_policy, kind, name, domain, now=now())
         call.done(f"{domain} uses {name or f'the default {kind} policy'}.", "assignment", domain=domain, policy=name)
+
+    if kind is not PolicyKind.OFFLINE:  # nothing on devices depends on it
+        set_fields.__doc__ = "Edit fields. They hold from the next sign-in on."
+        assign.__doc__ = "Put the users of a domain under a policy."
 
     @command(group, "remove", f"policy {kind} remove Travel")
     def remove(ctx: typer.Context, name: Name) -> None:

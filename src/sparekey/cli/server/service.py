@@ -51,7 +51,9 @@ def init(
 @command(app, "serve", "--data /var/lib/sparekey serve")
 def serve(
     ctx: typer.Context,
-    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Instead of what the settings say.")] = "",
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where the server answers, instead of what the settings say.")
+    ] = "",
 ) -> None:
     """Answer until stopped (SIGTERM, SIGINT); SIGHUP reads the certificate again. Logs go to standard error."""
     from sparekey.server.settings import read_settings  # noqa: PLC0415 -- slow to load
@@ -106,7 +108,7 @@ def check(ctx: typer.Context) -> None:
 
 @command(app, "doctor", "doctor")
 def doctor(ctx: typer.Context) -> None:
-    """Look at settings, keys, certificate, database and record, and say what is wrong with each."""
+    """Look at settings, keys, certificate, database and record; say what is wrong with each. Exit 1: something is."""
     from sparekey.wiring.doctor import examine  # noqa: PLC0415 -- slow to load
 
     call = call_of(ctx)

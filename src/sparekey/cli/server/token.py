@@ -41,14 +41,20 @@ command(app, "remove", "token remove 000123456789")(token_lifecycle.remove)
 def add(
     ctx: typer.Context,
     user: Annotated[str, typer.Option(help="The login name of the user who gets it.")],
-    kind: Annotated[str, typer.Option("--type", help="totp, or hotp: a code for each press.")] = "totp",
-    digits: Annotated[int, typer.Option(help="6, 7 or 8.")] = 6,
-    interval: Annotated[int, typer.Option(help="30 or 60 seconds; of totp.")] = 30,
-    algorithm: Annotated[str, typer.Option(help="sha1, sha256 or sha512.")] = "sha1",
-    counter: Annotated[int, typer.Option(min=0, help="Of the next code; of hotp.")] = 0,
-    no_pin: Annotated[bool, typer.Option("--no-pin", help="Typed without a PIN: an authenticator app.")] = False,
+    kind: Annotated[
+        str, typer.Option("--type", help="totp: a code for each interval; hotp: a code for each press.")
+    ] = "totp",
+    digits: Annotated[int, typer.Option(help="Digits of a tokencode: 6, 7 or 8.")] = 6,
+    interval: Annotated[int, typer.Option(help="Seconds that a tokencode lasts, 30 or 60; only of totp.")] = 30,
+    algorithm: Annotated[str, typer.Option(help="The hash that makes the codes: sha1, sha256 or sha512.")] = "sha1",
+    counter: Annotated[int, typer.Option(min=0, help="The counter of the next code; only of hotp.")] = 0,
+    no_pin: Annotated[
+        bool, typer.Option("--no-pin", help="Its tokencode is typed alone: an authenticator app.")
+    ] = False,
     serial: Annotated[str, typer.Option(help="Its serial number. [made up]")] = "",
-    expires: Annotated[str, typer.Option(metavar="DATE", help="2027-12-31, or an RFC 3339 time.")] = "",
+    expires: Annotated[
+        str, typer.Option(metavar="DATE", help="Until when it can be used: 2027-12-31, or an RFC 3339 time. [no end]")
+    ] = "",
     seed_stdin: Annotated[
         bool, typer.Option("--seed-stdin", help="Read the seed from standard input, as base32 or hex.")
     ] = False,
@@ -83,7 +89,7 @@ def list_some(
     ctx: typer.Context,
     user: Annotated[str, typer.Option(help="Only this user's.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
-    after: Annotated[str, typer.Option(help="From the first serial number after this one.")] = "",
+    after: Annotated[str, typer.Option(metavar="SERIAL", help="From the first serial number after this one.")] = "",
 ) -> None:
     """List tokens by serial number, with the security domain of who has them, or their own."""
     call = call_of(ctx)
@@ -143,13 +149,13 @@ def disable(ctx: typer.Context, serial: Serial) -> None:
 
 @command(app, "lost", "token lost SK01234567")
 def lost(ctx: typer.Context, serial: Serial) -> None:
-    """Refuse a token's codes. Its offline emergency tokencode goes on working."""
+    """Mark a token as lost: its codes are refused, its offline emergency tokencode goes on working."""
     _set_lost(ctx, serial, lost=True)
 
 
 @command(app, "found", "token found SK01234567")
 def found(ctx: typer.Context, serial: Serial) -> None:
-    """A lost token is back."""
+    """Mark a lost token as found: its codes are accepted again."""
     _set_lost(ctx, serial, lost=False)
 
 

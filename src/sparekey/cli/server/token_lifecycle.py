@@ -55,7 +55,7 @@ def replace(
         bool, typer.Option("--keep-pin/--new-pin", help="Whether the PIN stays, or is chosen at the first sign-in.")
     ] = True,
 ) -> None:
-    """Another token takes this one's place: this one is taken from its user and disabled."""
+    """Give the user another token in this one's place. This one is taken from its user and disabled."""
     if bool(new) is next_available:
         raise typer.BadParameter("say which token takes its place: --with SERIAL2, or --next-available")
     call = call_of(ctx)
@@ -70,7 +70,7 @@ def replace(
 
 
 def resync(ctx: typer.Context, serial: Serial) -> None:
-    """Find a token again whose clock or counter ran away, by two tokencodes that follow one another.
+    """Synchronise a token whose clock or counter has run away, by two tokencodes that follow one another.
 
     They are read from standard input with white space between them, or asked for. A wrong pair counts as a failure.
     """

@@ -12,7 +12,7 @@ from sparekey.cli.server.command import call_of, command, new_group, now, open_s
 from sparekey.cli.server.token import read_date
 from sparekey.core.counts import counted
 
-app = new_group("Users.")
+app = new_group("Users, and why they can sign in or not.")
 Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login name, as typed at a device.")]
 
 
@@ -46,7 +46,7 @@ def import_file(
     domain: Annotated[str, typer.Option(help="The security domain of the lines that name none.")] = TOP_DOMAIN,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be imported.")] = False,
 ) -> None:
-    """Import users. A line that is not right is said and left out; a login name that is taken keeps its user."""
+    """Import users. A line that is not right is left out, and it is said why. Users who exist stay as they are."""
     from sparekey.app.user_imports import LARGEST_FILE, import_users  # noqa: PLC0415 -- only needed here
 
     call = call_of(ctx)
@@ -68,7 +68,7 @@ def import_file(
 def list_some(
     ctx: typer.Context,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
-    after: Annotated[str, typer.Option(help="From the first login name after this one.")] = "",
+    after: Annotated[str, typer.Option(metavar="LOGIN", help="From the first login name after this one.")] = "",
 ) -> None:
     """List users by login name."""
     call = call_of(ctx)
@@ -95,7 +95,9 @@ def edit(
     mail: Annotated[str | None, typer.Option(help="Where notices go; '': nowhere.", show_default=False)] = None,
     expires: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="2027-12-31, or an RFC 3339 time; 'never': no end.", show_default=False),
+        typer.Option(
+            metavar="DATE", help="The user's end: 2027-12-31, or an RFC 3339 time; 'never': none.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Change a user's name, mail address or end. With another end the offline data are made anew."""
