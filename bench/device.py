@@ -8,7 +8,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,10 +126,10 @@ def _offline(bench: Bench, times: int) -> list[Row]:
 
 def _at_rest(bench: Bench, seconds: int) -> list[Row]:
     progress(f"P10: the daemon at rest for {seconds} s")
-    before = _status_number(bench.daemon_pid, "voluntary_ctxt_switches")
+    before = _wake_ups(bench.daemon_pid)
     time.sleep(seconds)
-    wakes = (_status_number(bench.daemon_pid, "voluntary_ctxt_switches") - before) * 60 / seconds
-    memory = _status_number(bench.daemon_pid, "VmRSS") / 1024
+    wakes = _wakes_between(before, _wake_ups(bench.daemon_pid)) * 60 / seconds
+    memory = _number_of(Path(f"/proc/{bench.daemon_pid}/status"), "VmRSS") / 1024
     return [
         Row("P10", "memory of the daemon", memory, "MiB", "limit", 45, memory / 45, "<= 1"),
         Row("P10", "wake-ups of the daemon", wakes, "/min", "limit", 1, wakes, "<= 1"),
@@ -179,11 +179,20 @@ def _bare(level: Level, hashes: int) -> float:
         return time.perf_counter() - begun
 
 
-def _status_number(pid: int, name: str) -> int:
-    """A number of /proc/PID/status, summed over the process's threads where it counts per thread."""
-    if name == "VmRSS":
-        files = [Path(f"/proc/{pid}/status")]
-    else:
-        files = [task / "status" for task in Path(f"/proc/{pid}/task").iterdir()]
-    lines = (line for file in files for line in file.read_text().splitlines())
-    return sum(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+def _wake_ups(pid: int) -> dict[str, int]:
+    """How often each thread of the process has waited and gone on."""
+    return {
+        task.name: _number_of(task / "status", "voluntary_ctxt_switches")
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    }
+
+
+def _wakes_between(before: Mapping[str, int], after: Mapping[str, int]) -> int:
+    """Of the threads that are there; one that ended meanwhile takes its count along and woke up once for that."""
+    ended = before.keys() - after.keys()
+    return sum(count - before.get(thread, 0) for thread, count in after.items()) + len(ended)
+
+
+def _number_of(file: Path, name: str) -> int:
+    """A number of a status file of /proc."""
+    return next(int(line.split()[1]) for line in file.read_text().splitlines() if line.startswith(f"{name}:"))
