@@ -151,7 +151,7 @@ def test_a_list_of_very_many_says_that_it_is_cut(server: Instance) -> None:
     assert (listed.items[0].operator, listed.items[0].shown) == (f"client:{operators.MOST_LISTED}", 2)
 
 
-def test_a_number_that_is_lowered_within_the_hour_raises_its_alarm(any_server: Instance) -> None:
+def test_s42_a_number_that_is_lowered_within_the_hour_raises_its_alarm(any_server: Instance) -> None:
     user, alice = a_caller(any_server), an_operator(any_server, "alice")
     edit_policy(any_server, {"showings_warn": "9", "showings_limit": "20"})
     assert [show(any_server, alice, user, NOW) for _ in range(4)] == [""] * 4

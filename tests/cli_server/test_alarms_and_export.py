@@ -26,6 +26,7 @@ def test_an_alarm_is_listed_until_it_is_acknowledged(operator: Operator) -> None
     (line,) = operator.runs("alarm", "list").json["alarms"]
     assert (line["action"], line["result"], line["times"]) == ("alarm.audit-rolled-back", "checkpoint file damaged", 1)
     assert line["last_at"].endswith("Z")
+    assert operator.runs("alarm", "list", "--after", line["id"]).json["alarms"] == []
     seen = operator.sees("alarm", "list")
     assert "checkpoint file damaged" in seen.out
     assert "audit verify" in seen.words

@@ -40,7 +40,7 @@ def test_who_goes_on_at_the_same_pace_is_not_warned_anew_each_time() -> None:
     assert pace(HOUR + 900, HOUR + 800, HOUR + 700, 20, 10, warned=HOUR + 700) is Pace.WARNED_NOW
 
 
-def test_a_number_that_was_lowered_meanwhile_is_told_of() -> None:
+def test_s42_a_number_that_was_lowered_meanwhile_is_told_of() -> None:
     assert pace(50, 40, 30, 20, 10, warn=6, limit=9) is Pace.CALM
     assert pace(50, 40, 30, 20, 10, warn=2, limit=9) is Pace.WARNED_NOW
 
@@ -70,7 +70,7 @@ def test_never_more_than_the_limit_within_an_hour(ago: list[int], warn: int, lim
 
 
 @given(st.lists(st.tuples(st.integers(0, HOUR + 60), st.integers(1, 6)), max_size=40))
-def test_each_stretch_above_the_number_in_force_is_told_of_once_at_its_start(acts: list[tuple[int, int]]) -> None:
+def test_s42_each_stretch_above_the_number_in_force_is_told_of_once_at_its_start(acts: list[tuple[int, int]]) -> None:
     """Whatever the number is at each showing. An hour without one above it ends a stretch."""
     now, shown, above, told = NOW, list[int](), list[int](), list[int]()
     for pause, warn in acts:

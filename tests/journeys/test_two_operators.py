@@ -71,6 +71,10 @@ def test_two_people_show_a_passcode_and_the_record_names_both(operators: Operato
     assert (request["state"], request["asker"], request["user"], request["caller"]) == (
         "waiting", "helen", "alice", "badge",
     )  # fmt: skip
+    assert (request["yours"], request["decidable"]) == (False, True)
+    (own,) = operators.does("helen", "approval", "list")["approvals"]
+    assert (own["yours"], own["decidable"]) == (True, False)
+    assert operators.does("dora", "approval", "list", "--after", request["id"])["approvals"] == []
     operators.does("helen", "approval", "approve", request["id"], code=1)
     operators.does("dora", "approval", "approve", request["id"])
     assert operators.does("helen", *asked)["code"].count("-") == 2
