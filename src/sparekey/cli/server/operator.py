@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from sparekey.app import operators
-from sparekey.app.operators import DEFAULT_HOURS
+from sparekey.app.operators import DEFAULT_HOURS, MOST_HOURS
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
 
@@ -28,7 +28,7 @@ def list_some(ctx: typer.Context) -> None:
 def lift(
     ctx: typer.Context,
     operator: Annotated[str, typer.Argument(metavar="NAME", help="A login, or os:NAME for whoever is on the server.")],
-    hours: Annotated[int, typer.Option(help="For so long.")] = DEFAULT_HOURS,
+    hours: Annotated[int, typer.Option(help=f"For so many hours, at most {MOST_HOURS}.")] = DEFAULT_HOURS,
 ) -> None:
     """Let an operator go on beyond the policy's limit of codes an hour: in an outage. Nobody does so for themselves."""
     call = call_of(ctx)

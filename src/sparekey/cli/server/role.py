@@ -12,16 +12,22 @@ from sparekey.cli.server.command import call_of, command, new_group, now, open_s
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 
 app = new_group("Roles: permissions that administrators and API clients have in a security domain and below.")
-Name = Annotated[str, typer.Argument(metavar="NAME", help="1 to 64 characters.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of a role of your own.")]
 Role = Annotated[str, typer.Argument(metavar="ROLE", help="See `sparekey role list`.")]
-Permissions = Annotated[list[str], typer.Argument(metavar="PERMISSION...", help="See `sparekey role show`.")]
+Permissions = Annotated[
+    list[str], typer.Argument(metavar="PERMISSION...", help="What it allows, as `sparekey role list` names it.")
+]
 User = Annotated[str | None, typer.Argument(metavar="[USER]", help="The user's login name.", show_default=False)]
 Client = Annotated[str, typer.Option(metavar="NAME", help="An API client instead of a user.")]
 Domain = Annotated[str, typer.Option(help="Where it holds: in this domain and everything below it.")]
 
 
 @command(app, "add", "role add 'night desk' user.view token.view emergency.view emergency.tokencode-show")
-def add(ctx: typer.Context, name: Name, permissions: Permissions) -> None:
+def add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 64 characters.")],
+    permissions: Permissions,
+) -> None:
     """Add a role with these permissions."""
     call = call_of(ctx)
     with open_server(call) as server:
