@@ -7,9 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
+from sparekey.app.audit import SYSTEM
+from sparekey.app.notices import raise_alarm
+from sparekey.core.events import Action
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
-from tests.builders import PIN, a_device, a_user, on_record
+from tests.builders import NOW, PIN, a_device, a_user, on_record
 from tests.server.asgi import Reply, ask
 from tests.server.doors import Doors, run
 from tests.server.operation_world import an_administrator
@@ -62,6 +65,21 @@ def test_devices_of_one_name_are_gone_through_too(carol_anywhere: Administrator)
     pages = [*carol_anywhere.pages("/v1/devices?limit=2")]
     assert [device["name"] for page in pages for device in page] == ["a", "b", "b", "b", "c"]
     assert {device["device_id"] for page in pages for device in page} == set(made)
+
+
+def test_alarms_are_gone_through_too(carol_anywhere: Administrator) -> None:
+    for action in (action for action in Action if action.is_alarm):
+        with carol_anywhere.doors.instance.database.write() as connection:
+            raise_alarm(connection, NOW, SYSTEM, action)
+    found = [alarm["id"] for page in carol_anywhere.pages("/v1/alarms?limit=2") for alarm in page]
+    whole = carol_anywhere.asks("GET", "/v1/alarms").json["items"]
+    assert found == [alarm["id"] for alarm in whole]
+    assert len(set(found)) == sum(action.is_alarm for action in Action)
+
+
+def test_a_list_without_pages_says_whether_it_is_cut(carol: Administrator) -> None:
+    grants, operators = (carol.asks("GET", path).json for path in ("/v1/role-grants", "/v1/operators"))
+    assert (len(grants["items"]), grants["cut"], operators) == (1, False, {"items": [], "cut": False})
 
 
 @pytest.mark.parametrize("name", ["Sales/Bern", "100 %", "a?b#c", "%2F", "Zürich", "..", "a&b=c", "+1"])
