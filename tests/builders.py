@@ -23,6 +23,7 @@ from sparekey.app.lookup import get_account, get_token
 from sparekey.app.offline_events import take_events
 from sparekey.app.provisioning import acknowledge, sync_users
 from sparekey.app.sealing import seal_for_device
+from sparekey.app.showings import Showing
 from sparekey.app.sign_in import Door, sign_in
 from sparekey.app.sign_in_on_device import DeviceSignIn, sign_in_on_device
 from sparekey.app.tokens import NewToken, add_token, set_pin
@@ -372,7 +373,7 @@ def show(
     instance: Instance, user: User, device: str | None = None, kind: CodeKind = CodeKind.TOKENCODE, *, now: int = NOW
 ) -> emergency.ShownCode:
     name = user.serial if kind is CodeKind.TOKENCODE else user.login
-    return emergency.show(instance, HELP_DESK, kind, name, device, emergency.Showing("call back"), now=now)
+    return emergency.show(instance, HELP_DESK, kind, name, device, Showing("call back"), now=now)
 
 
 def another_code(code: str) -> str:

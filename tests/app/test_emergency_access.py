@@ -8,9 +8,10 @@ from sparekey.app import emergency
 from sparekey.app.codes_on_devices import HeldCode
 from sparekey.app.devices import revoke
 from sparekey.app.domains import add_domain
-from sparekey.app.emergency import Showing, held_codes, history, reset, set_online
+from sparekey.app.emergency import held_codes, history, reset, set_online
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.policies import add_policy, assign_policy
+from sparekey.app.showings import Showing
 from sparekey.app.snapshots import open_code
 from sparekey.app.tokens import set_enabled, set_lost, set_pin
 from sparekey.app.users import add_user

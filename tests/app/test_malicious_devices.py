@@ -12,6 +12,7 @@ from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_device
 from sparekey.app.notices import MOST_TOLD
 from sparekey.app.offline_events import LONGEST_TEXT, MOST_AT_ONCE
+from sparekey.app.showings import Showing
 from sparekey.app.tokens import set_lost
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import BadInput
@@ -97,7 +98,7 @@ def test_a_device_that_calls_itself_by_another_one_s_id_hides_neither(server: In
         assert get_device(connection, ROOT, victim.device_id, Permission.DEVICE_VIEW).id == victim.device_id
     for device in (victim, impostor):
         shown = emergency.show(
-            server, ROOT, CodeKind.TOKENCODE, alice.serial, device.device_id, emergency.Showing("x"), now=NOW + 60
+            server, ROOT, CodeKind.TOKENCODE, alice.serial, device.device_id, Showing("x"), now=NOW + 60
         )
         assert shown.device == device.row.name
     app_devices.revoke(server, ROOT, victim.device_id, now=NOW)

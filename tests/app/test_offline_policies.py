@@ -153,7 +153,7 @@ def test_an_edit_that_tightens_asks_first_and_says_how_many(
 ) -> None:
     user, device = holder
     generation, before = device.sync_of(user, NOW).generation, list_policies(server, ROOT, PolicyKind.OFFLINE)
-    with pytest.raises(NotAllowed, match="discards the offline data of 1 users"):
+    with pytest.raises(NotAllowed, match="discards the offline data of users on 1 device "):
         set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, edit, confirmed=False, now=NOW)
     assert list_policies(server, ROOT, PolicyKind.OFFLINE) == before
     done = set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, edit, confirmed=True, now=NOW)

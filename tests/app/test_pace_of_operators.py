@@ -167,7 +167,7 @@ def test_root_who_is_alone_is_told_to_make_an_administrator(server: Instance) ->
     show(server, ROOT, user, NOW)
 
     def told(actor: Actor) -> str:
-        with pytest.raises(NotAllowed, match="1 emergency codes") as stopped:
+        with pytest.raises(NotAllowed, match="1 emergency code within") as stopped:
             show(server, actor, user, NOW)
         return stopped.value.do
 

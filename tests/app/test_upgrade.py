@@ -9,7 +9,7 @@ from sqlalchemy import Connection, MetaData, event, insert, inspect, select, tex
 from sparekey.app import users
 from sparekey.app.audit_verification import verify_record
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.policies import lockout_policy_in, token_policy_in
+from sparekey.app.policies_in_force import policy_in
 from sparekey.app.ports import Purpose
 from sparekey.app.sequencer import chain
 from sparekey.app.upgrade import Upgrade, upgrade_database
@@ -115,8 +115,8 @@ def test_s85_a_database_of_the_first_release_keeps_everything(seeded: tuple[Inst
     assert users.show_user(upgraded, ROOT, "alice").mail == ""
     with empty.read() as connection:
         domain_id = account_row(upgraded, "alice").domain_id
-        assert token_policy_in(connection, domain_id) == TokenPolicy()
-        assert lockout_policy_in(connection, domain_id) == LockoutPolicy()
+        assert policy_in(connection, domain_id, TokenPolicy) == TokenPolicy()
+        assert policy_in(connection, domain_id, LockoutPolicy) == LockoutPolicy()
     users.add_user(upgraded, ROOT, "bob", TOP_DOMAIN, now=NOW)
     chain(empty, instance.keystore, MemoryCheckpoints(), NOW + DAY)
     assert verify_record(empty, instance.keystore.public_key(Purpose.CHECKPOINT)) == []

@@ -12,6 +12,7 @@ from sparekey.app.authorisation import actor_of
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_account, get_token
 from sparekey.app.roles import HolderKind
+from sparekey.app.showings import Showing
 from sparekey.app.tokens import NewToken, add_token, set_pin
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import NotAllowed, NotFound
@@ -75,7 +76,7 @@ def with_token(instance: Instance, who: Actor, login: str) -> User:
 
 
 def showing(instance: Instance, who: Actor, user: User) -> str:
-    asked = emergency.Showing("called back")
+    asked = Showing("called back")
     return emergency.show(instance, who, CodeKind.TOKENCODE, user.serial, None, asked, now=NOW).code.reveal()
 
 

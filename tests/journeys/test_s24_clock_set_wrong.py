@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.emergency import Showing, show
+from sparekey.app.emergency import show
+from sparekey.app.showings import Showing
 from sparekey.core.emergency import CodeKind
 from tests.builders import DAY, HELP_DESK, PIN
 from tests.journeys.site import Site, a_site

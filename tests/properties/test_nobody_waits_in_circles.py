@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sparekey.app.emergency import Showing, reset, show
+from sparekey.app.emergency import reset, show
 from sparekey.app.instance import Instance
 from sparekey.app.online_emergency import Terms, end, give_fixed, give_one_time
+from sparekey.app.showings import Showing
 from sparekey.app.token_lifecycle import assign, unassign
 from sparekey.app.token_resync import resync
 from sparekey.app.tokens import set_lost

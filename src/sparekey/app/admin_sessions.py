@@ -19,10 +19,10 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import actor_of, grants_of
 from sparekey.app.dialogues import answer
 from sparekey.app.instance import Instance, log
-from sparekey.app.policies import lockout_policy_in
+from sparekey.app.policies_in_force import policy_in
 from sparekey.app.sign_in import Door, Verdict, sign_in
 from sparekey.core.events import Action
-from sparekey.core.lockout import FailureCount
+from sparekey.core.lockout import FailureCount, LockoutPolicy
 from sparekey.core.names import is_login
 from sparekey.core.outcome import Granted
 from sparekey.core.permissions import Actor
@@ -145,7 +145,7 @@ def _holds(connection: Connection, row: AnyRow, now: int) -> bool:
     if not row.enabled or (row.account_expires_at is not None and now >= row.account_expires_at):
         return False
     count = FailureCount(row.failures, row.first_failure_at, row.locked_at)
-    return not count.locked(now, lockout_policy_in(connection, row.domain_id))
+    return not count.locked(now, policy_in(connection, row.domain_id, LockoutPolicy))
 
 
 def _id_of(token: Secret[str]) -> str:

@@ -23,6 +23,7 @@ from sparekey.app.lookup import get_account
 from sparekey.app.record_rows import names_of_actors
 from sparekey.app.second_person import nobody_else
 from sparekey.app.showings import Showing
+from sparekey.core.counts import counted
 from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.events import Action
 from sparekey.core.permissions import Actor, Permission
@@ -143,8 +144,8 @@ def _nobody_else(connection: Connection, actor: Actor, account_id: str, now: int
 def _needed(approval_id: str, seconds: int, before: str, alone: str) -> ApprovalNeeded:
     return ApprovalNeeded(
         f"{before}a second person has to approve this: request {approval_id}",
-        f"{alone}have somebody else run `sparekey approval approve {approval_id}` within {max(1, seconds // 60)} "
-        "minutes, then ask again",
+        f"{alone}have somebody else run `sparekey approval approve {approval_id}` within "
+        f"{counted(max(1, seconds // 60), 'minute')}, then ask again",
     )
 
 

@@ -25,10 +25,9 @@ from sparekey.app.codes_on_devices import (
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.notices import notify_user
 from sparekey.app.operators import begin_showing, count_showing, judge_showing, stopped, warning_of
-from sparekey.app.policies import effective_in
+from sparekey.app.policies_in_force import effective_in
 from sparekey.app.record_rows import RecordRow, with_names
-from sparekey.app.showings import Showing as Showing  # noqa: PLC0414 -- what `show` takes, for its callers
-from sparekey.app.showings import verify_showing
+from sparekey.app.showings import Showing, verify_showing
 from sparekey.app.snapshots import open_code
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import SparekeyError

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
-from sparekey.app.policies import account_state_of, effective_in
+from sparekey.app.policies_in_force import account_state_of, effective_in
 from sparekey.app.snapshots import token_state
 from sparekey.core.offline import DeviceState, Obstacle, account_obstacle, token_obstacle
 from sparekey.storage import accounts, devices, tokens

@@ -17,7 +17,7 @@ from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_assigned_token
 from sparekey.app.notices import notify_user
 from sparekey.app.operators import begin_showing, count_showing, judge_showing, stopped, warning_of
-from sparekey.app.policies import effective_in, token_policy_in
+from sparekey.app.policies_in_force import effective_in, policy_in
 from sparekey.app.record_rows import names_of_actors
 from sparekey.app.snapshots import seal_online_code
 from sparekey.core.errors import BadInput, NotAllowed, NotFound, SparekeyError
@@ -26,6 +26,7 @@ from sparekey.core.notices import Notice
 from sparekey.core.online_emergency import EmergencyKind, IfAvailable, ends_at, new_online_codes
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.showing_pace import Pace
+from sparekey.core.token_policy import TokenPolicy
 from sparekey.passcode import spelled
 from sparekey.secret import Secret
 from sparekey.storage import accounts, online_emergency
@@ -155,7 +156,7 @@ def _give_in(
         return stopped(connection, actor, policy, now)
     count_showing(connection, actor, now)
     replaced = end_for_token(connection, actor, token, "new access takes its place", now=now)
-    codes = new_online_codes(token_policy_in(connection, account.domain_id).emergency_alphabet, count)
+    codes = new_online_codes(policy_in(connection, account.domain_id, TokenPolicy).emergency_alphabet, count)
     expires_at = ends_at(now, terms.days, token.expires_at, account.expires_at)
     _store(connection, instance, actor, token, kind, terms, codes, expires_at, now)
     log(

@@ -16,6 +16,7 @@ from sparekey.app.lookup import get_account
 from sparekey.app.notices import raise_alarm
 from sparekey.app.record_rows import names_of_actors
 from sparekey.app.second_person import nobody_else
+from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.events import Action
 from sparekey.core.permissions import Actor, Permission
@@ -114,7 +115,8 @@ def stopped(connection: Connection, actor: Actor, policy: OfflinePolicy, now: in
     """What a stopped operator is told."""
     alone = nobody_else(connection, actor, Permission.OPERATOR_LIFT, None, now)
     return NotAllowed(
-        f"you have been shown {policy.showings_limit} emergency codes within an hour, which is the limit here",
+        f"you have been shown {counted(policy.showings_limit, 'emergency code')} within an hour, "
+        "which is the limit here",
         f"{alone}in an outage another person lifts it with `sparekey operator lift`; otherwise wait",
     )
 
@@ -124,8 +126,8 @@ def warning_of(pace: Pace, policy: OfflinePolicy) -> str:
     if pace is Pace.CALM:
         return ""
     return (
-        f"You have been shown more than {policy.showings_warn} emergency codes within an hour, which is on record; "
-        f"at {policy.showings_limit} you are stopped."
+        f"You have been shown more than {counted(policy.showings_warn, 'emergency code')} within an hour, "
+        f"which is on record; at {policy.showings_limit} you are stopped."
     )
 
 

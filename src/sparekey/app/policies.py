@@ -15,14 +15,14 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_device, get_domain, get_policy
-from sparekey.app.snapshots import account_state
-from sparekey.core.authenticate import AccountState
+from sparekey.app.policies_in_force import effective_in
+from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput, Conflict, NotAllowed
 from sparekey.core.events import Action
 from sparekey.core.lockout import LockoutPolicy
 from sparekey.core.names import verify_name
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.policy import AssignedPolicy, EffectivePolicy, OfflinePolicy, effective_policy, tightened
+from sparekey.core.policy import EffectivePolicy, OfflinePolicy, tightened
 from sparekey.core.policy_fields import PolicyError
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.core.token_policy import TokenPolicy
@@ -103,8 +103,9 @@ def set_fields(
         stricter, regenerated = _discard(connection, old, new, affected)
         if stricter and regenerated and not confirmed:
             raise NotAllowed(
-                f"this makes {', '.join(stricter)} stricter and discards the offline data of {regenerated} "
-                "users' devices at their next contact; whoever is offline keeps the old data until then",
+                f"this makes {', '.join(stricter)} stricter and discards the offline data of users on "
+                f"{counted(regenerated, 'device')} at the next contact; whoever is offline keeps the old data until "
+                "then",
                 "run it again with --confirm",
             )
         policies.update_policy(connection, kind, row.id, dataclasses.asdict(new))
@@ -153,45 +154,10 @@ def effective_of(instance: Instance, actor: Actor, login: str, device: str | Non
         return effective_in(connection, account.domain_id, domain)
 
 
-def effective_in(connection: Connection, user_domain: str, device_domain: str) -> EffectivePolicy:
-    """The merged offline policy of two domains, by id."""
-    return effective_policy(_assigned(connection, user_domain), _assigned(connection, device_domain))
-
-
-def token_policy_in(connection: Connection, domain_id: str) -> TokenPolicy:
-    """The token policy in force in a domain. Raises LookupError where there is none."""
-    row = policies.policy_of_domain(connection, PolicyKind.TOKEN, domain_id)
-    if row is None:
-        raise LookupError("no token policy is in force in a domain")
-    return TokenPolicy.of({name: getattr(row, name) for name in PolicyKind.TOKEN.fields})
-
-
-def lockout_policy_in(connection: Connection, domain_id: str) -> LockoutPolicy:
-    """The lockout policy in force in a domain. Raises LookupError where there is none."""
-    row = policies.policy_of_domain(connection, PolicyKind.LOCKOUT, domain_id)
-    if row is None:
-        raise LookupError("no lockout policy is in force in a domain")
-    return LockoutPolicy.of({name: getattr(row, name) for name in PolicyKind.LOCKOUT.fields})
-
-
-def account_state_of(connection: Connection, row: AnyRow) -> AccountState:
-    """From a row of `account`, under the policies in force where it is."""
-    lockout, token_policy = lockout_policy_in(connection, row.domain_id), token_policy_in(connection, row.domain_id)
-    return account_state(row, lockout, token_policy)
-
-
 def stored_policy(kind: PolicyKind, row: Any) -> StoredPolicy:
     """The policy in a row with one column per field."""
     policy: StoredPolicy = kind.type.of({name: getattr(row, name) for name in kind.fields})
     return policy
-
-
-def _assigned(connection: Connection, domain_id: str) -> AssignedPolicy | None:
-    row = policies.policy_of_domain(connection, PolicyKind.OFFLINE, domain_id)
-    if row is None:
-        return None
-    values = OfflinePolicy.of({name: getattr(row, name) for name in PolicyKind.OFFLINE.fields})
-    return AssignedPolicy(row.name, row.domain, values, row.revision)
 
 
 def _view(kind: PolicyKind, row: AnyRow) -> PolicyView:

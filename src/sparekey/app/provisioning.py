@@ -14,7 +14,7 @@ from sparekey.app.emergency_supply import supply
 from sparekey.app.instance import Instance, log
 from sparekey.app.notices import notify_user
 from sparekey.app.obstacles import device_state
-from sparekey.app.policies import account_state_of, effective_in
+from sparekey.app.policies_in_force import account_state_of, effective_in
 from sparekey.app.snapshots import token_state
 from sparekey.core.authenticate import AccountState, TokenState
 from sparekey.core.emergency import Contact, contact_of

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import Instance
 from sparekey.app.obstacles import device_state
-from sparekey.app.policies import effective_in, lockout_policy_in, token_policy_in
+from sparekey.app.policies_in_force import effective_in, policy_in
 from sparekey.app.snapshots import account_state, pin_of
 from sparekey.app.why import ELSEWHERE
 from sparekey.core.lockout import LockoutPolicy
@@ -162,8 +162,8 @@ class _Rules:
         names = {row.id: row.name for row in domains.list_domains(connection)}
         return cls(
             names,
-            cache(lambda domain_id: lockout_policy_in(connection, domain_id)),
-            cache(lambda domain_id: token_policy_in(connection, domain_id)),
+            cache(lambda domain_id: policy_in(connection, domain_id, LockoutPolicy)),
+            cache(lambda domain_id: policy_in(connection, domain_id, TokenPolicy)),
             cache(lambda user_domain, device_domain: effective_in(connection, user_domain, device_domain)),
         )
 

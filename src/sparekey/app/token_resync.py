@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance, log
 from sparekey.app.lookup import get_token
 from sparekey.app.notices import notify_user
-from sparekey.app.policies import account_state_of, lockout_policy_in
+from sparekey.app.policies_in_force import account_state_of, policy_in
 from sparekey.app.snapshots import token_state
 from sparekey.core.errors import BadInput
 from sparekey.core.events import OK, Action
@@ -66,7 +66,7 @@ def _settle(connection: Connection, actor: Actor, row: AnyRow, step: int | None,
         found = step is not None and tokens.resynchronise(connection, row.id, step, drift)
         return None if found else Reason.WRONG_PASSCODE
     accounts.lock_accounts(connection, [row.account_id])
-    policy = lockout_policy_in(connection, row.user_domain_id)
+    policy = policy_in(connection, row.user_domain_id, LockoutPolicy)
     account = accounts.find_account_by_id(connection, row.account_id)
     if account is None or account_state_of(connection, account).locked(now):
         return Reason.LOCKED

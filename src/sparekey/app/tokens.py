@@ -16,7 +16,7 @@ from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import domain_of_token, get_account, get_assigned_token, get_token
 from sparekey.app.notices import notify_user
 from sparekey.app.pin_changes import former_pins, store_pin, take_pin
-from sparekey.app.policies import token_policy_in
+from sparekey.app.policies_in_force import policy_in
 from sparekey.app.snapshots import token_owner
 from sparekey.app.super_administrators import one_remains
 from sparekey.app.token_lifecycle import verify_room
@@ -26,6 +26,7 @@ from sparekey.core.names import verify_serial
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.pins import PinError, new_verifier, verify_new_pin
+from sparekey.core.token_policy import TokenPolicy
 from sparekey.core.tokens import TOKEN_TYPES, Hotp, OtpToken, Parameters, TokenError, Totp
 from sparekey.core.tokens.totp import SEED_BYTES
 from sparekey.secret import Secret
@@ -197,7 +198,7 @@ def set_pin(
     """Set or change the PIN of a token that is typed with one; `must_change`: only until the user's next sign-in."""
     with instance.database.read() as connection:
         row = _with_pin(connection, actor, serial)
-        policy = token_policy_in(connection, row.user_domain_id)
+        policy = policy_in(connection, row.user_domain_id, TokenPolicy)
         former = former_pins(instance, row)
     try:
         # Hashed here and not in the transaction below, so that nobody waits for the one writer of an SQLite database.

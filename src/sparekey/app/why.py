@@ -9,7 +9,7 @@ from sparekey.app.authorisation import verify_may
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_account, get_device
 from sparekey.app.obstacles import device_state
-from sparekey.app.policies import effective_in
+from sparekey.app.policies_in_force import effective_in
 from sparekey.app.snapshots import joined_account_state, online_emergency_state, token_state
 from sparekey.core.authenticate import TokenState
 from sparekey.core.offline import DAY

@@ -18,6 +18,11 @@ class PolicyKind(StrEnum):
     TOKEN = "token"
     LOCKOUT = "lockout"
 
+    @classmethod
+    def of(cls, stored: type[Any]) -> "PolicyKind":
+        """The kind whose policies are stored as this type."""
+        return next(kind for kind, each in _KINDS.items() if each.type is stored)
+
     @property
     def type(self) -> type[Any]:
         """The stored type: a frozen dataclass with `of(values)`."""

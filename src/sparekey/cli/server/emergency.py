@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from sparekey.app import emergency
-from sparekey.app.emergency import Showing, ShownCode
+from sparekey.app.emergency import ShownCode
+from sparekey.app.showings import Showing
 from sparekey.cli.server import online_emergency, output
 from sparekey.cli.server.audit import put_rows
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server

@@ -1,0 +1,43 @@
+"""Which policy is in force: for the users of a domain, and for a user on a device. What every use case asks."""
+
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from sparekey.app.snapshots import account_state
+from sparekey.core.authenticate import AccountState
+from sparekey.core.lockout import LockoutPolicy
+from sparekey.core.policy import AssignedPolicy, EffectivePolicy, OfflinePolicy, effective_policy
+from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.token_policy import TokenPolicy
+from sparekey.storage import policies
+from sparekey.storage.rows import AnyRow
+
+P = TypeVar("P", TokenPolicy, LockoutPolicy)
+
+
+def effective_in(connection: Connection, user_domain: str, device_domain: str) -> EffectivePolicy:
+    """The merged offline policy of two domains, by id."""
+    return effective_policy(_assigned(connection, user_domain), _assigned(connection, device_domain))
+
+
+def policy_in(connection: Connection, domain_id: str, kind: type[P]) -> P:
+    """The token or lockout policy in force in a domain. Raises LookupError where there is none."""
+    row = policies.policy_of_domain(connection, PolicyKind.of(kind), domain_id)
+    if row is None:
+        raise LookupError(f"no {kind.__name__} is in force in a domain")
+    return kind.of({name: getattr(row, name) for name in PolicyKind.of(kind).fields})
+
+
+def account_state_of(connection: Connection, row: AnyRow) -> AccountState:
+    """From a row of `account`, under the policies in force where it is."""
+    lockout = policy_in(connection, row.domain_id, LockoutPolicy)
+    return account_state(row, lockout, policy_in(connection, row.domain_id, TokenPolicy))
+
+
+def _assigned(connection: Connection, domain_id: str) -> AssignedPolicy | None:
+    row = policies.policy_of_domain(connection, PolicyKind.OFFLINE, domain_id)
+    if row is None:
+        return None
+    values = OfflinePolicy.of({name: getattr(row, name) for name in PolicyKind.OFFLINE.fields})
+    return AssignedPolicy(row.name, row.domain, values, row.revision)
