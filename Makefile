@@ -6,7 +6,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 # Debian packages, each installed only when missing
 packages_base := python3-venv
 packages_demo := $(packages_base) oathtool faketime
-packages_test := $(packages_demo) postgresql-17 stoken pskctool rsyslog rsyslog-openssl
+packages_test := $(packages_demo) postgresql-17 stoken pskctool rsyslog rsyslog-openssl chromium fonts-dejavu-core
 packages_bench := $(packages_test) wrk
 
 .PHONY: help

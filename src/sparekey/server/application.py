@@ -14,12 +14,15 @@ from sparekey import __version__
 from sparekey.server import health
 from sparekey.server.agent_api import contacts, enrolment
 from sparekey.server.agent_api import sign_ins as agent_sign_ins
+from sparekey.server.console import sign_in as console_sign_in
+from sparekey.server.console.site import CONSOLE
 from sparekey.server.openapi import SECURITY_SCHEMES
+from sparekey.server.raw_paths import RawPaths
 from sparekey.server.replies import answer_of, error_answer
 from sparekey.server.rest import administration, sessions
 from sparekey.server.rest import sign_ins as rest_sign_ins
-from sparekey.server.rest.raw_paths import RawPaths
 from sparekey.server.service import Service
+from sparekey.server.web import assets, site
 from sparekey.wire.agent_api import ErrorReply
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
@@ -52,6 +55,9 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Fast
     )
     for routes in _ROUTES:
         application.include_router(routes(service))
+    application.include_router(assets.routes())
+    application.include_router(console_sign_in.routes(service))
+    application.include_router(site.routes(service, CONSOLE))
     application.add_exception_handler(HTTPException, _no_such_route)
     application.add_middleware(RawPaths)
     application.add_middleware(_ErrorsAnswered)

@@ -29,12 +29,20 @@ class Service:
     administration: WorkPool  # a report may take long: devices do not wait for it
     sessions: WorkPool  # anybody may ask here: who floods it keeps nobody else waiting
     sync_interval: int
+    settings: Settings
+    hosts: frozenset[str]  # names under which pages are answered
     admin_networks: tuple[str, ...] = ()  # empty: administrators come from anywhere
     now: Callable[[], int] = field(default=clock.now)  # read once for each request
 
     @classmethod
-    def of(cls, instance: Instance, settings: Settings, now: Callable[[], int] = clock.now) -> Self:
-        """As the settings say."""
+    def of(
+        cls,
+        instance: Instance,
+        settings: Settings,
+        now: Callable[[], int] = clock.now,
+        hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "::1"}),
+    ) -> Self:
+        """As the settings say. `hosts`: the names that the server's certificate stands for."""
         return cls(
             instance=instance,
             floor=Floor(settings.refusal_floor_ms / 1000),
@@ -44,6 +52,8 @@ class Service:
             administration=WorkPool("administration", _ADMINISTRATION_THREADS, _WAITING_ADMINISTRATION),
             sessions=WorkPool("session", _SESSION_THREADS, _WAITING_SESSIONS),
             sync_interval=settings.sync_interval,
+            settings=settings,
+            hosts=hosts,
             admin_networks=settings.admin_networks,
             now=now,
         )

@@ -56,7 +56,7 @@ def asgi() -> FastAPI:
     settings = read_settings(directory, os.environ)
     configure(settings.log_level)
     instance = open_instance(directory, settings)
-    service = Service.of(instance, settings)
+    service = Service.of(instance, settings, hosts=certificate_names(settings))
     return create_application(service, _beside(service, checkpoint_store(directory), settings))
 
 

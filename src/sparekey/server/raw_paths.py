@@ -1,8 +1,8 @@
-"""Paths of the REST API are matched as they came, percent-encoded: a name may hold a slash."""
+"""Paths that name things are matched as they came, percent-encoded: a name may hold a slash."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_PREFIX = b"/v1/"
+_PREFIXES = (b"/v1/", b"/console/", b"/self-service/")
 
 
 class RawPaths:
@@ -13,6 +13,6 @@ class RawPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sent = scope.get("raw_path") or b""
-        if scope["type"] == "http" and sent.startswith(_PREFIX):
+        if scope["type"] == "http" and sent.startswith(_PREFIXES):
             scope = {**scope, "path": sent.partition(b"?")[0].decode("ascii", "replace")}
         await self._app(scope, receive, send)

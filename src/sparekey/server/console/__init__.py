@@ -1,0 +1,1 @@
+"""The Security Console: the pages of help desk, administrators and security officers."""

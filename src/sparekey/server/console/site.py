@@ -1,0 +1,41 @@
+"""The Security Console as one site: its navigation, in the words of the procedure, and the pages of every noun."""
+
+from typing import Final
+
+from sparekey.core.permissions import Permission
+from sparekey.server.console import emergency, home, tokens, users
+from sparekey.server.web.site import Link, Site
+
+SIGN_IN: Final = "/console/sign-in"
+SIGN_OUT: Final = "/console/sign-out"
+HOME: Final = "/console"
+
+_P: Final = Permission
+CONSOLE: Final = Site(
+    name="Security Console",
+    home=HOME,
+    sign_in=SIGN_IN,
+    sign_out=SIGN_OUT,
+    navigation=(
+        ("", (Link("Home", HOME),)),
+        ("Identity", (
+            Link("Users", "/console/users", _P.USER_VIEW),
+            Link("Roles", "/console/roles", _P.ROLE_VIEW),
+        )),
+        ("Authentication", (
+            Link("Tokens", "/console/tokens", _P.TOKEN_VIEW),
+            Link("Policies", "/console/policies", _P.POLICY_VIEW),
+        )),
+        ("Access", (
+            Link("Devices", "/console/devices", _P.DEVICE_VIEW),
+            Link("API clients", "/console/clients", _P.CLIENT_VIEW),
+        )),
+        ("Administration", (
+            Link("Security domains", "/console/domains", _P.DOMAIN_VIEW),
+            Link("Audit", "/console/audit", _P.AUDIT_VIEW),
+            Link("Instances", "/console/instances", _P.INSTANCE_MANAGE),
+            Link("Settings", "/console/settings", _P.INSTANCE_MANAGE),
+        )),
+    ),
+    pages=(*home.pages.all, *users.pages.all, *tokens.pages.all, *emergency.pages.all),
+)  # fmt: skip

@@ -1,0 +1,64 @@
+"""Style, script and icons: read once, compressed once, and kept by the browser as long as they stay the same."""
+
+import gzip
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+PREFIX: Final = "/assets/"
+_KEPT: Final = "public, max-age=31536000, immutable"  # the address changes with the content
+
+
+@dataclass(frozen=True)
+class Asset:
+    content: bytes
+    compressed: bytes
+    media_type: str
+    version: str
+
+
+@cache
+def assets() -> dict[str, Asset]:
+    """Every file of `static` by name."""
+    return {
+        each.name: _asset(each.name, each.read_bytes())
+        for each in resources.files("sparekey.server.web").joinpath("static").iterdir()
+        if each.is_file()
+    }
+
+
+def _asset(name: str, content: bytes) -> Asset:
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    version = hashlib.sha256(content).hexdigest()[:12]
+    return Asset(content, gzip.compress(content, 9, mtime=0), kind, version)
+
+
+def address_of_asset(name: str) -> str:
+    """Where a page finds it. Raises KeyError for a file that is not there."""
+    return f"{PREFIX}{name}?v={assets()[name].version}"
+
+
+def routes() -> APIRouter:
+    """GET assets."""
+    router = APIRouter()
+
+    @router.get(PREFIX + "{name}", include_in_schema=False)
+    async def asset(name: str, request: Request) -> Response:
+        found = assets().get(name)
+        if found is None:
+            return Response(status_code=404)
+        headers = {"Cache-Control": _KEPT, "X-Content-Type-Options": "nosniff", "Vary": "Accept-Encoding"}
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(
+                found.compressed, headers={**headers, "Content-Encoding": "gzip"}, media_type=found.media_type
+            )
+        return Response(found.content, headers=headers, media_type=found.media_type)
+
+    return router

@@ -1,0 +1,119 @@
+"""What a visitor typed or chose: the fields of a query or a form, read strictly, refused in words.
+
+Rules: a field that is not there is empty; text is trimmed unless it is a secret; numbers and dates are what people
+write; a refusal names the field as the page does and never its value.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Final
+from urllib.parse import parse_qsl, urlencode
+
+from sparekey.core.errors import BadInput
+from sparekey.secret import Secret
+
+MOST_FIELDS: Final = 2_000
+LONGEST_TEXT: Final = 4_000
+
+
+class BadFields(ValueError):
+    """The text is no query and no form."""
+
+
+@dataclass(frozen=True)
+class SentFile:
+    """A file that came with a form."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+class Fields(Mapping[str, str]):
+    """Fields by name; of several with one name the first counts, but for `all`."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]] = (), files: Mapping[str, SentFile] | None = None) -> None:
+        self._pairs: Final = tuple(pairs)
+        self._files: Final = dict(files or {})
+
+    @classmethod
+    def of(cls, encoded: str) -> "Fields":
+        """From a query, or a body in application/x-www-form-urlencoded. Raises BadFields."""
+        try:
+            pairs = parse_qsl(encoded, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+        except ValueError as error:
+            raise BadFields from error
+        return cls(pairs)
+
+    def __getitem__(self, name: str) -> str:
+        for each, value in self._pairs:
+            if each == name:
+                return value
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._pairs))
+
+    def __len__(self) -> int:
+        return len(dict(self._pairs))
+
+    def __repr__(self) -> str:
+        return f"Fields({', '.join(self)})"  # what was typed may be a secret
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        return self._pairs
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Every value of a field that may come more than once."""
+        return tuple(value for each, value in self._pairs if each == name)
+
+    def text(self, name: str, what: str = "", *, needed: bool = False) -> str:
+        """`what`: the field's label, for the refusal. Raises BadInput where it is needed and empty, or no text."""
+        value = self.get(name, "").strip()
+        if needed and not value:
+            raise BadInput(f"{what or name} is not filled in", "fill it in")
+        if len(value) > LONGEST_TEXT or not value.replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
+            raise BadInput(f"{what or name} is too long or holds what cannot be printed", "type it anew")
+        return value
+
+    def secret(self, name: str) -> Secret[str]:
+        """Exactly as it was typed."""
+        return Secret(self.get(name, ""))
+
+    def flag(self, name: str) -> bool:
+        """Whether a box was ticked."""
+        return self.get(name, "") not in {"", "off", "false"}
+
+    def number(self, name: str, what: str, low: int, high: int, default: int | None = None) -> int:
+        """A whole number from `low` to `high`; `default`: where nothing was typed. Raises BadInput."""
+        value = self.get(name, "").strip()
+        if not value and default is not None:
+            return default
+        if not (value.isascii() and value.isdigit() and len(value) < 17 and low <= int(value) <= high):
+            raise BadInput(f"{what} is no number from {low} to {high}", "give one")
+        return int(value)
+
+    def day(self, name: str, what: str, zone: tzinfo) -> int | None:
+        """The unix second at which a day (YYYY-MM-DD) ends in that zone; None: nothing was typed. Raises BadInput."""
+        value = self.get(name, "").strip()
+        if not value:
+            return None
+        try:
+            at = datetime.strptime(value, "%Y-%m-%d").replace(hour=23, minute=59, second=59, tzinfo=zone)
+            return int(at.astimezone(UTC).timestamp())
+        except (ValueError, OverflowError) as error:
+            raise BadInput(f"{what} is no day", "give it as YEAR-MONTH-DAY, for instance 2027-01-31") from error
+
+    def file(self, name: str, what: str) -> SentFile:
+        """Raises BadInput where none was chosen."""
+        found = self._files.get(name)
+        if found is None or not found.content:
+            raise BadInput(f"{what} is not chosen, or empty", "choose a file")
+        return found
+
+    def but(self, **changed: str | None) -> str:
+        """As a query, with some fields changed (None: taken out); empty ones are left out."""
+        pairs = [(name, value) for name, value in self._pairs if name not in changed and value]
+        pairs += [(name, value) for name, value in changed.items() if value]
+        return urlencode(pairs)

@@ -1,0 +1,115 @@
+"""From a reply to bytes: the templates, what every one of them may use, and the headers of every page (S61).
+
+Rules: everything is escaped (autoescape); no template holds a script, and the policy in the header lets none run but
+our own; a page is kept by nobody; what a template uses and is not given is an error, not an empty place.
+"""
+
+import gzip
+import secrets
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
+from starlette.responses import RedirectResponse, Response
+
+from sparekey.core.counts import counted
+from sparekey.core.event_words import happened
+from sparekey.passcode import grouped
+from sparekey.secret import Secret
+from sparekey.server.web import words
+from sparekey.server.web.assets import address_of_asset
+from sparekey.server.web.cookies import new_mark
+from sparekey.server.web.replies import Sent, SentOn, Shown
+from sparekey.server.web.visits import Visit
+
+_WORTH_COMPRESSING: Final = 1_024  # bytes
+MARK_FIELD: Final = "mark"
+
+
+def page_response(
+    shown: Shown, visit: Visit, frame: Mapping[str, Any], base: Secret[str], *, gzipped: bool
+) -> Response:
+    """`frame`: what the frame around the page is given; `base`: of the marks in its forms."""
+    nonce = secrets.token_urlsafe(16)
+    given = {
+        "visit": visit,
+        "now": visit.now,
+        "nonce": nonce,
+        "mark": lambda: Markup('<input type="hidden" name="{}" value="{}">').format(MARK_FIELD, new_mark(base)),
+        "when": lambda at, **more: Markup('<time datetime="{}">{}</time>').format(
+            words.machine_time(at), words.moment(at, visit.zone, **more)
+        ),
+        "distance": lambda at: words.distance(at, visit.now),
+        "day_field": lambda at: words.day_field(at, visit.zone),
+        "zone": words.zone_name(visit.zone),
+        **frame,
+        **shown.values,
+    }
+    content = _templates().get_template(shown.template).render(given).encode()
+    headers = page_headers(nonce)
+    if gzipped and not shown.secret and len(content) > _WORTH_COMPRESSING:
+        content = gzip.compress(content, 5, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    return Response(content, shown.status, headers, "text/html; charset=utf-8")
+
+
+def moved_response(sent_on: SentOn) -> Response:
+    """After a change, the browser asks for another page, so that loading it again repeats nothing."""
+    return RedirectResponse(sent_on.to, 303, page_headers(""))
+
+
+def file_response(sent: Sent) -> Response:
+    """A file to keep, never one to be shown in place of a page."""
+    name = "".join(each for each in sent.name if each.isalnum() or each in "-_.") or "file"
+    headers = page_headers("") | {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(sent.content, 200, headers, sent.media_type)
+
+
+def page_headers(nonce: str) -> dict[str, str]:
+    """No script but ours, no frame around us, nothing kept, nothing told to other sites."""
+    script = f"'nonce-{nonce}'" if nonce else "'none'"
+    policy = (
+        f"default-src 'none'; script-src {script}; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+        "Cache-Control": "no-store",
+        "Vary": "HX-Request, Cookie",
+    }
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    folders = [jinja2.PackageLoader(f"sparekey.server.{package}", "templates") for package in _PACKAGES]
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(folders), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.do"],
+    )  # fmt: skip
+    environment.globals.update(asset=address_of_asset)
+    environment.filters.update(
+        counted=counted,
+        grouped=grouped,
+        happened=happened,
+        sentence=words.sentence,
+        segment=lambda text: quote(str(text), safe=""),
+        options=lambda rows, value, label: [(getattr(row, value), getattr(row, label)) for row in rows],
+    )
+    return environment
+
+
+_PACKAGES: Final = ("web", "console")
+
+
+def verify_templates() -> None:
+    """Reads every template, so that a mistake in one is found when the server starts. Raises TemplateError."""
+    for name in _templates().list_templates():
+        _templates().get_template(name)

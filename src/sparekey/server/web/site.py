@@ -1,0 +1,300 @@
+"""A site of pages: from a request to a visit, through the rules that hold for every page, to a response.
+
+Rules:
+- Hosts are fixed: a request for another name is refused, so that no page is built on what a header says (S61).
+- Who asks is known before anything of the request is read; who is not signed in is sent to the sign-in, and back.
+- A form counts only with its mark and from our own origin (S61).
+- What is dangerous needs a second factor that is not older than ten minutes (S62): where it is older, the form is kept
+  and the passcode asked for; both together are then sent again.
+- Reading and rendering are done beside the event loop; a mistake in a form is shown in the form; what was not foreseen
+  is said in one sentence and logged without its words (S65).
+"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit
+
+from fastapi import APIRouter
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sparekey.app.admin_sessions import TOKEN_PREFIX, find_session, refresh_second_factor
+from sparekey.app.authorisation import verify_somewhere
+from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, SparekeyError
+from sparekey.core.outcome import Asked, Granted
+from sparekey.core.permissions import Actor
+from sparekey.secret import Secret
+from sparekey.server.bodies import read_body
+from sparekey.server.replies import Refusal, is_unavailable, log_unforeseen
+from sparekey.server.rest.callers import address_of, is_admitted
+from sparekey.server.service import Service
+from sparekey.server.web import cookies
+from sparekey.server.web.fields import BadFields, Fields, SentFile
+from sparekey.server.web.pages import Page
+from sparekey.server.web.rendering import MARK_FIELD, file_response, moved_response, page_response
+from sparekey.server.web.replies import Reply, Sent, SentOn, Shown
+from sparekey.server.web.visits import Visit, zone_of
+from sparekey.server.work import Busy
+
+_STATUS: Final[Mapping[type[SparekeyError], int]] = {BadInput: 400, NotAllowed: 403, NotFound: 404, Conflict: 409}
+_PASSCODE_FIELD: Final = "second-factor"
+_ANSWER_FIELD: Final = "second-factor-reply-to"
+_LONGEST_SAID: Final = 1_000
+_BUSY: Final = Conflict("more is waiting than this server takes on", "wait a moment and load the page again")
+
+
+@dataclass(frozen=True)
+class Link:
+    """One place in the navigation; `permission`: whoever has it nowhere does not see the link."""
+
+    words: str
+    to: str
+    permission: Any = None
+
+
+@dataclass(frozen=True)
+class Site:
+    """What one site of pages is: its name, its navigation, where one signs in, and its pages."""
+
+    name: str
+    home: str
+    sign_in: str
+    sign_out: str
+    navigation: Sequence[tuple[str, Sequence[Link]]]
+    pages: Sequence[Page]
+
+    def links_for(self, actor: Actor) -> list[tuple[str, list[Link]]]:
+        """The navigation as far as this actor can use it."""
+        groups = [
+            (words, [link for link in links if link.permission is None or _has(actor, link.permission)])
+            for words, links in self.navigation
+        ]
+        return [(words, links) for words, links in groups if links]
+
+
+def routes(service: Service, site: Site) -> APIRouter:
+    """A route for each page."""
+    router = APIRouter()
+    for page in site.pages:
+        router.add_api_route(
+            page.path, _handler(service, site, page), methods=[page.method], include_in_schema=False,
+            response_class=Response,
+        )  # fmt: skip
+    return router
+
+
+def _handler(service: Service, site: Site, page: Page) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
+        verify_host(service, request)
+        visit = visit_of(service, request)
+        if not is_admitted(service, request):
+            raise Refusal(403, "not-from-here", "administrators may not come from this address",
+                          "see the setting admin_networks")  # fmt: skip
+        try:
+            form = await read_form(request, page.largest) if page.changes else Fields()
+            return await service.administration.run(_answered, site, page, request, replace(visit, form=form))
+        except Busy:
+            return failed(site, request, visit, _BUSY, 503)
+
+    return handle
+
+
+def _answered(site: Site, page: Page, request: Request, visit: Visit) -> Response:
+    token = Secret(request.cookies.get(cookies.SESSION, ""))
+    session = find_session(visit.instance, token, visit.now) if token.reveal().startswith(TOKEN_PREFIX) else None
+    if session is None:
+        return _to_sign_in(site, page, request)
+    visit = replace(visit, session=session)
+    try:
+        if page.changes:
+            verify_ours(request, visit.form)
+        if page.permission is not None:
+            verify_somewhere(visit.actor, page.permission)
+        if page.fresh and not session.is_fresh(visit.now):
+            asked = _ask_for_second_factor(page, visit)
+            if asked is not None:
+                return respond(site, request, visit, asked)
+        return respond(site, request, visit, page.handler(visit))
+    except SparekeyError as error:
+        return _mended(site, page, request, visit, error)
+    except Exception as error:  # noqa: BLE001 -- every error is a page, and its words are not shown
+        log_unforeseen(error)
+        status, said = (503, "the server cannot answer now") if is_unavailable(error) else (500, "the server failed")
+        return failed(site, request, visit, Conflict(said, "load the page again in a moment"), status)
+
+
+def _mended(site: Site, page: Page, request: Request, visit: Visit, error: SparekeyError) -> Response:
+    """The form once more, with what is wrong with it and what was typed; or the error alone."""
+    if page.again is not None:
+        try:
+            return respond(site, request, visit, page.again(replace(visit, error=error)))
+        except SparekeyError as other:
+            error = other  # what the form is about is gone
+    status = next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 409)
+    return failed(site, request, visit, error, status)
+
+
+def _ask_for_second_factor(page: Page, visit: Visit) -> Shown | None:
+    """None: the passcode came with the form, and was right. Else the page that asks for it and keeps the form."""
+    typed, session = visit.form.secret(_PASSCODE_FIELD), visit.session
+    kept = [pair for pair in visit.form.pairs if pair[0] not in {_PASSCODE_FIELD, _ANSWER_FIELD, MARK_FIELD}]
+    said: dict[str, Any] = {
+        "kept": kept,
+        "question": "",
+        "reply_to": "",
+        "wrong": False,
+        "target": visit.url,
+        "by_form": page.changes,
+    }
+    if not typed or session is None:
+        return visit.show("second-factor.html", **said)
+    verdict = refresh_second_factor(
+        visit.instance, visit.address, session, typed, visit.form.secret(_ANSWER_FIELD), visit.now
+    )
+    match verdict.outcome:
+        case Granted():
+            return None
+        case Asked() as asked:
+            name = verdict.reply_to.reveal() if verdict.reply_to else ""
+            return visit.show("second-factor.html", **said | {"question": asked.text, "reply_to": name})
+    return visit.show("second-factor.html", **said | {"wrong": True})
+
+
+def respond(site: Site, request: Request, visit: Visit, reply: Reply) -> Response:
+    """A reply as bytes, in the frame of the site."""
+    match reply:
+        case Sent():
+            return file_response(reply)
+        case SentOn():
+            return _moved(reply)
+    said = _said(request)
+    frame = {
+        "site": site,
+        "links": site.links_for(visit.actor) if visit.session is not None else [],
+        "said": said,
+        "error": visit.error,
+    }
+    base = cookies.base_of(request.cookies)
+    new = Secret(cookies.new_browser()) if not base.reveal() else None
+    response = page_response(reply, visit, frame, new or base, gzipped=takes_gzip(request))
+    if new is not None:
+        cookies.set_cookie(response, cookies.BROWSER, new.reveal())
+    if said:
+        cookies.delete_cookie(response, cookies.SAID)
+    return response
+
+
+def failed(site: Site, request: Request, visit: Visit, error: SparekeyError, status: int) -> Response:
+    """An error as a page of its own."""
+    return respond(site, request, visit, Shown("failed.html", {"failure": error}, status))
+
+
+def _moved(sent_on: SentOn) -> Response:
+    response = moved_response(sent_on)
+    if sent_on.said:
+        said = json.dumps(sent_on.said[:_LONGEST_SAID]).encode()
+        cookies.set_cookie(response, cookies.SAID, urlsafe_b64encode(said).decode())
+    if sent_on.session is not None:
+        cookies.set_cookie(response, cookies.SESSION, sent_on.session.reveal())
+    if sent_on.signs_out:
+        cookies.delete_cookie(response, cookies.SESSION)
+    return response
+
+
+def _said(request: Request) -> str:
+    """What the page before did; only ours can set the cookie, and it is escaped like anything else."""
+    try:
+        said = json.loads(urlsafe_b64decode(request.cookies.get(cookies.SAID, "")) or b'""')
+    except ValueError:
+        return ""
+    return said if isinstance(said, str) else ""
+
+
+def _to_sign_in(site: Site, page: Page, request: Request) -> Response:
+    """With the way back; a form that came too late is not kept."""
+    way = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    back = f"?to={quote(way, safe='')}" if not page.changes else ""
+    if request.headers.get("hx-request"):
+        # a part of a page cannot hold the sign-in: the whole page goes there
+        return Response(status_code=204, headers={"HX-Redirect": site.sign_in, "Cache-Control": "no-store"})
+    return moved_response(SentOn(f"{site.sign_in}{back}"))
+
+
+def visit_of(service: Service, request: Request) -> Visit:
+    """The visit as far as the request itself tells."""
+    query = request.url.query
+    try:
+        fields = Fields.of(query)
+    except BadFields:
+        fields = Fields()
+    return Visit(
+        instance=service.instance,
+        settings=service.settings,
+        now=service.now(),
+        url=request.url.path + (f"?{query}" if query else ""),
+        address=address_of(request),
+        path={name: unquote(value) for name, value in request.path_params.items()},
+        query=fields,
+        zone=zone_of(unquote(request.cookies.get(cookies.ZONE, ""))),
+        partial=request.headers.get("hx-request") == "true",
+    )
+
+
+async def read_form(request: Request, most: int) -> Fields:
+    """Raises Refusal where it is none, or larger than it may be."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await read_body(request, most)
+    try:
+        if kind == "multipart/form-data":
+            return await _multipart(request, body)
+        return Fields.of(body.decode("ascii"))
+    except (BadFields, UnicodeDecodeError, MultiPartException):
+        raise Refusal(400, "bad-request", "this is no form", "load the page again and send the form") from None
+
+
+async def _multipart(request: Request, body: bytes) -> Fields:
+    async def parts() -> Any:
+        yield body
+
+    data = await MultiPartParser(request.headers, parts(), max_files=4, max_fields=200).parse()
+    pairs, files = [], {}
+    for name, value in data.multi_items():
+        if isinstance(value, UploadFile):
+            files[name] = SentFile(value.filename or "", await value.read())
+        else:
+            pairs.append((name, value))
+    return Fields(pairs, files)
+
+
+def verify_host(service: Service, request: Request) -> None:
+    """Raises Refusal for a name that is not ours."""
+    if urlsplit(f"//{request.headers.get('host', '')}").hostname not in service.hosts:
+        raise Refusal(421, "unknown-host", "this server does not answer under this name", "see the setting names")
+
+
+def verify_ours(request: Request, form: Fields) -> None:
+    """Raises NotAllowed for a form that another site sent, or that is from before the sign-in (S61)."""
+    origin, sent_from = request.headers.get("origin"), request.headers.get("sec-fetch-site", "same-origin")
+    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if (
+        foreign
+        or sent_from != "same-origin"
+        or not cookies.is_mark(cookies.base_of(request.cookies), form.get(MARK_FIELD, ""))
+    ):
+        raise NotAllowed(
+            "this form is from another page or another sign-in", "load the page again and send it once more"
+        )
+
+
+def takes_gzip(request: Request) -> bool:
+    return "gzip" in request.headers.get("accept-encoding", "")
+
+
+def _has(actor: Actor, permission: Any) -> bool:
+    within = actor.domains_with(permission)
+    return within is None or bool(within)

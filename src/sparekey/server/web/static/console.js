@@ -1,0 +1,79 @@
+/* What the pages cannot do without a script, and nothing that they need one for. */
+"use strict";
+
+/* The server writes moments in the zone of whoever reads them. */
+{
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  const kept = encodeURIComponent(zone);
+  if (!document.cookie.split("; ").includes(`sparekey-zone=${kept}`)) {
+    document.cookie = `sparekey-zone=${kept}; path=/; samesite=strict; max-age=31536000`;
+  }
+}
+
+/* A row opens the menu of its first button, wherever it is clicked. */
+document.addEventListener("click", (event) => {
+  const row = event.target.closest("tr[data-row]");
+  if (!row || event.target.closest("a, button, input, label, [popover]") || getSelection().toString()) return;
+  row.querySelector("button[popovertarget], a")?.click();
+});
+
+/* In a menu the arrows move; opening it goes to its first entry, closing it back to its button. */
+document.addEventListener("toggle", (event) => {
+  if (!event.target.matches?.("[popover].menu")) return;
+  if (event.newState === "open") event.target.querySelector("a, button")?.focus();
+}, true);
+document.addEventListener("keydown", (event) => {
+  const menu = event.target.closest?.("[popover].menu");
+  if (!menu || !["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) return;
+  const entries = [...menu.querySelectorAll("a, button")];
+  const at = entries.indexOf(document.activeElement);
+  const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: entries.length - 1 }[event.key];
+  entries[(to + entries.length) % entries.length]?.focus();
+  event.preventDefault();
+});
+
+/* The search box is one key away. */
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.target.closest("input, textarea, select")) return;
+  document.querySelector("#search")?.focus();
+  event.preventDefault();
+});
+
+/* Something that is shown for a while only: a code hides after two minutes. */
+const hideLater = (shown) => {
+  const left = shown.querySelector("[data-left]");
+  const end = Date.now() + Number(shown.dataset.hideAfter) * 1000;
+  const tick = () => {
+    const seconds = Math.max(0, Math.round((end - Date.now()) / 1000));
+    if (left) left.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    if (seconds > 0 && shown.isConnected) return setTimeout(tick, 500);
+    shown.querySelector("[data-secret]")?.remove();
+    shown.querySelector("[data-hidden-words]")?.removeAttribute("hidden");
+  };
+  tick();
+};
+document.querySelectorAll("[data-hide-after]").forEach(hideLater);
+
+/* A page that comes back from the browser's memory could show what was to be hidden. */
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+addEventListener("pagehide", () => document.querySelectorAll("[data-secret]").forEach((each) => each.remove()));
+
+/* A button that was pressed is not pressed twice. */
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (!button || event.defaultPrevented) return;
+  if (button.dataset.sent) return event.preventDefault();
+  button.dataset.sent = "yes";
+  button.setAttribute("aria-busy", "true");
+});
+
+/* All boxes of a list at once. */
+document.addEventListener("change", (event) => {
+  const table = event.target.closest("table");
+  if (!table) return;
+  const boxes = [...table.querySelectorAll("tbody input[type=checkbox]")];
+  if (event.target.matches("thead input[type=checkbox]")) boxes.forEach((box) => { box.checked = event.target.checked; });
+  const chosen = boxes.filter((box) => box.checked).length;
+  document.querySelectorAll("[data-chosen]").forEach((each) => { each.textContent = String(chosen); });
+  document.querySelectorAll("[data-bulk]").forEach((each) => { each.hidden = chosen === 0; });
+});

@@ -1,0 +1,67 @@
+"""A visit: who asks for which page, with what, when, and in which time zone they live."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sparekey.app.admin_sessions import Session
+from sparekey.app.instance import Instance
+from sparekey.core.errors import NotAllowed, SparekeyError
+from sparekey.core.permissions import Actor, Permission
+from sparekey.server.settings import Settings
+from sparekey.server.web.fields import Fields
+from sparekey.server.web.replies import Shown
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request, as a handler sees it.
+
+    `path`: what the path names, decoded. `error`: what was wrong with the form that came back. `partial`: only a part
+    of the page is put in place (htmx). `address`: from where it came.
+    """
+
+    instance: Instance
+    settings: Settings
+    now: int
+    url: str  # path and query, for the way back
+    address: str = ""
+    session: Session | None = None
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Fields = field(default_factory=Fields)
+    form: Fields = field(default_factory=Fields)
+    zone: tzinfo = UTC
+    partial: bool = False
+    error: SparekeyError | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who signed in. Raises NotAllowed where nobody did: only pages that need no session may ask without one."""
+        if self.session is None:
+            raise NotAllowed("nobody is signed in", "sign in")
+        return self.session.actor
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the visitor has it anywhere: what nobody may do is not offered."""
+        within = self.actor.domains_with(permission)
+        return within is None or bool(within)
+
+    def show(self, template: str, *, secret: bool = False, **values: Any) -> Shown:
+        """The page of this template; with status 400 where it shows what was wrong with a form."""
+        return Shown(template, values, 400 if self.error is not None else 200, secret)
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone that the browser named; UTC where there is none of this name."""
+    if (
+        not name
+        or len(name) > 64
+        or not name.replace("/", "").replace("_", "").replace("-", "").replace("+", "").isalnum()
+    ):
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC

@@ -1,0 +1,30 @@
+"""A browser for the whole run, a server for each module, a visitor for each test."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.rig import Site, Visitor, a_site, launch, visitor
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = launch(playwright)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with a_site(tmp_path_factory.mktemp("site")) as found:
+        yield found
+
+
+@pytest.fixture
+def visit(site: Site, browser: Browser) -> Iterator[Visitor]:
+    found = visitor(site, browser)
+    yield found
+    found.context.close()
+    assert found.complaints == []
