@@ -94,17 +94,21 @@ def a_site(directory: Path, url: str = "") -> Iterator[Site]:
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     patience, pause = monotonic() + _PATIENCE, threading.Event()
-    while True:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            pass
+    while not _answers(port):
         assert process.poll() is None, log.read_text()[-3000:]
         assert monotonic() < patience, log.read_text()[-3000:]
         pause.wait(0.05)
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def launch(playwright: Playwright) -> Browser:
