@@ -16,7 +16,7 @@ from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
 from sparekey.core.counts import counted
-from sparekey.core.event_words import happened
+from sparekey.core.event_words import happened, refused_for
 from sparekey.passcode import grouped
 from sparekey.secret import Secret
 from sparekey.server.web import words
@@ -99,6 +99,7 @@ def _templates() -> jinja2.Environment:
         counted=counted,
         grouped=grouped,
         happened=happened,
+        refused_for=refused_for,
         sentence=words.sentence,
         segment=lambda text: quote(str(text), safe=""),
         options=lambda rows, value, label: [(getattr(row, value), getattr(row, label)) for row in rows],

@@ -1,0 +1,36 @@
+"""House rule of words: whatever the record can say, a person can read."""
+
+import pytest
+
+from sparekey.agent.outcome import Reason as OnDevice
+from sparekey.core.event_words import REASONS, WORDS, happened, refused_for
+from sparekey.core.events import OK, Action
+from sparekey.core.outcome import Reason
+from sparekey.wire.events import EventKind
+
+# what a device answers and what it reports; "" and "granted" are no refusals
+REFUSALS = sorted({*Reason, *(each.value for each in OnDevice if each), *EventKind} - {EventKind.GRANTED})
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_every_action_has_a_phrase(action: Action) -> None:
+    assert WORDS.get(action), f"say in core/event_words.py what {action.value} is"
+    assert happened(action)[0].isupper()
+    assert not happened(action).endswith(".")
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_every_refusal_has_a_phrase(reason: str) -> None:
+    assert REASONS.get(reason), f"say in core/event_words.py what {reason} is"
+    assert refused_for(reason)[0].isupper()
+    assert not refused_for(reason).endswith(".")
+
+
+def test_no_two_actions_are_called_the_same() -> None:
+    assert len(set(WORDS.values())) == len(WORDS)
+
+
+def test_what_was_done_has_no_reason_and_a_newer_name_is_shown_as_it_is() -> None:
+    assert refused_for(OK) == ""
+    assert happened("rocket.launched-twice") == "Rocket launched twice"
+    assert refused_for("out-of-fuel") == "Out of fuel"
