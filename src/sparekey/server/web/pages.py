@@ -46,9 +46,9 @@ class Pages:
         self._prefix: Final = prefix
         self.all: Final[list[Page]] = []
 
-    def get(self, path: str, permission: Permission | None, *, fresh: bool = False) -> Callable[[Handler], Handler]:
-        """A page to look at."""
-        return self._page(Page("GET", self._prefix + path, _nothing, permission, fresh))
+    def get(self, path: str, permission: Permission | None) -> Callable[[Handler], Handler]:
+        """A page to look at; nothing dangerous is done by looking."""
+        return self._page(Page("GET", self._prefix + path, _nothing, permission))
 
     def post(
         self, path: str, permission: Permission | None, *, again: Handler, fresh: bool = False, largest: int = FORM

@@ -111,35 +111,41 @@ def _answered(site: Site, page: Page, request: Request, visit: Visit) -> Respons
         return _to_sign_in(site, page, request)
     visit = replace(visit, session=session)
     try:
-        if page.changes:
-            verify_ours(request, visit.form)
-        if page.permission is not None:
-            verify_somewhere(visit.actor, page.permission)
-        if page.fresh and not session.is_fresh(visit.now):
-            asked = _ask_for_second_factor(page, visit)
-            if asked is not None:
-                return respond(site, request, visit, asked)
-        return respond(site, request, visit, page.handler(visit))
+        _verify_admitted(page, request, visit)
+        asked = _ask_for_second_factor(visit) if page.fresh and not session.is_fresh(visit.now) else None
+        return respond(site, request, visit, asked or _made(page, visit))
     except SparekeyError as error:
-        return _mended(site, page, request, visit, error)
+        return failed(site, request, visit, error, _status_of(error))
     except Exception as error:  # noqa: BLE001 -- every error is a page, and its words are not shown
         log_unforeseen(error)
         status, said = (503, "the server cannot answer now") if is_unavailable(error) else (500, "the server failed")
         return failed(site, request, visit, Conflict(said, "load the page again in a moment"), status)
 
 
-def _mended(site: Site, page: Page, request: Request, visit: Visit, error: SparekeyError) -> Response:
-    """The form once more, with what is wrong with it and what was typed; or the error alone."""
-    if page.again is not None:
-        try:
-            return respond(site, request, visit, page.again(replace(visit, error=error)))
-        except SparekeyError as other:
-            error = other  # what the form is about is gone
-    status = next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 409)
-    return failed(site, request, visit, error, status)
+def _verify_admitted(page: Page, request: Request, visit: Visit) -> None:
+    """Raises NotAllowed for a form that is not ours, or a page that this visitor can use nowhere."""
+    if page.changes:
+        verify_ours(request, visit.form)
+    if page.permission is not None:
+        verify_somewhere(visit.actor, page.permission)
 
 
-def _ask_for_second_factor(page: Page, visit: Visit) -> Shown | None:
+def _made(page: Page, visit: Visit) -> Reply:
+    """What the page answers; where something is wrong with its form, the form once more with what was typed."""
+    try:
+        return page.handler(visit)
+    except SparekeyError as error:
+        if page.again is None:
+            raise
+        again = page.again(replace(visit, error=error))  # raises where what the form is about is gone
+        return replace(again, status=_status_of(error)) if isinstance(again, Shown) else again
+
+
+def _status_of(error: SparekeyError) -> int:
+    return next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 409)
+
+
+def _ask_for_second_factor(visit: Visit) -> Shown | None:
     """None: the passcode came with the form, and was right. Else the page that asks for it and keeps the form."""
     typed, session = visit.form.secret(_PASSCODE_FIELD), visit.session
     kept = [pair for pair in visit.form.pairs if pair[0] not in {_PASSCODE_FIELD, _ANSWER_FIELD, MARK_FIELD}]
@@ -149,7 +155,6 @@ def _ask_for_second_factor(page: Page, visit: Visit) -> Shown | None:
         "reply_to": "",
         "wrong": False,
         "target": visit.url,
-        "by_form": page.changes,
     }
     if not typed or session is None:
         return visit.show("second-factor.html", **said)

@@ -49,8 +49,8 @@ class Visit:
         return within is None or bool(within)
 
     def show(self, template: str, *, secret: bool = False, **values: Any) -> Shown:
-        """The page of this template; with status 400 where it shows what was wrong with a form."""
-        return Shown(template, values, 400 if self.error is not None else 200, secret)
+        """The page of this template."""
+        return Shown(template, values, secret=secret)
 
 
 def zone_of(name: str) -> tzinfo:

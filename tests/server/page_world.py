@@ -1,0 +1,72 @@
+"""Every page of the console, with an address and a form that are right but for who asks.
+
+Rules: what a page names lies in the domain Sales (`operation_world`); whoever adds a page with another kind of name
+adds it to `_NAMES`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from sparekey.secret import Secret
+from sparekey.server.web import cookies
+from sparekey.server.web.pages import Page
+from sparekey.server.web.rendering import MARK_FIELD
+from tests.server.asgi import Reply, ask
+from tests.server.operation_world import INSIDE, World
+
+HOST = "localhost"
+Form = Mapping[str, str]
+
+# What stands in a path, by the page's noun and the name in braces; the name alone where it is the same everywhere.
+_NAMES: Mapping[str, Callable[[World], str]] = {
+    "login": lambda _: "alice",
+    "serial": lambda world: world.alice.serial,
+    "device_id": lambda world: world.device_id,
+    "device": lambda world: world.device_id,
+    "devices/name": lambda world: world.device_id,
+    "clients/name": lambda _: "crm",
+    "domains/name": lambda _: INSIDE,
+    "roles/name": lambda _: "auditor",
+    "policies/name": lambda _: "Default",
+    "kind": lambda _: "token",
+}
+
+
+def address_of(world: World, page: Page) -> str:
+    """The page's path with names of things that are there."""
+    noun = page.path.split("/")[2] if page.path.count("/") > 1 else ""
+
+    def named(found: re.Match[str]) -> str:
+        name = found.group(1)
+        value = _NAMES.get(f"{noun}/{name}") or _NAMES.get(name)
+        assert value is not None, f"tests/server/page_world.py does not know what {{{name}}} of {page.path} is"
+        return quote(value(world), safe="")
+
+    return re.sub(r"{(\w+)}", named, page.path)
+
+
+def marked(token: Secret[str], form: Form) -> dict[str, str]:
+    """The form as our own page sends it."""
+    return {MARK_FIELD: cookies.new_mark(token), **form}
+
+
+async def visit(world: World, page: Page, token: Secret[str] | None, form: Form | None = None, **more: Any) -> Reply:
+    """The page, asked for by whoever has this session; a form is marked unless it is given with `mark`."""
+    headers = {"host": HOST, "accept-encoding": "identity", **more.pop("headers", {})}
+    if token is not None:
+        headers["cookie"] = f"{cookies.SESSION}={token.reveal()}"
+    body = b""
+    if page.changes:
+        own = {"content-type": "application/x-www-form-urlencoded", "origin": f"https://{HOST}"}
+        headers = own | headers
+        sent = dict(form or {})
+        if MARK_FIELD not in sent and token is not None:
+            sent = marked(token, sent)
+        body = urlencode(sent).encode()
+    return await ask(world.doors.app, page.method, more.pop("path", address_of(world, page)), body, headers, **more)
+
+
+def header(reply: Reply, name: str) -> str:
+    return next((value.decode() for key, value in reply.headers if key == name.encode()), "")
