@@ -94,6 +94,8 @@ def refresh_second_factor(
 
 def find_session(instance: Instance, token: Secret[str], now: int) -> Session | None:
     """The session of this token, if it holds now, and that it was used; None: refuse, without saying why."""
+    if not token.reveal().startswith(TOKEN_PREFIX):
+        return None
     session_id = _id_of(token)
     with instance.database.read() as connection:
         row = admin_sessions.find_session(connection, session_id)

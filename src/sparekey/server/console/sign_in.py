@@ -16,15 +16,12 @@ from sparekey.core.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE, HOME, SIGN_IN, SIGN_OUT
 from sparekey.server.floor import Floor
-from sparekey.server.replies import Refusal
-from sparekey.server.rest.callers import is_admitted
 from sparekey.server.service import Service
 from sparekey.server.sign_ins import judge
-from sparekey.server.web import cookies
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.pages import FORM
 from sparekey.server.web.replies import SentOn
-from sparekey.server.web.site import failed, read_form, respond, verify_host, verify_ours, visit_of
+from sparekey.server.web.site import admitted, failed, read_form, respond, token_of, verify_ours
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy
 
@@ -41,15 +38,15 @@ def routes(service: Service) -> APIRouter:
 
     @router.get(SIGN_IN, response_class=Response)
     async def page(request: Request) -> Response:
-        visit = _admitted(service, request)
+        visit = admitted(service, CONSOLE, request)
         return respond(CONSOLE, request, visit, visit.show(_TEMPLATE, **_form(visit.query)))
 
     @router.post(SIGN_IN, response_class=Response)
     async def sign_in(request: Request) -> Response:
         arrived = Floor.arrival()
-        visit = _admitted(service, request)
+        visit = admitted(service, CONSOLE, request)
         visit = replace(visit, form=await read_form(request, FORM))
-        verify_ours(request, visit.form)
+        verify_ours(CONSOLE, request, visit.form)
         try:
             return await _judged(service, request, visit, arrived)
         except Busy:
@@ -58,21 +55,13 @@ def routes(service: Service) -> APIRouter:
 
     @router.post(SIGN_OUT, response_class=Response)
     async def sign_out(request: Request) -> Response:
-        visit = _admitted(service, request)
-        verify_ours(request, await read_form(request, FORM))
-        token = Secret(request.cookies.get(cookies.SESSION, ""))
+        visit = admitted(service, CONSOLE, request)
+        verify_ours(CONSOLE, request, await read_form(request, FORM))
+        token = token_of(CONSOLE, request)
         await service.administration.run(_end, visit, token)
         return respond(CONSOLE, request, visit, SentOn(SIGN_IN, "You are signed out.", signs_out=True))
 
     return router
-
-
-def _admitted(service: Service, request: Request) -> Visit:
-    verify_host(service, request)
-    if not is_admitted(service, request):
-        raise Refusal(403, "not-from-here", "administrators may not come from this address",
-                      "see the setting admin_networks")  # fmt: skip
-    return visit_of(service, request)
 
 
 async def _judged(service: Service, request: Request, visit: Visit, arrived: float) -> Response:

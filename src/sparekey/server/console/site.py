@@ -2,9 +2,11 @@
 
 from typing import Final
 
+from sparekey.app.admin_sessions import find_session, refresh_second_factor
 from sparekey.core.permissions import Permission
 from sparekey.server.console import emergency, home, tokens, users
-from sparekey.server.web.site import Link, Site
+from sparekey.server.web import cookies
+from sparekey.server.web.site import Link, Sessions, Site
 
 SIGN_IN: Final = "/console/sign-in"
 SIGN_OUT: Final = "/console/sign-out"
@@ -16,6 +18,10 @@ CONSOLE: Final = Site(
     home=HOME,
     sign_in=SIGN_IN,
     sign_out=SIGN_OUT,
+    sessions=Sessions(
+        cookies.SESSION, find_session, refresh_second_factor, of_administrators=True,
+        pool=lambda service: service.administration,
+    ),
     navigation=(
         ("", (Link("Home", HOME),)),
         ("Identity", (

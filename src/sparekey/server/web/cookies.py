@@ -16,7 +16,8 @@ from starlette.responses import Response
 
 from sparekey.secret import Secret
 
-SESSION: Final = "__Host-sparekey"
+SESSION: Final = "__Host-sparekey"  # a session of an administrator
+SELF_SERVICE: Final = "__Host-sparekey-self"  # a session of a user
 BROWSER: Final = "__Host-sparekey-browser"  # before anybody signed in
 SAID: Final = "__Host-sparekey-said"  # what was done, for the next page to say
 ZONE: Final = "sparekey-zone"  # set by console.js
@@ -36,9 +37,9 @@ def new_browser() -> str:
     return secrets.token_urlsafe(_MARK_BYTES)
 
 
-def base_of(cookies: Mapping[str, str]) -> Secret[str]:
-    """What the marks are derived from; "": this browser has neither cookie."""
-    return Secret(cookies.get(SESSION) or cookies.get(BROWSER) or "")
+def base_of(cookies: Mapping[str, str], session: str) -> Secret[str]:
+    """What the marks of a site are derived from, whose sessions have this cookie; "": there is neither cookie."""
+    return Secret(cookies.get(session) or cookies.get(BROWSER) or "")
 
 
 def new_mark(base: Secret[str]) -> str:

@@ -23,8 +23,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.admin_sessions import TOKEN_PREFIX, find_session, refresh_second_factor
+from sparekey.app.admin_sessions import Session
 from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.instance import Instance
+from sparekey.app.sign_in import Verdict
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.outcome import Asked, Granted
 from sparekey.core.permissions import Actor
@@ -39,7 +41,7 @@ from sparekey.server.web.pages import Page
 from sparekey.server.web.rendering import MARK_FIELD, file_response, moved_response, page_response
 from sparekey.server.web.replies import Reply, Sent, SentOn, Shown
 from sparekey.server.web.visits import Visit, zone_of
-from sparekey.server.work import Busy
+from sparekey.server.work import Busy, WorkPool
 
 _STATUS: Final[Mapping[type[SparekeyError], int]] = {BadInput: 400, NotAllowed: 403, NotFound: 404, Conflict: 409}
 _PASSCODE_FIELD: Final = "second-factor"
@@ -58,13 +60,29 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Sessions:
+    """How a site knows who visits: the cookie of its sessions, and what finds one and refreshes its second factor.
+
+    `of_administrators`: they come only from where administrators may. `pool`: where the pages are made, so that one
+    site keeps no other waiting.
+    """
+
+    cookie: str
+    find: Callable[[Instance, Secret[str], int], Session | None]
+    refresh: Callable[[Instance, str, Session, Secret[str], Secret[str], int], Verdict]
+    of_administrators: bool
+    pool: Callable[[Service], WorkPool]
+
+
+@dataclass(frozen=True)
 class Site:
-    """What one site of pages is: its name, its navigation, where one signs in, and its pages."""
+    """What one site of pages is: its name, its navigation, where one signs in and who did, and its pages."""
 
     name: str
     home: str
     sign_in: str
     sign_out: str
+    sessions: Sessions
     navigation: Sequence[tuple[str, Sequence[Link]]]
     pages: Sequence[Page]
 
@@ -90,14 +108,10 @@ def routes(service: Service, site: Site) -> APIRouter:
 
 def _handler(service: Service, site: Site, page: Page) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
-        verify_host(service, request)
-        visit = visit_of(service, request)
-        if not is_admitted(service, request):
-            raise Refusal(403, "not-from-here", "administrators may not come from this address",
-                          "see the setting admin_networks")  # fmt: skip
+        visit = admitted(service, site, request)
         try:
             form = await read_form(request, page.largest) if page.changes else Fields()
-            return await service.administration.run(_answered, site, page, request, replace(visit, form=form))
+            return await site.sessions.pool(service).run(_answered, site, page, request, replace(visit, form=form))
         except Busy:
             return failed(site, request, visit, _BUSY, 503)
 
@@ -105,14 +119,13 @@ def _handler(service: Service, site: Site, page: Page) -> Callable[[Request], Aw
 
 
 def _answered(site: Site, page: Page, request: Request, visit: Visit) -> Response:
-    token = Secret(request.cookies.get(cookies.SESSION, ""))
-    session = find_session(visit.instance, token, visit.now) if token.reveal().startswith(TOKEN_PREFIX) else None
+    session = site.sessions.find(visit.instance, token_of(site, request), visit.now)
     if session is None:
         return _to_sign_in(site, page, request)
     visit = replace(visit, session=session)
     try:
-        _verify_admitted(page, request, visit)
-        asked = _ask_for_second_factor(visit) if page.fresh and not session.is_fresh(visit.now) else None
+        _verify_admitted(site, page, request, visit)
+        asked = _ask_for_second_factor(site, visit) if page.fresh and not session.is_fresh(visit.now) else None
         return respond(site, request, visit, asked or _made(page, visit))
     except SparekeyError as error:
         return failed(site, request, visit, error, _status_of(error))
@@ -122,10 +135,10 @@ def _answered(site: Site, page: Page, request: Request, visit: Visit) -> Respons
         return failed(site, request, visit, Conflict(said, "load the page again in a moment"), status)
 
 
-def _verify_admitted(page: Page, request: Request, visit: Visit) -> None:
+def _verify_admitted(site: Site, page: Page, request: Request, visit: Visit) -> None:
     """Raises NotAllowed for a form that is not ours, or a page that this visitor can use nowhere."""
     if page.changes:
-        verify_ours(request, visit.form)
+        verify_ours(site, request, visit.form)
     if page.permission is not None:
         verify_somewhere(visit.actor, page.permission)
 
@@ -145,7 +158,7 @@ def _status_of(error: SparekeyError) -> int:
     return next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 409)
 
 
-def _ask_for_second_factor(visit: Visit) -> Shown | None:
+def _ask_for_second_factor(site: Site, visit: Visit) -> Shown | None:
     """None: the passcode came with the form, and was right. Else the page that asks for it and keeps the form."""
     typed, session = visit.form.secret(_PASSCODE_FIELD), visit.session
     kept = [pair for pair in visit.form.pairs if pair[0] not in {_PASSCODE_FIELD, _ANSWER_FIELD, MARK_FIELD}]
@@ -158,7 +171,7 @@ def _ask_for_second_factor(visit: Visit) -> Shown | None:
     }
     if not typed or session is None:
         return visit.show("second-factor.html", **said)
-    verdict = refresh_second_factor(
+    verdict = site.sessions.refresh(
         visit.instance, visit.address, session, typed, visit.form.secret(_ANSWER_FIELD), visit.now
     )
     match verdict.outcome:
@@ -176,7 +189,7 @@ def respond(site: Site, request: Request, visit: Visit, reply: Reply) -> Respons
         case Sent():
             return file_response(reply)
         case SentOn():
-            return _moved(reply)
+            return _moved(site, reply)
     said = _said(request)
     frame = {
         "site": site,
@@ -184,7 +197,7 @@ def respond(site: Site, request: Request, visit: Visit, reply: Reply) -> Respons
         "said": said,
         "error": visit.error,
     }
-    base = cookies.base_of(request.cookies)
+    base = cookies.base_of(request.cookies, site.sessions.cookie)
     new = Secret(cookies.new_browser()) if not base.reveal() else None
     response = page_response(reply, visit, frame, new or base, gzipped=takes_gzip(request))
     if new is not None:
@@ -199,15 +212,15 @@ def failed(site: Site, request: Request, visit: Visit, error: SparekeyError, sta
     return respond(site, request, visit, Shown("failed.html", {"failure": error}, status))
 
 
-def _moved(sent_on: SentOn) -> Response:
+def _moved(site: Site, sent_on: SentOn) -> Response:
     response = moved_response(sent_on)
     if sent_on.said:
         said = json.dumps(sent_on.said[:_LONGEST_SAID]).encode()
         cookies.set_cookie(response, cookies.SAID, urlsafe_b64encode(said).decode())
     if sent_on.session is not None:
-        cookies.set_cookie(response, cookies.SESSION, sent_on.session.reveal())
+        cookies.set_cookie(response, site.sessions.cookie, sent_on.session.reveal())
     if sent_on.signs_out:
-        cookies.delete_cookie(response, cookies.SESSION)
+        cookies.delete_cookie(response, site.sessions.cookie)
     return response
 
 
@@ -228,6 +241,20 @@ def _to_sign_in(site: Site, page: Page, request: Request) -> Response:
         # a part of a page cannot hold the sign-in: the whole page goes there
         return Response(status_code=204, headers={"HX-Redirect": site.sign_in, "Cache-Control": "no-store"})
     return moved_response(SentOn(f"{site.sign_in}{back}"))
+
+
+def admitted(service: Service, site: Site, request: Request) -> Visit:
+    """The visit, if this host and this address may have it. Raises Refusal."""
+    verify_host(service, request)
+    if site.sessions.of_administrators and not is_admitted(service, request):
+        raise Refusal(403, "not-from-here", "administrators may not come from this address",
+                      "see the setting admin_networks")  # fmt: skip
+    return visit_of(service, request)
+
+
+def token_of(site: Site, request: Request) -> Secret[str]:
+    """What the cookie of this site's sessions says; "": nothing."""
+    return Secret(request.cookies.get(site.sessions.cookie, ""))
 
 
 def visit_of(service: Service, request: Request) -> Visit:
@@ -282,14 +309,14 @@ def verify_host(service: Service, request: Request) -> None:
         raise Refusal(421, "unknown-host", "this server does not answer under this name", "see the setting names")
 
 
-def verify_ours(request: Request, form: Fields) -> None:
+def verify_ours(site: Site, request: Request, form: Fields) -> None:
     """Raises NotAllowed for a form that another site sent, or that is from before the sign-in (S61)."""
     origin, sent_from = request.headers.get("origin"), request.headers.get("sec-fetch-site", "same-origin")
     foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
     if (
         foreign
         or sent_from != "same-origin"
-        or not cookies.is_mark(cookies.base_of(request.cookies), form.get(MARK_FIELD, ""))
+        or not cookies.is_mark(cookies.base_of(request.cookies, site.sessions.cookie), form.get(MARK_FIELD, ""))
     ):
         raise NotAllowed(
             "this form is from another page or another sign-in", "load the page again and send it once more"
