@@ -51,9 +51,10 @@ def verify_no_gain(connection: Connection, actor: Actor, there: str, here: str) 
 
 def grants_of(connection: Connection, principal_id: str) -> tuple[Grant, ...]:
     """What the roles of an account or API client give, each in its domain and below; the top domain: everywhere."""
+    rows = roles.grants_of(connection, principal_id)
+    scopes = domains.scopes(connection, {row.domain_id for row in rows if not row.at_top})
     return tuple(
-        Grant(permissions_of(row.role, row.permissions), scope_of(connection, row.domain_id))
-        for row in roles.grants_of(connection, principal_id)
+        Grant(permissions_of(row.role, row.permissions), None if row.at_top else scopes[row.domain_id]) for row in rows
     )
 
 

@@ -45,6 +45,14 @@ class DomainView:
 
 
 @dataclass(frozen=True)
+class DomainChoice:
+    """A domain as one is offered to choose; `depth` as in DomainView."""
+
+    name: str
+    depth: int
+
+
+@dataclass(frozen=True)
 class DomainDetails:
     """`policies`: by kind, the name of the one in force; `contents`: how much belongs to the domain itself."""
 
@@ -75,14 +83,20 @@ def list_domains(instance: Instance, actor: Actor) -> list[DomainView]:
         return _tree(domains.list_domains(connection), within)
 
 
+def list_choices(instance: Instance, actor: Actor, needed: Permission) -> list[DomainChoice]:
+    """The domains in which the actor has this permission, each followed by what is below it: what may be chosen."""
+    within = verify_somewhere(actor, needed)
+    with instance.database.read() as connection:
+        return [DomainChoice(each.name, each.depth) for each in _tree(domains.list_domains(connection), within)]
+
+
 def show_domain(instance: Instance, actor: Actor, name: str) -> DomainDetails:
     with instance.database.read() as connection:
         row = get_domain(connection, actor, name, Permission.DOMAIN_VIEW)
         within = actor.domains_with(Permission.DOMAIN_VIEW)
         view = next(each for each in _tree(domains.list_domains(connection), within) if each.name == name)
-        in_force = {kind: policies.policy_of_domain(connection, kind, row.id) for kind in PolicyKind}
-        names = {kind: found.name for kind, found in in_force.items() if found is not None}
-        return DomainDetails(view, names, domain_tree.count_contents(connection, row.id))
+        in_force = policies.names_in_force(connection, row.id)
+        return DomainDetails(view, in_force, domain_tree.count_contents(connection, row.id))
 
 
 def move_domain(instance: Instance, actor: Actor, name: str, parent: str, *, now: int) -> None:

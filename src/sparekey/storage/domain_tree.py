@@ -32,10 +32,10 @@ def count_contents(connection: Connection, domain_id: str) -> dict[str, int]:
     counts = {}
     for words, (table, in_force) in _OWNED.items():
         query = select(func.count()).select_from(table).where(table.c.domain_id == domain_id)
-        counts[words] = connection.execute(query if in_force is None else query.where(in_force)).scalar_one()
-    below = select(func.count()).select_from(security_domain).where(security_domain.c.parent_id == domain_id)
-    counts["domains"] = connection.execute(below).scalar_one()
-    return counts
+        counts[words] = query if in_force is None else query.where(in_force)
+    counts["domains"] = select(func.count()).where(security_domain.c.parent_id == domain_id)
+    row = connection.execute(select(*(query.scalar_subquery() for query in counts.values()))).one()
+    return dict(zip(counts, row, strict=True))
 
 
 def delete_domain(connection: Connection, domain_id: str, parent_id: str) -> None:

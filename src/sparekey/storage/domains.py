@@ -1,6 +1,6 @@
 """Security domains: a tree of nodes that own users, tokens and devices."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -53,9 +53,22 @@ def list_domains(connection: Connection) -> Sequence[AnyRow]:
 
 def domain_and_below(connection: Connection, domain_id: str) -> frozenset[str]:
     """The ids of a domain and of everything below it: a scope."""
-    tree = select(security_domain.c.id).where(security_domain.c.id == domain_id).cte("tree", recursive=True)
-    tree = tree.union_all(select(security_domain.c.id).join(tree, security_domain.c.parent_id == tree.c.id))
-    return frozenset(connection.execute(select(tree.c.id)).scalars())
+    return scopes(connection, {domain_id}).get(domain_id, frozenset())
+
+
+def scopes(connection: Connection, domain_ids: Collection[str]) -> dict[str, frozenset[str]]:
+    """The same for several, by the id of each."""
+    if not domain_ids:
+        return {}
+    columns = (security_domain.c.id.label("root"), security_domain.c.id.label("id"))
+    tree = select(*columns).where(security_domain.c.id.in_(domain_ids)).cte("tree", recursive=True)
+    tree = tree.union_all(
+        select(tree.c.root, security_domain.c.id).join(tree, security_domain.c.parent_id == tree.c.id)
+    )
+    found: dict[str, set[str]] = {}
+    for root, each in connection.execute(select(tree.c.root, tree.c.id)):
+        found.setdefault(root, set()).add(each)
+    return {root: frozenset(below) for root, below in found.items()}
 
 
 def domain_and_above(connection: Connection, domain_id: str) -> frozenset[str]:

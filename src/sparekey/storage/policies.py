@@ -54,6 +54,19 @@ def policy_of_domain(connection: Connection, kind: PolicyKind, domain_id: str) -
     return connection.execute(query).one_or_none()
 
 
+def names_in_force(connection: Connection, domain_id: str) -> dict[PolicyKind, str]:
+    """By kind, the name of the policy in force in a domain."""
+    names = {
+        kind: select(table.c.name).where(
+            or_(table.c.id == _assigned_id(kind), _assigned_id(kind).is_(None) & table.c.is_default)
+        )
+        for kind, table in TABLES.items()
+    }
+    columns = [query.correlate(security_domain).scalar_subquery() for query in names.values()]
+    row = connection.execute(select(*columns).where(security_domain.c.id == domain_id)).one()
+    return {kind: name for kind, name in zip(names, row, strict=True) if name is not None}
+
+
 def domains_using(connection: Connection, kind: PolicyKind, policy_id: str, *, is_default: bool) -> frozenset[str]:
     """The ids of the domains in which this policy is in force."""
     in_force = _assigned_id(kind) == policy_id

@@ -9,12 +9,16 @@ from sparekey.storage.tables import account, api_client, role, role_grant, secur
 
 
 def grants_of(connection: Connection, principal_id: str) -> Sequence[AnyRow]:
-    """Role, its stored permissions (None: predefined, or gone) and domain of each grant."""
+    """Role, its stored permissions (None: predefined, or gone) and domain of each grant; `at_top`: in the top one."""
     query = (
-        select(role_grant.c.role, role.c.permissions, role_grant.c.domain_id)
+        select(
+            role_grant.c.role, role.c.permissions, role_grant.c.domain_id,
+            security_domain.c.parent_id.is_(None).label("at_top"),
+        )
+        .join(security_domain, security_domain.c.id == role_grant.c.domain_id)
         .outerjoin(role, role.c.name == role_grant.c.role)
         .where(role_grant.c.principal_id == principal_id)
-    )
+    )  # fmt: skip
     return connection.execute(query).all()
 
 
