@@ -6,7 +6,19 @@ import pytest
 
 from sparekey.app.domains import MOST_DOMAINS, add_domain, list_domains
 from sparekey.app.instance import TOP_DOMAIN, Instance, new_id
-from sparekey.app.tokens import NewToken, add_token, clear_pin, list_tokens, set_enabled, set_lost, set_pin, show_token
+from sparekey.app.tokens import (
+    MOST_AT_ONCE,
+    NewToken,
+    add_token,
+    clear_pin,
+    history,
+    list_tokens,
+    set_enabled,
+    set_enabled_at_once,
+    set_lost,
+    set_pin,
+    show_token,
+)
 from sparekey.app.users import add_user, list_users, move_user, unlock
 from sparekey.app.users import set_enabled as set_user_enabled
 from sparekey.core.errors import BadInput, Conflict, NotFound, SparekeyError
@@ -211,3 +223,29 @@ def test_changes_that_make_offline_data_wrong_raise_the_generation_and_others_do
     for change in idle:
         change()
         assert device.sync_of(user, NOW).generation == generation
+
+
+def test_several_tokens_are_enabled_or_disabled_at_once_or_none(any_server: Instance) -> None:
+    users = [a_user(any_server) for _ in range(3)]
+    serials = [user.serial for user in users]
+    set_enabled(any_server, ROOT, serials[0], enabled=False, now=NOW)
+    changed = set_enabled_at_once(any_server, ROOT, [*serials, serials[1]], enabled=False, now=NOW)
+    assert changed == sorted(serials[1:])
+    with pytest.raises(NotFound, match="SKnone"):
+        set_enabled_at_once(any_server, ROOT, [*serials, "SKnone"], enabled=True, now=NOW)
+    assert not any(token_row(any_server, serial).enabled for serial in serials)
+    assert len(on_record(any_server, Action.TOKEN_DISABLED)) == 3
+    with pytest.raises(BadInput, match="more than"):
+        set_enabled_at_once(
+            any_server, ROOT, [f"SK{number}" for number in range(MOST_AT_ONCE + 1)], enabled=True, now=NOW
+        )
+
+
+def test_the_history_of_a_token_is_its_own_and_the_newest_first(any_server: Instance) -> None:
+    alice, bob = a_user(any_server), a_user(any_server)
+    submit(any_server, alice, NOW)
+    set_lost(any_server, ROOT, alice.serial, lost=True, now=NOW + 1)
+    set_lost(any_server, ROOT, bob.serial, lost=True, now=NOW + 1)
+    rows = history(any_server, ROOT, alice.serial)
+    assert [row.action for row in rows] == [Action.TOKEN_LOST, Action.SIGN_IN_GRANTED, Action.TOKEN_ADDED]
+    assert history(any_server, ROOT, alice.serial, limit=1, before=rows[0].id) == [rows[1]]

@@ -6,6 +6,7 @@ whoever has the token, or knew the PIN, may have begun them.
 """
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,6 +18,7 @@ from sparekey.app.lookup import domain_of_token, get_account, get_assigned_token
 from sparekey.app.notices import notify_user
 from sparekey.app.pin_changes import former_pins, store_pin, take_pin
 from sparekey.app.policies_in_force import policy_in
+from sparekey.app.record_rows import RecordRow, with_names
 from sparekey.app.snapshots import token_owner
 from sparekey.app.super_administrators import one_remains
 from sparekey.app.token_lifecycle import verify_room
@@ -30,12 +32,14 @@ from sparekey.core.token_policy import TokenPolicy
 from sparekey.core.tokens import TOKEN_TYPES, Hotp, OtpToken, Parameters, TokenError, Totp
 from sparekey.core.tokens.totp import SEED_BYTES
 from sparekey.secret import Secret
-from sparekey.storage import accounts, admin_sessions, devices, domains, online_emergency, tokens
+from sparekey.storage import accounts, admin_sessions, audit, devices, domains, online_emergency, tokens
 from sparekey.storage.rows import AnyRow
 
 _SERIAL_DIGITS = 8
 _MADE_HERE: Final = (Totp.kind, Hotp.kind)  # others are made elsewhere, and imported
 _LARGEST_COUNTER: Final = 2**31
+MOST_AT_ONCE: Final = 200
+ISSUER: Final = "Sparekey"  # what an authenticator app says beside the login name
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,21 @@ def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:
         )
 
 
+def history(
+    instance: Instance, actor: Actor, serial: str, limit: int = 25, before: int | None = None
+) -> list[RecordRow]:
+    """What happened with this token, newest first: rows of the record with ids less than `before`.
+
+    Not those about users outside the reader's domains, who may have had it before.
+    """
+    with instance.database.read() as connection:
+        row = get_token(connection, actor, serial, Permission.TOKEN_VIEW)
+        rows = audit.list_rows(
+            connection, limit=limit, before=before, token_id=row.id, within=actor.domains_with(Permission.TOKEN_VIEW)
+        )
+        return with_names(connection, actor, rows)
+
+
 def set_pin(
     instance: Instance, actor: Actor, serial: str, pin: Secret[str], *, must_change: bool = False, now: int
 ) -> None:
@@ -227,17 +246,29 @@ def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> Non
 
 def set_enabled(instance: Instance, actor: Actor, serial: str, *, enabled: bool, now: int) -> None:
     """A disabled token's codes are refused, and so is its emergency tokencode."""
+    set_enabled_at_once(instance, actor, [serial], enabled=enabled, now=now)
+
+
+def set_enabled_at_once(
+    instance: Instance, actor: Actor, serials: Collection[str], *, enabled: bool, now: int
+) -> list[str]:
+    """The same for several: all of them, or none where one is refused. Returns the serials of those that changed."""
+    if len(serials) > MOST_AT_ONCE:
+        raise BadInput(f"more than {MOST_AT_ONCE} tokens are chosen", "choose fewer")
     with instance.database.write() as connection:
         with one_remains(connection, now):
-            row = get_token(connection, actor, serial, Permission.TOKEN_EDIT)
-            if row.enabled is enabled:
-                return
-            tokens.update_token(connection, row.id, enabled=enabled)
-        if not enabled:
-            admin_sessions.delete_of_account(connection, row.account_id)
-        _touched(connection, row, actor, Action.TOKEN_ENABLED if enabled else Action.TOKEN_DISABLED, now)
-        notice = Notice.TOKEN_ENABLED if enabled else Notice.TOKEN_DISABLED
-        notify_user(connection, now, row.account_id, notice, serial=row.serial)
+            # in one order, so that two who do so at once do not wait for each other
+            rows = [get_token(connection, actor, serial, Permission.TOKEN_EDIT) for serial in sorted(set(serials))]
+            changed = [row for row in rows if row.enabled is not enabled]
+            for row in changed:
+                tokens.update_token(connection, row.id, enabled=enabled)
+        for row in changed:
+            if not enabled:
+                admin_sessions.delete_of_account(connection, row.account_id)
+            _touched(connection, row, actor, Action.TOKEN_ENABLED if enabled else Action.TOKEN_DISABLED, now)
+            notice = Notice.TOKEN_ENABLED if enabled else Notice.TOKEN_DISABLED
+            notify_user(connection, now, row.account_id, notice, serial=row.serial)
+    return [row.serial for row in changed]
 
 
 def set_lost(instance: Instance, actor: Actor, serial: str, *, lost: bool, now: int) -> None:

@@ -15,14 +15,13 @@ import segno
 import typer
 
 from sparekey.app import tokens
-from sparekey.app.tokens import AddedToken, NewToken, TokenView
+from sparekey.app.tokens import ISSUER, AddedToken, NewToken, TokenView
 from sparekey.cli.server import output, token_lifecycle
 from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_server, read_secret
 from sparekey.cli.server.token_import import import_file
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 
-ISSUER = "Sparekey"
 _TIMES = {
     "expires": "expires_at", "pin_since": "pin_set_at", "created": "created_at",
     "online_emergency_expires": "online_emergency_expires",
