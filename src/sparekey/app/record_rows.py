@@ -4,7 +4,7 @@ Rules: what lies outside every domain of the reader, and what is gone, stays an 
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,11 +14,7 @@ from sparekey.core.audit_chain import AuditRow
 from sparekey.core.permissions import Actor
 from sparekey.storage import names
 
-_KINDS: Final[Mapping[str, Callable[[Connection, Collection[str]], names.Named]]] = {
-    "user": names.logins,
-    "device": names.device_names,
-    "client": names.client_names,
-}
+_KINDS: Final = (names.USER, names.DEVICE, names.CLIENT)  # of actors
 # members of `detail` that name somebody as the actor's column does
 _PEOPLE: Final = ("operator", "approved_by", "asked_by")
 
@@ -47,10 +43,13 @@ def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -
     """The rows in their order, for this reader."""
     details = [_people_in(row) for row in rows]
     actors = {row.actor for row in rows}.union(*(detail.values() for detail in details))
-    called = names_of_actors(connection, actor, actors)
-    users = _seen(actor, names.logins(connection, _ids(row.account_id for row in rows)))
-    tokens = _seen(actor, names.serials(connection, _ids(row.token_id for row in rows)))
-    devices = _seen(actor, names.device_names(connection, _ids(row.device_id for row in rows)))
+    wanted = _ids_of_actors(actors)
+    wanted[names.USER] |= {row.account_id for row in rows if row.account_id is not None}
+    wanted[names.DEVICE] |= {row.device_id for row in rows if row.device_id is not None}
+    wanted[names.TOKEN] = {row.token_id for row in rows if row.token_id is not None}
+    found = _find(connection, actor, wanted)
+    called = _called(found)
+    users, tokens, devices = found[names.USER], found[names.TOKEN], found[names.DEVICE]
     return [
         RecordRow(
             row.id, row.at, row.actor, row.action, row.account_id, row.token_id, row.device_id, row.result, row.detail,
@@ -71,17 +70,22 @@ def _people_in(row: AuditRow) -> dict[str, str]:
 
 def names_of_actors(connection: Connection, reader: Actor, actors: Iterable[str]) -> dict[str, str]:
     """Names by what the record calls them (`user:ID`), of those whom this reader may know."""
-    actors = set(actors)
-    found: dict[str, str] = {}
-    for kind, find in _KINDS.items():
-        ids = {name.removeprefix(f"{kind}:") for name in actors if name.startswith(f"{kind}:")}
-        found |= {f"{kind}:{key}": name for key, name in _seen(reader, find(connection, ids)).items()}
-    return found
+    return _called(_find(connection, reader, _ids_of_actors(actors)))
 
 
-def _seen(actor: Actor, named: names.Named) -> dict[str, str]:
-    return {key: name for key, (name, domain_id) in named.items() if actor.sees(domain_id)}
+def _ids_of_actors(actors: Iterable[str]) -> dict[str, set[str]]:
+    """By kind."""
+    named = {tuple(name.split(":", 1)) for name in actors if ":" in name}
+    return {kind: {key for of, key in named if of == kind} for kind in _KINDS}
 
 
-def _ids(found: Iterable[str | None]) -> set[str]:
-    return {each for each in found if each is not None}
+def _find(connection: Connection, reader: Actor, wanted: Mapping[str, set[str]]) -> dict[str, dict[str, str]]:
+    """Names by kind and id, as far as the reader may know them."""
+    return {
+        kind: {key: name for key, (name, domain_id) in named.items() if reader.sees(domain_id)}
+        for kind, named in names.find_names(connection, wanted).items()
+    }
+
+
+def _called(found: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {f"{kind}:{key}": name for kind in _KINDS for key, name in found[kind].items()}

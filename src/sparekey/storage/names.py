@@ -1,9 +1,10 @@
 """What people call the things that the record names by id: many at once, each with the domain it is in."""
 
 from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Select, func, select
+from sqlalchemy import Column, Connection, Select, func, literal, select, union_all
 
 from sparekey.storage.tables import account, api_client, device, token
 
@@ -11,32 +12,30 @@ _AT_ONCE: Final = 500  # ids in one statement
 
 Named = Mapping[str, tuple[str, str | None]]  # by id: name, and domain id (None: in none in particular)
 
-
-def logins(connection: Connection, ids: Collection[str]) -> Named:
-    query = select(account.c.id, account.c.login, account.c.domain_id)
-    return _named(connection, query, account.c.id, ids)
-
-
-def serials(connection: Connection, ids: Collection[str]) -> Named:
-    domain = func.coalesce(account.c.domain_id, token.c.domain_id)
-    query = select(token.c.id, token.c.serial, domain).outerjoin(account, token.c.account_id == account.c.id)
-    return _named(connection, query, token.c.id, ids)
-
-
-def device_names(connection: Connection, ids: Collection[str]) -> Named:
-    query = select(device.c.id, device.c.name, device.c.domain_id)
-    return _named(connection, query, device.c.id, ids)
+USER, TOKEN, DEVICE, CLIENT = "user", "token", "device", "client"
+_token_domain: Final = func.coalesce(account.c.domain_id, token.c.domain_id)
+_QUERIES: Final[Mapping[str, tuple[Select[Any], Column[Any]]]] = {
+    USER: (select(literal(USER), account.c.id, account.c.login, account.c.domain_id), account.c.id),
+    TOKEN: (
+        select(literal(TOKEN), token.c.id, token.c.serial, _token_domain)
+        .outerjoin(account, token.c.account_id == account.c.id),
+        token.c.id,
+    ),
+    DEVICE: (select(literal(DEVICE), device.c.id, device.c.name, device.c.domain_id), device.c.id),
+    CLIENT: (select(literal(CLIENT), api_client.c.id, api_client.c.name, api_client.c.domain_id), api_client.c.id),
+}  # fmt: skip
 
 
-def client_names(connection: Connection, ids: Collection[str]) -> Named:
-    query = select(api_client.c.id, api_client.c.name, api_client.c.domain_id)
-    return _named(connection, query, api_client.c.id, ids)
-
-
-def _named(connection: Connection, query: Select[Any], column: Column[Any], ids: Collection[str]) -> Named:
-    found: dict[str, tuple[str, str | None]] = {}
-    wanted = sorted(ids)
-    for start in range(0, len(wanted), _AT_ONCE):
-        rows = connection.execute(query.where(column.in_(wanted[start : start + _AT_ONCE])))
-        found |= {row[0]: (row[1], row[2]) for row in rows}
-    return found
+def find_names(connection: Connection, wanted: Mapping[str, Collection[str]]) -> dict[str, Named]:
+    """By kind, as `wanted` names ids by kind; what is gone is left out. One statement, unless there are very many."""
+    found: dict[str, dict[str, tuple[str, str | None]]] = {kind: {} for kind in _QUERIES}
+    pairs = iter(sorted({(kind, each) for kind, ids in wanted.items() for each in ids}))
+    while batch := list(islice(pairs, _AT_ONCE)):
+        parts = []
+        for kind, (query, column) in _QUERIES.items():
+            ids = [each for of, each in batch if of == kind]
+            if ids:
+                parts.append(query.where(column.in_(ids)))
+        for kind, key, name, domain_id in connection.execute(union_all(*parts)):
+            found[kind][key] = (name, domain_id)
+    return dict(found)
