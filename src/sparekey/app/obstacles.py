@@ -4,8 +4,8 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
 from sparekey.app.policies_in_force import account_state_of, effective_in
-from sparekey.app.snapshots import token_state
-from sparekey.core.offline import DeviceState, Obstacle, account_obstacle, token_obstacle
+from sparekey.app.snapshots import seedless_token
+from sparekey.core.offline import DeviceState, Obstacle, code_obstacles
 from sparekey.storage import accounts, devices, tokens
 from sparekey.storage.rows import AnyRow
 
@@ -41,13 +41,11 @@ def obstacle_on(
     policy = effective_in(connection, account_row.domain_id, device_row.domain_id)
     device = device_state(device_row)
     account = account_state_of(connection, account_row)
-    obstacle = account_obstacle(account, device, policy, now)
-    if obstacle is not None:
-        return obstacle
-    allowed = policy.values.emergency_passcode if token_id is None else policy.values.emergency_tokencode
-    if not allowed:
-        return Obstacle.EMERGENCY_OFF
-    for row in tokens.tokens_on_device(connection, device_id, account_id):
-        if row.token_id == token_id:
-            return token_obstacle(token_state(instance.vault, row), device, policy, now)
-    return None if token_id is None else Obstacle.NO_TOKEN_USED
+    token, used_here = None, False
+    if token_id is not None:
+        row = tokens.find_token_by_id(connection, token_id)
+        if row is None:
+            return Obstacle.NO_TOKEN_USED
+        token = seedless_token(instance.vault, row)
+        used_here = row.account_id == account_id and devices.has_token(connection, device_id, token_id)
+    return next(iter(code_obstacles(account, device, policy, token, now, used_here=used_here)), None)

@@ -17,12 +17,11 @@ from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import Instance
 from sparekey.app.obstacles import device_state
 from sparekey.app.policies_in_force import effective_in, policy_in
-from sparekey.app.snapshots import account_state, pin_of
+from sparekey.app.snapshots import account_state, seedless_token
 from sparekey.app.why import ELSEWHERE
 from sparekey.core.lockout import LockoutPolicy
 from sparekey.core.offline import DAY
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.pins import PinVerifier
 from sparekey.core.policy import EffectivePolicy
 from sparekey.core.readiness import Held, Judged, Readiness, judge, judge_without_device, runs_out
 from sparekey.core.token_policy import TokenPolicy
@@ -135,20 +134,6 @@ def _forecast_of(row: ReportRow, now: int) -> ForecastRow | None:
 
 
 @dataclass(frozen=True)
-class _Token:
-    """A token without its seed: nothing here needs one."""
-
-    token_id: str
-    enabled: bool
-    lost: bool
-    expires_at: int | None
-    with_pin: bool
-    pin: PinVerifier | None
-    pin_must_change: bool
-    digits: int
-
-
-@dataclass(frozen=True)
 class _Rules:
     """What is the same for many users: asked once."""
 
@@ -193,17 +178,12 @@ def _batch_rows(
             yield ReportRow(row.login, row.name, domain, "", None, False, judge_without_device(account, now))
         for device in on_devices.get(row.id, ()):
             place = (device.id, row.id)
-            used = [_token(instance, each) for each in tokens.get(place, ())]
+            used = [seedless_token(instance.vault, each) for each in tokens.get(place, ())]
             policy = rules.effective_in(row.domain_id, device.domain_id)
             has = replace(held.get(place, Held()), last_contact=device.last_contact)
             judged = judge(account, device_state(device), policy, used, has, now)
             name = device.name if actor.sees(device.domain_id) else ELSEWHERE
             yield ReportRow(row.login, row.name, domain, name, device.last_contact, device.stale, judged)
-
-
-def _token(instance: Instance, row: AnyRow) -> _Token:
-    pin = pin_of(instance.vault, row)
-    return _Token(row.id, row.enabled, row.lost, row.expires_at, row.with_pin, pin, row.pin_must_change, row.digits)
 
 
 def _held(connection: Connection, ids: Sequence[str], now: int) -> dict[tuple[str, str], Held]:

@@ -1,6 +1,7 @@
 """From rows to what the core judges: stored secrets are opened here and nowhere else."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -80,6 +81,28 @@ def token_state(vault: Vault, row: Any) -> TokenState:
         offline_code_online=row.offline_code_online,
         pin_must_change=row.pin_must_change,
         pin_set_at=row.pin_set_at,
+    )
+
+
+@dataclass(frozen=True)
+class SeedlessToken:
+    """A token as far as offline data are concerned (`core.offline.OfflineToken`)."""
+
+    token_id: str
+    enabled: bool
+    lost: bool
+    expires_at: int | None
+    with_pin: bool
+    pin: PinVerifier | None
+    pin_must_change: bool
+    digits: int
+
+
+def seedless_token(vault: Vault, row: Any) -> SeedlessToken:
+    """From a row with the columns of `token`; its seed stays sealed."""
+    pin = pin_of(vault, row)
+    return SeedlessToken(
+        row.id, row.enabled, row.lost, row.expires_at, row.with_pin, pin, row.pin_must_change, row.digits
     )
 
 

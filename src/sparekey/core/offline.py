@@ -130,6 +130,31 @@ def account_obstacles(
     return tuple(obstacle for holds, obstacle in checks if holds)
 
 
+def code_obstacles(
+    account: AccountState,
+    device: DeviceState,
+    policy: EffectivePolicy,
+    token: OfflineToken | None,
+    now: int,
+    *,
+    used_here: bool,
+) -> tuple[Obstacle, ...]:
+    """All that keeps an emergency code from the device, what weighs most first.
+
+    `token`: whose tokencode it is, and whether it was `used_here`; None: it is the passcode.
+    """
+    found = account_obstacles(account, device, policy, now)
+    allowed = policy.values.emergency_passcode if token is None else policy.values.emergency_tokencode
+    if not allowed:
+        found += (Obstacle.EMERGENCY_OFF,)
+    if token is None:
+        return found
+    if not used_here:
+        found += (Obstacle.NO_TOKEN_USED,)
+    obstacle = token_obstacle(token, device, policy, now)
+    return (*found, obstacle) if obstacle is not None else found
+
+
 def token_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
     """What keeps this token from having an emergency tokencode (and so days or events) on the device."""
     if not token.enabled:
