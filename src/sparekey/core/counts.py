@@ -4,3 +4,17 @@
 def counted(count: int, one: str, many: str = "") -> str:
     """`1 token`, `2 tokens`; `many`: where it is not the one with an s."""
     return f"{count} {one if count in (1, -1) else many or f'{one}s'}"
+
+
+_UNITS = ((365 * 86_400, "year"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def rough_time(seconds: float) -> str:
+    """A span as people say it: `3 years`, `2.6 hours`, `20 minutes`; under a second: `less than a second`."""
+    for size, name in _UNITS:
+        number = seconds / size
+        if number >= 1:
+            shown = f"{number:,.1f}" if number < 9.95 else f"{number:,.0f}"
+            shown = shown.removesuffix(".0")
+            return f"{shown} {name}" if shown == "1" else f"{shown} {name}s"
+    return "less than a second"
