@@ -5,6 +5,8 @@ ends in `_sealed` is encrypted by the vault under associated data that names tab
 holds a seed, a PIN, a code, a unit or an offline key in the clear (S33, S41).
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -42,8 +44,8 @@ def _id() -> Column[str]:
     return Column("id", String(32), primary_key=True)
 
 
-def _time(name: str, *, nullable: bool = True) -> Column[int]:
-    return Column(name, BigInteger, nullable=nullable)
+def _time(name: str, *, nullable: bool = True, index: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable, index=index or None)
 
 
 def _policy(kind: PolicyKind) -> Table:
@@ -377,15 +379,63 @@ role_grant = Table(
     UniqueConstraint("principal_id", "role", "domain_id"),
 )
 
-admin_session = Table(
+
+def _session(name: str, *more: Column[Any]) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("id", String(64), primary_key=True),  # SHA-256 of 256 random bits, in hex
+        Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+        _time("created_at", nullable=False),
+        _time("last_used_at", nullable=False),
+        _time("expires_at", nullable=False),
+        _time("second_factor_at", nullable=False),
+        *more,
+    )
+
+
+# Apart from one another: what opens the self-service console is not even looked for at the door of administrators.
+admin_session = _session(
     "admin_session",
+    Column("method", String(32), nullable=False, server_default=""),  # core.outcome.Method: what began it
+    Column("address", String(64), nullable=False, server_default=""),  # from where
+)
+user_session = _session("user_session")
+
+# A way in of its own for who holds a role: a key that never leaves an authenticator, and is used with its owner's PIN
+# or finger there.
+passkey = Table(
+    "passkey",
     metadata,
-    Column("id", String(64), primary_key=True),  # SHA-256 of 256 random bits, in hex
+    _id(),
     Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("name", String(64), nullable=False),
+    Column("host", String(253), nullable=False),  # the one name of this server at which it can be used
+    Column("credential_id", LargeBinary, nullable=False, unique=True),
+    Column("public_key", LargeBinary, nullable=False),  # COSE
+    Column("sign_count", BigInteger, nullable=False),  # of the authenticator; 0: it does not count
     _time("created_at", nullable=False),
-    _time("last_used_at", nullable=False),
+    _time("last_used_at"),
+)
+
+# What an authenticator was asked to sign: one answer, once, within two minutes.
+passkey_challenge = Table(
+    "passkey_challenge",
+    metadata,
+    Column("id", String(64), primary_key=True),  # SHA-256 of purpose, whom it is bound to and 256 random bits, in hex
+    _time("expires_at", nullable=False, index=True),
+)
+
+# A link by which somebody becomes a super administrator.
+admin_link = Table(
+    "admin_link",
+    metadata,
+    Column("id", String(64), primary_key=True),  # SHA-256 of 128 random bits, in hex
+    Column("account_id", ForeignKey("account.id"), nullable=True),  # none: for a user who is still to be made
+    Column("created_by", String(160), nullable=False),
+    _time("created_at", nullable=False),
     _time("expires_at", nullable=False),
-    _time("second_factor_at", nullable=False),
+    _time("used_at"),
 )
 
 # A showing of a passcode that waits for a second person.
