@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from sparekey.app.clients import KEY_PREFIX, add_client, find_door, list_clients, revoke_client
+from sparekey.app.clients import KEY_PREFIX, add_client, find_door, list_clients, revoke_client, show_client
 from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.core.errors import BadInput, Conflict, NotFound
@@ -116,3 +116,13 @@ def test_names(server: Instance) -> None:
         add_client(server, ROOT, "vpn", "nowhere", now=NOW)
     with pytest.raises(BadInput):
         add_client(server, ROOT, "", now=NOW)
+
+
+def test_one_client_is_shown_and_none_that_is_not_there(any_server: Instance) -> None:
+    add_client(any_server, ROOT, "vpn", TOP_DOMAIN, "192.0.2.0/24", NOW + 60, now=NOW)
+    revoke_client(any_server, ROOT, "vpn", now=NOW + 1)
+    shown = show_client(any_server, ROOT, "vpn")
+    assert [shown] == list_clients(any_server, ROOT)
+    assert (shown.addresses, shown.created_at, shown.revoked_at) == ("192.0.2.0/24", NOW, NOW + 1)
+    with pytest.raises(NotFound):
+        show_client(any_server, ROOT, "web")

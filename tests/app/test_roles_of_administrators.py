@@ -106,6 +106,20 @@ def test_a_role_of_an_api_client(server: Instance) -> None:
     assert roles.list_grants(server, ROOT) == roles.GrantList((), cut=False)
 
 
+def test_what_one_user_or_client_holds(any_server: Instance) -> None:
+    """A user and a client may have the same name."""
+    an_administrator(any_server, ("auditor", TOP_DOMAIN), ("help desk", TOP_DOMAIN), login="portal")
+    clients.add_client(any_server, ROOT, "portal", now=NOW)
+    roles.grant(any_server, ROOT, "auditor", HolderKind.CLIENT, "portal", TOP_DOMAIN, now=NOW)
+    an_administrator(any_server, ("auditor", TOP_DOMAIN))
+    of_user = roles.list_grants(any_server, ROOT, USER, "portal").items
+    assert [each.role for each in of_user] == ["auditor", "help desk"]
+    of_client = roles.list_grants(any_server, ROOT, HolderKind.CLIENT, "portal").items
+    assert [(each.role, each.kind) for each in of_client] == [("auditor", HolderKind.CLIENT)]
+    assert len(roles.list_grants(any_server, ROOT, USER).items) == 3
+    assert roles.list_grants(any_server, ROOT, USER, "nobody").items == ()
+
+
 @pytest.mark.parametrize("name", PREDEFINED)
 def test_the_predefined_roles_stay_as_they_are(server: Instance, name: str) -> None:
     with pytest.raises(NotAllowed, match="predefined"):

@@ -228,6 +228,7 @@ REQUESTS: Mapping[str, Callable[[World], Members]] = {
     "roles.grant": lambda _: {"role": "auditor", "kind": "user"},
     "roles.revoke": _a_grant,
     "clients.add_client": lambda _: {"name": "vpn"},
+    "clients.show_client": lambda _: {"name": "crm"},
     "clients.revoke_client": lambda _: {"name": "crm"},
     "alarms.acknowledge": _alarm,
     "approvals.approve": _an_approval,

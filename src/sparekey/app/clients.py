@@ -31,6 +31,7 @@ class ClientView:
     addresses: str
     expires_at: int | None
     revoked_at: int | None
+    created_at: int
 
 
 def add_client(
@@ -95,10 +96,14 @@ def list_clients(instance: Instance, actor: Actor, limit: int = 100, after: str 
     """By name, from the one after `after`."""
     within = verify_somewhere(actor, Permission.CLIENT_VIEW)
     with instance.database.read() as connection:
-        return [
-            ClientView(row.name, row.domain, row.addresses, row.expires_at, row.revoked_at)
-            for row in clients.list_clients(connection, limit, after, within)
-        ]
+        return [_view(row, row.domain) for row in clients.list_clients(connection, limit, after, within)]
+
+
+def show_client(instance: Instance, actor: Actor, name: str) -> ClientView:
+    """One by name, revoked or not."""
+    with instance.database.read() as connection:
+        row = get_client(connection, actor, name, Permission.CLIENT_VIEW)
+        return _view(row, domains.get_name(connection, row.domain_id))
 
 
 def revoke_client(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
@@ -107,6 +112,10 @@ def revoke_client(instance: Instance, actor: Actor, name: str, *, now: int) -> N
         row = get_client(connection, actor, name, Permission.CLIENT_MANAGE)
         clients.revoke_client(connection, row.id, now)
         log(connection, now, actor, Action.CLIENT_REVOKED, client=row.id, name=name)
+
+
+def _view(row: AnyRow, domain: str) -> ClientView:
+    return ClientView(row.name, domain, row.addresses, row.expires_at, row.revoked_at, row.created_at)
 
 
 def _key_hash(key: Secret[str]) -> bytes:

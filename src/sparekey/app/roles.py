@@ -126,11 +126,16 @@ def show_role(instance: Instance, actor: Actor, name: str) -> RoleDetails:
         return RoleDetails(role, found.items, found.cut)
 
 
-def list_grants(instance: Instance, actor: Actor) -> GrantList:
-    """The grants that the actor sees, by role: at most 1,000. `show_role` has those of one role."""
+def list_grants(
+    instance: Instance, actor: Actor, kind: HolderKind | None = None, holder: str | None = None
+) -> GrantList:
+    """The grants that the actor sees, by role: at most 1,000. `show_role` has those of one role.
+
+    `kind`: only of users, or of API clients; `holder`: only of the one of this name.
+    """
     within = verify_somewhere(actor, Permission.ROLE_VIEW)
     with instance.database.read() as connection:
-        return _grants(connection, actor, within)
+        return _grants(connection, actor, within, kind=kind, holder=holder)
 
 
 def grant(
@@ -183,10 +188,13 @@ def _log_grant(
     log(connection, now, actor, action, account=account, role=role, domain=domain, client=client)
 
 
-def _grants(connection: Connection, actor: Actor, within: frozenset[str] | None, role: str | None = None) -> GrantList:
+def _grants(
+    connection: Connection, actor: Actor, within: frozenset[str] | None, role: str | None = None,
+    kind: HolderKind | None = None, holder: str | None = None,
+) -> GrantList:  # fmt: skip
     found = [
         GrantView(row.role, HolderKind(row.kind), row.holder, row.domain)
-        for row in roles.list_grants(connection, role)
+        for row in roles.list_grants(connection, role, kind, holder)
         if (within is None or row.domain_id in within) and actor.sees(row.holder_domain_id)
     ]
     return GrantList(tuple(found[:MOST_LISTED]), len(found) > MOST_LISTED)
@@ -224,7 +232,7 @@ def _read(names: Iterable[str]) -> frozenset[Permission]:
     unknown = sorted(set(wanted) - known.keys())
     if unknown or not wanted:
         message = f"there is no permission {', '.join(map(repr, unknown))}" if unknown else "a role needs a permission"
-        raise BadInput(message, f"permissions: {', '.join(known)}")
+        raise BadInput(message, f"permissions: {', '.join(known)}" if unknown else "choose one at least")
     return frozenset(known[name] for name in wanted)
 
 

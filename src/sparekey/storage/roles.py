@@ -74,8 +74,11 @@ def delete_grant(connection: Connection, grant_id: str) -> bool:
     return connection.execute(delete(role_grant).where(role_grant.c.id == grant_id)).rowcount == 1
 
 
-def list_grants(connection: Connection, name: str | None = None) -> Sequence[AnyRow]:
-    """Every grant, or those of one role: role, kind (user or client), the holder's name and own domain, and where."""
+def list_grants(
+    connection: Connection, name: str | None = None, kind: str | None = None, holder: str | None = None
+) -> Sequence[AnyRow]:
+    """Every grant, or those of one role, kind of holder, or holder: role, kind (user or client), the holder's name and
+    own domain, and where."""
     people = select(
         role_grant.c.role, role_grant.c.domain_id, literal("user").label("kind"), account.c.login.label("holder"),
         account.c.domain_id.label("holder_domain_id"),
@@ -90,8 +93,9 @@ def list_grants(connection: Connection, name: str | None = None) -> Sequence[Any
         .join(security_domain, security_domain.c.id == found.c.domain_id)
         .order_by(found.c.role, found.c.kind, found.c.holder, security_domain.c.name)
     )
-    if name is not None:
-        query = query.where(found.c.role == name)
+    for column, value in ((found.c.role, name), (found.c.kind, kind), (found.c.holder, holder)):
+        if value is not None:
+            query = query.where(column == value)
     return connection.execute(query).all()
 
 
