@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from sparekey.app.authorisation import actor_of, grants_of
 from sparekey.app.dialogues import answer
@@ -29,6 +29,7 @@ from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
 from sparekey.storage import accounts, admin_sessions
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import admin_session
 
 TOKEN_PREFIX: Final = "sps_"
 IDLE_SECONDS: Final = 15 * 60
@@ -67,7 +68,7 @@ def open_session(
     token = Secret(TOKEN_PREFIX + secrets.token_urlsafe(32))
 
     def begin(connection: Connection, granted: Granted) -> None:
-        session_id = _id_of(token)
+        session_id = id_of(token)
         admin_sessions.delete_over(connection, now, now - IDLE_SECONDS)
         admin_sessions.insert_session(connection, session_id, granted.account_id, now, now + LONGEST_SECONDS)
         log(connection, now, f"user:{granted.account_id}", Action.SESSION_BEGUN, account=granted.account_id,
@@ -96,10 +97,10 @@ def find_session(instance: Instance, token: Secret[str], now: int) -> Session | 
     """The session of this token, if it holds now, and that it was used; None: refuse, without saying why."""
     if not token.reveal().startswith(TOKEN_PREFIX):
         return None
-    session_id = _id_of(token)
+    session_id = id_of(token)
     with instance.database.read() as connection:
-        row = admin_sessions.find_session(connection, session_id)
-        if row is None or not _holds(connection, row, now):
+        row = find_in_force(connection, session_id, now)
+        if row is None:
             return None
         actor = actor_of(connection, row.account_id)
         if not actor.grants:
@@ -141,6 +142,14 @@ def door_name(address: str) -> str:
     return f"rest:{address}"
 
 
+def find_in_force(
+    connection: Connection, session_id: str, now: int, table: Table = admin_session
+) -> AnyRow | None:  # fmt: skip
+    """The session's row, if it is neither over nor its user kept out."""
+    row = admin_sessions.find_session(connection, session_id, table)
+    return row if row is not None and _holds(connection, row, now) else None
+
+
 def _holds(connection: Connection, row: AnyRow, now: int) -> bool:
     if now >= row.expires_at or now - row.last_used_at >= IDLE_SECONDS:
         return False
@@ -150,6 +159,7 @@ def _holds(connection: Connection, row: AnyRow, now: int) -> bool:
     return not count.locked(now, policy_in(connection, row.domain_id, LockoutPolicy))
 
 
-def _id_of(token: Secret[str]) -> str:
+def id_of(token: Secret[str]) -> str:
+    """By which a session is found: of its token, which is kept nowhere."""
     # 256 random bits: a plain hash is enough, and what is in the database opens nothing
     return hashlib.sha256(b"sparekey/1/session" + token.reveal().encode(errors="surrogatepass")).hexdigest()

@@ -1,0 +1,118 @@
+"""Sessions of users at the self-service console: begun by the one sign-in, for anybody with a token.
+
+Rules: they open nothing but what is the user's own: the actor of such a session holds no role, whatever its user may do
+elsewhere, and the session is not even looked for at the door of administrators; what ends a session of administrators,
+the loss of a role aside, ends these too (`admin_sessions`); whoever holds a role is tried only from where
+administrators may come, so that nobody elsewhere locks them out.
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.admin_sessions import IDLE_SECONDS, LONGEST_SECONDS, Opened, Session, find_in_force, id_of
+from sparekey.app.authorisation import grants_of
+from sparekey.app.dialogues import answer
+from sparekey.app.instance import Instance, log
+from sparekey.app.sign_in import Door, Verdict, sign_in
+from sparekey.core.events import Action
+from sparekey.core.names import is_login
+from sparekey.core.outcome import Granted
+from sparekey.core.permissions import Actor
+from sparekey.secret import Secret
+from sparekey.storage import accounts, admin_sessions
+from sparekey.storage.tables import user_session
+
+TOKEN_PREFIX: Final = "spu_"
+_NOTED_EVERY: Final = 30  # seconds: not every request writes
+_WHERE: Final = "self-service"  # of the record's rows, beside those of administrators
+
+
+def open_session(
+    instance: Instance, address: str, login: str, typed: Secret[str], reply_to: Secret[str], now: int,
+    *, administrators_too: bool = True,
+) -> Opened:  # fmt: skip
+    """Sign in; with `reply_to`, `typed` is the answer to the question of that name.
+
+    `administrators_too`: whether who holds a role may come from this address.
+    """
+    token = Secret(TOKEN_PREFIX + secrets.token_urlsafe(32))
+
+    def begin(connection: Connection, granted: Granted) -> None:
+        admin_sessions.delete_over(connection, now, now - IDLE_SECONDS, user_session)
+        admin_sessions.insert_session(
+            connection, id_of(token), granted.account_id, now, now + LONGEST_SECONDS, user_session
+        )
+        log(connection, now, oneself(granted.account_id), Action.SESSION_BEGUN, account=granted.account_id,
+            session=id_of(token)[:16], address=address, where=_WHERE)  # fmt: skip
+
+    door = _door_for(instance, address, login, administrators_too=administrators_too)
+    verdict = _judged(instance, door, login, typed, reply_to, now, begin)
+    if isinstance(verdict.outcome, Granted):
+        return Opened(verdict, token, now + LONGEST_SECONDS)
+    return Opened(verdict)
+
+
+def refresh_second_factor(
+    instance: Instance, address: str, session: Session, typed: Secret[str], reply_to: Secret[str], now: int
+) -> Verdict:
+    """Sign in once more within a session, for what needs a fresh second factor."""
+
+    def refresh(connection: Connection, granted: Granted) -> None:
+        admin_sessions.refresh_second_factor(connection, session.id, now, user_session)
+        log(connection, now, session.actor, Action.SESSION_REFRESHED, account=granted.account_id,
+            session=session.id[:16], address=address, where=_WHERE)  # fmt: skip
+
+    return _judged(instance, Door(door_name(address)), session.login, typed, reply_to, now, refresh)
+
+
+def find_session(instance: Instance, token: Secret[str], now: int) -> Session | None:
+    """The session of this token, if it holds now, and that it was used; None: refuse, without saying why."""
+    if not token.reveal().startswith(TOKEN_PREFIX):
+        return None
+    session_id = id_of(token)
+    with instance.database.read() as connection:
+        row = find_in_force(connection, session_id, now, user_session)
+    if row is None:
+        return None
+    if now - row.last_used_at >= _NOTED_EVERY:
+        with instance.database.write() as connection:
+            admin_sessions.mark_used(connection, session_id, now, user_session)
+    return Session(session_id, row.login, oneself(row.account_id), row.second_factor_at)
+
+
+def end_session(instance: Instance, session: Session, now: int) -> None:
+    """Sign out."""
+    with instance.database.write() as connection:
+        if admin_sessions.delete_session(connection, session.id, user_session):
+            log(connection, now, session.actor, Action.SESSION_ENDED, account=session.actor.account_id,
+                session=session.id[:16], where=_WHERE)  # fmt: skip
+
+
+def oneself(account_id: str) -> Actor:
+    """A user as an actor on what is their own (`self_service`): without any permission, anywhere."""
+    return Actor(f"user:{account_id}", (), account_id)
+
+
+def door_name(address: str) -> str:
+    """How the record names it; a question is answered from the address that it was sent to."""
+    return f"self:{address}"
+
+
+def _judged(
+    instance: Instance, door: Door, login: str, typed: Secret[str], reply_to: Secret[str], now: int,
+    after_grant: Callable[[Connection, Granted], None],
+) -> Verdict:  # fmt: skip
+    if reply_to:
+        return answer(instance, door, login, reply_to, typed, now, after_grant=after_grant)
+    return sign_in(instance, door, login, typed, now, after_grant=after_grant)
+
+
+def _door_for(instance: Instance, address: str, login: str, *, administrators_too: bool) -> Door:
+    """The same work for everybody, so that nothing tells who holds a role."""
+    with instance.database.read() as connection:
+        row = accounts.find_account(connection, login) if is_login(login) else None
+        holds_a_role = row is not None and bool(grants_of(connection, row.id))
+    return Door(door_name(address), scope=frozenset() if holds_a_role and not administrators_too else None)
