@@ -14,7 +14,7 @@ from sparekey.app.lookup import get_token
 from sparekey.app.notices import notify_user
 from sparekey.app.policies_in_force import account_state_of, policy_in
 from sparekey.app.snapshots import token_state
-from sparekey.core.errors import BadInput
+from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.events import OK, Action
 from sparekey.core.lockout import LockoutPolicy
 from sparekey.core.notices import Notice
@@ -34,6 +34,17 @@ class Resync:
     serial: str
     drift: int = 0
     refused: Reason | None = None
+
+    def verify_found(self) -> None:
+        """Raises NotAllowed in words where it was refused."""
+        if self.refused is Reason.LOCKED:
+            raise NotAllowed("the user is locked", "unlock the user first")
+        if self.refused is not None:
+            raise NotAllowed(
+                "these are no two tokencodes of this token that follow one another, within twelve hours or a thousand "
+                "presses; it counts as a failed sign-in",
+                "wait for two fresh codes and try again; if that fails too, replace the token",
+            )
 
 
 def resync(

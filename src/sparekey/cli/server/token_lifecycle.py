@@ -10,8 +10,7 @@ import typer
 from sparekey.app import token_lifecycle, token_resync
 from sparekey.cli.server.command import call_of, now, open_server, read_secret
 from sparekey.core.counts import counted
-from sparekey.core.errors import BadInput, NotAllowed
-from sparekey.core.outcome import Reason
+from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The serial number.")]
@@ -81,14 +80,7 @@ def resync(ctx: typer.Context, serial: Serial) -> None:
             raise BadInput("these are not two tokencodes", "enter two that follow one another, with a space between")
         first, second = (Secret(code) for code in codes)
         done = server.run(token_resync.resync, serial, first, second, now=now())
-    if done.refused is Reason.LOCKED:
-        raise NotAllowed("the user is locked", "unlock the user first")
-    if done.refused is not None:
-        raise NotAllowed(
-            "these are no two tokencodes of this token that follow one another, within twelve hours or a thousand "
-            "presses; it counts as a failed sign-in",
-            "wait for two fresh codes and try again; if that fails too, replace the token",
-        )
+    done.verify_found()
     words = f"{serial} is synchronised; it is {counted(done.drift, 'interval')} off."
     call.done(words, "token", serial=serial, drift=done.drift)
 

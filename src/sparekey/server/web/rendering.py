@@ -94,13 +94,16 @@ def _templates() -> jinja2.Environment:
         loader=jinja2.ChoiceLoader(folders), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.do"],
     )  # fmt: skip
-    environment.globals.update(asset=address_of_asset)
+    environment.globals.update(
+        asset=address_of_asset, code_of_token=words.code_of_token, drift_of_clock=words.drift_of_clock
+    )
     environment.filters.update(
         counted=counted,
         grouped=grouped,
         happened=happened,
         refused_for=refused_for,
         sentence=words.sentence,
+        token_type=words.token_type,
         segment=lambda text: quote(str(text), safe=""),
         options=lambda rows, value, label: [(getattr(row, value), getattr(row, label)) for row in rows],
     )

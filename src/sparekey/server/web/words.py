@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
+from sparekey.core.counts import counted
+
 MINUTE: Final = 60
 HOUR: Final = 3_600
 DAY: Final = 86_400
@@ -49,3 +51,27 @@ def sentence(text: str) -> str:
 def zone_name(zone: tzinfo) -> str:
     """`Europe/Berlin`, or `UTC`."""
     return str(getattr(zone, "key", "UTC"))
+
+
+def token_type(kind: str) -> str:
+    """What sort of token it is, for people who never read a standard."""
+    return _TYPES.get(kind, kind)
+
+
+def code_of_token(digits: int, interval: int) -> str:
+    """What the token shows. `interval` in seconds; 0: it is event-based."""
+    return f"{digits} digits, a new code {f'every {interval} seconds' if interval else 'at each press'}"
+
+
+def drift_of_clock(drift: int, interval: int) -> str:
+    """How far a token's clock is off; "": it has none."""
+    if not interval:
+        return ""
+    if drift == 0:
+        return "right"
+    seconds = abs(drift) * interval
+    off = counted(seconds, "second") if seconds < 2 * MINUTE else f"{seconds / MINUTE:.3g} minutes"
+    return f"{off} {'ahead' if drift > 0 else 'behind'}"
+
+
+_TYPES: Final = {"totp": "Time-based", "hotp": "Event-based", "securid": "Time-based, SecurID type"}
