@@ -1,5 +1,6 @@
 """Which policy is in force: for the users of a domain, and for a user on a device. What every use case asks."""
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -21,6 +22,14 @@ def effective_in(connection: Connection, user_domain: str, device_domain: str) -
     return effective_policy(_assigned(connection, user_domain), _assigned(connection, device_domain))
 
 
+def effective_on(connection: Connection, user_domain: str, device_domains: Iterable[str]) -> dict[str, EffectivePolicy]:
+    """The same for devices of several domains, by id of the domain; one question."""
+    wanted = {user_domain, *device_domains}
+    rows = policies.policies_of_domains(connection, PolicyKind.OFFLINE, wanted)
+    found = {row.domain_id: _assigned_policy(row) for row in rows}
+    return {each: effective_policy(found.get(user_domain), found.get(each)) for each in wanted}
+
+
 def policy_in(connection: Connection, domain_id: str, kind: type[P]) -> P:
     """The token or lockout policy in force in a domain. Raises LookupError where there is none."""
     row = policies.policy_of_domain(connection, PolicyKind.of(kind), domain_id)
@@ -37,7 +46,9 @@ def account_state_of(connection: Connection, row: AnyRow) -> AccountState:
 
 def _assigned(connection: Connection, domain_id: str) -> AssignedPolicy | None:
     row = policies.policy_of_domain(connection, PolicyKind.OFFLINE, domain_id)
-    if row is None:
-        return None
+    return _assigned_policy(row) if row is not None else None
+
+
+def _assigned_policy(row: AnyRow) -> AssignedPolicy:
     values = OfflinePolicy.of({name: getattr(row, name) for name in PolicyKind.OFFLINE.fields})
     return AssignedPolicy(row.name, row.domain, values, row.revision)

@@ -189,14 +189,12 @@ def _batch_rows(
 def _held(connection: Connection, ids: Sequence[str], now: int) -> dict[tuple[str, str], Held]:
     """By device and account."""
     data: dict[tuple[str, str], dict[str, int]] = {}
-    today = now // DAY
-    for row in holdings.days_held(connection, ids, today):
-        data.setdefault((row.device_id, row.account_id), {})[row.token_id] = (today + row.days) * DAY
-    for row in holdings.packs_held(connection, ids, now):
-        data.setdefault((row.device_id, row.account_id), {})[row.token_id] = row.not_after
     codes: dict[tuple[str, str], dict[str, int]] = {}
-    for row in holdings.codes_held(connection, ids, now):
-        codes.setdefault((row.device_id, row.account_id), {})[row.token_id or ""] = row.not_after
+    today = now // DAY
+    for row in holdings.held(connection, ids, today, now):
+        found = codes if row.kind == holdings.CODE else data
+        until = (today + row.number) * DAY if row.kind == holdings.DATA else row.not_after
+        found.setdefault((row.device_id, row.account_id), {})[row.token_id or ""] = until
     return {place: Held(data.get(place, {}), codes.get(place, {})) for place in data.keys() | codes.keys()}
 
 

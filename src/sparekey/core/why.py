@@ -61,8 +61,8 @@ class Person:
 
     account: AccountState
     tokens: tuple[NamedToken, ...]
-    lockout_source: str
-    token_source: str
+    lockout_source: str = ""
+    token_source: str = ""
 
 
 def moment(at: int) -> str:

@@ -47,6 +47,9 @@ _SERVER_DOWN: Final[Mapping[ServerDown, str]] = {
     ServerDown.EMERGENCY_ONLY: "only emergency codes may be used, until the server answers",
     ServerDown.OFF: "nothing may be used until the server answers",
 }
+TOKENCODE: Final = "tokencode"
+EMERGENCY_TOKENCODE: Final = "emergency tokencode"
+EMERGENCY_PASSCODE: Final = "emergency passcode"
 _NEXT_CONTACT: Final = "let the device reach the server"
 _SIGN_IN_ONCE: Final = "let the user sign in once on the device while it reaches the server"
 
@@ -80,6 +83,7 @@ class OnDevice:
     codes: tuple[HeldCode, ...]
     stale: bool  # something was changed since its last contact
     last_contact: int | None
+    in_sight: bool = True  # of whoever asks; else it has no name
 
     @property
     def words(self) -> str:
@@ -116,23 +120,43 @@ def explain_without_device(person: Person) -> Line:
     )  # fmt: skip
 
 
-def offline_ways(person: Person, device: OnDevice, now: int) -> list[str]:
+@dataclass(frozen=True)
+class Opening:
+    """One thing with which the user gets in on a device that reaches no server; no serial: the passcode."""
+
+    kind: str  # tokencode, emergency tokencode, emergency passcode
+    serial: str
+    until: int
+    version: int = 0  # of an emergency code
+
+    @property
+    def words(self) -> str:
+        of = f" of {self.serial}" if self.serial else ""
+        return f"the {self.kind}{of} until {moment(self.until)}"
+
+
+def openings(person: Person, device: OnDevice, now: int) -> list[Opening]:
     """What the device accepts if it reaches no server from now on and the user has what they should have."""
     if device.state.revoked or not person.account.enabled:
         return []
-    ways = []
+    found = []
     blocked = is_told_of_lock(person.account, device.last_contact, now)
     for token in person.tokens:
         if token.state.unusable(now) is None:
             data, code = device.find_data(token.serial, now), device.find_code(token.serial, now)
             if data is not None and not token.state.lost and not blocked:
-                ways.append(f"the tokencode of {token.serial} until {moment(data.ends_at)}")
+                found.append(Opening(TOKENCODE, token.serial, data.ends_at))
             if code is not None:
-                ways.append(f"the emergency tokencode of {token.serial} until {moment(code.not_after)}")
+                found.append(Opening(EMERGENCY_TOKENCODE, token.serial, code.not_after, code.version))
     passcode = device.find_code("", now)
     if passcode is not None:
-        ways.append(f"the emergency passcode until {moment(passcode.not_after)}")
-    return ways
+        found.append(Opening(EMERGENCY_PASSCODE, "", passcode.not_after, passcode.version))
+    return found
+
+
+def offline_ways(person: Person, device: OnDevice, now: int) -> list[str]:
+    """The same in words."""
+    return [each.words for each in openings(person, device, now)]
 
 
 def _device_lines(person: Person, device: OnDevice, now: int) -> Iterator[Line]:

@@ -4,8 +4,9 @@
 """
 
 from collections.abc import Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, and_, func, literal, select, union_all
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import (
@@ -18,6 +19,10 @@ from sparekey.storage.tables import (
     token,
     unit_receipt,
 )  # fmt: skip
+
+DATA: Final = "day"  # what `held` finds
+PACK: Final = "events"
+CODE: Final = "code"
 
 
 def devices_of(connection: Connection, account_ids: Sequence[str]) -> Sequence[AnyRow]:
@@ -50,8 +55,37 @@ def tokens_used(connection: Connection, account_ids: Sequence[str]) -> Sequence[
     return connection.execute(query).all()
 
 
-def days_held(connection: Connection, account_ids: Sequence[str], today: int) -> Sequence[AnyRow]:
-    """Per device and token: how many `days` one after the other, today the first, the device holds."""
+def devices_and_tokens_of(connection: Connection, account_id: str) -> Sequence[AnyRow]:
+    """As `devices_of` and `tokens_used` together: a row for each device and token used there, the one used last first;
+    `token_id` None: none was."""
+    query = (
+        select(
+            device_account.c.stale, device.c.id, device.c.name, device.c.domain_id, device.c.revoked_at,
+            device.c.supports_offline, device.c.hardware_bound, device.c.last_contact, device_token.c.token_id,
+        )
+        .join(device, device.c.id == device_account.c.device_id)
+        .outerjoin(
+            device_token, and_(
+                device_token.c.device_id == device.c.id, device_token.c.account_id == device_account.c.account_id,
+            ),
+        )
+        .where(device_account.c.account_id == account_id)
+        .order_by(device.c.name, device.c.id, device_token.c.last_used.desc(), device_token.c.token_id)
+    )  # fmt: skip
+    return connection.execute(query).all()
+
+
+def held(connection: Connection, account_ids: Sequence[str], today: int, now: int) -> Sequence[AnyRow]:
+    """All that opens on devices: per account, device and token (None: the passcode) what `kind` says.
+
+    DATA: `number` days one after the other, `today` the first. PACK: of an event-based token, one with counters that
+    are not used up. CODE: version `number` of an emergency code. The latter two until `not_after`.
+    """
+    parts = _days(account_ids, today), _packs(account_ids, now), _codes(account_ids, now)
+    return connection.execute(union_all(*parts)).all()
+
+
+def _days(account_ids: Sequence[str], today: int) -> Select[Any]:
     receipt = unit_receipt.c
     held = (
         select(receipt.account_id, receipt.device_id, receipt.token_id, receipt.day)
@@ -64,38 +98,37 @@ def days_held(connection: Connection, account_ids: Sequence[str], today: int) ->
         partition_by=(held.c.account_id, held.c.device_id, held.c.token_id), order_by=held.c.day
     )  # fmt: skip
     ranked = select(held, rank.label("rank")).subquery()
-    query = (
-        select(ranked.c.account_id, ranked.c.device_id, ranked.c.token_id, func.count().label("days"))
+    columns = (ranked.c.account_id, ranked.c.device_id, ranked.c.token_id)
+    return (
+        select(
+            literal(DATA).label("kind"), *columns, func.count().label("number"), literal(0).label("not_after")
+        )
         .where(ranked.c.day == today + ranked.c.rank - 1)  # after a gap they no longer agree
-        .group_by(ranked.c.account_id, ranked.c.device_id, ranked.c.token_id)
-    )
-    return connection.execute(query).all()
+        .group_by(*columns)
+    )  # fmt: skip
 
 
-def packs_held(connection: Connection, account_ids: Sequence[str], now: int) -> Sequence[AnyRow]:
-    """Per device and event-based token: until when a pack opens, one with counters that are not used up."""
+def _packs(account_ids: Sequence[str], now: int) -> Select[Any]:
     receipt = unit_receipt.c
-    query = (
-        select(receipt.account_id, receipt.device_id, receipt.token_id, func.max(receipt.not_after).label("not_after"))
+    columns = (receipt.account_id, receipt.device_id, receipt.token_id)
+    return (
+        select(literal(PACK), *columns, literal(0), func.max(receipt.not_after))
         .join(token, token.c.id == receipt.token_id)
         .where(receipt.account_id.in_(account_ids), receipt.kind == "events", receipt.not_after > now)
         .where(receipt.acknowledged_at.is_not(None), receipt.first + receipt.count - 1 > token.c.last_step)
-        .group_by(receipt.account_id, receipt.device_id, receipt.token_id)
+        .group_by(*columns)
     )
-    return connection.execute(query).all()
 
 
-def codes_held(connection: Connection, account_ids: Sequence[str], now: int) -> Sequence[AnyRow]:
-    """Emergency codes that work: per device the version and its end; `token_id` None: the passcode."""
-    query = (
+def _codes(account_ids: Sequence[str], now: int) -> Select[Any]:
+    return (
         select(
-            device_code.c.account_id, device_code.c.device_id, emergency_code.c.token_id, emergency_code.c.version,
-            emergency_code.c.not_after,
+            literal(CODE), device_code.c.account_id, device_code.c.device_id, emergency_code.c.token_id,
+            emergency_code.c.version, emergency_code.c.not_after,
         )
         .join(emergency_code, emergency_code.c.id == device_code.c.held_code_id)
         .where(device_code.c.account_id.in_(account_ids), emergency_code.c.not_after > now)
     )  # fmt: skip
-    return connection.execute(query).all()
 
 
 def accounts_after(

@@ -1,9 +1,9 @@
 """Stored policies of each kind, one column per field, and which one is in force in a domain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, delete, insert, or_, select, update
+from sqlalchemy import Column, Connection, Select, Table, delete, insert, or_, select, update
 
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.storage.rows import AnyRow
@@ -33,14 +33,28 @@ def find_policy(connection: Connection, kind: PolicyKind, name: str) -> AnyRow |
     return connection.execute(select(TABLES[kind]).where(TABLES[kind].c.name == name)).one_or_none()
 
 
+def default_policy(connection: Connection, kind: PolicyKind) -> AnyRow | None:
+    return connection.execute(select(TABLES[kind]).where(TABLES[kind].c.is_default)).one_or_none()
+
+
 def list_policies(connection: Connection, kind: PolicyKind) -> Sequence[AnyRow]:
     return connection.execute(select(TABLES[kind]).order_by(TABLES[kind].c.name)).all()
 
 
 def policy_of_domain(connection: Connection, kind: PolicyKind, domain_id: str) -> AnyRow | None:
-    """The policy in force in a domain, with the domain's name: the assigned one, else the default."""
-    query = (
-        select(TABLES[kind], security_domain.c.name.label("domain"))
+    """The policy in force in a domain, with the domain's id and name: the assigned one, else the default."""
+    return connection.execute(_in_force(kind).where(security_domain.c.id == domain_id)).one_or_none()
+
+
+def policies_of_domains(connection: Connection, kind: PolicyKind, domain_ids: Collection[str]) -> Sequence[AnyRow]:
+    """The same for each of several domains."""
+    return connection.execute(_in_force(kind).where(security_domain.c.id.in_(domain_ids))).all()
+
+
+def _in_force(kind: PolicyKind) -> Select[Any]:
+    names = (security_domain.c.id.label("domain_id"), security_domain.c.name.label("domain"))
+    return (
+        select(TABLES[kind], *names)
         .select_from(security_domain)
         .join(
             TABLES[kind],
@@ -49,9 +63,7 @@ def policy_of_domain(connection: Connection, kind: PolicyKind, domain_id: str) -
                 _assigned_id(kind).is_(None) & TABLES[kind].c.is_default,
             ),
         )
-        .where(security_domain.c.id == domain_id)
     )
-    return connection.execute(query).one_or_none()
 
 
 def names_in_force(connection: Connection, domain_id: str) -> dict[PolicyKind, str]:
