@@ -1,6 +1,8 @@
 """Devices: invite, enrol, authenticate a request, list, revoke."""
 
+import itertools
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -14,6 +16,7 @@ from sparekey.core.events import Action
 from sparekey.core.names import verify_name
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
+from sparekey.core.search_words import fold, verify_length
 from sparekey.secret import Secret
 from sparekey.storage import devices, domains
 from sparekey.storage.rows import AnyRow
@@ -22,6 +25,8 @@ from sparekey.wire.signing import BadSignature, load_public_key, verify_signatur
 
 INVITATION_LIFETIME = 86_400  # seconds
 LONGEST_LIFETIME = 30 * 86_400
+SILENT_AFTER: Final = 7 * 86_400  # seconds without a contact
+_STATES: Final = ("", "active", "revoked", "silent")
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,19 @@ class DeviceView:
     last_contact: int | None
     supports_offline: bool
     hardware_bound: bool
+
+
+@dataclass(frozen=True)
+class DeviceSearch:
+    """Which devices: all of it has to hold; "": whatever.
+
+    `text`: the beginning of its name, case and accents aside. `domain`: this one and everything below it. `state`:
+    active, revoked or silent (active, and not in contact for a week).
+    """
+
+    text: str = ""
+    domain: str = ""
+    state: str = ""
 
 
 def invite(
@@ -143,6 +161,32 @@ def list_devices(instance: Instance, actor: Actor, limit: int = 100, after: str 
     within = verify_somewhere(actor, Permission.DEVICE_VIEW)
     with instance.database.read() as connection:
         return [_view(row) for row in devices.list_devices(connection, limit, after, within)]
+
+
+def search_devices(
+    instance: Instance, actor: Actor, wanted: DeviceSearch, limit: int = 50, after: str = "", *, now: int
+) -> list[DeviceView]:
+    """By name, from the one after that with the id `after`. Raises BadInput for a state that there is not."""
+    within = verify_somewhere(actor, Permission.DEVICE_VIEW)
+    verify_length(wanted.text)
+    text = fold(wanted.text.strip())
+    if wanted.state not in _STATES:
+        raise BadInput(f"{wanted.state!r} is no state of a device", f"give one of: {', '.join(_STATES[1:])}")
+    with instance.database.read() as connection:
+        if wanted.domain:
+            domain_id = get_domain(connection, actor, wanted.domain, Permission.DEVICE_VIEW).id
+            below = domains.domain_and_below(connection, domain_id)
+            within = below if within is None else within & below
+        rows = sorted(devices.list_devices(connection, 2**31, "", within), key=lambda row: (fold(row.name), row.id))
+        rows = rows[next((number for number, row in enumerate(rows, 1) if row.id == after), 0) :]
+        found = (row for row in rows if _is_in_state(row, wanted.state, now) and fold(row.name).startswith(text))
+        return [_view(row) for row in itertools.islice(found, limit)]
+
+
+def _is_in_state(row: AnyRow, state: str, now: int) -> bool:
+    if state == "silent" and (row.last_contact or 0) > now - SILENT_AFTER:
+        return False
+    return not state or (row.revoked_at is not None) is (state == "revoked")
 
 
 def show_device(instance: Instance, actor: Actor, name: str) -> DeviceView:

@@ -5,6 +5,7 @@ Every change that makes a device's offline data wrong raises the user's generati
 whoever has the token, or knew the PIN, may have begun them.
 """
 
+import itertools
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
-from sparekey.app.lookup import domain_of_token, get_account, get_assigned_token, get_token
+from sparekey.app.lookup import domain_of_token, get_account, get_assigned_token, get_domain, get_token
 from sparekey.app.notices import notify_user
 from sparekey.app.pin_changes import former_pins, store_pin, take_pin
 from sparekey.app.policies_in_force import policy_in
@@ -28,6 +29,7 @@ from sparekey.core.names import verify_serial
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.pins import PinError, new_verifier, verify_new_pin
+from sparekey.core.search_words import is_found, typed_words, words_of
 from sparekey.core.token_policy import TokenPolicy
 from sparekey.core.tokens import TOKEN_TYPES, Hotp, OtpToken, Parameters, TokenError, Totp
 from sparekey.core.tokens.totp import SEED_BYTES
@@ -38,6 +40,7 @@ from sparekey.storage.rows import AnyRow
 _SERIAL_DIGITS = 8
 _MADE_HERE: Final = (Totp.kind, Hotp.kind)  # others are made elsewhere, and imported
 _LARGEST_COUNTER: Final = 2**31
+_STATES: Final = ("", "assigned", "unassigned", "disabled", "lost", "expired")
 MOST_AT_ONCE: Final = 200
 ISSUER: Final = "Sparekey"  # what an authenticator app says beside the login name
 
@@ -103,6 +106,21 @@ class TokenView:
     drift: int = 0  # of its clock, in intervals
     created_at: int = 0
     domain: str = ""
+
+
+@dataclass(frozen=True)
+class TokenSearch:
+    """Which tokens: all of it has to hold; "": whatever.
+
+    `text`: the beginning of a serial number, in any case, or beginnings of words of login, name or mail address of who
+    has it. `domain`: this one and everything below it. `type`: such as totp. `state`: assigned, unassigned, disabled,
+    lost or expired.
+    """
+
+    text: str = ""
+    domain: str = ""
+    type: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -179,6 +197,49 @@ def list_tokens(
         account_id = get_account(connection, actor, login, Permission.TOKEN_VIEW).id if login else None
         rows = tokens.list_tokens(connection, limit, after, account_id, within)
         return [_view(row, row.domain) for row in rows]
+
+
+def search_tokens(
+    instance: Instance, actor: Actor, wanted: TokenSearch, limit: int = 50, after: str = "", *, now: int
+) -> list[TokenView]:
+    """By serial, from the one after `after`. Raises BadInput for a state that there is not.
+
+    By the name of its user a token is found where the actor may look at users.
+    """
+    within = verify_somewhere(actor, Permission.TOKEN_VIEW)
+    typed, serial = typed_words(wanted.text), wanted.text.strip().lower()
+    if wanted.state not in _STATES:
+        raise BadInput(f"{wanted.state!r} is no state of a token", f"give one of: {', '.join(_STATES[1:])}")
+
+    def is_meant(row: AnyRow) -> bool:
+        if not (wanted.type in ("", row.type) and _is_in_state(row, wanted.state, now)):
+            return False
+        if row.serial.lower().startswith(serial):
+            return True
+        knows_user = row.login is not None and actor.may(Permission.USER_VIEW, row.user_domain_id)
+        return knows_user and bool(typed) and is_found(words_of(row.login, row.user_name, row.user_mail), typed)
+
+    with instance.database.read() as connection:
+        if wanted.domain:
+            domain_id = get_domain(connection, actor, wanted.domain, Permission.TOKEN_VIEW).id
+            below = domains.domain_and_below(connection, domain_id)
+            within = below if within is None else within & below
+        rows = tokens.list_tokens(connection, 2**31, after, None, within)
+        found = (row for row in rows if is_meant(row))
+        return [_view(row, row.domain) for row in itertools.islice(found, limit)]
+
+
+def _is_in_state(row: AnyRow, state: str, now: int) -> bool:
+    match state:
+        case "assigned" | "unassigned":
+            return (row.account_id is not None) is (state == "assigned")
+        case "disabled":
+            return not row.enabled
+        case "lost":
+            return bool(row.lost)
+        case "expired":
+            return row.expires_at is not None and row.expires_at <= now
+    return True
 
 
 def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:

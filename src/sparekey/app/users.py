@@ -5,6 +5,8 @@ makes them anew; another domain brings its policies. Whoever may sign in nowhere
 administrator.
 """
 
+import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,10 +22,17 @@ from sparekey.core.events import Action
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
 from sparekey.core.notices import Notice, utc
 from sparekey.core.permissions import Actor, Permission
+from sparekey.core.search_words import is_found, typed_words, words_of
 from sparekey.storage import accounts, devices, domains
 from sparekey.storage.rows import AnyRow
 
 LONGEST_NAME: Final = 128
+_STATES: Final[Mapping[str, Callable[[AnyRow], bool]]] = {
+    "": lambda _: True,
+    "enabled": lambda row: row.enabled,
+    "disabled": lambda row: not row.enabled,
+    "locked": lambda row: row.locked_at is not None,
+}
 NEVER: Final = 0  # of an edit: the account has no end any more
 
 
@@ -37,6 +46,19 @@ class UserView:
     failures: int
     mail: str = ""
     expires_at: int | None = None
+
+
+@dataclass(frozen=True)
+class UserSearch:
+    """Which users: all of it has to hold; "": whatever.
+
+    `text`: beginnings of words of login, name or mail address. `domain`: this one and everything below it. `state`:
+    enabled, disabled or locked.
+    """
+
+    text: str = ""
+    domain: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +100,27 @@ def list_users(instance: Instance, actor: Actor, limit: int = 100, after: str = 
     within = verify_somewhere(actor, Permission.USER_VIEW)
     with instance.database.read() as connection:
         return [_view(row, row.domain) for row in accounts.list_accounts(connection, limit, after, within)]
+
+
+def search_users(
+    instance: Instance, actor: Actor, wanted: UserSearch, limit: int = 50, after: str = ""
+) -> list[UserView]:  # fmt: skip
+    """By login, from the one after `after`. Raises BadInput for a state that there is not."""
+    within = verify_somewhere(actor, Permission.USER_VIEW)
+    typed = typed_words(wanted.text)
+    has = _STATES.get(wanted.state)
+    if has is None:
+        raise BadInput(f"{wanted.state!r} is no state of a user", f"give one of: {', '.join(filter(None, _STATES))}")
+    with instance.database.read() as connection:
+        if wanted.domain:
+            domain_id = get_domain(connection, actor, wanted.domain, Permission.USER_VIEW).id
+            below = domains.domain_and_below(connection, domain_id)
+            within = below if within is None else within & below
+        if wanted.text.strip() and not typed:
+            return []
+        rows = accounts.list_accounts(connection, 2**31, after, within)
+        found = (row for row in rows if has(row) and is_found(words_of(row.login, row.name, row.mail), typed))
+        return [_view(row, row.domain) for row in itertools.islice(found, limit)]
 
 
 def show_user(instance: Instance, actor: Actor, login: str) -> UserView:
