@@ -54,6 +54,11 @@ bench: ## speed as ratios in one run; FULL=1 for the large sizes
 	@tools/setup $(packages_bench)
 	@$(py) -m bench $(if $(FULL),--full) $(ARGS)
 
+.PHONY: screens
+screens: ## a picture of every page, light and dark, wide and narrow, into docs/screens
+	@tools/setup $(packages_base) chromium fonts-dejavu-core
+	@$(py) -m tools.screens $(ARGS)
+
 .PHONY: lock
 lock: ## writes requirements.lock anew from pyproject.toml
 	@.venv/bin/uv pip compile -q pyproject.toml --all-extras --group dev --universal --python-version 3.11 \

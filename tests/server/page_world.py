@@ -1,11 +1,11 @@
 """Every page of the console, with an address and a form that are right but for who asks.
 
 Rules: what a page names lies in the domain Sales (`operation_world`); whoever adds a page with another kind of name
-adds it to `_NAMES`.
+adds it to `names_of`.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,32 +19,41 @@ from tests.server.operation_world import INSIDE, World
 HOST = "localhost"
 Form = Mapping[str, str]
 
-# What stands in a path, by the page's noun and the name in braces; the name alone where it is the same everywhere.
-_NAMES: Mapping[str, Callable[[World], str]] = {
-    "login": lambda _: "alice",
-    "serial": lambda world: world.alice.serial,
-    "device_id": lambda world: world.device_id,
-    "device": lambda world: world.device_id,
-    "devices/name": lambda world: world.device_id,
-    "clients/name": lambda _: "crm",
-    "domains/name": lambda _: INSIDE,
-    "roles/name": lambda _: "auditor",
-    "policies/name": lambda _: "Default",
-    "kind": lambda _: "token",
-}
+
+def names_of(*, login: str, serial: str, device_id: str, client: str, domain: str) -> Mapping[str, str]:
+    """What stands in a path, by the page's noun and the name in braces, or by the name alone."""
+    return {
+        "login": login,
+        "serial": serial,
+        "device_id": device_id,
+        "devices/name": device_id,
+        "clients/name": client,
+        "domains/name": domain,
+        "roles/name": "auditor",
+        "policies/name": "Default",
+        "kind": "token",
+    }
 
 
-def address_of(world: World, page: Page) -> str:
-    """The page's path with names of things that are there."""
+def placed(page: Page, names: Mapping[str, str]) -> str:
+    """The page's path with these names."""
     noun = page.path.split("/")[2] if page.path.count("/") > 1 else ""
 
     def named(found: re.Match[str]) -> str:
         name = found.group(1)
-        value = _NAMES.get(f"{noun}/{name}") or _NAMES.get(name)
+        value = names.get(f"{noun}/{name}") or names.get(name)
         assert value is not None, f"tests/server/page_world.py does not know what {{{name}}} of {page.path} is"
-        return quote(value(world), safe="")
+        return quote(value, safe="")
 
     return re.sub(r"{(\w+)}", named, page.path)
+
+
+def address_of(world: World, page: Page) -> str:
+    """The page's path with names of things that are there."""
+    names = names_of(
+        login="alice", serial=world.alice.serial, device_id=world.device_id, client="crm", domain=INSIDE
+    )  # fmt: skip
+    return placed(page, names)
 
 
 def marked(token: Secret[str], form: Form) -> dict[str, str]:

@@ -32,6 +32,15 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+/* A table that is wider than its box can be moved by keyboard, too. */
+const reachable = () => document.querySelectorAll(".box.flush").forEach((box) => {
+  if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
+});
+reachable();
+addEventListener("resize", reachable);
+document.addEventListener("htmx:after:swap", reachable);
+
 /* The search box is one key away. */
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.target.closest("input, textarea, select")) return;

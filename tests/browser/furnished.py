@@ -1,0 +1,74 @@
+"""A site with something of everything on it, so that every page has something to show; named as the test wishes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sparekey.app import approvals, clients, online_emergency, policies, roles, token_lifecycle
+from sparekey.app.audit import SYSTEM
+from sparekey.app.domains import add_domain
+from sparekey.app.emergency import show
+from sparekey.app.notices import raise_alarm
+from sparekey.app.roles import HolderKind
+from sparekey.app.showings import Showing
+from sparekey.app.users import UserEdit, edit_user
+from sparekey.clock import now as clock_now
+from sparekey.core.emergency import CodeKind
+from sparekey.core.events import Action
+from sparekey.core.policy_kinds import PolicyKind
+from sparekey.server.web.pages import Page
+from tests.browser.rig import Site
+from tests.builders import PIN, ROOT, User, a_token, a_user
+from tests.server.page_world import names_of, placed
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the things are called; every one of them reaches some page."""
+
+    login: str = "alice"
+    name: str = "Alice Example"
+    domain: str = "Sales"
+    device: str = "laptop-alice"
+    client: str = "crm"
+    role: str = "desk"
+    policy: str = "Strict"
+    said: str = "called back"
+
+
+@dataclass(frozen=True)
+class Furnished:
+    site: Site
+    admin: User
+    alice: User
+    names: Mapping[str, str]
+
+    def address(self, page: Page) -> str:
+        return placed(page, self.names)
+
+
+def furnish(site: Site, names: Names = Names()) -> Furnished:
+    """Alice of Sales has a laptop with codes, of which one was shown; something waits, something alarmed."""
+    instance, now = site.instance, clock_now()
+    add_domain(instance, ROOT, names.domain, now=now)
+    admin = site.person(f"admin-{names.login}")
+    alice = a_user(instance, names.login, pin=PIN, domain=names.domain, now=now - 3_600)
+    edit_user(instance, ROOT, names.login, UserEdit(name=names.name, mail="alice@example.org"), now=now)
+    bob = a_user(instance, f"bob-{names.login}", now=now - 3_600)
+    spare = a_token(instance, bob.login, bob.account_id, with_pin=True, now=now - 3_600).serial
+    token_lifecycle.unassign(instance, ROOT, spare, now=now)
+    device = site.filled_device(alice, names.device)
+    clients.add_client(instance, ROOT, names.client, names.domain, now=now)
+    roles.add_role(instance, ROOT, names.role, ["user.view", "token.view"], now=now)
+    roles.grant(instance, ROOT, names.role, HolderKind.CLIENT, names.client, names.domain, now=now)
+    policies.add_policy(instance, ROOT, PolicyKind.TOKEN, names.policy, {}, now=now)
+    policies.assign_policy(instance, ROOT, PolicyKind.TOKEN, names.policy, names.domain, now=now)
+    said = Showing(names.said, names.said, names.said[:100])
+    show(instance, ROOT, CodeKind.TOKENCODE, alice.serial, None, said, now=now)
+    online_emergency.give_fixed(instance, ROOT, alice.serial, online_emergency.Terms(), now=now)
+    with instance.database.write() as connection:
+        raise_alarm(connection, now, SYSTEM, Action.ALARM_CLOCK, account=alice.account_id)
+        approvals.settle_approval(connection, ROOT, alice.account_id, device.device_id, said, now)
+    called = names_of(
+        login=names.login, serial=alice.serial, device_id=device.device_id, client=names.client, domain=names.domain
+    )
+    return Furnished(site, admin, alice, called)
