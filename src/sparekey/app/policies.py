@@ -8,7 +8,7 @@ policies are sealed into nothing: an edit holds from the next sign-in on.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -26,12 +26,13 @@ from sparekey.core.policy import EffectivePolicy, OfflinePolicy, tightened
 from sparekey.core.policy_fields import PolicyError
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.core.token_policy import TokenPolicy
-from sparekey.storage import devices, domains, emergency_codes, policies
+from sparekey.storage import devices, domains, emergency_codes, policies, policy_places
 from sparekey.storage.rows import AnyRow
 
 LONGEST_NAME = 128
 
 StoredPolicy = OfflinePolicy | TokenPolicy | LockoutPolicy
+_OF_THE_USER: Final = (PolicyKind.TOKEN, PolicyKind.LOCKOUT)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def add_policy(
     """A new policy: the defaults with the fields that were given, as a person wrote them."""
     verify_may(actor, Permission.POLICY_MANAGE, None)
     verify_name(name, "policy", LONGEST_NAME)
-    policy = _edited(kind, kind.type(), fields)
+    policy = edited_policy(kind, kind.type(), fields)
     with instance.database.write() as connection:
         if policies.find_policy(connection, kind, name) is not None:
             raise Conflict(f"there is a policy {name!r} of this kind already", "choose another name, or set its fields")
@@ -92,13 +93,19 @@ def set_fields(
     fields: Mapping[str, str],
     *,
     confirmed: bool = False,
+    revision: int | None = None,
     now: int,
 ) -> PolicyEdit:
-    """Edit some fields. NotAllowed where that discards data at once and nobody confirmed it."""
+    """Edit some fields. NotAllowed where that discards data at once and nobody confirmed it.
+
+    `revision`: of the policy that the editor looked at. Conflict where somebody edited it since.
+    """
     with instance.database.write() as connection:
         row = get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE)
+        if revision not in (None, row.revision):
+            raise Conflict(f"somebody edited the policy {name!r} in the meantime", "look at it anew, then edit it")
         old = stored_policy(kind, row)
-        new = _edited(kind, old, fields)
+        new = edited_policy(kind, old, fields)
         affected = policies.domains_using(connection, kind, row.id, is_default=row.is_default)
         stricter, regenerated = _discard(connection, old, new, affected)
         if stricter and regenerated and not confirmed:
@@ -144,6 +151,36 @@ def remove_policy(instance: Instance, actor: Actor, kind: PolicyKind, name: str,
         log(connection, now, actor, Action.POLICY_REMOVED, kind=kind, name=name)
 
 
+def places_of(instance: Instance, actor: Actor, kind: PolicyKind) -> dict[str, list[str]]:
+    """The domains in which each policy of a kind is in force, of those that the actor sees; by names."""
+    verify_somewhere(actor, Permission.POLICY_VIEW)
+    with instance.database.read() as connection:
+        rows = policies.list_policies(connection, kind)
+        names = {row.id: row.name for row in rows}
+        default = next((row.name for row in rows if row.is_default), "")
+        found: dict[str, list[str]] = {row.name: [] for row in rows}
+        for place in policy_places.places(connection, kind):
+            if actor.sees(place.id):
+                found.setdefault(names.get(place.policy_id, default), []).append(place.name)
+        return found
+
+
+def in_force_for(instance: Instance, actor: Actor, login: str, device: str | None) -> InForce:
+    """The policies of every kind for a user, on this device or on one of the user's own domain."""
+    with instance.database.read() as connection:
+        account = get_account(connection, actor, login, Permission.USER_VIEW)
+        domain = account.domain_id
+        if device:
+            domain = get_device(connection, actor, device, Permission.DEVICE_VIEW).domain_id
+        others = {kind: policies.policy_of_domain(connection, kind, account.domain_id) for kind in _OF_THE_USER}
+        stored = {
+            kind: AssignedView(row.name, row.domain, stored_policy(kind, row))
+            for kind, row in others.items()
+            if row is not None
+        }
+        return InForce(effective_in(connection, account.domain_id, domain), stored)
+
+
 def effective_of(instance: Instance, actor: Actor, login: str, device: str | None) -> EffectivePolicy:
     """What is in force for a user on a device (None: on a device of the user's own domain), with the sources."""
     with instance.database.read() as connection:
@@ -164,7 +201,8 @@ def _view(kind: PolicyKind, row: AnyRow) -> PolicyView:
     return PolicyView(kind, row.name, row.is_default, row.revision, dataclasses.asdict(stored_policy(kind, row)))
 
 
-def _edited(kind: PolicyKind, policy: StoredPolicy, texts: Mapping[str, str]) -> StoredPolicy:
+def edited_policy(kind: PolicyKind, policy: StoredPolicy, texts: Mapping[str, str]) -> StoredPolicy:
+    """With these fields, as a person wrote them. Raises BadInput."""
     unknown = texts.keys() - kind.fields.keys()
     if unknown:
         names = ", ".join(kind.fields)
