@@ -55,6 +55,23 @@ class PolicyEdit:
     regenerated: int
 
 
+@dataclass(frozen=True)
+class AssignedView:
+    """A policy that is in force, and the domain it is in force through."""
+
+    name: str
+    domain: str
+    policy: StoredPolicy
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The policies of every kind for a user: the offline policy as merged, the others as they are stored."""
+
+    offline: EffectivePolicy
+    others: Mapping[PolicyKind, AssignedView]
+
+
 def add_policy(
     instance: Instance, actor: Actor, kind: PolicyKind, name: str, fields: Mapping[str, str], *, now: int
 ) -> PolicyView:
