@@ -76,13 +76,18 @@ document.addEventListener("submit", (event) => {
   button.setAttribute("aria-busy", "true");
 });
 
-/* All boxes of a list at once. */
+/* All boxes of a list at once; what is done with several is offered when some are chosen. */
+const countChosen = () => {
+  const chosen = document.querySelectorAll("tbody input[type=checkbox][form]:checked").length;
+  document.querySelectorAll("[data-chosen]").forEach((each) => { each.textContent = String(chosen); });
+  document.querySelectorAll("[data-bulk]").forEach((each) => { each.hidden = chosen === 0; });
+};
 document.addEventListener("change", (event) => {
   const table = event.target.closest("table");
   if (!table) return;
-  const boxes = [...table.querySelectorAll("tbody input[type=checkbox]")];
-  if (event.target.matches("thead input[type=checkbox]")) boxes.forEach((box) => { box.checked = event.target.checked; });
-  const chosen = boxes.filter((box) => box.checked).length;
-  document.querySelectorAll("[data-chosen]").forEach((each) => { each.textContent = String(chosen); });
-  document.querySelectorAll("[data-bulk]").forEach((each) => { each.hidden = chosen === 0; });
+  if (event.target.matches("thead input[type=checkbox]")) {
+    table.querySelectorAll("tbody input[type=checkbox]").forEach((box) => { box.checked = event.target.checked; });
+  }
+  countChosen();
 });
+addEventListener("pageshow", countChosen);
