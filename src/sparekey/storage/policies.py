@@ -33,10 +33,6 @@ def find_policy(connection: Connection, kind: PolicyKind, name: str) -> AnyRow |
     return connection.execute(select(TABLES[kind]).where(TABLES[kind].c.name == name)).one_or_none()
 
 
-def default_policy(connection: Connection, kind: PolicyKind) -> AnyRow | None:
-    return connection.execute(select(TABLES[kind]).where(TABLES[kind].c.is_default)).one_or_none()
-
-
 def list_policies(connection: Connection, kind: PolicyKind) -> Sequence[AnyRow]:
     return connection.execute(select(TABLES[kind]).order_by(TABLES[kind].c.name)).all()
 
