@@ -68,7 +68,7 @@ def look_at_stolen(instance: Instance, actor: Actor, name: str, *, now: int) -> 
     """What `report_stolen` would do; changes nothing."""
     with instance.database.read() as connection:
         device = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
-        found = _stolen(connection, device, _users_of(connection, device.id), now)
+        found = _stolen(connection, device, users_of(connection, device.id), now)
         return replace(found, before=_earlier_report(connection, actor, device, found))
 
 
@@ -78,22 +78,27 @@ def report_stolen(instance: Instance, actor: Actor, name: str, *, now: int) -> S
     before = look_at_stolen(instance, actor, name, now=now).before
     with instance.database.write() as connection:
         device = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
-        devices.lock_device(connection, device.id)
-        accounts.lock_accounts(connection, sorted(_users_of(connection, device.id)))
-        users = _users_of(connection, device.id)
-        stolen = _stolen(connection, device, users, now)
-        if device.revoked_at is None:
-            devices.update_device(connection, device.id, revoked_at=now)
-        for row in devices.tokens_of_device(connection, device.id):
-            _secure_token(connection, actor, device, row, now)
-        for row in devices.tokens_with_pin(connection, users):
-            _force_pin(connection, actor, device, row, now)
-        devices.forget_device(connection, device.id)
-        for account_id in sorted(users):
-            _renew(connection, actor, device, account_id, now)
-        logins = ",".join(user.login for user in stolen.users)
-        log(connection, now, actor, Action.DEVICE_STOLEN, device=device.id, name=device.name, users=logins)
-    return replace(stolen, before=before)
+        return replace(end_stolen(connection, actor, device, now=now), before=before)
+
+
+def end_stolen(connection: Connection, actor: Actor, device: AnyRow, *, now: int) -> StolenDevice:
+    """The same for the row of a device that the actor may say this of, in the caller's transaction."""
+    devices.lock_device(connection, device.id)
+    accounts.lock_accounts(connection, sorted(users_of(connection, device.id)))
+    users = users_of(connection, device.id)
+    stolen = _stolen(connection, device, users, now)
+    if device.revoked_at is None:
+        devices.update_device(connection, device.id, revoked_at=now)
+    for row in devices.tokens_of_device(connection, device.id):
+        _secure_token(connection, actor, device, row, now)
+    for row in devices.tokens_with_pin(connection, users):
+        _force_pin(connection, actor, device, row, now)
+    devices.forget_device(connection, device.id)
+    for account_id in sorted(users):
+        _renew(connection, actor, device, account_id, now)
+    logins = ",".join(user.login for user in stolen.users)
+    log(connection, now, actor, Action.DEVICE_STOLEN, device=device.id, name=device.name, users=logins)
+    return stolen
 
 
 def _earlier_report(connection: Connection, actor: Actor, device: AnyRow, found: StolenDevice) -> EarlierReport | None:
@@ -109,7 +114,8 @@ def _earlier_report(connection: Connection, actor: Actor, device: AnyRow, found:
     return EarlierReport(first.at // MICROSECONDS, by, tuple(logins.split(",")) if logins else ())
 
 
-def _users_of(connection: Connection, device_id: str) -> frozenset[str]:
+def users_of(connection: Connection, device_id: str) -> frozenset[str]:
+    """Ids of everyone of whom the device may hold something."""
     holders = {row.account_id for row in devices.tokens_of_device(connection, device_id)}
     return devices.users_of_device(connection, device_id) | holders
 

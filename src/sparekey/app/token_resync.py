@@ -14,6 +14,7 @@ from sparekey.app.lookup import get_token
 from sparekey.app.notices import notify_user
 from sparekey.app.policies_in_force import account_state_of, policy_in
 from sparekey.app.snapshots import token_state
+from sparekey.app.tokens import Find
 from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.events import OK, Action
 from sparekey.core.lockout import LockoutPolicy
@@ -51,8 +52,18 @@ def resync(
     instance: Instance, actor: Actor, serial: str, first: Secret[str], second: Secret[str], *, now: int
 ) -> Resync:
     """Look for the two codes where this type of token may be. Raises BadInput for what can be no tokencode of it."""
+    return resync_of(
+        instance, actor, lambda connection: get_token(connection, actor, serial, Permission.TOKEN_EDIT), first, second,
+        now=now,
+    )  # fmt: skip
+
+
+def resync_of(
+    instance: Instance, actor: Actor, find: Find, first: Secret[str], second: Secret[str], *, now: int
+) -> Resync:
+    """The same for the token that `find` finds, or refuses."""
     with instance.database.read() as connection:
-        row = get_token(connection, actor, serial, Permission.TOKEN_EDIT)
+        row = find(connection)
     state = token_state(instance.vault, row)
     typed = [code.reveal().strip() for code in (first, second)]
     if not all(_is_code(code, state.otp.digits) for code in typed):
@@ -61,14 +72,14 @@ def resync(
     step = find_resync(state.otp, now, state.last_step, *typed)
     drift = state.otp.drift_after(now, step) if step is not None else 0
     with instance.database.write() as connection:
-        row = get_token(connection, actor, serial, Permission.TOKEN_EDIT)
+        row = find(connection)
         refused = _settle(connection, actor, row, step, drift, now)
         drift = drift if refused is None else 0
         log(
             connection, now, actor, Action.TOKEN_RESYNCED, result=refused or OK, account=row.account_id, token=row.id,
-            serial=serial, drift=drift,
+            serial=row.serial, drift=drift,
         )  # fmt: skip
-    return Resync(serial, drift, refused)
+    return Resync(row.serial, drift, refused)
 
 
 def _settle(connection: Connection, actor: Actor, row: AnyRow, step: int | None, drift: int, now: int) -> Reason | None:

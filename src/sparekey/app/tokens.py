@@ -7,7 +7,7 @@ whoever has the token, or knew the PIN, may have begun them.
 
 import itertools
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -36,6 +36,8 @@ from sparekey.core.tokens.totp import SEED_BYTES
 from sparekey.secret import Secret
 from sparekey.storage import accounts, admin_sessions, audit, devices, domains, online_emergency, tokens
 from sparekey.storage.rows import AnyRow
+
+Find = Callable[[Connection], AnyRow]  # a token, for an actor who may do this; raises what refuses it
 
 _SERIAL_DIGITS = 8
 _MADE_HERE: Final = (Totp.kind, Hotp.kind)  # others are made elsewhere, and imported
@@ -276,8 +278,17 @@ def set_pin(
     instance: Instance, actor: Actor, serial: str, pin: Secret[str], *, must_change: bool = False, now: int
 ) -> None:
     """Set or change the PIN of a token that is typed with one; `must_change`: only until the user's next sign-in."""
+    set_pin_of(instance, actor, lambda connection: _with_pin(connection, actor, serial), pin,
+               must_change=must_change, now=now)  # fmt: skip
+
+
+def set_pin_of(
+    instance: Instance, actor: Actor, find: Find, pin: Secret[str], *, must_change: bool = False,
+    session: str = "", now: int,
+) -> None:  # fmt: skip
+    """The same for an assigned token that `find` finds, or refuses; `session`: the id of one that goes on."""
     with instance.database.read() as connection:
-        row = _with_pin(connection, actor, serial)
+        row = find(connection)
         policy = policy_in(connection, row.user_domain_id, TokenPolicy)
         former = former_pins(instance, row)
     try:
@@ -287,9 +298,10 @@ def set_pin(
     except PinError as error:
         raise BadInput(str(error), "choose another PIN") from error
     with instance.database.write() as connection:
-        row = _locked_with_pin(connection, actor, serial)
+        accounts.lock_accounts(connection, [find(connection).account_id])
+        row = find(connection)
         store_pin(connection, instance, row, verifier, now, must_change=must_change)
-        admin_sessions.delete_of_account(connection, row.account_id)
+        admin_sessions.delete_of_account(connection, row.account_id, but=session)
         log(connection, now, actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=row.serial)
 
 
@@ -335,15 +347,19 @@ def set_enabled_at_once(
 def set_lost(instance: Instance, actor: Actor, serial: str, *, lost: bool, now: int) -> None:
     """A lost token's codes are refused; its offline emergency tokencode goes on working."""
     with instance.database.write() as connection:
-        row = get_token(connection, actor, serial, Permission.TOKEN_EDIT)
-        if row.lost is lost:
-            return
-        tokens.update_token(connection, row.id, lost=lost)
-        if lost:
-            admin_sessions.delete_of_account(connection, row.account_id)
-        _touched(connection, row, actor, Action.TOKEN_LOST if lost else Action.TOKEN_FOUND, now)
-        notice = Notice.TOKEN_LOST if lost else Notice.TOKEN_FOUND
-        notify_user(connection, now, row.account_id, notice, serial=row.serial)
+        mark_lost(connection, actor, get_token(connection, actor, serial, Permission.TOKEN_EDIT), lost=lost, now=now)
+
+
+def mark_lost(connection: Connection, actor: Actor, row: AnyRow, *, lost: bool, now: int) -> None:
+    """The same for the row of a token that the actor may say this of."""
+    if row.lost is lost:
+        return
+    tokens.update_token(connection, row.id, lost=lost)
+    if lost:
+        admin_sessions.delete_of_account(connection, row.account_id)
+    _touched(connection, row, actor, Action.TOKEN_LOST if lost else Action.TOKEN_FOUND, now)
+    notice = Notice.TOKEN_LOST if lost else Notice.TOKEN_FOUND
+    notify_user(connection, now, row.account_id, notice, serial=row.serial)
 
 
 def set_expiry(instance: Instance, actor: Actor, serial: str, *, expires_at: int | None, now: int) -> None:
