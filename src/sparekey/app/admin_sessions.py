@@ -35,6 +35,7 @@ TOKEN_PREFIX: Final = "sps_"
 IDLE_SECONDS: Final = 15 * 60
 LONGEST_SECONDS: Final = 12 * 3_600
 FRESH_SECONDS: Final = 10 * 60  # how long a second factor is fresh (S62)
+LONGEST_ADDRESS: Final = 64
 _NOTED_EVERY: Final = 30  # seconds: not every request writes
 
 
@@ -65,14 +66,10 @@ def open_session(
     instance: Instance, address: str, login: str, typed: Secret[str], reply_to: Secret[str], now: int
 ) -> Opened:
     """Sign in; with `reply_to`, `typed` is the answer to the question of that name."""
-    token = Secret(TOKEN_PREFIX + secrets.token_urlsafe(32))
+    token = new_token()
 
     def begin(connection: Connection, granted: Granted) -> None:
-        session_id = id_of(token)
-        admin_sessions.delete_over(connection, now, now - IDLE_SECONDS)
-        admin_sessions.insert_session(connection, session_id, granted.account_id, now, now + LONGEST_SECONDS)
-        log(connection, now, f"user:{granted.account_id}", Action.SESSION_BEGUN, account=granted.account_id,
-            session=session_id[:16], address=address)  # fmt: skip
+        begin_session(connection, token, granted, address, now)
 
     verdict = _signed_in(instance, address, login, typed, reply_to, now, begin)
     if isinstance(verdict.outcome, Granted):
@@ -85,12 +82,34 @@ def refresh_second_factor(
 ) -> Verdict:
     """Sign in once more within a session, for what needs a fresh second factor."""
 
-    def refresh(connection: Connection, granted: Granted) -> None:
-        admin_sessions.refresh_second_factor(connection, session.id, now)
-        log(connection, now, session.actor, Action.SESSION_REFRESHED, account=granted.account_id,
-            session=session.id[:16], address=address)  # fmt: skip
+    def refresh(connection: Connection, _: Granted) -> None:
+        refresh_session(connection, session, address, now)
 
     return _signed_in(instance, address, session.login, typed, reply_to, now, refresh)
+
+
+def new_token() -> Secret[str]:
+    """Of a session that is about to begin."""
+    return Secret(TOKEN_PREFIX + secrets.token_urlsafe(32))
+
+
+def begin_session(connection: Connection, token: Secret[str], granted: Granted, address: str, now: int) -> None:
+    """In the transaction of the sign-in that was granted."""
+    session_id = id_of(token)
+    admin_sessions.delete_over(connection, now, now - IDLE_SECONDS)
+    admin_sessions.insert_session(
+        connection, session_id, granted.account_id, now, now + LONGEST_SECONDS, method=granted.method,
+        address=address[:LONGEST_ADDRESS],
+    )  # fmt: skip
+    log(connection, now, f"user:{granted.account_id}", Action.SESSION_BEGUN, account=granted.account_id,
+        session=name_of(session_id), address=address)  # fmt: skip
+
+
+def refresh_session(connection: Connection, session: Session, address: str, now: int) -> None:
+    """In the transaction in which its second factor was shown once more."""
+    admin_sessions.refresh_second_factor(connection, session.id, now)
+    log(connection, now, session.actor, Action.SESSION_REFRESHED, account=session.actor.account_id,
+        session=name_of(session.id), address=address)  # fmt: skip
 
 
 def find_session(instance: Instance, token: Secret[str], now: int) -> Session | None:
@@ -116,7 +135,7 @@ def end_session(instance: Instance, session: Session, now: int) -> None:
     with instance.database.write() as connection:
         if admin_sessions.delete_session(connection, session.id):
             log(connection, now, session.actor, Action.SESSION_ENDED, account=session.actor.account_id,
-                session=session.id[:16])  # fmt: skip
+                session=name_of(session.id))  # fmt: skip
 
 
 def _signed_in(
@@ -137,6 +156,11 @@ def _door_for(instance: Instance, address: str, login: str) -> Door:
     return Door(door_name(address), scope=None if may_try else frozenset())
 
 
+def name_of(session_id: str) -> str:
+    """How people and the record name a session: it opens nothing."""
+    return session_id[:16]
+
+
 def door_name(address: str) -> str:
     """How the record names it; a question is answered from the address that it was sent to."""
     return f"rest:{address}"
@@ -155,6 +179,8 @@ def _holds(connection: Connection, row: AnyRow, now: int) -> bool:
         return False
     if not row.enabled or (row.account_expires_at is not None and now >= row.account_expires_at):
         return False
+    if row.locked_at is None:
+        return True  # without asking for the policy, at every request
     count = FailureCount(row.failures, row.first_failure_at, row.locked_at)
     return not count.locked(now, policy_in(connection, row.domain_id, LockoutPolicy))
 

@@ -99,7 +99,7 @@ def list_users(instance: Instance, actor: Actor, limit: int = 100, after: str = 
     """By login, from the one after `after`."""
     within = verify_somewhere(actor, Permission.USER_VIEW)
     with instance.database.read() as connection:
-        return [_view(row, row.domain) for row in accounts.list_accounts(connection, limit, after, within)]
+        return [view_of(row) for row in accounts.list_accounts(connection, limit, after, within)]
 
 
 def search_users(
@@ -120,13 +120,12 @@ def search_users(
             return []
         rows = accounts.list_accounts(connection, 2**31, after, within)
         found = (row for row in rows if has(row) and is_found(words_of(row.login, row.name, row.mail), typed))
-        return [_view(row, row.domain) for row in itertools.islice(found, limit)]
+        return [view_of(row) for row in itertools.islice(found, limit)]
 
 
 def show_user(instance: Instance, actor: Actor, login: str) -> UserView:
     with instance.database.read() as connection:
-        row = get_account(connection, actor, login, Permission.USER_VIEW)
-        return _view(row, domains.get_name(connection, row.domain_id))
+        return view_of(get_account(connection, actor, login, Permission.USER_VIEW))
 
 
 def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, now: int) -> UserView:
@@ -149,7 +148,7 @@ def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, n
         if values.get("expires_at", account.expires_at) != account.expires_at:
             devices.raise_generation(connection, account.id)
         log(connection, now, actor, Action.USER_CHANGED, account=account.id, changed=tuple(sorted(values)))
-        return _view(_get(connection, account.id), domains.get_name(connection, account.domain_id))
+        return view_of(_get(connection, login))
 
 
 def set_enabled(instance: Instance, actor: Actor, login: str, *, enabled: bool, now: int) -> None:
@@ -196,14 +195,15 @@ def _values(edit: UserEdit) -> dict[str, Any]:
     return values
 
 
-def _get(connection: Connection, account_id: str) -> AnyRow:
-    row = accounts.find_account_by_id(connection, account_id)
+def view_of(row: AnyRow) -> UserView:
+    """From a row of `account` with the name of its domain."""
+    return UserView(
+        row.login, row.name, row.domain, row.enabled, row.locked_at is not None, row.failures, row.mail, row.expires_at
+    )
+
+
+def _get(connection: Connection, login: str) -> AnyRow:
+    row = accounts.find_account(connection, login)
     if row is None:
         raise LookupError("a user vanished inside the transaction")
     return row
-
-
-def _view(row: AnyRow, domain: str) -> UserView:
-    return UserView(
-        row.login, row.name, domain, row.enabled, row.locked_at is not None, row.failures, row.mail, row.expires_at
-    )

@@ -40,7 +40,11 @@ def find_taken(connection: Connection, logins: Sequence[str]) -> set[str]:
 
 
 def find_account(connection: Connection, login: str) -> AnyRow | None:
-    return connection.execute(select(account).where(account.c.login == login)).one_or_none()
+    """With the name of its `domain`."""
+    query = select(account, security_domain.c.name.label("domain")).join(
+        security_domain, account.c.domain_id == security_domain.c.id
+    )
+    return connection.execute(query.where(account.c.login == login)).one_or_none()
 
 
 def find_account_by_id(connection: Connection, account_id: str) -> AnyRow | None:
