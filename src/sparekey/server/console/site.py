@@ -4,7 +4,7 @@ from typing import Final
 
 from sparekey.app.admin_sessions import find_session, refresh_second_factor
 from sparekey.core.permissions import Permission
-from sparekey.server.console import emergency, home, tokens, users
+from sparekey.server.console import clients, domains, emergency, home, tokens, users
 from sparekey.server.web import cookies
 from sparekey.server.web.site import Link, Sessions, Site
 
@@ -43,5 +43,8 @@ CONSOLE: Final = Site(
             Link("Settings", "/console/settings", _P.INSTANCE_MANAGE),
         )),
     ),
-    pages=(*home.pages.all, *users.pages.all, *tokens.pages.all, *emergency.pages.all),
+    pages=(
+        *home.pages.all, *users.pages.all, *tokens.pages.all, *clients.pages.all, *domains.pages.all,
+        *emergency.pages.all,
+    ),
 )  # fmt: skip
