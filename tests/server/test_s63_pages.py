@@ -14,7 +14,7 @@ from sparekey.core.audit_chain import AuditRow
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Permission
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE
-from sparekey.server.web.pages import Page
+from sparekey.server.web.pages import FORM, Page
 from tests.builders import NOW, ROOT, a_user, on_record
 from tests.server.doors import run
 from tests.server.operation_world import OUTSIDE, World, an_administrator, session_of
@@ -142,3 +142,13 @@ def _verify_inert(page: str, nonce: str) -> None:
                 assert values.get("nonce") == nonce
 
     Reader().feed(page)
+
+
+@pytest.mark.parametrize("page", [each for each in CONSOLE.pages if each.largest > FORM], ids=lambda page: page.path)
+def test_s08_who_may_send_no_file_sends_none(world: World, page: Page) -> None:
+    """Refused before the body is looked at: it says that it is larger than anything may be."""
+    auditor = an_administrator(world.instance, "auditor", TOP_DOMAIN)
+    over = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
+    headers = {"content-type": "multipart/form-data", "content-length": str(10**10)}
+    for token, status in ((None, 303), (auditor, 403), (over, 413)):
+        assert run(visit(world, page, token, announced=False, headers=headers)).status == status

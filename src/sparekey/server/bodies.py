@@ -1,8 +1,33 @@
-"""Reads the body of a request, never more than it may have (S08)."""
+"""Reads the body of a request, never more than it may have, and few files at once (S08)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
 from sparekey.server.replies import Refusal
+from sparekey.server.work import Busy
+
+_MOST_FILES: Final = 4  # that are taken in at once by one process
+
+
+class Files:
+    """How many bodies larger than any other are in memory."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+
+    @contextmanager
+    def one(self, *, is_file: bool) -> Iterator[None]:
+        """Raises Busy where they are too many; what is no file has its place anyhow."""
+        if is_file and self._inside >= _MOST_FILES:
+            raise Busy
+        self._inside += is_file
+        try:
+            yield
+        finally:
+            self._inside -= is_file
 
 
 async def read_body(request: Request, most: int) -> bytes:

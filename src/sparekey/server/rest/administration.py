@@ -6,8 +6,7 @@ may import none sends none, and only a few are taken in at once (S08); what came
 the event loop; no answer is kept by anybody on the way.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -19,16 +18,14 @@ from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.callers import Caller
 from sparekey.app.operation import LARGEST_BODY, Operation
 from sparekey.app.operations import OPERATIONS
-from sparekey.server.bodies import read_body
+from sparekey.server.bodies import Files, read_body
 from sparekey.server.openapi import described_operation
 from sparekey.server.replies import NOT_KEPT, Refusal, json_answer
 from sparekey.server.rest.callers import get_caller
 from sparekey.server.service import Service
-from sparekey.server.work import Busy
 from sparekey.wire.messages import BadMessage
 
 _MOST_QUERY_MEMBERS: Final = 100
-_MOST_FILES: Final = 4  # that are taken in at once by one process
 
 Query = Sequence[tuple[str, str]]
 
@@ -36,7 +33,7 @@ Query = Sequence[tuple[str, str]]
 def routes(service: Service) -> APIRouter:
     """Every operation."""
     router = APIRouter(tags=["administration"])
-    files = _Files()
+    files = Files()
     for operation in OPERATIONS:
         router.add_api_route(
             operation.path,
@@ -50,29 +47,10 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-class _Files:
-    """How many bodies larger than any other are in memory."""
-
-    def __init__(self) -> None:
-        self._inside = 0
-
-    @contextmanager
-    def one(self, operation: Operation) -> Iterator[None]:
-        """Raises Busy where they are too many; what is no file has its place anyhow."""
-        is_file = operation.largest > LARGEST_BODY
-        if is_file and self._inside >= _MOST_FILES:
-            raise Busy
-        self._inside += is_file
-        try:
-            yield
-        finally:
-            self._inside -= is_file
-
-
-def _handler(service: Service, operation: Operation, files: _Files) -> Callable[[Request], Awaitable[Response]]:
+def _handler(service: Service, operation: Operation, files: Files) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
         now, caller = await _admitted(service, request, operation)
-        with files.one(operation):
+        with files.one(is_file=operation.largest > LARGEST_BODY):
             body = b""
             if not operation.only_looks:
                 body = await read_body(request, operation.largest)

@@ -31,13 +31,13 @@ from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, Spare
 from sparekey.core.outcome import Asked, Granted
 from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
-from sparekey.server.bodies import read_body
+from sparekey.server.bodies import Files, read_body
 from sparekey.server.replies import Refusal, is_unavailable, log_unforeseen
 from sparekey.server.rest.callers import address_of, is_admitted
 from sparekey.server.service import Service
 from sparekey.server.web import cookies
 from sparekey.server.web.fields import BadFields, Fields, SentFile
-from sparekey.server.web.pages import Page
+from sparekey.server.web.pages import FORM, Page
 from sparekey.server.web.rendering import MARK_FIELD, file_response, moved_response, page_response
 from sparekey.server.web.replies import Reply, Sent, SentOn, Shown
 from sparekey.server.web.visits import Visit, zone_of
@@ -97,25 +97,45 @@ class Site:
 
 def routes(service: Service, site: Site) -> APIRouter:
     """A route for each page."""
-    router = APIRouter()
+    router, files = APIRouter(), Files()
     for page in site.pages:
         router.add_api_route(
-            page.path, _handler(service, site, page), methods=[page.method], include_in_schema=False,
+            page.path, _handler(service, site, page, files), methods=[page.method], include_in_schema=False,
             response_class=Response,
         )  # fmt: skip
     return router
 
 
-def _handler(service: Service, site: Site, page: Page) -> Callable[[Request], Awaitable[Response]]:
+def _handler(service: Service, site: Site, page: Page, files: Files) -> Callable[[Request], Awaitable[Response]]:
+    is_file = page.largest > FORM
+
     async def handle(request: Request) -> Response:
         visit = admitted(service, site, request)
+        pool = site.sessions.pool(service)
         try:
-            form = await read_form(request, page.largest) if page.changes else Fields()
-            return await site.sessions.pool(service).run(_answered, site, page, request, replace(visit, form=form))
+            with files.one(is_file=is_file):
+                refused = await pool.run(_refused_unread, site, page, request, visit) if is_file else None
+                if refused is not None:
+                    return refused
+                form = await read_form(request, page.largest) if page.changes else Fields()
+                return await pool.run(_answered, site, page, request, replace(visit, form=form))
         except Busy:
             return failed(site, request, visit, _BUSY, 503)
 
     return handle
+
+
+def _refused_unread(site: Site, page: Page, request: Request, visit: Visit) -> Response | None:
+    """Who may send no file here sends none (S08); None: let it come, everything is looked at again then."""
+    session = site.sessions.find(visit.instance, token_of(site, request), visit.now)
+    if session is None:
+        return _to_sign_in(site, page, request)
+    try:
+        if page.permission is not None:
+            verify_somewhere(session.actor, page.permission)
+    except SparekeyError as error:
+        return failed(site, request, replace(visit, session=session), error, _status_of(error))
+    return None
 
 
 def _answered(site: Site, page: Page, request: Request, visit: Visit) -> Response:
