@@ -5,6 +5,7 @@ transaction for the file: an error on the way leaves nothing of it; a record tha
 imported; a serial number that is taken keeps its old token (S11); a seed never comes out again.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,18 +14,22 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from sparekey.app.audit import AuditEntry, row_of
+from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import MICROSECONDS, TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_domain
+from sparekey.app.record_rows import names_of_actors
 from sparekey.app.snapshots import token_owner
 from sparekey.core.errors import Conflict
 from sparekey.core.events import Action
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.tokens import TOKEN_TYPES
 from sparekey.secret import Secret
+from sparekey.storage import audit, domains
 from sparekey.storage import token_imports as stored
 from sparekey.token_files import Item, Refusal, TokenRecord, read_token_file
 
 BATCH: Final = 1_000  # rows that go to the database at once
+_LOOKED_THROUGH: Final = 100  # files: who may import in some domains only sees those of them that went there
 _TWICE: Final = "the file has this serial number twice: the first one counts"
 _TAKEN: Final = "there is a token with this serial number already: it is kept as it is"
 
@@ -39,6 +44,18 @@ class ImportReport:
     added: int  # in a dry run: that would be
     refusals: tuple[Refusal, ...]  # in the file's order
     dry_run: bool
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """A file whose tokens were imported; `at` in unix seconds, `by`: who did it, as far as the asker may know."""
+
+    at: int
+    by: str
+    kind: str
+    domain: str
+    added: int
+    refused: int
 
 
 def import_tokens(
@@ -75,6 +92,26 @@ def import_tokens(
     except IntegrityError as error:
         raise Conflict("another token got one of these serial numbers meanwhile", "import the file again") from error
     return report
+
+
+def list_imports(instance: Instance, actor: Actor, limit: int = 10) -> list[ImportedFile]:
+    """The last files, newest first, of those that went into domains where the actor may import, too."""
+    within = verify_somewhere(actor, Permission.TOKEN_IMPORT)
+    with instance.database.read() as connection:
+        rows = audit.list_rows(connection, limit=_LOOKED_THROUGH, actions=[Action.TOKEN_IMPORTED])
+        found = [(row, json.loads(row.detail)) for row in rows]
+        if within is not None:
+            names = {row.name for row in domains.list_domains(connection) if row.id in within}
+            found = [(row, detail) for row, detail in found if detail["domain"] in names]
+        found = found[:limit]
+        called = names_of_actors(connection, actor, [row.actor for row, _ in found])
+    return [
+        ImportedFile(
+            row.at // MICROSECONDS, called.get(row.actor, row.actor), detail["kind"], detail["domain"],
+            detail["added"], detail["refused"],
+        )
+        for row, detail in found
+    ]  # fmt: skip
 
 
 def _sorted(items: Iterator[Item], progress: Progress) -> tuple[list[TokenRecord], list[Refusal]]:

@@ -3,11 +3,12 @@
 from typing import Final
 from urllib.parse import quote
 
-from sparekey.app import domains, token_lifecycle, token_resync, tokens
+from sparekey.app import token_lifecycle, token_resync, tokens
 from sparekey.app.tokens import TokenDetails, TokenSearch
 from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput
 from sparekey.core.permissions import Permission
+from sparekey.server.console.choices import domain_options
 from sparekey.server.console.confirming import ask_first
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.replies import Reply, SentOn
@@ -29,7 +30,7 @@ def manage(visit: Visit) -> Reply:
         visit.instance, visit.actor, wanted, _PAGE + 1, asked.get("after", ""), now=visit.now
     )  # fmt: skip
     shown = rows[:_PAGE]
-    places = domains.list_domains(visit.instance, visit.actor) if visit.may(Permission.DOMAIN_VIEW) else []
+    places = domain_options(visit, Permission.TOKEN_VIEW)
     next_one = shown[-1].serial if len(rows) > _PAGE else None
     return visit.show("tokens/manage.html", rows=shown, next=next_one, places=places)
 

@@ -91,3 +91,44 @@ document.addEventListener("change", (event) => {
   countChosen();
 });
 addEventListener("pageshow", countChosen);
+
+/* A file goes with a bar that tells how much of it has gone, and stays chosen for the next step. */
+document.addEventListener("submit", (event) => {
+  const form = event.target, button = event.submitter;
+  if (event.defaultPrevented || !form.matches("form[data-upload]")) return;
+  event.preventDefault();
+  const [bar, words] = form.querySelectorAll("[data-progress] > *");
+  const say = (text) => { bar.parentElement.hidden = false; words.textContent = text; };
+  const fail = (text) => {
+    say(text);
+    bar.hidden = true;
+    delete button.dataset.sent;
+    button.removeAttribute("aria-busy");
+  };
+  const most = Number(form.dataset.upload);
+  if ([...form.querySelectorAll("input[type=file]")].some((each) => (each.files[0]?.size ?? 0) + 4096 > most)) {
+    return fail("The file is too large.");
+  }
+  bar.hidden = false;
+  const request = new XMLHttpRequest();
+  request.open("POST", form.action);
+  request.upload.onprogress = (gone) => {
+    bar.max = gone.total;
+    bar.value = gone.loaded;
+    say(`${Math.floor((100 * gone.loaded) / gone.total)} % sent`);
+  };
+  request.upload.onload = () => { bar.removeAttribute("value"); say("Sent. The server reads it."); };
+  request.onerror = () => fail("The server was not reached. Try again.");
+  request.onload = () => {
+    if (new URL(request.responseURL).pathname !== new URL(form.action).pathname) return location.assign(request.responseURL);
+    const main = new DOMParser().parseFromString(request.responseText, "text/html").querySelector("main");
+    if (!main) return fail("The server did not take the file.");
+    form.querySelectorAll("input[type=file], input[type=password]").forEach((kept) => {
+      main.querySelector(`#${kept.id}`)?.replaceWith(kept);
+    });
+    document.querySelector("main").replaceWith(main);
+    main.focus();
+    scrollTo(0, 0);
+  };
+  request.send(new FormData(form, button));
+});
