@@ -6,7 +6,7 @@ administrator.
 """
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_domain
 from sparekey.app.notices import notify_user
 from sparekey.app.super_administrators import one_remains
-from sparekey.core.errors import BadInput, Conflict
+from sparekey.core.errors import BadInput, Conflict, NotAllowed
 from sparekey.core.events import Action
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
 from sparekey.core.notices import Notice, utc
@@ -27,6 +27,7 @@ from sparekey.storage import accounts, devices, domains
 from sparekey.storage.rows import AnyRow
 
 LONGEST_NAME: Final = 128
+MOST_AT_ONCE: Final = 200
 _STATES: Final[Mapping[str, Callable[[AnyRow], bool]]] = {
     "": lambda _: True,
     "enabled": lambda row: row.enabled,
@@ -153,22 +154,36 @@ def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, n
 
 def set_enabled(instance: Instance, actor: Actor, login: str, *, enabled: bool, now: int) -> None:
     """A disabled user is refused everywhere, and each device erases the user's data at its next contact."""
+    set_enabled_at_once(instance, actor, [login], enabled=enabled, now=now)
+
+
+def set_enabled_at_once(
+    instance: Instance, actor: Actor, logins: Collection[str], *, enabled: bool, now: int
+) -> list[str]:  # fmt: skip
+    """The same for several: all of them, or none where one is refused. Returns the logins of those that changed."""
+    action = Action.USER_ENABLED if enabled else Action.USER_DISABLED
     with instance.database.write() as connection:
         with one_remains(connection, now):
-            account = get_account(connection, actor, login, Permission.USER_EDIT)
-            accounts.set_enabled(connection, account.id, enabled=enabled)
-        action = Action.USER_ENABLED if enabled else Action.USER_DISABLED
-        log(connection, now, actor, action, account=account.id)
+            rows = _get_several(connection, actor, logins, Permission.USER_EDIT)
+            changed = [row for row in rows if accounts.set_enabled(connection, row.id, enabled=enabled)]
+        for row in changed:
+            log(connection, now, actor, action, account=row.id)
+    return [row.login for row in changed]
 
 
 def unlock(instance: Instance, actor: Actor, login: str, *, now: int) -> bool:
     """Clear lock and failures; whether there was anything to clear. If not, nothing goes on record."""
+    return bool(unlock_at_once(instance, actor, [login], now=now))
+
+
+def unlock_at_once(instance: Instance, actor: Actor, logins: Collection[str], *, now: int) -> list[str]:
+    """The same for several: all of them, or none where one is refused. Returns the logins of those that changed."""
     with instance.database.write() as connection:
-        account = get_account(connection, actor, login, Permission.USER_UNLOCK)
-        cleared = accounts.unlock(connection, account.id)
-        if cleared:
-            log(connection, now, actor, Action.ACCOUNT_UNLOCKED, account=account.id)
-    return cleared
+        rows = _get_several(connection, actor, logins, Permission.USER_UNLOCK)
+        cleared = [row for row in rows if accounts.unlock(connection, row.id)]
+        for row in cleared:
+            log(connection, now, actor, Action.ACCOUNT_UNLOCKED, account=row.id)
+    return [row.login for row in cleared]
 
 
 def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now: int) -> None:
@@ -193,6 +208,22 @@ def _values(edit: UserEdit) -> dict[str, Any]:
     if edit.expires_at is not None:
         values["expires_at"] = edit.expires_at if edit.expires_at != NEVER else None
     return values
+
+
+def _get_several(
+    connection: Connection, actor: Actor, logins: Collection[str], needed: Permission
+) -> list[AnyRow]:  # fmt: skip
+    """The accounts, by login, locked; raises for the first one that is refused, which it names where there are more."""
+    if len(logins) > MOST_AT_ONCE:
+        raise BadInput(f"more than {MOST_AT_ONCE} users are chosen", "choose fewer")
+    rows = []
+    for login in sorted(set(logins)):
+        try:
+            rows.append(get_account(connection, actor, login, needed))
+        except NotAllowed as error:
+            raise NotAllowed(f"{login}: {error.message}", error.do) if len(logins) > 1 else error from None
+    accounts.lock_accounts(connection, [row.id for row in rows])
+    return rows
 
 
 def view_of(row: AnyRow) -> UserView:

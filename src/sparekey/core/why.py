@@ -32,9 +32,28 @@ class Side(StrEnum):
     OFFLINE = "offline"
 
 
+class Deed(StrEnum):
+    """What somebody does to mend it, for pages, which have no commands."""
+
+    ENABLE_USER = "enable-user"
+    CHANGE_END = "change-end"
+    UNLOCK_USER = "unlock-user"
+    GIVE_TOKEN = "give-token"
+    ENABLE_TOKEN = "enable-token"
+    REPLACE_TOKEN = "replace-token"
+    FIND_TOKEN = "find-token"
+    END_TEMPORARY = "end-temporary"
+    SET_PIN = "set-pin"
+    CHANGE_POLICY = "change-policy"
+    INVITE_DEVICE = "invite-device"
+
+
 @dataclass(frozen=True)
 class Line:
-    """One rule: about whom or what, what it says and why, who says so, and the command or deed that mends it."""
+    """One rule: about whom or what, what it says and why, who says so, and the command or deed that mends it.
+
+    `deeds`: the same for pages, any one of them; to `name`, a login, serial or device name.
+    """
 
     side: Side
     about: str
@@ -43,6 +62,8 @@ class Line:
     why: str
     source: str
     mend: str = ""
+    deeds: tuple[Deed, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,41 +133,42 @@ def _account_lines(person: Person, now: int) -> Iterator[Line]:
     account, about = person.account, _user(person)
     login = account.login
 
-    def line(rule: str, *, ok: bool, why: str, source: str, mend: str) -> Line:
-        return Line(Side.ONLINE, about, rule, Verdict.OK if ok else Verdict.STOPS, why, source, "" if ok else mend)
+    def line(rule: str, *, ok: bool, why: str, source: str, mend: str, deed: Deed) -> Line:
+        if ok:
+            return Line(Side.ONLINE, about, rule, Verdict.OK, why, source)
+        return Line(Side.ONLINE, about, rule, Verdict.STOPS, why, source, mend, (deed,), login)
 
     yield line("enabled", ok=account.enabled, why="enabled" if account.enabled else "disabled", source=about,
-               mend=f"sparekey user enable {login}")  # fmt: skip
+               mend=f"sparekey user enable {login}", deed=Deed.ENABLE_USER)  # fmt: skip
     end = account.expires_at
     yield line("not expired", ok=end is None or now < end, why=f"ends {moment(end)}" if end is not None else "no end",
-               source=about, mend=f"sparekey user edit {login} --expires DATE")  # fmt: skip
+               source=about, mend=f"sparekey user edit {login} --expires DATE", deed=Deed.CHANGE_END)  # fmt: skip
     locked = account.locked(now)
     count = account.failures
     failures = f"{count.failures} of {account.lockout.most_failures} failures in a row"
     why = f"locked since {moment(count.locked_at)}" if locked and count.locked_at is not None else failures
     yield line("not locked", ok=not locked, why=why, source=person.lockout_source,
-               mend=f"sparekey user unlock {login}")  # fmt: skip
+               mend=f"sparekey user unlock {login}", deed=Deed.UNLOCK_USER)  # fmt: skip
     yield line("has a token", ok=bool(person.tokens), why=f"{len(person.tokens)} assigned", source=about,
                mend=f"an authenticator app: sparekey token add --user {login} --no-pin --qr; "
-               f"an imported token: sparekey token assign SERIAL {login}")  # fmt: skip
+               f"an imported token: sparekey token assign SERIAL {login}", deed=Deed.GIVE_TOKEN)  # fmt: skip
 
 
 def _token_lines(person: Person, token: NamedToken, now: int) -> Iterator[Line]:
     state, serial = token.state, token.serial
 
-    def line(rule: str, verdict: Verdict, why: str, source: str = "", mend: str = "") -> Line:
-        return Line(Side.ONLINE, token.words, rule, verdict, why, source or token.words, mend)
-
-    def judged(rule: str, *, ok: bool, why: str, mend: str) -> Line:
-        return line(rule, Verdict.OK, why) if ok else line(rule, Verdict.STOPS, why, mend=mend)
+    def judged(rule: str, *, ok: bool, why: str, mend: str, deed: Deed) -> Line:
+        if ok:
+            return Line(Side.ONLINE, token.words, rule, Verdict.OK, why, token.words)
+        return Line(Side.ONLINE, token.words, rule, Verdict.STOPS, why, token.words, mend, (deed,), serial)
 
     yield judged("enabled", ok=state.enabled, why="enabled" if state.enabled else "disabled",
-                 mend=f"sparekey token enable {serial}")  # fmt: skip
+                 mend=f"sparekey token enable {serial}", deed=Deed.ENABLE_TOKEN)  # fmt: skip
     end = state.expires_at
     yield judged("not expired", ok=end is None or now < end, why=f"ends {moment(end)}" if end is not None else "no end",
-                 mend=f"sparekey token replace {serial}")  # fmt: skip
+                 mend=f"sparekey token replace {serial}", deed=Deed.REPLACE_TOKEN)  # fmt: skip
     yield judged("not lost", ok=not state.lost, why="lost" if state.lost else "not lost",
-                 mend=f"sparekey token found {serial}, or give emergency access")  # fmt: skip
+                 mend=f"sparekey token found {serial}, or give emergency access", deed=Deed.FIND_TOKEN)  # fmt: skip
     yield _pin_line(person, token, now)
     yield _next_tokencode_line(person, token)
     yield from _emergency_lines(token, now)
@@ -186,6 +208,7 @@ def _emergency_lines(token: NamedToken, now: int) -> Iterator[Line]:
         refused = not access.allows_token(now)
         verdict = Verdict.STOPS if refused else Verdict.OK
         mend = f"sparekey emergency end {token.serial}" if refused else ""
-        yield Line(Side.ONLINE, about, "temporary tokencodes", verdict, why, about, mend)
+        deeds = (Deed.END_TEMPORARY,) if refused else ()
+        yield Line(Side.ONLINE, about, "temporary tokencodes", verdict, why, about, mend, deeds, token.serial)
     allowed = "allowed" if state.offline_code_online else "not allowed"
     yield Line(Side.ONLINE, about, "offline emergency tokencode at the server", Verdict.OK, allowed, about)

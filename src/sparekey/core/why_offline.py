@@ -19,28 +19,42 @@ from sparekey.core.offline import (
     token_obstacle,
 )
 from sparekey.core.policy import EffectivePolicy, OfflinePolicy, ServerDown
-from sparekey.core.why import Line, NamedToken, Person, Side, Verdict, conclude, moment
+from sparekey.core.why import Deed, Line, NamedToken, Person, Side, Verdict, conclude, moment
 
-# Obstacle: the policy field it comes from ("": none), and what mends it; {login}, {serial}, {device} are filled in.
-_MENDS: Final[Mapping[Obstacle, tuple[str, str]]] = {
-    Obstacle.POLICY_OFF: ("enabled", "sparekey policy offline set POLICY enabled=on"),
-    Obstacle.DEVICE_REVOKED: ("", "enrol it again: sparekey device invite {device}"),
-    Obstacle.NO_OFFLINE_SUPPORT: ("", "update or replace the agent"),
-    Obstacle.NO_HARDWARE_STORE: ("require_hardware_store", "give it a TPM, or change the policy"),
-    Obstacle.ACCOUNT_CLOSED: ("", "sparekey user enable {login}, or give another end"),
-    Obstacle.ACCOUNT_LOCKED: ("", "sparekey user unlock {login}"),
-    Obstacle.NEXT_TOKENCODE: ("", "let the user sign in online once, or: sparekey user unlock {login}"),
-    Obstacle.TOKEN_LOST: ("", "sparekey token found {serial}, or sparekey token replace {serial}"),
-    Obstacle.TOKEN_DISABLED: ("", "sparekey token enable {serial}"),
-    Obstacle.TOKEN_EXPIRED: ("", "sparekey token replace {serial}"),
-    Obstacle.NO_PIN: ("", "sparekey token set-pin {serial}"),
-    Obstacle.PIN_MUST_CHANGE: ("", "let the user sign in once while the server is reached, and choose a new PIN"),
-    Obstacle.PASSCODE_TOO_SHORT: ("minimum_passcode_length", "a longer PIN: sparekey token set-pin {serial}"),
+# Obstacle: the policy field it comes from ("": none), what mends it with {login}, {serial}, {device} filled in, and
+# the same as deeds of which one does.
+_MENDS: Final[Mapping[Obstacle, tuple[str, str, tuple[Deed, ...]]]] = {
+    Obstacle.POLICY_OFF: ("enabled", "sparekey policy offline set POLICY enabled=on", (Deed.CHANGE_POLICY,)),
+    Obstacle.DEVICE_REVOKED: ("", "enrol it again: sparekey device invite {device}", (Deed.INVITE_DEVICE,)),
+    Obstacle.NO_OFFLINE_SUPPORT: ("", "update or replace the agent", ()),
+    Obstacle.NO_HARDWARE_STORE: (
+        "require_hardware_store", "give it a TPM, or change the policy", (Deed.CHANGE_POLICY,),
+    ),
+    Obstacle.ACCOUNT_CLOSED: (
+        "", "sparekey user enable {login}, or give another end", (Deed.ENABLE_USER, Deed.CHANGE_END),
+    ),
+    Obstacle.ACCOUNT_LOCKED: ("", "sparekey user unlock {login}", (Deed.UNLOCK_USER,)),
+    Obstacle.NEXT_TOKENCODE: (
+        "", "let the user sign in online once, or: sparekey user unlock {login}", (Deed.UNLOCK_USER,),
+    ),
+    Obstacle.TOKEN_LOST: (
+        "", "sparekey token found {serial}, or sparekey token replace {serial}", (Deed.FIND_TOKEN, Deed.REPLACE_TOKEN),
+    ),
+    Obstacle.TOKEN_DISABLED: ("", "sparekey token enable {serial}", (Deed.ENABLE_TOKEN,)),
+    Obstacle.TOKEN_EXPIRED: ("", "sparekey token replace {serial}", (Deed.REPLACE_TOKEN,)),
+    Obstacle.NO_PIN: ("", "sparekey token set-pin {serial}", (Deed.SET_PIN,)),
+    Obstacle.PIN_MUST_CHANGE: ("", "let the user sign in once while the server is reached, and choose a new PIN", ()),
+    Obstacle.PASSCODE_TOO_SHORT: (
+        "minimum_passcode_length", "a longer PIN: sparekey token set-pin {serial}", (Deed.SET_PIN, Deed.CHANGE_POLICY),
+    ),
     Obstacle.PIN_LESS_NOT_ALLOWED: (
         "allow_tokens_without_pin", "sparekey policy offline set POLICY allow_tokens_without_pin=on",
+        (Deed.CHANGE_POLICY,),
     ),
-    Obstacle.PIN_LESS_TOO_WEAK: ("protection_level", "give the user a token with 8 digits, or change the policy"),
-    Obstacle.EMERGENCY_OFF: ("", "switch it on: sparekey policy offline set POLICY"),
+    Obstacle.PIN_LESS_TOO_WEAK: (
+        "protection_level", "give the user a token with 8 digits, or change the policy", (Deed.CHANGE_POLICY,),
+    ),
+    Obstacle.EMERGENCY_OFF: ("", "switch it on: sparekey policy offline set POLICY", (Deed.CHANGE_POLICY,)),
 }  # fmt: skip
 _SERVER_DOWN: Final[Mapping[ServerDown, str]] = {
     ServerDown.ON: "all of it may be used",
@@ -174,7 +188,8 @@ def _device_lines(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
     if is_told_of_lock(person.account, device.last_contact, now):
         why = "the device was told that the user is locked: it takes emergency codes only, until it is told otherwise"
         mend = f"sparekey user unlock {login}, and {_NEXT_CONTACT}"
-        yield Line(Side.OFFLINE, device.words, "tokencodes", Verdict.STOPS, why, device.words, mend)
+        yield Line(Side.OFFLINE, device.words, "tokencodes", Verdict.STOPS, why, device.words, mend,
+                   (Deed.UNLOCK_USER,), login)  # fmt: skip
     seen = f"last contact {moment(device.last_contact)}" if device.last_contact is not None else "no contact yet"
     if device.stale:
         why = f"something was changed since; the device holds older data until its next contact ({seen})"
@@ -220,7 +235,8 @@ def _code_line(device: OnDevice, about: str, rule: str, serial: str, obstacle: O
     if obstacle is Obstacle.EMERGENCY_OFF:
         field = "emergency_tokencode" if serial else "emergency_passcode"
         mend = f"sparekey policy offline set POLICY {field}=on"
-        return Line(Side.OFFLINE, about, rule, Verdict.STOPS, obstacle, device.policy.sources[field], mend)
+        return Line(Side.OFFLINE, about, rule, Verdict.STOPS, obstacle, device.policy.sources[field], mend,
+                    (Deed.CHANGE_POLICY,))  # fmt: skip
     if obstacle is not None:
         return _obstacle(device, rule, obstacle, Verdict.STOPS, about=about, serial=serial)
     return Line(Side.OFFLINE, about, rule, Verdict.STOPS, Obstacle.NOT_DOWNLOADED, device.words, _NEXT_CONTACT)
@@ -247,7 +263,8 @@ def _obstacle(
     device: OnDevice, rule: str, obstacle: Obstacle, verdict: Verdict, *, about: str = "", login: str = "",
     serial: str = "",
 ) -> Line:  # fmt: skip
-    field, mend = _MENDS.get(obstacle, ("", _NEXT_CONTACT))
+    field, mend, deeds = _MENDS.get(obstacle, ("", _NEXT_CONTACT, ()))
     source = device.policy.sources[field] if field else about or device.words
     mend = mend.format(login=login, serial=serial, device=device.name)
-    return Line(Side.OFFLINE, about or device.words, rule, verdict, obstacle, source, mend)
+    name = device.name if Deed.INVITE_DEVICE in deeds else serial or login
+    return Line(Side.OFFLINE, about or device.words, rule, verdict, obstacle, source, mend, deeds, name)
