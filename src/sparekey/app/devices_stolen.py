@@ -8,7 +8,8 @@ Rules:
   one it was typed with, so that every PIN of these users has to be.
 - A token that was used there and whose coming codes alone would sign in (it has no PIN) or stay good for long (it
   counts events) is disabled: it is to be replaced.
-- Sessions of administrators among them end: a laptop may keep the token of one.
+- Sessions of administrators among them end: a laptop may keep the token of one. So do their passkeys: it may keep those
+  too, and nobody knows on which device one is.
 - It all follows from the device: whoever may revoke it may report it, whoever has used it.
 - A second report finds nothing left to end; it says what the first one was, from the record.
 """
@@ -28,7 +29,7 @@ from sparekey.core.events import Action
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.tokens import Hotp
-from sparekey.storage import accounts, admin_sessions, audit, devices, dialogues, emergency_codes, tokens
+from sparekey.storage import accounts, admin_sessions, audit, devices, dialogues, emergency_codes, passkeys, tokens
 from sparekey.storage.rows import AnyRow
 
 _MOST_REPORTS: Final = 1_000  # of one device that are looked at
@@ -36,12 +37,15 @@ _MOST_REPORTS: Final = 1_000  # of one device that are looked at
 
 @dataclass(frozen=True)
 class StolenFrom:
-    """What the theft means for one user: serials of tokens, and how many kinds of emergency codes are renewed."""
+    """What the theft means for one user: serials of tokens, how many kinds of emergency codes are renewed, and how many
+    passkeys are removed.
+    """
 
     login: str
     new_pin: tuple[str, ...]
     disabled: tuple[str, ...]
     codes: int
+    passkeys: int = 0
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ def _stolen_from(
         new_pin=tuple(row.serial for row in with_pin if row.account_id == account.id),
         disabled=tuple(row.serial for row in mine if row.enabled and _tells_codes(row)),
         codes=len(emergency_codes.owners_with_codes(connection, account.id, now)),
+        passkeys=passkeys.count_of_account(connection, account.id),
     )
 
 
@@ -165,6 +170,9 @@ def _secure_token(connection: Connection, actor: Actor, device: AnyRow, row: Any
 def _renew(connection: Connection, actor: Actor, device: AnyRow, account_id: str, now: int) -> None:
     devices.raise_generation(connection, account_id)
     admin_sessions.delete_of_account(connection, account_id)
+    for passkey in passkeys.delete_of_account(connection, account_id):
+        log(connection, now, actor, Action.PASSKEY_REMOVED, account=account_id, device=device.id, passkey=passkey.id,
+            name=passkey.name)  # fmt: skip
     for token_id in emergency_codes.owners_with_codes(connection, account_id, now):
         log(connection, now, actor, Action.EMERGENCY_VOIDED, account=account_id, token=token_id, device=device.id)
     emergency_codes.end_all(connection, account_id, now)

@@ -86,6 +86,10 @@ WORDS: Final[Mapping[str, str]] = {
     Action.SESSION_BEGUN: "Signed in as an administrator",
     Action.SESSION_REFRESHED: "Second factor shown again",
     Action.SESSION_ENDED: "Administrator's session ended",
+    Action.PASSKEY_ADDED: "Passkey added",
+    Action.PASSKEY_REMOVED: "Passkey removed",
+    Action.ADMIN_LINK_MADE: "Link for a super administrator made",
+    Action.ADMIN_LINK_USED: "Link for a super administrator used",
     Action.APPROVAL_ASKED: "Second person asked for",
     Action.APPROVAL_GIVEN: "Approved by a second person",
     Action.APPROVAL_REFUSED: "Refused by a second person",
@@ -104,6 +108,7 @@ WORDS: Final[Mapping[str, str]] = {
     Action.ALARM_CLOCK: "Alarm: the clock of the device cannot be believed",
     Action.ALARM_OPERATOR_BUSY: "Alarm: an operator is shown more codes than expected",
     Action.ALARM_OPERATOR_STOPPED: "Alarm: an operator asked for more codes than allowed",
+    Action.ALARM_PASSKEY_COPIED: "Alarm: a passkey seems to be copied",
 }
 
 REASONS: Final[Mapping[str, str]] = {
@@ -128,6 +133,10 @@ REASONS: Final[Mapping[str, str]] = {
     Reason.NO_SUCH_QUESTION: "The answer came too late, twice, or from elsewhere",
     Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE: "The emergency code is not allowed online",
     Reason.EMERGENCY_CODE_EXPIRED: "The emergency code has expired",
+    Reason.ONE_FACTOR: "The token has no PIN, and this door takes two factors",
+    Reason.UNKNOWN_PASSKEY: "No passkey that is known here",
+    Reason.WRONG_PASSKEY: "The passkey's answer was not right",
+    Reason.PASSKEY_COPIED: "The passkey seems to be copied",
     Reason.OUT_OF_SCOPE: "The user is outside what this program may see",
     Reason.INTERNAL_ERROR: "Something failed; the reason is in the log",
     # on a device, as it reports it

@@ -80,6 +80,11 @@ class Action(StrEnum):
     SESSION_REFRESHED = "session.refreshed"  # by a fresh second factor
     SESSION_ENDED = "session.ended"
 
+    PASSKEY_ADDED = "passkey.added"
+    PASSKEY_REMOVED = "passkey.removed"
+    ADMIN_LINK_MADE = "admin-link.made"  # whoever has it becomes a super administrator
+    ADMIN_LINK_USED = "admin-link.used"
+
     APPROVAL_ASKED = "approval.asked"  # for the showing of a passcode
     APPROVAL_GIVEN = "approval.given"
     APPROVAL_REFUSED = "approval.refused"
@@ -101,6 +106,7 @@ class Action(StrEnum):
     ALARM_CLOCK = "alarm.clock"
     ALARM_OPERATOR_BUSY = "alarm.operator-busy"  # is shown more emergency codes than policy expects
     ALARM_OPERATOR_STOPPED = "alarm.operator-stopped"  # asks for more than policy allows
+    ALARM_PASSKEY_COPIED = "alarm.passkey-copied"  # its authenticator has counted less than before
 
     @property
     def is_alarm(self) -> bool:

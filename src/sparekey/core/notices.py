@@ -37,6 +37,8 @@ class Notice(StrEnum):
     TOKEN_FOUND = "token-found"
     TOKEN_ENABLED = "token-enabled"
     TOKEN_DISABLED = "token-disabled"
+    PASSKEY_ADDED = "passkey-added"
+    PASSKEY_REMOVED = "passkey-removed"
     DEVICE_ADDED = "device-added"
     DEVICE_REVOKED = "device-revoked"
     DEVICE_STOLEN = "device-stolen"
@@ -110,6 +112,14 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
         "Your token was disabled",
         "Your token {serial} was disabled. Its codes are refused from now on.",
     ),
+    Notice.PASSKEY_ADDED: (
+        "A passkey was added to your account",
+        "Whoever has it can sign in as you to the consoles from now on.",
+    ),
+    Notice.PASSKEY_REMOVED: (
+        "A passkey was removed from your account",
+        "It is refused from now on.",
+    ),
     Notice.DEVICE_ADDED: (
         "You signed in on another device",
         "You signed in on the device {device}, which had no data of yours. It may keep data with which you can sign in "
@@ -146,6 +156,8 @@ _ALARM: Final[Mapping[Action, str]] = {
     Action.ALARM_OPERATOR_BUSY: "An operator is shown more emergency codes within an hour than policy expects.",
     Action.ALARM_OPERATOR_STOPPED: "An operator was shown as many emergency codes within an hour as policy allows, and "
     "asked for another one. In an outage, somebody else lifts that with `sparekey operator lift`.",
+    Action.ALARM_PASSKEY_COPIED: "A passkey was refused because its authenticator has counted less than before: there "
+    "may be a copy of it. Ask its owner, and remove it.",
 }
 
 

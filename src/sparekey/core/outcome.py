@@ -18,6 +18,7 @@ class Method(StrEnum):
     EMERGENCY_TOKENCODE = "emergency-tokencode"
     EMERGENCY_PASSCODE = "emergency-passcode"
     ONLINE_EMERGENCY = "online-emergency"  # a temporary fixed or one-time tokencode: at the server only
+    PASSKEY = "passkey"  # at the consoles only
 
 
 class Ask(StrEnum):
@@ -51,6 +52,10 @@ class Reason(StrEnum):
     NO_SUCH_QUESTION = "no-such-question"  # the answer came too late, twice, or from elsewhere
     OFFLINE_CODE_NOT_ALLOWED_ONLINE = "offline-code-not-allowed-online"
     EMERGENCY_CODE_EXPIRED = "emergency-code-expired"
+    ONE_FACTOR = "one-factor"  # a token without a PIN, at a door that takes two
+    UNKNOWN_PASSKEY = "unknown-passkey"
+    WRONG_PASSKEY = "wrong-passkey"
+    PASSKEY_COPIED = "passkey-copied"  # its count did not rise
     OUT_OF_SCOPE = "out-of-scope"
     INTERNAL_ERROR = "internal-error"
 

@@ -44,9 +44,11 @@ PERMISSION_GROUPS: Final[Mapping[str, Mapping[Permission, str]]] = {
         _P.POLICY_VIEW: "see policies",
         _P.POLICY_MANAGE: "change policies, and assign them to security domains",
     },
-    "Roles and API clients": {
+    "Roles, sessions and API clients": {
         _P.ROLE_VIEW: "see roles, and who holds them",
         _P.ROLE_MANAGE: "grant and revoke roles; at the top, make and change them",
+        _P.SESSION_VIEW: "see who is signed in as an administrator",
+        _P.SESSION_END: "end sessions of administrators",
         _P.CLIENT_VIEW: "see API clients",
         _P.CLIENT_MANAGE: "add and revoke API clients",
     },

@@ -43,6 +43,8 @@ class Permission(StrEnum):
     POLICY_MANAGE = "policy.manage"
     ROLE_VIEW = "role.view"
     ROLE_MANAGE = "role.manage"
+    SESSION_VIEW = "session.view"
+    SESSION_END = "session.end"
     CLIENT_VIEW = "client.view"
     CLIENT_MANAGE = "client.manage"
     REPORT_VIEW = "report.view"
@@ -68,7 +70,7 @@ _HELP_DESK: Final = _LOOK | {
 _TOKEN_ADMINISTRATOR: Final = _LOOK | {
     _P.TOKEN_IMPORT, _P.TOKEN_ASSIGN, _P.TOKEN_EDIT, _P.TOKEN_REMOVE, _P.PIN_SET, _P.EMERGENCY_TEMPORARY,
 }  # fmt: skip
-_AUDITOR: Final = _LOOK | {_P.POLICY_VIEW, _P.ROLE_VIEW, _P.CLIENT_VIEW, _P.AUDIT_VIEW}
+_AUDITOR: Final = _LOOK | {_P.POLICY_VIEW, _P.ROLE_VIEW, _P.SESSION_VIEW, _P.CLIENT_VIEW, _P.AUDIT_VIEW}
 
 SUPER_ADMINISTRATOR: Final = "super administrator"
 PREDEFINED: Final[Mapping[str, frozenset[Permission]]] = {

@@ -4,15 +4,20 @@ Those of administrators, unless `table` says that they are those of users (`user
 among the others.
 """
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, delete, func, insert, select, tuple_, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, admin_session, user_session
 
 
 def insert_session(
-    connection: Connection, session_id: str, account_id: str, now: int, expires_at: int, table: Table = admin_session
-) -> None:
+    connection: Connection, session_id: str, account_id: str, now: int, expires_at: int, table: Table = admin_session,
+    **more: Any,
+) -> None:  # fmt: skip
+    """`more`: columns that only this table has."""
     connection.execute(
         insert(table).values(
             id=session_id,
@@ -21,6 +26,7 @@ def insert_session(
             last_used_at=now,
             expires_at=expires_at,
             second_factor_at=now,
+            **more,
         )
     )
 
@@ -66,3 +72,35 @@ def delete_of_account(connection: Connection, account_id: str | None, but: str =
 def delete_over(connection: Connection, expired_by: int, unused_since: int, table: Table = admin_session) -> None:
     """Sessions that ended by this moment, or were last used by that one."""
     connection.execute(delete(table).where((table.c.expires_at <= expired_by) | (table.c.last_used_at <= unused_since)))
+
+
+def list_open(
+    connection: Connection, now: int, unused_since: int, limit: int, after: tuple[str, str],
+    within: Collection[str] | None = None,
+) -> Sequence[AnyRow]:  # fmt: skip
+    """Sessions of administrators, by login and id, from the one after `after`; of users in these domains if given."""
+    query = _open(now, unused_since).where(tuple_(account.c.login, admin_session.c.id) > tuple_(*after))
+    query = query.order_by(account.c.login, admin_session.c.id).limit(limit)
+    if within is not None:
+        query = query.where(account.c.domain_id.in_(within))
+    return connection.execute(query).all()
+
+
+def list_of_account(connection: Connection, account_id: str, now: int, unused_since: int) -> Sequence[AnyRow]:
+    """Those of one administrator, the one that was used last first."""
+    query = _open(now, unused_since).where(admin_session.c.account_id == account_id)
+    return connection.execute(query.order_by(admin_session.c.last_used_at.desc(), admin_session.c.id)).all()
+
+
+def find_named(connection: Connection, name: str) -> AnyRow | None:
+    """The session of administrators whose id begins so (16 hex digits)."""
+    query = select(admin_session, account.c.login).join(account, account.c.id == admin_session.c.account_id)
+    return connection.execute(query.where(func.substr(admin_session.c.id, 1, len(name)) == name)).first()
+
+
+def _open(now: int, unused_since: int) -> Select[Any]:
+    return (
+        select(admin_session, account.c.login)
+        .join(account, account.c.id == admin_session.c.account_id)
+        .where(admin_session.c.expires_at > now, admin_session.c.last_used_at > unused_since, account.c.enabled)
+    )

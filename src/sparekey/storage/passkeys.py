@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import account, passkey, passkey_challenge
+from sparekey.storage.tables import passkey, passkey_challenge
 
 
 def insert_passkey(connection: Connection, values: Mapping[str, Any]) -> None:
@@ -14,17 +14,7 @@ def insert_passkey(connection: Connection, values: Mapping[str, Any]) -> None:
 
 
 def find_by_credential(connection: Connection, credential_id: bytes) -> AnyRow | None:
-    """The passkey with login, domain, state and failures of its account."""
-    query = (
-        select(
-            passkey, account.c.login, account.c.domain_id, account.c.enabled,
-            account.c.expires_at.label("account_expires_at"), account.c.failures, account.c.first_failure_at,
-            account.c.locked_at,
-        )
-        .join(account, account.c.id == passkey.c.account_id)
-        .where(passkey.c.credential_id == credential_id)
-    )  # fmt: skip
-    return connection.execute(query).one_or_none()
+    return connection.execute(select(passkey).where(passkey.c.credential_id == credential_id)).one_or_none()
 
 
 def list_of_account(connection: Connection, account_id: str) -> Sequence[AnyRow]:
@@ -38,14 +28,11 @@ def count_of_account(connection: Connection, account_id: str) -> int:
     return connection.execute(query).scalar_one()
 
 
-def mark_used(connection: Connection, passkey_id: str, before: int, count: int, now: int) -> bool:
-    """Whether its count still was `before`: of two answers at once one is good."""
-    used = connection.execute(
-        update(passkey)
-        .where(passkey.c.id == passkey_id, passkey.c.sign_count == before)
-        .values(sign_count=count, last_used_at=now)
-    )
-    return used.rowcount == 1
+def mark_used(connection: Connection, passkey_id: str, count: int, now: int) -> None:
+    """Under the lock of its account: of two answers at once the later one is judged by what the first one left."""
+    connection.execute(
+        update(passkey).where(passkey.c.id == passkey_id).values(sign_count=count, last_used_at=now)
+    )  # fmt: skip
 
 
 def delete_passkey(connection: Connection, account_id: str, passkey_id: str) -> AnyRow | None:
@@ -54,9 +41,9 @@ def delete_passkey(connection: Connection, account_id: str, passkey_id: str) -> 
     return connection.execute(query).one_or_none()
 
 
-def delete_of_account(connection: Connection, account_id: str) -> int:
-    """How many there were."""
-    return connection.execute(delete(passkey).where(passkey.c.account_id == account_id)).rowcount
+def delete_of_account(connection: Connection, account_id: str) -> Sequence[AnyRow]:
+    """Those that are gone now."""
+    return connection.execute(delete(passkey).where(passkey.c.account_id == account_id).returning(passkey)).all()
 
 
 def insert_challenge(connection: Connection, challenge_id: str, expires_at: int, now: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection, delete, exists, func, insert, literal, or_, select, union_all, update
 
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import account, api_client, role, role_grant, security_domain, token
+from sparekey.storage.tables import account, api_client, passkey, role, role_grant, security_domain, token
 
 
 def grants_of(connection: Connection, principal_id: str) -> Sequence[AnyRow]:
@@ -118,7 +118,7 @@ def count_able(
 ) -> int:
     """Grants of one of these roles in one of these domains (None: the top one) to users who can sign in.
 
-    Their account is open at `at`, and they have a token that works `now`.
+    Their account is open at `at`, and they have a passkey, or a token that works `now`.
     """
     where = security_domain.c.parent_id.is_(None) if domains is None else security_domain.c.id.in_(domains)
     usable_token = exists().where(
@@ -126,12 +126,13 @@ def count_able(
         token.c.enabled,
         or_(token.c.expires_at.is_(None), token.c.expires_at > now),
     )
+    any_passkey = exists().where(passkey.c.account_id == account.c.id)
     query = (
         select(func.count())
         .select_from(role_grant)
         .join(account, account.c.id == role_grant.c.principal_id)
         .join(security_domain, security_domain.c.id == role_grant.c.domain_id)
         .where(role_grant.c.role.in_(names), where, account.c.enabled)
-        .where(or_(account.c.expires_at.is_(None), account.c.expires_at > at), usable_token)
+        .where(or_(account.c.expires_at.is_(None), account.c.expires_at > at), or_(usable_token, any_passkey))
     )
     return connection.execute(query).scalar_one()

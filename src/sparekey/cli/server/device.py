@@ -147,6 +147,7 @@ def _consequences(report: devices_stolen.StolenDevice) -> list[str]:
         parts = [f"new PIN for token {serial}" for serial in user.new_pin]
         parts += [f"token {serial} disabled: replace it" for serial in user.disabled]
         parts += ["other emergency codes"] if user.codes else []
+        parts += [f"{counted(user.passkeys, 'passkey')} removed"] if user.passkeys else []
         lines.append(f"  {user.login}: {'; '.join(parts) or 'offline data made anew'}")
     return lines
 

@@ -1,0 +1,178 @@
+"""Passkeys of administrators: add, list, remove, and what an authenticator is asked to sign.
+
+Rules:
+- What is to be signed is random, kept as a hash together with what it is for and whom it was given to, used once,
+  within two minutes.
+- A passkey is added by its owner only, within a session, or by a link of root's (`admin_links`); it is bound to the
+  name of the server at which it was made.
+- Whoever may mark somebody's token as lost may remove their passkey: that only shuts out. It ends the user's sessions,
+  which it may have begun, but for the one in which users remove their own.
+- A token that is lost or taken away leaves the passkeys as they are: they are other things, with a PIN or a finger of
+  their own (ADR 17). A stolen device takes them along, for it may hold them.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.admin_sessions import Session
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_account
+from sparekey.app.notices import notify_user
+from sparekey.app.super_administrators import one_remains
+from sparekey.core import passkeys as core
+from sparekey.core.errors import BadInput, Conflict, NotFound
+from sparekey.core.events import Action
+from sparekey.core.names import verify_name
+from sparekey.core.notices import Notice
+from sparekey.core.passkeys import BadPasskey, NewPasskey, Place
+from sparekey.core.permissions import Actor, Permission
+from sparekey.secret import Secret
+from sparekey.storage import accounts, admin_sessions, passkeys
+from sparekey.storage.rows import AnyRow
+
+LONGEST_NAME: Final = 64
+MOST_PASSKEYS: Final = 20  # of one user
+
+
+class Purpose(StrEnum):
+    """What a signature is good for, and nothing else."""
+
+    SIGN_IN = "sign-in"
+    SECOND_FACTOR = "second-factor"
+    REGISTER = "register"
+    WELCOME = "welcome"
+
+
+@dataclass(frozen=True)
+class PasskeyView:
+    """`host`: the name of the server at which it can be used. Times in unix seconds."""
+
+    passkey: str
+    name: str
+    host: str
+    created_at: int
+    last_used_at: int | None
+
+
+def ask_for_registration(instance: Instance, place: Place, session: Session, now: int) -> str:
+    """JSON for the browser of whoever has the session."""
+    account_id = session.actor.account_id or ""
+    with instance.database.write() as connection:
+        known = [row.credential_id for row in passkeys.list_of_account(connection, account_id)]
+        challenge = new_challenge(connection, Purpose.REGISTER, Secret(session.id), now)
+    return core.registration_options(place, challenge, account_id, session.login, known)
+
+
+def add_passkey(instance: Instance, place: Place, session: Session, name: str, answer: str, now: int) -> PasskeyView:
+    """One more passkey of whoever has the session. Raises BadInput, Conflict."""
+    made, challenge = read_new_passkey(place, name, answer)
+    account_id = session.actor.account_id or ""
+    with instance.database.write() as connection:
+        if not take_challenge(connection, Purpose.REGISTER, Secret(session.id), challenge, now):
+            raise too_late()
+        accounts.lock_accounts(connection, [account_id])
+        return insert_passkey(connection, session.actor, account_id, place, name, made, now)
+
+
+def own_passkeys(instance: Instance, session: Session) -> list[PasskeyView]:
+    """Oldest first."""
+    with instance.database.read() as connection:
+        return views_of(passkeys.list_of_account(connection, session.actor.account_id or ""))
+
+
+def remove_own_passkey(instance: Instance, session: Session, passkey: str, now: int) -> str:
+    """Its name. The other sessions of the same user end. Raises NotFound, NotAllowed."""
+    with instance.database.write() as connection:
+        return _remove(connection, session.actor, session.actor.account_id or "", passkey, now, but=session.id)
+
+
+def list_passkeys(instance: Instance, actor: Actor, login: str) -> list[PasskeyView]:
+    """Of a user, oldest first."""
+    with instance.database.read() as connection:
+        account = get_account(connection, actor, login, Permission.USER_VIEW)
+        return views_of(passkeys.list_of_account(connection, account.id))
+
+
+def remove_passkey(instance: Instance, actor: Actor, login: str, passkey: str, *, now: int) -> None:
+    """It is refused from now on, and the user's sessions end. Raises NotFound, NotAllowed."""
+    with instance.database.write() as connection:
+        account = get_account(connection, actor, login, Permission.TOKEN_EDIT)
+        _remove(connection, actor, account.id, passkey, now)
+
+
+def read_new_passkey(place: Place, name: str, answer: str) -> tuple[NewPasskey, bytes]:
+    """What a browser made, and for which challenge. Raises BadInput."""
+    verify_name(name, "passkey", LONGEST_NAME)
+    try:
+        read = core.read_answer(answer)
+        return core.verify_registration(place, read), read.challenge
+    except BadPasskey as error:
+        raise BadInput("this passkey cannot be used here", "load the page again, and create it once more") from error
+
+
+def insert_passkey(
+    connection: Connection, actor: Actor, account_id: str, place: Place, name: str, made: NewPasskey, now: int
+) -> PasskeyView:
+    """Under the account's lock. Raises Conflict."""
+    if passkeys.count_of_account(connection, account_id) >= MOST_PASSKEYS:
+        raise Conflict(f"there are {MOST_PASSKEYS} passkeys, and nobody can have more", "remove one of them first")
+    if passkeys.find_by_credential(connection, made.credential_id) is not None:
+        raise Conflict("this passkey is known already", "sign in with it")
+    passkey = new_id()
+    values = {
+        "id": passkey, "account_id": account_id, "name": name, "host": place.host,
+        "credential_id": made.credential_id, "public_key": made.public_key, "sign_count": made.sign_count,
+        "created_at": now,
+    }  # fmt: skip
+    passkeys.insert_passkey(connection, values)
+    log(connection, now, actor, Action.PASSKEY_ADDED, account=account_id, passkey=passkey, name=name)
+    notify_user(connection, now, account_id, Notice.PASSKEY_ADDED)
+    return PasskeyView(passkey, name, place.host, now, None)
+
+
+def new_challenge(connection: Connection, purpose: Purpose, bound: Secret[str], now: int) -> bytes:
+    """What is to be signed; `bound`: what only the one who is asked has. Kept in the caller's transaction."""
+    challenge = secrets.token_bytes(core.CHALLENGE_BYTES)
+    passkeys.insert_challenge(connection, _id_of(purpose, bound, challenge), now + core.LIFETIME, now)
+    return challenge
+
+
+def take_challenge(connection: Connection, purpose: Purpose, bound: Secret[str], challenge: bytes, now: int) -> bool:
+    """Whether this was to be signed for that, by whom it is bound to; it is used up now."""
+    return passkeys.take_challenge(connection, _id_of(purpose, bound, challenge), now)
+
+
+def too_late() -> BadInput:
+    """What is said where the answer belongs to no question."""
+    return BadInput("this took longer than two minutes, or was sent twice", "load the page again, and try once more")
+
+
+def views_of(rows: Sequence[AnyRow]) -> list[PasskeyView]:
+    return [PasskeyView(row.id, row.name, row.host, row.created_at, row.last_used_at) for row in rows]
+
+
+def _remove(
+    connection: Connection, actor: Actor, account_id: str, passkey: str, now: int, but: str = ""
+) -> str:  # fmt: skip
+    with one_remains(connection, now):
+        accounts.lock_accounts(connection, [account_id])
+        row = passkeys.delete_passkey(connection, account_id, passkey)
+        if row is None:
+            raise NotFound("there is no such passkey", "look at the list once more: it may be gone")
+    admin_sessions.delete_of_account(connection, account_id, but)
+    log(connection, now, actor, Action.PASSKEY_REMOVED, account=account_id, passkey=row.id, name=row.name)
+    notify_user(connection, now, account_id, Notice.PASSKEY_REMOVED)
+    name: str = row.name
+    return name
+
+
+def _id_of(purpose: Purpose, bound: Secret[str], challenge: bytes) -> str:
+    # 256 random bits: a plain hash is enough, and what is in the database signs nothing
+    owner = hashlib.sha256(bound.reveal().encode(errors="surrogatepass")).digest()
+    return hashlib.sha256(b"sparekey/1/passkey" + purpose.encode() + b"\0" + owner + challenge).hexdigest()

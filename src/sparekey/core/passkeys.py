@@ -1,0 +1,157 @@
+"""Passkeys (WebAuthn): what a browser is asked to have signed, and whether its answer is right. Pure.
+
+Rules:
+- A passkey counts as two factors because its authenticator says that it has verified its owner, by a PIN or a finger
+  (user verification): without that flag nothing is accepted.
+- It is found by the browser, not by a name that is typed: nobody learns who has one.
+- Host and origin are those of the page; an answer that was made for another one is refused by what it signs.
+- Which model of authenticator it is, is not asked for: it would name people's hardware and change no decision.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+CHALLENGE_BYTES: Final = 32
+LIFETIME: Final = 120  # seconds that a challenge waits for its answer
+LONGEST_ANSWER: Final = 16_384
+_NAME: Final = "Sparekey"
+
+
+class BadPasskey(ValueError):
+    """The answer is none, or not a right one. Its cause may hold what a stranger sent."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the page is: `host` is what passkeys are bound to, `origins` how a browser may name the page."""
+
+    host: str
+    origins: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NewPasskey:
+    """What an authenticator made."""
+
+    credential_id: bytes
+    public_key: bytes  # COSE
+    sign_count: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a browser sent, read but not yet believed. `owner`: the account's id, if the authenticator gave it."""
+
+    text: str
+    credential_id: bytes
+    challenge: bytes
+    owner: str | None = None
+
+
+def registration_options(
+    place: Place, challenge: bytes, account_id: str, login: str, known: Sequence[bytes] = ()
+) -> str:
+    """JSON for `navigator.credentials.create`; `known`: passkeys that the user has already."""
+    webauthn, structs = _library()
+    options = webauthn.generate_registration_options(
+        rp_id=place.host,
+        rp_name=_NAME,
+        user_id=account_id.encode(),
+        user_name=login,
+        challenge=challenge,
+        timeout=LIFETIME * 1_000,
+        attestation=structs.AttestationConveyancePreference.NONE,
+        authenticator_selection=structs.AuthenticatorSelectionCriteria(
+            resident_key=structs.ResidentKeyRequirement.REQUIRED,
+            require_resident_key=True,
+            user_verification=structs.UserVerificationRequirement.REQUIRED,
+        ),
+        exclude_credentials=[structs.PublicKeyCredentialDescriptor(id=each) for each in known],
+    )
+    return str(webauthn.options_to_json(options))
+
+
+def sign_in_options(place: Place, challenge: bytes, known: Sequence[bytes] = ()) -> str:
+    """JSON for `navigator.credentials.get`; `known`: one of these, else whichever the user has for this host."""
+    webauthn, structs = _library()
+    options = webauthn.generate_authentication_options(
+        rp_id=place.host,
+        challenge=challenge,
+        timeout=LIFETIME * 1_000,
+        allow_credentials=[structs.PublicKeyCredentialDescriptor(id=each) for each in known],
+        user_verification=structs.UserVerificationRequirement.REQUIRED,
+    )
+    return str(webauthn.options_to_json(options))
+
+
+def read_answer(text: str) -> Answer:
+    """Raises BadPasskey for what no browser sends."""
+    from webauthn import base64url_to_bytes  # noqa: PLC0415 -- slow to load
+
+    try:
+        if len(text) > LONGEST_ANSWER:
+            raise BadPasskey("the answer is too long")
+        value = json.loads(text)
+        response = value["response"]
+        client_data = json.loads(base64url_to_bytes(response["clientDataJSON"]))
+        owner = response.get("userHandle")
+        return Answer(
+            text,
+            base64url_to_bytes(value["rawId"]),
+            base64url_to_bytes(client_data["challenge"]),
+            base64url_to_bytes(owner).decode() if owner else None,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadPasskey("this is no answer of a browser") from error
+
+
+def verify_registration(place: Place, answer: Answer) -> NewPasskey:
+    """The passkey that was made for this challenge. Raises BadPasskey."""
+    webauthn, _ = _library()
+    verified = _verified(
+        webauthn.verify_registration_response,
+        credential=answer.text,
+        expected_challenge=answer.challenge,
+        expected_rp_id=place.host,
+        expected_origin=list(place.origins),
+        require_user_verification=True,
+    )
+    return NewPasskey(verified.credential_id, verified.credential_public_key, verified.sign_count)
+
+
+def verify_sign_in(place: Place, answer: Answer, public_key: bytes) -> int:
+    """How often the authenticator says that the passkey was used. Raises BadPasskey."""
+    webauthn, _ = _library()
+    verified = _verified(
+        webauthn.verify_authentication_response,
+        credential=answer.text,
+        expected_challenge=answer.challenge,
+        expected_rp_id=place.host,
+        expected_origin=list(place.origins),
+        credential_public_key=public_key,
+        credential_current_sign_count=0,  # judged by `is_copied`, which says what it means
+        require_user_verification=True,
+    )
+    return int(verified.new_sign_count)
+
+
+def is_copied(before: int, count: int) -> bool:
+    """Whether two authenticators must have this passkey: its count did not rise. Some never count: always 0."""
+    return (before > 0 or count > 0) and count <= before
+
+
+def _verified(verify: Any, **given: Any) -> Any:
+    try:
+        return verify(**given)
+    except Exception as error:  # S09: whatever is wrong with what a stranger sent, it is refused
+        raise BadPasskey("the passkey's answer is not right") from error
+
+
+def _library() -> tuple[Any, Any]:
+    """Loaded when it is needed: most processes that know this module never verify a passkey."""
+    import webauthn  # noqa: PLC0415 -- slow to load
+    from webauthn.helpers import structs  # noqa: PLC0415 -- slow to load
+
+    return webauthn, structs
