@@ -71,6 +71,7 @@ class ApprovalView:
     decider: str | None
     yours: bool = False
     decidable: bool = False
+    device_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,13 @@ def list_approvals(
     with instance.database.read() as connection:
         rows = approvals.list_approvals(connection, limit, after, now - _KEPT_IN_LISTS, domains, actor.name)
         return _views(connection, actor, rows, now)
+
+
+def own_requests(connection: Connection, actor: Actor, account_id: str, now: int) -> list[ApprovalView]:
+    """What this actor asked for about this user, while its time has not run out: of each device the last one."""
+    rows = approvals.requests_of(connection, account_id, actor.name, now)
+    last = {row.device_id: row for row in reversed(rows)}
+    return _views(connection, actor, list(last.values()), now)
 
 
 def approve(instance: Instance, actor: Actor, approval_id: str, *, now: int) -> ApprovalView:
@@ -199,6 +207,7 @@ def _views(connection: Connection, reader: Actor, rows: Sequence[AnyRow], now: i
             decider=called.get(row.decided_by, row.decided_by),
             yours=is_same_person(reader, row.asked_by),
             decidable=_is_decidable(connection, reader, row, now),
+            device_id=row.device_id,
         )
         for row in rows
     ]

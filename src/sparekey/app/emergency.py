@@ -23,6 +23,7 @@ from sparekey.app.codes_on_devices import (
     verify_works,
 )
 from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_assigned_token
 from sparekey.app.notices import notify_user
 from sparekey.app.operators import begin_showing, count_showing, judge_showing, stopped, warning_of
 from sparekey.app.policies_in_force import effective_in
@@ -117,54 +118,87 @@ def _show(
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Saved:
+    """What a page's *Save* did. `reset_on`: on how many devices a new code comes; None: none was asked for.
+    `online`: whether the server accepts the code from now on; None: as before."""
+
+    reset_on: int | None
+    online: bool | None
+
+
 def reset(instance: Instance, actor: Actor, kind: CodeKind, name: str, *, now: int) -> int:
     """A new code comes with the next online sign-in, by any method; until then the old one works.
 
     Returns on how many devices that is.
     """
     with instance.database.write() as connection:
-        owner = owner_of(connection, actor, kind, name, Permission.EMERGENCY_RESET)
-        accounts.lock_accounts(connection, [owner.account_id])
-        held = list_held(connection, owner)
-        if not held:
-            raise nobody_holds(connection, instance, owner, now)
-        emergency_codes.mark_reset(connection, owner.account_id, owner.token_id, now)
-        log(
-            connection, now, actor, Action.EMERGENCY_RESET, account=owner.account_id, token=owner.token_id, kind=kind,
-            devices=len(held),
-        )  # fmt: skip
-        notify_user(connection, now, owner.account_id, Notice.CODE_RESET, kind=kind)
-        return len(held)
+        return _reset(connection, instance, actor, kind, name, now)
 
 
 def set_online(instance: Instance, actor: Actor, serial: str, *, allowed: bool, now: int) -> None:
     """Whether the server also accepts the offline emergency tokencode of this token."""
     with instance.database.write() as connection:
-        owner = owner_of(connection, actor, CodeKind.TOKENCODE, serial, Permission.EMERGENCY_ONLINE)
-        if allowed:
-            verify_some_device(connection, instance, owner, now)
-        tokens.update_token(connection, owner.owner_id, offline_code_online=allowed)
-        log(
-            connection, now, actor, Action.EMERGENCY_ONLINE, account=owner.account_id, token=owner.token_id,
-            allowed=allowed,
-        )  # fmt: skip
-        notice = Notice.CODE_ONLINE if allowed else Notice.CODE_NOT_ONLINE
-        notify_user(connection, now, owner.account_id, notice, serial=serial)
+        _set_online(connection, instance, actor, serial, allowed, now)
+
+
+def save(instance: Instance, actor: Actor, serial: str, *, anew: bool, online: bool, now: int) -> Saved:
+    """Both at once, or nothing: a reset where `anew` says so, and online use where it is not as `online` says."""
+    with instance.database.write() as connection:
+        token = get_assigned_token(connection, actor, serial, Permission.EMERGENCY_ONLINE)
+        changed = bool(token.offline_code_online) is not online
+        if changed:
+            _set_online(connection, instance, actor, serial, online, now)
+        devices = _reset(connection, instance, actor, CodeKind.TOKENCODE, serial, now) if anew else None
+        return Saved(devices, online if changed else None)
+
+
+def _reset(connection: Connection, instance: Instance, actor: Actor, kind: CodeKind, name: str, now: int) -> int:
+    owner = owner_of(connection, actor, kind, name, Permission.EMERGENCY_RESET)
+    accounts.lock_accounts(connection, [owner.account_id])
+    held = list_held(connection, owner)
+    if not held:
+        raise nobody_holds(connection, instance, owner, now)
+    emergency_codes.mark_reset(connection, owner.account_id, owner.token_id, now)
+    log(
+        connection, now, actor, Action.EMERGENCY_RESET, account=owner.account_id, token=owner.token_id, kind=kind,
+        devices=len(held),
+    )  # fmt: skip
+    notify_user(connection, now, owner.account_id, Notice.CODE_RESET, kind=kind)
+    return len(held)
+
+
+def _set_online(connection: Connection, instance: Instance, actor: Actor, serial: str, allowed: bool, now: int) -> None:
+    owner = owner_of(connection, actor, CodeKind.TOKENCODE, serial, Permission.EMERGENCY_ONLINE)
+    if allowed:
+        verify_some_device(connection, instance, owner, now)
+    tokens.update_token(connection, owner.owner_id, offline_code_online=allowed)
+    log(
+        connection, now, actor, Action.EMERGENCY_ONLINE, account=owner.account_id, token=owner.token_id,
+        allowed=allowed,
+    )  # fmt: skip
+    notice = Notice.CODE_ONLINE if allowed else Notice.CODE_NOT_ONLINE
+    notify_user(connection, now, owner.account_id, notice, serial=serial)
 
 
 def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: int = 100) -> list[RecordRow]:
     """What happened with this code, newest first: rows of the record."""
+    with instance.database.read() as connection:
+        owner = owner_of(connection, actor, kind, name, Permission.EMERGENCY_VIEW)
+        return history_of(connection, actor, owner.account_id, owner.token_id, limit)
+
+
+def history_of(
+    connection: Connection, actor: Actor, account_id: str, token_id: str | None, limit: int
+) -> list[RecordRow]:
+    """The same within a transaction, for somebody who may see it."""
     actions = (
         Action.EMERGENCY_SHOWN, Action.EMERGENCY_RESET, Action.EMERGENCY_ONLINE, Action.EMERGENCY_USED,
         Action.EMERGENCY_REPLACED, Action.EMERGENCY_VOIDED, Action.EMERGENCY_TEMPORARY, Action.EMERGENCY_ENDED,
         Action.APPROVAL_ASKED, Action.APPROVAL_GIVEN, Action.APPROVAL_REFUSED, Action.ALARM_EMERGENCY_UNSHOWN,
     )  # fmt: skip
-    with instance.database.read() as connection:
-        owner = owner_of(connection, actor, kind, name, Permission.EMERGENCY_VIEW)
-        rows = audit.list_rows(
-            connection, limit=limit, account_id=owner.account_id, token_id=owner.token_id, actions=actions
-        )
-        return with_names(connection, actor, [row for row in rows if row.token_id == owner.token_id])
+    rows = audit.list_rows(connection, limit=limit, account_id=account_id, token_id=token_id, actions=actions)
+    return with_names(connection, actor, [row for row in rows if row.token_id == token_id])
 
 
 def held_codes(instance: Instance, actor: Actor, kind: CodeKind, name: str) -> list[HeldCode]:

@@ -40,10 +40,14 @@ MOST_CODES: Final = 50
 
 @dataclass(frozen=True)
 class Terms:
-    """How long, in days (None: no expiry), and what happens when the token turns up."""
+    """How long, in days (None: no expiry), and what happens when the token turns up.
+
+    `until`: the unix second at which it ends, in the place of the days.
+    """
 
     days: int | None = DEFAULT_DAYS
     if_available: IfAvailable = IfAvailable.DENY
+    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,17 +122,22 @@ def access_of(instance: Instance, actor: Actor, serial: str, *, now: int) -> Acc
     """How it stands; None: there is none."""
     with instance.database.read() as connection:
         token = get_assigned_token(connection, actor, serial, Permission.EMERGENCY_VIEW)
-        row = online_emergency.find_access(connection, token.id)
-        if row is None:
-            return None
-        called = names_of_actors(connection, actor, [row.created_by])
-        return _view(row, called.get(row.created_by, row.created_by), now)
+        return access_to(connection, actor, token.id, now)
+
+
+def access_to(connection: Connection, actor: Actor, token_id: str, now: int) -> AccessView | None:
+    """The same within a transaction, for somebody who may see the token."""
+    row = online_emergency.find_access(connection, token_id)
+    if row is None:
+        return None
+    called = names_of_actors(connection, actor, [row.created_by])
+    return _view(row, called.get(row.created_by, row.created_by), now)
 
 
 def _give(
     instance: Instance, actor: Actor, serial: str, kind: EmergencyKind, count: int, terms: Terms, now: int
 ) -> GivenAccess:
-    _verify_terms(terms)
+    _verify_terms(terms, now)
     with instance.database.write() as connection:
         given = _give_in(connection, instance, actor, serial, kind, count, terms, now)
     if isinstance(given, SparekeyError):
@@ -157,7 +166,8 @@ def _give_in(
     count_showing(connection, actor, now)
     replaced = end_for_token(connection, actor, token, "new access takes its place", now=now)
     codes = new_online_codes(policy_in(connection, account.domain_id, TokenPolicy).emergency_alphabet, count)
-    expires_at = ends_at(now, terms.days, token.expires_at, account.expires_at)
+    days = terms.days if terms.until is None else None
+    expires_at = ends_at(now, days, token.expires_at, account.expires_at, terms.until)
     _store(connection, instance, actor, token, kind, terms, codes, expires_at, now)
     log(
         connection, now, actor, Action.EMERGENCY_TEMPORARY, account=account.id, token=token.id, serial=serial,
@@ -169,7 +179,12 @@ def _give_in(
     )
 
 
-def _verify_terms(terms: Terms) -> None:
+def _verify_terms(terms: Terms, now: int) -> None:
+    if terms.until is not None:
+        if not now < terms.until <= now + MOST_DAYS * 86_400:
+            raise BadInput("the day on which it is to end is past, or too far away",
+                           f"give one within the next {MOST_DAYS} days")  # fmt: skip
+        return
     if terms.days is not None and not 1 <= terms.days <= MOST_DAYS:
         raise BadInput(f"{terms.days} days is no lifetime", f"give 1 to {MOST_DAYS} days, or no expiry")
     if terms.days is None and terms.if_available is IfAvailable.AFTER_LIFETIME:

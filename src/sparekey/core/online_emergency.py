@@ -68,7 +68,9 @@ def new_online_codes(
     return tuple(Secret(code) for code in codes)
 
 
-def ends_at(now: int, days: int | None, token_end: int | None, account_end: int | None) -> int | None:
+def ends_at(
+    now: int, days: int | None, token_end: int | None, account_end: int | None, until: int | None = None
+) -> int | None:
     """The unix second from which its codes work no longer: never past the token's or the account's own end."""
-    ends = (None if days is None else now + days * 86_400, token_end, account_end)
+    ends = (None if days is None else now + days * 86_400, until, token_end, account_end)
     return min((end for end in ends if end is not None), default=None)

@@ -36,6 +36,12 @@ def find_latest(connection: Connection, account_id: str, device_id: str, asked_b
     return connection.execute(query).one_or_none()
 
 
+def requests_of(connection: Connection, account_id: str, asked_by: str, now: int) -> Sequence[AnyRow]:
+    """This operator's requests for this user, while their time has not run out, newest first."""
+    mine = (approval.c.account_id == account_id, approval.c.asked_by == asked_by, approval.c.expires_at > now)
+    return connection.execute(_with_names().where(*mine).order_by(approval.c.asked_at.desc(), approval.c.id)).all()
+
+
 def find_approval(connection: Connection, approval_id: str) -> AnyRow | None:
     """With the names of user and device, and the user's domain."""
     return connection.execute(_with_names().where(approval.c.id == approval_id)).one_or_none()

@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, ScalarSelect, delete, func, insert, or_, select, union, update
 
 from sparekey.core.emergency import expiry
+from sparekey.core.events import Action
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import (
     account,
+    audit,
     device,
     device_account,
     device_code,
+    device_token,
     emergency_code,
     emergency_showing,
     offline_policy,
@@ -133,6 +136,38 @@ def device_codes(connection: Connection, account_id: str, owner_id: str) -> Sequ
         .where(device_code.c.account_id == account_id, device_code.c.owner_id == owner_id)
         .order_by(device.c.name, device.c.id)
     )
+    return connection.execute(query).all()
+
+
+def devices_of_code(connection: Connection, account_id: str, owner_id: str, since: int) -> Sequence[AnyRow]:
+    """One row per device that is given this code or holds data of its user, or on which the user has signed in after
+    `since` (microseconds): with its state, and what it holds of the code; by name.
+
+    `owner_id`: the token, or for the passcode the account. `token_used_here`: that token, where it was used.
+    """
+    given = select(device_code.c.device_id).where(
+        device_code.c.account_id == account_id, device_code.c.owner_id == owner_id
+    )
+    with_data = select(device_account.c.device_id).where(device_account.c.account_id == account_id)
+    signed_in = select(audit.c.device_id).where(
+        audit.c.account_id == account_id, audit.c.action == Action.SIGN_IN_GRANTED, audit.c.at > since,
+        audit.c.device_id.is_not(None),
+    )  # fmt: skip
+    used = (device_token.c.device_id == device.c.id) & (device_token.c.token_id == owner_id)
+    code_here = (device_code.c.device_id == device.c.id) & (device_code.c.owner_id == owner_id)
+    query = (
+        select(
+            device.c.id, device.c.id.label("device_id"), device.c.name.label("device_name"), device.c.domain_id,
+            device.c.revoked_at, device.c.supports_offline, device.c.hardware_bound, device.c.last_contact,
+            device_token.c.token_id.label("token_used_here"), device_code.c.code_id, device_code.c.held_code_id,
+            device_code.c.held_since, emergency_code.c.version, emergency_code.c.not_after, emergency_code.c.reset_at,
+        )
+        .outerjoin(device_token, used & (device_token.c.account_id == account_id))
+        .outerjoin(device_code, code_here & (device_code.c.account_id == account_id))
+        .outerjoin(emergency_code, device_code.c.held_code_id == emergency_code.c.id)
+        .where(device.c.id.in_(union(given, with_data, signed_in)))
+        .order_by(device.c.name, device.c.id)
+    )  # fmt: skip
     return connection.execute(query).all()
 
 

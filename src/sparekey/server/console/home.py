@@ -1,23 +1,31 @@
-"""Home: what needs a person now."""
+"""Home: what needs a person now, and how ready everybody is for a day without a network."""
+
+from typing import Final
 
 from sparekey.app import alarms, approvals
+from sparekey.app.approvals import ApprovalState
+from sparekey.app.readiness_counts import counted_so_far
 from sparekey.core.permissions import Permission
+from sparekey.server.console.alarms import STOPPED
+from sparekey.server.console.readiness import BY_ITSELF
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.replies import Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")
-_SHOWN = 10
+_SHOWN: Final = 10
 
 
 @pages.get("", None)
 def home(visit: Visit) -> Reply:
-    """Alarms that nobody has looked at, and passcodes that wait for a second person."""
-    may_see_alarms = visit.may(Permission.AUDIT_VIEW)
-    open_alarms = alarms.list_alarms(visit.instance, visit.actor, limit=_SHOWN) if may_see_alarms else []
-    waiting = [
-        each
-        for each in approvals.list_approvals(visit.instance, visit.actor, limit=_SHOWN, now=visit.now)
-        if each.state is approvals.ApprovalState.WAITING
-    ]
-    return visit.show("home.html", alarms=open_alarms, waiting=waiting, may_see_alarms=may_see_alarms)
+    """Alarms that nobody has looked at, passcodes that wait for a second person, and readiness in numbers."""
+    may_see_alarms, may_see_reports = visit.may(Permission.AUDIT_VIEW), visit.may(Permission.REPORT_VIEW)
+    found = alarms.list_alarms(visit.instance, visit.actor, limit=_SHOWN + 1) if may_see_alarms else []
+    asked = approvals.list_approvals(visit.instance, visit.actor, limit=100, now=visit.now)
+    waiting = [each for each in asked if each.state in (ApprovalState.WAITING, ApprovalState.APPROVED)]
+    counts = counted_so_far(visit.instance, visit.actor, now=visit.now) if may_see_reports else None
+    return visit.show(
+        "home.html", alarms=found[:_SHOWN], more_alarms=len(found) > _SHOWN, waiting=waiting, counts=counts,
+        may_see_alarms=may_see_alarms, may_see_reports=may_see_reports, by_itself=BY_ITSELF,
+        states=ApprovalState, stopped=STOPPED,
+    )  # fmt: skip

@@ -4,7 +4,22 @@ from typing import Final
 
 from sparekey.app.admin_sessions import find_session, refresh_second_factor
 from sparekey.core.permissions import Permission
-from sparekey.server.console import clients, domains, emergency, home, new_token, roles, token_imports, tokens, users
+from sparekey.server.console import (
+    alarms,
+    approvals,
+    clients,
+    domains,
+    emergency,
+    home,
+    new_token,
+    online_emergency,
+    policies,
+    readiness,
+    roles,
+    token_imports,
+    tokens,
+    users,
+)
 from sparekey.server.web import cookies
 from sparekey.server.web.site import Link, Sessions, Site
 
@@ -46,6 +61,7 @@ CONSOLE: Final = Site(
     pages=(
         *home.pages.all, *users.pages.all, *tokens.pages.all, *new_token.pages.all,
         *token_imports.pages.all, *clients.pages.all, *domains.pages.all,
-        *emergency.pages.all, *roles.pages.all,
+        *emergency.pages.all, *online_emergency.pages.all, *alarms.pages.all, *approvals.pages.all,
+        *readiness.pages.all, *roles.pages.all, *policies.pages.all,
     ),
 )  # fmt: skip
