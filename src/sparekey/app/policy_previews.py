@@ -55,7 +55,7 @@ class Preview:
     """`tightened`: the fields for whose sake data are discarded at once. `anew`: what is made anew; None: nothing.
     `codes_only`: that is only the emergency codes, and nothing is discarded before it has been replaced. `too_short`:
     tokens whose PIN is too short for the new minimum; `many`: that is at least so many. `domains`: in how many it is in
-    force."""
+    force; `costs`: of breaking a stolen laptop, before and after."""
 
     kind: PolicyKind
     changes: tuple[Change, ...]
@@ -65,6 +65,7 @@ class Preview:
     too_short: int = 0
     many: bool = False
     domains: int = 0
+    costs: "tuple[PolicyCost, PolicyCost] | None" = None
 
     @property
     def discards(self) -> bool:
@@ -96,7 +97,11 @@ def preview_edit(
         old = stored_policy(kind, row)
         new = edited_policy(kind, old, fields)
         affected = policies.domains_using(connection, kind, row.id, is_default=row.is_default)
-        return _preview(connection, instance, kind, old, new, affected, now)
+        found = _preview(connection, instance, kind, old, new, affected, now)
+        if kind is PolicyKind.LOCKOUT:
+            return found
+        beside = _beside(connection, kind, affected)
+        return dataclasses.replace(found, costs=(_weakest(old, name, beside), _weakest(new, name, beside)))
 
 
 def preview_assignment(
@@ -132,20 +137,28 @@ def cost_of(
     of a new one. No lockout policy has one: it holds at the server only."""
     if kind is PolicyKind.LOCKOUT:
         return None
-    other = PolicyKind.TOKEN if kind is PolicyKind.OFFLINE else PolicyKind.OFFLINE
     with instance.database.read() as connection:
         row = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW) if name else None
         own = edited_policy(kind, stored_policy(kind, row) if row else kind.type(), fields)
         here = policies.domains_using(connection, kind, row.id, is_default=row.is_default) if row else frozenset()
-        beside = policy_places.in_force_in(connection, other, here) or [_default(connection, other)]
-        pairs = [_pair(own, name or "", stored_policy(other, each), each.name) for each in beside]
-    return min(pairs, key=_usd)
+        return _weakest(own, name or "", _beside(connection, kind, here))
 
 
 def cost_between(offline: OfflinePolicy, tokens: TokenPolicy, names: tuple[str, str] = ("", "")) -> PolicyCost:
     """Of an offline policy and a token policy that are in force together; `names`: what they are called."""
     levels = {level: stolen_laptop(offline, tokens, level) for level in ProtectionLevel}
     return PolicyCost(levels, offline.protection_level, *names)
+
+
+def _beside(connection: Connection, kind: PolicyKind, here: frozenset[str]) -> dict[str, StoredPolicy]:
+    """By name, the policies of the other kind that count for the cost in these domains; there are none: the default."""
+    other = PolicyKind.TOKEN if kind is PolicyKind.OFFLINE else PolicyKind.OFFLINE
+    rows = policy_places.in_force_in(connection, other, here) or [_default(connection, other)]
+    return {row.name: stored_policy(other, row) for row in rows}
+
+
+def _weakest(own: StoredPolicy, name: str, beside: Mapping[str, StoredPolicy]) -> PolicyCost:
+    return min((_pair(own, name, each, its) for its, each in beside.items()), key=_usd)
 
 
 def _pair(own: StoredPolicy, own_name: str, beside: StoredPolicy, beside_name: str) -> PolicyCost:
