@@ -3,7 +3,7 @@
 Rules: they open nothing but what is the user's own: the actor of such a session holds no role, whatever its user may do
 elsewhere, and the session is not even looked for at the door of administrators; what ends a session of administrators,
 the loss of a role aside, ends these too (`admin_sessions`); whoever holds a role is tried only from where
-administrators may come, so that nobody elsewhere locks them out.
+administrators may come, so that nobody elsewhere locks them out. On record is the sign-in itself, with its door.
 """
 
 import secrets
@@ -15,9 +15,8 @@ from sqlalchemy import Connection
 from sparekey.app.admin_sessions import IDLE_SECONDS, LONGEST_SECONDS, Opened, Session, find_in_force, id_of
 from sparekey.app.authorisation import grants_of
 from sparekey.app.dialogues import answer
-from sparekey.app.instance import Instance, log
+from sparekey.app.instance import Instance
 from sparekey.app.sign_in import Door, Verdict, sign_in
-from sparekey.core.events import Action
 from sparekey.core.names import is_login
 from sparekey.core.outcome import Granted
 from sparekey.core.permissions import Actor
@@ -27,7 +26,6 @@ from sparekey.storage.tables import user_session
 
 TOKEN_PREFIX: Final = "spu_"
 _NOTED_EVERY: Final = 30  # seconds: not every request writes
-_WHERE: Final = "self-service"  # of the record's rows, beside those of administrators
 
 
 def open_session(
@@ -45,8 +43,6 @@ def open_session(
         admin_sessions.insert_session(
             connection, id_of(token), granted.account_id, now, now + LONGEST_SECONDS, user_session
         )
-        log(connection, now, oneself(granted.account_id), Action.SESSION_BEGUN, account=granted.account_id,
-            session=id_of(token)[:16], address=address, where=_WHERE)  # fmt: skip
 
     door = _door_for(instance, address, login, administrators_too=administrators_too)
     verdict = _judged(instance, door, login, typed, reply_to, now, begin)
@@ -60,10 +56,8 @@ def refresh_second_factor(
 ) -> Verdict:
     """Sign in once more within a session, for what needs a fresh second factor."""
 
-    def refresh(connection: Connection, granted: Granted) -> None:
+    def refresh(connection: Connection, _: Granted) -> None:
         admin_sessions.refresh_second_factor(connection, session.id, now, user_session)
-        log(connection, now, session.actor, Action.SESSION_REFRESHED, account=granted.account_id,
-            session=session.id[:16], address=address, where=_WHERE)  # fmt: skip
 
     return _judged(instance, Door(door_name(address)), session.login, typed, reply_to, now, refresh)
 
@@ -83,12 +77,10 @@ def find_session(instance: Instance, token: Secret[str], now: int) -> Session | 
     return Session(session_id, row.login, oneself(row.account_id), row.second_factor_at)
 
 
-def end_session(instance: Instance, session: Session, now: int) -> None:
+def end_session(instance: Instance, session: Session) -> None:
     """Sign out."""
     with instance.database.write() as connection:
-        if admin_sessions.delete_session(connection, session.id, user_session):
-            log(connection, now, session.actor, Action.SESSION_ENDED, account=session.actor.account_id,
-                session=session.id[:16], where=_WHERE)  # fmt: skip
+        admin_sessions.delete_session(connection, session.id, user_session)
 
 
 def oneself(account_id: str) -> Actor:
