@@ -6,11 +6,13 @@ word that begins so. A mail address is found by its beginning, not by its domain
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 from sparekey.core.errors import BadInput
 
 LONGEST_WORD: Final = 64  # characters; what lies beyond is not looked at
+LONGEST_NAME: Final = 128
 LONGEST_TEXT: Final = 200  # of what is typed
 
 _LETTERS: Final = str.maketrans(
@@ -27,13 +29,18 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKD", bare.casefold().translate(_LETTERS))
 
 
-def words_of(login: str, name: str, mail: str = "") -> frozenset[str]:
-    """Every word by which a user is found."""
+def fold_name(name: str) -> str:
+    """The name of a device as it is sorted and found."""
+    return fold(name)[:LONGEST_NAME]
+
+
+def words_of(login: str, name: str, mail: str = "") -> tuple[str, ...]:
+    """Every word by which a user is found, each once, in order."""
     spelt_out = unicodedata.normalize("NFC", name).casefold().translate(_SPELT_OUT)
     found = [word for text in (login, name, spelt_out) for word in _parts(text)]
     found += _parts(mail.partition("@")[0])
     found += [fold(text) for text in (login, mail) if "@" in text]
-    return frozenset(word[:LONGEST_WORD] for word in found)
+    return tuple(sorted({word[:LONGEST_WORD] for word in found}))
 
 
 def typed_words(text: str) -> tuple[str, ...]:
@@ -55,7 +62,7 @@ def verify_length(text: str) -> None:
         raise BadInput(f"nothing is found by more than {LONGEST_TEXT} characters", "search for the beginning of a name")
 
 
-def is_found(words: frozenset[str], typed: tuple[str, ...]) -> bool:
+def is_found(words: Iterable[str], typed: Iterable[str]) -> bool:
     """Whether each typed word is the beginning of one of the words."""
     return all(any(word.startswith(each) for word in words) for each in typed)
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.search_words import LONGEST_WORD
 
 metadata = MetaData(
     naming_convention={
@@ -36,6 +37,12 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def _in_bytes(length: int) -> String:
+    """Text whose order is that of its bytes on both databases, so that a beginning is a range of an index."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
 
 _SQL_TYPES = {bool: Boolean, int: Integer, str: String}
 
@@ -79,9 +86,9 @@ account = Table(
     "account",
     metadata,
     _id(),
-    Column("login", String(128), nullable=False, unique=True),
+    Column("login", _in_bytes(128), nullable=False, unique=True),
     Column("name", String(128), nullable=False),
-    Column("domain_id", ForeignKey("security_domain.id"), nullable=False, index=True),
+    Column("domain_id", ForeignKey("security_domain.id"), nullable=False),
     Column("enabled", Boolean, nullable=False),
     _time("expires_at"),
     Column("failures", Integer, nullable=False),  # consecutive, over all tokens and methods (S06)
@@ -89,6 +96,20 @@ account = Table(
     _time("locked_at"),
     _time("created_at", nullable=False),
     Column("mail", String(254), nullable=False, server_default=""),  # where notices go; empty: none are sent
+    Column("words", Text, nullable=False, server_default=""),  # by which the user is found, a space before each
+    Index("ix_account_domain_id_login", "domain_id", "login"),
+)
+for _name, _which in (("locked", "locked_at IS NOT NULL"), ("disabled", "NOT enabled")):
+    Index(f"ix_account_{_name}", account.c.login, postgresql_where=text(_which), sqlite_where=text(_which))
+
+# The same words, one a row: which users have a word that begins so. By login, which is how users are listed; derived
+# from the account and written with it, so that no constraint has to look after it while many come in.
+account_word = Table(
+    "account_word",
+    metadata,
+    Column("word", _in_bytes(LONGEST_WORD), primary_key=True),
+    Column("login", _in_bytes(128), primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 token = Table(
@@ -120,7 +141,20 @@ token = Table(
     Column("pin_history_sealed", LargeBinary, nullable=True),  # former verifiers, newest first
     # Of a token that nobody has; none: the top domain. An assigned one is where its user is.
     Column("domain_id", ForeignKey("security_domain.id"), nullable=True),
+    Column("serial_key", _in_bytes(64), nullable=False, server_default=""),  # the serial without case
+    Index("ix_token_serial_key_serial", "serial_key", "serial"),
+    Index("ix_token_type", "type", "serial_key", "serial"),
+    Index("ix_token_expires_at", "expires_at"),
+    Index("ix_token_domain_id", "domain_id", "serial_key", "serial"),
 )
+for _name, _which in (("unassigned", "account_id IS NULL"), ("lost", "lost"), ("disabled", "NOT enabled")):
+    Index(
+        f"ix_token_{_name}",
+        token.c.serial_key,
+        token.c.serial,
+        postgresql_where=text(_which),
+        sqlite_where=text(_which),
+    )
 
 # Every version of an offline emergency code that some device may still hold.
 emergency_code = Table(
@@ -155,7 +189,7 @@ device = Table(
     metadata,
     _id(),
     Column("name", String(128), nullable=False),
-    Column("domain_id", ForeignKey("security_domain.id"), nullable=False, index=True),
+    Column("domain_id", ForeignKey("security_domain.id"), nullable=False),
     Column("public_key", LargeBinary, nullable=False),  # P-256, SubjectPublicKeyInfo, DER
     Column("supports_offline", Boolean, nullable=False),
     Column("hardware_bound", Boolean, nullable=False),
@@ -164,6 +198,17 @@ device = Table(
     _time("last_contact"),
     Column("event_number", BigInteger, nullable=False),  # last offline event uploaded; 0: none
     Column("event_hash", LargeBinary, nullable=False),
+    Column("name_key", _in_bytes(128), nullable=False, server_default=""),  # the name without case and accents
+    Index("ix_device_name_id", "name", "id"),
+    Index("ix_device_name_key_id", "name_key", "id"),
+    Index("ix_device_domain_id_name_key_id", "domain_id", "name_key", "id"),
+)
+Index(
+    "ix_device_revoked",
+    device.c.name_key,
+    device.c.id,
+    postgresql_where=text("revoked_at IS NOT NULL"),
+    sqlite_where=text("revoked_at IS NOT NULL"),
 )
 
 device_invitation = Table(
@@ -294,6 +339,17 @@ audit = Table(
 )
 # Rows not yet chained (batch NULL) and the rows of one batch, each in order of id.
 Index("ix_audit_batch_id", audit.c.batch, audit.c.id)
+# What is read of it: the newest rows about something, by somebody, of some kind, of some time. Of one column each:
+# PostgreSQL then keeps what is the same once, which is a tenth of the space.
+for _name in ("token_id", "device_id"):
+    Index(
+        f"ix_audit_{_name}",
+        audit.c[_name],
+        postgresql_where=text(f"{_name} IS NOT NULL"),
+        sqlite_where=text(f"{_name} IS NOT NULL"),
+    )
+for _name in ("actor", "action", "at"):
+    Index(f"ix_audit_{_name}", audit.c[_name])
 
 # The chain: each batch covers its rows and the batch before it, and is a signed checkpoint.
 audit_batch = Table(
