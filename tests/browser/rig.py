@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from sparekey.app import roles
 from sparekey.app.instance import TOP_DOMAIN, Instance
@@ -133,7 +133,8 @@ class Visitor:
         page = self.go(to)
         page.get_by_label("User name").fill(user.login)
         page.get_by_label("Passcode").fill(self.site.passcode(user))
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        expect(page.get_by_role("button", name="Sign out")).to_be_visible()
         return page
 
 

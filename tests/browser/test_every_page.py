@@ -85,6 +85,7 @@ def test_s61_no_text_that_somebody_stored_runs(tmp_path: Path, browser: Browser,
         for address in dict.fromkeys(place.address(page) for place in places for page in LOOKED_AT):
             visit.go(address)
             assert visit.page.evaluate("window.ran") is None, address
+            assert visit.page.url == site.url + address
             assert visit.page.locator("h1").count() == 1, address
         visit.context.close()
         assert visit.complaints == []
