@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.admin_sessions import Session
 from sparekey.app.devices_stolen import end_stolen, users_of
 from sparekey.app.instance import MICROSECONDS, Instance
 from sparekey.app.policies_in_force import effective_in
@@ -165,10 +164,11 @@ def help_text(instance: Instance, actor: Actor) -> str:
         return _help_text(connection, _account(connection, actor))
 
 
-def try_out(instance: Instance, session: Session, address: str, typed: Secret[str], *, now: int) -> Tried:
+def try_out(instance: Instance, actor: Actor, address: str, typed: Secret[str], *, now: int) -> Tried:
     """Whether a passcode is right: a sign-in that leads nowhere. It is used up, or counted, as at any other door."""
-    verdict = sign_in(instance, Door(door_name(address)), session.login, typed, now)
-    outcome = verdict.outcome
+    with instance.database.read() as connection:
+        login = _account(connection, actor).login
+    outcome = sign_in(instance, Door(door_name(address)), login, typed, now).outcome
     granted = outcome.granted if isinstance(outcome, Asked) else outcome
     if not isinstance(granted, Granted):
         return Tried(outcome)
@@ -180,10 +180,12 @@ def try_out(instance: Instance, session: Session, address: str, typed: Secret[st
 
 
 def change_pin(
-    instance: Instance, actor: Actor, session: Session, serial: str, pin: Secret[str], *, now: int
+    instance: Instance, actor: Actor, serial: str, pin: Secret[str], *, session: str = "", now: int
 ) -> None:  # fmt: skip
-    """Sets or changes the PIN of a token of the user's; their other sessions end. Raises BadInput for what policy does
-    not allow."""
+    """Sets or changes the PIN of a token of the user's. Their sessions end but for the one with the id `session`.
+
+    Raises BadInput for what policy does not allow.
+    """
 
     def find(connection: Connection) -> AnyRow:
         row = _own_token(connection, actor, serial)
@@ -191,7 +193,7 @@ def change_pin(
             raise Conflict("this token is used without a PIN", "type its code alone when you sign in")
         return row
 
-    set_pin_of(instance, actor, find, pin, session=session.id, now=now)
+    set_pin_of(instance, actor, find, pin, session=session, now=now)
 
 
 def resynchronise(

@@ -21,6 +21,8 @@ from sparekey.server.raw_paths import RawPaths
 from sparekey.server.replies import answer_of, error_answer
 from sparekey.server.rest import administration, sessions
 from sparekey.server.rest import sign_ins as rest_sign_ins
+from sparekey.server.selfservice import sign_in as self_service_sign_in
+from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.service import Service
 from sparekey.server.web import assets, site
 from sparekey.wire.agent_api import ErrorReply
@@ -58,6 +60,8 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Fast
     application.include_router(assets.routes())
     application.include_router(console_sign_in.routes(service))
     application.include_router(site.routes(service, CONSOLE))
+    application.include_router(self_service_sign_in.routes(service))
+    application.include_router(site.routes(service, SELF_SERVICE))
     application.add_exception_handler(HTTPException, _no_such_route)
     application.add_middleware(RawPaths)
     application.add_middleware(_ErrorsAnswered)

@@ -15,6 +15,7 @@ _CONTACT_THREADS, _WAITING_CONTACTS = 6, 256
 _UNIT_THREADS, _WAITING_UNITS = 4, 64
 _ADMINISTRATION_THREADS, _WAITING_ADMINISTRATION = 4, 64
 _SESSION_THREADS, _WAITING_SESSIONS = 2, 32
+_SELF_SERVICE_THREADS, _WAITING_SELF_SERVICE = 4, 128
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Service:
     units: WorkPool
     administration: WorkPool  # a report may take long: devices do not wait for it
     sessions: WorkPool  # anybody may ask here: who floods it keeps nobody else waiting
+    self_service: WorkPool  # the same for users
     sync_interval: int
     settings: Settings
     hosts: frozenset[str]  # names under which pages are answered
@@ -51,6 +53,7 @@ class Service:
             units=WorkPool("unit", _UNIT_THREADS, _WAITING_UNITS),
             administration=WorkPool("administration", _ADMINISTRATION_THREADS, _WAITING_ADMINISTRATION),
             sessions=WorkPool("session", _SESSION_THREADS, _WAITING_SESSIONS),
+            self_service=WorkPool("self-service", _SELF_SERVICE_THREADS, _WAITING_SELF_SERVICE),
             sync_interval=settings.sync_interval,
             settings=settings,
             hosts=hosts,
@@ -65,5 +68,7 @@ class Service:
 
     def end_work(self) -> None:
         """Waits for the work that has begun; takes on no more."""
-        for pool in (self.sign_ins, self.contacts, self.units, self.administration, self.sessions):
+        for pool in (
+            self.sign_ins, self.contacts, self.units, self.administration, self.sessions, self.self_service,
+        ):  # fmt: skip
             pool.close()

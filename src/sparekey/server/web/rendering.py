@@ -15,7 +15,7 @@ import jinja2
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from sparekey.core.counts import counted
+from sparekey.core.counts import counted, rough_time
 from sparekey.core.event_words import happened, refused_for
 from sparekey.passcode import grouped
 from sparekey.secret import Secret
@@ -102,6 +102,7 @@ def _templates() -> jinja2.Environment:
         grouped=grouped,
         happened=happened,
         refused_for=refused_for,
+        rough_time=rough_time,
         sentence=words.sentence,
         token_type=words.token_type,
         segment=lambda text: quote(str(text), safe=""),
@@ -110,7 +111,7 @@ def _templates() -> jinja2.Environment:
     return environment
 
 
-_PACKAGES: Final = ("web", "console")
+_PACKAGES: Final = ("web", "console", "selfservice")
 
 
 def verify_templates() -> None:

@@ -1,0 +1,1 @@
+"""The self-service console: users see and prepare their own spare key."""

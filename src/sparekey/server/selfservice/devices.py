@@ -1,0 +1,24 @@
+"""One device of the user's: the report that it was stolen."""
+
+from sparekey.app import self_service
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.visits import Visit
+
+pages = Pages("/self-service/devices")
+
+
+@pages.get("/{device}/stolen", None)
+def stolen(visit: Visit) -> Reply:
+    own = self_service.look(visit.instance, visit.actor, now=visit.now)
+    return visit.show("self-service/stolen.html", own=own, device=own.device(visit.path["device"]))
+
+
+@pages.post("/{device}/stolen", None, again=stolen)
+def report_stolen(visit: Visit) -> Reply:
+    self_service.report_stolen(visit.instance, visit.actor, visit.path["device"], now=visit.now)
+    return SentOn(
+        "/self-service/sign-in", "The device is reported stolen: it is shut out, what it held of yours ends, and you "
+        "are signed out everywhere. At your next sign-in you choose a new PIN. Tell the help desk, too.",
+        signs_out=True,
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""One token of the user's: a new PIN, two codes that set it right, and the report that it is lost."""
+
+from sparekey.app import self_service
+from sparekey.core.errors import BadInput
+from sparekey.core.outcome import Reason
+from sparekey.server.selfservice import words
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.visits import Visit
+
+pages = Pages("/self-service/tokens")
+_HOME, _SIGN_IN = "/self-service", "/self-service/sign-in"
+
+
+@pages.get("/{serial}/pin", None)
+def pin(visit: Visit) -> Reply:
+    return _page(visit, "pin")
+
+
+@pages.post("/{serial}/pin", None, again=pin, fresh=True)
+def change_pin(visit: Visit) -> Reply:
+    """With a passcode that is not older than ten minutes, so that nobody who finds a session open changes it."""
+    new, again = visit.form.secret("new"), visit.form.secret("again")
+    if new.reveal() != again.reveal():
+        raise BadInput("the two PINs differ", "type the same one twice")
+    session = visit.session.id if visit.session is not None else ""
+    self_service.change_pin(visit.instance, visit.actor, _serial(visit), new, session=session, now=visit.now)
+    return SentOn(_HOME, "Your PIN is changed. Your devices fetch new data with it; until then the old PIN opens them.")
+
+
+@pages.get("/{serial}/resynchronise", None)
+def resynchronise(visit: Visit) -> Reply:
+    return _page(visit, "resynchronise")
+
+
+@pages.post("/{serial}/resynchronise", None, again=resynchronise)
+def set_right(visit: Visit) -> Reply:
+    first, second = visit.form.secret("first"), visit.form.secret("second")
+    found = self_service.resynchronise(visit.instance, visit.actor, _serial(visit), first, second, now=visit.now)
+    if found.refused is Reason.LOCKED:
+        return SentOn(_SIGN_IN)
+    if found.refused is not None:
+        raise BadInput(
+            "these are no two codes of this token that follow one another; it counts as a failed sign-in",
+            "wait for two fresh codes; if that fails too, call the help desk",
+        )
+    return SentOn(_HOME, f"Your token {found.serial} is set right. Wait for its next code before you sign in.")
+
+
+@pages.get("/{serial}/lost", None)
+def lost(visit: Visit) -> Reply:
+    return _page(visit, "lost")
+
+
+@pages.post("/{serial}/lost", None, again=lost)
+def report_lost(visit: Visit) -> Reply:
+    serial = _serial(visit)
+    self_service.report_lost(visit.instance, visit.actor, serial, now=visit.now)
+    return SentOn(
+        _SIGN_IN, f"Your token {serial} is reported lost: its codes are refused from now on, and you are signed out "
+        "everywhere. To sign in without it, call the help desk for an emergency code.", signs_out=True,
+    )  # fmt: skip
+
+
+def _page(visit: Visit, name: str) -> Reply:
+    own = self_service.look(visit.instance, visit.actor, now=visit.now)
+    return visit.show(f"self-service/{name}.html", own=own, token=own.token(_serial(visit)), say=words)
+
+
+def _serial(visit: Visit) -> str:
+    return visit.path["serial"]

@@ -1,0 +1,34 @@
+"""Be prepared: try a passcode out, and see what would happen if the token were lost now."""
+
+from sparekey.app import self_service
+from sparekey.app.self_service import Tried
+from sparekey.core.outcome import Denied, Reason
+from sparekey.server.selfservice import words
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.replies import Reply
+from sparekey.server.web.visits import Visit
+
+pages = Pages("/self-service")
+
+
+@pages.get("/passcode", None)
+def passcode(visit: Visit) -> Reply:
+    return _page(visit, None)
+
+
+@pages.post("/passcode", None, again=passcode)
+def try_passcode(visit: Visit) -> Reply:
+    """It counts as any sign-in does: nobody who finds a session open guesses here."""
+    typed = visit.form.secret("passcode")
+    return _page(visit, self_service.try_out(visit.instance, visit.actor, visit.address, typed, now=visit.now))
+
+
+@pages.get("/emergency", None)
+def emergency(visit: Visit) -> Reply:
+    own = self_service.look(visit.instance, visit.actor, now=visit.now)
+    return visit.show("self-service/emergency.html", own=own, say=words)
+
+
+def _page(visit: Visit, tried: Tried | None) -> Reply:
+    used = tried is not None and isinstance(tried.outcome, Denied) and tried.outcome.reason is Reason.ALREADY_USED
+    return visit.show("self-service/passcode.html", tried=tried, used=used, say=words)
