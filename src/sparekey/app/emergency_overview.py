@@ -167,6 +167,8 @@ def _device_row(
         reset=row.reset_at is not None,
     )  # fmt: skip
     expired = bool(held.version) and now >= held.not_after
+    if len(own) > 1:
+        own = tuple(each for each in own if each is not Obstacle.NO_TOKEN_USED)  # what follows from the others
     if not held.version and not all_found:
         own = (Obstacle.NOT_DOWNLOADED if given else Obstacle.NO_TOKEN_USED,)
     return DeviceRow(
