@@ -146,7 +146,7 @@ def _answered(site: Site, page: Page, request: Request, visit: Visit) -> Respons
     try:
         _verify_admitted(site, page, request, visit)
         asked = _ask_for_second_factor(site, visit) if page.fresh and not session.is_fresh(visit.now) else None
-        return respond(site, request, visit, asked or _made(page, visit))
+        return respond(site, request, visit, asked) if asked else _made(site, page, request, visit)
     except SparekeyError as error:
         return failed(site, request, visit, error, _status_of(error))
     except Exception as error:  # noqa: BLE001 -- every error is a page, and its words are not shown
@@ -163,15 +163,18 @@ def _verify_admitted(site: Site, page: Page, request: Request, visit: Visit) -> 
         verify_somewhere(visit.actor, page.permission)
 
 
-def _made(page: Page, visit: Visit) -> Reply:
+def _made(site: Site, page: Page, request: Request, visit: Visit) -> Response:
     """What the page answers; where something is wrong with its form, the form once more with what was typed."""
     try:
-        return page.handler(visit)
+        reply = page.handler(visit)
     except SparekeyError as error:
         if page.again is None:
             raise
-        again = page.again(replace(visit, error=error))  # raises where what the form is about is gone
-        return replace(again, status=_status_of(error)) if isinstance(again, Shown) else again
+        visit = replace(visit, error=error)
+        reply = page.again(visit)  # raises where what the form is about is gone
+        if isinstance(reply, Shown):
+            reply = replace(reply, status=_status_of(error))
+    return respond(site, request, visit, reply)
 
 
 def _status_of(error: SparekeyError) -> int:
