@@ -160,7 +160,7 @@ def list_devices(instance: Instance, actor: Actor, limit: int = 100, after: str 
     """By name, from the one after that with the id `after`."""
     within = verify_somewhere(actor, Permission.DEVICE_VIEW)
     with instance.database.read() as connection:
-        return [_view(row) for row in devices.list_devices(connection, limit, after, within)]
+        return [view_of(row) for row in devices.list_devices(connection, limit, after, within)]
 
 
 def search_devices(
@@ -180,7 +180,7 @@ def search_devices(
         rows = sorted(devices.list_devices(connection, 2**31, "", within), key=lambda row: (fold(row.name), row.id))
         rows = rows[next((number for number, row in enumerate(rows, 1) if row.id == after), 0) :]
         found = (row for row in rows if _is_in_state(row, wanted.state, now) and fold(row.name).startswith(text))
-        return [_view(row) for row in itertools.islice(found, limit)]
+        return [view_of(row) for row in itertools.islice(found, limit)]
 
 
 def _is_in_state(row: AnyRow, state: str, now: int) -> bool:
@@ -193,7 +193,7 @@ def show_device(instance: Instance, actor: Actor, name: str) -> DeviceView:
     """By name or id."""
     with instance.database.read() as connection:
         row = get_device(connection, actor, name, Permission.DEVICE_VIEW)
-        return _view(row, domains.get_name(connection, row.domain_id))
+        return view_of(row)
 
 
 def held_units(instance: Instance, actor: Actor, name: str) -> list[HeldUnitView]:
@@ -231,11 +231,12 @@ def _tell_users(connection: Connection, row: AnyRow, notice: Notice, now: int) -
         notify_user(connection, now, each.account_id, notice, device=row.name)
 
 
-def _view(row: AnyRow, domain: str = "") -> DeviceView:
+def view_of(row: AnyRow) -> DeviceView:
+    """From a row with its domain's name."""
     return DeviceView(
         row.id,
         row.name,
-        domain or row.domain,
+        row.domain,
         row.enrolled_at,
         row.revoked_at,
         row.last_contact,

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, union, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, union, update
 
+from sparekey.core.search_words import fold_name
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import (
     account,
@@ -48,7 +49,8 @@ def use_invitation(connection: Connection, secret_hash: bytes, now: int) -> AnyR
 
 
 def insert_device(connection: Connection, values: Mapping[str, Any]) -> None:
-    connection.execute(insert(device).values(event_number=0, event_hash=bytes(32), **values))
+    key = fold_name(values["name"])
+    connection.execute(insert(device).values(event_number=0, event_hash=bytes(32), name_key=key, **values))
 
 
 def find_device(connection: Connection, device_id: str) -> AnyRow | None:
@@ -56,8 +58,9 @@ def find_device(connection: Connection, device_id: str) -> AnyRow | None:
 
 
 def devices_named(connection: Connection, name: str) -> Sequence[AnyRow]:
-    """Devices by name or id; several may have one name."""
-    return connection.execute(select(device).where((device.c.name == name) | (device.c.id == name))).all()
+    """Devices by name or id, with their domain's name; several may have one name."""
+    query = select(device, security_domain.c.name.label("domain")).join(security_domain)
+    return connection.execute(query.where((device.c.name == name) | (device.c.id == name))).all()
 
 
 def list_devices(
@@ -103,6 +106,37 @@ def accounts_on_device(connection: Connection, device_id: str) -> Sequence[AnyRo
         .order_by(device_account.c.last_sign_in.desc(), device_account.c.account_id)
     )
     return connection.execute(query).all()
+
+
+def people_on_device(connection: Connection, device_id: str) -> Sequence[AnyRow]:
+    """As `accounts_on_device`, with account and tokens: a row for each user with offline data on this device and each
+    token that they used there, the one used last first; `token_id` None: none."""
+    query = (
+        select(
+            account.c.id, account.c.login, account.c.name, account.c.domain_id, account.c.expires_at,
+            device_account.c.last_sign_in, device_account.c.stale, token.c.id.label("token_id"), token.c.serial,
+            token.c.expires_at.label("token_end"),
+        )
+        .join(account, account.c.id == device_account.c.account_id)
+        .outerjoin(
+            device_token,
+            (device_token.c.device_id == device_account.c.device_id) & (device_token.c.account_id == account.c.id),
+        )
+        .outerjoin(token, (token.c.id == device_token.c.token_id) & (token.c.account_id == account.c.id))
+        .where(device_account.c.device_id == device_id)
+        .order_by(account.c.login, device_token.c.last_used.desc(), token.c.id)
+    )  # fmt: skip
+    return connection.execute(query).all()
+
+
+def count_accounts(connection: Connection, device_ids: Collection[str]) -> dict[str, int]:
+    """How many users have offline data on each of these devices; one that is not there has none."""
+    query = (
+        select(device_account.c.device_id, func.count().label("users"))
+        .where(device_account.c.device_id.in_(device_ids))
+        .group_by(device_account.c.device_id)
+    )
+    return {row.device_id: row.users for row in connection.execute(query)}
 
 
 def devices_of_account(connection: Connection, account_id: str) -> Sequence[AnyRow]:
