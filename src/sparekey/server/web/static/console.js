@@ -91,6 +91,7 @@ document.addEventListener("change", (event) => {
   countChosen();
 });
 addEventListener("pageshow", countChosen);
+document.addEventListener("htmx:afterSettle", countChosen);
 
 /* A file goes with a bar that tells how much of it has gone, and stays chosen for the next step. */
 document.addEventListener("submit", (event) => {
