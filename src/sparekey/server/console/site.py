@@ -8,6 +8,7 @@ from sparekey.server.console import (
     alarms,
     approvals,
     clients,
+    devices,
     domains,
     emergency,
     home,
@@ -16,9 +17,12 @@ from sparekey.server.console import (
     policies,
     readiness,
     roles,
+    search,
     token_imports,
     tokens,
+    user_imports,
     users,
+    why,
 )
 from sparekey.server.web import cookies
 from sparekey.server.web.site import Link, Sessions, Site
@@ -59,9 +63,10 @@ CONSOLE: Final = Site(
         )),
     ),
     pages=(
-        *home.pages.all, *users.pages.all, *tokens.pages.all, *new_token.pages.all,
+        *home.pages.all, *users.pages.all, *users.new_pages.all, *user_imports.pages.all,
+        *why.pages.all, *search.pages.all, *tokens.pages.all, *new_token.pages.all,
         *token_imports.pages.all, *clients.pages.all, *domains.pages.all,
         *emergency.pages.all, *online_emergency.pages.all, *alarms.pages.all, *approvals.pages.all,
-        *readiness.pages.all, *roles.pages.all, *policies.pages.all,
+        *readiness.pages.all, *roles.pages.all, *devices.pages.all, *policies.pages.all,
     ),
 )  # fmt: skip

@@ -1,0 +1,104 @@
+"""Access > Devices: the list, what is on one device, invitations, and what is done with one that is gone or stolen."""
+
+from typing import Final
+from urllib.parse import quote
+
+from sparekey.app import device_contents, devices, devices_stolen
+from sparekey.app.devices import DeviceSearch, DeviceView
+from sparekey.core.permissions import Permission
+from sparekey.server.console.choices import domain_options
+from sparekey.server.console.confirming import ask_first
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.visits import Visit
+
+LIST: Final = "/console/devices"
+pages = Pages(LIST)
+_PAGE: Final = 50
+_HOUR: Final = 3_600
+STATES: Final = (("", "Any"), ("active", "In use"), ("silent", "Silent for a week"), ("revoked", "Revoked"))
+
+
+@pages.get("", Permission.DEVICE_VIEW)
+def manage(visit: Visit) -> Reply:
+    """Manage Existing."""
+    query = visit.query
+    wanted = DeviceSearch(query.text("text"), query.text("domain"), query.get("state", ""))
+    rows = devices.search_devices(
+        visit.instance, visit.actor, wanted, _PAGE + 1, query.get("after", ""), now=visit.now
+    )  # fmt: skip
+    shown = rows[:_PAGE]
+    users = device_contents.count_users(visit.instance, visit.actor, [each.device_id for each in shown])
+    return visit.show(
+        "devices/manage.html", rows=shown, next=shown[-1].device_id if len(rows) > _PAGE else None, users=users,
+        domains=domain_options(visit, Permission.DEVICE_VIEW), states=STATES, silent_after=devices.SILENT_AFTER,
+    )  # fmt: skip
+
+
+@pages.get(":invite", Permission.DEVICE_INVITE)
+def new(visit: Visit) -> Reply:
+    return visit.show("devices/invite.html", domains=domain_options(visit, Permission.DEVICE_INVITE))
+
+
+@pages.post(":invite", Permission.DEVICE_INVITE, again=new, fresh=True)
+def invite(visit: Visit) -> Reply:
+    """The code is in this answer and nowhere else."""
+    form = visit.form
+    name, domain = form.text("name", "Name", needed=True), form.text("domain", "Security domain", needed=True)
+    hours = form.number("hours", "The hours that the code can be used", 1, 720, 24)
+    lifetime = hours * _HOUR
+    code = devices.invite(visit.instance, visit.actor, name, domain, now=visit.now, lifetime=lifetime)
+    return visit.show(
+        "devices/invited.html", secret=True, name=name, domain=domain, code=code.text(), ends_at=visit.now + lifetime,
+        url=visit.settings.url, local_only=visit.settings.local_only,
+    )  # fmt: skip
+
+
+@pages.get("/{name}", Permission.DEVICE_VIEW)
+def show(visit: Visit) -> Reply:
+    found = device_contents.look_into(visit.instance, visit.actor, visit.path["name"], now=visit.now)
+    return visit.show("devices/show.html", found=found, device=found.device, here=address_of(found.device))
+
+
+@pages.get("/{name}/revoke", Permission.DEVICE_REVOKE)
+def before_revoke(visit: Visit) -> Reply:
+    device = _device(visit)
+    return ask_first(
+        visit, f"Revoke {device.name}", "Revoke it", f"{address_of(device)}/revoke",
+        f"The server refuses {device.name} from now on. At its next contact it erases all offline data and codes.",
+        "Until that contact whoever has it can still sign in offline with what it holds. Where it was stolen, report "
+        "it as stolen instead: then PINs and codes end, too.",
+        "A revoked device comes back only by a new invitation.",
+        crumbs=((LIST, "Devices"), (address_of(device), device.name)),
+    )  # fmt: skip
+
+
+@pages.post("/{name}/revoke", Permission.DEVICE_REVOKE, again=before_revoke)
+def revoke(visit: Visit) -> Reply:
+    name = visit.path["name"]
+    devices.revoke(visit.instance, visit.actor, name, now=visit.now)
+    back = f"{LIST}/{quote(name, safe='')}" if visit.may(Permission.DEVICE_VIEW) else "/console"
+    return SentOn(back, "The device is revoked: it is refused from now on.")
+
+
+@pages.get("/{name}/stolen", Permission.DEVICE_REVOKE)
+def before_stolen(visit: Visit) -> Reply:
+    """What the report would do, in words; nothing is changed."""
+    found = devices_stolen.look_at_stolen(visit.instance, visit.actor, visit.path["name"], now=visit.now)
+    return visit.show("devices/stolen.html", found=found, reported=False, here=f"{LIST}/{found.device_id}")
+
+
+@pages.post("/{name}/stolen", Permission.DEVICE_REVOKE, again=before_stolen)
+def report_stolen(visit: Visit) -> Reply:
+    """What it did, in this answer: afterwards the device holds nothing of anybody."""
+    found = devices_stolen.report_stolen(visit.instance, visit.actor, visit.path["name"], now=visit.now)
+    return visit.show("devices/stolen.html", found=found, reported=True, here=f"{LIST}/{found.device_id}")
+
+
+def _device(visit: Visit) -> DeviceView:
+    return devices.show_device(visit.instance, visit.actor, visit.path["name"])
+
+
+def address_of(device: DeviceView) -> str:
+    """The device's own page: by its id, for several may have one name."""
+    return f"{LIST}/{device.device_id}"
