@@ -1,16 +1,36 @@
-"""Read the audit record: the newest rows, of everyone or about somebody.
+"""Read the audit record: the newest rows, of everyone or about somebody, and how far it is chained.
 
 A token or device may have been used by people in several domains: a reader sees the rows about those in their own.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
+from sqlalchemy import Connection
+
+from sparekey.app.audit import SYSTEM
 from sparekey.app.authorisation import verify_may
-from sparekey.app.instance import Instance
+from sparekey.app.instance import MICROSECONDS, Instance
 from sparekey.app.lookup import get_account, get_device, get_token
 from sparekey.app.record_rows import RecordRow, with_names
+from sparekey.core.errors import NotFound
 from sparekey.core.permissions import Actor, Permission
-from sparekey.storage import audit
+from sparekey.storage import accounts, audit, audit_chain, clients, devices
+
+REFUSED: Final = "refused"  # as `result`: whatever the reason
+MOST_WAITING: Final = 1_000  # rows that are counted
+
+
+@dataclass(frozen=True)
+class RecordState:
+    """The head of the chain: the number of the last batch, when it was signed, and how many rows are chained up to it;
+    0: none is. `waiting`: rows that no batch covers yet, counted up to MOST_WAITING."""
+
+    batch: int
+    signed_at: int
+    rows: int
+    waiting: int
 
 
 def list_record(
@@ -23,8 +43,16 @@ def list_record(
     serial: str | None = None,
     device: str | None = None,
     actions: Sequence[str] = (),
+    by: str | None = None,
+    result: str | None = None,
+    since: int | None = None,
+    until: int | None = None,
 ) -> list[RecordRow]:
-    """At most `limit` rows, newest first, with ids less than `before`, about all who are named."""
+    """At most `limit` rows, newest first, with ids less than `before`, about all who are named.
+
+    `by`: who did it: a login, the name of a device or an API client, or as the record calls it (`os:root`). `result`:
+    `ok`, `refused`, or one reason. `since`, `until`: unix seconds, both included.
+    """
     if not (user or serial or device):
         verify_may(actor, Permission.AUDIT_VIEW, None)
     with instance.database.read() as connection:
@@ -37,5 +65,38 @@ def list_record(
             device_id=get_device(connection, actor, device, Permission.AUDIT_VIEW).id if device else None,
             actions=actions,
             within=actor.domains_with(Permission.AUDIT_VIEW),
+            actors=_actors(connection, actor, by) if by else (),
+            result=result if result and result != REFUSED else "",
+            refused=result == REFUSED,
+            since=None if since is None else since * MICROSECONDS,
+            until=None if until is None else until * MICROSECONDS + MICROSECONDS - 1,
         )
         return with_names(connection, actor, rows)
+
+
+def record_state(instance: Instance, actor: Actor) -> RecordState:
+    """How far the record is chained. Raises NotAllowed unless the actor may see the whole record."""
+    verify_may(actor, Permission.AUDIT_VIEW, None)
+    with instance.database.read() as connection:
+        head = audit_chain.find_head(connection)
+        waiting = audit_chain.count_unchained(connection, MOST_WAITING)
+    if head is None:
+        return RecordState(0, 0, 0, waiting)
+    return RecordState(head.number, head.signed_at, head.total, waiting)
+
+
+def _actors(connection: Connection, reader: Actor, name: str) -> tuple[str, ...]:
+    """What the record may call who is meant. Raises NotFound."""
+    if ":" in name or name == SYSTEM:
+        return (name,)
+    user, client = accounts.find_account(connection, name), clients.find_client_named(connection, name)
+    found = [f"user:{user.id}"] if user is not None and reader.sees(user.domain_id) else []
+    found += [f"client:{client.id}"] if client is not None and reader.sees(client.domain_id) else []
+    named = devices.devices_named(connection, name)
+    found += [f"device:{each.id}" for each in named if reader.sees(each.domain_id)]
+    if not found:
+        raise NotFound(
+            f"there is no user, device or API client {name!r} who could have done it",
+            "give the name of one, or os: and a name on the server itself",
+        )
+    return tuple(found)

@@ -1,11 +1,12 @@
 """Rows of the audit record: written once, read by noun; who chains them is `storage/audit_chain.py`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, exists, select, text
+from sqlalchemy import ColumnElement, Connection, exists, select, text
 
 from sparekey.core.audit_chain import AuditRow
+from sparekey.core.events import OK
 from sparekey.storage.tables import account, audit
 
 # the columns of an AuditRow, in its order
@@ -43,10 +44,16 @@ def list_rows(
     actions: Sequence[str] = (),
     detail: str = "",
     within: Collection[str] | None = None,
+    actors: Collection[str] = (),
+    result: str = "",
+    refused: bool = False,
+    since: int | None = None,
+    until: int | None = None,
 ) -> Sequence[AuditRow]:
     """The newest rows first, at most `limit`, only those with an id less than `before` and with all that is given.
 
     `detail`: what the row's JSON contains as it stands. `within`: ids of domains; a row about a user elsewhere is none.
+    `refused`: only those whose result is not ok. `since`, `until`: unix microseconds, both included.
     """
     query = select(*ROW).order_by(audit.c.id.desc()).limit(limit)
     for column, value in (("account_id", account_id), ("token_id", token_id), ("device_id", device_id)):
@@ -56,9 +63,24 @@ def list_rows(
         query = query.where(audit.c.id < before)
     if actions:
         query = query.where(audit.c.action.in_(actions))
+    query = query.where(*_narrowed(actors, result, since, until), *([audit.c.result != OK] if refused else []))
     if detail:
         query = query.where(audit.c.detail.contains(detail, autoescape=True))
     if within is not None:
         inside = exists().where(account.c.id == audit.c.account_id, account.c.domain_id.in_(within))
         query = query.where(audit.c.account_id.is_(None) | inside)
     return [AuditRow(*row) for row in connection.execute(query)]
+
+
+def _narrowed(
+    actors: Collection[str], result: str, since: int | None, until: int | None
+) -> Iterator[ColumnElement[bool]]:
+    """The conditions that were given."""
+    if actors:
+        yield audit.c.actor.in_(actors)
+    if result:
+        yield audit.c.result == result
+    if since is not None:
+        yield audit.c.at >= since
+    if until is not None:
+        yield audit.c.at <= until

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import Connection, Row, func, select, text, update
 
 from sparekey.core.audit_chain import AuditRow, Batch
 from sparekey.core.checkpoint import Checkpoint
@@ -37,6 +37,12 @@ def list_unchained(connection: Connection, limit: int) -> Sequence[AuditRow]:
     """The oldest rows that no batch covers yet."""
     query = select(*ROW).where(audit.c.batch.is_(None)).order_by(audit.c.batch, audit.c.id).limit(limit)
     return [AuditRow(*row) for row in connection.execute(query)]
+
+
+def count_unchained(connection: Connection, most: int) -> int:
+    """How many rows no batch covers yet, counted up to `most`."""
+    waiting = select(audit.c.id).where(audit.c.batch.is_(None)).limit(most).subquery()
+    return connection.execute(select(func.count()).select_from(waiting)).scalar_one()
 
 
 def insert_batch(connection: Connection, batch: Batch, row_ids: Sequence[int]) -> bool:
