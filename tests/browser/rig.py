@@ -147,6 +147,6 @@ def visitor(site: Site, browser: Browser, *, dark: bool = False, width: int = 12
     found.page.on("pageerror", lambda error: found.complaints.append(f"script: {error}"))
     found.page.on(
         "console",
-        lambda said: found.complaints.append(said.text) if said.type == "error" and "400" not in said.text else None,
+        lambda said: found.complaints.append(said.text) if said.type == "error" and "status of 4" not in said.text else None,
     )
     return found

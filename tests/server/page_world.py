@@ -32,6 +32,11 @@ def names_of(*, login: str, serial: str, device_id: str, client: str, domain: st
         "roles/name": "auditor",
         "policies/name": "Default",
         "kind": "token",
+        "operator": login,
+        "alarm_id": "none-of-them",
+        "approval_id": "none-of-them",
+        "passkey": "0" * 32,
+        "session": "0" * 16,
     }
 
 
