@@ -70,7 +70,6 @@ class OwnToken:
     `pin_due`: it is to be changed at the next sign-in."""
 
     serial: str
-    kind: str
     digits: int
     with_pin: bool
     pin: bool
@@ -283,7 +282,7 @@ def _device(person: Person, device: OnDevice, now: int) -> OwnDevice:
 def _token(token: NamedToken, policy: TokenPolicy, now: int) -> OwnToken:
     state = token.state
     return OwnToken(
-        token.serial, state.otp.kind, state.digits, state.with_pin, state.pin is not None,
+        token.serial, state.digits, state.with_pin, state.pin is not None,
         state.needs_new_pin(now, policy), state.pin_set_at, state.enabled, state.lost, state.expires_at, _drift(state),
     )  # fmt: skip
 

@@ -1,14 +1,14 @@
 """What the self-service console says to people who are no administrators: their devices, tokens and record."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sparekey.app.self_service import OwnEvent
+from sparekey.app.self_service import OwnDevice, OwnEvent
 from sparekey.core.counts import counted
 from sparekey.core.event_words import happened, refused_for
 from sparekey.core.events import Action
 from sparekey.core.offline import Obstacle
-from sparekey.core.tokens import Hotp
+from sparekey.core.readiness import Readiness
 
 _MENDS: Final[Mapping[Obstacle, str]] = {
     Obstacle.POLICY_OFF: "Your organisation does not allow signing in on this device without the network.",
@@ -50,8 +50,17 @@ def mend(obstacle: Obstacle | None) -> str:
     return _MENDS[obstacle] if obstacle is not None else ""
 
 
-def kind_of_token(kind: str) -> str:
-    return "shows a code for each press" if kind == Hotp.kind else "shows a new code all the time"
+def summary(devices: Sequence[OwnDevice]) -> str:
+    """On how many of them the user would get in, and how."""
+    ready = [each.judged.readiness for each in devices]
+    with_token, with_code = ready.count(Readiness.TOKENCODE), ready.count(Readiness.EMERGENCY_CODE)
+    if with_token == len(ready):
+        return "You would get in with your token on " + ("this device." if len(ready) == 1 else "all your devices.")
+    parts = [f"with your token on {with_token}"] if with_token else []
+    parts += [f"with a code from the help desk on {with_code}"] if with_code else []
+    if not parts:
+        return "You would not get in on " + ("this device." if len(ready) == 1 else "any of your devices.")
+    return f"Of {counted(len(ready), 'device')} you would get in {', and '.join(parts)}."
 
 
 def clock(drift: int | None) -> str:
@@ -59,9 +68,9 @@ def clock(drift: int | None) -> str:
     if drift is None:
         return ""
     if drift == 0:
-        return "Its clock agrees with the server's."
+        return "agrees with the server's"
     way = "ahead of" if drift > 0 else "behind"
-    return f"Its clock is about {counted(abs(drift), 'second')} {way} the server's, which is allowed for."
+    return f"about {counted(abs(drift), 'second')} {way} the server's, which is allowed for"
 
 
 def event(happening: OwnEvent) -> str:
