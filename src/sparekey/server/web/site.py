@@ -316,13 +316,16 @@ async def _multipart(request: Request, body: bytes) -> Fields:
     async def parts() -> Any:
         yield body
 
-    data = await MultiPartParser(request.headers, parts(), max_files=4, max_fields=200).parse()
+    parser = MultiPartParser(request.headers, parts(), max_files=4, max_fields=200)
+    parser.spool_max_size = len(body) + 1  # in memory: a file of seeds is on no disk, not even for a moment
+    data = await parser.parse()
     pairs, files = [], {}
     for name, value in data.multi_items():
         if isinstance(value, UploadFile):
             files[name] = SentFile(value.filename or "", await value.read())
         else:
             pairs.append((name, value))
+    await data.close()
     return Fields(pairs, files)
 
 
