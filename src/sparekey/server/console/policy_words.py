@@ -81,6 +81,9 @@ _MEANINGS: Final[Mapping[str, str]] = {  # where the registry's words name a com
     "protection_level": "How dear each guess is for whoever copied the disk.",
     "showings_limit": "An operator who has shown so many is stopped until somebody else lifts that.",
 }
+_ZERO: Final[Mapping[str, str]] = {
+    "unlock_after_minutes": "only by an administrator", "next_tokencode_after": "never", "pin_lifetime": "never",
+}  # fmt: skip
 _SEALED: Final[Mapping[SealedIn, str]] = {
     SealedIn.NOWHERE: "",
     SealedIn.EMERGENCY_UNITS: "sealed into emergency codes",
@@ -160,8 +163,10 @@ def in_words(field: PolicyField, value: bool | int | str) -> str:
     """A value with its unit; "": an empty text."""
     if field.kind is bool:
         return "on" if value else "off"
+    if value == 0 and field.name in _ZERO:
+        return _ZERO[field.name]
     if field.kind is int:
-        return f"{value} {field.unit}".strip()
+        return f"{value} {_unit(field.unit, int(value))}".strip()
     return _plain(str(value)) if field.choices else str(value)
 
 
@@ -211,6 +216,12 @@ def _read(field: PolicyField, form: Fields) -> str:
 
 def _as_typed(field: PolicyField, form: Fields) -> str:
     return ("on" if form.flag(field.name) else "off") if field.kind is bool else form.get(field.name, "")
+
+
+def _unit(unit: str, count: int) -> str:
+    """`days`, `day`; `showings an hour`, `showing an hour`."""
+    first, _, rest = unit.partition(" ")
+    return f"{first.removesuffix('s') if count == 1 else first} {rest}".strip()
 
 
 def _plain(text: str) -> str:
