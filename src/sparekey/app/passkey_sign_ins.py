@@ -50,6 +50,13 @@ def ask_for_second_factor(instance: Instance, place: Place, session: Session, no
     return core.sign_in_options(place, challenge, [row.credential_id for row in rows if row.host == place.host])
 
 
+def has_passkey(instance: Instance, place: Place, session: Session) -> bool:
+    """Whether whoever has the session has a passkey that can be used there."""
+    with instance.database.glance() as connection:
+        rows = passkeys.list_of_account(connection, session.actor.account_id or "")
+    return any(row.host == place.host for row in rows)
+
+
 def open_session_with_passkey(
     instance: Instance, address: str, place: Place, browser: Secret[str], answer: str, now: int
 ) -> Opened:

@@ -10,17 +10,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sparekey.app.admin_sessions import Opened, door_name, end_session, find_session, open_session
+from sparekey.app.passkey_sign_ins import ask_to_sign_in, open_session_with_passkey
 from sparekey.app.sign_in import Door
-from sparekey.core.errors import Conflict
+from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.outcome import Asked, Denied, Granted
+from sparekey.core.passkeys import Place
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE, HOME, SIGN_IN, SIGN_OUT
 from sparekey.server.floor import Floor
 from sparekey.server.service import Service
 from sparekey.server.sign_ins import judge
+from sparekey.server.web import cookies
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.pages import FORM
-from sparekey.server.web.replies import SentOn
+from sparekey.server.web.replies import Sent, SentOn, Shown
 from sparekey.server.web.site import admitted, failed, read_form, respond, token_of, verify_ours
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy
@@ -29,29 +32,56 @@ _REFUSED: Final = (
     "Not signed in. Check the name and the passcode: your PIN, then the code that your token shows now. "
     "A code works once."
 )
-_TEMPLATE: Final = "sign-in.html"
+_PASSKEY_REFUSED: Final = (
+    "Not signed in. This passkey was not accepted: try once more, or sign in with your name and passcode."
+)
+_BUSY: Final = Conflict("more is waiting than this server takes on", "try again in a second")
+PASSKEY: Final = f"{SIGN_IN}/passkey"
+PASSKEY_QUESTION: Final = f"{PASSKEY}/question"
 
 
 def routes(service: Service) -> APIRouter:
-    """GET and POST sign-in, POST sign-out."""
+    """GET and POST sign-in, with a passcode or a passkey; POST sign-out."""
     router = APIRouter(include_in_schema=False)
 
     @router.get(SIGN_IN, response_class=Response)
     async def page(request: Request) -> Response:
         visit = admitted(service, CONSOLE, request)
-        return respond(CONSOLE, request, visit, visit.show(_TEMPLATE, **_form(visit.query)))
+        return respond(CONSOLE, request, visit, _page(visit, visit.query))
 
     @router.post(SIGN_IN, response_class=Response)
     async def sign_in(request: Request) -> Response:
         arrived = Floor.arrival()
-        visit = admitted(service, CONSOLE, request)
-        visit = replace(visit, form=await read_form(request, FORM))
-        verify_ours(CONSOLE, request, visit.form)
+        visit, _ = await _form_of(service, request)
+        form = visit.form
+        verify: Callable[[], Opened] = lambda: open_session(  # noqa: E731
+            visit.instance, visit.address, form.get("user", "").strip(), form.secret("passcode"),
+            form.secret("reply-to"), visit.now,
+        )  # fmt: skip
         try:
-            return await _judged(service, request, visit, arrived)
+            return await _judged(service, request, visit, arrived, verify, _REFUSED)
         except Busy:
-            busy = Conflict("more is waiting than this server takes on", "try again in a second")
-            return failed(CONSOLE, request, visit, busy, 429)
+            return failed(CONSOLE, request, visit, _BUSY, 429)
+
+    @router.post(PASSKEY_QUESTION, response_class=Response)
+    async def question(request: Request) -> Response:
+        """What is to be signed, for this browser."""
+        visit, browser = await _form_of(service, request)
+        options = await service.sessions.run(ask_to_sign_in, visit.instance, _place(visit), browser, visit.now)
+        return respond(CONSOLE, request, visit, Sent(options.encode(), "application/json", "question.json"))
+
+    @router.post(PASSKEY, response_class=Response)
+    async def sign_in_with_passkey(request: Request) -> Response:
+        arrived = Floor.arrival()
+        visit, browser = await _form_of(service, request)
+        place, signed = _place(visit), visit.form.get("passkey", "")
+        verify: Callable[[], Opened] = lambda: open_session_with_passkey(  # noqa: E731
+            visit.instance, visit.address, place, browser, signed, visit.now
+        )
+        try:
+            return await _judged(service, request, visit, arrived, verify, _PASSKEY_REFUSED)
+        except Busy:
+            return failed(CONSOLE, request, visit, _BUSY, 429)
 
     @router.post(SIGN_OUT, response_class=Response)
     async def sign_out(request: Request) -> Response:
@@ -64,11 +94,25 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-async def _judged(service: Service, request: Request, visit: Visit, arrived: float) -> Response:
+async def _form_of(service: Service, request: Request) -> tuple[Visit, Secret[str]]:
+    """The form of our own page, and what only this browser has: questions are bound to it. Raises Refusal, NotAllowed."""
+    visit = admitted(service, CONSOLE, request)
+    visit = replace(visit, form=await read_form(request, FORM))
+    verify_ours(CONSOLE, request, visit.form)
+    return visit, cookies.base_of(request.cookies, CONSOLE.sessions.cookie)
+
+
+def _place(visit: Visit) -> Place:
+    """Raises BadInput where no passkey can be used."""
+    if visit.place is None:
+        raise BadInput("passkeys do not work at an address of numbers", "open this server by its name")
+    return visit.place
+
+
+async def _judged(
+    service: Service, request: Request, visit: Visit, arrived: float, verify: Callable[[], Opened], refusal: str
+) -> Response:
     form = visit.form
-    verify: Callable[[], Opened] = lambda: open_session(  # noqa: E731
-        visit.instance, visit.address, form.text("user"), form.secret("passcode"), form.secret("reply-to"), visit.now
-    )
     door = Door(door_name(visit.address))
     judged = await judge(
         service, arrived, door, visit.now, verify, lambda opened: opened.verdict.outcome, service.sessions
@@ -79,21 +123,20 @@ async def _judged(service: Service, request: Request, visit: Visit, arrived: flo
             return respond(CONSOLE, request, visit, SentOn(_way_back(form.get("to", "")), session=judged.token))
         case Asked() if isinstance(judged, Opened):
             name = judged.verdict.reply_to.reveal() if judged.verdict.reply_to else ""
-            asked = _form(form) | {"question": outcome.text, "reply_to": name}
-            return respond(CONSOLE, request, visit, visit.show(_TEMPLATE, **asked))
+            return respond(CONSOLE, request, visit, _page(visit, form, question=outcome.text, reply_to=name))
         case Denied() if outcome.misread:
             groups = " and ".join(str(number) for number in outcome.misread)
             refusal = f"Group {groups} of the code was misread. Nothing was counted: type it once more."
-            return respond(CONSOLE, request, visit, visit.show(_TEMPLATE, **_form(form) | {"refused": refusal}))
-    return respond(CONSOLE, request, visit, visit.show(_TEMPLATE, **_form(form) | {"refused": _REFUSED}))
+    return respond(CONSOLE, request, visit, _page(visit, form, refused=refusal))
 
 
-def _form(fields: Fields) -> dict[str, Any]:
+def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
     """What the page is given: never what was typed as a passcode."""
-    return {
+    given: dict[str, Any] = {
         "user": fields.get("user", ""), "to": _way_back(fields.get("to", "")), "question": "", "reply_to": "",
-        "refused": "",
+        "refused": "", "passkeys": visit.place is not None,
     }  # fmt: skip
+    return visit.show("sign-in.html", **given | more)
 
 
 def _way_back(to: str) -> str:

@@ -3,8 +3,10 @@
 from typing import Final
 
 from sparekey.app.admin_sessions import find_session, refresh_second_factor
+from sparekey.app.passkey_sign_ins import has_passkey, refresh_with_passkey
 from sparekey.core.permissions import Permission
 from sparekey.server.console import (
+    account,
     alarms,
     approvals,
     clients,
@@ -25,7 +27,7 @@ from sparekey.server.console import (
     why,
 )
 from sparekey.server.web import cookies
-from sparekey.server.web.site import Link, Sessions, Site
+from sparekey.server.web.site import Link, Passkeys, Sessions, Site
 
 SIGN_IN: Final = "/console/sign-in"
 SIGN_OUT: Final = "/console/sign-out"
@@ -40,6 +42,7 @@ CONSOLE: Final = Site(
     sessions=Sessions(
         cookies.SESSION, find_session, refresh_second_factor, of_administrators=True,
         pool=lambda service: service.administration,
+        passkeys=Passkeys(account.SECOND_FACTOR_QUESTION, has_passkey, refresh_with_passkey),
     ),
     navigation=(
         ("", (Link("Home", HOME),)),
@@ -58,6 +61,7 @@ CONSOLE: Final = Site(
         ("Administration", (
             Link("Security domains", "/console/domains", _P.DOMAIN_VIEW),
             Link("Audit", "/console/audit", _P.AUDIT_VIEW),
+            Link("Sessions", account.SESSIONS, _P.SESSION_VIEW),
             Link("Instances", "/console/instances", _P.INSTANCE_MANAGE),
             Link("Settings", "/console/settings", _P.INSTANCE_MANAGE),
         )),
@@ -68,5 +72,7 @@ CONSOLE: Final = Site(
         *token_imports.pages.all, *clients.pages.all, *domains.pages.all,
         *emergency.pages.all, *online_emergency.pages.all, *alarms.pages.all, *approvals.pages.all,
         *readiness.pages.all, *roles.pages.all, *devices.pages.all, *policies.pages.all,
+        *account.pages.all,
     ),
+    account=account.ACCOUNT,
 )  # fmt: skip

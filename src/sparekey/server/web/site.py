@@ -5,7 +5,7 @@ Rules:
 - Who asks is known before anything of the request is read; who is not signed in is sent to the sign-in, and back.
 - A form counts only with its mark and from our own origin (S61).
 - What is dangerous needs a second factor that is not older than ten minutes (S62): where it is older, the form is kept
-  and the passcode asked for; both together are then sent again.
+  and a passcode or a passkey asked for; both together are then sent again. A refusal leaves at the floor (S07).
 - Reading and rendering are done beside the event loop; a mistake in a form is shown in the form; what was not foreseen
   is said in one sentence and logged without its words (S65).
 """
@@ -29,9 +29,11 @@ from sparekey.app.instance import Instance
 from sparekey.app.sign_in import Verdict
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.outcome import Asked, Granted
+from sparekey.core.passkeys import Place
 from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
 from sparekey.server.bodies import Files, read_body
+from sparekey.server.floor import Floor
 from sparekey.server.replies import Refusal, is_unavailable, log_unforeseen
 from sparekey.server.rest.callers import address_of, is_admitted
 from sparekey.server.service import Service
@@ -46,6 +48,8 @@ from sparekey.server.work import Busy, WorkPool
 _STATUS: Final[Mapping[type[SparekeyError], int]] = {BadInput: 400, NotAllowed: 403, NotFound: 404, Conflict: 409}
 _PASSCODE_FIELD: Final = "second-factor"
 _ANSWER_FIELD: Final = "second-factor-reply-to"
+_PASSKEY_FIELD: Final = "second-factor-passkey"
+_ASKED_FIELDS: Final = frozenset({_PASSCODE_FIELD, _ANSWER_FIELD, _PASSKEY_FIELD, MARK_FIELD})
 _LONGEST_SAID: Final = 1_000
 _BUSY: Final = Conflict("more is waiting than this server takes on", "wait a moment and load the page again")
 
@@ -60,11 +64,22 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Passkeys:
+    """How a passkey is a second factor at a site: `question`: the address where the browser asks what is to be signed;
+    `known`: whether whoever has the session has a passkey for this place.
+    """
+
+    question: str
+    known: Callable[[Instance, Place, Session], bool]
+    refresh: Callable[[Instance, str, Place, Session, str, int], Verdict]
+
+
+@dataclass(frozen=True)
 class Sessions:
     """How a site knows who visits: the cookie of its sessions, and what finds one and refreshes its second factor.
 
     `of_administrators`: they come only from where administrators may. `pool`: where the pages are made, so that one
-    site keeps no other waiting.
+    site keeps no other waiting. `passkeys` None: they are no second factor here.
     """
 
     cookie: str
@@ -72,11 +87,15 @@ class Sessions:
     refresh: Callable[[Instance, str, Session, Secret[str], Secret[str], int], Verdict]
     of_administrators: bool
     pool: Callable[[Service], WorkPool]
+    passkeys: Passkeys | None = None
 
 
 @dataclass(frozen=True)
 class Site:
-    """What one site of pages is: its name, its navigation, where one signs in and who did, and its pages."""
+    """What one site of pages is: its name, its navigation, where one signs in and who did, and its pages.
+
+    `account`: the page of whoever is signed in; "": there is none.
+    """
 
     name: str
     home: str
@@ -85,6 +104,7 @@ class Site:
     sessions: Sessions
     navigation: Sequence[tuple[str, Sequence[Link]]]
     pages: Sequence[Page]
+    account: str = ""
 
     def links_for(self, actor: Actor) -> list[tuple[str, list[Link]]]:
         """The navigation as far as this actor can use it."""
@@ -110,6 +130,7 @@ def _handler(service: Service, site: Site, page: Page, files: Files) -> Callable
     is_file = page.largest > FORM
 
     async def handle(request: Request) -> Response:
+        arrived = Floor.arrival()
         visit = admitted(service, site, request)
         pool = site.sessions.pool(service)
         try:
@@ -118,9 +139,12 @@ def _handler(service: Service, site: Site, page: Page, files: Files) -> Callable
                 if refused is not None:
                     return refused
                 form = await read_form(request, page.largest) if page.changes else Fields()
-                return await pool.run(_answered, site, page, request, replace(visit, form=form))
+                response, too_soon = await pool.run(_answered, site, page, request, replace(visit, form=form))
         except Busy:
             return failed(site, request, visit, _BUSY, 503)
+        if too_soon:
+            await service.floor.wait(arrived)
+        return response
 
     return handle
 
@@ -138,21 +162,24 @@ def _refused_unread(site: Site, page: Page, request: Request, visit: Visit) -> R
     return None
 
 
-def _answered(site: Site, page: Page, request: Request, visit: Visit) -> Response:
+def _answered(site: Site, page: Page, request: Request, visit: Visit) -> tuple[Response, bool]:
+    """The page, and whether it refuses a second factor, so that it waits."""
     session = site.sessions.find(visit.instance, token_of(site, request), visit.now)
     if session is None:
-        return _to_sign_in(site, page, request)
+        return _to_sign_in(site, page, request), False
     visit = replace(visit, session=session)
     try:
         _verify_admitted(site, page, request, visit)
         asked = _ask_for_second_factor(site, visit) if page.fresh and not session.is_fresh(visit.now) else None
-        return respond(site, request, visit, asked) if asked else _made(site, page, request, visit)
+        if asked is not None:
+            return respond(site, request, visit, asked), bool(asked.values["wrong"])
+        return _made(site, page, request, visit), False
     except SparekeyError as error:
-        return failed(site, request, visit, error, _status_of(error))
+        return failed(site, request, visit, error, _status_of(error)), False
     except Exception as error:  # noqa: BLE001 -- every error is a page, and its words are not shown
         log_unforeseen(error)
         status, said = (503, "the server cannot answer now") if is_unavailable(error) else (500, "the server failed")
-        return failed(site, request, visit, Conflict(said, "load the page again in a moment"), status)
+        return failed(site, request, visit, Conflict(said, "load the page again in a moment"), status), False
 
 
 def _verify_admitted(site: Site, page: Page, request: Request, visit: Visit) -> None:
@@ -182,28 +209,44 @@ def _status_of(error: SparekeyError) -> int:
 
 
 def _ask_for_second_factor(site: Site, visit: Visit) -> Shown | None:
-    """None: the passcode came with the form, and was right. Else the page that asks for it and keeps the form."""
-    typed, session = visit.form.secret(_PASSCODE_FIELD), visit.session
-    kept = [pair for pair in visit.form.pairs if pair[0] not in {_PASSCODE_FIELD, _ANSWER_FIELD, MARK_FIELD}]
+    """None: it came with the form, and was right. Else the page that asks for it and keeps the form."""
+    verdict = _second_factor(site.sessions, visit)
+    if verdict is not None and isinstance(verdict.outcome, Granted):
+        return None
     said: dict[str, Any] = {
-        "kept": kept,
+        "kept": [pair for pair in visit.form.pairs if pair[0] not in _ASKED_FIELDS],
         "question": "",
         "reply_to": "",
-        "wrong": False,
+        "wrong": verdict is not None,
         "target": visit.url,
+        "passkey_question": _passkey_question(site.sessions, visit),
     }
-    if not typed or session is None:
-        return visit.show("second-factor.html", **said)
-    verdict = site.sessions.refresh(
-        visit.instance, visit.address, session, typed, visit.form.secret(_ANSWER_FIELD), visit.now
-    )
-    match verdict.outcome:
-        case Granted():
-            return None
-        case Asked() as asked:
-            name = verdict.reply_to.reveal() if verdict.reply_to else ""
-            return visit.show("second-factor.html", **said | {"question": asked.text, "reply_to": name})
-    return visit.show("second-factor.html", **said | {"wrong": True})
+    if verdict is not None and isinstance(verdict.outcome, Asked):
+        name = verdict.reply_to.reveal() if verdict.reply_to else ""
+        said |= {"question": verdict.outcome.text, "reply_to": name, "wrong": False}
+    return visit.show("second-factor.html", **said)
+
+
+def _second_factor(sessions: Sessions, visit: Visit) -> Verdict | None:
+    """What is made of the passcode or the passkey that came with the form; None: neither came."""
+    session, passcode = visit.session, visit.form.secret(_PASSCODE_FIELD)
+    signed = visit.form.get(_PASSKEY_FIELD, "")
+    if session is None:
+        return None
+    if signed and sessions.passkeys is not None and visit.place is not None:
+        return sessions.passkeys.refresh(visit.instance, visit.address, visit.place, session, signed, visit.now)
+    if not passcode:
+        return None
+    reply_to = visit.form.secret(_ANSWER_FIELD)
+    return sessions.refresh(visit.instance, visit.address, session, passcode, reply_to, visit.now)
+
+
+def _passkey_question(sessions: Sessions, visit: Visit) -> str:
+    """Where the browser asks what is to be signed; "": whoever visits has no passkey for here."""
+    passkeys, session, place = sessions.passkeys, visit.session, visit.place
+    if passkeys is None or session is None or place is None or not passkeys.known(visit.instance, place, session):
+        return ""
+    return passkeys.question
 
 
 def respond(site: Site, request: Request, visit: Visit, reply: Reply) -> Response:
@@ -293,6 +336,7 @@ def visit_of(service: Service, request: Request) -> Visit:
         now=service.now(),
         url=request.url.path + (f"?{query}" if query else ""),
         address=address_of(request),
+        host=request.headers.get("host", ""),
         path={name: unquote(value) for name, value in request.path_params.items()},
         query=fields,
         zone=zone_of(unquote(request.cookies.get(cookies.ZONE, ""))),

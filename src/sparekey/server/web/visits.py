@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sparekey.app.admin_sessions import Session
 from sparekey.app.instance import Instance
 from sparekey.core.errors import NotAllowed, SparekeyError
+from sparekey.core.passkeys import Place
 from sparekey.core.permissions import Actor, Permission
 from sparekey.server.settings import Settings
 from sparekey.server.web.fields import Fields
+from sparekey.server.web.places import place_of
 from sparekey.server.web.replies import Shown
 
 
@@ -20,7 +22,8 @@ class Visit:
     """One request, as a handler sees it.
 
     `path`: what the path names, decoded. `error`: what was wrong with the form that came back. `partial`: only a part
-    of the page is put in place (htmx). `address`: from where it came.
+    of the page is put in place (htmx). `address`: from where it came. `host`: the name of ours that it was sent to,
+    with the port.
     """
 
     instance: Instance
@@ -28,6 +31,7 @@ class Visit:
     now: int
     url: str  # path and query, for the way back
     address: str = ""
+    host: str = ""
     session: Session | None = None
     path: Mapping[str, str] = field(default_factory=dict)
     query: Fields = field(default_factory=Fields)
@@ -42,6 +46,11 @@ class Visit:
         if self.session is None:
             raise NotAllowed("nobody is signed in", "sign in")
         return self.session.actor
+
+    @property
+    def place(self) -> Place | None:
+        """Where passkeys can be used from this page; None: they are bound to names, and this is an address."""
+        return place_of(self.host)
 
     def may(self, permission: Permission) -> bool:
         """Whether the visitor has it anywhere: what nobody may do is not offered."""

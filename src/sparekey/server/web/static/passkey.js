@@ -1,0 +1,54 @@
+/* Passkeys: the browser has a question signed, and the form that asked for it carries the answer. */
+"use strict";
+{
+  const known = window.PublicKeyCredential?.parseCreationOptionsFromJSON !== undefined;
+  const used = {
+    create: async (options) => navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) }),
+    get: async (options) => navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }),
+  };
+  const words = {
+    InvalidStateError: "This authenticator holds a passkey for this account already.",
+    NotAllowedError: "No passkey was used: it was broken off, took too long, or there is none for this server.",
+    SecurityError: "Passkeys do not work at this address. Open this server by its name.",
+  };
+
+  const asked = async (box, form) => {
+    const sent = new URLSearchParams();
+    const filled = new FormData(form);
+    box.dataset.sends.split(" ").forEach((name) => sent.set(name, filled.get(name) ?? ""));
+    const reply = await fetch(box.dataset.question, { method: "POST", body: sent, redirect: "error" });
+    if (!reply.headers.get("content-type")?.startsWith("application/json")) throw new Error("no question");
+    const said = await reply.json();
+    if (!reply.ok) throw Object.assign(new Error("refused"), { said });
+    return said;
+  };
+
+  const sign = async (box, form, button) => {
+    const failed = box.querySelector("[data-passkey-failed]");
+    failed.hidden = true;
+    button.setAttribute("aria-busy", "true");
+    try {
+      const passkey = await used[box.dataset.passkey](await asked(box, form));
+      box.querySelector("input[type=hidden]").value = JSON.stringify(passkey.toJSON());
+      form.noValidate = true;
+      form.requestSubmit();
+    } catch (error) {
+      const said = error.said && [error.said.message, error.said.do].filter(Boolean).join("; ");
+      failed.firstElementChild.textContent = said || words[error.name] || "That did not work. Load the page again and try once more.";
+      failed.hidden = false;
+      button.removeAttribute("aria-busy");
+    }
+  };
+
+  document.querySelectorAll("[data-passkey]").forEach((box) => {
+    const form = box.closest("form");
+    const button = box.querySelector("button");
+    box.hidden = !known;
+    document.querySelectorAll(`[data-without-passkeys]`).forEach((each) => { each.hidden = known; });
+    button.addEventListener("click", () => {
+      // creating one is named first: what is to be filled in is looked at by the browser
+      if (box.dataset.passkey === "create" && !form.reportValidity()) return;
+      sign(box, form, button);
+    });
+  });
+}
