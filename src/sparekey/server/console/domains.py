@@ -108,7 +108,7 @@ def assign(visit: Visit) -> Reply:
 def _ask_about(visit: Visit, kind: PolicyKind, policy: str | None, preview: Preview) -> Reply:
     domain, anew = visit.path["name"], preview.anew
     stricter = ", ".join(each.replace("_", " ") for each in preview.tightened)
-    sentences = [f"This makes stricter than now: {stricter}."] if stricter else []
+    sentences = [f"It is stricter than the one in force: {stricter}."] if stricter else []
     if anew is not None:
         whose = f"{counted(anew.users, 'user')} on {counted(anew.devices, 'device')}"
         first = "discarded at the next contact and made anew" if preview.discards else "made anew"
