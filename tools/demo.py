@@ -6,9 +6,16 @@ import tempfile
 import threading
 from pathlib import Path
 
-from sparekey.clock import monotonic
+from sparekey.clock import monotonic, now
+from sparekey.core.permissions import Actor
+from sparekey.secret import Secret
+from sparekey.server.settings import read_settings
+from sparekey.wiring.server import NewServer, create_server, open_instance
 from tools.story.acts import ACTS, Story, act_7_postgresql
-from tools.story.stage import Stage, StoryError
+from tools.story.stage import Stage, StoryError, free_port
+from tools.story.town import ADMINISTRATOR, PIN, Town, settle
+
+PEOPLE = 300
 
 
 def main() -> int:
@@ -38,12 +45,35 @@ def _say(text: str) -> None:
     print(f"   {text}", flush=True)
 
 
+def open_console(stage: Stage, people: int = PEOPLE) -> tuple[int, Town]:
+    """A second server, at today's time, with a town full of users: its port, and who may sign in."""
+    data = stage.directory / "console"
+    create_server(data, NewServer(Secret("")), Actor.of_system("os:demo"), now())
+    instance = open_instance(data, read_settings(data, {}))
+    try:
+        town = settle(instance, now(), people, stage.say)
+    finally:
+        instance.database.close()
+    port = free_port()
+    stage.start_server(port, data, for_a_browser=True)
+    return port, town
+
+
 def _leave_running(story: Story) -> None:
     """Until Ctrl-C: the addresses, and commands to try on what the story left."""
     stage = story.stage
+    print("\nA console to explore:", flush=True)
+    port, town = open_console(stage)
     print(f"""
-The server and the laptop's agent are still running. Their clock is the story's, about a day ahead, so that a browser
-finds the certificate not valid yet (`curl -k` does not mind). To look at:
+   http://localhost:{port}/console
+
+   User name   {ADMINISTRATOR}
+   Passcode    what this prints, once in half a minute:  echo {PIN}$(oathtool --totp -b {town.seed})
+
+{town.people} people, their tokens and computers are on it; the computers are made up, and their codes work nowhere.
+
+The story's server and the laptop's agent are still running, too. Their clock is the story's, about a day ahead, so that
+a browser finds the certificate not valid yet (`curl -k` does not mind). To look at:
 
    https://localhost:{story.port}/health         is it well?
    https://localhost:{story.port}/openapi.json   the HTTP API (its CA: {stage.server_data}/keys/ca.pem)

@@ -89,14 +89,15 @@ class Stage:
         where = ("--state", str(state or self.device_state))
         return self._run("sparekey-agent", (*arguments, *where), typed, fails=fails, within=self.device_surroundings)
 
-    def start_server(self, port: int, data: Path | None = None) -> Server:
-        """`sparekey serve` on loopback, ready when this returns."""
+    def start_server(self, port: int, data: Path | None = None, *, for_a_browser: bool = False) -> Server:
+        """`sparekey serve` on loopback, ready when this returns. `for_a_browser`: at today's time, without TLS."""
+        env = {**os.environ, "SPAREKEY_TLS": "off"} if for_a_browser else self._env()
         log = self.directory / f"server-{port}.log"
         command = [str(PROGRAMS / "sparekey"), "--data", str(data or self.server_data), "serve"]
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [*command, "--listen", f"127.0.0.1:{port}"],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self._env(), start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, start_new_session=True,
             )  # fmt: skip
         server = Server(process, port, log)
         self._cleanup.callback(self.stop_server, server)
