@@ -57,7 +57,7 @@ def test_longer_codes_do_not_help_where_the_pin_may_be_as_short() -> None:
 def test_a_minimum_that_no_pin_reaches_leaves_nothing_to_break() -> None:
     found = stolen_laptop(policy(minimum_passcode_length=16), TokenPolicy(pin_maximum=6))
     assert found.weakest is None
-    assert [attack.what for attack in found.others] == ["the PIN is known: an offline emergency tokencode"]
+    assert [attack.what for attack in found.others] == ["an offline emergency tokencode"]
     assert stolen_laptop(policy(enabled=False), TokenPolicy()).weakest is None
 
 

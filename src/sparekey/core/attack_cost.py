@@ -111,10 +111,10 @@ def _with_pin(policy: OfflinePolicy, tokens: TokenPolicy, level: ProtectionLevel
 
 def _with_known_pin(policy: OfflinePolicy, tokens: TokenPolicy, level: ProtectionLevel) -> list[Attack]:
     reached = [digits for digits in CODE_DIGITS if shortest_pin(policy, tokens, digits) is not None]
-    found = [Attack(f"the PIN is known: one tokencode of {min(reached)} digits", _code_seconds(min(reached), level))
+    found = [Attack(f"one tokencode of {min(reached)} digits", _code_seconds(min(reached), level))
              for _ in reached[:1]]  # fmt: skip
     if policy.emergency_tokencode:
-        found.append(Attack("the PIN is known: an offline emergency tokencode",
+        found.append(Attack("an offline emergency tokencode",
                             2**TOKENCODE_BITS / EMERGENCY_GUESSES_PER_SECOND))  # fmt: skip
     return found
 

@@ -14,7 +14,9 @@ def rough_time(seconds: float) -> str:
     for size, name in _UNITS:
         number = seconds / size
         if number >= 1:
-            shown = f"{number:,.1f}" if number < 9.95 else f"{number:,.0f}"
+            shown = (
+                f"{number:,.1f}" if number < 9.95 else f"{float(f'{number:.2g}') if number >= 1_000 else number:,.0f}"
+            )
             shown = shown.removesuffix(".0")
             return f"{shown} {name}" if shown == "1" else f"{shown} {name}s"
     return "less than a second"

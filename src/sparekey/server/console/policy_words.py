@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sparekey.core.counts import rough_time
 from sparekey.core.errors import BadInput
 from sparekey.core.policy_fields import MergeRule, PolicyField, SealedIn
 from sparekey.core.policy_kinds import PolicyKind
@@ -84,6 +85,7 @@ _MEANINGS: Final[Mapping[str, str]] = {  # where the registry's words name a com
 _ZERO: Final[Mapping[str, str]] = {
     "unlock_after_minutes": "only by an administrator", "next_tokencode_after": "never", "pin_lifetime": "never",
 }  # fmt: skip
+_TWO_HOURS: Final = 120  # minutes
 _SEALED: Final[Mapping[SealedIn, str]] = {
     SealedIn.NOWHERE: "",
     SealedIn.EMERGENCY_UNITS: "sealed into emergency codes",
@@ -166,8 +168,9 @@ def in_words(field: PolicyField, value: bool | int | str) -> str:
     if value == 0 and field.name in _ZERO:
         return _ZERO[field.name]
     if field.kind is int:
-        return f"{value} {_unit(field.unit, int(value))}".strip()
-    return _plain(str(value)) if field.choices else str(value)
+        longer = f" ({rough_time(int(value) * 60)})" if field.unit == "minutes" and int(value) >= _TWO_HOURS else ""
+        return f"{value} {_unit(field.unit, int(value))}".strip() + longer
+    return _plain(str(value)) if field.choices else str(value).replace(",", ", ")
 
 
 def rows_of(kind: PolicyKind, values: Mapping[str, Any], typed: Fields | None = None) -> dict[str, FieldRow]:
