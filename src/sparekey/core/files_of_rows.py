@@ -1,0 +1,32 @@
+"""Rows as a file to keep: CSV for spreadsheets, or JSON with one object in each line.
+
+Rules: a text that a spreadsheet would take for a formula stands behind an apostrophe in CSV; JSON is ASCII.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_cell(value: Any) -> str:
+    """As a spreadsheet shows it: nothing for None, yes and no."""
+    text = "" if value is None else ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """RFC 4180, UTF-8, with a header line."""
+    output = io.StringIO()
+    table = csv.writer(output, lineterminator="\r\n")
+    table.writerow(columns)
+    table.writerows([csv_cell(row[column]) for column in columns] for row in rows)
+    return output.getvalue().encode()
+
+
+def as_json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """One object a line."""
+    return b"".join(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode() + b"\n" for row in rows)
