@@ -17,15 +17,35 @@ from bench.load import INTERVAL, Person
 from sparekey.app.instance import MICROSECONDS, Instance
 from sparekey.app.snapshots import seal_code, token_owner
 from sparekey.core.events import OK, Action
+from sparekey.core.search_words import fold, words_of
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
 from sparekey.storage import domains, tables
+from sparekey.storage.account_words import as_text
 
 DOMAINS: Final = 100
+REGION: Final = "Region"  # above this many of them
+IN_REGION: Final = 30
+BRANCH: Final = "Branch"  # a domain with one user in so many
+IN_BRANCH: Final = 5_000
 PER_DEVICE: Final = 5  # one user in five has a device
 AUDIT_PER_USER: Final = 10
 _CHUNK: Final = 5_000
 _DAY: Final = 86_400
+_FIRST_NAMES: Final = (
+    "Anna", "Ben", "Clara", "David", "Elena", "Felix", "Greta", "Hannah", "Ida", "Jonas", "Karl", "Lena", "Maria",
+    "Noah", "Olga", "Paul", "Quentin", "Rosa", "Simon", "Thomas", "Ulla", "Victor", "Wanda", "Xaver", "Yara", "Zoë",
+    "Andrea", "Björn", "Cécile", "Dirk", "Emma", "Frank", "Georg", "Helga", "Ivan", "Julia", "Klaus", "Laura",
+    "Michael", "Nina",
+)  # fmt: skip
+_NAME_STARTS: Final = (
+    "Acker", "Berg", "Burg", "Dorn", "Eichen", "Feld", "Gold", "Hof", "Kirch", "Lang", "Müh", "Neu", "Ober",
+    "Rosen", "Schön", "Stein", "Wald", "Wein",
+)  # fmt: skip
+_NAME_ENDS: Final = (
+    "bach", "baum", "berg", "burger", "dorf", "feld", "hauser", "hofer", "kamp", "ler", "mann", "meier", "müller",
+    "reuter", "schmidt", "stein", "weg",
+)  # fmt: skip
 _ACTIONS: Final = (Action.SIGN_IN_GRANTED, Action.SIGN_IN_GRANTED, Action.SIGN_IN_DENIED, Action.UNIT_SEALED)
 
 Row = Mapping[str, Any]
@@ -42,6 +62,13 @@ class Population:
         """Login and token of one of its users; they have no PIN."""
         return Person(f"user{number:07d}", "", Totp(Secret(self.bytes("seed", number)), interval=INTERVAL))
 
+    def name(self, number: int) -> str:
+        """Few first names and many last ones, some far more often than others."""
+        one, two, three, four = self.bytes("name", number)[:4]
+        first = _FIRST_NAMES[one * two // 256 * len(_FIRST_NAMES) // 256]
+        last = _NAME_STARTS[three * len(_NAME_STARTS) // 256] + _NAME_ENDS[four * one // 256 * len(_NAME_ENDS) // 256]
+        return f"{first} {last}"
+
     def bytes(self, what: str, number: int) -> bytes:
         """20 bytes that look random and are always the same."""
         return hashlib.sha256(f"{self.seed}/{what}/{number}".encode()).digest()[:20]
@@ -55,6 +82,7 @@ class Population:
             home = self._domains(connection)
         for table, rows in (
             (tables.account, self._accounts(home, now)),
+            (tables.account_word, self._words()),
             (tables.token, self._tokens(instance, now)),
             (tables.device, self._devices(home, now)),
             (tables.device_account, self._device_accounts(instance, now)),
@@ -68,22 +96,44 @@ class Population:
             _insert_all(instance, table, rows)
         with instance.database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             connection.execute(text("ANALYZE"))
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("VACUUM account_word"))  # what PostgreSQL does itself a minute later
 
     def _domains(self, connection: Connection) -> list[str]:
         top = next(row.id for row in domains.list_domains(connection) if row.parent is None)
+        region = self.id("domain", DOMAINS)
+        domains.insert_domain(connection, region, REGION, top)
+        domains.insert_domain(connection, self._branch(), BRANCH, top)
         names = [(self.id("domain", number), f"Domain {number:03d}") for number in range(DOMAINS)]
-        for domain_id, name in names:
-            domains.insert_domain(connection, domain_id, name, top)
+        for number, (domain_id, name) in enumerate(names):
+            domains.insert_domain(connection, domain_id, name, region if number < IN_REGION else top)
         return [domain_id for domain_id, _ in names]
+
+    def _branch(self) -> str:
+        return self.id("domain", DOMAINS + 1)
+
+    def _home(self, home: Sequence[str], number: int) -> str:
+        return self._branch() if number % IN_BRANCH == 1 else home[number % len(home)]
 
     def _accounts(self, home: Sequence[str], now: int) -> Iterator[Row]:
         for number in range(self.users):
-            login = self.person(number).login
+            login, name, mail = self._named(number)
             yield {
-                "id": self.id("account", number), "login": login, "name": f"Person {number}",
-                "domain_id": home[number % len(home)], "enabled": number % 50 != 0, "failures": 0,
-                "created_at": now - _DAY, "mail": f"{login}@example.org",
+                "id": self.id("account", number), "login": login, "name": name,
+                "domain_id": self._home(home, number), "enabled": number % 50 != 0, "failures": 0,
+                "created_at": now - _DAY, "mail": mail, "words": as_text(words_of(login, name, mail)),
             }  # fmt: skip
+
+    def _named(self, number: int) -> tuple[str, str, str]:
+        """Login, name and mail address."""
+        name = self.name(number)
+        return f"user{number:07d}", name, f"{fold(name).replace(' ', '.')}.{number}@example.org"
+
+    def _words(self) -> Iterator[Row]:
+        for number in range(self.users):
+            login, name, mail = self._named(number)
+            for word in words_of(login, name, mail):
+                yield {"word": word, "login": login}
 
     def _tokens(self, instance: Instance, now: int) -> Iterator[Row]:
         for number in range(self.users):
@@ -91,9 +141,10 @@ class Population:
             seed = self.bytes("seed", number)
             sealed = instance.vault.seal("token.seed_sealed", token_id, token_owner(account_id, token_id), seed)
             yield {
-                "id": token_id, "serial": f"SK{number:08d}", "type": "totp", "account_id": account_id, "digits": 6,
-                "interval": INTERVAL, "algorithm": "sha1", "seed_sealed": sealed, "drift": 0, "last_step": 0,
-                "replay_step": 0, "enabled": True, "lost": number % 97 == 0, "with_pin": False,
+                "id": token_id, "serial": f"SK{number:08d}", "serial_key": f"sk{number:08d}", "type": "totp",
+                "account_id": account_id, "digits": 6, "interval": INTERVAL, "algorithm": "sha1",
+                "seed_sealed": sealed, "drift": 0, "last_step": 0, "replay_step": 0,
+                "enabled": True, "lost": number % 97 == 0, "with_pin": False,
                 "offline_code_online": False, "created_at": now - _DAY, "pin_must_change": False,
             }  # fmt: skip
 
@@ -103,7 +154,8 @@ class Population:
     def _devices(self, home: Sequence[str], now: int) -> Iterator[Row]:
         for number in self._with_device():
             yield {
-                "id": self.id("device", number), "name": f"laptop-{number:07d}", "domain_id": home[number % len(home)],
+                "id": self.id("device", number), "name": f"LAPTOP-{number:07d}", "name_key": f"laptop-{number:07d}",
+                "domain_id": self._home(home, number),
                 "public_key": self.bytes("key", number), "supports_offline": True, "hardware_bound": False,
                 "enrolled_at": now - _DAY, "last_contact": now - number % _DAY, "event_number": 0,
                 "event_hash": bytes(32),

@@ -34,6 +34,11 @@ def fold_name(name: str) -> str:
     return fold(name)[:LONGEST_NAME]
 
 
+def serial_key(serial: str) -> str:
+    """A serial number, which is ASCII, as it is sorted and found."""
+    return serial.lower()
+
+
 def words_of(login: str, name: str, mail: str = "") -> tuple[str, ...]:
     """Every word by which a user is found, each once, in order."""
     spelt_out = unicodedata.normalize("NFC", name).casefold().translate(_SPELT_OUT)

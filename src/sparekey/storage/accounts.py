@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, select, text, update
 
+from sparekey.core.search_words import words_of
+from sparekey.storage.account_words import as_text, insert_words, replace_words
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, security_domain
 
@@ -12,22 +14,22 @@ _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shor
 
 # Plain text and one call of the driver for many rows: an import brings a hundred thousand.
 _INSERT: Final = text("""
-    INSERT INTO account (id, login, name, domain_id, mail, expires_at, enabled, failures, created_at)
-    VALUES (:id, :login, :name, :domain_id, :mail, :expires_at, :enabled, 0, :created_at)
+    INSERT INTO account (id, login, name, domain_id, mail, expires_at, enabled, failures, created_at, words)
+    VALUES (:id, :login, :name, :domain_id, :mail, :expires_at, :enabled, 0, :created_at, :words)
 """)
 
 
 def insert_account(connection: Connection, account_id: str, login: str, name: str, domain_id: str, now: int) -> None:
-    connection.execute(
-        insert(account).values(
-            id=account_id, login=login, name=name, domain_id=domain_id, enabled=True, failures=0, created_at=now
-        )
-    )
+    values = {"id": account_id, "login": login, "name": name, "domain_id": domain_id, "created_at": now}
+    insert_accounts(connection, [{**values, "mail": "", "expires_at": None}])
 
 
 def insert_accounts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """`rows`: id, login, name, domain_id, mail, expires_at and created_at of each; they are enabled."""
-    connection.execute(_INSERT, [{**row, "enabled": True} for row in rows])
+    words = [words_of(row["login"], row["name"], row["mail"]) for row in rows]
+    values = [{**row, "enabled": True, "words": as_text(found)} for row, found in zip(rows, words, strict=True)]
+    connection.execute(_INSERT, values)
+    insert_words(connection, zip((row["login"] for row in rows), words, strict=True))
 
 
 def find_taken(connection: Connection, logins: Sequence[str]) -> set[str]:
@@ -96,6 +98,13 @@ def unlock(connection: Connection, account_id: str) -> bool:
 
 
 def update_account(connection: Connection, account_id: str, **values: Any) -> None:
+    """What names the user is found by, too."""
+    if "name" in values or "mail" in values:
+        columns = (account.c.login, account.c.name, account.c.mail, account.c.words)
+        row = connection.execute(select(*columns).where(account.c.id == account_id)).one()
+        words = words_of(row.login, values.get("name", row.name), values.get("mail", row.mail))
+        replace_words(connection, row.login, row.words, words)
+        values = {**values, "words": as_text(words)}
     connection.execute(update(account).where(account.c.id == account_id).values(**values))
 
 

@@ -7,11 +7,11 @@ driver for many; in the caller's transaction, so that a file's tokens are there 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import psycopg
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
 
+from sparekey.core.search_words import serial_key
+from sparekey.storage.bulk import insert_many
 from sparekey.storage.tables import token
-from sparekey.storage.together import as_elsewhere
 
 _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shorter lists better
 
@@ -37,20 +37,6 @@ def insert_tokens(
     connection: Connection, rows: Sequence[Mapping[str, Any]], audit_rows: Sequence[Mapping[str, Any]]
 ) -> None:
     """`rows`: with TOKEN_COLUMNS; `audit_rows`: what is put on record with them."""
-    _insert(connection, "token", (*TOKEN_COLUMNS, *_FRESH), [{**row, **_FRESH} for row in rows])
-    _insert(connection, "audit", _AUDIT_COLUMNS, audit_rows)
-
-
-def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    names = ", ".join(columns)
-    driver = connection.connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):
-        marks = ", ".join(f":{name}" for name in columns)
-        connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), list(rows))  # noqa: S608 -- names of ours
-        return
-    try:
-        with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
-            for row in rows:
-                copy.write_row([row[name] for name in columns])
-    except psycopg.Error as error:
-        raise as_elsewhere(connection, driver, error) from error
+    values = [{**row, **_FRESH, "serial_key": serial_key(row["serial"])} for row in rows]
+    insert_many(connection, "token", (*TOKEN_COLUMNS, *_FRESH, "serial_key"), values)
+    insert_many(connection, "audit", _AUDIT_COLUMNS, audit_rows)

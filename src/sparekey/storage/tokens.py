@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, insert, select, update
 
+from sparekey.core.search_words import serial_key
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, device_token, security_domain, token
 
@@ -12,7 +13,8 @@ from sparekey.storage.tables import account, device_token, security_domain, toke
 def insert_token(connection: Connection, values: Mapping[str, Any]) -> None:
     """A token that nobody has used; `values` by column name."""
     fresh = {"drift": 0, "last_step": 0, "replay_step": 0, "lost": False, "offline_code_online": False}
-    connection.execute(insert(token).values(**{**fresh, **values}))
+    key = serial_key(values["serial"])
+    connection.execute(insert(token).values(**{**fresh, **values, "serial_key": key}))
 
 
 def find_token(connection: Connection, serial: str) -> AnyRow | None:

@@ -1,0 +1,27 @@
+"""Rows in bulk, in the transaction of who calls: PostgreSQL gets them by COPY, SQLite by one call for many."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, text
+
+from sparekey.storage.together import as_elsewhere
+
+
+def insert_many(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """`rows`: each with all of these columns; none: nothing. Raises what a single INSERT would."""
+    if not rows:
+        return
+    names = ", ".join(columns)
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        marks = ", ".join(f":{name}" for name in columns)
+        connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), list(rows))  # noqa: S608 -- names of ours
+        return
+    try:
+        with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row([row[name] for name in columns])
+    except psycopg.Error as error:
+        raise as_elsewhere(connection, driver, error) from error
