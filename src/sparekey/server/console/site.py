@@ -9,6 +9,7 @@ from sparekey.server.console import (
     account,
     alarms,
     approvals,
+    audit,
     clients,
     devices,
     domains,
@@ -18,8 +19,10 @@ from sparekey.server.console import (
     online_emergency,
     policies,
     readiness,
+    reports,
     roles,
     search,
+    settings,
     token_imports,
     tokens,
     user_imports,
@@ -32,6 +35,7 @@ from sparekey.server.web.site import Link, Passkeys, Sessions, Site
 SIGN_IN: Final = "/console/sign-in"
 SIGN_OUT: Final = "/console/sign-out"
 HOME: Final = "/console"
+WELCOME: Final = "/console/welcome"
 
 _P: Final = Permission
 CONSOLE: Final = Site(
@@ -71,7 +75,8 @@ CONSOLE: Final = Site(
         *why.pages.all, *search.pages.all, *tokens.pages.all, *new_token.pages.all,
         *token_imports.pages.all, *clients.pages.all, *domains.pages.all,
         *emergency.pages.all, *online_emergency.pages.all, *alarms.pages.all, *approvals.pages.all,
-        *readiness.pages.all, *roles.pages.all, *devices.pages.all, *policies.pages.all,
+        *readiness.pages.all, *roles.pages.all, *devices.pages.all, *policies.pages.all, *audit.pages.all,
+        *reports.pages.all, *settings.pages.all,
         *account.pages.all,
     ),
     account=account.ACCOUNT,
