@@ -120,7 +120,7 @@ def test_a_menu_offers_what_the_visitor_may_do(world: World, admin: Secret[str])
         ("enabled", {"on": ""}, Action.TOKEN_DISABLED),
         ("lost", {"on": "yes"}, Action.TOKEN_LOST),
         ("expiry", {"until": "2031-05-01"}, Action.TOKEN_EXPIRY_SET),
-        ("pin", {"pin": "24680bdf", "again": "24680bdf"}, Action.TOKEN_PIN_SET),
+        ("pin", {"new-pin": "24680bdf", "again": "24680bdf"}, Action.TOKEN_PIN_SET),
         ("clear-pin", {}, Action.TOKEN_PIN_CLEARED),
         ("unassign", {}, Action.TOKEN_UNASSIGNED),
         ("remove", {"from-user": "alice"}, Action.TOKEN_REMOVED),
@@ -161,7 +161,7 @@ def test_an_expired_token_says_so(world: World, admin: Secret[str]) -> None:
 
 
 def test_a_pin_is_typed_twice_and_never_shown_again(world: World, admin: Secret[str]) -> None:
-    refused = page(world, f"{LIST}/{world.alice.serial}/pin", admin, {"pin": "24680bdf", "again": "24680bdg"})
+    refused = page(world, f"{LIST}/{world.alice.serial}/pin", admin, {"new-pin": "24680bdf", "again": "24680bdg"})
     assert refused.status == 400
     assert "The two PINs differ" in text(refused)
     assert b"24680bd" not in refused.body

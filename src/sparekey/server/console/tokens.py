@@ -97,7 +97,7 @@ def resync(visit: Visit) -> Reply:
 
 @pages.post("/{serial}/pin", Permission.PIN_SET, again=token, fresh=True)
 def set_pin(visit: Visit) -> Reply:
-    serial, pin, must_change = visit.path["serial"], visit.form.secret("pin"), visit.form.flag("must-change")
+    serial, pin, must_change = visit.path["serial"], visit.form.secret("new-pin"), visit.form.flag("must-change")
     if pin != visit.form.secret("again"):
         raise BadInput("the two PINs differ", "type the same PIN twice")
     tokens.set_pin(visit.instance, visit.actor, serial, pin, must_change=must_change, now=visit.now)
