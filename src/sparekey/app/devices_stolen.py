@@ -127,23 +127,20 @@ def users_of(connection: Connection, device_id: str) -> frozenset[str]:
 def _stolen(connection: Connection, device: AnyRow, users: frozenset[str], now: int) -> StolenDevice:
     used = devices.tokens_of_device(connection, device.id)
     with_pin = devices.tokens_with_pin(connection, users)
-    rows = [accounts.find_account_by_id(connection, account_id) for account_id in users]
-    found = sorted((row for row in rows if row is not None), key=lambda row: row.login)
+    found = accounts.find_with_counts(connection, users, now)
     return StolenDevice(
-        device.id, device.name, tuple(_stolen_from(connection, row, used, with_pin, now) for row in found)
+        device.id, device.name, tuple(_stolen_from(row, used, with_pin) for row in found)
     )  # fmt: skip
 
 
-def _stolen_from(
-    connection: Connection, account: AnyRow, used: Sequence[AnyRow], with_pin: Sequence[AnyRow], now: int
-) -> StolenFrom:
+def _stolen_from(account: AnyRow, used: Sequence[AnyRow], with_pin: Sequence[AnyRow]) -> StolenFrom:
     mine = [row for row in used if row.account_id == account.id]
     return StolenFrom(
         account.login,
         new_pin=tuple(row.serial for row in with_pin if row.account_id == account.id),
         disabled=tuple(row.serial for row in mine if row.enabled and _tells_codes(row)),
-        codes=len(emergency_codes.owners_with_codes(connection, account.id, now)),
-        passkeys=passkeys.count_of_account(connection, account.id),
+        codes=account.codes,
+        passkeys=account.passkeys,
     )
 
 

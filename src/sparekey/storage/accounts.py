@@ -1,14 +1,14 @@
 """Users' accounts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, func, select, text, update
 
 from sparekey.core.search_words import words_of
 from sparekey.storage.account_words import as_text, insert_words, replace_words
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import account, security_domain
+from sparekey.storage.tables import account, emergency_code, passkey, security_domain
 
 _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shorter lists better
 
@@ -47,6 +47,18 @@ def find_account(connection: Connection, login: str) -> AnyRow | None:
         security_domain, account.c.domain_id == security_domain.c.id
     )
     return connection.execute(query.where(account.c.login == login)).one_or_none()
+
+
+def find_with_counts(connection: Connection, account_ids: Collection[str], now: int) -> Sequence[AnyRow]:
+    """Those of these ids, by login, each with how many kinds of emergency codes work (`codes`: the passcode, and one of
+    each token that has them), and with how many `passkeys` it has."""
+    owner = func.coalesce(emergency_code.c.token_id, emergency_code.c.account_id)
+    codes = select(func.count(owner.distinct())).where(
+        emergency_code.c.account_id == account.c.id, emergency_code.c.not_after > now
+    )
+    keys = select(func.count()).select_from(passkey).where(passkey.c.account_id == account.c.id)
+    query = select(account, codes.scalar_subquery().label("codes"), keys.scalar_subquery().label("passkeys"))
+    return connection.execute(query.where(account.c.id.in_(account_ids)).order_by(account.c.login)).all()
 
 
 def find_account_by_id(connection: Connection, account_id: str) -> AnyRow | None:
