@@ -47,7 +47,7 @@ def manage(visit: Visit) -> Reply:
         error = None  # said on the page in other words
     shown = rows[:_PAGE]
     return visit.show(
-        "audit/manage.html", rows=[(row, _details(row)) for row in shown], whole=whole, wrong=error,
+        "audit/manage.html", rows=[(row, _about(row), _details(row)) for row in shown], whole=whole, wrong=error,
         next=str(shown[-1].id) if len(rows) > _PAGE else None, query=visit.query, most=MOST_ROWS,
         actions=_actions(), results=[("", "any"), *_RESULTS, *sorted(REASONS.items(), key=lambda each: each[1])],
         state=record_state(visit.instance, visit.actor) if whole else None, limit=audit_reading.MOST_WAITING,
@@ -112,6 +112,12 @@ def _actions() -> list[tuple[str, str]]:
 
 def _names_somebody(wanted: dict[str, Any]) -> bool:
     return any(wanted.get(name) for name in ("user", "serial", "device"))
+
+
+def _about(row: RecordRow) -> str:
+    """What was changed, where that is no user, token or device."""
+    detail: dict[str, Any] = json.loads(row.detail)
+    return ", ".join(str(detail[name]) for name in ("name", "role", "domain") if isinstance(detail.get(name), str))
 
 
 def _details(row: RecordRow) -> list[tuple[str, str]]:
