@@ -100,7 +100,7 @@ def own_requests(connection: Connection, actor: Actor, account_id: str, now: int
     """What this actor asked for about this user, while its time has not run out: of each device the last one."""
     rows = approvals.requests_of(connection, account_id, actor.name, now)
     last = {row.device_id: row for row in reversed(rows)}
-    return _views(connection, actor, list(last.values()), now)
+    return _views(connection, actor, list(last.values()), now, only_own=True)
 
 
 def approve(instance: Instance, actor: Actor, approval_id: str, *, now: int) -> ApprovalView:
@@ -187,8 +187,12 @@ def _get_approval(connection: Connection, actor: Actor, approval_id: str) -> Any
     return row
 
 
-def _views(connection: Connection, reader: Actor, rows: Sequence[AnyRow], now: int) -> list[ApprovalView]:
-    people = {name for row in rows for name in (row.asked_by, row.decided_by) if name is not None}
+def _views(
+    connection: Connection, reader: Actor, rows: Sequence[AnyRow], now: int, *, only_own: bool = False
+) -> list[ApprovalView]:
+    """`only_own`: the reader asked for all of them, and needs no name."""
+    unnamed = {None, reader.name if only_own else None}
+    people = {name for row in rows for name in (row.asked_by, row.decided_by)} - unnamed
     called = names_of_actors(connection, reader, people)
     return [
         ApprovalView(

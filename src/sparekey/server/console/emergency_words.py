@@ -17,7 +17,8 @@ from sparekey.core.permissions import Permission
 # What stands in the way, in words for the telephone; all others say it themselves.
 SENTENCES: Final[Mapping[Obstacle, str]] = {
     Obstacle.NO_TOKEN_USED: (
-        "No code is on this device: the user has to sign in there with the token once, while it reaches the server."
+        "The user has to sign in with the token once on the device, while it reaches the server; until then no code "
+        "is there."
     ),
     Obstacle.NO_OFFLINE_SUPPORT: "This device cannot work offline: its Sparekey agent has to be updated or replaced.",
     Obstacle.EMERGENCY_OFF: "Policy does not let devices download this emergency code. Switch it on there.",
