@@ -136,45 +136,53 @@ class TokenDetails(TokenView):
 
 def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, now: int) -> AddedToken:
     """A new token for a user, enabled; with a PIN to be set by an administrator, or at the first sign-in."""
-    parameters = _parameters(wish)
+    parameters = parameters_of(wish)
     if wish.serial:
         verify_serial(wish.serial)
-    token_id, last_step = new_id(), TOKEN_TYPES[wish.type].unused + wish.counter
     with instance.database.write() as connection:
-        account = get_account(connection, actor, login, Permission.TOKEN_ASSIGN)
-        accounts.lock_accounts(connection, [account.id])
-        verify_room(connection, account.id, login)
-        serial = wish.serial or _free_serial(connection)
-        if tokens.find_token(connection, serial) is not None:
-            raise Conflict(f"there is a token {serial!r} already", "choose another serial number")
-        tokens.insert_token(
-            connection,
-            {
-                "id": token_id,
-                "serial": serial,
-                "type": wish.type,
-                "account_id": account.id,
-                "digits": parameters.digits,
-                "interval": parameters.interval,
-                "algorithm": parameters.algorithm,
-                "seed_sealed": instance.vault.seal(
-                    "token.seed_sealed", token_id, token_owner(account.id, token_id), parameters.seed.reveal()
-                ),
-                "last_step": last_step,
-                "replay_step": last_step,
-                "enabled": True,
-                "expires_at": wish.expires_at,
-                "with_pin": wish.with_pin,
-                "created_at": now,
-            },
-        )
-        devices.raise_generation(connection, account.id)
-        log(connection, now, actor, Action.TOKEN_ADDED, account=account.id, token=token_id, serial=serial)
-        notify_user(connection, now, account.id, Notice.TOKEN_ASSIGNED, serial=serial)
+        return insert_token(connection, instance, actor, login, wish, parameters, now)
+
+
+def insert_token(
+    connection: Connection, instance: Instance, actor: Actor, login: str, wish: NewToken, parameters: Parameters,
+    now: int,
+) -> AddedToken:  # fmt: skip
+    """The same in the caller's transaction, who has looked at the values."""
+    token_id, last_step = new_id(), TOKEN_TYPES[wish.type].unused + wish.counter
+    account = get_account(connection, actor, login, Permission.TOKEN_ASSIGN)
+    accounts.lock_accounts(connection, [account.id])
+    verify_room(connection, account.id, login)
+    serial = wish.serial or _free_serial(connection)
+    if tokens.find_token(connection, serial) is not None:
+        raise Conflict(f"there is a token {serial!r} already", "choose another serial number")
+    tokens.insert_token(
+        connection,
+        {
+            "id": token_id,
+            "serial": serial,
+            "type": wish.type,
+            "account_id": account.id,
+            "digits": parameters.digits,
+            "interval": parameters.interval,
+            "algorithm": parameters.algorithm,
+            "seed_sealed": instance.vault.seal(
+                "token.seed_sealed", token_id, token_owner(account.id, token_id), parameters.seed.reveal()
+            ),
+            "last_step": last_step,
+            "replay_step": last_step,
+            "enabled": True,
+            "expires_at": wish.expires_at,
+            "with_pin": wish.with_pin,
+            "created_at": now,
+        },
+    )
+    devices.raise_generation(connection, account.id)
+    log(connection, now, actor, Action.TOKEN_ADDED, account=account.id, token=token_id, serial=serial)
+    notify_user(connection, now, account.id, Notice.TOKEN_ASSIGNED, serial=serial)
     return AddedToken(serial, wish.type, replace(parameters, serial=serial), wish.counter)
 
 
-def _parameters(wish: NewToken) -> Parameters:
+def parameters_of(wish: NewToken) -> Parameters:
     """Raises BadInput where no token of this type is so."""
     if wish.type not in _MADE_HERE:
         raise BadInput(f"{wish.type!r} is no type of token", f"give one of: {', '.join(_MADE_HERE)}")

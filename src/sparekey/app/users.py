@@ -82,18 +82,26 @@ def add_user(
         verify_mail_address(mail)
     if expires_at is not None and expires_at <= now:
         raise BadInput(f"the account would have ended at {utc(expires_at)}", "give an end that is still to come")
+    account_id = new_id()
     with instance.database.write() as connection:
-        domain_id = get_domain(connection, actor, domain, Permission.USER_ADD).id
-        if accounts.find_account(connection, login) is not None:
-            raise Conflict(f"there is a user {login!r} already", "choose another login name")
-        account_id = new_id()
-        accounts.insert_accounts(
-            connection,
-            [{"id": account_id, "login": login, "name": name or login, "domain_id": domain_id, "mail": mail,
-              "expires_at": expires_at, "created_at": now}],
-        )  # fmt: skip
-        log(connection, now, actor, Action.USER_ADDED, account=account_id, login=login, domain=domain)
+        insert_user(connection, actor, account_id, login, domain, name, mail, expires_at, now=now)
     return account_id
+
+
+def insert_user(
+    connection: Connection, actor: Actor, account_id: str, login: str, domain: str, name: str = "", mail: str = "",
+    expires_at: int | None = None, *, now: int,
+) -> None:  # fmt: skip
+    """The same in the caller's transaction, who has looked at the values."""
+    domain_id = get_domain(connection, actor, domain, Permission.USER_ADD).id
+    if accounts.find_account(connection, login) is not None:
+        raise Conflict(f"there is a user {login!r} already", "choose another login name")
+    accounts.insert_accounts(
+        connection,
+        [{"id": account_id, "login": login, "name": name or login, "domain_id": domain_id, "mail": mail,
+          "expires_at": expires_at, "created_at": now}],
+    )  # fmt: skip
+    log(connection, now, actor, Action.USER_ADDED, account=account_id, login=login, domain=domain)
 
 
 def list_users(instance: Instance, actor: Actor, limit: int = 100, after: str = "") -> list[UserView]:

@@ -15,6 +15,7 @@ from sparekey.server import health
 from sparekey.server.agent_api import contacts, enrolment
 from sparekey.server.agent_api import sign_ins as agent_sign_ins
 from sparekey.server.console import sign_in as console_sign_in
+from sparekey.server.console import welcome
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.openapi import SECURITY_SCHEMES
 from sparekey.server.raw_paths import RawPaths
@@ -59,6 +60,7 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Fast
         application.include_router(routes(service))
     application.include_router(assets.routes())
     application.include_router(console_sign_in.routes(service))
+    application.include_router(welcome.routes(service))
     application.include_router(site.routes(service, CONSOLE))
     application.include_router(self_service_sign_in.routes(service))
     application.include_router(site.routes(service, SELF_SERVICE))

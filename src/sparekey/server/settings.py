@@ -234,6 +234,15 @@ class Settings:
         return f"https://{f'[{host}]' if ':' in host else host}:{port}"
 
     @property
+    def console_url(self) -> str:
+        """Where people reach the console, as far as the settings tell: a name, for passkeys are bound to one."""
+        host, port = self.address
+        if self.tls == "off":  # through a proxy then, whose name is not known here, or on this machine
+            return f"http://localhost:{port}"
+        host = self.names[0] if self.names else "localhost" if host in _ANY_ADDRESS or _is_loopback(host) else host
+        return f"https://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
     def local_only(self) -> bool:
         """Whether nobody but this machine can reach `url`, as far as the settings tell."""
         return not self.names and _is_loopback(self.address[0])

@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "emergency": ("emergency", "Emergency codes: of a token, of a user, or at the server alone."),
     "device": ("device", "Protected computers: invite, look at, revoke, report as stolen."),
     "report": ("report", "Who is ready for the day without a network."),
+    "admin": ("admin", "How the first administrator gets in."),
     "role": ("role", "What administrators may do, and where."),
     "client": ("client", "Programs that ask over the REST API."),
     "approval": ("approval", "Requests to show a passcode that wait for a second person."),

@@ -41,11 +41,11 @@ def add_token(visit: Visit) -> Reply:
     )
     made = tokens.add_token(visit.instance, visit.actor, login, wish, now=visit.now)
     return visit.show(
-        "tokens/added.html", secret=True, login=login, with_pin=wish.with_pin, **_handed_over(made, login)
+        "tokens/added.html", secret=True, login=login, with_pin=wish.with_pin, **handed_over(made, login)
     )
 
 
-def _handed_over(made: AddedToken, login: str) -> dict[str, object]:
+def handed_over(made: AddedToken, login: str) -> dict[str, object]:
     """As the page shows it: images and files are in the page itself, so that no second address holds a key."""
     uri = made.otpauth(login, ISSUER).reveal()
     key = base64.b32encode(made.parameters.seed.reveal()).decode().rstrip("=")

@@ -95,7 +95,7 @@ def routes(service: Service) -> APIRouter:
 
 
 async def _form_of(service: Service, request: Request) -> tuple[Visit, Secret[str]]:
-    """The form of our own page, and what only this browser has: questions are bound to it. Raises Refusal, NotAllowed."""
+    """The form of our page, and what only this browser has: questions are bound to it. Raises Refusal, NotAllowed."""
     visit = admitted(service, CONSOLE, request)
     visit = replace(visit, form=await read_form(request, FORM))
     verify_ours(CONSOLE, request, visit.form)

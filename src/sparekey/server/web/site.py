@@ -158,7 +158,7 @@ def _refused_unread(site: Site, page: Page, request: Request, visit: Visit) -> R
         if page.permission is not None:
             verify_somewhere(session.actor, page.permission)
     except SparekeyError as error:
-        return failed(site, request, replace(visit, session=session), error, _status_of(error))
+        return failed(site, request, replace(visit, session=session), error, status_of(error))
     return None
 
 
@@ -175,7 +175,7 @@ def _answered(site: Site, page: Page, request: Request, visit: Visit) -> tuple[R
             return respond(site, request, visit, asked), bool(asked.values["wrong"])
         return _made(site, page, request, visit), False
     except SparekeyError as error:
-        return failed(site, request, visit, error, _status_of(error)), False
+        return failed(site, request, visit, error, status_of(error)), False
     except Exception as error:  # noqa: BLE001 -- every error is a page, and its words are not shown
         log_unforeseen(error)
         status, said = (503, "the server cannot answer now") if is_unavailable(error) else (500, "the server failed")
@@ -200,11 +200,12 @@ def _made(site: Site, page: Page, request: Request, visit: Visit) -> Response:
         visit = replace(visit, error=error)
         reply = page.again(visit)  # raises where what the form is about is gone
         if isinstance(reply, Shown):
-            reply = replace(reply, status=_status_of(error))
+            reply = replace(reply, status=status_of(error))
     return respond(site, request, visit, reply)
 
 
-def _status_of(error: SparekeyError) -> int:
+def status_of(error: SparekeyError) -> int:
+    """Of HTTP, for a mistake."""
     return next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 409)
 
 

@@ -40,6 +40,14 @@
     }
   };
 
+  /* The code of a link stands behind the #, where no server and no log sees it: here it goes into the form. */
+  const code = document.querySelector("[data-from-fragment]");
+  if (code && location.hash.length > 1) {
+    code.value = location.hash.slice(1);
+    history.replaceState(null, "", location.pathname);
+    code.form.requestSubmit();
+  }
+
   document.querySelectorAll("[data-passkey]").forEach((box) => {
     const form = box.closest("form");
     const button = box.querySelector("button");

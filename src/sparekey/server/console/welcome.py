@@ -1,0 +1,131 @@
+"""Where a link for a super administrator leads: the code, then a passkey, or a token with a PIN, then the sign-in.
+
+The code stands behind the `#` of the link, which no server is sent and no log keeps; a script puts it into the form.
+Without one it is pasted.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sparekey.app import admin_links
+from sparekey.core.errors import BadInput, Conflict, SparekeyError
+from sparekey.core.passkeys import Place
+from sparekey.secret import Secret
+from sparekey.server.console.new_token import handed_over
+from sparekey.server.console.site import CONSOLE, SIGN_IN, WELCOME
+from sparekey.server.replies import is_unavailable, log_unforeseen
+from sparekey.server.service import Service
+from sparekey.server.web.pages import FORM
+from sparekey.server.web.replies import Reply, Sent, SentOn, Shown
+from sparekey.server.web.site import admitted, failed, read_form, respond, status_of, verify_ours
+from sparekey.server.web.visits import Visit
+from sparekey.server.work import Busy
+
+_BUSY: Final = Conflict("more is waiting than this server takes on", "try again in a second")
+
+
+def routes(service: Service) -> APIRouter:
+    """GET welcome; POST the code, and what is done with it."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get(WELCOME, response_class=Response)
+    async def page(request: Request) -> Response:
+        visit = admitted(service, CONSOLE, request)
+        return respond(CONSOLE, request, visit, _ask_for_code(visit))
+
+    _post(router, service, WELCOME, choose)
+    _post(router, service, f"{WELCOME}/passkey/question", question)
+    _post(router, service, f"{WELCOME}/passkey", use_with_passkey)
+    _post(router, service, f"{WELCOME}/token", use_with_token)
+    return router
+
+
+def choose(visit: Visit) -> Reply:
+    """The code is good: by what does its holder want to sign in from now on?"""
+    return _choices(visit)
+
+
+def question(visit: Visit) -> Reply:
+    """For passkey.js."""
+    code, login = _code(visit), visit.form.text("user")
+    options = admin_links.ask_for_passkey(visit.instance, _place(visit), code, login, visit.now)
+    return Sent(options.encode(), "application/json", "question.json")
+
+
+def use_with_passkey(visit: Visit) -> Reply:
+    form = visit.form
+    name, answer = form.text("name", "Name of the passkey", needed=True), form.get("passkey", "")
+    login = admin_links.use_with_passkey(
+        visit.instance, _place(visit), _code(visit), form.text("user"), name, answer, visit.now
+    )
+    return SentOn(SIGN_IN, f"{login} is a super administrator now. Sign in with your passkey.")
+
+
+def use_with_token(visit: Visit) -> Reply:
+    """The key of the token is in this answer and nowhere else."""
+    form = visit.form
+    pin = form.secret("pin")
+    if pin.reveal() != form.secret("pin-again").reveal():
+        raise BadInput("the two PINs differ", "type the same one twice")
+    login, made = admin_links.use_with_token(visit.instance, _code(visit), form.text("user"), pin, visit.now)
+    return visit.show("welcome/token.html", secret=True, login=login, **handed_over(made, login))
+
+
+def _post(router: APIRouter, service: Service, path: str, handler: Callable[[Visit], Reply]) -> None:
+    async def handle(request: Request) -> Response:
+        visit = admitted(service, CONSOLE, request)
+        visit = replace(visit, form=await read_form(request, FORM))
+        verify_ours(CONSOLE, request, visit.form)
+        try:
+            return await service.sessions.run(_answered, request, visit, handler)
+        except Busy:
+            return failed(CONSOLE, request, visit, _BUSY, 429)
+
+    router.add_api_route(path, handle, methods=["POST"], response_class=Response)
+
+
+def _answered(request: Request, visit: Visit, handler: Callable[[Visit], Reply]) -> Response:
+    """A mistake is shown where it can be mended: in the form, or where the code is asked if the link is not good."""
+    try:
+        return respond(CONSOLE, request, visit, handler(visit))
+    except SparekeyError as error:
+        visit = replace(visit, error=error)
+        return respond(CONSOLE, request, visit, replace(_again(visit), status=status_of(error)))
+    except Exception as error:  # noqa: BLE001 -- every error is a page, and its words are not shown
+        log_unforeseen(error)
+        said = Conflict("the server failed", "load the page again in a moment")
+        return failed(CONSOLE, request, visit, said, 503 if is_unavailable(error) else 500)
+
+
+def _again(visit: Visit) -> Shown:
+    try:
+        return _choices(visit)
+    except SparekeyError:
+        return _ask_for_code(visit)
+
+
+def _ask_for_code(visit: Visit) -> Shown:
+    return visit.show("welcome/code.html")
+
+
+def _choices(visit: Visit) -> Shown:
+    code = _code(visit)
+    link = admin_links.look_at_link(visit.instance, code, visit.now)
+    given: dict[str, Any] = {"code": code.reveal(), "link": link, "passkeys": visit.place is not None}
+    return visit.show("welcome/choose.html", secret=True, **given)
+
+
+def _code(visit: Visit) -> Secret[str]:
+    """As it was pasted, or put there by the script."""
+    return Secret("".join(visit.form.get("code", "").split()))
+
+
+def _place(visit: Visit) -> Place:
+    if visit.place is None:
+        raise BadInput("passkeys do not work at an address of numbers", "open this server by its name")
+    return visit.place
