@@ -12,6 +12,7 @@ import pytest
 from sparekey.app import clients, devices, domains, policies, roles, tokens, users
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.roles import HolderKind
+from sparekey.app.user_dashboard import list_activity, show_dashboard
 from sparekey.app.user_imports import import_users
 from sparekey.core.errors import NotAllowed, NotFound, SparekeyError
 from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Actor, Permission
@@ -44,6 +45,8 @@ CASES = {
     "user disable": Case("user", P.USER_EDIT, lambda s, a, it, _: users.set_enabled(s, a, it, enabled=False, now=NOW)),
     "user unlock": Case("user", P.USER_UNLOCK, lambda s, a, it, _: users.unlock(s, a, it, now=NOW)),
     "user move": Case("user", P.USER_MOVE, lambda s, a, it, where: users.move_user(s, a, it, where, now=NOW)),
+    "user dashboard": Case("user", P.USER_VIEW, lambda s, a, it, _: show_dashboard(s, a, it, now=NOW)),
+    "user activity": Case("user", P.USER_VIEW, lambda s, a, it, _: list_activity(s, a, it)),
     "user add": Case("domain", P.USER_ADD, lambda s, a, it, _: users.add_user(s, a, "newcomer", it, now=NOW)),
     "role grant": Case("user", P.ROLE_MANAGE, lambda s, a, it, where: roles.grant(
         s, a, "own", HolderKind.USER, it, where, now=NOW)),
