@@ -1,6 +1,5 @@
 """Devices: invite, enrol, authenticate a request, list, revoke."""
 
-import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +7,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
-from sparekey.app.lookup import get_device, get_domain
+from sparekey.app.lookup import get_device, get_domain, get_scope
 from sparekey.app.notices import notify_user
 from sparekey.app.ports import Purpose
 from sparekey.core.errors import BadInput, NotAllowed
@@ -16,9 +15,9 @@ from sparekey.core.events import Action
 from sparekey.core.names import verify_name
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.search_words import fold, verify_length
+from sparekey.core.search_words import fold_name, verify_length
 from sparekey.secret import Secret
-from sparekey.storage import devices, domains
+from sparekey.storage import devices, searches
 from sparekey.storage.rows import AnyRow
 from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
@@ -167,26 +166,15 @@ def search_devices(
     instance: Instance, actor: Actor, wanted: DeviceSearch, limit: int = 50, after: str = "", *, now: int
 ) -> list[DeviceView]:
     """By name, from the one after that with the id `after`. Raises BadInput for a state that there is not."""
-    within = verify_somewhere(actor, Permission.DEVICE_VIEW)
     verify_length(wanted.text)
-    text = fold(wanted.text.strip())
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is no state of a device", f"give one of: {', '.join(_STATES[1:])}")
     with instance.database.read() as connection:
-        if wanted.domain:
-            domain_id = get_domain(connection, actor, wanted.domain, Permission.DEVICE_VIEW).id
-            below = domains.domain_and_below(connection, domain_id)
-            within = below if within is None else within & below
-        rows = sorted(devices.list_devices(connection, 2**31, "", within), key=lambda row: (fold(row.name), row.id))
-        rows = rows[next((number for number, row in enumerate(rows, 1) if row.id == after), 0) :]
-        found = (row for row in rows if _is_in_state(row, wanted.state, now) and fold(row.name).startswith(text))
-        return [view_of(row) for row in itertools.islice(found, limit)]
-
-
-def _is_in_state(row: AnyRow, state: str, now: int) -> bool:
-    if state == "silent" and (row.last_contact or 0) > now - SILENT_AFTER:
-        return False
-    return not state or (row.revoked_at is not None) is (state == "revoked")
+        within = get_scope(connection, actor, wanted.domain, Permission.DEVICE_VIEW)
+        rows = searches.search_devices(
+            connection, fold_name(wanted.text.strip()), wanted.state, within, limit, after, now - SILENT_AFTER
+        )
+        return [view_of(row) for row in rows]
 
 
 def show_device(instance: Instance, actor: Actor, name: str) -> DeviceView:

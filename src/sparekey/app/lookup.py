@@ -5,7 +5,7 @@ What lies outside every domain of the actor is not found, in the same words as w
 
 from sqlalchemy import Connection
 
-from sparekey.app.authorisation import verify_may, verify_not_above, verify_somewhere
+from sparekey.app.authorisation import scope_of, verify_may, verify_not_above, verify_somewhere
 from sparekey.core.errors import BadInput, NotFound
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy_kinds import PolicyKind
@@ -54,6 +54,17 @@ def get_domain(connection: Connection, actor: Actor, name: str, needed: Permissi
         raise NotFound(f"there is no security domain {name!r}", "see `sparekey domain list`")
     verify_may(actor, needed, row.id)
     return row
+
+
+def get_scope(connection: Connection, actor: Actor, domain: str, needed: Permission) -> frozenset[str] | None:
+    """Where somebody searches: where they have the permission, and in this domain or below; None: everywhere."""
+    within = verify_somewhere(actor, needed)
+    if not domain:
+        return within
+    below = scope_of(connection, get_domain(connection, actor, domain, needed).id)
+    if within is None or below is None:
+        return within if below is None else below
+    return within & below
 
 
 def get_client(connection: Connection, actor: Actor, name: str, needed: Permission) -> AnyRow:

@@ -5,7 +5,6 @@ Every change that makes a device's offline data wrong raises the user's generati
 whoever has the token, or knew the PIN, may have begun them.
 """
 
-import itertools
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
-from sparekey.app.lookup import domain_of_token, get_account, get_assigned_token, get_domain, get_token
+from sparekey.app.lookup import domain_of_token, get_account, get_assigned_token, get_scope, get_token
 from sparekey.app.notices import notify_user
 from sparekey.app.pin_changes import former_pins, store_pin, take_pin
 from sparekey.app.policies_in_force import policy_in
@@ -29,12 +28,12 @@ from sparekey.core.names import verify_serial
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.pins import PinError, new_verifier, verify_new_pin
-from sparekey.core.search_words import is_found, typed_words, words_of
+from sparekey.core.search_words import typed_words, verify_length
 from sparekey.core.token_policy import TokenPolicy
 from sparekey.core.tokens import TOKEN_TYPES, Hotp, OtpToken, Parameters, TokenError, Totp
 from sparekey.core.tokens.totp import SEED_BYTES
 from sparekey.secret import Secret
-from sparekey.storage import accounts, admin_sessions, audit, devices, domains, online_emergency, tokens
+from sparekey.storage import accounts, admin_sessions, audit, devices, domains, online_emergency, searches, tokens
 from sparekey.storage.rows import AnyRow
 
 Find = Callable[[Connection], AnyRow]  # a token, for an actor who may do this; raises what refuses it
@@ -216,40 +215,17 @@ def search_tokens(
 
     By the name of its user a token is found where the actor may look at users.
     """
-    within = verify_somewhere(actor, Permission.TOKEN_VIEW)
-    typed, serial = typed_words(wanted.text), wanted.text.strip().lower()
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is no state of a token", f"give one of: {', '.join(_STATES[1:])}")
-
-    def is_meant(row: AnyRow) -> bool:
-        if not (wanted.type in ("", row.type) and _is_in_state(row, wanted.state, now)):
-            return False
-        if row.serial.lower().startswith(serial):
-            return True
-        knows_user = row.login is not None and actor.may(Permission.USER_VIEW, row.user_domain_id)
-        return knows_user and bool(typed) and is_found(words_of(row.login, row.user_name, row.user_mail), typed)
-
+    verify_length(wanted.text)
+    users_within = actor.domains_with(Permission.USER_VIEW)
+    typed = typed_words(wanted.text) if users_within is None or users_within else ()
     with instance.database.read() as connection:
-        if wanted.domain:
-            domain_id = get_domain(connection, actor, wanted.domain, Permission.TOKEN_VIEW).id
-            below = domains.domain_and_below(connection, domain_id)
-            within = below if within is None else within & below
-        rows = tokens.list_tokens(connection, 2**31, after, None, within)
-        found = (row for row in rows if is_meant(row))
-        return [_view(row, row.domain) for row in itertools.islice(found, limit)]
-
-
-def _is_in_state(row: AnyRow, state: str, now: int) -> bool:
-    match state:
-        case "assigned" | "unassigned":
-            return (row.account_id is not None) is (state == "assigned")
-        case "disabled":
-            return not row.enabled
-        case "lost":
-            return bool(row.lost)
-        case "expired":
-            return row.expires_at is not None and row.expires_at <= now
-    return True
+        within = get_scope(connection, actor, wanted.domain, Permission.TOKEN_VIEW)
+        wish = searches.TokenWish(
+            wanted.text.strip(), typed, wanted.state, wanted.type, within, users_within, limit, after, now
+        )
+        return [_view(row, row.domain) for row in searches.search_tokens(connection, wish)]
 
 
 def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:

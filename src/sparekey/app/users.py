@@ -5,8 +5,7 @@ makes them anew; another domain brings its policies. Whoever may sign in nowhere
 administrator.
 """
 
-import itertools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_no_gain, verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
-from sparekey.app.lookup import get_account, get_domain
+from sparekey.app.lookup import get_account, get_domain, get_scope
 from sparekey.app.notices import notify_user
 from sparekey.app.super_administrators import one_remains
 from sparekey.core.errors import BadInput, Conflict, NotAllowed
@@ -22,18 +21,13 @@ from sparekey.core.events import Action
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
 from sparekey.core.notices import Notice, utc
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.search_words import is_found, typed_words, words_of
-from sparekey.storage import accounts, devices, domains
+from sparekey.core.search_words import typed_words
+from sparekey.storage import accounts, devices, domains, searches
 from sparekey.storage.rows import AnyRow
 
 LONGEST_NAME: Final = 128
 MOST_AT_ONCE: Final = 200
-_STATES: Final[Mapping[str, Callable[[AnyRow], bool]]] = {
-    "": lambda _: True,
-    "enabled": lambda row: row.enabled,
-    "disabled": lambda row: not row.enabled,
-    "locked": lambda row: row.locked_at is not None,
-}
+_STATES: Final = ("", "enabled", "disabled", "locked")
 NEVER: Final = 0  # of an edit: the account has no end any more
 
 
@@ -115,21 +109,15 @@ def search_users(
     instance: Instance, actor: Actor, wanted: UserSearch, limit: int = 50, after: str = ""
 ) -> list[UserView]:  # fmt: skip
     """By login, from the one after `after`. Raises BadInput for a state that there is not."""
-    within = verify_somewhere(actor, Permission.USER_VIEW)
+    if wanted.state not in _STATES:
+        raise BadInput(f"{wanted.state!r} is no state of a user", f"give one of: {', '.join(_STATES[1:])}")
     typed = typed_words(wanted.text)
-    has = _STATES.get(wanted.state)
-    if has is None:
-        raise BadInput(f"{wanted.state!r} is no state of a user", f"give one of: {', '.join(filter(None, _STATES))}")
     with instance.database.read() as connection:
-        if wanted.domain:
-            domain_id = get_domain(connection, actor, wanted.domain, Permission.USER_VIEW).id
-            below = domains.domain_and_below(connection, domain_id)
-            within = below if within is None else within & below
+        within = get_scope(connection, actor, wanted.domain, Permission.USER_VIEW)
         if wanted.text.strip() and not typed:
             return []
-        rows = accounts.list_accounts(connection, 2**31, after, within)
-        found = (row for row in rows if has(row) and is_found(words_of(row.login, row.name, row.mail), typed))
-        return [view_of(row) for row in itertools.islice(found, limit)]
+        rows = searches.search_accounts(connection, typed, wanted.state, within, limit, after)
+        return [view_of(row) for row in rows]
 
 
 def show_user(instance: Instance, actor: Actor, login: str) -> UserView:
