@@ -1,0 +1,62 @@
+"""Devices in a real browser: invited and revoked, and one that was stolen."""
+
+import itertools
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from sparekey.app.devices import show_device
+from sparekey.clock import now as clock_now
+from tests.browser.rig import Site, Visitor
+from tests.builders import PIN, ROOT, User, a_device, a_user
+
+pytestmark = pytest.mark.services
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def admin(site: Site) -> User:
+    """One for each test: a tokencode signs in once."""
+    return site.person(f"admin{next(_numbers)}")
+
+
+def test_a_device_is_invited_and_another_one_revoked(visit: Visitor, site: Site, admin: User) -> None:
+    a_device(site.instance, "laptop-old", now=clock_now())
+    page = visit.sign_in(admin, "/console/devices")
+    page.get_by_role("link", name="Invite a device").click()
+    page.get_by_label("Name").fill("laptop-new")
+    page.get_by_role("button", name="Show the enrolment code").click()
+    shown = page.get_by_role("region", name="Its enrolment code")
+    expect(shown).to_contain_text(re.compile(r"([0-9A-Z]{5}-){7}[0-9A-Z]{5}"))
+    expect(shown).to_contain_text(re.compile(r"until .+ \(Europe/Berlin\), in 2[34] hours"))
+    expect(page.get_by_text("sparekey-agent enroll --server")).to_be_visible()
+    page.get_by_role("link", name="To the devices").click()
+    page.get_by_label("Name begins with").fill("LAPTOP-O")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_text("1 device", exact=True)).to_be_visible()
+    page.get_by_role("button", name="laptop-old").click()
+    page.get_by_role("link", name="Revoke").click()
+    page.get_by_role("button", name="Revoke it").click()
+    expect(page.get_by_role("status")).to_contain_text("refused from now on")
+    assert show_device(site.instance, ROOT, "laptop-old").revoked_at is not None
+
+
+def test_a_stolen_device_ends_what_it_held(visit: Visitor, site: Site, admin: User) -> None:
+    alice = a_user(site.instance, "alice", pin=PIN, now=clock_now() - 3_600)
+    site.filled_device(alice, "laptop-alice")
+    page = visit.sign_in(admin, "/console/devices")
+    page.get_by_role("button", name="laptop-alice").click()
+    page.get_by_role("link", name="Open").click()
+    held = page.get_by_role("region", name="Who can sign in offline here")
+    expect(held).to_contain_text(f"Tokencode of {alice.serial}, version 1")
+    page.get_by_role("link", name="Report stolen").click()
+    expect(page.get_by_role("region", name="What this does, at once")).to_contain_text("This cannot be taken back")
+    expect(page.get_by_role("row", name="alice")).to_contain_text(f"at the next sign-in token {alice.serial}")
+    page.get_by_role("button", name="Report it as stolen").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("laptop-alice is reported stolen")
+    expect(page.get_by_role("row", name="alice")).to_contain_text("ended; new ones are fetched")
+    page.get_by_role("link", name="To the device", exact=True).click()
+    expect(page.get_by_text("Nobody has offline data here")).to_be_visible()
