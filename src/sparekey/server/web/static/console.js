@@ -128,6 +128,7 @@ document.addEventListener("submit", (event) => {
       main.querySelector(`#${kept.id}`)?.replaceWith(kept);
     });
     document.querySelector("main").replaceWith(main);
+    reachable();
     main.focus();
     scrollTo(0, 0);
   };
