@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sparekey.app import roles
+from sparekey.app import roles, user_sessions
 from sparekey.app.admin_sessions import open_session
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.roles import HolderKind
@@ -48,7 +48,12 @@ def doors(instances: tuple[Instance, Instance], user: User) -> list[Submit]:
             instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now
         ).verdict.outcome  # fmt: skip
 
-    return [door(instance) for instance in instances for door in (agent, rest, session)]
+    def self_service(instance: Instance) -> Submit:
+        return lambda now: user_sessions.open_session(
+            instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now
+        ).verdict.outcome  # fmt: skip
+
+    return [door(instance) for instance in instances for door in (agent, rest, session, self_service)]
 
 
 def submit_at_once(pool: ThreadPoolExecutor, ways: list[Submit], now: int) -> list[Outcome]:

@@ -1,11 +1,14 @@
 """Every way into the server, in this process: a program with a key, devices that sign what they ask, administrators."""
 
 import asyncio
+import html
 import json
+import re
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from fastapi import FastAPI
 
@@ -17,6 +20,8 @@ from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.server.service import Service
 from sparekey.server.settings import Settings
+from sparekey.server.web import cookies
+from sparekey.server.web.rendering import MARK_FIELD
 from sparekey.wire import agent_api as api
 from sparekey.wire import signing
 from sparekey.wire.messages import encode
@@ -51,6 +56,17 @@ class Doors:
         body = json.dumps({"user": user, "passcode": passcode, "reply_to": reply_to}).encode()
         return await ask(self.app, "POST", "/v1/sessions", body, **more)
 
+    async def self_service(self, user: str, passcode: str, *, reply_to: str = "", **more: Any) -> Reply:
+        """A user signs in at the self-service console, or answers a question; the page as a program would have it."""
+        browser = Secret("a-browser-of-somebody")
+        form = {"user": user, "passcode": passcode, "reply-to": reply_to, MARK_FIELD: cookies.new_mark(browser)}
+        headers = {
+            "host": "localhost", "origin": "https://localhost", "content-type": "application/x-www-form-urlencoded",
+            "cookie": f"{cookies.BROWSER}={browser.reveal()}",
+        }  # fmt: skip
+        body = urlencode(form, errors="surrogatepass").encode()
+        return _read(await ask(self.app, "POST", "/self-service/sign-in", body, headers, **more), user)
+
     async def signed(self, device: Device, path: str, message: object, **more: Any) -> Reply:
         """A device asks; the message is encoded unless it is bytes."""
         body = message if isinstance(message, bytes) else encode(message)
@@ -59,6 +75,35 @@ class Doors:
     async def sign_in(self, device: Device, user: str, passcode: str, check: str = "", *, reply_to: str = "") -> Reply:
         """Somebody signs in on a device, or answers a question there."""
         return await self.signed(device, api.SIGN_INS, api.SignInRequest(user, passcode, check, reply_to))
+
+
+_ASKS = {
+    "Choose": "new-pin", "Not taken": "new-pin", "The two": "new-pin", "Enter": "confirm-pin", "Wait": "next-tokencode",
+}  # fmt: skip
+
+
+def _read(reply: Reply, user: str) -> Reply:
+    """What the page says, beside the page itself without what is different each time, or was typed."""
+    if reply.status not in (200, 303):
+        return reply
+    page = reply.body.decode()
+    assert dict(reply.headers).get(b"content-length", b"0") == str(len(reply.body)).encode()
+    said: dict[str, Any] = {"result": "granted" if reply.status == 303 else "denied"}
+    question = re.search(r'<div class="note"><p>(.*?)</p></div>.*?name="reply-to" value="(.*?)"', page, re.DOTALL)
+    if question is not None:
+        text = html.unescape(question.group(1))
+        kind = next(kind for start, kind in _ASKS.items() if text.startswith(start))
+        said = {"result": "ask", "ask": kind, "text": text, "reply_to": question.group(2)}
+    policy = dict(reply.headers).get(b"content-security-policy", b"").decode()
+    changing = [nonce.group(1) for nonce in re.finditer(r"nonce-([\w-]+)", policy)]
+    changing += re.findall(rf'name="{MARK_FIELD}" value="(\w+)"', page)
+    headers = tuple((name, value) for name, value in reply.headers if name != b"content-length")
+    for each in changing:
+        page = page.replace(each, "")
+        headers = tuple((name, value.replace(each.encode(), b"")) for name, value in headers)
+    page = page.replace(f' value="{html.escape(user)}"', "")
+    status = 200 if reply.status == 303 else reply.status
+    return replace(reply, status=status, headers=headers, body=json.dumps({**said, "page": page}).encode())
 
 
 def headers_of(device: Device, path: str, body: bytes, at: int) -> dict[str, str]:

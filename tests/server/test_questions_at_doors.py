@@ -25,6 +25,8 @@ def door_of(doors: Doors, name: str) -> Door:
         return lambda user, text, to: doors.rest(user.login, text, reply_to=to)
     if name == "session":
         return lambda user, text, to: _as_administrator(doors, user, text, to)
+    if name == "self-service":
+        return lambda user, text, to: doors.self_service(user.login, text, reply_to=to)
     device = a_device(doors.instance)
     return lambda user, text, to: doors.sign_in(device, user.login, text, reply_to=to)
 
@@ -37,7 +39,7 @@ def _as_administrator(doors: Doors, user: User, text: str, to: str) -> Coroutine
     return doors.session(user.login, text, reply_to=to)
 
 
-both = pytest.mark.parametrize("name", ["rest", "agent", "session"])
+both = pytest.mark.parametrize("name", ["rest", "agent", "session", "self-service"])
 
 
 def code_of(user: User, ahead: int = 0) -> str:

@@ -36,7 +36,7 @@ def spellings(code: str) -> list[str]:
 def test_s03_a_used_code_is_not_accepted_in_another_form(doors: Doors) -> None:
     device = a_device(doors.instance)
     for pin in ("", PIN):
-        for door in ("device", "rest", "session"):
+        for door in ("device", "rest", "session", "self-service"):
             user = a_user(doors.instance, pin=pin)
             make_administrator(doors.instance, user.login)
             code = user.totp.code(user.step(NOW))
@@ -44,6 +44,7 @@ def test_s03_a_used_code_is_not_accepted_in_another_form(doors: Doors) -> None:
                 "device": partial(doors.sign_in, device),
                 "rest": doors.rest,
                 "session": doors.session,
+                "self-service": doors.self_service,
             }
             assert is_granted(run(ways[door](user.login, pin + code)))
             for spelling in spellings(code):

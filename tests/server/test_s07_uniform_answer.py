@@ -85,12 +85,13 @@ def of_the_device(doors: Doors, device: Device) -> Ask:
     return lambda login, passcode: doors.sign_in(device, login, passcode)
 
 
-@pytest.mark.parametrize("door", ["rest", "agent", "session"])
+@pytest.mark.parametrize("door", ["rest", "agent", "session", "self-service"])
 def test_s07_every_refusal_looks_and_takes_the_same(floored: Doors, count: Count, door: str) -> None:
     ways = {
         "rest": floored.rest,
         "agent": of_the_device(floored, a_device(floored.instance)),
         "session": floored.session,
+        "self-service": floored.self_service,
     }
     ask = ways[door]
     tried = attempts(floored, administrators=door == "session")

@@ -80,7 +80,7 @@ async def _judged(service: Service, request: Request, visit: Visit, arrived: flo
     verify: Callable[[], Opened] = lambda: open_session(  # noqa: E731
         visit.instance,
         visit.address,
-        form.text("user"),
+        form.get("user", "").strip(),
         form.secret("passcode"),
         form.secret("reply-to"),
         visit.now,

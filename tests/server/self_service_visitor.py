@@ -1,0 +1,77 @@
+"""Somebody at the self-service console, in this process: pages as they come, forms as our own pages send them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from sparekey.app.user_sessions import open_session
+from sparekey.core.outcome import Granted
+from sparekey.secret import Secret
+from sparekey.server.selfservice.site import SELF_SERVICE
+from sparekey.server.web import cookies
+from sparekey.server.web.pages import Page
+from sparekey.server.web.rendering import MARK_FIELD
+from tests.builders import User
+from tests.server.asgi import Reply, ask
+from tests.server.doors import Doors, run
+
+HOST = "localhost"
+HOME, SIGN_IN = SELF_SERVICE.home, SELF_SERVICE.sign_in
+
+
+@dataclass
+class Visitor:
+    """`token`: of the session; None: nobody signed in."""
+
+    doors: Doors
+    token: Secret[str] | None
+    cookie: str = cookies.SELF_SERVICE
+
+    def get(self, path: str, **headers: str) -> Reply:
+        return run(ask(self.doors.app, "GET", path, headers=self._headers() | headers))
+
+    def post(self, path: str, form: Mapping[str, str] | None = None, **headers: str) -> Reply:
+        """The form with its mark, unless it has one."""
+        base = self.token or Secret("")
+        sent = {MARK_FIELD: cookies.new_mark(base), **(form or {})}
+        own = {"content-type": "application/x-www-form-urlencoded", "origin": f"https://{HOST}"}
+        return run(ask(self.doors.app, "POST", path, urlencode(sent).encode(), self._headers() | own | headers))
+
+    def ask(self, page: Page, serial: str, device: str, form: Mapping[str, str] | None = None) -> Reply:
+        """A page of the registry, about this token or this device."""
+        path = placed(page, serial, device)
+        return self.post(path, form) if page.changes else self.get(path)
+
+    def _headers(self) -> dict[str, str]:
+        signed_in = {} if self.token is None else {"cookie": f"{self.cookie}={self.token.reveal()}"}
+        return {"host": HOST, "accept-encoding": "identity", **signed_in}
+
+
+def placed(page: Page, serial: str, device: str) -> str:
+    """Its path with these names."""
+    names = {"serial": serial, "device": device}
+    return re.sub(r"{(\w+)}", lambda found: quote(names[found.group(1)], safe=""), page.path)
+
+
+def signed_in(doors: Doors, user: User) -> Visitor:
+    """The user, with a session that began now."""
+    now = doors.now[0]
+    opened = open_session(doors.instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now)
+    assert isinstance(opened.verdict.outcome, Granted), opened
+    return Visitor(doors, opened.token)
+
+
+def text_of(reply: Reply) -> str:
+    """What a reader sees, roughly."""
+    page = re.sub(r"<(script|style|header|nav).*?</\1>", " ", reply.body.decode(), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def header(reply: Reply, name: str) -> str:
+    return next((value.decode() for key, value in reply.headers if key == name.encode()), "")
+
+
+def said(reply: Reply) -> str:
+    """Where it leads to, without the query."""
+    return header(reply, "location").partition("?")[0]
