@@ -11,6 +11,7 @@ from sparekey.app import why
 from sparekey.core.permissions import Permission
 from sparekey.core.policy import FIELDS
 from sparekey.core.why import Deed, Line, Side, Verdict
+from sparekey.server.console.policy_words import FieldRow
 from sparekey.server.console.users import address_of
 from sparekey.server.web import words
 from sparekey.server.web.pages import Pages
@@ -56,7 +57,7 @@ class Part:
 
     conclusion: Rule
     rules: tuple[Rule, ...]
-    policy: tuple[Line, ...]
+    policy: tuple[tuple[FieldRow, str], ...]  # with where it comes from
 
     @property
     def online(self) -> bool:
@@ -67,10 +68,8 @@ class Part:
 def explain(visit: Visit) -> Reply:
     """Every rule."""
     found = why.explain(visit.instance, visit.actor, visit.path["login"], visit.query.get("device"), now=visit.now)
-    return visit.show(
-        "users/why.html", login=found.login, here=address_of(found.login), parts_of=parts_of(visit, found.lines),
-        meanings={f"{_POLICY}{name}": field.meaning for name, field in FIELDS.items()},
-    )  # fmt: skip
+    parts = parts_of(visit, found.lines)
+    return visit.show("users/why.html", login=found.login, here=address_of(found.login), parts_of=parts)
 
 
 def parts_of(visit: Visit, lines: Sequence[Line]) -> list[Part]:
@@ -87,7 +86,13 @@ def _part(visit: Visit, lines: Sequence[Line]) -> Part:
     rules = [Rule(line, _mends(visit, line)) for line in lines if not line.rule.startswith(_POLICY)]
     order = {Verdict.STOPS: 0, Verdict.ASKS: 1, Verdict.WAITS: 1, Verdict.OK: 2}
     rest = sorted(rules[1:], key=lambda rule: order[rule.line.verdict])
-    return Part(rules[0], tuple(rest), tuple(line for line in lines if line.rule.startswith(_POLICY)))
+    policy = (line for line in lines if line.rule.startswith(_POLICY))
+    return Part(rules[0], tuple(rest), tuple((_field(line), line.source) for line in policy))
+
+
+def _field(line: Line) -> FieldRow:
+    field = FIELDS[line.rule.removeprefix(_POLICY)]
+    return FieldRow(field, field.typed(field.parse(line.why)), line.why)
 
 
 def _mends(visit: Visit, line: Line) -> tuple[Mend, ...]:
