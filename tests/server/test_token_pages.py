@@ -2,6 +2,7 @@
 
 import base64
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -266,6 +267,14 @@ def test_a_file_that_is_none_and_a_missing_one_are_said(world: World, admin: Sec
     for content, said in ((b"nonsense", "does not name the columns"), (b"", "not chosen, or empty")):
         reply = sent_file(world, admin, content, domain=INSIDE, do="import")
         assert (reply.status, said in text(reply)) == (400, True)
+
+
+def test_s65_a_file_of_seeds_is_on_no_disk_while_it_is_read(
+    world: World, admin: Secret[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))  # whoever writes a file there fails
+    content = f"serial,type,seed\nT1,totp,{SEED}\n" + "\n" * 2**21
+    assert "1 token can be imported" in text(sent_file(world, admin, content.encode(), domain=INSIDE))
 
 
 def test_files_are_listed_where_the_asker_may_import(world: World) -> None:
