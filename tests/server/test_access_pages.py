@@ -204,9 +204,9 @@ def test_the_tree_shows_only_what_the_visitor_sees(world: World, admin: Secret[s
     domains.add_domain(world.instance, ROOT, "Bern", INSIDE, now=NOW)
     whole, part = (page(world, DOMAINS, token).body.decode() for token in (admin, sales))
     assert whole.index(f">{TOP_DOMAIN}<") < whole.index(f">{INSIDE}<") < whole.index(">Bern<")
-    assert 'class="depth-2"' in whole
+    assert 'class="named depth-2"' in whole
     assert OUTSIDE not in part
-    assert 'class="depth-0"' in part
+    assert 'class="named depth-0"' in part
     assert page(world, f"{DOMAINS}/{OUTSIDE}", sales).status == 404
 
 
@@ -290,7 +290,7 @@ def test_the_form_of_a_grant_knows_what_led_to_it(world: World, admin: Secret[st
     assert '<option value="help desk" selected>' in shown
 
 
-def test_s63_nobody_gives_rights_that_they_do_not_have(world: World, sales: Secret[str]) -> None:
+def test_nobody_gives_rights_that_they_do_not_have(world: World, sales: Secret[str]) -> None:
     form = {"role": SUPER_ADMINISTRATOR, "kind": "user", "holder": "alice", "domain": INSIDE}
     reply = page(world, f"{ROLES}:grant", sales, form)
     assert reply.status == 403
@@ -300,7 +300,7 @@ def test_s63_nobody_gives_rights_that_they_do_not_have(world: World, sales: Secr
     assert "own" not in [role.name for role in roles.list_roles(world.instance, ROOT)]
 
 
-def test_s63_the_last_super_administrator_stays(world: World, admin: Secret[str]) -> None:
+def test_the_last_super_administrator_stays(world: World, admin: Secret[str]) -> None:
     (last,) = roles.show_role(world.instance, ROOT, SUPER_ADMINISTRATOR).grants
     here = f"{ROLES}/super%20administrator/revoke"
     fields = {"kind": "user", "holder": last.holder, "domain": TOP_DOMAIN}
