@@ -111,8 +111,8 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def launch(playwright: Playwright) -> Browser:
-    return playwright.chromium.launch(executable_path=CHROMIUM, args=[*_FLAGS])
+def launch(playwright: Playwright, *flags: str) -> Browser:
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=[*_FLAGS, *flags])
 
 
 @dataclass
