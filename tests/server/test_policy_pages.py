@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from html import unescape
 
 import pytest
 
@@ -18,6 +17,7 @@ from tests.server.asgi import Reply
 from tests.server.doors import run
 from tests.server.operation_world import INSIDE, World, an_administrator
 from tests.server.page_world import header, visit
+from tests.server.reading_pages import look, statements, words
 
 OFFLINE = "/console/policies/offline/Default"
 PAGES = {(page.method, page.path): page for page in CONSOLE.pages}
@@ -28,18 +28,8 @@ def root(world: World) -> Secret[str]:
     return an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
 
 
-def look(world: World, who: Secret[str], path: str) -> Reply:
-    return run(visit(world, PAGES["GET", "/console/policies"], who, path=path))
-
-
 def send(world: World, who: Secret[str], path: str, form: Mapping[str, str]) -> Reply:
     return run(visit(world, PAGES["POST", "/console/policies/{kind}/{name}/edit"], who, form, path=path))
-
-
-def words(reply: Reply) -> str:
-    """What a person reads."""
-    text = re.sub(r"<(nav|header).*?</\1>", "", reply.body.decode(), flags=re.DOTALL)
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 
 def as_form(world: World, kind: PolicyKind = PolicyKind.OFFLINE, **changed: str) -> dict[str, str]:
@@ -81,7 +71,9 @@ def test_the_cost_is_that_of_the_level_that_is_chosen(world: World, root: Secret
 
 def test_what_tightens_is_told_with_counts_before_it_is_done(world: World, root: Secret[str]) -> None:
     form = as_form(world, minimum_passcode_length="12")
-    reply = send(world, root, f"{OFFLINE}/edit", form)
+    with statements(world) as seen:
+        reply = send(world, root, f"{OFFLINE}/edit", form)
+    assert len(seen) <= 10, seen
     shown = words(reply)
     assert reply.status == 200
     assert "This discards offline data" in shown

@@ -16,7 +16,7 @@ from sparekey.app.lookup import get_account, get_device, get_token
 from sparekey.app.record_rows import RecordRow, with_names
 from sparekey.core.errors import NotFound
 from sparekey.core.permissions import Actor, Permission
-from sparekey.storage import accounts, audit, audit_chain, clients, devices
+from sparekey.storage import audit, audit_chain, names
 
 REFUSED: Final = "refused"  # as `result`: whatever the reason
 MOST_WAITING: Final = 1_000  # rows that are counted
@@ -89,11 +89,7 @@ def _actors(connection: Connection, reader: Actor, name: str) -> tuple[str, ...]
     """What the record may call who is meant. Raises NotFound."""
     if ":" in name or name == SYSTEM:
         return (name,)
-    user, client = accounts.find_account(connection, name), clients.find_client_named(connection, name)
-    found = [f"user:{user.id}"] if user is not None and reader.sees(user.domain_id) else []
-    found += [f"client:{client.id}"] if client is not None and reader.sees(client.domain_id) else []
-    named = devices.devices_named(connection, name)
-    found += [f"device:{each.id}" for each in named if reader.sees(each.domain_id)]
+    found = [f"{row.kind}:{row.id}" for row in names.actors_named(connection, name) if reader.sees(row.domain_id)]
     if not found:
         raise NotFound(
             f"there is no user, device or API client {name!r} who could have done it",

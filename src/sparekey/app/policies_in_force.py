@@ -1,6 +1,7 @@
 """Which policy is in force: for the users of a domain, and for a user on a device. What every use case asks."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -15,6 +16,7 @@ from sparekey.storage import policies
 from sparekey.storage.rows import AnyRow
 
 P = TypeVar("P", TokenPolicy, LockoutPolicy)
+T = TypeVar("T")
 
 
 def effective_in(connection: Connection, user_domain: str, device_domain: str) -> EffectivePolicy:
@@ -28,6 +30,32 @@ def effective_on(connection: Connection, user_domain: str, device_domains: Itera
     rows = policies.policies_of_domains(connection, PolicyKind.OFFLINE, wanted)
     found = {row.domain_id: _assigned_policy(row) for row in rows}
     return {each: effective_policy(found.get(user_domain), found.get(each)) for each in wanted}
+
+
+def offline_everywhere(connection: Connection) -> Callable[[str, str], EffectivePolicy]:
+    """`effective_in` for any two domains, from one question: for what looks at many users."""
+    made: dict[str, OfflinePolicy] = {}
+    assigned = {
+        row.domain_id: AssignedPolicy(row.name, row.domain, _once(made, PolicyKind.OFFLINE, row), row.revision)
+        for row in policies.policies_of_domains(connection, PolicyKind.OFFLINE)
+    }
+    return cache(lambda user_domain, device_domain: effective_policy(
+        assigned.get(user_domain), assigned.get(device_domain)
+    ))  # fmt: skip
+
+
+def policy_everywhere(connection: Connection, kind: type[P]) -> Callable[[str], P]:
+    """`policy_in` for any domain, from one question."""
+    made: dict[str, P] = {}
+    rows = policies.policies_of_domains(connection, PolicyKind.of(kind))
+    return {row.domain_id: _once(made, PolicyKind.of(kind), row) for row in rows}.__getitem__
+
+
+def _once(made: dict[str, T], kind: PolicyKind, row: AnyRow) -> T:
+    """The policy of the row; the same for all domains that have it."""
+    if row.id not in made:
+        made[row.id] = kind.type.of({name: getattr(row, name) for name in kind.fields})
+    return made[row.id]
 
 
 def policy_in(connection: Connection, domain_id: str, kind: type[P]) -> P:

@@ -8,7 +8,6 @@ device outside of it has a name. One snapshot: the reader has to read on to the 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Final
 
 from sqlalchemy import Connection
@@ -16,7 +15,7 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import Instance
 from sparekey.app.obstacles import device_state
-from sparekey.app.policies_in_force import effective_in, policy_in
+from sparekey.app.policies_in_force import offline_everywhere, policy_everywhere
 from sparekey.app.snapshots import account_state, seedless_token
 from sparekey.app.why import ELSEWHERE
 from sparekey.core.lockout import LockoutPolicy
@@ -147,9 +146,9 @@ class _Rules:
         names = {row.id: row.name for row in domains.list_domains(connection)}
         return cls(
             names,
-            cache(lambda domain_id: policy_in(connection, domain_id, LockoutPolicy)),
-            cache(lambda domain_id: policy_in(connection, domain_id, TokenPolicy)),
-            cache(lambda user_domain, device_domain: effective_in(connection, user_domain, device_domain)),
+            policy_everywhere(connection, LockoutPolicy),
+            policy_everywhere(connection, TokenPolicy),
+            offline_everywhere(connection),
         )
 
 

@@ -1,11 +1,12 @@
 """What people call the things that the record names by id: many at once, each with the domain it is in."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Select, func, literal, select, union_all
 
+from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, api_client, device, token
 
 _AT_ONCE: Final = 500  # ids in one statement
@@ -39,3 +40,12 @@ def find_names(connection: Connection, wanted: Mapping[str, Collection[str]]) ->
         for kind, key, name, domain_id in connection.execute(union_all(*parts)):
             found[kind][key] = (name, domain_id)
     return dict(found)
+
+
+def actors_named(connection: Connection, name: str) -> Sequence[AnyRow]:
+    """Users, devices and API clients of this name: kind, id, and the domain they are in. One statement."""
+    called = {USER: account.c.login, DEVICE: device.c.name, CLIENT: api_client.c.name}
+    parts = [_QUERIES[kind][0].where(column == name) for kind, column in called.items()]
+    found = union_all(*parts).subquery()
+    kind, key, _, domain_id = found.c
+    return connection.execute(select(kind.label("kind"), key.label("id"), domain_id.label("domain_id"))).all()

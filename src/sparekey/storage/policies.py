@@ -42,9 +42,12 @@ def policy_of_domain(connection: Connection, kind: PolicyKind, domain_id: str) -
     return connection.execute(_in_force(kind).where(security_domain.c.id == domain_id)).one_or_none()
 
 
-def policies_of_domains(connection: Connection, kind: PolicyKind, domain_ids: Collection[str]) -> Sequence[AnyRow]:
-    """The same for each of several domains."""
-    return connection.execute(_in_force(kind).where(security_domain.c.id.in_(domain_ids))).all()
+def policies_of_domains(
+    connection: Connection, kind: PolicyKind, domain_ids: Collection[str] | None = None
+) -> Sequence[AnyRow]:
+    """The same for each of several domains; None: for all."""
+    query = _in_force(kind)
+    return connection.execute(query if domain_ids is None else query.where(security_domain.c.id.in_(domain_ids))).all()
 
 
 def _in_force(kind: PolicyKind) -> Select[Any]:

@@ -50,8 +50,8 @@ def manage(visit: Visit) -> Reply:
         "audit/manage.html", rows=[(row, _about(row), _details(row)) for row in shown], whole=whole, wrong=error,
         next=str(shown[-1].id) if len(rows) > _PAGE else None, query=visit.query, most=MOST_ROWS,
         actions=_actions(), results=[("", "any"), *_RESULTS, *sorted(REASONS.items(), key=lambda each: each[1])],
-        state=record_state(visit.instance, visit.actor) if whole else None, limit=audit_reading.MOST_WAITING,
-        filtered=bool(wanted),
+        state=record_state(visit.instance, visit.actor) if whole and not wanted else None,
+        limit=audit_reading.MOST_WAITING, filtered=bool(wanted),
     )  # fmt: skip
 
 
