@@ -15,12 +15,13 @@ from sqlalchemy import event
 from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.app.token_imports import import_tokens, list_imports
-from sparekey.app.tokens import set_expiry, show_token
+from sparekey.app.tokens import set_expiry, set_lost, show_token
 from sparekey.core.events import Action
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Actor, Grant, Permission
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.web import cookies
+from sparekey.server.web.pages import FILE
 from sparekey.storage import domains
 from tests.builders import NOW, PIN, ROOT, a_user, denied, granted, on_record, submit, token_row
 from tests.server.asgi import Reply, ask
@@ -161,6 +162,16 @@ def test_an_expired_token_says_so(world: World, admin: Secret[str]) -> None:
     assert "It cannot be given emergency access: replace it." in shown
 
 
+def test_a_history_goes_on_with_what_is_older(world: World, admin: Secret[str]) -> None:
+    for number in range(25):
+        set_lost(world.instance, ROOT, world.alice.serial, lost=number % 2 == 0, now=NOW + number)
+    here = f"{LIST}/{world.alice.serial}"
+    shown = page(world, here, admin).body.decode()
+    (older,) = re.findall(r'href="(\?before=\d+)#history"', shown)
+    assert "Token added" not in shown
+    assert "Token added" in page(world, here + older, admin).body.decode()
+
+
 def test_a_pin_is_typed_twice_and_never_shown_again(world: World, admin: Secret[str]) -> None:
     refused = page(world, f"{LIST}/{world.alice.serial}/pin", admin, {"new-pin": "24680bdf", "again": "24680bdg"})
     assert refused.status == 400
@@ -267,6 +278,12 @@ def test_a_file_that_is_none_and_a_missing_one_are_said(world: World, admin: Sec
     for content, said in ((b"nonsense", "does not name the columns"), (b"", "not chosen, or empty")):
         reply = sent_file(world, admin, content, domain=INSIDE, do="import")
         assert (reply.status, said in text(reply)) == (400, True)
+
+
+def test_a_file_that_is_too_large_is_refused_on_a_page(world: World, admin: Secret[str]) -> None:
+    reply = sent_file(world, admin, b" " * FILE, domain=INSIDE)
+    assert (reply.status, header(reply, "content-type")) == (413, "text/html; charset=utf-8")
+    assert "Send less at once" in text(reply)
 
 
 def test_s65_a_file_of_seeds_is_on_no_disk_while_it_is_read(

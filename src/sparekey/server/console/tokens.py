@@ -18,6 +18,7 @@ from sparekey.server.web.words import drift_of_clock
 pages = Pages("/console/tokens")
 _LIST: Final = "/console/tokens"
 _PAGE: Final = 50
+_ROWS: Final = 20  # of a token's history at a time
 _PIN_TO_COME: Final = "Unless it is used without one, the user chooses a PIN at the first sign-in, or you set one here."
 
 
@@ -53,9 +54,13 @@ def set_enabled_at_once(visit: Visit) -> Reply:
 def token(visit: Visit) -> Reply:
     """Everything about one token; `do`: which of its forms is open."""
     found = _token(visit)
-    rows = tokens.history(visit.instance, visit.actor, found.serial)
+    before = visit.query.number("before", "Older than", 1, 2**53, 2**53)
+    rows = tokens.history(visit.instance, visit.actor, found.serial, _ROWS + 1, before)
     opened = visit.url.rpartition("/")[2] if visit.error else visit.query.get("do", "")
-    return visit.show("tokens/token.html", token=found, rows=rows, here=address_of(found.serial), opened=opened)
+    return visit.show(
+        "tokens/token.html", token=found, rows=rows[:_ROWS], older=rows[_ROWS - 1].id if len(rows) > _ROWS else None,
+        here=address_of(found.serial), opened=opened,
+    )  # fmt: skip
 
 
 @pages.post("/{serial}/enabled", Permission.TOKEN_EDIT, again=token)

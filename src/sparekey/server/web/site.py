@@ -142,6 +142,8 @@ def _handler(service: Service, site: Site, page: Page, files: Files) -> Callable
                 response, too_soon = await pool.run(_answered, site, page, request, replace(visit, form=form))
         except Busy:
             return failed(site, request, visit, _BUSY, 503)
+        except Refusal as refusal:  # no form, or one that is too large
+            return failed(site, request, visit, BadInput(refusal.reply.message, refusal.reply.do), refusal.status)
         if too_soon:
             await service.floor.wait(arrived)
         return response
