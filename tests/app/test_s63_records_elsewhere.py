@@ -1,12 +1,15 @@
 """S63: of a token or device that people elsewhere used, a reader sees the rows about people in their own domains."""
 
+import pytest
+
 from sparekey.app import token_lifecycle
 from sparekey.app.audit_reading import list_record
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.tokens import show_token
+from sparekey.app.tokens import history, set_enabled_at_once, show_token
+from sparekey.core.errors import NotFound
 from sparekey.core.permissions import Actor
 from tests.app.administrators import add_tree, an_administrator
-from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted
+from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted, token_row
 
 
 def test_s63_a_token_names_no_device_elsewhere(any_server: Instance) -> None:
@@ -32,9 +35,20 @@ def test_s63_the_record_tells_nothing_of_people_elsewhere(any_server: Instance) 
 
     def seen(reader: Actor) -> tuple[set[str | None], set[str | None]]:
         of_token = list_record(any_server, reader, serial=elsewhere.serial)
+        assert [row.id for row in history(any_server, reader, elsewhere.serial)] == [row.id for row in of_token]
         of_device = list_record(any_server, reader, device=device.device_id)
         return {row.account_id for row in of_token}, {row.account_id for row in of_device}
 
     assert seen(auditor) == ({here.account_id}, {here.account_id, None})
     both = {here.account_id, elsewhere.account_id}
     assert seen(chief) == (both, both | {None})
+
+
+def test_s63_of_several_tokens_none_is_changed_where_one_is_elsewhere(server: Instance) -> None:
+    add_tree(server)
+    here, elsewhere = a_user(server, domain="Bern"), a_user(server, domain="Support")
+    _, administrator = an_administrator(server, ("token administrator", "Sales"))
+    with pytest.raises(NotFound):
+        set_enabled_at_once(server, administrator, [here.serial, elsewhere.serial], enabled=False, now=NOW)
+    assert [token_row(server, each.serial).enabled for each in (here, elsewhere)] == [True, True]
+    assert set_enabled_at_once(server, administrator, [here.serial], enabled=False, now=NOW) == [here.serial]
