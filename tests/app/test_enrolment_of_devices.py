@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from sparekey.app.devices import INVITATION_LIFETIME, Enrolment, enrol, held_units, invite, list_devices, revoke
 from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.invitations import list_invitations, withdraw
 from sparekey.app.lookup import get_device
 from sparekey.app.ports import Purpose
 from sparekey.core.errors import BadInput, NotAllowed, NotFound
@@ -140,3 +141,23 @@ def test_a_device_is_named_by_name_or_id_and_one_in_use_goes_before_a_revoked_on
     revoke(server, ROOT, "laptop", now=NOW)
     with server.database.read() as connection, pytest.raises(BadInput):
         get_device(connection, ROOT, "laptop", Permission.DEVICE_VIEW)
+
+
+def test_an_invitation_is_listed_until_it_is_used_withdrawn_or_over(any_server: Instance) -> None:
+    taken = an_invited_device(any_server, "b")
+    late, gone = (an_invited_device(any_server, name) for name in ("a", "c"))
+    assert [each.name for each in list_invitations(any_server, ROOT, now=NOW)] == ["a", "b", "c"]
+    (first,) = list_invitations(any_server, ROOT, 1, now=NOW)
+    assert [each.name for each in list_invitations(any_server, ROOT, after=first.id, now=NOW)] == ["b", "c"]
+    assert (first.domain, first.expires_at) == (TOP_DOMAIN, NOW + INVITATION_LIFETIME)
+    enrol(any_server, taken, now=NOW)
+    withdraw(any_server, ROOT, list_invitations(any_server, ROOT, now=NOW)[1].id, now=NOW)
+    assert list_invitations(any_server, ROOT, now=NOW) == [first]
+    assert list_invitations(any_server, ROOT, now=NOW + INVITATION_LIFETIME) == []
+    for enrolment in (gone, replace(late, secret=Secret(b"x" * 10))):
+        with pytest.raises((NotAllowed, BadInput)):
+            enrol(any_server, enrolment, now=NOW)
+    with pytest.raises(NotFound):
+        withdraw(any_server, ROOT, first.id, now=NOW + INVITATION_LIFETIME)
+    (row,) = on_record(any_server, Action.DEVICE_UNINVITED)
+    assert '"name":"c"' in row.detail

@@ -16,8 +16,10 @@ from sparekey.app.admin_sessions import open_session
 from sparekey.app.approvals import list_approvals, settle_approval
 from sparekey.app.audit import SYSTEM
 from sparekey.app.clients import add_client
+from sparekey.app.devices import invite
 from sparekey.app.domains import add_domain
 from sparekey.app.instance import Instance
+from sparekey.app.invitations import list_invitations
 from sparekey.app.notices import raise_alarm
 from sparekey.app.operation import Operation
 from sparekey.app.policies import add_policy
@@ -104,7 +106,7 @@ def a_world(original: Original) -> Iterator[World]:
 
 def an_administrator(instance: Instance, role: str, domain: str, now: int = NOW) -> Secret[str]:
     """The session of somebody with this role there."""
-    user = a_user(instance)
+    user = a_user(instance, pin=PIN)
     roles.grant(instance, ROOT, role, HolderKind.USER, user.login, domain, now=now)
     return session_of(instance, user, now)
 
@@ -179,6 +181,12 @@ def _an_empty_domain(world: World) -> Members:
     return {"name": "Empty"}
 
 
+def _an_invitation(world: World) -> Members:
+    invite(world.instance, ROOT, "laptop-2", INSIDE, now=NOW)
+    (waiting,) = list_invitations(world.instance, ROOT, now=NOW)
+    return {"invitation_id": waiting.id}
+
+
 def _codes(world: World) -> Members:
     step = world.alice.step(NOW) + 2
     first, second = (world.alice.totp.code(each) for each in (step, step + 1))
@@ -205,6 +213,7 @@ REQUESTS: Mapping[str, Callable[[World], Members]] = {
     "emergency.reset": lambda world: {"name": world.alice.serial},
     "online_emergency.give_one_time": lambda _: {"count": 2},
     "online_emergency.end": _online_access,
+    "invitations.withdraw": _an_invitation,
     "devices.invite": lambda _: {"name": "laptop-2"},
     "devices.show_device": lambda _: {"name": "laptop"},
     "devices.held_units": lambda _: {"name": "laptop"},

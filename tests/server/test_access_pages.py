@@ -74,8 +74,8 @@ def test_no_page_asks_the_database_much(world: World, admin: Secret[str], sales:
     device = f"{DEVICES}/{world.device_id}"
     addresses = (
         DEVICES, f"{DEVICES}?text=l&domain={INSIDE}&state=active", device, f"{device}/stolen", f"{device}/revoke",
-        f"{DEVICES}:invite", CLIENTS, f"{CLIENTS}/crm", f"{CLIENTS}:add", DOMAINS, f"{DOMAINS}/{INSIDE}",
-        f"{DOMAINS}/{INSIDE}/move", f"{DOMAINS}/{INSIDE}/policies", f"{DOMAINS}:add", ROLES, f"{ROLES}/auditor",
+        f"{DEVICES}:invite", f"{DEVICES}:invitations", CLIENTS, f"{CLIENTS}/crm", f"{CLIENTS}:add", DOMAINS,
+        f"{DOMAINS}/{INSIDE}", f"{DOMAINS}/{INSIDE}/move", f"{DOMAINS}/{INSIDE}/policies", f"{DOMAINS}:add", ROLES, f"{ROLES}/auditor",
         f"{ROLES}:holders", f"{ROLES}:grant", f"{ROLES}:add",
     )  # fmt: skip
     for token in (admin, sales):
@@ -123,6 +123,13 @@ def test_an_invitation_shows_its_code_once_and_the_next_command(world: World, ad
     assert "in 2 hours" in shown
     assert header(reply, "content-encoding") == ""
     assert "office-9" not in words(page(world, DEVICES, admin))  # it has not enrolled yet
+    waiting = page(world, f"{DEVICES}:invitations", admin)
+    assert f"office-9 {INSIDE}" in words(waiting)
+    (invitation,) = re.findall(r'name="invitation" value="(\w+)"', waiting.body.decode())
+    assert sent_on(page(world, f"{DEVICES}:withdraw", admin, {"invitation": invitation})) == f"{DEVICES}:invitations"
+    assert "No invitation is open" in words(page(world, f"{DEVICES}:invitations", admin))
+    again = page(world, f"{DEVICES}:withdraw", admin, {"invitation": invitation})
+    assert (again.status, "no such invitation" in words(again)) == (404, True)
 
 
 def test_an_invitation_that_cannot_be_made_keeps_what_was_typed(world: World, admin: Secret[str]) -> None:
@@ -158,7 +165,7 @@ def test_what_a_visitor_may_not_do_is_not_offered(world: World) -> None:
     here = f"{DEVICES}/{world.device_id}"
     for address in (DEVICES, here):
         shown = words(page(world, address, desk))
-        assert not re.search(r"\b(Invite|Revoke|Report stolen)\b", shown)
+        assert not re.search(r"\b(Invite a|Revoke|Report stolen)\b", shown)
     assert "Assign policies" not in words(page(world, f"{DOMAINS}/{INSIDE}", desk))
     assert page(world, ROLES, desk).status == 403
 

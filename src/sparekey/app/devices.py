@@ -17,7 +17,7 @@ from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.search_words import fold_name, verify_length
 from sparekey.secret import Secret
-from sparekey.storage import devices, searches
+from sparekey.storage import devices, invitations, searches
 from sparekey.storage.rows import AnyRow
 from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
@@ -97,7 +97,7 @@ def invite(
         raise BadInput("an invitation cannot last so long, or so short", f"give 1 to {LONGEST_LIFETIME} seconds")
     code = new_enrolment_code(instance.keystore.public_key(Purpose.OFFLINE), instance.ca_certificate)
     with instance.database.write() as connection:
-        devices.insert_invitation(
+        invitations.insert_invitation(
             connection,
             {
                 "id": new_id(),
@@ -125,10 +125,10 @@ def enrol(instance: Instance, enrolment: Enrolment, *, now: int) -> EnrolledDevi
     invalid = NotAllowed("this enrolment code is not valid (any more)", "ask the administrator for a new one")
     with instance.database.read() as connection:
         # Whoever guesses does not get as far as the one writer of an SQLite database.
-        if not devices.is_invited(connection, secret_hash(enrolment.secret), now):
+        if not invitations.is_invited(connection, secret_hash(enrolment.secret), now):
             raise invalid
     with instance.database.write() as connection:
-        invitation = devices.use_invitation(connection, secret_hash(enrolment.secret), now)
+        invitation = invitations.use_invitation(connection, secret_hash(enrolment.secret), now)
         if invitation is None:
             raise invalid
         device_id, name = new_id(), enrolment.name or invitation.device_name

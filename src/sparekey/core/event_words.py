@@ -63,6 +63,7 @@ WORDS: Final[Mapping[str, str]] = {
     Action.EMERGENCY_ENDED: "Temporary access ended",
     Action.EMERGENCY_VOIDED: "Emergency codes made void",
     Action.DEVICE_INVITED: "Device invited",
+    Action.DEVICE_UNINVITED: "Invitation of a device withdrawn",
     Action.DEVICE_ENROLLED: "Device enrolled",
     Action.DEVICE_RENEWED: "Certificate of the device renewed",
     Action.DEVICE_REVOKED: "Device revoked",

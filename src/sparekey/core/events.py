@@ -52,6 +52,7 @@ class Action(StrEnum):
     EMERGENCY_VOIDED = "emergency.voided"  # every version of an offline code, for a device that held one was stolen
 
     DEVICE_INVITED = "device.invited"
+    DEVICE_UNINVITED = "device.uninvited"  # an invitation that nobody used was withdrawn
     DEVICE_ENROLLED = "device.enrolled"
     DEVICE_RENEWED = "device.renewed"
     DEVICE_REVOKED = "device.revoked"

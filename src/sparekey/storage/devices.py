@@ -1,4 +1,4 @@
-"""Devices, invitations, and each user's offline data on each device."""
+"""Devices, and each user's offline data on each device."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -12,40 +12,12 @@ from sparekey.storage.tables import (
     device,
     device_account,
     device_code,
-    device_invitation,
     device_token,
     offline_event,
     security_domain,
     token,
     unit_receipt,
 )
-
-
-def insert_invitation(connection: Connection, values: Mapping[str, Any]) -> None:
-    connection.execute(insert(device_invitation).values(**values))
-
-
-def is_invited(connection: Connection, secret_hash: bytes, now: int) -> bool:
-    """Whether there is an invitation that is valid: a look, before the write that settles it."""
-    query = select(device_invitation.c.id).where(
-        device_invitation.c.secret_hash == secret_hash,
-        device_invitation.c.used_at.is_(None),
-        device_invitation.c.expires_at > now,
-    )
-    return connection.execute(query).one_or_none() is not None
-
-
-def use_invitation(connection: Connection, secret_hash: bytes, now: int) -> AnyRow | None:
-    """The invitation, used up by one conditional write; None if there is none that is valid."""
-    invitation = device_invitation
-    used = connection.execute(
-        update(invitation)
-        .where(invitation.c.secret_hash == secret_hash, invitation.c.used_at.is_(None), invitation.c.expires_at > now)
-        .values(used_at=now)
-    )
-    if used.rowcount != 1:
-        return None
-    return connection.execute(select(invitation).where(invitation.c.secret_hash == secret_hash)).one()
 
 
 def insert_device(connection: Connection, values: Mapping[str, Any]) -> None:

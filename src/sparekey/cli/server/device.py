@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sparekey.app import devices, devices_stolen
+from sparekey.app import devices, devices_stolen, invitations
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_server
@@ -39,6 +39,35 @@ def invite(
     output.say(f"  sparekey-agent enroll --server {url or 'https://NAME:PORT'} --code -")
     if more:
         output.say(more)
+
+
+@command(app, "invitations", "device invitations")
+def list_invitations(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option(metavar="ID", help="From the first one after the one with this id.")] = "",
+) -> None:
+    """List invitations that nobody has used yet."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        rows = [
+            {"name": each.name, "id": each.id, "domain": each.domain, "invited": output.rfc3339(each.created_at),
+             "expires": output.rfc3339(each.expires_at)}
+            for each in server.run(invitations.list_invitations, limit, after, now=now())
+        ]  # fmt: skip
+    call.put_list("invitations", rows, ["name", "id", "domain", "invited", "expires"])
+
+
+@command(app, "uninvite", "device uninvite INVITATION")
+def uninvite(
+    ctx: typer.Context,
+    invitation_id: Annotated[str, typer.Argument(metavar="ID", help="As `device invitations` shows it.")],
+) -> None:
+    """Withdraw an invitation: its code is refused from now on."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(invitations.withdraw, invitation_id, now=now())
+    call.done("The invitation is withdrawn.", "invitation", id=invitation_id, withdrawn=True)
 
 
 @command(app, "list", "device list")

@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import quote
 
-from sparekey.app import device_contents, devices, devices_stolen
+from sparekey.app import device_contents, devices, devices_stolen, invitations
 from sparekey.app.devices import DeviceSearch, DeviceView
 from sparekey.core.permissions import Permission
 from sparekey.server.console.choices import domain_options
@@ -52,6 +52,23 @@ def invite(visit: Visit) -> Reply:
         "devices/invited.html", secret=True, name=name, domain=domain, code=code.text(), ends_at=visit.now + lifetime,
         url=visit.settings.url, local_only=visit.settings.local_only,
     )  # fmt: skip
+
+
+@pages.get(":invitations", Permission.DEVICE_VIEW)
+def invited(visit: Visit) -> Reply:
+    """The invitations that nobody has used yet."""
+    rows = invitations.list_invitations(
+        visit.instance, visit.actor, _PAGE + 1, visit.query.get("after", ""), now=visit.now
+    )
+    shown = rows[:_PAGE]
+    return visit.show("devices/invitations.html", rows=shown, next=shown[-1].id if len(rows) > _PAGE else None)
+
+
+@pages.post(":withdraw", Permission.DEVICE_REVOKE, again=invited)
+def withdraw(visit: Visit) -> Reply:
+    """What only shuts somebody out is not held up: the device can be invited again."""
+    invitations.withdraw(visit.instance, visit.actor, visit.form.text("invitation", needed=True), now=visit.now)
+    return SentOn(f"{LIST}:invitations", "The invitation is withdrawn: its code is refused from now on.")
 
 
 @pages.get("/{name}", Permission.DEVICE_VIEW)
