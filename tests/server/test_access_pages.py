@@ -75,8 +75,8 @@ def test_no_page_asks_the_database_much(world: World, admin: Secret[str], sales:
     addresses = (
         DEVICES, f"{DEVICES}?text=l&domain={INSIDE}&state=active", device, f"{device}/stolen", f"{device}/revoke",
         f"{DEVICES}:invite", f"{DEVICES}:invitations", CLIENTS, f"{CLIENTS}/crm", f"{CLIENTS}:add", DOMAINS,
-        f"{DOMAINS}/{INSIDE}", f"{DOMAINS}/{INSIDE}/move", f"{DOMAINS}/{INSIDE}/policies", f"{DOMAINS}:add", ROLES, f"{ROLES}/auditor",
-        f"{ROLES}:holders", f"{ROLES}:grant", f"{ROLES}:add",
+        f"{DOMAINS}/{INSIDE}", f"{DOMAINS}/{INSIDE}/move", f"{DOMAINS}/{INSIDE}/policies", f"{DOMAINS}:add", ROLES,
+        f"{ROLES}/auditor", f"{ROLES}:holders", f"{ROLES}:grant", f"{ROLES}:add",
     )  # fmt: skip
     for token in (admin, sales):
         for address in addresses:
