@@ -116,7 +116,7 @@ def stopped(connection: Connection, actor: Actor, policy: OfflinePolicy, now: in
     alone = nobody_else(connection, actor, Permission.OPERATOR_LIFT, None, now)
     return NotAllowed(
         f"you have been shown {counted(policy.showings_limit, 'emergency code')} within an hour, "
-        "which is the limit here",
+        "which is the limit here; another person can let you go on",
         f"{alone}in an outage another person lifts it with `sparekey operator lift`; otherwise wait",
     )
 

@@ -1,6 +1,8 @@
 """Alarms: what a person has to look at, and that somebody has; operators who are stopped, and to let them go on."""
 
-from typing import Final
+import re
+from collections.abc import Mapping
+from typing import Any, Final
 
 from sparekey.app import alarms, operators
 from sparekey.core.events import Action
@@ -10,8 +12,16 @@ from sparekey.server.web.replies import Reply, SentOn
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")
-STOPPED: Final = Action.ALARM_OPERATOR_STOPPED
 _PAGE: Final = 50
+
+
+def without_commands(text: str) -> str:
+    """What an alarm says, but for sentences that name a command: here buttons do that."""
+    return " ".join(each for each in re.split(r"(?<=[.!?]) ", text) if "`" not in each)
+
+
+# what `alarms/rows.html` uses
+FOR_ROWS: Final[Mapping[str, Any]] = {"stopped": Action.ALARM_OPERATOR_STOPPED, "without_commands": without_commands}
 
 
 @pages.get("/alarms", Permission.AUDIT_VIEW)
@@ -23,7 +33,7 @@ def manage(visit: Visit) -> Reply:
     )
     shown = rows[:_PAGE]
     following = shown[-1].id if len(rows) > _PAGE else None
-    return visit.show("alarms/manage.html", rows=shown, next=following, all=everything, stopped=STOPPED)
+    return visit.show("alarms/manage.html", rows=shown, next=following, all=everything, **FOR_ROWS)
 
 
 @pages.post("/alarms/{alarm_id}/acknowledge", Permission.ALARM_ACKNOWLEDGE, again=manage)

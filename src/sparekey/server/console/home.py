@@ -6,7 +6,7 @@ from sparekey.app import alarms, approvals
 from sparekey.app.approvals import ApprovalState
 from sparekey.app.readiness_counts import counted_so_far
 from sparekey.core.permissions import Permission
-from sparekey.server.console.alarms import STOPPED
+from sparekey.server.console.alarms import FOR_ROWS
 from sparekey.server.console.readiness import BY_ITSELF
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.replies import Reply
@@ -27,5 +27,5 @@ def home(visit: Visit) -> Reply:
     return visit.show(
         "home.html", alarms=found[:_SHOWN], more_alarms=len(found) > _SHOWN, waiting=waiting, counts=counts,
         may_see_alarms=may_see_alarms, may_see_reports=may_see_reports, by_itself=BY_ITSELF,
-        states=ApprovalState, stopped=STOPPED,
+        states=ApprovalState, **FOR_ROWS,
     )  # fmt: skip

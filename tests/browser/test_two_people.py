@@ -1,0 +1,112 @@
+"""A passcode that needs two people, and an operator who is stopped: at two browsers."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from sparekey.clock import now as clock_now
+from tests.browser.rig import Site, Visitor, visitor
+from tests.builders import LIGHT, PIN, User, a_user, edit_policy
+
+pytestmark = pytest.mark.services
+PASSCODE = "Offline Emergency Passcode"
+
+
+@pytest.fixture(scope="module")
+def alice(site: Site) -> User:
+    edit_policy(
+        site.instance, LIGHT | {"passcode_approval": "on", "showings_warn": "2", "showings_limit": "3"}, now=clock_now()
+    )
+    user = a_user(site.instance, "alice", pin=PIN, now=clock_now() - 3_600)
+    site.filled_device(user, "laptop-alice")
+    return user
+
+
+@pytest.fixture(scope="module")
+def hedy(site: Site) -> User:
+    return site.person("hedy", "help desk")
+
+
+@pytest.fixture(scope="module")
+def dora(site: Site) -> User:
+    return site.person("dora", "domain administrator")
+
+
+@pytest.fixture
+def second(site: Site, browser: Browser) -> Iterator[Visitor]:
+    """Another browser, of somebody else."""
+    found = visitor(site, browser)
+    yield found
+    found.context.close()
+    assert found.complaints == []
+
+
+def test_one_asks_the_other_approves_and_it_is_shown_once(
+    visit: Visitor, second: Visitor, alice: User, hedy: User, dora: User
+) -> None:
+    page = visit.sign_in(hedy, "/console/users/alice/emergency")
+    expect(page.get_by_text("Policy asks for a second person")).to_be_visible()
+    page.get_by_label("How the caller was identified").fill("known voice")
+    page.get_by_role("button", name="Show the code on this device").click()
+    expect(page.get_by_text("A second person has to approve this showing on laptop-alice.")).to_be_visible()
+    other = second.sign_in(dora)
+    row = other.get_by_role("region", name="Waiting for a second person").get_by_role("row", name="alice")
+    expect(row).to_contain_text("known voice")
+    row.get_by_role("button", name="Approve").click()
+    expect(other.get_by_role("status")).to_contain_text("hedy is shown the passcode of alice on laptop-alice once")
+    page.get_by_role("button", name="Show the approved code").click()  # comes by itself
+    shown = page.get_by_role("region", name=f"{PASSCODE} on laptop-alice")
+    assert len("".join(shown.locator(".group b").all_inner_texts())) == 15
+    page.get_by_role("link", name="Hide the code").click()
+    expect(page.get_by_role("button", name="Show the approved code")).to_have_count(0)
+    expect(page.get_by_role("region", name="Emergency history")).to_contain_text("approved by dora")
+
+
+def test_a_refusal_is_told_to_who_asked(visit: Visitor, second: Visitor, alice: User, hedy: User, dora: User) -> None:
+    page = visit.sign_in(hedy, "/console/users/alice/emergency")
+    page.get_by_label("How the caller was identified").fill("unsure")
+    page.get_by_role("button", name="Show the code on this device").click()
+    other = second.sign_in(dora, "/console/approvals")
+    other.get_by_role("row", name="unsure").get_by_role("button", name="Refuse").click()
+    expect(other.get_by_role("status")).to_contain_text("Refused")
+    expect(page.get_by_text("dora has refused the showing on laptop-alice.")).to_be_visible(timeout=15_000)
+
+
+def test_who_shows_too_many_is_stopped_until_somebody_lets_them_go_on(
+    visit: Visitor, second: Visitor, site: Site, alice: User, dora: User
+) -> None:
+    helen = site.person("helen", "help desk")
+    page = visit.sign_in(helen, f"/console/tokens/{alice.serial}/emergency")
+    for number in range(4):
+        page.get_by_label("How the caller was identified").fill(f"caller {number}")
+        page.get_by_role("button", name="Show the code on this device").click()
+    expect(page.get_by_role("alert")).to_contain_text("which is the limit here")
+    other = second.sign_in(dora)
+    alarm = (
+        other.get_by_role("region", name="Alarms")
+        .get_by_role("row", name="helen")
+        .filter(has_text="asked for another one")
+    )
+    alarm.get_by_role("button", name="Let them go on").click()
+    expect(other.get_by_role("status")).to_contain_text("helen may go on for 4 hours")
+    expect(other.get_by_role("row", name="helen")).to_contain_text("lifted until")
+    page.get_by_role("button", name="Show the code on this device").click()
+    expect(page.get_by_role("region", name="Offline Emergency Access Tokencode on laptop-alice")).to_be_visible()
+    second.go("/console")
+    open_alarms = alarms.get_by_role("button", name="Acknowledge")
+    before = open_alarms.count()
+    open_alarms.first.click()
+    expect(other.get_by_role("status")).to_contain_text("Acknowledged")
+    expect(open_alarms).to_have_count(before - 1)
+    other.get_by_role("link", name="All alarms").click()
+    expect(other.get_by_role("main")).to_contain_text("dora has looked")
+
+
+def test_home_counts_who_could_not_sign_in(visit: Visitor, alice: User, dora: User) -> None:
+    page = visit.sign_in(dora)
+    numbers = page.get_by_role("region", name="If the network were gone now")
+    expect(numbers).to_contain_text("sign in with the token")
+    expect(numbers).not_to_contain_text("Counting")
+    numbers.get_by_role("link", name="Who that is").click()
+    expect(page.get_by_role("row", name="dora")).to_contain_text("now")
