@@ -1,0 +1,101 @@
+"""Users at the self-service console, in a real browser: what they see, a new PIN, what is lost or stolen."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from sparekey.clock import now as clock_now
+from sparekey.secret import Secret
+from tests.browser.rig import Site, Visitor
+from tests.builders import PIN, User, a_device, a_user, token_row
+
+pytestmark = pytest.mark.services
+NEW_PIN = "93kd71"
+
+
+def somebody(site: Site, login: str) -> User:
+    return a_user(site.instance, login, pin=PIN, now=clock_now() - 3_600)
+
+
+def try_to_sign_in(visit: Visitor, login: str, passcode: str) -> Page:
+    """Whatever comes of it."""
+    page = visit.go("/self-service/sign-in")
+    page.get_by_label("User name").fill(login)
+    page.get_by_label("Passcode").fill(passcode)
+    page.get_by_role("button", name="Sign in").click()
+    return page
+
+
+def test_a_user_sees_what_works_and_changes_the_pin(site: Site, visit: Visitor) -> None:
+    alice = somebody(site, "alice")
+    site.filled_device(alice, "laptop-alice")
+    page = visit.sign_in(alice, "/")
+    expect(page.get_by_text("You would get in with your token on this device.")).to_be_visible()
+    expect(page.get_by_role("article").filter(has_text="laptop-alice")).to_contain_text("held until")
+    page.get_by_role("link", name="If you lose your token").click()
+    expect(page.get_by_role("article").filter(has_text="laptop-alice")).to_contain_text(
+        "with a code from the help desk"
+    )
+    page.get_by_role("link", name="Try your passcode").click()
+    page.get_by_label("Passcode").fill(site.passcode(alice))
+    page.get_by_role("button", name="Try it").click()
+    expect(page.get_by_role("status")).to_contain_text("That is right.")
+    page.get_by_role("link", name="Home", exact=True).click()
+    page.get_by_role("link", name="Change the PIN").click()
+    page.get_by_label("New PIN", exact=True).fill(NEW_PIN)
+    page.get_by_label("New PIN once more").fill("93kd72")
+    page.get_by_role("button", name="Change the PIN").click()
+    expect(page.get_by_role("alert")).to_contain_text("The two PINs differ.")
+    page.get_by_label("New PIN", exact=True).fill(NEW_PIN)
+    page.get_by_label("New PIN once more").fill(NEW_PIN)
+    page.get_by_role("button", name="Change the PIN").click()
+    expect(page.get_by_role("status")).to_contain_text("Your PIN is changed.")
+    page.get_by_role("link", name="Activity", exact=True).click()
+    expect(page.get_by_role("row").filter(has_text="PIN set")).to_contain_text(["by you, here", "by the help desk"])
+    page.get_by_role("button", name="Sign out").click()
+    page = try_to_sign_in(visit, "alice", NEW_PIN + site.passcode(alice).removeprefix(PIN))
+    expect(page.get_by_role("heading", level=1, name="alice")).to_be_visible()
+
+
+def test_whoever_has_no_pin_yet_chooses_one_at_the_door(site: Site, visit: Visitor) -> None:
+    ben = a_user(site.instance, "ben", with_pin=True, now=clock_now() - 3_600)
+    page = try_to_sign_in(visit, "ben", site.passcode(ben))
+    for typed in ("1234", NEW_PIN, NEW_PIN):
+        expect(page.get_by_label("Answer")).to_be_focused()
+        page.get_by_label("Answer").fill(typed)
+        page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1, name="ben")).to_be_visible()
+
+
+def test_a_lost_token_and_a_stolen_device_are_reported_in_two_clicks(site: Site, visit: Visitor) -> None:
+    carol = somebody(site, "carol")
+    device = a_device(site.instance, "laptop-carol", now=clock_now())
+    device.sign_in(carol, clock_now(), Secret(site.passcode(carol)))
+    page = visit.sign_in(carol, "/self-service")
+    page.get_by_role("link", name="Report it stolen").click()
+    page.get_by_role("button", name="Yes, it was stolen").click()
+    expect(page.get_by_role("status")).to_contain_text("The device is reported stolen")
+    page = try_to_sign_in(visit, "carol", site.passcode(carol))
+    for _ in range(2):  # the PIN was typed on it
+        page.get_by_label("Answer").fill(NEW_PIN)
+        page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("No device holds data of yours yet")).to_be_visible()
+    page.get_by_role("link", name="Report it lost").click()
+    page.get_by_role("button", name="Yes, it is lost").click()
+    expect(page.get_by_role("status")).to_contain_text(f"Your token {carol.serial} is reported lost")
+    assert token_row(site.instance, carol.serial).lost
+    visit.go("/self-service")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_s07_nobody_learns_at_the_page_who_is_a_user(site: Site, visit: Visitor) -> None:
+    dora = somebody(site, "dora")
+    pages = []
+    for login, passcode in (("dora", dora.wrong(clock_now()).reveal()), ("nobody", "4711000000"), ("dora", "?")):
+        page = try_to_sign_in(visit, login, passcode)
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert page.get_by_label("User name").input_value() == login
+        assert page.get_by_label("Passcode").input_value() == ""
+        pages.append(page.locator("main").inner_text())
+    assert len(set(pages)) == 1
+    page.get_by_role("link", name="Security Console").click()
+    expect(page).to_have_url(f"{site.url}/console/sign-in?to=%2Fconsole")
