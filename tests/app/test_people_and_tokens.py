@@ -11,13 +11,13 @@ from sparekey.app.tokens import (
     NewToken,
     add_token,
     clear_pin,
-    history,
     list_tokens,
     set_enabled,
     set_enabled_at_once,
     set_lost,
     set_pin,
     show_token,
+    take_in_hand,
 )
 from sparekey.app.users import add_user, list_users, move_user, unlock
 from sparekey.app.users import set_enabled as set_user_enabled
@@ -246,6 +246,6 @@ def test_the_history_of_a_token_is_its_own_and_the_newest_first(any_server: Inst
     submit(any_server, alice, NOW)
     set_lost(any_server, ROOT, alice.serial, lost=True, now=NOW + 1)
     set_lost(any_server, ROOT, bob.serial, lost=True, now=NOW + 1)
-    rows = history(any_server, ROOT, alice.serial)
+    rows = take_in_hand(any_server, ROOT, alice.serial).rows
     assert [row.action for row in rows] == [Action.TOKEN_LOST, Action.SIGN_IN_GRANTED, Action.TOKEN_ADDED]
-    assert history(any_server, ROOT, alice.serial, limit=1, before=rows[0].id) == [rows[1]]
+    assert take_in_hand(any_server, ROOT, alice.serial, limit=1, before=rows[0].id).rows == [rows[1]]

@@ -12,8 +12,10 @@ import pytest
 import segno
 from sqlalchemy import event
 
+from sparekey.app import roles
 from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN
+from sparekey.app.roles import HolderKind
 from sparekey.app.token_imports import import_tokens, list_imports
 from sparekey.app.tokens import set_expiry, set_lost, show_token
 from sparekey.core.events import Action
@@ -26,7 +28,7 @@ from sparekey.storage import domains
 from tests.builders import NOW, PIN, ROOT, a_user, denied, granted, on_record, submit, token_row
 from tests.server.asgi import Reply, ask
 from tests.server.doors import run
-from tests.server.operation_world import INSIDE, World, an_administrator
+from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, session_of
 from tests.server.page_world import header, marked, visit
 
 SAMPLES = Path(__file__).parents[1] / "token_files" / "samples"
@@ -114,6 +116,15 @@ def test_a_menu_offers_what_the_visitor_may_do(world: World, admin: Secret[str])
         for address in (f"{LIST}?text={world.alice.serial}", here):
             shown = text(page(world, address, token))
             assert {act for act in acts if act in shown} == offered, address
+
+
+def test_a_page_offers_what_the_visitor_may_do_where_the_token_is(world: World) -> None:
+    user = a_user(world.instance, pin=PIN)
+    for role, domain in (("auditor", INSIDE), ("token administrator", OUTSIDE)):
+        roles.grant(world.instance, ROOT, role, HolderKind.USER, user.login, domain, now=NOW)
+    shown = text(page(world, f"{LIST}/{world.alice.serial}", session_of(world.instance, user)))
+    assert "Emergency Access Tokencodes" in shown
+    assert "What can be done" not in shown
 
 
 @pytest.mark.parametrize(
@@ -309,7 +320,9 @@ def test_files_are_listed_where_the_asker_may_import(world: World) -> None:
     assert (only.domain, only.added, only.refused, only.kind, only.at, only.by) == ("Bern", 1, 0, "csv", NOW, "os:root")
 
 
-def test_pages_ask_little_of_the_database_and_are_small(world: World, admin: Secret[str]) -> None:
+@pytest.mark.parametrize(("role", "domain"), [(SUPER_ADMINISTRATOR, TOP_DOMAIN), ("token administrator", INSIDE)])
+def test_pages_ask_little_of_the_database_and_are_small(world: World, role: str, domain: str) -> None:
+    admin = an_administrator(world.instance, role, domain)
     stock(world, 60)
     granted(submit(world.instance, world.alice, NOW + 60))
     addresses = (

@@ -6,7 +6,7 @@ whoever has the token, or knew the PIN, may have begun them.
 """
 
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -35,6 +35,7 @@ from sparekey.core.tokens.totp import SEED_BYTES
 from sparekey.secret import Secret
 from sparekey.storage import accounts, admin_sessions, audit, devices, domains, online_emergency, searches, tokens
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.searches import Search
 
 Find = Callable[[Connection], AnyRow]  # a token, for an actor who may do this; raises what refuses it
 
@@ -133,6 +134,15 @@ class TokenDetails(TokenView):
     devices: tuple[str, ...] = ()  # on which its days are kept, as far as the asker sees them
 
 
+@dataclass(frozen=True)
+class TokenAtHand:
+    """A token as whoever works on it wants to see it: with what happened, and with what the asker may do with it."""
+
+    details: TokenDetails
+    rows: Sequence[RecordRow]
+    allowed: frozenset[Permission]
+
+
 def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, now: int) -> AddedToken:
     """A new token for a user, enabled; with a PIN to be set by an administrator, or at the first sign-in."""
     parameters = parameters_of(wish)
@@ -215,47 +225,52 @@ def search_tokens(
 
     By the name of its user a token is found where the actor may look at users.
     """
+    with instance.database.read() as connection:
+        return found_in(searches.run(connection, *searched(connection, actor, wanted, limit, after, now)), limit)
+
+
+def searched(
+    connection: Connection, actor: Actor, wanted: TokenSearch, limit: int, after: str, now: int
+) -> list[Search]:  # fmt: skip
+    """What is asked of the database."""
+    verify_length(wanted.text)
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is no state of a token", f"give one of: {', '.join(_STATES[1:])}")
-    verify_length(wanted.text)
+    within = get_scope(connection, actor, wanted.domain, Permission.TOKEN_VIEW)
+    all_of_them = searches.tokens_found(wanted.state, wanted.type, within, limit, after, now)
+    beginning, typed = wanted.text.strip(), typed_words(wanted.text)
+    if not beginning:
+        return [all_of_them]
     users_within = actor.domains_with(Permission.USER_VIEW)
-    typed = typed_words(wanted.text) if users_within is None or users_within else ()
-    with instance.database.read() as connection:
-        within = get_scope(connection, actor, wanted.domain, Permission.TOKEN_VIEW)
-        wish = searches.TokenWish(
-            wanted.text.strip(), typed, wanted.state, wanted.type, within, users_within, limit, after, now
-        )
-        return [_view(row, row.domain) for row in searches.search_tokens(connection, wish)]
+    found = [searches.by_serial(all_of_them, beginning)]
+    if typed and (users_within is None or users_within):
+        found.append(searches.by_user(all_of_them, typed, users_within))
+    return found
+
+
+def found_in(rows: Sequence[Sequence[AnyRow]], limit: int) -> list[TokenView]:
+    """Found in several ways, each once."""
+    found = {row.serial: row for some in rows for row in some}
+    ordered = sorted(found.values(), key=lambda row: (row.serial_key, row.serial))
+    return [_view(row, row.domain) for row in ordered[:limit]]
 
 
 def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:
     with instance.database.read() as connection:
-        row = get_token(connection, actor, serial, Permission.TOKEN_VIEW)
-        access = online_emergency.find_access(connection, row.id)
-        domain_id = domain_of_token(row)
-        return TokenDetails(
-            **vars(_view(row, domains.get_name(connection, domain_id) if domain_id else None)),
-            online_emergency=access.kind if access else "",
-            online_emergency_expires=access.expires_at if access else None,
-            devices=tuple(
-                each.name for each in devices.devices_with_token(connection, row.id) if actor.sees(each.domain_id)
-            ),
-        )
+        return _details(connection, actor, get_token(connection, actor, serial, Permission.TOKEN_VIEW))
 
 
-def history(
+def take_in_hand(
     instance: Instance, actor: Actor, serial: str, limit: int = 25, before: int | None = None
-) -> list[RecordRow]:
-    """What happened with this token, newest first: rows of the record with ids less than `before`.
-
-    Not those about users outside the reader's domains, who may have had it before.
+) -> TokenAtHand:
+    """The token, what happened with it, newest first (rows of the record with ids less than `before`), and what the
+    actor may do where it is. No rows about users outside the reader's domains, who may have had it before.
     """
     with instance.database.read() as connection:
         row = get_token(connection, actor, serial, Permission.TOKEN_VIEW)
-        rows = audit.list_rows(
-            connection, limit=limit, before=before, token_id=row.id, within=actor.domains_with(Permission.TOKEN_VIEW)
-        )
-        return with_names(connection, actor, rows)
+        allowed = frozenset(each for each in Permission if actor.may(each, domain_of_token(row)))
+        rows = _history(connection, actor, row, limit, before)
+        return TokenAtHand(_details(connection, actor, row), rows, allowed)
 
 
 def set_pin(
@@ -357,6 +372,25 @@ def set_expiry(instance: Instance, actor: Actor, serial: str, *, expires_at: int
         if expires_at is not None and expires_at <= now:
             admin_sessions.delete_of_account(connection, row.account_id)
         _touched(connection, row, actor, Action.TOKEN_EXPIRY_SET, now)
+
+
+def _details(connection: Connection, actor: Actor, row: AnyRow) -> TokenDetails:
+    access = online_emergency.find_access(connection, row.id)
+    domain_id = domain_of_token(row)
+    return TokenDetails(
+        **vars(_view(row, domains.get_name(connection, domain_id) if domain_id else None)),
+        online_emergency=access.kind if access else "",
+        online_emergency_expires=access.expires_at if access else None,
+        devices=tuple(
+            each.name for each in devices.devices_with_token(connection, row.id) if actor.sees(each.domain_id)
+        ),
+    )
+
+
+def _history(connection: Connection, actor: Actor, row: AnyRow, limit: int, before: int | None) -> list[RecordRow]:
+    within = actor.domains_with(Permission.TOKEN_VIEW)
+    rows = audit.list_rows(connection, limit=limit, before=before, token_id=row.id, within=within)
+    return with_names(connection, actor, rows)
 
 
 def _with_pin(connection: Connection, actor: Actor, serial: str) -> AnyRow:

@@ -53,13 +53,13 @@ def set_enabled_at_once(visit: Visit) -> Reply:
 @pages.get("/{serial}", Permission.TOKEN_VIEW)
 def token(visit: Visit) -> Reply:
     """Everything about one token; `do`: which of its forms is open."""
-    found = _token(visit)
     before = visit.query.number("before", "Older than", 1, 2**53, 2**53)
-    rows = tokens.history(visit.instance, visit.actor, found.serial, _ROWS + 1, before)
-    opened = visit.url.rpartition("/")[2] if visit.error else visit.query.get("do", "")
+    found = tokens.take_in_hand(visit.instance, visit.actor, visit.path["serial"], _ROWS + 1, before)
+    rows, here = found.rows[:_ROWS], address_of(found.details.serial)
     return visit.show(
-        "tokens/token.html", token=found, rows=rows[:_ROWS], older=rows[_ROWS - 1].id if len(rows) > _ROWS else None,
-        here=address_of(found.serial), opened=opened,
+        "tokens/token.html", token=found.details, may=found.allowed, rows=rows, here=here,
+        older=rows[-1].id if len(found.rows) > _ROWS else None,
+        opened=visit.url.rpartition("/")[2] if visit.error else visit.query.get("do", ""),
     )  # fmt: skip
 
 
