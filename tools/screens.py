@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("words", nargs="*", metavar="WORD", help="only pages whose path holds one of these")
     parser.add_argument("--to", type=Path, default=FOLDER, help="the folder of the pictures")
     options = parser.parse_args()
-    pages = [page for page in CONSOLE.pages if not page.changes]
+    pages = [page for page in CONSOLE.pages if page.is_looked_at]
     pages = [page for page in pages if not options.words or any(word in page.path for word in options.words)]
     if not options.words and options.to.exists():
         shutil.rmtree(options.to)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.services
 
 AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
-LOOKED_AT = [page for page in CONSOLE.pages if not page.changes]
+LOOKED_AT = [page for page in CONSOLE.pages if page.is_looked_at]
 
 
 @pytest.fixture(scope="module")

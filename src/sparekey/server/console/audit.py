@@ -55,7 +55,7 @@ def manage(visit: Visit) -> Reply:
     )  # fmt: skip
 
 
-@pages.get(":export", Permission.AUDIT_VIEW)
+@pages.get(":export", Permission.AUDIT_VIEW, whole=False)
 def export(visit: Visit) -> Reply:
     """The newest rows under the same filters as a file."""
     kind = visit.query.text("as") or "jsonl"

@@ -74,7 +74,7 @@ def add(visit: Visit) -> Reply:
     return SentOn(address_of(kind, name), f"{name} is added. It is in force nowhere until it is assigned to a domain.")
 
 
-@pages.get("/{kind}:cost", Permission.POLICY_VIEW)
+@pages.get("/{kind}:cost", Permission.POLICY_VIEW, whole=False)
 def cost(visit: Visit) -> Reply:
     """Beside the form, while it is being filled in: a part of a page."""
     kind, name = _kind(visit), visit.query.text("policy")

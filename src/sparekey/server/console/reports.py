@@ -28,13 +28,13 @@ def readiness(visit: Visit) -> Reply:
     return visit.show("reports/readiness.html", rows=page.rows, next=page.next, most=MOST_ROWS)
 
 
-@pages.get(":readiness", Permission.REPORT_VIEW)
+@pages.get(":readiness", Permission.REPORT_VIEW, whole=False)
 def readiness_file(visit: Visit) -> Reply:
     rows = (readiness_members(row, visit.now) for row in reports.readiness(visit.instance, visit.actor, now=visit.now))
     return _file(visit, "readiness", READINESS, rows)
 
 
-@pages.get(":forecast", Permission.REPORT_VIEW)
+@pages.get(":forecast", Permission.REPORT_VIEW, whole=False)
 def forecast_file(visit: Visit) -> Reply:
     rows = (forecast_members(row, visit.now) for row in reports.forecast(visit.instance, visit.actor, now=visit.now))
     return _file(visit, "forecast", FORECAST, rows)

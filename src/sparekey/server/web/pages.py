@@ -24,6 +24,7 @@ class Page:
 
     `permission` None: for everybody who signed in. `fresh`: only with a second factor that is not older than ten
     minutes. `again`: the page on which a mistake in the form is shown, with what was typed. `largest`: bytes of a form.
+    `whole` False: a file, or a part that another page puts in its place.
     """
 
     method: str
@@ -33,10 +34,16 @@ class Page:
     fresh: bool = False
     again: Handler | None = None
     largest: int = FORM
+    whole: bool = True
 
     @property
     def changes(self) -> bool:
         return self.method == "POST"
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether a browser shows it by its address."""
+        return self.whole and not self.changes
 
 
 class Pages:
@@ -46,9 +53,9 @@ class Pages:
         self._prefix: Final = prefix
         self.all: Final[list[Page]] = []
 
-    def get(self, path: str, permission: Permission | None) -> Callable[[Handler], Handler]:
+    def get(self, path: str, permission: Permission | None, *, whole: bool = True) -> Callable[[Handler], Handler]:
         """A page to look at; nothing dangerous is done by looking."""
-        return self._page(Page("GET", self._prefix + path, _nothing, permission))
+        return self._page(Page("GET", self._prefix + path, _nothing, permission, whole=whole))
 
     def post(
         self, path: str, permission: Permission | None, *, again: Handler, fresh: bool = False, largest: int = FORM
