@@ -4,7 +4,16 @@ import hashlib
 
 import pytest
 
-from sparekey.app.clients import KEY_PREFIX, add_client, find_door, list_clients, revoke_client, show_client
+from sparekey.app.clients import (
+    KEY_PREFIX,
+    ClientSearch,
+    add_client,
+    find_door,
+    list_clients,
+    revoke_client,
+    search_clients,
+    show_client,
+)
 from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.core.errors import BadInput, Conflict, NotFound
@@ -126,3 +135,26 @@ def test_one_client_is_shown_and_none_that_is_not_there(any_server: Instance) ->
     assert (shown.addresses, shown.created_at, shown.revoked_at) == ("192.0.2.0/24", NOW, NOW + 1)
     with pytest.raises(NotFound):
         show_client(any_server, ROOT, "web")
+
+
+def test_clients_are_found_by_name_domain_and_state(any_server: Instance) -> None:
+    for name, parent in (("Sales", TOP_DOMAIN), ("Bern", "Sales")):
+        add_domain(any_server, ROOT, name, parent, now=NOW)
+    for name, domain, end in (("Portal", "Bern", None), ("portal 50%", "Sales", NOW), ("vpn", TOP_DOMAIN, NOW + 1)):
+        add_client(any_server, ROOT, name, domain, expires_at=end, now=NOW)
+    revoke_client(any_server, ROOT, "vpn", now=NOW)
+
+    def found(**wanted: str) -> set[str]:
+        return {each.name for each in search_clients(any_server, ROOT, ClientSearch(**wanted), now=NOW)}
+
+    assert found() == {"Portal", "portal 50%", "vpn"}
+    assert found(text="PORTAL") == found(domain="Sales") == {"Portal", "portal 50%"}
+    assert found(text="0%") == found(state="expired") == {"portal 50%"}
+    assert found(text="_") == set()
+    assert found(state="in-use") == found(domain="Bern") == {"Portal"}
+    assert found(state="revoked") == {"vpn"}
+    with pytest.raises(BadInput):
+        found(state="asleep")
+    (first,) = search_clients(any_server, ROOT, ClientSearch(text="portal"), 1, now=NOW)
+    rest = search_clients(any_server, ROOT, ClientSearch(text="portal"), after=first.name, now=NOW)
+    assert {first.name, *(each.name for each in rest)} == {"Portal", "portal 50%"}

@@ -4,24 +4,27 @@ import hashlib
 import ipaddress
 import secrets
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
-from sparekey.app.lookup import get_client, get_domain
+from sparekey.app.lookup import get_client, get_domain, get_scope
 from sparekey.app.sign_in import Door
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.events import Action
 from sparekey.core.names import verify_name
 from sparekey.core.networks import is_within
 from sparekey.core.permissions import Actor, Permission
+from sparekey.core.search_words import verify_length
 from sparekey.secret import Secret
 from sparekey.storage import clients, domains
 from sparekey.storage.rows import AnyRow
 
 KEY_PREFIX = "spk_"
 LONGEST_ADDRESSES = 500
+_STATES: Final = ("", "in-use", "expired", "revoked")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,18 @@ class ClientView:
     expires_at: int | None
     revoked_at: int | None
     created_at: int
+
+
+@dataclass(frozen=True)
+class ClientSearch:
+    """Which clients: all of it has to hold; "": whatever.
+
+    `text`: what its name holds. `domain`: this one and everything below it. `state`: in-use, expired or revoked.
+    """
+
+    text: str = ""
+    domain: str = ""
+    state: str = ""
 
 
 def add_client(
@@ -97,6 +112,20 @@ def list_clients(instance: Instance, actor: Actor, limit: int = 100, after: str 
     within = verify_somewhere(actor, Permission.CLIENT_VIEW)
     with instance.database.read() as connection:
         return [_view(row, row.domain) for row in clients.list_clients(connection, limit, after, within)]
+
+
+def search_clients(
+    instance: Instance, actor: Actor, wanted: ClientSearch, limit: int = 50, after: str = "", *, now: int
+) -> list[ClientView]:
+    """By name, from the one after `after`. Raises BadInput for a state that there is not."""
+    verify_length(wanted.text)
+    if wanted.state not in _STATES:
+        raise BadInput(f"{wanted.state!r} is no state of an API client", f"give one of: {', '.join(_STATES[1:])}")
+    with instance.database.read() as connection:
+        within = get_scope(connection, actor, wanted.domain, Permission.CLIENT_VIEW)
+        text = wanted.text.strip().lower()
+        rows = clients.search_clients(connection, text, wanted.state, within, limit, after, now)
+        return [_view(row, row.domain) for row in rows]
 
 
 def show_client(instance: Instance, actor: Actor, name: str) -> ClientView:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import api_client, security_domain
@@ -25,6 +25,30 @@ def list_clients(
     connection: Connection, limit: int, after: str = "", within: frozenset[str] | None = None
 ) -> Sequence[AnyRow]:
     """By name, after `after`, of these domains (None: of all)."""
+    return connection.execute(_listed(limit, after, within)).all()
+
+
+def search_clients(
+    connection: Connection, text: str, state: str, within: frozenset[str] | None, limit: int, after: str, now: int
+) -> Sequence[AnyRow]:
+    """As `list_clients`: those whose name holds `text`, in small letters, and that are "in-use", "expired" or "revoked"
+    ("": whichever)."""
+    client = api_client.c
+    query = _listed(limit, after, within)
+    if text:
+        query = query.where(func.lower(client.name).contains(text, autoescape=True))
+    over = client.expires_at.is_not(None) & (client.expires_at <= now)
+    states = {
+        "in-use": client.revoked_at.is_(None) & ~over,
+        "expired": client.revoked_at.is_(None) & over,
+        "revoked": client.revoked_at.is_not(None),
+    }
+    if state:
+        query = query.where(states[state])
+    return connection.execute(query).all()
+
+
+def _listed(limit: int, after: str, within: frozenset[str] | None) -> Select[Any]:
     query = (
         select(api_client, security_domain.c.name.label("domain"))
         .join(security_domain, api_client.c.domain_id == security_domain.c.id)
@@ -32,9 +56,7 @@ def list_clients(
         .order_by(api_client.c.name)
         .limit(limit)
     )
-    if within is not None:
-        query = query.where(api_client.c.domain_id.in_(within))
-    return connection.execute(query).all()
+    return query if within is None else query.where(api_client.c.domain_id.in_(within))
 
 
 def revoke_client(connection: Connection, client_id: str, now: int) -> bool:

@@ -4,6 +4,7 @@ from typing import Final
 from urllib.parse import quote
 
 from sparekey.app import clients, roles
+from sparekey.app.clients import ClientSearch
 from sparekey.app.roles import HolderKind
 from sparekey.core.permissions import Permission
 from sparekey.server.console.choices import domain_options
@@ -15,14 +16,22 @@ from sparekey.server.web.visits import Visit
 LIST: Final = "/console/clients"
 pages = Pages(LIST)
 _PAGE: Final = 50
+STATES: Final = (("", "Any"), ("in-use", "In use"), ("expired", "Expired"), ("revoked", "Revoked"))
 
 
 @pages.get("", Permission.CLIENT_VIEW)
 def manage(visit: Visit) -> Reply:
     """Manage Existing."""
-    rows = clients.list_clients(visit.instance, visit.actor, _PAGE + 1, visit.query.get("after", ""))
+    query = visit.query
+    wanted = ClientSearch(query.text("text"), query.text("domain"), query.get("state", ""))
+    rows = clients.search_clients(
+        visit.instance, visit.actor, wanted, _PAGE + 1, query.get("after", ""), now=visit.now
+    )  # fmt: skip
     shown = rows[:_PAGE]
-    return visit.show("clients/manage.html", rows=shown, next=shown[-1].name if len(rows) > _PAGE else None)
+    return visit.show(
+        "clients/manage.html", rows=shown, next=shown[-1].name if len(rows) > _PAGE else None, states=STATES,
+        domains=domain_options(visit, Permission.CLIENT_VIEW),
+    )  # fmt: skip
 
 
 @pages.get(":add", Permission.CLIENT_MANAGE)

@@ -33,7 +33,7 @@ _DEEDS: Final[Mapping[Deed, tuple[str, Permission, str]]] = {
     Deed.END_TEMPORARY: ("End the temporary access", Permission.EMERGENCY_TEMPORARY, "/console/tokens/{}/emergency"),
     Deed.SET_PIN: ("Set a PIN, or a longer one", Permission.PIN_SET, "/console/tokens/{}?do=pin#pin"),
     Deed.CHANGE_POLICY: ("Change the policy", Permission.POLICY_MANAGE, "/console/policies"),
-    Deed.INVITE_DEVICE: ("Enrol the device again", Permission.DEVICE_INVITE, "/console/devices"),
+    Deed.INVITE_DEVICE: ("Enrol the device again", Permission.DEVICE_INVITE, "/console/devices:invite"),
 }
 
 
