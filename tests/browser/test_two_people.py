@@ -83,11 +83,8 @@ def test_who_shows_too_many_is_stopped_until_somebody_lets_them_go_on(
         page.get_by_role("button", name="Show the code on this device").click()
     expect(page.get_by_role("alert")).to_contain_text("which is the limit here")
     other = second.sign_in(dora)
-    alarm = (
-        other.get_by_role("region", name="Alarms")
-        .get_by_role("row", name="helen")
-        .filter(has_text="asked for another one")
-    )
+    alarms = other.get_by_role("region", name="Alarms")
+    alarm = alarms.get_by_role("row", name="helen").filter(has_text="asked for another one")
     alarm.get_by_role("button", name="Let them go on").click()
     expect(other.get_by_role("status")).to_contain_text("helen may go on for 4 hours")
     expect(other.get_by_role("row", name="helen")).to_contain_text("lifted until")

@@ -188,7 +188,7 @@ def test_save_resets_and_allows_the_code_online_at_once(world: World, hedy: Secr
 
 
 def test_online_access_until_the_end_of_a_day_with_each_rule(world: World, hedy: Secret[str]) -> None:
-    serial = world.alice.serial
+    serial, codes = world.alice.serial, [""]
     for rule in IfAvailable:
         form = {"kind": "one-time", "count": "3", "lifetime": "date", "until": "2027-01-31", "if-available": rule}
         reply = ask(world, hedy, "POST", f"{TOKENCODES}/temporary", form)
