@@ -19,6 +19,7 @@ from sparekey.core.search_words import fold_name, verify_length
 from sparekey.secret import Secret
 from sparekey.storage import devices, invitations, searches
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.searches import Search
 from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
 
@@ -166,15 +167,21 @@ def search_devices(
     instance: Instance, actor: Actor, wanted: DeviceSearch, limit: int = 50, after: str = "", *, now: int
 ) -> list[DeviceView]:
     """By name, from the one after that with the id `after`. Raises BadInput for a state that there is not."""
+    with instance.database.read() as connection:
+        (rows,) = searches.run(connection, searched(connection, actor, wanted, limit, after, now))
+        return [view_of(row) for row in rows]
+
+
+def searched(
+    connection: Connection, actor: Actor, wanted: DeviceSearch, limit: int, after: str, now: int
+) -> Search:  # fmt: skip
+    """What is asked of the database."""
     verify_length(wanted.text)
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is no state of a device", f"give one of: {', '.join(_STATES[1:])}")
-    with instance.database.read() as connection:
-        within = get_scope(connection, actor, wanted.domain, Permission.DEVICE_VIEW)
-        rows = searches.search_devices(
-            connection, fold_name(wanted.text.strip()), wanted.state, within, limit, after, now - SILENT_AFTER
-        )
-        return [view_of(row) for row in rows]
+    within = get_scope(connection, actor, wanted.domain, Permission.DEVICE_VIEW)
+    beginning, since = fold_name(wanted.text.strip()), now - SILENT_AFTER
+    return searches.devices_found(connection, beginning, wanted.state, within, limit, after, since)
 
 
 def show_device(instance: Instance, actor: Actor, name: str) -> DeviceView:

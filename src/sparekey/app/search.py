@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sparekey.app.devices import DeviceSearch, DeviceView, search_devices
+from sparekey.app import devices, tokens, users
+from sparekey.app.devices import DeviceSearch, DeviceView
 from sparekey.app.instance import Instance
-from sparekey.app.tokens import TokenSearch, TokenView, search_tokens
-from sparekey.app.users import UserSearch, UserView, search_users
+from sparekey.app.tokens import TokenSearch, TokenView
+from sparekey.app.users import UserSearch, UserView
 from sparekey.core.permissions import Actor, Permission
+from sparekey.storage import searches
+from sparekey.storage.searches import Search
 
 OF_EACH: Final = 8
 
@@ -29,14 +32,23 @@ def find(instance: Instance, actor: Actor, typed: str, limit: int = OF_EACH, *, 
     """At most `limit` of each; nothing for nothing typed. Raises BadInput where that is too long."""
     if not typed.strip():
         return Found()
+    with instance.database.read() as connection:
+        asked: dict[Permission, list[Search]] = {}
+        if _looks(actor, Permission.USER_VIEW):
+            asked[Permission.USER_VIEW] = [users.searched(connection, actor, UserSearch(typed), limit)]
+        if _looks(actor, Permission.TOKEN_VIEW):
+            asked[Permission.TOKEN_VIEW] = tokens.searched(connection, actor, TokenSearch(typed), limit, "", now)
+        if _looks(actor, Permission.DEVICE_VIEW):
+            asked[Permission.DEVICE_VIEW] = [
+                devices.searched(connection, actor, DeviceSearch(typed), limit, "", now)
+            ]  # fmt: skip
+        # all at once: what they have in common is counted once
+        rows = iter(searches.run(connection, *(each for some in asked.values() for each in some)))
+        found = {kind: [next(rows) for _ in some] for kind, some in asked.items()}
     return Found(
-        users=search_users(instance, actor, UserSearch(typed), limit) if _looks(actor, Permission.USER_VIEW) else (),
-        tokens=search_tokens(instance, actor, TokenSearch(typed), limit, now=now)
-        if _looks(actor, Permission.TOKEN_VIEW)
-        else (),
-        devices=search_devices(instance, actor, DeviceSearch(typed), limit, now=now)
-        if _looks(actor, Permission.DEVICE_VIEW)
-        else (),
+        users=tuple(users.view_of(row) for some in found.get(Permission.USER_VIEW, ()) for row in some),
+        tokens=tuple(tokens.found_in(found.get(Permission.TOKEN_VIEW, ()), limit)),
+        devices=tuple(devices.view_of(row) for some in found.get(Permission.DEVICE_VIEW, ()) for row in some),
     )
 
 

@@ -24,6 +24,7 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.core.search_words import typed_words
 from sparekey.storage import accounts, devices, domains, searches
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.searches import Search
 
 LONGEST_NAME: Final = 128
 MOST_AT_ONCE: Final = 200
@@ -109,15 +110,20 @@ def search_users(
     instance: Instance, actor: Actor, wanted: UserSearch, limit: int = 50, after: str = ""
 ) -> list[UserView]:  # fmt: skip
     """By login, from the one after `after`. Raises BadInput for a state that there is not."""
+    with instance.database.read() as connection:
+        (rows,) = searches.run(connection, searched(connection, actor, wanted, limit, after))
+        return [view_of(row) for row in rows]
+
+
+def searched(connection: Connection, actor: Actor, wanted: UserSearch, limit: int, after: str = "") -> Search:
+    """What is asked of the database."""
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is no state of a user", f"give one of: {', '.join(_STATES[1:])}")
     typed = typed_words(wanted.text)
-    with instance.database.read() as connection:
-        within = get_scope(connection, actor, wanted.domain, Permission.USER_VIEW)
-        if wanted.text.strip() and not typed:
-            return []
-        rows = searches.search_accounts(connection, typed, wanted.state, within, limit, after)
-        return [view_of(row) for row in rows]
+    within = get_scope(connection, actor, wanted.domain, Permission.USER_VIEW)
+    if wanted.text.strip() and not typed:
+        within = frozenset()  # what has no letters is nobody's name
+    return searches.accounts_found(typed, wanted.state, within, limit, after)
 
 
 def show_user(instance: Instance, actor: Actor, login: str) -> UserView:

@@ -6,7 +6,7 @@ ones that fit are soon together; where they are not, because they all stand at i
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -29,9 +29,11 @@ from sparekey.core.search_words import serial_key
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, account_word, device, security_domain, token
 
-FEW: Final = 10_000  # rows that are gone through and sorted at once
-LOOKED_AT: Final = 5_000  # rows of a list in its order, before another way is taken
+FEW: Final = 5_000  # rows that are fetched and sorted at once
+FEW_WORDS: Final = 50_000  # the same of the index of words, of which only those are fetched that are shown
+LOOKED_AT: Final = 20_000  # rows of a list in its order, before another way is taken
 LISTS_AT_ONCE: Final = 64  # domains that each have a list of their own in an index
+_STEERED: Final = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
 _LAST: Final = "\U0010ffff"  # sorts after every character
 
 Domains = frozenset[str] | None  # ids; None: all of them
@@ -40,10 +42,17 @@ Holds = Callable[[Any], ColumnElement[bool]]  # of the columns of a row
 
 @dataclass(frozen=True)
 class Condition:
-    """One thing that has to hold: the keys of the rows that an index gives for it, and a look at one row."""
+    """One thing that has to hold.
 
-    keys: Select[Any]
-    holds: Holds
+    `name`: the same of the same one. `counted`: what an index gives for it; where that is at most `few`, it may lead.
+    `keys`: of the rows then, None: the list itself is so short. `holds`: a look at one row, None: the bounds say so.
+    """
+
+    name: str
+    counted: Select[Any]
+    few: int
+    keys: Callable[[Connection], Select[Any]] | None = None
+    holds: Holds | None = None
 
 
 @dataclass(frozen=True)
@@ -57,139 +66,128 @@ class List:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """`bounds`: what narrows the list itself, by an index that is in its order. `conditions`: the narrowest first, as
-    far as one can guess. `within`: the domains to which the rows themselves belong."""
+class Search:
+    """`bounds`: what narrows the list itself, by an index that is in its order. `conditions`: those first that are the
+    way out where the list's first rows do not fit. `lists`: it may be put together from the lists of these domains."""
 
-    bounds: Sequence[Holds]
-    conditions: Sequence[Condition]
+    listing: List
     limit: int
-    within: Domains = None
+    bounds: list[Holds] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
+    lists: Domains = None
 
 
-def search_accounts(
-    connection: Connection, typed: Sequence[str], state: str, within: Domains, limit: int, after: str
-) -> Sequence[AnyRow]:
-    """In order of login, after this one, with the name of the `domain`; `state` "": whatever."""
-    bounds = [lambda row: row.login > after, *_ACCOUNT_STATES[state]]
-    return _search(connection, _ACCOUNTS, Wish(bounds, [_word(each) for each in _longest(typed)], limit, within))
+def accounts_found(typed: Sequence[str], state: str, within: Domains, limit: int, after: str) -> Search:
+    """Accounts with all these words, in order of login after this one; `state` "": whatever.
+
+    Each row with the name of its `domain`.
+    """
+    plain = not typed and state in ("", "enabled")
+    search = Search(_ACCOUNTS, limit, [lambda row: row.login > after], lists=_lists(within) if plain else None)
+    search.conditions.extend(_word(each) for each in _longest(typed))
+    _in_state(search, _ACCOUNT_STATES.get(state))
+    _belongs(search, within)
+    return search
 
 
-@dataclass(frozen=True)
-class TokenWish:
-    """Tokens whose serial begins so, and those of users who have all the words in one of the domains `users_within`;
-    "": whatever. In order of serial without case, after this one."""
+def tokens_found(state: str, kind: str, within: Domains, limit: int, after: str, now: int) -> Search:
+    """Tokens in order of serial without case, after this one; state and kind "": whatever.
 
-    beginning: str
-    typed: Sequence[str]
-    state: str
-    type: str
-    within: Domains
-    users_within: Domains
-    limit: int
-    after: str
-    now: int
-
-
-def search_tokens(connection: Connection, wish: TokenWish) -> Sequence[AnyRow]:
-    """With `login` and the name of the `domain`."""
-    bounds, conditions = _of_tokens(connection, wish)
-    if not wish.beginning:
-        return _search(connection, _TOKENS, Wish(bounds, conditions, wish.limit))
-    beginning = serial_key(wish.beginning)
-    by_serial = [*bounds, lambda row: _begins(row.serial_key, beginning)]
-    rows = _search(connection, _TOKENS, Wish(by_serial, conditions, wish.limit))
-    if not wish.typed:
-        return rows
-    words = [_word_of_user(connection, each) for each in _longest(wish.typed)]
-    known = [] if wish.users_within is None else [_tokens_of_users_in(connection, wish.users_within)]
-    more = _search(connection, _TOKENS, Wish(bounds, [*words, *known, *conditions], wish.limit))
-    both = {row.serial: row for row in [*rows, *more]}
-    return sorted(both.values(), key=lambda row: (row.serial_key, row.serial))[: wish.limit]
-
-
-def _of_tokens(connection: Connection, wish: TokenWish) -> tuple[list[Holds], list[Condition]]:
-    """What has to hold whatever is typed."""
-    bounds: list[Holds] = [*_TOKEN_STATES.get(wish.state, ())]
-    conditions = []
-    if wish.after:
-        bounds.append(lambda row: tuple_(row.serial_key, row.serial) > tuple_(serial_key(wish.after), wish.after))
-    if wish.type:
-        bounds.append(lambda row: row.type == wish.type)
-    if wish.state == "expired":
-        over = select(token.c.id).where(token.c.expires_at <= wish.now)
-        conditions.append(Condition(over, lambda row: row.expires_at + 0 <= wish.now))
-    if wish.within is not None:
-        conditions.append(_tokens_in(connection, wish.within))
-    return bounds, conditions
-
-
-def search_devices(
-    connection: Connection,
-    beginning: str,
-    state: str,
-    within: Domains,
-    limit: int,
-    after: str,
-    silent_since: int,
-) -> Sequence[AnyRow]:
-    """In order of name without case and accents, after the one with this id, with the name of the `domain`."""
-    bounds: list[Holds] = [*_DEVICE_STATES.get(state, ())]
+    Each row with `login` and the name of its `domain`.
+    """
+    search = Search(_TOKENS, limit)
+    _in_state(search, _TOKEN_STATES.get(state))
     if after:
-        last = connection.execute(select(device.c.name_key).where(device.c.id == after)).scalar()
-        bounds.append(lambda row: tuple_(row.name_key, row.id) > tuple_(last or "", after))
-    if beginning:
-        bounds.append(lambda row: _begins(row.name_key, beginning))
-    if state == "silent":
-        bounds.append(lambda row: func.coalesce(row.last_contact, 0) <= silent_since)
-    return _search(connection, _DEVICES, Wish(bounds, (), limit, within))
-
-
-def _search(connection: Connection, listing: List, wish: Wish) -> Sequence[AnyRow]:
-    table, within = listing.table, wish.within
-    bounds = [each(table.c) for each in wish.bounds]
-    order = [table.c[name] for name in listing.order]
-    part = select(table).where(*bounds).order_by(*order)
-    conditions = [*wish.conditions]
+        search.bounds.append(lambda row: tuple_(row.serial_key, row.serial) > tuple_(serial_key(after), after))
+    if kind:
+        search.bounds.append(lambda row: row.type == kind)
+    if state == "expired":
+        over = select(token.c.id).where(token.c.expires_at <= now)
+        search.conditions.append(Condition("over", over, FEW, lambda _: over, lambda row: row.expires_at + 0 <= now))
     if within is not None:
-        inside = select(table.c[listing.key]).where(table.c.domain_id.in_(within))
-        conditions.append(Condition(inside, lambda row: func.coalesce(row.domain_id, "").in_(within)))
-    whole = _fitting(listing, table, conditions, wish.limit).where(*bounds)
-    leading = _fewest(connection, conditions)
-    if leading is None and within is not None and len(within) <= LISTS_AT_ONCE:
-        fitting = part.where(*(each.holds(table.c) for each in wish.conditions)).limit(wish.limit)
-        lists = [select(fitting.where(table.c.domain_id == each).subquery()) for each in sorted(within)]
-        return connection.execute(_fitting(listing, union_all(*lists).subquery(), (), wish.limit)).all()
-    if leading is None and conditions:
-        begun = part.limit(LOOKED_AT).subquery()
-        rows = connection.execute(_fitting(listing, begun, conditions, wish.limit)).all()
-        if len(rows) == wish.limit:
-            return rows
-        leading = conditions[0]
-    if leading is not None:
-        whole = whole.where(_among(connection, table.c[listing.key], leading.keys))
-    return connection.execute(whole).all()
+        search.conditions.append(_tokens_in(within))
+    return search
 
 
-def _fitting(listing: List, part: FromClause, conditions: Sequence[Condition], limit: int) -> Select[Any]:
-    order = [part.c[name] for name in listing.order]
-    fitting = listing.shown(part).where(*(each.holds(part.c) for each in conditions))
-    return fitting.order_by(*order).limit(limit)
+def by_serial(search: Search, beginning: str) -> Search:
+    """Those of the tokens whose serial begins so."""
+    return _beginning(search, "serial_key", serial_key(beginning))
 
 
-def _fewest(connection: Connection, conditions: Sequence[Condition]) -> Condition | None:
-    """The one whose index gives the fewest rows, if these are few."""
+def by_user(search: Search, typed: Sequence[str], within: Domains) -> Search:
+    """Those of the tokens whose users have all these words, and are in these domains."""
+    words = [_word_of_user(each) for each in _longest(typed)]
+    known = [] if within is None else [_tokens_of_users_in(within)]
+    return Search(search.listing, search.limit, search.bounds, [*words, *known, *search.conditions])
+
+
+def devices_found(
+    connection: Connection, beginning: str, state: str, within: Domains, limit: int, after: str, silent_since: int
+) -> Search:
+    """Devices whose folded name begins so, in order of that, after the one with this id; `state` "": whatever.
+
+    Each row with the name of its `domain`.
+    """
+    search = Search(_DEVICES, limit, lists=_lists(within) if state in ("", "active") else None)
+    _in_state(search, _DEVICE_STATES.get(state))
+    if after:
+        last = connection.execute(select(device.c.name_key).where(device.c.id == after)).scalar() or ""
+        search.bounds.append(lambda row: tuple_(row.name_key, row.id) > tuple_(last, after))
+    if state == "silent":
+        search.bounds.append(lambda row: func.coalesce(row.last_contact, 0) <= silent_since)
+    _belongs(search, within)
+    return _beginning(search, "name_key", beginning) if beginning else search
+
+
+def run(connection: Connection, *searches: Search) -> list[Sequence[AnyRow]]:
+    """The rows of each."""
+    counts = _count(connection, {each.name: each for search in searches for each in search.conditions})
+    return [_rows(connection, search, counts) for search in searches]
+
+
+def _count(connection: Connection, conditions: Mapping[str, Condition]) -> Mapping[str, int]:
+    """How much the index of each gives, up to a little more than few."""
     if not conditions:
-        return None
-    counts = [select(func.count()).select_from(each.keys.limit(FEW + 1).subquery()) for each in conditions]
+        return {}
+    counts = [
+        select(func.count()).select_from(each.counted.limit(each.few + 1).subquery()) for each in conditions.values()
+    ]
     columns = [count.scalar_subquery().label(f"count_{number}") for number, count in enumerate(counts)]
     if connection.dialect.name == "postgresql":
-        # From here to the end of the transaction: it knows neither what was counted, nor that the first rows of a list
-        # are soon together, and would rather read the table from end to end.
-        columns.append(func.set_config("enable_seqscan", "off", True).label("steered"))
-    found = list(connection.execute(select(*columns)).one())[: len(conditions)]
-    least = min(found)
-    return conditions[found.index(least)] if least <= FEW else None
+        # From here to the end of the transaction: it does not know what was counted, nor that the first rows of a list
+        # are soon together, and would rather read a table from end to end.
+        columns += [func.set_config(name, "off", True).label(name) for name in _STEERED]
+    return dict(zip(conditions, connection.execute(select(*columns)).one(), strict=False))
+
+
+def _rows(connection: Connection, search: Search, counts: Mapping[str, int]) -> Sequence[AnyRow]:
+    table = search.listing.table
+    bounds = [each(table.c) for each in search.bounds]
+    whole = _fitting(search, table).where(*bounds)
+    leading = min(search.conditions, key=lambda each: counts[each.name] / each.few, default=None)
+    if leading is not None and counts[leading.name] <= leading.few:
+        return connection.execute(_led(connection, search, whole, leading)).all()
+    part = select(table).where(*bounds).order_by(*(table.c[name] for name in search.listing.order))
+    if search.lists is not None:
+        lists = [part.where(table.c.domain_id == each).limit(search.limit).subquery() for each in sorted(search.lists)]
+        return connection.execute(_fitting(search, union_all(*map(select, lists)).subquery())).all()
+    if leading is None:
+        return connection.execute(whole).all()
+    rows = connection.execute(_fitting(search, part.limit(LOOKED_AT).subquery())).all()
+    if len(rows) == search.limit:
+        return rows
+    return connection.execute(_led(connection, search, whole, search.conditions[0])).all()
+
+
+def _fitting(search: Search, part: FromClause) -> Select[Any]:
+    fitting = search.listing.shown(part).where(*(each.holds(part.c) for each in search.conditions if each.holds))
+    return fitting.order_by(*(part.c[name] for name in search.listing.order)).limit(search.limit)
+
+
+def _led(connection: Connection, search: Search, whole: Select[Any], leading: Condition) -> Select[Any]:
+    if leading.keys is None:
+        return whole
+    return whole.where(_among(connection, search.listing.table.c[search.listing.key], leading.keys(connection)))
 
 
 def _among(connection: Connection, column: ColumnElement[Any], keys: Select[Any]) -> ColumnElement[bool]:
@@ -199,9 +197,48 @@ def _among(connection: Connection, column: ColumnElement[Any], keys: Select[Any]
     return column.in_(keys)
 
 
+def _beginning(search: Search, column: str, beginning: str) -> Search:
+    """Of the list, the part whose first order column begins so."""
+    listing = search.listing
+    bound: Holds = lambda row: _begins(row[column], beginning)  # noqa: E731 -- a value like others
+    counted = select(listing.table.c[listing.key]).where(bound(listing.table.c))
+    condition = Condition(f"{listing.table.name} {beginning}", counted, LOOKED_AT)
+    return Search(listing, search.limit, [*search.bounds, bound], [*search.conditions, condition], search.lists)
+
+
 def _begins(column: Any, beginning: str) -> ColumnElement[bool]:
     """As a range of an index, in order of bytes."""
     return and_(column >= beginning, column < beginning + _LAST)
+
+
+def _in_state(search: Search, bound: Holds | None) -> None:
+    if bound is None:
+        return
+    search.bounds.append(bound)
+    table = search.listing.table
+    if bound in _INDEXED:
+        counted = select(table.c[search.listing.key]).where(bound(table.c))
+        search.conditions.append(Condition(f"state of {table.name}", counted, LOOKED_AT))
+
+
+def _lists(within: Domains) -> Domains:
+    return within if within is not None and len(within) <= LISTS_AT_ONCE else None
+
+
+def _belongs(search: Search, within: Domains) -> None:
+    """To one of the domains."""
+    if within is None:
+        return
+    table, key = search.listing.table, search.listing.key
+    inside = select(table.c[key]).where(table.c.domain_id.in_(within))
+    search.conditions.append(
+        Condition(f"{table.name} in", inside, FEW, lambda _: inside, lambda row: _is_in(within, row.domain_id))
+    )
+
+
+def _is_in(within: frozenset[str], *domains: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The first of these domains that is there, so that no index answers it."""
+    return func.coalesce(*domains, "").in_(within)
 
 
 def _longest(typed: Sequence[str]) -> list[str]:
@@ -213,26 +250,42 @@ def _logins(beginning: str) -> Select[Any]:
 
 
 def _word(beginning: str) -> Condition:
-    return Condition(_logins(beginning), lambda row: row.words.contains(f" {beginning}", autoescape=True))
+    keys = _logins(beginning)
+    holds: Holds = lambda row: row.words.contains(f" {beginning}", autoescape=True)  # noqa: E731 -- a value like others
+    return Condition(f"word {beginning}", keys, FEW_WORDS, lambda _: keys, holds)
 
 
-def _word_of_user(connection: Connection, beginning: str) -> Condition:
-    owned = select(token.c.id).join(account, token.c.account_id == account.c.id)
-    keys = owned.where(_among(connection, account.c.login, _logins(beginning)))
-    return Condition(keys, lambda _: account.c.words.contains(f" {beginning}", autoescape=True))
+def _word_of_user(beginning: str) -> Condition:
+    def keys(connection: Connection) -> Select[Any]:
+        owned = select(token.c.id).join(account, token.c.account_id == account.c.id)
+        return owned.where(_among(connection, account.c.login, _logins(beginning)))
+
+    holds: Holds = lambda _: account.c.words.contains(f" {beginning}", autoescape=True)  # noqa: E731 -- as above
+    return Condition(f"user {beginning}", _logins(beginning), FEW, keys, holds)
 
 
-def _tokens_of_users_in(connection: Connection, within: frozenset[str]) -> Condition:
+def _tokens_of_users_in(within: frozenset[str]) -> Condition:
     users = select(account.c.id).where(account.c.domain_id.in_(within))
-    keys = select(token.c.id).where(_among(connection, token.c.account_id, users))
-    return Condition(keys, lambda _: func.coalesce(account.c.domain_id, "").in_(within))
+
+    def keys(connection: Connection) -> Select[Any]:
+        return select(token.c.id).where(_among(connection, token.c.account_id, users))
+
+    return Condition("known users", users, FEW, keys, lambda _: _is_in(within, account.c.domain_id))
 
 
-def _tokens_in(connection: Connection, within: frozenset[str]) -> Condition:
+def _tokens_in(within: frozenset[str]) -> Condition:
     """Where its user is; of a token that nobody has, its own domain."""
+    users = select(account.c.id).where(account.c.domain_id.in_(within))
     nobodys = select(token.c.id).where(token.c.account_id.is_(None), token.c.domain_id.in_(within))
-    keys = union_all(_tokens_of_users_in(connection, within).keys, nobodys).subquery()
-    return Condition(select(keys.c.id), lambda row: func.coalesce(account.c.domain_id, row.domain_id, "").in_(within))
+    counted = union_all(users, nobodys).subquery()
+
+    def keys(connection: Connection) -> Select[Any]:
+        owned = select(token.c.id).where(_among(connection, token.c.account_id, users))
+        return select(union_all(owned, nobodys).subquery().c.id)
+
+    return Condition(
+        "tokens in", select(counted.c.id), FEW, keys, lambda row: _is_in(within, account.c.domain_id, row.domain_id)
+    )
 
 
 def _with_domain(part: FromClause) -> Select[Any]:
@@ -242,10 +295,11 @@ def _with_domain(part: FromClause) -> Select[Any]:
 
 
 def _with_user(part: FromClause) -> Select[Any]:
+    domain_id = func.coalesce(account.c.domain_id, part.c.domain_id)
     return (
         select(part, account.c.login, security_domain.c.name.label("domain"))
         .outerjoin(account, part.c.account_id == account.c.id)
-        .outerjoin(security_domain, security_domain.c.id == func.coalesce(account.c.domain_id, part.c.domain_id))
+        .outerjoin(security_domain, security_domain.c.id == domain_id)
     )
 
 
@@ -259,20 +313,25 @@ def _as_written(condition: str) -> Holds:
     return lambda _: literal_column(condition, Boolean)
 
 
-_ACCOUNT_STATES: Final[Mapping[str, Sequence[Holds]]] = {
-    "": (),
-    "enabled": (lambda row: row.enabled.is_(True),),
-    "disabled": (_as_written("NOT account.enabled"),),
-    "locked": (lambda row: row.locked_at.is_not(None),),
+_ACCOUNT_STATES: Final[Mapping[str, Holds]] = {
+    "enabled": lambda row: row.enabled.is_(True),
+    "disabled": _as_written("NOT account.enabled"),
+    "locked": _as_written("account.locked_at IS NOT NULL"),
 }
-_TOKEN_STATES: Final[Mapping[str, Sequence[Holds]]] = {
-    "assigned": (lambda row: row.account_id.is_not(None),),
-    "unassigned": (lambda row: row.account_id.is_(None),),
-    "disabled": (_as_written("NOT token.enabled"),),
-    "lost": (_as_written("token.lost"),),
+_TOKEN_STATES: Final[Mapping[str, Holds]] = {
+    "assigned": lambda row: row.account_id.is_not(None),
+    "unassigned": _as_written("token.account_id IS NULL"),
+    "disabled": _as_written("NOT token.enabled"),
+    "lost": _as_written("token.lost"),
 }
-_DEVICE_STATES: Final[Mapping[str, Sequence[Holds]]] = {
-    "active": (lambda row: row.revoked_at.is_(None),),
-    "revoked": (lambda row: row.revoked_at.is_not(None),),
-    "silent": (lambda row: row.revoked_at.is_(None),),
+_DEVICE_STATES: Final[Mapping[str, Holds]] = {
+    "active": lambda row: row.revoked_at.is_(None),
+    "revoked": _as_written("device.revoked_at IS NOT NULL"),
+    "silent": lambda row: row.revoked_at.is_(None),
 }
+# states that few are in, each with an index of its own
+_INDEXED: Final = (
+    *(_ACCOUNT_STATES[name] for name in ("disabled", "locked")),
+    *(_TOKEN_STATES[name] for name in ("unassigned", "disabled", "lost")),
+    _DEVICE_STATES["revoked"],
+)
