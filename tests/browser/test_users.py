@@ -94,7 +94,7 @@ def test_a_locked_user_is_explained_and_unlocked(visit: Visitor, site: Site, des
     expect(page.get_by_role("region", name="What happened last")).to_contain_text("Wrong passcode")
     page.get_by_role("link", name="Why?").click()
     online = page.get_by_role("region", name="Online, at the server")
-    expect(online.get_by_role("row", name="not locked")).to_contain_text("locked since")
+    expect(online.get_by_role("row", name="not locked")).to_contain_text("Locked since")
     online.get_by_role("link", name="Unlock the user").click()
     page.get_by_role("button", name="Unlock").click()
     expect(page.get_by_role("status")).to_contain_text("carol is unlocked")
