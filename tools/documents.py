@@ -76,7 +76,8 @@ A role is a set of permissions. Granted to a user or an API client in a security
 everything below it, also in what is added or moved there later. Who holds several roles has the rights of all of them.
 
 ```
-sparekey role grant 'super administrator' alice   # the first one: on the server, as root
+sparekey admin link                               # the first one: on the server, as root
+sparekey role grant 'super administrator' alice   # one more
 sparekey role grant 'help desk' carol --domain Sales
 sparekey role add 'night desk' user.view token.view emergency.view emergency.tokencode-show
 sparekey role grant 'night desk' --client portal --domain Sales
@@ -90,11 +91,13 @@ sparekey role show 'help desk'                    # what it allows, and who hold
 - **Nobody changes somebody with more rights**: neither the account nor its tokens, PINs, codes and roles, nor an API
   client with more rights.
 - **Nobody gains rights by moving** a user or a domain to where they have more.
-- **There always is a super administrator who can sign in**: enabled, not expired, with a token that is enabled and not
-  expired, and the role at the top domain. Once there is one, neither a revoked role, nor a disabled user, nor an end of
-  an account, nor a token that is disabled, unassigned or removed may leave the server without, nor leave only accounts
-  that have an end. Root on the server is refused like everybody else: make another one first. (A token may always be
-  marked lost, and a device reported stolen.)
+- **There always is a super administrator who can sign in**: enabled, not expired, with a passkey, or a token with a PIN
+  that is enabled and not expired, and the role at the top domain. Once there is one, neither a revoked role, nor a
+  disabled user, nor an end of an account, nor a token that is disabled, unassigned or removed, nor a removed passkey may
+  leave the server without, nor leave only accounts that have an end. Root on the server is refused like everybody else:
+  make another one first. (A token may always be marked lost, and a device reported stolen.)
+- **Administrators sign in with two factors**: a PIN before the code, or a passkey. A token without a PIN opens no door
+  of administrators. The first one, or one who has lost every other way, comes in by `sparekey admin link`.
 - What belongs to no domain (policies, roles, instances) needs the permission at the top domain.
 
 `--data` on the server acts as root (`os:NAME` on record), who may do everything else that is listed here.

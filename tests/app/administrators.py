@@ -6,7 +6,7 @@ from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.roles import HolderKind
 from sparekey.core.permissions import Actor
-from tests.builders import NOW, ROOT, Device, User, a_device, a_user, granted
+from tests.builders import NOW, PIN, ROOT, Device, User, a_device, a_user, granted
 
 # Sales and Support are beside one another; Bern is below Sales.
 TREE = {"Sales": TOP_DOMAIN, "Bern": "Sales", "Support": TOP_DOMAIN}
@@ -21,7 +21,7 @@ def an_administrator(
     server: Instance, *granted: tuple[str, str], login: str = "", domain: str = TOP_DOMAIN
 ) -> tuple[User, Actor]:
     """A user with a token and these roles, each (role, domain); and the same as an actor."""
-    user = a_user(server, login, domain=domain)
+    user = a_user(server, login, pin=PIN, domain=domain)
     for role, where in granted:
         roles.grant(server, ROOT, role, HolderKind.USER, user.login, where, now=NOW)
     return user, actor_again(server, user)

@@ -17,7 +17,7 @@ from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Actor, Pe
 from sparekey.storage import tables
 from sparekey.storage.roles import insert_grant, insert_role
 from tests.app import administrators
-from tests.builders import NOW, ROOT, a_token, a_user, on_record
+from tests.builders import NOW, PIN, ROOT, a_token, a_user, on_record
 
 USER = HolderKind.USER
 
@@ -213,7 +213,7 @@ def test_who_never_was_one_may_go(server: Instance) -> None:
 
 def test_a_lost_token_leaves_a_super_administrator(server: Instance) -> None:
     first, _ = an_administrator(server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
-    second = a_user(server)
+    second = a_user(server, pin=PIN)
     roles.grant(server, ROOT, SUPER_ADMINISTRATOR, USER, second.login, TOP_DOMAIN, now=NOW)
     set_lost(server, ROOT, second.serial, lost=True, now=NOW)
     take_away(server, first, "disable")
@@ -229,10 +229,13 @@ TOKEN_ENDS: dict[str, Callable[[Instance, str], object]] = {
 
 @pytest.mark.parametrize("how", TOKEN_ENDS)
 def test_s63_the_last_super_administrator_keeps_a_token(any_server: Instance, how: str) -> None:
-    chief = a_user(any_server)
+    chief = a_user(any_server, pin=PIN)
     roles.grant(any_server, ROOT, SUPER_ADMINISTRATOR, USER, chief.login, TOP_DOMAIN, now=NOW)
     with pytest.raises(NotAllowed, match="no super administrator who can sign in"):
         TOKEN_ENDS[how](any_server, chief.serial)
     assert show_token(any_server, ROOT, chief.serial).enabled
-    a_token(any_server, chief.login, chief.account_id)
+    a_token(any_server, chief.login, chief.account_id)  # without a PIN it opens no door of administrators
+    with pytest.raises(NotAllowed, match="no super administrator who can sign in"):
+        TOKEN_ENDS[how](any_server, chief.serial)
+    a_token(any_server, chief.login, chief.account_id, pin=PIN)
     TOKEN_ENDS[how](any_server, chief.serial)

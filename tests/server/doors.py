@@ -56,8 +56,15 @@ class Doors:
         body = json.dumps({"user": user, "passcode": passcode, "reply_to": reply_to}).encode()
         return await ask(self.app, "POST", "/v1/sessions", body, **more)
 
+    async def console(self, user: str, passcode: str, *, reply_to: str = "", **more: Any) -> Reply:
+        """An administrator signs in at the Security Console, or answers a question; as `self_service`."""
+        return await self._page("/console/sign-in", user, passcode, reply_to, **more)
+
     async def self_service(self, user: str, passcode: str, *, reply_to: str = "", **more: Any) -> Reply:
         """A user signs in at the self-service console, or answers a question; the page as a program would have it."""
+        return await self._page("/self-service/sign-in", user, passcode, reply_to, **more)
+
+    async def _page(self, path: str, user: str, passcode: str, reply_to: str, **more: Any) -> Reply:
         browser = Secret("a-browser-of-somebody")
         form = {"user": user, "passcode": passcode, "reply-to": reply_to, MARK_FIELD: cookies.new_mark(browser)}
         headers = {
@@ -65,7 +72,7 @@ class Doors:
             "cookie": f"{cookies.BROWSER}={browser.reveal()}",
         }  # fmt: skip
         body = urlencode(form, errors="surrogatepass").encode()
-        return _read(await ask(self.app, "POST", "/self-service/sign-in", body, headers, **more), user)
+        return _read(await ask(self.app, "POST", path, body, headers, **more), user)
 
     async def signed(self, device: Device, path: str, message: object, **more: Any) -> Reply:
         """A device asks; the message is encoded unless it is bytes."""

@@ -25,7 +25,7 @@ SECOND_FACTOR = "/v1/sessions/second-factor"
 
 
 def a_super_administrator(instance: Instance) -> User:
-    user = a_user(instance)
+    user = a_user(instance, pin=PIN)
     roles.grant(instance, ROOT, SUPER_ADMINISTRATOR, HolderKind.USER, user.login, TOP_DOMAIN, now=NOW)
     return user
 
@@ -65,6 +65,20 @@ def test_the_token_is_kept_as_a_hash(doors: Doors) -> None:
     assert token not in repr(on_record(doors.instance))
 
 
+def test_s05_a_token_without_a_pin_opens_no_door_of_administrators(any_doors: Doors) -> None:
+    carol = a_user(any_doors.instance)
+    make_administrator(any_doors.instance, carol.login)
+    wrong, right = carol.wrong(NOW).reveal(), carol.typed(NOW).reveal()
+    for door in (any_doors.session, any_doors.console):
+        refused = [run(door(carol.login, typed)) for typed in (wrong, right)]
+        assert refused[0].json["result"] == "denied"
+        assert refused[0].body == refused[1].body
+    record = on_record(any_doors.instance, Action.SIGN_IN_DENIED)
+    assert {row.result for row in record} == {"one-factor"}
+    users.unlock(any_doors.instance, ROOT, carol.login, now=NOW)
+    assert run(any_doors.rest(carol.login, right)).json["result"] == "granted"  # everywhere else it does
+
+
 def test_a_session_that_is_not_used_ends(any_doors: Doors) -> None:
     carol = a_super_administrator(any_doors.instance)
     token = session_of(any_doors.instance, carol)
@@ -101,7 +115,7 @@ def _without_role(doors: Doors, carol: User) -> None:
 @pytest.mark.parametrize("ends", [_locked, _disabled, _without_role, lambda doors, carol: set_end(
     doors.instance, carol, account=NOW)], ids=["locked", "disabled", "without role", "expired"])  # fmt: skip
 def test_who_may_no_longer_is_refused_at_once(doors: Doors, ends: Callable[[Doors, User], None]) -> None:
-    carol = a_user(doors.instance)
+    carol = a_user(doors.instance, pin=PIN)
     make_administrator(doors.instance, carol.login)
     token = session_of(doors.instance, carol)
     assert asked(doors, token).status == 200
@@ -112,7 +126,7 @@ def test_who_may_no_longer_is_refused_at_once(doors: Doors, ends: Callable[[Door
 def test_a_lock_that_ends_by_itself_lets_the_session_go_on(memory_database: Any) -> None:
     instance = an_instance(memory_database, lockout={"unlock_after_minutes": "5"})
     with doors_of(instance) as doors:
-        carol = a_user(instance)
+        carol = a_user(instance, pin=PIN)
         make_administrator(instance, carol.login)
         token = session_of(instance, carol)
         _locked(doors, carol)

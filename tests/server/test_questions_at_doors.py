@@ -23,23 +23,26 @@ def door_of(doors: Doors, name: str) -> Door:
     """User, text and the question that it answers ("": none), at the REST door, as an administrator or on a device."""
     if name == "rest":
         return lambda user, text, to: doors.rest(user.login, text, reply_to=to)
-    if name == "session":
-        return lambda user, text, to: _as_administrator(doors, user, text, to)
+    if name in ("session", "console"):
+        ask = doors.session if name == "session" else doors.console
+        return lambda user, text, to: _as_administrator(doors, ask, user, text, to)
     if name == "self-service":
         return lambda user, text, to: doors.self_service(user.login, text, reply_to=to)
     device = a_device(doors.instance)
     return lambda user, text, to: doors.sign_in(device, user.login, text, reply_to=to)
 
 
-def _as_administrator(doors: Doors, user: User, text: str, to: str) -> Coroutine[Any, Any, Reply]:
+def _as_administrator(
+    doors: Doors, ask: Callable[..., Coroutine[Any, Any, Reply]], user: User, text: str, to: str
+) -> Coroutine[Any, Any, Reply]:
     with doors.instance.database.read() as connection:
         is_one = bool(grants_of(connection, user.account_id))
     if not is_one:
         make_administrator(doors.instance, user.login)
-    return doors.session(user.login, text, reply_to=to)
+    return ask(user.login, text, reply_to=to)
 
 
-both = pytest.mark.parametrize("name", ["rest", "agent", "session", "self-service"])
+both = pytest.mark.parametrize("name", ["rest", "agent", "session", "console", "self-service"])
 
 
 def code_of(user: User, ahead: int = 0) -> str:

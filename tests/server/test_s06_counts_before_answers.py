@@ -63,7 +63,7 @@ def test_s06_failures_of_all_tokens_and_doors_count_together(doors: Doors) -> No
     run(doors.self_service(one.login, guesses[0]))
     run(doors.rest(one.login, guesses[1]))
     run(doors.sign_in(device, one.login, guesses[2]))
-    run(doors.session(one.login, guesses[3]))
+    run(doors.console(one.login, guesses[3]))
     assert account_row(doors.instance, one.login).failures == 4
     run(doors.rest(one.login, "no passcode"))
     assert account_row(doors.instance, one.login).failures == 4  # no guess was tested

@@ -48,11 +48,13 @@ def attempts(doors: Doors, *, administrators: bool = False) -> dict[str, tuple[s
         a_user(instance, with_pin=True, domain="Sales"),
         a_user(instance, pin=PIN),
     )
+    one_factor = a_user(instance, domain="Sales") if administrators else user
     set_enabled(instance, ROOT, disabled.login, enabled=False, now=NOW)
     _set_locked(doors, locked)
     add_user(instance, ROOT, "tokenless", "Sales", now=NOW)
     if administrators:
-        make_administrator(instance, *(each.login for each in (user, disabled, locked, no_pin)), "tokenless")
+        able = (user, disabled, locked, no_pin, one_factor)
+        make_administrator(instance, *(each.login for each in able), "tokenless")
     right = user.typed(NOW).reveal()
     return {
         "unknown user": ("nobody", right),
@@ -65,6 +67,7 @@ def attempts(doors: Doors, *, administrators: bool = False) -> dict[str, tuple[s
         "bad code": (user.login, user.wrong(NOW).reveal()),
         "out of scope": (elsewhere.login, elsewhere.wrong(NOW).reveal()),
         "no passcode": (user.login, "?"),
+        **({"one factor": (one_factor.login, one_factor.typed(NOW).reveal())} if administrators else {}),
     }
 
 
@@ -85,16 +88,17 @@ def of_the_device(doors: Doors, device: Device) -> Ask:
     return lambda login, passcode: doors.sign_in(device, login, passcode)
 
 
-@pytest.mark.parametrize("door", ["rest", "agent", "session", "self-service"])
+@pytest.mark.parametrize("door", ["rest", "agent", "session", "console", "self-service"])
 def test_s07_every_refusal_looks_and_takes_the_same(floored: Doors, count: Count, door: str) -> None:
     ways = {
         "rest": floored.rest,
         "agent": of_the_device(floored, a_device(floored.instance)),
         "session": floored.session,
+        "console": floored.console,
         "self-service": floored.self_service,
     }
     ask = ways[door]
-    tried = attempts(floored, administrators=door == "session")
+    tried = attempts(floored, administrators=door in ("session", "console"))
     for _ in range(count(small=1, full=3)):
         replies = run(_interleaved(floored, ask, tried, count(small=3, full=2_000 // len(tried))))
         seen = {

@@ -90,7 +90,7 @@ def damaged(doors: Doors, damage: Callable[[Instance], Instance]) -> Doors:
 def each_door(doors: Doors, device: Device, user: User, typed: str) -> list[Reply]:
     asked = (
         doors.rest(user.login, typed), doors.sign_in(device, user.login, typed), doors.session(user.login, typed),
-        doors.self_service(user.login, typed),
+        doors.console(user.login, typed), doors.self_service(user.login, typed),
     )  # fmt: skip
     return [run(each) for each in asked]
 
@@ -109,7 +109,7 @@ def test_s09_what_fails_lets_nobody_in(doors: Doors, damage: Callable[[Instance]
     usual = each_door(doors, device, bob, "9" + typed[1:])
     replies = each_door(damaged(doors, damage), device, alice, typed)
     assert looks(replies) == looks(usual)
-    assert [row.result for row in on_record(doors.instance, Action.SIGN_IN_DENIED)][4:] == ["internal-error"] * 4
+    assert [row.result for row in on_record(doors.instance, Action.SIGN_IN_DENIED)][5:] == ["internal-error"] * 5
     assert is_granted(run(doors.rest(alice.login, typed)))  # nothing was used up
 
 

@@ -2,10 +2,11 @@
 takes the right away.
 
 Rules: only who holds a role can sign in here; for everybody else no guess is judged and none is counted, so that nobody
-is locked out from here; a session ends 15 minutes after it was last used and 12 hours after it began; a user who is
-disabled, expired, locked or without a role is refused at the next request; whatever takes away a token or PIN that may
-have begun them ends all sessions of its user (`tokens`, `token_lifecycle`, `devices_stolen`); only a hash of the token
-is kept.
+is locked out from here; it takes two factors, a PIN before the code or a passkey (`passkey_sign_ins`): a token without
+a PIN is refused, in the words of every refusal (ADR 17); a session ends 15 minutes after it was last used and 12 hours
+after it began; a user who is disabled, expired, locked or without a role is refused at the next request; whatever takes
+away a token or PIN that may have begun them ends all sessions of its user (`tokens`, `token_lifecycle`,
+`devices_stolen`); only a hash of the token is kept.
 """
 
 import hashlib
@@ -149,11 +150,11 @@ def _signed_in(
 
 
 def _door_for(instance: Instance, address: str, login: str) -> Door:
-    """Everybody who holds no role is outside its scope."""
+    """Everybody who holds no role is outside its scope; a token without a PIN is one factor, and opens nothing here."""
     with instance.database.read() as connection:
         row = accounts.find_account(connection, login) if is_login(login) else None
         may_try = row is not None and bool(grants_of(connection, row.id))
-    return Door(door_name(address), scope=None if may_try else frozenset())
+    return Door(door_name(address), scope=None if may_try else frozenset(), two_factors=True)
 
 
 def name_of(session_id: str) -> str:

@@ -44,6 +44,7 @@ class Door:
     actor: str  # device:ID, client:ID, os:NAME
     device_id: str | None = None
     scope: frozenset[str] | None = None  # ids of domains; None: everyone
+    two_factors: bool = False  # a token that is typed without a PIN does not open it
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def find_snapshot(instance: Instance, door: Door, login: str, typed: Secret[str]
         online = stored.online_code_rows(connection, account.account_id) if in_emergency else ()
     if in_emergency:
         reading = read_typed(typed, online_emergency=True)
-    tokens = tuple(_token_of(instance, row, online) for row in rows if row.token_id is not None)
+    tokens = tuple(_token_of(instance, door, row, online) for row in rows if row.token_id is not None)
     return reading, Snapshot(account, tokens, tuple(code_state(instance.vault, row) for row in codes))
 
 
@@ -111,9 +112,11 @@ def lockout_of(snapshot: Snapshot) -> LockoutPolicy:
     return snapshot.account.lockout if snapshot.account else LockoutPolicy()
 
 
-def _token_of(instance: Instance, row: AnyRow, online: stored.Rows) -> TokenState:
+def _token_of(instance: Instance, door: Door, row: AnyRow, online: stored.Rows) -> TokenState:
     codes = [(each.id, open_online_code(instance.vault, each)) for each in online if each.token_id == row.token_id]
-    return replace(token_state(instance.vault, row), emergency=online_emergency_state(row, codes))
+    too_little = door.two_factors and not row.with_pin
+    state = token_state(instance.vault, row)
+    return replace(state, emergency=online_emergency_state(row, codes), too_little=too_little)
 
 
 def _accepted_at_once(instance: Instance, door: Door, granted: Granted, now: int, policy: LockoutPolicy) -> bool:

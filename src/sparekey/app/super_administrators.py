@@ -1,9 +1,10 @@
 """Once there is a super administrator who can sign in, there always is one: no change leaves the server without.
 
 Rules: counted are users with the role at the top domain, whose account is enabled and not expired, and who have a
-passkey, or a token that is enabled and not expired; taking that away is such a change, but for the report of a stolen
-device, which nothing holds up; root on the server is refused like everybody else, for whoever needs one more can make
-one first; two changes at once wait for one another. A token that is lost still counts: it has its emergency tokencode.
+passkey, or a token with a PIN that is enabled and not expired; taking that away is such a change, but for the report of
+a stolen device, which nothing holds up; root on the server is refused like everybody else, for whoever needs one more
+can make one first; two changes at once wait for one another. A token that is lost still counts: it has its emergency
+tokencode.
 """
 
 from collections.abc import Iterator

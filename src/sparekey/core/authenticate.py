@@ -64,6 +64,7 @@ class TokenState:
     pin_must_change: bool = False
     pin_set_at: int | None = None
     emergency: OnlineEmergency | None = None
+    too_little: bool = False  # one factor, at a door that takes two
 
     @property
     def digits(self) -> int:
@@ -85,6 +86,8 @@ class TokenState:
 
     def unusable(self, now: int) -> Reason | None:
         """Why this token's tokencode or PIN cannot be used now, the loss of the token aside."""
+        if self.too_little:
+            return Reason.ONE_FACTOR
         if not self.enabled:
             return Reason.TOKEN_DISABLED
         if self.expires_at is not None and now >= self.expires_at:

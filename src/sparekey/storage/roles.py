@@ -118,11 +118,12 @@ def count_able(
 ) -> int:
     """Grants of one of these roles in one of these domains (None: the top one) to users who can sign in.
 
-    Their account is open at `at`, and they have a passkey, or a token that works `now`.
+    Their account is open at `at`, and they have a passkey, or a token with a PIN that works `now`.
     """
     where = security_domain.c.parent_id.is_(None) if domains is None else security_domain.c.id.in_(domains)
     usable_token = exists().where(
         token.c.account_id == account.c.id,
+        token.c.with_pin,  # without one it is one factor, and opens no door of administrators
         token.c.enabled,
         or_(token.c.expires_at.is_(None), token.c.expires_at > now),
     )
