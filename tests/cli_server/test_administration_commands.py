@@ -49,7 +49,7 @@ def test_a_grant_is_to_one_holder(operator: Operator, arguments: tuple[str, ...]
 
 def test_the_last_super_administrator_stays_for_root_too(operator: Operator) -> None:
     operator.runs("user", "add", "carol")
-    operator.runs("token", "add", "--user", "carol", "--no-pin", "--show-seed")
+    operator.runs("token", "add", "--user", "carol", "--show-seed")
     operator.runs("role", "grant", "super administrator", "carol")
     for arguments in (
         ("role", "revoke", "super administrator", "carol"),

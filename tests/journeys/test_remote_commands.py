@@ -16,7 +16,7 @@ from sparekey.clock import now
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import open_instance
-from tests.builders import ROOT, User, a_user
+from tests.builders import PIN, ROOT, User, a_user
 from tests.cli_server.commands import Said, sparekey
 from tests.questions import make_suspicious
 from tests.server.serving import Serving, a_data_directory, serving
@@ -81,7 +81,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     data = a_data_directory(tmp_path)
     instance = open_instance(data, read_settings(data, {}))
-    carol = a_user(instance, "carol", now=now())
+    carol = a_user(instance, "carol", pin=PIN, now=now())
     roles.grant(instance, ROOT, SUPER_ADMINISTRATOR, HolderKind.USER, "carol", TOP_DOMAIN, now=now())
     instance.database.close()
     ca = tmp_path / "ca.pem"

@@ -50,7 +50,7 @@ def operators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opera
     edit_policy(instance, {"protection_level": "light", "days": "1", "passcode_approval": "on"}, now=now())
     people: dict[str, User] = {}
     for login, role in (("helen", "help desk"), ("dora", "domain administrator")):
-        people[login] = a_user(instance, login, now=now())
+        people[login] = a_user(instance, login, pin=PIN, now=now())
         roles.grant(instance, ROOT, role, HolderKind.USER, login, TOP_DOMAIN, now=now())
     a_filled_device(instance, a_user(instance, "alice", pin=PIN, now=now()), "laptop", now=now())
     instance.database.close()

@@ -24,7 +24,7 @@ CANARY = "canary7F3A"
 def test_s65_a_server_at_debug_logs_no_secret_of_administration(tmp_path: Path) -> None:
     data = a_data_directory(tmp_path)
     instance = open_instance(data, read_settings(data, {}))
-    carol, alice = a_user(instance, "carol", now=now()), a_user(instance, "alice", pin=PIN, now=now())
+    carol, alice = (a_user(instance, login, pin=PIN, now=now()) for login in ("carol", "alice"))
     roles.grant(instance, ROOT, SUPER_ADMINISTRATOR, HolderKind.USER, "carol", TOP_DOMAIN, now=now())
     instance.database.close()
     typed = carol.typed(now()).reveal()

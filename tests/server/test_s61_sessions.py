@@ -1,0 +1,153 @@
+"""S61: a session of the console ends when nobody uses it, after half a day, and at once when it has to."""
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import pytest
+
+from sparekey.app import passkeys, session_lists, tokens, users
+from sparekey.app.admin_sessions import IDLE_SECONDS, LONGEST_SECONDS, find_session, name_of
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.core.errors import NotAllowed, NotFound
+from sparekey.core.permissions import SUPER_ADMINISTRATOR
+from sparekey.secret import Secret
+from sparekey.server.console.site import CONSOLE
+from sparekey.server.web import cookies
+from sparekey.server.web.rendering import MARK_FIELD
+from tests.app.administrators import add_tree, an_administrator
+from tests.authenticators import PLACE, Authenticator
+from tests.builders import NOW, ROOT, User, a_user
+from tests.server.asgi import Reply, ask
+from tests.server.doors import Doors, make_administrator, run
+from tests.server.operation_world import session_of
+
+
+def looks_in(doors: Doors, token: Secret[str]) -> Reply:
+    headers = {"host": "localhost", "cookie": f"{cookies.SESSION}={token.reveal()}"}
+    return run(ask(doors.app, "GET", CONSOLE.account, headers=headers))
+
+
+def sends(doors: Doors, token: Secret[str], path: str) -> Reply:
+    headers = {
+        "host": "localhost", "origin": "https://localhost", "content-type": "application/x-www-form-urlencoded",
+        "cookie": f"{cookies.SESSION}={token.reveal()}",
+    }  # fmt: skip
+    return run(ask(doors.app, "POST", path, urlencode({MARK_FIELD: cookies.new_mark(token)}).encode(), headers))
+
+
+def is_sent_to_the_sign_in(reply: Reply) -> bool:
+    return reply.status == 303 and dict(reply.headers)[b"location"].startswith(CONSOLE.sign_in.encode())
+
+
+@pytest.fixture
+def carol(doors: Doors) -> User:
+    user = a_user(doors.instance)
+    make_administrator(doors.instance, user.login)
+    return user
+
+
+def test_s61_a_session_that_nobody_uses_ends(doors: Doors, carol: User) -> None:
+    token = session_of(doors.instance, carol)
+    doors.now[0] = NOW + IDLE_SECONDS - 1
+    assert looks_in(doors, token).status == 200
+    doors.now[0] += IDLE_SECONDS
+    assert is_sent_to_the_sign_in(looks_in(doors, token))
+
+
+def test_s61_a_session_ends_after_half_a_day_however_it_is_used(doors: Doors, carol: User) -> None:
+    token = session_of(doors.instance, carol)
+    for at in range(0, LONGEST_SECONDS, IDLE_SECONDS - 60):
+        doors.now[0] = NOW + at
+        assert looks_in(doors, token).status == 200
+    doors.now[0] = NOW + LONGEST_SECONDS
+    assert is_sent_to_the_sign_in(looks_in(doors, token))
+
+
+def _signs_out(doors: Doors, carol: User, token: Secret[str]) -> None:
+    assert is_sent_to_the_sign_in(sends(doors, token, CONSOLE.sign_out))
+
+
+def _disabled(doors: Doors, carol: User, token: Secret[str]) -> None:
+    users.set_enabled(doors.instance, ROOT, carol.login, enabled=False, now=NOW)
+
+
+def _token_lost(doors: Doors, carol: User, token: Secret[str]) -> None:
+    tokens.set_lost(doors.instance, ROOT, carol.serial, lost=True, now=NOW)
+
+
+def _ended_from_another_one(doors: Doors, carol: User, token: Secret[str]) -> None:
+    other = session_of(doors.instance, carol)
+    assert sends(doors, other, f"{CONSOLE.account}/sessions/end-others").status == 303
+    assert looks_in(doors, other).status == 200
+
+
+def _ended_by_name(doors: Doors, carol: User, token: Secret[str]) -> None:
+    session, other = find_session(doors.instance, token, NOW), session_of(doors.instance, carol)
+    assert session is not None
+    assert sends(doors, other, f"{CONSOLE.account}/sessions/{name_of(session.id)}/end").status == 303
+
+
+def _ended_by_somebody_above(doors: Doors, carol: User, token: Secret[str]) -> None:
+    session = find_session(doors.instance, token, NOW)
+    assert session is not None
+    session_lists.end_session_of(doors.instance, ROOT, name_of(session.id), now=NOW)
+
+
+def _passkey_removed(doors: Doors, carol: User, token: Secret[str]) -> None:
+    session = find_session(doors.instance, token, NOW)
+    assert session is not None
+    answer = Authenticator().create(passkeys.ask_for_registration(doors.instance, PLACE, session, NOW))
+    added = passkeys.add_passkey(doors.instance, PLACE, session, "key", answer, NOW)
+    passkeys.remove_passkey(doors.instance, ROOT, carol.login, added.passkey, now=NOW)
+
+
+ENDS: list[Callable[[Doors, User, Secret[str]], None]] = [
+    _signs_out, _disabled, _token_lost, _ended_from_another_one, _ended_by_name, _ended_by_somebody_above,
+    _passkey_removed,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ENDS, ids=[each.__name__[1:] for each in ENDS])
+def test_s61_the_old_cookie_is_refused_at_once(
+    doors: Doors, carol: User, end: Callable[[Doors, User, Secret[str]], None]
+) -> None:
+    token = session_of(doors.instance, carol)
+    assert looks_in(doors, token).status == 200
+    end(doors, carol, token)
+    assert is_sent_to_the_sign_in(looks_in(doors, token))
+
+
+def test_s63_sessions_are_ended_by_who_may_and_stands_not_below(doors: Doors) -> None:
+    instance: Instance = doors.instance
+    add_tree(instance)
+    chief, _ = an_administrator(instance, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
+    seller, _ = an_administrator(instance, ("help desk", "Sales"), domain="Sales")
+    _, of_sales = an_administrator(instance, ("domain administrator", "Sales"), domain="Sales")
+    _, of_support = an_administrator(instance, ("domain administrator", "Support"), domain="Support")
+    _, desk = an_administrator(instance, ("help desk", TOP_DOMAIN))
+    tokens_of = {user.login: session_of(instance, user) for user in (chief, seller)}
+    names = {each.login: each.session for each in session_lists.list_sessions(instance, ROOT, now=NOW)}
+    assert names.keys() == tokens_of.keys()
+    assert [each.login for each in session_lists.list_sessions(instance, of_sales, now=NOW)] == [seller.login]
+    assert session_lists.list_sessions(instance, of_support, now=NOW) == []
+    for actor, login, error in (
+        (of_support, seller.login, NotFound), (of_sales, chief.login, NotFound), (desk, seller.login, NotAllowed),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            session_lists.end_session_of(instance, actor, names[login], now=NOW)
+    session_lists.end_session_of(instance, of_sales, names[seller.login], now=NOW)
+    assert find_session(instance, tokens_of[seller.login], NOW) is None
+    assert find_session(instance, tokens_of[chief.login], NOW) is not None
+
+
+def test_sessions_are_listed_page_by_page(doors: Doors) -> None:
+    people = [an_administrator(doors.instance, ("auditor", TOP_DOMAIN))[0] for _ in range(3)]
+    for user in people:
+        session_of(doors.instance, user)
+        session_of(doors.instance, user)
+    seen: list[str] = []
+    after = ""
+    while rows := session_lists.list_sessions(doors.instance, ROOT, 2, after, now=NOW):
+        seen += [row.session for row in rows]
+        after = rows[-1].cursor
+    assert len(seen) == len(set(seen)) == 6
