@@ -11,7 +11,7 @@ from sparekey.core.errors import NotFound
 from sparekey.core.online_emergency import IfAvailable
 from sparekey.core.permissions import Actor
 from sparekey.core.policy import FIELDS
-from sparekey.core.why import Line, Side, Verdict
+from sparekey.core.why import Deed, Line, Side, Verdict
 from tests.app.administrators import a_full_device, add_tree, an_administrator
 from tests.builders import (
     DAY,
@@ -175,3 +175,22 @@ def test_s63_a_device_elsewhere_has_no_name(server: Instance) -> None:
     _, elsewhere = an_administrator(server, ("help desk", "Support"))
     with pytest.raises(NotFound):
         explain(server, elsewhere, user.login, now=NOW)
+
+
+def test_what_mends_it_offline_is_a_deed_too(server: Instance) -> None:
+    """Pages have no commands: they go by the deed and by whom it is done to."""
+    user = a_user(server, pin="4711abcd")
+    device = a_filled_device(server, user, "laptop")
+    edit_policy(server, {"enabled": "off", "emergency_passcode": "off", "minimum_passcode_length": "16"})
+    tokens.set_lost(server, ROOT, user.serial, lost=True, now=NOW)
+    for failure in range(5):
+        denied(submit(server, user, NOW + failure, user.wrong(NOW)))
+    devices.revoke(server, ROOT, device.device_id, now=NOW)
+    lines = explain(server, ROOT, user.login, "laptop", now=NOW + 9).lines
+    commanded = [line for line in lines if "sparekey " in line.mend]
+    assert {deed for line in commanded for deed in line.deeds} >= {
+        Deed.CHANGE_POLICY, Deed.UNLOCK_USER, Deed.FIND_TOKEN, Deed.INVITE_DEVICE,
+    }  # fmt: skip
+    for line in commanded:
+        assert line.deeds, line
+        assert line.name in {user.login, user.serial, "laptop", ""}, line

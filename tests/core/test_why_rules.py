@@ -79,6 +79,14 @@ def test_the_conclusion_is_what_the_decision_does(person: Person) -> None:
     assert all(line.why and line.source for line in lines)
 
 
+@given(persons())
+def test_what_a_command_mends_is_a_deed_too(person: Person) -> None:
+    """Pages have no commands: they go by the deed and by whom it is done to."""
+    for line in explain_online(person, NOW):
+        assert bool(line.deeds) is ("sparekey " in line.mend), line
+        assert all(line.name and line.name in line.mend for _ in line.deeds), line
+
+
 def asked(person: Person) -> set[str]:
     return {line.rule for line in explain_online(person, NOW) if line.verdict is Verdict.ASKS}
 
