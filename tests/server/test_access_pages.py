@@ -125,7 +125,10 @@ def test_an_invitation_shows_its_code_once_and_the_next_command(world: World, ad
     assert "office-9" not in words(page(world, DEVICES, admin))  # it has not enrolled yet
     waiting = page(world, f"{DEVICES}:invitations", admin)
     assert f"office-9 {INSIDE}" in words(waiting)
-    (invitation,) = re.findall(r'name="invitation" value="(\w+)"', waiting.body.decode())
+    (invitation,) = re.findall(r'withdraw\?invitation=(\w+)"', waiting.body.decode())
+    assert "Withdraw the invitation of office-9" in words(
+        page(world, f"{DEVICES}:withdraw?invitation={invitation}", admin)
+    )
     assert sent_on(page(world, f"{DEVICES}:withdraw", admin, {"invitation": invitation})) == f"{DEVICES}:invitations"
     assert "No invitation is open" in words(page(world, f"{DEVICES}:invitations", admin))
     again = page(world, f"{DEVICES}:withdraw", admin, {"invitation": invitation})

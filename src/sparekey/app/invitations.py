@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import Instance, log
 from sparekey.core.errors import NotFound
 from sparekey.core.events import Action
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage import invitations
+from sparekey.storage.rows import AnyRow
 
 
 @dataclass(frozen=True)
@@ -27,22 +30,35 @@ def list_invitations(
     """By the device's name, from the one after that with the id `after`."""
     within = verify_somewhere(actor, Permission.DEVICE_VIEW)
     with instance.database.read() as connection:
-        return [
-            InvitationView(row.id, row.device_name, row.domain, row.created_at, row.expires_at)
-            for row in invitations.list_invitations(connection, now, limit, after, within)
-        ]
+        return [_view(row) for row in invitations.list_invitations(connection, now, limit, after, within)]
+
+
+def show_invitation(instance: Instance, actor: Actor, invitation_id: str, *, now: int) -> InvitationView:
+    """One by its id."""
+    with instance.database.read() as connection:
+        row = _get(connection, actor, invitation_id, Permission.DEVICE_VIEW, now)
+        return _view(row)
 
 
 def withdraw(instance: Instance, actor: Actor, invitation_id: str, *, now: int) -> None:
     """Its code is refused from now on."""
     with instance.database.write() as connection:
-        row = invitations.find_invitation(connection, invitation_id, now)
-        if row is None or not actor.sees(row.domain_id):
-            raise _gone()
-        verify_may(actor, Permission.DEVICE_REVOKE, row.domain_id)
+        row = _get(connection, actor, invitation_id, Permission.DEVICE_REVOKE, now)
         if not invitations.delete_invitation(connection, row.id):  # whoever enrols at this moment was first
             raise _gone()
         log(connection, now, actor, Action.DEVICE_UNINVITED, name=row.device_name)
+
+
+def _get(connection: Connection, actor: Actor, invitation_id: str, needed: Permission, now: int) -> AnyRow:
+    row = invitations.find_invitation(connection, invitation_id, now)
+    if row is None or not actor.sees(row.domain_id):
+        raise _gone()
+    verify_may(actor, needed, row.domain_id)
+    return row
+
+
+def _view(row: AnyRow) -> InvitationView:
+    return InvitationView(row.id, row.device_name, row.domain, row.created_at, row.expires_at)
 
 
 def _gone() -> NotFound:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import device_invitation, security_domain
@@ -42,13 +42,7 @@ def list_invitations(
     """Those that can still be used, by the device's name, after the one with the id `after`, of these domains (None: of
     all); each with its domain's name."""
     invitation = device_invitation.c
-    query = (
-        select(device_invitation, security_domain.c.name.label("domain"))
-        .join(security_domain)
-        .where(invitation.used_at.is_(None), invitation.expires_at > now)
-        .order_by(invitation.device_name, invitation.id)
-        .limit(limit)
-    )
+    query = _open(now).order_by(invitation.device_name, invitation.id).limit(limit)
     if after:
         last = select(invitation.device_name).where(invitation.id == after).scalar_subquery()
         query = query.where(
@@ -59,14 +53,14 @@ def list_invitations(
     return connection.execute(query).all()
 
 
+def _open(now: int) -> Select[Any]:
+    query = select(device_invitation, security_domain.c.name.label("domain")).join(security_domain)
+    return query.where(device_invitation.c.used_at.is_(None), device_invitation.c.expires_at > now)
+
+
 def find_invitation(connection: Connection, invitation_id: str, now: int) -> AnyRow | None:
-    """One that can still be used, by its id."""
-    query = select(device_invitation).where(
-        device_invitation.c.id == invitation_id,
-        device_invitation.c.used_at.is_(None),
-        device_invitation.c.expires_at > now,
-    )
-    return connection.execute(query).one_or_none()
+    """One that can still be used, by its id, with its domain's name."""
+    return connection.execute(_open(now).where(device_invitation.c.id == invitation_id)).one_or_none()
 
 
 def delete_invitation(connection: Connection, invitation_id: str) -> bool:

@@ -64,10 +64,23 @@ def invited(visit: Visit) -> Reply:
     return visit.show("devices/invitations.html", rows=shown, next=shown[-1].id if len(rows) > _PAGE else None)
 
 
-@pages.post(":withdraw", Permission.DEVICE_REVOKE, again=invited)
+@pages.get(":withdraw", Permission.DEVICE_REVOKE)
+def before_withdraw(visit: Visit) -> Reply:
+    wanted = (visit.form or visit.query).text("invitation", "Invitation", needed=True)
+    each = invitations.show_invitation(visit.instance, visit.actor, wanted, now=visit.now)
+    return ask_first(
+        visit, f"Withdraw the invitation of {each.name}", "Withdraw it", f"{LIST}:withdraw",
+        "Its enrolment code is refused from now on. The device can be invited again.",
+        crumbs=((LIST, "Devices"), (f"{LIST}:invitations", "Open invitations")), fields={"invitation": each.id},
+    )  # fmt: skip
+
+
+@pages.post(":withdraw", Permission.DEVICE_REVOKE, again=before_withdraw)
 def withdraw(visit: Visit) -> Reply:
     """What only shuts somebody out is not held up: the device can be invited again."""
-    invitations.withdraw(visit.instance, visit.actor, visit.form.text("invitation", needed=True), now=visit.now)
+    invitations.withdraw(
+        visit.instance, visit.actor, visit.form.text("invitation", "Invitation", needed=True), now=visit.now
+    )
     return SentOn(f"{LIST}:invitations", "The invitation is withdrawn: its code is refused from now on.")
 
 
