@@ -14,7 +14,9 @@ from sqlalchemy import event
 
 from sparekey.app import emergency, online_emergency, tokens, users
 from sparekey.app.approvals import ApprovalState, list_approvals
+from sparekey.app.audit import SYSTEM
 from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.notices import raise_alarm
 from sparekey.app.showings import Showing
 from sparekey.core.emergency import CodeKind
 from sparekey.core.events import Action
@@ -245,6 +247,11 @@ def an_administrator_later(world: World, now: int) -> Secret[str]:
     return an_administrator(world.instance, "help desk", INSIDE, now)
 
 
+def an_operator(world: World) -> str:
+    """Somebody whose name the reader may know."""
+    return f"user:{world.alice.account_id}"
+
+
 @pytest.mark.parametrize("path", [TOKENCODES, PASSCODES, "/console", "/console/alarms", "/console/approvals",
                                   "/console/operators"])  # fmt: skip
 def test_a_page_asks_the_database_little(world: World, path: str) -> None:
@@ -252,6 +259,9 @@ def test_a_page_asks_the_database_little(world: World, path: str) -> None:
     chief = an_administrator(world.instance, "domain administrator", INSIDE)
     ask(world, chief, "POST", f"{TOKENCODES}/show", CALLER)
     ask(world, chief, "POST", f"{PASSCODES}/show", CALLER)
+    with world.instance.database.write() as connection:
+        raise_alarm(connection, NOW, SYSTEM, Action.ALARM_CLOCK, account=world.alice.account_id)
+        raise_alarm(connection, NOW, an_operator(world), Action.ALARM_OPERATOR_STOPPED, operator=an_operator(world))
     with counted(world.instance) as seen:
         reply = ask(world, chief, "GET", path)
     assert reply.status == 200
