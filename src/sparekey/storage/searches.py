@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Connection,
     FromClause,
@@ -33,6 +32,7 @@ FEW: Final = 5_000  # rows that are fetched and sorted at once
 FEW_WORDS: Final = 50_000  # the same of the index of words, of which only those are fetched that are shown
 LOOKED_AT: Final = 20_000  # rows of a list in its order, before another way is taken
 LISTS_AT_ONCE: Final = 64  # domains that each have a list of their own in an index
+LISTS_WITH_WORDS: Final = 16  # the same, where each list is gone through further
 _STEERED: Final = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
 _LAST: Final = "\U0010ffff"  # sorts after every character
 
@@ -82,8 +82,8 @@ def accounts_found(typed: Sequence[str], state: str, within: Domains, limit: int
 
     Each row with the name of its `domain`.
     """
-    plain = not typed and state in ("", "enabled")
-    search = Search(_ACCOUNTS, limit, [lambda row: row.login > after], lists=_lists(within) if plain else None)
+    lists = None if state in ("disabled", "locked") else _lists(within, LISTS_WITH_WORDS if typed else LISTS_AT_ONCE)
+    search = Search(_ACCOUNTS, limit, [lambda row: row.login > after], lists=lists)
     search.conditions.extend(_word(each) for each in _longest(typed))
     _in_state(search, _ACCOUNT_STATES.get(state))
     _belongs(search, within)
@@ -128,13 +128,15 @@ def devices_found(
 
     Each row with the name of its `domain`.
     """
-    search = Search(_DEVICES, limit, lists=_lists(within) if state in ("", "active") else None)
+    search = Search(_DEVICES, limit, lists=None if state == "revoked" else _lists(within, LISTS_AT_ONCE))
     _in_state(search, _DEVICE_STATES.get(state))
     if after:
         last = connection.execute(select(device.c.name_key).where(device.c.id == after)).scalar() or ""
         search.bounds.append(lambda row: tuple_(row.name_key, row.id) > tuple_(last, after))
     if state == "silent":
-        search.bounds.append(lambda row: func.coalesce(row.last_contact, 0) <= silent_since)
+        silent = select(device.c.id).where(device.c.last_contact <= silent_since)
+        holds: Holds = lambda row: row.last_contact + 0 <= silent_since  # noqa: E731 -- a value like others
+        search.conditions.append(Condition("silent", silent, FEW, lambda _: silent, holds))
     _belongs(search, within)
     return _beginning(search, "name_key", beginning) if beginning else search
 
@@ -146,11 +148,12 @@ def run(connection: Connection, *searches: Search) -> list[Sequence[AnyRow]]:
 
 
 def _count(connection: Connection, conditions: Mapping[str, Condition]) -> Mapping[str, int]:
-    """How much the index of each gives, up to a little more than few."""
+    """How much the index of each gives, up to a bound."""
     if not conditions:
         return {}
     counts = [
-        select(func.count()).select_from(each.counted.limit(each.few + 1).subquery()) for each in conditions.values()
+        select(func.count()).select_from(each.counted.limit(max(each.few, LOOKED_AT) + 1).subquery())
+        for each in conditions.values()
     ]
     columns = [count.scalar_subquery().label(f"count_{number}") for number, count in enumerate(counts)]
     if connection.dialect.name == "postgresql":
@@ -168,15 +171,30 @@ def _rows(connection: Connection, search: Search, counts: Mapping[str, int]) -> 
     if leading is not None and counts[leading.name] <= leading.few:
         return connection.execute(_led(connection, search, whole, leading)).all()
     part = select(table).where(*bounds).order_by(*(table.c[name] for name in search.listing.order))
-    if search.lists is not None:
-        lists = [part.where(table.c.domain_id == each).limit(search.limit).subquery() for each in sorted(search.lists)]
+    if search.lists:
+        looked_at = [each.holds(table.c) for each in search.conditions if each.holds and each.name != _belonging(table)]
+        fitting = part.where(*looked_at).limit(search.limit)
+        lists = [fitting.where(table.c.domain_id == each).subquery() for each in sorted(search.lists)]
         return connection.execute(_fitting(search, union_all(*map(select, lists)).subquery())).all()
-    if leading is None:
+    keyed = [each for each in search.conditions if each.keys]
+    if not keyed:
         return connection.execute(whole).all()
-    rows = connection.execute(_fitting(search, part.limit(LOOKED_AT).subquery())).all()
+    smallest = min(keyed, key=lambda each: counts[each.name])
+    if len(keyed) > 1 and counts[smallest.name] <= LOOKED_AT:
+        return connection.execute(_led(connection, search, whole, smallest)).all()
+    rows = _among_the_first(connection, search, part)
     if len(rows) == search.limit:
         return rows
     return connection.execute(_led(connection, search, whole, search.conditions[0])).all()
+
+
+def _among_the_first(connection: Connection, search: Search, part: Select[Any]) -> Sequence[AnyRow]:
+    fitting = _fitting(search, part.limit(LOOKED_AT).subquery())
+    if connection.dialect.name == "sqlite":
+        # It goes through the part in its order, but would sort it once more, and read all of it for that.
+        rows = connection.execute(fitting.order_by(None)).all()
+        return sorted(rows, key=lambda row: [getattr(row, name) for name in search.listing.order])
+    return connection.execute(fitting).all()
 
 
 def _fitting(search: Search, part: FromClause) -> Select[Any]:
@@ -221,8 +239,12 @@ def _in_state(search: Search, bound: Holds | None) -> None:
         search.conditions.append(Condition(f"state of {table.name}", counted, LOOKED_AT))
 
 
-def _lists(within: Domains) -> Domains:
-    return within if within is not None and len(within) <= LISTS_AT_ONCE else None
+def _lists(within: Domains, most: int) -> Domains:
+    return within if within is not None and len(within) <= most else None
+
+
+def _belonging(table: Table) -> str:
+    return f"{table.name} in"
 
 
 def _belongs(search: Search, within: Domains) -> None:
@@ -232,7 +254,7 @@ def _belongs(search: Search, within: Domains) -> None:
     table, key = search.listing.table, search.listing.key
     inside = select(table.c[key]).where(table.c.domain_id.in_(within))
     search.conditions.append(
-        Condition(f"{table.name} in", inside, FEW, lambda _: inside, lambda row: _is_in(within, row.domain_id))
+        Condition(_belonging(table), inside, FEW, lambda _: inside, lambda row: _is_in(within, row.domain_id))
     )
 
 
@@ -289,7 +311,8 @@ def _tokens_in(within: frozenset[str]) -> Condition:
 
 
 def _with_domain(part: FromClause) -> Select[Any]:
-    return select(part, security_domain.c.name.label("domain")).join(
+    # an outer join, or SQLite might go through the domains first
+    return select(part, security_domain.c.name.label("domain")).outerjoin(
         security_domain, part.c.domain_id == security_domain.c.id
     )
 
@@ -309,8 +332,8 @@ _DEVICES: Final = List(device, "id", ("name_key", "id"), _with_domain)
 
 
 def _as_written(condition: str) -> Holds:
-    """As the index of this state has it, or no database would know it again."""
-    return lambda _: literal_column(condition, Boolean)
+    """As the index of this state has it, to the letter, or SQLite would not know it again."""
+    return lambda _: literal_column(condition)
 
 
 _ACCOUNT_STATES: Final[Mapping[str, Holds]] = {

@@ -202,6 +202,7 @@ device = Table(
     Index("ix_device_name_id", "name", "id"),
     Index("ix_device_name_key_id", "name_key", "id"),
     Index("ix_device_domain_id_name_key_id", "domain_id", "name_key", "id"),
+    Index("ix_device_last_contact", "last_contact"),
 )
 Index(
     "ix_device_revoked",

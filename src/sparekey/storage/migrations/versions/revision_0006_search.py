@@ -56,6 +56,7 @@ _INDEXES: Final[Sequence[tuple[str, str, list[str], str]]] = (
     ("ix_device_name_id", "device", ["name", "id"], ""),
     ("ix_device_name_key_id", "device", ["name_key", "id"], ""),
     ("ix_device_domain_id_name_key_id", "device", ["domain_id", "name_key", "id"], ""),
+    ("ix_device_last_contact", "device", ["last_contact"], ""),
     ("ix_device_revoked", "device", ["name_key", "id"], "revoked_at IS NOT NULL"),
     ("ix_audit_token_id", "audit", ["token_id"], "token_id IS NOT NULL"),
     ("ix_audit_device_id", "audit", ["device_id"], "device_id IS NOT NULL"),

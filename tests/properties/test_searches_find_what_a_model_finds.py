@@ -1,0 +1,200 @@
+"""Searches find what a plain reading of their rules finds, however few rows are few: every way through the indexes."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparekey.app import devices, tokens, users
+from sparekey.app.devices import DeviceSearch, search_devices
+from sparekey.app.domains import add_domain
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.search import find
+from sparekey.app.tokens import NewToken, TokenSearch, search_tokens
+from sparekey.app.users import UserEdit, UserSearch, search_users
+from sparekey.core.permissions import Actor, Grant, Permission
+from sparekey.core.search_words import fold_name, is_found, typed_words, words_of
+from sparekey.storage import domains, searches
+from tests.builders import NOW, ROOT, a_device
+
+PARENTS = {"Sales": TOP_DOMAIN, "Bern": "Sales", "Support": TOP_DOMAIN}
+NAMES = ("Anna Meier", "Änne Müller", "Ben Anders", "Meier-Huber, Zoë", "Bo", "Straße 7")
+LOGINS = ("anna.meier", "Ben", "bo@corp", "u-1", "u-2", "U-3", "zoe", "x1", "x2", "meier")
+SERIALS = ("SK1", "sk2", "Sk-10", "AN-1", "ME.2")
+DEVICES = ("Laptop-1", "LAPTOP-2", "laptop-2", "Büro", "anna's")
+TYPED = (
+    "",
+    "a",
+    "an",
+    "me",
+    "mei an",
+    "Meier",
+    "mueller",
+    "muell",
+    "u",
+    "x",
+    "bo@c",
+    "sk",
+    "SK1",
+    "lap",
+    "buro",
+    "7",
+    "-",
+)
+
+
+@dataclass(frozen=True)
+class Person:
+    login: str
+    name: str
+    mail: str
+    domain: str
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class World:
+    """What is in the database, as it was put there."""
+
+    server: Instance
+    people: tuple[Person, ...]
+    tokens: dict[str, Person]  # by serial
+    lost: frozenset[str]
+    devices: dict[str, tuple[str, str]]  # id: name and domain
+    revoked: frozenset[str]
+    ids: dict[str, str]  # of the domains
+
+    def below(self, domain: str) -> set[str]:
+        found = {domain}
+        while more := {each for each, parent in PARENTS.items() if parent in found} - found:
+            found |= more
+        return found
+
+
+@pytest.fixture(scope="module")
+def world(shared_server: Instance) -> World:
+    """The same for all examples: they ask, and change nothing."""
+    server = shared_server
+    for name, parent in PARENTS.items():
+        add_domain(server, ROOT, name, parent, now=NOW)
+    places = itertools.cycle([TOP_DOMAIN, *PARENTS])
+    people = []
+    for number, (login, place) in enumerate(zip(LOGINS, places, strict=False)):
+        name, mail = NAMES[number % len(NAMES)], f"{login.partition('@')[0]}@example.org" if number % 3 else ""
+        users.add_user(server, ROOT, login, place, "Before", "before@example.org", now=NOW)
+        users.edit_user(server, ROOT, login, UserEdit(name=name, mail=mail), now=NOW)
+        if number % 4 == 1:
+            users.set_enabled(server, ROOT, login, enabled=False, now=NOW)
+        people.append(Person(login, name, mail, place, number % 4 != 1))
+    for serial, person in zip(SERIALS, people, strict=False):
+        tokens.add_token(server, ROOT, person.login, NewToken(serial=serial), now=NOW)
+    tokens.set_lost(server, ROOT, "sk2", lost=True, now=NOW)
+    made = {
+        a_device(server, name, domain=place).device_id: (name, place)
+        for name, place in zip(DEVICES, places, strict=False)
+    }
+    gone = next(device_id for device_id, (name, _) in made.items() if name == "Büro")
+    devices.revoke(server, ROOT, gone, now=NOW)
+    with server.database.read() as connection:
+        ids = {row.name: row.id for row in domains.list_domains(connection)}
+    owners = dict(zip(SERIALS, people, strict=False))
+    return World(server, tuple(people), owners, frozenset({"sk2"}), made, frozenset({gone}), ids)
+
+
+@pytest.fixture(scope="module", params=["few", "many", "few of each"])
+def bounds(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How much is few: as it is, so that conditions lead; nothing, so that lists are gone through; or a little."""
+    before = (searches.FEW, searches.FEW_WORDS, searches.LOOKED_AT)
+    searches.FEW, searches.FEW_WORDS, searches.LOOKED_AT = {  # type: ignore[misc] -- the test shrinks a million
+        "few": before, "many": (-1, -1, 3), "few of each": (1, 2, 2),
+    }[request.param]  # fmt: skip
+    yield
+    searches.FEW, searches.FEW_WORDS, searches.LOOKED_AT = before  # type: ignore[misc] -- as above
+
+
+def an_actor(world: World, place: str) -> Actor:
+    if place == TOP_DOMAIN:
+        return ROOT
+    below = frozenset(world.ids[each] for each in world.below(place))
+    return Actor("user:x", (Grant(frozenset(Permission), below),))
+
+
+def is_called(person: Person, text: str) -> bool:
+    typed = typed_words(text)
+    return not text.strip() or (bool(typed) and is_found(words_of(person.login, person.name, person.mail), typed))
+
+
+PLACES = st.sampled_from([TOP_DOMAIN, *PARENTS])
+WANTED = st.sampled_from(["", TOP_DOMAIN, *PARENTS])
+
+
+@pytest.mark.usefixtures("bounds")
+@given(st.sampled_from(TYPED), st.sampled_from(["", "enabled", "disabled"]), PLACES, WANTED, st.integers(1, 4))
+def test_users(world: World, text: str, state: str, place: str, wanted: str, limit: int) -> None:
+    seen = world.below(place) & world.below(wanted or TOP_DOMAIN)
+    if wanted and wanted not in world.below(place):
+        return
+    expected = sorted(
+        each.login
+        for each in world.people
+        if each.domain in seen and is_called(each, text) and (not state or each.enabled is (state == "enabled"))
+    )
+    found: list[str] = []
+    search = UserSearch(text, wanted, state)
+    while page := search_users(world.server, an_actor(world, place), search, limit, found[-1] if found else ""):
+        found += [each.login for each in page]
+    assert found == expected
+
+
+@pytest.mark.usefixtures("bounds")
+@given(st.sampled_from(TYPED), st.sampled_from(["", "lost", "assigned", "unassigned"]), PLACES, st.integers(1, 4))
+def test_tokens(world: World, text: str, state: str, place: str, limit: int) -> None:
+    expected = sorted(
+        (
+            serial
+            for serial, owner in world.tokens.items()
+            if owner.domain in world.below(place)
+            and (serial.lower().startswith(text.strip().lower()) or is_called(owner, text))
+            and (state in ("", "assigned") or (state == "lost" and serial in world.lost))
+        ),
+        key=lambda serial: (serial.lower(), serial),
+    )
+    found: list[str] = []
+    actor, search = an_actor(world, place), TokenSearch(text, state=state)
+    while page := search_tokens(world.server, actor, search, limit, found[-1] if found else "", now=NOW):
+        found += [each.serial for each in page]
+    assert found == expected
+
+
+@pytest.mark.usefixtures("bounds")
+@given(st.sampled_from(TYPED), st.sampled_from(["", "active", "revoked"]), PLACES, st.integers(1, 4))
+def test_devices(world: World, text: str, state: str, place: str, limit: int) -> None:
+    expected = [
+        device_id
+        for _, device_id in sorted(
+            (fold_name(name), device_id)
+            for device_id, (name, domain) in world.devices.items()
+            if domain in world.below(place)
+            and fold_name(name).startswith(fold_name(text.strip()))
+            and (not state or (device_id in world.revoked) is (state == "revoked"))
+        )
+    ]
+    found: list[str] = []
+    actor, search = an_actor(world, place), DeviceSearch(text, state=state)
+    while page := search_devices(world.server, actor, search, limit, found[-1] if found else "", now=NOW):
+        found += [each.device_id for each in page]
+    assert found == expected
+
+
+@pytest.mark.usefixtures("bounds")
+@given(st.sampled_from(TYPED), PLACES)
+def test_one_box_is_the_three_searches(world: World, text: str, place: str) -> None:
+    actor, server = an_actor(world, place), world.server
+    found = find(server, actor, text, 3, now=NOW)
+    if text.strip():
+        assert list(found.users) == search_users(server, actor, UserSearch(text), 3)
+        assert list(found.tokens) == search_tokens(server, actor, TokenSearch(text), 3, now=NOW)
+        assert list(found.devices) == search_devices(server, actor, DeviceSearch(text), 3, now=NOW)
