@@ -97,5 +97,6 @@ def test_s07_nobody_learns_at_the_page_who_is_a_user(site: Site, visit: Visitor)
         assert page.get_by_label("Passcode").input_value() == ""
         pages.append(page.locator("main").inner_text())
     assert len(set(pages)) == 1
+    page = visit.go("/self-service/sign-in")
     page.get_by_role("link", name="Security Console").click()
     expect(page).to_have_url(f"{site.url}/console/sign-in?to=%2Fconsole")

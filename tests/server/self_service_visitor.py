@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import quote, urlencode
 
 from sparekey.app.user_sessions import open_session
@@ -28,15 +29,17 @@ class Visitor:
     token: Secret[str] | None
     cookie: str = cookies.SELF_SERVICE
 
-    def get(self, path: str, **headers: str) -> Reply:
-        return run(ask(self.doors.app, "GET", path, headers=self._headers() | headers))
+    def get(self, path: str) -> Reply:
+        return run(ask(self.doors.app, "GET", path, headers=self._headers()))
 
-    def post(self, path: str, form: Mapping[str, str] | None = None, **headers: str) -> Reply:
+    def post(
+        self, path: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Reply:  # fmt: skip
         """The form with its mark, unless it has one."""
         base = self.token or Secret("")
         sent = {MARK_FIELD: cookies.new_mark(base), **(form or {})}
         own = {"content-type": "application/x-www-form-urlencoded", "origin": f"https://{HOST}"}
-        return run(ask(self.doors.app, "POST", path, urlencode(sent).encode(), self._headers() | own | headers))
+        return run(ask(self.doors.app, "POST", path, urlencode(sent).encode(), self._headers() | own | dict(headers)))
 
     def ask(self, page: Page, serial: str, device: str, form: Mapping[str, str] | None = None) -> Reply:
         """A page of the registry, about this token or this device."""

@@ -14,7 +14,7 @@ from sparekey.server.console.site import CONSOLE
 from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.web import cookies
 from sparekey.server.web.pages import Page
-from tests.builders import NOW, PIN, ROOT, User, a_device, a_filled_device, a_user, on_record, token_row
+from tests.builders import NOW, PIN, ROOT, User, a_device, a_user, on_record, token_row
 from tests.server.asgi import ask
 from tests.server.doors import Doors, run
 from tests.server.operation_world import session_of
@@ -53,7 +53,8 @@ class Two:
 @pytest.fixture
 def two(doors: Doors) -> Two:
     alice, mallory = a_user(doors.instance, "alice", pin=PIN), a_user(doors.instance, "mallory", pin=PIN)
-    device = a_filled_device(doors.instance, alice, "laptop-of-alice")
+    device = a_device(doors.instance, "laptop-of-alice")
+    device.sign_in(alice, NOW)
     doors.now[0] = NOW + 60
     own = a_device(doors.instance, "laptop-of-mallory")
     own.sign_in(mallory, doors.now[0])
@@ -113,9 +114,9 @@ def test_s61_a_form_of_another_site_or_sign_in_does_nothing(two: Two, page: Page
     replies = [
         two.mallory.post(path, {"mark": ""}),
         two.mallory.post(path, {"mark": cookies.new_mark(Secret("spu_of_somebody_else"))}),
-        two.mallory.post(path, origin="https://elsewhere.example"),
-        two.mallory.post(path, **{"sec-fetch-site": "cross-site"}),
-        two.mallory.post(path, host="elsewhere.example"),
+        two.mallory.post(path, headers={"origin": "https://elsewhere.example"}),
+        two.mallory.post(path, headers={"sec-fetch-site": "cross-site"}),
+        two.mallory.post(path, headers={"host": "elsewhere.example"}),
     ]
     assert [reply.status for reply in replies] == [403, 403, 403, 403, 421]
     assert on_record(two.doors.instance) == before

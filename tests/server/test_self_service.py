@@ -1,6 +1,10 @@
 """The self-service console: what a user sees of their own, and what they do about it."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+from sqlalchemy import event
 
 from sparekey.app import tokens, user_sessions
 from sparekey.app.admin_sessions import FRESH_SECONDS, IDLE_SECONDS, find_session
@@ -9,6 +13,7 @@ from sparekey.core.outcome import Denied
 from sparekey.secret import Secret
 from sparekey.storage.unit_of_work import Database
 from tests.builders import (
+    LIGHT,
     LIMIT,
     NOW,
     PIN,
@@ -30,6 +35,13 @@ from tests.server.operation_world import session_of
 from tests.server.self_service_visitor import HOME, SIGN_IN, Visitor, said, signed_in, text_of
 
 NEW_PIN = "93kd71"
+
+
+@pytest.fixture
+def doors(memory_database: Database) -> Iterator[Doors]:
+    """What is sealed for a device is sealed quickly."""
+    with doors_of(an_instance(memory_database, policy=LIGHT)) as doors:
+        yield doors
 
 
 @pytest.fixture
@@ -202,6 +214,23 @@ def test_activity_is_told_in_words_and_page_by_page(doors: Doors, alice: User) -
     second = text_of(visitor.get(f"{HOME}/activity?after={before}"))
     assert "Sign-in refused: wrong passcode through web" in second
     assert visitor.get(f"{HOME}/activity?after=x").status == 400
+
+
+def test_a_page_asks_few_questions(doors: Doors, alice: User) -> None:
+    for number in range(3):
+        a_filled_device(doors.instance, alice, f"laptop{number}", now=doors.now[0])
+        doors.now[0] += 60
+    visitor, engine, asked = signed_in(doors, alice), doors.instance.database.engine, []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    for page in ("", "/activity", "/emergency", f"/tokens/{alice.serial}/pin"):
+        asked.clear()
+        assert visitor.get(HOME + page).status == 200
+        assert len([each for each in asked if not each.startswith(("BEGIN", "PRAGMA"))]) <= 10, page
+    event.remove(engine, "before_cursor_execute", note)
 
 
 def test_a_user_of_two_tokens_sees_both(doors: Doors, alice: User) -> None:

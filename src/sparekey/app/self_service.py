@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.devices_stolen import end_stolen, users_of
 from sparekey.app.instance import MICROSECONDS, Instance
-from sparekey.app.policies_in_force import effective_in
+from sparekey.app.policies_in_force import effective_on
 from sparekey.app.sign_in import Door, sign_in
 from sparekey.app.token_resync import Resync, resync_of
 from sparekey.app.tokens import mark_lost, set_pin_of
@@ -226,13 +226,19 @@ def activity(
 ) -> list[OwnEvent]:  # fmt: skip
     """What happened to the user, the newest first, from the one before the row `before`."""
     with instance.database.read() as connection:
-        account = _account(connection, actor)
-        rows = audit.list_rows(connection, limit=limit, before=before, account_id=account.id, actions=_TOLD)
+        account_id = _account_id(actor)
+        rows = audit.list_rows(connection, limit=limit, before=before, account_id=account_id, actions=_TOLD)
         return _events(connection, actor, rows)
 
 
+def _account_id(actor: Actor) -> str:
+    if actor.account_id is None:
+        raise NotAllowed("this is for users who have signed in", "sign in")
+    return actor.account_id
+
+
 def _account(connection: Connection, actor: Actor) -> AnyRow:
-    row = accounts.find_account_by_id(connection, actor.account_id) if actor.account_id else None
+    row = accounts.find_account_by_id(connection, _account_id(actor))
     if row is None:
         raise NotAllowed("this is for users who have signed in", "sign in")
     return row
@@ -240,14 +246,14 @@ def _account(connection: Connection, actor: Actor) -> AnyRow:
 
 def _own_token(connection: Connection, actor: Actor, serial: str) -> AnyRow:
     row = tokens.find_token(connection, serial)
-    if row is None or row.account_id is None or row.account_id != actor.account_id:
+    if row is None or row.account_id != _account_id(actor):
         raise _no_token()
     return row
 
 
 def _own_device(connection: Connection, actor: Actor, device_id: str) -> AnyRow:
     row = devices.find_device(connection, device_id)
-    if row is None or devices.find_device_account(connection, device_id, actor.account_id or "") is None:
+    if row is None or devices.find_device_account(connection, device_id, _account_id(actor)) is None:
         raise _no_device()
     return row
 
@@ -261,7 +267,7 @@ def _no_device() -> NotFound:
 
 
 def _help_text(connection: Connection, account: AnyRow) -> str:
-    return effective_in(connection, account.domain_id, account.domain_id).values.help_text
+    return effective_on(connection, account.domain_id, ())[account.domain_id].values.help_text
 
 
 def _device(person: Person, device: OnDevice, now: int) -> OwnDevice:
