@@ -187,6 +187,8 @@ def test_the_record(operator: Operator, tmp_path: Path) -> None:
     operator.runs("user", "add", "alice")
     (row,) = operator.runs("audit", "list", "--user", "alice").json["rows"]
     assert (row["action"], row["detail"]["login"]) == ("user.added", "alice")
+    assert operator.runs("audit", "list", "--by", "os:nobody").json["rows"] == []
+    assert operator.runs("audit", "list", "--user", "alice", "--result", "refused").json["rows"] == []
     (only,) = operator.runs("audit", "list", "--action", "server.initialised").json["rows"]
     assert operator.runs("audit", "list", "--before", str(only["id"])).json["rows"] == []
     kept = operator.runs("audit", "chain").json["checkpoint"]

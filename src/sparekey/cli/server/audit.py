@@ -36,6 +36,15 @@ def list_some(
         list[str] | None,
         typer.Option(help="Only of this kind, for instance sign-in.denied; may be repeated.", show_default=False),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only what this user, device or API client did, or os:NAME.", show_default=False
+        ),
+    ] = None,
+    result: Annotated[
+        str | None, typer.Option(help="Only with this result: ok, refused, or one reason.", show_default=False)
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
     before: Annotated[
         int | None,
@@ -46,8 +55,9 @@ def list_some(
     call = call_of(ctx)
     with open_server(call) as server:
         rows = server.run(
-            list_record, limit=limit, before=before, user=user, serial=token, device=device, actions=tuple(action or ())
-        )
+            list_record, limit=limit, before=before, user=user, serial=token, device=device,
+            actions=tuple(action or ()), by=by, result=result,
+        )  # fmt: skip
     put_rows(call, "rows", rows, ["id", "at", "by", "action", "result", "user", "token", "device", "detail"])
 
 
