@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sparekey.app import alarms, online_emergency, roles, token_lifecycle
-from sparekey.app.admin_sessions import begin_session, new_token
+from sparekey.app.admin_sessions import begin_session, id_of, name_of, new_token
 from sparekey.app.approvals import list_approvals, settle_approval
 from sparekey.app.audit import SYSTEM
 from sparekey.app.clients import add_client
@@ -22,15 +22,18 @@ from sparekey.app.instance import Instance
 from sparekey.app.invitations import list_invitations
 from sparekey.app.notices import raise_alarm
 from sparekey.app.operation import Operation
+from sparekey.app.passkeys import insert_passkey
 from sparekey.app.policies import add_policy
 from sparekey.app.roles import HolderKind
 from sparekey.app.showings import Showing
 from sparekey.core.events import Action
 from sparekey.core.outcome import Granted, Method
+from sparekey.core.passkeys import NewPasskey
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.secret import Secret
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
+from tests.authenticators import PLACE
 from tests.builders import LIGHT, NOW, PIN, ROOT, User, a_device, a_token, a_user, an_instance, denied, granted, submit
 from tests.server.asgi import Reply, ask
 from tests.server.doors import Doors, doors_of
@@ -189,6 +192,17 @@ def _an_invitation(world: World) -> Members:
     return {"invitation_id": waiting.id}
 
 
+def _a_session(world: World) -> Members:
+    return {"session": name_of(id_of(session_of(world.instance, world.alice)))}
+
+
+def _a_passkey(world: World) -> Members:
+    with world.instance.database.write() as connection:
+        made = NewPasskey(b"the id of a passkey", b"its key", 0)
+        added = insert_passkey(connection, ROOT, world.alice.account_id, PLACE, "key", made, NOW)
+    return {"passkey": added.passkey}
+
+
 def _codes(world: World) -> Members:
     step = world.alice.step(NOW) + 2
     first, second = (world.alice.totp.code(each) for each in (step, step + 1))
@@ -241,6 +255,8 @@ REQUESTS: Mapping[str, Callable[[World], Members]] = {
     "clients.add_client": lambda _: {"name": "vpn"},
     "clients.show_client": lambda _: {"name": "crm"},
     "clients.revoke_client": lambda _: {"name": "crm"},
+    "session_lists.end_session_of": _a_session,
+    "passkeys.remove_passkey": _a_passkey,
     "alarms.acknowledge": _alarm,
     "approvals.approve": _an_approval,
     "approvals.refuse": _an_approval,
