@@ -1,4 +1,4 @@
-"""P9, the sign-in part: what a sign-in takes among a thousand users, and among very many.
+"""P9: what a sign-in, and a page of the console, takes among a thousand users, and among very many.
 
 Both servers run at the same time on their own databases and are asked in turn, a few hundred sign-ins each, so that the
 machine's moods meet both. Two clients: what is looked for is the time of one sign-in, not of a queue.
@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench import console
 from bench.load import INTERVAL
 from bench.population import Population
 from bench.processes import serving
@@ -83,11 +84,11 @@ class Site:
 
 
 def rows(*, full: bool) -> list[Row]:
-    """One row for each database."""
-    return [_measured("PostgreSQL", full=full), _measured("SQLite", full=full)]
+    """Sign-ins and pages, for each database."""
+    return [*_measured("PostgreSQL", full=full), *_measured("SQLite", full=full)]
 
 
-def _measured(database: str, *, full: bool) -> Row:
+def _measured(database: str, *, full: bool) -> list[Row]:
     with ExitStack() as stack:
         postgresql = stack.enter_context(PostgresqlServer()) if database == "PostgreSQL" else None
         sites = []
@@ -100,8 +101,16 @@ def _measured(database: str, *, full: bool) -> Row:
                 took = site.ask_some()
                 site.seconds += took if number else []
         small, large = sites
+        progress(f"P9 {database}: pages of the console")
+        few, many = (console.p95(console.seconds_of_pages(site.instance, site.population, site.port)) for site in sites)
+        limit = console.LIMIT_MS[database]
         what = f"p99 of a sign-in among {large.population.users:,} users, {database}"
-        return Row("P9", what, large.p99, "ms", f"{SMALL:,} users", small.p99, large.p99 / small.p99, "<= 1.3")
+        pages = f"p95 of a list or search in the console among {{:,}} users, {database}"
+        return [
+            Row("P9", what, large.p99, "ms", f"{SMALL:,} users", small.p99, large.p99 / small.p99, "<= 1.3"),
+            Row("P9", pages.format(SMALL), few, "ms", "limit", limit, few / limit, "<= 1"),
+            Row("P9", pages.format(large.population.users), many, "ms", "limit", limit, many / limit, "<= 1"),
+        ]
 
 
 @contextmanager

@@ -107,12 +107,11 @@ def world(shared_server: Instance) -> World:
 @pytest.fixture(scope="module", params=["few", "many", "few of each"])
 def bounds(request: pytest.FixtureRequest) -> Iterator[None]:
     """How much is few: as it is, so that conditions lead; nothing, so that lists are gone through; or a little."""
-    before = (searches.FEW, searches.FEW_WORDS, searches.LOOKED_AT)
-    searches.FEW, searches.FEW_WORDS, searches.LOOKED_AT = {  # type: ignore[misc] -- the test shrinks a million
-        "few": before, "many": (-1, -1, 3), "few of each": (1, 2, 2),
-    }[request.param]  # fmt: skip
-    yield
-    searches.FEW, searches.FEW_WORDS, searches.LOOKED_AT = before  # type: ignore[misc] -- as above
+    values = {"few": (5_000, 50_000, 20_000), "many": (-1, -1, 3), "few of each": (1, 2, 2)}[request.param]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(("FEW", "FEW_WORDS", "LOOKED_AT"), values, strict=True):
+            patch.setattr(searches, name, value)
+        yield
 
 
 def an_actor(world: World, place: str) -> Actor:
