@@ -10,7 +10,7 @@ from sparekey.clock import now as clock_now
 from sparekey.core.tokens import Parameters, Totp
 from sparekey.secret import Secret
 from tests.browser.rig import Site, Visitor, visitor
-from tests.browser.test_passkeys import plug_in_key
+from tests.browser.test_passkeys_in_a_browser import plug_in_key
 from tests.builders import PIN, ROOT
 
 pytestmark = pytest.mark.services

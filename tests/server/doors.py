@@ -4,7 +4,7 @@ import asyncio
 import html
 import json
 import re
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from tests.builders import NOW, ROOT, Device
 from tests.server.asgi import Reply, ask
 
 R = TypeVar("R")
+BROWSER = Secret("a-browser-of-somebody")  # what its cookie says
 FLOOR_MS = 20  # refusals are quick where the floor is not the point
 
 
@@ -58,21 +59,25 @@ class Doors:
 
     async def console(self, user: str, passcode: str, *, reply_to: str = "", **more: Any) -> Reply:
         """An administrator signs in at the Security Console, or answers a question; as `self_service`."""
-        return await self._page("/console/sign-in", user, passcode, reply_to, **more)
+        form = {"user": user, "passcode": passcode, "reply-to": reply_to}
+        return _read(await self._page("/console/sign-in", form, **more), user)
+
+    async def passkey(self, answer: str, **more: Any) -> Reply:
+        """An administrator signs in at the Security Console by what a browser says."""
+        return _read(await self._page("/console/sign-in/passkey", {"passkey": answer}, **more), "")
 
     async def self_service(self, user: str, passcode: str, *, reply_to: str = "", **more: Any) -> Reply:
         """A user signs in at the self-service console, or answers a question; the page as a program would have it."""
-        return await self._page("/self-service/sign-in", user, passcode, reply_to, **more)
+        form = {"user": user, "passcode": passcode, "reply-to": reply_to}
+        return _read(await self._page("/self-service/sign-in", form, **more), user)
 
-    async def _page(self, path: str, user: str, passcode: str, reply_to: str, **more: Any) -> Reply:
-        browser = Secret("a-browser-of-somebody")
-        form = {"user": user, "passcode": passcode, "reply-to": reply_to, MARK_FIELD: cookies.new_mark(browser)}
+    async def _page(self, path: str, form: Mapping[str, str], **more: Any) -> Reply:
+        sent = {**form, MARK_FIELD: cookies.new_mark(BROWSER)}
         headers = {
             "host": "localhost", "origin": "https://localhost", "content-type": "application/x-www-form-urlencoded",
-            "cookie": f"{cookies.BROWSER}={browser.reveal()}",
+            "cookie": f"{cookies.BROWSER}={BROWSER.reveal()}",
         }  # fmt: skip
-        body = urlencode(form, errors="surrogatepass").encode()
-        return _read(await ask(self.app, "POST", path, body, headers, **more), user)
+        return await ask(self.app, "POST", path, urlencode(sent, errors="surrogatepass").encode(), headers, **more)
 
     async def signed(self, device: Device, path: str, message: object, **more: Any) -> Reply:
         """A device asks; the message is encoded unless it is bytes."""

@@ -1,0 +1,79 @@
+"""S07 for passkeys: whatever is wrong, a refused one looks the same, and leaves at the floor."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from sparekey.app import roles, users
+from sparekey.app.instance import TOP_DOMAIN
+from sparekey.app.passkey_sign_ins import ask_to_sign_in
+from sparekey.app.roles import HolderKind
+from sparekey.core.events import Action
+from sparekey.secret import Secret
+from sparekey.storage.unit_of_work import Database
+from tests.app.test_passkeys import a_passkey
+from tests.authenticators import PLACE, Authenticator
+from tests.builders import NOW, PIN, ROOT, User, a_user, an_instance, on_record, submit
+from tests.server.doors import BROWSER, Doors, doors_of, make_administrator, run
+
+FLOOR_MS = 150
+
+
+@pytest.fixture
+def floored(memory_database: Database) -> Iterator[Doors]:
+    with doors_of(an_instance(memory_database), floor_ms=FLOOR_MS) as doors:
+        yield doors
+
+
+def holder(doors: Doors) -> tuple[User, Authenticator]:
+    user = a_user(doors.instance, pin=PIN)
+    make_administrator(doors.instance, user.login)
+    return user, a_passkey(doors.instance, user)
+
+
+def signed(doors: Doors, key: Authenticator, browser: Secret[str] = BROWSER) -> str:
+    return key.get(ask_to_sign_in(doors.instance, PLACE, browser, NOW))
+
+
+def attempts(doors: Doors) -> dict[str, str]:
+    """What a browser says, for every reason of a refusal."""
+    instance = doors.instance
+    disabled, disabled_key = holder(doors)
+    locked, locked_key = holder(doors)
+    demoted, demoted_key = holder(doors)
+    _, good_key = holder(doors)
+    users.set_enabled(instance, ROOT, disabled.login, enabled=False, now=NOW)
+    for _ in range(5):
+        submit(instance, locked, NOW, locked.wrong(NOW))
+    roles.revoke(instance, ROOT, "auditor", HolderKind.USER, demoted.login, TOP_DOMAIN, now=NOW)
+    used = signed(doors, good_key)
+    run(doors.passkey(used))
+    unverified = signed(doors, good_key)
+    return {
+        "unknown-passkey": signed(doors, Authenticator()),
+        "account-disabled": signed(doors, disabled_key),
+        "locked": signed(doors, locked_key),
+        "out-of-scope": signed(doors, demoted_key),
+        "no-such-question": signed(doors, good_key, Secret("the cookie of another browser")),
+        "wrong-passkey": unverified.replace("signature", "signatures"),
+    }
+
+
+def test_s07_every_refused_passkey_looks_the_same_and_leaves_at_the_floor(floored: Doors) -> None:
+    replies = [run(floored.passkey(answer)) for answer in attempts(floored).values()]
+    assert len({(reply.status, reply.headers, reply.body) for reply in replies}) == 1
+    assert replies[0].json["result"] == "denied"
+    assert min(reply.seconds for reply in replies) > FLOOR_MS / 1000 - 0.002
+
+
+def test_s07_the_record_knows_why_a_passkey_was_refused(doors: Doors) -> None:
+    tried = attempts(doors)
+    before = len(on_record(doors.instance, Action.SIGN_IN_DENIED))
+    for answer in tried.values():
+        run(doors.passkey(answer))
+    assert [row.result for row in on_record(doors.instance, Action.SIGN_IN_DENIED)][before:] == list(tried)
+
+
+def test_a_right_passkey_opens_the_console(doors: Doors) -> None:
+    _, key = holder(doors)
+    assert run(doors.passkey(signed(doors, key))).json["result"] == "granted"
