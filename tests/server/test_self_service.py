@@ -1,6 +1,7 @@
 """The self-service console: what a user sees of their own, and what they do about it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sparekey.app.admin_sessions import FRESH_SECONDS, IDLE_SECONDS, find_sessio
 from sparekey.core.events import Action
 from sparekey.core.outcome import Denied
 from sparekey.secret import Secret
+from sparekey.server.application import create_application
 from sparekey.storage.unit_of_work import Database
 from tests.builders import (
     LIGHT,
@@ -252,6 +254,17 @@ def test_s06_whoever_holds_a_role_is_not_tried_from_elsewhere_here_either(memory
         assert refused.json["result"] == "denied"
         assert is_granted(run(doors.self_service("chief", chief.typed(NOW).reveal())))
         assert is_granted(run(doors.self_service("user", user.typed(NOW).reveal(), address="198.51.100.7")))
+
+
+def test_s06_from_elsewhere_nobody_counts_failures_of_a_user_here(doors: Doors, alice: User) -> None:
+    settings = replace(doors.service.settings, self_service_networks=("192.0.2.0/24",))
+    service = replace(doors.service, settings=settings)
+    inside = replace(doors, service=service, app=create_application(service))
+    for _ in range(2 * LIMIT):
+        refused = run(inside.self_service("alice", alice.wrong(NOW).reveal(), address="198.51.100.7"))
+        assert (refused.status, refused.error) == (403, "not-from-here")
+    assert account_row(doors.instance, "alice").failures == 0
+    assert is_granted(run(inside.self_service("alice", alice.typed(NOW).reveal())))
 
 
 def test_the_session_of_a_user_is_kept_as_a_hash(doors: Doors, alice: User) -> None:

@@ -180,6 +180,11 @@ class Settings:
         "a list of addresses and networks, as 192.0.2.0/24",
         is_network,
     )
+    self_service_networks: tuple[str, ...] = _list(
+        "The networks to which the self-service console answers. Empty: any. From elsewhere no name is tried there.",
+        "a list of addresses and networks, as 192.0.2.0/24",
+        is_network,
+    )
     smtp_host: str = _text(
         "The mail server that takes notices and alarms. Empty: none are sent (docs/notices.md).",
         "a host name or address",

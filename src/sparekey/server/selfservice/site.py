@@ -17,8 +17,8 @@ SELF_SERVICE: Final = Site(
     sign_in=SIGN_IN,
     sign_out=SIGN_OUT,
     sessions=Sessions(
-        cookies.SELF_SERVICE, find_session, refresh_second_factor, of_administrators=False,
-        pool=lambda service: service.self_service,
+        cookies.SELF_SERVICE, find_session, refresh_second_factor,
+        networks=lambda service: service.settings.self_service_networks, pool=lambda service: service.self_service,
     ),
     navigation=(
         ("", (Link("Home", HOME),)),

@@ -28,6 +28,7 @@ from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import Instance
 from sparekey.app.sign_in import Verdict
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, SparekeyError
+from sparekey.core.networks import is_within
 from sparekey.core.outcome import Asked, Granted
 from sparekey.core.passkeys import Place
 from sparekey.core.permissions import Actor
@@ -35,7 +36,7 @@ from sparekey.secret import Secret
 from sparekey.server.bodies import Files, read_body
 from sparekey.server.floor import Floor
 from sparekey.server.replies import Refusal, is_unavailable, log_unforeseen
-from sparekey.server.rest.callers import address_of, is_admitted
+from sparekey.server.rest.callers import address_of
 from sparekey.server.service import Service
 from sparekey.server.web import cookies
 from sparekey.server.web.fields import BadFields, Fields, SentFile
@@ -78,14 +79,14 @@ class Passkeys:
 class Sessions:
     """How a site knows who visits: the cookie of its sessions, and what finds one and refreshes its second factor.
 
-    `of_administrators`: they come only from where administrators may. `pool`: where the pages are made, so that one
-    site keeps no other waiting. `passkeys` None: they are no second factor here.
+    `networks`: from where they come; empty: from anywhere. `pool`: where the pages are made, so that one site keeps no
+    other waiting. `passkeys` None: they are no second factor here.
     """
 
     cookie: str
     find: Callable[[Instance, Secret[str], int], Session | None]
     refresh: Callable[[Instance, str, Session, Secret[str], Secret[str], int], Verdict]
-    of_administrators: bool
+    networks: Callable[[Service], tuple[str, ...]]
     pool: Callable[[Service], WorkPool]
     passkeys: Passkeys | None = None
 
@@ -315,9 +316,10 @@ def _to_sign_in(site: Site, page: Page, request: Request) -> Response:
 def admitted(service: Service, site: Site, request: Request) -> Visit:
     """The visit, if this host and this address may have it. Raises Refusal."""
     verify_host(service, request)
-    if site.sessions.of_administrators and not is_admitted(service, request):
-        raise Refusal(403, "not-from-here", "administrators may not come from this address",
-                      "see the setting admin_networks")  # fmt: skip
+    networks = site.sessions.networks(service)
+    if networks and not is_within(address_of(request), networks):
+        raise Refusal(403, "not-from-here", f"{site.name} does not answer to this address",
+                      "see the settings admin_networks and self_service_networks")  # fmt: skip
     return visit_of(service, request)
 
 
