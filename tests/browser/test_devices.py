@@ -49,7 +49,7 @@ def test_a_stolen_device_ends_what_it_held(visit: Visitor, site: Site, admin: Us
     site.filled_device(alice, "laptop-alice")
     page = visit.sign_in(admin, "/console/devices")
     page.get_by_role("button", name="laptop-alice").click()
-    page.get_by_role("link", name="Open").click()
+    page.get_by_role("link", name="Open", exact=True).click()
     held = page.get_by_role("region", name="Who can sign in offline here")
     expect(held).to_contain_text(f"Tokencode of {alice.serial}, version 1")
     page.get_by_role("link", name="Report stolen").click()
