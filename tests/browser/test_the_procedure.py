@@ -123,7 +123,9 @@ def test_the_passcode_for_a_forgotten_pin(desk: Desk) -> None:
 
 def test_a_reset_code_is_replaced_by_itself_at_the_next_online_sign_in(desk: Desk) -> None:
     page, site = desk.page, desk.site
-    page.goto(f"https://localhost:{site.port}/console/tokens/{site.alice.serial}/emergency")
+    desk.click("Tokens")
+    desk.click(site.alice.serial, "button")
+    desk.click("Emergency Access Tokencodes")
     row = row_of_device(page)
     before = row.get_by_role("cell").first.inner_text()
     page.get_by_label("Reset Offline Emergency Access Tokencode").check()
