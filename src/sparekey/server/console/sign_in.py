@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -13,7 +12,6 @@ from sparekey.app.admin_sessions import Opened, door_name, end_session, find_ses
 from sparekey.app.passkey_sign_ins import ask_to_sign_in, open_session_with_passkey
 from sparekey.app.sign_in import Door
 from sparekey.core.errors import BadInput, Conflict
-from sparekey.core.outcome import Asked, Denied, Granted
 from sparekey.core.passkeys import Place
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE, HOME, SIGN_IN, SIGN_OUT
@@ -24,6 +22,7 @@ from sparekey.server.web import cookies
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.pages import FORM
 from sparekey.server.web.replies import Sent, SentOn, Shown
+from sparekey.server.web.signing_in import answered, way_back
 from sparekey.server.web.site import admitted, failed, read_form, respond, token_of, verify_ours
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy
@@ -117,33 +116,16 @@ async def _judged(
     judged = await judge(
         service, arrived, door, visit.now, verify, lambda opened: opened.verdict.outcome, service.sessions
     )
-    outcome = judged.verdict.outcome if isinstance(judged, Opened) else judged
-    match outcome:
-        case Granted() if isinstance(judged, Opened):
-            return respond(CONSOLE, request, visit, SentOn(_way_back(form.get("to", "")), session=judged.token))
-        case Asked() if isinstance(judged, Opened):
-            name = judged.verdict.reply_to.reveal() if judged.verdict.reply_to else ""
-            return respond(CONSOLE, request, visit, _page(visit, form, question=outcome.text, reply_to=name))
-        case Denied() if outcome.misread:
-            groups = " and ".join(str(number) for number in outcome.misread)
-            refusal = f"Group {groups} of the code was misread. Nothing was counted: type it once more."
-    return respond(CONSOLE, request, visit, _page(visit, form, refused=refusal))
+    return answered(CONSOLE, request, visit, judged, lambda **more: _page(visit, form, **more), refusal)
 
 
 def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
     """What the page is given: never what was typed as a passcode."""
     given: dict[str, Any] = {
-        "user": fields.get("user", ""), "to": _way_back(fields.get("to", "")), "question": "", "reply_to": "",
+        "user": fields.get("user", ""), "to": way_back(fields.get("to", ""), HOME), "question": "", "reply_to": "",
         "refused": "", "passkeys": visit.place is not None,
     }  # fmt: skip
     return visit.show("sign-in.html", **given | more)
-
-
-def _way_back(to: str) -> str:
-    """Where the visitor wanted to go, if that is a page of ours."""
-    parts = urlsplit(to)
-    ours = not parts.scheme and not parts.netloc and (parts.path == HOME or parts.path.startswith(f"{HOME}/"))
-    return to if ours and "\\" not in to and to.isprintable() else HOME
 
 
 def _end(visit: Visit, token: Secret[str]) -> None:

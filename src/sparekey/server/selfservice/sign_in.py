@@ -7,7 +7,6 @@ all.
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -17,7 +16,6 @@ from sparekey.app.admin_sessions import Opened
 from sparekey.app.sign_in import Door
 from sparekey.app.user_sessions import door_name, end_session, find_session, open_session
 from sparekey.core.errors import Conflict
-from sparekey.core.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.floor import Floor
 from sparekey.server.rest.callers import is_admitted
@@ -26,7 +24,8 @@ from sparekey.server.service import Service
 from sparekey.server.sign_ins import judge
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.pages import FORM
-from sparekey.server.web.replies import SentOn
+from sparekey.server.web.replies import SentOn, Shown
+from sparekey.server.web.signing_in import answered, way_back
 from sparekey.server.web.site import admitted, failed, read_form, respond, token_of, verify_ours
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy
@@ -35,7 +34,6 @@ _REFUSED: Final = (
     "Not signed in. Check the name and the passcode: your PIN, then the code that your token shows now. "
     "A code works once."
 )
-_TEMPLATE: Final = "self-service/sign-in.html"
 
 
 def routes(service: Service) -> APIRouter:
@@ -50,7 +48,7 @@ def routes(service: Service) -> APIRouter:
     @router.get(SIGN_IN, response_class=Response)
     async def page(request: Request) -> Response:
         visit = admitted(service, SELF_SERVICE, request)
-        return respond(SELF_SERVICE, request, visit, visit.show(_TEMPLATE, **_form(visit.query)))
+        return respond(SELF_SERVICE, request, visit, _page(visit, visit.query))
 
     @router.post(SIGN_IN, response_class=Response)
     async def sign_in(request: Request) -> Response:
@@ -90,34 +88,16 @@ async def _judged(service: Service, request: Request, visit: Visit, arrived: flo
     judged = await judge(
         service, arrived, door, visit.now, verify, lambda opened: opened.verdict.outcome, service.self_service
     )
-    outcome = judged.verdict.outcome if isinstance(judged, Opened) else judged
-    match outcome:
-        case Granted() if isinstance(judged, Opened):
-            return respond(SELF_SERVICE, request, visit, SentOn(_way_back(form.get("to", "")), session=judged.token))
-        case Asked() if isinstance(judged, Opened):
-            name = judged.verdict.reply_to.reveal() if judged.verdict.reply_to else ""
-            asked = _form(form) | {"question": outcome.text, "reply_to": name}
-            return respond(SELF_SERVICE, request, visit, visit.show(_TEMPLATE, **asked))
-        case Denied() if outcome.misread:
-            groups = " and ".join(str(number) for number in outcome.misread)
-            refusal = f"Group {groups} of the code was misread. Nothing was counted: type it once more."
-            return respond(SELF_SERVICE, request, visit, visit.show(_TEMPLATE, **_form(form) | {"refused": refusal}))
-    return respond(SELF_SERVICE, request, visit, visit.show(_TEMPLATE, **_form(form) | {"refused": _REFUSED}))
+    return answered(SELF_SERVICE, request, visit, judged, lambda **more: _page(visit, form, **more), _REFUSED)
 
 
-def _form(fields: Fields) -> dict[str, Any]:
+def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
     """What the page is given: never what was typed as a passcode."""
-    return {
-        "user": fields.get("user", ""), "to": _way_back(fields.get("to", "")), "question": "", "reply_to": "",
+    given: dict[str, Any] = {
+        "user": fields.get("user", ""), "to": way_back(fields.get("to", ""), HOME), "question": "", "reply_to": "",
         "refused": "",
     }  # fmt: skip
-
-
-def _way_back(to: str) -> str:
-    """Where the visitor wanted to go, if that is a page of ours."""
-    parts = urlsplit(to)
-    ours = not parts.scheme and not parts.netloc and (parts.path == HOME or parts.path.startswith(f"{HOME}/"))
-    return to if ours and "\\" not in to and to.isprintable() else HOME
+    return visit.show("self-service/sign-in.html", **given | more)
 
 
 def _end(visit: Visit, token: Secret[str]) -> None:

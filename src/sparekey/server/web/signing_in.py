@@ -1,0 +1,38 @@
+"""What a console answers to a sign-in, refused at the floor or not: the same for both of them."""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sparekey.app.admin_sessions import Opened
+from sparekey.core.outcome import Asked, Denied, Granted
+from sparekey.server.web.replies import SentOn, Shown
+from sparekey.server.web.site import Site, respond
+from sparekey.server.web.visits import Visit
+
+
+def answered(
+    site: Site, request: Request, visit: Visit, judged: Opened | Denied, page: Callable[..., Shown], refusal: str
+) -> Response:
+    """On to where the visitor wanted to go; or the page once more, with a question or with what every refusal says."""
+    outcome = judged.verdict.outcome if isinstance(judged, Opened) else judged
+    match outcome:
+        case Granted() if isinstance(judged, Opened):
+            to = way_back(visit.form.get("to", ""), site.home)
+            return respond(site, request, visit, SentOn(to, session=judged.token))
+        case Asked() if isinstance(judged, Opened):
+            name = judged.verdict.reply_to.reveal() if judged.verdict.reply_to else ""
+            return respond(site, request, visit, page(question=outcome.text, reply_to=name))
+        case Denied() if outcome.misread:
+            groups = " and ".join(str(number) for number in outcome.misread)
+            refusal = f"Group {groups} of the code was misread. Nothing was counted: type it once more."
+    return respond(site, request, visit, page(refused=refusal))
+
+
+def way_back(to: str, home: str) -> str:
+    """Where the visitor wanted to go, if that is a page of the site whose first one is `home`."""
+    parts = urlsplit(to)
+    ours = not parts.scheme and not parts.netloc and (parts.path == home or parts.path.startswith(f"{home}/"))
+    return to if ours and "\\" not in to and to.isprintable() else home
