@@ -139,3 +139,14 @@ def test_removing_says_where_it_was_in_force(world: World, root: Secret[str]) ->
     shown = words(look(world, root, "/console/policies/offline/Travel/remove"))
     assert f"1 domain uses this policy and will use the default one: {INSIDE}" in shown
     assert "the offline data of 1 user on 1 device" in shown
+
+
+def test_a_policy_is_added_and_removed(world: World, root: Secret[str]) -> None:
+    form = as_form(world, days="3", protection_level="balanced") | {"name": "Travel / train"}
+    added = send(world, root, "/console/policies/offline:add", form)
+    assert (added.status, header(added, "location")) == (303, "/console/policies/offline/Travel%20%2F%20train")
+    assert "3 days" in words(look(world, root, header(added, "location")))
+    page = PAGES["POST", "/console/policies/{kind}/{name}/remove"]
+    removed = run(visit(world, page, root, {}, path=f"{header(added, 'location')}/remove"))
+    assert (removed.status, header(removed, "location")) == (303, "/console/policies/offline")
+    assert [view.name for view in policies.list_policies(world.instance, ROOT, PolicyKind.OFFLINE)] == ["Default"]
