@@ -93,8 +93,8 @@ sparekey role show 'help desk'                    # what it allows, and who hold
 - **Nobody gains rights by moving** a user or a domain to where they have more.
 - **There always is a super administrator who can sign in**: enabled, not expired, with a passkey, or a token with a PIN
   that is enabled and not expired, and the role at the top domain. Once there is one, neither a revoked role, nor a
-  disabled user, nor an end of an account, nor a token that is disabled, unassigned or removed, nor a removed passkey may
-  leave the server without, nor leave only accounts that have an end. Root on the server is refused like everybody
+  disabled user, nor an end of an account, nor a token that is disabled, unassigned or removed, nor a removed passkey
+  may leave the server without, nor leave only accounts that have an end. Root on the server is refused like everybody
   else: make another one first. (A token may always be marked lost, and a device reported stolen.)
 - **Administrators sign in with two factors**: a PIN before the code, or a passkey. A token without a PIN opens no door
   of administrators. The first one, or one who has lost every other way, comes in by `sparekey admin link`.
