@@ -6,7 +6,8 @@ ones that fit are soon together; where they are not, because they all stand at i
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -45,14 +46,16 @@ class Condition:
     """One thing that has to hold.
 
     `name`: the same of the same one. `counted`: what an index gives for it; where that is at most `few`, it may lead.
-    `keys`: of the rows then, None: the list itself is so short. `holds`: a look at one row, None: the bounds say so.
+    `leads`: the same, as an index answers it; None: the list itself is so short. `holds`: a look at one row, which no
+    index answers; None: the bounds say so.
     """
 
     name: str
     counted: Select[Any]
     few: int
-    keys: Callable[[Connection], Select[Any]] | None = None
+    leads: Callable[[Connection], ColumnElement[bool]] | None = None
     holds: Holds | None = None
+    in_order: bool = False  # its index gives the rows in the order of the list
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ def tokens_found(state: str, kind: str, within: Domains, limit: int, after: str,
         search.bounds.append(lambda row: row.type == kind)
     if state == "expired":
         over = select(token.c.id).where(token.c.expires_at <= now)
-        search.conditions.append(Condition("over", over, FEW, lambda _: over, lambda row: row.expires_at + 0 <= now))
+        search.conditions.append(
+            Condition("over", over, FEW, lambda _: token.c.expires_at <= now, lambda row: row.expires_at + 0 <= now)
+        )
     if within is not None:
         search.conditions.append(_tokens_in(within))
     return search
@@ -118,7 +123,7 @@ def by_user(search: Search, typed: Sequence[str], within: Domains) -> Search:
     """Those of the tokens whose users have all these words, and are in these domains."""
     words = [_word_of_user(each) for each in _longest(typed)]
     known = [] if within is None else [_tokens_of_users_in(within)]
-    return Search(search.listing, search.limit, search.bounds, [*words, *known, *search.conditions])
+    return Search(_TOKENS_OF_USERS, search.limit, search.bounds, [*words, *known, *search.conditions])
 
 
 def devices_found(
@@ -136,7 +141,9 @@ def devices_found(
     if state == "silent":
         silent = select(device.c.id).where(device.c.last_contact <= silent_since)
         holds: Holds = lambda row: row.last_contact + 0 <= silent_since  # noqa: E731 -- a value like others
-        search.conditions.append(Condition("silent", silent, FEW, lambda _: silent, holds))
+        search.conditions.append(
+            Condition("silent", silent, FEW, lambda _: device.c.last_contact <= silent_since, holds)
+        )
     _belongs(search, within)
     return _beginning(search, "name_key", beginning) if beginning else search
 
@@ -176,7 +183,7 @@ def _rows(connection: Connection, search: Search, counts: Mapping[str, int]) -> 
         fitting = part.where(*looked_at).limit(search.limit)
         lists = [fitting.where(table.c.domain_id == each).subquery() for each in sorted(search.lists)]
         return connection.execute(_fitting(search, union_all(*map(select, lists)).subquery())).all()
-    keyed = [each for each in search.conditions if each.keys]
+    keyed = [each for each in search.conditions if each.leads]
     if not keyed:
         return connection.execute(whole).all()
     smallest = min(keyed, key=lambda each: counts[each.name])
@@ -203,9 +210,14 @@ def _fitting(search: Search, part: FromClause) -> Select[Any]:
 
 
 def _led(connection: Connection, search: Search, whole: Select[Any], leading: Condition) -> Select[Any]:
-    if leading.keys is None:
+    if leading.leads is None:
         return whole
-    return whole.where(_among(connection, search.listing.table.c[search.listing.key], leading.keys(connection)))
+    led = whole.where(leading.leads(connection))
+    if leading.in_order:
+        return led
+    # ordered by what no index has, or the list might be gone through in its order after all
+    order = [func.coalesce(search.listing.table.c[name], "") for name in search.listing.order]
+    return led.order_by(None).order_by(*order)
 
 
 def _among(connection: Connection, column: ColumnElement[Any], keys: Select[Any]) -> ColumnElement[bool]:
@@ -254,7 +266,13 @@ def _belongs(search: Search, within: Domains) -> None:
     table, key = search.listing.table, search.listing.key
     inside = select(table.c[key]).where(table.c.domain_id.in_(within))
     search.conditions.append(
-        Condition(_belonging(table), inside, FEW, lambda _: inside, lambda row: _is_in(within, row.domain_id))
+        Condition(
+            _belonging(table),
+            inside,
+            FEW,
+            lambda _: table.c.domain_id.in_(within),
+            lambda row: _is_in(within, row.domain_id),
+        )
     )
 
 
@@ -271,28 +289,28 @@ def _logins(beginning: str) -> Select[Any]:
     return select(account_word.c.login).where(_begins(account_word.c.word, beginning))
 
 
+def _leads_to_users(beginning: str) -> Callable[[Connection], ColumnElement[bool]]:
+    return lambda connection: _among(connection, account.c.login, _logins(beginning))
+
+
 def _word(beginning: str) -> Condition:
-    keys = _logins(beginning)
     holds: Holds = lambda row: row.words.contains(f" {beginning}", autoescape=True)  # noqa: E731 -- a value like others
-    return Condition(f"word {beginning}", keys, FEW_WORDS, lambda _: keys, holds)
+    return Condition(
+        f"word {beginning}", _logins(beginning), FEW_WORDS, _leads_to_users(beginning), holds, in_order=True
+    )
 
 
 def _word_of_user(beginning: str) -> Condition:
-    def keys(connection: Connection) -> Select[Any]:
-        owned = select(token.c.id).join(account, token.c.account_id == account.c.id)
-        return owned.where(_among(connection, account.c.login, _logins(beginning)))
-
     holds: Holds = lambda _: account.c.words.contains(f" {beginning}", autoescape=True)  # noqa: E731 -- as above
-    return Condition(f"user {beginning}", _logins(beginning), FEW, keys, holds)
+    return Condition(f"user {beginning}", _logins(beginning), FEW, _leads_to_users(beginning), holds)
 
 
 def _tokens_of_users_in(within: frozenset[str]) -> Condition:
     users = select(account.c.id).where(account.c.domain_id.in_(within))
-
-    def keys(connection: Connection) -> Select[Any]:
-        return select(token.c.id).where(_among(connection, token.c.account_id, users))
-
-    return Condition("known users", users, FEW, keys, lambda _: _is_in(within, account.c.domain_id))
+    return Condition(
+        "known users", users, FEW, lambda _: account.c.domain_id.in_(within),
+        lambda _: _is_in(within, account.c.domain_id),
+    )  # fmt: skip
 
 
 def _tokens_in(within: frozenset[str]) -> Condition:
@@ -301,12 +319,12 @@ def _tokens_in(within: frozenset[str]) -> Condition:
     nobodys = select(token.c.id).where(token.c.account_id.is_(None), token.c.domain_id.in_(within))
     counted = union_all(users, nobodys).subquery()
 
-    def keys(connection: Connection) -> Select[Any]:
+    def leads(connection: Connection) -> ColumnElement[bool]:
         owned = select(token.c.id).where(_among(connection, token.c.account_id, users))
-        return select(union_all(owned, nobodys).subquery().c.id)
+        return _among(connection, token.c.id, select(union_all(owned, nobodys).subquery().c.id))
 
     return Condition(
-        "tokens in", select(counted.c.id), FEW, keys, lambda row: _is_in(within, account.c.domain_id, row.domain_id)
+        "tokens in", select(counted.c.id), FEW, leads, lambda row: _is_in(within, account.c.domain_id, row.domain_id)
     )
 
 
@@ -317,17 +335,19 @@ def _with_domain(part: FromClause) -> Select[Any]:
     )
 
 
-def _with_user(part: FromClause) -> Select[Any]:
+def _with_user(part: FromClause, *, if_any: bool = True) -> Select[Any]:
     domain_id = func.coalesce(account.c.domain_id, part.c.domain_id)
     return (
         select(part, account.c.login, security_domain.c.name.label("domain"))
-        .outerjoin(account, part.c.account_id == account.c.id)
+        .join(account, part.c.account_id == account.c.id, isouter=if_any)
         .outerjoin(security_domain, security_domain.c.id == domain_id)
     )
 
 
 _ACCOUNTS: Final = List(account, "login", ("login",), _with_domain)
 _TOKENS: Final = List(token, "id", ("serial_key", "serial"), _with_user)
+# so that users may lead to their tokens
+_TOKENS_OF_USERS: Final = replace(_TOKENS, shown=partial(_with_user, if_any=False))
 _DEVICES: Final = List(device, "id", ("name_key", "id"), _with_domain)
 
 
