@@ -83,10 +83,20 @@ def submit_at_once(pool: ThreadPoolExecutor, ways: list[Submit], now: int) -> li
 
 
 def test_s01_of_64_submits_of_one_code_one_is_accepted(instances: tuple[Instance, Instance], count: Count) -> None:
-    user = a_user(instances[0])
+    play(instances, a_user(instances[0]), count(small=20, full=1000))
+
+
+def test_s01_nor_with_a_pin_which_opens_the_doors_of_administrators_too(
+    instances: tuple[Instance, Instance], count: Count
+) -> None:
+    """Fewer rounds: each submit takes the hash of a PIN."""
+    play(instances, a_user(instances[0], pin=PIN), count(small=1, full=30))
+
+
+def play(instances: tuple[Instance, Instance], user: User, rounds: int) -> None:
+    """So many codes, each submitted at every door of both instances at once."""
     ways = doors(instances, user)
     with ThreadPoolExecutor(SUBMITS) as pool:
-        rounds = count(small=20, full=1000)
         for number in range(rounds):
             now = NOW + 30 * number
             outcomes = submit_at_once(pool, ways, now)
