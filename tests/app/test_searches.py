@@ -1,6 +1,7 @@
 """Searches of users, tokens and devices: what is found by what, and by whom."""
 
 import pytest
+from sqlalchemy import event
 
 from sparekey.app import devices, domains, roles, tokens, users
 from sparekey.app.devices import SILENT_AFTER, DeviceSearch, search_devices
@@ -109,7 +110,9 @@ def test_what_changes_is_found_as_it_is(any_server: Instance) -> None:
 
 def test_tokens_are_found_by_serial_and_by_who_has_them(any_server: Instance) -> None:
     anna, bert = a_user(any_server, "anna"), a_user(any_server, "bert")
-    import_tokens(any_server, ROOT, b"serial,type,seed\nXY-1,totp,3132333435363738393031323334353637383930\n", None, now=NOW)
+    import_tokens(
+        any_server, ROOT, b"serial,type,seed\nXY-1,totp,3132333435363738393031323334353637383930\n", None, now=NOW
+    )
     assert serials(any_server, anna.serial) == [anna.serial]
     assert serials(any_server, "ann") == [anna.serial]
     assert serials(any_server, "xy") == ["XY-1"]
@@ -213,3 +216,26 @@ def test_what_cannot_be_asked_for_is_said(server: Instance) -> None:
             search_devices(server, ROOT, device_search, now=NOW)
     with pytest.raises(NotFound):
         logins(server, domain="Nowhere")
+
+
+def test_a_search_asks_few_statements(any_server: Instance) -> None:
+    add_tree(any_server)
+    add_people(any_server, "Bern")
+    a_device(any_server, "anna's", domain="Bern")
+    _, actor = an_administrator(any_server, ("help desk", "Sales"), login="helper")
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(any_server.database.engine, "before_cursor_execute", note)
+    for do, most in (
+        (lambda: logins(any_server, "anna", actor, domain="Bern"), 3 + 3),  # to find the domain; to search
+        (lambda: serials(any_server, "anna", actor), 5),
+        (lambda: names(any_server, "anna", actor), 3),
+        (lambda: find(any_server, actor, "anna", now=NOW), 6),
+    ):
+        asked.clear()
+        do()
+        selects = [each for each in asked if each.startswith(("SELECT", "WITH"))]
+        assert len(selects) <= most, selects
