@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
 from sparekey.app import roles
 from sparekey.app.instance import TOP_DOMAIN, Instance
@@ -124,6 +124,11 @@ class Visitor:
     page: Page
     complaints: list[str] = field(default_factory=list)  # of the browser: scripts that failed, policies broken
 
+    def hear(self, said: ConsoleMessage) -> None:
+        """What the browser says; that a page was refused is no complaint."""
+        if said.type == "error" and "status of 4" not in said.text:
+            self.complaints.append(said.text)
+
     def go(self, path: str) -> Page:
         self.page.goto(self.site.url + path)
         return self.page
@@ -145,8 +150,5 @@ def visitor(site: Site, browser: Browser, *, dark: bool = False, width: int = 12
     )  # fmt: skip
     found = Visitor(site, context, context.new_page())
     found.page.on("pageerror", lambda error: found.complaints.append(f"script: {error}"))
-    found.page.on(
-        "console",
-        lambda said: found.complaints.append(said.text) if said.type == "error" and "status of 4" not in said.text else None,
-    )
+    found.page.on("console", found.hear)
     return found
