@@ -36,9 +36,11 @@ def a_session(server: Instance, user: User, now: int = NOW) -> Session:
     return session
 
 
-def a_passkey(server: Instance, user: User, now: int = NOW, *, counts: bool = True) -> Authenticator:
+def a_passkey(
+    server: Instance, user: User, now: int = NOW, *, counts: bool = True, verifies: bool = True
+) -> Authenticator:
     """One that the user has added."""
-    made, session = Authenticator(counts=counts), a_session(server, user, now)
+    made, session = Authenticator(counts=counts, verifies=verifies), a_session(server, user, now)
     answer = made.create(passkeys.ask_for_registration(server, PLACE, session, now))
     passkeys.add_passkey(server, PLACE, session, "key ring", answer, now)
     return made

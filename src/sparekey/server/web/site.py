@@ -228,7 +228,8 @@ def _ask_for_second_factor(site: Site, visit: Visit) -> Shown | None:
     if verdict is not None and isinstance(verdict.outcome, Asked):
         name = verdict.reply_to.reveal() if verdict.reply_to else ""
         said |= {"question": verdict.outcome.text, "reply_to": name, "wrong": False}
-    return visit.show("second-factor.html", **said)
+    # what was typed before may be a PIN
+    return visit.show("second-factor.html", secret=True, **said)
 
 
 def _second_factor(sessions: Sessions, visit: Visit) -> Verdict | None:
