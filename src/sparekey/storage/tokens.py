@@ -43,16 +43,13 @@ def list_tokens(
     """
     domain_id = func.coalesce(account.c.domain_id, token.c.domain_id)
     query = (
-        select(
-            token, account.c.login, account.c.domain_id.label("user_domain_id"), account.c.name.label("user_name"),
-            account.c.mail.label("user_mail"), security_domain.c.name.label("domain"),
-        )
+        select(token, account.c.login, security_domain.c.name.label("domain"))
         .outerjoin(account, token.c.account_id == account.c.id)
         .outerjoin(security_domain, security_domain.c.id == domain_id)
         .where(token.c.serial > after)
         .order_by(token.c.serial)
         .limit(limit)
-    )  # fmt: skip
+    )
     if account_id is not None:
         query = query.where(token.c.account_id == account_id)
     if within is not None:
