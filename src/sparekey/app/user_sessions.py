@@ -3,7 +3,8 @@
 Rules: they open nothing but what is the user's own: the actor of such a session holds no role, whatever its user may do
 elsewhere, and the session is not even looked for at the door of administrators; what ends a session of administrators,
 the loss of a role aside, ends these too (`admin_sessions`); whoever holds a role is tried only from where
-administrators may come, so that nobody elsewhere locks them out. On record is the sign-in itself, with its door.
+administrators may come, so that nobody elsewhere locks them out, and shows two factors as at their own door, for here
+the PIN of each token of theirs is set (ADR 17). On record is the sign-in itself, with its door.
 """
 
 import secrets
@@ -59,7 +60,8 @@ def refresh_second_factor(
     def refresh(connection: Connection, _: Granted) -> None:
         admin_sessions.refresh_second_factor(connection, session.id, now, user_session)
 
-    return _judged(instance, Door(door_name(address)), session.login, typed, reply_to, now, refresh)
+    door = _door_for(instance, address, session.login)
+    return _judged(instance, door, session.login, typed, reply_to, now, refresh)
 
 
 def find_session(instance: Instance, token: Secret[str], now: int) -> Session | None:
@@ -102,9 +104,10 @@ def _judged(
     return sign_in(instance, door, login, typed, now, after_grant=after_grant)
 
 
-def _door_for(instance: Instance, address: str, login: str, *, administrators_too: bool) -> Door:
+def _door_for(instance: Instance, address: str, login: str, *, administrators_too: bool = True) -> Door:
     """The same work for everybody, so that nothing tells who holds a role."""
     with instance.database.read() as connection:
         row = accounts.find_account(connection, login) if is_login(login) else None
         holds_a_role = row is not None and bool(grants_of(connection, row.id))
-    return Door(door_name(address), scope=frozenset() if holds_a_role and not administrators_too else None)
+    scope = frozenset[str]() if holds_a_role and not administrators_too else None
+    return Door(door_name(address), scope=scope, two_factors=holds_a_role)
