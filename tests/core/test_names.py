@@ -33,3 +33,11 @@ def test_names_are_printable_and_not_too_long() -> None:
     for name in ("", "x" * 129, " x", "x ", "a\nb", "a\x00b"):
         with pytest.raises(BadInput, match="device"):
             verify_name(name, "device", 128)
+
+
+def test_no_name_is_one_that_browsers_resolve_in_an_address() -> None:
+    for name in (".", ".."):
+        with pytest.raises(BadInput, match="device"):
+            verify_name(name, "device", 128)
+    for name in ("...", ".x", "x."):
+        verify_name(name, "device", 128)
