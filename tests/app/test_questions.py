@@ -20,7 +20,7 @@ from sparekey.core.outcome import Ask, Denied, Granted, Method, Outcome, Reason
 from sparekey.core.tokens import Hotp
 from sparekey.core.tokens.hotp import FAR
 from sparekey.secret import Secret
-from sparekey.storage import tables
+from sparekey.storage import tables, tokens
 from tests.builders import (
     NOW,
     PIN,
@@ -151,6 +151,30 @@ def test_s05_what_was_withdrawn_while_a_question_was_open_sets_no_pin(any_server
     assert token_row(any_server, user.serial).pin_must_change is True
 
 
+@pytest.mark.parametrize("code_kind", ["fixed", "one-time"])
+def test_s05_nor_if_it_was_withdrawn_and_given_anew(any_server: Instance, code_kind: str) -> None:
+    """An impostor was noticed, and then the user is helped: what the impostor was asked does not go on."""
+    user, code = _in_an_emergency(any_server, code_kind)
+    set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
+    second = reply(any_server, user, begin(any_server, user, typed="first777" + code), NEW_PIN)
+    end(any_server, ROOT, user.serial, now=NOW)
+    give_fixed(any_server, ROOT, user.serial, Terms(), now=NOW)
+    assert reason(reply(any_server, user, second, NEW_PIN).outcome) is Reason.NO_SUCH_QUESTION
+    assert token_row(any_server, user.serial).pin_must_change is True
+
+
+@pytest.mark.parametrize("how", ["lost", "disabled"])
+def test_s05_a_token_that_was_away_for_a_moment_is_asked_anew(any_server: Instance, how: str) -> None:
+    user = a_suspicious_user(any_server)
+    question = begin(any_server, user)
+    for away in (True, False):
+        if how == "lost":
+            set_lost(any_server, ROOT, user.serial, lost=away, now=NOW)
+        else:
+            set_enabled(any_server, ROOT, user.serial, enabled=not away, now=NOW)
+    assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.NO_SUCH_QUESTION
+
+
 def _in_an_emergency(server: Instance, kind: str) -> tuple[User, str]:
     """A user and a code that may be typed after the PIN at a server door."""
     user = a_user(server, pin=PIN)
@@ -250,14 +274,15 @@ def test_s06_a_pin_for_a_token_that_was_just_disabled_forgives_nothing(any_serve
 
 
 class _DisablesFirst:
-    """A database in which the token is disabled before each writing transaction."""
+    """A database in which the token is disabled before each writing transaction, with nothing else that this ends."""
 
     def __init__(self, instance: Instance, user: User) -> None:
         self._instance, self._user = instance, user
 
     def __getattr__(self, name: str) -> object:
         if name == "write":
-            set_enabled(self._instance, ROOT, self._user.serial, enabled=False, now=NOW)
+            with self._instance.database.write() as connection:
+                tokens.update_token(connection, self._user.token_id, enabled=False)
         return getattr(self._instance.database, name)
 
 

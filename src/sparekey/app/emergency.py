@@ -39,7 +39,7 @@ from sparekey.core.policy import OfflinePolicy
 from sparekey.core.showing_pace import Pace
 from sparekey.passcode import grouped, spelled
 from sparekey.secret import Secret
-from sparekey.storage import accounts, audit, devices, emergency_codes, tokens
+from sparekey.storage import accounts, audit, devices, dialogues, emergency_codes, tokens
 from sparekey.storage.rows import AnyRow
 
 SHOW_PERMISSIONS: Final[Mapping[CodeKind, Permission]] = {
@@ -170,8 +170,11 @@ def _reset(connection: Connection, instance: Instance, actor: Actor, kind: CodeK
 
 def _set_online(connection: Connection, instance: Instance, actor: Actor, serial: str, allowed: bool, now: int) -> None:
     owner = owner_of(connection, actor, CodeKind.TOKENCODE, serial, Permission.EMERGENCY_ONLINE)
+    accounts.lock_accounts(connection, [owner.account_id])  # as an answer to a question does, too
     if allowed:
         verify_some_device(connection, instance, owner, now)
+    else:
+        dialogues.delete_of_token(connection, owner.owner_id)
     tokens.update_token(connection, owner.owner_id, offline_code_online=allowed)
     log(
         connection, now, actor, Action.EMERGENCY_ONLINE, account=owner.account_id, token=owner.token_id,

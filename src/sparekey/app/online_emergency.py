@@ -29,7 +29,7 @@ from sparekey.core.showing_pace import Pace
 from sparekey.core.token_policy import TokenPolicy
 from sparekey.passcode import spelled
 from sparekey.secret import Secret
-from sparekey.storage import accounts, online_emergency
+from sparekey.storage import accounts, dialogues, online_emergency
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.sign_in import end_emergency
 
@@ -111,6 +111,7 @@ def end_for_token(connection: Connection, actor: Actor | str, token_row: AnyRow,
     if online_emergency.find_access(connection, token_row.id) is None:
         return False
     end_emergency(connection, token_row.id)
+    dialogues.delete_of_token(connection, token_row.id)  # a question on the way to it must not go on with other access
     log(
         connection, now, actor, Action.EMERGENCY_ENDED, account=token_row.account_id, token=token_row.id,
         serial=token_row.serial, why=why,

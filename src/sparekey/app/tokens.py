@@ -33,7 +33,17 @@ from sparekey.core.token_policy import TokenPolicy
 from sparekey.core.tokens import TOKEN_TYPES, Hotp, OtpToken, Parameters, TokenError, Totp
 from sparekey.core.tokens.totp import SEED_BYTES
 from sparekey.secret import Secret
-from sparekey.storage import accounts, admin_sessions, audit, devices, domains, online_emergency, searches, tokens
+from sparekey.storage import (
+    accounts,
+    admin_sessions,
+    audit,
+    devices,
+    dialogues,
+    domains,
+    online_emergency,
+    searches,
+    tokens,
+)
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.searches import Search
 
@@ -332,11 +342,13 @@ def set_enabled_at_once(
             # in one order, so that two who do so at once do not wait for each other
             rows = [get_token(connection, actor, serial, Permission.TOKEN_EDIT) for serial in sorted(set(serials))]
             changed = [row for row in rows if row.enabled is not enabled]
+            accounts.lock_accounts(connection, [row.account_id for row in changed if row.account_id is not None])
             for row in changed:
                 tokens.update_token(connection, row.id, enabled=enabled)
         for row in changed:
             if not enabled:
                 admin_sessions.delete_of_account(connection, row.account_id)
+                dialogues.delete_of_token(connection, row.id)
             _touched(connection, row, actor, Action.TOKEN_ENABLED if enabled else Action.TOKEN_DISABLED, now)
             notice = Notice.TOKEN_ENABLED if enabled else Notice.TOKEN_DISABLED
             notify_user(connection, now, row.account_id, notice, serial=row.serial)
@@ -353,9 +365,12 @@ def mark_lost(connection: Connection, actor: Actor, row: AnyRow, *, lost: bool, 
     """The same for the row of a token that the actor may say this of."""
     if row.lost is lost:
         return
+    if row.account_id is not None:
+        accounts.lock_accounts(connection, [row.account_id])
     tokens.update_token(connection, row.id, lost=lost)
     if lost:
         admin_sessions.delete_of_account(connection, row.account_id)
+        dialogues.delete_of_token(connection, row.id)
     _touched(connection, row, actor, Action.TOKEN_LOST if lost else Action.TOKEN_FOUND, now)
     notice = Notice.TOKEN_LOST if lost else Notice.TOKEN_FOUND
     notify_user(connection, now, row.account_id, notice, serial=row.serial)

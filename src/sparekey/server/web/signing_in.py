@@ -1,7 +1,6 @@
 """What a console answers to a sign-in, refused at the floor or not: the same for both of them."""
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,6 +32,5 @@ def answered(
 
 def way_back(to: str, home: str) -> str:
     """Where the visitor wanted to go, if that is a page of the site whose first one is `home`."""
-    parts = urlsplit(to)
-    ours = not parts.scheme and not parts.netloc and (parts.path == home or parts.path.startswith(f"{home}/"))
+    ours = to.startswith(home) and to[len(home) : len(home) + 1] in ("", "/", "?", "#")
     return to if ours and "\\" not in to and to.isprintable() else home

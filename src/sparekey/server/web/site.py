@@ -11,6 +11,7 @@ Rules:
 """
 
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from fastapi import APIRouter
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -52,6 +54,7 @@ _ANSWER_FIELD: Final = "second-factor-reply-to"
 _PASSKEY_FIELD: Final = "second-factor-passkey"
 _ASKED_FIELDS: Final = frozenset({_PASSCODE_FIELD, _ANSWER_FIELD, _PASSKEY_FIELD, MARK_FIELD})
 _LONGEST_SAID: Final = 1_000
+_HOST: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 _BUSY: Final = Conflict("more is waiting than this server takes on", "wait a moment and load the page again")
 
 
@@ -352,14 +355,17 @@ def visit_of(service: Service, request: Request) -> Visit:
 
 async def read_form(request: Request, most: int) -> Fields:
     """Raises Refusal where it is none, or larger than it may be."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
     body = await read_body(request, most)
+    no_form = Refusal(400, "bad-request", "this is no form", "load the page again and send the form")
+    if b"charset" in options:
+        raise no_form  # no browser names one, and some that a sender could name take hours to read (S08)
     try:
-        if kind == "multipart/form-data":
+        if kind == b"multipart/form-data":
             return await _multipart(request, body)
         return Fields.of(body.decode("ascii"))
     except (BadFields, UnicodeDecodeError, MultiPartException):
-        raise Refusal(400, "bad-request", "this is no form", "load the page again and send the form") from None
+        raise no_form from None
 
 
 async def _multipart(request: Request, body: bytes) -> Fields:
@@ -380,8 +386,9 @@ async def _multipart(request: Request, body: bytes) -> Fields:
 
 
 def verify_host(service: Service, request: Request) -> None:
-    """Raises Refusal for a name that is not ours."""
-    if urlsplit(f"//{request.headers.get('host', '')}").hostname not in service.hosts:
+    """Raises Refusal for a name that is not ours, or is written as no browser writes it."""
+    named = _HOST.fullmatch(request.headers.get("host", ""))
+    if named is None or named[1].strip("[]").lower() not in service.hosts:
         raise Refusal(421, "unknown-host", "this server does not answer under this name", "see the setting names")
 
 
