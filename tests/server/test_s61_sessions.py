@@ -5,21 +5,25 @@ from urllib.parse import urlencode
 
 import pytest
 
-from sparekey.app import passkeys, session_lists, tokens, users
+from sparekey.app import passkeys, roles, session_lists, tokens, users
 from sparekey.app.admin_sessions import IDLE_SECONDS, LONGEST_SECONDS, find_session, name_of
 from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.roles import HolderKind
 from sparekey.core.errors import NotAllowed, NotFound
+from sparekey.core.events import Action
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE
+from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.web import cookies
 from sparekey.server.web.rendering import MARK_FIELD
 from tests.app.administrators import add_tree, an_administrator
 from tests.authenticators import PLACE, Authenticator
-from tests.builders import NOW, ROOT, User, a_user
+from tests.builders import LIMIT, NOW, ROOT, User, a_user, on_record
 from tests.server.asgi import Reply, ask
 from tests.server.doors import Doors, make_administrator, run
 from tests.server.operation_world import session_of
+from tests.server.self_service_visitor import said, signed_in
 
 
 def looks_in(doors: Doors, token: Secret[str]) -> Reply:
@@ -151,3 +155,61 @@ def test_sessions_are_listed_page_by_page(doors: Doors) -> None:
         seen += [row.session for row in rows]
         after = rows[-1].cursor
     assert len(seen) == len(set(seen)) == 6
+
+
+def _without_role_for_a_while(doors: Doors, carol: User, meanwhile: Callable[[], object]) -> None:
+    roles.revoke(doors.instance, ROOT, "auditor", HolderKind.USER, carol.login, TOP_DOMAIN, now=NOW)
+    meanwhile()
+    make_administrator(doors.instance, carol.login)
+
+
+def _disabled_for_a_while(doors: Doors, carol: User, meanwhile: Callable[[], object]) -> None:
+    users.set_enabled(doors.instance, ROOT, carol.login, enabled=False, now=NOW)
+    meanwhile()
+    users.set_enabled(doors.instance, ROOT, carol.login, enabled=True, now=NOW)
+
+
+def _locked_for_a_while(doors: Doors, carol: User, meanwhile: Callable[[], object]) -> None:
+    for _ in range(LIMIT):
+        run(doors.rest(carol.login, carol.wrong(NOW).reveal()))
+    meanwhile()
+    users.unlock(doors.instance, ROOT, carol.login, now=NOW)
+
+
+def test_s61_who_signs_out_without_a_role_is_out_for_good(doors: Doors, carol: User) -> None:
+    token = session_of(doors.instance, carol)
+    _without_role_for_a_while(doors, carol, lambda: _signs_out(doors, carol, token))
+    assert is_sent_to_the_sign_in(looks_in(doors, token))
+    (row,) = on_record(doors.instance, Action.SESSION_ENDED)
+    assert (row.actor, row.account_id) == (f"user:{carol.account_id}", carol.account_id)
+    _signs_out(doors, carol, token)  # once more: there is nothing to end, and nothing on record
+    assert len(on_record(doors.instance, Action.SESSION_ENDED)) == 1
+
+
+def test_s61_who_logs_out_over_rest_without_a_role_is_out_for_good(doors: Doors, carol: User) -> None:
+    token = session_of(doors.instance, carol)
+    bearer = {"Authorization": f"Bearer {token.reveal()}"}
+
+    def logs_out() -> None:
+        assert run(ask(doors.app, "DELETE", "/v1/sessions", headers=bearer)).status == 401
+
+    _without_role_for_a_while(doors, carol, logs_out)
+    assert find_session(doors.instance, token, NOW) is None
+
+
+def test_s61_who_signs_out_of_self_service_when_locked_is_out_for_good(doors: Doors) -> None:
+    user = a_user(doors.instance)
+    visitor = signed_in(doors, user)
+    _locked_for_a_while(doors, user, lambda: visitor.post(SELF_SERVICE.sign_out))
+    assert said(visitor.get(SELF_SERVICE.home)) == SELF_SERVICE.sign_in
+
+
+def test_s61_whoever_is_enabled_again_signs_in_anew(doors: Doors, carol: User) -> None:
+    """In the console as in self-service; nobody else's sessions end."""
+    token, user, other = session_of(doors.instance, carol), a_user(doors.instance), a_user(doors.instance)
+    visitor, kept = signed_in(doors, user), signed_in(doors, other)
+    for each in (carol, user):
+        _disabled_for_a_while(doors, each, lambda: None)
+    assert is_sent_to_the_sign_in(looks_in(doors, token))
+    assert said(visitor.get(SELF_SERVICE.home)) == SELF_SERVICE.sign_in
+    assert kept.get(SELF_SERVICE.home).status == 200

@@ -131,12 +131,16 @@ def find_session(instance: Instance, token: Secret[str], now: int) -> Session | 
     return Session(session_id, row.login, actor, row.second_factor_at)
 
 
-def end_session(instance: Instance, session: Session, now: int) -> None:
-    """Log out."""
+def end_session(instance: Instance, session_id: str, now: int) -> None:
+    """Log out, whether or not the session with this id holds now: one that does not might hold again."""
+    with instance.database.read() as connection:
+        row = admin_sessions.find_session(connection, session_id)
+    if row is None:
+        return  # nobody who has no session makes the server write
     with instance.database.write() as connection:
-        if admin_sessions.delete_session(connection, session.id):
-            log(connection, now, session.actor, Action.SESSION_ENDED, account=session.actor.account_id,
-                session=name_of(session.id))  # fmt: skip
+        if admin_sessions.delete_session(connection, session_id):
+            log(connection, now, f"user:{row.account_id}", Action.SESSION_ENDED, account=row.account_id,
+                session=name_of(session_id))  # fmt: skip
 
 
 def _signed_in(

@@ -79,10 +79,13 @@ def find_session(instance: Instance, token: Secret[str], now: int) -> Session | 
     return Session(session_id, row.login, oneself(row.account_id), row.second_factor_at)
 
 
-def end_session(instance: Instance, session: Session) -> None:
-    """Sign out."""
+def end_session(instance: Instance, session_id: str) -> None:
+    """Sign out, whether or not the session with this id holds now: one that does not might hold again."""
+    with instance.database.read() as connection:
+        if admin_sessions.find_session(connection, session_id, user_session) is None:
+            return  # nobody who has no session makes the server write
     with instance.database.write() as connection:
-        admin_sessions.delete_session(connection, session.id, user_session)
+        admin_sessions.delete_session(connection, session_id, user_session)
 
 
 def oneself(account_id: str) -> Actor:

@@ -22,7 +22,7 @@ from sparekey.core.names import verify_login, verify_mail_address, verify_name
 from sparekey.core.notices import Notice, utc
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.search_words import typed_words
-from sparekey.storage import accounts, devices, domains, searches
+from sparekey.storage import accounts, admin_sessions, devices, domains, searches
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.searches import Search
 
@@ -155,7 +155,8 @@ def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, n
 
 
 def set_enabled(instance: Instance, actor: Actor, login: str, *, enabled: bool, now: int) -> None:
-    """A disabled user is refused everywhere, and each device erases the user's data at its next contact."""
+    """A disabled user is refused everywhere, and each device erases the user's data at its next contact; all sessions
+    end, so that none goes on when the user is enabled again."""
     set_enabled_at_once(instance, actor, [login], enabled=enabled, now=now)
 
 
@@ -169,6 +170,8 @@ def set_enabled_at_once(
             rows = _get_several(connection, actor, logins, Permission.USER_EDIT)
             changed = [row for row in rows if accounts.set_enabled(connection, row.id, enabled=enabled)]
         for row in changed:
+            if not enabled:
+                admin_sessions.delete_of_account(connection, row.id)
             log(connection, now, actor, action, account=row.id)
     return [row.login for row in changed]
 

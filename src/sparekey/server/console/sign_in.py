@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.admin_sessions import Opened, door_name, end_session, find_session, open_session
+from sparekey.app.admin_sessions import Opened, door_name, end_session, id_of, open_session
 from sparekey.app.passkey_sign_ins import ask_to_sign_in, open_session_with_passkey
 from sparekey.app.sign_in import Door
 from sparekey.core.errors import BadInput, Conflict
@@ -129,6 +129,4 @@ def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
 
 
 def _end(visit: Visit, token: Secret[str]) -> None:
-    session = find_session(visit.instance, token, visit.now)
-    if session is not None:
-        end_session(visit.instance, session, visit.now)
+    end_session(visit.instance, id_of(token), visit.now)

@@ -11,7 +11,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.admin_sessions import Opened, Session, door_name, end_session, open_session, refresh_second_factor
+from sparekey.app.admin_sessions import (
+    Opened,
+    Session,
+    door_name,
+    end_session,
+    id_of,
+    open_session,
+    refresh_second_factor,
+)
 from sparekey.app.sign_in import Door, Verdict
 from sparekey.core.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
@@ -19,7 +27,7 @@ from sparekey.server.bodies import read_body
 from sparekey.server.floor import Floor
 from sparekey.server.openapi import described
 from sparekey.server.replies import NOT_KEPT, Refusal, answer, error_answer
-from sparekey.server.rest.callers import address_of, get_caller, is_admitted
+from sparekey.server.rest.callers import address_of, bearer_of, get_caller, is_admitted
 from sparekey.server.service import Service
 from sparekey.server.sign_ins import judge
 from sparekey.server.work import Busy
@@ -111,8 +119,12 @@ def routes(service: Service) -> APIRouter:
     async def end(request: Request) -> Response:
         """Log out."""
         now = service.now()
-        session = await _session(service, request, now)
-        await service.administration.run(end_session, service.instance, session, now)
+        try:
+            await _session(service, request, now)
+        finally:
+            # one that does not hold now might hold again
+            token = bearer_of(request)
+            await service.administration.run(end_session, service.instance, id_of(token), now)
         return Response(status_code=204, headers=NOT_KEPT)
 
     return router

@@ -12,9 +12,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.admin_sessions import Opened
+from sparekey.app.admin_sessions import Opened, id_of
 from sparekey.app.sign_in import Door
-from sparekey.app.user_sessions import door_name, end_session, find_session, open_session
+from sparekey.app.user_sessions import door_name, end_session, open_session
 from sparekey.core.errors import Conflict
 from sparekey.secret import Secret
 from sparekey.server.floor import Floor
@@ -101,6 +101,4 @@ def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
 
 
 def _end(visit: Visit, token: Secret[str]) -> None:
-    session = find_session(visit.instance, token, visit.now)
-    if session is not None:
-        end_session(visit.instance, session)
+    end_session(visit.instance, id_of(token))
