@@ -9,8 +9,12 @@ from sqlalchemy import event
 
 from sparekey.app import tokens, user_sessions
 from sparekey.app.admin_sessions import FRESH_SECONDS, IDLE_SECONDS, find_session
+from sparekey.app.devices_stolen import users_of
+from sparekey.app.domains import add_domain
+from sparekey.app.policies import add_policy, assign_policy
 from sparekey.core.events import Action
-from sparekey.core.outcome import Denied
+from sparekey.core.outcome import Denied, Granted
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.storage.unit_of_work import Database
@@ -193,6 +197,74 @@ def test_a_stolen_device_is_shut_out_unless_others_use_it(doors: Doors, alice: U
     assert not token_row(doors.instance, bob.serial).pin_must_change
     assert said(visitor.get(HOME)) == SIGN_IN
     assert [row.actor for row in on_record(doors.instance, Action.DEVICE_STOLEN)] == [f"user:{alice.account_id}"]
+
+
+def test_s63_a_device_that_others_signed_in_on_is_not_shut_out_by_one_of_them(doors: Doors, alice: User) -> None:
+    """Those whose domain has no offline sign-in leave nothing on the device, and use it all the same."""
+    add_domain(doors.instance, ROOT, "Online", now=NOW)
+    add_policy(doors.instance, ROOT, PolicyKind.OFFLINE, "Online", {"enabled": "off"}, now=NOW)
+    assign_policy(doors.instance, ROOT, PolicyKind.OFFLINE, "Online", "Online", now=NOW)
+    bob, shared = a_user(doors.instance, "bob", pin=PIN, domain="Online"), a_device(doors.instance, "shared")
+    doors.now[0] = NOW + 30
+    assert isinstance(shared.sign_in(bob, doors.now[0]).outcome, Granted)
+    shared.sign_in(alice, doors.now[0])
+    with doors.instance.database.read() as connection:
+        assert users_of(connection, shared.device_id) == {alice.account_id}
+    doors.now[0] = NOW + 60
+    visitor = signed_in(doors, alice)
+    refused = visitor.post(f"{HOME}/devices/{shared.device_id}/stolen")
+    assert (refused.status, "Other people use this device" in text_of(refused)) == (409, True)
+    assert "bob" not in refused.body.decode()
+    assert shared.row.revoked_at is None
+
+
+def test_whoever_only_guessed_on_a_device_does_not_use_it(doors: Doors, alice: User) -> None:
+    bob, laptop = a_user(doors.instance, "bob", pin=PIN), a_filled_device(doors.instance, alice, "laptop")
+    laptop.sign_in(bob, NOW, bob.wrong(NOW))
+    doors.now[0] = NOW + 60
+    assert said(signed_in(doors, alice).post(f"{HOME}/devices/{laptop.device_id}/stolen")) == SIGN_IN
+    assert laptop.row.revoked_at == NOW + 60
+
+
+def test_s62_a_device_is_reported_stolen_with_a_fresh_second_factor_only(doors: Doors, alice: User) -> None:
+    laptop = a_filled_device(doors.instance, alice, "laptop")
+    doors.now[0] = NOW + 60
+    visitor, page = signed_in(doors, alice), f"{HOME}/devices/{laptop.device_id}/stolen"
+    later = doors.now[0] = NOW + 60 + FRESH_SECONDS
+    assert visitor.get(page).status == 200
+    for form in ({}, {"second-factor": alice.wrong(later).reveal()}):
+        assert b'name="second-factor"' in visitor.post(page, form).body
+    assert laptop.row.revoked_at is None
+    assert said(visitor.post(page, {"second-factor": alice.typed(later).reveal()})) == SIGN_IN
+    assert laptop.row.revoked_at == later
+
+
+def test_s05_one_factor_opens_no_self_service_to_whoever_holds_a_role(any_doors: Doors) -> None:
+    """Else it would set the PIN of the other token, and so become two (ADR 17)."""
+    chief = a_user(any_doors.instance, "chief", pin=PIN)
+    user = a_user(any_doors.instance, "user", pin=PIN)
+    apps = {each.login: a_token(any_doors.instance, each.login, each.account_id) for each in (chief, user)}
+    make_administrator(any_doors.instance, "chief")
+    wrong, right = apps["chief"].wrong(NOW).reveal(), apps["chief"].typed(NOW).reveal()
+    refused = [run(any_doors.self_service("chief", typed)) for typed in (wrong, right)]
+    assert refused[0].json["result"] == "denied"
+    assert refused[0].body == refused[1].body
+    assert "one-factor" in {row.result for row in on_record(any_doors.instance, Action.SIGN_IN_DENIED)}
+    assert is_granted(run(any_doors.self_service("chief", chief.typed(NOW).reveal())))
+    assert is_granted(run(any_doors.self_service("user", apps["user"].typed(NOW).reveal())))
+
+
+def test_s05_one_factor_is_no_fresh_second_factor_of_whoever_holds_a_role(doors: Doors, alice: User) -> None:
+    app = a_token(doors.instance, "alice", alice.account_id)
+    visitor = signed_in(doors, app)
+    make_administrator(doors.instance, "alice")
+    page, form = f"{HOME}/tokens/{alice.serial}/pin", {"new": NEW_PIN, "again": NEW_PIN}
+    later = doors.now[0] = NOW + FRESH_SECONDS
+    refused = visitor.post(page, form | {"second-factor": app.typed(later).reveal()})
+    assert b'name="second-factor"' in refused.body
+    assert is_granted(run(doors.session("alice", alice.typed(later).reveal())))
+    doors.now[0] = later + 30
+    assert said(visitor.post(page, form | {"second-factor": alice.typed(later + 30).reveal()})) == HOME
 
 
 def test_the_emergency_path_says_for_each_device_what_would_open_it(doors: Doors, alice: User) -> None:

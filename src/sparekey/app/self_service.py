@@ -3,7 +3,7 @@
 Rules: the actor is a user as themself (`user_sessions.oneself`), who holds no permission at all; what is the user's own
 is found by the account of the session and by nothing that was sent, and what is somebody else's does not exist (S63);
 a code that is tried out counts like any sign-in, so that nobody guesses here (S06); whoever reports a loss shuts only
-themself out: a device that others use, too, is reported by the help desk.
+themself out: a device that others use, too, or ever signed in on, is reported by the help desk.
 """
 
 import json
@@ -210,10 +210,15 @@ def report_lost(instance: Instance, actor: Actor, serial: str, *, now: int) -> N
 
 
 def report_stolen(instance: Instance, actor: Actor, device_id: str, *, now: int) -> None:
-    """A device of the user's, and of nobody else, is shut out, and what it holds ends (`devices_stolen`)."""
+    """A device of the user's, and of nobody else, is shut out, and what it holds ends (`devices_stolen`).
+
+    Raises Conflict where others use it.
+    """
     with instance.database.write() as connection:
         device = _own_device(connection, actor, device_id)
-        if users_of(connection, device.id) - {actor.account_id}:
+        others = users_of(connection, device.id) - {actor.account_id}
+        # of those who never sign in offline the device holds nothing: only the record knows them
+        if others or audit.has_signed_in_there(connection, device.id, _account_id(actor)):
             raise Conflict(
                 "other people use this device, too, and would be shut out with you",
                 "call the help desk: they report it stolen for all of you",

@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, exists, select, text
 
 from sparekey.core.audit_chain import AuditRow
-from sparekey.core.events import OK
+from sparekey.core.events import OK, Action
 from sparekey.storage.tables import account, audit
 
 # the columns of an AuditRow, in its order
@@ -70,6 +70,14 @@ def list_rows(
         inside = exists().where(account.c.id == audit.c.account_id, account.c.domain_id.in_(within))
         query = query.where(audit.c.account_id.is_(None) | inside)
     return [AuditRow(*row) for row in connection.execute(query)]
+
+
+def has_signed_in_there(connection: Connection, device_id: str, but: str) -> bool:
+    """Whether anybody but the account with the id `but` ever signed in online on this device."""
+    query = select(audit.c.id).where(
+        audit.c.device_id == device_id, audit.c.action == Action.SIGN_IN_GRANTED, audit.c.account_id != but
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def _narrowed(

@@ -14,8 +14,9 @@ def stolen(visit: Visit) -> Reply:
     return visit.show("self-service/stolen.html", own=own, device=own.device(visit.path["device"]))
 
 
-@pages.post("/{device}/stolen", None, again=stolen)
+@pages.post("/{device}/stolen", None, again=stolen, fresh=True)
 def report_stolen(visit: Visit) -> Reply:
+    """With a passcode that is not older than ten minutes, for it cannot be taken back."""
     self_service.report_stolen(visit.instance, visit.actor, visit.path["device"], now=visit.now)
     return SentOn(
         "/self-service/sign-in", "The device is reported stolen: it is shut out, what it held of yours ends, and you "
