@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sparekey.app.device_contents import look_into
 from sparekey.app.devices import revoke
 from sparekey.app.devices_stolen import EarlierReport, StolenFrom, look_at_stolen, report_stolen
 from sparekey.app.emergency import set_online
@@ -40,6 +41,7 @@ from tests.builders import (
 from tests.event_tokens import Presser, a_presser
 
 LATER = NOW + 60
+PEOPLE = (("alice", "Sales"), ("bob", "Support"))
 
 
 def used_by(server: Instance, *users: User) -> Device:
@@ -223,13 +225,67 @@ def test_a_second_report_names_who_made_the_first(server: Instance) -> None:
     assert seen == EarlierReport(LATER, desk.name, ())
 
 
+def test_s63_users_elsewhere_are_counted_and_not_named(any_server: Instance) -> None:
+    add_tree(any_server)
+    stolen = a_device(any_server, "shared", domain="Sales")
+    alice, bob = (a_user(any_server, login, pin=PIN, domain=domain) for login, domain in PEOPLE)
+    for user in (alice, bob):
+        granted(stolen.sign_in(user, NOW).outcome)
+    _, sales = an_administrator(any_server, ("domain administrator", "Sales"))
+    _, chief = an_administrator(any_server, ("domain administrator", TOP_DOMAIN))
+    for reader, logins in ((ROOT, ["alice", "bob"]), (chief, ["alice", "bob"]), (sales, ["alice"])):
+        found = look_at_stolen(any_server, reader, "shared", now=LATER)
+        assert ([each.login for each in found.users], found.elsewhere) == (logins, 2 - len(logins))
+    seen = look_at_stolen(any_server, sales, "shared", now=LATER)
+    report = report_stolen(any_server, sales, "shared", now=LATER)
+    assert report == seen
+    assert bob.login not in repr(report)
+    assert bob.serial not in repr(report)
+    # it ended all the same
+    assert token_row(any_server, bob.serial).pin_must_change
+    again = report_stolen(any_server, sales, "shared", now=LATER + 60)
+    assert (again.users, again.elsewhere) == ((), 0)
+    assert again.before is not None
+    assert (again.before.at, again.before.users, again.before.elsewhere) == (LATER, ("alice",), 1)
+    before = look_at_stolen(any_server, ROOT, "shared", now=LATER + 90).before
+    assert before is not None
+    assert (before.users, before.elsewhere) == (("alice", "bob"), 0)
+
+
+def test_s63_only_users_elsewhere_are_a_first_report_too(server: Instance) -> None:
+    add_tree(server)
+    stolen = a_device(server, "shared", domain="Sales")
+    granted(stolen.sign_in(a_user(server, "bob", pin=PIN, domain="Support"), NOW).outcome)
+    _, sales = an_administrator(server, ("domain administrator", "Sales"))
+    report_stolen(server, sales, "shared", now=LATER)
+    before = look_at_stolen(server, sales, "shared", now=LATER).before
+    assert before is not None
+    assert (before.users, before.elsewhere) == ((), 1)
+
+
+def test_s63_the_record_of_a_theft_names_whom_its_reader_may_know(server: Instance) -> None:
+    add_tree(server)
+    stolen = a_device(server, "shared", domain="Sales")
+    users = {login: a_user(server, login, pin=PIN, domain=domain) for login, domain in PEOPLE}
+    for user in users.values():
+        granted(stolen.sign_in(user, NOW).outcome)
+    _, sales = an_administrator(server, ("domain administrator", "Sales"))
+    report_stolen(server, ROOT, "shared", now=LATER)
+    happened = look_into(server, sales, "shared", now=LATER).happened
+    (row,) = [each for each in happened if each.action == Action.DEVICE_STOLEN]
+    assert "bob" not in row.detail
+    bob = f"user:{users['bob'].account_id}"
+    assert sorted(row.people["users"].split(", ")) == sorted(["alice", bob])
+
+
 def test_it_is_all_on_record(server: Instance) -> None:
     alice, bob = a_user(server, pin=PIN), with_pin_less(server)
     stolen = used_by(server, alice, bob)
     report_stolen(server, ROOT, stolen.device_id, now=LATER)
     (report,) = on_record(server, Action.DEVICE_STOLEN)
     assert (report.actor, report.device_id) == (ROOT.name, stolen.device_id)
-    assert json.loads(report.detail)["users"] == ",".join(sorted((alice.login, bob.login)))
+    named = sorted(f"user:{user.account_id}" for user in (alice, bob))
+    assert json.loads(report.detail)["users"] == ",".join(named)
     (forced,) = on_record(server, Action.TOKEN_PIN_FORCED)
     (disabled,) = on_record(server, Action.TOKEN_DISABLED)
     assert (forced.token_id, disabled.token_id) == (alice.token_id, bob.token_id)

@@ -33,6 +33,7 @@ def test_it_says_what_has_ended_for_whom(operator: Operator, alice: User) -> Non
     said = operator.runs("device", "stolen", "laptop", "--yes").json
     (user,) = said["users"]
     assert user == {"user": "alice", "new_pin": [alice.serial], "disabled": [], "codes": 2}
+    assert said["elsewhere"] == 0
     assert (said["schema"], said["name"]) == ("sparekey/stolen/1", "laptop")
     assert operator.runs("device", "list").json["devices"][0]["revoked"] is not None
     (row,) = operator.runs("audit", "list", "--action", "device.stolen").json["rows"]

@@ -17,7 +17,7 @@ from sparekey.core.permissions import SUPER_ADMINISTRATOR, Permission
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE
-from tests.builders import NOW, PIN, ROOT, a_device, a_user, on_record
+from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted, on_record
 from tests.server.asgi import Reply
 from tests.server.doors import run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, session_of
@@ -163,6 +163,25 @@ def test_a_theft_is_looked_at_reported_and_told_of_again(world: World, admin: Se
     assert "What it held of alice ended then" in words(page(world, here, admin))
 
 
+def test_s63_a_theft_names_nobody_of_other_domains(world: World, admin: Secret[str], sales: Secret[str]) -> None:
+    stolen = a_device(world.instance, "shared", domain=INSIDE)
+    carol, bob = (
+        a_user(world.instance, login, pin=PIN, domain=domain) for login, domain in (("carol", INSIDE), ("bob", OUTSIDE))
+    )
+    for user in (carol, bob):
+        granted(stolen.sign_in(user, NOW).outcome)
+    here = f"{DEVICES}/{stolen.device_id}/stolen"
+    told = [page(world, here, sales), page(world, here, sales, {}), page(world, here, sales)]
+    for reply in told:
+        assert "carol" in words(reply)
+        assert "bob" not in words(reply)
+        assert bob.serial not in words(reply)
+    for reply in told[:2]:
+        assert "And 1 user of other security domains." in words(reply)
+    assert "What it held of carol, 1 user elsewhere ended then" in words(told[2])
+    assert "What it held of bob, carol ended then" in words(page(world, here, admin))
+
+
 def test_what_a_visitor_may_not_do_is_not_offered(world: World) -> None:
     desk = an_administrator(world.instance, "help desk", INSIDE)
     here = f"{DEVICES}/{world.device_id}"
@@ -200,6 +219,22 @@ def test_a_client_that_cannot_be_added(world: World, admin: Secret[str], changed
     reply = page(world, f"{CLIENTS}:add", admin, {"name": "vpn", "domain": INSIDE} | changed)
     assert said.lower() in words(reply).lower()
     assert "spk_" not in reply.body.decode()
+
+
+@pytest.mark.parametrize("viewed", ["", OUTSIDE])
+def test_whoever_may_add_a_client_and_not_look_at_it_sees_its_key(world: World, viewed: str) -> None:
+    roles.add_role(world.instance, ROOT, "adder", ["client.manage"], now=NOW)
+    user = a_user(world.instance)
+    roles.grant(world.instance, ROOT, "adder", HolderKind.USER, user.login, INSIDE, now=NOW)
+    if viewed:
+        roles.grant(world.instance, ROOT, "auditor", HolderKind.USER, user.login, viewed, now=NOW)
+    token = session_of(world.instance, user)
+    reply = page(world, f"{CLIENTS}:add", token, {"name": "vpn", "domain": INSIDE})
+    assert reply.status == 200, words(reply)
+    (key,) = re.findall(r"spk_[\w-]{43}", reply.body.decode())
+    assert clients.find_door(world.instance, Secret(key), "192.0.2.7", NOW) is not None
+    assert "To its page" not in words(reply)
+    assert page(world, f"{CLIENTS}/vpn", token).status in (403, 404)
 
 
 def test_a_client_shows_its_roles_and_is_revoked(world: World, admin: Secret[str]) -> None:

@@ -11,6 +11,8 @@ Rules:
 - Sessions of administrators among them end: a laptop may keep the token of one. So do their passkeys: it may keep those
   too, and nobody knows on which device one is.
 - It all follows from the device: whoever may revoke it may report it, whoever has used it.
+- Users outside every domain of the reader are counted and have no name (S63); what the report does, it does for them,
+  too.
 - A second report finds nothing left to end; it says what the first one was, from the record.
 """
 
@@ -51,20 +53,23 @@ class StolenFrom:
 @dataclass(frozen=True)
 class EarlierReport:
     """The first report of the same device: unix seconds, who made it, and the logins of those whose codes and offline
-    data ended then."""
+    data ended then; `elsewhere`: how many more, whom the reader may not know, or who are gone."""
 
     at: int
     by: str
     users: tuple[str, ...]
+    elsewhere: int = 0
 
 
 @dataclass(frozen=True)
 class StolenDevice:
-    """The device, and everyone of whom it may hold something; `before`: it was reported already, and holds nothing."""
+    """The device, and everyone of whom it may hold something; `elsewhere`: how many more, who are in no domain of the
+    reader; `before`: it was reported already, and holds nothing."""
 
     device_id: str
     name: str
     users: tuple[StolenFrom, ...]
+    elsewhere: int = 0
     before: EarlierReport | None = None
 
 
@@ -72,7 +77,7 @@ def look_at_stolen(instance: Instance, actor: Actor, name: str, *, now: int) -> 
     """What `report_stolen` would do; changes nothing."""
     with instance.database.read() as connection:
         device = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
-        found = _stolen(connection, device, users_of(connection, device.id), now)
+        found = _stolen(connection, actor, device, users_of(connection, device.id), now)
         return replace(found, before=_earlier_report(connection, actor, device, found))
 
 
@@ -90,7 +95,7 @@ def end_stolen(connection: Connection, actor: Actor, device: AnyRow, *, now: int
     devices.lock_device(connection, device.id)
     accounts.lock_accounts(connection, sorted(users_of(connection, device.id)))
     users = users_of(connection, device.id)
-    stolen = _stolen(connection, device, users, now)
+    stolen = _stolen(connection, actor, device, users, now)
     if device.revoked_at is None:
         devices.update_device(connection, device.id, revoked_at=now)
     for row in devices.tokens_of_device(connection, device.id):
@@ -100,22 +105,25 @@ def end_stolen(connection: Connection, actor: Actor, device: AnyRow, *, now: int
     devices.forget_device(connection, device.id)
     for account_id in sorted(users):
         _renew(connection, actor, device, account_id, now)
-    logins = ",".join(user.login for user in stolen.users)
-    log(connection, now, actor, Action.DEVICE_STOLEN, device=device.id, name=device.name, users=logins)
+    # ids, as the record names actors: each of its readers is told the names that they may know
+    named = ",".join(f"user:{account_id}" for account_id in sorted(users))
+    log(connection, now, actor, Action.DEVICE_STOLEN, device=device.id, name=device.name, users=named)
     return stolen
 
 
 def _earlier_report(connection: Connection, actor: Actor, device: AnyRow, found: StolenDevice) -> EarlierReport | None:
     """Only of a device that is revoked and holds nothing: every other one has something to tell itself."""
-    if device.revoked_at is None or found.users:
+    if device.revoked_at is None or found.users or found.elsewhere:
         return None
     rows = audit.list_rows(connection, limit=_MOST_REPORTS, device_id=device.id, actions=(Action.DEVICE_STOLEN,))
     if not rows:
         return None
     first = rows[-1]  # the newest comes first
-    by = names_of_actors(connection, actor, [first.actor]).get(first.actor, first.actor)
-    logins = str(json.loads(first.detail).get("users", ""))
-    return EarlierReport(first.at // MICROSECONDS, by, tuple(logins.split(",")) if logins else ())
+    users = [each for each in str(json.loads(first.detail).get("users", "")).split(",") if each]
+    called = names_of_actors(connection, actor, [first.actor, *users])
+    logins = sorted(called[each] for each in users if each in called)
+    by = called.get(first.actor, first.actor)
+    return EarlierReport(first.at // MICROSECONDS, by, tuple(logins), len(users) - len(logins))
 
 
 def users_of(connection: Connection, device_id: str) -> frozenset[str]:
@@ -124,13 +132,13 @@ def users_of(connection: Connection, device_id: str) -> frozenset[str]:
     return devices.users_of_device(connection, device_id) | holders
 
 
-def _stolen(connection: Connection, device: AnyRow, users: frozenset[str], now: int) -> StolenDevice:
+def _stolen(connection: Connection, actor: Actor, device: AnyRow, users: frozenset[str], now: int) -> StolenDevice:
     used = devices.tokens_of_device(connection, device.id)
     with_pin = devices.tokens_with_pin(connection, users)
     found = accounts.find_with_counts(connection, users, now)
-    return StolenDevice(
-        device.id, device.name, tuple(_stolen_from(row, used, with_pin) for row in found)
-    )  # fmt: skip
+    seen = [row for row in found if actor.sees(row.domain_id)]
+    named = tuple(_stolen_from(row, used, with_pin) for row in seen)
+    return StolenDevice(device.id, device.name, named, len(found) - len(seen))
 
 
 def _stolen_from(account: AnyRow, used: Sequence[AnyRow], with_pin: Sequence[AnyRow]) -> StolenFrom:

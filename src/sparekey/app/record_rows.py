@@ -15,8 +15,8 @@ from sparekey.core.permissions import Actor
 from sparekey.storage import names
 
 _KINDS: Final = (names.USER, names.DEVICE, names.CLIENT)  # of actors
-# members of `detail` that name somebody as the actor's column does
-_PEOPLE: Final = ("operator", "approved_by", "asked_by")
+# members of `detail` that name somebody, or several with commas between them, as the actor's column does
+_PEOPLE: Final = ("operator", "approved_by", "asked_by", "users")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RecordRow:
 def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -> list[RecordRow]:
     """The rows in their order, for this reader."""
     details = [_people_in(row) for row in rows]
-    actors = {row.actor for row in rows}.union(*(detail.values() for detail in details))
+    actors = {row.actor for row in rows}.union(*(named.split(",") for detail in details for named in detail.values()))
     wanted = _ids_of_actors(actors)
     wanted[names.USER] |= {row.account_id for row in rows if row.account_id is not None}
     wanted[names.DEVICE] |= {row.device_id for row in rows if row.device_id is not None}
@@ -57,7 +57,7 @@ def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -
             user=users.get(row.account_id or ""),
             token=tokens.get(row.token_id or ""),
             device=devices.get(row.device_id or ""),
-            people={member: called.get(name, name) for member, name in detail.items()},
+            people={member: _names_in(named, called) for member, named in detail.items()},
         )
         for row, detail in zip(rows, details, strict=True)
     ]  # fmt: skip
@@ -66,6 +66,10 @@ def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -
 def _people_in(row: AuditRow) -> dict[str, str]:
     detail: dict[str, Any] = json.loads(row.detail)
     return {member: detail[member] for member in _PEOPLE if isinstance(detail.get(member), str)}
+
+
+def _names_in(named: str, called: Mapping[str, str]) -> str:
+    return ", ".join(called.get(each, each) for each in named.split(","))
 
 
 def names_of_actors(connection: Connection, reader: Actor, actors: Iterable[str]) -> dict[str, str]:

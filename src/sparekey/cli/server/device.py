@@ -135,7 +135,9 @@ def stolen(
     ]
     if call.json:
         before = report.before and vars(report.before) | {"at": output.rfc3339(report.before.at)}
-        output.put_json("stolen", {"name": report.name, "id": report.device_id, "users": rows, "before": before})
+        output.put_json("stolen", {
+            "name": report.name, "id": report.device_id, "users": rows, "elsewhere": report.elsewhere, "before": before,
+        })  # fmt: skip
         return
     if report.before is not None:
         output.say(_earlier(report, report.before))
@@ -147,8 +149,9 @@ def stolen(
 
 def _confirm(report: devices_stolen.StolenDevice) -> None:
     if not sys.stdin.isatty():
+        count = len(report.users) + report.elsewhere
         raise BadInput(
-            f"reporting {report.name!r} as stolen ends what {counted(len(report.users), 'user has', 'users have')} "
+            f"reporting {report.name!r} as stolen ends what {counted(count, 'user has', 'users have')} "
             "on it, and asks first",
             "repeat it with --yes, or at a terminal",
         )
@@ -164,13 +167,14 @@ def _confirm(report: devices_stolen.StolenDevice) -> None:
 def _earlier(report: devices_stolen.StolenDevice, before: devices_stolen.EarlierReport) -> str:
     """What a second report finds: that there was a first one."""
     reported = f"{report.name} was reported stolen before, at {output.local_and_utc(before.at)} by {before.by}"
-    held = ", ".join(before.users)
+    more = [counted(before.elsewhere, "user") + " elsewhere"] if before.elsewhere else []
+    held = ", ".join([*before.users, *more])
     ended = f"What it held of {held} ended then" if held else "It held nothing of anybody"
     return f"{reported}. {ended}; nothing else is on it, and it is refused."
 
 
 def _consequences(report: devices_stolen.StolenDevice) -> list[str]:
-    """A line for each user."""
+    """A line for each user, and one for those who are only counted."""
     lines = []
     for user in report.users:
         parts = [f"new PIN for token {serial}" for serial in user.new_pin]
@@ -178,6 +182,8 @@ def _consequences(report: devices_stolen.StolenDevice) -> list[str]:
         parts += ["other emergency codes"] if user.codes else []
         parts += [f"{counted(user.passkeys, 'passkey')} removed"] if user.passkeys else []
         lines.append(f"  {user.login}: {'; '.join(parts) or 'offline data made anew'}")
+    if report.elsewhere:
+        lines.append(f"  {counted(report.elsewhere, 'more user')} of other security domains: the same")
     return lines
 
 
