@@ -218,7 +218,8 @@ PLAIN_BYTES = {
     "api_client.key_hash", "audit_batch.hash", "audit_batch.previous", "audit_batch.row_list",
     "audit_batch.rows_hash", "audit_batch.signature", "data_key.wrapped", "device.event_hash", "device.public_key",
     "device_account.check", "device_account.confirmed_check", "device_invitation.secret_hash",
-    "offline_event.event_hash", "token.pin_salt", "unit_receipt.unit_hash",
+    "offline_event.event_hash", "passkey.credential_id", "passkey.public_key", "token.pin_salt",
+    "unit_receipt.unit_hash",
 }  # fmt: skip
 
 

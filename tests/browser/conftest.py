@@ -1,4 +1,7 @@
-"""A browser for the whole run, a server for each module, a visitor for each test."""
+"""A browser and a server for each module, a visitor for each test.
+
+No browser outlives its module: Playwright keeps an event loop running on the thread, and other tests begin their own.
+"""
 
 from collections.abc import Iterator
 
@@ -8,14 +11,14 @@ from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 from tests.browser.rig import Site, Visitor, a_site, launch, visitor
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     expect.set_options(timeout=20_000)  # the machine is shared
     with sync_playwright() as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     found = launch(playwright)
     yield found

@@ -174,10 +174,11 @@ def test_nobody(reason: Reason) -> None:
 
 def test_every_reason_has_its_case() -> None:
     elsewhere = {Reason.UNKNOWN_USER, Reason.OUT_OF_SCOPE}  # test_nobody
-    at_the_doors = {Reason.INTERNAL_ERROR}
+    at_the_doors = {Reason.INTERNAL_ERROR, Reason.ONE_FACTOR}
     in_dialogues = {Reason.NO_SUCH_QUESTION, Reason.PINS_DIFFER, Reason.PIN_NOT_ALLOWED}
     in_emergency = {Reason.TOKEN_IN_EMERGENCY, Reason.EMERGENCY_ENDED}
-    known = {refusal.reason for *_, refusal in REFUSALS.values()} | elsewhere | at_the_doors
+    of_passkeys = {Reason.UNKNOWN_PASSKEY, Reason.WRONG_PASSKEY, Reason.PASSKEY_COPIED}  # core.passkeys
+    known = {refusal.reason for *_, refusal in REFUSALS.values()} | elsewhere | at_the_doors | of_passkeys
     assert known | in_dialogues | in_emergency == set(Reason)
 
 

@@ -39,6 +39,7 @@ DATA_VARIABLE: Final = "SPAREKEY_DATA"
 LISTEN_VARIABLE: Final = "SPAREKEY_LISTEN"
 _RENEWAL_CHECK: Final = 3_600.0  # seconds
 _BODY_LIMIT: Final = 1 << 16  # of a request's head
+_OVERLAP: Final = 4.0  # seconds that an old process goes on answering while a new one starts
 _log: Final = structlog.get_logger()
 
 
@@ -117,7 +118,7 @@ def _granian(settings: Settings, certificate: Certificate | None) -> Any:
         ssl_cert=certificate.certificate if certificate else None,
         ssl_key=certificate.key if certificate else None,
         respawn_failed_workers=True,
-        respawn_interval=1.0,
+        respawn_interval=_OVERLAP,
         workers_kill_timeout=10,
     )
 
