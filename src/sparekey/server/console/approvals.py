@@ -26,9 +26,7 @@ def manage(visit: Visit) -> Reply:
 @pages.post("/{approval_id}/approve", Permission.EMERGENCY_APPROVE, again=manage, fresh=True)
 def approve(visit: Visit) -> Reply:
     done = approvals.approve(visit.instance, visit.actor, visit.path["approval_id"], now=visit.now)
-    return SentOn(
-        "/console", f"Approved: {done.asker} is shown the passcode of {done.user} on {done.device} once."
-    )
+    return SentOn("/console", f"Approved: {done.asker} is shown the passcode of {done.user} on {done.device} once.")
 
 
 @pages.post("/{approval_id}/refuse", Permission.EMERGENCY_APPROVE, again=manage, fresh=True)

@@ -75,11 +75,7 @@ def told(row: RecordRow) -> str:
         case Action.EMERGENCY_RESET:
             said = f"Reset the code for {counted(detail.get('devices', 0), 'device')}"
         case Action.EMERGENCY_ONLINE:
-            said = (
-                "Allowed the code at the server, too"
-                if detail.get("allowed")
-                else "Ended its use at the server"
-            )
+            said = "Allowed the code at the server, too" if detail.get("allowed") else "Ended its use at the server"
         case Action.EMERGENCY_USED:
             said = f"The {kind} was used{where or ' at the server'}{version}"
         case Action.EMERGENCY_REPLACED:

@@ -40,9 +40,7 @@ def add_token(visit: Visit) -> Reply:
         type=form.get("type") or "totp",
     )
     made = tokens.add_token(visit.instance, visit.actor, login, wish, now=visit.now)
-    return visit.show(
-        "tokens/added.html", secret=True, login=login, with_pin=wish.with_pin, **handed_over(made, login)
-    )
+    return visit.show("tokens/added.html", secret=True, login=login, with_pin=wish.with_pin, **handed_over(made, login))
 
 
 def handed_over(made: AddedToken, login: str) -> dict[str, object]:
