@@ -358,8 +358,8 @@ async def read_form(request: Request, most: int) -> Fields:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     body = await read_body(request, most)
     no_form = Refusal(400, "bad-request", "this is no form", "load the page again and send the form")
-    if b"charset" in options:
-        raise no_form  # no browser names one, and some that a sender could name take hours to read (S08)
+    if options.get(b"charset", b"utf-8").lower() != b"utf-8":
+        raise no_form  # no browser names another, and some that a sender could name take hours to read (S08)
     try:
         if kind == b"multipart/form-data":
             return await _multipart(request, body)
