@@ -39,7 +39,7 @@ DATA_VARIABLE: Final = "SPAREKEY_DATA"
 LISTEN_VARIABLE: Final = "SPAREKEY_LISTEN"
 _RENEWAL_CHECK: Final = 3_600.0  # seconds
 _BODY_LIMIT: Final = 1 << 16  # of a request's head
-_OVERLAP: Final = 4.0  # seconds that an old process goes on answering while a new one starts
+_OVERLAP: Final = 10.0  # seconds that an old process goes on answering while a new one starts
 _log: Final = structlog.get_logger()
 
 
