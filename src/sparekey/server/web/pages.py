@@ -55,21 +55,17 @@ class Pages:
 
     def get(self, path: str, permission: Permission | None, *, whole: bool = True) -> Callable[[Handler], Handler]:
         """A page to look at; nothing dangerous is done by looking."""
-        return self._page(Page("GET", self._prefix + path, _nothing, permission, whole=whole))
+        return self._keep(lambda handler: Page("GET", self._prefix + path, handler, permission, whole=whole))
 
     def post(
         self, path: str, permission: Permission | None, *, again: Handler, fresh: bool = False, largest: int = FORM
     ) -> Callable[[Handler], Handler]:
         """A form that is sent: something changes, or is shown once."""
-        return self._page(Page("POST", self._prefix + path, _nothing, permission, fresh, again, largest))
+        return self._keep(lambda it: Page("POST", self._prefix + path, it, permission, fresh, again, largest))
 
-    def _page(self, page: Page) -> Callable[[Handler], Handler]:
+    def _keep(self, page_of: Callable[[Handler], Page]) -> Callable[[Handler], Handler]:
         def keep(handler: Handler) -> Handler:
-            self.all.append(Page(**{**vars(page), "handler": handler}))
+            self.all.append(page_of(handler))
             return handler
 
         return keep
-
-
-def _nothing(_: Visit) -> Reply:
-    raise NotImplementedError

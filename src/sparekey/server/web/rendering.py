@@ -92,7 +92,7 @@ def _templates() -> jinja2.Environment:
     folders = [jinja2.PackageLoader(f"sparekey.server.{package}", "templates") for package in _PACKAGES]
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(folders), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.do"],
+        trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.globals.update(
         asset=address_of_asset, code_of_token=words.code_of_token, drift_of_clock=words.drift_of_clock
@@ -112,9 +112,3 @@ def _templates() -> jinja2.Environment:
 
 
 _PACKAGES: Final = ("web", "console", "selfservice")
-
-
-def verify_templates() -> None:
-    """Reads every template, so that a mistake in one is found when the server starts. Raises TemplateError."""
-    for name in _templates().list_templates():
-        _templates().get_template(name)
