@@ -30,7 +30,7 @@ from sparekey.server.console import (
     why,
 )
 from sparekey.server.web import cookies
-from sparekey.server.web.site import Link, Passkeys, Sessions, Site
+from sparekey.server.web.sites import Link, Passkeys, Sessions, Site
 
 SIGN_IN: Final = "/console/sign-in"
 SIGN_OUT: Final = "/console/sign-out"

@@ -20,9 +20,11 @@ from sparekey.server.console.new_token import handed_over
 from sparekey.server.console.site import CONSOLE, SIGN_IN, WELCOME
 from sparekey.server.replies import is_unavailable, log_unforeseen
 from sparekey.server.service import Service
+from sparekey.server.web.arrivals import admitted, verify_ours
+from sparekey.server.web.forms import read_form
 from sparekey.server.web.pages import FORM
 from sparekey.server.web.replies import Reply, Sent, SentOn, Shown
-from sparekey.server.web.site import admitted, failed, read_form, respond, status_of, verify_ours
+from sparekey.server.web.responses import failed, respond, status_of
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy
 

@@ -22,11 +22,13 @@ from sparekey.server.rest.callers import is_admitted
 from sparekey.server.selfservice.site import HOME, SELF_SERVICE, SIGN_IN, SIGN_OUT
 from sparekey.server.service import Service
 from sparekey.server.sign_ins import judge
+from sparekey.server.web.arrivals import admitted, token_of, verify_ours
 from sparekey.server.web.fields import Fields
+from sparekey.server.web.forms import read_form
 from sparekey.server.web.pages import FORM
 from sparekey.server.web.replies import SentOn, Shown
+from sparekey.server.web.responses import failed, respond
 from sparekey.server.web.signing_in import answered, way_back
-from sparekey.server.web.site import admitted, failed, read_form, respond, token_of, verify_ours
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy
 

@@ -5,7 +5,7 @@ from typing import Final
 from sparekey.app.user_sessions import find_session, refresh_second_factor
 from sparekey.server.selfservice import devices, home, tokens, trials
 from sparekey.server.web import cookies
-from sparekey.server.web.site import Link, Sessions, Site
+from sparekey.server.web.sites import Link, Sessions, Site
 
 HOME: Final = "/self-service"
 SIGN_IN: Final = f"{HOME}/sign-in"

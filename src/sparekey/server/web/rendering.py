@@ -17,7 +17,6 @@ from starlette.responses import RedirectResponse, Response
 
 from sparekey.core.counts import counted, rough_time
 from sparekey.core.event_words import happened, refused_for
-from sparekey.passcode import grouped
 from sparekey.secret import Secret
 from sparekey.server.web import words
 from sparekey.server.web.assets import address_of_asset
@@ -99,7 +98,6 @@ def _templates() -> jinja2.Environment:
     )
     environment.filters.update(
         counted=counted,
-        grouped=grouped,
         happened=happened,
         refused_for=refused_for,
         rough_time=rough_time,

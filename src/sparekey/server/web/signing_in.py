@@ -8,7 +8,8 @@ from starlette.responses import Response
 from sparekey.app.admin_sessions import Opened
 from sparekey.core.outcome import Asked, Denied, Granted
 from sparekey.server.web.replies import SentOn, Shown
-from sparekey.server.web.site import Site, respond
+from sparekey.server.web.responses import respond
+from sparekey.server.web.sites import Site
 from sparekey.server.web.visits import Visit
 
 

@@ -1,0 +1,82 @@
+"""From a request to a visit: whether it may come, what it says about itself, and whether a form is ours.
+
+Rules: hosts are fixed, so that no page is built on what a header says; a form counts only with its mark and from our
+own origin (S61).
+"""
+
+import re
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from starlette.requests import Request
+
+from sparekey.core.errors import NotAllowed
+from sparekey.core.networks import is_within
+from sparekey.secret import Secret
+from sparekey.server.replies import Refusal
+from sparekey.server.rest.callers import address_of
+from sparekey.server.service import Service
+from sparekey.server.web import cookies
+from sparekey.server.web.fields import BadFields, Fields
+from sparekey.server.web.rendering import MARK_FIELD
+from sparekey.server.web.sites import Site
+from sparekey.server.web.visits import Visit, zone_of
+
+_HOST: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+
+
+def admitted(service: Service, site: Site, request: Request) -> Visit:
+    """The visit, if this host and this address may have it. Raises Refusal."""
+    verify_host(service, request)
+    networks = site.sessions.networks(service)
+    if networks and not is_within(address_of(request), networks):
+        raise Refusal(403, "not-from-here", f"{site.name} does not answer to this address",
+                      "see the settings admin_networks and self_service_networks")  # fmt: skip
+    return visit_of(service, request)
+
+
+def token_of(site: Site, request: Request) -> Secret[str]:
+    """What the cookie of this site's sessions says; "": nothing."""
+    return Secret(request.cookies.get(site.sessions.cookie, ""))
+
+
+def visit_of(service: Service, request: Request) -> Visit:
+    """The visit as far as the request itself tells."""
+    query = request.url.query
+    try:
+        fields = Fields.of(query)
+    except BadFields:
+        fields = Fields()
+    return Visit(
+        instance=service.instance,
+        settings=service.settings,
+        now=service.now(),
+        url=request.url.path + (f"?{query}" if query else ""),
+        address=address_of(request),
+        host=request.headers.get("host", ""),
+        path={name: unquote(value) for name, value in request.path_params.items()},
+        query=fields,
+        zone=zone_of(unquote(request.cookies.get(cookies.ZONE, ""))),
+        partial=request.headers.get("hx-request") == "true",
+    )
+
+
+def verify_host(service: Service, request: Request) -> None:
+    """Raises Refusal for a name that is not ours, or is written as no browser writes it."""
+    named = _HOST.fullmatch(request.headers.get("host", ""))
+    if named is None or named[1].strip("[]").lower() not in service.hosts:
+        raise Refusal(421, "unknown-host", "this server does not answer under this name", "see the setting names")
+
+
+def verify_ours(site: Site, request: Request, form: Fields) -> None:
+    """Raises NotAllowed for a form that another site sent, or that is from before the sign-in (S61)."""
+    origin, sent_from = request.headers.get("origin"), request.headers.get("sec-fetch-site", "same-origin")
+    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if (
+        foreign
+        or sent_from != "same-origin"
+        or not cookies.is_mark(cookies.base_of(request.cookies, site.sessions.cookie), form.get(MARK_FIELD, ""))
+    ):
+        raise NotAllowed(
+            "this form is from another page or another sign-in", "load the page again and send it once more"
+        )

@@ -1,0 +1,61 @@
+"""Asks for a fresh second factor in the middle of a form, and keeps the form meanwhile (S62).
+
+The form comes back with what was typed; the passcode or the passkey and the form are then sent together, so that
+nobody types a form twice and nothing waits in a session.
+"""
+
+from typing import Any, Final
+
+from sparekey.app.sign_in import Verdict
+from sparekey.core.outcome import Asked, Granted
+from sparekey.server.web.rendering import MARK_FIELD
+from sparekey.server.web.replies import Shown
+from sparekey.server.web.sites import Sessions, Site
+from sparekey.server.web.visits import Visit
+
+_PASSCODE_FIELD: Final = "second-factor"
+_ANSWER_FIELD: Final = "second-factor-reply-to"
+_PASSKEY_FIELD: Final = "second-factor-passkey"
+_ASKED_FIELDS: Final = frozenset({_PASSCODE_FIELD, _ANSWER_FIELD, _PASSKEY_FIELD, MARK_FIELD})
+
+
+def ask_for_second_factor(site: Site, visit: Visit) -> Shown | None:
+    """None: it came with the form, and was right. Else the page that asks for it and keeps the form."""
+    verdict = _second_factor(site.sessions, visit)
+    if verdict is not None and isinstance(verdict.outcome, Granted):
+        return None
+    said: dict[str, Any] = {
+        "kept": [pair for pair in visit.form.pairs if pair[0] not in _ASKED_FIELDS],
+        "question": "",
+        "reply_to": "",
+        "wrong": verdict is not None,
+        "target": visit.url,
+        "passkey_question": _passkey_question(site.sessions, visit),
+    }
+    if verdict is not None and isinstance(verdict.outcome, Asked):
+        name = verdict.reply_to.reveal() if verdict.reply_to else ""
+        said |= {"question": verdict.outcome.text, "reply_to": name, "wrong": False}
+    # what was typed before may be a PIN
+    return visit.show("second-factor.html", secret=True, **said)
+
+
+def _second_factor(sessions: Sessions, visit: Visit) -> Verdict | None:
+    """What is made of the passcode or the passkey that came with the form; None: neither came."""
+    session, passcode = visit.session, visit.form.secret(_PASSCODE_FIELD)
+    signed = visit.form.get(_PASSKEY_FIELD, "")
+    if session is None:
+        return None
+    if signed and sessions.passkeys is not None and visit.place is not None:
+        return sessions.passkeys.refresh(visit.instance, visit.address, visit.place, session, signed, visit.now)
+    if not passcode:
+        return None
+    reply_to = visit.form.secret(_ANSWER_FIELD)
+    return sessions.refresh(visit.instance, visit.address, session, passcode, reply_to, visit.now)
+
+
+def _passkey_question(sessions: Sessions, visit: Visit) -> str:
+    """Where the browser asks what is to be signed; "": whoever visits has no passkey for here."""
+    passkeys, session, place = sessions.passkeys, visit.session, visit.place
+    if passkeys is None or session is None or place is None or not passkeys.known(visit.instance, place, session):
+        return ""
+    return passkeys.question
