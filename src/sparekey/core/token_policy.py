@@ -48,6 +48,11 @@ class TokenPolicy:
         "What a PIN may not be, separated by commas. One character repeated is never taken.",
     )  # fmt: skip
     emergency_alphabet: Alphabet = choice(Alphabet.LETTERS_AND_DIGITS, "Of what online emergency tokencodes are made.")
+    own_emergency_days: int = number(
+        0, 0, 30, "days", "",
+        "Online emergency access that users give themselves in self-service, with a passkey or with another token that "
+        "has a PIN, ends after so many days; 0: only the help desk gives it.",
+    )  # fmt: skip
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> TokenPolicy:

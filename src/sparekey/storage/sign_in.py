@@ -29,7 +29,7 @@ _SNAPSHOT: Final = text("""
            e.kind AS emergency_kind, e.if_available, e.expires_at AS emergency_expires_at,
            k.most_failures, k.within_minutes, k.unlock_after_minutes,
            p.code_window, p.next_tokencode_after, p.pin_minimum, p.pin_maximum, p.pin_characters, p.pin_history,
-           p.pin_lifetime, p.blocked_words, p.emergency_alphabet
+           p.pin_lifetime, p.blocked_words, p.emergency_alphabet, p.own_emergency_days
     FROM account a
     JOIN security_domain d ON d.id = a.domain_id
     JOIN lockout_policy k ON k.id = d.lockout_policy_id OR (d.lockout_policy_id IS NULL AND k.is_default)

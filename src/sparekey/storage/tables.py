@@ -457,7 +457,11 @@ admin_session = _session(
     Column("method", String(32), nullable=False, server_default=""),  # core.outcome.Method: what began it
     Column("address", String(64), nullable=False, server_default=""),  # from where
 )
-user_session = _session("user_session")
+user_session = _session(
+    "user_session",
+    Column("method", String(32), nullable=False, server_default=""),  # core.outcome.Method: its last second factor
+    Column("token_id", String(32), nullable=True),  # and of which token that was
+)
 
 # A way in of its own for who holds a role: a key that never leaves an authenticator, and is used with its owner's PIN
 # or finger there.

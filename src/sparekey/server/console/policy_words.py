@@ -41,7 +41,8 @@ GROUPS: Final[Mapping[PolicyKind, tuple[tuple[str, tuple[str, ...]], ...]]] = {
         ("PINs", (
             "pin_minimum", "pin_maximum", "pin_characters", "pin_history", "pin_lifetime", "blocked_words",
         )),
-        ("Tokencodes", ("code_window", "next_tokencode_after", "emergency_alphabet")),
+        ("Tokencodes", ("code_window", "next_tokencode_after")),
+        ("Online emergency access", ("emergency_alphabet", "own_emergency_days")),
     ),
     PolicyKind.LOCKOUT: (("Lockout", ("most_failures", "within_minutes", "unlock_after_minutes")),),
 }  # fmt: skip
@@ -74,6 +75,7 @@ LABELS: Final[Mapping[str, str]] = {
     "pin_lifetime": "PIN lifetime",
     "blocked_words": "Blocked words",
     "emergency_alphabet": "Temporary tokencodes are made of",
+    "own_emergency_days": "Days that users give themselves",
     "most_failures": "Failures that lock",
     "within_minutes": "Failures count together within",
     "unlock_after_minutes": "Unlock after",
@@ -84,6 +86,7 @@ _MEANINGS: Final[Mapping[str, str]] = {  # where the registry's words name a com
 }
 _ZERO: Final[Mapping[str, str]] = {
     "unlock_after_minutes": "only by an administrator", "next_tokencode_after": "never", "pin_lifetime": "never",
+    "own_emergency_days": "only the help desk gives it",
 }  # fmt: skip
 _TWO_HOURS: Final = 120  # minutes
 _SEALED: Final[Mapping[SealedIn, str]] = {
