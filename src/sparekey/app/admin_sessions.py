@@ -30,7 +30,6 @@ from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
 from sparekey.storage import accounts, admin_sessions
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import admin_session
 
 TOKEN_PREFIX: Final = "sps_"
 IDLE_SECONDS: Final = 15 * 60
@@ -119,10 +118,11 @@ def find_session(instance: Instance, token: Secret[str], now: int) -> Session | 
         return None
     session_id = id_of(token)
     with instance.database.read() as connection:
-        row = find_in_force(connection, session_id, now)
+        rows = admin_sessions.find_with_grants(connection, session_id)
+        row = rows[0] if rows and _holds(connection, rows[0], now) else None
         if row is None:
             return None
-        actor = actor_of(connection, row.account_id)
+        actor = actor_of(connection, row.account_id, rows)
         if not actor.grants:
             return None
     if now - row.last_used_at >= _NOTED_EVERY:
@@ -171,9 +171,7 @@ def door_name(address: str) -> str:
     return f"rest:{address}"
 
 
-def find_in_force(
-    connection: Connection, session_id: str, now: int, table: Table = admin_session
-) -> AnyRow | None:  # fmt: skip
+def find_in_force(connection: Connection, session_id: str, now: int, table: Table) -> AnyRow | None:
     """The session's row, if it is neither over nor its user kept out."""
     row = admin_sessions.find_session(connection, session_id, table)
     return row if row is not None and _holds(connection, row, now) else None

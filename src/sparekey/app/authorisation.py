@@ -5,11 +5,14 @@ Rules: what lies outside every domain of the actor does not exist, in the same w
 or an API client that, has rights that the actor does not have; nobody gains rights over anything by moving it.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection
 
 from sparekey.core.errors import NotAllowed
 from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
 from sparekey.storage import domains, roles
+from sparekey.storage.rows import AnyRow
 
 _ASK = "ask an administrator who may, or for a role that has it"
 
@@ -51,10 +54,13 @@ def verify_no_gain(connection: Connection, actor: Actor, there: str, here: str) 
 
 def grants_of(connection: Connection, principal_id: str) -> tuple[Grant, ...]:
     """What the roles of an account or API client give, each in its domain and below; the top domain: everywhere."""
-    rows = roles.grants_of(connection, principal_id)
-    scopes = domains.scopes(connection, {row.domain_id for row in rows if not row.at_top})
+    return _grants(connection, roles.grants_of(connection, principal_id))
+
+
+def _grants(connection: Connection, rows: Sequence[AnyRow]) -> tuple[Grant, ...]:
+    scopes = domains.scopes(connection, {row.granted_in for row in rows if not row.at_top})
     return tuple(
-        Grant(permissions_of(row.role, row.permissions), None if row.at_top else scopes[row.domain_id]) for row in rows
+        Grant(permissions_of(row.role, row.permissions), None if row.at_top else scopes[row.granted_in]) for row in rows
     )
 
 
@@ -71,6 +77,8 @@ def scope_of(connection: Connection, domain_id: str) -> frozenset[str] | None:
     return None if domains.is_top(connection, domain_id) else domains.domain_and_below(connection, domain_id)
 
 
-def actor_of(connection: Connection, account_id: str) -> Actor:
-    """An administrator as an actor; without a role they may do nothing."""
-    return Actor(f"user:{account_id}", grants_of(connection, account_id), account_id)
+def actor_of(connection: Connection, account_id: str, rows: Sequence[AnyRow] | None = None) -> Actor:
+    """An administrator as an actor; without a role they may do nothing. `rows`: of their roles, where they were asked
+    for (`storage.roles.with_grants`)."""
+    found = roles.grants_of(connection, account_id) if rows is None else [row for row in rows if row.role is not None]
+    return Actor(f"user:{account_id}", _grants(connection, found), account_id)

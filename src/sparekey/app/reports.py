@@ -6,7 +6,7 @@ device outside of it has a name. One snapshot: the reader has to read on to the 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -24,7 +24,7 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy import EffectivePolicy
 from sparekey.core.readiness import Held, Judged, Readiness, judge, judge_without_device, runs_out
 from sparekey.core.token_policy import TokenPolicy
-from sparekey.storage import domains, holdings
+from sparekey.storage import holdings
 from sparekey.storage.rows import AnyRow
 
 BATCH: Final = 1_000  # users at once
@@ -136,16 +136,13 @@ def _forecast_of(row: ReportRow, now: int) -> ForecastRow | None:
 class _Rules:
     """What is the same for many users: asked once."""
 
-    domain_names: Mapping[str, str]
     lockout_in: Callable[[str], LockoutPolicy]
     token_policy_in: Callable[[str], TokenPolicy]
     effective_in: Callable[[str, str], EffectivePolicy]
 
     @classmethod
     def of(cls, connection: Connection) -> "_Rules":
-        names = {row.id: row.name for row in domains.list_domains(connection)}
         return cls(
-            names,
             policy_everywhere(connection, LockoutPolicy),
             policy_everywhere(connection, TokenPolicy),
             offline_everywhere(connection),
@@ -172,9 +169,8 @@ def _batch_rows(
             on_devices.setdefault(row.account_id, []).append(row)
     for row in batch:
         account = account_state(row, rules.lockout_in(row.domain_id), rules.token_policy_in(row.domain_id))
-        domain = rules.domain_names[row.domain_id]
         if row.id not in on_devices:
-            yield ReportRow(row.login, row.name, domain, "", None, False, judge_without_device(account, now))
+            yield ReportRow(row.login, row.name, row.domain, "", None, False, judge_without_device(account, now))
         for device in on_devices.get(row.id, ()):
             place = (device.id, row.id)
             used = [seedless_token(instance.vault, each) for each in tokens.get(place, ())]
@@ -182,7 +178,7 @@ def _batch_rows(
             has = replace(held.get(place, Held()), last_contact=device.last_contact)
             judged = judge(account, device_state(device), policy, used, has, now)
             name = device.name if actor.sees(device.domain_id) else ELSEWHERE
-            yield ReportRow(row.login, row.name, domain, name, device.last_contact, device.stale, judged)
+            yield ReportRow(row.login, row.name, row.domain, name, device.last_contact, device.stale, judged)
 
 
 def _held(connection: Connection, ids: Sequence[str], now: int) -> dict[tuple[str, str], Held]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, insert, select, tuple_, update
 
+from sparekey.storage.roles import with_grants
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, admin_session, user_session
 
@@ -33,16 +34,22 @@ def insert_session(
 
 def find_session(connection: Connection, session_id: str, table: Table = admin_session) -> AnyRow | None:
     """The session, with login, domain, state and failures of its account."""
-    query = (
-        select(
-            table.c.account_id, table.c.last_used_at, table.c.expires_at, table.c.second_factor_at, account.c.login,
-            account.c.domain_id, account.c.enabled, account.c.expires_at.label("account_expires_at"),
-            account.c.failures, account.c.first_failure_at, account.c.locked_at,
-        )
-        .join(account, account.c.id == table.c.account_id)
-        .where(table.c.id == session_id)
-    )  # fmt: skip
-    return connection.execute(query).one_or_none()
+    return connection.execute(_with_account(table).where(table.c.id == session_id)).one_or_none()
+
+
+def find_with_grants(connection: Connection, session_id: str) -> Sequence[AnyRow]:
+    """The same of an administrator, once for each role granted, with the columns of `storage.roles.grants_of`: every
+    page asks for both. One row with `role` None: no role was."""
+    query = with_grants(_with_account(admin_session), account.c.id).where(admin_session.c.id == session_id)
+    return connection.execute(query).all()
+
+
+def _with_account(table: Table) -> Select[Any]:
+    return select(
+        table.c.account_id, table.c.last_used_at, table.c.expires_at, table.c.second_factor_at, account.c.login,
+        account.c.domain_id, account.c.enabled, account.c.expires_at.label("account_expires_at"),
+        account.c.failures, account.c.first_failure_at, account.c.locked_at,
+    ).join(account, account.c.id == table.c.account_id)  # fmt: skip
 
 
 def mark_used(connection: Connection, session_id: str, now: int, table: Table = admin_session) -> None:

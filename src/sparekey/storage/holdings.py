@@ -16,6 +16,7 @@ from sparekey.storage.tables import (
     device_code,
     device_token,
     emergency_code,
+    security_domain,
     token,
     unit_receipt,
 )  # fmt: skip
@@ -134,8 +135,11 @@ def _codes(account_ids: Sequence[str], now: int) -> Select[Any]:
 def accounts_after(
     connection: Connection, after: str, limit: int, within: frozenset[str] | None
 ) -> Sequence[AnyRow]:  # fmt: skip
-    """Accounts by login from the one after `after`, in these domains if given."""
-    query = select(account).where(account.c.login > after).order_by(account.c.login).limit(limit)
+    """Accounts by login from the one after `after`, in these domains if given; each with the name of its `domain`."""
+    named = select(account, security_domain.c.name.label("domain")).join(
+        security_domain, security_domain.c.id == account.c.domain_id
+    )
+    query = named.where(account.c.login > after).order_by(account.c.login).limit(limit)
     if within is not None:
         query = query.where(account.c.domain_id.in_(within))
     return connection.execute(query).all()

@@ -1,8 +1,22 @@
 """Roles of one's own, and who was granted which role where."""
 
 from collections.abc import Collection, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, exists, func, insert, literal, or_, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)  # fmt: skip
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, api_client, passkey, role, role_grant, security_domain, token
@@ -10,16 +24,24 @@ from sparekey.storage.tables import account, api_client, passkey, role, role_gra
 
 def grants_of(connection: Connection, principal_id: str) -> Sequence[AnyRow]:
     """Role, its stored permissions (None: predefined, or gone) and domain of each grant; `at_top`: in the top one."""
-    query = (
-        select(
-            role_grant.c.role, role.c.permissions, role_grant.c.domain_id,
-            security_domain.c.parent_id.is_(None).label("at_top"),
-        )
-        .join(security_domain, security_domain.c.id == role_grant.c.domain_id)
-        .outerjoin(role, role.c.name == role_grant.c.role)
-        .where(role_grant.c.principal_id == principal_id)
-    )  # fmt: skip
-    return connection.execute(query).all()
+    query = select(*_GRANT).select_from(role_grant).join(_DOMAIN, _IN_DOMAIN).outerjoin(role, _OF_ROLE)
+    return connection.execute(query.where(role_grant.c.principal_id == principal_id)).all()
+
+
+def with_grants(query: Select[Any], principal: ColumnElement[str]) -> Select[Any]:
+    """A query's rows, each once for every role granted to who is in this column, with the columns of `grants_of`;
+    once, and `role` None, where no role was."""
+    joined = query.add_columns(*_GRANT).outerjoin(role_grant, role_grant.c.principal_id == principal)
+    return joined.outerjoin(_DOMAIN, _IN_DOMAIN).outerjoin(role, _OF_ROLE)
+
+
+_DOMAIN: Final = security_domain.alias("granted_in")
+_IN_DOMAIN: Final = _DOMAIN.c.id == role_grant.c.domain_id
+_OF_ROLE: Final = role.c.name == role_grant.c.role
+_GRANT: Final = (
+    role_grant.c.role, role.c.permissions, _DOMAIN.c.id.label("granted_in"),
+    _DOMAIN.c.parent_id.is_(None).label("at_top"),
+)  # fmt: skip
 
 
 def insert_role(connection: Connection, role_id: str, name: str, permissions: str, now: int) -> None:
