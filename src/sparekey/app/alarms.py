@@ -22,7 +22,7 @@ from sparekey.storage.rows import AnyRow
 
 @dataclass(frozen=True)
 class AlarmView:
-    """One line; times in unix seconds."""
+    """One line; times in unix seconds. `domain`: None where it is about no user and no device."""
 
     id: str
     action: str
@@ -37,6 +37,7 @@ class AlarmView:
     detail: Mapping[str, Any]
     acknowledged_at: int | None
     acknowledged_by: str | None
+    domain: str | None
 
 
 def list_alarms(
@@ -86,6 +87,7 @@ def _view(row: AnyRow, detail: Mapping[str, Any], called: Mapping[str, str]) -> 
         detail={**detail, **operator},
         acknowledged_at=row.acknowledged_at,
         acknowledged_by=_named(called, row.acknowledged_by),
+        domain=row.domain,
     )
 
 

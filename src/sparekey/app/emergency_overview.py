@@ -29,7 +29,7 @@ from sparekey.core.lockout import FailureCount
 from sparekey.core.offline import DAY, DeviceState, Obstacle, code_obstacles
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy import EffectivePolicy
-from sparekey.storage import accounts, emergency_codes, tokens
+from sparekey.storage import accounts, domains, emergency_codes, tokens
 from sparekey.storage.rows import AnyRow
 
 SEEN_DAYS: Final = 90
@@ -70,6 +70,7 @@ class Overview:
     kind: CodeKind
     login: str
     name: str
+    domain: str
     tokens: tuple[TokenFacts, ...]
     devices: tuple[DeviceRow, ...]
     obstacles: tuple[Obstacle, ...]
@@ -140,7 +141,8 @@ def _overview(
                     policies[row.domain_id], now)
         for row, found in zip(rows, in_way, strict=True)
     )  # fmt: skip
-    return Overview(kind, owner.login, owner.name, (), devices, everywhere)
+    domain = domains.get_name(connection, owner.domain_id)
+    return Overview(kind, owner.login, owner.name, domain, (), devices, everywhere)
 
 
 def _everywhere(in_way: Sequence[tuple[Obstacle, ...]]) -> tuple[Obstacle, ...]:

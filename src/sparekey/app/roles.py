@@ -138,6 +138,12 @@ def list_grants(
         return _grants(connection, actor, within, kind=kind, holder=holder)
 
 
+def grants_of_user(connection: Connection, actor: Actor, login: str) -> tuple[GrantView, ...]:
+    """The roles of a user whom the actor sees, as far as the actor may know of them: maybe none."""
+    within = actor.domains_with(Permission.ROLE_VIEW)
+    return _grants(connection, actor, within, kind=HolderKind.USER, holder=login).items
+
+
 def grant(
     instance: Instance, actor: Actor, role: str, kind: HolderKind, holder: str, domain: str, *, now: int
 ) -> GrantView:

@@ -33,6 +33,7 @@ class SessionView:
     last_used_at: int
     expires_at: int
     cursor: str
+    domain: str
 
 
 def own_sessions(instance: Instance, session: Session, now: int) -> list[SessionView]:
@@ -107,4 +108,5 @@ def _view(row: AnyRow) -> SessionView:
         row.last_used_at,
         row.expires_at,
         f"{row.login}/{name}",
+        row.domain,
     )

@@ -146,11 +146,10 @@ class TokenDetails(TokenView):
 
 @dataclass(frozen=True)
 class TokenAtHand:
-    """A token as whoever works on it wants to see it: with what happened, and with what the asker may do with it."""
+    """A token as whoever works on it wants to see it: with what happened."""
 
     details: TokenDetails
     rows: Sequence[RecordRow]
-    allowed: frozenset[Permission]
 
 
 def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, now: int) -> AddedToken:
@@ -273,14 +272,13 @@ def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:
 def take_in_hand(
     instance: Instance, actor: Actor, serial: str, limit: int = 25, before: int | None = None
 ) -> TokenAtHand:
-    """The token, what happened with it, newest first (rows of the record with ids less than `before`), and what the
-    actor may do where it is. No rows about users outside the reader's domains, who may have had it before.
+    """The token, and what happened with it, newest first (rows of the record with ids less than `before`). No rows
+    about users outside the reader's domains, who may have had it before.
     """
     with instance.database.read() as connection:
         row = get_token(connection, actor, serial, Permission.TOKEN_VIEW)
-        allowed = frozenset(each for each in Permission if actor.may(each, domain_of_token(row)))
         rows = _history(connection, actor, row, limit, before)
-        return TokenAtHand(_details(connection, actor, row), rows, allowed)
+        return TokenAtHand(_details(connection, actor, row), rows)
 
 
 def set_pin(

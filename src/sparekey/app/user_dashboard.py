@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_account
 from sparekey.app.record_rows import RecordRow, with_names
+from sparekey.app.roles import GrantView, grants_of_user
 from sparekey.app.users import UserView, view_of
 from sparekey.app.why import devices_of, person_of
 from sparekey.core.events import Action
@@ -21,7 +22,7 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.core.token_policy import TokenPolicy
 from sparekey.core.why import NamedToken, Person, Verdict, online_ways
 from sparekey.core.why_offline import TOKENCODE, OnDevice, Opening, explain_offline, openings
-from sparekey.storage import audit
+from sparekey.storage import audit, passkeys
 from sparekey.storage.rows import AnyRow
 
 SHOWN: Final = 20  # of what happened last
@@ -79,8 +80,8 @@ class DeviceNow:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """`closed`: why nobody signs in to this account now. `ways`: what a server door accepts. `allowed`: what the reader
-    may do in the user's domain."""
+    """`closed`: why nobody signs in to this account now. `ways`: what a server door accepts.
+    `roles`: those that the reader may know of. `passkeys`: how many."""
 
     user: UserView
     created_at: int
@@ -92,7 +93,8 @@ class Dashboard:
     tokens: tuple[TokenNow, ...]
     devices: tuple[DeviceNow, ...]
     activity: tuple[RecordRow, ...]
-    allowed: frozenset[Permission]
+    roles: tuple[GrantView, ...]
+    passkeys: int
 
 
 def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) -> Dashboard:
@@ -100,8 +102,8 @@ def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) ->
     with instance.database.read() as connection:
         row = get_account(connection, actor, login, Permission.USER_VIEW)
         person = person_of(connection, instance, row)
-        allowed = frozenset(each for each in Permission if actor.may(each, row.domain_id))
-        sees_devices = Permission.DEVICE_VIEW in allowed and Permission.TOKEN_VIEW in allowed
+        sees_tokens = actor.may(Permission.TOKEN_VIEW, row.domain_id)
+        sees_devices = sees_tokens and actor.may(Permission.DEVICE_VIEW, row.domain_id)
         on = devices_of(connection, actor, person, row, now) if sees_devices else []
         account = person.account
         return Dashboard(
@@ -111,11 +113,12 @@ def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) ->
             most_failures=account.lockout.most_failures,
             next_tokencode=account.in_next_tokencode_mode,
             closed=account.closed(now),
-            ways=tuple(online_ways(person, now)) if Permission.TOKEN_VIEW in allowed else (),
-            tokens=_tokens(person, now) if Permission.TOKEN_VIEW in allowed else (),
+            ways=tuple(online_ways(person, now)) if sees_tokens else (),
+            tokens=_tokens(person, now) if sees_tokens else (),
             devices=tuple(_device(person, each, now) for each in on),
             activity=tuple(_rows(connection, actor, row, SHOWN, None)),
-            allowed=allowed,
+            roles=tuple(grants_of_user(connection, actor, row.login)),
+            passkeys=passkeys.count_of_account(connection, row.id),
         )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, Table, delete, func, insert, select, 
 
 from sparekey.storage.roles import with_grants
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import account, admin_session, user_session
+from sparekey.storage.tables import account, admin_session, security_domain, user_session
 
 
 def insert_session(
@@ -107,7 +107,8 @@ def find_named(connection: Connection, name: str) -> AnyRow | None:
 
 def _open(now: int, unused_since: int) -> Select[Any]:
     return (
-        select(admin_session, account.c.login)
+        select(admin_session, account.c.login, security_domain.c.name.label("domain"))
         .join(account, account.c.id == admin_session.c.account_id)
+        .join(security_domain, security_domain.c.id == account.c.domain_id)
         .where(admin_session.c.expires_at > now, admin_session.c.last_used_at > unused_since, account.c.enabled)
     )

@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, literal, select, tuple_, update
 
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import account, alarm, device, token
+from sparekey.storage.tables import account, alarm, device, security_domain, token
 
 _NEVER: Final = 0  # of a notice
 _SAME: Final = ("action", "account_id", "token_id", "device_id")
@@ -57,10 +57,18 @@ def list_alarms(
     """
     domain = func.coalesce(account.c.domain_id, device.c.domain_id)
     query = (
-        select(alarm, account.c.login, token.c.serial, device.c.name.label("device_name"), domain.label("domain_id"))
+        select(
+            alarm,
+            account.c.login,
+            token.c.serial,
+            device.c.name.label("device_name"),
+            security_domain.c.id.label("domain_id"),
+            security_domain.c.name.label("domain"),
+        )
         .outerjoin(account, alarm.c.account_id == account.c.id)
         .outerjoin(token, alarm.c.token_id == token.c.id)
         .outerjoin(device, alarm.c.device_id == device.c.id)
+        .outerjoin(security_domain, security_domain.c.id == domain)
         .order_by(alarm.c.last_at.desc(), alarm.c.id.desc())
         .limit(limit)
     )

@@ -33,6 +33,11 @@ def is_top(connection: Connection, domain_id: str) -> bool:
     return connection.execute(query).scalar_one() is None
 
 
+def ids_by_name(connection: Connection) -> dict[str, str]:
+    """Every domain."""
+    return {row.name: row.id for row in connection.execute(select(security_domain.c.name, security_domain.c.id))}
+
+
 def count_domains(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(security_domain)).scalar_one()
 

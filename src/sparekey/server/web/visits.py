@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sparekey.app.admin_sessions import Session
+from sparekey.app.domains import ids_by_name
 from sparekey.app.instance import Instance
 from sparekey.core.errors import NotAllowed, SparekeyError
 from sparekey.core.passkeys import Place
@@ -52,10 +54,18 @@ class Visit:
         """Where passkeys can be used from this page; None: they are bound to names, and this is an address."""
         return place_of(self.host)
 
-    def may(self, permission: Permission) -> bool:
-        """Whether the visitor has it anywhere: what nobody may do is not offered."""
+    def may(self, permission: Permission, domain: str | None = None) -> bool:
+        """Whether the visitor has it anywhere, or in the security domain of this name: what one may not do is not
+        offered. "": over what belongs to no domain."""
+        if domain is not None:
+            return self.actor.may(permission, None) or self.actor.may(permission, self._domain_ids.get(domain))
         within = self.actor.domains_with(permission)
         return within is None or bool(within)
+
+    @cached_property
+    def _domain_ids(self) -> dict[str, str]:
+        """By name; asked for once, and only where a role is confined."""
+        return ids_by_name(self.instance)
 
     def show(self, template: str, *, secret: bool = False, **values: Any) -> Shown:
         """The page of this template."""
