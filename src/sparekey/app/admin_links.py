@@ -25,6 +25,7 @@ from sparekey.app.passkeys import (
 )
 from sparekey.app.pin_changes import store_pin
 from sparekey.app.policies_in_force import account_state_of, policy_in
+from sparekey.app.session_ends import begin_anew
 from sparekey.app.tokens import AddedToken, NewToken, insert_token, parameters_of
 from sparekey.app.users import insert_user
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
@@ -165,6 +166,7 @@ def _grant(connection: Connection, actor: Actor, account: AnyRow, now: int) -> N
     if top is None:
         raise LookupError("there is no top domain")
     if roles.find_grant(connection, SUPER_ADMINISTRATOR, account.id, top.id) is None:
+        begin_anew(connection, actor, account.id, now)
         roles.insert_grant(connection, new_id(), SUPER_ADMINISTRATOR, account.id, top.id, now)
         log(connection, now, actor, Action.ROLE_GRANTED, account=account.id, role=SUPER_ADMINISTRATOR,
             domain=TOP_DOMAIN, client=None)  # fmt: skip

@@ -27,11 +27,12 @@ from sparekey.app.instance import MICROSECONDS, Instance, log
 from sparekey.app.lookup import get_device
 from sparekey.app.notices import notify_user
 from sparekey.app.record_rows import names_of_actors
+from sparekey.app.session_ends import end_sessions
 from sparekey.core.events import Action
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.tokens import Hotp
-from sparekey.storage import accounts, admin_sessions, audit, devices, dialogues, emergency_codes, passkeys, tokens
+from sparekey.storage import accounts, audit, devices, dialogues, emergency_codes, passkeys, tokens
 from sparekey.storage.rows import AnyRow
 
 _MOST_REPORTS: Final = 1_000  # of one device that are looked at
@@ -174,7 +175,7 @@ def _secure_token(connection: Connection, actor: Actor, device: AnyRow, row: Any
 
 def _renew(connection: Connection, actor: Actor, device: AnyRow, account_id: str, now: int) -> None:
     devices.raise_generation(connection, account_id)
-    admin_sessions.delete_of_account(connection, account_id)
+    end_sessions(connection, actor, account_id, "a device was stolen", now)
     for passkey in passkeys.delete_of_account(connection, account_id):
         log(connection, now, actor, Action.PASSKEY_REMOVED, account=account_id, device=device.id, passkey=passkey.id,
             name=passkey.name)  # fmt: skip

@@ -159,6 +159,25 @@ def _give_in(
     get_assigned_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
     turn = begin_showing(connection, actor)
     token = _locked_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
+    return give_to(connection, instance, actor, turn, token, kind, count, terms, now)
+
+
+def give_to(
+    connection: Connection,
+    instance: Instance,
+    actor: Actor,
+    turn: AnyRow,
+    token: AnyRow,
+    kind: EmergencyKind,
+    count: int,
+    terms: Terms,
+    now: int,
+    notice: Notice = Notice.TEMPORARY_ACCESS,
+) -> GivenAccess | SparekeyError:
+    """The access to a token of which the actor may say so, under its user's lock; an error to raise after the commit.
+
+    `turn`: of `begin_showing`, taken before the lock. `notice`: what the user is told.
+    """
     account = _usable_account(connection, token, now)
     policy = effective_in(connection, account.domain_id, account.domain_id).values
     pace = judge_showing(connection, actor, turn, policy, now)
@@ -171,10 +190,10 @@ def _give_in(
     expires_at = ends_at(now, days, token.expires_at, account.expires_at, terms.until)
     _store(connection, instance, actor, token, kind, terms, codes, expires_at, now)
     log(
-        connection, now, actor, Action.EMERGENCY_TEMPORARY, account=account.id, token=token.id, serial=serial,
+        connection, now, actor, Action.EMERGENCY_TEMPORARY, account=account.id, token=token.id, serial=token.serial,
         kind=kind, codes=count, if_available=terms.if_available, expires=expires_at,
     )  # fmt: skip
-    notify_user(connection, now, account.id, Notice.TEMPORARY_ACCESS, serial=serial)
+    notify_user(connection, now, account.id, notice, serial=token.serial)
     return GivenAccess(
         kind, terms.if_available, expires_at, codes, bool(token.with_pin), replaced, warning_of(pace, policy)
     )

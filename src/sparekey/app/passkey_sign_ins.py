@@ -1,13 +1,14 @@
-"""Sign in with a passkey: to a session of an administrator, or once more within one, for a fresh second factor.
+"""Sign in with a passkey: to a session of one of the consoles, or once more within one, for a fresh second factor.
 
-Rules: the rules of every door hold: a user who is disabled, expired, locked or without a role is refused, on record
-with the reason and outside in one sentence; wrong answers are not counted, for nobody guesses a signature, so that
-nobody is locked out by them, and a success forgives no wrong passcodes; what is signed is used up by the answer, right
-or wrong; an authenticator whose count does not rise is refused, and an alarm.
+Rules: the rules of every door hold: a user who is disabled, expired, locked or, at the console of administrators,
+without a role is refused, on record with the reason and outside in one sentence; wrong answers are not counted, for
+nobody guesses a signature, so that nobody is locked out by them, and a success forgives no wrong passcodes; what is
+signed is used up by the answer, right or wrong; an authenticator whose count does not rise is refused, and an alarm.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -35,10 +36,36 @@ from sparekey.storage import accounts, passkeys
 from sparekey.storage.rows import AnyRow
 
 
-def ask_to_sign_in(instance: Instance, place: Place, browser: Secret[str], now: int) -> str:
+@dataclass(frozen=True)
+class Entrance:
+    """A console as a passkey opens it, in the transaction of the sign-in.
+
+    `purpose`: what is signed there opens no other console. `admits`: who may come in, by whether they hold a role.
+    """
+
+    purpose: Purpose
+    door_name: Callable[[str], str]
+    admits: Callable[[bool], bool]
+    new_token: Callable[[], Secret[str]]
+    begin: Callable[[Connection, Secret[str], Granted, str, int], None]
+    refresh: Callable[[Connection, Session, Granted, str, int], None]
+
+
+def _refresh_administrator(connection: Connection, session: Session, _: Granted, address: str, now: int) -> None:
+    refresh_session(connection, session, address, now)
+
+
+ADMINISTRATORS: Final = Entrance(
+    Purpose.SIGN_IN, door_name, bool, new_token, begin=begin_session, refresh=_refresh_administrator
+)
+
+
+def ask_to_sign_in(
+    instance: Instance, place: Place, browser: Secret[str], now: int, at: Entrance = ADMINISTRATORS
+) -> str:
     """JSON for the browser that has this cookie: any passkey for this host."""
     with instance.database.write() as connection:
-        challenge = new_challenge(connection, Purpose.SIGN_IN, browser, now)
+        challenge = new_challenge(connection, at.purpose, browser, now)
     return core.sign_in_options(place, challenge)
 
 
@@ -58,31 +85,33 @@ def has_passkey(instance: Instance, place: Place, session: Session) -> bool:
 
 
 def open_session_with_passkey(
-    instance: Instance, address: str, place: Place, browser: Secret[str], answer: str, now: int
-) -> Opened:
+    instance: Instance, address: str, place: Place, browser: Secret[str], answer: str, now: int,
+    at: Entrance = ADMINISTRATORS,
+) -> Opened:  # fmt: skip
     """Sign in with what the browser with this cookie has signed."""
-    token, signed = new_token(), _read(instance, place, answer)
+    token, signed = at.new_token(), _read(instance, place, answer)
 
     def begin(connection: Connection, granted: Granted) -> None:
-        begin_session(connection, token, granted, address, now)
+        at.begin(connection, token, granted, address, now)
 
-    door = Door(door_name(address))
-    verdict = _settled(instance, door, signed, _Wanted(Purpose.SIGN_IN, browser), now, begin)
+    door = Door(at.door_name(address))
+    verdict = _settled(instance, door, signed, _Wanted(at.purpose, browser, at.admits), now, begin)
     if isinstance(verdict.outcome, Granted):
         return Opened(verdict, token, now + LONGEST_SECONDS)
     return Opened(verdict)
 
 
 def refresh_with_passkey(
-    instance: Instance, address: str, place: Place, session: Session, answer: str, now: int
-) -> Verdict:
+    instance: Instance, address: str, place: Place, session: Session, answer: str, now: int,
+    at: Entrance = ADMINISTRATORS,
+) -> Verdict:  # fmt: skip
     """A fresh second factor: a passkey of whoever has the session."""
 
-    def refresh(connection: Connection, _: Granted) -> None:
-        refresh_session(connection, session, address, now)
+    def refresh(connection: Connection, granted: Granted) -> None:
+        at.refresh(connection, session, granted, address, now)
 
-    wanted = _Wanted(Purpose.SECOND_FACTOR, Secret(session.id), session.actor.account_id)
-    return _settled(instance, Door(door_name(address)), _read(instance, place, answer), wanted, now, refresh)
+    wanted = _Wanted(Purpose.SECOND_FACTOR, Secret(session.id), at.admits, session.actor.account_id)
+    return _settled(instance, Door(at.door_name(address)), _read(instance, place, answer), wanted, now, refresh)
 
 
 @dataclass(frozen=True)
@@ -91,6 +120,7 @@ class _Wanted:
 
     purpose: Purpose
     bound: Secret[str]
+    admits: Callable[[bool], bool]
     account_id: str | None = None
 
 
@@ -160,4 +190,4 @@ def _closed(connection: Connection, account: AnyRow, wanted: _Wanted, now: int) 
     if wanted.account_id not in (None, account.id):
         return Reason.WRONG_PASSKEY  # somebody else's
     closed = account_state_of(connection, account).closed(now)
-    return closed or (None if grants_of(connection, account.id) else Reason.OUT_OF_SCOPE)
+    return closed or (None if wanted.admits(bool(grants_of(connection, account.id))) else Reason.OUT_OF_SCOPE)

@@ -1,4 +1,4 @@
-"""Passkeys of administrators: add, list, remove, and what an authenticator is asked to sign.
+"""Passkeys of administrators and users: add, list, remove, and what an authenticator is asked to sign.
 
 Rules:
 - What is to be signed is random, kept as a hash together with what it is for and whom it was given to, used once,
@@ -24,6 +24,7 @@ from sparekey.app.admin_sessions import Session
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account
 from sparekey.app.notices import notify_user
+from sparekey.app.session_ends import end_sessions
 from sparekey.app.super_administrators import one_remains
 from sparekey.core import passkeys as core
 from sparekey.core.errors import BadInput, Conflict, NotFound
@@ -33,7 +34,7 @@ from sparekey.core.notices import Notice
 from sparekey.core.passkeys import BadPasskey, NewPasskey, Place
 from sparekey.core.permissions import Actor, Permission
 from sparekey.secret import Secret
-from sparekey.storage import accounts, admin_sessions, passkeys
+from sparekey.storage import accounts, passkeys
 from sparekey.storage.rows import AnyRow
 
 LONGEST_NAME: Final = 64
@@ -44,6 +45,7 @@ class Purpose(StrEnum):
     """What a signature is good for, and nothing else."""
 
     SIGN_IN = "sign-in"
+    USER_SIGN_IN = "user-sign-in"
     SECOND_FACTOR = "second-factor"
     REGISTER = "register"
     WELCOME = "welcome"
@@ -165,7 +167,7 @@ def _remove(
         row = passkeys.delete_passkey(connection, account_id, passkey)
         if row is None:
             raise NotFound("there is no such passkey", "look at the list once more: it may be gone")
-    admin_sessions.delete_of_account(connection, account_id, but)
+    end_sessions(connection, actor, account_id, "a passkey was removed", now, session=but)
     log(connection, now, actor, Action.PASSKEY_REMOVED, account=account_id, passkey=row.id, name=row.name)
     notify_user(connection, now, account_id, Notice.PASSKEY_REMOVED)
     name: str = row.name

@@ -187,7 +187,7 @@ def change_pin(
     """
 
     def find(connection: Connection) -> AnyRow:
-        row = _own_token(connection, actor, serial)
+        row = own_token(connection, actor, serial)
         if not row.with_pin:
             raise Conflict("this token is used without a PIN", "type its code alone when you sign in")
         return row
@@ -199,14 +199,14 @@ def resynchronise(
     instance: Instance, actor: Actor, serial: str, first: Secret[str], second: Secret[str], *, now: int
 ) -> Resync:
     """By two codes of a token of the user's that follow one another; a pair that is not found counts as a failure."""
-    return resync_of(instance, actor, lambda connection: _own_token(connection, actor, serial), first, second, now=now)
+    return resync_of(instance, actor, lambda connection: own_token(connection, actor, serial), first, second, now=now)
 
 
 def report_lost(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
     """A token of the user's is refused from now on; all sessions of the user end. Only the help desk can undo it."""
     with instance.database.write() as connection:
         accounts.lock_accounts(connection, [_account(connection, actor).id])
-        mark_lost(connection, actor, _own_token(connection, actor, serial), lost=True, now=now)
+        mark_lost(connection, actor, own_token(connection, actor, serial), lost=True, now=now)
 
 
 def report_stolen(instance: Instance, actor: Actor, device_id: str, *, now: int) -> None:
@@ -249,7 +249,8 @@ def _account(connection: Connection, actor: Actor) -> AnyRow:
     return row
 
 
-def _own_token(connection: Connection, actor: Actor, serial: str) -> AnyRow:
+def own_token(connection: Connection, actor: Actor, serial: str) -> AnyRow:
+    """Raises NotFound for what is not the user's."""
     row = tokens.find_token(connection, serial)
     if row is None or row.account_id != _account_id(actor):
         raise _no_token()

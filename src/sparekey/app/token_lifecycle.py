@@ -19,13 +19,14 @@ from sparekey.app.lookup import get_account, get_assigned_token, get_token
 from sparekey.app.notices import notify_user
 from sparekey.app.online_emergency import end_for_token
 from sparekey.app.pin_changes import former_pins
+from sparekey.app.session_ends import end_sessions
 from sparekey.app.snapshots import NO_PIN, pin_of, seal_pin, seal_pin_history, token_owner
 from sparekey.app.super_administrators import one_remains
 from sparekey.core.errors import Conflict, NotFound
 from sparekey.core.events import Action
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
-from sparekey.storage import accounts, admin_sessions, devices, domains, token_ends, tokens
+from sparekey.storage import accounts, devices, domains, token_ends, tokens
 from sparekey.storage.rows import AnyRow
 
 MOST_TOKENS: Final = 4  # of one user: each token with a PIN costs a slow hash, all within the floor of a refusal (S07)
@@ -164,8 +165,8 @@ def _take_away(connection: Connection, instance: Instance, actor: Actor, row: An
     if not tokens.take_token(connection, row.id, row.account_id, account_id=None, **values):
         raise _changed(row.serial)
     token_ends.end_for_user(connection, row.id, now)
-    admin_sessions.delete_of_account(connection, row.account_id)
     end_for_token(connection, actor, row, "the token was unassigned", now=now)
+    end_sessions(connection, actor, row.account_id, "a token was unassigned", now, token_id=row.id)
     devices.raise_generation(connection, row.account_id)
 
 

@@ -19,6 +19,7 @@ from sparekey.app.notices import notify_user
 from sparekey.app.pin_changes import former_pins, store_pin, take_pin
 from sparekey.app.policies_in_force import policy_in
 from sparekey.app.record_rows import RecordRow, with_names
+from sparekey.app.session_ends import end_sessions
 from sparekey.app.snapshots import token_owner
 from sparekey.app.super_administrators import one_remains
 from sparekey.app.token_lifecycle import verify_room
@@ -345,7 +346,7 @@ def set_enabled_at_once(
                 tokens.update_token(connection, row.id, enabled=enabled)
         for row in changed:
             if not enabled:
-                admin_sessions.delete_of_account(connection, row.account_id)
+                end_sessions(connection, actor, row.account_id, "a token was disabled", now, token_id=row.id)
                 dialogues.delete_of_token(connection, row.id)
             _touched(connection, row, actor, Action.TOKEN_ENABLED if enabled else Action.TOKEN_DISABLED, now)
             notice = Notice.TOKEN_ENABLED if enabled else Notice.TOKEN_DISABLED
@@ -367,7 +368,7 @@ def mark_lost(connection: Connection, actor: Actor, row: AnyRow, *, lost: bool, 
         accounts.lock_accounts(connection, [row.account_id])
     tokens.update_token(connection, row.id, lost=lost)
     if lost:
-        admin_sessions.delete_of_account(connection, row.account_id)
+        end_sessions(connection, actor, row.account_id, "a token was reported lost", now, token_id=row.id)
         dialogues.delete_of_token(connection, row.id)
     _touched(connection, row, actor, Action.TOKEN_LOST if lost else Action.TOKEN_FOUND, now)
     notice = Notice.TOKEN_LOST if lost else Notice.TOKEN_FOUND

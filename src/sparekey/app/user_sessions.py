@@ -4,7 +4,9 @@ Rules: they open nothing but what is the user's own: the actor of such a session
 elsewhere, and the session is not even looked for at the door of administrators; what ends a session of administrators,
 the loss of a role aside, ends these too (`admin_sessions`); whoever holds a role is tried only from where
 administrators may come, so that nobody elsewhere locks them out, and shows two factors as at their own door, for here
-the PIN of each token of theirs is set (ADR 17). On record is the sign-in itself, with its door.
+the PIN of each token of theirs is set (ADR 17); who gets a role signs in anew. A session knows what its last second
+factor was: what is worth as much as a token is given for two factors only, and never for an emergency code, which
+somebody read out (`verify_two_factors`). On record is the sign-in itself, with its door.
 """
 
 import secrets
@@ -18,15 +20,17 @@ from sparekey.app.authorisation import grants_of
 from sparekey.app.dialogues import answer
 from sparekey.app.instance import Instance
 from sparekey.app.sign_in import Door, Verdict, sign_in
+from sparekey.core.errors import Conflict, NotAllowed
 from sparekey.core.names import is_login
-from sparekey.core.outcome import Granted
+from sparekey.core.outcome import Granted, Method
 from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
-from sparekey.storage import accounts, admin_sessions
+from sparekey.storage import accounts, admin_sessions, tokens
 from sparekey.storage.tables import user_session
 
 TOKEN_PREFIX: Final = "spu_"
 _NOTED_EVERY: Final = 30  # seconds: not every request writes
+_SIGN_IN_ANEW: Final = "sign out, and in again with a passkey, or with another token that has a PIN"
 
 
 def open_session(
@@ -37,15 +41,14 @@ def open_session(
 
     `administrators_too`: whether who holds a role may come from this address.
     """
-    token = Secret(TOKEN_PREFIX + secrets.token_urlsafe(32))
+    token = new_token()
+    door = _door_for(instance, address, login, administrators_too=administrators_too)
 
     def begin(connection: Connection, granted: Granted) -> None:
-        admin_sessions.delete_over(connection, now, now - IDLE_SECONDS, user_session)
-        admin_sessions.insert_session(
-            connection, id_of(token), granted.account_id, now, now + LONGEST_SECONDS, user_session
-        )
+        if not door.two_factors and grants_of(connection, granted.account_id):
+            raise Conflict("a role was given in this very moment", "sign in once more")
+        begin_session(connection, token, granted, now)
 
-    door = _door_for(instance, address, login, administrators_too=administrators_too)
     verdict = _judged(instance, door, login, typed, reply_to, now, begin)
     if isinstance(verdict.outcome, Granted):
         return Opened(verdict, token, now + LONGEST_SECONDS)
@@ -57,11 +60,49 @@ def refresh_second_factor(
 ) -> Verdict:
     """Sign in once more within a session, for what needs a fresh second factor."""
 
-    def refresh(connection: Connection, _: Granted) -> None:
-        admin_sessions.refresh_second_factor(connection, session.id, now, user_session)
+    def refresh(connection: Connection, granted: Granted) -> None:
+        refresh_session(connection, session, granted, now)
 
     door = _door_for(instance, address, session.login)
     return _judged(instance, door, session.login, typed, reply_to, now, refresh)
+
+
+def new_token() -> Secret[str]:
+    """Of a session that is about to begin."""
+    return Secret(TOKEN_PREFIX + secrets.token_urlsafe(32))
+
+
+def begin_session(connection: Connection, token: Secret[str], granted: Granted, now: int) -> None:
+    """In the transaction of the sign-in that was granted."""
+    admin_sessions.delete_over(connection, now, now - IDLE_SECONDS, user_session)
+    admin_sessions.insert_session(
+        connection, id_of(token), granted.account_id, now, now + LONGEST_SECONDS, user_session,
+        method=granted.method, token_id=granted.token_id,
+    )  # fmt: skip
+
+
+def refresh_session(connection: Connection, session: Session, granted: Granted, now: int) -> None:
+    """In the transaction in which a second factor was shown once more: from now on it is the one that counts."""
+    admin_sessions.refresh_second_factor(
+        connection, session.id, now, user_session, method=granted.method, token_id=granted.token_id
+    )
+
+
+def verify_two_factors(connection: Connection, session: Session, *, but: str | None = None) -> None:
+    """That the last second factor was a passkey, or a passcode with the PIN of a token other than the one with the id
+    `but`. Raises NotAllowed."""
+    shown = admin_sessions.find_second_factor(connection, session.id)
+    if shown is None:
+        raise NotAllowed("this session has ended", "sign in again")
+    if shown.method == Method.PASSKEY:
+        return
+    if shown.method != Method.TOKENCODE:
+        raise NotAllowed("an emergency code does not do for this", f"{_SIGN_IN_ANEW}, or call the help desk")
+    token = tokens.find_token_by_id(connection, shown.token_id or "")
+    if token is None or token.account_id != shown.account_id or not token.with_pin:
+        raise NotAllowed("a token without a PIN does not do for this", f"{_SIGN_IN_ANEW}, or call the help desk")
+    if token.id == but:
+        raise NotAllowed("the token itself does not do for this: you have it", _SIGN_IN_ANEW)
 
 
 def find_session(instance: Instance, token: Secret[str], now: int) -> Session | None:

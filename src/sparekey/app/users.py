@@ -15,6 +15,7 @@ from sparekey.app.authorisation import verify_no_gain, verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_domain, get_scope
 from sparekey.app.notices import notify_user
+from sparekey.app.session_ends import end_sessions
 from sparekey.app.super_administrators import one_remains
 from sparekey.core.errors import BadInput, Conflict, NotAllowed
 from sparekey.core.events import Action
@@ -22,7 +23,7 @@ from sparekey.core.names import verify_login, verify_mail_address, verify_name
 from sparekey.core.notices import Notice, utc
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.search_words import typed_words
-from sparekey.storage import accounts, admin_sessions, devices, domains, searches
+from sparekey.storage import accounts, devices, domains, searches
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.searches import Search
 
@@ -171,7 +172,7 @@ def set_enabled_at_once(
             changed = [row for row in rows if accounts.set_enabled(connection, row.id, enabled=enabled)]
         for row in changed:
             if not enabled:
-                admin_sessions.delete_of_account(connection, row.id)
+                end_sessions(connection, actor, row.id, "the user was disabled", now)
             log(connection, now, actor, action, account=row.id)
     return [row.login for row in changed]
 

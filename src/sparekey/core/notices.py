@@ -27,6 +27,7 @@ class Notice(StrEnum):
     CODE_NOT_ONLINE = "code-not-online"
     CODE_USED = "code-used"
     TEMPORARY_ACCESS = "temporary-access"
+    TEMPORARY_OWN = "temporary-own"
     TEMPORARY_USED = "temporary-used"
     PIN_SET = "pin-set"
     PIN_CLEARED = "pin-cleared"
@@ -80,6 +81,11 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
     Notice.TEMPORARY_ACCESS: (
         "Temporary access to your account was set up",
         "The help desk set up temporary emergency access for your token {serial}.",
+    ),
+    Notice.TEMPORARY_OWN: (
+        "One-time tokencodes for your account were made",
+        "Somebody who signed in as you to the self-service console made one-time tokencodes that take the place of your "
+        "token {serial}. If it was not you, call the help desk at once, and remove your passkeys.",
     ),
     Notice.TEMPORARY_USED: (
         "Somebody signed in as you with a temporary tokencode",

@@ -59,10 +59,19 @@ def mark_used(connection: Connection, session_id: str, now: int, table: Table = 
     )
 
 
-def refresh_second_factor(connection: Connection, session_id: str, now: int, table: Table = admin_session) -> None:
+def refresh_second_factor(
+    connection: Connection, session_id: str, now: int, table: Table = admin_session, **more: Any
+) -> None:
+    """`more`: columns that only this table has."""
     connection.execute(
-        update(table).where(table.c.id == session_id).values(second_factor_at=now, last_used_at=now)
-    )  # fmt: skip
+        update(table).where(table.c.id == session_id).values(second_factor_at=now, last_used_at=now, **more)
+    )
+
+
+def find_second_factor(connection: Connection, session_id: str) -> AnyRow | None:
+    """Of a session of a user: what it was (`method`), and of which token."""
+    query = select(user_session.c.account_id, user_session.c.method, user_session.c.token_id)
+    return connection.execute(query.where(user_session.c.id == session_id)).one_or_none()
 
 
 def delete_session(connection: Connection, session_id: str, table: Table = admin_session) -> bool:
@@ -74,6 +83,11 @@ def delete_of_account(connection: Connection, account_id: str | None, but: str =
     """All of this user, of both kinds, but for the one with that id; None: of nobody."""
     for table in (admin_session, user_session):
         connection.execute(delete(table).where(table.c.account_id == account_id, table.c.id != but))
+
+
+def delete_of_user(connection: Connection, account_id: str) -> None:
+    """All at self-service."""
+    connection.execute(delete(user_session).where(user_session.c.account_id == account_id))
 
 
 def delete_over(connection: Connection, expired_by: int, unused_since: int, table: Table = admin_session) -> None:

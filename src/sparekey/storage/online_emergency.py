@@ -4,7 +4,7 @@ Rules: whoever changes it has locked the account of the token's user (`accounts.
 all its codes (`sign_in.end_emergency`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
@@ -34,3 +34,9 @@ def find_access(connection: Connection, token_id: str) -> AnyRow | None:
         .group_by(online_emergency.c.token_id)
     )
     return connection.execute(query).one_or_none()
+
+
+def given_by(connection: Connection, account_id: str, giver: str) -> Sequence[AnyRow]:
+    """The access to tokens of this user that was given by whom the record names so."""
+    query = select(online_emergency).where(online_emergency.c.account_id == account_id)
+    return connection.execute(query.where(online_emergency.c.created_by == giver)).all()
