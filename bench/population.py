@@ -17,7 +17,7 @@ from bench.load import INTERVAL, Person
 from sparekey.app.instance import MICROSECONDS, Instance
 from sparekey.app.snapshots import seal_code, token_owner
 from sparekey.core.events import OK, Action
-from sparekey.core.search_words import fold, words_of
+from sparekey.core.search_words import fold, fold_name, words_of
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
 from sparekey.storage import domains, tables
@@ -122,6 +122,7 @@ class Population:
                 "id": self.id("account", number), "login": login, "name": name,
                 "domain_id": self._home(home, number), "enabled": number % 50 != 0, "failures": 0,
                 "created_at": now - _DAY, "mail": mail, "words": as_text(words_of(login, name, mail)),
+                "name_key": fold_name(name),
             }  # fmt: skip
 
     def _named(self, number: int) -> tuple[str, str, str]:

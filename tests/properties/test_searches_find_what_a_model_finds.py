@@ -3,13 +3,14 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sparekey.app import devices, tokens, users
-from sparekey.app.devices import DeviceSearch, search_devices
+from sparekey.app.devices import SILENT_AFTER, DeviceSearch, search_devices
 from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.search import find
@@ -17,6 +18,7 @@ from sparekey.app.tokens import NewToken, TokenSearch, search_tokens
 from sparekey.app.users import UserEdit, UserSearch, search_users
 from sparekey.core.permissions import Actor, Grant, Permission
 from sparekey.core.search_words import fold_name, is_found, typed_words, words_of
+from sparekey.storage import devices as stored_devices
 from sparekey.storage import domains, searches
 from tests.builders import NOW, ROOT, a_device
 
@@ -66,6 +68,8 @@ class World:
     devices: dict[str, tuple[str, str]]  # id: name and domain
     revoked: frozenset[str]
     ids: dict[str, str]  # of the domains
+    ends: dict[str, int]  # of tokens that have one, by serial
+    contacts: dict[str, int]  # of devices that had one, by id
 
     def below(self, domain: str) -> set[str]:
         found = {domain}
@@ -101,7 +105,16 @@ def world(shared_server: Instance) -> World:
     with server.database.read() as connection:
         ids = {row.name: row.id for row in domains.list_domains(connection)}
     owners = dict(zip(SERIALS, people, strict=False))
-    return World(server, tuple(people), owners, frozenset({"sk2"}), made, frozenset({gone}), ids)
+    ends = {"AN-1": NOW + 9, "SK1": NOW + 5, "sk2": NOW + 9}
+    for serial, end in ends.items():
+        tokens.set_expiry(server, ROOT, serial, expires_at=end, now=NOW)
+    never, *others = made
+    contacts = {device_id: NOW + number // 2 for number, device_id in enumerate(others)}
+    with server.database.write() as connection:
+        stored_devices.update_device(connection, never, last_contact=None)
+        for device_id, at in contacts.items():
+            stored_devices.update_device(connection, device_id, last_contact=at)
+    return World(server, tuple(people), owners, frozenset({"sk2"}), made, frozenset({gone}), ids, ends, contacts)
 
 
 @pytest.fixture(scope="module", params=["few", "many", "few of each"])
@@ -126,64 +139,85 @@ def is_called(person: Person, text: str) -> bool:
     return not text.strip() or (bool(typed) and is_found(words_of(person.login, person.name, person.mail), typed))
 
 
+def turned(rows: list[Any], order: str) -> list[Any]:
+    return rows[::-1] if order.startswith("-") else rows
+
+
 PLACES = st.sampled_from([TOP_DOMAIN, *PARENTS])
 WANTED = st.sampled_from(["", TOP_DOMAIN, *PARENTS])
 
 
 @pytest.mark.usefixtures("bounds")
-@given(st.sampled_from(TYPED), st.sampled_from(["", "enabled", "disabled"]), PLACES, WANTED, st.integers(1, 4))
-def test_users(world: World, text: str, state: str, place: str, wanted: str, limit: int) -> None:
+@given(
+    st.sampled_from(TYPED), st.sampled_from(["", "enabled", "disabled"]), PLACES, WANTED, st.integers(1, 4),
+    st.sampled_from(["", "login", "-login", "name", "-name"]),
+)  # fmt: skip
+def test_users(world: World, text: str, state: str, place: str, wanted: str, limit: int, order: str) -> None:
     seen = world.below(place) & world.below(wanted or TOP_DOMAIN)
     if wanted and wanted not in world.below(place):
         return
-    expected = sorted(
-        each.login
+    fitting = [
+        each
         for each in world.people
         if each.domain in seen and is_called(each, text) and (not state or each.enabled is (state == "enabled"))
-    )
+    ]
+    fitting.sort(key=lambda each: (fold_name(each.name) if "name" in order else "", each.login))
+    expected = [each.login for each in turned(fitting, order)]
     found: list[str] = []
-    search = UserSearch(text, wanted, state)
+    search = UserSearch(text, wanted, state, order)
     while page := search_users(world.server, an_actor(world, place), search, limit, found[-1] if found else ""):
         found += [each.login for each in page]
     assert found == expected
 
 
 @pytest.mark.usefixtures("bounds")
-@given(st.sampled_from(TYPED), st.sampled_from(["", "lost", "assigned", "unassigned"]), PLACES, st.integers(1, 4))
-def test_tokens(world: World, text: str, state: str, place: str, limit: int) -> None:
-    expected = sorted(
-        (
-            serial
-            for serial, owner in world.tokens.items()
-            if owner.domain in world.below(place)
-            and (serial.lower().startswith(text.strip().lower()) or is_called(owner, text))
-            and (state in ("", "assigned") or (state == "lost" and serial in world.lost))
-        ),
-        key=lambda serial: (serial.lower(), serial),
-    )
+@given(
+    st.sampled_from(TYPED), st.sampled_from(["", "lost", "assigned", "unassigned", "expired"]),
+    st.sampled_from(["", "totp", "hotp"]), PLACES, st.integers(1, 4),
+    st.sampled_from(["", "serial", "-serial", "expiry", "-expiry"]),
+)  # fmt: skip
+def test_tokens(world: World, text: str, state: str, kind: str, place: str, limit: int, order: str) -> None:
+    now = NOW + 7
+    in_state = {"lost": world.lost, "unassigned": (), "expired": {each for each, at in world.ends.items() if at <= now}}
+    fitting = [
+        serial
+        for serial, owner in world.tokens.items()
+        if owner.domain in world.below(place)
+        and (serial.lower().startswith(text.strip().lower()) or is_called(owner, text))
+        and serial in in_state.get(state, world.tokens)
+        and kind != "hotp"
+    ]
+    by_end = "expiry" in order
+    fitting.sort(key=lambda each: (world.ends.get(each, 2**63) if by_end else 0, each.lower(), each))
+    expected = turned(fitting, order)
     found: list[str] = []
-    actor, search = an_actor(world, place), TokenSearch(text, state=state)
-    while page := search_tokens(world.server, actor, search, limit, found[-1] if found else "", now=NOW):
+    actor, search = an_actor(world, place), TokenSearch(text, type=kind, state=state, order=order)
+    while page := search_tokens(world.server, actor, search, limit, found[-1] if found else "", now=now):
         found += [each.serial for each in page]
     assert found == expected
 
 
 @pytest.mark.usefixtures("bounds")
-@given(st.sampled_from(TYPED), st.sampled_from(["", "active", "revoked"]), PLACES, st.integers(1, 4))
-def test_devices(world: World, text: str, state: str, place: str, limit: int) -> None:
-    expected = [
-        device_id
-        for _, device_id in sorted(
-            (fold_name(name), device_id)
-            for device_id, (name, domain) in world.devices.items()
-            if domain in world.below(place)
-            and fold_name(name).startswith(fold_name(text.strip()))
-            and (not state or (device_id in world.revoked) is (state == "revoked"))
-        )
-    ]
+@given(
+    st.sampled_from(TYPED), st.sampled_from(["", "active", "revoked", "silent"]), PLACES, st.integers(1, 4),
+    st.sampled_from(["", "name", "-name", "contact", "-contact"]),
+)  # fmt: skip
+def test_devices(world: World, text: str, state: str, place: str, limit: int, order: str) -> None:
+    now = NOW + SILENT_AFTER
+    silent = {each for each in world.devices if world.contacts.get(each, 0) <= NOW}
+    by_contact = "contact" in order
+    fitting = sorted(
+        (world.contacts.get(device_id, 0) if by_contact else fold_name(name), device_id)
+        for device_id, (name, domain) in world.devices.items()
+        if domain in world.below(place)
+        and fold_name(name).startswith(fold_name(text.strip()))
+        and (not state or (device_id in world.revoked) is (state == "revoked"))
+        and (state != "silent" or device_id in silent)
+    )
+    expected = turned([device_id for _, device_id in fitting], order)
     found: list[str] = []
-    actor, search = an_actor(world, place), DeviceSearch(text, state=state)
-    while page := search_devices(world.server, actor, search, limit, found[-1] if found else "", now=NOW):
+    actor, search = an_actor(world, place), DeviceSearch(text, state=state, order=order)
+    while page := search_devices(world.server, actor, search, limit, found[-1] if found else "", now=now):
         found += [each.device_id for each in page]
     assert found == expected
 

@@ -12,6 +12,7 @@ from sparekey.app.notices import notify_user
 from sparekey.app.ports import Purpose
 from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.events import Action
+from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_name
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
@@ -19,7 +20,7 @@ from sparekey.core.search_words import fold_name, verify_length
 from sparekey.secret import Secret
 from sparekey.storage import devices, invitations, searches
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.searches import Search
+from sparekey.storage.searches import Page, Search
 from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
 
@@ -75,12 +76,14 @@ class DeviceSearch:
     """Which devices: all of it has to hold; "": whatever.
 
     `text`: the beginning of its name, case and accents aside. `domain`: this one and everything below it. `state`:
-    active, revoked or silent (active, and not in contact for a week).
+    active, revoked or silent (active, and not in contact for a week). `order`: name or contact (the last one), with a -
+    before it the other way round.
     """
 
     text: str = ""
     domain: str = ""
     state: str = ""
+    order: str = ""
 
 
 def invite(
@@ -166,7 +169,8 @@ def list_devices(instance: Instance, actor: Actor, limit: int = 100, after: str 
 def search_devices(
     instance: Instance, actor: Actor, wanted: DeviceSearch, limit: int = 50, after: str = "", *, now: int
 ) -> list[DeviceView]:
-    """By name, from the one after that with the id `after`. Raises BadInput for a state that there is not."""
+    """In their order, from the one after that with the id `after`. Raises BadInput for a state or an order that there
+    is not."""
     with instance.database.read() as connection:
         (rows,) = searches.run(connection, searched(connection, actor, wanted, limit, after, now))
         return [view_of(row) for row in rows]
@@ -181,7 +185,8 @@ def searched(
         raise BadInput(f"{wanted.state!r} is no state of a device", f"give one of: {', '.join(_STATES[1:])}")
     within = get_scope(connection, actor, wanted.domain, Permission.DEVICE_VIEW)
     beginning, since = fold_name(wanted.text.strip()), now - SILENT_AFTER
-    return searches.devices_found(connection, beginning, wanted.state, within, limit, after, since)
+    page = Page(read_order(wanted.order, searches.DEVICE_ORDERS, "devices"), limit, after)
+    return searches.devices_found(connection, beginning, wanted.state, within, page, since)
 
 
 def show_device(instance: Instance, actor: Actor, name: str) -> DeviceView:

@@ -47,7 +47,7 @@ def find(instance: Instance, actor: Actor, typed: str, limit: int = OF_EACH, *, 
         found = {kind: [next(rows) for _ in some] for kind, some in asked.items()}
     return Found(
         users=tuple(users.view_of(row) for some in found.get(Permission.USER_VIEW, ()) for row in some),
-        tokens=tuple(tokens.found_in(found.get(Permission.TOKEN_VIEW, ()), limit)),
+        tokens=tuple(tokens.found_in(asked.get(Permission.TOKEN_VIEW, ()), found.get(Permission.TOKEN_VIEW, ()))),
         devices=tuple(devices.view_of(row) for some in found.get(Permission.DEVICE_VIEW, ()) for row in some),
     )
 

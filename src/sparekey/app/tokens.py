@@ -25,6 +25,7 @@ from sparekey.app.super_administrators import one_remains
 from sparekey.app.token_lifecycle import verify_room
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.events import Action
+from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_serial
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
@@ -46,7 +47,7 @@ from sparekey.storage import (
     tokens,
 )
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.searches import Search
+from sparekey.storage.searches import Page, Search
 
 Find = Callable[[Connection], AnyRow]  # a token, for an actor who may do this; raises what refuses it
 
@@ -127,13 +128,14 @@ class TokenSearch:
 
     `text`: the beginning of a serial number, in any case, or beginnings of words of login, name or mail address of who
     has it. `domain`: this one and everything below it. `type`: such as totp. `state`: assigned, unassigned, disabled,
-    lost or expired.
+    lost or expired. `order`: serial or expiry (what has no end comes last), with a - before it the other way round.
     """
 
     text: str = ""
     domain: str = ""
     type: str = ""
     state: str = ""
+    order: str = ""
 
 
 @dataclass(frozen=True)
@@ -231,12 +233,13 @@ def list_tokens(
 def search_tokens(
     instance: Instance, actor: Actor, wanted: TokenSearch, limit: int = 50, after: str = "", *, now: int
 ) -> list[TokenView]:
-    """By serial, from the one after `after`. Raises BadInput for a state that there is not.
+    """In their order, from the one after the serial `after`. Raises BadInput for a state or an order that there is not.
 
     By the name of its user a token is found where the actor may look at users.
     """
     with instance.database.read() as connection:
-        return found_in(searches.run(connection, *searched(connection, actor, wanted, limit, after, now)), limit)
+        asked = searched(connection, actor, wanted, limit, after, now)
+        return found_in(asked, searches.run(connection, *asked))
 
 
 def searched(
@@ -247,7 +250,8 @@ def searched(
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is no state of a token", f"give one of: {', '.join(_STATES[1:])}")
     within = get_scope(connection, actor, wanted.domain, Permission.TOKEN_VIEW)
-    all_of_them = searches.tokens_found(wanted.state, wanted.type, within, limit, after, now)
+    page = Page(read_order(wanted.order, searches.TOKEN_ORDERS, "tokens"), limit, after)
+    all_of_them = searches.tokens_found(connection, wanted.state, wanted.type, within, page, now)
     beginning, typed = wanted.text.strip(), typed_words(wanted.text)
     if not beginning:
         return [all_of_them]
@@ -258,11 +262,13 @@ def searched(
     return found
 
 
-def found_in(rows: Sequence[Sequence[AnyRow]], limit: int) -> list[TokenView]:
-    """Found in several ways, each once."""
+def found_in(asked: Sequence[Search], rows: Sequence[Sequence[AnyRow]]) -> list[TokenView]:
+    """Found in several ways, each once, in their order."""
+    if not asked:
+        return []
     found = {row.serial: row for some in rows for row in some}
-    ordered = sorted(found.values(), key=lambda row: (row.serial_key, row.serial))
-    return [_view(row, row.domain) for row in ordered[:limit]]
+    ordered = asked[0].listing.in_order([*found.values()])
+    return [_view(row, row.domain) for row in ordered[: asked[0].limit]]
 
 
 def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:

@@ -19,13 +19,14 @@ from sparekey.app.session_ends import end_sessions
 from sparekey.app.super_administrators import one_remains
 from sparekey.core.errors import BadInput, Conflict, NotAllowed
 from sparekey.core.events import Action
+from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
 from sparekey.core.notices import Notice, utc
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.search_words import typed_words
 from sparekey.storage import accounts, devices, domains, searches
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.searches import Search
+from sparekey.storage.searches import Page, Search
 
 LONGEST_NAME: Final = 128
 MOST_AT_ONCE: Final = 200
@@ -50,12 +51,13 @@ class UserSearch:
     """Which users: all of it has to hold; "": whatever.
 
     `text`: beginnings of words of login, name or mail address. `domain`: this one and everything below it. `state`:
-    enabled, disabled or locked.
+    enabled, disabled or locked. `order`: login or name, with a - before it the other way round.
     """
 
     text: str = ""
     domain: str = ""
     state: str = ""
+    order: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def list_users(instance: Instance, actor: Actor, limit: int = 100, after: str = 
 def search_users(
     instance: Instance, actor: Actor, wanted: UserSearch, limit: int = 50, after: str = ""
 ) -> list[UserView]:  # fmt: skip
-    """By login, from the one after `after`. Raises BadInput for a state that there is not."""
+    """In their order, from the one after `after`. Raises BadInput for a state or an order that there is not."""
     with instance.database.read() as connection:
         (rows,) = searches.run(connection, searched(connection, actor, wanted, limit, after))
         return [view_of(row) for row in rows]
@@ -120,11 +122,12 @@ def searched(connection: Connection, actor: Actor, wanted: UserSearch, limit: in
     """What is asked of the database."""
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is no state of a user", f"give one of: {', '.join(_STATES[1:])}")
+    page = Page(read_order(wanted.order, searches.ACCOUNT_ORDERS, "users"), limit, after)
     typed = typed_words(wanted.text)
     within = get_scope(connection, actor, wanted.domain, Permission.USER_VIEW)
     if wanted.text.strip() and not typed:
         within = frozenset()  # what has no letters is nobody's name
-    return searches.accounts_found(typed, wanted.state, within, limit, after)
+    return searches.accounts_found(connection, typed, wanted.state, within, page)
 
 
 def show_user(instance: Instance, actor: Actor, login: str) -> UserView:

@@ -30,7 +30,7 @@ def fold(text: str) -> str:
 
 
 def fold_name(name: str) -> str:
-    """The name of a device as it is sorted and found."""
+    """The name of a user or a device as it is sorted, and that of a device as it is found."""
     return fold(name)[:LONGEST_NAME]
 
 

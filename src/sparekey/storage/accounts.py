@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, text, update
 
-from sparekey.core.search_words import words_of
+from sparekey.core.search_words import fold_name, words_of
 from sparekey.storage.account_words import as_text, insert_words, replace_words
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, emergency_code, passkey, security_domain
@@ -14,8 +14,8 @@ _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shor
 
 # Plain text and one call of the driver for many rows: an import brings a hundred thousand.
 _INSERT: Final = text("""
-    INSERT INTO account (id, login, name, domain_id, mail, expires_at, enabled, failures, created_at, words)
-    VALUES (:id, :login, :name, :domain_id, :mail, :expires_at, :enabled, 0, :created_at, :words)
+    INSERT INTO account (id, login, name, domain_id, mail, expires_at, enabled, failures, created_at, words, name_key)
+    VALUES (:id, :login, :name, :domain_id, :mail, :expires_at, :enabled, 0, :created_at, :words, :name_key)
 """)
 
 
@@ -27,7 +27,10 @@ def insert_account(connection: Connection, account_id: str, login: str, name: st
 def insert_accounts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """`rows`: id, login, name, domain_id, mail, expires_at and created_at of each; they are enabled."""
     words = [words_of(row["login"], row["name"], row["mail"]) for row in rows]
-    values = [{**row, "enabled": True, "words": as_text(found)} for row, found in zip(rows, words, strict=True)]
+    values = [
+        {**row, "enabled": True, "words": as_text(found), "name_key": fold_name(row["name"])}
+        for row, found in zip(rows, words, strict=True)
+    ]
     connection.execute(_INSERT, values)
     insert_words(connection, zip((row["login"] for row in rows), words, strict=True))
 
@@ -110,13 +113,13 @@ def unlock(connection: Connection, account_id: str) -> bool:
 
 
 def update_account(connection: Connection, account_id: str, **values: Any) -> None:
-    """What names the user is found by, too."""
+    """What names the user is found and sorted by, too."""
     if "name" in values or "mail" in values:
         columns = (account.c.login, account.c.name, account.c.mail, account.c.words)
         row = connection.execute(select(*columns).where(account.c.id == account_id)).one()
         words = words_of(row.login, values.get("name", row.name), values.get("mail", row.mail))
         replace_words(connection, row.login, row.words, words)
-        values = {**values, "words": as_text(words)}
+        values = {**values, "words": as_text(words), "name_key": fold_name(values.get("name", row.name))}
     connection.execute(update(account).where(account.c.id == account_id).values(**values))
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, exists, select, text
+from sqlalchemy import ColumnElement, Connection, Select, exists, literal_column, select, text, union_all
 
 from sparekey.core.audit_chain import AuditRow
 from sparekey.core.events import OK, Action
-from sparekey.storage.tables import account, audit
+from sparekey.storage.tables import BY_ANOTHER_THAN_THE_DEVICE, NO_SUCCESS, account, audit
+
+_DEVICE: Final = "device:"  # before its id, of an actor
 
 # the columns of an AuditRow, in its order
 ROW: Final = (
@@ -55,21 +57,25 @@ def list_rows(
     `detail`: what the row's JSON contains as it stands. `within`: ids of domains; a row about a user elsewhere is none.
     `refused`: only those whose result is not ok. `since`, `until`: unix microseconds, both included.
     """
-    query = select(*ROW).order_by(audit.c.id.desc()).limit(limit)
-    for column, value in (("account_id", account_id), ("token_id", token_id), ("device_id", device_id)):
-        if value is not None:
-            query = query.where(audit.c[column] == value)
+    holds = [
+        audit.c[column] == value
+        for column, value in (("account_id", account_id), ("token_id", token_id), ("device_id", device_id))
+        if value is not None
+    ]
     if before is not None:
-        query = query.where(audit.c.id < before)
+        holds.append(audit.c.id < before)
     if actions:
-        query = query.where(audit.c.action.in_(actions))
-    query = query.where(*_narrowed(actors, result, since, until), *([audit.c.result != OK] if refused else []))
+        holds.append(audit.c.action.in_(actions))
+    if actions and Action.SIGN_IN_GRANTED not in actions:
+        holds.append(literal_column(NO_SUCCESS))  # as its index has it
+    holds += [*_narrowed(result, since, until), *([audit.c.result != OK] if refused else [])]
     if detail:
-        query = query.where(audit.c.detail.contains(detail, autoescape=True))
+        holds.append(audit.c.detail.contains(detail, autoescape=True))
     if within is not None:
         inside = exists().where(account.c.id == audit.c.account_id, account.c.domain_id.in_(within))
-        query = query.where(audit.c.account_id.is_(None) | inside)
-    return [AuditRow(*row) for row in connection.execute(query)]
+        holds.append(audit.c.account_id.is_(None) | inside)
+    parts = [select(*ROW).where(by, *holds) for by in _done_by(actors)] or [select(*ROW).where(*holds)]
+    return [AuditRow(*row) for row in connection.execute(_newest(parts, limit))]
 
 
 def has_signed_in_there(connection: Connection, device_id: str, but: str) -> bool:
@@ -80,12 +86,27 @@ def has_signed_in_there(connection: Connection, device_id: str, but: str) -> boo
     return connection.execute(query.limit(1)).first() is not None
 
 
-def _narrowed(
-    actors: Collection[str], result: str, since: int | None, until: int | None
-) -> Iterator[ColumnElement[bool]]:
+def _newest(parts: Sequence[Select[Any]], limit: int) -> Select[Any]:
+    """Of these parts together, which have no row in common."""
+    if len(parts) == 1:
+        return parts[0].order_by(audit.c.id.desc()).limit(limit)
+    together = union_all(*(select(_newest([each], limit).subquery()) for each in parts)).subquery()
+    return select(together).order_by(together.c.id.desc()).limit(limit)
+
+
+def _done_by(actors: Collection[str]) -> Iterator[ColumnElement[bool]]:
+    """As the indexes have it; nothing where nobody is meant: what a device did stands with what happened on it, unless
+    it was about another one."""
+    if not actors:
+        return
+    yield audit.c.actor.in_(actors) & literal_column(BY_ANOTHER_THAN_THE_DEVICE)
+    devices = [each.removeprefix(_DEVICE) for each in actors if each.startswith(_DEVICE)]
+    if devices:
+        yield audit.c.device_id.in_(devices) & (audit.c.actor == _DEVICE + audit.c.device_id)
+
+
+def _narrowed(result: str, since: int | None, until: int | None) -> Iterator[ColumnElement[bool]]:
     """The conditions that were given."""
-    if actors:
-        yield audit.c.actor.in_(actors)
     if result:
         yield audit.c.result == result
     if since is not None:

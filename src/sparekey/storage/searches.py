@@ -3,11 +3,15 @@
 How much the indexes would give for each condition is counted first, up to a bound. Where that is few, these rows are
 gone through, sorted and cut. Where every condition leaves many, the list is gone through in its order, and the first
 ones that fit are soon together; where they are not, because they all stand at its end, what the index gives is taken.
+
+A list has one order of its own, in which the indexes of states, words and domains are, too; any other order has just
+the one index by which the list is gone through.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -25,9 +29,10 @@ from sqlalchemy import (
     union_all,
 )
 
+from sparekey.core.list_order import Order
 from sparekey.core.search_words import serial_key
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import account, account_word, device, security_domain, token
+from sparekey.storage.tables import NEVER, NO_END, account, account_word, device, security_domain, token
 
 FEW: Final = 5_000  # rows that are fetched and sorted at once
 FEW_WORDS: Final = 50_000  # the same of the index of words, of which only those are fetched that are shown
@@ -59,13 +64,78 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Key:
+    """What rows are sorted by: a column; `missing`: what a row without it counts as, to the letter of the index."""
+
+    column: str
+    missing: int | None = None
+
+    @property
+    def name(self) -> str:
+        """By which a part of the table has it beside its columns, for its order to be known outside."""
+        return self.column if self.missing is None else f"{self.column}_sorted"
+
+    def of(self, row: Any) -> ColumnElement[Any]:
+        """Of the columns of the table, or of a part of it."""
+        if self.name in row:
+            found: ColumnElement[Any] = row[self.name]
+            return found
+        return func.coalesce(row[self.column], literal_column(str(self.missing)))
+
+    def hidden(self, row: Any) -> ColumnElement[Any]:
+        """The same, as no index has it: or the list might be gone through in its order after all."""
+        return func.coalesce(self.of(row), "") if self.missing is None else self.of(row) + 0
+
+    def in_row(self, row: AnyRow) -> Any:
+        value = getattr(row, self.column)
+        return self.missing if value is None else value
+
+
+@dataclass(frozen=True)
 class List:
-    """`shown`: its rows, of the table or of a part of it, with what is shown beside them. `key`: what keys are."""
+    """`shown`: its rows, of the table or of a part of it, with what is shown beside them. `key`: what keys are.
+    `own`: whether it is in its own order, as the indexes of states, words and domains are."""
 
     table: Table
     key: str
-    order: tuple[str, ...]
+    order: tuple[Key, ...]
     shown: Callable[[FromClause], Select[Any]]
+    own: bool = True
+    descending: bool = False
+
+    def sorting(self, row: Any) -> list[ColumnElement[Any]]:
+        """ORDER BY, of the columns of the table or of a part of it."""
+        return [self._directed(each.of(row)) for each in self.order]
+
+    def sorting_hidden(self) -> list[ColumnElement[Any]]:
+        """The same, as no index has it."""
+        return [self._directed(each.hidden(self.table.c)) for each in self.order]
+
+    def in_order(self, rows: Sequence[AnyRow]) -> list[AnyRow]:
+        """As the database sorts them."""
+        return sorted(rows, key=lambda row: [each.in_row(row) for each in self.order], reverse=self.descending)
+
+    def beyond(self, *last: Any) -> Holds:
+        """What comes after the row with these values."""
+
+        def holds(row: Any) -> ColumnElement[bool]:
+            keys = [each.of(row) for each in self.order]
+            here, there = (tuple_(*keys), tuple_(*last)) if len(keys) > 1 else (keys[0], last[0])
+            return here < there if self.descending else here > there
+
+        return holds
+
+    def _directed(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column.desc() if self.descending else column
+
+
+@dataclass(frozen=True)
+class Page:
+    """What is shown of a list at once: `limit` rows after the one with the key `after`; "": from the first."""
+
+    order: Order
+    limit: int
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,35 +150,51 @@ class Search:
     lists: Domains = None
 
 
-def accounts_found(typed: Sequence[str], state: str, within: Domains, limit: int, after: str) -> Search:
-    """Accounts with all these words, in order of login after this one; `state` "": whatever.
+@dataclass(frozen=True)
+class State:
+    """`holds`: as no index answers it. `index`: as the state's index has it, to the letter, or SQLite would not know it
+    again; "": it has none. `in_order`: that index is in the list's own order."""
+
+    holds: Holds
+    index: str = ""
+    in_order: bool = True
+
+
+def accounts_found(connection: Connection, typed: Sequence[str], state: str, within: Domains, page: Page) -> Search:
+    """Accounts with all these words, by `login` or `name`; the keys are logins; `state` "": whatever.
 
     Each row with the name of its `domain`.
     """
+    listing = _listed(_ACCOUNTS, page.order)
     lists = None if state in ("disabled", "locked") else _lists(within, LISTS_WITH_WORDS if typed else LISTS_AT_ONCE)
-    search = Search(_ACCOUNTS, limit, [lambda row: row.login > after], lists=lists)
-    search.conditions.extend(_word(each) for each in _longest(typed))
+    search = Search(listing, page.limit, lists=lists if listing.own else None)
+    if page.after and listing.own:
+        search.bounds.append(listing.beyond(page.after))
+    elif page.after:
+        _go_on(connection, search, account.c.login == page.after, within)
+    search.conditions.extend(_word(each, in_order=listing.own) for each in _longest(typed))
     _in_state(search, _ACCOUNT_STATES.get(state))
     _belongs(search, within)
     return search
 
 
-def tokens_found(state: str, kind: str, within: Domains, limit: int, after: str, now: int) -> Search:
-    """Tokens in order of serial without case, after this one; state and kind "": whatever.
+def tokens_found(connection: Connection, state: str, kind: str, within: Domains, page: Page, now: int) -> Search:
+    """Tokens by `serial` without case or by `expiry`, those without an end last; the keys are serials; state and kind
+    "": whatever.
 
     Each row with `login` and the name of its `domain`.
     """
-    search = Search(_TOKENS, limit)
+    listing = _listed(_TOKENS, page.order)
+    search = Search(listing, page.limit)
     _in_state(search, _TOKEN_STATES.get(state))
-    if after:
-        search.bounds.append(lambda row: tuple_(row.serial_key, row.serial) > tuple_(serial_key(after), after))
+    if page.after and listing.own:
+        search.bounds.append(listing.beyond(serial_key(page.after), page.after))
+    elif page.after:
+        _go_on(connection, search, token.c.serial == page.after, within)
     if kind:
-        search.bounds.append(lambda row: row.type == kind)
+        _of_kind(search, kind)
     if state == "expired":
-        over = select(token.c.id).where(token.c.expires_at <= now)
-        search.conditions.append(
-            Condition("over", over, FEW, lambda _: token.c.expires_at <= now, lambda row: row.expires_at + 0 <= now)
-        )
+        _up_to(search, "expired", _END, now)
     if within is not None:
         search.conditions.append(_tokens_in(within))
     return search
@@ -123,27 +209,27 @@ def by_user(search: Search, typed: Sequence[str], within: Domains) -> Search:
     """Those of the tokens whose users have all these words, and are in these domains."""
     words = [_word_of_user(each) for each in _longest(typed)]
     known = [] if within is None else [_tokens_of_users_in(within)]
-    return Search(_TOKENS_OF_USERS, search.limit, search.bounds, [*words, *known, *search.conditions])
+    # so that users may lead to their tokens
+    listing = replace(search.listing, shown=partial(_with_user, if_any=False))
+    return Search(listing, search.limit, search.bounds, [*words, *known, *search.conditions])
 
 
 def devices_found(
-    connection: Connection, beginning: str, state: str, within: Domains, limit: int, after: str, silent_since: int
+    connection: Connection, beginning: str, state: str, within: Domains, page: Page, silent_since: int
 ) -> Search:
-    """Devices whose folded name begins so, in order of that, after the one with this id; `state` "": whatever.
+    """Devices whose folded name begins so, by `name` or by last `contact`, those that never had one first; the keys are
+    ids; `state` "": whatever.
 
     Each row with the name of its `domain`.
     """
-    search = Search(_DEVICES, limit, lists=None if state == "revoked" else _lists(within, LISTS_AT_ONCE))
+    listing = _listed(_DEVICES, page.order)
+    lists = None if state == "revoked" or not listing.own else _lists(within, LISTS_AT_ONCE)
+    search = Search(listing, page.limit, lists=lists)
     _in_state(search, _DEVICE_STATES.get(state))
-    if after:
-        last = connection.execute(select(device.c.name_key).where(device.c.id == after)).scalar() or ""
-        search.bounds.append(lambda row: tuple_(row.name_key, row.id) > tuple_(last, after))
+    if page.after:
+        _go_on(connection, search, device.c.id == page.after, within)
     if state == "silent":
-        silent = select(device.c.id).where(device.c.last_contact <= silent_since)
-        holds: Holds = lambda row: row.last_contact + 0 <= silent_since  # noqa: E731 -- a value like others
-        search.conditions.append(
-            Condition("silent", silent, FEW, lambda _: device.c.last_contact <= silent_since, holds)
-        )
+        _up_to(search, "silent", _CONTACT, silent_since)
     _belongs(search, within)
     return _beginning(search, "name_key", beginning) if beginning else search
 
@@ -177,7 +263,8 @@ def _rows(connection: Connection, search: Search, counts: Mapping[str, int]) -> 
     leading = min(search.conditions, key=lambda each: counts[each.name] / each.few, default=None)
     if leading is not None and counts[leading.name] <= leading.few:
         return connection.execute(_led(connection, search, whole, leading)).all()
-    part = select(table).where(*bounds).order_by(*(table.c[name] for name in search.listing.order))
+    beside = [each.of(table.c).label(each.name) for each in search.listing.order if each.missing is not None]
+    part = select(table, *beside).where(*bounds).order_by(*search.listing.sorting(table.c))
     if search.lists:
         looked_at = [each.holds(table.c) for each in search.conditions if each.holds and each.name != _belonging(table)]
         fitting = part.where(*looked_at).limit(search.limit)
@@ -192,32 +279,29 @@ def _rows(connection: Connection, search: Search, counts: Mapping[str, int]) -> 
     rows = _among_the_first(connection, search, part)
     if len(rows) == search.limit:
         return rows
-    return connection.execute(_led(connection, search, whole, search.conditions[0])).all()
+    # what was counted to its end goes first, then the one that was named first
+    way_out = min(search.conditions, key=lambda each: counts[each.name] if counts[each.name] <= LOOKED_AT else inf)
+    return connection.execute(_led(connection, search, whole, way_out)).all()
 
 
 def _among_the_first(connection: Connection, search: Search, part: Select[Any]) -> Sequence[AnyRow]:
     fitting = _fitting(search, part.limit(LOOKED_AT).subquery())
     if connection.dialect.name == "sqlite":
         # It goes through the part in its order, but would sort it once more, and read all of it for that.
-        rows = connection.execute(fitting.order_by(None)).all()
-        return sorted(rows, key=lambda row: [getattr(row, name) for name in search.listing.order])
+        return search.listing.in_order(connection.execute(fitting.order_by(None)).all())
     return connection.execute(fitting).all()
 
 
 def _fitting(search: Search, part: FromClause) -> Select[Any]:
     fitting = search.listing.shown(part).where(*(each.holds(part.c) for each in search.conditions if each.holds))
-    return fitting.order_by(*(part.c[name] for name in search.listing.order)).limit(search.limit)
+    return fitting.order_by(*search.listing.sorting(part.c)).limit(search.limit)
 
 
 def _led(connection: Connection, search: Search, whole: Select[Any], leading: Condition) -> Select[Any]:
     if leading.leads is None:
         return whole
     led = whole.where(leading.leads(connection))
-    if leading.in_order:
-        return led
-    # ordered by what no index has, or the list might be gone through in its order after all
-    order = [func.coalesce(search.listing.table.c[name], "") for name in search.listing.order]
-    return led.order_by(None).order_by(*order)
+    return led if leading.in_order else led.order_by(None).order_by(*search.listing.sorting_hidden())
 
 
 def _among(connection: Connection, column: ColumnElement[Any], keys: Select[Any]) -> ColumnElement[bool]:
@@ -228,12 +312,17 @@ def _among(connection: Connection, column: ColumnElement[Any], keys: Select[Any]
 
 
 def _beginning(search: Search, column: str, beginning: str) -> Search:
-    """Of the list, the part whose first order column begins so."""
-    listing = search.listing
+    """Those whose column begins so; in the list's own order that is a part of it, for this is its first column."""
+    table, key = search.listing.table, search.listing.key
     bound: Holds = lambda row: _begins(row[column], beginning)  # noqa: E731 -- a value like others
-    counted = select(listing.table.c[listing.key]).where(bound(listing.table.c))
-    condition = Condition(f"{listing.table.name} {beginning}", counted, LOOKED_AT)
-    return Search(listing, search.limit, [*search.bounds, bound], [*search.conditions, condition], search.lists)
+    counted, name = select(table.c[key]).where(bound(table.c)), f"{table.name} {beginning}"
+    if search.listing.own:
+        condition = Condition(name, counted, LOOKED_AT)
+        return replace(search, bounds=[*search.bounds, bound], conditions=[*search.conditions, condition])
+    condition = Condition(
+        name, counted, FEW, lambda _: bound(table.c), lambda row: _begins(func.coalesce(row[column], ""), beginning)
+    )
+    return replace(search, conditions=[*search.conditions, condition])
 
 
 def _begins(column: Any, beginning: str) -> ColumnElement[bool]:
@@ -241,14 +330,61 @@ def _begins(column: Any, beginning: str) -> ColumnElement[bool]:
     return and_(column >= beginning, column < beginning + _LAST)
 
 
-def _in_state(search: Search, bound: Holds | None) -> None:
-    if bound is None:
+def _listed(orders: Mapping[str, List], order: Order) -> List:
+    return replace(orders[order.by], descending=order.descending)
+
+
+def _go_on(connection: Connection, search: Search, last: ColumnElement[bool], within: Domains) -> None:
+    """After the row that was the last one, if it is still there for who asks; else from the first.
+
+    One that they may not see is not there: it would tell where it stands.
+    """
+    listing = search.listing
+    query = listing.shown(listing.table).where(last)
+    if within is not None:
+        of_user = [account.c.domain_id] if listing.table is token else []
+        query = query.where(_is_in(within, *of_user, listing.table.c.domain_id))
+    row = connection.execute(query).one_or_none()
+    if row is not None:
+        search.bounds.append(listing.beyond(*(each.in_row(row) for each in listing.order)))
+
+
+def _up_to(search: Search, name: str, key: Key, bound: int) -> None:
+    """Those in which this is there and at most so much: the beginning of the list that is sorted by it."""
+    listing = search.listing
+    if listing.order[0] == key:
+        search.bounds.append(lambda row: key.of(row) <= bound)
         return
-    search.bounds.append(bound)
+    counted = select(listing.table.c[listing.key]).where(key.of(listing.table.c) <= bound)
+    search.conditions.append(
+        Condition(name, counted, FEW, lambda _: key.of(listing.table.c) <= bound, lambda row: key.hidden(row) <= bound)
+    )
+
+
+def _of_kind(search: Search, kind: str) -> None:
+    if search.listing.own:
+        search.bounds.append(lambda row: row.type == kind)
+        return
+    counted = select(token.c.id).where(token.c.type == kind)
+    search.conditions.append(
+        Condition("kind", counted, FEW, lambda _: token.c.type == kind, lambda row: func.coalesce(row.type, "") == kind)
+    )
+
+
+def _in_state(search: Search, state: State | None) -> None:
+    if state is None:
+        return
+    if not state.index:
+        search.bounds.append(state.holds)
+        return
     table = search.listing.table
-    if bound in _INDEXED:
-        counted = select(table.c[search.listing.key]).where(bound(table.c))
-        search.conditions.append(Condition(f"state of {table.name}", counted, LOOKED_AT))
+    written: Holds = lambda _: literal_column(state.index)  # noqa: E731 -- a value like others
+    counted, name = select(table.c[search.listing.key]).where(written(table.c)), f"state of {table.name}"
+    if search.listing.own and state.in_order:
+        search.bounds.append(written)
+        search.conditions.append(Condition(name, counted, LOOKED_AT))
+    else:
+        search.conditions.append(Condition(name, counted, FEW, lambda _: written(table.c), state.holds))
 
 
 def _lists(within: Domains, most: int) -> Domains:
@@ -293,11 +429,11 @@ def _leads_to_users(beginning: str) -> Callable[[Connection], ColumnElement[bool
     return lambda connection: _among(connection, account.c.login, _logins(beginning))
 
 
-def _word(beginning: str) -> Condition:
+def _word(beginning: str, *, in_order: bool) -> Condition:
+    """`in_order`: the list is by login, as the words' index is."""
     holds: Holds = lambda row: row.words.contains(f" {beginning}", autoescape=True)  # noqa: E731 -- a value like others
-    return Condition(
-        f"word {beginning}", _logins(beginning), FEW_WORDS, _leads_to_users(beginning), holds, in_order=True
-    )
+    few, name = FEW_WORDS if in_order else FEW, f"word {beginning}"
+    return Condition(name, _logins(beginning), few, _leads_to_users(beginning), holds, in_order)
 
 
 def _word_of_user(beginning: str) -> Condition:
@@ -344,37 +480,42 @@ def _with_user(part: FromClause, *, if_any: bool = True) -> Select[Any]:
     )
 
 
-_ACCOUNTS: Final = List(account, "login", ("login",), _with_domain)
-_TOKENS: Final = List(token, "id", ("serial_key", "serial"), _with_user)
-# so that users may lead to their tokens
-_TOKENS_OF_USERS: Final = replace(_TOKENS, shown=partial(_with_user, if_any=False))
-_DEVICES: Final = List(device, "id", ("name_key", "id"), _with_domain)
+_END: Final = Key("expires_at", NO_END)
+_CONTACT: Final = Key("last_contact", NEVER)
 
-
-def _as_written(condition: str) -> Holds:
-    """As the index of this state has it, to the letter, or SQLite would not know it again."""
-    return lambda _: literal_column(condition)
-
-
-_ACCOUNT_STATES: Final[Mapping[str, Holds]] = {
-    "enabled": lambda row: row.enabled.is_(True),
-    "disabled": _as_written("NOT account.enabled"),
-    "locked": _as_written("account.locked_at IS NOT NULL"),
+# By what each list can be sorted, its own order first.
+_ACCOUNTS: Final[Mapping[str, List]] = {
+    "login": List(account, "login", (Key("login"),), _with_domain),
+    "name": List(account, "login", (Key("name_key"), Key("login")), _with_domain, own=False),
 }
-_TOKEN_STATES: Final[Mapping[str, Holds]] = {
-    "assigned": lambda row: row.account_id.is_not(None),
-    "unassigned": _as_written("token.account_id IS NULL"),
-    "disabled": _as_written("NOT token.enabled"),
-    "lost": _as_written("token.lost"),
+_TOKENS: Final[Mapping[str, List]] = {
+    "serial": List(token, "id", (Key("serial_key"), Key("serial")), _with_user),
+    "expiry": List(token, "id", (_END, Key("serial_key"), Key("serial")), _with_user, own=False),
 }
-_DEVICE_STATES: Final[Mapping[str, Holds]] = {
-    "active": lambda row: row.revoked_at.is_(None),
-    "revoked": _as_written("device.revoked_at IS NOT NULL"),
-    "silent": lambda row: row.revoked_at.is_(None),
+_DEVICES: Final[Mapping[str, List]] = {
+    "name": List(device, "id", (Key("name_key"), Key("id")), _with_domain),
+    "contact": List(device, "id", (_CONTACT, Key("id")), _with_domain, own=False),
 }
-# states that few are in, each with an index of its own
-_INDEXED: Final = (
-    *(_ACCOUNT_STATES[name] for name in ("disabled", "locked")),
-    *(_TOKEN_STATES[name] for name in ("unassigned", "disabled", "lost")),
-    _DEVICE_STATES["revoked"],
-)
+ACCOUNT_ORDERS: Final = tuple(_ACCOUNTS)
+TOKEN_ORDERS: Final = tuple(_TOKENS)
+DEVICE_ORDERS: Final = tuple(_DEVICES)
+
+# Those that few are in have an index of their own.
+_ACCOUNT_STATES: Final[Mapping[str, State]] = {
+    "enabled": State(lambda row: row.enabled.is_(True)),
+    "disabled": State(lambda row: func.coalesce(row.enabled, True).is_(False), "NOT account.enabled"),
+    "locked": State(lambda row: row.locked_at + 0 >= 0, "account.locked_at IS NOT NULL"),
+}
+_TOKEN_STATES: Final[Mapping[str, State]] = {
+    "assigned": State(
+        lambda row: func.coalesce(row.account_id, "") != "", "token.account_id IS NOT NULL", in_order=False
+    ),
+    "unassigned": State(lambda row: func.coalesce(row.account_id, "") == "", "token.account_id IS NULL"),
+    "disabled": State(lambda row: func.coalesce(row.enabled, True).is_(False), "NOT token.enabled"),
+    "lost": State(lambda row: func.coalesce(row.lost, False).is_(True), "token.lost"),
+}
+_DEVICE_STATES: Final[Mapping[str, State]] = {
+    "active": State(lambda row: row.revoked_at.is_(None)),
+    "revoked": State(lambda row: row.revoked_at + 0 >= 0, "device.revoked_at IS NOT NULL"),
+    "silent": State(lambda row: row.revoked_at.is_(None)),
+}

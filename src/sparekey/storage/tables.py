@@ -5,7 +5,7 @@ ends in `_sealed` is encrypted by the vault under associated data that names tab
 holds a seed, a PIN, a code, a unit or an offline key in the clear (S33, S41).
 """
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -37,6 +37,11 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+# As what rows are sorted that have no end, or no last contact: as the indexes have it.
+NO_END: Final = 2**63 - 1
+NEVER: Final = 0
 
 
 def _in_bytes(length: int) -> String:
@@ -97,6 +102,8 @@ account = Table(
     _time("created_at", nullable=False),
     Column("mail", String(254), nullable=False, server_default=""),  # where notices go; empty: none are sent
     Column("words", Text, nullable=False, server_default=""),  # by which the user is found, a space before each
+    Column("name_key", _in_bytes(128), nullable=False, server_default=""),  # the name without case and accents
+    Index("ix_account_name_key_login", "name_key", "login"),
     Index("ix_account_domain_id_login", "domain_id", "login"),
 )
 for _name, _which in (("locked", "locked_at IS NOT NULL"), ("disabled", "NOT enabled")):
@@ -144,7 +151,7 @@ token = Table(
     Column("serial_key", _in_bytes(64), nullable=False, server_default=""),  # the serial without case
     Index("ix_token_serial_key_serial", "serial_key", "serial"),
     Index("ix_token_type", "type", "serial_key", "serial"),
-    Index("ix_token_expires_at", "expires_at"),
+    Index("ix_token_expires_at", text(f"coalesce(expires_at, {NO_END})"), "serial_key", "serial"),
     Index("ix_token_domain_id", "domain_id", "serial_key", "serial"),
 )
 for _name, _which in (("unassigned", "account_id IS NULL"), ("lost", "lost"), ("disabled", "NOT enabled")):
@@ -202,7 +209,7 @@ device = Table(
     Index("ix_device_name_id", "name", "id"),
     Index("ix_device_name_key_id", "name_key", "id"),
     Index("ix_device_domain_id_name_key_id", "domain_id", "name_key", "id"),
-    Index("ix_device_last_contact", "last_contact"),
+    Index("ix_device_last_contact", text(f"coalesce(last_contact, {NEVER})"), "id"),
 )
 Index(
     "ix_device_revoked",
@@ -349,8 +356,13 @@ for _name in ("token_id", "device_id"):
         postgresql_where=text(f"{_name} IS NOT NULL"),
         sqlite_where=text(f"{_name} IS NOT NULL"),
     )
-for _name in ("actor", "action", "at"):
-    Index(f"ix_audit_{_name}", audit.c[_name])
+Index("ix_audit_at", audit.c.at)
+# Without what most sign-ins write: what a device did is found with what happened on it, and successes are so many that
+# they are found soon wherever one looks.
+BY_ANOTHER_THAN_THE_DEVICE: Final = "coalesce('device:' || device_id, '') <> actor"
+NO_SUCCESS: Final = "action <> 'sign-in.granted'"
+for _name, _which in (("actor", BY_ANOTHER_THAN_THE_DEVICE), ("action", NO_SUCCESS)):
+    Index(f"ix_audit_{_name}", audit.c[_name], postgresql_where=text(_which), sqlite_where=text(_which))
 
 # The chain: each batch covers its rows and the batch before it, and is a signed checkpoint.
 audit_batch = Table(
