@@ -1,4 +1,4 @@
-"""The ASGI application: every route, the one shape of errors, and what runs beside them."""
+"""The ASGI application: every route, the one spelling of paths, what is said of errors, and what runs beside them."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,15 +18,15 @@ from sparekey.server.console import sign_in as console_sign_in
 from sparekey.server.console import welcome
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.openapi import SECURITY_SCHEMES
-from sparekey.server.raw_paths import RawPaths
-from sparekey.server.replies import answer_of, error_answer
+from sparekey.server.paths import OneSpelling
+from sparekey.server.replies import NO_SUCH_ROUTE, Failure, failure_of
 from sparekey.server.rest import administration, sessions
 from sparekey.server.rest import sign_ins as rest_sign_ins
 from sparekey.server.selfservice import sign_in as self_service_sign_in
 from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.service import Service
 from sparekey.server.web import assets, site
-from sparekey.wire.agent_api import ErrorReply
+from sparekey.server.web.failures import Failures
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -64,9 +64,10 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Fast
     application.include_router(site.routes(service, CONSOLE))
     application.include_router(self_service_sign_in.routes(service))
     application.include_router(site.routes(service, SELF_SERVICE))
-    application.add_exception_handler(HTTPException, _no_such_route)
-    application.add_middleware(RawPaths)
-    application.add_middleware(_ErrorsAnswered)
+    failures = Failures(service, (CONSOLE, SELF_SERVICE))
+    application.add_exception_handler(HTTPException, _no_such_route(failures))
+    application.add_middleware(OneSpelling)
+    application.add_middleware(_ErrorsAnswered, failures)
     return application
 
 
@@ -80,10 +81,11 @@ class _Described(FastAPI):
 
 
 class _ErrorsAnswered:
-    """Around every route: an exception becomes an answer in the one shape, and the log never sees its words."""
+    """Around every route: an exception becomes an answer, and the log never sees its words."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, failures: Failures) -> None:
         self._app = app
+        self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -99,12 +101,14 @@ class _ErrorsAnswered:
         try:
             await self._app(scope, receive, watched)
         except Exception as error:  # noqa: BLE001 -- every error is an answer
-            answer = answer_of(error)
+            answer = self._failures.answer(Request(scope), failure_of(error))
             if not started:
                 await answer(scope, receive, send)
 
 
-async def _no_such_route(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    reply = ErrorReply("no-such-route", "there is nothing at this path for this method", "see /openapi.json")
-    return error_answer(status, reply, error.headers if isinstance(error, HTTPException) else None)
+def _no_such_route(failures: Failures) -> Callable[[Request, Exception], Response]:
+    def answer(request: Request, error: Exception) -> Response:
+        status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
+        return failures.answer(request, Failure(status, NO_SUCH_ROUTE, headers))
+
+    return answer

@@ -7,6 +7,7 @@ place only, for its words may hold what was typed (S65).
 import json
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -34,6 +35,15 @@ class Refusal(Exception):
         self.reply = ErrorReply(error, message, do, server_time)
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What is said instead of an answer."""
+
+    status: int
+    reply: ErrorReply
+    headers: Mapping[str, str] | None = None
+
+
 def answer(message: Any) -> Response:
     """A message as JSON."""
     return Response(encode(message), media_type=JSON)
@@ -50,26 +60,27 @@ def error_answer(status: int, reply: ErrorReply, headers: Mapping[str, str] | No
     return Response(json.dumps(members, separators=(",", ":"), ensure_ascii=False), status, headers, JSON)
 
 
-def answer_of(error: Exception) -> Response:
-    """The answer to a request that ended in this exception."""
+def failure_of(error: Exception) -> Failure:
+    """What is said of a request that ended in this exception."""
     match error:
         case Refusal():
-            return error_answer(error.status, error.reply)
+            return Failure(error.status, error.reply)
         case SparekeyError():
             status = next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 409)
-            return error_answer(status, ErrorReply(error.error, error.message, error.do))
+            return Failure(status, ErrorReply(error.error, error.message, error.do))
         case BadMessage():
-            return error_answer(400, ErrorReply("bad-request", str(error), "see /openapi.json"))
+            return Failure(400, ErrorReply("bad-request", str(error), "see /openapi.json"))
         case Busy():
             reply = ErrorReply("busy", "more is waiting than this server takes on", "try again in a moment")
-            return error_answer(503, reply, {"Retry-After": "1"})
+            return Failure(503, reply, {"Retry-After": "1"})
     log_unforeseen(error)
     if is_unavailable(error):
-        return error_answer(503, UNAVAILABLE)
-    return error_answer(500, ErrorReply("failed", "the server failed at this request", "see the server's log"))
+        return Failure(503, UNAVAILABLE)
+    return Failure(500, ErrorReply("failed", "the server failed at this request", "see the server's log"))
 
 
 UNAVAILABLE: Final = ErrorReply("unavailable", "the server cannot answer now", "try again in a moment")
+NO_SUCH_ROUTE: Final = ErrorReply("no-such-route", "there is nothing at this path for this method", "see /openapi.json")
 
 
 def is_unavailable(error: Exception) -> bool:

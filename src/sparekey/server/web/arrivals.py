@@ -31,7 +31,7 @@ def admitted(service: Service, site: Site, request: Request) -> Visit:
     networks = site.sessions.networks(service)
     if networks and not is_within(address_of(request), networks):
         raise Refusal(403, "not-from-here", f"{site.name} does not answer to this address",
-                      "see the settings admin_networks and self_service_networks")  # fmt: skip
+                      "ask whoever runs the server (settings admin_networks, self_service_networks)")  # fmt: skip
     return visit_of(service, request)
 
 
@@ -65,7 +65,8 @@ def verify_host(service: Service, request: Request) -> None:
     """Raises Refusal for a name that is not ours, or is written as no browser writes it."""
     named = _HOST.fullmatch(request.headers.get("host", ""))
     if named is None or named[1].strip("[]").lower() not in service.hosts:
-        raise Refusal(421, "unknown-host", "this server does not answer under this name", "see the setting names")
+        raise Refusal(421, "unknown-host", "this server does not answer under this name",
+                      "open it by the name in its certificate, or add this one to the setting names")  # fmt: skip
 
 
 def verify_ours(site: Site, request: Request, form: Fields) -> None:

@@ -11,12 +11,15 @@ from starlette.responses import Response
 
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.secret import Secret
+from sparekey.server.replies import error_answer
 from sparekey.server.web import cookies
+from sparekey.server.web.failures import asks_for_json
 from sparekey.server.web.pages import Page
-from sparekey.server.web.rendering import file_response, moved_response, page_response
+from sparekey.server.web.rendering import file_response, moved_response, page_headers, page_response
 from sparekey.server.web.replies import Reply, Sent, SentOn, Shown
 from sparekey.server.web.sites import Site
 from sparekey.server.web.visits import Visit
+from sparekey.wire.agent_api import ErrorReply
 
 _STATUS: Final[Mapping[type[SparekeyError], int]] = {BadInput: 400, NotAllowed: 403, NotFound: 404, Conflict: 409}
 _LONGEST_SAID: Final = 1_000
@@ -52,8 +55,10 @@ def respond(site: Site, request: Request, visit: Visit, reply: Reply) -> Respons
 
 
 def failed(site: Site, request: Request, visit: Visit, error: SparekeyError, status: int) -> Response:
-    """An error as a page of its own."""
-    return respond(site, request, visit, Shown("failed.html", {"failure": error}, status))
+    """An error as a page of its own; for a script of ours, which shows what is said, as JSON."""
+    if asks_for_json(request.headers.get("accept", "")):
+        return error_answer(status, ErrorReply(error.error, error.message, error.do), page_headers(""))
+    return respond(site, request, visit, Shown("failed.html", {"failure": error, "leads_here_again": False}, status))
 
 
 def _moved(site: Site, sent_on: SentOn) -> Response:

@@ -16,7 +16,7 @@
     const sent = new URLSearchParams();
     const filled = new FormData(form);
     box.dataset.sends.split(" ").forEach((name) => sent.set(name, filled.get(name) ?? ""));
-    const reply = await fetch(box.dataset.question, { method: "POST", body: sent, redirect: "error" });
+    const reply = await fetch(box.dataset.question, { method: "POST", headers: { accept: "application/json" }, body: sent, redirect: "error" });
     if (!reply.headers.get("content-type")?.startsWith("application/json")) throw new Error("no question");
     const said = await reply.json();
     if (!reply.ok) throw Object.assign(new Error("refused"), { said });

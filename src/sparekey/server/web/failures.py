@@ -1,0 +1,74 @@
+"""What is said instead of an answer: a page in words at the addresses of pages, JSON in the one shape elsewhere.
+
+Rules: a page of a failure is built on nothing that the request says, asks neither database nor clock, holds no form,
+sets no cookie and has the headers of every page (S61); it says what happened, what to do, and where to go on, unless
+that would lead here again; where not even that can be made, JSON is sent.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sparekey.core.errors import Conflict
+from sparekey.secret import Secret
+from sparekey.server.paths import sent_path
+from sparekey.server.replies import Failure, error_answer, log_unforeseen
+from sparekey.server.service import Service
+from sparekey.server.web.rendering import page_response
+from sparekey.server.web.replies import Shown
+from sparekey.server.web.sites import Site
+from sparekey.server.web.visits import Visit
+
+_PROGRAMS: Final = ("/v1/", "/agent/", "/assets/", "/health", "/ready", "/openapi.json")
+# what programs are told helps nobody at a screen
+_WORDS: Final = {
+    ("no-such-route", 404): ("there is no such page", "check the address, or begin at the first page"),
+    ("no-such-route", 405): ("this address takes what a form sends, and shows no page", "begin at the first page"),
+    ("failed", 500): ("the server failed", "load the page again in a moment"),
+}
+_LEADS_HERE_AGAIN: Final = frozenset({"unknown-host", "not-from-here"})
+
+
+class Failures:
+    """The answers to what failed, of one service. `sites`: those of pages; the last one is everybody's."""
+
+    def __init__(self, service: Service, sites: Sequence[Site]) -> None:
+        self._service: Final = service
+        self._sites: Final = sites
+
+    def answer(self, request: Request, failure: Failure) -> Response:
+        """Never raises."""
+        site = self._site_of(sent_path(request.scope), request.headers.get("accept", ""))
+        if site is not None:
+            try:
+                return self._page(site, failure)
+            except Exception as error:  # noqa: BLE001 -- JSON will do
+                log_unforeseen(error)
+        return error_answer(failure.status, failure.reply, failure.headers)
+
+    def _site_of(self, path: str, accepted: str) -> Site | None:
+        """Of whose pages it is one; None: JSON is wanted."""
+        if path.startswith(_PROGRAMS) or asks_for_json(accepted):
+            return None
+        for site in self._sites:
+            if path == site.home or path.startswith(f"{site.home}/"):
+                return site
+        return self._sites[-1] if path == "/" or "text/html" in accepted else None
+
+    def _page(self, site: Site, failure: Failure) -> Response:
+        reply = failure.reply
+        said = Conflict(*_WORDS.get((reply.error, failure.status), (reply.message, reply.do)))
+        given: dict[str, Any] = {"failure": said, "leads_here_again": reply.error in _LEADS_HERE_AGAIN}
+        frame = {"site": site, "links": [], "said": "", "error": None}
+        shown = Shown("failed.html", given, failure.status)
+        nobody = Visit(self._service.instance, self._service.settings, now=0, url="")
+        response = page_response(shown, nobody, frame, Secret(""), gzipped=False)
+        response.headers.update(failure.headers or {})
+        return response
+
+
+def asks_for_json(accepted: str) -> bool:
+    """Whether a script of ours asks, not a person who looks at a page."""
+    return accepted.partition(",")[0].partition(";")[0].strip() == "application/json"
