@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
-from bench.population import BRANCH, REGION, Population
+from bench.population import BRANCH, PER_DEVICE, REGION, Population
 from sparekey.app import roles
 from sparekey.app.admin_sessions import LONGEST_SECONDS, TOKEN_PREFIX, id_of
 from sparekey.app.instance import TOP_DOMAIN, Instance
@@ -55,17 +55,42 @@ def pages_of(population: Population, domain: str) -> Iterator[str]:
     for state in ("", "active", "revoked", "silent"):
         yield f"devices?state={state}"
         yield f"devices?state={state}&text=laptop-{last:07d}"[:-3]
+    yield from _in_other_orders(population, domain, (first_name, last_name, "an", f"user{some:07d}"[:-2]))
     yield f"users?after=user{some:07d}"
     yield f"users?domain={quote(domain)}&text=an"
     yield f"tokens?after=SK{some:08d}"
     yield f"tokens?domain={quote(domain)}"
 
 
+def _in_other_orders(population: Population, domain: str, texts: Sequence[str]) -> Iterator[str]:
+    """Either way, from the first and from the middle, filtered by what is common and what is rare."""
+    some = population.users // 2
+    device = population.id("device", some // PER_DEVICE * PER_DEVICE)
+    for order in ("-login", "name", "-name"):
+        yield f"users?order={order}"
+        yield f"users?order={order}&after=user{some:07d}"
+        yield f"users?order={order}&state=disabled"
+        yield f"users?order={order}&domain={quote(domain)}"
+        for text in texts:
+            yield f"users?order={order}&text={quote(text)}"
+    for order in ("-serial", "expiry", "-expiry"):
+        yield f"tokens?order={order}"
+        yield f"tokens?order={order}&after=SK{some:08d}"
+        for narrowed in ("state=lost", "state=expired", "type=totp", "text=SK0", f"domain={quote(domain)}", "text=an"):
+            yield f"tokens?order={order}&{narrowed}"
+    for order in ("-name", "contact", "-contact"):
+        yield f"devices?order={order}"
+        yield f"devices?order={order}&after={device}"
+        for narrowed in ("state=active", "state=silent", "state=revoked", "text=laptop-00", f"domain={quote(domain)}"):
+            yield f"devices?order={order}&{narrowed}"
+
+
 def record_of(population: Population) -> Iterator[str]:
     """Addresses of the record, as an auditor reads it."""
     some = population.users // 2
     yield "audit"
-    for name in (f"user=user{some:07d}", f"token=SK{some:08d}", "action=sign-in.denied", "action=policy.changed"):
+    for name in (f"user=user{some:07d}", f"token=SK{some:08d}", "action=sign-in.denied", "action=policy.changed",
+                 "action=sign-in.granted", "by=client:bench"):  # fmt: skip
         yield f"audit?{name}"
 
 

@@ -146,6 +146,7 @@ class Population:
                 "account_id": account_id, "digits": 6, "interval": INTERVAL, "algorithm": "sha1",
                 "seed_sealed": sealed, "drift": 0, "last_step": 0, "replay_step": 0,
                 "enabled": True, "lost": number % 97 == 0, "with_pin": False,
+                "expires_at": now + (1 + number % 1_000) * _DAY if number % 3 == 0 else None,
                 "offline_code_online": False, "created_at": now - _DAY, "pin_must_change": False,
             }  # fmt: skip
 

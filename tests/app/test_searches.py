@@ -177,6 +177,24 @@ def test_s63_a_search_finds_only_what_is_in_scope(any_server: Instance) -> None:
     assert not box.tokens
 
 
+def test_s63_a_place_to_go_on_from_tells_nothing_of_who_is_elsewhere(any_server: Instance) -> None:
+    """What a list in another order goes on from is looked up: of who is not in scope that would tell the name."""
+    add_tree(any_server)
+    for number, (domain, name) in enumerate((("Sales", "Anna"), ("Support", "Ben"), ("Bern", "Zoe"))):
+        users.add_user(any_server, ROOT, f"u{number}", domain, name, now=NOW)
+        end = NOW + 9 * (number + 1)
+        tokens.add_token(any_server, ROOT, f"u{number}", tokens.NewToken(serial=f"T{number}", expires_at=end), now=NOW)
+    _, actor = an_administrator(any_server, ("help desk", "Sales"), login="helper")
+    for order, first in (("name", ["u0", "u2"]), ("-name", ["u2", "u0"])):
+        search = UserSearch("u", order=order)
+        for after in ("u1", "nobody"):
+            assert [each.login for each in search_users(any_server, actor, search, after=after)] == first
+        assert [each.login for each in search_users(any_server, actor, search, after=first[0])] == first[1:]
+    by_end = TokenSearch("t", order="expiry")
+    for after in ("T1", "T9"):
+        assert [each.serial for each in search_tokens(any_server, actor, by_end, after=after, now=NOW)] == ["T0", "T2"]
+
+
 def test_s63_nobody_finds_by_what_they_may_not_see(server: Instance) -> None:
     add_people(server)
     token = tokens.add_token(server, ROOT, "anna.meier", tokens.NewToken(), now=NOW)
@@ -205,13 +223,13 @@ def test_one_box_finds_all_kinds(any_server: Instance) -> None:
 
 def test_what_cannot_be_asked_for_is_said(server: Instance) -> None:
     domains.add_domain(server, ROOT, "Sales", now=NOW)
-    for wrong in (UserSearch(state="lost"), UserSearch("x" * 201)):
+    for wrong in (UserSearch(state="lost"), UserSearch("x" * 201), UserSearch(order="mail"), UserSearch(order="-")):
         with pytest.raises(BadInput):
             search_users(server, ROOT, wrong)
-    for token_search in (TokenSearch(state="locked"), TokenSearch("x" * 201)):
+    for token_search in (TokenSearch(state="locked"), TokenSearch("x" * 201), TokenSearch(order="name")):
         with pytest.raises(BadInput):
             search_tokens(server, ROOT, token_search, now=NOW)
-    for device_search in (DeviceSearch(state="lost"), DeviceSearch("x" * 201)):
+    for device_search in (DeviceSearch(state="lost"), DeviceSearch("x" * 201), DeviceSearch(order="--name")):
         with pytest.raises(BadInput):
             search_devices(server, ROOT, device_search, now=NOW)
     with pytest.raises(NotFound):

@@ -1,16 +1,17 @@
 """Devices: invite, enrol, authenticate a request, list, revoke."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_device, get_domain, get_scope
 from sparekey.app.notices import notify_user
 from sparekey.app.ports import Purpose
-from sparekey.core.errors import BadInput, NotAllowed
+from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_name
@@ -26,6 +27,7 @@ from sparekey.wire.signing import BadSignature, load_public_key, verify_signatur
 
 INVITATION_LIFETIME = 86_400  # seconds
 LONGEST_LIFETIME = 30 * 86_400
+MOST_AT_ONCE: Final = 200
 SILENT_AFTER: Final = 7 * 86_400  # seconds without a contact
 _STATES: Final = ("", "active", "revoked", "silent")
 
@@ -215,14 +217,52 @@ def held_units(instance: Instance, actor: Actor, name: str) -> list[HeldUnitView
         ]
 
 
+def choose_devices(instance: Instance, actor: Actor, device_ids: Collection[str]) -> list[DeviceView]:
+    """Several that the actor may revoke, by name; raises for the first one that is refused."""
+    with instance.database.read() as connection:
+        rows = _get_several(connection, actor, device_ids, Permission.DEVICE_REVOKE)
+        return sorted((view_of(row) for row in rows), key=lambda each: (fold_name(each.name), each.device_id))
+
+
 def revoke(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
     """Its key is refused from now on; at its next contact it erases everything."""
     with instance.database.write() as connection:
-        row = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
-        devices.update_device(connection, row.id, revoked_at=now)
-        _tell_users(connection, row, Notice.DEVICE_REVOKED, now)
-        devices.withdraw_data(connection, row.id)
-        log(connection, now, actor, Action.DEVICE_REVOKED, device=row.id, name=row.name)
+        _revoke(connection, actor, get_device(connection, actor, name, Permission.DEVICE_REVOKE), now)
+
+
+def revoke_at_once(instance: Instance, actor: Actor, device_ids: Collection[str], *, now: int) -> list[str]:
+    """The same for several: all of them, or none where one is refused. Returns the ids of those that were in use."""
+    with instance.database.write() as connection:
+        rows = _get_several(connection, actor, device_ids, Permission.DEVICE_REVOKE)
+        in_use = [row for row in rows if row.revoked_at is None]
+        for row in in_use:
+            _revoke(connection, actor, row, now)
+    return [row.id for row in in_use]
+
+
+def _revoke(connection: Connection, actor: Actor, row: AnyRow, now: int) -> None:
+    devices.update_device(connection, row.id, revoked_at=now)
+    _tell_users(connection, row, Notice.DEVICE_REVOKED, now)
+    devices.withdraw_data(connection, row.id)
+    log(connection, now, actor, Action.DEVICE_REVOKED, device=row.id, name=row.name)
+
+
+def _get_several(
+    connection: Connection, actor: Actor, device_ids: Collection[str], needed: Permission
+) -> Sequence[AnyRow]:  # fmt: skip
+    """By id, so that two who do so at once do not wait for each other."""
+    if len(device_ids) > MOST_AT_ONCE:
+        raise BadInput(f"more than {MOST_AT_ONCE} devices are chosen", "choose fewer")
+    rows = {row.id: row for row in devices.devices_with_ids(connection, device_ids) if actor.sees(row.domain_id)}
+    for device_id in sorted(device_ids):
+        if device_id not in rows:
+            raise NotFound(f"there is no device {device_id!r}", "load the list again")
+    for row in rows.values():
+        try:
+            verify_may(actor, needed, row.domain_id)
+        except NotAllowed as error:
+            raise NotAllowed(f"{row.name}: {error.message}", error.do) from None
+    return [rows[each] for each in sorted(rows)]
 
 
 def _tell_users(connection: Connection, row: AnyRow, notice: Notice, now: int) -> None:

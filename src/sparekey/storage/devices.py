@@ -29,6 +29,12 @@ def find_device(connection: Connection, device_id: str) -> AnyRow | None:
     return connection.execute(select(device).where(device.c.id == device_id)).one_or_none()
 
 
+def devices_with_ids(connection: Connection, device_ids: Collection[str]) -> Sequence[AnyRow]:
+    """Those of these ids, with their domain's name."""
+    query = select(device, security_domain.c.name.label("domain")).join(security_domain)
+    return connection.execute(query.where(device.c.id.in_(device_ids))).all()
+
+
 def devices_named(connection: Connection, name: str) -> Sequence[AnyRow]:
     """Devices by name or id, with their domain's name; several may have one name."""
     query = select(device, security_domain.c.name.label("domain")).join(security_domain)

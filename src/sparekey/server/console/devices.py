@@ -5,6 +5,8 @@ from urllib.parse import quote
 
 from sparekey.app import device_contents, devices, devices_stolen, invitations
 from sparekey.app.devices import DeviceSearch, DeviceView
+from sparekey.core.counts import counted
+from sparekey.core.errors import BadInput
 from sparekey.core.permissions import Permission
 from sparekey.server.console.choices import domain_options
 from sparekey.server.console.confirming import ask_first
@@ -16,6 +18,11 @@ LIST: Final = "/console/devices"
 pages = Pages(LIST)
 _PAGE: Final = 50
 _HOUR: Final = 3_600
+_REVOKED: Final = (
+    "Until that contact whoever has it can still sign in offline with what it holds. Where it was stolen, report it as "
+    "stolen instead: then PINs and codes end, too.",
+    "A revoked device comes back only by a new invitation.",
+)
 STATES: Final = (("", "Any"), ("active", "In use"), ("silent", "Silent for a week"), ("revoked", "Revoked"))
 
 
@@ -23,7 +30,9 @@ STATES: Final = (("", "Any"), ("active", "In use"), ("silent", "Silent for a wee
 def manage(visit: Visit) -> Reply:
     """Manage Existing."""
     query = visit.query
-    wanted = DeviceSearch(query.text("text"), query.text("domain"), query.get("state", ""))
+    wanted = DeviceSearch(
+        query.text("text"), query.text("domain"), query.get("state", ""), query.get("order", "")
+    )  # fmt: skip
     rows = devices.search_devices(
         visit.instance, visit.actor, wanted, _PAGE + 1, query.get("after", ""), now=visit.now
     )  # fmt: skip
@@ -33,6 +42,28 @@ def manage(visit: Visit) -> Reply:
         "devices/manage.html", rows=shown, next=shown[-1].device_id if len(rows) > _PAGE else None, users=users,
         domains=domain_options(visit, Permission.DEVICE_VIEW), states=STATES, silent_after=devices.SILENT_AFTER,
     )  # fmt: skip
+
+
+@pages.post(":revoke", Permission.DEVICE_REVOKE, again=manage)
+def revoke_at_once(visit: Visit) -> Reply:
+    """All that were ticked, after it was asked once more."""
+    chosen = sorted({*visit.form.all("device"), *visit.form.get("devices", "").split()})
+    if not chosen:
+        raise BadInput("no device is chosen", "tick those that you mean")
+    back = f"{LIST}?{visit.query.but()}" if visit.query.but() else LIST
+    if not visit.form.flag("sure"):
+        found = devices.choose_devices(visit.instance, visit.actor, chosen)
+        title = f"Revoke {counted(len(found), 'device')}"
+        these = f"These {counted(len(found), 'device')}" if len(found) > 1 else "This device"
+        return ask_first(
+            visit, title, "Revoke", visit.url, f"{these}: {', '.join(each.name for each in found)}.",
+            "What is revoked is refused from now on. At its next contact each erases all offline data and codes.",
+            *_REVOKED, crumbs=((back, "Devices"),), fields={"devices": " ".join(chosen), "sure": "yes"},
+        )  # fmt: skip
+    revoked = devices.revoke_at_once(visit.instance, visit.actor, chosen, now=visit.now)
+    rest = len(chosen) - len(revoked)
+    left = f" {counted(rest, 'other')} {'was' if rest == 1 else 'were'} revoked before." if rest else ""
+    return SentOn(back, f"{counted(len(revoked), 'device')} revoked.{left}")
 
 
 @pages.get(":invite", Permission.DEVICE_INVITE)
@@ -96,9 +127,7 @@ def before_revoke(visit: Visit) -> Reply:
     return ask_first(
         visit, f"Revoke {device.name}", "Revoke it", f"{address_of(device)}/revoke",
         f"The server refuses {device.name} from now on. At its next contact it erases all offline data and codes.",
-        "Until that contact whoever has it can still sign in offline with what it holds. Where it was stolen, report "
-        "it as stolen instead: then PINs and codes end, too.",
-        "A revoked device comes back only by a new invitation.",
+        *_REVOKED,
         crumbs=((LIST, "Devices"), (address_of(device), device.name)),
     )  # fmt: skip
 

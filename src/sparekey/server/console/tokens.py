@@ -26,7 +26,9 @@ _PIN_TO_COME: Final = "Unless it is used without one, the user chooses a PIN at 
 def manage(visit: Visit) -> Reply:
     """Manage Existing."""
     asked = visit.query
-    wanted = TokenSearch(asked.text("text"), asked.get("domain", ""), asked.get("type", ""), asked.get("state", ""))
+    wanted = TokenSearch(
+        asked.text("text"), *(asked.get(name, "") for name in ("domain", "type", "state", "order"))
+    )  # fmt: skip
     rows = tokens.search_tokens(
         visit.instance, visit.actor, wanted, _PAGE + 1, asked.get("after", ""), now=visit.now
     )  # fmt: skip

@@ -30,7 +30,9 @@ _DISABLED: Final = (
 def manage(visit: Visit) -> Reply:
     """Manage Existing."""
     asked = visit.query
-    wanted = UserSearch(asked.text("text"), asked.get("domain", ""), asked.get("state", ""))
+    wanted = UserSearch(
+        asked.text("text"), asked.get("domain", ""), asked.get("state", ""), asked.get("order", "")
+    )  # fmt: skip
     rows = users.search_users(visit.instance, visit.actor, wanted, _PAGE + 1, asked.get("after", ""))
     shown = rows[:_PAGE]
     places = domain_options(visit, Permission.USER_VIEW)
