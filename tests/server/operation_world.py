@@ -77,8 +77,8 @@ class Original:
     device_id: str
 
 
-def an_original(database: Database) -> Original:
-    """From an empty database in memory."""
+def an_original(database: Database, more: Callable[[Instance, User], None] = lambda *_: None) -> Original:
+    """From an empty database in memory; `more`: what else is to be there."""
     instance = an_instance(database, policy=LIGHT)
     for name in (INSIDE, OUTSIDE):
         add_domain(instance, ROOT, name, now=NOW)
@@ -89,6 +89,7 @@ def an_original(database: Database) -> Original:
     granted(device.sign_in(alice, NOW).outcome)
     device.refill(alice, NOW)
     add_client(instance, ROOT, "crm", INSIDE, now=NOW)
+    more(instance, alice)
     raw = database.engine.raw_connection()
     content = raw.driver_connection.serialize()  # type: ignore[union-attr] # of sqlite3
     raw.close()
@@ -102,9 +103,11 @@ def a_world(original: Original) -> Iterator[World]:
     raw = database.engine.raw_connection()
     raw.driver_connection.deserialize(original.content)  # type: ignore[union-attr] # of sqlite3
     raw.close()
-    with doors_of(replace(original.instance, database=database)) as doors:
-        yield World(doors, original.alice, original.spare, original.device_id)
-    database.close()
+    try:
+        with doors_of(replace(original.instance, database=database)) as doors:
+            yield World(doors, original.alice, original.spare, original.device_id)
+    finally:
+        database.close()
 
 
 def an_administrator(instance: Instance, role: str, domain: str, now: int = NOW) -> Secret[str]:

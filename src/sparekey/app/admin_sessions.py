@@ -11,13 +11,13 @@ away a token or PIN that may have begun them ends all sessions of its user (`tok
 
 import hashlib
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import Connection, Table
 
-from sparekey.app.authorisation import actor_of, grants_of
+from sparekey.app.authorisation import grants_of, visitor_of
 from sparekey.app.dialogues import answer
 from sparekey.app.instance import Instance, log
 from sparekey.app.policies_in_force import policy_in
@@ -50,12 +50,13 @@ class Opened:
 
 @dataclass(frozen=True)
 class Session:
-    """One that holds now."""
+    """One that holds now. `domain_ids`: by name, of the domains to which its roles are confined, and of all below."""
 
     id: str
     login: str
     actor: Actor
     second_factor_at: int
+    domain_ids: Mapping[str, str] = field(default_factory=dict)
 
     def is_fresh(self, now: int) -> bool:
         """Whether the second factor was shown not long ago."""
@@ -122,13 +123,13 @@ def find_session(instance: Instance, token: Secret[str], now: int) -> Session | 
         row = rows[0] if rows and _holds(connection, rows[0], now) else None
         if row is None:
             return None
-        actor = actor_of(connection, row.account_id, rows)
+        actor, domain_ids = visitor_of(connection, row.account_id, rows)
         if not actor.grants:
             return None
     if now - row.last_used_at >= _NOTED_EVERY:
         with instance.database.write() as connection:
             admin_sessions.mark_used(connection, session_id, now)
-    return Session(session_id, row.login, actor, row.second_factor_at)
+    return Session(session_id, row.login, actor, row.second_factor_at, domain_ids)
 
 
 def end_session(instance: Instance, session_id: str, now: int) -> None:

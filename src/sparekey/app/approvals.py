@@ -17,7 +17,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.authorisation import grants_of, verify_may
+from sparekey.app.authorisation import grants_of_several, verify_may
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account
 from sparekey.app.record_rows import names_of_actors
@@ -26,7 +26,7 @@ from sparekey.app.showings import Showing
 from sparekey.core.counts import counted
 from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.events import Action
-from sparekey.core.permissions import Actor, Permission
+from sparekey.core.permissions import Actor, Grant, Permission
 from sparekey.core.two_people import is_person, is_same_person, is_second_person
 from sparekey.storage import accounts, approvals
 from sparekey.storage.rows import AnyRow
@@ -194,6 +194,7 @@ def _views(
     unnamed = {None, reader.name if only_own else None}
     people = {name for row in rows for name in (row.asked_by, row.decided_by)} - unnamed
     called = names_of_actors(connection, reader, people)
+    rights = _rights(connection, rows, now) if not only_own else {}
     return [
         ApprovalView(
             id=row.id,
@@ -210,20 +211,26 @@ def _views(
             asker=called.get(row.asked_by, row.asked_by),
             decider=called.get(row.decided_by, row.decided_by),
             yours=is_same_person(reader, row.asked_by),
-            decidable=_is_decidable(connection, reader, row, now),
+            decidable=_is_decidable(reader, row, rights.get(row.account_id, ()), now),
             device_id=row.device_id,
         )
         for row in rows
     ]
 
 
-def _is_decidable(connection: Connection, reader: Actor, row: AnyRow, now: int) -> bool:
-    """What `decide_in` would say now. Rights are looked up for what waits, which is little."""
+def _rights(connection: Connection, rows: Sequence[AnyRow], now: int) -> dict[str, tuple[Grant, ...]]:
+    """Of the users whose passcodes wait."""
+    waiting = {row.account_id for row in rows if _state(row, now) is ApprovalState.WAITING}
+    return grants_of_several(connection, waiting) if waiting else {}
+
+
+def _is_decidable(reader: Actor, row: AnyRow, rights: Sequence[Grant], now: int) -> bool:
+    """What `decide_in` would say now; `rights`: of the user."""
     return (
         _state(row, now) is ApprovalState.WAITING
         and is_second_person(reader, row.asked_by)
         and reader.may(Permission.EMERGENCY_APPROVE, row.domain_id)
-        and reader.covers(grants_of(connection, row.account_id))
+        and reader.covers(rights)
     )
 
 

@@ -5,7 +5,7 @@ Rules: what lies outside every domain of the actor does not exist, in the same w
 or an API client that, has rights that the actor does not have; nobody gains rights over anything by moving it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -54,14 +54,30 @@ def verify_no_gain(connection: Connection, actor: Actor, there: str, here: str) 
 
 def grants_of(connection: Connection, principal_id: str) -> tuple[Grant, ...]:
     """What the roles of an account or API client give, each in its domain and below; the top domain: everywhere."""
-    return _grants(connection, roles.grants_of(connection, principal_id))
+    return grants_of_several(connection, [principal_id]).get(principal_id, ())
 
 
-def _grants(connection: Connection, rows: Sequence[AnyRow]) -> tuple[Grant, ...]:
-    scopes = domains.scopes(connection, {row.granted_in for row in rows if not row.at_top})
-    return tuple(
-        Grant(permissions_of(row.role, row.permissions), None if row.at_top else scopes[row.granted_in]) for row in rows
-    )
+def grants_of_several(connection: Connection, principal_ids: Collection[str]) -> dict[str, tuple[Grant, ...]]:
+    """The same of several, by id; who has no role is left out."""
+    rows = roles.grants_of(connection, principal_ids)
+    scopes = _scopes(connection, rows)
+    return {each: tuple(_grant(row, scopes) for row in theirs) for each, theirs in _by_holder(rows).items()}
+
+
+def _by_holder(rows: Sequence[AnyRow]) -> dict[str, list[AnyRow]]:
+    found: dict[str, list[AnyRow]] = {}
+    for row in rows:
+        found.setdefault(row.principal_id, []).append(row)
+    return found
+
+
+def _scopes(connection: Connection, rows: Sequence[AnyRow]) -> dict[str, dict[str, str]]:
+    return domains.scopes(connection, {row.granted_in for row in rows if not row.at_top})
+
+
+def _grant(row: AnyRow, scopes: Mapping[str, Mapping[str, str]]) -> Grant:
+    within = None if row.at_top else frozenset(scopes[row.granted_in])
+    return Grant(permissions_of(row.role, row.permissions), within)
 
 
 def permissions_of(role: str, stored: str | None) -> frozenset[Permission]:
@@ -77,8 +93,15 @@ def scope_of(connection: Connection, domain_id: str) -> frozenset[str] | None:
     return None if domains.is_top(connection, domain_id) else domains.domain_and_below(connection, domain_id)
 
 
-def actor_of(connection: Connection, account_id: str, rows: Sequence[AnyRow] | None = None) -> Actor:
-    """An administrator as an actor; without a role they may do nothing. `rows`: of their roles, where they were asked
-    for (`storage.roles.with_grants`)."""
-    found = roles.grants_of(connection, account_id) if rows is None else [row for row in rows if row.role is not None]
-    return Actor(f"user:{account_id}", _grants(connection, found), account_id)
+def actor_of(connection: Connection, account_id: str) -> Actor:
+    """An administrator as an actor; without a role they may do nothing."""
+    return Actor(f"user:{account_id}", grants_of(connection, account_id), account_id)
+
+
+def visitor_of(connection: Connection, account_id: str, rows: Sequence[AnyRow]) -> tuple[Actor, Mapping[str, str]]:
+    """The same from rows that were asked for with something else (`storage.roles.with_grants`), beside the domains to
+    which roles are confined, and all below them: their ids, by name."""
+    held = [row for row in rows if row.role is not None]
+    scopes = _scopes(connection, held)
+    actor = Actor(f"user:{account_id}", tuple(_grant(row, scopes) for row in held), account_id)
+    return actor, {name: each for below in scopes.values() for each, name in below.items()}

@@ -90,12 +90,6 @@ def list_choices(instance: Instance, actor: Actor, needed: Permission) -> list[D
         return [DomainChoice(each.name, each.depth) for each in _tree(domains.list_domains(connection), within)]
 
 
-def ids_by_name(instance: Instance) -> dict[str, str]:
-    """Every domain: to ask by name what an actor may do there. It is told to nobody."""
-    with instance.database.read() as connection:
-        return domains.ids_by_name(connection)
-
-
 def show_domain(instance: Instance, actor: Actor, name: str) -> DomainDetails:
     with instance.database.read() as connection:
         row = get_domain(connection, actor, name, Permission.DOMAIN_VIEW)

@@ -29,7 +29,7 @@ from sparekey.core.lockout import FailureCount
 from sparekey.core.offline import DAY, DeviceState, Obstacle, code_obstacles
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy import EffectivePolicy
-from sparekey.storage import accounts, domains, emergency_codes, tokens
+from sparekey.storage import accounts, emergency_codes, tokens
 from sparekey.storage.rows import AnyRow
 
 SEEN_DAYS: Final = 90
@@ -88,7 +88,7 @@ def tokencode_overview(instance: Instance, actor: Actor, serial: str, *, now: in
     """Of a token's offline emergency tokencode, and of its temporary access."""
     with instance.database.read() as connection:
         row = get_assigned_token(connection, actor, serial, Permission.EMERGENCY_VIEW)
-        owner = accounts.find_account_by_id(connection, row.account_id)
+        owner = accounts.find_account(connection, row.login)
         if owner is None:
             raise LookupError("a token belongs to an account that is gone")
         found = _overview(connection, instance, actor, CodeKind.TOKENCODE, owner, row, now)
@@ -141,8 +141,7 @@ def _overview(
                     policies[row.domain_id], now)
         for row, found in zip(rows, in_way, strict=True)
     )  # fmt: skip
-    domain = domains.get_name(connection, owner.domain_id)
-    return Overview(kind, owner.login, owner.name, domain, (), devices, everywhere)
+    return Overview(kind, owner.login, owner.name, owner.domain, (), devices, everywhere)
 
 
 def _everywhere(in_way: Sequence[tuple[Obstacle, ...]]) -> tuple[Obstacle, ...]:

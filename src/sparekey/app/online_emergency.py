@@ -131,6 +131,8 @@ def access_to(connection: Connection, actor: Actor, token_id: str, now: int) -> 
     row = online_emergency.find_access(connection, token_id)
     if row is None:
         return None
+    if row.giver is not None:
+        return _view(row, row.giver if actor.sees(row.giver_domain_id) else row.created_by, now)
     called = names_of_actors(connection, actor, [row.created_by])
     return _view(row, called.get(row.created_by, row.created_by), now)
 

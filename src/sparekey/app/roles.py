@@ -22,6 +22,7 @@ from sparekey.core.events import Action
 from sparekey.core.names import verify_name
 from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
 from sparekey.storage import roles
+from sparekey.storage.rows import AnyRow
 
 LONGEST_NAME = 64
 MOST_ROLES = 1_000  # of one's own
@@ -139,10 +140,12 @@ def list_grants(
         return _grants(connection, actor, within, kind=kind, holder=holder)
 
 
-def grants_of_user(connection: Connection, actor: Actor, login: str) -> tuple[GrantView, ...]:
-    """The roles of a user whom the actor sees, as far as the actor may know of them: maybe none."""
+def roles_and_passkeys(connection: Connection, actor: Actor, account: AnyRow) -> tuple[tuple[GrantView, ...], int]:
+    """The roles of a user whom the actor sees, as far as the actor may know of them; how many passkeys the user has."""
     within = actor.domains_with(Permission.ROLE_VIEW)
-    return _grants(connection, actor, within, kind=HolderKind.USER, holder=login).items
+    rows = roles.of_user(connection, account.id)
+    known = [row for row in rows if row.role is not None and (within is None or row.domain_id in within)]
+    return tuple(GrantView(row.role, HolderKind.USER, account.login, row.domain) for row in known), rows[0].passkeys
 
 
 def grant(

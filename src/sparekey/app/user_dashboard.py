@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_account
 from sparekey.app.record_rows import RecordRow, with_names
-from sparekey.app.roles import GrantView, grants_of_user
+from sparekey.app.roles import GrantView, roles_and_passkeys
 from sparekey.app.users import UserView, view_of
 from sparekey.app.why import devices_of, person_of
 from sparekey.core.events import Action
@@ -22,7 +22,7 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.core.token_policy import TokenPolicy
 from sparekey.core.why import NamedToken, Person, Verdict, online_ways
 from sparekey.core.why_offline import TOKENCODE, OnDevice, Opening, explain_offline, openings
-from sparekey.storage import audit, passkeys
+from sparekey.storage import audit
 from sparekey.storage.rows import AnyRow
 
 SHOWN: Final = 20  # of what happened last
@@ -106,6 +106,7 @@ def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) ->
         sees_devices = sees_tokens and actor.may(Permission.DEVICE_VIEW, row.domain_id)
         on = devices_of(connection, actor, person, row, now) if sees_devices else []
         account = person.account
+        held, passkeys = roles_and_passkeys(connection, actor, row)
         return Dashboard(
             user=view_of(row),
             created_at=row.created_at,
@@ -117,8 +118,8 @@ def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) ->
             tokens=_tokens(person, now) if sees_tokens else (),
             devices=tuple(_device(person, each, now) for each in on),
             activity=tuple(_rows(connection, actor, row, SHOWN, None)),
-            roles=tuple(grants_of_user(connection, actor, row.login)),
-            passkeys=passkeys.count_of_account(connection, row.id),
+            roles=held,
+            passkeys=passkeys,
         )
 
 

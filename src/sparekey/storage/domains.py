@@ -33,11 +33,6 @@ def is_top(connection: Connection, domain_id: str) -> bool:
     return connection.execute(query).scalar_one() is None
 
 
-def ids_by_name(connection: Connection) -> dict[str, str]:
-    """Every domain."""
-    return {row.name: row.id for row in connection.execute(select(security_domain.c.name, security_domain.c.id))}
-
-
 def count_domains(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(security_domain)).scalar_one()
 
@@ -58,22 +53,21 @@ def list_domains(connection: Connection) -> Sequence[AnyRow]:
 
 def domain_and_below(connection: Connection, domain_id: str) -> frozenset[str]:
     """The ids of a domain and of everything below it: a scope."""
-    return scopes(connection, {domain_id}).get(domain_id, frozenset())
+    return frozenset(scopes(connection, {domain_id}).get(domain_id, ()))
 
 
-def scopes(connection: Connection, domain_ids: Collection[str]) -> dict[str, frozenset[str]]:
-    """The same for several, by the id of each."""
+def scopes(connection: Connection, domain_ids: Collection[str]) -> dict[str, dict[str, str]]:
+    """The same for several, by the id of each; with the names, by id."""
     if not domain_ids:
         return {}
-    columns = (security_domain.c.id.label("root"), security_domain.c.id.label("id"))
+    columns = (security_domain.c.id.label("root"), security_domain.c.id, security_domain.c.name)
     tree = select(*columns).where(security_domain.c.id.in_(domain_ids)).cte("tree", recursive=True)
-    tree = tree.union_all(
-        select(tree.c.root, security_domain.c.id).join(tree, security_domain.c.parent_id == tree.c.id)
-    )
-    found: dict[str, set[str]] = {}
-    for root, each in connection.execute(select(tree.c.root, tree.c.id)):
-        found.setdefault(root, set()).add(each)
-    return {root: frozenset(below) for root, below in found.items()}
+    below = select(tree.c.root, security_domain.c.id, security_domain.c.name)
+    tree = tree.union_all(below.join(tree, security_domain.c.parent_id == tree.c.id))
+    found: dict[str, dict[str, str]] = {}
+    for root, each, name in connection.execute(select(tree.c.root, tree.c.id, tree.c.name)):
+        found.setdefault(root, {})[each] = name
+    return found
 
 
 def domain_and_above(connection: Connection, domain_id: str) -> frozenset[str]:

@@ -7,10 +7,10 @@ all its codes (`sign_in.end_emergency`).
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, literal, select
 
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.tables import online_emergency, online_emergency_code
+from sparekey.storage.tables import account, online_emergency, online_emergency_code
 
 
 def insert_access(connection: Connection, values: Mapping[str, Any], codes: Iterable[tuple[str, bytes]]) -> None:
@@ -21,17 +21,22 @@ def insert_access(connection: Connection, values: Mapping[str, Any], codes: Iter
 
 
 def find_access(connection: Connection, token_id: str) -> AnyRow | None:
-    """With `codes` (how many were made), `used` (how many of them at least once) and `last_used_at`."""
+    """With `codes` (how many were made), `used` (how many of them at least once) and `last_used_at`; and with who gave
+    it, if that is an account that is there: `giver`, in the domain `giver_domain_id`."""
+    giver = account.alias("giver")
     query = (
         select(
             online_emergency,
             func.count(online_emergency_code.c.id).label("codes"),
             func.count(online_emergency_code.c.used_at).label("used"),
             func.max(online_emergency_code.c.used_at).label("last_used_at"),
+            giver.c.login.label("giver"),
+            giver.c.domain_id.label("giver_domain_id"),
         )
+        .outerjoin(giver, online_emergency.c.created_by == literal("user:") + giver.c.id)
         .outerjoin(online_emergency_code, online_emergency_code.c.token_id == online_emergency.c.token_id)
         .where(online_emergency.c.token_id == token_id)
-        .group_by(online_emergency.c.token_id)
+        .group_by(online_emergency.c.token_id, giver.c.id)
     )
     return connection.execute(query).one_or_none()
 

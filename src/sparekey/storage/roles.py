@@ -22,10 +22,11 @@ from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, api_client, passkey, role, role_grant, security_domain, token
 
 
-def grants_of(connection: Connection, principal_id: str) -> Sequence[AnyRow]:
-    """Role, its stored permissions (None: predefined, or gone) and domain of each grant; `at_top`: in the top one."""
+def grants_of(connection: Connection, principal_ids: Collection[str]) -> Sequence[AnyRow]:
+    """Whose it is, role, its stored permissions (None: predefined, or gone) and domain of each grant; `at_top`: in the
+    top one."""
     query = select(*_GRANT).select_from(role_grant).join(_DOMAIN, _IN_DOMAIN).outerjoin(role, _OF_ROLE)
-    return connection.execute(query.where(role_grant.c.principal_id == principal_id)).all()
+    return connection.execute(query.where(role_grant.c.principal_id.in_(principal_ids))).all()
 
 
 def with_grants(query: Select[Any], principal: ColumnElement[str]) -> Select[Any]:
@@ -39,7 +40,7 @@ _DOMAIN: Final = security_domain.alias("granted_in")
 _IN_DOMAIN: Final = _DOMAIN.c.id == role_grant.c.domain_id
 _OF_ROLE: Final = role.c.name == role_grant.c.role
 _GRANT: Final = (
-    role_grant.c.role, role.c.permissions, _DOMAIN.c.id.label("granted_in"),
+    role_grant.c.principal_id, role_grant.c.role, role.c.permissions, _DOMAIN.c.id.label("granted_in"),
     _DOMAIN.c.parent_id.is_(None).label("at_top"),
 )  # fmt: skip
 
@@ -118,6 +119,24 @@ def list_grants(
     for column, value in ((found.c.role, name), (found.c.kind, kind), (found.c.holder, holder)):
         if value is not None:
             query = query.where(column == value)
+    return connection.execute(query).all()
+
+
+def of_user(connection: Connection, account_id: str) -> Sequence[AnyRow]:
+    """Each role of a user, by name, with the domain it was granted in, its name as `domain`, and in every row how many
+    `passkeys` the user has; one row with `role` None where no role was granted."""
+    passkeys = select(func.count()).select_from(passkey).where(passkey.c.account_id == account_id).scalar_subquery()
+    query = (
+        select(
+            role_grant.c.role, role_grant.c.domain_id, security_domain.c.name.label("domain"),
+            passkeys.label("passkeys"),
+        )
+        .select_from(account)
+        .outerjoin(role_grant, role_grant.c.principal_id == account.c.id)
+        .outerjoin(security_domain, security_domain.c.id == role_grant.c.domain_id)
+        .where(account.c.id == account_id)
+        .order_by(role_grant.c.role, security_domain.c.name)
+    )  # fmt: skip
     return connection.execute(query).all()
 
 

@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sparekey.app.admin_sessions import Session
-from sparekey.app.domains import ids_by_name
 from sparekey.app.instance import Instance
 from sparekey.core.errors import NotAllowed, SparekeyError
 from sparekey.core.passkeys import Place
@@ -58,14 +56,10 @@ class Visit:
         """Whether the visitor has it anywhere, or in the security domain of this name: what one may not do is not
         offered. "": over what belongs to no domain."""
         if domain is not None:
-            return self.actor.may(permission, None) or self.actor.may(permission, self._domain_ids.get(domain))
+            known = self.session.domain_ids if self.session is not None else {}
+            return self.actor.may(permission, None) or self.actor.may(permission, known.get(domain))
         within = self.actor.domains_with(permission)
         return within is None or bool(within)
-
-    @cached_property
-    def _domain_ids(self) -> dict[str, str]:
-        """By name; asked for once, and only where a role is confined."""
-        return ids_by_name(self.instance)
 
     def show(self, template: str, *, secret: bool = False, **values: Any) -> Shown:
         """The page of this template."""
