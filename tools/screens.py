@@ -1,25 +1,69 @@
 """Pictures of every page, light and dark, wide and narrow: `python -m tools.screens [WORD...]` (make screens).
 
-Rules: the pages are those of the registry, on a server with something of everything; names of pictures follow the
-paths, so that a page that is new or gone shows in `git status`; a picture of a page that shows a secret is of a server
-that is thrown away.
+Rules: the pages are those of both registries, and beside them what only a form leads to; the server has something of
+everything and is thrown away, and with it every code and key in a picture; names of pictures follow the paths, so that
+a page that is new or gone shows in `git status`; each page is loaded once and taken four times.
 """
 
 import argparse
 import re
 import shutil
+import subprocess
 import tempfile
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
+from sparekey.app import online_emergency
+from sparekey.app.admin_links import make_link
+from sparekey.clock import now as clock_now
 from sparekey.server.console.site import CONSOLE
-from tests.browser.furnished import furnish
-from tests.browser.rig import a_site, launch, visitor
-from tools.tree import ROOT
+from sparekey.server.selfservice.site import SELF_SERVICE
+from tests.browser.furnished import Furnished, Names, furnish
+from tests.browser.rig import Visitor, a_site, launch, visitor
+from tests.builders import ROOT
+from tools.tree import ROOT as TREE
 
-FOLDER = ROOT / "docs" / "screens"
-LOOKS = {"light-1280": (False, 1280), "dark-1280": (True, 1280), "light-390": (False, 390), "dark-390": (True, 390)}
+FOLDER: Final = TREE / "docs" / "screens"
+LOOKS: Final = {
+    f"{'dark' if dark else 'light'}-{width}": (dark, width) for width in (1280, 390) for dark in (False, True)
+}
+_HEIGHT: Final = 900
+_COLOURS: Final = 24  # of one picture: the most frequent ones stay as they are, so that all together need below 6 MB
+# Each pixel in the nearest of the most frequent colours.
+_PAINT: Final = """async ([png, most]) => {
+  const image = new Image();
+  image.src = `data:image/png;base64,${png}`;
+  await image.decode();
+  const canvas = new OffscreenCanvas(image.width, image.height), context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  const data = context.getImageData(0, 0, image.width, image.height), pixels = new Uint32Array(data.data.buffer);
+  const counts = new Map();
+  for (const each of pixels) counts.set(each, (counts.get(each) ?? 0) + 1);
+  const kept = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, most).map(([each]) => each);
+  const off = (a, b) => [0, 8, 16].reduce((sum, at) => sum + (((a >> at) & 255) - ((b >> at) & 255)) ** 2, 0);
+  const nearest = new Map([...counts.keys()].map((each) =>
+    [each, kept.reduce((best, one) => off(one, each) < off(best, each) ? one : best)]));
+  for (let at = 0; at < pixels.length; at++) pixels[at] = nearest.get(pixels[at]);
+  context.putImageData(data, 0, 0);
+  const blob = await canvas.convertToBlob({ type: "image/png" });
+  return new Promise((done) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result.split(",")[1]);
+    reader.readAsDataURL(blob);
+  });
+}"""
+# What is long where there is room for little.
+LONG: Final = Names(
+    "maximiliane.von-und-zu-hohenstein", "Maximiliane Freifrau von und zu Hohenstein-Wallersdorf",
+    "Sales and Customer Relations, Upper Austria", "laptop-maximiliane-hohenstein-0231", "customer-relations-portal",
+    "help desk of the night shift", "Travelling salespeople", "called back at the number on file, knows her manager",
+)  # fmt: skip
+
+Shot = tuple[str, Callable[[], object]]  # the name of a picture, and what leads there
 
 
 def name_of(path: str) -> str:
@@ -27,29 +71,124 @@ def name_of(path: str) -> str:
     return re.sub(r"[^a-z]+", "-", path.lower()).strip("-")
 
 
+def shots(furnished: Furnished, visit: Visitor, own: Visitor) -> Iterator[Shot]:
+    """Every page in the order of a visit; `own`: the user at self-service."""
+    yield from _before_signing_in(furnished, visit, own)
+    visit.sign_in(furnished.admin)
+    for page in CONSOLE.pages:
+        if page.is_looked_at:
+            yield name_of(page.path), lambda page=page: visit.go(furnished.address(page))
+    yield from _beyond_the_registry(furnished, visit)
+    online_emergency.end(
+        furnished.site.instance, ROOT, furnished.alice.serial, now=clock_now()
+    )  # her token works again
+    own.sign_in(furnished.alice, "/self-service")
+    for page in SELF_SERVICE.pages:
+        if page.is_looked_at:
+            yield name_of(page.path), lambda page=page: own.go(furnished.address(page))
+
+
+def _before_signing_in(furnished: Furnished, visit: Visitor, own: Visitor) -> Iterator[Shot]:
+    yield "console-sign-in", lambda: visit.go(CONSOLE.sign_in)
+    yield "self-service-sign-in", lambda: own.go(SELF_SERVICE.sign_in)
+    link = make_link(furnished.site.instance, ROOT, now=clock_now())
+    yield "console-welcome", lambda: visit.go("/console/welcome")
+
+    def choose() -> None:
+        visit.page.get_by_label("Code of the link").fill(link.code.reveal())
+        visit.page.get_by_role("button", name="Go on").click()
+
+    def set_up() -> None:
+        visit.page.get_by_label("User name").last.fill("newcomer")
+        for label in ("PIN", "PIN once more"):
+            visit.page.get_by_label(label, exact=True).fill("4711")
+        visit.page.get_by_role("button", name="Set it up").click()
+
+    yield "console-welcome-choose", choose
+    yield "console-welcome-token", set_up
+
+
+def _beyond_the_registry(furnished: Furnished, visit: Visitor) -> Iterator[Shot]:
+    """What only a form leads to, and what goes wrong."""
+    token = f"/console/tokens/{furnished.alice.serial}"
+
+    def show_code() -> None:
+        page = visit.go(f"{token}/emergency")
+        page.get_by_label("How the caller was identified").fill("called back")
+        page.get_by_role("button", name="Show the code on this device").click()
+
+    def before_a_policy_is_saved() -> None:
+        page = visit.go("/console/policies/offline/Default/edit")
+        page.get_by_label("Protection level").select_option("strong")
+        page.get_by_label("Emergency code lifetime").fill("7")
+        page.get_by_role("button", name="Save").click()
+
+    def added_token() -> None:
+        visit.go(f"/console/new-token?user={furnished.alice.login}")
+        visit.page.get_by_role("button", name="Add, and show the QR code").click()
+
+    def a_menu() -> None:
+        visit.go("/console/tokens").get_by_role("button", name=furnished.alice.serial).click()
+
+    yield "console-tokens-serial-emergency-shown", show_code
+    yield "console-policies-offline", lambda: visit.go("/console/policies/offline/Default")
+    yield "console-policies-offline-edit", lambda: visit.go("/console/policies/offline/Default/edit")
+    yield "console-policies-offline-confirm", before_a_policy_is_saved
+    yield (
+        "console-policies-effective-shown",
+        lambda: visit.go(f"/console/policies:effective?user={furnished.alice.login}"),
+    )
+    yield "console-new-token-added", added_token
+    yield "console-tokens-menu", a_menu
+    yield "console-search-found", lambda: visit.go(f"/console/search?for={furnished.alice.login[:4]}")
+    yield "console-audit-nothing", lambda: visit.go("/console/audit?user=nobody")
+    yield "console-not-there", lambda: visit.go("/console/users/nobody")
+
+
+def take(visit: Visitor, folder: Path, name: str, painter: Page | None) -> None:
+    """The page as it stands, in every look; `painter`: makes it small. None: PNG, which loses nothing."""
+    for look, (dark, width) in LOOKS.items():
+        visit.page.set_viewport_size({"width": width, "height": _HEIGHT})
+        visit.page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
+        taken = visit.page.screenshot(full_page=True)
+        if painter is None:
+            (folder / f"{name}.{look}.png").write_bytes(taken)
+        else:
+            painted = b64decode(painter.evaluate(_PAINT, [b64encode(taken).decode(), _COLOURS]))
+            to = folder / f"{name}.{look}.webp"
+            command = ["cwebp", "-quiet", "-lossless", "-q", "60", "-o", str(to), "--", "-"]
+            subprocess.run(command, input=painted, check=True)
+    visit.page.set_viewport_size({"width": LOOKS["light-1280"][1], "height": _HEIGHT})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.screens", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("words", nargs="*", metavar="WORD", help="only pages whose path holds one of these")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only pages whose name holds one of these")
     parser.add_argument("--to", type=Path, default=FOLDER, help="the folder of the pictures")
+    parser.add_argument("--png", action="store_true", help="larger pictures, which lose nothing")
+    parser.add_argument("--long", action="store_true", help="everything has a long name")
     options = parser.parse_args()
-    pages = [page for page in CONSOLE.pages if page.is_looked_at]
-    pages = [page for page in pages if not options.words or any(word in page.path for word in options.words)]
     if not options.words and options.to.exists():
         shutil.rmtree(options.to)
     options.to.mkdir(parents=True, exist_ok=True)
+    taken = 0
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, a_site(Path(folder)) as site:
-        furnished, browser = furnish(site), launch(playwright)
-        for look, (dark, width) in LOOKS.items():
-            visit = visitor(site, browser, dark=dark, width=width)
-            visit.go(CONSOLE.sign_in)
-            if not options.words:
-                visit.page.screenshot(path=options.to / f"console-sign-in.{look}.png", full_page=True)
-            visit.sign_in(furnished.admin)
-            for page in pages:
-                visit.go(furnished.address(page))
-                visit.page.screenshot(path=options.to / f"{name_of(page.path)}.{look}.png", full_page=True)
-            visit.context.close()
-    print(f"screens: {len(LOOKS)} pictures of each of {len(pages)} pages in {options.to}")
+        furnished, browser = furnish(site, LONG if options.long else Names()), launch(playwright)
+        visit, own = visitor(site, browser), visitor(site, browser)
+        painter = None if options.png else browser.new_page()
+        for name, lead in shots(furnished, visit, own):
+            whose = own if name.startswith("self-service") else visit
+            if options.words and not any(word in name for word in options.words):
+                if name.startswith("console-welcome"):
+                    lead()  # one leads to the next
+                continue
+            lead()
+            take(whose, options.to, name, painter)
+            taken += 1
+            print(f"{taken:3} {name}", flush=True)
+        browser.close()
+    size = sum(each.stat().st_size for each in options.to.iterdir())
+    print(f"screens: {len(LOOKS)} pictures of each of {taken} pages in {options.to}, {size / 2**20:.1f} MB together")
 
 
 if __name__ == "__main__":

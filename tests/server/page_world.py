@@ -26,6 +26,7 @@ def names_of(*, login: str, serial: str, device_id: str, client: str, domain: st
         "login": login,
         "serial": serial,
         "device_id": device_id,
+        "device": device_id,
         "devices/name": device_id,
         "clients/name": client,
         "domains/name": domain,

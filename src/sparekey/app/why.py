@@ -30,6 +30,7 @@ class Explanation:
     """`lines`: the server's doors, then each device; each part begins with its conclusion (rule `sign-in`)."""
 
     login: str
+    domain: str
     at: int
     lines: tuple[Line, ...]
 
@@ -47,7 +48,7 @@ def explain(instance: Instance, actor: Actor, login: str, device: str | None = N
             here = [each for each in here if each.state.device_id == only.id] or [_untouched(connection, account, only)]
         for each in here:
             lines += explain_offline(person, each, now)
-        return Explanation(login, now, (*lines, *([] if here else [explain_without_device(person)])))
+        return Explanation(login, account.domain, now, (*lines, *([] if here else [explain_without_device(person)])))
 
 
 def person_of(connection: Connection, instance: Instance, account: AnyRow) -> Person:

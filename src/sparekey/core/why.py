@@ -204,8 +204,10 @@ def _emergency_lines(token: NamedToken, now: int) -> Iterator[Line]:
     else:
         until = f"until {moment(access.expires_at)}" if access.expires_at is not None else "with no end"
         over = " (over)" if access.ended(now) else ""
-        why = f"{access.kind}, {len(access.codes)} left, {until}{over}; if the token is there: {access.if_available}"
+        what = "a fixed tokencode" if access.kind == "fixed" else f"one-time tokencodes ({len(access.codes)} left)"
         refused = not access.allows_token(now)
+        own = "refused meanwhile" if refused else "accepted, too"
+        why = f"{what} in place of the token, {until}{over}; the token's own codes are {own}"
         verdict = Verdict.STOPS if refused else Verdict.OK
         mend = f"sparekey emergency end {token.serial}" if refused else ""
         deeds = (Deed.END_TEMPORARY,) if refused else ()

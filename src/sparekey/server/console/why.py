@@ -35,6 +35,8 @@ _DEEDS: Final[Mapping[Deed, tuple[str, Permission, str]]] = {
     Deed.CHANGE_POLICY: ("Change the policy", Permission.POLICY_MANAGE, "/console/policies"),
     Deed.INVITE_DEVICE: ("Enrol the device again", Permission.DEVICE_INVITE, "/console/devices:invite"),
 }
+# In which domain one has to be allowed to, where that is not the user's: in all of them, or in any.
+_WHERE: Final[Mapping[Deed, str | None]] = {Deed.CHANGE_POLICY: "", Deed.INVITE_DEVICE: None}
 
 
 @dataclass(frozen=True)
@@ -68,22 +70,22 @@ class Part:
 def explain(visit: Visit) -> Reply:
     """Every rule."""
     found = why.explain(visit.instance, visit.actor, visit.path["login"], visit.query.get("device"), now=visit.now)
-    parts = parts_of(visit, found.lines)
+    parts = parts_of(visit, found.lines, found.domain)
     return visit.show("users/why.html", login=found.login, here=address_of(found.login), parts_of=parts)
 
 
-def parts_of(visit: Visit, lines: Sequence[Line]) -> list[Part]:
-    """Each begins with its conclusion."""
+def parts_of(visit: Visit, lines: Sequence[Line], domain: str) -> list[Part]:
+    """Each begins with its conclusion; `domain`: the user's."""
     parts: list[list[Line]] = []
     for line in lines:
         if line.rule == "sign-in":
             parts.append([])
         parts[-1].append(replace(line, why=in_zone(line.why, visit.zone)))
-    return [_part(visit, part) for part in parts]
+    return [_part(visit, part, domain) for part in parts]
 
 
-def _part(visit: Visit, lines: Sequence[Line]) -> Part:
-    rules = [Rule(line, _mends(visit, line)) for line in lines if not line.rule.startswith(_POLICY)]
+def _part(visit: Visit, lines: Sequence[Line], domain: str) -> Part:
+    rules = [Rule(line, _mends(visit, line, domain)) for line in lines if not line.rule.startswith(_POLICY)]
     order = {Verdict.STOPS: 0, Verdict.ASKS: 1, Verdict.WAITS: 1, Verdict.OK: 2}
     rest = sorted(rules[1:], key=lambda rule: order[rule.line.verdict])
     policy = (line for line in lines if line.rule.startswith(_POLICY))
@@ -95,13 +97,14 @@ def _field(line: Line) -> FieldRow:
     return FieldRow(field, field.typed(field.parse(line.why)), line.why)
 
 
-def _mends(visit: Visit, line: Line) -> tuple[Mend, ...]:
+def _mends(visit: Visit, line: Line, domain: str) -> tuple[Mend, ...]:
     if not line.deeds:
         return (Mend(words.sentence(line.mend)),) if line.mend else ()
     found = []
     for deed in line.deeds:
         said, permission, to = _DEEDS[deed]
-        found.append(Mend(said, to.format(quote(line.name, safe="")) if visit.may(permission) else ""))
+        may = visit.may(permission, _WHERE.get(deed, domain))
+        found.append(Mend(said, to.format(quote(line.name, safe="")) if may else ""))
     return tuple(found)
 
 

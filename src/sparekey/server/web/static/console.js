@@ -32,6 +32,19 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+/* On a narrow screen each row of a wide table is a card: its cells say in which column they would stand. */
+const labelled = () => document.querySelectorAll("main table:not(#cost table)").forEach((table) => {
+  const names = [...table.querySelectorAll("thead th")].map((each) => each.querySelector(".only-read") ? "" : each.textContent.trim());
+  if (names.length < 3) return;
+  table.classList.add("stack");
+  table.querySelectorAll("tbody tr").forEach((row) => [...row.cells].forEach((cell, at) => {
+    if (cell.matches("td") && !cell.textContent.trim() && !cell.querySelector("input, button")) cell.dataset.blank = "";
+    else if (at > 0 && cell.matches("td") && cell.colSpan === 1 && names[at]) cell.dataset.label ??= names[at];
+  }));
+});
+labelled();
+document.addEventListener("htmx:after:swap", labelled);
+
 /* A table that is wider than its box can be moved by keyboard, too. */
 const reachable = () => document.querySelectorAll(".box.flush").forEach((box) => {
   if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
@@ -91,7 +104,7 @@ document.addEventListener("change", (event) => {
   countChosen();
 });
 addEventListener("pageshow", countChosen);
-document.addEventListener("htmx:afterSettle", countChosen);
+document.addEventListener("htmx:after:settle", countChosen);
 
 /* A file goes with a bar that tells how much of it has gone, and stays chosen for the next step. */
 document.addEventListener("submit", (event) => {
@@ -128,6 +141,7 @@ document.addEventListener("submit", (event) => {
       main.querySelector(`#${kept.id}`)?.replaceWith(kept);
     });
     document.querySelector("main").replaceWith(main);
+    labelled();
     reachable();
     main.focus();
     scrollTo(0, 0);
