@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from sparekey.app import admin_sessions, user_sessions
+from sparekey.app.instance import TOP_DOMAIN
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.server.application import create_application
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.web.sites import Site
 from sparekey.server.work import WorkPool
-from tests.builders import TOP_DOMAIN
 from tests.server.asgi import Reply, ask
 from tests.server.doors import Doors, run
 from tests.server.operation_world import World, an_administrator

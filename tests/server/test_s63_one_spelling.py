@@ -1,9 +1,9 @@
 """S63 for addresses: a path has one spelling, so that whoever guards pages by how a path begins guards all of them."""
 
+from sparekey.app.instance import TOP_DOMAIN
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.paths import is_path
-from tests.builders import TOP_DOMAIN
 from tests.server.asgi import ask
 from tests.server.doors import Doors, run
 from tests.server.operation_world import World, an_administrator

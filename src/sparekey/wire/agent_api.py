@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sparekey.wire.events import OfflineEvent
+from sparekey.wire.messages import TYPED
 
 PREFIX: Final = "/agent/v1"
 TRUST: Final = f"{PREFIX}/trust"
@@ -67,10 +68,10 @@ class SignInRequest:
     With `reply_to`, `passcode` is the answer to the question that a reply asked under it.
     """
 
-    login: str
-    passcode: str = field(repr=False)
+    login: str = field(metadata=TYPED)
+    passcode: str = field(repr=False, metadata=TYPED)
     check: str
-    reply_to: str = field(repr=False, default="")
+    reply_to: str = field(repr=False, default="", metadata=TYPED)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ Each event carries the hash of the one before it, so that a dropped, changed or 
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from sparekey.wire.messages import TYPED
 from sparekey.wire.signing import lp
 
 NO_EVENT: Final = bytes(32)  # the hash "before" event 1
@@ -32,7 +33,7 @@ class OfflineEvent:
     at: int  # unix seconds, by the device's idea of server time
     kind: str
     user: str  # account id
-    login: str
+    login: str = field(metadata=TYPED)
     method: str  # tokencode, emergency-tokencode, emergency-passcode
     token: str
     step: int  # of a tokencode

@@ -6,14 +6,19 @@ One decoder for both sides of every JSON message, on the standard library alone,
 import dataclasses
 import functools
 import json
+import re
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 M = TypeVar("M")
 
 LARGEST_INTEGER: Final = 2**53 - 1  # what every JSON reader holds exactly
 LONGEST_STRING: Final = 4096
+# PostgreSQL keeps no NUL in a text, and no database keeps half a character.
+KEPT_NOWHERE: Final = re.compile("[\x00\ud800-\udfff]")
+TYPED: Final[Mapping[str, Any]] = {"typed": True}  # metadata of a member: whatever a person typed, judged as it came
 
 
 class BadMessage(ValueError):
@@ -53,36 +58,42 @@ def _no_fraction(_: str) -> typing.NoReturn:
     raise ValueError("numbers are integers")
 
 
-def _read(kind: Any, value: Any, where: str) -> Any:
+def _read(kind: Any, value: Any, where: str, *, typed: bool = False) -> Any:
     if dataclasses.is_dataclass(kind):
         return _read_object(kind, value, where)
     if typing.get_origin(kind) is list:
         (item,) = typing.get_args(kind)
         if not isinstance(value, list):
             raise BadMessage(where, "a list")
-        return [_read(item, each, f"{where}[{index}]") for index, each in enumerate(value)]
+        return [_read(item, each, f"{where}[{index}]", typed=typed) for index, each in enumerate(value)]
     if isinstance(kind, types.UnionType) or type(value) is not kind:
         raise BadMessage(where, {str: "text", int: "an integer", bool: "true or false"}.get(kind, "something else"))
     if kind is int and abs(value) > LARGEST_INTEGER:
         raise BadMessage(where, "an integer below 2^53")
     if kind is str and len(value) > LONGEST_STRING:
         raise BadMessage(where, f"at most {LONGEST_STRING} characters")
+    if kind is str and not typed and KEPT_NOWHERE.search(value):
+        raise BadMessage(where, "text without NUL and without lone surrogates")
     return value
 
 
 def _read_object(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise BadMessage(where, "an object")
-    hints, needed = _members(kind)
-    given = {name: _read(hints[name], each, f"{where}.{name}") for name, each in value.items() if name in hints}
+    hints, needed, typed = _members(kind)
+    given = {
+        name: _read(hints[name], each, f"{where}.{name}", typed=name in typed)
+        for name, each in value.items()
+        if name in hints
+    }
     if needed - given.keys() or value.keys() - hints.keys():
         raise BadMessage(where, f"the members {', '.join(hints)}")
     return kind(**given)
 
 
 @functools.cache
-def _members(kind: Any) -> tuple[dict[str, Any], frozenset[str]]:
-    """The members' types by name, and which must be given; looked up once for each type of message."""
+def _members(kind: Any) -> tuple[dict[str, Any], frozenset[str], frozenset[str]]:
+    """The members' types by name, which must be given, and which were typed; looked up once for each type."""
     fields = dataclasses.fields(kind)
     hints = typing.get_type_hints(kind)
     needed = frozenset(
@@ -90,4 +101,5 @@ def _members(kind: Any) -> tuple[dict[str, Any], frozenset[str]]:
         for field in fields
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     )
-    return {field.name: hints[field.name] for field in fields}, needed
+    typed = frozenset(field.name for field in fields if field.metadata.get("typed"))
+    return {field.name: hints[field.name] for field in fields}, needed, typed

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sparekey.secret import Secret
 from sparekey.wire.enrolment import BadEnrolmentCode, EnrolmentCode, read_enrolment_code
-from sparekey.wire.messages import LARGEST_INTEGER, LONGEST_STRING, BadMessage
+from sparekey.wire.messages import KEPT_NOWHERE, LARGEST_INTEGER, LONGEST_STRING, BadMessage
 
 Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
 MOST_ITEMS: Final = 10_000
@@ -241,8 +241,7 @@ def _one(kind: Any, value: Any, where: str, exact: bool) -> Any:
 def _text(value: str, where: str, exact: bool) -> str:
     if exact and len(value) > LONGEST_STRING:
         raise BadMessage(where, f"at most {LONGEST_STRING} characters")
-    # PostgreSQL keeps no NUL, and no database keeps half a character.
-    if exact and ("\x00" in value or any("\ud800" <= each <= "\udfff" for each in value)):
+    if exact and KEPT_NOWHERE.search(value):
         raise BadMessage(where, "text without NUL and without lone surrogates")
     return value
 

@@ -19,7 +19,7 @@ from sparekey.server.service import Service
 from sparekey.server.sign_ins import judge
 from sparekey.server.work import Busy
 from sparekey.wire.agent_api import ErrorReply
-from sparekey.wire.messages import decode
+from sparekey.wire.messages import TYPED, decode
 
 PATH = "/v1/sign-ins"
 _LARGEST = 16_384
@@ -29,9 +29,9 @@ _LARGEST = 16_384
 class SignInQuestion:
     """With `reply_to`, `passcode` is the answer to the question of that name."""
 
-    user: str
-    passcode: str = field(repr=False)
-    reply_to: str = field(repr=False, default="")
+    user: str = field(metadata=TYPED)
+    passcode: str = field(repr=False, metadata=TYPED)
+    reply_to: str = field(repr=False, default="", metadata=TYPED)
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,13 @@ def token_of(site: Site, request: Request) -> Secret[str]:
 
 
 def visit_of(service: Service, request: Request) -> Visit:
-    """The visit as far as the request itself tells."""
+    """The visit as far as the request itself tells. Raises Refusal for a query that is none."""
     query = request.url.query
     try:
         fields = Fields.of(query)
     except BadFields:
-        fields = Fields()
+        do = "follow a link, or begin at the first page"
+        raise Refusal(400, "bad-request", "what follows the ? in this address cannot be read", do) from None
     return Visit(
         instance=service.instance,
         settings=service.settings,

@@ -4,6 +4,7 @@ Rules: a field that is not there is empty; text is trimmed unless it is a secret
 write; a refusal names the field as the page does and never its value.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -15,6 +16,8 @@ from sparekey.secret import Secret
 
 MOST_FIELDS: Final = 2_000
 LONGEST_TEXT: Final = 4_000
+# control characters but for tab and line ends, and halves of characters
+_NEVER_TYPED: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class BadFields(ValueError):
@@ -59,6 +62,11 @@ class Fields(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Fields({', '.join(self)})"  # what was typed may be a secret
+
+    def verify_typeable(self) -> None:
+        """Raises BadInput where a name or a value holds what nobody types and PostgreSQL keeps in no text."""
+        if any(_NEVER_TYPED.search(text) for pair in self._pairs for text in pair):
+            raise BadInput("a field holds a character that cannot be typed", "type it anew")
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

@@ -107,9 +107,13 @@ def _answered(site: Site, page: Page, request: Request, visit: Visit) -> tuple[R
 
 
 def _verify_admitted(site: Site, page: Page, request: Request, visit: Visit) -> None:
-    """Raises NotAllowed for a form that is not ours, or a page that this visitor can use nowhere."""
+    """Raises NotAllowed for a form that is not ours, or a page that this visitor can use nowhere; BadInput for text
+    that no page sends, whichever field it is in.
+    """
     if page.changes:
         verify_ours(site, request, visit.form)
+    visit.form.verify_typeable()
+    visit.query.verify_typeable()
     if page.permission is not None:
         verify_somewhere(visit.actor, page.permission)
 

@@ -1,0 +1,181 @@
+"""Text that no database keeps, or that is longer than it may be, in every field, query and path: refused in words.
+
+On PostgreSQL, which is the stricter one: it has no NUL in a text, no half a character and no number beyond its type.
+"""
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+
+import pytest
+
+from sparekey.app import user_sessions
+from sparekey.app.clients import add_client
+from sparekey.app.domains import add_domain
+from sparekey.app.instance import TOP_DOMAIN
+from sparekey.app.operations import OPERATIONS
+from sparekey.core.errors import Conflict
+from sparekey.core.outcome import Granted, Method
+from sparekey.core.permissions import SUPER_ADMINISTRATOR
+from sparekey.secret import Secret
+from sparekey.server.console.site import CONSOLE
+from sparekey.server.selfservice.site import SELF_SERVICE
+from sparekey.server.web import cookies
+from sparekey.server.web.pages import Page
+from sparekey.server.web.rendering import MARK_FIELD
+from sparekey.server.web.sites import Site
+from sparekey.storage import schema
+from sparekey.storage.engine import open_engine
+from sparekey.storage.unit_of_work import Database
+from sparekey.wire import agent_api as api
+from sparekey.wire.events import OfflineEvent
+from tests.builders import LIGHT, NOW, PIN, ROOT, Device, a_device, a_user, an_instance, granted
+from tests.server.asgi import Reply, ask
+from tests.server.doors import doors_of, run
+from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, request_of
+from tests.server.page_world import address_of
+from tests.server.self_service_visitor import placed
+from tools.counts import Count
+from tools.postgresql import PostgresqlServer
+
+pytestmark = pytest.mark.services
+_NEVER = ("%00", "a%00b", "%1B[2J", "%C2%85", "%ED%A0%80", "%FF")
+_LONG = ("x" * 5_000, "9" * 40)
+_READ = re.compile(r"\b(?:query|form|fields)\.(?:text|get|secret|flag|number|day|all)\(\s*\"([\w-]+)\"")
+every_site = pytest.mark.parametrize("site", [CONSOLE, SELF_SERVICE], ids=lambda site: site.name)
+
+
+@dataclass(frozen=True)
+class Strict:
+    """A world on PostgreSQL, and who asks there."""
+
+    world: World
+    device: Device
+    tokens: dict[str, Secret[str]] = field(default_factory=dict)
+
+    def session(self, site: Site) -> Secret[str]:
+        """Begun now, of somebody who may have every page."""
+        if site is CONSOLE:
+            return an_administrator(self.world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
+        alice, token = self.world.alice, user_sessions.new_token()
+        with self.world.instance.database.write() as connection:
+            granted = Granted(alice.account_id, alice.login, Method.TOKENCODE, alice.token_id)
+            user_sessions.begin_session(connection, token, granted, NOW)
+        return token
+
+    def asks(self, site: Site, page: Page, sent: str, path: str = "") -> Reply:
+        """For the page with these fields, in its query or its form."""
+        token = self.tokens.get(site.name) or self.tokens.setdefault(site.name, self.session(site))
+        headers = {"host": "localhost", "cookie": f"{site.sessions.cookie}={token.reveal()}"}
+        path, body = path or self.address_of(site, page), b""
+        if page.changes:
+            headers["content-type"] = "application/x-www-form-urlencoded"
+            body = f"{MARK_FIELD}={cookies.new_mark(token)}&{sent}".encode()
+        elif sent:
+            path += f"?{sent}"
+        reply = run(ask(self.world.doors.app, page.method, path, body, headers))
+        if reply.status == 303 and site.sign_in in str(reply.headers) and cookies.SAID not in str(reply.headers):
+            del self.tokens[site.name]  # what was done before ended it
+            return self.asks(site, page, sent, path)
+        return reply
+
+    def address_of(self, site: Site, page: Page) -> str:
+        if site is CONSOLE:
+            return address_of(self.world, page)
+        return placed(page, self.world.alice.serial, self.world.device_id)
+
+
+@pytest.fixture(scope="module")
+def strict(postgresql_server: PostgresqlServer) -> Iterator[Strict]:
+    database = Database(open_engine(postgresql_server.create_database()))
+    schema.upgrade(database.engine)
+    instance = an_instance(database, policy=LIGHT)
+    for name in (INSIDE, OUTSIDE):
+        add_domain(instance, ROOT, name, now=NOW)
+    alice = a_user(instance, "alice", pin=PIN, domain=INSIDE)
+    device = a_device(instance, "laptop", domain=INSIDE)
+    granted(device.sign_in(alice, NOW).outcome)
+    add_client(instance, ROOT, "crm", INSIDE, now=NOW)
+    with doors_of(instance) as doors:
+        yield Strict(World(doors, alice, a_user(instance, domain=INSIDE).serial, device.device_id), device)
+    database.close()
+
+
+def fields_of(page: Page) -> list[str]:
+    """Names of all fields that pages of its module read."""
+    source = inspect.getsource(inspect.getmodule(page.handler))  # type: ignore[arg-type] # a handler is in a module
+    return sorted({*_READ.findall(source)} - {MARK_FIELD})
+
+
+@every_site
+def test_what_nobody_can_type_is_refused_in_every_field_and_query(strict: Strict, site: Site) -> None:
+    for number, page in enumerate(site.pages):
+        value, names = _NEVER[number % len(_NEVER)], [*fields_of(page), "unknown"]
+        for sent in (f"{names[number % len(names)]}={value}", "a%00b=x"):
+            reply = strict.asks(site, page, sent)
+            assert reply.status == 400, (page.method, page.path, sent, reply)
+
+
+@every_site
+def test_what_is_too_long_is_refused_in_words(strict: Strict, site: Site, count: Count) -> None:
+    for number, page in enumerate(sorted(site.pages, key=lambda page: page.changes)):
+        names = fields_of(page)
+        together = "&".join(f"{name}={{0}}" for name in names[:12])
+        for sent in (together, *(f"{name}={{0}}" for name in names[: count(small=0, full=100)])):
+            for value in (_LONG * 2)[number % 2 : number % 2 + count(small=1, full=2)]:
+                reply = strict.asks(site, page, sent.format(value))
+                assert reply.status < 500, (page.method, page.path, sent, value[:5], reply)
+
+
+@every_site
+def test_what_a_path_names_is_not_there(strict: Strict, site: Site) -> None:
+    for page in [each for each in site.pages if "{" in each.path]:
+        for value in ("%00", _LONG[0], "%F0%9F%94%91'%22%25"):
+            path = re.sub(r"{\w+}", lambda _, value=value: value, page.path)  # type: ignore[misc] # mypy cannot infer a lambda with a default
+            reply = strict.asks(site, page, "", path)
+            assert reply.status == 404 or (reply.status in (200, 303, 400) and value not in _NEVER), (path[:90], reply)
+
+
+def test_programs_are_refused_alike(strict: Strict) -> None:
+    world, token = strict.world, strict.session(CONSOLE)
+    seen: dict[str, object] = {}
+    for operation in OPERATIONS:
+        with suppress(Conflict):  # it is there already
+            seen |= request_of(world, operation)
+        right = {member.name: seen[member.name] for member in operation.members if member.name in seen}
+        for member in operation.members:
+            values = {str: ("\x00", "a\x00b", "x" * 4_096), int: (2**53 - 1, -(2**53) + 1)}.get(member.kind, ())
+            for value in values:
+                reply = run(world.ask(operation, {**right, member.name: value}, token))
+                assert reply.status < 500, (operation.name, member.name, repr(value)[:9], reply)
+                assert reply.status in (400, 404) or "\x00" not in str(value), (operation.name, member.name, reply)
+
+
+def test_devices_are_refused_alike(strict: Strict) -> None:
+    doors, device, huge = strict.world.doors, strict.device, 2**53 - 1
+    alice, token = strict.world.alice.account_id, strict.world.alice.token_id
+    for text in ("\x00", "a\x00", "\ud800", "x" * 4_096):
+        event = OfflineEvent(1, huge, text, text, text, text, text, huge, huge, text, text, text)
+        held = api.HeldUnit(text, text, text, huge, huge, huge, "00" * 32)
+        for path, message in (
+            (api.SYNC, api.SyncRequest([held], "", False)),
+            (api.SYNC, api.SyncRequest([replace(held, user=alice)], text, False)),
+            (api.UNITS, api.UnitRequest(text, "day", token, 20_000, 1)),
+            (api.UNITS, api.UnitRequest(alice, "day", text, huge, huge)),
+            (api.UNITS, api.UnitRequest(alice, text, token, -huge, -huge)),
+            (api.ACKNOWLEDGEMENTS, api.AcknowledgementRequest([text])),
+            (api.EVENTS, api.EventsRequest([event])),
+            (api.SIGN_INS, api.SignInRequest(text, text, "", text)),
+            (api.ENROL, api.EnrolRequest("00", "00", "00", text, True, False)),
+        ):  # fmt: skip
+            body = json.dumps(asdict(message)).encode()
+            reply = run(doors.signed(device, path, body))
+            assert reply.status < 500, (path, repr(text)[:9], reply)
+    for text in ("\x00", "\ud800"):
+        for path in ("/v1/sign-ins", "/v1/sessions"):
+            body = json.dumps({"user": text, "passcode": text, "reply_to": text}).encode()
+            reply = run(ask(doors.app, "POST", path, body, {"authorization": f"Bearer {doors.key.reveal()}"}))
+            assert (reply.status, reply.json.get("result")) in ((200, "denied"), (400, None)), reply
