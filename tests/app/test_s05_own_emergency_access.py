@@ -203,11 +203,11 @@ def _role_given(server: Instance, *_: object) -> None:
 
 ENDS: dict[str, Callable[[Instance, User, User, Authenticator], object]] = {
     "passkey removed": _passkey_removed,
-    "another token lost": lambda server, _, it, key: tokens.set_lost(server, ROOT, it.serial, lost=True, now=LATER),
-    "another token disabled": lambda server, _, it, key: tokens.set_enabled(
+    "another token lost": lambda server, _, it, *__: tokens.set_lost(server, ROOT, it.serial, lost=True, now=LATER),
+    "another token disabled": lambda server, _, it, *__: tokens.set_enabled(
         server, ROOT, it.serial, enabled=False, now=LATER
     ),
-    "another token unassigned": lambda server, _, it, key: token_lifecycle.unassign(server, ROOT, it.serial, now=LATER),
+    "another token unassigned": lambda server, _, it, *__: token_lifecycle.unassign(server, ROOT, it.serial, now=LATER),
     "device stolen": _device_stolen,
     "user disabled": lambda server, it, *_: users.set_enabled(server, ROOT, it.login, enabled=False, now=LATER),
     "role given": _role_given,

@@ -71,6 +71,10 @@ class Doors:
         form = {"user": user, "passcode": passcode, "reply-to": reply_to}
         return _read(await self._page("/self-service/sign-in", form, **more), user)
 
+    async def self_service_passkey(self, answer: str, **more: Any) -> Reply:
+        """A user signs in at the self-service console by what a browser says."""
+        return _read(await self._page("/self-service/sign-in/passkey", {"passkey": answer}, **more), "")
+
     async def _page(self, path: str, form: Mapping[str, str], **more: Any) -> Reply:
         sent = {**form, MARK_FIELD: cookies.new_mark(BROWSER)}
         headers = {

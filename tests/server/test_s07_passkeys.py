@@ -8,6 +8,7 @@ from sparekey.app import roles, users
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.app.passkey_sign_ins import ask_to_sign_in
 from sparekey.app.roles import HolderKind
+from sparekey.app.user_passkeys import entrance
 from sparekey.core.events import Action
 from sparekey.secret import Secret
 from sparekey.storage.unit_of_work import Database
@@ -64,6 +65,25 @@ def test_s07_every_refused_passkey_looks_the_same_and_leaves_at_the_floor(floore
     assert len({(reply.status, reply.headers, reply.body) for reply in replies}) == 1
     assert replies[0].json["result"] == "denied"
     assert min(reply.seconds for reply in replies) > FLOOR_MS / 1000 - 0.002
+
+
+def test_s07_every_passkey_refused_at_self_service_looks_the_same_and_leaves_at_the_floor(floored: Doors) -> None:
+    def signed_there(key: Authenticator, browser: Secret[str] = BROWSER) -> str:
+        return key.get(ask_to_sign_in(floored.instance, PLACE, browser, NOW, entrance()))
+
+    disabled, disabled_key = holder(floored)
+    _, good_key = holder(floored)
+    users.set_enabled(floored.instance, ROOT, disabled.login, enabled=False, now=NOW)
+    tried = [
+        signed_there(Authenticator()), signed_there(disabled_key),
+        signed_there(good_key, Secret("the cookie of another browser")), signed(floored, good_key),
+        signed_there(good_key).replace("signature", "signatures"), "",
+    ]  # fmt: skip
+    replies = [run(floored.self_service_passkey(answer)) for answer in tried]
+    assert len({(reply.status, reply.headers, reply.body) for reply in replies}) == 1
+    assert replies[0].json["result"] == "denied"
+    assert min(reply.seconds for reply in replies) > FLOOR_MS / 1000 - 0.002
+    assert run(floored.self_service_passkey(signed_there(good_key))).json["result"] == "granted"
 
 
 def test_s07_the_record_knows_why_a_passkey_was_refused(doors: Doors) -> None:

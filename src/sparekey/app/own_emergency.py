@@ -20,7 +20,7 @@ from sparekey.app.online_emergency import AccessView, GivenAccess, Terms, access
 from sparekey.app.operators import begin_showing
 from sparekey.app.policies_in_force import policy_in
 from sparekey.app.self_service import own_token
-from sparekey.app.user_sessions import verify_two_factors
+from sparekey.app.user_sessions import verify_fresh, verify_two_factors
 from sparekey.core.errors import NotAllowed, NotFound, SparekeyError
 from sparekey.core.notices import Notice
 from sparekey.core.online_emergency import EmergencyKind, IfAvailable
@@ -57,8 +57,6 @@ def look(instance: Instance, session: Session, serial: str, *, now: int) -> OwnA
 
 def give(instance: Instance, session: Session, serial: str, *, now: int) -> GivenAccess:
     """The codes, which nobody sees again. Raises NotFound, NotAllowed."""
-    if not session.is_fresh(now):
-        raise NotAllowed("the last second factor is older than ten minutes", "show once more that it is you")
     with instance.database.write() as connection:
         given = _give_in(connection, instance, session, serial, now)
     if isinstance(given, SparekeyError):
@@ -80,6 +78,7 @@ def _give_in(
     connection: Connection, instance: Instance, session: Session, serial: str, now: int
 ) -> GivenAccess | SparekeyError:
     own_token(connection, session.actor, serial)
+    verify_fresh(connection, session, now)
     turn = begin_showing(connection, session.actor)
     token = _locked(connection, session, serial)
     terms = Terms(_days_allowed(connection, session, token, now), IfAvailable.END)

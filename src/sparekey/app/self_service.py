@@ -45,7 +45,7 @@ _TOLD: Final = (
     Action.TOKEN_LOST, Action.TOKEN_FOUND, Action.TOKEN_PIN_SET, Action.TOKEN_PIN_CLEARED, Action.TOKEN_PIN_FORCED,
     Action.TOKEN_RESYNCED, Action.EMERGENCY_SHOWN, Action.EMERGENCY_RESET, Action.EMERGENCY_ONLINE,
     Action.EMERGENCY_USED, Action.EMERGENCY_REPLACED, Action.EMERGENCY_TEMPORARY, Action.EMERGENCY_ENDED,
-    Action.EMERGENCY_VOIDED,
+    Action.EMERGENCY_VOIDED, Action.PASSKEY_ADDED, Action.PASSKEY_REMOVED, Action.ALARM_PASSKEY_COPIED,
 )  # fmt: skip
 # Only to read what the user's own devices are called, in whatever domain they are.
 _NAMES_EVERYTHING: Final = Actor.of_system("system")
@@ -83,7 +83,8 @@ class OwnToken:
 
 @dataclass(frozen=True)
 class Own:
-    """Everything at one moment. `help_text`: how to reach the help desk, as policy says; "": it does not."""
+    """Everything at one moment. `help_text`: how to reach the help desk, as policy says; "": it does not.
+    `emergency_days`: for how long one-time tokencodes work that users make themselves; 0: policy does not let them."""
 
     login: str
     name: str
@@ -93,6 +94,7 @@ class Own:
     pin_rule: str
     pins_remembered: int
     help_text: str
+    emergency_days: int
 
     def token(self, serial: str) -> OwnToken:
         """Raises NotFound."""
@@ -154,6 +156,7 @@ def look(instance: Instance, actor: Actor, *, now: int) -> Own:
             account.login, account.name, account.mail, owned,
             tuple(_token(each, policy, now) for each in person.tokens), rule_of(policy), policy.pin_history,
             next((each.help_text for each in owned if each.help_text), "") or _help_text(connection, account),
+            policy.own_emergency_days,
         )  # fmt: skip
 
 

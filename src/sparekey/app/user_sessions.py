@@ -15,7 +15,15 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.admin_sessions import IDLE_SECONDS, LONGEST_SECONDS, Opened, Session, find_in_force, id_of
+from sparekey.app.admin_sessions import (
+    FRESH_SECONDS,
+    IDLE_SECONDS,
+    LONGEST_SECONDS,
+    Opened,
+    Session,
+    find_in_force,
+    id_of,
+)
 from sparekey.app.authorisation import grants_of
 from sparekey.app.dialogues import answer
 from sparekey.app.instance import Instance
@@ -86,6 +94,13 @@ def refresh_session(connection: Connection, session: Session, granted: Granted, 
     admin_sessions.refresh_second_factor(
         connection, session.id, now, user_session, method=granted.method, token_id=granted.token_id
     )
+
+
+def verify_fresh(connection: Connection, session: Session, now: int) -> None:
+    """That the second factor was shown within ten minutes, as the session is now. Raises NotAllowed."""
+    shown = admin_sessions.find_second_factor(connection, session.id)
+    if shown is None or now - shown.second_factor_at >= FRESH_SECONDS:
+        raise NotAllowed("the last second factor is older than ten minutes", "show once more that it is you")
 
 
 def verify_two_factors(connection: Connection, session: Session, *, but: str | None = None) -> None:

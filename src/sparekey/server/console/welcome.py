@@ -14,7 +14,6 @@ from starlette.responses import Response
 
 from sparekey.app import admin_links
 from sparekey.core.errors import BadInput, Conflict, SparekeyError
-from sparekey.core.passkeys import Place
 from sparekey.secret import Secret
 from sparekey.server.console.new_token import handed_over
 from sparekey.server.console.site import CONSOLE, SIGN_IN, WELCOME
@@ -23,6 +22,7 @@ from sparekey.server.service import Service
 from sparekey.server.web.arrivals import admitted, verify_ours
 from sparekey.server.web.forms import read_form
 from sparekey.server.web.pages import FORM
+from sparekey.server.web.passkeys import get_place
 from sparekey.server.web.replies import Reply, Sent, SentOn, Shown
 from sparekey.server.web.responses import failed, respond, status_of
 from sparekey.server.web.visits import Visit
@@ -55,7 +55,7 @@ def choose(visit: Visit) -> Reply:
 def question(visit: Visit) -> Reply:
     """For passkey.js."""
     code, login = _code(visit), visit.form.text("user")
-    options = admin_links.ask_for_passkey(visit.instance, _place(visit), code, login, visit.now)
+    options = admin_links.ask_for_passkey(visit.instance, get_place(visit), code, login, visit.now)
     return Sent(options.encode(), "application/json", "question.json")
 
 
@@ -63,7 +63,7 @@ def use_with_passkey(visit: Visit) -> Reply:
     form = visit.form
     name, answer = form.text("name", "Name of the passkey", needed=True), form.get("passkey", "")
     login = admin_links.use_with_passkey(
-        visit.instance, _place(visit), _code(visit), form.text("user"), name, answer, visit.now
+        visit.instance, get_place(visit), _code(visit), form.text("user"), name, answer, visit.now
     )
     return SentOn(SIGN_IN, f"{login} is a super administrator now. Sign in with your passkey.")
 
@@ -125,9 +125,3 @@ def _choices(visit: Visit) -> Shown:
 def _code(visit: Visit) -> Secret[str]:
     """As it was pasted, or put there by the script."""
     return Secret("".join(visit.form.get("code", "").split()))
-
-
-def _place(visit: Visit) -> Place:
-    if visit.place is None:
-        raise BadInput("passkeys do not work at an address of numbers", "open this server by its name")
-    return visit.place

@@ -1,11 +1,10 @@
-"""Sign in to the self-service console and out of it: the one sign-in of every door, refused at the floor, alike for
-all.
+"""Sign in to the self-service console, with a passcode or a passkey, and out of it: the one sign-in of every door,
+refused at the floor, alike for all.
 
 `/` leads here: most people who type the server's name are users.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -14,8 +13,8 @@ from starlette.responses import Response
 
 from sparekey.app.admin_sessions import Opened, id_of
 from sparekey.app.sign_in import Door
+from sparekey.app.user_passkeys import entrance
 from sparekey.app.user_sessions import door_name, end_session, open_session
-from sparekey.core.errors import Conflict
 from sparekey.secret import Secret
 from sparekey.server.floor import Floor
 from sparekey.server.rest.callers import is_admitted
@@ -26,6 +25,8 @@ from sparekey.server.web.arrivals import admitted, token_of, verify_ours
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.forms import read_form
 from sparekey.server.web.pages import FORM
+from sparekey.server.web.passkeys import BUSY, PasskeySignIn, form_of
+from sparekey.server.web.passkeys import routes as passkey_routes
 from sparekey.server.web.replies import SentOn, Shown
 from sparekey.server.web.responses import failed, respond
 from sparekey.server.web.signing_in import answered, way_back
@@ -41,6 +42,11 @@ _REFUSED: Final = (
 def routes(service: Service) -> APIRouter:
     """GET and POST sign-in, POST sign-out, and the way there from the server's name alone."""
     router = APIRouter(include_in_schema=False)
+    passkeys = PasskeySignIn(
+        SELF_SERVICE, service.self_service,
+        lambda request: entrance(administrators_too=is_admitted(service, request)), _page,
+    )  # fmt: skip
+    router.include_router(passkey_routes(service, passkeys))
 
     @router.get("/", response_class=Response)
     async def front(request: Request) -> Response:
@@ -55,14 +61,11 @@ def routes(service: Service) -> APIRouter:
     @router.post(SIGN_IN, response_class=Response)
     async def sign_in(request: Request) -> Response:
         arrived = Floor.arrival()
-        visit = admitted(service, SELF_SERVICE, request)
-        visit = replace(visit, form=await read_form(request, FORM))
-        verify_ours(SELF_SERVICE, request, visit.form)
+        visit, _ = await form_of(service, SELF_SERVICE, request)
         try:
             return await _judged(service, request, visit, arrived)
         except Busy:
-            busy = Conflict("more is waiting than this server takes on", "try again in a second")
-            return failed(SELF_SERVICE, request, visit, busy, 429)
+            return failed(SELF_SERVICE, request, visit, BUSY, 429)
 
     @router.post(SIGN_OUT, response_class=Response)
     async def sign_out(request: Request) -> Response:
@@ -97,7 +100,7 @@ def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
     """What the page is given: never what was typed as a passcode."""
     given: dict[str, Any] = {
         "user": fields.get("user", ""), "to": way_back(fields.get("to", ""), HOME), "question": "", "reply_to": "",
-        "refused": "",
+        "refused": "", "passkeys": visit.place is not None,
     }  # fmt: skip
     return visit.show("self-service/sign-in.html", **given | more)
 

@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from sparekey.app.passkey_sign_ins import has_passkey
+from sparekey.app.user_passkeys import refresh_with_passkey
 from sparekey.app.user_sessions import find_session, refresh_second_factor
-from sparekey.server.selfservice import devices, home, tokens, trials
+from sparekey.server.selfservice import devices, home, own_emergency, passkeys, tokens, trials
 from sparekey.server.web import cookies
-from sparekey.server.web.sites import Link, Sessions, Site
+from sparekey.server.web.sites import Link, Passkeys, Sessions, Site
 
 HOME: Final = "/self-service"
 SIGN_IN: Final = f"{HOME}/sign-in"
@@ -19,14 +21,17 @@ SELF_SERVICE: Final = Site(
     sessions=Sessions(
         cookies.SELF_SERVICE, find_session, refresh_second_factor,
         networks=lambda service: service.settings.self_service_networks, pool=lambda service: service.self_service,
+        passkeys=Passkeys(passkeys.SECOND_FACTOR_QUESTION, has_passkey, refresh_with_passkey),
     ),
     navigation=(
         ("", (Link("Home", HOME),)),
         ("Be prepared", (
             Link("Try your passcode", f"{HOME}/passcode"),
             Link("If you lose your token", f"{HOME}/emergency"),
+            Link("Passkeys", passkeys.PASSKEYS),
         )),
         ("Look back", (Link("Activity", f"{HOME}/activity"),)),
     ),
-    pages=(*home.pages.all, *trials.pages.all, *tokens.pages.all, *devices.pages.all),
+    pages=(*home.pages.all, *trials.pages.all, *tokens.pages.all, *own_emergency.pages.all, *devices.pages.all,
+           *passkeys.pages.all),
 )  # fmt: skip

@@ -1,0 +1,59 @@
+"""The user's own passkeys: added with a fresh second factor, removed; and what passkey.js asks for."""
+
+from typing import Final
+
+from sparekey.app import passkey_sign_ins, passkeys, self_service, user_passkeys
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.passkeys import get_place, get_session, question
+from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.visits import Visit
+
+pages = Pages("/self-service/passkeys")
+PASSKEYS: Final = "/self-service/passkeys"
+SECOND_FACTOR_QUESTION: Final = f"{PASSKEYS}/second-factor/question"
+
+
+@pages.get("", None)
+def own(visit: Visit) -> Reply:
+    return visit.show(
+        "self-service/passkeys.html", passkeys=passkeys.own_passkeys(visit.instance, get_session(visit)),
+        help_text=self_service.help_text(visit.instance, visit.actor),
+    )  # fmt: skip
+
+
+@pages.post(":add", None, again=own, fresh=True)
+def new(visit: Visit) -> Reply:
+    """The form in which one is created: after the second factor, so that nothing is created in vain."""
+    get_place(visit)
+    user_passkeys.verify_may_add(visit.instance, get_session(visit))
+    return visit.show("self-service/new-passkey.html")
+
+
+@pages.post("/question", None, again=own)
+def registration_question(visit: Visit) -> Reply:
+    """For passkey.js."""
+    session = get_session(visit)
+    return question(user_passkeys.ask_for_registration(visit.instance, get_place(visit), session, visit.now))
+
+
+@pages.post("", None, again=new, fresh=True)
+def add(visit: Visit) -> Reply:
+    name, answer = visit.form.text("name", "Name", needed=True), visit.form.get("passkey", "")
+    made = user_passkeys.add_passkey(visit.instance, get_place(visit), get_session(visit), name, answer, visit.now)
+    return SentOn(PASSKEYS, f"The passkey {made.name} was added. With it you get in here without your token.")
+
+
+@pages.post("/{passkey}/remove", None, again=own)
+def remove(visit: Visit) -> Reply:
+    name = passkeys.remove_own_passkey(visit.instance, get_session(visit), visit.path["passkey"], visit.now)
+    return SentOn(
+        PASSKEYS, f"The passkey {name} was removed. You are signed out everywhere else, and one-time tokencodes that "
+        "you made here work no longer.",
+    )  # fmt: skip
+
+
+@pages.post("/second-factor/question", None, again=own)
+def second_factor_question(visit: Visit) -> Reply:
+    """For passkey.js, on whichever page asks for the second factor."""
+    place, session = get_place(visit), get_session(visit)
+    return question(passkey_sign_ins.ask_for_second_factor(visit.instance, place, session, visit.now))

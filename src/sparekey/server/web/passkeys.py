@@ -1,0 +1,105 @@
+"""Passkeys at both consoles: the sign-in with one, and what the pages about them have in common.
+
+Rules: no name is asked for, so that nobody learns who has a passkey: what is to be signed looks the same to everybody;
+what is refused leaves at the floor, in the words of every refusal (S07).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sparekey.app.admin_sessions import Opened, Session
+from sparekey.app.passkey_sign_ins import Entrance, ask_to_sign_in, open_session_with_passkey
+from sparekey.app.sign_in import Door
+from sparekey.core.errors import BadInput, Conflict, NotAllowed
+from sparekey.core.passkeys import Place
+from sparekey.secret import Secret
+from sparekey.server.floor import Floor
+from sparekey.server.service import Service
+from sparekey.server.sign_ins import judge
+from sparekey.server.web import cookies
+from sparekey.server.web.arrivals import admitted, verify_ours
+from sparekey.server.web.forms import read_form
+from sparekey.server.web.pages import FORM
+from sparekey.server.web.replies import Sent, Shown
+from sparekey.server.web.responses import failed, respond
+from sparekey.server.web.signing_in import answered
+from sparekey.server.web.sites import Site
+from sparekey.server.web.visits import Visit
+from sparekey.server.work import Busy, WorkPool
+
+BUSY: Final = Conflict("more is waiting than this server takes on", "try again in a second")
+_REFUSED: Final = "Not signed in. This passkey was not accepted: try once more, or sign in with your name and passcode."
+
+
+@dataclass(frozen=True)
+class PasskeySignIn:
+    """How a site signs in with passkeys. `entrance`: for who comes from there; `page`: the sign-in once more."""
+
+    site: Site
+    pool: WorkPool
+    entrance: Callable[[Request], Entrance]
+    page: Callable[..., Shown]
+
+
+def routes(service: Service, it: PasskeySignIn) -> APIRouter:
+    """POST what is to be signed, and the answer, below the address of the sign-in."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.post(f"{it.site.sign_in}/passkey/question", response_class=Response)
+    async def ask(request: Request) -> Response:
+        visit, browser = await form_of(service, it.site, request)
+        options = await it.pool.run(
+            ask_to_sign_in, visit.instance, get_place(visit), browser, visit.now, it.entrance(request)
+        )
+        return respond(it.site, request, visit, question(options))
+
+    @router.post(f"{it.site.sign_in}/passkey", response_class=Response)
+    async def sign_in(request: Request) -> Response:
+        arrived = Floor.arrival()
+        visit, browser = await form_of(service, it.site, request)
+        place, signed, at = get_place(visit), visit.form.get("passkey", ""), it.entrance(request)
+        verify: Callable[[], Opened] = lambda: open_session_with_passkey(  # noqa: E731
+            visit.instance, visit.address, place, browser, signed, visit.now, at
+        )
+        door = Door(at.door_name(visit.address))
+        try:
+            judged = await judge(
+                service, arrived, door, visit.now, verify, lambda opened: opened.verdict.outcome, it.pool
+            )
+        except Busy:
+            return failed(it.site, request, visit, BUSY, 429)
+        return answered(it.site, request, visit, judged, lambda **more: it.page(visit, visit.form, **more), _REFUSED)
+
+    return router
+
+
+async def form_of(service: Service, site: Site, request: Request) -> tuple[Visit, Secret[str]]:
+    """The form of our page, and what only this browser has: questions are bound to it. Raises Refusal, NotAllowed."""
+    visit = admitted(service, site, request)
+    visit = replace(visit, form=await read_form(request, FORM))
+    verify_ours(site, request, visit.form)
+    return visit, cookies.base_of(request.cookies, site.sessions.cookie)
+
+
+def get_place(visit: Visit) -> Place:
+    """Raises BadInput where no passkey can be used."""
+    if visit.place is None:
+        raise BadInput("passkeys do not work at an address of numbers", "open this server by its name")
+    return visit.place
+
+
+def get_session(visit: Visit) -> Session:
+    """Raises NotAllowed where nobody is signed in."""
+    if visit.session is None:
+        raise NotAllowed("nobody is signed in", "sign in")
+    return visit.session
+
+
+def question(options: str) -> Sent:
+    """For passkey.js."""
+    return Sent(options.encode(), "application/json", "question.json")
