@@ -183,6 +183,17 @@ def test_a_stricter_policy_asks_first(operator: Operator, alice: User) -> None:
     assert operator.runs("policy", "offline", "set", "Default", "days=1", "--confirm").json["regenerated"] == 1
 
 
+def test_an_assignment_asks_before_it_discards(operator: Operator, alice: User) -> None:
+    operator.runs("policy", "offline", "add", "Strict", "days=1")
+    asked = ("policy", "offline", "assign", "Strict", "--domain", "SystemDomain")
+    refused = operator.fails(*asked)
+    assert refused.json["do"] == "repeat it with --yes, or at a terminal"
+    assert "of 1 user on 1 device are discarded at the next contact and made anew, about" in refused.json["message"]
+    assert operator.runs(*asked, "--yes").json["policy"] == "Strict"
+    assert "made anew" in operator.fails("policy", "offline", "remove", "Strict").json["message"]
+    operator.runs("policy", "offline", "remove", "Strict", "--yes")
+
+
 def test_the_record(operator: Operator, tmp_path: Path) -> None:
     operator.runs("user", "add", "alice")
     (row,) = operator.runs("audit", "list", "--user", "alice").json["rows"]

@@ -133,7 +133,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation("DELETE", "/v1/domains/{name}", domains.remove_domain, _P.DOMAIN_MANAGE,
               "Remove a security domain to which nothing belongs."),
     Operation("PUT", "/v1/domains/{domain}/policies/{kind}", policies.assign_policy, _P.POLICY_MANAGE,
-              "Put a security domain under a policy; without a name: the default."),
+              "Put a security domain under a policy; without a name: the default. A stricter one discards offline "
+              "data, and nobody is asked."),
     Operation("POST", "/v1/policies/{kind}", policies.add_policy, _P.POLICY_MANAGE,
               "Add a policy: the defaults, but for the fields that are given."),
     Operation("GET", "/v1/policies/{kind}", policies.list_policies, _P.POLICY_VIEW,
@@ -143,7 +144,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation("PATCH", "/v1/policies/{kind}/{name}", policies.set_fields, _P.POLICY_MANAGE,
               "Change fields of a policy; `confirmed` where that discards data on devices."),
     Operation("DELETE", "/v1/policies/{kind}/{name}", policies.remove_policy, _P.POLICY_MANAGE,
-              "Remove a policy; its domains go back to the default."),
+              "Remove a policy; its domains go back to the default. Offline data are made anew, and nobody is asked."),
     Operation("POST", "/v1/roles", roles.add_role, _P.ROLE_MANAGE,
               "Add a role of one's own."),
     Operation("GET", "/v1/roles", roles.list_roles, _P.ROLE_VIEW,

@@ -16,6 +16,7 @@ from sparekey.app.lookup import get_domain, get_policy
 from sparekey.app.policies import StoredPolicy, edited_policy, stored_policy
 from sparekey.app.snapshots import pin_of
 from sparekey.core.attack_cost import StolenLaptop, stolen_laptop
+from sparekey.core.counts import counted, rough_time
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy import OfflinePolicy, ProtectionLevel, tightened
 from sparekey.core.policy_kinds import PolicyKind
@@ -128,6 +129,18 @@ def preview_removal(instance: Instance, actor: Actor, kind: PolicyKind, name: st
             anew = _regeneration(connection, new, affected, now, codes_only=False)
             found = dataclasses.replace(found, anew=anew)
         return found
+
+
+def in_words(preview: Preview, cores: int) -> str:
+    """What is made anew by so many cores, for a question before it is done; "": nothing is."""
+    anew = preview.anew
+    if anew is None or not anew.holders:
+        return ""
+    what = "the emergency codes" if preview.codes_only else "the offline data"
+    how = "discarded at the next contact and made anew" if preview.discards else "made anew"
+    work = f", about {rough_time(anew.core_seconds / cores)} of work for the server" if anew.core_seconds else ""
+    whose = f"{counted(anew.users, 'user')} on {counted(anew.devices, 'device')}"
+    return f"{what} of {whose} are {how}{work}; whoever is offline keeps the old ones until then"
 
 
 def cost_of(

@@ -1,16 +1,20 @@
 """`sparekey policy`: policies of each kind, and what is in force for one user on one device."""
 
 import dataclasses
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 import typer
 
-from sparekey.app import policies
+from sparekey.app import policies, policy_previews
 from sparekey.app.policies import PolicyView
+from sparekey.app.policy_previews import Preview
 from sparekey.cli.server import output
-from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.cli.server.command import LocalServer, Server, call_of, command, new_group, now, open_server
 from sparekey.core.counts import counted
+from sparekey.core.errors import BadInput
 from sparekey.core.policy import FIELDS
 from sparekey.core.policy_kinds import PolicyKind
 
@@ -22,6 +26,7 @@ Fields = Annotated[
     typer.Argument(metavar="[FIELD=VALUE]...", help="See `fields` of this kind of policy.", show_default=False),
 ]
 Confirm = Annotated[bool, typer.Option("--confirm", help="Go on although data on devices are discarded at once.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask first.")]
 Domain = Annotated[str, typer.Option(help="The security domain.")]
 AnyName = Annotated[str | None, typer.Argument(metavar="POLICY", help="The policy's name.", show_default=False)]
 ToDefault = Annotated[bool, typer.Option("--default", help="Always use the default policy, whichever it is.")]
@@ -119,12 +124,16 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
         call.done(f"Set {', '.join(texts)} of the {kind} policy {name}.{made_anew}", "policy", **members)
 
     @command(group, "assign", f"policy {kind} assign Travel --domain Sales")
-    def assign(ctx: typer.Context, domain: Domain, name: AnyName = None, default: ToDefault = False) -> None:
-        """Put the users of a domain, and its devices, under a policy."""
+    def assign(
+        ctx: typer.Context, domain: Domain, name: AnyName = None, default: ToDefault = False, yes: Yes = False
+    ) -> None:
+        """Put the users of a domain, and its devices, under a policy. Where offline data are made anew, you are asked
+        first."""
         if default is (name is not None):
             raise typer.BadParameter("give either the name of a policy or --default")
         call = call_of(ctx)
         with open_server(call) as server:
+            _ask(server, policy_previews.preview_assignment, kind, name, domain, yes=yes)
             server.run(policies.assign_policy, kind, name, domain, now=now())
         call.done(f"{domain} uses {name or f'the default {kind} policy'}.", "assignment", domain=domain, policy=name)
 
@@ -133,10 +142,11 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
         assign.__doc__ = "Put the users of a domain under a policy."
 
     @command(group, "remove", f"policy {kind} remove Travel")
-    def remove(ctx: typer.Context, name: Name) -> None:
+    def remove(ctx: typer.Context, name: Name, yes: Yes = False) -> None:
         """Remove a policy; its domains go back to the default."""
         call = call_of(ctx)
         with open_server(call) as server:
+            _ask(server, policy_previews.preview_removal, kind, name, yes=yes)
             server.run(policies.remove_policy, kind, name, now=now())
         call.done(f"Removed the {kind} policy {name}.", "policy", name=name)
 
@@ -161,6 +171,22 @@ def effective(
     rows = [{"field": name, "value": values[name], "source": merged.sources[name]} for name in FIELDS]
     shown = rows if call.json else [row | {"value": _text(row["value"])} for row in rows]
     call.put_list("effective", shown, _EFFECTIVE)
+
+
+def _ask(server: Server, preview: Callable[..., Preview], kind: PolicyKind, *what: Any, yes: bool) -> None:
+    """Before offline data are made anew: says for how many devices, and how much work that is. Raises BadInput where
+    nobody can answer."""
+    words = ""
+    if isinstance(server, LocalServer):
+        words = policy_previews.in_words(server.run(preview, kind, *what, now=now()), os.cpu_count() or 1)
+    elif kind is PolicyKind.OFFLINE:
+        words = "offline data on devices may be discarded and made anew; the console says for how many users"
+    if yes or not words:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput(words, "repeat it with --yes, or at a terminal")
+    output.say(f"{words[:1].upper()}{words[1:]}.")
+    typer.confirm("Go on?", abort=True, err=True)
 
 
 def _texts(fields: list[str] | None) -> Mapping[str, str]:

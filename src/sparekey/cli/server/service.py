@@ -40,7 +40,8 @@ def init(
     settings = create_server(call.directory, NewServer(address, listen, tuple(name or ())), call.actor, now())
     call.done(
         f"Made a server in {call.directory}. Keep {call.directory / 'keys'} apart from the database's backups.\n"
-        f"Next: sparekey --data {call.directory} serve",
+        f"Next: sparekey --data {call.directory} serve\n"
+        f"Then, for the console: sparekey --data {call.directory} admin link",
         "server",
         data=str(call.directory),
         listen=settings.listen,
@@ -69,9 +70,10 @@ def serve(
         else:
             print(f"Sparekey answers on {addresses[0]}\n")
             for words, path in (("is it up", "/health"), ("does its database answer", "/ready"),
-                                ("the API, described", "/openapi.json")):  # fmt: skip
+                                ("the console", "/console"), ("the API, described", "/openapi.json")):  # fmt: skip
                 print(f"  {words:26}{addresses[0]}{path}")
             print(f"  {'its CA, for curl --cacert':26}{ca}")
+            print(f"  {'the first administrator':26}sparekey --data {call.directory} admin link")
             print(f"  {'invite a device':26}sparekey --data {call.directory} device invite NAME\n")
         sys.stdout.flush()
 

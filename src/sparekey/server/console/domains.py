@@ -4,16 +4,18 @@ from typing import Final
 from urllib.parse import quote
 
 from sparekey.app import domains, policies, policy_previews
-from sparekey.app.policy_previews import Preview
-from sparekey.core.counts import counted
+from sparekey.app.policy_previews import Preview, in_words
 from sparekey.core.errors import BadInput
 from sparekey.core.permissions import Permission
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.server.console.choices import domain_options
 from sparekey.server.console.confirming import ask_first
+from sparekey.server.console.policies import cores_of
+from sparekey.server.console.policy_words import label_of
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.replies import Reply, SentOn
 from sparekey.server.web.visits import Visit
+from sparekey.server.web.words import sentence
 
 LIST: Final = "/console/domains"
 pages = Pages(LIST)
@@ -98,21 +100,18 @@ def assign(visit: Visit) -> Reply:
         preview = policy_previews.preview_assignment(
             visit.instance, visit.actor, kind, policy, domain, now=visit.now
         )  # fmt: skip
-        if preview.anew is not None and preview.anew.holders:
-            return _ask_about(visit, kind, policy, preview)
+        if words := in_words(preview, cores_of(visit.settings)):
+            return _ask_about(visit, kind, policy, preview, words)
     policies.assign_policy(visit.instance, visit.actor, kind, policy, domain, now=visit.now)
     words = f"the {kind} policy {policy}" if policy else f"the default {kind} policy"
     return SentOn(address_of(domain), f"{domain} uses {words} now.")
 
 
-def _ask_about(visit: Visit, kind: PolicyKind, policy: str | None, preview: Preview) -> Reply:
-    domain, anew = visit.path["name"], preview.anew
-    stricter = ", ".join(each.replace("_", " ") for each in preview.tightened)
+def _ask_about(visit: Visit, kind: PolicyKind, policy: str | None, preview: Preview, words: str) -> Reply:
+    domain = visit.path["name"]
+    stricter = ", ".join(label_of(each).lower() for each in preview.tightened)
     sentences = [f"It is stricter than the one in force: {stricter}."] if stricter else []
-    if anew is not None:
-        whose = f"{counted(anew.users, 'user')} on {counted(anew.devices, 'device')}"
-        first = "discarded at the next contact and made anew" if preview.discards else "made anew"
-        sentences.append(f"Offline data of {whose} are {first}. Whoever is offline keeps the old data until then.")
+    sentences.append(sentence(words))
     return ask_first(
         visit, f"Assign {policy or 'the default policy'} to {domain}", "Assign it", f"{address_of(domain)}/policies",
         *sentences,
