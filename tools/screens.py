@@ -32,9 +32,11 @@ LOOKS: Final = {
     f"{'dark' if dark else 'light'}-{width}": (dark, width) for width in (1280, 390) for dark in (False, True)
 }
 _HEIGHT: Final = 900
-_COLOURS: Final = 24  # of one picture: the most frequent ones stay as they are, so that all together need below 6 MB
-# Each pixel in the nearest of the most frequent colours.
-_PAINT: Final = """async ([png, most]) => {
+# Of one picture: so many colours, the most frequent ones first, with at least this square of distance between them.
+# So all pictures together need less than 6 MB.
+_COLOURS: Final = (32, 64)
+# Each pixel in the nearest of these colours.
+_PAINT: Final = """async ([png, most, apart]) => {
   const image = new Image();
   image.src = `data:image/png;base64,${png}`;
   await image.decode();
@@ -43,8 +45,11 @@ _PAINT: Final = """async ([png, most]) => {
   const data = context.getImageData(0, 0, image.width, image.height), pixels = new Uint32Array(data.data.buffer);
   const counts = new Map();
   for (const each of pixels) counts.set(each, (counts.get(each) ?? 0) + 1);
-  const kept = [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, most).map(([each]) => each);
   const off = (a, b) => [0, 8, 16].reduce((sum, at) => sum + (((a >> at) & 255) - ((b >> at) & 255)) ** 2, 0);
+  const kept = [];
+  for (const [each] of [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0])) {
+    if (kept.length < most && kept.every((one) => off(one, each) > apart)) kept.push(each);
+  }
   const nearest = new Map([...counts.keys()].map((each) =>
     [each, kept.reduce((best, one) => off(one, each) < off(best, each) ? one : best)]));
   for (let at = 0; at < pixels.length; at++) pixels[at] = nearest.get(pixels[at]);
@@ -154,7 +159,7 @@ def take(visit: Visitor, folder: Path, name: str, painter: Page | None) -> None:
         if painter is None:
             (folder / f"{name}.{look}.png").write_bytes(taken)
         else:
-            painted = b64decode(painter.evaluate(_PAINT, [b64encode(taken).decode(), _COLOURS]))
+            painted = b64decode(painter.evaluate(_PAINT, [b64encode(taken).decode(), *_COLOURS]))
             to = folder / f"{name}.{look}.webp"
             command = ["cwebp", "-quiet", "-lossless", "-q", "60", "-o", str(to), "--", "-"]
             subprocess.run(command, input=painted, check=True)

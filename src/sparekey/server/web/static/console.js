@@ -34,7 +34,8 @@ document.addEventListener("keydown", (event) => {
 
 /* On a narrow screen each row of a wide table is a card: its cells say in which column they would stand. */
 const labelled = () => document.querySelectorAll("main table:not(#cost table)").forEach((table) => {
-  const names = [...table.querySelectorAll("thead th")].map((each) => each.querySelector(".only-read") ? "" : each.textContent.trim());
+  const names = [...table.querySelectorAll("thead th")].map((each) =>
+    each.querySelector(".only-read") ? "" : each.textContent.replace(each.querySelector(".sign")?.textContent ?? "", "").trim());
   if (names.length < 3) return;
   table.classList.add("stack");
   table.querySelectorAll("tbody tr").forEach((row) => [...row.cells].forEach((cell, at) => {
