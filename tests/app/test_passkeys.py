@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select
 
 from sparekey.app import passkeys, roles, tokens, users
 from sparekey.app.admin_sessions import FRESH_SECONDS, Opened, Session, find_session, open_session
@@ -22,6 +23,7 @@ from sparekey.core.outcome import Denied, Granted, Reason
 from sparekey.core.passkeys import LIFETIME, Place
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
+from sparekey.storage.tables import passkey_challenge
 from tests.app.administrators import actor_again, an_administrator
 from tests.authenticators import PLACE, Authenticator, challenge_of
 from tests.builders import NOW, ROOT, User, a_device, a_user, granted, on_record, set_end, submit
@@ -116,13 +118,39 @@ def test_what_was_asked_for_one_purpose_serves_no_other(server: Instance) -> Non
     assert refusal(same_bound) is Reason.NO_SUCH_QUESTION
 
 
-def test_only_a_hash_of_what_is_to_be_signed_is_kept(server: Instance) -> None:
-    challenge = challenge_of(ask_to_sign_in(server, PLACE, BROWSER, NOW))
-    raw = server.database.engine.raw_connection()
-    dump = "".join(raw.driver_connection.iterdump())  # type: ignore[union-attr] # of sqlite3
-    raw.close()
-    assert "passkey_challenge" in dump
-    assert challenge.hex() not in dump.lower()
+def questions_kept(server: Instance) -> list[str]:
+    """Of questions that were asked or answered."""
+    with server.database.read() as connection:
+        return list(connection.execute(select(passkey_challenge.c.id)).scalars())
+
+
+def test_s08_whoever_only_asks_makes_the_server_keep_nothing(any_server: Instance) -> None:
+    """Anybody may ask, and as often as they like."""
+    asked = {ask_to_sign_in(any_server, PLACE, BROWSER, NOW) for _ in range(20)}
+    assert (len(asked), questions_kept(any_server)) == (20, [])
+    signed_in(any_server, Authenticator())  # an answer of nobody's
+    assert questions_kept(any_server) == []
+
+
+def test_s01_what_was_signed_is_taken_once(any_server: Instance) -> None:
+    key = a_passkey(any_server, a_chief(any_server), counts=False)
+    question = ask_to_sign_in(any_server, PLACE, BROWSER, LATER)
+    answer = key.get(question)
+    opened = [open_session_with_passkey(any_server, ADDRESS, PLACE, BROWSER, answer, LATER) for _ in range(2)]
+    assert [bool(each.token.reveal()) for each in opened] == [True, False]
+    (kept,) = questions_kept(any_server)[-1:]
+    assert challenge_of(question).hex() not in kept
+    assert signed_in(any_server, key, LATER + 10 * LIFETIME).token.reveal()
+    assert len(questions_kept(any_server)) == 1  # those that expired are gone
+
+
+def test_what_the_server_did_not_ask_is_not_believed(server: Instance) -> None:
+    key = a_passkey(server, a_chief(server))
+    asked = json.loads(ask_to_sign_in(server, PLACE, BROWSER, LATER))
+    for challenge in ("", "AAAA", "A" * 54, asked["challenge"][:-2] + "AA"):
+        answer = key.get(json.dumps({**asked, "challenge": challenge}))
+        opened = open_session_with_passkey(server, ADDRESS, PLACE, BROWSER, answer, LATER)
+        assert refusal(opened) in (Reason.NO_SUCH_QUESTION, Reason.WRONG_PASSKEY)
 
 
 def _disabled(server: Instance, chief: User) -> None:

@@ -111,7 +111,7 @@ def test_a_server_that_is_busy_or_without_its_database(doors: Doors, site: Site)
 
     none = WorkPool("none", 1, -1)
     busy = with_service(doors, administration=none, self_service=none, sessions=none)
-    unreachable = with_service(doors, instance=replace(doors.instance, database=Broken()))
+    unreachable = with_service(doors, instance=replace(doors.instance, database=Broken()))  # type: ignore[arg-type] # as good as one that is gone
     for broken, words in ((busy, "More is waiting"), (unreachable, "The server cannot answer now")):
         reply = got(broken, site.home, {"cookie": f"{site.sessions.cookie}={_PREFIXES[site.name]}x", **_OURS})
         assert reply.status == 503

@@ -100,9 +100,9 @@ def ask_for_passkey(instance: Instance, place: Place, code: Secret[str], login: 
     """JSON for the browser of whoever has the link; `login`: the one that they choose, where it names none."""
     link = look_at_link(instance, code, now)
     login = _login_for(link, login)
-    with instance.database.write() as connection:
+    with instance.database.glance() as connection:
         known = [row.credential_id for row in passkeys.list_of_account(connection, link.account_id)]
-        challenge = new_challenge(connection, Purpose.WELCOME, Secret(link.id), now)
+    challenge = new_challenge(instance, Purpose.WELCOME, Secret(link.id), now)
     return registration_options(place, challenge, link.account_id, login, known)
 
 
@@ -113,7 +113,7 @@ def use_with_passkey(
     link = look_at_link(instance, code, now)
     made, challenge = read_new_passkey(place, name, answer)
     with instance.database.write() as connection:
-        if not take_challenge(connection, Purpose.WELCOME, Secret(link.id), challenge, now):
+        if not take_challenge(connection, instance, Purpose.WELCOME, Secret(link.id), challenge, now):
             raise too_late()
         actor, login = _become(connection, link, login, now)
         insert_passkey(connection, actor, link.account_id, place, name, made, now)

@@ -64,16 +64,15 @@ def ask_to_sign_in(
     instance: Instance, place: Place, browser: Secret[str], now: int, at: Entrance = ADMINISTRATORS
 ) -> str:
     """JSON for the browser that has this cookie: any passkey for this host."""
-    with instance.database.write() as connection:
-        challenge = new_challenge(connection, at.purpose, browser, now)
+    challenge = new_challenge(instance, at.purpose, browser, now)
     return core.sign_in_options(place, challenge)
 
 
 def ask_for_second_factor(instance: Instance, place: Place, session: Session, now: int) -> str:
     """JSON for the browser of whoever has the session: one of their own passkeys."""
-    with instance.database.write() as connection:
+    with instance.database.glance() as connection:
         rows = passkeys.list_of_account(connection, session.actor.account_id or "")
-        challenge = new_challenge(connection, Purpose.SECOND_FACTOR, Secret(session.id), now)
+    challenge = new_challenge(instance, Purpose.SECOND_FACTOR, Secret(session.id), now)
     return core.sign_in_options(place, challenge, [row.credential_id for row in rows if row.host == place.host])
 
 
@@ -157,20 +156,20 @@ def _settled(
     after_grant: Callable[[Connection, Granted], None],
 ) -> Verdict:  # fmt: skip
     with instance.database.write() as connection:
-        outcome = _judged(connection, signed, wanted, now)
+        outcome = _judged(connection, instance, signed, wanted, now)
         if isinstance(outcome, Denied) and outcome.reason is Reason.PASSKEY_COPIED and signed.passkey is not None:
             raise_alarm(connection, now, door.actor, Action.ALARM_PASSKEY_COPIED, account=outcome.account_id,
                         passkey=signed.passkey.id, name=signed.passkey.name)  # fmt: skip
         return settle(connection, instance, door, outcome, now, after_grant)
 
 
-def _judged(connection: Connection, signed: _Signed, wanted: _Wanted, now: int) -> Outcome:
+def _judged(connection: Connection, instance: Instance, signed: _Signed, wanted: _Wanted, now: int) -> Outcome:
     if signed.answer is None or signed.passkey is None:
         return Denied(signed.refused or Reason.UNKNOWN_PASSKEY)
     account_id: str = signed.passkey.account_id
     accounts.lock_accounts(connection, [account_id])
     challenge = signed.answer.challenge
-    was_asked = take_challenge(connection, wanted.purpose, wanted.bound, challenge, now)
+    was_asked = take_challenge(connection, instance, wanted.purpose, wanted.bound, challenge, now)
     passkey = passkeys.find_by_credential(connection, signed.answer.credential_id)  # as it stands under the lock
     account = accounts.find_account_by_id(connection, account_id)
     if passkey is None or account is None:

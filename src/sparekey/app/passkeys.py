@@ -1,8 +1,8 @@
 """Passkeys of administrators and users: add, list, remove, and what an authenticator is asked to sign.
 
 Rules:
-- What is to be signed is random, kept as a hash together with what it is for and whom it was given to, used once,
-  within two minutes.
+- What is to be signed is made by the vault, which sealed into it until when it is good, for what, and for whom: nothing
+  is kept of a question, which anybody may ask, only a hash of what was answered, so that it is used once.
 - A passkey is added by its owner only, within a session, or by a link of root's (`admin_links`); it is bound to the
   name of the server at which it was made.
 - Whoever may mark somebody's token as lost may remove their passkey: that only shuts out. It ends the user's sessions,
@@ -12,7 +12,6 @@ Rules:
 """
 
 import hashlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +25,7 @@ from sparekey.app.lookup import get_account
 from sparekey.app.notices import notify_user
 from sparekey.app.session_ends import end_sessions
 from sparekey.app.super_administrators import one_remains
+from sparekey.app.vault import VaultError
 from sparekey.core import passkeys as core
 from sparekey.core.errors import BadInput, Conflict, NotFound
 from sparekey.core.events import Action
@@ -39,6 +39,7 @@ from sparekey.storage.rows import AnyRow
 
 LONGEST_NAME: Final = 64
 MOST_PASSKEYS: Final = 20  # of one user
+_TIME_BYTES: Final = 8
 
 
 class Purpose(StrEnum):
@@ -65,9 +66,9 @@ class PasskeyView:
 def ask_for_registration(instance: Instance, place: Place, session: Session, now: int) -> str:
     """JSON for the browser of whoever has the session."""
     account_id = session.actor.account_id or ""
-    with instance.database.write() as connection:
+    with instance.database.glance() as connection:
         known = [row.credential_id for row in passkeys.list_of_account(connection, account_id)]
-        challenge = new_challenge(connection, Purpose.REGISTER, Secret(session.id), now)
+    challenge = new_challenge(instance, Purpose.REGISTER, Secret(session.id), now)
     return core.registration_options(place, challenge, account_id, session.login, known)
 
 
@@ -76,7 +77,7 @@ def add_passkey(instance: Instance, place: Place, session: Session, name: str, a
     made, challenge = read_new_passkey(place, name, answer)
     account_id = session.actor.account_id or ""
     with instance.database.write() as connection:
-        if not take_challenge(connection, Purpose.REGISTER, Secret(session.id), challenge, now):
+        if not take_challenge(connection, instance, Purpose.REGISTER, Secret(session.id), challenge, now):
             raise too_late()
         accounts.lock_accounts(connection, [account_id])
         return insert_passkey(connection, session.actor, account_id, place, name, made, now)
@@ -138,16 +139,21 @@ def insert_passkey(
     return PasskeyView(passkey, name, place.host, now, None)
 
 
-def new_challenge(connection: Connection, purpose: Purpose, bound: Secret[str], now: int) -> bytes:
-    """What is to be signed; `bound`: what only the one who is asked has. Kept in the caller's transaction."""
-    challenge = secrets.token_bytes(core.CHALLENGE_BYTES)
-    passkeys.insert_challenge(connection, _id_of(purpose, bound, challenge), now + core.LIFETIME, now)
-    return challenge
+def new_challenge(instance: Instance, purpose: Purpose, bound: Secret[str], now: int) -> bytes:
+    """What is to be signed; `bound`: what only the one who is asked has. Nothing is kept of it: anybody may ask."""
+    until = (now + core.LIFETIME).to_bytes(_TIME_BYTES, "big")
+    return instance.vault.seal(*_sealed_for(purpose, bound), until)
 
 
-def take_challenge(connection: Connection, purpose: Purpose, bound: Secret[str], challenge: bytes, now: int) -> bool:
-    """Whether this was to be signed for that, by whom it is bound to; it is used up now."""
-    return passkeys.take_challenge(connection, _id_of(purpose, bound, challenge), now)
+def take_challenge(
+    connection: Connection, instance: Instance, purpose: Purpose, bound: Secret[str], challenge: bytes, now: int
+) -> bool:
+    """Whether this was to be signed for that, by whom it is bound to; it is used up now, in the same transaction."""
+    try:
+        until = int.from_bytes(instance.vault.open(*_sealed_for(purpose, bound), challenge).reveal(), "big")
+    except VaultError:
+        return False
+    return now < until and passkeys.use_challenge(connection, hashlib.sha256(challenge).hexdigest(), until, now)
 
 
 def too_late() -> BadInput:
@@ -174,7 +180,7 @@ def _remove(
     return name
 
 
-def _id_of(purpose: Purpose, bound: Secret[str], challenge: bytes) -> str:
-    # 256 random bits: a plain hash is enough, and what is in the database signs nothing
-    owner = hashlib.sha256(bound.reveal().encode(errors="surrogatepass")).digest()
-    return hashlib.sha256(b"sparekey/1/passkey" + purpose.encode() + b"\0" + owner + challenge).hexdigest()
+def _sealed_for(purpose: Purpose, bound: Secret[str]) -> tuple[str, str, str]:
+    """Column, row and owner as the vault binds them: what is sealed for one purpose and person opens for no other."""
+    owner = hashlib.sha256(b"sparekey/1/passkey" + bound.reveal().encode(errors="surrogatepass")).hexdigest()
+    return "passkey_challenge.id", owner, f"purpose:{purpose}"

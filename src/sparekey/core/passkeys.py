@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-CHALLENGE_BYTES: Final = 32
 LIFETIME: Final = 120  # seconds that a challenge waits for its answer
 LONGEST_ANSWER: Final = 16_384
 _NAME: Final = "Sparekey"

@@ -1,9 +1,9 @@
-"""Passkeys, and what authenticators are asked to sign: found by what the browser says, used once."""
+"""Passkeys, and which questions to authenticators were answered: each once."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import passkey, passkey_challenge
@@ -46,18 +46,13 @@ def delete_of_account(connection: Connection, account_id: str) -> Sequence[AnyRo
     return connection.execute(delete(passkey).where(passkey.c.account_id == account_id).returning(passkey)).all()
 
 
-def insert_challenge(connection: Connection, challenge_id: str, expires_at: int, now: int) -> None:
-    """Those that expired go."""
-    connection.execute(delete(passkey_challenge).where(passkey_challenge.c.expires_at <= now))
-    connection.execute(insert(passkey_challenge).values(id=challenge_id, expires_at=expires_at))
+def use_challenge(connection: Connection, challenge_id: str, expires_at: int, now: int) -> bool:
+    """Whether it was not used before: of two answers at once one inserts its row. Rows of those that expired go."""
+    over = select(passkey_challenge.c.id).where(passkey_challenge.c.expires_at <= now)
+    over = over.with_for_update(skip_locked=True)  # nobody waits for who clears them away just now
+    connection.execute(delete(passkey_challenge).where(passkey_challenge.c.id.in_(over)))
+    return connection.execute(_USE, {"id": challenge_id, "expires_at": expires_at}).rowcount == 1
 
 
-def take_challenge(connection: Connection, challenge_id: str, now: int) -> bool:
-    """Whether it was there and had not expired; it is gone now."""
-    taken = connection.execute(
-        delete(passkey_challenge)
-        .where(passkey_challenge.c.id == challenge_id)
-        .returning(passkey_challenge.c.expires_at)
-    )
-    expires_at = taken.scalar_one_or_none()
-    return expires_at is not None and now < expires_at
+# the same words in both dialects
+_USE: Final = text("INSERT INTO passkey_challenge (id, expires_at) VALUES (:id, :expires_at) ON CONFLICT DO NOTHING")

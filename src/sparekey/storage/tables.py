@@ -491,11 +491,12 @@ passkey = Table(
     _time("last_used_at"),
 )
 
-# What an authenticator was asked to sign: one answer, once, within two minutes.
+# Questions to authenticators that were answered, as long as they could be answered again. Of those that were only asked
+# nothing is kept: anybody may ask.
 passkey_challenge = Table(
     "passkey_challenge",
     metadata,
-    Column("id", String(64), primary_key=True),  # SHA-256 of purpose, whom it is bound to and 256 random bits, in hex
+    Column("id", String(64), primary_key=True),  # SHA-256 of what was to be signed, in hex
     _time("expires_at", nullable=False, index=True),
 )
 
