@@ -41,10 +41,8 @@ def routes(service: Service, site: Site) -> APIRouter:
     """A route for each page."""
     router, files = APIRouter(), Files()
     for page in site.pages:
-        router.add_api_route(
-            page.path, _handler(service, site, page, files), methods=[page.method], include_in_schema=False,
-            response_class=Response,
-        )  # fmt: skip
+        # plain ones: nothing of a page is described or injected, and there are many of them to be made at the start
+        router.add_route(page.path, _handler(service, site, page, files), [page.method], include_in_schema=False)
     return router
 
 
