@@ -150,8 +150,9 @@ class Settings:
         "127.0.0.1:8443",
     )
     names: tuple[str, ...] = _list(
-        "Names and addresses by which devices and programs reach the server; the certificate holds them, beside the "
-        "listening address and this machine's own names.",
+        "Names and addresses by which devices, programs and browsers reach the server; the certificate holds them, "
+        "beside the listening address and this machine's own names. Give it a name that no other service has: browsers "
+        "send cookies to every port of a name, use passkeys at every port of it, and take no passkey at an address.",
         "a list of host names and addresses",
         is_host,
     )
