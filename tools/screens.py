@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -82,15 +83,14 @@ def shots(furnished: Furnished, visit: Visitor, own: Visitor) -> Iterator[Shot]:
     visit.sign_in(furnished.admin)
     for page in CONSOLE.pages:
         if page.is_looked_at:
-            yield name_of(page.path), lambda page=page: visit.go(furnished.address(page))
+            yield name_of(page.path), partial(visit.go, furnished.address(page))
     yield from _beyond_the_registry(furnished, visit)
-    online_emergency.end(
-        furnished.site.instance, ROOT, furnished.alice.serial, now=clock_now()
-    )  # her token works again
+    # her token works again
+    online_emergency.end(furnished.site.instance, ROOT, furnished.alice.serial, now=clock_now())
     own.sign_in(furnished.alice, "/self-service")
     for page in SELF_SERVICE.pages:
         if page.is_looked_at:
-            yield name_of(page.path), lambda page=page: own.go(furnished.address(page))
+            yield name_of(page.path), partial(own.go, furnished.address(page))
 
 
 def _before_signing_in(furnished: Furnished, visit: Visitor, own: Visitor) -> Iterator[Shot]:

@@ -50,7 +50,8 @@ def page_of(action: str) -> Page:
 
 
 def test_who_may_act_elsewhere_is_offered_nothing_here(world: World, token: Secret[str]) -> None:
-    looked_at, offered = set(), {}
+    looked_at: set[str] = set()
+    offered: dict[str, str] = {}  # with the page that does
     for page in pages_about_something():
         path = address_of(world, page)
         looked_at.add(path)

@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import quote
 
-from sparekey.app import passkey_sign_ins, passkeys, session_lists
+from sparekey.app import passkey_sign_ins, passkeys, session_lists, users
 from sparekey.app.admin_sessions import name_of
 from sparekey.core.permissions import Permission
 from sparekey.server.web.pages import Pages
@@ -95,6 +95,7 @@ def passkeys_of(visit: Visit) -> Reply:
     return visit.show(
         "account/passkeys.html", login=login, here=_address(login), user=_user(login),
         rows=passkeys.list_passkeys(visit.instance, visit.actor, login),
+        domain=users.show_user(visit.instance, visit.actor, login).domain,
     )  # fmt: skip
 
 
