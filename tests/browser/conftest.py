@@ -1,28 +1,67 @@
-"""A browser and a server for each module, a visitor for each test.
+"""One browser for all tests here, a server for each module, a visitor for each test.
 
-No browser outlives its module: Playwright keeps an event loop running on the thread, and other tests begin their own.
+No browser outlives these tests: Playwright keeps an event loop running on the thread, and other tests begin their own.
+So that it is started once, they run one after the other, after all others.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests.browser.rig import Site, Visitor, a_site, launch, visitor
 
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class _Started:
+    playwright: Playwright
+    browser: Browser
+
+
+_started: list[_Started] = []  # one, or none
+_ending = ExitStack()
+
+
+def _is_here(item: pytest.Item | None) -> bool:
+    return item is not None and item.path.is_relative_to(_HERE)
+
+
+@pytest.hookimpl(trylast=True)  # after they were shuffled
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_is_here)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    yield
+    if not _is_here(nextitem):
+        _started.clear()
+        _ending.close()
+
+
+def _start() -> _Started:
+    if not _started:
+        expect.set_options(timeout=20_000)  # the machine is shared
+        playwright = _ending.enter_context(sync_playwright())
+        browser = launch(playwright)
+        _ending.callback(browser.close)
+        _started.append(_Started(playwright, browser))
+    return _started[0]
+
 
 @pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    expect.set_options(timeout=20_000)  # the machine is shared
-    with sync_playwright() as found:
-        yield found
+def playwright() -> Playwright:
+    return _start().playwright
 
 
 @pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    found = launch(playwright)
-    yield found
-    found.close()
+def browser() -> Browser:
+    return _start().browser
 
 
 @pytest.fixture(scope="module")

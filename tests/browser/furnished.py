@@ -37,9 +37,12 @@ class Names:
 
 @dataclass(frozen=True)
 class Furnished:
+    """`with_another`: Alice with a token for which no other codes stand in, so that she can sign in with it."""
+
     site: Site
     admin: User
     alice: User
+    with_another: User
     names: Mapping[str, str]
 
     def address(self, page: Page) -> str:
@@ -57,6 +60,7 @@ def furnish(site: Site, names: Names = Names()) -> Furnished:
     spare = a_token(instance, bob.login, bob.account_id, with_pin=True, now=now - 3_600).serial
     token_lifecycle.unassign(instance, ROOT, spare, now=now)
     device = site.filled_device(alice, names.device)
+    another = a_token(instance, alice.login, alice.account_id, pin=PIN, now=now - 3_600)
     clients.add_client(instance, ROOT, names.client, names.domain, now=now)
     roles.add_role(instance, ROOT, names.role, ["user.view", "token.view"], now=now)
     roles.grant(instance, ROOT, names.role, HolderKind.CLIENT, names.client, names.domain, now=now)
@@ -71,4 +75,4 @@ def furnish(site: Site, names: Names = Names()) -> Furnished:
     called = names_of(
         login=names.login, serial=alice.serial, device_id=device.device_id, client=names.client, domain=names.domain
     )
-    return Furnished(site, admin, alice, called)
+    return Furnished(site, admin, alice, another, called)
