@@ -89,7 +89,7 @@ def record_of(population: Population) -> Iterator[str]:
     """Addresses of the record, as an auditor reads it."""
     some = population.users // 2
     yield "audit"
-    for name in (f"user=user{some:07d}", f"token=SK{some:08d}", "action=sign-in.denied", "action=policy.changed",
+    for name in (f"user=user{some:07d}", f"token=SK{some:08d}", "action=sign-in.denied", "action=policy.set",
                  "action=sign-in.granted", "by=client:bench"):  # fmt: skip
         yield f"audit?{name}"
 

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, literal_column, select, text, union_all
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_column, select, text, union_all
 
 from sparekey.core.audit_chain import AuditRow
 from sparekey.core.events import OK, Action
 from sparekey.storage.tables import BY_ANOTHER_THAN_THE_DEVICE, NO_SUCCESS, account, audit
 
 _DEVICE: Final = "device:"  # before its id, of an actor
+_FEW: Final = 20_000  # rows
 
 # the columns of an AuditRow, in its order
 ROW: Final = (
@@ -62,20 +63,28 @@ def list_rows(
         for column, value in (("account_id", account_id), ("token_id", token_id), ("device_id", device_id))
         if value is not None
     ]
+    about_something = bool(holds)
     if before is not None:
         holds.append(audit.c.id < before)
     if actions:
         holds.append(audit.c.action.in_(actions))
-    if actions and Action.SIGN_IN_GRANTED not in actions:
-        holds.append(literal_column(NO_SUCCESS))  # as its index has it
-    holds += [*_narrowed(result, since, until), *([audit.c.result != OK] if refused else [])]
+    if result:
+        holds.append(audit.c.result == result)
+    if refused:
+        holds.append(audit.c.result != OK)
     if detail:
         holds.append(audit.c.detail.contains(detail, autoescape=True))
     if within is not None:
         inside = exists().where(account.c.id == audit.c.account_id, account.c.domain_id.in_(within))
         holds.append(audit.c.account_id.is_(None) | inside)
-    parts = [select(*ROW).where(by, *holds) for by in _done_by(actors)] or [select(*ROW).where(*holds)]
-    return [AuditRow(*row) for row in connection.execute(_newest(parts, limit))]
+    time = [*_between(since, until)]
+    if time and not about_something and _are_few(connection, time):
+        query = select(*ROW).where(*holds, *time, *([audit.c.actor.in_(actors)] if actors else []))
+        rows = connection.execute(query.order_by((audit.c.id + 0).desc()).limit(limit))  # as no index has it
+    else:
+        ways = _ways(actors, actions, about_something=about_something)
+        rows = connection.execute(_newest([select(*ROW).where(*holds, *time, *way) for way in ways], limit))
+    return [AuditRow(*row) for row in rows]
 
 
 def has_signed_in_there(connection: Connection, device_id: str, but: str) -> bool:
@@ -94,22 +103,37 @@ def _newest(parts: Sequence[Select[Any]], limit: int) -> Select[Any]:
     return select(together).order_by(together.c.id.desc()).limit(limit)
 
 
-def _done_by(actors: Collection[str]) -> Iterator[ColumnElement[bool]]:
-    """As the indexes have it; nothing where nobody is meant: what a device did stands with what happened on it, unless
-    it was about another one."""
+def _ways(
+    actors: Collection[str], actions: Collection[str], *, about_something: bool
+) -> list[list[ColumnElement[bool]]]:
+    """By which index the rows are found, and so what is said as that index has it, and of nothing else: SQLite takes
+    the smaller index, however many rows it gives. Together they are all rows of these actors.
+
+    What a device did stands with what happened on it, unless it was about another one.
+    """
+    by: list[ColumnElement[bool]] = [audit.c.actor.in_(actors)] if actors else []
+    busy = all(each == "system" or each.startswith("client:") for each in actors)
+    if about_something:
+        return [by]
+    if actions and Action.SIGN_IN_GRANTED not in actions and busy:
+        return [[*by, literal_column(NO_SUCCESS)]]
     if not actors:
-        return
-    yield audit.c.actor.in_(actors) & literal_column(BY_ANOTHER_THAN_THE_DEVICE)
+        return [[]]
+    others = [*by, literal_column(BY_ANOTHER_THAN_THE_DEVICE)]
     devices = [each.removeprefix(_DEVICE) for each in actors if each.startswith(_DEVICE)]
-    if devices:
-        yield audit.c.device_id.in_(devices) & (audit.c.actor == _DEVICE + audit.c.device_id)
+    if not devices:
+        return [others]
+    return [others, [audit.c.device_id.in_(devices), audit.c.actor == _DEVICE + audit.c.device_id]]
 
 
-def _narrowed(result: str, since: int | None, until: int | None) -> Iterator[ColumnElement[bool]]:
-    """The conditions that were given."""
-    if result:
-        yield audit.c.result == result
+def _between(since: int | None, until: int | None) -> Iterator[ColumnElement[bool]]:
     if since is not None:
         yield audit.c.at >= since
     if until is not None:
         yield audit.c.at <= until
+
+
+def _are_few(connection: Connection, time: Sequence[ColumnElement[bool]]) -> bool:
+    """Whether so few rows are of this time that they are all fetched, wherever in the record they stand."""
+    counted = select(audit.c.id).where(*time).order_by(audit.c.at).limit(_FEW + 1).subquery()
+    return connection.execute(select(func.count()).select_from(counted)).scalar_one() <= _FEW

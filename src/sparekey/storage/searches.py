@@ -263,25 +263,36 @@ def _rows(connection: Connection, search: Search, counts: Mapping[str, int]) -> 
     leading = min(search.conditions, key=lambda each: counts[each.name] / each.few, default=None)
     if leading is not None and counts[leading.name] <= leading.few:
         return connection.execute(_led(connection, search, whole, leading)).all()
-    beside = [each.of(table.c).label(each.name) for each in search.listing.order if each.missing is not None]
-    part = select(table, *beside).where(*bounds).order_by(*search.listing.sorting(table.c))
     if search.lists:
-        looked_at = [each.holds(table.c) for each in search.conditions if each.holds and each.name != _belonging(table)]
-        fitting = part.where(*looked_at).limit(search.limit)
-        lists = [fitting.where(table.c.domain_id == each).subquery() for each in sorted(search.lists)]
-        return connection.execute(_fitting(search, union_all(*map(select, lists)).subquery())).all()
+        return connection.execute(_put_together(connection, search, bounds)).all()
     keyed = [each for each in search.conditions if each.leads]
     if not keyed:
         return connection.execute(whole).all()
     smallest = min(keyed, key=lambda each: counts[each.name])
     if len(keyed) > 1 and counts[smallest.name] <= LOOKED_AT:
         return connection.execute(_led(connection, search, whole, smallest)).all()
+    beside = [each.of(table.c).label(each.name) for each in search.listing.order if each.missing is not None]
+    part = select(table, *beside).where(*bounds).order_by(*search.listing.sorting(table.c))
     rows = _among_the_first(connection, search, part)
-    if len(rows) == search.limit:
+    if len(rows) == search.limit or connection.execute(part.offset(LOOKED_AT).limit(1)).first() is None:
         return rows
     # what was counted to its end goes first, then the one that was named first
     way_out = min(search.conditions, key=lambda each: counts[each.name] if counts[each.name] <= LOOKED_AT else inf)
     return connection.execute(_led(connection, search, whole, way_out)).all()
+
+
+def _put_together(connection: Connection, search: Search, bounds: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    """From the keys that the list of each domain begins with, which its index gives by itself."""
+    listing, table = search.listing, search.listing.table
+    looked_at = [each.holds(table.c) for each in search.conditions if each.holds and each.name != _belonging(table)]
+    columns = dict.fromkeys([*(each.column for each in listing.order), listing.key])
+    part = select(*(table.c[name] for name in columns)).where(*bounds, *looked_at)
+    part = part.order_by(*listing.sorting(table.c)).limit(search.limit)
+    lists = [part.where(table.c.domain_id == each).subquery() for each in sorted(search.lists or ())]
+    together = union_all(*map(select, lists)).subquery()
+    keys = select(together.c[listing.key]).order_by(*listing.sorting(together.c)).limit(search.limit)
+    found = listing.shown(table).where(_among(connection, table.c[listing.key], keys))
+    return found.order_by(*listing.sorting_hidden())
 
 
 def _among_the_first(connection: Connection, search: Search, part: Select[Any]) -> Sequence[AnyRow]:
@@ -352,10 +363,11 @@ def _go_on(connection: Connection, search: Search, last: ColumnElement[bool], wi
 def _up_to(search: Search, name: str, key: Key, bound: int) -> None:
     """Those in which this is there and at most so much: the beginning of the list that is sorted by it."""
     listing = search.listing
+    counted = select(listing.table.c[listing.key]).where(key.of(listing.table.c) <= bound)
     if listing.order[0] == key:
         search.bounds.append(lambda row: key.of(row) <= bound)
+        search.conditions.append(Condition(name, counted, LOOKED_AT))
         return
-    counted = select(listing.table.c[listing.key]).where(key.of(listing.table.c) <= bound)
     search.conditions.append(
         Condition(name, counted, FEW, lambda _: key.of(listing.table.c) <= bound, lambda row: key.hidden(row) <= bound)
     )
@@ -507,9 +519,7 @@ _ACCOUNT_STATES: Final[Mapping[str, State]] = {
     "locked": State(lambda row: row.locked_at + 0 >= 0, "account.locked_at IS NOT NULL"),
 }
 _TOKEN_STATES: Final[Mapping[str, State]] = {
-    "assigned": State(
-        lambda row: func.coalesce(row.account_id, "") != "", "token.account_id IS NOT NULL", in_order=False
-    ),
+    "assigned": State(lambda row: func.coalesce(row.account_id, "") != "", "token.account_id > ''", in_order=False),
     "unassigned": State(lambda row: func.coalesce(row.account_id, "") == "", "token.account_id IS NULL"),
     "disabled": State(lambda row: func.coalesce(row.enabled, True).is_(False), "NOT token.enabled"),
     "lost": State(lambda row: func.coalesce(row.lost, False).is_(True), "token.lost"),
