@@ -162,3 +162,23 @@ def test_s63_a_user_elsewhere_does_not_exist_for_the_help_desk(visit: Visitor, s
     expect(page.get_by_text("alice")).to_have_count(0)
     answers = [page.request.get(f"{site.url}/console/users/{login}") for login in ("alice", "nobody")]
     assert [answer.status for answer in answers] == [404, 404]
+
+
+def test_on_a_telephone_the_navigation_is_a_menu_and_rows_are_cards(site: Site, browser: Browser, admin: User) -> None:
+    visit = visitor(site, browser, width=390)
+    page = visit.sign_in(admin, "/console/users")
+    navigation = page.get_by_role("navigation", name="Security Console")
+    expect(navigation).to_be_hidden()
+    page.get_by_role("button", name="Menu", exact=True).click()
+    expect(navigation.get_by_role("link", name="Audit")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(navigation).to_be_hidden()
+    page.get_by_label("Name, user name or mail").fill("alice")
+    mail = page.locator("#list td[data-label=Mail]")
+    expect(mail).to_have_text("alice@example.org")  # rows that came later have their labels, too
+    name, under_it = page.get_by_role("button", name="alice", exact=True).bounding_box(), mail.bounding_box()
+    assert name
+    assert under_it
+    assert name["y"] + name["height"] <= under_it["y"]
+    visit.context.close()
+    assert visit.complaints == []
