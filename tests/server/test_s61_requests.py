@@ -11,8 +11,9 @@ from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.web import cookies
 from sparekey.server.web.rendering import MARK_FIELD
 from sparekey.server.web.signing_in import way_back
+from tests.builders import NOW, PIN, a_user
 from tests.server.asgi import Reply, ask
-from tests.server.doors import BROWSER, Doors, run
+from tests.server.doors import BROWSER, Doors, make_administrator, run
 from tests.server.page_world import header
 
 SITES = (CONSOLE, SELF_SERVICE)
@@ -116,3 +117,28 @@ def _sent(doors: Doors, path: str, mark: str | None = None, **headers: str) -> R
         "cookie": f"{cookies.BROWSER}={BROWSER.reveal()}",
     }  # fmt: skip
     return run(ask(doors.app, "POST", path, sent, own | headers))
+
+
+def cookies_set(reply: Reply) -> dict[str, list[str]]:
+    """Their attributes, in lower case, by name."""
+    lines = [value.decode() for name, value in reply.headers if name == b"set-cookie"]
+    parts = [[each.strip() for each in line.split(";")] for line in lines]
+    return {first.partition("=")[0]: sorted(each.lower() for each in rest) for first, *rest in parts}
+
+
+def test_s61_cookies_are_for_our_pages_alone(doors: Doors) -> None:
+    """No other host sets them, none but a safe connection carries them, no script reads them, no other site uses them;
+    they go with the browser.
+    """
+    alice = a_user(doors.instance, "alice", pin=PIN)
+    chief = a_user(doors.instance, "chief", pin=PIN)
+    make_administrator(doors.instance, chief.login)
+    before = [run(ask(doors.app, "GET", site.sign_in, headers={"host": "localhost"})) for site in SITES]
+    entered = [
+        run(doors.console("chief", chief.typed(NOW).reveal())),
+        run(doors.self_service("alice", alice.typed(NOW).reveal())),
+    ]
+    names = (cookies.BROWSER, cookies.BROWSER, cookies.SESSION, cookies.SELF_SERVICE)
+    for reply, name in zip((*before, *entered), names, strict=True):
+        assert cookies_set(reply)[name] == ["httponly", "path=/", "samesite=strict", "secure"], reply.headers
+    assert all(name.startswith("__Host-") for reply in (*before, *entered) for name in cookies_set(reply))
