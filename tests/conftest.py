@@ -5,7 +5,10 @@ Rules: a fixture that starts a process is used only by tests marked `services`; 
 
 import os
 import re
+import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,19 +77,49 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
         yield server
 
 
-@pytest.fixture
-def postgresql_url(postgresql_server: PostgresqlServer) -> Iterator[str]:
-    """The SQLAlchemy URL of a fresh PostgreSQL database of this test's own."""
+@pytest.fixture(scope="session")
+def postgresql_with_tables(postgresql_server: PostgresqlServer) -> str:
+    """The name of a PostgreSQL database with its tables and nothing in them, to be copied: migrations run once."""
     url = postgresql_server.create_database()
+    _make_tables(url)
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture(scope="session")
+def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with its tables and nothing in them, to be copied."""
+    path = tmp_path_factory.mktemp("tables") / "sparekey.db"
+    _make_tables(f"sqlite:///{path}")
+    return path
+
+
+def _make_tables(url: str) -> None:
+    engine = open_engine(url)
+    schema.upgrade(engine)
+    engine.dispose()  # SQLite writes its log into the file with this; PostgreSQL copies what nobody is connected to
+
+
+@pytest.fixture
+def postgresql_url(request: pytest.FixtureRequest, postgresql_server: PostgresqlServer) -> Iterator[str]:
+    """The SQLAlchemy URL of a PostgreSQL database of this test's own: empty unless the test takes `database`, too."""
+    with_tables = "database" in request.fixturenames
+    template = request.getfixturevalue("postgresql_with_tables") if with_tables else "template1"
+    url = postgresql_server.create_database(template)
     yield url
     postgresql_server.drop_database(url)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=SERVICES)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The SQLAlchemy URL of a fresh database: the test runs on an SQLite file and on PostgreSQL."""
+    """The SQLAlchemy URL of a database of this test's own, empty unless the test takes `database`, too.
+
+    The test runs on an SQLite file and on PostgreSQL.
+    """
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'sparekey.db'}"
+        path = tmp_path / "sparekey.db"
+        if "database" in request.fixturenames:
+            shutil.copy(request.getfixturevalue("sqlite_with_tables"), path)  # its mode with it: the owner's only
+        return f"sqlite:///{path}"
     url: str = request.getfixturevalue("postgresql_url")
     return url
 
@@ -94,17 +127,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """A fresh database with its tables: the test runs on an SQLite file and on PostgreSQL."""
-    yield from _with_tables(database_url)
+    database = Database(open_engine(database_url))
+    yield database
+    database.close()
 
 
 @pytest.fixture
-def memory_database() -> Iterator[Database]:
+def memory_database(sqlite_with_tables: Path) -> Iterator[Database]:
     """A fresh database with its tables, SQLite in memory: for tests where the kind of database is not the point."""
-    yield from _with_tables("sqlite://")
-
-
-def _with_tables(url: str) -> Iterator[Database]:
-    database = Database(open_engine(url))
-    schema.upgrade(database.engine)
+    database = Database(open_engine("sqlite://"))
+    with closing(sqlite3.connect(sqlite_with_tables)) as tables, database.engine.connect() as connection:
+        memory = connection.connection.driver_connection
+        assert memory is not None
+        tables.backup(memory)
     yield database
     database.close()
