@@ -36,7 +36,7 @@ def test_names_are_printable_and_not_too_long() -> None:
 
 
 def test_no_name_is_one_that_browsers_resolve_in_an_address() -> None:
-    for name in (".", ".."):
+    for name in (".", "..", "a/..", "./a", "a/../b"):
         with pytest.raises(BadInput, match="device"):
             verify_name(name, "device", 128)
     for name in ("...", ".x", "x."):

@@ -120,6 +120,16 @@ def test_a_server_that_is_busy_or_without_its_database(doors: Doors, site: Site)
     none.close()
 
 
+def test_a_sign_in_for_which_there_is_no_room(doors: Doors) -> None:
+    none = WorkPool("none", 1, -1)
+    busy = with_service(doors, self_service=none, sessions=none)
+    for sign_in, site in ((busy.console, CONSOLE), (busy.self_service, SELF_SERVICE)):
+        reply = run(sign_in("alice", "123456"))
+        assert reply.status == 429
+        assert is_page(reply, "More is waiting", leads_on=site.home)
+    none.close()
+
+
 @every_site
 def test_a_server_that_fails(doors: Doors, site: Site) -> None:
     def no_clock() -> int:

@@ -34,8 +34,10 @@ def verify_serial(serial: str) -> None:
 
 
 def verify_name(name: str, kind: str, longest: int) -> None:
-    """Printable text without spaces at its ends, and neither "." nor "..": browsers resolve those in an address."""
-    if name in (".", ".."):
+    """Printable text without spaces at its ends; neither it nor a part between slashes is "." or "..": browsers and
+    proxies resolve those in an address.
+    """
+    if {".", ".."} & set(name.split("/")):
         raise BadInput(f"{name!r} cannot be the name of a {kind}", "choose one that is more than a dot or two")
     if not 1 <= len(name) <= longest or not name.isprintable() or name != name.strip():
         raise BadInput(f"{name!r} cannot be the name of a {kind}", f"use 1 to {longest} printable characters")
