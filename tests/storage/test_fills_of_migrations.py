@@ -41,3 +41,4 @@ def test_who_was_there_before_is_found(engine: Engine) -> None:
             kept = connection.execute(text("SELECT words FROM account WHERE login = :l"), {"l": login}).scalar_one()
             assert tuple(kept.split()) == words_of(login, "Zoë Meier", "z.meier@example.org")
         assert connection.execute(text("SELECT name_key FROM device")).scalar() == "buro 7"
+        assert set(connection.execute(text("SELECT name_key FROM account")).scalars()) == {"zoe meier"}
