@@ -4,9 +4,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sparekey.clock import now as clock_now
+from sparekey.core.policy_kinds import PolicyKind
 from sparekey.secret import Secret
 from tests.browser.rig import Site, Visitor
-from tests.builders import PIN, User, a_device, a_user, token_row
+from tests.browser.test_passkeys_in_a_browser import plug_in_key
+from tests.builders import PIN, User, a_device, a_user, edit_policy, token_row
 
 pytestmark = pytest.mark.services
 NEW_PIN = "93kd71"
@@ -21,7 +23,7 @@ def try_to_sign_in(visit: Visitor, login: str, passcode: str) -> Page:
     page = visit.go("/self-service/sign-in")
     page.get_by_label("User name").fill(login)
     page.get_by_label("Passcode").fill(passcode)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     return page
 
 
@@ -100,3 +102,29 @@ def test_s07_nobody_learns_at_the_page_who_is_a_user(site: Site, visit: Visitor)
     page = visit.go("/self-service/sign-in")
     page.get_by_role("link", name="Security Console").click()
     expect(page).to_have_url(f"{site.url}/console/sign-in?to=%2Fconsole")
+
+
+def test_whoever_loses_the_token_is_in_by_a_passkey_and_makes_codes(site: Site, visit: Visitor) -> None:
+    edit_policy(site.instance, {"own_emergency_days": "3"}, kind=PolicyKind.TOKEN, now=clock_now())
+    eve = somebody(site, "eve")
+    page, _ = visit.sign_in(eve, "/self-service"), plug_in_key(visit)
+    page.get_by_role("link", name="Passkeys").click()
+    page.get_by_role("button", name="Add a passkey").click()
+    page.get_by_label("Name").fill("phone")
+    page.get_by_role("button", name="Create the passkey").click()
+    expect(page.get_by_role("status")).to_contain_text("The passkey phone was added")
+    page.get_by_role("link", name="Home", exact=True).click()
+    page.get_by_role("link", name="Report it lost").click()
+    page.get_by_role("button", name="Yes, it is lost").click()
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.get_by_role("link", name="Sign in without it").click()
+    page.get_by_role("button", name="Make the codes").click()
+    codes = page.get_by_role("list").get_by_role("listitem")
+    expect(codes).to_have_count(10)
+    code = codes.first.inner_text()
+    page.get_by_role("button", name="Sign out").click()
+    page = try_to_sign_in(visit, "eve", PIN + code)
+    expect(page.get_by_role("heading", level=1, name="eve")).to_be_visible()
+    page.get_by_role("link", name="Sign in without it").click()
+    expect(page.get_by_text("An emergency code does not do for this")).to_be_visible()
+    expect(page.get_by_text("9 of 10 left")).to_be_visible()

@@ -299,7 +299,8 @@ def test_a_page_asks_few_questions(doors: Doors, alice: User) -> None:
         asked.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)
-    for page in ("", "/activity", "/emergency", f"/tokens/{alice.serial}/pin"):
+    own = f"/tokens/{alice.serial}"
+    for page in ("", "/activity", "/emergency", "/passkeys", f"{own}/pin", f"{own}/emergency"):
         asked.clear()
         assert visitor.get(HOME + page).status == 200
         assert len([each for each in asked if not each.startswith(("BEGIN", "PRAGMA"))]) <= 10, page
