@@ -73,6 +73,11 @@ def signed_in(server: Instance, key: Authenticator, now: int = LATER, *, adminis
     return open_session_with_passkey(server, ADDRESS, PLACE, BROWSER, answer, now, at)
 
 
+def dashed(words: str) -> str:
+    """As a fault names it."""
+    return words.replace(" ", "-")
+
+
 def has_codes(server: Instance, user: User, now: int = LATER) -> bool:
     return access_of(server, ROOT, user.serial, now=now) is not None
 
@@ -129,7 +134,7 @@ def _an_emergency_code(server: Instance, alice: User) -> Session:
     return a_session(server, alice, LATER, Secret("93kd71" + code))
 
 
-def _codes_of_one_s_own(server: Instance, alice: User) -> Session:
+def _codes_of_their_own(server: Instance, alice: User) -> Session:
     other = a_token(server, "alice", alice.account_id, pin="93kd71")
     first = held(server, signed_in(server, a_passkey(server, alice)), LATER)
     code = own_emergency.give(server, first, other.serial, now=LATER).codes[0].reveal()
@@ -157,14 +162,14 @@ REFUSED: dict[str, tuple[Callable[[Instance, User], Session], str]] = {
     "the token itself": (_the_token_itself, "the token itself"),
     "one factor": (_one_factor, "without a PIN"),
     "an emergency code": (_an_emergency_code, "an emergency code"),
-    "codes of one's own": (_codes_of_one_s_own, "an emergency code"),
+    "codes of their own": (_codes_of_their_own, "an emergency code"),
     "a role": (_a_role, "holds a role"),
     "an old second factor": (_an_old_second_factor, "older than ten minutes"),
     "an expired token": (_an_expired_token, "has expired"),
 }
 
 
-@pytest.mark.parametrize("how", REFUSED)
+@pytest.mark.parametrize("how", REFUSED, ids=dashed)
 def test_s05_nobody_makes_codes_with_less_than_two_factors_of_another_kind(
     server: Instance, alice: User, how: str
 ) -> None:
@@ -214,7 +219,7 @@ ENDS: dict[str, Callable[[Instance, User, User, Authenticator], object]] = {
 }
 
 
-@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("how", ENDS, ids=dashed)
 def test_s05_codes_end_with_what_may_have_made_them(server: Instance, alice: User, how: str) -> None:
     other = a_token(server, "alice", alice.account_id, pin="93kd71")
     key = a_passkey(server, alice)
@@ -240,7 +245,7 @@ def test_codes_of_the_help_desk_stay_when_a_passkey_is_removed(server: Instance,
     assert has_codes(server, alice)
 
 
-@pytest.mark.parametrize("how", ["one factor", "an emergency code"])
+@pytest.mark.parametrize("how", ["one factor", "an emergency code"], ids=dashed)
 def test_s05_neither_one_factor_nor_an_emergency_code_adds_a_passkey(server: Instance, alice: User, how: str) -> None:
     session = REFUSED[how][0](server, alice)
     with pytest.raises(NotAllowed):
