@@ -72,10 +72,11 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Fast
 
 
 class _Described(FastAPI):
-    """Its description says how a program shows who it is."""
+    """Its description names every operation, and says how a program shows who it is."""
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
+        document["paths"] |= administration.described_paths()
         document.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
         return document
 

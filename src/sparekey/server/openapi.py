@@ -72,7 +72,7 @@ def described(
 
 
 def described_operation(operation: Operation) -> dict[str, Any]:
-    """`openapi_extra` of the route of an operation."""
+    """An operation, but for its summary."""
     in_path = [member for member in operation.members if member.name in operation.path_names]
     others = [member for member in operation.members if member.name not in operation.path_names]
     extra: dict[str, Any] = {

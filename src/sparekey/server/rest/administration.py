@@ -7,7 +7,7 @@ the event loop; no answer is kept by anybody on the way.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter
@@ -32,19 +32,23 @@ Query = Sequence[tuple[str, str]]
 
 def routes(service: Service) -> APIRouter:
     """Every operation."""
-    router = APIRouter(tags=["administration"])
+    router = APIRouter()
     files = Files()
     for operation in OPERATIONS:
-        router.add_api_route(
-            operation.path,
-            _handler(service, operation, files),
-            methods=[operation.method],
-            status_code=204 if operation.result is type(None) else 200,
-            response_class=Response,
-            summary=operation.words,
-            openapi_extra=described_operation(operation),
-        )
+        # plain ones, and described below: there are many of them to be made at the start
+        router.add_route(
+            operation.path, _handler(service, operation, files), [operation.method], include_in_schema=False
+        )  # fmt: skip
     return router
+
+
+def described_paths() -> dict[str, dict[str, Any]]:
+    """`paths` of /openapi.json, as far as they are operations."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        described = {"tags": ["administration"], "summary": operation.words, **described_operation(operation)}
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described
+    return paths
 
 
 def _handler(service: Service, operation: Operation, files: Files) -> Callable[[Request], Awaitable[Response]]:
