@@ -82,8 +82,8 @@ def test_s61_what_is_in_no_registry_of_pages_is_named_here(doors: Doors) -> None
         ("GET", CONSOLE.sign_in), ("GET", SELF_SERVICE.sign_in), ("GET", welcome),
         *(("POST", path) for path in (
             CONSOLE.sign_in, f"{CONSOLE.sign_in}/passkey", f"{CONSOLE.sign_in}/passkey/question", CONSOLE.sign_out,
-            SELF_SERVICE.sign_in, SELF_SERVICE.sign_out,
-            welcome, f"{welcome}/passkey", f"{welcome}/passkey/question", f"{welcome}/token",
+            SELF_SERVICE.sign_in, f"{SELF_SERVICE.sign_in}/passkey", f"{SELF_SERVICE.sign_in}/passkey/question",
+            SELF_SERVICE.sign_out, welcome, f"{welcome}/passkey", f"{welcome}/passkey/question", f"{welcome}/token",
         )),
     }  # fmt: skip
 
