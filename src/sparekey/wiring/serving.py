@@ -1,29 +1,40 @@
-"""Runs the server: granian's processes that answer (`answering`), and the certificate over them all.
+"""Runs the server: granian's processes, each with an application of its own, and the certificate over them all.
 
 Rules: everything is looked at before the first process starts, so that a server that cannot answer rightly does not
 answer (S66); a renewed certificate comes with new processes, which take over before the old ones end. Each process has
 a queue of its own (SO_REUSEPORT): a connection that waits in an old one's, or is just being made, at its end is closed
-unanswered. No request was read from it, and the next connection is answered. The process that watches over the others
-loads nothing of what they answer with.
+unanswered. No request was read from it, and the next connection is answered.
 """
 
+import asyncio
 import os
+import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
+from fastapi import FastAPI
 
 from sparekey import clock
-from sparekey.app.ports import KeystoreError
+from sparekey.app.instance import Instance, log
+from sparekey.app.ports import CheckpointStore, KeystoreError
+from sparekey.app.sequencer import chain
 from sparekey.core.errors import Conflict
+from sparekey.core.events import Action
 from sparekey.keystore import local_ca
+from sparekey.server.application import Lifespan, create_application
 from sparekey.server.logs import configure, logging_config
-from sparekey.server.settings import Settings
-from sparekey.wiring.server import KEYS, certificate_names, open_instance
+from sparekey.server.replies import log_unforeseen
+from sparekey.server.service import Service
+from sparekey.server.settings import Settings, read_settings
+from sparekey.wiring.couriers import couriers, stop
+from sparekey.wiring.server import KEYS, certificate_names, checkpoint_store, open_instance
 
 DATA_VARIABLE: Final = "SPAREKEY_DATA"
 LISTEN_VARIABLE: Final = "SPAREKEY_LISTEN"
@@ -39,6 +50,19 @@ class Certificate:
 
     certificate: Path
     key: Path
+
+
+def asgi() -> FastAPI:
+    """What each of granian's processes calls: the application over the data directory in SPAREKEY_DATA."""
+    for each in (signal.SIGTERM, signal.SIGINT):
+        # granian sets its own when the application is there; until then what was forked along would swallow them
+        signal.signal(each, signal.SIG_DFL)
+    directory = Path(os.environ[DATA_VARIABLE])
+    settings = read_settings(directory, os.environ)
+    configure(settings.log_level)
+    instance = open_instance(directory, settings)
+    service = Service.of(instance, settings, hosts=certificate_names(settings))
+    return create_application(service, _beside(service, checkpoint_store(directory), settings))
 
 
 def serve(directory: Path, settings: Settings, announce: Callable[[list[str]], None]) -> None:
@@ -84,7 +108,7 @@ def _granian(settings: Settings, certificate: Certificate | None) -> Any:
 
     host, port = settings.address
     return Server(
-        "sparekey.wiring.answering:asgi",
+        "sparekey.wiring.serving:asgi",
         factory=True,
         address=host,
         port=port,
@@ -152,3 +176,43 @@ class _WatchedCertificate:
 
     def _stamp(self) -> int:
         return self._certificate.certificate.stat().st_mtime_ns if self._certificate else 0
+
+
+def _beside(service: Service, store: CheckpointStore, settings: Settings) -> Lifespan:
+    @asynccontextmanager
+    async def beside() -> AsyncIterator[None]:
+        instance = service.instance
+        with instance.database.write() as connection:
+            log(connection, service.now(), "system", Action.SERVER_STARTED, instance=instance.name)
+        sequencer = asyncio.create_task(_chain_each_second(service, store))
+        outside = [each.start() for each in couriers(instance.database, settings, instance.name, service.now)]
+        try:
+            yield
+        finally:
+            sequencer.cancel()
+            with suppress(asyncio.CancelledError):
+                await sequencer
+            await asyncio.to_thread(stop, outside)
+            service.close()
+
+    return beside
+
+
+async def _chain_each_second(service: Service, store: CheckpointStore) -> None:
+    """Chains what is new; once more at the end, so that a stopped server leaves nothing unchained."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1, "sequencer") as thread:
+        try:
+            while True:
+                await loop.run_in_executor(thread, _chain, service.instance, store, service.now())
+                await asyncio.sleep(1)
+        finally:
+            # after whatever was under way, on the same thread
+            thread.submit(_chain, service.instance, store, service.now())
+
+
+def _chain(instance: Instance, store: CheckpointStore, now: int) -> None:
+    try:
+        chain(instance.database, instance.keystore, store, now)
+    except Exception as error:  # noqa: BLE001 -- the next second tries again
+        log_unforeseen(error)
