@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 from playwright.sync_api import Page, sync_playwright
 
-from sparekey.app import online_emergency
+from sparekey.app import devices, invitations, online_emergency
 from sparekey.app.admin_links import make_link
 from sparekey.clock import now as clock_now
 from sparekey.server.console.site import CONSOLE
@@ -81,9 +82,10 @@ def shots(furnished: Furnished, visit: Visitor, own: Visitor) -> Iterator[Shot]:
     """Every page in the order of a visit; `own`: the user at self-service."""
     yield from _before_signing_in(furnished, visit, own)
     visit.sign_in(furnished.admin)
+    asked = _asked(furnished)
     for page in CONSOLE.pages:
         if page.is_looked_at:
-            yield name_of(page.path), partial(visit.go, furnished.address(page))
+            yield name_of(page.path), partial(visit.go, furnished.address(page) + asked.get(page.path, ""))
     yield from _beyond_the_registry(furnished, visit)
     # her token works again
     online_emergency.end(furnished.site.instance, ROOT, furnished.alice.serial, now=clock_now())
@@ -91,6 +93,18 @@ def shots(furnished: Furnished, visit: Visitor, own: Visitor) -> Iterator[Shot]:
     for page in SELF_SERVICE.pages:
         if page.is_looked_at:
             yield name_of(page.path), partial(own.go, furnished.address(page))
+
+
+def _asked(furnished: Furnished) -> dict[str, str]:
+    """What stands in the query of pages that show nothing without it."""
+    instance, now = furnished.site.instance, clock_now()
+    devices.invite(instance, ROOT, "office-17", now=now)
+    (open_one,) = invitations.list_invitations(instance, ROOT, now=now)
+    held = {"kind": "client", "holder": furnished.names["clients/name"], "domain": furnished.names["domains/name"]}
+    return {
+        "/console/devices:withdraw": f"?invitation={open_one.id}",
+        "/console/roles/{name}/revoke": f"?{urlencode(held)}",
+    }
 
 
 def _before_signing_in(furnished: Furnished, visit: Visitor, own: Visitor) -> Iterator[Shot]:
