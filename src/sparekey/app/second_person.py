@@ -10,13 +10,13 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import permissions_of
-from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Actor, Permission
+from sparekey.core.permissions import PREDEFINED, Actor, Permission
 from sparekey.core.two_people import is_system
 from sparekey.storage import domains, roles
 
 _MAKE_ONE: Final = (
-    "there is no second person on this server yet: make an administrator first, with `sparekey user add NAME`, "
-    f"`sparekey token add --user NAME` and `sparekey role grant '{SUPER_ADMINISTRATOR}' NAME`; then "
+    "there is no second person on this server yet: make an administrator first, with the link of "
+    "`sparekey admin link`, which somebody else opens; then "
 )
 
 
