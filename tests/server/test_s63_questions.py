@@ -1,0 +1,49 @@
+"""S63 over every page of the console that is asked something: who is asked for elsewhere, and what, is answered as
+what is nowhere, to the letter."""
+
+import re
+
+import pytest
+
+from sparekey.app.instance import TOP_DOMAIN
+from sparekey.core.permissions import SUPER_ADMINISTRATOR
+from sparekey.secret import Secret
+from sparekey.server.console.site import CONSOLE
+from sparekey.server.web.pages import Page
+from tests.server.doors import run
+from tests.server.operation_world import OUTSIDE, World, an_administrator
+from tests.server.page_world import address_of, visit
+
+# What pages are asked by, and by which some name is found; each page is asked by all of them.
+ASKED = ("text", "for", "user", "device", "by", "holder")
+# what a page about one thing elsewhere says, the sweep over every page asks (test_s63_pages)
+LOOKED_AT = [page for page in CONSOLE.pages if not page.changes and "{" not in page.path]
+
+
+def answers(world: World, page: Page, who: Secret[str], names: tuple[str, ...]) -> list[str]:
+    """What the page says when it is asked for these, without the names and what is different each time."""
+    said = []
+    for name in names:
+        for field in ASKED:
+            reply = run(visit(world, page, who, path=f"{address_of(world, page)}?{field}={name}"))
+            body = re.sub(r'nonce="[^"]*"|name="mark" value="\w+"', "", reply.body.decode())
+            location = next((value.decode() for key, value in reply.headers if key == b"location"), "")
+            said.append(f"{field}: {reply.status} {location} {body}".replace(name, "NAME"))
+    return said
+
+
+@pytest.mark.parametrize("page", LOOKED_AT, ids=[page.path for page in LOOKED_AT])
+def test_s63_what_is_asked_for_elsewhere_is_answered_as_what_is_nowhere(world: World, page: Page) -> None:
+    who = an_administrator(world.instance, SUPER_ADMINISTRATOR, OUTSIDE)
+    assert answers(world, page, who, ("alice", "laptop")) == answers(world, page, who, ("alicf", "laptov"))
+
+
+def test_who_may_see_it_is_told(world: World) -> None:
+    """The questions above are ones that find something."""
+    who = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
+    lists = {"/console/users", "/console/tokens", "/console/devices", "/console/search", "/console/audit"}
+    for page in LOOKED_AT:
+        if page.path in lists:
+            assert answers(world, page, who, ("alice", "laptop")) != answers(world, page, who, ("alicf", "laptov"))
+            lists.remove(page.path)
+    assert not lists
