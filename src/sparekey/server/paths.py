@@ -4,8 +4,8 @@ Rules:
 - Nothing is decoded before the router: `/%63onsole` is not the console, so that whoever guards `/console` by how a
   path begins guards all of it. What a path names is decoded by the page or operation that it leads to; it may hold a
   slash.
-- A path that is none, that others might take for another one (parts that are dots, in whatever spelling), or that
-  names what nobody can have (bytes that are no UTF-8, what cannot be printed), leads nowhere.
+- A path that is none, or that others might take for another one (parts that are dots, in whatever spelling), leads
+  nowhere; one that names what nobody can have (bytes that are no UTF-8, what cannot be printed) is refused.
 """
 
 import re
@@ -22,7 +22,7 @@ _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})
 
 
 class OneSpelling:
-    """Hands on the path that was sent. Raises Refusal (404) for one that leads nowhere."""
+    """Hands on the path that was sent. Raises Refusal for one that leads nowhere (404) or names no text (400)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,6 +32,8 @@ class OneSpelling:
             path = sent_path(scope)
             if not is_path(path):
                 raise Refusal(404, NO_SUCH_ROUTE.error, NO_SUCH_ROUTE.message, NO_SUCH_ROUTE.do)
+            if not is_text(path):
+                raise Refusal(400, "bad-request", "the path names what cannot be printed, or is no UTF-8", "mend it")
             scope = {**scope, "path": path}
         await self._app(scope, receive, send)
 
@@ -46,8 +48,12 @@ def is_path(sent: str) -> bool:
     """Whether it can lead anywhere."""
     if len(sent) > _LONGEST or _PATH.fullmatch(sent) is None:
         return False
+    return not {b".", b".."} & set(unquote_to_bytes(sent).split(b"/"))
+
+
+def is_text(sent: str) -> bool:
+    """Whether what it names can be anybody's name."""
     try:
-        named = unquote_to_bytes(sent).decode()
+        return unquote_to_bytes(sent).decode().isprintable()
     except UnicodeDecodeError:
         return False
-    return named.isprintable() and not {".", ".."} & set(named.split("/"))
