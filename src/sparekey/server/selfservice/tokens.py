@@ -58,7 +58,8 @@ def report_lost(visit: Visit) -> Reply:
     self_service.report_lost(visit.instance, visit.actor, serial, now=visit.now)
     return SentOn(
         _SIGN_IN, f"Your token {serial} is reported lost: its codes are refused from now on, and you are signed out "
-        "everywhere. To sign in without it, call the help desk for an emergency code.", signs_out=True,
+        "everywhere. To sign in without it, use a passkey here, or call the help desk for an emergency code.",
+        signs_out=True,
     )  # fmt: skip
 
 
