@@ -178,7 +178,8 @@ def _ask(server: Server, preview: Callable[..., Preview], kind: PolicyKind, *wha
     nobody can answer."""
     words = ""
     if isinstance(server, LocalServer):
-        words = policy_previews.in_words(server.run(preview, kind, *what, now=now()), os.cpu_count() or 1)
+        found = preview(server.instance, server.actor, kind, *what, now=now())
+        words = policy_previews.in_words(found, os.cpu_count() or 1)
     elif kind is PolicyKind.OFFLINE:
         words = "offline data on devices may be discarded and made anew; the console says for how many users"
     if yes or not words:
