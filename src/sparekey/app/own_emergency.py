@@ -35,12 +35,13 @@ _DESK: Final = "call the help desk"
 @dataclass(frozen=True)
 class OwnAccess:
     """How it stands. `days`: for which codes are made now; `refused`: why none can be. `own`: whether the access that
-    there is was given by the user themself, who may end it."""
+    there is was given by the user themself, who may end it. `needs_pin`: the codes are typed after the PIN."""
 
     access: AccessView | None
     own: bool
     days: int
     refused: NotAllowed | None
+    needs_pin: bool
 
 
 def look(instance: Instance, session: Session, serial: str, *, now: int) -> OwnAccess:
@@ -50,9 +51,9 @@ def look(instance: Instance, session: Session, serial: str, *, now: int) -> OwnA
         access = access_to(connection, session.actor, token.id, now)
         own = access is not None and access.given_by == session.actor.name
         try:
-            return OwnAccess(access, own, _days_allowed(connection, session, token, now), None)
+            return OwnAccess(access, own, _days_allowed(connection, session, token, now), None, token.with_pin)
         except NotAllowed as refused:
-            return OwnAccess(access, own, 0, refused)
+            return OwnAccess(access, own, 0, refused, token.with_pin)
 
 
 def give(instance: Instance, session: Session, serial: str, *, now: int) -> GivenAccess:
