@@ -84,8 +84,8 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
     ),
     Notice.TEMPORARY_OWN: (
         "One-time tokencodes for your account were made",
-        "Somebody who signed in as you to the self-service console made one-time tokencodes that take the place of your "
-        "token {serial}. If it was not you, call the help desk at once, and remove your passkeys.",
+        "Somebody who signed in as you to the self-service console made one-time tokencodes that take the place of "
+        "your token {serial}. If it was not you, call the help desk at once, and remove your passkeys.",
     ),
     Notice.TEMPORARY_USED: (
         "Somebody signed in as you with a temporary tokencode",
