@@ -7,9 +7,17 @@ import pytest
 from sqlalchemy import select
 
 from sparekey.app import passkeys, roles, tokens, users
-from sparekey.app.admin_sessions import FRESH_SECONDS, Opened, Session, find_session, open_session
+from sparekey.app.admin_sessions import (
+    FRESH_SECONDS,
+    Opened,
+    Session,
+    find_session,
+    open_session,
+    refresh_second_factor,
+)
 from sparekey.app.devices_stolen import report_stolen
 from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.online_emergency import Terms, give_fixed
 from sparekey.app.passkey_sign_ins import (
     ask_for_second_factor,
     ask_to_sign_in,
@@ -19,6 +27,7 @@ from sparekey.app.passkey_sign_ins import (
 from sparekey.app.roles import HolderKind
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
+from sparekey.core.online_emergency import IfAvailable
 from sparekey.core.outcome import Denied, Granted, Reason
 from sparekey.core.passkeys import LIFETIME, Place
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
@@ -26,7 +35,7 @@ from sparekey.secret import Secret
 from sparekey.storage.tables import passkey_challenge
 from tests.app.administrators import actor_again, an_administrator
 from tests.authenticators import PLACE, Authenticator, challenge_of
-from tests.builders import NOW, ROOT, User, a_device, a_user, granted, on_record, set_end, submit
+from tests.builders import NOW, PIN, ROOT, User, a_device, a_user, granted, on_record, set_end, submit
 
 BROWSER, ADDRESS, LATER = Secret("cookie of a browser"), "192.0.2.7", NOW + 60
 
@@ -278,6 +287,24 @@ def test_s62_a_passkey_is_a_fresh_second_factor_for_its_owner_alone(server: Inst
     verdict = refresh_with_passkey(server, ADDRESS, PLACE, session(), key.get(options), at)
     assert isinstance(verdict.outcome, Granted)
     assert session().is_fresh(at)
+
+
+def test_s05_an_emergency_code_adds_no_passkey_at_the_console(server: Instance) -> None:
+    """It is for some days, and the passkey would be for good."""
+    chief = a_chief(server)
+    given = give_fixed(server, ROOT, chief.serial, Terms(if_available=IfAvailable.END), now=NOW)
+    opened = open_session(server, ADDRESS, chief.login, Secret(PIN + given.codes[0].reveal()), Secret(""), NOW)
+    session = find_session(server, opened.token, NOW)
+    assert session is not None, opened
+    with pytest.raises(NotAllowed, match="emergency code"):
+        passkeys.ask_for_registration(server, PLACE, session, NOW)
+    answer = Authenticator().create(passkeys.ask_for_registration(server, PLACE, session, NOW, lambda *_: None))
+    with pytest.raises(NotAllowed, match="emergency code"):
+        passkeys.add_passkey(server, PLACE, session, "key", answer, NOW)
+    assert passkeys.own_passkeys(server, session) == []
+    refresh_second_factor(server, ADDRESS, session, chief.typed(LATER), Secret(""), LATER)
+    answer = Authenticator().create(passkeys.ask_for_registration(server, PLACE, session, LATER))
+    passkeys.add_passkey(server, PLACE, session, "key", answer, LATER)
 
 
 def test_a_passkey_is_added_once_within_the_session_that_asked(server: Instance) -> None:

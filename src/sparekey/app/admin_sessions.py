@@ -22,14 +22,16 @@ from sparekey.app.dialogues import answer
 from sparekey.app.instance import Instance, log
 from sparekey.app.policies_in_force import policy_in
 from sparekey.app.sign_in import Door, Verdict, sign_in
+from sparekey.core.errors import NotAllowed
 from sparekey.core.events import Action
 from sparekey.core.lockout import FailureCount, LockoutPolicy
 from sparekey.core.names import is_login
-from sparekey.core.outcome import Granted
+from sparekey.core.outcome import Granted, Method
 from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
 from sparekey.storage import accounts, admin_sessions
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import admin_session
 
 TOKEN_PREFIX: Final = "sps_"
 IDLE_SECONDS: Final = 15 * 60
@@ -83,8 +85,8 @@ def refresh_second_factor(
 ) -> Verdict:
     """Sign in once more within a session, for what needs a fresh second factor."""
 
-    def refresh(connection: Connection, _: Granted) -> None:
-        refresh_session(connection, session, address, now)
+    def refresh(connection: Connection, granted: Granted) -> None:
+        refresh_session(connection, session, granted, address, now)
 
     return _signed_in(instance, address, session.login, typed, reply_to, now, refresh)
 
@@ -106,11 +108,28 @@ def begin_session(connection: Connection, token: Secret[str], granted: Granted, 
         session=name_of(session_id), address=address)  # fmt: skip
 
 
-def refresh_session(connection: Connection, session: Session, address: str, now: int) -> None:
-    """In the transaction in which its second factor was shown once more."""
-    admin_sessions.refresh_second_factor(connection, session.id, now)
+def refresh_session(connection: Connection, session: Session, granted: Granted, address: str, now: int) -> None:
+    """In the transaction in which its second factor was shown once more: from now on it is the one that counts."""
+    admin_sessions.refresh_second_factor(connection, session.id, now, method=granted.method)
     log(connection, now, session.actor, Action.SESSION_REFRESHED, account=session.actor.account_id,
         session=name_of(session.id), address=address)  # fmt: skip
+
+
+def verify_may_add_passkey(connection: Connection, session: Session) -> None:
+    """Raises NotAllowed where the last second factor was an emergency code: it is for days, and a passkey for good."""
+    second_factor_but_emergency(connection, session, "sign out, and in again with your token or with a passkey")
+
+
+def second_factor_but_emergency(
+    connection: Connection, session: Session, do: str, table: Table = admin_session
+) -> AnyRow:
+    """The last second factor that was shown in this session. Raises NotAllowed where it was an emergency code."""
+    shown = admin_sessions.find_second_factor(connection, session.id, table)
+    if shown is None:
+        raise NotAllowed("this session has ended", "sign in again")
+    if shown.method not in (Method.TOKENCODE, Method.PASSKEY):
+        raise NotAllowed("an emergency code does not do for this", do)
+    return shown
 
 
 def find_session(instance: Instance, token: Secret[str], now: int) -> Session | None:

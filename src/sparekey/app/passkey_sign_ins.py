@@ -51,12 +51,8 @@ class Entrance:
     refresh: Callable[[Connection, Session, Granted, str, int], None]
 
 
-def _refresh_administrator(connection: Connection, session: Session, _: Granted, address: str, now: int) -> None:
-    refresh_session(connection, session, address, now)
-
-
 ADMINISTRATORS: Final = Entrance(
-    Purpose.SIGN_IN, door_name, bool, new_token, begin=begin_session, refresh=_refresh_administrator
+    Purpose.SIGN_IN, door_name, bool, new_token, begin=begin_session, refresh=refresh_session
 )
 
 

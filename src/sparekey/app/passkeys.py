@@ -3,8 +3,8 @@
 Rules:
 - What is to be signed is made by the vault, which sealed into it until when it is good, for what, and for whom: nothing
   is kept of a question, which anybody may ask, only a hash of what was answered, so that it is used once.
-- A passkey is added by its owner only, within a session, or by a link of root's (`admin_links`); it is bound to the
-  name of the server at which it was made.
+- A passkey is added by its owner only, within a session that no emergency code began, or by a link of root's
+  (`admin_links`); it is bound to the name of the server at which it was made.
 - Whoever may mark somebody's token as lost may remove their passkey: that only shuts out. It ends the user's sessions,
   which it may have begun, but for the one in which users remove their own.
 - A token that is lost or taken away leaves the passkeys as they are: they are other things, with a PIN or a finger of
@@ -12,14 +12,14 @@ Rules:
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.admin_sessions import Session
+from sparekey.app.admin_sessions import Session, verify_may_add_passkey
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account
 from sparekey.app.notices import notify_user
@@ -40,6 +40,8 @@ from sparekey.storage.rows import AnyRow
 LONGEST_NAME: Final = 64
 MOST_PASSKEYS: Final = 20  # of one user
 _TIME_BYTES: Final = 8
+
+MayAdd = Callable[[Connection, Session], None]  # raises NotAllowed, by how the session was begun
 
 
 class Purpose(StrEnum):
@@ -63,23 +65,36 @@ class PasskeyView:
     last_used_at: int | None
 
 
-def ask_for_registration(instance: Instance, place: Place, session: Session, now: int) -> str:
-    """JSON for the browser of whoever has the session."""
+def verify_may_begin(instance: Instance, session: Session, verify_may_add: MayAdd = verify_may_add_passkey) -> None:
+    """Before anything is asked. Raises NotAllowed."""
+    with instance.database.glance() as connection:
+        verify_may_add(connection, session)
+
+
+def ask_for_registration(
+    instance: Instance, place: Place, session: Session, now: int, verify_may_add: MayAdd = verify_may_add_passkey
+) -> str:
+    """JSON for the browser of whoever has the session. Raises NotAllowed."""
     account_id = session.actor.account_id or ""
     with instance.database.glance() as connection:
+        verify_may_add(connection, session)
         known = [row.credential_id for row in passkeys.list_of_account(connection, account_id)]
     challenge = new_challenge(instance, Purpose.REGISTER, Secret(session.id), now)
     return core.registration_options(place, challenge, account_id, session.login, known)
 
 
-def add_passkey(instance: Instance, place: Place, session: Session, name: str, answer: str, now: int) -> PasskeyView:
-    """One more passkey of whoever has the session. Raises BadInput, Conflict."""
+def add_passkey(
+    instance: Instance, place: Place, session: Session, name: str, answer: str, now: int,
+    verify_may_add: MayAdd = verify_may_add_passkey,
+) -> PasskeyView:  # fmt: skip
+    """One more passkey of whoever has the session. Raises NotAllowed, BadInput, Conflict."""
     made, challenge = read_new_passkey(place, name, answer)
     account_id = session.actor.account_id or ""
     with instance.database.write() as connection:
         if not take_challenge(connection, instance, Purpose.REGISTER, Secret(session.id), challenge, now):
             raise too_late()
         accounts.lock_accounts(connection, [account_id])
+        verify_may_add(connection, session)
         return insert_passkey(connection, session.actor, account_id, place, name, made, now)
 
 

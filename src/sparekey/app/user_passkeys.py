@@ -38,20 +38,17 @@ def refresh_with_passkey(
 
 def verify_may_add(instance: Instance, session: Session) -> None:
     """Raises NotAllowed where one factor was shown, or an emergency code."""
-    with instance.database.read() as connection:
-        verify_two_factors(connection, session)
+    passkeys.verify_may_begin(instance, session, verify_two_factors)
 
 
 def ask_for_registration(instance: Instance, place: Place, session: Session, now: int) -> str:
     """JSON for the browser of whoever has the session. Raises NotAllowed."""
-    verify_may_add(instance, session)
-    return passkeys.ask_for_registration(instance, place, session, now)
+    return passkeys.ask_for_registration(instance, place, session, now, verify_two_factors)
 
 
 def add_passkey(instance: Instance, place: Place, session: Session, name: str, answer: str, now: int) -> PasskeyView:
     """One more passkey of whoever has the session. Raises NotAllowed, BadInput, Conflict."""
-    verify_may_add(instance, session)
-    return passkeys.add_passkey(instance, place, session, name, answer, now)
+    return passkeys.add_passkey(instance, place, session, name, answer, now, verify_two_factors)
 
 
 def _begin(connection: Connection, token: Secret[str], granted: Granted, _: str, now: int) -> None:

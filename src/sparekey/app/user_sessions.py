@@ -23,6 +23,7 @@ from sparekey.app.admin_sessions import (
     Session,
     find_in_force,
     id_of,
+    second_factor_but_emergency,
 )
 from sparekey.app.authorisation import grants_of
 from sparekey.app.dialogues import answer
@@ -98,7 +99,7 @@ def refresh_session(connection: Connection, session: Session, granted: Granted, 
 
 def verify_fresh(connection: Connection, session: Session, now: int) -> None:
     """That the second factor was shown within ten minutes, as the session is now. Raises NotAllowed."""
-    shown = admin_sessions.find_second_factor(connection, session.id)
+    shown = admin_sessions.find_second_factor(connection, session.id, user_session)
     if shown is None or now - shown.second_factor_at >= FRESH_SECONDS:
         raise NotAllowed("the last second factor is older than ten minutes", "show once more that it is you")
 
@@ -106,13 +107,9 @@ def verify_fresh(connection: Connection, session: Session, now: int) -> None:
 def verify_two_factors(connection: Connection, session: Session, *, but: str | None = None) -> None:
     """That the last second factor was a passkey, or a passcode with the PIN of a token other than the one with the id
     `but`. Raises NotAllowed."""
-    shown = admin_sessions.find_second_factor(connection, session.id)
-    if shown is None:
-        raise NotAllowed("this session has ended", "sign in again")
+    shown = second_factor_but_emergency(connection, session, f"{_SIGN_IN_ANEW}, or call the help desk", user_session)
     if shown.method == Method.PASSKEY:
         return
-    if shown.method != Method.TOKENCODE:
-        raise NotAllowed("an emergency code does not do for this", f"{_SIGN_IN_ANEW}, or call the help desk")
     token = tokens.find_token_by_id(connection, shown.token_id or "")
     if token is None or token.account_id != shown.account_id or not token.with_pin:
         raise NotAllowed("a token without a PIN does not do for this", f"{_SIGN_IN_ANEW}, or call the help desk")

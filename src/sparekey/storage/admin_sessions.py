@@ -68,11 +68,9 @@ def refresh_second_factor(
     )
 
 
-def find_second_factor(connection: Connection, session_id: str) -> AnyRow | None:
-    """Of a session of a user: what it was (`method`), of which token, and when."""
-    query = select(user_session.c.account_id, user_session.c.method, user_session.c.token_id,
-                   user_session.c.second_factor_at)  # fmt: skip
-    return connection.execute(query.where(user_session.c.id == session_id)).one_or_none()
+def find_second_factor(connection: Connection, session_id: str, table: Table = admin_session) -> AnyRow | None:
+    """What it was (`method`) and when; of users, of which token (`token_id`)."""
+    return connection.execute(select(table).where(table.c.id == session_id)).one_or_none()
 
 
 def delete_session(connection: Connection, session_id: str, table: Table = admin_session) -> bool:

@@ -32,6 +32,7 @@ def account(visit: Visit) -> Reply:
 def new_passkey(visit: Visit) -> Reply:
     """The form in which one is created: after the second factor, so that nothing is created in vain."""
     get_place(visit)
+    passkeys.verify_may_begin(visit.instance, get_session(visit))
     return visit.show("account/new.html")
 
 
