@@ -14,6 +14,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -106,8 +107,8 @@ class Connection:
                 status, content = self._exchange(method, path, body, headers)
             except _Broken as again:
                 raise NotReached(Distance.SERVER_DOWN, f"no answer: {again}") from again
-        if status >= 500:
-            raise NotReached(Distance.SERVER_DOWN, f"the server has a fault (status {status})")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+            raise NotReached(Distance.SERVER_DOWN, f"the server did not answer (status {status})")
         return status, content
 
     def _exchange(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:

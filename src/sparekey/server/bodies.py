@@ -1,5 +1,9 @@
-"""Reads the body of a request, never more than it may have, and few files at once (S08)."""
+"""Reads the body of a request, never more than it may have, not for ever, and few files at once (S08).
 
+Who reads one takes the time anew afterwards: what counts is what is so when the body has come.
+"""
+
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -10,6 +14,8 @@ from sparekey.server.replies import Refusal
 from sparekey.server.work import Busy
 
 _MOST_FILES: Final = 4  # that are taken in at once by one process
+_PATIENCE: Final = 30.0  # seconds for any body
+_SLOWEST: Final = 64 * 1024  # bytes a second: as much longer may a large one take
 
 
 class Files:
@@ -30,20 +36,26 @@ class Files:
             self._inside -= is_file
 
 
-async def read_body(request: Request, most: int) -> bytes:
-    """The body, at most `most` bytes; raises Refusal (413) as soon as it is longer, whatever its header says."""
+async def read_body(request: Request, most: int, patience: float = _PATIENCE) -> bytes:
+    """The body, at most `most` bytes; raises Refusal (413) as soon as it is longer, whatever its header says.
+
+    `patience`: the seconds for the first of it; where it does not come in time, Refusal (408).
+    """
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > most:
         raise _too_large(most)
     parts, size = [], 0
     try:
-        async for part in request.stream():
-            size += len(part)
-            if size > most:
-                raise _too_large(most)
-            parts.append(part)
+        async with asyncio.timeout(patience + int(announced) / _SLOWEST):
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    raise _too_large(most)
+                parts.append(part)
     except ClientDisconnect:
         raise Refusal(400, "bad-request", "the request broke off", "send it again") from None
+    except TimeoutError:
+        raise Refusal(408, "too-slow", "the request took too long to come", "send it again") from None
     return b"".join(parts)
 
 

@@ -19,6 +19,7 @@ _CODES: Final = {
     403: "A rule forbids it.",
     404: "It is not there, or not for the one who asks.",
     409: "Something changed in the meantime.",
+    408: "The body took too long to come.",
     413: "The body is too large.",
     429: "More is waiting than this server takes on.",
     503: "The server cannot answer now.",
@@ -133,6 +134,7 @@ def _permissions(operation: Operation) -> Any:
 
 
 def _refusals(*codes: int) -> dict[str, Any]:
+    codes = (*codes, 408) if 413 in codes else codes  # what has a body may be too slow as well as too large
     error = {"application/json": {"schema": _ERROR_SCHEMA}}
     return {str(code): {"description": _CODES[code], "content": error} for code in codes}
 

@@ -47,12 +47,16 @@ def delete_of_account(connection: Connection, account_id: str) -> Sequence[AnyRo
 
 
 def use_challenge(connection: Connection, challenge_id: str, expires_at: int, now: int) -> bool:
-    """Whether it was not used before: of two answers at once one inserts its row. Rows of those that expired go."""
-    over = select(passkey_challenge.c.id).where(passkey_challenge.c.expires_at <= now)
+    """Whether it was not used before: of two answers at once one inserts its row.
+
+    Rows go a day after the question expired, and not at once: another server's clock may be behind (S01).
+    """
+    over = select(passkey_challenge.c.id).where(passkey_challenge.c.expires_at <= now - _KEPT)
     over = over.with_for_update(skip_locked=True)  # nobody waits for who clears them away just now
     connection.execute(delete(passkey_challenge).where(passkey_challenge.c.id.in_(over)))
     return connection.execute(_USE, {"id": challenge_id, "expires_at": expires_at}).rowcount == 1
 
 
+_KEPT: Final = 86_400  # seconds
 # the same words in both dialects
 _USE: Final = text("INSERT INTO passkey_challenge (id, expires_at) VALUES (:id, :expires_at) ON CONFLICT DO NOTHING")

@@ -17,8 +17,7 @@ from sparekey.server.service import Service
 from sparekey.server.sign_ins import judge
 from sparekey.server.web.arrivals import admitted, token_of, verify_ours
 from sparekey.server.web.fields import Fields
-from sparekey.server.web.forms import read_form
-from sparekey.server.web.pages import FORM
+from sparekey.server.web.forms import with_form
 from sparekey.server.web.passkeys import BUSY, PasskeySignIn, form_of
 from sparekey.server.web.passkeys import routes as passkey_routes
 from sparekey.server.web.replies import SentOn, Shown
@@ -60,8 +59,8 @@ def routes(service: Service) -> APIRouter:
 
     @router.post(SIGN_OUT, response_class=Response)
     async def sign_out(request: Request) -> Response:
-        visit = admitted(service, CONSOLE, request)
-        verify_ours(CONSOLE, request, await read_form(request, FORM))
+        visit = await with_form(service, request, admitted(service, CONSOLE, request))
+        verify_ours(CONSOLE, request, visit.form)
         token = token_of(CONSOLE, request)
         await service.administration.run(_end, visit, token)
         return respond(CONSOLE, request, visit, SentOn(SIGN_IN, "You are signed out.", signs_out=True))

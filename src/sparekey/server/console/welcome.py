@@ -20,8 +20,7 @@ from sparekey.server.console.site import CONSOLE, SIGN_IN, WELCOME
 from sparekey.server.replies import is_unavailable, log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.web.arrivals import admitted, verify_ours
-from sparekey.server.web.forms import read_form
-from sparekey.server.web.pages import FORM
+from sparekey.server.web.forms import with_form
 from sparekey.server.web.passkeys import get_place
 from sparekey.server.web.replies import Reply, Sent, SentOn, Shown
 from sparekey.server.web.responses import failed, respond, status_of
@@ -80,8 +79,7 @@ def use_with_token(visit: Visit) -> Reply:
 
 def _post(router: APIRouter, service: Service, path: str, handler: Callable[[Visit], Reply]) -> None:
     async def handle(request: Request) -> Response:
-        visit = admitted(service, CONSOLE, request)
-        visit = replace(visit, form=await read_form(request, FORM))
+        visit = await with_form(service, request, admitted(service, CONSOLE, request))
         verify_ours(CONSOLE, request, visit.form)
         try:
             return await service.sessions.run(_answered, request, visit, handler)

@@ -23,8 +23,7 @@ from sparekey.server.service import Service
 from sparekey.server.sign_ins import judge
 from sparekey.server.web.arrivals import admitted, token_of, verify_ours
 from sparekey.server.web.fields import Fields
-from sparekey.server.web.forms import read_form
-from sparekey.server.web.pages import FORM
+from sparekey.server.web.forms import with_form
 from sparekey.server.web.passkeys import BUSY, PasskeySignIn, form_of
 from sparekey.server.web.passkeys import routes as passkey_routes
 from sparekey.server.web.replies import SentOn, Shown
@@ -69,8 +68,8 @@ def routes(service: Service) -> APIRouter:
 
     @router.post(SIGN_OUT, response_class=Response)
     async def sign_out(request: Request) -> Response:
-        visit = admitted(service, SELF_SERVICE, request)
-        verify_ours(SELF_SERVICE, request, await read_form(request, FORM))
+        visit = await with_form(service, request, admitted(service, SELF_SERVICE, request))
+        verify_ours(SELF_SERVICE, request, visit.form)
         await service.self_service.run(_end, visit, token_of(SELF_SERVICE, request))
         return respond(SELF_SERVICE, request, visit, SentOn(SIGN_IN, "You are signed out.", signs_out=True))
 

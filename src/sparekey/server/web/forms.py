@@ -1,5 +1,6 @@
 """Reads a form: at most as many bytes as it may have, in the one code of ours, files in memory alone (S08, S65)."""
 
+from dataclasses import replace
 from typing import Any
 
 from python_multipart.multipart import parse_options_header
@@ -9,7 +10,20 @@ from starlette.requests import Request
 
 from sparekey.server.bodies import read_body
 from sparekey.server.replies import Refusal
+from sparekey.server.service import Service
 from sparekey.server.web.fields import BadFields, Fields, SentFile
+from sparekey.server.web.pages import FORM
+from sparekey.server.web.visits import Visit
+
+
+async def with_form(service: Service, request: Request, visit: Visit, most: int = FORM) -> Visit:
+    """The visit with what was sent, at the moment when all of it has come. Raises Refusal.
+
+    Who holds a form back would otherwise go on at the moment when it was begun: a used answer to a passkey, a code or
+    a session would be good for as long as they like, and no lock would hold (S01, S06, S61).
+    """
+    form = await read_form(request, most)
+    return replace(visit, form=form, now=service.now())
 
 
 async def read_form(request: Request, most: int) -> Fields:

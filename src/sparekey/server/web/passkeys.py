@@ -5,7 +5,7 @@ what is refused leaves at the floor, in the words of every refusal (S07).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter
@@ -23,8 +23,7 @@ from sparekey.server.service import Service
 from sparekey.server.sign_ins import judge
 from sparekey.server.web import cookies
 from sparekey.server.web.arrivals import admitted, verify_ours
-from sparekey.server.web.forms import read_form
-from sparekey.server.web.pages import FORM
+from sparekey.server.web.forms import with_form
 from sparekey.server.web.replies import Sent, Shown
 from sparekey.server.web.responses import failed, respond
 from sparekey.server.web.signing_in import answered
@@ -80,8 +79,7 @@ def routes(service: Service, it: PasskeySignIn) -> APIRouter:
 
 async def form_of(service: Service, site: Site, request: Request) -> tuple[Visit, Secret[str]]:
     """The form of our page, and what only this browser has: questions are bound to it. Raises Refusal, NotAllowed."""
-    visit = admitted(service, site, request)
-    visit = replace(visit, form=await read_form(request, FORM))
+    visit = await with_form(service, request, admitted(service, site, request))
     verify_ours(site, request, visit.form)
     return visit, cookies.base_of(request.cookies, site.sessions.cookie)
 

@@ -24,8 +24,7 @@ from sparekey.server.floor import Floor
 from sparekey.server.replies import Refusal, is_unavailable, log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.web.arrivals import admitted, token_of, verify_ours
-from sparekey.server.web.fields import Fields
-from sparekey.server.web.forms import read_form
+from sparekey.server.web.forms import with_form
 from sparekey.server.web.pages import FORM, Page
 from sparekey.server.web.replies import Shown
 from sparekey.server.web.responses import failed, respond, status_of, to_sign_in
@@ -58,8 +57,9 @@ def _handler(service: Service, site: Site, page: Page, files: Files) -> Callable
                 refused = await pool.run(_refused_unread, site, page, request, visit) if is_file else None
                 if refused is not None:
                     return refused
-                form = await read_form(request, page.largest) if page.changes else Fields()
-                response, too_soon = await pool.run(_answered, site, page, request, replace(visit, form=form))
+                if page.changes:
+                    visit = await with_form(service, request, visit, page.largest)
+                response, too_soon = await pool.run(_answered, site, page, request, visit)
         except Busy:
             return failed(site, request, visit, _BUSY, 503)
         except Refusal as refusal:  # no form, or one that is too large
