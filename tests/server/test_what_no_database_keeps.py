@@ -27,7 +27,6 @@ from sparekey.server.web import cookies
 from sparekey.server.web.pages import Page
 from sparekey.server.web.rendering import MARK_FIELD
 from sparekey.server.web.sites import Site
-from sparekey.storage import schema
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from sparekey.wire import agent_api as api
@@ -88,10 +87,9 @@ class Strict:
         return placed(page, self.world.alice.serial, self.world.device_id)
 
 
-@pytest.fixture(scope="module")
-def strict(postgresql_server: PostgresqlServer) -> Iterator[Strict]:
-    database = Database(open_engine(postgresql_server.create_database()))
-    schema.upgrade(database.engine)
+@pytest.fixture
+def strict(postgresql_server: PostgresqlServer, postgresql_with_tables: str) -> Iterator[Strict]:
+    database = Database(open_engine(postgresql_server.create_database(postgresql_with_tables)))
     instance = an_instance(database, policy=LIGHT)
     for name in (INSIDE, OUTSIDE):
         add_domain(instance, ROOT, name, now=NOW)
