@@ -23,14 +23,15 @@ HOME, SIGN_IN = SELF_SERVICE.home, SELF_SERVICE.sign_in
 
 @dataclass
 class Visitor:
-    """`token`: of the session; None: nobody signed in."""
+    """`token`: of the session; None: nobody signed in. `address`: from where they come."""
 
     doors: Doors
     token: Secret[str] | None
     cookie: str = cookies.SELF_SERVICE
+    address: str = "192.0.2.7"
 
     def get(self, path: str) -> Reply:
-        return run(ask(self.doors.app, "GET", path, headers=self._headers()))
+        return self._asked("GET", path, b"", self._headers())
 
     def post(
         self, path: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] = MappingProxyType({})
@@ -39,12 +40,15 @@ class Visitor:
         base = self.token or Secret("")
         sent = {MARK_FIELD: cookies.new_mark(base), **(form or {})}
         own = {"content-type": "application/x-www-form-urlencoded", "origin": f"https://{HOST}"}
-        return run(ask(self.doors.app, "POST", path, urlencode(sent).encode(), self._headers() | own | dict(headers)))
+        return self._asked("POST", path, urlencode(sent).encode(), self._headers() | own | dict(headers))
 
     def ask(self, page: Page, serial: str, device: str, form: Mapping[str, str] | None = None) -> Reply:
         """A page of the registry, about this token or this device."""
         path = placed(page, serial, device)
         return self.post(path, form) if page.changes else self.get(path)
+
+    def _asked(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        return run(ask(self.doors.app, method, path, body, headers, address=self.address))
 
     def _headers(self) -> dict[str, str]:
         signed_in = {} if self.token is None else {"cookie": f"{self.cookie}={self.token.reveal()}"}

@@ -328,6 +328,25 @@ def test_s06_whoever_holds_a_role_is_not_tried_from_elsewhere_here_either(memory
         assert is_granted(run(doors.self_service("user", user.typed(NOW).reveal(), address="198.51.100.7")))
 
 
+def test_s06_an_open_session_of_whoever_holds_a_role_is_of_no_use_elsewhere(memory_database: Database) -> None:
+    """Not for guesses: neither a passcode, nor two codes, nor a second factor is tried there."""
+    with doors_of(an_instance(memory_database), admin_networks=("192.0.2.0/24",)) as doors:
+        chief, user = (a_user(doors.instance, login, pin=PIN) for login in ("chief", "user"))
+        make_administrator(doors.instance, "chief")
+        inside = {each.login: signed_in(doors, each) for each in (chief, user)}
+        for login, token in (("chief", chief), ("user", user)):
+            outside = replace(inside[login], address="198.51.100.7")
+            wrong = token.wrong(NOW).reveal()
+            outside.post(f"{HOME}/passcode", {"passcode": wrong})
+            outside.post(f"{HOME}/tokens/{token.serial}/resynchronise", {"first": wrong[-6:], "second": wrong[-6:]})
+        doors.now[0] = NOW + FRESH_SECONDS
+        form = {"new": NEW_PIN, "again": NEW_PIN, "second-factor": chief.wrong(NOW).reveal()}
+        refused = replace(inside["chief"], address="198.51.100.7").post(f"{HOME}/tokens/{chief.serial}/pin", form)
+        assert (said(refused), account_row(doors.instance, "chief").failures) == (SIGN_IN, 0)
+        assert account_row(doors.instance, "user").failures == 2
+        assert inside["chief"].get(HOME).status == 200
+
+
 def test_s06_from_elsewhere_nobody_counts_failures_of_a_user_here(doors: Doors, alice: User) -> None:
     settings = replace(doors.service.settings, self_service_networks=("192.0.2.0/24",))
     service = replace(doors.service, settings=settings)

@@ -117,15 +117,21 @@ def verify_two_factors(connection: Connection, session: Session, *, but: str | N
         raise NotAllowed("the token itself does not do for this: you have it", _SIGN_IN_ANEW)
 
 
-def find_session(instance: Instance, token: Secret[str], now: int) -> Session | None:
-    """The session of this token, if it holds now, and that it was used; None: refuse, without saying why."""
+def find_session(
+    instance: Instance, token: Secret[str], now: int, *, administrators_too: bool = True
+) -> Session | None:  # fmt: skip
+    """The session of this token, if it holds now, and that it was used; None: refuse, without saying why.
+
+    `administrators_too`: whether who holds a role may come from this address. They guess nothing from elsewhere, in
+    whatever session of theirs somebody found there (S06).
+    """
     if not token.reveal().startswith(TOKEN_PREFIX):
         return None
     session_id = id_of(token)
     with instance.database.read() as connection:
         row = find_in_force(connection, session_id, now, user_session)
-    if row is None:
-        return None
+        if row is None or (not administrators_too and grants_of(connection, row.account_id)):
+            return None
     if now - row.last_used_at >= _NOTED_EVERY:
         with instance.database.write() as connection:
             admin_sessions.mark_used(connection, session_id, now, user_session)

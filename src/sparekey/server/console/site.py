@@ -44,8 +44,8 @@ CONSOLE: Final = Site(
     sign_in=SIGN_IN,
     sign_out=SIGN_OUT,
     sessions=Sessions(
-        cookies.SESSION, find_session, refresh_second_factor, networks=lambda service: service.admin_networks,
-        pool=lambda service: service.administration,
+        cookies.SESSION, lambda visit, token: find_session(visit.instance, token, visit.now), refresh_second_factor,
+        networks=lambda service: service.admin_networks, pool=lambda service: service.administration,
         passkeys=Passkeys(account.SECOND_FACTOR_QUESTION, has_passkey, refresh_with_passkey),
     ),
     navigation=(

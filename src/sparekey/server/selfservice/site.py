@@ -2,16 +2,24 @@
 
 from typing import Final
 
+from sparekey.app.admin_sessions import Session
 from sparekey.app.passkey_sign_ins import has_passkey
 from sparekey.app.user_passkeys import refresh_with_passkey
 from sparekey.app.user_sessions import find_session, refresh_second_factor
+from sparekey.secret import Secret
 from sparekey.server.selfservice import devices, home, own_emergency, passkeys, tokens, trials
 from sparekey.server.web import cookies
 from sparekey.server.web.sites import Link, Passkeys, Sessions, Site
+from sparekey.server.web.visits import Visit
 
 HOME: Final = "/self-service"
 SIGN_IN: Final = f"{HOME}/sign-in"
 SIGN_OUT: Final = f"{HOME}/sign-out"
+
+
+def _session_of(visit: Visit, token: Secret[str]) -> Session | None:
+    return find_session(visit.instance, token, visit.now, administrators_too=visit.administrators_too)
+
 
 SELF_SERVICE: Final = Site(
     name="Self-service",
@@ -19,7 +27,7 @@ SELF_SERVICE: Final = Site(
     sign_in=SIGN_IN,
     sign_out=SIGN_OUT,
     sessions=Sessions(
-        cookies.SELF_SERVICE, find_session, refresh_second_factor,
+        cookies.SELF_SERVICE, _session_of, refresh_second_factor,
         networks=lambda service: service.settings.self_service_networks, pool=lambda service: service.self_service,
         passkeys=Passkeys(passkeys.SECOND_FACTOR_QUESTION, has_passkey, refresh_with_passkey),
     ),

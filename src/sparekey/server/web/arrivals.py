@@ -14,7 +14,7 @@ from sparekey.core.errors import NotAllowed
 from sparekey.core.networks import is_within
 from sparekey.secret import Secret
 from sparekey.server.replies import Refusal
-from sparekey.server.rest.callers import address_of
+from sparekey.server.rest.callers import address_of, is_admitted
 from sparekey.server.service import Service
 from sparekey.server.web import cookies
 from sparekey.server.web.fields import BadFields, Fields
@@ -54,6 +54,7 @@ def visit_of(service: Service, request: Request) -> Visit:
         now=service.now(),
         url=request.url.path + (f"?{query}" if query else ""),
         address=address_of(request),
+        administrators_too=is_admitted(service, request),
         host=request.headers.get("host", ""),
         path={name: unquote(value) for name, value in request.path_params.items()},
         query=fields,

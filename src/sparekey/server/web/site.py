@@ -73,7 +73,7 @@ def _handler(service: Service, site: Site, page: Page, files: Files) -> Callable
 
 def _refused_unread(site: Site, page: Page, request: Request, visit: Visit) -> Response | None:
     """Who may send no file here sends none (S08); None: let it come, everything is looked at again then."""
-    session = site.sessions.find(visit.instance, token_of(site, request), visit.now)
+    session = site.sessions.find(visit, token_of(site, request))
     if session is None:
         return to_sign_in(site, page, request)
     try:
@@ -86,7 +86,7 @@ def _refused_unread(site: Site, page: Page, request: Request, visit: Visit) -> R
 
 def _answered(site: Site, page: Page, request: Request, visit: Visit) -> tuple[Response, bool]:
     """The page, and whether it refuses a second factor, so that it waits."""
-    session = site.sessions.find(visit.instance, token_of(site, request), visit.now)
+    session = site.sessions.find(visit, token_of(site, request))
     if session is None:
         return to_sign_in(site, page, request), False
     visit = replace(visit, session=session)

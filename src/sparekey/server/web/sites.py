@@ -12,6 +12,7 @@ from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
 from sparekey.server.service import Service
 from sparekey.server.web.pages import Page
+from sparekey.server.web.visits import Visit
 from sparekey.server.work import WorkPool
 
 
@@ -44,7 +45,7 @@ class Sessions:
     """
 
     cookie: str
-    find: Callable[[Instance, Secret[str], int], Session | None]
+    find: Callable[[Visit, Secret[str]], Session | None]
     refresh: Callable[[Instance, str, Session, Secret[str], Secret[str], int], Verdict]
     networks: Callable[[Service], tuple[str, ...]]
     pool: Callable[[Service], WorkPool]

@@ -22,8 +22,8 @@ class Visit:
     """One request, as a handler sees it.
 
     `path`: what the path names, decoded. `error`: what was wrong with the form that came back. `partial`: only a part
-    of the page is put in place (htmx). `address`: from where it came. `host`: the name of ours that it was sent to,
-    with the port.
+    of the page is put in place (htmx). `address`: from where it came; `administrators_too`: whether they may come from
+    there. `host`: the name of ours that it was sent to, with the port.
     """
 
     instance: Instance
@@ -31,6 +31,7 @@ class Visit:
     now: int
     url: str  # path and query, for the way back
     address: str = ""
+    administrators_too: bool = False
     host: str = ""
     session: Session | None = None
     path: Mapping[str, str] = field(default_factory=dict)
