@@ -165,7 +165,7 @@ def _set_pin(instance: Instance, serial: str, pin: str, now: int) -> None:
     """As `tokens.set_pin` does, but that each PIN is hashed once for all tests."""
     with instance.database.write() as connection:
         row = get_token(connection, ROOT, serial, Permission.PIN_SET)
-        store_pin(connection, instance, row, _verifier(pin), now)
+        store_pin(connection, instance, row, _verifier(pin), now, counts_from=None)
         log(connection, now, ROOT, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=serial)
 
 

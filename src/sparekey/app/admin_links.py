@@ -138,7 +138,7 @@ def use_with_token(
         row = tokens.find_token(connection, added.serial)
         if row is None:
             raise LookupError("the token that was just made is gone")
-        store_pin(connection, instance, row, verifier, now)
+        store_pin(connection, instance, row, verifier, now, counts_from=None)
         log(connection, now, actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=row.serial)
     return login, added
 

@@ -8,7 +8,7 @@ one writer meanwhile.
 from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance, log
-from sparekey.app.pin_changes import former_pins, store_pin
+from sparekey.app.pin_changes import ONE_FACTOR_SECONDS, former_pins, store_pin
 from sparekey.app.questions import as_asked, find_question
 from sparekey.app.sign_in import AfterGrant, Door, Verdict, find_snapshot, lockout_of, settle
 from sparekey.core.authenticate import Snapshot, TokenState
@@ -91,7 +91,9 @@ def _set_pin(
     row = tokens.find_token_by_id(connection, new.granted.token_id)
     if row is None:
         raise LookupError("the token of a success is gone")
-    store_pin(connection, instance, row, new.pin, now)
+    # Who was asked typed the PIN that there was; where there was none, the code was all that was shown.
+    counts_from = row.pin_counts_from if row.pin_sealed is not None else now + ONE_FACTOR_SECONDS
+    store_pin(connection, instance, row, new.pin, now, counts_from=counts_from)
     if new.granted.ends_emergency:
         stored.end_emergency(connection, row.id)
     log(connection, now, door.actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id,

@@ -1,4 +1,11 @@
-"""Put a PIN in place of another: history, time, and the generation of the user's offline data, in one transaction."""
+"""Put a PIN in place of another: history, time, and the generation of the user's offline data, in one transaction.
+
+Rules: a PIN that somebody chose who showed one factor only, the code alone or a session of one factor, proves no more
+than that factor did. It opens every door, and counts as a second factor (`user_sessions.verify_two_factors`) when its
+user, who was told of it, has had a day (S05).
+"""
+
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -11,12 +18,15 @@ from sparekey.storage import devices, dialogues, tokens
 from sparekey.storage.rows import AnyRow
 
 LONGEST_HISTORY = 24  # the most that a token policy looks at
+ONE_FACTOR_SECONDS: Final = 86_400  # how long a PIN that one factor set is no second one
 
 
 def store_pin(
-    connection: Connection, instance: Instance, row: AnyRow, pin: PinVerifier, now: int, *, must_change: bool = False
-) -> None:
+    connection: Connection, instance: Instance, row: AnyRow, pin: PinVerifier, now: int, *, must_change: bool = False,
+    counts_from: int | None,
+) -> None:  # fmt: skip
     """The new PIN of an assigned token; `must_change`: its user is asked for another one at the next sign-in.
+    `counts_from`: the unix second from which it is a second factor; None: from now on.
 
     The caller has the account's lock: an answer to a question about this token takes it first, too.
     """
@@ -27,6 +37,7 @@ def store_pin(
         **_history(instance, row),
         pin_set_at=now,
         pin_must_change=must_change,
+        pin_counts_from=counts_from,
     )
     notify_user(connection, now, row.account_id, Notice.PIN_SET, serial=row.serial)
     _touched(connection, row)

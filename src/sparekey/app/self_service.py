@@ -195,7 +195,7 @@ def change_pin(
             raise Conflict("this token is used without a PIN", "type its code alone when you sign in")
         return row
 
-    set_pin_of(instance, actor, find, pin, session=session, now=now)
+    set_pin_of(instance, actor, find, pin, session=session, counts_from=lambda _: None, now=now)
 
 
 def resynchronise(

@@ -30,7 +30,9 @@ from sparekey.storage import accounts, devices, domains, token_ends, tokens
 from sparekey.storage.rows import AnyRow
 
 MOST_TOKENS: Final = 4  # of one user: each token with a PIN costs a slow hash, all within the floor of a refusal (S07)
-_NO_PIN_AT_ALL: Final = {**NO_PIN, "pin_history_sealed": None, "pin_set_at": None, "pin_must_change": False}
+_NO_PIN_AT_ALL: Final = {
+    **NO_PIN, "pin_history_sealed": None, "pin_set_at": None, "pin_must_change": False, "pin_counts_from": None,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,7 @@ def _moved_pin(instance: Instance, old: AnyRow, token_id: str) -> dict[str, Any]
         "pin_history_sealed": seal_pin_history(vault, old.account_id, token_id, former),
         "pin_set_at": old.pin_set_at,
         "pin_must_change": old.pin_must_change,
+        "pin_counts_from": old.pin_counts_from,
     }
 
 

@@ -50,6 +50,7 @@ from sparekey.storage.rows import AnyRow
 from sparekey.storage.searches import Page, Search
 
 Find = Callable[[Connection], AnyRow]  # a token, for an actor who may do this; raises what refuses it
+CountsFrom = Callable[[Connection], int | None]  # as `pin_changes.store_pin` is told
 
 _SERIAL_DIGITS = 8
 _MADE_HERE: Final = (Totp.kind, Hotp.kind)  # others are made elsewhere, and imported
@@ -293,12 +294,12 @@ def set_pin(
 ) -> None:
     """Set or change the PIN of a token that is typed with one; `must_change`: only until the user's next sign-in."""
     set_pin_of(instance, actor, lambda connection: _with_pin(connection, actor, serial), pin,
-               must_change=must_change, now=now)  # fmt: skip
+               must_change=must_change, counts_from=lambda _: None, now=now)  # fmt: skip
 
 
 def set_pin_of(
     instance: Instance, actor: Actor, find: Find, pin: Secret[str], *, must_change: bool = False,
-    session: str = "", now: int,
+    session: str = "", counts_from: CountsFrom, now: int,
 ) -> None:  # fmt: skip
     """The same for an assigned token that `find` finds, or refuses; `session`: the id of one that goes on."""
     with instance.database.read() as connection:
@@ -314,7 +315,8 @@ def set_pin_of(
     with instance.database.write() as connection:
         accounts.lock_accounts(connection, [find(connection).account_id])
         row = find(connection)
-        store_pin(connection, instance, row, verifier, now, must_change=must_change)
+        store_pin(connection, instance, row, verifier, now, must_change=must_change,
+                  counts_from=counts_from(connection))  # fmt: skip
         admin_sessions.delete_of_account(connection, row.account_id, but=session)
         log(connection, now, actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=row.serial)
 

@@ -40,6 +40,7 @@ from sparekey.storage.tables import user_session
 TOKEN_PREFIX: Final = "spu_"
 _NOTED_EVERY: Final = 30  # seconds: not every request writes
 _SIGN_IN_ANEW: Final = "sign out, and in again with a passkey, or with another token that has a PIN"
+_ANOTHER_OR_DESK: Final = f"{_SIGN_IN_ANEW}, or call the help desk"
 
 
 def open_session(
@@ -106,15 +107,29 @@ def verify_fresh(connection: Connection, session: Session, now: int) -> None:
 
 def verify_two_factors(connection: Connection, session: Session, *, but: str | None = None) -> None:
     """That the last second factor was a passkey, or a passcode with the PIN of a token other than the one with the id
-    `but`. Raises NotAllowed."""
-    shown = second_factor_but_emergency(connection, session, f"{_SIGN_IN_ANEW}, or call the help desk", user_session)
+    `but`, and a PIN that counted when it was typed (`pin_changes`). Raises NotAllowed."""
+    shown = second_factor_but_emergency(connection, session, _ANOTHER_OR_DESK, user_session)
     if shown.method == Method.PASSKEY:
         return
     token = tokens.find_token_by_id(connection, shown.token_id or "")
     if token is None or token.account_id != shown.account_id or not token.with_pin:
-        raise NotAllowed("a token without a PIN does not do for this", f"{_SIGN_IN_ANEW}, or call the help desk")
+        raise NotAllowed("a token without a PIN does not do for this", _ANOTHER_OR_DESK)
+    if token.pin_counts_from is not None and shown.second_factor_at < token.pin_counts_from:
+        raise NotAllowed(
+            "the PIN of this token is new, and nothing but a code was shown when it was chosen: it does for this a day "
+            "after that", f"sign in again then; or {_ANOTHER_OR_DESK}",
+        )  # fmt: skip
     if token.id == but:
         raise NotAllowed("the token itself does not do for this: you have it", _SIGN_IN_ANEW)
+
+
+def has_two_factors(connection: Connection, session: Session) -> bool:
+    """The same as an answer; a session that has ended has none."""
+    try:
+        verify_two_factors(connection, session)
+    except NotAllowed:
+        return False
+    return True
 
 
 def find_session(

@@ -149,6 +149,7 @@ token = Table(
     # Of a token that nobody has; none: the top domain. An assigned one is where its user is.
     Column("domain_id", ForeignKey("security_domain.id"), nullable=True),
     Column("serial_key", _in_bytes(64), nullable=False, server_default=""),  # the serial without case
+    _time("pin_counts_from"),  # as a second factor at self-service; none: since it was set
     Index("ix_token_serial_key_serial", "serial_key", "serial"),
     Index("ix_token_type", "type", "serial_key", "serial"),
     Index("ix_token_expires_at", text(f"coalesce(expires_at, {NO_END})"), "serial_key", "serial"),
