@@ -444,7 +444,7 @@ def _leads_to_users(beginning: str) -> Callable[[Connection], ColumnElement[bool
 def _word(beginning: str, *, in_order: bool) -> Condition:
     """`in_order`: the list is by login, as the words' index is."""
     holds: Holds = lambda row: row.words.contains(f" {beginning}", autoescape=True)  # noqa: E731 -- a value like others
-    few, name = FEW_WORDS if in_order else FEW, f"word {beginning}"
+    few, name = FEW_WORDS if in_order else FEW_WORDS // 2, f"word {beginning}"
     return Condition(name, _logins(beginning), few, _leads_to_users(beginning), holds, in_order)
 
 
