@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sparekey.app import own_emergency, passkeys, roles, token_lifecycle, tokens, user_passkeys, users
+from sparekey.app import own_emergency, passkeys, roles, self_service, token_lifecycle, tokens, user_passkeys, users
 from sparekey.app.admin_sessions import FRESH_SECONDS, Opened, Session
 from sparekey.app.devices_stolen import report_stolen
 from sparekey.app.instance import TOP_DOMAIN, Instance
@@ -212,6 +212,16 @@ ENDS: dict[str, Callable[[Instance, User, User, Authenticator], object]] = {
     "another token lost": lambda server, _, it, *__: tokens.set_lost(server, ROOT, it.serial, lost=True, now=LATER),
     "another token disabled": lambda server, _, it, *__: tokens.set_enabled(
         server, ROOT, it.serial, enabled=False, now=LATER
+    ),
+    "PIN of another token set": lambda server, _, it, *__: tokens.set_pin(
+        server, ROOT, it.serial, Secret("97531bdf"), now=LATER
+    ),
+    "PIN of another token changed": lambda server, _, it, *__: self_service.change_pin(
+        server, a_session(server, it, LATER), it.serial, Secret("97531bdf"), now=LATER
+    ),
+    "PIN of another token cleared": lambda server, _, it, *__: tokens.clear_pin(server, ROOT, it.serial, now=LATER),
+    "another token expired": lambda server, _, it, *__: tokens.set_expiry(
+        server, ROOT, it.serial, expires_at=LATER, now=LATER
     ),
     "another token unassigned": lambda server, _, it, *__: token_lifecycle.unassign(server, ROOT, it.serial, now=LATER),
     "device stolen": _device_stolen,

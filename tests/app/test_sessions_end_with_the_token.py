@@ -21,6 +21,7 @@ LATER = NOW + 60
 ENDS: dict[str, Ends] = {
     "PIN set": lambda server, it: tokens.set_pin(server, ROOT, it.serial, Secret("97531bdf"), now=LATER),
     "PIN cleared": lambda server, it: tokens.clear_pin(server, ROOT, it.serial, now=LATER),
+    "expired": lambda server, it: tokens.set_expiry(server, ROOT, it.serial, expires_at=LATER, now=LATER),
     "lost": lambda server, it: tokens.set_lost(server, ROOT, it.serial, lost=True, now=LATER),
     "disabled": lambda server, it: tokens.set_enabled(server, ROOT, it.serial, enabled=False, now=LATER),
     "unassigned": lambda server, it: token_lifecycle.unassign(server, ROOT, it.serial, now=LATER),

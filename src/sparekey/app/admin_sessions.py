@@ -124,11 +124,21 @@ def second_factor_but_emergency(
     connection: Connection, session: Session, do: str, table: Table = admin_session
 ) -> AnyRow:
     """The last second factor that was shown in this session. Raises NotAllowed where it was an emergency code."""
+    shown = second_factor_of(connection, session, table)
+    if shown.method not in (Method.TOKENCODE, Method.PASSKEY):
+        raise NotAllowed("an emergency code does not do for this", do)
+    return shown
+
+
+def second_factor_of(connection: Connection, session: Session, table: Table = admin_session) -> AnyRow:
+    """The last one that was shown. Raises NotAllowed where the session was ended meanwhile.
+
+    Under the account's lock, which whatever ends sessions takes (`session_ends`): so that nothing is done in a session
+    after that (S28).
+    """
     shown = admin_sessions.find_second_factor(connection, session.id, table)
     if shown is None:
         raise NotAllowed("this session has ended", "sign in again")
-    if shown.method not in (Method.TOKENCODE, Method.PASSKEY):
-        raise NotAllowed("an emergency code does not do for this", do)
     return shown
 
 

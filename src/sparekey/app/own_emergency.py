@@ -20,7 +20,7 @@ from sparekey.app.online_emergency import AccessView, GivenAccess, Terms, access
 from sparekey.app.operators import begin_showing
 from sparekey.app.policies_in_force import policy_in
 from sparekey.app.self_service import own_token
-from sparekey.app.user_sessions import verify_fresh, verify_two_factors
+from sparekey.app.user_sessions import verify_fresh, verify_open, verify_two_factors
 from sparekey.core.errors import NotAllowed, NotFound, SparekeyError
 from sparekey.core.notices import Notice
 from sparekey.core.online_emergency import EmergencyKind, IfAvailable
@@ -88,8 +88,9 @@ def _give_in(
 
 
 def _locked(connection: Connection, session: Session, serial: str) -> AnyRow:
-    """The token as it stands under the lock of its user."""
+    """The token as it stands under the lock of its user, in a session that has not ended."""
     accounts.lock_accounts(connection, [own_token(connection, session.actor, serial).account_id])
+    verify_open(connection, session)
     return own_token(connection, session.actor, serial)
 
 

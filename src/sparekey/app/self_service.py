@@ -2,6 +2,7 @@
 
 Rules: the actor is a user as themself (`user_sessions.oneself`), who holds no permission at all; what is the user's own
 is found by the account of the session and by nothing that was sent, and what is somebody else's does not exist (S63);
+what changes anything is done only while the session has not ended, as it is in the transaction that does it (S28);
 a code that is tried out counts like any sign-in, so that nobody guesses here (S06); whoever reports a loss shuts only
 themself out: a device that others use, too, or ever signed in on, is reported by the help desk.
 """
@@ -13,13 +14,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from sparekey.app.admin_sessions import Session
 from sparekey.app.devices_stolen import end_stolen, users_of
 from sparekey.app.instance import MICROSECONDS, Instance
+from sparekey.app.pin_changes import ONE_FACTOR_SECONDS
 from sparekey.app.policies_in_force import effective_on
 from sparekey.app.sign_in import Door, sign_in
 from sparekey.app.token_resync import Resync, resync_of
 from sparekey.app.tokens import mark_lost, set_pin_of
-from sparekey.app.user_sessions import door_name
+from sparekey.app.user_sessions import door_name, has_two_factors, verify_fresh, verify_open
 from sparekey.app.why import devices_of, person_of
 from sparekey.core.audit_chain import AuditRow
 from sparekey.core.authenticate import TokenState
@@ -181,44 +184,59 @@ def try_out(instance: Instance, actor: Actor, address: str, typed: Secret[str], 
     return Tried(outcome, row.serial if row is not None else "", question, drift)
 
 
-def change_pin(
-    instance: Instance, actor: Actor, serial: str, pin: Secret[str], *, session: str = "", now: int
-) -> None:  # fmt: skip
-    """Sets or changes the PIN of a token of the user's. Their sessions end but for the one with the id `session`.
+def change_pin(instance: Instance, session: Session, serial: str, pin: Secret[str], *, now: int) -> None:
+    """Sets or changes the PIN of a token of the user's, with a second factor not older than ten minutes. Their other
+    sessions end. Where this one shows one factor only, the PIN is no second one for a day (`pin_changes`).
 
-    Raises BadInput for what policy does not allow.
+    Raises BadInput for what policy does not allow, and NotAllowed.
     """
 
     def find(connection: Connection) -> AnyRow:
-        row = own_token(connection, actor, serial)
+        verify_fresh(connection, session, now)
+        row = own_token(connection, session.actor, serial)
         if not row.with_pin:
             raise Conflict("this token is used without a PIN", "type its code alone when you sign in")
         return row
 
-    set_pin_of(instance, actor, find, pin, session=session, counts_from=lambda _: None, now=now)
+    def counts_from(connection: Connection) -> int | None:
+        return None if has_two_factors(connection, session) else now + ONE_FACTOR_SECONDS
+
+    set_pin_of(instance, session.actor, find, pin, session=session.id, counts_from=counts_from, now=now)
 
 
 def resynchronise(
-    instance: Instance, actor: Actor, serial: str, first: Secret[str], second: Secret[str], *, now: int
+    instance: Instance, session: Session, serial: str, first: Secret[str], second: Secret[str], *, now: int
 ) -> Resync:
     """By two codes of a token of the user's that follow one another; a pair that is not found counts as a failure."""
-    return resync_of(instance, actor, lambda connection: own_token(connection, actor, serial), first, second, now=now)
+
+    def find(connection: Connection) -> AnyRow:
+        verify_open(connection, session)
+        return own_token(connection, session.actor, serial)
+
+    return resync_of(instance, session.actor, find, first, second, now=now)
 
 
-def report_lost(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
+def report_lost(instance: Instance, session: Session, serial: str, *, now: int) -> None:
     """A token of the user's is refused from now on; all sessions of the user end. Only the help desk can undo it."""
+    actor = session.actor
     with instance.database.write() as connection:
-        accounts.lock_accounts(connection, [_account(connection, actor).id])
+        accounts.lock_accounts(connection, [_account_id(actor)])
+        verify_open(connection, session)
         mark_lost(connection, actor, own_token(connection, actor, serial), lost=True, now=now)
 
 
-def report_stolen(instance: Instance, actor: Actor, device_id: str, *, now: int) -> None:
-    """A device of the user's, and of nobody else, is shut out, and what it holds ends (`devices_stolen`).
+def report_stolen(instance: Instance, session: Session, device_id: str, *, now: int) -> None:
+    """A device of the user's, and of nobody else, is shut out, and what it holds ends (`devices_stolen`). With a second
+    factor not older than ten minutes.
 
-    Raises Conflict where others use it.
+    Raises Conflict where others use it, and NotAllowed.
     """
+    actor = session.actor
     with instance.database.write() as connection:
         device = _own_device(connection, actor, device_id)
+        devices.lock_device(connection, device.id)
+        accounts.lock_accounts(connection, [_account_id(actor)])
+        verify_fresh(connection, session, now)
         others = users_of(connection, device.id) - {actor.account_id}
         # of those who never sign in offline the device holds nothing: only the record knows them
         if others or audit.has_signed_in_there(connection, device.id, _account_id(actor)):

@@ -14,7 +14,7 @@ from sparekey.app.lookup import get_token
 from sparekey.app.notices import notify_user
 from sparekey.app.policies_in_force import account_state_of, policy_in
 from sparekey.app.snapshots import token_state
-from sparekey.app.tokens import Find
+from sparekey.app.tokens import Find, find_locked
 from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.events import OK, Action
 from sparekey.core.lockout import LockoutPolicy
@@ -61,7 +61,8 @@ def resync(
 def resync_of(
     instance: Instance, actor: Actor, find: Find, first: Secret[str], second: Secret[str], *, now: int
 ) -> Resync:
-    """The same for the token that `find` finds, or refuses."""
+    """The same for the token that `find` finds, or refuses, when it is about to be done, too: it is asked once more
+    under the lock of the token's user."""
     with instance.database.read() as connection:
         row = find(connection)
     state = token_state(instance.vault, row)
@@ -72,7 +73,7 @@ def resync_of(
     step = find_resync(state.otp, now, state.last_step, *typed)
     drift = state.otp.drift_after(now, step) if step is not None else 0
     with instance.database.write() as connection:
-        row = find(connection)
+        row = find_locked(connection, find)
         refused = _settle(connection, actor, row, step, drift, now)
         drift = drift if refused is None else 0
         log(
@@ -87,7 +88,6 @@ def _settle(connection: Connection, actor: Actor, row: AnyRow, step: int | None,
     if row.account_id is None:
         found = step is not None and tokens.resynchronise(connection, row.id, step, drift)
         return None if found else Reason.WRONG_PASSCODE
-    accounts.lock_accounts(connection, [row.account_id])
     policy = policy_in(connection, row.user_domain_id, LockoutPolicy)
     account = accounts.find_account_by_id(connection, row.account_id)
     if account is None or account_state_of(connection, account).locked(now):

@@ -37,7 +37,6 @@ from sparekey.core.tokens.totp import SEED_BYTES
 from sparekey.secret import Secret
 from sparekey.storage import (
     accounts,
-    admin_sessions,
     audit,
     devices,
     dialogues,
@@ -301,7 +300,8 @@ def set_pin_of(
     instance: Instance, actor: Actor, find: Find, pin: Secret[str], *, must_change: bool = False,
     session: str = "", counts_from: CountsFrom, now: int,
 ) -> None:  # fmt: skip
-    """The same for an assigned token that `find` finds, or refuses; `session`: the id of one that goes on."""
+    """The same for an assigned token that `find` finds, or refuses, when it is about to be done, too: it is asked once
+    more under the lock of the token's user. `session`: the id of one that goes on."""
     with instance.database.read() as connection:
         row = find(connection)
         policy = policy_in(connection, row.user_domain_id, TokenPolicy)
@@ -313,22 +313,21 @@ def set_pin_of(
     except PinError as error:
         raise BadInput(str(error), "choose another PIN") from error
     with instance.database.write() as connection:
-        accounts.lock_accounts(connection, [find(connection).account_id])
-        row = find(connection)
+        row = find_locked(connection, find)
         store_pin(connection, instance, row, verifier, now, must_change=must_change,
                   counts_from=counts_from(connection))  # fmt: skip
-        admin_sessions.delete_of_account(connection, row.account_id, but=session)
+        end_sessions(connection, actor, row.account_id, "a PIN was set", now, token_id=row.id, session=session)
         log(connection, now, actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=row.serial)
 
 
 def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
     """No PIN: at the next sign-in the tokencode alone leads to the question for a new one."""
     with instance.database.write() as connection:
-        row = _locked_with_pin(connection, actor, serial)
+        row = find_locked(connection, lambda connection: _with_pin(connection, actor, serial))
         if row.pin_sealed is None:
             return
         take_pin(connection, instance, row)
-        admin_sessions.delete_of_account(connection, row.account_id)
+        end_sessions(connection, actor, row.account_id, "a PIN was cleared", now, token_id=row.id)
         log(connection, now, actor, Action.TOKEN_PIN_CLEARED, account=row.account_id, token=row.id, serial=row.serial)
         notify_user(connection, now, row.account_id, Notice.PIN_CLEARED, serial=row.serial)
 
@@ -387,12 +386,14 @@ def set_expiry(instance: Instance, actor: Actor, serial: str, *, expires_at: int
     """From this unix second on it is refused with everything that belongs to it; None: never. No code outlives it."""
     with instance.database.write() as connection:
         with one_remains(connection, now):
-            row = get_token(connection, actor, serial, Permission.TOKEN_EDIT)
+            row = find_locked(
+                connection, lambda connection: get_token(connection, actor, serial, Permission.TOKEN_EDIT)
+            )
             if row.expires_at == expires_at:
                 return
             tokens.update_token(connection, row.id, expires_at=expires_at)
         if expires_at is not None and expires_at <= now:
-            admin_sessions.delete_of_account(connection, row.account_id)
+            end_sessions(connection, actor, row.account_id, "a token expired", now, token_id=row.id)
         _touched(connection, row, actor, Action.TOKEN_EXPIRY_SET, now)
 
 
@@ -422,10 +423,16 @@ def _with_pin(connection: Connection, actor: Actor, serial: str) -> AnyRow:
     return row
 
 
-def _locked_with_pin(connection: Connection, actor: Actor, serial: str) -> AnyRow:
-    """As it stands under the lock of its user."""
-    accounts.lock_accounts(connection, [_with_pin(connection, actor, serial).account_id])
-    return _with_pin(connection, actor, serial)
+def find_locked(connection: Connection, find: Find) -> AnyRow:
+    """The token as it stands under the lock of its user, if it has one. Raises what `find` raises, and Conflict."""
+    before = find(connection)
+    if before.account_id is None:
+        return before
+    accounts.lock_accounts(connection, [before.account_id])
+    row = find(connection)
+    if row.account_id != before.account_id:
+        raise Conflict(f"token {row.serial!r} was changed by somebody else meanwhile", "look at it and try again")
+    return row
 
 
 def _free_serial(connection: Connection) -> str:

@@ -6,7 +6,9 @@ the loss of a role aside, ends these too (`admin_sessions`); whoever holds a rol
 administrators may come, so that nobody elsewhere locks them out, and shows two factors as at their own door, for here
 the PIN of each token of theirs is set (ADR 17); who gets a role signs in anew. A session knows what its last second
 factor was: what is worth as much as a token is given for two factors only, and never for an emergency code, which
-somebody read out (`verify_two_factors`). On record is the sign-in itself, with its door.
+somebody read out (`verify_two_factors`). What is done in a session is done only while it has not ended,
+as it is in the transaction that does it, so that no report of a stolen device is overtaken (S28). On record is the
+sign-in itself, with its door.
 """
 
 import secrets
@@ -24,6 +26,7 @@ from sparekey.app.admin_sessions import (
     find_in_force,
     id_of,
     second_factor_but_emergency,
+    second_factor_of,
 )
 from sparekey.app.authorisation import grants_of
 from sparekey.app.dialogues import answer
@@ -98,10 +101,15 @@ def refresh_session(connection: Connection, session: Session, granted: Granted, 
     )
 
 
+def verify_open(connection: Connection, session: Session) -> None:
+    """That nothing has ended the session meanwhile: asked under the account's lock. Raises NotAllowed."""
+    second_factor_of(connection, session, user_session)
+
+
 def verify_fresh(connection: Connection, session: Session, now: int) -> None:
     """That the second factor was shown within ten minutes, as the session is now. Raises NotAllowed."""
-    shown = admin_sessions.find_second_factor(connection, session.id, user_session)
-    if shown is None or now - shown.second_factor_at >= FRESH_SECONDS:
+    shown = second_factor_of(connection, session, user_session)
+    if now - shown.second_factor_at >= FRESH_SECONDS:
         raise NotAllowed("the last second factor is older than ten minutes", "show once more that it is you")
 
 
@@ -116,8 +124,8 @@ def verify_two_factors(connection: Connection, session: Session, *, but: str | N
         raise NotAllowed("a token without a PIN does not do for this", _ANOTHER_OR_DESK)
     if token.pin_counts_from is not None and shown.second_factor_at < token.pin_counts_from:
         raise NotAllowed(
-            "the PIN of this token is new, and nothing but a code was shown when it was chosen: it does for this a day "
-            "after that", f"sign in again then; or {_ANOTHER_OR_DESK}",
+            "the PIN of this token is too new: it was chosen by somebody who showed a code and nothing else",
+            f"sign in again when it is a day old; or {_ANOTHER_OR_DESK}",
         )  # fmt: skip
     if token.id == but:
         raise NotAllowed("the token itself does not do for this: you have it", _SIGN_IN_ANEW)

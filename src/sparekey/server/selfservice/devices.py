@@ -2,6 +2,7 @@
 
 from sparekey.app import self_service
 from sparekey.server.web.pages import Pages
+from sparekey.server.web.passkeys import get_session
 from sparekey.server.web.replies import Reply, SentOn
 from sparekey.server.web.visits import Visit
 
@@ -17,7 +18,7 @@ def stolen(visit: Visit) -> Reply:
 @pages.post("/{device}/stolen", None, again=stolen, fresh=True)
 def report_stolen(visit: Visit) -> Reply:
     """With a passcode that is not older than ten minutes, for it cannot be taken back."""
-    self_service.report_stolen(visit.instance, visit.actor, visit.path["device"], now=visit.now)
+    self_service.report_stolen(visit.instance, get_session(visit), visit.path["device"], now=visit.now)
     return SentOn(
         "/self-service/sign-in", "The device is reported stolen: it is shut out, what it held of yours ends, and you "
         "are signed out everywhere. At your next sign-in you choose a new PIN. Tell the help desk, too.",

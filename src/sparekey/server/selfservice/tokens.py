@@ -5,6 +5,7 @@ from sparekey.core.errors import BadInput
 from sparekey.core.outcome import Reason
 from sparekey.server.selfservice import words
 from sparekey.server.web.pages import Pages
+from sparekey.server.web.passkeys import get_session
 from sparekey.server.web.replies import Reply, SentOn
 from sparekey.server.web.visits import Visit
 
@@ -23,8 +24,7 @@ def change_pin(visit: Visit) -> Reply:
     new, again = visit.form.secret("new"), visit.form.secret("again")
     if new.reveal() != again.reveal():
         raise BadInput("the two PINs differ", "type the same one twice")
-    session = visit.session.id if visit.session is not None else ""
-    self_service.change_pin(visit.instance, visit.actor, _serial(visit), new, session=session, now=visit.now)
+    self_service.change_pin(visit.instance, get_session(visit), _serial(visit), new, now=visit.now)
     return SentOn(_HOME, "Your PIN is changed. Your devices fetch new data with it; until then the old PIN opens them.")
 
 
@@ -36,7 +36,7 @@ def resynchronise(visit: Visit) -> Reply:
 @pages.post("/{serial}/resynchronise", None, again=resynchronise)
 def set_right(visit: Visit) -> Reply:
     first, second = visit.form.secret("first"), visit.form.secret("second")
-    found = self_service.resynchronise(visit.instance, visit.actor, _serial(visit), first, second, now=visit.now)
+    found = self_service.resynchronise(visit.instance, get_session(visit), _serial(visit), first, second, now=visit.now)
     if found.refused is Reason.LOCKED:
         return SentOn(_SIGN_IN)
     if found.refused is not None:
@@ -55,7 +55,7 @@ def lost(visit: Visit) -> Reply:
 @pages.post("/{serial}/lost", None, again=lost)
 def report_lost(visit: Visit) -> Reply:
     serial = _serial(visit)
-    self_service.report_lost(visit.instance, visit.actor, serial, now=visit.now)
+    self_service.report_lost(visit.instance, get_session(visit), serial, now=visit.now)
     return SentOn(
         _SIGN_IN, f"Your token {serial} is reported lost: its codes are refused from now on, and you are signed out "
         "everywhere. To sign in without it, use a passkey here, or call the help desk for an emergency code.",
