@@ -101,7 +101,7 @@ def actor_of(connection: Connection, account_id: str) -> Actor:
 def visitor_of(connection: Connection, account_id: str, rows: Sequence[AnyRow]) -> tuple[Actor, Mapping[str, str]]:
     """The same from rows that were asked for with something else (`storage.roles.with_grants`), beside the domains to
     which roles are confined, and all below them: their ids, by name."""
-    held = [row for row in rows if row.role is not None]
+    held = [row for row in rows if row.granted_in is not None]  # where nothing is, nothing is given
     scopes = _scopes(connection, held)
     actor = Actor(f"user:{account_id}", tuple(_grant(row, scopes) for row in held), account_id)
     return actor, {name: each for below in scopes.values() for each, name in below.items()}

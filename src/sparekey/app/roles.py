@@ -2,7 +2,8 @@
 
 Rules: nobody gives rights that they do not have themselves, neither by a grant nor by a change of a role; nobody takes
 rights from somebody with more; the predefined roles stay as they are; there always is a super administrator
-(`super_administrators`). Who holds several roles has the rights of all of them.
+(`super_administrators`). Who holds several roles has the rights of all of them. With the last one, sessions at the
+console end: another role opens them no more (S63).
 """
 
 from collections.abc import Iterable
@@ -14,14 +15,14 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import permissions_of, scope_of, verify_may, verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_client, get_domain
-from sparekey.app.session_ends import begin_anew
+from sparekey.app.session_ends import begin_anew, end_without_role
 from sparekey.app.super_administrators import one_remains
 from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.names import verify_name
 from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
-from sparekey.storage import roles
+from sparekey.storage import accounts, roles
 from sparekey.storage.rows import AnyRow
 
 LONGEST_NAME = 64
@@ -176,9 +177,12 @@ def revoke(
         domain_id = get_domain(connection, actor, domain, Permission.ROLE_MANAGE).id
         with one_remains(connection, now):
             principal_id = _get_holder(connection, actor, kind, holder)
+            accounts.lock_accounts(connection, [principal_id])  # of a program there is none
             found = roles.find_grant(connection, role, principal_id, domain_id)
             if found is None or not roles.delete_grant(connection, found.id):
                 raise NotFound(f"{holder} does not have the role {role!r} in {domain}", "see `sparekey role show`")
+        if kind is HolderKind.USER:
+            end_without_role(connection, principal_id)
         _log_grant(connection, now, actor, Action.ROLE_REVOKED, kind, principal_id, role, domain)
 
 

@@ -7,6 +7,7 @@ access to the very token that the change is about stays, for then the user is ab
 
 from sqlalchemy import Connection
 
+from sparekey.app.authorisation import grants_of
 from sparekey.app.online_emergency import end_for_token
 from sparekey.core.permissions import Actor
 from sparekey.storage import accounts, admin_sessions, online_emergency, tokens
@@ -33,8 +34,17 @@ def end_own_access(
             end_for_token(connection, actor, token, why, now=now)
 
 
+def end_without_role(connection: Connection, account_id: str) -> None:
+    """Under the account's lock: who holds no role any more signs in anew at the console, should there be another one
+    (S63). Who still holds one goes on with what that gives."""
+    if not grants_of(connection, account_id):
+        admin_sessions.delete_of_administrator(connection, account_id)
+
+
 def begin_anew(connection: Connection, actor: Actor, account_id: str, now: int) -> None:
-    """For who is given a role: what began with one factor, or was made by oneself, is not carried into it (ADR 17)."""
+    """For who is about to be given a role: what began with one factor, or was made by oneself, is not carried into it
+    (ADR 17); nor is what began at the console in the moment in which the last role went."""
     accounts.lock_accounts(connection, [account_id])
+    end_without_role(connection, account_id)
     admin_sessions.delete_of_user(connection, account_id)
     end_own_access(connection, actor, account_id, "the user was given a role", now)

@@ -39,7 +39,7 @@ def find_session(connection: Connection, session_id: str, table: Table = admin_s
 
 def find_with_grants(connection: Connection, session_id: str) -> Sequence[AnyRow]:
     """The same of an administrator, once for each role granted, with the columns of `storage.roles.grants_of`: every
-    page asks for both. One row with `role` None: no role was."""
+    page asks for both. One row with `granted_in` None: no role was."""
     query = with_grants(_with_account(admin_session), account.c.id).where(admin_session.c.id == session_id)
     return connection.execute(query).all()
 
@@ -82,6 +82,11 @@ def delete_of_account(connection: Connection, account_id: str | None, but: str =
     """All of this user, of both kinds, but for the one with that id; None: of nobody."""
     for table in (admin_session, user_session):
         connection.execute(delete(table).where(table.c.account_id == account_id, table.c.id != but))
+
+
+def delete_of_administrator(connection: Connection, account_id: str) -> None:
+    """All at the console."""
+    connection.execute(delete(admin_session).where(admin_session.c.account_id == account_id))
 
 
 def delete_of_user(connection: Connection, account_id: str) -> None:

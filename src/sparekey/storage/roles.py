@@ -7,6 +7,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    and_,
     delete,
     exists,
     func,
@@ -31,7 +32,7 @@ def grants_of(connection: Connection, principal_ids: Collection[str]) -> Sequenc
 
 def with_grants(query: Select[Any], principal: ColumnElement[str]) -> Select[Any]:
     """A query's rows, each once for every role granted to who is in this column, with the columns of `grants_of`;
-    once, and `role` None, where no role was."""
+    once, and `granted_in` None, where no role was, or in a domain that is gone."""
     joined = query.add_columns(*_GRANT).outerjoin(role_grant, role_grant.c.principal_id == principal)
     return joined.outerjoin(_DOMAIN, _IN_DOMAIN).outerjoin(role, _OF_ROLE)
 
@@ -41,7 +42,7 @@ _IN_DOMAIN: Final = _DOMAIN.c.id == role_grant.c.domain_id
 _OF_ROLE: Final = role.c.name == role_grant.c.role
 _GRANT: Final = (
     role_grant.c.principal_id, role_grant.c.role, role.c.permissions, _DOMAIN.c.id.label("granted_in"),
-    _DOMAIN.c.parent_id.is_(None).label("at_top"),
+    and_(_DOMAIN.c.id.is_not(None), _DOMAIN.c.parent_id.is_(None)).label("at_top"),  # and not nowhere
 )  # fmt: skip
 
 
