@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
-from sparekey.app import domains, roles, users
+from sparekey.app import devices, domains, roles, users
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.roles import HolderKind
 from sparekey.core.errors import SparekeyError
+from sparekey.core.events import Action
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Permission
 from tests.app.administrators import actor_again, add_tree, an_administrator
-from tests.builders import NOW, ROOT
+from tests.builders import NOW, ROOT, a_device, on_record
 
 ROUNDS = 8
 
@@ -80,3 +82,12 @@ def test_a_role_is_not_granted_while_it_goes(any_server: Instance) -> None:
         if "desk" in names:
             roles.revoke(any_server, ROOT, "desk", HolderKind.USER, user.login, TOP_DOMAIN, now=NOW)
             roles.remove_role(any_server, ROOT, "desk", now=NOW)
+
+
+def test_a_device_is_revoked_once_and_told_of_once(any_server: Instance) -> None:
+    for number in range(1, ROUNDS + 1):
+        laptop = a_device(any_server)
+        one = partial(devices.revoke, any_server, ROOT, laptop.device_id, now=NOW)
+        several = partial(devices.revoke_at_once, any_server, ROOT, [laptop.device_id], now=NOW)
+        assert at_once(several, several, one) == [True] * 3
+        assert len(on_record(any_server, Action.DEVICE_REVOKED)) == number

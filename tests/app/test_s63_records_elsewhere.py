@@ -1,12 +1,15 @@
 """S63: of a token or device that people elsewhere used, a reader sees the rows about people in their own domains."""
 
+from functools import partial
+
 import pytest
 
-from sparekey.app import token_lifecycle
+from sparekey.app import roles, token_lifecycle
 from sparekey.app.audit_reading import list_record
+from sparekey.app.devices import choose_devices, revoke_at_once
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.tokens import set_enabled_at_once, show_token, take_in_hand
-from sparekey.core.errors import NotFound
+from sparekey.core.errors import NotAllowed, NotFound
 from sparekey.core.permissions import Actor
 from tests.app.administrators import add_tree, an_administrator
 from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted, token_row
@@ -53,3 +56,17 @@ def test_s63_of_several_tokens_none_is_changed_where_one_is_elsewhere(server: In
         set_enabled_at_once(server, administrator, [here.serial, elsewhere.serial], enabled=False, now=NOW)
     assert [token_row(server, each.serial).enabled for each in (here, elsewhere)] == [True, True]
     assert set_enabled_at_once(server, administrator, [here.serial], enabled=False, now=NOW) == [here.serial]
+
+
+def test_s63_a_device_that_is_only_in_sight_is_not_named(server: Instance) -> None:
+    """Whoever sees its domain by a role that shows no devices gets back what they sent."""
+    add_tree(server)
+    roles.add_role(server, ROOT, "people", ["user.view"], now=NOW)
+    _, reader = an_administrator(server, ("people", "Bern"), ("domain administrator", "Support"))
+    here, there = a_device(server, "till", domain="Support"), a_device(server, "the safe", domain="Bern")
+    for use_case in (choose_devices, partial(revoke_at_once, now=NOW)):
+        with pytest.raises(NotAllowed) as refused:
+            use_case(server, reader, [here.device_id, there.device_id])
+        assert "the safe" not in str(refused.value)
+        assert there.device_id in str(refused.value)
+    assert (here.row.revoked_at, there.row.revoked_at) == (None, None)

@@ -225,7 +225,8 @@ def choose_devices(instance: Instance, actor: Actor, device_ids: Collection[str]
 
 
 def revoke(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
-    """Its key is refused from now on; at its next contact it erases everything."""
+    """Its key is refused from now on; at its next contact it erases everything. Of one that was revoked before: nothing
+    more."""
     with instance.database.write() as connection:
         _revoke(connection, actor, get_device(connection, actor, name, Permission.DEVICE_REVOKE), now)
 
@@ -234,17 +235,17 @@ def revoke_at_once(instance: Instance, actor: Actor, device_ids: Collection[str]
     """The same for several: all of them, or none where one is refused. Returns the ids of those that were in use."""
     with instance.database.write() as connection:
         rows = _get_several(connection, actor, device_ids, Permission.DEVICE_REVOKE)
-        in_use = [row for row in rows if row.revoked_at is None]
-        for row in in_use:
-            _revoke(connection, actor, row, now)
-    return [row.id for row in in_use]
+        return [row.id for row in rows if _revoke(connection, actor, row, now)]
 
 
-def _revoke(connection: Connection, actor: Actor, row: AnyRow, now: int) -> None:
-    devices.update_device(connection, row.id, revoked_at=now)
+def _revoke(connection: Connection, actor: Actor, row: AnyRow, now: int) -> bool:
+    """Whether it was in use until now."""
+    if not devices.revoke_device(connection, row.id, now):
+        return False
     _tell_users(connection, row, Notice.DEVICE_REVOKED, now)
     devices.withdraw_data(connection, row.id)
     log(connection, now, actor, Action.DEVICE_REVOKED, device=row.id, name=row.name)
+    return True
 
 
 def _get_several(
@@ -261,7 +262,8 @@ def _get_several(
         try:
             verify_may(actor, needed, row.domain_id)
         except NotAllowed as error:
-            raise NotAllowed(f"{row.name}: {error.message}", error.do) from None
+            # by what was sent: who sees it through another role only is told no name
+            raise NotAllowed(f"device {row.id!r}: {error.message}", error.do) from None
     return [rows[each] for each in sorted(rows)]
 
 

@@ -97,8 +97,7 @@ def end_stolen(connection: Connection, actor: Actor, device: AnyRow, *, now: int
     accounts.lock_accounts(connection, sorted(users_of(connection, device.id)))
     users = users_of(connection, device.id)
     stolen = _stolen(connection, actor, device, users, now)
-    if device.revoked_at is None:
-        devices.update_device(connection, device.id, revoked_at=now)
+    devices.revoke_device(connection, device.id, now)
     for row in devices.tokens_of_device(connection, device.id):
         _secure_token(connection, actor, device, row, now)
     for row in devices.tokens_with_pin(connection, users):

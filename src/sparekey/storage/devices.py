@@ -69,6 +69,12 @@ def update_device(connection: Connection, device_id: str, **values: Any) -> None
     connection.execute(update(device).where(device.c.id == device_id).values(**values))
 
 
+def revoke_device(connection: Connection, device_id: str, now: int) -> bool:
+    """Whether it was in use until now: of two who revoke it at once, one does."""
+    change = update(device).where(device.c.id == device_id, device.c.revoked_at.is_(None))
+    return connection.execute(change.values(revoked_at=now)).rowcount == 1
+
+
 def find_device_account(connection: Connection, device_id: str, account_id: str) -> AnyRow | None:
     query = select(device_account).where(
         device_account.c.device_id == device_id, device_account.c.account_id == account_id
