@@ -56,7 +56,7 @@ bench: ## speed as ratios in one run; FULL=1 for the large sizes
 
 .PHONY: screens
 screens: ## a picture of every page, light and dark, wide and narrow, into docs/screens
-	@tools/setup $(packages_base) chromium fonts-dejavu-core webp
+	@tools/setup $(packages_base) chromium fonts-dejavu-core
 	@$(py) -m tools.screens $(ARGS)
 
 .PHONY: lock

@@ -1,23 +1,21 @@
 """Pictures of every page, light and dark, wide and narrow: `python -m tools.screens [WORD...]` (make screens).
 
 Rules: the pages are those of both registries, and beside them what only a form leads to; the server has something of
-everything and is thrown away, and with it every code and key in a picture; names of pictures follow the paths, so that
-a page that is new or gone shows in `git status`; each page is loaded once and taken four times.
+everything and is thrown away, and with it every code and key in a picture; names of pictures follow the paths; each
+page is loaded once and taken four times. Pictures are to be looked at, and not kept: they differ each time.
 """
 
 import argparse
 import re
 import shutil
-import subprocess
 import tempfile
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import sync_playwright
 
 from sparekey.app import devices, invitations, online_emergency
 from sparekey.app.admin_links import make_link
@@ -34,35 +32,6 @@ LOOKS: Final = {
     f"{'dark' if dark else 'light'}-{width}": (dark, width) for width in (1280, 390) for dark in (False, True)
 }
 _HEIGHT: Final = 900
-# Of one picture: so many colours, the most frequent ones first, with at least this square of distance between them.
-# So all pictures together need less than 6 MB.
-_COLOURS: Final = (32, 64)
-# Each pixel in the nearest of these colours.
-_PAINT: Final = """async ([png, most, apart]) => {
-  const image = new Image();
-  image.src = `data:image/png;base64,${png}`;
-  await image.decode();
-  const canvas = new OffscreenCanvas(image.width, image.height), context = canvas.getContext("2d");
-  context.drawImage(image, 0, 0);
-  const data = context.getImageData(0, 0, image.width, image.height), pixels = new Uint32Array(data.data.buffer);
-  const counts = new Map();
-  for (const each of pixels) counts.set(each, (counts.get(each) ?? 0) + 1);
-  const off = (a, b) => [0, 8, 16].reduce((sum, at) => sum + (((a >> at) & 255) - ((b >> at) & 255)) ** 2, 0);
-  const kept = [];
-  for (const [each] of [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0])) {
-    if (kept.length < most && kept.every((one) => off(one, each) > apart)) kept.push(each);
-  }
-  const nearest = new Map([...counts.keys()].map((each) =>
-    [each, kept.reduce((best, one) => off(one, each) < off(best, each) ? one : best)]));
-  for (let at = 0; at < pixels.length; at++) pixels[at] = nearest.get(pixels[at]);
-  context.putImageData(data, 0, 0);
-  const blob = await canvas.convertToBlob({ type: "image/png" });
-  return new Promise((done) => {
-    const reader = new FileReader();
-    reader.onload = () => done(reader.result.split(",")[1]);
-    reader.readAsDataURL(blob);
-  });
-}"""
 # What is long where there is room for little.
 LONG: Final = Names(
     "maximiliane.von-und-zu-hohenstein", "Maximiliane Freifrau von und zu Hohenstein-Wallersdorf",
@@ -164,19 +133,12 @@ def _beyond_the_registry(furnished: Furnished, visit: Visitor) -> Iterator[Shot]
     yield "console-not-there", lambda: visit.go("/console/users/nobody")
 
 
-def take(visit: Visitor, folder: Path, name: str, painter: Page | None) -> None:
-    """The page as it stands, in every look; `painter`: makes it small. None: PNG, which loses nothing."""
+def take(visit: Visitor, folder: Path, name: str) -> None:
+    """The page as it stands, in every look."""
     for look, (dark, width) in LOOKS.items():
         visit.page.set_viewport_size({"width": width, "height": _HEIGHT})
         visit.page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
-        taken = visit.page.screenshot(full_page=True)
-        if painter is None:
-            (folder / f"{name}.{look}.png").write_bytes(taken)
-        else:
-            painted = b64decode(painter.evaluate(_PAINT, [b64encode(taken).decode(), *_COLOURS]))
-            to = folder / f"{name}.{look}.webp"
-            command = ["cwebp", "-quiet", "-lossless", "-q", "60", "-o", str(to), "--", "-"]
-            subprocess.run(command, input=painted, check=True)
+        visit.page.screenshot(full_page=True, path=folder / f"{name}.{look}.png")
     visit.page.set_viewport_size({"width": LOOKS["light-1280"][1], "height": _HEIGHT})
 
 
@@ -184,7 +146,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.screens", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("words", nargs="*", metavar="WORD", help="only pages whose name holds one of these")
     parser.add_argument("--to", type=Path, default=FOLDER, help="the folder of the pictures")
-    parser.add_argument("--png", action="store_true", help="larger pictures, which lose nothing")
     parser.add_argument("--long", action="store_true", help="everything has a long name")
     options = parser.parse_args()
     if not options.words and options.to.exists():
@@ -194,7 +155,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, a_site(Path(folder)) as site:
         furnished, browser = furnish(site, LONG if options.long else Names()), launch(playwright)
         visit, own = visitor(site, browser), visitor(site, browser)
-        painter = None if options.png else browser.new_page()
         for name, lead in shots(furnished, visit, own):
             whose = own if name.startswith("self-service") else visit
             if options.words and not any(word in name for word in options.words):
@@ -202,7 +162,7 @@ def main() -> None:
                     lead()  # one leads to the next
                 continue
             lead()
-            take(whose, options.to, name, painter)
+            take(whose, options.to, name)
             taken += 1
             print(f"{taken:3} {name}", flush=True)
         browser.close()
