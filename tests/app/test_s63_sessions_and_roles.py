@@ -5,7 +5,7 @@ from sparekey.app.admin_sessions import Session, begin_session, find_session, ne
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.roles import HolderKind
 from sparekey.core.outcome import Granted, Method
-from sparekey.core.permissions import SUPER_ADMINISTRATOR, Permission
+from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Permission
 from sparekey.secret import Secret
 from sparekey.storage import admin_sessions
 from tests.app.administrators import add_tree, an_administrator
@@ -90,4 +90,4 @@ def test_s63_a_role_in_a_domain_that_is_gone_is_a_role_nowhere(server: Instance)
     assert session is not None
     assert not session.actor.may(Permission.USER_VIEW, None)
     assert not session.actor.may(Permission.ROLE_MANAGE, None)
-    assert [len(each.permissions) for each in session.actor.grants] == [len(roles.PREDEFINED["help desk"])]
+    assert [len(each.permissions) for each in session.actor.grants] == [len(PREDEFINED["help desk"])]
