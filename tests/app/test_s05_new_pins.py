@@ -29,7 +29,7 @@ from tests.app.test_s05_own_emergency_access import (
 )
 from tests.authenticators import PLACE, Authenticator
 from tests.builders import NOW, PIN, ROOT, User, a_token, a_user, edit_policy
-from tests.questions import NEW_PIN
+from tests.questions import NEW_PIN, name_of
 
 
 @pytest.fixture
@@ -47,10 +47,9 @@ def fob(server: Instance, app: User) -> User:
 
 def answers(server: Instance, fob: User, typed: Secret[str], *, pin: str = NEW_PIN, now: int = LATER) -> Session:
     """The session of whoever types this, is asked for a new PIN and chooses this one."""
-    to = Secret("")
-    for text in (typed, Secret(pin), Secret(pin)):
-        opened = open_session(server, ADDRESS, fob.login, text, to, now)
-        to = opened.verdict.reply_to or Secret("")
+    opened = open_session(server, ADDRESS, fob.login, typed, Secret(""), now)
+    for _ in range(2):
+        opened = open_session(server, ADDRESS, fob.login, Secret(pin), name_of(opened.verdict), now)
     return held(server, opened, now)
 
 
