@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from sparekey.app import roles
 from sparekey.app.emergency import reset, show
-from sparekey.app.instance import Instance
+from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.online_emergency import Terms, end, give_fixed, give_one_time
+from sparekey.app.roles import HolderKind
 from sparekey.app.showings import Showing
 from sparekey.app.token_lifecycle import assign, unassign
 from sparekey.app.token_resync import resync
@@ -51,6 +53,11 @@ def busy(database: Database) -> tuple[Instance, list[User], list[Device]]:
     return server, users, devices
 
 
+def give_and_take_a_role(server: Instance, user: User) -> None:
+    for change in (roles.grant, roles.revoke):
+        change(server, ROOT, "auditor", HolderKind.USER, user.login, TOP_DOMAIN, now=NOW)
+
+
 def actions(server: Instance, users: list[User], devices: list[Device]) -> list[Callable[[int], object]]:
     """Each is given the number of its turn, and takes another user, device and time each time."""
 
@@ -85,6 +92,7 @@ def actions(server: Instance, users: list[User], devices: list[Device]) -> list[
         question,
         reassign,
         find_again,
+        lambda turn: give_and_take_a_role(server, user(turn)),
         lambda turn: give_fixed(server, ROOT, user(turn).serial, Terms(), now=NOW + 3_601 * turn),
         lambda turn: device(turn).sign_in(user(turn), NOW + 30 * turn),
         lambda turn: submit(server, user(turn), NOW + 30 * turn),

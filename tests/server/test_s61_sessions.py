@@ -5,10 +5,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from sparekey.app import passkeys, roles, session_lists, tokens, users
+from sparekey.app import passkeys, session_lists, tokens, users
 from sparekey.app.admin_sessions import IDLE_SECONDS, LONGEST_SECONDS, find_session, name_of
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.roles import HolderKind
 from sparekey.core.errors import NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
@@ -157,12 +156,6 @@ def test_sessions_are_listed_page_by_page(doors: Doors) -> None:
     assert len(seen) == len(set(seen)) == 6
 
 
-def _without_role_for_a_while(doors: Doors, carol: User, meanwhile: Callable[[], object]) -> None:
-    roles.revoke(doors.instance, ROOT, "auditor", HolderKind.USER, carol.login, TOP_DOMAIN, now=NOW)
-    meanwhile()
-    make_administrator(doors.instance, carol.login)
-
-
 def _disabled_for_a_while(doors: Doors, carol: User, meanwhile: Callable[[], object]) -> None:
     users.set_enabled(doors.instance, ROOT, carol.login, enabled=False, now=NOW)
     meanwhile()
@@ -176,9 +169,9 @@ def _locked_for_a_while(doors: Doors, carol: User, meanwhile: Callable[[], objec
     users.unlock(doors.instance, ROOT, carol.login, now=NOW)
 
 
-def test_s61_who_signs_out_without_a_role_is_out_for_good(doors: Doors, carol: User) -> None:
+def test_s61_who_signs_out_when_locked_is_out_for_good(doors: Doors, carol: User) -> None:
     token = session_of(doors.instance, carol)
-    _without_role_for_a_while(doors, carol, lambda: _signs_out(doors, carol, token))
+    _locked_for_a_while(doors, carol, lambda: _signs_out(doors, carol, token))
     assert is_sent_to_the_sign_in(looks_in(doors, token))
     (row,) = on_record(doors.instance, Action.SESSION_ENDED)
     assert (row.actor, row.account_id) == (f"user:{carol.account_id}", carol.account_id)
@@ -186,14 +179,14 @@ def test_s61_who_signs_out_without_a_role_is_out_for_good(doors: Doors, carol: U
     assert len(on_record(doors.instance, Action.SESSION_ENDED)) == 1
 
 
-def test_s61_who_logs_out_over_rest_without_a_role_is_out_for_good(doors: Doors, carol: User) -> None:
+def test_s61_who_logs_out_over_rest_when_locked_is_out_for_good(doors: Doors, carol: User) -> None:
     token = session_of(doors.instance, carol)
     bearer = {"Authorization": f"Bearer {token.reveal()}"}
 
     def logs_out() -> None:
         assert run(ask(doors.app, "DELETE", "/v1/sessions", headers=bearer)).status == 401
 
-    _without_role_for_a_while(doors, carol, logs_out)
+    _locked_for_a_while(doors, carol, logs_out)
     assert find_session(doors.instance, token, NOW) is None
 
 

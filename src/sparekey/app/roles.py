@@ -160,6 +160,7 @@ def grant(
         principal_id = _get_holder(connection, actor, kind, holder)
         if not actor.covers([Grant(permissions, scope_of(connection, domain_id))]):
             raise NotAllowed(_MORE_RIGHTS, _ASK)
+        accounts.lock_accounts(connection, [principal_id])  # of a program there is none
         if roles.find_grant(connection, role, principal_id, domain_id) is not None:
             raise Conflict(f"{holder} has the role {role!r} in {domain} already", "nothing was changed")
         if kind is HolderKind.USER:
