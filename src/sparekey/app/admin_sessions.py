@@ -6,7 +6,7 @@ is locked out from here; it takes two factors, a PIN before the code or a passke
 a PIN is refused, in the words of every refusal (ADR 17); a session ends 15 minutes after it was last used and 12 hours
 after it began; a user who is disabled, expired, locked or without a role is refused at the next request; whatever takes
 away a token or PIN that may have begun them ends all sessions of its user (`tokens`, `token_lifecycle`,
-`devices_stolen`); only a hash of the token is kept.
+`devices_stolen`), and so does the loss of the last role (`roles`); only a hash of the token is kept.
 """
 
 import hashlib
