@@ -55,6 +55,12 @@ def desk(world: World) -> Secret[str]:
     return an_administrator(world.instance, "help desk", INSIDE)
 
 
+def test_who_is_not_there_leaves_the_search_box(world: World, desk: Secret[str]) -> None:
+    reply = page(world, f"{LIST}/nobody", desk)
+    assert reply.status == 404
+    assert 'role="search"' in reply.body.decode()
+
+
 def many(world: World, count: int) -> list[str]:
     logins = [f"user{number:03d}" for number in range(count)]
     for login in logins:

@@ -40,6 +40,7 @@ WELCOME: Final = "/console/welcome"
 _P: Final = Permission
 CONSOLE: Final = Site(
     name="Security Console",
+    search="search-box.html",
     home=HOME,
     sign_in=SIGN_IN,
     sign_out=SIGN_OUT,

@@ -56,7 +56,7 @@ class Sessions:
 class Site:
     """What one site of pages is: its name, its navigation, where one signs in and who did, and its pages.
 
-    `account`: the page of whoever is signed in; "": there is none.
+    `account`: the page of whoever is signed in, `search`: the template of the box at the top; "": there is none.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Site:
     navigation: Sequence[tuple[str, Sequence[Link]]]
     pages: Sequence[Page]
     account: str = ""
+    search: str = ""
 
     def links_for(self, actor: Actor) -> list[tuple[str, list[Link]]]:
         """The navigation as far as this actor can use it."""
