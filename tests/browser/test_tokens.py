@@ -153,10 +153,10 @@ def test_an_encrypted_file_asks_for_its_password_and_works_without_a_script(
 ) -> None:
     plain = visitor(site, browser, script=False)
     page = plain.sign_in(admin, "/console/token-imports")
-    for password in ("wrong", "correct horse"):
+    for password, button in (("wrong", "Check"), ("correct horse", "Check"), ("correct horse", "Import")):
         page.get_by_label("File of tokens").set_input_files(SAMPLES / "password.sdtid")
         page.get_by_label("Password of the file").fill(password)
-        page.get_by_role("button", name="Import", exact=True).click()
+        page.get_by_role("button", name=re.compile(f"^{button} ")).click()
         if password == "wrong":
             expect(page.get_by_role("alert")).to_contain_text("another password, or the file was altered")
     expect(page.get_by_role("heading", name=re.compile(r"\d+ tokens? imported"))).to_be_visible()

@@ -266,12 +266,28 @@ def sent_file(world: World, token: Secret[str], content: bytes, **form: str) -> 
 )
 def test_a_file_is_checked_before_it_is_imported(world: World, admin: Secret[str], name: str, password: str) -> None:
     content = (SAMPLES / name).read_bytes()
-    checked = text(sent_file(world, admin, content, domain=INSIDE, password=password))
-    assert "can be imported" in checked
+    reply = sent_file(world, admin, content, domain=INSIDE, password=password)
+    assert "can be imported" in text(reply)
     assert on_record(world.instance, Action.TOKEN_IMPORTED) == []
-    imported = text(sent_file(world, admin, content, domain=INSIDE, password=password, do="import"))
+    (mark,) = re.findall(r'name="checked" value="([0-9a-f]{64})"', reply.body.decode())
+    assert (password in reply.body.decode()) is (not password)
+    again = {"domain": INSIDE, "password": password, "checked": mark, "do": "import"}
+    imported = text(sent_file(world, admin, content, **again))
     assert re.search(r"\d+ tokens? imported", imported)
     assert len(on_record(world.instance, Action.TOKEN_IMPORTED)) == 1
+
+
+def test_only_the_file_that_was_checked_is_imported(world: World, admin: Secret[str]) -> None:
+    content = f"serial,type,seed\nT1,totp,{SEED}\n".encode()
+    unchecked = sent_file(world, admin, content, domain=INSIDE, do="import")
+    assert (unchecked.status, "this file was not checked yet" in text(unchecked).lower()) == (400, True)
+    assert b'value="import"' not in unchecked.body
+    (mark,) = re.findall(
+        r'name="checked" value="([0-9a-f]{64})"', sent_file(world, admin, content, domain=INSIDE).body.decode()
+    )
+    other = sent_file(world, admin, content.replace(b"T1", b"T2"), domain=INSIDE, do="import", checked=mark)
+    assert (other.status, "not the file that was checked" in text(other)) == (409, True)
+    assert on_record(world.instance, Action.TOKEN_IMPORTED) == []
 
 
 def test_each_refused_line_is_told_and_nothing_of_what_stood_there(world: World, admin: Secret[str]) -> None:
@@ -287,7 +303,7 @@ def test_each_refused_line_is_told_and_nothing_of_what_stood_there(world: World,
 
 def test_a_file_that_is_none_and_a_missing_one_are_said(world: World, admin: Secret[str]) -> None:
     for content, said in ((b"nonsense", "does not name the columns"), (b"", "not chosen, or empty")):
-        reply = sent_file(world, admin, content, domain=INSIDE, do="import")
+        reply = sent_file(world, admin, content, domain=INSIDE)
         assert (reply.status, said in text(reply)) == (400, True)
 
 

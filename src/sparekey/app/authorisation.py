@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import Connection
 
 from sparekey.core.errors import NotAllowed
+from sparekey.core.permission_words import allows
 from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
 from sparekey.storage import domains, roles
 from sparekey.storage.rows import AnyRow
@@ -21,15 +22,20 @@ def verify_may(actor: Actor, needed: Permission, domain_id: str | None) -> None:
     """Raises NotAllowed; `domain_id` None: for what belongs to no domain."""
     if not actor.may(needed, domain_id):
         where = "in all security domains" if domain_id is None else "in this security domain"
-        raise NotAllowed(f"this needs the permission {needed.value!r} {where}", _ASK)
+        raise NotAllowed(f"{_needs(needed)} {where}", _ASK)
 
 
 def verify_somewhere(actor: Actor, needed: Permission) -> frozenset[str] | None:
     """The domains in which the actor has it, None: everywhere. Raises NotAllowed where there is none."""
     found = actor.domains_with(needed)
     if found is not None and not found:
-        raise NotAllowed(f"this needs the permission {needed.value!r}", _ASK)
+        raise NotAllowed(_needs(needed), _ASK)
     return found
+
+
+def _needs(permission: Permission) -> str:
+    """In the words of the form in which roles are made, and by its name."""
+    return f'this needs the permission "{allows(permission)}" ({permission})'
 
 
 def verify_not_above(connection: Connection, actor: Actor, principal_id: str, what: str = "user") -> None:

@@ -1,4 +1,7 @@
-"""Import tokens from a file: looked at first, then taken in; what is refused is said line by line."""
+"""Import tokens from a file: looked at first, then taken in; what is refused is said line by line.
+
+The file that is imported has to be the one that was checked: its fingerprint goes with the form.
+"""
 
 from collections import Counter
 from typing import Final
@@ -7,6 +10,7 @@ from sparekey.app import token_imports
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.app.token_imports import ImportReport
 from sparekey.core.permissions import Permission
+from sparekey.server.console.checked_files import fingerprint, verify_checked
 from sparekey.server.console.choices import domain_options
 from sparekey.server.web.pages import FILE, Pages
 from sparekey.server.web.replies import Reply
@@ -26,18 +30,20 @@ def imports(visit: Visit) -> Reply:
 def import_tokens(visit: Visit) -> Reply:
     """With `do` import the tokens are taken in; else it is only said what would be."""
     form, password = visit.form, visit.form.secret("password")
-    file = form.file("file", "A file of tokens")
+    file, in_earnest = form.file("file", "A file of tokens"), form.get("do") == "import"
+    if in_earnest:
+        verify_checked(form, file)
     report = token_imports.import_tokens(
         visit.instance, visit.actor, file.content, password or None, now=visit.now,
-        domain=form.get("domain", TOP_DOMAIN), dry_run=form.get("do") != "import",
+        domain=form.get("domain", TOP_DOMAIN), dry_run=not in_earnest,
     )  # fmt: skip
-    return _page(visit, report, file.name)
+    return _page(visit, report, file.name, "" if in_earnest else fingerprint(file))
 
 
-def _page(visit: Visit, report: ImportReport | None, name: str = "") -> Reply:
+def _page(visit: Visit, report: ImportReport | None, name: str = "", checked: str = "") -> Reply:
     refusals = report.refusals if report else ()
     return visit.show(
-        "tokens/import.html", report=report, name=name, refusals=refusals[:_SHOWN],
+        "tokens/import.html", report=report, name=name, checked=checked, refusals=refusals[:_SHOWN],
         reasons=Counter(each.reason for each in refusals).most_common(), largest=FILE,
         domains=domain_options(visit, Permission.TOKEN_IMPORT),
         files=token_imports.list_imports(visit.instance, visit.actor),

@@ -3,14 +3,13 @@
 The file that is imported has to be the one that was checked: its fingerprint goes with the form.
 """
 
-import hashlib
 from typing import Any, Final
 
 from sparekey.app import user_imports
 from sparekey.app.user_imports import ImportReport
 from sparekey.core.counts import counted
-from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.permissions import Permission
+from sparekey.server.console.checked_files import fingerprint, verify_checked
 from sparekey.server.console.choices import domain_options
 from sparekey.server.web.fields import SentFile
 from sparekey.server.web.pages import FILE, Pages
@@ -32,11 +31,8 @@ def import_users(visit: Visit) -> Reply:
     """With `do` import for good; else it is only said what would become of the file."""
     file = visit.form.file("file", "The CSV file")
     if visit.form.get("do") != "import":
-        return _page(visit, report=_import(visit, file, dry_run=True), checked=_fingerprint(file), name=file.name)
-    if not visit.form.get("checked"):
-        raise BadInput("this file was not checked yet", "check it first, and look at what would become of it")
-    if visit.form.get("checked") != _fingerprint(file):
-        raise Conflict("this is not the file that was checked", "check it once more")
+        return _page(visit, report=_import(visit, file, dry_run=True), checked=fingerprint(file), name=file.name)
+    verify_checked(visit.form, file)
     report = _import(visit, file, dry_run=False)
     if report.refusals:
         return _page(visit, report=report, name=file.name)
@@ -54,7 +50,3 @@ def _import(visit: Visit, file: SentFile, *, dry_run: bool) -> ImportReport:
     return user_imports.import_users(
         visit.instance, visit.actor, file.content, now=visit.now, domain=domain, dry_run=dry_run
     )
-
-
-def _fingerprint(file: SentFile) -> str:
-    return hashlib.sha256(file.content).hexdigest()
