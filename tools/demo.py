@@ -4,6 +4,7 @@ import argparse
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from sparekey.clock import monotonic, now
@@ -12,7 +13,7 @@ from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import NewServer, create_server, open_instance
 from tools.story.acts import ACTS, Story, act_7_postgresql
-from tools.story.stage import Stage, StoryError, free_port
+from tools.story.stage import Interrupted, Stage, StoryError, ended_by_signals, free_port
 from tools.story.town import ADMINISTRATOR, PIN, Town, settle
 
 PEOPLE = 300
@@ -24,20 +25,30 @@ def main() -> int:
     parser.add_argument("--exit", action="store_true", help="end when the story does")
     parser.add_argument("--postgresql", action="store_true", help="add PostgreSQL 17 with two servers")
     wanted = parser.parse_args()
+    try:
+        with (
+            ended_by_signals(),
+            tempfile.TemporaryDirectory(prefix="sparekey-demo-") as directory,
+            Stage(Path(directory), _say) as stage,
+        ):
+            return _tell(Story(stage), wanted)
+    except Interrupted as interrupted:
+        return 128 + interrupted.number
+
+
+def _tell(story: Story, wanted: argparse.Namespace) -> int:
     begun = monotonic()
-    with tempfile.TemporaryDirectory(prefix="sparekey-demo-") as directory, Stage(Path(directory), _say) as stage:
-        story = Story(stage)
-        acts = (*ACTS, act_7_postgresql) if wanted.postgresql else ACTS
-        try:
-            for number, act in enumerate(acts, 1):
-                print(f"\n{number}  {act.__doc__}   ({monotonic() - begun:.0f} s)", flush=True)
-                act(story)
-        except StoryError as error:
-            print(f"\nThe story broke off: {error}", file=sys.stderr)
-            return 1
-        print(f"\nThat was the story, in {monotonic() - begun:.0f} seconds.")
-        if not wanted.exit:
-            _leave_running(story)
+    acts = (*ACTS, act_7_postgresql) if wanted.postgresql else ACTS
+    try:
+        for number, act in enumerate(acts, 1):
+            print(f"\n{number}  {act.__doc__}   ({monotonic() - begun:.0f} s)", flush=True)
+            act(story)
+    except StoryError as error:
+        print(f"\nThe story broke off: {error}", file=sys.stderr)
+        return 1
+    print(f"\nThat was the story, in {monotonic() - begun:.0f} seconds.")
+    if not wanted.exit:
+        _leave_running(story)
     return 0
 
 
@@ -84,10 +95,9 @@ a browser finds the certificate not valid yet (`curl -k` does not mind). To look
    .venv/bin/sparekey-agent status --state {stage.device_state}
 
 Ctrl-C ends it and removes {stage.directory}.""")
-    try:
+    sys.stdout.flush()
+    with suppress(Interrupted):
         threading.Event().wait()
-    except KeyboardInterrupt:
-        print()
 
 
 if __name__ == "__main__":
