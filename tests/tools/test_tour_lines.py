@@ -29,3 +29,21 @@ def test_a_file_without_lines_counts_whole(tmp_path: Path) -> None:
 def test_a_stop_that_is_not_there_is_an_error(tmp_path: Path, stop: str) -> None:
     with pytest.raises(TourError):
         lines_of_the_tour(a_project(tmp_path, f"`{stop}`"))
+
+
+DEFINITIONS = "import os\n\n\n@cached\ndef one():\n    return 1\n\n\nclass Two:\n    a = 1\n    b = 2\n"
+
+
+@pytest.mark.parametrize("part", ["1-6", "4-6", "9-11", "4-11", "1-1"])
+def test_a_part_of_whole_definitions_is_a_stop(tmp_path: Path, part: str) -> None:
+    root = a_project(tmp_path, f"`src/a.py:{part}`")
+    (root / "src" / "a.py").write_text(DEFINITIONS)
+    assert lines_of_the_tour(root)
+
+
+@pytest.mark.parametrize("part", ["5-6", "2-6", "4-5", "4-7", "10-11", "9-10"])
+def test_a_part_that_cuts_a_definition_is_an_error(tmp_path: Path, part: str) -> None:
+    root = a_project(tmp_path, f"`src/a.py:{part}`")
+    (root / "src" / "a.py").write_text(DEFINITIONS)
+    with pytest.raises(TourError):
+        lines_of_the_tour(root)
