@@ -6,8 +6,10 @@ import pytest
 
 from sparekey.app import users
 from sparekey.app.audit_reading import list_record, record_state
+from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.sequencer import chain
+from sparekey.app.sign_in import Door
 from sparekey.core.errors import NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.permissions import Actor
@@ -51,6 +53,28 @@ def test_by_whom(instance: Instance, alice: User) -> None:
     assert set(actions(instance, by=carol.name)) == {Action.USER_DISABLED}
     with pytest.raises(NotFound, match="nobody"):
         list_record(instance, ROOT, by="nobody")
+
+
+def test_by_whom_as_lists_show_it(instance: Instance, alice: User) -> None:
+    submit(instance, alice, NOW, door=Door("self:192.0.2.7"))
+    users.set_enabled(instance, ROOT, "alice", enabled=False, now=NOW)
+    assert Action.USER_DISABLED in actions(instance, by=ROOT.name.removeprefix("os:"))
+    assert actions(instance, by="192.0.2.7") == [Action.SIGN_IN_GRANTED]
+    assert actions(instance, by="self:192.0.2.7") == [Action.SIGN_IN_GRANTED]
+    assert actions(instance, by="the server") == actions(instance, by="system")
+
+
+def test_who_is_here_goes_before_who_acted_on_the_server_itself(instance: Instance) -> None:
+    a_user(instance, ROOT.name.removeprefix("os:"))
+    assert actions(instance, by=ROOT.name.removeprefix("os:")) == []
+
+
+def test_nobody_elsewhere_is_found_by_name(instance: Instance, alice: User) -> None:
+    submit(instance, alice, NOW, door=Door("self:192.0.2.7"))
+    add_domain(instance, ROOT, "Elsewhere", now=NOW)
+    user, stranger = an_administrator(instance, ("domain administrator", "Elsewhere"), domain="Elsewhere")
+    with pytest.raises(NotFound, match="nobody"):
+        list_record(instance, stranger, user=user.login, by="192.0.2.7")
 
 
 def test_by_time_with_both_ends(instance: Instance, alice: User) -> None:

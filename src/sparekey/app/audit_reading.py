@@ -20,6 +20,8 @@ from sparekey.storage import audit, audit_chain, names
 
 REFUSED: Final = "refused"  # as `result`: whatever the reason
 MOST_WAITING: Final = 1_000  # rows that are counted
+_UNNAMED: Final = ("os", "rest", "self")  # kinds of actors that are no users, devices or clients; lists show the rest
+_SERVER: Final = "the server"  # what lists call SYSTEM
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ def list_record(
 ) -> list[RecordRow]:
     """At most `limit` rows, newest first, with ids less than `before`, about all who are named.
 
-    `by`: who did it: a login, the name of a device or an API client, or as the record calls it (`os:root`). `result`:
-    `ok`, `refused`, or one reason. `since`, `until`: unix seconds, both included.
+    `by`: who did it: a login, the name of a device or an API client, a name on the server itself or an address that
+    somebody signed in from (`root`, `192.0.2.7`), or as the record calls it (`os:root`). `result`: `ok`, `refused`, or
+    one reason. `since`, `until`: unix seconds, both included.
     """
     if not (user or serial or device):
         verify_may(actor, Permission.AUDIT_VIEW, None)
@@ -86,13 +89,24 @@ def record_state(instance: Instance, actor: Actor) -> RecordState:
 
 
 def _actors(connection: Connection, reader: Actor, name: str) -> tuple[str, ...]:
-    """What the record may call who is meant. Raises NotFound."""
-    if ":" in name or name == SYSTEM:
-        return (name,)
+    """What the record may call who is meant; those who have the name here go before the others. Raises NotFound."""
+    if name in (SYSTEM, _SERVER):
+        return (SYSTEM,)
     found = [f"{row.kind}:{row.id}" for row in names.actors_named(connection, name) if reader.sees(row.domain_id)]
     if not found:
+        found = [each for each in (f"{kind}:{name}" for kind in _UNNAMED) if _has_acted(connection, reader, each)]
+    if not found and ":" in name:
+        found = [name]
+    if not found:
         raise NotFound(
-            f"there is no user, device or API client {name!r} who could have done it",
-            "give the name of one, or os: and a name on the server itself",
+            f"there is no user, device or API client {name!r} who could have done it, and nobody of that name did "
+            "anything on the server itself",
+            "give the name of one, as a list shows it",
         )
     return tuple(found)
+
+
+def _has_acted(connection: Connection, reader: Actor, actor: str) -> bool:
+    """Whether this reader would see anything of it."""
+    within = reader.domains_with(Permission.AUDIT_VIEW)
+    return bool(audit.list_rows(connection, limit=1, actors=(actor,), within=within))

@@ -17,6 +17,7 @@ from sparekey.storage import names
 _KINDS: Final = (names.USER, names.DEVICE, names.CLIENT)  # of actors
 # members of `detail` that name somebody, or several with commas between them, as the actor's column does
 _PEOPLE: Final = ("operator", "approved_by", "asked_by", "users")
+TIMES: Final = frozenset({"at", "expires", "until"})  # members of `detail` that are unix seconds, or nothing
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sparekey.app.audit_reading import list_record
 from sparekey.app.audit_verification import verify_record
 from sparekey.app.event_forwarding import next_events
 from sparekey.app.ports import Purpose
-from sparekey.app.record_rows import RecordRow
+from sparekey.app.record_rows import TIMES, RecordRow
 from sparekey.app.sequencer import chain
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_here, open_server
@@ -139,7 +139,32 @@ def _cells(row: RecordRow) -> dict[str, Any]:
     known = {"user": row.user or row.account_id, "token": row.token or row.token_id,
              "device": row.device or row.device_id}  # fmt: skip
     members = _members(row)
-    return {**members, **known, "detail": {**members["detail"], **row.people}}
+    return {**members, **known, "by": _by(row), "detail": _detail({**members["detail"], **row.people}, row)}
+
+
+def _by(row: RecordRow) -> str:
+    """Whoever has no name yet is known by where they sign in."""
+    kind, _, name = row.by.partition(":")
+    where = {"rest": "where somebody signed in", "self": "where somebody signed in to self-service"}.get(kind)
+    return f"{name}, {where}" if where else row.by
+
+
+def _detail(detail: dict[str, Any], row: RecordRow) -> str:
+    """What the other columns do not say."""
+    said = (None, "", [], {})
+    return ", ".join(
+        f"{name.replace('_', ' ')}: {_words(name, value)}"
+        for name, value in detail.items()
+        if value not in said and not (name == "serial" and value == row.token)
+    )
+
+
+def _words(name: str, value: Any) -> str:
+    if name in TIMES and isinstance(value, int):
+        return str(output.rfc3339(value))
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _read_checkpoint(path: Path) -> Checkpoint:

@@ -15,6 +15,8 @@ from sparekey.core.counts import counted
 
 Row = Mapping[str, Any]
 SCHEMA: Final = "sparekey/{}/1"
+_NARROWEST: Final = 30  # columns that the last cell of a line, which is folded, gets at least
+_GAP: Final = 2  # between cells
 _EARLIEST: Final = 0
 _LATEST: Final = 253_402_214_400  # 9999-12-31T00:00:00Z: in every time zone it is a day that there is
 
@@ -50,10 +52,17 @@ def put_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     from rich.console import Console  # noqa: PLC0415 -- only where a table is drawn: it costs 0.1 s
     from rich.table import Table  # noqa: PLC0415 -- see above
 
-    table = Table(*(column.replace("_", " ") for column in columns), box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    widths[-1] = min(widths[-1], _NARROWEST)
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=width < _NARROWEST, min_width=width)
     for line in cells:
         table.add_row(*(_literal(cell) for cell in line))
-    Console().print(table)
+    # no serial number is cut short for a terminal that is too narrow: that folds the lines itself
+    console = Console()
+    console.width = max(console.width, sum(widths) + _GAP * len(widths))
+    console.print(table, crop=False)
 
 
 def put_record(data: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sparekey.app import audit_reading
 from sparekey.app.audit_reading import REFUSED, list_record, record_state
-from sparekey.app.record_rows import RecordRow
+from sparekey.app.record_rows import TIMES, RecordRow
 from sparekey.app.report_rows import RECORD, record_members
 from sparekey.core.errors import BadInput, NotAllowed, SparekeyError
 from sparekey.core.event_words import REASONS, WORDS
@@ -120,11 +120,13 @@ def _about(row: RecordRow) -> str:
     return ", ".join(str(detail[name]) for name in ("name", "role", "domain") if isinstance(detail.get(name), str))
 
 
-def _details(row: RecordRow) -> list[tuple[str, str]]:
-    """What the row says besides, by name; names in place of ids where there are any."""
+def _details(row: RecordRow) -> list[tuple[str, str | int]]:
+    """What the row says besides, by name; names in place of ids where there are any. A number is a unix second."""
     detail: dict[str, Any] = json.loads(row.detail) | dict(row.people)
     return [
-        (name.replace("_", " "), _plain(value)) for name, value in detail.items() if value not in (None, "", [], {})
+        (name.replace("_", " "), value if name in TIMES and isinstance(value, int) else _plain(value))
+        for name, value in detail.items()
+        if value not in (None, "", [], {})
     ]
 
 
