@@ -118,7 +118,7 @@ def test_an_invitation_shows_its_code_once_and_the_next_command(world: World, ad
     reply = page(world, f"{DEVICES}:invite", admin, {"name": "office-9", "domain": INSIDE, "hours": "2"})
     shown = words(reply)
     assert re.search(r"([0-9A-Z]{5}-){7}[0-9A-Z]{5}", shown)
-    assert "sparekey-agent enroll --server https://127.0.0.1:8443 --code -" in shown
+    assert "sparekey-agent enroll --server https://localhost:8443 --code -" in shown
     assert "of use on the server's own machine only" in shown
     assert "in 2 hours" in shown
     assert header(reply, "content-encoding") == ""

@@ -234,10 +234,23 @@ class Settings:
     def url(self) -> str:
         """Where devices reach the server: the first of `names`, else the listening address. "" where neither tells."""
         host, port = self.address
-        host = self.names[0] if self.names else "" if host in _ANY_ADDRESS else host
+        host = self.names[0] if self.names else "" if host in _ANY_ADDRESS else self._here
         if not host or self.tls == "off":  # agents come through a proxy then, which is not known here
             return ""
         return f"https://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def listening_url(self) -> str:
+        """Where it answers, as far as this machine sees it."""
+        scheme, host, port = "http" if self.tls == "off" else "https", self._here, self.address[1]
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def _here(self) -> str:
+        """The listening host; `localhost` for 127.0.0.1, since passkeys are bound to a name, unless TLS is somebody's
+        own, whose certificate may not stand for it."""
+        host = self.address[0]
+        return "localhost" if host == "127.0.0.1" and self.tls != "own" else host
 
     @property
     def console_url(self) -> str:

@@ -74,9 +74,7 @@ def serve(directory: Path, settings: Settings, announce: Callable[[list[str]], N
     os.environ |= {DATA_VARIABLE: str(directory.resolve()), LISTEN_VARIABLE: settings.listen}
     configure(settings.log_level)
     server = _granian(settings, certificate)
-    scheme = "https" if certificate else "http"
-    shown = f"[{host}]" if ":" in host else host
-    server.on_startup(lambda: announce([f"{scheme}://{shown}:{port}"]))
+    server.on_startup(lambda: announce([settings.listening_url]))
     with _WatchedCertificate(directory, settings, certificate, server):
         server.serve()
 
