@@ -121,7 +121,7 @@ def test_a_token_with_a_pin_works_once_the_pin_is_set(any_server: Instance) -> N
 
 def test_a_pin_that_cannot_be_is_refused_without_repeating_it(server: Instance) -> None:
     user = a_user(server, with_pin=True)
-    with pytest.raises(BadInput, match="4 to 8 letters and digits") as refused:
+    with pytest.raises(BadInput, match="4 to 8 letters or digits") as refused:
         set_pin(server, ROOT, user.serial, Secret("31337 31337"), now=NOW)
     assert "31337" not in f"{refused.value} {refused.value.do}"
 

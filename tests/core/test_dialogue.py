@@ -162,7 +162,7 @@ def test_a_new_pin_is_asked_for_after_pin_and_tokencode(values: dict[str, object
         STEP - 1,
         -1,
     )
-    assert "4 to 8 letters and digits" in question.text
+    assert "4 to 8 letters or digits" in question.text
 
 
 def test_a_pin_lasts_to_the_end_of_its_lifetime() -> None:

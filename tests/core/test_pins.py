@@ -3,7 +3,8 @@
 import pytest
 
 from sparekey.argon2id import argon2id
-from sparekey.core.pins import DECOY, MEMORY_KIB, PASSES, PinError, PinVerifier, new_verifier
+from sparekey.core.pins import DECOY, MEMORY_KIB, PASSES, PinError, PinVerifier, new_verifier, rule_of
+from sparekey.core.token_policy import PinCharacters, TokenPolicy
 from sparekey.secret import Secret
 
 
@@ -11,8 +12,20 @@ from sparekey.secret import Secret
     "pin", ["", "123", "123456789", "12 34", "12-34", "\uff11\uff12\uff13\uff14", "pässe", "1234\n"]
 )
 def test_what_cannot_be_a_pin_is_refused(pin: str) -> None:
-    with pytest.raises(PinError, match="4 to 8 letters and digits"):
+    with pytest.raises(PinError, match="4 to 8 letters or digits"):
         new_verifier(pin)
+
+
+@pytest.mark.parametrize(
+    ("characters", "said"),
+    [
+        (PinCharacters.ANY, "a PIN has 6 to 8 letters or digits (A-Z, a-z, 0-9)"),
+        (PinCharacters.DIGITS, "a PIN has 6 to 8 digits"),
+        (PinCharacters.BOTH, "a PIN has 6 to 8 characters, both letters and digits (A-Z, a-z, 0-9)"),
+    ],
+)
+def test_whether_letters_may_or_must_be_in_a_pin_is_told_apart(characters: PinCharacters, said: str) -> None:
+    assert rule_of(TokenPolicy(pin_minimum=6, pin_characters=characters)) == said
 
 
 def test_s10_a_pin_is_hashed_at_or_above_the_floor() -> None:

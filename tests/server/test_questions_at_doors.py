@@ -63,7 +63,7 @@ def test_a_new_pin_is_chosen_at_the_door(any_doors: Doors, name: str) -> None:
     assert [reply.status for reply in replies] == [200] * 4
     assert [reply.json.get("ask") for reply in replies[:3]] == ["new-pin", "new-pin", "confirm-pin"]
     assert len({reply.json["reply_to"] for reply in replies[:3]}) == 3
-    assert "letters and digits" in replies[0].json["text"]
+    assert "letters or digits" in replies[0].json["text"]
     assert "easy to guess" in replies[1].json["text"]
     assert is_granted(replies[3])
     any_doors.now[0] = NOW + 30

@@ -117,7 +117,7 @@ def test_a_new_pin_is_chosen_and_only_this_session_goes_on(doors: Doors, alice: 
     doors.now[0] = NOW + 60
     visitor = signed_in(doors, alice)
     page = f"{HOME}/tokens/{alice.serial}/pin"
-    assert "A PIN has 4 to 8 letters and digits" in text_of(visitor.get(page))
+    assert "A PIN has 4 to 8 letters or digits" in text_of(visitor.get(page))
     for new, again, why in (
         (NEW_PIN, "other", "The two PINs differ"),
         ("1234", "1234", "too easy"),
@@ -364,3 +364,9 @@ def test_the_session_of_a_user_is_kept_as_a_hash(doors: Doors, alice: User) -> N
     assert visitor.token.reveal().startswith(user_sessions.TOKEN_PREFIX)
     assert visitor.token.reveal() not in repr(on_record(doors.instance))
     assert user_sessions.find_session(doors.instance, Secret(visitor.token.reveal() + "x"), NOW) is None
+
+
+def test_codes_for_a_while_are_not_promised_to_work_offline(doors: Doors, alice: User) -> None:
+    page = text_of(signed_in(doors, alice).get(f"{HOME}/emergency"))
+    assert "They work at the server alone, never on a device that is offline." in page
+    assert "work everywhere" not in page

@@ -187,6 +187,7 @@ def test_a_pin_is_typed_twice_and_never_shown_again(world: World, admin: Secret[
     refused = page(world, f"{LIST}/{world.alice.serial}/pin", admin, {"new-pin": "24680bdf", "again": "24680bdg"})
     assert refused.status == 400
     assert "The two PINs differ" in text(refused)
+    assert "A PIN has 4 to 8 letters or digits" in text(refused)  # beforehand, as at self-service
     assert b"24680bd" not in refused.body
     assert '<details class="unfolds" id="pin" open>' in refused.body.decode()
 

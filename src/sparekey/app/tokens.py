@@ -29,7 +29,7 @@ from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_serial
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.pins import PinError, new_verifier, verify_new_pin
+from sparekey.core.pins import PinError, new_verifier, rule_of, verify_new_pin
 from sparekey.core.search_words import typed_words, verify_length
 from sparekey.core.token_policy import TokenPolicy
 from sparekey.core.tokens import TOKEN_TYPES, Hotp, OtpToken, Parameters, TokenError, Totp
@@ -149,10 +149,12 @@ class TokenDetails(TokenView):
 
 @dataclass(frozen=True)
 class TokenAtHand:
-    """A token as whoever works on it wants to see it: with what happened."""
+    """A token as whoever works on it wants to see it: with what happened. `pin_rule`: what a new PIN of its user's may
+    be; "": nobody has it."""
 
     details: TokenDetails
     rows: Sequence[RecordRow]
+    pin_rule: str
 
 
 def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, now: int) -> AddedToken:
@@ -285,7 +287,8 @@ def take_in_hand(
     with instance.database.read() as connection:
         row = get_token(connection, actor, serial, Permission.TOKEN_VIEW)
         rows = _history(connection, actor, row, limit, before)
-        return TokenAtHand(_details(connection, actor, row), rows)
+        theirs = policy_in(connection, row.user_domain_id, TokenPolicy) if row.user_domain_id else None
+        return TokenAtHand(_details(connection, actor, row), rows, rule_of(theirs) if theirs else "")
 
 
 def set_pin(

@@ -20,7 +20,7 @@ MEMORY_KIB: Final = 19_456
 PASSES: Final = 2
 SALT_BYTES: Final = 16
 
-RULE: Final = "a PIN is 4 to 8 letters and digits (A-Z, a-z, 0-9)"
+RULE: Final = "a PIN is 4 to 8 letters or digits (A-Z, a-z, 0-9)"
 
 
 class PinError(ValueError):
@@ -58,9 +58,9 @@ def new_verifier(pin: str, salt: bytes | None = None) -> PinVerifier:
 def rule_of(policy: TokenPolicy) -> str:
     """What a PIN may be, for whoever is to choose one."""
     made_of = {
-        PinCharacters.ANY: "letters and digits (A-Z, a-z, 0-9)",
+        PinCharacters.ANY: "letters or digits (A-Z, a-z, 0-9)",
         PinCharacters.DIGITS: "digits",
-        PinCharacters.BOTH: "letters and digits (A-Z, a-z, 0-9), at least one of each",
+        PinCharacters.BOTH: "characters, both letters and digits (A-Z, a-z, 0-9)",
     }[policy.pin_characters]
     low, high = policy.pin_minimum, policy.pin_maximum
     return f"a PIN has {low if low == high else f'{low} to {high}'} {made_of}"

@@ -40,7 +40,7 @@ class TokenPolicy:
     )  # fmt: skip
     pin_minimum: int = number(4, 4, 8, "characters", "", "The shortest PIN.")
     pin_maximum: int = number(8, 4, 8, "characters", "", "The longest PIN.")
-    pin_characters: PinCharacters = choice(PinCharacters.ANY, "Of what a PIN is made.")
+    pin_characters: PinCharacters = choice(PinCharacters.ANY, "Of what a PIN is made; letters and digits: of both.")
     pin_history: int = number(3, 0, 24, "PINs", "", "So many PINs before the present one are not taken again.")
     pin_lifetime: int = number(0, 0, 3650, "days", "", "After so many days a new PIN is asked for online; 0: never.")
     blocked_words: str = words(

@@ -114,7 +114,7 @@ def set_pin(
         bool, typer.Option("--must-change", help="The user has to choose another one at the next sign-in.")
     ] = False,
 ) -> None:
-    """Set or change the PIN. It has 4 to 8 letters and digits, unless the token policy wants more.
+    """Set or change the PIN. It has 4 to 8 letters or digits, unless the token policy wants more.
 
     It is asked for, or read from standard input.
     """

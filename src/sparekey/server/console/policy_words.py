@@ -8,6 +8,7 @@ from sparekey.core.counts import rough_time
 from sparekey.core.errors import BadInput
 from sparekey.core.policy_fields import MergeRule, PolicyField, SealedIn
 from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.token_policy import PinCharacters
 from sparekey.server.web.fields import Fields
 
 KINDS: Final[Mapping[PolicyKind, str]] = {
@@ -88,6 +89,8 @@ _ZERO: Final[Mapping[str, str]] = {
     "unlock_after_minutes": "only by an administrator", "next_tokencode_after": "never", "pin_lifetime": "never",
     "own_emergency_days": "only the help desk gives it",
 }  # fmt: skip
+# of one field, where the value alone would read like its neighbour
+_CHOICES: Final[Mapping[str, Mapping[str, str]]] = {"pin_characters": {PinCharacters.BOTH: "both letters and digits"}}
 _TWO_HOURS: Final = 120  # minutes
 _SEALED: Final[Mapping[SealedIn, str]] = {
     SealedIn.NOWHERE: "",
@@ -149,7 +152,7 @@ class FieldRow:
 
     @property
     def choices(self) -> list[tuple[str, str]]:
-        return [(each, _plain(each)) for each in self.field.choices]
+        return [(each, _chosen(self.field, each)) for each in self.field.choices]
 
     @property
     def control(self) -> str:
@@ -173,7 +176,7 @@ def in_words(field: PolicyField, value: bool | int | str) -> str:
     if field.kind is int:
         longer = f" ({rough_time(int(value) * 60)})" if field.unit == "minutes" and int(value) >= _TWO_HOURS else ""
         return f"{value} {_unit(field.unit, int(value))}".strip() + longer
-    return _plain(str(value)) if field.choices else str(value).replace(",", ", ")
+    return _chosen(field, str(value)) if field.choices else str(value).replace(",", ", ")
 
 
 def rows_of(kind: PolicyKind, values: Mapping[str, Any], typed: Fields | None = None) -> dict[str, FieldRow]:
@@ -230,5 +233,5 @@ def _unit(unit: str, count: int) -> str:
     return f"{first.removesuffix('s') if count == 1 else first} {rest}".strip()
 
 
-def _plain(text: str) -> str:
-    return text.replace("-", " ")
+def _chosen(field: PolicyField, value: str) -> str:
+    return _CHOICES.get(field.name, {}).get(value) or value.replace("-", " ")

@@ -59,7 +59,7 @@ def token(visit: Visit) -> Reply:
     found = tokens.take_in_hand(visit.instance, visit.actor, visit.path["serial"], _ROWS + 1, before)
     rows, here = found.rows[:_ROWS], address_of(found.details.serial)
     return visit.show(
-        "tokens/token.html", token=found.details, rows=rows, here=here,
+        "tokens/token.html", token=found.details, pin_rule=found.pin_rule, rows=rows, here=here,
         older=rows[-1].id if len(found.rows) > _ROWS else None,
         opened=visit.url.rpartition("/")[2] if visit.error else visit.query.get("do", ""),
     )  # fmt: skip
