@@ -53,6 +53,7 @@ from tests.memory_keystore import MemoryKeystore
 DAY = 86_400
 MIDNIGHT = 1_800_057_600
 NOW = MIDNIGHT - 600  # ten minutes before a UTC day ends: what is left of that day has few records
+CALLED_BACK = Showing("call back")
 ROOT = Actor.of_system("os:root")
 HELP_DESK = Actor.of_system("os:helpdesk")
 LIMIT = LockoutPolicy().most_failures
@@ -387,7 +388,7 @@ def show(
     instance: Instance, user: User, device: str | None = None, kind: CodeKind = CodeKind.TOKENCODE, *, now: int = NOW
 ) -> emergency.ShownCode:
     name = user.serial if kind is CodeKind.TOKENCODE else user.login
-    return emergency.show(instance, HELP_DESK, kind, name, device, Showing("call back"), now=now)
+    return emergency.show(instance, HELP_DESK, kind, name, device, CALLED_BACK, now=now)
 
 
 def another_code(code: str) -> str:

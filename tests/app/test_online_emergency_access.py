@@ -20,6 +20,7 @@ from sparekey.app.online_emergency import (
     give_fixed,
     give_one_time,
 )
+from sparekey.app.showings import Showing
 from sparekey.app.tokens import set_enabled, set_lost
 from sparekey.app.users import set_enabled as set_user_enabled
 from sparekey.app.users import unlock
@@ -35,6 +36,7 @@ from sparekey.storage.rows import AnyRow
 from sparekey.storage.unit_of_work import Database
 from tests.app.test_secrets_at_rest import everything_stored, spellings
 from tests.builders import (
+    CALLED_BACK,
     DAY,
     NOW,
     PIN,
@@ -64,11 +66,11 @@ def codes_of(given: GivenAccess) -> list[str]:
 
 def fixed(server: Instance, user: User, rule: IfAvailable = IfAvailable.DENY, days: int | None = 7) -> str:
     """The code, as the help desk reads it out."""
-    return codes_of(give_fixed(server, ROOT, user.serial, Terms(days, rule), now=NOW))[0]
+    return codes_of(give_fixed(server, ROOT, user.serial, Terms(days, rule), CALLED_BACK, now=NOW))[0]
 
 
 def one_time(server: Instance, user: User, count: int, terms: Terms = Terms()) -> list[str]:
-    return codes_of(give_one_time(server, ROOT, user.serial, count, terms, now=NOW))
+    return codes_of(give_one_time(server, ROOT, user.serial, count, terms, CALLED_BACK, now=NOW))
 
 
 def enter(server: Instance, user: User, code: str, now: int = NOW) -> Granted | Denied:
@@ -190,7 +192,7 @@ def test_the_code_of_one_token_does_not_work_for_another_person(server: Instance
 
 def refused(server: Instance, user: User, now: int = NOW) -> str:
     with pytest.raises(NotAllowed) as told:
-        give_fixed(server, ROOT, user.serial, Terms(), now=now)
+        give_fixed(server, ROOT, user.serial, Terms(), CALLED_BACK, now=now)
     assert access_of(server, ROOT, user.serial, now=now) is None
     assert told.value.do
     return told.value.message
@@ -220,30 +222,30 @@ def test_nothing_is_given_for_a_token_whose_pin_is_still_to_be_set(server: Insta
 
 def test_nothing_is_given_for_a_token_that_is_not_there(server: Instance) -> None:
     with pytest.raises(NotFound):
-        give_fixed(server, ROOT, "nothing", Terms(), now=NOW)
+        give_fixed(server, ROOT, "nothing", Terms(), CALLED_BACK, now=NOW)
 
 
 @pytest.mark.parametrize("days", [0, -1, 366])
 def test_a_lifetime_is_1_to_365_days(server: Instance, days: int) -> None:
     with pytest.raises(BadInput, match="no lifetime"):
-        give_fixed(server, ROOT, a_user(server).serial, Terms(days), now=NOW)
+        give_fixed(server, ROOT, a_user(server).serial, Terms(days), CALLED_BACK, now=NOW)
 
 
 @pytest.mark.parametrize("number", [0, -1, MOST_CODES + 1])
 def test_a_set_has_1_to_50_codes(server: Instance, number: int) -> None:
     with pytest.raises(BadInput, match="no number"):
-        give_one_time(server, ROOT, a_user(server).serial, number, Terms(), now=NOW)
+        give_one_time(server, ROOT, a_user(server).serial, number, Terms(), CALLED_BACK, now=NOW)
 
 
 def test_after_a_lifetime_that_never_ends_is_refused(server: Instance) -> None:
     with pytest.raises(BadInput, match="never ends"):
-        give_fixed(server, ROOT, a_user(server).serial, Terms(None, IfAvailable.AFTER_LIFETIME), now=NOW)
+        give_fixed(server, ROOT, a_user(server).serial, Terms(None, IfAvailable.AFTER_LIFETIME), CALLED_BACK, now=NOW)
 
 
 def test_access_lasts_no_longer_than_the_token(server: Instance) -> None:
     user = a_user(server)
     set_end(server, user, token=NOW + 100)
-    assert give_fixed(server, ROOT, user.serial, FOR_EVER, now=NOW).expires_at == NOW + 100
+    assert give_fixed(server, ROOT, user.serial, FOR_EVER, CALLED_BACK, now=NOW).expires_at == NOW + 100
 
 
 def test_who_lacks_the_permission_gives_and_ends_nothing(server: Instance) -> None:
@@ -251,7 +253,7 @@ def test_who_lacks_the_permission_gives_and_ends_nothing(server: Instance) -> No
     help_desk = Actor("user:h", (Grant(frozenset({Permission.EMERGENCY_VIEW}), None),))
     assert access_of(server, help_desk, user.serial, now=NOW) is not None
     with pytest.raises(NotAllowed, match=r"emergency\.temporary"):
-        give_fixed(server, help_desk, user.serial, Terms(), now=NOW)
+        give_fixed(server, help_desk, user.serial, Terms(), CALLED_BACK, now=NOW)
     with pytest.raises(NotAllowed, match=r"emergency\.temporary"):
         end(server, help_desk, user.serial, now=NOW)
     granted(enter(server, user, code))
@@ -267,7 +269,7 @@ def test_codes_are_made_from_the_policy_s_alphabet(server: Instance) -> None:
 
 
 def test_a_code_can_be_spelled(server: Instance) -> None:
-    given = give_one_time(server, ROOT, a_user(server).serial, 2, Terms(), now=NOW)
+    given = give_one_time(server, ROOT, a_user(server).serial, 2, Terms(), CALLED_BACK, now=NOW)
     for code, words in zip(given.codes, given.spelling(), strict=True):
         assert len(words) == 8
         assert all(word[0].upper() == letter for word, letter in zip(words, code.reveal(), strict=True) if letter > "9")
@@ -312,7 +314,7 @@ def test_the_view_tells_how_many_are_left_and_no_code(server: Instance) -> None:
 def test_new_access_ends_the_former(server: Instance) -> None:
     user = a_user(server)
     first = fixed(server, user)
-    given = give_one_time(server, ROOT, user.serial, 2, Terms(), now=NOW)
+    given = give_one_time(server, ROOT, user.serial, 2, Terms(), CALLED_BACK, now=NOW)
     assert given.replaced
     assert denied(enter(server, user, first)).reason is Reason.WRONG_PASSCODE
     granted(enter(server, user, codes_of(given)[0]))
@@ -402,6 +404,7 @@ def test_s42_what_is_given_and_used_is_on_record_and_no_code_is(server: Instance
     )  # fmt: skip
     assert json.loads(given.detail) == {
         "serial": user.serial, "kind": "one-time", "codes": 2, "if_available": "deny", "expires": None,
+        "caller": "call back", "note": "", "ticket": "",
     }  # fmt: skip
     (used,) = on_record(server, Action.EMERGENCY_USED)
     assert json.loads(used.detail) == {"kind": "one-time", "left": 1, "operator": "os:root"}
@@ -410,6 +413,21 @@ def test_s42_what_is_given_and_used_is_on_record_and_no_code_is(server: Instance
     assert not any(code in row.detail for code in codes for row in rows)
     actions = [row.action for row in history(server, ROOT, CodeKind.TOKENCODE, user.serial)]
     assert actions == ["emergency.ended", "emergency.used", "emergency.temporary"]
+
+
+@pytest.mark.parametrize("caller", ["", "  ", "two\nlines", "x" * 201])
+def test_s42_nothing_is_given_without_saying_how_the_caller_was_identified(server: Instance, caller: str) -> None:
+    user = a_user(server)
+    with pytest.raises(BadInput):
+        give_fixed(server, ROOT, user.serial, Terms(), Showing(caller), now=NOW)
+    with pytest.raises(BadInput):
+        give_one_time(server, ROOT, user.serial, 2, Terms(), Showing(caller), now=NOW)
+    assert on_record(server, Action.EMERGENCY_TEMPORARY) == []
+    give_fixed(server, ROOT, user.serial, Terms(), Showing("at the desk", "left it at home", "T-7"), now=NOW)
+    (row,) = history(server, ROOT, CodeKind.TOKENCODE, user.serial)
+    assert (
+        json.loads(row.detail).items() >= {"caller": "at the desk", "note": "left it at home", "ticket": "T-7"}.items()
+    )
 
 
 def test_s42_where_nothing_can_be_put_on_record_nothing_is_given_and_nothing_is_used_up(server: Instance) -> None:

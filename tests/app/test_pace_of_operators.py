@@ -22,7 +22,7 @@ from sparekey.core.events import Action
 from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
 from sparekey.storage.operators import insert_showing, shown_since
 from tests.app.administrators import an_administrator
-from tests.builders import NOW, PIN, ROOT, User, a_filled_device, a_user, edit_policy, on_record
+from tests.builders import CALLED_BACK, NOW, PIN, ROOT, User, a_filled_device, a_user, edit_policy, on_record
 
 HOUR = 3_600
 FEW = {"showings_warn": "2", "showings_limit": "4"}
@@ -79,10 +79,10 @@ def test_online_emergency_access_counts_too(server: Instance) -> None:
     user = a_caller(server)
     for _ in range(3):
         show(server, ROOT, user, NOW)
-    given = give_fixed(server, ROOT, user.serial, Terms(), now=NOW)
+    given = give_fixed(server, ROOT, user.serial, Terms(), CALLED_BACK, now=NOW)
     assert "more than 2" in given.warning
     with pytest.raises(NotAllowed, match="4 emergency codes"):
-        give_fixed(server, ROOT, user.serial, Terms(), now=NOW)
+        give_fixed(server, ROOT, user.serial, Terms(), CALLED_BACK, now=NOW)
     with pytest.raises(NotAllowed, match="4 emergency codes"):
         show(server, ROOT, user, NOW)
 
@@ -92,17 +92,17 @@ def test_a_code_that_was_shown_counts_whatever_becomes_of_it(any_server: Instanc
     alice = an_operator(any_server, "alice")
     for number in range(4):
         user = a_user(any_server, pin=PIN)
-        give_fixed(any_server, alice, user.serial, Terms(), now=NOW + number)
+        give_fixed(any_server, alice, user.serial, Terms(), CALLED_BACK, now=NOW + number)
         if number % 2:
             end(any_server, alice, user.serial, now=NOW + number)
         else:
             remove(any_server, alice, user.serial, assigned_too=True, now=NOW + number)
     with pytest.raises(NotAllowed, match="4 emergency codes"):
-        give_fixed(any_server, alice, a_user(any_server, pin=PIN).serial, Terms(), now=NOW + 4)
+        give_fixed(any_server, alice, a_user(any_server, pin=PIN).serial, Terms(), CALLED_BACK, now=NOW + 4)
     with any_server.database.read() as connection:
         times = shown_since(connection, alice.name, 0)
     assert sorted(times) == [NOW + number for number in range(4)]
-    give_fixed(any_server, alice, a_user(any_server, pin=PIN).serial, Terms(), now=NOW + HOUR + 3)
+    give_fixed(any_server, alice, a_user(any_server, pin=PIN).serial, Terms(), CALLED_BACK, now=NOW + HOUR + 3)
     with any_server.database.read() as connection:
         assert list(shown_since(connection, alice.name, 0)) == [NOW + HOUR + 3]  # the others are forgotten
 

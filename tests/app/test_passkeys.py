@@ -35,7 +35,7 @@ from sparekey.secret import Secret
 from sparekey.storage.tables import passkey_challenge
 from tests.app.administrators import actor_again, an_administrator
 from tests.authenticators import PLACE, Authenticator, challenge_of
-from tests.builders import DAY, NOW, PIN, ROOT, User, a_device, a_user, granted, on_record, set_end, submit
+from tests.builders import CALLED_BACK, DAY, NOW, PIN, ROOT, User, a_device, a_user, granted, on_record, set_end, submit
 
 BROWSER, ADDRESS, LATER = Secret("cookie of a browser"), "192.0.2.7", NOW + 60
 
@@ -292,7 +292,7 @@ def test_s62_a_passkey_is_a_fresh_second_factor_for_its_owner_alone(server: Inst
 def test_s05_an_emergency_code_adds_no_passkey_at_the_console(server: Instance) -> None:
     """It is for some days, and the passkey would be for good."""
     chief = a_chief(server)
-    given = give_fixed(server, ROOT, chief.serial, Terms(if_available=IfAvailable.END), now=NOW)
+    given = give_fixed(server, ROOT, chief.serial, Terms(if_available=IfAvailable.END), CALLED_BACK, now=NOW)
     opened = open_session(server, ADDRESS, chief.login, Secret(PIN + given.codes[0].reveal()), Secret(""), NOW)
     session = find_session(server, opened.token, NOW)
     assert session is not None, opened

@@ -22,6 +22,7 @@ from sparekey.core.tokens.hotp import FAR
 from sparekey.secret import Secret
 from sparekey.storage import tables, tokens
 from tests.builders import (
+    CALLED_BACK,
     NOW,
     PIN,
     REST,
@@ -158,7 +159,7 @@ def test_s05_nor_if_it_was_withdrawn_and_given_anew(any_server: Instance, code_k
     set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
     second = reply(any_server, user, begin(any_server, user, typed="first777" + code), NEW_PIN)
     end(any_server, ROOT, user.serial, now=NOW)
-    give_fixed(any_server, ROOT, user.serial, Terms(), now=NOW)
+    give_fixed(any_server, ROOT, user.serial, Terms(), CALLED_BACK, now=NOW)
     assert reason(reply(any_server, user, second, NEW_PIN).outcome) is Reason.NO_SUCH_QUESTION
     assert token_row(any_server, user.serial).pin_must_change is True
 
@@ -184,7 +185,7 @@ def _in_an_emergency(server: Instance, kind: str) -> tuple[User, str]:
         set_online(server, ROOT, user.serial, allowed=True, now=NOW)
         return user, code
     give = give_fixed if kind == "fixed" else partial(give_one_time, count=1)
-    return user, give(server, ROOT, user.serial, terms=Terms(), now=NOW).codes[0].reveal()
+    return user, give(server, ROOT, user.serial, terms=Terms(), showing=CALLED_BACK, now=NOW).codes[0].reveal()
 
 
 def test_two_pins_that_differ_change_nothing(server: Instance) -> None:

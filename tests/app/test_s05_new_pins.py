@@ -28,7 +28,7 @@ from tests.app.test_s05_own_emergency_access import (
     signed_in,
 )
 from tests.authenticators import PLACE, Authenticator
-from tests.builders import NOW, PIN, ROOT, User, a_token, a_user, edit_policy
+from tests.builders import CALLED_BACK, NOW, PIN, ROOT, User, a_token, a_user, edit_policy
 from tests.questions import NEW_PIN, name_of
 
 
@@ -77,7 +77,11 @@ def _by_one_factor(server: Instance, app: User, fob: User) -> Session:
 
 
 def _by_who_was_given_a_code(server: Instance, _: User, fob: User) -> Session:
-    code = give_fixed(server, ROOT, fob.serial, Terms(if_available=IfAvailable.END), now=NOW).codes[0].reveal()
+    code = (
+        give_fixed(server, ROOT, fob.serial, Terms(if_available=IfAvailable.END), CALLED_BACK, now=NOW)
+        .codes[0]
+        .reveal()
+    )
     set_in(server, a_session(server, fob, LATER, Secret(PIN + code)), fob)
     return with_new_pin(server, fob)
 

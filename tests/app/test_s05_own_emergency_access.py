@@ -21,6 +21,7 @@ from sparekey.core.policy_kinds import PolicyKind
 from sparekey.secret import Secret
 from tests.authenticators import PLACE, Authenticator
 from tests.builders import (
+    CALLED_BACK,
     DAY,
     NOW,
     PIN,
@@ -108,7 +109,7 @@ def test_a_user_ends_what_the_user_gave_and_nothing_else(server: Instance, alice
     session = held(server, signed_in(server, a_passkey(server, alice)), LATER)
     with pytest.raises(NotFound):
         own_emergency.end(server, session, alice.serial, now=LATER)
-    give_fixed(server, ROOT, alice.serial, Terms(), now=LATER)
+    give_fixed(server, ROOT, alice.serial, Terms(), CALLED_BACK, now=LATER)
     with pytest.raises(NotFound):
         own_emergency.end(server, session, alice.serial, now=LATER)
     own_emergency.give(server, session, alice.serial, now=LATER)
@@ -131,7 +132,7 @@ def _one_factor(server: Instance, alice: User) -> Session:
 
 def _an_emergency_code(server: Instance, alice: User) -> Session:
     other = a_token(server, "alice", alice.account_id, pin="93kd71")
-    code = give_fixed(server, ROOT, other.serial, Terms(), now=NOW).codes[0].reveal()
+    code = give_fixed(server, ROOT, other.serial, Terms(), CALLED_BACK, now=NOW).codes[0].reveal()
     return a_session(server, alice, LATER, Secret("93kd71" + code))
 
 
@@ -251,7 +252,7 @@ def test_codes_stay_when_the_token_is_lost_that_they_are_for(server: Instance, a
 
 def test_codes_of_the_help_desk_stay_when_a_passkey_is_removed(server: Instance, alice: User) -> None:
     a_passkey(server, alice)
-    give_fixed(server, ROOT, alice.serial, Terms(), now=LATER)
+    give_fixed(server, ROOT, alice.serial, Terms(), CALLED_BACK, now=LATER)
     _passkey_removed(server)
     assert has_codes(server, alice)
 

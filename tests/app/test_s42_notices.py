@@ -23,6 +23,7 @@ from sparekey.secret import Secret
 from sparekey.storage import outbox, tables
 from sparekey.storage.rows import AnyRow
 from tests.builders import (
+    CALLED_BACK,
     DAY,
     NOW,
     PIN,
@@ -81,7 +82,7 @@ def emergency_use(server: Instance, user: User, device: Device) -> None:
 
 
 def temporary_use(server: Instance, user: User, _: Device) -> None:
-    (code,) = give_fixed(server, ROOT, user.serial, Terms(days=7), now=NOW).codes
+    (code,) = give_fixed(server, ROOT, user.serial, Terms(days=7), CALLED_BACK, now=NOW).codes
     granted(submit(server, user, NOW + 5, Secret(user.pin + code.reveal())))
 
 

@@ -23,6 +23,7 @@ from sparekey.secret import Secret
 from sparekey.storage import tables, tokens
 from sparekey.wire.agent_api import UserSync
 from tests.builders import (
+    CALLED_BACK,
     NOW,
     PIN,
     ROOT,
@@ -192,7 +193,7 @@ def test_its_emergency_codes_end_with_it(any_server: Instance) -> None:
 
 def test_its_online_emergency_access_ends_with_it(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
-    given = online_emergency.give_fixed(any_server, ROOT, user.serial, Terms(), now=NOW)
+    given = online_emergency.give_fixed(any_server, ROOT, user.serial, Terms(), CALLED_BACK, now=NOW)
     code = Secret(PIN + given.codes[0].reveal())
     assert granted(submit(any_server, user, NOW, code)).method is Method.ONLINE_EMERGENCY
     unassign(any_server, ROOT, user.serial, now=NOW)
@@ -283,7 +284,7 @@ def test_a_token_that_nobody_has_is_removed_with_everything_of_it(any_server: In
     user = a_user(any_server, pin=PIN)
     device = a_filled_device(any_server, user)
     shown_code(any_server, user)
-    online_emergency.give_fixed(any_server, ROOT, user.serial, Terms(), now=NOW)
+    online_emergency.give_fixed(any_server, ROOT, user.serial, Terms(), CALLED_BACK, now=NOW)
     make_suspicious(any_server, user)
     begin(any_server, user, NEXT)
     with pytest.raises(Conflict, match="assigned"):
@@ -360,7 +361,7 @@ def test_everything_is_told_of_a_token_but_its_secrets(server: Instance) -> None
     user = a_user(server, pin=PIN)
     device = a_filled_device(server, user, "laptop")
     set_pin(server, ROOT, user.serial, Secret(NEW_PIN), must_change=True, now=NEXT)
-    online_emergency.give_fixed(server, ROOT, user.serial, Terms(days=1), now=NOW)
+    online_emergency.give_fixed(server, ROOT, user.serial, Terms(days=1), CALLED_BACK, now=NOW)
     set_end(server, user, token=NOW + 1_000_000)
     set_enabled(server, ROOT, user.serial, enabled=False, now=NOW)
     view = show_token(server, ROOT, user.serial)

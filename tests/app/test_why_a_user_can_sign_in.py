@@ -14,6 +14,7 @@ from sparekey.core.policy import FIELDS
 from sparekey.core.why import Deed, Line, Side, Verdict
 from tests.app.administrators import a_full_device, add_tree, an_administrator
 from tests.builders import (
+    CALLED_BACK,
     DAY,
     MIDNIGHT,
     NOW,
@@ -126,7 +127,7 @@ def test_a_lost_token(server: Instance) -> None:
 
 def test_temporary_access(server: Instance) -> None:
     user = a_user(server, pin="4711abcd")
-    given = give_fixed(server, ROOT, user.serial, Terms(if_available=IfAvailable.DENY), now=NOW)
+    given = give_fixed(server, ROOT, user.serial, Terms(if_available=IfAvailable.DENY), CALLED_BACK, now=NOW)
     online = lines_of(server, user, Side.ONLINE)
     assert online["sign-in"].why == f"possible with a temporary fixed tokencode for {user.serial}"
     assert online["temporary tokencodes"].verdict is Verdict.STOPS

@@ -17,7 +17,7 @@ from sparekey.core.events import Action
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.server.web.pages import Page
 from tests.browser.rig import Site
-from tests.builders import PIN, ROOT, User, a_token, a_user
+from tests.builders import CALLED_BACK, PIN, ROOT, User, a_token, a_user
 from tests.server.page_world import names_of, placed
 
 
@@ -68,7 +68,7 @@ def furnish(site: Site, names: Names = Names()) -> Furnished:
     policies.assign_policy(instance, ROOT, PolicyKind.TOKEN, names.policy, names.domain, now=now)
     said = Showing(names.said, names.said, names.said[:100])
     show(instance, ROOT, CodeKind.TOKENCODE, alice.serial, None, said, now=now)
-    online_emergency.give_fixed(instance, ROOT, alice.serial, online_emergency.Terms(), now=now)
+    online_emergency.give_fixed(instance, ROOT, alice.serial, online_emergency.Terms(), CALLED_BACK, now=now)
     with instance.database.write() as connection:
         raise_alarm(connection, now, SYSTEM, Action.ALARM_CLOCK, account=alice.account_id)
         approvals.settle_approval(connection, ROOT, alice.account_id, device.device_id, said, now)

@@ -22,6 +22,7 @@ from tests.builders import PIN, User, a_filled_device, a_user, granted, submit
 from tests.cli_server.commands import Operator, Said, sparekey
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+CALLER = ("--caller", "called back")
 ME = f"os:{pwd.getpwuid(os.getuid()).pw_name}"
 
 
@@ -52,7 +53,7 @@ def an_administrator(operator: Operator, login: str) -> Actor:
 
 
 def test_a_fixed_code_is_shown_once_and_works(operator: Operator, alice: User) -> None:
-    given = operator.runs("emergency", "fixed", alice.serial, "--lifetime", "3", "--if-available", "end").json
+    given = operator.runs("emergency", "fixed", alice.serial, *CALLER, "--lifetime", "3", "--if-available", "end").json
     (code,) = given["codes"]
     assert re.fullmatch(r"[2-9A-HJKMNP-TV-Z]{8}", code)
     assert [len(words) for words in given["spelling"]] == [8]
@@ -75,7 +76,7 @@ def test_a_fixed_code_is_shown_once_and_works(operator: Operator, alice: User) -
 
 
 def test_a_set_is_read_out_with_what_to_type(operator: Operator, alice: User) -> None:
-    said = operator.sees("emergency", "one-time", alice.serial, "--count", "3", "--no-expiry")
+    said = operator.sees("emergency", "one-time", alice.serial, *CALLER, "--count", "3", "--no-expiry")
     lines = said.out.splitlines()
     assert [line.split()[0] for line in lines] == ["code"] * 3 + ["works", "expires", "to", "token"]
     assert len(lines[0].split()) == 2 + 8
@@ -84,7 +85,7 @@ def test_a_set_is_read_out_with_what_to_type(operator: Operator, alice: User) ->
     assert lines[5] == "to type   the PIN, then the code"
     assert "until somebody ends" in lines[6]
     assert "Nobody can show these codes again" in said.words
-    assert "has ended" in operator.sees("emergency", "fixed", alice.serial).words  # the set before
+    assert "has ended" in operator.sees("emergency", "fixed", alice.serial, *CALLER).words  # the set before
     code = lines[0].split()[1]
     with opened(operator) as instance:
         submit(instance, alice, clock_now(), Secret(PIN + code))
@@ -92,7 +93,7 @@ def test_a_set_is_read_out_with_what_to_type(operator: Operator, alice: User) ->
 
 
 def test_it_is_ended_and_then_there_is_none(operator: Operator, alice: User) -> None:
-    operator.runs("emergency", "fixed", alice.serial)
+    operator.runs("emergency", "fixed", alice.serial, *CALLER)
     assert "has ended" in operator.sees("emergency", "end", alice.serial).words
     assert operator.runs("emergency", "status", alice.serial).json["online"] is None
     assert "no online emergency access" in operator.sees("emergency", "status", alice.serial).words
@@ -103,13 +104,14 @@ def test_it_is_ended_and_then_there_is_none(operator: Operator, alice: User) -> 
 
 def test_what_cannot_be_given_says_what_to_do(operator: Operator, alice: User) -> None:
     for arguments, code in (
-        (("emergency", "one-time", alice.serial), 2),
-        (("emergency", "one-time", alice.serial, "--count", "0"), 1),
-        (("emergency", "fixed", alice.serial, "--lifetime", "0"), 1),
-        (("emergency", "fixed", alice.serial, "--lifetime", "2", "--no-expiry"), 2),
-        (("emergency", "fixed", alice.serial, "--if-available", "perhaps"), 2),
-        (("emergency", "fixed", alice.serial, "--no-expiry", "--if-available", "after-lifetime"), 1),
-        (("emergency", "fixed", "nothing"), 1),
+        (("emergency", "fixed", alice.serial), 2),
+        (("emergency", "one-time", alice.serial, *CALLER), 2),
+        (("emergency", "one-time", alice.serial, *CALLER, "--count", "0"), 1),
+        (("emergency", "fixed", alice.serial, *CALLER, "--lifetime", "0"), 1),
+        (("emergency", "fixed", alice.serial, *CALLER, "--lifetime", "2", "--no-expiry"), 2),
+        (("emergency", "fixed", alice.serial, *CALLER, "--if-available", "perhaps"), 2),
+        (("emergency", "fixed", alice.serial, *CALLER, "--no-expiry", "--if-available", "after-lifetime"), 1),
+        (("emergency", "fixed", "nothing", *CALLER), 1),
     ):
         operator.fails(*arguments, code=code)
     assert operator.runs("emergency", "status", alice.serial).json["online"] is None

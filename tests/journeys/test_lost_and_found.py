@@ -9,7 +9,7 @@ from sparekey.app.online_emergency import Terms, access_of, end, give_fixed, giv
 from sparekey.app.tokens import set_lost
 from sparekey.core.emergency import CodeKind
 from sparekey.core.online_emergency import IfAvailable
-from tests.builders import DAY, PIN, ROOT
+from tests.builders import CALLED_BACK, DAY, PIN, ROOT
 from tests.journeys.site import Site, a_site
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
@@ -51,7 +51,7 @@ def _denies_the_token_until_an_operator_ends_it(site: Site) -> None:
 
 def _allows_the_token_after_the_lifetime(site: Site) -> None:
     terms = Terms(1, IfAvailable.AFTER_LIFETIME)
-    given = give_one_time(site.instance, ROOT, site.alice.serial, 2, terms, now=site.now)
+    given = give_one_time(site.instance, ROOT, site.alice.serial, 2, terms, CALLED_BACK, now=site.now)
     first, second = (code.reveal() for code in given.codes)
     _refused_token(site)
     site.login(PIN + second, mode="online")
@@ -81,7 +81,9 @@ def _reads_right(site: Site) -> None:
 
 
 def _fixed(site: Site, rule: IfAvailable) -> str:
-    return give_fixed(site.instance, ROOT, site.alice.serial, Terms(7, rule), now=site.now).codes[0].reveal()
+    return (
+        give_fixed(site.instance, ROOT, site.alice.serial, Terms(7, rule), CALLED_BACK, now=site.now).codes[0].reveal()
+    )
 
 
 def _lost(site: Site, *, lost: bool) -> None:

@@ -23,6 +23,7 @@ from sparekey.core.outcome import Asked
 from sparekey.secret import Secret
 from sparekey.storage.unit_of_work import Database
 from tests.builders import (
+    CALLED_BACK,
     NOW,
     PIN_LESS,
     ROOT,
@@ -93,7 +94,7 @@ def actions(server: Instance, users: list[User], devices: list[Device]) -> list[
         reassign,
         find_again,
         lambda turn: give_and_take_a_role(server, user(turn)),
-        lambda turn: give_fixed(server, ROOT, user(turn).serial, Terms(), now=NOW + 3_601 * turn),
+        lambda turn: give_fixed(server, ROOT, user(turn).serial, Terms(), CALLED_BACK, now=NOW + 3_601 * turn),
         lambda turn: device(turn).sign_in(user(turn), NOW + 30 * turn),
         lambda turn: submit(server, user(turn), NOW + 30 * turn),
         lambda turn: submit(server, user(turn), NOW + 30 * turn, user(turn).wrong(NOW)),
@@ -101,7 +102,7 @@ def actions(server: Instance, users: list[User], devices: list[Device]) -> list[
         lambda turn: set_lost(server, ROOT, user(turn).serial, lost=bool(turn % 2), now=NOW),
         lambda turn: reset(server, ROOT, CodeKind.PASSCODE, user(turn).login, now=NOW),
         lambda turn: show(server, ROOT, CodeKind.PASSCODE, user(turn).login, None, Showing("x"), now=NOW),
-        lambda turn: give_one_time(server, ROOT, user(turn).serial, 2, ENDS, now=NOW),
+        lambda turn: give_one_time(server, ROOT, user(turn).serial, 2, ENDS, CALLED_BACK, now=NOW),
         lambda turn: end(server, ROOT, user(turn).serial, now=NOW),
         upload,
     ]

@@ -39,7 +39,18 @@ from sparekey.core.policy_kinds import PolicyKind
 from sparekey.core.tokens import OtpToken
 from sparekey.secret import Secret
 from sparekey.storage import sign_in as stored
-from tests.builders import DAY, NOW, REST, ROOT, a_device, account_row, another_code, edit_policy, token_row
+from tests.builders import (
+    CALLED_BACK,
+    DAY,
+    NOW,
+    REST,
+    ROOT,
+    a_device,
+    account_row,
+    another_code,
+    edit_policy,
+    token_row,
+)
 from tests.properties.sign_in_model import Access, Model, Question, Token
 from tests.token_stock import a_stocked_token
 from tools.counts import Count
@@ -252,9 +263,13 @@ class SignIns(RuleBasedStateMachine):
         operator = Actor.of_system(f"os:operator{next(_numbers)}")  # each shows so many an hour
         try:
             if one_time:
-                given = online_emergency.give_one_time(self.server, operator, token.serial, 3, terms, now=self.now)
+                given = online_emergency.give_one_time(
+                    self.server, operator, token.serial, 3, terms, CALLED_BACK, now=self.now
+                )
             else:
-                given = online_emergency.give_fixed(self.server, operator, token.serial, terms, now=self.now)
+                given = online_emergency.give_fixed(
+                    self.server, operator, token.serial, terms, CALLED_BACK, now=self.now
+                )
         except SparekeyError:
             assert self.model.closed(self.now) or not token.enabled or (token.with_pin and not token.has_pin)
             return

@@ -24,7 +24,7 @@ from sparekey.core.passkeys import NewPasskey
 from sparekey.core.permissions import Permission
 from sparekey.core.policy_kinds import PolicyKind
 from tests.authenticators import PLACE
-from tests.builders import HELP_DESK, NOW, ROOT, User, a_device, a_token, a_user, denied, granted, submit
+from tests.builders import CALLED_BACK, HELP_DESK, NOW, ROOT, User, a_device, a_token, a_user, denied, granted, submit
 from tests.server.operation_world import INSIDE, session_of
 
 MANY: Final = 120  # more than the rows of any page
@@ -65,7 +65,7 @@ def _somebody(instance: Instance, number: int) -> User:
     users.edit_user(instance, ROOT, user.login, edit, now=NOW)
     denied(submit(instance, user, NOW, user.wrong(NOW)))
     if number % SOME == 0:
-        online_emergency.give_fixed(instance, ROOT, user.serial, online_emergency.Terms(), now=NOW)
+        online_emergency.give_fixed(instance, ROOT, user.serial, online_emergency.Terms(), CALLED_BACK, now=NOW)
     if number % 3 == 1:
         spare = add_token(instance, ROOT, user.login, NewToken(), now=NOW).serial
         token_lifecycle.unassign(instance, ROOT, spare, now=NOW)

@@ -34,7 +34,21 @@ from sparekey.secret import Secret
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from tests.authenticators import PLACE
-from tests.builders import LIGHT, NOW, PIN, ROOT, User, a_device, a_token, a_user, an_instance, denied, granted, submit
+from tests.builders import (
+    CALLED_BACK,
+    LIGHT,
+    NOW,
+    PIN,
+    ROOT,
+    User,
+    a_device,
+    a_token,
+    a_user,
+    an_instance,
+    denied,
+    granted,
+    submit,
+)
 from tests.server.asgi import Reply, ask
 from tests.server.doors import Doors, doors_of
 
@@ -180,7 +194,9 @@ def _a_policy(world: World) -> Members:
 
 
 def _online_access(world: World) -> Members:
-    online_emergency.give_fixed(world.instance, ROOT, world.alice.serial, online_emergency.Terms(), now=NOW)
+    online_emergency.give_fixed(
+        world.instance, ROOT, world.alice.serial, online_emergency.Terms(), CALLED_BACK, now=NOW
+    )
     return {}
 
 
@@ -230,7 +246,8 @@ REQUESTS: Mapping[str, Callable[[World], Members]] = {
     "emergency.history": lambda world: {"name": world.alice.serial},
     "emergency.show": lambda world: {"name": world.alice.serial, "caller": "called back"},
     "emergency.reset": lambda world: {"name": world.alice.serial},
-    "online_emergency.give_one_time": lambda _: {"count": 2},
+    "online_emergency.give_fixed": lambda _: {"caller": "called back"},
+    "online_emergency.give_one_time": lambda _: {"count": 2, "caller": "called back"},
     "online_emergency.end": _online_access,
     "invitations.withdraw": _an_invitation,
     "devices.invite": lambda _: {"name": "laptop-2"},

@@ -127,7 +127,7 @@ def test_s42_codes_are_not_compressed_beside_what_somebody_chose(world: World, h
     assert b"Manage Emergency" in gzip.decompress(plain.body)
     for path, form in (
         (f"{TOKENCODES}/show", CALLER),
-        (f"{TOKENCODES}/temporary", {"kind": "fixed", "lifetime": "none"}),
+        (f"{TOKENCODES}/temporary", {"kind": "fixed", "lifetime": "none", "given-to": "called back"}),
     ):
         reply = ask(world, hedy, "POST", path, form, **zipped)
         assert (reply.status, header(reply, "content-encoding")) == (200, ""), path
@@ -192,7 +192,8 @@ def test_save_resets_and_allows_the_code_online_at_once(world: World, hedy: Secr
 def test_online_access_until_the_end_of_a_day_with_each_rule(world: World, hedy: Secret[str]) -> None:
     serial, codes = world.alice.serial, [""]
     for rule in IfAvailable:
-        form = {"kind": "one-time", "count": "3", "lifetime": "date", "until": "2027-01-31", "if-available": rule}
+        form = {"kind": "one-time", "count": "3", "lifetime": "date", "until": "2027-01-31", "if-available": rule,
+                "given-to": "called back"}  # fmt: skip
         reply = ask(world, hedy, "POST", f"{TOKENCODES}/temporary", form)
         assert reply.status == 200, words(reply)
         codes = re.findall(r'<b class="mono">(\w{8})</b>', reply.body.decode())
@@ -203,7 +204,12 @@ def test_online_access_until_the_end_of_a_day_with_each_rule(world: World, hedy:
     after = ask(world, hedy, "GET", TOKENCODES)
     assert "3 of 3 left" in words(after)
     assert codes[0] not in words(after)
-    past = ask(world, hedy, "POST", f"{TOKENCODES}/temporary", {"kind": "fixed", "until": "2026-01-31"})
+    assert "caller identified: called back" in words(after)
+    nobody = ask(world, hedy, "POST", f"{TOKENCODES}/temporary", {"kind": "fixed", "lifetime": "none"})
+    assert (nobody.status, "How the caller was identified is not filled in" in words(nobody)) == (400, True)
+    past = ask(
+        world, hedy, "POST", f"{TOKENCODES}/temporary", {"kind": "fixed", "until": "2026-01-31", "given-to": "x"}
+    )
     assert (past.status, "is past, or too far away" in words(past)) == (400, True)
     ask(world, hedy, "POST", f"{TOKENCODES}/temporary/end")
     assert online_emergency.access_of(world.instance, HELP_DESK, serial, now=NOW) is None

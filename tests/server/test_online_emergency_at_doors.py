@@ -7,7 +7,7 @@ import pytest
 from sparekey.app.online_emergency import Terms, end, give_fixed, give_one_time
 from sparekey.app.tokens import set_enabled
 from sparekey.storage.unit_of_work import Database
-from tests.builders import DAY, NOW, PIN, ROOT, User, a_device, a_user, an_instance
+from tests.builders import CALLED_BACK, DAY, NOW, PIN, ROOT, User, a_device, a_user, an_instance
 from tests.server.doors import Doors, doors_of, is_granted, run
 
 ANOTHER = "ABCDEFGH"
@@ -20,7 +20,7 @@ def doors(memory_database: Database) -> Iterator[Doors]:
 
 
 def a_fixed_code(doors: Doors, user: User, days: int = 7) -> str:
-    return give_fixed(doors.instance, ROOT, user.serial, Terms(days), now=NOW).codes[0].reveal()
+    return give_fixed(doors.instance, ROOT, user.serial, Terms(days), CALLED_BACK, now=NOW).codes[0].reveal()
 
 
 def test_a_code_is_taken_at_both_doors_and_the_answer_says_by_which_method(doors: Doors) -> None:
@@ -39,7 +39,9 @@ def refused_cases(doors: Doors) -> dict[str, tuple[str, str]]:
         for name in ("wrong", "wrong PIN", "token", "used", "over", "ended by an operator", "disabled")
     }
     codes = {name: a_fixed_code(doors, user, 1 if name == "over" else 7) for name, user in users.items()}
-    codes["used"] = give_one_time(instance, ROOT, users["used"].serial, 1, Terms(), now=NOW).codes[0].reveal()
+    codes["used"] = (
+        give_one_time(instance, ROOT, users["used"].serial, 1, Terms(), CALLED_BACK, now=NOW).codes[0].reveal()
+    )
     assert is_granted(run(doors.rest(users["used"].login, PIN + codes["used"])))
     end(instance, ROOT, users["ended by an operator"].serial, now=NOW)
     set_enabled(instance, ROOT, users["disabled"].serial, enabled=False, now=NOW)

@@ -20,6 +20,7 @@ from sparekey.app.domains import add_domain
 from sparekey.app.instance import MICROSECONDS, TOP_DOMAIN, Instance
 from sparekey.app.notices import raise_alarm
 from sparekey.app.roles import HolderKind
+from sparekey.app.showings import Showing
 from sparekey.app.snapshots import seal_code
 from sparekey.app.tokens import NewToken, add_token, set_enabled, set_lost, set_pin
 from sparekey.app.users import add_user
@@ -236,7 +237,7 @@ def _add_operators(instance: Instance, everybody: list[Person], now: int) -> str
 
 def _add_what_needs_a_person(instance: Instance, everybody: list[Person], now: int) -> None:
     online_emergency.give_fixed(
-        instance, _TOWN, f"SK{10_000_000 + 3}", online_emergency.Terms(), now=now
+        instance, _TOWN, f"SK{10_000_000 + 3}", online_emergency.Terms(), Showing("known voice"), now=now
     )  # the token is lost
     with instance.database.write() as connection:
         account = accounts.find_account(connection, everybody[2].login)

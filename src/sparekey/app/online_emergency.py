@@ -5,7 +5,7 @@ Rules (product.md, "Online emergency access"):
 - They take the tokencode's place, never the PIN's: a token whose PIN is still to be set is refused, and so is one that
   is disabled or expired (S05). Whether the token is marked as lost is a matter of its own.
 - A token has one such access at a time: new access ends the former.
-- Making and ending are on record in the transaction of the effect (S42).
+- Making and ending are on record in the transaction of the effect, with how the caller was identified (S42).
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from sparekey.app.notices import notify_user
 from sparekey.app.operators import begin_showing, count_showing, judge_showing, stopped, warning_of
 from sparekey.app.policies_in_force import effective_in, policy_in
 from sparekey.app.record_rows import names_of_actors
+from sparekey.app.showings import Showing, verify_showing
 from sparekey.app.snapshots import seal_online_code
 from sparekey.core.errors import BadInput, NotAllowed, NotFound, SparekeyError
 from sparekey.core.events import Action
@@ -83,16 +84,20 @@ class AccessView:
     giver: str  # their name
 
 
-def give_fixed(instance: Instance, actor: Actor, serial: str, terms: Terms, *, now: int) -> GivenAccess:
+def give_fixed(
+    instance: Instance, actor: Actor, serial: str, terms: Terms, showing: Showing, *, now: int
+) -> GivenAccess:  # fmt: skip
     """One tokencode that works again and again."""
-    return _give(instance, actor, serial, EmergencyKind.FIXED, 1, terms, now)
+    return _give(instance, actor, serial, EmergencyKind.FIXED, 1, terms, showing, now)
 
 
-def give_one_time(instance: Instance, actor: Actor, serial: str, count: int, terms: Terms, *, now: int) -> GivenAccess:
+def give_one_time(
+    instance: Instance, actor: Actor, serial: str, count: int, terms: Terms, showing: Showing, *, now: int
+) -> GivenAccess:
     """So many tokencodes that work once each."""
     if not 1 <= count <= MOST_CODES:
         raise BadInput(f"{count} is no number of tokencodes", f"give a number from 1 to {MOST_CODES}")
-    return _give(instance, actor, serial, EmergencyKind.ONE_TIME, count, terms, now)
+    return _give(instance, actor, serial, EmergencyKind.ONE_TIME, count, terms, showing, now)
 
 
 def end(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
@@ -138,11 +143,19 @@ def access_to(connection: Connection, actor: Actor, token_id: str, now: int) -> 
 
 
 def _give(
-    instance: Instance, actor: Actor, serial: str, kind: EmergencyKind, count: int, terms: Terms, now: int
+    instance: Instance,
+    actor: Actor,
+    serial: str,
+    kind: EmergencyKind,
+    count: int,
+    terms: Terms,
+    showing: Showing,
+    now: int,
 ) -> GivenAccess:
     _verify_terms(terms, now)
+    verify_showing(showing)
     with instance.database.write() as connection:
-        given = _give_in(connection, instance, actor, serial, kind, count, terms, now)
+        given = _give_in(connection, instance, actor, serial, kind, count, terms, showing, now)
     if isinstance(given, SparekeyError):
         raise given  # here, so that what it put on record is committed
     return given
@@ -156,12 +169,13 @@ def _give_in(
     kind: EmergencyKind,
     count: int,
     terms: Terms,
+    showing: Showing,
     now: int,
 ) -> GivenAccess | SparekeyError:
     get_assigned_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
     turn = begin_showing(connection, actor)
     token = _locked_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
-    return give_to(connection, instance, actor, turn, token, kind, count, terms, now)
+    return give_to(connection, instance, actor, turn, token, kind, count, terms, showing, now)
 
 
 def give_to(
@@ -173,6 +187,7 @@ def give_to(
     kind: EmergencyKind,
     count: int,
     terms: Terms,
+    showing: Showing,
     now: int,
     notice: Notice = Notice.TEMPORARY_ACCESS,
 ) -> GivenAccess | SparekeyError:
@@ -193,7 +208,7 @@ def give_to(
     _store(connection, instance, actor, token, kind, terms, codes, expires_at, now)
     log(
         connection, now, actor, Action.EMERGENCY_TEMPORARY, account=account.id, token=token.id, serial=token.serial,
-        kind=kind, codes=count, if_available=terms.if_available, expires=expires_at,
+        kind=kind, codes=count, if_available=terms.if_available, expires=expires_at, **vars(showing),
     )  # fmt: skip
     notify_user(connection, now, account.id, notice, serial=token.serial)
     return GivenAccess(

@@ -20,6 +20,7 @@ from sparekey.app.online_emergency import AccessView, GivenAccess, Terms, access
 from sparekey.app.operators import begin_showing
 from sparekey.app.policies_in_force import policy_in
 from sparekey.app.self_service import own_token
+from sparekey.app.showings import Showing
 from sparekey.app.user_sessions import verify_fresh, verify_open, verify_two_factors
 from sparekey.core.errors import NotAllowed, NotFound, SparekeyError
 from sparekey.core.notices import Notice
@@ -28,6 +29,7 @@ from sparekey.core.token_policy import TokenPolicy
 from sparekey.storage import accounts, online_emergency
 from sparekey.storage.rows import AnyRow
 
+_ONESELF: Final = Showing("the user themself, at self-service")
 CODES: Final = 10  # in a set: enough for some days, and a sheet of paper
 _DESK: Final = "call the help desk"
 
@@ -83,8 +85,8 @@ def _give_in(
     turn = begin_showing(connection, session.actor)
     token = _locked(connection, session, serial)
     terms = Terms(_days_allowed(connection, session, token, now), IfAvailable.END)
-    return give_to(connection, instance, session.actor, turn, token, EmergencyKind.ONE_TIME, CODES, terms, now,
-                   Notice.TEMPORARY_OWN)  # fmt: skip
+    return give_to(connection, instance, session.actor, turn, token, EmergencyKind.ONE_TIME, CODES, terms, _ONESELF,
+                   now, Notice.TEMPORARY_OWN)  # fmt: skip
 
 
 def _locked(connection: Connection, session: Session, serial: str) -> AnyRow:

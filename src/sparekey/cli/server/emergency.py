@@ -13,14 +13,15 @@ from sparekey.app.showings import Showing
 from sparekey.cli.server import online_emergency, output
 from sparekey.cli.server.audit import put_rows
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.cli.server.online_emergency import Caller, Note, Ticket
 from sparekey.core.counts import counted
 from sparekey.core.emergency import CodeKind
 
 app = new_group("Emergency codes: of a token (tokencode), of a user (`emergency passcode`), or at the server alone.")
 passcode = new_group("Offline emergency passcodes: they replace PIN and tokencode.")
 app.add_typer(passcode, name="passcode")
-command(app, "fixed", "emergency fixed SK01234567 --lifetime 3 --if-available end")(online_emergency.fixed)
-command(app, "one-time", "emergency one-time SK01234567 --count 5")(online_emergency.one_time)
+command(app, "fixed", "emergency fixed SK01234567 --caller 'called back' --lifetime 3")(online_emergency.fixed)
+command(app, "one-time", "emergency one-time SK01234567 --count 5 --caller 'called back'")(online_emergency.one_time)
 command(app, "end", "emergency end SK01234567")(online_emergency.end)
 command(app, "status", "emergency status SK01234567")(online_emergency.status)
 
@@ -30,9 +31,6 @@ Device = Annotated[
     str | None,
     typer.Option(help="The device that the caller is at: name or id. [the only one that holds a code]"),
 ]
-Caller = Annotated[str, typer.Option(metavar="HOW", help="How the caller was identified.")]
-Note = Annotated[str, typer.Option(help="Anything worth keeping.")]
-Ticket = Annotated[str, typer.Option(help="The number of the ticket.")]
 
 
 @command(app, "show", "emergency show SK01234567 --device laptop --caller 'called back'")

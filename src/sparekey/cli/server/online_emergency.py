@@ -9,10 +9,14 @@ import typer
 
 from sparekey.app import online_emergency
 from sparekey.app.online_emergency import DEFAULT_DAYS, MOST_CODES, AccessView, GivenAccess, Terms
+from sparekey.app.showings import Showing
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, call_of, now, open_server
 from sparekey.core.online_emergency import EmergencyKind, IfAvailable
 
+Caller = Annotated[str, typer.Option(metavar="HOW", help="How the caller was identified.")]
+Note = Annotated[str, typer.Option(help="Anything worth keeping.")]
+Ticket = Annotated[str, typer.Option(help="The number of the ticket.")]
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The token's serial number.")]
 Lifetime = Annotated[
     int | None, typer.Option(metavar="DAYS", help=f"The codes work for so many days. [{DEFAULT_DAYS}]")
@@ -34,13 +38,13 @@ _RULES = {
 
 
 def fixed(
-    ctx: typer.Context, serial: Serial, lifetime: Lifetime = None, no_expiry: NoExpiry = False,
-    if_available: Rule = IfAvailable.DENY,
+    ctx: typer.Context, serial: Serial, caller: Caller, lifetime: Lifetime = None, no_expiry: NoExpiry = False,
+    if_available: Rule = IfAvailable.DENY, note: Note = "", ticket: Ticket = "",
 ) -> None:  # fmt: skip
     """Give a temporary tokencode that works again and again. It is typed after the PIN, if the token has one."""
     terms, moment = _terms(lifetime, no_expiry, if_available), now()
     with open_server(call_of(ctx)) as server:
-        given = server.run(online_emergency.give_fixed, serial, terms, now=moment)
+        given = server.run(online_emergency.give_fixed, serial, terms, Showing(caller, note, ticket), now=moment)
     _put_given(call_of(ctx), serial, given, moment)
 
 
@@ -48,14 +52,19 @@ def one_time(
     ctx: typer.Context,
     serial: Serial,
     count: Annotated[int, typer.Option(metavar="N", help=f"How many tokencodes: 1 to {MOST_CODES}.")],
+    caller: Caller,
     lifetime: Lifetime = None,
     no_expiry: NoExpiry = False,
     if_available: Rule = IfAvailable.DENY,
+    note: Note = "",
+    ticket: Ticket = "",
 ) -> None:
     """Give a set of tokencodes that work once each. They are typed after the PIN, if the token has one."""
     terms, moment = _terms(lifetime, no_expiry, if_available), now()
     with open_server(call_of(ctx)) as server:
-        given = server.run(online_emergency.give_one_time, serial, count, terms, now=moment)
+        given = server.run(
+            online_emergency.give_one_time, serial, count, terms, Showing(caller, note, ticket), now=moment
+        )
     _put_given(call_of(ctx), serial, given, moment)
 
 

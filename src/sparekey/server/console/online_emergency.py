@@ -4,6 +4,7 @@ from typing import Final
 
 from sparekey.app import online_emergency
 from sparekey.app.online_emergency import MOST_CODES, GivenAccess, Terms
+from sparekey.app.showings import Showing
 from sparekey.core.emergency import CodeKind
 from sparekey.core.errors import BadInput
 from sparekey.core.online_emergency import EmergencyKind, IfAvailable
@@ -34,11 +35,20 @@ def end(visit: Visit) -> Reply:
 
 
 def _given(visit: Visit, serial: str, form: Fields) -> GivenAccess:
-    terms = _terms(visit, form)
+    terms, showing = _terms(visit, form), _showing(form)
     if form.text("kind") == EmergencyKind.ONE_TIME:
         count = form.number("count", "How many one-time tokencodes", 1, MOST_CODES)
-        return online_emergency.give_one_time(visit.instance, visit.actor, serial, count, terms, now=visit.now)
-    return online_emergency.give_fixed(visit.instance, visit.actor, serial, terms, now=visit.now)
+        return online_emergency.give_one_time(visit.instance, visit.actor, serial, count, terms, showing, now=visit.now)
+    return online_emergency.give_fixed(visit.instance, visit.actor, serial, terms, showing, now=visit.now)
+
+
+def _showing(form: Fields) -> Showing:
+    """Other names than those of the form of the offline code, which is on the same page."""
+    return Showing(
+        form.text("given-to", "How the caller was identified", needed=True),
+        form.text("given-note", "The note"),
+        form.text("given-ticket", "The ticket"),
+    )
 
 
 def _terms(visit: Visit, form: Fields) -> Terms:
