@@ -108,7 +108,6 @@ def test_devices_and_clients(operator: Operator) -> None:
     ("listen", "names", "tls", "server", "more"),
     [
         ("127.0.0.1:8443", [], "local", "https://localhost:8443", "on this machine only"),
-        ("127.0.0.1:8443", [], "own", "https://127.0.0.1:8443", "on this machine only"),
         ("127.0.0.2:8443", [], "local", "https://127.0.0.2:8443", "on this machine only"),
         ("192.0.2.7:9443", [], "local", "https://192.0.2.7:9443", ""),
         ("[2001:db8::7]:9443", [], "local", "https://[2001:db8::7]:9443", ""),
@@ -201,8 +200,8 @@ def test_the_record(operator: Operator, tmp_path: Path) -> None:
     (row,) = operator.runs("audit", "list", "--user", "alice").json["rows"]
     assert (row["action"], row["detail"]["login"]) == ("user.added", "alice")
     assert "login: alice" in operator.sees("audit", "list", "--user", "alice").out
-    refused = operator.fails("audit", "list", "--by", "os:nobody").json["message"]
-    assert "'os:nobody'" in refused
+    assert operator.runs("audit", "list", "--by", "os:nobody").json["rows"] == []
+    assert "'nobody'" in operator.fails("audit", "list", "--by", "nobody").json["message"]
     assert operator.runs("audit", "list", "--user", "alice", "--result", "refused").json["rows"] == []
     (only,) = operator.runs("audit", "list", "--action", "server.initialised").json["rows"]
     assert operator.runs("audit", "list", "--before", str(only["id"])).json["rows"] == []

@@ -62,3 +62,21 @@ def test_every_setting_explains_itself() -> None:
         assert setting.meaning.endswith(".")
         assert setting.allowed
         assert setting.variable == f"SPAREKEY_{setting.name.upper()}"
+
+
+@pytest.mark.parametrize(
+    ("listen", "tls", "url"),
+    [
+        ("127.0.0.1:8443", "local", "https://localhost:8443"),
+        ("127.0.0.1:8443", "off", "http://localhost:8443"),
+        ("127.0.0.1:8443", "own", "https://127.0.0.1:8443"),  # its certificate may not stand for another name
+        ("[::1]:8443", "local", "https://[::1]:8443"),
+        ("0.0.0.0:8443", "local", "https://0.0.0.0:8443"),
+    ],
+)
+def test_loopback_is_called_by_a_name_to_which_passkeys_can_be_bound(
+    tmp_path: Path, listen: str, tls: str, url: str
+) -> None:
+    own = {"certificate": "c.pem", "key": "k.pem", "ca": "ca.pem"} if tls == "own" else {}
+    settings = read_settings(written(tmp_path, "workers = 1\n"), {}, listen=listen, tls=tls, **own)
+    assert settings.listening_url == url
