@@ -4,17 +4,21 @@ import argparse
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sparekey.app.approvals import APPROVAL_SECONDS
+from sparekey.app.instance import Instance
 from sparekey.clock import monotonic, now
+from sparekey.core.errors import SparekeyError
 from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import NewServer, create_server, open_instance
 from tools.story.acts import ACTS, Story, act_7_postgresql
 from tools.story.stage import Interrupted, Stage, StoryError, ended_by_signals, free_port
-from tools.story.town import ADMINISTRATOR, PIN, Town, settle
+from tools.story.town import ADMINISTRATOR, DEPUTY, HISTORY, PIN, TWO_PEOPLE, Town, settle
 
 PEOPLE = 300
 
@@ -58,16 +62,26 @@ def _say(text: str) -> None:
 
 def open_console(stage: Stage, people: int = PEOPLE) -> tuple[int, Town]:
     """A second server, at today's time, with a town full of users: its port, and who may sign in."""
-    data = stage.directory / "console"
-    create_server(data, NewServer(Secret("")), Actor.of_system("os:demo"), now())
-    instance = open_instance(data, read_settings(data, {}))
+    moment = now()
+    create_server(_town_data(stage), NewServer(Secret("")), Actor.of_system("os:demo"), moment - HISTORY)
+    with _town_of(stage) as instance:
+        town = settle(instance, moment, people, stage.say)
+    port = free_port()
+    stage.start_server(port, _town_data(stage), for_a_browser=True)
+    return port, town
+
+
+def _town_data(stage: Stage) -> Path:
+    return stage.directory / "console"
+
+
+@contextmanager
+def _town_of(stage: Stage) -> Iterator[Instance]:
+    instance = open_instance(_town_data(stage), read_settings(_town_data(stage), {}))
     try:
-        town = settle(instance, now(), people, stage.say)
+        yield instance
     finally:
         instance.database.close()
-    port = free_port()
-    stage.start_server(port, data, for_a_browser=True)
-    return port, town
 
 
 def _leave_running(story: Story) -> None:
@@ -80,6 +94,12 @@ def _leave_running(story: Story) -> None:
 
    User name   {ADMINISTRATOR}
    Passcode    what this prints, once in half a minute:  echo {PIN}$(oathtool --totp -b {town.seed})
+
+A second person, who may approve what the first one asks for (in the domain {TWO_PEOPLE}, an emergency passcode; one
+request of a help desk waits under Approvals already). For a second browser, or a private window:
+
+   User name   {DEPUTY}
+   Passcode    echo {PIN}$(oathtool --totp -b {town.deputy_seed})
 
 {town.people} people, their tokens and computers are on it; the computers are made up, and their codes work nowhere.
 
@@ -97,7 +117,11 @@ a browser finds the certificate not valid yet (`curl -k` does not mind). To look
 Ctrl-C ends it and removes {stage.directory}.""")
     sys.stdout.flush()
     with suppress(Interrupted):
-        threading.Event().wait()
+        while True:
+            threading.Event().wait(APPROVAL_SECONDS)
+            # the last request has expired; a visitor may have taken the right to ask away
+            with suppress(SparekeyError), _town_of(stage) as instance:
+                town.ask(instance, now())
 
 
 if __name__ == "__main__":

@@ -2,20 +2,34 @@
 computers, two weeks of what they did, and a few things that need a person.
 
 Rules: the same seed makes the same town; people, tokens, roles and policies are made by the use cases that the console
-calls; the computers and what they hold are rows alone, for sealing days for all of them would take an hour: their codes
-can be shown, and work nowhere.
+calls, in the order of time, so that the record reads as if it had happened; what becomes of a person is their fate, and
+four of five are ready for a day without a network; the computers and what they hold are rows alone, for sealing days
+for all of them would take an hour: their codes can be shown, and work nowhere.
 """
 
 import hashlib
 from base64 import b32encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, insert
 
-from sparekey.app import clients, online_emergency, policies, roles, token_imports, token_lifecycle, user_imports
+from sparekey.app import (
+    clients,
+    emergency,
+    online_emergency,
+    policies,
+    roles,
+    token_imports,
+    token_lifecycle,
+    user_imports,
+)
+from sparekey.app.approvals import ApprovalNeeded
 from sparekey.app.audit import SYSTEM
+from sparekey.app.authorisation import actor_of
 from sparekey.app.domains import add_domain
 from sparekey.app.instance import MICROSECONDS, TOP_DOMAIN, Instance
 from sparekey.app.notices import raise_alarm
@@ -25,18 +39,29 @@ from sparekey.app.snapshots import seal_code
 from sparekey.app.tokens import NewToken, add_token, set_enabled, set_lost, set_pin
 from sparekey.app.users import add_user
 from sparekey.app.users import set_enabled as set_user_enabled
+from sparekey.core.emergency import CodeKind, groups_of
 from sparekey.core.events import OK, Action
+from sparekey.core.offline import UnitKind
 from sparekey.core.outcome import Reason
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Actor
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.passcode import new_code
 from sparekey.secret import Secret
 from sparekey.storage import accounts, tables, tokens
+from sparekey.storage.names import actors_named
+from sparekey.storage.rows import AnyRow
 
 DAY: Final = 86_400
+HISTORY: Final = 120 * DAY  # so long ago it was founded
 ADMINISTRATOR: Final = "admin"
+DEPUTY: Final = "deputy"  # who approves what the administrator asks for
 PIN: Final = "2580"
+TWO_PEOPLE: Final = "Finance"  # the domain where a second person approves each showing of a passcode
 _TOWN: Final = Actor.of_system("os:town")
+_WEEKS: Final = 14 * DAY  # of sign-ins
+_TROUBLE: Final = 3 * DAY  # so long ago tokens were lost and users left: all within a day
+_EMERGENCY_LIFE: Final = 30 * DAY
+_FIELD_DAYS: Final = 21
 
 # name, the domain above it, and how many of a hundred people are in it
 DOMAINS: Final = (
@@ -56,39 +81,95 @@ _LAST: Final = (
 _MODELS: Final = ("thinkpad", "latitude", "elitebook", "framework")
 
 
+class _Fate(StrEnum):
+    """What there is to be seen about somebody."""
+
+    READY = "ready"
+    TWO_COMPUTERS = "two computers"
+    RUNS_OUT = "runs out"  # the computer has not been seen for days, and its data end this week
+    AWAY = "away"  # for weeks: its days have ended
+    LOST = "lost"
+    NO_PIN = "no pin"  # is asked for one at the first sign-in
+    PIN_LESS = "pin-less"
+    NO_TOKEN = "no token"
+    NO_COMPUTER = "no computer"
+
+
+_FATES: Final = (
+    *[_Fate.READY] * 30, *[_Fate.TWO_COMPUTERS] * 3, *[_Fate.RUNS_OUT] * 2, *[_Fate.AWAY] * 2, *[_Fate.NO_COMPUTER] * 2,
+    _Fate.LOST, _Fate.NO_PIN, _Fate.PIN_LESS, _Fate.NO_TOKEN,
+)  # fmt: skip
+_COMPUTERS: Final = {_Fate.NO_TOKEN: 0, _Fate.NO_PIN: 0, _Fate.NO_COMPUTER: 0, _Fate.TWO_COMPUTERS: 2}  # else 1
+
+
 @dataclass(frozen=True)
 class Person:
+    """`quiet`: seconds for which the computer has not been seen."""
+
+    number: int
     login: str
     name: str
     domain: str
+    fate: _Fate
+    leaves: bool
+    quiet: int
+
+    @property
+    def serial(self) -> str:
+        return f"SK{10_000_000 + self.number}"
+
+    @property
+    def signs_in(self) -> bool:
+        return self.fate not in (_Fate.NO_TOKEN, _Fate.NO_PIN)
 
 
 @dataclass(frozen=True)
 class Town:
-    """Who may sign in to its console."""
+    """Who may sign in to its console, and who waits for a second person there."""
 
     people: int
     seed: str = field(repr=False)  # of the administrator's token, in Base32
+    deputy_seed: str = field(repr=False)
+    ask: Callable[[Instance, int], None]  # the help desk asks for a passcode, at this unix second
 
 
 def settle(instance: Instance, now: int, people: int, progress: Callable[[str], None]) -> Town:
-    """Fill a new server. `people`: how many users."""
-    for name, parent, _ in DOMAINS:
-        add_domain(instance, _TOWN, name, parent, now=now)
-    policies.add_policy(instance, _TOWN, PolicyKind.OFFLINE, "Field offline", {"days": "21"}, now=now)
-    policies.assign_policy(instance, _TOWN, PolicyKind.OFFLINE, "Field offline", "Field", now=now)
-    policies.add_policy(instance, _TOWN, PolicyKind.TOKEN, "Strict PINs", {"pin_minimum": "6"}, now=now)
-    policies.assign_policy(instance, _TOWN, PolicyKind.TOKEN, "Strict PINs", "Finance", now=now)
+    """Fill a server that was made HISTORY before `now`. `people`: how many users."""
+    begun = now - HISTORY
+    _add_rules(instance, begun)
     everybody = [_person(number) for number in range(people)]
     progress(f"{people} people in {len(DOMAINS)} security domains")
-    _add_people(instance, everybody, now)
+    _add_people(instance, everybody, begun + DAY)
+    seed, deputy_seed = _add_operators(instance, everybody, begun + 2 * DAY)
     progress("their tokens")
-    _add_tokens(instance, everybody, now)
+    _add_tokens(instance, everybody, begun + 3 * DAY)
+    vpn = _add_clients(instance, begun + 20 * DAY)
     progress("their computers, and two weeks of what they did")
-    _add_computers(instance, everybody, now)
-    seed = _add_operators(instance, everybody, now)
+    with instance.database.write() as connection:
+        found = _Found.of(connection, everybody)
+        places = _add_computers(connection, instance, everybody, found, now)
+        _insert(connection, tables.audit, list(_sign_ins(everybody, found, places, vpn, now - _WEEKS, now - _TROUBLE)))
+    _add_trouble(instance, everybody, now - _TROUBLE)
+    with instance.database.write() as connection:
+        late = now - _TROUBLE + DAY
+        _insert(connection, tables.audit, list(_sign_ins(everybody, found, places, vpn, late, now - 3_600)))
     _add_what_needs_a_person(instance, everybody, now)
-    return Town(people, seed)
+    ask = _asking(everybody)
+    ask(instance, now - 60)
+    return Town(people, seed, deputy_seed, ask)
+
+
+def _add_rules(instance: Instance, now: int) -> None:
+    for name, parent, _ in DOMAINS:
+        add_domain(instance, _TOWN, name, parent, now=now)
+    for kind, name, values, places in (
+        (PolicyKind.OFFLINE, "Field offline", {"days": str(_FIELD_DAYS)}, ("Field", "Field North", "Field South")),
+        (PolicyKind.OFFLINE, "Two people", {"passcode_approval": "on"}, (TWO_PEOPLE,)),
+        (PolicyKind.TOKEN, "Strict PINs", {"pin_minimum": "6"}, ("Finance",)),
+    ):
+        policies.add_policy(instance, _TOWN, kind, name, values, now=now)
+        for place in places:  # a domain below keeps its own
+            policies.assign_policy(instance, _TOWN, kind, name, place, now=now)
 
 
 def _pick(what: str, number: int, choices: Any) -> Any:
@@ -103,10 +184,23 @@ def _person(number: int) -> Person:
     first, last = _pick("first", number, _FIRST), _pick("last", number, _LAST)
     places = [name for name, _, share in DOMAINS for _ in range(share)]
     login = f"{first[0]}{last}{number}".lower().replace("ë", "e")
-    return Person(login, f"{first} {last}", _pick("place", number, places))
+    domain, fate = _pick("place", number, places), _pick("fate", number, _FATES)
+    days = _FIELD_DAYS if domain.startswith("Field") else 14
+    quiet = {
+        _Fate.AWAY: (days + 2 + number % 12) * DAY, _Fate.RUNS_OUT: (days - 1 - number % 5) * DAY,
+    }.get(fate, 0) + 4_000 + number * 613 % (20 * 3_600)  # fmt: skip
+    return Person(number, login, f"{first} {last}", domain, fate, number % 37 == 5, quiet)
 
 
-def _add_people(instance: Instance, everybody: list[Person], now: int) -> None:
+def _ready_in(everybody: Sequence[Person], domain: str) -> list[Person]:
+    """Those who are good for a part in it."""
+    return [
+        one for one in everybody
+        if one.domain.startswith(domain) and one.fate is _Fate.READY and one.number % 71 != 3 and not one.leaves
+    ]  # fmt: skip
+
+
+def _add_people(instance: Instance, everybody: Sequence[Person], now: int) -> None:
     lines = [
         "login,name,mail,domain",
         *(f"{one.login},{one.name},{one.login}@example.org,{one.domain}" for one in everybody),
@@ -114,89 +208,168 @@ def _add_people(instance: Instance, everybody: list[Person], now: int) -> None:
     report = user_imports.import_users(instance, _TOWN, "\n".join(lines).encode(), now=now)
     if report.added != len(everybody):
         raise RuntimeError(f"not everybody could be added: {report.refusals[:3]}")
-    for number, one in enumerate(everybody):
-        if number % 37 == 5:
-            set_user_enabled(instance, _TOWN, one.login, enabled=False, now=now)
 
 
-def _add_tokens(instance: Instance, everybody: list[Person], now: int) -> None:
-    """One for nearly everybody, some without a PIN, some whose PIN is still to be set, and some in the drawer."""
+def _add_tokens(instance: Instance, everybody: Sequence[Person], now: int) -> None:
+    """One for nearly everybody, and some in the drawer."""
     lines = ["serial,type,seed,pin,expires"]
+    pin_less = {one.number for one in everybody if one.fate is _Fate.PIN_LESS}
     for number in range(len(everybody) + 40):
-        with_pin = "no" if number % 3 == 0 else "yes"
         expires = "2030-12-31" if number % 5 else ""
+        with_pin = "no" if number in pin_less else "yes"
         lines.append(f"SK{10_000_000 + number},totp,{_bytes('seed', number)[:20].hex()},{with_pin},{expires}")
     report = token_imports.import_tokens(instance, _TOWN, "\n".join(lines).encode(), None, now=now)
     if report.added != len(lines) - 1:
         raise RuntimeError(f"not all tokens came in: {report.refusals[:3]}")
-    for number, one in enumerate(everybody):
-        if number % 19 == 7:
-            continue  # has none yet
-        serial = f"SK{10_000_000 + number}"
-        token_lifecycle.assign(instance, _TOWN, serial, one.login, now=now)
-        if number % 3 and number % 9 == 1:
-            set_pin(instance, _TOWN, serial, Secret(f"{number:04d}Kx"), now=now)
-        if number % 41 == 3:
-            set_lost(instance, _TOWN, serial, lost=True, now=now)
-        if number % 53 == 11:
-            set_enabled(instance, _TOWN, serial, enabled=False, now=now)
+    for one in everybody:
+        if one.fate is _Fate.NO_TOKEN:
+            continue
+        given = now + DAY + one.number * 600
+        token_lifecycle.assign(instance, _TOWN, one.serial, one.login, now=given)
+        if one.fate not in (_Fate.NO_PIN, _Fate.PIN_LESS):
+            set_pin(instance, _TOWN, one.serial, Secret(f"{one.number:04d}Kx"), now=given + 90)
 
 
-def _add_computers(instance: Instance, everybody: list[Person], now: int) -> None:
-    """For two people of five: rows of what a device holds, as if it had fetched it."""
-    with instance.database.write() as connection:
-        for number, one in enumerate(everybody):
-            if number % 5 in (0, 2):
-                _add_computer(connection, instance, number, one, now)
-        _insert(connection, tables.audit, list(_past(connection, everybody, now)))
+def _add_operators(instance: Instance, everybody: Sequence[Person], now: int) -> tuple[str, str]:
+    """The administrator of the console and the deputy, whose tokens' seeds these are; help desks, an auditor."""
+    seeds = []
+    for login, name, role in (
+        (ADMINISTRATOR, "The administrator", SUPER_ADMINISTRATOR), (DEPUTY, "The deputy", "domain administrator"),
+    ):  # fmt: skip
+        add_user(instance, _TOWN, login, TOP_DOMAIN, name, now=now)
+        added = add_token(instance, _TOWN, login, NewToken(with_pin=True), now=now)
+        set_pin(instance, _TOWN, added.serial, Secret(PIN), now=now)
+        roles.grant(instance, _TOWN, role, HolderKind.USER, login, TOP_DOMAIN, now=now)
+        seeds.append(b32encode(added.parameters.seed.reveal()).decode())
+    for domain in ("Field", TWO_PEOPLE):
+        there = _ready_in(everybody, domain)
+        if there:
+            roles.grant(instance, _TOWN, "help desk", HolderKind.USER, there[0].login, domain, now=now)
+    roles.grant(instance, _TOWN, "auditor", HolderKind.USER, everybody[1].login, TOP_DOMAIN, now=now)
+    return seeds[0], seeds[1]
 
 
-def _add_computer(connection: Connection, instance: Instance, number: int, one: Person, now: int) -> None:
-    account = accounts.find_account(connection, one.login)
-    token = tokens.find_token(connection, f"SK{10_000_000 + number}")
-    if account is None or token is None or token.account_id != account.id:
-        return
-    device_id, code_id = _bytes("device", number)[:16].hex(), _bytes("code", number)[:16].hex()
-    quiet = (number * 7_919) % (26 * DAY) if number % 4 == 0 else (number * 613) % DAY
-    last = now - quiet
-    name = f"{_pick('model', number, _MODELS)}-{number:03d}"
+def _add_clients(instance: Instance, now: int) -> str:
+    """The id of the one that most people sign in through."""
+    clients.add_client(instance, _TOWN, "vpn", TOP_DOMAIN, now=now)
+    clients.add_client(instance, _TOWN, "intranet", "Headquarters", "192.0.2.0/24", now=now)
+    with instance.database.read() as connection:
+        return str(actors_named(connection, "vpn")[0].id)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Rows of people and their tokens, by login."""
+
+    accounts: Mapping[str, AnyRow]
+    tokens: Mapping[str, AnyRow]
+
+    @classmethod
+    def of(cls, connection: Connection, everybody: Sequence[Person]) -> "_Found":
+        people = {one.login: accounts.find_account(connection, one.login) for one in everybody}
+        theirs = {one.login: tokens.find_token(connection, one.serial) for one in everybody}
+        return cls(
+            {login: row for login, row in people.items() if row is not None},
+            {login: row for login, row in theirs.items() if row is not None and row.account_id is not None},
+        )
+
+
+def _add_computers(
+    connection: Connection, instance: Instance, everybody: Sequence[Person], found: _Found, now: int
+) -> dict[str, str]:
+    """Rows of what a device holds, as if it had fetched it; by login the id of the first one of each."""
+    devices: list[dict[str, Any]] = []
+    first: dict[str, str] = {}
+    for one in everybody:
+        count = _COMPUTERS.get(one.fate, 1)
+        codes = _add_codes(connection, instance, one, found, now) if count else []
+        for which in range(count):
+            device_id = _add_computer(connection, instance, one, which, found, codes, now)
+            first.setdefault(one.login, device_id)
+            devices.append({
+                "at": _enrolled(one, which, now) * MICROSECONDS, "actor": f"device:{device_id}",
+                "action": Action.DEVICE_ENROLLED, "device_id": device_id, "result": OK,
+                "detail": f'{{"name":"{_computer(one, which)}"}}',
+            })  # fmt: skip
+    _insert(connection, tables.audit, sorted(devices, key=lambda row: row["at"]))
+    return first
+
+
+def _computer(one: Person, which: int) -> str:
+    return f"{_pick('model', one.number + 1_000 * which, _MODELS)}-{one.number:03d}{'b' * which}"
+
+
+def _enrolled(one: Person, which: int, now: int) -> int:
+    return now - 90 * DAY + one.number * 900 + which * 40
+
+
+def _add_codes(
+    connection: Connection, instance: Instance, one: Person, found: _Found, now: int
+) -> list[tuple[CodeKind, str, str]]:
+    """Both emergency codes of a user: kind, owner's id, code's id."""
+    account, token = found.accounts[one.login], found.tokens[one.login]
+    made = [(CodeKind.PASSCODE, account.id)]
+    if one.fate is not _Fate.PIN_LESS:  # of a token without a PIN policy wants none
+        made.append((CodeKind.TOKENCODE, token.id))
+    codes = []
+    for kind, owner_id in made:
+        code_id = _bytes(f"code/{kind}", one.number)[:16].hex()
+        token_id = token.id if kind is CodeKind.TOKENCODE else None
+        code = Secret(new_code(groups_of(kind, with_pin=token_id is not None)))
+        _insert(connection, tables.emergency_code, [{
+            "id": code_id, "kind": kind, "token_id": token_id, "account_id": account.id, "version": 1,
+            "code_sealed": seal_code(instance.vault, code_id, account.id, token_id, code),
+            "created_at": now - one.quiet, "not_after": now - one.quiet + _EMERGENCY_LIFE,
+        }])  # fmt: skip
+        codes.append((kind, owner_id, code_id))
+    return codes
+
+
+def _add_computer(
+    connection: Connection, instance: Instance, one: Person, which: int, found: _Found,
+    codes: Sequence[tuple[CodeKind, str, str]], now: int,
+) -> str:  # fmt: skip
+    account, token = found.accounts[one.login], found.tokens[one.login]
+    key, last = one.number + 1_000 * which, now - one.quiet
+    device_id, name = _bytes("device", key)[:16].hex(), _computer(one, which)
     _insert(connection, tables.device, [{
         "id": device_id, "name": name, "name_key": name, "domain_id": account.domain_id,
-        "public_key": _bytes("key", number), "supports_offline": number % 23 != 0, "hardware_bound": number % 6 == 0,
-        "enrolled_at": now - 90 * DAY, "last_contact": last, "event_number": 0, "event_hash": bytes(32),
+        "public_key": _bytes("key", key), "supports_offline": one.number % 71 != 3,
+        "hardware_bound": one.number % 6 == 0, "enrolled_at": _enrolled(one, which, now), "last_contact": last,
+        "event_number": 0, "event_hash": bytes(32),
     }])  # fmt: skip
     owner = f"device:{device_id}/account:{account.id}"
     sealed = instance.vault.seal(
-        "device_account.offline_key_sealed", f"{device_id}/{account.id}", owner, _bytes("offline", number)
+        "device_account.offline_key_sealed", f"{device_id}/{account.id}", owner, _bytes("offline", key)
     )
     _insert(connection, tables.device_account, [{
         "device_id": device_id, "account_id": account.id, "login": one.login, "generation": 1,
-        "offline_key_sealed": sealed, "check": _bytes("check", number)[:16], "stale": False, "last_sign_in": last,
+        "offline_key_sealed": sealed, "check": _bytes("check", key)[:16], "stale": False, "last_sign_in": last,
     }])  # fmt: skip
     _insert(connection, tables.device_token, [
         {"device_id": device_id, "token_id": token.id, "account_id": account.id, "last_used": last}
     ])  # fmt: skip
-    code = Secret(new_code(2 if token.with_pin else 3))
-    not_after = last + 30 * DAY
-    _insert(connection, tables.emergency_code, [{
-        "id": code_id, "kind": "tokencode", "token_id": token.id, "account_id": account.id, "version": 1,
-        "code_sealed": seal_code(instance.vault, code_id, account.id, token.id, code), "created_at": last,
-        "not_after": not_after,
-    }])  # fmt: skip
     _insert(connection, tables.device_code, [{
-        "device_id": device_id, "owner_id": token.id, "account_id": account.id, "code_id": code_id,
+        "device_id": device_id, "owner_id": owner_id, "account_id": account.id, "code_id": code_id,
         "held_code_id": code_id, "held_since": last,
-    }])  # fmt: skip
-    days = range(last // DAY, last // DAY + 15)
-    _insert(connection, tables.unit_receipt, [
-        _receipt(number, device_id, account.id, token.id, "day", day, last, (day + 1) * DAY) for day in days
-    ] + [_receipt(number, device_id, account.id, token.id, "emergency-tokencode", 0, last, not_after)])  # fmt: skip
+    } for _, owner_id, code_id in codes])  # fmt: skip
+    units: list[tuple[str, str | None, int, int]] = []
+    if one.fate is not _Fate.PIN_LESS:
+        days = _FIELD_DAYS if one.domain.startswith("Field") else 14
+        units = [("day", token.id, day, (day + 1) * DAY) for day in range(last // DAY, last // DAY + days + 1)]
+    for kind, _, _ in codes:
+        of_token = kind is CodeKind.TOKENCODE
+        unit = UnitKind.EMERGENCY_TOKENCODE if of_token else UnitKind.EMERGENCY_PASSCODE
+        units.append((unit, token.id if of_token else None, 0, last + _EMERGENCY_LIFE))
+    _insert(connection, tables.unit_receipt, [_receipt(key, device_id, account.id, unit, last) for unit in units])
+    return device_id
 
 
 def _receipt(
-    number: int, device_id: str, account_id: str, token_id: str, kind: str, day: int, at: int, not_after: int
+    key: int, device_id: str, account_id: str, unit: tuple[str, str | None, int, int], at: int
 ) -> dict[str, Any]:
-    name = _bytes(f"{kind}/{day}", number)
+    kind, token_id, day, not_after = unit
+    name = _bytes(f"{kind}/{day}", key)
     return {
         "id": name[:16].hex(), "device_id": device_id, "account_id": account_id, "token_id": token_id, "kind": kind,
         "day": day, "first": day * 2_880, "count": 2_880, "generation": 1, "version": 0 if kind == "day" else 1,
@@ -204,44 +377,74 @@ def _receipt(
     }  # fmt: skip
 
 
-def _past(connection: Connection, everybody: list[Person], now: int) -> Iterator[dict[str, Any]]:
-    """Sign-ins of two weeks, oldest first; one in twelve was refused."""
-    ids = {one.login: accounts.find_account(connection, one.login) for one in everybody}
-    for number in range(6 * len(everybody)):
-        one = _pick("who", number, everybody)
+def _sign_ins(
+    everybody: Sequence[Person], found: _Found, places: Mapping[str, str], vpn: str, since: int, until: int
+) -> Iterator[dict[str, Any]]:
+    """Oldest first, at the VPN or on their computer; one in twelve was refused, and whoever lost a token always."""
+    able = [one for one in everybody if one.signs_in]
+    trouble = since > until - 2 * DAY  # after it those who left try no more
+    apart = _WEEKS // (6 * len(everybody))
+    for number, at in enumerate(range(since, until, apart)):
+        one = _pick("who", since + number, able)
+        if trouble and one.leaves:
+            continue
+        device_id = places.get(one.login)
+        here = device_id is not None and number % 2 == 0 and at <= until - one.quiet
         refused = number % 12 == 0
-        reason = _pick("why", number, (Reason.WRONG_PASSCODE, Reason.ALREADY_USED, Reason.TOKEN_LOST))
+        reason = _pick("why", number, (Reason.WRONG_PASSCODE, Reason.ALREADY_USED))
+        if trouble and one.fate is _Fate.LOST:
+            refused, reason = True, Reason.TOKEN_LOST
         yield {
-            "at": (now - 14 * DAY + number * 14 * DAY // (6 * len(everybody))) * MICROSECONDS,
-            "actor": "client:vpn",
+            "at": at * MICROSECONDS,
+            "actor": f"device:{device_id}" if here else f"client:{vpn}",
             "action": Action.SIGN_IN_DENIED if refused else Action.SIGN_IN_GRANTED,
-            "account_id": ids[one.login].id,  # type: ignore[union-attr] # everybody was added
+            "account_id": found.accounts[one.login].id,
+            "token_id": found.tokens[one.login].id,
+            "device_id": device_id if here else None,
             "result": reason if refused else OK,
-            "detail": "{}",
+            "detail": "{}" if refused else '{"method":"tokencode"}',
         }
 
 
-def _add_operators(instance: Instance, everybody: list[Person], now: int) -> str:
-    """The administrator of the console, a help desk for the field, an auditor; the seed of the first one's token."""
-    add_user(instance, _TOWN, ADMINISTRATOR, TOP_DOMAIN, "The administrator", now=now)
-    added = add_token(instance, _TOWN, ADMINISTRATOR, NewToken(with_pin=True), now=now)
-    set_pin(instance, _TOWN, added.serial, Secret(PIN), now=now)
-    roles.grant(instance, _TOWN, SUPER_ADMINISTRATOR, HolderKind.USER, ADMINISTRATOR, TOP_DOMAIN, now=now)
-    field = [one for one in everybody if one.domain.startswith("Field")]
-    roles.grant(instance, _TOWN, "help desk", HolderKind.USER, field[0].login, "Field", now=now)
-    roles.grant(instance, _TOWN, "auditor", HolderKind.USER, everybody[1].login, TOP_DOMAIN, now=now)
-    clients.add_client(instance, _TOWN, "vpn", TOP_DOMAIN, now=now)
-    clients.add_client(instance, _TOWN, "intranet", "Headquarters", "192.0.2.0/24", now=now)
-    return b32encode(added.parameters.seed.reveal()).decode()
+def _add_trouble(instance: Instance, everybody: Sequence[Person], now: int) -> None:
+    """What befell people within a day from then on."""
+    for one in everybody:
+        at = now + one.number * 200
+        if one.leaves:
+            set_user_enabled(instance, _TOWN, one.login, enabled=False, now=at)
+        if one.fate is _Fate.LOST:
+            set_lost(instance, _TOWN, one.serial, lost=True, now=at + 60)
+        if one.number % 53 == 11 and one.fate is not _Fate.NO_TOKEN:
+            set_enabled(instance, _TOWN, one.serial, enabled=False, now=at + 120)
 
 
-def _add_what_needs_a_person(instance: Instance, everybody: list[Person], now: int) -> None:
-    online_emergency.give_fixed(
-        instance, _TOWN, f"SK{10_000_000 + 3}", online_emergency.Terms(), Showing("known voice"), now=now
-    )  # the token is lost
+def _add_what_needs_a_person(instance: Instance, everybody: Sequence[Person], now: int) -> None:
+    lost = [one for one in everybody if one.fate is _Fate.LOST and not one.leaves]
+    if lost:
+        online_emergency.give_fixed(
+            instance, _TOWN, lost[0].serial, online_emergency.Terms(), Showing("called back"), now=now - 1_800
+        )
     with instance.database.write() as connection:
         account = accounts.find_account(connection, everybody[2].login)
-        raise_alarm(connection, now, SYSTEM, Action.ALARM_CLOCK, account=account.id if account else None)
+        raise_alarm(connection, now - 1_200, SYSTEM, Action.ALARM_CLOCK, account=account.id if account else None)
+
+
+def _asking(everybody: Sequence[Person]) -> Callable[[Instance, int], None]:
+    """The help desk of TWO_PEOPLE asks for the passcode of somebody there, if there are two."""
+    there = _ready_in(everybody, TWO_PEOPLE)
+
+    def ask(instance: Instance, now: int) -> None:
+        if len(there) < 2:
+            return
+        desk, caller = there[0], there[1]
+        with instance.database.read() as connection:
+            row = accounts.find_account(connection, desk.login)
+            actor = actor_of(connection, row.id) if row is not None else _TOWN
+        said = Showing("called back", "has forgotten the PIN")
+        with suppress(ApprovalNeeded):
+            emergency.show(instance, actor, CodeKind.PASSCODE, caller.login, _computer(caller, 0), said, now=now)
+
+    return ask
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
