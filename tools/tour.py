@@ -52,7 +52,8 @@ def _verify_whole(path: str, source: str, begin: int, end: int, length: int) -> 
 
 def _first_line(node: ast.stmt) -> int:
     """With its decorators."""
-    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min(node.lineno, *(each.lineno for each in decorators)) if decorators else node.lineno
 
 
 def total(lines: Lines) -> int:

@@ -151,7 +151,7 @@ def _by(row: RecordRow) -> str:
 
 def _detail(detail: dict[str, Any], row: RecordRow) -> str:
     """What the other columns do not say."""
-    said = (None, "", [], {})
+    said: tuple[Any, ...] = (None, "", [], {})
     return ", ".join(
         f"{name.replace('_', ' ')}: {_words(name, value)}"
         for name, value in detail.items()
