@@ -3,10 +3,11 @@
 from sparekey.app import emergency
 from sparekey.app.emergency_overview import passcode_overview, tokencode_overview
 from sparekey.app.instance import Instance
-from sparekey.app.why import ELSEWHERE
+from sparekey.app.why import ELSEWHERE, explain
 from sparekey.core.emergency import CodeKind
 from sparekey.core.events import Action
 from sparekey.core.offline import Obstacle
+from sparekey.storage import tables
 from tests.app.administrators import add_tree, an_administrator
 from tests.builders import DAY, HELP_DESK, NOW, PIN, ROOT, a_device, a_filled_device, a_user, edit_policy, on_record
 
@@ -59,3 +60,34 @@ def test_save_does_both_or_nothing(server: Instance) -> None:
     assert (same.reset_on, same.online) == (None, None)
     assert len(on_record(server, Action.EMERGENCY_ONLINE)) == 1
     assert emergency.reset(server, ROOT, CodeKind.PASSCODE, "alice", now=NOW) == 1
+
+
+def test_why_a_passcode_is_missing_is_the_same_on_both_pages(server: Instance) -> None:
+    """Where a token was used, the device fetches it by itself; else somebody has to sign in there first."""
+    user = a_user(server, "alice", pin=PIN)
+    edit_policy(server, {"emergency_passcode": "off"})
+    device = a_device(server, "laptop")
+    device.sign_in(user, NOW)
+    edit_policy(server, {"emergency_passcode": "on"}, now=NOW + 30)
+
+    def said() -> tuple[Obstacle, str]:
+        (row,) = passcode_overview(server, HELP_DESK, "alice", now=NOW + 30).devices
+        lines = explain(server, ROOT, "alice", now=NOW + 30).lines
+        return row.obstacles[0], next(line.why for line in lines if line.rule == "emergency passcode")
+
+    assert said() == (Obstacle.NOT_DOWNLOADED, Obstacle.NOT_DOWNLOADED)
+    device.refill(user, NOW + 30)  # nobody signs in
+    (row,) = passcode_overview(server, HELP_DESK, "alice", now=NOW + 30).devices
+    assert (row.can_show, row.obstacles) == (True, ())
+
+
+def test_without_a_token_used_there_a_passcode_needs_a_sign_in_on_both_pages(server: Instance) -> None:
+    user = a_user(server, "alice", pin=PIN)
+    device = a_device(server, "laptop")
+    device.sign_in(user, NOW)
+    with server.database.write() as connection:
+        connection.execute(tables.device_token.delete())
+    (row,) = passcode_overview(server, HELP_DESK, "alice", now=NOW).devices
+    lines = explain(server, ROOT, "alice", now=NOW).lines
+    said = next(line.why for line in lines if line.rule == "emergency passcode")
+    assert (row.obstacles[0], said) == (Obstacle.NO_TOKEN_USED, Obstacle.NO_TOKEN_USED)

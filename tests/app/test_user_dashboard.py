@@ -3,14 +3,17 @@
 import pytest
 
 from sparekey.app import tokens, users
+from sparekey.app.device_contents import look_into
 from sparekey.app.instance import Instance
+from sparekey.app.provisioning import record_contact
 from sparekey.app.reports import readiness
 from sparekey.app.user_dashboard import ACTIVITY, Dashboard, list_activity, show_dashboard
-from sparekey.app.why import ELSEWHERE
+from sparekey.app.why import ELSEWHERE, explain
 from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.outcome import Reason
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Actor, Grant, Permission
+from sparekey.core.why import Side, Verdict
 from tests.app.administrators import a_full_device, add_tree, an_administrator
 from tests.builders import (
     NOW,
@@ -21,6 +24,7 @@ from tests.builders import (
     a_user,
     account_row,
     denied,
+    edit_policy,
     on_record,
     submit,
 )
@@ -74,10 +78,65 @@ def test_what_keeps_data_from_a_device_is_said(server: Instance) -> None:
     tokens.set_lost(server, ROOT, user.serial, lost=True, now=NOW)
     (device,), (token,) = seen(server, user.login).devices, seen(server, user.login).tokens
     assert token.refused is Reason.TOKEN_LOST
-    assert device.data is None
     assert device.stale
     assert "lost" in device.problem
-    assert device.codes
+    # the device does not know yet: it accepts the token until its next contact, and keeps the emergency codes after it
+    assert device.data is not None
+    assert device.ends == (device.data,)
+    assert len(device.codes) == 2
+    assert device.data not in device.opens  # the user has it no more
+
+
+@pytest.mark.parametrize("what", ["no PIN", "disabled user", "policy"])
+def test_all_pages_say_the_same_of_what_a_device_holds_until_its_next_contact(server: Instance, what: str) -> None:
+    user = a_user(server, pin=PIN)
+    a_filled_device(server, user, "laptop")
+    match what:
+        case "no PIN":
+            tokens.clear_pin(server, ROOT, user.serial, now=NOW)
+        case "disabled user":
+            users.set_enabled(server, ROOT, user.login, enabled=False, now=NOW)
+        case _:
+            edit_policy(server, {"minimum_passcode_length": "16"})
+    (device,) = seen(server, user.login).devices
+    (on_device,) = look_into(server, ROOT, "laptop", now=NOW).users
+    assert device.data is not None
+    assert device.data.until == on_device.ends_at
+    held = {(each.serial, each.version, each.not_after) for each in on_device.codes}
+    assert {(each.serial, each.version, each.until) for each in device.codes} == held
+    gone = {each.kind for each in device.ends}
+    assert gone == {"tokencode", "emergency tokencode"} | ({"emergency passcode"} if what == "disabled user" else set())
+    lines = {line.rule: line for line in explain(server, ROOT, user.login, now=NOW).lines if line.side is Side.OFFLINE}
+    assert all(each.words in lines["until its next contact"].why for each in device.ends)
+    if what != "disabled user":
+        assert lines["emergency tokencode"].verdict is Verdict.WAITS
+        assert "erases it at its next contact" in lines["emergency tokencode"].why
+    (row,) = readiness(server, ROOT, now=NOW)
+    # without its PIN the user gets in with the passcode, which stays; as policy wants it, not after the contact
+    assert row.judged.passing is (what == "policy")
+
+
+def test_what_stays_ends_at_no_contact(server: Instance) -> None:
+    user = a_user(server, pin=PIN)
+    a_filled_device(server, user)
+    (device,), (row,) = seen(server, user.login).devices, readiness(server, ROOT, now=NOW)
+    assert (device.ends, row.judged.passing) == ((), False)
+    rules = {line.rule for line in explain(server, ROOT, user.login, now=NOW).lines}
+    assert "until its next contact" not in rules
+
+
+def test_a_locked_user_keeps_the_codes_and_loses_the_tokencode(server: Instance) -> None:
+    user = a_user(server, pin=PIN)
+    device = a_filled_device(server, user)
+    for second in range(5):
+        denied(submit(server, user, NOW + second, user.wrong(NOW)))
+    (before,) = seen(server, user.login, now=NOW + 9).devices
+    assert [each.kind for each in before.ends] == ["tokencode"]
+    row = device.row
+    with server.database.write() as connection:
+        record_contact(connection, row, hardware_bound=False, now=NOW + 10)
+    (after,) = seen(server, user.login, now=NOW + 11).devices
+    assert (after.data, after.ends, len(after.codes)) == (None, (), 2)
 
 
 def test_a_token_whose_pin_is_to_be_chosen_works(server: Instance) -> None:

@@ -59,6 +59,7 @@ def test_a_code_hides_after_two_minutes_and_is_not_behind_the_back_button(
     page.clock.fast_forward(2_000)
     expect(page.get_by_text(code[:5])).to_have_count(0)
     expect(page.get_by_text("The code is hidden")).to_be_visible()
+    expect(page.get_by_role("link", name="Hide the code")).to_have_count(0)
     code = shown_on(page, "desktop-alice")
     page.get_by_role("link", name="Next caller").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Home")
@@ -119,8 +120,8 @@ def test_one_time_tokencodes_are_given_once_and_ended(visit: Visitor, help_desk:
     page.get_by_label("Set of one-time tokencodes").check()
     page.get_by_label("How many").fill("4")
     page.get_by_label("Allow it only after the lifetime has passed").check()
-    page.get_by_role("button", name="Give the tokencodes").click()
     page.get_by_label("How was the caller identified?").fill("called back")
+    page.get_by_role("button", name="Give the tokencodes").click()
     given = page.get_by_role("region", name="One-time tokencodes")
     codes = given.locator("li b").all_inner_texts()
     assert len(set(codes)) == 4

@@ -273,3 +273,11 @@ def test_a_page_asks_the_database_little(world: World, path: str) -> None:
     assert reply.status == 200
     assert len(seen) <= 10, "\n".join(seen)
     assert len(gzip.compress(reply.body)) < 20_000
+
+
+def test_after_a_passcode_the_next_thing_is_another_pin(world: World, hedy: Secret[str]) -> None:
+    shown = ask(world, hedy, "POST", f"{PASSCODES}/show", CALLER)
+    assert len(code_on(shown)) > 10
+    assert "a forgotten one stays what it was. What comes next: set a new one" in words(shown)
+    assert f'href="/console/tokens/{world.alice.serial}?do=pin#pin"' in shown.body.decode()
+    assert "What comes next" not in words(ask(world, hedy, "POST", f"{TOKENCODES}/show", CALLER))

@@ -148,3 +148,7 @@ def test_no_page_of_these_asks_much_of_the_database(world: World, root: Secret[s
         assert reply.status == 200
         assert len(seen) <= 10, "\n".join([path, *(each[-120:].replace("\n", " ") for each in seen)])
         assert len(reply.body) < 60_000
+
+
+def test_words_and_links_of_a_count_that_goes_on_are_apart(world: World, root: Secret[str]) -> None:
+    assert "Counting. Count on" in words(look(world, root, "/console"))

@@ -282,3 +282,18 @@ def test_a_user_may_be_called_as_a_page_is(world: World, admin: Secret[str]) -> 
     for login in ("enabled", "unlock", "new-user"):
         a_user(world.instance, login, domain=INSIDE)
         assert f"<dd>{login}</dd>" in page(world, f"{LIST}/{login}", admin).body.decode()
+
+
+def test_what_is_merely_off_is_no_yes_on_why(world: World, desk: Secret[str]) -> None:
+    shown = text(page(world, f"{ALICE}/why", desk))
+    assert f"temporary tokencodes token {world.alice.serial} off None given." in shown
+    assert f"offline emergency tokencode at the server token {world.alice.serial} off Not allowed." in shown
+
+
+def test_a_lost_token_is_said_to_work_until_the_next_contact(world: World, desk: Secret[str]) -> None:
+    tokens.set_lost(world.instance, ROOT, world.alice.serial, lost=True, now=NOW)
+    shown = text(page(world, ALICE, desk))
+    assert "Until its next contact it still accepts the token, at the latest until" in shown
+    assert "its days are gone" not in shown
+    assert "or until its next contact" in shown
+    assert "The device still accepts the tokencode of" in text(page(world, f"{ALICE}/why", desk))

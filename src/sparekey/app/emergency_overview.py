@@ -51,6 +51,11 @@ class DeviceRow:
     expired: bool
     needs_approval: bool  # a second person has to agree first
 
+    @property
+    def waits_for_contact(self) -> bool:
+        """Nothing but its next contact is missing."""
+        return self.obstacles == (Obstacle.NOT_DOWNLOADED,)
+
 
 @dataclass(frozen=True)
 class TokenFacts:
@@ -171,7 +176,8 @@ def _device_row(
     if len(own) > 1:
         own = tuple(each for each in own if each is not Obstacle.NO_TOKEN_USED)  # what follows from the others
     if not held.version and not all_found:
-        own = (Obstacle.NOT_DOWNLOADED if given else Obstacle.NO_TOKEN_USED,)
+        # where a token was used, a contact alone brings the code, whether it is made already or not
+        own = (Obstacle.NOT_DOWNLOADED if row.some_token_used else Obstacle.NO_TOKEN_USED,)
     return DeviceRow(
         held, own, bool(held.version) and not expired and not all_found, expired,
         kind is CodeKind.PASSCODE and policy.values.passcode_approval,

@@ -21,7 +21,7 @@ from sparekey.core.outcome import Reason
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.token_policy import TokenPolicy
 from sparekey.core.why import NamedToken, Person, Verdict, online_ways
-from sparekey.core.why_offline import TOKENCODE, OnDevice, Opening, explain_offline, openings
+from sparekey.core.why_offline import TOKENCODE, OnDevice, Opening, accepted, explain_offline, openings, passing
 from sparekey.storage import audit
 from sparekey.storage.rows import AnyRow
 
@@ -54,7 +54,8 @@ class TokenNow:
 
 @dataclass(frozen=True)
 class DeviceNow:
-    """A device with offline data of the user. `opens`: with what they get in there while it reaches no server.
+    """A device with offline data of the user. `holds`: what it accepts until its next contact; `ends`: that of it which
+    this contact ends; `opens`: that with which the user gets in there while it reaches no server.
 
     `problem`: what keeps new data from it, or the present ones from being used, in a sentence; "": nothing.
     """
@@ -64,18 +65,20 @@ class DeviceNow:
     revoked: bool
     stale: bool
     last_contact: int | None
+    holds: tuple[Opening, ...]
+    ends: tuple[Opening, ...]
     opens: tuple[Opening, ...]
     problem: str
 
     @property
     def data(self) -> Opening | None:
         """The tokencode that opens longest."""
-        return max((each for each in self.opens if each.kind == TOKENCODE), key=lambda each: each.until, default=None)
+        return max((each for each in self.holds if each.kind == TOKENCODE), key=lambda each: each.until, default=None)
 
     @property
     def codes(self) -> tuple[Opening, ...]:
         """Emergency codes."""
-        return tuple(each for each in self.opens if each.kind != TOKENCODE)
+        return tuple(each for each in self.holds if each.kind != TOKENCODE)
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,8 @@ def _device(person: Person, device: OnDevice, now: int) -> DeviceNow:
         revoked=device.state.revoked,
         stale=device.stale,
         last_contact=device.last_contact,
+        holds=tuple(accepted(person, device, now)),
+        ends=tuple(passing(person, device, now)),
         opens=tuple(openings(person, device, now)),
         problem=problem,
     )

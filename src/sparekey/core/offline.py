@@ -7,6 +7,7 @@ Rules (offline-day.md, "On the server"; product.md, "Offline authentication poli
 - No record is sealed past the expiry of token or account.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -58,7 +59,10 @@ class Obstacle(StrEnum):
     NEXT_TOKENCODE = "Wrong passcodes came in a row; the user signs in online once, with the following tokencode too."
     NO_TOKEN_USED = "The user has to sign in online with a token once, on the device itself."
     NOT_DOWNLOADED = "No device has confirmed it yet; a device fetches it by itself as soon as it reaches the server."
-    TOKEN_LOST = "The token is lost: its emergency tokencode stays, its days are gone. Mark it found, or replace it."
+    TOKEN_LOST = (
+        "The token is lost: its emergency tokencode stays, its days are not renewed, and a device erases them at its next "
+        "contact. Mark it found, or replace it."
+    )
     TOKEN_DISABLED = "The token is disabled; enable it first."
     TOKEN_EXPIRED = "The token has expired; assign or replace one first."
     NO_PIN = "The token has no PIN yet; set one."
@@ -175,6 +179,26 @@ def days_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePol
     """What keeps this token from having days or events on the device."""
     obstacle = token_obstacle(token, device, policy, now)
     return obstacle or (Obstacle.TOKEN_LOST if token.lost else None)
+
+
+def ends_at_contact(
+    account: AccountState, device: DeviceState, policy: EffectivePolicy, used: Sequence[OfflineToken],
+    token: OfflineToken | None, now: int, *, days: bool,
+) -> bool:  # fmt: skip
+    """Whether the device accepts what it holds only until its next contact, as the server decides now: the `days` or
+    events of a token, else its emergency tokencode; None: the passcode.
+
+    `used`: the user's tokens that were used on the device, the one used last first.
+    """
+    if account_obstacle(account, device, policy, now) is not None:
+        return True
+    if token is None:
+        return not policy.values.emergency_passcode or not used
+    if token.token_id not in {each.token_id for each in used[: policy.values.tokens_per_user]}:
+        return True
+    if days:
+        return account.locked(now) or days_obstacle(token, device, policy, now) is not None
+    return not policy.values.emergency_tokencode or token_obstacle(token, device, policy, now) is not None
 
 
 def _pin_less_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePolicy) -> Obstacle | None:

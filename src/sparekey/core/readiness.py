@@ -17,6 +17,7 @@ from sparekey.core.offline import (
     OfflineToken,
     account_obstacle,
     days_obstacle,
+    ends_at_contact,
     is_told_of_lock,
 )
 from sparekey.core.policy import EffectivePolicy
@@ -47,13 +48,15 @@ class Held:
 
 @dataclass(frozen=True)
 class Judged:
-    """One user on one device; None: there is none of it."""
+    """One user on one device; None: there is none of it. `passing`: with what `readiness` names the user gets in only
+    until the device's next contact, which ends it."""
 
     readiness: Readiness
     data_until: int | None
     emergency_tokencode_until: int | None
     emergency_passcode_until: int | None
     obstacle: Obstacle | None
+    passing: bool = False
 
     def days_left(self, now: int) -> int:
         """Whole days until the last record."""
@@ -85,7 +88,16 @@ def judge(
     else:
         has_code = tokencode is not None or passcode is not None
         readiness = Readiness.EMERGENCY_CODE if has_code else Readiness.NOTHING
-    return Judged(readiness, data, tokencode, passcode, _obstacle(account, device, policy, tokens, data, now))
+    with_days = readiness is Readiness.TOKENCODE
+    held_by = held.data if with_days else held.codes
+    ways: list[OfflineToken | None] = [
+        token for token in usable if token.token_id in held_by and not (with_days and token.lost)
+    ]
+    ways += [None] if passcode is not None and not with_days else []
+    opens = readiness in (Readiness.TOKENCODE, Readiness.EMERGENCY_CODE)
+    passing = opens and all(ends_at_contact(account, device, policy, tokens, way, now, days=with_days) for way in ways)
+    obstacle = _obstacle(account, device, policy, tokens, data, now)
+    return Judged(readiness, data, tokencode, passcode, obstacle, passing)
 
 
 def judge_without_device(account: AccountState, now: int) -> Judged:

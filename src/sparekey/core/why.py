@@ -20,6 +20,7 @@ class Verdict(StrEnum):
     """What a rule says. Only `STOPS` keeps anybody out."""
 
     OK = "ok"
+    OFF = "off"  # not given or not allowed, and nobody is kept out by that
     ASKS = "asks"  # the sign-in goes on after one more question
     WAITS = "waits"  # something is under way, or nothing new is given until something is mended
     STOPS = "stops"
@@ -200,7 +201,7 @@ def _emergency_lines(token: NamedToken, now: int) -> Iterator[Line]:
     state = token.state
     about, access = token.words, state.emergency
     if access is None:
-        yield Line(Side.ONLINE, about, "temporary tokencodes", Verdict.OK, "none given", about)
+        yield Line(Side.ONLINE, about, "temporary tokencodes", Verdict.OFF, "none given", about)
     else:
         until = f"until {moment(access.expires_at)}" if access.expires_at is not None else "with no end"
         over = " (over)" if access.ended(now) else ""
@@ -212,5 +213,5 @@ def _emergency_lines(token: NamedToken, now: int) -> Iterator[Line]:
         mend = f"sparekey emergency end {token.serial}" if refused else ""
         deeds = (Deed.END_TEMPORARY,) if refused else ()
         yield Line(Side.ONLINE, about, "temporary tokencodes", verdict, why, about, mend, deeds, token.serial)
-    allowed = "allowed" if state.offline_code_online else "not allowed"
-    yield Line(Side.ONLINE, about, "offline emergency tokencode at the server", Verdict.OK, allowed, about)
+    verdict, allowed = (Verdict.OK, "allowed") if state.offline_code_online else (Verdict.OFF, "not allowed")
+    yield Line(Side.ONLINE, about, "offline emergency tokencode at the server", verdict, allowed, about)

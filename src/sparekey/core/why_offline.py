@@ -15,6 +15,7 @@ from sparekey.core.offline import (
     Obstacle,
     account_obstacles,
     days_obstacle,
+    ends_at_contact,
     is_told_of_lock,
     token_obstacle,
 )
@@ -126,6 +127,14 @@ def explain_offline(person: Person, device: OnDevice, now: int) -> list[Line]:
     return [conclude(Side.OFFLINE, device.words, offline_ways(person, device, now)), *lines]
 
 
+def _passing_line(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
+    """What is on the device still, and will not be."""
+    ended = [each.words for each in passing(person, device, now)]
+    if ended:
+        why = f"the device still accepts {'; '.join(ended)}, and no longer after that contact"
+        yield Line(Side.OFFLINE, device.words, "until its next contact", Verdict.WAITS, why, device.words)
+
+
 def explain_without_device(person: Person) -> Line:
     """The user has offline data nowhere."""
     return Line(
@@ -149,23 +158,47 @@ class Opening:
         return f"the {self.kind}{of} until {moment(self.until)}"
 
 
-def openings(person: Person, device: OnDevice, now: int) -> list[Opening]:
-    """What the device accepts if it reaches no server from now on and the user has what they should have."""
-    if device.state.revoked or not person.account.enabled:
-        return []
+def accepted(person: Person, device: OnDevice, now: int) -> list[Opening]:
+    """All that the device holds and accepts until its next contact, whatever was changed at the server since, and
+    whether or not the user has what belongs to it."""
     found = []
     blocked = is_told_of_lock(person.account, device.last_contact, now)
     for token in person.tokens:
-        if token.state.unusable(now) is None:
-            data, code = device.find_data(token.serial, now), device.find_code(token.serial, now)
-            if data is not None and not token.state.lost and not blocked:
-                found.append(Opening(TOKENCODE, token.serial, data.ends_at))
-            if code is not None:
-                found.append(Opening(EMERGENCY_TOKENCODE, token.serial, code.not_after, code.version))
+        data, code = device.find_data(token.serial, now), device.find_code(token.serial, now)
+        if data is not None and not blocked:
+            found.append(Opening(TOKENCODE, token.serial, data.ends_at))
+        if code is not None:
+            found.append(Opening(EMERGENCY_TOKENCODE, token.serial, code.not_after, code.version))
     passcode = device.find_code("", now)
     if passcode is not None:
         found.append(Opening(EMERGENCY_PASSCODE, "", passcode.not_after, passcode.version))
     return found
+
+
+def openings(person: Person, device: OnDevice, now: int) -> list[Opening]:
+    """Of `accepted`, that with which the user gets in: they have what they should have, and are to get in."""
+    if device.state.revoked or not person.account.enabled:
+        return []
+    states = {each.serial: each.state for each in person.tokens if each.state.unusable(now) is None}
+    return [
+        each
+        for each in accepted(person, device, now)
+        if not each.serial or (each.serial in states and not (each.kind == TOKENCODE and states[each.serial].lost))
+    ]
+
+
+def passing(person: Person, device: OnDevice, now: int) -> list[Opening]:
+    """Of `accepted`, what the device's next contact ends, as the server decides now."""
+    states = {each.serial: each.state for each in person.tokens}
+    used = [states[serial] for serial in device.serials if serial in states]
+    return [
+        each
+        for each in accepted(person, device, now)
+        if ends_at_contact(
+            person.account, device.state, device.policy, used, states.get(each.serial), now,
+            days=each.kind == TOKENCODE,
+        )
+    ]  # fmt: skip
 
 
 def offline_ways(person: Person, device: OnDevice, now: int) -> list[str]:
@@ -196,6 +229,7 @@ def _device_lines(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
         yield Line(Side.OFFLINE, device.words, "up to date", Verdict.WAITS, why, device.words, _NEXT_CONTACT)
     else:
         yield Line(Side.OFFLINE, device.words, "up to date", Verdict.OK, seen, device.words)
+    yield from _passing_line(person, device, now)
 
 
 def _token_lines(device: OnDevice, token: NamedToken, now: int) -> Iterator[Line]:
@@ -224,11 +258,18 @@ def _token_lines(device: OnDevice, token: NamedToken, now: int) -> Iterator[Line
 def _passcode_line(person: Person, device: OnDevice, now: int) -> Line:
     about = f"user {person.account.login} on {device.name}"
     obstacle = None if device.policy.values.emergency_passcode else Obstacle.EMERGENCY_OFF
+    if obstacle is None and not device.serials:
+        obstacle = Obstacle.NO_TOKEN_USED
     return _code_line(device, about, "emergency passcode", "", obstacle, now)
 
 
 def _code_line(device: OnDevice, about: str, rule: str, serial: str, obstacle: Obstacle | None, now: int) -> Line:
     code = device.find_code(serial, now)
+    if code is not None and obstacle is not None:
+        why = (
+            f"the device holds version {code.version}, at the latest until {moment(code.not_after)}, and erases it at "
+        )
+        return Line(Side.OFFLINE, about, rule, Verdict.WAITS, f"{why}its next contact. {obstacle}", device.words)
     if code is not None:
         why = f"the device holds version {code.version}, until {moment(code.not_after)}"
         return Line(Side.OFFLINE, about, rule, Verdict.OK, why, device.words)

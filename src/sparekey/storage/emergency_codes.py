@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, delete, func, insert, or_, select, union, update
+from sqlalchemy import Connection, ScalarSelect, delete, exists, func, insert, or_, select, union, update
 
 from sparekey.core.emergency import expiry
 from sparekey.core.events import Action
@@ -143,7 +143,8 @@ def devices_of_code(connection: Connection, account_id: str, owner_id: str, sinc
     """One row per device that is given this code or holds data of its user, or on which the user has signed in after
     `since` (microseconds): with its state, and what it holds of the code; by name.
 
-    `owner_id`: the token, or for the passcode the account. `token_used_here`: that token, where it was used.
+    `owner_id`: the token, or for the passcode the account. `token_used_here`: that token, where it was used;
+    `some_token_used`: whether any of the user's was.
     """
     given = select(device_code.c.device_id).where(
         device_code.c.account_id == account_id, device_code.c.owner_id == owner_id
@@ -155,12 +156,15 @@ def devices_of_code(connection: Connection, account_id: str, owner_id: str, sinc
     )  # fmt: skip
     used = (device_token.c.device_id == device.c.id) & (device_token.c.token_id == owner_id)
     code_here = (device_code.c.device_id == device.c.id) & (device_code.c.owner_id == owner_id)
+    theirs = device_token.alias()
+    some_used = exists().where(theirs.c.device_id == device.c.id, theirs.c.account_id == account_id)
     query = (
         select(
             device.c.id, device.c.id.label("device_id"), device.c.name.label("device_name"), device.c.domain_id,
             device.c.revoked_at, device.c.supports_offline, device.c.hardware_bound, device.c.last_contact,
-            device_token.c.token_id.label("token_used_here"), device_code.c.code_id, device_code.c.held_code_id,
-            device_code.c.held_since, emergency_code.c.version, emergency_code.c.not_after, emergency_code.c.reset_at,
+            device_token.c.token_id.label("token_used_here"), some_used.label("some_token_used"), device_code.c.code_id,
+            device_code.c.held_code_id, device_code.c.held_since, emergency_code.c.version, emergency_code.c.not_after,
+            emergency_code.c.reset_at,
         )
         .outerjoin(device_token, used & (device_token.c.account_id == account_id))
         .outerjoin(device_code, code_here & (device_code.c.account_id == account_id))

@@ -71,6 +71,7 @@ const hideLater = (shown) => {
     if (left) left.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
     if (seconds > 0 && shown.isConnected) return setTimeout(tick, 500);
     shown.querySelector("[data-secret]")?.remove();
+    shown.querySelector("[data-hides]")?.remove(); /* nothing is left to hide */
     shown.querySelector("[data-hidden-words]")?.removeAttribute("hidden");
   };
   tick();
