@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from html import unescape
 from urllib.parse import unquote
 
@@ -16,8 +17,9 @@ from sparekey.core.events import Action
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Permission
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.secret import Secret
+from sparekey.server.application import create_application
 from sparekey.server.console.site import CONSOLE
-from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted, on_record
+from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted, on_record, set_mail
 from tests.server.asgi import Reply
 from tests.server.doors import run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, session_of
@@ -157,7 +159,9 @@ def test_a_theft_is_looked_at_reported_and_told_of_again(world: World, admin: Se
     assert "This cannot be taken back" in before
     assert f"alice at the next sign-in token {world.alice.serial}" in before
     assert devices.show_device(world.instance, ROOT, world.device_id).revoked_at is None
-    done = words(page(world, here, admin, {}))
+    done = words(page(world, here, admin, {"reported-by": "alice, called back", "ticket": "T-7", "note": "on a train"}))
+    told = "reported by alice, called back; ticket T-7; note: on a train"
+    assert told in words(page(world, f"{DEVICES}/{world.device_id}", admin))
     assert "ended; new ones are fetched" in done
     assert devices.show_device(world.instance, ROOT, world.device_id).revoked_at == NOW
     assert "What it held of alice ended then" in words(page(world, here, admin))
@@ -289,6 +293,13 @@ def test_another_policy_that_discards_data_is_asked_about_first(world: World, ad
     assert domains.show_domain(world.instance, ROOT, INSIDE).policies[PolicyKind.OFFLINE] == "Strict"
 
 
+def test_it_is_told_that_a_policy_does_not_go_down(world: World, admin: Secret[str]) -> None:
+    domains.add_domain(world.instance, ROOT, "Above", now=NOW)
+    assert "added below it has its own" in words(page(world, f"{DOMAINS}/Above/policies", admin))
+    domains.add_domain(world.instance, ROOT, "Below", "Above", now=NOW)
+    assert "domains below it keep their own" in words(page(world, f"{DOMAINS}/Above/policies", admin))
+
+
 @pytest.mark.parametrize("kind", list(PolicyKind))
 def test_a_domain_goes_back_to_the_default(world: World, admin: Secret[str], kind: PolicyKind) -> None:
     policies.add_policy(world.instance, ROOT, kind, "Other", {}, now=NOW)
@@ -298,6 +309,33 @@ def test_a_domain_goes_back_to_the_default(world: World, admin: Secret[str], kin
     assert sent_on(page(world, here, admin, {"kind": kind.value, "policy": ""})) == f"{DOMAINS}/{OUTSIDE}"
     found = domains.show_domain(world.instance, ROOT, OUTSIDE)
     assert (found.view.assigned[kind], found.policies[kind]) == (None, "Default")
+
+
+def test_notices_are_promised_only_where_there_is_a_mail_server(world: World, admin: Secret[str]) -> None:
+    for address in ("/console/new-user", "/console/users/alice/edit"):
+        assert "None are sent now, for this server has no mail server" in words(page(world, address, admin))
+    set_mail(world.instance, world.alice, "alice@example.org")
+    assert "no notices are sent: there is no mail server" in words(page(world, "/console/users/alice", admin))
+    sends = replace(world.doors.service.settings, smtp_host="mail.example.org", mail_from="sparekey@example.org")
+    world.doors.app = create_application(replace(world.doors.service, settings=sends))
+    for address in ("/console/new-user", "/console/users/alice/edit", "/console/users/alice"):
+        assert "no mail server" not in words(page(world, address, admin))
+
+
+def test_a_permission_that_is_missing_is_named_as_in_the_form_of_roles(world: World) -> None:
+    desk = an_administrator(world.instance, "help desk", INSIDE)
+    said = words(page(world, ROLES, desk))
+    assert 'permission "see roles, and who holds them" (role.view)' in said.lower()
+
+
+def test_a_role_starts_from_a_copy_of_another(world: World, admin: Secret[str]) -> None:
+    shown = page(world, f"{ROLES}:add?like=auditor", admin).body.decode()
+    ticked = re.findall(r'name="permission" value="([^"]+)" checked', shown)
+    assert sorted(ticked) == sorted(roles.show_role(world.instance, ROOT, "auditor").role.permissions)
+    assert " checked" not in page(world, f"{ROLES}:add", admin).body.decode()
+    assert page(world, f"{ROLES}:add?like=nobody", admin).status == 200
+    assert f"{len(ticked)} of {len(Permission)}: Users" in words(page(world, ROLES, admin))
+    assert b"roles:add?like=auditor" in page(world, f"{ROLES}/auditor", admin).body
 
 
 def test_a_role_of_ones_own_is_added_changed_and_removed(world: World, admin: Secret[str]) -> None:
@@ -372,3 +410,26 @@ def test_what_has_been_taken_away_meanwhile_is_said(world: World, admin: Secret[
     assert page(world, f"{ROLES}/none/edit", admin).status == 404
     assert page(world, f"{CLIENTS}/none", admin).status == 404
     assert page(world, f"{DEVICES}/none", admin).status == 404
+
+
+def test_a_device_that_is_gone_says_what_may_still_open_it(world: World, admin: Secret[str]) -> None:
+    here = f"{DEVICES}/{world.device_id}"
+    devices.revoke(world.instance, ROOT, world.device_id, now=NOW)
+    revoked = words(page(world, here, admin))
+    assert "Report stolen as well" in revoked
+    assert "It has not been in contact since, and has erased nothing." in revoked
+    assert re.search(r"With an emergency code until alice \d+ \w+ \d{4}", revoked)
+    assert "Nobody has offline data here" not in revoked
+    page(world, f"{here}/stolen", admin, {})
+    stolen = words(page(world, here, admin))
+    assert re.search(r"reported stolen on [^,]+, \d\d:\d\d , by user", stolen)
+    assert "Report stolen" not in stolen
+    assert "has erased nothing" in stolen
+    # whoever asks about the person learns of it
+    assert "Device reported stolen" in words(page(world, "/console/users/alice", admin))
+    row = devices.find_device(world.instance, world.device_id)
+    assert row is not None
+    devices.tell_revoked(world.instance, row, now=NOW + 60)
+    told = words(page(world, here, admin))
+    assert "was told that it is revoked, at which it erases everything" in told
+    assert "has erased nothing" not in told
