@@ -1,18 +1,19 @@
 """S28: one report of a stolen device ends what its thief could find on it, for everyone, on every device."""
 
 import json
+from dataclasses import replace as replace_fields
 
 import pytest
 
-from sparekey.app.device_contents import look_into
-from sparekey.app.devices import revoke
+from sparekey.app.device_contents import GoneDevice, HeldThen, look_into
+from sparekey.app.devices import revoke, tell_revoked
 from sparekey.app.devices_stolen import EarlierReport, StolenFrom, look_at_stolen, report_stolen
 from sparekey.app.emergency import set_online
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.sign_in_on_device import sign_in_on_device
 from sparekey.app.token_lifecycle import replace, unassign
 from sparekey.app.tokens import NewToken
-from sparekey.core.errors import NotAllowed, NotFound
+from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.offline import Obstacle
 from sparekey.core.outcome import Ask, Asked, Granted, Reason
@@ -272,7 +273,8 @@ def test_s63_the_record_of_a_theft_names_whom_its_reader_may_know(server: Instan
     _, sales = an_administrator(server, ("domain administrator", "Sales"))
     report_stolen(server, ROOT, "shared", now=LATER)
     happened = look_into(server, sales, "shared", now=LATER).happened
-    (row,) = [each for each in happened if each.action == Action.DEVICE_STOLEN]
+    row, of_alice = [each for each in happened if each.action == Action.DEVICE_STOLEN]
+    assert (row.account_id, of_alice.user) == (None, "alice")  # and no row of bob's
     assert "bob" not in row.detail
     bob = f"user:{users['bob'].account_id}"
     assert sorted(row.people["users"].split(", ")) == sorted(["alice", bob])
@@ -282,7 +284,11 @@ def test_it_is_all_on_record(server: Instance) -> None:
     alice, bob = a_user(server, pin=PIN), with_pin_less(server)
     stolen = used_by(server, alice, bob)
     report_stolen(server, ROOT, stolen.device_id, now=LATER)
-    (report,) = on_record(server, Action.DEVICE_STOLEN)
+    rows = on_record(server, Action.DEVICE_STOLEN)
+    (report,) = [row for row in rows if row.account_id is None]
+    # whoever asks about the person learns why the PIN has to be new
+    assert {row.account_id for row in rows if row is not report} == {alice.account_id, bob.account_id}
+    assert not any(stolen.row.name in row.detail for row in rows if row is not report)
     assert (report.actor, report.device_id) == (ROOT.name, stolen.device_id)
     named = sorted(f"user:{user.account_id}" for user in (alice, bob))
     assert json.loads(report.detail)["users"] == ",".join(named)
@@ -291,6 +297,17 @@ def test_it_is_all_on_record(server: Instance) -> None:
     assert (forced.token_id, disabled.token_id) == (alice.token_id, bob.token_id)
     assert len(on_record(server, Action.EMERGENCY_VOIDED)) == 4
     assert {row.device_id for row in (forced, disabled)} == {stolen.device_id}
+
+
+def test_who_reported_it_is_on_record_with_a_note_and_a_ticket(server: Instance) -> None:
+    stolen = used_by(server, a_user(server, pin=PIN))
+    with pytest.raises(BadInput, match="who reported it"):
+        report_stolen(server, ROOT, stolen.device_id, reported_by="two\nlines", now=LATER)
+    assert on_record(server, Action.DEVICE_STOLEN) == []
+    said = {"reported_by": "alice, called back", "note": "on a train", "ticket": "T-7"}
+    report_stolen(server, ROOT, stolen.device_id, **said, now=LATER)
+    row = next(each for each in on_record(server, Action.DEVICE_STOLEN) if each.account_id is None)
+    assert json.loads(row.detail).items() >= said.items()
 
 
 def test_its_users_are_told(server: Instance) -> None:
@@ -323,3 +340,46 @@ def test_a_device_of_another_domain_does_not_exist(server: Instance) -> None:
     elsewhere = Actor("user:x", (Grant(PREDEFINED["domain administrator"], frozenset({"other"})),))
     with pytest.raises(NotFound):
         report_stolen(server, elsewhere, stolen.device_id, now=LATER)
+
+
+def test_until_it_is_told_a_device_holds_what_it_held(any_server: Instance) -> None:
+    """The server forgets it at once, the device at its next contact: until when it opens stays on record."""
+    alice = a_user(any_server, "alice", pin=PIN)
+    stolen = a_filled_device(any_server, alice)
+    (before,) = look_into(any_server, ROOT, stolen.device_id, now=LATER).users
+    report_stolen(any_server, ROOT, stolen.device_id, now=LATER)
+    gone = look_into(any_server, ROOT, stolen.device_id, now=LATER).gone
+    assert gone is not None
+    held = HeldThen("alice", before.ends_at, before.codes_end_at)
+    assert gone == GoneDevice(LATER, ROOT.name, True, None, (held,), 0)
+    assert None not in (held.data_until, held.codes_until)
+    tell_revoked(any_server, stolen.row, now=LATER + 60)
+    tell_revoked(any_server, stolen.row, now=LATER + 90)  # once is enough
+    told = look_into(any_server, ROOT, stolen.device_id, now=LATER + 90).gone
+    assert told is not None
+    assert told.told_at == LATER + 60
+
+
+def test_of_a_device_that_was_revoked_and_then_stolen_both_are_told(server: Instance) -> None:
+    alice = a_user(server, "alice", pin=PIN)
+    stolen = a_filled_device(server, alice)
+    revoke(server, ROOT, stolen.device_id, now=NOW + 30)
+    revoked = look_into(server, ROOT, stolen.device_id, now=LATER).gone
+    assert revoked is not None
+    assert (revoked.at, revoked.stolen, revoked.told_at) == (NOW + 30, False, None)
+    report_stolen(server, ROOT, stolen.device_id, now=LATER)
+    gone = look_into(server, ROOT, stolen.device_id, now=LATER).gone
+    assert gone == replace_fields(revoked, at=LATER, stolen=True)  # what it held is known from the revocation
+
+
+def test_s63_what_a_gone_device_held_of_users_elsewhere_is_counted(server: Instance) -> None:
+    add_tree(server)
+    stolen = a_device(server, "shared", domain="Sales")
+    for login, domain in PEOPLE:
+        granted(stolen.sign_in(a_user(server, login, pin=PIN, domain=domain), NOW).outcome)
+    _, sales = an_administrator(server, ("domain administrator", "Sales"))
+    report_stolen(server, ROOT, "shared", now=LATER)
+    gone = look_into(server, sales, "shared", now=LATER).gone
+    assert gone is not None
+    assert ([each.login for each in gone.held], gone.elsewhere) == (["alice"], 1)
+    assert "bob" not in repr(gone)

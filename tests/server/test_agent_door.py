@@ -131,9 +131,11 @@ def test_a_clock_that_is_off_is_told_the_time(doors: Doors, off: int) -> None:
 def test_a_revoked_device_is_told_to_erase(doors: Doors) -> None:
     device = a_device(doors.instance, "gone")
     devices.revoke(doors.instance, ROOT, "gone", now=NOW)
+    doors.now[0] = NOW + 60
     for path, message in ((api.SYNC, EMPTY_SYNC), (api.SIGN_INS, api.SignInRequest("alice", "1", ""))):
         reply = run(doors.signed(device, path, message))
         assert (reply.status, reply.error) == (403, "revoked")
+        assert device.row.last_contact == NOW + 60  # that it was told is known
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ what happened there is told without the right to read the record, as far as it i
 the reader may look at.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,17 +14,17 @@ from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.devices import DeviceView, view_of
-from sparekey.app.instance import Instance
+from sparekey.app.held_on_device import UserOnDevice, held_by
+from sparekey.app.instance import MICROSECONDS, Instance
 from sparekey.app.lookup import get_device
-from sparekey.app.record_rows import RecordRow, with_names
+from sparekey.app.record_rows import RecordRow, names_of_actors, with_names
 from sparekey.core.events import Action
-from sparekey.core.offline import DAY
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.why_offline import HeldCode, HeldData
-from sparekey.storage import audit, devices, holdings
+from sparekey.storage import audit, devices
 from sparekey.storage.rows import AnyRow
 
 ROWS: Final = 25  # of what happened
+_MOST_ROWS: Final = 1_000  # about its end that are looked at
 _HAPPENED: Final = (
     Action.SIGN_IN_GRANTED, Action.SIGN_IN_DENIED, Action.SIGN_IN_ASKED, Action.SIGN_IN_OFFLINE, Action.ACCOUNT_LOCKED,
     Action.EMERGENCY_SHOWN, Action.EMERGENCY_USED, Action.EMERGENCY_REPLACED, Action.EMERGENCY_VOIDED,
@@ -33,32 +34,38 @@ _HAPPENED: Final = (
 
 
 @dataclass(frozen=True)
-class UserOnDevice:
-    """`data`: of the tokens used there, until when each opens; `pending`: something was changed that the device does
-    not know yet."""
+class HeldThen:
+    """Until when what a device held of one user opens there; None: nothing does, or that is not on record."""
 
     login: str
-    name: str
-    last_sign_in: int | None
-    data: tuple[HeldData, ...]
-    codes: tuple[HeldCode, ...]
-    pending: bool
+    data_until: int | None
+    codes_until: int | None
 
-    @property
-    def ends_at(self) -> int | None:
-        """Until when some token opens there; None: none does."""
-        return max((each.ends_at for each in self.data), default=None)
+
+@dataclass(frozen=True)
+class GoneDevice:
+    """Who said when (unix seconds) that it is revoked, or `stolen`; by "": that is not on record any more. `told_at`:
+    when it was told so, at which it erases itself; None: it has not been in contact since, and `held` is what may still
+    open it; `elsewhere`: of how many more users, who have no name here."""
+
+    at: int
+    by: str
+    stolen: bool
+    told_at: int | None
+    held: tuple[HeldThen, ...]
+    elsewhere: int
 
 
 @dataclass(frozen=True)
 class DeviceContents:
     """`elsewhere`: how many more users have offline data there, who are in no domain of the reader. `happened`: the
-    newest first."""
+    newest first. `gone`: it was revoked."""
 
     device: DeviceView
     users: tuple[UserOnDevice, ...]
     elsewhere: int
     happened: list[RecordRow]
+    gone: GoneDevice | None = None
 
 
 def look_into(instance: Instance, actor: Actor, name: str, *, now: int) -> DeviceContents:
@@ -67,12 +74,13 @@ def look_into(instance: Instance, actor: Actor, name: str, *, now: int) -> Devic
         row = get_device(connection, actor, name, Permission.DEVICE_VIEW)
         people = devices.people_on_device(connection, row.id)
         seen = [each for each in people if actor.sees(each.domain_id)]
-        users = _users(connection, row.id, seen, now)
+        users = held_by(connection, row.id, seen, now)
         elsewhere = len({each.id for each in people} - {each.id for each in seen})
         rows = audit.list_rows(
             connection, limit=ROWS, device_id=row.id, actions=_HAPPENED, within=actor.domains_with(Permission.USER_VIEW)
         )
-        return DeviceContents(view_of(row), users, elsewhere, with_names(connection, actor, rows))
+        gone = _gone(connection, actor, row) if row.revoked_at is not None else None
+        return DeviceContents(view_of(row), users, elsewhere, with_names(connection, actor, rows), gone)
 
 
 def count_users(instance: Instance, actor: Actor, device_ids: Sequence[str]) -> dict[str, int]:
@@ -82,42 +90,32 @@ def count_users(instance: Instance, actor: Actor, device_ids: Sequence[str]) -> 
         return devices.count_accounts(connection, device_ids)
 
 
-def _users(connection: Connection, device_id: str, rows: Sequence[AnyRow], now: int) -> tuple[UserOnDevice, ...]:
-    ids = sorted({row.id for row in rows})
-    found = holdings.held(connection, ids, now // DAY, now) if ids else ()
-    held: dict[str, list[AnyRow]] = {account_id: [] for account_id in ids}
-    for each in found:
-        if each.device_id == device_id:
-            held[each.account_id].append(each)
-    of_user: dict[str, list[AnyRow]] = {}
+def _gone(connection: Connection, actor: Actor, device: AnyRow) -> GoneDevice:
+    """From the record: what was said first counts, of a theft before a revocation."""
+    said = (Action.DEVICE_STOLEN, Action.DEVICE_REVOKED)
+    rows = audit.list_rows(connection, limit=_MOST_ROWS, device_id=device.id, actions=said)[::-1]
+    of_device = sorted((row for row in rows if row.account_id is None), key=lambda row: said.index(Action(row.action)))
+    of_users: dict[str, list[dict[str, int | None]]] = {}
     for row in rows:
-        of_user.setdefault(row.id, []).append(row)
-    return tuple(_user(mine, held[account_id], now) for account_id, mine in of_user.items())
-
-
-def _user(rows: Sequence[AnyRow], held: Sequence[AnyRow], now: int) -> UserOnDevice:
-    """`rows`: one for each token that the user has used there."""
-    first, tokens = rows[0], {row.token_id: row for row in rows if row.token_id}
-    data = [
-        HeldData(tokens[each.token_id].serial, _end(each, tokens[each.token_id], now))
-        for each in held
-        if each.kind != holdings.CODE and each.token_id in tokens
+        if row.account_id is not None:
+            of_users.setdefault(f"user:{row.account_id}", []).append(json.loads(row.detail))
+    called = names_of_actors(connection, actor, [*of_users, *(row.actor for row in of_device[:1])])
+    held = [
+        HeldThen(called[user], *(_latest(details, member) for member in ("until", "codes_until")))
+        for user, details in of_users.items()
+        if user in called
     ]
-    codes = [
-        HeldCode(tokens[each.token_id].serial if each.token_id else "", each.number, each.not_after)
-        for each in held
-        if each.kind == holdings.CODE and (each.token_id is None or each.token_id in tokens)
-    ]
-    return UserOnDevice(
-        first.login, first.name, first.last_sign_in,
-        tuple(sorted((each for each in data if each.ends_at > now), key=lambda each: (-each.ends_at, each.serial))),
-        tuple(sorted(codes, key=lambda each: each.serial, reverse=True)),
-        first.stale,
-    )  # fmt: skip
+    first = of_device[0] if of_device else None
+    told = device.last_contact is not None and device.last_contact > device.revoked_at
+    return GoneDevice(
+        first.at // MICROSECONDS if first is not None else device.revoked_at,
+        called.get(first.actor, first.actor) if first is not None else "",
+        first is not None and first.action == Action.DEVICE_STOLEN,
+        device.last_contact if told else None,
+        tuple(sorted(held, key=lambda each: each.login)),
+        len(of_users) - len(held),
+    )
 
 
-def _end(held: AnyRow, token: AnyRow, now: int) -> int:
-    """No record is sealed past the end of token or account."""
-    end: int = held.not_after if held.kind == holdings.PACK else (now // DAY + held.number) * DAY
-    ends: list[int] = [end, *(each for each in (token.token_end, token.expires_at) if each is not None)]
-    return min(ends)
+def _latest(details: Sequence[dict[str, int | None]], member: str) -> int | None:
+    return max((end for each in details if (end := each.get(member)) is not None), default=None)

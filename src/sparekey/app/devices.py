@@ -1,12 +1,15 @@
 """Devices: invite, enrol, authenticate a request, list, revoke."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from sparekey.app.authorisation import verify_may, verify_somewhere
+from sparekey.app.held_on_device import everyone_on, log_last_held
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_device, get_domain, get_scope
 from sparekey.app.notices import notify_user
@@ -217,6 +220,14 @@ def held_units(instance: Instance, actor: Actor, name: str) -> list[HeldUnitView
         ]
 
 
+def tell_revoked(instance: Instance, row: AnyRow, *, now: int) -> None:
+    """A revoked device is told that it is, and erases itself: its last contact. That it is told does not depend on
+    whether this can be written down."""
+    if row.last_contact is None or row.last_contact <= row.revoked_at:
+        with suppress(SQLAlchemyError), instance.database.write() as connection:
+            devices.update_device(connection, row.id, last_contact=now)
+
+
 def choose_devices(instance: Instance, actor: Actor, device_ids: Collection[str]) -> list[DeviceView]:
     """Several that the actor may revoke, by name; raises for the first one that is refused."""
     with instance.database.read() as connection:
@@ -243,8 +254,11 @@ def _revoke(connection: Connection, actor: Actor, row: AnyRow, now: int) -> bool
     if not devices.revoke_device(connection, row.id, now):
         return False
     _tell_users(connection, row, Notice.DEVICE_REVOKED, now)
+    held = everyone_on(connection, row.id, now)
     devices.withdraw_data(connection, row.id)
     log(connection, now, actor, Action.DEVICE_REVOKED, device=row.id, name=row.name)
+    for account_id in sorted(held):
+        log_last_held(connection, actor, Action.DEVICE_REVOKED, row.id, account_id, held[account_id], now)
     return True
 
 

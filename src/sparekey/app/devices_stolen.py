@@ -13,21 +13,24 @@ Rules:
 - It all follows from the device: whoever may revoke it may report it, whoever has used it.
 - Users outside every domain of the reader are counted and have no name (S63); what the report does, it does for them,
   too.
+- Who reported it, a note and a ticket are kept where somebody says so: it cannot be taken back.
 - A second report finds nothing left to end; it says what the first one was, from the record.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection
 
 from sparekey.app.instance import MICROSECONDS, Instance, log
+from sparekey.app.held_on_device import everyone_on, log_last_held
 from sparekey.app.lookup import get_device
 from sparekey.app.notices import notify_user
 from sparekey.app.record_rows import names_of_actors
 from sparekey.app.session_ends import end_sessions
+from sparekey.app.showings import verify_said
 from sparekey.core.events import Action
 from sparekey.core.notices import Notice
 from sparekey.core.permissions import Actor, Permission
@@ -82,17 +85,34 @@ def look_at_stolen(instance: Instance, actor: Actor, name: str, *, now: int) -> 
         return replace(found, before=_earlier_report(connection, actor, device, found))
 
 
-def report_stolen(instance: Instance, actor: Actor, name: str, *, now: int) -> StolenDevice:
-    """Revokes the device and ends what it holds; what that was. A device that was revoked before, too."""
+def report_stolen(
+    instance: Instance,
+    actor: Actor,
+    name: str,
+    *,
+    reported_by: str = "",
+    note: str = "",
+    ticket: str = "",
+    now: int,
+) -> StolenDevice:
+    """Revokes the device and ends what it holds; what that was. A device that was revoked before, too. `reported_by`:
+    who said that it was stolen, in words; with the note and the ticket it goes on record.
+    """
+    verify_said((reported_by, 200, "name of who reported it"), (note, 500, "note"), (ticket, 100, "ticket"))
+    told = {"reported_by": reported_by, "note": note, "ticket": ticket}
     # read before the one writer of an SQLite database is taken: the record may be long
     before = look_at_stolen(instance, actor, name, now=now).before
     with instance.database.write() as connection:
         device = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
-        return replace(end_stolen(connection, actor, device, now=now), before=before)
+        return replace(end_stolen(connection, actor, device, told, now=now), before=before)
 
 
-def end_stolen(connection: Connection, actor: Actor, device: AnyRow, *, now: int) -> StolenDevice:
-    """The same for the row of a device that the actor may say this of, in the caller's transaction."""
+def end_stolen(
+    connection: Connection, actor: Actor, device: AnyRow, told: Mapping[str, str], *, now: int
+) -> StolenDevice:
+    """The same for the row of a device that the actor may say this of, in the caller's transaction. `told`: what goes
+    on record beside it; of what is empty, nothing.
+    """
     devices.lock_device(connection, device.id)
     accounts.lock_accounts(connection, sorted(users_of(connection, device.id)))
     users = users_of(connection, device.id)
@@ -107,7 +127,8 @@ def end_stolen(connection: Connection, actor: Actor, device: AnyRow, *, now: int
         _renew(connection, actor, device, account_id, now)
     # ids, as the record names actors: each of its readers is told the names that they may know
     named = ",".join(f"user:{account_id}" for account_id in sorted(users))
-    log(connection, now, actor, Action.DEVICE_STOLEN, device=device.id, name=device.name, users=named)
+    log(connection, now, actor, Action.DEVICE_STOLEN, device=device.id, name=device.name, users=named,
+        **{name: text for name, text in told.items() if text})  # fmt: skip
     return stolen
 
 
@@ -121,9 +142,12 @@ def _earlier_report(connection: Connection, actor: Actor, device: AnyRow, found:
     first = rows[-1]  # the newest comes first
     users = [each for each in str(json.loads(first.detail).get("users", "")).split(",") if each]
     called = names_of_actors(connection, actor, [first.actor, *users])
+    held = everyone_on(connection, device.id, now)
     logins = sorted(called[each] for each in users if each in called)
     by = called.get(first.actor, first.actor)
     return EarlierReport(first.at // MICROSECONDS, by, tuple(logins), len(users) - len(logins))
+        # so that whoever asks about the person learns of it, too
+        log_last_held(connection, actor, Action.DEVICE_STOLEN, device.id, account_id, held.get(account_id), now)
 
 
 def users_of(connection: Connection, device_id: str) -> frozenset[str]:
@@ -136,6 +160,7 @@ def _stolen(connection: Connection, actor: Actor, device: AnyRow, users: frozens
     used = devices.tokens_of_device(connection, device.id)
     with_pin = devices.tokens_with_pin(connection, users)
     found = accounts.find_with_counts(connection, users, now)
+    rows = [row for row in rows if row.account_id is None]  # the others are about its users
     seen = [row for row in found if actor.sees(row.domain_id)]
     named = tuple(_stolen_from(row, used, with_pin) for row in seen)
     return StolenDevice(device.id, device.name, named, len(found) - len(seen))

@@ -49,6 +49,7 @@ _TOLD: Final = (
     Action.TOKEN_RESYNCED, Action.EMERGENCY_SHOWN, Action.EMERGENCY_RESET, Action.EMERGENCY_ONLINE,
     Action.EMERGENCY_USED, Action.EMERGENCY_REPLACED, Action.EMERGENCY_TEMPORARY, Action.EMERGENCY_ENDED,
     Action.EMERGENCY_VOIDED, Action.PASSKEY_ADDED, Action.PASSKEY_REMOVED, Action.ALARM_PASSKEY_COPIED,
+    Action.DEVICE_REVOKED, Action.DEVICE_STOLEN,
 )  # fmt: skip
 # Only to read what the user's own devices are called, in whatever domain they are.
 _NAMES_EVERYTHING: Final = Actor.of_system("system")

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from sparekey.app.devices import find_device
+from sparekey.app.devices import find_device, tell_revoked
 from sparekey.server.bodies import read_body
 from sparekey.server.replies import Refusal
 from sparekey.server.service import Service
@@ -48,6 +48,7 @@ async def read_signed(service: Service, request: Request, most: int) -> SignedRe
             server_time=now,
         )  # fmt: skip
     if row.revoked_at is not None:
+        await service.contacts.run(tell_revoked, service.instance, row, now=now)
         raise Refusal(
             403,
             "revoked",

@@ -10,6 +10,7 @@ from sparekey.core.errors import BadInput
 from sparekey.core.permissions import Permission
 from sparekey.server.console.choices import domain_options
 from sparekey.server.console.confirming import ask_first
+from sparekey.server.console.emergency_words import circumstances
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.replies import Reply, SentOn
 from sparekey.server.web.visits import Visit
@@ -118,7 +119,10 @@ def withdraw(visit: Visit) -> Reply:
 @pages.get("/{name}", Permission.DEVICE_VIEW)
 def show(visit: Visit) -> Reply:
     found = device_contents.look_into(visit.instance, visit.actor, visit.path["name"], now=visit.now)
-    return visit.show("devices/show.html", found=found, device=found.device, here=address_of(found.device))
+    return visit.show(
+        "devices/show.html", found=found, device=found.device, here=address_of(found.device),
+        circumstances=circumstances,
+    )  # fmt: skip
 
 
 @pages.get("/{name}/revoke", Permission.DEVICE_REVOKE)
@@ -150,7 +154,11 @@ def before_stolen(visit: Visit) -> Reply:
 @pages.post("/{name}/stolen", Permission.DEVICE_REVOKE, again=before_stolen)
 def report_stolen(visit: Visit) -> Reply:
     """What it did, in this answer: afterwards the device holds nothing of anybody."""
-    found = devices_stolen.report_stolen(visit.instance, visit.actor, visit.path["name"], now=visit.now)
+    form = visit.form
+    found = devices_stolen.report_stolen(
+        visit.instance, visit.actor, visit.path["name"], reported_by=form.text("reported-by", "Who reported it"),
+        note=form.text("note", "The note"), ticket=form.text("ticket", "The ticket"), now=visit.now,
+    )  # fmt: skip
     return visit.show("devices/stolen.html", found=found, reported=True, here=f"{LIST}/{found.device_id}")
 
 

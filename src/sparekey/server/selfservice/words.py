@@ -42,6 +42,8 @@ _HAPPENED: Final[Mapping[str, str]] = {
     Action.USER_DISABLED: "Your account was disabled",
     Action.USER_CHANGED: "Your name or address was changed",
     Action.EMERGENCY_SHOWN: "Your emergency code was shown",
+    Action.DEVICE_REVOKED: "A device that you use was taken out of service",
+    Action.DEVICE_STOLEN: "A device that you use was reported stolen: its data and codes ended",
 }
 
 
