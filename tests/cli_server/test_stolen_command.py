@@ -30,14 +30,16 @@ def test_it_asks_first(operator: Operator, alice: User) -> None:
 
 
 def test_it_says_what_has_ended_for_whom(operator: Operator, alice: User) -> None:
-    said = operator.runs("device", "stolen", "laptop", "--yes").json
+    said = operator.runs("device", "stolen", "laptop", "--yes", "--reported-by", "alice", "--ticket", "T-7").json
     (user,) = said["users"]
     assert user == {"user": "alice", "new_pin": [alice.serial], "disabled": [], "codes": 2}
     assert said["elsewhere"] == 0
     assert (said["schema"], said["name"]) == ("sparekey/stolen/1", "laptop")
     assert operator.runs("device", "list").json["devices"][0]["revoked"] is not None
-    (row,) = operator.runs("audit", "list", "--action", "device.stolen").json["rows"]
+    rows = operator.runs("audit", "list", "--action", "device.stolen").json["rows"]
+    row = next(each for each in rows if "reported_by" in each["detail"])
     assert row["actor"].startswith("os:")
+    assert (row["detail"]["reported_by"], row["detail"]["ticket"]) == ("alice", "T-7")
 
 
 def test_people_are_told_in_lines(operator: Operator, alice: User) -> None:

@@ -1,5 +1,7 @@
 """The self-service console: what a user sees of their own, and what they do about it."""
 
+import json
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,6 +19,7 @@ from sparekey.core.outcome import Denied, Granted
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.secret import Secret
 from sparekey.server.application import create_application
+from sparekey.server.web import cookies
 from sparekey.storage.unit_of_work import Database
 from tests.builders import (
     LIGHT,
@@ -31,6 +34,7 @@ from tests.builders import (
     a_user,
     account_row,
     an_instance,
+    edit_policy,
     on_record,
     set_mail,
     submit,
@@ -170,12 +174,39 @@ def test_a_token_is_reported_lost_and_every_session_ends(doors: Doors, alice: Us
     page = f"{HOME}/tokens/{alice.serial}/lost"
     assert visitor.get(page).status == 200
     assert not token_row(doors.instance, alice.serial).lost  # looking reports nothing
-    assert said(visitor.post(page)) == SIGN_IN
+    reply = visitor.post(page)
+    assert said(reply) == SIGN_IN
     assert token_row(doors.instance, alice.serial).lost
     assert said(visitor.get(HOME)) == SIGN_IN
     assert find_session(doors.instance, console, later) is None
     (row,) = on_record(doors.instance, Action.TOKEN_LOST)
     assert (row.actor, row.account_id, row.token_id) == (f"user:{alice.account_id}", alice.account_id, alice.token_id)
+
+
+def test_whoever_reports_a_token_lost_is_told_what_still_works_and_whom_to_call(doors: Doors, alice: User) -> None:
+    other, off = (a_token(doors.instance, "alice", alice.account_id) for _ in range(2))
+    tokens.set_enabled(doors.instance, ROOT, off.serial, enabled=False, now=NOW)
+    edit_policy(doors.instance, {"help_text": "555 0100"})
+    visitor = signed_in(doors, alice)
+    reply = visitor.post(f"{HOME}/tokens/{alice.serial}/lost")
+    (kept,) = [value for name, value in reply.headers if value.startswith(f"{cookies.SAID}=".encode())]
+    told = json.loads(urlsafe_b64decode(kept.decode().partition("=")[2].partition(";")[0]))
+    assert f"Your token {other.serial} still works" in told
+    assert off.serial not in told
+    assert "call the help desk (555 0100)" in told
+
+
+def test_a_mail_is_promised_only_where_one_can_be_sent(doors: Doors, alice: User) -> None:
+    visitor = signed_in(doors, alice)
+    set_mail(doors.instance, alice, "alice@example.org")
+    without = text_of(visitor.get(f"{HOME}/emergency"))
+    assert "this server sends no mail" in without
+    assert "alice@example.org" not in without
+    sends = replace(doors.service.settings, smtp_host="mail.example.org", mail_from="sparekey@example.org")
+    doors.app = create_application(replace(doors.service, settings=sends))
+    assert "a mail goes to alice@example.org" in text_of(visitor.get(f"{HOME}/emergency"))
+    set_mail(doors.instance, alice, "")
+    assert "No mail address of yours is known" in text_of(visitor.get(f"{HOME}/emergency"))
 
 
 def test_a_stolen_device_is_shut_out_unless_others_use_it(doors: Doors, alice: User) -> None:

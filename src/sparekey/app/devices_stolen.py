@@ -24,8 +24,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.instance import MICROSECONDS, Instance, log
 from sparekey.app.held_on_device import everyone_on, log_last_held
+from sparekey.app.instance import MICROSECONDS, Instance, log
 from sparekey.app.lookup import get_device
 from sparekey.app.notices import notify_user
 from sparekey.app.record_rows import names_of_actors
@@ -122,9 +122,12 @@ def end_stolen(
         _secure_token(connection, actor, device, row, now)
     for row in devices.tokens_with_pin(connection, users):
         _force_pin(connection, actor, device, row, now)
+    held = everyone_on(connection, device.id, now)
     devices.forget_device(connection, device.id)
     for account_id in sorted(users):
         _renew(connection, actor, device, account_id, now)
+        # so that whoever asks about the person learns of it, too
+        log_last_held(connection, actor, Action.DEVICE_STOLEN, device.id, account_id, held.get(account_id), now)
     # ids, as the record names actors: each of its readers is told the names that they may know
     named = ",".join(f"user:{account_id}" for account_id in sorted(users))
     log(connection, now, actor, Action.DEVICE_STOLEN, device=device.id, name=device.name, users=named,
@@ -137,17 +140,15 @@ def _earlier_report(connection: Connection, actor: Actor, device: AnyRow, found:
     if device.revoked_at is None or found.users or found.elsewhere:
         return None
     rows = audit.list_rows(connection, limit=_MOST_REPORTS, device_id=device.id, actions=(Action.DEVICE_STOLEN,))
+    rows = [row for row in rows if row.account_id is None]  # the others are about its users
     if not rows:
         return None
     first = rows[-1]  # the newest comes first
     users = [each for each in str(json.loads(first.detail).get("users", "")).split(",") if each]
     called = names_of_actors(connection, actor, [first.actor, *users])
-    held = everyone_on(connection, device.id, now)
     logins = sorted(called[each] for each in users if each in called)
     by = called.get(first.actor, first.actor)
     return EarlierReport(first.at // MICROSECONDS, by, tuple(logins), len(users) - len(logins))
-        # so that whoever asks about the person learns of it, too
-        log_last_held(connection, actor, Action.DEVICE_STOLEN, device.id, account_id, held.get(account_id), now)
 
 
 def users_of(connection: Connection, device_id: str) -> frozenset[str]:
@@ -160,7 +161,6 @@ def _stolen(connection: Connection, actor: Actor, device: AnyRow, users: frozens
     used = devices.tokens_of_device(connection, device.id)
     with_pin = devices.tokens_with_pin(connection, users)
     found = accounts.find_with_counts(connection, users, now)
-    rows = [row for row in rows if row.account_id is None]  # the others are about its users
     seen = [row for row in found if actor.sees(row.domain_id)]
     named = tuple(_stolen_from(row, used, with_pin) for row in seen)
     return StolenDevice(device.id, device.name, named, len(found) - len(seen))

@@ -51,6 +51,7 @@ _TOLD: Final = (
     Action.EMERGENCY_VOIDED, Action.PASSKEY_ADDED, Action.PASSKEY_REMOVED, Action.ALARM_PASSKEY_COPIED,
     Action.DEVICE_REVOKED, Action.DEVICE_STOLEN,
 )  # fmt: skip
+_THEMSELF: Final = "the user themself, at self-service"  # who reports a theft, as the record has it
 # Only to read what the user's own devices are called, in whatever domain they are.
 _NAMES_EVERYTHING: Final = Actor.of_system("system")
 
@@ -83,6 +84,10 @@ class OwnToken:
     lost: bool
     expires_at: int | None
     drift: int | None
+
+    def works(self, now: int) -> bool:
+        """Whether the server accepts its codes."""
+        return self.enabled and not self.lost and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True)
@@ -245,7 +250,7 @@ def report_stolen(instance: Instance, session: Session, device_id: str, *, now: 
                 "other people use this device, too, and would be shut out with you",
                 "call the help desk: they report it stolen for all of you",
             )
-        end_stolen(connection, actor, device, now=now)
+        end_stolen(connection, actor, device, {"reported_by": _THEMSELF}, now=now)
 
 
 def activity(

@@ -1,4 +1,5 @@
-"""What an operator has to say before a code is shown: how the caller was identified; a note and a ticket, if any."""
+"""What an operator says for the record: before a code is shown, how the caller was identified; a note and a ticket, if
+any."""
 
 from dataclasses import dataclass
 
@@ -18,7 +19,11 @@ def verify_showing(showing: Showing) -> None:
     """Raises BadInput unless it is said how the caller was identified, in texts that can be kept."""
     if not showing.caller.strip():
         raise BadInput("it is not said how the caller was identified", "say how, for instance --caller 'call back'")
-    limits = ((showing.caller, 200, "caller"), (showing.note, 500, "note"), (showing.ticket, 100, "ticket"))
-    for text, longest, what in limits:
+    verify_said((showing.caller, 200, "caller"), (showing.note, 500, "note"), (showing.ticket, 100, "ticket"))
+
+
+def verify_said(*said: tuple[str, int, str]) -> None:
+    """Texts that go on record, with the longest that each may be and what it is. Raises BadInput."""
+    for text, longest, what in said:
         if len(text) > longest or not text.isprintable():
             raise BadInput(f"the {what} is too long or not printable", f"give at most {longest} printable characters")

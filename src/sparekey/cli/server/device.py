@@ -118,6 +118,9 @@ def stolen(
     ctx: typer.Context,
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    reported_by: Annotated[str, typer.Option(metavar="WHO", help="Who said so, and how you know.")] = "",
+    note: Annotated[str, typer.Option(help="Anything worth keeping.")] = "",
+    ticket: Annotated[str, typer.Option(help="The number of the ticket.")] = "",
 ) -> None:
     """Report a device as stolen: it is refused, and what it holds of anybody is ended everywhere.
 
@@ -128,7 +131,9 @@ def stolen(
     with open_server(call) as server:
         if not yes:
             _confirm(server.run(devices_stolen.look_at_stolen, name, now=moment))
-        report = server.run(devices_stolen.report_stolen, name, now=moment)
+        report = server.run(
+            devices_stolen.report_stolen, name, reported_by=reported_by, note=note, ticket=ticket, now=moment
+        )
     rows = [
         {"user": each.login, "new_pin": list(each.new_pin), "disabled": list(each.disabled), "codes": each.codes}
         for each in report.users

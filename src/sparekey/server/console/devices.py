@@ -120,7 +120,7 @@ def withdraw(visit: Visit) -> Reply:
 def show(visit: Visit) -> Reply:
     found = device_contents.look_into(visit.instance, visit.actor, visit.path["name"], now=visit.now)
     return visit.show(
-        "devices/show.html", found=found, device=found.device, here=address_of(found.device),
+        "devices/show.html", found=found, device=found.device, gone=found.gone, here=address_of(found.device),
         circumstances=circumstances,
     )  # fmt: skip
 

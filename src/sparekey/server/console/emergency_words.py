@@ -93,6 +93,7 @@ def circumstances(row: RecordRow) -> str:
     detail = json.loads(row.detail)
     parts = [
         f"caller identified: {detail['caller']}" if detail.get("caller") else "",
+        f"reported by {detail['reported_by']}" if detail.get("reported_by") else "",
         f"ticket {detail['ticket']}" if detail.get("ticket") else "",
         f"note: {detail['note']}" if detail.get("note") else "",
         f"approved by {row.people.get('approved_by', detail['approved_by'])}" if detail.get("approved_by") else "",

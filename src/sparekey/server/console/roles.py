@@ -63,7 +63,16 @@ def grant(visit: Visit) -> Reply:
 
 @pages.get(":add", Permission.ROLE_MANAGE)
 def new(visit: Visit) -> Reply:
-    return visit.show("roles/edit.html", role=None, ticked=visit.form.all("permission"), groups=PERMISSION_GROUPS)
+    """`like`: the role whose permissions are ticked already, as far as the visitor has them."""
+    rows, like = roles.list_roles(visit.instance, visit.actor), visit.query.get("like", "")
+    copied = next((each.permissions for each in rows if each.name == like), ())
+    ticked = visit.form.all("permission") if visit.form else [
+        each for each in copied if visit.actor.may(Permission(each), None)
+    ]  # fmt: skip
+    return visit.show(
+        "roles/edit.html", role=None, ticked=ticked, groups=PERMISSION_GROUPS, like=like if copied else "",
+        names=[("", "nothing"), *((each.name, each.name) for each in rows)],
+    )  # fmt: skip
 
 
 @pages.post(":add", Permission.ROLE_MANAGE, again=new, fresh=True)

@@ -55,10 +55,14 @@ def lost(visit: Visit) -> Reply:
 @pages.post("/{serial}/lost", None, again=lost)
 def report_lost(visit: Visit) -> Reply:
     serial = _serial(visit)
+    own = self_service.look(visit.instance, visit.actor, now=visit.now)
     self_service.report_lost(visit.instance, get_session(visit), serial, now=visit.now)
+    others = [each.serial for each in own.tokens if each.serial != serial and each.works(visit.now)]
+    still = "".join(f"Your token {each} still works. " for each in others)
+    desk = f"the help desk ({own.help_text})" if own.help_text else "the help desk"
     return SentOn(
         _SIGN_IN, f"Your token {serial} is reported lost: its codes are refused from now on, and you are signed out "
-        "everywhere. To sign in without it, use a passkey here, or call the help desk for an emergency code.",
+        f"everywhere. {still}To sign in without a token, use a passkey here, or call {desk} for an emergency code.",
         signs_out=True,
     )  # fmt: skip
 

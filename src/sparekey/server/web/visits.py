@@ -53,6 +53,11 @@ class Visit:
         """Where passkeys can be used from this page; None: they are bound to names, and this is an address."""
         return place_of(self.host)
 
+    @property
+    def sends_mail(self) -> bool:
+        """Whether there is a mail server that takes notices: a mail is promised only where one can be sent."""
+        return bool(self.settings.smtp_host)
+
     def may(self, permission: Permission, domain: str | None = None) -> bool:
         """Whether the visitor has it anywhere, or in the security domain of this name: what one may not do is not
         offered. "": over what belongs to no domain."""
