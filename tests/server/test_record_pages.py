@@ -3,18 +3,23 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
 from sparekey.app.instance import TOP_DOMAIN
+from sparekey.app.online_emergency import Terms, give_fixed
+from sparekey.app.showings import Showing
+from sparekey.app.sign_in import Door
+from sparekey.app.user_sessions import door_name
 from sparekey.core.files_of_rows import as_csv
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.server.console import audit, reports
 from sparekey.server.settings import SETTINGS
-from tests.builders import NOW, submit
+from tests.builders import NOW, ROOT, submit
 from tests.server.operation_world import INSIDE, World, an_administrator
 from tests.server.page_world import header
 from tests.server.reading_pages import look, statements, words
@@ -37,6 +42,18 @@ def test_a_refusal_is_told_in_words_with_names_linked(world: World, root: Secret
     assert "1 row" in words(reply)
     assert 'href="/console/users/alice"' in reply.body.decode()
     assert f'href="/console/tokens/{world.alice.serial}"' in reply.body.decode()
+
+
+def test_who_signs_in_at_self_service_is_told_in_words(world: World, root: Secret[str]) -> None:
+    submit(world.instance, world.alice, NOW, world.alice.wrong(NOW), door=Door(door_name("192.0.2.7")))
+    seen = words(look(world, root, "/console/audit?by=192.0.2.7"))
+    assert "192.0.2.7 where somebody signed in to self-service" in seen
+
+
+def test_times_in_details_are_dates(world: World, root: Secret[str]) -> None:
+    give_fixed(world.instance, ROOT, world.alice.serial, Terms(), Showing("called back"), now=NOW)
+    reply = look(world, root, "/console/audit?action=emergency.temporary")
+    assert re.search(r"<dt>expires</dt><dd><time", reply.body.decode())
 
 
 @pytest.mark.usefixtures("refused")
