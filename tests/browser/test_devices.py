@@ -59,4 +59,7 @@ def test_a_stolen_device_ends_what_it_held(visit: Visitor, site: Site, admin: Us
     expect(page.get_by_role("heading", level=1)).to_have_text("laptop-alice is reported stolen")
     expect(page.get_by_role("row", name="alice")).to_contain_text("ended; new ones are fetched")
     page.get_by_role("link", name="To the device", exact=True).click()
-    expect(page.get_by_text("Nobody has offline data here")).to_be_visible()
+    gone = page.get_by_role("region", name="What may still open it")
+    expect(gone.get_by_text("has erased nothing")).to_be_visible()
+    expect(gone.get_by_role("row", name="alice")).to_be_visible()
+    expect(page.get_by_role("link", name="Report stolen")).to_have_count(0)

@@ -60,8 +60,8 @@ class Obstacle(StrEnum):
     NO_TOKEN_USED = "The user has to sign in online with a token once, on the device itself."
     NOT_DOWNLOADED = "No device has confirmed it yet; a device fetches it by itself as soon as it reaches the server."
     TOKEN_LOST = (
-        "The token is lost: its emergency tokencode stays, its days are not renewed, and a device erases them at its next "
-        "contact. Mark it found, or replace it."
+        "The token is lost: its emergency tokencode stays; its days are not renewed, and a device erases them at its "
+        "next contact. Mark it found, or replace it."
     )
     TOKEN_DISABLED = "The token is disabled; enable it first."
     TOKEN_EXPIRED = "The token has expired; assign or replace one first."

@@ -77,7 +77,10 @@ def set_lost(visit: Visit) -> Reply:
     serial, lost = visit.path["serial"], visit.form.flag("on")
     tokens.set_lost(visit.instance, visit.actor, serial, lost=lost, now=visit.now)
     if lost:
-        said = "is marked as lost: its codes are refused. Its offline emergency tokencode goes on working."
+        said = (
+            "is marked as lost: the server refuses its codes, a device from its next contact on. Its offline emergency "
+            "tokencode goes on working."
+        )
     else:
         said = "is marked as found: its codes are accepted again."
     return _done(visit, f"{serial} {said}")
