@@ -119,6 +119,11 @@ class Person:
         return f"SK{10_000_000 + self.number}"
 
     @property
+    def token_goes(self) -> bool:
+        """Whether it is disabled."""
+        return self.number % 53 == 11 and self.fate is not _Fate.NO_TOKEN
+
+    @property
     def signs_in(self) -> bool:
         return self.fate not in (_Fate.NO_TOKEN, _Fate.NO_PIN)
 
@@ -380,7 +385,8 @@ def _receipt(
 def _sign_ins(
     everybody: Sequence[Person], found: _Found, places: Mapping[str, str], vpn: str, since: int, until: int
 ) -> Iterator[dict[str, Any]]:
-    """Oldest first, at the VPN or on their computer; one in twelve was refused, and whoever lost a token always."""
+    """Oldest first, at the VPN or on their computer; one in twelve was refused, and after the trouble whoever lost a
+    token, or has one that was disabled, always."""
     able = [one for one in everybody if one.signs_in]
     trouble = since > until - 2 * DAY  # after it those who left try no more
     apart = _WEEKS // (6 * len(everybody))
@@ -392,8 +398,8 @@ def _sign_ins(
         here = device_id is not None and number % 2 == 0 and at <= until - one.quiet
         refused = number % 12 == 0
         reason = _pick("why", number, (Reason.WRONG_PASSCODE, Reason.ALREADY_USED))
-        if trouble and one.fate is _Fate.LOST:
-            refused, reason = True, Reason.TOKEN_LOST
+        if trouble and (one.fate is _Fate.LOST or one.token_goes):
+            refused, reason = True, Reason.TOKEN_DISABLED if one.token_goes else Reason.TOKEN_LOST
         yield {
             "at": at * MICROSECONDS,
             "actor": f"device:{device_id}" if here else f"client:{vpn}",
@@ -414,7 +420,7 @@ def _add_trouble(instance: Instance, everybody: Sequence[Person], now: int) -> N
             set_user_enabled(instance, _TOWN, one.login, enabled=False, now=at)
         if one.fate is _Fate.LOST:
             set_lost(instance, _TOWN, one.serial, lost=True, now=at + 60)
-        if one.number % 53 == 11 and one.fate is not _Fate.NO_TOKEN:
+        if one.token_goes:
             set_enabled(instance, _TOWN, one.serial, enabled=False, now=at + 120)
 
 

@@ -39,7 +39,9 @@ def list_some(
     by: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Only what this user, device or API client did, or os:NAME.", show_default=False
+            metavar="NAME",
+            help="Only what this user, device or API client did, or os:NAME on the server.",
+            show_default=False,
         ),
     ] = None,
     result: Annotated[
