@@ -12,6 +12,8 @@ from sparekey.app import emergency
 from sparekey.app.approvals import ApprovalNeeded, approve
 from sparekey.app.instance import Instance
 from sparekey.app.showings import Showing
+from sparekey.app.sign_in import Door
+from sparekey.app.user_sessions import door_name
 from sparekey.clock import now as clock_now
 from sparekey.core.emergency import CodeKind
 from sparekey.core.permissions import Actor, Grant, Permission
@@ -195,6 +197,17 @@ def test_lists_of_the_record_show_names_and_in_json_ids_too(operator: Operator, 
         assert "operator: bob" in _line(listed, "emergency.used")
     line = _line(operator.sees("audit", "list"), "emergency.shown")
     assert f"\talice\t{alice.serial}\tlaptop\t" in line
+
+
+def test_details_are_told_with_dates_and_doors_in_words(operator: Operator, alice: User) -> None:
+    operator.runs("emergency", "fixed", alice.serial, *CALLER)
+    with opened(operator) as instance:
+        submit(instance, alice, clock_now(), alice.wrong(clock_now()), door=Door(door_name("192.0.2.7")))
+    given = _line(operator.sees("audit", "list"), "emergency.temporary").split("\t")[-1]
+    assert re.search(rf"expires: {RFC3339.pattern}(,|$)", given)
+    assert alice.serial not in given
+    refused = _line(operator.sees("audit", "list", "--by", "192.0.2.7"), "sign-in.denied")
+    assert "\t192.0.2.7, where somebody signed in to self-service\t" in refused
 
 
 def _line(said: Said, action: str) -> str:
