@@ -98,6 +98,7 @@ def test_a_set_of_codes_takes_the_place_of_the_token_until_it_turns_up(server: I
     assert isinstance(submit(server, alice, LATER, given.codes[2]), Denied)  # without the PIN
     (row,) = on_record(server, Action.EMERGENCY_TEMPORARY)
     assert (row.actor, row.account_id, row.token_id) == (f"user:{alice.account_id}", alice.account_id, alice.token_id)
+    assert json.loads(row.detail)["caller"] == "the user themself, at self-service"
     assert given.codes[0].reveal() not in json.dumps([each.detail for each in on_record(server)])
     tokens.set_lost(server, ROOT, alice.serial, lost=False, now=LATER)
     granted(submit(server, alice, LATER + 30))

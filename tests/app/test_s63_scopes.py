@@ -123,7 +123,7 @@ def test_s63_a_missing_permission_is_refused(server: Instance, name: str) -> Non
     case = CASES[name]
     add_tree(server)
     actor = who_has(server, set(Permission) - {case.needed}, "Sales")
-    with pytest.raises(NotAllowed, match=f"'{case.needed.value}'"):
+    with pytest.raises(NotAllowed, match=rf"\({case.needed.value}\)"):
         case.do(server, actor, an_object(server, case.kind, "Bern"), "Bern")
 
 
@@ -216,7 +216,7 @@ def test_s63_nobody_gains_rights_by_moving(server: Instance) -> None:
         lambda where: domains.move_domain(server, actor, "Bern", where, now=NOW),
     )
     for move in moves:
-        with pytest.raises(NotAllowed, match=r"rights that you do not have in Bern \(emergency.passcode-show\)"):
+        with pytest.raises(NotAllowed, match=r"rights that you do not have in Bern \(.*, emergency.passcode-show\)"):
             move("Support")
     moves[1](TOP_DOMAIN)
     moves[0]("Sales")

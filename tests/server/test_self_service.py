@@ -64,6 +64,7 @@ def test_the_servers_name_leads_to_self_service_and_that_to_the_consoles(doors: 
     assert said(nobody.get("/")) == HOME
     assert said(nobody.get(HOME)) == SIGN_IN
     assert b'href="/console"' in nobody.get(SIGN_IN).body
+    assert b'href="/self-service"' in nobody.get("/console/sign-in").body
 
 
 def test_home_says_what_works_if_the_network_dies_now(doors: Doors, alice: User) -> None:

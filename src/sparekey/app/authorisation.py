@@ -52,10 +52,11 @@ def verify_no_gain(connection: Connection, actor: Actor, there: str, here: str) 
     gained = [each for each in Permission if actor.may(each, here) and not actor.may(each, there)]
     if gained:
         names = [domains.get_name(connection, domain_id) for domain_id in (here, there)]
+        words = "; ".join(f"{allows(each)}, {each}" for each in gained)
         raise NotAllowed(
-            f"in {names[0]} you have rights that you do not have in {names[1]} ({', '.join(gained)}), and moving would "
-            "extend them", _ASK,
-        )  # fmt: skip
+            f"in {names[0]} you have rights that you do not have in {names[1]} ({words}), and moving would extend them",
+            _ASK,
+        )
 
 
 def grants_of(connection: Connection, principal_id: str) -> tuple[Grant, ...]:
