@@ -152,6 +152,17 @@ def test_s05_what_was_withdrawn_while_a_question_was_open_sets_no_pin(any_server
     assert token_row(any_server, user.serial).pin_must_change is True
 
 
+def test_s05_nor_if_the_access_ended_by_itself(any_server: Instance) -> None:
+    user = a_user(any_server, pin=PIN)
+    given = give_fixed(any_server, ROOT, user.serial, Terms(until=NOW + 60), CALLED_BACK, now=NOW)
+    set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
+    first = begin(any_server, user, typed="first777" + given.codes[0].reveal())
+    second = reply(any_server, user, first, NEW_PIN)
+    asked(second, Ask.CONFIRM_PIN)
+    assert reason(reply(any_server, user, second, NEW_PIN, NOW + 60).outcome) is Reason.EMERGENCY_ENDED
+    assert token_row(any_server, user.serial).pin_must_change is True
+
+
 @pytest.mark.parametrize("code_kind", ["fixed", "one-time"])
 def test_s05_nor_if_it_was_withdrawn_and_given_anew(any_server: Instance, code_kind: str) -> None:
     """An impostor was noticed, and then the user is helped: what the impostor was asked does not go on."""
