@@ -6,7 +6,12 @@ export PYTHONDONTWRITEBYTECODE = 1
 # Debian packages, each installed only when missing
 packages_base := python3-venv
 packages_demo := $(packages_base) oathtool faketime
-packages_test := $(packages_demo) postgresql-17 stoken pskctool rsyslog rsyslog-openssl chromium fonts-dejavu-core
+# what compiles the login shims and the binding to a TPM
+packages_native := gcc libc6-dev python3-dev pkg-config libpam0g-dev libtss2-dev
+# the logins and the TPM that they are tried with
+packages_logins := openssh-server openssh-client sshpass expect sudo pamtester swtpm tpm2-tools
+packages_test := $(packages_demo) postgresql-17 stoken pskctool rsyslog rsyslog-openssl chromium fonts-dejavu-core \
+	$(packages_native) $(packages_logins)
 packages_bench := $(packages_test) wrk
 
 .PHONY: help
@@ -32,7 +37,7 @@ quick: ## tests that need no service; also on python3.11 where there is one
 
 .PHONY: check
 check: ## lint, types for both ends of the supported range, import contracts
-	@tools/setup $(packages_base)
+	@tools/setup $(packages_base) $(packages_native)
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy --python-version 3.11 src tests bench tools spec
@@ -60,6 +65,8 @@ screens: ## a picture of every page, light and dark, wide and narrow, into docs/
 	@$(py) -m tools.screens $(ARGS)
 
 .PHONY: lock
-lock: ## writes requirements.lock anew from pyproject.toml
-	@.venv/bin/uv pip compile -q pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate -o requirements.lock
+lock: ## writes requirements.lock and requirements-tpm.lock anew from pyproject.toml
+	@.venv/bin/uv pip compile -q pyproject.toml --extra agent --extra server --group dev --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
+	@.venv/bin/uv pip compile -q pyproject.toml --extra tpm -c requirements.lock --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate -o requirements-tpm.lock

@@ -21,7 +21,8 @@ from tools.tree import ROOT
 
 RECORD = ROOT / "docs" / "soak.json"
 # What a result depends on; a commit that touches only words keeps the record valid.
-DECIDING = ["src", "tests", "tools", "spec", "pyproject.toml", "requirements.lock"]
+DECIDING = ["src", "native", "packaging", "tests", "tools", "spec", "pyproject.toml", "requirements.lock"]
+DECIDING += ["requirements-tpm.lock"]
 FULL = [sys.executable, "-m", "pytest", "-q", "--full", "-m", "soak", "-p", "no:cacheprovider"]
 
 

@@ -20,7 +20,7 @@ OTHER = {
     "emergency_passcode": "off", "emergency_lifetime": "90", "days": "60", "warn_days": "0", "offline_failures": "25",
     "protection_level": "strong", "server_down": "emergency-codes-only", "users_per_device": "1",
     "tokens_per_user": "10", "require_hardware_store": "yes", "help_text": "Tel. 4711", "os_password": "true",
-    "passcode_approval": "on", "showings_warn": "5", "showings_limit": "6",
+    "pin_lock": "off", "passcode_approval": "on", "showings_warn": "5", "showings_limit": "6",
 }  # fmt: skip
 
 
@@ -218,4 +218,5 @@ def test_the_values_that_the_device_enforces_come_with_each_sync(server: Instanc
     edit_policy(server, {name: OTHER[name] for name in ("offline_failures", "warn_days", "server_down", "help_text")})
     said = device.sync_of(user, NOW).policy
     assert (said.offline_failures, said.warn_days) == (25, 0)
-    assert (said.server_down, said.help_text, said.os_password) == ("emergency-codes-only", "Tel. 4711", False)
+    assert (said.server_down, said.help_text) == ("emergency-codes-only", "Tel. 4711")
+    assert (said.os_password, said.pin_lock) == (False, True)

@@ -34,6 +34,7 @@ TABLE: dict[str, tuple[object, object, object]] = {
     "users_per_device": (5, 50, 1),
     "tokens_per_user": (2, 10, 1),
     "require_hardware_store": (False, False, True),
+    "pin_lock": (True, False, True),
     "os_password": (False, True, False),
     "passcode_approval": (False, False, True),
     "showings_warn": (10, 1000, 1),

@@ -3,14 +3,16 @@
 import re
 import tomllib
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tools.tree import ROOT, project_files
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-LOCKED = dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", LOCK, re.MULTILINE))
+LOCKS = [(ROOT / name).read_text(encoding="utf-8") for name in ("requirements.lock", "requirements-tpm.lock")]
+VERSIONS = [dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", lock, re.MULTILINE)) for lock in LOCKS]
+LOCKED = VERSIONS[0] | VERSIONS[1]
 
 # A class of one letter keeps this file from matching itself.
 FORBIDDEN = {
@@ -33,10 +35,15 @@ def test_the_lock_satisfies_what_the_project_asks_for() -> None:
         assert requirement.specifier.contains(version), f"{requirement}: locked is {version}, run `make lock`"
 
 
-def test_everything_locked_is_pinned_by_hash_and_by_no_address() -> None:
-    entries = re.split(r"\n(?=\S)", LOCK.strip())
+@pytest.mark.parametrize("lock", LOCKS, ids=["all", "tpm"])
+def test_everything_locked_is_pinned_by_hash_and_by_no_address(lock: str) -> None:
+    entries = re.split(r"\n(?=\S)", lock.strip())
     assert [entry for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
-    assert not re.search(r"://| @ |\bhttps?\b", LOCK)
+    assert not re.search(r"://| @ |\bhttps?\b", lock)
+
+
+def test_one_version_of_everything_is_locked() -> None:
+    assert {name: VERSIONS[0].get(name, version) for name, version in VERSIONS[1].items()} == VERSIONS[1]
 
 
 def test_no_file_names_a_registry_or_a_machine() -> None:

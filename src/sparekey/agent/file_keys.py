@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sparekey.agent.ports import Files, StoreUnreadable
+from sparekey.agent.ports import Files, PinLocks, StoreUnreadable
 from sparekey.agent.store import KEYS
 from sparekey.secret import Secret
 from sparekey.wire import signing
@@ -35,6 +35,7 @@ class FileKeys:
     """`ports.StoreKeys` from one file."""
 
     hardware_bound = False
+    pin_locks: PinLocks | None = None
 
     def __init__(self, keys: _KeyFile) -> None:
         signing_key = serialization.load_der_private_key(bytes.fromhex(keys.signing_key), password=None)

@@ -77,10 +77,36 @@ class StoreUnreadable(Exception):
         self.word = word
 
 
+class WrongPin(Exception):
+    """What was shown does not open the lock; the try was counted by whoever keeps it."""
+
+
+class LockedOut(Exception):
+    """Too many wrong PINs: the lock takes none for a while, whatever is shown."""
+
+
+class PinLocks(Protocol):
+    """Secrets that come back only for the right authorisation, of which only a few wrong ones are tried (a TPM's
+    dictionary-attack protection). Nothing but these counts towards that lockout, or waits for its end (S34)."""
+
+    def tries(self) -> int:
+        """How many wrong authorisations in a row are taken before the lockout; 0: there is no such protection."""
+
+    def ensure_tries(self, wanted: int) -> int:
+        """Asks for at least so many where this device may set them; the tries that are in force then."""
+
+    def seal(self, secret: Secret[bytes], authorisation: Secret[bytes]) -> bytes:
+        """The secret (at most 64 bytes) under this authorisation (32 bytes)."""
+
+    def open(self, sealed: bytes, authorisation: Secret[bytes]) -> Secret[bytes]:
+        """The secret again. Raises `WrongPin`, `LockedOut`, `StoreUnreadable`."""
+
+
 class StoreKeys(Protocol):
-    """The keys under everything that the device keeps: a root-only file now, a TPM later."""
+    """The keys under everything that the device keeps: a root-only file, or a TPM."""
 
     hardware_bound: bool
+    pin_locks: PinLocks | None  # None where nothing can keep count of wrong PINs
 
     def device_secret(self) -> Secret[bytes]:
         """32 bytes made on this device and never sent."""
@@ -98,7 +124,8 @@ class StoreKeys(Protocol):
         """The state again; raises `StoreUnreadable`."""
 
     def committed(self) -> None:
-        """The sealed state is on disk under its name: what a TPM takes as the moment to count on."""
+        """The state sealed last is on disk, written aside: from this moment on it alone is valid, and the one before
+        opens to nothing where a TPM counts."""
 
 
 class Files(Protocol):

@@ -181,7 +181,12 @@ def _sync_user(
         tokencodes_blocked=holder.account.locked(now),
         used=[UsedStep(token.token_id, token.last_step) for token in holder.tokens],
         policy=DevicePolicy(
-            values.offline_failures, _warn_days(values), values.server_down, values.help_text, values.os_password
+            values.offline_failures,
+            _warn_days(values),
+            values.server_down,
+            values.help_text,
+            values.os_password,
+            values.pin_lock,
         ),
         wanted=[UnitName(unit.kind, unit.token_id, unit.day) for unit in _missing(connection, holder, held, now)],
         obstacles=_obstacles(holder, now),

@@ -37,6 +37,14 @@ class UnitKind(StrEnum):
 EMERGENCY_KINDS: Final = frozenset({UnitKind.EMERGENCY_TOKENCODE, UnitKind.EMERGENCY_PASSCODE})
 
 
+class Protection(StrEnum):
+    """What a device says its offline data stand under."""
+
+    FILE = "file"  # keys in a root-only file: a copied disk holds them, too
+    TPM = "tpm"  # keys of the TPM: a copied disk holds nothing to guess at
+    TPM_PIN_LOCK = "tpm-pin-lock"  # and days open with the PIN alone, which the TPM lets be tried a few times
+
+
 @dataclass(frozen=True)
 class DeviceState:
     """The device as far as giving it offline data is concerned."""

@@ -118,6 +118,12 @@ class OfflinePolicy:
         30, 1, 1000, "showings an hour", "fewer",
         "An operator who has shown so many is stopped until somebody lifts it (`sparekey operator lift`).",
     )  # fmt: skip
+    pin_lock: bool = switch(
+        True,
+        True,
+        "On a TPM, days and codes of tokens with a PIN open only with the PIN, which is tried a few times, no more.",
+        SealedIn.DEVICE_STATE,
+    )
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> OfflinePolicy:

@@ -125,6 +125,8 @@ class SyncRequest:
     held: list[HeldUnit]
     checkpoint: str
     hardware_bound: bool
+    protection: str = ""  # a word of `Protection` (core.offline): what the offline data stand under
+    exempt: list[str] = field(default_factory=list)  # local accounts that sign in without a passcode, at most 64
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ class DevicePolicy:
     server_down: str  # on | emergency-codes-only | off
     help_text: str
     os_password: bool
+    pin_lock: bool = False
 
 
 @dataclass(frozen=True)

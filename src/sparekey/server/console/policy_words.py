@@ -30,7 +30,7 @@ GROUPS: Final[Mapping[PolicyKind, tuple[tuple[str, tuple[str, ...]], ...]]] = {
         ("Offline sign-in", ("enabled", "server_down", "offline_failures", "help_text")),
         ("Passcodes and protection", (
             "protection_level", "minimum_passcode_length", "allow_tokens_without_pin", "require_hardware_store",
-            "os_password",
+            "pin_lock", "os_password",
         )),
         ("Offline data", ("days", "warn_days", "users_per_device", "tokens_per_user")),
         ("Emergency codes", (
@@ -62,6 +62,7 @@ LABELS: Final[Mapping[str, str]] = {
     "users_per_device": "Users per device",
     "tokens_per_user": "Tokens per user and device",
     "require_hardware_store": "Require a TPM",
+    "pin_lock": "PIN lock of the TPM",
     "help_text": "Help-desk text",
     "os_password": "Operating-system password",
     "passcode_approval": "Second person for passcodes",
