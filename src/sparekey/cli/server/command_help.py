@@ -19,7 +19,7 @@ class Explained:
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- the signature of its base
         """What stands after the name of the command."""
         more = ["COMMAND ..."] if hasattr(self, "list_commands") else []
-        return ["[OPTIONS]", *(_placed(each) for each in _arguments(self.params)), *more]
+        return ["[OPTIONS]", *(placed(each) for each in _arguments(self.params)), *more]
 
     def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 -- the signature of its base
         """The first sentence, whole."""
@@ -28,8 +28,8 @@ class Explained:
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments, options and, of a group, its commands."""
-        arguments = [(_name(each), _said(each, ctx)[1]) for each in _arguments(self.params)]
-        options = [_said(each, ctx) for each in self.params if each.param_type_name == "option"]
+        arguments = [(_name(each), said(each, ctx)[1]) for each in _arguments(self.params)]
+        options = [said(each, ctx) for each in self.params if each.param_type_name == "option"]
         options += [("--help", "Show this message and exit.")]
         for title, rows in (("Arguments", arguments), ("Options", options)):
             if rows:
@@ -47,12 +47,14 @@ def _name(argument: Any) -> str:
     return str(argument.metavar or argument.name.upper())
 
 
-def _placed(argument: Any) -> str:
+def placed(argument: Any) -> str:
+    """How the argument stands in the usage."""
     name = _name(argument)
     return name if argument.required or name.startswith("[") else f"[{name}]"
 
 
-def _said(param: Any, ctx: Any) -> tuple[str, str]:
+def said(param: Any, ctx: Any) -> tuple[str, str]:
+    """How an option or argument is written, and what is said of it."""
     head, words = param.get_help_record(ctx)
     words = _AT_LEAST.sub(r"\1 or more", _RANGE.sub(r"\1 to \2", words))
     return _TYPE.sub(lambda found: " " + _named(param, found[1]), head), words
