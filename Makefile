@@ -10,8 +10,10 @@ packages_demo := $(packages_base) oathtool faketime
 packages_native := gcc libc6-dev python3-dev pkg-config libpam0g-dev libtss2-dev
 # the logins and the TPM that they are tried with
 packages_logins := openssh-server openssh-client sshpass expect sudo pamtester swtpm tpm2-tools
+# readers of the manual pages and shells of the completions
+packages_manual := mandoc bsdextrautils zsh
 packages_test := $(packages_demo) postgresql-17 stoken pskctool rsyslog rsyslog-openssl chromium fonts-dejavu-core \
-	$(packages_native) $(packages_logins)
+	$(packages_native) $(packages_logins) $(packages_manual)
 packages_bench := $(packages_test) wrk
 
 .PHONY: help
