@@ -6,11 +6,10 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,63 +18,19 @@ from sparekey.agent.device import Device
 from sparekey.agent.local_server import LocalServer, receive
 from sparekey.agent.platform_posix import connect, listen
 from sparekey.agent.refiller import Refiller
-from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, decode_frame, encode_frame, frame
-from tests.agent.devices import World, a_world
+from sparekey.wire.local_socket import LONGEST_FRAME, Kind, Tag, encode_frame, frame
+from tests.agent.devices import a_world
+from tests.agent.serving import Served, login_frame, serving
 
 pytestmark = pytest.mark.services
-
-NOBODY = 65534
-CLIENT = """
-import socket, sys
-s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect(sys.argv[1]); s.sendall(bytes.fromhex(sys.argv[2]))
-n = int.from_bytes(s.recv(4, socket.MSG_WAITALL), "big"); print(s.recv(n, socket.MSG_WAITALL).hex())
-"""
-
-
-@dataclass
-class Served:
-    world: World
-    path: Path
-
-    @contextlib.contextmanager
-    def connection(self) -> Iterator[socket.socket]:
-        with connect(self.path, 20) as connection:
-            yield connection
-
-    def ask(self, connection: socket.socket, request: Frame) -> Frame:
-        connection.sendall(encode_frame(request))
-        return receive(connection, LONGEST_FRAME)
-
-    def ask_as_nobody(self, request: Frame) -> Frame:
-        """By a process of another user: the kernel tells who asks."""
-        line = ["/usr/bin/python3", "-I", "-c", CLIENT, str(self.path), encode_frame(request).hex()]
-        done = subprocess.run(line, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env={}, capture_output=True,
-                              text=True, timeout=30, check=True)  # fmt: skip
-        return decode_frame(bytes.fromhex(done.stdout))
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     world = a_world(tmp_path / "store")
-    refiller = Refiller(world.device)
-    directory = Path(tempfile.mkdtemp())
-    directory.chmod(0o755)
-    listener = listen(directory / "socket", 16)
-    threads = [threading.Thread(target=refiller.run)]
-    threads.append(threading.Thread(target=LocalServer(world.device, refiller, listener).run))
-    for thread in threads:
-        thread.start()
-    yield Served(world, directory / "socket")
-    refiller.stop()
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    for thread in threads:
-        thread.join()
-    shutil.rmtree(directory)
-
-
-def login_frame(world: World, user: str = "alice") -> Frame:
-    return frame(Kind.LOGIN, user=user, passcode=world.passcode())
+    world.alice.policy = replace(world.alice.policy, os_password=True)
+    with serving(world) as served:
+        yield served
 
 
 def test_sign_in_watch_keep_and_open_on_one_connection(served: Served) -> None:
@@ -85,7 +40,7 @@ def test_sign_in_watch_keep_and_open_on_one_connection(served: Served) -> None:
         assert (answer.text(Tag.RESULT), answer.text(Tag.MODE)) == ("granted", "online")
         assert served.ask(connection, frame(Kind.KEEP, purpose="os-password", secret=b"kept")).kind is Kind.DONE
         assert served.ask(connection, frame(Kind.OPEN, purpose="os-password")).fields[Tag.SECRET] == b"kept"
-        assert served.ask(connection, frame(Kind.OPEN, purpose="another")).text(Tag.REASON) == "stays-closed"
+        assert served.ask(connection, frame(Kind.OPEN, purpose="another")).text(Tag.REASON) == "not-allowed"
         connection.sendall(encode_frame(frame(Kind.WATCH)))
         replies = [receive(connection, LONGEST_FRAME)]
         while replies[-1].kind is Kind.PROGRESS:
@@ -148,14 +103,14 @@ def test_a_dialogue_over_the_socket_ends_in_a_session(served: Served) -> None:
             answers.append(served.ask(connection, frame(Kind.LOGIN, user="alice", passcode=typed, reply_to=reply_to)))
         assert [each.text(Tag.RESULT) for each in answers] == ["ask", "ask", "granted"]
         assert [each.text(Tag.ASK) for each in answers] == ["new-pin", "confirm-pin", ""]
-        assert served.ask(connection, frame(Kind.KEEP, purpose="test", secret=b"s")).kind is Kind.DONE
+        assert served.ask(connection, frame(Kind.KEEP, purpose="os-password", secret=b"s")).kind is Kind.DONE
 
 
 def test_a_question_gives_nothing(served: Served) -> None:
     served.world.alice.pin_must_change = True
     with served.connection() as connection:
         served.ask(connection, login_frame(served.world))
-        kept = served.ask(connection, frame(Kind.KEEP, purpose="test", secret=b"s"))
+        kept = served.ask(connection, frame(Kind.KEEP, purpose="os-password", secret=b"s"))
         assert (kept.kind, kept.text(Tag.REASON)) == (Kind.FAILED, "not-signed-in")
 
 

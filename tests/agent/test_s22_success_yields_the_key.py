@@ -1,6 +1,7 @@
 """S22: what a success opens stays closed to everything but a right passcode; S31: it survives a change of keys."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def session_of(login: Login) -> Session:
 
 def a_world_with_a_secret(directory: Path) -> World:
     world = a_world(directory)
+    world.alice.policy = replace(world.alice.policy, os_password=True)
     session_of(world.login(world.passcode())).keep("os-password", PASSWORD)
     refill(world.device)
     world.next_code()

@@ -19,12 +19,14 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class Device:
-    """An enrolled device. `run` spreads hashes over threads; `connect` begins a conversation with the server."""
+    """An enrolled device. `run` spreads hashes over threads; `connect` begins a conversation with the server;
+    `purposes` are what its configuration lets secrets be kept for (`purposes`)."""
 
     store: Store
     clock: Clock
     connect: Connect
     run: Run = one_by_one
+    purposes: frozenset[str] = frozenset()
     _attempts: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _refills: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

@@ -2,7 +2,8 @@
 
 - uid 0 may ask for anybody; another user only for the account of its own name (S26).
 - Attempts of other users stand in a line of their own: root's attempt waits for one of theirs at most.
-- What a success gives is bound to the connection: secrets are kept and opened there, until it closes.
+- What a success gives is bound to the connection: secrets are kept and opened there (`useful_key`), until it closes
+  or another attempt is made on it.
 - Silence and errors mean no: a shim that hears nothing refuses.
 """
 
@@ -28,7 +29,7 @@ from sparekey.agent.refill import Progress
 from sparekey.agent.refiller import Refiller
 from sparekey.agent.status import status_of
 from sparekey.agent.trusted_days import without_data
-from sparekey.agent.wrapped_secrets import Session, StaysClosed
+from sparekey.agent.useful_key import KeyRefused, UsefulKey, without_secret
 from sparekey.secret import Secret
 from sparekey.wire.local_socket import (
     HEAD_BYTES,
@@ -123,13 +124,14 @@ class Conversation:
         self._connection = connection
         self._peer = peer
         self._line = line
-        self._session: Session | None = None
+        self._key: UsefulKey | None = None
         self._refill = 0
         self._handlers: dict[Kind, Callable[[Frame], None]] = {
             Kind.LOGIN: self._login,
             Kind.TEST: self._test,
             Kind.KEEP: self._keep,
             Kind.OPEN: self._open,
+            Kind.FORGET: self._forget,
             Kind.STATUS: self._status,
             Kind.SYNC: self._sync,
             Kind.WATCH: self._watch,
@@ -150,9 +152,11 @@ class Conversation:
         if not self._may_ask_for(name):
             return
         typed, reply_to = Secret(request.text(Tag.PASSCODE)), request.text(Tag.REPLY_TO)
+        self._key = None
         with self._line:
             found: Login = login(self._device, name, typed, reply_to)
-        self._session = found.session
+        if found.answer.result is Result.GRANTED:
+            self._key = UsefulKey(self._device, found.session, by_root=self._peer == ROOT)
         # Choosing a PIN takes longer than typing a passcode; later than this the server takes no answer.
         self._connection.settimeout(ANSWER_TIMEOUT if found.answer.result is Result.ASK else IDLE_TIMEOUT)
         self._send(answer_frame(found.answer))
@@ -167,26 +171,36 @@ class Conversation:
             self._send(answer_frame(answer))
 
     def _keep(self, request: Frame) -> None:
-        if self._session is None:
-            self._fail("not-signed-in", "sign in on this connection first")
-            return
         try:
-            self._session.keep(request.text(Tag.PURPOSE), Secret(request.fields.get(Tag.SECRET, b"")))
-        except (ValueError, StaysClosed) as error:
-            self._fail("not-kept", str(error))
+            self._useful_key().keep(request.text(Tag.PURPOSE), Secret(request.fields.get(Tag.SECRET, b"")))
+        except KeyRefused as error:
+            self._fail(error.word, str(error))
         else:
             self._send(frame(Kind.DONE))
 
     def _open(self, request: Frame) -> None:
-        if self._session is None:
-            self._fail("not-signed-in", "sign in on this connection first")
-            return
         try:
-            secret = self._session.open(request.text(Tag.PURPOSE))
-        except StaysClosed as error:
-            self._fail("stays-closed", str(error))
+            secret = self._useful_key().open(request.text(Tag.PURPOSE))
+        except KeyRefused as error:
+            self._fail(error.word, str(error))
         else:
             self._send(frame(Kind.SECRET, secret=secret.reveal()))
+
+    def _forget(self, request: Frame) -> None:
+        if not self._is_root():
+            return
+        login, purpose = request.text(Tag.USER), request.text(Tag.PURPOSE)
+        try:
+            self._device.store.change(lambda state: without_secret(state, login, purpose))
+        except KeyRefused as error:
+            self._fail(error.word, str(error))
+        else:
+            self._send(frame(Kind.DONE))
+
+    def _useful_key(self) -> UsefulKey:
+        if self._key is None:
+            raise KeyRefused("not-signed-in", "sign in on this connection first")
+        return self._key
 
     def _status(self, _: Frame) -> None:
         only = None
@@ -224,10 +238,8 @@ class Conversation:
         self._send(frame(Kind.DONE, done=fetched, days_left=self._days_left(), message=printable(words[:2000])))
 
     def _days_left(self) -> int:
-        state = self._device.state
-        if self._session is None or not state.has_user(self._session.user):
-            return 0
-        return days_left(state.get_user(self._session.user), self._device.store.judged().time)
+        state, user = self._device.state, self._key.user if self._key is not None else ""
+        return days_left(state.get_user(user), self._device.store.judged().time) if state.has_user(user) else 0
 
     def _may_ask_for(self, name: str) -> bool:
         if self._peer == ROOT or is_login_of(name, self._peer):

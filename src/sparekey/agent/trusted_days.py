@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sparekey.agent.device_time import ClockReading, at_contact
+from sparekey.agent.purposes import still_allowed
 from sparekey.agent.state import State, UnitEntry, UserState
 from sparekey.sealed import Header, SealedUnit, Superseded, UnitKind, Unopened, verify_unit
 from sparekey.wire.agent_api import HeldUnit, SyncReply, UnitName, UnitRequest, UserSync
@@ -161,7 +162,7 @@ def _keeping(user: UserState, said: UserSync) -> UserState:
     for used in said.used:
         use = user.token_use(used.token)
         user = user.with_token(replace(use, last_used=max(use.last_used, used.step)))
-    return replace(user, units=units)
+    return replace(user, units=units, secrets=still_allowed(user.secrets, said.policy))
 
 
 def _promoted(user: UserState) -> UserState:

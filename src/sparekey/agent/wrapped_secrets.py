@@ -36,10 +36,10 @@ class Session:
     offline_key: Secret[bytes]
 
     def keep(self, purpose: str, secret: Secret[bytes]) -> None:
-        """Keeps up to 1024 bytes under this purpose, in place of what was there. ValueError if it is too long, or one
-        too many."""
-        if len(secret) > LARGEST_SECRET or not 0 < len(purpose.encode()) <= LONGEST_PURPOSE:
-            raise ValueError(f"a secret has at most {LARGEST_SECRET} bytes, its purpose 1 to {LONGEST_PURPOSE}")
+        """Keeps 1 to 1024 bytes under this purpose, in place of what was there. ValueError if it is empty or too long,
+        or one too many."""
+        if not 0 < len(secret) <= LARGEST_SECRET or not 0 < len(purpose.encode()) <= LONGEST_PURPOSE:
+            raise ValueError(f"a secret has 1 to {LARGEST_SECRET} bytes, its purpose 1 to {LONGEST_PURPOSE}")
         self.store.change(lambda state: self._kept(state, purpose, secret))
 
     def open(self, purpose: str) -> Secret[bytes]:

@@ -33,6 +33,7 @@ class Kind(IntEnum):
     CLEAR = 6
     TEST = 7
     WATCH = 8
+    FORGET = 9
     ANSWER = 64
     PROGRESS = 65
     DONE = 66
@@ -74,6 +75,7 @@ _FIELDS_OF: Final[dict[Kind, frozenset[Tag]]] = {
     Kind.CLEAR: frozenset({Tag.EVERYTHING}),
     Kind.TEST: frozenset({Tag.USER, Tag.PASSCODE}),
     Kind.WATCH: frozenset(),
+    Kind.FORGET: frozenset({Tag.USER, Tag.PURPOSE}),
     Kind.ANSWER: frozenset(
         {
             Tag.RESULT, Tag.MODE, Tag.METHOD, Tag.DAYS_LEFT, Tag.EMERGENCY_EXPIRES, Tag.MESSAGE, Tag.REASON,

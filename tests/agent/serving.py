@@ -1,0 +1,75 @@
+"""The daemon's socket in one process: a device is served on it, and asked by this user or by another one."""
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparekey.agent.local_server import LocalServer, receive
+from sparekey.agent.platform_posix import connect, listen
+from sparekey.agent.refiller import Refiller
+from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, decode_frame, encode_frame, frame
+from tests.agent.devices import World
+
+NOBODY = 65534
+CLIENT = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect(sys.argv[1])
+for request in sys.argv[2:]:
+    s.sendall(bytes.fromhex(request)); n = int.from_bytes(s.recv(4, socket.MSG_WAITALL), "big")
+    print(s.recv(n, socket.MSG_WAITALL).hex())
+"""
+
+
+@dataclass
+class Served:
+    world: World
+    path: Path
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[socket.socket]:
+        with connect(self.path, 20) as connection:
+            yield connection
+
+    def ask(self, connection: socket.socket, request: Frame) -> Frame:
+        connection.sendall(encode_frame(request))
+        return receive(connection, LONGEST_FRAME)
+
+    def ask_as_nobody(self, *requests: Frame) -> Frame:
+        """On one connection of a process of another user (the kernel tells who asks); the last reply."""
+        frames = [encode_frame(request).hex() for request in requests]
+        line = ["/usr/bin/python3", "-I", "-c", CLIENT, str(self.path), *frames]
+        done = subprocess.run(line, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env={}, capture_output=True,
+                              text=True, timeout=30, check=True)  # fmt: skip
+        return decode_frame(bytes.fromhex(done.stdout.split()[-1]))
+
+
+@contextlib.contextmanager
+def serving(world: World, door: type[LocalServer] = LocalServer) -> Iterator[Served]:
+    """The device of `world` with its refiller, behind a socket that every user reaches; `door`: another server."""
+    refiller = Refiller(world.device)
+    directory = Path(tempfile.mkdtemp())
+    directory.chmod(0o755)
+    listener = listen(directory / "socket", 16)
+    threads = [threading.Thread(target=refiller.run)]
+    threads.append(threading.Thread(target=door(world.device, refiller, listener).run))
+    for thread in threads:
+        thread.start()
+    try:
+        yield Served(world, directory / "socket")
+    finally:
+        refiller.stop()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for thread in threads:
+            thread.join()
+        shutil.rmtree(directory)
+
+
+def login_frame(world: World, user: str = "alice") -> Frame:
+    return frame(Kind.LOGIN, user=user, passcode=world.passcode())
