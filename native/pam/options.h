@@ -1,0 +1,21 @@
+/* What stands behind the module's name in a PAM file. An option that is not known, or a value that is none, refuses. */
+#ifndef SPAREKEY_PAM_OPTIONS_H
+#define SPAREKEY_PAM_OPTIONS_H
+
+#include <security/pam_modules.h>
+#include <stdbool.h>
+
+struct options {
+    const char *socket;
+    const char *prompt;
+    int timeout; /* seconds */
+    bool use_first_pass;
+    bool os_password;
+    bool keep_os_password;
+    bool quiet;
+};
+
+/* False: the log says which one is wrong, and what to do. */
+bool read_options(pam_handle_t *pamh, int argc, const char **argv, struct options *options);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * pam_sparekey: the passcode at a Linux login. See pam_sparekey(8) and spec/local-socket.md.
+ *
+ * The agent decides; this module forwards what is typed and shows what it is told. PAM_SUCCESS is returned to whom the
+ * agent granted and to nobody else, PAM_IGNORE never: whatever goes wrong refuses.
+ */
+#include <security/pam_ext.h>
+#include <security/pam_modules.h>
+#include <syslog.h>
+
+#include "options.h"
+#include "os_password.h"
+#include "session.h"
+#include "sign_in.h"
+#include "talk.h"
+
+#define ENTRY __attribute__((visibility("default")))
+
+#define PIN_ELSEWHERE                                                                                                  \
+    "The PIN is changed at the self-service console of your organisation, or at a sign-in that asks for a new one. "   \
+    "Nothing was changed here."
+
+static bool is_silent(int flags)
+{
+    return ((unsigned)flags & PAM_SILENT) != 0;
+}
+
+static int keep(pam_handle_t *pamh, const struct options *options)
+{
+    struct session *session = granted_session(pamh);
+    if (session != NULL)
+        return keep_os_password(pamh, options, session);
+    pam_syslog(pamh, LOG_NOTICE, "refused: keep_os_password, and nobody was granted before it");
+    return PAM_AUTH_ERR;
+}
+
+ENTRY int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    struct options options;
+    if (!read_options(pamh, argc, argv, &options)) {
+        end_session(pamh);
+        return PAM_SERVICE_ERR;
+    }
+    if (options.keep_os_password)
+        return keep(pamh, &options);
+    struct session *session = begin_session(pamh);
+    if (session == NULL)
+        return PAM_BUF_ERR;
+    int status = sign_in(pamh, &options, is_silent(flags), session);
+    if (status == PAM_SUCCESS && options.os_password)
+        open_os_password(pamh, &options, session);
+    else
+        agent_close(&session->agent);
+    return status;
+}
+
+/* There are no credentials to set. */
+ENTRY int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    struct options options;
+    (void)flags;
+    return read_options(pamh, argc, argv, &options) ? PAM_SUCCESS : PAM_SERVICE_ERR;
+}
+
+/* For services that let in whoever proves to be somebody in another way: here that is not enough. */
+ENTRY int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    struct options options;
+    (void)flags;
+    if (!read_options(pamh, argc, argv, &options))
+        return PAM_SERVICE_ERR;
+    if (granted_session(pamh) != NULL)
+        return PAM_SUCCESS;
+    pam_syslog(pamh, LOG_NOTICE, "refused: this user did not sign in with a passcode here");
+    return PAM_PERM_DENIED;
+}
+
+ENTRY int pam_sm_chauthtok(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    struct options options;
+    if (!read_options(pamh, argc, argv, &options))
+        return PAM_SERVICE_ERR;
+    if (!is_silent(flags))
+        show(pamh, PAM_ERROR_MSG, sparekey_bytes_of(PIN_ELSEWHERE));
+    return PAM_PERM_DENIED;
+}

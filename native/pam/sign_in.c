@@ -1,0 +1,206 @@
+#include "sign_in.h"
+
+#include <errno.h>
+#include <security/pam_ext.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "talk.h"
+
+enum {
+    MISREAD_AGAIN = 3,   /* how often a misread emergency code is asked for again */
+    MOST_QUESTIONS = 16, /* of one attempt: new PINs that the policy does not take, and their confirmation */
+    LONGEST_NAME = 256,  /* of a question */
+    LONGEST_WORD = 64,   /* in the log */
+};
+
+struct attempt {
+    pam_handle_t *pamh;
+    const struct options *options;
+    bool silent;
+    struct session *session;
+    char *typed;
+    uint8_t reply_to[LONGEST_NAME]; /* the question that `typed` answers */
+    size_t reply_to_length;
+    bool misread;
+};
+
+static struct sparekey_bytes bytes_of(const char *text)
+{
+    return sparekey_bytes_of(text);
+}
+
+static void tell(const struct attempt *attempt, int style, struct sparekey_bytes text)
+{
+    if (!attempt->silent)
+        show(attempt->pamh, style, text);
+}
+
+static int unheard(const struct attempt *attempt, enum heard heard)
+{
+    pam_syslog(attempt->pamh, LOG_ERR, "refused: %s: %s%s%s", attempt->options->socket, agent_words(heard),
+               heard == HEARD_NOT_THERE ? " " : "", heard == HEARD_NOT_THERE ? strerror(errno) : "");
+    tell(attempt, PAM_ERROR_MSG, bytes_of("This computer cannot check passcodes now. Ask your administrator."));
+    return PAM_AUTHINFO_UNAVAIL;
+}
+
+/* The agent's words for why not; never who: what was typed as a name may be a PIN. */
+static void log_refusal(const struct attempt *attempt, const struct sparekey_reply *reply)
+{
+    char result[LONGEST_WORD], reason[LONGEST_WORD];
+    printable(result, sizeof result, reply->result, false);
+    printable(reason, sizeof reason, reply->reason, false);
+    pam_syslog(attempt->pamh, LOG_NOTICE, "refused: %s %s", result, reason);
+}
+
+static int granted(const struct attempt *attempt, const struct sparekey_reply *reply)
+{
+    char user[LONGEST_USER + 1], mode[LONGEST_WORD], method[LONGEST_WORD];
+    printable(user, sizeof user, bytes_of(attempt->session->user), false);
+    printable(mode, sizeof mode, reply->mode, false);
+    printable(method, sizeof method, reply->method, false);
+    pam_syslog(attempt->pamh, LOG_INFO, "granted to %s: %s, %s", user, mode, method);
+    attempt->session->granted = true;
+    if (!attempt->options->quiet)
+        tell(attempt, PAM_TEXT_INFO, reply->message);
+    return PAM_SUCCESS;
+}
+
+/* Every result but one is an error, also those that are not known here. */
+static int judge(struct attempt *attempt, const struct sparekey_reply *reply)
+{
+    if (reply->kind == SPAREKEY_ANSWER && sparekey_is(reply->result, "granted"))
+        return granted(attempt, reply);
+    log_refusal(attempt, reply);
+    tell(attempt, PAM_ERROR_MSG, reply->message);
+    if (reply->kind == SPAREKEY_FAILED && sparekey_is(reply->reason, "not-allowed"))
+        return PAM_CRED_INSUFFICIENT;
+    if (reply->kind != SPAREKEY_ANSWER || !sparekey_is(reply->result, "denied"))
+        return PAM_AUTHINFO_UNAVAIL;
+    attempt->misread = sparekey_is(reply->reason, "misread");
+    return PAM_AUTH_ERR;
+}
+
+static const char *prompt_for(struct sparekey_bytes ask)
+{
+    if (sparekey_is(ask, "new-pin"))
+        return "New PIN: ";
+    if (sparekey_is(ask, "confirm-pin"))
+        return "New PIN again: ";
+    return sparekey_is(ask, "next-tokencode") ? "Next tokencode: " : "Answer: ";
+}
+
+static int read_answer(struct attempt *attempt, const struct sparekey_reply *question)
+{
+    size_t length = question->reply_to.length;
+    if (length == 0 || length > sizeof attempt->reply_to)
+        return unheard(attempt, HEARD_NONSENSE);
+    memcpy(attempt->reply_to, question->reply_to.data, length);
+    attempt->reply_to_length = length;
+    tell(attempt, PAM_TEXT_INFO, question->message);
+    return ask_secretly(attempt->pamh, prompt_for(question->ask), &attempt->typed);
+}
+
+/* What was typed, as a request in the agent's buffer; 0 where it fits none. It is wiped here. */
+static size_t request(struct attempt *attempt)
+{
+    struct agent *agent = &attempt->session->agent;
+    struct sparekey_bytes reply_to = {attempt->reply_to, attempt->reply_to_length};
+    size_t size = sparekey_login_frame(agent->frame, sizeof agent->frame, bytes_of(attempt->session->user),
+                                       bytes_of(attempt->typed), reply_to);
+    forget(attempt->typed);
+    attempt->typed = NULL;
+    return size;
+}
+
+/* Forwards what was typed. What is empty, too long or no text is no passcode: it is refused here, and not counted. */
+static int forward(struct attempt *attempt, struct sparekey_reply *reply)
+{
+    struct agent *agent = &attempt->session->agent;
+    enum heard heard = HEARD_REPLY;
+
+    if (attempt->typed[0] == '\0')
+        return PAM_AUTH_ERR;
+    agent_allow(agent, attempt->options->timeout);
+    if (agent->socket < 0)
+        heard = agent_connect(agent, attempt->options->socket);
+    if (heard != HEARD_REPLY)
+        return unheard(attempt, heard);
+    size_t size = request(attempt);
+    if (size == 0)
+        return PAM_AUTH_ERR;
+    heard = agent_ask(agent, size, reply);
+    return heard == HEARD_REPLY ? PAM_SUCCESS : unheard(attempt, heard);
+}
+
+/* A passcode is typed; the questions that follow are answered on the same connection. */
+static int follow(struct attempt *attempt)
+{
+    for (int questions = 0; questions <= MOST_QUESTIONS; questions++) {
+        struct sparekey_reply reply;
+        int status = forward(attempt, &reply);
+        if (status != PAM_SUCCESS)
+            return status;
+        if (reply.kind != SPAREKEY_ANSWER || !sparekey_is(reply.result, "ask"))
+            return judge(attempt, &reply);
+        status = read_answer(attempt, &reply);
+        if (status != PAM_SUCCESS)
+            return status;
+    }
+    pam_syslog(attempt->pamh, LOG_ERR, "refused: the agent asked %d questions and did not answer", MOST_QUESTIONS);
+    return PAM_AUTHINFO_UNAVAIL;
+}
+
+static int read_passcode(struct attempt *attempt)
+{
+    const void *passed_on = NULL;
+    if (!attempt->options->use_first_pass)
+        return ask_secretly(attempt->pamh, attempt->options->prompt, &attempt->typed);
+    if (pam_get_item(attempt->pamh, PAM_AUTHTOK, &passed_on) != PAM_SUCCESS || passed_on == NULL)
+        return PAM_AUTH_ERR;
+    attempt->typed = strdup(passed_on);
+    return attempt->typed == NULL ? PAM_BUF_ERR : PAM_SUCCESS;
+}
+
+/* On a connection of its own: one that waited for a person may have been closed meanwhile. */
+static int try_once(struct attempt *attempt)
+{
+    attempt->misread = false;
+    attempt->reply_to_length = 0;
+    agent_close(&attempt->session->agent);
+    int status = read_passcode(attempt);
+    if (status == PAM_SUCCESS)
+        status = follow(attempt);
+    forget(attempt->typed);
+    attempt->typed = NULL;
+    return status;
+}
+
+static int name_user(pam_handle_t *pamh, struct session *session)
+{
+    const char *user = NULL;
+    int status = pam_get_user(pamh, &user, NULL);
+    if (status == PAM_CONV_AGAIN)
+        return PAM_INCOMPLETE;
+    if (status != PAM_SUCCESS)
+        return status == PAM_BUF_ERR ? PAM_BUF_ERR : PAM_CONV_ERR;
+    if (user == NULL || user[0] == '\0' || strlen(user) > LONGEST_USER)
+        return PAM_AUTH_ERR;
+    memcpy(session->user, user, strlen(user) + 1);
+    return PAM_SUCCESS;
+}
+
+int sign_in(pam_handle_t *pamh, const struct options *options, bool silent, struct session *session)
+{
+    struct attempt attempt = {.pamh = pamh, .options = options, .silent = silent, .session = session};
+    int status = name_user(pamh, session);
+    if (status != PAM_SUCCESS)
+        return status;
+    status = try_once(&attempt);
+    /* The agent counted nothing: what was read out wrong is read out again. */
+    for (int again = 0; attempt.misread && again < MISREAD_AGAIN && !options->use_first_pass; again++)
+        status = try_once(&attempt);
+    if (status != PAM_SUCCESS)
+        agent_close(&session->agent);
+    return status;
+}

@@ -1,0 +1,149 @@
+/*
+ * An application with a scripted conversation: pam_driver DIRECTORY SERVICE USER STEP...
+ *
+ * DIRECTORY holds the PAM file SERVICE; USER is in hex, `-` is NULL. STEPs: authenticate, silent, acct_mgmt, setcred,
+ * chauthtok; user=HEX and authtok=HEX set an item, authtok shows it. What answers a prompt comes from standard input, a
+ * line each: text HEX, null (no answer, though all went well), fail, again, wait (a signal comes meanwhile). Every line
+ * of output is a word and what belongs to it, texts in hex.
+ */
+#include <security/pam_appl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+static void put(const char *word, const char *text)
+{
+    printf("%s ", word);
+    for (; text != NULL && *text != '\0'; text++)
+        printf("%02x", (unsigned)(unsigned char)*text);
+    printf(text == NULL ? "-\n" : "\n");
+    (void)fflush(stdout);
+}
+
+static char *from_hex(const char *hex)
+{
+    size_t length = strcspn(hex, "\r\n") / 2;
+    char *text = calloc(1, length + 1);
+    for (size_t i = 0; text != NULL && i < length; i++) {
+        unsigned byte = 0;
+        (void)sscanf(hex + 2 * i, "%2x", &byte);
+        text[i] = (char)(unsigned char)byte;
+    }
+    return text;
+}
+
+/* libpam's calls come here, and not to the system's log. */
+static void log_line(const char *format, va_list arguments)
+{
+    char line[4096];
+    (void)vsnprintf(line, sizeof line, format, arguments);
+    put("log", line);
+}
+
+void syslog(int priority, const char *format, ...)
+{
+    va_list arguments;
+    (void)priority;
+    va_start(arguments, format);
+    log_line(format, arguments);
+    va_end(arguments);
+}
+
+void __syslog_chk(int priority, int flag, const char *format, ...);
+void __syslog_chk(int priority, int flag, const char *format, ...)
+{
+    va_list arguments;
+    (void)priority;
+    (void)flag;
+    va_start(arguments, format);
+    log_line(format, arguments);
+    va_end(arguments);
+}
+
+static int answer(char **text)
+{
+    static char line[65536];
+    *text = NULL;
+    if (fgets(line, sizeof line, stdin) == NULL || strncmp(line, "fail", 4) == 0)
+        return PAM_CONV_ERR;
+    if (strncmp(line, "again", 5) == 0)
+        return PAM_CONV_AGAIN;
+    if (strncmp(line, "text ", 5) == 0)
+        *text = from_hex(line + 5);
+    return PAM_SUCCESS;
+}
+
+static int converse(int count, const struct pam_message **messages, struct pam_response **responses, void *data)
+{
+    struct pam_response *made = calloc((size_t)count, sizeof *made);
+    (void)data;
+    if (made == NULL)
+        return PAM_BUF_ERR;
+    for (int i = 0; i < count; i++) {
+        int style = messages[i]->msg_style, status = PAM_SUCCESS;
+        put(style == PAM_PROMPT_ECHO_OFF  ? "prompt"
+            : style == PAM_PROMPT_ECHO_ON ? "open-prompt"
+            : style == PAM_ERROR_MSG      ? "error"
+                                          : "info",
+            messages[i]->msg);
+        if (style == PAM_PROMPT_ECHO_OFF || style == PAM_PROMPT_ECHO_ON)
+            status = answer(&made[i].resp);
+        if (status != PAM_SUCCESS) {
+            free(made);
+            return status;
+        }
+    }
+    *responses = made;
+    return PAM_SUCCESS;
+}
+
+static void set_item(pam_handle_t *pamh, int item, const char *hex)
+{
+    char *text = from_hex(hex);
+    (void)pam_set_item(pamh, item, text);
+    free(text);
+}
+
+static int step(pam_handle_t *pamh, const char *name)
+{
+    const void *item = NULL;
+    if (strncmp(name, "user=", 5) == 0)
+        set_item(pamh, PAM_USER, name + 5);
+    else if (strncmp(name, "service=", 8) == 0)
+        set_item(pamh, PAM_SERVICE, name + 8);
+    else if (strcmp(name, "authenticate") == 0)
+        return pam_authenticate(pamh, 0);
+    else if (strcmp(name, "silent") == 0)
+        return pam_authenticate(pamh, PAM_SILENT);
+    else if (strcmp(name, "acct_mgmt") == 0)
+        return pam_acct_mgmt(pamh, 0);
+    else if (strcmp(name, "setcred") == 0)
+        return pam_setcred(pamh, PAM_ESTABLISH_CRED);
+    else if (strcmp(name, "chauthtok") == 0)
+        return pam_chauthtok(pamh, 0);
+    return 0;
+    (void)item;
+}
+
+int main(int argc, char **argv)
+{
+    struct pam_conv conversation = {converse, NULL};
+    pam_handle_t *pamh = NULL;
+    int status = PAM_SYSTEM_ERR;
+
+    if (argc < 4)
+        return 2;
+    char *user = strcmp(argv[3], "-") == 0 ? NULL : from_hex(argv[3]);
+    if (pam_start_confdir(argv[2], user, &conversation, argv[1], &pamh) != PAM_SUCCESS)
+        return 2;
+    free(user);
+    for (int i = 4; i < argc; i++) {
+        status = step(pamh, argv[i]);
+        printf("status %s %d\n", argv[i], status);
+        (void)fflush(stdout);
+    }
+    return pam_end(pamh, status) == PAM_SUCCESS ? 0 : 2;
+}
