@@ -5,6 +5,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from sparekey.agent.exempt import ExemptAccounts
+from sparekey.agent.names import SAME_NAMES, Names
 from sparekey.agent.ports import Clock, Connect
 from sparekey.agent.state import State
 from sparekey.agent.store import Store
@@ -26,6 +28,8 @@ class Device:
     clock: Clock
     connect: Connect
     run: Run = one_by_one
+    names: Names = SAME_NAMES
+    exempt: ExemptAccounts = field(default_factory=ExemptAccounts)
     purposes: frozenset[str] = frozenset()
     _attempts: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _refills: threading.Lock = field(default_factory=threading.Lock, repr=False)

@@ -1,6 +1,6 @@
 """The daemon's local socket: one bounded thread for each connection, every frame capped, the peer known by the kernel.
 
-- uid 0 may ask for anybody; another user only for the account of its own name (S26).
+- uid 0 may ask for anybody; another user only for its own account (S26). Whose login an account has, the device knows.
 - Attempts of other users stand in a line of their own: root's attempt waits for one of theirs at most.
 - What a success gives is bound to the connection: secrets are kept and opened there (`useful_key`), until it closes
   or another attempt is made on it.
@@ -24,7 +24,7 @@ from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.login import login
 from sparekey.agent.offline_login import Login, try_emergency
 from sparekey.agent.outcome import LoginAnswer, Mode, Result, printable
-from sparekey.agent.platform_posix import is_login_of, peer_uid
+from sparekey.agent.platform_posix import account_of, peer_uid
 from sparekey.agent.refill import Progress
 from sparekey.agent.refiller import Refiller
 from sparekey.agent.status import status_of
@@ -205,8 +205,8 @@ class Conversation:
     def _status(self, _: Frame) -> None:
         only = None
         if self._peer != ROOT:
-            own = [user.login for user in self._device.state.users if is_login_of(user.login, self._peer)]
-            only = own[0] if own else ""
+            account = account_of(self._peer)
+            only = (self._device.names.find_login(account) if account else None) or ""
         self._send(frame(Kind.REPORT, report=json.dumps(status_of(self._device, only))))
 
     def _sync(self, _: Frame) -> None:
@@ -242,7 +242,7 @@ class Conversation:
         return days_left(state.get_user(user), self._device.store.judged().time) if state.has_user(user) else 0
 
     def _may_ask_for(self, name: str) -> bool:
-        if self._peer == ROOT or is_login_of(name, self._peer):
+        if self._peer == ROOT or name == account_of(self._peer):
             return True
         self._fail("not-allowed", "only root may sign in somebody else")
         return False

@@ -31,8 +31,12 @@ SYNC_PATIENCE = 3
 _KNOWN = frozenset(Ask) - {Ask.NOTHING}
 
 
-def login(device: Device, name: str, typed: Secret[str], reply_to: str = "") -> Login:
-    """One attempt, from the typed text to the answer; or the answer to the question `reply_to`. Never raises."""
+def login(device: Device, account: str, typed: Secret[str], reply_to: str = "") -> Login:
+    """One attempt of an account of this computer, from the typed text to the answer; or the answer to the question
+    `reply_to`. Never raises."""
+    name = device.names.find_login(account)
+    if name is None:
+        return Login(refused(Refusal(Reason.NOT_MAPPED), Mode.NONE))
     try:
         with device.one_attempt():
             return _online_or_offline(device, name, typed, reply_to)

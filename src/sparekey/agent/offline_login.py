@@ -154,9 +154,12 @@ def device_sentence(state: State, user: UserState) -> str:
     return f"{words} {user.policy.help_text}".strip()
 
 
-def try_emergency(device: Device, login: str, typed: Secret[str]) -> LoginAnswer:
-    """Tries the emergency path without signing anybody in: counted like any attempt, nothing is erased or recorded
-    as a success."""
+def try_emergency(device: Device, account: str, typed: Secret[str]) -> LoginAnswer:
+    """Tries the emergency path of an account of this computer without signing anybody in: counted like any attempt,
+    nothing is erased or recorded as a success."""
+    login = device.names.find_login(account)
+    if login is None:
+        return refused(Refusal(Reason.NOT_MAPPED), Mode.NONE)
     user = device.state.find_user(login)
     if user is None:
         return refused(Refusal(Reason.NO_DATA), Mode.OFFLINE)

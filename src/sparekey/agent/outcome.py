@@ -54,6 +54,7 @@ class Reason(StrEnum):
     DAMAGED = "store-damaged"
     SERVER_DOWN = "server-down"
     NOT_ENROLLED = "not-enrolled"
+    NOT_MAPPED = "name-not-mapped"
     REFUSED = "refused-by-server"
     ANSWER_REFUSED = "answer-refused"
     BROKEN_OFF = "broken-off"
@@ -85,6 +86,7 @@ _SENTENCES = {
     Reason.DAMAGED: "The offline data on this device are damaged. Connect to the network to renew them.",
     Reason.SERVER_DOWN: "The server does not answer, and policy does not allow this offline meanwhile.",
     Reason.NOT_ENROLLED: "This device is not enrolled. Run: sparekey-agent enroll --server URL --code -",
+    Reason.NOT_MAPPED: "This account signs in as nobody: the administrator of this computer has given it no login.",
     Reason.REFUSED: "The server refused this device.",
     Reason.ANSWER_REFUSED: "The answer was not accepted, or came too late. Begin again with your passcode.",
     Reason.BROKEN_OFF: "The server does not answer any more. Begin again with your passcode; if you had just confirmed "

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import grp
 import os
 import pwd
 import resource
@@ -90,6 +91,21 @@ def _verify_private(path: Path, status: os.stat_result) -> None:
         raise StoreUnreadable("unsafe", f"others may reach {path}; set chmod go= on it, and enrol anew if it was read")
 
 
+def read_trusted_text(path: Path) -> str:
+    """A text that everybody may read, but only root or this process's user may have written. Raises OSError, which says
+    what is wrong with it."""
+    if path.is_dir():
+        raise PermissionError("it is not a file")
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise PermissionError("it is not a file")
+        if status.st_uid not in {0, os.geteuid()} or stat.S_IMODE(status.st_mode) & 0o022:
+            raise PermissionError("others may write it; set chown root and chmod go-w on it, and look at what it says")
+        return file.read(LARGEST_FILE).decode("utf-8")
+
+
 class SystemClock:
     """`ports.Clock` by Linux."""
 
@@ -140,7 +156,11 @@ def has_route(address: tuple[str, int]) -> bool:
 
 
 def listen(path: Path, backlog: int) -> socket.socket:
-    """A local stream socket that every user may connect to; who it is, `peer_uid` says."""
+    """A local stream socket that every user may connect to; who it is, `peer_uid` says. Its directory is made where it
+    is missing."""
+    if not path.parent.exists():
+        path.parent.mkdir()
+        path.parent.chmod(0o755)
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -212,9 +232,18 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def is_login_of(login: str, uid: int) -> bool:
-    """Whether that is the uid's own account name."""
+def group_members(group: str) -> list[str]:
+    """The accounts in that group, those too that have it as their primary one; none where there is no such group."""
     try:
-        return pwd.getpwuid(uid).pw_name == login
+        found = grp.getgrnam(group)
     except KeyError:
-        return False
+        return []
+    return [*found.gr_mem, *(each.pw_name for each in pwd.getpwall() if each.pw_gid == found.gr_gid)]
+
+
+def account_of(uid: int) -> str | None:
+    """The name of that user's account; None where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None

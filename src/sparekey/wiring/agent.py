@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sparekey.agent import enrol as enrolment
+from sparekey.agent.configuration import Configuration
 from sparekey.agent.device import Device
+from sparekey.agent.exempt import ExemptAccounts, exempt_accounts
 from sparekey.agent.file_keys import FileKeys
-from sparekey.agent.platform_posix import PosixFiles, SystemClock, release_memory, store_lock, usable_cores
+from sparekey.agent.platform_posix import (
+    PosixFiles,
+    SystemClock,
+    group_members,
+    release_memory,
+    store_lock,
+    usable_cores,
+)
 from sparekey.agent.ports import StoreUnreadable
 from sparekey.agent.server_client import ServerClient, conversation
 from sparekey.agent.state import State
@@ -24,6 +33,8 @@ R = TypeVar("R")
 
 STATE_DIRECTORY: Final = Path("/var/lib/sparekey-agent")
 SOCKET: Final = "agent.sock"
+RUN_DIRECTORY: Final = Path("/run/sparekey-agent")  # as the service's unit has it
+DEFAULTS: Final = Configuration()
 LOCK: Final = "lock"
 
 
@@ -37,14 +48,34 @@ def on_all_cores(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[
 
 
 @contextlib.contextmanager
-def opened_device(directory: Path, *, wait: float) -> Iterator[Device]:
+def opened_device(directory: Path, *, wait: float, configuration: Configuration = DEFAULTS) -> Iterator[Device]:
     """The enrolled device, for this process alone. Raises `StoreUnreadable`; word "busy" after `wait` seconds."""
     files, clock = PosixFiles(), SystemClock()
     files.verify_directory(directory)
     with _locked(directory, wait):
         store = Store.open(directory, files, FileKeys.open(directory, files), clock)
         store.begin()
-        yield Device(store, clock, _connect_of(store), on_all_cores)
+        yield Device(
+            store,
+            clock,
+            _connect_of(store),
+            on_all_cores,
+            names=configuration.names,
+            exempt=ExemptAccounts(lambda: find_exempt_accounts(configuration)),
+            purposes=configuration.purposes,
+        )
+
+
+def find_exempt_accounts(configuration: Configuration) -> list[str]:
+    """Who signs in on this computer without a passcode."""
+    return exempt_accounts(group_members(configuration.exempt_group), root_on_console=False)
+
+
+def socket_path(configuration: Configuration, directory: Path) -> Path:
+    """Where the daemon of the store in `directory` listens: where the login shims look for it, or in a store of its own
+    beside it."""
+    default = RUN_DIRECTORY if directory == STATE_DIRECTORY else directory
+    return configuration.socket or default / SOCKET
 
 
 def enrol_device(url: str, code: EnrolmentCode, name: str, directory: Path) -> State:

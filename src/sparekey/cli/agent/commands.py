@@ -26,6 +26,7 @@ from sparekey.secret import Secret
 from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
 from sparekey.wire.local_socket import Kind, Tag, frame
 from sparekey.wiring.agent import enrol_device, forget_device, opened_device
+from sparekey.wiring.agent import socket_path as default_socket
 
 LOCK_WAIT: Final = 60  # seconds that a command waits for the one before it
 LONGEST_LINE: Final = 4096
@@ -71,7 +72,7 @@ def _signed_in(options: argparse.Namespace, typed: Secret[str], reply_to: str, o
         if daemon is not None:
             return _signed_in_by_daemon(daemon, options.user, typed, reply_to, output)
     try:
-        with opened_device(options.state, wait=LOCK_WAIT) as device:
+        with opened(options) as device:
             answer = login(device, options.user, typed, reply_to).answer
             return _refilled(device, options.user, answer, output)
     except StoreUnreadable as error:
@@ -113,7 +114,7 @@ def sync(options: argparse.Namespace, output: Output) -> int:
         if daemon is not None:
             done = daemon.follow(frame(Kind.SYNC), output.progress)
             return _synced(done.number(Tag.DONE), done.text(Tag.MESSAGE), output)
-    with opened_device(options.state, wait=LOCK_WAIT) as device:
+    with opened(options) as device:
         refilled = refill(device, output.progress)
         return _synced(refilled.fetched, "; ".join(refilled.failures), output)
 
@@ -136,7 +137,7 @@ def _status(options: argparse.Namespace) -> dict[str, Any]:
         if daemon is not None:
             report: dict[str, Any] = json.loads(daemon.ask(frame(Kind.STATUS)).text(Tag.REPORT))
             return report | {"daemon": True}
-    with opened_device(options.state, wait=LOCK_WAIT) as device:
+    with opened(options) as device:
         return status_of(device) | {"daemon": False}
 
 
@@ -169,7 +170,7 @@ def clear(options: argparse.Namespace, output: Output) -> int:
     if options.all:
         forget_device(options.state)
     else:
-        with opened_device(options.state, wait=LOCK_WAIT) as device:
+        with opened(options) as device:
             device.store.change(without_data)
     return _cleared(output)
 
@@ -186,7 +187,7 @@ def test(options: argparse.Namespace, output: Output) -> int:
         if daemon is not None:
             request = frame(Kind.TEST, user=options.user, passcode=typed.reveal())
             return output.answer(answer_of(daemon.ask(request)))
-    with opened_device(options.state, wait=LOCK_WAIT) as device:
+    with opened(options) as device:
         return output.answer(try_emergency(device, options.user, typed))
 
 
@@ -200,9 +201,14 @@ def _daemon(options: argparse.Namespace) -> Iterator[Daemon | None]:
             daemon.close()
 
 
+def opened(options: argparse.Namespace, wait: float = LOCK_WAIT) -> contextlib.AbstractContextManager[Device]:
+    """The device, where no daemon has it; see `wiring.agent.opened_device`."""
+    return opened_device(options.state, wait=wait, configuration=options.configuration)
+
+
 def socket_path(options: argparse.Namespace) -> Path:
     """Where the daemon listens."""
-    return Path(options.socket or options.state / "agent.sock")
+    return Path(options.socket or default_socket(options.configuration, options.state))
 
 
 def _read_line(prompt: str) -> str:

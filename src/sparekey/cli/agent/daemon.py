@@ -12,9 +12,8 @@ from types import FrameType
 from sparekey.agent.local_server import LocalServer
 from sparekey.agent.platform_posix import keep_memory_together, listen
 from sparekey.agent.refiller import Refiller
-from sparekey.cli.agent.commands import socket_path
+from sparekey.cli.agent.commands import opened, socket_path
 from sparekey.cli.agent.output import Output
-from sparekey.wiring.agent import opened_device
 
 
 class _Stopped(Exception):
@@ -27,7 +26,7 @@ def run(options: argparse.Namespace, _: Output) -> int:
     os.umask(0o077)
     keep_memory_together()
     path = socket_path(options)
-    with opened_device(options.state, wait=5) as device, contextlib.closing(listen(path, backlog=16)) as listener:
+    with opened(options, wait=5) as device, contextlib.closing(listen(path, backlog=16)) as listener:
         refiller = Refiller(device)
         background = threading.Thread(target=refiller.run, name="refiller", daemon=True)
         background.start()

@@ -7,11 +7,10 @@ from sparekey.agent.device import Device
 from sparekey.agent.ports import Distance, NotReached, Refused, StoreUnreadable
 from sparekey.agent.refill import CONTACT_PATIENCE, take_word
 from sparekey.agent.store import UnitDamaged
-from sparekey.cli.agent.commands import socket_path
+from sparekey.cli.agent.commands import opened, socket_path
 from sparekey.cli.agent.output import FAILED, Output
 from sparekey.cli.agent.remote import find_daemon
 from sparekey.core.counts import counted
-from sparekey.wiring.agent import opened_device
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def doctor(options: argparse.Namespace, output: Output) -> int:
 
 def _of_store(options: argparse.Namespace) -> list[Finding]:
     try:
-        with opened_device(options.state, wait=5) as device:
+        with opened(options, wait=5) as device:
             return [
                 Finding("store", True, f"device {device.state.enrolment.name}"),
                 _of_clock(device),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from sparekey.agent.configuration import CONFIGURATION, BadConfiguration, load_configuration
 from sparekey.agent.enrol import AlreadyEnrolled
 from sparekey.agent.platform_posix import no_core_dumps
 from sparekey.agent.ports import NotReached, Refused, StoreUnreadable
@@ -41,7 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = Output(as_json=options.json)
     command: Command = options.command
     try:
+        options.configuration = load_configuration(options.config)
         return command(options, output)
+    except BadConfiguration as error:
+        return output.failed("bad-configuration", str(error), "mend that line; nobody is signed in until then")
     except Refused as error:
         return output.failed(error.reply.error, error.reply.message, error.reply.do)
     except (StoreUnreadable, Failed) as error:
@@ -54,7 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--state", type=Path, default=STATE_DIRECTORY, metavar="DIR", help="the store (%(default)s)")
-    common.add_argument("--socket", type=Path, metavar="PATH", help="the daemon's socket (DIR/agent.sock)")
+    common.add_argument("--socket", type=Path, metavar="PATH", help="the daemon's socket (as configured)")
+    common.add_argument(
+        "--config", type=Path, metavar="PATH", help=f"the configuration ({CONFIGURATION}, where there is one)"
+    )
     common.add_argument("--json", action="store_true", help="data as JSON on standard output")
     parser = argparse.ArgumentParser(
         prog="sparekey-agent", description="Signs people in on this computer, online or offline."

@@ -1,0 +1,52 @@
+"""Who signs in on this computer without a passcode: known to its status and to the server, decided by its PAM stacks.
+
+- The members of the exempt group, as the system's accounts have them: by their primary group, too.
+- Root on the console, where the stack of `login` has the line of the shipped profile.
+- What else an administrator has written into a stack is not known here, and not guessed.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from sparekey.agent.journal import log_unforeseen
+
+MOST: Final = 64  # names that a server is told (spec/agent-api.md)
+ROOT_ON_THE_CONSOLE: Final = "root (on the console)"
+
+
+def exempt_accounts(members: Sequence[str], *, root_on_console: bool) -> list[str]:
+    """In alphabetical order, root on the console first."""
+    return [*([ROOT_ON_THE_CONSOLE] if root_on_console else []), *sorted(set(members))]
+
+
+def as_reported(accounts: Sequence[str]) -> list[str]:
+    """At most as many names as a server takes; the last says how many more there are."""
+    if len(accounts) <= MOST:
+        return list(accounts)
+    return [*accounts[: MOST - 1], f"and {len(accounts) - MOST + 1} more"]
+
+
+def nobody() -> list[str]:
+    """Where nothing is known of accounts."""
+    return []
+
+
+class ExemptAccounts:
+    """Looked up by whoever has time for it; a sign-in tells the server what was found last: a directory service may
+    take its time over the accounts of a large organisation."""
+
+    def __init__(self, find: Callable[[], list[str]] = nobody) -> None:
+        self._find = find
+        self._known: list[str] | None = None
+
+    def look(self) -> list[str]:
+        """As it is now. Where that cannot be told, as it was."""
+        try:
+            self._known = self._find()
+        except OSError as error:
+            log_unforeseen("exempt accounts were not found out", error)
+        return self._known or []
+
+    def known(self) -> list[str]:
+        """As it was found last."""
+        return self.look() if self._known is None else self._known
