@@ -22,13 +22,14 @@ class Computer:
     def __init__(self, directory: Path, server: Served) -> None:
         self.state = directory / "state"
         self.server = server
+        self.options: list[str] = []  # of every command, the daemon too
 
     @property
     def alice(self) -> SimulatedUser:
         return self.server.simulator.users["alice"]
 
     def run(self, command: str, *arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
-        line = [*AGENT, command, *arguments, "--state", str(self.state), "--json"]
+        line = [*AGENT, command, *arguments, "--state", str(self.state), *self.options, "--json"]
         return subprocess.run(line, input=typed + "\n", capture_output=True, text=True, timeout=120, check=False)
 
     def data(self, command: str, *arguments: str, typed: str = "", status: int = 0) -> dict[str, Any]:
@@ -48,7 +49,7 @@ class Computer:
 
     @contextlib.contextmanager
     def daemon(self) -> Iterator["subprocess.Popen[str]"]:
-        line = [*AGENT, "run", "--state", str(self.state)]
+        line = [*AGENT, "run", "--state", str(self.state), *self.options]
         with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stderr is not None

@@ -28,12 +28,12 @@ ABOUT: Final = {
             "line, where others could see it.",
         ),
         exits={
-            "0": "It was done; of `login` and `test`: granted. Anything else is a refusal.",
+            "0": "It was done; of `login`, `test`, `keep-key` and `unlock-key`: granted. Anything else is a refusal.",
             "1": "It failed; standard error says what to do.",
             "2": "The command was not given rightly.",
-            "3": "`login` and `test`: denied.",
-            "4": "`login`: more is asked; see --reply-to.",
-            "5": "`login` and `test`: the device cannot judge.",
+            "3": "`login`, `test`, `keep-key` and `unlock-key`: denied.",
+            "4": "`login`, `keep-key` and `unlock-key`: more is asked; see --reply-to of `login`.",
+            "5": "`login`, `test`, `keep-key` and `unlock-key`: the device cannot judge.",
         },
         files={
             "/etc/sparekey/agent.toml": "What this device is told; every line of it may be left out.",

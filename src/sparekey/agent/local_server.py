@@ -29,7 +29,7 @@ from sparekey.agent.refill import Progress
 from sparekey.agent.refiller import Refiller
 from sparekey.agent.status import status_of
 from sparekey.agent.trusted_days import without_data
-from sparekey.agent.useful_key import KeyRefused, UsefulKey, without_secret
+from sparekey.agent.useful_key import KeyRefused, UsefulKey, forget
 from sparekey.secret import Secret
 from sparekey.wire.local_socket import (
     HEAD_BYTES,
@@ -189,9 +189,8 @@ class Conversation:
     def _forget(self, request: Frame) -> None:
         if not self._is_root():
             return
-        login, purpose = request.text(Tag.USER), request.text(Tag.PURPOSE)
         try:
-            self._device.store.change(lambda state: without_secret(state, login, purpose))
+            forget(self._device, request.text(Tag.USER), request.text(Tag.PURPOSE))
         except KeyRefused as error:
             self._fail(error.word, str(error))
         else:

@@ -75,9 +75,14 @@ class UsefulKey:
         return self._device.clock.reading().monotonic
 
 
-def without_secret(state: State, login: str, purpose: str) -> State:
-    """Nothing is kept under this purpose any more for whoever is called so. Raises `KeyRefused` where nothing was: a
+def forget(device: Device, account: str, purpose: str) -> None:
+    """Erases what is kept under this purpose for an account of this computer. Raises `KeyRefused` where nothing was: a
     name misspelt is not taken for a secret erased."""
+    login = device.names.find_login(account) or ""
+    device.store.change(lambda state: _without_secret(state, login, purpose))
+
+
+def _without_secret(state: State, login: str, purpose: str) -> State:
     user = state.find_user(login)
     left = [each for each in user.secrets if each.purpose != purpose] if user else []
     if user is None or len(left) == len(user.secrets):

@@ -5,7 +5,7 @@ import contextlib
 import getpass
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +40,7 @@ _PROMPTS: Final = {
 
 def enroll(options: argparse.Namespace, output: Output) -> int:
     """The code is read from standard input unless it stands on the command line."""
-    code = _read_line("Enrolment code: ") if options.code == "-" else options.code
+    code = read_line("Enrolment code: ") if options.code == "-" else options.code
     try:
         state = enrol_device(options.server, read_enrolment_code(code), options.name, options.state)
     except BadEnrolmentCode as error:
@@ -56,10 +56,12 @@ def sign_in(options: argparse.Namespace, output: Output) -> int:
 
     What the server asks on the way is asked on a terminal; a program is told, and answers with `--reply-to`.
     """
-    answer = _signed_in(options, Secret(_read_line(_PROMPTS[Ask.NOTHING])), options.reply_to, output)
-    while answer.result is Result.ASK and sys.stdin.isatty() and not options.json:
-        prompt = printable(f"{answer.message}\n{_PROMPTS[answer.ask]}")
-        answer = _signed_in(options, Secret(_read_line(prompt)), answer.reply_to, output)
+
+    def attempt(typed: Secret[str], reply_to: str) -> LoginAnswer:
+        return _signed_in(options, typed, reply_to, output)
+
+    goes_on = sys.stdin.isatty() and not options.json
+    answer = converse(attempt, read_line, goes_on=goes_on, reply_to=options.reply_to)
     code = output.answer(answer)
     if answer.result is Result.ASK and not options.json:
         reply = f"sparekey-agent login {options.user} --reply-to {answer.reply_to}"
@@ -67,8 +69,18 @@ def sign_in(options: argparse.Namespace, output: Output) -> int:
     return code
 
 
+def converse(
+    attempt: Callable[[Secret[str], str], LoginAnswer], read: Callable[[str], str], *, goes_on: bool, reply_to: str = ""
+) -> LoginAnswer:
+    """The answer to what is read; where it `goes_on`, what is asked on the way is read, too."""
+    answer = attempt(Secret(read(_PROMPTS[Ask.NOTHING])), reply_to)
+    while answer.result is Result.ASK and goes_on:
+        answer = attempt(Secret(read(printable(f"{answer.message}\n{_PROMPTS[answer.ask]}"))), answer.reply_to)
+    return answer
+
+
 def _signed_in(options: argparse.Namespace, typed: Secret[str], reply_to: str, output: Output) -> LoginAnswer:
-    with _daemon(options) as daemon:
+    with running_daemon(options) as daemon:
         if daemon is not None:
             return _signed_in_by_daemon(daemon, options.user, typed, reply_to, output)
     try:
@@ -76,7 +88,7 @@ def _signed_in(options: argparse.Namespace, typed: Secret[str], reply_to: str, o
             answer = login(device, options.user, typed, reply_to).answer
             return _refilled(device, options.user, answer, output)
     except StoreUnreadable as error:
-        return _unavailable(error)
+        return unavailable(error)
 
 
 def _signed_in_by_daemon(
@@ -102,7 +114,8 @@ def _refilled(device: Device, name: str, answer: LoginAnswer, output: Output) ->
     return replace(answer, days_left=days_left(user, device.store.judged().time)) if user else answer
 
 
-def _unavailable(error: StoreUnreadable) -> LoginAnswer:
+def unavailable(error: StoreUnreadable) -> LoginAnswer:
+    """What a sign-in comes to on a device whose store cannot be used."""
     reasons = {"not-enrolled": Reason.NOT_ENROLLED, "busy": Reason.BUSY}
     reason = reasons.get(error.word, Reason.DAMAGED)
     return refused(Refusal(reason), Mode.NONE, str(error) if reason is Reason.DAMAGED else "")
@@ -110,7 +123,7 @@ def _unavailable(error: StoreUnreadable) -> LoginAnswer:
 
 def sync(options: argparse.Namespace, output: Output) -> int:
     """A whole contact: events up, the server's word, every unit that is wanted."""
-    with _daemon(options) as daemon:
+    with running_daemon(options) as daemon:
         if daemon is not None:
             done = daemon.follow(frame(Kind.SYNC), output.progress)
             return _synced(done.number(Tag.DONE), done.text(Tag.MESSAGE), output)
@@ -133,7 +146,7 @@ def status(options: argparse.Namespace, output: Output) -> int:
 
 
 def _status(options: argparse.Namespace) -> dict[str, Any]:
-    with _daemon(options) as daemon:
+    with running_daemon(options) as daemon:
         if daemon is not None:
             report: dict[str, Any] = json.loads(daemon.ask(frame(Kind.STATUS)).text(Tag.REPORT))
             return report | {"daemon": True}
@@ -155,13 +168,14 @@ def _status_words(found: dict[str, Any]) -> str:
         lines += [
             f"  {code['kind']} version {code['version']} until {code['expires']}" for code in user["emergency_codes"]
         ]
+        lines += [f"  keys kept: {', '.join(user['secrets'])}"] if user["secrets"] else []
         lines += [f"  {obstacle}" for obstacle in user["obstacles"]]
     return "\n".join(lines)
 
 
 def clear(options: argparse.Namespace, output: Output) -> int:
     """Erases all offline data; with --all the enrolment and its keys too, also where the store is damaged."""
-    with _daemon(options) as daemon:
+    with running_daemon(options) as daemon:
         if daemon is not None and options.all:
             return output.failed("daemon-runs", "the daemon is using the store", "stop it, then clear --all")
         if daemon is not None:
@@ -182,8 +196,8 @@ def _cleared(output: Output) -> int:
 
 def test(options: argparse.Namespace, output: Output) -> int:
     """Tries the emergency path without signing in; it counts like any attempt."""
-    typed = Secret(_read_line("PIN and emergency code: "))
-    with _daemon(options) as daemon:
+    typed = Secret(read_line("PIN and emergency code: "))
+    with running_daemon(options) as daemon:
         if daemon is not None:
             request = frame(Kind.TEST, user=options.user, passcode=typed.reveal())
             return output.answer(answer_of(daemon.ask(request)))
@@ -192,7 +206,8 @@ def test(options: argparse.Namespace, output: Output) -> int:
 
 
 @contextlib.contextmanager
-def _daemon(options: argparse.Namespace) -> Iterator[Daemon | None]:
+def running_daemon(options: argparse.Namespace) -> Iterator[Daemon | None]:
+    """A connection to it, for as long as it is used; None: no daemon runs."""
     daemon = find_daemon(socket_path(options))
     try:
         yield daemon
@@ -211,7 +226,7 @@ def socket_path(options: argparse.Namespace) -> Path:
     return Path(options.socket or default_socket(options.configuration, options.state))
 
 
-def _read_line(prompt: str) -> str:
+def read_line(prompt: str) -> str:
     """From a terminal without echo, else one line of standard input; never from the command line."""
     if sys.stdin.isatty():
         return getpass.getpass(prompt)

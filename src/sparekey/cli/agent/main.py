@@ -1,6 +1,7 @@
 """The command `sparekey-agent`: its arguments, and the one place where errors become exits.
 
-Exit 0 is a success, 1 a failure, 2 wrong usage; `login` and `test` also 3 denied, 4 more is asked, 5 unavailable.
+Exit 0 is a success, 1 a failure, 2 wrong usage; `login`, `test`, `keep-key` and `unlock-key` also 3 denied, 4 more is
+asked, 5 unavailable.
 Anything but 0 is a refusal.
 """
 
@@ -15,7 +16,8 @@ from sparekey.agent.enrol import AlreadyEnrolled
 from sparekey.agent.platform_posix import no_core_dumps
 from sparekey.agent.ports import NotReached, Refused, StoreUnreadable
 from sparekey.agent.server_client import BadAddress
-from sparekey.cli.agent import commands
+from sparekey.agent.useful_key import KeyRefused
+from sparekey.cli.agent import commands, keys
 from sparekey.cli.agent.daemon import run
 from sparekey.cli.agent.doctor import doctor
 from sparekey.cli.agent.output import Output
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return output.failed("bad-configuration", str(error), "mend that line; nobody is signed in until then")
     except Refused as error:
         return output.failed(error.reply.error, error.reply.message, error.reply.do)
-    except (StoreUnreadable, Failed) as error:
+    except (StoreUnreadable, Failed, KeyRefused) as error:
         return output.failed(error.word, str(error), NOT_ENROLLED if error.word == "not-enrolled" else "")
     except (AlreadyEnrolled, BadAddress, NotReached, KeyboardInterrupt, OSError, ValueError) as error:
         word, do = next(said for kind, said in _WORDS.items() if isinstance(error, kind))
@@ -56,21 +58,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--state", type=Path, default=STATE_DIRECTORY, metavar="DIR", help="the store (%(default)s)")
-    common.add_argument("--socket", type=Path, metavar="PATH", help="the daemon's socket (as configured)")
-    common.add_argument(
+    places = argparse.ArgumentParser(add_help=False)
+    places.add_argument("--state", type=Path, default=STATE_DIRECTORY, metavar="DIR", help="the store (%(default)s)")
+    places.add_argument("--socket", type=Path, metavar="PATH", help="the daemon's socket (as configured)")
+    places.add_argument(
         "--config", type=Path, metavar="PATH", help=f"the configuration ({CONFIGURATION}, where there is one)"
     )
+    common = argparse.ArgumentParser(add_help=False, parents=[places])
     common.add_argument("--json", action="store_true", help="data as JSON on standard output")
     parser = argparse.ArgumentParser(
         prog="sparekey-agent", description="Signs people in on this computer, online or offline."
     )
     subcommands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def add(name: str, command: Command, words: str) -> argparse.ArgumentParser:
-        added = subcommands.add_parser(name, parents=[common], help=words, description=words)
+    def add(
+        name: str, command: Command, words: str, parent: argparse.ArgumentParser = common
+    ) -> argparse.ArgumentParser:
+        added = subcommands.add_parser(name, parents=[parent], help=words, description=words)
         added.set_defaults(command=command)
+        return added
+
+    def add_key(name: str, command: Command, words: str, parent: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        added = add(name, command, words, parent)
+        added.add_argument("user", metavar="USER", help="the login name")
+        added.add_argument("purpose", metavar="PURPOSE", help="what it is for, as the configuration allows it: disk")
         return added
 
     enroll = add("enroll", commands.enroll, "Make this computer a device of the server.")
@@ -97,6 +108,25 @@ def _parser() -> argparse.ArgumentParser:
         "Try an emergency code without signing in; it counts like any attempt. Typed: PIN and code, or passcode alone.",
     )
     test.add_argument("user", metavar="USER", help="the login name")
+    keep = add_key(
+        "keep-key",
+        keys.keep_key,
+        "Keep a secret, such as a disk's key, that only a passcode of the user opens: standard input, to the byte.",
+        places,
+    )
+    keep.add_argument(
+        "--generate", type=int, metavar="N", help="make N bytes instead, and write them to standard output"
+    )
+    # What it writes is the key alone: no JSON.
+    keep.set_defaults(json=False)
+    unlock = add_key(
+        "unlock-key",
+        keys.unlock_key,
+        "Write what is kept to standard output, for a passcode from the terminal or the first line of standard input.",
+        places,
+    )
+    unlock.set_defaults(json=False)
+    add_key("forget-key", keys.forget_key, "Erase what is kept for a user under a purpose.", common)
     add("doctor", doctor, "Look for what is wrong, and say what to do.")
     return parser
 
