@@ -18,6 +18,7 @@ import sparekey
 from sparekey.storage import schema
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
+from tests.swtpm import Swtpm
 from tools.counts import Count
 from tools.postgresql import PostgresqlServer
 
@@ -42,10 +43,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by the marks that are set here
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks what needs PostgreSQL, and splits the counted tests: small counts here, full counts under `--full`."""
+    """Marks what needs PostgreSQL or a TPM, and splits counted tests: small counts here, full ones under `--full`."""
     full = config.getoption("--full")
     for item in items:
-        if "postgresql_server" in getattr(item, "fixturenames", ()):
+        if {"postgresql_server", "swtpm"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(SERVICES)
         if full and is_counted(item):
             item.add_marker(pytest.mark.soak)
@@ -145,3 +146,10 @@ def memory_database(sqlite_with_tables: Path) -> Iterator[Database]:
         tables.backup(memory)
     yield database
     database.close()
+
+
+@pytest.fixture
+def swtpm() -> Iterator[Swtpm]:
+    """A TPM in software that nobody has used yet."""
+    with Swtpm() as started:
+        yield started

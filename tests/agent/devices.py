@@ -12,10 +12,11 @@ from sparekey.agent.login import login
 from sparekey.agent.offline_login import Login
 from sparekey.agent.outcome import Mode, Result
 from sparekey.agent.platform_posix import PosixFiles
-from sparekey.agent.ports import Distance, Files
+from sparekey.agent.ports import Distance, Files, StoreKeys
 from sparekey.agent.refill import refill
 from sparekey.agent.state import Enrolment, UserState, new_state
 from sparekey.agent.store import Store
+from sparekey.agent.store_keys import open_keys
 from sparekey.secret import Secret
 from tests.agent.clocks import FakeClock
 from tests.agent.simulator import DEVICE, SimulatedServer, SimulatedToken, SimulatedUser
@@ -74,7 +75,7 @@ class World:
     def reopen(self, files: Files | None = None) -> None:
         """The agent is started again."""
         files = files or PosixFiles()
-        store = Store.open(self.directory, files, FileKeys.open(self.directory, files), self.clock)
+        store = Store.open(self.directory, files, open_keys(self.directory, files), self.clock)
         self.device = Device(store, self.clock, self.server.connect, on_all_cores)
         store.begin()
 
@@ -88,21 +89,28 @@ class World:
 
 
 def a_world(
-    directory: Path, *, files: Files | None = None, pin: str = "2468", token: SimulatedToken | None = None
+    directory: Path,
+    *,
+    files: Files | None = None,
+    pin: str = "2468",
+    token: SimulatedToken | None = None,
+    keys: StoreKeys | None = None,
 ) -> World:
-    """An enrolled device; the server knows Alice. Nobody has signed in."""
+    """An enrolled device, its keys in a file or as given; the server knows Alice. Nobody has signed in."""
     clock, server = FakeClock(), SimulatedServer()
     server.add_user(pin=pin, token=token)
     files = files or PosixFiles()
-    keys = FileKeys.create(directory, files)
+    keys = keys or FileKeys.create(directory, files)
     enrolment = Enrolment(DEVICE, "laptop", ["https://server:1"], "", [server.signing_key.hex()], "")
     store = Store.create(directory, files, keys, clock, new_state(enrolment))
     return World(directory, clock, server, Device(store, clock, server.connect, on_all_cores))
 
 
-def an_offline_world(directory: Path, *, files: Files | None = None, pin: str = "2468") -> World:
+def an_offline_world(
+    directory: Path, *, files: Files | None = None, pin: str = "2468", keys: StoreKeys | None = None
+) -> World:
     """Alice has offline data, and the network is gone."""
-    world = a_world(directory, files=files, pin=pin).signed_in_online()
+    world = a_world(directory, files=files, pin=pin, keys=keys).signed_in_online()
     world.go_offline()
     return world
 

@@ -4,13 +4,15 @@
 - The secret goes over TLS by that very CA; the private key is made here and stays here.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from sparekey.agent.file_keys import FileKeys
 from sparekey.agent.ports import Clock, Files, StoreUnreadable
+from sparekey.agent.protection import protection_of
 from sparekey.agent.server_client import Address, Connection, accepted, read_address, trusting, trusting_nobody_yet
 from sparekey.agent.state import Enrolment, State, new_state
-from sparekey.agent.store import KEYS, STATE, Store
+from sparekey.agent.store import STATE, Store
+from sparekey.agent.store_keys import Made, make_keys
 from sparekey.agent.trusted_days import after_contact
 from sparekey.wire import agent_api as api
 from sparekey.wire.enrolment import EnrolmentCode, proof_message
@@ -23,17 +25,31 @@ class AlreadyEnrolled(Exception):
     """There is a store: it would be lost."""
 
 
-def enrol(url: str, code: EnrolmentCode, name: str, directory: Path, files: Files, clock: Clock) -> State:
-    """Enrols and writes the store.
+@dataclass(frozen=True)
+class Enrolled:
+    """A device that has just come about, and where its keys are, in words."""
 
-    Raises `BadEnrolmentCode`, `BadAddress`, `AlreadyEnrolled`, `NotReached`, `Refused`.
+    state: State
+    protection: str
+    words: str
+
+    @property
+    def enrolment(self) -> Enrolment:
+        return self.state.enrolment
+
+
+def enrol(url: str, code: EnrolmentCode, name: str, directory: Path, files: Files, clock: Clock, tpm: str) -> Enrolled:
+    """Enrols and writes the store, under a TPM as `store_keys.make_keys` is told.
+
+    Raises `BadEnrolmentCode`, `BadAddress`, `AlreadyEnrolled`, `NotReached`, `Refused`, `StoreUnreadable`.
     """
     address = read_address(url)
     verify_free(directory)
     trust = _fetch_trust(address)
     ca_certificate = bytes.fromhex(trust.ca_certificate)
     code.verify_server(bytes.fromhex(trust.signing_key), ca_certificate)
-    keys = _fresh_keys(directory, files)
+    made = _fresh_keys(directory, files, tpm)
+    keys = made.keys
     secret = code.secret.reveal()
     public_key = keys.public_key()
     request = api.EnrolRequest(
@@ -55,7 +71,8 @@ def enrol(url: str, code: EnrolmentCode, name: str, directory: Path, files: File
         checkpoint_key=reply.checkpoint_key,
     )
     state = after_contact(new_state(enrolment), clock.reading(), reply.server_time)
-    return Store.create(directory, files, keys, clock, state).state
+    store = Store.create(directory, files, keys, clock, state)
+    return Enrolled(store.state, protection_of(keys), made.words)
 
 
 def verify_free(directory: Path) -> None:
@@ -85,12 +102,11 @@ def _post_enrol(address: Address, ca_certificate: bytes, request: api.EnrolReque
         connection.close()
 
 
-def _fresh_keys(directory: Path, files: Files) -> FileKeys:
+def _fresh_keys(directory: Path, files: Files, tpm: str) -> Made:
     """New keys; those of an enrolment that did not come about are replaced."""
-    if directory.exists():
-        files.verify_directory(directory)
-        files.remove(directory / KEYS)
     try:
-        return FileKeys.create(directory, files)
+        if directory.exists():
+            files.verify_directory(directory)
+        return make_keys(directory, files, tpm)
     except OSError as error:
         raise StoreUnreadable("unsafe", f"cannot write to {directory}: {error.strerror}; run this as root") from error

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sparekey.agent.ports import Files, PinLocks, StoreUnreadable
+from sparekey.agent.ports import Files, PinLocks, StoreUnreadable, TpmFacts
 from sparekey.agent.store import KEYS
 from sparekey.secret import Secret
 from sparekey.wire import signing
@@ -100,3 +100,9 @@ class FileKeys:
 
     def committed(self) -> None:
         """Nothing counts on it here; a TPM's counter would move."""
+
+    def forget(self) -> None:
+        """There is nothing but the file."""
+
+    def facts(self) -> TpmFacts | None:
+        return None

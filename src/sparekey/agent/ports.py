@@ -5,6 +5,7 @@ Everything else in `agent` is portable; `platform_posix` and `server_client` are
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -102,6 +103,21 @@ class PinLocks(Protocol):
         """The secret again. Raises `WrongPin`, `LockedOut`, `StoreUnreadable`."""
 
 
+@dataclass(frozen=True)
+class TpmFacts:
+    """What a TPM says of itself; times in seconds."""
+
+    maker: str
+    model: str
+    firmware: str
+    tries: int  # wrong authorisations in a row until the lockout; 0: it counts none
+    failed: int  # of these, so far
+    forgives_after: int  # one of them each time
+    in_lockout: bool
+    lockout_password: bool
+    owner_password: bool
+
+
 class StoreKeys(Protocol):
     """The keys under everything that the device keeps: a root-only file, or a TPM."""
 
@@ -125,7 +141,13 @@ class StoreKeys(Protocol):
 
     def committed(self) -> None:
         """The state sealed last is on disk, written aside: from this moment on it alone is valid, and the one before
-        opens to nothing where a TPM counts."""
+        opens to nothing where a TPM counts. Raises `StoreUnreadable` where that did not come about."""
+
+    def forget(self) -> None:
+        """Gives back what the keys take up outside of the store's files; raises `StoreUnreadable` where that fails."""
+
+    def facts(self) -> TpmFacts | None:
+        """Of the TPM that holds the keys; None where a file does. Raises `StoreUnreadable`."""
 
 
 class Files(Protocol):

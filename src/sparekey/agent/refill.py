@@ -12,6 +12,7 @@ from sparekey.agent import trusted_days
 from sparekey.agent.device import Device
 from sparekey.agent.events import UPLOAD_AT_ONCE, after_upload
 from sparekey.agent.ports import NotReached, Refused, Server
+from sparekey.agent.protection import protection_of
 from sparekey.sealed import Unopened
 from sparekey.wire.agent_api import (
     AcknowledgementRequest,
@@ -66,7 +67,9 @@ def upload_events(device: Device, server: Server) -> None:
 def take_word(device: Device, server: Server) -> SyncReply:
     """Asks what the server says about the users of this device, and does it at once."""
     state = device.state
-    request = SyncRequest(trusted_days.held_units(state), state.checkpoint, device.store.keys.hardware_bound)
+    keys = device.store.keys
+    held = trusted_days.held_units(state)
+    request = SyncRequest(held, state.checkpoint, keys.hardware_bound, protection=protection_of(keys))
     reply = server.sync(request)
     reading = device.clock.reading()
     device.store.change(lambda state: trusted_days.after_sync(state, reply, reading))

@@ -1,7 +1,9 @@
 """The store on disk: one state file, and one file of sealed pieces for each unit.
 
-- Every change of the state is written aside, synced, renamed, and its directory synced: after a power cut it is the old
-  state or the new one, whole.
+- Every change of the state is written aside and synced, name and all; then the keys commit it, and it is renamed. After
+  a power cut it is the old state or the new one, whole: of the two files that may be there, the one that opens counts.
+  Under a TPM no more than one does.
+- A change that broke off leaves open whether it came about: the next one asks the disk first.
 - A unit's header part and its records in pieces of at most an hour are each AES-256-GCM under a random key of their
   own; the keys live in the state alone, so that a file that did not come through a contact opens to nothing.
 - At each commit what `erasing` says must not be on disk is taken out first: pieces are left out or rewritten under new
@@ -29,7 +31,9 @@ from sparekey.sealed import SealedUnit, erase_through, join_unit, split_records,
 from sparekey.wire.signing import lp
 
 STATE: Final = "state"
+ASIDE: Final = "state.new"
 KEYS: Final = "store.key"
+TPM_KEYS: Final = "store.tpm"
 UNITS: Final = "units"
 HOUR: Final = 3600
 EVENTS_PER_PIECE: Final = 60
@@ -52,6 +56,7 @@ class Store:
         self._keys = keys
         self._clock = clock
         self._state = state
+        self._is_sure = True  # that `_state` is what the disk holds
         self._lock = threading.RLock()
 
     @classmethod
@@ -68,24 +73,21 @@ class Store:
         """Raises `StoreUnreadable`. What an interrupted change left behind is removed."""
         files.verify_directory(directory)
         files.verify_directory(directory / UNITS)
-        try:
-            sealed = files.read(directory / STATE)
-        except FileNotFoundError as error:
-            raise StoreUnreadable(
-                "not-enrolled", "this device is not enrolled, or its state file is missing"
-            ) from error
-        store = cls(directory, files, keys, clock, state_from_bytes(keys.open_state(sealed)))
+        store = cls(directory, files, keys, clock, _read_state(directory, files, keys))
         store._remove_orphans()
         return store
 
     @staticmethod
     def erase(directory: Path, files: Files) -> None:
         """Removes everything, the keys first: without them the rest opens to nothing."""
-        files.remove(directory / KEYS)
+        for name in (KEYS, TPM_KEYS):
+            files.remove(directory / name)
         files.sync(directory)
-        for name in files.names(directory / UNITS):
-            files.remove(directory / UNITS / name)
-        files.remove(directory / STATE)
+        if UNITS in files.names(directory):
+            for name in files.names(directory / UNITS):
+                files.remove(directory / UNITS / name)
+        for name in (STATE, ASIDE):
+            files.remove(directory / name)
         files.sync(directory)
 
     @property
@@ -114,6 +116,8 @@ class Store:
     def change(self, change: Callable[[State], State]) -> State:
         """Commits `change` of the state; when it returns, state and erasures are on disk."""
         with self._lock:
+            if not self._is_sure:
+                self._make_sure()
             before = self._state
             state = _with_horizon(change(before))
             state = self._erased(state)
@@ -234,14 +238,23 @@ class Store:
             raise UnitDamaged("a unit's file is not the one that this state belongs to") from error
 
     def _write(self, state: State) -> None:
-        path = self._directory / STATE
-        aside = path.with_suffix(".new")
+        path, aside = self._directory / STATE, self._directory / ASIDE
+        self._is_sure = False
         self._files.remove(aside)
         self._files.write_new(aside, self._keys.seal_state(state_to_bytes(state)))
         self._files.sync(aside)
-        self._files.rename(aside, path)
+        # Its name too: where the keys count, nothing else opens from the commit on.
         self._files.sync(self._directory)
         self._keys.committed()
+        self._files.rename(aside, path)
+        self._files.sync(self._directory)
+        self._is_sure = True
+
+    def _make_sure(self) -> None:
+        """After a change that broke off. What it wrote was sealed for the counter's next value, as the next change will
+        be: so what counts is committed once more as it is, and takes that value away from it."""
+        self._state = _read_state(self._directory, self._files, self._keys)
+        self._write(self._state)
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in names:
@@ -250,6 +263,27 @@ class Store:
     def _remove_orphans(self) -> None:
         """Files that no state names: of an interrupted change, or planted. Their keys are nowhere."""
         self._remove(set(self._files.names(self._directory / UNITS)) - _files_of(self._state))
+
+
+def _read_state(directory: Path, files: Files, keys: StoreKeys) -> State:
+    """The one that counts, in its place. Raises `StoreUnreadable`: why the one in its place does not open."""
+    failures = []
+    for name in (STATE, ASIDE):
+        try:
+            state = keys.open_state(files.read(directory / name))
+        except FileNotFoundError:
+            continue
+        except StoreUnreadable as error:
+            failures.append(error)
+            continue
+        if name == ASIDE:
+            # Committed, and cut off before it was renamed. The next change writes aside again.
+            files.rename(directory / ASIDE, directory / STATE)
+            files.sync(directory)
+        return state_from_bytes(state)
+    if failures:
+        raise failures[0]
+    raise StoreUnreadable("not-enrolled", "this device is not enrolled, or its state file is missing")
 
 
 def sealed_hash(unit: bytes) -> str:

@@ -13,7 +13,6 @@ from sparekey.agent import enrol as enrolment
 from sparekey.agent.configuration import Configuration
 from sparekey.agent.device import Device
 from sparekey.agent.exempt import ExemptAccounts, exempt_accounts
-from sparekey.agent.file_keys import FileKeys
 from sparekey.agent.platform_posix import (
     PosixFiles,
     SystemClock,
@@ -24,8 +23,8 @@ from sparekey.agent.platform_posix import (
 )
 from sparekey.agent.ports import StoreUnreadable
 from sparekey.agent.server_client import ServerClient, conversation
-from sparekey.agent.state import State
 from sparekey.agent.store import Store
+from sparekey.agent.store_keys import AUTO, forget_keys, open_keys
 from sparekey.wire.enrolment import EnrolmentCode
 
 T = TypeVar("T")
@@ -53,7 +52,7 @@ def opened_device(directory: Path, *, wait: float, configuration: Configuration 
     files, clock = PosixFiles(), SystemClock()
     files.verify_directory(directory)
     with _locked(directory, wait):
-        store = Store.open(directory, files, FileKeys.open(directory, files), clock)
+        store = Store.open(directory, files, open_keys(directory, files), clock)
         store.begin()
         yield Device(
             store,
@@ -63,6 +62,7 @@ def opened_device(directory: Path, *, wait: float, configuration: Configuration 
             names=configuration.names,
             exempt=ExemptAccounts(lambda: find_exempt_accounts(configuration)),
             purposes=configuration.purposes,
+            desktop_notices=configuration.desktop_notices,
         )
 
 
@@ -78,22 +78,26 @@ def socket_path(configuration: Configuration, directory: Path) -> Path:
     return configuration.socket or default / SOCKET
 
 
-def enrol_device(url: str, code: EnrolmentCode, name: str, directory: Path) -> State:
+def enrol_device(url: str, code: EnrolmentCode, name: str, directory: Path, *, tpm: str = AUTO) -> enrolment.Enrolled:
     """Makes this computer a device; see `agent.enrol`."""
     files = PosixFiles()
     enrolment.verify_free(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     files.make_directory(directory)
     with _locked(directory, 5):
-        return enrolment.enrol(url, code, name, directory, files, SystemClock())
+        return enrolment.enrol(url, code, name, directory, files, SystemClock(), tpm)
 
 
 def forget_device(directory: Path) -> None:
-    """Erases the store with all its keys."""
+    """Erases the store with all its keys. Raises `StoreUnreadable` where something of them stays in a TPM: the store is
+    erased all the same."""
     files = PosixFiles()
     files.verify_directory(directory)
     with _locked(directory, 5):
-        Store.erase(directory, files)
+        try:
+            forget_keys(directory, files)
+        finally:
+            Store.erase(directory, files)
 
 
 @contextlib.contextmanager

@@ -42,12 +42,15 @@ def enroll(options: argparse.Namespace, output: Output) -> int:
     """The code is read from standard input unless it stands on the command line."""
     code = read_line("Enrolment code: ") if options.code == "-" else options.code
     try:
-        state = enrol_device(options.server, read_enrolment_code(code), options.name, options.state)
+        tpm = options.tpm or str(options.configuration.tpm)
+        enrolled = enrol_device(options.server, read_enrolment_code(code), options.name, options.state, tpm=tpm)
     except BadEnrolmentCode as error:
         return output.failed("bad-code", str(error), "type the code again, all eight groups, or ask for a new one")
-    enrolled = state.enrolment
-    words = f"enrolled as {enrolled.name}; next: sparekey-agent login USER, and sparekey-agent run for the daemon"
-    output.data({"device": enrolled.device, "name": enrolled.name}, words)
+    device = enrolled.enrolment
+    next_step = "next: sparekey-agent login USER, and sparekey-agent run for the daemon"
+    words = f"enrolled as {device.name}; {enrolled.words}\n{next_step}"
+    found = {"device": device.device, "name": device.name, "protection": enrolled.protection, "keys": enrolled.words}
+    output.data(found, words)
     return 0
 
 

@@ -90,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
         "--code", required=True, metavar="CODE", help="the enrolment code; -: asked for, or from standard input"
     )
     enroll.add_argument("--name", default="", help="a name for the device; else as invited")
+    enroll.add_argument(
+        "--tpm",
+        default="",
+        metavar="auto|required|off|TCTI",
+        help="keys in a TPM: where one works, or not at all, or in that one (as configured, else auto)",
+    )
     login = add(
         "login",
         commands.sign_in,

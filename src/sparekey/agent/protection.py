@@ -1,0 +1,53 @@
+"""What the offline data of this device stand under, as a word for the server and as sentences for people."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sparekey.agent.ports import StoreKeys, StoreUnreadable, TpmFacts
+from sparekey.core.counts import counted
+
+FILE: Final = "file"  # words of spec/agent-api.md
+TPM: Final = "tpm"
+
+
+@dataclass(frozen=True)
+class Protection:
+    """Where the keys are, why they are no safer, and the TPM as it is now."""
+
+    word: str
+    words: str
+    advice: str  # "": nothing to be done
+    tpm: TpmFacts | None
+    trouble: str = ""  # why the TPM does not answer
+
+
+def protection_of(keys: StoreKeys) -> str:
+    """The word for the server."""
+    return TPM if keys.hardware_bound else FILE
+
+
+def describe_protection(keys: StoreKeys) -> Protection:
+    """For `status` and `doctor`; asks the TPM."""
+    try:
+        facts = keys.facts()
+    except StoreUnreadable as error:
+        return Protection(protection_of(keys), "the keys are the TPM's", str(error), None, trouble=str(error))
+    if facts is None:
+        return Protection(
+            FILE,
+            "the keys lie in a file that root reads: a copied disk can be guessed at, a restored image is not noticed",
+            "where this computer has a TPM, run sparekey-agent clear --all and enrol with --tpm required",
+            None,
+        )
+    words = f"the keys are the TPM's ({facts.maker} {facts.model}, firmware {facts.firmware}): a copied disk holds "
+    return Protection(TPM, f"{words}nothing to guess at, a restored image opens to nothing", _advice_on(facts), facts)
+
+
+def _advice_on(facts: TpmFacts) -> str:
+    """What keeps PIN locks from working; everything else goes on without them."""
+    if facts.in_lockout:
+        minutes = counted(-(-facts.forgives_after // 60), "minute")
+        return f"the TPM is in lockout: PIN locks open again after {minutes}; emergency passcodes go on working"
+    if not facts.tries:
+        return "the TPM counts no wrong tries: no PIN locks. Switch it on: tpm2_dictionarylockout --setup-parameters"
+    return ""

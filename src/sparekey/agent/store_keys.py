@@ -1,0 +1,68 @@
+"""Which keys a store stands under: chosen once, when the device is enrolled; opened by what the store says.
+
+A store that was made under a TPM is never opened any other way: where its TPM is gone, so is the store.
+"""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sparekey.agent.file_keys import FileKeys
+from sparekey.agent.ports import Files, StoreKeys, StoreUnreadable, TpmFacts
+from sparekey.agent.store import KEYS, TPM_KEYS
+from sparekey.agent.tpm import DEFAULT_TCTI
+from sparekey.agent.tpm_keys import TpmKeys
+
+AUTO: Final = "auto"  # a TPM where one works, else a file
+REQUIRED: Final = "required"  # a TPM, or no enrolment
+OFF: Final = "off"  # a file
+
+
+@dataclass(frozen=True)
+class Made:
+    """Fresh keys, and a sentence on what they are and why they are no more."""
+
+    keys: StoreKeys
+    words: str
+
+
+def make_keys(directory: Path, files: Files, wish: str = AUTO) -> Made:
+    """New keys in place of any that are there. The wish is `auto`, `required`, `off`, or a TCTI: that TPM, required.
+    Raises `StoreUnreadable`."""
+    files.make_directory(directory)
+    with contextlib.suppress(StoreUnreadable):
+        forget_keys(directory, files)  # of an enrolment that did not come about
+    if wish == OFF:
+        return Made(FileKeys.create(directory, files), "the keys lie in a file that root reads, as was asked for")
+    try:
+        keys = TpmKeys.create(directory, files, DEFAULT_TCTI if wish in (AUTO, REQUIRED) else wish)
+        return Made(keys, f"the keys are the TPM's ({_named(keys.facts())})")
+    except StoreUnreadable as error:
+        if wish != AUTO:
+            raise
+        words = f"the keys lie in a file that root reads, because no TPM is used: {error}"
+        return Made(FileKeys.create(directory, files), words)
+
+
+def open_keys(directory: Path, files: Files, tcti: str = "") -> StoreKeys:
+    """Those that the store was made under. Raises `StoreUnreadable`."""
+    if TPM_KEYS in files.names(directory):
+        return TpmKeys.open(directory, files, tcti)
+    return FileKeys.open(directory, files)
+
+
+def forget_keys(directory: Path, files: Files, tcti: str = "") -> None:
+    """Removes keys for good, also what they take up in a TPM. Raises `StoreUnreadable` where that stays: the files are
+    gone all the same."""
+    try:
+        if TPM_KEYS in files.names(directory):
+            TpmKeys.open(directory, files, tcti).forget()
+    finally:
+        for name in (KEYS, TPM_KEYS):
+            files.remove(directory / name)
+        files.sync(directory)
+
+
+def _named(facts: TpmFacts | None) -> str:
+    return f"{facts.maker} {facts.model}, firmware {facts.firmware}" if facts else "unknown"

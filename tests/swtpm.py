@@ -1,0 +1,120 @@
+"""A TPM in software (swtpm) for one test: a socket of its own, and what happens to real ones.
+
+It has no resource manager and takes one connection at a time, as the worst of real devices.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from sparekey.agent.ports import LockedOut, WrongPin
+from sparekey.agent.tpm import Tpm
+from sparekey.secret import Secret
+
+PATIENCE = 20  # seconds
+MOST_TRIES = 40
+
+
+class Swtpm:
+    """Runs from `with` to its end; `tcti` is how programs reach it. `contents`: as another one was (`snapshot`)."""
+
+    def __init__(self, contents: Path | None = None) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="swtpm-"))  # a socket's path is short
+        self._state = self._directory / "state"
+        if contents is None:
+            self._state.mkdir()
+        else:
+            shutil.copytree(contents, self._state)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def tcti(self) -> str:
+        return f"swtpm:path={self._directory / 'tpm'}"
+
+    def __enter__(self) -> "Swtpm":
+        self.switch_on()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.switch_off()
+        shutil.rmtree(self._directory)
+
+    def switch_on(self) -> None:
+        socket, control = self._directory / "tpm", self._directory / "tpm.ctrl"
+        line = [
+            "swtpm",
+            "socket",
+            "--tpm2",
+            "--tpmstate",
+            f"dir={self._state}",
+            "--flags",
+            "not-need-init,startup-clear",
+        ]
+        line += ["--server", f"type=unixio,path={socket}", "--ctrl", f"type=unixio,path={control}"]
+        self._process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + PATIENCE
+        while not (socket.exists() and control.exists()):
+            assert self._process.poll() is None, "swtpm has ended"
+            assert time.monotonic() < until, "swtpm does not listen"
+            time.sleep(0.005)
+
+    def switch_off(self) -> None:
+        """As pulling the plug does: nobody says goodbye to it."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+        for name in ("tpm", "tpm.ctrl"):
+            (self._directory / name).unlink(missing_ok=True)
+
+    def reset(self) -> None:
+        """The computer is started again."""
+        self.switch_off()
+        self.switch_on()
+
+    def replace(self) -> None:
+        """Another board: a TPM that was never seen before answers in its place."""
+        self.switch_off()
+        shutil.rmtree(self._state)
+        self._state.mkdir()
+        self.switch_on()
+
+    def snapshot(self, to: Path) -> None:
+        """What it holds at this moment, counters and all; a real one gives that to nobody."""
+        shutil.copytree(self._state, to)
+
+    def clear(self) -> None:
+        """What the firmware's setup calls "clear TPM"."""
+        self.tool("tpm2_clear", "-c", "lockout")
+
+    def set_owner_password(self, password: str) -> None:
+        self.tool("tpm2_changeauth", "-c", "owner", password)
+
+    def set_lockout_password(self, password: str) -> None:
+        self.tool("tpm2_changeauth", "-c", "lockout", password)
+
+    def lock_out(self) -> None:
+        """Somebody tries PINs on something of their own until it takes no more."""
+        tpm, wrong = Tpm(self.tcti), Secret(bytes(31) + b"w")
+        with tpm.visit() as visit:
+            visit.find_parent()
+            theirs = visit.seal_locked(Secret(b"theirs"), Secret(bytes(31) + b"r"))
+            for _ in range(MOST_TRIES):
+                try:
+                    visit.unseal_locked(theirs, wrong)
+                except WrongPin:
+                    continue
+                except LockedOut:
+                    return
+        raise AssertionError("no lockout")
+
+    def tool(self, *line: str) -> str:
+        """One of the tpm2-tools; what it prints."""
+        environment = os.environ | {"TPM2TOOLS_TCTI": self.tcti}
+        return subprocess.run(
+            line, check=True, capture_output=True, text=True, timeout=PATIENCE, env=environment
+        ).stdout
