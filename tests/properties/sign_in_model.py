@@ -200,6 +200,22 @@ class Model:
         token.has_pin, token.must_change = bool(pin), must_change
         self.end_questions(token)
 
+    def mark(self, token: Token, *, enabled: bool, lost: bool) -> None:
+        """What is taken from a token ends what was asked on the way: it does not go on when it is given back."""
+        if (token.enabled and not enabled) or (lost and not token.lost):
+            self.end_questions(token)
+        token.enabled, token.lost = enabled, lost
+
+    def allow_offline_code(self, token: Token, *, allowed: bool) -> None:
+        if not allowed:
+            self.end_questions(token)
+        token.offline_code_online = allowed
+
+    def end_access(self, token: Token) -> None:
+        if token.access is not None:
+            self.end_questions(token)
+        token.access = None
+
     def end_questions(self, token: Token) -> None:
         for question in self.questions:
             if question.token is token:

@@ -232,7 +232,7 @@ class SignIns(RuleBasedStateMachine):
         token = self.model.tokens[number]
         set_enabled(self.server, ROOT, token.serial, enabled=enabled, now=self.now)
         set_lost(self.server, ROOT, token.serial, lost=lost, now=self.now)
-        token.enabled, token.lost = enabled, lost
+        self.model.mark(token, enabled=enabled, lost=lost)
 
     @rule(number=which, device=flags)
     def is_disabled_for_a_moment(self, number: int, device: bool) -> None:
@@ -255,7 +255,7 @@ class SignIns(RuleBasedStateMachine):
             set_online(self.server, ROOT, token.serial, allowed=allowed, now=self.now)
         except SparekeyError:
             return  # no device has one
-        token.offline_code_online = allowed
+        self.model.allow_offline_code(token, allowed=allowed)
 
     @rule(number=which, one_time=flags, days=st.integers(1, 2), if_available=st.sampled_from(IfAvailable))
     def gives_online_access(self, number: int, one_time: bool, days: int, if_available: IfAvailable) -> None:
@@ -275,6 +275,7 @@ class SignIns(RuleBasedStateMachine):
             return
         codes = [code.reveal() for code in given.codes]
         self.given[token.serial] = tuple(codes)
+        self.model.end_access(token)  # the new one takes its place
         token.access = Access(one_time, if_available.value, given.expires_at or 0, [*codes])
         for _ in range(2):
             self._types_online(token, codes[0], self._pin(token, right=True), device=days == 1)
@@ -284,7 +285,7 @@ class SignIns(RuleBasedStateMachine):
         token = self.model.tokens[number]
         if token.access is not None:
             online_emergency.end(self.server, ROOT, token.serial, now=self.now)
-            token.access = None
+            self.model.end_access(token)
 
     @rule(number=which, keep_pin=flags)
     def replaces_a_token(self, number: int, keep_pin: bool) -> None:
