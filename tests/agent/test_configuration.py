@@ -7,7 +7,6 @@ import pytest
 from sparekey.agent.configuration import (
     BadConfiguration,
     Configuration,
-    UseOfTpm,
     load_configuration,
     read_configuration,
 )
@@ -31,8 +30,8 @@ admin = "alice"
 
 def test_everything_that_can_be_set() -> None:
     read = read_configuration(EVERYTHING, "agent.toml")
-    assert (read.socket, read.tpm, read.motd) == (Path("/run/elsewhere/agent.sock"), UseOfTpm.REQUIRED, None)
-    assert (read.exempt_group, read.desktop_notices, read.purposes) == ("wheel", False, {"disk"})
+    assert (read.socket, read.tpm, read.motd) == (Path("/run/elsewhere/agent.sock"), "required", None)
+    assert (read.exempt_group, read.desktop_notices, read.purposes) == ("wheel", False, frozenset({"disk"}))
     assert [read.names.find_login(each) for each in ("admin", "b.o'b", "carol")] == ["alice", "bob", "carol"]
 
 
@@ -42,7 +41,7 @@ def test_everything_that_can_be_set() -> None:
         ("\n\nsockte = '/x'", "agent.toml, line 3: sockte is not known; known are desktop_notices, "),
         ("socket = 'x'", "line 1: socket is a path in quotes"),
         ("motd = 'x'", "line 1: motd is a path"),
-        ("tpm = true", 'line 1: tpm is "auto" or "required" or "off"'),
+        ("tpm = true", 'line 1: tpm is "auto", "required", "off", or names a TPM'),
         ("tpm = 'maybe'", "tpm is"),
         ("desktop_notices = 'yes'", "line 1: desktop_notices is true or false"),
         ("exempt_group = ''", "exempt_group is a name"),

@@ -8,7 +8,6 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
@@ -19,6 +18,8 @@ from sparekey.agent.purposes import BadPurpose, verify_name
 
 CONFIGURATION: Final = Path("/etc/sparekey/agent.toml")
 EXEMPT_GROUP: Final = "sparekey-exempt"
+AUTO: Final = "auto"
+_TCTI: Final = re.compile(r"[a-z]+:[!-~]+")
 MOTD: Final = Path("/run/motd.d/sparekey")
 LONGEST_NAME: Final = 128  # characters, of an account and of a login
 
@@ -27,20 +28,12 @@ class BadConfiguration(ValueError):
     """The file cannot be used; the message names file, line and key."""
 
 
-class UseOfTpm(StrEnum):
-    """Whether a device that is being enrolled puts its keys into a TPM."""
-
-    AUTO = "auto"  # where there is one
-    REQUIRED = "required"  # an enrolment without one fails
-    OFF = "off"
-
-
 @dataclass(frozen=True)
 class Configuration:
     """As in force; the defaults are what holds without a file."""
 
     socket: Path | None = None  # None: as the state directory has it
-    tpm: UseOfTpm = UseOfTpm.AUTO
+    tpm: str = AUTO  # where a device that is being enrolled has its keys (`store_keys`)
     names: Names = SAME_NAMES
     purposes: frozenset[str] = frozenset()  # what root's programs may keep secrets for, beside os-password
     exempt_group: str = EXEMPT_GROUP
@@ -123,10 +116,10 @@ def _switch(key: str, value: object) -> bool:
     raise _Wrong(key, "is true or false, without quotes")
 
 
-def _use_of_tpm(key: str, value: object) -> UseOfTpm:
-    if isinstance(value, str) and value in list(UseOfTpm):
-        return UseOfTpm(value)
-    raise _Wrong(key, "is " + " or ".join(f'"{each}"' for each in UseOfTpm))
+def _use_of_tpm(key: str, value: object) -> str:
+    if isinstance(value, str) and (value in {AUTO, "required", "off"} or _TCTI.fullmatch(value)):
+        return value
+    raise _Wrong(key, 'is "auto", "required", "off", or names a TPM, as in "device:/dev/tpmrm0"')
 
 
 def _purposes(key: str, value: object) -> frozenset[str]:

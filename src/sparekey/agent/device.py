@@ -30,6 +30,7 @@ class Device:
     run: Run = one_by_one
     names: Names = SAME_NAMES
     exempt: ExemptAccounts = field(default_factory=ExemptAccounts)
+    desktop_notices: bool = True
     purposes: frozenset[str] = frozenset()
     _attempts: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _refills: threading.Lock = field(default_factory=threading.Lock, repr=False)

@@ -34,13 +34,18 @@ def _past(entry: UnitEntry, use: TokenUse, judged: Judged) -> int:
 
 
 def days_left(user: UserState, time: int) -> int:
-    """Whole days until the end of the last record that may open; a pack's ends all at once."""
+    """Whole days until the end of the last record that may open."""
+    return max((days_end(user) - time) // DAY_SECONDS, 0)
+
+
+def days_end(user: UserState) -> int:
+    """When the last record that may open ends, a pack's all at once; 0: none is held."""
     ends = [
         (entry.last - entry.drift + 1) * entry.interval if entry.interval else entry.not_after
         for entry in user.current_units
         if not entry.is_emergency and entry.erased_through < entry.last
     ]
-    return max((max(ends, default=0) - time) // DAY_SECONDS, 0)
+    return max(ends, default=0)
 
 
 def emergency_ends(user: UserState) -> int:

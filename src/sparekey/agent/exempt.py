@@ -9,8 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from sparekey.agent.journal import log_unforeseen
+from sparekey.agent.outcome import printable
 
 MOST: Final = 64  # names that a server is told (spec/agent-api.md)
+LONGEST: Final = 64  # bytes of each
+_CUT: Final = "…"
 ROOT_ON_THE_CONSOLE: Final = "root (on the console)"
 
 
@@ -20,10 +23,17 @@ def exempt_accounts(members: Sequence[str], *, root_on_console: bool) -> list[st
 
 
 def as_reported(accounts: Sequence[str]) -> list[str]:
-    """At most as many names as a server takes; the last says how many more there are."""
-    if len(accounts) <= MOST:
-        return list(accounts)
-    return [*accounts[: MOST - 1], f"and {len(accounts) - MOST + 1} more"]
+    """As many names as a server takes, and none longer than it takes; the last says how many more there are. A name that
+    cannot be told whole must not keep the device from its contacts."""
+    names = [_short(account) for account in accounts]
+    return names if len(names) <= MOST else [*names[: MOST - 1], f"and {len(names) - MOST + 1} more"]
+
+
+def _short(name: str) -> str:
+    shown = printable(name).replace("\n", "?")
+    if len(shown.encode()) <= LONGEST:
+        return shown
+    return shown.encode()[: LONGEST - len(_CUT.encode())].decode(errors="ignore") + _CUT
 
 
 def nobody() -> list[str]:

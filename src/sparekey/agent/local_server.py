@@ -206,7 +206,7 @@ class Conversation:
         if self._peer != ROOT:
             account = account_of(self._peer)
             only = (self._device.names.find_login(account) if account else None) or ""
-        self._send(frame(Kind.REPORT, report=json.dumps(status_of(self._device, only))))
+        self._send(frame(Kind.REPORT, report=json.dumps(status_of(self._device, only, self._refiller.trouble))))
 
     def _sync(self, _: Frame) -> None:
         if self._is_root():

@@ -27,6 +27,8 @@ LARGEST_FILE = 64 << 20
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _M_ARENA_MAX = -8  # mallopt(3)
+_NETWORK_CHANGES = 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_IPV4_IFADDR, _ROUTE, RTMGRP_IPV6_IFADDR, _ROUTE
+_LONGEST_CHANGE = 8192
 _TIMEX_BYTES = 512  # more than struct timex on any machine
 
 
@@ -106,6 +108,15 @@ def read_trusted_text(path: Path) -> str:
         return file.read(LARGEST_FILE).decode("utf-8")
 
 
+def read_texts(directory: Path) -> dict[str, str]:
+    """The files in it by their names, as far as they can be read as texts; none where there is no such directory."""
+    texts = {}
+    for path in sorted(directory.glob("*")):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            texts[path.name] = path.read_text(encoding="utf-8")
+    return texts
+
+
 class SystemClock:
     """`ports.Clock` by Linux."""
 
@@ -151,6 +162,19 @@ def has_route(address: tuple[str, int]) -> bool:
         try:
             probe.connect(address)
         except OSError:
+            return False
+    return True
+
+
+def wait_for_network(seconds: float) -> bool:
+    """Sleeps until the kernel tells of a change of addresses or routes (rtnetlink(7)), so many seconds at most; whether
+    it did."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as changes:
+        changes.bind((0, _NETWORK_CHANGES))
+        changes.settimeout(seconds)
+        try:
+            changes.recv(_LONGEST_CHANGE)
+        except TimeoutError:
             return False
     return True
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sparekey.agent import trusted_days
 from sparekey.agent.device import Device
 from sparekey.agent.events import UPLOAD_AT_ONCE, after_upload
+from sparekey.agent.exempt import as_reported
 from sparekey.agent.ports import NotReached, Refused, Server
 from sparekey.agent.protection import protection_of
 from sparekey.sealed import Unopened
@@ -69,7 +70,13 @@ def take_word(device: Device, server: Server) -> SyncReply:
     state = device.state
     keys = device.store.keys
     held = trusted_days.held_units(state)
-    request = SyncRequest(held, state.checkpoint, keys.hardware_bound, protection=protection_of(keys))
+    request = SyncRequest(
+        held,
+        state.checkpoint,
+        keys.hardware_bound,
+        protection=protection_of(keys),
+        exempt=as_reported(device.exempt.known()),
+    )
     reply = server.sync(request)
     reading = device.clock.reading()
     device.store.change(lambda state: trusted_days.after_sync(state, reply, reading))
@@ -78,6 +85,7 @@ def take_word(device: Device, server: Server) -> SyncReply:
 
 def refill(device: Device, report: Report = silent) -> Refilled:
     """A whole contact: events, sync, every unit that is wanted. Raises `NotReached`, `Refused`."""
+    device.exempt.look()
     with device.one_refill(), device.connect() as server:
         try:
             server.allow(CONTACT_PATIENCE)

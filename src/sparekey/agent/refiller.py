@@ -1,7 +1,9 @@
 """The daemon's one background thread: refills by schedule and on demand, and erases by time every hour.
 
-At rest it sleeps until the next thing is due, so that the daemon wakes at most once a minute. Refills of many devices
-are spread by jitter.
+- At rest it sleeps until the next thing is due, ten minutes at most: time spent in suspend counts, and only a look at
+  the clock notices it.
+- Refills of many devices are spread by jitter, the first after a start as well: a building gets its power back at once.
+- After a contact that failed, a change of the network leads to the next one soon, instead of at the end of the pause.
 """
 
 import secrets
@@ -19,10 +21,17 @@ from sparekey.agent.refill import Progress, Refilled, refill
 from sparekey.agent.state import State
 
 HOUR: Final = 3600
-FIRST_AFTER: Final = 5  # seconds after the start
+FIRST_AFTER: Final = 5  # seconds after the start, at least
+FIRST_SPREAD: Final = 60  # seconds more, at most
+LONGEST_SLEEP: Final = 600
+SETTLING: Final = 2  # seconds that a network takes after a change, at least
+SETTLING_SPREAD: Final = 18  # seconds more, at most
+LEAST_BETWEEN: Final = 30  # seconds between two contacts that changes of the network lead to
 RETRY_AFTER: Final = 300  # seconds, doubled at each failure up to the server's interval
 LEAST_INTERVAL: Final = 60
 LONGEST_INTERVAL: Final = 86400  # however long the server says: what it withholds is to be heard
+
+WaitForNetwork = Callable[[float], bool]  # so many seconds at most; whether addresses or routes have changed
 
 
 @dataclass(frozen=True)
@@ -33,11 +42,20 @@ class Finished:
     why: str = ""
 
 
+def nothing() -> None:
+    """For refills that change nothing for anybody else."""
+
+
 class Refiller:
     """Ask with `request`, follow with `follow`, run `run` on a thread."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(
+        self, device: Device, after: Callable[[], None] = nothing, wait_for_network: WaitForNetwork | None = None
+    ) -> None:
+        """`after` is called whenever something may have changed: at the start, after a refill and each hour."""
         self._device = device
+        self._after = after
+        self._wait_for_network = wait_for_network
         self._changed = threading.Condition()
         self._asked = 0
         self._started = 0
@@ -46,8 +64,10 @@ class Refiller:
         self._finished = Finished(None)
         self._stopping = False
         self._failures = 0
-        self._sync_due = clock.monotonic() + FIRST_AFTER
-        self._erase_due = clock.monotonic() + HOUR
+        self._not_reached = False
+        self._began = clock.since_boot()
+        self._sync_due: float = self._began + FIRST_AFTER + secrets.randbelow(FIRST_SPREAD)
+        self._erase_due = self._began + HOUR
 
     def request(self) -> int:
         """A refill that begins from now on; its number is for `follow`."""
@@ -73,6 +93,11 @@ class Refiller:
             )  # fmt: skip
             return None if self._stopping or self._progress == seen else self._progress
 
+    @property
+    def trouble(self) -> str:
+        """Why the last contact failed; "": it did not."""
+        return self._finished.why
+
     def stop(self) -> None:
         """Ends `run` after what it is doing."""
         with self._changed:
@@ -81,16 +106,31 @@ class Refiller:
 
     def run(self) -> None:
         """Until `stop`."""
+        self._tell()
         while self._wait():
-            if clock.monotonic() >= self._erase_due:
+            erased = clock.since_boot() >= self._erase_due
+            if erased:
                 self._erase()
-            if self._asked > self._started or clock.monotonic() >= self._sync_due:
+            refilled = self._asked > self._started or clock.since_boot() >= self._sync_due
+            if refilled:
                 self._refill()
+            if erased or refilled:
+                self._tell()
+
+    def network_changed(self) -> None:
+        """Contact may be possible again: soon, but not in the same second as everybody else."""
+        with self._changed:
+            settled = clock.since_boot() + SETTLING + secrets.randbelow(SETTLING_SPREAD)
+            self._sync_due = min(self._sync_due, max(settled, self._began + LEAST_BETWEEN))
+            self._changed.notify_all()
 
     def _wait(self) -> bool:
         with self._changed:
-            left = min(self._sync_due, self._erase_due) - clock.monotonic()
-            self._changed.wait_for(lambda: self._stopping or self._asked > self._started, max(left, 0))
+            due = min(self._sync_due, self._erase_due)
+            self._changed.wait_for(
+                lambda: self._stopping or self._asked > self._started or min(self._sync_due, self._erase_due) < due,
+                min(max(due - clock.since_boot(), 0), LONGEST_SLEEP),
+            )
             return not self._stopping
 
     def _refill(self) -> None:
@@ -98,6 +138,7 @@ class Refiller:
             number = self._asked
             self._started = number
             self._progress = None
+            self._began = clock.since_boot()
         finished = self._refilled()
         with self._changed:
             self._ended = max(self._ended, number)
@@ -106,10 +147,12 @@ class Refiller:
         self._plan()
 
     def _refilled(self) -> Finished:
+        self._not_reached = False
         try:
             refilled = refill(self._device, self._report)
         except (NotReached, Refused) as error:
             self._failures += 1
+            self._not_reached = isinstance(error, NotReached)
             return Finished(None, str(error))
         except Exception as error:  # noqa: BLE001 -- the daemon goes on: a refill refuses nobody and lets nobody in
             log_unforeseen("a refill failed", error)
@@ -128,10 +171,28 @@ class Refiller:
         if self._failures:
             interval = min(interval, RETRY_AFTER * 2 ** min(self._failures - 1, 8))
         # Within a quarter around it, so that a thousand devices do not come in the same second.
-        self._sync_due = clock.monotonic() + interval * (875 + secrets.randbelow(250)) / 1000
+        pause = interval * (875 + secrets.randbelow(250)) / 1000
+        self._sync_due = clock.since_boot() + pause
+        if self._not_reached and self._wait_for_network is not None:
+            arguments = (self._wait_for_network, pause)
+            threading.Thread(target=self._await_network, args=arguments, name="network", daemon=True).start()
+
+    def _await_network(self, wait: WaitForNetwork, seconds: float) -> None:
+        """A thread for as long as the pause is: it sleeps in the kernel, and ends with the first change."""
+        try:
+            if wait(seconds):
+                self.network_changed()
+        except OSError as error:
+            log_unforeseen("changes of the network are not heard of", error)
+
+    def _tell(self) -> None:
+        try:
+            self._after()
+        except Exception as error:  # noqa: BLE001 -- whoever is told something, the daemon goes on
+            log_unforeseen("what changed was not told", error)
 
     def _erase(self) -> None:
-        self._erase_due = clock.monotonic() + HOUR
+        self._erase_due = clock.since_boot() + HOUR
         try:
             self._device.store.change(self._with_mark)
         except Exception as error:  # noqa: BLE001 -- the next hour tries again

@@ -3,17 +3,20 @@
 from typing import Any
 
 from sparekey.agent.device import Device
-from sparekey.agent.erasing import days_left
-from sparekey.agent.outcome import as_rfc3339
+from sparekey.agent.erasing import days_end, days_left, emergency_ends
+from sparekey.agent.notices import notice_for
+from sparekey.agent.outcome import as_rfc3339, in_words
+from sparekey.agent.protection import describe_protection
 from sparekey.agent.state import State, UserState
+from sparekey.core.counts import counted
 
 SCHEMA = 1
 
 
-def status_of(device: Device, only_login: str | None = None) -> dict[str, Any]:
-    """The whole, or the device and one user."""
+def status_of(device: Device, only_login: str | None = None, trouble: str = "") -> dict[str, Any]:
+    """The whole, or the device and one user; `trouble`: why the last contact failed."""
     state, judged = device.state, device.store.judged()
-    return {
+    report = {
         "schema": SCHEMA,
         "enrolled": True,
         "device": state.enrolment.device,
@@ -23,15 +26,40 @@ def status_of(device: Device, only_login: str | None = None) -> dict[str, Any]:
         "time": as_rfc3339(judged.time),
         "clock_wrong": judged.clock_wrong,
         "last_contact": as_rfc3339(state.time.contact),
+        "contact_trouble": trouble,
         "events_waiting": len(state.events),
-        "users": [_user(user, state, judged.time) for user in state.users if only_login in (None, user.login)],
+        "users": [_user(user, device, judged.time) for user in state.users if only_login in (None, user.login)],
+    }
+    return report if only_login is not None else report | _of_the_computer(device)
+
+
+def summary_of(device: Device) -> str:
+    """One line: who signs in without the network, and how long."""
+    state, time = device.state, device.store.judged().time
+    ends = [end for user in state.users if (end := max(days_end(user), emergency_ends(user))) > time]
+    if not ends:
+        return f"{state.enrolment.name}: nobody can sign in without the network"
+    who = counted(len(ends), "user")
+    return f"{state.enrolment.name}: {who} can sign in without the network, the last until {in_words(max(ends))}"
+
+
+def _of_the_computer(device: Device) -> dict[str, Any]:
+    """For root alone: other accounts are in it, and the TPM is asked for it."""
+    protection = describe_protection(device.store.keys)
+    return {
+        "protection": {"word": protection.word, "words": protection.words, "advice": protection.advice},
+        "names": {"mapped": dict(device.names.mapped), "unmapped": "same" if device.names.same else "refused"},
+        "exempt": device.exempt.look(),
     }
 
 
-def _user(user: UserState, state: State, time: int) -> dict[str, Any]:
+def _user(user: UserState, device: Device, time: int) -> dict[str, Any]:
+    state: State = device.state
     return {
         "login": user.login,
+        "accounts": device.names.accounts_of(user.login),
         "days_left": days_left(user, time),
+        "days_until": as_rfc3339(end) if (end := days_end(user)) > time else "",
         "days": sorted({unit.day for unit in user.current_units if unit.kind == "day"}),
         "event_packs": [
             {"codes_left": unit.last - unit.erased_through, "expires": as_rfc3339(unit.not_after)}
@@ -50,6 +78,7 @@ def _user(user: UserState, state: State, time: int) -> dict[str, Any]:
         "being_renewed": user.staged_generation > 0,
         "secrets": sorted(secret.purpose for secret in user.secrets),
         "obstacles": user.obstacles,
+        "notice": notice_for(user, state, time) if device.desktop_notices else "",
         "help": user.policy.help_text,
         "device": state.enrolment.name,
     }

@@ -13,10 +13,12 @@ from sparekey.agent import enrol as enrolment
 from sparekey.agent.configuration import Configuration
 from sparekey.agent.device import Device
 from sparekey.agent.exempt import ExemptAccounts, exempt_accounts
+from sparekey.agent.pam_stacks import read_stacks
 from sparekey.agent.platform_posix import (
     PosixFiles,
     SystemClock,
     group_members,
+    read_texts,
     release_memory,
     store_lock,
     usable_cores,
@@ -33,6 +35,7 @@ R = TypeVar("R")
 STATE_DIRECTORY: Final = Path("/var/lib/sparekey-agent")
 SOCKET: Final = "agent.sock"
 RUN_DIRECTORY: Final = Path("/run/sparekey-agent")  # as the service's unit has it
+PAM_STACKS: Final = Path("/etc/pam.d")
 DEFAULTS: Final = Configuration()
 LOCK: Final = "lock"
 
@@ -68,7 +71,9 @@ def opened_device(directory: Path, *, wait: float, configuration: Configuration 
 
 def find_exempt_accounts(configuration: Configuration) -> list[str]:
     """Who signs in on this computer without a passcode."""
-    return exempt_accounts(group_members(configuration.exempt_group), root_on_console=False)
+    stacks = read_stacks(read_texts(PAM_STACKS), configuration.exempt_group)
+    root_on_console = any(stack.exempt_console for stack in stacks)
+    return exempt_accounts(group_members(configuration.exempt_group), root_on_console=root_on_console)
 
 
 def socket_path(configuration: Configuration, directory: Path) -> Path:
