@@ -3,9 +3,11 @@
 It has no resource manager and takes one connection at a time, as the worst of real devices.
 """
 
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -44,7 +46,7 @@ class Swtpm:
         shutil.rmtree(self._directory)
 
     def switch_on(self) -> None:
-        socket, control = self._directory / "tpm", self._directory / "tpm.ctrl"
+        data, control = self._directory / "tpm", self._directory / "tpm.ctrl"
         line = [
             "swtpm",
             "socket",
@@ -54,10 +56,10 @@ class Swtpm:
             "--flags",
             "not-need-init,startup-clear",
         ]
-        line += ["--server", f"type=unixio,path={socket}", "--ctrl", f"type=unixio,path={control}"]
+        line += ["--server", f"type=unixio,path={data}", "--ctrl", f"type=unixio,path={control}"]
         self._process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + PATIENCE
-        while not (socket.exists() and control.exists()):
+        while not (_listens(data) and _listens(control)):
             assert self._process.poll() is None, "swtpm has ended"
             assert time.monotonic() < until, "swtpm does not listen"
             time.sleep(0.005)
@@ -97,6 +99,24 @@ class Swtpm:
     def set_lockout_password(self, password: str) -> None:
         self.tool("tpm2_changeauth", "-c", "lockout", password)
 
+    def fill(self) -> None:
+        """Other programs' data take all of its memory for such."""
+        with Tpm(self.tcti).visit() as visit:
+            library, esys, index = visit._library, visit._esys, 0x01500000
+            plain = library.TPMA_NV.parse("authread|authwrite")
+            counter = plain | library.TPM2_NT.COUNTER << library.TPMA_NV.TPM2_NT_SHIFT
+            for kind, size in ((plain, 2048), (plain, 256), (plain, 32), (plain, 1), (counter, 8)):
+                with contextlib.suppress(library.TSS2_Exception):
+                    while True:
+                        index += 1
+                        area = library.TPMS_NV_PUBLIC(
+                            nvIndex=index,
+                            nameAlg=library.TPM2_ALG.SHA256,
+                            attributes=kind,
+                            dataSize=size,
+                        )
+                        esys.nv_define_space(b"", library.TPM2B_NV_PUBLIC(nvPublic=area))
+
     def lock_out(self) -> None:
         """Somebody tries PINs on something of their own until it takes no more."""
         tpm, wrong = Tpm(self.tcti), Secret(bytes(31) + b"w")
@@ -118,3 +138,9 @@ class Swtpm:
         return subprocess.run(
             line, check=True, capture_output=True, text=True, timeout=PATIENCE, env=environment
         ).stdout
+
+
+def _listens(path: Path) -> bool:
+    """A socket that is there may not listen yet."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0

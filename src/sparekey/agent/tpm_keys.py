@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -56,7 +56,7 @@ class TpmKeys:
         self.pin_locks: PinLocks | None = TpmPinLocks(self._visit)
 
     @classmethod
-    def create(cls, directory: Path, files: Files, tcti: str) -> "TpmKeys":
+    def create(cls, directory: Path, files: Files, tcti: str) -> Self:
         """Fresh keys and a fresh counter. Raises `StoreUnreadable`; `FileExistsError` where there are some."""
         tpm = Tpm(tcti)
         with tpm.visit() as visit:
@@ -89,7 +89,7 @@ class TpmKeys:
         return made
 
     @classmethod
-    def open(cls, directory: Path, files: Files, tcti: str = "") -> "TpmKeys":
+    def open(cls, directory: Path, files: Files, tcti: str = "") -> Self:
         """Those of this key file; by another TCTI than the enrolment's if one is given. Raises `StoreUnreadable`."""
         try:
             keys = decode(_KeyFile, files.read(directory / TPM_KEYS))

@@ -1,0 +1,78 @@
+"""Devices whose disk is recorded, and with it what their TPM's counter shows: started again after a cut anywhere."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from sparekey.agent.device import Device
+from sparekey.agent.file_keys import FileKeys
+from sparekey.agent.platform_posix import PosixFiles
+from sparekey.agent.ports import StoreKeys
+from sparekey.agent.store import Store
+from sparekey.agent.store_keys import open_keys
+from sparekey.agent.tpm_keys import TpmKeys
+from tests.agent.devices import World, on_all_cores
+from tests.agent.disk_recorder import RecordingFiles, disks
+from tests.swtpm import Swtpm
+
+COMMIT = "increment"
+
+
+class RecordedTpmKeys(TpmKeys):
+    """Marks each commit among the disk's operations, and keeps what the TPM holds from then on."""
+
+    def record(self, files: RecordingFiles, tpm: Swtpm, kept: Path) -> None:
+        self._files, self._simulated, self._kept = files, tpm, kept
+        kept.mkdir()
+        self._keep()
+
+    def committed(self) -> None:
+        super().committed()
+        self._files.mark(COMMIT)
+        self._keep()
+
+    def _keep(self) -> None:
+        self._simulated.snapshot(self._kept / str(sum(each.what == COMMIT for each in self._files.log)))
+
+
+class PowerCuts:
+    """Ends with `close`, which stops the TPMs that were started."""
+
+    def __init__(self, directory: Path, tpm: Swtpm | None) -> None:
+        self.files = RecordingFiles()
+        self._directory = directory
+        self._store = directory / "store"
+        self._tpm = tpm
+        self._at: dict[int, Swtpm] = {}
+        self._stack = ExitStack()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def keys(self) -> StoreKeys:
+        """Of the kind that is tried."""
+        if self._tpm is None:
+            return FileKeys.create(self._store, self.files)
+        keys = RecordedTpmKeys.create(self._store, self.files, self._tpm.tcti)
+        keys.record(self.files, self._tpm, self._directory / "tpm")
+        return keys
+
+    def disks(self, since: int) -> Iterator[tuple[int, Path]]:
+        """As `disk_recorder.disks`; the TPM's part of the world comes in with `started_again`."""
+        return disks(self.files, since, self._store, self._directory / "disks")
+
+    def started_again(self, world: World, disk: Path, length: int) -> World:
+        """The same computer, started again on that disk, after so many operations."""
+        files = PosixFiles()
+        store = Store.open(disk, files, open_keys(disk, files, self.tcti(length)), world.clock)
+        return replace(world, directory=disk, device=Device(store, world.clock, world.server.connect, on_all_cores))
+
+    def tcti(self, length: int) -> str:
+        """Of the TPM as it was then; "" where there is none."""
+        if self._tpm is None:
+            return ""
+        commits = sum(each.what == COMMIT for each in self.files.log[:length])
+        if commits not in self._at:
+            self._at[commits] = self._stack.enter_context(Swtpm(self._directory / "tpm" / str(commits)))
+        return self._at[commits].tcti
