@@ -1,7 +1,7 @@
 """Fault files: `tests/faults/<s-number>_<slug>.patch`, each takes one defence out of the source.
 
 Rules: header lines `# test: NODE-ID...` (the tests that have to fail) and `# why: one sentence`, then a git diff that
-changes files under src/sparekey/ only; the number is that of the security requirement in the tests' names.
+changes files under src/sparekey/ or native/ only; the number is that of the security requirement in the tests' names.
 """
 
 import re
@@ -44,8 +44,8 @@ def read_fault(path: Path) -> Fault:
     if not tests or len(why) != 1:
         raise FaultError(f"{path.name}: needs `# test: NODE-ID...` and one line `# why: ...` before the diff")
     changed = re.findall(r"^\+\+\+ (?:b/)?(\S+)", text, re.MULTILINE)
-    if not changed or any(not name.startswith("src/sparekey/") for name in changed):
-        raise FaultError(f"{path.name}: has to be a git diff that changes files under src/sparekey/ only")
+    if not changed or any(not name.startswith(("src/sparekey/", "native/")) for name in changed):
+        raise FaultError(f"{path.name}: has to be a git diff that changes files under src/sparekey/ or native/ only")
     return Fault(path, number, tuple(" ".join(tests).split()), why[0])
 
 

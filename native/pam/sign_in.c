@@ -20,6 +20,7 @@ struct attempt {
     bool silent;
     struct session *session;
     char *typed;
+    char *passcode; /* what was typed first */
     uint8_t reply_to[LONGEST_NAME]; /* the question that `typed` answers */
     size_t reply_to_length;
     bool misread;
@@ -98,19 +99,21 @@ static int read_answer(struct attempt *attempt, const struct sparekey_reply *que
     memcpy(attempt->reply_to, question->reply_to.data, length);
     attempt->reply_to_length = length;
     tell(attempt, PAM_TEXT_INFO, question->message);
-    return ask_secretly(attempt->pamh, prompt_for(question->ask), &attempt->typed);
+    int status = ask_secretly(attempt->pamh, prompt_for(question->ask), &attempt->typed);
+    if (status != PAM_SUCCESS || strcmp(attempt->typed, attempt->passcode) != 0)
+        return status;
+    pam_syslog(attempt->pamh, LOG_NOTICE, "refused: the application answers every prompt with the passcode, so that "
+               "no PIN can be chosen; sshd: use KbdInteractiveAuthentication, not PasswordAuthentication");
+    return PAM_AUTH_ERR;
 }
 
-/* What was typed, as a request in the agent's buffer; 0 where it fits none. It is wiped here. */
-static size_t request(struct attempt *attempt)
+/* What was typed, as a request in the agent's buffer; 0 where it fits none. */
+static size_t request(const struct attempt *attempt)
 {
     struct agent *agent = &attempt->session->agent;
     struct sparekey_bytes reply_to = {attempt->reply_to, attempt->reply_to_length};
-    size_t size = sparekey_login_frame(agent->frame, sizeof agent->frame, bytes_of(attempt->session->user),
-                                       bytes_of(attempt->typed), reply_to);
-    forget(attempt->typed);
-    attempt->typed = NULL;
-    return size;
+    return sparekey_login_frame(agent->frame, sizeof agent->frame, bytes_of(attempt->session->user),
+                                bytes_of(attempt->typed), reply_to);
 }
 
 /* Forwards what was typed. What is empty, too long or no text is no passcode: it is refused here, and not counted. */
@@ -133,12 +136,23 @@ static int forward(struct attempt *attempt, struct sparekey_reply *reply)
     return heard == HEARD_REPLY ? PAM_SUCCESS : unheard(attempt, heard);
 }
 
-/* A passcode is typed; the questions that follow are answered on the same connection. */
+/* The passcode becomes what is kept to compare answers with; an answer is forgotten. */
+static void put_away(struct attempt *attempt)
+{
+    if (attempt->passcode == NULL)
+        attempt->passcode = attempt->typed;
+    else
+        forget(attempt->typed);
+    attempt->typed = NULL;
+}
+
+/* A passcode was typed; the questions that follow are answered on the same connection. */
 static int follow(struct attempt *attempt)
 {
     for (int questions = 0; questions <= MOST_QUESTIONS; questions++) {
         struct sparekey_reply reply;
         int status = forward(attempt, &reply);
+        put_away(attempt);
         if (status != PAM_SUCCESS)
             return status;
         if (reply.kind != SPAREKEY_ANSWER || !sparekey_is(reply.result, "ask"))
@@ -172,7 +186,8 @@ static int try_once(struct attempt *attempt)
     if (status == PAM_SUCCESS)
         status = follow(attempt);
     forget(attempt->typed);
-    attempt->typed = NULL;
+    forget(attempt->passcode);
+    attempt->typed = attempt->passcode = NULL;
     return status;
 }
 

@@ -34,6 +34,11 @@ static size_t control_at(struct sparekey_bytes text, size_t at)
     return byte == 0xC2 && at + 1 < text.length && text.data[at + 1] < 0xA0 ? 2 : 0;
 }
 
+static bool is_within(uint8_t byte)
+{
+    return (byte & 0xC0) == 0x80;
+}
+
 void printable(char *to, size_t room, struct sparekey_bytes text, bool line_ends)
 {
     size_t at = 0, end = 0;
@@ -47,9 +52,11 @@ void printable(char *to, size_t room, struct sparekey_bytes text, bool line_ends
         }
     }
     /* Cut within a character, it would be no text any more. */
-    if (at < text.length)
-        while (end > 0 && ((uint8_t)to[end - 1] & 0x80) != 0)
+    if (at < text.length && is_within(text.data[at])) {
+        while (end > 0 && is_within((uint8_t)to[end - 1]))
             end--;
+        end -= end > 0;
+    }
     to[end] = '\0';
 }
 

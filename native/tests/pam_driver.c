@@ -1,14 +1,17 @@
 /*
  * An application with a scripted conversation: pam_driver DIRECTORY SERVICE USER STEP...
  *
- * DIRECTORY holds the PAM file SERVICE; USER is in hex, `-` is NULL. STEPs: authenticate, silent, acct_mgmt, setcred,
- * chauthtok; user=HEX and authtok=HEX set an item, authtok shows it. What answers a prompt comes from standard input, a
- * line each: text HEX, null (no answer, though all went well), fail, again, wait (a signal comes meanwhile). Every line
- * of output is a word and what belongs to it, texts in hex.
+ * DIRECTORY holds the PAM file SERVICE; USER is in hex, `-` is NULL. STEPs: authenticate, silent (without messages),
+ * acct_mgmt, setcred, chauthtok; user=HEX sets the user; memory=HEX: how often these bytes stand in this process's
+ * memory; inherited: how many open files a program that it starts would have. What answers a prompt comes from standard input, a line each:
+ * text HEX, null (no answer, though all went well), fail, again. Every line of output is a word and what belongs to it,
+ * texts in hex.
  */
+#include <fcntl.h>
 #include <security/pam_appl.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,13 +110,53 @@ static void set_item(pam_handle_t *pamh, int item, const char *hex)
     free(text);
 }
 
+/* Kept inverted here, so that what is found is not what is looked for. */
+static int count_in(const uint8_t *from, const uint8_t *to, const uint8_t *inverted, size_t length)
+{
+    int found = 0;
+    for (; (size_t)(to - from) >= length; from++) {
+        size_t same = 0;
+        while (same < length && (from[same] ^ 0xFF) == inverted[same])
+            same++;
+        found += same == length;
+    }
+    return found;
+}
+
+static int count_in_memory(const char *hex)
+{
+    static char line[4096];
+    uint8_t inverted[256];
+    size_t length = 0;
+    int found = 0;
+    for (unsigned byte = 0; length < sizeof inverted && sscanf(hex + 2 * length, "%2x", &byte) == 1; length++)
+        inverted[length] = (uint8_t)~byte;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+        unsigned long from = 0, to = 0;
+        char mode[5] = "";
+        if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3 && strncmp(mode, "rw", 2) == 0)
+            found += count_in((const uint8_t *)from, (const uint8_t *)to, inverted, length);
+    }
+    if (maps != NULL)
+        (void)fclose(maps);
+    return found;
+}
+
+static int count_inherited(void)
+{
+    int count = 0;
+    for (int fd = 3; fd < 256; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        count += flags >= 0 && (flags & FD_CLOEXEC) == 0;
+    }
+    return count;
+}
+
 static int step(pam_handle_t *pamh, const char *name)
 {
-    const void *item = NULL;
     if (strncmp(name, "user=", 5) == 0)
         set_item(pamh, PAM_USER, name + 5);
-    else if (strncmp(name, "service=", 8) == 0)
-        set_item(pamh, PAM_SERVICE, name + 8);
     else if (strcmp(name, "authenticate") == 0)
         return pam_authenticate(pamh, 0);
     else if (strcmp(name, "silent") == 0)
@@ -124,8 +167,11 @@ static int step(pam_handle_t *pamh, const char *name)
         return pam_setcred(pamh, PAM_ESTABLISH_CRED);
     else if (strcmp(name, "chauthtok") == 0)
         return pam_chauthtok(pamh, 0);
+    else if (strncmp(name, "memory=", 7) == 0)
+        return count_in_memory(name + 7);
+    else if (strcmp(name, "inherited") == 0)
+        return count_inherited();
     return 0;
-    (void)item;
 }
 
 int main(int argc, char **argv)

@@ -28,7 +28,7 @@ def test_a_fault_file_names_its_number_tests_and_reason(tmp_path: Path) -> None:
         (GOOD, "pin.patch", "name has to be like"),
         (GOOD.replace("# why", "# because"), "s21_pin.patch", "# why"),
         (GOOD.replace("# test", "# tests"), "s21_pin.patch", "# test"),
-        (GOOD.replace("src/sparekey", "tests"), "s21_pin.patch", "under src/sparekey/ only"),
+        (GOOD.replace("src/sparekey", "tests"), "s21_pin.patch", "under src/sparekey/ or native/ only"),
         ("# test: a\n# why: b\n", "s21_pin.patch", "has to be a git diff"),
     ],
 )
