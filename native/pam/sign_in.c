@@ -24,6 +24,7 @@ struct attempt {
     uint8_t reply_to[LONGEST_NAME]; /* the question that `typed` answers */
     size_t reply_to_length;
     bool misread;
+    char before[LONGEST_MESSAGE]; /* the next prompt */
 };
 
 static struct sparekey_bytes bytes_of(const char *text)
@@ -35,6 +36,21 @@ static void tell(const struct attempt *attempt, int style, struct sparekey_bytes
 {
     if (!attempt->silent)
         show(attempt->pamh, style, text);
+}
+
+/* What has to be known for the next answer: where messages are not wanted (sudo has it so), the prompt says it. */
+static void tell_first(struct attempt *attempt, int style, struct sparekey_bytes text)
+{
+    tell(attempt, style, text);
+    if (attempt->silent)
+        printable(attempt->before, sizeof attempt->before, text, true);
+}
+
+static int ask(struct attempt *attempt, const char *prompt)
+{
+    int status = ask_secretly(attempt->pamh, attempt->before, prompt, &attempt->typed);
+    attempt->before[0] = '\0';
+    return status;
 }
 
 static int unheard(const struct attempt *attempt, enum heard heard)
@@ -72,14 +88,17 @@ static int judge(struct attempt *attempt, const struct sparekey_reply *reply)
 {
     if (reply->kind == SPAREKEY_ANSWER && sparekey_is(reply->result, "granted"))
         return granted(attempt, reply);
+    bool denied = reply->kind == SPAREKEY_ANSWER && sparekey_is(reply->result, "denied");
+    attempt->misread = denied && sparekey_is(reply->reason, "misread");
     log_refusal(attempt, reply);
-    tell(attempt, PAM_ERROR_MSG, reply->message);
-    if (reply->kind == SPAREKEY_FAILED && sparekey_is(reply->reason, "not-allowed"))
-        return PAM_CRED_INSUFFICIENT;
-    if (reply->kind != SPAREKEY_ANSWER || !sparekey_is(reply->result, "denied"))
-        return PAM_AUTHINFO_UNAVAIL;
-    attempt->misread = sparekey_is(reply->reason, "misread");
-    return PAM_AUTH_ERR;
+    if (attempt->misread)
+        tell_first(attempt, PAM_ERROR_MSG, reply->message);
+    else
+        tell(attempt, PAM_ERROR_MSG, reply->message);
+    if (denied)
+        return PAM_AUTH_ERR;
+    return reply->kind == SPAREKEY_FAILED && sparekey_is(reply->reason, "not-allowed") ? PAM_CRED_INSUFFICIENT
+                                                                                       : PAM_AUTHINFO_UNAVAIL;
 }
 
 static const char *prompt_for(struct sparekey_bytes ask)
@@ -98,8 +117,8 @@ static int read_answer(struct attempt *attempt, const struct sparekey_reply *que
         return unheard(attempt, HEARD_NONSENSE);
     memcpy(attempt->reply_to, question->reply_to.data, length);
     attempt->reply_to_length = length;
-    tell(attempt, PAM_TEXT_INFO, question->message);
-    int status = ask_secretly(attempt->pamh, prompt_for(question->ask), &attempt->typed);
+    tell_first(attempt, PAM_TEXT_INFO, question->message);
+    int status = ask(attempt, prompt_for(question->ask));
     if (status != PAM_SUCCESS || strcmp(attempt->typed, attempt->passcode) != 0)
         return status;
     pam_syslog(attempt->pamh, LOG_NOTICE, "refused: the application answers every prompt with the passcode, so that "
@@ -169,7 +188,7 @@ static int read_passcode(struct attempt *attempt)
 {
     const void *passed_on = NULL;
     if (!attempt->options->use_first_pass)
-        return ask_secretly(attempt->pamh, attempt->options->prompt, &attempt->typed);
+        return ask(attempt, attempt->options->prompt);
     if (pam_get_item(attempt->pamh, PAM_AUTHTOK, &passed_on) != PAM_SUCCESS || passed_on == NULL)
         return PAM_AUTH_ERR;
     attempt->typed = strdup(passed_on);

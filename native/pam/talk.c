@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-int ask_secretly(pam_handle_t *pamh, const char *prompt, char **typed)
+int ask_secretly(pam_handle_t *pamh, const char *before, const char *prompt, char **typed)
 {
     *typed = NULL;
-    int status = pam_prompt(pamh, PAM_PROMPT_ECHO_OFF, typed, "%s", prompt);
+    int status = pam_prompt(pamh, PAM_PROMPT_ECHO_OFF, typed, "%s%s%s", before, before[0] == '\0' ? "" : "\n", prompt);
     if (status == PAM_SUCCESS && *typed != NULL)
         return PAM_SUCCESS;
     forget(*typed);
@@ -55,7 +55,8 @@ void printable(char *to, size_t room, struct sparekey_bytes text, bool line_ends
     if (at < text.length && is_within(text.data[at])) {
         while (end > 0 && is_within((uint8_t)to[end - 1]))
             end--;
-        end -= end > 0;
+        if (end > 0)
+            end--;
     }
     to[end] = '\0';
 }

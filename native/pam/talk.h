@@ -8,8 +8,9 @@
 
 enum { LONGEST_MESSAGE = 2048 };
 
-/* Asks without echo. PAM_SUCCESS: `*typed` is a string, to be given to `forget`; else it is NULL. */
-int ask_secretly(pam_handle_t *pamh, const char *prompt, char **typed);
+/* Asks without echo; the lines `before` the prompt may be empty. PAM_SUCCESS: `*typed` is a string, to be given to
+ * `forget`; else it is NULL. */
+int ask_secretly(pam_handle_t *pamh, const char *before, const char *prompt, char **typed);
 
 /* Wipes and frees; also NULL. */
 void forget(char *typed);

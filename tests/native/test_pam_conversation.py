@@ -121,11 +121,15 @@ def test_options_prompt_and_quiet(attempt: Try) -> None:
     assert seen.texts("error") == ["No."]
 
 
-def test_silent_is_silent_and_still_asks(attempt: Try) -> None:
+def test_silent_is_silent_and_what_has_to_be_known_stands_in_the_prompt(attempt: Try) -> None:
+    misread, answers = denied("misread", "Group 2 was misread."), [typed(PASSCODE), typed("13579"), typed("97531")]
     for last, status in ((granted(), SUCCESS), (denied(), AUTH_ERR)):
-        seen, _ = attempt(asks("new-pin"), last, answers=[typed(PASSCODE), typed("13579")], steps=("silent",))
+        seen, _ = attempt(asks("new-pin"), last, answers=answers, steps=("silent",))
         assert seen.status == {"silent": status}
-        assert seen.shown == [("prompt", "Passcode: "), ("prompt", "New PIN: ")]
+        assert seen.shown == [("prompt", "Passcode: "), ("prompt", "A PIN has 4 to 8 digits.\nNew PIN: ")]
+    seen, _ = attempt(misread, asks("new-pin", message=""), granted(), answers=answers, steps=("silent",))
+    assert seen.texts("prompt") == ["Passcode: ", "Group 2 was misread.\nPasscode: ", "New PIN: "]
+    assert len(seen.shown) == 3
 
 
 def test_messages_obey_no_terminal_and_names_no_log(attempt: Try) -> None:
