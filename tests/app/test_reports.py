@@ -18,6 +18,7 @@ from sparekey.core.offline import Obstacle
 from sparekey.core.permissions import Actor
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.core.readiness import Readiness
+from sparekey.core.self_report import SelfReport
 from sparekey.core.why import Side, Verdict
 from sparekey.storage.tables import unit_receipt
 from tests.app.administrators import a_full_device, add_tree, an_administrator
@@ -127,7 +128,7 @@ def test_who_is_locked_is_left_with_a_code_once_the_device_knows(server: Instanc
     assert (judged.readiness, judged.obstacle) == (Readiness.TOKENCODE, Obstacle.ACCOUNT_LOCKED)
     row = device.row
     with server.database.write() as connection:
-        record_contact(connection, row, hardware_bound=False, now=TODAY + 10)
+        record_contact(connection, row, SelfReport(hardware_bound=False), now=TODAY + 10)
     assert row_of(server, user, TODAY + 11).judged.readiness is Readiness.EMERGENCY_CODE
 
 

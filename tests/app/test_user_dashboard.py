@@ -13,6 +13,7 @@ from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.outcome import Reason
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Actor, Grant, Permission
+from sparekey.core.self_report import SelfReport
 from sparekey.core.why import Side, Verdict
 from tests.app.administrators import a_full_device, add_tree, an_administrator
 from tests.builders import (
@@ -134,7 +135,7 @@ def test_a_locked_user_keeps_the_codes_and_loses_the_tokencode(server: Instance)
     assert [each.kind for each in before.ends] == ["tokencode"]
     row = device.row
     with server.database.write() as connection:
-        record_contact(connection, row, hardware_bound=False, now=NOW + 10)
+        record_contact(connection, row, SelfReport(hardware_bound=False), now=NOW + 10)
     (after,) = seen(server, user.login, now=NOW + 11).devices
     assert (after.data, after.ends, len(after.codes)) == (None, (), 2)
 

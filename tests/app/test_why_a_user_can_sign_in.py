@@ -11,6 +11,7 @@ from sparekey.core.errors import NotFound
 from sparekey.core.online_emergency import IfAvailable
 from sparekey.core.permissions import Actor
 from sparekey.core.policy import FIELDS
+from sparekey.core.self_report import SelfReport
 from sparekey.core.why import Deed, Line, Side, Verdict
 from tests.app.administrators import a_full_device, add_tree, an_administrator
 from tests.builders import (
@@ -93,7 +94,7 @@ def test_a_locked_user(server: Instance) -> None:
     # from its next contact on the device takes emergency codes only
     row = device.row
     with server.database.write() as connection:
-        record_contact(connection, row, hardware_bound=False, now=LATER + 10)
+        record_contact(connection, row, SelfReport(hardware_bound=False), now=LATER + 10)
     offline = lines_of(server, user, Side.OFFLINE, now=LATER + 11)
     assert "the tokencode of" not in offline["sign-in"].why
     assert offline["tokencodes"].verdict is Verdict.STOPS

@@ -8,13 +8,16 @@ from sparekey.app.audit import SYSTEM
 from sparekey.app.domains import add_domain
 from sparekey.app.emergency import show
 from sparekey.app.notices import raise_alarm
+from sparekey.app.provisioning import record_contact
 from sparekey.app.roles import HolderKind
 from sparekey.app.showings import Showing
 from sparekey.app.users import UserEdit, edit_user
 from sparekey.clock import now as clock_now
 from sparekey.core.emergency import CodeKind
 from sparekey.core.events import Action
+from sparekey.core.offline import Protection
 from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.self_report import LONGEST_EXEMPT, SelfReport
 from sparekey.server.web.pages import Page
 from tests.browser.rig import Site
 from tests.builders import CALLED_BACK, PIN, ROOT, User, a_token, a_user
@@ -70,6 +73,8 @@ def furnish(site: Site, names: Names = Names()) -> Furnished:
     show(instance, ROOT, CodeKind.TOKENCODE, alice.serial, None, said, now=now)
     online_emergency.give_fixed(instance, ROOT, alice.serial, online_emergency.Terms(), CALLED_BACK, now=now)
     with instance.database.write() as connection:
+        said_itself = SelfReport(hardware_bound=True, protection=Protection.TPM, exempt=(names.said[:LONGEST_EXEMPT],))
+        record_contact(connection, device.row, said_itself, now=now)
         raise_alarm(connection, now, SYSTEM, Action.ALARM_CLOCK, account=alice.account_id)
         approvals.settle_approval(connection, ROOT, alice.account_id, device.device_id, said, now)
     called = names_of(

@@ -79,6 +79,9 @@ def test_behind_a_tpm_the_pin_is_guessed_first_and_then_one_code() -> None:
     assert found.behind_tpm
     assert found.weakest is not None
     assert found.weakest.usd == pytest.approx(1, rel=0.06)
+    unlocked = stolen_laptop(policy(require_hardware_store=True, pin_lock=False), TokenPolicy())
+    assert unlocked.behind_tpm
+    assert unlocked.weakest == stolen_laptop(policy(), TokenPolicy()).weakest
 
 
 def test_a_stronger_level_never_costs_less() -> None:

@@ -12,13 +12,17 @@ from sqlalchemy import event
 
 from sparekey.app import clients, devices, domains, policies, roles
 from sparekey.app.instance import TOP_DOMAIN
+from sparekey.app.provisioning import record_contact
 from sparekey.app.roles import HolderKind
 from sparekey.core.events import Action
+from sparekey.core.offline import Protection
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Permission
 from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.self_report import SelfReport
 from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.server.console.site import CONSOLE
+from sparekey.storage.devices import find_device
 from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted, on_record, set_mail
 from tests.server.asgi import Reply
 from tests.server.doors import run
@@ -142,6 +146,21 @@ def test_an_invitation_that_cannot_be_made_keeps_what_was_typed(world: World, ad
     assert reply.status == 400
     assert "no number from 1 to 720" in words(reply)
     assert 'value="office-9"' in reply.body.decode()
+
+
+def test_what_a_device_says_of_itself_is_on_its_page_and_in_the_list(world: World, admin: Secret[str]) -> None:
+    here = f"{DEVICES}/{world.device_id}"
+    assert "Without a passcode not told by the device" in words(page(world, here, admin))
+    said = SelfReport(hardware_bound=True, protection=Protection.TPM_PIN_LOCK, exempt=("backup", "root"))
+    with world.instance.database.write() as connection:
+        row = find_device(connection, world.device_id)
+        assert row is not None
+        record_contact(connection, row, said, now=NOW)
+    shown = words(page(world, here, admin))
+    assert "days open only with the PIN, which the TPM lets be tried a few times as the device says" in shown
+    assert "Without a passcode backup, root as the device says" in shown
+    assert "Accounts without a passcode changed on the device" in shown
+    assert "TPM, PIN lock 2 exempt accounts" in words(page(world, DEVICES, admin))
 
 
 def test_a_device_is_revoked_after_a_question(world: World, admin: Secret[str]) -> None:

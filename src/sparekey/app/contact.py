@@ -14,6 +14,7 @@ from sparekey.app.provisioning import record_contact, sync_users
 from sparekey.app.sequencer import find_newest
 from sparekey.core.checkpoint import Checkpoint, CheckpointError
 from sparekey.core.events import Action
+from sparekey.core.self_report import read_report
 from sparekey.storage import audit_chain
 from sparekey.storage.rows import AnyRow
 from sparekey.wire.agent_api import SyncRequest, UserSync
@@ -37,7 +38,8 @@ class Contact:
 
 
 def take_contact(instance: Instance, device_row: AnyRow, request: SyncRequest, *, now: int) -> Contact:
-    """Settle a contact in one transaction and say what the device is to do."""
+    """Settle a contact in one transaction and say what the device is to do. Raises BadInput."""
+    said = read_report(request.protection, request.exempt, hardware_bound=request.hardware_bound)
     witnessed = _find_checkpoint(instance, request.checkpoint)
     witness = Witness.FOREIGN if request.checkpoint and witnessed is None else Witness.NONE
     with instance.database.write() as connection:
@@ -49,8 +51,8 @@ def take_contact(instance: Instance, device_row: AnyRow, request: SyncRequest, *
                 connection, now, f"device:{device_row.id}", Action.ALARM_AUDIT_ROLLED_BACK, result="batch missing",
                 device=device_row.id, witness="device", batch=witnessed.number, rows=witnessed.total,
             )  # fmt: skip
-        record_contact(connection, device_row, hardware_bound=request.hardware_bound, now=now)
-        users = sync_users(connection, instance, device_row, request.held, now)
+        here = record_contact(connection, device_row, said, now=now)
+        users = sync_users(connection, instance, here, request.held, now)
     newest = find_newest(instance.database)
     return Contact(users, device_row.event_number, newest.text if newest else "", witness)
 

@@ -74,6 +74,8 @@ class DeviceView:
     last_contact: int | None
     supports_offline: bool
     hardware_bound: bool
+    protection: str = ""  # a word of core.offline.Protection, as the device says; "": it has not said
+    exempt: tuple[str, ...] = ()  # local accounts that sign in there without a passcode, as the device says
 
 
 @dataclass(frozen=True)
@@ -289,6 +291,7 @@ def _tell_users(connection: Connection, row: AnyRow, notice: Notice, now: int) -
 
 def view_of(row: AnyRow) -> DeviceView:
     """From a row with its domain's name."""
+    said = devices.self_report(row)
     return DeviceView(
         row.id,
         row.name,
@@ -297,5 +300,7 @@ def view_of(row: AnyRow) -> DeviceView:
         row.revoked_at,
         row.last_contact,
         row.supports_offline,
-        row.hardware_bound,
+        said.hardware_bound,
+        said.protection,
+        said.exempt,
     )

@@ -34,6 +34,7 @@ from sparekey.core.offline import (
 )
 from sparekey.core.outcome import Granted, Method
 from sparekey.core.policy import EffectivePolicy, OfflinePolicy
+from sparekey.core.self_report import SelfReport
 from sparekey.core.tokens import Hotp
 from sparekey.secret import Secret
 from sparekey.storage import accounts, devices, emergency_codes, tokens
@@ -289,9 +290,20 @@ def _confirm_code(
         emergency_codes.confirm_held(connection, device_id, token_id or account_id, code.id, now)
 
 
-def record_contact(connection: Connection, device_row: AnyRow, *, hardware_bound: bool, now: int) -> None:
-    """The device was here. A change of its protection is put on record."""
-    devices.update_device(connection, device_row.id, last_contact=now, hardware_bound=hardware_bound)
-    if hardware_bound != device_row.hardware_bound:
-        actor = f"device:{device_row.id}"
-        log(connection, now, actor, Action.DEVICE_RENEWED, device=device_row.id, hardware_bound=hardware_bound)
+def record_contact(connection: Connection, device_row: AnyRow, said: SelfReport, *, now: int) -> AnyRow:
+    """The device was here, and said this of itself; a change is put on record. Its row as it is now: what a device is
+    given depends on what it says."""
+    was = devices.self_report(device_row)
+    devices.update_device(connection, device_row.id, last_contact=now, **devices.self_report_values(said))
+    actor = f"device:{device_row.id}"
+    if (said.hardware_bound, said.protection) != (was.hardware_bound, was.protection or said.protection):
+        log(
+            connection, now, actor, Action.DEVICE_PROTECTION, device=device_row.id, before=was.protection,
+            after=said.protection, hardware_bound=said.hardware_bound,
+        )  # fmt: skip
+    if said.exempt != was.exempt:
+        log(connection, now, actor, Action.DEVICE_EXEMPT, device=device_row.id, accounts=said.exempt)
+    here = devices.find_device(connection, device_row.id)
+    if here is None:
+        raise LookupError("the device of a contact is gone")
+    return here

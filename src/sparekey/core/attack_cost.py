@@ -52,7 +52,8 @@ class Attack:
 @dataclass(frozen=True)
 class StolenLaptop:
     """`weakest`: the cheapest way in for whoever has the disk and knows nothing; None: the policy lets no day onto a
-    device. `others`: what a known PIN and an emergency code cost. `behind_tpm`: only after the TPM was broken open."""
+    device. `others`: what a known PIN and an emergency code cost. `behind_tpm`: only after the TPM was broken open;
+    where it had a PIN lock, the PIN is then found by itself, which is cheaper than the level."""
 
     weakest: Attack | None
     others: tuple[Attack, ...]
@@ -104,7 +105,8 @@ def _with_pin(policy: OfflinePolicy, tokens: TokenPolicy, level: ProtectionLevel
         if length is None:
             continue
         pins, code = pins_of(length, tokens.pin_characters), _code_seconds(digits, level)
-        seconds = pins / PIN_LOCK_GUESSES_PER_SECOND + code if policy.require_hardware_store else pins * code
+        locked = policy.require_hardware_store and policy.pin_lock
+        seconds = pins / PIN_LOCK_GUESSES_PER_SECOND + code if locked else pins * code
         found.append(Attack(f"{_pin_words(length, tokens)} and a tokencode of {digits} digits", seconds))
     return found
 

@@ -55,6 +55,8 @@ class Action(StrEnum):
     DEVICE_UNINVITED = "device.uninvited"  # an invitation that nobody used was withdrawn
     DEVICE_ENROLLED = "device.enrolled"
     DEVICE_RENEWED = "device.renewed"
+    DEVICE_PROTECTION = "device.protection"  # it says that its keys stand under something else
+    DEVICE_EXEMPT = "device.exempt"  # it says that other accounts sign in there without a passcode
     DEVICE_REVOKED = "device.revoked"
     DEVICE_STOLEN = "device.stolen"
     DEVICE_EVENT = "device.event"  # uploaded: what happened there while it was offline

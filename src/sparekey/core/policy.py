@@ -105,7 +105,10 @@ class OfflinePolicy:
         SealedIn.DEVICE_STATE,
     )  # fmt: skip
     os_password: bool = switch(
-        False, False, "Keep the operating-system password under the offline key.", SealedIn.DEVICE_STATE
+        False,
+        False,
+        "Devices whose login asks them to keep the operating-system password under the offline key; off: it is erased.",
+        SealedIn.DEVICE_STATE,
     )
 
     passcode_approval: bool = switch(

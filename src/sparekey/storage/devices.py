@@ -1,11 +1,13 @@
 """Devices, and each user's offline data on each device."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, union, update
 
 from sparekey.core.search_words import fold_name
+from sparekey.core.self_report import SelfReport
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import (
     account,
@@ -67,6 +69,17 @@ def lock_device(connection: Connection, device_id: str) -> None:
 
 def update_device(connection: Connection, device_id: str, **values: Any) -> None:
     connection.execute(update(device).where(device.c.id == device_id).values(**values))
+
+
+def self_report(row: AnyRow) -> SelfReport:
+    """What the device of this row said of itself last."""
+    return SelfReport(row.hardware_bound, row.protection, tuple(json.loads(row.exempt_accounts)))
+
+
+def self_report_values(said: SelfReport) -> dict[str, Any]:
+    """The columns that hold it."""
+    exempt = json.dumps(said.exempt, separators=(",", ":"))
+    return {"hardware_bound": said.hardware_bound, "protection": said.protection, "exempt_accounts": exempt}
 
 
 def revoke_device(connection: Connection, device_id: str, now: int) -> bool:

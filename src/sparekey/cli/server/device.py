@@ -219,4 +219,6 @@ def _members(view: devices.DeviceView) -> dict[str, object]:
         "revoked": output.rfc3339(view.revoked_at),
         "supports_offline": view.supports_offline,
         "hardware_bound": view.hardware_bound,
+        "protection": view.protection,
+        "exempt": list(view.exempt),
     }

@@ -7,7 +7,9 @@ from sparekey.app import device_contents, devices, devices_stolen, invitations
 from sparekey.app.devices import DeviceSearch, DeviceView
 from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput
+from sparekey.core.offline import Protection
 from sparekey.core.permissions import Permission
+from sparekey.core.self_report import PROTECTIONS, SHORT
 from sparekey.server.console.choices import domain_options
 from sparekey.server.console.confirming import ask_first
 from sparekey.server.console.emergency_words import circumstances
@@ -42,6 +44,7 @@ def manage(visit: Visit) -> Reply:
     return visit.show(
         "devices/manage.html", rows=shown, next=shown[-1].device_id if len(rows) > _PAGE else None, users=users,
         domains=domain_options(visit, Permission.DEVICE_VIEW), states=STATES, silent_after=devices.SILENT_AFTER,
+        keys_in=keys_in,
     )  # fmt: skip
 
 
@@ -121,7 +124,7 @@ def show(visit: Visit) -> Reply:
     found = device_contents.look_into(visit.instance, visit.actor, visit.path["name"], now=visit.now)
     return visit.show(
         "devices/show.html", found=found, device=found.device, gone=found.gone, here=address_of(found.device),
-        circumstances=circumstances,
+        circumstances=circumstances, protection=protection,
     )  # fmt: skip
 
 
@@ -160,6 +163,21 @@ def report_stolen(visit: Visit) -> Reply:
         note=form.text("note", "The note"), ticket=form.text("ticket", "The ticket"), now=visit.now,
     )  # fmt: skip
     return visit.show("devices/stolen.html", found=found, reported=True, here=f"{LIST}/{found.device_id}")
+
+
+def protection(device: DeviceView) -> str:
+    """What its offline data stand under, in a sentence."""
+    return PROTECTIONS[device.protection or _told_at_enrolment(device)]
+
+
+def keys_in(device: DeviceView) -> str:
+    """The same in a word or two, for a list."""
+    return SHORT[device.protection or _told_at_enrolment(device)]
+
+
+def _told_at_enrolment(device: DeviceView) -> str:
+    """An older agent only says whether there is a TPM."""
+    return Protection.TPM if device.hardware_bound else ""
 
 
 def _device(visit: Visit) -> DeviceView:

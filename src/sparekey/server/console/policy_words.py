@@ -84,6 +84,11 @@ LABELS: Final[Mapping[str, str]] = {
 }
 _MEANINGS: Final[Mapping[str, str]] = {  # where the registry's words name a command or a document
     "protection_level": "How dear each guess is for whoever copied the disk.",
+    "os_password": (
+        "Devices whose login asks them to may keep the operating system's password of whoever signs in: a right "
+        "passcode opens it, online and offline, and nothing else does. Without a TPM, whoever copies the disk and "
+        "guesses a passcode has it, too. Switched off, what is kept is erased at the next contact."
+    ),
     "showings_limit": "An operator who has shown so many is stopped until somebody else lifts that.",
 }
 _ZERO: Final[Mapping[str, str]] = {
@@ -99,7 +104,6 @@ _SEALED: Final[Mapping[SealedIn, str]] = {
     SealedIn.ALL_UNITS: "sealed into all offline data",
     SealedIn.DEVICE_STATE: "kept on the device",
 }
-_NOT_YET: Final = frozenset({"os_password"})  # works nowhere yet: shown only where somebody switched it on
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,6 @@ def rows_of(kind: PolicyKind, values: Mapping[str, Any], typed: Fields | None = 
             field, values[name], text_of(field, values[name]) if typed is None else _as_typed(field, typed)
         )
         for name, field in kind.fields.items()
-        if name not in _NOT_YET or values[name]
     }  # fmt: skip
 
 
