@@ -89,7 +89,7 @@ def test_other_questions_are_asked_too(attempt: Try, ask: str, prompt: str) -> N
     assert logins(agent)[1] == ("alice", "654321", "q")
 
 
-def test_who_answers_every_prompt_with_the_passcode_chooses_no_pin(attempt: Try) -> None:
+def test_s64_who_answers_every_prompt_with_the_passcode_chooses_no_pin(attempt: Try) -> None:
     seen, agent = attempt(asks("new-pin"), granted(), answers=[typed("123456"), typed("123456")])
     assert seen.status == {"authenticate": AUTH_ERR}
     assert len(agent.requests) == 1
