@@ -23,8 +23,8 @@ def exempt_accounts(members: Sequence[str], *, root_on_console: bool) -> list[st
 
 
 def as_reported(accounts: Sequence[str]) -> list[str]:
-    """As many names as a server takes, and none longer than it takes; the last says how many more there are. A name that
-    cannot be told whole must not keep the device from its contacts."""
+    """As many names as a server takes, and none longer than it takes; the last says how many more there are. A name
+    that cannot be told whole must not keep the device from its contacts."""
     names = [_short(account) for account in accounts]
     return names if len(names) <= MOST else [*names[: MOST - 1], f"and {len(names) - MOST + 1} more"]
 

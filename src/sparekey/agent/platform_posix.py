@@ -265,6 +265,24 @@ def group_members(group: str) -> list[str]:
     return [*found.gr_mem, *(each.pw_name for each in pwd.getpwall() if each.pw_gid == found.gr_gid)]
 
 
+def group_exists(group: str) -> bool:
+    """Whether there is such a group."""
+    try:
+        grp.getgrnam(group)
+    except KeyError:
+        return False
+    return True
+
+
+def has_account(name: str) -> bool:
+    """Whether this computer knows such an account."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
 def account_of(uid: int) -> str | None:
     """The name of that user's account; None where it has none."""
     try:

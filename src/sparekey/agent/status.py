@@ -47,7 +47,12 @@ def _of_the_computer(device: Device) -> dict[str, Any]:
     """For root alone: other accounts are in it, and the TPM is asked for it."""
     protection = describe_protection(device.store.keys)
     return {
-        "protection": {"word": protection.word, "words": protection.words, "advice": protection.advice},
+        "protection": {
+            "word": protection.word,
+            "words": protection.words,
+            "advice": protection.advice,
+            "trouble": protection.trouble,
+        },
         "names": {"mapped": dict(device.names.mapped), "unmapped": "same" if device.names.same else "refused"},
         "exempt": device.exempt.look(),
     }

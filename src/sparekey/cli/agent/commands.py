@@ -21,6 +21,7 @@ from sparekey.agent.status import status_of
 from sparekey.agent.trusted_days import without_data
 from sparekey.cli.agent.output import Output
 from sparekey.cli.agent.remote import Daemon, Failed, answer_of, find_daemon
+from sparekey.cli.agent.status_words import status_words
 from sparekey.core.counts import counted
 from sparekey.secret import Secret
 from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
@@ -144,7 +145,7 @@ def _synced(fetched: int, failures: str, output: Output) -> int:
 def status(options: argparse.Namespace, output: Output) -> int:
     """What the device holds, until when, and what keeps it from holding more."""
     found = _status(options)
-    output.data(found, _status_words(found))
+    output.data(found, status_words(found))
     return 0
 
 
@@ -155,25 +156,6 @@ def _status(options: argparse.Namespace) -> dict[str, Any]:
             return report | {"daemon": True}
     with opened(options) as device:
         return status_of(device) | {"daemon": False}
-
-
-def _status_words(found: dict[str, Any]) -> str:
-    lines = [
-        f"device {found['name']} ({found['device']}), server {', '.join(found['servers'])}",
-        f"daemon: {'running' if found['daemon'] else 'not running'}; last contact {found['last_contact'] or 'never'}; "
-        f"time {found['time']}{' (the clock may be wrong)' if found['clock_wrong'] else ''}; "
-        f"{counted(found['events_waiting'], 'event')} to be uploaded",
-    ]
-    for user in found["users"]:
-        failed = counted(user["failures"], "failed attempt")
-        lines.append(f"{user['login']}: {counted(user['days_left'], 'day')} left, {failed}")
-        lines += [f"  {counted(pack['codes_left'], 'code')} until {pack['expires']}" for pack in user["event_packs"]]
-        lines += [
-            f"  {code['kind']} version {code['version']} until {code['expires']}" for code in user["emergency_codes"]
-        ]
-        lines += [f"  keys kept: {', '.join(user['secrets'])}"] if user["secrets"] else []
-        lines += [f"  {obstacle}" for obstacle in user["obstacles"]]
-    return "\n".join(lines)
 
 
 def clear(options: argparse.Namespace, output: Output) -> int:

@@ -1,26 +1,21 @@
 """`sparekey-agent doctor`: what stands between this device and a sign-in, each with what to do."""
 
 import argparse
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
 
+from sparekey.agent.configuration import CONFIGURATION, BadConfiguration, Configuration, load_configuration
 from sparekey.agent.device import Device
 from sparekey.agent.ports import Distance, NotReached, Refused, StoreUnreadable
+from sparekey.agent.protection import describe_protection
 from sparekey.agent.refill import CONTACT_PATIENCE, take_word
 from sparekey.agent.store import UnitDamaged
 from sparekey.cli.agent.commands import opened, socket_path
 from sparekey.cli.agent.output import FAILED, Output
-from sparekey.cli.agent.remote import find_daemon
+from sparekey.cli.agent.remote import Daemon, Failed, find_daemon
+from sparekey.cli.agent.surroundings import Finding, logins_ask, look_around, of_socket
 from sparekey.core.counts import counted
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    name: str
-    ok: bool
-    words: str
-
+from sparekey.wire.local_socket import Kind, Tag, frame
 
 _ADVICE = {
     Distance.OFFLINE: "there is no route to the server: check network and name service",
@@ -30,29 +25,80 @@ _ADVICE = {
 
 
 def doctor(options: argparse.Namespace, output: Output) -> int:
-    """Looks at store, clock, daemon, server and units; 1 if anything is wrong."""
-    daemon = find_daemon(socket_path(options))
-    if daemon is not None:
-        daemon.close()
-        findings = [Finding("daemon", True, "running; stop it to have the store examined, or ask `status`")]
-    else:
-        findings = [Finding("daemon", True, "not running: the commands open the store themselves"), *_of_store(options)]
+    """Looks at configuration, daemon, store, clock, server, TPM, units and this computer's logins; 1 if anything is
+    wrong."""
+    findings = [*_of_configuration(options), *_of_agent(options), *look_around(options.configuration)]
     words = "\n".join(f"{'ok  ' if each.ok else 'FAIL'} {each.name}: {each.words}" for each in findings)
     output.data({"findings": [vars(each) for each in findings]}, words)
     return 0 if all(each.ok for each in findings) else FAILED
 
 
-def _of_store(options: argparse.Namespace) -> list[Finding]:
+def _of_configuration(options: argparse.Namespace) -> Iterator[Finding]:
+    """What else is looked at, is so by this configuration; by none where it cannot be used."""
+    options.configuration = Configuration()
+    try:
+        options.configuration = load_configuration(options.config)
+    except BadConfiguration as error:
+        yield Finding("configuration", False, f"{error}; the agent does not start with it")
+        return
+    there = options.config or CONFIGURATION
+    yield Finding("configuration", True, str(there) if there.exists() else f"as shipped; there is no {there}")
+
+
+def _of_agent(options: argparse.Namespace) -> Iterator[Finding]:
+    path = socket_path(options)
+    try:
+        daemon = find_daemon(path)
+    except Failed as error:
+        yield Finding("daemon", False, f"{error}; find out who put it there")
+        return
+    if daemon is None:
+        needed = logins_ask(options.configuration)
+        words = "and logins that ask for a passcode are refused: systemctl start sparekey-agent" if needed else "yet"
+        yield Finding("daemon", not needed, f"nothing listens on {path} {words}")
+        yield from _of_store(options)
+        return
+    yield Finding("daemon", True, "running, and root's or your own")
+    yield of_socket(path)
+    try:
+        yield from _by_daemon(daemon)
+    finally:
+        daemon.close()
+
+
+def _by_daemon(daemon: Daemon) -> Iterator[Finding]:
+    """What the daemon says of the store that it has open."""
+    report = json.loads(daemon.ask(frame(Kind.STATUS)).text(Tag.REPORT))
+    yield Finding("store", True, f"device {report['name']}")
+    clock = "behind or past what was vouched for: set it right" if report["clock_wrong"] else "agrees with the server"
+    yield Finding("clock", not report["clock_wrong"], clock)
+    if report["contact_trouble"]:
+        words = f"the last contact failed: {report['contact_trouble']}; try again: sparekey-agent sync"
+        yield Finding("server", False, words)
+    else:
+        yield Finding("server", bool(report["last_contact"]), f"last contact {report['last_contact'] or 'never'}")
+    if "protection" in report:
+        protection = report["protection"]
+        words = "; ".join(filter(None, (protection["words"], protection["advice"])))
+        yield Finding("keys", not protection["trouble"], words)
+
+
+def _of_store(options: argparse.Namespace) -> Iterator[Finding]:
     try:
         with opened(options, wait=5) as device:
-            return [
-                Finding("store", True, f"device {device.state.enrolment.name}"),
-                _of_clock(device),
-                _of_units(device),
-                _of_server(device),
-            ]
+            yield Finding("store", True, f"device {device.state.enrolment.name}")
+            yield _of_clock(device)
+            yield _of_units(device)
+            yield _of_server(device)
+            yield _of_keys(device)
     except StoreUnreadable as error:
-        return [Finding("store", False, str(error))]
+        yield Finding("store", False, str(error))
+
+
+def _of_keys(device: Device) -> Finding:
+    protection = describe_protection(device.store.keys)
+    words = "; ".join(filter(None, (protection.words, protection.advice)))
+    return Finding("keys", not protection.trouble, words)
 
 
 def _of_clock(device: Device) -> Finding:

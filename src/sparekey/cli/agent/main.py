@@ -20,6 +20,7 @@ from sparekey.agent.useful_key import KeyRefused
 from sparekey.cli.agent import commands, keys
 from sparekey.cli.agent.daemon import run
 from sparekey.cli.agent.doctor import doctor
+from sparekey.cli.agent.notice import notice
 from sparekey.cli.agent.output import Output
 from sparekey.cli.agent.remote import Failed
 from sparekey.wiring.agent import STATE_DIRECTORY
@@ -44,10 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = Output(as_json=options.json)
     command: Command = options.command
     try:
-        options.configuration = load_configuration(options.config)
+        if command is not doctor:  # it tells what is wrong with it, and goes on
+            options.configuration = load_configuration(options.config)
         return command(options, output)
     except BadConfiguration as error:
-        return output.failed("bad-configuration", str(error), "mend that line; nobody is signed in until then")
+        return output.failed("bad-configuration", str(error), "mend it; until then the agent signs in nobody")
     except Refused as error:
         return output.failed(error.reply.error, error.reply.message, error.reply.do)
     except (StoreUnreadable, Failed, KeyRefused) as error:
@@ -133,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     unlock.set_defaults(json=False)
     add_key("forget-key", keys.forget_key, "Erase what is kept for a user under a purpose.", common)
+    add("notice", notice, "Show on the desktop of whoever runs this that offline data run low; once a day.")
     add("doctor", doctor, "Look for what is wrong, and say what to do.")
     return parser
 

@@ -1,0 +1,94 @@
+"""`sparekey-agent notice`: on the desktop of whoever runs it, that offline data run low. A timer of the user's runs it.
+
+- It runs as the user and asks the daemon as the user: the daemon reaches nobody's session, and needs no right to.
+- One notice a day; the next one takes its place, and fresh data take it away.
+- `busctl` shows it: every desktop with systemd has it. Where no desktop shows notices, nothing is shown.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sparekey import clock
+from sparekey.cli.agent.commands import running_daemon
+from sparekey.cli.agent.output import Output
+from sparekey.wire.local_socket import Kind, Tag, frame
+
+DAY: Final = 86400
+_NAME: Final = "org.freedesktop.Notifications"
+_PATH: Final = "/org/freedesktop/Notifications"
+_CALL: Final = ("busctl", "--user", "--timeout=5", "--json=short", "call", _NAME, _PATH, _NAME)
+_PATIENCE: Final = 15  # seconds
+_KEPT: Final = "sparekey-notice"  # in the runtime directory, which ends with the session
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The notice that is on the desktop; number 0: none."""
+
+    number: int = 0
+    day: int = 0
+    words: str = ""
+
+
+def notice(options: argparse.Namespace, output: Output) -> int:
+    """Shows, renews or takes away the notice; 0 also where there is nothing to show it on."""
+    words = _words(options)
+    directory = os.environ.get("XDG_RUNTIME_DIR", "")
+    shown = _change(_kept(directory), words, clock.now() // DAY)
+    _keep(directory, shown)
+    output.data({"notice": words, "shown": bool(shown.number)}, words or "nothing to tell")
+    return 0
+
+
+def _words(options: argparse.Namespace) -> str:
+    with running_daemon(options) as daemon:
+        if daemon is None:
+            return ""
+        report = json.loads(daemon.ask(frame(Kind.STATUS)).text(Tag.REPORT))
+    return " ".join(user["notice"] for user in report["users"] if user["notice"])
+
+
+def _change(before: Shown, words: str, today: int) -> Shown:
+    if not words:
+        if before.number:
+            _call("CloseNotification", "u", str(before.number))
+        return Shown()
+    if before.number and before.day == today:
+        return before
+    arguments = ("Sparekey", str(before.number), "dialog-warning", "Signing in without the network", words)
+    answer = _call("Notify", "susssasa{sv}i", *arguments, "0", "0", "0")
+    return Shown(answer, today, words) if answer else before
+
+
+def _call(member: str, *arguments: str) -> int:
+    """The number that the call answers; 0: nothing heard it."""
+    try:
+        done = subprocess.run(
+            [*_CALL, "--", member, *arguments],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PATIENCE, check=False,
+        )  # fmt: skip
+        data = json.loads(done.stdout)["data"] if done.stdout.strip() else []
+        return int(data[0]) if data else 0
+    except (OSError, ValueError, LookupError, subprocess.TimeoutExpired):
+        return 0
+
+
+def _kept(directory: str) -> Shown:
+    try:
+        found: Mapping[str, Any] = json.loads((Path(directory) / _KEPT).read_text(encoding="utf-8"))
+        return Shown(int(found["number"]), int(found["day"]), str(found["words"]))
+    except (OSError, ValueError, LookupError, TypeError):
+        return Shown()
+
+
+def _keep(directory: str, shown: Shown) -> None:
+    if directory:
+        with contextlib.suppress(OSError):
+            (Path(directory) / _KEPT).write_text(json.dumps(asdict(shown)), encoding="utf-8")

@@ -1,0 +1,106 @@
+"""The report of a device in words: who can sign in, until when, and what to do next."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sparekey.core.counts import counted, rough_time
+
+Report = Mapping[str, Any]
+_KINDS: Final = {
+    "emergency-tokencode": "the PIN and an emergency tokencode",
+    "emergency-passcode": "an emergency passcode",
+}
+
+
+def status_words(found: Report) -> str:
+    """For people; `found` as the agent reports it, to root or to somebody else."""
+    lines = [
+        f"This computer is the device {found['name']} of {', '.join(found['servers'])}.",
+        f"Agent: {'running' if found['daemon'] else 'not running'}. {_contact(found)}",
+        *([f"Protection: {found['protection']['words']}."] if "protection" in found else []),
+        "",
+        "Without the network:" if found["users"] else "Without the network nobody can sign in.",
+        *(line for user in found["users"] for line in _user(user)),
+        *_of_the_computer(found),
+    ]
+    steps = list(_next_steps(found))
+    if steps:
+        lines += ["", "To do:", *(f"  - {step}" for step in steps)]
+    return "\n".join(lines)
+
+
+def _contact(found: Report) -> str:
+    if not found["last_contact"]:
+        return "It was never in contact with the server."
+    ago = (_moment(found["time"]) - _moment(found["last_contact"])).total_seconds()
+    words = f"Last contact {rough_time(ago)} ago ({_at(found['last_contact'])})"
+    if found["contact_trouble"]:
+        words += f"; the last try failed: {found['contact_trouble']}"
+    waiting = found["events_waiting"]
+    return words + (f"; {counted(waiting, 'event')} to be uploaded." if waiting else ".")
+
+
+def _user(user: Report) -> Iterator[str]:
+    accounts = [account for account in user["accounts"] if account != user["login"]]
+    yield f"  {user['login']}" + (f", as {', '.join(accounts)} on this computer" if accounts else "") + ":"
+    ways = list(_ways(user))
+    yield from (f"    {way}" for way in ways or ["cannot sign in before being online here once more"])
+    if user["failures"]:
+        yield f"    {counted(user['failures'], 'failed attempt')} of {user['failures_allowed']}"
+    if user["secrets"]:
+        yield f"    keys kept: {', '.join(user['secrets'])}"
+    yield from (f"    {obstacle}" for obstacle in user["obstacles"])
+
+
+def _ways(user: Report) -> Iterator[str]:
+    """What lets this user in, and until when."""
+    if user["days_until"] and not user["emergency_code_needed"] and not user["locked_at_server"]:
+        yield f"with a tokencode until {_at(user['days_until'])} ({counted(user['days_left'], 'day')})"
+    for pack in user["event_packs"]:
+        yield f"of the token that counts, {counted(pack['codes_left'], 'code')} until {_at(pack['expires'])}"
+    for code in user["emergency_codes"]:
+        yield f"with {_KINDS[code['kind']]} (version {code['version']}) until {_at(code['expires'])}"
+
+
+def _of_the_computer(found: Report) -> Iterator[str]:
+    if "names" in found and (found["names"]["mapped"] or found["names"]["unmapped"] == "refused"):
+        mapped = ", ".join(f"{account} is {login}" for account, login in found["names"]["mapped"].items())
+        others = "go by their own name" if found["names"]["unmapped"] == "same" else "sign in as nobody"
+        yield f"Names: {mapped or 'none'}; other accounts {others}."
+    if "exempt" in found:
+        yield f"Without a passcode: {', '.join(found['exempt']) or 'nobody'}."
+
+
+def _next_steps(found: Report) -> Iterator[str]:
+    if not found["daemon"]:
+        yield "start the agent: systemctl start sparekey-agent (or sparekey-agent run)"
+    if found["clock_wrong"]:
+        yield "set the clock right, or connect to the network: tokencodes cannot be checked by it"
+    if found["contact_trouble"] or not found["last_contact"]:
+        yield "connect to the network; if it is there: sparekey-agent doctor"
+    if not found["users"]:
+        yield "sign in once online, then the data for offline days are fetched: sparekey-agent login USER"
+    for user in found["users"]:
+        yield from _next_steps_of(user)
+    if found.get("protection", {}).get("advice"):
+        yield found["protection"]["advice"]
+    if "names" in found and not found["names"]["mapped"] and found["names"]["unmapped"] == "refused":
+        yield "name somebody under [names] in the configuration: nobody can sign in"
+
+
+def _next_steps_of(user: Report) -> Iterator[str]:
+    if user["locked_at_server"]:
+        yield f"{user['login']} is locked at the server: the help desk unlocks, or reads out an emergency code"
+    elif user["emergency_code_needed"]:
+        yield f"{user['login']} needs an emergency code now: ring the help desk. {user['help']}".rstrip()
+    if user["notice"]:
+        yield f"{user['login']}: {user['notice']}"
+
+
+def _moment(at: str) -> datetime:
+    return datetime.fromisoformat(at)
+
+
+def _at(at: str) -> str:
+    return _moment(at).strftime("%Y-%m-%d %H:%M UTC")

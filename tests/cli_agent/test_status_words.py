@@ -1,0 +1,72 @@
+"""The report of a device as a person reads it."""
+
+from typing import Any
+
+from sparekey.cli.agent.status_words import status_words
+
+ALICE: dict[str, Any] = {
+    "login": "alice", "accounts": ["alice"], "days_left": 13, "days_until": "2026-12-10T12:00:00Z", "days": [1],
+    "event_packs": [], "failures": 0, "failures_allowed": 10, "emergency_code_needed": False, "locked_at_server": False,
+    "being_renewed": False, "secrets": [], "obstacles": [], "notice": "", "help": "Help desk: 555 0100.",
+    "emergency_codes": [{"kind": "emergency-tokencode", "version": 2, "expires": "2026-12-24T00:00:00Z"}],
+}  # fmt: skip
+REPORT: dict[str, Any] = {
+    "name": "train-laptop", "servers": ["https://server:8443"], "daemon": True, "time": "2026-11-27T12:00:00Z",
+    "clock_wrong": False, "last_contact": "2026-11-27T10:00:00Z", "contact_trouble": "", "events_waiting": 0,
+    "users": [ALICE], "protection": {"word": "tpm", "words": "the keys are the TPM's", "advice": ""},
+    "names": {"mapped": {}, "unmapped": "same"}, "exempt": ["root (on the console)", "rescue"],
+}  # fmt: skip
+
+
+def test_a_device_in_order_says_who_until_when_and_asks_for_nothing() -> None:
+    assert status_words(REPORT).splitlines() == [
+        "This computer is the device train-laptop of https://server:8443.",
+        "Agent: running. Last contact 2 hours ago (2026-11-27 10:00 UTC).",
+        "Protection: the keys are the TPM's.",
+        "",
+        "Without the network:",
+        "  alice:",
+        "    with a tokencode until 2026-12-10 12:00 UTC (13 days)",
+        "    with the PIN and an emergency tokencode (version 2) until 2026-12-24 00:00 UTC",
+        "Without a passcode: root (on the console), rescue.",
+    ]
+
+
+def test_another_user_s_report_has_nothing_of_the_computer() -> None:
+    report = {key: value for key, value in REPORT.items() if key not in {"protection", "names", "exempt"}}
+    words = status_words(report)
+    assert "alice" in words
+    assert "Without a passcode" not in words
+
+
+def test_what_is_to_be_done_stands_at_the_end() -> None:
+    blocked = ALICE | {"emergency_code_needed": True, "failures": 10, "notice": "1 day of offline data left."}
+    trouble = {"daemon": False, "clock_wrong": True, "contact_trouble": "no route", "users": [blocked]}
+    names = {"mapped": {"admin": "alice"}, "unmapped": "refused"}
+    words = status_words(REPORT | trouble | {"names": names})
+    assert "with a tokencode" not in words  # it would be refused
+    assert "the last try failed: no route" in words
+    assert "Names: admin is alice; other accounts sign in as nobody." in words
+    to_do = words.partition("To do:\n")[2]
+    for step in ("start the agent", "set the clock", "sparekey-agent doctor", "alice needs an emergency code now",
+                 "Help desk: 555 0100.", "alice: 1 day of offline data left."):  # fmt: skip
+        assert step in to_do
+
+
+def test_a_new_device_and_one_that_lets_nobody_in_say_so() -> None:
+    nobody = {"users": [], "last_contact": "", "names": {"mapped": {}, "unmapped": "refused"}, "exempt": []}
+    words = status_words(REPORT | nobody)
+    for part in ("never in contact", "nobody can sign in.", "sparekey-agent login USER", "Without a passcode: nobody.",
+                 "Names: none; other accounts sign in as nobody.", "name somebody under [names]"):  # fmt: skip
+        assert part in words
+
+
+def test_a_user_without_any_way_in_is_told_how_to_get_one() -> None:
+    bob = ALICE | {
+        "login": "bob", "accounts": ["bob", "builder"], "days_until": "", "emergency_codes": [],
+        "obstacles": ["The token is lost."], "secrets": ["disk"], "failures": 1,
+    }  # fmt: skip
+    words = status_words(REPORT | {"users": [bob]})
+    for part in ("bob, as builder on this computer:", "cannot sign in before being online here once more",
+                 "The token is lost.", "keys kept: disk", "1 failed attempt of 10"):  # fmt: skip
+        assert part in words

@@ -1,0 +1,64 @@
+"""What `doctor` says of the computer around the agent."""
+
+from pathlib import Path
+
+import pytest
+
+from sparekey.agent.names import Names
+from sparekey.agent.pam_stacks import Stack
+from sparekey.cli.agent import surroundings
+from sparekey.cli.agent.surroundings import of_exempt, of_logins, of_module, of_names, of_service, of_socket
+from tests.native.built import pam_module
+
+ASKS = Stack("sshd", True, "pam_sparekey.so", exempt_group=True, exempt_console=False)
+ASKS_ALL = Stack("sudo", True, "pam_sparekey.so", exempt_group=False, exempt_console=False)
+CRON = Stack("cron", False, "", exempt_group=False, exempt_console=False)
+
+
+def test_the_logins_that_ask_are_named() -> None:
+    assert "none asks" in of_logins([CRON]).words
+    assert of_logins([ASKS, CRON]).words == "sshd ask for the passcode; these do not: cron"
+
+
+def test_a_missing_module_matters_where_a_login_needs_it() -> None:
+    assert of_module([CRON], "pam_sparekey.so is not there").ok
+    assert not of_module([ASKS], "pam_sparekey.so is not there").ok
+    assert of_module([ASKS], "").ok
+
+
+@pytest.mark.services
+def test_the_module_itself_is_loaded(tmp_path: Path) -> None:
+    assert surroundings._why_not_loaded(pam_module()) == ""
+    assert "is not there" in surroundings._why_not_loaded(None)
+    (tmp_path / "pam_sparekey.so").write_text("no library")
+    assert "cannot be loaded" in surroundings._why_not_loaded(tmp_path / "pam_sparekey.so")
+    assert "no PAM module" in surroundings._why_not_loaded(next(Path("/usr/lib").glob("*/libpam.so.0")))
+
+
+def test_exempt_accounts_are_named_and_missed() -> None:
+    assert of_exempt([ASKS], ["rescue"], "sparekey-exempt", exists=True).words == "rescue"
+    assert not of_exempt([ASKS], [], "sparekey-exempt", exists=False).ok
+    assert of_exempt([CRON], [], "sparekey-exempt", exists=False).ok
+    assert "keep one account" in of_exempt([ASKS], [], "sparekey-exempt", exists=True).words
+    assert (
+        "sudo ask members of sparekey-exempt" in of_exempt([ASKS_ALL], ["rescue"], "sparekey-exempt", exists=True).words
+    )
+
+
+def test_names_that_lead_nowhere_are_found() -> None:
+    assert of_names(Names(), []).ok
+    assert not of_names(Names(same=False), []).ok
+    mapped = Names({"admin": "alice"}, same=False)
+    assert of_names(mapped, []).words == "1 mapped; other accounts sign in as nobody"
+    assert not of_names(mapped, ["admin"]).ok
+
+
+def test_a_service_that_does_not_start_with_the_computer_is_found() -> None:
+    assert of_service("enabled").ok
+    assert of_service("").ok
+    assert not of_service("disabled").ok
+
+
+def test_a_socket_elsewhere_needs_an_option_of_the_module() -> None:
+    assert "option" not in of_socket(Path("/run/sparekey-agent/agent.sock")).words
+    assert "socket=/srv/agent.sock" in of_socket(Path("/srv/agent.sock")).words
