@@ -156,7 +156,6 @@ REASONS: Final[Mapping[str, str]] = {
     "server-down": "The server did not answer, and policy allows nothing offline meanwhile",
     "not-enrolled": "The device is not enrolled",
     "name-not-mapped": "The account on the device has no login",
-    "name-not-mapped": "The account on the device has no login",
     "refused-by-server": "The server refused the device",
     "answer-refused": "The answer was not accepted, or came too late",
     "broken-off": "The server did not answer any more",
