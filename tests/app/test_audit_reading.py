@@ -85,6 +85,13 @@ def test_by_time_with_both_ends(instance: Instance, alice: User) -> None:
     assert len(actions(instance, actions=(Action.SIGN_IN_DENIED,), until=NOW + 60)) == 2
 
 
+@pytest.mark.parametrize("beyond", [2**53 - 1, -(2**53) + 1])
+def test_by_a_time_that_no_column_holds(instance: Instance, alice: User, beyond: int) -> None:
+    submit(instance, alice, NOW)
+    assert bool(actions(instance, user="alice", since=beyond)) is (beyond < 0)
+    assert bool(actions(instance, user="alice", until=beyond)) is (beyond > 0)
+
+
 def test_how_far_it_is_chained(instance: Instance, alice: User, tmp_path: Path) -> None:
     assert record_state(instance, ROOT).batch == 0
     chain(instance.database, instance.keystore, CheckpointFile(tmp_path / "checkpoint"), NOW)

@@ -22,6 +22,7 @@ REFUSED: Final = "refused"  # as `result`: whatever the reason
 MOST_WAITING: Final = 1_000  # rows that are counted
 _UNNAMED: Final = ("os", "rest", "self")  # kinds of actors that are no users, devices or clients; lists show the rest
 _SERVER: Final = "the server"  # what lists call SYSTEM
+_LATEST: Final = 2**63 // MICROSECONDS - 1  # seconds whose microseconds a column holds
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,15 @@ def list_record(
             actors=_actors(connection, actor, by) if by else (),
             result=result if result and result != REFUSED else "",
             refused=result == REFUSED,
-            since=None if since is None else since * MICROSECONDS,
-            until=None if until is None else until * MICROSECONDS + MICROSECONDS - 1,
+            since=None if since is None else _microseconds(since),
+            until=None if until is None else _microseconds(until) + MICROSECONDS - 1,
         )
         return with_names(connection, actor, rows)
+
+
+def _microseconds(at: int) -> int:
+    """A time in seconds as rows carry it; one beyond what a database holds is its first or last."""
+    return max(-_LATEST, min(at, _LATEST)) * MICROSECONDS
 
 
 def record_state(instance: Instance, actor: Actor) -> RecordState:
