@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sparekey.agent.file_keys import FileKeys
 from sparekey.agent.platform_posix import PosixFiles, SystemClock
 from sparekey.agent.state import State, UserState, state_from_bytes
 from sparekey.agent.store import STATE, Store
+from sparekey.agent.store_keys import open_keys
 from sparekey.app import devices
 from sparekey.app.instance import Instance
 from sparekey.clock import monotonic, now_precise
@@ -70,10 +70,11 @@ class Site:
         """The right PIN and a code that her token does not show near this time."""
         return self.alice.wrong(self.now).reveal()
 
-    def enroll(self) -> None:
-        """The device becomes one of this server's."""
+    def enroll(self, tpm: str = "off") -> Answer:
+        """The device becomes one of this server's, with its keys in a file or in that TPM."""
         code = devices.invite(self.instance, ROOT, DEVICE, now=self.now).text().reveal()
-        self.device.agent("enroll", "--server", self.address, "--code", "-", typed=code + "\n")
+        line = ("enroll", "--server", self.address, "--code", "-", "--tpm", tpm)
+        return self.device.agent(*line, typed=code + "\n")
 
     def login(self, typed: str, result: str = "granted", mode: str = "", *, user: str = "") -> Any:
         """A sign-in on the device, and what it answered; the result, and the mode if it is given, have to be these."""
@@ -96,15 +97,15 @@ class Site:
 
 
 def read_state(directory: Path) -> State:
-    """The device's state, decrypted with the key beside it."""
+    """The device's state, decrypted with its keys: in a file beside it, or in its TPM."""
     files = PosixFiles()
-    return state_from_bytes(FileKeys.open(directory, files).open_state(files.read(directory / STATE)))
+    return state_from_bytes(open_keys(directory, files).open_state(files.read(directory / STATE)))
 
 
 def read_store(directory: Path) -> tuple[State, bytes, list[bytes]]:
     """The state, its bytes as JSON, and every unit, all decrypted: what somebody with the keys finds on the disk."""
     files = PosixFiles()
-    keys = FileKeys.open(directory, files)
+    keys = open_keys(directory, files)
     plain = keys.open_state(files.read(directory / STATE))
     state = state_from_bytes(plain)
     store = Store(directory, files, keys, SystemClock(), state)
