@@ -118,21 +118,33 @@ class Stage:
     def agent(self, *arguments: str, typed: str = "", fails: bool = False, state: Path | None = None) -> Answer:
         """A command on the device, as JSON."""
         where = ("--state", str(state or self.device_state))
+        if arguments[0] == "enroll" and "--tpm" not in arguments:
+            where += ("--tpm", "off")  # a TPM of the computer that this runs on would keep what is made there
         return self._run("sparekey-agent", (*arguments, *where), typed, fails=fails, within=self.device_surroundings)
 
-    def start_server(self, port: int, data: Path | None = None, *, for_a_browser: bool = False) -> Server:
-        """`sparekey serve` on loopback, ready when this returns. `for_a_browser`: at today's time, without TLS."""
+    def start_server(
+        self,
+        port: int,
+        data: Path | None = None,
+        *,
+        for_a_browser: bool = False,
+        host: str = "127.0.0.1",
+        within: tuple[str, ...] = (),
+    ) -> Server:
+        """`sparekey serve`, on loopback unless told otherwise, ready when this returns. `for_a_browser`: at today's
+        time, without TLS. `within`: what it is started through, such as a program that enters another network."""
         env = {**os.environ, "SPAREKEY_TLS": "off"} if for_a_browser else self._env()
         log = self.directory / f"server-{port}.log"
         command = [str(PROGRAMS / "sparekey"), "--data", str(data or self.server_data), "serve"]
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [*command, "--listen", f"127.0.0.1:{port}"],
+                [*within, *command, "--listen", f"{host}:{port}"],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, start_new_session=True,
             )  # fmt: skip
         server = Server(process, port, log)
         self._cleanup.callback(self.stop_server, server)
-        _wait_until(lambda: is_listening(port), server, "the server to answer")
+        here = (lambda: listens_there(process.pid, port)) if within else (lambda: is_listening(port))
+        _wait_until(here, server, "the server to answer")
         return server
 
     def start_daemon(self) -> subprocess.Popen[bytes]:
@@ -223,6 +235,16 @@ def is_listening(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def listens_there(pid: int, port: int) -> bool:
+    """Whether somebody listens on the port in the network of the process."""
+    try:
+        lines = Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    except OSError:  # it has ended
+        return False
+    listen = "0A"  # TCP_LISTEN, include/net/tcp_states.h
+    return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == listen for line in lines)
 
 
 def _wait_until(holds: Callable[[], bool], server: Server, what: str) -> None:
