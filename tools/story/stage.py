@@ -117,7 +117,7 @@ class Stage:
 
     def agent(self, *arguments: str, typed: str = "", fails: bool = False, state: Path | None = None) -> Answer:
         """A command on the device, as JSON."""
-        where = ("--state", str(state or self.device_state))
+        where: tuple[str, ...] = ("--state", str(state or self.device_state))
         if arguments[0] == "enroll" and "--tpm" not in arguments:
             where += ("--tpm", "off")  # a TPM of the computer that this runs on would keep what is made there
         return self._run("sparekey-agent", (*arguments, *where), typed, fails=fails, within=self.device_surroundings)
