@@ -14,6 +14,7 @@ packages_logins := openssh-server openssh-client sshpass expect sudo pamtester s
 packages_manual := mandoc bsdextrautils zsh
 packages_test := $(packages_demo) postgresql-17 stoken pskctool rsyslog rsyslog-openssl chromium fonts-dejavu-core \
 	$(packages_native) $(packages_logins) $(packages_manual)
+packages_deb := $(packages_base) $(packages_native) dpkg-dev debhelper
 packages_bench := $(packages_test) wrk
 
 .PHONY: help
@@ -65,6 +66,17 @@ bench: ## speed as ratios in one run; FULL=1 for the large sizes
 screens: ## a picture of every page, light and dark, wide and narrow, into docs/screens
 	@tools/setup $(packages_base) chromium fonts-dejavu-core
 	@$(py) -m tools.screens $(ARGS)
+
+.PHONY: deb
+deb: ## Debian packages of agent and server for this release, into dist
+	@tools/setup $(packages_deb)
+	@packaging/deb/build $(VERSION)
+
+.PHONY: deb-test
+deb-test: deb ## installs, uses, upgrades and removes them in a fresh Debian (as root)
+	@tools/setup $(packages_deb) debootstrap lintian
+	@lintian --fail-on error,warning dist/*.deb
+	@packaging/deb/test
 
 .PHONY: lock
 lock: ## writes requirements.lock and requirements-tpm.lock anew from pyproject.toml

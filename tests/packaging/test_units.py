@@ -1,6 +1,7 @@
-"""The agent's units, as systemd reads them: well-formed, before every login, and with little of the machine in reach."""
+"""The units as systemd reads them: well-formed, the agent's before every login, with little of the machine in reach."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,12 +13,13 @@ pytestmark = pytest.mark.services
 
 UNIT = ROOT / "packaging/systemd/sparekey-agent.service"
 USER_UNITS = ROOT / "packaging/systemd/user"
+SERVER_UNIT = UNIT.with_name("sparekey-server.service")
 MOST_EXPOSED = 25  # of 100, by systemd's own measure
 
 
 def with_a_program(unit: Path, directory: Path) -> Path:
     """The unit as on a computer that has the package: its program is there, and its manual."""
-    text = unit.read_text(encoding="utf-8").replace("/usr/bin/sparekey-agent", "/bin/true")
+    text = re.sub(r"/usr/bin/sparekey(-agent)?", "/bin/true", unit.read_text(encoding="utf-8"))
     lines = [line for line in text.splitlines() if not line.startswith("Documentation=")]
     there = directory / unit.name
     there.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -30,13 +32,15 @@ def analyze(*arguments: str, runtime: Path = Path("/nonexistent")) -> "subproces
     return subprocess.run(line, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
-    done = analyze("verify", "--recursive-errors=no", str(with_a_program(UNIT, tmp_path)))
+@pytest.mark.parametrize("unit", [UNIT, SERVER_UNIT], ids=["agent", "server"])
+def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path, tmp_path: Path) -> None:
+    done = analyze("verify", "--recursive-errors=no", str(with_a_program(unit, tmp_path)))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_daemon_reaches_little_of_the_machine(tmp_path: Path) -> None:
-    there = with_a_program(UNIT, tmp_path)
+@pytest.mark.parametrize("unit", [UNIT, SERVER_UNIT], ids=["agent", "server"])
+def test_the_daemon_reaches_little_of_the_machine(unit: Path, tmp_path: Path) -> None:
+    there = with_a_program(unit, tmp_path)
     done = analyze("security", "--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager", str(there))
     assert done.returncode == 0, done.stdout[-400:]
 
@@ -45,7 +49,9 @@ def test_it_comes_before_everything_that_asks_for_a_passcode() -> None:
     text = UNIT.read_text(encoding="utf-8")
     before = next(line for line in text.splitlines() if line.startswith("Before=")).partition("=")[2].split()
     assert {"systemd-user-sessions.service", "getty.target", "display-manager.service", "ssh.service"} <= set(before)
-    assert "network" not in text.partition("[Service]")[0].replace("wait for the network", "").replace("\n", " ").split()
+    assert (
+        "network" not in text.partition("[Service]")[0].replace("wait for the network", "").replace("\n", " ").split()
+    )
 
 
 def test_systemd_finds_nothing_wrong_with_the_units_of_users(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What builds and tries the Debian packages (packaging/deb) beside Debian's own programs."""
