@@ -171,7 +171,9 @@ def test_the_other_commands_on_codes(operator: Operator, alice: User) -> None:
     assert (held["device"], held["version"], held["reset"]) == ("laptop", 1, True)
     assert operator.runs("emergency", "passcode", "held", "alice").json["held"]
     assert operator.runs("emergency", "passcode", "history", "alice").json["history"]
-    units = operator.runs("device", "show", "laptop").json["units"]
+    shown = operator.runs("device", "show", "laptop").json
+    units = shown["units"]
+    assert (shown["hardware_bound"], shown["protection"], shown["exempt"]) == (False, "", [])
     assert {unit["kind"] for unit in units} == {"day", "emergency-tokencode", "emergency-passcode"}
     assert operator.sees("device", "show", "laptop").out.count("emergency-") == 2
     operator.runs("device", "revoke", "laptop")

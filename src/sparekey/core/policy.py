@@ -107,7 +107,7 @@ class OfflinePolicy:
     os_password: bool = switch(
         False,
         False,
-        "Devices whose login asks them to keep the operating-system password under the offline key; off: it is erased.",
+        "Where the login asks for it, devices keep the operating-system password under the offline key; off: it goes.",
         SealedIn.DEVICE_STATE,
     )
 
