@@ -151,6 +151,7 @@ class SimulatedServer:
         self.acknowledged: list[str] = []
         self.calls: list[str] = []
         self.checks_named: list[str] = []
+        self.protections: list[str] = []
         self.sealed: list[bytes] = []
         self.checkpoint = "checkpoint-1"
         self.extra_steps: list[UsedStep] = []
@@ -246,6 +247,7 @@ class SimulatedServer:
 
     def sync(self, request: SyncRequest) -> SyncReply:
         self._arrive("sync")
+        self.protections.append(request.protection)
         named = [user for user in self.users.values() if user.token.last_step >= 0 and not self.names_nobody]
         users = [self._said(user, request) for user in named]
         return SyncReply(

@@ -36,7 +36,7 @@ def pack_of(world: World) -> UnitEntry:
 def counters_on_disk(world: World) -> set[int]:
     """Whatever the files and the keys in the state still give."""
     pack = pack_of(world)
-    _, records = split_unit(world.device.store.read_unit(pack, range(pack.first, pack.last + 1)))
+    _, records = split_unit(world.device.store.read_unit(pack, range(pack.first, pack.last + 1)).join())
     return {pack.first + n for n in range(pack.count) if records[48 * n : 48 * n + 48] != bytes(48)}
 
 

@@ -11,7 +11,7 @@ from tests.agent.devices import World, a_world, an_offline_world
 
 def records_on_disk(store: Store, entry: UnitEntry) -> dict[int, bytes]:
     """Whatever the files and the keys in the state still give, record by record."""
-    _, records = split_unit(store.read_unit(entry, range(entry.first, entry.last + 1)))
+    _, records = split_unit(store.read_unit(entry, range(entry.first, entry.last + 1)).join())
     found = {entry.first + n: records[48 * n : 48 * n + 48] for n in range(entry.count)}
     return {i: record for i, record in found.items() if record != bytes(48)}
 

@@ -10,8 +10,8 @@ from sparekey.agent.outcome import Reason, Result
 from sparekey.agent.platform_posix import PosixFiles
 from sparekey.agent.ports import StoreUnreadable
 from sparekey.agent.refill import refill
-from sparekey.agent.store import UnitDamaged
 from sparekey.agent.trusted_days import after_receipt, verify_received
+from sparekey.agent.unit_files import UnitDamaged
 from sparekey.sealed import Superseded, verify_stored
 from sparekey.wire.agent_api import UnitName, UnitRequest
 from tests.agent.devices import World, a_world, an_offline_world

@@ -110,7 +110,7 @@ def read_store(directory: Path) -> tuple[State, bytes, list[bytes]]:
     state = state_from_bytes(plain)
     store = Store(directory, files, keys, SystemClock(), state)
     entries = [entry for user in state.users for entry in user.units]
-    return state, plain, [store.read_unit(entry, range(entry.first, entry.last + 1)) for entry in entries]
+    return state, plain, [store.read_unit(entry, range(entry.first, entry.last + 1)).join() for entry in entries]
 
 
 @contextmanager

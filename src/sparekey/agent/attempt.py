@@ -173,6 +173,13 @@ def counted(user: UserState, plan: Plan, reading: ClockReading) -> UserState:
     return user
 
 
+def taken_back(user: UserState, plan: Plan) -> UserState:
+    """The counts without this attempt: nothing was compared with what was typed."""
+    failures = max(user.failures - int(plan.counts_tokencode), 0)
+    emergency = max(user.emergency_failures - int(plan.counts_emergency), 0)
+    return replace(user, failures=failures, emergency_failures=emergency)
+
+
 def uncounted(user: UserState) -> UserState:
     """Any success sets both counts to 0."""
     return replace(user, failures=0, emergency_failures=0, emergency_failed_boot="", emergency_failed_monotonic=0)

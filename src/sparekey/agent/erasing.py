@@ -3,18 +3,24 @@
 - Records up to the last used one of their token, wherever it was used, go; so do days that are past.
 - By time, records before the window around the mark go; with a clock that cannot be trusted, nothing does.
 - Emergency units are reusable: they stay until their end.
+- A piece behind a PIN lock that is not open goes whole or not yet: in the hour after it is past at the latest.
 """
 
 from sparekey.agent.device_time import Judged
+from sparekey.agent.pin_lock import OpenedLock, within_reach
 from sparekey.agent.state import State, TokenUse, UnitEntry, UserState
 
 DAY_SECONDS = 86400
 
 
-def decide_erasing(state: State, judged: Judged) -> dict[str, int]:
+def decide_erasing(state: State, judged: Judged, opened: OpenedLock | None = None) -> dict[str, int]:
     """For each unit (by file name) the number of the last record that must not be on disk; units that must go
     altogether have their very last record named."""
-    return {entry.file: _gone_through(entry, user, judged) for user in state.users for entry in user.units}
+    return {
+        entry.file: within_reach(entry, _gone_through(entry, user, judged), opened)
+        for user in state.users
+        for entry in user.units
+    }
 
 
 def _gone_through(entry: UnitEntry, user: UserState, judged: Judged) -> int:
@@ -23,7 +29,8 @@ def _gone_through(entry: UnitEntry, user: UserState, judged: Judged) -> int:
     if entry.is_emergency:
         return entry.first - 1
     use = user.token_use(entry.token)
-    return max(entry.first - 1, min(entry.last, max(use.last_used, _past(entry, use, judged))))
+    through = max(use.last_used, entry.given_up_through, _past(entry, use, judged))
+    return max(entry.first - 1, min(entry.last, through))
 
 
 def _past(entry: UnitEntry, use: TokenUse, judged: Judged) -> int:

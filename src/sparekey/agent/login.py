@@ -3,7 +3,8 @@
 - Offline events go up before the attempt, so that the server knows every step that was used here.
 - The server's no is final: nothing of it is tried offline.
 - The server may ask before it answers. What answers a question goes to the server alone: a new PIN is no passcode.
-- A success erases every record up to its step before anybody is answered; so does what the server withholds.
+- A success erases every record up to its step before anybody is answered, behind a PIN lock too; so does what the
+  server withholds.
 - Any error is a refusal.
 """
 
@@ -17,13 +18,14 @@ from sparekey.agent.events import alarmed
 from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.offline_login import Login, device_sentence, login_offline
 from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Reason, Refusal, Result, asked, granted_sentence, refused
+from sparekey.agent.pin_locking import settle_online
 from sparekey.agent.ports import Distance, NotReached, Refused, Server, StoreUnreadable
 from sparekey.agent.refill import take_word, upload_events, withhold_if_revoked
 from sparekey.agent.state import State, UserState
 from sparekey.agent.wrapped_secrets import Session
 from sparekey.sealed import check_of
 from sparekey.secret import Secret
-from sparekey.wire.agent_api import SignInReply, SignInRequest
+from sparekey.wire.agent_api import SignInReply, SignInRequest, SyncReply
 from sparekey.wire.events import EventKind
 
 SIGN_IN_PATIENCE = 3  # seconds in all, then the server was not reached
@@ -75,7 +77,8 @@ def _login_online(device: Device, server: Server, name: str, typed: Secret[str],
         question = _question(reply)
         return Login(_denied_online(device, name, reply, reply_to) if question is None else question)
     session = _accept(device, name, reply)
-    _take_word_if_heard(device, server)
+    said = _take_word_if_heard(device, server)
+    settle_online(device, reply, None if reply_to else typed, said)
     return Login(_granted_online(device, reply), session)
 
 
@@ -103,15 +106,16 @@ def _offline_key(reply: SignInReply) -> Secret[bytes] | None:
     return key if check_of(key).hex() == reply.check else None
 
 
-def _take_word_if_heard(device: Device, server: Server) -> None:
+def _take_word_if_heard(device: Device, server: Server) -> SyncReply | None:
     """What the server withholds is withheld before the answer; a yes or no that was given stands without it."""
     try:
         server.allow(SYNC_PATIENCE)
-        take_word(device, server)
+        return take_word(device, server)
     except NotReached:
-        return
+        return None
     except Refused as error:
         withhold_if_revoked(device, error)
+        return None
 
 
 def _question(reply: SignInReply) -> LoginAnswer | None:

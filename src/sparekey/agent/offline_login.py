@@ -1,6 +1,7 @@
 """An attempt that the device judges alone: count, hash, erase, and only then answer.
 
-- The failure is on disk before the first hash (S25); success takes it back in the commit that erases.
+- The failure is on disk before the first hash, and before the PIN lock is tried (S25); success takes it back in the
+  commit that erases.
 - Success must open to the key that the last contact named, for the login that was asked for.
 - Whatever goes wrong on the way is a refusal.
 """
@@ -8,21 +9,20 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sparekey.agent.attempt import Plan, after_success, counted, decide_attempt
+from sparekey.agent.attempt import Plan, after_success, counted, decide_attempt, taken_back
 from sparekey.agent.device import Device
 from sparekey.agent.device_time import Judged
 from sparekey.agent.erasing import days_left, emergency_ends
 from sparekey.agent.events import alarmed, appended
+from sparekey.agent.offline_search import Found, Untested, read_units, search
 from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, granted_sentence, refused
+from sparekey.agent.pin_locking import Change, ShownPin, settle, unchanged
 from sparekey.agent.ports import Distance
 from sparekey.agent.state import State, UserState
-from sparekey.agent.store import UnitDamaged
 from sparekey.agent.wrapped_secrets import Session, rewrapped
-from sparekey.sealed import Attempt, NotValidNow, Opened, Unopened, WrongPasscode, open_units, verify_stored
 from sparekey.secret import Secret
 from sparekey.wire.events import EventKind
 
-_REASONS: Final = {WrongPasscode: Reason.WRONG_PASSCODE, NotValidNow: Reason.RUN_OUT}
 _ALARMS: Final = {Reason.CLOCK: EventKind.CLOCK_SUSPECT, Reason.DAMAGED: EventKind.STORE_DAMAGED}
 
 
@@ -40,33 +40,35 @@ def login_offline(device: Device, login: str, typed: Secret[str], distance: Dist
     if user is None:
         return Login(refused(Refusal(Reason.NO_DATA), Mode.OFFLINE))
     judged = device.store.judged()
-    opened = _tried(device, user, typed, judged, distance)
-    if isinstance(opened, Refusal):
-        _put_alarm_on_record(device, user, opened.reason, judged)
-        return Login(refused(opened, Mode.OFFLINE, device_sentence(device.state, user)))
-    return _granted(device, opened, judged)
+    found = _tried(device, user, typed, judged, distance)
+    if isinstance(found, Refusal):
+        _put_alarm_on_record(device, user, found.reason, judged)
+        return Login(refused(found, Mode.OFFLINE, device_sentence(device.state, user)))
+    return _granted(device, found, judged)
 
 
 def _tried(
     device: Device, user: UserState, typed: Secret[str], judged: Judged, distance: Distance, *, emergency: bool = False
-) -> Opened | Refusal:
+) -> Found | Refusal:
     """The unit that opened; the failure is on disk before the first hash."""
     reading, asked_for = device.clock.reading(), user.login
     with device.store.steady():
         user = device.state.get_user(user.user)
         plan = decide_attempt(user, typed, judged, reading, distance, emergency_only=emergency)
-        attempts = plan if isinstance(plan, Refusal) else _read_units(device, plan)
-    if isinstance(plan, Refusal) or isinstance(attempts, Refusal):
+        units = plan if isinstance(plan, Refusal) else read_units(device, plan)
+    if isinstance(plan, Refusal) or isinstance(units, Refusal):
         return plan if isinstance(plan, Refusal) else Refusal(Reason.DAMAGED)
     device.store.change(lambda state: state.with_user(counted(state.get_user(plan.user), plan, reading)))
-    try:
-        opened = open_units(attempts, plan.reading, run=device.run)
-    except Unopened as error:
-        return _denied(device, plan, judged, _REASONS.get(type(error), Reason.DAMAGED))
-    header = opened.unit.header
+    found = search(device, plan, units)
+    if isinstance(found, Untested):
+        device.store.change(lambda state: state.with_user(taken_back(state.get_user(plan.user), plan)))
+        return Refusal(found.reason)
+    if isinstance(found, Reason):
+        return _denied(device, plan, judged, found)
+    header = found.opened.unit.header
     if header.login != asked_for or header.check.hex() != device.state.get_user(plan.user).check:
         return _denied(device, plan, judged, Reason.DAMAGED)
-    return opened
+    return found
 
 
 def _put_alarm_on_record(device: Device, user: UserState, reason: Reason, judged: Judged) -> None:
@@ -75,21 +77,6 @@ def _put_alarm_on_record(device: Device, user: UserState, reason: Reason, judged
     if kind is not None:
         sign = device.store.keys.sign
         device.store.change(lambda state: alarmed(state, sign, kind, judged.time, reason.value, user.user, user.login))
-
-
-def _read_units(device: Device, plan: Plan) -> list[Attempt] | Refusal:
-    """The units of the plan with their records, each verified anew; damaged ones do not keep others from opening."""
-    enrolment = device.state.enrolment
-    keys = [bytes.fromhex(key) for key in enrolment.signing_keys]
-    generation = device.state.get_user(plan.user).generation
-    attempts = []
-    for each in plan.tries:
-        try:
-            unit = device.store.read_unit(each.entry, each.numbers)
-            attempts.append(Attempt(verify_stored(unit, keys, enrolment.device, generation), each.moment))
-        except (UnitDamaged, Unopened):
-            continue
-    return attempts or Refusal(Reason.DAMAGED)
 
 
 def _denied(device: Device, plan: Plan, judged: Judged, reason: Reason) -> Refusal:
@@ -109,17 +96,18 @@ def _denied(device: Device, plan: Plan, judged: Judged, reason: Reason) -> Refus
     return Refusal(reason, counted=True)
 
 
-def _granted(device: Device, opened: Opened, judged: Judged) -> Login:
-    header = opened.unit.header
+def _granted(device: Device, found: Found, judged: Judged) -> Login:
+    opened, header = found.opened, found.opened.unit.header
     reading = device.clock.reading()
     keys = device.store.keys
     method = header.kind.value if header.kind.is_emergency else "tokencode"
+    settled = _settled(device, found)
 
     def change(state: State) -> State:
         state = after_success(state, header, opened.i, judged, reading)
         user = rewrapped(state.get_user(header.user), opened.offline_key, header.previous, keys.device_secret())
         return appended(
-            state.with_user(user),
+            state.with_user(settled(user)),
             keys.sign,
             EventKind.GRANTED,
             judged.time,
@@ -132,7 +120,7 @@ def _granted(device: Device, opened: Opened, judged: Judged) -> Login:
             check=header.check.hex(),
         )
 
-    user = device.store.change(change).get_user(header.user)
+    user = device.store.change(change, found.lock).get_user(header.user)
     days = days_left(user, judged.time)
     until = header.not_after if header.kind.is_emergency else 0
     answer = LoginAnswer(
@@ -144,6 +132,15 @@ def _granted(device: Device, opened: Opened, judged: Judged) -> Login:
         message=granted_sentence(Mode.OFFLINE, days, user.policy.warn_days, until),
     )
     return Login(answer, Session(device.store, header.user, opened.offline_key))
+
+
+def _settled(device: Device, found: Found) -> Change:
+    """What the PIN that was shown means for its lock."""
+    header = found.opened.unit.header
+    if not header.pin_salt:
+        return unchanged
+    shown = ShownPin(header.token, header.pin_salt.hex(), found.pin)
+    return settle(device, device.state.get_user(header.user), shown, found.lock)
 
 
 def device_sentence(state: State, user: UserState) -> str:
@@ -163,17 +160,16 @@ def try_emergency(device: Device, account: str, typed: Secret[str]) -> LoginAnsw
     user = device.state.find_user(login)
     if user is None:
         return refused(Refusal(Reason.NO_DATA), Mode.OFFLINE)
-    opened = _tried(device, user, typed, device.store.judged(), Distance.OFFLINE, emergency=True)
-    if isinstance(opened, Refusal):
-        return refused(opened, Mode.OFFLINE, device_sentence(device.state, user))
+    found = _tried(device, user, typed, device.store.judged(), Distance.OFFLINE, emergency=True)
+    if isinstance(found, Refusal):
+        return refused(found, Mode.OFFLINE, device_sentence(device.state, user))
     before = user.emergency_failures
 
     def change(state: State) -> State:
         return state.with_user(replace(state.get_user(user.user), emergency_failures=before))
 
     device.store.change(change)
-    until = opened.unit.header.not_after
+    header = found.opened.unit.header
+    until = header.not_after
     message = "The emergency path works: this would sign the user in. Nobody was signed in."
-    return LoginAnswer(
-        Result.GRANTED, Mode.OFFLINE, opened.unit.header.kind.value, emergency_expires=until, message=message
-    )
+    return LoginAnswer(Result.GRANTED, Mode.OFFLINE, header.kind.value, emergency_expires=until, message=message)

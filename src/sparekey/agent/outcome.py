@@ -46,6 +46,7 @@ class Reason(StrEnum):
     MISREAD = "misread"
     EMERGENCY_CODE_NEEDED = "emergency-code-needed"
     LOCKED = "locked"
+    PIN_LOCKOUT = "pin-lockout"
     WAIT = "wait"
     EMERGENCY_EXPIRED = "emergency-code-expired"
     CLOCK = "clock"
@@ -77,6 +78,7 @@ _SENTENCES = {
     Reason.WRONG_PASSCODE: "The passcode is not right, or was used before.",
     Reason.EMERGENCY_CODE_NEEDED: "Too many failed attempts: an emergency code is needed now.",
     Reason.LOCKED: "The account is locked at the server: only an emergency code works here until it is unlocked.",
+    Reason.PIN_LOCKOUT: "After too many wrong PINs this device tries none for a while: wait, or use an emergency code.",
     Reason.EMERGENCY_EXPIRED: "The emergency code on this device has expired.",
     Reason.CLOCK: "Data run out, or the clock is wrong: tokencodes cannot be checked. Set the clock, "
     "connect to the network, or use an emergency code.",

@@ -8,6 +8,7 @@ from sparekey.core.counts import counted
 
 FILE: Final = "file"  # words of spec/agent-api.md
 TPM: Final = "tpm"
+TPM_PIN_LOCK: Final = "tpm-pin-lock"
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,20 @@ class Protection:
     trouble: str = ""  # why the TPM does not answer
 
 
-def protection_of(keys: StoreKeys) -> str:
-    """The word for the server."""
-    return TPM if keys.hardware_bound else FILE
+def protection_of(keys: StoreKeys, *, days_locked: bool = False) -> str:
+    """The word for the server; `days_locked`: days of at least one user are behind a PIN lock."""
+    if not keys.hardware_bound:
+        return FILE
+    return TPM_PIN_LOCK if days_locked else TPM
 
 
-def describe_protection(keys: StoreKeys) -> Protection:
+def describe_protection(keys: StoreKeys, *, days_locked: bool = False) -> Protection:
     """For `status` and `doctor`; asks the TPM."""
+    word = protection_of(keys, days_locked=days_locked)
     try:
         facts = keys.facts()
     except StoreUnreadable as error:
-        return Protection(protection_of(keys), "the keys are the TPM's", str(error), None, trouble=str(error))
+        return Protection(word, "the keys are the TPM's", str(error), None, trouble=str(error))
     if facts is None:
         return Protection(
             FILE,
@@ -40,7 +44,7 @@ def describe_protection(keys: StoreKeys) -> Protection:
             None,
         )
     words = f"the keys are the TPM's ({facts.maker} {facts.model}, firmware {facts.firmware}): a copied disk holds "
-    return Protection(TPM, f"{words}nothing to guess at, a restored image opens to nothing", _advice_on(facts), facts)
+    return Protection(word, f"{words}nothing to guess at, a restored image opens to nothing", _advice_on(facts), facts)
 
 
 def _advice_on(facts: TpmFacts) -> str:

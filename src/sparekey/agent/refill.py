@@ -8,7 +8,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sparekey.agent import trusted_days
+from sparekey.agent import pin_lock, trusted_days
 from sparekey.agent.device import Device
 from sparekey.agent.events import UPLOAD_AT_ONCE, after_upload
 from sparekey.agent.exempt import as_reported
@@ -74,12 +74,12 @@ def take_word(device: Device, server: Server) -> SyncReply:
         held,
         state.checkpoint,
         keys.hardware_bound,
-        protection=protection_of(keys),
+        protection=protection_of(keys, days_locked=pin_lock.any_locked(state)),
         exempt=as_reported(device.exempt.known()),
     )
     reply = server.sync(request)
     reading = device.clock.reading()
-    device.store.change(lambda state: trusted_days.after_sync(state, reply, reading))
+    device.store.change(lambda state: pin_lock.after_sync(trusted_days.after_sync(state, reply, reading), reply))
     return reply
 
 

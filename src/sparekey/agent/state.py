@@ -20,11 +20,30 @@ NO_POLICY: Final = DevicePolicy(
 
 @dataclass(frozen=True)
 class Piece:
-    """Records of at most an hour (or the header part, first = count = 0), under a key of their own."""
+    """Records of at most an hour (or the header part, first = count = 0), under a key of their own.
+
+    The key stands here, or behind a PIN lock: then `locked` is the key as the lock's public half encrypts it.
+    """
 
     first: int
     count: int
-    key: str = field(repr=False)
+    key: str = field(repr=False, default="")
+    locked: str = field(repr=False, default="")
+
+    @property
+    def last(self) -> int:
+        return self.first + self.count - 1
+
+
+@dataclass(frozen=True)
+class PinLock:
+    """A key pair that locks the keys of pieces; its private half comes back for one PIN alone (`pin_lock`)."""
+
+    token: str
+    pin_salt: str  # of the units that it locks: new at every PIN change
+    lock_salt: str  # 16 bytes, made here
+    public_key: str  # X25519
+    sealed: str = field(repr=False)  # the private half, as `ports.PinLocks` keeps it
 
 
 @dataclass(frozen=True)
@@ -44,12 +63,22 @@ class UnitEntry:
     first: int
     count: int
     digits: int
-    with_pin: bool
+    pin_salt: str
     unit_hash: str
     file: str
     header_size: int
     pieces: list[Piece] = field(repr=False)  # in the order of the file; the header part first
     erased_through: int  # every record up to this one is gone
+    given_up_through: int = -1  # up to this one they go, though some of them would still have opened
+
+    @property
+    def with_pin(self) -> bool:
+        return bool(self.pin_salt)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Records are missing that should be here: the server is to make the unit again."""
+        return self.given_up_through >= self.first
 
     @property
     def slot(self) -> UnitName:
@@ -111,6 +140,7 @@ class UserState:
     units: list[UnitEntry] = field(default_factory=list)
     secrets: list[WrappedSecret] = field(default_factory=list)
     obstacles: list[str] = field(default_factory=list)
+    pin_locks: list[PinLock] = field(default_factory=list)
 
     @property
     def known_generation(self) -> int:

@@ -6,6 +6,8 @@ from sparekey.agent.device import Device
 from sparekey.agent.erasing import days_end, days_left, emergency_ends
 from sparekey.agent.notices import notice_for
 from sparekey.agent.outcome import as_rfc3339, in_words
+from sparekey.agent.pin_lock import any_locked, lock_state
+from sparekey.agent.ports import StoreKeys, StoreUnreadable
 from sparekey.agent.protection import describe_protection
 from sparekey.agent.state import State, UserState
 from sparekey.core.counts import counted
@@ -45,7 +47,7 @@ def summary_of(device: Device) -> str:
 
 def _of_the_computer(device: Device) -> dict[str, Any]:
     """For root alone: other accounts are in it, and the TPM is asked for it."""
-    protection = describe_protection(device.store.keys)
+    protection = describe_protection(device.store.keys, days_locked=any_locked(device.state))
     return {
         "protection": {
             "word": protection.word,
@@ -76,6 +78,7 @@ def _user(user: UserState, device: Device, time: int) -> dict[str, Any]:
             for unit in user.current_units
             if unit.is_emergency
         ],
+        "pin_lock": _pin_lock(user, device.store.keys),
         "failures": user.failures,
         "failures_allowed": user.policy.offline_failures,
         "emergency_code_needed": bool(user.current_units) and user.failures >= user.policy.offline_failures,
@@ -87,3 +90,16 @@ def _user(user: UserState, device: Device, time: int) -> dict[str, Any]:
         "help": user.policy.help_text,
         "device": state.enrolment.name,
     }
+
+
+def _pin_lock(user: UserState, keys: StoreKeys) -> dict[str, str]:
+    """Whether the TPM locks this user's days to the PIN, or why it does not."""
+
+    def tries() -> int | None:
+        try:
+            return keys.pin_locks.tries() if keys.pin_locks else None
+        except StoreUnreadable:
+            return None
+
+    found = lock_state(user, tries)
+    return {"state": found.value, "words": found.sentence}

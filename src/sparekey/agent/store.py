@@ -1,50 +1,34 @@
-"""The store on disk: one state file, and one file of sealed pieces for each unit.
+"""The store on disk: one state file, and the files of the units.
 
 - Every change of the state is written aside and synced, name and all; then the keys commit it, and it is renamed. After
   a power cut it is the old state or the new one, whole: of the two files that may be there, the one that opens counts.
   Under a TPM no more than one does.
 - A change that broke off leaves open whether it came about: the next one asks the disk first.
-- A unit's header part and its records in pieces of at most an hour are each AES-256-GCM under a random key of their
-  own; the keys live in the state alone, so that a file that did not come through a contact opens to nothing.
 - At each commit what `erasing` says must not be on disk is taken out first: pieces are left out or rewritten under new
   keys, and the old file is removed before anybody is answered.
+- No state is written with a key open that a PIN lock is for.
 """
 
 import contextlib
-import hashlib
-import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from sparekey.agent.device_time import Judged, holding, judge, started
 from sparekey.agent.erasing import decide_erasing
+from sparekey.agent.pin_lock import OpenedLock, needs_locking, standing, with_keys_locked
 from sparekey.agent.ports import Clock, Files, StoreKeys, StoreUnreadable
-from sparekey.agent.state import Piece, State, UnitEntry, state_from_bytes, state_to_bytes
-from sparekey.agent.trusted_days import slot_day
-from sparekey.sealed import SealedUnit, erase_through, join_unit, split_records, split_unit
-from sparekey.wire.signing import lp
+from sparekey.agent.state import State, UnitEntry, UserState, state_from_bytes, state_to_bytes
+from sparekey.agent.unit_files import StoredUnit, UnitFiles
+from sparekey.sealed import SealedUnit
 
 STATE: Final = "state"
 ASIDE: Final = "state.new"
 KEYS: Final = "store.key"
 TPM_KEYS: Final = "store.tpm"
 UNITS: Final = "units"
-HOUR: Final = 3600
-EVENTS_PER_PIECE: Final = 60
-
-_RECORD = 48
-_TAG = 16
-_ZERO_NONCE: Final = bytes(12)  # every piece key seals one piece once: a rewrite takes a new key
-
-
-class UnitDamaged(Exception):
-    """A unit's file is missing, altered, or not the one that this state belongs to."""
 
 
 class Store:
@@ -57,6 +41,7 @@ class Store:
         self._clock = clock
         self._state = state
         self._is_sure = True  # that `_state` is what the disk holds
+        self._units = UnitFiles(directory / UNITS, files)
         self._lock = threading.RLock()
 
     @classmethod
@@ -113,129 +98,50 @@ class Store:
         """Agent start: the mark is raised, what is past is erased."""
         self.change(lambda state: replace(state, time=started(state.time, self._clock.reading())))
 
-    def change(self, change: Callable[[State], State]) -> State:
-        """Commits `change` of the state; when it returns, state and erasures are on disk."""
+    def change(self, change: Callable[[State], State], opened: OpenedLock | None = None) -> State:
+        """Commits `change` of the state; when it returns, state and erasures are on disk. With an opened PIN lock
+        single records behind it can be erased, too."""
         with self._lock:
             if not self._is_sure:
                 self._make_sure()
             before = self._state
-            state = _with_horizon(change(before))
-            state = self._erased(state)
+            state = self._settled(_with_horizon(change(before)), opened)
             self._write(state)
             self._state = state
-            self._remove(_files_of(before) - _files_of(state))
+            self._units.remove(_files_of(before) - _files_of(state))
             return state
 
     def write_unit(self, unit: bytes, sealed: SealedUnit) -> UnitEntry:
         """Puts a unit on disk; it counts once its entry is committed."""
-        header = sealed.header
-        header_part, records = split_unit(unit)
-        per_piece = HOUR // header.interval if 0 < header.interval <= HOUR else EVENTS_PER_PIECE
-        pieces_of_records = split_records(records, header.first, per_piece)
-        parts = [(0, 0, header_part)]
-        parts += [(first, len(piece) // _RECORD, piece) for first, piece in pieces_of_records.items()]
-        unit_hash = sealed_hash(unit)
-        file, pieces = self._write_pieces(unit_hash, parts)
-        return UnitEntry(
-            kind=header.kind.value,
-            token=header.token,
-            day=slot_day(header),
-            generation=header.generation,
-            version=header.version,
-            sealed_at=header.sealed_at,
-            not_after=header.not_after,
-            interval=header.interval,
-            drift=header.drift,
-            window=header.window,
-            first=header.first,
-            count=header.count,
-            digits=header.digits,
-            with_pin=bool(header.pin_salt),
-            unit_hash=unit_hash,
-            file=file,
-            header_size=len(header_part),
-            pieces=pieces,
-            erased_through=header.first - 1,
-        )
+        return self._units.write(unit, sealed)
 
-    def read_unit(self, entry: UnitEntry, numbers: range) -> bytes:
+    def read_unit(self, entry: UnitEntry, numbers: range) -> StoredUnit:
         """The unit with the records of these numbers; others may be left out as if erased. Raises `UnitDamaged`."""
         with self._lock:
-            sealed = self._read_sealed(entry)
-            wanted = [
-                piece
-                for piece in entry.pieces
-                if piece.first < numbers.stop and piece.first + piece.count > numbers.start
-            ]
-            header_part = self._open_piece(entry, entry.pieces[0], sealed)
-            records = {
-                piece.first: self._open_piece(entry, piece, sealed) for piece in wanted if piece is not entry.pieces[0]
-            }
-        return join_unit(header_part, records, entry.first, entry.count)
+            return self._units.read(entry, numbers)
 
-    def _erased(self, state: State) -> State:
-        gone = decide_erasing(state, judge(state.time, self._clock.reading()))
+    def _settled(self, state: State, opened: OpenedLock | None) -> State:
+        """Without what must not be on disk; what a lock is for stands under it."""
+        state = standing(state)
+        gone = decide_erasing(state, judge(state.time, self._clock.reading()), opened)
         users = [
-            replace(user, units=[kept for entry in user.units if (kept := self._rewritten(entry, gone[entry.file]))])
+            replace(user, units=[left for each in user.units if (left := self._left(user, each, gone, opened))])
             for user in state.users
         ]
-        return replace(state, users=users)
+        return with_keys_locked(replace(state, users=users))
 
-    def _rewritten(self, entry: UnitEntry, gone_through: int) -> UnitEntry | None:
-        """The entry without the records up to that one; None where nothing is left of it."""
-        if gone_through >= entry.last:
+    def _left(
+        self, user: UserState, entry: UnitEntry, gone: dict[str, int], opened: OpenedLock | None
+    ) -> UnitEntry | None:
+        """What is left of a unit; None: nothing."""
+        through = gone[entry.file]
+        if through >= entry.last:
             return None
-        if gone_through <= entry.erased_through:
-            return entry
-        header, *pieces = entry.pieces
-        left = [piece for piece in pieces if piece.first + piece.count - 1 > gone_through]
-        try:
-            sealed = self._read_sealed(entry)
-            parts = [(0, 0, self._open_piece(entry, header, sealed))]
-            for piece in left:
-                records = erase_through(self._open_piece(entry, piece, sealed), piece.first, gone_through)
-                parts.append((piece.first, piece.count, records))
-        except UnitDamaged:
-            # What cannot be read cannot be rewritten, and must not stay.
-            return None
-        file, written = self._write_pieces(entry.unit_hash, parts)
-        return replace(entry, file=file, pieces=written, erased_through=gone_through)
-
-    def _write_pieces(self, unit_hash: str, parts: Iterable[tuple[int, int, bytes]]) -> tuple[str, list[Piece]]:
-        pieces, sealed = [], []
-        for first, count, plain in parts:
-            key = secrets.token_bytes(32)
-            pieces.append(Piece(first, count, key.hex()))
-            sealed.append(AESGCM(key).encrypt(_ZERO_NONCE, plain, _bound_to(unit_hash, first, count)))
-        file = secrets.token_hex(16)
-        path = self._directory / UNITS / file
-        self._files.write_new(path, b"".join(sealed))
-        self._files.sync(path)
-        self._files.sync(path.parent)
-        return file, pieces
-
-    def _read_sealed(self, entry: UnitEntry) -> bytes:
-        try:
-            return self._files.read(self._directory / UNITS / entry.file)
-        except (OSError, StoreUnreadable) as error:
-            raise UnitDamaged("a unit's file cannot be read") from error
-
-    def _open_piece(self, entry: UnitEntry, piece: Piece, sealed: bytes) -> bytes:
-        start = 0
-        for each in entry.pieces:
-            size = (each.count * _RECORD if each.count else entry.header_size) + _TAG
-            if each is piece:
-                break
-            start += size
-        else:
-            raise UnitDamaged("the unit has no such piece")
-        try:
-            key = AESGCM(bytes.fromhex(piece.key))
-            return key.decrypt(
-                _ZERO_NONCE, sealed[start : start + size], _bound_to(entry.unit_hash, piece.first, piece.count)
-            )
-        except (InvalidTag, ValueError) as error:
-            raise UnitDamaged("a unit's file is not the one that this state belongs to") from error
+        # What a new lock is for gets new keys: the old ones stood open in an earlier state.
+        stood_open = needs_locking(user, entry) and entry.file in _files_of(self._state)
+        if through > entry.erased_through or stood_open:
+            return self._units.rewrite(entry, through, opened)
+        return entry
 
     def _write(self, state: State) -> None:
         path, aside = self._directory / STATE, self._directory / ASIDE
@@ -256,13 +162,9 @@ class Store:
         self._state = _read_state(self._directory, self._files, self._keys)
         self._write(self._state)
 
-    def _remove(self, names: Iterable[str]) -> None:
-        for name in names:
-            self._files.remove(self._directory / UNITS / name)
-
     def _remove_orphans(self) -> None:
         """Files that no state names: of an interrupted change, or planted. Their keys are nowhere."""
-        self._remove(set(self._files.names(self._directory / UNITS)) - _files_of(self._state))
+        self._units.remove(set(self._units.names()) - _files_of(self._state))
 
 
 def _read_state(directory: Path, files: Files, keys: StoreKeys) -> State:
@@ -286,11 +188,6 @@ def _read_state(directory: Path, files: Files, keys: StoreKeys) -> State:
     raise StoreUnreadable("not-enrolled", "this device is not enrolled, or its state file is missing")
 
 
-def sealed_hash(unit: bytes) -> str:
-    """What a unit is acknowledged by: SHA-256 of its bytes as received, hex."""
-    return hashlib.sha256(unit).hexdigest()
-
-
 def _files_of(state: State) -> set[str]:
     return {entry.file for user in state.users for entry in user.units}
 
@@ -299,7 +196,3 @@ def _with_horizon(state: State) -> State:
     units = [entry for user in state.users for entry in user.units]
     days = [entry.not_after for entry in units if not entry.is_emergency]
     return replace(state, time=holding(state.time, days, [entry.not_after for entry in units if entry.is_emergency]))
-
-
-def _bound_to(unit_hash: str, first: int, count: int) -> bytes:
-    return b"sparekey/1/piece" + lp(unit_hash.encode()) + first.to_bytes(8, "big") + count.to_bytes(8, "big")

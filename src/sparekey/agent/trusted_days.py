@@ -52,11 +52,12 @@ def after_sync(state: State, reply: SyncReply, reading: ClockReading) -> State:
 
 
 def held_units(state: State) -> list[HeldUnit]:
-    """What the device tells the server that it holds."""
+    """What the device tells the server that it holds: not what lacks records that should still open."""
     return [
         HeldUnit(user.user, unit.kind, unit.token, unit.day, unit.generation, unit.version, unit.unit_hash)
         for user in state.users
         for unit in user.units
+        if not unit.is_given_up
     ]
 
 

@@ -9,7 +9,7 @@ from sparekey.agent.device import Device
 from sparekey.agent.ports import Distance, NotReached, Refused, StoreUnreadable
 from sparekey.agent.protection import describe_protection
 from sparekey.agent.refill import CONTACT_PATIENCE, take_word
-from sparekey.agent.store import UnitDamaged
+from sparekey.agent.unit_files import UnitDamaged
 from sparekey.cli.agent.commands import opened, socket_path
 from sparekey.cli.agent.output import FAILED, Output
 from sparekey.cli.agent.remote import Daemon, Failed, find_daemon

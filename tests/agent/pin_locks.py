@@ -1,0 +1,130 @@
+"""PIN locks in memory, with the lockout of a TPM; and devices that have them."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from sparekey.agent.file_keys import FileKeys
+from sparekey.agent.outcome import Mode
+from sparekey.agent.pin_lock import is_locked
+from sparekey.agent.platform_posix import PosixFiles
+from sparekey.agent.ports import Files, LockedOut, PinLocks, StoreUnreadable, WrongPin
+from sparekey.agent.refill import refill
+from sparekey.agent.state import UnitEntry
+from sparekey.agent.store import Store
+from sparekey.secret import Secret
+from tests.agent.devices import World, a_world, on_all_cores
+from tests.agent.simulator import POLICY, SimulatedToken
+
+LOCKING = replace(POLICY, pin_lock=True)
+
+
+@dataclass
+class MemoryPinLocks:
+    """`ports.PinLocks`: takes so many wrong authorisations in a row, then none until it has forgotten one."""
+
+    most_tries: int = 32
+    settable: bool = True
+    failed: int = 0
+    shown: int = 0  # how often it was asked to open something
+    _root: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
+    def tries(self) -> int:
+        return self.most_tries
+
+    def ensure_tries(self, wanted: int) -> int:
+        if self.settable:
+            self.most_tries = max(self.most_tries, wanted)
+        return self.most_tries
+
+    def seal(self, secret: Secret[bytes], authorisation: Secret[bytes]) -> bytes:
+        nonce = secrets.token_bytes(12)
+        named = hashlib.sha256(authorisation.reveal()).digest()
+        return nonce + AESGCM(self._root).encrypt(nonce, named + secret.reveal(), None)
+
+    def open(self, sealed: bytes, authorisation: Secret[bytes]) -> Secret[bytes]:
+        self.shown += 1
+        try:
+            plain = AESGCM(self._root).decrypt(sealed[:12], sealed[12:], None)
+        except InvalidTag as error:
+            raise StoreUnreadable("damaged", "not of this TPM") from error
+        if self.failed >= self.most_tries:
+            raise LockedOut
+        if plain[:32] != hashlib.sha256(authorisation.reveal()).digest():
+            self.failed += 1
+            raise WrongPin
+        return Secret(plain[32:])
+
+    def forget_one(self) -> None:
+        """What a TPM does after a while."""
+        self.failed = max(self.failed - 1, 0)
+
+    def clear(self) -> None:
+        """The owner has cleared it: what it sealed opens no more."""
+        self._root = secrets.token_bytes(32)
+        self.failed = 0
+
+
+def with_locks(world: World, locks: PinLocks | None) -> World:
+    """That device, with these locks beside its keys."""
+    keys = world.device.store.keys
+    keys.pin_locks = locks
+    keys.hardware_bound = True
+    return world
+
+
+def a_locking_world(
+    directory: Path, locks: PinLocks | None = None, *, token: SimulatedToken | None = None, files: Files | None = None
+) -> World:
+    """Alice has signed in once and has offline data; policy asks for the lock, and it has not been made yet."""
+    world = with_locks(a_world(directory, token=token, files=files), locks or MemoryPinLocks())
+    world.alice.policy = LOCKING
+    return world.signed_in_online()
+
+
+def a_locked_world(
+    directory: Path, locks: PinLocks | None = None, *, token: SimulatedToken | None = None, files: Files | None = None
+) -> World:
+    """She has signed in offline after that: her days are locked. The network is gone."""
+    world = a_locking_world(directory, locks, token=token, files=files)
+    world.go_offline()
+    answer = world.login(world.passcode()).answer
+    assert (answer.result, answer.mode) == ("granted", Mode.OFFLINE)
+    assert all(is_locked(day) for day in days(world))
+    world.next_code()
+    return world
+
+
+def memory(world: World) -> MemoryPinLocks:
+    locks = world.device.store.keys.pin_locks
+    assert isinstance(locks, MemoryPinLocks)
+    return locks
+
+
+def reopened(world: World, directory: Path | None = None) -> World:
+    """The agent is started again, on the same disk or another, beside the same TPM."""
+    place, files = directory or world.directory, PosixFiles()
+    keys = FileKeys.open(place, files)
+    keys.pin_locks, keys.hardware_bound = world.device.store.keys.pin_locks, True
+    store = Store.open(place, files, keys, world.clock)
+    return replace(world, directory=place, device=replace(world.device, store=store, run=on_all_cores))
+
+
+def days(world: World) -> list[UnitEntry]:
+    """What can be locked."""
+    return [unit for unit in world.held.units if not unit.is_emergency]
+
+
+def change_pin_elsewhere(world: World, pin: str) -> None:
+    """At another device, or at the console."""
+    world.alice.set_pin(pin)
+    world.alice.renew()
+
+
+def refill_online(world: World) -> None:
+    world.go_online()
+    refill(world.device)
