@@ -10,7 +10,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sparekey.agent.outcome import Result
+from sparekey.agent.outcome import Reason, Result
 from sparekey.agent.platform_posix import PosixFiles
 from sparekey.agent.ports import StoreUnreadable
 from sparekey.agent.refill import refill
@@ -103,7 +103,9 @@ def test_s24b_without_its_tpm_a_store_is_not_opened_another_way(tmp_path: Path, 
     world.go_offline()
     swtpm.switch_off()
     assert word_of(tmp_path / "store", world) == "no-tpm"
-    assert world.login(world.passcode()).answer.result is Result.UNAVAILABLE
+    answer = world.login(world.passcode()).answer
+    assert (answer.result, answer.reason) == (Result.UNAVAILABLE, Reason.KEYS)
+    assert "no TPM answers" in answer.message
     swtpm.switch_on()
     world.reopen()
     assert world.login(world.passcode()).answer.result is Result.GRANTED

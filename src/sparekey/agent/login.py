@@ -17,7 +17,18 @@ from sparekey.agent.erasing import days_left, emergency_ends
 from sparekey.agent.events import alarmed
 from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.offline_login import Login, device_sentence, login_offline
-from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Reason, Refusal, Result, asked, granted_sentence, refused
+from sparekey.agent.outcome import (
+    Ask,
+    LoginAnswer,
+    Mode,
+    Reason,
+    Refusal,
+    Result,
+    asked,
+    granted_sentence,
+    refused,
+    unreadable,
+)
 from sparekey.agent.pin_locking import settle_online
 from sparekey.agent.ports import Distance, NotReached, Refused, Server, StoreUnreadable
 from sparekey.agent.refill import take_word, upload_events, withhold_if_revoked
@@ -44,8 +55,8 @@ def login(device: Device, account: str, typed: Secret[str], reply_to: str = "") 
             return _online_or_offline(device, name, typed, reply_to)
     except Busy:
         return Login(refused(Refusal(Reason.BUSY), Mode.NONE))
-    except StoreUnreadable:
-        return Login(refused(Refusal(Reason.DAMAGED), Mode.NONE))
+    except StoreUnreadable as error:
+        return Login(unreadable(error.word, str(error)))
     except Exception as error:  # noqa: BLE001 -- S09: whatever happened, the answer is no
         log_unforeseen("a sign-in failed", error)
         return Login(refused(Refusal(Reason.INTERNAL), Mode.NONE))

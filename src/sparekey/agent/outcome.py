@@ -53,6 +53,7 @@ class Reason(StrEnum):
     RUN_OUT = "data-run-out"
     NO_DATA = "no-offline-data"
     DAMAGED = "store-damaged"
+    KEYS = "keys-unusable"
     SERVER_DOWN = "server-down"
     NOT_ENROLLED = "not-enrolled"
     NOT_MAPPED = "name-not-mapped"
@@ -68,6 +69,7 @@ _UNAVAILABLE = {
     Reason.RUN_OUT,
     Reason.NO_DATA,
     Reason.DAMAGED,
+    Reason.KEYS,
     Reason.SERVER_DOWN,
     Reason.NOT_ENROLLED,
     Reason.BUSY,
@@ -86,6 +88,7 @@ _SENTENCES = {
     "or use an emergency code.",
     Reason.NO_DATA: "There are no offline data for this user on this device. Connect to the network and sign in once.",
     Reason.DAMAGED: "The offline data on this device are damaged. Connect to the network to renew them.",
+    Reason.KEYS: "The keys of this device cannot be used at the moment.",
     Reason.SERVER_DOWN: "The server does not answer, and policy does not allow this offline meanwhile.",
     Reason.NOT_ENROLLED: "This device is not enrolled. Run: sparekey-agent enroll --server URL --code -",
     Reason.NOT_MAPPED: "This account signs in as nobody: the administrator of this computer has given it no login.",
@@ -97,6 +100,14 @@ _SENTENCES = {
     Reason.INTERNAL: "Something went wrong on this device; the reason is in its log.",
 }
 
+
+_OF_STORES = {
+    "not-enrolled": Reason.NOT_ENROLLED,
+    "busy": Reason.BUSY,
+    "damaged": Reason.DAMAGED,
+    "no-key-file": Reason.DAMAGED,
+    "unsafe": Reason.DAMAGED,
+}
 
 _QUESTIONS = {
     Ask.NEW_PIN: "Choose a new PIN.",
@@ -149,6 +160,12 @@ def refused(refusal: Refusal, mode: Mode, extra: str = "") -> LoginAnswer:
     result = Result.UNAVAILABLE if refusal.reason in _UNAVAILABLE else Result.DENIED
     message = f"{refusal.sentence} {extra}".strip()
     return LoginAnswer(result, mode, message=message, reason=refusal.reason, misread=refusal.misread)
+
+
+def unreadable(word: str, why: str) -> LoginAnswer:
+    """Unavailable because the store is, by the word and the sentence of a `StoreUnreadable`."""
+    reason = _OF_STORES.get(word, Reason.KEYS)
+    return refused(Refusal(reason), Mode.NONE, why if reason in (Reason.DAMAGED, Reason.KEYS) else "")
 
 
 def asked(ask: Ask, text: str, reply_to: str) -> LoginAnswer:

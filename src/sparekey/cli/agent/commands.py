@@ -14,7 +14,7 @@ from sparekey.agent.device import Device
 from sparekey.agent.erasing import days_left
 from sparekey.agent.login import login
 from sparekey.agent.offline_login import try_emergency
-from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Reason, Refusal, Result, printable, refused
+from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Result, printable, unreadable
 from sparekey.agent.ports import NotReached, Refused, StoreUnreadable
 from sparekey.agent.refill import refill
 from sparekey.agent.status import status_of
@@ -120,9 +120,7 @@ def _refilled(device: Device, name: str, answer: LoginAnswer, output: Output) ->
 
 def unavailable(error: StoreUnreadable) -> LoginAnswer:
     """What a sign-in comes to on a device whose store cannot be used."""
-    reasons = {"not-enrolled": Reason.NOT_ENROLLED, "busy": Reason.BUSY}
-    reason = reasons.get(error.word, Reason.DAMAGED)
-    return refused(Refusal(reason), Mode.NONE, str(error) if reason is Reason.DAMAGED else "")
+    return unreadable(error.word, str(error))
 
 
 def sync(options: argparse.Namespace, output: Output) -> int:
