@@ -1,0 +1,34 @@
+"""The PAM stacks of the laptop, as the packages put them there: the module, and the profiles for `pam-auth-update`.
+
+Debian's own stacks of sshd, sudo, su and login stay as they are: all include common-auth, which the profiles change.
+"""
+
+from pathlib import Path
+
+from tests.journeys.linux.machines import SECURITY, Machine
+
+PROFILES = Path(__file__).resolve().parents[3] / "packaging" / "pam"
+ALONE, AFTER_PASSWORD = "sparekey", "sparekey-second"
+
+
+class Stacks:
+    """Those of one machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._enabled = ""
+
+    def install(self, module: Path) -> None:
+        """What the package of the agent brings."""
+        self._machine.path(f"{SECURITY}/{module.name}").write_bytes(module.read_bytes())
+        for name in (ALONE, AFTER_PASSWORD):
+            self._machine.path(f"/usr/share/pam-configs/{name}").write_bytes((PROFILES / name).read_bytes())
+
+    def enable(self, profile: str) -> None:
+        """One of the two, and not the other; nothing happens where it is so."""
+        if profile == self._enabled:
+            return
+        other = AFTER_PASSWORD if profile == ALONE else ALONE
+        self._machine.run("pam-auth-update", "--disable", other)
+        self._machine.run("pam-auth-update", "--enable", profile)
+        self._enabled = profile

@@ -1,0 +1,97 @@
+"""The network is cut, the token is at home: the help desk reads a code out, and it is typed at the real doors."""
+
+import pytest
+
+from sparekey.app.tokens import NewToken
+from tests.builders import PIN
+from tests.journeys.linux.doors import LOCK, LOGIN, PASSCODE, SSH, SU, SUDO
+from tests.journeys.linux.laptop import HELP_TEXT, INTERVAL, NAME, Laptop, Person
+
+pytestmark = pytest.mark.services
+
+
+def test_an_emergency_tokencode_needs_the_pin(laptop: Laptop) -> None:
+    alice = laptop.add_traveller()
+    laptop.pair.unplug()
+    refused = SSH.try_it(laptop.machine, alice.login, alice.wrong_passcode())
+    # what caller and help desk have to agree on
+    assert f"Device {NAME} holds emergency tokencode version 1, emergency passcode version 1." in refused.words
+    assert HELP_TEXT in refused.words
+    shown = shown_tokencode(laptop, alice)
+    for typed in (shown["code"], "9999zzzz" + shown["code"]):
+        assert not SU.try_it(laptop.machine, alice.login, typed).is_in
+    for door in (SSH, SUDO):
+        said = door.try_it(laptop.machine, alice.login, PIN + shown["code"])
+        assert said.is_in, said.words
+        assert f"Signed in offline. This emergency code works until {in_words(shown)}" in said.words
+
+
+def test_somebody_with_an_app_and_no_pin_types_the_code_alone(laptop: Laptop) -> None:
+    laptop.set_policy({"protection_level": "balanced", "allow_tokens_without_pin": "on"})
+    alice = laptop.add_traveller(pin="", token=NewToken(digits=8, interval=INTERVAL))
+    laptop.pair.unplug()
+    said = SSH.try_it(laptop.machine, alice.login, alice.passcode())
+    assert said.is_in, said.words
+    code = shown_tokencode(laptop, alice)["code"]
+    assert len(code.split("-")) == 3
+    said = LOGIN.try_it(laptop.machine, alice.login, code.lower().replace("-", " "))
+    assert said.is_in, said.words
+    assert "This emergency code works until" in said.words
+
+
+def test_an_emergency_passcode_is_for_a_forgotten_pin(laptop: Laptop) -> None:
+    alice = laptop.add_traveller()
+    laptop.pair.unplug()
+    arguments = ("passcode", "show", alice.login, "--device", NAME, "--caller", "badge")
+    shown = laptop.operator("emergency", *arguments)
+    said = LOCK.try_it(laptop.machine, alice.login, shown["code"])
+    assert said.is_in, said.words
+    assert f"This emergency code works until {in_words(shown)}" in said.words
+
+
+def test_a_misread_group_is_named_and_asked_for_again(laptop: Laptop) -> None:
+    alice = laptop.add_traveller()
+    laptop.pair.unplug()
+    code = shown_tokencode(laptop, alice)["code"]
+    wrong = code[:-1] + ("2" if code[-1] != "2" else "3")
+    said = SSH.try_it(laptop.machine, alice.login, PIN + wrong, (PASSCODE, PIN + code))
+    assert said.is_in, said.words
+    assert "Group 2 of the code was misread. Nothing was counted: read it again." in said.words
+    said = SUDO.try_it(laptop.machine, alice.login, *[PIN + wrong] * 4)  # asked again three times, not more
+    assert not said.is_in
+    held = laptop.held(alice)
+    assert (held.failures, held.emergency_failures) == (0, 0)
+
+
+def test_after_too_many_failures_an_emergency_code_still_lets_in(laptop: Laptop) -> None:
+    alice = laptop.add_traveller()
+    laptop.pair.unplug()
+    for door in (SSH, SUDO, SU):  # one count for all doors
+        assert not door.try_it(laptop.machine, alice.login, alice.wrong_passcode()).is_in
+    said = SSH.try_it(laptop.machine, alice.login, alice.passcode())
+    assert not said.is_in
+    assert "Too many failed attempts: an emergency code is needed now." in said.words
+    assert HELP_TEXT in said.words
+    assert laptop.held(alice).failures == 3
+    code = shown_tokencode(laptop, alice)["code"]
+    assert SSH.try_it(laptop.machine, alice.login, PIN + code).is_in  # one entry: in, and the block is gone
+    assert SUDO.try_it(laptop.machine, alice.login, alice.passcode()).is_in
+    assert not SU.try_it(laptop.machine, alice.login, alice.wrong_passcode()).is_in
+    assert laptop.held(alice).failures == 1
+    laptop.pair.plug()
+    laptop.next_interval()
+    assert SU.try_it(laptop.machine, alice.login, alice.passcode()).is_in
+    assert laptop.held(alice).failures == 0
+
+
+def shown_tokencode(laptop: Laptop, person: Person) -> dict[str, str]:
+    """What the help desk's own command shows: the code to read out, and until when it works."""
+    shown: dict[str, str] = laptop.operator(
+        "emergency", "show", person.user.serial, "--device", NAME, "--caller", "call back"
+    )
+    return shown
+
+
+def in_words(shown: dict[str, str]) -> str:
+    """The end as the login screen says it: 2026-12-28 22:05 UTC."""
+    return shown["expires"].replace("T", " ")[:16] + " UTC"

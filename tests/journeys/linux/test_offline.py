@@ -1,0 +1,94 @@
+"""The network is cut: the passcode works at every door, once, and the device says what is true of it."""
+
+import pytest
+
+from sparekey.app.tokens import set_pin
+from sparekey.secret import Secret
+from tests.builders import PIN, ROOT
+from tests.journeys.linux.doors import EVERY, LOCK, OWN_RIGHTS, SSH, SU, SUDO
+from tests.journeys.linux.laptop import Laptop
+from tests.journeys.linux.stacks import AFTER_PASSWORD
+
+pytestmark = pytest.mark.services
+
+OTHER_PIN = "5283mnbv"
+
+
+def test_every_door_opens_with_the_network_cut(laptop: Laptop) -> None:
+    alice = laptop.add_traveller()
+    laptop.pair.unplug()
+    for door in EVERY:
+        said = door.try_it(laptop.machine, alice.login, alice.passcode())
+        assert said.is_in, said.words
+        assert "Signed in offline." in said.words
+        laptop.next_interval()
+
+
+def test_s21_a_wrong_pin_or_code_opens_no_door_offline(laptop: Laptop) -> None:
+    """A Linux login product once took any PIN while it was offline."""
+    laptop.set_policy({"offline_failures": "25"})
+    alice = laptop.add_traveller()
+    laptop.pair.unplug()
+    code = alice.code()
+    wrong = ("4711abce" + code, alice.wrong_passcode(), code, PIN, "")
+    for number, typed in enumerate(wrong):
+        door = (SSH, SUDO, SU)[number % 3]
+        assert not door.try_it(laptop.machine, alice.login, typed).is_in, f"{door.name}, number {number}"
+    assert OWN_RIGHTS.try_it(laptop.machine, alice.login, PIN + code).is_in
+
+
+def test_s23_one_passcode_opens_one_door_once(laptop: Laptop) -> None:
+    alice = laptop.add_traveller()
+    used_online = alice.passcode()
+    assert SSH.try_it(laptop.machine, alice.login, used_online).is_in
+    laptop.pair.unplug()
+    assert not SUDO.try_it(laptop.machine, alice.login, used_online).is_in
+    laptop.next_interval()
+    used_offline = alice.passcode()
+    assert SUDO.try_it(laptop.machine, alice.login, used_offline).is_in
+    said = SSH.try_it(laptop.machine, alice.login, used_offline)
+    assert not said.is_in
+    assert "The passcode is not right, or was used before." in said.words
+    laptop.pair.plug()
+    assert not SU.try_it(laptop.machine, alice.login, used_offline).is_in
+    laptop.next_interval()
+    said = SU.try_it(laptop.machine, alice.login, alice.passcode())
+    assert said.is_in
+    assert "Signed in." in said.words
+
+
+def test_s26_nobody_asks_for_somebody_else_with_rights_of_his_own(laptop: Laptop) -> None:
+    alice, bob = laptop.add_traveller(), laptop.add_person()
+    laptop.pair.unplug()
+    said = OWN_RIGHTS.try_it(laptop.machine, alice.login, alice.passcode(), by=bob.login)
+    assert not said.is_in
+    assert "only root may sign in somebody else" in said.words
+    assert laptop.held(alice).failures == 0
+    # for herself she may ask, and it counts like an attempt at any door
+    assert not OWN_RIGHTS.try_it(laptop.machine, alice.login, alice.wrong_passcode()).is_in
+    assert not LOCK.try_it(laptop.machine, alice.login, alice.wrong_passcode()).is_in
+    assert laptop.held(alice).failures == 2
+    assert OWN_RIGHTS.try_it(laptop.machine, alice.login, alice.passcode()).is_in
+    assert laptop.held(alice).failures == 0
+
+
+def test_s31_a_pin_that_was_changed_elsewhere_is_the_one_that_counts(laptop: Laptop) -> None:
+    alice = laptop.add_traveller()
+    set_pin(laptop.instance, ROOT, alice.user.serial, Secret(OTHER_PIN), must_change=False, now=laptop.now)
+    laptop.sync()
+    laptop.pair.unplug()
+    assert not SSH.try_it(laptop.machine, alice.login, PIN + alice.code()).is_in
+    assert SSH.try_it(laptop.machine, alice.login, OTHER_PIN + alice.code()).is_in
+
+
+def test_the_password_of_the_system_comes_before_the_passcode(laptop: Laptop) -> None:
+    alice = laptop.add_traveller(password="correct horse")
+    laptop.stacks.enable(AFTER_PASSWORD)
+    laptop.pair.unplug()
+    right, wrong = ("Password:", "correct horse"), ("Password:", "wrong horse")
+    assert not SSH.try_it(laptop.machine, alice.login, wrong).is_in  # the passcode is not even asked for
+    assert not SSH.try_it(laptop.machine, alice.login, right, alice.wrong_passcode()).is_in
+    assert laptop.held(alice).failures == 1
+    assert SSH.try_it(laptop.machine, alice.login, right, alice.passcode()).is_in
+    laptop.next_interval()
+    assert SU.try_it(laptop.machine, alice.login, right, alice.passcode()).is_in
