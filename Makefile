@@ -9,7 +9,8 @@ packages_demo := $(packages_base) oathtool faketime
 # what compiles the login shims and the binding to a TPM
 packages_native := gcc libc6-dev python3-dev pkg-config libpam0g-dev libtss2-dev
 # the logins and the TPM that they are tried with
-packages_logins := openssh-server openssh-client sshpass expect sudo pamtester swtpm tpm2-tools cryptsetup-bin
+packages_logins := iproute2 openssh-server openssh-client sshpass expect sudo pamtester vlock \
+	swtpm tpm2-tools cryptsetup-bin
 # readers of the manual pages and shells of the completions
 packages_manual := mandoc bsdextrautils zsh
 packages_test := $(packages_demo) postgresql-17 stoken pskctool rsyslog rsyslog-openssl chromium fonts-dejavu-core \
