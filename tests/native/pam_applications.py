@@ -63,10 +63,11 @@ def drive(directory: PamDirectory, auth: list[str], *steps: str, answers: list[s
         line, input="\n".join(answers) + "\n", capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    return _seen(done.stdout)
+    return seen_in(done.stdout)
 
 
-def _seen(output: str) -> Seen:
+def seen_in(output: str) -> Seen:
+    """What the driver's output says."""
     seen = Seen(output=output)
     for line in output.splitlines():
         word, _, rest = line.partition(" ")

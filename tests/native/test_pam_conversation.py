@@ -1,11 +1,16 @@
 """What a person sees and what the agent gets, with the module in libpam and an agent that follows a script."""
 
 import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from sparekey.wire.local_socket import Frame, Kind, Tag, frame
+from tests.native.built import check
 from tests.native.fake_agent import FakeAgent, Reply, asks, denied, fake_agent, granted
 from tests.native.pam_applications import (
     AGAIN,
@@ -22,6 +27,7 @@ from tests.native.pam_applications import (
     PamDirectory,
     Seen,
     drive,
+    seen_in,
     typed,
 )
 
@@ -31,6 +37,7 @@ pytestmark = [
 ]
 
 PASSCODE = "2468123456"
+NOBODY = 65534
 Try = Callable[..., tuple[Seen, FakeAgent]]
 
 
@@ -171,6 +178,21 @@ def test_who_may_not_ask_is_told_so(attempt: Try) -> None:
     seen, _ = attempt(refusal, answers=[typed(PASSCODE)])
     assert seen.status == {"authenticate": CRED_INSUFFICIENT}
     assert seen.texts("error") == ["only root may sign in somebody else"]
+
+
+def test_a_screen_lock_that_runs_as_the_user_asks_the_same_agent() -> None:
+    with tempfile.TemporaryDirectory() as name, fake_agent(granted()) as agent:
+        place = Path(name)
+        for directory in (place, agent.path.parent):
+            directory.chmod(0o755)
+        agent.path.chmod(0o666)
+        copies = [Path(shutil.copy(check(each), place)) for each in ("pam_sparekey.so", "pam_driver")]
+        PamDirectory(place).write("lock", [f"required socket={agent.path}"], module=copies[0])
+        line = [str(copies[1]), name, "lock", b"nobody".hex(), "authenticate"]
+        done = subprocess.run(line, input=typed(PASSCODE) + "\n", stdout=subprocess.PIPE,
+                              text=True, timeout=60, check=True, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env={})  # fmt: skip
+    assert seen_in(done.stdout).status == {"authenticate": SUCCESS}
+    assert logins(agent) == [("nobody", PASSCODE, "")]
 
 
 def test_s64_the_account_is_who_was_granted_here_and_nobody_else(attempt: Try) -> None:
