@@ -16,6 +16,7 @@ from sparekey.clock import now as clock_now
 from sparekey.core.emergency import CodeKind
 from sparekey.core.events import Action
 from sparekey.core.offline import Protection
+from sparekey.core.permissions import Actor
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.core.self_report import LONGEST_EXEMPT, SelfReport
 from sparekey.server.web.pages import Page
@@ -70,8 +71,9 @@ def furnish(site: Site, names: Names = Names()) -> Furnished:
     policies.add_policy(instance, ROOT, PolicyKind.TOKEN, names.policy, {}, now=now)
     policies.assign_policy(instance, ROOT, PolicyKind.TOKEN, names.policy, names.domain, now=now)
     said = Showing(names.said, names.said, names.said[:100])
-    show(instance, ROOT, CodeKind.TOKENCODE, alice.serial, None, said, now=now)
-    online_emergency.give_fixed(instance, ROOT, alice.serial, online_emergency.Terms(), CALLED_BACK, now=now)
+    operator = Actor.of_system(f"os:desk-{names.login}")  # each is shown so many codes an hour
+    show(instance, operator, CodeKind.TOKENCODE, alice.serial, None, said, now=now)
+    online_emergency.give_fixed(instance, operator, alice.serial, online_emergency.Terms(), CALLED_BACK, now=now)
     with instance.database.write() as connection:
         said_itself = SelfReport(hardware_bound=True, protection=Protection.TPM, exempt=(names.said[:LONGEST_EXEMPT],))
         record_contact(connection, device.row, said_itself, now=now)
