@@ -189,8 +189,10 @@ def test_a_screen_lock_that_runs_as_the_user_asks_the_same_agent() -> None:
         copies = [Path(shutil.copy(check(each), place)) for each in ("pam_sparekey.so", "pam_driver")]
         PamDirectory(place).write("lock", [f"required socket={agent.path}"], module=copies[0])
         line = [str(copies[1]), name, "lock", b"nobody".hex(), "authenticate"]
-        done = subprocess.run(line, input=typed(PASSCODE) + "\n", stdout=subprocess.PIPE,
-                              text=True, timeout=60, check=True, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env={})  # fmt: skip
+        done = subprocess.run(
+            line, input=typed(PASSCODE) + "\n", stdout=subprocess.PIPE, text=True, timeout=60, check=True,
+            user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env={},
+        )  # fmt: skip
     assert seen_in(done.stdout).status == {"authenticate": SUCCESS}
     assert logins(agent) == [("nobody", PASSCODE, "")]
 
