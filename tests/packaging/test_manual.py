@@ -26,6 +26,7 @@ def shown(program: Command) -> str:
     return " ".join(plain.stdout.split())
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_page_names_every_command_argument_and_option(name: str) -> None:
     text = shown(PROGRAMS[name])
@@ -37,6 +38,7 @@ def test_the_page_names_every_command_argument_and_option(name: str) -> None:
             assert " ".join(option.words.replace("`", "").split()) in text, option
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_reader_of_manual_pages_has_nothing_to_complain_of(name: str) -> None:
     done = subprocess.run(
@@ -75,6 +77,7 @@ def proposed(shell: str, program: Command, typed: str, directory: Path) -> set[s
     return {line.rstrip("/") for line in done.stdout.splitlines() if line}
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_shell_proposes_commands_options_words_and_files(shell: str, tmp_path: Path) -> None:
     def on_server(typed: str) -> set[str]:

@@ -1,11 +1,11 @@
 """Tries the packages of /project/dist in the fresh Debian that packaging/deb/test made: run in it, as its root.
 
-An older version is installed, a server and a device are set up with it, and the packages that were built replace it
-while both are in use. Then people sign in through PAM as the package sets it up, online and without a network; the demo
-tells its whole story with the packaged programs; and removal and purge leave neither a file nor a line of PAM behind.
+`before` runs in it as in any chroot: an older version is installed. `after` runs in it once its systemd has started: a
+server and a device are set up with the older version, and the packages that were built replace it while both are in
+use. Then people sign in through PAM as the package sets it up, online and without a network; the demo tells its whole
+story with the packaged programs; and removal and purge leave neither a file nor a line of PAM behind.
 
-Rules: what is not as expected ends the trial with words and exit 1. There is no service manager in a chroot: the
-daemons are started as their units start them.
+Rules: what is not as expected ends the trial with words and exit 1; the units run as they are shipped.
 """
 
 import json
@@ -13,11 +13,10 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,13 +24,13 @@ PROJECT: Final = Path("/project")
 OLDER: Final = Path("/packages")
 DATA: Final = Path("/var/lib/sparekey")
 PAM: Final = Path("/etc/pam.d")
+BEFORE: Final = OLDER / "pam-before.json"
 SERVICE: Final = "trial"  # a PAM service of its own, on Debian's common files, as sshd's is
 PIN: Final = "2580"
 PASSWORD: Final = "correct horse"
 AGENT: Final = "sparekey-agent"
 SERVER: Final = "sparekey-server"
 ADDRESS: Final = "127.0.0.1:8443"
-SOCKET: Final = Path("/run/sparekey-agent/agent.sock")
 STEP: Final = 30  # seconds that a tokencode lasts
 
 
@@ -86,28 +85,23 @@ def older(package: Path) -> Path:
     return built
 
 
-class Daemon:
-    """A program that a unit would start."""
+def is_active(unit: str) -> bool:
+    """Whether the service runs."""
+    return run("systemctl", "show", "--property=ActiveState", "--value", unit).strip() == "active"
 
-    def __init__(self, command: Sequence[str], ready: Callable[[], bool]) -> None:
-        self._command, self._ready = command, ready
-        self._log = Path("/var/log") / (Path(command[-2]).name + ".trial")
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        patience = time.monotonic() + 120
-        while not self._ready():
-            ended = self._process.poll() is not None or time.monotonic() > patience
-            expect(not ended, f"`{' '.join(self._command)}` to start", self._log.read_text()[-2000:])
-            time.sleep(0.1)
+def start(unit: str) -> None:
+    """Starts the service, and waits until it answers."""
+    run("systemctl", "start", unit)
+    wait_for(lambda: is_active(unit) and (unit != SERVER or is_answered(ADDRESS)), f"{unit} to answer")
 
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(timeout=60)
-            self._process = None
+
+def wait_for(holds: Callable[[], bool], what: str) -> None:
+    """Looks again and again, up to a limit."""
+    patience = time.monotonic() + 60
+    while not holds():
+        expect(time.monotonic() < patience, what, run("journalctl", "--no-pager", "-o", "cat", "-n", "40"))
+        time.sleep(0.1)
 
 
 def is_answered(address: str) -> bool:
@@ -140,22 +134,6 @@ def sign_in(typed: str, *, fails: bool = False, user: str = "alice") -> str:
     return run("pamtester", SERVICE, user, "authenticate", "acct_mgmt", typed=typed + "\n", fails=fails)
 
 
-def main() -> int:
-    begun = time.monotonic()
-    trial = Trial()
-    try:
-        for act in (trial.older_version, trial.set_up, trial.upgrade, trial.logins, trial.demo, trial.removal):
-            print(f"\n{act.__doc__}   ({time.monotonic() - begun:.0f} s)", flush=True)
-            act()
-    except TrialError as error:
-        print(f"\nThe trial ended: {error}", file=sys.stderr)
-        return 1
-    finally:
-        trial.end()
-    print(f"\nThe packages did what they have to, in {time.monotonic() - begun:.0f} seconds.")
-    return 0
-
-
 class Trial:
     """What stands from one act to the next."""
 
@@ -163,73 +141,60 @@ class Trial:
         self.packages = sorted((PROJECT / "dist").glob("sparekey-*.deb"))
         self.alice = Alice()
         self.serial = ""
-        self.pam_before: dict[str, str] = {}
-        self.server = Daemon(
-            ("runuser", "-u", "sparekey", "--", "sparekey", "--data", str(DATA), "serve"), lambda: is_answered(ADDRESS)
-        )
-        self.agent = Daemon(
-            ("/usr/bin/sparekey-agent", "run"),
-            SOCKET.is_socket,
-        )
-
-    def end(self) -> None:
-        self.agent.stop()
-        self.server.stop()
 
     def older_version(self) -> None:
-        """An older version is installed: it says what comes next, and changes no login"""
+        """In a chroot, an older version is installed: it says what comes next, and changes no login"""
         expect(run("ip", "-o", "link").count("\n") == 1, "no network but a loopback", run("ip", "-o", "link"))
-        run("ip", "link", "set", "lo", "up")
         expect(len(self.packages) == 2, "one package for the agent and one for the server", self.packages)
         (PAM / SERVICE).write_text("@include common-auth\n@include common-account\n@include common-session\n")
-        run("useradd", "--create-home", "--shell", "/bin/sh", "alice")
+        for user in ("alice", "bob"):
+            run("useradd", "--create-home", "--shell", "/bin/sh", user)
         run("chpasswd", typed=f"alice:{PASSWORD}\n")
-        self.pam_before = pam_files()
+        BEFORE.write_text(json.dumps(pam_files()))
         said = install(*map(older, self.packages))
         for line in ("sparekey-agent enroll --server", "pam-auth-update --enable sparekey", "admin link"):
             expect(line in said, f"the next step, `{line}`", said)
-        expect(pam_files() == self.pam_before, "PAM as it was", pam_files())
+        expect(pam_files() == json.loads(BEFORE.read_text()), "PAM as it was", pam_files())
         sign_in(PASSWORD)
         say("installed; alice signs in with her password, as before")
 
     def set_up(self) -> None:
-        """A server and a device, as the packages said"""
+        """A server and a device, as the packages said, on a machine with systemd"""
+        for unit in (AGENT, SERVER):
+            expect(run("systemctl", "is-enabled", unit).strip() == "enabled", f"{unit} to be enabled")
+            expect(not is_active(unit), f"{unit} to wait until there is something to serve")
         of_server("init", "--listen", ADDRESS)
-        self.server.start()
+        start(SERVER)
         of_server("policy", "offline", "set", "Default", "days=1", "protection_level=light")
         of_server("user", "add", "alice")
         self.serial = of_server("token", "add", "--user", "alice", "--seed-stdin", typed=self.alice.seed)["serial"]
         of_server("token", "set-pin", self.serial, typed=PIN + "\n")
         code = of_server("device", "invite", "trial-laptop")["code"]
         run(AGENT, "enroll", "--server", f"https://{ADDRESS}", "--code", "-", typed=code + "\n")
-        SOCKET.parent.mkdir(mode=0o755, exist_ok=True)  # RuntimeDirectory= of the unit
-        self.agent.start()
+        start(AGENT)
         said = run(AGENT, "login", "alice", typed=self.alice.passcode() + "\n")
         say(f"sparekey-agent login alice: {said.strip().splitlines()[-1]}")
 
     def upgrade(self) -> None:
         """What was built replaces it, in use: nothing is lost"""
-        before = json.loads(run(AGENT, "status", "--json"))
+        before, processes = json.loads(run(AGENT, "status", "--json")), (main_process(AGENT), main_process(SERVER))
         said = install(*self.packages)
-        expect("sparekey-agent enroll" not in said, "no word of first steps", said)
-        self.end()  # as the maintainer scripts do where a service manager runs
-        self.server.start()
-        self.agent.start()
+        expect("Next:" not in said and "runuser" not in said, "nothing that is left to do", said)
+        for unit, process in zip((AGENT, SERVER), processes, strict=True):
+            start(unit)
+            expect(main_process(unit) != process, f"{unit} to be another process", process)
         after = json.loads(run(AGENT, "status", "--json"))
         expect(after["device"] == before["device"], "the same device", after)
         expect(after["users"][0]["days_left"] >= 1, "the offline data that it had", after)
         for package in self.packages:
             name, version = package.name.split("_")[:2]
             expect(version in run("dpkg-query", "-W", name), f"{name} {version}", run("dpkg-query", "-W", name))
-        expect("no migrations" not in said, "the database's revision", said)
-        say("both are newer; the device is the same, with its offline data")
+        say("both are newer, and were started again; the device is the same, with its offline data")
 
     def logins(self) -> None:
         """People sign in through PAM: online, and without a network"""
         run("pam-auth-update", "--package", "--enable", "sparekey")
-        expect(
-            "pam_sparekey.so" in (PAM / "common-auth").read_text(), "the profile in force", pam_files()["common-auth"]
-        )
+        expect("pam_sparekey.so" in (PAM / "common-auth").read_text(), "the profile in force", pam_files())
         say(f"online, with the token:           {last_words(sign_in(self.alice.passcode()))}")
         sign_in(PASSWORD, fails=True)
         say("the password alone:               refused")
@@ -240,14 +205,17 @@ class Trial:
         say("the same passcode again:          refused")
         shown = of_server("emergency", "show", self.serial, "--device", "trial-laptop", "--caller", "called back")
         say(f"no network, with PIN and code:    {last_words(sign_in(PIN + shown['code']))}")
+        who = run("runuser", "-u", "bob", "--", "su", "alice", "-c", "id -un", typed=PIN + shown["code"] + "\n")
+        expect("alice" in who, "bob to become alice by her passcode", who)
+        say("su, by another user:              in, with the same code")
         run("usermod", "-a", "-G", "sparekey-exempt", "alice")
         sign_in(PASSWORD)
         run("gpasswd", "-d", "alice", "sparekey-exempt")
         say("as one of sparekey-exempt:        the password is enough")
-        run("useradd", "--create-home", "--shell", "/bin/sh", "bob")
-        who = run("runuser", "-u", "bob", "--", "su", "alice", "-c", "id -un", typed=PIN + shown["code"] + "\n")
-        expect("alice" in who, "bob to become alice by her passcode", who)
-        say("su, by another user:              in, with the same code")
+        run("systemctl", "stop", AGENT)
+        sign_in(self.alice.passcode(), fails=True)
+        start(AGENT)
+        say("while no agent runs:              refused")
         run("ip", "link", "set", "lo", "up")
 
     def demo(self) -> None:
@@ -263,24 +231,26 @@ class Trial:
         by_hand.write_text("auth required pam_sparekey.so\n")
         said = run("dpkg", "--remove", AGENT, fails=True)
         expect("/etc/pam.d/by-hand" in said, "the file that would lock somebody out", said)
-        expect("pam_sparekey.so" in (PAM / "common-auth").read_text(), "a refusal that changed nothing")
+        expect("pam_sparekey.so" in (PAM / "common-auth").read_text() and is_active(AGENT), "no change by a refusal")
         by_hand.unlink()
         say("while a PAM file of the administrator names the module: not removed, with words")
-        self.end()
         run("dpkg", "--remove", AGENT, SERVER)
-        expect(pam_files() == self.pam_before, "PAM as it was before", pam_files())
+        expect(pam_files() == json.loads(BEFORE.read_text()), "PAM as it was before", pam_files())
+        expect(not is_active(AGENT) and not is_active(SERVER), "neither to run")
         sign_in(PASSWORD)
-        expect(
-            (DATA / "sparekey.toml").exists() and Path("/var/lib/sparekey-agent/state").exists(), "state that is kept"
-        )
+        kept = (DATA / "sparekey.toml", Path("/var/lib/sparekey-agent/state"))
+        expect(all(path.exists() for path in kept), "state that is kept")
         said = run("dpkg", "--purge", AGENT, SERVER)
         for lost in ("/var/lib/sparekey-agent", str(DATA)):
             expect(f"removing {lost}:" in said, f"words about {lost}", said)
-        for log in Path("/var/log").glob("*.trial"):
-            log.unlink()
         expect(left_behind() == [], "nothing left", left_behind())
         sign_in(PASSWORD)
         say("removed: state stays, the password is enough again; purged: nothing is left")
+
+
+def main_process(unit: str) -> int:
+    """The id of the service's first process."""
+    return int(run("systemctl", "show", "--property=MainPID", "--value", unit))
 
 
 def pam_files() -> dict[str, str]:
@@ -290,7 +260,7 @@ def pam_files() -> dict[str, str]:
 
 def left_behind() -> list[str]:
     """Files that carry the name, and files of the system that still speak of it."""
-    named = run("find", "/", "-xdev", "-iname", "*sparekey*", "-not", "-path", "/packages/*").split()
+    named = run("find", "/", "/run", "-xdev", "-iname", "*sparekey*", "-not", "-path", "/packages/*").split()
     places = ("/etc", "/usr/lib/systemd", "/usr/share/pam-configs", "/var/lib/pam", "/var/lib/systemd", "/run")
     there = [place for place in places if Path(place).exists()]
     done = subprocess.run(["grep", "-rlI", "sparekey", *there], capture_output=True, text=True, check=False)
@@ -304,5 +274,24 @@ def last_words(shown: str) -> str:
     return re.sub(r"^Passcode: *", "", lines[-1]) if lines else "in"
 
 
+def main(when: str) -> int:
+    """0 if everything came out as it has to."""
+    begun, trial = time.monotonic(), Trial()
+    acts = {
+        "before": [trial.older_version],
+        "after": [trial.set_up, trial.upgrade, trial.logins, trial.demo, trial.removal],
+    }
+    try:
+        for act in acts[when]:
+            print(f"\n{act.__doc__}   ({time.monotonic() - begun:.0f} s)", flush=True)
+            act()
+    except TrialError as error:
+        print(f"\nThe trial ended: {error}", flush=True)
+        return 1
+    if when == "after":
+        print(f"\nThe packages did what they have to, in {time.monotonic() - begun:.0f} seconds.", flush=True)
+    return 0
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1]))
