@@ -30,6 +30,7 @@ class MemoryPinLocks:
     most_tries: int = 32
     settable: bool = True
     failed: int = 0
+    answers: bool = True
     shown: int = 0  # how often it was asked to open something
     _root: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
@@ -47,10 +48,12 @@ class MemoryPinLocks:
         return nonce + AESGCM(self._root).encrypt(nonce, named + secret.reveal(), None)
 
     def open(self, sealed: bytes, authorisation: Secret[bytes]) -> Secret[bytes]:
+        if not self.answers:
+            raise StoreUnreadable("no-tpm", "no TPM answers")
         self.shown += 1
         try:
             plain = AESGCM(self._root).decrypt(sealed[:12], sealed[12:], None)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise StoreUnreadable("damaged", "not of this TPM") from error
         if self.failed >= self.most_tries:
             raise LockedOut

@@ -337,6 +337,21 @@ def test_a_lock_that_the_right_pin_does_not_open_goes_and_the_refill_brings_the_
     assert granted(world) is Mode.OFFLINE
 
 
+@pytest.mark.parametrize("network", ["there", "gone"])
+def test_a_tpm_that_does_not_answer_lets_nobody_in_and_loses_nothing(tmp_path: Path, network: str) -> None:
+    world = a_locked_world(tmp_path / "store")
+    before = [day.unit_hash for day in days(world)]
+    memory(world).answers = False
+    if network == "there":
+        world.go_online()
+    assert world.login(world.passcode()).answer.result != Result.GRANTED
+    memory(world).answers = True
+    assert [day.unit_hash for day in days(world)] == before
+    world.go_offline()
+    world.next_code()
+    assert granted(world) is Mode.OFFLINE
+
+
 def test_a_trial_of_the_emergency_path_tries_no_lock(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store")
     shown = memory(world).shown

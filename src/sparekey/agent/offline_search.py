@@ -15,7 +15,7 @@ from sparekey.agent.attempt import Plan, shape_of
 from sparekey.agent.device import Device
 from sparekey.agent.outcome import Reason, Refusal
 from sparekey.agent.pin_lock import OpenedLock, find_lock, is_locked
-from sparekey.agent.pin_locking import open_lock
+from sparekey.agent.pin_locking import DAMAGED, open_lock
 from sparekey.agent.ports import LockedOut, StoreUnreadable, WrongPin
 from sparekey.agent.state import PinLock
 from sparekey.agent.unit_files import StoredUnit, UnitDamaged
@@ -88,7 +88,7 @@ def read_units(device: Device, plan: Plan) -> list[ReadUnit] | Refusal:
 
 
 def search(device: Device, plan: Plan, units: list[ReadUnit]) -> Found | Reason | Untested:
-    """The first unit that opens, or why none does; the attempt is counted on disk."""
+    """The first unit that opens, or why none does; the attempt is counted on disk. Raises `StoreUnreadable`."""
     reasons, tested = [], False
     for lock, behind in _by_lock(units):
         try:
@@ -96,7 +96,9 @@ def search(device: Device, plan: Plan, units: list[ReadUnit]) -> Found | Reason 
         except LockedOut:
             reasons.append(Reason.PIN_LOCKOUT)
             continue
-        except StoreUnreadable:
+        except StoreUnreadable as error:
+            if error.word != DAMAGED:
+                raise  # the TPM does not answer: that is no word about these units
             reasons.append(Reason.DAMAGED)
             continue
         tested = True

@@ -11,6 +11,7 @@ it is not to be used.
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -34,6 +35,8 @@ from sparekey.agent.state import PinLock, UserState
 from sparekey.passcode import split
 from sparekey.secret import Secret
 from sparekey.wire.agent_api import SignInReply, SyncReply
+
+DAMAGED: Final = "damaged"  # word of a `StoreUnreadable`: not that something fails now, but that it is lost
 
 Change = Callable[[UserState], UserState]
 
@@ -102,7 +105,9 @@ def _reach(
             return open_lock(device, user.user, lock, shown.pin), unchanged
     except LockedOut:
         pass
-    except (WrongPin, StoreUnreadable):
+    except (WrongPin, StoreUnreadable) as error:
+        if isinstance(error, StoreUnreadable) and error.word != DAMAGED:
+            raise  # the TPM does not answer: nobody is answered
         if heard:
             return None, lambda user: given_up(user, lock)
     return None, lambda user: cut_at(user, reply.token, reply.step)

@@ -1,0 +1,99 @@
+"""PIN locks of a real TPM (swtpm): the same sign-ins, and what only a TPM does (S34)."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sparekey.agent.outcome import Mode, Reason, Result
+from sparekey.agent.pin_lock import is_locked
+from sparekey.agent.platform_posix import PosixFiles
+from sparekey.agent.refill import refill
+from sparekey.agent.status import status_of
+from sparekey.agent.store_keys import make_keys
+from sparekey.core.offline import Protection
+from tests.agent.devices import World, a_world
+from tests.agent.pin_locks import LOCKING, change_pin_elsewhere, days, refill_online
+from tests.swtpm import Swtpm
+
+
+def a_tpm_world(directory: Path, tpm: Swtpm) -> World:
+    """Alice has offline data under a TPM; her days are locked, if they can be. The network is gone."""
+    world = a_world(directory, keys=make_keys(directory, PosixFiles(), tpm.tcti).keys)
+    world.alice.policy = LOCKING
+    world.signed_in_online()
+    world.go_offline()
+    granted(world)
+    return world
+
+
+def granted(world: World, typed: str | None = None) -> Mode:
+    answer = world.login(world.passcode() if typed is None else typed).answer
+    assert answer.result == Result.GRANTED, answer
+    world.next_code()
+    return answer.mode
+
+
+def all_locked(world: World) -> bool:
+    return bool(days(world)) and all(is_locked(day) for day in days(world))
+
+
+def wrong_pins(world: World) -> int:
+    """How many the TPM holds against us."""
+    facts = world.device.store.keys.facts()
+    assert facts is not None
+    return facts.failed
+
+
+def lock_words(world: World) -> str:
+    return str(status_of(world.device)["users"][0]["pin_lock"]["state"])
+
+
+def test_s34_days_locked_by_a_tpm_open_with_the_pin_and_in_its_lockout_the_emergency_codes_do(
+    tmp_path: Path, swtpm: Swtpm
+) -> None:
+    world = a_tpm_world(tmp_path / "store", swtpm)
+    assert all_locked(world)
+    world.reopen()
+    assert granted(world) is Mode.OFFLINE
+    assert wrong_pins(world) == 0
+    assert world.login(world.passcode(pin="1357")).answer.reason is Reason.WRONG_PASSCODE
+    assert (wrong_pins(world), world.held.failures) == (1, 1)
+    swtpm.lock_out()
+    assert world.login(world.passcode()).answer.reason is Reason.PIN_LOCKOUT
+    assert world.held.failures == 1
+    for typed in (world.alice.passcode, world.alice.pin + world.alice.tokencode):
+        granted(world, typed)
+    # Online the PIN is right, and the lock stays shut: what must go goes, and comes again.
+    world.go_online()
+    assert granted(world) is Mode.ONLINE
+    refill(world.device)
+    assert all_locked(world)
+    assert len(days(world)) == 2
+    assert world.server.protections[-1] == Protection.TPM_PIN_LOCK
+
+
+def test_a_pin_that_was_changed_elsewhere_costs_no_try_of_a_tpm(tmp_path: Path, swtpm: Swtpm) -> None:
+    world = a_tpm_world(tmp_path / "store", swtpm)
+    change_pin_elsewhere(world, "9876")
+    world.go_online()
+    assert granted(world) is Mode.ONLINE
+    refill_online(world)
+    world.go_offline()
+    granted(world)
+    assert all_locked(world)
+    assert granted(world) is Mode.OFFLINE
+    assert wrong_pins(world) == 0
+
+
+@pytest.mark.parametrize(("password", "expected"), [("", "locked"), ("theirs", "too-few-tries")])
+def test_a_tpm_that_takes_too_few_tries_and_lets_nobody_set_them_locks_nothing(
+    tmp_path: Path, swtpm: Swtpm, password: str, expected: str
+) -> None:
+    if password:
+        swtpm.set_lockout_password(password)
+    world = a_tpm_world(tmp_path / "store", swtpm)
+    assert lock_words(world) == expected
+    assert all_locked(world) is (expected == "locked")
+    assert replace(LOCKING, offline_failures=3) == LOCKING  # and two: 5; swtpm takes 3 as it comes
+    assert granted(world) is Mode.OFFLINE
