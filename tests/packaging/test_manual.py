@@ -96,3 +96,4 @@ def test_a_shell_proposes_commands_options_words_and_files(shell: str, tmp_path:
     assert on_server("sparekey user show ") == set()
     assert "enroll" in proposed(shell, AGENT, "sparekey-agent --json e", tmp_path)
     assert proposed(shell, AGENT, "sparekey-agent login alice --rep", tmp_path) == {"--reply-to"}
+    assert proposed(shell, AGENT, "sparekey-agent enroll --tpm ", tmp_path) == {"auto", "required", "off"}

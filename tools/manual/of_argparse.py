@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from tools.manual.tree import Argument, Command, Option
+from tools.manual.tree import Argument, Command, Option, alternatives
 
 
 def read_parser(parser: argparse.ArgumentParser) -> Command:
@@ -35,7 +35,7 @@ def _commands(group: Any, path: tuple[str, ...]) -> tuple[Command, ...]:
 
 def _option(action: argparse.Action, parser: argparse.ArgumentParser) -> Option:
     value = "" if action.nargs == 0 else str(action.metavar or action.dest.upper())
-    choices = tuple(map(str, action.choices or ()))
+    choices = tuple(map(str, action.choices or alternatives(value)))
     return Option(tuple(action.option_strings), value, _words(action, parser), choices)
 
 

@@ -4,7 +4,7 @@ import inspect
 from typing import Any
 
 from sparekey.cli.server.command_help import placed, said
-from tools.manual.tree import Argument, Command, Option
+from tools.manual.tree import Argument, Command, Option, alternatives
 
 _HELP = Option(("--help",), "", "Show this message and exit.")
 
@@ -32,9 +32,8 @@ def _command(command: Any, path: tuple[str, ...]) -> Command:
 
 def _option(param: Any, context: Any) -> Option:
     head, words = said(param, context)
-    value = "" if param.is_flag else head.partition(" ")[2]
-    choices = tuple(value.strip("<>").split("|")) if "|" in value else ()
-    return Option((*param.opts, *param.secondary_opts), value.strip("<>"), words, choices)
+    value = "" if param.is_flag else head.partition(" ")[2].strip("<>")
+    return Option((*param.opts, *param.secondary_opts), value, words, alternatives(value))
 
 
 def _first_sentence(text: str) -> str:

@@ -40,6 +40,8 @@ ABOUT: Final = {
             "/var/lib/sparekey-agent": "The store: keys, offline data, events that wait for the server. Copied or "
             "restored, it is refused.",
             "/run/sparekey-agent/agent.sock": "Where the daemon listens when the service manager starts it.",
+            "/usr/share/doc/sparekey-agent/linux-login.md": "How logins come to ask for the passcode, and how "
+            "nobody is locked out on the way.",
         },
         see_also=("pam_sparekey(8)", "pam-auth-update(8)", "sparekey(1)"),
     ),

@@ -54,6 +54,11 @@ class Command:
         return tuple(each for each in self.every() if not each.commands)
 
 
+def alternatives(value: str) -> tuple[str, ...]:
+    """The words to choose from in `auto|off|PATH`: auto and off."""
+    return tuple(each for each in value.split("|") if each.islower()) if "|" in value else ()
+
+
 def common_options(program: Command) -> tuple[Option, ...]:
     """The options that every command has."""
     first, *others = program.leaves()
