@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from sparekey.agent.pin_lock import LockState
 from sparekey.cli.agent.status_words import status_words
 
 ALICE: dict[str, Any] = {
     "login": "alice", "accounts": ["alice"], "days_left": 13, "days_until": "2026-12-10T12:00:00Z", "days": [1],
     "event_packs": [], "failures": 0, "failures_allowed": 10, "emergency_code_needed": False, "locked_at_server": False,
     "being_renewed": False, "secrets": [], "obstacles": [], "notice": "", "help": "Help desk: 555 0100.",
+    "pin_lock": {"state": "no-tpm", "words": "No lock."},
     "emergency_codes": [{"kind": "emergency-tokencode", "version": 2, "expires": "2026-12-24T00:00:00Z"}],
 }  # fmt: skip
 REPORT: dict[str, Any] = {
@@ -37,6 +39,12 @@ def test_another_user_s_report_has_nothing_of_the_computer() -> None:
     words = status_words(report)
     assert "alice" in words
     assert "Without a passcode" not in words
+
+
+def test_a_pin_lock_is_told_of_where_there_is_one_or_ought_to_be() -> None:
+    for state in LockState:
+        words = status_words(REPORT | {"users": [ALICE | {"pin_lock": {"state": state, "words": "About the lock."}}]})
+        assert ("    About the lock." in words) is (state in {"locked", "at-next-sign-in", "too-few-tries"})
 
 
 def test_what_is_to_be_done_stands_at_the_end() -> None:

@@ -11,6 +11,7 @@ _KINDS: Final = {
     "emergency-tokencode": "the PIN and an emergency tokencode",
     "emergency-passcode": "an emergency passcode",
 }
+_SAID_OF_LOCKS: Final = frozenset({"locked", "at-next-sign-in", "too-few-tries"})  # others are said elsewhere
 
 
 def status_words(found: Report) -> str:
@@ -48,6 +49,8 @@ def _user(user: Report) -> Iterator[str]:
     yield from (f"    {way}" for way in ways or ["cannot sign in before being online here once more"])
     if user["failures"]:
         yield f"    {counted(user['failures'], 'failed attempt')} of {user['failures_allowed']}"
+    if user["pin_lock"]["state"] in _SAID_OF_LOCKS:
+        yield f"    {user['pin_lock']['words']}"
     if user["secrets"]:
         yield f"    keys kept: {', '.join(user['secrets'])}"
     yield from (f"    {obstacle}" for obstacle in user["obstacles"])
