@@ -7,6 +7,11 @@
 
 #include "talk.h"
 
+#define NOT_NOW "This computer cannot check passcodes now. Ask your administrator."
+#define BROKEN_OFF                                                                                                     \
+    "The sign-in was broken off, or took too long. Begin again with your passcode; if you had just confirmed a new "   \
+    "PIN, it may count already."
+
 enum {
     MISREAD_AGAIN = 3,   /* how often a misread emergency code is asked for again */
     MOST_QUESTIONS = 16, /* of one attempt: new PINs that the policy does not take, and their confirmation */
@@ -57,7 +62,7 @@ static int unheard(const struct attempt *attempt, enum heard heard)
 {
     pam_syslog(attempt->pamh, LOG_ERR, "refused: %s: %s%s%s", attempt->options->socket, agent_words(heard),
                heard == HEARD_NOT_THERE ? " " : "", heard == HEARD_NOT_THERE ? strerror(errno) : "");
-    tell(attempt, PAM_ERROR_MSG, bytes_of("This computer cannot check passcodes now. Ask your administrator."));
+    tell(attempt, PAM_ERROR_MSG, bytes_of(attempt->reply_to_length > 0 ? BROKEN_OFF : NOT_NOW));
     return PAM_AUTHINFO_UNAVAIL;
 }
 

@@ -11,7 +11,7 @@ import pytest
 
 from sparekey.wire.local_socket import Frame, Kind, Tag, frame
 from tests.native.built import check
-from tests.native.fake_agent import FakeAgent, Reply, asks, denied, fake_agent, granted
+from tests.native.fake_agent import GONE, FakeAgent, Reply, asks, denied, fake_agent, granted
 from tests.native.pam_applications import (
     AGAIN,
     AUTH_ERR,
@@ -101,6 +101,19 @@ def test_s64_who_answers_every_prompt_with_the_passcode_chooses_no_pin(attempt: 
     assert seen.status == {"authenticate": AUTH_ERR}
     assert len(agent.requests) == 1
     assert "KbdInteractiveAuthentication" in seen.log[0]
+
+
+def test_who_is_cut_off_at_a_question_begins_again(attempt: Try) -> None:
+    seen, _ = attempt(GONE, answers=[typed(PASSCODE)])
+    assert (seen.status, seen.texts("error")[0][:27]) == (
+        {"authenticate": AUTHINFO_UNAVAIL},
+        "This computer cannot check ",
+    )
+    seen, _ = attempt(asks("new-pin"), GONE, answers=[typed(PASSCODE), typed("13579")])
+    assert (seen.status, seen.texts("error")[0][:26]) == (
+        {"authenticate": AUTHINFO_UNAVAIL},
+        "The sign-in was broken off",
+    )
 
 
 def test_questions_have_an_end(attempt: Try) -> None:
