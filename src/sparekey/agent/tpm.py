@@ -140,10 +140,12 @@ class Visit:
 
     def enter(self, parent: Parent) -> None:
         """Raises `StoreUnreadable`, word "another-parent", where it is not there any more."""
-        self._parent = None
-        if parent.handle and self._persistent(parent.handle) == parent.name:
-            self._parent = self._esys.tr_from_tpmpublic(parent.handle)
-        elif self._primary() != parent.name:
+        if parent.handle:
+            with contextlib.suppress(self._library.TSS2_Exception):
+                self._parent, name = self._named(parent.handle)
+                if name == parent.name:
+                    return
+        if self._primary() != parent.name:
             raise trouble("another-parent")
 
     def endorsement_name(self) -> bytes:
@@ -158,6 +160,11 @@ class Visit:
             return b""
         self._loaded.append(handle)
         return bytes(public.get_name())
+
+    def _named(self, handle: int) -> tuple[Any, bytes]:
+        """What stands at that handle in the TPM, and its name: by the one command that asks for it."""
+        found = self._esys.tr_from_tpmpublic(handle)
+        return found, bytes(self._esys.tr_get_name(found))
 
     def _persistent(self, handle: int) -> bytes | None:
         """The name of the storage key at that handle; None where there is none, or one that could leave the TPM, or
@@ -317,7 +324,7 @@ class Visit:
                     raise
                 continue
             self._increment(handle)
-            return Counter(index, self._name_of(index))
+            return Counter(index, self._named(index)[1])
         raise trouble("tpm-full")
 
     def read_counter(self, counter: Counter) -> int:
@@ -338,18 +345,14 @@ class Visit:
         _, found = self._esys.get_capability(self._library.TPM2_CAP.HANDLES, FIRST_INDEX, 254)
         return set(map(int, found.data.handles))
 
-    def _name_of(self, index: int) -> bytes:
-        public, _ = self._esys.nv_read_public(self._esys.tr_from_tpmpublic(index))
-        return bytes(public.get_name())
-
     def _index_of(self, counter: Counter) -> Any:
         try:
-            name = self._name_of(counter.index)
+            index, name = self._named(counter.index)
         except self._library.TSS2_Exception as error:
             raise trouble("tpm-counter-gone") from error
         if name != counter.name:
             raise trouble("tpm-counter-gone")
-        return self._esys.tr_from_tpmpublic(counter.index)
+        return index
 
     def _increment(self, index: Any) -> None:
         """Patiently: some TPMs take only so many writes in a time, to spare their memory."""
