@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,10 @@ import pytest
 
 from sparekey.agent.platform_posix import account_of
 from tests.cli_agent.commands_under_test import AGENT, Computer, a_computer
+
+# as `MemoryDenyWriteExecute` in the unit has it (prctl(2), PR_SET_MDWE); a kernel before 6.3 does not know it
+_REFUSE = "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"
+NO_WRITABLE_CODE = [sys.executable, "-c", _REFUSE]
 
 pytestmark = pytest.mark.services
 
@@ -38,7 +43,7 @@ class Service:
         """What the manager has heard when the daemon is ready, and in the end."""
         heard: list[str] = []
         name = str(self.directory / "notify")
-        line = [*AGENT, "run", "--state", str(self.computer.state), "--config", str(self.config)]
+        line = [*NO_WRITABLE_CODE, *AGENT, "run", "--state", str(self.computer.state), "--config", str(self.config)]
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             Path(name).unlink(missing_ok=True)
             manager.bind(name)

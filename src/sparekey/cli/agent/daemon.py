@@ -5,9 +5,10 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
-from types import FrameType
+from typing import Final
 
 from sparekey.agent.device import Device
 from sparekey.agent.local_server import LocalServer
@@ -19,9 +20,7 @@ from sparekey.agent.status import summary_of
 from sparekey.cli.agent.commands import opened, socket_path
 from sparekey.cli.agent.output import Output
 
-
-class _Stopped(Exception):
-    """A signal asked the daemon to end."""
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(options: argparse.Namespace, _: Output) -> int:
@@ -31,16 +30,16 @@ def run(options: argparse.Namespace, _: Output) -> int:
     keep_memory_together()
     manager = ServiceManager.of(os.environ)
     path = socket_path(options)
+    # Waited for by a thread of its own: a handler would leave out a signal that comes just before the next `accept`.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     with opened(options, wait=5) as device, contextlib.closing(listen(path, backlog=16)) as listener:
         refiller = Refiller(device, _telling(device, manager, options), wait_for_network)
         background = threading.Thread(target=refiller.run, name="refiller", daemon=True)
         background.start()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _stop)
+        threading.Thread(target=_end_when_asked, args=(listener,), name="signals", daemon=True).start()
         logging.getLogger("sparekey.agent").info("listening on %s", path)
         manager.ready(summary_of(device))
-        with contextlib.suppress(_Stopped):
-            LocalServer(device, refiller, listener).run()
+        LocalServer(device, refiller, listener).run()
         manager.stopping()
         refiller.stop()
         path.unlink(missing_ok=True)
@@ -61,5 +60,6 @@ def _telling(device: Device, manager: ServiceManager, options: argparse.Namespac
     return tell
 
 
-def _stop(_: int, __: FrameType | None) -> None:
-    raise _Stopped
+def _end_when_asked(listener: socket.socket) -> None:
+    signal.sigwait(_ENDING)
+    listener.shutdown(socket.SHUT_RDWR)

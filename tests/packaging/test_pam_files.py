@@ -1,0 +1,52 @@
+"""The PAM profiles and examples that come with the agent, and what the administrator's document says of them."""
+
+import re
+
+from sparekey.agent.configuration import EXEMPT_GROUP
+from sparekey.agent.pam_stacks import read_stacks
+from tools.tree import ROOT
+
+PROFILES = ROOT / "packaging/pam"
+DOCUMENT = ROOT / "docs/linux-login.md"
+
+
+def lines_of(profile: str) -> str:
+    """The authentication lines that `pam-auth-update` takes from a profile."""
+    text = (PROFILES / profile).read_text(encoding="utf-8")
+    return "\n".join(f"auth {line.strip()}" for line in text.partition("\nAuth:\n")[2].splitlines())
+
+
+def test_profiles_are_off_until_somebody_switches_them_on() -> None:
+    for profile in ("sparekey", "sparekey-second"):
+        assert "\nDefault: no\n" in (PROFILES / profile).read_text(encoding="utf-8")
+
+
+def test_the_lines_of_both_profiles_are_those_that_status_knows() -> None:
+    for profile in ("sparekey", "sparekey-second"):
+        (login,) = read_stacks({"login": lines_of(profile).replace("=end", "=1")}, EXEMPT_GROUP)
+        assert (login.asks, login.exempt_group, login.exempt_console) == (True, True, True)
+
+
+def test_every_example_lets_exempt_accounts_past_and_is_explained() -> None:
+    document = DOCUMENT.read_text(encoding="utf-8")
+    for example in sorted((PROFILES / "examples").iterdir()):
+        (stack,) = read_stacks({"example": example.read_text(encoding="utf-8")}, EXEMPT_GROUP)
+        assert (stack.asks, stack.exempt_group) == (True, True), example.name
+        assert f"| `{example.name}` |" in document
+
+
+def test_no_shipped_line_lets_in_on_an_error() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in PROFILES.rglob("*") if path.is_file()]
+    lines = [line for text in texts for line in text.splitlines() if "pam_sparekey.so" in line and line[:1] != "#"]
+    assert len(lines) >= 6
+    for line in lines:
+        if "keep_os_password" not in line:
+            assert re.search(r"\[success=(end|done) default=die\]|\brequisite\b", line), line
+
+
+def test_the_document_tells_the_commands_of_the_journey() -> None:
+    journey = (ROOT / "tests/journeys/linux/test_first_install.py").read_text(encoding="utf-8")
+    document = DOCUMENT.read_text(encoding="utf-8")
+    for step in ("pamtester sparekey-trial", "pam-auth-update --enable sparekey", "pam-auth-update --disable sparekey"):
+        assert step in journey, step
+        assert step in document, step
