@@ -103,6 +103,10 @@ def test_a_key_is_made_and_written_once_kept(computer: Computer) -> None:
     computer.server.simulator.unreachable = Distance.OFFLINE
     opened = run(computer, "unlock-key", "alice", "disk", typed=computer.alice.passcode.encode() + b"\n")
     assert opened.stdout == made.stdout
+    typed = computer.alice.passcode
+    told = computer.data("unlock-key", "alice", "disk", typed=typed)
+    assert (told["result"], told["purpose"], told["key"]) == ("granted", "disk", made.stdout.hex())
+    assert computer.data("unlock-key", "alice", "disk", typed="1357123456", status=3)["result"] == "denied"
     again = run(computer, "keep-key", "alice", "disk", "--generate", "64", typed=b"1357123456\n")
     assert (again.returncode, again.stdout) == (3, b"")
 

@@ -1,13 +1,14 @@
 """`sparekey-agent keep-key`, `unlock-key` and `forget-key`: secrets that nothing but a right passcode opens.
 
-- What is opened goes to standard output and nowhere else, as it was kept; all words go to standard error. No terminal
-  is shown a key.
+- What is opened goes to standard output and nowhere else, as it was kept (with --json, in hex beside the answer); all
+  words go to standard error. No terminal is shown a key.
 - A passcode serves once: it is asked for only after everything that can be judged without it.
 """
 
 import argparse
 import contextlib
 import getpass
+import json
 import os
 import secrets
 import sys
@@ -23,7 +24,7 @@ from sparekey.agent.purposes import OS_PASSWORD, BadPurpose, verify_name
 from sparekey.agent.useful_key import KeyRefused, UsefulKey, forget
 from sparekey.agent.wrapped_secrets import LARGEST_SECRET
 from sparekey.cli.agent.commands import converse, opened, read_line, running_daemon, unavailable
-from sparekey.cli.agent.output import EXITS, Output
+from sparekey.cli.agent.output import EXITS, SCHEMA, Output
 from sparekey.cli.agent.remote import Daemon, answer_of
 from sparekey.secret import Secret
 from sparekey.wire.local_socket import Kind, Tag, frame
@@ -42,7 +43,7 @@ class Door(Protocol):
     def open(self, purpose: str) -> Secret[bytes]: ...
 
 
-def keep_key(options: argparse.Namespace, _: Output) -> int:
+def keep_key(options: argparse.Namespace, output: Output) -> int:
     """Keeps what standard input holds, to the byte, or with --generate what it makes and then writes to standard
     output. The passcode comes from the terminal; with --generate it may be the first line of standard input."""
     _verify_purpose(options)
@@ -52,17 +53,16 @@ def keep_key(options: argparse.Namespace, _: Output) -> int:
     def use(door: Door) -> None:
         door.keep(options.purpose, secret)
         _say(f"kept under {options.purpose}: a passcode of {options.user} opens it on this computer")
-        if made:
-            _write(secret)
+        _write(options, secret if made else None)
 
-    return _with_success(options, read_line if made else _read_at_terminal, use)
+    return _with_success(options, output, read_line if made else _read_at_terminal, use)
 
 
-def unlock_key(options: argparse.Namespace, _: Output) -> int:
+def unlock_key(options: argparse.Namespace, output: Output) -> int:
     """Writes what is kept. The passcode comes from the terminal, or is the first line of standard input."""
     _verify_purpose(options)
     _verify_no_terminal()
-    return _with_success(options, read_line, lambda door: _write(door.open(options.purpose)))
+    return _with_success(options, output, read_line, lambda door: _write(options, door.open(options.purpose)))
 
 
 def forget_key(options: argparse.Namespace, output: Output) -> int:
@@ -77,18 +77,22 @@ def forget_key(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _with_success(options: argparse.Namespace, read: Callable[[str], str], use: Callable[[Door], None]) -> int:
+def _with_success(
+    options: argparse.Namespace, output: Output, read: Callable[[str], str], use: Callable[[Door], None]
+) -> int:
     """Signs in, says so on standard error, and uses what a success gives; exits like `login`."""
     try:
         with _door(options) as door:
-            answer = converse(door.attempt, read, goes_on=read is _read_at_terminal or sys.stdin.isatty())
+            goes_on = read is _read_at_terminal or sys.stdin.isatty()
+            answer = converse(door.attempt, read, goes_on=goes_on)
             _say(f"{answer.result.value}: {answer.message}")
             if answer.result is Result.GRANTED:
                 use(door)
+                return EXITS[answer.result]
     except StoreUnreadable as error:
         answer = unavailable(error)
         _say(f"{answer.result.value}: {answer.message}")
-    return EXITS[answer.result]
+    return output.answer(answer) if options.json else EXITS[answer.result]
 
 
 @contextlib.contextmanager
@@ -183,9 +187,14 @@ def _read_at_terminal(prompt: str) -> str:
     return getpass.getpass(prompt)
 
 
-def _write(secret: Secret[bytes]) -> None:
-    sys.stdout.buffer.write(secret.reveal())
-    sys.stdout.buffer.flush()
+def _write(options: argparse.Namespace, key: Secret[bytes] | None) -> None:
+    """The key as it is, or for who wants JSON what came of it; None: there is none to be written."""
+    if options.json:
+        members = {"schema": SCHEMA, "result": Result.GRANTED.value, "purpose": options.purpose}
+        print(json.dumps(members | ({"key": key.reveal().hex()} if key is not None else {})))
+    elif key is not None:
+        sys.stdout.buffer.write(key.reveal())
+        sys.stdout.buffer.flush()
 
 
 def _say(words: str) -> None:

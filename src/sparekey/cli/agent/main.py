@@ -60,28 +60,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    places = argparse.ArgumentParser(add_help=False)
-    places.add_argument("--state", type=Path, default=STATE_DIRECTORY, metavar="DIR", help="the store (%(default)s)")
-    places.add_argument("--socket", type=Path, metavar="PATH", help="the daemon's socket (as configured)")
-    places.add_argument(
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--state", type=Path, default=STATE_DIRECTORY, metavar="DIR", help="the store (%(default)s)")
+    common.add_argument("--socket", type=Path, metavar="PATH", help="the daemon's socket (as configured)")
+    common.add_argument(
         "--config", type=Path, metavar="PATH", help=f"the configuration ({CONFIGURATION}, where there is one)"
     )
-    common = argparse.ArgumentParser(add_help=False, parents=[places])
     common.add_argument("--json", action="store_true", help="data as JSON on standard output")
     parser = argparse.ArgumentParser(
         prog="sparekey-agent", description="Signs people in on this computer, online or offline."
     )
     subcommands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def add(
-        name: str, command: Command, words: str, parent: argparse.ArgumentParser = common
-    ) -> argparse.ArgumentParser:
-        added = subcommands.add_parser(name, parents=[parent], help=words, description=words)
+    def add(name: str, command: Command, words: str) -> argparse.ArgumentParser:
+        added = subcommands.add_parser(name, parents=[common], help=words, description=words)
         added.set_defaults(command=command)
         return added
 
-    def add_key(name: str, command: Command, words: str, parent: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        added = add(name, command, words, parent)
+    def add_key(name: str, command: Command, words: str) -> argparse.ArgumentParser:
+        added = add(name, command, words)
         added.add_argument("user", metavar="USER", help="the login name")
         added.add_argument("purpose", metavar="PURPOSE", help="what it is for, as the configuration allows it: disk")
         return added
@@ -120,21 +117,16 @@ def _parser() -> argparse.ArgumentParser:
         "keep-key",
         keys.keep_key,
         "Keep a secret, such as a disk's key, that only a passcode of the user opens: standard input, to the byte.",
-        places,
     )
     keep.add_argument(
         "--generate", type=int, metavar="N", help="make N bytes instead, and write them to standard output"
     )
-    # What it writes is the key alone: no JSON.
-    keep.set_defaults(json=False)
-    unlock = add_key(
+    add_key(
         "unlock-key",
         keys.unlock_key,
         "Write what is kept to standard output, for a passcode from the terminal or the first line of standard input.",
-        places,
     )
-    unlock.set_defaults(json=False)
-    add_key("forget-key", keys.forget_key, "Erase what is kept for a user under a purpose.", common)
+    add_key("forget-key", keys.forget_key, "Erase what is kept for a user under a purpose.")
     add("notice", notice, "Show on the desktop of whoever runs this that offline data run low; once a day.")
     add("doctor", doctor, "Look for what is wrong, and say what to do.")
     return parser
