@@ -1,5 +1,7 @@
 """Which login an account of this computer has: nobody is taken for somebody else by name."""
 
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +13,9 @@ from sparekey.agent.offline_login import try_emergency
 from sparekey.agent.outcome import Reason, Result
 from sparekey.agent.refill import refill
 from sparekey.secret import Secret
+from sparekey.wire.local_socket import Kind, Tag, frame
 from tests.agent.devices import World, a_world
+from tests.agent.serving import login_frame, serving
 
 MAPPED = Names(MappingProxyType({"admin": "alice", "root": "alice"}), same=False)
 
@@ -59,6 +63,19 @@ def test_s26_an_account_that_is_not_mapped_is_nobody_s(world: World) -> None:
         assert (tried.result, tried.reason) == (Result.DENIED, Reason.NOT_MAPPED)
     assert world.server.calls == []
     assert (world.held.failures, world.held.emergency_failures) == (0, 0)
+
+
+@pytest.mark.services
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_s26_another_user_asks_for_the_login_of_its_own_account_alone(world: World) -> None:
+    world.device = replace(world.device, names=Names(MappingProxyType({"nobody": "alice", "root": "bob"}), same=False))
+    with serving(world) as served:
+        for other in ("alice", "bob", "root"):
+            assert served.ask_as_nobody(login_frame(world, other)).text(Tag.REASON) == "not-allowed"
+        assert served.ask_as_nobody(login_frame(world, "nobody")).text(Tag.RESULT) == "granted"
+        report = json.loads(served.ask_as_nobody(frame(Kind.STATUS)).text(Tag.REPORT))
+    assert [(user["login"], user["accounts"]) for user in report["users"]] == [("alice", ["nobody"])]
+    assert "names" not in report  # who else is whom, is root's to see
 
 
 def test_names_that_are_not_mapped_may_go_on() -> None:

@@ -112,7 +112,7 @@ def test_names_hold_with_the_daemon_and_without(service: Service) -> None:
 
 def test_s66_a_broken_configuration_keeps_the_agent_from_starting(service: Service) -> None:
     service.configure("sockets = 1\n")
-    for command in ("run", "status", "login"):
+    for command in ("status", "login", "run"):
         failed = service.data(command, *(["alice"] if command == "login" else []), status=1)
         assert failed["error"] == "bad-configuration"
         assert "line 3: sockets is not known" in str(failed["message"])

@@ -114,7 +114,7 @@ def _refilled(device: Device, name: str, answer: LoginAnswer, output: Output) ->
         refill(device, output.progress)
     except (NotReached, Refused) as error:
         print(printable(f"sparekey-agent: the offline data were not renewed: {error}"), file=sys.stderr)
-    user = device.state.find_user(name)
+    user = device.state.find_user(device.names.find_login(name) or "")
     return replace(answer, days_left=days_left(user, device.store.judged().time)) if user else answer
 
 
