@@ -65,6 +65,12 @@ def with_its_store_gone(computer: Computer) -> Iterator[Path]:
         moved.rename(computer.state)
 
 
+def fresh_passcode(computer: Computer) -> str:
+    """One that the server accepts, though a test before may have used it."""
+    computer.alice.token.last_step = -1
+    return computer.passcode()
+
+
 def stack(directory: PamDirectory, control: str, options: str) -> str:
     return directory.write("tried", [line.replace("OPTIONS", options) for line in STACKS[control]])
 
@@ -100,16 +106,18 @@ def test_s64_without_a_configuration_everybody_is_refused(
     pam_directory: PamDirectory, computer: Computer, control: str
 ) -> None:
     for options in ("", "socket=", "config=/etc/sparekey/agent.toml", f"socket={computer.state / 'agent.sock'} debug"):
-        assert is_refused(pam_directory, control, options, computer.passcode() + "\n")
+        assert is_refused(pam_directory, control, options, fresh_passcode(computer) + "\n")
 
 
 @every_control
 def test_s64_with_the_store_unreadable_everybody_is_refused(
     pam_directory: PamDirectory, computer: Computer, control: str
 ) -> None:
-    passcode = computer.passcode()
     with with_its_store_gone(computer) as socket:
-        assert is_refused(pam_directory, control, f"socket={socket}", passcode + "\n")
+        assert is_refused(pam_directory, control, f"socket={socket}", fresh_passcode(computer) + "\n")
+    # and only for that: a moment later the same gets in
+    options = f"socket={computer.state / 'agent.sock'}"
+    assert not is_refused(pam_directory, control, options, fresh_passcode(computer) + "\n")
 
 
 @every_control
