@@ -11,10 +11,12 @@ packages_native := gcc libc6-dev python3-dev pkg-config libpam0g-dev libtss2-dev
 # the logins and the TPM that they are tried with
 packages_logins := iproute2 openssh-server openssh-client sshpass expect sudo pamtester vlock \
 	swtpm tpm2-tools cryptsetup-bin
+# what reads the units, and a desktop's bus
+packages_service := systemd dbus-daemon
 # readers of the manual pages and shells of the completions
 packages_manual := mandoc bsdextrautils zsh
 packages_test := $(packages_demo) postgresql-17 stoken pskctool rsyslog rsyslog-openssl chromium fonts-dejavu-core \
-	$(packages_native) $(packages_logins) $(packages_manual)
+	$(packages_native) $(packages_logins) $(packages_service) $(packages_manual)
 packages_deb := $(packages_base) $(packages_native) dpkg-dev debhelper
 packages_bench := $(packages_test) wrk
 
