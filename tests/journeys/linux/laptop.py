@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sparekey.agent.configuration import EXEMPT_GROUP
 from sparekey.agent.state import UserState
 from sparekey.app import devices, users
 from sparekey.app.instance import Instance
@@ -132,13 +133,18 @@ class Laptop:
 
     # people
 
-    def add_person(self, *, pin: str = PIN, token: NewToken = TOKEN, password: str = "") -> Person:
-        """A new account, here and at the server, with the password of the system if one is given."""
+    def add_account(self, password: str, *groups: str) -> str:
+        """Somebody whom only this computer knows; the name."""
         self._made += 1
         login = f"alice{self._made}"
-        self.machine.run("useradd", "--create-home", login)
+        self.machine.run("useradd", "--create-home", "--groups", ",".join(groups), login)
         if password:
             self.machine.run("chpasswd", typed=f"{login}:{password}\n")
+        return login
+
+    def add_person(self, *, pin: str = PIN, token: NewToken = TOKEN, password: str = "") -> Person:
+        """A new account, here and at the server, with the password of the system if one is given."""
+        login = self.add_account(password)
         person = Person(a_user(self.instance, login, pin=pin, token=token, now=self.now), self.stage)
         self._people.append(person)
         return person
@@ -157,6 +163,10 @@ class Laptop:
             answer = answer_of(daemon.ask(frame(Kind.LOGIN, user=person.login, passcode=passcode, reply_to="")))
             assert (answer.result, answer.mode) == ("granted", "online"), answer
             daemon.follow(frame(Kind.WATCH), lambda _: None)
+
+    def sign_in_without_a_login(self, person: Person) -> None:
+        """By the agent's own command."""
+        assert self.agent("login", person.login, typed=person.passcode() + "\n").startswith("granted")
 
     def set_policy(self, fields: Mapping[str, str]) -> None:
         """For this journey; `tidy_up` sets it back. The device hears of it at its next contact."""
@@ -311,6 +321,7 @@ def a_laptop(directory: Path, *, policy: Mapping[str, str] = POLICY, own_clock: 
                 _prepare_doors(stage, pair.laptop)
                 stacks.install(pam_module())
                 stacks.enable(ALONE)
+                laptop.machine.run("groupadd", EXEMPT_GROUP)
                 laptop.sync()  # the server has answered once: the first answer takes its time
                 yield laptop
 

@@ -17,6 +17,7 @@ class Stacks:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._enabled = ""
+        self._as_enabled = ""  # what the profiles made, while something else is there
 
     def install(self, module: Path) -> None:
         """What the package of the agent brings."""
@@ -26,9 +27,34 @@ class Stacks:
 
     def enable(self, profile: str) -> None:
         """One of the two, and not the other; nothing happens where it is so."""
+        if self._as_enabled:
+            self._common.write_text(self._as_enabled)
+            self._as_enabled = ""
         if profile == self._enabled:
             return
         other = AFTER_PASSWORD if profile == ALONE else ALONE
         self._machine.run("pam-auth-update", "--disable", other)
         self._machine.run("pam-auth-update", "--enable", profile)
         self._enabled = profile
+
+    def disable(self) -> None:
+        """As the machine was before."""
+        self._machine.run("pam-auth-update", "--disable", ALONE, AFTER_PASSWORD)
+        self._enabled = ""
+
+    def write_by_hand(self, example: str) -> None:
+        """A shipped example in place of common-auth, until a profile is enabled again."""
+        self._as_enabled = self._as_enabled or self._common.read_text()
+        self._common.write_text(self.example(example))
+
+    @staticmethod
+    def example(name: str) -> str:
+        return (PROFILES / "examples" / name).read_text()
+
+    def common(self) -> dict[str, bytes]:
+        """The stacks that all services include."""
+        return {path.name: path.read_bytes() for path in self._common.parent.glob("common-*")}
+
+    @property
+    def _common(self) -> Path:
+        return self._machine.path("/etc/pam.d/common-auth")

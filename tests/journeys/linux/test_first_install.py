@@ -1,187 +1,74 @@
-"""The first installation as docs/linux-login.md tells it, step by step on a real machine: nobody is locked out on the
-way, and the way back is there all the time."""
+"""The first installation as docs/linux-login.md tells it, step by step, with its way back: at no step is anybody locked
+out. Root on the console is in test_exempt_accounts."""
 
 import json
-import re
-import shutil
-import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests.journeys.linux.doors import SSH, SU, SUDO
+from sparekey.agent.configuration import EXEMPT_GROUP
+from tests.builders import PIN
+from tests.journeys.linux.doors import SSH, SUDO, Door
 from tests.journeys.linux.laptop import Laptop
-from tests.journeys.linux.machines import Machine
+from tests.journeys.linux.stacks import PROFILES
 from tests.journeys.linux.terminal import Terminal
-from tests.native.built import pam_module
+from tests.journeys.linux.test_emergency import shown_tokencode
 from tools.tree import ROOT
 
 pytestmark = pytest.mark.services
 
-PROFILES = ROOT / "packaging/pam"
-EXAMPLES = PROFILES / "examples"
-DOCUMENT = ROOT / "docs/linux-login.md"
-STACKS = ("common-account", "common-auth", "common-password", "common-session", "common-session-noninteractive")
-PASSWORD, RESCUE_PASSWORD, ROOT_PASSWORD = "correct-horse", "battery-staple", "paper-clip"
+ALICES, RESCUES = ("Password:", "correct horse"), ("Password:", "battery staple")
+SWITCH_ON, SWITCH_OFF = "pam-auth-update --enable sparekey", "pam-auth-update --disable sparekey"
+# a service of no program; whoever starts it is root, as the administrator is
+TRIAL = Door("trial", ("sh", "-c", "pamtester sparekey-trial PERSON authenticate && echo in as PERSON"), "in as PERSON")
 
 
-@dataclass(frozen=True)
-class Installed:
-    """The laptop with the package's files in place, and logins as Debian has them."""
-
-    laptop: Laptop
-    root: Terminal  # the shell that stays open
-
-    @property
-    def machine(self) -> Machine:
-        return self.laptop.machine
-
-    def by_root(self, command: str) -> None:
-        """Typed in the shell that stays open; it goes on."""
-        self.root.type(f"{command}; echo done=$?")
-        found = self.root.shows(r"done=(\d+)")
-        assert found is not None, self.root.words
-        assert found[1] == "0", self.root.words
-
-    def tries(self, service: str, login: str, typed: str, *items: str) -> str:
-        """What PAM asks for, and whether it lets in: `Passcode: yes`."""
-        command = ["pamtester", *items, service, login, "authenticate", "acct_mgmt"]
-        done = subprocess.run([*self.machine.entered, *command], input=typed + "\n", capture_output=True, text=True,
-                              timeout=60, check=False)  # fmt: skip
-        prompt = re.search(r"(Passcode|Password): ", done.stdout + done.stderr)
-        assert prompt is not None, done.stdout + done.stderr
-        return f"{prompt[0]}{'no' if done.returncode else 'yes'}"
-
-    def stacks(self) -> dict[str, str]:
-        return {name: self.machine.path(f"/etc/pam.d/{name}").read_text() for name in STACKS}
-
-    def status(self) -> dict[str, object]:
-        found: dict[str, object] = json.loads(self.laptop.agent("status", "--json"))
-        return found
+def test_nobody_is_locked_out_at_the_first_installation(laptop: Laptop) -> None:
+    machine, stacks = laptop.machine, laptop.stacks
+    stacks.disable()
+    before = stacks.common()
+    with Terminal([*machine.entered, "sh"]) as shell:  # 1: stays open
+        rescue = laptop.add_account(RESCUES[1], EXEMPT_GROUP)  # 2
+        alice = laptop.add_person(password=ALICES[1])
+        laptop.sign_in_without_a_login(alice)  # 3
+        assert rescue in json.loads(laptop.agent("status", "--json"))["exempt"]
+        machine.path("/etc/pam.d/sparekey-trial").write_text(stacks.example("trial"))  # 4
+        laptop.next_interval()
+        assert not TRIAL.try_it(machine, alice.login, alice.wrong_passcode()).is_in
+        assert TRIAL.try_it(machine, alice.login, alice.passcode()).is_in
+        assert TRIAL.try_it(machine, rescue, RESCUES).is_in
+        code = shown_tokencode(laptop, alice)["code"]
+        assert "The emergency path works" in laptop.agent("test", alice.login, typed=PIN + code + "\n")
+        assert SSH.try_it(machine, alice.login, ALICES).is_in  # so far nothing asks for a passcode
+        by_root(shell, SWITCH_ON)  # 5
+        laptop.next_interval()
+        assert not SSH.try_it(machine, alice.login, ("Passcode:", ALICES[1])).is_in  # 6
+        assert SSH.try_it(machine, alice.login, alice.passcode()).is_in
+        assert SSH.try_it(machine, rescue, RESCUES).is_in
+        laptop.pair.unplug()
+        laptop.next_interval()
+        assert SUDO.try_it(machine, alice.login, alice.passcode()).is_in
+        by_root(shell, SWITCH_OFF)
+    assert stacks.common() == before
+    assert SSH.try_it(machine, alice.login, ALICES).is_in
 
 
-@pytest.fixture
-def installed(laptop: Laptop) -> Iterator[Installed]:
-    machine = laptop.machine
-    for name in STACKS:
-        shutil.copy(Path("/etc/pam.d") / name, machine.path(f"/etc/pam.d/{name}"))
-    machine.run("pam-auth-update", "--package", "--force")  # as the packages that are there want them
-    _place(machine, "/usr/share/pam-configs", [PROFILES / "sparekey", PROFILES / "sparekey-second"])
-    _place(machine, _module_directory(), [pam_module()])
-    shutil.copy(EXAMPLES / "trial", machine.path("/etc/pam.d/sparekey-trial"))
-    machine.run("groupadd", "--system", "sparekey-exempt")
-    machine.run("chpasswd", typed=f"root:{ROOT_PASSWORD}\n")
-    with Terminal([*machine.entered, "env", "PS1=root# ", "sh"]) as root:
-        yield Installed(laptop, root)
-    for place in ("/usr/share/pam-configs", _module_directory()):
-        machine.run("umount", place)
-    machine.path("/etc/pam.d/sparekey-trial").unlink()
-    machine.run("groupdel", "sparekey-exempt")
-
-
-def _module_directory() -> str:
-    return next(str(path.parent) for path in Path("/usr/lib").glob("*/security/pam_unix.so"))
-
-
-def _place(machine: Machine, directory: str, files: list[Path]) -> None:
-    """Files where a package puts them, on this machine alone."""
-    copy = f"/run/machine/{directory.strip('/').replace('/', '-')}"
-    machine.run("cp", "-a", directory, copy)
-    for file in files:
-        there = machine.path(f"{copy}/{file.name}")
-        shutil.copy(file, there)
-        there.chmod(0o644)
-    machine.run("mount", "--bind", copy, directory)
-
-
-def test_the_first_installation_locks_nobody_out(installed: Installed) -> None:
-    laptop, machine, before = installed.laptop, installed.machine, installed.stacks()
-    alice = laptop.add_person(password=PASSWORD)
-
-    # 1: a shell stays open; 2: an account that gets in whatever happens
-    installed.by_root("useradd --create-home --groups sparekey-exempt rescue")
-    machine.run("chpasswd", typed=f"rescue:{RESCUE_PASSWORD}\n")
-
-    # 3: the agent signs her in, while no login asks it yet
-    laptop.sign_in_online(alice)
-    laptop.next_interval()
-    assert installed.status()["exempt"] == ["rescue"]
-
-    # 4: the module asks, and lets in whom it should, at a service that nobody comes in through
-    assert installed.tries("sparekey-trial", alice.login, alice.passcode()) == "Passcode: yes"
-    assert installed.tries("sparekey-trial", alice.login, PASSWORD) == "Passcode: no"
-    assert installed.tries("sparekey-trial", "rescue", RESCUE_PASSWORD) == "Password: yes"
-    assert SU.try_it(machine, alice.login, ("Password:", PASSWORD)).is_in  # logins are as they were
-    laptop.next_interval()
-
-    # 5: switched on
-    installed.by_root("pam-auth-update --enable sparekey")
-    assert "pam_sparekey.so" in installed.stacks()["common-auth"]
-
-    # 6: everybody gets in who should, and nobody else; the shell is still there
-    assert SSH.try_it(machine, alice.login, alice.passcode()).is_in
-    laptop.next_interval()
-    assert SUDO.try_it(machine, alice.login, alice.passcode()).is_in
-    assert not SSH.try_it(machine, alice.login, PASSWORD).is_in
-    assert SSH.try_it(machine, "rescue", (r"[Pp]assword:", RESCUE_PASSWORD)).is_in
-    assert installed.tries("login", "root", ROOT_PASSWORD, "-Itty=tty1") == "Password: yes"
-    assert installed.tries("login", "root", "wrong", "-Itty=tty1") == "Password: no"
-    assert installed.tries("login", "root", ROOT_PASSWORD, "-Itty=pts/3") == "Passcode: no"
-    assert installed.tries("sudo", "root", ROOT_PASSWORD, "-Itty=tty1") == "Passcode: no"
-    assert installed.tries("sshd", "root", ROOT_PASSWORD, "-Itty=ssh") == "Passcode: no"
-    assert installed.status()["exempt"] == ["root (on the console)", "rescue"]
-
-    # where the agent does not answer, only those get in who need no passcode
-    laptop.stop_daemon()
-    assert not SSH.try_it(machine, alice.login, alice.passcode()).is_in
-    assert SSH.try_it(machine, "rescue", (r"[Pp]assword:", RESCUE_PASSWORD)).is_in
-    assert installed.tries("login", "root", ROOT_PASSWORD, "-Itty=tty1") == "Password: yes"
-
-    # the way back: the stacks are as before, byte for byte
-    installed.by_root("pam-auth-update --disable sparekey")
-    assert installed.stacks() == before
-    assert SU.try_it(machine, alice.login, ("Password:", PASSWORD)).is_in
-
-
-def test_the_second_profile_asks_for_the_passcode_after_the_password(installed: Installed) -> None:
-    laptop, machine, before = installed.laptop, installed.machine, installed.stacks()
-    alice = laptop.add_traveller(password=PASSWORD)
-    installed.by_root("pam-auth-update --enable sparekey-second")
-    ask = ("Password:", PASSWORD)
-    assert SU.try_it(machine, alice.login, ask, alice.passcode()).is_in
-    assert not SU.try_it(machine, alice.login, ask, alice.wrong_passcode()).is_in
-    assert not SU.try_it(machine, alice.login, ("Password:", "wrong")).is_in
-    installed.by_root(f"usermod --append --groups sparekey-exempt {alice.login}")
-    assert SU.try_it(machine, alice.login, ask).is_in
-    installed.by_root("pam-auth-update --disable sparekey-second")
-    assert installed.stacks() == before
-
-
-@pytest.mark.parametrize("example", ["ssh-alone", "sudo-after-password"])
-def test_the_examples_ask_where_they_stand_and_nowhere_else(installed: Installed, example: str) -> None:
-    alice = installed.laptop.add_traveller(password=PASSWORD)
-    stack = (EXAMPLES / example).read_text()
-    installed.machine.path("/etc/pam.d/example").write_text(stack + "@include common-account\n")
-    after_password = "after" in example
-    typed = f"{PASSWORD}\n{alice.passcode()}" if after_password else alice.passcode()
-    assert installed.tries("example", alice.login, typed) == f"{'Password' if after_password else 'Passcode'}: yes"
-    assert installed.tries("example", alice.login, "wrong").endswith("no")
-    installed.by_root(f"usermod --append --groups sparekey-exempt {alice.login}")
-    assert installed.tries("example", alice.login, PASSWORD) == "Password: yes"
-    assert installed.tries("sudo", alice.login, PASSWORD) == "Password: yes"
+def by_root(shell: Terminal, command: str) -> None:
+    """Typed in the shell that stays open."""
+    shell.type(f"{command}; echo done=$?")
+    found = shell.shows(r"done=(\d+)")
+    assert found is not None, shell.words
+    assert found[1] == "0", shell.words
 
 
 def test_the_document_tells_the_commands_that_were_tried() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
+    text = (ROOT / "docs/linux-login.md").read_text(encoding="utf-8")
     for command in (
         "useradd --create-home --groups sparekey-exempt rescue",
         "pamtester sparekey-trial",
-        "pam-auth-update --enable sparekey",
-        "pam-auth-update --disable sparekey",
+        SWITCH_ON,
+        SWITCH_OFF,
         "pam-auth-update --enable sparekey-second",
     ):
         assert command in text, command
-    for example in EXAMPLES.iterdir():
+    for example in (PROFILES / "examples").iterdir():
         assert example.name in text, example.name

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sparekey.agent.configuration import EXEMPT_GROUP
 from sparekey.agent.store import STATE
 from sparekey.passcode import grouped, new_code
 from tests.builders import PIN
@@ -74,9 +75,7 @@ def test_s24_a_damaged_store_refuses_with_its_reason(laptop: Laptop) -> None:
 
 def test_s24_a_store_without_its_state_lets_nobody_in_and_an_exempt_account_still_gets_in(laptop: Laptop) -> None:
     alice = laptop.add_traveller()
-    carol = laptop.add_person(password="correct horse")
-    laptop.machine.run("groupadd", "--force", "sparekey-exempt")
-    laptop.machine.run("usermod", "--append", "--groups", "sparekey-exempt", carol.login)
+    carol = laptop.add_account("correct horse", EXEMPT_GROUP)
     state = laptop.state_directory / STATE
     whole = state.read_bytes()
     laptop.stop_daemon()
@@ -86,12 +85,12 @@ def test_s24_a_store_without_its_state_lets_nobody_in_and_an_exempt_account_stil
         said = SSH.try_it(laptop.machine, alice.login, alice.passcode())
         assert not said.is_in
         assert "This computer cannot check passcodes now. Ask your administrator." in said.words
-        assert SSH.try_it(laptop.machine, carol.login, ("Password:", "correct horse")).is_in
+        assert SSH.try_it(laptop.machine, carol, ("Password:", "correct horse")).is_in
     finally:
         state.write_bytes(whole)
         laptop.start_daemon()
     assert SSH.try_it(laptop.machine, alice.login, alice.passcode()).is_in
-    assert carol.login in laptop.agent("status")
+    assert carol in laptop.agent("status")
 
 
 def damage(path: Path) -> None:
