@@ -49,9 +49,17 @@ def test_it_comes_before_everything_that_asks_for_a_passcode() -> None:
     text = UNIT.read_text(encoding="utf-8")
     before = next(line for line in text.splitlines() if line.startswith("Before=")).partition("=")[2].split()
     assert {"systemd-user-sessions.service", "getty.target", "display-manager.service", "ssh.service"} <= set(before)
-    assert (
-        "network" not in text.partition("[Service]")[0].replace("wait for the network", "").replace("\n", " ").split()
-    )
+    ordered = [line for line in text.splitlines() if line.startswith(("After=", "Wants=", "Requires="))]
+    assert not any("network" in line for line in ordered)
+
+
+def test_it_stands_in_no_circle_with_what_a_computer_starts_with(tmp_path: Path) -> None:
+    """A circle is broken by leaving something out, logins or this agent."""
+    started = "ssh.socket ssh.service getty.target systemd-user-sessions.service sockets.target basic.target"
+    trial = tmp_path / "trial.target"
+    trial.write_text(f"[Unit]\nDescription=trial\nWants={UNIT.name} {started}\nAfter={UNIT.name} {started}\n")
+    done = analyze("verify", "--recursive-errors=yes", str(trial), str(with_a_program(UNIT, tmp_path)))
+    assert "cycle" not in done.stderr, done.stderr
 
 
 def test_systemd_finds_nothing_wrong_with_the_units_of_users(tmp_path: Path) -> None:

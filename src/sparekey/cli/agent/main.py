@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def add_key(name: str, command: Command, words: str) -> argparse.ArgumentParser:
         added = add(name, command, words)
-        added.add_argument("user", metavar="USER", help="the login name")
+        added.add_argument("user", metavar="USER", help="an account of this computer")
         added.add_argument("purpose", metavar="PURPOSE", help="what it is for, as the configuration allows it: disk")
         return added
 
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.sign_in,
         "Sign a user in with the passcode: PIN and tokencode in one word, from the terminal or standard input.",
     )
-    login.add_argument("user", metavar="USER", help="the login name")
+    login.add_argument("user", metavar="USER", help="an account of this computer")
     login.add_argument("--reply-to", default="", metavar="ID", help="answers what the sign-in before asked")
     add("sync", commands.sync, "Contact the server now: events up, offline data down.")
     add("status", commands.status, "What this device holds, and until when.")
@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.test,
         "Try an emergency code without signing in; it counts like any attempt. Typed: PIN and code, or passcode alone.",
     )
-    test.add_argument("user", metavar="USER", help="the login name")
+    test.add_argument("user", metavar="USER", help="an account of this computer")
     keep = add_key(
         "keep-key",
         keys.keep_key,
