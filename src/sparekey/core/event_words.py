@@ -148,6 +148,8 @@ REASONS: Final[Mapping[str, str]] = {
     "clock-suspect": "The clock cannot be believed",
     "tls-failure": "Something that was not this server answered",
     "store-damaged": "The offline data were damaged",
+    "keys-unusable": "The keys of the device could not be used",
+    "pin-lockout": "The TPM took no PIN for a while, after too many wrong ones",
     "emergency-code-needed": "An emergency code is needed",
     "wait": "Had to wait after failed emergency codes",
     "clock": "The clock cannot be believed",
