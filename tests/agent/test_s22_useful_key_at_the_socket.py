@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from sparekey.agent import local_server
+from sparekey.agent.file_keys import FileKeys
 from sparekey.agent.offline_login import Login
 from sparekey.agent.outcome import LoginAnswer, Mode, Result
+from sparekey.agent.ports import StoreUnreadable
 from sparekey.agent.refill import refill
 from sparekey.agent.useful_key import LIFETIME
 from sparekey.agent.wrapped_secrets import Session, _open
@@ -152,6 +154,18 @@ def test_a_success_without_offline_data_opens_nothing_and_says_so(served: Served
     said = replies(served, frame(Kind.LOGIN, user="bob", passcode=world.passcode(user=device)), OPEN)
     assert said[0].text(Tag.RESULT) == "granted"
     assert said[1].kind is Kind.FAILED
+
+
+def test_a_store_that_fails_opens_nothing_and_says_so(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: FileKeys) -> Secret[bytes]:
+        raise StoreUnreadable("tpm-gone", "no TPM answers")
+
+    with served.connection() as connection:
+        served.ask(connection, login_frame(served.world))
+        monkeypatch.setattr(FileKeys, "device_secret", gone)
+        replies = [served.ask(connection, request) for request in (OPEN, keep("os-password", b"another"))]
+    assert [reply.text(Tag.REASON) for reply in replies] == ["stays-closed", "not-kept"]
+    assert replies[0].text(Tag.MESSAGE) == "no TPM answers"
 
 
 def test_only_what_the_configuration_names_is_kept_for_this_computer(served: Served) -> None:

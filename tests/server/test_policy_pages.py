@@ -69,6 +69,13 @@ def test_the_cost_is_that_of_the_level_that_is_chosen(world: World, root: Secret
     assert "About 1,300 USD" in words(look(world, root, OFFLINE))
 
 
+def test_the_form_says_what_a_kept_password_means_where_there_is_no_tpm(world: World, root: Secret[str]) -> None:
+    shown = words(look(world, root, f"{OFFLINE}/edit"))
+    assert "Operating-system password" in shown
+    assert "Without a TPM, whoever copies the disk and guesses a passcode has it, too." in shown
+    assert "On devices with a TPM nothing can be guessed from a copied disk" in shown
+
+
 def test_what_tightens_is_told_with_counts_before_it_is_done(world: World, root: Secret[str]) -> None:
     form = as_form(world, minimum_passcode_length="12")
     with statements(world) as seen:

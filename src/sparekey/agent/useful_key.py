@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from sparekey.agent.device import Device
+from sparekey.agent.ports import StoreUnreadable
 from sparekey.agent.purposes import decide_obstacle
 from sparekey.agent.state import NO_POLICY, State
 from sparekey.agent.wrapped_secrets import Session, StaysClosed
@@ -47,7 +48,7 @@ class UsefulKey:
         session = self._usable(purpose)
         try:
             session.keep(purpose, secret)
-        except (ValueError, StaysClosed) as error:
+        except (ValueError, StaysClosed, StoreUnreadable) as error:
             raise KeyRefused("not-kept", str(error)) from error
 
     def open(self, purpose: str) -> Secret[bytes]:
@@ -55,7 +56,7 @@ class UsefulKey:
         session = self._usable(purpose)
         try:
             return session.open(purpose)
-        except StaysClosed as error:
+        except (StaysClosed, StoreUnreadable) as error:
             raise KeyRefused("stays-closed", str(error)) from error
 
     def _usable(self, purpose: str) -> Session:
