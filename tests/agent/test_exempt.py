@@ -1,15 +1,19 @@
 """Who signs in without a passcode: as found on this computer, told to the server at each contact."""
 
 import grp
+import json
 import pwd
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from sparekey.agent.exempt import ExemptAccounts, as_reported, exempt_accounts
+from sparekey.agent.names import Names
 from sparekey.agent.platform_posix import group_members
 from sparekey.agent.refill import refill
 from sparekey.agent.status import status_of
 from sparekey.wire.agent_api import SyncReply, SyncRequest
+from sparekey.wire.local_socket import Kind, encode_frame, frame
 from tests.agent.devices import a_world
 
 
@@ -64,3 +68,13 @@ def test_what_cannot_be_found_out_is_as_it_was() -> None:
 
     accounts = ExemptAccounts(find)
     assert (accounts.look(), accounts.look(), accounts.known()) == (["rescue"], ["rescue"], ["rescue"])
+
+
+def test_a_report_fits_its_frame_however_many_names_there_are(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "store")
+    many = {f"account-{number:04}" + "x" * 100: "y" * 120 for number in range(3000)}
+    names = Names(MappingProxyType(many), same=False)
+    world.device = replace(world.device, names=names, exempt=ExemptAccounts(lambda: list(many)))
+    report = status_of(world.device)
+    assert (report["names"]["number"], len(report["exempt"])) == (3000, 64)
+    assert len(encode_frame(frame(Kind.REPORT, report=json.dumps(report)))) < 65_536

@@ -107,7 +107,7 @@ def test_names_hold_with_the_daemon_and_without(service: Service) -> None:
         signed_in = service.data("login", str(own), typed=service.computer.passcode())
         assert signed_in["result"] == "granted"
         status = service.data("status")
-        assert status["names"] == {"mapped": {own: "alice"}, "unmapped": "refused"}
+        assert status["names"] == {"mapped": {own: "alice"}, "number": 1, "unmapped": "refused"}
 
 
 def test_s66_a_broken_configuration_keeps_the_agent_from_starting(service: Service) -> None:

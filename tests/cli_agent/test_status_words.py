@@ -16,7 +16,7 @@ REPORT: dict[str, Any] = {
     "name": "train-laptop", "servers": ["https://server:8443"], "daemon": True, "time": "2026-11-27T12:00:00Z",
     "clock_wrong": False, "last_contact": "2026-11-27T10:00:00Z", "contact_trouble": "", "events_waiting": 0,
     "users": [ALICE], "protection": {"word": "tpm", "words": "the keys are the TPM's", "advice": ""},
-    "names": {"mapped": {}, "unmapped": "same"}, "exempt": ["root (on the console)", "rescue"],
+    "names": {"mapped": {}, "number": 0, "unmapped": "same"}, "exempt": ["root (on the console)", "rescue"],
 }  # fmt: skip
 
 
@@ -50,11 +50,11 @@ def test_a_pin_lock_is_told_of_where_there_is_one_or_ought_to_be() -> None:
 def test_what_is_to_be_done_stands_at_the_end() -> None:
     blocked = ALICE | {"emergency_code_needed": True, "failures": 10, "notice": "1 day of offline data left."}
     trouble = {"daemon": False, "clock_wrong": True, "contact_trouble": "no route", "users": [blocked]}
-    names = {"mapped": {"admin": "alice"}, "unmapped": "refused"}
+    names = {"mapped": {"admin": "alice"}, "number": 3, "unmapped": "refused"}
     words = status_words(REPORT | trouble | {"names": names})
     assert "with a tokencode" not in words  # it would be refused
     assert "the last try failed: no route" in words
-    assert "Names: admin is alice; other accounts sign in as nobody." in words
+    assert "Names: admin is alice and 2 more; other accounts sign in as nobody." in words
     to_do = words.partition("To do:\n")[2]
     for step in ("start the agent", "set the clock", "sparekey-agent doctor", "alice needs an emergency code now",
                  "Help desk: 555 0100.", "alice: 1 day of offline data left."):  # fmt: skip
@@ -62,7 +62,12 @@ def test_what_is_to_be_done_stands_at_the_end() -> None:
 
 
 def test_a_new_device_and_one_that_lets_nobody_in_say_so() -> None:
-    nobody = {"users": [], "last_contact": "", "names": {"mapped": {}, "unmapped": "refused"}, "exempt": []}
+    nobody = {
+        "users": [],
+        "last_contact": "",
+        "names": {"mapped": {}, "number": 0, "unmapped": "refused"},
+        "exempt": [],
+    }
     words = status_words(REPORT | nobody)
     for part in ("never in contact", "nobody can sign in.", "sparekey-agent login USER", "Without a passcode: nobody.",
                  "Names: none; other accounts sign in as nobody.", "name somebody under [names]"):  # fmt: skip

@@ -1,9 +1,11 @@
 """What the device can say about itself: for `sparekey-agent status`, for a help desk, never a secret."""
 
+from itertools import islice
 from typing import Any
 
 from sparekey.agent.device import Device
 from sparekey.agent.erasing import days_end, days_left, emergency_ends
+from sparekey.agent.exempt import as_reported
 from sparekey.agent.notices import notice_for
 from sparekey.agent.outcome import as_rfc3339, in_words
 from sparekey.agent.pin_lock import any_locked, lock_state
@@ -13,6 +15,7 @@ from sparekey.agent.state import State, UserState
 from sparekey.core.counts import counted
 
 SCHEMA = 1
+MOST_NAMES = 100  # that are listed: a report has to fit its frame
 
 
 def status_of(device: Device, only_login: str | None = None, trouble: str = "") -> dict[str, Any]:
@@ -55,8 +58,12 @@ def _of_the_computer(device: Device) -> dict[str, Any]:
             "advice": protection.advice,
             "trouble": protection.trouble,
         },
-        "names": {"mapped": dict(device.names.mapped), "unmapped": "same" if device.names.same else "refused"},
-        "exempt": device.exempt.look(),
+        "names": {
+            "mapped": dict(islice(device.names.mapped.items(), MOST_NAMES)),
+            "number": len(device.names.mapped),
+            "unmapped": "same" if device.names.same else "refused",
+        },
+        "exempt": as_reported(device.exempt.look()),
     }
 
 

@@ -67,10 +67,12 @@ def _ways(user: Report) -> Iterator[str]:
 
 
 def _of_the_computer(found: Report) -> Iterator[str]:
-    if "names" in found and (found["names"]["mapped"] or found["names"]["unmapped"] == "refused"):
-        mapped = ", ".join(f"{account} is {login}" for account, login in found["names"]["mapped"].items())
-        others = "go by their own name" if found["names"]["unmapped"] == "same" else "sign in as nobody"
-        yield f"Names: {mapped or 'none'}; other accounts {others}."
+    names = found.get("names", {"mapped": {}, "number": 0, "unmapped": "same"})
+    if names["mapped"] or names["unmapped"] == "refused":
+        mapped = ", ".join(f"{account} is {login}" for account, login in names["mapped"].items())
+        more = names["number"] - len(names["mapped"])
+        others = "go by their own name" if names["unmapped"] == "same" else "sign in as nobody"
+        yield f"Names: {mapped or 'none'}{f' and {more} more' if more else ''}; other accounts {others}."
     if "exempt" in found:
         yield f"Without a passcode: {', '.join(found['exempt']) or 'nobody'}."
 
