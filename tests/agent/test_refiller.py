@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sparekey import clock
 from sparekey.agent import refiller
 from sparekey.agent.refill import Progress
 from sparekey.agent.refiller import LONGEST_INTERVAL, RETRY_AFTER, Refiller
@@ -98,3 +99,14 @@ def test_the_kernel_s_word_of_a_change_is_heard() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs a network of its own")
     subprocess.run(["unshare", "--net", sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_the_first_contacts_of_many_devices_are_spread_over_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "since_boot", lambda: 0)
+    world = a_world(tmp_path / "store")
+    due = sorted(Refiller(world.device)._sync_due for _ in range(200))
+    assert due[0] >= refiller.FIRST_AFTER
+    assert due[-1] < refiller.FIRST_AFTER + refiller.FIRST_SPREAD
+    assert due[-1] - due[0] > refiller.FIRST_SPREAD / 2
