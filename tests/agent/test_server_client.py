@@ -15,6 +15,7 @@ from sparekey.agent.file_keys import FileKeys
 from sparekey.agent.platform_posix import PosixFiles, SystemClock
 from sparekey.agent.ports import Distance, NotReached, Refused
 from sparekey.agent.server_client import BadAddress, ServerClient, conversation, read_address
+from sparekey.agent.store_keys import OFF
 from sparekey.wire.agent_api import SignInRequest, SyncRequest, UnitRequest
 from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
 from tests.agent.https_simulator import Authority, Served, served
@@ -38,7 +39,7 @@ def client_of(server: Served, tmp_path: Path) -> ClientOf:
     """A client for the enrolled device, at whatever addresses."""
     files = PosixFiles()
     directory = tmp_path / "store"
-    state = enrol(server.url, read_enrolment_code(server.new_code()), "", directory, files, SystemClock())
+    state = enrol(server.url, read_enrolment_code(server.new_code()), "", directory, files, SystemClock(), OFF)
     keys = FileKeys.open(directory, files)
 
     def client(*urls: str, ca: bytes = b"") -> contextlib.AbstractContextManager[ServerClient]:
@@ -178,7 +179,7 @@ def test_another_ca_gets_no_secret(server: Served, tmp_path: Path) -> None:
     code = read_enrolment_code(server.new_code())
     with served(server.simulator, tmp_path / "other", Authority()) as other:
         with pytest.raises(BadEnrolmentCode, match="nothing was sent"):
-            enrol(other.url, code, "", tmp_path / "new", PosixFiles(), SystemClock())
+            enrol(other.url, code, "", tmp_path / "new", PosixFiles(), SystemClock(), OFF)
         assert other.bodies == [b""]
 
 

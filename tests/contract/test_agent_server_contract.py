@@ -19,6 +19,7 @@ from sparekey.agent.platform_posix import PosixFiles, SystemClock
 from sparekey.agent.ports import Connect, Refused, Server
 from sparekey.agent.server_client import conversation
 from sparekey.agent.state import Enrolment, State, new_state
+from sparekey.agent.store_keys import OFF
 from sparekey.app.devices import invite, revoke
 from sparekey.app.tokens import NewToken
 from sparekey.sealed import check_of, verify_unit
@@ -69,7 +70,7 @@ def _over_https(directory: Path) -> Iterator[EnrolledSide]:
     simulator = SimulatedServer(clock.now())
     with served(simulator, directory / "tls") as server:
         files, store = PosixFiles(), directory / "store"
-        state = enrol(server.url, read_enrolment_code(server.new_code()), "", store, files, SystemClock())
+        state = enrol(server.url, read_enrolment_code(server.new_code()), "", store, files, SystemClock(), OFF)
         keys = FileKeys.open(store, files)
         enrolled = state.enrolment
 
@@ -92,7 +93,7 @@ def _real(directory: Path) -> Iterator[EnrolledSide]:
         alice = a_user(instance, "alice", pin=PIN, token=NewToken(interval=60), now=clock.now())
         code = invite(instance, ROOT, "laptop", now=clock.now()).text().reveal()
         files, store = PosixFiles(), directory / "store"
-        state = enrol(f"https://localhost:{port}", read_enrolment_code(code), "", store, files, SystemClock())
+        state = enrol(f"https://localhost:{port}", read_enrolment_code(code), "", store, files, SystemClock(), OFF)
         keys, enrolled = FileKeys.open(store, files), state.enrolment
         # This interval's code and the next one's: accepted now, and still when the interval turns during the test.
         step = clock.now() // alice.totp.interval
