@@ -219,6 +219,23 @@ def test_s25_a_power_cut_while_the_lock_is_made_leaves_days_that_open(tmp_path: 
     assert last.login(last.passcode()).answer.result == Result.GRANTED
 
 
+def test_s25_a_success_online_is_forgotten_on_no_disk_and_behind_the_lock_neither(tmp_path: Path) -> None:
+    files = RecordingFiles()
+    world = a_locked_world(tmp_path / "store", files=files)
+    world.go_online()
+    begun, used = len(files.log), step(world)
+    assert world.login(world.passcode()).answer.mode == "online"
+    answered = len(files.log)
+    for length, disk in disks(files, begun, tmp_path / "store", tmp_path / "disks"):
+        again = reopened(world, disk)
+        last = again.held.token_use(world.alice.token.token).last_used
+        assert last == used if length >= answered else last <= used
+        if length >= answered:
+            assert min(records(again)) == used + 1
+        for day in days(again):
+            again.device.store.read_unit(day, range(day.first, day.last + 1))
+
+
 def test_s31_the_old_pin_opens_nothing_that_came_after_it(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store")
     old_pin = world.alice.pin
