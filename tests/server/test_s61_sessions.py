@@ -16,6 +16,7 @@ from sparekey.server.console.site import CONSOLE
 from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.web import cookies
 from sparekey.server.web.rendering import MARK_FIELD
+from sparekey.storage import accounts
 from tests.app.administrators import add_tree, an_administrator
 from tests.authenticators import PLACE, Authenticator
 from tests.builders import LIMIT, NOW, ROOT, User, a_user, on_record
@@ -117,6 +118,14 @@ def test_s61_the_old_cookie_is_refused_at_once(
     token = session_of(doors.instance, carol)
     assert looks_in(doors, token).status == 200
     end(doors, carol, token)
+    assert is_sent_to_the_sign_in(looks_in(doors, token))
+
+
+def test_s61_a_session_that_is_there_when_its_user_is_disabled_does_not_hold(doors: Doors, carol: User) -> None:
+    """Disabling ends sessions; one that begins in the very same moment is judged by its user, too."""
+    token = session_of(doors.instance, carol)
+    with doors.instance.database.write() as connection:
+        accounts.set_enabled(connection, carol.account_id, enabled=False)
     assert is_sent_to_the_sign_in(looks_in(doors, token))
 
 
