@@ -10,7 +10,7 @@ from sparekey.agent.file_keys import FileKeys
 from sparekey.agent.platform_posix import PosixFiles
 from sparekey.agent.ports import StoreKeys
 from sparekey.agent.store import Store
-from sparekey.agent.store_keys import open_keys
+from sparekey.agent.store_keys import AUTO, open_keys
 from sparekey.agent.tpm_keys import TpmKeys
 from tests.agent.devices import World, on_all_cores
 from tests.agent.disk_recorder import RecordingFiles, disks
@@ -69,9 +69,9 @@ class PowerCuts:
         return replace(world, directory=disk, device=Device(store, world.clock, world.server.connect, on_all_cores))
 
     def tcti(self, length: int) -> str:
-        """Of the TPM as it was then; "" where there is none."""
+        """Of the TPM as it was then; `AUTO` where there is none."""
         if self._tpm is None:
-            return ""
+            return AUTO
         commits = sum(each.what == COMMIT for each in self.files.log[:length])
         if commits not in self._at:
             self._at[commits] = self._stack.enter_context(Swtpm(self._directory / "tpm" / str(commits)))

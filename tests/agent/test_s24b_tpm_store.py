@@ -15,7 +15,7 @@ from sparekey.agent.platform_posix import PosixFiles
 from sparekey.agent.ports import StoreUnreadable
 from sparekey.agent.refill import refill
 from sparekey.agent.store import TPM_KEYS, Store
-from sparekey.agent.store_keys import make_keys, open_keys
+from sparekey.agent.store_keys import AUTO, make_keys, open_keys
 from sparekey.agent.tpm_keys import TpmKeys, _read_head
 from sparekey.agent.wrapped_secrets import Session, StaysClosed, _open
 from sparekey.sealed import unlock
@@ -40,12 +40,12 @@ def a_tpm_world(directory: Path, tpm: Swtpm, files: PosixFiles | None = None) ->
     return world
 
 
-def opened(directory: Path, world: World, tcti: str = "") -> Store:
+def opened(directory: Path, world: World, tcti: str = AUTO) -> Store:
     files = PosixFiles()
     return Store.open(directory, files, open_keys(directory, files, tcti), world.clock)
 
 
-def word_of(directory: Path, world: World, tcti: str = "") -> str:
+def word_of(directory: Path, world: World, tcti: str = AUTO) -> str:
     """Why the store does not open."""
     with pytest.raises(StoreUnreadable) as caught:
         opened(directory, world, tcti)

@@ -8,7 +8,7 @@ import pytest
 from sparekey.agent.platform_posix import PosixFiles
 from sparekey.agent.ports import StoreKeys, StoreUnreadable
 from sparekey.agent.store import KEYS, TPM_KEYS
-from sparekey.agent.store_keys import OFF, forget_keys, make_keys, open_keys
+from sparekey.agent.store_keys import AUTO, OFF, REQUIRED, forget_keys, make_keys, open_keys
 from sparekey.wire.signing import BadSignature, verify_signature
 
 Make = Callable[[Path], StoreKeys]
@@ -98,6 +98,14 @@ def test_a_state_of_other_keys_does_not_open(make: Make, tmp_path: Path) -> None
 
 def test_no_secret_shows_in_words(keys: StoreKeys) -> None:
     assert keys.device_secret().reveal().hex() not in f"{keys!r} {vars(keys)!r}"
+
+
+@pytest.mark.parametrize("wish", [AUTO, REQUIRED, OFF])
+def test_what_is_wished_for_a_new_device_does_not_count_for_one_that_is(
+    keys: StoreKeys, tmp_path: Path, wish: str
+) -> None:
+    again = open_keys(tmp_path / "store", PosixFiles(), wish)
+    assert again.device_secret() == keys.device_secret()
 
 
 def test_keys_that_are_forgotten_open_nothing(keys: StoreKeys, tmp_path: Path) -> None:

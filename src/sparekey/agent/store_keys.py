@@ -36,7 +36,7 @@ def make_keys(directory: Path, files: Files, wish: str = AUTO) -> Made:
     if wish == OFF:
         return Made(FileKeys.create(directory, files), "the keys lie in a file that root reads, as was asked for")
     try:
-        keys = TpmKeys.create(directory, files, DEFAULT_TCTI if wish in (AUTO, REQUIRED) else wish)
+        keys = TpmKeys.create(directory, files, _tcti_of(wish) or DEFAULT_TCTI)
         return Made(keys, f"the keys are the TPM's ({_named(keys.facts())})")
     except StoreUnreadable as error:
         if wish != AUTO:
@@ -45,23 +45,29 @@ def make_keys(directory: Path, files: Files, wish: str = AUTO) -> Made:
         return Made(FileKeys.create(directory, files), words)
 
 
-def open_keys(directory: Path, files: Files, tcti: str = "") -> StoreKeys:
-    """Those that the store was made under. Raises `StoreUnreadable`."""
+def open_keys(directory: Path, files: Files, wish: str = AUTO) -> StoreKeys:
+    """Those that the store was made under. A TCTI says how its TPM is reached now, if not as it was then; other wishes
+    are for new devices. Raises `StoreUnreadable`."""
     if TPM_KEYS in files.names(directory):
-        return TpmKeys.open(directory, files, tcti)
+        return TpmKeys.open(directory, files, _tcti_of(wish))
     return FileKeys.open(directory, files)
 
 
-def forget_keys(directory: Path, files: Files, tcti: str = "") -> None:
+def forget_keys(directory: Path, files: Files, wish: str = AUTO) -> None:
     """Removes keys for good, also what they take up in a TPM. Raises `StoreUnreadable` where that stays: the files are
     gone all the same."""
     try:
         if TPM_KEYS in files.names(directory):
-            TpmKeys.open(directory, files, tcti).forget()
+            TpmKeys.open(directory, files, _tcti_of(wish)).forget()
     finally:
         for name in (KEYS, TPM_KEYS):
             files.remove(directory / name)
         files.sync(directory)
+
+
+def _tcti_of(wish: str) -> str:
+    """ "" where none is named."""
+    return "" if wish in (AUTO, REQUIRED, OFF) else wish
 
 
 def _named(facts: TpmFacts | None) -> str:

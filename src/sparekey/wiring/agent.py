@@ -55,7 +55,7 @@ def opened_device(directory: Path, *, wait: float, configuration: Configuration 
     files, clock = PosixFiles(), SystemClock()
     files.verify_directory(directory)
     with _locked(directory, wait):
-        store = Store.open(directory, files, open_keys(directory, files), clock)
+        store = Store.open(directory, files, open_keys(directory, files, configuration.tpm), clock)
         store.begin()
         yield Device(
             store,
@@ -93,14 +93,14 @@ def enrol_device(url: str, code: EnrolmentCode, name: str, directory: Path, *, t
         return enrolment.enrol(url, code, name, directory, files, SystemClock(), tpm)
 
 
-def forget_device(directory: Path) -> None:
+def forget_device(directory: Path, configuration: Configuration = DEFAULTS) -> None:
     """Erases the store with all its keys. Raises `StoreUnreadable` where something of them stays in a TPM: the store is
     erased all the same."""
     files = PosixFiles()
     files.verify_directory(directory)
     with _locked(directory, 5):
         try:
-            forget_keys(directory, files)
+            forget_keys(directory, files, configuration.tpm)
         finally:
             Store.erase(directory, files)
 

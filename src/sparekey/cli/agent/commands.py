@@ -165,7 +165,7 @@ def clear(options: argparse.Namespace, output: Output) -> int:
             daemon.ask(frame(Kind.CLEAR))
             return _cleared(output)
     if options.all:
-        forget_device(options.state)
+        forget_device(options.state, options.configuration)
     else:
         with opened(options) as device:
             device.store.change(without_data)
