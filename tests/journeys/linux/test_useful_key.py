@@ -25,6 +25,9 @@ def test_s22_a_passcode_opens_the_password_that_was_kept(laptop: Laptop) -> None
     assert LOGIN.try_it(laptop.machine, alice.login, alice.passcode()).is_in
     laptop.machine.run("chpasswd", typed=f"{alice.login}:{CHANGED}\n")
     laptop.next_interval()
+    assert not SSH.try_it(laptop.machine, alice.login, alice.passcode()).is_in  # what is kept is wrong
+    laptop.agent("forget-key", alice.login, "os-password")
+    laptop.next_interval()
     said = SUDO.try_it(laptop.machine, alice.login, alice.passcode(), ("(?i)password", CHANGED))
     assert said.is_in, said.words
     laptop.next_interval()
