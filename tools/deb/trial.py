@@ -157,6 +157,13 @@ class Trial:
         expect(pam_files() == json.loads(BEFORE.read_text()), "PAM as it was", pam_files())
         sign_in(PASSWORD)
         say("installed; alice signs in with her password, as before")
+        run(
+            "/usr/bin/python3",
+            "-ISB",
+            "-c",
+            "import sys; sys.path[:0] = ['/usr/lib/sparekey-agent']; import tpm2_pytss",
+        )
+        say("what talks to a TPM finds its libraries")
 
     def set_up(self) -> None:
         """A server and a device, as the packages said, on a machine with systemd"""
