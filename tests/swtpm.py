@@ -38,7 +38,11 @@ class Swtpm:
         return f"swtpm:path={self._directory / 'tpm'}"
 
     def __enter__(self) -> "Swtpm":
-        self.switch_on()
+        try:
+            self.switch_on()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -47,15 +51,9 @@ class Swtpm:
 
     def switch_on(self) -> None:
         data, control = self._directory / "tpm", self._directory / "tpm.ctrl"
-        line = [
-            "swtpm",
-            "socket",
-            "--tpm2",
-            "--tpmstate",
-            f"dir={self._state}",
-            "--flags",
-            "not-need-init,startup-clear",
-        ]
+        line = ["setpriv", "--pdeathsig", "KILL"]  # a test run that is killed leaves none behind
+        line += ["swtpm", "socket", "--tpm2", "--flags", "not-need-init,startup-clear"]
+        line += ["--tpmstate", f"dir={self._state}"]
         line += ["--server", f"type=unixio,path={data}", "--ctrl", f"type=unixio,path={control}"]
         self._process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + PATIENCE

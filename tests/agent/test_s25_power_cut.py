@@ -105,13 +105,12 @@ def opening(directory: Path, tcti: str) -> list[str]:
     return found
 
 
-def test_s25b_at_every_moment_one_state_opens_and_no_more(swtpm: Swtpm, tmp_path: Path) -> None:
-    cuts = PowerCuts(tmp_path, swtpm)
+@pytest.mark.parametrize("cuts", [pytest.param("tpm", marks=pytest.mark.services)], indirect=True)
+def test_s25b_at_every_moment_one_state_opens_and_no_more(cuts: PowerCuts, tmp_path: Path) -> None:
     world = a_recorded_world(cuts, tmp_path)
     begun = len(cuts.files.log)
     world.login(world.alice.pin + "000000")
     found = [opening(disk, cuts.tcti(length)) for length, disk in cuts.disks(begun)]
-    cuts.close()
     assert all(len(each) == 1 for each in found)
     assert [STATE] in found
     assert [ASIDE] in found
