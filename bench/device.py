@@ -1,7 +1,8 @@
-"""P7, P8 and P10 on a real server and a real agent daemon, asked through its socket.
+"""P7, P8 and P10 on a real server and a real agent daemon, asked through its socket and through PAM.
 
 P7: from an online sign-in to the first data on the disk, against sealing as many records bare. P8: an offline sign-in
-against the bare search of the peppers that it has to try. P10: the daemon at rest, and how fast a server starts.
+against the bare search of the peppers that it has to try; libpam and our module are in this process. P10: the daemon at
+rest, and how fast a server starts.
 """
 
 import os
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench.pam import Stack
 from bench.table import Row, progress
 from sparekey.agent.outcome import LoginAnswer
 from sparekey.argon2id import argon2id
@@ -22,6 +24,7 @@ from sparekey.cli.agent.remote import Daemon, answer_of, find_daemon
 from sparekey.core.pins import MEMORY_KIB, PASSES
 from sparekey.sealed import BALANCED, EMERGENCY, Level
 from sparekey.wire.local_socket import Kind, frame
+from tests.native.built import pam_module
 from tools.story.people import Token, new_token, other
 from tools.story.stage import Stage, free_port
 
@@ -40,6 +43,7 @@ class Bench:
     alice: Token
     daemon: Daemon
     daemon_pid: int
+    pam: Stack
     first: tuple[float, float]
     server_start: float
     code: str
@@ -82,7 +86,8 @@ def _device(directory: Path) -> Iterator[Bench]:
         first = _first_data(stage, alice, daemon)
         shown = stage.sparekey("emergency", "show", serial, "--caller", "bench").data["code"]
         cable.unplug()
-        yield Bench(stage, alice, daemon, process.pid, first, server_start, shown)
+        pam = Stack.of(directory, pam_module(), stage.device_state / "agent.sock")
+        yield Bench(stage, alice, daemon, process.pid, pam, first, server_start, shown)
         daemon.close()
 
 
@@ -100,25 +105,31 @@ def _first_data(stage: Stage, alice: Token, daemon: Daemon) -> tuple[float, floa
 
 
 def _offline(bench: Bench, times: int) -> list[Row]:
-    progress(f"P8: offline refusals and sign-ins through the socket, {times} each")
-    refused, granted, emergency = [], [], []
+    progress(f"P8: offline refusals and sign-ins through the socket and through PAM, {times} each")
+    at_socket, refused, granted, emergency = [], [], [], []
     for _ in range(times):
         bench.stage.time.advance(60)
         code = bench.alice.code(bench.stage.time.now())
-        refused.append(_timed(bench.daemon, PIN + other(code), "denied"))
-        granted.append(_timed(bench.daemon, PIN + code, "granted"))
-        emergency.append(_timed(bench.daemon, PIN + bench.code, "granted"))
+        at_socket.append(_timed(bench.daemon, PIN + other(code), "denied"))
+        refused.append(_timed_by_pam(bench.pam, PIN + other(code), lets_in=False))
+        granted.append(_timed_by_pam(bench.pam, PIN + bench.alice.code(bench.stage.time.now()), lets_in=True))
+        emergency.append(_timed_by_pam(bench.pam, PIN + bench.code, lets_in=True))
     peppers = 2**BALANCED.pepper_bits
     refuse = min(_search(BALANCED, WINDOW * peppers) for _ in range(2))
     accept, code_search = _search(BALANCED, peppers // 2), _search(EMERGENCY, 2**EMERGENCY.pepper_bits // 2)
-    ours = statistics.median(refused)
+    socket, pam = statistics.median(at_socket), statistics.median(refused)
+    module = _unhashed_ms(bench.pam)
     return [
-        Row("P8", "offline refusal at balanced, through the socket", ours, "s",
-            f"{WINDOW * peppers} bare hashes", refuse, ours / refuse, "<= 1.15"),
-        Row("P8", "offline sign-in (its pepper is random)", statistics.mean(granted), "s",
+        Row("P8", "offline refusal at balanced, through the socket", socket, "s",
+            f"{WINDOW * peppers} bare hashes", refuse, socket / refuse, "<= 1.15"),
+        Row("P8", "offline refusal at balanced, through PAM", pam, "s",
+            f"{WINDOW * peppers} bare hashes", refuse, pam / refuse, "<= 1.15"),
+        Row("P8", "offline sign-in through PAM (its pepper is random)", statistics.mean(granted), "s",
             "half of one search", accept, statistics.mean(granted) / accept, ""),
-        Row("P8", "offline emergency sign-in (its pepper is random)", statistics.mean(emergency), "s",
+        Row("P8", "offline emergency sign-in through PAM (random pepper)", statistics.mean(emergency), "s",
             "half of one search", code_search, statistics.mean(emergency) / code_search, ""),
+        Row("P8", "PAM, module, socket and agent: a no without a hash", module, "ms", "limit", 10.0,
+            module / 10, "<= 1"),
         Row("P8", "the socket: a status there and back", _status_ms(bench.daemon), "ms", "limit", 10.0,
             _status_ms(bench.daemon) / 10, "<= 1"),
     ]  # fmt: skip
@@ -148,6 +159,24 @@ def _timed(daemon: Daemon, passcode: str, result: str) -> float:
     if answer.result != result or answer.mode != "offline":
         raise RuntimeError(f"expected {result} offline: {answer.message}")
     return time.perf_counter() - begun
+
+
+def _timed_by_pam(pam: Stack, passcode: str, *, lets_in: bool) -> float:
+    begun = time.perf_counter()
+    if pam.authenticate("alice", passcode) is not lets_in:
+        raise RuntimeError(f"PAM was expected to {'let in' if lets_in else 'refuse'}")
+    return time.perf_counter() - begun
+
+
+def _unhashed_ms(pam: Stack) -> float:
+    """Somebody without data on this device: what is left is libpam, the module, the socket, and a server that the
+    agent does not reach."""
+    times = []
+    for _ in range(50):
+        begun = time.perf_counter()
+        pam.authenticate("nobody-here", PIN + "123456")
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times) * 1000
 
 
 def _status_ms(daemon: Daemon) -> float:
