@@ -25,7 +25,7 @@ from tools.story.cable import Cable
 
 PROGRAMS = Path(sys.executable).parent
 COMMAND_SECONDS = 120
-START_SECONDS = 30
+START_SECONDS = 60  # on a busy machine
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
