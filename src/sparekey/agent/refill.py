@@ -14,6 +14,7 @@ from sparekey.agent.events import UPLOAD_AT_ONCE, after_upload
 from sparekey.agent.exempt import as_reported
 from sparekey.agent.ports import NotReached, Refused, Server
 from sparekey.agent.protection import protection_of
+from sparekey.agent.state import State
 from sparekey.sealed import Unopened
 from sparekey.wire.agent_api import (
     AcknowledgementRequest,
@@ -79,7 +80,13 @@ def take_word(device: Device, server: Server) -> SyncReply:
     )
     reply = server.sync(request)
     reading = device.clock.reading()
-    device.store.change(lambda state: pin_lock.after_sync(trusted_days.after_sync(state, reply, reading), reply))
+
+    def change(state: State) -> State:
+        return pin_lock.after_sync(trusted_days.after_sync(state, reply, reading), reply)
+
+    with device.store.steady():
+        if trusted_days.is_news(device.state, change(device.state)):
+            device.store.change(change)
     return reply
 
 

@@ -11,13 +11,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sparekey.agent.device_time import ClockReading, at_contact
+from sparekey.agent.device_time import TOLERANCE, ClockReading, at_contact
 from sparekey.agent.purposes import still_allowed
 from sparekey.agent.state import State, UnitEntry, UserState
 from sparekey.sealed import Header, SealedUnit, Superseded, UnitKind, Unopened, verify_unit
 from sparekey.wire.agent_api import HeldUnit, SyncReply, UnitName, UnitRequest, UserSync
 
 DAY_SECONDS = 86400
+SOON = 600  # seconds after a contact in which the next one counts as the same
 
 
 class NotWanted(Unopened):
@@ -49,6 +50,20 @@ def after_sync(state: State, reply: SyncReply, reading: ClockReading) -> State:
         checkpoint=reply.checkpoint,
         next_sync=reply.next_sync,
     )
+
+
+def is_news(before: State, after: State) -> bool:
+    """Whether a sync reply has to be written down: it changes more than what a contact always changes, or the last one
+    that was written down is a while ago.
+
+    Anybody at a login makes a device ask its server, and a TPM writes with every change of the state.
+    """
+    at, then = after.time, before.time
+    passed = at.contact_monotonic - then.contact_monotonic
+    is_recent = at.contact_boot == then.contact_boot and 0 <= passed < SOON
+    as_expected = abs(at.contact - then.contact - passed) <= TOLERANCE
+    same = replace(after, time=then, checkpoint=before.checkpoint, next_sync=before.next_sync)
+    return not (is_recent and as_expected and same == before)
 
 
 def held_units(state: State) -> list[HeldUnit]:

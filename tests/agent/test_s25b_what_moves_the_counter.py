@@ -1,0 +1,59 @@
+"""S25b: each change of the state moves a TPM's counter for good, so nobody without a right passcode causes many."""
+
+from pathlib import Path
+
+from sparekey.agent.file_keys import FileKeys
+from sparekey.agent.platform_posix import PosixFiles
+from sparekey.agent.trusted_days import SOON
+from tests.agent.devices import World, a_world
+
+
+class CountedKeys(FileKeys):
+    """Keys that tell how often a state counted from then on."""
+
+    commits = 0
+
+    def committed(self) -> None:
+        super().committed()
+        self.commits += 1
+
+
+def a_counted_world(directory: Path) -> tuple[World, CountedKeys]:
+    keys = CountedKeys.create(directory, PosixFiles())
+    assert isinstance(keys, CountedKeys)
+    return a_world(directory, keys=keys).signed_in_online(), keys
+
+
+def test_s25b_wrong_passcodes_do_not_move_the_counter(tmp_path: Path) -> None:
+    world, keys = a_counted_world(tmp_path / "store")
+    before = keys.commits
+    for _ in range(10):
+        assert world.login("0000000000").answer.result == "denied"
+        assert world.login("0000000000", "nobody").answer.result == "denied"
+        world.pass_time(1)
+    assert keys.commits == before
+
+
+def test_a_contact_is_written_down_after_a_while(tmp_path: Path) -> None:
+    world, keys = a_counted_world(tmp_path / "store")
+    before = keys.commits
+    world.pass_time(SOON)
+    world.login("0000000000")
+    assert keys.commits == before + 1
+    assert world.device.state.time.contact == world.server.now
+
+
+def test_a_server_that_says_another_time_is_written_down(tmp_path: Path) -> None:
+    world, _ = a_counted_world(tmp_path / "store")
+    world.server.now += 1_000
+    world.login("0000000000")
+    assert world.device.state.time.contact == world.server.now
+
+
+def test_what_the_server_withholds_is_withheld_at_once(tmp_path: Path) -> None:
+    world, keys = a_counted_world(tmp_path / "store")
+    before = keys.commits
+    world.alice.enabled = False
+    world.login("0000000000")
+    assert keys.commits == before + 1
+    assert world.held.units == []
