@@ -32,6 +32,7 @@ class Swtpm:
         else:
             shutil.copytree(contents, self._state)
         self._process: subprocess.Popen[bytes] | None = None
+        self._lockout_password = ""
 
     @property
     def tcti(self) -> str:
@@ -89,13 +90,15 @@ class Swtpm:
 
     def clear(self) -> None:
         """What the firmware's setup calls "clear TPM"."""
-        self.tool("tpm2_clear", "-c", "lockout")
+        self.tool("tpm2_clear", "-c", "lockout", *filter(None, [self._lockout_password]))
+        self._lockout_password = ""
 
     def set_owner_password(self, password: str) -> None:
         self.tool("tpm2_changeauth", "-c", "owner", password)
 
     def set_lockout_password(self, password: str) -> None:
         self.tool("tpm2_changeauth", "-c", "lockout", password)
+        self._lockout_password = password
 
     def fill(self) -> None:
         """Other programs' data take all of its memory for such."""

@@ -12,7 +12,7 @@ from sparekey.agent.file_keys import FileKeys
 from sparekey.agent.outcome import Mode
 from sparekey.agent.pin_lock import is_locked
 from sparekey.agent.platform_posix import PosixFiles
-from sparekey.agent.ports import Files, LockedOut, PinLocks, StoreUnreadable, WrongPin
+from sparekey.agent.ports import Files, LockedOut, PinCount, PinLocks, StoreUnreadable, WrongPin
 from sparekey.agent.refill import refill
 from sparekey.agent.state import UnitEntry
 from sparekey.agent.store import Store
@@ -29,13 +29,14 @@ class MemoryPinLocks:
 
     most_tries: int = 32
     settable: bool = True
+    resettable: bool = False
     failed: int = 0
     answers: bool = True
     shown: int = 0  # how often it was asked to open something
     _root: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
-    def tries(self) -> int:
-        return self.most_tries
+    def count(self) -> PinCount:
+        return PinCount(self.most_tries, self.resettable)
 
     def ensure_tries(self, wanted: int) -> int:
         if self.settable:

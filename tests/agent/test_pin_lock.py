@@ -21,6 +21,7 @@ from sparekey.agent.pin_lock import (
     with_keys_locked,
     within_reach,
 )
+from sparekey.agent.ports import PinCount
 from sparekey.agent.state import Enrolment, Piece, PinLock, State, UnitEntry, UserState, new_state
 from sparekey.secret import Secret
 from sparekey.wire.agent_api import KeptKind, SyncReply, UserSync
@@ -191,6 +192,7 @@ def test_a_lock_goes_when_the_server_names_its_token_no_more(token: str) -> None
     ("user", "tries", "expected"),
     [
         (locked(a_user(a_day(), locks=(a_lock(),))), 5, LockState.LOCKED),
+        (locked(a_user(a_day(), locks=(a_lock(),))), None, LockState.LOCKED),
         (a_user(a_day()), 5, LockState.AT_NEXT_SIGN_IN),
         (a_user(a_day(), policy=POLICY), 5, LockState.POLICY_OFF),
         (a_user(a_day()), None, LockState.NO_TPM),
@@ -200,6 +202,13 @@ def test_a_lock_goes_when_the_server_names_its_token_no_more(token: str) -> None
     ],
 )
 def test_status_says_how_it_stands_and_why(user: UserState, tries: int | None, expected: LockState) -> None:
-    found = lock_state(user, lambda: tries)
+    found = lock_state(user, lambda: None if tries is None else PinCount(tries, resettable=False))
     assert found is expected
     assert found.sentence.endswith(".")
+
+
+def test_a_lock_whose_count_anybody_resets_has_words_of_its_own() -> None:
+    found = lock_state(locked(a_user(a_day(), locks=(a_lock(),))), lambda: PinCount(5, resettable=True))
+    assert found is LockState.RESETTABLE
+    assert "until the TPM's lockout has a password" in found.sentence
+    assert lock_state(a_user(a_day()), lambda: PinCount(5, resettable=True)) is LockState.AT_NEXT_SIGN_IN

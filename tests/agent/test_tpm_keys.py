@@ -154,7 +154,7 @@ def test_a_pin_lock_opens_for_its_authorisation_alone(locks: PinLocks) -> None:
 
 def test_too_many_wrong_pins_close_it_for_the_right_one_too(locks: PinLocks, swtpm: Swtpm) -> None:
     sealed = locks.seal(Secret(b"secret"), RIGHT)
-    for _ in range(locks.tries()):
+    for _ in range(locks.count().tries):
         with pytest.raises(WrongPin):
             locks.open(sealed, WRONG)
     with pytest.raises(LockedOut, match="17 minutes"):
@@ -165,7 +165,7 @@ def test_too_many_wrong_pins_close_it_for_the_right_one_too(locks: PinLocks, swt
 
 
 def test_tries_are_raised_where_they_may_be_and_never_lowered(locks: PinLocks) -> None:
-    assert locks.tries() == 3
+    assert locks.count().tries == 3
     assert locks.ensure_tries(12) == 12
     assert locks.ensure_tries(5) == 12
 
@@ -179,7 +179,7 @@ def test_a_lockout_with_a_password_is_left_alone(locks: PinLocks, swtpm: Swtpm) 
 
 def test_a_tpm_that_counts_nothing_is_made_to(locks: PinLocks, swtpm: Swtpm) -> None:
     swtpm.tool("tpm2_dictionarylockout", "--setup-parameters", "--max-tries=31", "--recovery-time=0")
-    assert locks.tries() == 0
+    assert locks.count().tries == 0
     assert locks.ensure_tries(12) == 12
     with Tpm(swtpm.tcti).visit() as visit:
         assert visit.facts().forgives_after > 0

@@ -44,7 +44,7 @@ def test_another_user_s_report_has_nothing_of_the_computer() -> None:
 def test_a_pin_lock_is_told_of_where_there_is_one_or_ought_to_be() -> None:
     for state in LockState:
         words = status_words(REPORT | {"users": [ALICE | {"pin_lock": {"state": state, "words": "About the lock."}}]})
-        assert ("    About the lock." in words) is (state in {"locked", "at-next-sign-in", "too-few-tries"})
+        assert ("    About the lock." in words) is (state not in {"policy-off", "no-tpm", "nothing-to-lock"})
 
 
 def test_what_is_to_be_done_stands_at_the_end() -> None:

@@ -36,7 +36,7 @@ def test_a_secret_comes_back_for_its_authorisation_alone(locks: PinLocks) -> Non
 
 def test_a_right_one_does_not_make_the_wrong_ones_undone(locks: PinLocks) -> None:
     sealed = locks.seal(SECRET, RIGHT)
-    for attempt in range(locks.tries()):
+    for attempt in range(locks.count().tries):
         with pytest.raises(WrongPin):
             locks.open(sealed, WRONG)
         if attempt == 0:
@@ -48,8 +48,8 @@ def test_a_right_one_does_not_make_the_wrong_ones_undone(locks: PinLocks) -> Non
 
 
 def test_tries_are_set_where_they_may_be(locks: PinLocks) -> None:
-    assert locks.tries() == 3
-    assert locks.ensure_tries(7) == locks.tries() == 7
+    assert locks.count().tries == 3
+    assert locks.ensure_tries(7) == locks.count().tries == 7
     assert locks.ensure_tries(5) == 7
 
 

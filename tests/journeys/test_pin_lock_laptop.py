@@ -24,6 +24,8 @@ def test_s34_a_laptop_whose_days_open_with_the_pin_alone(tmp_path: Path, swtpm: 
         for _ in range(2):  # at the first nothing is held yet
             site.login(passcode(site), mode="online")
             site.next_interval()
+        assert lock(site) == "locked-resettable"
+        swtpm.set_lockout_password("kept elsewhere")
         assert lock(site) == "locked"
         site.device.agent("sync")
         assert [device.protection for device in list_devices(site.instance, ROOT)] == [Protection.TPM_PIN_LOCK]

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from sparekey.agent.ports import PinCount
 from sparekey.agent.state import Piece, PinLock, State, UnitEntry, UserState
 from sparekey.argon2id import argon2id
 from sparekey.secret import Secret
@@ -61,6 +62,7 @@ class LockState(StrEnum):
     """What status says of a user's days, for programs."""
 
     LOCKED = "locked"
+    RESETTABLE = "locked-resettable"
     AT_NEXT_SIGN_IN = "at-next-sign-in"
     POLICY_OFF = "policy-off"
     NO_TPM = "no-tpm"
@@ -74,6 +76,8 @@ class LockState(StrEnum):
 
 _SENTENCES: Final = {
     LockState.LOCKED: "The offline days open with the PIN alone, which the TPM lets be tried a few times.",
+    LockState.RESETTABLE: "The offline days open with the PIN alone, and wrong PINs are counted; but until the TPM's "
+    "lockout has a password, whoever starts another system on this computer can reset the count.",
     LockState.AT_NEXT_SIGN_IN: "The TPM locks the offline days to the PIN at the next sign-in that shows it.",
     LockState.POLICY_OFF: "Policy does not ask for the PIN lock; what is locked opens up at the next sign-in offline.",
     LockState.NO_TPM: "There is no PIN lock: this device has no TPM in use that could keep count of wrong PINs.",
@@ -177,17 +181,17 @@ def is_to_be_used(policy: DevicePolicy, tries: int) -> bool:
     return policy.pin_lock and tries >= tries_wanted(policy)
 
 
-def lock_state(user: UserState, find_tries: Callable[[], int | None]) -> LockState:
-    """How it stands with this user's days; `find_tries` asks how many wrong PINs are taken, None: there is no TPM."""
+def lock_state(user: UserState, find_count: Callable[[], PinCount | None]) -> LockState:
+    """How it stands with this user's days; `find_count` asks how wrong PINs are counted, None: there is no TPM."""
     units = [entry for entry in user.current_units if is_lockable(entry)]
     if not user.policy.pin_lock:
         return LockState.POLICY_OFF
+    count = find_count()
     if units and all(is_locked(entry) for entry in units):
-        return LockState.LOCKED
-    tries = find_tries()
-    if tries is None:
+        return LockState.RESETTABLE if count is not None and count.resettable else LockState.LOCKED
+    if count is None:
         return LockState.NO_TPM
-    if tries < tries_wanted(user.policy):
+    if count.tries < tries_wanted(user.policy):
         return LockState.TOO_FEW_TRIES
     return LockState.AT_NEXT_SIGN_IN if units else LockState.NOTHING_TO_LOCK
 

@@ -86,12 +86,26 @@ class LockedOut(Exception):
     """Too many wrong PINs: the lock takes none for a while, whatever is shown."""
 
 
+@dataclass(frozen=True)
+class PinCount:
+    """How wrong authorisations are counted. `resettable`: whoever reaches what counts can set the count back, from
+    another system, too; nothing but a password would keep them from it, and there is none."""
+
+    tries: int  # so many in a row are taken before the lockout; 0: there is no such protection
+    resettable: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether so few are tried by whoever it is."""
+        return self.tries > 0 and not self.resettable
+
+
 class PinLocks(Protocol):
     """Secrets that come back only for the right authorisation, of which only a few wrong ones are tried (a TPM's
     dictionary-attack protection). Nothing but these counts towards that lockout, or waits for its end (S34)."""
 
-    def tries(self) -> int:
-        """How many wrong authorisations in a row are taken before the lockout; 0: there is no such protection."""
+    def count(self) -> PinCount:
+        """How it is now; raises `StoreUnreadable`."""
 
     def ensure_tries(self, wanted: int) -> int:
         """Asks for at least so many where this device may set them; the tries that are in force then."""

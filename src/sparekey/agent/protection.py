@@ -3,12 +3,18 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sparekey.agent.ports import StoreKeys, StoreUnreadable, TpmFacts
+from sparekey.agent.ports import PinLocks, StoreKeys, StoreUnreadable, TpmFacts
 from sparekey.core.counts import counted
 
 FILE: Final = "file"  # words of spec/agent-api.md
 TPM: Final = "tpm"
 TPM_PIN_LOCK: Final = "tpm-pin-lock"
+
+_UNTIL_A_PASSWORD: Final = (
+    "days open with the PIN alone and wrong PINs are counted, but whoever starts another system on this computer can "
+    "reset the count until the TPM's lockout has a password: systemd-ask-password | tpm2_changeauth -c lockout file:- "
+    "(keep that password away from this computer)"
+)
 
 
 @dataclass(frozen=True)
@@ -23,10 +29,18 @@ class Protection:
 
 
 def protection_of(keys: StoreKeys, *, days_locked: bool = False) -> str:
-    """The word for the server; `days_locked`: days of at least one user are behind a PIN lock."""
+    """The word for the server; `days_locked`: days of at least one user are behind a PIN lock. A count that anybody
+    may reset is no lock: then the TPM is asked whether it is one."""
     if not keys.hardware_bound:
         return FILE
-    return TPM_PIN_LOCK if days_locked else TPM
+    return TPM_PIN_LOCK if days_locked and _count_holds(keys.pin_locks) else TPM
+
+
+def _count_holds(locks: PinLocks | None) -> bool:
+    try:
+        return locks is not None and locks.count().holds
+    except StoreUnreadable:
+        return False
 
 
 def describe_protection(keys: StoreKeys, *, days_locked: bool = False) -> Protection:
@@ -44,14 +58,17 @@ def describe_protection(keys: StoreKeys, *, days_locked: bool = False) -> Protec
             None,
         )
     words = f"the keys are the TPM's ({facts.maker} {facts.model}, firmware {facts.firmware}): a copied disk holds "
-    return Protection(word, f"{words}nothing to guess at, a restored image opens to nothing", _advice_on(facts), facts)
+    return Protection(
+        word, f"{words}nothing to guess at, a restored image opens to nothing", _advice(facts, days_locked), facts
+    )
 
 
-def _advice_on(facts: TpmFacts) -> str:
-    """What keeps PIN locks from working; everything else goes on without them."""
+def _advice(facts: TpmFacts, days_locked: bool) -> str:
+    """What keeps PIN locks from working, or from being locks; everything else goes on without them."""
     if facts.in_lockout:
         minutes = counted(-(-facts.forgives_after // 60), "minute")
         return f"the TPM is in lockout: PIN locks open again after {minutes}; emergency passcodes go on working"
     if not facts.tries:
         return "the TPM counts no wrong tries: no PIN locks. Switch it on: tpm2_dictionarylockout --setup-parameters"
-    return ""
+    # Not before a lock was made: with a password the agent cannot set how many tries are taken.
+    return _UNTIL_A_PASSWORD if days_locked and not facts.lockout_password else ""

@@ -1,5 +1,7 @@
 """What the device can say about itself: for `sparekey-agent status`, for a help desk, never a secret."""
 
+from collections.abc import Callable
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -9,7 +11,7 @@ from sparekey.agent.exempt import as_reported
 from sparekey.agent.notices import notice_for
 from sparekey.agent.outcome import as_rfc3339, in_words
 from sparekey.agent.pin_lock import any_locked, lock_state
-from sparekey.agent.ports import StoreKeys, StoreUnreadable
+from sparekey.agent.ports import PinCount, StoreKeys, StoreUnreadable
 from sparekey.agent.protection import describe_protection
 from sparekey.agent.state import State, UserState
 from sparekey.core.counts import counted
@@ -21,6 +23,7 @@ MOST_NAMES = 100  # that are listed: a report has to fit its frame
 def status_of(device: Device, only_login: str | None = None, trouble: str = "") -> dict[str, Any]:
     """The whole, or the device and one user; `trouble`: why the last contact failed."""
     state, judged = device.state, device.store.judged()
+    count = cache(lambda: _count_of(device.store.keys))  # the TPM is asked once, and only where it matters
     report = {
         "schema": SCHEMA,
         "enrolled": True,
@@ -33,7 +36,7 @@ def status_of(device: Device, only_login: str | None = None, trouble: str = "") 
         "last_contact": as_rfc3339(state.time.contact),
         "contact_trouble": trouble,
         "events_waiting": len(state.events),
-        "users": [_user(user, device, judged.time) for user in state.users if only_login in (None, user.login)],
+        "users": [_user(user, device, judged.time, count) for user in state.users if only_login in (None, user.login)],
     }
     return report if only_login is not None else report | _of_the_computer(device)
 
@@ -67,8 +70,9 @@ def _of_the_computer(device: Device) -> dict[str, Any]:
     }
 
 
-def _user(user: UserState, device: Device, time: int) -> dict[str, Any]:
+def _user(user: UserState, device: Device, time: int, find_count: Callable[[], PinCount | None]) -> dict[str, Any]:
     state: State = device.state
+    lock = lock_state(user, find_count)
     return {
         "login": user.login,
         "accounts": device.names.accounts_of(user.login),
@@ -85,7 +89,7 @@ def _user(user: UserState, device: Device, time: int) -> dict[str, Any]:
             for unit in user.current_units
             if unit.is_emergency
         ],
-        "pin_lock": _pin_lock(user, device.store.keys),
+        "pin_lock": {"state": lock.value, "words": lock.sentence},
         "failures": user.failures,
         "failures_allowed": user.policy.offline_failures,
         "emergency_code_needed": bool(user.current_units) and user.failures >= user.policy.offline_failures,
@@ -99,14 +103,9 @@ def _user(user: UserState, device: Device, time: int) -> dict[str, Any]:
     }
 
 
-def _pin_lock(user: UserState, keys: StoreKeys) -> dict[str, str]:
-    """Whether the TPM locks this user's days to the PIN, or why it does not."""
-
-    def tries() -> int | None:
-        try:
-            return keys.pin_locks.tries() if keys.pin_locks else None
-        except StoreUnreadable:
-            return None
-
-    found = lock_state(user, tries)
-    return {"state": found.value, "words": found.sentence}
+def _count_of(keys: StoreKeys) -> PinCount | None:
+    """None where no TPM counts, or none answers."""
+    try:
+        return keys.pin_locks.count() if keys.pin_locks else None
+    except StoreUnreadable:
+        return None

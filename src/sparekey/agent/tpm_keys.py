@@ -18,7 +18,7 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sparekey.agent.ports import Files, PinLocks, StoreUnreadable, TpmFacts
+from sparekey.agent.ports import Files, PinCount, PinLocks, StoreUnreadable, TpmFacts
 from sparekey.agent.store import TPM_KEYS
 from sparekey.agent.tpm import Counter, Parent, Tpm, Visit
 from sparekey.agent.tpm_words import trouble
@@ -186,9 +186,10 @@ class TpmPinLocks:
     def __init__(self, visit: Callable[[], AbstractContextManager[Visit]]) -> None:
         self._visit = visit
 
-    def tries(self) -> int:
+    def count(self) -> PinCount:
         with self._visit() as visit:
-            return visit.facts().tries
+            facts = visit.facts()
+        return PinCount(facts.tries, resettable=not facts.lockout_password)
 
     def ensure_tries(self, wanted: int) -> int:
         with self._visit() as visit:

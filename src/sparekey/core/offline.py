@@ -42,7 +42,7 @@ class Protection(StrEnum):
 
     FILE = "file"  # keys in a root-only file: a copied disk holds them, too
     TPM = "tpm"  # keys of the TPM: a copied disk holds nothing to guess at
-    TPM_PIN_LOCK = "tpm-pin-lock"  # and days open with the PIN alone, which the TPM lets be tried a few times
+    TPM_PIN_LOCK = "tpm-pin-lock"  # and days open with the PIN alone, which whoever it is may try a few times
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,13 @@ LONGEST_EXEMPT: Final = 64  # bytes: 64 such names fit one row of the record, wh
 PROTECTIONS: Final[Mapping[str, str]] = {
     "": "not told by the device",
     Protection.FILE: "keys in a file: a copied disk can be guessed at",
-    Protection.TPM: "keys in the TPM: a copied disk holds nothing to guess at",
+    Protection.TPM: (
+        "keys in the TPM: a copied disk holds nothing to guess at; there is no PIN lock, or whoever has the computer "
+        "resets its count, as the TPM's lockout has no password"
+    ),
     Protection.TPM_PIN_LOCK: (
-        "keys in the TPM, and days open only with the PIN, which the TPM lets be tried a few times"
+        "keys in the TPM, whose lockout has a password, and days open only with the PIN, which the TPM lets be tried a "
+        "few times"
     ),
 }  # fmt: skip
 SHORT: Final[Mapping[str, str]] = {

@@ -11,7 +11,8 @@ _KINDS: Final = {
     "emergency-tokencode": "the PIN and an emergency tokencode",
     "emergency-passcode": "an emergency passcode",
 }
-_SAID_OF_LOCKS: Final = frozenset({"locked", "at-next-sign-in", "too-few-tries"})  # others are said elsewhere
+# others are said elsewhere
+_SAID_OF_LOCKS: Final = frozenset({"locked", "locked-resettable", "at-next-sign-in", "too-few-tries"})
 
 
 def status_words(found: Report) -> str:
