@@ -151,6 +151,29 @@ def test_s23_a_success_online_that_cannot_open_the_lock_leaves_no_record_up_to_i
     assert world.login(typed).answer.result != Result.GRANTED
 
 
+def test_s23_cut_off_between_yes_and_lock(tmp_path: Path) -> None:
+    files = RecordingFiles()
+    world = a_locked_world(tmp_path / "store", token=replace(TEN_MINUTES), files=files)
+    world.go_online()
+    typed, used, begun = world.passcode(), step(world), len(files.log)
+    later = records(world) - set(range(piece_of(world, used).last + 1))
+    assert world.login(typed).answer.mode == "online"
+    whole = records(world)
+    seen = set()
+    for _, disk in disks(files, begun, tmp_path / "store", tmp_path / "disks"):
+        again = reopened(world, disk)
+        said_yes = again.held.token_use(world.alice.token.token).last_used == used
+        again.device.store.begin()
+        left = records(again)
+        assert (used not in left) if said_yes else (used in left)
+        assert later <= left
+        seen.add((said_yes, left == whole))
+        # What it lacks is asked for again.
+        again.go_online()
+        assert any(unit.is_given_up for unit in days(again)) is (said_yes and left != whole)
+    assert seen == {(False, False), (True, False), (True, True)}
+
+
 def test_s23_whole_locked_pieces_go_by_time_and_no_later_than_an_hour_after(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store", token=replace(TEN_MINUTES))
     world = reopened(world)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from sparekey.agent.device_time import ClockReading, Judged, at_hit
 from sparekey.agent.outcome import Reason, Refusal
 from sparekey.agent.ports import Distance
-from sparekey.agent.state import State, TokenUse, UnitEntry, UserState
+from sparekey.agent.state import State, UnitEntry, UserState
 from sparekey.passcode import Reading, Shape, emergency_passcode, emergency_tokencode, split, tokencode
 from sparekey.sealed import Header, Moment, UnitKind
 from sparekey.secret import Secret
@@ -196,7 +196,7 @@ def after_success(state: State, header: Header, i: int, judged: Judged, reading:
     if header.interval:
         shift = _shifted(shift, i - (judged.time // header.interval + header.drift + shift))
         time = at_hit(time, reading, (i - header.drift) * header.interval)
-    user = user.with_token(TokenUse(header.token, max(use.last_used, i), shift, judged.time))
+    user = user.with_token(replace(use, last_used=max(use.last_used, i), learnt_shift=shift, used_at=judged.time))
     return replace(state, time=time).with_user(user)
 
 
@@ -206,7 +206,8 @@ def after_online_success(user: UserState, token: str, step: int, at: int) -> Use
     if not token:
         return user
     use = user.token_use(token)
-    return user.with_token(replace(use, last_used=max(use.last_used, step), used_at=at))
+    accepted = max(use.accepted_here, step)
+    return user.with_token(replace(use, last_used=max(use.last_used, step), used_at=at, accepted_here=accepted))
 
 
 def _shifted(shift: int, distance: int) -> int:

@@ -41,10 +41,12 @@ class Device:
 
     @contextlib.contextmanager
     def one_attempt(self) -> Iterator[None]:
-        """One attempt at a time on this device; raises `Busy`."""
+        """One attempt at a time on this device, and each knows what the one before it has left on disk: raises `Busy`,
+        and whatever keeps the store from asking its disk."""
         if not self._attempts.acquire(timeout=ATTEMPT_WAIT):
             raise Busy
         try:
+            self.store.make_sure()
             yield
         finally:
             self._attempts.release()

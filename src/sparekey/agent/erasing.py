@@ -3,11 +3,12 @@
 - Records up to the last used one of their token, wherever it was used, go; so do days that are past.
 - By time, records before the window around the mark go; with a clock that cannot be trusted, nothing does.
 - Emergency units are reusable: they stay until their end.
-- A piece behind a PIN lock that is not open goes whole or not yet: in the hour after it is past at the latest.
+- A piece behind a PIN lock that is not open goes whole or not yet: in the hour after it is past at the latest, and at
+  the agent's start if a sign-in here was cut off before it came to it.
 """
 
 from sparekey.agent.device_time import Judged
-from sparekey.agent.pin_lock import OpenedLock, within_reach
+from sparekey.agent.pin_lock import OpenedLock, cut_at, within_reach
 from sparekey.agent.state import State, TokenUse, UnitEntry, UserState
 
 DAY_SECONDS = 86400
@@ -21,6 +22,15 @@ def decide_erasing(state: State, judged: Judged, opened: OpenedLock | None = Non
         for user in state.users
         for entry in user.units
     }
+
+
+def after_cut_off(state: State) -> State:
+    """The state at agent start: a sign-in that the server accepted here may have been cut off before it reached behind
+    the PIN lock. The piece with its record goes whole, as nobody is there who could open it."""
+    accepted = [(user.user, use) for user in state.users for use in user.tokens]
+    for user, use in accepted:
+        state = state.with_user(cut_at(state.get_user(user), use.token, use.accepted_here))
+    return state
 
 
 def _gone_through(entry: UnitEntry, user: UserState, judged: Judged) -> int:

@@ -107,6 +107,7 @@ class TokenUse:
     last_used: int = -1  # no record up to this one opens any more
     learnt_shift: int = 0  # intervals
     used_at: int = 0
+    accepted_here: int = -1  # the last step that the server accepted at a sign-in on this device
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,7 @@ class State:
     last_event_hash: str = ""
     checkpoint: str = ""
     next_sync: int = 0  # seconds after the last contact
+    exempt: list[str] = field(default_factory=list)  # as the server was told last
 
     def find_user(self, login: str) -> UserState | None:
         """The user who is called so on this device."""

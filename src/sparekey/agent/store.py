@@ -3,7 +3,8 @@
 - Every change of the state is written aside and synced, name and all; then the keys commit it, and it is renamed. After
   a power cut it is the old state or the new one, whole: of the two files that may be there, the one that opens counts.
   Under a TPM no more than one does.
-- A change that broke off leaves open whether it came about: the next one asks the disk first.
+- A change that broke off leaves open whether it came about: whatever comes next, a change or an attempt, asks the disk
+  first. Then what it would have removed, or has written, goes if the state does not name it.
 - At each commit what `erasing` says must not be on disk is taken out first: pieces are left out or rewritten under new
   keys, and the old file is removed before anybody is answered.
 - No state is written with a key open that a PIN lock is for.
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from sparekey.agent.device_time import Judged, holding, judge, started
-from sparekey.agent.erasing import decide_erasing
+from sparekey.agent.erasing import after_cut_off, decide_erasing
 from sparekey.agent.pin_lock import OpenedLock, needs_locking, standing, with_keys_locked
 from sparekey.agent.ports import Clock, Files, StoreKeys, StoreUnreadable
 from sparekey.agent.state import State, UnitEntry, UserState, state_from_bytes, state_to_bytes
@@ -41,6 +42,7 @@ class Store:
         self._clock = clock
         self._state = state
         self._is_sure = True  # that `_state` is what the disk holds
+        self._passing: set[str] = set()  # files of units that go, or stay, with a change that is not through
         self._units = UnitFiles(directory / UNITS, files)
         self._lock = threading.RLock()
 
@@ -77,7 +79,7 @@ class Store:
 
     @property
     def state(self) -> State:
-        """As last committed."""
+        """As last committed; after a change that broke off, as before it until somebody asks the disk."""
         return self._state
 
     @property
@@ -86,29 +88,43 @@ class Store:
 
     @contextlib.contextmanager
     def steady(self) -> Iterator[None]:
-        """Nothing changes meanwhile: what the state names is on disk."""
+        """Nothing changes meanwhile: the state is the disk's, and what it names is there."""
         with self._lock:
+            self.make_sure()
             yield
+
+    def make_sure(self) -> None:
+        """After this the state is what the disk holds, and no file of a change that broke off is left. Whoever decides
+        something asks first; an error here means that nothing can be decided.
+
+        What broke off was sealed for the counter's next value, as the next change will be: so what counts is committed
+        once more as it is, and takes that value away from it.
+        """
+        with self._lock:
+            if not self._is_sure:
+                self._state = _read_state(self._directory, self._files, self._keys)
+                self._write(self._state)
+            self._remove_passed()
 
     def judged(self) -> Judged:
         """Time by this state and the clocks as they are now."""
         return judge(self._state.time, self._clock.reading())
 
     def begin(self) -> None:
-        """Agent start: the mark is raised, what is past is erased."""
-        self.change(lambda state: replace(state, time=started(state.time, self._clock.reading())))
+        """Agent start: the mark is raised; what is past is erased, and what a sign-in could not erase any more."""
+        self.change(lambda state: replace(after_cut_off(state), time=started(state.time, self._clock.reading())))
 
     def change(self, change: Callable[[State], State], opened: OpenedLock | None = None) -> State:
         """Commits `change` of the state; when it returns, state and erasures are on disk. With an opened PIN lock
         single records behind it can be erased, too."""
         with self._lock:
-            if not self._is_sure:
-                self._make_sure()
+            self.make_sure()
             before = self._state
             state = self._settled(_with_horizon(change(before)), opened)
+            self._passing = _files_of(before) ^ _files_of(state)
             self._write(state)
             self._state = state
-            self._units.remove(_files_of(before) - _files_of(state))
+            self._remove_passed()
             return state
 
     def write_unit(self, unit: bytes, sealed: SealedUnit) -> UnitEntry:
@@ -156,11 +172,10 @@ class Store:
         self._files.sync(self._directory)
         self._is_sure = True
 
-    def _make_sure(self) -> None:
-        """After a change that broke off. What it wrote was sealed for the counter's next value, as the next change will
-        be: so what counts is committed once more as it is, and takes that value away from it."""
-        self._state = _read_state(self._directory, self._files, self._keys)
-        self._write(self._state)
+    def _remove_passed(self) -> None:
+        """Those alone: a refill may have written a unit whose entry is still to be committed."""
+        self._units.remove(self._passing - _files_of(self._state))
+        self._passing = set()
 
     def _remove_orphans(self) -> None:
         """Files that no state names: of an interrupted change, or planted. Their keys are nowhere."""
