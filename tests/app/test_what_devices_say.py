@@ -14,6 +14,7 @@ from sparekey.core.self_report import LONGEST_EXEMPT, MOST_EXEMPT
 from sparekey.wire.agent_api import SyncRequest, UserSync
 from tests.builders import NOW, PIN, ROOT, Device, a_device, a_filled_device, a_user, edit_policy, granted, on_record
 
+HOUR = 3600
 SAID = (Action.DEVICE_PROTECTION, Action.DEVICE_EXEMPT)
 
 
@@ -40,7 +41,7 @@ def test_what_it_says_is_kept_and_shown(any_server: Instance) -> None:
     assert (view.hardware_bound, view.protection, view.exempt) == (
         True, "tpm-pin-lock", ("backup", "root (on the console)"),
     )  # fmt: skip
-    contact(device, "", hardware_bound=True)  # an older agent has taken its place
+    contact(device, "", hardware_bound=True, at=NOW + HOUR)  # an older agent has taken its place
     assert (shown(device).hardware_bound, shown(device).protection, shown(device).exempt) == (True, "", ())
 
 
@@ -52,7 +53,7 @@ def test_a_change_is_on_record_and_its_repetition_is_not(any_server: Instance) -
     for _ in range(2):
         contact(device, Protection.TPM, ("root",))
     contact(device, Protection.TPM_PIN_LOCK, ("root",))
-    contact(device, Protection.TPM_PIN_LOCK)
+    contact(device, Protection.TPM_PIN_LOCK, at=NOW + HOUR)
     rows = on_record(any_server, *SAID)
     assert {(row.actor, row.device_id) for row in rows} == {(f"device:{device.device_id}", device.device_id)}
     assert [(row.action, json.loads(row.detail)) for row in rows] == [
@@ -68,6 +69,32 @@ def test_a_tpm_that_an_older_agent_denies_is_a_change_too(any_server: Instance) 
     contact(device, "", hardware_bound=True)
     contact(device, "", hardware_bound=False)
     assert len(on_record(any_server, Action.DEVICE_PROTECTION)) == 2
+
+
+def test_the_first_word_after_a_silence_is_on_record(any_server: Instance) -> None:
+    device = a_device(any_server)
+    for word in (Protection.TPM, "", Protection.TPM_PIN_LOCK, Protection.TPM_PIN_LOCK, "", Protection.TPM):
+        contact(device, word, hardware_bound=True)
+    said = [json.loads(row.detail)["after"] for row in on_record(any_server, Action.DEVICE_PROTECTION)]
+    assert said == ["tpm", "", "tpm-pin-lock", "", "tpm"]  # the first: it was enrolled with a file
+
+
+def test_exempt_accounts_that_change_all_the_time_are_on_record_once_an_hour(any_server: Instance) -> None:
+    device = a_device(any_server)
+    for minute in range(60):
+        contact(device, Protection.FILE, (f"account{minute % 2}",), at=NOW + 60 * minute)
+    assert exempt_on_record(any_server) == [["account0"]]
+    assert shown(device).exempt == ("account0",)
+    contact(device, Protection.FILE, ("as it is then",), at=NOW + HOUR)
+    assert exempt_on_record(any_server) == [["account0"], ["as it is then"]]
+    assert shown(device).exempt == ("as it is then",)
+    contact(device, Protection.FILE, ("as it is then",), at=NOW + 3 * HOUR)
+    contact(device, Protection.FILE, at=NOW + 3 * HOUR)
+    assert exempt_on_record(any_server) == [["account0"], ["as it is then"], []]
+
+
+def exempt_on_record(server: Instance) -> list[list[str]]:
+    return [json.loads(row.detail)["accounts"] for row in on_record(server, Action.DEVICE_EXEMPT)]
 
 
 def test_what_is_wrong_in_form_changes_nothing(server: Instance) -> None:

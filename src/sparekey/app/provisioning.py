@@ -5,7 +5,8 @@ version of each emergency code, what is to be erased, and what is still wanted.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -16,6 +17,7 @@ from sparekey.app.notices import notify_user
 from sparekey.app.obstacles import device_state
 from sparekey.app.policies_in_force import account_state_of, effective_in
 from sparekey.app.snapshots import token_state
+from sparekey.core.audit_chain import AuditRow
 from sparekey.core.authenticate import AccountState, TokenState
 from sparekey.core.emergency import Contact, contact_of
 from sparekey.core.event_packs import EventPack, find_pack, is_worn
@@ -37,9 +39,11 @@ from sparekey.core.policy import EffectivePolicy, OfflinePolicy
 from sparekey.core.self_report import SelfReport
 from sparekey.core.tokens import Hotp
 from sparekey.secret import Secret
-from sparekey.storage import accounts, devices, emergency_codes, tokens
+from sparekey.storage import accounts, audit, devices, emergency_codes, tokens
 from sparekey.storage.rows import AnyRow
 from sparekey.wire.agent_api import DevicePolicy, HeldUnit, KeptKind, UnitName, UsedStep, UserSync
+
+_BETWEEN_LISTS: Final = 3600  # seconds: lists of exempt accounts on record
 
 
 @dataclass(frozen=True)
@@ -294,9 +298,11 @@ def record_contact(connection: Connection, device_row: AnyRow, said: SelfReport,
     """The device was here, and said this of itself; a change is put on record. Its row as it is now: what a device is
     given depends on what it says."""
     was = devices.self_report(device_row)
+    if said.exempt != was.exempt and _is_too_soon(connection, device_row.id, now):
+        said = replace(said, exempt=was.exempt)
     devices.update_device(connection, device_row.id, last_contact=now, **devices.self_report_values(said))
     actor = f"device:{device_row.id}"
-    if (said.hardware_bound, said.protection) != (was.hardware_bound, was.protection or said.protection):
+    if _is_changed(connection, device_row.id, was, said):
         log(
             connection, now, actor, Action.DEVICE_PROTECTION, device=device_row.id, before=was.protection,
             after=said.protection, hardware_bound=said.hardware_bound,
@@ -307,3 +313,20 @@ def record_contact(connection: Connection, device_row: AnyRow, said: SelfReport,
     if here is None:
         raise LookupError("the device of a contact is gone")
     return here
+
+
+def _is_changed(connection: Connection, device_id: str, was: SelfReport, said: SelfReport) -> bool:
+    """Whether its keys stand under something else. The first word of all changes nothing; one after a silence may."""
+    if said.hardware_bound == was.hardware_bound and was.protection == "":
+        return said.protection != "" and _last_said(connection, device_id, Action.DEVICE_PROTECTION) is not None
+    return (said.hardware_bound, said.protection) != (was.hardware_bound, was.protection)
+
+
+def _is_too_soon(connection: Connection, device_id: str, now: int) -> bool:
+    """Whether its exempt accounts went on record within the hour: a list is long, and it may change at each contact."""
+    last = _last_said(connection, device_id, Action.DEVICE_EXEMPT)
+    return last is not None and now < last.at // 1_000_000 + _BETWEEN_LISTS
+
+
+def _last_said(connection: Connection, device_id: str, action: Action) -> AuditRow | None:
+    return next(iter(audit.list_rows(connection, limit=1, device_id=device_id, actions=(action,))), None)
