@@ -8,11 +8,21 @@ from sparekey.agent.names import Names
 from sparekey.agent.pam_stacks import Stack
 from sparekey.cli.agent import surroundings
 from sparekey.cli.agent.surroundings import of_exempt, of_logins, of_module, of_names, of_service, of_socket
+from sparekey.wiring.agent import pam_texts
 from tests.native.built import pam_module
 
 ASKS = Stack("sshd", True, "pam_sparekey.so", exempt_group=True, exempt_console=False)
 ASKS_ALL = Stack("sudo", True, "pam_sparekey.so", exempt_group=False, exempt_console=False)
 CRON = Stack("cron", False, "", exempt_group=False, exempt_console=False)
+
+
+def test_stacks_are_read_where_libpam_reads_them(tmp_path: Path) -> None:
+    for place, services in {"lib": ("sshd", "vendor"), "etc": ("sshd", "su")}.items():
+        (tmp_path / place).mkdir()
+        for service in services:
+            (tmp_path / place / service).write_text(place, encoding="utf-8")
+    directories = [tmp_path / "lib", tmp_path / "etc", tmp_path / "nowhere"]
+    assert pam_texts(directories) == {"sshd": "etc", "su": "etc", "vendor": "lib"}
 
 
 def test_the_logins_that_ask_are_named() -> None:

@@ -1,7 +1,7 @@
 """What the PAM stacks of this computer say about the passcode: which services ask for it, and whom they let pass by.
 
-Pure: the texts of /etc/pam.d come in. Known are the lines of the shipped profiles (packaging/pam), word for word, and
-whether they lead past the module; what an administrator has written otherwise is not interpreted.
+Pure: the texts of PAM's directories come in. Known are the lines of the shipped profiles (packaging/pam), word for
+word, and whether they lead past the module; what an administrator has written otherwise is not interpreted.
 """
 
 import re
@@ -40,7 +40,7 @@ class Stack:
 
 
 def read_stacks(texts: Mapping[str, str], exempt_group: str) -> list[Stack]:
-    """By the texts of /etc/pam.d, name for name; every service that reads a stack, in alphabetical order."""
+    """By the texts of PAM's directories, name for name; every service that reads a stack, in alphabetical order."""
     services = sorted(name for name in texts if not name.startswith(FRAGMENTS) and "." not in name)
     return [_read(service, rules_of(service, texts), exempt_group) for service in services]
 

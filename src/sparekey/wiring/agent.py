@@ -35,7 +35,7 @@ R = TypeVar("R")
 STATE_DIRECTORY: Final = Path("/var/lib/sparekey-agent")
 SOCKET: Final = "agent.sock"
 RUN_DIRECTORY: Final = Path("/run/sparekey-agent")  # as the service's unit has it
-PAM_STACKS: Final = Path("/etc/pam.d")
+PAM_STACKS: Final = (Path("/usr/lib/pam.d"), Path("/etc/pam.d"))  # libpam takes a service from the last that has it
 DEFAULTS: Final = Configuration()
 LOCK: Final = "lock"
 
@@ -69,9 +69,17 @@ def opened_device(directory: Path, *, wait: float, configuration: Configuration 
         )
 
 
+def pam_texts(directories: Iterable[Path] = PAM_STACKS) -> dict[str, str]:
+    """The stacks of this computer by their names, as libpam reads them."""
+    texts: dict[str, str] = {}
+    for directory in directories:
+        texts |= read_texts(directory)
+    return texts
+
+
 def find_exempt_accounts(configuration: Configuration) -> list[str]:
     """Who signs in on this computer without a passcode."""
-    stacks = read_stacks(read_texts(PAM_STACKS), configuration.exempt_group)
+    stacks = read_stacks(pam_texts(), configuration.exempt_group)
     root_on_console = any(stack.exempt_console for stack in stacks)
     return exempt_accounts(group_members(configuration.exempt_group), root_on_console=root_on_console)
 

@@ -13,8 +13,8 @@ from typing import Final
 from sparekey.agent.configuration import Configuration
 from sparekey.agent.names import Names
 from sparekey.agent.pam_stacks import MODULE, Stack, read_stacks
-from sparekey.agent.platform_posix import group_exists, has_account, read_texts
-from sparekey.wiring.agent import PAM_STACKS, RUN_DIRECTORY, find_exempt_accounts
+from sparekey.agent.platform_posix import group_exists, has_account
+from sparekey.wiring.agent import RUN_DIRECTORY, find_exempt_accounts, pam_texts
 
 UNIT: Final = "sparekey-agent.service"
 SYSTEMD: Final = Path("/run/systemd/system")  # there while systemd runs (sd_booted(3))
@@ -34,7 +34,7 @@ class Finding:
 def look_around(configuration: Configuration) -> Iterator[Finding]:
     """All of them, on this computer."""
     yield of_service(_unit_state())
-    stacks = read_stacks(read_texts(PAM_STACKS), configuration.exempt_group)
+    stacks = read_stacks(pam_texts(), configuration.exempt_group)
     yield of_logins(stacks)
     yield of_module(stacks, _why_not_loaded(_module_path(stacks)))
     exempt = find_exempt_accounts(configuration)
@@ -44,7 +44,7 @@ def look_around(configuration: Configuration) -> Iterator[Finding]:
 
 def logins_ask(configuration: Configuration) -> bool:
     """Whether any login of this computer needs the agent."""
-    return any(stack.asks for stack in read_stacks(read_texts(PAM_STACKS), configuration.exempt_group))
+    return any(stack.asks for stack in read_stacks(pam_texts(), configuration.exempt_group))
 
 
 def of_socket(path: Path) -> Finding:

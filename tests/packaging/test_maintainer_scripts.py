@@ -1,0 +1,81 @@
+"""What the packages' scripts refuse and say, run with what they call put in its place."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.tree import ROOT
+
+DEBIAN = ROOT / "packaging/deb/debian"
+LINE = "auth required pam_sparekey.so\n"
+
+pytestmark = pytest.mark.services
+
+
+def run(script: str, how: str, root: Path, **answers: str) -> tuple[int, str, list[str]]:
+    """Exit status, what it said, and what it called of `answers`, which print what is given."""
+    programs, called = root / "programs", root / "called"
+    programs.mkdir()
+    called.touch()
+    for name, answer in answers.items():
+        program = programs / name.replace("_", "-")
+        program.write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >> {called}\nprintf %s "{answer}"\n', encoding="utf-8")
+        program.chmod(0o755)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "DPKG_ROOT": str(root)}
+    done = subprocess.run(["sh", DEBIAN / script, how], env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr, called.read_text(encoding="utf-8").splitlines()
+
+
+def stack(root: Path, path: str, text: str = LINE) -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", ["etc/pam.d/by-hand", "usr/lib/pam.d/vendor", "etc/pam.conf"])
+def test_the_module_stays_while_a_stack_names_it(tmp_path: Path, path: str) -> None:
+    stack(tmp_path, path)
+    status, said, called = run("sparekey-agent.prerm", "remove", tmp_path, pam_auth_update="")
+    assert (status, called) == (1, [])
+    assert f"  {tmp_path / path}\n" in said
+
+
+def test_the_module_goes_where_only_what_is_not_read_names_it(tmp_path: Path) -> None:
+    stack(tmp_path, "usr/lib/pam.d/sshd")
+    stack(tmp_path, "etc/pam.d/sshd", "auth required pam_unix.so\n")
+    stack(tmp_path, "etc/pam.d/sudo", f"# {LINE}")
+    stack(tmp_path, "etc/pam.d/su.dpkg-old")
+    assert run("sparekey-agent.prerm", "remove", tmp_path, pam_auth_update="")[::2] == (
+        0,
+        ["pam-auth-update --package --remove sparekey sparekey-second"],
+    )
+
+
+@pytest.mark.parametrize("uid", [0, 1000, 60_000])
+def test_the_server_takes_no_account_of_a_person(tmp_path: Path, uid: int) -> None:
+    account = f"sparekey:x:{uid}:{uid}::/home/sparekey:/bin/bash"
+    status, said, called = run(
+        "sparekey-server.postinst", "configure", tmp_path, getent=account, adduser="", install=""
+    )
+    assert status == 1
+    assert f"(uid {uid}) is somebody's own" in said
+    assert called == ["getent passwd sparekey"]
+
+
+@pytest.mark.parametrize(("account", "made"), [("", True), ("sparekey:x:998:998::/var/lib/sparekey:/bin/false", False)])
+def test_the_server_s_account_is_made_once(tmp_path: Path, account: str, made: bool) -> None:
+    status, said, called = run(
+        "sparekey-server.postinst", "configure", tmp_path, getent=account, adduser="", install=""
+    )
+    assert status == 0, said
+    assert any(line.startswith("adduser --quiet --system") for line in called) is made
+    assert called[-1] == "install -d -o sparekey -g sparekey -m 700 /var/lib/sparekey"
+
+
+def test_a_purge_names_the_counter_that_stays_in_the_tpm(tmp_path: Path) -> None:
+    stack(tmp_path, "var/lib/sparekey-agent/store.tpm", '{"tcti":"x","counter_index":25382930,"counter_name":"00"}')
+    status, said, _ = run("sparekey-agent.postrm", "purge", tmp_path, getent="", delgroup="")
+    assert status == 0
+    assert "tpm2_nvundefine -C o 0x1835012 removes it" in said
+    assert not (tmp_path / "var/lib/sparekey-agent").exists()
