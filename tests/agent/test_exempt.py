@@ -49,6 +49,7 @@ def test_the_server_hears_of_them_at_every_contact(tmp_path: Path) -> None:
         return honest(request)
 
     world.server.sync = sync  # type: ignore[method-assign] # the simulated server listens, too
+    world.device.exempt.look()
     world.login(world.passcode())
     found.pop(0)
     world.login(world.passcode(1))  # a sign-in does not wait for a directory service
@@ -56,6 +57,26 @@ def test_the_server_hears_of_them_at_every_contact(tmp_path: Path) -> None:
     assert told == [["rescue"], ["rescue"], ["rescue", "temp"]]
     assert status_of(world.device)["exempt"] == ["rescue", "temp"]
     assert "exempt" not in status_of(world.device, "alice")
+
+
+def test_a_sign_in_looks_nobody_up_and_says_what_was_told_last(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "store")
+    told: list[list[str]] = []
+    honest = world.server.sync
+
+    def sync(request: SyncRequest) -> SyncReply:
+        told.append(request.exempt)
+        return honest(request)
+
+    def slow() -> list[str]:
+        raise AssertionError("a directory service was asked in an attempt")
+
+    world.server.sync = sync  # type: ignore[method-assign] # the simulated server listens, too
+    world.device = replace(world.device, exempt=ExemptAccounts(lambda: ["rescue"]))
+    refill(world.device)
+    world.device = replace(world.device, exempt=ExemptAccounts(slow))  # as after a start
+    world.login(world.passcode())
+    assert told == [["rescue"], ["rescue"]]
 
 
 def test_what_cannot_be_found_out_is_as_it_was() -> None:

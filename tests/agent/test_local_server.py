@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -14,15 +16,44 @@ from pathlib import Path
 
 import pytest
 
+from sparekey.agent import local_server
 from sparekey.agent.device import Device
 from sparekey.agent.local_server import LocalServer, receive
-from sparekey.agent.platform_posix import connect, listen
+from sparekey.agent.places import MOST_OF_EACH, MOST_OF_OTHERS, MOST_OF_ROOT
+from sparekey.agent.platform_posix import connect, listen, person_behind
 from sparekey.agent.refiller import Refiller
 from sparekey.wire.local_socket import LONGEST_FRAME, Kind, Tag, encode_frame, frame
 from tests.agent.devices import a_world
 from tests.agent.serving import Served, login_frame, serving
 
 pytestmark = pytest.mark.services
+
+PERSON = 64_001  # a user without an account here
+STATUS = encode_frame(frame(Kind.STATUS)).hex()
+# Holds connections until its standard input ends, as that person; says what the first request on each is answered by.
+HOLDER = """
+import os, socket, sys
+how, person, path, count, request = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]
+if how == "su": os.setresuid(person, 0, 0)
+elif how == "sudo": open("/proc/self/loginuid", "w").write(str(person))
+else: os.setresuid(person, person, person)
+held = []
+for _ in range(count):
+    s = socket.socket(socket.AF_UNIX); s.connect(path); s.sendall(bytes.fromhex(request)); held.append(s)
+    n = int.from_bytes(s.recv(4, socket.MSG_WAITALL), "big"); print(s.recv(n, socket.MSG_WAITALL).hex())
+print("held", flush=True); sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def held_by(how: str, served: Served, count: int) -> Iterator[list[Kind]]:
+    """What a program of `PERSON` that asks on so many connections is answered, while it holds them."""
+    line = ["/usr/bin/python3", "-I", "-c", HOLDER, how, str(PERSON), str(served.path), str(count), STATUS]
+    with subprocess.Popen(line, cwd="/", env={}, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        said = [text.strip() for text in iter(holder.stdout.readline, "held\n") if text]
+        yield [Kind(bytes.fromhex(each)[1]) for each in said]
+        holder.communicate(timeout=20)
 
 
 @pytest.fixture
@@ -77,14 +108,68 @@ def test_nonsense_ends_the_connection_and_nothing_else(served: Served, nonsense:
         assert served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT
 
 
-def test_root_has_room_when_others_fill_theirs(served: Served) -> None:
+def test_one_connection_too_many_is_told_so(served: Served) -> None:
     with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(served.connection()) for _ in range(16)]
+        held = [stack.enter_context(served.connection())]
+        most = MOST_OF_EACH if person_behind(held[0]) else MOST_OF_ROOT  # whoever became root to run this
+        held += [stack.enter_context(served.connection()) for _ in range(most - 1)]
         for connection in held:
             assert served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT
-        one_too_many = stack.enter_context(served.connection())
-        with pytest.raises(OSError):  # noqa: PT011 -- closed or reset, as the kernel has it
-            served.ask(one_too_many, frame(Kind.STATUS))
+        refused = served.ask(stack.enter_context(served.connection()), frame(Kind.STATUS))
+        assert (refused.kind, refused.text(Tag.REASON)) == (Kind.FAILED, "busy")
+        assert "try again" in refused.text(Tag.MESSAGE)
+        held.pop().close()
+        assert freed(served)
+
+
+def freed(served: Served) -> bool:
+    """Whether there is a place again, as soon as the server has seen that one was given back."""
+    for _ in range(100):
+        with served.connection() as connection:
+            if served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT:
+                return True
+    return False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_s26_one_user_does_not_keep_another_s_screen_lock_out(served: Served) -> None:
+    with held_by("screen lock", served, MOST_OF_OTHERS + 4) as answers:
+        assert answers == [Kind.REPORT] * MOST_OF_EACH + [Kind.FAILED] * MOST_OF_OTHERS
+        assert served.ask_as_nobody(frame(Kind.STATUS)).kind is Kind.REPORT
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+@pytest.mark.parametrize("how", ["su", "sudo"])
+def test_s26_one_person_s_programs_of_root_do_not_keep_login_screens_out(served: Served, how: str) -> None:
+    if how == "sudo" and not has_logins():
+        pytest.skip("the kernel knows no logins here")
+    with held_by(how, served, MOST_OF_ROOT + 2) as answers:
+        assert answers.count(Kind.REPORT) == MOST_OF_EACH
+        with served.connection() as connection:
+            assert served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT
+
+
+def has_logins() -> bool:
+    """Whether a process may be given one."""
+    line = [sys.executable, "-I", "-c", f"open('/proc/self/loginuid', 'w').write('{PERSON}')"]
+    return subprocess.run(line, capture_output=True, check=False).returncode == 0
+
+
+def test_s26_a_frame_that_has_begun_does_not_hold_its_place(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_server, "FRAME_TIMEOUT", 0.3)
+    with served.connection() as connection:
+        connection.settimeout(0.05)
+        for byte in b"\0\0\x10\0" + b"\1" * 60:  # each well within the time of a whole frame
+            try:
+                connection.sendall(bytes([byte]))
+                assert connection.recv(1) == b""
+                break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        else:
+            pytest.fail("one byte after the other held the place")
 
 
 def test_a_reply_to_nothing_is_denied(served: Served) -> None:

@@ -58,7 +58,9 @@ class Computer:
                 for each in process.stderr:
                     if "listening" in each:
                         break
-                connect(self.state / "agent.sock", 5).close()
+                elsewhere = "--socket" in self.options
+                path = self.options[self.options.index("--socket") + 1] if elsewhere else self.state / "agent.sock"
+                connect(Path(path), 5).close()
                 yield process
             finally:
                 process.terminate()

@@ -119,10 +119,32 @@ def test_a_stranger_s_words_do_not_move_the_terminal(computer: Computer) -> None
 
 def test_s65_no_command_leaves_its_memory_on_disk() -> None:
     program = (
-        "import resource, sys; from sparekey.cli.agent.main import main\n"
+        "import ctypes, resource, sys; from sparekey.cli.agent.main import main\n"
         "resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)\n"
-        "main(['status', '--state', sys.argv[1]]); print(resource.getrlimit(resource.RLIMIT_CORE))"
+        "main(['status', '--state', sys.argv[1]]); print(resource.getrlimit(resource.RLIMIT_CORE))\n"
+        "print('dumpable:', ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
     )
     done = subprocess.run([sys.executable, "-c", program, "/nonexistent"], capture_output=True, text=True, timeout=60,
                           check=True)  # fmt: skip
-    assert done.stdout == "(0, 0)\n"
+    assert done.stdout == "(0, 0)\ndumpable: 0\n"
+
+
+def test_a_user_s_own_command_reaches_the_daemon(computer: Computer) -> None:
+    """Whose memory nobody may read, may still use its own descriptors under /proc."""
+    if os.geteuid() != 0:
+        pytest.skip("needs a second user")
+    program = (
+        "import os, sys; from pathlib import Path; from sparekey.agent.platform_posix import no_core_dumps\n"
+        "from sparekey.cli.agent.remote import find_daemon; from sparekey.wire.local_socket import Kind, frame\n"
+        "os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534); no_core_dumps()\n"
+        "print(find_daemon(Path(sys.argv[1])).ask(frame(Kind.STATUS)).kind.name)"
+    )
+    computer.enroll()
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        path = Path(directory) / "agent.sock"
+        computer.options = ["--socket", str(path)]
+        with computer.daemon():
+            done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True,
+                                  timeout=60, check=False)  # fmt: skip
+    assert (done.stdout, done.stderr) == ("REPORT\n", "")

@@ -42,8 +42,8 @@ def nobody() -> list[str]:
 
 
 class ExemptAccounts:
-    """Looked up by whoever has time for it; a sign-in tells the server what was found last: a directory service may
-    take its time over the accounts of a large organisation."""
+    """Looked up by whoever has time for it, never in an attempt: a directory service may take its time over the
+    accounts of a large organisation."""
 
     def __init__(self, find: Callable[[], list[str]] = nobody) -> None:
         self._find = find
@@ -57,6 +57,6 @@ class ExemptAccounts:
             log_unforeseen("exempt accounts were not found out", error)
         return self._known or []
 
-    def known(self) -> list[str]:
-        """As it was found last."""
-        return self.look() if self._known is None else self._known
+    def known(self) -> list[str] | None:
+        """As it was found last; None: not yet. That is not "nobody"."""
+        return self._known

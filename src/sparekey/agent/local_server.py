@@ -1,6 +1,8 @@
 """The daemon's local socket: one bounded thread for each connection, every frame capped, the peer known by the kernel.
 
 - uid 0 may ask for anybody; another user only for its own account (S26). Whose login an account has, the device knows.
+- Places are counted by the person behind a connection (`places`); who finds none is told so.
+- A frame that has begun is here within seconds, or the connection ends: nobody holds a place with a byte at a time.
 - Attempts of other users stand in a line of their own: root's attempt waits for one of theirs at most.
 - What a success gives is bound to the connection: secrets are kept and opened there (`useful_key`), until it closes
   or another attempt is made on it.
@@ -18,13 +20,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from sparekey import clock
 from sparekey.agent.device import Device
 from sparekey.agent.erasing import days_left
 from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.login import login
 from sparekey.agent.offline_login import Login, try_emergency
 from sparekey.agent.outcome import LoginAnswer, Mode, Result, printable
-from sparekey.agent.platform_posix import account_of, peer_uid
+from sparekey.agent.places import ROOT, Places
+from sparekey.agent.platform_posix import account_of, peer_uid, person_behind
 from sparekey.agent.refill import Progress
 from sparekey.agent.refiller import Refiller
 from sparekey.agent.status import status_of
@@ -44,14 +48,18 @@ from sparekey.wire.local_socket import (
     read_length,
 )
 
-MOST_OF_ROOT: Final = 16  # connections at a time
-MOST_OF_OTHERS: Final = 8  # apart, so that no user keeps root's login screen out
 IDLE_TIMEOUT: Final = 60  # seconds without a request
+FRAME_TIMEOUT: Final = 10  # seconds, from the first byte of a frame to its last
 ANSWER_TIMEOUT: Final = 120  # seconds, after a question
-ROOT: Final = 0
+MOST_TURNED_AWAY: Final = 16  # at a time; more are closed without a word
+BUSY_PATIENCE: Final = 2  # seconds for the request that is answered with a refusal
 ACCEPT_PAUSE: Final = 0.2  # seconds, while the system has no room
 # Of these the listener knows nothing: it goes on as soon as there is room.
 _PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED, errno.EINTR})
+
+_NO_PLACE: Final = frame(
+    Kind.FAILED, reason="busy", message="The agent has no place for one more request of yours; try again in a minute."
+)
 
 _log = logging.getLogger(__name__)
 
@@ -69,8 +77,8 @@ class LocalServer:
     listener: socket.socket
 
     def __post_init__(self) -> None:
-        self._of_root = threading.BoundedSemaphore(MOST_OF_ROOT)
-        self._of_others = threading.BoundedSemaphore(MOST_OF_OTHERS)
+        self._places = Places()
+        self._turned_away = threading.BoundedSemaphore(MOST_TURNED_AWAY)
         self._line_of_others = threading.Lock()
 
     def run(self) -> None:
@@ -84,15 +92,16 @@ class LocalServer:
                 log_unforeseen("a connection was not taken", error)
                 time.sleep(ACCEPT_PAUSE)
                 continue
-            peer = peer_uid(connection)
-            slots = self._of_root if peer == ROOT else self._of_others
-            if not slots.acquire(blocking=False):
+            person = person_behind(connection)
+            if self._places.take(person):
+                _begin(self._serve, connection, person)
+            elif self._turned_away.acquire(blocking=False):
+                _begin(self._turn_away, connection)
+            else:
                 connection.close()
-                continue
-            arguments = (connection, peer, slots)
-            threading.Thread(target=self._serve, args=arguments, daemon=True, name="connection").start()
 
-    def _serve(self, connection: socket.socket, peer: int, slots: threading.BoundedSemaphore) -> None:
+    def _serve(self, connection: socket.socket, person: int) -> None:
+        peer = peer_uid(connection)
         try:
             with connection:
                 connection.settimeout(IDLE_TIMEOUT)
@@ -105,7 +114,24 @@ class LocalServer:
         except Exception as error:  # noqa: BLE001 -- one connection's failure is no other's
             log_unforeseen("a connection on the local socket failed", error)
         finally:
-            slots.release()
+            self._places.give_back(person)
+
+    def _turn_away(self, connection: socket.socket) -> None:
+        """Says why, once there is a question: a shim takes nothing for an answer that came before it."""
+        try:
+            with connection:
+                connection.settimeout(BUSY_PATIENCE)
+                with contextlib.suppress(TimeoutError):
+                    receive(connection, LONGEST_REQUEST)
+                connection.sendall(encode_frame(_NO_PLACE))
+        except (OSError, BadFrame):
+            return
+        finally:
+            self._turned_away.release()
+
+
+def _begin(serve: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=serve, args=arguments, daemon=True, name="connection").start()
 
 
 class Conversation:
@@ -260,17 +286,33 @@ class Conversation:
 
 
 def receive(connection: socket.socket, longest: int) -> Frame:
-    """The next frame; raises `BadFrame`, or OSError."""
-    return decode_frame(_exactly(connection, read_length(_exactly(connection, HEAD_BYTES), longest)))
+    """The next frame: begun within the connection's time-out, and whole `FRAME_TIMEOUT` later. Raises `BadFrame`, or
+    OSError."""
+    idle = connection.gettimeout()
+    head = _received(connection, 1)
+    ends = clock.monotonic() + FRAME_TIMEOUT
+    try:
+        head += _exactly(connection, HEAD_BYTES - 1, ends)
+        return decode_frame(_exactly(connection, read_length(head, longest), ends))
+    finally:
+        connection.settimeout(idle)
 
 
-def _exactly(connection: socket.socket, count: int) -> bytes:
+def _exactly(connection: socket.socket, count: int, ends: float) -> bytes:
     data = b""
     while len(data) < count:
-        part = connection.recv(count - len(data))
-        if not part:
-            raise _Gone("the other end closed the connection")
-        data += part
+        left = ends - clock.monotonic()
+        if left <= 0:
+            raise TimeoutError("a frame that has begun did not end in time")
+        connection.settimeout(left)
+        data += _received(connection, count - len(data))
+    return data
+
+
+def _received(connection: socket.socket, most: int) -> bytes:
+    data = connection.recv(most)
+    if not data:
+        raise _Gone("the other end closed the connection")
     return data
 
 

@@ -11,6 +11,7 @@ import fcntl
 import grp
 import os
 import pwd
+import re
 import resource
 import socket
 import stat
@@ -27,6 +28,9 @@ LARGEST_FILE = 64 << 20
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _M_ARENA_MAX = -8  # mallopt(3)
+_PR_SET_DUMPABLE = 4  # prctl(2)
+_REAL_USER = re.compile(rb"^Uid:\t(\d+)", re.MULTILINE)  # proc_pid_status(5)
+_NO_LOGIN = 0xFFFFFFFF  # proc_pid_loginuid(5): nobody logged in to start it
 _NETWORK_CHANGES = 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_IPV4_IFADDR, _ROUTE, RTMGRP_IPV6_IFADDR, _ROUTE
 _LONGEST_CHANGE = 8192
 _TIMEX_BYTES = 512  # more than struct timex on any machine
@@ -199,15 +203,19 @@ def listen(path: Path, backlog: int) -> socket.socket:
 
 
 def connect(path: Path, timeout: float) -> socket.socket:
-    """A connection to the daemon; OSError where none listens."""
+    """A connection to the daemon; FileNotFoundError or ConnectionRefusedError where none listens, BlockingIOError where
+    it takes none for `timeout` seconds, another OSError where it is out of reach."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(timeout)
+    # A full line makes connect(2) wait so long; under a time-out of Python's it would fail at once.
+    patience = struct.pack("@ll", int(timeout), int(timeout % 1 * 1_000_000))
     try:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
         with _short_name(path) as name:
             connection.connect(name)
     except OSError:
         connection.close()
         raise
+    connection.settimeout(timeout)
     return connection
 
 
@@ -223,8 +231,40 @@ def _short_name(path: Path) -> Iterator[str]:
 
 def peer_uid(connection: socket.socket) -> int:
     """The user who made the connection, by the kernel."""
+    _, uid, _ = _peer(connection)
+    return uid
+
+
+def person_behind(connection: socket.socket) -> int:
+    """The uid of the person whom it is for: of who made it; where root did, of who started that program (su), or logged
+    in before it was started (sudo). 0: root, or nobody whom the kernel knows. To share places out by, nothing else."""
+    pid, uid, _ = _peer(connection)
+    return uid or _real_user(pid) or _login_user(pid)
+
+
+def _peer(connection: socket.socket) -> tuple[int, int, int]:
+    """Process, user and group."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[1])
+    pid, uid, gid = struct.unpack("3i", credentials)
+    return pid, uid, gid
+
+
+def _real_user(pid: int) -> int:
+    """0 where that is not known."""
+    try:
+        found = _REAL_USER.search(Path(f"/proc/{pid}/status").read_bytes())
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
+
+
+def _login_user(pid: int) -> int:
+    """0 where that is not known."""
+    try:
+        uid = int(Path(f"/proc/{pid}/loginuid").read_bytes())
+    except (OSError, ValueError):
+        return 0
+    return uid if uid != _NO_LOGIN else 0
 
 
 def effective_uid() -> int:
@@ -247,8 +287,12 @@ def keep_memory_together() -> None:
 
 
 def no_core_dumps() -> None:
-    """What this process has in memory (passcodes, keys) is not written to disk when it breaks."""
+    """What this process has in memory (passcodes, keys) is not written to disk when it breaks, nor read by another
+    process of the same user."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # A program that takes core dumps (core_pattern is a pipe) is not bound by that limit.
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "the memory of this process cannot be kept from core dumps")
 
 
 def usable_cores() -> int:

@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparekey.agent import pin_lock, trusted_days
 from sparekey.agent.device import Device
@@ -71,17 +71,20 @@ def take_word(device: Device, server: Server) -> SyncReply:
     state = device.state
     keys = device.store.keys
     held = trusted_days.held_units(state)
+    found = device.exempt.known()
+    exempt = state.exempt if found is None else as_reported(found)
     request = SyncRequest(
         held,
         state.checkpoint,
         keys.hardware_bound,
         protection=protection_of(keys, days_locked=pin_lock.any_locked(state)),
-        exempt=as_reported(device.exempt.known()),
+        exempt=exempt,
     )
     reply = server.sync(request)
     reading = device.clock.reading()
 
     def change(state: State) -> State:
+        state = replace(state, exempt=exempt)
         return pin_lock.after_sync(trusted_days.after_sync(state, reply, reading), reply)
 
     with device.store.steady():

@@ -36,6 +36,8 @@ def run(options: argparse.Namespace, _: Output) -> int:
         refiller = Refiller(device, _telling(device, manager, options), wait_for_network)
         background = threading.Thread(target=refiller.run, name="refiller", daemon=True)
         background.start()
+        # A directory service may take its time: nobody's sign-in waits for it.
+        threading.Thread(target=device.exempt.look, name="exempt", daemon=True).start()
         threading.Thread(target=_end_when_asked, args=(listener,), name="signals", daemon=True).start()
         logging.getLogger("sparekey.agent").info("listening on %s", path)
         manager.ready(summary_of(device))

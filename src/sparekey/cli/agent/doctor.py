@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sparekey.agent.configuration import CONFIGURATION, BadConfiguration, Configuration, load_configuration
 from sparekey.agent.device import Device
+from sparekey.agent.pin_lock import any_locked
 from sparekey.agent.ports import Distance, NotReached, Refused, StoreUnreadable
 from sparekey.agent.protection import describe_protection
 from sparekey.agent.refill import CONTACT_PATIENCE, take_word
@@ -50,7 +51,7 @@ def _of_agent(options: argparse.Namespace) -> Iterator[Finding]:
     try:
         daemon = find_daemon(path)
     except Failed as error:
-        yield Finding("daemon", False, f"{error}; find out who put it there")
+        yield Finding("daemon", False, str(error))
         return
     if daemon is None:
         needed = logins_ask(options.configuration)
@@ -62,6 +63,8 @@ def _of_agent(options: argparse.Namespace) -> Iterator[Finding]:
     yield of_socket(path)
     try:
         yield from _by_daemon(daemon)
+    except Failed as error:
+        yield Finding("store", False, str(error))
     finally:
         daemon.close()
 
@@ -96,7 +99,7 @@ def _of_store(options: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _of_keys(device: Device) -> Finding:
-    protection = describe_protection(device.store.keys)
+    protection = describe_protection(device.store.keys, days_locked=any_locked(device.state))
     words = "; ".join(filter(None, (protection.words, protection.advice)))
     return Finding("keys", not protection.trouble, words)
 

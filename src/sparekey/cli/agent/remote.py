@@ -11,6 +11,7 @@ from sparekey.agent.platform_posix import connect, effective_uid, peer_uid
 from sparekey.agent.refill import Progress
 from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame
 
+CONNECT_PATIENCE: Final = 20  # seconds for a place in the line of who connects
 PATIENCE: Final = 120  # seconds for one answer
 FOLLOW_PATIENCE: Final = 900  # a unit may take minutes to be sealed
 
@@ -50,15 +51,22 @@ class Daemon:
 
 
 def find_daemon(path: Path) -> Daemon | None:
-    """A connection, or None where no daemon listens. Raises `Failed` where another user does: it would hear passcodes,
-    and say yes to any."""
+    """A connection, or None where no daemon listens. Raises `Failed` where none can be reached, and where another user
+    does: it would hear passcodes, and say yes to any."""
     try:
-        connection = connect(path, PATIENCE)
-    except OSError:
+        connection = connect(path, CONNECT_PATIENCE)
+    except (FileNotFoundError, ConnectionRefusedError):
         return None
+    except BlockingIOError as error:
+        words = f"too many connections wait on {path}; try again, and if it stays so: systemctl restart sparekey-agent"
+        raise Failed("busy", words) from error
+    except OSError as error:
+        words = f"{path} cannot be reached ({error.strerror}): run this as root, or with the right --socket or --state"
+        raise Failed("not-reached", words) from error
     if peer_uid(connection) not in {0, effective_uid()}:
         connection.close()
-        raise Failed("unsafe", f"what listens on {path} is not root's agent; nothing was sent")
+        words = f"what listens on {path} is not root's agent: find out who put it there; nothing was sent"
+        raise Failed("unsafe", words)
     return Daemon(connection)
 
 
