@@ -5,7 +5,7 @@ version of each emergency code, what is to be erased, and what is still wanted.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
@@ -298,17 +298,17 @@ def record_contact(connection: Connection, device_row: AnyRow, said: SelfReport,
     """The device was here, and said this of itself; a change is put on record. Its row as it is now: what a device is
     given depends on what it says."""
     was = devices.self_report(device_row)
-    if said.exempt != was.exempt and _is_too_soon(connection, device_row.id, now):
-        said = replace(said, exempt=was.exempt)
-    devices.update_device(connection, device_row.id, last_contact=now, **devices.self_report_values(said))
+    recorded = devices.exempt_on_record(device_row)
+    exempt = recorded if _is_too_soon(connection, device_row.id, recorded, said.exempt, now) else said.exempt
+    devices.update_device(connection, device_row.id, last_contact=now, **devices.self_report_values(said, exempt))
     actor = f"device:{device_row.id}"
     if _is_changed(connection, device_row.id, was, said):
         log(
             connection, now, actor, Action.DEVICE_PROTECTION, device=device_row.id, before=was.protection,
             after=said.protection, hardware_bound=said.hardware_bound,
         )  # fmt: skip
-    if said.exempt != was.exempt:
-        log(connection, now, actor, Action.DEVICE_EXEMPT, device=device_row.id, accounts=said.exempt)
+    if exempt != recorded:
+        log(connection, now, actor, Action.DEVICE_EXEMPT, device=device_row.id, accounts=exempt)
     here = devices.find_device(connection, device_row.id)
     if here is None:
         raise LookupError("the device of a contact is gone")
@@ -322,8 +322,13 @@ def _is_changed(connection: Connection, device_id: str, was: SelfReport, said: S
     return (said.hardware_bound, said.protection) != (was.hardware_bound, was.protection)
 
 
-def _is_too_soon(connection: Connection, device_id: str, now: int) -> bool:
-    """Whether its exempt accounts went on record within the hour: a list is long, and it may change at each contact."""
+def _is_too_soon(
+    connection: Connection, device_id: str, recorded: Sequence[str], said: Sequence[str], now: int
+) -> bool:
+    """Whether others of its exempt accounts went on record within the hour: a list is long, and it may change at each
+    contact. What it says then goes on record at the first contact after that."""
+    if said == recorded:
+        return False
     last = _last_said(connection, device_id, Action.DEVICE_EXEMPT)
     return last is not None and now < last.at // 1_000_000 + _BETWEEN_LISTS
 

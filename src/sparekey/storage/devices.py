@@ -73,12 +73,24 @@ def update_device(connection: Connection, device_id: str, **values: Any) -> None
 
 def self_report(row: AnyRow) -> SelfReport:
     """What the device of this row said of itself last."""
-    return SelfReport(row.hardware_bound, row.protection, tuple(json.loads(row.exempt_accounts)))
+    return SelfReport(row.hardware_bound, row.protection, _exempt_lists(row)[0])
 
 
-def self_report_values(said: SelfReport) -> dict[str, Any]:
-    """The columns that hold it."""
-    exempt = json.dumps(said.exempt, separators=(",", ":"))
+def exempt_on_record(row: AnyRow) -> tuple[str, ...]:
+    """The exempt accounts that the record says last of the device of this row."""
+    return _exempt_lists(row)[1]
+
+
+def _exempt_lists(row: AnyRow) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    stored = json.loads(row.exempt_accounts)
+    said, recorded = (stored["said"], stored["recorded"]) if isinstance(stored, dict) else (stored, stored)
+    return tuple(said), tuple(recorded)
+
+
+def self_report_values(said: SelfReport, recorded: tuple[str, ...]) -> dict[str, Any]:
+    """The columns that hold it, and the exempt accounts on record, where those are others."""
+    stored = said.exempt if said.exempt == recorded else {"said": said.exempt, "recorded": recorded}
+    exempt = json.dumps(stored, separators=(",", ":"))
     return {"hardware_bound": said.hardware_bound, "protection": said.protection, "exempt_accounts": exempt}
 
 

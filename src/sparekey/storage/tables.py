@@ -208,7 +208,7 @@ device = Table(
     Column("event_hash", LargeBinary, nullable=False),
     Column("name_key", _in_bytes(128), nullable=False, server_default=""),  # the name without case and accents
     Column("protection", String(32), nullable=False, server_default=""),  # as the device says; "": it has not said
-    Column("exempt_accounts", Text, nullable=False, server_default="[]"),  # JSON: local names, as the device says
+    Column("exempt_accounts", Text, nullable=False, server_default="[]"),  # JSON of storage/devices.py
     Index("ix_device_name_id", "name", "id"),
     Index("ix_device_name_key_id", "name_key", "id"),
     Index("ix_device_domain_id_name_key_id", "domain_id", "name_key", "id"),
