@@ -1,7 +1,6 @@
 """S23, S25: a change that counts although its answer was lost. Whatever comes next goes by what the disk holds."""
 
 import errno
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -81,7 +80,7 @@ def fault(request: pytest.FixtureRequest) -> Faulty:
 
 
 @pytest.fixture
-def world(fault: Faulty, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+def world(fault: Faulty, tmp_path: Path, request: pytest.FixtureRequest) -> World:
     """Alice has offline data on a device whose disk, or TPM, will fail; the network is gone."""
     directory, files, keys = tmp_path / "store", FaultyFiles(fault), None
     if fault.what == "tpm":
