@@ -54,7 +54,7 @@ def test_the_module_goes_where_only_what_is_not_read_names_it(tmp_path: Path) ->
 
 @pytest.mark.parametrize("uid", [0, 1000, 60_000])
 def test_the_server_takes_no_account_of_a_person(tmp_path: Path, uid: int) -> None:
-    account = f"sparekey:x:{uid}:{uid}::/home/sparekey:/bin/bash"
+    account = f"sparekey:x:{uid}:{uid}::/srv/sparekey:/bin/bash"
     status, said, called = run(
         "sparekey-server.postinst", "configure", tmp_path, getent=account, adduser="", install=""
     )
