@@ -1,6 +1,7 @@
 """S66: settings come from who runs the server, and an empty variable is no setting."""
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from sparekey.secret import Secret
 from sparekey.server.settings import FILE, SETTINGS, Setting, SettingsError, read_settings
 from sparekey.wiring.server import NewServer, create_server
 from tests.builders import ROOT
+
+NOBODY = pwd.getpwnam("nobody").pw_uid
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda setting: setting.name)
@@ -29,8 +32,24 @@ def test_s66_settings_of_another_user_are_refused(tmp_path: Path) -> None:
     path.write_text('log_level = "debug"\n')
     path.chmod(0o600)
     os.chown(path, 1234, -1)
-    with pytest.raises(SettingsError, match="another user"):
+    with pytest.raises(SettingsError, match=f"another user; run as its owner, or: chown 0 {path}"):
         read_settings(tmp_path, {})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+@pytest.mark.parametrize(
+    ("owner", "do"),
+    [(NOBODY, "run: runuser -u nobody -- sparekey --data {} ..."), (54_321, "run as its owner, user 54321")],
+)
+def test_s66_root_leaves_the_settings_to_the_user_who_has_the_directory(tmp_path: Path, owner: int, do: str) -> None:
+    path = tmp_path / FILE
+    path.write_text('log_level = "debug"\n')
+    path.chmod(0o600)
+    for each in (path, tmp_path):
+        os.chown(each, owner, -1)
+    with pytest.raises(SettingsError, match="another user") as refused:
+        read_settings(tmp_path, {})
+    assert refused.value.do == do.format(tmp_path)
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])

@@ -22,6 +22,7 @@ from sparekey.cli.server.command_help import Explained
 from sparekey.core.errors import BadInput
 from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
+from sparekey.server.service_user import as_service
 
 F = TypeVar("F", bound=Callable[..., None])
 P = ParamSpec("P")
@@ -64,10 +65,10 @@ class Call:
 
     @property
     def again(self) -> str:
-        """How another command for the same server begins."""
+        """How another command for the same server begins, as whoever reads this has to type it."""
         if self.url:
             return f"sparekey --server {self.url} --as {self.login}"
-        return f"sparekey --data {self.directory}"
+        return f"{as_service(self.directory)}sparekey --data {self.directory}"
 
     @property
     def directory(self) -> Path:

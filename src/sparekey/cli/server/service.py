@@ -40,8 +40,8 @@ def init(
     settings = create_server(call.directory, NewServer(address, listen, tuple(name or ())), call.actor, now())
     call.done(
         f"Made a server in {call.directory}. Keep {call.directory / 'keys'} apart from the database's backups.\n"
-        f"Next: sparekey --data {call.directory} serve\n"
-        f"Then, for the console: sparekey --data {call.directory} admin link",
+        f"Next: {call.again} serve\n"
+        f"Then, for the console: {call.again} admin link",
         "server",
         data=str(call.directory),
         listen=settings.listen,
@@ -73,8 +73,8 @@ def serve(
                                 ("the console", "/console"), ("the API, described", "/openapi.json")):  # fmt: skip
                 print(f"  {words:26}{addresses[0]}{path}")
             print(f"  {'its CA, for curl --cacert':26}{ca}")
-            print(f"  {'the first administrator':26}sparekey --data {call.directory} admin link")
-            print(f"  {'invite a device':26}sparekey --data {call.directory} device invite NAME\n")
+            print(f"  {'the first administrator':26}{call.again} admin link")
+            print(f"  {'invite a device':26}{call.again} device invite NAME\n")
         sys.stdout.flush()
 
     serving.serve(call.directory, settings, announce)

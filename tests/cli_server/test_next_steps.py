@@ -1,0 +1,62 @@
+"""What a command says to do next can be typed as it stands."""
+
+import os
+import pwd
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli_server.commands import Operator
+
+NOBODY = pwd.getpwnam("nobody").pw_uid  # without a shell, as the service's account
+
+
+@contextmanager
+def acting_as(uid: int) -> Iterator[None]:
+    before = os.geteuid()
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@pytest.fixture
+def of_nobody() -> Iterator[Path]:
+    """An empty directory that nobody has, where nobody can reach it."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chown(name, NOBODY, -1)
+        yield Path(name)
+
+
+def step_after_a_token(operator: Operator) -> str:
+    operator.runs("user", "add", "alice")
+    added = operator.sees("token", "add", "--user", "alice", "--serial", "T1", "--show-seed")
+    return added.words.strip().partition(" Set its PIN: ")[2]
+
+
+def test_who_made_a_server_types_commands_as_they_stand(tmp_path: Path) -> None:
+    operator = Operator(tmp_path / "data")
+    made = operator.sees("init").words.splitlines()
+    assert made[1:] == [
+        f"Next: sparekey --data {operator.data} serve",
+        f"Then, for the console: sparekey --data {operator.data} admin link",
+    ]
+    assert step_after_a_token(operator) == f"sparekey --data {operator.data} token set-pin T1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_root_is_told_how_to_run_commands_of_the_service(of_nobody: Path) -> None:
+    operator = Operator(of_nobody)
+    with acting_as(NOBODY):
+        made = operator.sees("init").words.splitlines()
+        step = step_after_a_token(operator)
+    begin = f"runuser -u nobody -- sparekey --data {of_nobody}"
+    assert made[1:] == [f"Next: {begin} serve", f"Then, for the console: {begin} admin link"]
+    assert step == f"{begin} token set-pin T1"
+    for words in (operator.fails("user", "list").words, operator.fails("device", "list").words):
+        assert f"Run: {begin} ..." in words  # as root: what was forgotten
+        assert "chown" not in words
