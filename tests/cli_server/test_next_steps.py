@@ -60,3 +60,18 @@ def test_root_is_told_how_to_run_commands_of_the_service(of_nobody: Path) -> Non
     for words in (operator.fails("user", "list").words, operator.fails("device", "list").words):
         assert f"Run: {begin} ..." in words  # as root: what was forgotten
         assert "chown" not in words
+
+
+@pytest.mark.parametrize(
+    ("typed", "placeholder"),
+    [
+        (("--listen", "HOST:8443", "--name", "NAME"), "HOST"),
+        (("--listen", "0.0.0.0:8443", "--name", "login.example.org", "--name", "NAME"), "NAME"),
+        (("--listen", "HOST:PORT"), "HOST"),
+    ],
+)
+def test_no_server_is_made_of_placeholders(tmp_path: Path, typed: tuple[str, ...], placeholder: str) -> None:
+    operator = Operator(tmp_path / "data")
+    assert operator.fails("init", *typed).json["message"].startswith(f"{placeholder} stands for ")
+    assert not operator.data.exists()
+    operator.runs("init", "--listen", "0.0.0.0:8443", "--name", "host", "--name", "name.example.org")

@@ -71,6 +71,7 @@ def test_the_server_s_account_is_made_once(tmp_path: Path, account: str, made: b
     assert status == 0, said
     assert any(line.startswith("adduser --quiet --system") for line in called) is made
     assert called[-1] == "install -d -o sparekey -g sparekey -m 700 /var/lib/sparekey"
+    assert " init --listen 0.0.0.0:8443 --name login.example.org\n" in said  # can be typed as it stands
 
 
 def test_a_purge_names_the_counter_that_stays_in_the_tpm(tmp_path: Path) -> None:

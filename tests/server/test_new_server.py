@@ -59,8 +59,9 @@ def test_a_password_with_odd_characters_comes_back_as_it_was(tmp_path: Path) -> 
 def test_an_existing_server_is_refused_and_untouched(tmp_path: Path) -> None:
     create_server(tmp_path / "data", NewServer(Secret("")), ROOT, NOW)
     before = everything_in(tmp_path)
-    with pytest.raises(Conflict, match="holds a server already"):
+    with pytest.raises(Conflict, match="holds a server already") as refused:
         create_server(tmp_path / "data", NewServer(Secret("")), ROOT, NOW)
+    assert f"delete what is in {tmp_path / 'data'} and begin again" in refused.value.do
     assert everything_in(tmp_path) == before
 
 

@@ -136,7 +136,11 @@ def _open_database(directory: Path, settings: Settings) -> Database:
 def _make_directory(directory: Path, undo: ExitStack) -> None:
     taken = [name for name in (FILE, KEYS) if (directory / name).exists()]
     if taken:
-        raise Conflict(f"{directory} holds a server already ({', '.join(taken)})", "name another directory with --data")
+        raise Conflict(
+            f"{directory} holds a server already ({', '.join(taken)})",
+            "name another directory with --data; or, if nobody uses that server yet, stop it, delete what is in "
+            f"{directory} and begin again",
+        )
     if directory.exists():
         if not directory.is_dir():
             raise BadInput(f"{directory} is no directory", "name another one with --data")

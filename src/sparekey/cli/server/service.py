@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from sparekey import __version__
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, read_secret
+from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 
 app = new_group("The server itself.")
@@ -36,6 +38,7 @@ def init(
     from sparekey.wiring.server import NewServer, ca_file, create_server  # noqa: PLC0415 -- slow to load
 
     call = call_of(ctx)
+    _verify_filled_in(listen, name or ())
     address = read_secret("Address of the database") if database == "-" else Secret(database)
     settings = create_server(call.directory, NewServer(address, listen, tuple(name or ())), call.actor, now())
     call.done(
@@ -125,6 +128,15 @@ def doctor(ctx: typer.Context) -> None:
 def version(ctx: typer.Context) -> None:
     """Say which version this is."""
     call_of(ctx).put("version", {"version": __version__, "python": platform.python_version()})
+
+
+def _verify_filled_in(listen: str, names: Collection[str]) -> None:
+    """Raises BadInput where the words that stand for an address or a name were taken from a document as they are: as
+    names they could be, so that nothing else refuses them."""
+    if listen.partition(":")[0] == "HOST":
+        raise BadInput("HOST stands for this computer's address", "write that, or 0.0.0.0 for all that it has")
+    if "NAME" in names:
+        raise BadInput("NAME stands for a name of this server", "write that, as login.example.org, or leave it out")
 
 
 def _database_shown(url: str) -> str:
