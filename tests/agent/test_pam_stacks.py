@@ -1,8 +1,11 @@
 """What the stacks of a computer say about the passcode, read as PAM reads them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from sparekey.agent.pam_stacks import Stack, read_stacks, rules_of
+from sparekey.agent.pam_stacks import FLAGS, VALUES, Stack, find_mistakes, read_stacks, rules_of
 
 GROUP = "auth [success=2 default=ignore] pam_succeed_if.so quiet user ingroup sparekey-exempt"
 CONSOLE = "auth\t[success=1 default=ignore]\tpam_succeed_if.so quiet uid = 0 service = login tty !~ pts/*"
@@ -58,6 +61,66 @@ def test_lines_go_on_and_comments_do_not_count() -> None:
     texts = {"su": lines}
     assert [rule.module for rule in rules_of("su", texts)] == ["/lib/security/pam_sparekey.so", "pam_x.so"]
     assert stacks(**texts)["su"].module == "/lib/security/pam_sparekey.so"
+
+
+def test_a_comment_does_not_go_on_to_the_next_line() -> None:
+    text = """# auth required pam_sparkey.so \\
+auth required \\
+  # in between \\
+  pam_x.so # said \\
+auth required pam_y.so"""
+    assert [rule.module for rule in rules_of("su", {"su": text})] == ["pam_x.so", "pam_y.so"]
+
+
+def mistakes(auth: str, *, there: tuple[str, ...] = ("pam_unix.so", "pam_deny.so", "pam_succeed_if.so")) -> list[str]:
+    return find_mistakes(
+        {"sshd": "@include common-auth", "su": "@include common-auth", "common-auth": auth}, there.__contains__
+    )
+
+
+def test_what_works_is_no_mistake() -> None:
+    assert mistakes(SHIPPED) == []
+    every = "socket=/run/a timeout=600 [prompt=Your [new\\] code: ] use_first_pass os_password quiet"
+    assert mistakes(f"auth required pam_sparekey.so {every}\nauth required pam_sparekey.so keep_os_password") == []
+    assert mistakes(f"{OURS}\n-auth required pam_x.so\nauth optional pam_y.so\nauth sufficient pam_z.so") == []
+    assert mistakes("auth required pam_x.so") == []  # no stack of ours
+    assert mistakes(f"# auth required pam_sparkey.so use_first_passs\n{SHIPPED}") == []
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["use_first_passs", "quiet=1", "timeout", "timeout=0", "timeout=601", "timeout=1s", "socket=run", "prompt=",
+     "[timeout=60 quiet]", "socket=/" + 107 * "a"],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["auth", "account"])
+def test_options_that_the_module_does_not_know_are_named_with_their_file(kind: str, option: str) -> None:
+    word = option.strip("[]")
+    said = f"common-auth: {word} is no option: everybody is refused there; the options: pam_sparekey(8)"
+    assert mistakes(f"{SHIPPED}\n{kind} required pam_sparekey.so quiet {option}") == [said]
+
+
+def test_the_two_options_of_two_lines_stand_on_two() -> None:
+    assert "on one line" in mistakes("auth required pam_sparekey.so os_password keep_os_password")[0]
+
+
+def test_the_options_are_those_of_the_module() -> None:
+    source = Path("native/pam/options.c").read_text(encoding="utf-8")
+    assert set(re.findall(r'strcmp\(word, "(\w+)"\)', source)) == FLAGS
+    assert set(re.findall(r'value_of\(word, "(\w+)"\)', source)) == VALUES
+
+
+@pytest.mark.parametrize("name", ["pam_sparkey.so", "pam_sparekey", "/lib/security/pam_spare_key.so", "sparekey.so"])
+def test_a_module_that_was_meant_to_be_ours_is_missed(name: str) -> None:
+    alone = mistakes(f"auth required {name}")
+    assert alone == [f"common-auth: there is no module {name}: everybody is refused there; ours is pam_sparekey.so"]
+    ignored = mistakes(f"auth sufficient {name}")
+    assert ignored == [f"common-auth: there is no module {name}; ours is pam_sparekey.so"]
+
+
+@pytest.mark.parametrize("control", ["required", "requisite", "[success=1 default=die]"])
+def test_a_module_that_is_missing_in_a_stack_that_asks_is_named(control: str) -> None:
+    said = "common-auth: there is no module /opt/pam_x.so: everybody is refused there"
+    assert mistakes(f"{OURS}\nauth {control} /opt/pam_x.so") == [said]
 
 
 def test_files_that_include_one_another_come_to_an_end() -> None:

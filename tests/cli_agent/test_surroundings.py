@@ -7,7 +7,7 @@ import pytest
 from sparekey.agent.names import Names
 from sparekey.agent.pam_stacks import Stack
 from sparekey.cli.agent import surroundings
-from sparekey.cli.agent.surroundings import of_exempt, of_logins, of_module, of_names, of_service, of_socket
+from sparekey.cli.agent.surroundings import Finding, of_exempt, of_logins, of_module, of_names, of_service, of_socket
 from sparekey.wiring.agent import pam_texts
 from tests.native.built import pam_module
 
@@ -26,6 +26,7 @@ def test_stacks_are_read_where_libpam_reads_them(tmp_path: Path) -> None:
 
 
 def test_the_logins_that_ask_are_named() -> None:
+    assert of_logins([ASKS], ["sshd: x", "su: y"]) == Finding("logins", False, "sshd: x; su: y")
     assert "none asks" in of_logins([CRON]).words
     assert of_logins([ASKS, CRON]).words == "sshd ask for the passcode; these do not: cron"
 
@@ -43,6 +44,15 @@ def test_the_module_itself_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "pam_sparekey.so").write_text("no library")
     assert "cannot be loaded" in surroundings._why_not_loaded(tmp_path / "pam_sparekey.so")
     assert "no PAM module" in surroundings._why_not_loaded(next(Path("/usr/lib").glob("*/libpam.so.0")))
+
+
+def test_modules_are_looked_for_where_libpam_looks(tmp_path: Path) -> None:
+    assert surroundings._module_exists("pam_unix.so")
+    assert not surroundings._module_exists("pam_sparkey.so")
+    there = tmp_path / "pam_x.so"
+    assert not surroundings._module_exists(str(there))
+    there.touch()
+    assert surroundings._module_exists(str(there))
 
 
 def test_exempt_accounts_are_named_and_missed() -> None:

@@ -1,12 +1,14 @@
 """What the PAM stacks of this computer say about the passcode: which services ask for it, and whom they let pass by.
 
 Pure: the texts of PAM's directories come in. Known are the lines of the shipped profiles (packaging/pam), word for
-word, and whether they lead past the module; what an administrator has written otherwise is not interpreted.
+word, and whether they lead past the module; what an administrator has written otherwise is not interpreted, save for
+what cannot work: options that the module does not know, modules that are not there.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Final
 
 MODULE: Final = "pam_sparekey.so"
@@ -14,18 +16,28 @@ FRAGMENTS: Final = "common-"  # Debian's parts of other stacks: no service reads
 CONSOLE_SERVICE: Final = "login"
 _SUCCEED_IF: Final = "pam_succeed_if.so"
 _CONSOLE: Final = "quiet uid = 0 service = login tty !~ pts/*"
+FLAGS: Final = frozenset({"use_first_pass", "os_password", "keep_os_password", "quiet"})  # as native/pam/options.c
+VALUES: Final = frozenset({"socket", "timeout", "prompt"})  # those that stand before a `=`
+_LONGEST_PATH: Final = 107  # of a socket, in bytes
+_LONGEST_TIMEOUT: Final = 600
 _DEEPEST: Final = 8  # files that include one another
+_ALIKE: Final = 0.8  # of 1: names of modules that were meant to be ours
+_KINDS: Final = ("auth", "account", "password", "session")
+_WORD: Final = re.compile(r"\[((?:\\\]|[^\]])*)\]|(\S+)")  # brackets hold one argument together
+_REFUSING: Final = re.compile(r"required|requisite|\[.*\bdefault=(die|bad)\b.*\]", re.IGNORECASE)
 _SKIPS: Final = re.compile(r"\[success=(\d+) default=ignore\]")
 _LINE: Final = re.compile(r"-?(auth|account|password|session)\s+(\[[^\]]*\]|\S+)\s+(\S+)\s*(.*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of the authentication of a stack."""
+    """One line of a stack."""
 
     control: str
     module: str
     arguments: str
+    file: str
+    may_be_missing: bool  # a `-` before the line
 
 
 @dataclass(frozen=True)
@@ -45,27 +57,80 @@ def read_stacks(texts: Mapping[str, str], exempt_group: str) -> list[Stack]:
     return [_read(service, rules_of(service, texts), exempt_group) for service in services]
 
 
-def rules_of(service: str, texts: Mapping[str, str], depth: int = 0) -> list[Rule]:
-    """The authentication of a service, with what it includes, in order."""
+def rules_of(service: str, texts: Mapping[str, str], kind: str = "auth", depth: int = 0) -> list[Rule]:
+    """The authentication of a service, or another kind of its lines, with what it includes, in order."""
     rules: list[Rule] = []
     for line in _joined(texts.get(service, "")):
         words = line.split()
         included = words[1] if words[0] == "@include" and len(words) > 1 else ""
         found = _LINE.fullmatch(line)
-        if found and found[1].lower() == "auth":
+        if found and found[1].lower() == kind:
             if found[2].lower() in {"include", "substack"}:
                 included = found[3]
             else:
-                rules.append(Rule(" ".join(found[2].split()), found[3], " ".join(found[4].split())))
+                control, arguments = " ".join(found[2].split()), " ".join(found[4].split())
+                rules.append(Rule(control, found[3], arguments, service, line.startswith("-")))
         if included and depth < _DEEPEST:
-            rules += rules_of(included, texts, depth + 1)
+            rules += rules_of(included, texts, kind, depth + 1)
     return rules
 
 
-def _joined(text: str) -> list[str]:
-    """Lines that say something; one that ends with a backslash goes on."""
-    lines = (line.partition("#")[0].strip() for line in text.replace("\\\n", " ").splitlines())
-    return [line for line in lines if line]
+def find_mistakes(texts: Mapping[str, str], exists: Callable[[str], bool]) -> list[str]:
+    """What keeps the module from letting anybody in, each as a sentence with its file. `exists`: whether a module, as
+    it is written, is there; whether ours is, is not asked."""
+    found: dict[str, None] = {}  # once each, however many services include the file
+    for stack in read_stacks(texts, ""):
+        for kind in _KINDS:
+            for rule in rules_of(stack.service, texts, kind):
+                found.update(dict.fromkeys(_mistakes(rule, exists, asks=stack.asks and kind == "auth")))
+    return list(found)
+
+
+def _mistakes(rule: Rule, exists: Callable[[str], bool], *, asks: bool) -> Iterator[str]:
+    name = rule.module.rpartition("/")[2]
+    if name == MODULE:
+        words = [(found[1] or "").replace("\\]", "]") or found[2] for found in _WORD.finditer(rule.arguments)]
+        wrong = [word for word in words if not _is_option(word)]
+        if not wrong and {"os_password", "keep_os_password"} <= set(words):
+            wrong = ["os_password and keep_os_password on one line"]
+        for each in wrong:
+            yield f"{rule.file}: {each} is no option: everybody is refused there; the options: pam_sparekey(8)"
+        return
+    meant = SequenceMatcher(None, name, MODULE).ratio() > _ALIKE
+    refuses = _REFUSING.fullmatch(rule.control) is not None and not rule.may_be_missing
+    if (meant or (asks and refuses)) and not exists(rule.module):
+        missing = f"{rule.file}: there is no module {rule.module}" + (": everybody is refused there" if refuses else "")
+        yield f"{missing}; ours is {MODULE}" if meant else missing
+
+
+def _is_option(word: str) -> bool:
+    """As the module reads it, its value included."""
+    name, _, value = word.partition("=")
+    if name not in VALUES or "=" not in word:
+        return word in FLAGS
+    if name == "socket":
+        return value.startswith("/") and len(value.encode()) <= _LONGEST_PATH
+    if name == "timeout":
+        return re.fullmatch("[0-9]{1,3}", value) is not None and 1 <= int(value) <= _LONGEST_TIMEOUT
+    return bool(value)
+
+
+def _joined(text: str) -> Iterator[str]:
+    """Lines that say something; one that ends with a backslash goes on, a comment never does."""
+    begun = ""
+    for line in text.splitlines():
+        said, comment, _ = line.partition("#")
+        said = said.strip()
+        if not said and (comment or begun):
+            continue
+        goes_on = said.endswith("\\") and not comment
+        begun += said.removesuffix("\\") + " " if goes_on else said
+        if begun.strip() and not goes_on:
+            yield begun.strip()
+        if not goes_on:
+            begun = ""
+    if begun.strip():
+        yield begun.strip()
 
 
 def _read(service: str, rules: Sequence[Rule], exempt_group: str) -> Stack:

@@ -12,7 +12,7 @@ from typing import Final
 
 from sparekey.agent.configuration import Configuration
 from sparekey.agent.names import Names
-from sparekey.agent.pam_stacks import MODULE, Stack, read_stacks
+from sparekey.agent.pam_stacks import MODULE, Stack, find_mistakes, read_stacks
 from sparekey.agent.platform_posix import group_exists, has_account
 from sparekey.wiring.agent import RUN_DIRECTORY, find_exempt_accounts, pam_texts
 
@@ -34,8 +34,9 @@ class Finding:
 def look_around(configuration: Configuration) -> Iterator[Finding]:
     """All of them, on this computer."""
     yield of_service(_unit_state())
-    stacks = read_stacks(pam_texts(), configuration.exempt_group)
-    yield of_logins(stacks)
+    texts = pam_texts()
+    stacks = read_stacks(texts, configuration.exempt_group)
+    yield of_logins(stacks, find_mistakes(texts, _module_exists))
     yield of_module(stacks, _why_not_loaded(_module_path(stacks)))
     exempt = find_exempt_accounts(configuration)
     yield of_exempt(stacks, exempt, configuration.exempt_group, exists=group_exists(configuration.exempt_group))
@@ -63,8 +64,10 @@ def of_service(state: str) -> Finding:
     return Finding("service", False, f"{state}: it does not start with the computer; systemctl enable {UNIT}")
 
 
-def of_logins(stacks: Sequence[Stack]) -> Finding:
-    """Which services ask for the passcode."""
+def of_logins(stacks: Sequence[Stack], mistakes: Sequence[str] = ()) -> Finding:
+    """Which services ask for the passcode; `mistakes`: lines that cannot work."""
+    if mistakes:
+        return Finding("logins", False, "; ".join(mistakes))
     asking = [stack.service for stack in stacks if stack.asks]
     if not asking:
         return Finding("logins", True, f"none asks for the passcode yet; how to begin: {_DOCUMENT}")
@@ -120,11 +123,22 @@ def _unit_state() -> str:
 
 def _module_path(stacks: Sequence[Stack]) -> Path | None:
     """Where PAM would look."""
-    written = next((stack.module for stack in stacks if stack.module.startswith("/")), "")
+    written = [Path(stack.module) for stack in stacks if stack.module.startswith("/")]
     if written:
-        return Path(written)
-    found = (path for pattern in _MODULES for path in sorted(Path("/").glob(f"{pattern[1:]}/{MODULE}")))
+        return next((path for path in written if not path.is_file()), written[0])
+    return _find_module(MODULE)
+
+
+def _find_module(name: str) -> Path | None:
+    found = (path for pattern in _MODULES for path in sorted(Path("/").glob(f"{pattern[1:]}/{name}")))
     return next(found, None)
+
+
+def _module_exists(written: str) -> bool:
+    """A path with a `$` in it is libpam's to resolve."""
+    if written.startswith("/"):
+        return "$" in written or Path(written).is_file()
+    return _find_module(written) is not None
 
 
 def _why_not_loaded(path: Path | None) -> str:
