@@ -75,3 +75,9 @@ def test_no_server_is_made_of_placeholders(tmp_path: Path, typed: tuple[str, ...
     assert operator.fails("init", *typed).json["message"].startswith(f"{placeholder} stands for ")
     assert not operator.data.exists()
     operator.runs("init", "--listen", "0.0.0.0:8443", "--name", "host", "--name", "name.example.org")
+
+
+def test_a_cleared_pin_says_what_its_user_types(operator: Operator) -> None:
+    step_after_a_token(operator)
+    operator.runs("token", "set-pin", "T1", typed="4711abcd\n")
+    assert "types the tokencode alone, and then chooses a PIN" in operator.sees("token", "clear-pin", "T1").words

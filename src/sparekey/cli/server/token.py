@@ -131,7 +131,8 @@ def clear_pin(ctx: typer.Context, serial: Serial) -> None:
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(tokens.clear_pin, serial, now=now())
-    call.done(f"{serial} has no PIN; its user chooses one at the next sign-in.", "token", serial=serial, pin_set=False)
+    words = f"{serial} has no PIN. At the next sign-in its user types the tokencode alone, and then chooses a PIN."
+    call.done(words, "token", serial=serial, pin_set=False)
 
 
 @command(app, "enable", "token enable SK01234567")
