@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent import store_keys
+from sparekey.agent import protection, store_keys
 from sparekey.agent.platform_posix import PosixFiles
 from sparekey.agent.ports import LockedOut, PinLocks, StoreUnreadable, WrongPin
 from sparekey.agent.protection import describe_protection, protection_of
@@ -34,15 +34,32 @@ def counters(tpm: Swtpm) -> list[str]:
 @pytest.fixture
 def no_tpm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the computer that runs the tests has."""
-    monkeypatch.setattr(store_keys, "DEFAULT_TCTI", "device:/nowhere/tpmrm0")
+    for module in (store_keys, protection):
+        monkeypatch.setattr(module, "DEFAULT_TCTI", "device:/nowhere/tpmrm0")
 
 
 @pytest.mark.usefixtures("no_tpm")
 def test_without_a_tpm_a_file_is_used_and_it_is_said_why(tmp_path: Path) -> None:
     made = make_keys(tmp_path / "store", FILES, AUTO)
     assert protection_of(made.keys) == "file"
-    assert "no TPM answers at device:/nowhere/tpmrm0" in made.words
+    assert made.words.startswith(
+        "no TPM was found (device:/nowhere/tpmrm0): the keys lie in a file that only root reads."
+    )
+    assert "lost" not in made.words
     assert "restored image" in describe_protection(made.keys).words
+    assert describe_protection(made.keys).advice == ""
+
+
+def test_with_a_tpm_that_is_not_used_it_is_said_how_it_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "tpmrm0"
+    device.touch()
+    for module in (store_keys, protection):
+        monkeypatch.setattr(module, "DEFAULT_TCTI", f"device:{device}")
+    made = make_keys(tmp_path / "store", FILES, AUTO)
+    assert made.words.startswith(f"the TPM does not answer (device:{device}): ")
+    assert "--tpm required" in describe_protection(made.keys).advice
 
 
 @pytest.mark.usefixtures("no_tpm")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sparekey.agent.ports import PinLocks, StoreKeys, StoreUnreadable, TpmFacts
+from sparekey.agent.tpm import DEFAULT_TCTI, has_device
 from sparekey.core.counts import counted
 
 FILE: Final = "file"  # words of spec/agent-api.md
@@ -15,6 +16,7 @@ _UNTIL_A_PASSWORD: Final = (
     "reset the count until the TPM's lockout has a password: systemd-ask-password | tpm2_changeauth -c lockout file:- "
     "(keep that password away from this computer)"
 )
+_TO_A_TPM: Final = "this computer has a TPM: run sparekey-agent clear --all and enrol with --tpm required"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def describe_protection(keys: StoreKeys, *, days_locked: bool = False) -> Protec
         return Protection(
             FILE,
             "the keys lie in a file that root reads: a copied disk can be guessed at, a restored image is not noticed",
-            "where this computer has a TPM, run sparekey-agent clear --all and enrol with --tpm required",
+            _TO_A_TPM if has_device(DEFAULT_TCTI) else "",
             None,
         )
     words = f"the keys are the TPM's ({facts.maker} {facts.model}, firmware {facts.firmware}): a copied disk holds "

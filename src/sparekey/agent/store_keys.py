@@ -11,8 +11,9 @@ from typing import Final
 from sparekey.agent.file_keys import FileKeys
 from sparekey.agent.ports import Files, StoreKeys, StoreUnreadable, TpmFacts
 from sparekey.agent.store import KEYS, TPM_KEYS
-from sparekey.agent.tpm import DEFAULT_TCTI
+from sparekey.agent.tpm import DEFAULT_TCTI, has_device
 from sparekey.agent.tpm_keys import TpmKeys
+from sparekey.agent.tpm_words import NO_TPM
 
 AUTO: Final = "auto"  # a TPM where one works, else a file
 REQUIRED: Final = "required"  # a TPM, or no enrolment
@@ -34,15 +35,14 @@ def make_keys(directory: Path, files: Files, wish: str = AUTO) -> Made:
     with contextlib.suppress(StoreUnreadable):
         forget_keys(directory, files)  # of an enrolment that did not come about
     if wish == OFF:
-        return Made(FileKeys.create(directory, files), "the keys lie in a file that root reads, as was asked for")
+        return Made(FileKeys.create(directory, files), "the keys lie in a file that only root reads, as was asked for")
     try:
         keys = TpmKeys.create(directory, files, _tcti_of(wish) or DEFAULT_TCTI)
         return Made(keys, f"the keys are the TPM's ({_named(keys.facts())})")
     except StoreUnreadable as error:
         if wish != AUTO:
             raise
-        words = f"the keys lie in a file that root reads, because no TPM is used: {error}"
-        return Made(FileKeys.create(directory, files), words)
+        return Made(FileKeys.create(directory, files), _without_tpm(error))
 
 
 def open_keys(directory: Path, files: Files, wish: str = AUTO) -> StoreKeys:
@@ -68,6 +68,15 @@ def forget_keys(directory: Path, files: Files, wish: str = AUTO) -> None:
 def _tcti_of(wish: str) -> str:
     """ "" where none is named."""
     return "" if wish in (AUTO, REQUIRED, OFF) else wish
+
+
+def _without_tpm(error: StoreUnreadable) -> str:
+    """Most computers have none: then nothing is amiss, and nothing was lost."""
+    if error.word == NO_TPM:
+        none = "the TPM does not answer" if has_device(DEFAULT_TCTI) else "no TPM was found"
+        words = f"{none} ({DEFAULT_TCTI}): the keys lie in a file that only root reads"
+        return f'{words}. This computer works; to use a TPM later: "The TPM" in linux-login.md'
+    return f"the keys lie in a file that only root reads, because no TPM is used: {error}"
 
 
 def _named(facts: TpmFacts | None) -> str:

@@ -431,6 +431,12 @@ class Visit:
             raise
 
 
+def has_device(tcti: str) -> bool:
+    """Whether the system has the device that the TCTI names; it may still not answer."""
+    kind, _, device = tcti.partition(":")
+    return kind == "device" and Path(device).exists()
+
+
 def _library() -> Any:
     # The library writes what fails to standard error; here every failure has words of its own.
     os.environ.setdefault("TSS2_LOG", "all+NONE")

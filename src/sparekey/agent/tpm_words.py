@@ -19,6 +19,8 @@ MEMORY: Final = 0x904
 NV_RATE: Final = 0x920
 LOCKOUT: Final = 0x921
 
+NO_TPM: Final = "no-tpm"  # the word where none answers
+
 _TCTI_LAYER: Final = 10
 _OWN_LAYERS: Final = frozenset({0, 11, 12})  # the TPM itself, and resource managers that hand its codes on
 _ANEW: Final = "sparekey-agent clear --all, and enrol anew"
@@ -26,7 +28,7 @@ _ANEW: Final = "sparekey-agent clear --all, and enrol anew"
 _SENTENCES: Final = {
     "no-tpm-library": "the TPM cannot be used: the Python package tpm2-pytss, or a library that it needs, is not "
     "installed; install sparekey with its extra [tpm]",
-    "no-tpm": "no TPM answers at {tcti}: switch it on in the firmware's setup, run this as root, and see that its "
+    NO_TPM: "no TPM answers at {tcti}: switch it on in the firmware's setup, run this as root, and see that its "
     f"driver is loaded. If it is gone for good, what it sealed is lost: {_ANEW}",
     "another-parent": "the TPM does not hold the key under which this store was sealed",
     "tpm-cleared": f"the TPM was cleared since this device was enrolled: what it sealed is lost. Run {_ANEW}",
@@ -70,7 +72,7 @@ def trouble(word: str, *, tcti: str = "", code: int = 0) -> StoreUnreadable:
 def trouble_of(code: int, tcti: str) -> StoreUnreadable:
     """The error for a response code, also of the layers in between."""
     if code >> 16 & 0xFF == _TCTI_LAYER:
-        return trouble("no-tpm", tcti=tcti)
+        return trouble(NO_TPM, tcti=tcti)
     return trouble(_WORDS.get(code_of(code), "tpm-failed"), code=code)
 
 

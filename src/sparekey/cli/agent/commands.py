@@ -49,7 +49,7 @@ def enroll(options: argparse.Namespace, output: Output) -> int:
         return output.failed("bad-code", str(error), "type the code again, all eight groups, or ask for a new one")
     device = enrolled.enrolment
     next_step = "next: sparekey-agent login USER, and sparekey-agent run for the daemon"
-    words = f"enrolled as {device.name}; {enrolled.words}\n{next_step}"
+    words = f"enrolled as {device.name}. {enrolled.words[:1].upper()}{enrolled.words[1:]}\n{next_step}"
     found = {"device": device.device, "name": device.name, "protection": enrolled.protection, "keys": enrolled.words}
     output.data(found, words)
     return 0
