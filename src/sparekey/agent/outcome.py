@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NoReturn
 
-from sparekey.core.counts import counted
+from sparekey.core.counts import counted, misread_words
 
 
 class Result(StrEnum):
@@ -129,8 +129,7 @@ class Refusal:
     def sentence(self) -> str:
         """For the person at the screen."""
         if self.reason is Reason.MISREAD:
-            groups = " and ".join(map(str, self.misread))
-            return f"Group {groups} of the code was misread. Nothing was counted: read it again."
+            return f"{misread_words(self.misread)}. Nothing was counted: read it again."
         if self.reason is Reason.WAIT:
             return f"After failed emergency codes, wait {counted(self.wait, 'second')} and try again."
         return _SENTENCES[self.reason]

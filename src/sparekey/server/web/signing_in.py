@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sparekey.app.admin_sessions import Opened
+from sparekey.core.counts import misread_words
 from sparekey.core.outcome import Asked, Denied, Granted
 from sparekey.server.web.replies import SentOn, Shown
 from sparekey.server.web.responses import respond
@@ -26,8 +27,7 @@ def answered(
             name = judged.verdict.reply_to.reveal() if judged.verdict.reply_to else ""
             return respond(site, request, visit, page(question=outcome.text, reply_to=name))
         case Denied() if outcome.misread:
-            groups = " and ".join(str(number) for number in outcome.misread)
-            refusal = f"Group {groups} of the code was misread. Nothing was counted: type it once more."
+            refusal = f"{misread_words(outcome.misread)}. Nothing was counted: type it once more."
     return respond(site, request, visit, page(refused=refusal))
 
 
