@@ -51,6 +51,25 @@ def test_the_story_on_one_computer(computer: Computer, *, with_daemon: bool) -> 
         assert computer.data("login", "alice", typed=computer.alice.passcode, status=5)["reason"] == "no-offline-data"
 
 
+def test_doctor_says_once_what_is_wrong_and_what_goes_on_meanwhile(computer: Computer) -> None:
+    def found(name: str) -> str:
+        return str(
+            next(each["words"] for each in computer.data("doctor", status=1)["findings"] if each["name"] == name)
+        )
+
+    assert found("store").endswith("not enrolled: sparekey-agent enroll --server URL --code -")
+    computer.enroll()
+    computer.server.simulator.unreachable = Distance.OFFLINE
+    assert "meanwhile" not in found("server")
+    computer.server.simulator.unreachable = None
+    computer.data("login", "alice", typed=computer.passcode())
+    computer.server.simulator.unreachable = Distance.OFFLINE
+    assert found("server").endswith("; meanwhile sign-ins go on with offline data, as far as policy allows")
+    with computer.daemon():
+        computer.data("sync", status=1)
+        assert found("server").endswith("; meanwhile sign-ins go on with offline data, as far as policy allows")
+
+
 def test_another_ca_is_refused_and_nothing_is_sent(computer: Computer, tmp_path: Path) -> None:
     code = computer.server.new_code()
     with served(computer.server.simulator, tmp_path / "other", Authority()) as other:

@@ -31,6 +31,14 @@ def test_the_logins_that_ask_are_named() -> None:
     assert of_logins([ASKS, CRON]).words == "sshd ask for the passcode; these do not: cron"
 
 
+def test_the_document_is_where_the_package_put_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "linux-login.md"
+    monkeypatch.setattr(surroundings, "_INSTALLED", installed)
+    assert of_logins([CRON]).words.endswith(" docs/linux-login.md")
+    installed.touch()
+    assert of_logins([CRON]).words.endswith(f" {installed}")
+
+
 def test_a_missing_module_matters_where_a_login_needs_it() -> None:
     assert of_module([CRON], "pam_sparekey.so is not there").ok
     assert not of_module([ASKS], "pam_sparekey.so is not there").ok

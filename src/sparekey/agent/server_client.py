@@ -29,6 +29,7 @@ M = TypeVar("M")
 
 LARGEST_REPLY: Final = 8 << 20
 DEFAULT_PATIENCE: Final = 3.0
+USUAL_PORT: Final = 8443  # of a server as it is set up
 STALE: Final = "stale-time"
 
 
@@ -206,9 +207,14 @@ def _connected(address: Address, until: float) -> socket.socket:
             plain.settimeout(max(until - clock.monotonic(), 0.01))
             plain.connect(numeric)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except ConnectionRefusedError:
+            plain.close()
+            why = "nothing answers there"
+            if address.port != USUAL_PORT:
+                why += f": is {address.port} the server's port ({USUAL_PORT})?"
         except OSError as error:
             plain.close()
-            why = str(error)
+            why = error.strerror or str(error)
         else:
             return plain
     raise NotReached(Distance.SERVER_DOWN if routed else Distance.OFFLINE, f"{address.url}: {why}")

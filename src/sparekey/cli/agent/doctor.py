@@ -12,17 +12,18 @@ from sparekey.agent.protection import describe_protection
 from sparekey.agent.refill import CONTACT_PATIENCE, take_word
 from sparekey.agent.unit_files import UnitDamaged
 from sparekey.cli.agent.commands import opened, socket_path
-from sparekey.cli.agent.output import FAILED, Output
+from sparekey.cli.agent.output import FAILED, HOW_TO_ENROLL, Output
 from sparekey.cli.agent.remote import Daemon, Failed, find_daemon
 from sparekey.cli.agent.surroundings import Finding, logins_ask, look_around, of_socket
 from sparekey.core.counts import counted
 from sparekey.wire.local_socket import Kind, Tag, frame
 
 _ADVICE = {
-    Distance.OFFLINE: "there is no route to the server: check network and name service",
-    Distance.SERVER_DOWN: "there is a route to the server, but no answer: check that it runs, and the firewall",
+    Distance.OFFLINE: "check network and name service",
+    Distance.SERVER_DOWN: "check that it runs, and the firewall",
     Distance.TLS: "what answers is not the enrolled server; if its CA was renewed, enrol anew. Check this clock too",
 }
+_GOES_ON = "; meanwhile sign-ins go on with offline data, as far as policy allows"
 
 
 def doctor(options: argparse.Namespace, output: Output) -> int:
@@ -64,7 +65,7 @@ def _of_agent(options: argparse.Namespace) -> Iterator[Finding]:
     try:
         yield from _by_daemon(daemon)
     except Failed as error:
-        yield Finding("store", False, str(error))
+        yield Finding("store", False, _with_advice(error))
     finally:
         daemon.close()
 
@@ -77,7 +78,8 @@ def _by_daemon(daemon: Daemon) -> Iterator[Finding]:
     yield Finding("clock", not report["clock_wrong"], clock)
     if report["contact_trouble"]:
         words = f"the last contact failed: {report['contact_trouble']}; try again: sparekey-agent sync"
-        yield Finding("server", False, words)
+        some = any(user["days_until"] or user["emergency_codes"] for user in report["users"])
+        yield Finding("server", False, words + (_GOES_ON if some else ""))
     else:
         yield Finding("server", bool(report["last_contact"]), f"last contact {report['last_contact'] or 'never'}")
     if "protection" in report:
@@ -95,7 +97,11 @@ def _of_store(options: argparse.Namespace) -> Iterator[Finding]:
             yield _of_server(device)
             yield _of_keys(device)
     except StoreUnreadable as error:
-        yield Finding("store", False, str(error))
+        yield Finding("store", False, _with_advice(error))
+
+
+def _with_advice(error: StoreUnreadable | Failed) -> str:
+    return f"{error}: {HOW_TO_ENROLL}" if error.word == "not-enrolled" else str(error)
 
 
 def _of_keys(device: Device) -> Finding:
@@ -133,7 +139,8 @@ def _of_server(device: Device) -> Finding:
             server.allow(CONTACT_PATIENCE)
             take_word(device, server)
     except NotReached as error:
-        return Finding("server", False, f"{error}; {_ADVICE[error.distance]}")
+        some = any(user.current_units for user in device.state.users)
+        return Finding("server", False, f"{error}; {_ADVICE[error.distance]}" + (_GOES_ON if some else ""))
     except Refused as error:
         return Finding("server", False, str(error))
     return Finding("server", True, "answers")

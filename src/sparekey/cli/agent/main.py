@@ -21,11 +21,10 @@ from sparekey.cli.agent import commands, keys
 from sparekey.cli.agent.daemon import run
 from sparekey.cli.agent.doctor import doctor
 from sparekey.cli.agent.notice import notice
-from sparekey.cli.agent.output import Output
+from sparekey.cli.agent.output import HOW_TO_ENROLL, Output
 from sparekey.cli.agent.remote import Failed
 from sparekey.wiring.agent import STATE_DIRECTORY
 
-NOT_ENROLLED: Final = "sparekey-agent enroll --server URL --code -"
 _WORDS: Final[dict[type[BaseException], tuple[str, str]]] = {
     AlreadyEnrolled: ("already-enrolled", ""),
     BadAddress: ("bad-address", ""),
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Refused as error:
         return output.failed(error.reply.error, error.reply.message, error.reply.do)
     except (StoreUnreadable, Failed, KeyRefused) as error:
-        return output.failed(error.word, str(error), NOT_ENROLLED if error.word == "not-enrolled" else "")
+        return output.failed(error.word, str(error), HOW_TO_ENROLL if error.word == "not-enrolled" else "")
     except (AlreadyEnrolled, BadAddress, NotReached, KeyboardInterrupt, OSError, ValueError) as error:
         word, do = next(said for kind, said in _WORDS.items() if isinstance(error, kind))
         return output.failed(word, str(error) or type(error).__name__, do)

@@ -10,6 +10,7 @@ from sparekey.agent.refill import Progress
 SCHEMA: Final = 1
 EXITS: Final = {Result.GRANTED: 0, Result.DENIED: 3, Result.ASK: 4, Result.UNAVAILABLE: 5}
 FAILED: Final = 1
+HOW_TO_ENROLL: Final = "sparekey-agent enroll --server URL --code -"
 
 
 class Output:

@@ -19,7 +19,7 @@ from sparekey.wiring.agent import RUN_DIRECTORY, find_exempt_accounts, pam_texts
 UNIT: Final = "sparekey-agent.service"
 SYSTEMD: Final = Path("/run/systemd/system")  # there while systemd runs (sd_booted(3))
 _MODULES: Final = ("/usr/lib/*/security", "/usr/lib/security", "/usr/lib64/security", "/lib/*/security")
-_DOCUMENT: Final = "docs/linux-login.md"
+_INSTALLED: Final = Path("/usr/share/doc/sparekey-agent/linux-login.md")  # by the package
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def of_logins(stacks: Sequence[Stack], mistakes: Sequence[str] = ()) -> Finding:
         return Finding("logins", False, "; ".join(mistakes))
     asking = [stack.service for stack in stacks if stack.asks]
     if not asking:
-        return Finding("logins", True, f"none asks for the passcode yet; how to begin: {_DOCUMENT}")
+        return Finding("logins", True, f"none asks for the passcode yet; how to begin: {_document()}")
     others = [stack.service for stack in stacks if not stack.asks]
     return Finding("logins", True, f"{', '.join(asking)} ask for the passcode; these do not: {', '.join(others)}")
 
@@ -111,6 +111,10 @@ def of_names(names: Names, unknown: Sequence[str]) -> Finding:
         return Finding("names", True, "accounts go by their own name")
     others = "go by their own name" if names.same else "sign in as nobody"
     return Finding("names", True, f"{len(names.mapped)} mapped; other accounts {others}")
+
+
+def _document() -> Path:
+    return _INSTALLED if _INSTALLED.is_file() else Path("docs/linux-login.md")
 
 
 def _unit_state() -> str:
