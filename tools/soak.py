@@ -1,8 +1,9 @@
-"""Runs the tests with full counts, one at a time, and keeps the record: `python -m tools.soak [--fresh] [NODE-ID...]`.
+"""Runs the tests with full counts and keeps the record: `python -m tools.soak [--fresh] [--at-once N] [NODE-ID...]`.
 
 Rules: what runs is every test that uses the fixture `count` or is marked `soak` (tests/conftest.py); a test that is
-green at this commit in docs/soak.json is not run again; the record is written after each test, so that a break loses
-one test at most; a record made on changed files says so and spares nothing.
+green at this commit in docs/soak.json is not run again; each result says at which commit it was seen, and one seen on
+changed files says so and spares nothing; the record is written after each test, so that a break loses one test at
+most; tests that judge time (marked `alone`) run after the others, one at a time.
 """
 
 import argparse
@@ -11,7 +12,8 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,20 +25,30 @@ RECORD = ROOT / "docs" / "soak.json"
 # What a result depends on; a commit that touches only words keeps the record valid.
 DECIDING = ["src", "native", "packaging", "tests", "tools", "spec", "pyproject.toml", "requirements.lock"]
 DECIDING += ["requirements-tpm.lock"]
-FULL = [sys.executable, "-m", "pytest", "-q", "--full", "-m", "soak", "-p", "no:cacheprovider"]
+FULL = [sys.executable, "-m", "pytest", "-q", "--full", "-p", "no:cacheprovider", "-m"]
+SOAK, BESIDE_OTHERS = "soak", "soak and not alone"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one test: "passed" or "failed", in how long, when and on which code."""
+
+    result: str
+    seconds: float
+    finished: str
+    commit: str
 
 
 @dataclass
 class Record:
-    """docs/soak.json: results by test, all at one commit and on one machine."""
+    """docs/soak.json: the last result of each test, all on one machine."""
 
-    commit: str
     machine: dict[str, str | int]
-    started: str
-    tests: dict[str, dict[str, str | float]] = field(default_factory=dict)
+    tests: dict[str, Result] = field(default_factory=dict)
 
-    def is_green(self, test: str) -> bool:
-        return self.tests.get(test, {}).get("result") == "passed"
+    def is_green(self, test: str, commit: str) -> bool:
+        seen = self.tests.get(test)
+        return seen is not None and (seen.result, seen.commit) == ("passed", commit) and "changed" not in commit
 
     def write(self) -> None:
         RECORD.parent.mkdir(exist_ok=True)
@@ -50,26 +62,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.soak", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("tests", nargs="*", metavar="NODE-ID", help="only these tests; all when none is given")
     parser.add_argument("--fresh", action="store_true", help="run again what is green at this commit, too")
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="how many tests run side by side (1)")
     options = parser.parse_args(arguments)
-    tests = _full_tests(options.tests)
-    record = Record(_commit(), _machine(), _stamp()) if options.fresh else _record()
-    for number, test in enumerate(tests, 1):
-        if record.is_green(test) and not options.fresh:
-            _say(f"soak: {number}/{len(tests)} {test}: green at this commit")
-            continue
-        _say(f"soak: {number}/{len(tests)} {test} ...")
-        record.tests[test] = _run(test)
+    tests, commit, record = _full_tests(SOAK, options.tests), _commit(), _record()
+    wanted = [test for test in tests if options.fresh or not record.is_green(test, commit)]
+    _say(f"soak: {len(tests)} tests, {len(tests) - len(wanted)} of them green at {commit}")
+    red = set()
+    for number, (test, result) in enumerate(_results(wanted, options.tests, options.at_once, commit), 1):
+        record.tests[test] = result
         record.write()
-        _say(f"soak: {record.tests[test]['result']} in {record.tests[test]['seconds']} s")
-    red = [test for test in tests if not record.is_green(test)]
-    print(f"soak: {len(tests) - len(red)} of {len(tests)} tests green at {record.commit}")
-    for test in red:
+        _say(f"soak: {number}/{len(wanted)} {test}: {result.result} in {result.seconds} s")
+        if result.result != "passed":
+            red.add(test)
+    print(f"soak: {len(tests) - len(red)} of {len(tests)} tests green at {commit}")
+    for test in sorted(red):
         print(f"  not green: {test}")
     return 1 if red or not tests else 0
 
 
-def _full_tests(wanted: Sequence[str]) -> list[str]:
-    command = [*FULL, "--collect-only", "-p", "no:randomly", *wanted]
+def _results(wanted: Sequence[str], chosen: Sequence[str], at_once: int, commit: str) -> Iterator[tuple[str, Result]]:
+    """Each test with its result, as they end."""
+    beside_others = set(_full_tests(BESIDE_OTHERS, chosen)) if at_once > 1 else set()
+    with ThreadPoolExecutor(max(1, at_once)) as pool:
+        running = {pool.submit(_run, test, commit): test for test in wanted if test in beside_others}
+        for done in as_completed(running):
+            yield running[done], done.result()
+    for test in wanted:
+        if test not in beside_others:
+            yield test, _run(test, commit)
+
+
+def _full_tests(marked: str, wanted: Sequence[str]) -> list[str]:
+    command = [*FULL, marked, "--collect-only", "-p", "no:randomly", *wanted]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     tests = [line for line in done.stdout.splitlines() if "::" in line and not line.startswith(("ERROR", "FAILED"))]
     if done.returncode not in {0, 5}:
@@ -77,21 +101,31 @@ def _full_tests(wanted: Sequence[str]) -> list[str]:
     return tests
 
 
-def _run(test: str) -> dict[str, str | float]:
+def _run(test: str, commit: str) -> Result:
+    _say(f"soak: {test} ...")
     started = monotonic()
-    done = subprocess.run([*FULL, "--timeout=0", "--tb=short", test], cwd=ROOT, check=False)
+    done = subprocess.run(
+        [*FULL, SOAK, "--timeout=0", "--tb=short", test],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        _say(done.stdout)
     result = "passed" if done.returncode == 0 else "failed"
-    return {"result": result, "seconds": round(monotonic() - started, 1), "finished": _stamp()}
+    return Result(result, round(monotonic() - started, 1), _stamp(), commit)
 
 
 def _record() -> Record:
-    """The record on disk if it was made at this commit, on this machine and on unchanged files; else a new one."""
-    new = Record(_commit(), _machine(), _stamp())
+    """The record on disk if it was made on this machine; else a new one, for times of two machines do not compare."""
+    machine = _machine()
     if RECORD.exists():
-        old = Record(**json.loads(RECORD.read_text(encoding="utf-8")))
-        if (old.commit, old.machine) == (new.commit, new.machine) and "changed" not in new.commit:
-            return old
-    return new
+        old = json.loads(RECORD.read_text(encoding="utf-8"))
+        if old["machine"] == machine:
+            return Record(machine, {test: Result(**result) for test, result in old["tests"].items()})
+    return Record(machine)
 
 
 def _commit() -> str:
