@@ -1,7 +1,8 @@
 # `make demo` and `make test` do all set-up themselves; see README.md and CONTRIBUTING.md.
 .DEFAULT_GOAL := help
 py := .venv/bin/python
-export PYTHONDONTWRITEBYTECODE = 1
+# Compiled once, outside the tree: otherwise each command that a test starts compiles all that it imports.
+export PYTHONPYCACHEPREFIX = $(CURDIR)/.venv/bytecode
 
 # Debian packages, each installed only when missing
 packages_base := python3-venv

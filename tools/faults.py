@@ -72,7 +72,9 @@ def _a_copy() -> Iterator[Path]:
 
 
 def _environment(copy: Path) -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    # bytecode of the copy lies in the copy, and goes with it
+    elsewhere = {"PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
+    environment = {name: value for name, value in os.environ.items() if name not in elsewhere}
     # before the editable install's path; tests/conftest.py refuses to run if the copy is not what was imported
     environment["PYTHONPATH"] = os.pathsep.join([str(copy / "src"), str(copy)])
     environment["SPAREKEY_FAULT_COPY"] = str(copy)
