@@ -5,11 +5,12 @@ Whoever is in has a command run that says as whom; an exit code alone lets nobod
 
 from dataclasses import dataclass
 
+from tests.journeys.linux import display_manager
 from tests.journeys.linux.machines import Machine
 from tests.journeys.linux.terminal import Terminal
 
 PASSCODE = "Passcode:"
-_PROOF = "echo in as $(id -un)"
+PROOF = "echo in as $(id -un)"
 _SHELL = r"\$ $"
 
 
@@ -30,8 +31,9 @@ class Door:
     proof: str  # the line that only somebody who is in sees
     by: str = "root"  # who starts it
     opens_shell: bool = False  # the proof is asked for at a shell's prompt
-    knock: str = ""  # ENTER is pressed when this is shown
+    knock: tuple[str, str] = ("", "")  # what is shown before all else, and what is typed then; PERSON stands there, too
     refusal: str = ""  # shown by a program that goes on after a no
+    goes_on: bool = False  # after a yes as well
     is_slow: bool = False  # forgets what is typed before it waits
 
     def try_it(self, machine: Machine, login: str, *typed: str | tuple[str, str], by: str = "") -> Said:
@@ -39,28 +41,31 @@ class Door:
         (prompt, answer)."""
         words = (*_as(by or self.by), *self.command)
         command = [word.replace("PERSON", login) for word in words]
+        proof = self.proof.replace("PERSON", login)
         with Terminal([*machine.entered, *command]) as terminal:
-            if self.knock:
-                terminal.answer(self.knock, "")
+            shown, name = self.knock
+            if shown:
+                terminal.answer(shown, name.replace("PERSON", login))
             for each in typed:
                 prompt, text = (PASSCODE, each) if isinstance(each, str) else each
                 terminal.answer(prompt, text, slowly=self.is_slow)
-            if self._says_no(terminal):
-                return Said(is_in=False, words=terminal.words)
-            shown = terminal.end()
-        is_in = self.proof.replace("PERSON", login) in shown.words.splitlines()
-        assert is_in is (shown.code == 0), shown
-        return Said(is_in, shown.words)
+            sign = self._sign(terminal, proof)
+            if sign in {"no", "yes"}:
+                return Said(sign == "yes", terminal.words)
+            if sign == "shell":
+                terminal.type(f"{PROOF}; exit")
+            ended = terminal.end()
+        is_in = proof in ended.words.splitlines()
+        assert is_in is (ended.code == 0), ended
+        return Said(is_in, ended.words)
 
-    def _says_no(self, terminal: Terminal) -> bool:
-        """Follows the program to where it ends by itself; True where it says no and does not end."""
-        signs = [f"(?P<shell>{_SHELL})"] if self.opens_shell else []
-        signs += [f"(?P<no>{self.refusal})"] if self.refusal else []
-        found = terminal.shows("|".join(signs)) if signs else None
-        if found is not None and found.lastgroup == "shell":
-            terminal.type(f"{_PROOF}; exit")
-            return False
-        return found is not None
+    def _sign(self, terminal: Terminal, proof: str) -> str:
+        """What the program shows before it ends: `shell`, `no`, `yes`; nothing where it just ends."""
+        signs = {"shell": _SHELL if self.opens_shell else "", "no": self.refusal}
+        signs["yes"] = rf"(?m:^{proof}$)" if self.goes_on else ""
+        patterns = [f"(?P<{name}>{pattern})" for name, pattern in signs.items() if pattern]
+        found = terminal.shows("|".join(patterns)) if patterns else None
+        return (found.lastgroup if found else None) or ""
 
 
 def _as(login: str) -> tuple[str, ...]:
@@ -78,9 +83,9 @@ SSH = Door(
     opens_shell=True,
 )  # fmt: skip
 # the person becomes root
-SUDO = Door("sudo", ("sudo", "-k", "sh", "-c", _PROOF), "in as root", by="PERSON")
+SUDO = Door("sudo", ("sudo", "-k", "sh", "-c", PROOF), "in as root", by="PERSON")
 # somebody else on the machine becomes the person
-SU = Door("su", ("su", "PERSON", "-s", "/bin/sh", "-c", _PROOF), "in as PERSON", by="nobody")
+SU = Door("su", ("su", "PERSON", "-s", "/bin/sh", "-c", PROOF), "in as PERSON", by="nobody")
 # at the console
 LOGIN = Door(
     "login",
@@ -92,15 +97,24 @@ LOGIN = Door(
 # the person's own screen, which she has locked
 LOCK = Door(
     "vlock",
-    ("sh", "-c", f"vlock && {_PROOF}"),
+    ("sh", "-c", f"vlock && {PROOF}"),
     "in as PERSON",
     by="PERSON",
-    knock="to unlock",
+    knock=("to unlock", ""),
     refusal="vlock: Authentication failure",
     is_slow=True,
 )
 # a program that has the person's rights and no more, as the screen locks of most desktops have
 OWN_RIGHTS = Door(
-    "pamtester", ("sh", "-c", f"pamtester lock PERSON authenticate && {_PROOF}"), "in as PERSON", by="PERSON"
+    "pamtester", ("sh", "-c", f"pamtester lock PERSON authenticate && {PROOF}"), "in as PERSON", by="PERSON"
 )
-EVERY = (SSH, SUDO, SU, LOGIN, LOCK, OWN_RIGHTS)
+# where a desktop begins
+GREETD = Door(
+    "greetd",
+    display_manager.COMMAND,
+    "in as PERSON",
+    knock=("login: ", "PERSON"),
+    refusal="Login incorrect",
+    goes_on=True,
+)
+EVERY = (SSH, SUDO, SU, LOGIN, GREETD, LOCK, OWN_RIGHTS)

@@ -30,6 +30,8 @@ from sparekey.secret import Secret
 from sparekey.wire.local_socket import Kind, frame
 from sparekey.wiring.server import NewServer, create_server
 from tests.builders import LIGHT, PIN, ROOT, User, a_user, edit_policy
+from tests.journeys.linux import display_manager
+from tests.journeys.linux.doors import PROOF
 from tests.journeys.linux.machines import SERVER_ADDRESS, Machine, Pair, a_pair
 from tests.journeys.linux.stacks import ALONE, Stacks
 from tests.journeys.site import an_opened, poll, read_state
@@ -345,6 +347,7 @@ def _prepare_doors(stage: Stage, machine: Machine) -> None:
     stack.write_text("".join(line for line in stack.read_text().splitlines(True) if "pam_faildelay" not in line))
     for service in ("vlock", "lock"):
         machine.path(f"/etc/pam.d/{service}").write_text("@include common-auth\n@include common-account\n")
+    display_manager.install(machine, PROOF)
     _start_sshd(stage, machine)
 
 

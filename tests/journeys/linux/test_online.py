@@ -5,12 +5,12 @@ import pytest
 from sparekey.app.tokens import clear_pin, set_pin
 from sparekey.secret import Secret
 from tests.builders import ROOT
-from tests.journeys.linux.doors import EVERY, LOGIN, SSH, SU, SUDO
+from tests.journeys.linux.doors import EVERY, GREETD, LOGIN, SSH, SU, SUDO, Door
 from tests.journeys.linux.laptop import INTERVAL, Laptop
 
 pytestmark = pytest.mark.services
 
-TEMPORARY, CHOSEN = "2580abcd", "7391kmpq"
+TEMPORARY, CHOSEN, OTHER = "2580abcd", "7391kmpq", "5164rstv"
 
 
 def test_every_door_lets_in_whom_the_server_grants(laptop: Laptop) -> None:
@@ -23,7 +23,7 @@ def test_every_door_lets_in_whom_the_server_grants(laptop: Laptop) -> None:
         laptop.next_interval()
 
 
-def test_a_new_pin_is_asked_for_at_ssh_and_at_sudo(laptop: Laptop) -> None:
+def test_a_new_pin_is_asked_for_at_ssh_at_sudo_and_at_a_display_manager(laptop: Laptop) -> None:
     person = laptop.add_person()
     set_pin(laptop.instance, ROOT, person.user.serial, Secret(TEMPORARY), must_change=True, now=laptop.now)
     said = SSH.try_it(
@@ -32,18 +32,20 @@ def test_a_new_pin_is_asked_for_at_ssh_and_at_sudo(laptop: Laptop) -> None:
     assert said.is_in, said.words
     laptop.next_interval()
     assert SSH.try_it(laptop.machine, person.login, CHOSEN + person.code()).is_in
-    clear_pin(laptop.instance, ROOT, person.user.serial, now=laptop.now)
-    laptop.next_interval()
-    other = CHOSEN[::-1]
-    said = SUDO.try_it(laptop.machine, person.login, person.code(), ("New PIN:", other), ("New PIN again:", other))
-    assert said.is_in, said.words
+    for door, pin in ((SUDO, CHOSEN[::-1]), (GREETD, OTHER)):
+        clear_pin(laptop.instance, ROOT, person.user.serial, now=laptop.now)
+        laptop.next_interval()
+        said = door.try_it(laptop.machine, person.login, person.code(), ("New PIN:", pin), ("New PIN again:", pin))
+        assert said.is_in, said.words
+    assert "info: Choose a new PIN" in said.words
 
 
-def test_the_following_tokencode_is_asked_for_at_ssh(laptop: Laptop) -> None:
+@pytest.mark.parametrize("door", [SSH, GREETD], ids=lambda door: door.name)
+def test_the_following_tokencode_is_asked_for(laptop: Laptop, door: Door) -> None:
     person = laptop.add_person()
-    for door in (SSH, SU, LOGIN):
-        assert not door.try_it(laptop.machine, person.login, person.wrong_passcode()).is_in
+    for other in (door, SU, LOGIN):
+        assert not other.try_it(laptop.machine, person.login, person.wrong_passcode()).is_in
     following = person.code(later=INTERVAL)
-    said = SSH.try_it(laptop.machine, person.login, person.passcode(), ("Next tokencode:", following))
+    said = door.try_it(laptop.machine, person.login, person.passcode(), ("Next tokencode:", following))
     assert said.is_in, said.words
     assert "Wait until the tokencode changes" in said.words
