@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sparekey.core.counts import counted
 from tools.story.cable import Cable
 from tools.story.people import Token, misread, new_token, other, scanned
 from tools.story.stage import Answer, Server, Stage, expect, free_port
@@ -20,6 +21,7 @@ class Story:
     """What is known so far. Codes are kept only for as long as their caller would remember them."""
 
     stage: Stage
+    days: int = 2  # that the laptop gets ahead: more are more to seal, and change nothing else
     server: Server | None = None
     cable: Cable | None = None
     port: int = 0
@@ -77,11 +79,12 @@ def act_1_a_server(story: Story) -> None:
     story.say(f"$ sparekey serve                  https://localhost:{story.port}")
     stage.sparekey("domain", "add", "Field")
     stage.sparekey(
-        "policy", "offline", "add", POLICY, "days=2", "offline_failures=3", "protection_level=balanced",
+        "policy", "offline", "add", POLICY, f"days={story.days}", "offline_failures=3", "protection_level=balanced",
         "allow_tokens_without_pin=on", "help_text=Help desk: 555 0100",
     )  # fmt: skip
     stage.sparekey("policy", "offline", "assign", POLICY, "--domain", "Field")
-    story.say("$ sparekey policy offline add ... 2 days ahead, 3 failures, level balanced; for the domain Field")
+    ahead = counted(story.days, "day")
+    story.say(f"$ sparekey policy offline add ... {ahead} ahead, 3 failures, level balanced; for the domain Field")
     for login in ("alice", "bob"):
         stage.sparekey("user", "add", login, "--domain", "Field")
     added = stage.sparekey("token", "add", "--user", "alice", "--seed-stdin", typed=story.alice.seed_hex).data
@@ -110,7 +113,7 @@ def act_2_online(story: Story) -> None:
     stage.start_daemon()
     stage.follow_login("alice", story.passcode())
     held = story.device_user("alice")
-    expect(held["days_left"] >= 2, "two whole days of offline data", held)
+    expect(held["days_left"] >= story.days, "whole days of offline data", held)
     expect({code["kind"] for code in held["emergency_codes"]} == {"emergency-tokencode", "emergency-passcode"},
            "both emergency codes on the device", held)  # fmt: skip
     story.say(f"  Alice is in (online). On the laptop: {held['days_left']} days, emergency tokencode and passcode")
@@ -245,7 +248,7 @@ def act_7_postgresql(story: Story) -> None:
     story.say(f"$ sparekey init --database -      PostgreSQL 17; two servers: ports {ports[0]} and {ports[1]}")
     cable = stage.lay_cable(ports[0])
     carol = new_token()
-    stage.sparekey("policy", "offline", "set", "Default", "days=1", data=data)
+    stage.sparekey("policy", "offline", "set", "Default", "days=1", "protection_level=light", data=data)
     stage.sparekey("user", "add", "carol", "--domain", "SystemDomain", data=data)
     serial = stage.sparekey("token", "add", "--user", "carol", "--seed-stdin", typed=carol.seed_hex, data=data).data[
         "serial"
