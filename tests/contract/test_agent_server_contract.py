@@ -39,10 +39,10 @@ from sparekey.wire.agent_api import (
 )
 from sparekey.wire.enrolment import read_enrolment_code
 from sparekey.wire.events import EventKind
-from sparekey.wiring.server import open_instance
+from sparekey.wiring.server import NewServer, create_server, open_instance
 from tests.agent.https_simulator import served
 from tests.agent.simulator import DEVICE, SimulatedServer
-from tests.builders import PIN, ROOT, a_user
+from tests.builders import LIGHT, PIN, ROOT, a_user, edit_policy
 from tools.story.stage import Stage, free_port
 
 
@@ -84,12 +84,12 @@ def _over_https(directory: Path) -> Iterator[EnrolledSide]:
 def _real(directory: Path) -> Iterator[EnrolledSide]:
     """`sparekey serve` in a process of its own, on SQLite, over TLS by its own CA."""
     with Stage(directory, lambda _: None) as stage:
-        stage.sparekey("init")
-        stage.sparekey("policy", "offline", "set", "Default", "days=1", "protection_level=light")
-        port = free_port()
-        stage.start_server(port)
+        create_server(stage.server_data, NewServer(Secret("")), ROOT, clock.now())
         instance = open_instance(stage.server_data, read_settings(stage.server_data, {}))
         stage.call_at_end(instance.database.close)
+        edit_policy(instance, LIGHT, now=clock.now())
+        port = free_port()
+        stage.start_server(port)
         alice = a_user(instance, "alice", pin=PIN, token=NewToken(interval=60), now=clock.now())
         code = invite(instance, ROOT, "laptop", now=clock.now()).text().reveal()
         files, store = PosixFiles(), directory / "store"
