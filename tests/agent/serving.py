@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparekey.agent.local_server import LocalServer, receive
+from sparekey.agent.local_server import LocalServer
 from sparekey.agent.platform_posix import connect, listen
+from sparekey.agent.receiving import FRAME_TIMEOUT, receive
 from sparekey.agent.refiller import Refiller
 from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, decode_frame, encode_frame, frame
 from tests.agent.devices import World
@@ -50,14 +51,14 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(world: World, door: type[LocalServer] = LocalServer) -> Iterator[Served]:
-    """The device of `world` with its refiller, behind a socket that every user reaches; `door`: another server."""
+def serving(world: World, frame_timeout: float = FRAME_TIMEOUT) -> Iterator[Served]:
+    """The device of `world` with its refiller, behind a socket that every user reaches."""
     refiller = Refiller(world.device)
     directory = Path(tempfile.mkdtemp())
     directory.chmod(0o755)
     listener = listen(directory / "socket", 16)
     threads = [threading.Thread(target=refiller.run)]
-    threads.append(threading.Thread(target=door(world.device, refiller, listener).run))
+    threads.append(threading.Thread(target=LocalServer(world.device, refiller, listener, frame_timeout).run))
     for thread in threads:
         thread.start()
     try:

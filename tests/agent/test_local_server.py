@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import logging
 import os
 import shutil
 import socket
@@ -16,15 +17,15 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent import local_server
 from sparekey.agent.device import Device
-from sparekey.agent.local_server import LocalServer, receive
+from sparekey.agent.local_server import LocalServer
 from sparekey.agent.places import MOST_OF_EACH, MOST_OF_OTHERS, MOST_OF_ROOT
 from sparekey.agent.platform_posix import connect, listen, person_behind
+from sparekey.agent.receiving import receive
 from sparekey.agent.refiller import Refiller
-from sparekey.wire.local_socket import LONGEST_FRAME, Kind, Tag, encode_frame, frame
+from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame, frame
 from tests.agent.devices import a_world
-from tests.agent.serving import Served, login_frame, serving
+from tests.agent.serving import NOBODY, Served, login_frame, serving
 
 pytestmark = pytest.mark.services
 
@@ -82,7 +83,8 @@ def test_sign_in_watch_keep_and_open_on_one_connection(served: Served) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
-def test_s26_another_user_may_ask_for_itself_alone(served: Served) -> None:
+def test_s26_another_user_may_ask_for_itself_alone(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     refused = served.ask_as_nobody(login_frame(served.world))
     assert (refused.kind, refused.text(Tag.REASON)) == (Kind.FAILED, "not-allowed")
     assert served.world.server.calls == []
@@ -90,6 +92,9 @@ def test_s26_another_user_may_ask_for_itself_alone(served: Served) -> None:
         assert served.ask_as_nobody(request).text(Tag.REASON) == "not-allowed"
     own = served.ask_as_nobody(login_frame(served.world, "nobody"))
     assert (own.kind, own.text(Tag.RESULT)) == (Kind.ANSWER, "denied")
+    asked = f"asked by uid {NOBODY}"
+    assert f"refused: an account that this computer does not have, {asked}: not-allowed; only root" in caplog.text
+    assert f"refused: nobody, {asked}: online wrong-passcode; see sparekey audit list --user nobody" in caplog.text
     served.world.signed_in_online()
     report = json.loads(served.ask_as_nobody(frame(Kind.STATUS)).text(Tag.REPORT))
     assert report["users"] == []
@@ -155,9 +160,8 @@ def has_logins() -> bool:
     return subprocess.run(line, capture_output=True, check=False).returncode == 0
 
 
-def test_s26_a_frame_that_has_begun_does_not_hold_its_place(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_server, "FRAME_TIMEOUT", 0.3)
-    with served.connection() as connection:
+def test_s26_a_frame_that_has_begun_does_not_hold_its_place(tmp_path: Path) -> None:
+    with serving(a_world(tmp_path / "store"), frame_timeout=0.3) as served, served.connection() as connection:
         connection.settimeout(0.05)
         for byte in b"\0\0\x10\0" + b"\1" * 60:  # each well within the time of a whole frame
             try:
@@ -226,6 +230,26 @@ def test_a_system_without_room_for_a_moment_does_not_end_the_daemon(tmp_path: Pa
         thread.join()
 
 
+def test_a_system_without_threads_for_a_moment_refuses_in_words_and_goes_on(served: Served) -> None:
+    for _ in range(MOST_OF_ROOT + 2):  # no place is lost with any of them
+        with no_more_threads(), served.connection() as connection:
+            refused = served.ask(connection, frame(Kind.STATUS))
+            assert (refused.kind, refused.text(Tag.REASON)) == (Kind.FAILED, "busy")
+            assert "no room" in refused.text(Tag.MESSAGE)
+    with served.connection() as connection:
+        assert served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT
+
+
+@contextlib.contextmanager
+def no_more_threads() -> Iterator[None]:
+    """The system starts none: each would need more memory than there are addresses."""
+    before = threading.stack_size(1 << 47)
+    try:
+        yield
+    finally:
+        threading.stack_size(before)
+
+
 class _CountedDevice(Device):
     """Counts the attempts that are under way or stand in line for the device."""
 
@@ -246,6 +270,13 @@ class _CountedDevice(Device):
             cls.together -= 1
 
 
+def asked_by_su(served: Served, request: Frame) -> None:
+    """By a program of root's that `PERSON` has started."""
+    line = ["/usr/bin/python3", "-I", "-c", HOLDER, "su", str(PERSON), str(served.path), "1"]
+    subprocess.run([*line, encode_frame(request).hex()], cwd="/", env={}, stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, timeout=30, check=True)  # fmt: skip
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
 def test_root_stands_behind_one_attempt_of_others_at_most(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store")
@@ -257,7 +288,8 @@ def test_root_stands_behind_one_attempt_of_others_at_most(tmp_path: Path) -> Non
     thread = threading.Thread(target=LocalServer(device, Refiller(device), listener).run)
     thread.start()
     own = login_frame(world, "nobody")
-    others = [threading.Thread(target=served.ask_as_nobody, args=(own,)) for _ in range(4)]
+    others = [threading.Thread(target=served.ask_as_nobody, args=(own,)) for _ in range(2)]
+    others += [threading.Thread(target=asked_by_su, args=(served, own)) for _ in range(2)]
     try:
         with device.one_attempt():
             assert device.entered.acquire(timeout=20)

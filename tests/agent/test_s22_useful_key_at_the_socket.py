@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent import local_server
+from sparekey.agent import conversation
 from sparekey.agent.file_keys import FileKeys
 from sparekey.agent.offline_login import Login
 from sparekey.agent.outcome import LoginAnswer, Mode, Result
@@ -129,7 +129,7 @@ def test_s22_an_agent_rewritten_to_say_granted_always_opens_nothing(
         answer = LoginAnswer(Result.GRANTED, Mode.OFFLINE, message="Signed in.")
         return Login(answer, _RewrittenSession(store, user, Secret(next(candidates))))
 
-    monkeypatch.setattr(local_server, "login", granted_always)
+    monkeypatch.setattr(conversation, "login", granted_always)
     said = [replies(served, login_with("anything"), OPEN) for _ in known]
     assert len(said) > 3
     assert {answer.text(Tag.RESULT) for answer, _ in said} == {"granted"}

@@ -8,6 +8,8 @@ import pytest
 from sparekey.agent.file_keys import FileKeys
 from sparekey.agent.platform_posix import PosixFiles
 from sparekey.agent.trusted_days import SOON
+from sparekey.agent.useful_key import KeyRefused, UsefulKey
+from sparekey.secret import Secret
 from tests.agent.devices import World, a_world
 
 
@@ -62,3 +64,19 @@ def test_what_the_server_withholds_is_withheld_at_once(tmp_path: Path) -> None:
     world.login("0000000000")
     assert keys.commits == before + 1
     assert world.held.units == []
+
+
+def test_s25b_a_success_keeps_one_secret_for_each_purpose(tmp_path: Path) -> None:
+    world, keys = a_counted_world(tmp_path / "store")
+    world.next_code()
+    device = replace(world.device, purposes=frozenset({"disk", "tape"}))
+    key = UsefulKey(device, world.login(world.passcode()).session, by_root=True)
+    before = keys.commits
+    key.keep("disk", Secret(b"first"))
+    for number in range(10):
+        with pytest.raises(KeyRefused, match="sign in again") as refused:
+            key.keep("disk", Secret(bytes([number])))
+        assert refused.value.word == "not-kept"
+    key.keep("tape", Secret(b"another"))
+    assert keys.commits == before + 2
+    assert key.open("disk").reveal() == b"first"

@@ -4,6 +4,7 @@
   (S22).
 - It serves whoever was answered, on that connection, for five minutes: a login's other steps take seconds, and what
   is forgotten cannot be asked for.
+- It keeps one secret for each purpose: each one kept changes the state, and moves a TPM's counter for good (S25b).
 - What a secret may be for is decided anew each time: policy may have changed since (`purposes`).
 - What was opened is handed on at once and kept by nobody here.
 """
@@ -37,6 +38,7 @@ class UsefulKey:
         self._session = session
         self._by_root = by_root
         self._until = self._now() + LIFETIME
+        self._kept: set[str] = set()
 
     @property
     def user(self) -> str:
@@ -46,6 +48,9 @@ class UsefulKey:
     def keep(self, purpose: str, secret: Secret[bytes]) -> None:
         """In place of what was kept under this purpose. Raises `KeyRefused`."""
         session = self._usable(purpose)
+        if purpose in self._kept:
+            raise KeyRefused("not-kept", "this success has kept something under this purpose already; sign in again")
+        self._kept.add(purpose)  # also where it fails: nobody has the state written over and over
         try:
             session.keep(purpose, secret)
         except (ValueError, StaysClosed, StoreUnreadable) as error:

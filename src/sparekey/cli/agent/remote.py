@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sparekey.agent.local_server import receive
 from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Reason, Result
 from sparekey.agent.platform_posix import connect, effective_uid, peer_uid
+from sparekey.agent.receiving import receive
 from sparekey.agent.refill import Progress
 from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame
 

@@ -1,0 +1,59 @@
+"""The agent's log of refused sign-ins."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sparekey.agent.names import Names
+from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Reason, Refusal, Result, asked, refused
+from sparekey.agent.refusals import MOST_A_MINUTE, RefusalLog
+from tests.agent.devices import World, a_world
+
+WRONG = refused(Refusal(Reason.WRONG_PASSCODE), Mode.OFFLINE)
+
+
+@pytest.fixture
+def world(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> World:
+    caplog.set_level("INFO")
+    world = a_world(tmp_path / "store")
+    world.device = replace(world.device, names=Names({"boss": "alice"}))
+    return world
+
+
+def test_a_refusal_says_who_asked_what_was_told_and_where_to_look(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = RefusalLog(world.device)
+    log.note("boss", 0, WRONG)
+    log.note("boss", 1000, refused(Refusal(Reason.NO_DATA), Mode.OFFLINE))
+    log.note("boss", 0, LoginAnswer(Result.GRANTED, Mode.ONLINE))
+    log.note("boss", 0, asked(Ask.NEW_PIN, "", "1"))
+    assert caplog.messages == [
+        "refused: boss, asked by uid 0: offline wrong-passcode; "
+        "see sparekey audit list --user alice on the server, once this device was in contact",
+        "refused: boss, asked by uid 1000: offline no-offline-data; see sparekey-agent doctor",
+    ]
+
+
+def test_s65_what_was_typed_for_a_name_is_not_in_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    log = RefusalLog(world.device)
+    for typed in ("2468135790", "2468\n135790", "2468\0", "\ud800"):
+        log.note(typed, 0, WRONG)
+        log.note_not_allowed(typed, 1000)
+    assert "an account that this computer does not have" in caplog.text
+    assert "2468" not in caplog.text
+
+
+def test_nobody_fills_the_journal_or_hides_another_one_s_refusals(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = RefusalLog(world.device)
+    for number in range(1000):
+        log.note(f"nobody {number}", 1000, WRONG)
+    log.note("boss", 1000, WRONG)
+    assert len(caplog.messages) == MOST_A_MINUTE + 1
+    assert "boss" in caplog.messages[-1]
+    world.pass_time(60)
+    log.note("boss", 0, WRONG)
+    assert caplog.messages[-2].endswith(f", asked by uid 1000: {1000 - MOST_A_MINUTE} more times within that minute")
