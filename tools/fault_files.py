@@ -61,21 +61,18 @@ def all_faults(root: Path = ROOT) -> list[Fault]:
 
 def numbers_with_a_test(root: Path = ROOT) -> set[str]:
     """The S-numbers that have a test."""
-    return {number for source in _test_sources(root).values() for number in S_TEST.findall(source)}
+    names = [name for name in project_files(root) if name.parts[0] == "tests" and name.suffix == ".py"]
+    sources = ((root / name).read_text(encoding="utf-8") for name in names)
+    return {number for source in sources for number in S_TEST.findall(source)}
 
 
 def unknown_tests(fault: Fault, root: Path = ROOT) -> list[str]:
     """The node ids of a fault that name no test function."""
-    sources = _test_sources(root)
-    return [node for node in fault.tests if not _names_a_test(node, sources)]
+    return [node for node in fault.tests if not _names_a_test(node, root)]
 
 
-def _test_sources(root: Path) -> dict[str, str]:
-    names = [name for name in project_files(root) if name.parts[0] == "tests" and name.suffix == ".py"]
-    return {name.as_posix(): (root / name).read_text(encoding="utf-8") for name in names}
-
-
-def _names_a_test(node: str, sources: dict[str, str]) -> bool:
-    path, _, name = node.partition("::")
-    function = name.partition("[")[0]
-    return re.search(rf"^\s*(?:async )?def {re.escape(function)}\(", sources.get(path, ""), re.MULTILINE) is not None
+def _names_a_test(node: str, root: Path) -> bool:
+    name, _, test = node.partition("::")
+    path, function = root / name, re.escape(test.partition("[")[0])
+    source = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return re.search(rf"^\s*(?:async )?def {function}\(", source, re.MULTILINE) is not None

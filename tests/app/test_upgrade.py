@@ -70,12 +70,12 @@ def at_first_release(new: Database, old: Database) -> MetaData:
     """Makes the tables of the first release in `old`, with every row of `new` as it was then."""
     with new.read() as there, old.write() as here:
         schema.upgrade_in(here, FIRST)
-        then = tables_of(here)
+        then, now = tables_of(here), tables_of(there)
         for table in then.sorted_tables:
             if table.name == VERSION:
                 continue
-            there_now = tables_of(there).tables[table.name]
-            rows = [dict(row._mapping) for row in there.execute(select(*(there_now.c[each.name] for each in table.c)))]
+            columns = [now.tables[table.name].c[each.name] for each in table.c]
+            rows = [dict(row._mapping) for row in there.execute(select(*columns))]
             rows.sort(key=lambda row: row.get("parent_id") is not None)  # the top domain first
             if rows:
                 here.execute(insert(table), rows)
