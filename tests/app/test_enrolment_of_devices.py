@@ -12,7 +12,7 @@ from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.invitations import list_invitations, withdraw
 from sparekey.app.lookup import get_device
 from sparekey.app.ports import Purpose
-from sparekey.core.errors import BadInput, NotAllowed, NotFound
+from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.permissions import Permission
 from sparekey.secret import Secret
@@ -128,8 +128,19 @@ def test_a_revoked_device_keeps_its_name_and_loses_everything_else(any_server: I
     assert [row.account_id for row in on_record(any_server, Action.DEVICE_REVOKED)] == [None, user.account_id]
 
 
+def test_the_name_of_a_device_in_use_is_not_given_to_another_one(server: Instance) -> None:
+    device = a_device(server, "laptop")
+    with pytest.raises(Conflict) as refused:
+        invite(server, ROOT, "laptop", now=NOW)
+    assert refused.value.do.endswith("first: sparekey device revoke laptop")
+    invite(server, ROOT, device.device_id, now=NOW)  # its id is not its name
+    revoke(server, ROOT, "laptop", now=NOW)
+    invite(server, ROOT, "laptop", now=NOW)
+
+
 def test_a_device_is_named_by_name_or_id_and_one_in_use_goes_before_a_revoked_one(server: Instance) -> None:
-    first, second = a_device(server, "laptop"), a_device(server, "laptop")
+    both = [an_invited_device(server), an_invited_device(server)]  # before either of them has enrolled
+    first, second = (enrol(server, each, now=NOW) for each in both)
     with server.database.read() as connection:
         with pytest.raises(BadInput, match="2 devices are named"):
             get_device(connection, ROOT, "laptop", Permission.DEVICE_VIEW)

@@ -14,7 +14,7 @@ from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.roles import HolderKind
 from sparekey.app.user_dashboard import list_activity, show_dashboard
 from sparekey.app.user_imports import import_users
-from sparekey.core.errors import NotAllowed, NotFound, SparekeyError
+from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Actor, Permission
 from sparekey.core.policy_kinds import PolicyKind
 from sparekey.secret import Secret
@@ -231,6 +231,16 @@ def test_s63_rows_of_a_file_outside_the_scope_are_refused(server: Instance) -> N
     assert [each.reason for each in report.refusals] == [
         "there is no security domain 'Support'", "there is no security domain 'Nowhere'",
     ]  # fmt: skip
+
+
+def test_s63_a_device_out_of_scope_keeps_no_name_back(server: Instance) -> None:
+    add_tree(server)
+    elsewhere = a_device(server, "laptop", domain="Bern")
+    devices.invite(server, who_has(server, {P.DEVICE_INVITE}, "Support"), "laptop", "Support", now=NOW)
+    with pytest.raises(Conflict, match="a device 'laptop' already"):
+        devices.invite(server, ROOT, "laptop", "Support", now=NOW)
+    devices.revoke(server, ROOT, elsewhere.device_id, now=NOW)
+    devices.invite(server, ROOT, "laptop", "Support", now=NOW)
 
 
 def test_without_a_role_nothing_is_there(server: Instance) -> None:

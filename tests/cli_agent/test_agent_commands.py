@@ -82,7 +82,8 @@ def test_another_ca_is_refused_and_nothing_is_sent(computer: Computer, tmp_path:
 def test_enrolling_fails_with_words_that_help(computer: Computer) -> None:
     code = computer.server.new_code()
     wrong = ("1" if code[0] != "1" else "2") + code[1:]
-    assert "group 1" in computer.data("enroll", "--server", computer.server.url, "--code", wrong, status=1)["message"]
+    refused = computer.data("enroll", "--server", computer.server.url, "--code", wrong, status=1)
+    assert refused["message"] == "Group 1 of the enrolment code was misread; nothing was sent"
     for url, error in (("http://127.0.0.1:1", "bad-address"), ("https://127.0.0.1:1", "not-reached")):
         assert computer.data("enroll", "--server", url, "--code", code, status=1)["error"] == error
     computer.enroll()

@@ -1,20 +1,12 @@
 """How many of something, in a sentence."""
 
-from sparekey.core.counts import counted, misread_words, rough_time
+from sparekey.core.counts import counted, rough_time
 
 
 def test_one_is_one_and_others_are_many() -> None:
     assert [counted(count, "token") for count in (0, 1, 2)] == ["0 tokens", "1 token", "2 tokens"]
     assert [counted(count, "batch", "batches") for count in (1, 2)] == ["1 batch", "2 batches"]
     assert [counted(count, "interval") for count in (-1, -2)] == ["-1 interval", "-2 intervals"]
-
-
-def test_misread_groups_are_named() -> None:
-    assert [misread_words(groups) for groups in ((2,), (1, 2), (1, 2, 3))] == [
-        "Group 2 of the code was misread",
-        "Groups 1 and 2 of the code were misread",
-        "Groups 1, 2 and 3 of the code were misread",
-    ]
 
 
 def test_a_span_is_said_in_its_largest_unit() -> None:

@@ -15,6 +15,7 @@ from sparekey.passcode import (
     emergency_tokencode,
     grouped,
     misread_groups,
+    misread_words,
     new_code,
     normalise,
     spelled,
@@ -106,6 +107,15 @@ def test_s40_look_alikes_are_accepted_either_way() -> None:
 def test_u_is_no_look_alike() -> None:
     assert normalise("u") == "U"
     assert misread_groups("UUUUU") == (1,)
+
+
+def test_misread_groups_are_named_in_a_sentence() -> None:
+    assert [misread_words(groups) for groups in ((2,), (1, 2), (1, 2, 3))] == [
+        "Group 2 of the code was misread",
+        "Groups 1 and 2 of the code were misread",
+        "Groups 1, 2 and 3 of the code were misread",
+    ]
+    assert misread_words((7, 8), "enrolment code") == "Groups 7 and 8 of the enrolment code were misread"
 
 
 def test_groups_are_shown_with_dashes() -> None:

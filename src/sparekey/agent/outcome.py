@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NoReturn
 
-from sparekey.core.counts import counted, misread_words
+from sparekey.core.counts import counted
+from sparekey.passcode import misread_words
 
 
 class Result(StrEnum):

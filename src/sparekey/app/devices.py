@@ -14,7 +14,7 @@ from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_device, get_domain, get_scope
 from sparekey.app.notices import notify_user
 from sparekey.app.ports import Purpose
-from sparekey.core.errors import BadInput, NotAllowed, NotFound
+from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.events import Action
 from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_name
@@ -102,18 +102,23 @@ def invite(
     now: int,
     lifetime: int = INVITATION_LIFETIME,
 ) -> EnrolmentCode:
-    """A one-time enrolment code for a device of that name; only a hash of its secret is kept."""
+    """A one-time enrolment code for a device of that name; only a hash of its secret is kept.
+
+    Conflict where a device in use has the name: by it the help desk tells devices apart.
+    """
     verify_name(name, "device", 128)
     if not 1 <= lifetime <= LONGEST_LIFETIME:
         raise BadInput("an invitation cannot last so long, or so short", f"give 1 to {LONGEST_LIFETIME} seconds")
     code = new_enrolment_code(instance.keystore.public_key(Purpose.OFFLINE), instance.ca_certificate)
     with instance.database.write() as connection:
+        domain_id = get_domain(connection, actor, domain, Permission.DEVICE_INVITE).id
+        _verify_free(connection, actor, name)
         invitations.insert_invitation(
             connection,
             {
                 "id": new_id(),
                 "device_name": name,
-                "domain_id": get_domain(connection, actor, domain, Permission.DEVICE_INVITE).id,
+                "domain_id": domain_id,
                 "secret_hash": secret_hash(code.secret),
                 "created_at": now,
                 "expires_at": now + lifetime,
@@ -121,6 +126,16 @@ def invite(
         )
         log(connection, now, actor, Action.DEVICE_INVITED, name=name, domain=domain)
     return code
+
+
+def _verify_free(connection: Connection, actor: Actor, name: str) -> None:
+    """Raises Conflict. Devices that the actor may not see do not count, or it would tell that they are there."""
+    rows = (row for row in devices.devices_named(connection, name) if row.name == name and row.revoked_at is None)
+    if any(actor.sees(row.domain_id) for row in rows):
+        raise Conflict(
+            f"there is a device {name!r} already",
+            f"give another name; if it is that computer that has to enrol again, first: sparekey device revoke {name}",
+        )
 
 
 def enrol(instance: Instance, enrolment: Enrolment, *, now: int) -> EnrolledDevice:

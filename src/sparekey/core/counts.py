@@ -1,20 +1,9 @@
-"""How many of something, and which, in a sentence."""
-
-from collections.abc import Sequence
+"""How many of something, in a sentence."""
 
 
 def counted(count: int, one: str, many: str = "") -> str:
     """`1 token`, `2 tokens`; `many`: where it is not the one with an s."""
     return f"{count} {one if count in (1, -1) else many or f'{one}s'}"
-
-
-def misread_words(groups: Sequence[int]) -> str:
-    """Which groups of an emergency code were misread, at least one: `Group 2 of the code was misread`, `Groups 1 and 2
-    of the code were misread`."""
-    *before, last = map(str, groups)
-    if not before:
-        return f"Group {last} of the code was misread"
-    return f"Groups {', '.join(before)} and {last} of the code were misread"
 
 
 _UNITS = ((365 * 86_400, "year"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))

@@ -8,7 +8,7 @@ Rules (spec/offline-day.md, "Codes"):
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 GROUP_CHARACTERS = 5
@@ -60,6 +60,15 @@ def misread_groups(code: str) -> tuple[int, ...]:
     """The numbers, from 1, of the groups of a normalised code whose check character does not hold."""
     groups = [code[start : start + GROUP_CHARACTERS] for start in range(0, len(code), GROUP_CHARACTERS)]
     return tuple(number for number, group in enumerate(groups, 1) if not _check_holds(number, group))
+
+
+def misread_words(groups: Sequence[int], code: str = "code") -> str:
+    """Which groups of a code were misread, at least one: `Group 2 of the code was misread`, `Groups 1 and 2 of the code
+    were misread`. `code`: what kind of code it is called."""
+    *before, last = map(str, groups)
+    if not before:
+        return f"Group {last} of the {code} was misread"
+    return f"Groups {', '.join(before)} and {last} of the {code} were misread"
 
 
 def verify_canonical(code: str, groups: int) -> None:

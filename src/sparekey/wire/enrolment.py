@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from sparekey.passcode import ALPHABET, NotCanonical, grouped, new_code, normalise, verify_canonical
+from sparekey.passcode import ALPHABET, NotCanonical, grouped, misread_words, new_code, normalise, verify_canonical
 from sparekey.secret import Secret
 
 SECRET_BYTES: Final = 10
@@ -20,7 +20,7 @@ GROUPS: Final = 8
 
 
 class BadEnrolmentCode(ValueError):
-    """The code was mistyped; the message names the groups."""
+    """The code was misread or mistyped; the message names the groups."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,7 @@ def read_enrolment_code(typed: str) -> EnrolmentCode:
         if len(code) != GROUPS * 5:
             raise BadEnrolmentCode(f"an enrolment code has {GROUPS} groups of five; this has {len(code)} characters"
                                    ) from error  # fmt: skip
-        names = ", ".join(map(str, error.groups))
-        raise BadEnrolmentCode(f"group {names} of the enrolment code was mistyped; nothing was sent") from error
+        raise BadEnrolmentCode(f"{misread_words(error.groups, 'enrolment code')}; nothing was sent") from error
     number = 0
     for position, character in enumerate(code):
         if position % 5 != 4:  # the fifth is the check

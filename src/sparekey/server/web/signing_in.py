@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sparekey.app.admin_sessions import Opened
-from sparekey.core.counts import misread_words
 from sparekey.core.outcome import Asked, Denied, Granted
+from sparekey.passcode import misread_words
 from sparekey.server.web.replies import SentOn, Shown
 from sparekey.server.web.responses import respond
 from sparekey.server.web.sites import Site
