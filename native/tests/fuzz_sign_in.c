@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <security/pam_appl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,12 +19,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <syslog.h>
 #include <unistd.h>
 
-enum { MOST_BYTES = 70000, MOST_SERVICES = 16, LOGIN = 1 };
+#include "log.h"
 
-void __syslog_chk(int priority, int flag, const char *format, ...);
+enum { MOST_BYTES = 70000, MOST_SERVICES = 16, LOGIN = 1 };
 
 static uint64_t state;
 static int agent_end = -1;
@@ -240,30 +238,10 @@ ssize_t recv(int fd, void *bytes, size_t size, int flags)
 }
 
 /* The log is made and read, and kept nowhere. */
-static void log_line(const char *format, va_list arguments)
+void take_log_line(const char *line)
 {
-    char line[4096];
-    if (vsnprintf(line, sizeof line, format, arguments) < 0 || strstr(line, "S3cret") != NULL)
+    if (strstr(line, "S3cret") != NULL)
         abort();
-}
-
-void syslog(int priority, const char *format, ...)
-{
-    va_list arguments;
-    (void)priority;
-    va_start(arguments, format);
-    log_line(format, arguments);
-    va_end(arguments);
-}
-
-void __syslog_chk(int priority, int flag, const char *format, ...)
-{
-    va_list arguments;
-    (void)priority;
-    (void)flag;
-    va_start(arguments, format);
-    log_line(format, arguments);
-    va_end(arguments);
 }
 
 static char *typed(void)

@@ -9,13 +9,13 @@
  */
 #include <fcntl.h>
 #include <security/pam_appl.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
+
+#include "log.h"
 
 static void put(const char *word, const char *text)
 {
@@ -38,32 +38,9 @@ static char *from_hex(const char *hex)
     return text;
 }
 
-/* libpam's calls come here, and not to the system's log. */
-static void log_line(const char *format, va_list arguments)
+void take_log_line(const char *line)
 {
-    char line[4096];
-    (void)vsnprintf(line, sizeof line, format, arguments);
     put("log", line);
-}
-
-void syslog(int priority, const char *format, ...)
-{
-    va_list arguments;
-    (void)priority;
-    va_start(arguments, format);
-    log_line(format, arguments);
-    va_end(arguments);
-}
-
-void __syslog_chk(int priority, int flag, const char *format, ...);
-void __syslog_chk(int priority, int flag, const char *format, ...)
-{
-    va_list arguments;
-    (void)priority;
-    (void)flag;
-    va_start(arguments, format);
-    log_line(format, arguments);
-    va_end(arguments);
 }
 
 static int answer(char **text)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sparekey.agent.places import MOST_OF_EACH, MOST_OF_ROOT
+from sparekey.agent.platform_posix import person_behind
 from sparekey.wire.local_socket import Frame, Kind, Tag, encode_frame, frame
 from tests.cli_agent.commands_under_test import Computer, a_computer
 from tests.native.built import check
@@ -113,8 +116,8 @@ def test_s64_without_a_configuration_everybody_is_refused(
 def test_s64_with_the_store_unreadable_everybody_is_refused(
     pam_directory: PamDirectory, computer: Computer, control: str
 ) -> None:
-    with with_its_store_gone(computer) as socket:
-        assert is_refused(pam_directory, control, f"socket={socket}", fresh_passcode(computer) + "\n")
+    with with_its_store_gone(computer) as path:
+        assert is_refused(pam_directory, control, f"socket={path}", fresh_passcode(computer) + "\n")
     # and only for that: a moment later the same gets in
     options = f"socket={computer.state / 'agent.sock'}"
     assert not is_refused(pam_directory, control, options, fresh_passcode(computer) + "\n")
@@ -127,6 +130,31 @@ def test_s64_what_is_no_passcode_gets_nobody_in(
     pam_directory: PamDirectory, computer: Computer, control: str, answer: str
 ) -> None:
     assert is_refused(pam_directory, control, f"socket={computer.state / 'agent.sock'}", answer)
+
+
+@every_control
+def test_s64_an_agent_whose_places_are_full_refuses_with_its_words(
+    pam_directory: PamDirectory, computer: Computer, control: str
+) -> None:
+    path = computer.state / "agent.sock"
+    service = stack(pam_directory, control, f"socket={path}")
+    with contextlib.ExitStack() as held:
+        for _ in range(most_places()):
+            connection = held.enter_context(socket.socket(socket.AF_UNIX))
+            connection.connect(str(path))
+        done = pamtester(pam_directory, service, "authenticate", stdin=fresh_passcode(computer) + "\n")
+    assert done.returncode == 1
+    assert "no place for one more request of yours; try again in a minute" in done.stdout + done.stderr
+    # and only for that: as soon as there are places the same gets in
+    tries = (is_refused(pam_directory, control, f"socket={path}", fresh_passcode(computer) + "\n") for _ in range(5))
+    assert not all(tries)
+
+
+def most_places() -> int:
+    """As many connections as whoever runs this has at the agent."""
+    ours, agents = socket.socketpair(socket.AF_UNIX)
+    with ours, agents:
+        return MOST_OF_EACH if person_behind(agents) else MOST_OF_ROOT
 
 
 ALLOCATIONS = 16  # of a sign-in, in libpam and here; no more than these
