@@ -18,11 +18,13 @@ import sparekey
 from sparekey.storage import schema
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
+from tests.order import group_of, stretches
 from tests.swtpm import Swtpm
 from tools.counts import Count
 from tools.postgresql import PostgresqlServer
 
 SERVICES = pytest.mark.services
+_HERE = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Order(), "order of tests")
     # no deadlines: the machine is shared, and a slow example is no wrong one
     relaxed = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("small", relaxed, max_examples=50)
@@ -55,6 +58,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if big:
             items[:] = [item for item in items if not item.get_closest_marker("soak")]
             config.hook.pytest_deselected(items=big)
+
+
+class _Order:
+    """A plugin of its own: a module has one hook of a name."""
+
+    @pytest.hookimpl(trylast=True)  # after they were shuffled, and chosen by `-m`
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        groups: dict[str, list[pytest.Item]] = {"": []}
+        for item in items:
+            groups.setdefault(group_of(item.path.relative_to(_HERE)), []).append(item)
+        short = groups.pop("")
+        items[:] = stretches(groups, short, getattr(config, "workerinput", {}).get("workercount", 1))
 
 
 def is_counted(item: pytest.Item) -> bool:

@@ -1,7 +1,7 @@
 """One browser for all tests here, a server for each module, a visitor for each test.
 
 No browser outlives these tests: Playwright keeps an event loop running on the thread, and other tests begin their own.
-So that it is started once, they run one after the other, after all others.
+So that it is started once, they run one after the other (`tests.order`).
 """
 
 from collections.abc import Iterator
@@ -29,11 +29,6 @@ _ending = ExitStack()
 
 def _is_here(item: pytest.Item | None) -> bool:
     return item is not None and item.path.is_relative_to(_HERE)
-
-
-@pytest.hookimpl(trylast=True)  # after they were shuffled
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=_is_here)
 
 
 @pytest.hookimpl(wrapper=True)

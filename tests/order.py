@@ -1,0 +1,47 @@
+"""In what order the tests run: what takes long begins first, each group on one worker; short tests level out the end.
+
+xdist gives every worker a stretch of the list, as long as the others', and whoever has done takes from the end of
+another's stretch (`--dist worksteal`). So a group at the beginning of a stretch stays together, and what all its tests
+share, such as a browser or a laptop, is made once.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+# about how many seconds of work; within `journeys` each other module is a group
+_SECONDS: Final = {"browser": 150, "journeys/linux": 110, "journeys/test_story.py": 95}
+_JOURNEY: Final = 15
+
+
+def group_of(path: PurePath) -> str:
+    """What runs together: the group of a test file, by its path below `tests`; empty for short tests."""
+    for name in _SECONDS:
+        if path.is_relative_to(name):
+            return name
+    return path.as_posix() if path.is_relative_to("journeys") else ""
+
+
+def stretches(groups: Mapping[str, Sequence[T]], short: Sequence[T], workers: int) -> list[T]:
+    """All tests: those of the groups at the beginnings of the workers' stretches, about as many seconds to each."""
+    begun: list[list[T]] = [[] for _ in range(workers)]
+    seconds = [0] * workers
+    for name in sorted(groups, key=_seconds, reverse=True):
+        least = seconds.index(min(seconds))
+        begun[least] += groups[name]
+        seconds[least] += _seconds(name)
+    left, rest = sum(map(len, groups.values())) + len(short), list(short)
+    found: list[T] = []
+    for number, stretch in enumerate(begun):
+        length = left // (workers - number)  # as xdist divides what is left
+        left -= length
+        more = max(0, length - len(stretch))
+        found += stretch + rest[:more]
+        del rest[:more]
+    return found + rest
+
+
+def _seconds(group: str) -> int:
+    return _SECONDS.get(group, _JOURNEY)
