@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from sparekey.cli.server.command import Call
+from sparekey.cli.server.service_manager import unit_for
 from tests.cli_server.commands import Operator
+from tools.tree import ROOT
 
 NOBODY = pwd.getpwnam("nobody").pw_uid  # without a shell, as the service's account
 
@@ -61,6 +64,25 @@ def test_root_is_told_how_to_run_commands_of_the_service(of_nobody: Path) -> Non
     forgotten = operator.fails("user", "list").words
     assert f"Run: {again} ..." in forgotten
     assert "chown" not in forgotten
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can do so")
+def test_root_makes_no_server_that_the_service_cannot_read(of_nobody: Path) -> None:
+    refused = Operator(of_nobody).fails("init", "--listen", "0.0.0.0:8443")
+    assert refused.json["do"] == f"run: runuser -u nobody -- sparekey --data {of_nobody} init ..."
+    assert [*of_nobody.iterdir()] == []
+
+
+@pytest.mark.parametrize("booted", [True, False])
+def test_the_next_step_is_the_service_manager_s_where_that_runs_the_server(tmp_path: Path, booted: bool) -> None:
+    units, data = tmp_path / "usr/lib/systemd/system", Path("/var/lib/sparekey")
+    assert unit_for(data, tmp_path) == ""
+    units.mkdir(parents=True)
+    shutil.copy(ROOT / "packaging/systemd/sparekey-server.service", units)
+    if booted:
+        (tmp_path / "run/systemd/system").mkdir(parents=True)
+    assert unit_for(data, tmp_path) == ("sparekey-server" if booted else "")
+    assert unit_for(tmp_path / "another", tmp_path) == ""
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,9 @@ def test_s66_settings_of_another_user_are_refused(tmp_path: Path) -> None:
     path.write_text('log_level = "debug"\n')
     path.chmod(0o600)
     os.chown(path, 1234, -1)
-    with pytest.raises(SettingsError, match=f"another user; run as its owner, or: chown 0 {path}"):
+    with pytest.raises(
+        SettingsError, match=f"another user; give it back to the directory's owner, as root: chown 0 {path}"
+    ):
         read_settings(tmp_path, {})
 
 

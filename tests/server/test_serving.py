@@ -53,7 +53,7 @@ def test_a_server_answers_over_tls_and_leaves_a_whole_record(tmp_path: Path, dat
     assert verify_record(instance.database, instance.keystore.public_key(Purpose.CHECKPOINT), witnesses) == []
     assert witnesses[0].total == len(on_record(instance))
     instance.database.close()
-    lines = [json.loads(line) for line in served.log.read_text().splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in served.log.read_text().splitlines()]  # nobody looks on: no words for people
     assert [line for line in lines if line["level"] not in ("info", "debug")] == []
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sparekey.app.ports import KeystoreError, Purpose
+from sparekey.keystore.service_user import do_about_owner
 
 _MASTER: Final = "master.key"
 _KEY_BYTES: Final = 32
@@ -97,7 +98,7 @@ class _PrivateDirectory:
 
     def __enter__(self) -> Self:
         try:
-            _verify_private(os.fstat(self._descriptor), self._path, mode=0o700)
+            _verify_private(os.fstat(self._descriptor), self._path, self._path.parent, mode=0o700)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -118,18 +119,17 @@ class _PrivateDirectory:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise KeystoreError(f"{path} is no regular file; restore it from its backup")
-            _verify_private(status, path, mode=0o600)
+            _verify_private(status, path, self._path.parent, mode=0o600)
             key = file.read(_KEY_BYTES + 1)
         if len(key) != _KEY_BYTES:
             raise KeystoreError(f"{path} must hold exactly {_KEY_BYTES} bytes; restore it from its backup")
         return key
 
 
-def _verify_private(status: os.stat_result, path: Path, *, mode: int) -> None:
+def _verify_private(status: os.stat_result, path: Path, data: Path, *, mode: int) -> None:
     if status.st_uid != os.geteuid():
         raise KeystoreError(
-            f"{path} belongs to user {status.st_uid}, the server runs as {os.geteuid()}; "
-            f"run it as the owner, or: chown {os.geteuid()} {path}"
+            f"{path} belongs to user {status.st_uid}, this runs as {os.geteuid()}; {do_about_owner(path, data)}"
         )
     if status.st_mode & 0o077:
         raise KeystoreError(f"others may use {path}; run: chmod {mode:o} {path}")

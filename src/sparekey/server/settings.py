@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from sparekey.core.names import is_mail_address
 from sparekey.core.networks import is_network
+from sparekey.keystore.service_user import do_about_owner
 from sparekey.secret import Secret
-from sparekey.server.service_user import as_user
 
 FILE: Final = "sparekey.toml"
 DATABASE_FILE: Final = "sparekey.db"
@@ -321,7 +321,7 @@ def _read_file(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise SettingsError(str(path), f"cannot be read ({error.strerror})", "run as the owner of the file") from None
     if status.st_uid not in (0, os.geteuid()):
-        raise SettingsError(str(path), "belongs to another user", _do_about_owner(path, status.st_uid))
+        raise SettingsError(str(path), "belongs to another user", do_about_owner(path, directory=path.parent))
     if status.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
         raise SettingsError(str(path), "others may read or change the settings", f"run: chmod 600 {path}")
     try:
@@ -332,15 +332,6 @@ def _read_file(path: Path) -> Mapping[str, Any]:
     if not texts:
         raise SettingsError(str(path), "is empty", "restore it from its backup, or write at least: listen = ...")
     return texts
-
-
-def _do_about_owner(path: Path, owner: int) -> str:
-    directory = path.parent
-    if directory.stat().st_uid != owner:
-        return f"run as its owner, or: chown {os.geteuid()} {path}"
-    # The server's own user has it all: a file that changes hands is one that the server cannot read any more.
-    as_owner = as_user(owner)
-    return f"run: {as_owner}sparekey --data {directory} ..." if as_owner else f"run as its owner, user {owner}"
 
 
 def _verify_together(settings: Settings, where: str) -> None:

@@ -25,6 +25,7 @@ from sparekey.core.permissions import Actor
 from sparekey.keystore import local_ca
 from sparekey.keystore.checkpoint_file import CheckpointFile
 from sparekey.keystore.file import FileKeystore
+from sparekey.keystore.service_user import do_about_owner
 from sparekey.secret import Secret
 from sparekey.server.settings import FILE, SETTINGS, Settings, read_value
 from sparekey.storage import schema
@@ -146,6 +147,12 @@ def _make_directory(directory: Path, undo: ExitStack) -> None:
             raise BadInput(f"{directory} is no directory", "name another one with --data")
         if directory.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise BadInput(f"others may put files into {directory}", f"run: chmod 700 {directory}")
+        if directory.stat().st_uid != os.geteuid():
+            # Keys and database would be root's, and the service could read none of them.
+            raise BadInput(
+                f"{directory} belongs to another user, who could not use the server in it",
+                do_about_owner(directory, directory, "init ..."),
+            )
         return
     try:
         directory.mkdir(mode=0o700)

@@ -21,8 +21,8 @@ from sparekey.cli.server import output
 from sparekey.cli.server.command_help import Explained
 from sparekey.core.errors import BadInput
 from sparekey.core.permissions import Actor
+from sparekey.keystore.service_user import as_service
 from sparekey.secret import Secret
-from sparekey.server.service_user import as_service
 
 F = TypeVar("F", bound=Callable[..., None])
 P = ParamSpec("P")

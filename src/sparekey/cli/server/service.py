@@ -11,6 +11,7 @@ import typer
 from sparekey import __version__
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, read_secret
+from sparekey.cli.server.service_manager import unit_for
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 
@@ -41,9 +42,10 @@ def init(
     _verify_filled_in(listen, name or ())
     address = read_secret("Address of the database") if database == "-" else Secret(database)
     settings = create_server(call.directory, NewServer(address, listen, tuple(name or ())), call.actor, now())
+    unit = unit_for(call.directory)
     call.done(
         f"Made a server in {call.directory}. Keep {call.directory / 'keys'} apart from the database's backups.\n"
-        f"Next: {call.again} serve\n"
+        f"Next: {f'systemctl start {unit}' if unit else f'{call.again} serve'}\n"
         f"Then, for the console: {call.again} admin link",
         "server",
         data=str(call.directory),
@@ -59,7 +61,10 @@ def serve(
         str, typer.Option(metavar="HOST:PORT", help="Where the server answers, instead of what the settings say.")
     ] = "",
 ) -> None:
-    """Answer until stopped (SIGTERM, SIGINT); SIGHUP reads the certificate again. Logs go to standard error."""
+    """Answer until stopped (SIGTERM, SIGINT); SIGHUP reads the certificate again. Logs go to standard error.
+
+    At a terminal it says where it answers, and what comes next; elsewhere its log alone does.
+    """
     from sparekey.server.settings import read_settings  # noqa: PLC0415 -- slow to load
     from sparekey.wiring import server, serving  # noqa: PLC0415 -- slow to load
 
@@ -70,7 +75,7 @@ def serve(
     def announce(addresses: list[str]) -> None:
         if call.json:
             output.put_json("serving", {"addresses": addresses, "ca": str(ca)})
-        else:
+        elif sys.stdout.isatty():
             print(f"Sparekey answers on {addresses[0]}\n")
             for words, path in (("is it up", "/health"), ("does its database answer", "/ready"),
                                 ("the console", "/console"), ("the API, described", "/openapi.json")):  # fmt: skip
