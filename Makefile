@@ -15,7 +15,7 @@ packages_logins := iproute2 openssh-server openssh-client sshpass expect sudo pa
 # what reads the units, and a desktop's bus
 packages_service := systemd dbus-daemon
 # readers of the manual pages and shells of the completions
-packages_manual := mandoc bsdextrautils zsh
+packages_manual := mandoc bsdextrautils zsh fish
 packages_test := $(packages_demo) postgresql-17 stoken pskctool rsyslog rsyslog-openssl chromium fonts-dejavu-core \
 	$(packages_native) $(packages_logins) $(packages_service) $(packages_manual)
 packages_deb := $(packages_base) $(packages_native) dpkg-dev debhelper

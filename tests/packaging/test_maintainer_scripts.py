@@ -46,9 +46,9 @@ def test_the_module_goes_where_only_what_is_not_read_names_it(tmp_path: Path) ->
     stack(tmp_path, "etc/pam.d/sshd", "auth required pam_unix.so\n")
     stack(tmp_path, "etc/pam.d/sudo", f"# {LINE}")
     stack(tmp_path, "etc/pam.d/su.dpkg-old")
-    assert run("sparekey-agent.prerm", "remove", tmp_path, pam_auth_update="")[::2] == (
+    assert run("sparekey-agent.prerm", "remove", tmp_path, pam_auth_update="", sparekey_agent="")[::2] == (
         0,
-        ["pam-auth-update --package --remove sparekey sparekey-second"],
+        ["pam-auth-update --package --remove sparekey sparekey-second", "sparekey-agent status --json"],
     )
 
 
@@ -72,6 +72,25 @@ def test_the_server_s_account_is_made_once(tmp_path: Path, account: str, made: b
     assert any(line.startswith("adduser --quiet --system") for line in called) is made
     assert called[-1] == "install -d -o sparekey -g sparekey -m 700 /var/lib/sparekey"
     assert " init --listen 0.0.0.0:8443 --name login.example.org\n" in said  # can be typed as it stands
+
+
+def test_a_removal_names_the_command_that_ends_the_device_at_the_server(tmp_path: Path) -> None:
+    status, said, _ = run(
+        "sparekey-agent.prerm",
+        "remove",
+        tmp_path,
+        pam_auth_update="",
+        sparekey_agent=r"{\"name\": \"Alice\u0027s laptop\"}",
+    )
+    assert (status, said.splitlines()[-1]) == (0, """  sparekey device revoke 'Alice'"'"'s laptop'""")
+
+
+def test_a_purge_leaves_a_group_with_members_and_says_so(tmp_path: Path) -> None:
+    group = "sparekey-exempt:x:990:rescue,backup"
+    status, said, called = run("sparekey-agent.postrm", "purge", tmp_path, getent=group, delgroup="")
+    assert status == 0
+    assert "delgroup --quiet --system --only-if-empty sparekey-exempt" in called
+    assert "stays, for it has members (rescue,backup)" in said
 
 
 def test_a_purge_names_the_counter_that_stays_in_the_tpm(tmp_path: Path) -> None:

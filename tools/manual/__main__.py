@@ -1,4 +1,4 @@
-"""`python -m tools.manual DIRECTORY`: NAME.SECTION, NAME.bash and NAME.zsh of both programs."""
+"""`python -m tools.manual DIRECTORY`: NAME.SECTION, NAME.bash, NAME.zsh and NAME.fish of both programs."""
 
 import sys
 from pathlib import Path

@@ -72,6 +72,8 @@ ABOUT: Final = {
         files={
             "/var/lib/sparekey": "The data directory of the packaged service; its keys/ are to be kept apart from the "
             "backups of the database.",
+            "/usr/share/doc/sparekey-server": "In the Debian package: settings, policy, roles, the console, "
+            "emergency access, what is protected and what is not, the words.",
             "DIR/sparekey.toml": "The settings, which `sparekey config check` shows.",
             "$XDG_STATE_HOME/sparekey": "Sessions that `sparekey login` began.",
         },
