@@ -31,6 +31,8 @@ PASSWORD: Final = "correct horse"
 AGENT: Final = "sparekey-agent"
 SERVER: Final = "sparekey-server"
 ADDRESS: Final = "127.0.0.1:8443"
+AS_OWNER: Final = ("runuser", "-u", "sparekey", "--")
+ON_SERVER: Final = ("sparekey", "--data", str(DATA))
 STEP: Final = 30  # seconds that a tokencode lasts
 
 
@@ -65,10 +67,8 @@ def install(*packages: Path) -> str:
 
 def of_server(*arguments: str, typed: str = "") -> Any:
     """A command on the server, given as its packages say; its JSON."""
-    as_owner = ("runuser", "-u", "sparekey", "--", "sparekey", "--data", str(DATA))
-    done = subprocess.run(
-        [*as_owner, *arguments, "--json"], input=typed, capture_output=True, text=True, timeout=120, check=False
-    )
+    line = [*AS_OWNER, *ON_SERVER, *arguments, "--json"]
+    done = subprocess.run(line, input=typed, capture_output=True, text=True, timeout=120, check=False)
     expect(done.returncode == 0, f"`sparekey {' '.join(arguments)}` to work", done.stderr)
     return json.loads(done.stdout) if done.stdout.strip() else None
 
@@ -164,13 +164,18 @@ class Trial:
             "import sys; sys.path[:0] = ['/usr/lib/sparekey-agent']; import tpm2_pytss",
         )
         say("what talks to a TPM finds its libraries")
+        for where in ("fish/vendor_completions.d/sparekey.fish", f"doc/{SERVER}/user.png", f"doc/{AGENT}/glossary.md"):
+            expect((Path("/usr/share") / where).exists(), where)
 
     def set_up(self) -> None:
         """A server and a device, as the packages said, on a machine with systemd"""
         for unit in (AGENT, SERVER):
             expect(run("systemctl", "is-enabled", unit).strip() == "enabled", f"{unit} to be enabled")
             expect(not is_active(unit), f"{unit} to wait until there is something to serve")
-        of_server("init", "--listen", ADDRESS)
+        said = run(*ON_SERVER, "init", "--listen", ADDRESS, fails=True)
+        expect("Run: runuser -u sparekey -- sparekey" in said, "root to be told who does so", said)
+        said = run(*AS_OWNER, *ON_SERVER, "init", "--listen", ADDRESS)
+        expect(f"Next: systemctl start {SERVER}\n" in said, "the next step of a computer with systemd", said)
         start(SERVER)
         of_server("policy", "offline", "set", "Default", "days=1", "protection_level=light")
         of_server("user", "add", "alice")
@@ -241,7 +246,8 @@ class Trial:
         expect("pam_sparekey.so" in (PAM / "common-auth").read_text() and is_active(AGENT), "no change by a refusal")
         by_hand.unlink()
         say("while a PAM file of the administrator names the module: not removed, with words")
-        run("dpkg", "--remove", AGENT, SERVER)
+        said = run("dpkg", "--remove", AGENT, SERVER)
+        expect("sparekey device revoke trial-laptop" in said, "the command that ends the device at the server", said)
         expect(pam_files() == json.loads(BEFORE.read_text()), "PAM as it was before", pam_files())
         expect(not is_active(AGENT) and not is_active(SERVER), "neither to run")
         sign_in(PASSWORD)
