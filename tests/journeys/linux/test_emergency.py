@@ -82,6 +82,9 @@ def test_after_too_many_failures_an_emergency_code_still_lets_in(laptop: Laptop)
     laptop.next_interval()
     assert SU.try_it(laptop.machine, alice.login, alice.passcode()).is_in
     assert laptop.held(alice).failures == 0
+    # the server has each guess that was tested, and none that was not
+    rows = laptop.operator("audit", "list", "--user", alice.login, "--action", "device.event")["rows"]
+    assert [row["result"] for row in reversed(rows)] == ["denied", "denied", "denied", "blocked", "denied"]
 
 
 def shown_tokencode(laptop: Laptop, person: Person) -> dict[str, str]:
