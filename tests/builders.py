@@ -347,12 +347,12 @@ def a_device(
     hardware_bound: bool = False,
     now: int = NOW,
 ) -> Device:
-    """A device that was invited and has enrolled."""
-    code = app_devices.invite(instance, ROOT, name or f"laptop{next(_numbers)}", domain, now=now)
+    """A device that was invited and has enrolled. Its name is its own wish, so that it may be another one's, too."""
+    name = name or f"laptop{next(_numbers)}"
+    code = app_devices.invite(instance, ROOT, f"invited{next(_numbers)}", domain, now=now)
     private_key = ec.generate_private_key(ec.SECP256R1())
-    enrolled = app_devices.enrol(
-        instance, an_enrolment(code.secret, private_key, supports_offline, hardware_bound), now=now
-    )
+    enrolment = an_enrolment(code.secret, private_key, supports_offline, hardware_bound, name)
+    enrolled = app_devices.enrol(instance, enrolment, now=now)
     return Device(instance, enrolled.device_id, private_key)
 
 

@@ -139,8 +139,7 @@ def test_the_name_of_a_device_in_use_is_not_given_to_another_one(server: Instanc
 
 
 def test_a_device_is_named_by_name_or_id_and_one_in_use_goes_before_a_revoked_one(server: Instance) -> None:
-    both = [an_invited_device(server), an_invited_device(server)]  # before either of them has enrolled
-    first, second = (enrol(server, each, now=NOW) for each in both)
+    first, second = a_device(server, "laptop"), a_device(server, "laptop")
     with server.database.read() as connection:
         with pytest.raises(BadInput, match="2 devices are named"):
             get_device(connection, ROOT, "laptop", Permission.DEVICE_VIEW)
