@@ -1,14 +1,17 @@
-"""A sign-in that asks, as a program and as a person at a terminal see it."""
+"""A sign-in that asks, and one that takes a while to fetch, as a program and as a person at a terminal see it."""
 
 import contextlib
 import io
 import os
+import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sparekey.wire.agent_api import UnitRequest
 from tests.cli_agent.commands_under_test import AGENT, Computer, a_computer
 
 pytestmark = pytest.mark.services
@@ -55,6 +58,38 @@ def test_on_a_terminal_it_asks_in_turn(computer: Computer) -> None:
         assert process.stdout.read().decode().startswith("granted: Signed in.")
         assert process.wait(20) == 0
     assert computer.alice.pin == "13579"
+
+
+@pytest.mark.parametrize("with_daemon", [False, True])
+def test_granted_is_said_before_the_data_are_here_and_stays_so(computer: Computer, *, with_daemon: bool) -> None:
+    computer.alice.pin_must_change = False
+    fetching, go_on, honest = threading.Event(), threading.Event(), computer.server.simulator.unit
+
+    def unit(request: UnitRequest) -> bytes:
+        fetching.set()
+        go_on.wait(60)
+        return honest(request)
+
+    computer.server.simulator.unit = unit  # type: ignore[method-assign] # a server that takes its time to seal
+    line = [*AGENT, "login", "alice", "--state", str(computer.state)]
+    with (
+        computer.daemon() if with_daemon else contextlib.nullcontext(),
+        subprocess.Popen(
+            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(computer.passcode() + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "granted: Signed in.\n"
+        assert fetching.wait(60)
+        process.send_signal(signal.SIGINT)
+        words = process.communicate(timeout=60)[1]
+        go_on.set()
+        assert (process.returncode, words) == (
+            0, "  stopped; what is here stays, and sparekey-agent sync fetches the rest\n"
+        )  # fmt: skip
 
 
 def _until(terminal: io.FileIO, prompt: str) -> str:

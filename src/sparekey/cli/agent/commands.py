@@ -5,25 +5,19 @@ import contextlib
 import getpass
 import json
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from sparekey.agent.device import Device
-from sparekey.agent.erasing import days_left
-from sparekey.agent.login import login
-from sparekey.agent.offline_login import try_emergency
-from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Result, printable, unreadable
-from sparekey.agent.ports import NotReached, Refused, StoreUnreadable
 from sparekey.agent.refill import refill
 from sparekey.agent.status import status_of
 from sparekey.agent.trusted_days import without_data
+from sparekey.cli.agent.arguments import Commands
 from sparekey.cli.agent.output import Output
-from sparekey.cli.agent.remote import Daemon, Failed, answer_of, find_daemon
+from sparekey.cli.agent.remote import Daemon, find_daemon
 from sparekey.cli.agent.status_words import status_words
 from sparekey.core.counts import counted
-from sparekey.secret import Secret
 from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
 from sparekey.wire.local_socket import Kind, Tag, frame
 from sparekey.wiring.agent import enrol_device, forget_device, opened_device
@@ -31,12 +25,30 @@ from sparekey.wiring.agent import socket_path as default_socket
 
 LOCK_WAIT: Final = 60  # seconds that a command waits for the one before it
 LONGEST_LINE: Final = 4096
-_PROMPTS: Final = {
-    Ask.NOTHING: "Passcode: ",
-    Ask.NEW_PIN: "New PIN: ",
-    Ask.CONFIRM_PIN: "New PIN again: ",
-    Ask.NEXT_TOKENCODE: "Next tokencode: ",
-}
+
+
+def add_commands(to: Commands) -> None:
+    """Those of this module."""
+    _add_enroll(to)
+    to.add("sync", sync, "Contact the server now: events up, offline data down.")
+    to.add("status", status, "What this device holds, and until when.")
+    erase = to.add("clear", clear, "Erase all offline data of this device.")
+    erase.add_argument("--all", action="store_true", help="the enrolment and its keys too")
+
+
+def _add_enroll(to: Commands) -> None:
+    added = to.add("enroll", enroll, "Make this computer a device of the server.")
+    added.add_argument("--server", required=True, metavar="URL", help="https://HOST:PORT")
+    added.add_argument(
+        "--code", required=True, metavar="CODE", help="the enrolment code; -: asked for, or from standard input"
+    )
+    added.add_argument("--name", default="", help="a name for the device; else as invited")
+    added.add_argument(
+        "--tpm",
+        default="",
+        metavar="auto|required|off|TCTI",
+        help="keys in a TPM: where one works, or not at all, or in that one (as configured, else auto)",
+    )
 
 
 def enroll(options: argparse.Namespace, output: Output) -> int:
@@ -53,74 +65,6 @@ def enroll(options: argparse.Namespace, output: Output) -> int:
     found = {"device": device.device, "name": device.name, "protection": enrolled.protection, "keys": enrolled.words}
     output.data(found, words)
     return 0
-
-
-def sign_in(options: argparse.Namespace, output: Output) -> int:
-    """Prints the answer once the offline data that the server has for this user are here.
-
-    What the server asks on the way is asked on a terminal; a program is told, and answers with `--reply-to`.
-    """
-
-    def attempt(typed: Secret[str], reply_to: str) -> LoginAnswer:
-        return _signed_in(options, typed, reply_to, output)
-
-    goes_on = sys.stdin.isatty() and not options.json
-    answer = converse(attempt, read_line, goes_on=goes_on, reply_to=options.reply_to)
-    code = output.answer(answer)
-    if answer.result is Result.ASK and not options.json:
-        reply = f"sparekey-agent login {options.user} --reply-to {answer.reply_to}"
-        print(printable(f"  answer within two minutes, on standard input: {reply}"), file=sys.stderr)
-    return code
-
-
-def converse(
-    attempt: Callable[[Secret[str], str], LoginAnswer], read: Callable[[str], str], *, goes_on: bool, reply_to: str = ""
-) -> LoginAnswer:
-    """The answer to what is read; where it `goes_on`, what is asked on the way is read, too."""
-    answer = attempt(Secret(read(_PROMPTS[Ask.NOTHING])), reply_to)
-    while answer.result is Result.ASK and goes_on:
-        answer = attempt(Secret(read(printable(f"{answer.message}\n{_PROMPTS[answer.ask]}"))), answer.reply_to)
-    return answer
-
-
-def _signed_in(options: argparse.Namespace, typed: Secret[str], reply_to: str, output: Output) -> LoginAnswer:
-    with running_daemon(options) as daemon:
-        if daemon is not None:
-            return _signed_in_by_daemon(daemon, options.user, typed, reply_to, output)
-    try:
-        with opened(options) as device:
-            answer = login(device, options.user, typed, reply_to).answer
-            return _refilled(device, options.user, answer, output)
-    except StoreUnreadable as error:
-        return unavailable(error)
-
-
-def _signed_in_by_daemon(
-    daemon: Daemon, user: str, typed: Secret[str], reply_to: str, output: Output
-) -> LoginAnswer:  # fmt: skip
-    request = frame(Kind.LOGIN, user=user, passcode=typed.reveal(), reply_to=reply_to)
-    answer = answer_of(daemon.ask(request))
-    if answer.result is Result.GRANTED and answer.mode is Mode.ONLINE:
-        with contextlib.suppress(Failed):
-            done = daemon.follow(frame(Kind.WATCH), output.progress)
-            answer = replace(answer, days_left=done.number(Tag.DAYS_LEFT))
-    return answer
-
-
-def _refilled(device: Device, name: str, answer: LoginAnswer, output: Output) -> LoginAnswer:
-    if not (answer.result is Result.GRANTED and answer.mode is Mode.ONLINE):
-        return answer
-    try:
-        refill(device, output.progress)
-    except (NotReached, Refused) as error:
-        print(printable(f"sparekey-agent: the offline data were not renewed: {error}"), file=sys.stderr)
-    user = device.state.find_user(device.names.find_login(name) or "")
-    return replace(answer, days_left=days_left(user, device.store.judged().time)) if user else answer
-
-
-def unavailable(error: StoreUnreadable) -> LoginAnswer:
-    """What a sign-in comes to on a device whose store cannot be used."""
-    return unreadable(error.word, str(error))
 
 
 def sync(options: argparse.Namespace, output: Output) -> int:
@@ -175,17 +119,6 @@ def clear(options: argparse.Namespace, output: Output) -> int:
 def _cleared(output: Output) -> int:
     output.data({"cleared": True}, "cleared")
     return 0
-
-
-def test(options: argparse.Namespace, output: Output) -> int:
-    """Tries the emergency path without signing in; it counts like any attempt."""
-    typed = Secret(read_line("PIN and emergency code: "))
-    with running_daemon(options) as daemon:
-        if daemon is not None:
-            request = frame(Kind.TEST, user=options.user, passcode=typed.reveal())
-            return output.answer(answer_of(daemon.ask(request)))
-    with opened(options) as device:
-        return output.answer(try_emergency(device, options.user, typed))
 
 
 @contextlib.contextmanager

@@ -17,10 +17,16 @@ from sparekey.agent.platform_posix import keep_memory_together, listen, wait_for
 from sparekey.agent.refiller import Refiller
 from sparekey.agent.service import ServiceManager, log_handler
 from sparekey.agent.status import summary_of
+from sparekey.cli.agent.arguments import Commands
 from sparekey.cli.agent.commands import opened, socket_path
 from sparekey.cli.agent.output import Output
 
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def add_commands(to: Commands) -> None:
+    """That of this module."""
+    to.add("run", run, "The daemon, in the foreground; the other commands ask it while it runs.")
 
 
 def run(options: argparse.Namespace, _: Output) -> int:

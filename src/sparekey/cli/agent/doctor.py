@@ -11,6 +11,7 @@ from sparekey.agent.ports import Distance, NotReached, Refused, StoreUnreadable
 from sparekey.agent.protection import describe_protection
 from sparekey.agent.refill import CONTACT_PATIENCE, take_word
 from sparekey.agent.unit_files import UnitDamaged
+from sparekey.cli.agent.arguments import Commands
 from sparekey.cli.agent.commands import opened, socket_path
 from sparekey.cli.agent.output import FAILED, HOW_TO_ENROLL, Output
 from sparekey.cli.agent.remote import Daemon, Failed, find_daemon
@@ -24,6 +25,11 @@ _ADVICE = {
     Distance.TLS: "what answers is not the enrolled server; if its CA was renewed, enrol anew. Check this clock too",
 }
 _GOES_ON = "; meanwhile sign-ins go on with offline data, as far as policy allows"
+
+
+def add_commands(to: Commands) -> None:
+    """That of this module."""
+    to.add("doctor", doctor, "Look for what is wrong, and say what to do.")
 
 
 def doctor(options: argparse.Namespace, output: Output) -> int:

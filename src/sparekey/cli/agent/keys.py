@@ -6,41 +6,57 @@
 """
 
 import argparse
-import contextlib
 import getpass
 import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 from sparekey.agent.configuration import CONFIGURATION
-from sparekey.agent.device import Device
-from sparekey.agent.login import login
-from sparekey.agent.outcome import LoginAnswer, Result, printable
+from sparekey.agent.outcome import Result, printable
 from sparekey.agent.ports import StoreUnreadable
 from sparekey.agent.purposes import OS_PASSWORD, BadPurpose, verify_name
-from sparekey.agent.useful_key import KeyRefused, UsefulKey, forget
+from sparekey.agent.useful_key import KeyRefused, forget
 from sparekey.agent.wrapped_secrets import LARGEST_SECRET
-from sparekey.cli.agent.commands import converse, opened, read_line, running_daemon, unavailable
+from sparekey.cli.agent.arguments import Command, Commands, add_user
+from sparekey.cli.agent.commands import opened, read_line, running_daemon
+from sparekey.cli.agent.door import Door, open_door
 from sparekey.cli.agent.output import EXITS, SCHEMA, Output
-from sparekey.cli.agent.remote import Daemon, answer_of
+from sparekey.cli.agent.sign_in import converse, unavailable
 from sparekey.secret import Secret
-from sparekey.wire.local_socket import Kind, Tag, frame
+from sparekey.wire.local_socket import Kind, frame
 
 TERMINAL: Final = "/dev/tty"
 SHORTEST_GENERATED: Final = 16  # bytes: what nobody guesses
 
 
-class Door(Protocol):
-    """Where somebody signs in, and what a success gives there. Raises `KeyRefused` or `Failed`."""
+def add_commands(to: Commands) -> None:
+    """Those of this module."""
+    keep = _add(
+        to,
+        "keep-key",
+        keep_key,
+        "Keep a secret, such as a disk's key, that only a passcode of the user opens: standard input, to the byte.",
+    )
+    keep.add_argument(
+        "--generate", type=int, metavar="N", help="make N bytes instead, and write them to standard output"
+    )
+    _add(
+        to,
+        "unlock-key",
+        unlock_key,
+        "Write what is kept to standard output, for a passcode from the terminal or the first line of standard input.",
+    )
+    _add(to, "forget-key", forget_key, "Erase what is kept for a user under a purpose.")
 
-    def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer: ...
 
-    def keep(self, purpose: str, secret: Secret[bytes]) -> None: ...
-
-    def open(self, purpose: str) -> Secret[bytes]: ...
+def _add(to: Commands, name: str, command: Command, words: str) -> argparse.ArgumentParser:
+    added = to.add(name, command, words)
+    add_user(added)
+    added.add_argument("purpose", metavar="PURPOSE", help="what it is for, as the configuration allows it: disk")
+    return added
 
 
 def keep_key(options: argparse.Namespace, output: Output) -> int:
@@ -82,7 +98,7 @@ def _with_success(
 ) -> int:
     """Signs in, says so on standard error, and uses what a success gives; exits like `login`."""
     try:
-        with _door(options) as door:
+        with open_door(options) as door:
             goes_on = read is _read_at_terminal or sys.stdin.isatty()
             answer = converse(door.attempt, read, goes_on=goes_on)
             _say(f"{answer.result.value}: {answer.message}")
@@ -93,54 +109,6 @@ def _with_success(
         answer = unavailable(error)
         _say(f"{answer.result.value}: {answer.message}")
     return output.answer(answer) if options.json else EXITS[answer.result]
-
-
-@contextlib.contextmanager
-def _door(options: argparse.Namespace) -> Iterator[Door]:
-    with running_daemon(options) as daemon:
-        if daemon is not None:
-            yield _Daemon(daemon, options.user)
-            return
-    with opened(options) as device:
-        yield _Alone(device, options.user)
-
-
-class _Daemon:
-    """The daemon's: what it gives is bound to the connection."""
-
-    def __init__(self, daemon: Daemon, user: str) -> None:
-        self._daemon = daemon
-        self._user = user
-
-    def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer:
-        request = frame(Kind.LOGIN, user=self._user, passcode=typed.reveal(), reply_to=reply_to)
-        return answer_of(self._daemon.ask(request))
-
-    def keep(self, purpose: str, secret: Secret[bytes]) -> None:
-        self._daemon.ask(frame(Kind.KEEP, purpose=purpose, secret=secret.reveal()))
-
-    def open(self, purpose: str) -> Secret[bytes]:
-        return Secret(self._daemon.ask(frame(Kind.OPEN, purpose=purpose)).fields.get(Tag.SECRET, b""))
-
-
-class _Alone:
-    """Where no daemon runs, this process has the device; only root reads its store."""
-
-    def __init__(self, device: Device, user: str) -> None:
-        self._device = device
-        self._user = user
-        self._key = UsefulKey(device, None, by_root=True)
-
-    def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer:
-        found = login(self._device, self._user, typed, reply_to)
-        self._key = UsefulKey(self._device, found.session, by_root=True)
-        return found.answer
-
-    def keep(self, purpose: str, secret: Secret[bytes]) -> None:
-        self._key.keep(purpose, secret)
-
-    def open(self, purpose: str) -> Secret[bytes]:
-        return self._key.open(purpose)
 
 
 def _verify_purpose(options: argparse.Namespace) -> None:

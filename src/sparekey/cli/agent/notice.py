@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sparekey import clock
+from sparekey.cli.agent.arguments import Commands
 from sparekey.cli.agent.commands import running_daemon
 from sparekey.cli.agent.output import Output
 from sparekey.wire.local_socket import Kind, Tag, frame
@@ -35,6 +36,11 @@ class Shown:
     number: int = 0
     day: int = 0
     words: str = ""
+
+
+def add_commands(to: Commands) -> None:
+    """That of this module."""
+    to.add("notice", notice, "Show on the desktop of whoever runs this that offline data run low; once a day.")
 
 
 def notice(options: argparse.Namespace, output: Output) -> int:

@@ -21,7 +21,16 @@ class Output:
 
     def data(self, value: dict[str, Any], words: str) -> None:
         """`value` for programs, or `words` for people."""
-        print(json.dumps({"schema": SCHEMA} | value) if self._as_json else printable(words))
+        print(json.dumps({"schema": SCHEMA} | value) if self._as_json else printable(words), flush=True)
+
+    def aside(self, words: str) -> None:
+        """Something that people have to know besides, on standard error."""
+        print(printable(words), file=sys.stderr, flush=True)
+
+    def along(self, words: str) -> None:
+        """How things go meanwhile, on standard error; not for programs."""
+        if not self._as_json or sys.stderr.isatty():
+            self.aside(words)
 
     def failed(self, error: str, message: str, do: str = "") -> int:
         """What went wrong and what to do; the exit status."""
@@ -51,8 +60,5 @@ class Output:
         return EXITS[answer.result]
 
     def progress(self, progress: Progress) -> None:
-        """How far the offline data are, on standard error."""
-        if self._as_json and not sys.stderr.isatty():
-            return
-        words = f"  offline data of {progress.login}: {progress.done} of {progress.total} ({progress.kind})"
-        print(printable(words), file=sys.stderr, flush=True)
+        """How far the offline data are."""
+        self.along(f"  offline data of {progress.login}: {progress.done} of {progress.total} ({progress.kind})")

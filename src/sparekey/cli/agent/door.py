@@ -1,0 +1,89 @@
+"""Where a command signs somebody in: the daemon's door where one runs, else this process with the store; and what a
+success gives there."""
+
+import argparse
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from sparekey.agent.device import Device
+from sparekey.agent.erasing import days_left
+from sparekey.agent.login import login
+from sparekey.agent.outcome import LoginAnswer
+from sparekey.agent.refill import Progress, refill
+from sparekey.agent.useful_key import UsefulKey
+from sparekey.cli.agent.commands import opened, running_daemon
+from sparekey.cli.agent.remote import Daemon, answer_of
+from sparekey.secret import Secret
+from sparekey.wire.local_socket import Kind, Tag, frame
+
+
+class Door(Protocol):
+    """Raises `KeyRefused` or `Failed` where nothing is kept, opened or fetched."""
+
+    def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer: ...
+
+    def fetch(self, report: Callable[[Progress], None]) -> int:
+        """After a granted online sign-in, until its offline data are here: the days that are left then. Raises
+        `NotReached` and `Refused`, too."""
+
+    def keep(self, purpose: str, secret: Secret[bytes]) -> None: ...
+
+    def open(self, purpose: str) -> Secret[bytes]: ...
+
+
+@contextlib.contextmanager
+def open_door(options: argparse.Namespace) -> Iterator[Door]:
+    """For `options.user`. Raises `StoreUnreadable` where no daemon runs and the store cannot be used."""
+    with running_daemon(options) as daemon:
+        if daemon is not None:
+            yield _OfDaemon(daemon, options.user)
+            return
+    with opened(options) as device:
+        yield _Alone(device, options.user)
+
+
+class _OfDaemon:
+    """What a success gives is bound to the connection."""
+
+    def __init__(self, daemon: Daemon, user: str) -> None:
+        self._daemon = daemon
+        self._user = user
+
+    def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer:
+        request = frame(Kind.LOGIN, user=self._user, passcode=typed.reveal(), reply_to=reply_to)
+        return answer_of(self._daemon.ask(request))
+
+    def fetch(self, report: Callable[[Progress], None]) -> int:
+        return self._daemon.follow(frame(Kind.WATCH), report).number(Tag.DAYS_LEFT)
+
+    def keep(self, purpose: str, secret: Secret[bytes]) -> None:
+        self._daemon.ask(frame(Kind.KEEP, purpose=purpose, secret=secret.reveal()))
+
+    def open(self, purpose: str) -> Secret[bytes]:
+        return Secret(self._daemon.ask(frame(Kind.OPEN, purpose=purpose)).fields.get(Tag.SECRET, b""))
+
+
+class _Alone:
+    """Where no daemon runs, this process has the device; only root reads its store."""
+
+    def __init__(self, device: Device, user: str) -> None:
+        self._device = device
+        self._user = user
+        self._key = UsefulKey(device, None, by_root=True)
+
+    def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer:
+        found = login(self._device, self._user, typed, reply_to)
+        self._key = UsefulKey(self._device, found.session, by_root=True)
+        return found.answer
+
+    def fetch(self, report: Callable[[Progress], None]) -> int:
+        refill(self._device, report)
+        user = self._device.state.find_user(self._device.names.find_login(self._user) or "")
+        return days_left(user, self._device.store.judged().time) if user else 0
+
+    def keep(self, purpose: str, secret: Secret[bytes]) -> None:
+        self._key.keep(purpose, secret)
+
+    def open(self, purpose: str) -> Secret[bytes]:
+        return self._key.open(purpose)

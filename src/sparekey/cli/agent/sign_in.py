@@ -1,0 +1,114 @@
+"""`sparekey-agent login` and `test`: passcodes and emergency codes without a login program around them."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from sparekey.agent.offline_login import try_emergency
+from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Result, printable, unreadable
+from sparekey.agent.ports import NotReached, Refused, StoreUnreadable
+from sparekey.cli.agent.arguments import Commands, add_user
+from sparekey.cli.agent.commands import opened, read_line, running_daemon
+from sparekey.cli.agent.door import Door, open_door
+from sparekey.cli.agent.output import Output
+from sparekey.cli.agent.remote import Failed, answer_of
+from sparekey.core.counts import counted
+from sparekey.secret import Secret
+from sparekey.wire.local_socket import BadFrame, Kind, frame
+
+_PROMPTS: Final = {
+    Ask.NOTHING: "Passcode: ",
+    Ask.NEW_PIN: "New PIN: ",
+    Ask.CONFIRM_PIN: "New PIN again: ",
+    Ask.NEXT_TOKENCODE: "Next tokencode: ",
+}
+
+
+def add_commands(to: Commands) -> None:
+    """Those of this module."""
+    login = to.add(
+        "login",
+        sign_in,
+        "Sign a user in with the passcode: PIN and tokencode in one word, from the terminal or standard input.",
+    )
+    add_user(login)
+    login.add_argument("--reply-to", default="", metavar="ID", help="answers what the sign-in before asked")
+    words = (
+        "Try an emergency code without signing in; it counts like any attempt. Typed: PIN and code, or passcode alone."
+    )
+    add_user(to.add("test", test, words))
+
+
+def sign_in(options: argparse.Namespace, output: Output) -> int:
+    """Prints the answer, and then waits for the offline data that the server has for this user: whoever is granted is
+    in, whatever becomes of those.
+
+    What the server asks on the way is asked on a terminal; a program is told, and answers with `--reply-to`.
+    """
+    with _Attempts(options) as attempts:
+        goes_on = sys.stdin.isatty() and not options.json
+        answer = converse(attempts.attempt, read_line, goes_on=goes_on, reply_to=options.reply_to)
+        code = output.answer(answer)
+        if answer.result is Result.ASK and not options.json:
+            reply = f"sparekey-agent login {options.user} --reply-to {answer.reply_to}"
+            output.aside(f"  answer within two minutes, on standard input: {reply}")
+        if answer.result is Result.GRANTED and answer.mode is Mode.ONLINE and attempts.door is not None:
+            _fetch(attempts.door, output)
+        return code
+
+
+class _Attempts(contextlib.ExitStack):
+    """Each at a door that is opened for it, for whoever types may take long; that of the last one stays open."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        super().__init__()
+        self._options = options
+        self.door: Door | None = None
+
+    def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer:
+        self.close()
+        try:
+            self.door = self.enter_context(open_door(self._options))
+        except StoreUnreadable as error:
+            return unavailable(error)
+        return self.door.attempt(typed, reply_to)
+
+
+def _fetch(door: Door, output: Output) -> None:
+    """Nothing that happens here takes back that somebody is in."""
+    try:
+        days = door.fetch(output.progress)
+    except KeyboardInterrupt:
+        output.aside("  stopped; what is here stays, and sparekey-agent sync fetches the rest")
+    except (NotReached, Refused, Failed, StoreUnreadable, BadFrame, OSError) as error:
+        output.aside(f"  the offline data were not renewed: {error}")
+    else:
+        output.along(f"  offline data are here for {counted(days, 'whole day')}")
+
+
+def unavailable(error: StoreUnreadable) -> LoginAnswer:
+    """What a sign-in comes to on a device whose store cannot be used."""
+    return unreadable(error.word, str(error))
+
+
+def converse(
+    attempt: Callable[[Secret[str], str], LoginAnswer], read: Callable[[str], str], *, goes_on: bool, reply_to: str = ""
+) -> LoginAnswer:
+    """The answer to what is read; where it `goes_on`, what is asked on the way is read, too."""
+    answer = attempt(Secret(read(_PROMPTS[Ask.NOTHING])), reply_to)
+    while answer.result is Result.ASK and goes_on:
+        answer = attempt(Secret(read(printable(f"{answer.message}\n{_PROMPTS[answer.ask]}"))), answer.reply_to)
+    return answer
+
+
+def test(options: argparse.Namespace, output: Output) -> int:
+    """Tries the emergency path without signing in; it counts like any attempt."""
+    typed = Secret(read_line("PIN and emergency code: "))
+    with running_daemon(options) as daemon:
+        if daemon is not None:
+            request = frame(Kind.TEST, user=options.user, passcode=typed.reveal())
+            return output.answer(answer_of(daemon.ask(request)))
+    with opened(options) as device:
+        return output.answer(try_emergency(device, options.user, typed))
