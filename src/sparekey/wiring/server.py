@@ -193,7 +193,11 @@ def _undo_database_file(url: str, undo: ExitStack) -> None:
 
 
 def _as_toml(settings: Settings) -> str:
-    lines = ["# Settings of this Sparekey server; each one is explained in docs/settings.md.", ""]
+    lines = [
+        "# Settings of this Sparekey server; each one is explained in settings.md, which lies in docs/ or, where a",
+        "# package brought it, in /usr/share/doc/sparekey-server.",
+        "",
+    ]
     lines += [f"listen = {_toml_text(settings.listen)}"]
     if settings.names:
         lines.append(f"names = [{', '.join(map(_toml_text, settings.names))}]")
