@@ -17,7 +17,7 @@ from sparekey.agent.events import alarmed, appended
 from sparekey.agent.offline_search import Found, Untested, read_units, search
 from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, granted_sentence, refused
 from sparekey.agent.pin_locking import Change, ShownPin, settle, unchanged
-from sparekey.agent.ports import Distance
+from sparekey.agent.ports import Distance, StoreUnreadable
 from sparekey.agent.state import State, UserState
 from sparekey.agent.wrapped_secrets import Session, rewrapped
 from sparekey.secret import Secret
@@ -43,6 +43,8 @@ def login_offline(device: Device, login: str, typed: Secret[str], distance: Dist
     found = _tried(device, user, typed, judged, distance)
     if isinstance(found, Refusal):
         _put_alarm_on_record(device, user, found.reason, judged)
+        if found.reason is Reason.PIN_LOCKOUT:
+            found = replace(found, wait=_forgives_after(device))
         return Login(refused(found, Mode.OFFLINE, device_sentence(device.state, user)))
     return _granted(device, found, judged)
 
@@ -69,6 +71,17 @@ def _tried(
     if header.login != asked_for or header.check.hex() != device.state.get_user(plan.user).check:
         return _denied(device, plan, judged, Reason.DAMAGED)
     return found
+
+
+def _forgives_after(device: Device) -> int:
+    """Seconds after which the TPM in its lockout takes a PIN again, at the latest; 0 where that is not known. It is a
+    setting of the TPM's, the same whoever asks and whatever was typed; of PINs and of when they were tried it tells
+    nothing."""
+    try:
+        facts = device.store.keys.facts()
+    except StoreUnreadable:
+        return 0
+    return facts.forgives_after if facts is not None else 0
 
 
 def _put_alarm_on_record(device: Device, user: UserState, reason: Reason, judged: Judged) -> None:

@@ -77,11 +77,12 @@ _UNAVAILABLE = {
     Reason.BROKEN_OFF,
 }
 
+_LOCKOUT = "After too many wrong PINs this device tries none for a while"
 _SENTENCES = {
     Reason.WRONG_PASSCODE: "The passcode is not right, or was used before.",
     Reason.EMERGENCY_CODE_NEEDED: "Too many failed attempts: an emergency code is needed now.",
     Reason.LOCKED: "The account is locked at the server: only an emergency code works here until it is unlocked.",
-    Reason.PIN_LOCKOUT: "After too many wrong PINs this device tries none for a while: wait, or use an emergency code.",
+    Reason.PIN_LOCKOUT: f"{_LOCKOUT}: wait, or use an emergency code.",
     Reason.EMERGENCY_EXPIRED: "The emergency code on this device has expired.",
     Reason.CLOCK: "Data run out, or the clock is wrong: tokencodes cannot be checked. Set the clock, "
     "connect to the network, or use an emergency code.",
@@ -133,6 +134,9 @@ class Refusal:
             return f"{misread_words(self.misread)}. Nothing was counted: read it again."
         if self.reason is Reason.WAIT:
             return f"After failed emergency codes, wait {counted(self.wait, 'second')} and try again."
+        if self.reason is Reason.PIN_LOCKOUT and self.wait:
+            at_most = counted(-(-self.wait // 60), "minute")
+            return f"{_LOCKOUT}: wait up to {at_most}, or use an emergency code."
         return _SENTENCES[self.reason]
 
 
