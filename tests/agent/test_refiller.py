@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from sparekey import clock
-from sparekey.agent import refiller
 from sparekey.agent.refill import Progress
-from sparekey.agent.refiller import LONGEST_INTERVAL, RETRY_AFTER, Refiller
+from sparekey.agent.refiller import FIRST_AFTER, FIRST_SPREAD, LONGEST_INTERVAL, RETRY_AFTER, AfterChange, Refiller
 from sparekey.wire.agent_api import SyncReply, SyncRequest
 from tests.agent.devices import a_world
 
@@ -56,12 +55,7 @@ class Network:
         return self.changed.wait(min(seconds, 20))
 
 
-def test_a_change_of_the_network_ends_the_pause_after_a_contact_that_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("SETTLING", "LEAST_BETWEEN"):
-        monkeypatch.setattr(refiller, name, 0)
-    monkeypatch.setattr(refiller, "SETTLING_SPREAD", 1)
+def test_a_change_of_the_network_ends_the_pause_after_a_contact_that_failed(tmp_path: Path) -> None:
     world, network, told = a_world(tmp_path / "store").signed_in_online(), Network(), list[str]()
     contacts = threading.Semaphore(0)
 
@@ -70,7 +64,7 @@ def test_a_change_of_the_network_ends_the_pause_after_a_contact_that_failed(
         contacts.release()
 
     world.go_offline()
-    background = Refiller(world.device, after, network.wait)
+    background = Refiller(world.device, after, network.wait, AfterChange(settling=0, spread=1, least_between=0))
     thread = threading.Thread(target=background.run)
     thread.start()
     try:
@@ -107,6 +101,6 @@ def test_the_first_contacts_of_many_devices_are_spread_over_a_minute(
     monkeypatch.setattr(clock, "since_boot", lambda: 0)
     world = a_world(tmp_path / "store")
     due = sorted(Refiller(world.device)._sync_due for _ in range(200))
-    assert due[0] >= refiller.FIRST_AFTER
-    assert due[-1] < refiller.FIRST_AFTER + refiller.FIRST_SPREAD
-    assert due[-1] - due[0] > refiller.FIRST_SPREAD / 2
+    assert due[0] >= FIRST_AFTER
+    assert due[-1] < FIRST_AFTER + FIRST_SPREAD
+    assert due[-1] - due[0] > FIRST_SPREAD / 2

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from sparekey.agent.platform_posix import listen
-from sparekey.cli.agent import remote
 from sparekey.cli.agent.remote import Failed, find_daemon
 
 
@@ -26,10 +25,9 @@ def full(tmp_path: Path) -> Iterator[socket.socket]:
         yield listener
 
 
-def test_a_daemon_that_is_flooded_is_one(full: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "CONNECT_PATIENCE", 0.1)
+def test_a_daemon_that_is_flooded_is_one(full: socket.socket, tmp_path: Path) -> None:
     with pytest.raises(Failed, match="try again") as failed:
-        find_daemon(tmp_path / "agent.sock")
+        find_daemon(tmp_path / "agent.sock", patience=0.1)
     assert failed.value.word == "busy"
 
 

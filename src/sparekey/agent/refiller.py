@@ -24,13 +24,21 @@ HOUR: Final = 3600
 FIRST_AFTER: Final = 5  # seconds after the start, at least
 FIRST_SPREAD: Final = 60  # seconds more, at most
 LONGEST_SLEEP: Final = 600
-SETTLING: Final = 2  # seconds that a network takes after a change, at least
-SETTLING_SPREAD: Final = 18  # seconds more, at most
-LEAST_BETWEEN: Final = 30  # seconds between two contacts that changes of the network lead to
 RETRY_AFTER: Final = 300  # seconds, doubled at each failure up to the server's interval
 LEAST_INTERVAL: Final = 60
 LONGEST_INTERVAL: Final = 86400  # however long the server says: what it withholds is to be heard
 
+
+@dataclass(frozen=True)
+class AfterChange:
+    """When a change of the network leads to a contact, in seconds."""
+
+    settling: int = 2  # that a network takes, at least
+    spread: int = 18  # more, at most: devices do not come in the same second
+    least_between: int = 30  # two contacts
+
+
+AFTER_CHANGE: Final = AfterChange()
 WaitForNetwork = Callable[[float], bool]  # so many seconds at most; whether addresses or routes have changed
 
 
@@ -50,12 +58,17 @@ class Refiller:
     """Ask with `request`, follow with `follow`, run `run` on a thread."""
 
     def __init__(
-        self, device: Device, after: Callable[[], None] = nothing, wait_for_network: WaitForNetwork | None = None
+        self,
+        device: Device,
+        after: Callable[[], None] = nothing,
+        wait_for_network: WaitForNetwork | None = None,
+        after_change: AfterChange = AFTER_CHANGE,
     ) -> None:
         """`after` is called whenever something may have changed: at the start, after a refill and each hour."""
         self._device = device
         self._after = after
         self._wait_for_network = wait_for_network
+        self._after_change = after_change
         self._changed = threading.Condition()
         self._asked = 0
         self._started = 0
@@ -119,9 +132,10 @@ class Refiller:
 
     def network_changed(self) -> None:
         """Contact may be possible again: soon, but not in the same second as everybody else."""
+        pause = self._after_change
         with self._changed:
-            settled = clock.since_boot() + SETTLING + secrets.randbelow(SETTLING_SPREAD)
-            self._sync_due = min(self._sync_due, max(settled, self._began + LEAST_BETWEEN))
+            settled = clock.since_boot() + pause.settling + secrets.randbelow(pause.spread)
+            self._sync_due = min(self._sync_due, max(settled, self._began + pause.least_between))
             self._changed.notify_all()
 
     def _wait(self) -> bool:

@@ -50,11 +50,11 @@ class Daemon:
         return reply
 
 
-def find_daemon(path: Path) -> Daemon | None:
+def find_daemon(path: Path, patience: float = CONNECT_PATIENCE) -> Daemon | None:
     """A connection, or None where no daemon listens. Raises `Failed` where none can be reached, and where another user
     does: it would hear passcodes, and say yes to any."""
     try:
-        connection = connect(path, CONNECT_PATIENCE)
+        connection = connect(path, patience)
     except (FileNotFoundError, ConnectionRefusedError):
         return None
     except BlockingIOError as error:
