@@ -1,5 +1,6 @@
 """What `doctor` says of the computer around the agent."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,33 @@ def test_stacks_are_read_where_libpam_reads_them(tmp_path: Path) -> None:
 def test_the_logins_that_ask_are_named() -> None:
     assert of_logins([ASKS], ["sshd: x", "su: y"]) == Finding("logins", False, "sshd: x; su: y")
     assert "none asks" in of_logins([CRON]).words
-    assert of_logins([ASKS, CRON]).words == "sshd ask for the passcode; these do not: cron"
+    found = of_logins([ASKS, CRON])
+    assert found.words == "1 service asks for the passcode: sshd; 1 does not: cron"
+    assert found.more == "sshd asks for the passcode; these do not: cron"
+
+
+def test_many_logins_are_named_in_short() -> None:
+    names = [
+        "atd",
+        "chfn",
+        "chsh",
+        "cron",
+        "newusers",
+        "other",
+        "sshd",
+        "su",
+        "su-l",
+        "sudo",
+        "sudo-i",
+        "vsftpd",
+        "xdm",
+    ]
+    found = of_logins([replace(ASKS, service=name) for name in names])
+    assert found.words == (
+        "13 services ask for the passcode: sshd, su (2), sudo (2), atd, chfn, chsh, cron, newusers and 3 more "
+        "(--json names all)"
+    )
+    assert all(name in found.more.split(" ask ")[0].split(", ") for name in names)
 
 
 def test_the_document_is_where_the_package_put_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

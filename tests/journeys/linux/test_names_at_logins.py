@@ -53,7 +53,7 @@ def test_the_doctor_names_the_logins_that_ask_and_a_broken_configuration(configu
     laptop = configured
     looked = {each["name"]: each for each in json.loads(laptop.agent("doctor", "--json"))["findings"]}
     for service in ("sshd", "sudo", "su", "login"):
-        assert service in looked["logins"]["words"].partition(" ask for")[0].split(", ")
+        assert service in looked["logins"]["more"].partition(" ask for")[0].split(", ")
     assert looked["module"]["words"] == "pam_sparekey.so can be loaded"
     assert looked["exempt"]["words"].startswith("root (on the console)")
     assert all(each["ok"] for each in looked.values()), looked

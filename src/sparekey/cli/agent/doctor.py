@@ -13,7 +13,7 @@ from sparekey.agent.refill import CONTACT_PATIENCE, take_word
 from sparekey.agent.unit_files import UnitDamaged
 from sparekey.cli.agent.arguments import Commands
 from sparekey.cli.agent.commands import opened, socket_path
-from sparekey.cli.agent.output import FAILED, HOW_TO_ENROLL, Output
+from sparekey.cli.agent.output import FAILED, HOW_TO_ENROLL, Output, at
 from sparekey.cli.agent.remote import Daemon, Failed, find_daemon
 from sparekey.cli.agent.surroundings import Finding, logins_ask, look_around, of_socket
 from sparekey.core.counts import counted
@@ -87,7 +87,8 @@ def _by_daemon(daemon: Daemon) -> Iterator[Finding]:
         some = any(user["days_until"] or user["emergency_codes"] for user in report["users"])
         yield Finding("server", False, words + (_GOES_ON if some else ""))
     else:
-        yield Finding("server", bool(report["last_contact"]), f"last contact {report['last_contact'] or 'never'}")
+        last = report["last_contact"]
+        yield Finding("server", bool(last), f"last contact {at(last) if last else 'never'}")
     if "protection" in report:
         protection = report["protection"]
         words = "; ".join(filter(None, (protection["words"], protection["advice"])))

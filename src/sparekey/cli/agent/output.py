@@ -2,15 +2,21 @@
 
 import json
 import sys
+from datetime import datetime
 from typing import Any, Final
 
-from sparekey.agent.outcome import LoginAnswer, Result, as_rfc3339, printable
+from sparekey.agent.outcome import LoginAnswer, Result, as_rfc3339, in_words, printable
 from sparekey.agent.refill import Progress
 
 SCHEMA: Final = 1
 EXITS: Final = {Result.GRANTED: 0, Result.DENIED: 3, Result.ASK: 4, Result.UNAVAILABLE: 5}
 FAILED: Final = 1
 HOW_TO_ENROLL: Final = "sparekey-agent enroll --server URL --code -"
+
+
+def at(rfc3339: str) -> str:
+    """A time of a report as people read it: `2026-11-27 10:00 UTC`, as in answers and on the server."""
+    return in_words(int(datetime.fromisoformat(rfc3339).timestamp()))
 
 
 class Output:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from sparekey.cli.agent.output import at
 from sparekey.core.counts import counted, rough_time
 
 Report = Mapping[str, Any]
@@ -36,7 +37,7 @@ def _contact(found: Report) -> str:
     if not found["last_contact"]:
         return "It was never in contact with the server."
     ago = (_moment(found["time"]) - _moment(found["last_contact"])).total_seconds()
-    words = f"Last contact {rough_time(ago)} ago ({_at(found['last_contact'])})"
+    words = f"Last contact {rough_time(ago)} ago ({at(found['last_contact'])})"
     if found["contact_trouble"]:
         words += f"; the last try failed: {found['contact_trouble']}"
     waiting = found["events_waiting"]
@@ -60,11 +61,11 @@ def _user(user: Report) -> Iterator[str]:
 def _ways(user: Report) -> Iterator[str]:
     """What lets this user in, and until when."""
     if user["days_until"] and not user["emergency_code_needed"] and not user["locked_at_server"]:
-        yield f"with a tokencode until {_at(user['days_until'])} ({counted(user['days_left'], 'day')})"
+        yield f"with a tokencode until {at(user['days_until'])} ({counted(user['days_left'], 'day')})"
     for pack in user["event_packs"]:
-        yield f"of the token that counts, {counted(pack['codes_left'], 'code')} until {_at(pack['expires'])}"
+        yield f"of the token that counts, {counted(pack['codes_left'], 'code')} until {at(pack['expires'])}"
     for code in user["emergency_codes"]:
-        yield f"with {_KINDS[code['kind']]} (version {code['version']}) until {_at(code['expires'])}"
+        yield f"with {_KINDS[code['kind']]} (version {code['version']}) until {at(code['expires'])}"
 
 
 def _of_the_computer(found: Report) -> Iterator[str]:
@@ -104,9 +105,5 @@ def _next_steps_of(user: Report) -> Iterator[str]:
         yield f"{user['login']}: {user['notice']}"
 
 
-def _moment(at: str) -> datetime:
-    return datetime.fromisoformat(at)
-
-
-def _at(at: str) -> str:
-    return _moment(at).strftime("%Y-%m-%d %H:%M UTC")
+def _moment(rfc3339: str) -> datetime:
+    return datetime.fromisoformat(rfc3339)

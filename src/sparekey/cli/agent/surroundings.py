@@ -14,10 +14,13 @@ from sparekey.agent.configuration import Configuration
 from sparekey.agent.names import Names
 from sparekey.agent.pam_stacks import MODULE, Stack, find_mistakes, read_stacks
 from sparekey.agent.platform_posix import group_exists, has_account
+from sparekey.core.counts import counted
 from sparekey.wiring.agent import RUN_DIRECTORY, find_exempt_accounts, pam_texts
 
 UNIT: Final = "sparekey-agent.service"
 SYSTEMD: Final = Path("/run/systemd/system")  # there while systemd runs (sd_booted(3))
+MOST_NAMED: Final = 8  # programs, in a list that is read
+_KNOWN: Final = frozenset({"login", "sshd", "su", "sudo", "gdm-password", "lightdm", "sddm", "kde", "polkit-1"})
 _MODULES: Final = ("/usr/lib/*/security", "/usr/lib/security", "/usr/lib64/security", "/lib/*/security")
 _INSTALLED: Final = Path("/usr/share/doc/sparekey-agent/linux-login.md")  # by the package
 
@@ -29,6 +32,7 @@ class Finding:
     name: str
     ok: bool
     words: str
+    more: str = ""  # the whole, for programs, where the words leave out what nobody reads
 
 
 def look_around(configuration: Configuration) -> Iterator[Finding]:
@@ -72,7 +76,24 @@ def of_logins(stacks: Sequence[Stack], mistakes: Sequence[str] = ()) -> Finding:
     if not asking:
         return Finding("logins", True, f"none asks for the passcode yet; how to begin: {_document()}")
     others = [stack.service for stack in stacks if not stack.asks]
-    return Finding("logins", True, f"{', '.join(asking)} ask for the passcode; these do not: {', '.join(others)}")
+    verb = "asks" if len(asking) == 1 else "ask"
+    words = f"{counted(len(asking), 'service')} {verb} for the passcode: {_in_short(asking)}"
+    more = f"{', '.join(asking)} {verb} for the passcode"
+    if others:
+        words += f"; {len(others)} {'does' if len(others) == 1 else 'do'} not: {_in_short(others)}"
+        more += f"; these do not: {', '.join(others)}"
+    return Finding("logins", True, words, more)
+
+
+def _in_short(services: Sequence[str]) -> str:
+    """Those that people sign in by come first; those of one program (`su`, `su-l`) are one with their number, and of
+    many the last are a number, too."""
+    programs: dict[str, list[str]] = {}
+    for service in sorted(services, key=lambda each: (each not in _KNOWN, each)):
+        programs.setdefault(service.partition("-")[0], []).append(service)
+    names = [of_one[0] if len(of_one) == 1 else f"{name} ({len(of_one)})" for name, of_one in programs.items()]
+    left = sum(len(of_one) for of_one in list(programs.values())[MOST_NAMED:])
+    return ", ".join(names[:MOST_NAMED]) + (f" and {left} more (--json names all)" if left else "")
 
 
 def of_module(stacks: Sequence[Stack], trouble: str) -> Finding:
@@ -93,7 +114,7 @@ def of_exempt(stacks: Sequence[Stack], exempt: Sequence[str], group: str, *, exi
         return Finding("exempt", False, f"there is no group {group}: groupadd --system {group}, and put somebody in")
     without = [stack.service for stack in asking if not stack.exempt_group]
     if without:
-        words = f"{', '.join(without)} ask members of {group}, too, as far as the shipped lines tell"
+        words = f"{_in_short(without)} ask members of {group}, too, as far as the shipped lines tell"
         return Finding("exempt", True, f"{', '.join(exempt) or 'nobody'}; {words}")
     if asking and not exempt:
         words = f"nobody: keep one account for the day on which the agent fails: usermod -aG {group} ACCOUNT"
