@@ -39,6 +39,8 @@ static bool read_flag(const char *word, struct options *options)
         return options->use_first_pass = true;
     if (strcmp(word, "os_password") == 0)
         return options->os_password = true;
+    if (strcmp(word, "ask_os_password") == 0)
+        return options->ask_os_password = true;
     if (strcmp(word, "keep_os_password") == 0)
         return options->keep_os_password = true;
     if (strcmp(word, "quiet") == 0)
@@ -69,8 +71,9 @@ bool read_options(pam_handle_t *pamh, int argc, const char **argv, struct option
                        "PAM file, see pam_sparekey(8)", argv[i]);
             return false;
         }
-    if (options->os_password && options->keep_os_password) {
-        pam_syslog(pamh, LOG_ERR, "refused: os_password and keep_os_password stand on two lines, see pam_sparekey(8)");
+    if (options->os_password + options->ask_os_password + options->keep_os_password > 1) {
+        pam_syslog(pamh, LOG_ERR, "refused: os_password, ask_os_password and keep_os_password stand on lines of their "
+                   "own, see pam_sparekey(8)");
         return false;
     }
     return true;

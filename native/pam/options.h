@@ -11,6 +11,7 @@ struct options {
     int timeout; /* seconds */
     bool use_first_pass;
     bool os_password;
+    bool ask_os_password;
     bool keep_os_password;
     bool quiet;
 };

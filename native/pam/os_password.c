@@ -7,6 +7,8 @@
 #include "talk.h"
 
 #define PURPOSE "os-password"
+#define DOES_NOT_FIT                                                                                                   \
+    "The password that this device keeps for you is not right any more. Type the one that is: it is kept from now on."
 
 enum { LONGEST_SECRET = 1024, LONGEST_REASON = 64 };
 
@@ -48,9 +50,26 @@ void open_os_password(pam_handle_t *pamh, const struct options *options, struct 
     if (heard != HEARD_REPLY || reply.kind != SPAREKEY_SECRET) {
         if (heard != HEARD_REPLY || !sparekey_is(reply.reason, "stays-closed"))
             log_failure(pamh, "opened", heard, &reply);
-    } else if (hand_on(pamh, reply.secret) != PAM_SUCCESS)
-        pam_syslog(pamh, LOG_WARNING, "what is kept as the password is none");
+    } else {
+        session->opened = hand_on(pamh, reply.secret) == PAM_SUCCESS;
+        if (!session->opened)
+            pam_syslog(pamh, LOG_WARNING, "what is kept as the password is none");
+    }
     explicit_bzero(agent->frame, sizeof agent->frame);
+}
+
+int ask_os_password(pam_handle_t *pamh, bool silent, struct session *session)
+{
+    if (!session->opened)
+        return PAM_AUTH_ERR;
+    session->opened = false;
+    int status = pam_set_item(pamh, PAM_AUTHTOK, NULL);
+    if (status != PAM_SUCCESS)
+        return status;
+    pam_syslog(pamh, LOG_NOTICE, "the password that is kept was not right, and is asked for");
+    if (!silent)
+        show(pamh, PAM_TEXT_INFO, sparekey_bytes_of(DOES_NOT_FIT));
+    return PAM_SUCCESS;
 }
 
 int keep_os_password(pam_handle_t *pamh, const struct options *options, struct session *session)

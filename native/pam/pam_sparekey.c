@@ -25,13 +25,16 @@ static bool is_silent(int flags)
     return ((unsigned)flags & PAM_SILENT) != 0;
 }
 
-static int keep(pam_handle_t *pamh, const struct options *options)
+/* The lines after the one that signed in. */
+static int go_on(pam_handle_t *pamh, const struct options *options, bool silent)
 {
     struct session *session = granted_session(pamh);
-    if (session != NULL)
-        return keep_os_password(pamh, options, session);
-    pam_syslog(pamh, LOG_NOTICE, "refused: keep_os_password, and nobody was granted before it");
-    return PAM_AUTH_ERR;
+    if (session == NULL) {
+        pam_syslog(pamh, LOG_NOTICE, "refused: a line for after a sign-in, and nobody was granted before it");
+        return PAM_AUTH_ERR;
+    }
+    return options->keep_os_password ? keep_os_password(pamh, options, session)
+                                     : ask_os_password(pamh, silent, session);
 }
 
 ENTRY int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
@@ -41,8 +44,8 @@ ENTRY int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const cha
         end_session(pamh);
         return PAM_SERVICE_ERR;
     }
-    if (options.keep_os_password)
-        return keep(pamh, &options);
+    if (options.ask_os_password || options.keep_os_password)
+        return go_on(pamh, &options, is_silent(flags));
     struct session *session = begin_session(pamh);
     if (session == NULL)
         return PAM_BUF_ERR;

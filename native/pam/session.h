@@ -1,5 +1,6 @@
 /*
- * What one PAM handle knows from its sign-in to its end: who was granted, and the connection on which that was.
+ * What one PAM handle knows from its sign-in to its end: who was granted, the connection on which that was, and whether
+ * the lines after it have a password from us.
  *
  * Only `sign_in` makes one granted. It ends with the handle, or with the next sign-in, before that begins.
  */
@@ -15,6 +16,7 @@ enum { LONGEST_USER = 256 };
 struct session {
     struct agent agent;
     bool granted;
+    bool opened; /* a password that was kept, for the lines that follow */
     char user[LONGEST_USER + 1];
 };
 

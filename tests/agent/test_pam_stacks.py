@@ -81,7 +81,8 @@ def mistakes(auth: str, *, there: tuple[str, ...] = ("pam_unix.so", "pam_deny.so
 def test_what_works_is_no_mistake() -> None:
     assert mistakes(SHIPPED) == []
     every = "socket=/run/a timeout=600 [prompt=Your [new\\] code: ] use_first_pass os_password quiet"
-    assert mistakes(f"auth required pam_sparekey.so {every}\nauth required pam_sparekey.so keep_os_password") == []
+    others = [f"auth required pam_sparekey.so {option}" for option in ("ask_os_password", "keep_os_password")]
+    assert mistakes("\n".join([f"auth required pam_sparekey.so {every}", *others])) == []
     assert mistakes(f"{OURS}\n-auth required pam_x.so\nauth optional pam_y.so\nauth sufficient pam_z.so") == []
     assert mistakes("auth required pam_x.so") == []  # no stack of ours
     assert mistakes(f"# auth required pam_sparkey.so use_first_passs\n{SHIPPED}") == []

@@ -237,7 +237,8 @@ def test_credentials_are_not_ours_and_a_pin_is_changed_elsewhere(attempt: Try) -
 
 @pytest.mark.parametrize("options", ["debug", "socket=", "socket=run/agent.sock", f"socket=/{'a' * 107}", "timeout=",
                                      "timeout=0", "timeout=601", "timeout=1s", "timeout=-1", "prompt=", "quiet=yes",
-                                     "Quiet", "nullok", "os_password keep_os_password"])  # fmt: skip
+                                     "Quiet", "nullok", "os_password keep_os_password",
+                                     "os_password ask_os_password"])  # fmt: skip
 def test_s64_an_option_that_is_none_refuses_everything(attempt: Try, options: str) -> None:
     seen, agent = attempt(granted(), answers=[typed(PASSCODE)], options=options)
     assert (seen.status, agent.requests) == ({"authenticate": SERVICE_ERR}, [])
@@ -265,6 +266,27 @@ def test_a_password_that_is_kept_is_opened_for_the_next_line_and_kept_again(atte
     opened, kept = agent.connections[0][1:]
     assert (opened.kind, opened.text(Tag.PURPOSE)) == (Kind.OPEN, "os-password")
     assert (kept.kind, kept.text(Tag.PURPOSE), kept.fields[Tag.SECRET]) == (Kind.KEEP, "os-password", b"correct horse")
+
+
+def test_what_was_opened_and_is_wrong_is_taken_back_and_said(attempt: Try) -> None:
+    secret, auth = frame(Kind.SECRET, secret=b"correct horse"), [OPENED[0], "requisite SOCKET ask_os_password"]
+    seen, _ = attempt(granted(), secret, answers=[typed(PASSCODE)], auth=auth)
+    assert seen.status == {"authenticate": SUCCESS}
+    assert "is not right any more" in seen.texts("info")[1]
+    # the line that follows finds none
+    after = [*auth, "required SOCKET use_first_pass"]
+    seen, agent = attempt(granted(), secret, granted(), answers=[typed(PASSCODE)], auth=after)
+    assert (seen.status, len(agent.requests)) == ({"authenticate": AUTH_ERR}, 2)
+
+
+@pytest.mark.parametrize("replies", [(denied(),), (granted(), frame(Kind.FAILED, reason="stays-closed"))])
+def test_s64_nobody_is_asked_again_for_what_was_not_opened(attempt: Try, replies: tuple[Frame, ...]) -> None:
+    auth = ["optional SOCKET os_password", "required SOCKET ask_os_password"]
+    seen, _ = attempt(*replies, answers=[typed(PASSCODE)], auth=auth)
+    assert seen.status == {"authenticate": AUTH_ERR}
+    twice = ["required SOCKET os_password", *["required SOCKET ask_os_password"] * 2]
+    seen, _ = attempt(granted(), frame(Kind.SECRET, secret=b"correct horse"), answers=[typed(PASSCODE)], auth=twice)
+    assert seen.status == {"authenticate": AUTH_ERR}
 
 
 STAYS_CLOSED = frame(Kind.FAILED, reason="stays-closed", message="nothing is kept")

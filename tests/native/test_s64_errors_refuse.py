@@ -268,6 +268,7 @@ def test_s64_no_reply_and_nothing_typed_gets_by(pam_directory: PamDirectory, cou
         "quiet": ["required quiet"],
         "os": ["required os_password"],
         "keep": ["requisite os_password", "required keep_os_password"],
+        "keep-again": ["requisite os_password", "requisite ask_os_password", "required keep_os_password"],
         "bad-option": ["required nullok"],
         "bad-value": ["required timeout=0"],
     }

@@ -16,7 +16,8 @@ FRAGMENTS: Final = "common-"  # Debian's parts of other stacks: no service reads
 CONSOLE_SERVICE: Final = "login"
 _SUCCEED_IF: Final = "pam_succeed_if.so"
 _CONSOLE: Final = "quiet uid = 0 service = login tty !~ pts/*"
-FLAGS: Final = frozenset({"use_first_pass", "os_password", "keep_os_password", "quiet"})  # as native/pam/options.c
+_ON_LINES_OF_THEIR_OWN: Final = frozenset({"os_password", "ask_os_password", "keep_os_password"})
+FLAGS: Final = frozenset({"use_first_pass", "quiet"}) | _ON_LINES_OF_THEIR_OWN  # as native/pam/options.c
 VALUES: Final = frozenset({"socket", "timeout", "prompt"})  # those that stand before a `=`
 _LONGEST_PATH: Final = 107  # of a socket, in bytes
 _LONGEST_TIMEOUT: Final = 600
@@ -91,8 +92,9 @@ def _mistakes(rule: Rule, exists: Callable[[str], bool], *, asks: bool) -> Itera
     if name == MODULE:
         words = [(found[1] or "").replace("\\]", "]") or found[2] for found in _WORD.finditer(rule.arguments)]
         wrong = [word for word in words if not _is_option(word)]
-        if not wrong and {"os_password", "keep_os_password"} <= set(words):
-            wrong = ["os_password and keep_os_password on one line"]
+        together = sorted(_ON_LINES_OF_THEIR_OWN & set(words))
+        if not wrong and len(together) > 1:
+            wrong = [f"{' and '.join(together)} on one line"]
         for each in wrong:
             yield f"{rule.file}: {each} is no option: everybody is refused there; the options: pam_sparekey(8)"
         return

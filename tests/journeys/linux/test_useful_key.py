@@ -8,6 +8,7 @@ from tests.journeys.linux.laptop import Laptop
 pytestmark = pytest.mark.services
 
 PASSWORD, CHANGED = "correct horse", "battery staple"
+ASKED = r"(?m)^(\[sudo\] p|P)assword.*: ?$"  # by pam_unix
 
 
 def test_s22_a_passcode_opens_the_password_that_was_kept(laptop: Laptop) -> None:
@@ -24,11 +25,20 @@ def test_s22_a_passcode_opens_the_password_that_was_kept(laptop: Laptop) -> None
     assert not SU.try_it(laptop.machine, alice.login, alice.wrong_passcode()).is_in
     assert LOGIN.try_it(laptop.machine, alice.login, alice.passcode()).is_in
     laptop.machine.run("chpasswd", typed=f"{alice.login}:{CHANGED}\n")
+    # what is kept is wrong: the new password is asked for, once, by whoever has the right passcode
+    for typed in ("wrong horse", PASSWORD):
+        laptop.next_interval()
+        said = SSH.try_it(laptop.machine, alice.login, alice.passcode(), (ASKED, typed))
+        assert not said.is_in
+        assert "is not right any more" in said.words
     laptop.next_interval()
-    assert not SSH.try_it(laptop.machine, alice.login, alice.passcode()).is_in  # what is kept is wrong
-    laptop.agent("forget-key", alice.login, "os-password")
-    laptop.next_interval()
-    said = SUDO.try_it(laptop.machine, alice.login, alice.passcode(), ("(?i)password", CHANGED))
+    said = SUDO.try_it(laptop.machine, alice.login, alice.passcode(), (ASKED, CHANGED))
     assert said.is_in, said.words
     laptop.next_interval()
     assert SU.try_it(laptop.machine, alice.login, alice.passcode()).is_in
+    # a password that was typed wrong is not asked for again
+    laptop.agent("forget-key", alice.login, "os-password")
+    laptop.next_interval()
+    said = SSH.try_it(laptop.machine, alice.login, alice.passcode(), (ASKED, "wrong horse"))
+    assert not said.is_in
+    assert "is not right any more" not in said.words
