@@ -3,6 +3,7 @@
 Rules: a fixture that starts a process is used only by tests marked `services`; a database is never shared by two tests.
 """
 
+import gc
 import os
 import re
 import shutil
@@ -70,6 +71,11 @@ class _Order:
             groups.setdefault(group_of(item.path.relative_to(_HERE)), []).append(item)
         short = groups.pop("")
         items[:] = stretches(groups, short, getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # all modules and tests: they stay to the end, and each collection of garbage would look through them
 
 
 def is_counted(item: pytest.Item) -> bool:
@@ -148,7 +154,7 @@ def database(database_url: str) -> Iterator[Database]:
     """A fresh database with its tables: the test runs on an SQLite file and on PostgreSQL."""
     database = Database(open_engine(database_url))
     yield database
-    database.close()
+    close(database)
 
 
 @pytest.fixture
@@ -160,7 +166,14 @@ def memory_database(sqlite_with_tables: Path) -> Iterator[Database]:
         assert memory is not None
         tables.backup(memory)
     yield database
+    close(database)
+
+
+def close(database: Database) -> None:
+    """Nobody uses it any more. FastAPI remembers the last thousands of endpoints, and with them each one's database:
+    what SQLAlchemy has compiled for that one would be looked through at each collection of garbage."""
     database.close()
+    database.engine.clear_compiled_cache()
 
 
 @pytest.fixture
