@@ -33,7 +33,7 @@ demo: ## the whole story on this machine; EXIT=1 ends it, PG=1 adds PostgreSQL w
 .PHONY: test
 test: ## every test, on real PostgreSQL too
 	@tools/setup $(packages_test)
-	@$(py) -m pytest -n 2 --dist worksteal -m "not alone" $(ARGS)
+	@$(py) -m pytest -n 3 --dist worksteal -m "not alone" $(ARGS) # for two cores: tests wait for processes and clocks
 	@$(py) -m pytest -m alone $(ARGS) || [ $$? -eq 5 ] # 5: ARGS chose none of these
 
 .PHONY: quick
