@@ -23,7 +23,8 @@ class Stacks:
         """What the package of the agent brings."""
         self._machine.path(f"{SECURITY}/{module.name}").write_bytes(module.read_bytes())
         for name in (ALONE, AFTER_PASSWORD):
-            self._machine.path(f"/usr/share/pam-configs/{name}").write_bytes((PROFILES / name).read_bytes())
+            self._profile(name).write_bytes((PROFILES / name).read_bytes())
+        self._profile("unix").write_text(_without_delay(self._profile("unix").read_text()))
 
     def enable(self, profile: str) -> None:
         """One of the two, and not the other; nothing happens where it is so."""
@@ -45,7 +46,7 @@ class Stacks:
     def write_by_hand(self, example: str) -> None:
         """A shipped example in place of common-auth, until a profile is enabled again."""
         self._as_enabled = self._as_enabled or self._common.read_text()
-        self._common.write_text(self.example(example))
+        self._common.write_text(_without_delay(self.example(example)))
 
     @staticmethod
     def example(name: str) -> str:
@@ -58,3 +59,11 @@ class Stacks:
     @property
     def _common(self) -> Path:
         return self._machine.path("/etc/pam.d/common-auth")
+
+    def _profile(self, name: str) -> Path:
+        return self._machine.path(f"/usr/share/pam-configs/{name}")
+
+
+def _without_delay(stack: str) -> str:
+    """Nobody waits two seconds after a wrong password."""
+    return stack.replace("pam_unix.so", "pam_unix.so nodelay")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sparekey.agent.configuration import EXEMPT_GROUP
 from sparekey.app.tokens import set_pin
 from sparekey.secret import Secret
 from tests.builders import PIN, ROOT
@@ -82,7 +83,7 @@ def test_s31_a_pin_that_was_changed_elsewhere_is_the_one_that_counts(laptop: Lap
 
 
 def test_the_password_of_the_system_comes_before_the_passcode(laptop: Laptop) -> None:
-    alice = laptop.add_traveller(password="correct horse")
+    alice, carol = laptop.add_traveller(password="correct horse"), laptop.add_account("correct horse", EXEMPT_GROUP)
     laptop.stacks.enable(AFTER_PASSWORD)
     laptop.pair.unplug()
     right, wrong = ("Password:", "correct horse"), ("Password:", "wrong horse")
@@ -92,3 +93,6 @@ def test_the_password_of_the_system_comes_before_the_passcode(laptop: Laptop) ->
     assert SSH.try_it(laptop.machine, alice.login, right, alice.passcode()).is_in
     laptop.next_interval()
     assert SU.try_it(laptop.machine, alice.login, right, alice.passcode()).is_in
+    # an exempt account is asked for the password alone, and for no less
+    assert not SSH.try_it(laptop.machine, carol, wrong).is_in
+    assert SSH.try_it(laptop.machine, carol, right).is_in
