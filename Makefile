@@ -9,7 +9,7 @@ packages_base := python3-venv
 packages_demo := $(packages_base) oathtool faketime
 # what compiles the login shims and the binding to a TPM
 packages_native := gcc libc6-dev python3-dev pkg-config libpam0g-dev libtss2-dev
-# the logins and the TPM that they are tried with
+# the logins and the TPM that they are tried with; a display manager that is installed would be this computer's
 packages_logins := iproute2 openssh-server openssh-client sshpass expect sudo pamtester vlock unpacked/greetd \
 	swtpm tpm2-tools cryptsetup-bin
 # what reads the units, and a desktop's bus
