@@ -22,7 +22,7 @@ from sparekey.agent.conversation import Conversation, Peer
 from sparekey.agent.device import Device
 from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.places import ROOT, Places
-from sparekey.agent.platform_posix import peer_uid, person_behind
+from sparekey.agent.platform_posix import peer_uid, person_behind, release_memory
 from sparekey.agent.receiving import FRAME_TIMEOUT, receive
 from sparekey.agent.refiller import Refiller
 from sparekey.agent.refusals import RefusalLog
@@ -105,6 +105,7 @@ def _begin(connection: socket.socket, serve: Callable[[], None], give_back: Call
             serve()
         finally:
             give_back()
+            release_memory()
 
     try:
         threading.Thread(target=run, daemon=True, name="connection").start()

@@ -273,7 +273,8 @@ def effective_uid() -> int:
 
 
 def release_memory() -> None:
-    """Gives back what hashing has left in the allocator: tens of MiB that a daemon at rest has no use for."""
+    """Gives back what hashing, TLS and a state in the making have left in the allocator: tens of MiB that a daemon at
+    rest has no use for."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:  # only the GNU C library keeps it, and has this
         trim(0)

@@ -125,7 +125,7 @@ def open_units(attempts: Sequence[Attempt], reading: Reading, *, run: Run = one_
         raise NotValidNow("no unit is valid now")
     verify_fits(reading)
     search = _Search()
-    for hit in run(search, list(_blocks(valid, reading))):
+    for hit in run(search, _blocks(valid, reading)):
         if hit is not None:
             return _verify_key(hit)
     raise WrongPasscode("no record opens with this")

@@ -13,7 +13,7 @@ from typing import Final
 from sparekey.agent.device import Device
 from sparekey.agent.local_server import LocalServer
 from sparekey.agent.notices import keep_message, message_of_the_day
-from sparekey.agent.platform_posix import keep_memory_together, listen, wait_for_network
+from sparekey.agent.platform_posix import keep_memory_together, listen, release_memory, wait_for_network
 from sparekey.agent.refiller import Refiller
 from sparekey.agent.service import ServiceManager, log_handler
 from sparekey.agent.status import summary_of
@@ -64,6 +64,7 @@ def _telling(device: Device, manager: ServiceManager, options: argparse.Namespac
         manager.status(summary_of(device))
         if motd is not None:
             keep_message(motd, message_of_the_day(device.state, device.store.judged().time))
+        release_memory()  # of what went before: the start, a refill
 
     return tell
 
