@@ -73,17 +73,6 @@ def _tried(
     return found
 
 
-def _forgives_after(device: Device) -> int:
-    """Seconds after which the TPM in its lockout takes a PIN again, at the latest; 0 where that is not known. It is a
-    setting of the TPM's, the same whoever asks and whatever was typed; of PINs and of when they were tried it tells
-    nothing."""
-    try:
-        facts = device.store.keys.facts()
-    except StoreUnreadable:
-        return 0
-    return facts.forgives_after if facts is not None else 0
-
-
 def _put_alarm_on_record(device: Device, user: UserState, reason: Reason, judged: Judged) -> None:
     """What the server should hear of: a clock that cannot be right, a store that was altered."""
     kind = _ALARMS.get(reason)
@@ -162,6 +151,17 @@ def device_sentence(state: State, user: UserState) -> str:
     held = [f"{names[unit.kind]} version {unit.version}" for unit in user.current_units if unit.is_emergency]
     words = f"Device {state.enrolment.name} holds {', '.join(held) if held else 'no emergency code'}."
     return f"{words} {user.policy.help_text}".strip()
+
+
+def _forgives_after(device: Device) -> int:
+    """Seconds after which the TPM in its lockout takes a PIN again, at the latest; 0 where that is not known. It is a
+    setting of the TPM's, the same whoever asks and whatever was typed; of PINs and of when they were tried it tells
+    nothing."""
+    try:
+        facts = device.store.keys.facts()
+    except StoreUnreadable:
+        return 0
+    return facts.forgives_after if facts is not None else 0
 
 
 def try_emergency(device: Device, account: str, typed: Secret[str]) -> LoginAnswer:
