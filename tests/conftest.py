@@ -73,6 +73,12 @@ class _Order:
         items[:] = stretches(groups, short, getattr(config, "workerinput", {}).get("workercount", 1))
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`-m alone` wants few files: the others are not imported."""
+    is_test = config.option.markexpr == "alone" and collection_path.suffix == ".py"
+    return True if is_test and "mark.alone" not in collection_path.read_text(encoding="utf-8") else None
+
+
 def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()  # all modules and tests: they stay to the end, and each collection of garbage would look through them
