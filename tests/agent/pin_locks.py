@@ -29,14 +29,17 @@ class MemoryPinLocks:
 
     most_tries: int = 32
     settable: bool = True
+    forgives_after: int = 7200
     resettable: bool = False
     failed: int = 0
     answers: bool = True
     shown: int = 0  # how often it was asked to open something
+    counted: int = 0  # and how often how it counts
     _root: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     def count(self) -> PinCount:
-        return PinCount(self.most_tries, self.resettable)
+        self.counted += 1
+        return PinCount(self.most_tries, self.forgives_after, self.resettable)
 
     def ensure_tries(self, wanted: int) -> int:
         if self.settable:

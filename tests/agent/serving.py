@@ -21,9 +21,12 @@ NOBODY = 65534
 CLIENT = """
 import socket, sys
 s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect(sys.argv[1])
+def reply():
+    n = int.from_bytes(s.recv(4, socket.MSG_WAITALL), "big"); body = s.recv(n, socket.MSG_WAITALL)
+    print(body.hex()); return body
 for request in sys.argv[2:]:
-    s.sendall(bytes.fromhex(request)); n = int.from_bytes(s.recv(4, socket.MSG_WAITALL), "big")
-    print(s.recv(n, socket.MSG_WAITALL).hex())
+    s.sendall(bytes.fromhex(request))
+    while reply()[1] == PROGRESS: pass
 """
 
 
@@ -42,12 +45,16 @@ class Served:
         return receive(connection, LONGEST_FRAME)
 
     def ask_as_nobody(self, *requests: Frame) -> Frame:
-        """On one connection of a process of another user (the kernel tells who asks); the last reply."""
+        """The last of `replies_to_nobody`."""
+        return self.replies_to_nobody(*requests)[-1]
+
+    def replies_to_nobody(self, *requests: Frame) -> list[Frame]:
+        """On one connection of a process of another user (the kernel tells who asks)."""
         frames = [encode_frame(request).hex() for request in requests]
-        line = ["/usr/bin/python3", "-I", "-c", CLIENT, str(self.path), *frames]
+        line = ["/usr/bin/python3", "-I", "-c", f"PROGRESS = {Kind.PROGRESS.value}{CLIENT}", str(self.path), *frames]
         done = subprocess.run(line, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env={}, capture_output=True,
                               text=True, timeout=30, check=True)  # fmt: skip
-        return decode_frame(bytes.fromhex(done.stdout.split()[-1]))
+        return [decode_frame(bytes.fromhex(reply)) for reply in done.stdout.split()]
 
 
 @contextlib.contextmanager

@@ -98,6 +98,27 @@ def test_s26_another_user_may_ask_for_itself_alone(served: Served, caplog: pytes
     served.world.signed_in_online()
     report = json.loads(served.ask_as_nobody(frame(Kind.STATUS)).text(Tag.REPORT))
     assert report["users"] == []
+    assert "events_waiting" not in report  # what others tried
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_s26_nobody_hears_of_what_is_fetched_for_others(served: Served) -> None:
+    with served.connection() as connection:
+        served.ask(connection, login_frame(served.world))
+        assert served.ask(connection, frame(Kind.WATCH)).text(Tag.USER) == "alice"
+    reply = served.ask_as_nobody(login_frame(served.world, "nobody"), frame(Kind.WATCH))
+    assert (reply.kind, reply.number(Tag.DONE)) == (Kind.DONE, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_s26_a_refill_of_one_s_own_tells_nothing_of_others(served: Served) -> None:
+    """One refill is for everybody who lacks something."""
+    served.world.server.add_user("nobody")
+    served.world.login(served.world.passcode())
+    own = served.world.passcode(user=served.world.server.users["nobody"])
+    replies = served.replies_to_nobody(frame(Kind.LOGIN, user="nobody", passcode=own), frame(Kind.WATCH))
+    assert {reply.text(Tag.USER) for reply in replies if reply.kind is Kind.PROGRESS} == {"nobody"}
+    assert replies[-1].kind is Kind.DONE
 
 
 @pytest.mark.parametrize(

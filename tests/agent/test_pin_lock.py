@@ -202,13 +202,25 @@ def test_a_lock_goes_when_the_server_names_its_token_no_more(token: str) -> None
     ],
 )
 def test_status_says_how_it_stands_and_why(user: UserState, tries: int | None, expected: LockState) -> None:
-    found = lock_state(user, lambda: None if tries is None else PinCount(tries, resettable=False))
+    found = lock_state(user, lambda: None if tries is None else PinCount(tries, 7200, resettable=False))
     assert found is expected
     assert found.sentence.endswith(".")
 
 
 def test_a_lock_whose_count_anybody_resets_has_words_of_its_own() -> None:
-    found = lock_state(locked(a_user(a_day(), locks=(a_lock(),))), lambda: PinCount(5, resettable=True))
+    found = lock_state(locked(a_user(a_day(), locks=(a_lock(),))), lambda: PinCount(5, 7200, resettable=True))
     assert found is LockState.RESETTABLE
     assert "until the TPM's lockout has a password" in found.sentence
-    assert lock_state(a_user(a_day()), lambda: PinCount(5, resettable=True)) is LockState.AT_NEXT_SIGN_IN
+    assert lock_state(a_user(a_day()), lambda: PinCount(5, 7200, resettable=True)) is LockState.AT_NEXT_SIGN_IN
+
+
+@pytest.mark.parametrize(("tries", "forgives_after", "is_lock"), [
+    (64, 600, True), (65, 600, False), (32, 599, False), (4_000_000_000, 7200, False), (5, 0, False), (0, 7200, False),
+])  # fmt: skip
+def test_s34_a_count_by_which_a_pin_is_found_is_not_called_a_lock(
+    tries: int, forgives_after: int, is_lock: bool
+) -> None:
+    count = PinCount(tries, forgives_after, resettable=False)
+    assert count.holds is is_lock
+    found = lock_state(locked(a_user(a_day(), locks=(a_lock(),))), lambda: count)
+    assert found is (LockState.LOCKED if is_lock else LockState.WIDE)

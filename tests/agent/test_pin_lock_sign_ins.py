@@ -63,6 +63,15 @@ def test_made_at_the_first_sign_in_offline_and_used_at_the_next(tmp_path: Path) 
     assert memory(world).failed == 0
 
 
+def test_others_than_root_have_the_tpm_asked_once_a_minute(tmp_path: Path) -> None:
+    world = a_locking_world(tmp_path / "store")
+    for _ in range(10):
+        assert status_of(world.device, "alice")["users"][0]["pin_lock"]["state"] == "at-next-sign-in"
+    assert memory(world).counted == 1
+    assert status_of(world.device)["users"][0]["pin_lock"]["state"] == "at-next-sign-in"
+    assert memory(world).counted > 1
+
+
 def test_made_at_a_sign_in_online_too(tmp_path: Path) -> None:
     world = a_locking_world(tmp_path / "store")
     assert granted(world) is Mode.ONLINE

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from sparekey.agent.file_keys import FileKeys
+from sparekey.agent.outcome import Result
 from sparekey.agent.platform_posix import PosixFiles
+from sparekey.agent.ports import Distance
 from sparekey.agent.trusted_days import SOON
 from sparekey.agent.useful_key import KeyRefused, UsefulKey
 from sparekey.secret import Secret
+from sparekey.wire.events import EventKind
 from tests.agent.devices import World, a_world
 
 
@@ -41,6 +44,27 @@ def test_s25b_wrong_passcodes_do_not_move_the_counter(tmp_path: Path, monkeypatc
     assert keys.commits == before
 
 
+@pytest.mark.parametrize(
+    ("what", "user"),
+    [(EventKind.TLS_FAILURE, "stranger"), (EventKind.CLOCK_SUSPECT, "alice"), (EventKind.STORE_DAMAGED, "alice")],
+)
+def test_s25b_what_changes_nothing_does_not_move_the_counter(tmp_path: Path, what: EventKind, user: str) -> None:
+    """Somebody in the server's place, a clock that is suspect, days that were damaged: put on record once."""
+    world, keys = a_counted_world(tmp_path / "store")
+    world.go_offline(Distance.TLS if what is EventKind.TLS_FAILURE else Distance.OFFLINE)
+    if what is EventKind.CLOCK_SUSPECT:
+        world.clock.reboot(400 * 86_400)
+    if what is EventKind.STORE_DAMAGED:
+        for unit in (tmp_path / "store" / "units").iterdir():
+            unit.write_bytes(b"damaged")
+    assert world.login(world.passcode(), user).answer.result is not Result.GRANTED
+    before = keys.commits
+    for _ in range(10):
+        assert world.login(world.passcode(), user).answer.result is not Result.GRANTED
+    assert keys.commits == before
+    assert [event.kind for event in world.device.state.events] == [what]
+
+
 def test_a_contact_is_written_down_after_a_while(tmp_path: Path) -> None:
     world, keys = a_counted_world(tmp_path / "store")
     before = keys.commits
@@ -70,7 +94,7 @@ def test_s25b_a_success_keeps_one_secret_for_each_purpose(tmp_path: Path) -> Non
     world, keys = a_counted_world(tmp_path / "store")
     world.next_code()
     device = replace(world.device, purposes=frozenset({"disk", "tape"}))
-    key = UsefulKey(device, world.login(world.passcode()).session, by_root=True)
+    key = UsefulKey(device, "alice", world.login(world.passcode()).session, by_root=True)
     before = keys.commits
     key.keep("disk", Secret(b"first"))
     for number in range(10):

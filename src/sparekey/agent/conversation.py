@@ -142,18 +142,25 @@ class Conversation:
         return self._key
 
     def _status(self, _: Frame) -> None:
-        only = None
-        if self._peer.uid != ROOT:
-            account = account_of(self._peer.uid)
-            only = (self._device.names.find_login(account) if account else None) or ""
-        self._send(frame(Kind.REPORT, report=json.dumps(status_of(self._device, only, self._refiller.trouble))))
+        report = status_of(self._device, self._own_login(), self._refiller.trouble)
+        self._send(frame(Kind.REPORT, report=json.dumps(report)))
+
+    def _own_login(self) -> str | None:
+        """Whose affairs the other end may hear of; None: everybody's."""
+        if self._peer.uid == ROOT:
+            return None
+        account = account_of(self._peer.uid)
+        return (self._device.names.find_login(account) if account else None) or ""
 
     def _sync(self, _: Frame) -> None:
         if self._is_root():
             self._follow(self._refiller.request())
 
     def _watch(self, _: Frame) -> None:
-        self._follow(self._refill)
+        if self._refill:
+            self._follow(self._refill)
+        else:
+            self._send(frame(Kind.DONE))  # no LOGIN here began one: what others' began is theirs
 
     def _clear(self, _: Frame) -> None:
         if self._is_root():
@@ -161,7 +168,11 @@ class Conversation:
             self._send(frame(Kind.DONE))
 
     def _follow(self, number: int) -> None:
+        only = self._own_login()
+
         def report(progress: Progress) -> None:
+            if only not in (None, progress.login):
+                return
             self._send(
                 frame(
                     Kind.PROGRESS, user=progress.login, unit=progress.kind, done=progress.done, total=progress.total
@@ -173,7 +184,7 @@ class Conversation:
             self._fail("not-refilled", finished.why)
             return
         fetched = finished.refilled.fetched if finished.refilled else 0
-        words = "; ".join(finished.refilled.failures) if finished.refilled else ""
+        words = finished.refilled.words(only) if finished.refilled else ""
         self._send(frame(Kind.DONE, done=fetched, days_left=self._days_left(), message=printable(words[:2000])))
 
     def _days_left(self) -> int:

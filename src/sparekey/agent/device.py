@@ -5,9 +5,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from sparekey import clock
 from sparekey.agent.exempt import ExemptAccounts
 from sparekey.agent.names import SAME_NAMES, Names
-from sparekey.agent.ports import Clock, Connect
+from sparekey.agent.ports import Clock, Connect, PinCount, StoreUnreadable
 from sparekey.agent.state import State
 from sparekey.agent.store import Store
 from sparekey.sealed import Run, one_by_one
@@ -17,6 +18,15 @@ ATTEMPT_WAIT = 60  # seconds that an attempt waits for the one before it
 
 class Busy(Exception):
     """Another attempt did not end in time."""
+
+
+@dataclass
+class _Counted:
+    """What the TPM said, and when (seconds since boot)."""
+
+    count: PinCount | None = None
+    at: float | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True)
@@ -32,12 +42,29 @@ class Device:
     exempt: ExemptAccounts = field(default_factory=ExemptAccounts)
     desktop_notices: bool = True
     purposes: frozenset[str] = frozenset()
+    _counted: _Counted = field(default_factory=_Counted, repr=False)
     _attempts: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _refills: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def state(self) -> State:
         return self.store.state
+
+    def pin_count(self, seconds_old: int) -> PinCount | None:
+        """How wrong PINs are counted, as the TPM said at most so many seconds ago; None where no TPM counts, or none
+        answers."""
+        with self._counted.lock:
+            now = clock.since_boot()
+            if self._counted.at is None or now - self._counted.at >= seconds_old:
+                self._counted.count, self._counted.at = self._ask_count(), now
+            return self._counted.count
+
+    def _ask_count(self) -> PinCount | None:
+        locks = self.store.keys.pin_locks
+        try:
+            return locks.count() if locks else None
+        except StoreUnreadable:
+            return None
 
     @contextlib.contextmanager
     def one_attempt(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from sparekey.agent.ports import PinCount
+from sparekey.agent.ports import LEAST_FORGIVING, MOST_TRIES, PinCount
 from sparekey.agent.state import Piece, PinLock, State, UnitEntry, UserState
 from sparekey.argon2id import argon2id
 from sparekey.secret import Secret
@@ -63,6 +63,7 @@ class LockState(StrEnum):
 
     LOCKED = "locked"
     RESETTABLE = "locked-resettable"
+    WIDE = "locked-wide"
     AT_NEXT_SIGN_IN = "at-next-sign-in"
     POLICY_OFF = "policy-off"
     NO_TPM = "no-tpm"
@@ -78,6 +79,9 @@ _SENTENCES: Final = {
     LockState.LOCKED: "The offline days open with the PIN alone, which the TPM lets be tried a few times.",
     LockState.RESETTABLE: "The offline days open with the PIN alone, and wrong PINs are counted; but until the TPM's "
     "lockout has a password, whoever starts another system on this computer can reset the count.",
+    LockState.WIDE: "The offline days open with the PIN alone, and wrong PINs are counted; but the TPM takes so many "
+    f"that one can be found by trying. Let it take {MOST_TRIES} at most, and forget one in {LEAST_FORGIVING} seconds "
+    "at the soonest (tpm2_dictionarylockout --setup-parameters).",
     LockState.AT_NEXT_SIGN_IN: "The TPM locks the offline days to the PIN at the next sign-in that shows it.",
     LockState.POLICY_OFF: "Policy does not ask for the PIN lock; what is locked opens up at the next sign-in offline.",
     LockState.NO_TPM: "There is no PIN lock: this device has no TPM in use that could keep count of wrong PINs.",
@@ -188,12 +192,18 @@ def lock_state(user: UserState, find_count: Callable[[], PinCount | None]) -> Lo
         return LockState.POLICY_OFF
     count = find_count()
     if units and all(is_locked(entry) for entry in units):
-        return LockState.RESETTABLE if count is not None and count.resettable else LockState.LOCKED
+        return _how_locked(count)
     if count is None:
         return LockState.NO_TPM
     if count.tries < tries_wanted(user.policy):
         return LockState.TOO_FEW_TRIES
     return LockState.AT_NEXT_SIGN_IN if units else LockState.NOTHING_TO_LOCK
+
+
+def _how_locked(count: PinCount | None) -> LockState:
+    if count is None or count.holds:
+        return LockState.LOCKED
+    return LockState.RESETTABLE if count.resettable else LockState.WIDE
 
 
 def any_locked(state: State) -> bool:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from sparekey.agent.device_time import ClockReading
 from sparekey.secret import Secret
@@ -86,18 +86,28 @@ class LockedOut(Exception):
     """Too many wrong PINs: the lock takes none for a while, whatever is shown."""
 
 
+MOST_TRIES: Final = 64  # of wrong PINs in a row; twice what TPMs are shipped with
+LEAST_FORGIVING: Final = 600  # seconds for one more: 144 a day
+
+
 @dataclass(frozen=True)
 class PinCount:
     """How wrong authorisations are counted. `resettable`: whoever reaches what counts can set the count back, from
     another system, too; nothing but a password would keep them from it, and there is none."""
 
     tries: int  # so many in a row are taken before the lockout; 0: there is no such protection
+    forgives_after: int  # seconds, after which one of them is forgotten
     resettable: bool
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether so few are taken, and so seldom another one, that a PIN is not found by trying."""
+        return 0 < self.tries <= MOST_TRIES and self.forgives_after >= LEAST_FORGIVING
 
     @property
     def holds(self) -> bool:
         """Whether so few are tried by whoever it is."""
-        return self.tries > 0 and not self.resettable
+        return self.is_narrow and not self.resettable
 
 
 class PinLocks(Protocol):

@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sparekey.agent.ports import PinLocks, StoreKeys, StoreUnreadable, TpmFacts
+from sparekey.agent.ports import (
+    LEAST_FORGIVING,
+    MOST_TRIES,
+    PinCount,
+    PinLocks,
+    StoreKeys,
+    StoreUnreadable,
+    TpmFacts,
+)
 from sparekey.agent.tpm import DEFAULT_TCTI, has_device
 from sparekey.core.counts import counted
 
@@ -15,6 +23,10 @@ _UNTIL_A_PASSWORD: Final = (
     "days open with the PIN alone and wrong PINs are counted, but whoever starts another system on this computer can "
     "reset the count until the TPM's lockout has a password: systemd-ask-password | tpm2_changeauth -c lockout file:- "
     "(keep that password away from this computer)"
+)
+_UNTIL_NARROW: Final = (
+    "the TPM takes so many wrong PINs that one can be found by trying: let it take few, and forget one seldom: "
+    f"tpm2_dictionarylockout --setup-parameters --max-tries={MOST_TRIES // 2} --recovery-time={LEAST_FORGIVING}"
 )
 _TO_A_TPM: Final = "this computer has a TPM: run sparekey-agent clear --all and enrol with --tpm required"
 
@@ -72,5 +84,7 @@ def _advice(facts: TpmFacts, days_locked: bool) -> str:
         return f"the TPM is in lockout: PIN locks open again after {minutes}; emergency passcodes go on working"
     if not facts.tries:
         return "the TPM counts no wrong tries: no PIN locks. Switch it on: tpm2_dictionarylockout --setup-parameters"
+    if days_locked and not PinCount(facts.tries, facts.forgives_after, resettable=False).is_narrow:
+        return _UNTIL_NARROW
     # Not before a lock was made: with a password the agent cannot set how many tries are taken.
     return _UNTIL_A_PASSWORD if days_locked and not facts.lockout_password else ""

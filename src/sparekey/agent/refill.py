@@ -53,7 +53,19 @@ class Refilled:
     """What came of it."""
 
     fetched: int
-    failures: tuple[str, ...]
+    failures: "tuple[NotFetched, ...]"
+
+    def words(self, login: str | None = None) -> str:
+        """Why something is not here, of everybody or of this user; "": nothing failed."""
+        return "; ".join(each.why for each in self.failures if login in (None, each.login))
+
+
+@dataclass(frozen=True)
+class NotFetched:
+    """A unit that the server offered and that is not here."""
+
+    login: str
+    why: str
 
 
 def upload_events(device: Device, server: Server) -> None:
@@ -115,7 +127,7 @@ def withhold_if_revoked(device: Device, refused: Refused) -> None:
 
 
 def _fetch_all(device: Device, server: Server, reply: SyncReply, report: Report) -> Refilled:
-    fetched, failures = 0, list[str]()
+    fetched, failures = 0, list[NotFetched]()
     for _ in range(ROUNDS):
         outcome, again = _fetch_round(device, server, reply, report)
         fetched += outcome.fetched
@@ -128,7 +140,7 @@ def _fetch_all(device: Device, server: Server, reply: SyncReply, report: Report)
 
 
 def _fetch_round(device: Device, server: Server, reply: SyncReply, report: Report) -> tuple[Refilled, bool]:
-    fetched, failures, again = 0, list[str](), False
+    fetched, failures, again = 0, list[NotFetched](), False
     for said in reply.users:
         if not device.state.has_user(said.user):
             continue
@@ -141,9 +153,9 @@ def _fetch_round(device: Device, server: Server, reply: SyncReply, report: Repor
                 again = again or refused.reply.error in OVERTAKEN
                 if refused.reply.error not in OVERTAKEN:
                     device.store.change(lambda state, asked=asked: trusted_days.after_refusal(state, asked))  # type: ignore[misc] # mypy cannot infer a lambda with a default
-                failures.append(f"{asked.kind}: {refused}")
+                failures.append(NotFetched(said.login, f"{asked.kind}: {refused}"))
             except (Unopened, KeyError) as error:
-                failures.append(f"{asked.kind}: the server's unit was not accepted ({error})")
+                failures.append(NotFetched(said.login, f"{asked.kind}: the server's unit was not accepted ({error})"))
             report(Progress(said.login, asked.kind, number, len(wanted)))
     return Refilled(fetched, tuple(failures)), again
 

@@ -11,19 +11,21 @@ from sparekey.agent.exempt import as_reported
 from sparekey.agent.notices import notice_for
 from sparekey.agent.outcome import as_rfc3339, in_words
 from sparekey.agent.pin_lock import any_locked, lock_state
-from sparekey.agent.ports import PinCount, StoreKeys, StoreUnreadable
+from sparekey.agent.ports import PinCount
 from sparekey.agent.protection import describe_protection
 from sparekey.agent.state import State, UserState
 from sparekey.core.counts import counted
 
 SCHEMA = 1
+OTHERS_COUNT_AGE = 60  # seconds
 MOST_NAMES = 100  # that are listed: a report has to fit its frame
 
 
 def status_of(device: Device, only_login: str | None = None, trouble: str = "") -> dict[str, Any]:
     """The whole, or the device and one user; `trouble`: why the last contact failed."""
     state, judged = device.state, device.store.judged()
-    count = cache(lambda: _count_of(device.store.keys))  # the TPM is asked once, and only where it matters
+    # The TPM is asked once, and only where it matters; once a minute by others than root: it has sign-ins to do.
+    count = cache(lambda: device.pin_count(0 if only_login is None else OTHERS_COUNT_AGE))
     report = {
         "schema": SCHEMA,
         "enrolled": True,
@@ -35,7 +37,6 @@ def status_of(device: Device, only_login: str | None = None, trouble: str = "") 
         "clock_wrong": judged.clock_wrong,
         "last_contact": as_rfc3339(state.time.contact),
         "contact_trouble": trouble,
-        "events_waiting": len(state.events),
         "users": [_user(user, device, judged.time, count) for user in state.users if only_login in (None, user.login)],
     }
     return report if only_login is not None else report | _of_the_computer(device)
@@ -52,9 +53,10 @@ def summary_of(device: Device) -> str:
 
 
 def _of_the_computer(device: Device) -> dict[str, Any]:
-    """For root alone: other accounts are in it, and the TPM is asked for it."""
+    """For root alone: other accounts are in it, what others tried, and the TPM is asked for it."""
     protection = describe_protection(device.store.keys, days_locked=any_locked(device.state))
     return {
+        "events_waiting": len(device.state.events),
         "protection": {
             "word": protection.word,
             "words": protection.words,
@@ -101,11 +103,3 @@ def _user(user: UserState, device: Device, time: int, find_count: Callable[[], P
         "help": user.policy.help_text,
         "device": state.enrolment.name,
     }
-
-
-def _count_of(keys: StoreKeys) -> PinCount | None:
-    """None where no TPM counts, or none answers."""
-    try:
-        return keys.pin_locks.count() if keys.pin_locks else None
-    except StoreUnreadable:
-        return None

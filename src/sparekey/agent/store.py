@@ -115,12 +115,14 @@ class Store:
         self.change(lambda state: replace(after_cut_off(state), time=started(state.time, self._clock.reading())))
 
     def change(self, change: Callable[[State], State], opened: OpenedLock | None = None) -> State:
-        """Commits `change` of the state; when it returns, state and erasures are on disk. With an opened PIN lock
-        single records behind it can be erased, too."""
+        """Commits `change` of the state, if it changes anything; when it returns, state and erasures are on disk. With
+        an opened PIN lock single records behind it can be erased, too."""
         with self._lock:
             self.make_sure()
             before = self._state
             state = self._settled(_with_horizon(change(before)), opened)
+            if state == before:
+                return before  # on disk already; and each commit wears the TPM's counter
             self._passing = _files_of(before) ^ _files_of(state)
             self._write(state)
             self._state = state

@@ -189,7 +189,7 @@ class TpmPinLocks:
     def count(self) -> PinCount:
         with self._visit() as visit:
             facts = visit.facts()
-        return PinCount(facts.tries, resettable=not facts.lockout_password)
+        return PinCount(facts.tries, facts.forgives_after, resettable=not facts.lockout_password)
 
     def ensure_tries(self, wanted: int) -> int:
         with self._visit() as visit:

@@ -75,7 +75,7 @@ def sync(options: argparse.Namespace, output: Output) -> int:
             return _synced(done.number(Tag.DONE), done.text(Tag.MESSAGE), output)
     with opened(options) as device:
         refilled = refill(device, output.progress)
-        return _synced(refilled.fetched, "; ".join(refilled.failures), output)
+        return _synced(refilled.fetched, refilled.words(), output)
 
 
 def _synced(fetched: int, failures: str, output: Output) -> int:

@@ -13,7 +13,7 @@ _KINDS: Final = {
     "emergency-passcode": "an emergency passcode",
 }
 # others are said elsewhere
-_SAID_OF_LOCKS: Final = frozenset({"locked", "locked-resettable", "at-next-sign-in", "too-few-tries"})
+_SAID_OF_LOCKS: Final = frozenset({"locked", "locked-resettable", "locked-wide", "at-next-sign-in", "too-few-tries"})
 
 
 def status_words(found: Report) -> str:
@@ -40,7 +40,7 @@ def _contact(found: Report) -> str:
     words = f"Last contact {rough_time(ago)} ago ({at(found['last_contact'])})"
     if found["contact_trouble"]:
         words += f"; the last try failed: {found['contact_trouble']}"
-    waiting = found["events_waiting"]
+    waiting = found.get("events_waiting", 0)  # root hears of them
     return words + (f"; {counted(waiting, 'event')} to be uploaded." if waiting else ".")
 
 
