@@ -3,6 +3,7 @@
 py := .venv/bin/python
 # Compiled once, outside the tree: otherwise each command that a test starts compiles all that it imports.
 export PYTHONPYCACHEPREFIX = $(CURDIR)/.venv/bytecode
+unexport PYTHONDONTWRITEBYTECODE
 
 # Debian packages, each installed only when missing
 packages_base := python3-venv
