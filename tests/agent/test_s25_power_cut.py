@@ -17,7 +17,7 @@ from sparekey.agent.store import ASIDE, STATE
 from sparekey.agent.store_keys import make_keys, open_keys
 from tests.agent.devices import World, a_world, an_offline_world
 from tests.agent.disk_recorder import RecordingFiles
-from tests.agent.power_cuts import PowerCuts
+from tests.agent.power_cuts import COMMIT, PowerCuts
 from tests.swtpm import Swtpm
 
 
@@ -116,6 +116,21 @@ def test_s25b_at_every_moment_one_state_opens_and_no_more(cuts: PowerCuts, tmp_p
     assert [ASIDE] in found
 
 
+@pytest.mark.parametrize("cuts", [pytest.param("tpm", marks=pytest.mark.services)], indirect=True)
+def test_s25b_what_a_power_cut_broke_off_is_no_past_after_the_next_start(cuts: PowerCuts, tmp_path: Path) -> None:
+    world = a_recorded_world(cuts, tmp_path)
+    begun = len(cuts.files.log)
+    world.login(world.alice.pin + "000000")
+    before = position(cuts.files, COMMIT, begun)
+    disk = next(disk for length, disk in cuts.disks(before) if (disk / ASIDE).exists())
+    abandoned = (disk / ASIDE).read_bytes()
+    again = cuts.started_again(world, disk, before)
+    again.device.store.change(lambda state: state.with_user(replace(again.held, failures=1)))
+    with pytest.raises(StoreUnreadable) as caught:
+        again.device.store.keys.open_state(abandoned)
+    assert caught.value.word == "older-state"
+
+
 def test_s25b_an_increment_that_fails_is_no_change(swtpm: Swtpm, tmp_path: Path) -> None:
     files = FailingTpm(swtpm)
     world = an_offline_world(
@@ -125,7 +140,8 @@ def test_s25b_an_increment_that_fails_is_no_change(swtpm: Swtpm, tmp_path: Path)
     assert world.login(world.passcode()).answer.result is Result.UNAVAILABLE
     abandoned = (tmp_path / "store" / ASIDE).read_bytes()
     swtpm.switch_on()
-    assert world.device.store.change(lambda state: state).get_user(world.alice.user).failures == 0
+    later = world.device.store.change(lambda state: replace(state, next_sync=state.next_sync + 1))
+    assert later.get_user(world.alice.user).failures == 0
     # What was abandoned was sealed for a value that is over: it is no other past to choose from.
     with pytest.raises(StoreUnreadable) as caught:
         world.device.store.keys.open_state(abandoned)

@@ -61,6 +61,8 @@ class Store:
         files.verify_directory(directory)
         files.verify_directory(directory / UNITS)
         store = cls(directory, files, keys, clock, _read_state(directory, files, keys))
+        # A power cut may have left a change that broke off, here or on a copy of this disk.
+        store._is_sure = False
         store._remove_orphans()
         return store
 
@@ -198,7 +200,8 @@ def _read_state(directory: Path, files: Files, keys: StoreKeys) -> State:
         if name == ASIDE:
             # Committed, and cut off before it was renamed. The next change writes aside again.
             files.rename(directory / ASIDE, directory / STATE)
-            files.sync(directory)
+        # Before that its name is to be on disk, whatever became of the sync after the rename.
+        files.sync(directory)
         return state_from_bytes(state)
     if failures:
         raise failures[0]
