@@ -93,7 +93,11 @@ class Terminal:
         until = monotonic() + seconds
         while self._more(until - monotonic()):
             pass
-        return Shown(self.process.wait(timeout=max(until - monotonic(), 1)), self._shown)
+        try:
+            code = self.process.wait(timeout=max(until - monotonic(), 1))
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it did not end in {seconds} s; the terminal shows:\n{self._shown}") from None
+        return Shown(code, self._shown)
 
     def _is_awaited(self) -> bool:
         """Whether a program of this terminal waits in select or poll."""
