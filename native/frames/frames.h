@@ -42,7 +42,7 @@ struct sparekey_reply {
 /* Each writes a whole request to `to` and returns its size; 0, with nothing written, if it has no room there, is longer
  * than the agent reads, or holds a text that is not UTF-8. */
 size_t sparekey_login_frame(uint8_t *to, size_t room, struct sparekey_bytes user, struct sparekey_bytes passcode,
-                            struct sparekey_bytes reply_to);
+                            struct sparekey_bytes reply_to, bool remote);
 size_t sparekey_keep_frame(uint8_t *to, size_t room, struct sparekey_bytes purpose, struct sparekey_bytes secret);
 size_t sparekey_open_frame(uint8_t *to, size_t room, struct sparekey_bytes purpose);
 

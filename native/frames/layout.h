@@ -12,6 +12,7 @@ enum tag {
     TAG_REPLY_TO = 3,
     TAG_PURPOSE = 4,
     TAG_SECRET = 5,
+    TAG_REMOTE = 6,
     TAG_RESULT = 16,
     TAG_MODE = 17,
     TAG_METHOD = 18,

@@ -51,9 +51,13 @@ static size_t put_request(uint8_t *to, size_t room, enum request_type type, cons
 }
 
 size_t sparekey_login_frame(uint8_t *to, size_t room, struct sparekey_bytes user, struct sparekey_bytes passcode,
-                            struct sparekey_bytes reply_to)
+                            struct sparekey_bytes reply_to, bool remote)
 {
-    const struct field fields[] = {{TAG_USER, user}, {TAG_PASSCODE, passcode}, {TAG_REPLY_TO, reply_to}};
+    static const uint8_t ONE[NUMBER_BYTES] = {[NUMBER_BYTES - 1] = 1};
+    const struct field fields[] = {{TAG_USER, user},
+                                   {TAG_PASSCODE, passcode},
+                                   {TAG_REPLY_TO, reply_to},
+                                   {TAG_REMOTE, {ONE, remote ? sizeof ONE : 0}}};
     return put_request(to, room, LOGIN, fields, sizeof fields / sizeof *fields);
 }
 

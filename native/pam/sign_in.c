@@ -23,6 +23,7 @@ struct attempt {
     pam_handle_t *pamh;
     const struct options *options;
     bool silent;
+    bool remote;
     struct session *session;
     char *typed;
     char *passcode; /* what was typed first */
@@ -137,7 +138,7 @@ static size_t request(const struct attempt *attempt)
     struct agent *agent = &attempt->session->agent;
     struct sparekey_bytes reply_to = {attempt->reply_to, attempt->reply_to_length};
     return sparekey_login_frame(agent->frame, sizeof agent->frame, bytes_of(attempt->session->user),
-                                bytes_of(attempt->typed), reply_to);
+                                bytes_of(attempt->typed), reply_to, attempt->remote);
 }
 
 /* Forwards what was typed. What is empty, too long or no text is no passcode: it is refused here, and not counted. */
@@ -229,9 +230,20 @@ static int name_user(pam_handle_t *pamh, struct session *session)
     return PAM_SUCCESS;
 }
 
+/* Whether the application says that somebody comes from elsewhere: the agent keeps a door that everybody may try apart
+ * from those of this computer. */
+static bool is_remote(pam_handle_t *pamh)
+{
+    const void *host = NULL;
+    if (pam_get_item(pamh, PAM_RHOST, &host) != PAM_SUCCESS || host == NULL)
+        return false;
+    return *(const char *)host != '\0' && strcmp(host, "localhost") != 0;
+}
+
 int sign_in(pam_handle_t *pamh, const struct options *options, bool silent, struct session *session)
 {
-    struct attempt attempt = {.pamh = pamh, .options = options, .silent = silent, .session = session};
+    struct attempt attempt = {.pamh = pamh, .options = options, .silent = silent, .remote = is_remote(pamh),
+                              .session = session};
     int status = name_user(pamh, session);
     if (status != PAM_SUCCESS)
         return status;

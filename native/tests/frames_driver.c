@@ -1,7 +1,7 @@
 /*
  * The codec for a test in another language: one line in, one line out, bytes in hex, `-` for none.
  *
- *     login USER PASSCODE REPLY-TO | keep PURPOSE SECRET | open PURPOSE | room BYTES USER     the frame, or refused
+ *     login USER PASSCODE REPLY-TO REMOTE | keep PURPOSE SECRET | open PURPOSE | room BYTES USER     the frame, or refused
  *     reply FRAME                                                                              its fields, or refused
  */
 #include <stdio.h>
@@ -59,7 +59,8 @@ static void put_request(const char *name, const struct sparekey_bytes *words, si
     uint8_t *frame = malloc(room);
     size_t size = strcmp(name, "keep") == 0   ? sparekey_keep_frame(frame, room, words[0], words[1])
                   : strcmp(name, "open") == 0 ? sparekey_open_frame(frame, room, words[0])
-                                              : sparekey_login_frame(frame, room, words[0], words[1], words[2]);
+                                              : sparekey_login_frame(frame, room, words[0], words[1], words[2],
+                                                                     words[3].length > 0);
     if (size == 0)
         printf("refused");
     else

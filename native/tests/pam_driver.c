@@ -134,6 +134,8 @@ static int step(pam_handle_t *pamh, const char *name)
 {
     if (strncmp(name, "user=", 5) == 0)
         set_item(pamh, PAM_USER, name + 5);
+    else if (strncmp(name, "host=", 5) == 0)
+        set_item(pamh, PAM_RHOST, name + 5);
     else if (strcmp(name, "authenticate") == 0)
         return pam_authenticate(pamh, 0);
     else if (strcmp(name, "silent") == 0)

@@ -5,6 +5,7 @@ import errno
 import json
 import logging
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 
 from sparekey.agent.device import Device
 from sparekey.agent.local_server import LocalServer
-from sparekey.agent.places import MOST_OF_EACH, MOST_OF_OTHERS, MOST_OF_ROOT
+from sparekey.agent.places import MOST_OF_EACH, MOST_OF_OTHERS, MOST_OF_REMOTE, MOST_OF_ROOT, ROOT
 from sparekey.agent.platform_posix import connect, listen, person_behind
 from sparekey.agent.receiving import receive
 from sparekey.agent.refiller import Refiller
@@ -37,10 +38,13 @@ import os, socket, sys
 how, person, path, count, request = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]
 if how == "su": os.setresuid(person, 0, 0)
 elif how == "sudo": open("/proc/self/loginuid", "w").write(str(person))
-else: os.setresuid(person, person, person)
+elif how == "screen lock": os.setresuid(person, person, person)
 held = []
-for _ in range(count):
-    s = socket.socket(socket.AF_UNIX); s.connect(path); s.sendall(bytes.fromhex(request)); held.append(s)
+for number in range(count):
+    if how == "uids": os.setresuid(-1, person + number, 0)
+    s = socket.socket(socket.AF_UNIX); s.connect(path)
+    if how == "uids": os.setresuid(-1, 0, 0)
+    s.sendall(bytes.fromhex(request)); held.append(s)
     n = int.from_bytes(s.recv(4, socket.MSG_WAITALL), "big"); print(s.recv(n, socket.MSG_WAITALL).hex())
 print("held", flush=True); sys.stdin.read()
 """
@@ -173,6 +177,13 @@ def freed(served: Served) -> bool:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
 def test_s26_one_user_does_not_keep_another_s_screen_lock_out(served: Served) -> None:
     with held_by("screen lock", served, MOST_OF_OTHERS + 4) as answers:
+        assert answers == [Kind.REPORT] * MOST_OF_EACH + [Kind.FAILED] * MOST_OF_OTHERS
+        assert served.ask_as_nobody(frame(Kind.STATUS)).kind is Kind.REPORT
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_s26_many_uids_without_an_account_have_the_places_of_one_user(served: Served) -> None:
+    with held_by("uids", served, MOST_OF_OTHERS + 4) as answers:
         assert answers == [Kind.REPORT] * MOST_OF_EACH + [Kind.FAILED] * MOST_OF_OTHERS
         assert served.ask_as_nobody(frame(Kind.STATUS)).kind is Kind.REPORT
 
@@ -320,3 +331,44 @@ def test_root_stands_behind_one_attempt_of_others_at_most(tmp_path: Path) -> Non
         thread.join()
         shutil.rmtree(directory)
     assert device.most == 2
+
+
+class _DeviceOfStrangers(_CountedDevice):
+    entered = threading.Semaphore(0)
+    together = 0
+    most = 0
+
+
+def answered(connections: list[socket.socket], count: int) -> list[Frame]:
+    """What so many of the connections hear that are answered first; they are closed then."""
+    replies: list[Frame] = []
+    while len(replies) < count:
+        ready, _, _ = select.select(connections, [], [], 10)
+        assert ready, f"{len(replies)} of {count} are answered"
+        for connection in ready:
+            replies.append(receive(connection, LONGEST_FRAME))
+            connections.remove(connection)
+            connection.close()
+    return replies
+
+
+def test_s26_strangers_at_sshd_take_neither_places_nor_turns_of_the_console(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "store")
+    device = _DeviceOfStrangers(world.device.store, world.clock, world.server.connect)
+    world.device = device
+    from_afar = encode_frame(frame(Kind.LOGIN, user="stranger", passcode="9999123456", remote=1))
+    with serving(world) as served, contextlib.ExitStack() as stack:
+        console, *strangers = [stack.enter_context(served.connection()) for _ in range(MOST_OF_REMOTE + 5)]
+        if person_behind(console) != ROOT:
+            pytest.skip("whoever runs this is a person to the agent")
+        with device.one_attempt():
+            for stranger in strangers:
+                stranger.sendall(from_afar)
+            assert {each.text(Tag.REASON) for each in answered(strangers, 4)} == {"busy"}
+            console.sendall(encode_frame(login_frame(world)))
+            for _ in ("this test", "a stranger", "the console"):
+                assert device.entered.acquire(timeout=10)
+            assert not device.entered.acquire(timeout=1)  # no second stranger is before her
+        assert receive(console, LONGEST_FRAME).text(Tag.RESULT) == "granted"
+        assert [each.text(Tag.RESULT) for each in answered(strangers, MOST_OF_REMOTE)] == ["denied"] * MOST_OF_REMOTE
+    assert device.most == 3

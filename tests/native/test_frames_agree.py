@@ -136,11 +136,13 @@ secrets = st.binary(max_size=40) | st.integers(4060, 4100).map(bytes)
 
 
 @same_process
-@given(user=words, passcode=words, reply_to=words, secret=secrets)
-def test_both_write_the_same_requests(ask: Ask, user: str, passcode: str, reply_to: str, secret: bytes) -> None:
-    login = frame(Kind.LOGIN, user=user, passcode=passcode, reply_to=reply_to)
+@given(user=words, passcode=words, reply_to=words, secret=secrets, remote=st.booleans())
+def test_both_write_the_same_requests(
+    ask: Ask, user: str, passcode: str, reply_to: str, secret: bytes, remote: bool
+) -> None:
+    login = frame(Kind.LOGIN, user=user, passcode=passcode, reply_to=reply_to, remote=int(remote))
     for line, expected in (
-        (("login", user.encode(), passcode.encode(), reply_to.encode()), login),
+        (("login", user.encode(), passcode.encode(), reply_to.encode(), b"1" if remote else b""), login),
         (("keep", user.encode(), secret), frame(Kind.KEEP, purpose=user, secret=secret)),
         (("open", user.encode()), frame(Kind.OPEN, purpose=user)),
     ):

@@ -70,6 +70,13 @@ def test_a_passcode_is_forwarded_and_the_answer_shown(attempt: Try) -> None:
     assert seen.log == ["pam_sparekey(driven:auth): granted to alice: online, tokencode"]
 
 
+@pytest.mark.parametrize(("host", "remote"), [("192.0.2.7", 1), ("localhost.example", 1), ("", 0), ("localhost", 0)])
+def test_s26_the_agent_hears_who_comes_over_a_network(attempt: Try, host: str, remote: int) -> None:
+    steps = (f"host={host.encode().hex()}", "authenticate")
+    _, agent = attempt(asks("new-pin"), granted(), steps=steps, answers=[typed(PASSCODE), typed("13579")])
+    assert [each.number(Tag.REMOTE) for each in agent.requests] == [remote, remote]
+
+
 def test_a_refusal_is_shown_as_an_error_and_the_log_does_not_say_who(attempt: Try) -> None:
     seen, _ = attempt(denied(), answers=[typed(PASSCODE)])
     assert seen.status == {"authenticate": AUTH_ERR}

@@ -5,7 +5,6 @@
   or another attempt is made on it.
 """
 
-import contextlib
 import json
 import socket
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from sparekey.agent.erasing import days_left
 from sparekey.agent.login import login
 from sparekey.agent.offline_login import Login, try_emergency
 from sparekey.agent.outcome import LoginAnswer, Mode, Result, printable
-from sparekey.agent.places import ROOT
+from sparekey.agent.places import ROOT, Place
 from sparekey.agent.platform_posix import account_of
 from sparekey.agent.receiving import FRAME_TIMEOUT, receive
 from sparekey.agent.refill import Progress
@@ -52,16 +51,15 @@ class Conversation:
         refusals: RefusalLog,
         connection: socket.socket,
         peer: Peer,
-        line: contextlib.AbstractContextManager[object],
+        place: Place,
         frame_timeout: float = FRAME_TIMEOUT,
     ) -> None:
-        """`line`: where attempts of this peer wait for one another."""
         self._device = device
         self._refiller = refiller
         self._refusals = refusals
         self._connection = connection
         self._peer = peer
-        self._line = line
+        self._place = place
         self._frame_timeout = frame_timeout
         self._key: UsefulKey | None = None
         self._refill = 0
@@ -89,11 +87,11 @@ class Conversation:
 
     def _login(self, request: Frame) -> None:
         name = request.text(Tag.USER)
-        if not self._may_ask_for(name):
+        if not self._may_ask_for(name) or not self._has_place(request):
             return
         typed, reply_to = Secret(request.text(Tag.PASSCODE)), request.text(Tag.REPLY_TO)
         self._key = None
-        with self._line:
+        with self._place.line:
             found: Login = login(self._device, name, typed, reply_to)
         if found.answer.result is Result.GRANTED:
             self._key = UsefulKey(self._device, found.session, by_root=self._peer.uid == ROOT)
@@ -106,7 +104,7 @@ class Conversation:
     def _test(self, request: Frame) -> None:
         name = request.text(Tag.USER)
         if self._may_ask_for(name):
-            with self._line, self._device.one_attempt():
+            with self._place.line, self._device.one_attempt():
                 answer = try_emergency(self._device, name, Secret(request.text(Tag.PASSCODE)))
             self._answer(name, answer)
 
@@ -196,6 +194,12 @@ class Conversation:
             return True
         self._fail("not-allowed", "only root may sign in somebody else")
         self._refusals.note_not_allowed(name, self._peer.person)
+        return False
+
+    def _has_place(self, request: Frame) -> bool:
+        if not request.number(Tag.REMOTE) or self._place.is_one_of_remote():
+            return True
+        self._fail("busy", "Too many people sign in over the network at this moment; try again in a minute.")
         return False
 
     def _is_root(self) -> bool:

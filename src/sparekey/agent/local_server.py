@@ -3,8 +3,8 @@
 - Places are counted by the person behind a connection (`places`); who finds none is told so. So is who finds no thread,
   and the place is free again: what the system lacks for a moment ends nothing but that connection.
 - A frame that has begun is here within seconds, or the connection ends: nobody holds a place with a byte at a time.
-- Attempts of other people stand in a line of their own: a login screen's waits for one of theirs at most, also where
-  they ask by a program of root's.
+- Attempts of other people stand in a line of their own, also where they ask by a program of root's, and so do those of
+  whoever comes over a network: a login screen's waits for one of each at most.
 - Silence and errors mean no: a shim that hears nothing refuses.
 """
 
@@ -21,8 +21,8 @@ from typing import Final
 from sparekey.agent.conversation import Conversation, Peer
 from sparekey.agent.device import Device
 from sparekey.agent.journal import log_unforeseen
-from sparekey.agent.places import ROOT, Places
-from sparekey.agent.platform_posix import peer_uid, person_behind, release_memory
+from sparekey.agent.places import Place, Places
+from sparekey.agent.platform_posix import account_of, peer_uid, person_behind, release_memory
 from sparekey.agent.receiving import FRAME_TIMEOUT, receive
 from sparekey.agent.refiller import Refiller
 from sparekey.agent.refusals import RefusalLog
@@ -56,7 +56,6 @@ class LocalServer:
     def __post_init__(self) -> None:
         self._places = Places()
         self._turned_away = threading.BoundedSemaphore(MOST_TURNED_AWAY)
-        self._line_of_others = threading.Lock()
         self._refusals = RefusalLog(self.device)
 
     def run(self) -> None:
@@ -74,20 +73,24 @@ class LocalServer:
 
     def _take_in(self, connection: socket.socket) -> None:
         person = person_behind(connection)
-        if self._places.take(person):
-            _begin(connection, lambda: self._serve(connection, person), lambda: self._places.give_back(person))
+        place = self._places.take(person)
+        if place is not None:
+            _begin(connection, lambda: self._serve(connection, person, place), place.give_back)
         elif self._turned_away.acquire(blocking=False):
             _begin(connection, lambda: _turn_away(connection, _NO_PLACE, BUSY_PATIENCE), self._turned_away.release)
         else:
             connection.close()
 
-    def _serve(self, connection: socket.socket, person: int) -> None:
+    def _serve(self, connection: socket.socket, person: int, place: Place) -> None:
         try:
             with connection:
+                if not place.sort(_has_account):
+                    place.give_back()  # whoever is turned away keeps nobody else from being sorted
+                    self._turn_away_here(connection)
+                    return
                 peer = Peer(peer_uid(connection), person)
-                line = contextlib.nullcontext() if person == ROOT else self._line_of_others
                 Conversation(
-                    self.device, self.refiller, self._refusals, connection, peer, line, self.frame_timeout
+                    self.device, self.refiller, self._refusals, connection, peer, place, self.frame_timeout
                 ).run()  # fmt: skip
         except OSError:
             return
@@ -95,6 +98,18 @@ class LocalServer:
             _log.warning("a bad frame on the local socket: %s", error)
         except Exception as error:  # noqa: BLE001 -- one connection's failure is no other's
             log_unforeseen("a connection on the local socket failed", error)
+
+    def _turn_away_here(self, connection: socket.socket) -> None:
+        """In the thread that the connection has; where too many are being turned away, without a word."""
+        if self._turned_away.acquire(blocking=False):
+            try:
+                _turn_away(connection, _NO_PLACE, BUSY_PATIENCE)
+            finally:
+                self._turned_away.release()
+
+
+def _has_account(uid: int) -> bool:
+    return account_of(uid) is not None
 
 
 def _begin(connection: socket.socket, serve: Callable[[], None], give_back: Callable[[], None]) -> None:

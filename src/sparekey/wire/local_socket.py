@@ -50,6 +50,7 @@ class Tag(IntEnum):
     REPLY_TO = 3
     PURPOSE = 4
     SECRET = 5  # bytes
+    REMOTE = 6  # number: 1 with LOGIN, whoever signs in comes over a network
     RESULT = 16
     MODE = 17
     METHOD = 18
@@ -67,7 +68,7 @@ class Tag(IntEnum):
 
 
 _FIELDS_OF: Final[dict[Kind, frozenset[Tag]]] = {
-    Kind.LOGIN: frozenset({Tag.USER, Tag.PASSCODE, Tag.REPLY_TO}),
+    Kind.LOGIN: frozenset({Tag.USER, Tag.PASSCODE, Tag.REPLY_TO, Tag.REMOTE}),
     Kind.KEEP: frozenset({Tag.PURPOSE, Tag.SECRET}),
     Kind.OPEN: frozenset({Tag.PURPOSE}),
     Kind.STATUS: frozenset(),
