@@ -2,7 +2,7 @@
 
 P7: from an online sign-in to the first data on the disk, against sealing as many records bare. P8: an offline sign-in
 against the bare search of the peppers that it has to try; libpam and our module are in this process. P10: the daemon at
-rest, and how fast a server starts.
+rest after all of that, its keys in a file, and how fast a server starts.
 """
 
 import os
@@ -64,6 +64,8 @@ def rows(*, full: bool) -> list[Row]:
 @contextmanager
 def _device(directory: Path) -> Iterator[Bench]:
     with Stage(directory, lambda _: None) as stage:
+        # As installed: whoever compiles at the start keeps MiB of it.
+        stage.add_variables({"PYTHONDONTWRITEBYTECODE": ""})
         morning = datetime.fromtimestamp(stage.time.now(), UTC) + timedelta(days=1)
         stage.time.set(morning.replace(hour=MORNING, minute=0, second=0, microsecond=0))
         stage.sparekey("init")
@@ -142,7 +144,7 @@ def _at_rest(bench: Bench, seconds: int) -> list[Row]:
     wakes = _wakes_between(before, _wake_ups(bench.daemon_pid)) * 60 / seconds
     memory = _number_of(Path(f"/proc/{bench.daemon_pid}/status"), "VmRSS") / 1024
     return [
-        Row("P10", "memory of the daemon", memory, "MiB", "limit", 45, memory / 45, "<= 1"),
+        Row("P10", "memory of the daemon after use, keys in a file", memory, "MiB", "limit", 45, memory / 45, "<= 1"),
         Row("P10", "wake-ups of the daemon", wakes, "/min", "limit", 1, wakes, "<= 1"),
         Row("P10", "start of a server until it answers", bench.server_start, "s", "limit", 2,
             bench.server_start / 2, "<= 1"),
