@@ -285,7 +285,7 @@ def test_s31_what_was_cached_opens_behind_the_lock_after_a_new_generation(tmp_pa
     world = a_locked_world(tmp_path / "store")
     session = world.login(world.passcode()).session
     assert session is not None
-    session.keep("os-password", a_secret := session.offline_key)
+    session.keep("os-password:alice", a_secret := session.offline_key)
     world.alice.policy = replace(world.alice.policy, os_password=True)
     world.alice.renew()
     refill_online(world)
@@ -293,7 +293,7 @@ def test_s31_what_was_cached_opens_behind_the_lock_after_a_new_generation(tmp_pa
     world.next_code()
     again = world.login(world.passcode()).session
     assert again is not None
-    assert again.open("os-password") == a_secret
+    assert again.open("os-password:alice") == a_secret
 
 
 def test_s32_behind_the_lock_a_wrong_pin_takes_the_search_of_a_wrong_code(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.purposes import OS_PASSWORD, BadPurpose, decide_obstacle, verify_name
+from sparekey.agent.purposes import OS_PASSWORD, BadPurpose, decide_obstacle, kept_as, verify_name
 from sparekey.agent.refill import refill
 from sparekey.secret import Secret
 from tests.agent.devices import World, a_world
@@ -46,12 +46,24 @@ def test_a_purpose_has_one_spelling(name: str) -> None:
     verify_name("disk-2.home_x")
 
 
+def test_s22_a_password_is_kept_as_the_account_s() -> None:
+    accounts = ["root", "alice", "é" * 26, "a" * 52, "a" * 53, "a" * 52 + "b", ""]
+    names = {kept_as(OS_PASSWORD, account) for account in accounts}
+    assert len(names) == len(accounts)
+    assert max(len(name.encode()) for name in names) == 64
+    for name in names:
+        with pytest.raises(BadPurpose):  # nobody asks for it, and no configuration allows it, by this name
+            verify_name(name)
+    assert kept_as("disk", "root") == kept_as("disk", "alice") == "disk"
+
+
 def a_world_with_both(directory: Path) -> World:
     world = a_world(directory)
     world.alice.policy = ALLOWED
     login = world.login(world.passcode())
     assert login.session is not None
-    login.session.keep(OS_PASSWORD, Secret(b"the password"))
+    login.session.keep(kept_as(OS_PASSWORD, "alice"), Secret(b"the password"))
+    login.session.keep(kept_as(OS_PASSWORD, "a" * 80), Secret(b"of another account"))
     login.session.keep("disk", Secret(b"the key"))
     refill(world.device)
     return world
@@ -66,6 +78,16 @@ def test_what_policy_takes_back_is_erased_at_the_contact(tmp_path: Path) -> None
     world.alice.policy = ALLOWED
     refill(world.device)
     assert [secret.purpose for secret in world.held.secrets] == ["disk"]  # gone is gone
+
+
+def test_s22_a_password_that_is_no_account_s_goes_at_the_contact(tmp_path: Path) -> None:
+    world = a_world_with_both(tmp_path / "store")
+    before = world.held.secrets
+    login = world.login(world.alice.passcode)
+    assert login.session is not None
+    login.session.keep(OS_PASSWORD, Secret(b"as earlier versions kept it"))
+    refill(world.device)
+    assert world.held.secrets == before
 
 
 def test_a_server_that_was_set_back_takes_it_back_too(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from sparekey.agent import conversation
 from sparekey.agent.file_keys import FileKeys
+from sparekey.agent.names import Names
 from sparekey.agent.offline_login import Login
 from sparekey.agent.outcome import LoginAnswer, Mode, Result
 from sparekey.agent.ports import StoreUnreadable
@@ -29,10 +31,11 @@ OPEN = frame(Kind.OPEN, purpose="os-password")
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    """Alice's password is kept, she has offline data, and her token shows the next code."""
+    """Alice's password is kept, she has offline data, and her token shows the next code. Root is hers, too, and nobody."""
     world = a_world(tmp_path / "store")
     world.alice.policy = replace(world.alice.policy, os_password=True)
-    world.device = replace(world.device, purposes=frozenset({"disk"}))
+    names = Names(MappingProxyType({"nobody": "alice", "root": "alice"}))
+    world.device = replace(world.device, purposes=frozenset({"disk"}), names=names)
     with serving(world) as served:
         assert replies(served, login_frame(world), keep("os-password", PASSWORD))[-1].kind is Kind.DONE
         refill(world.device)
@@ -186,19 +189,41 @@ def test_what_is_forgotten_stays_closed(served: Served) -> None:
     assert opened(served, served.world.passcode()) == "stays-closed"
 
 
+def as_account(world: World, account: str) -> Frame:
+    """The sign-in of an account of alice's with her next code."""
+    world.next_code()
+    return login_frame(world, account)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
 def test_s22_what_is_this_computer_s_opens_for_root_alone(served: Served) -> None:
-    world = served.world
-    own = world.server.add_user("nobody")
-    own.policy = replace(own.policy, os_password=True)
-
-    def typed() -> Frame:
-        world.next_code()
-        return frame(Kind.LOGIN, user="nobody", passcode=world.passcode(user=own))
-
-    assert replies(served, typed(), keep("disk", b"key"))[-1].kind is Kind.DONE
-    assert served.ask_as_nobody(typed(), frame(Kind.OPEN, purpose="disk")).text(Tag.REASON) == "not-allowed"
-    assert served.ask_as_nobody(typed(), keep("disk", b"other")).text(Tag.REASON) == "not-allowed"
+    world, disk = served.world, frame(Kind.OPEN, purpose="disk")
+    assert replies(served, as_account(world, "nobody"), keep("disk", b"key"))[-1].kind is Kind.DONE
+    for request in (disk, keep("disk", b"other")):
+        assert served.ask_as_nobody(as_account(world, "nobody"), request).text(Tag.REASON) == "not-allowed"
     assert served.ask_as_nobody(frame(Kind.FORGET, user="nobody", purpose="disk")).text(Tag.REASON) == "not-allowed"
-    assert served.ask_as_nobody(typed(), keep("os-password", b"own")).kind is Kind.DONE
-    assert served.ask_as_nobody(typed(), OPEN).fields[Tag.SECRET] == b"own"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_s22_a_password_is_the_account_s_that_signed_in(served: Served) -> None:
+    world = served.world
+    assert replies(served, as_account(world, "root"), keep("os-password", b"of root"))[-1].kind is Kind.DONE
+    for request in (OPEN, frame(Kind.OPEN, purpose="os-password:root")):
+        refused = served.ask_as_nobody(as_account(world, "nobody"), request)
+        assert refused.text(Tag.REASON) in ("stays-closed", "not-allowed")
+    assert served.ask_as_nobody(as_account(world, "nobody"), keep("os-password", b"own")).kind is Kind.DONE
+    world.go_offline()
+    assert served.ask_as_nobody(as_account(world, "nobody"), OPEN).fields[Tag.SECRET] == b"own"
+    replies(served, frame(Kind.FORGET, user="nobody", purpose="os-password"))
+    left = {name: replies(served, as_account(world, name), OPEN)[-1] for name in ("root", "alice", "nobody")}
+    assert (left["root"].fields[Tag.SECRET], left["alice"].fields[Tag.SECRET]) == (b"of root", PASSWORD)
+    assert left["nobody"].text(Tag.REASON) == "stays-closed"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_s22_an_attempt_that_is_not_allowed_ends_what_an_earlier_one_gave(served: Served) -> None:
+    own, other = as_account(served.world, "nobody"), login_with("anything")
+    password = keep("os-password", b"own")
+    assert served.ask_as_nobody(own, password, OPEN).kind is Kind.SECRET
+    again = as_account(served.world, "nobody")
+    assert served.ask_as_nobody(again, other, OPEN).text(Tag.REASON) == "not-signed-in"

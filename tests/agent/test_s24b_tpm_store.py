@@ -34,7 +34,7 @@ def a_tpm_world(directory: Path, tpm: Swtpm, files: PosixFiles | None = None) ->
     world.alice.policy = replace(world.alice.policy, os_password=True)
     session = world.login(world.passcode()).session
     assert session is not None
-    session.keep("os-password", PASSWORD)
+    session.keep("os-password:alice", PASSWORD)
     refill(world.device)
     world.next_code()
     return world
@@ -169,7 +169,7 @@ def test_s33b_server_and_copied_disk_together_open_no_cached_password(tmp_path: 
     world = a_tpm_world(tmp_path / "store", swtpm)
     offline_key = world.alice.key
     session = Session(world.device.store, world.alice.user, offline_key)
-    assert session.open("os-password") == PASSWORD
+    assert session.open("os-password:alice") == PASSWORD
     # The thief has the server's key, every byte of the disk, and even what is wrapped; not the TPM.
     (wrapped,) = world.held.secrets
     disk = bytes_of(tmp_path / "store")
@@ -177,7 +177,7 @@ def test_s33b_server_and_copied_disk_together_open_no_cached_password(tmp_path: 
     hexes = [bytes.fromhex(run.decode()) for run in re.findall(rb"(?:[0-9a-f]{2}){32,}", disk)]
     candidates = {run[i : i + 32] for run in [*hexes, disk[-4096:]] for i in range(len(run) - 31)} | {bytes(32)}
     for candidate in candidates:
-        key = unlock(offline_key, Secret(candidate), world.alice.user, "os-password")
+        key = unlock(offline_key, Secret(candidate), world.alice.user, "os-password:alice")
         with pytest.raises(StaysClosed):
             _open(key, wrapped)
     with Swtpm() as other:
@@ -193,7 +193,7 @@ def test_s34_in_lockout_the_emergency_passcode_still_opens(tmp_path: Path, swtpm
         login = world.login(typed)
         assert login.answer.result is Result.GRANTED, login.answer
         assert login.session is not None
-        assert login.session.open("os-password") == PASSWORD
+        assert login.session.open("os-password:alice") == PASSWORD
     assert world.login(world.alice.pin + "000000").answer.result is Result.DENIED
     facts = world.device.store.keys.facts()
     assert facts is not None

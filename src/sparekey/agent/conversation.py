@@ -86,15 +86,15 @@ class Conversation:
             handler(request)
 
     def _login(self, request: Frame) -> None:
+        self._key = None  # also where this one is not even tried
         name = request.text(Tag.USER)
         if not self._may_ask_for(name) or not self._has_place(request):
             return
         typed, reply_to = Secret(request.text(Tag.PASSCODE)), request.text(Tag.REPLY_TO)
-        self._key = None
         with self._place.line:
             found: Login = login(self._device, name, typed, reply_to)
         if found.answer.result is Result.GRANTED:
-            self._key = UsefulKey(self._device, found.session, by_root=self._peer.uid == ROOT)
+            self._key = UsefulKey(self._device, name, found.session, by_root=self._peer.uid == ROOT)
         # Choosing a PIN takes longer than typing a passcode; later than this the server takes no answer.
         self._connection.settimeout(ANSWER_TIMEOUT if found.answer.result is Result.ASK else IDLE_TIMEOUT)
         self._answer(name, found.answer)

@@ -1,12 +1,14 @@
 """What a kept secret may be for, and who says so. No I/O.
 
 - `os-password`, the password that the operating system has for whoever signs in: policy says so, user by user. What was
-  kept goes when policy takes it back.
+  kept goes when policy takes it back. It is the account's that signed in, not the user's: of two accounts that one user
+  has here, root say, none is handed the other's (`kept_as`).
 - Everything else, a disk key say: this computer's own configuration names it, and root alone keeps and opens it, for
   it is the computer's and not the user's.
 - What nobody has named is refused.
 """
 
+import hashlib
 import re
 from collections.abc import Collection
 from typing import Final
@@ -15,6 +17,7 @@ from sparekey.agent.state import WrappedSecret
 from sparekey.wire.agent_api import DevicePolicy
 
 OS_PASSWORD: Final = "os-password"
+LONGEST: Final = 64  # bytes, also of the name that something is kept as
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -28,6 +31,17 @@ def verify_name(purpose: str) -> None:
         raise BadPurpose("a purpose is 1 to 64 small letters, digits, dots, dashes and underscores, like disk")
 
 
+def kept_as(purpose: str, account: str) -> str:
+    """The name in the store of what this account of this computer keeps under this purpose: no name of a purpose has
+    its characters, and no two accounts have one."""
+    if purpose != OS_PASSWORD:
+        return purpose
+    name = f"{OS_PASSWORD}:{account}"
+    if len(name.encode()) <= LONGEST:
+        return name
+    return f"{OS_PASSWORD}#{hashlib.sha256(account.encode()).hexdigest()[:48]}"
+
+
 def decide_obstacle(purpose: str, policy: DevicePolicy, configured: Collection[str], *, by_root: bool) -> str:
     """Why nothing is kept or opened under this purpose, in words; "": it is. `configured`: the names that this
     computer's configuration allows; the password is none of its business."""
@@ -39,8 +53,14 @@ def decide_obstacle(purpose: str, policy: DevicePolicy, configured: Collection[s
 
 
 def still_allowed(secrets: list[WrappedSecret], policy: DevicePolicy) -> list[WrappedSecret]:
-    """Those that this policy leaves."""
-    return [each for each in secrets if policy.os_password or each.purpose != OS_PASSWORD]
+    """Those that this policy leaves. A password that is no account's, as earlier versions kept it, goes in any case."""
+    return [each for each in secrets if _is_allowed(each.purpose, policy)]
+
+
+def _is_allowed(kept: str, policy: DevicePolicy) -> bool:
+    if kept == OS_PASSWORD:
+        return False
+    return policy.os_password or not kept.startswith((f"{OS_PASSWORD}:", f"{OS_PASSWORD}#"))
 
 
 def _quoted(purpose: str) -> str:

@@ -5,7 +5,7 @@
 - It serves whoever was answered, on that connection, for five minutes: a login's other steps take seconds, and what
   is forgotten cannot be asked for.
 - It keeps one secret for each purpose: each one kept changes the state, and moves a TPM's counter for good (S25b).
-- What a secret may be for is decided anew each time: policy may have changed since (`purposes`).
+- What a secret may be for, and whose it is, is decided anew each time: policy may have changed since (`purposes`).
 - What was opened is handed on at once and kept by nobody here.
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 
 from sparekey.agent.device import Device
 from sparekey.agent.ports import StoreUnreadable
-from sparekey.agent.purposes import decide_obstacle
+from sparekey.agent.purposes import decide_obstacle, kept_as
 from sparekey.agent.state import NO_POLICY, State
 from sparekey.agent.wrapped_secrets import Session, StaysClosed
 from sparekey.secret import Secret
@@ -31,10 +31,12 @@ class KeyRefused(Exception):
 
 
 class UsefulKey:
-    """`session`: what the success gave; None: nothing, for the user has no offline data here."""
+    """`account`: that of this computer which signed in; `session`: what the success gave; None: nothing, for the user
+    has no offline data here."""
 
-    def __init__(self, device: Device, session: Session | None, *, by_root: bool) -> None:
+    def __init__(self, device: Device, account: str, session: Session | None, *, by_root: bool) -> None:
         self._device = device
+        self._account = account
         self._session = session
         self._by_root = by_root
         self._until = self._now() + LIFETIME
@@ -52,7 +54,7 @@ class UsefulKey:
             raise KeyRefused("not-kept", "this success has kept something under this purpose already; sign in again")
         self._kept.add(purpose)  # also where it fails: nobody has the state written over and over
         try:
-            session.keep(purpose, secret)
+            session.keep(kept_as(purpose, self._account), secret)
         except (ValueError, StaysClosed, StoreUnreadable) as error:
             raise KeyRefused("not-kept", str(error)) from error
 
@@ -60,7 +62,7 @@ class UsefulKey:
         """What is kept under this purpose. Raises `KeyRefused`."""
         session = self._usable(purpose)
         try:
-            return session.open(purpose)
+            return session.open(kept_as(purpose, self._account))
         except (StaysClosed, StoreUnreadable) as error:
             raise KeyRefused("stays-closed", str(error)) from error
 
@@ -84,13 +86,13 @@ class UsefulKey:
 def forget(device: Device, account: str, purpose: str) -> None:
     """Erases what is kept under this purpose for an account of this computer. Raises `KeyRefused` where nothing was: a
     name misspelt is not taken for a secret erased."""
-    login = device.names.find_login(account) or ""
-    device.store.change(lambda state: _without_secret(state, login, purpose))
+    login, name = device.names.find_login(account) or "", kept_as(purpose, account)
+    device.store.change(lambda state: _without_secret(state, login, name))
 
 
-def _without_secret(state: State, login: str, purpose: str) -> State:
+def _without_secret(state: State, login: str, name: str) -> State:
     user = state.find_user(login)
-    left = [each for each in user.secrets if each.purpose != purpose] if user else []
+    left = [each for each in user.secrets if each.purpose != name] if user else []
     if user is None or len(left) == len(user.secrets):
         raise KeyRefused("nothing-kept", "nothing is kept under this purpose for this user; see sparekey-agent status")
     return state.with_user(replace(user, secrets=left))

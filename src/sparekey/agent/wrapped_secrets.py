@@ -12,13 +12,13 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sparekey.agent.purposes import LONGEST
 from sparekey.agent.state import State, UserState, WrappedSecret
 from sparekey.agent.store import Store
 from sparekey.sealed import WrongKey, check_of, open_previous, unlock
 from sparekey.secret import Secret
 
 LARGEST_SECRET: Final = 1024
-LONGEST_PURPOSE: Final = 64
 MOST_SECRETS: Final = 16  # of one user: the state is read and written as a whole, by everybody's sign-ins
 _NONCE_BYTES: Final = 12
 
@@ -38,8 +38,8 @@ class Session:
     def keep(self, purpose: str, secret: Secret[bytes]) -> None:
         """Keeps 1 to 1024 bytes under this purpose, in place of what was there. ValueError if it is empty or too long,
         or one too many."""
-        if not 0 < len(secret) <= LARGEST_SECRET or not 0 < len(purpose.encode()) <= LONGEST_PURPOSE:
-            raise ValueError(f"a secret has 1 to {LARGEST_SECRET} bytes, its purpose 1 to {LONGEST_PURPOSE}")
+        if not 0 < len(secret) <= LARGEST_SECRET or not 0 < len(purpose.encode()) <= LONGEST:
+            raise ValueError(f"a secret has 1 to {LARGEST_SECRET} bytes, its purpose 1 to {LONGEST}")
         self.store.change(lambda state: self._kept(state, purpose, secret))
 
     def open(self, purpose: str) -> Secret[bytes]:

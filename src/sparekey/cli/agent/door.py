@@ -70,11 +70,11 @@ class _Alone:
     def __init__(self, device: Device, user: str) -> None:
         self._device = device
         self._user = user
-        self._key = UsefulKey(device, None, by_root=True)
+        self._key = UsefulKey(device, user, None, by_root=True)
 
     def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer:
         found = login(self._device, self._user, typed, reply_to)
-        self._key = UsefulKey(self._device, found.session, by_root=True)
+        self._key = UsefulKey(self._device, self._user, found.session, by_root=True)
         return found.answer
 
     def fetch(self, report: Callable[[Progress], None]) -> int:
