@@ -40,7 +40,10 @@ def _add_enroll(to: Commands) -> None:
     added = to.add("enroll", enroll, "Make this computer a device of the server.")
     added.add_argument("--server", required=True, metavar="URL", help="https://HOST:PORT")
     added.add_argument(
-        "--code", required=True, metavar="CODE", help="the enrolment code; -: asked for, or from standard input"
+        "--code",
+        required=True,
+        metavar="CODE",
+        help="the enrolment code; -: asked for, or from standard input (other users can read what stands on this line)",
     )
     added.add_argument("--name", default="", help="a name for the device; else as invited")
     added.add_argument(
