@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparekey.agent.from_afar import FLOOR
 from sparekey.agent.local_server import LocalServer
 from sparekey.agent.platform_posix import connect, listen
 from sparekey.agent.receiving import FRAME_TIMEOUT, receive
@@ -58,14 +59,14 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(world: World, frame_timeout: float = FRAME_TIMEOUT) -> Iterator[Served]:
+def serving(world: World, frame_timeout: float = FRAME_TIMEOUT, floor: float = FLOOR) -> Iterator[Served]:
     """The device of `world` with its refiller, behind a socket that every user reaches."""
     refiller = Refiller(world.device)
     directory = Path(tempfile.mkdtemp())
     directory.chmod(0o755)
     listener = listen(directory / "socket", 16)
     threads = [threading.Thread(target=refiller.run)]
-    threads.append(threading.Thread(target=LocalServer(world.device, refiller, listener, frame_timeout).run))
+    threads.append(threading.Thread(target=LocalServer(world.device, refiller, listener, frame_timeout, floor).run))
     for thread in threads:
         thread.start()
     try:

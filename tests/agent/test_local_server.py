@@ -31,6 +31,7 @@ from tests.agent.serving import NOBODY, Served, login_frame, serving
 pytestmark = pytest.mark.services
 
 PERSON = 64_001  # a user without an account here
+DAEMON = 1  # one with an account
 STATUS = encode_frame(frame(Kind.STATUS)).hex()
 # Holds connections until its standard input ends, as that person; says what the first request on each is answered by.
 HOLDER = """
@@ -52,8 +53,9 @@ print("held", flush=True); sys.stdin.read()
 
 @contextlib.contextmanager
 def held_by(how: str, served: Served, count: int) -> Iterator[list[Kind]]:
-    """What a program of `PERSON` that asks on so many connections is answered, while it holds them."""
-    line = ["/usr/bin/python3", "-I", "-c", HOLDER, how, str(PERSON), str(served.path), str(count), STATUS]
+    """What a program of `PERSON`, or a screen lock of `DAEMON`, hears on so many connections, while it holds them."""
+    person = DAEMON if how == "screen lock" else PERSON
+    line = ["/usr/bin/python3", "-I", "-c", HOLDER, how, str(person), str(served.path), str(count), STATUS]
     with subprocess.Popen(line, cwd="/", env={}, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         said = [text.strip() for text in iter(holder.stdout.readline, "held\n") if text]

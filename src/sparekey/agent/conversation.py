@@ -7,12 +7,14 @@
 
 import json
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from sparekey.agent.device import Device
 from sparekey.agent.erasing import days_left
+from sparekey.agent.from_afar import FLOOR, told_from_afar
 from sparekey.agent.login import login
 from sparekey.agent.offline_login import Login, try_emergency
 from sparekey.agent.outcome import LoginAnswer, Mode, Result, printable
@@ -25,6 +27,7 @@ from sparekey.agent.refusals import RefusalLog
 from sparekey.agent.status import status_of
 from sparekey.agent.trusted_days import without_data
 from sparekey.agent.useful_key import KeyRefused, UsefulKey, forget
+from sparekey.clock import monotonic
 from sparekey.secret import Secret
 from sparekey.wire.local_socket import LONGEST_REQUEST, BadFrame, Frame, Kind, Tag, encode_frame, frame
 
@@ -53,6 +56,7 @@ class Conversation:
         peer: Peer,
         place: Place,
         frame_timeout: float = FRAME_TIMEOUT,
+        floor: float = FLOOR,
     ) -> None:
         self._device = device
         self._refiller = refiller
@@ -61,6 +65,7 @@ class Conversation:
         self._peer = peer
         self._place = place
         self._frame_timeout = frame_timeout
+        self._floor = floor
         self._key: UsefulKey | None = None
         self._refill = 0
         self._handlers: dict[Kind, Callable[[Frame], None]] = {
@@ -95,9 +100,10 @@ class Conversation:
             found: Login = login(self._device, name, typed, reply_to)
         if found.answer.result is Result.GRANTED:
             self._key = UsefulKey(self._device, name, found.session, by_root=self._peer.uid == ROOT)
+        told = self._told(request, found)
         # Choosing a PIN takes longer than typing a passcode; later than this the server takes no answer.
         self._connection.settimeout(ANSWER_TIMEOUT if found.answer.result is Result.ASK else IDLE_TIMEOUT)
-        self._answer(name, found.answer)
+        self._answer(name, found.answer, told)
         if found.answer.result is Result.GRANTED and found.answer.mode is Mode.ONLINE:
             self._refill = self._refiller.request()
 
@@ -106,7 +112,7 @@ class Conversation:
         if self._may_ask_for(name):
             with self._place.line, self._device.one_attempt():
                 answer = try_emergency(self._device, name, Secret(request.text(Tag.PASSCODE)))
-            self._answer(name, answer)
+            self._answer(name, answer, answer)
 
     def _keep(self, request: Frame) -> None:
         try:
@@ -208,8 +214,16 @@ class Conversation:
         self._fail("not-allowed", "only root may do this")
         return False
 
-    def _answer(self, account: str, answer: LoginAnswer) -> None:
-        self._send(answer_frame(answer))
+    def _told(self, request: Frame, found: Login) -> LoginAnswer:
+        """What this peer hears of the answer, once it is time to."""
+        if not request.number(Tag.REMOTE):
+            return found.answer
+        if found.answer.mode is Mode.OFFLINE and found.answer.result is not Result.GRANTED:
+            time.sleep(max(found.judged_alone_since + self._floor - monotonic(), 0))
+        return told_from_afar(found.answer, self._device.state)
+
+    def _answer(self, account: str, answer: LoginAnswer, told: LoginAnswer) -> None:
+        self._send(answer_frame(told))
         self._refusals.note(account, self._peer.person, answer)
 
     def _fail(self, reason: str, message: str) -> None:

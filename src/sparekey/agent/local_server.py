@@ -20,6 +20,7 @@ from typing import Final
 
 from sparekey.agent.conversation import Conversation, Peer
 from sparekey.agent.device import Device
+from sparekey.agent.from_afar import FLOOR
 from sparekey.agent.journal import log_unforeseen
 from sparekey.agent.places import Place, Places
 from sparekey.agent.platform_posix import account_of, peer_uid, person_behind, release_memory
@@ -52,6 +53,7 @@ class LocalServer:
     refiller: Refiller
     listener: socket.socket
     frame_timeout: float = FRAME_TIMEOUT
+    floor: float = FLOOR
 
     def __post_init__(self) -> None:
         self._places = Places()
@@ -90,7 +92,8 @@ class LocalServer:
                     return
                 peer = Peer(peer_uid(connection), person)
                 Conversation(
-                    self.device, self.refiller, self._refusals, connection, peer, place, self.frame_timeout
+                    self.device, self.refiller, self._refusals, connection, peer, place, self.frame_timeout,
+                    self.floor,
                 ).run()  # fmt: skip
         except OSError:
             return

@@ -3,6 +3,7 @@
 - Offline events go up before the attempt, so that the server knows every step that was used here.
 - The server's no is final: nothing of it is tried offline.
 - The server may ask before it answers. What answers a question goes to the server alone: a new PIN is no passcode.
+- What is refused to a name that has nothing here costs the server one question, not two each time.
 - A success erases every record up to its step before anybody is answered, behind a PIN lock too; so does what the
   server withholds.
 - Any error is a refusal.
@@ -10,6 +11,7 @@
 
 from dataclasses import replace
 
+from sparekey import clock
 from sparekey.agent import trusted_days
 from sparekey.agent.attempt import after_online_success
 from sparekey.agent.device import Busy, Device
@@ -71,7 +73,8 @@ def _online_or_offline(device: Device, name: str, typed: Secret[str], reply_to: 
             _alarm(device)
         if reply_to:
             return Login(refused(Refusal(Reason.BROKEN_OFF), Mode.NONE))
-        return login_offline(device, name, typed, error.distance)
+        began = clock.monotonic()
+        return replace(login_offline(device, name, typed, error.distance), judged_alone_since=began)
     except Refused as error:
         withhold_if_revoked(device, error)
         return Login(refused(Refusal(Reason.REFUSED), Mode.ONLINE, str(error)))
@@ -84,7 +87,8 @@ def _login_online(device: Device, server: Server, name: str, typed: Secret[str],
     check = user.wrapped_check if user else ""
     reply = server.sign_in(SignInRequest(name, typed.reveal(), check, reply_to))
     if reply.result != Result.GRANTED:
-        _take_word_if_heard(device, server)
+        if user is not None or not trusted_days.was_just_in_contact(device.state, device.clock.reading()):
+            _take_word_if_heard(device, server)
         question = _question(reply)
         return Login(_denied_online(device, name, reply, reply_to) if question is None else question)
     session = _accept(device, name, reply)

@@ -32,6 +32,7 @@ class Login:
 
     answer: LoginAnswer
     session: Session | None = None
+    judged_alone_since: float = 0.0  # of the monotonic clock; 0 where the device did not
 
 
 def login_offline(device: Device, login: str, typed: Secret[str], distance: Distance) -> Login:

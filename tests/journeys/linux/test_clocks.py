@@ -45,7 +45,7 @@ def test_s24_a_clock_set_back_stops_tokencodes_and_no_emergency_code(adrift: tup
     # in the boot of the last contact the wall clock means nothing
     assert SSH.try_it(laptop.machine, alice.login, alice.passcode()).is_in
     laptop.restart()
-    said = SSH.try_it(laptop.machine, alice.login, alice.passcode(later=INTERVAL))
+    said = SU.try_it(laptop.machine, alice.login, alice.passcode(later=INTERVAL))
     assert not said.is_in
     assert CLOCK in said.words
     assert laptop.held(alice).failures == 0
@@ -61,7 +61,7 @@ def test_s32_ten_years_ahead_and_put_right_nothing_is_lost(adrift: tuple[Laptop,
     laptop.time.set(laptop.stage.time.offset + TEN_YEARS)
     laptop.restart()
     for typed in (alice.passcode(), alice.passcode(later=TEN_YEARS)):
-        said = SSH.try_it(laptop.machine, alice.login, typed)
+        said = SU.try_it(laptop.machine, alice.login, typed)
         assert not said.is_in
         assert CLOCK in said.words
     assert units_of(laptop, alice) == before

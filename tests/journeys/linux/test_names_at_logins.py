@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from sparekey.agent.configuration import CONFIGURATION
-from tests.journeys.linux.doors import OWN_RIGHTS, SSH, SUDO
+from tests.journeys.linux.doors import OWN_RIGHTS, SSH, SU, SUDO
 from tests.journeys.linux.laptop import Laptop
 
 pytestmark = pytest.mark.services
@@ -41,7 +41,7 @@ def test_s26_a_mapped_account_is_its_user_and_one_that_is_not_mapped_is_nobody(c
     # the screen lock asks with the account's own rights
     assert OWN_RIGHTS.try_it(laptop.machine, boss, alice.passcode()).is_in
     laptop.next_interval()
-    said = SSH.try_it(laptop.machine, alice.login, alice.passcode())
+    said = SU.try_it(laptop.machine, alice.login, alice.passcode())
     assert not said.is_in
     assert "has given it no login" in said.words
     assert laptop.held(alice).failures == 0  # nothing was tried

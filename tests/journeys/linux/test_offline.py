@@ -33,7 +33,7 @@ def test_s21_a_wrong_pin_or_code_opens_no_door_offline(laptop: Laptop) -> None:
     code = alice.code()
     wrong = ("4711abce" + code, alice.wrong_passcode(), code, PIN, "")
     for number, typed in enumerate(wrong):
-        door = (SSH, SUDO, SU)[number % 3]
+        door = (SU, SUDO, SSH)[number % 3]
         assert not door.try_it(laptop.machine, alice.login, typed).is_in, f"{door.name}, number {number}"
     assert OWN_RIGHTS.try_it(laptop.machine, alice.login, PIN + code).is_in
 

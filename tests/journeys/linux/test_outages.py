@@ -21,7 +21,7 @@ def test_a_server_that_is_down_is_another_thing_than_no_network(laptop: Laptop) 
     laptop.set_policy({"server_down": "off"})
     alice = laptop.add_traveller()
     laptop.stop_server()
-    said = SSH.try_it(laptop.machine, alice.login, alice.passcode())
+    said = SU.try_it(laptop.machine, alice.login, alice.passcode())
     assert not said.is_in
     assert "The server does not answer, and policy does not allow this offline meanwhile." in said.words
     laptop.pair.unplug()
@@ -61,7 +61,7 @@ def test_s24_a_damaged_store_refuses_with_its_reason(laptop: Laptop) -> None:
     laptop.pair.unplug()
     for entry in laptop.held(alice).units:
         damage(laptop.state_directory / "units" / entry.file)
-    said = SSH.try_it(laptop.machine, alice.login, alice.passcode())
+    said = SU.try_it(laptop.machine, alice.login, alice.passcode())
     assert not said.is_in
     assert "The offline data on this device are damaged. Connect to the network to renew them." in said.words
     laptop.pair.plug()

@@ -1,0 +1,77 @@
+"""S07 on a device: who comes over a network learns nothing of this device's users from a refusal."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sparekey.agent.names import Names
+from sparekey.clock import monotonic
+from sparekey.wire.local_socket import Frame, Kind, Tag, frame
+from tests.agent.devices import World, a_world, an_offline_world
+from tests.agent.serving import Served, serving
+
+pytestmark = [pytest.mark.services, pytest.mark.skipif(os.geteuid() != 0, reason="asks for others")]
+
+FLOOR = 0.5  # seconds
+
+
+def told(served: Served, user: str, typed: str, *, remote: bool = True) -> tuple[Frame, float]:
+    """The answer, and after how many seconds it came."""
+    with served.connection() as connection:
+        before = monotonic()
+        answer = served.ask(connection, frame(Kind.LOGIN, user=user, passcode=typed, remote=int(remote)))
+        return answer, monotonic() - before
+
+
+def misread(world: World) -> str:
+    code = world.alice.tokencode
+    return world.alice.pin + code[:7] + ("Z" if code[7] != "Z" else "Y") + code[8:]
+
+
+def test_s07_a_refusal_without_the_network_says_and_lasts_the_same_for_everybody(tmp_path: Path) -> None:
+    world = an_offline_world(tmp_path / "store")
+    wrong, names_nobody = world.alice.pin + "111111", world.alice.pin + world.alice.tokencode[:9]
+    with serving(world, floor=FLOOR) as served:
+        attempts = [("stranger", wrong), ("alice", "x"), ("alice", misread(world)), ("alice", names_nobody)]
+        attempts += [("alice", wrong)] * (world.held.policy.offline_failures + 1)
+        heard = [told(served, *each) for each in attempts]
+        assert world.held.failures == world.held.policy.offline_failures
+        assert all(answer.fields == heard[0][0].fields for answer, _ in heard)
+        assert all(seconds >= FLOOR for _, seconds in heard)
+        said = heard[0][0].text(Tag.MESSAGE)
+        assert said.startswith("The passcode is not right, or was used before.")
+        assert said.endswith("Call 4321.")
+        assert "laptop" not in said
+        # whoever sits at the computer hears more
+        here, _ = told(served, "alice", world.passcode(), remote=False)
+        assert "an emergency code is needed now. Device laptop holds emergency tokencode" in here.text(Tag.MESSAGE)
+        assert told(served, "stranger", wrong, remote=False)[0].text(Tag.REASON) == "no-offline-data"
+        # and a right code gets in from afar
+        granted, _ = told(served, "alice", world.alice.pin + world.alice.tokencode)
+        assert (granted.text(Tag.RESULT), granted.text(Tag.MESSAGE)[:18]) == ("granted", "Signed in offline.")
+
+
+def test_s07_a_help_text_that_differs_names_no_user(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "store")
+    bob = world.server.add_user("bob")
+    bob.policy = replace(bob.policy, help_text="Call 1234.")
+    world.signed_in_online()
+    world.login(world.passcode(user=bob), "bob")
+    world.go_offline()
+    with serving(world, floor=0) as served:
+        assert "Call" not in told(served, "alice", "x")[0].text(Tag.MESSAGE)
+
+
+def test_s07_with_the_network_neither_the_map_of_names_nor_the_codes_of_the_device_show(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "store").signed_in_online()
+    world.device = replace(world.device, names=Names({"boss": "alice"}, same=False))
+    with serving(world) as served:
+        wrong, _ = told(served, "boss", "1111111111")
+        unmapped, _ = told(served, "alice", "1111111111")
+        assert [each.text(Tag.MESSAGE) for each in (wrong, unmapped)] == [
+            "The passcode is not right, or was used before."
+        ] * 2
+        assert [each.text(Tag.REASON) for each in (wrong, unmapped)] == ["wrong-passcode"] * 2
+        assert "no login" in told(served, "alice", "1111111111", remote=False)[0].text(Tag.MESSAGE)
