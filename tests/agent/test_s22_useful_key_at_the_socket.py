@@ -31,7 +31,7 @@ OPEN = frame(Kind.OPEN, purpose="os-password")
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    """Alice's password is kept, she has offline data, and her token shows the next code. Root is hers, too, and nobody."""
+    """Alice has offline data, and her password is kept; root and nobody are hers too. Her token shows the next code."""
     world = a_world(tmp_path / "store")
     world.alice.policy = replace(world.alice.policy, os_password=True)
     names = Names(MappingProxyType({"nobody": "alice", "root": "alice"}))
