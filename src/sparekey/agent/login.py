@@ -27,7 +27,6 @@ from sparekey.agent.outcome import (
     Refusal,
     Result,
     asked,
-    granted_sentence,
     refused,
     unreadable,
 )
@@ -151,14 +150,13 @@ def _denied_online(device: Device, name: str, reply: SignInReply, reply_to: str)
 def _granted_online(device: Device, reply: SignInReply) -> LoginAnswer:
     users = [user for user in device.state.users if user.user == reply.user]
     days = days_left(users[0], reply.server_time) if users else 0
-    warn = users[0].policy.warn_days if users else 0
     return LoginAnswer(
         Result.GRANTED,
         Mode.ONLINE,
         method=reply.method,
         days_left=days,
         emergency_expires=emergency_ends(users[0]) if users else 0,
-        message=granted_sentence(Mode.ONLINE, days, warn, 0),
+        message="Signed in.",
     )
 
 

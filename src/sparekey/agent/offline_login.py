@@ -15,7 +15,7 @@ from sparekey.agent.device_time import Judged
 from sparekey.agent.erasing import days_left, emergency_ends
 from sparekey.agent.events import alarmed, appended
 from sparekey.agent.offline_search import Found, Untested, read_units, search
-from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, granted_sentence, refused
+from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, granted_offline, refused
 from sparekey.agent.pin_locking import Change, ShownPin, settle, unchanged
 from sparekey.agent.ports import Distance, StoreUnreadable
 from sparekey.agent.state import State, UserState
@@ -132,7 +132,7 @@ def _granted(device: Device, found: Found, judged: Judged) -> Login:
         method=method,
         days_left=days,
         emergency_expires=until or emergency_ends(user),
-        message=granted_sentence(Mode.OFFLINE, days, user.policy.warn_days, until),
+        message=granted_offline(days, user.policy.warn_days, until),
     )
     return Login(answer, Session(device.store, header.user, opened.offline_key))
 
@@ -185,5 +185,5 @@ def try_emergency(device: Device, account: str, typed: Secret[str]) -> LoginAnsw
     device.store.change(change)
     header = found.opened.unit.header
     until = header.not_after
-    message = "The emergency path works: this would sign the user in. Nobody was signed in."
+    message = "The emergency path works: without the network this would sign the user in. Nobody was signed in."
     return LoginAnswer(Result.GRANTED, Mode.OFFLINE, header.kind.value, emergency_expires=until, message=message)

@@ -177,13 +177,13 @@ def asked(ask: Ask, text: str, reply_to: str) -> LoginAnswer:
     return LoginAnswer(Result.ASK, Mode.ONLINE, message=text or _QUESTIONS[ask], ask=ask, reply_to=reply_to)
 
 
-def granted_sentence(mode: Mode, days: int, warn_days: int, emergency_until: int) -> str:
-    """What a person who is in should know."""
-    parts = ["Signed in offline." if mode is Mode.OFFLINE else "Signed in."]
+def granted_offline(days: int, warn_days: int, emergency_until: int) -> str:
+    """What a person who is in without the network should know; online, more is on its way."""
+    parts = ["Signed in offline."]
     if emergency_until:
         parts.append(f"This emergency code works until {in_words(emergency_until)}.")
-    if days <= warn_days and (mode is Mode.OFFLINE or days):
-        parts.append(f"{days} day{'' if days == 1 else 's'} of offline data left: connect to the network soon.")
+    if days <= warn_days:
+        parts.append(f"{counted(days, 'day')} of offline data left: connect to the network soon.")
     return " ".join(parts)
 
 

@@ -2,11 +2,14 @@
 
 - Works with nobody signed in; what the server withholds is erased before anything is fetched.
 - Each unit counts once its file and its entry are on disk; then it is acknowledged.
+- What everybody needs first is fetched before anybody's later days, also for whoever signs in meanwhile.
 - A unit that does not stand up to its examination is left out, and the others go on.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from sparekey.agent import pin_lock, trusted_days
 from sparekey.agent.device import Device
@@ -46,6 +49,11 @@ Report = Callable[[Progress], None]
 
 def silent(_: Progress) -> None:
     """For refills that nobody watches."""
+
+
+def never() -> bool:
+    """For refills that nobody asks for meanwhile."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,7 @@ def take_word(device: Device, server: Server) -> SyncReply:
         exempt=exempt,
     )
     reply = server.sync(request)
+    device.heard.contact, device.heard.revoked = reply.server_time, False
     reading = device.clock.reading()
 
     def change(state: State) -> State:
@@ -105,15 +114,15 @@ def take_word(device: Device, server: Server) -> SyncReply:
     return reply
 
 
-def refill(device: Device, report: Report = silent) -> Refilled:
-    """A whole contact: events, sync, every unit that is wanted. Raises `NotReached`, `Refused`."""
+def refill(device: Device, report: Report = silent, asked_again: Callable[[], bool] = never) -> Refilled:
+    """A whole contact: events, sync, every unit that is wanted. Where `asked_again` says so between two units, the
+    server's word is taken anew: whoever signed in meanwhile is in it. Raises `NotReached`, `Refused`."""
     device.exempt.look()
     with device.one_refill(), device.connect() as server:
         try:
             server.allow(CONTACT_PATIENCE)
             upload_events(device, server)
-            reply = take_word(device, server)
-            return _fetch_all(device, server, reply, report)
+            return _Fetching(device, server, report, asked_again).all(take_word(device, server))
         except Refused as refused:
             withhold_if_revoked(device, refused)
             raise
@@ -123,41 +132,92 @@ def withhold_if_revoked(device: Device, refused: Refused) -> None:
     """A revoked device keeps nothing. One that the server does not know is refused, but keeps what it has: a server
     whose database was lost must not take everybody's spare key with it."""
     if refused.reply.error == REVOKED:
+        device.heard.revoked = True
         device.store.change(trusted_days.without_data)
 
 
-def _fetch_all(device: Device, server: Server, reply: SyncReply, report: Report) -> Refilled:
-    fetched, failures = 0, list[NotFetched]()
-    for _ in range(ROUNDS):
-        outcome, again = _fetch_round(device, server, reply, report)
-        fetched += outcome.fetched
-        failures = list(outcome.failures)
-        if not again:
-            break
-        server.allow(CONTACT_PATIENCE)
-        reply = take_word(device, server)
-    return Refilled(fetched, tuple(failures))
+@dataclass(frozen=True)
+class _Turn:
+    """A unit to be fetched, and which of its user's it is."""
+
+    login: str
+    asked: UnitRequest
+    number: int
+    total: int
 
 
-def _fetch_round(device: Device, server: Server, reply: SyncReply, report: Report) -> tuple[Refilled, bool]:
-    fetched, failures, again = 0, list[NotFetched](), False
+class _Ended(Enum):
+    """Why a round is over."""
+
+    WHOLE = auto()
+    OVERTAKEN = auto()
+    ASKED_AGAIN = auto()
+
+
+class _Fetching:
+    """What one contact fetches, for everybody."""
+
+    def __init__(self, device: Device, server: Server, report: Report, asked_again: Callable[[], bool]) -> None:
+        self._device = device
+        self._server = server
+        self._report = report
+        self._asked_again = asked_again
+        self._fetched = 0
+        self._passed = Counter[str]()  # of each user's, in rounds that were broken off
+        self._failures: list[NotFetched] = []
+
+    def all(self, reply: SyncReply) -> Refilled:
+        """Rounds until one is whole, or generations rise again and again."""
+        overtaken = 0
+        while (ended := self._round(reply)) is not _Ended.WHOLE:
+            overtaken += ended is _Ended.OVERTAKEN
+            if overtaken == ROUNDS:
+                break
+            if ended is _Ended.OVERTAKEN:
+                self._failures.clear()
+            self._server.allow(CONTACT_PATIENCE)
+            reply = take_word(self._device, self._server)
+        return Refilled(self._fetched, tuple(self._failures))
+
+    def _round(self, reply: SyncReply) -> _Ended:
+        is_overtaken = False
+        turns = _in_turn(self._device.state, reply)
+        for place, turn in enumerate(turns, 1):
+            is_overtaken |= self._take(turn)
+            passed = self._passed[turn.login]
+            self._report(Progress(turn.login, turn.asked.kind, passed + turn.number, passed + turn.total))
+            if place < len(turns) and self._asked_again():
+                self._passed.update(each.login for each in turns[:place])
+                return _Ended.ASKED_AGAIN
+        return _Ended.OVERTAKEN if is_overtaken else _Ended.WHOLE
+
+    def _take(self, turn: _Turn) -> bool:
+        """Whether its generation is over; what does not stand up to its examination is left out."""
+        try:
+            _fetch(self._device, self._server, turn.asked)
+            self._fetched += 1
+        except Refused as refused:
+            self._failures.append(NotFetched(turn.login, f"{turn.asked.kind}: {refused}"))
+            if refused.reply.error in OVERTAKEN:
+                return True
+            self._device.store.change(lambda state: trusted_days.after_refusal(state, turn.asked))
+        except (Unopened, KeyError) as error:
+            why = f"{turn.asked.kind}: the server's unit was not accepted ({error})"
+            self._failures.append(NotFetched(turn.login, why))
+        return False
+
+
+def _in_turn(state: State, reply: SyncReply) -> list[_Turn]:
+    """What is needed first of everybody, then each further day: each user's in the server's order."""
+    turns: list[tuple[int, _Turn]] = []
+    today = reply.server_time // trusted_days.DAY_SECONDS
     for said in reply.users:
-        if not device.state.has_user(said.user):
-            continue
-        wanted = trusted_days.missing_units(device.state.get_user(said.user), said.wanted)
-        for number, asked in enumerate(wanted, 1):
-            try:
-                _fetch(device, server, asked)
-                fetched += 1
-            except Refused as refused:
-                again = again or refused.reply.error in OVERTAKEN
-                if refused.reply.error not in OVERTAKEN:
-                    device.store.change(lambda state, asked=asked: trusted_days.after_refusal(state, asked))  # type: ignore[misc] # mypy cannot infer a lambda with a default
-                failures.append(NotFetched(said.login, f"{asked.kind}: {refused}"))
-            except (Unopened, KeyError) as error:
-                failures.append(NotFetched(said.login, f"{asked.kind}: the server's unit was not accepted ({error})"))
-            report(Progress(said.login, asked.kind, number, len(wanted)))
-    return Refilled(fetched, tuple(failures)), again
+        if state.has_user(said.user):
+            wanted, ahead = trusted_days.missing_units(state.get_user(said.user), said.wanted), 0
+            for number, asked in enumerate(wanted, 1):
+                ahead = max(ahead, asked.day - today)  # only a day's unit has a day
+                turns.append((ahead, _Turn(said.login, asked, number, len(wanted))))
+    return [turn for _, turn in sorted(turns, key=lambda each: each[0])]
 
 
 def _fetch(device: Device, server: Server, asked: UnitRequest) -> None:

@@ -149,21 +149,26 @@ class Refiller:
 
     def _refill(self) -> None:
         with self._changed:
-            number = self._asked
-            self._started = number
+            self._started = self._asked
             self._progress = None
             self._began = clock.since_boot()
         finished = self._refilled()
         with self._changed:
-            self._ended = max(self._ended, number)
+            self._ended = self._started
             self._finished = finished
             self._changed.notify_all()
         self._plan()
 
+    def _is_asked_again(self) -> bool:
+        """Whether there is another request; the refill that runs is that one, too, for it begins anew."""
+        with self._changed:
+            is_asked, self._started = self._asked > self._started, self._asked
+            return is_asked
+
     def _refilled(self) -> Finished:
         self._not_reached = False
         try:
-            refilled = refill(self._device, self._report)
+            refilled = refill(self._device, self._report, self._is_asked_again)
         except (NotReached, Refused) as error:
             self._failures += 1
             self._not_reached = isinstance(error, NotReached)
