@@ -7,7 +7,7 @@ import pytest
 
 from sparekey.agent.platform_posix import PosixFiles
 from sparekey.agent.ports import StoreKeys, StoreUnreadable
-from sparekey.agent.store import KEYS, TPM_KEYS
+from sparekey.agent.store import KEYS, STATE, TPM_KEYS
 from sparekey.agent.store_keys import AUTO, OFF, REQUIRED, forget_keys, make_keys, open_keys
 from sparekey.wire.signing import BadSignature, verify_signature
 
@@ -111,6 +111,10 @@ def test_what_is_wished_for_a_new_device_does_not_count_for_one_that_is(
 def test_keys_that_are_forgotten_open_nothing(keys: StoreKeys, tmp_path: Path) -> None:
     forget_keys(tmp_path / "store", PosixFiles())
     assert {KEYS, TPM_KEYS}.isdisjoint(path.name for path in (tmp_path / "store").iterdir())
+    with pytest.raises(StoreUnreadable) as caught:
+        open_keys(tmp_path / "store", PosixFiles())
+    assert caught.value.word == "not-enrolled"
+    (tmp_path / "store" / STATE).write_bytes(b"what they sealed")
     with pytest.raises(StoreUnreadable) as caught:
         open_keys(tmp_path / "store", PosixFiles())
     assert caught.value.word == "no-key-file"

@@ -10,7 +10,7 @@ from typing import Final
 
 from sparekey.agent.file_keys import FileKeys
 from sparekey.agent.ports import Files, StoreKeys, StoreUnreadable, TpmFacts
-from sparekey.agent.store import KEYS, TPM_KEYS
+from sparekey.agent.store import ASIDE, KEYS, STATE, TPM_KEYS
 from sparekey.agent.tpm import DEFAULT_TCTI, has_device
 from sparekey.agent.tpm_keys import TpmKeys
 from sparekey.agent.tpm_words import NO_TPM
@@ -48,7 +48,10 @@ def make_keys(directory: Path, files: Files, wish: str = AUTO) -> Made:
 def open_keys(directory: Path, files: Files, wish: str = AUTO) -> StoreKeys:
     """Those that the store was made under. A TCTI says how its TPM is reached now, if not as it was then; other wishes
     are for new devices. Raises `StoreUnreadable`."""
-    if TPM_KEYS in files.names(directory):
+    names = set(files.names(directory))
+    if names.isdisjoint((KEYS, TPM_KEYS, STATE, ASIDE)):
+        raise StoreUnreadable("not-enrolled", "this device is not enrolled")
+    if TPM_KEYS in names:
         return TpmKeys.open(directory, files, _tcti_of(wish))
     return FileKeys.open(directory, files)
 
