@@ -7,11 +7,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from sparekey import clock
 from sparekey.agent.ports import Distance
+from sparekey.cli.agent.output import HOW_AFTER_REVOKING
 from tests.agent.https_simulator import Authority, served
 from tests.cli_agent.commands_under_test import Computer, a_computer
 
@@ -66,8 +69,17 @@ def test_doctor_says_once_what_is_wrong_and_what_goes_on_meanwhile(computer: Com
     computer.server.simulator.unreachable = Distance.OFFLINE
     assert found("server").endswith("; meanwhile sign-ins go on with offline data, as far as policy allows")
     with computer.daemon():
-        computer.data("sync", status=1)
         assert found("server").endswith("; meanwhile sign-ins go on with offline data, as far as policy allows")
+        computer.server.simulator.unreachable = None
+        told = computer.server.simulator.now = clock.now() + 100
+        computer.data("sync")
+        # told from memory: the contact before is too near for this one to be written down
+        assert datetime.fromisoformat(computer.data("status")["last_contact"]).timestamp() == told
+        assert {"name": "server", "ok": True, "words": "answers", "more": ""} in computer.data("doctor")["findings"]
+        computer.server.simulator.revoked = True
+        assert found("server") == HOW_AFTER_REVOKING
+        assert computer.data("status")["revoked"]
+    assert found("server") == HOW_AFTER_REVOKING
 
 
 def test_another_ca_is_refused_and_nothing_is_sent(computer: Computer, tmp_path: Path) -> None:
@@ -85,12 +97,17 @@ def test_enrolling_fails_with_words_that_help(computer: Computer) -> None:
     refused = computer.data("enroll", "--server", computer.server.url, "--code", wrong, status=1)
     assert refused["message"] == "Group 1 of the enrolment code was misread; nothing was sent"
     for url, error in (("http://127.0.0.1:1", "bad-address"), ("https://127.0.0.1:1", "not-reached")):
-        assert computer.data("enroll", "--server", url, "--code", code, status=1)["error"] == error
+        failed = computer.data("enroll", "--server", url, "--code", code, status=1)
+        assert failed["error"] == error
+    assert failed["do"] == "check the address, the name and the firewall, then try again"
     computer.enroll()
     assert computer.data("enroll", "--server", computer.server.url, "--code", code, status=1)["error"] == (
         "already-enrolled"
     )
     computer.data("clear", "--all")
+    for command in ("status", "run"):
+        cleared = computer.data(command, status=1)
+        assert (cleared["error"], cleared["message"]) == ("not-enrolled", "this device is not enrolled")
     assert computer.data("enroll", "--server", computer.server.url, "--code", code, status=1)["error"] == "not-allowed"
 
 

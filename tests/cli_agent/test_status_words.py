@@ -3,6 +3,7 @@
 from typing import Any
 
 from sparekey.agent.pin_lock import LockState
+from sparekey.cli.agent.output import HOW_AFTER_REVOKING
 from sparekey.cli.agent.status_words import status_words
 
 ALICE: dict[str, Any] = {
@@ -15,6 +16,7 @@ ALICE: dict[str, Any] = {
 REPORT: dict[str, Any] = {
     "name": "train-laptop", "servers": ["https://server:8443"], "daemon": True, "time": "2026-11-27T12:00:00Z",
     "clock_wrong": False, "last_contact": "2026-11-27T10:00:00Z", "contact_trouble": "", "events_waiting": 0,
+    "revoked": False, "logins_ask": True,
     "users": [ALICE], "protection": {"word": "tpm", "words": "the keys are the TPM's", "advice": ""},
     "names": {"mapped": {}, "number": 0, "unmapped": "same"}, "exempt": ["root (on the console)", "rescue"],
 }  # fmt: skip
@@ -28,7 +30,7 @@ def test_a_device_in_order_says_who_until_when_and_asks_for_nothing() -> None:
         "",
         "Without the network:",
         "  alice:",
-        "    with a tokencode until 2026-12-10 12:00 UTC (13 days)",
+        "    with the usual passcode until 2026-12-10 12:00 UTC (13 days)",
         "    with the PIN and an emergency tokencode (version 2) until 2026-12-24 00:00 UTC",
         "Without a passcode: root (on the console), rescue.",
     ]
@@ -52,7 +54,7 @@ def test_what_is_to_be_done_stands_at_the_end() -> None:
     trouble = {"daemon": False, "clock_wrong": True, "contact_trouble": "no route", "users": [blocked]}
     names = {"mapped": {"admin": "alice"}, "number": 3, "unmapped": "refused"}
     words = status_words(REPORT | trouble | {"names": names})
-    assert "with a tokencode" not in words  # it would be refused
+    assert "with the usual passcode" not in words  # it would be refused
     assert "the last try failed: no route" in words
     assert "Names: admin is alice and 2 more; other accounts sign in as nobody." in words
     to_do = words.partition("To do:\n")[2]
@@ -72,6 +74,17 @@ def test_a_new_device_and_one_that_lets_nobody_in_say_so() -> None:
     for part in ("never in contact", "nobody can sign in.", "sparekey-agent login USER", "Without a passcode: nobody.",
                  "Names: none; other accounts sign in as nobody.", "name somebody under [names]"):  # fmt: skip
         assert part in words
+
+
+def test_a_revoked_device_is_given_the_one_advice_that_helps() -> None:
+    words = status_words(REPORT | {"revoked": True, "contact_trouble": "this device was revoked", "users": []})
+    assert "Last contact 2 hours ago (2026-11-27 10:00 UTC); the device was revoked." in words
+    assert words.partition("To do:\n")[2].splitlines() == [f"  - {HOW_AFTER_REVOKING}"]
+
+
+def test_nobody_is_exempt_from_what_no_login_asks() -> None:
+    words = status_words(REPORT | {"logins_ask": False})
+    assert words.endswith("No login asks for a passcode yet. Exempt: root (on the console), rescue.")
 
 
 def test_a_user_without_any_way_in_is_told_how_to_get_one() -> None:

@@ -29,6 +29,14 @@ class _Counted:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+@dataclass
+class Heard:
+    """What this process heard from the server last. Not every contact is written down: with a TPM that wears it."""
+
+    contact: int = 0  # unix seconds by the server; 0: none yet
+    revoked: bool = False  # the device may not come back, but by another enrolment
+
+
 @dataclass(frozen=True)
 class Device:
     """An enrolled device. `run` spreads hashes over threads; `connect` begins a conversation with the server;
@@ -42,6 +50,7 @@ class Device:
     exempt: ExemptAccounts = field(default_factory=ExemptAccounts)
     desktop_notices: bool = True
     purposes: frozenset[str] = frozenset()
+    heard: Heard = field(default_factory=Heard, repr=False)
     _counted: _Counted = field(default_factory=_Counted, repr=False)
     _attempts: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _refills: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -49,6 +58,11 @@ class Device:
     @property
     def state(self) -> State:
         return self.store.state
+
+    @property
+    def last_contact(self) -> int:
+        """Unix seconds by the server; 0: there was none."""
+        return max(self.state.time.contact, self.heard.contact)
 
     def pin_count(self, seconds_old: int) -> PinCount | None:
         """How wrong PINs are counted, as the TPM said at most so many seconds ago; None where no TPM counts, or none

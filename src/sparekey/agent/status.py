@@ -35,8 +35,9 @@ def status_of(device: Device, only_login: str | None = None, trouble: str = "") 
         "hardware_bound": device.store.keys.hardware_bound,
         "time": as_rfc3339(judged.time),
         "clock_wrong": judged.clock_wrong,
-        "last_contact": as_rfc3339(state.time.contact),
+        "last_contact": as_rfc3339(device.last_contact),
         "contact_trouble": trouble,
+        "revoked": device.heard.revoked,
         "users": [_user(user, device, judged.time, count) for user in state.users if only_login in (None, user.login)],
     }
     return report if only_login is not None else report | _of_the_computer(device)

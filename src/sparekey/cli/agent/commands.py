@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sparekey.agent.device import Device
+from sparekey.agent.ports import NotReached
 from sparekey.agent.refill import refill
 from sparekey.agent.status import status_of
 from sparekey.agent.trusted_days import without_data
@@ -17,6 +18,7 @@ from sparekey.cli.agent.arguments import Commands
 from sparekey.cli.agent.output import Output
 from sparekey.cli.agent.remote import Daemon, find_daemon
 from sparekey.cli.agent.status_words import status_words
+from sparekey.cli.agent.surroundings import logins_ask
 from sparekey.core.counts import counted
 from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
 from sparekey.wire.local_socket import Kind, Tag, frame
@@ -62,6 +64,8 @@ def enroll(options: argparse.Namespace, output: Output) -> int:
         enrolled = enrol_device(options.server, read_enrolment_code(code), options.name, options.state, tpm=tpm)
     except BadEnrolmentCode as error:
         return output.failed("bad-code", str(error), "type the code again, all eight groups, or ask for a new one")
+    except NotReached as error:
+        return output.failed("not-reached", str(error), "check the address, the name and the firewall, then try again")
     device = enrolled.enrolment
     next_step = "next: sparekey-agent login USER, and sparekey-agent run for the daemon"
     words = f"enrolled as {device.name}. {enrolled.words[:1].upper()}{enrolled.words[1:]}\n{next_step}"
@@ -89,7 +93,7 @@ def _synced(fetched: int, failures: str, output: Output) -> int:
 
 def status(options: argparse.Namespace, output: Output) -> int:
     """What the device holds, until when, and what keeps it from holding more."""
-    found = _status(options)
+    found = _status(options) | {"logins_ask": logins_ask(options.configuration)}
     output.data(found, status_words(found))
     return 0
 

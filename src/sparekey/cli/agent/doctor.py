@@ -1,20 +1,24 @@
 """`sparekey-agent doctor`: what stands between this device and a sign-in, each with what to do."""
 
 import argparse
+import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from sparekey.agent.configuration import CONFIGURATION, BadConfiguration, Configuration, load_configuration
 from sparekey.agent.device import Device
 from sparekey.agent.pin_lock import any_locked
 from sparekey.agent.ports import Distance, NotReached, Refused, StoreUnreadable
 from sparekey.agent.protection import describe_protection
-from sparekey.agent.refill import CONTACT_PATIENCE, take_word
+from sparekey.agent.refill import CONTACT_PATIENCE, take_word, withhold_if_revoked
 from sparekey.agent.unit_files import UnitDamaged
 from sparekey.cli.agent.arguments import Commands
 from sparekey.cli.agent.commands import opened, socket_path
-from sparekey.cli.agent.output import FAILED, HOW_TO_ENROLL, Output, at
+from sparekey.cli.agent.output import FAILED, HOW_AFTER_REVOKING, HOW_TO_ENROLL, Output, at
 from sparekey.cli.agent.remote import Daemon, Failed, find_daemon
+from sparekey.cli.agent.status_words import Report
 from sparekey.cli.agent.surroundings import Finding, logins_ask, look_around, of_socket
 from sparekey.core.counts import counted
 from sparekey.wire.local_socket import Kind, Tag, frame
@@ -69,30 +73,61 @@ def _of_agent(options: argparse.Namespace) -> Iterator[Finding]:
     yield Finding("daemon", True, "running, and root's or your own")
     yield of_socket(path)
     try:
-        yield from _by_daemon(daemon)
+        yield from _by_daemon(daemon, _ask_server(path))
     except Failed as error:
         yield Finding("store", False, _with_advice(error))
     finally:
         daemon.close()
 
 
-def _by_daemon(daemon: Daemon) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class _Asked:
+    """What came of it that the daemon was to ask its server now."""
+
+    answers: bool = False
+    trouble: str = ""
+
+
+def _ask_server(path: Path) -> _Asked:
+    """On a connection of its own: a contact may go on for minutes, and its first word is enough. Only root's is
+    begun."""
+    daemon = find_daemon(path)
+    if daemon is None:
+        return _Asked()
+    with contextlib.closing(daemon):
+        try:
+            daemon.ask(frame(Kind.SYNC))
+        except Failed as error:
+            return _Asked(trouble=str(error)) if error.word == "not-refilled" else _Asked()
+        except TimeoutError:
+            return _Asked()
+    return _Asked(answers=True)
+
+
+def _by_daemon(daemon: Daemon, asked: _Asked) -> Iterator[Finding]:
     """What the daemon says of the store that it has open."""
     report = json.loads(daemon.ask(frame(Kind.STATUS)).text(Tag.REPORT))
     yield Finding("store", True, f"device {report['name']}")
     clock = "behind or past what was vouched for: set it right" if report["clock_wrong"] else "agrees with the server"
     yield Finding("clock", not report["clock_wrong"], clock)
-    if report["contact_trouble"]:
-        words = f"the last contact failed: {report['contact_trouble']}; try again: sparekey-agent sync"
-        some = any(user["days_until"] or user["emergency_codes"] for user in report["users"])
-        yield Finding("server", False, words + (_GOES_ON if some else ""))
-    else:
-        last = report["last_contact"]
-        yield Finding("server", bool(last), f"last contact {at(last) if last else 'never'}")
+    yield _server_by_daemon(report, asked)
     if "protection" in report:
         protection = report["protection"]
         words = "; ".join(filter(None, (protection["words"], protection["advice"])))
         yield Finding("keys", not protection["trouble"], words)
+
+
+def _server_by_daemon(report: Report, asked: _Asked) -> Finding:
+    if report.get("revoked"):
+        return Finding("server", False, HOW_AFTER_REVOKING)
+    if asked.answers:
+        return Finding("server", True, "answers")
+    if trouble := asked.trouble or report["contact_trouble"]:
+        words = f"the last contact failed: {trouble}; when that is mended: sparekey-agent sync"
+        some = any(user["days_until"] or user["emergency_codes"] for user in report["users"])
+        return Finding("server", False, words + (_GOES_ON if some else ""))
+    last = report["last_contact"]
+    return Finding("server", bool(last), f"last contact {at(last) if last else 'never'}; root's doctor asks it anew")
 
 
 def _of_store(options: argparse.Namespace) -> Iterator[Finding]:
@@ -149,5 +184,6 @@ def _of_server(device: Device) -> Finding:
         some = any(user.current_units for user in device.state.users)
         return Finding("server", False, f"{error}; {_ADVICE[error.distance]}" + (_GOES_ON if some else ""))
     except Refused as error:
-        return Finding("server", False, str(error))
+        withhold_if_revoked(device, error)
+        return Finding("server", False, HOW_AFTER_REVOKING if device.heard.revoked else str(error))
     return Finding("server", True, "answers")

@@ -24,7 +24,7 @@ from sparekey.cli.agent.remote import Failed
 _WORDS: Final[dict[type[BaseException], tuple[str, str]]] = {
     AlreadyEnrolled: ("already-enrolled", ""),
     BadAddress: ("bad-address", ""),
-    NotReached: ("not-reached", "check the address and the network: sparekey-agent doctor"),
+    NotReached: ("not-reached", "run sparekey-agent doctor"),
     KeyboardInterrupt: ("interrupted", ""),
     OSError: ("unexpected", "run sparekey-agent doctor"),
     ValueError: ("unexpected", "run sparekey-agent doctor"),

@@ -12,6 +12,10 @@ SCHEMA: Final = 1
 EXITS: Final = {Result.GRANTED: 0, Result.DENIED: 3, Result.ASK: 4, Result.UNAVAILABLE: 5}
 FAILED: Final = 1
 HOW_TO_ENROLL: Final = "sparekey-agent enroll --server URL --code -"
+HOW_AFTER_REVOKING: Final = (
+    "this device was revoked; to use it again: systemctl stop sparekey-agent; sparekey-agent clear --all; then with a "
+    f"new code: {HOW_TO_ENROLL}"
+)
 
 
 def at(rfc3339: str) -> str:

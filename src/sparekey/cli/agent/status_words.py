@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sparekey.cli.agent.output import at
+from sparekey.cli.agent.output import HOW_AFTER_REVOKING, at
 from sparekey.core.counts import counted, rough_time
 
 Report = Mapping[str, Any]
@@ -37,6 +37,8 @@ def _contact(found: Report) -> str:
     if not found["last_contact"]:
         return "It was never in contact with the server."
     ago = (_moment(found["time"]) - _moment(found["last_contact"])).total_seconds()
+    if found.get("revoked"):
+        return f"Last contact {rough_time(ago)} ago ({at(found['last_contact'])}); the device was revoked."
     words = f"Last contact {rough_time(ago)} ago ({at(found['last_contact'])})"
     if found["contact_trouble"]:
         words += f"; the last try failed: {found['contact_trouble']}"
@@ -61,7 +63,7 @@ def _user(user: Report) -> Iterator[str]:
 def _ways(user: Report) -> Iterator[str]:
     """What lets this user in, and until when."""
     if user["days_until"] and not user["emergency_code_needed"] and not user["locked_at_server"]:
-        yield f"with a tokencode until {at(user['days_until'])} ({counted(user['days_left'], 'day')})"
+        yield f"with the usual passcode until {at(user['days_until'])} ({counted(user['days_left'], 'day')})"
     for pack in user["event_packs"]:
         yield f"of the token that counts, {counted(pack['codes_left'], 'code')} until {at(pack['expires'])}"
     for code in user["emergency_codes"]:
@@ -76,10 +78,14 @@ def _of_the_computer(found: Report) -> Iterator[str]:
         others = "go by their own name" if names["unmapped"] == "same" else "sign in as nobody"
         yield f"Names: {mapped or 'none'}{f' and {more} more' if more else ''}; other accounts {others}."
     if "exempt" in found:
-        yield f"Without a passcode: {', '.join(found['exempt']) or 'nobody'}."
+        asks = "Without a passcode" if found["logins_ask"] else "No login asks for a passcode yet. Exempt"
+        yield f"{asks}: {', '.join(found['exempt']) or 'nobody'}."
 
 
 def _next_steps(found: Report) -> Iterator[str]:
+    if found.get("revoked"):
+        yield HOW_AFTER_REVOKING
+        return
     if not found["daemon"]:
         yield "start the agent: systemctl start sparekey-agent (or sparekey-agent run)"
     if found["clock_wrong"]:
