@@ -11,7 +11,15 @@ import pytest
 
 from sparekey import clock
 from sparekey.agent.refill import Progress
-from sparekey.agent.refiller import FIRST_AFTER, FIRST_SPREAD, LONGEST_INTERVAL, RETRY_AFTER, AfterChange, Refiller
+from sparekey.agent.refiller import (
+    FIRST_AFTER,
+    FIRST_SPREAD,
+    LONGEST_INTERVAL,
+    RETRY_AFTER,
+    STOPPED,
+    AfterChange,
+    Refiller,
+)
 from sparekey.wire.agent_api import SyncReply, SyncRequest
 from tests.agent.devices import a_world
 
@@ -41,6 +49,13 @@ def test_no_interval_of_the_server_ends_the_refills(tmp_path: Path, next_sync: i
         background.stop()
         thread.join(20)
     assert world.device.state.next_sync == next_sync
+
+
+def test_who_follows_an_agent_that_is_stopped_is_told(tmp_path: Path) -> None:
+    background = Refiller(a_world(tmp_path / "store").device)
+    number = background.request()
+    background.stop()
+    assert background.follow(number, ignore) == STOPPED
 
 
 @dataclass

@@ -50,6 +50,9 @@ class Finished:
     why: str = ""
 
 
+STOPPED: Final = Finished(None, "the agent was stopped; what is here stays, and the rest comes at its next contact")
+
+
 def nothing() -> None:
     """For refills that change nothing for anybody else."""
 
@@ -96,7 +99,8 @@ class Refiller:
         seen: Progress | None = None
         while (seen := self._next_progress(number, seen)) is not None:
             report(seen)
-        return self._finished
+        with self._changed:
+            return self._finished if self._ended >= number else STOPPED
 
     def _next_progress(self, number: int, seen: Progress | None) -> Progress | None:
         """Progress other than what was seen, the last before the end too; None at the end of that refill."""
