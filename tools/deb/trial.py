@@ -100,8 +100,15 @@ def wait_for(holds: Callable[[], bool], what: str) -> None:
     """Looks again and again, up to a limit."""
     patience = time.monotonic() + 60
     while not holds():
-        expect(time.monotonic() < patience, what, run("journalctl", "--no-pager", "-o", "cat", "-n", "40"))
+        expect(time.monotonic() < patience, what)
         time.sleep(0.1)
+
+
+def journal() -> str:
+    """The last words of both services, where there is a service manager."""
+    line = ["journalctl", "--no-pager", "-o", "cat", "-n", "40", "-u", AGENT, "-u", SERVER]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    return done.stdout
 
 
 def is_answered(address: str) -> bool:
@@ -299,7 +306,7 @@ def main(when: str) -> int:
             print(f"\n{act.__doc__}   ({time.monotonic() - begun:.0f} s)", flush=True)
             act()
     except TrialError as error:
-        print(f"\nThe trial ended: {error}", flush=True)
+        print(f"\nThe trial ended: {error}\n\n{journal()}", flush=True)
         return 1
     if when == "after":
         print(f"\nThe packages did what they have to, in {time.monotonic() - begun:.0f} seconds.", flush=True)
