@@ -1,14 +1,19 @@
 """The agent's log of refused sign-ins."""
 
+import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sparekey.agent.conversation import Conversation, Peer
 from sparekey.agent.names import Names
 from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Reason, Refusal, Result, asked, refused
+from sparekey.agent.places import ROOT, Places
+from sparekey.agent.refiller import Refiller
 from sparekey.agent.refusals import MOST_A_MINUTE, RefusalLog
-from tests.agent.devices import World, a_world
+from sparekey.wire.local_socket import Kind, encode_frame, frame
+from tests.agent.devices import World, a_world, an_offline_world
 
 WRONG = refused(Refusal(Reason.WRONG_PASSCODE), Mode.OFFLINE)
 
@@ -45,7 +50,7 @@ def test_s65_what_was_typed_for_a_name_is_not_in_the_log(world: World, caplog: p
     assert "2468" not in caplog.text
 
 
-def test_nobody_fills_the_journal_or_hides_another_one_s_refusals(
+def test_s26_nobody_fills_the_journal_or_hides_another_one_s_refusals(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = RefusalLog(world.device)
@@ -54,6 +59,31 @@ def test_nobody_fills_the_journal_or_hides_another_one_s_refusals(
     log.note("boss", 1000, WRONG)
     assert len(caplog.messages) == MOST_A_MINUTE + 1
     assert "boss" in caplog.messages[-1]
+    for _ in range(1000):
+        log.note("boss", 0, WRONG, from_afar=True)
+    log.note("boss", 0, WRONG)
+    assert "boss, asked by uid 0 over the network:" in caplog.messages[-2]
+    assert "boss, asked by uid 0:" in caplog.messages[-1]
     world.pass_time(60)
     log.note("boss", 0, WRONG)
-    assert caplog.messages[-2].endswith(f", asked by uid 1000: {1000 - MOST_A_MINUTE} more times within that minute")
+    more = f": {1000 - MOST_A_MINUTE} more times within that minute"
+    assert caplog.messages[-3].endswith(f", asked by uid 1000{more}")
+    assert caplog.messages[-2] == f"refused: boss, asked by uid 0 over the network{more}"
+
+
+@pytest.mark.parametrize(("uid", "told"), [(0, "offline wrong-passcode"), (65534, "not-allowed")])
+def test_s26_a_refusal_of_whoever_hangs_up_is_logged_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, uid: int, told: str
+) -> None:
+    caplog.set_level("INFO")
+    device = an_offline_world(tmp_path / "store").device
+    here, there = socket.socketpair()
+    place = Places().take(ROOT)
+    assert place is not None
+    with here, there:
+        there.sendall(encode_frame(frame(Kind.LOGIN, user="alice", passcode="0000123456")))
+        there.close()
+        peer = Peer(uid, uid)
+        with pytest.raises(BrokenPipeError):
+            Conversation(device, Refiller(device), RefusalLog(device), here, peer, place).run()
+    assert f"asked by uid {uid}: {told};" in caplog.text

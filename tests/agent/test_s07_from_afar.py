@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from sparekey.agent.names import Names
+from sparekey.agent.receiving import receive
 from sparekey.clock import monotonic
-from sparekey.wire.local_socket import Frame, Kind, Tag, frame
+from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame, frame
 from tests.agent.devices import World, a_world, an_offline_world
 from tests.agent.serving import Served, serving
 
@@ -38,6 +39,14 @@ def test_s07_a_refusal_without_the_network_says_and_lasts_the_same_for_everybody
         attempts += [("alice", wrong)] * (world.held.policy.offline_failures + 1)
         heard = [told(served, *each) for each in attempts]
         assert world.held.failures == world.held.policy.offline_failures
+        # who stands behind another one does not see either what that one's attempt took
+        before = monotonic()
+        with served.connection() as one, served.connection() as other:
+            for connection in (one, other):
+                connection.sendall(encode_frame(frame(Kind.LOGIN, user="stranger", passcode=wrong, remote=1)))
+            for connection in (one, other):
+                assert receive(connection, LONGEST_FRAME).fields == heard[0][0].fields
+        assert monotonic() - before >= 2 * FLOOR
         assert all(answer.fields == heard[0][0].fields for answer, _ in heard)
         assert all(seconds >= FLOOR for _, seconds in heard)
         said = heard[0][0].text(Tag.MESSAGE)
@@ -51,6 +60,14 @@ def test_s07_a_refusal_without_the_network_says_and_lasts_the_same_for_everybody
         # and a right code gets in from afar
         granted, _ = told(served, "alice", world.alice.pin + world.alice.tokencode)
         assert (granted.text(Tag.RESULT), granted.text(Tag.MESSAGE)[:18]) == ("granted", "Signed in offline.")
+
+
+def test_s26_a_user_who_says_to_come_over_a_network_does_not_hold_up_others(tmp_path: Path) -> None:
+    request = frame(Kind.LOGIN, user="nobody", passcode="0000123456", remote=1)
+    with serving(an_offline_world(tmp_path / "store"), floor=20) as served:
+        before = monotonic()
+        assert served.ask_as_nobody(request).text(Tag.REASON) == "wrong-passcode"
+        assert monotonic() - before < 20
 
 
 def test_s07_a_help_text_that_differs_names_no_user(tmp_path: Path) -> None:

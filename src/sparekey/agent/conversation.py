@@ -98,12 +98,12 @@ class Conversation:
         typed, reply_to = Secret(request.text(Tag.PASSCODE)), request.text(Tag.REPLY_TO)
         with self._place.line:
             found: Login = login(self._device, name, typed, reply_to)
+            told = self._told(request, found)
         if found.answer.result is Result.GRANTED:
             self._key = UsefulKey(self._device, name, found.session, by_root=self._peer.uid == ROOT)
-        told = self._told(request, found)
         # Choosing a PIN takes longer than typing a passcode; later than this the server takes no answer.
         self._connection.settimeout(ANSWER_TIMEOUT if found.answer.result is Result.ASK else IDLE_TIMEOUT)
-        self._answer(name, found.answer, told)
+        self._answer(name, found.answer, told, from_afar=self._is_from_afar(request))
         if found.answer.result is Result.GRANTED and found.answer.mode is Mode.ONLINE:
             self._refill = self._refiller.request()
 
@@ -198,12 +198,18 @@ class Conversation:
     def _may_ask_for(self, name: str) -> bool:
         if self._peer.uid == ROOT or name == account_of(self._peer.uid):
             return True
-        self._fail("not-allowed", "only root may sign in somebody else")
-        self._refusals.note_not_allowed(name, self._peer.person)
+        try:
+            self._fail("not-allowed", "only root may sign in somebody else")
+        finally:
+            self._refusals.note_not_allowed(name, self._peer.person)
         return False
 
+    def _is_from_afar(self, request: Frame) -> bool:
+        """Whether whoever asks comes over a network by a program of root's: others say so of themselves."""
+        return bool(request.number(Tag.REMOTE)) and self._peer.uid == ROOT
+
     def _has_place(self, request: Frame) -> bool:
-        if not request.number(Tag.REMOTE) or self._place.is_one_of_remote():
+        if not self._is_from_afar(request) or self._place.is_one_of_remote():
             return True
         self._fail("busy", "Too many people sign in over the network at this moment; try again in a minute.")
         return False
@@ -215,16 +221,20 @@ class Conversation:
         return False
 
     def _told(self, request: Frame, found: Login) -> LoginAnswer:
-        """What this peer hears of the answer, once it is time to."""
+        """What this peer hears of the answer, once it is time to. The line of those from afar waits too: how long a
+        search took does not show to whoever stands behind."""
         if not request.number(Tag.REMOTE):
             return found.answer
-        if found.answer.mode is Mode.OFFLINE and found.answer.result is not Result.GRANTED:
+        is_timed = found.answer.mode is Mode.OFFLINE and found.answer.result is not Result.GRANTED
+        if is_timed and self._is_from_afar(request):
             time.sleep(max(found.judged_alone_since + self._floor - monotonic(), 0))
         return told_from_afar(found.answer, self._device.state)
 
-    def _answer(self, account: str, answer: LoginAnswer, told: LoginAnswer) -> None:
-        self._send(answer_frame(told))
-        self._refusals.note(account, self._peer.person, answer)
+    def _answer(self, account: str, answer: LoginAnswer, told: LoginAnswer, *, from_afar: bool = False) -> None:
+        try:
+            self._send(answer_frame(told))
+        finally:  # whoever hangs up is on record; not before, for a look-up of the account takes its time
+            self._refusals.note(account, self._peer.person, answer, from_afar=from_afar)
 
     def _fail(self, reason: str, message: str) -> None:
         self._send(frame(Kind.FAILED, reason=reason, message=printable(message)))

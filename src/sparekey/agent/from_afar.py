@@ -12,7 +12,9 @@ from typing import Final
 from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Refusal, Result, refused
 from sparekey.agent.state import State
 
-FLOOR: Final = 3.0  # seconds from where the device began to judge alone: longer than its search takes
+# Seconds from where the device began to judge alone: longer than its search for a tokencode takes on two cores. All of
+# `places.MOST_OF_REMOTE` in line are answered before a shim gives up (120 s).
+FLOOR: Final = 5.0
 _MORE = "Its server is out of reach: this computer says more on its own screen."
 
 

@@ -19,7 +19,7 @@ WITHOUT_ACCOUNT: Final = -2
 UNSORTED: Final = -3  # whose account is still looked for
 
 MOST_OF_ROOT: Final = 48  # connections at a time: login screens, and root's commands
-MOST_OF_REMOTE: Final = 12  # so many wait for an attempt: the last of them still has its answer in time
+MOST_OF_REMOTE: Final = 12  # so many wait for an attempt: the last of them has its answer before a shim gives up
 MOST_OF_OTHERS: Final = 32  # apart, so that no user keeps root's login screen out
 MOST_OF_EACH: Final = 4  # and none another one's screen lock
 MOST_UNSORTED: Final = 16  # a look-up takes as long as the system's directory does
@@ -99,9 +99,9 @@ class Place:
         return self._exchange(self._person if has_account(self._person) else WITHOUT_ACCOUNT)
 
     def is_one_of_remote(self) -> bool:
-        """Makes root's one of those for whoever comes over a network; False where none of them is left. Another
-        person's stays its own."""
-        return self._holder != ROOT or self._exchange(REMOTE)
+        """Makes it one of those for whoever comes over a network by a program of root's, whoever started that (an
+        sshd has the login uid of the administrator who did); False where none of them is left."""
+        return self._holder == REMOTE or self._exchange(REMOTE)
 
     @property
     def line(self) -> contextlib.AbstractContextManager[object]:
