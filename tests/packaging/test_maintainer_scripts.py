@@ -39,6 +39,7 @@ def test_the_module_stays_while_a_stack_names_it(tmp_path: Path, path: str) -> N
     status, said, called = run("sparekey-agent.prerm", "remove", tmp_path, pam_auth_update="")
     assert (status, called) == (1, [])
     assert f"  {tmp_path / path}\n" in said
+    assert "pam-auth-update --force --disable sparekey sparekey-second" in said
 
 
 def test_the_module_goes_where_only_what_is_not_read_names_it(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sparekey.agent.configuration import EXEMPT_GROUP
 from sparekey.agent.outcome import LoginAnswer, Mode
 from sparekey.agent.state import UserState
 from sparekey.app import devices, users
@@ -331,9 +330,9 @@ def a_laptop(directory: Path, *, policy: Mapping[str, str] = POLICY, own_clock: 
                 laptop.enroll()
                 laptop.start_daemon()
                 _prepare_doors(stage, pair.laptop)
+                stacks.hurry()
                 stacks.install(pam_module())
                 stacks.enable(ALONE)
-                laptop.machine.run("groupadd", EXEMPT_GROUP)
                 laptop.sync()  # the server has answered once: the first answer takes its time
                 yield laptop
 

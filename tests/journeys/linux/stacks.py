@@ -1,13 +1,18 @@
-"""The PAM stacks of the laptop, as the packages put them there: the module, and the profiles for `pam-auth-update`.
+"""The PAM stacks of the laptop, as the package puts them there: the module, the profiles for `pam-auth-update`, and
+what its own script does.
 
 Debian's own stacks of sshd, sudo, su and login stay as they are: all include common-auth, which the profiles change.
 """
 
 from pathlib import Path
 
+from sparekey.agent.configuration import EXEMPT_GROUP
 from tests.journeys.linux.machines import SECURITY, Machine
+from tools.tree import ROOT
 
-PROFILES = Path(__file__).resolve().parents[3] / "packaging" / "pam"
+PROFILES = ROOT / "packaging/pam"
+POSTINST = ROOT / "packaging/deb/debian/sparekey-agent.postinst"
+FORMER = "1.0"  # of the version before: its words to a newcomer are not said again
 ALONE, AFTER_PASSWORD = "sparekey", "sparekey-second"
 
 
@@ -19,12 +24,23 @@ class Stacks:
         self._enabled = ""
         self._as_enabled = ""  # what the profiles made, while something else is there
 
+    def hurry(self) -> None:
+        """Nobody waits two seconds after a wrong password, once pam-auth-update has run."""
+        self._profile("unix").write_text(_without_delay(self._profile("unix").read_text()))
+
     def install(self, module: Path) -> None:
-        """What the package of the agent brings."""
+        """What the package of the agent brings and its script does: the group of exempt accounts is made there."""
         self._machine.path(f"{SECURITY}/{module.name}").write_bytes(module.read_bytes())
         for name in (ALONE, AFTER_PASSWORD):
             self._profile(name).write_bytes((PROFILES / name).read_bytes())
-        self._profile("unix").write_text(_without_delay(self._profile("unix").read_text()))
+        self._machine.run("env", "DEBIAN_FRONTEND=noninteractive", "sh", str(POSTINST), "configure", FORMER)
+
+    def uninstall(self) -> None:
+        """As it was before the package came."""
+        self.disable()
+        for name in (ALONE, AFTER_PASSWORD):
+            self._profile(name).unlink()
+        self._machine.run("delgroup", "--quiet", EXEMPT_GROUP)
 
     def enable(self, profile: str) -> None:
         """One of the two, and not the other; nothing happens where it is so."""
@@ -48,6 +64,10 @@ class Stacks:
         self._as_enabled = self._as_enabled or self._common.read_text()
         self._common.write_text(_without_delay(self.example(example)))
 
+    def give_up(self) -> None:
+        """What was written by hand is in the place of the profiles for good."""
+        self._as_enabled = self._enabled = ""
+
     @staticmethod
     def example(name: str) -> str:
         return (PROFILES / "examples" / name).read_text()
@@ -65,5 +85,4 @@ class Stacks:
 
 
 def _without_delay(stack: str) -> str:
-    """Nobody waits two seconds after a wrong password."""
     return stack.replace("pam_unix.so", "pam_unix.so nodelay")

@@ -6,28 +6,33 @@ import json
 import pytest
 
 from sparekey.agent.configuration import EXEMPT_GROUP
+from sparekey.agent.pam_stacks import MODULE
 from tests.builders import PIN
 from tests.journeys.linux.doors import SSH, SUDO, Door
 from tests.journeys.linux.laptop import Laptop
-from tests.journeys.linux.stacks import PROFILES
+from tests.journeys.linux.stacks import ALONE, PROFILES
 from tests.journeys.linux.terminal import Terminal
 from tests.journeys.linux.test_emergency import shown_tokencode
+from tests.native.built import pam_module
 from tools.tree import ROOT
 
 pytestmark = pytest.mark.services
 
 ALICES, RESCUES = ("Password:", "correct horse"), ("Password:", "battery staple")
 SWITCH_ON, SWITCH_OFF = "pam-auth-update --enable sparekey", "pam-auth-update --disable sparekey"
+SWITCH_OFF_BY_FORCE = "pam-auth-update --force --disable sparekey sparekey-second"
 # a service of no program; whoever starts it is root, as the administrator is
 TRIAL = Door("trial", ("sh", "-c", "pamtester sparekey-trial PERSON authenticate && echo in as PERSON"), "in as PERSON")
 
 
 def test_nobody_is_locked_out_at_the_first_installation(laptop: Laptop) -> None:
     machine, stacks = laptop.machine, laptop.stacks
-    stacks.disable()
+    stacks.uninstall()
     before = stacks.common()
     with Terminal([*machine.entered, "sh"]) as shell:  # 1: stays open
-        rescue = laptop.add_account(RESCUES[1], EXEMPT_GROUP)  # 2
+        stacks.install(pam_module())  # 2
+        assert stacks.common() == before
+        rescue = laptop.add_account(RESCUES[1], EXEMPT_GROUP)
         alice = laptop.add_person(password=ALICES[1])
         laptop.sign_in_without_a_login(alice)  # 3
         assert rescue in json.loads(laptop.agent("status", "--json"))["exempt"]
@@ -37,7 +42,7 @@ def test_nobody_is_locked_out_at_the_first_installation(laptop: Laptop) -> None:
         assert TRIAL.try_it(machine, alice.login, alice.passcode()).is_in
         assert TRIAL.try_it(machine, rescue, RESCUES).is_in
         code = shown_tokencode(laptop, alice)["code"]
-        assert "The emergency path works" in laptop.agent("test", alice.login, typed=PIN + code + "\n")
+        assert "The emergency path works: without" in laptop.agent("test", alice.login, typed=PIN + code + "\n")
         assert SSH.try_it(machine, alice.login, ALICES).is_in  # so far nothing asks for a passcode
         by_root(shell, SWITCH_ON)  # 5
         laptop.next_interval()
@@ -50,6 +55,21 @@ def test_nobody_is_locked_out_at_the_first_installation(laptop: Laptop) -> None:
         by_root(shell, SWITCH_OFF)
     assert stacks.common() == before
     assert SSH.try_it(machine, alice.login, ALICES).is_in
+
+
+def test_the_way_back_from_a_stack_that_was_written_by_hand(laptop: Laptop) -> None:
+    stacks = laptop.stacks
+    stacks.enable(ALONE)
+    stacks.write_by_hand("os-password")
+    by_hand = stacks.common()
+    with Terminal([*laptop.machine.entered, "sh"]) as shell:
+        by_root(shell, f"DEBIAN_FRONTEND=noninteractive {SWITCH_OFF}")  # says 0, and did nothing
+        assert stacks.common() == by_hand
+        by_root(shell, SWITCH_OFF_BY_FORCE)
+    stacks.give_up()
+    assert MODULE not in stacks.common()["common-auth"].decode()
+    alice = laptop.add_account(ALICES[1])
+    assert SSH.try_it(laptop.machine, alice, ALICES).is_in
 
 
 def by_root(shell: Terminal, command: str) -> None:
@@ -67,6 +87,7 @@ def test_the_document_tells_the_commands_that_were_tried() -> None:
         "pamtester sparekey-trial",
         SWITCH_ON,
         SWITCH_OFF,
+        SWITCH_OFF_BY_FORCE,
         "pam-auth-update --enable sparekey-second",
     ):
         assert command in text, command
