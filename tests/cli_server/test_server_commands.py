@@ -153,6 +153,8 @@ def test_a_code_is_shown_as_it_is_read_out(operator: Operator, alice: User) -> N
     assert shown["expires"] in lines[4]
     assert "days" in lines[4]
     assert lines[5] == "to type   the PIN, then this code"
+    assert lines[6].startswith("works     only while that computer cannot reach its server; ")
+    assert f"`sparekey emergency online {alice.serial} --on`" in lines[6]
     (row, _) = operator.runs("emergency", "history", alice.serial).json["history"]
     assert (row["action"], row["detail"]["ticket"]) == ("emergency.shown", "T-7")
     assert row["actor"].startswith("os:")
@@ -162,7 +164,9 @@ def test_a_code_is_shown_as_it_is_read_out(operator: Operator, alice: User) -> N
 def test_the_other_commands_on_codes(operator: Operator, alice: User) -> None:
     shown = operator.runs("emergency", "passcode", "show", "alice", "--device", "laptop", "--caller", "badge").json
     assert (shown["kind"], shown["needs_pin"], shown["code"].count("-")) == ("passcode", False, 2)
-    assert "replaces PIN" in operator.sees("emergency", "passcode", "show", "alice", "--caller", "badge").out
+    said = operator.sees("emergency", "passcode", "show", "alice", "--caller", "badge").out
+    assert "replaces PIN" in said
+    assert said.endswith("works     only while that computer cannot reach its server\n")
     assert operator.runs("emergency", "online", alice.serial, "--on").json["allowed"] is True
     assert operator.runs("emergency", "online", alice.serial, "--off").json["allowed"] is False
     assert operator.runs("emergency", "reset", alice.serial).json["devices"] == 1

@@ -122,10 +122,10 @@ def _show(ctx: typer.Context, kind: CodeKind, name: str, device: str | None, sho
             },
         )
     else:
-        _read_out(shown, kind, moment)
+        _read_out(shown, kind, name, moment)
 
 
-def _read_out(shown: ShownCode, kind: CodeKind, moment: int) -> None:
+def _read_out(shown: ShownCode, kind: CodeKind, name: str, moment: int) -> None:
     """For an operator on the telephone, in a hurry."""
     print(f"device    {shown.device} (code version {shown.version}: the login screen there shows the same)")
     print(f"code      {shown.groups.reveal()}")
@@ -140,6 +140,10 @@ def _read_out(shown: ShownCode, kind: CodeKind, moment: int) -> None:
         print("to type   this code alone: it replaces PIN and tokencode")
     else:
         print("to type   this code alone: this token has no PIN")
+    where = "only while that computer cannot reach its server"
+    if kind is CodeKind.TOKENCODE:
+        where += f"; after `sparekey emergency online {name} --on` there, too"
+    print(f"works     {where}")
 
 
 def _reset(ctx: typer.Context, kind: CodeKind, name: str) -> None:
