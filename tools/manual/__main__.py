@@ -1,6 +1,6 @@
 """`python -m tools.manual DIRECTORY`: NAME.SECTION, NAME.bash, NAME.zsh and NAME.fish of both programs."""
 
-import sys
+import argparse
 from pathlib import Path
 
 from sparekey import __version__
@@ -20,6 +20,6 @@ def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m tools.manual DIRECTORY")
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(prog="python -m tools.manual", description="Manual pages and completions.")
+    parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="where they are written; made if need be")
+    main(parser.parse_args().directory)

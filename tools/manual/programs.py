@@ -37,8 +37,9 @@ ABOUT: Final = {
         },
         files={
             "/etc/sparekey/agent.toml": "What this device is told; every line of it may be left out.",
-            "/var/lib/sparekey-agent": "The store: keys, offline data, events that wait for the server. Copied or "
-            "restored, it is refused.",
+            "/var/lib/sparekey-agent": "The store: keys, offline data, events that wait for the server. With a TPM a "
+            "copied or restored one is refused; without one a copy can be guessed at, and "
+            "a restored one is not noticed.",
             "/run/sparekey-agent/agent.sock": "Where the daemon listens when the service manager starts it.",
             "/usr/share/doc/sparekey-agent/linux-login.md": "How logins come to ask for the passcode, and how "
             "nobody is locked out on the way.",
