@@ -95,6 +95,7 @@ def test_a_key_kept_online_opens_offline_for_a_right_passcode_alone(computer: Co
         closed = run(computer, "unlock-key", "alice", "disk", typed=computer.alice.passcode.encode() + b"\n")
         assert (closed.returncode, closed.stdout) == (1, b"")
         assert b"nothing is kept" in closed.stderr
+        assert b"to keep it anew: sparekey-agent keep-key" in closed.stderr
 
 
 def test_a_key_is_made_and_written_once_kept(computer: Computer) -> None:

@@ -54,7 +54,18 @@ def _of_configuration(options: argparse.Namespace) -> Iterator[Finding]:
         yield Finding("configuration", False, f"{error}; the agent does not start with it")
         return
     there = options.config or CONFIGURATION
-    yield Finding("configuration", True, str(there) if there.exists() else f"as shipped; there is no {there}")
+    words = str(there) if there.exists() else f"as shipped; there is no {there}"
+    if _changed_since(there, socket_path(options)):
+        words += "; changed since the agent started, which goes on by what it read: systemctl restart sparekey-agent"
+    yield Finding("configuration", True, words)
+
+
+def _changed_since(configuration: Path, listening: Path) -> bool:
+    """As the wall clock has it, which may have been set meanwhile; the daemon makes its socket at each start."""
+    try:
+        return configuration.stat().st_ctime > listening.stat().st_ctime
+    except OSError:
+        return False
 
 
 def _of_agent(options: argparse.Namespace) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ from sparekey.wire.local_socket import Kind, frame
 
 TERMINAL: Final = "/dev/tty"
 SHORTEST_GENERATED: Final = 16  # bytes: what nobody guesses
+_PURPOSE: Final = "what it is for, as the configuration allows it: disk"
 
 
 def add_commands(to: Commands) -> None:
@@ -49,13 +50,14 @@ def add_commands(to: Commands) -> None:
         unlock_key,
         "Write what is kept to standard output, for a passcode from the terminal or the first line of standard input.",
     )
-    _add(to, "forget-key", forget_key, "Erase what is kept for a user under a purpose.")
+    words = "what it was kept for: disk, or os-password for the password of the account that logins keep"
+    _add(to, "forget-key", forget_key, "Erase what is kept for a user under a purpose.", words)
 
 
-def _add(to: Commands, name: str, command: Command, words: str) -> argparse.ArgumentParser:
+def _add(to: Commands, name: str, command: Command, words: str, purpose: str = _PURPOSE) -> argparse.ArgumentParser:
     added = to.add(name, command, words)
     add_user(added)
-    added.add_argument("purpose", metavar="PURPOSE", help="what it is for, as the configuration allows it: disk")
+    added.add_argument("purpose", metavar="PURPOSE", help=purpose)
     return added
 
 

@@ -18,9 +18,13 @@ from sparekey.agent.server_client import BadAddress
 from sparekey.agent.useful_key import KeyRefused
 from sparekey.cli.agent import commands, daemon, doctor, keys, notice, sign_in
 from sparekey.cli.agent.arguments import Command, Commands
-from sparekey.cli.agent.output import HOW_TO_ENROLL, Output
+from sparekey.cli.agent.output import FAILED, HOW_TO_ENROLL, NobodyReads, Output
 from sparekey.cli.agent.remote import Failed
 
+_DO: Final = {
+    "not-enrolled": HOW_TO_ENROLL,
+    "stays-closed": "to keep it anew: sparekey-agent keep-key USER PURPOSE",
+}
 _WORDS: Final[dict[type[BaseException], tuple[str, str]]] = {
     AlreadyEnrolled: ("already-enrolled", ""),
     BadAddress: ("bad-address", ""),
@@ -41,12 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if command is not doctor.doctor:  # it tells what is wrong with it, and goes on
             options.configuration = load_configuration(options.config)
         return command(options, output)
+    except NobodyReads:
+        return FAILED
     except BadConfiguration as error:
         return output.failed("bad-configuration", str(error), "mend it; until then the agent signs in nobody")
     except Refused as error:
         return output.failed(error.reply.error, error.reply.message, error.reply.do)
     except (StoreUnreadable, Failed, KeyRefused) as error:
-        return output.failed(error.word, str(error), HOW_TO_ENROLL if error.word == "not-enrolled" else "")
+        return output.failed(error.word, str(error), _DO.get(error.word, ""))
     except (AlreadyEnrolled, BadAddress, NotReached, KeyboardInterrupt, OSError, ValueError) as error:
         word, do = next(said for kind, said in _WORDS.items() if isinstance(error, kind))
         return output.failed(word, str(error) or type(error).__name__, do)

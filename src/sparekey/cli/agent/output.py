@@ -1,6 +1,7 @@
 """What the commands print: data on standard output, words on standard error; JSON for programs."""
 
 import json
+import os
 import sys
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +24,10 @@ def at(rfc3339: str) -> str:
     return in_words(int(datetime.fromisoformat(rfc3339).timestamp()))
 
 
+class NobodyReads(Exception):
+    """Whoever read standard output has gone (`| head`)."""
+
+
 class Output:
     """One way of printing for one run of a command."""
 
@@ -30,8 +35,13 @@ class Output:
         self._as_json = as_json
 
     def data(self, value: dict[str, Any], words: str) -> None:
-        """`value` for programs, or `words` for people."""
-        print(json.dumps({"schema": SCHEMA} | value) if self._as_json else printable(words), flush=True)
+        """`value` for programs, or `words` for people. Raises `NobodyReads`."""
+        try:
+            print(json.dumps({"schema": SCHEMA} | value) if self._as_json else printable(words), flush=True)
+        except BrokenPipeError as error:
+            # What is left of it would be written at the exit, and fail there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise NobodyReads from error
 
     def aside(self, words: str) -> None:
         """Something that people have to know besides, on standard error."""
