@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sparekey.agent.names import Names
+from sparekey.agent.outcome import Result
 from sparekey.agent.receiving import receive
 from sparekey.clock import monotonic
 from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame, frame
@@ -79,6 +80,14 @@ def test_s07_a_help_text_that_differs_names_no_user(tmp_path: Path) -> None:
     world.go_offline()
     with serving(world, floor=0) as served:
         assert "Call" not in told(served, "alice", "x")[0].text(Tag.MESSAGE)
+
+
+def test_s07_with_the_network_a_refusal_asks_the_server_the_same_for_everybody(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "store").signed_in_online()
+    for name in ("stranger", "alice"):  # what is withheld of her is withheld at once
+        world.server.calls.clear()
+        assert world.login("1111111111", name).answer.result is Result.DENIED
+        assert world.server.calls == ["sign_in", "sync"]
 
 
 def test_s07_with_the_network_neither_the_map_of_names_nor_the_codes_of_the_device_show(tmp_path: Path) -> None:

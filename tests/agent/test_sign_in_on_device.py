@@ -8,7 +8,6 @@ import pytest
 from sparekey.agent.outcome import Mode, Reason, Result
 from sparekey.agent.ports import Distance
 from sparekey.agent.refill import refill
-from sparekey.agent.trusted_days import SOON
 from sparekey.sealed import new_offline_key
 from tests.agent.devices import World, a_world, an_offline_world
 
@@ -32,20 +31,6 @@ def test_the_server_s_no_is_final(tmp_path: Path) -> None:
     answer = world.login(world.passcode()).answer
     assert (answer.result, answer.mode) == (Result.DENIED, Mode.ONLINE)
     assert world.held.units == []
-
-
-def test_names_that_do_not_exist_cost_the_server_one_question_each(tmp_path: Path) -> None:
-    world = a_world(tmp_path / "store").signed_in_online()
-    for typed, name, calls in (
-        ("1111111111", "stranger", ["sign_in"]),
-        ("1111111111", "alice", ["sign_in", "sync"]),  # what is withheld of her is withheld at once
-    ):
-        world.server.calls.clear()
-        assert world.login(typed, name).answer.result is Result.DENIED
-        assert world.server.calls == calls
-    world.pass_time(SOON)
-    assert world.login("1111111111", "stranger").answer.result is Result.DENIED
-    assert world.server.calls == ["sign_in", "sync", "sign_in", "sync"]
 
 
 def test_wrong_pin_wrong_code_and_repeats_are_refused(tmp_path: Path) -> None:

@@ -3,9 +3,8 @@
 - Offline events go up before the attempt, so that the server knows every step that was used here.
 - The server's no is final: nothing of it is tried offline.
 - The server may ask before it answers. What answers a question goes to the server alone: a new PIN is no passcode.
-- What is refused to a name that has nothing here costs the server one question, not two each time.
 - A success erases every record up to its step before anybody is answered, behind a PIN lock too; so does what the
-  server withholds.
+  server withholds. It is asked for that after each refusal, too, whoever has data here: time tells strangers nothing.
 - Any error is a refusal.
 """
 
@@ -86,8 +85,7 @@ def _login_online(device: Device, server: Server, name: str, typed: Secret[str],
     check = user.wrapped_check if user else ""
     reply = server.sign_in(SignInRequest(name, typed.reveal(), check, reply_to))
     if reply.result != Result.GRANTED:
-        if user is not None or not trusted_days.was_just_in_contact(device.state, device.clock.reading()):
-            _take_word_if_heard(device, server)
+        _take_word_if_heard(device, server)
         question = _question(reply)
         return Login(_denied_online(device, name, reply, reply_to) if question is None else question)
     session = _accept(device, name, reply)

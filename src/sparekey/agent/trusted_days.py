@@ -11,7 +11,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sparekey.agent.device_time import TOLERANCE, ClockReading, TimeState, at_contact
+from sparekey.agent.device_time import TOLERANCE, ClockReading, at_contact
 from sparekey.agent.purposes import still_allowed
 from sparekey.agent.state import State, UnitEntry, UserState
 from sparekey.sealed import Header, SealedUnit, Superseded, UnitKind, Unopened, verify_unit
@@ -60,21 +60,12 @@ def is_news(before: State, after: State) -> bool:
     """
     at, then = after.time, before.time
     passed = at.contact_monotonic - then.contact_monotonic
-    is_recent = _is_soon_after(then, at.contact_boot, at.contact_monotonic)
+    is_recent = at.contact_boot == then.contact_boot and 0 <= passed < SOON
     as_expected = abs(at.contact - then.contact - passed) <= TOLERANCE
     # Servers spread contacts by chance: only an interval that is quite another one is told.
     interval = abs(after.next_sync - before.next_sync) * 4 <= before.next_sync
     same = replace(after, time=then, checkpoint=before.checkpoint, next_sync=before.next_sync)
     return not (is_recent and as_expected and interval and same == before)
-
-
-def was_just_in_contact(state: State, reading: ClockReading) -> bool:
-    """Whether a contact that was written down was moments ago."""
-    return _is_soon_after(state.time, reading.boot, reading.monotonic)
-
-
-def _is_soon_after(contact: TimeState, boot: str, monotonic: int) -> bool:
-    return boot == contact.contact_boot and 0 <= monotonic - contact.contact_monotonic < SOON
 
 
 def held_units(state: State) -> list[HeldUnit]:
