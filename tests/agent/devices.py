@@ -63,8 +63,8 @@ class World:
         code = user.token.code(user.token.step(self.server.now) + steps)
         return (user.pin if pin is None else pin) + code
 
-    def login(self, typed: str, name: str = "alice", reply_to: str = "") -> Login:
-        return login(self.device, name, Secret(typed), reply_to)
+    def login(self, typed: str, name: str = "alice", reply_to: str = "", *, from_afar: bool = False) -> Login:
+        return login(self.device, name, Secret(typed), reply_to, from_afar=from_afar)
 
     def go_offline(self, distance: Distance = Distance.OFFLINE) -> None:
         self.server.unreachable = distance

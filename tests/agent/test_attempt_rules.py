@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.attempt import emergency_wait
+from sparekey.agent.attempt import FREE_EMERGENCY_FAILURES, LONGEST_WAIT, emergency_wait
 from sparekey.agent.device_time import ClockReading
 from sparekey.agent.outcome import LoginAnswer, Reason, Result
 from sparekey.agent.refill import refill
@@ -43,6 +43,18 @@ def test_a_wait_is_said_refuses_unhashed_and_ends(tmp_path: Path) -> None:
     world.pass_time(8)
     assert world.login(world.alice.passcode).answer.result == Result.GRANTED
     assert world.held.emergency_failures == 0
+
+
+def test_s26_strangers_over_a_network_bring_no_wait_about(tmp_path: Path) -> None:
+    world = an_offline_world(tmp_path / "store")
+    last_free = replace(world.held, emergency_failures=FREE_EMERGENCY_FAILURES - 1)
+    world.device.store.change(lambda state: state.with_user(last_free))
+    for _ in range(3):
+        assert world.login(new_code(3), from_afar=True).answer.result is Result.DENIED
+        world.pass_time(LONGEST_WAIT)  # they have time
+    assert world.held.emergency_failures == FREE_EMERGENCY_FAILURES
+    assert world.login(world.alice.passcode, from_afar=True).answer.reason is Reason.WAIT
+    assert world.login(world.alice.passcode).answer.result is Result.GRANTED
 
 
 def test_a_device_learns_how_far_a_token_is_off_and_forgets_it_at_contact(tmp_path: Path) -> None:

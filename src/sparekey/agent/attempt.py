@@ -1,7 +1,8 @@
 """An offline attempt as far as it is judged without touching: what is tried, what is counted, what success changes.
 
 - The answer to "what is tried" is known before anything is hashed, so that it can be counted first (S25).
-- At the limit of failures tokencodes are refused unhashed; emergency codes never are, they wait.
+- At the limit of failures tokencodes are refused unhashed; emergency codes never are, they wait. Over a network only
+  those are tried that need no wait, so that strangers bring none about for whoever sits at the computer.
 - A misread group is named and nothing is counted: no guess was tested.
 - Success at i erases: the state says so here, the store makes it so at the commit (see `erasing`).
 """
@@ -58,8 +59,10 @@ def decide_attempt(
     distance: Distance,
     *,
     emergency_only: bool = False,
+    from_afar: bool = False,
 ) -> Plan | Refusal:
-    """What of the user's units the typed text fits and may be tried on now, or why nothing is tried."""
+    """What of the user's units the typed text fits and may be tried on now, or why nothing is tried; `from_afar`: by
+    whoever comes over a network."""
     units = [entry for entry in user.current_units if entry.is_emergency or not emergency_only]
     down = distance is not Distance.OFFLINE
     if down and user.policy.server_down == "off":
@@ -72,7 +75,9 @@ def decide_attempt(
     emergencies = [each for each in fitting if each.entry.is_emergency]
     blocked = _tokencode_block(user, judged, down)
     wait = emergency_wait(user, reading)
-    tries = [each for each in emergencies if wait == 0 and _is_near(each)]
+    are_free = user.emergency_failures < FREE_EMERGENCY_FAILURES
+    may_try_codes = are_free if from_afar else wait == 0
+    tries = [each for each in emergencies if may_try_codes and _is_near(each)]
     if blocked is None:
         tries += sorted((each for each in tokencodes if _is_near(each)), key=lambda each: _order(each, user))
     if tries:

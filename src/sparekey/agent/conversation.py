@@ -97,7 +97,7 @@ class Conversation:
             return
         typed, reply_to = Secret(request.text(Tag.PASSCODE)), request.text(Tag.REPLY_TO)
         with self._place.line:
-            found: Login = login(self._device, name, typed, reply_to)
+            found: Login = login(self._device, name, typed, reply_to, from_afar=bool(request.number(Tag.REMOTE)))
             told = self._told(request, found)
         if found.answer.result is Result.GRANTED:
             self._key = UsefulKey(self._device, name, found.session, by_root=self._peer.uid == ROOT)

@@ -44,15 +44,15 @@ SYNC_PATIENCE = 3
 _KNOWN = frozenset(Ask) - {Ask.NOTHING}
 
 
-def login(device: Device, account: str, typed: Secret[str], reply_to: str = "") -> Login:
+def login(device: Device, account: str, typed: Secret[str], reply_to: str = "", *, from_afar: bool = False) -> Login:
     """One attempt of an account of this computer, from the typed text to the answer; or the answer to the question
-    `reply_to`. Never raises."""
+    `reply_to`. `from_afar`: whoever typed it comes over a network. Never raises."""
     name = device.names.find_login(account)
     if name is None:
         return Login(refused(Refusal(Reason.NOT_MAPPED), Mode.NONE))
     try:
         with device.one_attempt():
-            return _online_or_offline(device, name, typed, reply_to)
+            return _online_or_offline(device, name, typed, reply_to, from_afar=from_afar)
     except Busy:
         return Login(refused(Refusal(Reason.BUSY), Mode.NONE))
     except StoreUnreadable as error:
@@ -62,7 +62,7 @@ def login(device: Device, account: str, typed: Secret[str], reply_to: str = "") 
         return Login(refused(Refusal(Reason.INTERNAL), Mode.NONE))
 
 
-def _online_or_offline(device: Device, name: str, typed: Secret[str], reply_to: str) -> Login:
+def _online_or_offline(device: Device, name: str, typed: Secret[str], reply_to: str, *, from_afar: bool) -> Login:
     try:
         with device.connect() as server:
             return _login_online(device, server, name, typed, reply_to)
@@ -72,7 +72,8 @@ def _online_or_offline(device: Device, name: str, typed: Secret[str], reply_to: 
         if reply_to:
             return Login(refused(Refusal(Reason.BROKEN_OFF), Mode.NONE))
         began = clock.monotonic()
-        return replace(login_offline(device, name, typed, error.distance), judged_alone_since=began)
+        found = login_offline(device, name, typed, error.distance, from_afar=from_afar)
+        return replace(found, judged_alone_since=began)
     except Refused as error:
         withhold_if_revoked(device, error)
         return Login(refused(Refusal(Reason.REFUSED), Mode.ONLINE, str(error)))

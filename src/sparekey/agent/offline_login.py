@@ -35,13 +35,15 @@ class Login:
     judged_alone_since: float = 0.0  # of the monotonic clock; 0 where the device did not
 
 
-def login_offline(device: Device, login: str, typed: Secret[str], distance: Distance) -> Login:
+def login_offline(
+    device: Device, login: str, typed: Secret[str], distance: Distance, *, from_afar: bool = False
+) -> Login:
     """Judges what was typed by what the device holds. The caller has the attempt lock."""
     user = device.state.find_user(login)
     if user is None:
         return Login(refused(Refusal(Reason.NO_DATA), Mode.OFFLINE))
     judged = device.store.judged()
-    found = _tried(device, user, typed, judged, distance)
+    found = _tried(device, user, typed, judged, distance, from_afar=from_afar)
     if isinstance(found, Refusal):
         _put_alarm_on_record(device, user, found.reason, judged)
         if found.reason is Reason.PIN_LOCKOUT:
@@ -51,13 +53,20 @@ def login_offline(device: Device, login: str, typed: Secret[str], distance: Dist
 
 
 def _tried(
-    device: Device, user: UserState, typed: Secret[str], judged: Judged, distance: Distance, *, emergency: bool = False
+    device: Device,
+    user: UserState,
+    typed: Secret[str],
+    judged: Judged,
+    distance: Distance,
+    *,
+    emergency: bool = False,
+    from_afar: bool = False,
 ) -> Found | Refusal:
     """The unit that opened; the failure is on disk before the first hash."""
     reading, asked_for = device.clock.reading(), user.login
     with device.store.steady():
         user = device.state.get_user(user.user)
-        plan = decide_attempt(user, typed, judged, reading, distance, emergency_only=emergency)
+        plan = decide_attempt(user, typed, judged, reading, distance, emergency_only=emergency, from_afar=from_afar)
         units = plan if isinstance(plan, Refusal) else read_units(device, plan)
     if isinstance(plan, Refusal) or isinstance(units, Refusal):
         return plan if isinstance(plan, Refusal) else Refusal(Reason.DAMAGED)
