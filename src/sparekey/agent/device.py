@@ -34,7 +34,6 @@ class Heard:
     """What this process heard from the server last. Not every contact is written down: with a TPM that wears it."""
 
     contact: int = 0  # unix seconds by the server; 0: none yet
-    revoked: bool = False  # the device may not come back, but by another enrolment
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def take_word(device: Device, server: Server) -> SyncReply:
         exempt=exempt,
     )
     reply = server.sync(request)
-    device.heard.contact, device.heard.revoked = reply.server_time, False
+    device.heard.contact = reply.server_time
     reading = device.clock.reading()
 
     def change(state: State) -> State:
@@ -132,8 +132,7 @@ def withhold_if_revoked(device: Device, refused: Refused) -> None:
     """A revoked device keeps nothing. One that the server does not know is refused, but keeps what it has: a server
     whose database was lost must not take everybody's spare key with it."""
     if refused.reply.error == REVOKED:
-        device.heard.revoked = True
-        device.store.change(trusted_days.without_data)
+        device.store.change(trusted_days.after_revoking)
 
 
 @dataclass(frozen=True)

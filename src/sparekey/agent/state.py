@@ -190,6 +190,7 @@ class State:
     checkpoint: str = ""
     next_sync: int = 0  # seconds after the last contact
     exempt: list[str] = field(default_factory=list)  # as the server was told last
+    revoked: bool = False  # by the server's last word
 
     def find_user(self, login: str) -> UserState | None:
         """The user who is called so on this device."""

@@ -37,7 +37,7 @@ def status_of(device: Device, only_login: str | None = None, trouble: str = "") 
         "clock_wrong": judged.clock_wrong,
         "last_contact": as_rfc3339(device.last_contact),
         "contact_trouble": trouble,
-        "revoked": device.heard.revoked,
+        "revoked": state.revoked,
         "users": [_user(user, device, judged.time, count) for user in state.users if only_login in (None, user.login)],
     }
     return report if only_login is not None else report | _of_the_computer(device)

@@ -49,6 +49,7 @@ def after_sync(state: State, reply: SyncReply, reading: ClockReading) -> State:
         events=[event for event in state.events if event.number > reply.last_event],
         checkpoint=reply.checkpoint,
         next_sync=reply.next_sync,
+        revoked=False,
     )
 
 
@@ -124,8 +125,13 @@ def after_refusal(state: State, asked: UnitRequest) -> State:
 
 
 def without_data(state: State) -> State:
-    """The device is known no more: every unit and every secret goes, at once."""
+    """Every unit and every secret goes, at once."""
     return replace(state, users=[])
+
+
+def after_revoking(state: State) -> State:
+    """The device is known no more, and keeps nothing but that."""
+    return replace(without_data(state), revoked=True)
 
 
 def _verify_later(user: UserState, header: Header) -> None:

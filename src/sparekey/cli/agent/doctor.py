@@ -196,5 +196,5 @@ def _of_server(device: Device) -> Finding:
         return Finding("server", False, f"{error}; {_ADVICE[error.distance]}" + (_GOES_ON if some else ""))
     except Refused as error:
         withhold_if_revoked(device, error)
-        return Finding("server", False, HOW_AFTER_REVOKING if device.heard.revoked else str(error))
+        return Finding("server", False, HOW_AFTER_REVOKING if device.state.revoked else str(error))
     return Finding("server", True, "answers")
