@@ -100,6 +100,14 @@ def test_the_expiry_is_there_before_the_code_and_the_code_only_in_the_answer(wor
     assert code[:5] not in words(again)
 
 
+def test_who_reads_a_code_out_reads_where_it_works(world: World, hedy: Secret[str]) -> None:
+    where = "only while that device cannot reach the server"
+    for page in (TOKENCODES, PASSCODES):
+        assert where in words(ask(world, hedy, "POST", f"{page}/show", CALLER)), page
+    ask(world, hedy, "POST", f"{TOKENCODES}/save", {"online": "on"})
+    assert where not in words(ask(world, hedy, "POST", f"{TOKENCODES}/show", CALLER))
+
+
 def test_s42_a_code_that_a_page_shows_is_on_record_as_the_operator_said_it(world: World, hedy: Secret[str]) -> None:
     set_mail(world.instance, world.alice, "alice@example.com")
     reply = ask(world, hedy, "POST", f"{TOKENCODES}/show", CALLER)
