@@ -32,12 +32,14 @@ def test_a_refusal_says_who_asked_what_was_told_and_where_to_look(
     log = RefusalLog(world.device)
     log.note("boss", 0, WRONG)
     log.note("boss", 1000, refused(Refusal(Reason.NO_DATA), Mode.OFFLINE))
+    log.note("root", 0, refused(Refusal(Reason.NOT_MAPPED), Mode.ONLINE), from_afar=True)
     log.note("boss", 0, LoginAnswer(Result.GRANTED, Mode.ONLINE))
     log.note("boss", 0, asked(Ask.NEW_PIN, "", "1"))
     assert caplog.messages == [
         "refused: boss, asked by uid 0: offline wrong-passcode; "
         "see sparekey audit list --user alice on the server, once this device was in contact",
         "refused: boss, asked by uid 1000: offline no-offline-data; see sparekey-agent doctor",
+        "refused: root, asked by uid 0 over the network: online name-not-mapped; see sparekey-agent doctor",
     ]
 
 

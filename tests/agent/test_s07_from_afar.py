@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sparekey.agent.names import Names
-from sparekey.agent.outcome import Result
+from sparekey.agent.outcome import Reason, Result
 from sparekey.agent.receiving import receive
 from sparekey.clock import monotonic
 from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame, frame
@@ -90,14 +90,23 @@ def test_s07_with_the_network_a_refusal_asks_the_server_the_same_for_everybody(t
         assert world.server.calls == ["sign_in", "sync"]
 
 
-def test_s07_with_the_network_neither_the_map_of_names_nor_the_codes_of_the_device_show(tmp_path: Path) -> None:
-    world = a_world(tmp_path / "store").signed_in_online()
+@pytest.mark.parametrize("unreachable", [False, True])
+def test_s07_neither_the_map_of_names_nor_the_codes_of_the_device_show(tmp_path: Path, *, unreachable: bool) -> None:
+    world = an_offline_world(tmp_path / "store")
     world.device = replace(world.device, names=Names({"boss": "alice"}, same=False))
-    with serving(world) as served:
+    if not unreachable:
+        world.go_online()
+    with serving(world, floor=FLOOR) as served:
+        world.server.calls.clear()
         wrong, _ = told(served, "boss", "1111111111")
-        unmapped, _ = told(served, "alice", "1111111111")
-        assert [each.text(Tag.MESSAGE) for each in (wrong, unmapped)] == [
-            "The passcode is not right, or was used before."
-        ] * 2
-        assert [each.text(Tag.REASON) for each in (wrong, unmapped)] == ["wrong-passcode"] * 2
+        asked = list(world.server.calls)
+        world.server.calls.clear()
+        unmapped, seconds = told(served, "alice", world.passcode())
+        assert unmapped.fields == wrong.fields
+        assert wrong.text(Tag.MESSAGE).startswith("The passcode is not right, or was used before.")
+        assert wrong.text(Tag.REASON) == "wrong-passcode"
+        assert world.server.calls == asked
+        assert seconds >= (FLOOR if unreachable else 0)
         assert "no login" in told(served, "alice", "1111111111", remote=False)[0].text(Tag.MESSAGE)
+        assert world.login(world.passcode(), "alice", from_afar=True).answer.reason is Reason.NOT_MAPPED  # for the log
+        assert told(served, "boss", world.passcode())[0].text(Tag.RESULT) == "granted"  # nobody else used it up

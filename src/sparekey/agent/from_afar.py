@@ -25,7 +25,7 @@ def told_from_afar(answer: LoginAnswer, state: State) -> LoginAnswer:
     if answer.mode is Mode.OFFLINE:
         return refused(Refusal(Reason.WRONG_PASSCODE), Mode.OFFLINE, f"{_MORE} {_help_text(state)}")
     if answer.reason is Reason.NOT_MAPPED:
-        return refused(Refusal(Reason.WRONG_PASSCODE), Mode.NONE)
+        return refused(Refusal(Reason.WRONG_PASSCODE), answer.mode)
     if answer.misread:  # what the server says to everybody, without what this device holds
         return replace(answer, message=Refusal(answer.reason, answer.misread).sentence)
     return answer

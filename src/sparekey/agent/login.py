@@ -5,6 +5,8 @@
 - The server may ask before it answers. What answers a question goes to the server alone: a new PIN is no passcode.
 - A success erases every record up to its step before anybody is answered, behind a PIN lock too; so does what the
   server withholds. It is asked for that after each refusal, too, whoever has data here: time tells strangers nothing.
+- Whoever comes over a network does not hear which accounts have no login: such a name takes the way of one that nobody
+  has.
 - Any error is a refusal.
 """
 
@@ -42,16 +44,20 @@ from sparekey.wire.events import EventKind
 SIGN_IN_PATIENCE = 3  # seconds in all, then the server was not reached
 SYNC_PATIENCE = 3
 _KNOWN = frozenset(Ask) - {Ask.NOTHING}
+# In the place of an account's name and of what was typed, which may be a password; no login has a space (`core.names`).
+_NOBODY, _NOTHING = " ", "0" * 10
 
 
 def login(device: Device, account: str, typed: Secret[str], reply_to: str = "", *, from_afar: bool = False) -> Login:
     """One attempt of an account of this computer, from the typed text to the answer; or the answer to the question
     `reply_to`. `from_afar`: whoever typed it comes over a network. Never raises."""
     name = device.names.find_login(account)
-    if name is None:
+    if name is None and not from_afar:
         return Login(refused(Refusal(Reason.NOT_MAPPED), Mode.NONE))
     try:
         with device.one_attempt():
+            if name is None:
+                return _refused_as_nobody(device)
             return _online_or_offline(device, name, typed, reply_to, from_afar=from_afar)
     except Busy:
         return Login(refused(Refusal(Reason.BUSY), Mode.NONE))
@@ -60,6 +66,15 @@ def login(device: Device, account: str, typed: Secret[str], reply_to: str = "", 
     except Exception as error:  # noqa: BLE001 -- S09: whatever happened, the answer is no
         log_unforeseen("a sign-in failed", error)
         return Login(refused(Refusal(Reason.INTERNAL), Mode.NONE))
+
+
+def _refused_as_nobody(device: Device) -> Login:
+    """Nobody gets in by this; what is true of the device whoever asks is said."""
+    found = _online_or_offline(device, _NOBODY, Secret(_NOTHING), "", from_afar=True)
+    answer = found.answer
+    if answer.result in (Result.GRANTED, Result.ASK) or answer.reason in (Reason.WRONG_PASSCODE, Reason.NO_DATA):
+        answer = refused(Refusal(Reason.NOT_MAPPED), answer.mode)
+    return Login(answer, judged_alone_since=found.judged_alone_since)
 
 
 def _online_or_offline(device: Device, name: str, typed: Secret[str], reply_to: str, *, from_afar: bool) -> Login:

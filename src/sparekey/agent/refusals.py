@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sparekey.agent.device import Device
-from sparekey.agent.outcome import LoginAnswer, Mode, Result, printable
+from sparekey.agent.outcome import LoginAnswer, Mode, Reason, Result, printable
 from sparekey.agent.platform_posix import has_account
 from sparekey.core.counts import counted
 
@@ -76,7 +76,8 @@ class RefusalLog:
 
 
 def _where_to_look(login: str | None, answer: LoginAnswer) -> str:
-    if answer.result is Result.UNAVAILABLE or answer.mode is Mode.NONE:
+    here_alone = answer.mode is Mode.NONE or answer.reason is Reason.NOT_MAPPED
+    if answer.result is Result.UNAVAILABLE or here_alone:
         return "see sparekey-agent doctor"
     about = "" if login is None else f" --user {shlex.quote(printable(login))}"
     later = ", once this device was in contact" if answer.mode is Mode.OFFLINE else ""
