@@ -81,9 +81,9 @@ def test_a_removal_names_the_command_that_ends_the_device_at_the_server(tmp_path
         "remove",
         tmp_path,
         pam_auth_update="",
-        sparekey_agent=r"{\"name\": \"Alice\u0027s laptop\"}",
+        sparekey_agent=r"{\"name\": \"Alice\u0027s\u005cnew laptop\"}",
     )
-    assert (status, said.splitlines()[-1]) == (0, """  sparekey device revoke 'Alice'"'"'s laptop'""")
+    assert (status, said.splitlines()[-1]) == (0, """  sparekey device revoke 'Alice'"'"'s\\new laptop'""")
 
 
 def test_a_purge_leaves_a_group_with_members_and_says_so(tmp_path: Path) -> None:
