@@ -45,7 +45,7 @@ def strangers(machine: Machine) -> Iterator[None]:
 
 def test_s26_strangers_at_sshd_keep_nobody_from_the_console(laptop: Laptop) -> None:
     alice = laptop.add_traveller()
-    laptop.pair.unplug()  # each refusal takes its three seconds: the places for strangers are full
+    laptop.pair.unplug()  # each refusal takes its five seconds: the places for strangers are full
     with strangers(laptop.machine):
         for _ in range(3):
             laptop.next_interval()
