@@ -19,7 +19,8 @@ LOOP = """
 while [ ! -e /run/strangers/end ]; do
     SSH_ASKPASS=/run/strangers/askpass SSH_ASKPASS_REQUIRE=force setsid --wait ssh -F none \
         -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
-        -o PreferredAuthentications=keyboard-interactive stranger$1@127.0.0.1 true </dev/null >>/run/strangers/said 2>&1
+        -o NumberOfPasswordPrompts=1 -o PreferredAuthentications=keyboard-interactive \
+        stranger$1@127.0.0.1 true </dev/null >>/run/strangers/said 2>&1
 done
 """
 
