@@ -48,6 +48,16 @@ def test_s09_a_disk_that_fails_lets_nobody_in(tmp_path: Path, operation: str, *,
     assert world.login(world.passcode()).answer.result == Result.GRANTED
 
 
+def test_s09_a_yes_that_leaves_all_as_it_is_needs_the_disk_too(tmp_path: Path) -> None:
+    files = FailingFiles()
+    world = a_world(tmp_path / "store", files=files)
+    typed = world.passcode()
+    assert world.login(typed).answer.result == Result.GRANTED
+    world.alice.token.last_step = -1  # the server says yes once more, in the same second
+    files.broken = "write_new"
+    assert world.login(typed).answer.result not in (Result.GRANTED, Result.ASK)
+
+
 def test_s09_a_disk_that_cannot_be_read_lets_nobody_in(tmp_path: Path) -> None:
     files = FailingFiles()
     world = an_offline_world(tmp_path / "store", files=files)

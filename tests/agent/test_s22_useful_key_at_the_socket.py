@@ -128,7 +128,7 @@ def test_s22_an_agent_rewritten_to_say_granted_always_opens_nothing(
     }
     candidates = iter(sorted(known))
 
-    def granted_always(*_: object) -> Login:
+    def granted_always(*_: object, **__: object) -> Login:
         answer = LoginAnswer(Result.GRANTED, Mode.OFFLINE, message="Signed in.")
         return Login(answer, _RewrittenSession(store, user, Secret(next(candidates))))
 

@@ -36,7 +36,7 @@ from tests.builders import (
 
 
 def a_device_that_calls_itself(instance: Instance, name: str) -> Device:
-    code = app_devices.invite(instance, ROOT, "laptop", now=NOW)
+    code = app_devices.invite(instance, ROOT, "another", now=NOW)
     private_key = ec.generate_private_key(ec.SECP256R1())
     enrolled = app_devices.enrol(instance, an_enrolment(code.secret, private_key, name=name), now=NOW)
     return Device(instance, enrolled.device_id, private_key)

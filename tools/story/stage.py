@@ -5,8 +5,10 @@ expected is checked, and the story stops with what was seen where it does not ho
 ended by its own process id.
 """
 
+import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -26,6 +28,8 @@ from tools.story.cable import Cable
 PROGRAMS = Path(sys.executable).parent
 COMMAND_SECONDS = 120
 START_SECONDS = 60  # on a busy machine
+FIRST_PORT: Final = 10_000
+OUTGOING_PORTS: Final = 32_768  # net.ipv4.ip_local_port_range, as kernels come
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -222,10 +226,13 @@ class Stage:
 
 
 def free_port() -> int:
-    """A port on loopback that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on loopback that nothing listens on now, and that no outgoing connection is given meanwhile (Linux takes
+    theirs from `OUTGOING_PORTS` on)."""
+    while True:
+        port = FIRST_PORT + secrets.randbelow(OUTGOING_PORTS - FIRST_PORT)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def is_listening(port: int) -> bool:

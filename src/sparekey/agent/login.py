@@ -122,7 +122,7 @@ def _accept(device: Device, name: str, reply: SignInReply) -> Session | None:
         user = after_online_success(user, token, reply.step, reply.server_time)
         return state.with_user(replace(user, wrapped_check=reply.check) if key else user)
 
-    device.store.change(change)
+    device.store.change(change, always=True)
     return Session(device.store, reply.user, key) if key else None
 
 

@@ -116,14 +116,17 @@ class Store:
         """Agent start: the mark is raised; what is past is erased, and what a sign-in could not erase any more."""
         self.change(lambda state: replace(after_cut_off(state), time=started(state.time, self._clock.reading())))
 
-    def change(self, change: Callable[[State], State], opened: OpenedLock | None = None) -> State:
+    def change(
+        self, change: Callable[[State], State], opened: OpenedLock | None = None, *, always: bool = False
+    ) -> State:
         """Commits `change` of the state, if it changes anything; when it returns, state and erasures are on disk. With
-        an opened PIN lock single records behind it can be erased, too."""
+        an opened PIN lock single records behind it can be erased, too. `always`: also where it changes nothing, for
+        nobody gets in whose device has lost its disk."""
         with self._lock:
             self.make_sure()
             before = self._state
             state = self._settled(_with_horizon(change(before)), opened)
-            if state == before:
+            if state == before and not always:
                 return before  # on disk already; and each commit wears the TPM's counter
             self._passing = _files_of(before) ^ _files_of(state)
             self._write(state)
