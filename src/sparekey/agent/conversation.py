@@ -184,12 +184,11 @@ class Conversation:
             )  # fmt: skip
 
         finished = self._refiller.follow(number, report)
-        if finished.refilled is None and number:
+        if finished.refilled is None:
             self._fail("not-refilled", finished.why)
             return
-        fetched = finished.refilled.fetched if finished.refilled else 0
-        words = finished.refilled.words(only) if finished.refilled else ""
-        self._send(frame(Kind.DONE, done=fetched, days_left=self._days_left(), message=printable(words[:2000])))
+        words = printable(finished.refilled.words(only)[:2000])
+        self._send(frame(Kind.DONE, done=finished.refilled.fetched, days_left=self._days_left(), message=words))
 
     def _days_left(self) -> int:
         state, user = self._device.state, self._key.user if self._key is not None else ""
