@@ -1,38 +1,44 @@
-"""Shows that each S-test fails when its defence is taken out: `python -m tools.faults [S-NUMBER...] [--list]`.
+"""Show that each S-test fails when its defence is taken out: `python -m tools.faults [S-NUMBER...] [--list]`.
 
-Rules: the tests that a fault names (tools/fault_files.py) have to pass without it; the fault goes into a copy of the
-tree and has to apply cleanly; the copy's code has to be what the tests import; a test that breaks (on an import, in a
-fixture, at the time limit) has not failed, only a wrong result counts; every S-number with a test has a fault.
+Rules:
+- The tests that a fault names (tools/fault_files.py) pass without it.
+- The fault is planted in a copy of the tree, and the tests import the copy.
+- Only a wrong result counts: a test that breaks (on an import, in a fixture, at the time limit) has not failed.
+- Every S-number that has a test has a fault.
+- A run is resumable on one commit: `--resume` skips the faults that were caught on these very files.
 """
 
 import argparse
 import contextlib
+import hashlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from sparekey.clock import monotonic
-from tools.fault_files import Fault, FaultError, fault_paths, numbers_with_a_test, read_fault, unknown_tests
-from tools.tree import ROOT, copy_project
+from tools.fault_files import Fault, FaultError, all_faults, numbers_with_a_test, unknown_tests
+from tools.tree import ROOT, copy_project, project_files
 
 AT_ONCE = 2
 RUN_SECONDS = 1800
 TEST_SECONDS = 300
 # A test that stops like this did not judge the fault: it broke on it.
 BROKEN = ("ImportError", "ModuleNotFoundError", "SyntaxError", "IndentationError", "NameError", "Failed: Timeout")
+CAUGHT = ROOT / ".venv" / "caught-faults.json"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one fault; `detail` is for people when it was not caught."""
+    """The result of one fault; `detail` is for people when it was not caught."""
 
     fault: Fault
     result: str
@@ -82,13 +88,6 @@ def _environment(copy: Path) -> dict[str, str]:
     return environment
 
 
-def _apply(fault: Fault, copy: Path) -> str:
-    """Applies the fault; returns git's words if it does not apply cleanly."""
-    command = ["git", "apply", "--whitespace=nowarn", str(copy / fault.path.relative_to(ROOT))]
-    done = subprocess.run(command, cwd=copy, env=_environment(copy), capture_output=True, text=True, check=False)
-    return done.stderr.strip() if done.returncode else ""
-
-
 def _run_tests(copy: Path, nodes: Sequence[str]) -> Run:
     report = copy / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:randomly"]
@@ -130,22 +129,23 @@ def _result(case: ET.Element) -> str:
 def _try(fault: Fault) -> Outcome:
     started = monotonic()
     with _a_copy() as copy:
-        words = _apply(fault, copy)
-        if words:
-            return Outcome(fault, "DOES NOT APPLY", monotonic() - started, words)
+        try:
+            fault.apply(copy)
+        except FaultError as error:
+            return Outcome(fault, "DOES NOT APPLY", monotonic() - started, str(error))
         run = _run_tests(copy, fault.tests)
     return Outcome(fault, judge(run), monotonic() - started, run.output[-3000:])
 
 
 def judge(run: Run) -> str:
-    """The verdict on a fault after its tests ran on it."""
+    """Return the verdict on a fault after its tests ran on it."""
     if run.exit_code == 1 and "failed" in run.tests.values():
         return "caught"
     return "NOT CAUGHT" if run.exit_code == 0 else "BROKEN, NOT FAILED"
 
 
 def _failing_without(faults: Sequence[Fault]) -> list[Outcome]:
-    """The faults whose tests do not pass on the tree as it is."""
+    """Return an outcome for each fault whose tests do not pass on the tree as it is."""
     nodes = sorted({node for fault in faults for node in fault.tests})
     _say(f"faults: {len(nodes)} tests have to pass without a fault ...")
     started = monotonic()
@@ -162,39 +162,56 @@ def _failing_without(faults: Sequence[Fault]) -> list[Outcome]:
     return bad
 
 
-def _try_all(faults: Sequence[Fault]) -> list[Outcome]:
+def _try_all(faults: Sequence[Fault], caught: set[str]) -> list[Outcome]:
+    """Try each fault, and note at once that it was caught: a run that is stopped loses nothing."""
     outcomes = []
+    digest = _digest()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         running = [pool.submit(_try, fault) for fault in faults]
         for number, done in enumerate(as_completed(running), 1):
             outcome = done.result()
             outcomes.append(outcome)
-            _say(f"faults: {number}/{len(faults)} {outcome.fault.path.stem}: {outcome.result} {outcome.seconds:.0f} s")
+            _say(f"faults: {number}/{len(faults)} {outcome.fault}: {outcome.result} {outcome.seconds:.0f} s")
+            if outcome.is_caught:
+                caught.add(str(outcome.fault))
+                CAUGHT.write_text(json.dumps({"digest": digest, "caught": sorted(caught)}), encoding="utf-8")
     return outcomes
 
 
+def _digest() -> str:
+    """Return a hash over all project files: what was caught counts for the same files alone."""
+    digest = hashlib.sha256()
+    for name in project_files():
+        content = (ROOT / name).read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def _caught_before() -> set[str]:
+    """Return the faults that an earlier run caught on the same files."""
+    if not CAUGHT.is_file():
+        return set()
+    known = json.loads(CAUGHT.read_text(encoding="utf-8"))
+    return set(known["caught"]) if known["digest"] == _digest() else set()
+
+
 def _print_table(outcomes: Sequence[Outcome]) -> None:
-    width = max([5, *(len(outcome.fault.slug) for outcome in outcomes)])
+    width = max([5, *(len(outcome.fault.name) for outcome in outcomes)])
     print(f"{'test':6}{'fault':{width + 2}}{'result':20}{'seconds':>8}")
-    for outcome in sorted(outcomes, key=lambda each: each.fault.path):
+    for outcome in sorted(outcomes, key=lambda outcome: str(outcome.fault)):
         fault = outcome.fault
-        print(f"{fault.number.upper():6}{fault.slug:{width + 2}}{outcome.result:20}{outcome.seconds:8.1f}")
+        print(f"{fault.number.upper():6}{fault.name:{width + 2}}{outcome.result:20}{outcome.seconds:8.1f}")
 
 
 def _selected(numbers: Sequence[str]) -> tuple[list[Fault], list[str]]:
-    """The usable faults of the numbers asked for, and in words what is wrong with the rest."""
+    """Return the usable faults of the numbers asked for, and a sentence for each problem. Raises FaultError."""
     wanted = {number.lower() for number in numbers}
     faults, problems = [], []
-    for path in fault_paths():
-        if wanted and path.stem.partition("_")[0] not in wanted:
-            continue
-        try:
-            fault = read_fault(path)
-        except FaultError as error:
-            problems.append(str(error))
+    for fault in all_faults():
+        if wanted and fault.number not in wanted:
             continue
         if nodes := unknown_tests(fault):
-            problems.append(f"{path.name}: names tests that do not exist: {' '.join(nodes)}")
+            problems.append(f"{fault}: names tests that do not exist: {' '.join(nodes)}")
         else:
             faults.append(fault)
     tested = {number for number in numbers_with_a_test() if not wanted or number in wanted}
@@ -204,13 +221,13 @@ def _selected(numbers: Sequence[str]) -> tuple[list[Fault], list[str]]:
     return faults, problems
 
 
-def _check(faults: Sequence[Fault], problems: Sequence[str]) -> int:
+def _check(faults: Sequence[Fault], problems: Sequence[str], caught: Collection[str]) -> int:
     bad = _failing_without(faults) if faults else []
     held_back = {outcome.fault for outcome in bad}
-    outcomes = [*bad, *_try_all([fault for fault in faults if fault not in held_back])]
+    outcomes = [*bad, *_try_all([fault for fault in faults if fault not in held_back], set(caught))]
     missed = [outcome for outcome in outcomes if not outcome.is_caught]
     for outcome in missed:
-        _say(f"\n--- {outcome.fault.path.name}: {outcome.result}\n{outcome.detail}\n")
+        _say(f"\n--- {outcome.fault}: {outcome.result}\n{outcome.detail}\n")
     _print_table(outcomes)
     for problem in problems:
         print(f"wrong: {problem}")
@@ -218,7 +235,7 @@ def _check(faults: Sequence[Fault], problems: Sequence[str]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit 0 when every fault asked for is caught and none is lacking, 1 when not, 2 when the tests do not run."""
+    """Exit 0 if every fault asked for is caught and none is missing, 1 if not, 2 if the tests do not run."""
     parser = argparse.ArgumentParser(prog="python -m tools.faults", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "numbers", nargs="*", metavar="S-NUMBER", help="only these, such as S21; all when none is given"
@@ -226,14 +243,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--list", action="store_true", help="print the faults and why they should be caught; run nothing"
     )
+    parser.add_argument("--resume", action="store_true", help="skip the faults that were caught on these very files")
     options = parser.parse_args(arguments)
-    faults, problems = _selected(options.numbers)
-    if options.list:
-        for fault in faults:
-            print(f"{fault.number.upper():6}{fault.slug}: {fault.why}")
-        return 0
     try:
-        return _check(faults, problems)
+        faults, problems = _selected(options.numbers)
+        if options.list:
+            for fault in faults:
+                print(f"{fault.number.upper():6}{fault.name}: {fault.why}")
+            return 0
+        caught = _caught_before() if options.resume else set()
+        _say(f"faults: {len(faults)} faults, {len(caught)} of them caught before")
+        return _check([fault for fault in faults if str(fault) not in caught], problems, caught)
     except FaultError as error:
         _say(f"faults: {error}")
         return 2

@@ -4,45 +4,92 @@ from pathlib import Path
 
 import pytest
 
-from tools.fault_files import Fault, FaultError, read_fault, unknown_tests
+from tools.fault_files import Fault, FaultError, Replacement, read_faults, unknown_tests
 from tools.faults import Run, judge, read_report
 
-DIFF = "diff --git a/src/sparekey/a.py b/src/sparekey/a.py\n--- a/src/sparekey/a.py\n+++ b/src/sparekey/a.py\n"
-GOOD = f"# test: tests/a/test_a.py::test_s21_x\n# why: the PIN is ignored.\n{DIFF}"
+GOOD = """
+[pin_is_ignored]
+why = "The PIN is ignored."
+tests = ["tests/a/test_a.py::test_s21_x"]
+file = "src/sparekey/a.py"
+old = '''
+    if pin:
+        check(pin)
+'''
+new = ""
+"""
+ALSO = """
+[[pin_is_ignored.also]]
+file = "src/sparekey/a.py"
+old = "right = False"
+new = "right = True"
+"""
+SOURCE = "right = False\ndef f(pin):\n    if pin:\n        check(pin)\n    return right\n"
 
 
-def a_fault_file(directory: Path, text: str = GOOD, name: str = "s21_pin_is_ignored.patch") -> Path:
+def a_fault_file(directory: Path, text: str = GOOD, name: str = "S21.toml") -> Path:
     path = directory / name
     path.write_text(text)
     return path
 
 
-def test_a_fault_file_names_its_number_tests_and_reason(tmp_path: Path) -> None:
-    path = a_fault_file(tmp_path)
-    assert read_fault(path) == Fault(path, "s21", ("tests/a/test_a.py::test_s21_x",), "the PIN is ignored.")
+def a_tree(directory: Path, source: str = SOURCE) -> Path:
+    (directory / "src" / "sparekey").mkdir(parents=True)
+    (directory / "src" / "sparekey" / "a.py").write_text(source)
+    return directory
+
+
+def test_a_fault_has_a_number_a_name_a_reason_tests_and_replacements(tmp_path: Path) -> None:
+    change = Replacement(Path("src/sparekey/a.py"), "    if pin:\n        check(pin)\n", "")
+    fault = Fault("s21", "pin_is_ignored", "The PIN is ignored.", ("tests/a/test_a.py::test_s21_x",), (change,))
+    assert read_faults(a_fault_file(tmp_path)) == [fault]
+    assert str(fault) == "S21 pin_is_ignored"
+
+
+def test_every_replacement_of_a_fault_is_applied(tmp_path: Path) -> None:
+    (fault,) = read_faults(a_fault_file(tmp_path, GOOD + ALSO))
+    fault.apply(a_tree(tmp_path / "tree"))
+    assert (tmp_path / "tree" / "src/sparekey/a.py").read_text() == "right = True\ndef f(pin):\n    return right\n"
+
+
+@pytest.mark.parametrize("source", ["", SOURCE.replace("check", "look"), SOURCE + SOURCE])
+def test_a_fault_applies_only_where_the_old_text_stands_once(tmp_path: Path, source: str) -> None:
+    (fault,) = read_faults(a_fault_file(tmp_path))
+    tree = a_tree(tmp_path / "tree", source)
+    with pytest.raises(FaultError, match="times, not once"):
+        fault.apply(tree)
+    assert (tree / "src/sparekey/a.py").read_text() == source
+
+
+def test_a_fault_in_a_file_that_is_gone_does_not_apply(tmp_path: Path) -> None:
+    (fault,) = read_faults(a_fault_file(tmp_path))
+    with pytest.raises(FaultError, match="does not exist"):
+        fault.apply(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("text", "name", "words"),
     [
-        (GOOD, "pin.patch", "name has to be like"),
-        (GOOD.replace("# why", "# because"), "s21_pin.patch", "# why"),
-        (GOOD.replace("# test", "# tests"), "s21_pin.patch", "# test"),
-        (GOOD.replace("src/sparekey", "tests"), "s21_pin.patch", "under src/sparekey/ or native/ only"),
-        ("# test: a\n# why: b\n", "s21_pin.patch", "has to be a git diff"),
+        (GOOD, "pin.toml", "after its requirement"),
+        (GOOD.replace("why", "because"), "S21.toml", "other than"),
+        (GOOD.replace('why = "The PIN is ignored."', ""), "S21.toml", "needs `why`"),
+        (GOOD.replace('["tests/a/test_a.py::test_s21_x"]', "[]"), "S21.toml", "a list of node ids"),
+        (GOOD.replace("src/sparekey", "tests"), "S21.toml", "under src/sparekey/ or native/ only"),
+        (GOOD.replace('new = ""', ""), "S21.toml", "another `new`"),
+        (GOOD + ALSO.replace("True", "False"), "S21.toml", "another `new`"),
+        ("[a\n", "S21.toml", "S21.toml: "),
     ],
 )
-def test_a_bad_fault_file_is_refused_in_words(tmp_path: Path, text: str, name: str, words: str) -> None:
+def test_a_bad_fault_is_refused_with_the_reason(tmp_path: Path, text: str, name: str, words: str) -> None:
     with pytest.raises(FaultError, match=words):
-        read_fault(a_fault_file(tmp_path, text, name))
+        read_faults(a_fault_file(tmp_path, text, name))
 
 
 def test_a_fault_that_names_no_test_is_found(tmp_path: Path) -> None:
     (tmp_path / "tests" / "a").mkdir(parents=True)
     (tmp_path / "tests" / "a" / "test_a.py").write_text("def test_s21_x(): ...\n")
     nodes = ("tests/a/test_a.py::test_s21_x[1]", "tests/a/test_a.py::test_s21_y", "tests/b.py::test_s21_x")
-    fault = Fault(tmp_path / "s21_x.patch", "s21", nodes, "")
-    assert unknown_tests(fault, tmp_path) == list(nodes[1:])
+    assert unknown_tests(Fault("s21", "x", "", nodes, ()), tmp_path) == list(nodes[1:])
 
 
 @pytest.mark.parametrize(
