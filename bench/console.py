@@ -26,8 +26,10 @@ LIMIT_MS = {"PostgreSQL": 100, "SQLite": 150}
 _ACTOR = Actor.of_system("os:bench")
 # who asks: the number of the user, the role and where it holds; 1 is in the branch, 3 and 4 are in the region
 _VISITORS = (
-    (3, "super administrator", TOP_DOMAIN), (4, "domain administrator", REGION), (1, "domain administrator", BRANCH),
-)  # fmt: skip
+    (3, "super administrator", TOP_DOMAIN),
+    (4, "domain administrator", REGION),
+    (1, "domain administrator", BRANCH),
+)
 _ROUNDS = 3
 
 
@@ -36,9 +38,20 @@ def pages_of(population: Population, domain: str) -> Iterator[str]:
     last, some = population.users - 1, population.users // 2
     first_name, last_name = population.name(some).split()
     texts = (
-        "", "a", "an", "anna", last_name, f"{first_name} {last_name}", f"{last_name[:4]} a", f"user{some:07d}",
-        "user", f"user{last:07d}"[:8], "zoe", "nobody", f"{first_name}.{last_name}".lower() + f".{some}@example.org",
-    )  # fmt: skip
+        "",
+        "a",
+        "an",
+        "anna",
+        last_name,
+        f"{first_name} {last_name}",
+        f"{last_name[:4]} a",
+        f"user{some:07d}",
+        "user",
+        f"user{last:07d}"[:8],
+        "zoe",
+        "nobody",
+        f"{first_name}.{last_name}".lower() + f".{some}@example.org",
+    )
     for text in texts:
         yield f"users?text={quote(text)}"
         yield f"tokens?text={quote(text)}"
@@ -89,8 +102,14 @@ def record_of(population: Population) -> Iterator[str]:
     """Addresses of the record, as an auditor reads it."""
     some = population.users // 2
     yield "audit"
-    for name in (f"user=user{some:07d}", f"token=SK{some:08d}", "action=sign-in.denied", "action=policy.set",
-                 "action=sign-in.granted", "by=client:bench"):  # fmt: skip
+    for name in (
+        f"user=user{some:07d}",
+        f"token=SK{some:08d}",
+        "action=sign-in.denied",
+        "action=policy.set",
+        "action=sign-in.granted",
+        "by=client:bench",
+    ):
         yield f"audit?{name}"
 
 

@@ -54,11 +54,19 @@ def rows(*, full: bool) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="sparekey-bench-") as directory, _device(Path(directory)) as bench:
         usable, bare = bench.first
         return [
-            Row("P7", "first data on the disk after an online sign-in", usable, "s", "sealing them bare", bare,
-                usable / bare, "<= 1.2"),
+            Row(
+                "P7",
+                "first data on the disk after an online sign-in",
+                usable,
+                "s",
+                "sealing them bare",
+                bare,
+                usable / bare,
+                "<= 1.2",
+            ),
             *_offline(bench, 5 if full else 3),
             *_at_rest(bench, REST_SECONDS[full]),
-        ]  # fmt: skip
+        ]
 
 
 @contextmanager
@@ -122,19 +130,60 @@ def _offline(bench: Bench, times: int) -> list[Row]:
     socket, pam = statistics.median(at_socket), statistics.median(refused)
     module = _unhashed_ms(bench.pam)
     return [
-        Row("P8", "offline refusal at balanced, through the socket", socket, "s",
-            f"{WINDOW * peppers} bare hashes", refuse, socket / refuse, "<= 1.15"),
-        Row("P8", "offline refusal at balanced, through PAM", pam, "s",
-            f"{WINDOW * peppers} bare hashes", refuse, pam / refuse, "<= 1.15"),
-        Row("P8", "offline sign-in through PAM (its pepper is random)", statistics.mean(granted), "s",
-            "half of one search", accept, statistics.mean(granted) / accept, ""),
-        Row("P8", "offline emergency sign-in through PAM (random pepper)", statistics.mean(emergency), "s",
-            "half of one search", code_search, statistics.mean(emergency) / code_search, ""),
-        Row("P8", "PAM, module, socket and agent: a no without a hash", module, "ms", "limit", 10.0,
-            module / 10, "<= 1"),
-        Row("P8", "the socket: a status there and back", _status_ms(bench.daemon), "ms", "limit", 10.0,
-            _status_ms(bench.daemon) / 10, "<= 1"),
-    ]  # fmt: skip
+        Row(
+            "P8",
+            "offline refusal at balanced, through the socket",
+            socket,
+            "s",
+            f"{WINDOW * peppers} bare hashes",
+            refuse,
+            socket / refuse,
+            "<= 1.15",
+        ),
+        Row(
+            "P8",
+            "offline refusal at balanced, through PAM",
+            pam,
+            "s",
+            f"{WINDOW * peppers} bare hashes",
+            refuse,
+            pam / refuse,
+            "<= 1.15",
+        ),
+        Row(
+            "P8",
+            "offline sign-in through PAM (its pepper is random)",
+            statistics.mean(granted),
+            "s",
+            "half of one search",
+            accept,
+            statistics.mean(granted) / accept,
+            "",
+        ),
+        Row(
+            "P8",
+            "offline emergency sign-in through PAM (random pepper)",
+            statistics.mean(emergency),
+            "s",
+            "half of one search",
+            code_search,
+            statistics.mean(emergency) / code_search,
+            "",
+        ),
+        Row(
+            "P8", "PAM, module, socket and agent: a no without a hash", module, "ms", "limit", 10.0, module / 10, "<= 1"
+        ),
+        Row(
+            "P8",
+            "the socket: a status there and back",
+            _status_ms(bench.daemon),
+            "ms",
+            "limit",
+            10.0,
+            _status_ms(bench.daemon) / 10,
+            "<= 1",
+        ),
+    ]
 
 
 def _at_rest(bench: Bench, seconds: int) -> list[Row]:
@@ -146,9 +195,17 @@ def _at_rest(bench: Bench, seconds: int) -> list[Row]:
     return [
         Row("P10", "memory of the daemon after use, keys in a file", memory, "MiB", "limit", 45, memory / 45, "<= 1"),
         Row("P10", "wake-ups of the daemon", wakes, "/min", "limit", 1, wakes, "<= 1"),
-        Row("P10", "start of a server until it answers", bench.server_start, "s", "limit", 2,
-            bench.server_start / 2, "<= 1"),
-    ]  # fmt: skip
+        Row(
+            "P10",
+            "start of a server until it answers",
+            bench.server_start,
+            "s",
+            "limit",
+            2,
+            bench.server_start / 2,
+            "<= 1",
+        ),
+    ]
 
 
 def _ask(daemon: Daemon, passcode: str) -> LoginAnswer:

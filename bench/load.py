@@ -44,9 +44,14 @@ class Load:
 
 
 def load(
-    instance: Instance, address: str, key: Secret[str], directory: Path, people: Sequence[Person], seconds: int,
+    instance: Instance,
+    address: str,
+    key: Secret[str],
+    directory: Path,
+    people: Sequence[Person],
+    seconds: int,
     clients: int,
-) -> Load:  # fmt: skip
+) -> Load:
     """Each person signs in STEPS_AHEAD times at the most. RuntimeError unless nearly all were granted."""
     step = clock_now() // INTERVAL
     bodies = [

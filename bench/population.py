@@ -33,19 +33,86 @@ AUDIT_PER_USER: Final = 10
 _CHUNK: Final = 5_000
 _DAY: Final = 86_400
 _FIRST_NAMES: Final = (
-    "Anna", "Ben", "Clara", "David", "Elena", "Felix", "Greta", "Hannah", "Ida", "Jonas", "Karl", "Lena", "Maria",
-    "Noah", "Olga", "Paul", "Quentin", "Rosa", "Simon", "Thomas", "Ulla", "Victor", "Wanda", "Xaver", "Yara", "Zoë",
-    "Andrea", "Björn", "Cécile", "Dirk", "Emma", "Frank", "Georg", "Helga", "Ivan", "Julia", "Klaus", "Laura",
-    "Michael", "Nina",
-)  # fmt: skip
+    "Anna",
+    "Ben",
+    "Clara",
+    "David",
+    "Elena",
+    "Felix",
+    "Greta",
+    "Hannah",
+    "Ida",
+    "Jonas",
+    "Karl",
+    "Lena",
+    "Maria",
+    "Noah",
+    "Olga",
+    "Paul",
+    "Quentin",
+    "Rosa",
+    "Simon",
+    "Thomas",
+    "Ulla",
+    "Victor",
+    "Wanda",
+    "Xaver",
+    "Yara",
+    "Zoë",
+    "Andrea",
+    "Björn",
+    "Cécile",
+    "Dirk",
+    "Emma",
+    "Frank",
+    "Georg",
+    "Helga",
+    "Ivan",
+    "Julia",
+    "Klaus",
+    "Laura",
+    "Michael",
+    "Nina",
+)
 _NAME_STARTS: Final = (
-    "Acker", "Berg", "Burg", "Dorn", "Eichen", "Feld", "Gold", "Hof", "Kirch", "Lang", "Müh", "Neu", "Ober",
-    "Rosen", "Schön", "Stein", "Wald", "Wein",
-)  # fmt: skip
+    "Acker",
+    "Berg",
+    "Burg",
+    "Dorn",
+    "Eichen",
+    "Feld",
+    "Gold",
+    "Hof",
+    "Kirch",
+    "Lang",
+    "Müh",
+    "Neu",
+    "Ober",
+    "Rosen",
+    "Schön",
+    "Stein",
+    "Wald",
+    "Wein",
+)
 _NAME_ENDS: Final = (
-    "bach", "baum", "berg", "burger", "dorf", "feld", "hauser", "hofer", "kamp", "ler", "mann", "meier", "müller",
-    "reuter", "schmidt", "stein", "weg",
-)  # fmt: skip
+    "bach",
+    "baum",
+    "berg",
+    "burger",
+    "dorf",
+    "feld",
+    "hauser",
+    "hofer",
+    "kamp",
+    "ler",
+    "mann",
+    "meier",
+    "müller",
+    "reuter",
+    "schmidt",
+    "stein",
+    "weg",
+)
 _ACTIONS: Final = (Action.SIGN_IN_GRANTED, Action.SIGN_IN_GRANTED, Action.SIGN_IN_DENIED, Action.UNIT_SEALED)
 
 Row = Mapping[str, Any]
@@ -119,11 +186,17 @@ class Population:
         for number in range(self.users):
             login, name, mail = self._named(number)
             yield {
-                "id": self.id("account", number), "login": login, "name": name,
-                "domain_id": self._home(home, number), "enabled": number % 50 != 0, "failures": 0,
-                "created_at": now - _DAY, "mail": mail, "words": as_text(words_of(login, name, mail)),
+                "id": self.id("account", number),
+                "login": login,
+                "name": name,
+                "domain_id": self._home(home, number),
+                "enabled": number % 50 != 0,
+                "failures": 0,
+                "created_at": now - _DAY,
+                "mail": mail,
+                "words": as_text(words_of(login, name, mail)),
                 "name_key": fold_name(name),
-            }  # fmt: skip
+            }
 
     def _named(self, number: int) -> tuple[str, str, str]:
         """Login, name and mail address."""
@@ -142,13 +215,26 @@ class Population:
             seed = self.bytes("seed", number)
             sealed = instance.vault.seal("token.seed_sealed", token_id, token_owner(account_id, token_id), seed)
             yield {
-                "id": token_id, "serial": f"SK{number:08d}", "serial_key": f"sk{number:08d}", "type": "totp",
-                "account_id": account_id, "digits": 6, "interval": INTERVAL, "algorithm": "sha1",
-                "seed_sealed": sealed, "drift": 0, "last_step": 0, "replay_step": 0,
-                "enabled": True, "lost": number % 97 == 0, "with_pin": False,
+                "id": token_id,
+                "serial": f"SK{number:08d}",
+                "serial_key": f"sk{number:08d}",
+                "type": "totp",
+                "account_id": account_id,
+                "digits": 6,
+                "interval": INTERVAL,
+                "algorithm": "sha1",
+                "seed_sealed": sealed,
+                "drift": 0,
+                "last_step": 0,
+                "replay_step": 0,
+                "enabled": True,
+                "lost": number % 97 == 0,
+                "with_pin": False,
                 "expires_at": now + (1 + number % 1_000) * _DAY if number % 3 == 0 else None,
-                "offline_code_online": False, "created_at": now - _DAY, "pin_must_change": False,
-            }  # fmt: skip
+                "offline_code_online": False,
+                "created_at": now - _DAY,
+                "pin_must_change": False,
+            }
 
     def _with_device(self) -> range:
         return range(0, self.users, PER_DEVICE)
@@ -156,12 +242,18 @@ class Population:
     def _devices(self, home: Sequence[str], now: int) -> Iterator[Row]:
         for number in self._with_device():
             yield {
-                "id": self.id("device", number), "name": f"LAPTOP-{number:07d}", "name_key": f"laptop-{number:07d}",
+                "id": self.id("device", number),
+                "name": f"LAPTOP-{number:07d}",
+                "name_key": f"laptop-{number:07d}",
                 "domain_id": self._home(home, number),
-                "public_key": self.bytes("key", number), "supports_offline": True, "hardware_bound": False,
-                "enrolled_at": now - _DAY, "last_contact": now - number % _DAY, "event_number": 0,
+                "public_key": self.bytes("key", number),
+                "supports_offline": True,
+                "hardware_bound": False,
+                "enrolled_at": now - _DAY,
+                "last_contact": now - number % _DAY,
+                "event_number": 0,
                 "event_hash": bytes(32),
-            }  # fmt: skip
+            }
 
     def _device_accounts(self, instance: Instance, now: int) -> Iterator[Row]:
         for number in self._with_device():
@@ -169,56 +261,86 @@ class Population:
             key = self.bytes("offline", number)
             row, owner = f"{device_id}/{account_id}", f"device:{device_id}/account:{account_id}"
             yield {
-                "device_id": device_id, "account_id": account_id, "login": self.person(number).login, "generation": 1,
+                "device_id": device_id,
+                "account_id": account_id,
+                "login": self.person(number).login,
+                "generation": 1,
                 "offline_key_sealed": instance.vault.seal("device_account.offline_key_sealed", row, owner, key),
-                "check": self.bytes("check", number)[:16], "stale": False, "last_sign_in": now - _DAY,
-            }  # fmt: skip
+                "check": self.bytes("check", number)[:16],
+                "stale": False,
+                "last_sign_in": now - _DAY,
+            }
 
     def _device_tokens(self, now: int) -> Iterator[Row]:
         for number in self._with_device():
             yield {
-                "device_id": self.id("device", number), "token_id": self.id("token", number),
-                "account_id": self.id("account", number), "last_used": now - _DAY,
-            }  # fmt: skip
+                "device_id": self.id("device", number),
+                "token_id": self.id("token", number),
+                "account_id": self.id("account", number),
+                "last_used": now - _DAY,
+            }
 
     def _codes(self, instance: Instance, now: int) -> Iterator[Row]:
         for number in self._with_device():
             code_id, account_id, token_id = (self.id(what, number) for what in ("code", "account", "token"))
             yield {
-                "id": code_id, "kind": "tokencode", "token_id": token_id, "account_id": account_id, "version": 1,
+                "id": code_id,
+                "kind": "tokencode",
+                "token_id": token_id,
+                "account_id": account_id,
+                "version": 1,
                 "code_sealed": seal_code(instance.vault, code_id, account_id, token_id, Secret("0123456789ABCDE")),
-                "created_at": now - _DAY, "not_after": now + (number % 40) * _DAY,
-            }  # fmt: skip
+                "created_at": now - _DAY,
+                "not_after": now + (number % 40) * _DAY,
+            }
 
     def _device_codes(self, now: int) -> Iterator[Row]:
         for number in self._with_device():
             yield {
-                "device_id": self.id("device", number), "owner_id": self.id("token", number),
-                "account_id": self.id("account", number), "code_id": self.id("code", number),
-                "held_code_id": self.id("code", number), "held_since": now - _DAY,
-            }  # fmt: skip
+                "device_id": self.id("device", number),
+                "owner_id": self.id("token", number),
+                "account_id": self.id("account", number),
+                "code_id": self.id("code", number),
+                "held_code_id": self.id("code", number),
+                "held_since": now - _DAY,
+            }
 
     def _receipts(self, now: int) -> Iterator[Row]:
         for number, kind in itertools.product(self._with_device(), ("day", "emergency-tokencode")):
             last = now // _DAY + number % 15
             yield {
-                "id": self.id(f"receipt/{kind}", number), "device_id": self.id("device", number),
-                "account_id": self.id("account", number), "token_id": self.id("token", number), "kind": kind,
-                "day": last if kind == "day" else 0, "first": 0, "count": 1440 if kind == "day" else 1,
-                "generation": 1, "version": 0 if kind == "day" else 1, "policy_revision": 1,
+                "id": self.id(f"receipt/{kind}", number),
+                "device_id": self.id("device", number),
+                "account_id": self.id("account", number),
+                "token_id": self.id("token", number),
+                "kind": kind,
+                "day": last if kind == "day" else 0,
+                "first": 0,
+                "count": 1440 if kind == "day" else 1,
+                "generation": 1,
+                "version": 0 if kind == "day" else 1,
+                "policy_revision": 1,
                 "unit_hash": hashlib.sha256(f"{self.seed}/{kind}/{number}".encode()).digest(),
-                "sealed_at": now - _DAY, "not_after": (last + 1) * _DAY, "acknowledged_at": now - _DAY,
-            }  # fmt: skip
+                "sealed_at": now - _DAY,
+                "not_after": (last + 1) * _DAY,
+                "acknowledged_at": now - _DAY,
+            }
 
     def _audit(self, now: int) -> Iterator[Row]:
         # In a batch, so that nobody chains them now. They are no record: `audit verify` says so.
         for number in range(self.users * AUDIT_PER_USER):
             user = number % self.users
             yield {
-                "at": (now - _DAY * 365) * MICROSECONDS + number, "actor": "client:bench",
-                "action": _ACTIONS[number % len(_ACTIONS)].value, "account_id": self.id("account", user),
-                "token_id": self.id("token", user), "device_id": None, "result": OK, "detail": "{}", "batch": 0,
-            }  # fmt: skip
+                "at": (now - _DAY * 365) * MICROSECONDS + number,
+                "actor": "client:bench",
+                "action": _ACTIONS[number % len(_ACTIONS)].value,
+                "account_id": self.id("account", user),
+                "token_id": self.id("token", user),
+                "device_id": None,
+                "result": OK,
+                "detail": "{}",
+                "batch": 0,
+            }
 
 
 def _insert_all(instance: Instance, table: Table, rows: Iterator[Row]) -> None:

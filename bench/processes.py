@@ -23,9 +23,12 @@ def serving(data: Path, variables: Mapping[str, str]) -> Iterator[int]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(PROGRAMS / "sparekey"), "--data", str(data), "serve", "--listen", f"127.0.0.1:{port}"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **variables},
             start_new_session=True,
-        )  # fmt: skip
+        )
     try:
         patience = time.perf_counter() + START_SECONDS
         while not is_listening(port):

@@ -71,8 +71,9 @@ class Authenticator:
 
     def _answer(self, response: dict[str, Any]) -> str:
         name = _text(self.credential_id)
-        return json.dumps({"id": name, "rawId": name, "type": "public-key", "response": response,
-                           "clientExtensionResults": {}})  # fmt: skip
+        return json.dumps(
+            {"id": name, "rawId": name, "type": "public-key", "response": response, "clientExtensionResults": {}}
+        )
 
 
 def challenge_of(options: str) -> bytes:

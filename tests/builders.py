@@ -329,9 +329,7 @@ class Device:
         with self.instance.database.write() as connection:
             devices.use_token_on_device(connection, self.device_id, user.token_id, user.account_id, now)
         check = self.check.get(user.account_id, b"").hex()
-        self.event(
-            user, at=now, method="tokencode", token=user.token_id, step=user.step(now, ahead), check=check
-        )  # fmt: skip
+        self.event(user, at=now, method="tokencode", token=user.token_id, step=user.step(now, ahead), check=check)
 
     def upload(self, now: int, events: list[OfflineEvent] | None = None) -> int:
         """Hand over events; None: all of them."""

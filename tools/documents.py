@@ -215,7 +215,7 @@ def _roles() -> str:
     rows = [
         (f"`{each}`", *("yes" if each in permissions else "" for permissions in PREDEFINED.values()))
         for each in Permission
-    ]  # fmt: skip
+    ]
     return _ROLES + head + "".join(map(_row, rows))
 
 

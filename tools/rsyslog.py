@@ -59,8 +59,9 @@ class Rsyslog:
         with (self._directory / "rsyslog.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [PROGRAM, "-n", "-f", self._directory / "rsyslog.conf", "-i", self._directory / "rsyslog.pid"],
-                stdout=log, stderr=log,
-            )  # fmt: skip
+                stdout=log,
+                stderr=log,
+            )
         end = clock.monotonic() + _START_SECONDS
         while not self._listens():
             if self._process.poll() is not None or clock.monotonic() > end:

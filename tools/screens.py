@@ -34,10 +34,15 @@ LOOKS: Final = {
 _HEIGHT: Final = 900
 # What is long where there is room for little.
 LONG: Final = Names(
-    "maximiliane.von-und-zu-hohenstein", "Maximiliane Freifrau von und zu Hohenstein-Wallersdorf",
-    "Sales and Customer Relations, Upper Austria", "laptop-maximiliane-hohenstein-0231", "customer-relations-portal",
-    "help desk of the night shift", "Travelling salespeople", "called back at the number on file, knows her manager",
-)  # fmt: skip
+    "maximiliane.von-und-zu-hohenstein",
+    "Maximiliane Freifrau von und zu Hohenstein-Wallersdorf",
+    "Sales and Customer Relations, Upper Austria",
+    "laptop-maximiliane-hohenstein-0231",
+    "customer-relations-portal",
+    "help desk of the night shift",
+    "Travelling salespeople",
+    "called back at the number on file, knows her manager",
+)
 
 Shot = tuple[str, Callable[[], object]]  # the name of a picture, and what leads there
 

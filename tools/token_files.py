@@ -32,9 +32,19 @@ from sparekey.token_files.sdtid_keys import (
 PSKC: Final = "urn:ietf:params:xml:ns:keyprov:pskc"
 _XENC: Final = "http://www.w3.org/2001/04/xmlenc#"
 _HEADER: Final = {
-    "Version": "0", "Origin": "Example", "Dest": "Somebody", "Name": "Batch", "Secret": "", "DefDeath": "2037/12/31",
-    "DefDigits": "6", "DefInterval": "60", "DefAlg": "1", "DefMode": "0", "DefAddPIN": "1", "DefLocalPIN": "0",
-}  # fmt: skip
+    "Version": "0",
+    "Origin": "Example",
+    "Dest": "Somebody",
+    "Name": "Batch",
+    "Secret": "",
+    "DefDeath": "2037/12/31",
+    "DefDigits": "6",
+    "DefInterval": "60",
+    "DefAlg": "1",
+    "DefMode": "0",
+    "DefAddPIN": "1",
+    "DefLocalPIN": "0",
+}
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,24 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 TEXTS = ["kind", "device", "user", "login", "token", "salt", "pin_salt", "check", "previous"]
-NUMBERS = ["generation", "version", "policy", "interval", "drift", "window", "first", "count", "digits", "argon_m",
-           "argon_t", "pepper_bits", "pin_m", "pin_t", "not_after", "sealed_at"]  # fmt: skip
+NUMBERS = [
+    "generation",
+    "version",
+    "policy",
+    "interval",
+    "drift",
+    "window",
+    "first",
+    "count",
+    "digits",
+    "argon_m",
+    "argon_t",
+    "pepper_bits",
+    "pin_m",
+    "pin_t",
+    "not_after",
+    "sealed_at",
+]
 Values = dict[str, Any]
 Shape = tuple[int, bool]  # digits (0: a code in groups, below 0: letters too); whether a PIN goes before it
 
@@ -118,8 +134,18 @@ def split(typed: str, shapes: list[Shape]) -> list[tuple[Shape, str, str]]:
     return fits
 
 
-def open_unit(unit: bytes, pinned: list[bytes], device: str, time: int, generation: int, following: int,
-              typed: str, shift: int = 0, used: int = -1, receipt: bool = False) -> Values:  # fmt: skip
+def open_unit(
+    unit: bytes,
+    pinned: list[bytes],
+    device: str,
+    time: int,
+    generation: int,
+    following: int,
+    typed: str,
+    shift: int = 0,
+    used: int = -1,
+    receipt: bool = False,
+) -> Values:
     n = int.from_bytes(unit[19:23], "big")
     need(unit[:19] == b"sparekey-offline/1\n" and len(unit) >= 119 + n and n <= 4096)
     signed, signature, header, records = unit[: n + 55], unit[n + 55 : n + 119], unit[23 : n + 23], unit[n + 119 :]
@@ -168,8 +194,18 @@ def read_vector(f: dict[str, str], body: str) -> str:
         shapes = {(int(s.split()[1]), s.split()[2] == "pin"): s for s in f["shapes"].split(", ")}
         return json.dumps([[shapes[shape], pin, code] for shape, pin, code in split(typed, list(shapes))])
     time, generation, following = int(f["time"]), int(f["generation"]), int(f["next"])
-    got = open_unit(bytes.fromhex(body), [bytes.fromhex(key) for key in f["pinned"].split()], f["device"], time,
-        generation, following, typed, int(f["shift"]), int(f["last_used"]), f["receipt"] == "yes")  # fmt: skip
+    got = open_unit(
+        bytes.fromhex(body),
+        [bytes.fromhex(key) for key in f["pinned"].split()],
+        f["device"],
+        time,
+        generation,
+        following,
+        typed,
+        int(f["shift"]),
+        int(f["last_used"]),
+        f["receipt"] == "yes",
+    )
     if "old_key" in f:
         sealing = hkdf(got["key"], b"", b"sparekey/1/previous" + bytes.fromhex(f["old_check"]))
         got["old_key"] = AESGCM(sealing).decrypt(bytes(12), got["previous"], None)

@@ -51,17 +51,37 @@ def _tokens() -> list[Case]:
     letters = changed(PLAN, pin=pin_hash("aB3dO1lZ"))
     half = changed(PLAN, interval=30)
     return [
-        hit("pin-less", "an authenticator app: no PIN, eight digits, balanced", sealed(no_pin, AT_TEN, 1), AT_TEN,
-            tokencode(AT_TEN, 8)),
-        Case("pin-less-with-pin", "nothing goes before the code of a token without a PIN", sealed(no_pin, AT_TEN, 1),
-             PIN + tokencode(AT_TEN, 8), WRONG),
-        hit("pin-letters", "a PIN of letters and digits, case kept, look-alikes kept", sealed(letters), AT_TEN,
-            "aB3dO1lZ" + tokencode(AT_TEN), pin="aB3dO1lZ"),
+        hit(
+            "pin-less",
+            "an authenticator app: no PIN, eight digits, balanced",
+            sealed(no_pin, AT_TEN, 1),
+            AT_TEN,
+            tokencode(AT_TEN, 8),
+        ),
+        Case(
+            "pin-less-with-pin",
+            "nothing goes before the code of a token without a PIN",
+            sealed(no_pin, AT_TEN, 1),
+            PIN + tokencode(AT_TEN, 8),
+            WRONG,
+        ),
+        hit(
+            "pin-letters",
+            "a PIN of letters and digits, case kept, look-alikes kept",
+            sealed(letters),
+            AT_TEN,
+            "aB3dO1lZ" + tokencode(AT_TEN),
+            pin="aB3dO1lZ",
+        ),
         Case("pin-case", "the same PIN in another case", sealed(letters), "AB3dO1lZ" + tokencode(AT_TEN), WRONG),
         hit("interval-30", "a code every 30 seconds", sealed(half, AT_TEN * 2 - 1, 3), AT_TEN * 2),
-        hit("pin-cost", "a PIN hashed with three passes of 32 MiB", sealed(changed(PLAN, pin=pin_hash(PIN, 32768, 3))),
-            AT_TEN),
-    ]  # fmt: skip
+        hit(
+            "pin-cost",
+            "a PIN hashed with three passes of 32 MiB",
+            sealed(changed(PLAN, pin=pin_hash(PIN, 32768, 3))),
+            AT_TEN,
+        ),
+    ]
 
 
 def _windows() -> list[Case]:
@@ -98,11 +118,18 @@ def _ends() -> list[Case]:
         Case("midnight-too-early", "the day before", morning, at(first), NOT_NOW, time=MIDNIGHT - 61),
         hit("midnight-drift", "the UTC day is the server's, the interval the token's", early, first + 3, time=MIDNIGHT),
         hit("not-after", "the last moment of a unit", sealed(EVENTS, 7, 1), 7, next=7, time=EVENTS.not_after),
-        Case("not-after-past", "one second later", sealed(EVENTS, 7, 1), at(7), NOT_NOW, next=7,
-             time=EVENTS.not_after + 1),
+        Case(
+            "not-after-past",
+            "one second later",
+            sealed(EVENTS, 7, 1),
+            at(7),
+            NOT_NOW,
+            next=7,
+            time=EVENTS.not_after + 1,
+        ),
         Case("not-covered", "the unit begins later that day", alice_day(), at(AT_TEN), NOT_NOW, time=TEN - 600),
         Case("end-before-text", "step 3 comes before step 4", alice_day(), "?", NOT_NOW, time=TEN - 600),
-    ]  # fmt: skip
+    ]
 
 
 def _events() -> list[Case]:
@@ -170,7 +197,7 @@ def _erased() -> list[Case]:
         Case("used-before", "an interval before the last used", alice_day(), at(AT_TEN - 1), WRONG, last_used=AT_TEN),
         hit("used-next", "the interval after the last used", alice_day(), AT_TEN + 1, last_used=AT_TEN),
         Case("used-all", "every interval of the window is used", alice_day(), at(AT_TEN), WRONG, last_used=AT_TEN + 1),
-    ]  # fmt: skip
+    ]
 
 
 def _keys() -> list[Case]:
@@ -184,6 +211,11 @@ def _keys() -> list[Case]:
     opens = unlock(OFFLINE_KEY, Secret(device_secret), "user-1", "cached-password")
     linked = sealed(changed(PLAN, previous=seal_previous(OFFLINE_KEY, OLD_KEY)))
     return [
-        hit("previous", "the key before this one, and what the new one unlocks", linked, AT_TEN,
-            extra=(*wrapped, ("unlock", opens.reveal().hex()))),
-    ]  # fmt: skip
+        hit(
+            "previous",
+            "the key before this one, and what the new one unlocks",
+            linked,
+            AT_TEN,
+            extra=(*wrapped, ("unlock", opens.reveal().hex())),
+        ),
+    ]

@@ -88,9 +88,14 @@ def _flips() -> list[Case]:
     return [
         *(_refused(f"flip-{name}", "one bit flipped", _flip(unit, spot), word) for name, (spot, word) in spots.items()),
         _refused("flip-record-opened", "a record altered after receipt", at_opening, "wrong passcode", receipt=False),
-        hit("flip-other-record-opened", "another record altered after receipt", _flip(unit, records), AT_TEN,
-            receipt=False),
-    ]  # fmt: skip
+        hit(
+            "flip-other-record-opened",
+            "another record altered after receipt",
+            _flip(unit, records),
+            AT_TEN,
+            receipt=False,
+        ),
+    ]
 
 
 def _signatures() -> list[Case]:

@@ -70,13 +70,19 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
             .add_extension(
                 x509.KeyUsage(
-                    digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, content_commitment=False,
-                    key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+                    digital_signature=not ca,
+                    key_cert_sign=ca,
+                    crl_sign=ca,
+                    content_commitment=False,
+                    key_encipherment=False,
+                    data_encipherment=False,
+                    key_agreement=False,
+                    encipher_only=False,
                     decipher_only=False,
                 ),
                 critical=True,
             )
-        )  # fmt: skip
+        )
         if not ca:
             address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
             builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
@@ -209,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         message = signing.request_bytes("POST", self.path, headers[signing.DEVICE_HEADER], at, body)
         signing.verify_signature(
             self._state.public_key, signing.from_header(headers[signing.SIGNATURE_HEADER]), message
-        )  # fmt: skip
+        )
         if abs(at - now) > signing.TOLERANCE:
             raise Refused(api.ErrorReply("stale-time", "the time is off", "try again", now))
 

@@ -53,8 +53,18 @@ class Served:
         """On one connection of a process of another user (the kernel tells who asks)."""
         frames = [encode_frame(request).hex() for request in requests]
         line = ["/usr/bin/python3", "-I", "-c", f"PROGRESS = {Kind.PROGRESS.value}{CLIENT}", str(self.path), *frames]
-        done = subprocess.run(line, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env={}, capture_output=True,
-                              text=True, timeout=30, check=True)  # fmt: skip
+        done = subprocess.run(
+            line,
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=[],
+            cwd="/",
+            env={},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
         return [decode_frame(bytes.fromhex(reply)) for reply in done.stdout.split()]
 
 

@@ -243,7 +243,7 @@ class SimulatedServer:
         token = user.token.token
         return SignInReply(
             "granted", [], user.user, method, token, step, check_of(key).hex(), key.reveal().hex(), self.now
-        )  # fmt: skip
+        )
 
     def sync(self, request: SyncRequest) -> SyncReply:
         self._arrive("sync")
@@ -252,7 +252,7 @@ class SimulatedServer:
         users = [self._said(user, request) for user in named]
         return SyncReply(
             self.now, "laptop", [self.signing_key.hex()], self.checkpoint, users, len(self.events_taken), 3600
-        )  # fmt: skip
+        )
 
     def unit(self, request: UnitRequest) -> bytes:
         self._arrive("unit")
@@ -302,9 +302,15 @@ class SimulatedServer:
         first = max(first_of_day, token.step(self.now), token.last_step + 1)
         codes = [(i, token.code(i)) for i in range(first, min(first + RECORDS, first_of_day + DAY // token.interval))]
         plan = replace(
-            plan, level=LIGHT, version=0, interval=token.interval, drift=token.drift, window=1, digits=token.digits,
+            plan,
+            level=LIGHT,
+            version=0,
+            interval=token.interval,
+            drift=token.drift,
+            window=1,
+            digits=token.digits,
             not_after=day_not_after(day),
-        )  # fmt: skip
+        )
         return self._seal(plan, codes)
 
     def _seal_events(self, user: SimulatedUser, plan: SealPlan) -> bytes:
@@ -346,7 +352,10 @@ class SimulatedServer:
             or (name.kind == "events" and user.token.last_step >= user.token.pack_first + RECORDS // 2)
         ]
         return UserSync(
-            user.user, user.login, user.generation, check_of(user.key).hex(),
+            user.user,
+            user.login,
+            user.generation,
+            check_of(user.key).hex(),
             keep=[KeptKind(kind, name) for kind, name in {(name.kind, name.token): 0 for name in names}],
             last_day=today + user.days,
             tokencodes_blocked=user.locked,
@@ -354,7 +363,7 @@ class SimulatedServer:
             policy=user.policy,
             wanted=[] if user.locked else missing,
             obstacles=[],
-        )  # fmt: skip
+        )
 
     def _names_of(self, token: SimulatedToken, today: int, days: int) -> list[UnitName]:
         if not token.interval:

@@ -32,9 +32,11 @@ def test_a_wait_is_said_refuses_unhashed_and_ends(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     reading = world.clock.reading()
     tired = replace(
-        world.held, emergency_failures=8, emergency_failed_boot=reading.boot,
+        world.held,
+        emergency_failures=8,
+        emergency_failed_boot=reading.boot,
         emergency_failed_monotonic=reading.monotonic,
-    )  # fmt: skip
+    )
     world.device.store.change(lambda state: state.with_user(tired))
     answer = world.login(world.alice.passcode).answer
     assert (answer.result, answer.reason) == (Result.DENIED, Reason.WAIT)

@@ -76,9 +76,11 @@ def test_a_hit_raises_the_mark_and_never_past_time() -> None:
 
 
 moves = st.lists(
-    st.tuples(st.sampled_from(["start", "hit"]), st.integers(-5 * DAY, 5 * DAY), st.integers(0, DAY),
-              st.sampled_from("abc")), max_size=8,
-)  # fmt: skip
+    st.tuples(
+        st.sampled_from(["start", "hit"]), st.integers(-5 * DAY, 5 * DAY), st.integers(0, DAY), st.sampled_from("abc")
+    ),
+    max_size=8,
+)
 
 
 @given(moves)

@@ -300,8 +300,15 @@ class _CountedDevice(Device):
 def asked_by_su(served: Served, request: Frame) -> None:
     """By a program of root's that `PERSON` has started."""
     line = ["/usr/bin/python3", "-I", "-c", HOLDER, "su", str(PERSON), str(served.path), "1"]
-    subprocess.run([*line, encode_frame(request).hex()], cwd="/", env={}, stdin=subprocess.DEVNULL,
-                   stdout=subprocess.DEVNULL, timeout=30, check=True)  # fmt: skip
+    subprocess.run(
+        [*line, encode_frame(request).hex()],
+        cwd="/",
+        env={},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        timeout=30,
+        check=True,
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")

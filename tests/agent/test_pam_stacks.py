@@ -90,9 +90,19 @@ def test_what_works_is_no_mistake() -> None:
 
 @pytest.mark.parametrize(
     "option",
-    ["use_first_passs", "quiet=1", "timeout", "timeout=0", "timeout=601", "timeout=1s", "socket=run", "prompt=",
-     "[timeout=60 quiet]", "socket=/" + 107 * "a"],
-)  # fmt: skip
+    [
+        "use_first_passs",
+        "quiet=1",
+        "timeout",
+        "timeout=0",
+        "timeout=601",
+        "timeout=1s",
+        "socket=run",
+        "prompt=",
+        "[timeout=60 quiet]",
+        "socket=/" + 107 * "a",
+    ],
+)
 @pytest.mark.parametrize("kind", ["auth", "account"])
 def test_options_that_the_module_does_not_know_are_named_with_their_file(kind: str, option: str) -> None:
     word = option.strip("[]")

@@ -40,10 +40,26 @@ def a_lock(**members: str) -> PinLock:
 def a_day(**members: Any) -> UnitEntry:
     """Records 100..159 and 160..219."""
     entry = UnitEntry(
-        kind="day", token="token", day=0, generation=1, version=0, sealed_at=1, not_after=86400, interval=60, drift=0,
-        window=1, first=100, count=120, digits=6, pin_salt=SALT, unit_hash="44" * 32, file="file", header_size=10,
-        pieces=[Piece(0, 0, "00" * 32), Piece(100, 60, KEYS[0]), Piece(160, 60, KEYS[1])], erased_through=99,
-    )  # fmt: skip
+        kind="day",
+        token="token",
+        day=0,
+        generation=1,
+        version=0,
+        sealed_at=1,
+        not_after=86400,
+        interval=60,
+        drift=0,
+        window=1,
+        first=100,
+        count=120,
+        digits=6,
+        pin_salt=SALT,
+        unit_hash="44" * 32,
+        file="file",
+        header_size=10,
+        pieces=[Piece(0, 0, "00" * 32), Piece(100, 60, KEYS[0]), Piece(160, 60, KEYS[1])],
+        erased_through=99,
+    )
     return replace(entry, **members)
 
 
@@ -214,9 +230,17 @@ def test_a_lock_whose_count_anybody_resets_has_words_of_its_own() -> None:
     assert lock_state(a_user(a_day()), lambda: PinCount(5, 7200, resettable=True)) is LockState.AT_NEXT_SIGN_IN
 
 
-@pytest.mark.parametrize(("tries", "forgives_after", "is_lock"), [
-    (64, 600, True), (65, 600, False), (32, 599, False), (4_000_000_000, 7200, False), (5, 0, False), (0, 7200, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("tries", "forgives_after", "is_lock"),
+    [
+        (64, 600, True),
+        (65, 600, False),
+        (32, 599, False),
+        (4_000_000_000, 7200, False),
+        (5, 0, False),
+        (0, 7200, False),
+    ],
+)
 def test_s34_a_count_by_which_a_pin_is_found_is_not_called_a_lock(
     tries: int, forgives_after: int, is_lock: bool
 ) -> None:

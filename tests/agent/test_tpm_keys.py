@@ -117,8 +117,17 @@ def test_a_tpm_without_room_says_what_takes_it(tmp_path: Path, swtpm: Swtpm) -> 
 
 def test_the_storage_root_key_that_the_system_keeps_is_used_and_needs_no_owner(tmp_path: Path, swtpm: Swtpm) -> None:
     context = str(tmp_path / "srk")
-    swtpm.tool("tpm2_createprimary", "-C", "o", "-G", "rsa2048", "-c", context, "-a",
-               "restricted|decrypt|fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda")  # fmt: skip
+    swtpm.tool(
+        "tpm2_createprimary",
+        "-C",
+        "o",
+        "-G",
+        "rsa2048",
+        "-c",
+        context,
+        "-a",
+        "restricted|decrypt|fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda",
+    )
     swtpm.tool("tpm2_evictcontrol", "-C", "o", "-c", context, f"{STORAGE_ROOT_KEY:#x}")
     swtpm.tool("tpm2_flushcontext", "-t")
     keys = made(tmp_path / "store", swtpm)

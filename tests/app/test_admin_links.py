@@ -38,8 +38,10 @@ def test_a_new_user_with_a_passkey_becomes_the_first_super_administrator(any_ser
     assert (held.role, held.holder, held.domain) == (SUPER_ADMINISTRATOR, "carol", TOP_DOMAIN)
     made, used = on_record(any_server, Action.ADMIN_LINK_MADE, Action.ADMIN_LINK_USED)
     assert (made.actor, used.actor.partition(":")[0], used.account_id) == (
-        "os:root", "link", opened.verdict.outcome.account_id,
-    )  # fmt: skip
+        "os:root",
+        "link",
+        opened.verdict.outcome.account_id,
+    )
 
 
 def test_a_token_with_a_pin_signs_in_too(any_server: Instance) -> None:

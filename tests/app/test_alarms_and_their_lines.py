@@ -120,9 +120,7 @@ def test_after_it_was_acknowledged_the_same_alarm_is_a_new_line(any_server: Inst
     acknowledge(any_server, ROOT, line.id, now=NOW + 5)
     assert list_alarms(any_server, ROOT) == []
     (row,) = on_record(any_server, Action.ALARMS_ACKNOWLEDGED)
-    assert (row.actor, json.loads(row.detail)) == (
-        "os:root", {"alarm": line.id, "of": "alarm.clock", "times": 1}
-    )  # fmt: skip
+    assert (row.actor, json.loads(row.detail)) == ("os:root", {"alarm": line.id, "of": "alarm.clock", "times": 1})
     alarm(any_server, NOW + 10)
     assert [each.id != line.id for each in list_alarms(any_server, ROOT)] == [True]
     assert [each.acknowledged_by for each in list_alarms(any_server, ROOT, acknowledged=True)] == [None, "os:root"]

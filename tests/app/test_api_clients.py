@@ -35,8 +35,12 @@ def test_a_key_opens_its_door(any_server: Instance) -> None:
     assert row.actor.startswith("client:")
     (view,) = list_clients(any_server, ROOT)
     assert (view.name, view.domain, view.addresses, view.expires_at, view.revoked_at) == (
-        "web", TOP_DOMAIN, "", None, None,
-    )  # fmt: skip
+        "web",
+        TOP_DOMAIN,
+        "",
+        None,
+        None,
+    )
 
 
 def test_s65_the_key_is_random_and_kept_as_a_hash_only(any_server: Instance) -> None:

@@ -107,10 +107,16 @@ def test_many_rows_are_chained_in_batches_of_bounded_size(memory_database: Datab
 @pytest.mark.parametrize(
     "change",
     [
-        "at = at + 1", "actor = 'os:root'", "action = 'sign-in.denied'", "account_id = 'a'", "token_id = 't'",
-        "device_id = 'd'", "result = 'x'", "detail = '{}'",
+        "at = at + 1",
+        "actor = 'os:root'",
+        "action = 'sign-in.denied'",
+        "account_id = 'a'",
+        "token_id = 't'",
+        "device_id = 'd'",
+        "result = 'x'",
+        "detail = '{}'",
     ],
-)  # fmt: skip
+)
 def test_s80_a_flipped_row_is_named(chained: Database, change: str) -> None:
     execute(chained, f"UPDATE audit SET {change} WHERE id = 5")
     assert faults(chained) == [(Fault.CHANGED, 2, 5, 5)]
@@ -351,10 +357,13 @@ def test_two_servers_may_chain_the_same_record(database: Database, database_url:
     servers = [
         subprocess.Popen(
             [sys.executable, "-c", CHAIN],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(2)
-    ]  # fmt: skip
+    ]
     for server in servers:
         assert server.stdin
         assert server.stdout

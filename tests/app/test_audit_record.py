@@ -22,9 +22,13 @@ def an_entry(at: int = NOW, **values: object) -> AuditEntry:
 
 def test_an_entry_is_read_back_as_it_was_written(database: Database) -> None:
     entry = an_entry(
-        actor="client:web", account_id="a1", token_id="t1", device_id="d1", result="wrong code",
+        actor="client:web",
+        account_id="a1",
+        token_id="t1",
+        device_id="d1",
+        result="wrong code",
         detail={"step": 7, "door": "rest", "näme": None, "list": [True, "\x00"]},
-    )  # fmt: skip
+    )
     with database.write() as connection:
         record(connection, entry)
         record(connection, an_entry())

@@ -105,22 +105,27 @@ def test_a_showing_is_on_record_with_who_how_and_for_which_device(any_server: In
     ).code.reveal()
     (row,) = on_record(any_server, Action.EMERGENCY_SHOWN)
     assert (row.actor, row.account_id, row.token_id, row.device_id) == (
-        "os:bob", user.account_id, user.token_id, device.device_id,
-    )  # fmt: skip
+        "os:bob",
+        user.account_id,
+        user.token_id,
+        device.device_id,
+    )
     detail = json.loads(row.detail)
-    assert detail == {
-        "caller": "call back", "kind": "tokencode", "note": "on a train", "ticket": "T-7", "version": 1,
-    }  # fmt: skip
+    assert detail == {"caller": "call back", "kind": "tokencode", "note": "on a train", "ticket": "T-7", "version": 1}
     assert code not in row.detail
 
 
 @pytest.mark.parametrize(
     "showing",
     [
-        Showing(""), Showing("  "), Showing("x" * 201), Showing("a\nb"), Showing("x", "y" * 501),
+        Showing(""),
+        Showing("  "),
+        Showing("x" * 201),
+        Showing("a\nb"),
+        Showing("x", "y" * 501),
         Showing("x", ticket="z" * 101),
     ],
-)  # fmt: skip
+)
 def test_nothing_is_shown_unless_it_is_said_how_the_caller_was_identified(
     server: Instance, holder: tuple[User, Device], showing: Showing
 ) -> None:

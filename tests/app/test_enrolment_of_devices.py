@@ -73,9 +73,11 @@ def test_a_code_ends_and_an_unknown_one_never_began_and_both_are_refused_alike(s
 def test_a_device_proves_that_it_has_its_key_and_a_failure_does_not_use_up_the_code(server: Instance) -> None:
     enrolment = an_invited_device(server)
     other = an_invited_device(server, "other")
-    ed25519_key = ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )  # fmt: skip
+    ed25519_key = (
+        ed25519.Ed25519PrivateKey.generate()
+        .public_key()
+        .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
     wrong = [
         replace(enrolment, proof=other.proof),
         replace(enrolment, public_key=other.public_key),
@@ -119,8 +121,10 @@ def test_a_revoked_device_keeps_its_name_and_loses_everything_else(any_server: I
     device = a_filled_device(any_server, user, "laptop")
     kinds = [(unit.login, unit.kind, unit.version) for unit in held_units(any_server, ROOT, "laptop")]
     assert sorted(kinds) == [
-        (user.login, "day", 0), (user.login, "emergency-passcode", 1), (user.login, "emergency-tokencode", 1),
-    ]  # fmt: skip
+        (user.login, "day", 0),
+        (user.login, "emergency-passcode", 1),
+        (user.login, "emergency-tokencode", 1),
+    ]
     revoke(any_server, ROOT, "laptop", now=NOW + 1)
     assert device.row.revoked_at == NOW + 1
     assert held_units(any_server, ROOT, "laptop") == []

@@ -107,9 +107,13 @@ def test_a_pack_confirms_no_emergency_code(server: Instance) -> None:
 def used_offline(device: Device, presser: Presser, *counters: int) -> None:
     for counter in counters:
         device.event(
-            presser.user, at=NOW + 30, method="tokencode", token=presser.user.token_id, step=counter,
+            presser.user,
+            at=NOW + 30,
+            method="tokencode",
+            token=presser.user.token_id,
+            step=counter,
             check=device.check[presser.user.account_id].hex(),
-        )  # fmt: skip
+        )
     device.upload(NOW + 60)
 
 

@@ -168,20 +168,37 @@ def test_an_event_names_whom_it_is_about_in_one_line(server: Instance) -> None:
     user, device = a_user(server, "alice"), a_device(server, "l\u00e4p top")
     with server.database.write() as connection:
         log(
-            connection, NOW, "client:web", Action.ALARM_CLOCK, account=user.account_id, token=user.token_id,
-            device=device.device_id, reason="set\nback",
-        )  # fmt: skip
+            connection,
+            NOW,
+            "client:web",
+            Action.ALARM_CLOCK,
+            account=user.account_id,
+            token=user.token_id,
+            device=device.device_id,
+            reason="set\nback",
+        )
     chain_all(server)
     *_, last = every_event(server)
     line = line_of(last)
     assert line.isascii()
     assert line.isprintable()
     assert json.loads(line) == {
-        "schema": "sparekey/event/1", "batch": 1, "id": last["id"], "at": "2027-01-15T23:50:00.000000Z",
-        "actor": "client:web", "action": "alarm.clock", "result": "ok", "alarm": True,
-        "account_id": user.account_id, "user": "alice", "token_id": user.token_id, "token": user.serial,
-        "device_id": device.device_id, "device": "l\u00e4p top", "detail": {"reason": "set\nback"},
-    }  # fmt: skip
+        "schema": "sparekey/event/1",
+        "batch": 1,
+        "id": last["id"],
+        "at": "2027-01-15T23:50:00.000000Z",
+        "actor": "client:web",
+        "action": "alarm.clock",
+        "result": "ok",
+        "alarm": True,
+        "account_id": user.account_id,
+        "user": "alice",
+        "token_id": user.token_id,
+        "token": user.serial,
+        "device_id": device.device_id,
+        "device": "l\u00e4p top",
+        "detail": {"reason": "set\nback"},
+    }
 
 
 def test_what_is_too_long_goes_without_its_detail() -> None:

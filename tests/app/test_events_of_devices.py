@@ -61,8 +61,11 @@ def test_events_go_on_record_in_order(any_server: Instance) -> None:
     assert device.upload(NOW + 60) == 2
     refused, success = on_record(any_server, Action.DEVICE_EVENT, Action.SIGN_IN_OFFLINE)
     assert (refused.action, refused.result, success.action, success.result) == (
-        "device.event", "denied", "sign-in.offline", "ok",
-    )  # fmt: skip
+        "device.event",
+        "denied",
+        "sign-in.offline",
+        "ok",
+    )
     for row in (refused, success):
         assert (row.account_id, row.token_id, row.device_id) == (user.account_id, user.token_id, device.device_id)
     assert json.loads(success.detail)["at"] == NOW + 30

@@ -16,12 +16,27 @@ from tests.builders import NOW, ROOT, Device, User, a_device, a_filled_device, a
 
 # One value of each field that is not its default, as a person writes it.
 OTHER = {
-    "enabled": "off", "minimum_passcode_length": "12", "allow_tokens_without_pin": "on", "emergency_tokencode": "no",
-    "emergency_passcode": "off", "emergency_lifetime": "90", "days": "60", "warn_days": "0", "offline_failures": "25",
-    "protection_level": "strong", "server_down": "emergency-codes-only", "users_per_device": "1",
-    "tokens_per_user": "10", "require_hardware_store": "yes", "help_text": "Tel. 4711", "os_password": "true",
-    "pin_lock": "off", "passcode_approval": "on", "showings_warn": "5", "showings_limit": "6",
-}  # fmt: skip
+    "enabled": "off",
+    "minimum_passcode_length": "12",
+    "allow_tokens_without_pin": "on",
+    "emergency_tokencode": "no",
+    "emergency_passcode": "off",
+    "emergency_lifetime": "90",
+    "days": "60",
+    "warn_days": "0",
+    "offline_failures": "25",
+    "protection_level": "strong",
+    "server_down": "emergency-codes-only",
+    "users_per_device": "1",
+    "tokens_per_user": "10",
+    "require_hardware_store": "yes",
+    "help_text": "Tel. 4711",
+    "os_password": "true",
+    "pin_lock": "off",
+    "passcode_approval": "on",
+    "showings_warn": "5",
+    "showings_limit": "6",
+}
 
 
 def test_every_field_is_stored_and_read_back(any_server: Instance) -> None:
@@ -129,10 +144,16 @@ def holder(server: Instance) -> tuple[User, Device]:
 @pytest.mark.parametrize(
     "edit",
     [
-        {"days": "2"}, {"warn_days": "3"}, {"offline_failures": "2"}, {"help_text": "x"}, {"server_down": "off"},
-        {"minimum_passcode_length": "8"}, {"users_per_device": "1"}, {"emergency_lifetime": "60"},
+        {"days": "2"},
+        {"warn_days": "3"},
+        {"offline_failures": "2"},
+        {"help_text": "x"},
+        {"server_down": "off"},
+        {"minimum_passcode_length": "8"},
+        {"users_per_device": "1"},
+        {"emergency_lifetime": "60"},
     ],
-)  # fmt: skip
+)
 def test_an_edit_that_tightens_nothing_sealed_discards_nothing(
     server: Instance, holder: tuple[User, Device], edit: dict[str, str]
 ) -> None:
@@ -145,9 +166,15 @@ def test_an_edit_that_tightens_nothing_sealed_discards_nothing(
 
 
 @pytest.mark.parametrize(
-    "edit", [{"enabled": "off"}, {"emergency_passcode": "off"}, {"minimum_passcode_length": "11"},
-             {"protection_level": "balanced"}, {"require_hardware_store": "on"}],
-)  # fmt: skip
+    "edit",
+    [
+        {"enabled": "off"},
+        {"emergency_passcode": "off"},
+        {"minimum_passcode_length": "11"},
+        {"protection_level": "balanced"},
+        {"require_hardware_store": "on"},
+    ],
+)
 def test_an_edit_that_tightens_asks_first_and_says_how_many(
     server: Instance, holder: tuple[User, Device], edit: dict[str, str]
 ) -> None:

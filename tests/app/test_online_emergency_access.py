@@ -400,12 +400,21 @@ def test_s42_what_is_given_and_used_is_on_record_and_no_code_is(server: Instance
     granted(enter(server, user, codes[0]))
     (given,) = on_record(server, Action.EMERGENCY_TEMPORARY)
     assert (given.actor, given.result, given.account_id, given.token_id) == (
-        "os:root", OK, user.account_id, user.token_id,
-    )  # fmt: skip
+        "os:root",
+        OK,
+        user.account_id,
+        user.token_id,
+    )
     assert json.loads(given.detail) == {
-        "serial": user.serial, "kind": "one-time", "codes": 2, "if_available": "deny", "expires": None,
-        "caller": "call back", "note": "", "ticket": "",
-    }  # fmt: skip
+        "serial": user.serial,
+        "kind": "one-time",
+        "codes": 2,
+        "if_available": "deny",
+        "expires": None,
+        "caller": "call back",
+        "note": "",
+        "ticket": "",
+    }
     (used,) = on_record(server, Action.EMERGENCY_USED)
     assert json.loads(used.detail) == {"kind": "one-time", "left": 1, "operator": "os:root"}
     end(server, ROOT, user.serial, now=NOW)

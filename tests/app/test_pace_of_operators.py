@@ -58,8 +58,10 @@ def test_above_the_first_number_an_operator_is_warned_with_one_alarm_and_at_the_
     assert all("more than 2" in warning and "at 4" in warning for warning in warnings[2:])
     (alarm,) = on_record(any_server, Action.ALARM_OPERATOR_BUSY)
     assert (alarm.actor, alarm.account_id, json.loads(alarm.detail)) == (
-        alice.name, alice.account_id, {"operator": alice.name},
-    )  # fmt: skip
+        alice.name,
+        alice.account_id,
+        {"operator": alice.name},
+    )
     for now in (NOW + 4, NOW + HOUR - 1):
         with pytest.raises(NotAllowed, match="4 emergency codes within an hour") as told:
             show(any_server, alice, user, now)
@@ -116,8 +118,10 @@ def test_another_person_lets_an_operator_go_on_for_a_while(server: Instance) -> 
     assert lift == operators.Lift(alice.name, NOW + 2 * HOUR)
     (row,) = on_record(server, Action.OPERATOR_LIFTED)
     assert (row.actor, row.account_id, json.loads(row.detail)) == (
-        "os:root", alice.account_id, {"operator": alice.name, "until": NOW + 2 * HOUR},
-    )  # fmt: skip
+        "os:root",
+        alice.account_id,
+        {"operator": alice.name, "until": NOW + 2 * HOUR},
+    )
     for _ in range(6):
         show(server, alice, user, NOW + 2 * HOUR - 1)
     with pytest.raises(NotAllowed):
@@ -134,8 +138,10 @@ def test_a_list_tells_who_was_shown_how_many_and_who_is_let_go_on(server: Instan
     listed = operators.list_operators(server, ROOT, now=NOW)
     assert not listed.cut
     assert [(view.operator, view.name, view.shown, view.lifted_until) for view in listed.items] == [
-        (alice.name, "alice", 2, None), ("os:root", "os:root", 1, None), (stranger.name, "stranger", 0, NOW + HOUR),
-    ]  # fmt: skip
+        (alice.name, "alice", 2, None),
+        ("os:root", "os:root", 1, None),
+        (stranger.name, "stranger", 0, NOW + HOUR),
+    ]
     assert [view.name for view in operators.list_operators(server, stranger, now=NOW).items] == ["stranger"]
     with pytest.raises(NotAllowed):
         operators.list_operators(server, an_operator(server, "helper", "help desk"), now=NOW)

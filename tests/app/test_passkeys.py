@@ -92,8 +92,10 @@ def test_a_passkey_opens_a_session_as_pin_and_tokencode_do(any_server: Instance)
     assert (session.login, session.is_fresh(LATER)) == (chief.login, True)
     (row,) = on_record(any_server, Action.SIGN_IN_GRANTED)[-1:]
     assert (row.actor, row.account_id, json.loads(row.detail)["method"]) == (
-        f"rest:{ADDRESS}", chief.account_id, "passkey",
-    )  # fmt: skip
+        f"rest:{ADDRESS}",
+        chief.account_id,
+        "passkey",
+    )
     (view,) = passkeys.own_passkeys(any_server, session)
     assert (view.name, view.host, view.created_at, view.last_used_at) == ("key ring", "localhost", NOW, LATER)
 

@@ -35,8 +35,9 @@ def test_a_user_is_added_listed_and_on_record(any_server: Instance) -> None:
     add_user(any_server, ROOT, "alice", TOP_DOMAIN, now=NOW)
     views = list_users(any_server, ROOT)
     assert [(view.login, view.name, view.domain) for view in views] == [
-        ("alice", "alice", TOP_DOMAIN), ("bob", "Bob Jones", TOP_DOMAIN),
-    ]  # fmt: skip
+        ("alice", "alice", TOP_DOMAIN),
+        ("bob", "Bob Jones", TOP_DOMAIN),
+    ]
     assert all(view.enabled and not view.locked and view.failures == 0 for view in views)
     assert [view.login for view in list_users(any_server, ROOT, limit=1, after="alice")] == ["bob"]
     assert len(on_record(any_server, Action.USER_ADDED)) == 2

@@ -72,14 +72,12 @@ def test_a_sign_in_settles_what_the_device_is_told_at_its_next_contact(any_serve
     said = device.sync_of(user, NOW)
     assert (said.user, said.login) == (user.account_id, user.login)
     assert said.check == signed.key.check.hex()
-    assert names(said) == [
-        ("day", TODAY), ("day", TODAY + 1), ("emergency-tokencode", 0), ("emergency-passcode", 0),
-    ]  # fmt: skip
+    assert names(said) == [("day", TODAY), ("day", TODAY + 1), ("emergency-tokencode", 0), ("emergency-passcode", 0)]
     assert said.keep == [
         KeptKind("day", user.token_id),
         KeptKind("emergency-tokencode", user.token_id),
         KeptKind("emergency-passcode", ""),
-    ]  # fmt: skip
+    ]
     assert [(used.token, used.step) for used in said.used] == [(user.token_id, user.step(NOW))]
     assert (said.last_day, said.tokencodes_blocked, said.obstacles) == (TODAY + 1, False, [])
 

@@ -399,9 +399,11 @@ def test_s05_a_token_that_cannot_be_used_is_asked_nothing(any_server: Instance) 
     suspicious = a_suspicious_user(any_server)
     set_lost(any_server, ROOT, suspicious.serial, lost=True, now=NOW)
     for user, why in (
-        (expired, Reason.TOKEN_EXPIRED), (disabled, Reason.TOKEN_DISABLED), (lost, Reason.TOKEN_LOST),
+        (expired, Reason.TOKEN_EXPIRED),
+        (disabled, Reason.TOKEN_DISABLED),
+        (lost, Reason.TOKEN_LOST),
         (suspicious, Reason.TOKEN_LOST),
-    ):  # fmt: skip
+    ):
         assert reason(begin(any_server, user, typed=user.pin + user.totp.code(user.step(NOW))).outcome) is why
     with any_server.database.read() as connection:
         assert connection.execute(tables.dialogue.select()).all() == []

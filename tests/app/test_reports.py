@@ -54,8 +54,14 @@ def confirm_days(server: Instance, device: Device, user: User, days: range) -> N
         row = connection.execute(unit_receipt.select().where(unit_receipt.c.kind == "day")).mappings().first()
         assert row is not None
         for day in days:
-            own = {"id": f"{user.account_id[:16]}-{day}", "device_id": device.device_id, "account_id": user.account_id,
-                   "token_id": user.token_id, "day": day, "not_after": (day + 1) * DAY}  # fmt: skip
+            own = {
+                "id": f"{user.account_id[:16]}-{day}",
+                "device_id": device.device_id,
+                "account_id": user.account_id,
+                "token_id": user.token_id,
+                "day": day,
+                "not_after": (day + 1) * DAY,
+            }
             connection.execute(unit_receipt.insert().values({**row, **own}))
 
 
@@ -79,8 +85,9 @@ def test_the_forecast_names_now_and_this_week(server: Instance) -> None:
     a_filled_device(server, sparse)  # only the rest of today
     confirm_days(server, a_filled_device(server, full), full, range(MIDNIGHT // DAY, MIDNIGHT // DAY + 9))
     assert {login: (row.at, row.left) for login, row in forecast_of(server).items()} == {
-        "sparse": (MIDNIGHT, Readiness.EMERGENCY_CODE), nowhere.login: (NOW, Readiness.NOTHING),
-    }  # fmt: skip
+        "sparse": (MIDNIGHT, Readiness.EMERGENCY_CODE),
+        nowhere.login: (NOW, Readiness.NOTHING),
+    }
     later = forecast_of(server, NOW + 4 * DAY)
     assert later["full"].at == MIDNIGHT + 9 * DAY
     assert later["sparse"].at == NOW + 4 * DAY
@@ -155,8 +162,11 @@ def test_the_report_says_what_why_says(server: Instance) -> None:
     tokens.set_lost(server, ROOT, people[1].serial, lost=True, now=NOW)
     for now in (NOW, MIDNIGHT + 2 * DAY, NOW + 31 * DAY):
         for user in people:
-            said = next(line for line in explain(server, ROOT, user.login, now=now).lines
-                        if line.rule == "sign-in" and line.side is Side.OFFLINE)  # fmt: skip
+            said = next(
+                line
+                for line in explain(server, ROOT, user.login, now=now).lines
+                if line.rule == "sign-in" and line.side is Side.OFFLINE
+            )
             got = row_of(server, user, now).judged.readiness
             assert (said.verdict is Verdict.OK) is (got is not Readiness.NOTHING)
             assert (f"the tokencode of {user.serial}" in said.why) is (got is Readiness.TOKENCODE)

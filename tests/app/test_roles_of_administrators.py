@@ -45,11 +45,21 @@ def test_a_role_of_ones_own(any_server: Instance) -> None:
     roles.revoke(any_server, ROOT, "night desk", USER, login, TOP_DOMAIN, now=NOW)
     roles.remove_role(any_server, ROOT, "night desk", now=NOW)
     assert [each.name for each in roles.list_roles(any_server, ROOT)] == [*PREDEFINED]
-    recorded = on_record(any_server, Action.ROLE_ADDED, Action.ROLE_GRANTED, Action.ROLE_CHANGED, Action.ROLE_REVOKED,
-                         Action.ROLE_REMOVED)  # fmt: skip
+    recorded = on_record(
+        any_server,
+        Action.ROLE_ADDED,
+        Action.ROLE_GRANTED,
+        Action.ROLE_CHANGED,
+        Action.ROLE_REVOKED,
+        Action.ROLE_REMOVED,
+    )
     assert [row.action for row in recorded] == [
-        "role.added", "role.granted", "role.changed", "role.revoked", "role.removed",
-    ]  # fmt: skip
+        "role.added",
+        "role.granted",
+        "role.changed",
+        "role.revoked",
+        "role.removed",
+    ]
     assert recorded[1].account_id == recorded[3].account_id == actor.account_id
 
 
@@ -193,9 +203,10 @@ def test_s63_who_cannot_sign_in_is_no_super_administrator(server: Instance) -> N
     an_administrator(server, (SUPER_ADMINISTRATOR, TOP_DOMAIN), login="tokenless")
     with server.database.write() as connection:
         token = connection.execute(
-            tables.token.select().join(tables.account, tables.account.c.id == tables.token.c.account_id).where(
-                tables.account.c.login == "tokenless")
-        ).one()  # fmt: skip
+            tables.token.select()
+            .join(tables.account, tables.account.c.id == tables.token.c.account_id)
+            .where(tables.account.c.login == "tokenless")
+        ).one()
         connection.execute(update(tables.token).where(tables.token.c.id == token.id).values(expires_at=NOW))
     add_domain(server, ROOT, "Sales", now=NOW)
     an_administrator(server, (SUPER_ADMINISTRATOR, "Sales"))

@@ -279,9 +279,14 @@ def test_s05_who_is_given_a_role_signs_in_anew(any_server: Instance) -> None:
     assert find_session(any_server, opened.token, LATER) is None
     with pytest.raises(NotAllowed, match="has ended"):
         user_passkeys.verify_may_add(any_server, before)
-    assert held(any_server, open_session(
-        any_server, ADDRESS, bystander.login, bystander.typed(LATER), Secret(""), LATER
-    ), LATER).login == other.login  # fmt: skip
+    assert (
+        held(
+            any_server,
+            open_session(any_server, ADDRESS, bystander.login, bystander.typed(LATER), Secret(""), LATER),
+            LATER,
+        ).login
+        == other.login
+    )
 
 
 def test_a_passkey_opens_self_service_to_who_holds_no_role_and_the_console_only_to_who_does(

@@ -36,8 +36,16 @@ def test_s06_guesses_at_once_do_not_pass_by_the_next_tokencode(any_server: Insta
     for outcome in outcomes:
         counted(any_server, user, outcome)
     with any_server.database.write() as connection:
-        row = {"at": 0, "actor": "x", "action": "x", "account_id": None, "token_id": None, "device_id": None,
-               "result": "ok", "detail": "{}"}  # fmt: skip
+        row = {
+            "at": 0,
+            "actor": "x",
+            "action": "x",
+            "account_id": None,
+            "token_id": None,
+            "device_id": None,
+            "result": "ok",
+            "detail": "{}",
+        }
         _, snapshot = find_snapshot(any_server, DOOR, user.login, user.typed(NOW))
         at_once = stored.accept_at_once(connection, right, NOW, lockout_of(snapshot), row)
         connection.rollback()

@@ -129,9 +129,13 @@ def test_s28_a_token_is_not_set_right_in_a_session_that_the_report_has_ended(vic
     first, second = victim.codes_of(victim.user, LATER // 30 + 40)
     with pytest.raises(NotAllowed, match="has ended"):
         self_service.resynchronise(
-            victim.server, victim.session, victim.user.serial, Meanwhile(first.reveal(), victim.report), second,
+            victim.server,
+            victim.session,
+            victim.user.serial,
+            Meanwhile(first.reveal(), victim.report),
+            second,
             now=LATER,
-        )  # fmt: skip
+        )
     assert token_row(victim.server, victim.user.serial).last_step == before
     assert on_record(victim.server, Action.TOKEN_RESYNCED) == []
 

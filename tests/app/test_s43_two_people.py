@@ -70,9 +70,14 @@ class Home:
 
     def show(self, actor: Actor | None = None, now: int = NOW, showing: Showing = BADGE) -> str:
         shown = emergency.show(
-            self.server, actor or self.alice, CodeKind.PASSCODE, self.user.login, self.device.device_id, showing,
+            self.server,
+            actor or self.alice,
+            CodeKind.PASSCODE,
+            self.user.login,
+            self.device.device_id,
+            showing,
             now=now,
-        )  # fmt: skip
+        )
         return shown.code.reveal()
 
     def asks(self, actor: Actor | None = None, now: int = NOW, showing: Showing = BADGE) -> str:
@@ -199,24 +204,31 @@ def test_s43_a_list_says_of_each_request_whose_it_is_and_who_may_decide(home: Ho
     home.asks(home.bob)
     for actor in (SUPER, ROOT):
         with pytest.raises(ApprovalNeeded):
-            emergency.show(
-                home.server, actor, CodeKind.PASSCODE, above.login, tower.device_id, BADGE, now=NOW + 30
-            )  # fmt: skip
+            emergency.show(home.server, actor, CodeKind.PASSCODE, above.login, tower.device_id, BADGE, now=NOW + 30)
     expected: dict[str, tuple[int, int]] = {}
     readers = {
-        "alice": home.alice, "bob": home.bob, "root": ROOT, "another root": Actor.of_system("os:somebody"),
-        "super": SUPER, "program": Actor("client:c", (Grant(frozenset(Permission), None),)),
+        "alice": home.alice,
+        "bob": home.bob,
+        "root": ROOT,
+        "another root": Actor.of_system("os:somebody"),
+        "super": SUPER,
+        "program": Actor("client:c", (Grant(frozenset(Permission), None),)),
         "stranger": an_operator(home.server, "stranger", "domain administrator", "Elsewhere"),
-    }  # fmt: skip
+    }
     for name, actor in readers.items():
         views = home.listed(actor, NOW + 60)
         for view in views:
             assert view.decidable is _decides(home, actor, view.id), (name, view)
         expected[name] = (sum(view.yours for view in views), sum(view.decidable for view in views))
     assert expected == {
-        "alice": (2, 0), "bob": (1, 2), "root": (2, 3), "another root": (2, 3), "super": (1, 4), "program": (0, 0),
+        "alice": (2, 0),
+        "bob": (1, 2),
+        "root": (2, 3),
+        "another root": (2, 3),
+        "super": (1, 4),
+        "program": (0, 0),
         "stranger": (0, 0),
-    }  # fmt: skip
+    }
 
 
 def _decides(home: Home, actor: Actor, request: str) -> bool:
@@ -342,14 +354,15 @@ def test_s43_each_step_is_on_record(home: Home) -> None:
     for row, actor in ((asked, home.alice), (given, home.bob), (refused, home.bob), (again, home.alice)):
         assert (row.actor, row.account_id, row.device_id) == (actor.name, home.user.account_id, home.device.device_id)
     assert [json.loads(row.detail)["approval"] for row in (asked, given, again, refused)] == [
-        request, request, second, second,
-    ]  # fmt: skip
+        request,
+        request,
+        second,
+        second,
+    ]
     detail = json.loads(shown.detail)
     assert (shown.actor, detail["approval"], detail["approved_by"]) == (home.alice.name, request, home.bob.name)
     actions = [row.action for row in emergency.history(home.server, ROOT, CodeKind.PASSCODE, home.user.login)]
-    assert actions == [
-        "approval.refused", "approval.asked", "emergency.shown", "approval.given", "approval.asked",
-    ]  # fmt: skip
+    assert actions == ["approval.refused", "approval.asked", "emergency.shown", "approval.given", "approval.asked"]
 
 
 def test_s43_what_cannot_be_put_on_record_does_not_happen(home: Home) -> None:

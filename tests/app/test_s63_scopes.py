@@ -40,39 +40,48 @@ def _pin(server: Instance, actor: Actor, serial: str, _: str) -> None:
 
 CASES = {
     "user show": Case("user", P.USER_VIEW, lambda s, a, it, _: users.show_user(s, a, it)),
-    "user edit": Case("user", P.USER_EDIT, lambda s, a, it, _: users.edit_user(
-        s, a, it, users.UserEdit(name="Other"), now=NOW)),
+    "user edit": Case(
+        "user", P.USER_EDIT, lambda s, a, it, _: users.edit_user(s, a, it, users.UserEdit(name="Other"), now=NOW)
+    ),
     "user disable": Case("user", P.USER_EDIT, lambda s, a, it, _: users.set_enabled(s, a, it, enabled=False, now=NOW)),
     "user unlock": Case("user", P.USER_UNLOCK, lambda s, a, it, _: users.unlock(s, a, it, now=NOW)),
     "user move": Case("user", P.USER_MOVE, lambda s, a, it, where: users.move_user(s, a, it, where, now=NOW)),
     "user dashboard": Case("user", P.USER_VIEW, lambda s, a, it, _: show_dashboard(s, a, it, now=NOW)),
     "user activity": Case("user", P.USER_VIEW, lambda s, a, it, _: list_activity(s, a, it)),
     "user add": Case("domain", P.USER_ADD, lambda s, a, it, _: users.add_user(s, a, "newcomer", it, now=NOW)),
-    "role grant": Case("user", P.ROLE_MANAGE, lambda s, a, it, where: roles.grant(
-        s, a, "own", HolderKind.USER, it, where, now=NOW)),
-    "role grant, there": Case("domain", P.ROLE_MANAGE, lambda s, a, it, _: roles.grant(
-        s, a, "own", HolderKind.USER, "holder", it, now=NOW)),
-    "role grant to a client": Case("client", P.ROLE_MANAGE, lambda s, a, it, where: roles.grant(
-        s, a, "own", HolderKind.CLIENT, it, where, now=NOW)),
+    "role grant": Case(
+        "user", P.ROLE_MANAGE, lambda s, a, it, where: roles.grant(s, a, "own", HolderKind.USER, it, where, now=NOW)
+    ),
+    "role grant, there": Case(
+        "domain", P.ROLE_MANAGE, lambda s, a, it, _: roles.grant(s, a, "own", HolderKind.USER, "holder", it, now=NOW)
+    ),
+    "role grant to a client": Case(
+        "client", P.ROLE_MANAGE, lambda s, a, it, where: roles.grant(s, a, "own", HolderKind.CLIENT, it, where, now=NOW)
+    ),
     "token show": Case("token", P.TOKEN_VIEW, lambda s, a, it, _: tokens.show_token(s, a, it)),
     "token lost": Case("token", P.TOKEN_EDIT, lambda s, a, it, _: tokens.set_lost(s, a, it, lost=True, now=NOW)),
-    "token disable": Case("token", P.TOKEN_EDIT, lambda s, a, it, _: tokens.set_enabled(
-        s, a, it, enabled=False, now=NOW)),
+    "token disable": Case(
+        "token", P.TOKEN_EDIT, lambda s, a, it, _: tokens.set_enabled(s, a, it, enabled=False, now=NOW)
+    ),
     "token set-pin": Case("token", P.PIN_SET, _pin),
     "token clear-pin": Case("token", P.PIN_SET, lambda s, a, it, _: tokens.clear_pin(s, a, it, now=NOW)),
-    "token add": Case("user", P.TOKEN_ASSIGN, lambda s, a, it, _: tokens.add_token(
-        s, a, it, tokens.NewToken(), now=NOW)),
+    "token add": Case(
+        "user", P.TOKEN_ASSIGN, lambda s, a, it, _: tokens.add_token(s, a, it, tokens.NewToken(), now=NOW)
+    ),
     "device show": Case("device", P.DEVICE_VIEW, lambda s, a, it, _: devices.show_device(s, a, it)),
     "device revoke": Case("device", P.DEVICE_REVOKE, lambda s, a, it, _: devices.revoke(s, a, it, now=NOW)),
     "device invite": Case("domain", P.DEVICE_INVITE, lambda s, a, it, _: devices.invite(s, a, "new", it, now=NOW)),
     "domain show": Case("domain", P.DOMAIN_VIEW, lambda s, a, it, _: domains.show_domain(s, a, it)),
     "domain add": Case("domain", P.DOMAIN_MANAGE, lambda s, a, it, _: domains.add_domain(s, a, "New", it, now=NOW)),
-    "policy assign": Case("domain", P.POLICY_MANAGE, lambda s, a, it, _: policies.assign_policy(
-        s, a, PolicyKind.OFFLINE, None, it, now=NOW)),
+    "policy assign": Case(
+        "domain",
+        P.POLICY_MANAGE,
+        lambda s, a, it, _: policies.assign_policy(s, a, PolicyKind.OFFLINE, None, it, now=NOW),
+    ),
     "policy effective": Case("user", P.USER_VIEW, lambda s, a, it, _: policies.effective_of(s, a, it, None)),
     "client revoke": Case("client", P.CLIENT_MANAGE, lambda s, a, it, _: clients.revoke_client(s, a, it, now=NOW)),
     "client add": Case("domain", P.CLIENT_MANAGE, lambda s, a, it, _: clients.add_client(s, a, "new", it, now=NOW)),
-}  # fmt: skip
+}
 
 
 def an_object(server: Instance, kind: str, domain: str) -> str:
@@ -229,8 +238,9 @@ def test_s63_rows_of_a_file_outside_the_scope_are_refused(server: Instance) -> N
     report = import_users(server, actor, data, now=NOW)
     assert report.added == 1
     assert [each.reason for each in report.refusals] == [
-        "there is no security domain 'Support'", "there is no security domain 'Nowhere'",
-    ]  # fmt: skip
+        "there is no security domain 'Support'",
+        "there is no security domain 'Nowhere'",
+    ]
 
 
 def test_s63_a_device_out_of_scope_keeps_no_name_back(server: Instance) -> None:
@@ -249,8 +259,12 @@ def test_without_a_role_nothing_is_there(server: Instance) -> None:
     with pytest.raises(NotFound):
         users.show_user(server, actor, user.login)
     looks: tuple[Callable[[Instance, Actor], object], ...] = (
-        users.list_users, tokens.list_tokens, devices.list_devices, domains.list_domains, roles.list_roles,
-    )  # fmt: skip
+        users.list_users,
+        tokens.list_tokens,
+        devices.list_devices,
+        domains.list_domains,
+        roles.list_roles,
+    )
     for look in looks:
         with pytest.raises(SparekeyError):
             look(server, actor)

@@ -55,9 +55,16 @@ def a_person(server: Instance) -> tuple[User, Device, list[bytes]]:
     outcome = granted(signed.outcome)
     assert signed.key.offline_key is not None
     reply = SignInReply(
-        "granted", [], outcome.account_id, outcome.method, user.token_id, outcome.step or 0, signed.key.check.hex(),
-        signed.key.offline_key.reveal().hex(), NOW,
-    )  # fmt: skip
+        "granted",
+        [],
+        outcome.account_id,
+        outcome.method,
+        user.token_id,
+        outcome.step or 0,
+        signed.key.check.hex(),
+        signed.key.offline_key.reveal().hex(),
+        NOW,
+    )
     replies = [messages.encode(reply)]
     replies += [messages.encode(said) for said in device.report(NOW)]
     device.refill(user, NOW)
@@ -75,9 +82,13 @@ def test_s20_a_seed_is_in_no_answer_to_a_device_and_in_no_unit(any_server: Insta
 
 def test_s20_the_check_finds_a_seed_in_each_spelling() -> None:
     texts = [
-        SEED, SEED.hex().encode(), base64.b32encode(SEED), base64.b64encode(SEED), base64.b64encode(b"x" + SEED),
+        SEED,
+        SEED.hex().encode(),
+        base64.b32encode(SEED),
+        base64.b64encode(SEED),
+        base64.b64encode(b"x" + SEED),
         base64.b64encode(b"xy" + SEED),
-    ]  # fmt: skip
+    ]
     for text in texts:
         assert any(form in text for form in spellings(SEED))
 

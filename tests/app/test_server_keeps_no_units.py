@@ -53,8 +53,10 @@ def instance(database: Database) -> Instance:
     with database.write() as connection:
         vault = Vault.create(connection, keystore, NOW)
         for kind, default in (
-            (PolicyKind.OFFLINE, policy), (PolicyKind.TOKEN, TokenPolicy()), (PolicyKind.LOCKOUT, LockoutPolicy())
-        ):  # fmt: skip
+            (PolicyKind.OFFLINE, policy),
+            (PolicyKind.TOKEN, TokenPolicy()),
+            (PolicyKind.LOCKOUT, LockoutPolicy()),
+        ):
             values = dataclasses.asdict(default)
             policies.insert_policy(connection, kind, "policy", DEFAULT_POLICY, values, is_default=True)
         domains.insert_domain(connection, "top", TOP_DOMAIN, None)

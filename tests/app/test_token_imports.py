@@ -127,8 +127,12 @@ def test_files_larger_than_a_batch_come_in_whole(any_server: Instance) -> None:
     )
     assert report.added == count_of(any_server) == len(made)
     assert told == [
-        ("read", BATCH), ("read", 2 * BATCH), ("imported", BATCH), ("imported", 2 * BATCH), ("imported", len(made))
-    ]  # fmt: skip
+        ("read", BATCH),
+        ("read", 2 * BATCH),
+        ("imported", BATCH),
+        ("imported", 2 * BATCH),
+        ("imported", len(made)),
+    ]
     assert imported(any_server, csv_file(made)).added == 0
 
 

@@ -348,10 +348,15 @@ def test_an_event_based_token_is_made_at_any_counter(any_server: Instance) -> No
 @pytest.mark.parametrize(
     "wish",
     [
-        NewToken(type="hotp", algorithm="sha256"), NewToken(type="securid"), NewToken(type="hotp", counter=-1),
-        NewToken(counter=1), NewToken(type="hotp", counter=2**31 + 1), NewToken(type="x"), NewToken(interval=0),
+        NewToken(type="hotp", algorithm="sha256"),
+        NewToken(type="securid"),
+        NewToken(type="hotp", counter=-1),
+        NewToken(counter=1),
+        NewToken(type="hotp", counter=2**31 + 1),
+        NewToken(type="x"),
+        NewToken(interval=0),
     ],
-)  # fmt: skip
+)
 def test_a_token_that_cannot_be_is_not_made(server: Instance, wish: NewToken) -> None:
     with pytest.raises(SparekeyError):
         add_token(server, ROOT, a_user(server).login, wish, now=NOW)

@@ -146,6 +146,4 @@ def test_it_is_on_record(server: Instance) -> None:
     tried(server, user, (Secret("000000"), Secret("000000")))
     tried(server, replace(user, pin=""), pair(user, 300))
     rows = on_record(server, Action.TOKEN_RESYNCED)
-    assert [(row.result, row.token_id) for row in rows] == [
-        ("wrong-passcode", user.token_id), ("ok", user.token_id)
-    ]  # fmt: skip
+    assert [(row.result, row.token_id) for row in rows] == [("wrong-passcode", user.token_id), ("ok", user.token_id)]

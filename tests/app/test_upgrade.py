@@ -32,7 +32,7 @@ from tests.builders import (
     on_record,
     shown_code,
     submit,
-)  # fmt: skip
+)
 from tests.memory_keystore import MemoryCheckpoints
 
 # on SQLite; the rows are what is looked at here

@@ -47,14 +47,16 @@ def test_what_works_and_until_when(any_server: Instance) -> None:
     assert (token.serial, token.pin_set, token.refused) == (user.serial, True, None)
     assert (device.name, device.problem, device.stale) == ("laptop", "", False)
     assert [(each.kind, each.serial) for each in device.codes] == [
-        ("emergency tokencode", user.serial), ("emergency passcode", ""),
-    ]  # fmt: skip
+        ("emergency tokencode", user.serial),
+        ("emergency passcode", ""),
+    ]
     (row,) = readiness(any_server, ROOT, now=NOW)
     assert device.data is not None
     assert device.data.until == row.judged.data_until
     assert {each.until for each in device.codes} == {
-        row.judged.emergency_tokencode_until, row.judged.emergency_passcode_until,
-    }  # fmt: skip
+        row.judged.emergency_tokencode_until,
+        row.judged.emergency_passcode_until,
+    }
 
 
 def test_the_reason_of_each_refusal_stands_in_what_happened_last(any_server: Instance) -> None:
@@ -66,9 +68,10 @@ def test_the_reason_of_each_refusal_stands_in_what_happened_last(any_server: Ins
     assert (found.closed, found.locked_since, found.ways) == (Reason.LOCKED, NOW + 4, ())
     said = [(row.action, row.result) for row in found.activity]
     assert said[:3] == [
-        (Action.SIGN_IN_DENIED, Reason.LOCKED), (Action.ACCOUNT_LOCKED, "ok"),
+        (Action.SIGN_IN_DENIED, Reason.LOCKED),
+        (Action.ACCOUNT_LOCKED, "ok"),
         (Action.SIGN_IN_DENIED, Reason.WRONG_PASSCODE),
-    ]  # fmt: skip
+    ]
     earlier = list_activity(any_server, ROOT, user.login, limit=2, before=found.activity[2].id)
     assert [row.result for row in earlier] == [Reason.WRONG_PASSCODE] * 2
 

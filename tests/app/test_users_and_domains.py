@@ -129,16 +129,25 @@ def test_users_are_imported(any_server: Instance, dry_run: bool) -> None:
     report = import_users(any_server, ROOT, b"\xef\xbb\xbf" + CSV.encode(), now=NOW, domain="Support", dry_run=dry_run)
     assert report.added == 3
     assert [(each.line, each.login) for each in report.refusals] == [
-        (5, "no login!"), (6, "carl"), (7, "anna"), (8, "taken"), (9, "dora"), (10, "emil"), (12, "gina"),
-    ]  # fmt: skip
+        (5, "no login!"),
+        (6, "carl"),
+        (7, "anna"),
+        (8, "taken"),
+        (9, "dora"),
+        (10, "emil"),
+        (12, "gina"),
+    ]
     assert Refusal(6, "carl", "there is no security domain 'Nowhere'") in report.refusals
     found = {each.login: each for each in users.list_users(any_server, ROOT)}
     if dry_run:
         assert set(found) == {"taken"}
         return
     assert {login: each.domain for login, each in found.items()} == {
-        "anna": "Sales", "bert": "Support", "fritz": "Bern", "taken": TOP_DOMAIN,
-    }  # fmt: skip
+        "anna": "Sales",
+        "bert": "Support",
+        "fritz": "Bern",
+        "taken": TOP_DOMAIN,
+    }
     assert (found["anna"].mail, found["anna"].expires_at) == ("anna@example.org", 1_830_211_200)
     assert found["fritz"].name == "Fritz, the second"
     assert account_row(any_server, "taken").id == taken.account_id
@@ -177,12 +186,16 @@ def test_many_users_are_imported(server: Instance) -> None:
 def test_domains_are_listed_as_a_tree(server: Instance) -> None:
     add_tree(server)
     assert [(each.name, each.depth) for each in domains.list_domains(server, ROOT)] == [
-        (TOP_DOMAIN, 0), ("Sales", 1), ("Bern", 2), ("Support", 1),
-    ]  # fmt: skip
+        (TOP_DOMAIN, 0),
+        ("Sales", 1),
+        ("Bern", 2),
+        ("Support", 1),
+    ]
     _, actor = an_administrator(server, ("help desk", "Bern"), ("help desk", "Support"))
     assert [(each.name, each.parent, each.depth) for each in domains.list_domains(server, actor)] == [
-        ("Bern", None, 0), ("Support", None, 0),
-    ]  # fmt: skip
+        ("Bern", None, 0),
+        ("Support", None, 0),
+    ]
 
 
 def test_a_list_of_domains_tells_the_policies_of_each_kind(any_server: Instance) -> None:
@@ -210,9 +223,7 @@ def test_a_domain_is_shown(server: Instance) -> None:
     a_user(server, domain="Sales")
     a_device(server, domain="Sales")
     shown = domains.show_domain(server, ROOT, "Sales")
-    assert shown.contents == {
-        "users": 1, "tokens": 0, "devices": 1, "API clients": 0, "roles granted": 0, "domains": 1,
-    }  # fmt: skip
+    assert shown.contents == {"users": 1, "tokens": 0, "devices": 1, "API clients": 0, "roles granted": 0, "domains": 1}
     assert shown.policies == dict.fromkeys(PolicyKind, "Default")
     assert (shown.view.parent, shown.view.depth) == (TOP_DOMAIN, 1)
 

@@ -94,11 +94,22 @@ def test_s81_swapping_two_users_ciphertexts_in_the_database_fails(database: Data
 
 def a_token(token_id: str, vault: Vault) -> dict[str, object]:
     return {
-        "id": token_id, "serial": token_id, "type": "totp", "digits": 6, "interval": 60, "algorithm": "sha1",
-        "seed_sealed": vault.seal(COLUMN, token_id, f"token:{token_id}", token_id.encode()), "drift": 0,
-        "last_step": 0, "replay_step": 0, "enabled": True, "lost": False, "with_pin": True,
-        "offline_code_online": False, "created_at": 1,
-    }  # fmt: skip
+        "id": token_id,
+        "serial": token_id,
+        "type": "totp",
+        "digits": 6,
+        "interval": 60,
+        "algorithm": "sha1",
+        "seed_sealed": vault.seal(COLUMN, token_id, f"token:{token_id}", token_id.encode()),
+        "drift": 0,
+        "last_step": 0,
+        "replay_step": 0,
+        "enabled": True,
+        "lost": False,
+        "with_pin": True,
+        "offline_code_online": False,
+        "created_at": 1,
+    }
 
 
 def test_s81_the_key_version_is_bound_too(keystore: MemoryKeystore) -> None:
@@ -215,17 +226,31 @@ def test_s33_what_the_vault_seals_is_in_no_file_of_the_database(tmp_path: Path, 
 
 # What may hold bytes that are not encrypted: hashes, salts, public keys, signatures, and what the keystore wrapped.
 PLAIN_BYTES = {
-    "api_client.key_hash", "audit_batch.hash", "audit_batch.previous", "audit_batch.row_list",
-    "audit_batch.rows_hash", "audit_batch.signature", "data_key.wrapped", "device.event_hash", "device.public_key",
-    "device_account.check", "device_account.confirmed_check", "device_invitation.secret_hash",
-    "offline_event.event_hash", "passkey.credential_id", "passkey.public_key", "token.pin_salt",
+    "api_client.key_hash",
+    "audit_batch.hash",
+    "audit_batch.previous",
+    "audit_batch.row_list",
+    "audit_batch.rows_hash",
+    "audit_batch.signature",
+    "data_key.wrapped",
+    "device.event_hash",
+    "device.public_key",
+    "device_account.check",
+    "device_account.confirmed_check",
+    "device_invitation.secret_hash",
+    "offline_event.event_hash",
+    "passkey.credential_id",
+    "passkey.public_key",
+    "token.pin_salt",
     "unit_receipt.unit_hash",
-}  # fmt: skip
+}
 
 
 def test_s33_no_column_can_hold_a_unit_or_a_key_in_the_clear() -> None:
     columns = {
-        str(column) for table in metadata.tables.values() for column in table.columns
+        str(column)
+        for table in metadata.tables.values()
+        for column in table.columns
         if isinstance(column.type, LargeBinary) and not column.name.endswith("_sealed")
-    }  # fmt: skip
+    }
     assert columns <= PLAIN_BYTES

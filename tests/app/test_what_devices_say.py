@@ -39,8 +39,10 @@ def test_what_it_says_is_kept_and_shown(any_server: Instance) -> None:
     (view,) = list_devices(any_server, ROOT)
     assert view == shown(device)
     assert (view.hardware_bound, view.protection, view.exempt) == (
-        True, "tpm-pin-lock", ("backup", "root (on the console)"),
-    )  # fmt: skip
+        True,
+        "tpm-pin-lock",
+        ("backup", "root (on the console)"),
+    )
     contact(device, "", hardware_bound=True)  # an older agent has taken its place
     assert (shown(device).hardware_bound, shown(device).protection, shown(device).exempt) == (True, "", ())
 

@@ -32,8 +32,9 @@ from tests.builders import (
 LATER = MIDNIGHT + DAY // 2
 
 
-def lines_of(server: Instance, user: User, side: Side, device: str | None = None, actor: Actor = ROOT, now: int = NOW
-             ) -> dict[str, Line]:  # fmt: skip
+def lines_of(
+    server: Instance, user: User, side: Side, device: str | None = None, actor: Actor = ROOT, now: int = NOW
+) -> dict[str, Line]:
     """By rule, for one token and at most one device."""
     found = explain(server, actor, user.login, device, now=now).lines
     return {line.rule: line for line in found if line.side is side}
@@ -191,8 +192,11 @@ def test_what_mends_it_offline_is_a_deed_too(server: Instance) -> None:
     lines = explain(server, ROOT, user.login, "laptop", now=NOW + 9).lines
     commanded = [line for line in lines if "sparekey " in line.mend]
     assert {deed for line in commanded for deed in line.deeds} >= {
-        Deed.CHANGE_POLICY, Deed.UNLOCK_USER, Deed.FIND_TOKEN, Deed.INVITE_DEVICE,
-    }  # fmt: skip
+        Deed.CHANGE_POLICY,
+        Deed.UNLOCK_USER,
+        Deed.FIND_TOKEN,
+        Deed.INVITE_DEVICE,
+    }
     for line in commanded:
         assert line.deeds, line
         assert line.name in {user.login, user.serial, "laptop", ""}, line

@@ -31,9 +31,14 @@ from tests.server.serving import SPAREKEY, free_port
 
 CHROMIUM = "/usr/bin/chromium"
 _FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 _PATIENCE = 30
 
 
@@ -81,8 +86,12 @@ def a_site(directory: Path, url: str = "") -> Iterator[Site]:
     with log.open("ab") as output:
         process = subprocess.Popen(
             [str(SPAREKEY), "--data", str(data), "serve", "--listen", f"127.0.0.1:{port}"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=variables,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=variables,
+        )
     try:
         _wait(process, port, log)
         yield Site(instance, f"http://localhost:{port}")
@@ -145,9 +154,12 @@ class Visitor:
 
 def visitor(site: Site, browser: Browser, *, dark: bool = False, width: int = 1280, script: bool = True) -> Visitor:
     context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", java_script_enabled=script,
-        timezone_id="Europe/Berlin", locale="en-GB",
-    )  # fmt: skip
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if dark else "light",
+        java_script_enabled=script,
+        timezone_id="Europe/Berlin",
+        locale="en-GB",
+    )
     found = Visitor(site, context, context.new_page())
     found.page.on("pageerror", lambda error: found.complaints.append(f"script: {error}"))
     found.page.on("console", found.hear)

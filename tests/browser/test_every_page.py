@@ -50,16 +50,27 @@ def test_nothing_on_any_page_keeps_people_out(furnished: Furnished, browser: Bro
 PAYLOADS = (
     # the first one gets out of whatever it stands in
     "'\"></title></textarea><script>window.ran=1</script>",
-    "<script>window.ran=1</script>", "\"><img src=x onerror=window.ran=1>", "'><svg onload=window.ran=1>",
-    "</title><script>window.ran=1</script>", "javascript:window.ran=1", "{{7*7}}${7*7}<%=7*7%>",
-    "\" autofocus onfocus=window.ran=1 x=\"", "' onmouseover=window.ran=1 x='",
-    "</textarea><script>window.ran=1</script>", "<iframe srcdoc='<script>parent.ran=1</script>'>",
-    "<a href=javascript:window.ran=1>x</a>", "<base href=//x.example/>",
-    "<meta http-equiv=refresh content=0;url=//x.example>", "<form action=//x.example><input name=mark>",
-    "<style>*{display:none}</style>", "<math><mtext></p><script>window.ran=1</script>",
-    "--><script>window.ran=1</script>", "<details open ontoggle=window.ran=1>",
-    "<div hx-get=//x.example hx-trigger=load>", "\\u003cscript\\u003ewindow.ran=1",
-)  # fmt: skip
+    "<script>window.ran=1</script>",
+    '"><img src=x onerror=window.ran=1>',
+    "'><svg onload=window.ran=1>",
+    "</title><script>window.ran=1</script>",
+    "javascript:window.ran=1",
+    "{{7*7}}${7*7}<%=7*7%>",
+    '" autofocus onfocus=window.ran=1 x="',
+    "' onmouseover=window.ran=1 x='",
+    "</textarea><script>window.ran=1</script>",
+    "<iframe srcdoc='<script>parent.ran=1</script>'>",
+    "<a href=javascript:window.ran=1>x</a>",
+    "<base href=//x.example/>",
+    "<meta http-equiv=refresh content=0;url=//x.example>",
+    "<form action=//x.example><input name=mark>",
+    "<style>*{display:none}</style>",
+    "<math><mtext></p><script>window.ran=1</script>",
+    "--><script>window.ran=1</script>",
+    "<details open ontoggle=window.ran=1>",
+    "<div hx-get=//x.example hx-trigger=load>",
+    "\\u003cscript\\u003ewindow.ran=1",
+)
 
 
 def test_s61_no_text_that_somebody_stored_runs(tmp_path: Path, browser: Browser, count: Count) -> None:

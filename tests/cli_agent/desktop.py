@@ -129,7 +129,7 @@ def _receive(bus: socket.socket) -> tuple[int, int, int, dict[int, str | int], b
 
 def _message(
     kind: int, serial: int, body: bytes, signature: str, *, member: str = "", reply_to: int = 0, to: str = ""
-) -> bytes:  # fmt: skip
+) -> bytes:
     """To the bus itself (`member`), or an answer."""
     fields: list[tuple[int, str, bytes]] = []
     if member:

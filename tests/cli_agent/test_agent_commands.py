@@ -136,8 +136,9 @@ def test_s26_what_another_user_listens_with_is_told_nothing(computer: Computer) 
         Path(directory).chmod(0o777)
         path = f"{directory}/agent.sock"
         line = ["/usr/bin/python3", "-I", "-c", listens, path]
-        with subprocess.Popen(line, user=65534, group=65534, extra_groups=[], env={}, stdout=subprocess.PIPE,
-                              text=True) as stranger:  # fmt: skip
+        with subprocess.Popen(
+            line, user=65534, group=65534, extra_groups=[], env={}, stdout=subprocess.PIPE, text=True
+        ) as stranger:
             assert stranger.stdout is not None
             stranger.stdout.readline()
             failed = computer.data("login", "alice", "--socket", path, typed=computer.passcode(), status=1)
@@ -147,8 +148,18 @@ def test_s26_what_another_user_listens_with_is_told_nothing(computer: Computer) 
 
 def test_a_stranger_s_words_do_not_move_the_terminal(computer: Computer) -> None:
     computer.server.stranger = {"error": "x", "message": "\x1b[2Jgone\u202e", "do": "\x9b1A\x07do"}
-    line = [sys.executable, "-m", "sparekey.cli.agent.main", "enroll", "--server", computer.server.url, "--code",
-            computer.server.new_code(), "--state", str(computer.state)]  # fmt: skip
+    line = [
+        sys.executable,
+        "-m",
+        "sparekey.cli.agent.main",
+        "enroll",
+        "--server",
+        computer.server.url,
+        "--code",
+        computer.server.new_code(),
+        "--state",
+        str(computer.state),
+    ]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr == "sparekey-agent: ?[2Jgone?\n  ?1A?do\n"
@@ -171,8 +182,9 @@ def test_s65_no_command_leaves_its_memory_on_disk() -> None:
         "main(['status', '--state', sys.argv[1]]); print(resource.getrlimit(resource.RLIMIT_CORE))\n"
         "print('dumpable:', ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
     )
-    done = subprocess.run([sys.executable, "-c", program, "/nonexistent"], capture_output=True, text=True, timeout=60,
-                          check=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program, "/nonexistent"], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout == "(0, 0)\ndumpable: 0\n"
 
 
@@ -192,6 +204,7 @@ def test_a_user_s_own_command_reaches_the_daemon(computer: Computer) -> None:
         path = Path(directory) / "agent.sock"
         computer.options = ["--socket", str(path)]
         with computer.daemon():
-            done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True,
-                                  timeout=60, check=False)  # fmt: skip
+            done = subprocess.run(
+                [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=60, check=False
+            )
     assert (done.stdout, done.stderr) == ("REPORT\n", "")

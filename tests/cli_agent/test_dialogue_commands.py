@@ -49,8 +49,10 @@ def test_on_a_terminal_it_asks_in_turn(computer: Computer) -> None:
     ):
         os.close(theirs)
         for prompt, typed in (
-            ("Passcode: ", computer.passcode()), ("New PIN: ", "13579"), ("New PIN again: ", "13579"),
-        ):  # fmt: skip
+            ("Passcode: ", computer.passcode()),
+            ("New PIN: ", "13579"),
+            ("New PIN again: ", "13579"),
+        ):
             shown = _until(terminal, prompt)
             assert "13579" not in shown
             terminal.write(f"{typed}\n".encode())
@@ -88,8 +90,9 @@ def test_granted_is_said_before_the_data_are_here_and_stays_so(computer: Compute
         words = process.communicate(timeout=60)[1]
         go_on.set()
         assert (process.returncode, words) == (
-            0, "  stopped; what is here stays, and sparekey-agent sync fetches the rest\n"
-        )  # fmt: skip
+            0,
+            "  stopped; what is here stays, and sparekey-agent sync fetches the rest\n",
+        )
 
 
 def _until(terminal: io.FileIO, prompt: str) -> str:

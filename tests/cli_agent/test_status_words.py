@@ -7,19 +7,40 @@ from sparekey.cli.agent.output import HOW_AFTER_REVOKING
 from sparekey.cli.agent.status_words import status_words
 
 ALICE: dict[str, Any] = {
-    "login": "alice", "accounts": ["alice"], "days_left": 13, "days_until": "2026-12-10T12:00:00Z", "days": [1],
-    "event_packs": [], "failures": 0, "failures_allowed": 10, "emergency_code_needed": False, "locked_at_server": False,
-    "being_renewed": False, "secrets": [], "obstacles": [], "notice": "", "help": "Help desk: 555 0100.",
+    "login": "alice",
+    "accounts": ["alice"],
+    "days_left": 13,
+    "days_until": "2026-12-10T12:00:00Z",
+    "days": [1],
+    "event_packs": [],
+    "failures": 0,
+    "failures_allowed": 10,
+    "emergency_code_needed": False,
+    "locked_at_server": False,
+    "being_renewed": False,
+    "secrets": [],
+    "obstacles": [],
+    "notice": "",
+    "help": "Help desk: 555 0100.",
     "pin_lock": {"state": "no-tpm", "words": "No lock."},
     "emergency_codes": [{"kind": "emergency-tokencode", "version": 2, "expires": "2026-12-24T00:00:00Z"}],
-}  # fmt: skip
+}
 REPORT: dict[str, Any] = {
-    "name": "train-laptop", "servers": ["https://server:8443"], "daemon": True, "time": "2026-11-27T12:00:00Z",
-    "clock_wrong": False, "last_contact": "2026-11-27T10:00:00Z", "contact_trouble": "", "events_waiting": 0,
-    "revoked": False, "logins_ask": True,
-    "users": [ALICE], "protection": {"word": "tpm", "words": "the keys are the TPM's", "advice": ""},
-    "names": {"mapped": {}, "number": 0, "unmapped": "same"}, "exempt": ["root (on the console)", "rescue"],
-}  # fmt: skip
+    "name": "train-laptop",
+    "servers": ["https://server:8443"],
+    "daemon": True,
+    "time": "2026-11-27T12:00:00Z",
+    "clock_wrong": False,
+    "last_contact": "2026-11-27T10:00:00Z",
+    "contact_trouble": "",
+    "events_waiting": 0,
+    "revoked": False,
+    "logins_ask": True,
+    "users": [ALICE],
+    "protection": {"word": "tpm", "words": "the keys are the TPM's", "advice": ""},
+    "names": {"mapped": {}, "number": 0, "unmapped": "same"},
+    "exempt": ["root (on the console)", "rescue"],
+}
 
 
 def test_a_device_in_order_says_who_until_when_and_asks_for_nothing() -> None:
@@ -58,8 +79,14 @@ def test_what_is_to_be_done_stands_at_the_end() -> None:
     assert "the last try failed: no route" in words
     assert "Names: admin is alice and 2 more; other accounts sign in as nobody." in words
     to_do = words.partition("To do:\n")[2]
-    for step in ("start the agent", "set the clock", "sparekey-agent doctor", "alice needs an emergency code now",
-                 "Help desk: 555 0100.", "alice: 1 day of offline data left."):  # fmt: skip
+    for step in (
+        "start the agent",
+        "set the clock",
+        "sparekey-agent doctor",
+        "alice needs an emergency code now",
+        "Help desk: 555 0100.",
+        "alice: 1 day of offline data left.",
+    ):
         assert step in to_do
 
 
@@ -71,8 +98,14 @@ def test_a_new_device_and_one_that_lets_nobody_in_say_so() -> None:
         "exempt": [],
     }
     words = status_words(REPORT | nobody)
-    for part in ("never in contact", "nobody can sign in.", "sparekey-agent login USER", "Without a passcode: nobody.",
-                 "Names: none; other accounts sign in as nobody.", "name somebody under [names]"):  # fmt: skip
+    for part in (
+        "never in contact",
+        "nobody can sign in.",
+        "sparekey-agent login USER",
+        "Without a passcode: nobody.",
+        "Names: none; other accounts sign in as nobody.",
+        "name somebody under [names]",
+    ):
         assert part in words
 
 
@@ -89,10 +122,20 @@ def test_nobody_is_exempt_from_what_no_login_asks() -> None:
 
 def test_a_user_without_any_way_in_is_told_how_to_get_one() -> None:
     bob = ALICE | {
-        "login": "bob", "accounts": ["bob", "builder"], "days_until": "", "emergency_codes": [],
-        "obstacles": ["The token is lost."], "secrets": ["disk"], "failures": 1,
-    }  # fmt: skip
+        "login": "bob",
+        "accounts": ["bob", "builder"],
+        "days_until": "",
+        "emergency_codes": [],
+        "obstacles": ["The token is lost."],
+        "secrets": ["disk"],
+        "failures": 1,
+    }
     words = status_words(REPORT | {"users": [bob]})
-    for part in ("bob, as builder on this computer:", "cannot sign in before being online here once more",
-                 "The token is lost.", "keys kept: disk", "1 failed attempt of 10"):  # fmt: skip
+    for part in (
+        "bob, as builder on this computer:",
+        "cannot sign in before being online here once more",
+        "The token is lost.",
+        "keys kept: disk",
+        "1 failed attempt of 10",
+    ):
         assert part in words

@@ -23,8 +23,11 @@ def test_roles(operator: Operator) -> None:
     operator.runs("role", "set", "night desk", "user.view")
     granted = operator.runs("role", "grant", "night desk", "carol", "--domain", "Sales").json
     assert (granted["role"], granted["kind"], granted["holder"], granted["domain"]) == (
-        "night desk", "user", "carol", "Sales",
-    )  # fmt: skip
+        "night desk",
+        "user",
+        "carol",
+        "Sales",
+    )
     shown = operator.runs("role", "show", "night desk").json
     assert shown["permissions"] == ["user.view"]
     assert shown["granted"] == [{"kind": "user", "holder": "carol", "domain": "Sales"}]
@@ -66,9 +69,11 @@ def test_domains(operator: Operator) -> None:
     operator.runs("policy", "token", "add", "Strict")
     operator.runs("policy", "token", "assign", "Strict", "--domain", "Sales")
     assert operator.sees("domain", "list").out.splitlines()[1:] == [
-        "SystemDomain\t-\t(default)\t(default)\t(default)", "  Sales\tSystemDomain\t(default)\tStrict\t(default)",
-        "    Bern\tSales\t(default)\t(default)\t(default)", "  Support\tSystemDomain\t(default)\t(default)\t(default)",
-    ]  # fmt: skip
+        "SystemDomain\t-\t(default)\t(default)\t(default)",
+        "  Sales\tSystemDomain\t(default)\tStrict\t(default)",
+        "    Bern\tSales\t(default)\t(default)\t(default)",
+        "  Support\tSystemDomain\t(default)\t(default)\t(default)",
+    ]
     (sales,) = (each for each in operator.runs("domain", "list").json["domains"] if each["name"] == "Sales")
     assert (sales["offline_policy"], sales["token_policy"], sales["lockout_policy"]) == (None, "Strict", None)
     operator.runs("domain", "move", "Bern", "--parent", "Support")
@@ -163,9 +168,11 @@ def test_reports(operator: Operator) -> None:
     found = operator.runs("report", "readiness").json
     assert [(row["user"], row["ready_with"]) for row in found["rows"]] == [("alice", "nothing"), ("bob", "closed")]
     assert found["summary"] == {
-        "rows": 2, "users": 2, "ready_with": {"nothing": 1, "closed": 1},
+        "rows": 2,
+        "users": 2,
+        "ready_with": {"nothing": 1, "closed": 1},
         "obstacles": {"no-token-used": 1, "account-closed": 1},
-    }  # fmt: skip
+    }
     said = operator.sees("report", "readiness", "--csv")
     table = list(csv.DictReader(io.StringIO(said.out)))
     assert [row["user"] for row in table] == ["alice", "bob"]

@@ -73,9 +73,12 @@ def test_every_event_is_exported_and_the_next_export_goes_on(operator: Operator)
 def test_the_mail_password_is_not_shown(operator: Operator) -> None:
     path = Path(operator.data / "sparekey.toml")
     more = [
-        'smtp_host = "mail.example.org"', 'mail_from = "sparekey@example.org"', 'smtp_user = "relay"',
-        f'smtp_password = "{CANARY}"', 'alarm_mail = ["one@example.org", "two@example.org"]',
-    ]  # fmt: skip
+        'smtp_host = "mail.example.org"',
+        'mail_from = "sparekey@example.org"',
+        'smtp_user = "relay"',
+        f'smtp_password = "{CANARY}"',
+        'alarm_mail = ["one@example.org", "two@example.org"]',
+    ]
     path.write_text(path.read_text() + "\n".join(more) + "\n")
     shown = operator.runs("config", "check").json
     assert (shown["smtp_password"], shown["alarm_mail"]) == ("set", ["one@example.org", "two@example.org"])

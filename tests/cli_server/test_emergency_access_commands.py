@@ -168,8 +168,8 @@ def test_an_operator_is_warned_stopped_and_let_go_on(operator: Operator, alice: 
     assert "operator lift" in operator.fails(*asked).json["do"]
     operator.fails("operator", "lift", ME)
     assert operator.runs("operator", "list").json["operators"] == [
-        {"operator": ME, "name": ME, "shown": 2, "lifted_until": None},
-    ]  # fmt: skip
+        {"operator": ME, "name": ME, "shown": 2, "lifted_until": None}
+    ]
     an_administrator(operator, "bob")
     lifted = operator.runs("operator", "lift", "bob", "--hours", "2").json
     assert RFC3339.fullmatch(lifted["until"])
@@ -184,8 +184,12 @@ def test_lists_of_the_record_show_names_and_in_json_ids_too(operator: Operator, 
         granted(submit(instance, alice, clock_now(), Secret(PIN + shown.code.reveal())))
     used, _, showing = operator.runs("emergency", "history", alice.serial).json["history"]
     assert (showing["actor"], showing["by"], showing["user"], showing["token"], showing["device"]) == (
-        bob.name, "bob", "alice", alice.serial, "laptop",
-    )  # fmt: skip
+        bob.name,
+        "bob",
+        "alice",
+        alice.serial,
+        "laptop",
+    )
     assert (showing["account_id"], showing["token_id"]) == (alice.account_id, alice.token_id)
     assert used["detail"]["operator"] == bob.name
     assert used["people"] == {"operator": "bob"}

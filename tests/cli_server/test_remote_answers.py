@@ -16,8 +16,17 @@ from tests.cli_server.commands import Said, sparekey
 
 pytestmark = pytest.mark.services
 TOKEN = "sps_canary7F3A"
-USER = {"login": "alice", "name": "Alice", "domain": "Sales", "mail": "", "enabled": True, "locked": False,
-        "failures": 0, "expires_at": None, "newer": "member"}  # fmt: skip
+USER = {
+    "login": "alice",
+    "name": "Alice",
+    "domain": "Sales",
+    "mail": "",
+    "enabled": True,
+    "locked": False,
+    "failures": 0,
+    "expires_at": None,
+    "newer": "member",
+}
 
 
 @contextmanager

@@ -33,9 +33,12 @@ def test_the_story_of_a_user(operator: Operator) -> None:
     assert operator.sees("token", "list").out.splitlines()[1].startswith("T1\ttotp\talice\tSales\t")
     assert (token["pin_set"], token["enabled"], token["lost"], token["user"]) == (True, True, False, "alice")
     for command, member, value in (
-        ("lost", "lost", True), ("found", "lost", False), ("disable", "enabled", False), ("enable", "enabled", True),
+        ("lost", "lost", True),
+        ("found", "lost", False),
+        ("disable", "enabled", False),
+        ("enable", "enabled", True),
         ("clear-pin", "pin_set", False),
-    ):  # fmt: skip
+    ):
         operator.runs("token", command, "T1")
         assert operator.runs("token", "show", "T1").json[member] is value
     for command, value in (("disable", False), ("enable", True)):
@@ -213,8 +216,11 @@ def test_the_record(operator: Operator, tmp_path: Path) -> None:
     assert operator.runs("audit", "list", "--before", str(only["id"])).json["rows"] == []
     kept = operator.runs("audit", "chain").json["checkpoint"]
     assert operator.runs("audit", "verify").json == {
-        "schema": "sparekey/audit/1", "whole": True, "witnesses": 1, "findings": [],
-    }  # fmt: skip
+        "schema": "sparekey/audit/1",
+        "whole": True,
+        "witnesses": 1,
+        "findings": [],
+    }
     (tmp_path / "kept").write_text(kept)
     assert operator.runs("audit", "verify", "--checkpoint", str(tmp_path / "kept")).json["witnesses"] == 2
     assert "whole" in operator.sees("audit", "verify").words
@@ -237,7 +243,7 @@ def test_settings_doctor_version(operator: Operator) -> None:
     assert [row["what"] for row in findings if not row["ok"]] == []
     assert {"settings", "certificate", "CA", "database and keys", "default policy", "audit", "notices", "syslog"} == {
         row["what"] for row in findings
-    }  # fmt: skip
+    }
     (operator.data / "keys" / "master.key").chmod(0o644)
     broken = sparekey("--data", str(operator.data), "doctor", "--json")
     assert broken.code == 1
@@ -248,9 +254,17 @@ def test_settings_doctor_version(operator: Operator) -> None:
 def test_init_takes_the_database_from_standard_input(tmp_path: Path, database_url: str) -> None:
     operator = Operator(tmp_path / "data")
     operator.runs(
-        "init", "--database", "-", "--listen", "127.0.0.1:9443", "--name", "a.example", "--name", "192.0.2.1",
+        "init",
+        "--database",
+        "-",
+        "--listen",
+        "127.0.0.1:9443",
+        "--name",
+        "a.example",
+        "--name",
+        "192.0.2.1",
         typed=f"{database_url}\n",
-    )  # fmt: skip
+    )
     shown = operator.runs("config", "check").json
     assert (shown["listen"], shown["names"]) == ("127.0.0.1:9443", ["a.example", "192.0.2.1"])
     assert operator.runs("domain", "list").json["domains"]
@@ -352,8 +366,14 @@ def test_moments_in_words() -> None:
     day = 86_400
     words = [in_words(at, 0) for at in (30 * day, day, 7_200, 60, 59, 0, -5)]
     assert words == [
-        "in 30 days", "in 1 day", "in 2 hours", "in 1 minute", "in less than a minute", "already over", "already over",
-    ]  # fmt: skip
+        "in 30 days",
+        "in 1 day",
+        "in 2 hours",
+        "in 1 minute",
+        "in less than a minute",
+        "already over",
+        "already over",
+    ]
     assert rfc3339(0) == "1970-01-01T00:00:00Z"
     assert rfc3339(None) is None
 

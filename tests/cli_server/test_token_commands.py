@@ -79,7 +79,7 @@ def test_a_counting_token_is_added_and_its_uri_says_so(operator: Operator) -> No
     operator.runs("user", "add", "alice")
     added = operator.runs(
         "token", "add", "--user", "alice", "--type", "hotp", "--counter", "3", "--no-pin", "--qr"
-    ).json  # fmt: skip
+    ).json
     assert added["otpauth"].startswith("otpauth://hotp/Sparekey:alice?")
     assert added["otpauth"].endswith("&counter=3")
     assert (added["type"], added["interval"]) == ("hotp", 0)

@@ -91,10 +91,21 @@ def test_a_stronger_level_never_costs_less() -> None:
 
 @pytest.mark.parametrize(
     ("usd", "words"),
-    [(0.001, "less than 0.01 USD"), (0.1307, "0.13 USD"), (1.048, "1 USD"), (1.54, "1.5 USD"), (104.8, "100 USD"),
-     (130_719, "130,000 USD"), (999_999, "1 million USD"), (1_048_000, "1 million USD"), (1.54e6, "1.5 million USD"),
-     (3.1e9, "3.1 billion USD"), (4.2e13, "42 trillion USD"), (1e18, "more than 1,000 trillion USD")],
-)  # fmt: skip
+    [
+        (0.001, "less than 0.01 USD"),
+        (0.1307, "0.13 USD"),
+        (1.048, "1 USD"),
+        (1.54, "1.5 USD"),
+        (104.8, "100 USD"),
+        (130_719, "130,000 USD"),
+        (999_999, "1 million USD"),
+        (1_048_000, "1 million USD"),
+        (1.54e6, "1.5 million USD"),
+        (3.1e9, "3.1 billion USD"),
+        (4.2e13, "42 trillion USD"),
+        (1e18, "more than 1,000 trillion USD"),
+    ],
+)
 def test_money_is_said_as_exactly_as_it_is_known(usd: float, words: str) -> None:
     assert in_money(usd) == words
 

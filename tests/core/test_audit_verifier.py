@@ -21,9 +21,16 @@ Record = list[tuple[Batch, Sequence[AuditRow]]]
 
 def a_row(row_id: int = 1, **changes: object) -> AuditRow:
     values: dict[str, object] = {
-        "id": row_id, "at": 1_800_000_000_000_000 + row_id, "actor": "client:web", "action": "sign-in.granted",
-        "account_id": "alice", "token_id": "t1", "device_id": None, "result": "ok", "detail": f'{{"step":{row_id}}}',
-    }  # fmt: skip
+        "id": row_id,
+        "at": 1_800_000_000_000_000 + row_id,
+        "actor": "client:web",
+        "action": "sign-in.granted",
+        "account_id": "alice",
+        "token_id": "t1",
+        "device_id": None,
+        "result": "ok",
+        "detail": f'{{"step":{row_id}}}',
+    }
     return AuditRow(**values | changes)  # type: ignore[arg-type] # a builder: tampered rows hold any type
 
 
@@ -56,9 +63,15 @@ def test_a_whole_record_has_no_fault() -> None:
 
 
 OTHER_VALUES: Mapping[str, object] = {
-    "at": 1, "actor": "client:other", "action": "sign-in.denied", "account_id": None, "token_id": "t2",
-    "device_id": "", "result": "", "detail": "{}",
-}  # fmt: skip
+    "at": 1,
+    "actor": "client:other",
+    "action": "sign-in.denied",
+    "account_id": None,
+    "token_id": "t2",
+    "device_id": "",
+    "result": "",
+    "detail": "{}",
+}
 
 
 @pytest.mark.parametrize("name", OTHER_VALUES)
@@ -119,8 +132,11 @@ def test_s80_one_fault_does_not_hide_the_next() -> None:
     batch, rows = record[1]
     record[1] = (batch, [dataclasses.replace(rows[0], actor="x"), *rows[1:4], dataclasses.replace(rows[4], at=0)])
     assert faults(record) == [
-        (Fault.CHANGED, 6, 6), (Fault.CHANGED, 10, 10), (Fault.MISSING, 3, 3), (Fault.MISSING, 14, 14),
-    ]  # fmt: skip
+        (Fault.CHANGED, 6, 6),
+        (Fault.CHANGED, 10, 10),
+        (Fault.MISSING, 3, 3),
+        (Fault.MISSING, 14, 14),
+    ]
 
 
 def test_missing_rows_that_follow_one_another_are_one_finding() -> None:
@@ -144,9 +160,7 @@ def test_a_witness_without_a_signature_is_named_and_proves_nothing() -> None:
     assert faults(record, [forged]) == [(Fault.BAD_WITNESS, None, None)]
 
 
-@given(
-    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), data=st.data(),
-)  # fmt: skip
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), data=st.data())
 def test_s80_whatever_is_done_to_a_row_is_found(sizes: list[int], data: st.DataObject) -> None:
     record = a_record(*sizes)
     index = data.draw(st.integers(0, len(sizes) - 1))

@@ -32,9 +32,17 @@ def an_account(**values: object) -> AccountState:
 def a_token(**values: object) -> TokenState:
     """A token without a PIN, unless one is given."""
     defaults: dict[str, object] = {
-        "token_id": "t", "otp": Totp(SEED), "drift": 0, "last_step": 0, "enabled": True, "lost": False,
-        "expires_at": None, "with_pin": "pin" in values, "pin": None, "offline_code_online": False,
-    }  # fmt: skip
+        "token_id": "t",
+        "otp": Totp(SEED),
+        "drift": 0,
+        "last_step": 0,
+        "enabled": True,
+        "lost": False,
+        "expires_at": None,
+        "with_pin": "pin" in values,
+        "pin": None,
+        "offline_code_online": False,
+    }
     return TokenState(**{**defaults, **values})  # type: ignore[arg-type] # a builder
 
 
@@ -86,10 +94,16 @@ ONLINE = {"offline_code_online": True}
 # name: what was typed, the tokens, the rest of the snapshot; the refusal
 REFUSALS: dict[str, tuple[str, list[TokenState], dict[str, object], Denied]] = {
     "disabled account": (
-        RIGHT, [a_token()], {"account": an_account(enabled=False)}, Denied(Reason.ACCOUNT_DISABLED, "a"),
+        RIGHT,
+        [a_token()],
+        {"account": an_account(enabled=False)},
+        Denied(Reason.ACCOUNT_DISABLED, "a"),
     ),
     "expired account": (
-        RIGHT, [a_token()], {"account": an_account(expires_at=NOW)}, Denied(Reason.ACCOUNT_EXPIRED, "a"),
+        RIGHT,
+        [a_token()],
+        {"account": an_account(expires_at=NOW)},
+        Denied(Reason.ACCOUNT_EXPIRED, "a"),
     ),
     "locked account": (RIGHT, [a_token()], {"account": an_account(failures=LOCKED)}, Denied(Reason.LOCKED, "a")),
     "no token": (RIGHT, [], {}, Denied(Reason.NO_TOKEN, "a", counted=True)),
@@ -100,64 +114,101 @@ REFUSALS: dict[str, tuple[str, list[TokenState], dict[str, object], Denied]] = {
     "wrong code": ("0" * 6, [a_token()], {}, Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True)),
     "wrong PIN": ("4712" + RIGHT, [with_pin()], {}, Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True)),
     "PIN in another case": (
-        "AB12" + RIGHT, [with_pin(pin=new_verifier("ab12"))], {}, Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
+        "AB12" + RIGHT,
+        [with_pin(pin=new_verifier("ab12"))],
+        {},
+        Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
     ),
     "no PIN typed": (RIGHT, [with_pin()], {}, Denied(Reason.WRONG_PASSCODE, "a", counted=True)),
     "a PIN too many": (PIN + RIGHT, [a_token()], {}, Denied(Reason.WRONG_PASSCODE, "a", counted=True)),
     "digits of another token": (RIGHT + "0", [a_token()], {}, Denied(Reason.WRONG_PASSCODE, "a", counted=True)),
     "already used": (
-        RIGHT, [a_token(last_step=STEP)], {}, Denied(Reason.ALREADY_USED, "a", "t", counted=True, replay_step=STEP),
+        RIGHT,
+        [a_token(last_step=STEP)],
+        {},
+        Denied(Reason.ALREADY_USED, "a", "t", counted=True, replay_step=STEP),
     ),
     "used, with a wrong PIN": (
-        "4712" + RIGHT, [with_pin(last_step=STEP)], {}, Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
+        "4712" + RIGHT,
+        [with_pin(last_step=STEP)],
+        {},
+        Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
     ),
     "used, and the token is lost": (
-        RIGHT, [a_token(last_step=STEP, lost=True)], {}, Denied(Reason.TOKEN_LOST, "a", "t", counted=True),
+        RIGHT,
+        [a_token(last_step=STEP, lost=True)],
+        {},
+        Denied(Reason.TOKEN_LOST, "a", "t", counted=True),
     ),
     "lost token's code, beside another token": (
-        RIGHT, [another_token(), a_token(lost=True)], {}, Denied(Reason.TOKEN_LOST, "a", "t", counted=True),
+        RIGHT,
+        [another_token(), a_token(lost=True)],
+        {},
+        Denied(Reason.TOKEN_LOST, "a", "t", counted=True),
     ),
     "wrong code, beside a lost token": (
-        "0" * 6, [another_token(lost=True), a_token()], {},
+        "0" * 6,
+        [another_token(lost=True), a_token()],
+        {},
         Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
     ),
     "wrong code, all tokens lost": (
-        "0" * 6, [a_token(lost=True)], {}, Denied(Reason.TOKEN_LOST, "a", "t", counted=True),
+        "0" * 6,
+        [a_token(lost=True)],
+        {},
+        Denied(Reason.TOKEN_LOST, "a", "t", counted=True),
     ),
     "misread group": (
-        PIN + CODE[:4] + ("0" if CODE[4] != "0" else "1") + CODE[5:], [with_pin()], {},
+        PIN + CODE[:4] + ("0" if CODE[4] != "0" else "1") + CODE[5:],
+        [with_pin()],
+        {},
         Denied(Reason.MISREAD, "a", misread=(1,)),
     ),
     "nothing that could be a passcode": ("hello", [a_token()], {}, Denied(Reason.NOT_A_PASSCODE, "a")),
     "nothing typed": ("", [a_token()], {}, Denied(Reason.NOT_A_PASSCODE, "a")),
     "emergency code, not allowed online": (
-        PIN + CODE, [with_pin()], {"codes": (a_code(),)},
+        PIN + CODE,
+        [with_pin()],
+        {"codes": (a_code(),)},
         Denied(Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE, "a", "t", counted=True),
     ),
     "emergency code, expired": (
-        PIN + CODE, [with_pin(**ONLINE)], {"codes": (a_code(not_after=NOW),)},
+        PIN + CODE,
+        [with_pin(**ONLINE)],
+        {"codes": (a_code(not_after=NOW),)},
         Denied(Reason.EMERGENCY_CODE_EXPIRED, "a", "t", counted=True),
     ),
     "emergency code of an expired token": (
-        PIN + CODE, [with_pin(expires_at=NOW, **ONLINE)], {"codes": (a_code(),)},
+        PIN + CODE,
+        [with_pin(expires_at=NOW, **ONLINE)],
+        {"codes": (a_code(),)},
         Denied(Reason.TOKEN_EXPIRED, "a", "t", counted=True),
     ),
     "emergency code of a disabled token": (
-        PIN + CODE, [with_pin(enabled=False, **ONLINE)], {"codes": (a_code(),)},
+        PIN + CODE,
+        [with_pin(enabled=False, **ONLINE)],
+        {"codes": (a_code(),)},
         Denied(Reason.TOKEN_DISABLED, "a", "t", counted=True),
     ),
     "emergency code of another token": (
-        PIN + CODE, [with_pin(**ONLINE)], {"codes": (a_code(token_id="u"),)},
+        PIN + CODE,
+        [with_pin(**ONLINE)],
+        {"codes": (a_code(token_id="u"),)},
         Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
     ),
     "emergency code that nobody has": (
-        PIN + new_code(2), [with_pin(**ONLINE)], {"codes": (a_code(),)},
+        PIN + new_code(2),
+        [with_pin(**ONLINE)],
+        {"codes": (a_code(),)},
         Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
     ),
     "offline emergency passcode at a server door": (
-        LONG_CODE, [with_pin(**ONLINE)], {"codes": (a_code(),)}, Denied(Reason.WRONG_PASSCODE, "a", counted=True),
+        LONG_CODE,
+        [with_pin(**ONLINE)],
+        {"codes": (a_code(),)},
+        Denied(Reason.WRONG_PASSCODE, "a", counted=True),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSALS)

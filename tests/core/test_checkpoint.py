@@ -19,9 +19,11 @@ def a_checkpoint(
 
 
 @given(
-    number=st.integers(1, 10**17), total=st.integers(1, 10**17), signed_at=st.integers(0, 10**17),
+    number=st.integers(1, 10**17),
+    total=st.integers(1, 10**17),
+    signed_at=st.integers(0, 10**17),
     digest=st.binary(min_size=32, max_size=32),
-)  # fmt: skip
+)
 def test_the_text_reads_back_and_verifies(number: int, total: int, signed_at: int, digest: bytes) -> None:
     checkpoint = a_checkpoint(number, total, signed_at, digest)
     again = Checkpoint.parse(checkpoint.text)
@@ -33,9 +35,14 @@ def test_the_text_reads_back_and_verifies(number: int, total: int, signed_at: in
 def test_any_other_value_is_not_signed() -> None:
     good = a_checkpoint()
     for change in (
-        {"number": 8}, {"total": 901}, {"signed_at": 1_800_000_001}, {"hash": b"H" * 32}, {"signature": b"s" * 64},
-        {"signature": b""}, {"hash": b""},
-    ):  # fmt: skip
+        {"number": 8},
+        {"total": 901},
+        {"signed_at": 1_800_000_001},
+        {"hash": b"H" * 32},
+        {"signature": b"s" * 64},
+        {"signature": b""},
+        {"hash": b""},
+    ):
         with pytest.raises(CheckpointError):
             Checkpoint(**vars(good) | change).verify(KEYS.public_key(Purpose.CHECKPOINT))
 
@@ -48,9 +55,17 @@ def test_another_servers_key_does_not_verify() -> None:
 def test_only_the_exact_line_is_read() -> None:
     line = a_checkpoint().text
     for other in (
-        "", line.replace(" 7 ", " 07 "), line.replace(" 7 ", " -7 "), line.replace(" 7 ", " \u0667 "),
-        line.replace(" 7 ", "  7 "), line.upper(), line[:-1], line + "0", line + " x", line + "\n" + line,
+        "",
+        line.replace(" 7 ", " 07 "),
+        line.replace(" 7 ", " -7 "),
+        line.replace(" 7 ", " \u0667 "),
+        line.replace(" 7 ", "  7 "),
+        line.upper(),
+        line[:-1],
+        line + "0",
+        line + " x",
+        line + "\n" + line,
         line.replace("checkpoint/1", "checkpoint/2"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(CheckpointError):
             Checkpoint.parse(other)

@@ -12,6 +12,15 @@ def test_one_is_one_and_others_are_many() -> None:
 def test_a_span_is_said_in_its_largest_unit() -> None:
     spans = (0.2, 1, 59, 90, 1_176, 9_434, 86_400, 136 * 86_400, 94_339_623, 400 * 365 * 86_400, 4.4e6 * 365 * 86_400)
     assert [rough_time(seconds) for seconds in spans] == [
-        "less than a second", "1 second", "59 seconds", "1.5 minutes", "20 minutes", "2.6 hours", "1 day", "136 days",
-        "3 years", "400 years", "4,400,000 years",
-    ]  # fmt: skip
+        "less than a second",
+        "1 second",
+        "59 seconds",
+        "1.5 minutes",
+        "20 minutes",
+        "2.6 hours",
+        "1 day",
+        "136 days",
+        "3 years",
+        "400 years",
+        "4,400,000 years",
+    ]

@@ -34,9 +34,17 @@ def an_account(failures: int | FailureCount = 0, **values: object) -> AccountSta
 def a_token(**values: object) -> TokenState:
     """A time-based token with a PIN."""
     defaults: dict[str, object] = {
-        "token_id": "t", "otp": TOTP, "drift": 0, "last_step": 0, "enabled": True, "lost": False, "expires_at": None,
-        "with_pin": True, "pin": VERIFIER, "offline_code_online": False,
-    }  # fmt: skip
+        "token_id": "t",
+        "otp": TOTP,
+        "drift": 0,
+        "last_step": 0,
+        "enabled": True,
+        "lost": False,
+        "expires_at": None,
+        "with_pin": True,
+        "pin": VERIFIER,
+        "offline_code_online": False,
+    }
     return TokenState(**{**defaults, **values})  # type: ignore[arg-type] # a builder
 
 
@@ -296,10 +304,15 @@ HISTORY = tuple(new_verifier(pin) for pin in (PIN, "first11", "second22", "third
 @pytest.mark.parametrize(
     ("pin", "history", "taken"),
     [
-        (PIN, 0, False), ("first11", 0, True), ("first11", 1, False), ("second22", 1, True),
-        ("third33", 3, False), ("fourth44", 3, True), ("fourth44", 24, False),
+        (PIN, 0, False),
+        ("first11", 0, True),
+        ("first11", 1, False),
+        ("second22", 1, True),
+        ("third33", 3, False),
+        ("fourth44", 3, True),
+        ("fourth44", 24, False),
     ],
-)  # fmt: skip
+)
 def test_s10_former_pins_are_not_taken_again(pin: str, history: int, taken: bool) -> None:
     account = an_account(token_policy=TokenPolicy(pin_history=history))
     question = asked(answered(pin_asked(), pin, renewing(), account, former=HISTORY))

@@ -48,9 +48,17 @@ def a_pin(length: int = 4) -> PinVerifier:
 def a_token(token_id: str = "t", digits: int = 6, interval: int = 30, **values: Any) -> TokenState:
     otp = Totp(Secret(bytes(20)), digits, interval)
     defaults = {
-        "token_id": token_id, "otp": otp, "drift": 0, "last_step": 0, "enabled": True, "lost": False,
-        "expires_at": None, "with_pin": True, "pin": a_pin(), "offline_code_online": False,
-    }  # fmt: skip
+        "token_id": token_id,
+        "otp": otp,
+        "drift": 0,
+        "last_step": 0,
+        "enabled": True,
+        "lost": False,
+        "expires_at": None,
+        "with_pin": True,
+        "pin": a_pin(),
+        "offline_code_online": False,
+    }
     return TokenState(**{**defaults, **values})
 
 
@@ -106,7 +114,7 @@ PIN_LESS = {"allow_tokens_without_pin": True}
         (pin_less(), PIN_LESS | {"protection_level": "strong"}, False, None, None),
         (pin_less(lost=True), PIN_LESS, False, None, Obstacle.TOKEN_LOST),
     ],
-)  # fmt: skip
+)
 def test_what_keeps_a_token_from_its_code_and_its_days(
     token: TokenState, policy: dict[str, Any], bound: bool, code: Obstacle | None, days: Obstacle | None
 ) -> None:
@@ -151,9 +159,7 @@ def test_of_several_tokens_the_one_used_last_comes_first_and_the_least_recent_dr
     first, second, third = a_token("1"), a_token("2"), a_token("3")
     units = wanted(MORNING, first, second, third, days=1, tokens_per_user=2)
     codes = [WantedUnit(UnitKind.EMERGENCY_TOKENCODE, token) for token in "12"]
-    assert units == [
-        day(TODAY, "1"), day(TODAY, "2"), *codes, PASSCODE, day(TODAY + 1, "1"), day(TODAY + 1, "2"),
-    ]  # fmt: skip
+    assert units == [day(TODAY, "1"), day(TODAY, "2"), *codes, PASSCODE, day(TODAY + 1, "1"), day(TODAY + 1, "2")]
 
 
 def test_codes_are_switched_off_one_by_one() -> None:

@@ -46,10 +46,18 @@ def an_access(
 def a_token(access: OnlineEmergency | None = None, **values: Any) -> TokenState:
     """A token with a PIN that has online emergency access."""
     defaults: dict[str, Any] = {
-        "token_id": "t", "otp": Totp(Secret(b"12345678901234567890")), "drift": 0, "last_step": 0, "enabled": True,
-        "lost": False, "expires_at": None, "with_pin": True, "pin": VERIFIER, "offline_code_online": False,
+        "token_id": "t",
+        "otp": Totp(Secret(b"12345678901234567890")),
+        "drift": 0,
+        "last_step": 0,
+        "enabled": True,
+        "lost": False,
+        "expires_at": None,
+        "with_pin": True,
+        "pin": VERIFIER,
+        "offline_code_online": False,
         "emergency": access or an_access(),
-    }  # fmt: skip
+    }
     return TokenState(**{**defaults, **values})
 
 

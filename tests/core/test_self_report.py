@@ -31,9 +31,16 @@ def test_names_are_sorted_and_stand_once() -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [[""], ["x" * (LONGEST_EXEMPT + 1)], ["\u00f6" * (LONGEST_EXEMPT // 2 + 1)], ["a\nb"], ["\x1b[2J"], ["\u202eroot"],
-     [f"account-{number}" for number in range(MOST_EXEMPT + 1)]],
-)  # fmt: skip
+    [
+        [""],
+        ["x" * (LONGEST_EXEMPT + 1)],
+        ["\u00f6" * (LONGEST_EXEMPT // 2 + 1)],
+        ["a\nb"],
+        ["\x1b[2J"],
+        ["\u202eroot"],
+        [f"account-{number}" for number in range(MOST_EXEMPT + 1)],
+    ],
+)
 def test_what_is_no_list_of_names_is_refused(names: list[str]) -> None:
     with pytest.raises(BadInput):
         read_report("", names, hardware_bound=False)

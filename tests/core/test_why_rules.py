@@ -40,11 +40,19 @@ def persons(draw: st.DrawFn) -> Person:
     account = AccountState("a", "alice", draw(st.booleans()), draw(_ENDS), failures)
     with_pin = draw(st.booleans())
     token = TokenState(
-        token_id="t", otp=TOTP, drift=0, last_step=0, enabled=draw(st.booleans()), lost=draw(st.booleans()),
-        expires_at=draw(_ENDS), with_pin=with_pin, pin=VERIFIER if with_pin and draw(st.booleans()) else None,
-        offline_code_online=False, pin_must_change=draw(st.booleans()),
+        token_id="t",
+        otp=TOTP,
+        drift=0,
+        last_step=0,
+        enabled=draw(st.booleans()),
+        lost=draw(st.booleans()),
+        expires_at=draw(_ENDS),
+        with_pin=with_pin,
+        pin=VERIFIER if with_pin and draw(st.booleans()) else None,
+        offline_code_online=False,
+        pin_must_change=draw(st.booleans()),
         emergency=draw(st.none() | accesses()),
-    )  # fmt: skip
+    )
     tokens = (NamedToken("T1", token),) if draw(st.integers(0, 9)) else ()
     return Person(account, tokens, "lockout policy 'Default'", "token policy 'Default'")
 
@@ -97,10 +105,15 @@ def test_questions_are_foretold() -> None:
             Person(
                 AccountState("a", "alice", True, None, FailureCount(failures, NOW - 60)),
                 (NamedToken("T1", TokenState("t", TOTP, 0, 0, True, False, None, True, VERIFIER, False, must_change)),),
-                "lockout policy 'Default'", "token policy 'Default'",
+                "lockout policy 'Default'",
+                "token policy 'Default'",
             )
         )
         for failures, must_change in itertools.product((2, 3), (False, True))
-    }  # fmt: skip
-    assert questions == {(2, False): set(), (2, True): {"PIN"}, (3, False): {"next tokencode"},
-                         (3, True): {"next tokencode", "PIN"}}  # fmt: skip
+    }
+    assert questions == {
+        (2, False): set(),
+        (2, True): {"PIN"},
+        (3, False): {"next tokencode"},
+        (3, True): {"next tokencode", "PIN"},
+    }

@@ -70,7 +70,13 @@ def at_the_agent_door(device_id: str, login: str, typed: str, pin: str, enrolmen
         headers = {signing.DEVICE_HEADER: device_id, signing.TIME_HEADER: "1", signing.SIGNATURE_HEADER: signature}
         yield Raw(api.SIGN_INS, body, headers)
     yield Raw(api.SIGN_INS, body, {signing.DEVICE_HEADER: typed, signing.TIME_HEADER: pin})
-    enrolment = {"secret": enrolment_secret, "public_key": "00", "proof": "00", "name": pin, "supports_offline": True,
-                 "hardware_bound": False}  # fmt: skip
+    enrolment = {
+        "secret": enrolment_secret,
+        "public_key": "00",
+        "proof": "00",
+        "name": pin,
+        "supports_offline": True,
+        "hardware_bound": False,
+    }
     for change in ({}, {"secret": enrolment_secret + "zz"}, {"secret": [enrolment_secret]}, {"seed": typed}):
         yield Raw(api.ENROL, json.dumps(enrolment | change).encode())

@@ -69,10 +69,19 @@ def _reads_right(site: Site) -> None:
     rows = history(site.instance, ROOT, CodeKind.TOKENCODE, site.alice.serial)
     told = [row.action.partition(".")[2] for row in reversed(rows)]
     assert told == [
-        "temporary", "used", "used", "used", "ended",
-        "temporary", "used", "ended",
-        "temporary", "used", "used", "ended",
-    ]  # fmt: skip
+        "temporary",
+        "used",
+        "used",
+        "used",
+        "ended",
+        "temporary",
+        "used",
+        "ended",
+        "temporary",
+        "used",
+        "used",
+        "ended",
+    ]
     assert {row.user for row in rows} == {"alice"}
     assert {row.token for row in rows} == {site.alice.serial}
     assert {(row.by, row.device) for row in rows if row.action == "emergency.used"} == {

@@ -36,10 +36,12 @@ audit,Alex Audit,Support,
 boss,Sam Super,SystemDomain,
 """
 ROLES = (
-    ("help desk", "desk", "Sales"), ("domain administrator", "chief", "Sales"),
-    ("token administrator", "keys", "Sales"), ("auditor", "audit", "SystemDomain"),
+    ("help desk", "desk", "Sales"),
+    ("domain administrator", "chief", "Sales"),
+    ("token administrator", "keys", "Sales"),
+    ("auditor", "audit", "SystemDomain"),
     ("super administrator", "boss", "SystemDomain"),
-)  # fmt: skip
+)
 PIN = "4711abcd"
 
 

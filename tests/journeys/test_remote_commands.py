@@ -107,16 +107,33 @@ def test_the_commands_do_the_same_from_afar(office: Office) -> None:
     assert len(office.does("device", "invite", "laptop-17")["code"]) == 47
     office.does("role", "grant", "help desk", "alice", "--domain", "Sales/Bern")
     same = [
-        ["user", "list"], ["user", "show", "alice"], ["token", "list"], ["token", "show", token["serial"]],
-        ["domain", "list"], ["domain", "show", "Sales/Bern"], ["policy", "token", "list"],
-        ["policy", "token", "show", "Strict"], ["policy", "effective", "alice"], ["client", "list"], ["device", "list"],
-        ["role", "list"], ["role", "show", "help desk"], ["emergency", "held", token["serial"]],
-        ["emergency", "history", token["serial"]], ["audit", "list", "--user", "alice"], ["report", "readiness"],
-        ["user", "list", "--limit", "1", "--after", "alice"], ["alarm", "list"], ["approval", "list"],
-        ["operator", "list"], ["report", "forecast"], ["role", "list"], ["emergency", "passcode", "held", "alice"],
+        ["user", "list"],
+        ["user", "show", "alice"],
+        ["token", "list"],
+        ["token", "show", token["serial"]],
+        ["domain", "list"],
+        ["domain", "show", "Sales/Bern"],
+        ["policy", "token", "list"],
+        ["policy", "token", "show", "Strict"],
+        ["policy", "effective", "alice"],
+        ["client", "list"],
+        ["device", "list"],
+        ["role", "list"],
+        ["role", "show", "help desk"],
+        ["emergency", "held", token["serial"]],
+        ["emergency", "history", token["serial"]],
+        ["audit", "list", "--user", "alice"],
+        ["report", "readiness"],
+        ["user", "list", "--limit", "1", "--after", "alice"],
+        ["alarm", "list"],
+        ["approval", "list"],
+        ["operator", "list"],
+        ["report", "forecast"],
+        ["role", "list"],
+        ["emergency", "passcode", "held", "alice"],
         ["token", "import", str(office.file("tokens.csv", _TOKENS)), "--dry-run"],
         ["user", "import", str(office.file("users.csv", "login\nbob\nalice\n")), "--dry-run"],
-    ]  # fmt: skip
+    ]
     for words in same:
         assert office.does(*words) == office.here(*words), words
     office.does("token", "import", str(office.file("tokens.csv", _TOKENS)))

@@ -90,14 +90,35 @@ def a_pinless_user(instance: Instance) -> User:
         domain = get_domain(connection, ROOT, TOP_DOMAIN, Permission.DOMAIN_VIEW).id
         connection.execute(
             insert(tables.account),
-            {"id": account_id, "login": account_id, "name": "x", "domain_id": domain, "enabled": True, "failures": 0,
-             "created_at": 0},
-        )  # fmt: skip
+            {
+                "id": account_id,
+                "login": account_id,
+                "name": "x",
+                "domain_id": domain,
+                "enabled": True,
+                "failures": 0,
+                "created_at": 0,
+            },
+        )
         connection.execute(
             insert(tables.token),
-            {"id": token_id, "serial": token_id, "type": "totp", "account_id": account_id, "digits": totp.digits,
-             "interval": INTERVAL, "algorithm": totp.algorithm, "seed_sealed": sealed, "drift": 0, "last_step": 0,
-             "replay_step": 0, "enabled": True, "lost": False, "with_pin": False, "offline_code_online": False,
-             "created_at": 0},
-        )  # fmt: skip
+            {
+                "id": token_id,
+                "serial": token_id,
+                "type": "totp",
+                "account_id": account_id,
+                "digits": totp.digits,
+                "interval": INTERVAL,
+                "algorithm": totp.algorithm,
+                "seed_sealed": sealed,
+                "drift": 0,
+                "last_step": 0,
+                "replay_step": 0,
+                "enabled": True,
+                "lost": False,
+                "with_pin": False,
+                "offline_code_online": False,
+                "created_at": 0,
+            },
+        )
     return User(account_id, account_id, token_id, token_id, totp, "")

@@ -28,8 +28,9 @@ def test_s24_a_clock_set_back_stops_tokencodes_only(tmp_path: Path) -> None:
         reboot(site)
         assert site.login(device_passcode(site, ahead=30), "unavailable", "offline")["reason"] == "clock"
         assert site.failures() == 0
-        shown = show(site.instance, HELP_DESK, CodeKind.TOKENCODE, site.alice.serial, None, Showing("badge"),
-                     now=site.now)  # fmt: skip
+        shown = show(
+            site.instance, HELP_DESK, CodeKind.TOKENCODE, site.alice.serial, None, Showing("badge"), now=site.now
+        )
         site.login(PIN + shown.groups.reveal(), mode="offline")
         put_right(site)
         site.login(device_passcode(site), mode="offline")

@@ -139,8 +139,11 @@ def a_server_that_fails(run: Run) -> None:
     site, stage = run.site, run.site.stage
     stage.sparekey("user", "unlock", "alice")
     site.next_interval()
-    with broken(site, "CREATE TRIGGER broken BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'not written'); END",
-                "DROP TRIGGER broken"):  # fmt: skip
+    with broken(
+        site,
+        "CREATE TRIGGER broken BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'not written'); END",
+        "DROP TRIGGER broken",
+    ):
         attempts_of_all_kinds(run)
         shown = stage.sparekey("emergency", "show", site.alice.serial, "--caller", "badge", fails=True)
         assert "code" not in shown.data

@@ -69,8 +69,11 @@ def test_two_people_show_a_passcode_and_the_record_names_both(operators: Operato
     assert waits["error"] == "approval-needed"
     (request,) = operators.does("dora", "approval", "list")["approvals"]
     assert (request["state"], request["asker"], request["user"], request["caller"]) == (
-        "waiting", "helen", "alice", "badge",
-    )  # fmt: skip
+        "waiting",
+        "helen",
+        "alice",
+        "badge",
+    )
     assert (request["yours"], request["decidable"]) == (False, True)
     (own,) = operators.does("helen", "approval", "list")["approvals"]
     assert (own["yours"], own["decidable"]) == (True, False)
@@ -81,9 +84,11 @@ def test_two_people_show_a_passcode_and_the_record_names_both(operators: Operato
     operators.does("helen", *asked, code=4)  # once
     history = operators.does("dora", "emergency", "passcode", "history", "alice")["history"]
     assert [(row["action"], row["by"]) for row in history] == [
-        ("approval.asked", "helen"), ("emergency.shown", "helen"), ("approval.given", "dora"),
         ("approval.asked", "helen"),
-    ]  # fmt: skip
+        ("emergency.shown", "helen"),
+        ("approval.given", "dora"),
+        ("approval.asked", "helen"),
+    ]
     assert history[1]["people"] == {"approved_by": "dora"}
     (again,) = (each for each in operators.does("helen", "approval", "list")["approvals"] if each["state"] == "waiting")
     assert operators.does("dora", "approval", "refuse", again["id"])["state"] == "refused"

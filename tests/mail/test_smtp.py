@@ -56,9 +56,12 @@ def test_headers_say_who_when_and_that_nobody_is_to_answer(server: SmtpServer) -
     (mail,) = server.received
     headers = {name: str(mail.mail[name]) for name in ("From", "To", "Date", "Message-ID", "Auto-Submitted")}
     assert headers == {
-        "From": SENDER, "To": "alice@example.org", "Date": "Fri, 15 Jan 2027 08:00:00 +0000",
-        "Message-ID": f"<{'b' * 32}@example.org>", "Auto-Submitted": "auto-generated",
-    }  # fmt: skip
+        "From": SENDER,
+        "To": "alice@example.org",
+        "Date": "Fri, 15 Jan 2027 08:00:00 +0000",
+        "Message-ID": f"<{'b' * 32}@example.org>",
+        "Auto-Submitted": "auto-generated",
+    }
     assert mail.sender == SENDER
     assert mail.was_tls
 

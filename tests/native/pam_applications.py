@@ -52,8 +52,14 @@ def _with(module: Path, line: str) -> str:
     return f"{line[:end]} {module}{line[end:]}"
 
 
-def drive(directory: PamDirectory, auth: list[str], *steps: str, answers: list[str], user: str | bytes | None = "alice",
-          plain: bool = False) -> Seen:  # fmt: skip
+def drive(
+    directory: PamDirectory,
+    auth: list[str],
+    *steps: str,
+    answers: list[str],
+    user: str | bytes | None = "alice",
+    plain: bool = False,
+) -> Seen:
     """The steps of one application, in order, with the module under sanitizers unless `plain`."""
     name, driver = ("pam_sparekey.so", "pam_driver") if plain else ("asan/pam_sparekey.so", "asan/pam_driver")
     service = directory.write("driven", auth, module=check(name))
@@ -85,8 +91,14 @@ def _text(hex_or_none: str) -> str:
     return "" if hex_or_none == "-" else bytes.fromhex(hex_or_none).decode()
 
 
-def pamtester(directory: PamDirectory, service: str, *operations: str, stdin: str, user: str = "alice",
-              no_memory: tuple[int, int] = (0, 0)) -> "subprocess.CompletedProcess[str]":  # fmt: skip
+def pamtester(
+    directory: PamDirectory,
+    service: str,
+    *operations: str,
+    stdin: str,
+    user: str = "alice",
+    no_memory: tuple[int, int] = (0, 0),
+) -> "subprocess.CompletedProcess[str]":
     """pamtester's run: status 0 where every operation succeeded. `no_memory`: from which to which allocation of an
     authentication there is none."""
     environment = {

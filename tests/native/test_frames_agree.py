@@ -90,13 +90,21 @@ answer_fields = good_fields.filter(lambda each: each[0] not in {Tag.SECRET, Tag.
 good = st.builds(joined, st.just(Kind.ANSWER), st.lists(answer_fields, max_size=10, unique_by=lambda each: each[0]))
 nearly = st.builds(joined, st.sampled_from(sorted(Kind)), st.lists(good_fields, max_size=3))
 odd_fields = st.tuples(st.sampled_from(sorted(Tag)) | st.integers(0, 255), texts | bad_texts | st.binary(max_size=9))
-odd = st.builds(joined, st.sampled_from(sorted(Kind)) | st.integers(0, 255), st.lists(odd_fields, max_size=3),
-                st.sampled_from([1, 1, 1, 0, 2]))  # fmt: skip
+odd = st.builds(
+    joined,
+    st.sampled_from(sorted(Kind)) | st.integers(0, 255),
+    st.lists(odd_fields, max_size=3),
+    st.sampled_from([1, 1, 1, 0, 2]),
+)
 any_frame = st.one_of(
-    good, nearly, odd, st.binary(min_size=1, max_size=12),
-    st.builds(changed, good | nearly, st.integers(0, 400), st.binary(max_size=4), cut=st.integers(0, 4),
-              settles=st.booleans()),
-)  # fmt: skip
+    good,
+    nearly,
+    odd,
+    st.binary(min_size=1, max_size=12),
+    st.builds(
+        changed, good | nearly, st.integers(0, 400), st.binary(max_size=4), cut=st.integers(0, 4), settles=st.booleans()
+    ),
+)
 same_process = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
@@ -122,10 +130,28 @@ def test_s64_a_length_out_of_range_is_refused(ask: Ask, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"\x80", b"\xc0\xaf", b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xed\xa0\x80", b"\xf0\x8f\xbf\xbf", b"\xff",
-              b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xc2", b"\xe2\x82", b"\xf0\x9f\x98", b"\xc2\x80",
-              b"\xef\xbf\xbf", b"\xf4\x8f\xbf\xbf", b"\xed\x9f\xbf", b"\xc3\x28", b"\xe2\x28\xa1"],
-)  # fmt: skip
+    "value",
+    [
+        b"\x80",
+        b"\xc0\xaf",
+        b"\xc1\xbf",
+        b"\xe0\x9f\xbf",
+        b"\xed\xa0\x80",
+        b"\xf0\x8f\xbf\xbf",
+        b"\xff",
+        b"\xf4\x90\x80\x80",
+        b"\xf5\x80\x80\x80",
+        b"\xc2",
+        b"\xe2\x82",
+        b"\xf0\x9f\x98",
+        b"\xc2\x80",
+        b"\xef\xbf\xbf",
+        b"\xf4\x8f\xbf\xbf",
+        b"\xed\x9f\xbf",
+        b"\xc3\x28",
+        b"\xe2\x28\xa1",
+    ],
+)
 def test_both_have_the_same_idea_of_text(ask: Ask, value: bytes) -> None:
     data = encode_frame(Frame(Kind.ANSWER, {Tag.RESULT: b"granted", Tag.MESSAGE: b"a" + value}))
     assert ask("reply", data) == as_python_reads_it(data)

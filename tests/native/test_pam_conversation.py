@@ -45,9 +45,15 @@ Try = Callable[..., tuple[Seen, FakeAgent]]
 def attempt(pam_directory: PamDirectory) -> Try:
     """One application against an agent with these replies."""
 
-    def run(*replies: Reply, answers: list[str], options: str = "", steps: tuple[str, ...] = ("authenticate",),
-            user: str | bytes | None = "alice", auth: list[str] | None = None,
-            plain: bool = False) -> tuple[Seen, FakeAgent]:  # fmt: skip
+    def run(
+        *replies: Reply,
+        answers: list[str],
+        options: str = "",
+        steps: tuple[str, ...] = ("authenticate",),
+        user: str | bytes | None = "alice",
+        auth: list[str] | None = None,
+        plain: bool = False,
+    ) -> tuple[Seen, FakeAgent]:
         with fake_agent(*replies) as agent:
             where = f"socket={agent.path} timeout=10"
             lines = [line.replace("SOCKET", where) for line in auth or ()]
@@ -89,8 +95,13 @@ def test_a_new_pin_is_asked_for_twice_on_the_same_connection(attempt: Try) -> No
     seen, agent = attempt(*replies, answers=[typed(PASSCODE), typed("13579"), typed("13579")])
     assert seen.status == {"authenticate": SUCCESS}
     assert [text for style, text in seen.shown if style in {"prompt", "info"}] == [
-        "Passcode: ", "A PIN has 4 to 8 digits.", "New PIN: ", "Type it again.", "New PIN again: ", "Signed in.",
-    ]  # fmt: skip
+        "Passcode: ",
+        "A PIN has 4 to 8 digits.",
+        "New PIN: ",
+        "Type it again.",
+        "New PIN again: ",
+        "Signed in.",
+    ]
     assert logins(agent) == [("alice", PASSCODE, ""), ("alice", "13579", "q1"), ("alice", "13579", "q2")]
     assert len(agent.connections) == 1
 
@@ -166,9 +177,16 @@ def test_messages_obey_no_terminal_and_names_no_log(attempt: Try) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "status"), [(NOTHING, CONV_ERR), (BROKEN, CONV_ERR), (AGAIN, INCOMPLETE), (typed(""), AUTH_ERR),
-                           (typed("x" * 10240), AUTH_ERR), (typed(b"\xff\xfe"), AUTH_ERR)],
-)  # fmt: skip
+    ("answer", "status"),
+    [
+        (NOTHING, CONV_ERR),
+        (BROKEN, CONV_ERR),
+        (AGAIN, INCOMPLETE),
+        (typed(""), AUTH_ERR),
+        (typed("x" * 10240), AUTH_ERR),
+        (typed(b"\xff\xfe"), AUTH_ERR),
+    ],
+)
 def test_s64_what_is_no_passcode_is_refused_unasked(attempt: Try, answer: str, status: int) -> None:
     seen, agent = attempt(granted(), answers=[answer])
     assert seen.status == {"authenticate": status}
@@ -210,9 +228,18 @@ def test_a_screen_lock_that_runs_as_the_user_asks_the_same_agent() -> None:
         PamDirectory(place).write("lock", [f"required socket={agent.path}"], module=copies[0])
         line = [str(copies[1]), name, "lock", b"nobody".hex(), "authenticate"]
         done = subprocess.run(
-            line, input=typed(PASSCODE) + "\n", stdout=subprocess.PIPE, text=True, timeout=60, check=True,
-            user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env={},
-        )  # fmt: skip
+            line,
+            input=typed(PASSCODE) + "\n",
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=True,
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=[],
+            cwd="/",
+            env={},
+        )
     assert seen_in(done.stdout).status == {"authenticate": SUCCESS}
     assert logins(agent) == [("nobody", PASSCODE, "")]
 
@@ -231,8 +258,9 @@ def test_s64_the_account_is_who_was_granted_here_and_nobody_else(attempt: Try) -
 
 def test_s64_a_later_refusal_takes_the_grant_back(attempt: Try) -> None:
     for again in (typed("y"), NOTHING, typed("")):
-        seen, _ = attempt(granted(), denied(), answers=[typed("x"), again],
-                          steps=("authenticate", "authenticate", "acct_mgmt"))  # fmt: skip
+        seen, _ = attempt(
+            granted(), denied(), answers=[typed("x"), again], steps=("authenticate", "authenticate", "acct_mgmt")
+        )
         assert seen.status["acct_mgmt"] == PERM_DENIED
 
 
@@ -242,10 +270,26 @@ def test_credentials_are_not_ours_and_a_pin_is_changed_elsewhere(attempt: Try) -
     assert "self-service console" in seen.texts("error")[0]
 
 
-@pytest.mark.parametrize("options", ["debug", "socket=", "socket=run/agent.sock", f"socket=/{'a' * 107}", "timeout=",
-                                     "timeout=0", "timeout=601", "timeout=1s", "timeout=-1", "prompt=", "quiet=yes",
-                                     "Quiet", "nullok", "os_password keep_os_password",
-                                     "os_password ask_os_password"])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        "debug",
+        "socket=",
+        "socket=run/agent.sock",
+        f"socket=/{'a' * 107}",
+        "timeout=",
+        "timeout=0",
+        "timeout=601",
+        "timeout=1s",
+        "timeout=-1",
+        "prompt=",
+        "quiet=yes",
+        "Quiet",
+        "nullok",
+        "os_password keep_os_password",
+        "os_password ask_os_password",
+    ],
+)
 def test_s64_an_option_that_is_none_refuses_everything(attempt: Try, options: str) -> None:
     seen, agent = attempt(granted(), answers=[typed(PASSCODE)], options=options)
     assert (seen.status, agent.requests) == ({"authenticate": SERVICE_ERR}, [])
@@ -300,10 +344,16 @@ STAYS_CLOSED = frame(Kind.FAILED, reason="stays-closed", message="nothing is kep
 
 
 @pytest.mark.parametrize(
-    ("reply", "logged"), [(STAYS_CLOSED, ""), (frame(Kind.FAILED, reason="not-by-policy"), "not-by-policy"),
-                          (frame(Kind.SECRET), "is none"), (frame(Kind.SECRET, secret=b"a\0b"), "is none"),
-                          (frame(Kind.SECRET, secret=b"x" * 1025), "is none"), (frame(Kind.DONE), "not opened")],
-)  # fmt: skip
+    ("reply", "logged"),
+    [
+        (STAYS_CLOSED, ""),
+        (frame(Kind.FAILED, reason="not-by-policy"), "not-by-policy"),
+        (frame(Kind.SECRET), "is none"),
+        (frame(Kind.SECRET, secret=b"a\0b"), "is none"),
+        (frame(Kind.SECRET, secret=b"x" * 1025), "is none"),
+        (frame(Kind.DONE), "not opened"),
+    ],
+)
 def test_a_password_that_does_not_open_leaves_the_sign_in_as_it_is(attempt: Try, reply: Frame, logged: str) -> None:
     seen, _ = attempt(granted(), reply, answers=[typed(PASSCODE)], auth=OPENED[:1])
     assert seen.status == {"authenticate": SUCCESS}
@@ -335,8 +385,15 @@ def test_nothing_that_was_typed_stays_in_memory_or_goes_to_the_log(attempt: Try)
     looked_for = [passcode[-24:], pin[-24:]]
     steps = ("authenticate", *(f"memory={each.encode().hex()}" for each in looked_for), "inherited")
     answers = [typed(passcode), typed(pin)]
-    seen, _ = attempt(asks("new-pin"), granted(), secret, answers=answers, steps=steps, plain=True,
-                      auth=["required SOCKET os_password"])  # fmt: skip
+    seen, _ = attempt(
+        asks("new-pin"),
+        granted(),
+        secret,
+        answers=answers,
+        steps=steps,
+        plain=True,
+        auth=["required SOCKET os_password"],
+    )
     assert list(seen.status.values()) == [SUCCESS, 0, 0, 0]
     assert not any(each in line for line in seen.log for each in (passcode, pin, "PASSWORD"))
     for reply in (denied(), asks("new-pin", reply_to="x" * 300)):

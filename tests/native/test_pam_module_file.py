@@ -17,8 +17,11 @@ def run(*line: str) -> str:
 def test_s64_nothing_is_exported_but_the_entry_points() -> None:
     symbols = run("nm", "--dynamic", "--defined-only", "--format=posix", str(pam_module())).splitlines()
     assert sorted(line.split()[0] for line in symbols) == [
-        "pam_sm_acct_mgmt", "pam_sm_authenticate", "pam_sm_chauthtok", "pam_sm_setcred",
-    ]  # fmt: skip
+        "pam_sm_acct_mgmt",
+        "pam_sm_authenticate",
+        "pam_sm_chauthtok",
+        "pam_sm_setcred",
+    ]
 
 
 def test_it_needs_nothing_but_pam_and_the_c_library() -> None:
@@ -49,7 +52,10 @@ def test_the_man_page_has_every_option_and_no_other() -> None:
     page = (NATIVE / "pam" / "pam_sparekey.8").read_text()
     options = page.partition(".SH OPTIONS")[2].partition(".SH ")[0]
     assert known == {re.sub(r"=.*", "", each) for each in re.findall(r"^\.TP\n\.BR? (\w+)", options, re.MULTILINE)}
-    for code in set(re.findall(r"PAM_[A-Z_]+_(?:ERR|UNAVAIL|INSUFFICIENT|DENIED)|PAM_INCOMPLETE", "".join(
-        path.read_text() for path in (NATIVE / "pam").glob("*.c")
-    ))):  # fmt: skip
+    for code in set(
+        re.findall(
+            r"PAM_[A-Z_]+_(?:ERR|UNAVAIL|INSUFFICIENT|DENIED)|PAM_INCOMPLETE",
+            "".join(path.read_text() for path in (NATIVE / "pam").glob("*.c")),
+        )
+    ):
         assert code in page, code

@@ -78,8 +78,9 @@ def stack(directory: PamDirectory, control: str, options: str) -> str:
     return directory.write("tried", [line.replace("OPTIONS", options) for line in STACKS[control]])
 
 
-def is_refused(directory: PamDirectory, control: str, options: str, answer: str,
-               no_memory: tuple[int, int] = (0, 0)) -> bool:  # fmt: skip
+def is_refused(
+    directory: PamDirectory, control: str, options: str, answer: str, no_memory: tuple[int, int] = (0, 0)
+) -> bool:
     """By the sign-in alone, whatever the account says, and by the account without a sign-in."""
     service = stack(directory, control, options)
     done = pamtester(directory, service, "authenticate", stdin=answer, no_memory=no_memory)
@@ -124,8 +125,11 @@ def test_s64_with_the_store_unreadable_everybody_is_refused(
 
 
 @every_control
-@pytest.mark.parametrize("answer", ["", "\n", "\0\n", "x" * 10240 + "\n", "x" * 10240, "\xff\n"],
-                         ids=["NULL", "empty", "zero", "10 KB", "10 KB without an end", "a letter"])  # fmt: skip
+@pytest.mark.parametrize(
+    "answer",
+    ["", "\n", "\0\n", "x" * 10240 + "\n", "x" * 10240, "\xff\n"],
+    ids=["NULL", "empty", "zero", "10 KB", "10 KB without an end", "a letter"],
+)
 def test_s64_what_is_no_passcode_gets_nobody_in(
     pam_directory: PamDirectory, computer: Computer, control: str, answer: str
 ) -> None:
@@ -195,8 +199,17 @@ def test_s64_nothing_is_sent_to_somebody_elses_socket(pam_directory: PamDirector
             "print(len(c.recv(1))); c.sendall(bytes.fromhex(sys.argv[2]))"
         )
         line = ["/usr/bin/python3", "-I", "-c", source, str(path), encode_frame(granted()).hex()]
-        with subprocess.Popen(line, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env={}, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as other:  # fmt: skip
+        with subprocess.Popen(
+            line,
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=[],
+            cwd="/",
+            env={},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as other:
             assert other.stdout is not None
             assert other.stdout.readline() == "listening\n"
             path.chmod(0o666)
@@ -241,7 +254,7 @@ HOSTILE: dict[str, tuple[Reply, int]] = {
     "gone": (GONE, AUTHINFO_UNAVAIL),
     "half a reply, then silence": (Raw(GRANTED[:-1]), AUTHINFO_UNAVAIL),
     "silence": (SILENCE, AUTHINFO_UNAVAIL),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", HOSTILE)

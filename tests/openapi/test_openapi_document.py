@@ -34,11 +34,15 @@ load_all_checks()
 _LOOKED_AT = [
     check
     for name in (
-        "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
-        "response_schema_conformance", "negative_data_rejection",
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_headers_conformance",
+        "response_schema_conformance",
+        "negative_data_rejection",
     )
     for check in CHECKS.get_by_names([name])
-]  # fmt: skip
+]
 
 
 def _labels() -> list[str]:

@@ -22,9 +22,17 @@ def a_token(digits: int) -> TokenState:
     """A token with a PIN that the test sets."""
     totp = Totp(Secret(b"12345678901234567890"), digits)
     return TokenState(
-        "t", totp, drift=0, last_step=0, enabled=True, lost=False, expires_at=None, with_pin=True, pin=None,
+        "t",
+        totp,
+        drift=0,
+        last_step=0,
+        enabled=True,
+        lost=False,
+        expires_at=None,
+        with_pin=True,
+        pin=None,
         offline_code_online=True,
-    )  # fmt: skip
+    )
 
 
 DIGITS = "0123456789"

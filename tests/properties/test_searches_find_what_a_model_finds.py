@@ -149,9 +149,13 @@ WANTED = st.sampled_from(["", TOP_DOMAIN, *PARENTS])
 
 @pytest.mark.usefixtures("bounds")
 @given(
-    st.sampled_from(TYPED), st.sampled_from(["", "enabled", "disabled"]), PLACES, WANTED, st.integers(1, 4),
+    st.sampled_from(TYPED),
+    st.sampled_from(["", "enabled", "disabled"]),
+    PLACES,
+    WANTED,
+    st.integers(1, 4),
     st.sampled_from(["", "login", "-login", "name", "-name"]),
-)  # fmt: skip
+)
 def test_users(world: World, text: str, state: str, place: str, wanted: str, limit: int, order: str) -> None:
     seen = world.below(place) & world.below(wanted or TOP_DOMAIN)
     if wanted and wanted not in world.below(place):
@@ -172,10 +176,13 @@ def test_users(world: World, text: str, state: str, place: str, wanted: str, lim
 
 @pytest.mark.usefixtures("bounds")
 @given(
-    st.sampled_from(TYPED), st.sampled_from(["", "lost", "assigned", "unassigned", "expired"]),
-    st.sampled_from(["", "totp", "hotp"]), PLACES, st.integers(1, 4),
+    st.sampled_from(TYPED),
+    st.sampled_from(["", "lost", "assigned", "unassigned", "expired"]),
+    st.sampled_from(["", "totp", "hotp"]),
+    PLACES,
+    st.integers(1, 4),
     st.sampled_from(["", "serial", "-serial", "expiry", "-expiry"]),
-)  # fmt: skip
+)
 def test_tokens(world: World, text: str, state: str, kind: str, place: str, limit: int, order: str) -> None:
     now = NOW + 7
     in_state = {"lost": world.lost, "unassigned": (), "expired": {each for each, at in world.ends.items() if at <= now}}
@@ -199,9 +206,12 @@ def test_tokens(world: World, text: str, state: str, kind: str, place: str, limi
 
 @pytest.mark.usefixtures("bounds")
 @given(
-    st.sampled_from(TYPED), st.sampled_from(["", "active", "revoked", "silent"]), PLACES, st.integers(1, 4),
+    st.sampled_from(TYPED),
+    st.sampled_from(["", "active", "revoked", "silent"]),
+    PLACES,
+    st.integers(1, 4),
     st.sampled_from(["", "name", "-name", "contact", "-contact"]),
-)  # fmt: skip
+)
 def test_devices(world: World, text: str, state: str, place: str, limit: int, order: str) -> None:
     now = NOW + SILENT_AFTER
     silent = {each for each in world.devices if world.contacts.get(each, 0) <= NOW}

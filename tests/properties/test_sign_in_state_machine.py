@@ -419,7 +419,5 @@ def test_the_server_does_what_the_model_says(shared_server: Instance, count: Cou
     class Machine(SignIns):
         server = shared_server
 
-    runs = settings(
-        settings.default, max_examples=count(small=8, full=250), stateful_step_count=STEPS, deadline=None
-    )  # fmt: skip
+    runs = settings(settings.default, max_examples=count(small=8, full=250), stateful_step_count=STEPS, deadline=None)
     run_state_machine_as_test(Machine, settings=runs)

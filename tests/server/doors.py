@@ -78,9 +78,11 @@ class Doors:
     async def _page(self, path: str, form: Mapping[str, str], **more: Any) -> Reply:
         sent = {**form, MARK_FIELD: cookies.new_mark(BROWSER)}
         headers = {
-            "host": "localhost", "origin": "https://localhost", "content-type": "application/x-www-form-urlencoded",
+            "host": "localhost",
+            "origin": "https://localhost",
+            "content-type": "application/x-www-form-urlencoded",
             "cookie": f"{cookies.BROWSER}={BROWSER.reveal()}",
-        }  # fmt: skip
+        }
         return await ask(self.app, "POST", path, urlencode(sent, errors="surrogatepass").encode(), headers, **more)
 
     async def signed(self, device: Device, path: str, message: object, **more: Any) -> Reply:
@@ -94,8 +96,12 @@ class Doors:
 
 
 _ASKS = {
-    "Choose": "new-pin", "Not taken": "new-pin", "The two": "new-pin", "Enter": "confirm-pin", "Wait": "next-tokencode",
-}  # fmt: skip
+    "Choose": "new-pin",
+    "Not taken": "new-pin",
+    "The two": "new-pin",
+    "Enter": "confirm-pin",
+    "Wait": "next-tokencode",
+}
 
 
 def _read(reply: Reply, user: str) -> Reply:

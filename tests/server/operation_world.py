@@ -282,7 +282,7 @@ REQUESTS: Mapping[str, Callable[[World], Members]] = {
     "approvals.approve": _an_approval,
     "approvals.refuse": _an_approval,
     "operators.lift": lambda _: {"operator": "alice"},
-}  # fmt: skip
+}
 
 
 def _nothing(_: World) -> Members:

@@ -56,9 +56,7 @@ def placed(page: Page, names: Mapping[str, str]) -> str:
 
 def address_of(world: World, page: Page) -> str:
     """The page's path with names of things that are there."""
-    names = names_of(
-        login="alice", serial=world.alice.serial, device_id=world.device_id, client="crm", domain=INSIDE
-    )  # fmt: skip
+    names = names_of(login="alice", serial=world.alice.serial, device_id=world.device_id, client="crm", domain=INSIDE)
     return placed(page, names)
 
 

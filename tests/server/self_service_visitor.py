@@ -35,7 +35,7 @@ class Visitor:
 
     def post(
         self, path: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] = MappingProxyType({})
-    ) -> Reply:  # fmt: skip
+    ) -> Reply:
         """The form with its mark, unless it has one."""
         base = self.token or Secret("")
         sent = {MARK_FIELD: cookies.new_mark(base), **(form or {})}

@@ -102,9 +102,12 @@ def serving(data: Path, *, variables: Mapping[str, str] | None = None) -> Iterat
     with log.open("ab") as output:
         process = subprocess.Popen(
             [str(SPAREKEY), "--data", str(data), "serve", "--listen", f"127.0.0.1:{port}"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
             env={**os.environ, **(variables or {})},
-        )  # fmt: skip
+        )
     served = Serving(process, data, port, log)
     try:
         wait_until(lambda: answers(served), served)

@@ -79,11 +79,27 @@ def test_no_page_asks_the_database_much(world: World, admin: Secret[str], sales:
     roles.grant(world.instance, ROOT, "auditor", HolderKind.CLIENT, "crm", INSIDE, now=NOW)
     device = f"{DEVICES}/{world.device_id}"
     addresses = (
-        DEVICES, f"{DEVICES}?text=l&domain={INSIDE}&state=active", device, f"{device}/stolen", f"{device}/revoke",
-        f"{DEVICES}:invite", f"{DEVICES}:invitations", CLIENTS, f"{CLIENTS}/crm", f"{CLIENTS}:add", DOMAINS,
-        f"{DOMAINS}/{INSIDE}", f"{DOMAINS}/{INSIDE}/move", f"{DOMAINS}/{INSIDE}/policies", f"{DOMAINS}:add", ROLES,
-        f"{ROLES}/auditor", f"{ROLES}:holders", f"{ROLES}:grant", f"{ROLES}:add",
-    )  # fmt: skip
+        DEVICES,
+        f"{DEVICES}?text=l&domain={INSIDE}&state=active",
+        device,
+        f"{device}/stolen",
+        f"{device}/revoke",
+        f"{DEVICES}:invite",
+        f"{DEVICES}:invitations",
+        CLIENTS,
+        f"{CLIENTS}/crm",
+        f"{CLIENTS}:add",
+        DOMAINS,
+        f"{DOMAINS}/{INSIDE}",
+        f"{DOMAINS}/{INSIDE}/move",
+        f"{DOMAINS}/{INSIDE}/policies",
+        f"{DOMAINS}:add",
+        ROLES,
+        f"{ROLES}/auditor",
+        f"{ROLES}:holders",
+        f"{ROLES}:grant",
+        f"{ROLES}:add",
+    )
     for token in (admin, sales):
         for address in addresses:
             with statements(world) as seen:

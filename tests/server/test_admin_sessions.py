@@ -51,8 +51,9 @@ def test_a_passcode_begins_a_session_and_logging_out_ends_it(any_doors: Doors) -
     assert asked(any_doors, token, "DELETE", "/v1/sessions").status == 401
     recorded = on_record(any_doors.instance, Action.SESSION_BEGUN, Action.SESSION_ENDED)
     assert [(row.action, row.account_id) for row in recorded] == [
-        ("session.begun", carol.account_id), ("session.ended", carol.account_id),
-    ]  # fmt: skip
+        ("session.begun", carol.account_id),
+        ("session.ended", carol.account_id),
+    ]
 
 
 def test_the_token_is_kept_as_a_hash(doors: Doors) -> None:
@@ -112,8 +113,11 @@ def _without_role(doors: Doors, carol: User) -> None:
     roles.revoke(doors.instance, ROOT, "auditor", HolderKind.USER, carol.login, TOP_DOMAIN, now=NOW)
 
 
-@pytest.mark.parametrize("ends", [_locked, _disabled, _without_role, lambda doors, carol: set_end(
-    doors.instance, carol, account=NOW)], ids=["locked", "disabled", "without role", "expired"])  # fmt: skip
+@pytest.mark.parametrize(
+    "ends",
+    [_locked, _disabled, _without_role, lambda doors, carol: set_end(doors.instance, carol, account=NOW)],
+    ids=["locked", "disabled", "without role", "expired"],
+)
 def test_who_may_no_longer_is_refused_at_once(doors: Doors, ends: Callable[[Doors, User], None]) -> None:
     carol = a_user(doors.instance, pin=PIN)
     make_administrator(doors.instance, carol.login)

@@ -43,9 +43,7 @@ def request_to_enrol(secret: bytes, private_key: ec.EllipticCurvePrivateKey) -> 
 
 def test_a_device_enrols_signs_in_and_is_filled(doors: Doors) -> None:
     alice, device = a_user(doors.instance, pin="4711abcd"), enrolled(doors)
-    answer = decode(
-        api.SignInReply, run(doors.sign_in(device, alice.login, alice.typed(NOW).reveal())).body
-    )  # fmt: skip
+    answer = decode(api.SignInReply, run(doors.sign_in(device, alice.login, alice.typed(NOW).reveal())).body)
     assert (answer.result, answer.method, answer.step) == ("granted", "tokencode", alice.step(NOW))
     assert len(bytes.fromhex(answer.offline_key)) == 32
     said = decode(api.SyncReply, run(doors.signed(device, api.SYNC, EMPTY_SYNC)).body)

@@ -109,14 +109,24 @@ def test_the_settings_say_which_couriers_there_are(memory_database: Database, tm
     assert collector_of(Settings(), "one") is None
     assert len(couriers(memory_database, Settings(), "one", lambda: NOW)) == 1
     settings = Settings(
-        smtp_host="mail.example.org", smtp_port=465, smtp_tls="implicit", smtp_user="relay",
-        smtp_password=Secret("x"), mail_from="a@example.org", syslog="[::1]:6514", syslog_ca=str(tmp_path / "ca.pem"),
-    )  # fmt: skip
+        smtp_host="mail.example.org",
+        smtp_port=465,
+        smtp_tls="implicit",
+        smtp_user="relay",
+        smtp_password=Secret("x"),
+        mail_from="a@example.org",
+        syslog="[::1]:6514",
+        syslog_ca=str(tmp_path / "ca.pem"),
+    )
     assert len(couriers(memory_database, settings, "one", lambda: NOW)) == 2
     mailer, collector = mailer_of(settings), collector_of(settings, "one")
     assert isinstance(mailer, SmtpMailer)
     assert (mailer.host, mailer.port, mailer.tls, mailer.user, mailer.sender) == (
-        "mail.example.org", 465, "implicit", "relay", "a@example.org",
-    )  # fmt: skip
+        "mail.example.org",
+        465,
+        "implicit",
+        "relay",
+        "a@example.org",
+    )
     assert isinstance(collector, SyslogCollector)
     assert (collector.host, collector.port, collector.sender) == ("::1", 6514, "one")

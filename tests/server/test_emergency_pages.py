@@ -200,8 +200,14 @@ def test_save_resets_and_allows_the_code_online_at_once(world: World, hedy: Secr
 def test_online_access_until_the_end_of_a_day_with_each_rule(world: World, hedy: Secret[str]) -> None:
     serial, codes = world.alice.serial, [""]
     for rule in IfAvailable:
-        form = {"kind": "one-time", "count": "3", "lifetime": "date", "until": "2027-01-31", "if-available": rule,
-                "given-to": "called back"}  # fmt: skip
+        form = {
+            "kind": "one-time",
+            "count": "3",
+            "lifetime": "date",
+            "until": "2027-01-31",
+            "if-available": rule,
+            "given-to": "called back",
+        }
         reply = ask(world, hedy, "POST", f"{TOKENCODES}/temporary", form)
         assert reply.status == 200, words(reply)
         codes = re.findall(r'<b class="mono">(\w{8})</b>', reply.body.decode())
@@ -266,8 +272,9 @@ def an_operator(world: World) -> str:
     return f"user:{world.alice.account_id}"
 
 
-@pytest.mark.parametrize("path", [TOKENCODES, PASSCODES, "/console", "/console/alarms", "/console/approvals",
-                                  "/console/operators"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path", [TOKENCODES, PASSCODES, "/console", "/console/alarms", "/console/approvals", "/console/operators"]
+)
 def test_a_page_asks_the_database_little(world: World, path: str) -> None:
     edit_policy(world.instance, TWO_PEOPLE)
     chief = an_administrator(world.instance, "domain administrator", INSIDE)

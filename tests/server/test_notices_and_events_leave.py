@@ -27,10 +27,14 @@ def test_s42_a_locked_user_is_told_once_the_mail_server_is_back(tmp_path: Path, 
     set_mail(instance, alice, "alice@example.org")
     key = add_client(instance, ROOT, "web", now=clock_now())
     variables = {
-        "SPAREKEY_WORKERS": "2", "SPAREKEY_SMTP_HOST": "127.0.0.1", "SPAREKEY_SMTP_PORT": str(mail.port),
-        "SPAREKEY_SMTP_CA": str(mail.ca_file), "SPAREKEY_MAIL_FROM": SENDER,
-        "SPAREKEY_SYSLOG": f"127.0.0.1:{collector.port}", "SPAREKEY_SYSLOG_CA": str(collector.ca_file),
-    }  # fmt: skip
+        "SPAREKEY_WORKERS": "2",
+        "SPAREKEY_SMTP_HOST": "127.0.0.1",
+        "SPAREKEY_SMTP_PORT": str(mail.port),
+        "SPAREKEY_SMTP_CA": str(mail.ca_file),
+        "SPAREKEY_MAIL_FROM": SENDER,
+        "SPAREKEY_SYSLOG": f"127.0.0.1:{collector.port}",
+        "SPAREKEY_SYSLOG_CA": str(collector.ca_file),
+    }
     try:
         with serving(data, variables=variables) as served:
             for _ in range(5):

@@ -47,9 +47,10 @@ def refused_cases(doors: Doors) -> dict[str, tuple[str, str]]:
     set_enabled(instance, ROOT, users["disabled"].serial, enabled=False, now=NOW)
     typed = {name: PIN + code for name, code in codes.items()}
     typed |= {
-        "wrong": PIN + ANOTHER, "wrong PIN": PIN[::-1] + codes["wrong PIN"],
+        "wrong": PIN + ANOTHER,
+        "wrong PIN": PIN[::-1] + codes["wrong PIN"],
         "token": users["token"].typed(NOW + DAY).reveal(),
-    }  # fmt: skip
+    }
     return {name: (user.login, typed[name]) for name, user in users.items()}
 
 
@@ -61,9 +62,9 @@ def test_s07_no_answer_tells_why_a_code_is_refused(doors: Doors) -> None:
         for name, (login, typed) in cases.items():
             reply, to_nobody = run(ask(login, typed)), run(ask("nobody", typed))
             assert reply.json["result"] == "denied", name
-            assert (reply.status, reply.headers, reply.body) == (
-                to_nobody.status, to_nobody.headers, to_nobody.body,
-            ), name  # fmt: skip
+            assert (reply.status, reply.headers, reply.body) == (to_nobody.status, to_nobody.headers, to_nobody.body), (
+                name
+            )
 
 
 def test_s07_what_is_said_of_misread_groups_does_not_tell_who_has_such_access(doors: Doors) -> None:

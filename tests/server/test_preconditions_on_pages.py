@@ -104,9 +104,15 @@ ARRANGED: Final[Mapping[Obstacle, Arranged]] = {
     Obstacle.EMERGENCY_OFF: by_policy(emergency_tokencode="off", emergency_passcode="off"),
 }
 OF_THE_USER: Final = (
-    Obstacle.POLICY_OFF, Obstacle.NO_OFFLINE_SUPPORT, Obstacle.NO_HARDWARE_STORE, Obstacle.ACCOUNT_CLOSED,
-    Obstacle.NO_TOKEN_USED, Obstacle.NOT_DOWNLOADED, Obstacle.EMERGENCY_OFF, Obstacle.DEVICE_REVOKED,
-)  # fmt: skip
+    Obstacle.POLICY_OFF,
+    Obstacle.NO_OFFLINE_SUPPORT,
+    Obstacle.NO_HARDWARE_STORE,
+    Obstacle.ACCOUNT_CLOSED,
+    Obstacle.NO_TOKEN_USED,
+    Obstacle.NOT_DOWNLOADED,
+    Obstacle.EMERGENCY_OFF,
+    Obstacle.DEVICE_REVOKED,
+)
 
 
 def test_every_hindrance_is_looked_at() -> None:

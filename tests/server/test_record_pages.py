@@ -60,12 +60,20 @@ def test_times_in_details_are_dates(world: World, root: Secret[str]) -> None:
 @pytest.mark.parametrize(
     ("filters", "found"),
     [
-        ("action=sign-in.denied", True), ("action=sign-in.", True), ("action=token.", False),
-        ("result=wrong-passcode", True), ("result=locked", False), ("by=client:web", True), ("by=os:root", False),
-        ("from=2027-01-15", True), ("from=2027-01-16", False), ("to=2027-01-15", True), ("to=2027-01-14", False),
+        ("action=sign-in.denied", True),
+        ("action=sign-in.", True),
+        ("action=token.", False),
+        ("result=wrong-passcode", True),
+        ("result=locked", False),
+        ("by=client:web", True),
+        ("by=os:root", False),
+        ("from=2027-01-15", True),
+        ("from=2027-01-16", False),
+        ("to=2027-01-15", True),
+        ("to=2027-01-14", False),
         ("device=laptop", False),
     ],
-)  # fmt: skip
+)
 def test_each_filter_holds(world: World, root: Secret[str], filters: str, found: bool) -> None:
     reply = look(world, root, f"/console/audit?user=alice&{filters}")
     assert reply.status == 200
@@ -154,11 +162,16 @@ def test_a_report_is_whole_or_not_there(world: World, root: Secret[str], monkeyp
 def test_no_page_of_these_asks_much_of_the_database(world: World, root: Secret[str]) -> None:
     """At most ten statements, the session's among them; and little to send."""
     paths = [
-        "/console/policies", "/console/policies/offline/Default", "/console/policies/offline/Default/edit",
-        "/console/policies:effective?user=alice&device=laptop", "/console/settings", "/console/instances",
-        f"/console/audit?user=alice&token={world.alice.serial}&device=laptop&by=laptop", "/console/audit",
+        "/console/policies",
+        "/console/policies/offline/Default",
+        "/console/policies/offline/Default/edit",
+        "/console/policies:effective?user=alice&device=laptop",
+        "/console/settings",
+        "/console/instances",
+        f"/console/audit?user=alice&token={world.alice.serial}&device=laptop&by=laptop",
+        "/console/audit",
         "/console/reports",
-    ]  # fmt: skip
+    ]
     for path in paths:
         with statements(world) as seen:
             reply = look(world, root, path, headers={"accept-encoding": "gzip"})

@@ -75,10 +75,13 @@ def test_s07_every_passkey_refused_at_self_service_looks_the_same_and_leaves_at_
     _, good_key = holder(floored)
     users.set_enabled(floored.instance, ROOT, disabled.login, enabled=False, now=NOW)
     tried = [
-        signed_there(Authenticator()), signed_there(disabled_key),
-        signed_there(good_key, Secret("the cookie of another browser")), signed(floored, good_key),
-        signed_there(good_key).replace("signature", "signatures"), "",
-    ]  # fmt: skip
+        signed_there(Authenticator()),
+        signed_there(disabled_key),
+        signed_there(good_key, Secret("the cookie of another browser")),
+        signed(floored, good_key),
+        signed_there(good_key).replace("signature", "signatures"),
+        "",
+    ]
     replies = [run(floored.self_service_passkey(answer)) for answer in tried]
     assert len({(reply.status, reply.headers, reply.body) for reply in replies}) == 1
     assert replies[0].json["result"] == "denied"

@@ -101,9 +101,7 @@ def test_s07_every_refusal_looks_and_takes_the_same(floored: Doors, count: Count
     tried = attempts(floored, administrators=door in ("session", "console"))
     for _ in range(count(small=1, full=3)):
         replies = run(_interleaved(floored, ask, tried, count(small=3, full=2_000 // len(tried))))
-        seen = {
-            (reply.status, reply.headers, reply.body) for of_case in replies.values() for reply in of_case
-        }  # fmt: skip
+        seen = {(reply.status, reply.headers, reply.body) for of_case in replies.values() for reply in of_case}
         assert len(seen) == 1
         assert next(iter(seen))[0] == 200
         # asyncio's timers are a millisecond coarse
@@ -138,9 +136,17 @@ def test_s07_the_record_knows_every_reason(floored: Doors) -> None:
         _unlock_all_but_the_locked(floored)
     reasons = [row.result for row in on_record(floored.instance, Action.SIGN_IN_DENIED)]
     assert reasons == [
-        "unknown-user", "unknown-user", "account-disabled", "locked", "no-token", "no-pin-set", "wrong-passcode",
-        "wrong-passcode", "out-of-scope", "not-a-passcode",
-    ]  # fmt: skip
+        "unknown-user",
+        "unknown-user",
+        "account-disabled",
+        "locked",
+        "no-token",
+        "no-pin-set",
+        "wrong-passcode",
+        "wrong-passcode",
+        "out-of-scope",
+        "not-a-passcode",
+    ]
 
 
 def test_s07_only_a_success_is_fast(floored: Doors) -> None:

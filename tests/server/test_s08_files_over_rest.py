@@ -34,10 +34,19 @@ class Sender:
     def _scope(self) -> dict[str, object]:
         headers = [(b"authorization", f"Bearer {self._token.reveal()}".encode())]
         return {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "https",
-            "path": self._path, "raw_path": self._path.encode(), "root_path": "", "query_string": b"",
-            "headers": headers, "client": ("192.0.2.7", 50_000), "server": ("127.0.0.1", 8443),
-        }  # fmt: skip
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "https",
+            "path": self._path,
+            "raw_path": self._path.encode(),
+            "root_path": "",
+            "query_string": b"",
+            "headers": headers,
+            "client": ("192.0.2.7", 50_000),
+            "server": ("127.0.0.1", 8443),
+        }
 
     async def _receive(self) -> Message:
         self.asked += 1

@@ -89,9 +89,12 @@ def damaged(doors: Doors, damage: Callable[[Instance], Instance]) -> Doors:
 
 def each_door(doors: Doors, device: Device, user: User, typed: str) -> list[Reply]:
     asked = (
-        doors.rest(user.login, typed), doors.sign_in(device, user.login, typed), doors.session(user.login, typed),
-        doors.console(user.login, typed), doors.self_service(user.login, typed),
-    )  # fmt: skip
+        doors.rest(user.login, typed),
+        doors.sign_in(device, user.login, typed),
+        doors.session(user.login, typed),
+        doors.console(user.login, typed),
+        doors.self_service(user.login, typed),
+    )
     return [run(each) for each in asked]
 
 

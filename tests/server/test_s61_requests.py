@@ -20,9 +20,20 @@ SITES = (CONSOLE, SELF_SERVICE)
 
 
 @pytest.mark.parametrize(
-    "host", ["", "elsewhere.example", "x@localhost", "localhost/console", "localhost?x", "localhost:", "localhost:x",
-             "localhost localhost", "[::1", "localhost:999999"],
-)  # fmt: skip
+    "host",
+    [
+        "",
+        "elsewhere.example",
+        "x@localhost",
+        "localhost/console",
+        "localhost?x",
+        "localhost:",
+        "localhost:x",
+        "localhost localhost",
+        "[::1",
+        "localhost:999999",
+    ],
+)
 @pytest.mark.parametrize("site", SITES, ids=lambda site: site.name)
 def test_s61_a_host_is_one_of_ours_and_written_as_browsers_do(doors: Doors, site: object, host: str) -> None:
     reply = run(ask(doors.app, "GET", site.sign_in, headers={"host": host}))  # type: ignore[attr-defined] # a Site
@@ -42,9 +53,21 @@ def test_s61_the_way_back_leads_to_pages_of_ours(to: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "to", ["", "/", "//console/x", "///console/x", "https://elsewhere.example/console", "/consolexyz", "\\console",
-           "/console\\..\\x", "/console/\r\nx", "javascript:alert(1)", "/self-service"],
-)  # fmt: skip
+    "to",
+    [
+        "",
+        "/",
+        "//console/x",
+        "///console/x",
+        "https://elsewhere.example/console",
+        "/consolexyz",
+        "\\console",
+        "/console\\..\\x",
+        "/console/\r\nx",
+        "javascript:alert(1)",
+        "/self-service",
+    ],
+)
 def test_s61_and_nowhere_else(to: str) -> None:
     assert way_back(to, "/console") == "/console"
 
@@ -78,14 +101,30 @@ def test_s61_what_is_in_no_registry_of_pages_is_named_here(doors: Doors) -> None
     """The sweeps over every page take their routes from the registries: this is the rest, and swept below."""
     welcome = "/console/welcome"
     assert _strangers(doors) == {
-        ("GET", "/"), ("GET", "/openapi.json"), ("GET", "/assets/{name}"),
-        ("GET", CONSOLE.sign_in), ("GET", SELF_SERVICE.sign_in), ("GET", welcome),
-        *(("POST", path) for path in (
-            CONSOLE.sign_in, f"{CONSOLE.sign_in}/passkey", f"{CONSOLE.sign_in}/passkey/question", CONSOLE.sign_out,
-            SELF_SERVICE.sign_in, f"{SELF_SERVICE.sign_in}/passkey", f"{SELF_SERVICE.sign_in}/passkey/question",
-            SELF_SERVICE.sign_out, welcome, f"{welcome}/passkey", f"{welcome}/passkey/question", f"{welcome}/token",
-        )),
-    }  # fmt: skip
+        ("GET", "/"),
+        ("GET", "/openapi.json"),
+        ("GET", "/assets/{name}"),
+        ("GET", CONSOLE.sign_in),
+        ("GET", SELF_SERVICE.sign_in),
+        ("GET", welcome),
+        *(
+            ("POST", path)
+            for path in (
+                CONSOLE.sign_in,
+                f"{CONSOLE.sign_in}/passkey",
+                f"{CONSOLE.sign_in}/passkey/question",
+                CONSOLE.sign_out,
+                SELF_SERVICE.sign_in,
+                f"{SELF_SERVICE.sign_in}/passkey",
+                f"{SELF_SERVICE.sign_in}/passkey/question",
+                SELF_SERVICE.sign_out,
+                welcome,
+                f"{welcome}/passkey",
+                f"{welcome}/passkey/question",
+                f"{welcome}/token",
+            )
+        ),
+    }
 
 
 def test_s61_a_form_of_a_stranger_is_from_our_own_page(doors: Doors) -> None:
@@ -113,9 +152,11 @@ def _sent(doors: Doors, path: str, mark: str | None = None, **headers: str) -> R
     """A form from our own page, but for what is given."""
     sent = urlencode({MARK_FIELD: cookies.new_mark(BROWSER) if mark is None else mark}).encode()
     own = {
-        "host": "localhost", "origin": "https://localhost", "content-type": "application/x-www-form-urlencoded",
+        "host": "localhost",
+        "origin": "https://localhost",
+        "content-type": "application/x-www-form-urlencoded",
         "cookie": f"{cookies.BROWSER}={BROWSER.reveal()}",
-    }  # fmt: skip
+    }
     return run(ask(doors.app, "POST", path, sent, own | headers))
 
 

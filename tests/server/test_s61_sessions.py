@@ -33,9 +33,11 @@ def looks_in(doors: Doors, token: Secret[str]) -> Reply:
 
 def sends(doors: Doors, token: Secret[str], path: str) -> Reply:
     headers = {
-        "host": "localhost", "origin": "https://localhost", "content-type": "application/x-www-form-urlencoded",
+        "host": "localhost",
+        "origin": "https://localhost",
+        "content-type": "application/x-www-form-urlencoded",
         "cookie": f"{cookies.SESSION}={token.reveal()}",
-    }  # fmt: skip
+    }
     return run(ask(doors.app, "POST", path, urlencode({MARK_FIELD: cookies.new_mark(token)}).encode(), headers))
 
 
@@ -106,9 +108,14 @@ def _passkey_removed(doors: Doors, carol: User, token: Secret[str]) -> None:
 
 
 ENDS: list[Callable[[Doors, User, Secret[str]], None]] = [
-    _signs_out, _disabled, _token_lost, _ended_from_another_one, _ended_by_name, _ended_by_somebody_above,
+    _signs_out,
+    _disabled,
+    _token_lost,
+    _ended_from_another_one,
+    _ended_by_name,
+    _ended_by_somebody_above,
     _passkey_removed,
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("end", ENDS, ids=[each.__name__[1:] for each in ENDS])
@@ -143,8 +150,10 @@ def test_s63_sessions_are_ended_by_who_may_and_stands_not_below(doors: Doors) ->
     assert [each.login for each in session_lists.list_sessions(instance, of_sales, now=NOW)] == [seller.login]
     assert session_lists.list_sessions(instance, of_support, now=NOW) == []
     for actor, login, error in (
-        (of_support, seller.login, NotFound), (of_sales, chief.login, NotFound), (desk, seller.login, NotAllowed),
-    ):  # fmt: skip
+        (of_support, seller.login, NotFound),
+        (of_sales, chief.login, NotFound),
+        (desk, seller.login, NotAllowed),
+    ):
         with pytest.raises(error):
             session_lists.end_session_of(instance, actor, names[login], now=NOW)
     session_lists.end_session_of(instance, of_sales, names[seller.login], now=NOW)

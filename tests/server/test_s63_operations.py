@@ -119,11 +119,25 @@ def test_s62_covers_what_it_has_to() -> None:
     """
     fresh = {each.name for each in OPERATIONS if each.needs_fresh_second_factor}
     assert {
-        "emergency.show", "tokens.add_token", "token_lifecycle.assign", "token_lifecycle.replace", "tokens.set_pin",
-        "tokens.clear_pin", "policies.set_fields", "policies.assign_policy", "policies.remove_policy", "roles.grant",
-        "clients.add_client", "online_emergency.give_fixed", "operators.lift", "emergency.set_online",
-        "token_lifecycle.remove", "devices.invite", "users.move_user", "domains.move_domain",
-    } <= fresh  # fmt: skip
+        "emergency.show",
+        "tokens.add_token",
+        "token_lifecycle.assign",
+        "token_lifecycle.replace",
+        "tokens.set_pin",
+        "tokens.clear_pin",
+        "policies.set_fields",
+        "policies.assign_policy",
+        "policies.remove_policy",
+        "roles.grant",
+        "clients.add_client",
+        "online_emergency.give_fixed",
+        "operators.lift",
+        "emergency.set_online",
+        "token_lifecycle.remove",
+        "devices.invite",
+        "users.move_user",
+        "domains.move_domain",
+    } <= fresh
     # what only shuts somebody out is not held up
     assert not {"tokens.set_lost", "users.set_enabled", "devices.revoke", "devices_stolen.report_stolen"} & fresh
     assert not any(each.only_looks for each in OPERATIONS if each.needs_fresh_second_factor)
@@ -152,12 +166,17 @@ def test_s63_a_program_acts_within_its_scope_and_from_its_addresses(world: World
 
 def test_s63_a_route_that_is_no_operation_is_named_here(world: World) -> None:
     """Nothing else is reached without a session, a key, or the signature of a device."""
-    routes = {f"{method.upper()} {path}" for path, methods in world.doors.app.openapi()["paths"].items()
-              for method in methods}  # fmt: skip
+    routes = {
+        f"{method.upper()} {path}" for path, methods in world.doors.app.openapi()["paths"].items() for method in methods
+    }
     others = routes - {f"{operation.method} {operation.path}" for operation in OPERATIONS}
     of_devices = {route for route in others if " /agent/v1/" in route}
     assert others - of_devices == {
-        "GET /health", "GET /ready", "POST /v1/sign-ins", "POST /v1/sessions", "DELETE /v1/sessions",
+        "GET /health",
+        "GET /ready",
+        "POST /v1/sign-ins",
+        "POST /v1/sessions",
+        "DELETE /v1/sessions",
         "POST /v1/sessions/second-factor",
-    }  # fmt: skip
+    }
     assert len(of_devices) == 7

@@ -39,7 +39,7 @@ from tests.builders import (
     set_mail,
     submit,
     token_row,
-)  # fmt: skip
+)
 from tests.server.doors import Doors, doors_of, is_granted, make_administrator, run
 from tests.server.operation_world import session_of
 from tests.server.self_service_visitor import HOME, SIGN_IN, Visitor, said, signed_in, text_of

@@ -112,9 +112,7 @@ def test_a_certificate_of_one_s_own(tmp_path: Path) -> None:
     local_ca.create_ca(own, "ours", clock_now())
     local_ca.renew_server_certificate(own, ["127.0.0.1"], clock_now())
     server, ca = str(own / local_ca.SERVER_FILE), str(own / local_ca.CA_FILE)
-    variables = {
-        "SPAREKEY_TLS": "own", "SPAREKEY_CERTIFICATE": server, "SPAREKEY_KEY": server, "SPAREKEY_CA": ca,
-    }  # fmt: skip
+    variables = {"SPAREKEY_TLS": "own", "SPAREKEY_CERTIFICATE": server, "SPAREKEY_KEY": server, "SPAREKEY_CA": ca}
     (data / "keys" / "ca.pem").write_bytes(Path(ca).read_bytes())  # what `Serving` trusts
     with serving(data, variables=variables) as served:
         trust = served.ask("GET", "/agent/v1/trust")[1]

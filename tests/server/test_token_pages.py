@@ -254,9 +254,11 @@ def sent_file(world: World, token: Secret[str], content: bytes, **form: str) -> 
     ]
     parts.append(b'--limit\r\nContent-Disposition: form-data; name="file"; filename="tokens"\r\n\r\n' + content)
     headers = {
-        "host": "localhost", "cookie": f"{cookies.SESSION}={token.reveal()}", "origin": "https://localhost",
+        "host": "localhost",
+        "cookie": f"{cookies.SESSION}={token.reveal()}",
+        "origin": "https://localhost",
         "content-type": "multipart/form-data; boundary=limit",
-    }  # fmt: skip
+    }
     body = b"".join([*parts, b"\r\n--limit--\r\n"])
     return run(ask(world.doors.app, "POST", "/console/token-imports", body, headers))
 
@@ -327,7 +329,7 @@ def test_files_are_listed_where_the_asker_may_import(world: World) -> None:
     for serial, domain in (("A1", INSIDE), ("A2", "Bern")):
         import_tokens(
             world.instance, ROOT, f"serial,type,seed\n{serial},totp,{SEED}\n".encode(), None, now=NOW, domain=domain
-        )  # fmt: skip
+        )
     with world.instance.database.read() as connection:
         bern = domains.find_domain(connection, "Bern")
     assert bern is not None
@@ -343,9 +345,13 @@ def test_pages_ask_little_of_the_database_and_are_small(world: World, role: str,
     stock(world, 60)
     granted(submit(world.instance, world.alice, NOW + 60))
     addresses = (
-        LIST, f"{LIST}?text=T", f"{LIST}/{world.alice.serial}", f"{LIST}/{world.alice.serial}/unassign",
-        "/console/new-token", "/console/token-imports",
-    )  # fmt: skip
+        LIST,
+        f"{LIST}?text=T",
+        f"{LIST}/{world.alice.serial}",
+        f"{LIST}/{world.alice.serial}/unassign",
+        "/console/new-token",
+        "/console/token-imports",
+    )
     for address in addresses:
         with statements(world) as seen:
             reply = page(world, address, admin, headers={"accept-encoding": "gzip"})

@@ -183,8 +183,14 @@ def test_the_dashboard_says_why_somebody_was_refused(world: World, desk: Secret[
 def test_no_page_of_a_user_asks_more_than_it_may(world: World, desk: Secret[str]) -> None:
     for name in ("one", "two", "three"):
         a_device(world.instance, name, domain=INSIDE).sign_in(world.alice, NOW + 60)
-    for path in (LIST, f"{LIST}?text=a&domain={INSIDE}", ALICE, f"{ALICE}/why", f"{ALICE}/activity",
-                 "/console/search?for=a"):  # fmt: skip
+    for path in (
+        LIST,
+        f"{LIST}?text=a&domain={INSIDE}",
+        ALICE,
+        f"{ALICE}/why",
+        f"{ALICE}/activity",
+        "/console/search?for=a",
+    ):
         with questions(world) as asked:
             page(world, path, desk)
         assert len(asked) <= MOST_QUESTIONS, (path, asked)
@@ -217,9 +223,11 @@ def sent_file(world: World, token: Secret[str], content: str, **form: str) -> Re
     ]
     parts.append(f'--limit\r\nContent-Disposition: form-data; name="file"; filename="users.csv"\r\n\r\n{content}')
     headers = {
-        "host": "localhost", "cookie": f"{cookies.SESSION}={token.reveal()}", "origin": "https://localhost",
+        "host": "localhost",
+        "cookie": f"{cookies.SESSION}={token.reveal()}",
+        "origin": "https://localhost",
         "content-type": "multipart/form-data; boundary=limit",
-    }  # fmt: skip
+    }
     body = "".join([*parts, "\r\n--limit--\r\n"]).encode()
     return run(ask(world.doors.app, "POST", "/console/user-imports", body, headers))
 

@@ -171,7 +171,7 @@ def test_devices_are_refused_alike(strict: Strict) -> None:
             (api.EVENTS, api.EventsRequest([event])),
             (api.SIGN_INS, api.SignInRequest(text, text, "", text)),
             (api.ENROL, api.EnrolRequest("00", "00", "00", text, True, False)),
-        ):  # fmt: skip
+        ):
             body = json.dumps(asdict(message)).encode()
             reply = run(doors.signed(device, path, body))
             assert reply.status < 500, (path, repr(text)[:9], reply)

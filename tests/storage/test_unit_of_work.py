@@ -77,9 +77,7 @@ def test_what_is_not_committed_is_not_seen(database: Database) -> None:
 
 
 def test_references_are_enforced(database: Database) -> None:
-    row = {
-        "id": "a", "login": "a", "name": "A", "domain_id": "none", "enabled": True, "failures": 0, "created_at": 0,
-    }  # fmt: skip
+    row = {"id": "a", "login": "a", "name": "A", "domain_id": "none", "enabled": True, "failures": 0, "created_at": 0}
     with pytest.raises(IntegrityError), database.write() as connection:
         connection.execute(insert(account), row)
 
@@ -148,10 +146,13 @@ def test_s83_writers_of_several_processes_wait_for_each_other(database: Database
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", COUNT_UP],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(3)
-    ]  # fmt: skip
+    ]
     for process in processes:
         assert process.stdin
         assert process.stdout

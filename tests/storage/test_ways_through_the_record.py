@@ -22,14 +22,29 @@ def rows(database: Database) -> list[AuditRow]:
     """Every combination; times run against the ids in part, as those of two servers may."""
     combined = itertools.product(ACTORS, DEVICES, (GRANTED, DENIED, CHANGED), (None, "a1"))
     values = [
-        {"at": 1_000 + number // 2 * 2 - number % 2, "actor": actor, "action": action, "account_id": account,
-         "token_id": None, "device_id": device, "result": OK if action != DENIED else "locked", "detail": "{}"}
+        {
+            "at": 1_000 + number // 2 * 2 - number % 2,
+            "actor": actor,
+            "action": action,
+            "account_id": account,
+            "token_id": None,
+            "device_id": device,
+            "result": OK if action != DENIED else "locked",
+            "detail": "{}",
+        }
         for number, (actor, device, action, account) in enumerate(combined)
-    ]  # fmt: skip
+    ]
     with database.write() as connection:
         audit.insert_rows(connection, values)
-        return [AuditRow(*row) for row in connection.execute(text("SELECT id, at, actor, action, account_id, token_id, "
-                "device_id, result, detail FROM audit ORDER BY id DESC"))]  # fmt: skip
+        return [
+            AuditRow(*row)
+            for row in connection.execute(
+                text(
+                    "SELECT id, at, actor, action, account_id, token_id, "
+                    "device_id, result, detail FROM audit ORDER BY id DESC"
+                )
+            )
+        ]
 
 
 @pytest.mark.parametrize("few", [0, 20])

@@ -24,9 +24,13 @@ AT = 1_800_000_000_123_456
 
 
 def an_event(
-    number: int = 1, *, action: str = "sign-in.granted", result: str = "ok", detail: str = '{"step":1}',
+    number: int = 1,
+    *,
+    action: str = "sign-in.granted",
+    result: str = "ok",
+    detail: str = '{"step":1}',
     device: str = "laptop",
-) -> ExportedEvent:  # fmt: skip
+) -> ExportedEvent:
     row = AuditRow(number, AT, "client:web", action, "a1", None, "d1", result, detail)
     return ExportedEvent(7, row, "alice", None, device)
 
@@ -57,9 +61,12 @@ def test_rsyslog_understands_each_field(tmp_path: Path) -> None:
     assert [each["pri"] for each in (granted, denied, alarm)] == ["110", "109", "105"]
     fields = {name: granted[name] for name in ("protocol-version", "hostname", "app-name", "procid", "msgid")}
     assert fields == {
-        "protocol-version": "1", "hostname": "one.example.org", "app-name": "sparekey", "procid": "-",
+        "protocol-version": "1",
+        "hostname": "one.example.org",
+        "app-name": "sparekey",
+        "procid": "-",
         "msgid": "sign-in.granted",
-    }  # fmt: skip
+    }
     assert granted["timereported"] == "2027-01-15T08:00:00.123456Z"
     assert granted["msg"] == an_event(1).members
     assert alarm["msg"]["detail"] == {"reason": "x\ny"}

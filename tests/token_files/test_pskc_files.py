@@ -33,9 +33,13 @@ def written(*, key: bytes | None = None, password: str = "", **of_key: str | int
     hotp: dict[str, str | int] = {"algorithm": f"{PSKC}:hotp", "counter": 42}
     for number, more in enumerate((totp, hotp)):
         container.add_key(
-            serial=f"A{number}", id=f"A{number}", secret=SEED[: 20 - number], response_length=8,
-            response_encoding="DECIMAL", **more | of_key,
-        )  # fmt: skip
+            serial=f"A{number}",
+            id=f"A{number}",
+            secret=SEED[: 20 - number],
+            response_length=8,
+            response_encoding="DECIMAL",
+            **more | of_key,
+        )
     out = io.BytesIO()
     container.write(out)
     return out.getvalue()

@@ -40,8 +40,11 @@ def test_a_signal_clears_the_stage(tmp_path: Path, number: signal.Signals, serve
     with subprocess.Popen(
         # as a script starts it with `&`: SIGINT is ignored
         ["bash", "-c", 'trap "" INT; exec "$@"', "-", sys.executable, "-c", PLAY, str(tmp_path), serve],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
-    ) as play:  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+    ) as play:
         assert play.stdout is not None
         port = int(play.stdout.readline())
         assert is_listening(port) is bool(serve)

@@ -50,13 +50,20 @@ NUMBERS = st.integers(-LARGEST_INTEGER, LARGEST_INTEGER)
 INNER = st.builds(Inner, NUMBERS, st.lists(TEXTS, max_size=3).map(tuple))
 EVERYTHING = st.builds(
     Everything,
-    text=TEXTS, number=NUMBERS, truth=st.booleans(), colour=st.sampled_from(Colour),
-    seed=st.binary(max_size=9).map(Secret), inner=INNER, rows=st.lists(INNER, max_size=3),
+    text=TEXTS,
+    number=NUMBERS,
+    truth=st.booleans(),
+    colour=st.sampled_from(Colour),
+    seed=st.binary(max_size=9).map(Secret),
+    inner=INNER,
+    rows=st.lists(INNER, max_size=3),
     code=st.builds(EnrolmentCode, st.binary(min_size=10, max_size=10).map(Secret), st.binary(min_size=10, max_size=10)),
     values=st.dictionaries(TEXTS, st.booleans() | NUMBERS | TEXTS, max_size=3),
-    by_colour=st.dictionaries(st.sampled_from(Colour), NUMBERS), names=st.frozensets(TEXTS, max_size=3),
-    perhaps=st.none() | INNER, pin=st.none() | TEXTS.map(Secret),
-)  # fmt: skip
+    by_colour=st.dictionaries(st.sampled_from(Colour), NUMBERS),
+    names=st.frozensets(TEXTS, max_size=3),
+    perhaps=st.none() | INNER,
+    pin=st.none() | TEXTS.map(Secret),
+)
 
 
 @given(EVERYTHING)
@@ -101,8 +108,12 @@ def test_what_is_not_declared_is_refused(case: str) -> None:
         from_json(kind, value, "member")
 
 
-@given(st.recursive(st.none() | st.booleans() | NUMBERS | st.text(max_size=5), lambda each: st.lists(each, max_size=3)
-                    | st.dictionaries(st.text(max_size=5), each, max_size=3)))  # fmt: skip
+@given(
+    st.recursive(
+        st.none() | st.booleans() | NUMBERS | st.text(max_size=5),
+        lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=5), each, max_size=3),
+    )
+)
 def test_a_refusal_names_the_member_and_not_its_value(value: Any) -> None:
     wrapped = {"number": {"canary7F3A": value}}
     with pytest.raises(BadMessage) as refused:

@@ -53,9 +53,15 @@ def say(words: str) -> None:
 def run(*command: str, typed: str = "", fails: bool = False, env: dict[str, str] | None = None) -> str:
     """What the command said, on both outputs; its exit is judged."""
     done = subprocess.run(
-        command, input=typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900, check=False,
+        command,
+        input=typed,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+        check=False,
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", **(env or {})},
-    )  # fmt: skip
+    )
     expect((done.returncode != 0) is fails, f"`{' '.join(command)}` to {'fail' if fails else 'work'}", done.stdout)
     return done.stdout
 

@@ -63,8 +63,12 @@ ABOUT: Final = {
             "A passcode, a PIN or a seed is read from the terminal or from standard input, and never from the command "
             "line, where others could see it.",
         ),
-        exits={"0": "It was done.", "1": "It failed; standard error says what to do.",
-               "2": "The command was not given rightly.", "130": "It was interrupted."},
+        exits={
+            "0": "It was done.",
+            "1": "It failed; standard error says what to do.",
+            "2": "The command was not given rightly.",
+            "130": "It was interrupted.",
+        },
         variables={
             "SPAREKEY_DATA": "The data directory where --data is not given.",
             "SPAREKEY_SERVER, SPAREKEY_AS, SPAREKEY_SERVER_CA": "In the place of --server, --as and --ca.",
@@ -80,4 +84,4 @@ ABOUT: Final = {
         },
         see_also=("sparekey-agent(8)",),
     ),
-}  # fmt: skip
+}

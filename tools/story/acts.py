@@ -79,9 +79,16 @@ def act_1_a_server(story: Story) -> None:
     story.say(f"$ sparekey serve                  https://localhost:{story.port}")
     stage.sparekey("domain", "add", "Field")
     stage.sparekey(
-        "policy", "offline", "add", POLICY, f"days={story.days}", "offline_failures=3", "protection_level=balanced",
-        "allow_tokens_without_pin=on", "help_text=Help desk: 555 0100",
-    )  # fmt: skip
+        "policy",
+        "offline",
+        "add",
+        POLICY,
+        f"days={story.days}",
+        "offline_failures=3",
+        "protection_level=balanced",
+        "allow_tokens_without_pin=on",
+        "help_text=Help desk: 555 0100",
+    )
     stage.sparekey("policy", "offline", "assign", POLICY, "--domain", "Field")
     ahead = counted(story.days, "day")
     story.say(f"$ sparekey policy offline add ... {ahead} ahead, 3 failures, level balanced; for the domain Field")
@@ -114,8 +121,11 @@ def act_2_online(story: Story) -> None:
     stage.follow_login("alice", story.passcode())
     held = story.device_user("alice")
     expect(held["days_left"] >= story.days, "whole days of offline data", held)
-    expect({code["kind"] for code in held["emergency_codes"]} == {"emergency-tokencode", "emergency-passcode"},
-           "both emergency codes on the device", held)  # fmt: skip
+    expect(
+        {code["kind"] for code in held["emergency_codes"]} == {"emergency-tokencode", "emergency-passcode"},
+        "both emergency codes on the device",
+        held,
+    )
     story.say(f"  Alice is in (online). On the laptop: {held['days_left']} days, emergency tokencode and passcode")
     stage.follow_login("bob", story.bob.code(stage.time.now()))
     story.say("  Bob is in with his app's code alone")

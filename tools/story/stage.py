@@ -143,8 +143,12 @@ class Stage:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [*within, *command, "--listen", f"{host}:{port}"],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, start_new_session=True,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=env,
+                start_new_session=True,
+            )
         server = Server(process, port, log)
         self._cleanup.callback(self.stop_server, server)
         here = (lambda: listens_there(process.pid, port)) if within else (lambda: is_listening(port))
@@ -157,8 +161,12 @@ class Stage:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [str(PROGRAMS / "sparekey-agent"), "run", "--state", str(self.device_state)],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self._env(), start_new_session=True,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self._env(),
+                start_new_session=True,
+            )
         daemon = Server(process, 0, log)
         self._cleanup.callback(self.stop_server, daemon)
         _wait_until((self.device_state / "agent.sock").exists, daemon, "the agent's socket")
@@ -211,8 +219,13 @@ class Stage:
     ) -> Answer:
         done = subprocess.run(
             [*within, str(PROGRAMS / program), *arguments, "--json"],
-            input=typed, capture_output=True, text=True, env=self._env(), timeout=COMMAND_SECONDS, check=False,
-        )  # fmt: skip
+            input=typed,
+            capture_output=True,
+            text=True,
+            env=self._env(),
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
         try:
             data = json.loads(done.stdout) if done.stdout.strip() else None
         except ValueError:

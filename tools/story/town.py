@@ -65,19 +65,76 @@ _FIELD_DAYS: Final = 21
 
 # name, the domain above it, and how many of a hundred people are in it
 DOMAINS: Final = (
-    ("Headquarters", TOP_DOMAIN, 34), ("Finance", "Headquarters", 12), ("Field", TOP_DOMAIN, 8),
-    ("Field North", "Field", 18), ("Field South", "Field", 16), ("Suppliers", TOP_DOMAIN, 12),
-)  # fmt: skip
+    ("Headquarters", TOP_DOMAIN, 34),
+    ("Finance", "Headquarters", 12),
+    ("Field", TOP_DOMAIN, 8),
+    ("Field North", "Field", 18),
+    ("Field South", "Field", 16),
+    ("Suppliers", TOP_DOMAIN, 12),
+)
 _FIRST: Final = (
-    "Amira", "Anton", "Beatriz", "Bruno", "Chiara", "Daniel", "Elif", "Emil", "Fatima", "Finn", "Greta", "Henri",
-    "Ines", "Ivan", "Jana", "Jonas", "Katja", "Lars", "Leila", "Luis", "Mara", "Marek", "Nadia", "Noah", "Olga",
-    "Paul", "Rosa", "Samir", "Sofia", "Tariq", "Theo", "Vera", "Yusuf", "Zoë",
-)  # fmt: skip
+    "Amira",
+    "Anton",
+    "Beatriz",
+    "Bruno",
+    "Chiara",
+    "Daniel",
+    "Elif",
+    "Emil",
+    "Fatima",
+    "Finn",
+    "Greta",
+    "Henri",
+    "Ines",
+    "Ivan",
+    "Jana",
+    "Jonas",
+    "Katja",
+    "Lars",
+    "Leila",
+    "Luis",
+    "Mara",
+    "Marek",
+    "Nadia",
+    "Noah",
+    "Olga",
+    "Paul",
+    "Rosa",
+    "Samir",
+    "Sofia",
+    "Tariq",
+    "Theo",
+    "Vera",
+    "Yusuf",
+    "Zoë",
+)
 _LAST: Final = (
-    "Andersen", "Bauer", "Costa", "Demir", "Eriksson", "Fontaine", "Garcia", "Hofmann", "Ivanova", "Jansen",
-    "Keller", "Lindqvist", "Moreau", "Novak", "Okafor", "Petrov", "Quint", "Rossi", "Schmid", "Tanaka", "Ueda",
-    "Vogel", "Weber", "Yilmaz", "Zimmermann",
-)  # fmt: skip
+    "Andersen",
+    "Bauer",
+    "Costa",
+    "Demir",
+    "Eriksson",
+    "Fontaine",
+    "Garcia",
+    "Hofmann",
+    "Ivanova",
+    "Jansen",
+    "Keller",
+    "Lindqvist",
+    "Moreau",
+    "Novak",
+    "Okafor",
+    "Petrov",
+    "Quint",
+    "Rossi",
+    "Schmid",
+    "Tanaka",
+    "Ueda",
+    "Vogel",
+    "Weber",
+    "Yilmaz",
+    "Zimmermann",
+)
 _MODELS: Final = ("thinkpad", "latitude", "elitebook", "framework")
 
 
@@ -96,9 +153,16 @@ class _Fate(StrEnum):
 
 
 _FATES: Final = (
-    *[_Fate.READY] * 30, *[_Fate.TWO_COMPUTERS] * 3, *[_Fate.RUNS_OUT] * 2, *[_Fate.AWAY] * 2, *[_Fate.NO_COMPUTER] * 2,
-    _Fate.LOST, _Fate.NO_PIN, _Fate.PIN_LESS, _Fate.NO_TOKEN,
-)  # fmt: skip
+    *[_Fate.READY] * 30,
+    *[_Fate.TWO_COMPUTERS] * 3,
+    *[_Fate.RUNS_OUT] * 2,
+    *[_Fate.AWAY] * 2,
+    *[_Fate.NO_COMPUTER] * 2,
+    _Fate.LOST,
+    _Fate.NO_PIN,
+    _Fate.PIN_LESS,
+    _Fate.NO_TOKEN,
+)
 _COMPUTERS: Final = {_Fate.NO_TOKEN: 0, _Fate.NO_PIN: 0, _Fate.NO_COMPUTER: 0, _Fate.TWO_COMPUTERS: 2}  # else 1
 
 
@@ -191,18 +255,21 @@ def _person(number: int) -> Person:
     login = f"{first[0]}{last}{number}".lower().replace("ë", "e")
     domain, fate = _pick("place", number, places), _pick("fate", number, _FATES)
     days = _FIELD_DAYS if domain.startswith("Field") else 14
-    quiet = {
-        _Fate.AWAY: (days + 2 + number % 12) * DAY, _Fate.RUNS_OUT: (days - 1 - number % 5) * DAY,
-    }.get(fate, 0) + 4_000 + number * 613 % (20 * 3_600)  # fmt: skip
+    quiet = (
+        {_Fate.AWAY: (days + 2 + number % 12) * DAY, _Fate.RUNS_OUT: (days - 1 - number % 5) * DAY}.get(fate, 0)
+        + 4_000
+        + number * 613 % (20 * 3_600)
+    )
     return Person(number, login, f"{first} {last}", domain, fate, number % 37 == 5, quiet)
 
 
 def _ready_in(everybody: Sequence[Person], domain: str) -> list[Person]:
     """Those who are good for a part in it."""
     return [
-        one for one in everybody
+        one
+        for one in everybody
         if one.domain.startswith(domain) and one.fate is _Fate.READY and one.number % 71 != 3 and not one.leaves
-    ]  # fmt: skip
+    ]
 
 
 def _add_people(instance: Instance, everybody: Sequence[Person], now: int) -> None:
@@ -239,8 +306,9 @@ def _add_operators(instance: Instance, everybody: Sequence[Person], now: int) ->
     """The administrator of the console and the deputy, whose tokens' seeds these are; help desks, an auditor."""
     seeds = []
     for login, name, role in (
-        (ADMINISTRATOR, "The administrator", SUPER_ADMINISTRATOR), (DEPUTY, "The deputy", "domain administrator"),
-    ):  # fmt: skip
+        (ADMINISTRATOR, "The administrator", SUPER_ADMINISTRATOR),
+        (DEPUTY, "The deputy", "domain administrator"),
+    ):
         add_user(instance, _TOWN, login, TOP_DOMAIN, name, now=now)
         added = add_token(instance, _TOWN, login, NewToken(with_pin=True), now=now)
         set_pin(instance, _TOWN, added.serial, Secret(PIN), now=now)
@@ -291,11 +359,16 @@ def _add_computers(
         for which in range(count):
             device_id = _add_computer(connection, instance, one, which, found, codes, now)
             first.setdefault(one.login, device_id)
-            devices.append({
-                "at": _enrolled(one, which, now) * MICROSECONDS, "actor": f"device:{device_id}",
-                "action": Action.DEVICE_ENROLLED, "device_id": device_id, "result": OK,
-                "detail": f'{{"name":"{_computer(one, which)}"}}',
-            })  # fmt: skip
+            devices.append(
+                {
+                    "at": _enrolled(one, which, now) * MICROSECONDS,
+                    "actor": f"device:{device_id}",
+                    "action": Action.DEVICE_ENROLLED,
+                    "device_id": device_id,
+                    "result": OK,
+                    "detail": f'{{"name":"{_computer(one, which)}"}}',
+                }
+            )
     _insert(connection, tables.audit, sorted(devices, key=lambda row: row["at"]))
     return first
 
@@ -321,43 +394,97 @@ def _add_codes(
         code_id = _bytes(f"code/{kind}", one.number)[:16].hex()
         token_id = token.id if kind is CodeKind.TOKENCODE else None
         code = Secret(new_code(groups_of(kind, with_pin=token_id is not None)))
-        _insert(connection, tables.emergency_code, [{
-            "id": code_id, "kind": kind, "token_id": token_id, "account_id": account.id, "version": 1,
-            "code_sealed": seal_code(instance.vault, code_id, account.id, token_id, code),
-            "created_at": now - one.quiet, "not_after": now - one.quiet + _EMERGENCY_LIFE,
-        }])  # fmt: skip
+        _insert(
+            connection,
+            tables.emergency_code,
+            [
+                {
+                    "id": code_id,
+                    "kind": kind,
+                    "token_id": token_id,
+                    "account_id": account.id,
+                    "version": 1,
+                    "code_sealed": seal_code(instance.vault, code_id, account.id, token_id, code),
+                    "created_at": now - one.quiet,
+                    "not_after": now - one.quiet + _EMERGENCY_LIFE,
+                }
+            ],
+        )
         codes.append((kind, owner_id, code_id))
     return codes
 
 
 def _add_computer(
-    connection: Connection, instance: Instance, one: Person, which: int, found: _Found,
-    codes: Sequence[tuple[CodeKind, str, str]], now: int,
-) -> str:  # fmt: skip
+    connection: Connection,
+    instance: Instance,
+    one: Person,
+    which: int,
+    found: _Found,
+    codes: Sequence[tuple[CodeKind, str, str]],
+    now: int,
+) -> str:
     account, token = found.accounts[one.login], found.tokens[one.login]
     key, last = one.number + 1_000 * which, now - one.quiet
     device_id, name = _bytes("device", key)[:16].hex(), _computer(one, which)
-    _insert(connection, tables.device, [{
-        "id": device_id, "name": name, "name_key": name, "domain_id": account.domain_id,
-        "public_key": _bytes("key", key), "supports_offline": one.number % 71 != 3,
-        "hardware_bound": one.number % 6 == 0, "enrolled_at": _enrolled(one, which, now), "last_contact": last,
-        "event_number": 0, "event_hash": bytes(32),
-    }])  # fmt: skip
+    _insert(
+        connection,
+        tables.device,
+        [
+            {
+                "id": device_id,
+                "name": name,
+                "name_key": name,
+                "domain_id": account.domain_id,
+                "public_key": _bytes("key", key),
+                "supports_offline": one.number % 71 != 3,
+                "hardware_bound": one.number % 6 == 0,
+                "enrolled_at": _enrolled(one, which, now),
+                "last_contact": last,
+                "event_number": 0,
+                "event_hash": bytes(32),
+            }
+        ],
+    )
     owner = f"device:{device_id}/account:{account.id}"
     sealed = instance.vault.seal(
         "device_account.offline_key_sealed", f"{device_id}/{account.id}", owner, _bytes("offline", key)
     )
-    _insert(connection, tables.device_account, [{
-        "device_id": device_id, "account_id": account.id, "login": one.login, "generation": 1,
-        "offline_key_sealed": sealed, "check": _bytes("check", key)[:16], "stale": False, "last_sign_in": last,
-    }])  # fmt: skip
-    _insert(connection, tables.device_token, [
-        {"device_id": device_id, "token_id": token.id, "account_id": account.id, "last_used": last}
-    ])  # fmt: skip
-    _insert(connection, tables.device_code, [{
-        "device_id": device_id, "owner_id": owner_id, "account_id": account.id, "code_id": code_id,
-        "held_code_id": code_id, "held_since": last,
-    } for _, owner_id, code_id in codes])  # fmt: skip
+    _insert(
+        connection,
+        tables.device_account,
+        [
+            {
+                "device_id": device_id,
+                "account_id": account.id,
+                "login": one.login,
+                "generation": 1,
+                "offline_key_sealed": sealed,
+                "check": _bytes("check", key)[:16],
+                "stale": False,
+                "last_sign_in": last,
+            }
+        ],
+    )
+    _insert(
+        connection,
+        tables.device_token,
+        [{"device_id": device_id, "token_id": token.id, "account_id": account.id, "last_used": last}],
+    )
+    _insert(
+        connection,
+        tables.device_code,
+        [
+            {
+                "device_id": device_id,
+                "owner_id": owner_id,
+                "account_id": account.id,
+                "code_id": code_id,
+                "held_code_id": code_id,
+                "held_since": last,
+            }
+            for _, owner_id, code_id in codes
+        ],
+    )
     units: list[tuple[str, str | None, int, int]] = []
     if one.fate is not _Fate.PIN_LESS:
         days = _FIELD_DAYS if one.domain.startswith("Field") else 14
@@ -376,10 +503,22 @@ def _receipt(
     kind, token_id, day, not_after = unit
     name = _bytes(f"{kind}/{day}", key)
     return {
-        "id": name[:16].hex(), "device_id": device_id, "account_id": account_id, "token_id": token_id, "kind": kind,
-        "day": day, "first": day * 2_880, "count": 2_880, "generation": 1, "version": 0 if kind == "day" else 1,
-        "policy_revision": 1, "unit_hash": name, "sealed_at": at, "not_after": not_after, "acknowledged_at": at,
-    }  # fmt: skip
+        "id": name[:16].hex(),
+        "device_id": device_id,
+        "account_id": account_id,
+        "token_id": token_id,
+        "kind": kind,
+        "day": day,
+        "first": day * 2_880,
+        "count": 2_880,
+        "generation": 1,
+        "version": 0 if kind == "day" else 1,
+        "policy_revision": 1,
+        "unit_hash": name,
+        "sealed_at": at,
+        "not_after": not_after,
+        "acknowledged_at": at,
+    }
 
 
 def _sign_ins(

@@ -178,10 +178,8 @@ class Conversation:
             if only not in (None, progress.login):
                 return
             self._send(
-                frame(
-                    Kind.PROGRESS, user=progress.login, unit=progress.kind, done=progress.done, total=progress.total
-                )
-            )  # fmt: skip
+                frame(Kind.PROGRESS, user=progress.login, unit=progress.kind, done=progress.done, total=progress.total)
+            )
 
         finished = self._refiller.follow(number, report)
         if finished.refilled is None:

@@ -42,9 +42,7 @@ def appended(
         previous=state.last_event_hash or NO_EVENT.hex(),
     )
     signed = replace(event, signature=sign(event.signed_bytes()).hex())
-    return replace(
-        state, events=[*state.events, signed], last_event=event.number, last_event_hash=event.hash().hex()
-    )  # fmt: skip
+    return replace(state, events=[*state.events, signed], last_event=event.number, last_event_hash=event.hash().hex())
 
 
 def alarmed(state: State, sign: Sign, kind: EventKind, at: int, reason: str, user: str = "", login: str = "") -> State:

@@ -92,9 +92,8 @@ class LocalServer:
                     return
                 peer = Peer(peer_uid(connection), person)
                 Conversation(
-                    self.device, self.refiller, self._refusals, connection, peer, place, self.frame_timeout,
-                    self.floor,
-                ).run()  # fmt: skip
+                    self.device, self.refiller, self._refusals, connection, peer, place, self.frame_timeout, self.floor
+                ).run()
         except OSError:
             return
         except BadFrame as error:

@@ -99,7 +99,7 @@ def _denied(device: Device, plan: Plan, judged: Judged, reason: Reason) -> Refus
         sign = device.store.keys.sign
         state = appended(
             state, sign, EventKind.DENIED, judged.time, user=user.user, login=user.login, reason=reason.value
-        )  # fmt: skip
+        )
         if plan.counts_tokencode and user.failures == user.policy.offline_failures:
             state = appended(state, sign, EventKind.BLOCKED, judged.time, user=user.user, login=user.login)
         return state

@@ -107,7 +107,7 @@ class Refiller:
         with self._changed:
             self._changed.wait_for(
                 lambda: self._ended >= number or self._stopping or self._progress not in (None, seen)
-            )  # fmt: skip
+            )
             return None if self._stopping or self._progress == seen else self._progress
 
     @property

@@ -13,9 +13,7 @@ from sparekey.wire.events import OfflineEvent
 from sparekey.wire.messages import BadMessage, decode, encode
 
 FORMAT: Final = 1
-NO_POLICY: Final = DevicePolicy(
-    offline_failures=1, warn_days=0, server_down="off", help_text="", os_password=False
-)  # fmt: skip
+NO_POLICY: Final = DevicePolicy(offline_failures=1, warn_days=0, server_down="off", help_text="", os_password=False)
 
 
 @dataclass(frozen=True)

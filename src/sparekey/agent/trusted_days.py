@@ -109,9 +109,7 @@ def slot_day(header: Header) -> int:
 def after_receipt(state: State, user: str, entry: UnitEntry) -> State:
     """The unit is on disk under `entry`: it takes its slot, and may complete a staged generation."""
     holder = state.get_user(user)
-    others = [
-        each for each in holder.units if not (each.slot == entry.slot and each.generation == entry.generation)
-    ]  # fmt: skip
+    others = [each for each in holder.units if not (each.slot == entry.slot and each.generation == entry.generation)]
     return state.with_user(_promoted(replace(holder, units=[*others, entry])))
 
 
@@ -163,9 +161,14 @@ def _with_generation(user: UserState, said: UserSync, today: int) -> UserState:
         # Another key in the same generation: the server was set back, and no unit of the old key opens any more.
         units = user.units if said.check == user.check else []
         return replace(
-            user, generation=said.generation, check=said.check, staged_generation=0, staged_check="", awaited=[],
+            user,
+            generation=said.generation,
+            check=said.check,
+            staged_generation=0,
+            staged_check="",
+            awaited=[],
             units=units,
-        )  # fmt: skip
+        )
     if said.generation == user.staged_generation and said.check == user.staged_check:
         staged = user
     else:

@@ -79,9 +79,12 @@ def make_link(instance: Instance, actor: Actor, login: str = "", *, now: int) ->
         account_id = account.id if account is not None else None
         admin_links.delete_over(connection, now)
         values = {
-            "id": _id_of(code), "account_id": account_id, "created_by": actor.name, "created_at": now,
+            "id": _id_of(code),
+            "account_id": account_id,
+            "created_by": actor.name,
+            "created_at": now,
             "expires_at": now + LIFETIME,
-        }  # fmt: skip
+        }
         admin_links.insert_link(connection, values)
         log(connection, now, actor, Action.ADMIN_LINK_MADE, account=account_id, link=_id_of(code)[:16])
     return AdminLink(code, login, now + LIFETIME)
@@ -168,8 +171,16 @@ def _grant(connection: Connection, actor: Actor, account: AnyRow, now: int) -> N
     if roles.find_grant(connection, SUPER_ADMINISTRATOR, account.id, top.id) is None:
         begin_anew(connection, actor, account.id, now)
         roles.insert_grant(connection, new_id(), SUPER_ADMINISTRATOR, account.id, top.id, now)
-        log(connection, now, actor, Action.ROLE_GRANTED, account=account.id, role=SUPER_ADMINISTRATOR,
-            domain=TOP_DOMAIN, client=None)  # fmt: skip
+        log(
+            connection,
+            now,
+            actor,
+            Action.ROLE_GRANTED,
+            account=account.id,
+            role=SUPER_ADMINISTRATOR,
+            domain=TOP_DOMAIN,
+            client=None,
+        )
 
 
 def _verifier_of(instance: Instance, link: OpenLink, login: str, pin: Secret[str]) -> PinVerifier:

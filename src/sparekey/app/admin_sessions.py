@@ -101,18 +101,37 @@ def begin_session(connection: Connection, token: Secret[str], granted: Granted, 
     session_id = id_of(token)
     admin_sessions.delete_over(connection, now, now - IDLE_SECONDS)
     admin_sessions.insert_session(
-        connection, session_id, granted.account_id, now, now + LONGEST_SECONDS, method=granted.method,
+        connection,
+        session_id,
+        granted.account_id,
+        now,
+        now + LONGEST_SECONDS,
+        method=granted.method,
         address=address[:LONGEST_ADDRESS],
-    )  # fmt: skip
-    log(connection, now, f"user:{granted.account_id}", Action.SESSION_BEGUN, account=granted.account_id,
-        session=name_of(session_id), address=address)  # fmt: skip
+    )
+    log(
+        connection,
+        now,
+        f"user:{granted.account_id}",
+        Action.SESSION_BEGUN,
+        account=granted.account_id,
+        session=name_of(session_id),
+        address=address,
+    )
 
 
 def refresh_session(connection: Connection, session: Session, granted: Granted, address: str, now: int) -> None:
     """In the transaction in which its second factor was shown once more: from now on it is the one that counts."""
     admin_sessions.refresh_second_factor(connection, session.id, now, method=granted.method)
-    log(connection, now, session.actor, Action.SESSION_REFRESHED, account=session.actor.account_id,
-        session=name_of(session.id), address=address)  # fmt: skip
+    log(
+        connection,
+        now,
+        session.actor,
+        Action.SESSION_REFRESHED,
+        account=session.actor.account_id,
+        session=name_of(session.id),
+        address=address,
+    )
 
 
 def verify_may_add_passkey(connection: Connection, session: Session) -> None:
@@ -169,14 +188,25 @@ def end_session(instance: Instance, session_id: str, now: int) -> None:
         return  # nobody who has no session makes the server write
     with instance.database.write() as connection:
         if admin_sessions.delete_session(connection, session_id):
-            log(connection, now, f"user:{row.account_id}", Action.SESSION_ENDED, account=row.account_id,
-                session=name_of(session_id))  # fmt: skip
+            log(
+                connection,
+                now,
+                f"user:{row.account_id}",
+                Action.SESSION_ENDED,
+                account=row.account_id,
+                session=name_of(session_id),
+            )
 
 
 def _signed_in(
-    instance: Instance, address: str, login: str, typed: Secret[str], reply_to: Secret[str], now: int,
+    instance: Instance,
+    address: str,
+    login: str,
+    typed: Secret[str],
+    reply_to: Secret[str],
+    now: int,
     after_grant: Callable[[Connection, Granted], None],
-) -> Verdict:  # fmt: skip
+) -> Verdict:
     door = _door_for(instance, address, login)
     if reply_to:
         return answer(instance, door, login, reply_to, typed, now, after_grant=after_grant)

@@ -65,9 +65,17 @@ def acknowledge(instance: Instance, actor: Actor, alarm_id: str, *, now: int) ->
             who = _named(names_of_actors(connection, actor, [who]), who)
             raise Conflict(f"{who} has acknowledged it already", "see `sparekey alarm list --all`")
         log(
-            connection, now, actor, Action.ALARMS_ACKNOWLEDGED, account=row.account_id, token=row.token_id,
-            device=row.device_id, alarm=alarm_id, of=row.action, times=row.times,
-        )  # fmt: skip
+            connection,
+            now,
+            actor,
+            Action.ALARMS_ACKNOWLEDGED,
+            account=row.account_id,
+            token=row.token_id,
+            device=row.device_id,
+            alarm=alarm_id,
+            of=row.action,
+            times=row.times,
+        )
 
 
 def _view(row: AnyRow, detail: Mapping[str, Any], called: Mapping[str, str]) -> AlarmView:

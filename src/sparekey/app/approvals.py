@@ -130,15 +130,29 @@ def settle_approval(
         return Approved(latest.id, latest.decided_by, Showing(latest.caller, latest.note, latest.ticket))
     approval_id = new_id()
     values = {
-        "id": approval_id, "account_id": account_id, "device_id": device_id, "asked_by": actor.name,
-        "caller": showing.caller, "note": showing.note, "ticket": showing.ticket, "asked_at": now,
+        "id": approval_id,
+        "account_id": account_id,
+        "device_id": device_id,
+        "asked_by": actor.name,
+        "caller": showing.caller,
+        "note": showing.note,
+        "ticket": showing.ticket,
+        "asked_at": now,
         "expires_at": now + APPROVAL_SECONDS,
-    }  # fmt: skip
+    }
     approvals.insert_approval(connection, values)
     log(
-        connection, now, actor, Action.APPROVAL_ASKED, account=account_id, device=device_id, approval=approval_id,
-        caller=showing.caller, note=showing.note, ticket=showing.ticket,
-    )  # fmt: skip
+        connection,
+        now,
+        actor,
+        Action.APPROVAL_ASKED,
+        account=account_id,
+        device=device_id,
+        approval=approval_id,
+        caller=showing.caller,
+        note=showing.note,
+        ticket=showing.ticket,
+    )
     refused = latest is not None and latest.approved is False
     return _needed(approval_id, APPROVAL_SECONDS, "the last request was refused; " if refused else "", alone)
 
@@ -174,9 +188,15 @@ def decide_in(connection: Connection, actor: Actor, approval_id: str, *, approve
     if not approvals.decide(connection, approval_id, actor.name, approved=approved, now=now):
         raise Conflict(f"this request is {_state(row, now)} already", "see `sparekey approval list`")
     log(
-        connection, now, actor, action, account=row.account_id, device=row.device_id, approval=approval_id,
+        connection,
+        now,
+        actor,
+        action,
+        account=row.account_id,
+        device=row.device_id,
+        approval=approval_id,
         asked_by=row.asked_by,
-    )  # fmt: skip
+    )
 
 
 def _get_approval(connection: Connection, actor: Actor, approval_id: str) -> AnyRow:

@@ -156,5 +156,6 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         return ipaddress.ip_network(text.strip(), strict=False)
     except ValueError as error:
-        raise BadInput(f"{text.strip()!r} is no address or network", "give for instance 192.0.2.7,2001:db8::/32"
-                       ) from error  # fmt: skip
+        raise BadInput(
+            f"{text.strip()!r} is no address or network", "give for instance 192.0.2.7,2001:db8::/32"
+        ) from error

@@ -48,9 +48,16 @@ def take_contact(instance: Instance, device_row: AnyRow, request: SyncRequest, *
             witness = Witness.CONFIRMED if held else Witness.ROLLED_BACK
         if witnessed is not None and witness is Witness.ROLLED_BACK:
             raise_alarm(
-                connection, now, f"device:{device_row.id}", Action.ALARM_AUDIT_ROLLED_BACK, result="batch missing",
-                device=device_row.id, witness="device", batch=witnessed.number, rows=witnessed.total,
-            )  # fmt: skip
+                connection,
+                now,
+                f"device:{device_row.id}",
+                Action.ALARM_AUDIT_ROLLED_BACK,
+                result="batch missing",
+                device=device_row.id,
+                witness="device",
+                batch=witnessed.number,
+                rows=witnessed.total,
+            )
         here = record_contact(connection, device_row, said, now=now)
         users = sync_users(connection, instance, here, request.held, now)
     newest = find_newest(instance.database)

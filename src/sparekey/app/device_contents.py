@@ -26,12 +26,24 @@ from sparekey.storage.rows import AnyRow
 ROWS: Final = 25  # of what happened
 _MOST_ROWS: Final = 1_000  # about its end that are looked at
 _HAPPENED: Final = (
-    Action.SIGN_IN_GRANTED, Action.SIGN_IN_DENIED, Action.SIGN_IN_ASKED, Action.SIGN_IN_OFFLINE, Action.ACCOUNT_LOCKED,
-    Action.EMERGENCY_SHOWN, Action.EMERGENCY_USED, Action.EMERGENCY_REPLACED, Action.EMERGENCY_VOIDED,
-    Action.DEVICE_ENROLLED, Action.DEVICE_RENEWED, Action.DEVICE_PROTECTION, Action.DEVICE_EXEMPT,
-    Action.DEVICE_REVOKED, Action.DEVICE_STOLEN, Action.DEVICE_EVENT,
+    Action.SIGN_IN_GRANTED,
+    Action.SIGN_IN_DENIED,
+    Action.SIGN_IN_ASKED,
+    Action.SIGN_IN_OFFLINE,
+    Action.ACCOUNT_LOCKED,
+    Action.EMERGENCY_SHOWN,
+    Action.EMERGENCY_USED,
+    Action.EMERGENCY_REPLACED,
+    Action.EMERGENCY_VOIDED,
+    Action.DEVICE_ENROLLED,
+    Action.DEVICE_RENEWED,
+    Action.DEVICE_PROTECTION,
+    Action.DEVICE_EXEMPT,
+    Action.DEVICE_REVOKED,
+    Action.DEVICE_STOLEN,
+    Action.DEVICE_EVENT,
     *(action for action in Action if action.is_alarm),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -198,9 +198,7 @@ def search_devices(
         return [view_of(row) for row in rows]
 
 
-def searched(
-    connection: Connection, actor: Actor, wanted: DeviceSearch, limit: int, after: str, now: int
-) -> Search:  # fmt: skip
+def searched(connection: Connection, actor: Actor, wanted: DeviceSearch, limit: int, after: str, now: int) -> Search:
     """What is asked of the database."""
     verify_length(wanted.text)
     if wanted.state not in _STATES:
@@ -281,7 +279,7 @@ def _revoke(connection: Connection, actor: Actor, row: AnyRow, now: int) -> bool
 
 def _get_several(
     connection: Connection, actor: Actor, device_ids: Collection[str], needed: Permission
-) -> Sequence[AnyRow]:  # fmt: skip
+) -> Sequence[AnyRow]:
     """By id, so that two who do so at once do not wait for each other."""
     if len(device_ids) > MOST_AT_ONCE:
         raise BadInput(f"more than {MOST_AT_ONCE} devices are chosen", "choose fewer")

@@ -130,8 +130,16 @@ def end_stolen(
         log_last_held(connection, actor, Action.DEVICE_STOLEN, device.id, account_id, held.get(account_id), now)
     # ids, as the record names actors: each of its readers is told the names that they may know
     named = ",".join(f"user:{account_id}" for account_id in sorted(users))
-    log(connection, now, actor, Action.DEVICE_STOLEN, device=device.id, name=device.name, users=named,
-        **{name: text for name, text in told.items() if text})  # fmt: skip
+    log(
+        connection,
+        now,
+        actor,
+        Action.DEVICE_STOLEN,
+        device=device.id,
+        name=device.name,
+        users=named,
+        **{name: text for name, text in told.items() if text},
+    )
     return stolen
 
 
@@ -201,8 +209,16 @@ def _renew(connection: Connection, actor: Actor, device: AnyRow, account_id: str
     devices.raise_generation(connection, account_id)
     end_sessions(connection, actor, account_id, "a device was stolen", now)
     for passkey in passkeys.delete_of_account(connection, account_id):
-        log(connection, now, actor, Action.PASSKEY_REMOVED, account=account_id, device=device.id, passkey=passkey.id,
-            name=passkey.name)  # fmt: skip
+        log(
+            connection,
+            now,
+            actor,
+            Action.PASSKEY_REMOVED,
+            account=account_id,
+            device=device.id,
+            passkey=passkey.id,
+            name=passkey.name,
+        )
     for token_id in emergency_codes.owners_with_codes(connection, account_id, now):
         log(connection, now, actor, Action.EMERGENCY_VOIDED, account=account_id, token=token_id, device=device.id)
     emergency_codes.end_all(connection, account_id, now)

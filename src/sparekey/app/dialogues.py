@@ -96,6 +96,15 @@ def _set_pin(
     store_pin(connection, instance, row, new.pin, now, counts_from=counts_from)
     if new.granted.ends_emergency:
         stored.end_emergency(connection, row.id)
-    log(connection, now, door.actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id,
-        device=door.device_id, serial=row.serial, by="the user")  # fmt: skip
+    log(
+        connection,
+        now,
+        door.actor,
+        Action.TOKEN_PIN_SET,
+        account=row.account_id,
+        token=row.id,
+        device=door.device_id,
+        serial=row.serial,
+        by="the user",
+    )
     return outcome

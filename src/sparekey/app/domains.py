@@ -27,10 +27,13 @@ LONGEST_NAME = 100
 MOST_DOMAINS = 1_000
 # what a domain may hold, by the names that storage has for it: one of it, and many
 _CONTENTS: Final[Mapping[str, tuple[str, str]]] = {
-    "users": ("user", "users"), "tokens": ("token that nobody has", "tokens that nobody has"),
-    "devices": ("device", "devices"), "API clients": ("API client", "API clients"),
-    "roles granted": ("role granted", "roles granted"), "domains": ("domain", "domains"),
-}  # fmt: skip
+    "users": ("user", "users"),
+    "tokens": ("token that nobody has", "tokens that nobody has"),
+    "devices": ("device", "devices"),
+    "API clients": ("API client", "API clients"),
+    "roles granted": ("role granted", "roles granted"),
+    "domains": ("domain", "domains"),
+}
 
 
 @dataclass(frozen=True)

@@ -113,9 +113,13 @@ def _show(
     _put_on_record(connection, actor, owner, held, row, showing, approved, now)
     notify_user(connection, now, owner.account_id, Notice.CODE_SHOWN, kind=kind, device=held.device)
     return ShownCode(
-        held.device, row.version, open_code(instance.vault, row), row.not_after, _needs_pin(connection, owner),
+        held.device,
+        row.version,
+        open_code(instance.vault, row),
+        row.not_after,
+        _needs_pin(connection, owner),
         warning_of(pace, policy),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -161,9 +165,15 @@ def _reset(connection: Connection, instance: Instance, actor: Actor, kind: CodeK
         raise nobody_holds(connection, instance, owner, now)
     emergency_codes.mark_reset(connection, owner.account_id, owner.token_id, now)
     log(
-        connection, now, actor, Action.EMERGENCY_RESET, account=owner.account_id, token=owner.token_id, kind=kind,
+        connection,
+        now,
+        actor,
+        Action.EMERGENCY_RESET,
+        account=owner.account_id,
+        token=owner.token_id,
+        kind=kind,
         devices=len(held),
-    )  # fmt: skip
+    )
     notify_user(connection, now, owner.account_id, Notice.CODE_RESET, kind=kind)
     return len(held)
 
@@ -177,9 +187,8 @@ def _set_online(connection: Connection, instance: Instance, actor: Actor, serial
         dialogues.delete_of_token(connection, owner.owner_id)
     tokens.update_token(connection, owner.owner_id, offline_code_online=allowed)
     log(
-        connection, now, actor, Action.EMERGENCY_ONLINE, account=owner.account_id, token=owner.token_id,
-        allowed=allowed,
-    )  # fmt: skip
+        connection, now, actor, Action.EMERGENCY_ONLINE, account=owner.account_id, token=owner.token_id, allowed=allowed
+    )
     notice = Notice.CODE_ONLINE if allowed else Notice.CODE_NOT_ONLINE
     notify_user(connection, now, owner.account_id, notice, serial=serial)
 
@@ -196,10 +205,19 @@ def history_of(
 ) -> list[RecordRow]:
     """The same within a transaction, for somebody who may see it."""
     actions = (
-        Action.EMERGENCY_SHOWN, Action.EMERGENCY_RESET, Action.EMERGENCY_ONLINE, Action.EMERGENCY_USED,
-        Action.EMERGENCY_REPLACED, Action.EMERGENCY_VOIDED, Action.EMERGENCY_TEMPORARY, Action.EMERGENCY_ENDED,
-        Action.APPROVAL_ASKED, Action.APPROVAL_GIVEN, Action.APPROVAL_REFUSED, Action.ALARM_EMERGENCY_UNSHOWN,
-    )  # fmt: skip
+        Action.EMERGENCY_SHOWN,
+        Action.EMERGENCY_RESET,
+        Action.EMERGENCY_ONLINE,
+        Action.EMERGENCY_USED,
+        Action.EMERGENCY_REPLACED,
+        Action.EMERGENCY_VOIDED,
+        Action.EMERGENCY_TEMPORARY,
+        Action.EMERGENCY_ENDED,
+        Action.APPROVAL_ASKED,
+        Action.APPROVAL_GIVEN,
+        Action.APPROVAL_REFUSED,
+        Action.ALARM_EMERGENCY_UNSHOWN,
+    )
     rows = audit.list_rows(connection, limit=limit, account_id=account_id, token_id=token_id, actions=actions)
     return with_names(connection, actor, [row for row in rows if row.token_id == token_id])
 
@@ -235,9 +253,18 @@ def _put_on_record(
     emergency_codes.insert_showing(connection, {"id": new_id(), **values})
     second = {"approval": approved.approval_id, "approved_by": approved.decided_by} if approved else {}
     log(
-        connection, now, actor, Action.EMERGENCY_SHOWN, account=owner.account_id, token=owner.token_id,
-        device=held.device_id, kind=owner.kind, version=row.version, **said, **second,
-    )  # fmt: skip
+        connection,
+        now,
+        actor,
+        Action.EMERGENCY_SHOWN,
+        account=owner.account_id,
+        token=owner.token_id,
+        device=held.device_id,
+        kind=owner.kind,
+        version=row.version,
+        **said,
+        **second,
+    )
 
 
 def _needs_pin(connection: Connection, owner: Owner) -> bool:

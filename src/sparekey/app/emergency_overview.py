@@ -35,10 +35,15 @@ from sparekey.storage.rows import AnyRow
 SEEN_DAYS: Final = 90
 HISTORY_ROWS: Final = 20
 # Of the device alone: told in its row. All others are told once, where they hold everywhere.
-_OF_DEVICE: Final = frozenset({
-    Obstacle.DEVICE_REVOKED, Obstacle.NO_OFFLINE_SUPPORT, Obstacle.NO_HARDWARE_STORE, Obstacle.NO_TOKEN_USED,
-    Obstacle.NOT_DOWNLOADED,
-})  # fmt: skip
+_OF_DEVICE: Final = frozenset(
+    {
+        Obstacle.DEVICE_REVOKED,
+        Obstacle.NO_OFFLINE_SUPPORT,
+        Obstacle.NO_HARDWARE_STORE,
+        Obstacle.NO_TOKEN_USED,
+        Obstacle.NOT_DOWNLOADED,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -142,10 +147,17 @@ def _overview(
     ]
     everywhere = _everywhere(in_way) if rows else _without_device(account, policies[owner.domain_id], token, now)
     devices = tuple(
-        _device_row(actor, kind, row, tuple(each for each in found if each not in everywhere), found,
-                    policies[row.domain_id], now)
+        _device_row(
+            actor,
+            kind,
+            row,
+            tuple(each for each in found if each not in everywhere),
+            found,
+            policies[row.domain_id],
+            now,
+        )
         for row, found in zip(rows, in_way, strict=True)
-    )  # fmt: skip
+    )
     return Overview(kind, owner.login, owner.name, owner.domain, (), devices, everywhere)
 
 
@@ -163,15 +175,24 @@ def _without_device(
 
 
 def _device_row(
-    actor: Actor, kind: CodeKind, row: AnyRow, own: tuple[Obstacle, ...], all_found: tuple[Obstacle, ...],
-    policy: EffectivePolicy, now: int,
-) -> DeviceRow:  # fmt: skip
+    actor: Actor,
+    kind: CodeKind,
+    row: AnyRow,
+    own: tuple[Obstacle, ...],
+    all_found: tuple[Obstacle, ...],
+    policy: EffectivePolicy,
+    now: int,
+) -> DeviceRow:
     given = row.code_id is not None
     held = HeldCode(
-        row.device_id, row.device_name if given or actor.sees(row.domain_id) else ELSEWHERE, row.version or 0,
-        row.not_after or 0, row.held_since or 0, pending=row.code_id != row.held_code_id,
+        row.device_id,
+        row.device_name if given or actor.sees(row.domain_id) else ELSEWHERE,
+        row.version or 0,
+        row.not_after or 0,
+        row.held_since or 0,
+        pending=row.code_id != row.held_code_id,
         reset=row.reset_at is not None,
-    )  # fmt: skip
+    )
     expired = bool(held.version) and now >= held.not_after
     if len(own) > 1:
         own = tuple(each for each in own if each is not Obstacle.NO_TOKEN_USED)  # what follows from the others
@@ -179,6 +200,9 @@ def _device_row(
         # where a token was used, a contact alone brings the code, whether it is made already or not
         own = (Obstacle.NOT_DOWNLOADED if row.some_token_used else Obstacle.NO_TOKEN_USED,)
     return DeviceRow(
-        held, own, bool(held.version) and not expired and not all_found, expired,
+        held,
+        own,
+        bool(held.version) and not expired and not all_found,
+        expired,
         kind is CodeKind.PASSCODE and policy.values.passcode_approval,
-    )  # fmt: skip
+    )

@@ -88,10 +88,16 @@ def _settle(here: _Contact, token: TokenState | None, contact: Contact) -> AnyRo
     emergency_codes.assign(connection, here.device.device_id, owner_id, account_id, code.id)
     if current is not None:
         log(
-            connection, here.now, f"device:{here.device.device_id}", Action.EMERGENCY_REPLACED, account=account_id,
-            token=token.token_id if token else None, device=here.device.device_id, old=current.version,
+            connection,
+            here.now,
+            f"device:{here.device.device_id}",
+            Action.EMERGENCY_REPLACED,
+            account=account_id,
+            token=token.token_id if token else None,
+            device=here.device.device_id,
+            old=current.version,
             new=code.version,
-        )  # fmt: skip
+        )
     return code
 
 

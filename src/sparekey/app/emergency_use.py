@@ -49,10 +49,17 @@ def _record_online_use(connection: Connection, actor: str, device_id: str | None
     if access is None:
         raise LookupError("a used emergency tokencode belongs to no access")
     log(
-        connection, now, actor, Action.EMERGENCY_USED, account=granted.account_id, token=granted.token_id,
-        device=device_id, kind=access.kind, left=access.codes - access.used if access.kind == "one-time" else None,
+        connection,
+        now,
+        actor,
+        Action.EMERGENCY_USED,
+        account=granted.account_id,
+        token=granted.token_id,
+        device=device_id,
+        kind=access.kind,
+        left=access.codes - access.used if access.kind == "one-time" else None,
         operator=access.created_by,
-    )  # fmt: skip
+    )
     notify_user(connection, now, granted.account_id, Notice.TEMPORARY_USED, where=_where(connection, device_id))
 
 

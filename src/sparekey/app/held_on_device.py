@@ -50,9 +50,14 @@ def everyone_on(connection: Connection, device_id: str, now: int) -> dict[str, U
 
 
 def log_last_held(
-    connection: Connection, actor: Actor, action: Action, device_id: str, account_id: str, held: UserOnDevice | None,
+    connection: Connection,
+    actor: Actor,
+    action: Action,
+    device_id: str,
+    account_id: str,
+    held: UserOnDevice | None,
     now: int,
-) -> None:  # fmt: skip
+) -> None:
     """On record for one user: their device was revoked or stolen, and until when what it held opens. No name of the
     device, which not everybody who may read of the user may know."""
     until, codes = (held.ends_at, held.codes_end_at) if held is not None else (None, None)
@@ -87,11 +92,14 @@ def _user(rows: Sequence[AnyRow], held: Sequence[AnyRow], now: int) -> UserOnDev
         if each.kind == holdings.CODE and (each.token_id is None or each.token_id in tokens)
     ]
     return UserOnDevice(
-        first.id, first.login, first.name, first.last_sign_in,
+        first.id,
+        first.login,
+        first.name,
+        first.last_sign_in,
         tuple(sorted((each for each in data if each.ends_at > now), key=lambda each: (-each.ends_at, each.serial))),
         tuple(sorted(codes, key=lambda each: each.serial, reverse=True)),
         first.stale,
-    )  # fmt: skip
+    )
 
 
 def _end(held: AnyRow, token: AnyRow, now: int) -> int:

@@ -62,9 +62,14 @@ def raise_alarm(
     log(connection, now, actor, action, result=result, account=account, token=token, device=device, **detail)
     name = actor.name if isinstance(actor, Actor) else actor
     values = {
-        "action": action.value, "actor": name, "account_id": account, "token_id": token, "device_id": device,
-        "result": result, "detail": canonical_json(detail),
-    }  # fmt: skip
+        "action": action.value,
+        "actor": name,
+        "account_id": account,
+        "token_id": token,
+        "device_id": device,
+        "result": result,
+        "detail": canonical_json(detail),
+    }
     alarm_id = alarms.count_again(connection, values, now)
     if alarm_id is None:
         alarm_id = new_id()
@@ -86,7 +91,12 @@ def _tell_administrators(
 
 def _queue(connection: Connection, now: int, kind: str, recipient: str, letter: Letter, account_id: str | None) -> None:
     values = {
-        "id": new_id(), "kind": str(kind), "recipient": recipient, "subject": letter.subject, "body": letter.body,
-        "account_id": account_id, "created_at": now,
-    }  # fmt: skip
+        "id": new_id(),
+        "kind": str(kind),
+        "recipient": recipient,
+        "subject": letter.subject,
+        "body": letter.body,
+        "account_id": account_id,
+        "created_at": now,
+    }
     outbox.insert_message(connection, values)

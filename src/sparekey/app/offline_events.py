@@ -71,19 +71,34 @@ def _take(connection: Connection, instance: Instance, device_id: str, event: Off
     actor = f"device:{device_id}"
     if known is not None or not _follows(connection, device_id, event):
         raise_alarm(
-            connection, now, actor, Action.ALARM_EVENTS_MISSING, device=device_id, number=event.number,
+            connection,
+            now,
+            actor,
+            Action.ALARM_EVENTS_MISSING,
+            device=device_id,
+            number=event.number,
             forked=known is not None,
-        )  # fmt: skip
+        )
     if known is None:
         devices.insert_event(connection, device_id, event.number, event.hash(), now)
     account = accounts.find_account_by_id(connection, event.user)
     token = tokens.find_token_by_id(connection, event.token)
     log(
-        connection, now, actor, Action.SIGN_IN_OFFLINE if event.kind == EventKind.GRANTED else Action.DEVICE_EVENT,
-        account=account.id if account else None, token=token.id if token else None, device=device_id,
-        result="ok" if event.kind == EventKind.GRANTED else event.kind[:32], number=event.number, at=event.at,
-        method=event.method, step=event.step, version=event.version, reason=event.reason,
-    )  # fmt: skip
+        connection,
+        now,
+        actor,
+        Action.SIGN_IN_OFFLINE if event.kind == EventKind.GRANTED else Action.DEVICE_EVENT,
+        account=account.id if account else None,
+        token=token.id if token else None,
+        device=device_id,
+        result="ok" if event.kind == EventKind.GRANTED else event.kind[:32],
+        number=event.number,
+        at=event.at,
+        method=event.method,
+        step=event.step,
+        version=event.version,
+        reason=event.reason,
+    )
     alarm = _ALARMS.get(EventKind(event.kind)) if event.kind in list(EventKind) else None
     if alarm is not None:
         raise_alarm(connection, now, actor, alarm, device=device_id, number=event.number, reason=event.reason)
@@ -126,9 +141,16 @@ def _match(connection: Connection, device_id: str, event: OfflineEvent, account_
         return
     # No such version is stored: it cannot have been shown.
     raise_alarm(
-        connection, now, actor, Action.ALARM_EMERGENCY_UNSHOWN, account=account_id, device=device_id,
-        number=event.number, kind=event.method, version=event.version,
-    )  # fmt: skip
+        connection,
+        now,
+        actor,
+        Action.ALARM_EMERGENCY_UNSHOWN,
+        account=account_id,
+        device=device_id,
+        number=event.number,
+        kind=event.method,
+        version=event.version,
+    )
 
 
 def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account_id: str, now: int) -> None:
@@ -138,9 +160,15 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
     if not _was_used_here(connection, device_id, token):
         # It never had this token's days: a device that lies is not to use up the codes of whoever it likes.
         raise_alarm(
-            connection, now, f"device:{device_id}", Action.ALARM_UNEXPECTED_SUCCESS, account=account_id,
-            token=token.id, device=device_id, step=event.step,
-        )  # fmt: skip
+            connection,
+            now,
+            f"device:{device_id}",
+            Action.ALARM_UNEXPECTED_SUCCESS,
+            account=account_id,
+            token=token.id,
+            device=device_id,
+            step=event.step,
+        )
         return
     if event.step > _latest_believed(connection, device_id, token, now):
         return
@@ -148,9 +176,15 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
         return
     if _used_elsewhere(connection, device_id, event, token):
         raise_alarm(
-            connection, now, f"device:{device_id}", Action.ALARM_STEP_USED_TWICE, account=account_id,
-            token=token.id, device=device_id, step=event.step,
-        )  # fmt: skip
+            connection,
+            now,
+            f"device:{device_id}",
+            Action.ALARM_STEP_USED_TWICE,
+            account=account_id,
+            token=token.id,
+            device=device_id,
+            step=event.step,
+        )
 
 
 def _latest_believed(connection: Connection, device_id: str, token: AnyRow, now: int) -> int:
@@ -193,7 +227,11 @@ def _used_elsewhere(connection: Connection, device_id: str, event: OfflineEvent,
     """
     actions = (Action.SIGN_IN_GRANTED, Action.SIGN_IN_OFFLINE)
     rows = audit.list_rows(
-        connection, limit=_NEWEST, account_id=token.account_id, token_id=token.id, actions=actions,
+        connection,
+        limit=_NEWEST,
+        account_id=token.account_id,
+        token_id=token.id,
+        actions=actions,
         detail=f'"step":{event.step}',
-    )  # fmt: skip
+    )
     return any(row.device_id != device_id and json.loads(row.detail).get("step") == event.step for row in rows)

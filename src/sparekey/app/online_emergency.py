@@ -86,7 +86,7 @@ class AccessView:
 
 def give_fixed(
     instance: Instance, actor: Actor, serial: str, terms: Terms, showing: Showing, *, now: int
-) -> GivenAccess:  # fmt: skip
+) -> GivenAccess:
     """One tokencode that works again and again."""
     return _give(instance, actor, serial, EmergencyKind.FIXED, 1, terms, showing, now)
 
@@ -118,9 +118,15 @@ def end_for_token(connection: Connection, actor: Actor | str, token_row: AnyRow,
     end_emergency(connection, token_row.id)
     dialogues.delete_of_token(connection, token_row.id)  # a question on the way to it must not go on with other access
     log(
-        connection, now, actor, Action.EMERGENCY_ENDED, account=token_row.account_id, token=token_row.id,
-        serial=token_row.serial, why=why,
-    )  # fmt: skip
+        connection,
+        now,
+        actor,
+        Action.EMERGENCY_ENDED,
+        account=token_row.account_id,
+        token=token_row.id,
+        serial=token_row.serial,
+        why=why,
+    )
     return True
 
 
@@ -207,9 +213,19 @@ def give_to(
     expires_at = ends_at(now, days, token.expires_at, account.expires_at, terms.until)
     _store(connection, instance, actor, token, kind, terms, codes, expires_at, now)
     log(
-        connection, now, actor, Action.EMERGENCY_TEMPORARY, account=account.id, token=token.id, serial=token.serial,
-        kind=kind, codes=count, if_available=terms.if_available, expires=expires_at, **vars(showing),
-    )  # fmt: skip
+        connection,
+        now,
+        actor,
+        Action.EMERGENCY_TEMPORARY,
+        account=account.id,
+        token=token.id,
+        serial=token.serial,
+        kind=kind,
+        codes=count,
+        if_available=terms.if_available,
+        expires=expires_at,
+        **vars(showing),
+    )
     notify_user(connection, now, account.id, notice, serial=token.serial)
     return GivenAccess(
         kind, terms.if_available, expires_at, codes, bool(token.with_pin), replaced, warning_of(pace, policy)
@@ -219,8 +235,9 @@ def give_to(
 def _verify_terms(terms: Terms, now: int) -> None:
     if terms.until is not None:
         if not now < terms.until <= now + MOST_DAYS * 86_400:
-            raise BadInput("the day on which it is to end is past, or too far away",
-                           f"give one within the next {MOST_DAYS} days")  # fmt: skip
+            raise BadInput(
+                "the day on which it is to end is past, or too far away", f"give one within the next {MOST_DAYS} days"
+            )
         return
     if terms.days is not None and not 1 <= terms.days <= MOST_DAYS:
         raise BadInput(f"{terms.days} days is no lifetime", f"give 1 to {MOST_DAYS} days, or no expiry")
@@ -271,9 +288,14 @@ def _store(
     now: int,
 ) -> None:
     values = {
-        "token_id": token.id, "account_id": token.account_id, "kind": kind.value, "created_at": now,
-        "if_available": terms.if_available.value, "expires_at": expires_at, "created_by": actor.name,
-    }  # fmt: skip
+        "token_id": token.id,
+        "account_id": token.account_id,
+        "kind": kind.value,
+        "created_at": now,
+        "if_available": terms.if_available.value,
+        "expires_at": expires_at,
+        "created_by": actor.name,
+    }
     named = [(new_id(), code) for code in codes]
     sealed = [
         (code_id, seal_online_code(instance.vault, code_id, token.account_id, token.id, code))

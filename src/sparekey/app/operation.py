@@ -25,13 +25,26 @@ MOST_ROWS: Final = 10_000  # of a list at once
 # Whoever finds a session open does none of this (S62): codes shown or let in, or no end of them; tokens and PINs given,
 # tokens gone for good; computers invited; policies, roles, keys; moves, which change what policy and whose rights are
 # in force. What only shuts somebody out is not held up, for in a hurry that is what protects.
-NEEDS_FRESH: Final = frozenset({
-    Permission.EMERGENCY_ONLINE, Permission.TOKEN_REMOVE, Permission.DEVICE_INVITE, Permission.USER_MOVE,
-    Permission.DOMAIN_MANAGE,
-    Permission.EMERGENCY_TOKENCODE_SHOW, Permission.EMERGENCY_PASSCODE_SHOW, Permission.EMERGENCY_TEMPORARY,
-    Permission.EMERGENCY_APPROVE, Permission.TOKEN_ASSIGN, Permission.PIN_SET, Permission.POLICY_MANAGE,
-    Permission.ROLE_MANAGE, Permission.CLIENT_MANAGE, Permission.OPERATOR_LIFT, Permission.INSTANCE_MANAGE,
-})  # fmt: skip
+NEEDS_FRESH: Final = frozenset(
+    {
+        Permission.EMERGENCY_ONLINE,
+        Permission.TOKEN_REMOVE,
+        Permission.DEVICE_INVITE,
+        Permission.USER_MOVE,
+        Permission.DOMAIN_MANAGE,
+        Permission.EMERGENCY_TOKENCODE_SHOW,
+        Permission.EMERGENCY_PASSCODE_SHOW,
+        Permission.EMERGENCY_TEMPORARY,
+        Permission.EMERGENCY_APPROVE,
+        Permission.TOKEN_ASSIGN,
+        Permission.PIN_SET,
+        Permission.POLICY_MANAGE,
+        Permission.ROLE_MANAGE,
+        Permission.CLIENT_MANAGE,
+        Permission.OPERATOR_LIFT,
+        Permission.INSTANCE_MANAGE,
+    }
+)
 _NOT_GIVEN: Final = ("instance", "actor", "now")
 _CURSORS: Final = ("after", "before")  # the one a list goes on from
 

@@ -85,8 +85,19 @@ def _give_in(
     turn = begin_showing(connection, session.actor)
     token = _locked(connection, session, serial)
     terms = Terms(_days_allowed(connection, session, token, now), IfAvailable.END)
-    return give_to(connection, instance, session.actor, turn, token, EmergencyKind.ONE_TIME, CODES, terms, _ONESELF,
-                   now, Notice.TEMPORARY_OWN)  # fmt: skip
+    return give_to(
+        connection,
+        instance,
+        session.actor,
+        turn,
+        token,
+        EmergencyKind.ONE_TIME,
+        CODES,
+        terms,
+        _ONESELF,
+        now,
+        Notice.TEMPORARY_OWN,
+    )
 
 
 def _locked(connection: Connection, session: Session, serial: str) -> AnyRow:

@@ -80,9 +80,14 @@ def has_passkey(instance: Instance, place: Place, session: Session) -> bool:
 
 
 def open_session_with_passkey(
-    instance: Instance, address: str, place: Place, browser: Secret[str], answer: str, now: int,
+    instance: Instance,
+    address: str,
+    place: Place,
+    browser: Secret[str],
+    answer: str,
+    now: int,
     at: Entrance = ADMINISTRATORS,
-) -> Opened:  # fmt: skip
+) -> Opened:
     """Sign in with what the browser with this cookie has signed."""
     token, signed = at.new_token(), _read(instance, place, answer)
 
@@ -97,9 +102,14 @@ def open_session_with_passkey(
 
 
 def refresh_with_passkey(
-    instance: Instance, address: str, place: Place, session: Session, answer: str, now: int,
+    instance: Instance,
+    address: str,
+    place: Place,
+    session: Session,
+    answer: str,
+    now: int,
     at: Entrance = ADMINISTRATORS,
-) -> Verdict:  # fmt: skip
+) -> Verdict:
     """A fresh second factor: a passkey of whoever has the session."""
 
     def refresh(connection: Connection, granted: Granted) -> None:
@@ -148,14 +158,25 @@ def _read(instance: Instance, place: Place, text: str) -> _Signed:
 
 
 def _settled(
-    instance: Instance, door: Door, signed: _Signed, wanted: _Wanted, now: int,
+    instance: Instance,
+    door: Door,
+    signed: _Signed,
+    wanted: _Wanted,
+    now: int,
     after_grant: Callable[[Connection, Granted], None],
-) -> Verdict:  # fmt: skip
+) -> Verdict:
     with instance.database.write() as connection:
         outcome = _judged(connection, instance, signed, wanted, now)
         if isinstance(outcome, Denied) and outcome.reason is Reason.PASSKEY_COPIED and signed.passkey is not None:
-            raise_alarm(connection, now, door.actor, Action.ALARM_PASSKEY_COPIED, account=outcome.account_id,
-                        passkey=signed.passkey.id, name=signed.passkey.name)  # fmt: skip
+            raise_alarm(
+                connection,
+                now,
+                door.actor,
+                Action.ALARM_PASSKEY_COPIED,
+                account=outcome.account_id,
+                passkey=signed.passkey.id,
+                name=signed.passkey.name,
+            )
         return settle(connection, instance, door, outcome, now, after_grant)
 
 

@@ -84,9 +84,14 @@ def ask_for_registration(
 
 
 def add_passkey(
-    instance: Instance, place: Place, session: Session, name: str, answer: str, now: int,
+    instance: Instance,
+    place: Place,
+    session: Session,
+    name: str,
+    answer: str,
+    now: int,
     verify_may_add: MayAdd = verify_may_add_passkey,
-) -> PasskeyView:  # fmt: skip
+) -> PasskeyView:
     """One more passkey of whoever has the session. Raises NotAllowed, BadInput, Conflict."""
     made, challenge = read_new_passkey(place, name, answer)
     account_id = session.actor.account_id or ""
@@ -144,10 +149,15 @@ def insert_passkey(
         raise Conflict("this passkey is known already", "sign in with it")
     passkey = new_id()
     values = {
-        "id": passkey, "account_id": account_id, "name": name, "host": place.host,
-        "credential_id": made.credential_id, "public_key": made.public_key, "sign_count": made.sign_count,
+        "id": passkey,
+        "account_id": account_id,
+        "name": name,
+        "host": place.host,
+        "credential_id": made.credential_id,
+        "public_key": made.public_key,
+        "sign_count": made.sign_count,
         "created_at": now,
-    }  # fmt: skip
+    }
     passkeys.insert_passkey(connection, values)
     log(connection, now, actor, Action.PASSKEY_ADDED, account=account_id, passkey=passkey, name=name)
     notify_user(connection, now, account_id, Notice.PASSKEY_ADDED)
@@ -180,9 +190,7 @@ def views_of(rows: Sequence[AnyRow]) -> list[PasskeyView]:
     return [PasskeyView(row.id, row.name, row.host, row.created_at, row.last_used_at) for row in rows]
 
 
-def _remove(
-    connection: Connection, actor: Actor, account_id: str, passkey: str, now: int, but: str = ""
-) -> str:  # fmt: skip
+def _remove(connection: Connection, actor: Actor, account_id: str, passkey: str, now: int, but: str = "") -> str:
     with one_remains(connection, now):
         accounts.lock_accounts(connection, [account_id])
         row = passkeys.delete_passkey(connection, account_id, passkey)

@@ -22,9 +22,15 @@ ONE_FACTOR_SECONDS: Final = 86_400  # how long a PIN that one factor set is no s
 
 
 def store_pin(
-    connection: Connection, instance: Instance, row: AnyRow, pin: PinVerifier, now: int, *, must_change: bool = False,
+    connection: Connection,
+    instance: Instance,
+    row: AnyRow,
+    pin: PinVerifier,
+    now: int,
+    *,
+    must_change: bool = False,
     counts_from: int | None,
-) -> None:  # fmt: skip
+) -> None:
     """The new PIN of an assigned token; `must_change`: its user is asked for another one at the next sign-in.
     `counts_from`: the unix second from which it is a second factor; None: from now on.
 

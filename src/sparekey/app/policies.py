@@ -134,8 +134,16 @@ def set_fields(
             )
         policies.update_policy(connection, kind, row.id, dataclasses.asdict(new))
         _set_lifetime(connection, old, new, affected, now)
-        log(connection, now, actor, Action.POLICY_SET, kind=kind, name=name, fields=dict(fields),
-            regenerated=regenerated)  # fmt: skip
+        log(
+            connection,
+            now,
+            actor,
+            Action.POLICY_SET,
+            kind=kind,
+            name=name,
+            fields=dict(fields),
+            regenerated=regenerated,
+        )
         view = _view(kind, get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE))
         return PolicyEdit(view, stricter, regenerated)
 

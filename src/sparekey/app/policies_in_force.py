@@ -39,9 +39,9 @@ def offline_everywhere(connection: Connection) -> Callable[[str, str], Effective
         row.domain_id: AssignedPolicy(row.name, row.domain, _once(made, PolicyKind.OFFLINE, row), row.revision)
         for row in policies.policies_of_domains(connection, PolicyKind.OFFLINE)
     }
-    return cache(lambda user_domain, device_domain: effective_policy(
-        assigned.get(user_domain), assigned.get(device_domain)
-    ))  # fmt: skip
+    return cache(
+        lambda user_domain, device_domain: effective_policy(assigned.get(user_domain), assigned.get(device_domain))
+    )
 
 
 def policy_everywhere(connection: Connection, kind: type[P]) -> Callable[[str], P]:

@@ -191,9 +191,14 @@ def _default(connection: Connection, kind: PolicyKind) -> AnyRow:
 
 
 def _preview(
-    connection: Connection, instance: Instance, kind: PolicyKind, old: StoredPolicy, new: StoredPolicy,
-    affected: frozenset[str], now: int,
-) -> Preview:  # fmt: skip
+    connection: Connection,
+    instance: Instance,
+    kind: PolicyKind,
+    old: StoredPolicy,
+    new: StoredPolicy,
+    affected: frozenset[str],
+    now: int,
+) -> Preview:
     changes = tuple(
         Change(name, getattr(old, name), getattr(new, name))
         for name in kind.fields

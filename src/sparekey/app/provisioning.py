@@ -304,9 +304,15 @@ def record_contact(connection: Connection, device_row: AnyRow, said: SelfReport,
     actor = f"device:{device_row.id}"
     if _is_changed(connection, device_row.id, was, said):
         log(
-            connection, now, actor, Action.DEVICE_PROTECTION, device=device_row.id, before=was.protection,
-            after=said.protection, hardware_bound=said.hardware_bound,
-        )  # fmt: skip
+            connection,
+            now,
+            actor,
+            Action.DEVICE_PROTECTION,
+            device=device_row.id,
+            before=was.protection,
+            after=said.protection,
+            hardware_bound=said.hardware_bound,
+        )
     if exempt != recorded:
         log(connection, now, actor, Action.DEVICE_EXEMPT, device=device_row.id, accounts=exempt)
     here = devices.find_device(connection, device_row.id)

@@ -53,7 +53,15 @@ def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -
     users, tokens, devices = found[names.USER], found[names.TOKEN], found[names.DEVICE]
     return [
         RecordRow(
-            row.id, row.at, row.actor, row.action, row.account_id, row.token_id, row.device_id, row.result, row.detail,
+            row.id,
+            row.at,
+            row.actor,
+            row.action,
+            row.account_id,
+            row.token_id,
+            row.device_id,
+            row.result,
+            row.detail,
             by=called.get(row.actor, row.actor),
             user=users.get(row.account_id or ""),
             token=tokens.get(row.token_id or ""),
@@ -61,7 +69,7 @@ def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -
             people={member: _names_in(named, called) for member, named in detail.items()},
         )
         for row, detail in zip(rows, details, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _people_in(row: AuditRow) -> dict[str, str]:

@@ -116,8 +116,10 @@ def list_roles(instance: Instance, actor: Actor) -> list[RoleView]:
     """The predefined ones, then the others by name."""
     verify_somewhere(actor, Permission.ROLE_VIEW)
     with instance.database.read() as connection:
-        own = [RoleView(row.name, False, _names(permissions_of(row.name, row.permissions)))
-               for row in roles.list_roles(connection)]  # fmt: skip
+        own = [
+            RoleView(row.name, False, _names(permissions_of(row.name, row.permissions)))
+            for row in roles.list_roles(connection)
+        ]
     return [RoleView(name, True, _names(permissions)) for name, permissions in PREDEFINED.items()] + own
 
 
@@ -198,17 +200,27 @@ def _get_holder(connection: Connection, actor: Actor, kind: HolderKind, name: st
 
 
 def _log_grant(
-    connection: Connection, now: int, actor: Actor, action: Action, kind: HolderKind, principal_id: str, role: str,
+    connection: Connection,
+    now: int,
+    actor: Actor,
+    action: Action,
+    kind: HolderKind,
+    principal_id: str,
+    role: str,
     domain: str,
-) -> None:  # fmt: skip
+) -> None:
     account, client = (principal_id, None) if kind is HolderKind.USER else (None, principal_id)
     log(connection, now, actor, action, account=account, role=role, domain=domain, client=client)
 
 
 def _grants(
-    connection: Connection, actor: Actor, within: frozenset[str] | None, role: str | None = None,
-    kind: HolderKind | None = None, holder: str | None = None,
-) -> GrantList:  # fmt: skip
+    connection: Connection,
+    actor: Actor,
+    within: frozenset[str] | None,
+    role: str | None = None,
+    kind: HolderKind | None = None,
+    holder: str | None = None,
+) -> GrantList:
     found = [
         GrantView(row.role, HolderKind(row.kind), row.holder, row.domain)
         for row in roles.list_grants(connection, role, kind, holder)

@@ -39,9 +39,7 @@ def find(instance: Instance, actor: Actor, typed: str, limit: int = OF_EACH, *, 
         if _looks(actor, Permission.TOKEN_VIEW):
             asked[Permission.TOKEN_VIEW] = tokens.searched(connection, actor, TokenSearch(typed), limit, "", now)
         if _looks(actor, Permission.DEVICE_VIEW):
-            asked[Permission.DEVICE_VIEW] = [
-                devices.searched(connection, actor, DeviceSearch(typed), limit, "", now)
-            ]  # fmt: skip
+            asked[Permission.DEVICE_VIEW] = [devices.searched(connection, actor, DeviceSearch(typed), limit, "", now)]
         # all at once: what they have in common is counted once
         rows = iter(searches.run(connection, *(each for some in asked.values() for each in some)))
         found = {kind: [next(rows) for _ in some] for kind, some in asked.items()}

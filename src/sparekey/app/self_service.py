@@ -42,15 +42,41 @@ from sparekey.storage.rows import AnyRow
 
 # What is told to its user; the rest is about how the server works.
 _TOLD: Final = (
-    Action.SIGN_IN_GRANTED, Action.SIGN_IN_DENIED, Action.SIGN_IN_OFFLINE, Action.DEVICE_EVENT, Action.ACCOUNT_LOCKED,
-    Action.ACCOUNT_UNLOCKED, Action.USER_ENABLED, Action.USER_DISABLED, Action.USER_CHANGED, Action.TOKEN_ADDED,
-    Action.TOKEN_ASSIGNED, Action.TOKEN_UNASSIGNED, Action.TOKEN_REPLACED, Action.TOKEN_ENABLED, Action.TOKEN_DISABLED,
-    Action.TOKEN_LOST, Action.TOKEN_FOUND, Action.TOKEN_PIN_SET, Action.TOKEN_PIN_CLEARED, Action.TOKEN_PIN_FORCED,
-    Action.TOKEN_RESYNCED, Action.EMERGENCY_SHOWN, Action.EMERGENCY_RESET, Action.EMERGENCY_ONLINE,
-    Action.EMERGENCY_USED, Action.EMERGENCY_REPLACED, Action.EMERGENCY_TEMPORARY, Action.EMERGENCY_ENDED,
-    Action.EMERGENCY_VOIDED, Action.PASSKEY_ADDED, Action.PASSKEY_REMOVED, Action.ALARM_PASSKEY_COPIED,
-    Action.DEVICE_REVOKED, Action.DEVICE_STOLEN,
-)  # fmt: skip
+    Action.SIGN_IN_GRANTED,
+    Action.SIGN_IN_DENIED,
+    Action.SIGN_IN_OFFLINE,
+    Action.DEVICE_EVENT,
+    Action.ACCOUNT_LOCKED,
+    Action.ACCOUNT_UNLOCKED,
+    Action.USER_ENABLED,
+    Action.USER_DISABLED,
+    Action.USER_CHANGED,
+    Action.TOKEN_ADDED,
+    Action.TOKEN_ASSIGNED,
+    Action.TOKEN_UNASSIGNED,
+    Action.TOKEN_REPLACED,
+    Action.TOKEN_ENABLED,
+    Action.TOKEN_DISABLED,
+    Action.TOKEN_LOST,
+    Action.TOKEN_FOUND,
+    Action.TOKEN_PIN_SET,
+    Action.TOKEN_PIN_CLEARED,
+    Action.TOKEN_PIN_FORCED,
+    Action.TOKEN_RESYNCED,
+    Action.EMERGENCY_SHOWN,
+    Action.EMERGENCY_RESET,
+    Action.EMERGENCY_ONLINE,
+    Action.EMERGENCY_USED,
+    Action.EMERGENCY_REPLACED,
+    Action.EMERGENCY_TEMPORARY,
+    Action.EMERGENCY_ENDED,
+    Action.EMERGENCY_VOIDED,
+    Action.PASSKEY_ADDED,
+    Action.PASSKEY_REMOVED,
+    Action.ALARM_PASSKEY_COPIED,
+    Action.DEVICE_REVOKED,
+    Action.DEVICE_STOLEN,
+)
 _THEMSELF: Final = "the user themself, at self-service"  # who reports a theft, as the record has it
 # Only to read what the user's own devices are called, in whatever domain they are.
 _NAMES_EVERYTHING: Final = Actor.of_system("system")
@@ -162,11 +188,16 @@ def look(instance: Instance, actor: Actor, *, now: int) -> Own:
         owned = tuple(_device(person, each, now) for each in found if not each.state.revoked)
         policy = person.account.token_policy
         return Own(
-            account.login, account.name, account.mail, owned,
-            tuple(_token(each, policy, now) for each in person.tokens), rule_of(policy), policy.pin_history,
+            account.login,
+            account.name,
+            account.mail,
+            owned,
+            tuple(_token(each, policy, now) for each in person.tokens),
+            rule_of(policy),
+            policy.pin_history,
             next((each.help_text for each in owned if each.help_text), "") or _help_text(connection, account),
             policy.own_emergency_days,
-        )  # fmt: skip
+        )
 
 
 def help_text(instance: Instance, actor: Actor) -> str:
@@ -253,9 +284,7 @@ def report_stolen(instance: Instance, session: Session, device_id: str, *, now: 
         end_stolen(connection, actor, device, {"reported_by": _THEMSELF}, now=now)
 
 
-def activity(
-    instance: Instance, actor: Actor, limit: int = 50, before: int | None = None
-) -> list[OwnEvent]:  # fmt: skip
+def activity(instance: Instance, actor: Actor, limit: int = 50, before: int | None = None) -> list[OwnEvent]:
     """What happened to the user, the newest first, from the one before the row `before`."""
     with instance.database.read() as connection:
         account_id = _account_id(actor)
@@ -313,17 +342,29 @@ def _device(person: Person, device: OnDevice, now: int) -> OwnDevice:
     # a tokencode's, if there is one: that is what the help desk reads out first
     versions = [each.version for each in sorted(device.codes, key=lambda code: not code.serial)]
     return OwnDevice(
-        device.state.device_id, device.name, judged, next(iter(versions), None), device.policy.values.help_text,
+        device.state.device_id,
+        device.name,
+        judged,
+        next(iter(versions), None),
+        device.policy.values.help_text,
         device.last_contact,
-    )  # fmt: skip
+    )
 
 
 def _token(token: NamedToken, policy: TokenPolicy, now: int) -> OwnToken:
     state = token.state
     return OwnToken(
-        token.serial, state.digits, state.with_pin, state.pin is not None,
-        state.needs_new_pin(now, policy), state.pin_set_at, state.enabled, state.lost, state.expires_at, _drift(state),
-    )  # fmt: skip
+        token.serial,
+        state.digits,
+        state.with_pin,
+        state.pin is not None,
+        state.needs_new_pin(now, policy),
+        state.pin_set_at,
+        state.enabled,
+        state.lost,
+        state.expires_at,
+        _drift(state),
+    )
 
 
 def _drift(state: TokenState) -> int | None:
@@ -356,6 +397,12 @@ def _event(actor: Actor, row: AuditRow, called: dict[str, dict[str, str]]) -> Ow
     detail: dict[str, Any] = json.loads(row.detail)
     offline = row.action in (Action.SIGN_IN_OFFLINE, Action.DEVICE_EVENT) and isinstance(detail.get("at"), int)
     return OwnEvent(
-        row.id, detail["at"] if offline else row.at // MICROSECONDS, row.action, row.result, by, name,
-        called[names.TOKEN].get(row.token_id or "", ""), called[names.DEVICE].get(row.device_id or "", ""),
-    )  # fmt: skip
+        row.id,
+        detail["at"] if offline else row.at // MICROSECONDS,
+        row.action,
+        row.result,
+        by,
+        name,
+        called[names.TOKEN].get(row.token_id or "", ""),
+        called[names.DEVICE].get(row.device_id or "", ""),
+    )

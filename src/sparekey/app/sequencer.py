@@ -90,6 +90,12 @@ def _raise_alarm(database: Database, kept: _Kept, now: int) -> None:
     reason = "checkpoint file damaged" if kept.is_damaged else "batch missing"
     with database.write() as connection:
         raise_alarm(
-            connection, now, SYSTEM, Action.ALARM_AUDIT_ROLLED_BACK, result=reason, witness="instance",
-            batch=lost.number if lost else None, rows=lost.total if lost else None,
-        )  # fmt: skip
+            connection,
+            now,
+            SYSTEM,
+            Action.ALARM_AUDIT_ROLLED_BACK,
+            result=reason,
+            witness="instance",
+            batch=lost.number if lost else None,
+            rows=lost.total if lost else None,
+        )

@@ -41,7 +41,14 @@ def look_at_server(instance: Instance, actor: Actor) -> ServerState:
         forwarded = audit_export.find_cursor(connection, CURSOR)
         mail = outbox.count_waiting(connection)
     return ServerState(
-        instance.name, instance.database.engine.dialect.name, head.number if head else 0,
-        head.signed_at if head else None, unchained, forwarded, mail.messages, mail.since, mail.given_up,
+        instance.name,
+        instance.database.engine.dialect.name,
+        head.number if head else 0,
+        head.signed_at if head else None,
+        unchained,
+        forwarded,
+        mail.messages,
+        mail.since,
+        mail.given_up,
         mail.last_error,
-    )  # fmt: skip
+    )

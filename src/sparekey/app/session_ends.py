@@ -14,9 +14,15 @@ from sparekey.storage import accounts, admin_sessions, online_emergency, tokens
 
 
 def end_sessions(
-    connection: Connection, actor: Actor, account_id: str | None, why: str, now: int,
-    *, token_id: str | None = None, session: str = "",
-) -> None:  # fmt: skip
+    connection: Connection,
+    actor: Actor,
+    account_id: str | None,
+    why: str,
+    now: int,
+    *,
+    token_id: str | None = None,
+    session: str = "",
+) -> None:
     """Under the account's lock. `account_id` None: of nobody; `token_id`: of the token that the change is about;
     `session`: the id of one that goes on. `why`: for the record."""
     admin_sessions.delete_of_account(connection, account_id, session)

@@ -133,9 +133,15 @@ def _accepted_at_once(instance: Instance, door: Door, granted: Granted, now: int
 
 def _granted_entry(door: Door, granted: Granted, now: int) -> AuditEntry:
     return AuditEntry(
-        now * MICROSECONDS, door.actor, Action.SIGN_IN_GRANTED, OK, granted.account_id, granted.token_id,
-        door.device_id, {"method": granted.method, "step": granted.step},
-    )  # fmt: skip
+        now * MICROSECONDS,
+        door.actor,
+        Action.SIGN_IN_GRANTED,
+        OK,
+        granted.account_id,
+        granted.token_id,
+        door.device_id,
+        {"method": granted.method, "step": granted.step},
+    )
 
 
 def _put_on_record(connection: Connection, door: Door, outcome: Outcome, now: int) -> None:
@@ -143,12 +149,30 @@ def _put_on_record(connection: Connection, door: Door, outcome: Outcome, now: in
         case Granted():
             record(connection, _granted_entry(door, outcome, now))
             if outcome.ends_emergency:
-                log(connection, now, door.actor, Action.EMERGENCY_ENDED, account=outcome.account_id,
-                    token=outcome.token_id, device=door.device_id, why="the token is available")  # fmt: skip
+                log(
+                    connection,
+                    now,
+                    door.actor,
+                    Action.EMERGENCY_ENDED,
+                    account=outcome.account_id,
+                    token=outcome.token_id,
+                    device=door.device_id,
+                    why="the token is available",
+                )
         case Asked():
             granted = outcome.granted
-            log(connection, now, door.actor, Action.SIGN_IN_ASKED, account=granted.account_id, token=granted.token_id,
-                device=door.device_id, ask=outcome.ask, method=granted.method, step=granted.step)  # fmt: skip
+            log(
+                connection,
+                now,
+                door.actor,
+                Action.SIGN_IN_ASKED,
+                account=granted.account_id,
+                token=granted.token_id,
+                device=door.device_id,
+                ask=outcome.ask,
+                method=granted.method,
+                step=granted.step,
+            )
         case Denied():
             _put_refusal_on_record(connection, door, outcome, now)
 
@@ -156,9 +180,15 @@ def _put_on_record(connection: Connection, door: Door, outcome: Outcome, now: in
 def _put_refusal_on_record(connection: Connection, door: Door, denied: Denied, now: int) -> None:
     # What was typed as a login that nobody has is not kept: it may be a PIN in the wrong field.
     log(
-        connection, now, door.actor, Action.SIGN_IN_DENIED, result=denied.reason, account=denied.account_id,
-        token=denied.token_id, device=door.device_id,
-    )  # fmt: skip
+        connection,
+        now,
+        door.actor,
+        Action.SIGN_IN_DENIED,
+        result=denied.reason,
+        account=denied.account_id,
+        token=denied.token_id,
+        device=door.device_id,
+    )
     if denied.counted and denied.account_id is not None and _just_locked(connection, denied, now):
         log(connection, now, door.actor, Action.ACCOUNT_LOCKED, account=denied.account_id, device=door.device_id)
         notify_user(connection, now, denied.account_id, Notice.ACCOUNT_LOCKED)

@@ -107,11 +107,15 @@ def list_imports(instance: Instance, actor: Actor, limit: int = 10) -> list[Impo
         called = names_of_actors(connection, actor, [row.actor for row, _ in found])
     return [
         ImportedFile(
-            row.at // MICROSECONDS, called.get(row.actor, row.actor), detail["kind"], detail["domain"],
-            detail["added"], detail["refused"],
+            row.at // MICROSECONDS,
+            called.get(row.actor, row.actor),
+            detail["kind"],
+            detail["domain"],
+            detail["added"],
+            detail["refused"],
         )
         for row, detail in found
-    ]  # fmt: skip
+    ]
 
 
 def _sorted(items: Iterator[Item], progress: Progress) -> tuple[list[TokenRecord], list[Refusal]]:
@@ -173,9 +177,15 @@ def _added(actor: Actor, row: dict[str, Any], now: int) -> dict[str, Any]:
 
 def _put_on_record(connection: Connection, actor: Actor, report: ImportReport, domain: str, now: int) -> None:
     log(
-        connection, now, actor, Action.TOKEN_IMPORTED, kind=report.kind, domain=domain, added=report.added,
+        connection,
+        now,
+        actor,
+        Action.TOKEN_IMPORTED,
+        kind=report.kind,
+        domain=domain,
+        added=report.added,
         refused=len(report.refusals),
-    )  # fmt: skip
+    )
 
 
 def _report(kind: str, added: int, refusals: list[Refusal], *, dry_run: bool) -> ImportReport:

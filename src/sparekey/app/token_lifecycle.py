@@ -31,8 +31,12 @@ from sparekey.storage.rows import AnyRow
 
 MOST_TOKENS: Final = 4  # of one user: each token with a PIN costs a slow hash, all within the floor of a refusal (S07)
 _NO_PIN_AT_ALL: Final = {
-    **NO_PIN, "pin_history_sealed": None, "pin_set_at": None, "pin_must_change": False, "pin_counts_from": None,
-}  # fmt: skip
+    **NO_PIN,
+    "pin_history_sealed": None,
+    "pin_set_at": None,
+    "pin_must_change": False,
+    "pin_counts_from": None,
+}
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,16 @@ def replace(
         _give(connection, instance, new, old.account_id, pin, enable=True)
         ids: dict[str, Any] = {"account": old.account_id}
         log(
-            connection, now, actor, Action.TOKEN_REPLACED, **ids, token=old.id, serial=serial, by=new.serial,
+            connection,
+            now,
+            actor,
+            Action.TOKEN_REPLACED,
+            **ids,
+            token=old.id,
+            serial=serial,
+            by=new.serial,
             pin_kept=keep_pin,
-        )  # fmt: skip
+        )
         log(connection, now, actor, Action.TOKEN_ASSIGNED, **ids, token=new.id, serial=new.serial)
         notify_user(connection, now, old.account_id, Notice.TOKEN_REPLACED, serial=serial, by=new.serial)
         return Replacement(serial, new.serial, old.login, pin["pin_sealed"] is not None)
@@ -161,9 +172,12 @@ def _give(
 
 def _take_away(connection: Connection, instance: Instance, actor: Actor, row: AnyRow, now: int) -> None:
     values = {
-        **_NO_PIN_AT_ALL, "seed_sealed": _seed_for(instance, row, None), "domain_id": row.user_domain_id,
-        "enabled": False, "offline_code_online": False,
-    }  # fmt: skip
+        **_NO_PIN_AT_ALL,
+        "seed_sealed": _seed_for(instance, row, None),
+        "domain_id": row.user_domain_id,
+        "enabled": False,
+        "offline_code_online": False,
+    }
     if not tokens.take_token(connection, row.id, row.account_id, account_id=None, **values):
         raise _changed(row.serial)
     token_ends.end_for_user(connection, row.id, now)

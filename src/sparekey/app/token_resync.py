@@ -53,9 +53,13 @@ def resync(
 ) -> Resync:
     """Look for the two codes where this type of token may be. Raises BadInput for what can be no tokencode of it."""
     return resync_of(
-        instance, actor, lambda connection: get_token(connection, actor, serial, Permission.TOKEN_EDIT), first, second,
+        instance,
+        actor,
+        lambda connection: get_token(connection, actor, serial, Permission.TOKEN_EDIT),
+        first,
+        second,
         now=now,
-    )  # fmt: skip
+    )
 
 
 def resync_of(
@@ -77,9 +81,16 @@ def resync_of(
         refused = _settle(connection, actor, row, step, drift, now)
         drift = drift if refused is None else 0
         log(
-            connection, now, actor, Action.TOKEN_RESYNCED, result=refused or OK, account=row.account_id, token=row.id,
-            serial=row.serial, drift=drift,
-        )  # fmt: skip
+            connection,
+            now,
+            actor,
+            Action.TOKEN_RESYNCED,
+            result=refused or OK,
+            account=row.account_id,
+            token=row.id,
+            serial=row.serial,
+            drift=drift,
+        )
     return Resync(row.serial, drift, refused)
 
 

@@ -167,9 +167,14 @@ def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, n
 
 
 def insert_token(
-    connection: Connection, instance: Instance, actor: Actor, login: str, wish: NewToken, parameters: Parameters,
+    connection: Connection,
+    instance: Instance,
+    actor: Actor,
+    login: str,
+    wish: NewToken,
+    parameters: Parameters,
     now: int,
-) -> AddedToken:  # fmt: skip
+) -> AddedToken:
     """The same in the caller's transaction, who has looked at the values."""
     token_id, last_step = new_id(), TOKEN_TYPES[wish.type].unused + wish.counter
     account = get_account(connection, actor, login, Permission.TOKEN_ASSIGN)
@@ -246,7 +251,7 @@ def search_tokens(
 
 def searched(
     connection: Connection, actor: Actor, wanted: TokenSearch, limit: int, after: str, now: int
-) -> list[Search]:  # fmt: skip
+) -> list[Search]:
     """What is asked of the database."""
     verify_length(wanted.text)
     if wanted.state not in _STATES:
@@ -295,14 +300,28 @@ def set_pin(
     instance: Instance, actor: Actor, serial: str, pin: Secret[str], *, must_change: bool = False, now: int
 ) -> None:
     """Set or change the PIN of a token that is typed with one; `must_change`: only until the user's next sign-in."""
-    set_pin_of(instance, actor, lambda connection: _with_pin(connection, actor, serial), pin,
-               must_change=must_change, counts_from=lambda _: None, now=now)  # fmt: skip
+    set_pin_of(
+        instance,
+        actor,
+        lambda connection: _with_pin(connection, actor, serial),
+        pin,
+        must_change=must_change,
+        counts_from=lambda _: None,
+        now=now,
+    )
 
 
 def set_pin_of(
-    instance: Instance, actor: Actor, find: Find, pin: Secret[str], *, must_change: bool = False,
-    session: str = "", counts_from: CountsFrom, now: int,
-) -> None:  # fmt: skip
+    instance: Instance,
+    actor: Actor,
+    find: Find,
+    pin: Secret[str],
+    *,
+    must_change: bool = False,
+    session: str = "",
+    counts_from: CountsFrom,
+    now: int,
+) -> None:
     """The same for an assigned token that `find` finds, or refuses, when it is about to be done, too: it is asked once
     more under the lock of the token's user. `session`: the id of one that goes on."""
     with instance.database.read() as connection:
@@ -317,8 +336,9 @@ def set_pin_of(
         raise BadInput(str(error), "choose another PIN") from error
     with instance.database.write() as connection:
         row = find_locked(connection, find)
-        store_pin(connection, instance, row, verifier, now, must_change=must_change,
-                  counts_from=counts_from(connection))  # fmt: skip
+        store_pin(
+            connection, instance, row, verifier, now, must_change=must_change, counts_from=counts_from(connection)
+        )
         end_sessions(connection, actor, row.account_id, "a PIN was set", now, token_id=row.id, session=session)
         log(connection, now, actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=row.serial)
 

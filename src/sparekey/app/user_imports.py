@@ -74,9 +74,7 @@ def import_users(
     try:
         with instance.database.read() if dry_run else instance.database.write() as connection:
             placed, more = _place(connection, actor, rows, domain)
-            report = ImportReport(
-                len(placed), tuple(sorted(refusals + more, key=lambda each: each.line)), dry_run
-            )  # fmt: skip
+            report = ImportReport(len(placed), tuple(sorted(refusals + more, key=lambda each: each.line)), dry_run)
             if not dry_run:
                 _insert(connection, actor, placed, now)
                 log(connection, now, actor, Action.USERS_IMPORTED, added=report.added, refused=len(report.refusals))
@@ -196,9 +194,14 @@ def _insert(connection: Connection, actor: Actor, placed: Sequence[tuple[UserRow
 
 def _values(row: UserRow, domain_id: str, now: int) -> dict[str, Any]:
     return {
-        "id": new_id(), "login": row.login, "name": row.name, "domain_id": domain_id, "mail": row.mail,
-        "expires_at": row.expires_at, "created_at": now,
-    }  # fmt: skip
+        "id": new_id(),
+        "login": row.login,
+        "name": row.name,
+        "domain_id": domain_id,
+        "mail": row.mail,
+        "expires_at": row.expires_at,
+        "created_at": now,
+    }
 
 
 def _added(actor: Actor, values: dict[str, Any], now: int) -> dict[str, Any]:

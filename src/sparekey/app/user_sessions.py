@@ -47,9 +47,15 @@ _ANOTHER_OR_DESK: Final = f"{_SIGN_IN_ANEW}, or call the help desk"
 
 
 def open_session(
-    instance: Instance, address: str, login: str, typed: Secret[str], reply_to: Secret[str], now: int,
-    *, administrators_too: bool = True,
-) -> Opened:  # fmt: skip
+    instance: Instance,
+    address: str,
+    login: str,
+    typed: Secret[str],
+    reply_to: Secret[str],
+    now: int,
+    *,
+    administrators_too: bool = True,
+) -> Opened:
     """Sign in; with `reply_to`, `typed` is the answer to the question of that name.
 
     `administrators_too`: whether who holds a role may come from this address.
@@ -89,9 +95,15 @@ def begin_session(connection: Connection, token: Secret[str], granted: Granted, 
     """In the transaction of the sign-in that was granted."""
     admin_sessions.delete_over(connection, now, now - IDLE_SECONDS, user_session)
     admin_sessions.insert_session(
-        connection, id_of(token), granted.account_id, now, now + LONGEST_SECONDS, user_session,
-        method=granted.method, token_id=granted.token_id,
-    )  # fmt: skip
+        connection,
+        id_of(token),
+        granted.account_id,
+        now,
+        now + LONGEST_SECONDS,
+        user_session,
+        method=granted.method,
+        token_id=granted.token_id,
+    )
 
 
 def refresh_session(connection: Connection, session: Session, granted: Granted, now: int) -> None:
@@ -126,7 +138,7 @@ def verify_two_factors(connection: Connection, session: Session, *, but: str | N
         raise NotAllowed(
             "the PIN of this token is too new: it was chosen by somebody who showed a code and nothing else",
             f"sign in again when it is a day old; or {_ANOTHER_OR_DESK}",
-        )  # fmt: skip
+        )
     if token.id == but:
         raise NotAllowed("the token itself does not do for this: you have it", _SIGN_IN_ANEW)
 
@@ -142,7 +154,7 @@ def has_two_factors(connection: Connection, session: Session) -> bool:
 
 def find_session(
     instance: Instance, token: Secret[str], now: int, *, administrators_too: bool = True
-) -> Session | None:  # fmt: skip
+) -> Session | None:
     """The session of this token, if it holds now, and that it was used; None: refuse, without saying why.
 
     `administrators_too`: whether who holds a role may come from this address. They guess nothing from elsewhere, in
@@ -181,9 +193,14 @@ def door_name(address: str) -> str:
 
 
 def _judged(
-    instance: Instance, door: Door, login: str, typed: Secret[str], reply_to: Secret[str], now: int,
+    instance: Instance,
+    door: Door,
+    login: str,
+    typed: Secret[str],
+    reply_to: Secret[str],
+    now: int,
     after_grant: Callable[[Connection, Granted], None],
-) -> Verdict:  # fmt: skip
+) -> Verdict:
     if reply_to:
         return answer(instance, door, login, reply_to, typed, now, after_grant=after_grant)
     return sign_in(instance, door, login, typed, now, after_grant=after_grant)

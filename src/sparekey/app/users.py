@@ -70,9 +70,16 @@ class UserEdit:
 
 
 def add_user(
-    instance: Instance, actor: Actor, login: str, domain: str, name: str = "", mail: str = "",
-    expires_at: int | None = None, *, now: int,
-) -> str:  # fmt: skip
+    instance: Instance,
+    actor: Actor,
+    login: str,
+    domain: str,
+    name: str = "",
+    mail: str = "",
+    expires_at: int | None = None,
+    *,
+    now: int,
+) -> str:
     """A new user in a domain; the account's id. `expires_at`: the unix second of its end; None: it has none."""
     verify_login(login)
     verify_name(name or login, "user", LONGEST_NAME)
@@ -87,18 +94,35 @@ def add_user(
 
 
 def insert_user(
-    connection: Connection, actor: Actor, account_id: str, login: str, domain: str, name: str = "", mail: str = "",
-    expires_at: int | None = None, *, now: int,
-) -> None:  # fmt: skip
+    connection: Connection,
+    actor: Actor,
+    account_id: str,
+    login: str,
+    domain: str,
+    name: str = "",
+    mail: str = "",
+    expires_at: int | None = None,
+    *,
+    now: int,
+) -> None:
     """The same in the caller's transaction, who has looked at the values."""
     domain_id = get_domain(connection, actor, domain, Permission.USER_ADD).id
     if accounts.find_account(connection, login) is not None:
         raise Conflict(f"there is a user {login!r} already", "choose another login name")
     accounts.insert_accounts(
         connection,
-        [{"id": account_id, "login": login, "name": name or login, "domain_id": domain_id, "mail": mail,
-          "expires_at": expires_at, "created_at": now}],
-    )  # fmt: skip
+        [
+            {
+                "id": account_id,
+                "login": login,
+                "name": name or login,
+                "domain_id": domain_id,
+                "mail": mail,
+                "expires_at": expires_at,
+                "created_at": now,
+            }
+        ],
+    )
     log(connection, now, actor, Action.USER_ADDED, account=account_id, login=login, domain=domain)
 
 
@@ -111,7 +135,7 @@ def list_users(instance: Instance, actor: Actor, limit: int = 100, after: str = 
 
 def search_users(
     instance: Instance, actor: Actor, wanted: UserSearch, limit: int = 50, after: str = ""
-) -> list[UserView]:  # fmt: skip
+) -> list[UserView]:
     """In their order, from the one after `after`. Raises BadInput for a state or an order that there is not."""
     with instance.database.read() as connection:
         (rows,) = searches.run(connection, searched(connection, actor, wanted, limit, after))
@@ -166,7 +190,7 @@ def set_enabled(instance: Instance, actor: Actor, login: str, *, enabled: bool, 
 
 def set_enabled_at_once(
     instance: Instance, actor: Actor, logins: Collection[str], *, enabled: bool, now: int
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """The same for several: all of them, or none where one is refused. Returns the logins of those that changed."""
     action = Action.USER_ENABLED if enabled else Action.USER_DISABLED
     with instance.database.write() as connection:
@@ -219,9 +243,7 @@ def _values(edit: UserEdit) -> dict[str, Any]:
     return values
 
 
-def _get_several(
-    connection: Connection, actor: Actor, logins: Collection[str], needed: Permission
-) -> list[AnyRow]:  # fmt: skip
+def _get_several(connection: Connection, actor: Actor, logins: Collection[str], needed: Permission) -> list[AnyRow]:
     """The accounts, by login, locked; raises for the first one that is refused, which it names where there are more."""
     if len(logins) > MOST_AT_ONCE:
         raise BadInput(f"more than {MOST_AT_ONCE} users are chosen", "choose fewer")

@@ -83,17 +83,19 @@ def devices_of(connection: Connection, actor: Actor, person: Person, account: An
     for _, group in itertools.groupby(rows, key=lambda row: row.id):
         used = list(group)
         row = used[0]
-        found.append(OnDevice(
-            name=row.name if actor.sees(row.domain_id) else ELSEWHERE,
-            state=device_state(row),
-            policy=policy_on[row.domain_id],
-            serials=tuple(serials[each.token_id] for each in used if each.token_id in serials),
-            data=tuple(data.get(row.id, ())),
-            codes=tuple(codes.get(row.id, ())),
-            stale=row.stale,
-            last_contact=row.last_contact,
-            in_sight=actor.sees(row.domain_id),
-        ))  # fmt: skip
+        found.append(
+            OnDevice(
+                name=row.name if actor.sees(row.domain_id) else ELSEWHERE,
+                state=device_state(row),
+                policy=policy_on[row.domain_id],
+                serials=tuple(serials[each.token_id] for each in used if each.token_id in serials),
+                data=tuple(data.get(row.id, ())),
+                codes=tuple(codes.get(row.id, ())),
+                stale=row.stale,
+                last_contact=row.last_contact,
+                in_sight=actor.sees(row.domain_id),
+            )
+        )
     return found
 
 

@@ -17,8 +17,10 @@ from sparekey.core.token_policy import PinCharacters, TokenPolicy
 
 USD_PER_HOUR: Final = 0.40
 GUESSES_PER_SECOND: Final[Mapping[ProtectionLevel, int]] = {
-    ProtectionLevel.LIGHT: 850, ProtectionLevel.BALANCED: 106, ProtectionLevel.STRONG: 72,
-}  # fmt: skip
+    ProtectionLevel.LIGHT: 850,
+    ProtectionLevel.BALANCED: 106,
+    ProtectionLevel.STRONG: 72,
+}
 EMERGENCY_GUESSES_PER_SECOND: Final = 106  # the same scale: 64 MiB, 3 passes, 4 bits of pepper
 PIN_LOCK_GUESSES_PER_SECOND: Final = 1_700  # of a TPM that was broken open (offline-day.md, threats)
 CODE_DIGITS: Final = (6, 7, 8)  # that a token can have
@@ -113,11 +115,9 @@ def _with_pin(policy: OfflinePolicy, tokens: TokenPolicy, level: ProtectionLevel
 
 def _with_known_pin(policy: OfflinePolicy, tokens: TokenPolicy, level: ProtectionLevel) -> list[Attack]:
     reached = [digits for digits in CODE_DIGITS if shortest_pin(policy, tokens, digits) is not None]
-    found = [Attack(f"one tokencode of {min(reached)} digits", _code_seconds(min(reached), level))
-             for _ in reached[:1]]  # fmt: skip
+    found = [Attack(f"one tokencode of {min(reached)} digits", _code_seconds(min(reached), level)) for _ in reached[:1]]
     if policy.emergency_tokencode:
-        found.append(Attack("an offline emergency tokencode",
-                            2**TOKENCODE_BITS / EMERGENCY_GUESSES_PER_SECOND))  # fmt: skip
+        found.append(Attack("an offline emergency tokencode", 2**TOKENCODE_BITS / EMERGENCY_GUESSES_PER_SECOND))
     return found
 
 

@@ -39,8 +39,15 @@ class AuditRow:
         Numbers as decimal text: SQLite lets an intruder store any type in any column, and even that must hash.
         """
         values = (
-            self.at, self.actor, self.action, self.account_id, self.token_id, self.device_id, self.result, self.detail,
-        )  # fmt: skip
+            self.at,
+            self.actor,
+            self.action,
+            self.account_id,
+            self.token_id,
+            self.device_id,
+            self.result,
+            self.detail,
+        )
         return b"".join(_counted(value) for value in values)
 
 

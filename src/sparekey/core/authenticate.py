@@ -259,10 +259,15 @@ def after_right_tokencode(
 ) -> Outcome:
     """What a right, unused tokencode leads to: the following one is asked for, or a new PIN, or it is granted."""
     granted = Granted(
-        account.account_id, account.login, Method.TOKENCODE, token.token_id, step, token.otp.drift_after(now, step),
+        account.account_id,
+        account.login,
+        Method.TOKENCODE,
+        token.token_id,
+        step,
+        token.otp.drift_after(now, step),
         ends_emergency=token.emergency is not None,
         asks_after=0 if next_given else account.token_policy.next_tokencode_after,
-    )  # fmt: skip
+    )
     if not next_given and (account.in_next_tokencode_mode or token.otp.needs_next(step, token.last_step)):
         return Asked(Ask.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT)
     return _after_all_codes(account, token, granted, now)

@@ -190,9 +190,15 @@ def days_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePol
 
 
 def ends_at_contact(
-    account: AccountState, device: DeviceState, policy: EffectivePolicy, used: Sequence[OfflineToken],
-    token: OfflineToken | None, now: int, *, days: bool,
-) -> bool:  # fmt: skip
+    account: AccountState,
+    device: DeviceState,
+    policy: EffectivePolicy,
+    used: Sequence[OfflineToken],
+    token: OfflineToken | None,
+    now: int,
+    *,
+    days: bool,
+) -> bool:
     """Whether the device accepts what it holds only until its next contact, as the server decides now: the `days` or
     events of a token, else its emergency tokencode; None: the passcode.
 

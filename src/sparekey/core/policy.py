@@ -47,14 +47,19 @@ class OfflinePolicy:
 
     enabled: bool = switch(True, False, "Users may sign in on devices that are offline.")
     minimum_passcode_length: int = number(
-        10, 8, 16, "characters", "more",
+        10,
+        8,
+        16,
+        "characters",
+        "more",
         "Days are downloaded only for a passcode (PIN + tokencode) of at least this length.",
-    )  # fmt: skip
+    )
     allow_tokens_without_pin: bool = switch(
-        False, False,
+        False,
+        False,
         "Tokens without a PIN get offline data too; they are exempt from the minimum length. "
         "Needs level balanced or strong, and 8-digit codes or a TPM.",
-    )  # fmt: skip
+    )
     emergency_tokencode: bool = switch(
         True,
         False,
@@ -77,9 +82,14 @@ class OfflinePolicy:
         SealedIn.DEVICE_STATE,
     )
     offline_failures: int = number(
-        10, 1, 25, "attempts", "fewer",
-        "Failed offline attempts before an emergency code is required.", SealedIn.DEVICE_STATE,
-    )  # fmt: skip
+        10,
+        1,
+        25,
+        "attempts",
+        "fewer",
+        "Failed offline attempts before an emergency code is required.",
+        SealedIn.DEVICE_STATE,
+    )
     protection_level: ProtectionLevel = choice(
         ProtectionLevel.BALANCED,
         "How dear each guess is for whoever copied the disk; the cost is in spec/offline-day.md.",
@@ -101,9 +111,12 @@ class OfflinePolicy:
     tokens_per_user: int = number(2, 1, 10, "tokens", "fewer", "Tokens of one user with offline data on one device.")
     require_hardware_store: bool = switch(False, True, "Offline data only on devices that bind their store to a TPM.")
     help_text: str = text(
-        "", 200, MergeRule.DEVICE, "Shown at the login screen when help is needed: the help desk's telephone number.",
+        "",
+        200,
+        MergeRule.DEVICE,
+        "Shown at the login screen when help is needed: the help desk's telephone number.",
         SealedIn.DEVICE_STATE,
-    )  # fmt: skip
+    )
     os_password: bool = switch(
         False,
         False,
@@ -118,9 +131,13 @@ class OfflinePolicy:
         10, 1, 1000, "showings an hour", "fewer", "An operator who shows more emergency codes is warned, on record."
     )
     showings_limit: int = number(
-        30, 1, 1000, "showings an hour", "fewer",
+        30,
+        1,
+        1000,
+        "showings an hour",
+        "fewer",
         "An operator who has shown so many is stopped until somebody lifts it (`sparekey operator lift`).",
-    )  # fmt: skip
+    )
     pin_lock: bool = switch(
         True,
         True,
@@ -200,9 +217,15 @@ def _source(name: str, side: AssignedPolicy, user: AssignedPolicy, device: Assig
 def tightened(old: OfflinePolicy, new: OfflinePolicy) -> Sequence[str]:
     """The fields that `new` makes stricter in a way that discards data at once (offline-day.md, server rule 3)."""
     discarding = (
-        "enabled", "emergency_tokencode", "emergency_passcode", "minimum_passcode_length", "days",
-        "protection_level", "allow_tokens_without_pin", "require_hardware_store",
-    )  # fmt: skip
+        "enabled",
+        "emergency_tokencode",
+        "emergency_passcode",
+        "minimum_passcode_length",
+        "days",
+        "protection_level",
+        "allow_tokens_without_pin",
+        "require_hardware_store",
+    )
     return [
         name
         for name in discarding

@@ -69,14 +69,21 @@ class Judged:
 
 
 def judge(
-    account: AccountState, device: DeviceState, policy: EffectivePolicy, tokens: Sequence[OfflineToken], held: Held,
+    account: AccountState,
+    device: DeviceState,
+    policy: EffectivePolicy,
+    tokens: Sequence[OfflineToken],
+    held: Held,
     now: int,
-) -> Judged:  # fmt: skip
+) -> Judged:
     """`tokens`: used on this device, the one used last first."""
     usable = [token for token in tokens if _works(token, now)]
     # no record is sealed past the end of token or account; the device holds the rest of the day in name only
-    data = _latest(_earliest(held.data.get(token.token_id), token.expires_at, account.expires_at)
-                   for token in usable if not token.lost)  # fmt: skip
+    data = _latest(
+        _earliest(held.data.get(token.token_id), token.expires_at, account.expires_at)
+        for token in usable
+        if not token.lost
+    )
     if is_told_of_lock(account, held.last_contact, now):
         data = None
     tokencode = _latest(held.codes.get(token.token_id) for token in usable)
@@ -124,9 +131,13 @@ def _works(token: OfflineToken, now: int) -> bool:
 
 
 def _obstacle(
-    account: AccountState, device: DeviceState, policy: EffectivePolicy, tokens: Sequence[OfflineToken],
-    data: int | None, now: int,
-) -> Obstacle | None:  # fmt: skip
+    account: AccountState,
+    device: DeviceState,
+    policy: EffectivePolicy,
+    tokens: Sequence[OfflineToken],
+    data: int | None,
+    now: int,
+) -> Obstacle | None:
     """What keeps new data from the device; the first of it."""
     obstacle = account_obstacle(account, device, policy, now)
     if obstacle is not None:

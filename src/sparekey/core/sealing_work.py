@@ -11,8 +11,10 @@ from typing import Final
 from sparekey.core.policy import OfflinePolicy, ProtectionLevel
 
 SECONDS_PER_RECORD: Final[Mapping[ProtectionLevel, float]] = {
-    ProtectionLevel.LIGHT: 0.000_39, ProtectionLevel.BALANCED: 0.002_9, ProtectionLevel.STRONG: 0.014_5,
-}  # fmt: skip
+    ProtectionLevel.LIGHT: 0.000_39,
+    ProtectionLevel.BALANCED: 0.002_9,
+    ProtectionLevel.STRONG: 0.014_5,
+}
 # 64 MiB and 3 passes write 32 times what one record at balanced does
 SECONDS_PER_CODE: Final = 32 * SECONDS_PER_RECORD[ProtectionLevel.BALANCED]
 RECORDS_PER_PACK: Final = 50  # of an event-based token

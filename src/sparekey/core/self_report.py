@@ -26,10 +26,13 @@ PROTECTIONS: Final[Mapping[str, str]] = {
         "keys in the TPM, whose lockout has a password, and days open only with the PIN, which the TPM lets be tried a "
         "few times"
     ),
-}  # fmt: skip
+}
 SHORT: Final[Mapping[str, str]] = {
-    "": "not told", Protection.FILE: "file", Protection.TPM: "TPM", Protection.TPM_PIN_LOCK: "TPM, PIN lock",
-}  # fmt: skip
+    "": "not told",
+    Protection.FILE: "file",
+    Protection.TPM: "TPM",
+    Protection.TPM_PIN_LOCK: "TPM, PIN lock",
+}
 
 
 @dataclass(frozen=True)

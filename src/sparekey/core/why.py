@@ -139,20 +139,44 @@ def _account_lines(person: Person, now: int) -> Iterator[Line]:
             return Line(Side.ONLINE, about, rule, Verdict.OK, why, source)
         return Line(Side.ONLINE, about, rule, Verdict.STOPS, why, source, mend, (deed,), login)
 
-    yield line("enabled", ok=account.enabled, why="enabled" if account.enabled else "disabled", source=about,
-               mend=f"sparekey user enable {login}", deed=Deed.ENABLE_USER)  # fmt: skip
+    yield line(
+        "enabled",
+        ok=account.enabled,
+        why="enabled" if account.enabled else "disabled",
+        source=about,
+        mend=f"sparekey user enable {login}",
+        deed=Deed.ENABLE_USER,
+    )
     end = account.expires_at
-    yield line("not expired", ok=end is None or now < end, why=f"ends {moment(end)}" if end is not None else "no end",
-               source=about, mend=f"sparekey user edit {login} --expires DATE", deed=Deed.CHANGE_END)  # fmt: skip
+    yield line(
+        "not expired",
+        ok=end is None or now < end,
+        why=f"ends {moment(end)}" if end is not None else "no end",
+        source=about,
+        mend=f"sparekey user edit {login} --expires DATE",
+        deed=Deed.CHANGE_END,
+    )
     locked = account.locked(now)
     count = account.failures
     failures = f"{count.failures} of {account.lockout.most_failures} failures in a row"
     why = f"locked since {moment(count.locked_at)}" if locked and count.locked_at is not None else failures
-    yield line("not locked", ok=not locked, why=why, source=person.lockout_source,
-               mend=f"sparekey user unlock {login}", deed=Deed.UNLOCK_USER)  # fmt: skip
-    yield line("has a token", ok=bool(person.tokens), why=f"{len(person.tokens)} assigned", source=about,
-               mend=f"an authenticator app: sparekey token add --user {login} --no-pin --qr; "
-               f"an imported token: sparekey token assign SERIAL {login}", deed=Deed.GIVE_TOKEN)  # fmt: skip
+    yield line(
+        "not locked",
+        ok=not locked,
+        why=why,
+        source=person.lockout_source,
+        mend=f"sparekey user unlock {login}",
+        deed=Deed.UNLOCK_USER,
+    )
+    yield line(
+        "has a token",
+        ok=bool(person.tokens),
+        why=f"{len(person.tokens)} assigned",
+        source=about,
+        mend=f"an authenticator app: sparekey token add --user {login} --no-pin --qr; "
+        f"an imported token: sparekey token assign SERIAL {login}",
+        deed=Deed.GIVE_TOKEN,
+    )
 
 
 def _token_lines(person: Person, token: NamedToken, now: int) -> Iterator[Line]:
@@ -163,13 +187,28 @@ def _token_lines(person: Person, token: NamedToken, now: int) -> Iterator[Line]:
             return Line(Side.ONLINE, token.words, rule, Verdict.OK, why, token.words)
         return Line(Side.ONLINE, token.words, rule, Verdict.STOPS, why, token.words, mend, (deed,), serial)
 
-    yield judged("enabled", ok=state.enabled, why="enabled" if state.enabled else "disabled",
-                 mend=f"sparekey token enable {serial}", deed=Deed.ENABLE_TOKEN)  # fmt: skip
+    yield judged(
+        "enabled",
+        ok=state.enabled,
+        why="enabled" if state.enabled else "disabled",
+        mend=f"sparekey token enable {serial}",
+        deed=Deed.ENABLE_TOKEN,
+    )
     end = state.expires_at
-    yield judged("not expired", ok=end is None or now < end, why=f"ends {moment(end)}" if end is not None else "no end",
-                 mend=f"sparekey token replace {serial}", deed=Deed.REPLACE_TOKEN)  # fmt: skip
-    yield judged("not lost", ok=not state.lost, why="lost" if state.lost else "not lost",
-                 mend=f"sparekey token found {serial}, or give emergency access", deed=Deed.FIND_TOKEN)  # fmt: skip
+    yield judged(
+        "not expired",
+        ok=end is None or now < end,
+        why=f"ends {moment(end)}" if end is not None else "no end",
+        mend=f"sparekey token replace {serial}",
+        deed=Deed.REPLACE_TOKEN,
+    )
+    yield judged(
+        "not lost",
+        ok=not state.lost,
+        why="lost" if state.lost else "not lost",
+        mend=f"sparekey token found {serial}, or give emergency access",
+        deed=Deed.FIND_TOKEN,
+    )
     yield _pin_line(person, token, now)
     yield _next_tokencode_line(person, token)
     yield from _emergency_lines(token, now)

@@ -29,34 +29,47 @@ _MENDS: Final[Mapping[Obstacle, tuple[str, str, tuple[Deed, ...]]]] = {
     Obstacle.DEVICE_REVOKED: ("", "enrol it again: sparekey device invite {device}", (Deed.INVITE_DEVICE,)),
     Obstacle.NO_OFFLINE_SUPPORT: ("", "update or replace the agent", ()),
     Obstacle.NO_HARDWARE_STORE: (
-        "require_hardware_store", "give it a TPM, or change the policy", (Deed.CHANGE_POLICY,),
+        "require_hardware_store",
+        "give it a TPM, or change the policy",
+        (Deed.CHANGE_POLICY,),
     ),
     Obstacle.ACCOUNT_CLOSED: (
-        "", "sparekey user enable {login}, or give another end", (Deed.ENABLE_USER, Deed.CHANGE_END),
+        "",
+        "sparekey user enable {login}, or give another end",
+        (Deed.ENABLE_USER, Deed.CHANGE_END),
     ),
     Obstacle.ACCOUNT_LOCKED: ("", "sparekey user unlock {login}", (Deed.UNLOCK_USER,)),
     Obstacle.NEXT_TOKENCODE: (
-        "", "let the user sign in online once, or: sparekey user unlock {login}", (Deed.UNLOCK_USER,),
+        "",
+        "let the user sign in online once, or: sparekey user unlock {login}",
+        (Deed.UNLOCK_USER,),
     ),
     Obstacle.TOKEN_LOST: (
-        "", "sparekey token found {serial}, or sparekey token replace {serial}", (Deed.FIND_TOKEN, Deed.REPLACE_TOKEN),
+        "",
+        "sparekey token found {serial}, or sparekey token replace {serial}",
+        (Deed.FIND_TOKEN, Deed.REPLACE_TOKEN),
     ),
     Obstacle.TOKEN_DISABLED: ("", "sparekey token enable {serial}", (Deed.ENABLE_TOKEN,)),
     Obstacle.TOKEN_EXPIRED: ("", "sparekey token replace {serial}", (Deed.REPLACE_TOKEN,)),
     Obstacle.NO_PIN: ("", "sparekey token set-pin {serial}", (Deed.SET_PIN,)),
     Obstacle.PIN_MUST_CHANGE: ("", "let the user sign in once while the server is reached, and choose a new PIN", ()),
     Obstacle.PASSCODE_TOO_SHORT: (
-        "minimum_passcode_length", "a longer PIN: sparekey token set-pin {serial}", (Deed.SET_PIN, Deed.CHANGE_POLICY),
+        "minimum_passcode_length",
+        "a longer PIN: sparekey token set-pin {serial}",
+        (Deed.SET_PIN, Deed.CHANGE_POLICY),
     ),
     Obstacle.PIN_LESS_NOT_ALLOWED: (
-        "allow_tokens_without_pin", "sparekey policy offline set POLICY allow_tokens_without_pin=on",
+        "allow_tokens_without_pin",
+        "sparekey policy offline set POLICY allow_tokens_without_pin=on",
         (Deed.CHANGE_POLICY,),
     ),
     Obstacle.PIN_LESS_TOO_WEAK: (
-        "protection_level", "give the user a token with 8 digits, or change the policy", (Deed.CHANGE_POLICY,),
+        "protection_level",
+        "give the user a token with 8 digits, or change the policy",
+        (Deed.CHANGE_POLICY,),
     ),
     Obstacle.EMERGENCY_OFF: ("", "switch it on: sparekey policy offline set POLICY", (Deed.CHANGE_POLICY,)),
-}  # fmt: skip
+}
 _SERVER_DOWN: Final[Mapping[ServerDown, str]] = {
     ServerDown.ON: "all of it may be used",
     ServerDown.EMERGENCY_ONLY: "only emergency codes may be used, until the server answers",
@@ -117,8 +130,17 @@ def explain_offline(person: Person, device: OnDevice, now: int) -> list[Line]:
     """Everything that decides about this device, the conclusion first."""
     lines = [*_device_lines(person, device, now)]
     if not device.serials:
-        lines.append(Line(Side.OFFLINE, device.words, "a token was used here", Verdict.STOPS, Obstacle.NO_TOKEN_USED,
-                          device.words, _SIGN_IN_ONCE))  # fmt: skip
+        lines.append(
+            Line(
+                Side.OFFLINE,
+                device.words,
+                "a token was used here",
+                Verdict.STOPS,
+                Obstacle.NO_TOKEN_USED,
+                device.words,
+                _SIGN_IN_ONCE,
+            )
+        )
     for serial in device.serials:
         token = next((each for each in person.tokens if each.serial == serial), None)
         if token is not None:
@@ -138,9 +160,14 @@ def _passing_line(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
 def explain_without_device(person: Person) -> Line:
     """The user has offline data nowhere."""
     return Line(
-        Side.OFFLINE, f"user {person.account.login}", "sign-in", Verdict.STOPS, Obstacle.NO_TOKEN_USED, "no device",
+        Side.OFFLINE,
+        f"user {person.account.login}",
+        "sign-in",
+        Verdict.STOPS,
+        Obstacle.NO_TOKEN_USED,
+        "no device",
         _SIGN_IN_ONCE,
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -195,10 +222,9 @@ def passing(person: Person, device: OnDevice, now: int) -> list[Opening]:
         each
         for each in accepted(person, device, now)
         if ends_at_contact(
-            person.account, device.state, device.policy, used, states.get(each.serial), now,
-            days=each.kind == TOKENCODE,
+            person.account, device.state, device.policy, used, states.get(each.serial), now, days=each.kind == TOKENCODE
         )
-    ]  # fmt: skip
+    ]
 
 
 def offline_ways(person: Person, device: OnDevice, now: int) -> list[str]:
@@ -212,8 +238,14 @@ def _device_lines(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
     for obstacle in obstacles:
         yield _obstacle(device, "offline data", obstacle, Verdict.STOPS, login=login)
     if not obstacles:
-        yield Line(Side.OFFLINE, device.words, "offline data", Verdict.OK, "allowed for this user on this device",
-                   device.policy.sources["enabled"])  # fmt: skip
+        yield Line(
+            Side.OFFLINE,
+            device.words,
+            "offline data",
+            Verdict.OK,
+            "allowed for this user on this device",
+            device.policy.sources["enabled"],
+        )
     if person.account.locked(now):
         yield _obstacle(device, "new offline data", Obstacle.ACCOUNT_LOCKED, Verdict.WAITS, login=login)
     elif person.account.in_next_tokencode_mode:
@@ -221,8 +253,9 @@ def _device_lines(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
     if is_told_of_lock(person.account, device.last_contact, now):
         why = "the device was told that the user is locked: it takes emergency codes only, until it is told otherwise"
         mend = f"sparekey user unlock {login}, and {_NEXT_CONTACT}"
-        yield Line(Side.OFFLINE, device.words, "tokencodes", Verdict.STOPS, why, device.words, mend,
-                   (Deed.UNLOCK_USER,), login)  # fmt: skip
+        yield Line(
+            Side.OFFLINE, device.words, "tokencodes", Verdict.STOPS, why, device.words, mend, (Deed.UNLOCK_USER,), login
+        )
     seen = f"last contact {moment(device.last_contact)}" if device.last_contact is not None else "no contact yet"
     if device.stale:
         why = f"something was changed since; the device holds older data until its next contact ({seen})"
@@ -240,12 +273,25 @@ def _token_lines(device: OnDevice, token: NamedToken, now: int) -> Iterator[Line
     if obstacle is not None:
         yield _obstacle(device, "tokencode", obstacle, Verdict.STOPS, about=about, serial=token.serial)
     elif too_many:
-        yield Line(Side.OFFLINE, about, "tokencode", Verdict.STOPS, "other tokens were used here since, and policy "
-                   f"allows {device.policy.values.tokens_per_user}", device.policy.sources["tokens_per_user"],
-                   _SIGN_IN_ONCE)  # fmt: skip
+        yield Line(
+            Side.OFFLINE,
+            about,
+            "tokencode",
+            Verdict.STOPS,
+            f"other tokens were used here since, and policy allows {device.policy.values.tokens_per_user}",
+            device.policy.sources["tokens_per_user"],
+            _SIGN_IN_ONCE,
+        )
     elif data is None:
-        yield Line(Side.OFFLINE, about, "tokencode", Verdict.STOPS, "the device holds none of its days or events",
-                   device.words, _NEXT_CONTACT)  # fmt: skip
+        yield Line(
+            Side.OFFLINE,
+            about,
+            "tokencode",
+            Verdict.STOPS,
+            "the device holds none of its days or events",
+            device.words,
+            _NEXT_CONTACT,
+        )
     else:
         why = f"{counted(max(data.ends_at - now, 0) // DAY, 'day')} left, until {moment(data.ends_at)}"
         yield Line(Side.OFFLINE, about, "tokencode", Verdict.OK, why, device.words)
@@ -276,8 +322,16 @@ def _code_line(device: OnDevice, about: str, rule: str, serial: str, obstacle: O
     if obstacle is Obstacle.EMERGENCY_OFF:
         field = "emergency_tokencode" if serial else "emergency_passcode"
         mend = f"sparekey policy offline set POLICY {field}=on"
-        return Line(Side.OFFLINE, about, rule, Verdict.STOPS, obstacle, device.policy.sources[field], mend,
-                    (Deed.CHANGE_POLICY,))  # fmt: skip
+        return Line(
+            Side.OFFLINE,
+            about,
+            rule,
+            Verdict.STOPS,
+            obstacle,
+            device.policy.sources[field],
+            mend,
+            (Deed.CHANGE_POLICY,),
+        )
     if obstacle is not None:
         return _obstacle(device, rule, obstacle, Verdict.STOPS, about=about, serial=serial)
     return Line(Side.OFFLINE, about, rule, Verdict.STOPS, Obstacle.NOT_DOWNLOADED, device.words, _NEXT_CONTACT)
@@ -287,8 +341,14 @@ def _server_down_line(device: OnDevice) -> Line:
     """What the data are good for while the server is down: there is a route to it, and no answer."""
     allowed = device.policy.values.server_down
     verdict = Verdict.OK if allowed is ServerDown.ON else Verdict.WAITS
-    return Line(Side.OFFLINE, device.words, "while the server is down", verdict, _SERVER_DOWN[allowed],
-                device.policy.sources["server_down"])  # fmt: skip
+    return Line(
+        Side.OFFLINE,
+        device.words,
+        "while the server is down",
+        verdict,
+        _SERVER_DOWN[allowed],
+        device.policy.sources["server_down"],
+    )
 
 
 def _policy_lines(device: OnDevice) -> Iterator[Line]:
@@ -296,14 +356,21 @@ def _policy_lines(device: OnDevice) -> Iterator[Line]:
     for field in fields(OfflinePolicy):
         value = getattr(device.policy.values, field.name)
         words = ("on" if value else "off") if isinstance(value, bool) else str(value)
-        yield Line(Side.OFFLINE, device.words, f"policy {field.name}", Verdict.OK, words,
-                   device.policy.sources[field.name])  # fmt: skip
+        yield Line(
+            Side.OFFLINE, device.words, f"policy {field.name}", Verdict.OK, words, device.policy.sources[field.name]
+        )
 
 
 def _obstacle(
-    device: OnDevice, rule: str, obstacle: Obstacle, verdict: Verdict, *, about: str = "", login: str = "",
+    device: OnDevice,
+    rule: str,
+    obstacle: Obstacle,
+    verdict: Verdict,
+    *,
+    about: str = "",
+    login: str = "",
     serial: str = "",
-) -> Line:  # fmt: skip
+) -> Line:
     field, mend, deeds = _MENDS.get(obstacle, ("", _NEXT_CONTACT, ()))
     source = device.policy.sources[field] if field else about or device.words
     mend = mend.format(login=login, serial=serial, device=device.name)

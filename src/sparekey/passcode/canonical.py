@@ -25,13 +25,39 @@ SYMBOL_OF |= {character.lower(): symbol for character, symbol in SYMBOL_OF.items
 _VALUE_OF = {character: value for value, character in enumerate(ALPHABET)}
 
 _ICAO_WORDS = (
-    ("0", "Zero"), ("1", "One"), ("2", "Two"), ("3", "Three"), ("4", "Four"),
-    ("5", "Five"), ("6", "Six"), ("7", "Seven"), ("8", "Eight"), ("9", "Nine"),
-    ("A", "Alfa"), ("B", "Bravo"), ("C", "Charlie"), ("D", "Delta"), ("E", "Echo"), ("F", "Foxtrot"),
-    ("G", "Golf"), ("H", "Hotel"), ("J", "Juliett"), ("K", "Kilo"), ("M", "Mike"), ("N", "November"),
-    ("P", "Papa"), ("Q", "Quebec"), ("R", "Romeo"), ("S", "Sierra"), ("T", "Tango"), ("V", "Victor"),
-    ("W", "Whiskey"), ("X", "X-ray"), ("Y", "Yankee"), ("Z", "Zulu"),
-)  # fmt: skip
+    ("0", "Zero"),
+    ("1", "One"),
+    ("2", "Two"),
+    ("3", "Three"),
+    ("4", "Four"),
+    ("5", "Five"),
+    ("6", "Six"),
+    ("7", "Seven"),
+    ("8", "Eight"),
+    ("9", "Nine"),
+    ("A", "Alfa"),
+    ("B", "Bravo"),
+    ("C", "Charlie"),
+    ("D", "Delta"),
+    ("E", "Echo"),
+    ("F", "Foxtrot"),
+    ("G", "Golf"),
+    ("H", "Hotel"),
+    ("J", "Juliett"),
+    ("K", "Kilo"),
+    ("M", "Mike"),
+    ("N", "November"),
+    ("P", "Papa"),
+    ("Q", "Quebec"),
+    ("R", "Romeo"),
+    ("S", "Sierra"),
+    ("T", "Tango"),
+    ("V", "Victor"),
+    ("W", "Whiskey"),
+    ("X", "X-ray"),
+    ("Y", "Yankee"),
+    ("Z", "Zulu"),
+)
 _SPELLING = dict(_ICAO_WORDS)
 
 

@@ -31,9 +31,14 @@ from sparekey.server.web.failures import Failures
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 _ROUTES = (
-    health.routes, rest_sign_ins.routes, sessions.routes, administration.routes, enrolment.routes,
-    agent_sign_ins.routes, contacts.routes,
-)  # fmt: skip
+    health.routes,
+    rest_sign_ins.routes,
+    sessions.routes,
+    administration.routes,
+    enrolment.routes,
+    agent_sign_ins.routes,
+    contacts.routes,
+)
 
 
 def create_application(service: Service, beside: Lifespan | None = None) -> FastAPI:

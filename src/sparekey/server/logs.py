@@ -16,9 +16,23 @@ from sparekey.secret import Secret
 
 REFUSED: Final = "***"
 SECRET_NAMES: Final = frozenset(
-    ("authorization", "body", "code", "codes", "key", "offline_key", "passcode", "password", "pin", "secret", "seed",
-     "typed", "database", "url")
-)  # fmt: skip
+    (
+        "authorization",
+        "body",
+        "code",
+        "codes",
+        "key",
+        "offline_key",
+        "passcode",
+        "password",
+        "pin",
+        "secret",
+        "seed",
+        "typed",
+        "database",
+        "url",
+    )
+)
 
 
 def refuse_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -68,7 +68,5 @@ class Service:
 
     def end_work(self) -> None:
         """Waits for the work that has begun; takes on no more."""
-        for pool in (
-            self.sign_ins, self.contacts, self.units, self.administration, self.sessions, self.self_service,
-        ):  # fmt: skip
+        for pool in (self.sign_ins, self.contacts, self.units, self.administration, self.sessions, self.self_service):
             pool.close()

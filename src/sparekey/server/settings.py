@@ -171,8 +171,10 @@ class Settings:
     )
     refusal_floor_ms: int = _number(
         "Every refused sign-in is answered this long after it came, whatever the reason; then at the next multiple.",
-        20, 5_000, 150,
-    )  # fmt: skip
+        20,
+        5_000,
+        150,
+    )
     workers: int = _number("Processes that answer.", 1, 64, 1)
     sign_in_threads: int = _number("Sign-ins that one process verifies at the same time.", 1, 128, 8)
     sealing_workers: int = _number("Threads of one process that seal offline data. 0: one for each core.", 0, 256, 0)

@@ -15,9 +15,14 @@ from sparekey.storage.tables import account, admin_session, security_domain, use
 
 
 def insert_session(
-    connection: Connection, session_id: str, account_id: str, now: int, expires_at: int, table: Table = admin_session,
+    connection: Connection,
+    session_id: str,
+    account_id: str,
+    now: int,
+    expires_at: int,
+    table: Table = admin_session,
     **more: Any,
-) -> None:  # fmt: skip
+) -> None:
     """`more`: columns that only this table has."""
     connection.execute(
         insert(table).values(
@@ -46,10 +51,18 @@ def find_with_grants(connection: Connection, session_id: str) -> Sequence[AnyRow
 
 def _with_account(table: Table) -> Select[Any]:
     return select(
-        table.c.account_id, table.c.last_used_at, table.c.expires_at, table.c.second_factor_at, account.c.login,
-        account.c.domain_id, account.c.enabled, account.c.expires_at.label("account_expires_at"),
-        account.c.failures, account.c.first_failure_at, account.c.locked_at,
-    ).join(account, account.c.id == table.c.account_id)  # fmt: skip
+        table.c.account_id,
+        table.c.last_used_at,
+        table.c.expires_at,
+        table.c.second_factor_at,
+        account.c.login,
+        account.c.domain_id,
+        account.c.enabled,
+        account.c.expires_at.label("account_expires_at"),
+        account.c.failures,
+        account.c.first_failure_at,
+        account.c.locked_at,
+    ).join(account, account.c.id == table.c.account_id)
 
 
 def mark_used(connection: Connection, session_id: str, now: int, table: Table = admin_session) -> None:
@@ -100,9 +113,13 @@ def delete_over(connection: Connection, expired_by: int, unused_since: int, tabl
 
 
 def list_open(
-    connection: Connection, now: int, unused_since: int, limit: int, after: tuple[str, str],
+    connection: Connection,
+    now: int,
+    unused_since: int,
+    limit: int,
+    after: tuple[str, str],
     within: Collection[str] | None = None,
-) -> Sequence[AnyRow]:  # fmt: skip
+) -> Sequence[AnyRow]:
     """Sessions of administrators, by login and id, from the one after `after`; of users in these domains if given."""
     query = _open(now, unused_since).where(tuple_(account.c.login, admin_session.c.id) > tuple_(*after))
     query = query.order_by(account.c.login, admin_session.c.id).limit(limit)

@@ -14,9 +14,16 @@ _FEW: Final = 20_000  # rows
 
 # the columns of an AuditRow, in its order
 ROW: Final = (
-    audit.c.id, audit.c.at, audit.c.actor, audit.c.action, audit.c.account_id, audit.c.token_id, audit.c.device_id,
-    audit.c.result, audit.c.detail,
-)  # fmt: skip
+    audit.c.id,
+    audit.c.at,
+    audit.c.actor,
+    audit.c.action,
+    audit.c.account_id,
+    audit.c.token_id,
+    audit.c.device_id,
+    audit.c.result,
+    audit.c.detail,
+)
 
 # Plain text, for it is on the sign-in path. Times in unix microseconds, detail in canonical JSON.
 INSERT_ROW: Final = text("""

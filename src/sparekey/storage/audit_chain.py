@@ -11,9 +11,16 @@ from sparekey.storage.audit import ROW
 from sparekey.storage.tables import audit, audit_batch
 
 _BATCH: Final = (
-    audit_batch.c.number, audit_batch.c.previous, audit_batch.c.rows_hash, audit_batch.c.row_list, audit_batch.c.rows,
-    audit_batch.c.total, audit_batch.c.signed_at, audit_batch.c.hash, audit_batch.c.signature,
-)  # fmt: skip
+    audit_batch.c.number,
+    audit_batch.c.previous,
+    audit_batch.c.rows_hash,
+    audit_batch.c.row_list,
+    audit_batch.c.rows,
+    audit_batch.c.total,
+    audit_batch.c.signed_at,
+    audit_batch.c.hash,
+    audit_batch.c.signature,
+)
 _CHUNK: Final = 20  # batches read at once by a verifier
 # The same words on SQLite and PostgreSQL
 _INSERT: Final = text(
@@ -101,9 +108,16 @@ def _list_batches(connection: Connection, after: int | None) -> Sequence[Batch]:
 def _batch(row: Row[*tuple[Any, ...]]) -> Batch:
     # SQLite lets an intruder store any type in any column: what is none of ours becomes a value that no hash fits.
     return Batch(
-        _whole(row.number), _octets(row.previous), _octets(row.rows_hash), _octets(row.row_list), _whole(row.rows),
-        _whole(row.total), _whole(row.signed_at), _octets(row.hash), _octets(row.signature),
-    )  # fmt: skip
+        _whole(row.number),
+        _octets(row.previous),
+        _octets(row.rows_hash),
+        _octets(row.row_list),
+        _whole(row.rows),
+        _whole(row.total),
+        _whole(row.signed_at),
+        _octets(row.hash),
+        _octets(row.signature),
+    )
 
 
 def _whole(value: object) -> int:

@@ -122,8 +122,15 @@ def people_on_device(connection: Connection, device_id: str) -> Sequence[AnyRow]
     token that they used there, the one used last first; `token_id` None: none."""
     query = (
         select(
-            account.c.id, account.c.login, account.c.name, account.c.domain_id, account.c.expires_at,
-            device_account.c.last_sign_in, device_account.c.stale, token.c.id.label("token_id"), token.c.serial,
+            account.c.id,
+            account.c.login,
+            account.c.name,
+            account.c.domain_id,
+            account.c.expires_at,
+            device_account.c.last_sign_in,
+            device_account.c.stale,
+            token.c.id.label("token_id"),
+            token.c.serial,
             token.c.expires_at.label("token_end"),
         )
         .join(account, account.c.id == device_account.c.account_id)
@@ -134,7 +141,7 @@ def people_on_device(connection: Connection, device_id: str) -> Sequence[AnyRow]
         .outerjoin(token, (token.c.id == device_token.c.token_id) & (token.c.account_id == account.c.id))
         .where(device_account.c.device_id == device_id)
         .order_by(account.c.login, device_token.c.last_used.desc(), token.c.id)
-    )  # fmt: skip
+    )
     return connection.execute(query).all()
 
 

@@ -151,19 +151,32 @@ def devices_of_code(connection: Connection, account_id: str, owner_id: str, sinc
     )
     with_data = select(device_account.c.device_id).where(device_account.c.account_id == account_id)
     signed_in = select(audit.c.device_id).where(
-        audit.c.account_id == account_id, audit.c.action == Action.SIGN_IN_GRANTED, audit.c.at > since,
+        audit.c.account_id == account_id,
+        audit.c.action == Action.SIGN_IN_GRANTED,
+        audit.c.at > since,
         audit.c.device_id.is_not(None),
-    )  # fmt: skip
+    )
     used = (device_token.c.device_id == device.c.id) & (device_token.c.token_id == owner_id)
     code_here = (device_code.c.device_id == device.c.id) & (device_code.c.owner_id == owner_id)
     theirs = device_token.alias()
     some_used = exists().where(theirs.c.device_id == device.c.id, theirs.c.account_id == account_id)
     query = (
         select(
-            device.c.id, device.c.id.label("device_id"), device.c.name.label("device_name"), device.c.domain_id,
-            device.c.revoked_at, device.c.supports_offline, device.c.hardware_bound, device.c.last_contact,
-            device_token.c.token_id.label("token_used_here"), some_used.label("some_token_used"), device_code.c.code_id,
-            device_code.c.held_code_id, device_code.c.held_since, emergency_code.c.version, emergency_code.c.not_after,
+            device.c.id,
+            device.c.id.label("device_id"),
+            device.c.name.label("device_name"),
+            device.c.domain_id,
+            device.c.revoked_at,
+            device.c.supports_offline,
+            device.c.hardware_bound,
+            device.c.last_contact,
+            device_token.c.token_id.label("token_used_here"),
+            some_used.label("some_token_used"),
+            device_code.c.code_id,
+            device_code.c.held_code_id,
+            device_code.c.held_since,
+            emergency_code.c.version,
+            emergency_code.c.not_after,
             emergency_code.c.reset_at,
         )
         .outerjoin(device_token, used & (device_token.c.account_id == account_id))
@@ -171,7 +184,7 @@ def devices_of_code(connection: Connection, account_id: str, owner_id: str, sinc
         .outerjoin(emergency_code, device_code.c.held_code_id == emergency_code.c.id)
         .where(device.c.id.in_(union(given, with_data, signed_in)))
         .order_by(device.c.name, device.c.id)
-    )  # fmt: skip
+    )
     return connection.execute(query).all()
 
 

@@ -19,7 +19,7 @@ from sparekey.storage.tables import (
     security_domain,
     token,
     unit_receipt,
-)  # fmt: skip
+)
 
 DATA: Final = "day"  # what `held` finds
 PACK: Final = "events"
@@ -30,14 +30,21 @@ def devices_of(connection: Connection, account_ids: Sequence[str]) -> Sequence[A
     """Each device on which one of these users has offline data, with its state; by name."""
     query = (
         select(
-            device_account.c.account_id, device_account.c.stale, device_account.c.last_sign_in, device.c.id,
-            device.c.name, device.c.domain_id, device.c.revoked_at, device.c.supports_offline, device.c.hardware_bound,
+            device_account.c.account_id,
+            device_account.c.stale,
+            device_account.c.last_sign_in,
+            device.c.id,
+            device.c.name,
+            device.c.domain_id,
+            device.c.revoked_at,
+            device.c.supports_offline,
+            device.c.hardware_bound,
             device.c.last_contact,
         )
         .join(device, device.c.id == device_account.c.device_id)
         .where(device_account.c.account_id.in_(account_ids))
         .order_by(device_account.c.account_id, device.c.name, device.c.id)
-    )  # fmt: skip
+    )
     return connection.execute(query).all()
 
 
@@ -45,14 +52,25 @@ def tokens_used(connection: Connection, account_ids: Sequence[str]) -> Sequence[
     """Each token of which days are kept on a device, the one used last first; without its seed."""
     query = (
         select(
-            device_token.c.device_id, device_token.c.account_id, token.c.id, token.c.serial, token.c.digits,
-            token.c.enabled, token.c.lost, token.c.expires_at, token.c.with_pin, token.c.pin_sealed, token.c.pin_salt,
-            token.c.pin_memory, token.c.pin_passes, token.c.pin_must_change,
+            device_token.c.device_id,
+            device_token.c.account_id,
+            token.c.id,
+            token.c.serial,
+            token.c.digits,
+            token.c.enabled,
+            token.c.lost,
+            token.c.expires_at,
+            token.c.with_pin,
+            token.c.pin_sealed,
+            token.c.pin_salt,
+            token.c.pin_memory,
+            token.c.pin_passes,
+            token.c.pin_must_change,
         )
         .join(token, token.c.id == device_token.c.token_id)
         .where(device_token.c.account_id.in_(account_ids), token.c.account_id == device_token.c.account_id)
         .order_by(device_token.c.account_id, device_token.c.last_used.desc(), token.c.id)
-    )  # fmt: skip
+    )
     return connection.execute(query).all()
 
 
@@ -61,18 +79,24 @@ def devices_and_tokens_of(connection: Connection, account_id: str) -> Sequence[A
     `token_id` None: none was."""
     query = (
         select(
-            device_account.c.stale, device.c.id, device.c.name, device.c.domain_id, device.c.revoked_at,
-            device.c.supports_offline, device.c.hardware_bound, device.c.last_contact, device_token.c.token_id,
+            device_account.c.stale,
+            device.c.id,
+            device.c.name,
+            device.c.domain_id,
+            device.c.revoked_at,
+            device.c.supports_offline,
+            device.c.hardware_bound,
+            device.c.last_contact,
+            device_token.c.token_id,
         )
         .join(device, device.c.id == device_account.c.device_id)
         .outerjoin(
-            device_token, and_(
-                device_token.c.device_id == device.c.id, device_token.c.account_id == device_account.c.account_id,
-            ),
+            device_token,
+            and_(device_token.c.device_id == device.c.id, device_token.c.account_id == device_account.c.account_id),
         )
         .where(device_account.c.account_id == account_id)
         .order_by(device.c.name, device.c.id, device_token.c.last_used.desc(), device_token.c.token_id)
-    )  # fmt: skip
+    )
     return connection.execute(query).all()
 
 
@@ -97,16 +121,14 @@ def _days(account_ids: Sequence[str], today: int) -> Select[Any]:
     )
     rank = func.row_number().over(
         partition_by=(held.c.account_id, held.c.device_id, held.c.token_id), order_by=held.c.day
-    )  # fmt: skip
+    )
     ranked = select(held, rank.label("rank")).subquery()
     columns = (ranked.c.account_id, ranked.c.device_id, ranked.c.token_id)
     return (
-        select(
-            literal(DATA).label("kind"), *columns, func.count().label("number"), literal(0).label("not_after")
-        )
+        select(literal(DATA).label("kind"), *columns, func.count().label("number"), literal(0).label("not_after"))
         .where(ranked.c.day == today + ranked.c.rank - 1)  # after a gap they no longer agree
         .group_by(*columns)
-    )  # fmt: skip
+    )
 
 
 def _packs(account_ids: Sequence[str], now: int) -> Select[Any]:
@@ -124,17 +146,19 @@ def _packs(account_ids: Sequence[str], now: int) -> Select[Any]:
 def _codes(account_ids: Sequence[str], now: int) -> Select[Any]:
     return (
         select(
-            literal(CODE), device_code.c.account_id, device_code.c.device_id, emergency_code.c.token_id,
-            emergency_code.c.version, emergency_code.c.not_after,
+            literal(CODE),
+            device_code.c.account_id,
+            device_code.c.device_id,
+            emergency_code.c.token_id,
+            emergency_code.c.version,
+            emergency_code.c.not_after,
         )
         .join(emergency_code, emergency_code.c.id == device_code.c.held_code_id)
         .where(device_code.c.account_id.in_(account_ids), emergency_code.c.not_after > now)
-    )  # fmt: skip
+    )
 
 
-def accounts_after(
-    connection: Connection, after: str, limit: int, within: frozenset[str] | None
-) -> Sequence[AnyRow]:  # fmt: skip
+def accounts_after(connection: Connection, after: str, limit: int, within: frozenset[str] | None) -> Sequence[AnyRow]:
     """Accounts by login from the one after `after`, in these domains if given; each with the name of its `domain`."""
     named = select(account, security_domain.c.name.label("domain")).join(
         security_domain, security_domain.c.id == account.c.domain_id

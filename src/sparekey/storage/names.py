@@ -18,13 +18,14 @@ _token_domain: Final = func.coalesce(account.c.domain_id, token.c.domain_id)
 _QUERIES: Final[Mapping[str, tuple[Select[Any], Column[Any]]]] = {
     USER: (select(literal(USER), account.c.id, account.c.login, account.c.domain_id), account.c.id),
     TOKEN: (
-        select(literal(TOKEN), token.c.id, token.c.serial, _token_domain)
-        .outerjoin(account, token.c.account_id == account.c.id),
+        select(literal(TOKEN), token.c.id, token.c.serial, _token_domain).outerjoin(
+            account, token.c.account_id == account.c.id
+        ),
         token.c.id,
     ),
     DEVICE: (select(literal(DEVICE), device.c.id, device.c.name, device.c.domain_id), device.c.id),
     CLIENT: (select(literal(CLIENT), api_client.c.id, api_client.c.name, api_client.c.domain_id), api_client.c.id),
-}  # fmt: skip
+}
 
 
 def find_names(connection: Connection, wanted: Mapping[str, Collection[str]]) -> dict[str, Named]:

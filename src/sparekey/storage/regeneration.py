@@ -64,13 +64,18 @@ def tokens_with_pin(connection: Connection, domain_ids: frozenset[str], limit: i
     """Tokens of the domains' users that have a PIN: the columns of the PIN, and the digits of their codes."""
     query = (
         select(
-            token.c.id, token.c.account_id, token.c.digits, token.c.pin_sealed, token.c.pin_salt, token.c.pin_memory,
+            token.c.id,
+            token.c.account_id,
+            token.c.digits,
+            token.c.pin_sealed,
+            token.c.pin_salt,
+            token.c.pin_memory,
             token.c.pin_passes,
         )
         .join(account, account.c.id == token.c.account_id)
         .where(account.c.domain_id.in_(domain_ids), token.c.pin_sealed.is_not(None))
         .limit(limit)
-    )  # fmt: skip
+    )
     return connection.execute(query).all()
 
 

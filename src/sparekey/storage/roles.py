@@ -17,7 +17,7 @@ from sqlalchemy import (
     select,
     union_all,
     update,
-)  # fmt: skip
+)
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, api_client, passkey, role, role_grant, security_domain, token
@@ -41,9 +41,12 @@ _DOMAIN: Final = security_domain.alias("granted_in")
 _IN_DOMAIN: Final = _DOMAIN.c.id == role_grant.c.domain_id
 _OF_ROLE: Final = role.c.name == role_grant.c.role
 _GRANT: Final = (
-    role_grant.c.principal_id, role_grant.c.role, role.c.permissions, _DOMAIN.c.id.label("granted_in"),
+    role_grant.c.principal_id,
+    role_grant.c.role,
+    role.c.permissions,
+    _DOMAIN.c.id.label("granted_in"),
     and_(_DOMAIN.c.id.is_not(None), _DOMAIN.c.parent_id.is_(None)).label("at_top"),  # and not nowhere
-)  # fmt: skip
+)
 
 
 def insert_role(connection: Connection, role_id: str, name: str, permissions: str, now: int) -> None:
@@ -104,13 +107,19 @@ def list_grants(
     """Every grant, or those of one role, kind of holder, or holder: role, kind (user or client), the holder's name and
     own domain, and where."""
     people = select(
-        role_grant.c.role, role_grant.c.domain_id, literal("user").label("kind"), account.c.login.label("holder"),
+        role_grant.c.role,
+        role_grant.c.domain_id,
+        literal("user").label("kind"),
+        account.c.login.label("holder"),
         account.c.domain_id.label("holder_domain_id"),
-    ).join(account, account.c.id == role_grant.c.principal_id)  # fmt: skip
+    ).join(account, account.c.id == role_grant.c.principal_id)
     programs = select(
-        role_grant.c.role, role_grant.c.domain_id, literal("client").label("kind"), api_client.c.name.label("holder"),
+        role_grant.c.role,
+        role_grant.c.domain_id,
+        literal("client").label("kind"),
+        api_client.c.name.label("holder"),
         api_client.c.domain_id.label("holder_domain_id"),
-    ).join(api_client, api_client.c.id == role_grant.c.principal_id)  # fmt: skip
+    ).join(api_client, api_client.c.id == role_grant.c.principal_id)
     found = union_all(people, programs).subquery()
     query = (
         select(found, security_domain.c.name.label("domain"))
@@ -129,7 +138,9 @@ def of_user(connection: Connection, account_id: str) -> Sequence[AnyRow]:
     passkeys = select(func.count()).select_from(passkey).where(passkey.c.account_id == account_id).scalar_subquery()
     query = (
         select(
-            role_grant.c.role, role_grant.c.domain_id, security_domain.c.name.label("domain"),
+            role_grant.c.role,
+            role_grant.c.domain_id,
+            security_domain.c.name.label("domain"),
             passkeys.label("passkeys"),
         )
         .select_from(account)
@@ -137,7 +148,7 @@ def of_user(connection: Connection, account_id: str) -> Sequence[AnyRow]:
         .outerjoin(security_domain, security_domain.c.id == role_grant.c.domain_id)
         .where(account.c.id == account_id)
         .order_by(role_grant.c.role, security_domain.c.name)
-    )  # fmt: skip
+    )
     return connection.execute(query).all()
 
 
@@ -145,7 +156,7 @@ def count_grants(connection: Connection, name: str) -> int:
     """How many times this role is granted."""
     return connection.execute(
         select(func.count()).select_from(role_grant).where(role_grant.c.role == name)
-    ).scalar_one()  # fmt: skip
+    ).scalar_one()
 
 
 def lock_grants_at_top(connection: Connection, name: str) -> None:

@@ -456,9 +456,12 @@ def _word_of_user(beginning: str) -> Condition:
 def _tokens_of_users_in(within: frozenset[str]) -> Condition:
     users = select(account.c.id).where(account.c.domain_id.in_(within))
     return Condition(
-        "known users", users, FEW, lambda _: account.c.domain_id.in_(within),
+        "known users",
+        users,
+        FEW,
+        lambda _: account.c.domain_id.in_(within),
         lambda _: _is_in(within, account.c.domain_id),
-    )  # fmt: skip
+    )
 
 
 def _tokens_in(within: frozenset[str]) -> Condition:

@@ -17,9 +17,20 @@ _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shor
 
 # What the caller gives of a token, and what is the same of each that nobody has and nobody has used.
 TOKEN_COLUMNS: Final = (
-    "id", "serial", "type", "domain_id", "digits", "interval", "algorithm", "seed_sealed", "last_step", "replay_step",
-    "expires_at", "with_pin", "created_at",
-)  # fmt: skip
+    "id",
+    "serial",
+    "type",
+    "domain_id",
+    "digits",
+    "interval",
+    "algorithm",
+    "seed_sealed",
+    "last_step",
+    "replay_step",
+    "expires_at",
+    "with_pin",
+    "created_at",
+)
 _FRESH: Final = {"drift": 0, "enabled": False, "lost": False, "offline_code_online": False}
 _AUDIT_COLUMNS: Final = ("at", "actor", "action", "account_id", "token_id", "device_id", "result", "detail")
 

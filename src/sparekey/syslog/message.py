@@ -35,10 +35,15 @@ def message(event: ExportedEvent, host: str) -> bytes:
     priority = _LOG_AUDIT * 8 + severity(event)
     head = " ".join(
         (
-            f"<{priority}>1", timestamp(event.row.at), _field(host, 255), "sparekey", _NIL,
-            _field(event.row.action, 32), _NIL,
+            f"<{priority}>1",
+            timestamp(event.row.at),
+            _field(host, 255),
+            "sparekey",
+            _NIL,
+            _field(event.row.action, 32),
+            _NIL,
         )
-    )  # fmt: skip
+    )
     return f"{head} {event.as_json(LONGEST - len(head) - 1)}".encode("ascii")
 
 

@@ -72,8 +72,9 @@ def read_enrolment_code(typed: str) -> EnrolmentCode:
         verify_canonical(code, GROUPS)
     except NotCanonical as error:
         if len(code) != GROUPS * 5:
-            raise BadEnrolmentCode(f"an enrolment code has {GROUPS} groups of five; this has {len(code)} characters"
-                                   ) from error  # fmt: skip
+            raise BadEnrolmentCode(
+                f"an enrolment code has {GROUPS} groups of five; this has {len(code)} characters"
+            ) from error
         raise BadEnrolmentCode(f"{misread_words(error.groups, 'enrolment code')}; nothing was sent") from error
     number = 0
     for position, character in enumerate(code):

@@ -79,8 +79,16 @@ _FIELDS_OF: Final[dict[Kind, frozenset[Tag]]] = {
     Kind.FORGET: frozenset({Tag.USER, Tag.PURPOSE}),
     Kind.ANSWER: frozenset(
         {
-            Tag.RESULT, Tag.MODE, Tag.METHOD, Tag.DAYS_LEFT, Tag.EMERGENCY_EXPIRES, Tag.MESSAGE, Tag.REASON,
-            Tag.MISREAD, Tag.REPLY_TO, Tag.ASK,
+            Tag.RESULT,
+            Tag.MODE,
+            Tag.METHOD,
+            Tag.DAYS_LEFT,
+            Tag.EMERGENCY_EXPIRES,
+            Tag.MESSAGE,
+            Tag.REASON,
+            Tag.MISREAD,
+            Tag.REPLY_TO,
+            Tag.ASK,
         }
     ),
     Kind.PROGRESS: frozenset({Tag.USER, Tag.UNIT, Tag.DONE, Tag.TOTAL}),
@@ -88,7 +96,7 @@ _FIELDS_OF: Final[dict[Kind, frozenset[Tag]]] = {
     Kind.SECRET: frozenset({Tag.SECRET}),
     Kind.REPORT: frozenset({Tag.REPORT}),
     Kind.FAILED: frozenset({Tag.REASON, Tag.MESSAGE}),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -157,8 +157,9 @@ def _make_directory(directory: Path, undo: ExitStack) -> None:
     try:
         directory.mkdir(mode=0o700)
     except OSError as error:
-        raise BadInput(f"cannot make {directory}: {error.strerror}", "make its parent first, or name another --data"
-                       ) from error  # fmt: skip
+        raise BadInput(
+            f"cannot make {directory}: {error.strerror}", "make its parent first, or name another --data"
+        ) from error
     undo.callback(shutil.rmtree, directory, ignore_errors=True)
 
 

@@ -77,11 +77,24 @@ def _as(login: str) -> tuple[str, ...]:
 
 SSH = Door(
     "ssh",
-    ("ssh", "-F", "none", "-tt", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-     "-o", "PreferredAuthentications=keyboard-interactive", "-o", "NumberOfPasswordPrompts=1", "PERSON@127.0.0.1"),
+    (
+        "ssh",
+        "-F",
+        "none",
+        "-tt",
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+        "-o",
+        "PreferredAuthentications=keyboard-interactive",
+        "-o",
+        "NumberOfPasswordPrompts=1",
+        "PERSON@127.0.0.1",
+    ),
     "in as PERSON",
     opens_shell=True,
-)  # fmt: skip
+)
 # the person becomes root
 SUDO = Door("sudo", ("sudo", "-k", "sh", "-c", PROOF), "in as root", by="PERSON")
 # somebody else on the machine becomes the person

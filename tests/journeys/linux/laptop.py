@@ -246,8 +246,10 @@ class Laptop:
         with (self.stage.directory / "agent.log").open("ab") as log:
             process = subprocess.Popen(
                 [*self.machine.entered, "env", *_assignments(self.time), *command],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         self._ends.callback(process.wait, timeout=20)
         return process
 

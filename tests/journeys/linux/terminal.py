@@ -41,8 +41,11 @@ class Terminal:
         with os.fdopen(keyboard, "rb") as end:
             self.process = subprocess.Popen(
                 ["setsid", "--ctty", "--", *command],
-                stdin=end, stdout=end, stderr=end, env={"PATH": os.environ["PATH"], "TERM": "dumb", "LANG": "C.UTF-8"},
-            )  # fmt: skip
+                stdin=end,
+                stdout=end,
+                stderr=end,
+                env={"PATH": os.environ["PATH"], "TERM": "dumb", "LANG": "C.UTF-8"},
+            )
 
     def __enter__(self) -> Self:
         return self

@@ -78,8 +78,12 @@ def _call(member: str, *arguments: str) -> int:
     try:
         done = subprocess.run(
             [*_CALL, "--", member, *arguments],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PATIENCE, check=False,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
         data = json.loads(done.stdout)["data"] if done.stdout.strip() else []
         return int(data[0]) if data else 0
     except (OSError, ValueError, LookupError, subprocess.TimeoutExpired):

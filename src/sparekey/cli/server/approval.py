@@ -25,9 +25,19 @@ def list_some(
     with open_server(call) as server:
         found = server.run(approvals.list_approvals, limit, after, now=now())
     columns = [
-        "id", "state", "yours", "decidable", "user", "device", "asker", "caller", "note", "ticket", "expires_at",
+        "id",
+        "state",
+        "yours",
+        "decidable",
+        "user",
+        "device",
+        "asker",
+        "caller",
+        "note",
+        "ticket",
+        "expires_at",
         "decider",
-    ]  # fmt: skip
+    ]
     call.put_list("approvals", [_members(each) for each in found], columns)
 
 

@@ -57,9 +57,16 @@ def list_some(
     call = call_of(ctx)
     with open_server(call) as server:
         rows = server.run(
-            list_record, limit=limit, before=before, user=user, serial=token, device=device,
-            actions=tuple(action or ()), by=by, result=result,
-        )  # fmt: skip
+            list_record,
+            limit=limit,
+            before=before,
+            user=user,
+            serial=token,
+            device=device,
+            actions=tuple(action or ()),
+            by=by,
+            result=result,
+        )
     put_rows(call, "rows", rows, ["id", "at", "by", "action", "result", "user", "token", "device", "detail"])
 
 
@@ -85,7 +92,7 @@ def verify(
     rows = [
         {"fault": each.fault.value, "batch": each.batch, "first": each.first, "last": each.last, "words": each.words}
         for each in findings
-    ]  # fmt: skip
+    ]
     if call.json:
         output.put_json("audit", {"whole": not rows, "witnesses": len(witnesses), "findings": rows})
     elif rows:
@@ -138,8 +145,11 @@ def _members(row: RecordRow) -> dict[str, Any]:
 
 
 def _cells(row: RecordRow) -> dict[str, Any]:
-    known = {"user": row.user or row.account_id, "token": row.token or row.token_id,
-             "device": row.device or row.device_id}  # fmt: skip
+    known = {
+        "user": row.user or row.account_id,
+        "token": row.token or row.token_id,
+        "device": row.device or row.device_id,
+    }
     members = _members(row)
     return {**members, **known, "by": _by(row), "detail": _detail({**members["detail"], **row.people}, row)}
 

@@ -44,10 +44,15 @@ def list_some(
     call = call_of(ctx)
     with open_server(call) as server:
         rows = [
-            {"name": each.name, "domain": each.domain, "addresses": each.addresses,
-             "expires": output.rfc3339(each.expires_at), "revoked": output.rfc3339(each.revoked_at)}
+            {
+                "name": each.name,
+                "domain": each.domain,
+                "addresses": each.addresses,
+                "expires": output.rfc3339(each.expires_at),
+                "revoked": output.rfc3339(each.revoked_at),
+            }
             for each in server.run(clients.list_clients, limit, after)
-        ]  # fmt: skip
+        ]
     call.put_list("clients", rows, ["name", "domain", "addresses", "expires", "revoked"])
 
 

@@ -51,10 +51,15 @@ def list_invitations(
     call = call_of(ctx)
     with open_server(call) as server:
         rows = [
-            {"name": each.name, "id": each.id, "domain": each.domain, "invited": output.rfc3339(each.created_at),
-             "expires": output.rfc3339(each.expires_at)}
+            {
+                "name": each.name,
+                "id": each.id,
+                "domain": each.domain,
+                "invited": output.rfc3339(each.created_at),
+                "expires": output.rfc3339(each.expires_at),
+            }
             for each in server.run(invitations.list_invitations, limit, after, now=now())
-        ]  # fmt: skip
+        ]
     call.put_list("invitations", rows, ["name", "id", "domain", "invited", "expires"])
 
 
@@ -91,11 +96,17 @@ def show(ctx: typer.Context, name: Name) -> None:
         view = server.run(devices.show_device, name)
         units = server.run(devices.held_units, view.device_id)
     rows = [
-        {"user": each.login, "kind": each.kind, "token": each.serial, "version": each.version or None,
-         "day": output.rfc3339(each.day * 86_400)[:10] if each.day else None,  # type: ignore[index] # there is a day
-         "expires": output.rfc3339(each.not_after), "confirmed": output.rfc3339(each.acknowledged_at)}
+        {
+            "user": each.login,
+            "kind": each.kind,
+            "token": each.serial,
+            "version": each.version or None,
+            "day": output.rfc3339(each.day * 86_400)[:10] if each.day else None,  # type: ignore[index] # there is a day
+            "expires": output.rfc3339(each.not_after),
+            "confirmed": output.rfc3339(each.acknowledged_at),
+        }
         for each in units
-    ]  # fmt: skip
+    ]
     if call.json:
         output.put_json("device", _members(view) | {"units": rows})
         return
@@ -140,9 +151,16 @@ def stolen(
     ]
     if call.json:
         before = report.before and vars(report.before) | {"at": output.rfc3339(report.before.at)}
-        output.put_json("stolen", {
-            "name": report.name, "id": report.device_id, "users": rows, "elsewhere": report.elsewhere, "before": before,
-        })  # fmt: skip
+        output.put_json(
+            "stolen",
+            {
+                "name": report.name,
+                "id": report.device_id,
+                "users": rows,
+                "elsewhere": report.elsewhere,
+                "before": before,
+            },
+        )
         return
     if report.before is not None:
         output.say(_earlier(report, report.before))

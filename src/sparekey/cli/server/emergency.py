@@ -129,9 +129,7 @@ def _read_out(shown: ShownCode, kind: CodeKind, name: str, moment: int) -> None:
     """For an operator on the telephone, in a hurry."""
     print(f"device    {shown.device} (code version {shown.version}: the login screen there shows the same)")
     print(f"code      {shown.groups.reveal()}")
-    for number, (group, words) in enumerate(
-        zip(shown.groups.reveal().split("-"), shown.spelling(), strict=True), 1
-    ):  # fmt: skip
+    for number, (group, words) in enumerate(zip(shown.groups.reveal().split("-"), shown.spelling(), strict=True), 1):
         print(f"  group {number} {group}  {' '.join(words)}")
     print(f"expires   {output.in_words(shown.not_after, moment)}, {output.local_and_utc(shown.not_after)}")
     if shown.needs_pin:
@@ -169,11 +167,17 @@ def _held(ctx: typer.Context, kind: CodeKind, name: str) -> None:
     with open_server(call) as server:
         codes = server.run(emergency.held_codes, kind, name)
     rows: list[dict[str, Any]] = [
-        {"device": each.device, "device_id": each.device_id, "version": each.version or None,
-         "expires": output.rfc3339(each.not_after or None), "held_since": output.rfc3339(each.held_since or None),
-         "pending": each.pending, "reset": each.reset}
+        {
+            "device": each.device,
+            "device_id": each.device_id,
+            "version": each.version or None,
+            "expires": output.rfc3339(each.not_after or None),
+            "held_since": output.rfc3339(each.held_since or None),
+            "pending": each.pending,
+            "reset": each.reset,
+        }
         for each in codes
-    ]  # fmt: skip
+    ]
     call.put_list("held", rows, ["device", "version", "expires", "held_since", "pending", "reset"])
     if not rows:
         output.say("No device holds a code yet: it cannot work until the user signs in online from a device.")

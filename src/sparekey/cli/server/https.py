@@ -37,9 +37,7 @@ class Connection:
         if parts.scheme == "http":
             self._connection = http.client.HTTPConnection(host, port or 80, timeout=PATIENCE)
         else:
-            self._connection = http.client.HTTPSConnection(
-                host, port or 443, timeout=PATIENCE, context=_trusting(ca)
-            )  # fmt: skip
+            self._connection = http.client.HTTPSConnection(host, port or 443, timeout=PATIENCE, context=_trusting(ca))
 
     def ask(
         self,

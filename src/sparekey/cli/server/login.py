@@ -105,5 +105,9 @@ def _tell(call: Call, answer: Mapping[str, Any], url: str, name: str) -> None:
     expires = int(answer.get("expires_at", 0))
     call.done(
         f"{name} is signed in at {url}, until {output.local_and_utc(expires)} at the latest.",
-        "login", result="granted", server=url, user=name, expires=output.rfc3339(expires),
-    )  # fmt: skip
+        "login",
+        result="granted",
+        server=url,
+        user=name,
+        expires=output.rfc3339(expires),
+    )

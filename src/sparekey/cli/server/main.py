@@ -76,9 +76,7 @@ def run(arguments: Sequence[str]) -> int:
     """Runs one command; its exit code."""
     call = Call()
     try:
-        result = typer.main.get_command(app).main(
-            [*arguments], prog_name="sparekey", standalone_mode=False, obj=call
-        )  # fmt: skip
+        result = typer.main.get_command(app).main([*arguments], prog_name="sparekey", standalone_mode=False, obj=call)
     except NoArgsIsHelpError as error:
         output.say(error.format_message())
         return USAGE

@@ -38,9 +38,15 @@ _RULES = {
 
 
 def fixed(
-    ctx: typer.Context, serial: Serial, caller: Caller, lifetime: Lifetime = None, no_expiry: NoExpiry = False,
-    if_available: Rule = IfAvailable.DENY, note: Note = "", ticket: Ticket = "",
-) -> None:  # fmt: skip
+    ctx: typer.Context,
+    serial: Serial,
+    caller: Caller,
+    lifetime: Lifetime = None,
+    no_expiry: NoExpiry = False,
+    if_available: Rule = IfAvailable.DENY,
+    note: Note = "",
+    ticket: Ticket = "",
+) -> None:
     """Give a temporary tokencode that works again and again. It is typed after the PIN, if the token has one."""
     terms, moment = _terms(lifetime, no_expiry, if_available), now()
     with open_server(call_of(ctx)) as server:
@@ -102,11 +108,16 @@ def _put_given(call: Call, serial: str, given: GivenAccess, moment: int) -> None
         output.say(given.warning)
     if call.json:
         members = {
-            "serial": serial, "kind": given.kind.value, "codes": [code.reveal() for code in given.codes],
-            "spelling": [list(words) for words in given.spelling()], "expires": output.rfc3339(given.expires_at),
-            "if_available": given.if_available.value, "needs_pin": given.needs_pin, "replaced": given.replaced,
+            "serial": serial,
+            "kind": given.kind.value,
+            "codes": [code.reveal() for code in given.codes],
+            "spelling": [list(words) for words in given.spelling()],
+            "expires": output.rfc3339(given.expires_at),
+            "if_available": given.if_available.value,
+            "needs_pin": given.needs_pin,
+            "replaced": given.replaced,
             "warning": given.warning,
-        }  # fmt: skip
+        }
         output.put_json("emergency-access", members)
     else:
         _read_out(given, moment)
@@ -139,11 +150,17 @@ def _words(view: AccessView, moment: int) -> dict[str, str]:
 
 def _members(view: AccessView) -> dict[str, object]:
     return {
-        "kind": view.kind.value, "codes": view.codes, "left": view.left, "ended": view.ended,
-        "if_available": view.if_available.value, "expires": output.rfc3339(view.expires_at),
-        "last_used": output.rfc3339(view.last_used_at), "given": output.rfc3339(view.given_at),
-        "given_by": view.given_by, "giver": view.giver,
-    }  # fmt: skip
+        "kind": view.kind.value,
+        "codes": view.codes,
+        "left": view.left,
+        "ended": view.ended,
+        "if_available": view.if_available.value,
+        "expires": output.rfc3339(view.expires_at),
+        "last_used": output.rfc3339(view.last_used_at),
+        "given": output.rfc3339(view.given_at),
+        "given_by": view.given_by,
+        "giver": view.giver,
+    }
 
 
 def _expiry(expires_at: int | None, moment: int) -> str:

@@ -35,17 +35,21 @@ _EFFECTIVE: Final = ("field", "value", "source")
 # for each kind: what it is for, an example of a field, and the fields that a list shows
 _KINDS: Final[Mapping[PolicyKind, tuple[str, str, tuple[str, ...]]]] = {
     PolicyKind.OFFLINE: (
-        "Offline policies: what devices may hold, and for how long.", "days=7", ("enabled", "days", "protection_level"),
+        "Offline policies: what devices may hold, and for how long.",
+        "days=7",
+        ("enabled", "days", "protection_level"),
     ),
     PolicyKind.TOKEN: (
-        "Token policies: PINs, and how tokens are accepted.", "pin_minimum=6",
+        "Token policies: PINs, and how tokens are accepted.",
+        "pin_minimum=6",
         ("pin_minimum", "pin_maximum", "pin_characters", "next_tokencode_after"),
     ),
     PolicyKind.LOCKOUT: (
-        "Lockout policies: how many failures lock a user, and for how long.", "most_failures=3",
+        "Lockout policies: how many failures lock a user, and for how long.",
+        "most_failures=3",
         ("most_failures", "within_minutes", "unlock_after_minutes"),
     ),
-}  # fmt: skip
+}
 
 
 def _add_kind(kind: PolicyKind) -> None:
@@ -91,10 +95,16 @@ def _add_reading(kind: PolicyKind, group: typer.Typer, columns: tuple[str, ...])
     def fields_of_a_policy(ctx: typer.Context) -> None:
         """List the fields with what is allowed, the default and the meaning."""
         rows = [
-            {"field": name, "allowed": field.allowed, "default": _text(field.default), "unit": field.unit,
-             "merge": field.merge.value, "meaning": field.meaning}
+            {
+                "field": name,
+                "allowed": field.allowed,
+                "default": _text(field.default),
+                "unit": field.unit,
+                "merge": field.merge.value,
+                "meaning": field.meaning,
+            }
             for name, field in kind.fields.items()
-        ]  # fmt: skip
+        ]
         call_of(ctx).put_list("fields", rows, ["field", "allowed", "default", "unit", "meaning"])
 
 

@@ -93,5 +93,6 @@ def read_ca(ca_file: Path | None) -> bytes:
         with ca_file.open("rb") as file:
             return file.read(1 << 20)
     except OSError as error:
-        raise BadInput(f"cannot read {ca_file}: {error.strerror}", "name a copy of the server's DIR/keys/ca.pem"
-                       ) from error  # fmt: skip
+        raise BadInput(
+            f"cannot read {ca_file}: {error.strerror}", "name a copy of the server's DIR/keys/ca.pem"
+        ) from error

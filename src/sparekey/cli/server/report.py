@@ -22,8 +22,14 @@ from sparekey.core.readiness import Readiness
 app = new_group("Reports for the day without a network.")
 AsCsv = Annotated[bool, typer.Option("--csv", help="Write CSV.")]
 _SHOWN: Final = (
-    "user", "device", "ready_with", "days_left", "emergency_tokencode_until", "emergency_passcode_until", "obstacle"
-)  # fmt: skip
+    "user",
+    "device",
+    "ready_with",
+    "days_left",
+    "emergency_tokencode_until",
+    "emergency_passcode_until",
+    "obstacle",
+)
 
 
 @command(app, "forecast", "report forecast --csv > forecast.csv")
@@ -41,9 +47,13 @@ def forecast(ctx: typer.Context, as_csv: AsCsv = False) -> None:
 
     with open_server(call) as server:
         _put(call, "forecast", members(_each_forecast(server, at)), FORECAST, counts, as_csv=as_csv)
-    _say(call, as_csv, f"Without the network, {counts['now']} could not sign in with their token now, "
-         f"{counts['this week']} more this week; {counts['left with an emergency code']} of them would have "
-         "an emergency code.")  # fmt: skip
+    _say(
+        call,
+        as_csv,
+        f"Without the network, {counts['now']} could not sign in with their token now, "
+        f"{counts['this week']} more this week; {counts['left with an emergency code']} of them would have "
+        "an emergency code.",
+    )
 
 
 @command(app, "readiness", "report readiness --csv > readiness.csv")
@@ -56,8 +66,9 @@ def readiness(ctx: typer.Context, as_csv: AsCsv = False) -> None:
         for row in found:
             tally.add(row)
             yield readiness_members(row, at)
-        summary.update(rows=tally.rows, users=tally.users, ready_with=dict(tally.readiness),
-                       obstacles=dict(tally.obstacles))  # fmt: skip
+        summary.update(
+            rows=tally.rows, users=tally.users, ready_with=dict(tally.readiness), obstacles=dict(tally.obstacles)
+        )
 
     columns = READINESS if as_csv else _SHOWN
     with open_server(call) as server:
@@ -83,9 +94,14 @@ def _each_readiness(server: Server, at: int) -> Iterator[ReportRow]:
 
 
 def _put(
-    call: Call, schema: str, rows: Iterator[Mapping[str, Any]], columns: tuple[str, ...], summary: Mapping[str, Any],
-    *, as_csv: bool,
-) -> None:  # fmt: skip
+    call: Call,
+    schema: str,
+    rows: Iterator[Mapping[str, Any]],
+    columns: tuple[str, ...],
+    summary: Mapping[str, Any],
+    *,
+    as_csv: bool,
+) -> None:
     if as_csv:
         table = csv.writer(sys.stdout, lineterminator="\r\n")  # RFC 4180
         table.writerow(columns)

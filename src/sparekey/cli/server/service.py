@@ -77,8 +77,12 @@ def serve(
             output.put_json("serving", {"addresses": addresses, "ca": str(ca)})
         elif sys.stdout.isatty():
             print(f"Sparekey answers on {addresses[0]}\n")
-            for words, path in (("is it up", "/health"), ("does its database answer", "/ready"),
-                                ("the console", "/console"), ("the API, described", "/openapi.json")):  # fmt: skip
+            for words, path in (
+                ("is it up", "/health"),
+                ("does its database answer", "/ready"),
+                ("the console", "/console"),
+                ("the API, described", "/openapi.json"),
+            ):
                 print(f"  {words:26}{addresses[0]}{path}")
             print(f"  {'its CA, for curl --cacert':26}{ca}")
             print(f"  {'the first administrator':26}{call.again} admin link")

@@ -23,9 +23,11 @@ from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 
 _TIMES = {
-    "expires": "expires_at", "pin_since": "pin_set_at", "created": "created_at",
+    "expires": "expires_at",
+    "pin_since": "pin_set_at",
+    "created": "created_at",
     "online_emergency_expires": "online_emergency_expires",
-}  # fmt: skip
+}
 app = new_group("Tokens and their PINs.")
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The serial number.")]
 command(app, "import", "token import tokens.sdtid --password-stdin --dry-run < password-file")(import_file)
@@ -67,15 +69,27 @@ def add(
         raise typer.BadParameter("say how the seed gets into the token: --seed-stdin alone, or --qr or --show-seed")
     call = call_of(ctx)
     wish = NewToken(
-        digits=digits, interval=interval, algorithm=algorithm.lower(), with_pin=not no_pin, serial=serial,
-        type=kind, counter=counter,
-        expires_at=read_date(expires), seed=read_seed(read_secret("Seed").reveal()) if seed_stdin else None,
-    )  # fmt: skip
+        digits=digits,
+        interval=interval,
+        algorithm=algorithm.lower(),
+        with_pin=not no_pin,
+        serial=serial,
+        type=kind,
+        counter=counter,
+        expires_at=read_date(expires),
+        seed=read_seed(read_secret("Seed").reveal()) if seed_stdin else None,
+    )
     with open_server(call) as server:
         made = server.run(tokens.add_token, user, wish, now=now())
-    members: dict[str, Any] = {"serial": made.serial, "user": user, "type": kind, "with_pin": wish.with_pin,
-                               "digits": digits, "interval": made.parameters.interval,
-                               "algorithm": wish.algorithm}  # fmt: skip
+    members: dict[str, Any] = {
+        "serial": made.serial,
+        "user": user,
+        "type": kind,
+        "with_pin": wish.with_pin,
+        "digits": digits,
+        "interval": made.parameters.interval,
+        "algorithm": wish.algorithm,
+    }
     next_step = "" if no_pin else f" Set its PIN: {call.again} token set-pin {made.serial}"
     if not seed_stdin:
         members |= _seed_members(made, user, qr=qr, text=show_seed)

@@ -35,18 +35,21 @@ def import_file(
     data = _content(file)
     password = read_secret("Password of the file") if password_stdin else None
     with open_server(call) as server:
-        report = server.run(
-            import_tokens, data, password, now=now(), domain=domain, dry_run=dry_run, progress=_tell
-        )  # fmt: skip
+        report = server.run(import_tokens, data, password, now=now(), domain=domain, dry_run=dry_run, progress=_tell)
     refusals = [{"number": each.number, "serial": each.serial, "reason": each.reason} for each in report.refusals]
     if refusals and not call.json:
         output.put_table(refusals, ["number", "serial", "reason"])
     done = "Would import" if dry_run else "Imported"
     next_step = f" Give them to users: {call.again} token assign SERIAL USER" if report.added and not dry_run else ""
     call.done(
-        f"{done} {counted(report.added, 'token')} ({report.kind}); {len(refusals)} refused.{next_step}", "token-import",
-        kind=report.kind, added=report.added, refused=len(refusals), dry_run=dry_run, refusals=refusals,
-    )  # fmt: skip
+        f"{done} {counted(report.added, 'token')} ({report.kind}); {len(refusals)} refused.{next_step}",
+        "token-import",
+        kind=report.kind,
+        added=report.added,
+        refused=len(refusals),
+        dry_run=dry_run,
+        refusals=refusals,
+    )
 
 
 def _content(file: Path) -> bytes:

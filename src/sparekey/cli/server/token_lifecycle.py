@@ -38,9 +38,12 @@ def unassign(ctx: typer.Context, serial: Serial) -> None:
     with open_server(call) as server:
         user = server.run(token_lifecycle.unassign, serial, now=now())
     call.done(
-        f"Took {serial} from {user}. Devices erase what they hold of it at their next contact.", "token",
-        serial=serial, user=None, enabled=False,
-    )  # fmt: skip
+        f"Took {serial} from {user}. Devices erase what they hold of it at their next contact.",
+        "token",
+        serial=serial,
+        user=None,
+        enabled=False,
+    )
 
 
 def replace(
@@ -64,8 +67,12 @@ def replace(
     call.done(
         f"{done.new} took the place of {done.old} for {done.login}. {pin} Until a device's next contact it accepts "
         f"what it holds of {done.old}.",
-        "token", serial=done.new, user=done.login, replaced=done.old, pin_kept=done.pin_kept,
-    )  # fmt: skip
+        "token",
+        serial=done.new,
+        user=done.login,
+        replaced=done.old,
+        pin_kept=done.pin_kept,
+    )
 
 
 def resync(ctx: typer.Context, serial: Serial) -> None:

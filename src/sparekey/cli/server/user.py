@@ -32,9 +32,14 @@ def add(
     with open_server(call) as server:
         user_id = server.run(users.add_user, login, domain, name, mail, end, now=now())
     call.done(
-        f"Added the user {login}.", "user",
-        id=user_id, login=login, domain=domain, name=name or login, expires=output.rfc3339(end),
-    )  # fmt: skip
+        f"Added the user {login}.",
+        "user",
+        id=user_id,
+        login=login,
+        domain=domain,
+        name=name or login,
+        expires=output.rfc3339(end),
+    )
 
 
 @command(app, "import", "user import people.csv --domain Sales --dry-run")
@@ -59,9 +64,7 @@ def import_file(
         output.put_table(refusals, ["line", "login", "reason"])
     done = "Would import" if dry_run else "Imported"
     words = f"{done} {counted(report.added, 'user')}; {counted(len(refusals), 'line')} refused."
-    call.done(
-        words, "user-import", added=report.added, refused=len(refusals), dry_run=dry_run, refusals=refusals
-    )  # fmt: skip
+    call.done(words, "user-import", added=report.added, refused=len(refusals), dry_run=dry_run, refusals=refusals)
 
 
 @command(app, "list", "user list --limit 20")

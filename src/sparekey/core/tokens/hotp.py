@@ -63,9 +63,7 @@ class Hotp:
     def otpauth(self, login: str, issuer: str, counter: int = 0) -> Secret[str]:
         """The key URI that authenticator apps read from a QR code (Key Uri Format); `counter`: of the first code. It
         holds the seed."""
-        return key_uri(
-            self.kind, self.seed, login, issuer, algorithm="SHA1", digits=self.digits, counter=counter
-        )  # fmt: skip
+        return key_uri(self.kind, self.seed, login, issuer, algorithm="SHA1", digits=self.digits, counter=counter)
 
     def candidates(self, now: int, drift: int, last_step: int, window: int) -> Sequence[int]:  # noqa: ARG002 -- the members of every type
         """From the last accepted counter to 100 ahead of it, whatever the time."""

@@ -47,9 +47,7 @@ def _add_events(router: APIRouter, service: Service) -> None:
         """Take in what happened on the device while it was offline."""
         signed = await read_signed(service, request, _LARGEST_EVENTS)
         asked = decode(api.EventsRequest, signed.body)
-        last = await service.contacts.run(
-            take_events, service.instance, signed.device, asked.events, now=signed.now
-        )  # fmt: skip
+        last = await service.contacts.run(take_events, service.instance, signed.device, asked.events, now=signed.now)
         return answer(api.EventsReply(last, signed.now))
 
 

@@ -44,9 +44,12 @@ async def read_signed(service: Service, request: Request, most: int) -> SignedRe
     _verify(row, request, at, signature, body)
     if abs(now - int(at)) > signing.TOLERANCE:
         raise Refusal(
-            401, "stale-time", "the request is too old or from the future", "sign it with the server's time",
+            401,
+            "stale-time",
+            "the request is too old or from the future",
+            "sign it with the server's time",
             server_time=now,
-        )  # fmt: skip
+        )
     if row.revoked_at is not None:
         await service.contacts.run(tell_revoked, service.instance, row, now=now)
         raise Refusal(

@@ -23,9 +23,11 @@ def account(visit: Visit) -> Reply:
     """Own passkeys and sessions."""
     session = get_session(visit)
     return visit.show(
-        "account/account.html", passkeys=passkeys.own_passkeys(visit.instance, session),
-        sessions=session_lists.own_sessions(visit.instance, session, visit.now), this=name_of(session.id),
-    )  # fmt: skip
+        "account/account.html",
+        passkeys=passkeys.own_passkeys(visit.instance, session),
+        sessions=session_lists.own_sessions(visit.instance, session, visit.now),
+        this=name_of(session.id),
+    )
 
 
 @pages.post("/account/passkeys:add", None, again=account, fresh=True)
@@ -94,10 +96,13 @@ def passkeys_of(visit: Visit) -> Reply:
     """Of another administrator."""
     login = visit.path["login"]
     return visit.show(
-        "account/passkeys.html", login=login, here=_address(login), user=_user(login),
+        "account/passkeys.html",
+        login=login,
+        here=_address(login),
+        user=_user(login),
         rows=passkeys.list_passkeys(visit.instance, visit.actor, login),
         domain=users.show_user(visit.instance, visit.actor, login).domain,
-    )  # fmt: skip
+    )
 
 
 @pages.post("/users/{login}/passkeys/{passkey}/remove", Permission.TOKEN_EDIT, again=passkeys_of)

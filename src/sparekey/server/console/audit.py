@@ -23,10 +23,20 @@ pages = Pages("/console/audit")
 MOST_ROWS: Final = 10_000  # of a file
 _PAGE: Final = 50
 _GROUPS: Final = {
-    "sign-in.": "Sign-ins", "emergency.": "Emergency codes and access", "alarm.": "Alarms", "token.": "Tokens and PINs",
-    "user.": "Users", "account.": "Locks", "device.": "Devices", "policy.": "Policies", "domain.": "Security domains",
-    "role.": "Roles", "client.": "API clients", "session.": "Administrators' sessions", "approval.": "Second persons",
-}  # fmt: skip
+    "sign-in.": "Sign-ins",
+    "emergency.": "Emergency codes and access",
+    "alarm.": "Alarms",
+    "token.": "Tokens and PINs",
+    "user.": "Users",
+    "account.": "Locks",
+    "device.": "Devices",
+    "policy.": "Policies",
+    "domain.": "Security domains",
+    "role.": "Roles",
+    "client.": "API clients",
+    "session.": "Administrators' sessions",
+    "approval.": "Second persons",
+}
 _RESULTS: Final = ((OK, "done"), (REFUSED, "refused or failed"))
 _KINDS: Final = {"csv": ("text/csv", "csv"), "jsonl": ("application/x-ndjson", "jsonl")}
 
@@ -47,12 +57,19 @@ def manage(visit: Visit) -> Reply:
         error = None  # said on the page in other words
     shown = rows[:_PAGE]
     return visit.show(
-        "audit/manage.html", rows=[(row, _about(row), _details(row)) for row in shown], whole=whole, wrong=error,
-        next=str(shown[-1].id) if len(rows) > _PAGE else None, query=visit.query, most=MOST_ROWS,
-        actions=_actions(), results=[("", "any"), *_RESULTS, *sorted(REASONS.items(), key=lambda each: each[1])],
+        "audit/manage.html",
+        rows=[(row, _about(row), _details(row)) for row in shown],
+        whole=whole,
+        wrong=error,
+        next=str(shown[-1].id) if len(rows) > _PAGE else None,
+        query=visit.query,
+        most=MOST_ROWS,
+        actions=_actions(),
+        results=[("", "any"), *_RESULTS, *sorted(REASONS.items(), key=lambda each: each[1])],
         state=record_state(visit.instance, visit.actor) if whole and not wanted else None,
-        limit=audit_reading.MOST_WAITING, filtered=bool(wanted),
-    )  # fmt: skip
+        limit=audit_reading.MOST_WAITING,
+        filtered=bool(wanted),
+    )
 
 
 @pages.get(":export", Permission.AUDIT_VIEW, whole=False)
@@ -77,11 +94,15 @@ def _wanted(visit: Visit, query: Fields) -> tuple[dict[str, Any], SparekeyError 
     """The filters that are set, as the use case takes them; and what is wrong with them."""
     try:
         given: dict[str, Any] = {
-            "user": query.text("user", "User"), "serial": query.text("token", "Token"),
-            "device": query.text("device", "Device"), "by": query.text("by", "Done by"),
-            "result": query.text("result", "Result"), "actions": _chosen(query.text("action", "Event")),
-            "since": _day_begins(visit, query, "from", "From"), "until": query.day("to", "To", visit.zone),
-        }  # fmt: skip
+            "user": query.text("user", "User"),
+            "serial": query.text("token", "Token"),
+            "device": query.text("device", "Device"),
+            "by": query.text("by", "Done by"),
+            "result": query.text("result", "Result"),
+            "actions": _chosen(query.text("action", "Event")),
+            "since": _day_begins(visit, query, "from", "From"),
+            "until": query.day("to", "To", visit.zone),
+        }
     except SparekeyError as error:
         return {}, error
     return {name: value for name, value in given.items() if value}, None

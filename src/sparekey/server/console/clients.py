@@ -24,14 +24,15 @@ def manage(visit: Visit) -> Reply:
     """Manage Existing."""
     query = visit.query
     wanted = ClientSearch(query.text("text"), query.text("domain"), query.get("state", ""))
-    rows = clients.search_clients(
-        visit.instance, visit.actor, wanted, _PAGE + 1, query.get("after", ""), now=visit.now
-    )  # fmt: skip
+    rows = clients.search_clients(visit.instance, visit.actor, wanted, _PAGE + 1, query.get("after", ""), now=visit.now)
     shown = rows[:_PAGE]
     return visit.show(
-        "clients/manage.html", rows=shown, next=shown[-1].name if len(rows) > _PAGE else None, states=STATES,
+        "clients/manage.html",
+        rows=shown,
+        next=shown[-1].name if len(rows) > _PAGE else None,
+        states=STATES,
         domains=domain_options(visit, Permission.CLIENT_VIEW),
-    )  # fmt: skip
+    )
 
 
 @pages.get(":add", Permission.CLIENT_MANAGE)
@@ -66,11 +67,14 @@ def before_revoke(visit: Visit) -> Reply:
     name = visit.path["name"]
     view = clients.show_client(visit.instance, visit.actor, name)
     return ask_first(
-        visit, f"Revoke {view.name}", "Revoke", f"{address_of(view.name)}/revoke",
+        visit,
+        f"Revoke {view.name}",
+        "Revoke",
+        f"{address_of(view.name)}/revoke",
         f"The key of {view.name} is refused from now on: every program that uses it stops working.",
         "A revoked client stays on record and cannot be used again.",
         crumbs=((LIST, "API clients"), (address_of(view.name), view.name)),
-    )  # fmt: skip
+    )
 
 
 @pages.post("/{name}/revoke", Permission.CLIENT_MANAGE, again=before_revoke, fresh=True)

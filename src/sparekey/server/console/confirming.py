@@ -17,6 +17,12 @@ def ask_first(
 ) -> Reply:
     """`to`: where the form is sent, with `fields`; `crumbs`: address and words, the last one is also the way back."""
     return visit.show(
-        "confirm.html", title=title, button=button, to=to, sentences=sentences, crumbs=crumbs,
-        fields=tuple((fields or {}).items()), back=crumbs[-1][0],
-    )  # fmt: skip
+        "confirm.html",
+        title=title,
+        button=button,
+        to=to,
+        sentences=sentences,
+        crumbs=crumbs,
+        fields=tuple((fields or {}).items()),
+        back=crumbs[-1][0],
+    )

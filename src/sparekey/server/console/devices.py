@@ -33,19 +33,20 @@ STATES: Final = (("", "Any"), ("active", "In use"), ("silent", "Silent for a wee
 def manage(visit: Visit) -> Reply:
     """Manage Existing."""
     query = visit.query
-    wanted = DeviceSearch(
-        query.text("text"), query.text("domain"), query.get("state", ""), query.get("order", "")
-    )  # fmt: skip
-    rows = devices.search_devices(
-        visit.instance, visit.actor, wanted, _PAGE + 1, query.get("after", ""), now=visit.now
-    )  # fmt: skip
+    wanted = DeviceSearch(query.text("text"), query.text("domain"), query.get("state", ""), query.get("order", ""))
+    rows = devices.search_devices(visit.instance, visit.actor, wanted, _PAGE + 1, query.get("after", ""), now=visit.now)
     shown = rows[:_PAGE]
     users = device_contents.count_users(visit.instance, visit.actor, [each.device_id for each in shown])
     return visit.show(
-        "devices/manage.html", rows=shown, next=shown[-1].device_id if len(rows) > _PAGE else None, users=users,
-        domains=domain_options(visit, Permission.DEVICE_VIEW), states=STATES, silent_after=devices.SILENT_AFTER,
+        "devices/manage.html",
+        rows=shown,
+        next=shown[-1].device_id if len(rows) > _PAGE else None,
+        users=users,
+        domains=domain_options(visit, Permission.DEVICE_VIEW),
+        states=STATES,
+        silent_after=devices.SILENT_AFTER,
         keys_in=keys_in,
-    )  # fmt: skip
+    )
 
 
 @pages.post(":revoke", Permission.DEVICE_REVOKE, again=manage)
@@ -60,10 +61,16 @@ def revoke_at_once(visit: Visit) -> Reply:
         title = f"Revoke {counted(len(found), 'device')}"
         these = f"These {counted(len(found), 'device')}" if len(found) > 1 else "This device"
         return ask_first(
-            visit, title, "Revoke", visit.url, f"{these}: {', '.join(each.name for each in found)}.",
+            visit,
+            title,
+            "Revoke",
+            visit.url,
+            f"{these}: {', '.join(each.name for each in found)}.",
             "What is revoked is refused from now on. At its next contact each erases all offline data and codes.",
-            *_REVOKED, crumbs=((back, "Devices"),), fields={"devices": " ".join(chosen), "sure": "yes"},
-        )  # fmt: skip
+            *_REVOKED,
+            crumbs=((back, "Devices"),),
+            fields={"devices": " ".join(chosen), "sure": "yes"},
+        )
     revoked = devices.revoke_at_once(visit.instance, visit.actor, chosen, now=visit.now)
     rest = len(chosen) - len(revoked)
     left = f" {counted(rest, 'other')} {'was' if rest == 1 else 'were'} revoked before." if rest else ""
@@ -84,9 +91,15 @@ def invite(visit: Visit) -> Reply:
     lifetime = hours * _HOUR
     code = devices.invite(visit.instance, visit.actor, name, domain, now=visit.now, lifetime=lifetime)
     return visit.show(
-        "devices/invited.html", secret=True, name=name, domain=domain, code=code.text(), ends_at=visit.now + lifetime,
-        url=visit.settings.url, local_only=visit.settings.local_only,
-    )  # fmt: skip
+        "devices/invited.html",
+        secret=True,
+        name=name,
+        domain=domain,
+        code=code.text(),
+        ends_at=visit.now + lifetime,
+        url=visit.settings.url,
+        local_only=visit.settings.local_only,
+    )
 
 
 @pages.get(":invitations", Permission.DEVICE_VIEW)
@@ -104,10 +117,14 @@ def before_withdraw(visit: Visit) -> Reply:
     wanted = (visit.form or visit.query).text("invitation", "Invitation", needed=True)
     each = invitations.show_invitation(visit.instance, visit.actor, wanted, now=visit.now)
     return ask_first(
-        visit, f"Withdraw the invitation of {each.name}", "Withdraw it", f"{LIST}:withdraw",
+        visit,
+        f"Withdraw the invitation of {each.name}",
+        "Withdraw it",
+        f"{LIST}:withdraw",
         "Its enrolment code is refused from now on. The device can be invited again.",
-        crumbs=((LIST, "Devices"), (f"{LIST}:invitations", "Open invitations")), fields={"invitation": each.id},
-    )  # fmt: skip
+        crumbs=((LIST, "Devices"), (f"{LIST}:invitations", "Open invitations")),
+        fields={"invitation": each.id},
+    )
 
 
 @pages.post(":withdraw", Permission.DEVICE_REVOKE, again=before_withdraw)
@@ -123,20 +140,28 @@ def withdraw(visit: Visit) -> Reply:
 def show(visit: Visit) -> Reply:
     found = device_contents.look_into(visit.instance, visit.actor, visit.path["name"], now=visit.now)
     return visit.show(
-        "devices/show.html", found=found, device=found.device, gone=found.gone, here=address_of(found.device),
-        circumstances=circumstances, protection=protection,
-    )  # fmt: skip
+        "devices/show.html",
+        found=found,
+        device=found.device,
+        gone=found.gone,
+        here=address_of(found.device),
+        circumstances=circumstances,
+        protection=protection,
+    )
 
 
 @pages.get("/{name}/revoke", Permission.DEVICE_REVOKE)
 def before_revoke(visit: Visit) -> Reply:
     device = _device(visit)
     return ask_first(
-        visit, f"Revoke {device.name}", "Revoke it", f"{address_of(device)}/revoke",
+        visit,
+        f"Revoke {device.name}",
+        "Revoke it",
+        f"{address_of(device)}/revoke",
         f"The server refuses {device.name} from now on. At its next contact it erases all offline data and codes.",
         *_REVOKED,
         crumbs=((LIST, "Devices"), (address_of(device), device.name)),
-    )  # fmt: skip
+    )
 
 
 @pages.post("/{name}/revoke", Permission.DEVICE_REVOKE, again=before_revoke)
@@ -159,9 +184,14 @@ def report_stolen(visit: Visit) -> Reply:
     """What it did, in this answer: afterwards the device holds nothing of anybody."""
     form = visit.form
     found = devices_stolen.report_stolen(
-        visit.instance, visit.actor, visit.path["name"], reported_by=form.text("reported-by", "Who reported it"),
-        note=form.text("note", "The note"), ticket=form.text("ticket", "The ticket"), now=visit.now,
-    )  # fmt: skip
+        visit.instance,
+        visit.actor,
+        visit.path["name"],
+        reported_by=form.text("reported-by", "Who reported it"),
+        note=form.text("note", "The note"),
+        ticket=form.text("ticket", "The ticket"),
+        now=visit.now,
+    )
     return visit.show("devices/stolen.html", found=found, reported=True, here=f"{LIST}/{found.device_id}")
 
 

@@ -69,11 +69,14 @@ def before_remove(visit: Visit) -> Reply:
     name = visit.path["name"]
     domains.show_domain(visit.instance, visit.actor, name)
     return ask_first(
-        visit, f"Remove {name}", "Remove it", f"{address_of(name)}/remove",
+        visit,
+        f"Remove {name}",
+        "Remove it",
+        f"{address_of(name)}/remove",
         "Only a domain to which nothing belongs can be removed.",
         "Revoked devices and API clients of it stay on record, in the domain above it.",
         crumbs=((LIST, "Security domains"), (address_of(name), name)),
-    )  # fmt: skip
+    )
 
 
 @pages.post("/{name}/remove", Permission.DOMAIN_MANAGE, again=before_remove, fresh=True)
@@ -97,9 +100,7 @@ def assign(visit: Visit) -> Reply:
     domain, kind = visit.path["name"], _kind(visit)
     policy = visit.form.text("policy") or None
     if not visit.form.flag("confirmed"):
-        preview = policy_previews.preview_assignment(
-            visit.instance, visit.actor, kind, policy, domain, now=visit.now
-        )  # fmt: skip
+        preview = policy_previews.preview_assignment(visit.instance, visit.actor, kind, policy, domain, now=visit.now)
         if words := in_words(preview, cores_of(visit.settings)):
             return _ask_about(visit, kind, policy, preview, words)
     policies.assign_policy(visit.instance, visit.actor, kind, policy, domain, now=visit.now)
@@ -113,11 +114,14 @@ def _ask_about(visit: Visit, kind: PolicyKind, policy: str | None, preview: Prev
     sentences = [f"It is stricter than the one in force: {stricter}."] if stricter else []
     sentences.append(sentence(words))
     return ask_first(
-        visit, f"Assign {policy or 'the default policy'} to {domain}", "Assign it", f"{address_of(domain)}/policies",
+        visit,
+        f"Assign {policy or 'the default policy'} to {domain}",
+        "Assign it",
+        f"{address_of(domain)}/policies",
         *sentences,
         crumbs=((LIST, "Security domains"), (address_of(domain), domain)),
         fields={"kind": kind.value, "policy": policy or _DEFAULT, "confirmed": "on"},
-    )  # fmt: skip
+    )
 
 
 def _policy_options(visit: Visit, kind: PolicyKind) -> list[tuple[str, str]]:

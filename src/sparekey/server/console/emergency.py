@@ -75,9 +75,11 @@ def save(visit: Visit) -> Reply:
     )
     said = _said_of_reset(saved.reset_on)
     if saved.online is not None:
-        said += " The server accepts this code, too, from now on." if saved.online else (
-            " The server accepts this code no longer."
-        )  # fmt: skip
+        said += (
+            " The server accepts this code, too, from now on."
+            if saved.online
+            else (" The server accepts this code no longer.")
+        )
     return SentOn(tokencodes_of(serial), said.strip() or "Nothing was changed.")
 
 
@@ -87,9 +89,18 @@ def page_of(visit: Visit, kind: CodeKind, **more: object) -> Reply:
     overview = tokencode_overview if kind is CodeKind.TOKENCODE else passcode_overview
     found = overview(visit.instance, visit.actor, name, now=visit.now)
     given = {
-        "of": found, "name": name, "here": address_of(found), "states": ApprovalState, "shown": None, "given": None,
-        "sentences": SENTENCES, "mends": MENDS, "turns_up": TURNS_UP, "told": told, "circumstances": circumstances,
-    }  # fmt: skip
+        "of": found,
+        "name": name,
+        "here": address_of(found),
+        "states": ApprovalState,
+        "shown": None,
+        "given": None,
+        "sentences": SENTENCES,
+        "mends": MENDS,
+        "turns_up": TURNS_UP,
+        "told": told,
+        "circumstances": circumstances,
+    }
     return visit.show("emergency/manage.html", secret=bool(more), **given | more)
 
 

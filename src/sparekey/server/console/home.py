@@ -25,7 +25,14 @@ def home(visit: Visit) -> Reply:
     waiting = [each for each in asked if each.state in (ApprovalState.WAITING, ApprovalState.APPROVED)]
     counts = counted_so_far(visit.instance, visit.actor, now=visit.now) if may_see_reports else None
     return visit.show(
-        "home.html", alarms=found[:_SHOWN], more_alarms=len(found) > _SHOWN, waiting=waiting, counts=counts,
-        may_see_alarms=may_see_alarms, may_see_reports=may_see_reports, by_itself=BY_ITSELF,
-        states=ApprovalState, **FOR_ROWS,
-    )  # fmt: skip
+        "home.html",
+        alarms=found[:_SHOWN],
+        more_alarms=len(found) > _SHOWN,
+        waiting=waiting,
+        counts=counts,
+        may_see_alarms=may_see_alarms,
+        may_see_reports=may_see_reports,
+        by_itself=BY_ITSELF,
+        states=ApprovalState,
+        **FOR_ROWS,
+    )

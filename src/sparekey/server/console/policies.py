@@ -31,11 +31,15 @@ def manage(visit: Visit) -> Reply:
     columns = [kind.fields[name] for name in policy_words.COLUMNS[kind]]
     shown = found[:_PAGE]
     return visit.show(
-        "policies/manage.html", kind=kind, kinds=policy_words.KINDS, purpose=policy_words.PURPOSES[kind],
-        rows=[(view, policy_words.rows_of(kind, view.values)) for view in shown], places=places,
+        "policies/manage.html",
+        kind=kind,
+        kinds=policy_words.KINDS,
+        purpose=policy_words.PURPOSES[kind],
+        rows=[(view, policy_words.rows_of(kind, view.values)) for view in shown],
+        places=places,
         columns=[(field.name, policy_words.label_of(field.name)) for field in columns],
         next=shown[-1].name if len(found) > _PAGE else None,
-    )  # fmt: skip
+    )
 
 
 @pages.get(":effective", Permission.USER_VIEW)
@@ -51,10 +55,11 @@ def effective(visit: Visit) -> Reply:
     given |= {
         "found": found,
         "groups": _groups(PolicyKind.OFFLINE, vars(offline)),
-        "others": [(policy_words.KINDS[kind], each, _groups(kind, vars(each.policy)))
-                   for kind, each in found.others.items()],
+        "others": [
+            (policy_words.KINDS[kind], each, _groups(kind, vars(each.policy))) for kind, each in found.others.items()
+        ],
         "cost": cost_between(offline, tokens.policy, ("", tokens.name)) if tokens else None,  # type: ignore[arg-type]
-    }  # fmt: skip
+    }
     return visit.show("policies/effective.html", **given)
 
 
@@ -95,9 +100,15 @@ def show(visit: Visit) -> Reply:
     places = policies.places_of(visit.instance, visit.actor, kind).get(name, [])
     found = policy_previews.cost_of(visit.instance, visit.actor, kind, name)
     return visit.show(
-        "policies/show.html", kind=kind, title=policy_words.KINDS[kind], view=view, places=places, cost=found,
-        groups=_groups(kind, view.values), here=address_of(kind, name),
-    )  # fmt: skip
+        "policies/show.html",
+        kind=kind,
+        title=policy_words.KINDS[kind],
+        view=view,
+        places=places,
+        cost=found,
+        groups=_groups(kind, view.values),
+        here=address_of(kind, name),
+    )
 
 
 @pages.get("/{kind}/{name}/edit", Permission.POLICY_MANAGE)
@@ -120,8 +131,9 @@ def save(visit: Visit) -> Reply:
         return _ask(visit, kind, name, preview)
     revision = visit.form.number("revision", "Revision", 0, 2**31, 0) or None
     changed = {change.field: typed[change.field] for change in preview.changes}
-    policies.set_fields(visit.instance, visit.actor, kind, name, changed, confirmed=confirmed, revision=revision,
-                        now=visit.now)  # fmt: skip
+    policies.set_fields(
+        visit.instance, visit.actor, kind, name, changed, confirmed=confirmed, revision=revision, now=visit.now
+    )
     anew = f" Offline data of {preview.anew.users} users are made anew." if preview.anew else ""
     return SentOn(address_of(kind, name), f"{name} is saved.{anew}")
 
@@ -131,9 +143,17 @@ def before_remove(visit: Visit) -> Reply:
     kind, name = _kind(visit), visit.path["name"]
     preview = policy_previews.preview_removal(visit.instance, visit.actor, kind, name, now=visit.now)
     places = policies.places_of(visit.instance, visit.actor, kind).get(name, [])
-    return visit.show("policies/remove.html", kind=kind, name=name, preview=preview, places=places,
-                      here=address_of(kind, name), cores=cores_of(visit.settings), hours=_hours(visit, preview),
-                      labels=policy_words.label_of)  # fmt: skip
+    return visit.show(
+        "policies/remove.html",
+        kind=kind,
+        name=name,
+        preview=preview,
+        places=places,
+        here=address_of(kind, name),
+        cores=cores_of(visit.settings),
+        hours=_hours(visit, preview),
+        labels=policy_words.label_of,
+    )
 
 
 @pages.post("/{kind}/{name}/remove", Permission.POLICY_MANAGE, again=before_remove, fresh=True)
@@ -174,22 +194,39 @@ def _form(visit: Visit, kind: PolicyKind, name: str, values: Any, revision: int)
     rows = policy_words.rows_of(kind, values, typed)
     found = policy_previews.cost_of(visit.instance, visit.actor, kind, name or None)
     return visit.show(
-        "policies/form.html", kind=kind, title=policy_words.KINDS[kind], name=name, revision=revision, cost=found,
-        groups=policy_words.groups_of(kind, rows), here=address_of(kind, name) if name else f"{LIST}/{kind}",
-    )  # fmt: skip
+        "policies/form.html",
+        kind=kind,
+        title=policy_words.KINDS[kind],
+        name=name,
+        revision=revision,
+        cost=found,
+        groups=policy_words.groups_of(kind, rows),
+        here=address_of(kind, name) if name else f"{LIST}/{kind}",
+    )
 
 
 def _ask(visit: Visit, kind: PolicyKind, name: str, preview: Preview) -> Reply:
     kept = [pair for pair in visit.form.pairs if pair[0] in kind.fields or pair[0] == "revision"]
     changes = [
-        (policy_words.label_of(change.field), policy_words.in_words(kind.fields[change.field], change.before),
-         policy_words.in_words(kind.fields[change.field], change.after), change.field in preview.tightened)
+        (
+            policy_words.label_of(change.field),
+            policy_words.in_words(kind.fields[change.field], change.before),
+            policy_words.in_words(kind.fields[change.field], change.after),
+            change.field in preview.tightened,
+        )
         for change in preview.changes
-    ]  # fmt: skip
+    ]
     return visit.show(
-        "policies/confirm.html", kind=kind, name=name, preview=preview, kept=kept, changes=changes,
-        here=address_of(kind, name), cores=cores_of(visit.settings), hours=_hours(visit, preview),
-    )  # fmt: skip
+        "policies/confirm.html",
+        kind=kind,
+        name=name,
+        preview=preview,
+        kept=kept,
+        changes=changes,
+        here=address_of(kind, name),
+        cores=cores_of(visit.settings),
+        hours=_hours(visit, preview),
+    )
 
 
 def _hours(visit: Visit, preview: Preview) -> float:

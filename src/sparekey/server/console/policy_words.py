@@ -12,8 +12,10 @@ from sparekey.core.token_policy import PinCharacters
 from sparekey.server.web.fields import Fields
 
 KINDS: Final[Mapping[PolicyKind, str]] = {
-    PolicyKind.OFFLINE: "Offline authentication", PolicyKind.TOKEN: "Tokens and PINs", PolicyKind.LOCKOUT: "Lockout",
-}  # fmt: skip
+    PolicyKind.OFFLINE: "Offline authentication",
+    PolicyKind.TOKEN: "Tokens and PINs",
+    PolicyKind.LOCKOUT: "Lockout",
+}
 PURPOSES: Final[Mapping[PolicyKind, str]] = {
     PolicyKind.OFFLINE: "What devices may hold for the day without a network, and for how long.",
     PolicyKind.TOKEN: "What a PIN has to be, and how tokencodes are accepted.",
@@ -28,25 +30,37 @@ COLUMNS: Final[Mapping[PolicyKind, tuple[str, ...]]] = {
 GROUPS: Final[Mapping[PolicyKind, tuple[tuple[str, tuple[str, ...]], ...]]] = {
     PolicyKind.OFFLINE: (
         ("Offline sign-in", ("enabled", "server_down", "offline_failures", "help_text")),
-        ("Passcodes and protection", (
-            "protection_level", "minimum_passcode_length", "allow_tokens_without_pin", "require_hardware_store",
-            "pin_lock", "os_password",
-        )),
+        (
+            "Passcodes and protection",
+            (
+                "protection_level",
+                "minimum_passcode_length",
+                "allow_tokens_without_pin",
+                "require_hardware_store",
+                "pin_lock",
+                "os_password",
+            ),
+        ),
         ("Offline data", ("days", "warn_days", "users_per_device", "tokens_per_user")),
-        ("Emergency codes", (
-            "emergency_tokencode", "emergency_passcode", "emergency_lifetime", "passcode_approval", "showings_warn",
-            "showings_limit",
-        )),
+        (
+            "Emergency codes",
+            (
+                "emergency_tokencode",
+                "emergency_passcode",
+                "emergency_lifetime",
+                "passcode_approval",
+                "showings_warn",
+                "showings_limit",
+            ),
+        ),
     ),
     PolicyKind.TOKEN: (
-        ("PINs", (
-            "pin_minimum", "pin_maximum", "pin_characters", "pin_history", "pin_lifetime", "blocked_words",
-        )),
+        ("PINs", ("pin_minimum", "pin_maximum", "pin_characters", "pin_history", "pin_lifetime", "blocked_words")),
         ("Tokencodes", ("code_window", "next_tokencode_after")),
         ("Online emergency access", ("emergency_alphabet", "own_emergency_days")),
     ),
     PolicyKind.LOCKOUT: (("Lockout", ("most_failures", "within_minutes", "unlock_after_minutes")),),
-}  # fmt: skip
+}
 LABELS: Final[Mapping[str, str]] = {
     "enabled": "Offline authentication",
     "minimum_passcode_length": "Minimum passcode length",
@@ -92,9 +106,11 @@ _MEANINGS: Final[Mapping[str, str]] = {  # where the registry's words name a com
     "showings_limit": "An operator who has shown so many is stopped until somebody else lifts that.",
 }
 _ZERO: Final[Mapping[str, str]] = {
-    "unlock_after_minutes": "only by an administrator", "next_tokencode_after": "never", "pin_lifetime": "never",
+    "unlock_after_minutes": "only by an administrator",
+    "next_tokencode_after": "never",
+    "pin_lifetime": "never",
     "own_emergency_days": "only the help desk gives it",
-}  # fmt: skip
+}
 # of one field, where the value alone would read like its neighbour
 _CHOICES: Final[Mapping[str, Mapping[str, str]]] = {"pin_characters": {PinCharacters.BOTH: "both letters and digits"}}
 _TWO_HOURS: Final = 120  # minutes
@@ -187,11 +203,9 @@ def in_words(field: PolicyField, value: bool | int | str) -> str:
 def rows_of(kind: PolicyKind, values: Mapping[str, Any], typed: Fields | None = None) -> dict[str, FieldRow]:
     """Every field by name; `typed`: a form that comes back with what was typed."""
     return {
-        name: FieldRow(
-            field, values[name], text_of(field, values[name]) if typed is None else _as_typed(field, typed)
-        )
+        name: FieldRow(field, values[name], text_of(field, values[name]) if typed is None else _as_typed(field, typed))
         for name, field in kind.fields.items()
-    }  # fmt: skip
+    }
 
 
 def groups_of(kind: PolicyKind, rows: Mapping[str, FieldRow]) -> list[tuple[str, list[FieldRow]]]:

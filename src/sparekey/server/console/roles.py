@@ -46,9 +46,12 @@ def new_grant(visit: Visit) -> Reply:
     """A role, a holder and a domain; the query may name each of them already."""
     names = [each.name for each in roles.list_roles(visit.instance, visit.actor)]
     return visit.show(
-        "roles/grant.html", roles=[(name, name) for name in names], kinds=KIND_WORDS,
-        domains=domain_options(visit, Permission.ROLE_MANAGE), given={**visit.query, **visit.form},
-    )  # fmt: skip
+        "roles/grant.html",
+        roles=[(name, name) for name in names],
+        kinds=KIND_WORDS,
+        domains=domain_options(visit, Permission.ROLE_MANAGE),
+        given={**visit.query, **visit.form},
+    )
 
 
 @pages.post(":grant", Permission.ROLE_MANAGE, again=new_grant, fresh=True)
@@ -66,13 +69,19 @@ def new(visit: Visit) -> Reply:
     """`like`: the role whose permissions are ticked already, as far as the visitor has them."""
     rows, like = roles.list_roles(visit.instance, visit.actor), visit.query.get("like", "")
     copied = next((each.permissions for each in rows if each.name == like), ())
-    ticked = visit.form.all("permission") if visit.form else [
-        each for each in copied if visit.actor.may(Permission(each), None)
-    ]  # fmt: skip
+    ticked = (
+        visit.form.all("permission")
+        if visit.form
+        else [each for each in copied if visit.actor.may(Permission(each), None)]
+    )
     return visit.show(
-        "roles/edit.html", role=None, ticked=ticked, groups=PERMISSION_GROUPS, like=like if copied else "",
+        "roles/edit.html",
+        role=None,
+        ticked=ticked,
+        groups=PERMISSION_GROUPS,
+        like=like if copied else "",
         names=[("", "nothing"), *((each.name, each.name) for each in rows)],
-    )  # fmt: skip
+    )
 
 
 @pages.post(":add", Permission.ROLE_MANAGE, again=new, fresh=True)
@@ -107,10 +116,13 @@ def set_permissions(visit: Visit) -> Reply:
 def before_remove(visit: Visit) -> Reply:
     name = roles.show_role(visit.instance, visit.actor, visit.path["name"]).role.name
     return ask_first(
-        visit, f"Remove the role {name}", "Remove it", f"{address_of(name)}/remove",
+        visit,
+        f"Remove the role {name}",
+        "Remove it",
+        f"{address_of(name)}/remove",
         "Only a role of your own that nobody holds can be removed.",
         crumbs=((LIST, "Roles"), (address_of(name), name)),
-    )  # fmt: skip
+    )
 
 
 @pages.post("/{name}/remove", Permission.ROLE_MANAGE, again=before_remove, fresh=True)
@@ -124,11 +136,14 @@ def remove(visit: Visit) -> Reply:
 def before_revoke(visit: Visit) -> Reply:
     each = _grant_in(visit.form or visit.query, visit.path["name"])
     return ask_first(
-        visit, f"Take the role {each.role} from {each.holder}", "Take it away", f"{address_of(each.role)}/revoke",
+        visit,
+        f"Take the role {each.role} from {each.holder}",
+        "Take it away",
+        f"{address_of(each.role)}/revoke",
         f"{each.holder} no longer has the role {each.role} in {each.domain} and below, from the next click on.",
         crumbs=((LIST, "Roles"), (address_of(each.role), each.role)),
         fields={"kind": each.kind.value, "holder": each.holder, "domain": each.domain},
-    )  # fmt: skip
+    )
 
 
 @pages.post("/{name}/revoke", Permission.ROLE_MANAGE, again=before_revoke, fresh=True)

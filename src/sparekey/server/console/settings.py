@@ -18,11 +18,12 @@ _GROUPS: Final = (
     ("Answering", ("listen", "names", "tls", "certificate", "key", "ca", "admin_networks")),
     ("Database", ("database",)),
     ("Work", ("workers", "sign_in_threads", "sealing_workers", "sync_interval", "refusal_floor_ms")),
-    ("Mail", (
-        "smtp_host", "smtp_port", "smtp_tls", "smtp_ca", "smtp_user", "smtp_password", "mail_from", "alarm_mail",
-    )),
+    (
+        "Mail",
+        ("smtp_host", "smtp_port", "smtp_tls", "smtp_ca", "smtp_user", "smtp_password", "mail_from", "alarm_mail"),
+    ),
     ("Events and log", ("syslog", "syslog_ca", "log_level")),
-)  # fmt: skip
+)
 _LATE: Final = 900  # seconds that a notice may wait
 _BEHIND: Final = 60  # batches: a minute of a busy server
 _KINDS: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
@@ -39,9 +40,14 @@ def instances(visit: Visit) -> Reply:
     """This one: it is the only one that is known."""
     state = look_at_server(visit.instance, visit.actor)
     return visit.show(
-        "settings/instances.html", state=state, version=sparekey.__version__, database=_database(state),
-        workers=visit.settings.workers, listen=visit.settings.listen, names=visit.settings.names,
-    )  # fmt: skip
+        "settings/instances.html",
+        state=state,
+        version=sparekey.__version__,
+        database=_database(state),
+        workers=visit.settings.workers,
+        listen=visit.settings.listen,
+        names=visit.settings.names,
+    )
 
 
 def _groups(settings: Settings) -> list[tuple[str, list[tuple[Setting, str, bool]]]]:
@@ -71,13 +77,21 @@ def _checks(visit: Visit, state: ServerState) -> list[tuple[str, bool, str]]:
     return [
         ("Database", True, _database(state)),
         ("Record", state.unchained < MOST_WAITING, f"{chained}; {counted(state.unchained, 'row')} to be chained"),
-        ("Mail", bool(mail) and not late,
-         f"{counted(state.notices, 'notice')} waiting, {state.given_up} given up{told}" if mail
-         else "no mail server is set: nobody is written to"),
-        ("Events to a collector", not visit.settings.syslog or behind <= _BEHIND,
-         f"{counted(behind, 'batch', 'batches')} behind" if visit.settings.syslog
-         else "no collector is set: events stay here"),
-    ]  # fmt: skip
+        (
+            "Mail",
+            bool(mail) and not late,
+            f"{counted(state.notices, 'notice')} waiting, {state.given_up} given up{told}"
+            if mail
+            else "no mail server is set: nobody is written to",
+        ),
+        (
+            "Events to a collector",
+            not visit.settings.syslog or behind <= _BEHIND,
+            f"{counted(behind, 'batch', 'batches')} behind"
+            if visit.settings.syslog
+            else "no collector is set: events stay here",
+        ),
+    ]
 
 
 def _database(state: ServerState) -> str:

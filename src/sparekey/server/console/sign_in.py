@@ -49,9 +49,13 @@ def routes(service: Service) -> APIRouter:
         visit, _ = await form_of(service, CONSOLE, request)
         form = visit.form
         verify: Callable[[], Opened] = lambda: open_session(  # noqa: E731
-            visit.instance, visit.address, form.get("user", "").strip(), form.secret("passcode"),
-            form.secret("reply-to"), visit.now,
-        )  # fmt: skip
+            visit.instance,
+            visit.address,
+            form.get("user", "").strip(),
+            form.secret("passcode"),
+            form.secret("reply-to"),
+            visit.now,
+        )
         try:
             return await _judged(service, request, visit, arrived, verify)
         except Busy:
@@ -82,9 +86,13 @@ async def _judged(
 def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
     """What the page is given: never what was typed as a passcode."""
     given: dict[str, Any] = {
-        "user": fields.get("user", ""), "to": way_back(fields.get("to", ""), HOME), "question": "", "reply_to": "",
-        "refused": "", "passkeys": visit.place is not None,
-    }  # fmt: skip
+        "user": fields.get("user", ""),
+        "to": way_back(fields.get("to", ""), HOME),
+        "question": "",
+        "reply_to": "",
+        "refused": "",
+        "passkeys": visit.place is not None,
+    }
     return visit.show("sign-in.html", **given | more)
 
 

@@ -34,17 +34,27 @@ def import_tokens(visit: Visit) -> Reply:
     if in_earnest:
         verify_checked(form, file)
     report = token_imports.import_tokens(
-        visit.instance, visit.actor, file.content, password or None, now=visit.now,
-        domain=form.get("domain", TOP_DOMAIN), dry_run=not in_earnest,
-    )  # fmt: skip
+        visit.instance,
+        visit.actor,
+        file.content,
+        password or None,
+        now=visit.now,
+        domain=form.get("domain", TOP_DOMAIN),
+        dry_run=not in_earnest,
+    )
     return _page(visit, report, file.name, "" if in_earnest else fingerprint(file))
 
 
 def _page(visit: Visit, report: ImportReport | None, name: str = "", checked: str = "") -> Reply:
     refusals = report.refusals if report else ()
     return visit.show(
-        "tokens/import.html", report=report, name=name, checked=checked, refusals=refusals[:_SHOWN],
-        reasons=Counter(each.reason for each in refusals).most_common(), largest=FILE,
+        "tokens/import.html",
+        report=report,
+        name=name,
+        checked=checked,
+        refusals=refusals[:_SHOWN],
+        reasons=Counter(each.reason for each in refusals).most_common(),
+        largest=FILE,
         domains=domain_options(visit, Permission.TOKEN_IMPORT),
         files=token_imports.list_imports(visit.instance, visit.actor),
-    )  # fmt: skip
+    )

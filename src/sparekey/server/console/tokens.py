@@ -26,12 +26,8 @@ _PIN_TO_COME: Final = "Unless it is used without one, the user chooses a PIN at 
 def manage(visit: Visit) -> Reply:
     """Manage Existing."""
     asked = visit.query
-    wanted = TokenSearch(
-        asked.text("text"), *(asked.get(name, "") for name in ("domain", "type", "state", "order"))
-    )  # fmt: skip
-    rows = tokens.search_tokens(
-        visit.instance, visit.actor, wanted, _PAGE + 1, asked.get("after", ""), now=visit.now
-    )  # fmt: skip
+    wanted = TokenSearch(asked.text("text"), *(asked.get(name, "") for name in ("domain", "type", "state", "order")))
+    rows = tokens.search_tokens(visit.instance, visit.actor, wanted, _PAGE + 1, asked.get("after", ""), now=visit.now)
     shown = rows[:_PAGE]
     places = domain_options(visit, Permission.TOKEN_VIEW)
     next_one = shown[-1].serial if len(rows) > _PAGE else None
@@ -59,10 +55,14 @@ def token(visit: Visit) -> Reply:
     found = tokens.take_in_hand(visit.instance, visit.actor, visit.path["serial"], _ROWS + 1, before)
     rows, here = found.rows[:_ROWS], address_of(found.details.serial)
     return visit.show(
-        "tokens/token.html", token=found.details, pin_rule=found.pin_rule, rows=rows, here=here,
+        "tokens/token.html",
+        token=found.details,
+        pin_rule=found.pin_rule,
+        rows=rows,
+        here=here,
         older=rows[-1].id if len(found.rows) > _ROWS else None,
         opened=visit.url.rpartition("/")[2] if visit.error else visit.query.get("do", ""),
-    )  # fmt: skip
+    )
 
 
 @pages.post("/{serial}/enabled", Permission.TOKEN_EDIT, again=token)
@@ -118,11 +118,14 @@ def set_pin(visit: Visit) -> Reply:
 def ask_clear_pin(visit: Visit) -> Reply:
     found = _token(visit)
     return _ask(
-        visit, "clear-pin", f"Clear the PIN of {found.serial}", "Clear the PIN",
+        visit,
+        "clear-pin",
+        f"Clear the PIN of {found.serial}",
+        "Clear the PIN",
         f"At the next sign-in the code of the token alone leads {found.login} to the question for a new PIN.",
         "Until then whoever has the token can choose that PIN.",
         "Devices erase what they hold for this user, but for the emergency passcode, at their next contact.",
-    )  # fmt: skip
+    )
 
 
 @pages.post("/{serial}/clear-pin", Permission.PIN_SET, again=token, fresh=True)
@@ -143,11 +146,14 @@ def assign(visit: Visit) -> Reply:
 def ask_unassign(visit: Visit) -> Reply:
     found = _token(visit)
     return _ask(
-        visit, "unassign", f"Unassign {found.serial}", "Unassign",
+        visit,
+        "unassign",
+        f"Unassign {found.serial}",
+        "Unassign",
         f"{found.login or 'Nobody'} has this token. Its PIN and its emergency codes end, and it is disabled.",
         "Until a device's next contact it accepts what it holds of this token. The token itself stays and can be "
         "assigned again.",
-    )  # fmt: skip
+    )
 
 
 @pages.post("/{serial}/unassign", Permission.TOKEN_ASSIGN, again=token, fresh=True)
@@ -171,10 +177,13 @@ def ask_remove(visit: Visit) -> Reply:
     found = _token(visit)
     holder = f"{found.login} has this token: it is taken away first. " if found.login else ""
     return _ask(
-        visit, "remove", f"Remove {found.serial}", "Remove for good",
+        visit,
+        "remove",
+        f"Remove {found.serial}",
+        "Remove for good",
         f"{holder}The token is deleted and cannot be brought back; what happened with it stays on record.",
         fields={"from-user": found.login or ""},
-    )  # fmt: skip
+    )
 
 
 @pages.post("/{serial}/remove", Permission.TOKEN_REMOVE, again=token, fresh=True)

@@ -30,9 +30,7 @@ _DISABLED: Final = (
 def manage(visit: Visit) -> Reply:
     """Manage Existing."""
     asked = visit.query
-    wanted = UserSearch(
-        asked.text("text"), asked.get("domain", ""), asked.get("state", ""), asked.get("order", "")
-    )  # fmt: skip
+    wanted = UserSearch(asked.text("text"), asked.get("domain", ""), asked.get("state", ""), asked.get("order", ""))
     rows = users.search_users(visit.instance, visit.actor, wanted, _PAGE + 1, asked.get("after", ""))
     shown = rows[:_PAGE]
     places = domain_options(visit, Permission.USER_VIEW)
@@ -47,9 +45,15 @@ def set_enabled_at_once(visit: Visit) -> Reply:
     if not enabled and not visit.form.flag("sure"):
         these = f"These {counted(len(chosen), 'user')}" if len(chosen) > 1 else "This user"
         return ask_first(
-            visit, f"Disable {counted(len(chosen), 'user')}", "Disable", visit.url, f"{these}: {', '.join(chosen)}.",
-            *_DISABLED, crumbs=[(_list(visit), "Users")], fields={"logins": " ".join(chosen), "sure": "yes"},
-        )  # fmt: skip
+            visit,
+            f"Disable {counted(len(chosen), 'user')}",
+            "Disable",
+            visit.url,
+            f"{these}: {', '.join(chosen)}.",
+            *_DISABLED,
+            crumbs=[(_list(visit), "Users")],
+            fields={"logins": " ".join(chosen), "sure": "yes"},
+        )
     changed = users.set_enabled_at_once(visit.instance, visit.actor, chosen, enabled=enabled, now=visit.now)
     return _done_at_once(visit, chosen, changed, "enabled" if enabled else "disabled")
 
@@ -91,9 +95,15 @@ def add_user(visit: Visit) -> Reply:
     form = visit.form
     login, end = form.text("user", "User name", needed=True), form.day("end", "The last day", visit.zone)
     users.add_user(
-        visit.instance, visit.actor, login, form.text("domain", "Security domain", needed=True),
-        form.text("name"), form.text("mail"), end, now=visit.now,
-    )  # fmt: skip
+        visit.instance,
+        visit.actor,
+        login,
+        form.text("domain", "Security domain", needed=True),
+        form.text("name"),
+        form.text("mail"),
+        end,
+        now=visit.now,
+    )
     return SentOn(address_of(login), f"{login} is added. To sign in they need a token.")
 
 

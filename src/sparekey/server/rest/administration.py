@@ -38,7 +38,7 @@ def routes(service: Service) -> APIRouter:
         # plain ones, and described below: there are many of them to be made at the start
         router.add_route(
             operation.path, _handler(service, operation, files), [operation.method], include_in_schema=False
-        )  # fmt: skip
+        )
     return router
 
 
@@ -84,17 +84,22 @@ async def _admitted(service: Service, request: Request, operation: Operation) ->
         verify_somewhere(caller.actor, operation.permission_for(request.path_params))
     if operation.needs_fresh_second_factor and not caller.has_fresh_second_factor(now):
         raise Refusal(
-            403, "second-factor-needed", "this needs a second factor that is not older than ten minutes",
+            403,
+            "second-factor-needed",
+            "this needs a second factor that is not older than ten minutes",
             "give a new passcode: POST /v1/sessions/second-factor, or `sparekey login`",
-        )  # fmt: skip
+        )
     return now, caller
 
 
 def _query(request: Request) -> list[tuple[str, str]]:
     try:
         return parse_qsl(
-            request.url.query, keep_blank_values=True, strict_parsing=bool(request.url.query), errors="strict",
+            request.url.query,
+            keep_blank_values=True,
+            strict_parsing=bool(request.url.query),
+            errors="strict",
             max_num_fields=_MOST_QUERY_MEMBERS,
-        )  # fmt: skip
+        )
     except ValueError:
         raise BadMessage("query", "NAME=VALUE&... in UTF-8") from None

@@ -113,9 +113,7 @@ def routes(service: Service) -> APIRouter:
 
         return await _judged(service, arrived, address, now, verify)
 
-    @router.delete(
-        PATH, status_code=204, response_class=Response, openapi_extra=_ended_description()
-    )  # fmt: skip
+    @router.delete(PATH, status_code=204, response_class=Response, openapi_extra=_ended_description())
     async def end(request: Request) -> Response:
         """Log out."""
         now = service.now()
@@ -132,9 +130,10 @@ def routes(service: Service) -> APIRouter:
 
 def _ended_description() -> dict[str, object]:
     extra = described(None, SessionAnswer, 401, 503, security=("session",))
-    return extra | {"responses": {"204": {"description": "Done."}} | {
-        code: words for code, words in extra["responses"].items() if code != "200"
-    }}  # fmt: skip
+    return extra | {
+        "responses": {"204": {"description": "Done."}}
+        | {code: words for code, words in extra["responses"].items() if code != "200"}
+    }
 
 
 async def _judged(service: Service, arrived: float, address: str, now: int, verify: Callable[[], Opened]) -> Response:

@@ -20,7 +20,8 @@ def report_stolen(visit: Visit) -> Reply:
     """With a passcode that is not older than ten minutes, for it cannot be taken back."""
     self_service.report_stolen(visit.instance, get_session(visit), visit.path["device"], now=visit.now)
     return SentOn(
-        "/self-service/sign-in", "The device is reported stolen: it is shut out, what it held of yours ends, and you "
+        "/self-service/sign-in",
+        "The device is reported stolen: it is shut out, what it held of yours ends, and you "
         "are signed out everywhere. At your next sign-in you choose a new PIN. Tell the help desk, too.",
         signs_out=True,
-    )  # fmt: skip
+    )

@@ -23,6 +23,9 @@ def activity(visit: Visit) -> Reply:
     rows = self_service.activity(visit.instance, visit.actor, _PAGE + 1, before)
     shown = rows[:_PAGE]
     return visit.show(
-        "self-service/activity.html", rows=shown, next=str(shown[-1].id) if len(rows) > _PAGE else None, say=words,
+        "self-service/activity.html",
+        rows=shown,
+        next=str(shown[-1].id) if len(rows) > _PAGE else None,
+        say=words,
         help_text=self_service.help_text(visit.instance, visit.actor),
-    )  # fmt: skip
+    )

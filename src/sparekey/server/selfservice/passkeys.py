@@ -16,9 +16,10 @@ SECOND_FACTOR_QUESTION: Final = f"{PASSKEYS}/second-factor/question"
 @pages.get("", None)
 def own(visit: Visit) -> Reply:
     return visit.show(
-        "self-service/passkeys.html", passkeys=passkeys.own_passkeys(visit.instance, get_session(visit)),
+        "self-service/passkeys.html",
+        passkeys=passkeys.own_passkeys(visit.instance, get_session(visit)),
         help_text=self_service.help_text(visit.instance, visit.actor),
-    )  # fmt: skip
+    )
 
 
 @pages.post(":add", None, again=own, fresh=True)
@@ -47,9 +48,10 @@ def add(visit: Visit) -> Reply:
 def remove(visit: Visit) -> Reply:
     name = passkeys.remove_own_passkey(visit.instance, get_session(visit), visit.path["passkey"], visit.now)
     return SentOn(
-        PASSKEYS, f"The passkey {name} was removed. You are signed out everywhere else, and one-time tokencodes that "
+        PASSKEYS,
+        f"The passkey {name} was removed. You are signed out everywhere else, and one-time tokencodes that "
         "you made here work no longer.",
-    )  # fmt: skip
+    )
 
 
 @pages.post("/second-factor/question", None, again=own)

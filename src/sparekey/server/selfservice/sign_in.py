@@ -42,9 +42,11 @@ def routes(service: Service) -> APIRouter:
     """GET and POST sign-in, POST sign-out, and the way there from the server's name alone."""
     router = APIRouter(include_in_schema=False)
     passkeys = PasskeySignIn(
-        SELF_SERVICE, service.self_service,
-        lambda request: entrance(administrators_too=is_admitted(service, request)), _page,
-    )  # fmt: skip
+        SELF_SERVICE,
+        service.self_service,
+        lambda request: entrance(administrators_too=is_admitted(service, request)),
+        _page,
+    )
     router.include_router(passkey_routes(service, passkeys))
 
     @router.get("/", response_class=Response)
@@ -98,9 +100,13 @@ async def _judged(service: Service, request: Request, visit: Visit, arrived: flo
 def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
     """What the page is given: never what was typed as a passcode."""
     given: dict[str, Any] = {
-        "user": fields.get("user", ""), "to": way_back(fields.get("to", ""), HOME), "question": "", "reply_to": "",
-        "refused": "", "passkeys": visit.place is not None,
-    }  # fmt: skip
+        "user": fields.get("user", ""),
+        "to": way_back(fields.get("to", ""), HOME),
+        "question": "",
+        "reply_to": "",
+        "refused": "",
+        "passkeys": visit.place is not None,
+    }
     return visit.show("self-service/sign-in.html", **given | more)
 
 

@@ -27,19 +27,31 @@ SELF_SERVICE: Final = Site(
     sign_in=SIGN_IN,
     sign_out=SIGN_OUT,
     sessions=Sessions(
-        cookies.SELF_SERVICE, _session_of, refresh_second_factor,
-        networks=lambda service: service.settings.self_service_networks, pool=lambda service: service.self_service,
+        cookies.SELF_SERVICE,
+        _session_of,
+        refresh_second_factor,
+        networks=lambda service: service.settings.self_service_networks,
+        pool=lambda service: service.self_service,
         passkeys=Passkeys(passkeys.SECOND_FACTOR_QUESTION, has_passkey, refresh_with_passkey),
     ),
     navigation=(
         ("", (Link("Home", HOME),)),
-        ("Be prepared", (
-            Link("Try your passcode", f"{HOME}/passcode"),
-            Link("If you lose your token", f"{HOME}/emergency"),
-            Link("Passkeys", passkeys.PASSKEYS),
-        )),
+        (
+            "Be prepared",
+            (
+                Link("Try your passcode", f"{HOME}/passcode"),
+                Link("If you lose your token", f"{HOME}/emergency"),
+                Link("Passkeys", passkeys.PASSKEYS),
+            ),
+        ),
         ("Look back", (Link("Activity", f"{HOME}/activity"),)),
     ),
-    pages=(*home.pages.all, *trials.pages.all, *tokens.pages.all, *own_emergency.pages.all, *devices.pages.all,
-           *passkeys.pages.all),
-)  # fmt: skip
+    pages=(
+        *home.pages.all,
+        *trials.pages.all,
+        *tokens.pages.all,
+        *own_emergency.pages.all,
+        *devices.pages.all,
+        *passkeys.pages.all,
+    ),
+)

@@ -61,10 +61,11 @@ def report_lost(visit: Visit) -> Reply:
     still = "".join(f"Your token {each} still works. " for each in others)
     desk = f"the help desk ({own.help_text})" if own.help_text else "the help desk"
     return SentOn(
-        _SIGN_IN, f"Your token {serial} is reported lost: its codes are refused from now on, and you are signed out "
+        _SIGN_IN,
+        f"Your token {serial} is reported lost: its codes are refused from now on, and you are signed out "
         f"everywhere. {still}To sign in without a token, use a passkey here, or call {desk} for an emergency code.",
         signs_out=True,
-    )  # fmt: skip
+    )
 
 
 def _page(visit: Visit, name: str) -> Reply:

@@ -30,8 +30,12 @@ def admitted(service: Service, site: Site, request: Request) -> Visit:
     verify_host(service, request)
     networks = site.sessions.networks(service)
     if networks and not is_within(address_of(request), networks):
-        raise Refusal(403, "not-from-here", f"{site.name} does not answer to this address",
-                      "ask whoever runs the server (settings admin_networks, self_service_networks)")  # fmt: skip
+        raise Refusal(
+            403,
+            "not-from-here",
+            f"{site.name} does not answer to this address",
+            "ask whoever runs the server (settings admin_networks, self_service_networks)",
+        )
     return visit_of(service, request)
 
 
@@ -67,8 +71,12 @@ def verify_host(service: Service, request: Request) -> None:
     """Raises Refusal for a name that is not ours, or is written as no browser writes it."""
     named = _HOST.fullmatch(request.headers.get("host", ""))
     if named is None or named[1].strip("[]").lower() not in service.hosts:
-        raise Refusal(421, "unknown-host", "this server does not answer under this name",
-                      "open it by the name in its certificate, or add this one to the setting names")  # fmt: skip
+        raise Refusal(
+            421,
+            "unknown-host",
+            "this server does not answer under this name",
+            "open it by the name in its certificate, or add this one to the setting names",
+        )
 
 
 def verify_ours(site: Site, request: Request, form: Fields) -> None:

@@ -90,9 +90,12 @@ def page_headers(nonce: str) -> dict[str, str]:
 def _templates() -> jinja2.Environment:
     folders = [jinja2.PackageLoader(f"sparekey.server.{package}", "templates") for package in _PACKAGES]
     environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(folders), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=jinja2.ChoiceLoader(folders),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.globals.update(
         asset=address_of_asset, code_of_token=words.code_of_token, drift_of_clock=words.drift_of_clock
     )
