@@ -12,15 +12,16 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from bench.population import BRANCH, PER_DEVICE, REGION, Population
-from sparekey.app import roles
-from sparekey.app.admin_sessions import LONGEST_SECONDS, TOKEN_PREFIX, id_of
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.roles import HolderKind
+from sparekey.app.people import roles
+from sparekey.app.people.roles import HolderKind
+from sparekey.app.sessions.administrators import LONGEST_SECONDS, TOKEN_PREFIX, id_of
 from sparekey.clock import now as clock_now
 from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
 from sparekey.server.web.cookies import SESSION
-from sparekey.storage import accounts, admin_sessions
+from sparekey.storage.people import accounts
+from sparekey.storage.sessions import sessions as admin_sessions
 
 LIMIT_MS = {"PostgreSQL": 100, "SQLite": 150}
 _ACTOR = Actor.of_system("os:bench")

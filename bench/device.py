@@ -18,10 +18,10 @@ from pathlib import Path
 
 from bench.pam import Stack
 from bench.table import Row, progress
-from sparekey.agent.outcome import LoginAnswer
+from sparekey.agent.ground.outcome import LoginAnswer
 from sparekey.argon2id import argon2id
 from sparekey.cli.agent.remote import Daemon, answer_of, find_daemon
-from sparekey.core.pins import MEMORY_KIB, PASSES
+from sparekey.core.sign_in.pins import MEMORY_KIB, PASSES
 from sparekey.sealed import BALANCED, EMERGENCY, Level
 from sparekey.wire.local_socket import Kind, frame
 from tests.native.built import pam_module

@@ -20,8 +20,8 @@ from bench.load import INTERVAL
 from bench.population import Population
 from bench.processes import serving
 from bench.table import Row, progress
-from sparekey.app import clients
 from sparekey.app.instance import Instance
+from sparekey.app.sessions import clients
 from sparekey.clock import now as clock_now
 from sparekey.core.permissions import Actor
 from sparekey.secret import Secret

@@ -11,7 +11,7 @@ from time import perf_counter
 
 from bench.table import Row, progress
 from sparekey.app.instance import Instance
-from sparekey.app.token_imports import import_tokens
+from sparekey.app.tokens.imports import import_tokens
 from sparekey.clock import now as clock_now
 from sparekey.core.permissions import Actor
 from sparekey.secret import Secret

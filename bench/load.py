@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from sparekey.app.instance import Instance
 from sparekey.clock import now as clock_now
-from sparekey.core.events import Action
+from sparekey.core.audit_log.actions import Action
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
 from sparekey.storage.tables import audit

@@ -16,12 +16,13 @@ from sqlalchemy import Connection, Table, insert, text
 from bench.load import INTERVAL, Person
 from sparekey.app.instance import MICROSECONDS, Instance
 from sparekey.app.snapshots import seal_code, token_owner
-from sparekey.core.events import OK, Action
+from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.search_words import fold, fold_name, words_of
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
-from sparekey.storage import domains, tables
-from sparekey.storage.account_words import as_text
+from sparekey.storage import tables
+from sparekey.storage.people import domains
+from sparekey.storage.people.search_words import as_text
 
 DOMAINS: Final = 100
 REGION: Final = "Region"  # above this many of them

@@ -20,14 +20,14 @@ from sqlalchemy import insert, make_url
 from bench.load import INTERVAL, STEPS_AHEAD, Load, Person, load
 from bench.processes import serving
 from bench.table import Row, progress
-from sparekey.app import clients
 from sparekey.app.instance import TOP_DOMAIN, Instance, new_id
 from sparekey.app.lookup import get_domain
+from sparekey.app.sessions import clients
 from sparekey.app.snapshots import seal_pin, token_owner
 from sparekey.argon2id import argon2id
 from sparekey.clock import now as clock_now
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.pins import MEMORY_KIB, PASSES, new_verifier
+from sparekey.core.sign_in.pins import MEMORY_KIB, PASSES, new_verifier
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings

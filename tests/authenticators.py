@@ -14,7 +14,7 @@ import cbor2
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sparekey.core.passkeys import Place
+from sparekey.core.sign_in.passkeys import Place
 
 PLACE = Place("localhost", ("https://localhost",))
 _PRESENT, _VERIFIED, _HAS_KEY = 0x01, 0x04, 0x40  # flags of authenticator data

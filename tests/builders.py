@@ -14,35 +14,39 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import update
 
-from sparekey.app import devices as app_devices
-from sparekey.app import emergency, policies
 from sparekey.app.audit import Json
-from sparekey.app.devices import Enrolment
-from sparekey.app.initialise import initialise
+from sparekey.app.devices import devices as app_devices
+from sparekey.app.devices.devices import Enrolment
+from sparekey.app.emergency import offline as emergency
+from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, Instance, log
 from sparekey.app.lookup import get_account, get_token
-from sparekey.app.offline_events import take_events
-from sparekey.app.pin_changes import store_pin
-from sparekey.app.provisioning import acknowledge, sync_users
-from sparekey.app.sealing import seal_for_device
-from sparekey.app.showings import Showing
-from sparekey.app.sign_in import Door, sign_in
-from sparekey.app.sign_in_on_device import DeviceSignIn, sign_in_on_device
-from sparekey.app.tokens import NewToken, add_token
-from sparekey.app.users import add_user
-from sparekey.core.audit_chain import AuditRow
-from sparekey.core.emergency import CodeKind
-from sparekey.core.events import Action
-from sparekey.core.lockout import LockoutPolicy
-from sparekey.core.outcome import Denied, Granted, Outcome
+from sparekey.app.offline.events import take_events
+from sparekey.app.offline.provisioning import acknowledge, sync_users
+from sparekey.app.offline.sealing import seal_for_device
+from sparekey.app.offline.sign_in import DeviceSignIn, sign_in_on_device
+from sparekey.app.people.users import add_user
+from sparekey.app.policies import policies
+from sparekey.app.server.initialise import initialise
+from sparekey.app.sign_in.pin_changes import store_pin
+from sparekey.app.sign_in.verification import Door, sign_in
+from sparekey.app.tokens.tokens import NewToken, add_token
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.chain import AuditRow
+from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.pins import new_verifier
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.policy.lockout import LockoutPolicy
+from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
+from sparekey.core.sign_in.pins import new_verifier
 from sparekey.core.tokens import Totp
 from sparekey.passcode import new_code
 from sparekey.secret import Secret
-from sparekey.storage import audit, devices, tables, tokens
+from sparekey.storage import tables
+from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.devices import devices
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.tokens import tokens
 from sparekey.storage.unit_of_work import Database
 from sparekey.wire.agent_api import HeldUnit, UnitName, UnitRequest, UserSync
 from sparekey.wire.enrolment import proof_message
@@ -223,7 +227,7 @@ def set_mail(instance: Instance, user: User, address: str) -> None:
 def on_record(instance: Instance, *actions: Action, limit: int = 1000) -> list[AuditRow]:
     """The audit rows of these actions, oldest first."""
     with instance.database.read() as connection:
-        return list(reversed(audit.list_rows(connection, limit=limit, actions=actions)))
+        return list(reversed(audit_events.list_rows(connection, limit=limit, actions=actions)))
 
 
 @dataclass

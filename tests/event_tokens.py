@@ -8,7 +8,8 @@ from sparekey.app.instance import Instance
 from sparekey.app.snapshots import token_owner
 from sparekey.core.tokens import Hotp
 from sparekey.secret import Secret
-from sparekey.storage import tables, tokens
+from sparekey.storage import tables
+from sparekey.storage.tokens import tokens
 from tests.builders import PIN, User, a_user
 
 

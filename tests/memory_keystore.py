@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sparekey.app.ports import KeystoreError, Purpose
-from sparekey.core.checkpoint import Checkpoint
+from sparekey.core.audit_log.checkpoint import Checkpoint
 
 
 class MemoryKeystore:

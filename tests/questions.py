@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from sqlalchemy import update
 
-from sparekey.app.dialogues import answer
 from sparekey.app.instance import Instance
-from sparekey.app.sign_in import Door, Verdict, sign_in
-from sparekey.core.outcome import Ask, Asked
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.app.sign_in.answers import answer
+from sparekey.app.sign_in.verification import Door, Verdict, sign_in
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.reasons import Ask
+from sparekey.core.sign_in.outcome import Asked
 from sparekey.secret import Secret
 from sparekey.storage import tables
 from tests.builders import NOW, REST, User, edit_policy

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from sparekey.agent.ports import LockedOut, WrongPin
-from sparekey.agent.tpm import Tpm
+from sparekey.agent.ground.ports import LockedOut, WrongPin
+from sparekey.agent.tpm.chip import Tpm
 from sparekey.secret import Secret
 
 PATIENCE = 20  # seconds

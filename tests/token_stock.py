@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.token_imports import import_tokens
+from sparekey.app.tokens.imports import import_tokens
 from sparekey.core.tokens import TOKEN_TYPES, OtpToken, Parameters
 from sparekey.secret import Secret
 from tests.builders import NOW, ROOT

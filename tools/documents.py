@@ -7,12 +7,12 @@ Rules: they are derived from the dataclasses that are enforced, and a house test
 from collections.abc import Mapping
 from pathlib import Path
 
-from sparekey.app.operation import Operation
-from sparekey.app.operations import OPERATIONS
+from sparekey.app.rest.operation import Operation
+from sparekey.app.rest.registry import OPERATIONS
 from sparekey.core.permissions import PREDEFINED, Permission
-from sparekey.core.policy import FIELDS
-from sparekey.core.policy_fields import PolicyField
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.policy.fields import PolicyField
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.policy.offline import FIELDS
 from sparekey.server.settings import SETTINGS
 from tools.tree import ROOT
 
@@ -107,7 +107,7 @@ sparekey role show 'help desk'                    # what it allows, and who hold
 
 _REST = """# REST for administration
 
-Written from `src/sparekey/app/operations.py` by `python -m tools.documents`; a test keeps it true.
+Written from `src/sparekey/app/rest/registry.py` by `python -m tools.documents`; a test keeps it true.
 
 What `sparekey` does on the server can be done over REST, with the same rights and the same words. The server describes
 every request and every answer at `/openapi.json`.

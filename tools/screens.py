@@ -17,8 +17,9 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import sync_playwright
 
-from sparekey.app import devices, invitations, online_emergency
-from sparekey.app.admin_links import make_link
+from sparekey.app.devices import devices, invitations
+from sparekey.app.emergency import online as online_emergency
+from sparekey.app.people.admin_links import make_link
 from sparekey.clock import now as clock_now
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.selfservice.site import SELF_SERVICE

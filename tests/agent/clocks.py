@@ -1,6 +1,6 @@
 """A clock that stands until a test moves it."""
 
-from sparekey.agent.device_time import ClockReading
+from sparekey.agent.ground.device_time import ClockReading
 
 NOON = 20454 * 86400 + 43200  # 2026-01-01, UTC
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from sparekey.agent.device import Device
-from sparekey.agent.file_keys import FileKeys
-from sparekey.agent.login import login
-from sparekey.agent.offline_login import Login
-from sparekey.agent.outcome import Mode, Result
-from sparekey.agent.platform_posix import PosixFiles
-from sparekey.agent.ports import Distance, Files, StoreKeys
-from sparekey.agent.refill import refill
-from sparekey.agent.state import Enrolment, UserState, new_state
-from sparekey.agent.store import Store
-from sparekey.agent.store_keys import open_keys
+from sparekey.agent.contact.contact import refill
+from sparekey.agent.ground.outcome import Mode, Result
+from sparekey.agent.ground.ports import Distance, Files, StoreKeys
+from sparekey.agent.ground.state import Enrolment, UserState, new_state
+from sparekey.agent.platform.posix import PosixFiles
+from sparekey.agent.sign_in.login import login
+from sparekey.agent.sign_in.offline import Login
+from sparekey.agent.store.device import Device
+from sparekey.agent.store.file_keys import FileKeys
+from sparekey.agent.store.key_choice import open_keys
+from sparekey.agent.store.store import Store
 from sparekey.secret import Secret
 from tests.agent.clocks import FakeClock
 from tests.agent.simulator import DEVICE, SimulatedServer, SimulatedToken, SimulatedUser

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from sparekey.agent.platform_posix import PosixFiles
+from sparekey.agent.platform.posix import PosixFiles
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sparekey import clock
-from sparekey.agent.ports import NotReached, Refused
+from sparekey.agent.ground.ports import NotReached, Refused
 from sparekey.wire import agent_api as api
 from sparekey.wire import signing
 from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message

@@ -8,14 +8,14 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sparekey.agent.file_keys import FileKeys
-from sparekey.agent.outcome import Mode
-from sparekey.agent.pin_lock import is_locked
-from sparekey.agent.platform_posix import PosixFiles
-from sparekey.agent.ports import Files, LockedOut, PinCount, PinLocks, StoreUnreadable, WrongPin
-from sparekey.agent.refill import refill
-from sparekey.agent.state import UnitEntry
-from sparekey.agent.store import Store
+from sparekey.agent.contact.contact import refill
+from sparekey.agent.ground.outcome import Mode
+from sparekey.agent.ground.ports import Files, LockedOut, PinCount, PinLocks, StoreUnreadable, WrongPin
+from sparekey.agent.ground.state import UnitEntry
+from sparekey.agent.platform.posix import PosixFiles
+from sparekey.agent.store.file_keys import FileKeys
+from sparekey.agent.store.pin_lock import is_locked
+from sparekey.agent.store.store import Store
 from sparekey.secret import Secret
 from tests.agent.devices import World, a_world, on_all_cores
 from tests.agent.simulator import POLICY, SimulatedToken

@@ -5,13 +5,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from sparekey.agent.device import Device
-from sparekey.agent.file_keys import FileKeys
-from sparekey.agent.platform_posix import PosixFiles
-from sparekey.agent.ports import StoreKeys
-from sparekey.agent.store import Store
-from sparekey.agent.store_keys import AUTO, open_keys
-from sparekey.agent.tpm_keys import TpmKeys
+from sparekey.agent.ground.ports import StoreKeys
+from sparekey.agent.platform.posix import PosixFiles
+from sparekey.agent.store.device import Device
+from sparekey.agent.store.file_keys import FileKeys
+from sparekey.agent.store.key_choice import AUTO, open_keys
+from sparekey.agent.store.store import Store
+from sparekey.agent.tpm.keys import TpmKeys
 from tests.agent.devices import World, on_all_cores
 from tests.agent.disk_recorder import RecordingFiles, disks
 from tests.swtpm import Swtpm

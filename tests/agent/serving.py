@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparekey.agent.from_afar import FLOOR
-from sparekey.agent.local_server import LocalServer
-from sparekey.agent.platform_posix import connect, listen
-from sparekey.agent.receiving import FRAME_TIMEOUT, receive
-from sparekey.agent.refiller import Refiller
+from sparekey.agent.contact.scheduler import Refiller
+from sparekey.agent.local_socket.frames import FRAME_TIMEOUT, receive
+from sparekey.agent.local_socket.server import LocalServer
+from sparekey.agent.platform.posix import connect, listen
+from sparekey.agent.sign_in.remote import FLOOR
 from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, decode_frame, encode_frame, frame
 from tests.agent.devices import World
 

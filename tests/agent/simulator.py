@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sparekey.agent.ports import Distance, NotReached, Refused, Server
+from sparekey.agent.ground.ports import Distance, NotReached, Refused, Server
 from sparekey.passcode import new_code, normalise
 from sparekey.sealed import (
     EMERGENCY,

@@ -1,10 +1,10 @@
 """A server with a small tree of domains, people in it, administrators with roles, devices that hold all."""
 
-from sparekey.app import roles
 from sparekey.app.authorisation import actor_of
-from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.roles import HolderKind
+from sparekey.app.people import roles
+from sparekey.app.people.domains import add_domain
+from sparekey.app.people.roles import HolderKind
 from sparekey.core.permissions import Actor
 from tests.builders import NOW, PIN, ROOT, Device, User, a_device, a_user, granted
 

@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
 
-from sparekey.app import devices, domains, roles, users
+from sparekey.app.devices import devices
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.roles import HolderKind
+from sparekey.app.people import domains, roles, users
+from sparekey.app.people.roles import HolderKind
+from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import SparekeyError
-from sparekey.core.events import Action
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Permission
 from tests.app.administrators import actor_again, add_tree, an_administrator
 from tests.builders import NOW, ROOT, a_device, on_record

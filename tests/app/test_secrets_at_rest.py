@@ -9,19 +9,19 @@ import pytest
 from sqlalchemy import select
 
 from sparekey.app.instance import Instance
-from sparekey.app.policies import effective_of
+from sparekey.app.policies.policies import effective_of
 from sparekey.app.snapshots import token_state
-from sparekey.app.tokens import NewToken, set_pin
+from sparekey.app.tokens.tokens import NewToken, set_pin
 from sparekey.app.vault import VaultError
-from sparekey.core.authenticate import TokenState
-from sparekey.core.emergency import CodeKind
-from sparekey.core.pins import MEMORY_KIB, PASSES
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.emergency.offline import CodeKind
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.sign_in.authenticate import TokenState
+from sparekey.core.sign_in.pins import MEMORY_KIB, PASSES
 from sparekey.passcode import grouped
 from sparekey.secret import Secret
-from sparekey.storage import sign_in as stored_sign_in
+from sparekey.storage.sign_in import statements as stored_sign_in
 from sparekey.storage.tables import metadata
-from sparekey.storage.tokens import update_token
+from sparekey.storage.tokens.tokens import update_token
 from sparekey.wire import messages
 from sparekey.wire.agent_api import SignInReply
 from tests.builders import NOW, PIN, ROOT, Device, User, a_device, a_user, edit_policy, granted, show, submit, token_row

@@ -3,22 +3,27 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sparekey.app import approvals, clients, online_emergency, policies, roles, token_lifecycle
 from sparekey.app.audit import SYSTEM
-from sparekey.app.domains import add_domain
-from sparekey.app.emergency import show
+from sparekey.app.emergency import approvals
+from sparekey.app.emergency import online as online_emergency
+from sparekey.app.emergency.offline import show
+from sparekey.app.emergency.showing import Showing
 from sparekey.app.notices import raise_alarm
-from sparekey.app.provisioning import record_contact
-from sparekey.app.roles import HolderKind
-from sparekey.app.showings import Showing
-from sparekey.app.users import UserEdit, edit_user
+from sparekey.app.offline.provisioning import record_contact
+from sparekey.app.people import roles
+from sparekey.app.people.domains import add_domain
+from sparekey.app.people.roles import HolderKind
+from sparekey.app.people.users import UserEdit, edit_user
+from sparekey.app.policies import policies
+from sparekey.app.sessions import clients
+from sparekey.app.tokens import life_cycle as token_lifecycle
 from sparekey.clock import now as clock_now
-from sparekey.core.emergency import CodeKind
-from sparekey.core.events import Action
-from sparekey.core.offline import Protection
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.emergency.offline import CodeKind
+from sparekey.core.offline.self_report import LONGEST_EXEMPT, SelfReport
+from sparekey.core.offline.units import Protection
 from sparekey.core.permissions import Actor
-from sparekey.core.policy_kinds import PolicyKind
-from sparekey.core.self_report import LONGEST_EXEMPT, SelfReport
+from sparekey.core.policy.kinds import PolicyKind
 from sparekey.server.web.pages import Page
 from tests.browser.rig import Site
 from tests.builders import CALLED_BACK, PIN, ROOT, User, a_token, a_user

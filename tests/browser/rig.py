@@ -17,9 +17,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
-from sparekey.app import roles
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.roles import HolderKind
+from sparekey.app.people import roles
+from sparekey.app.people.roles import HolderKind
 from sparekey.clock import monotonic
 from sparekey.clock import now as clock_now
 from sparekey.core.permissions import SUPER_ADMINISTRATOR

@@ -16,9 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from playwright.sync_api import Browser, Page, Playwright, expect
 
-from sparekey.app import roles
 from sparekey.app.instance import TOP_DOMAIN
-from sparekey.app.roles import HolderKind
+from sparekey.app.people import roles
+from sparekey.app.people.roles import HolderKind
 from tests.browser.rig import launch
 from tests.builders import PIN, ROOT, User, a_user
 from tests.journeys.site import Site, a_site

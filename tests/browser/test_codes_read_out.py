@@ -8,10 +8,10 @@ import re
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
-from sparekey.app import users
-from sparekey.app.clients import add_client
-from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN
+from sparekey.app.people import users
+from sparekey.app.people.domains import add_domain
+from sparekey.app.sessions.clients import add_client
 from sparekey.clock import now as clock_now
 from tests.browser.rig import Site, Visitor, visitor
 from tests.builders import PIN, ROOT, User, a_user

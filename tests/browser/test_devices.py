@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from sparekey.app.devices import show_device
+from sparekey.app.devices.devices import show_device
 from sparekey.clock import now as clock_now
 from tests.browser.rig import Site, Visitor
 from tests.builders import PIN, ROOT, User, a_device, a_user

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.selfservice.site import SELF_SERVICE
-from sparekey.server.web.sites import Site as Pages
+from sparekey.server.web.site import Site as Pages
 from tests.browser.furnished import Furnished, Names, furnish
 from tests.browser.looking import faults_of
 from tests.browser.rig import Visitor, a_site, visitor

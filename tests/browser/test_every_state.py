@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import update
 
-from sparekey.app import approvals
-from sparekey.app.admin_links import make_link
-from sparekey.app.users import add_user
+from sparekey.app.emergency import approvals
+from sparekey.app.people.admin_links import make_link
+from sparekey.app.people.users import add_user
 from sparekey.clock import now as clock_now
 from sparekey.storage.tables import admin_session
 from tests.browser.furnished import Furnished, furnish

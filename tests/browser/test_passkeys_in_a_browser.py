@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import CDPSession, Page
 from sqlalchemy import update
 
-from sparekey.app import passkeys
+from sparekey.app.sessions import passkeys
 from sparekey.clock import now as clock_now
 from sparekey.storage.tables import admin_session
 from tests.browser.rig import Site, Visitor

@@ -6,9 +6,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from sparekey.app import policies
+from sparekey.app.policies import policies
 from sparekey.clock import now as clock_now
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.policy.kinds import PolicyKind
 from tests.browser.rig import Site, Visitor
 from tests.builders import PIN, REST, ROOT, User, a_user, submit
 

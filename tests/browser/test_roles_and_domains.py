@@ -6,8 +6,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from sparekey.app.clients import find_door
-from sparekey.app.domains import add_domain
+from sparekey.app.people.domains import add_domain
+from sparekey.app.sessions.clients import find_door
 from sparekey.clock import now as clock_now
 from sparekey.secret import Secret
 from tests.browser.rig import Site, Visitor

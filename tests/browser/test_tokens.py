@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Error, expect
 from sqlalchemy import update
 
-from sparekey.app.tokens import show_token
+from sparekey.app.tokens.tokens import show_token
 from sparekey.clock import now as clock_now
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret

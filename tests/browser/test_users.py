@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from sparekey.app import users
-from sparekey.app.domains import add_domain
+from sparekey.app.people import users
+from sparekey.app.people.domains import add_domain
 from sparekey.clock import now as clock_now
 from sparekey.secret import Secret
 from tests.browser.rig import Site, Visitor, visitor

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sparekey.clock import now as clock_now
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.policy.kinds import PolicyKind
 from sparekey.secret import Secret
 from tests.browser.rig import Site, Visitor
 from tests.browser.test_passkeys_in_a_browser import plug_in_key

@@ -5,7 +5,7 @@ import base64
 import pytest
 from playwright.sync_api import Browser
 
-from sparekey.app.admin_links import AdminLink, make_link
+from sparekey.app.people.admin_links import AdminLink, make_link
 from sparekey.clock import now as clock_now
 from sparekey.core.tokens import Parameters, Totp
 from sparekey.secret import Secret

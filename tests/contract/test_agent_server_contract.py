@@ -1,4 +1,4 @@
-"""What every server does for a device, whatever stands behind `agent.ports.Server`.
+"""What every server does for a device, whatever stands behind `agent.ground.ports.Server`.
 
 To hold another server to it, add a maker to `MAKERS`: a context that yields an `EnrolledSide`.
 """
@@ -12,21 +12,21 @@ from typing import Final
 import pytest
 
 from sparekey import clock
-from sparekey.agent.enrol import enrol
-from sparekey.agent.events import appended
-from sparekey.agent.file_keys import FileKeys
-from sparekey.agent.platform_posix import PosixFiles, SystemClock
-from sparekey.agent.ports import Connect, Refused, Server
-from sparekey.agent.server_client import conversation
-from sparekey.agent.state import Enrolment, State, new_state
-from sparekey.agent.store_keys import OFF
-from sparekey.app.devices import invite, revoke
-from sparekey.app.tokens import NewToken
+from sparekey.agent.contact.enrolment import enrol
+from sparekey.agent.contact.events import appended
+from sparekey.agent.contact.server_client import conversation
+from sparekey.agent.ground.ports import Connect, Refused, Server
+from sparekey.agent.ground.state import Enrolment, State, new_state
+from sparekey.agent.platform.posix import PosixFiles, SystemClock
+from sparekey.agent.store.file_keys import FileKeys
+from sparekey.agent.store.key_choice import OFF
+from sparekey.app.devices.devices import invite, revoke
+from sparekey.app.tokens.tokens import NewToken
 from sparekey.sealed import check_of, verify_unit
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
-from sparekey.storage.devices import raise_generation
-from sparekey.storage.tokens import update_token
+from sparekey.storage.devices.devices import raise_generation
+from sparekey.storage.tokens.tokens import update_token
 from sparekey.wire.agent_api import (
     AcknowledgementRequest,
     EventsRequest,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sparekey.app.ports import CheckpointStore
-from sparekey.core.checkpoint import Checkpoint
+from sparekey.core.audit_log.checkpoint import Checkpoint
 from sparekey.keystore.checkpoint_file import CheckpointFile
 from tests.memory_keystore import MemoryCheckpoints
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.platform_posix import PosixFiles
-from sparekey.agent.ports import LockedOut, PinLocks, StoreUnreadable, WrongPin
-from sparekey.agent.store_keys import make_keys
+from sparekey.agent.ground.ports import LockedOut, PinLocks, StoreUnreadable, WrongPin
+from sparekey.agent.platform.posix import PosixFiles
+from sparekey.agent.store.key_choice import make_keys
 from sparekey.secret import Secret
 from tests.agent.pin_locks import MemoryPinLocks
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.platform_posix import PosixFiles
-from sparekey.agent.ports import StoreKeys, StoreUnreadable
-from sparekey.agent.store import KEYS, STATE, TPM_KEYS
-from sparekey.agent.store_keys import AUTO, OFF, REQUIRED, forget_keys, make_keys, open_keys
+from sparekey.agent.ground.ports import StoreKeys, StoreUnreadable
+from sparekey.agent.platform.posix import PosixFiles
+from sparekey.agent.store.key_choice import AUTO, OFF, REQUIRED, forget_keys, make_keys, open_keys
+from sparekey.agent.store.store import KEYS, STATE, TPM_KEYS
 from sparekey.wire.signing import BadSignature, verify_signature
 
 Make = Callable[[Path], StoreKeys]

@@ -7,7 +7,7 @@ import pytest
 
 from tools.tree import ROOT
 
-SOURCES = sorted((ROOT / "src" / "sparekey" / "app").glob("*.py"))
+SOURCES = sorted((ROOT / "src" / "sparekey" / "app").rglob("*.py"))
 
 
 def alarms_in(call: ast.Call) -> list[str]:

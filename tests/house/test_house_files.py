@@ -55,8 +55,3 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
             continue
         found += [f"{name}: {what}: {match[0]}" for what, rule in FORBIDDEN.items() if (match := rule.search(text))]
     assert found == []
-
-
-def test_no_two_test_files_have_the_same_name() -> None:
-    names = [name.name for name in project_files() if name.parts[0] == "tests" and name.name.startswith("test_")]
-    assert sorted({name for name in names if names.count(name) > 1}) == []

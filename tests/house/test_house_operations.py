@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sparekey.app.operation import Operation
-from sparekey.app.operations import OPERATIONS, find_operation
+from sparekey.app.rest.operation import Operation
+from sparekey.app.rest.registry import OPERATIONS, find_operation
 from sparekey.core.permissions import Permission
 from sparekey.wire.values import is_value
 from tools.tree import ROOT
@@ -19,7 +19,8 @@ COMMANDS = ROOT / "src" / "sparekey" / "cli" / "server"
 
 def use_cases_of(path: Path) -> Iterator[tuple[str, Callable[..., Any]]]:
     """What a module of commands hands to `server.run`, and what it is called there."""
-    module = importlib.import_module(f"sparekey.cli.server.{path.stem}")
+    name = ".".join(path.relative_to(COMMANDS).with_suffix("").parts)
+    module = importlib.import_module(f"sparekey.cli.server.{name}")
     tree = ast.parse(path.read_text())
     imported = {
         alias.asname or alias.name: (node.module, alias.name)
@@ -39,7 +40,7 @@ def use_cases_of(path: Path) -> Iterator[tuple[str, Callable[..., Any]]]:
 
 CALLED = {
     f"{path.stem}: {words}": use_case
-    for path in sorted(COMMANDS.glob("*.py"))
+    for path in sorted(COMMANDS.rglob("*.py"))
     for words, use_case in use_cases_of(path)
 }
 

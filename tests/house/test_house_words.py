@@ -2,10 +2,10 @@
 
 import pytest
 
-from sparekey.agent.outcome import Reason as OnDevice
-from sparekey.core.event_words import REASONS, WORDS, happened, refused_for
-from sparekey.core.events import OK, Action
-from sparekey.core.outcome import Reason
+from sparekey.agent.ground.outcome import Reason as OnDevice
+from sparekey.core.audit_log.actions import OK, Action
+from sparekey.core.audit_log.words import REASONS, WORDS, happened, refused_for
+from sparekey.core.reasons import Reason
 from sparekey.wire.events import EventKind
 
 # what a device answers and what it reports; "" and "granted" are no refusals
@@ -14,14 +14,14 @@ REFUSALS = sorted({*Reason, *(each.value for each in OnDevice if each), *EventKi
 
 @pytest.mark.parametrize("action", list(Action))
 def test_every_action_has_a_phrase(action: Action) -> None:
-    assert WORDS.get(action), f"say in core/event_words.py what {action.value} is"
+    assert WORDS.get(action), f"say in core/audit_log/words.py what {action.value} is"
     assert happened(action)[0].isupper()
     assert not happened(action).endswith(".")
 
 
 @pytest.mark.parametrize("reason", REFUSALS)
 def test_every_refusal_has_a_phrase(reason: str) -> None:
-    assert REASONS.get(reason), f"say in core/event_words.py what {reason} is"
+    assert REASONS.get(reason), f"say in core/audit_log/words.py what {reason} is"
     assert refused_for(reason)[0].isupper()
     assert not refused_for(reason).endswith(".")
 

@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sparekey.agent.platform_posix import PosixFiles, SystemClock
-from sparekey.agent.state import State, UserState, state_from_bytes
-from sparekey.agent.store import STATE, Store
-from sparekey.agent.store_keys import open_keys
-from sparekey.app import devices
+from sparekey.agent.ground.state import State, UserState, state_from_bytes
+from sparekey.agent.platform.posix import PosixFiles, SystemClock
+from sparekey.agent.store.key_choice import open_keys
+from sparekey.agent.store.store import STATE, Store
+from sparekey.app.devices import devices
 from sparekey.app.instance import Instance
 from sparekey.clock import monotonic, now_precise
 from sparekey.secret import Secret

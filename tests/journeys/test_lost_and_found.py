@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.emergency import history
-from sparekey.app.online_emergency import Terms, access_of, end, give_fixed, give_one_time
-from sparekey.app.tokens import set_lost
-from sparekey.core.emergency import CodeKind
-from sparekey.core.online_emergency import IfAvailable
+from sparekey.app.emergency.offline import history
+from sparekey.app.emergency.online import Terms, access_of, end, give_fixed, give_one_time
+from sparekey.app.tokens.tokens import set_lost
+from sparekey.core.emergency.offline import CodeKind
+from sparekey.core.emergency.online import IfAvailable
 from tests.builders import CALLED_BACK, DAY, PIN, ROOT
 from tests.journeys.site import Site, a_site
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.tokens import clear_pin, set_pin
+from sparekey.app.tokens.tokens import clear_pin, set_pin
 from sparekey.secret import Secret
 from tests.builders import ROOT
 from tests.journeys.site import Site, a_site

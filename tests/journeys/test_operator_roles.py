@@ -6,24 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app import domains, emergency, reports, roles, tokens, users, why
-from sparekey.app.audit_reading import list_record
+from sparekey.app.audit_log.reading import list_record
 from sparekey.app.authorisation import actor_of
+from sparekey.app.emergency import offline as emergency
+from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_account, get_token
-from sparekey.app.roles import HolderKind
-from sparekey.app.showings import Showing
-from sparekey.app.tokens import NewToken, add_token, set_pin
-from sparekey.core.emergency import CodeKind
+from sparekey.app.people import domains, roles, users
+from sparekey.app.people.roles import HolderKind
+from sparekey.app.reports import reports, why
+from sparekey.app.tokens import tokens
+from sparekey.app.tokens.tokens import NewToken, add_token, set_pin
+from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.errors import NotAllowed, NotFound
+from sparekey.core.explain.online import Verdict
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.tokens import Totp
-from sparekey.core.why import Verdict
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import open_instance
 from tests.builders import NOW, ROOT, User, a_filled_device
-from tests.cli_server.commands import Operator
+from tests.cli.server.commands import Operator
 
 PEOPLE = """login,name,domain,mail
 anna,Anna Sales,Sales,anna@example.org

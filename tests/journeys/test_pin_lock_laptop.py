@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.devices import list_devices
-from sparekey.app.tokens import set_pin
-from sparekey.core.offline import Protection
+from sparekey.app.devices.devices import list_devices
+from sparekey.app.tokens.tokens import set_pin
+from sparekey.core.offline.units import Protection
 from sparekey.secret import Secret
 from tests.builders import PIN, ROOT
 from tests.journeys.site import Site, a_site

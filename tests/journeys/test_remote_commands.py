@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-from sparekey.app import roles, tokens, users
 from sparekey.app.instance import TOP_DOMAIN
-from sparekey.app.roles import HolderKind
+from sparekey.app.people import roles, users
+from sparekey.app.people.roles import HolderKind
+from sparekey.app.tokens import tokens
 from sparekey.clock import now
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import open_instance
 from tests.builders import PIN, ROOT, User, a_user
-from tests.cli_server.commands import Said, sparekey
+from tests.cli.server.commands import Said, sparekey
 from tests.questions import make_suspicious
 from tests.server.serving import Serving, a_data_directory, serving
 

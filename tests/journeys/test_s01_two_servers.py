@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import insert
 
 from sparekey import clock
-from sparekey.app.clients import add_client
 from sparekey.app.instance import TOP_DOMAIN, Instance, new_id
 from sparekey.app.lookup import get_domain
+from sparekey.app.sessions.clients import add_client
 from sparekey.app.snapshots import token_owner
-from sparekey.core.events import Action
+from sparekey.core.audit_log.actions import Action
 from sparekey.core.permissions import Permission
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from sparekey import clock
-from sparekey.app.clients import add_client
 from sparekey.app.instance import Instance
-from sparekey.core.events import Action
+from sparekey.app.sessions.clients import add_client
+from sparekey.core.audit_log.actions import Action
 from sparekey.secret import Secret
 from sparekey.wiring.server import NewServer, create_server
 from tests.builders import PIN, ROOT, Device, User, a_device, a_user, account_row, on_record

@@ -13,7 +13,7 @@ import pytest
 from sparekey.app.snapshots import token_state
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
-from sparekey.storage.sign_in import snapshot_rows
+from sparekey.storage.sign_in.statements import snapshot_rows
 from sparekey.wire import agent_api as api
 from tests.builders import DAY, User
 from tests.journeys.canaries import files_below, found_in, found_in_files

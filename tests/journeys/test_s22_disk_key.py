@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.tokens import set_pin
+from sparekey.app.tokens.tokens import set_pin
 from sparekey.secret import Secret
 from tests.builders import ROOT
 from tests.journeys.site import Site, a_site

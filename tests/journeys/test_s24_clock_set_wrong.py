@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.emergency import show
-from sparekey.app.showings import Showing
-from sparekey.core.emergency import CodeKind
+from sparekey.app.emergency.offline import show
+from sparekey.app.emergency.showing import Showing
+from sparekey.core.emergency.offline import CodeKind
 from tests.builders import DAY, HELP_DESK, PIN
 from tests.journeys.site import Site, a_site
 from tools.faketime import FakeTime

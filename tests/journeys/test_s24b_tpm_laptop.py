@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.store import TPM_KEYS
-from sparekey.app.devices import list_devices
+from sparekey.agent.store.store import TPM_KEYS
+from sparekey.app.devices.devices import list_devices
 from tests.builders import ROOT
 from tests.journeys.site import Site, a_site
 from tests.swtpm import Swtpm

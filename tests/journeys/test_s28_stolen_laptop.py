@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.core.outcome import Ask, Asked
+from sparekey.core.reasons import Ask
+from sparekey.core.sign_in.outcome import Asked
 from tests.builders import submit
 from tests.journeys.site import DEVICE, a_site, read_state
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text, update
 
-from sparekey.app import offline_keys
+from sparekey.app.offline import keys as offline_keys
 from sparekey.app.snapshots import token_state
-from sparekey.storage import devices as stored_devices
 from sparekey.storage import tables
-from sparekey.storage.sign_in import snapshot_rows
+from sparekey.storage.devices import devices as stored_devices
+from sparekey.storage.sign_in.statements import snapshot_rows
 from sparekey.wire.enrolment import read_enrolment_code
 from tests.journeys.canaries import files_below, found_in, found_in_files
 from tests.journeys.raw_requests import Raw, at_the_agent_door, at_the_rest_door, send

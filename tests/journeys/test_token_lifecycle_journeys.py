@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.clients import add_client
-from sparekey.app.token_lifecycle import replace
-from sparekey.app.token_resync import resync
-from sparekey.app.tokens import clear_pin
+from sparekey.app.sessions.clients import add_client
+from sparekey.app.tokens.life_cycle import replace
+from sparekey.app.tokens.resync import resync
+from sparekey.app.tokens.tokens import clear_pin
 from sparekey.clock import now as clock_now
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret

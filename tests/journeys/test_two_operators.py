@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from sparekey.app import roles
 from sparekey.app.instance import TOP_DOMAIN
-from sparekey.app.roles import HolderKind
+from sparekey.app.people import roles
+from sparekey.app.people.roles import HolderKind
 from sparekey.clock import now
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import open_instance
 from tests.builders import PIN, ROOT, User, a_filled_device, a_user, edit_policy
-from tests.cli_server.commands import sparekey
+from tests.cli.server.commands import sparekey
 from tests.server.serving import Serving, a_data_directory, serving
 
 pytestmark = pytest.mark.services

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.state import UnitEntry
-from sparekey.app import devices, tokens, users
+from sparekey.agent.ground.state import UnitEntry
+from sparekey.app.devices import devices
+from sparekey.app.people import users
+from sparekey.app.tokens import tokens
 from tests.builders import LIGHT, ROOT, edit_policy
 from tests.journeys.site import DEVICE, Site, a_site, read_state
 

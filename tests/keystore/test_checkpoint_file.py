@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.core.checkpoint import Checkpoint, CheckpointError
+from sparekey.core.audit_log.checkpoint import Checkpoint, CheckpointError
 from sparekey.keystore.checkpoint_file import CheckpointFile
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.places import MOST_OF_EACH, MOST_OF_ROOT
-from sparekey.agent.platform_posix import person_behind
+from sparekey.agent.local_socket.connection_limits import MOST_OF_EACH, MOST_OF_ROOT
+from sparekey.agent.platform.posix import person_behind
 from sparekey.wire.local_socket import Frame, Kind, Tag, encode_frame, frame
-from tests.cli_agent.commands_under_test import Computer, a_computer
+from tests.cli.agent.commands_under_test import Computer, a_computer
 from tests.native.built import check
 from tests.native.fake_agent import GONE, SILENCE, Raw, Reply, denied, fake_agent, granted
 from tests.native.pam_applications import (

@@ -18,7 +18,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import CHECKS, load_all_checks
 
 from sparekey.app.instance import TOP_DOMAIN
-from sparekey.app.operations import OPERATIONS
+from sparekey.app.rest.registry import OPERATIONS
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.server.application import create_application
 from sparekey.server.service import Service

@@ -2,8 +2,8 @@
 
 import re
 
-from sparekey.agent.configuration import EXEMPT_GROUP
-from sparekey.agent.pam_stacks import read_stacks
+from sparekey.agent.platform.configuration import EXEMPT_GROUP
+from sparekey.agent.platform.pam_stacks import read_stacks
 from tools.tree import ROOT
 
 PROFILES = ROOT / "packaging/pam"

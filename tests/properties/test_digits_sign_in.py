@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from sparekey.argon2id import argon2id
-from sparekey.core.authenticate import AccountState, Snapshot, TokenState, decide, read_typed
-from sparekey.core.lockout import FailureCount
-from sparekey.core.outcome import Granted
-from sparekey.core.pins import PinVerifier
+from sparekey.core.policy.lockout import FailureCount
+from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide, read_typed
+from sparekey.core.sign_in.outcome import Granted
+from sparekey.core.sign_in.pins import PinVerifier
 from sparekey.core.tokens import Totp
 from sparekey.passcode import misread_groups
 from sparekey.secret import Secret

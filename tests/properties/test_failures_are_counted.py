@@ -1,14 +1,15 @@
-"""The count in SQL is the count of core.lockout, and no right passcode passes a lock."""
+"""The count in SQL is the count of core.policy.lockout, and no right passcode passes a lock."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sparekey.app.instance import Instance
-from sparekey.app.users import unlock
-from sparekey.core.lockout import FailureCount, LockoutPolicy
-from sparekey.core.outcome import Denied, Granted, Reason
-from sparekey.core.policy_kinds import PolicyKind
-from sparekey.storage import sign_in as stored
+from sparekey.app.people.users import unlock
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
+from sparekey.core.reasons import Reason
+from sparekey.core.sign_in.outcome import Denied, Granted
+from sparekey.storage.sign_in import statements as stored
 from tests.builders import LIMIT, NOW, ROOT, a_user, account_row, denied, edit_policy, granted, submit
 
 

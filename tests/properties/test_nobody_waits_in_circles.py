@@ -7,19 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sparekey.app import roles
-from sparekey.app.emergency import reset, show
+from sparekey.app.emergency.offline import reset, show
+from sparekey.app.emergency.online import Terms, end, give_fixed, give_one_time
+from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.online_emergency import Terms, end, give_fixed, give_one_time
-from sparekey.app.roles import HolderKind
-from sparekey.app.showings import Showing
-from sparekey.app.token_lifecycle import assign, unassign
-from sparekey.app.token_resync import resync
-from sparekey.app.tokens import set_lost
-from sparekey.core.emergency import CodeKind
+from sparekey.app.people import roles
+from sparekey.app.people.roles import HolderKind
+from sparekey.app.tokens.life_cycle import assign, unassign
+from sparekey.app.tokens.resync import resync
+from sparekey.app.tokens.tokens import set_lost
+from sparekey.core.emergency.offline import CodeKind
+from sparekey.core.emergency.online import IfAvailable
 from sparekey.core.errors import SparekeyError
-from sparekey.core.online_emergency import IfAvailable
-from sparekey.core.outcome import Asked
+from sparekey.core.sign_in.outcome import Asked
 from sparekey.secret import Secret
 from sparekey.storage.unit_of_work import Database
 from tests.builders import (

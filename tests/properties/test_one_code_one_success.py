@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from sparekey.app import roles, user_sessions
-from sparekey.app.admin_sessions import open_session
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.roles import HolderKind
-from sparekey.core.outcome import Denied, Granted, Outcome, Reason
+from sparekey.app.people import roles
+from sparekey.app.people.roles import HolderKind
+from sparekey.app.sessions import users as user_sessions
+from sparekey.app.sessions.administrators import open_session
+from sparekey.core.reasons import Reason
+from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
 from sparekey.secret import Secret
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database

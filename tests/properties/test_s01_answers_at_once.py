@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from sparekey.app.instance import Instance
-from sparekey.app.sign_in import Verdict
-from sparekey.core.outcome import Ask, Denied, Granted, Outcome, Reason
+from sparekey.app.sign_in.verification import Verdict
+from sparekey.core.reasons import Ask, Reason
+from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, User, a_user, account_row, an_instance, denied, granted, submit, token_row

@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 
 from sparekey.app.authorisation import actor_of, grants_of
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.roles import HolderKind, grant
+from sparekey.app.people.roles import HolderKind, grant
 from sparekey.core.errors import NotAllowed, NotFound
 from sparekey.core.permissions import PREDEFINED, Permission
-from sparekey.storage import accounts, domain_tree, domains, roles
+from sparekey.storage.people import accounts, domain_tree, domains, roles
 from tests.builders import NOW
 
 _numbers = itertools.count(1)

@@ -9,17 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.app import devices, tokens, users
-from sparekey.app.devices import SILENT_AFTER, DeviceSearch, search_devices
-from sparekey.app.domains import add_domain
+from sparekey.app.devices import devices
+from sparekey.app.devices.devices import SILENT_AFTER, DeviceSearch, search_devices
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.search import find
-from sparekey.app.tokens import NewToken, TokenSearch, search_tokens
-from sparekey.app.users import UserEdit, UserSearch, search_users
+from sparekey.app.people import users
+from sparekey.app.people.domains import add_domain
+from sparekey.app.people.users import UserEdit, UserSearch, search_users
+from sparekey.app.reports.search import find
+from sparekey.app.tokens import tokens
+from sparekey.app.tokens.tokens import NewToken, TokenSearch, search_tokens
 from sparekey.core.permissions import Actor, Grant, Permission
 from sparekey.core.search_words import fold_name, is_found, typed_words, words_of
-from sparekey.storage import devices as stored_devices
-from sparekey.storage import domains, searches
+from sparekey.storage.devices import devices as stored_devices
+from sparekey.storage.people import domains
+from sparekey.storage.reports import search as searches
 from tests.builders import NOW, ROOT, a_device
 
 PARENTS = {"Sales": TOP_DOMAIN, "Bern": "Sales", "Support": TOP_DOMAIN}

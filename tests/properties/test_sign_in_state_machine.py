@@ -18,27 +18,27 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sparekey.app import online_emergency
-from sparekey.app.dialogues import answer
-from sparekey.app.emergency import set_online
+from sparekey.app.emergency import online as online_emergency
+from sparekey.app.emergency.offline import set_online
+from sparekey.app.emergency.online import Terms
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.online_emergency import Terms
-from sparekey.app.sign_in import Verdict, sign_in
-from sparekey.app.sign_in_on_device import DeviceSignIn, sign_in_on_device
+from sparekey.app.offline.sign_in import DeviceSignIn, sign_in_on_device
+from sparekey.app.people.users import add_user, unlock
+from sparekey.app.people.users import set_enabled as set_user_enabled
+from sparekey.app.sign_in.answers import answer
+from sparekey.app.sign_in.verification import Verdict, sign_in
 from sparekey.app.snapshots import code_state
-from sparekey.app.token_lifecycle import assign, replace, unassign
-from sparekey.app.token_resync import resync
-from sparekey.app.tokens import NewToken, add_token, clear_pin, set_enabled, set_lost, set_pin
-from sparekey.app.users import add_user, unlock
-from sparekey.app.users import set_enabled as set_user_enabled
+from sparekey.app.tokens.life_cycle import assign, replace, unassign
+from sparekey.app.tokens.resync import resync
+from sparekey.app.tokens.tokens import NewToken, add_token, clear_pin, set_enabled, set_lost, set_pin
+from sparekey.core.emergency.online import IfAvailable
 from sparekey.core.errors import SparekeyError
-from sparekey.core.online_emergency import IfAvailable
-from sparekey.core.outcome import Asked, Granted
 from sparekey.core.permissions import Actor
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.sign_in.outcome import Asked, Granted
 from sparekey.core.tokens import OtpToken
 from sparekey.secret import Secret
-from sparekey.storage import sign_in as stored
+from sparekey.storage.sign_in import statements as stored
 from tests.builders import (
     CALLED_BACK,
     DAY,

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparekey.app.instance import Instance
-from sparekey.app.tokens import NewToken
-from sparekey.core.outcome import Denied, Granted
+from sparekey.app.tokens.tokens import NewToken
+from sparekey.core.sign_in.outcome import Denied, Granted
 from tests.builders import NOW, a_device, a_user, granted, submit, token_row
 
 # (how many seconds later, at a server door or uploaded from a device, seconds that the token's clock jumps)

@@ -7,22 +7,26 @@ much of the record.
 from secrets import token_hex
 from typing import Final
 
-from sparekey.app import clients, domains, online_emergency, policies, roles, token_lifecycle, users
-from sparekey.app.approvals import settle_approval
 from sparekey.app.audit import SYSTEM
-from sparekey.app.emergency import show
+from sparekey.app.emergency import online as online_emergency
+from sparekey.app.emergency.approvals import settle_approval
+from sparekey.app.emergency.offline import show
+from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import Instance
 from sparekey.app.notices import raise_alarm
-from sparekey.app.passkeys import insert_passkey
-from sparekey.app.roles import HolderKind
-from sparekey.app.showings import Showing
-from sparekey.app.tokens import NewToken, add_token
-from sparekey.app.users import UserEdit
-from sparekey.core.emergency import CodeKind
-from sparekey.core.events import Action
-from sparekey.core.passkeys import NewPasskey
+from sparekey.app.people import domains, roles, users
+from sparekey.app.people.roles import HolderKind
+from sparekey.app.people.users import UserEdit
+from sparekey.app.policies import policies
+from sparekey.app.sessions import clients
+from sparekey.app.sessions.passkeys import insert_passkey
+from sparekey.app.tokens import life_cycle as token_lifecycle
+from sparekey.app.tokens.tokens import NewToken, add_token
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.permissions import Permission
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.sign_in.passkeys import NewPasskey
 from tests.authenticators import PLACE
 from tests.builders import CALLED_BACK, HELP_DESK, NOW, ROOT, User, a_device, a_token, a_user, denied, granted, submit
 from tests.server.operation_world import INSIDE, session_of

@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 
 from fastapi import FastAPI
 
-from sparekey.app import roles
-from sparekey.app.clients import add_client
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.roles import HolderKind
+from sparekey.app.people import roles
+from sparekey.app.people.roles import HolderKind
+from sparekey.app.sessions.clients import add_client
 from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.server.service import Service

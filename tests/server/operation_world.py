@@ -11,25 +11,29 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from sparekey.app import alarms, online_emergency, roles, token_lifecycle
-from sparekey.app.admin_sessions import begin_session, id_of, name_of, new_token
-from sparekey.app.approvals import list_approvals, settle_approval
 from sparekey.app.audit import SYSTEM
-from sparekey.app.clients import add_client
-from sparekey.app.devices import invite
-from sparekey.app.domains import add_domain
+from sparekey.app.audit_log import alarms
+from sparekey.app.devices.devices import invite
+from sparekey.app.devices.invitations import list_invitations
+from sparekey.app.emergency import online as online_emergency
+from sparekey.app.emergency.approvals import list_approvals, settle_approval
+from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import Instance
-from sparekey.app.invitations import list_invitations
 from sparekey.app.notices import raise_alarm
-from sparekey.app.operation import Operation
-from sparekey.app.passkeys import insert_passkey
-from sparekey.app.policies import add_policy
-from sparekey.app.roles import HolderKind
-from sparekey.app.showings import Showing
-from sparekey.core.events import Action
-from sparekey.core.outcome import Granted, Method
-from sparekey.core.passkeys import NewPasskey
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.app.people import roles
+from sparekey.app.people.domains import add_domain
+from sparekey.app.people.roles import HolderKind
+from sparekey.app.policies.policies import add_policy
+from sparekey.app.rest.operation import Operation
+from sparekey.app.sessions.administrators import begin_session, id_of, name_of, new_token
+from sparekey.app.sessions.clients import add_client
+from sparekey.app.sessions.passkeys import insert_passkey
+from sparekey.app.tokens import life_cycle as token_lifecycle
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.reasons import Method
+from sparekey.core.sign_in.outcome import Granted
+from sparekey.core.sign_in.passkeys import NewPasskey
 from sparekey.secret import Secret
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import quote, urlencode
 
-from sparekey.app.user_sessions import open_session
-from sparekey.core.outcome import Granted
+from sparekey.app.sessions.users import open_session
+from sparekey.core.sign_in.outcome import Granted
 from sparekey.secret import Secret
 from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.web import cookies

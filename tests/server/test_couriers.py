@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from sparekey.app.audit_log.outbox import KEEP_WITHOUT_SERVER
 from sparekey.app.notices import notify_user
-from sparekey.app.outbox import KEEP_WITHOUT_SERVER
 from sparekey.clock import monotonic
-from sparekey.core.notices import Notice
+from sparekey.core.audit_log.notices import Notice
 from sparekey.mail.smtp import SmtpMailer
 from sparekey.secret import Secret
 from sparekey.server.settings import Settings
-from sparekey.storage import outbox
+from sparekey.storage.audit_log import outbox
 from sparekey.storage.unit_of_work import Database
 from sparekey.syslog.collector import SyslogCollector
 from sparekey.wiring.couriers import Courier, MailSteps, Progress, collector_of, couriers, mailer_of, stop

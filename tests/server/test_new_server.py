@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
-from sparekey.app.audit_verification import verify_record
-from sparekey.app.domains import list_domains
-from sparekey.app.initialise import initialise
+from sparekey.app.audit_log.verification import verify_record
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, Instance
-from sparekey.app.policies import list_policies
+from sparekey.app.people.domains import list_domains
+from sparekey.app.policies.policies import list_policies
 from sparekey.app.ports import KeystoreError, Purpose
+from sparekey.app.server.initialise import initialise
+from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict
-from sparekey.core.events import Action
-from sparekey.core.policy import OfflinePolicy
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.policy.offline import OfflinePolicy
 from sparekey.secret import Secret
 from sparekey.server.settings import Settings, SettingsError, read_settings
 from sparekey.storage import schema

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.clients import add_client
-from sparekey.app.event_forwarding import next_events
-from sparekey.app.users import unlock
+from sparekey.app.audit_log.forwarding import next_events
+from sparekey.app.people.users import unlock
+from sparekey.app.sessions.clients import add_client
 from sparekey.clock import now as clock_now
 from sparekey.server.settings import read_settings
-from sparekey.storage import outbox
+from sparekey.storage.audit_log import outbox
 from sparekey.wiring.server import open_instance
 from tests.builders import ROOT, a_user, set_mail
 from tests.mail_servers import SENDER, SmtpServer

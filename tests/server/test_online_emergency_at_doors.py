@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sparekey.app.online_emergency import Terms, end, give_fixed, give_one_time
-from sparekey.app.tokens import set_enabled
+from sparekey.app.emergency.online import Terms, end, give_fixed, give_one_time
+from sparekey.app.tokens.tokens import set_enabled
 from sparekey.storage.unit_of_work import Database
 from tests.builders import CALLED_BACK, DAY, NOW, PIN, ROOT, User, a_device, a_user, an_instance
 from tests.server.doors import Doors, doors_of, is_granted, run

@@ -4,8 +4,8 @@ import asyncio
 
 from sqlalchemy import text
 
-from sparekey.app.users import unlock
-from sparekey.core.events import Action
+from sparekey.app.people.users import unlock
+from sparekey.core.audit_log.actions import Action
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, PIN, ROOT, User, a_device, a_token, a_user, account_row, an_instance, on_record
 from tests.server.asgi import Reply

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from sparekey.app.tokens import set_lost
-from sparekey.core.lockout import LockoutPolicy
-from sparekey.core.outcome import Granted, Method
+from sparekey.app.tokens.tokens import set_lost
+from sparekey.core.policy.lockout import LockoutPolicy
+from sparekey.core.reasons import Method
+from sparekey.core.sign_in.outcome import Granted
 from sparekey.storage import schema
-from sparekey.storage import sign_in as stored
 from sparekey.storage.engine import open_engine
+from sparekey.storage.sign_in import statements as stored
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, ROOT, a_user, account_row, an_instance, denied, granted, submit, token_row
 from tests.server.doors import doors_of, is_granted, run

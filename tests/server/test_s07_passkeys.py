@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from sparekey.app import roles, users
 from sparekey.app.instance import TOP_DOMAIN
-from sparekey.app.passkey_sign_ins import ask_to_sign_in
-from sparekey.app.roles import HolderKind
-from sparekey.app.user_passkeys import entrance
-from sparekey.core.events import Action
+from sparekey.app.people import roles, users
+from sparekey.app.people.roles import HolderKind
+from sparekey.app.self_service.passkeys import entrance
+from sparekey.app.sessions.passkey_sign_ins import ask_to_sign_in
+from sparekey.core.audit_log.actions import Action
 from sparekey.secret import Secret
 from sparekey.storage.unit_of_work import Database
-from tests.app.test_passkeys import a_passkey
+from tests.app.sessions.test_passkeys import a_passkey
 from tests.authenticators import PLACE, Authenticator
 from tests.builders import NOW, PIN, ROOT, User, a_user, an_instance, on_record, submit
 from tests.server.doors import BROWSER, Doors, doors_of, make_administrator, run

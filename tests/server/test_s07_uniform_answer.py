@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from sparekey.app.domains import add_domain
-from sparekey.app.users import add_user, set_enabled
-from sparekey.core.events import Action
+from sparekey.app.people.domains import add_domain
+from sparekey.app.people.users import add_user, set_enabled
+from sparekey.core.audit_log.actions import Action
 from sparekey.storage import tables
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, PIN, ROOT, Device, User, a_device, a_user, an_instance, on_record

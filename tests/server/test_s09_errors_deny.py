@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from sparekey.app.instance import Instance
 from sparekey.app.vault import Vault, VaultError
-from sparekey.core.events import Action
+from sparekey.core.audit_log.actions import Action
 from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.storage import tables

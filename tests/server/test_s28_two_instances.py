@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from sparekey.app.devices_stolen import report_stolen
+from sparekey.app.devices.stolen import report_stolen
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from sparekey.wire import agent_api as api

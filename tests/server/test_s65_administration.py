@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sparekey.app import roles
 from sparekey.app.instance import TOP_DOMAIN
-from sparekey.app.roles import HolderKind
+from sparekey.app.people import roles
+from sparekey.app.people.roles import HolderKind
 from sparekey.clock import now
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.server.settings import read_settings

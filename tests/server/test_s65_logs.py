@@ -13,7 +13,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.app.clients import add_client
+from sparekey.app.sessions.clients import add_client
 from sparekey.clock import now as clock_now
 from sparekey.secret import Secret
 from sparekey.server.logs import SECRET_NAMES, JsonFormatter, configure, refuse_secrets

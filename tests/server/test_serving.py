@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.audit_verification import verify_record
-from sparekey.app.clients import add_client
+from sparekey.app.audit_log.verification import verify_record
 from sparekey.app.instance import Instance
 from sparekey.app.ports import Purpose
+from sparekey.app.sessions.clients import add_client
 from sparekey.clock import now as clock_now
-from sparekey.core.events import Action
+from sparekey.core.audit_log.actions import Action
 from sparekey.keystore import local_ca
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings

@@ -12,21 +12,22 @@ from dataclasses import asdict, dataclass, field, replace
 
 import pytest
 
-from sparekey.app import user_sessions
-from sparekey.app.clients import add_client
-from sparekey.app.domains import add_domain
 from sparekey.app.instance import TOP_DOMAIN
-from sparekey.app.operations import OPERATIONS
+from sparekey.app.people.domains import add_domain
+from sparekey.app.rest.registry import OPERATIONS
+from sparekey.app.sessions import users as user_sessions
+from sparekey.app.sessions.clients import add_client
 from sparekey.core.errors import Conflict
-from sparekey.core.outcome import Granted, Method
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
+from sparekey.core.reasons import Method
+from sparekey.core.sign_in.outcome import Granted
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.web import cookies
 from sparekey.server.web.pages import Page
 from sparekey.server.web.rendering import MARK_FIELD
-from sparekey.server.web.sites import Site
+from sparekey.server.web.site import Site
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from sparekey.wire import agent_api as api

@@ -12,8 +12,8 @@ import pytest
 
 from sparekey import clock
 from sparekey.app.ports import CollectorError
-from sparekey.core.audit_chain import AuditRow
-from sparekey.core.event_export import ExportedEvent
+from sparekey.core.audit_log.chain import AuditRow
+from sparekey.core.audit_log.export import ExportedEvent
 from sparekey.keystore import local_ca
 from sparekey.syslog.collector import SyslogCollector
 from sparekey.syslog.message import LONGEST, message

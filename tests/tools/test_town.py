@@ -5,15 +5,15 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import func, select
 
-from sparekey.app.approvals import ApprovalNeeded, ApprovalState, approve, list_approvals
-from sparekey.app.audit_reading import list_record
+from sparekey.app.audit_log.reading import list_record
 from sparekey.app.authorisation import actor_of
-from sparekey.app.emergency import show
-from sparekey.app.readiness_counts import count_on
-from sparekey.app.showings import Showing
-from sparekey.core.emergency import CodeKind
-from sparekey.core.events import Action
-from sparekey.storage import accounts
+from sparekey.app.emergency.approvals import ApprovalNeeded, ApprovalState, approve, list_approvals
+from sparekey.app.emergency.offline import show
+from sparekey.app.emergency.showing import Showing
+from sparekey.app.reports.readiness import count_on
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.emergency.offline import CodeKind
+from sparekey.storage.people import accounts
 from sparekey.storage.tables import audit, device, emergency_code
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, ROOT, an_instance

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sparekey.core.counts import counted
+from sparekey.core.plurals import counted
 from tools.story.cable import Cable
 from tools.story.people import Token, misread, new_token, other, scanned
 from tools.story.stage import Answer, Server, Stage, expect, free_port

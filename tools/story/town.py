@@ -17,39 +17,39 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, insert
 
-from sparekey.app import (
-    clients,
-    emergency,
-    online_emergency,
-    policies,
-    roles,
-    token_imports,
-    token_lifecycle,
-    user_imports,
-)
-from sparekey.app.approvals import ApprovalNeeded
 from sparekey.app.audit import SYSTEM
 from sparekey.app.authorisation import actor_of
-from sparekey.app.domains import add_domain
+from sparekey.app.emergency import offline as emergency
+from sparekey.app.emergency import online as online_emergency
+from sparekey.app.emergency.approvals import ApprovalNeeded
+from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import MICROSECONDS, TOP_DOMAIN, Instance
 from sparekey.app.notices import raise_alarm
-from sparekey.app.roles import HolderKind
-from sparekey.app.showings import Showing
+from sparekey.app.people import imports as user_imports
+from sparekey.app.people import roles
+from sparekey.app.people.domains import add_domain
+from sparekey.app.people.roles import HolderKind
+from sparekey.app.people.users import add_user
+from sparekey.app.people.users import set_enabled as set_user_enabled
+from sparekey.app.policies import policies
+from sparekey.app.sessions import clients
 from sparekey.app.snapshots import seal_code
-from sparekey.app.tokens import NewToken, add_token, set_enabled, set_lost, set_pin
-from sparekey.app.users import add_user
-from sparekey.app.users import set_enabled as set_user_enabled
-from sparekey.core.emergency import CodeKind, groups_of
-from sparekey.core.events import OK, Action
-from sparekey.core.offline import UnitKind
-from sparekey.core.outcome import Reason
+from sparekey.app.tokens import imports as token_imports
+from sparekey.app.tokens import life_cycle as token_lifecycle
+from sparekey.app.tokens.tokens import NewToken, add_token, set_enabled, set_lost, set_pin
+from sparekey.core.audit_log.actions import OK, Action
+from sparekey.core.emergency.offline import CodeKind, groups_of
+from sparekey.core.offline.units import UnitKind
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Actor
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.reasons import Reason
 from sparekey.passcode import new_code
 from sparekey.secret import Secret
-from sparekey.storage import accounts, tables, tokens
+from sparekey.storage import tables
 from sparekey.storage.names import actors_named
+from sparekey.storage.people import accounts
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.tokens import tokens
 
 DAY: Final = 86_400
 HISTORY: Final = 120 * DAY  # so long ago it was founded

@@ -11,8 +11,8 @@ from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection
 
-from sparekey.core.events import OK, Action
-from sparekey.storage import audit as rows
+from sparekey.core.audit_log.actions import OK, Action
+from sparekey.storage.audit_log import events as rows
 
 SYSTEM: Final = "system"  # the actor of what happens by itself
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sparekey.core.errors import NotAllowed
 from sparekey.core.permission_words import allows
 from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
-from sparekey.storage import domains, roles
+from sparekey.storage.people import domains, roles
 from sparekey.storage.rows import AnyRow
 
 _ASK = "ask an administrator who may, or for a role that has it"
@@ -106,8 +106,10 @@ def actor_of(connection: Connection, account_id: str) -> Actor:
 
 
 def visitor_of(connection: Connection, account_id: str, rows: Sequence[AnyRow]) -> tuple[Actor, Mapping[str, str]]:
-    """The same from rows that were asked for with something else (`storage.roles.with_grants`), beside the domains to
-    which roles are confined, and all below them: their ids, by name."""
+    """Return the actor from rows that another query read along (`storage.people.roles.with_grants`).
+
+    Also return the domains to which roles are confined, and all below them: their ids, by name.
+    """
     held = [row for row in rows if row.granted_in is not None]  # where nothing is, nothing is given
     scopes = _scopes(connection, held)
     actor = Actor(f"user:{account_id}", tuple(_grant(row, scopes) for row in held), account_id)

@@ -8,9 +8,13 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import scope_of, verify_may, verify_not_above, verify_somewhere
 from sparekey.core.errors import BadInput, NotFound
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.policy_kinds import PolicyKind
-from sparekey.storage import accounts, clients, devices, domains, policies, tokens
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.storage.devices import devices
+from sparekey.storage.people import accounts, domains
+from sparekey.storage.policies import policies
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.sessions import clients
+from sparekey.storage.tokens import tokens
 
 
 def get_account(connection: Connection, actor: Actor, login: str, needed: Permission) -> AnyRow:

@@ -16,10 +16,11 @@ from sqlalchemy import Connection
 
 from sparekey.app.audit import Json, canonical_json
 from sparekey.app.instance import log, new_id
-from sparekey.core.events import OK, Action
-from sparekey.core.notices import Letter, Notice, letter_of_alarm, letter_to_user
+from sparekey.core.audit_log.actions import OK, Action
+from sparekey.core.audit_log.notices import Letter, Notice, letter_of_alarm, letter_to_user
 from sparekey.core.permissions import Actor
-from sparekey.storage import accounts, alarms, outbox
+from sparekey.storage.audit_log import alarms, outbox
+from sparekey.storage.people import accounts
 
 ADMINISTRATORS: Final = ""  # the recipient of an alarm, until the sender puts the settings' addresses in its place
 TOLD_AGAIN_AFTER: Final = 3_600  # seconds

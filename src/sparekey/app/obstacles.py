@@ -5,9 +5,11 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance
 from sparekey.app.policies_in_force import account_state_of, effective_in
 from sparekey.app.snapshots import seedless_token
-from sparekey.core.offline import DeviceState, Obstacle, code_obstacles
-from sparekey.storage import accounts, devices, tokens
+from sparekey.core.offline.units import DeviceState, Obstacle, code_obstacles
+from sparekey.storage.devices import devices
+from sparekey.storage.people import accounts
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.tokens import tokens
 
 
 def device_state(row: AnyRow) -> DeviceState:

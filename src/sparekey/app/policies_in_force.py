@@ -7,12 +7,12 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from sparekey.app.snapshots import account_state
-from sparekey.core.authenticate import AccountState
-from sparekey.core.lockout import LockoutPolicy
-from sparekey.core.policy import AssignedPolicy, EffectivePolicy, OfflinePolicy, effective_policy
-from sparekey.core.policy_kinds import PolicyKind
-from sparekey.core.token_policy import TokenPolicy
-from sparekey.storage import policies
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.policy.lockout import LockoutPolicy
+from sparekey.core.policy.offline import AssignedPolicy, EffectivePolicy, OfflinePolicy, effective_policy
+from sparekey.core.policy.token import TokenPolicy
+from sparekey.core.sign_in.authenticate import AccountState
+from sparekey.storage.policies import policies
 from sparekey.storage.rows import AnyRow
 
 P = TypeVar("P", TokenPolicy, LockoutPolicy)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from sparekey.core import checkpoint
-from sparekey.core.checkpoint import Checkpoint
-from sparekey.core.event_export import ExportedEvent
+from sparekey.core.audit_log import checkpoint
+from sparekey.core.audit_log.checkpoint import Checkpoint
+from sparekey.core.audit_log.export import ExportedEvent
 
 
 class Purpose(StrEnum):

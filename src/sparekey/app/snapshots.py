@@ -6,11 +6,11 @@ from functools import lru_cache
 from typing import Any, Final
 
 from sparekey.app.vault import Vault
-from sparekey.core.authenticate import AccountState, CodeState, TokenState
-from sparekey.core.lockout import FailureCount, LockoutPolicy
-from sparekey.core.online_emergency import EmergencyKind, IfAvailable, OnlineEmergency
-from sparekey.core.pins import SALT_BYTES, PinVerifier
-from sparekey.core.token_policy import TOKEN_FIELDS, TokenPolicy
+from sparekey.core.emergency.online import EmergencyKind, IfAvailable, OnlineEmergency
+from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
+from sparekey.core.policy.token import TOKEN_FIELDS, TokenPolicy
+from sparekey.core.sign_in.authenticate import AccountState, CodeState, TokenState
+from sparekey.core.sign_in.pins import SALT_BYTES, PinVerifier
 from sparekey.core.tokens import TOKEN_TYPES, Parameters
 from sparekey.secret import Secret
 
@@ -25,7 +25,7 @@ def account_state(row: Any, lockout: LockoutPolicy, token_policy: TokenPolicy) -
 
 
 def joined_account_state(row: Any) -> AccountState:
-    """From a row of storage.sign_in's snapshot, in which the account's columns have longer names."""
+    """From a row of storage.sign_in.statements's snapshot, in which the account's columns have longer names."""
     failures = FailureCount(row.failures, row.first_failure_at, row.locked_at)
     lockout = _lockout_policy(row.most_failures, row.within_minutes, row.unlock_after_minutes)
     token_policy = _token_policy(tuple(getattr(row, name) for name in TOKEN_FIELDS))
@@ -45,7 +45,7 @@ def _token_policy(values: tuple[Any, ...]) -> TokenPolicy:
 
 
 def online_emergency_state(row: Any, codes: Sequence[tuple[str, Secret[str]]]) -> OnlineEmergency | None:
-    """From a row of storage.sign_in's snapshot."""
+    """From a row of storage.sign_in.statements's snapshot."""
     if row.emergency_kind is None:
         return None
     return OnlineEmergency(
@@ -86,7 +86,7 @@ def token_state(vault: Vault, row: Any) -> TokenState:
 
 @dataclass(frozen=True)
 class SeedlessToken:
-    """A token as far as offline data are concerned (`core.offline.OfflineToken`)."""
+    """A token as far as offline data are concerned (`core.offline.units.OfflineToken`)."""
 
     token_id: str
     enabled: bool

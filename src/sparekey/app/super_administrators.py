@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from sparekey.core.errors import NotAllowed
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
-from sparekey.storage import roles
+from sparekey.storage.people import roles
 
 _FOREVER: Final = 2**62  # later than any expiry: only an account without one is open then
 

@@ -1,6 +1,6 @@
 """What goes wrong for a reason that a person can mend: a word for programs, what is wrong, and what to do.
 
-A refused sign-in is not among them: that is an outcome (core.outcome).
+A refused sign-in is not among them: that is an outcome (core.sign_in.outcome).
 """
 
 

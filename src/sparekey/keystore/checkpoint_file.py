@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from sparekey.core.checkpoint import Checkpoint, CheckpointError
+from sparekey.core.audit_log.checkpoint import Checkpoint, CheckpointError
 
 
 class CheckpointFile:

@@ -25,7 +25,7 @@ from sparekey.server.rest import sign_ins as rest_sign_ins
 from sparekey.server.selfservice import sign_in as self_service_sign_in
 from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.service import Service
-from sparekey.server.web import assets, site
+from sparekey.server.web import assets, routing
 from sparekey.server.web.failures import Failures
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
@@ -66,9 +66,9 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Fast
     application.include_router(assets.routes())
     application.include_router(console_sign_in.routes(service))
     application.include_router(welcome.routes(service))
-    application.include_router(site.routes(service, CONSOLE))
+    application.include_router(routing.routes(service, CONSOLE))
     application.include_router(self_service_sign_in.routes(service))
-    application.include_router(site.routes(service, SELF_SERVICE))
+    application.include_router(routing.routes(service, SELF_SERVICE))
     failures = Failures(service, (CONSOLE, SELF_SERVICE))
     application.add_exception_handler(HTTPException, _no_such_route(failures))
     application.add_middleware(OneSpelling)

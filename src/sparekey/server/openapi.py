@@ -4,7 +4,7 @@ import dataclasses
 import typing
 from typing import Any, Final
 
-from sparekey.app.operation import MOST_ROWS, Member, Operation
+from sparekey.app.rest.operation import MOST_ROWS, Member, Operation
 from sparekey.wire import values
 from sparekey.wire.agent_api import ErrorReply
 

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, text
 
-from sparekey.storage.together import as_elsewhere
+from sparekey.storage.pipeline import as_elsewhere
 
 
 def insert_many(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.search_words import LONGEST_WORD
 
 metadata = MetaData(
@@ -208,7 +208,7 @@ device = Table(
     Column("event_hash", LargeBinary, nullable=False),
     Column("name_key", _in_bytes(128), nullable=False, server_default=""),  # the name without case and accents
     Column("protection", String(32), nullable=False, server_default=""),  # as the device says; "": it has not said
-    Column("exempt_accounts", Text, nullable=False, server_default="[]"),  # JSON of storage/devices.py
+    Column("exempt_accounts", Text, nullable=False, server_default="[]"),  # JSON of storage/devices/devices.py
     Index("ix_device_name_id", "name", "id"),
     Index("ix_device_name_key_id", "name_key", "id"),
     Index("ix_device_domain_id_name_key_id", "domain_id", "name_key", "id"),
@@ -423,7 +423,7 @@ dialogue = Table(
     Column("ask", String(16), nullable=False),
     Column("actor", String(160), nullable=False),  # the door: nobody else may answer
     Column("login", String(128), nullable=False),
-    Column("method", String(32), nullable=False),  # core.outcome.Method: what was right
+    Column("method", String(32), nullable=False),  # core.sign_in.outcome.Method: what was right
     Column("step", BigInteger, nullable=True),  # of a tokencode
     Column("tries", Integer, nullable=False),
     Column("pin_sealed", LargeBinary, nullable=True),  # verifier of the PIN that is to be confirmed
@@ -469,12 +469,14 @@ def _session(name: str, *more: Column[Any]) -> Table:
 # Apart from one another: what opens the self-service console is not even looked for at the door of administrators.
 admin_session = _session(
     "admin_session",
-    Column("method", String(32), nullable=False, server_default=""),  # core.outcome.Method: what began it
+    Column("method", String(32), nullable=False, server_default=""),  # core.sign_in.outcome.Method: what began it
     Column("address", String(64), nullable=False, server_default=""),  # from where
 )
 user_session = _session(
     "user_session",
-    Column("method", String(32), nullable=False, server_default=""),  # core.outcome.Method: its last second factor
+    Column(
+        "method", String(32), nullable=False, server_default=""
+    ),  # core.sign_in.outcome.Method: its last second factor
     Column("token_id", String(32), nullable=True),  # and of which token that was
 )
 

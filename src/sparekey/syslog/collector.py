@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sparekey.app.ports import CollectorError
-from sparekey.core.event_export import ExportedEvent
+from sparekey.core.audit_log.export import ExportedEvent
 from sparekey.syslog.message import framed, message
 
 WAIT_SECONDS: Final = 10.0

@@ -7,8 +7,8 @@ message keeps to what receivers should be able to take.
 from enum import IntEnum
 from typing import Final
 
-from sparekey.core.event_export import ExportedEvent, timestamp
-from sparekey.core.events import OK
+from sparekey.core.audit_log.actions import OK
+from sparekey.core.audit_log.export import ExportedEvent, timestamp
 
 LONGEST: Final = 8_192  # octets of a message that a receiver should process (RFC 5425 section 4.3.1)
 _LOG_AUDIT: Final = 13  # facility (RFC 5424 section 6.2.1)

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from sparekey.core.counts import counted
 from sparekey.core.errors import BadInput
+from sparekey.core.plurals import counted
 from sparekey.core.tokens import Parameters
 from sparekey.secret import Secret
 from sparekey.token_files.records import (

@@ -125,7 +125,7 @@ class SyncRequest:
     held: list[HeldUnit]
     checkpoint: str
     hardware_bound: bool
-    protection: str = ""  # a word of `Protection` (core.offline): what the offline data stand under
+    protection: str = ""  # a word of `Protection` (core.offline.units): what the offline data stand under
     exempt: list[str] = field(default_factory=list)  # local accounts that sign in without a passcode, at most 64
 
 

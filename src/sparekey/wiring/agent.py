@@ -10,12 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sparekey.agent import enrol as enrolment
-from sparekey.agent.configuration import Configuration
-from sparekey.agent.device import Device
-from sparekey.agent.exempt import ExemptAccounts, exempt_accounts
-from sparekey.agent.pam_stacks import read_stacks
-from sparekey.agent.platform_posix import (
+from sparekey.agent.contact import enrolment
+from sparekey.agent.contact.server_client import ServerClient, conversation
+from sparekey.agent.ground.exempt_accounts import ExemptAccounts, exempt_accounts
+from sparekey.agent.ground.ports import StoreUnreadable
+from sparekey.agent.platform.configuration import Configuration
+from sparekey.agent.platform.pam_stacks import read_stacks
+from sparekey.agent.platform.posix import (
     PosixFiles,
     SystemClock,
     group_members,
@@ -24,10 +25,9 @@ from sparekey.agent.platform_posix import (
     store_lock,
     usable_cores,
 )
-from sparekey.agent.ports import StoreUnreadable
-from sparekey.agent.server_client import ServerClient, conversation
-from sparekey.agent.store import Store
-from sparekey.agent.store_keys import AUTO, forget_keys, open_keys
+from sparekey.agent.store.device import Device
+from sparekey.agent.store.key_choice import AUTO, forget_keys, open_keys
+from sparekey.agent.store.store import Store
 from sparekey.wire.enrolment import EnrolmentCode
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ def socket_path(configuration: Configuration, directory: Path) -> Path:
 
 
 def enrol_device(url: str, code: EnrolmentCode, name: str, directory: Path, *, tpm: str = AUTO) -> enrolment.Enrolled:
-    """Makes this computer a device; see `agent.enrol`."""
+    """Makes this computer a device; see `agent.contact.enrolment`."""
     files = PosixFiles()
     enrolment.verify_free(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)

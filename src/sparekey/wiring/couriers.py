@@ -13,8 +13,8 @@ from typing import Final, Self
 
 import structlog
 
-from sparekey.app.event_forwarding import forward_next
-from sparekey.app.outbox import Sent, forget_old, send_next
+from sparekey.app.audit_log.forwarding import forward_next
+from sparekey.app.audit_log.outbox import Sent, forget_old, send_next
 from sparekey.app.ports import CollectorError, EventCollector, Mailer
 from sparekey.mail.smtp import SmtpMailer, Tls
 from sparekey.server.replies import log_unforeseen

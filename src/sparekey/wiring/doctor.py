@@ -7,18 +7,19 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from sparekey.app.event_forwarding import CURSOR
+from sparekey.app.audit_log.forwarding import CURSOR
+from sparekey.app.audit_log.sequencer import find_newest
 from sparekey.app.instance import DEFAULT_POLICY, Instance
-from sparekey.app.policies import list_policies
+from sparekey.app.policies.policies import list_policies
 from sparekey.app.ports import KeystoreError, Purpose
-from sparekey.app.sequencer import find_newest
-from sparekey.core.counts import counted
-from sparekey.core.notices import utc
+from sparekey.core.audit_log.notices import utc
 from sparekey.core.permissions import Actor
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.plurals import counted
+from sparekey.core.policy.kinds import PolicyKind
 from sparekey.keystore import local_ca
 from sparekey.server.settings import Settings, SettingsError, read_settings
-from sparekey.storage import audit_export, outbox
+from sparekey.storage.audit_log import export as audit_export
+from sparekey.storage.audit_log import outbox
 from sparekey.wiring.server import ca_file, checkpoint_store, open_instance
 from sparekey.wiring.serving import certificate_file, prepare_certificate
 

@@ -16,9 +16,9 @@ from typing import Final
 
 from sqlalchemy import make_url
 
-from sparekey.app.initialise import initialise
 from sparekey.app.instance import Instance
-from sparekey.app.upgrade import Upgrade, upgrade_database
+from sparekey.app.server.initialise import initialise
+from sparekey.app.server.upgrade import Upgrade, upgrade_database
 from sparekey.app.vault import Vault
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.permissions import Actor

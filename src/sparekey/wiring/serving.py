@@ -22,11 +22,11 @@ import structlog
 from fastapi import FastAPI
 
 from sparekey import clock
+from sparekey.app.audit_log.sequencer import chain
 from sparekey.app.instance import Instance, log
 from sparekey.app.ports import CheckpointStore, KeystoreError
-from sparekey.app.sequencer import chain
+from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import Conflict
-from sparekey.core.events import Action
 from sparekey.keystore import local_ca
 from sparekey.server.application import Lifespan, create_application
 from sparekey.server.logs import configure, logging_config

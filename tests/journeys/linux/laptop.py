@@ -18,11 +18,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sparekey.agent.outcome import LoginAnswer, Mode
-from sparekey.agent.state import UserState
-from sparekey.app import devices, users
+from sparekey.agent.ground.outcome import LoginAnswer, Mode
+from sparekey.agent.ground.state import UserState
+from sparekey.app.devices import devices
 from sparekey.app.instance import Instance
-from sparekey.app.tokens import NewToken
+from sparekey.app.people import users
+from sparekey.app.tokens.tokens import NewToken
 from sparekey.cli.agent.remote import Daemon, answer_of, find_daemon
 from sparekey.clock import now_precise
 from sparekey.secret import Secret

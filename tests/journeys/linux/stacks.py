@@ -6,7 +6,7 @@ Debian's own stacks of sshd, sudo, su and login stay as they are: all include co
 
 from pathlib import Path
 
-from sparekey.agent.configuration import EXEMPT_GROUP
+from sparekey.agent.platform.configuration import EXEMPT_GROUP
 from tests.journeys.linux.machines import SECURITY, Machine
 from tools.tree import ROOT
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sparekey.core.policy_kinds import PolicyKind
+from sparekey.core.policy.kinds import PolicyKind
 from tests.builders import DAY, PIN, edit_policy
 from tests.journeys.linux.doors import LOGIN, SSH, SU, SUDO
 from tests.journeys.linux.laptop import INTERVAL, POLICY, Laptop, Person, a_laptop

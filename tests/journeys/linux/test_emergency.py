@@ -2,7 +2,7 @@
 
 import pytest
 
-from sparekey.app.tokens import NewToken
+from sparekey.app.tokens.tokens import NewToken
 from tests.builders import PIN
 from tests.journeys.linux.doors import LOCK, LOGIN, PASSCODE, SSH, SU, SUDO
 from tests.journeys.linux.laptop import HELP_TEXT, INTERVAL, NAME, Laptop, Person

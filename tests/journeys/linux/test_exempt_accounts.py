@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.configuration import EXEMPT_GROUP
+from sparekey.agent.platform.configuration import EXEMPT_GROUP
 from tests.journeys.linux.laptop import Laptop
 from tests.journeys.linux.machines import Machine
 

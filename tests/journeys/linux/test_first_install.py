@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from sparekey.agent.configuration import EXEMPT_GROUP
-from sparekey.agent.pam_stacks import MODULE
+from sparekey.agent.platform.configuration import EXEMPT_GROUP
+from sparekey.agent.platform.pam_stacks import MODULE
 from tests.builders import PIN
 from tests.journeys.linux.doors import SSH, SUDO, Door
 from tests.journeys.linux.laptop import Laptop

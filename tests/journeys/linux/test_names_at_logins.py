@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sparekey.agent.configuration import CONFIGURATION
+from sparekey.agent.platform.configuration import CONFIGURATION
 from tests.journeys.linux.doors import OWN_RIGHTS, SSH, SU, SUDO
 from tests.journeys.linux.laptop import Laptop
 

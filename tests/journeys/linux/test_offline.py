@@ -2,8 +2,8 @@
 
 import pytest
 
-from sparekey.agent.configuration import EXEMPT_GROUP
-from sparekey.app.tokens import set_pin
+from sparekey.agent.platform.configuration import EXEMPT_GROUP
+from sparekey.app.tokens.tokens import set_pin
 from sparekey.secret import Secret
 from tests.builders import PIN, ROOT
 from tests.journeys.linux.doors import EVERY, LOCK, OWN_RIGHTS, SSH, SU, SUDO

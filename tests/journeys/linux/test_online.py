@@ -2,7 +2,7 @@
 
 import pytest
 
-from sparekey.app.tokens import clear_pin, set_pin
+from sparekey.app.tokens.tokens import clear_pin, set_pin
 from sparekey.secret import Secret
 from tests.builders import ROOT
 from tests.journeys.linux.doors import EVERY, GREETD, LOGIN, SSH, SU, SUDO, Door

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.configuration import EXEMPT_GROUP
-from sparekey.agent.store import STATE
+from sparekey.agent.platform.configuration import EXEMPT_GROUP
+from sparekey.agent.store.store import STATE
 from sparekey.passcode import grouped, new_code
 from tests.builders import PIN
 from tests.journeys.linux.doors import SSH, SU, SUDO

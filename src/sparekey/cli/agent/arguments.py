@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sparekey.agent.configuration import CONFIGURATION
+from sparekey.agent.platform.configuration import CONFIGURATION
 from sparekey.cli.agent.output import Output
 from sparekey.wiring.agent import STATE_DIRECTORY
 

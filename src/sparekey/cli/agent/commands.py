@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from sparekey.agent.device import Device
-from sparekey.agent.ports import NotReached
-from sparekey.agent.refill import refill
-from sparekey.agent.status import status_of
-from sparekey.agent.trusted_days import without_data
+from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.replies import without_data
+from sparekey.agent.ground.ports import NotReached
+from sparekey.agent.store.device import Device
+from sparekey.agent.store.status import status_of
 from sparekey.cli.agent.arguments import Commands
+from sparekey.cli.agent.checks import logins_ask
 from sparekey.cli.agent.output import Output
 from sparekey.cli.agent.remote import Daemon, find_daemon
 from sparekey.cli.agent.status_words import status_words
-from sparekey.cli.agent.surroundings import logins_ask
-from sparekey.core.counts import counted
+from sparekey.core.plurals import counted
 from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
 from sparekey.wire.local_socket import Kind, Tag, frame
 from sparekey.wiring.agent import enrol_device, forget_device, opened_device

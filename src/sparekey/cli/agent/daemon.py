@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from sparekey.agent.device import Device
-from sparekey.agent.local_server import LocalServer
-from sparekey.agent.notices import keep_message, message_of_the_day
-from sparekey.agent.platform_posix import keep_memory_together, listen, release_memory, wait_for_network
-from sparekey.agent.refiller import Refiller
-from sparekey.agent.service import ServiceManager, log_handler
-from sparekey.agent.status import summary_of
+from sparekey.agent.contact.scheduler import Refiller
+from sparekey.agent.local_socket.server import LocalServer
+from sparekey.agent.platform.posix import keep_memory_together, listen, release_memory, wait_for_network
+from sparekey.agent.platform.service_manager import ServiceManager, log_handler
+from sparekey.agent.store.device import Device
+from sparekey.agent.store.notices import keep_message, message_of_the_day
+from sparekey.agent.store.status import summary_of
 from sparekey.cli.agent.arguments import Commands
 from sparekey.cli.agent.commands import opened, socket_path
 from sparekey.cli.agent.output import Output

@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparekey.agent.configuration import CONFIGURATION, BadConfiguration, Configuration, load_configuration
-from sparekey.agent.device import Device
-from sparekey.agent.pin_lock import any_locked
-from sparekey.agent.ports import Distance, NotReached, Refused, StoreUnreadable
-from sparekey.agent.protection import describe_protection
-from sparekey.agent.refill import CONTACT_PATIENCE, take_word, withhold_if_revoked
-from sparekey.agent.unit_files import UnitDamaged
+from sparekey.agent.contact.contact import CONTACT_PATIENCE, take_word, withhold_if_revoked
+from sparekey.agent.ground.ports import Distance, NotReached, Refused, StoreUnreadable
+from sparekey.agent.platform.configuration import CONFIGURATION, BadConfiguration, Configuration, load_configuration
+from sparekey.agent.store.device import Device
+from sparekey.agent.store.pin_lock import any_locked
+from sparekey.agent.store.unit_files import UnitDamaged
+from sparekey.agent.tpm.protection import describe_protection
 from sparekey.cli.agent.arguments import Commands
+from sparekey.cli.agent.checks import Finding, logins_ask, look_around, of_socket
 from sparekey.cli.agent.commands import opened, socket_path
 from sparekey.cli.agent.output import FAILED, HOW_AFTER_REVOKING, HOW_TO_ENROLL, Output, at
 from sparekey.cli.agent.remote import Daemon, Failed, find_daemon
 from sparekey.cli.agent.status_words import Report
-from sparekey.cli.agent.surroundings import Finding, logins_ask, look_around, of_socket
-from sparekey.core.counts import counted
+from sparekey.core.plurals import counted
 from sparekey.wire.local_socket import Kind, Tag, frame
 
 _ADVICE = {

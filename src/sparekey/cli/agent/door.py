@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from sparekey.agent.device import Device
-from sparekey.agent.erasing import days_left
-from sparekey.agent.login import login
-from sparekey.agent.outcome import LoginAnswer
-from sparekey.agent.refill import Progress, refill
-from sparekey.agent.useful_key import UsefulKey
+from sparekey.agent.contact.contact import Progress, refill
+from sparekey.agent.ground.outcome import LoginAnswer
+from sparekey.agent.sign_in.login import login
+from sparekey.agent.sign_in.secret_access import UsefulKey
+from sparekey.agent.store.device import Device
+from sparekey.agent.store.erasing import days_left
 from sparekey.cli.agent.commands import opened, running_daemon
 from sparekey.cli.agent.remote import Daemon, answer_of
 from sparekey.secret import Secret

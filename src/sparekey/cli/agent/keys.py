@@ -14,12 +14,12 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from sparekey.agent.configuration import CONFIGURATION
-from sparekey.agent.outcome import Result, printable
-from sparekey.agent.ports import StoreUnreadable
-from sparekey.agent.purposes import OS_PASSWORD, BadPurpose, verify_name
-from sparekey.agent.useful_key import KeyRefused, forget
-from sparekey.agent.wrapped_secrets import LARGEST_SECRET
+from sparekey.agent.ground.outcome import Result, printable
+from sparekey.agent.ground.ports import StoreUnreadable
+from sparekey.agent.ground.secret_purposes import OS_PASSWORD, BadPurpose, verify_name
+from sparekey.agent.platform.configuration import CONFIGURATION
+from sparekey.agent.sign_in.secret_access import KeyRefused, forget
+from sparekey.agent.store.wrapped_secrets import LARGEST_SECRET
 from sparekey.cli.agent.arguments import Command, Commands, add_user
 from sparekey.cli.agent.commands import opened, read_line, running_daemon
 from sparekey.cli.agent.door import Door, open_door

@@ -10,12 +10,12 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from sparekey.agent.configuration import BadConfiguration, load_configuration
-from sparekey.agent.enrol import AlreadyEnrolled
-from sparekey.agent.platform_posix import no_core_dumps
-from sparekey.agent.ports import NotReached, Refused, StoreUnreadable
-from sparekey.agent.server_client import BadAddress
-from sparekey.agent.useful_key import KeyRefused
+from sparekey.agent.contact.enrolment import AlreadyEnrolled
+from sparekey.agent.contact.server_client import BadAddress
+from sparekey.agent.ground.ports import NotReached, Refused, StoreUnreadable
+from sparekey.agent.platform.configuration import BadConfiguration, load_configuration
+from sparekey.agent.platform.posix import no_core_dumps
+from sparekey.agent.sign_in.secret_access import KeyRefused
 from sparekey.cli.agent import commands, daemon, doctor, keys, notice, sign_in
 from sparekey.cli.agent.arguments import Command, Commands
 from sparekey.cli.agent.output import FAILED, HOW_TO_ENROLL, NobodyReads, Output

@@ -6,8 +6,8 @@ import sys
 from datetime import datetime
 from typing import Any, Final
 
-from sparekey.agent.outcome import LoginAnswer, Result, as_rfc3339, in_words, printable
-from sparekey.agent.refill import Progress
+from sparekey.agent.contact.contact import Progress
+from sparekey.agent.ground.outcome import LoginAnswer, Result, as_rfc3339, in_words, printable
 
 SCHEMA: Final = 1
 EXITS: Final = {Result.GRANTED: 0, Result.DENIED: 3, Result.ASK: 4, Result.UNAVAILABLE: 5}

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Reason, Result
-from sparekey.agent.platform_posix import connect, effective_uid, peer_uid
-from sparekey.agent.receiving import receive
-from sparekey.agent.refill import Progress
+from sparekey.agent.contact.contact import Progress
+from sparekey.agent.ground.outcome import Ask, LoginAnswer, Mode, Reason, Result
+from sparekey.agent.local_socket.frames import receive
+from sparekey.agent.platform.posix import connect, effective_uid, peer_uid
 from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame
 
 CONNECT_PATIENCE: Final = 20  # seconds for a place in the line of who connects

@@ -6,15 +6,15 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from sparekey.agent.offline_login import try_emergency
-from sparekey.agent.outcome import Ask, LoginAnswer, Mode, Result, printable, unreadable
-from sparekey.agent.ports import NotReached, Refused, StoreUnreadable
+from sparekey.agent.ground.outcome import Ask, LoginAnswer, Mode, Result, printable, unreadable
+from sparekey.agent.ground.ports import NotReached, Refused, StoreUnreadable
+from sparekey.agent.sign_in.offline import try_emergency
 from sparekey.cli.agent.arguments import Commands, add_user
 from sparekey.cli.agent.commands import opened, read_line, running_daemon
 from sparekey.cli.agent.door import Door, open_door
 from sparekey.cli.agent.output import Output
 from sparekey.cli.agent.remote import Failed, answer_of
-from sparekey.core.counts import counted
+from sparekey.core.plurals import counted
 from sparekey.secret import Secret
 from sparekey.wire.local_socket import BadFrame, Kind, frame
 

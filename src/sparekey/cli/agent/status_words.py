@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sparekey.cli.agent.output import HOW_AFTER_REVOKING, at
-from sparekey.core.counts import counted, rough_time
+from sparekey.core.plurals import counted, rough_time
 
 Report = Mapping[str, Any]
 _KINDS: Final = {

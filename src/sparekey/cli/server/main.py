@@ -12,7 +12,7 @@ from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, Group
 from sparekey.cli.server.failures import USAGE, Failure, failure_of
 
-# name: (module, what it is for)
+# name: (module of this package, summary)
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("service", "Make a new server in the data directory."),
     "serve": ("service", "Answer devices and programs until stopped."),
@@ -20,25 +20,25 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "config": ("service", "Look at the settings."),
     "doctor": ("service", "Look for what is wrong with this server."),
     "version": ("service", "Say which version this is."),
-    "login": ("login", "Sign in at a server, for commands with --server."),
-    "logout": ("login", "End a session at a server."),
-    "domain": ("domain", "Security domains: who and what belongs together."),
-    "policy": ("policy", "Policies of each kind, and what is in force for a user."),
-    "user": ("user", "Users, and why they can sign in or not."),
-    "token": ("token", "Tokens and their PINs."),
-    "emergency": ("emergency", "Emergency codes: of a token, of a user, or at the server alone."),
-    "device": ("device", "Protected computers: invite, look at, revoke, report as stolen."),
-    "report": ("report", "Who is ready for the day without a network."),
-    "admin": ("admin", "How the first administrator gets in."),
-    "role": ("role", "What administrators may do, and where."),
-    "client": ("client", "Programs that ask over the REST API."),
-    "approval": ("approval", "Requests to show a passcode that wait for a second person."),
-    "operator": ("operator", "Operators who are shown many emergency codes."),
-    "audit": ("audit", "The audit record: read it, and find out whether it is whole."),
-    "alarm": ("alarm", "Alarms that nobody has looked at yet."),
+    "login": ("sessions.login", "Sign in at a server, for commands with --server."),
+    "logout": ("sessions.login", "End a session at a server."),
+    "domain": ("people.domains", "Security domains: who and what belongs together."),
+    "policy": ("policies.policies", "Policies of each kind, and what is in force for a user."),
+    "user": ("people.users", "Users, and why they can sign in or not."),
+    "token": ("tokens.tokens", "Tokens and their PINs."),
+    "emergency": ("emergency.offline", "Emergency codes: of a token, of a user, or at the server alone."),
+    "device": ("devices.devices", "Protected computers: invite, look at, revoke, report as stolen."),
+    "report": ("reports.reports", "Who is ready for the day without a network."),
+    "admin": ("sessions.admin", "How the first administrator gets in."),
+    "role": ("people.roles", "What administrators may do, and where."),
+    "client": ("sessions.clients", "Programs that ask over the REST API."),
+    "approval": ("emergency.approvals", "Requests to show a passcode that wait for a second person."),
+    "operator": ("emergency.operators", "Operators who are shown many emergency codes."),
+    "audit": ("audit_log.events", "The audit record: read it, and find out whether it is whole."),
+    "alarm": ("audit_log.alarms", "Alarms that nobody has looked at yet."),
 }
 
-_WITHOUT_NOUN: Final = ("service", "login")  # modules whose commands stand for themselves
+_WITHOUT_NOUN: Final = ("service", "sessions.login")  # modules whose commands stand for themselves
 
 
 class Root(Group):

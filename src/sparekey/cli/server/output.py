@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sparekey.core.counts import counted
+from sparekey.core.plurals import counted
 
 Row = Mapping[str, Any]
 SCHEMA: Final = "sparekey/{}/1"

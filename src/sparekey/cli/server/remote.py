@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
-from sparekey.app.operations import find_operation
+from sparekey.app.rest.registry import find_operation
 from sparekey.cli.server.https import Connection, Unreachable
 from sparekey.cli.server.kept_sessions import find_session
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, SparekeyError

@@ -7,11 +7,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.contact import Witness, take_contact
-from sparekey.app.offline_events import take_events
+from sparekey.app.offline.contact import Witness, take_contact
+from sparekey.app.offline.events import take_events
+from sparekey.app.offline.provisioning import acknowledge
+from sparekey.app.offline.sealing import seal_for_device
 from sparekey.app.ports import Purpose
-from sparekey.app.provisioning import acknowledge
-from sparekey.app.sealing import seal_for_device
 from sparekey.core.errors import BadInput
 from sparekey.server.agent_api.enrolment import unhex
 from sparekey.server.agent_api.signed_requests import HEADERS, SignedRequest, read_signed

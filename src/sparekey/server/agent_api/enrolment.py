@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.devices import Enrolment, enrol
+from sparekey.app.devices.devices import Enrolment, enrol
 from sparekey.app.ports import Purpose
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret

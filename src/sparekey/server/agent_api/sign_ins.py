@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.sign_in import Door
-from sparekey.app.sign_in_on_device import DeviceSignIn, sign_in_on_device
-from sparekey.core.outcome import Asked, Denied, Granted
+from sparekey.app.offline.sign_in import DeviceSignIn, sign_in_on_device
+from sparekey.app.sign_in.verification import Door
+from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.agent_api.enrolment import unhex
 from sparekey.server.agent_api.signed_requests import HEADERS, SignedRequest, read_signed
@@ -16,7 +16,7 @@ from sparekey.server.floor import Floor
 from sparekey.server.openapi import described
 from sparekey.server.replies import answer
 from sparekey.server.service import Service
-from sparekey.server.sign_ins import judge
+from sparekey.server.sign_in_answers import judge
 from sparekey.wire import agent_api as api
 from sparekey.wire.messages import decode
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from sparekey.app.devices import find_device, tell_revoked
+from sparekey.app.devices.devices import find_device, tell_revoked
 from sparekey.server.bodies import read_body
 from sparekey.server.replies import Refusal
 from sparekey.server.service import Service

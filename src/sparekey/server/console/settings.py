@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 import sparekey
-from sparekey.app.server_state import MOST_WAITING, ServerState, look_at_server
-from sparekey.core.counts import counted
+from sparekey.app.server.state import MOST_WAITING, ServerState, look_at_server
 from sparekey.core.permissions import Permission
+from sparekey.core.plurals import counted
 from sparekey.secret import Secret
 from sparekey.server.settings import SETTINGS, Setting, Settings
 from sparekey.server.web.pages import Pages

@@ -7,14 +7,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.admin_sessions import Opened, door_name, end_session, id_of, open_session
-from sparekey.app.passkey_sign_ins import ADMINISTRATORS
-from sparekey.app.sign_in import Door
+from sparekey.app.sessions.administrators import Opened, door_name, end_session, id_of, open_session
+from sparekey.app.sessions.passkey_sign_ins import ADMINISTRATORS
+from sparekey.app.sign_in.verification import Door
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE, HOME, SIGN_IN, SIGN_OUT
 from sparekey.server.floor import Floor
 from sparekey.server.service import Service
-from sparekey.server.sign_ins import judge
+from sparekey.server.sign_in_answers import judge
 from sparekey.server.web.arrivals import admitted, token_of, verify_ours
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.forms import with_form
@@ -22,7 +22,7 @@ from sparekey.server.web.passkeys import BUSY, PasskeySignIn, form_of
 from sparekey.server.web.passkeys import routes as passkey_routes
 from sparekey.server.web.replies import SentOn, Shown
 from sparekey.server.web.responses import failed, respond
-from sparekey.server.web.signing_in import answered, way_back
+from sparekey.server.web.sign_in_replies import answered, way_back
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy
 

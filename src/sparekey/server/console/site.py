@@ -2,35 +2,26 @@
 
 from typing import Final
 
-from sparekey.app.admin_sessions import find_session, refresh_second_factor
-from sparekey.app.passkey_sign_ins import has_passkey, refresh_with_passkey
+from sparekey.app.sessions.administrators import find_session, refresh_second_factor
+from sparekey.app.sessions.passkey_sign_ins import has_passkey, refresh_with_passkey
 from sparekey.core.permissions import Permission
-from sparekey.server.console import (
-    account,
-    alarms,
-    approvals,
-    audit,
-    clients,
-    devices,
-    domains,
-    emergency,
-    home,
-    new_token,
-    online_emergency,
-    policies,
-    readiness,
-    reports,
-    roles,
-    search,
-    settings,
-    token_imports,
-    tokens,
-    user_imports,
-    users,
-    why,
-)
+from sparekey.server.console import settings
+from sparekey.server.console.audit_log import alarms
+from sparekey.server.console.audit_log import events as audit
+from sparekey.server.console.devices import devices
+from sparekey.server.console.emergency import approvals
+from sparekey.server.console.emergency import offline as emergency
+from sparekey.server.console.emergency import online as online_emergency
+from sparekey.server.console.people import domains, roles, users
+from sparekey.server.console.people import imports as user_imports
+from sparekey.server.console.policies import policies
+from sparekey.server.console.reports import home, readiness, reports, search, why
+from sparekey.server.console.sessions import account, clients
+from sparekey.server.console.tokens import imports as token_imports
+from sparekey.server.console.tokens import new as new_token
+from sparekey.server.console.tokens import tokens
 from sparekey.server.web import cookies
-from sparekey.server.web.sites import Link, Passkeys, Sessions, Site
+from sparekey.server.web.site import Link, Passkeys, Sessions, Site
 
 SIGN_IN: Final = "/console/sign-in"
 SIGN_OUT: Final = "/console/sign-out"

@@ -12,11 +12,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app import admin_links
+from sparekey.app.people import admin_links
 from sparekey.core.errors import BadInput, Conflict, SparekeyError
 from sparekey.secret import Secret
-from sparekey.server.console.new_token import handed_over
 from sparekey.server.console.site import CONSOLE, SIGN_IN, WELCOME
+from sparekey.server.console.tokens.new import handed_over
 from sparekey.server.replies import is_unavailable, log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.web.arrivals import admitted, verify_ours

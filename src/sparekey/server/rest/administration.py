@@ -1,4 +1,4 @@
-"""Administration over REST: one route for each operation of `app.operations`, and nothing else.
+"""Administration over REST: one route for each operation of `app.rest.registry`, and nothing else.
 
 Rules: who asks is known before anything of the request is read; what is dangerous needs a second factor that is not
 older than ten minutes, of every person; whether the caller may do it is said by the use case alone, but for a file: who
@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sparekey.app.authorisation import verify_somewhere
-from sparekey.app.callers import Caller
-from sparekey.app.operation import LARGEST_BODY, Operation
-from sparekey.app.operations import OPERATIONS
+from sparekey.app.rest.operation import LARGEST_BODY, Operation
+from sparekey.app.rest.registry import OPERATIONS
+from sparekey.app.sessions.callers import Caller
 from sparekey.server.bodies import Files, read_body
 from sparekey.server.openapi import described_operation
 from sparekey.server.replies import NOT_KEPT, Refusal, json_answer

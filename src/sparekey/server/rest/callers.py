@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from sparekey.app.callers import Caller, find_caller
+from sparekey.app.sessions.callers import Caller, find_caller
 from sparekey.core.networks import is_within
 from sparekey.secret import Secret
 from sparekey.server.replies import Refusal

@@ -7,8 +7,8 @@ everywhere a second later at the latest.
 import hashlib
 from typing import Final
 
-from sparekey.app.clients import find_door
-from sparekey.app.sign_in import Door
+from sparekey.app.sessions.clients import find_door
+from sparekey.app.sign_in.verification import Door
 from sparekey.secret import Secret
 from sparekey.server.service import Service
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.admin_sessions import (
+from sparekey.app.sessions.administrators import (
     Opened,
     Session,
     door_name,
@@ -20,8 +20,8 @@ from sparekey.app.admin_sessions import (
     open_session,
     refresh_second_factor,
 )
-from sparekey.app.sign_in import Door, Verdict
-from sparekey.core.outcome import Asked, Denied, Granted
+from sparekey.app.sign_in.verification import Door, Verdict
+from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.bodies import read_body
 from sparekey.server.floor import Floor
@@ -29,7 +29,7 @@ from sparekey.server.openapi import described
 from sparekey.server.replies import NOT_KEPT, Refusal, answer, error_answer
 from sparekey.server.rest.callers import address_of, bearer_of, get_caller, is_admitted
 from sparekey.server.service import Service
-from sparekey.server.sign_ins import judge
+from sparekey.server.sign_in_answers import judge
 from sparekey.server.work import Busy
 from sparekey.wire.agent_api import ErrorReply
 from sparekey.wire.messages import TYPED, decode

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.dialogues import answer as reply
-from sparekey.app.sign_in import Door, Verdict, sign_in
-from sparekey.core.outcome import Asked, Denied, Granted
+from sparekey.app.sign_in.answers import answer as reply
+from sparekey.app.sign_in.verification import Door, Verdict, sign_in
+from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.bodies import read_body
 from sparekey.server.floor import Floor
@@ -16,7 +16,7 @@ from sparekey.server.openapi import described
 from sparekey.server.replies import Refusal, answer, error_answer
 from sparekey.server.rest.doors import Doors
 from sparekey.server.service import Service
-from sparekey.server.sign_ins import judge
+from sparekey.server.sign_in_answers import judge
 from sparekey.server.work import Busy
 from sparekey.wire.agent_api import ErrorReply
 from sparekey.wire.messages import TYPED, decode

@@ -1,6 +1,6 @@
 """One device of the user's: the report that it was stolen."""
 
-from sparekey.app import self_service
+from sparekey.app.self_service import own as self_service
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import get_session
 from sparekey.server.web.replies import Reply, SentOn

@@ -1,6 +1,6 @@
 """Home: what the user has, and what works if the network dies now. Activity: what happened to them."""
 
-from sparekey.app import self_service
+from sparekey.app.self_service import own as self_service
 from sparekey.server.selfservice import words
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.replies import Reply

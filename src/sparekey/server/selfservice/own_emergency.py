@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from sparekey.app import own_emergency, self_service
+from sparekey.app.self_service import emergency_access as own_emergency
+from sparekey.app.self_service import own as self_service
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import get_session
 from sparekey.server.web.replies import Reply, SentOn

@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from sparekey.app import passkey_sign_ins, passkeys, self_service, user_passkeys
+from sparekey.app.self_service import own as self_service
+from sparekey.app.self_service import passkeys as user_passkeys
+from sparekey.app.sessions import passkey_sign_ins, passkeys
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import get_place, get_session, question
 from sparekey.server.web.replies import Reply, SentOn

@@ -11,16 +11,16 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.admin_sessions import Opened, id_of
-from sparekey.app.sign_in import Door
-from sparekey.app.user_passkeys import entrance
-from sparekey.app.user_sessions import door_name, end_session, open_session
+from sparekey.app.self_service.passkeys import entrance
+from sparekey.app.sessions.administrators import Opened, id_of
+from sparekey.app.sessions.users import door_name, end_session, open_session
+from sparekey.app.sign_in.verification import Door
 from sparekey.secret import Secret
 from sparekey.server.floor import Floor
 from sparekey.server.rest.callers import is_admitted
 from sparekey.server.selfservice.site import HOME, SELF_SERVICE, SIGN_IN, SIGN_OUT
 from sparekey.server.service import Service
-from sparekey.server.sign_ins import judge
+from sparekey.server.sign_in_answers import judge
 from sparekey.server.web.arrivals import admitted, token_of, verify_ours
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.forms import with_form
@@ -28,7 +28,7 @@ from sparekey.server.web.passkeys import BUSY, PasskeySignIn, form_of
 from sparekey.server.web.passkeys import routes as passkey_routes
 from sparekey.server.web.replies import SentOn, Shown
 from sparekey.server.web.responses import failed, respond
-from sparekey.server.web.signing_in import answered, way_back
+from sparekey.server.web.sign_in_replies import answered, way_back
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy
 

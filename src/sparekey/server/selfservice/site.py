@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from sparekey.app.admin_sessions import Session
-from sparekey.app.passkey_sign_ins import has_passkey
-from sparekey.app.user_passkeys import refresh_with_passkey
-from sparekey.app.user_sessions import find_session, refresh_second_factor
+from sparekey.app.self_service.passkeys import refresh_with_passkey
+from sparekey.app.sessions.administrators import Session
+from sparekey.app.sessions.passkey_sign_ins import has_passkey
+from sparekey.app.sessions.users import find_session, refresh_second_factor
 from sparekey.secret import Secret
 from sparekey.server.selfservice import devices, home, own_emergency, passkeys, tokens, trials
 from sparekey.server.web import cookies
-from sparekey.server.web.sites import Link, Passkeys, Sessions, Site
+from sparekey.server.web.site import Link, Passkeys, Sessions, Site
 from sparekey.server.web.visits import Visit
 
 HOME: Final = "/self-service"

@@ -1,8 +1,8 @@
 """One token of the user's: a new PIN, two codes that set it right, and the report that it is lost."""
 
-from sparekey.app import self_service
+from sparekey.app.self_service import own as self_service
 from sparekey.core.errors import BadInput
-from sparekey.core.outcome import Reason
+from sparekey.core.reasons import Reason
 from sparekey.server.selfservice import words
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import get_session

@@ -1,8 +1,9 @@
 """Be prepared: try a passcode out, and see what would happen if the token were lost now."""
 
-from sparekey.app import self_service
-from sparekey.app.self_service import Tried
-from sparekey.core.outcome import Denied, Reason
+from sparekey.app.self_service import own as self_service
+from sparekey.app.self_service.own import Tried
+from sparekey.core.reasons import Reason
+from sparekey.core.sign_in.outcome import Denied
 from sparekey.server.selfservice import words
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.replies import Reply

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sparekey.app.self_service import OwnDevice, OwnEvent
-from sparekey.core.counts import counted
-from sparekey.core.event_words import happened, refused_for
-from sparekey.core.events import Action
-from sparekey.core.offline import Obstacle
-from sparekey.core.readiness import Readiness
+from sparekey.app.self_service.own import OwnDevice, OwnEvent
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.words import happened, refused_for
+from sparekey.core.explain.readiness import Readiness
+from sparekey.core.offline.units import Obstacle
+from sparekey.core.plurals import counted
 
 _MENDS: Final[Mapping[Obstacle, str]] = {
     Obstacle.POLICY_OFF: "Your organisation does not allow signing in on this device without the network.",

@@ -19,7 +19,7 @@ from sparekey.server.service import Service
 from sparekey.server.web import cookies
 from sparekey.server.web.fields import BadFields, Fields
 from sparekey.server.web.rendering import MARK_FIELD
-from sparekey.server.web.sites import Site
+from sparekey.server.web.site import Site
 from sparekey.server.web.visits import Visit, zone_of
 
 _HOST: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?", re.ASCII)

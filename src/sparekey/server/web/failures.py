@@ -18,7 +18,7 @@ from sparekey.server.replies import Failure, error_answer, log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.web.rendering import page_response
 from sparekey.server.web.replies import Shown
-from sparekey.server.web.sites import Site
+from sparekey.server.web.site import Site
 from sparekey.server.web.visits import Visit
 
 _PROGRAMS: Final = ("/v1/", "/agent/", "/assets/", "/health", "/ready", "/openapi.json")

@@ -12,22 +12,22 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sparekey.app.admin_sessions import Opened, Session
-from sparekey.app.passkey_sign_ins import Entrance, ask_to_sign_in, open_session_with_passkey
-from sparekey.app.sign_in import Door
+from sparekey.app.sessions.administrators import Opened, Session
+from sparekey.app.sessions.passkey_sign_ins import Entrance, ask_to_sign_in, open_session_with_passkey
+from sparekey.app.sign_in.verification import Door
 from sparekey.core.errors import BadInput, Conflict, NotAllowed
-from sparekey.core.passkeys import Place
+from sparekey.core.sign_in.passkeys import Place
 from sparekey.secret import Secret
 from sparekey.server.floor import Floor
 from sparekey.server.service import Service
-from sparekey.server.sign_ins import judge
+from sparekey.server.sign_in_answers import judge
 from sparekey.server.web import cookies
 from sparekey.server.web.arrivals import admitted, verify_ours
 from sparekey.server.web.forms import with_form
 from sparekey.server.web.replies import Sent, Shown
 from sparekey.server.web.responses import failed, respond
-from sparekey.server.web.signing_in import answered
-from sparekey.server.web.sites import Site
+from sparekey.server.web.sign_in_replies import answered
+from sparekey.server.web.site import Site
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy, WorkPool
 

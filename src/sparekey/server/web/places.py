@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from sparekey.core.passkeys import Place
+from sparekey.core.sign_in.passkeys import Place
 
 _LOCAL: Final = "localhost"  # the one name for which browsers take a page without TLS for a safe one
 

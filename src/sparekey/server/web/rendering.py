@@ -15,8 +15,8 @@ import jinja2
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from sparekey.core.counts import counted, rough_time
-from sparekey.core.event_words import happened, refused_for
+from sparekey.core.audit_log.words import happened, refused_for
+from sparekey.core.plurals import counted, rough_time
 from sparekey.secret import Secret
 from sparekey.server.web import words
 from sparekey.server.web.assets import address_of_asset

@@ -17,7 +17,7 @@ from sparekey.server.web.failures import asks_for_json
 from sparekey.server.web.pages import Page
 from sparekey.server.web.rendering import file_response, moved_response, page_headers, page_response
 from sparekey.server.web.replies import Reply, Sent, SentOn, Shown
-from sparekey.server.web.sites import Site
+from sparekey.server.web.site import Site
 from sparekey.server.web.visits import Visit
 from sparekey.wire.agent_api import ErrorReply
 

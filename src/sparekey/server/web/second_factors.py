@@ -6,11 +6,11 @@ nobody types a form twice and nothing waits in a session.
 
 from typing import Any, Final
 
-from sparekey.app.sign_in import Verdict
-from sparekey.core.outcome import Asked, Granted
+from sparekey.app.sign_in.verification import Verdict
+from sparekey.core.sign_in.outcome import Asked, Granted
 from sparekey.server.web.rendering import MARK_FIELD
 from sparekey.server.web.replies import Shown
-from sparekey.server.web.sites import Sessions, Site
+from sparekey.server.web.site import Sessions, Site
 from sparekey.server.web.visits import Visit
 
 _PASSCODE_FIELD: Final = "second-factor"

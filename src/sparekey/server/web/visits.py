@@ -6,11 +6,11 @@ from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sparekey.app.admin_sessions import Session
 from sparekey.app.instance import Instance
+from sparekey.app.sessions.administrators import Session
 from sparekey.core.errors import NotAllowed, SparekeyError
-from sparekey.core.passkeys import Place
 from sparekey.core.permissions import Actor, Permission
+from sparekey.core.sign_in.passkeys import Place
 from sparekey.server.settings import Settings
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.places import place_of

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from sparekey.core.counts import counted
+from sparekey.core.plurals import counted
 
 MINUTE: Final = 60
 HOUR: Final = 3_600

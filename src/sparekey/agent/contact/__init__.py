@@ -1,0 +1,1 @@
+"""Contact with the server: enrolment, sync, unit fetch, and the schedule."""

@@ -1,0 +1,119 @@
+"""Making a computer a device: what the enrolment code pins is compared before its secret is sent.
+
+- The CA and the signing key are fetched without trust and believed only if the code's pin stands for them.
+- The secret goes over TLS by that very CA; the private key is made here and stays here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparekey.agent.contact.replies import after_contact
+from sparekey.agent.contact.server_client import (
+    Address,
+    Connection,
+    accepted,
+    read_address,
+    trusting,
+    trusting_nobody_yet,
+)
+from sparekey.agent.ground.ports import Clock, Files, StoreUnreadable
+from sparekey.agent.ground.state import Enrolment, State, new_state
+from sparekey.agent.store.key_choice import Made, make_keys
+from sparekey.agent.store.store import STATE, Store
+from sparekey.agent.tpm.protection import protection_of
+from sparekey.wire import agent_api as api
+from sparekey.wire.enrolment import EnrolmentCode, proof_message
+from sparekey.wire.messages import decode, encode
+
+PATIENCE = 15  # seconds
+
+
+class AlreadyEnrolled(Exception):
+    """There is a store: it would be lost."""
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A device that has just come about, and where its keys are, in words."""
+
+    state: State
+    protection: str
+    words: str
+
+    @property
+    def enrolment(self) -> Enrolment:
+        return self.state.enrolment
+
+
+def enrol(url: str, code: EnrolmentCode, name: str, directory: Path, files: Files, clock: Clock, tpm: str) -> Enrolled:
+    """Enrols and writes the store, under a TPM as `store_keys.make_keys` is told.
+
+    Raises `BadEnrolmentCode`, `BadAddress`, `AlreadyEnrolled`, `NotReached`, `Refused`, `StoreUnreadable`.
+    """
+    address = read_address(url)
+    verify_free(directory)
+    trust = _fetch_trust(address)
+    ca_certificate = bytes.fromhex(trust.ca_certificate)
+    code.verify_server(bytes.fromhex(trust.signing_key), ca_certificate)
+    made = _fresh_keys(directory, files, tpm)
+    keys = made.keys
+    secret = code.secret.reveal()
+    public_key = keys.public_key()
+    request = api.EnrolRequest(
+        secret=secret.hex(),
+        public_key=public_key.hex(),
+        proof=keys.sign(proof_message(secret, public_key)).hex(),
+        name=name,
+        supports_offline=True,
+        hardware_bound=keys.hardware_bound,
+    )
+    reply = _post_enrol(address, ca_certificate, request)
+    enrolment = Enrolment(
+        device=reply.device,
+        name=reply.name,
+        servers=[address.url],
+        ca_certificate=ca_certificate.hex(),
+        # Pinned is what the code stands for; a key that came along only in the reply is not.
+        signing_keys=[trust.signing_key],
+        checkpoint_key=reply.checkpoint_key,
+    )
+    state = after_contact(new_state(enrolment), clock.reading(), reply.server_time)
+    store = Store.create(directory, files, keys, clock, state)
+    return Enrolled(store.state, protection_of(keys), made.words)
+
+
+def verify_free(directory: Path) -> None:
+    """Raises `AlreadyEnrolled` where a store is."""
+    if (directory / STATE).exists():
+        raise AlreadyEnrolled(
+            f"this computer is enrolled already ({directory}); to begin anew: sparekey-agent clear --all"
+        )
+
+
+def _fetch_trust(address: Address) -> api.TrustReply:
+    connection = Connection([address], trusting_nobody_yet())
+    connection.allow(PATIENCE)
+    try:
+        return decode(api.TrustReply, accepted(*connection.request("GET", api.TRUST, b"", {})))
+    finally:
+        connection.close()
+
+
+def _post_enrol(address: Address, ca_certificate: bytes, request: api.EnrolRequest) -> api.EnrolReply:
+    connection = Connection([address], trusting(ca_certificate))
+    connection.allow(PATIENCE)
+    headers = {"Content-Type": "application/json"}
+    try:
+        return decode(api.EnrolReply, accepted(*connection.request("POST", api.ENROL, encode(request), headers)))
+    finally:
+        connection.close()
+
+
+def _fresh_keys(directory: Path, files: Files, tpm: str) -> Made:
+    """New keys; those of an enrolment that did not come about are replaced."""
+    try:
+        if directory.exists():
+            files.verify_directory(directory)
+        return make_keys(directory, files, tpm)
+    except OSError as error:
+        raise StoreUnreadable("unsafe", f"cannot write to {directory}: {error.strerror}; run this as root") from error

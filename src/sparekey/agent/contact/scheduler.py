@@ -1,0 +1,227 @@
+"""The daemon's one background thread: refills by schedule and on demand, and erases by time every hour.
+
+- At rest it sleeps until the next thing is due, ten minutes at most: time spent in suspend counts, and only a look at
+  the clock notices it.
+- Refills of many devices are spread by jitter, the first after a start as well: a building gets its power back at once.
+- After a contact that failed, a change of the network leads to the next one soon, instead of at the end of the pause.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sparekey import clock
+from sparekey.agent.contact.contact import Progress, Refilled, refill
+from sparekey.agent.ground.device_time import kept_up
+from sparekey.agent.ground.journal import log_unforeseen
+from sparekey.agent.ground.ports import NotReached, Refused
+from sparekey.agent.ground.state import State
+from sparekey.agent.store.device import Device
+
+HOUR: Final = 3600
+FIRST_AFTER: Final = 5  # seconds after the start, at least
+FIRST_SPREAD: Final = 60  # seconds more, at most
+LONGEST_SLEEP: Final = 600
+RETRY_AFTER: Final = 300  # seconds, doubled at each failure up to the server's interval
+LEAST_INTERVAL: Final = 60
+LONGEST_INTERVAL: Final = 86400  # however long the server says: what it withholds is to be heard
+
+
+@dataclass(frozen=True)
+class AfterChange:
+    """When a change of the network leads to a contact, in seconds."""
+
+    settling: int = 2  # that a network takes, at least
+    spread: int = 18  # more, at most: devices do not come in the same second
+    least_between: int = 30  # two contacts
+
+
+AFTER_CHANGE: Final = AfterChange()
+WaitForNetwork = Callable[[float], bool]  # so many seconds at most; whether addresses or routes have changed
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a refill ended: what was fetched, or why nothing was."""
+
+    refilled: Refilled | None
+    why: str = ""
+
+
+STOPPED: Final = Finished(None, "the agent was stopped; what is here stays, and the rest comes at its next contact")
+
+
+def nothing() -> None:
+    """For refills that change nothing for anybody else."""
+
+
+class Refiller:
+    """Ask with `request`, follow with `follow`, run `run` on a thread."""
+
+    def __init__(
+        self,
+        device: Device,
+        after: Callable[[], None] = nothing,
+        wait_for_network: WaitForNetwork | None = None,
+        after_change: AfterChange = AFTER_CHANGE,
+    ) -> None:
+        """`after` is called whenever something may have changed: at the start, after a refill and each hour."""
+        self._device = device
+        self._after = after
+        self._wait_for_network = wait_for_network
+        self._after_change = after_change
+        self._changed = threading.Condition()
+        self._asked = 0
+        self._started = 0
+        self._ended = 0
+        self._progress: Progress | None = None
+        self._finished = Finished(None)
+        self._stopping = False
+        self._failures = 0
+        self._not_reached = False
+        self._began = clock.since_boot()
+        self._sync_due: float = self._began + FIRST_AFTER + secrets.randbelow(FIRST_SPREAD)
+        self._erase_due = self._began + HOUR
+
+    def request(self) -> int:
+        """A refill that begins from now on; its number is for `follow`."""
+        with self._changed:
+            self._asked += 1
+            if self._ended == self._started:
+                self._progress = None  # nothing is running: that was the last one's
+            self._changed.notify_all()
+            return self._asked
+
+    def follow(self, number: int, report: Callable[[Progress], None]) -> Finished:
+        """Waits for the end of that refill; `report` hears of progress on the way."""
+        seen: Progress | None = None
+        while (seen := self._next_progress(number, seen)) is not None:
+            report(seen)
+        with self._changed:
+            return self._finished if self._ended >= number else STOPPED
+
+    def _next_progress(self, number: int, seen: Progress | None) -> Progress | None:
+        """Progress other than what was seen, the last before the end too; None at the end of that refill."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._ended >= number or self._stopping or self._progress not in (None, seen)
+            )
+            return None if self._stopping or self._progress == seen else self._progress
+
+    @property
+    def trouble(self) -> str:
+        """Why the last contact failed; "": it did not."""
+        return self._finished.why
+
+    def stop(self) -> None:
+        """Ends `run` after what it is doing."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        self._tell()
+        while self._wait():
+            erased = clock.since_boot() >= self._erase_due
+            if erased:
+                self._erase()
+            refilled = self._asked > self._started or clock.since_boot() >= self._sync_due
+            if refilled:
+                self._refill()
+            if erased or refilled:
+                self._tell()
+
+    def network_changed(self) -> None:
+        """Contact may be possible again: soon, but not in the same second as everybody else."""
+        pause = self._after_change
+        with self._changed:
+            settled = clock.since_boot() + pause.settling + secrets.randbelow(pause.spread)
+            self._sync_due = min(self._sync_due, max(settled, self._began + pause.least_between))
+            self._changed.notify_all()
+
+    def _wait(self) -> bool:
+        with self._changed:
+            due = min(self._sync_due, self._erase_due)
+            self._changed.wait_for(
+                lambda: self._stopping or self._asked > self._started or min(self._sync_due, self._erase_due) < due,
+                min(max(due - clock.since_boot(), 0), LONGEST_SLEEP),
+            )
+            return not self._stopping
+
+    def _refill(self) -> None:
+        with self._changed:
+            self._started = self._asked
+            self._progress = None
+            self._began = clock.since_boot()
+        finished = self._refilled()
+        with self._changed:
+            self._ended = self._started
+            self._finished = finished
+            self._changed.notify_all()
+        self._plan()
+
+    def _is_asked_again(self) -> bool:
+        """Whether there is another request; the refill that runs is that one, too, for it begins anew."""
+        with self._changed:
+            is_asked, self._started = self._asked > self._started, self._asked
+            return is_asked
+
+    def _refilled(self) -> Finished:
+        self._not_reached = False
+        try:
+            refilled = refill(self._device, self._report, self._is_asked_again)
+        except (NotReached, Refused) as error:
+            self._failures += 1
+            self._not_reached = isinstance(error, NotReached)
+            return Finished(None, str(error))
+        except Exception as error:  # noqa: BLE001 -- the daemon goes on: a refill refuses nobody and lets nobody in
+            log_unforeseen("a refill failed", error)
+            self._failures += 1
+            return Finished(None, "the refill failed; the reason is in the agent's log")
+        self._failures = 0
+        return Finished(refilled)
+
+    def _report(self, progress: Progress) -> None:
+        with self._changed:
+            self._progress = progress
+            self._changed.notify_all()
+
+    def _plan(self) -> None:
+        interval = min(max(self._device.state.next_sync, LEAST_INTERVAL), LONGEST_INTERVAL)
+        if self._failures:
+            interval = min(interval, RETRY_AFTER * 2 ** min(self._failures - 1, 8))
+        # Within a quarter around it, so that a thousand devices do not come in the same second.
+        pause = interval * (875 + secrets.randbelow(250)) / 1000
+        self._sync_due = clock.since_boot() + pause
+        if self._not_reached and self._wait_for_network is not None:
+            arguments = (self._wait_for_network, pause)
+            threading.Thread(target=self._await_network, args=arguments, name="network", daemon=True).start()
+
+    def _await_network(self, wait: WaitForNetwork, seconds: float) -> None:
+        """A thread for as long as the pause is: it sleeps in the kernel, and ends with the first change."""
+        try:
+            if wait(seconds):
+                self.network_changed()
+        except OSError as error:
+            log_unforeseen("changes of the network are not heard of", error)
+
+    def _tell(self) -> None:
+        try:
+            self._after()
+        except Exception as error:  # noqa: BLE001 -- whoever is told something, the daemon goes on
+            log_unforeseen("what changed was not told", error)
+
+    def _erase(self) -> None:
+        self._erase_due = clock.since_boot() + HOUR
+        try:
+            self._device.store.change(self._with_mark)
+        except Exception as error:  # noqa: BLE001 -- the next hour tries again
+            log_unforeseen("erasing by time failed", error)
+
+    def _with_mark(self, state: State) -> State:
+        """What the monotonic clock has added to the mark is written down."""
+        reading = self._device.clock.reading()
+        return replace(state, time=kept_up(state.time, reading))

@@ -1,0 +1,257 @@
+"""What is said on one connection to the local socket: requests in order, each answered, and what a success gives.
+
+- uid 0 may ask for anybody; another user only for its own account (S26). Whose login an account has, the device knows.
+- What a success gives is bound to the connection: secrets are kept and opened there (`useful_key`), until it closes
+  or another attempt is made on it.
+"""
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sparekey.agent.contact.contact import Progress
+from sparekey.agent.contact.replies import without_data
+from sparekey.agent.contact.scheduler import Refiller
+from sparekey.agent.ground.outcome import LoginAnswer, Mode, Result, printable
+from sparekey.agent.local_socket.connection_limits import ROOT, Place
+from sparekey.agent.local_socket.frames import FRAME_TIMEOUT, receive
+from sparekey.agent.platform.posix import account_of
+from sparekey.agent.sign_in.login import login
+from sparekey.agent.sign_in.offline import Login, try_emergency
+from sparekey.agent.sign_in.refusal_log import RefusalLog
+from sparekey.agent.sign_in.remote import FLOOR, told_from_afar
+from sparekey.agent.sign_in.secret_access import KeyRefused, UsefulKey, forget
+from sparekey.agent.store.device import Device
+from sparekey.agent.store.erasing import days_left
+from sparekey.agent.store.status import status_of
+from sparekey.clock import monotonic
+from sparekey.secret import Secret
+from sparekey.wire.local_socket import LONGEST_REQUEST, BadFrame, Frame, Kind, Tag, encode_frame, frame
+
+IDLE_TIMEOUT: Final = 60  # seconds without a request
+ANSWER_TIMEOUT: Final = 120  # seconds, after a question
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who is at the other end: the `uid` decides what it may ask for; whose program it is (`person`,
+    `platform_posix.person_behind`), how it shares what there is with others."""
+
+    uid: int
+    person: int
+
+
+class Conversation:
+    """One connection: requests in order, and what its success has given."""
+
+    def __init__(
+        self,
+        device: Device,
+        refiller: Refiller,
+        refusals: RefusalLog,
+        connection: socket.socket,
+        peer: Peer,
+        place: Place,
+        frame_timeout: float = FRAME_TIMEOUT,
+        floor: float = FLOOR,
+    ) -> None:
+        self._device = device
+        self._refiller = refiller
+        self._refusals = refusals
+        self._connection = connection
+        self._peer = peer
+        self._place = place
+        self._frame_timeout = frame_timeout
+        self._floor = floor
+        self._key: UsefulKey | None = None
+        self._refill = 0
+        self._handlers: dict[Kind, Callable[[Frame], None]] = {
+            Kind.LOGIN: self._login,
+            Kind.TEST: self._test,
+            Kind.KEEP: self._keep,
+            Kind.OPEN: self._open,
+            Kind.FORGET: self._forget,
+            Kind.STATUS: self._status,
+            Kind.SYNC: self._sync,
+            Kind.WATCH: self._watch,
+            Kind.CLEAR: self._clear,
+        }
+
+    def run(self) -> None:
+        """Until the other end closes."""
+        self._connection.settimeout(IDLE_TIMEOUT)
+        while True:
+            request = receive(self._connection, LONGEST_REQUEST, self._frame_timeout)
+            handler = self._handlers.get(request.kind)
+            if handler is None:
+                raise BadFrame("not a request")
+            handler(request)
+
+    def _login(self, request: Frame) -> None:
+        self._key = None  # also where this one is not even tried
+        name = request.text(Tag.USER)
+        if not self._may_ask_for(name) or not self._has_place(request):
+            return
+        typed, reply_to = Secret(request.text(Tag.PASSCODE)), request.text(Tag.REPLY_TO)
+        with self._place.line:
+            found: Login = login(self._device, name, typed, reply_to, from_afar=bool(request.number(Tag.REMOTE)))
+            told = self._told(request, found)
+        if found.answer.result is Result.GRANTED:
+            self._key = UsefulKey(self._device, name, found.session, by_root=self._peer.uid == ROOT)
+        # Choosing a PIN takes longer than typing a passcode; later than this the server takes no answer.
+        self._connection.settimeout(ANSWER_TIMEOUT if found.answer.result is Result.ASK else IDLE_TIMEOUT)
+        self._answer(name, found.answer, told, from_afar=self._is_from_afar(request))
+        if found.answer.result is Result.GRANTED and found.answer.mode is Mode.ONLINE:
+            self._refill = self._refiller.request()
+
+    def _test(self, request: Frame) -> None:
+        name = request.text(Tag.USER)
+        if self._may_ask_for(name):
+            with self._place.line, self._device.one_attempt():
+                answer = try_emergency(self._device, name, Secret(request.text(Tag.PASSCODE)))
+            self._answer(name, answer, answer)
+
+    def _keep(self, request: Frame) -> None:
+        try:
+            self._useful_key().keep(request.text(Tag.PURPOSE), Secret(request.fields.get(Tag.SECRET, b"")))
+        except KeyRefused as error:
+            self._fail(error.word, str(error))
+        else:
+            self._send(frame(Kind.DONE))
+
+    def _open(self, request: Frame) -> None:
+        try:
+            secret = self._useful_key().open(request.text(Tag.PURPOSE))
+        except KeyRefused as error:
+            self._fail(error.word, str(error))
+        else:
+            self._send(frame(Kind.SECRET, secret=secret.reveal()))
+
+    def _forget(self, request: Frame) -> None:
+        if not self._is_root():
+            return
+        try:
+            forget(self._device, request.text(Tag.USER), request.text(Tag.PURPOSE))
+        except KeyRefused as error:
+            self._fail(error.word, str(error))
+        else:
+            self._send(frame(Kind.DONE))
+
+    def _useful_key(self) -> UsefulKey:
+        if self._key is None:
+            raise KeyRefused("not-signed-in", "sign in on this connection first")
+        return self._key
+
+    def _status(self, _: Frame) -> None:
+        report = status_of(self._device, self._own_login(), self._refiller.trouble)
+        self._send(frame(Kind.REPORT, report=json.dumps(report)))
+
+    def _own_login(self) -> str | None:
+        """Whose affairs the other end may hear of; None: everybody's."""
+        if self._peer.uid == ROOT:
+            return None
+        account = account_of(self._peer.uid)
+        return (self._device.names.find_login(account) if account else None) or ""
+
+    def _sync(self, _: Frame) -> None:
+        if self._is_root():
+            self._follow(self._refiller.request())
+
+    def _watch(self, _: Frame) -> None:
+        if self._refill:
+            self._follow(self._refill)
+        else:
+            self._send(frame(Kind.DONE))  # no LOGIN here began one: what others' began is theirs
+
+    def _clear(self, _: Frame) -> None:
+        if self._is_root():
+            self._device.store.change(without_data)
+            self._send(frame(Kind.DONE))
+
+    def _follow(self, number: int) -> None:
+        only = self._own_login()
+
+        def report(progress: Progress) -> None:
+            if only not in (None, progress.login):
+                return
+            self._send(
+                frame(Kind.PROGRESS, user=progress.login, unit=progress.kind, done=progress.done, total=progress.total)
+            )
+
+        finished = self._refiller.follow(number, report)
+        if finished.refilled is None:
+            self._fail("not-refilled", finished.why)
+            return
+        words = printable(finished.refilled.words(only)[:2000])
+        self._send(frame(Kind.DONE, done=finished.refilled.fetched, days_left=self._days_left(), message=words))
+
+    def _days_left(self) -> int:
+        state, user = self._device.state, self._key.user if self._key is not None else ""
+        return days_left(state.get_user(user), self._device.store.judged().time) if state.has_user(user) else 0
+
+    def _may_ask_for(self, name: str) -> bool:
+        if self._peer.uid == ROOT or name == account_of(self._peer.uid):
+            return True
+        try:
+            self._fail("not-allowed", "only root may sign in somebody else")
+        finally:
+            self._refusals.note_not_allowed(name, self._peer.person)
+        return False
+
+    def _is_from_afar(self, request: Frame) -> bool:
+        """Whether whoever asks comes over a network by a program of root's: others say so of themselves."""
+        return bool(request.number(Tag.REMOTE)) and self._peer.uid == ROOT
+
+    def _has_place(self, request: Frame) -> bool:
+        if not self._is_from_afar(request) or self._place.is_one_of_remote():
+            return True
+        self._fail("busy", "Too many people sign in over the network at this moment; try again in a minute.")
+        return False
+
+    def _is_root(self) -> bool:
+        if self._peer.uid == ROOT:
+            return True
+        self._fail("not-allowed", "only root may do this")
+        return False
+
+    def _told(self, request: Frame, found: Login) -> LoginAnswer:
+        """What this peer hears of the answer, once it is time to. The line of those from afar waits too: how long a
+        search took does not show to whoever stands behind."""
+        if not request.number(Tag.REMOTE):
+            return found.answer
+        is_timed = found.answer.mode is Mode.OFFLINE and found.answer.result is not Result.GRANTED
+        if is_timed and self._is_from_afar(request):
+            time.sleep(max(found.judged_alone_since + self._floor - monotonic(), 0))
+        return told_from_afar(found.answer, self._device.state)
+
+    def _answer(self, account: str, answer: LoginAnswer, told: LoginAnswer, *, from_afar: bool = False) -> None:
+        try:
+            self._send(answer_frame(told))
+        finally:  # whoever hangs up is on record; not before, for a look-up of the account takes its time
+            self._refusals.note(account, self._peer.person, answer, from_afar=from_afar)
+
+    def _fail(self, reason: str, message: str) -> None:
+        self._send(frame(Kind.FAILED, reason=reason, message=printable(message)))
+
+    def _send(self, reply: Frame) -> None:
+        self._connection.sendall(encode_frame(reply))
+
+
+def answer_frame(answer: LoginAnswer) -> Frame:
+    """The answer as a shim reads it."""
+    return frame(
+        Kind.ANSWER,
+        result=answer.result.value,
+        mode=answer.mode.value,
+        method=answer.method,
+        days_left=answer.days_left,
+        emergency_expires=answer.emergency_expires,
+        message=printable(answer.message),
+        reason=answer.reason.value,
+        misread=bytes(answer.misread),
+        ask=answer.ask.value,
+        reply_to=answer.reply_to,
+    )

@@ -1,0 +1,1 @@
+"""A sign-in on the device: online first, else decided here."""

@@ -1,0 +1,84 @@
+"""The agent's log of refused sign-ins: for whom, who asked, what was told, and where the reason is found.
+
+- Nothing of it was typed: an account is named only where this computer or its configuration knows it, for people type
+  passcodes where a name belongs (S65).
+- What was told is all that stands here. More is known to the server alone, which keeps it on record.
+- Nobody fills the journal: of one account and one who asks, a few lines a minute are written; the others are counted.
+  Whoever comes over a network is another one than the console, though both ask by a program of root's.
+"""
+
+import logging
+import shlex
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from sparekey.agent.ground.outcome import LoginAnswer, Mode, Reason, Result, printable
+from sparekey.agent.platform.posix import has_account
+from sparekey.agent.store.device import Device
+from sparekey.core.plurals import counted
+
+MOST_A_MINUTE: Final = 10
+_MINUTE: Final = 60
+_log = logging.getLogger(__name__)
+
+
+class RefusalLog:
+    """Of one daemon, for all its connections."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._refused: Counter[tuple[str, str]] = Counter()
+
+    def note(self, account: str, person: int, answer: LoginAnswer, *, from_afar: bool = False) -> None:
+        """`person`: the uid behind the program that asked, 0 at a login screen. Nothing is noted of a success, or of a
+        question that leads to one."""
+        if answer.result not in (Result.GRANTED, Result.ASK):
+            told = " ".join(filter(None, (answer.mode.value, answer.reason.value)))
+            asker = f"uid {person} over the network" if from_afar else f"uid {person}"
+            self._write(account, asker, told, lambda login: _where_to_look(login, answer))
+
+    def note_not_allowed(self, account: str, person: int) -> None:
+        """Somebody asked for another one's account, and nothing was tried."""
+        self._write(account, f"uid {person}", "not-allowed", lambda _: "only root may sign in somebody else")
+
+    def _write(self, account: str, asker: str, told: str, add: Callable[[str | None], str]) -> None:
+        known = self._is_known(account)
+        who = account if known else "an account that this computer does not have"
+        if self._is_to_be_written(who, asker):
+            login = self._device.names.find_login(account) if known else None
+            _log.info("refused: %s, asked by %s: %s; %s", who, asker, told, add(login))
+
+    def _is_known(self, account: str) -> bool:
+        try:
+            return printable(account) == account and (account in self._device.names.mapped or has_account(account))
+        except ValueError:  # what no name of an account can be
+            return False
+
+    def _is_to_be_written(self, who: str, asker: str) -> bool:
+        minute = self._device.clock.reading().monotonic // _MINUTE
+        with self._lock:
+            if minute != self._minute:
+                self._begin(minute)
+            self._refused[who, asker] += 1
+            return self._refused[who, asker] <= MOST_A_MINUTE
+
+    def _begin(self, minute: int) -> None:
+        for (who, asker), number in self._refused.items():
+            if number > MOST_A_MINUTE:
+                more = counted(number - MOST_A_MINUTE, "more time")
+                _log.info("refused: %s, asked by %s: %s within that minute", who, asker, more)
+        self._minute = minute
+        self._refused.clear()
+
+
+def _where_to_look(login: str | None, answer: LoginAnswer) -> str:
+    here_alone = answer.mode is Mode.NONE or answer.reason is Reason.NOT_MAPPED
+    if answer.result is Result.UNAVAILABLE or here_alone:
+        return "see sparekey-agent doctor"
+    about = "" if login is None else f" --user {shlex.quote(printable(login))}"
+    later = ", once this device was in contact" if answer.mode is Mode.OFFLINE else ""
+    return f"see sparekey audit list{about} on the server{later}"

@@ -1,0 +1,215 @@
+"""The store's keys by a TPM: what a copied disk holds opens nowhere else, and an older state opens nowhere at all.
+
+- The key file holds what the TPM has sealed, and the names of what it is sealed under; no secret.
+- Each state is sealed under a fresh key, and that key to the counter's next value. The increment is the commit: after
+  it the state before, a restored image and whatever flash has kept open to nothing.
+- Only PIN locks count towards the TPM's lockout. Everything else goes on in it (S34).
+"""
+
+import contextlib
+import secrets
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from sparekey.agent.ground.ports import Files, PinCount, PinLocks, StoreUnreadable, TpmFacts
+from sparekey.agent.store.store import TPM_KEYS
+from sparekey.agent.tpm.chip import Counter, Parent, Tpm, Visit
+from sparekey.agent.tpm.errors import trouble
+from sparekey.secret import Secret
+from sparekey.wire.messages import BadMessage, decode, encode
+
+STATE_MAGIC: Final = b"sparekey-state-tpm/1\n"
+_ZERO_NONCE: Final = bytes(12)  # every state has a key of its own
+
+
+@dataclass(frozen=True)
+class _KeyFile:
+    tcti: str
+    parent_handle: int
+    parent_name: str
+    endorsement_name: str
+    counter_index: int
+    counter_name: str
+    device_secret: str  # as the TPM sealed it
+    signing_key: str  # as the TPM sealed it
+    public_key: str  # SubjectPublicKeyInfo, DER
+
+
+class TpmKeys:
+    """`ports.StoreKeys` of one TPM."""
+
+    hardware_bound = True
+
+    def __init__(self, tpm: Tpm, keys: _KeyFile) -> None:
+        self._tpm = tpm
+        self._keys = keys
+        self._parent = Parent(keys.parent_handle, bytes.fromhex(keys.parent_name))
+        self._counter = Counter(keys.counter_index, bytes.fromhex(keys.counter_name))
+        self._sealed_for = 0
+        self.pin_locks: PinLocks | None = TpmPinLocks(self._visit)
+
+    @classmethod
+    def create(cls, directory: Path, files: Files, tcti: str) -> Self:
+        """Fresh keys and a fresh counter. Raises `StoreUnreadable`; `FileExistsError` where there are some."""
+        tpm = Tpm(tcti)
+        with tpm.visit() as visit:
+            endorsement = visit.endorsement_name()
+            parent = visit.find_parent()
+            device_secret = visit.seal(Secret(secrets.token_bytes(32)))
+            signing_key, public_key = visit.make_signing_key()
+            # Last, as it alone stays in the TPM.
+            counter = visit.define_counter()
+        keys = _KeyFile(
+            tcti,
+            parent.handle,
+            parent.name.hex(),
+            endorsement.hex(),
+            counter.index,
+            counter.name.hex(),
+            device_secret.hex(),
+            signing_key.hex(),
+            public_key.hex(),
+        )
+        made = cls(tpm, keys)
+        try:
+            files.make_directory(directory)
+            files.write_new(directory / TPM_KEYS, encode(keys))
+            files.sync(directory / TPM_KEYS)
+            files.sync(directory)
+        except BaseException:
+            made.forget()
+            raise
+        return made
+
+    @classmethod
+    def open(cls, directory: Path, files: Files, tcti: str = "") -> Self:
+        """Those of this key file; by another TCTI than the enrolment's if one is given. Raises `StoreUnreadable`."""
+        try:
+            keys = decode(_KeyFile, files.read(directory / TPM_KEYS))
+            return cls(Tpm(tcti or keys.tcti), keys)
+        except FileNotFoundError as error:
+            raise StoreUnreadable(
+                "no-key-file",
+                f"the store's key file {TPM_KEYS} is missing: what it opened is lost; clear and enrol anew",
+            ) from error
+        except (BadMessage, ValueError) as error:
+            raise StoreUnreadable(
+                "damaged", f"the store's key file {TPM_KEYS} is damaged; clear and enrol anew"
+            ) from error
+
+    def device_secret(self) -> Secret[bytes]:
+        with self._visit() as visit:
+            return visit.unseal(bytes.fromhex(self._keys.device_secret))
+
+    def public_key(self) -> bytes:
+        return bytes.fromhex(self._keys.public_key)
+
+    def sign(self, message: bytes) -> bytes:
+        with self._visit() as visit:
+            return visit.sign(bytes.fromhex(self._keys.signing_key), message)
+
+    def seal_state(self, state: bytes) -> bytes:
+        key = Secret(secrets.token_bytes(32))
+        with self._visit() as visit:
+            value = visit.read_counter(self._counter) + 1
+            sealed_key = visit.seal(key, policy=self._counter.policy(value))
+        self._sealed_for = value
+        head = STATE_MAGIC + struct.pack(">QH", value, len(sealed_key)) + sealed_key
+        return head + AESGCM(key.reveal()).encrypt(_ZERO_NONCE, state, head)
+
+    def open_state(self, sealed: bytes) -> bytes:
+        """Raises `StoreUnreadable`; word "older-state" for one whose time is over, or has not come."""
+        value, sealed_key, length = _read_head(sealed)
+        with self._visit() as visit:
+            key = visit.unseal_at(sealed_key, self._counter, value)
+        try:
+            return AESGCM(key.reveal()).decrypt(_ZERO_NONCE, sealed[length:], sealed[:length])
+        except InvalidTag as error:
+            raise StoreUnreadable("damaged", "the state file was altered; clear and enrol anew") from error
+
+    def committed(self) -> None:
+        try:
+            with self._visit() as visit:
+                visit.increment(self._counter)
+        except StoreUnreadable as error:
+            if not self._has_moved():
+                raise trouble("not-committed") from error
+
+    def _has_moved(self) -> bool:
+        """Whether the increment came about although its answer did not come through."""
+        try:
+            with self._visit() as visit:
+                return visit.read_counter(self._counter) == self._sealed_for
+        except StoreUnreadable:
+            return False
+
+    def forget(self) -> None:
+        """Removes the counter; without it nothing of this store opens ever again."""
+        with self._tpm.visit() as visit:
+            visit.remove_counter(self._counter)
+
+    def facts(self) -> TpmFacts | None:
+        with self._tpm.visit() as visit:
+            return visit.facts()
+
+    @contextlib.contextmanager
+    def _visit(self) -> Iterator[Visit]:
+        """A visit under the parent; if that is gone, the error says how it went."""
+        try:
+            with self._tpm.visit(self._parent) as visit:
+                yield visit
+        except StoreUnreadable as error:
+            raise self._diagnosed(error) from error
+
+    def _diagnosed(self, error: StoreUnreadable) -> StoreUnreadable:
+        """Why the parent is not there: this TPM was cleared, or it is another one."""
+        if error.word != "another-parent":
+            return error
+        known = bytes.fromhex(self._keys.endorsement_name)
+        with self._tpm.visit() as visit:
+            found = visit.endorsement_name()
+        if not known or not found:
+            return trouble("tpm-other")
+        return trouble("tpm-cleared" if found == known else "tpm-replaced")
+
+
+class TpmPinLocks:
+    """`ports.PinLocks` of one TPM, under the same parent."""
+
+    def __init__(self, visit: Callable[[], AbstractContextManager[Visit]]) -> None:
+        self._visit = visit
+
+    def count(self) -> PinCount:
+        with self._visit() as visit:
+            facts = visit.facts()
+        return PinCount(facts.tries, facts.forgives_after, resettable=not facts.lockout_password)
+
+    def ensure_tries(self, wanted: int) -> int:
+        with self._visit() as visit:
+            if visit.facts().tries < wanted:
+                visit.set_tries(wanted)
+            return visit.facts().tries
+
+    def seal(self, secret: Secret[bytes], authorisation: Secret[bytes]) -> bytes:
+        with self._visit() as visit:
+            return visit.seal_locked(secret, authorisation)
+
+    def open(self, sealed: bytes, authorisation: Secret[bytes]) -> Secret[bytes]:
+        with self._visit() as visit:
+            return visit.unseal_locked(sealed, authorisation)
+
+
+def _read_head(sealed: bytes) -> tuple[int, bytes, int]:
+    """The counter's value, the sealed key, and how long all of it is."""
+    start = len(STATE_MAGIC) + struct.calcsize(">QH")
+    if not sealed.startswith(STATE_MAGIC) or len(sealed) < start:
+        raise StoreUnreadable("damaged", "the state file is not one of this agent and its TPM; clear and enrol anew")
+    value, size = struct.unpack(">QH", sealed[len(STATE_MAGIC) : start])
+    return value, sealed[start : start + size], start + size

@@ -1,0 +1,104 @@
+"""Rows of the record as people read them: beside each id, what the thing is called now.
+
+Rules: what lies outside every domain of the reader, and what is gone, stays an id; the row itself is as it was written.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from sparekey.core.audit_log.chain import AuditRow
+from sparekey.core.permissions import Actor
+from sparekey.storage import names
+
+_KINDS: Final = (names.USER, names.DEVICE, names.CLIENT)  # of actors
+# members of `detail` that name somebody, or several with commas between them, as the actor's column does
+_PEOPLE: Final = ("operator", "approved_by", "asked_by", "users")
+TIMES: Final = frozenset({"at", "expires", "until"})  # members of `detail` that are unix seconds, or nothing
+
+
+@dataclass(frozen=True)
+class RecordRow:
+    """One row; `at` in unix microseconds, `detail` canonical JSON. None: there is none, or no name is known for it."""
+
+    id: int
+    at: int
+    actor: str
+    action: str
+    account_id: str | None
+    token_id: str | None
+    device_id: str | None
+    result: str
+    detail: str
+    by: str  # the actor's name: login, or name of the device or program; else as `actor`
+    user: str | None
+    token: str | None
+    device: str | None
+    people: Mapping[str, str]  # names of those whom `detail` names, by member
+
+
+def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -> list[RecordRow]:
+    """The rows in their order, for this reader."""
+    details = [_people_in(row) for row in rows]
+    actors = {row.actor for row in rows}.union(*(named.split(",") for detail in details for named in detail.values()))
+    wanted = _ids_of_actors(actors)
+    wanted[names.USER] |= {row.account_id for row in rows if row.account_id is not None}
+    wanted[names.DEVICE] |= {row.device_id for row in rows if row.device_id is not None}
+    wanted[names.TOKEN] = {row.token_id for row in rows if row.token_id is not None}
+    found = _find(connection, actor, wanted)
+    called = _called(found)
+    users, tokens, devices = found[names.USER], found[names.TOKEN], found[names.DEVICE]
+    return [
+        RecordRow(
+            row.id,
+            row.at,
+            row.actor,
+            row.action,
+            row.account_id,
+            row.token_id,
+            row.device_id,
+            row.result,
+            row.detail,
+            by=called.get(row.actor, row.actor),
+            user=users.get(row.account_id or ""),
+            token=tokens.get(row.token_id or ""),
+            device=devices.get(row.device_id or ""),
+            people={member: _names_in(named, called) for member, named in detail.items()},
+        )
+        for row, detail in zip(rows, details, strict=True)
+    ]
+
+
+def _people_in(row: AuditRow) -> dict[str, str]:
+    detail: dict[str, Any] = json.loads(row.detail)
+    return {member: detail[member] for member in _PEOPLE if isinstance(detail.get(member), str)}
+
+
+def _names_in(named: str, called: Mapping[str, str]) -> str:
+    return ", ".join(called.get(each, each) for each in named.split(","))
+
+
+def names_of_actors(connection: Connection, reader: Actor, actors: Iterable[str]) -> dict[str, str]:
+    """Names by what the record calls them (`user:ID`), of those whom this reader may know."""
+    return _called(_find(connection, reader, _ids_of_actors(actors)))
+
+
+def _ids_of_actors(actors: Iterable[str]) -> dict[str, set[str]]:
+    """By kind."""
+    named = {tuple(name.split(":", 1)) for name in actors if ":" in name}
+    return {kind: {key for of, key in named if of == kind} for kind in _KINDS}
+
+
+def _find(connection: Connection, reader: Actor, wanted: Mapping[str, set[str]]) -> dict[str, dict[str, str]]:
+    """Names by kind and id, as far as the reader may know them."""
+    return {
+        kind: {key: name for key, (name, domain_id) in named.items() if reader.sees(domain_id)}
+        for kind, named in names.find_names(connection, wanted).items()
+    }
+
+
+def _called(found: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {f"{kind}:{key}": name for kind in _KINDS for key, name in found[kind].items()}

@@ -1,0 +1,120 @@
+"""Read the audit record: the newest rows, of everyone or about somebody, and how far it is chained.
+
+A token or device may have been used by people in several domains: a reader sees the rows about those in their own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.audit import SYSTEM
+from sparekey.app.audit_log.named_rows import RecordRow, with_names
+from sparekey.app.authorisation import verify_may
+from sparekey.app.instance import MICROSECONDS, Instance
+from sparekey.app.lookup import get_account, get_device, get_token
+from sparekey.core.errors import NotFound
+from sparekey.core.permissions import Actor, Permission
+from sparekey.storage import names
+from sparekey.storage.audit_log import chain as audit_chain
+from sparekey.storage.audit_log import events as audit_events
+
+REFUSED: Final = "refused"  # as `result`: whatever the reason
+MOST_WAITING: Final = 1_000  # rows that are counted
+_UNNAMED: Final = ("os", "rest", "self")  # kinds of actors that are no users, devices or clients; lists show the rest
+_SERVER: Final = "the server"  # what lists call SYSTEM
+_LATEST: Final = 2**63 // MICROSECONDS - 1  # seconds whose microseconds a column holds
+
+
+@dataclass(frozen=True)
+class RecordState:
+    """The head of the chain: the number of the last batch, when it was signed, and how many rows are chained up to it;
+    0: none is. `waiting`: rows that no batch covers yet, counted up to MOST_WAITING."""
+
+    batch: int
+    signed_at: int
+    rows: int
+    waiting: int
+
+
+def list_record(
+    instance: Instance,
+    actor: Actor,
+    *,
+    limit: int = 100,
+    before: int | None = None,
+    user: str | None = None,
+    serial: str | None = None,
+    device: str | None = None,
+    actions: Sequence[str] = (),
+    by: str | None = None,
+    result: str | None = None,
+    since: int | None = None,
+    until: int | None = None,
+) -> list[RecordRow]:
+    """At most `limit` rows, newest first, with ids less than `before`, about all who are named.
+
+    `by`: who did it: a login, the name of a device or an API client, a name on the server itself or an address that
+    somebody signed in from (`root`, `192.0.2.7`), or as the record calls it (`os:root`). `result`: `ok`, `refused`, or
+    one reason. `since`, `until`: unix seconds, both included.
+    """
+    if not (user or serial or device):
+        verify_may(actor, Permission.AUDIT_VIEW, None)
+    with instance.database.read() as connection:
+        rows = audit_events.list_rows(
+            connection,
+            limit=limit,
+            before=before,
+            account_id=get_account(connection, actor, user, Permission.AUDIT_VIEW).id if user else None,
+            token_id=get_token(connection, actor, serial, Permission.AUDIT_VIEW).id if serial else None,
+            device_id=get_device(connection, actor, device, Permission.AUDIT_VIEW).id if device else None,
+            actions=actions,
+            within=actor.domains_with(Permission.AUDIT_VIEW),
+            actors=_actors(connection, actor, by) if by else (),
+            result=result if result and result != REFUSED else "",
+            refused=result == REFUSED,
+            since=None if since is None else _microseconds(since),
+            until=None if until is None else _microseconds(until) + MICROSECONDS - 1,
+        )
+        return with_names(connection, actor, rows)
+
+
+def _microseconds(at: int) -> int:
+    """A time in seconds as rows carry it; one beyond what a database holds is its first or last."""
+    return max(-_LATEST, min(at, _LATEST)) * MICROSECONDS
+
+
+def record_state(instance: Instance, actor: Actor) -> RecordState:
+    """How far the record is chained. Raises NotAllowed unless the actor may see the whole record."""
+    verify_may(actor, Permission.AUDIT_VIEW, None)
+    with instance.database.read() as connection:
+        head = audit_chain.find_head(connection)
+        waiting = audit_chain.count_unchained(connection, MOST_WAITING)
+    if head is None:
+        return RecordState(0, 0, 0, waiting)
+    return RecordState(head.number, head.signed_at, head.total, waiting)
+
+
+def _actors(connection: Connection, reader: Actor, name: str) -> tuple[str, ...]:
+    """What the record may call who is meant; those who have the name here go before the others. Raises NotFound."""
+    if name in (SYSTEM, _SERVER):
+        return (SYSTEM,)
+    found = [f"{row.kind}:{row.id}" for row in names.actors_named(connection, name) if reader.sees(row.domain_id)]
+    if not found:
+        found = [each for each in (f"{kind}:{name}" for kind in _UNNAMED) if _has_acted(connection, reader, each)]
+    if not found and ":" in name:
+        found = [name]
+    if not found:
+        raise NotFound(
+            f"there is no user, device or API client {name!r} who could have done it, and nobody of that name did "
+            "anything on the server itself",
+            "give the name of one, as a list shows it",
+        )
+    return tuple(found)
+
+
+def _has_acted(connection: Connection, reader: Actor, actor: str) -> bool:
+    """Whether this reader would see anything of it."""
+    within = reader.domains_with(Permission.AUDIT_VIEW)
+    return bool(audit_events.list_rows(connection, limit=1, actors=(actor,), within=within))

@@ -1,0 +1,101 @@
+"""Chains the rows of the audit record in batches and signs the head of the chain, about once a second.
+
+Rules: a sign-in never waits for it: hashing and signing happen outside the write, which is one insert and one update of
+few rows; any number of processes may run it, for the batch's number is taken by one conditional write; where no row is
+new nothing is signed, so the newest checkpoint is as old as the newest row; what was kept outside the database is
+looked for in it each time, and its absence is an alarm.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sparekey.app.audit import SYSTEM
+from sparekey.app.notices import raise_alarm
+from sparekey.app.ports import CheckpointStore, Keystore, Purpose
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.chain import Batch, next_batch
+from sparekey.core.audit_log.checkpoint import Checkpoint, CheckpointError
+from sparekey.storage.audit_log import chain as audit_chain
+from sparekey.storage.unit_of_work import Database
+
+BATCH_ROWS: Final = 500  # one write holds SQLite for a few milliseconds
+_MOST_BATCHES: Final = 40  # in one call: 20,000 rows
+
+
+def chain(database: Database, keystore: Keystore, store: CheckpointStore, now: int) -> Checkpoint | None:
+    """Chains what is new and returns the head, whichever process signed it; None: there is no row yet.
+
+    `now` in unix seconds. Keeps the head in `store`.
+    """
+    # Before the database is read: another process with the same store keeps only what is committed.
+    kept = _find_kept(store)
+    if kept.is_damaged or (kept.checkpoint and not _contains(database, kept.checkpoint)):
+        _raise_alarm(database, kept, now)
+        store.set_aside()
+        kept = _Kept(None)
+    for _ in range(_MOST_BATCHES):
+        if _chain_one(database, keystore, now) < BATCH_ROWS:
+            break
+    head = find_newest(database)
+    if head and (kept.checkpoint is None or head.number > kept.checkpoint.number):
+        store.keep(head)
+    return head
+
+
+def find_newest(database: Database) -> Checkpoint | None:
+    """The newest checkpoint in the database; None: there is none yet."""
+    with database.read() as connection:
+        head = audit_chain.find_head(connection)
+    return head.checkpoint if head else None
+
+
+def _chain_one(database: Database, keystore: Keystore, now: int) -> int:
+    """Chains one batch; the number of rows it covers, 0 if there was nothing to do or another process was first."""
+    with database.read() as connection:
+        head = audit_chain.find_head(connection)
+        rows = audit_chain.list_unchained(connection, BATCH_ROWS)
+    if not rows:
+        return 0
+    batch = _signed(next_batch(head, rows, now), keystore)
+    with database.write() as connection:
+        is_first = audit_chain.insert_batch(connection, batch, [row.id for row in rows])
+    return len(rows) if is_first else 0
+
+
+def _signed(batch: Batch, keystore: Keystore) -> Batch:
+    signature = keystore.sign(Purpose.CHECKPOINT, batch.signed_message)
+    return Batch(**vars(batch) | {"signature": signature})
+
+
+@dataclass(frozen=True)
+class _Kept:
+    checkpoint: Checkpoint | None
+    is_damaged: bool = False
+
+
+def _find_kept(store: CheckpointStore) -> _Kept:
+    try:
+        return _Kept(store.newest())
+    except CheckpointError:
+        return _Kept(None, is_damaged=True)
+
+
+def _contains(database: Database, checkpoint: Checkpoint) -> bool:
+    with database.read() as connection:
+        return audit_chain.contains(connection, checkpoint)
+
+
+def _raise_alarm(database: Database, kept: _Kept, now: int) -> None:
+    lost = kept.checkpoint
+    reason = "checkpoint file damaged" if kept.is_damaged else "batch missing"
+    with database.write() as connection:
+        raise_alarm(
+            connection,
+            now,
+            SYSTEM,
+            Action.ALARM_AUDIT_ROLLED_BACK,
+            result=reason,
+            witness="instance",
+            batch=lost.number if lost else None,
+            rows=lost.total if lost else None,
+        )

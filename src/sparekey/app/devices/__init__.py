@@ -1,0 +1,1 @@
+"""Protected computers: invite, enrol, inspect, revoke, report as stolen."""

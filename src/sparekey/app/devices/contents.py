@@ -1,0 +1,135 @@
+"""What is on a device: who has offline data there until when, which emergency codes it holds, and what happened there.
+
+Rules: "holds" is what the device has confirmed; users outside every domain of the reader are counted and have no name;
+what happened there is told without the right to read the record, as far as it is about the device or about users whom
+the reader may look at.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.audit_log.named_rows import RecordRow, names_of_actors, with_names
+from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.devices.devices import DeviceView, view_of
+from sparekey.app.devices.held import UserOnDevice, held_by
+from sparekey.app.instance import MICROSECONDS, Instance
+from sparekey.app.lookup import get_device
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.permissions import Actor, Permission
+from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.devices import devices
+from sparekey.storage.rows import AnyRow
+
+ROWS: Final = 25  # of what happened
+_MOST_ROWS: Final = 1_000  # about its end that are looked at
+_HAPPENED: Final = (
+    Action.SIGN_IN_GRANTED,
+    Action.SIGN_IN_DENIED,
+    Action.SIGN_IN_ASKED,
+    Action.SIGN_IN_OFFLINE,
+    Action.ACCOUNT_LOCKED,
+    Action.EMERGENCY_SHOWN,
+    Action.EMERGENCY_USED,
+    Action.EMERGENCY_REPLACED,
+    Action.EMERGENCY_VOIDED,
+    Action.DEVICE_ENROLLED,
+    Action.DEVICE_RENEWED,
+    Action.DEVICE_PROTECTION,
+    Action.DEVICE_EXEMPT,
+    Action.DEVICE_REVOKED,
+    Action.DEVICE_STOLEN,
+    Action.DEVICE_EVENT,
+    *(action for action in Action if action.is_alarm),
+)
+
+
+@dataclass(frozen=True)
+class HeldThen:
+    """Until when what a device held of one user opens there; None: nothing does, or that is not on record."""
+
+    login: str
+    data_until: int | None
+    codes_until: int | None
+
+
+@dataclass(frozen=True)
+class GoneDevice:
+    """Who said when (unix seconds) that it is revoked, or `stolen`; by "": that is not on record any more. `told_at`:
+    when it was told so, at which it erases itself; None: it has not been in contact since, and `held` is what may still
+    open it; `elsewhere`: of how many more users, who have no name here."""
+
+    at: int
+    by: str
+    stolen: bool
+    told_at: int | None
+    held: tuple[HeldThen, ...]
+    elsewhere: int
+
+
+@dataclass(frozen=True)
+class DeviceContents:
+    """`elsewhere`: how many more users have offline data there, who are in no domain of the reader. `happened`: the
+    newest first. `gone`: it was revoked."""
+
+    device: DeviceView
+    users: tuple[UserOnDevice, ...]
+    elsewhere: int
+    happened: list[RecordRow]
+    gone: GoneDevice | None = None
+
+
+def look_into(instance: Instance, actor: Actor, name: str, *, now: int) -> DeviceContents:
+    """One device, by name or id."""
+    with instance.database.read() as connection:
+        row = get_device(connection, actor, name, Permission.DEVICE_VIEW)
+        people = devices.people_on_device(connection, row.id)
+        seen = [each for each in people if actor.sees(each.domain_id)]
+        users = held_by(connection, row.id, seen, now)
+        elsewhere = len({each.id for each in people} - {each.id for each in seen})
+        rows = audit_events.list_rows(
+            connection, limit=ROWS, device_id=row.id, actions=_HAPPENED, within=actor.domains_with(Permission.USER_VIEW)
+        )
+        gone = _gone(connection, actor, row) if row.revoked_at is not None else None
+        return DeviceContents(view_of(row), users, elsewhere, with_names(connection, actor, rows), gone)
+
+
+def count_users(instance: Instance, actor: Actor, device_ids: Sequence[str]) -> dict[str, int]:
+    """How many users have offline data on each of these devices, which the actor has found; 0 is left out."""
+    verify_somewhere(actor, Permission.DEVICE_VIEW)
+    with instance.database.read() as connection:
+        return devices.count_accounts(connection, device_ids)
+
+
+def _gone(connection: Connection, actor: Actor, device: AnyRow) -> GoneDevice:
+    """From the record: what was said first counts, of a theft before a revocation."""
+    said = (Action.DEVICE_STOLEN, Action.DEVICE_REVOKED)
+    rows = audit_events.list_rows(connection, limit=_MOST_ROWS, device_id=device.id, actions=said)[::-1]
+    of_device = sorted((row for row in rows if row.account_id is None), key=lambda row: said.index(Action(row.action)))
+    of_users: dict[str, list[dict[str, int | None]]] = {}
+    for row in rows:
+        if row.account_id is not None:
+            of_users.setdefault(f"user:{row.account_id}", []).append(json.loads(row.detail))
+    called = names_of_actors(connection, actor, [*of_users, *(row.actor for row in of_device[:1])])
+    held = [
+        HeldThen(called[user], *(_latest(details, member) for member in ("until", "codes_until")))
+        for user, details in of_users.items()
+        if user in called
+    ]
+    first = of_device[0] if of_device else None
+    told = device.last_contact is not None and device.last_contact > device.revoked_at
+    return GoneDevice(
+        first.at // MICROSECONDS if first is not None else device.revoked_at,
+        called.get(first.actor, first.actor) if first is not None else "",
+        first is not None and first.action == Action.DEVICE_STOLEN,
+        device.last_contact if told else None,
+        tuple(sorted(held, key=lambda each: each.login)),
+        len(of_users) - len(held),
+    )
+
+
+def _latest(details: Sequence[dict[str, int | None]], member: str) -> int | None:
+    return max((end for each in details if (end := each.get(member)) is not None), default=None)

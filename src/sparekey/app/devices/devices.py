@@ -1,0 +1,320 @@
+"""Devices: invite, enrol, authenticate a request, list, revoke."""
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from sparekey.app.authorisation import verify_may, verify_somewhere
+from sparekey.app.devices.held import everyone_on, log_last_held
+from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
+from sparekey.app.lookup import get_device, get_domain, get_scope
+from sparekey.app.notices import notify_user
+from sparekey.app.ports import Purpose
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.notices import Notice
+from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
+from sparekey.core.list_order import read_order
+from sparekey.core.names import verify_name
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.search_words import fold_name, verify_length
+from sparekey.secret import Secret
+from sparekey.storage.devices import devices, invitations
+from sparekey.storage.reports import search
+from sparekey.storage.reports.search import Page, Search
+from sparekey.storage.rows import AnyRow
+from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
+from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
+
+INVITATION_LIFETIME = 86_400  # seconds
+LONGEST_LIFETIME = 30 * 86_400
+MOST_AT_ONCE: Final = 200
+SILENT_AFTER: Final = 7 * 86_400  # seconds without a contact
+_STATES: Final = ("", "active", "revoked", "silent")
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What a device brings: the one-time secret, its public key, and the proof that it has the private one."""
+
+    secret: Secret[bytes]
+    public_key: bytes
+    proof: bytes
+    name: str
+    supports_offline: bool
+    hardware_bound: bool
+
+
+@dataclass(frozen=True)
+class EnrolledDevice:
+    device_id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class HeldUnitView:
+    login: str
+    kind: str
+    serial: str | None
+    day: int
+    version: int
+    not_after: int
+    acknowledged_at: int | None
+
+
+@dataclass(frozen=True)
+class DeviceView:
+    device_id: str
+    name: str
+    domain: str
+    enrolled_at: int
+    revoked_at: int | None
+    last_contact: int | None
+    supports_offline: bool
+    hardware_bound: bool
+    protection: str = ""  # a word of core.offline.units.Protection, as the device says; "": it has not said
+    exempt: tuple[str, ...] = ()  # local accounts that sign in there without a passcode, as the device says
+
+
+@dataclass(frozen=True)
+class DeviceSearch:
+    """Which devices: all of it has to hold; "": whatever.
+
+    `text`: the beginning of its name, case and accents aside. `domain`: this one and everything below it. `state`:
+    active, revoked or silent (active, and not in contact for a week). `order`: name or contact (the last one), with a -
+    before it the other way round.
+    """
+
+    text: str = ""
+    domain: str = ""
+    state: str = ""
+    order: str = ""
+
+
+def invite(
+    instance: Instance,
+    actor: Actor,
+    name: str,
+    domain: str = TOP_DOMAIN,
+    *,
+    now: int,
+    lifetime: int = INVITATION_LIFETIME,
+) -> EnrolmentCode:
+    """A one-time enrolment code for a device of that name; only a hash of its secret is kept.
+
+    Conflict where a device in use has the name: by it the help desk tells devices apart.
+    """
+    verify_name(name, "device", 128)
+    if not 1 <= lifetime <= LONGEST_LIFETIME:
+        raise BadInput("an invitation cannot last so long, or so short", f"give 1 to {LONGEST_LIFETIME} seconds")
+    code = new_enrolment_code(instance.keystore.public_key(Purpose.OFFLINE), instance.ca_certificate)
+    with instance.database.write() as connection:
+        domain_id = get_domain(connection, actor, domain, Permission.DEVICE_INVITE).id
+        _verify_free(connection, actor, name)
+        invitations.insert_invitation(
+            connection,
+            {
+                "id": new_id(),
+                "device_name": name,
+                "domain_id": domain_id,
+                "secret_hash": secret_hash(code.secret),
+                "created_at": now,
+                "expires_at": now + lifetime,
+            },
+        )
+        log(connection, now, actor, Action.DEVICE_INVITED, name=name, domain=domain)
+    return code
+
+
+def _verify_free(connection: Connection, actor: Actor, name: str) -> None:
+    """Raises Conflict. Devices that the actor may not see do not count, or it would tell that they are there."""
+    rows = (row for row in devices.devices_named(connection, name) if row.name == name and row.revoked_at is None)
+    if any(actor.sees(row.domain_id) for row in rows):
+        raise Conflict(
+            f"there is a device {name!r} already",
+            f"give another name; if it is that computer that has to enrol again, first: sparekey device revoke {name}",
+        )
+
+
+def enrol(instance: Instance, enrolment: Enrolment, *, now: int) -> EnrolledDevice:
+    """Take a device in. NotAllowed for a secret that is unknown, used or expired, without saying which."""
+    message = proof_message(enrolment.secret.reveal(), enrolment.public_key)
+    try:
+        load_public_key(enrolment.public_key)
+        verify_signature(enrolment.public_key, enrolment.proof, message)
+    except BadSignature as error:
+        raise BadInput("the device did not prove that it has the key it enrols", "enrol it again") from error
+    if enrolment.name:
+        verify_name(enrolment.name, "device", 128)
+    invalid = NotAllowed("this enrolment code is not valid (any more)", "ask the administrator for a new one")
+    with instance.database.read() as connection:
+        # Whoever guesses does not get as far as the one writer of an SQLite database.
+        if not invitations.is_invited(connection, secret_hash(enrolment.secret), now):
+            raise invalid
+    with instance.database.write() as connection:
+        invitation = invitations.use_invitation(connection, secret_hash(enrolment.secret), now)
+        if invitation is None:
+            raise invalid
+        device_id, name = new_id(), enrolment.name or invitation.device_name
+        devices.insert_device(
+            connection,
+            {
+                "id": device_id,
+                "name": name,
+                "domain_id": invitation.domain_id,
+                "public_key": enrolment.public_key,
+                "supports_offline": enrolment.supports_offline,
+                "hardware_bound": enrolment.hardware_bound,
+                "enrolled_at": now,
+                "last_contact": now,
+            },
+        )
+        log(connection, now, f"device:{device_id}", Action.DEVICE_ENROLLED, device=device_id, name=name)
+    return EnrolledDevice(device_id, name)
+
+
+def find_device(instance: Instance, device_id: str) -> AnyRow | None:
+    """The device that says it has this id; revoked ones too."""
+    with instance.database.read() as connection:
+        return devices.find_device(connection, device_id)
+
+
+def list_devices(instance: Instance, actor: Actor, limit: int = 100, after: str = "") -> list[DeviceView]:
+    """By name, from the one after that with the id `after`."""
+    within = verify_somewhere(actor, Permission.DEVICE_VIEW)
+    with instance.database.read() as connection:
+        return [view_of(row) for row in devices.list_devices(connection, limit, after, within)]
+
+
+def search_devices(
+    instance: Instance, actor: Actor, wanted: DeviceSearch, limit: int = 50, after: str = "", *, now: int
+) -> list[DeviceView]:
+    """In their order, from the one after that with the id `after`. Raises BadInput for a state or an order that there
+    is not."""
+    with instance.database.read() as connection:
+        (rows,) = search.run(connection, searched(connection, actor, wanted, limit, after, now))
+        return [view_of(row) for row in rows]
+
+
+def searched(connection: Connection, actor: Actor, wanted: DeviceSearch, limit: int, after: str, now: int) -> Search:
+    """What is asked of the database."""
+    verify_length(wanted.text)
+    if wanted.state not in _STATES:
+        raise BadInput(f"{wanted.state!r} is no state of a device", f"give one of: {', '.join(_STATES[1:])}")
+    within = get_scope(connection, actor, wanted.domain, Permission.DEVICE_VIEW)
+    beginning, since = fold_name(wanted.text.strip()), now - SILENT_AFTER
+    page = Page(read_order(wanted.order, search.DEVICE_ORDERS, "devices"), limit, after)
+    return search.devices_found(connection, beginning, wanted.state, within, page, since)
+
+
+def show_device(instance: Instance, actor: Actor, name: str) -> DeviceView:
+    """By name or id."""
+    with instance.database.read() as connection:
+        row = get_device(connection, actor, name, Permission.DEVICE_VIEW)
+        return view_of(row)
+
+
+def held_units(instance: Instance, actor: Actor, name: str) -> list[HeldUnitView]:
+    """What the device was given and has confirmed, or not yet."""
+    with instance.database.read() as connection:
+        row = get_device(connection, actor, name, Permission.DEVICE_VIEW)
+        logins = {each.account_id: each.login for each in devices.accounts_on_device(connection, row.id)}
+        return [
+            HeldUnitView(
+                logins.get(each.account_id, each.account_id),
+                each.kind,
+                each.serial,
+                each.day,
+                each.version,
+                each.not_after,
+                each.acknowledged_at,
+            )
+            for each in devices.receipts(connection, row.id)
+        ]
+
+
+def tell_revoked(instance: Instance, row: AnyRow, *, now: int) -> None:
+    """A revoked device is told that it is, and erases itself: its last contact. That it is told does not depend on
+    whether this can be written down."""
+    if row.last_contact is None or row.last_contact <= row.revoked_at:
+        with suppress(SQLAlchemyError), instance.database.write() as connection:
+            devices.update_device(connection, row.id, last_contact=now)
+
+
+def choose_devices(instance: Instance, actor: Actor, device_ids: Collection[str]) -> list[DeviceView]:
+    """Several that the actor may revoke, by name; raises for the first one that is refused."""
+    with instance.database.read() as connection:
+        rows = _get_several(connection, actor, device_ids, Permission.DEVICE_REVOKE)
+        return sorted((view_of(row) for row in rows), key=lambda each: (fold_name(each.name), each.device_id))
+
+
+def revoke(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
+    """Its key is refused from now on; at its next contact it erases everything. Of one that was revoked before: nothing
+    more."""
+    with instance.database.write() as connection:
+        _revoke(connection, actor, get_device(connection, actor, name, Permission.DEVICE_REVOKE), now)
+
+
+def revoke_at_once(instance: Instance, actor: Actor, device_ids: Collection[str], *, now: int) -> list[str]:
+    """The same for several: all of them, or none where one is refused. Returns the ids of those that were in use."""
+    with instance.database.write() as connection:
+        rows = _get_several(connection, actor, device_ids, Permission.DEVICE_REVOKE)
+        return [row.id for row in rows if _revoke(connection, actor, row, now)]
+
+
+def _revoke(connection: Connection, actor: Actor, row: AnyRow, now: int) -> bool:
+    """Whether it was in use until now."""
+    if not devices.revoke_device(connection, row.id, now):
+        return False
+    _tell_users(connection, row, Notice.DEVICE_REVOKED, now)
+    held = everyone_on(connection, row.id, now)
+    devices.withdraw_data(connection, row.id)
+    log(connection, now, actor, Action.DEVICE_REVOKED, device=row.id, name=row.name)
+    for account_id in sorted(held):
+        log_last_held(connection, actor, Action.DEVICE_REVOKED, row.id, account_id, held[account_id], now)
+    return True
+
+
+def _get_several(
+    connection: Connection, actor: Actor, device_ids: Collection[str], needed: Permission
+) -> Sequence[AnyRow]:
+    """By id, so that two who do so at once do not wait for each other."""
+    if len(device_ids) > MOST_AT_ONCE:
+        raise BadInput(f"more than {MOST_AT_ONCE} devices are chosen", "choose fewer")
+    rows = {row.id: row for row in devices.devices_with_ids(connection, device_ids) if actor.sees(row.domain_id)}
+    for device_id in sorted(device_ids):
+        if device_id not in rows:
+            raise NotFound(f"there is no device {device_id!r}", "load the list again")
+    for row in rows.values():
+        try:
+            verify_may(actor, needed, row.domain_id)
+        except NotAllowed as error:
+            # by what was sent: who sees it through another role only is told no name
+            raise NotAllowed(f"device {row.id!r}: {error.message}", error.do) from None
+    return [rows[each] for each in sorted(rows)]
+
+
+def _tell_users(connection: Connection, row: AnyRow, notice: Notice, now: int) -> None:
+    """Those who have offline data on it, before they are forgotten."""
+    for each in devices.accounts_on_device(connection, row.id):
+        notify_user(connection, now, each.account_id, notice, device=row.name)
+
+
+def view_of(row: AnyRow) -> DeviceView:
+    """From a row with its domain's name."""
+    said = devices.self_report(row)
+    return DeviceView(
+        row.id,
+        row.name,
+        row.domain,
+        row.enrolled_at,
+        row.revoked_at,
+        row.last_contact,
+        row.supports_offline,
+        said.hardware_bound,
+        said.protection,
+        said.exempt,
+    )

@@ -1,0 +1,65 @@
+"""Invitations of devices that nobody has used yet: which there are, and to withdraw one."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import verify_may, verify_somewhere
+from sparekey.app.instance import Instance, log
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import NotFound
+from sparekey.core.permissions import Actor, Permission
+from sparekey.storage.devices import invitations
+from sparekey.storage.rows import AnyRow
+
+
+@dataclass(frozen=True)
+class InvitationView:
+    """An enrolment code that can still be used; the code itself is known to whoever was given it only."""
+
+    id: str
+    name: str  # what the device is to be called
+    domain: str
+    created_at: int
+    expires_at: int
+
+
+def list_invitations(
+    instance: Instance, actor: Actor, limit: int = 100, after: str = "", *, now: int
+) -> list[InvitationView]:
+    """By the device's name, from the one after that with the id `after`."""
+    within = verify_somewhere(actor, Permission.DEVICE_VIEW)
+    with instance.database.read() as connection:
+        return [_view(row) for row in invitations.list_invitations(connection, now, limit, after, within)]
+
+
+def show_invitation(instance: Instance, actor: Actor, invitation_id: str, *, now: int) -> InvitationView:
+    """One by its id."""
+    with instance.database.read() as connection:
+        row = _get(connection, actor, invitation_id, Permission.DEVICE_VIEW, now)
+        return _view(row)
+
+
+def withdraw(instance: Instance, actor: Actor, invitation_id: str, *, now: int) -> None:
+    """Its code is refused from now on."""
+    with instance.database.write() as connection:
+        row = _get(connection, actor, invitation_id, Permission.DEVICE_REVOKE, now)
+        if not invitations.delete_invitation(connection, row.id):  # whoever enrols at this moment was first
+            raise _gone()
+        log(connection, now, actor, Action.DEVICE_UNINVITED, name=row.device_name)
+
+
+def _get(connection: Connection, actor: Actor, invitation_id: str, needed: Permission, now: int) -> AnyRow:
+    row = invitations.find_invitation(connection, invitation_id, now)
+    if row is None or not actor.sees(row.domain_id):
+        raise _gone()
+    verify_may(actor, needed, row.domain_id)
+    return row
+
+
+def _view(row: AnyRow) -> InvitationView:
+    return InvitationView(row.id, row.device_name, row.domain, row.created_at, row.expires_at)
+
+
+def _gone() -> NotFound:
+    return NotFound("there is no such invitation (any more)", "see `sparekey device invitations`")

@@ -1,0 +1,265 @@
+"""Two people for one showing of an offline emergency passcode, where policy says so (S43).
+
+Rules:
+- The first person asks by asking for the passcode; within fifteen minutes somebody else, who may approve in the user's
+  domain, approves or refuses; then the first one asks again and is shown it, once.
+- Operators cannot approve their own request, and a program cannot ask (`core.emergency.two_people`). An approver needs
+  at least the rights of the user concerned. A list says of each request whether the reader may decide on it.
+- An approval holds for this operator, this user and this device, and for how the caller was identified as the second
+  person read it.
+- Each step is on record in its own transaction, and one conditional UPDATE settles each race.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.audit_log.named_rows import names_of_actors
+from sparekey.app.authorisation import grants_of_several, verify_may
+from sparekey.app.emergency.second_approver import nobody_else
+from sparekey.app.emergency.showing import Showing
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_account
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.emergency.two_people import is_person, is_same_person, is_second_person
+from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
+from sparekey.core.permissions import Actor, Grant, Permission
+from sparekey.core.plurals import counted
+from sparekey.storage.emergency import approvals
+from sparekey.storage.people import accounts
+from sparekey.storage.rows import AnyRow
+
+APPROVAL_SECONDS: Final = 15 * 60
+_KEPT_IN_LISTS: Final = 86_400  # seconds
+
+
+class ApprovalNeeded(SparekeyError):
+    """The showing waits for a second person."""
+
+    error = "approval-needed"
+
+
+class ApprovalState(StrEnum):
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    SHOWN = "shown"
+
+
+@dataclass(frozen=True)
+class ApprovalView:
+    """One request; unix seconds. `asked_by`, `decided_by`: as on record; `asker`, `decider`: what people call them.
+
+    `yours`: the reader asked for it. `decidable`: it waits, and the reader may approve or refuse it.
+    """
+
+    id: str
+    state: ApprovalState
+    user: str
+    device: str
+    asked_by: str
+    caller: str
+    note: str
+    ticket: str
+    asked_at: int
+    expires_at: int
+    decided_by: str | None
+    asker: str
+    decider: str | None
+    yours: bool = False
+    decidable: bool = False
+    device_id: str = ""
+
+
+@dataclass(frozen=True)
+class Approved:
+    """What the second person agreed to, used up now."""
+
+    approval_id: str
+    decided_by: str
+    showing: Showing
+
+
+def list_approvals(
+    instance: Instance, actor: Actor, limit: int = 100, after: str = "", *, now: int
+) -> list[ApprovalView]:
+    """Of the last day, newest first, from the one after that with the id `after`.
+
+    Whatever was asked for where this actor may approve, and what they asked for themselves.
+    """
+    domains = actor.domains_with(Permission.EMERGENCY_APPROVE)
+    with instance.database.read() as connection:
+        rows = approvals.list_approvals(connection, limit, after, now - _KEPT_IN_LISTS, domains, actor.name)
+        return _views(connection, actor, rows, now)
+
+
+def own_requests(connection: Connection, actor: Actor, account_id: str, now: int) -> list[ApprovalView]:
+    """What this actor asked for about this user, while its time has not run out: of each device the last one."""
+    rows = approvals.requests_of(connection, account_id, actor.name, now)
+    last = {row.device_id: row for row in reversed(rows)}
+    return _views(connection, actor, list(last.values()), now, only_own=True)
+
+
+def approve(instance: Instance, actor: Actor, approval_id: str, *, now: int) -> ApprovalView:
+    """The operator who asked may be shown the passcode once. Raises NotFound, NotAllowed or Conflict."""
+    return _decide(instance, actor, approval_id, approved=True, now=now)
+
+
+def refuse(instance: Instance, actor: Actor, approval_id: str, *, now: int) -> ApprovalView:
+    """The operator who asked is not shown it. Raises as `approve` does."""
+    return _decide(instance, actor, approval_id, approved=False, now=now)
+
+
+def settle_approval(
+    connection: Connection, actor: Actor, account_id: str, device_id: str, showing: Showing, now: int
+) -> Approved | ApprovalNeeded:
+    """Use up an approval, or ask for one with what the operator says.
+
+    The caller commits in either case, and shows nothing where it is an ApprovalNeeded. Raises NotAllowed to a program.
+    """
+    if not is_person(actor):
+        raise NotAllowed("this passcode is shown to people only: a second one has to approve", "sign in and ask again")
+    latest = approvals.find_latest(connection, account_id, device_id, actor.name, now)
+    alone = _nobody_else(connection, actor, account_id, now)
+    if latest is not None and latest.decided_at is None:
+        return _needed(latest.id, latest.expires_at - now, "", alone)
+    if latest is not None and approvals.execute(connection, latest.id, now):
+        return Approved(latest.id, latest.decided_by, Showing(latest.caller, latest.note, latest.ticket))
+    approval_id = new_id()
+    values = {
+        "id": approval_id,
+        "account_id": account_id,
+        "device_id": device_id,
+        "asked_by": actor.name,
+        "caller": showing.caller,
+        "note": showing.note,
+        "ticket": showing.ticket,
+        "asked_at": now,
+        "expires_at": now + APPROVAL_SECONDS,
+    }
+    approvals.insert_approval(connection, values)
+    log(
+        connection,
+        now,
+        actor,
+        Action.APPROVAL_ASKED,
+        account=account_id,
+        device=device_id,
+        approval=approval_id,
+        caller=showing.caller,
+        note=showing.note,
+        ticket=showing.ticket,
+    )
+    refused = latest is not None and latest.approved is False
+    return _needed(approval_id, APPROVAL_SECONDS, "the last request was refused; " if refused else "", alone)
+
+
+def _nobody_else(connection: Connection, actor: Actor, account_id: str, now: int) -> str:
+    account = accounts.find_account_by_id(connection, account_id)
+    domain_id = account.domain_id if account is not None else None
+    return nobody_else(connection, actor, Permission.EMERGENCY_APPROVE, domain_id, now)
+
+
+def _needed(approval_id: str, seconds: int, before: str, alone: str) -> ApprovalNeeded:
+    return ApprovalNeeded(
+        f"{before}a second person has to approve this: request {approval_id}",
+        f"{alone}have somebody else run `sparekey approval approve {approval_id}` within "
+        f"{counted(max(1, seconds // 60), 'minute')}, then ask again",
+    )
+
+
+def _decide(instance: Instance, actor: Actor, approval_id: str, *, approved: bool, now: int) -> ApprovalView:
+    with instance.database.write() as connection:
+        decide_in(connection, actor, approval_id, approved=approved, now=now)
+        return _views(connection, actor, [_get_approval(connection, actor, approval_id)], now)[0]
+
+
+def decide_in(connection: Connection, actor: Actor, approval_id: str, *, approved: bool, now: int) -> None:
+    """In the caller's transaction. Raises as `approve` does."""
+    action = Action.APPROVAL_GIVEN if approved else Action.APPROVAL_REFUSED
+    row = _get_approval(connection, actor, approval_id)
+    if not is_second_person(actor, row.asked_by):
+        raise NotAllowed("nobody decides on their own request", "ask somebody else who may approve")
+    # also: nobody who has fewer rights than the user whose passcode it is
+    get_account(connection, actor, row.login, Permission.EMERGENCY_APPROVE)
+    if not approvals.decide(connection, approval_id, actor.name, approved=approved, now=now):
+        raise Conflict(f"this request is {_state(row, now)} already", "see `sparekey approval list`")
+    log(
+        connection,
+        now,
+        actor,
+        action,
+        account=row.account_id,
+        device=row.device_id,
+        approval=approval_id,
+        asked_by=row.asked_by,
+    )
+
+
+def _get_approval(connection: Connection, actor: Actor, approval_id: str) -> AnyRow:
+    row = approvals.find_approval(connection, approval_id)
+    if row is None or not (actor.sees(row.domain_id) or row.asked_by == actor.name):
+        raise NotFound(f"there is no request {approval_id!r}", "see `sparekey approval list`")
+    verify_may(actor, Permission.EMERGENCY_APPROVE, row.domain_id)
+    return row
+
+
+def _views(
+    connection: Connection, reader: Actor, rows: Sequence[AnyRow], now: int, *, only_own: bool = False
+) -> list[ApprovalView]:
+    """`only_own`: the reader asked for all of them, and needs no name."""
+    unnamed = {None, reader.name if only_own else None}
+    people = {name for row in rows for name in (row.asked_by, row.decided_by)} - unnamed
+    called = names_of_actors(connection, reader, people)
+    rights = _rights(connection, rows, now) if not only_own else {}
+    return [
+        ApprovalView(
+            id=row.id,
+            state=_state(row, now),
+            user=row.login,
+            device=row.device_name,
+            asked_by=row.asked_by,
+            caller=row.caller,
+            note=row.note,
+            ticket=row.ticket,
+            asked_at=row.asked_at,
+            expires_at=row.expires_at,
+            decided_by=row.decided_by,
+            asker=called.get(row.asked_by, row.asked_by),
+            decider=called.get(row.decided_by, row.decided_by),
+            yours=is_same_person(reader, row.asked_by),
+            decidable=_is_decidable(reader, row, rights.get(row.account_id, ()), now),
+            device_id=row.device_id,
+        )
+        for row in rows
+    ]
+
+
+def _rights(connection: Connection, rows: Sequence[AnyRow], now: int) -> dict[str, tuple[Grant, ...]]:
+    """Of the users whose passcodes wait."""
+    waiting = {row.account_id for row in rows if _state(row, now) is ApprovalState.WAITING}
+    return grants_of_several(connection, waiting) if waiting else {}
+
+
+def _is_decidable(reader: Actor, row: AnyRow, rights: Sequence[Grant], now: int) -> bool:
+    """What `decide_in` would say now; `rights`: of the user."""
+    return (
+        _state(row, now) is ApprovalState.WAITING
+        and is_second_person(reader, row.asked_by)
+        and reader.may(Permission.EMERGENCY_APPROVE, row.domain_id)
+        and reader.covers(rights)
+    )
+
+
+def _state(row: AnyRow, now: int) -> ApprovalState:
+    if row.executed_at is not None:
+        return ApprovalState.SHOWN
+    if row.approved is False:
+        return ApprovalState.REFUSED
+    if now >= row.expires_at:
+        return ApprovalState.EXPIRED
+    return ApprovalState.APPROVED if row.approved else ApprovalState.WAITING

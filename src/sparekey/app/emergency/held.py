@@ -1,0 +1,140 @@
+"""Whose offline emergency code it is, which device holds which version, and why one cannot be used there.
+
+The code to read out is the one that the caller's device holds: a pending version is never shown as current.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import Instance
+from sparekey.app.lookup import get_account, get_assigned_token
+from sparekey.app.obstacles import obstacle_on, why_no_code
+from sparekey.core.emergency.offline import CodeKind
+from sparekey.core.errors import Conflict, NotAllowed, NotFound
+from sparekey.core.permissions import Actor, Permission
+from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.storage.rows import AnyRow
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose code it is: a token's tokencode, or a user's passcode."""
+
+    kind: CodeKind
+    account_id: str
+    token_id: str | None
+    label: str  # serial or login, for words
+
+    @property
+    def owner_id(self) -> str:
+        return self.token_id or self.account_id
+
+
+@dataclass(frozen=True)
+class HeldCode:
+    """One row of the page: what one device holds. Version 0: nothing yet."""
+
+    device_id: str
+    device: str
+    version: int
+    not_after: int
+    held_since: int
+    pending: bool  # another version is on its way
+    reset: bool  # replaced at the next online sign-in
+
+
+def owner_of(connection: Connection, actor: Actor, kind: CodeKind, name: str, needed: Permission) -> Owner:
+    """`name`: the token's serial, or the user's login. Raises NotFound or NotAllowed."""
+    find = _tokencode_of if kind is CodeKind.TOKENCODE else _passcode_of
+    return find(connection, actor, name, needed)
+
+
+def _tokencode_of(connection: Connection, actor: Actor, serial: str, needed: Permission) -> Owner:
+    """The owner of a token's offline emergency tokencode."""
+    row = get_assigned_token(connection, actor, serial, needed)
+    return Owner(CodeKind.TOKENCODE, row.account_id, row.id, serial)
+
+
+def _passcode_of(connection: Connection, actor: Actor, login: str, needed: Permission) -> Owner:
+    """The owner of a user's offline emergency passcode."""
+    return Owner(CodeKind.PASSCODE, get_account(connection, actor, login, needed).id, None, login)
+
+
+def list_held(connection: Connection, owner: Owner) -> list[HeldCode]:
+    """One row per device that is given this code."""
+    return [
+        HeldCode(
+            device_id=row.device_id,
+            device=row.device_name,
+            version=row.version or 0,
+            not_after=row.not_after or 0,
+            held_since=row.held_since or 0,
+            pending=row.code_id != row.held_code_id,
+            reset=row.reset_at is not None,
+        )
+        for row in emergency_codes.device_codes(connection, owner.account_id, owner.owner_id)
+        if row.revoked_at is None
+    ]
+
+
+def held_on(connection: Connection, instance: Instance, owner: Owner, device: str | None, now: int) -> HeldCode:
+    """What that device holds (name, id, the start of an id; None: the only one). NotAllowed, Conflict or NotFound."""
+    held = [row for row in list_held(connection, owner) if row.version]
+    if not held:
+        raise nobody_holds(connection, instance, owner, now)
+    names = ", ".join(f"{row.device} ({row.device_id[:8]})" for row in held)
+    if device is None:
+        if len(held) > 1:
+            raise Conflict(
+                f"several devices hold a code: {names}", "ask which one the caller is at and give it with --device"
+            )
+        return held[0]
+    chosen = [row for row in held if row.device_id == device] or [row for row in held if row.device == device]
+    chosen = chosen or [row for row in held if device and row.device_id.startswith(device)]
+    if len(chosen) != 1:
+        raise NotFound(f"{device!r} is none of the devices that hold a code, or several", f"give one of: {names}")
+    return chosen[0]
+
+
+def verify_some_device(connection: Connection, instance: Instance, owner: Owner, now: int) -> None:
+    """NotAllowed where no device is given the code, or the rules stand against it on each that is."""
+    held = list_held(connection, owner)
+    if not held:
+        raise nobody_holds(connection, instance, owner, now)
+    obstacles = [
+        obstacle_on(connection, instance, owner.account_id, owner.token_id, row.device_id, now) for row in held
+    ]
+    if None not in obstacles:
+        raise NotAllowed(f"{owner.label} cannot be given emergency access", obstacles[0] or "")
+
+
+def held_version(connection: Connection, owner: Owner, held: HeldCode) -> AnyRow:
+    """The row of the version that a device holds."""
+    row = emergency_codes.find_version(connection, owner.account_id, owner.token_id, held.version)
+    if row is None:
+        raise LookupError("a device holds a version that is not stored")
+    return row
+
+
+def nobody_holds(connection: Connection, instance: Instance, owner: Owner, now: int) -> NotAllowed:
+    """What is said where no device holds the code, and why that is so."""
+    why = why_no_code(connection, instance, owner.account_id, owner.token_id, now)
+    return NotAllowed(
+        f"no device holds a code for {owner.label} yet: none can work until the user signs in online from a device",
+        why,
+    )
+
+
+def verify_works(
+    connection: Connection, instance: Instance, owner: Owner, held: HeldCode, row: AnyRow, now: int
+) -> None:
+    """NotAllowed where the rules stand against this code on this device, or it has expired."""
+    obstacle = obstacle_on(connection, instance, owner.account_id, owner.token_id, held.device_id, now)
+    if obstacle is not None:
+        raise NotAllowed(f"{owner.label} cannot be given emergency access on {held.device}", obstacle)
+    if now >= row.not_after:
+        raise NotAllowed(
+            f"the code on {held.device} has expired",
+            "the user gets a new one at the next contact of that device with the server",
+        )

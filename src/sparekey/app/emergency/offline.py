@@ -1,0 +1,279 @@
+"""Offline emergency codes for the help desk: which device holds which version, show it, reset it, allow it online.
+
+The code to read out is the one that the caller's device holds: a pending version is never shown as current. Every
+showing, reset and permission is an audit event in its own transaction (S42).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.audit_log.named_rows import RecordRow, with_names
+from sparekey.app.emergency.approvals import ApprovalNeeded, Approved, settle_approval
+from sparekey.app.emergency.held import (
+    HeldCode,
+    Owner,
+    held_on,
+    held_version,
+    list_held,
+    nobody_holds,
+    owner_of,
+    verify_some_device,
+    verify_works,
+)
+from sparekey.app.emergency.rate_limit import begin_showing, count_showing, judge_showing, stopped, warning_of
+from sparekey.app.emergency.showing import Showing, verify_showing
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_assigned_token
+from sparekey.app.notices import notify_user
+from sparekey.app.policies_in_force import effective_in
+from sparekey.app.snapshots import open_code
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.notices import Notice
+from sparekey.core.emergency.offline import CodeKind
+from sparekey.core.emergency.rate_limit import Pace
+from sparekey.core.errors import SparekeyError
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.policy.offline import OfflinePolicy
+from sparekey.passcode import grouped, spelled
+from sparekey.secret import Secret
+from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.devices import devices
+from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.storage.people import accounts
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sign_in import challenges
+from sparekey.storage.tokens import tokens
+
+SHOW_PERMISSIONS: Final[Mapping[CodeKind, Permission]] = {
+    CodeKind.TOKENCODE: Permission.EMERGENCY_TOKENCODE_SHOW,
+    CodeKind.PASSCODE: Permission.EMERGENCY_PASSCODE_SHOW,
+}
+
+
+@dataclass(frozen=True)
+class ShownCode:
+    """What the operator reads out."""
+
+    device: str
+    version: int
+    code: Secret[str]
+    not_after: int
+    needs_pin: bool
+    warning: str = ""  # a word to an operator who is shown many
+
+    @property
+    def groups(self) -> Secret[str]:
+        """`ABCDE-FGHJK`."""
+        return Secret(grouped(self.code.reveal()))
+
+    def spelling(self) -> tuple[tuple[str, ...], ...]:
+        """Group by group in the ICAO alphabet. As secret as the code itself."""
+        return spelled(self.code.reveal())
+
+
+def show(
+    instance: Instance, actor: Actor, kind: CodeKind, name: str, device: str | None, showing: Showing, *, now: int
+) -> ShownCode:
+    """The code that this device holds. `name`: serial or login; `device` may be left out where only one holds it."""
+    verify_showing(showing)
+    with instance.database.write() as connection:
+        shown = _show(connection, instance, actor, kind, name, device, showing, now)
+    if isinstance(shown, SparekeyError):
+        raise shown  # here, so that what it put on record is committed
+    return shown
+
+
+def _show(
+    connection: Connection,
+    instance: Instance,
+    actor: Actor,
+    kind: CodeKind,
+    name: str,
+    device: str | None,
+    showing: Showing,
+    now: int,
+) -> ShownCode | SparekeyError:
+    owner = owner_of(connection, actor, kind, name, SHOW_PERMISSIONS[kind])
+    turn = begin_showing(connection, actor)
+    accounts.lock_accounts(connection, [owner.account_id])
+    held = held_on(connection, instance, owner, device, now)
+    row = held_version(connection, owner, held)
+    verify_works(connection, instance, owner, held, row, now)
+    policy = _policy_for(connection, owner, held)
+    pace = judge_showing(connection, actor, turn, policy, now)
+    if pace is Pace.STOPPED:
+        return stopped(connection, actor, policy, now)
+    approved: Approved | None = None
+    if kind is CodeKind.PASSCODE and policy.passcode_approval:
+        settled = settle_approval(connection, actor, owner.account_id, held.device_id, showing, now)
+        if isinstance(settled, ApprovalNeeded):
+            return settled
+        approved, showing = settled, settled.showing
+    # A replacement that is on its way would take the code away from whoever is about to use it.
+    emergency_codes.assign(connection, held.device_id, owner.owner_id, owner.account_id, row.id)
+    count_showing(connection, actor, now)
+    _put_on_record(connection, actor, owner, held, row, showing, approved, now)
+    notify_user(connection, now, owner.account_id, Notice.CODE_SHOWN, kind=kind, device=held.device)
+    return ShownCode(
+        held.device,
+        row.version,
+        open_code(instance.vault, row),
+        row.not_after,
+        _needs_pin(connection, owner),
+        warning_of(pace, policy),
+    )
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a page's *Save* did. `reset_on`: on how many devices a new code comes; None: none was asked for.
+    `online`: whether the server accepts the code from now on; None: as before."""
+
+    reset_on: int | None
+    online: bool | None
+
+
+def reset(instance: Instance, actor: Actor, kind: CodeKind, name: str, *, now: int) -> int:
+    """A new code comes with the next online sign-in, by any method; until then the old one works.
+
+    Returns on how many devices that is.
+    """
+    with instance.database.write() as connection:
+        return _reset(connection, instance, actor, kind, name, now)
+
+
+def set_online(instance: Instance, actor: Actor, serial: str, *, allowed: bool, now: int) -> None:
+    """Whether the server also accepts the offline emergency tokencode of this token."""
+    with instance.database.write() as connection:
+        _set_online(connection, instance, actor, serial, allowed, now)
+
+
+def save(instance: Instance, actor: Actor, serial: str, *, anew: bool, online: bool, now: int) -> Saved:
+    """Both at once, or nothing: a reset where `anew` says so, and online use where it is not as `online` says."""
+    with instance.database.write() as connection:
+        token = get_assigned_token(connection, actor, serial, Permission.EMERGENCY_ONLINE)
+        changed = bool(token.offline_code_online) is not online
+        if changed:
+            _set_online(connection, instance, actor, serial, online, now)
+        devices = _reset(connection, instance, actor, CodeKind.TOKENCODE, serial, now) if anew else None
+        return Saved(devices, online if changed else None)
+
+
+def _reset(connection: Connection, instance: Instance, actor: Actor, kind: CodeKind, name: str, now: int) -> int:
+    owner = owner_of(connection, actor, kind, name, Permission.EMERGENCY_RESET)
+    accounts.lock_accounts(connection, [owner.account_id])
+    held = list_held(connection, owner)
+    if not held:
+        raise nobody_holds(connection, instance, owner, now)
+    emergency_codes.mark_reset(connection, owner.account_id, owner.token_id, now)
+    log(
+        connection,
+        now,
+        actor,
+        Action.EMERGENCY_RESET,
+        account=owner.account_id,
+        token=owner.token_id,
+        kind=kind,
+        devices=len(held),
+    )
+    notify_user(connection, now, owner.account_id, Notice.CODE_RESET, kind=kind)
+    return len(held)
+
+
+def _set_online(connection: Connection, instance: Instance, actor: Actor, serial: str, allowed: bool, now: int) -> None:
+    owner = owner_of(connection, actor, CodeKind.TOKENCODE, serial, Permission.EMERGENCY_ONLINE)
+    accounts.lock_accounts(connection, [owner.account_id])  # as an answer to a question does, too
+    if allowed:
+        verify_some_device(connection, instance, owner, now)
+    else:
+        challenges.delete_of_token(connection, owner.owner_id)
+    tokens.update_token(connection, owner.owner_id, offline_code_online=allowed)
+    log(
+        connection, now, actor, Action.EMERGENCY_ONLINE, account=owner.account_id, token=owner.token_id, allowed=allowed
+    )
+    notice = Notice.CODE_ONLINE if allowed else Notice.CODE_NOT_ONLINE
+    notify_user(connection, now, owner.account_id, notice, serial=serial)
+
+
+def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: int = 100) -> list[RecordRow]:
+    """What happened with this code, newest first: rows of the record."""
+    with instance.database.read() as connection:
+        owner = owner_of(connection, actor, kind, name, Permission.EMERGENCY_VIEW)
+        return history_of(connection, actor, owner.account_id, owner.token_id, limit)
+
+
+def history_of(
+    connection: Connection, actor: Actor, account_id: str, token_id: str | None, limit: int
+) -> list[RecordRow]:
+    """The same within a transaction, for somebody who may see it."""
+    actions = (
+        Action.EMERGENCY_SHOWN,
+        Action.EMERGENCY_RESET,
+        Action.EMERGENCY_ONLINE,
+        Action.EMERGENCY_USED,
+        Action.EMERGENCY_REPLACED,
+        Action.EMERGENCY_VOIDED,
+        Action.EMERGENCY_TEMPORARY,
+        Action.EMERGENCY_ENDED,
+        Action.APPROVAL_ASKED,
+        Action.APPROVAL_GIVEN,
+        Action.APPROVAL_REFUSED,
+        Action.ALARM_EMERGENCY_UNSHOWN,
+    )
+    rows = audit_events.list_rows(connection, limit=limit, account_id=account_id, token_id=token_id, actions=actions)
+    return with_names(connection, actor, [row for row in rows if row.token_id == token_id])
+
+
+def held_codes(instance: Instance, actor: Actor, kind: CodeKind, name: str) -> list[HeldCode]:
+    """The page's rows, without any code."""
+    with instance.database.read() as connection:
+        return list_held(connection, owner_of(connection, actor, kind, name, Permission.EMERGENCY_VIEW))
+
+
+def _policy_for(connection: Connection, owner: Owner, held: HeldCode) -> OfflinePolicy:
+    """What is in force for this user on this device: of each limit the stricter one."""
+    account = accounts.find_account_by_id(connection, owner.account_id)
+    device = devices.find_device(connection, held.device_id)
+    if account is None or device is None:
+        raise LookupError("a code is held for nobody, or on no device")
+    return effective_in(connection, account.domain_id, device.domain_id).values
+
+
+def _put_on_record(
+    connection: Connection,
+    actor: Actor,
+    owner: Owner,
+    held: HeldCode,
+    row: AnyRow,
+    showing: Showing,
+    approved: Approved | None,
+    now: int,
+) -> None:
+    emergency_codes.mark(connection, row.id, "shown_at", now)
+    said = {"caller": showing.caller, "note": showing.note, "ticket": showing.ticket}
+    values = {"code_id": row.id, "device_id": held.device_id, "operator": actor.name, "shown_at": now, **said}
+    emergency_codes.insert_showing(connection, {"id": new_id(), **values})
+    second = {"approval": approved.approval_id, "approved_by": approved.decided_by} if approved else {}
+    log(
+        connection,
+        now,
+        actor,
+        Action.EMERGENCY_SHOWN,
+        account=owner.account_id,
+        token=owner.token_id,
+        device=held.device_id,
+        kind=owner.kind,
+        version=row.version,
+        **said,
+        **second,
+    )
+
+
+def _needs_pin(connection: Connection, owner: Owner) -> bool:
+    if owner.kind is CodeKind.PASSCODE:
+        return False
+    row = tokens.find_token_by_id(connection, owner.owner_id)
+    return row is None or bool(row.with_pin)

@@ -1,0 +1,322 @@
+"""Online emergency access to a token: give a fixed tokencode or a set of one-time tokencodes, look at it, end it.
+
+Rules (product.md, "Online emergency access"):
+- The codes are shown once, when they are made, and are stored only encrypted (S41).
+- They take the tokencode's place, never the PIN's: a token whose PIN is still to be set is refused, and so is one that
+  is disabled or expired (S05). Whether the token is marked as lost is a matter of its own.
+- A token has one such access at a time: new access ends the former.
+- Making and ending are on record in the transaction of the effect, with how the caller was identified (S42).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.audit_log.named_rows import names_of_actors
+from sparekey.app.emergency.rate_limit import begin_showing, count_showing, judge_showing, stopped, warning_of
+from sparekey.app.emergency.showing import Showing, verify_showing
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_assigned_token
+from sparekey.app.notices import notify_user
+from sparekey.app.policies_in_force import effective_in, policy_in
+from sparekey.app.snapshots import seal_online_code
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.notices import Notice
+from sparekey.core.emergency.online import EmergencyKind, IfAvailable, ends_at, new_online_codes
+from sparekey.core.emergency.rate_limit import Pace
+from sparekey.core.errors import BadInput, NotAllowed, NotFound, SparekeyError
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.policy.token import TokenPolicy
+from sparekey.passcode import spelled
+from sparekey.secret import Secret
+from sparekey.storage.emergency import online as online_emergency
+from sparekey.storage.people import accounts
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sign_in import challenges
+from sparekey.storage.sign_in.statements import end_emergency
+
+DEFAULT_DAYS: Final = 7
+MOST_DAYS: Final = 365
+MOST_CODES: Final = 50
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How long, in days (None: no expiry), and what happens when the token turns up.
+
+    `until`: the unix second at which it ends, in the place of the days.
+    """
+
+    days: int | None = DEFAULT_DAYS
+    if_available: IfAvailable = IfAvailable.DENY
+    until: int | None = None
+
+
+@dataclass(frozen=True)
+class GivenAccess:
+    """What the operator reads out or hands over; there is no other time to see it."""
+
+    kind: EmergencyKind
+    if_available: IfAvailable
+    expires_at: int | None
+    codes: tuple[Secret[str], ...]
+    needs_pin: bool
+    replaced: bool  # there was such access before: it has ended
+    warning: str = ""  # a word to an operator who is shown many
+
+    def spelling(self) -> tuple[tuple[str, ...], ...]:
+        """Code by code in the ICAO alphabet. As secret as the codes themselves."""
+        return tuple(tuple(word for group in spelled(code.reveal()) for word in group) for code in self.codes)
+
+
+@dataclass(frozen=True)
+class AccessView:
+    """The access as it stands, without its codes; unix seconds."""
+
+    kind: EmergencyKind
+    if_available: IfAvailable
+    expires_at: int | None
+    ended: bool  # by its expiry: its codes work no longer
+    codes: int
+    left: int  # codes that still work, but for the expiry
+    last_used_at: int | None
+    given_at: int
+    given_by: str  # as the record names them
+    giver: str  # their name
+
+
+def give_fixed(
+    instance: Instance, actor: Actor, serial: str, terms: Terms, showing: Showing, *, now: int
+) -> GivenAccess:
+    """One tokencode that works again and again."""
+    return _give(instance, actor, serial, EmergencyKind.FIXED, 1, terms, showing, now)
+
+
+def give_one_time(
+    instance: Instance, actor: Actor, serial: str, count: int, terms: Terms, showing: Showing, *, now: int
+) -> GivenAccess:
+    """So many tokencodes that work once each."""
+    if not 1 <= count <= MOST_CODES:
+        raise BadInput(f"{count} is no number of tokencodes", f"give a number from 1 to {MOST_CODES}")
+    return _give(instance, actor, serial, EmergencyKind.ONE_TIME, count, terms, showing, now)
+
+
+def end(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
+    """The codes work no longer, and the token does again. Raises NotFound where there is no such access."""
+    with instance.database.write() as connection:
+        row = _locked_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
+        if not end_for_token(connection, actor, row, "an operator ended it", now=now):
+            raise NotFound(f"token {serial!r} has no online emergency access", "there is nothing to end")
+
+
+def end_for_token(connection: Connection, actor: Actor | str, token_row: AnyRow, why: str, *, now: int) -> bool:
+    """Ends it in the caller's transaction, for what is done to the token: it is removed, unassigned, replaced.
+
+    `token_row`: a row of `token` as it was before. Whether there was such access.
+    """
+    if online_emergency.find_access(connection, token_row.id) is None:
+        return False
+    end_emergency(connection, token_row.id)
+    challenges.delete_of_token(connection, token_row.id)  # a question on the way to it must not go on with other access
+    log(
+        connection,
+        now,
+        actor,
+        Action.EMERGENCY_ENDED,
+        account=token_row.account_id,
+        token=token_row.id,
+        serial=token_row.serial,
+        why=why,
+    )
+    return True
+
+
+def access_of(instance: Instance, actor: Actor, serial: str, *, now: int) -> AccessView | None:
+    """How it stands; None: there is none."""
+    with instance.database.read() as connection:
+        token = get_assigned_token(connection, actor, serial, Permission.EMERGENCY_VIEW)
+        return access_to(connection, actor, token.id, now)
+
+
+def access_to(connection: Connection, actor: Actor, token_id: str, now: int) -> AccessView | None:
+    """The same within a transaction, for somebody who may see the token."""
+    row = online_emergency.find_access(connection, token_id)
+    if row is None:
+        return None
+    if row.giver is not None:
+        return _view(row, row.giver if actor.sees(row.giver_domain_id) else row.created_by, now)
+    called = names_of_actors(connection, actor, [row.created_by])
+    return _view(row, called.get(row.created_by, row.created_by), now)
+
+
+def _give(
+    instance: Instance,
+    actor: Actor,
+    serial: str,
+    kind: EmergencyKind,
+    count: int,
+    terms: Terms,
+    showing: Showing,
+    now: int,
+) -> GivenAccess:
+    _verify_terms(terms, now)
+    verify_showing(showing)
+    with instance.database.write() as connection:
+        given = _give_in(connection, instance, actor, serial, kind, count, terms, showing, now)
+    if isinstance(given, SparekeyError):
+        raise given  # here, so that what it put on record is committed
+    return given
+
+
+def _give_in(
+    connection: Connection,
+    instance: Instance,
+    actor: Actor,
+    serial: str,
+    kind: EmergencyKind,
+    count: int,
+    terms: Terms,
+    showing: Showing,
+    now: int,
+) -> GivenAccess | SparekeyError:
+    get_assigned_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
+    turn = begin_showing(connection, actor)
+    token = _locked_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
+    return give_to(connection, instance, actor, turn, token, kind, count, terms, showing, now)
+
+
+def give_to(
+    connection: Connection,
+    instance: Instance,
+    actor: Actor,
+    turn: AnyRow,
+    token: AnyRow,
+    kind: EmergencyKind,
+    count: int,
+    terms: Terms,
+    showing: Showing,
+    now: int,
+    notice: Notice = Notice.TEMPORARY_ACCESS,
+) -> GivenAccess | SparekeyError:
+    """The access to a token of which the actor may say so, under its user's lock; an error to raise after the commit.
+
+    `turn`: of `begin_showing`, taken before the lock. `notice`: what the user is told.
+    """
+    account = _usable_account(connection, token, now)
+    policy = effective_in(connection, account.domain_id, account.domain_id).values
+    pace = judge_showing(connection, actor, turn, policy, now)
+    if pace is Pace.STOPPED:
+        return stopped(connection, actor, policy, now)
+    count_showing(connection, actor, now)
+    replaced = end_for_token(connection, actor, token, "new access takes its place", now=now)
+    codes = new_online_codes(policy_in(connection, account.domain_id, TokenPolicy).emergency_alphabet, count)
+    days = terms.days if terms.until is None else None
+    expires_at = ends_at(now, days, token.expires_at, account.expires_at, terms.until)
+    _store(connection, instance, actor, token, kind, terms, codes, expires_at, now)
+    log(
+        connection,
+        now,
+        actor,
+        Action.EMERGENCY_TEMPORARY,
+        account=account.id,
+        token=token.id,
+        serial=token.serial,
+        kind=kind,
+        codes=count,
+        if_available=terms.if_available,
+        expires=expires_at,
+        **vars(showing),
+    )
+    notify_user(connection, now, account.id, notice, serial=token.serial)
+    return GivenAccess(
+        kind, terms.if_available, expires_at, codes, bool(token.with_pin), replaced, warning_of(pace, policy)
+    )
+
+
+def _verify_terms(terms: Terms, now: int) -> None:
+    if terms.until is not None:
+        if not now < terms.until <= now + MOST_DAYS * 86_400:
+            raise BadInput(
+                "the day on which it is to end is past, or too far away", f"give one within the next {MOST_DAYS} days"
+            )
+        return
+    if terms.days is not None and not 1 <= terms.days <= MOST_DAYS:
+        raise BadInput(f"{terms.days} days is no lifetime", f"give 1 to {MOST_DAYS} days, or no expiry")
+    if terms.days is None and terms.if_available is IfAvailable.AFTER_LIFETIME:
+        raise BadInput(
+            "the token is to be accepted after a lifetime that never ends",
+            "give a lifetime in days, or another answer to what happens if the token becomes available",
+        )
+
+
+def _locked_token(connection: Connection, actor: Actor, serial: str, needed: Permission) -> AnyRow:
+    """The token as it stands once its user's account is locked: nobody takes it away meanwhile."""
+    accounts.lock_accounts(connection, [get_assigned_token(connection, actor, serial, needed).account_id])
+    return get_assigned_token(connection, actor, serial, needed)
+
+
+def _usable_account(connection: Connection, token: AnyRow, now: int) -> AnyRow:
+    """The account of the token's user. Raises NotAllowed where neither token nor account could be used (S05)."""
+    refused = f"token {token.serial!r} cannot be given emergency access"
+    account = accounts.find_account_by_id(connection, token.account_id)
+    if account is None:
+        raise LookupError("a token belongs to an account that is gone")
+    if not account.enabled:
+        raise NotAllowed(f"{refused}: its user is disabled", "enable the user first")
+    if account.expires_at is not None and now >= account.expires_at:
+        raise NotAllowed(f"{refused}: its user's account has expired", "give the account a later end first")
+    if not token.enabled:
+        raise NotAllowed(f"{refused}: it is disabled", "enable it first, or assign another token")
+    if token.expires_at is not None and now >= token.expires_at:
+        raise NotAllowed(f"{refused}: it has expired", "replace it, or assign another token")
+    if token.with_pin and token.pin_sealed is None:
+        raise NotAllowed(
+            f"{refused}: it has no PIN yet, and the code is typed after the PIN",
+            "set one with `sparekey token set-pin`",
+        )
+    return account
+
+
+def _store(
+    connection: Connection,
+    instance: Instance,
+    actor: Actor,
+    token: AnyRow,
+    kind: EmergencyKind,
+    terms: Terms,
+    codes: tuple[Secret[str], ...],
+    expires_at: int | None,
+    now: int,
+) -> None:
+    values = {
+        "token_id": token.id,
+        "account_id": token.account_id,
+        "kind": kind.value,
+        "created_at": now,
+        "if_available": terms.if_available.value,
+        "expires_at": expires_at,
+        "created_by": actor.name,
+    }
+    named = [(new_id(), code) for code in codes]
+    sealed = [
+        (code_id, seal_online_code(instance.vault, code_id, token.account_id, token.id, code))
+        for code_id, code in named
+    ]
+    online_emergency.insert_access(connection, values, sealed)
+
+
+def _view(row: AnyRow, giver: str, now: int) -> AccessView:
+    kind = EmergencyKind(row.kind)
+    return AccessView(
+        kind=kind,
+        if_available=IfAvailable(row.if_available),
+        expires_at=row.expires_at,
+        ended=row.expires_at is not None and now >= row.expires_at,
+        codes=row.codes,
+        left=row.codes - row.used if kind is EmergencyKind.ONE_TIME else row.codes,
+        last_used_at=row.last_used_at,
+        given_at=row.created_at,
+        given_by=row.created_by,
+        giver=giver,
+    )

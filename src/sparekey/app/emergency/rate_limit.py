@@ -1,0 +1,139 @@
+"""How many emergency codes one operator is shown within an hour, and how somebody else lifts that limit in an outage.
+
+Rules: counted in the transaction of the showing, one showing of an operator after the other, over all doors; an
+operator above the policy's first number is warned, with an alarm the first time; at the second one nothing more is
+shown, and each attempt is an alarm; only another person lifts it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.audit_log.named_rows import names_of_actors
+from sparekey.app.authorisation import verify_may, verify_somewhere
+from sparekey.app.emergency.second_approver import nobody_else
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_account
+from sparekey.app.notices import raise_alarm
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.emergency.rate_limit import HOUR, Pace, judge_pace
+from sparekey.core.emergency.two_people import is_second_person
+from sparekey.core.errors import BadInput, NotAllowed
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.plurals import counted
+from sparekey.core.policy.offline import OfflinePolicy
+from sparekey.storage.emergency import rate_limit
+from sparekey.storage.rows import AnyRow
+
+DEFAULT_HOURS: Final = 4
+MOST_HOURS: Final = 24
+MOST_LISTED: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Lift:
+    """An operator who goes on until then, in unix seconds."""
+
+    operator: str
+    until: int
+
+
+@dataclass(frozen=True)
+class OperatorView:
+    """`operator`: as the record names them. `lifted_until`: None where the limit is in force."""
+
+    operator: str
+    name: str
+    shown: int  # codes within the last hour
+    lifted_until: int | None
+
+
+@dataclass(frozen=True)
+class OperatorList:
+    """`cut`: there are more than are listed."""
+
+    items: tuple[OperatorView, ...]
+    cut: bool
+
+
+def list_operators(instance: Instance, actor: Actor, *, now: int) -> OperatorList:
+    """Who was shown codes within the last hour, most of them first, or is let go on: at most 1,000."""
+    verify_somewhere(actor, Permission.OPERATOR_LIFT)
+    with instance.database.read() as connection:
+        counts, lifted = rate_limit.counts_since(connection, now - HOUR), rate_limit.lifts(connection, now)
+        called = names_of_actors(connection, actor, counts.keys() | lifted.keys())
+    # somebody outside the actor's domains has no name here
+    seen = called if actor.domains_with(Permission.OPERATOR_LIFT) is not None else counts.keys() | lifted.keys()
+    found = [OperatorView(each, called.get(each, each), counts.get(each, 0), lifted.get(each)) for each in seen]
+    found.sort(key=lambda view: (-view.shown, view.name))
+    return OperatorList(tuple(found[:MOST_LISTED]), len(found) > MOST_LISTED)
+
+
+def lift(instance: Instance, actor: Actor, operator: str, hours: int = DEFAULT_HOURS, *, now: int) -> Lift:
+    """Let an operator go on beyond the limit. `operator`: a login, or as the record names who is none of the users."""
+    if not 1 <= hours <= MOST_HOURS:
+        raise BadInput(f"{hours} hours is not allowed", f"give 1 to {MOST_HOURS} hours; it can be lifted again")
+    with instance.database.write() as connection:
+        name, account_id = _operator_named(connection, actor, operator)
+        if not is_second_person(actor, name):
+            raise NotAllowed("an operator's limit is lifted by another person", "ask somebody else who may")
+        until = now + hours * HOUR
+        rate_limit.lift(connection, name, until, actor.name, now)
+        log(connection, now, actor, Action.OPERATOR_LIFTED, account=account_id, operator=name, until=until)
+    return Lift(name, until)
+
+
+def begin_showing(connection: Connection, actor: Actor) -> AnyRow:
+    """Takes the operator's turn, before accounts are locked: `until` when the limit is lifted, `warned_at` last."""
+    return rate_limit.take_turn(connection, actor.name)
+
+
+def judge_showing(connection: Connection, actor: Actor, turn: AnyRow, policy: OfflinePolicy, now: int) -> Pace:
+    """Whether this operator may be shown one more code; puts on record what has to be. The caller commits.
+
+    `turn`: as it was taken in this transaction. `policy`: in force for the user whose code it is.
+    """
+    times = rate_limit.shown_since(connection, actor.name, now - HOUR)
+    pace = judge_pace(
+        times, now, policy.showings_warn, policy.showings_limit, lifted=turn.until > now, warned_at=turn.warned_at
+    )
+    if pace in (Pace.WARNED_NOW, Pace.WARNED):
+        rate_limit.mark_warned(connection, actor.name, now)
+    alarm = {Pace.WARNED_NOW: Action.ALARM_OPERATOR_BUSY, Pace.STOPPED: Action.ALARM_OPERATOR_STOPPED}.get(pace)
+    if alarm is not None:
+        raise_alarm(connection, now, actor, alarm, account=actor.account_id, operator=actor.name)
+    return pace
+
+
+def count_showing(connection: Connection, actor: Actor, now: int) -> None:
+    """One more code that this operator was shown: it counts, though the access may be ended at once."""
+    rate_limit.insert_showing(connection, new_id(), actor.name, now, now - HOUR)
+
+
+def stopped(connection: Connection, actor: Actor, policy: OfflinePolicy, now: int) -> NotAllowed:
+    """What a stopped operator is told."""
+    alone = nobody_else(connection, actor, Permission.OPERATOR_LIFT, None, now)
+    return NotAllowed(
+        f"you have been shown {counted(policy.showings_limit, 'emergency code')} within an hour, "
+        "which is the limit here; another person can let you go on",
+        f"{alone}in an outage another person lifts it with `sparekey operator lift`; otherwise wait",
+    )
+
+
+def warning_of(pace: Pace, policy: OfflinePolicy) -> str:
+    """A word to the operator, or nothing."""
+    if pace is Pace.CALM:
+        return ""
+    return (
+        f"You have been shown more than {counted(policy.showings_warn, 'emergency code')} within an hour, "
+        f"which is on record; at {policy.showings_limit} you are stopped."
+    )
+
+
+def _operator_named(connection: Connection, actor: Actor, name: str) -> tuple[str, str | None]:
+    if name.startswith(("os:", "client:")):
+        verify_may(actor, Permission.OPERATOR_LIFT, None)
+        return name, None
+    account = get_account(connection, actor, name, Permission.OPERATOR_LIFT)
+    return f"user:{account.id}", account.id

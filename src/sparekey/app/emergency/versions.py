@@ -1,0 +1,152 @@
+"""Which version of each emergency code a device is given: made before it is needed, replaced when the rules say so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.snapshots import seal_code
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.emergency.offline import (
+    CodeKind,
+    CodeVersion,
+    Contact,
+    expiry,
+    find_deliverable,
+    groups_of,
+    replaced_now,
+)
+from sparekey.core.offline.units import DeviceState, token_obstacle
+from sparekey.core.policy.offline import EffectivePolicy
+from sparekey.core.sign_in.authenticate import AccountState, TokenState
+from sparekey.passcode import new_code
+from sparekey.secret import Secret
+from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.storage.rows import AnyRow
+
+
+@dataclass(frozen=True)
+class _Contact:
+    """One user on one device at one moment."""
+
+    connection: Connection
+    instance: Instance
+    account: AccountState
+    device: DeviceState
+    policy: EffectivePolicy
+    now: int
+
+    def end(self, token: TokenState | None, created_at: int) -> int:
+        """Until when a code that was made then may work here."""
+        token_end = token.expires_at if token else None
+        return expiry(created_at, self.policy.values.emergency_lifetime, token_end, self.account.expires_at)
+
+
+def supply(
+    connection: Connection,
+    instance: Instance,
+    account: AccountState,
+    tokens: tuple[TokenState, ...],
+    device: DeviceState,
+    policy: EffectivePolicy,
+    contact: Contact,
+    now: int,
+    *,
+    used_token: str | None = None,
+) -> Mapping[str, AnyRow]:
+    """Settle the version of every code that the device should hold; rows of `emergency_code` by owner id.
+
+    `used_token`: the one that signed in. It ends its own emergency and the passcode's, not that of another token.
+    The caller holds the account's lock, so that two contacts at once make one new version.
+    """
+    here = _Contact(connection, instance, account, device, policy, now)
+    owners: list[TokenState | None] = []
+    if policy.values.emergency_tokencode:
+        owners += [token for token in tokens if token_obstacle(token, device, policy, now) is None]
+    if policy.values.emergency_passcode and tokens:
+        owners.append(None)
+    supplied = {}
+    for token in owners:
+        theirs = token is not None and token.token_id != used_token
+        weaker = Contact.OTHER_SIGN_IN if contact is Contact.TOKEN_SIGN_IN and theirs else contact
+        supplied[token.token_id if token else account.account_id] = _settle(here, token, weaker)
+    return supplied
+
+
+def _settle(here: _Contact, token: TokenState | None, contact: Contact) -> AnyRow:
+    """The version that the device is given from now on: the one it was given, or another where the rules say so."""
+    connection, account_id = here.connection, here.account.account_id
+    owner_id = token.token_id if token else account_id
+    assigned = emergency_codes.find_device_code(connection, here.device.device_id, owner_id)
+    current = emergency_codes.find_code(connection, assigned.code_id) if assigned else None
+    if current is not None:
+        current = _shortened(here, token, current)
+        if not replaced_now(_version(current), contact, here.now):
+            return current
+    code = _find_other(here, token) or _make(here, token)
+    emergency_codes.assign(connection, here.device.device_id, owner_id, account_id, code.id)
+    if current is not None:
+        log(
+            connection,
+            here.now,
+            f"device:{here.device.device_id}",
+            Action.EMERGENCY_REPLACED,
+            account=account_id,
+            token=token.token_id if token else None,
+            device=here.device.device_id,
+            old=current.version,
+            new=code.version,
+        )
+    return code
+
+
+def _shortened(here: _Contact, token: TokenState | None, code: AnyRow) -> AnyRow:
+    """The same version, which ends earlier if a policy has become stricter or token or account were given an end."""
+    end = here.end(token, code.created_at)
+    if end >= code.not_after:
+        return code
+    emergency_codes.end_earlier(here.connection, code.id, end)
+    return _get(here.connection, code.id)
+
+
+def _find_other(here: _Contact, token: TokenState | None) -> AnyRow | None:
+    """A version that another device was given already and that may be given here too."""
+    rows = emergency_codes.versions(here.connection, here.account.account_id, token.token_id if token else None)
+    newest = find_deliverable([_version(row) for row in rows], here.now)
+    if newest is None or newest.not_after > here.end(token, newest.created_at):
+        return None
+    return next(row for row in rows if row.id == newest.code_id)
+
+
+def _make(here: _Contact, token: TokenState | None) -> AnyRow:
+    """A new version, encrypted before it is anywhere else."""
+    account_id, token_id, code_id = here.account.account_id, token.token_id if token else None, new_id()
+    rows = emergency_codes.versions(here.connection, account_id, token_id)
+    kind = CodeKind.TOKENCODE if token else CodeKind.PASSCODE
+    code = Secret(new_code(groups_of(kind, with_pin=token is not None and token.with_pin)))
+    emergency_codes.insert_code(
+        here.connection,
+        {
+            "id": code_id,
+            "kind": kind,
+            "token_id": token_id,
+            "account_id": account_id,
+            "version": max((row.version for row in rows), default=0) + 1,
+            "code_sealed": seal_code(here.instance.vault, code_id, account_id, token_id, code),
+            "created_at": here.now,
+            "not_after": here.end(token, here.now),
+        },
+    )
+    return _get(here.connection, code_id)
+
+
+def _get(connection: Connection, code_id: str) -> AnyRow:
+    row = emergency_codes.find_code(connection, code_id)
+    if row is None:
+        raise LookupError("an emergency code vanished inside its own transaction")
+    return row
+
+
+def _version(row: AnyRow) -> CodeVersion:
+    return CodeVersion(row.id, row.version, row.created_at, row.not_after, row.shown_at, row.used_at, row.reset_at)

@@ -1,0 +1,241 @@
+"""Take in what happened on a device while it was offline (S27; offline-day.md, server rule 6).
+
+A success offline uses up its step here, before anything else is answered; a use of an emergency code is matched to its
+showing. Whatever is wrong with the chain is an alarm, and the events are taken all the same: refusing them would hide
+what they say.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import Instance, log
+from sparekey.app.notices import raise_alarm
+from sparekey.app.offline import keys as offline_keys
+from sparekey.app.sign_in.code_use import match_use
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import BadInput
+from sparekey.core.offline.event_packs import LOOK_AHEAD
+from sparekey.core.offline.units import UnitKind
+from sparekey.core.reasons import Method
+from sparekey.core.sign_in.authenticate import WINDOW
+from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.devices import devices
+from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.storage.people import accounts
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tokens import tokens
+from sparekey.wire.events import EventKind, OfflineEvent
+from sparekey.wire.signing import BadSignature, verify_signature
+
+MOST_AT_ONCE: Final = 200  # what one transaction holds the users' rows for
+LONGEST_TEXT: Final = 256  # of what the record keeps
+_NEWEST: Final = 1_000  # sign-ins of one token that are looked through
+LEARNT_SHIFT = 4  # intervals by which a device follows a drifting token between two contacts (spec, "Shift")
+
+_ALARMS: Final = {EventKind.TLS_FAILURE: Action.ALARM_TLS_FAILURE, EventKind.CLOCK_SUSPECT: Action.ALARM_CLOCK}
+
+
+def take_events(instance: Instance, device_row: AnyRow, events: Sequence[OfflineEvent], *, now: int) -> int:
+    """All events in one transaction; the number of the last one that the server has.
+
+    Raises BadInput if they are too many or one is not signed by this device: then none is taken.
+    """
+    if len(events) > MOST_AT_ONCE:
+        raise BadInput(f"more than {MOST_AT_ONCE} events at once", "upload them in parts")
+    for event in events:
+        _verify(device_row, event)
+    with instance.database.write() as connection:
+        devices.lock_device(connection, device_row.id)
+        accounts.lock_accounts(connection, [event.user for event in events])
+        for event in events:
+            _take(connection, instance, device_row.id, event, now)
+        fresh = devices.find_device(connection, device_row.id)
+        return int(fresh.event_number) if fresh else 0
+
+
+def _verify(device_row: AnyRow, event: OfflineEvent) -> None:
+    try:
+        verify_signature(device_row.public_key, bytes.fromhex(event.signature), event.signed_bytes())
+    except (BadSignature, ValueError, OverflowError) as error:
+        raise BadInput(f"event {event.number} is not signed by this device", "enrol the device again") from error
+    # An id is looked for in the database, and PostgreSQL has no text with NUL in it.
+    if not (event.kind.isprintable() and event.user.isprintable() and event.token.isprintable()):
+        raise BadInput(f"event {event.number} names a kind, user or token that cannot be one", "update the agent")
+    if max(map(len, (event.kind, event.user, event.method, event.token, event.reason))) > LONGEST_TEXT:
+        raise BadInput(f"event {event.number} has a text of more than {LONGEST_TEXT} characters", "update the agent")
+
+
+def _take(connection: Connection, instance: Instance, device_id: str, event: OfflineEvent, now: int) -> None:
+    known = devices.find_event_hash(connection, device_id, event.number)
+    if known == event.hash():
+        return  # uploaded before; the answer got lost
+    actor = f"device:{device_id}"
+    if known is not None or not _follows(connection, device_id, event):
+        raise_alarm(
+            connection,
+            now,
+            actor,
+            Action.ALARM_EVENTS_MISSING,
+            device=device_id,
+            number=event.number,
+            forked=known is not None,
+        )
+    if known is None:
+        devices.insert_event(connection, device_id, event.number, event.hash(), now)
+    account = accounts.find_account_by_id(connection, event.user)
+    token = tokens.find_token_by_id(connection, event.token)
+    log(
+        connection,
+        now,
+        actor,
+        Action.SIGN_IN_OFFLINE if event.kind == EventKind.GRANTED else Action.DEVICE_EVENT,
+        account=account.id if account else None,
+        token=token.id if token else None,
+        device=device_id,
+        result="ok" if event.kind == EventKind.GRANTED else event.kind[:32],
+        number=event.number,
+        at=event.at,
+        method=event.method,
+        step=event.step,
+        version=event.version,
+        reason=event.reason,
+    )
+    alarm = _ALARMS.get(EventKind(event.kind)) if event.kind in list(EventKind) else None
+    if alarm is not None:
+        raise_alarm(connection, now, actor, alarm, device=device_id, number=event.number, reason=event.reason)
+    if event.kind == EventKind.GRANTED and account is not None:
+        _take_success(connection, instance, device_id, event, account.id, now)
+
+
+def _follows(connection: Connection, device_id: str, event: OfflineEvent) -> bool:
+    device = devices.find_device(connection, device_id)
+    if device is None:
+        return False
+    return bool(event.number == device.event_number + 1 and event.previous == device.event_hash.hex())
+
+
+def _take_success(
+    connection: Connection, instance: Instance, device_id: str, event: OfflineEvent, account_id: str, now: int
+) -> None:
+    """The step first; then the showing; then the key that the device's secrets are wrapped under since."""
+    if event.method == Method.TOKENCODE:
+        _use_up(connection, device_id, event, account_id, now)
+    else:
+        _match(connection, device_id, event, account_id, now)
+    row = devices.find_device_account(connection, device_id, account_id)
+    if row is not None:
+        offline_keys.confirm(connection, instance, row, _check(event))
+
+
+def _check(event: OfflineEvent) -> bytes:
+    try:
+        return bytes.fromhex(event.check)
+    except ValueError:
+        return b""  # names no key
+
+
+def _match(connection: Connection, device_id: str, event: OfflineEvent, account_id: str, now: int) -> None:
+    actor = f"device:{device_id}"
+    code = emergency_codes.find_version(connection, account_id, event.token or None, event.version)
+    if code is not None:
+        match_use(connection, actor, device_id, code.id, used_at=min(event.at, now), now=now)
+        return
+    # No such version is stored: it cannot have been shown.
+    raise_alarm(
+        connection,
+        now,
+        actor,
+        Action.ALARM_EMERGENCY_UNSHOWN,
+        account=account_id,
+        device=device_id,
+        number=event.number,
+        kind=event.method,
+        version=event.version,
+    )
+
+
+def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account_id: str, now: int) -> None:
+    token = tokens.find_token_by_id(connection, event.token)
+    if token is None or token.account_id != account_id:
+        return
+    if not _was_used_here(connection, device_id, token):
+        # It never had this token's days: a device that lies is not to use up the codes of whoever it likes.
+        raise_alarm(
+            connection,
+            now,
+            f"device:{device_id}",
+            Action.ALARM_UNEXPECTED_SUCCESS,
+            account=account_id,
+            token=token.id,
+            device=device_id,
+            step=event.step,
+        )
+        return
+    if event.step > _latest_believed(connection, device_id, token, now):
+        return
+    if tokens.raise_last_step(connection, token.id, event.step):
+        return
+    if _used_elsewhere(connection, device_id, event, token):
+        raise_alarm(
+            connection,
+            now,
+            f"device:{device_id}",
+            Action.ALARM_STEP_USED_TWICE,
+            account=account_id,
+            token=token.id,
+            device=device_id,
+            step=event.step,
+        )
+
+
+def _latest_believed(connection: Connection, device_id: str, token: AnyRow, now: int) -> int:
+    """The latest step at which this device can have had a success.
+
+    As far ahead as the device itself accepts: a code used there must not be usable here when its step comes. No
+    further: a device cannot make a token's distant future unusable. Of an event-based token that is the end of the
+    packs that it was given; where nothing is known of them any more, as far as it looks ahead, for no pack is reserved.
+    """
+    if token.interval:
+        return int(now // token.interval + token.drift + WINDOW + LEARNT_SHIFT)
+    ends = [
+        row.first + row.count - 1
+        for row in devices.receipts(connection, device_id, token.account_id)
+        if (row.kind, row.token_id) == (UnitKind.EVENTS, token.id)
+    ]
+    return max(ends, default=int(token.last_step) + 1 + LOOK_AHEAD)
+
+
+def _was_used_here(connection: Connection, device_id: str, token: AnyRow) -> bool:
+    """Whether the token signed in online on this device, now or before its data dropped out."""
+    if devices.has_token(connection, device_id, token.id):
+        return True
+    return bool(
+        audit_events.list_rows(
+            connection,
+            limit=1,
+            account_id=token.account_id,
+            token_id=token.id,
+            device_id=device_id,
+            actions=(Action.SIGN_IN_GRANTED,),
+        )
+    )
+
+
+def _used_elsewhere(connection: Connection, device_id: str, event: OfflineEvent, token: AnyRow) -> bool:
+    """Whether a success at this very step is on record that was not this device's own.
+
+    The same device at the same step is one attempt: the server's yes did not reach it, so it judged by itself.
+    """
+    actions = (Action.SIGN_IN_GRANTED, Action.SIGN_IN_OFFLINE)
+    rows = audit_events.list_rows(
+        connection,
+        limit=_NEWEST,
+        account_id=token.account_id,
+        token_id=token.id,
+        actions=actions,
+        detail=f'"step":{event.step}',
+    )
+    return any(row.device_id != device_id and json.loads(row.detail).get("step") == event.step for row in rows)

@@ -1,0 +1,194 @@
+"""Make one sealed unit for a device, when it asks for it (spec/offline-day.md, "On the server").
+
+One snapshot says what is sealed; the slow part runs outside any transaction; the generation is compared again when the
+unit is handed over. The bytes go to the device and nowhere else: what is kept is a receipt (S33).
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import Instance, new_id
+from sparekey.app.offline import keys as offline_keys
+from sparekey.app.offline.provisioning import Holder, holder_of
+from sparekey.app.ports import Purpose
+from sparekey.app.snapshots import open_code
+from sparekey.core.errors import Conflict, NotAllowed
+from sparekey.core.offline.event_packs import LOOK_AHEAD, find_pack
+from sparekey.core.offline.units import UnitKind, WantedUnit, usable_steps
+from sparekey.core.sign_in.authenticate import WINDOW, TokenState
+from sparekey.core.tokens import TimeBased
+from sparekey.sealed import EMERGENCY, LEVELS, PinHash, SealPlan, day_not_after, seal_unit
+from sparekey.sealed import UnitKind as SealedKind
+from sparekey.storage.devices import devices
+from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.storage.rows import AnyRow
+from sparekey.wire.agent_api import UnitRequest
+
+
+@dataclass(frozen=True)
+class _Work:
+    plan: SealPlan
+    codes: list[tuple[int, str]]
+
+
+def seal_for_device(instance: Instance, device_row: AnyRow, request: UnitRequest, *, now: int) -> bytes:
+    """The unit's bytes. NotAllowed where the device should not hold it; Conflict where it has to sync first."""
+    with instance.database.write() as connection:
+        row = devices.find_device_account(connection, device_row.id, request.user)
+        if row is None:
+            raise NotAllowed("this user has no offline data on this device", "sign in online first")
+        holder = holder_of(connection, instance, device_row, row, now)
+    _verify_generation(holder.row.generation, request)
+    asked = next((unit for unit in holder.wanted_at(now) if _is(unit, request)), None)
+    if asked is None:
+        raise NotAllowed("this unit is not for this device", "sync again")
+    work = _WORK_OF[asked.kind](instance, holder, asked, now)
+    unit = seal_unit(
+        work.plan, work.codes, lambda part: instance.keystore.sign(Purpose.OFFLINE, part), run=instance.run
+    )
+    _hand_over(instance, work, asked, unit, request)
+    return unit
+
+
+def _is(unit: WantedUnit, request: UnitRequest) -> bool:
+    return (unit.kind, unit.token_id, unit.day) == (request.kind, request.token, request.day)
+
+
+def _day(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
+    token = next(token for token in holder.tokens if token.token_id == asked.token_id)
+    otp = token.otp
+    if not isinstance(otp, TimeBased):
+        raise NotAllowed("this token has no days", "sync again")
+    steps = usable_steps(token, holder.account, asked.day, now)
+    if not steps:
+        raise NotAllowed("nothing of this day is left", "sync again")
+    plan = replace(
+        _plan(instance, holder, now),
+        kind=SealedKind.DAY,
+        token=token.token_id,
+        level=LEVELS[holder.policy.values.protection_level],
+        pin=_pin_hash(token),
+        not_after=day_not_after(asked.day),
+        interval=otp.interval,
+        drift=token.drift,
+        window=WINDOW,
+        digits=otp.digits,
+    )
+    return _Work(plan, [(step, otp.code(step)) for step in steps])
+
+
+def _events(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
+    token = next(token for token in holder.tokens if token.token_id == asked.token_id)
+    pack = find_pack(token, holder.account, holder.policy.values.days, now)
+    if pack is None:
+        raise NotAllowed("this token counts no events", "sync again")
+    plan = replace(
+        _plan(instance, holder, now),
+        kind=SealedKind.EVENTS,
+        token=token.token_id,
+        level=LEVELS[holder.policy.values.protection_level],
+        pin=_pin_hash(token),
+        not_after=pack.not_after,
+        window=LOOK_AHEAD,
+        digits=token.otp.digits,
+    )
+    return _Work(plan, [(counter, token.otp.code(counter)) for counter in pack.counters])
+
+
+def _code(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
+    row = holder.code_of(asked)
+    if row is None:
+        raise NotAllowed("this code is not for this device", "sync again")
+    token = next((token for token in holder.tokens if token.token_id == asked.token_id), None)
+    plan = replace(
+        _plan(instance, holder, now),
+        kind=SealedKind(asked.kind),
+        token=asked.token_id,
+        pin=_pin_hash(token) if token else None,
+        not_after=row.not_after,
+        version=row.version,
+    )
+    return _Work(plan, [(0, open_code(instance.vault, row).reveal())])
+
+
+_WORK_OF: Final[Mapping[UnitKind, Callable[[Instance, Holder, WantedUnit, int], _Work]]] = {
+    UnitKind.DAY: _day,
+    UnitKind.EVENTS: _events,
+    UnitKind.EMERGENCY_TOKENCODE: _code,
+    UnitKind.EMERGENCY_PASSCODE: _code,
+}
+
+
+def _plan(instance: Instance, holder: Holder, now: int) -> SealPlan:
+    """What every unit of this user on this device has in common, as a plan for the passcode."""
+    key = offline_keys.current_key(instance, holder.row)
+    return SealPlan(
+        kind=SealedKind.EMERGENCY_PASSCODE,
+        device=holder.device.device_id,
+        user=holder.account.account_id,
+        login=holder.row.login,
+        token="",
+        generation=holder.row.generation,
+        level=EMERGENCY,
+        pin=None,
+        offline_key=key,
+        not_after=0,
+        sealed_at=now,
+        policy=holder.policy.revision,
+        previous=offline_keys.previous_for(instance, holder.row),
+    )
+
+
+def _pin_hash(token: TokenState) -> PinHash | None:
+    if token.pin is None:
+        return None
+    return PinHash(token.pin.salt, token.pin.memory_kib, token.pin.passes, token.pin.verifier)
+
+
+def _verify_generation(generation: int, request: UnitRequest) -> None:
+    if generation != request.generation:
+        raise Conflict("the offline data of this user are being made anew", "sync again")
+
+
+def _verify_version(connection: Connection, plan: SealPlan, asked: WantedUnit) -> None:
+    """The code may have been read out, or reset, while it was sealed: then another version is meant for the device."""
+    if not asked.kind.is_emergency:
+        return
+    meant = emergency_codes.find_device_code(connection, plan.device, plan.token or plan.user)
+    code = emergency_codes.find_code(connection, meant.code_id) if meant else None
+    if code is None or code.version != plan.version:
+        raise Conflict("another version of this emergency code is meant for the device now", "sync again")
+
+
+def _hand_over(instance: Instance, work: _Work, asked: WantedUnit, unit: bytes, request: UnitRequest) -> None:
+    """Compare the generation again, in the transaction of the receipt: what was overtaken is thrown away."""
+    plan = work.plan
+    with instance.database.write() as connection:
+        row = devices.find_device_account(connection, plan.device, plan.user)
+        if row is None:
+            raise NotAllowed("this user has no offline data on this device any more", "sync again")
+        _verify_generation(row.generation, request)
+        _verify_version(connection, plan, asked)
+        devices.insert_receipt(
+            connection,
+            {
+                "id": new_id(),
+                "device_id": plan.device,
+                "account_id": plan.user,
+                "token_id": plan.token or None,
+                "kind": asked.kind,
+                "day": asked.day,
+                "first": work.codes[0][0],
+                "count": len(work.codes),
+                "generation": plan.generation,
+                "version": plan.version,
+                "policy_revision": plan.policy,
+                "unit_hash": hashlib.sha256(unit).digest(),
+                "sealed_at": plan.sealed_at,
+                "not_after": plan.not_after,
+            },
+        )

@@ -1,0 +1,46 @@
+"""Sign in online on a device: the common verification, and what a success settles there in the same transaction."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import Instance
+from sparekey.app.offline.provisioning import DeviceKey, after_sign_in
+from sparekey.app.sign_in.answers import answer
+from sparekey.app.sign_in.verification import Door, sign_in
+from sparekey.core.sign_in.outcome import Granted, Outcome
+from sparekey.secret import Secret
+from sparekey.storage.rows import AnyRow
+
+
+@dataclass(frozen=True)
+class DeviceSignIn:
+    outcome: Outcome
+    key: DeviceKey  # empty unless granted
+    reply_to: Secret[str] | None = None  # names the question where one is asked
+
+
+def sign_in_on_device(
+    instance: Instance,
+    device_row: AnyRow,
+    login: str,
+    typed: Secret[str],
+    check: bytes,
+    now: int,
+    reply_to: Secret[str] | None = None,
+) -> DeviceSignIn:
+    """`check` names the offline key under which the device keeps this user's secrets; b"": none yet.
+
+    With `reply_to`, what was typed is the answer to that question.
+    """
+    keys: list[DeviceKey] = []
+
+    def settle(connection: Connection, granted: Granted) -> None:
+        keys.append(after_sign_in(connection, instance, device_row, granted, check, now))
+
+    door = Door(f"device:{device_row.id}", device_row.id)
+    if reply_to is None:
+        verdict = sign_in(instance, door, login, typed, now, after_grant=settle)
+    else:
+        verdict = answer(instance, door, login, reply_to, typed, now, after_grant=settle)
+    return DeviceSignIn(verdict.outcome, keys[0] if keys else DeviceKey(), verdict.reply_to)

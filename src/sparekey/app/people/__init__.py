@@ -1,0 +1,1 @@
+"""Users, administrators, their roles, and the security domains that own them."""

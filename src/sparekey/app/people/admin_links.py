@@ -1,0 +1,222 @@
+"""Links by which somebody becomes a super administrator: the first one of a server, or one who has lost every way in.
+
+Rules: only root on the server makes one; the code in it is random, kept as a hash, good for one hour and for one use;
+whoever uses it gets a way in with two factors, a passkey or a token with a PIN, and the role, all in one transaction,
+and signs in by it like everybody else: a link begins no session.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import verify_may
+from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
+from sparekey.app.lookup import get_account
+from sparekey.app.people.users import insert_user
+from sparekey.app.policies_in_force import account_state_of, policy_in
+from sparekey.app.sessions.ends import begin_anew
+from sparekey.app.sessions.passkeys import (
+    Purpose,
+    insert_passkey,
+    new_challenge,
+    read_new_passkey,
+    take_challenge,
+    too_late,
+)
+from sparekey.app.sign_in.pin_changes import store_pin
+from sparekey.app.tokens.tokens import AddedToken, NewToken, insert_token, parameters_of
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
+from sparekey.core.names import verify_login
+from sparekey.core.permissions import SUPER_ADMINISTRATOR, Actor, Permission
+from sparekey.core.policy.token import TokenPolicy
+from sparekey.core.reasons import Reason
+from sparekey.core.sign_in.passkeys import Place, registration_options
+from sparekey.core.sign_in.pins import PinError, PinVerifier, new_verifier, verify_new_pin
+from sparekey.secret import Secret
+from sparekey.storage.people import accounts, admin_links, domains, roles
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sessions import passkeys
+from sparekey.storage.tokens import tokens
+
+LIFETIME: Final = 3_600  # seconds
+_CODE_BYTES: Final = 16  # 128 random bits
+_MENDED: Final = {
+    Reason.ACCOUNT_DISABLED: ("is disabled", "enable the user first: `sparekey user enable`"),
+    Reason.ACCOUNT_EXPIRED: ("has expired", "give the user another end first: `sparekey user edit`"),
+    Reason.LOCKED: ("is locked", "unlock the user first: `sparekey user unlock`"),
+}
+
+
+@dataclass(frozen=True)
+class AdminLink:
+    """`code`: shown here once. `login`: whom it is for; "": a user who is still to be made."""
+
+    code: Secret[str]
+    login: str
+    expires_at: int
+
+
+@dataclass(frozen=True)
+class OpenLink:
+    """A link that can be used now. `account_id`: of its user, also of one who is still to be made."""
+
+    id: str
+    login: str  # "": a user who is still to be made
+    account_id: str
+    expires_at: int
+
+
+def make_link(instance: Instance, actor: Actor, login: str = "", *, now: int) -> AdminLink:
+    """For this user, or for a new one who chooses a login name. Raises NotFound, Conflict."""
+    code = Secret(secrets.token_urlsafe(_CODE_BYTES))
+    with instance.database.write() as connection:
+        verify_may(actor, Permission.ROLE_MANAGE, None)
+        account = get_account(connection, actor, login, Permission.ROLE_MANAGE) if login else None
+        if account is not None:
+            _verify_open(connection, account, now)
+        account_id = account.id if account is not None else None
+        admin_links.delete_over(connection, now)
+        values = {
+            "id": _id_of(code),
+            "account_id": account_id,
+            "created_by": actor.name,
+            "created_at": now,
+            "expires_at": now + LIFETIME,
+        }
+        admin_links.insert_link(connection, values)
+        log(connection, now, actor, Action.ADMIN_LINK_MADE, account=account_id, link=_id_of(code)[:16])
+    return AdminLink(code, login, now + LIFETIME)
+
+
+def look_at_link(instance: Instance, code: Secret[str], now: int) -> OpenLink:
+    """Raises NotAllowed, in the same words for a link that is unknown, used or expired."""
+    with instance.database.read() as connection:
+        row = admin_links.find_link(connection, _id_of(code), now)
+    if row is None:
+        raise _gone()
+    return OpenLink(row.id, row.login or "", row.account_id or row.id[:32], row.expires_at)
+
+
+def ask_for_passkey(instance: Instance, place: Place, code: Secret[str], login: str, now: int) -> str:
+    """JSON for the browser of whoever has the link; `login`: the one that they choose, where it names none."""
+    link = look_at_link(instance, code, now)
+    login = _login_for(link, login)
+    with instance.database.glance() as connection:
+        known = [row.credential_id for row in passkeys.list_of_account(connection, link.account_id)]
+    challenge = new_challenge(instance, Purpose.WELCOME, Secret(link.id), now)
+    return registration_options(place, challenge, link.account_id, login, known)
+
+
+def use_with_passkey(
+    instance: Instance, place: Place, code: Secret[str], login: str, name: str, answer: str, now: int
+) -> str:
+    """The login of who is a super administrator now, with this passkey. Raises NotAllowed, BadInput, Conflict."""
+    link = look_at_link(instance, code, now)
+    made, challenge = read_new_passkey(place, name, answer)
+    with instance.database.write() as connection:
+        if not take_challenge(connection, instance, Purpose.WELCOME, Secret(link.id), challenge, now):
+            raise too_late()
+        actor, login = _become(connection, link, login, now)
+        insert_passkey(connection, actor, link.account_id, place, name, made, now)
+    return login
+
+
+def use_with_token(
+    instance: Instance, code: Secret[str], login: str, pin: Secret[str], now: int
+) -> tuple[str, AddedToken]:
+    """The login of who is a super administrator now, with this new token and PIN: its seed is shown here once.
+
+    Raises NotAllowed, BadInput, Conflict.
+    """
+    link = look_at_link(instance, code, now)
+    login = _login_for(link, login)
+    verifier = _verifier_of(instance, link, login, pin)
+    wish = NewToken()
+    parameters = parameters_of(wish)
+    with instance.database.write() as connection:
+        actor, login = _become(connection, link, login, now)
+        added = insert_token(connection, instance, actor, login, wish, parameters, now)
+        row = tokens.find_token(connection, added.serial)
+        if row is None:
+            raise LookupError("the token that was just made is gone")
+        store_pin(connection, instance, row, verifier, now, counts_from=None)
+        log(connection, now, actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=row.serial)
+    return login, added
+
+
+def _become(connection: Connection, link: OpenLink, login: str, now: int) -> tuple[Actor, str]:
+    """Uses the link up: its user is there and has the role. Who acts from here on, and the login."""
+    login = _login_for(link, login)
+    actor = Actor.of_system(f"link:{link.id[:16]}")
+    if not admin_links.use_link(connection, link.id, now):
+        raise _gone()
+    if not link.login:
+        insert_user(connection, actor, link.account_id, login, TOP_DOMAIN, now=now)
+    accounts.lock_accounts(connection, [link.account_id])
+    account = accounts.find_account_by_id(connection, link.account_id)
+    if account is None:
+        raise NotFound(f"there is no user {login!r}", "ask for another link")
+    _verify_open(connection, account, now)
+    _grant(connection, actor, account, now)
+    log(connection, now, actor, Action.ADMIN_LINK_USED, account=account.id, link=link.id[:16])
+    return actor, login
+
+
+def _grant(connection: Connection, actor: Actor, account: AnyRow, now: int) -> None:
+    top = domains.find_domain(connection, TOP_DOMAIN)
+    if top is None:
+        raise LookupError("there is no top domain")
+    if roles.find_grant(connection, SUPER_ADMINISTRATOR, account.id, top.id) is None:
+        begin_anew(connection, actor, account.id, now)
+        roles.insert_grant(connection, new_id(), SUPER_ADMINISTRATOR, account.id, top.id, now)
+        log(
+            connection,
+            now,
+            actor,
+            Action.ROLE_GRANTED,
+            account=account.id,
+            role=SUPER_ADMINISTRATOR,
+            domain=TOP_DOMAIN,
+            client=None,
+        )
+
+
+def _verifier_of(instance: Instance, link: OpenLink, login: str, pin: Secret[str]) -> PinVerifier:
+    """Hashed before the transaction, so that nobody waits for the one writer of an SQLite database."""
+    with instance.database.read() as connection:
+        account = accounts.find_account_by_id(connection, link.account_id)
+        top = domains.find_domain(connection, TOP_DOMAIN)
+        domain_id = account.domain_id if account is not None else top.id if top is not None else ""
+        policy = policy_in(connection, domain_id, TokenPolicy)
+    try:
+        verify_new_pin(pin.reveal(), policy, login, ())
+    except PinError as error:
+        raise BadInput(str(error), "choose another PIN") from error
+    return new_verifier(pin.reveal())
+
+
+def _login_for(link: OpenLink, login: str) -> str:
+    """The one that the link names, else the one that was chosen. Raises BadInput."""
+    if not link.login:
+        verify_login(login)
+    return link.login or login
+
+
+def _verify_open(connection: Connection, account: AnyRow, now: int) -> None:
+    closed = account_state_of(connection, account).closed(now)
+    if closed is not None:
+        state, do = _MENDED[closed]
+        raise Conflict(f"the user {account.login!r} {state}", do)
+
+
+def _gone() -> NotAllowed:
+    return NotAllowed("this link is not valid, or not any more", "ask whoever runs the server for another one")
+
+
+def _id_of(code: Secret[str]) -> str:
+    # 128 random bits: a plain hash is enough, and what is in the database opens nothing
+    return hashlib.sha256(b"sparekey/1/admin-link" + code.reveal().encode(errors="surrogatepass")).hexdigest()

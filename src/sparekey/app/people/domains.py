@@ -1,0 +1,161 @@
+"""Security domains: add, list, show, move, remove.
+
+Policies are assigned to a domain and never inherited from the one above: a move changes no policy in force, so that no
+offline data are made anew. What follows a move is the scope of administrators and API clients, which is worked out from
+the tree each time. So a domain may be moved only by who has the same rights at its new place already.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import verify_may, verify_no_gain, verify_somewhere
+from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
+from sparekey.app.lookup import get_domain
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import Conflict, NotAllowed
+from sparekey.core.names import verify_name
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.plurals import counted
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.storage.people import domain_tree, domains
+from sparekey.storage.policies import policies
+from sparekey.storage.rows import AnyRow
+
+LONGEST_NAME = 100
+MOST_DOMAINS = 1_000
+# what a domain may hold, by the names that storage has for it: one of it, and many
+_CONTENTS: Final[Mapping[str, tuple[str, str]]] = {
+    "users": ("user", "users"),
+    "tokens": ("token that nobody has", "tokens that nobody has"),
+    "devices": ("device", "devices"),
+    "API clients": ("API client", "API clients"),
+    "roles granted": ("role granted", "roles granted"),
+    "domains": ("domain", "domains"),
+}
+
+
+@dataclass(frozen=True)
+class DomainView:
+    """`parent` is None where the actor does not see it; an `assigned` policy where the domain always uses the default
+    one of that kind."""
+
+    name: str
+    parent: str | None
+    assigned: Mapping[PolicyKind, str | None]
+    depth: int = 0  # below the topmost domain that the actor sees
+
+
+@dataclass(frozen=True)
+class DomainChoice:
+    """A domain as one is offered to choose; `depth` as in DomainView."""
+
+    name: str
+    depth: int
+
+
+@dataclass(frozen=True)
+class DomainDetails:
+    """`policies`: by kind, the name of the one in force; `contents`: how much belongs to the domain itself."""
+
+    view: DomainView
+    policies: Mapping[PolicyKind, str]
+    contents: Mapping[str, int]
+
+
+def add_domain(instance: Instance, actor: Actor, name: str, parent: str = TOP_DOMAIN, *, now: int) -> DomainView:
+    """A new domain below `parent`. It always uses the default policy until one is assigned."""
+    verify_name(name, "security domain", LONGEST_NAME)
+    with instance.database.write() as connection:
+        domain_tree.lock_tree(connection)
+        parent_id = get_domain(connection, actor, parent, Permission.DOMAIN_MANAGE).id
+        if domains.find_domain(connection, name) is not None:
+            raise Conflict(f"there is a security domain {name!r} already", "choose another name")
+        if domains.count_domains(connection) >= MOST_DOMAINS:
+            raise Conflict(f"there are {MOST_DOMAINS} security domains, which is the most", "remove one first")
+        domains.insert_domain(connection, new_id(), name, parent_id)
+        log(connection, now, actor, Action.DOMAIN_ADDED, name=name, parent=parent)
+    return DomainView(name, parent, dict.fromkeys(PolicyKind))
+
+
+def list_domains(instance: Instance, actor: Actor) -> list[DomainView]:
+    """All that the actor sees, each followed by what is below it."""
+    within = verify_somewhere(actor, Permission.DOMAIN_VIEW)
+    with instance.database.read() as connection:
+        return _tree(domains.list_domains(connection), within)
+
+
+def list_choices(instance: Instance, actor: Actor, needed: Permission) -> list[DomainChoice]:
+    """The domains in which the actor has this permission, each followed by what is below it: what may be chosen."""
+    within = verify_somewhere(actor, needed)
+    with instance.database.read() as connection:
+        return [DomainChoice(each.name, each.depth) for each in _tree(domains.list_domains(connection), within)]
+
+
+def show_domain(instance: Instance, actor: Actor, name: str) -> DomainDetails:
+    with instance.database.read() as connection:
+        row = get_domain(connection, actor, name, Permission.DOMAIN_VIEW)
+        within = actor.domains_with(Permission.DOMAIN_VIEW)
+        view = next(each for each in _tree(domains.list_domains(connection), within) if each.name == name)
+        in_force = policies.names_in_force(connection, row.id)
+        return DomainDetails(view, in_force, domain_tree.count_contents(connection, row.id))
+
+
+def move_domain(instance: Instance, actor: Actor, name: str, parent: str, *, now: int) -> None:
+    """The domain, with everything below it, is below `parent` from now on. Not the top one, and not below itself."""
+    with instance.database.write() as connection:
+        domain_tree.lock_tree(connection)
+        row = _get_below_top(connection, actor, name)
+        # at its old place too: what is taken from there is a change of that place
+        verify_may(actor, Permission.DOMAIN_MANAGE, row.parent_id)
+        new = get_domain(connection, actor, parent, Permission.DOMAIN_MANAGE)
+        verify_no_gain(connection, actor, row.id, new.id)
+        if new.id in domains.domain_and_below(connection, row.id):
+            raise Conflict(f"{parent!r} is {name!r} itself or below it", "name a domain outside of it")
+        before = domains.get_name(connection, row.parent_id)
+        domain_tree.set_parent(connection, row.id, new.id)
+        log(connection, now, actor, Action.DOMAIN_MOVED, name=name, parent=parent, before=before)
+
+
+def remove_domain(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
+    """A domain to which nothing belongs. Revoked devices and clients stay on record, in the domain above it."""
+    with instance.database.write() as connection:
+        domain_tree.lock_tree(connection)
+        row = _get_below_top(connection, actor, name)
+        held = {what: count for what, count in domain_tree.count_contents(connection, row.id).items() if count}
+        if held:
+            words = ", ".join(contents_in_words(held))
+            raise Conflict(f"{name!r} is not empty: {words}", "move, remove or revoke them first")
+        domain_tree.delete_domain(connection, row.id, row.parent_id)
+        log(connection, now, actor, Action.DOMAIN_REMOVED, name=name)
+
+
+def contents_in_words(contents: Mapping[str, int]) -> list[str]:
+    """`1 user`, `2 devices`, for each kind."""
+    return [counted(count, *_CONTENTS.get(what, (what, what))) for what, count in contents.items()]
+
+
+def _get_below_top(connection: Connection, actor: Actor, name: str) -> AnyRow:
+    row = get_domain(connection, actor, name, Permission.DOMAIN_MANAGE)
+    if row.parent_id is None:
+        raise NotAllowed(f"{name!r} is above all others and stays there", "name a domain below it")
+    return row
+
+
+def _tree(rows: Sequence[AnyRow], within: frozenset[str] | None) -> list[DomainView]:
+    """Each domain above those below it, these by name; a parent that is not seen is none."""
+    seen = [row for row in rows if within is None or row.id in within]
+    names = {row.name for row in seen}
+    below: dict[str | None, list[AnyRow]] = {}
+    for row in seen:
+        below.setdefault(row.parent if row.parent in names else None, []).append(row)
+    found: list[DomainView] = []
+    waiting = [(row, 0) for row in reversed(below.get(None, []))]
+    while waiting:
+        row, depth = waiting.pop()
+        assigned = {kind: getattr(row, f"{kind}_policy") for kind in PolicyKind}
+        found.append(DomainView(row.name, row.parent if row.parent in names else None, assigned, depth))
+        waiting += [(each, depth + 1) for each in reversed(below.get(row.name, []))]
+    return found

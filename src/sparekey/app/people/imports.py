@@ -1,0 +1,210 @@
+"""Imports users from a CSV file: all rows that are right, in one transaction, on record one by one.
+
+Rules: a row that is refused is reported with its line and the reason, the others are imported; a login name that is
+taken keeps its user; a dry run says the same and changes nothing; the actor needs the permission in the domain of each
+row, and what lies outside every domain of theirs does not exist.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from sparekey.app.audit import AuditEntry, row_of
+from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.instance import MICROSECONDS, TOP_DOMAIN, Instance, log, new_id
+from sparekey.app.lookup import get_domain
+from sparekey.app.people.users import LONGEST_NAME
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import BadInput, Conflict, SparekeyError
+from sparekey.core.names import verify_login, verify_mail_address, verify_name
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.plurals import counted
+from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.people import accounts
+
+COLUMNS: Final = ("login", "name", "domain", "mail", "expires")
+LARGEST_FILE: Final = 64 * 1024 * 1024  # bytes: more than 500,000 users
+BATCH: Final = 1_000  # rows that go to the database at once
+
+
+@dataclass(frozen=True)
+class UserRow:
+    """One row of the file that is right in itself; `domain` "": the domain of the import."""
+
+    line: int
+    login: str
+    name: str
+    domain: str
+    mail: str
+    expires_at: int | None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row that is not imported, and why."""
+
+    line: int
+    login: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of a file."""
+
+    added: int  # in a dry run: that would be
+    refusals: tuple[Refusal, ...]  # in the file's order
+    dry_run: bool
+
+
+def import_users(
+    instance: Instance, actor: Actor, data: bytes, *, now: int, domain: str = TOP_DOMAIN, dry_run: bool = False
+) -> ImportReport:
+    """`data`: CSV in UTF-8 with a header. `domain`: of the rows that name none.
+
+    Raises BadInput where the file as a whole is wrong; nothing of it is imported then.
+    """
+    verify_somewhere(actor, Permission.USER_ADD)  # or a file would tell which login names are taken
+    rows, refusals = _sorted(read_rows(data))
+    try:
+        with instance.database.read() if dry_run else instance.database.write() as connection:
+            placed, more = _place(connection, actor, rows, domain)
+            report = ImportReport(len(placed), tuple(sorted(refusals + more, key=lambda each: each.line)), dry_run)
+            if not dry_run:
+                _insert(connection, actor, placed, now)
+                log(connection, now, actor, Action.USERS_IMPORTED, added=report.added, refused=len(report.refusals))
+    except IntegrityError as error:
+        raise Conflict("somebody got one of these login names meanwhile", "import the file again") from error
+    return report
+
+
+def read_rows(data: bytes) -> Iterator[UserRow | Refusal]:
+    """The rows of the file, each right in itself, or why not. Raises BadInput for a file that is no such table."""
+    if len(data) > LARGEST_FILE:
+        raise BadInput(f"the file has more than {LARGEST_FILE} bytes", "import it in parts")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"the file is not UTF-8 (byte {error.start})", "save it as CSV in UTF-8") from error
+    table = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        names = [name.strip().lower() for name in next(table, [])]
+        _verify_header(names)
+        for cells in table:
+            if any(cell.strip() for cell in cells):
+                yield _read_row(table.line_num, names, cells)
+    except csv.Error as error:
+        raise BadInput(f"line {table.line_num} is no CSV: {error}", "save the file as CSV again") from error
+
+
+def _verify_header(names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in COLUMNS]
+    if unknown or "login" not in names or len(set(names)) < len(names):
+        raise BadInput(
+            f"the first line names {', '.join(map(repr, names)) or 'no columns'}",
+            f"name the columns there: login, and any of {', '.join(COLUMNS[1:])}, each once",
+        )
+
+
+def _read_row(line: int, names: Sequence[str], cells: Sequence[str]) -> UserRow | Refusal:
+    values = dict(zip(names, (cell.strip() for cell in cells), strict=False))
+    login = values.get("login", "")
+    if len(cells) != len(names):
+        return Refusal(line, login, f"the line has {counted(len(cells), 'value')}, the first line {len(names)}")
+    try:
+        verify_login(login)
+        verify_name(values.get("name") or login, "user", LONGEST_NAME)
+        if values.get("mail"):
+            verify_mail_address(values["mail"])
+        expires = _read_date(values.get("expires", ""))
+    except SparekeyError as error:
+        return Refusal(line, login, error.message)
+    return UserRow(line, login, values.get("name") or login, values.get("domain", ""), values.get("mail", ""), expires)
+
+
+def _read_date(text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{text!r} is no date", "give for instance 2027-12-31") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _sorted(items: Iterator[UserRow | Refusal]) -> tuple[list[UserRow], list[Refusal]]:
+    """Rows with login names of their own, and the rest."""
+    rows: dict[str, UserRow] = {}
+    refusals: list[Refusal] = []
+    for item in items:
+        if isinstance(item, Refusal):
+            refusals.append(item)
+        elif item.login in rows:
+            refusals.append(Refusal(item.line, item.login, "the file has this login name twice: the first one counts"))
+        else:
+            rows[item.login] = item
+    return list(rows.values()), refusals
+
+
+def _place(
+    connection: Connection, actor: Actor, rows: Sequence[UserRow], default: str
+) -> tuple[list[tuple[UserRow, str]], list[Refusal]]:
+    """Each row with the id of its domain, and the rows that have no place."""
+    taken = accounts.find_taken(connection, [row.login for row in rows])
+    domain_of = _finder(connection, actor)
+    placed, refusals = [], []
+    for row in rows:
+        found = domain_of(row.domain or default)
+        if row.login in taken:
+            reason = "there is a user with this login name already: it is kept as it is"
+            refusals.append(Refusal(row.line, row.login, reason))
+        elif isinstance(found, SparekeyError):
+            refusals.append(Refusal(row.line, row.login, found.message))
+        else:
+            placed.append((row, found))
+    return placed, refusals
+
+
+def _finder(connection: Connection, actor: Actor) -> Callable[[str], str | SparekeyError]:
+    """Finds each domain once: its id, or why not."""
+    known: dict[str, str | SparekeyError] = {}
+
+    def find(name: str) -> str | SparekeyError:
+        if name not in known:
+            try:
+                known[name] = get_domain(connection, actor, name, Permission.USER_ADD).id
+            except SparekeyError as error:
+                known[name] = error
+        return known[name]
+
+    return find
+
+
+def _insert(connection: Connection, actor: Actor, placed: Sequence[tuple[UserRow, str]], now: int) -> None:
+    for start in range(0, len(placed), BATCH):
+        values = [_values(row, domain_id, now) for row, domain_id in placed[start : start + BATCH]]
+        accounts.insert_accounts(connection, values)
+        audit_events.insert_rows(connection, [_added(actor, each, now) for each in values])
+
+
+def _values(row: UserRow, domain_id: str, now: int) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "login": row.login,
+        "name": row.name,
+        "domain_id": domain_id,
+        "mail": row.mail,
+        "expires_at": row.expires_at,
+        "created_at": now,
+    }
+
+
+def _added(actor: Actor, values: dict[str, Any], now: int) -> dict[str, Any]:
+    detail = {"login": values["login"], "imported": True}
+    return row_of(AuditEntry(now * MICROSECONDS, actor.name, Action.USER_ADDED, account_id=values["id"], detail=detail))

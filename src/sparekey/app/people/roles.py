@@ -1,0 +1,273 @@
+"""Roles: make, change, remove, and grant to users and API clients in a security domain.
+
+Rules: nobody gives rights that they do not have themselves, neither by a grant nor by a change of a role; nobody takes
+rights from somebody with more; the predefined roles stay as they are; there always is a super administrator
+(`super_administrators`). Who holds several roles has the rights of all of them. With the last one, sessions at the
+console end: another role opens them no more (S63).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import permissions_of, scope_of, verify_may, verify_somewhere
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_account, get_client, get_domain
+from sparekey.app.sessions.ends import begin_anew, end_without_role
+from sparekey.app.super_administrators import one_remains
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
+from sparekey.core.names import verify_name
+from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
+from sparekey.core.plurals import counted
+from sparekey.storage.people import accounts, roles
+from sparekey.storage.rows import AnyRow
+
+LONGEST_NAME = 64
+MOST_ROLES = 1_000  # of one's own
+MOST_LISTED = 1_000  # grants
+_MORE_RIGHTS = "nobody gives rights that they do not have themselves"
+_ASK = "ask an administrator who has them"
+
+
+class HolderKind(StrEnum):
+    """Who can hold a role."""
+
+    USER = "user"
+    CLIENT = "client"
+
+
+@dataclass(frozen=True)
+class RoleView:
+    name: str
+    predefined: bool
+    permissions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GrantView:
+    """Somebody holds a role in a domain and everything below it."""
+
+    role: str
+    kind: HolderKind
+    holder: str  # login, or name of an API client
+    domain: str
+
+
+@dataclass(frozen=True)
+class GrantList:
+    """`cut`: there are more than are listed."""
+
+    items: tuple[GrantView, ...]
+    cut: bool
+
+
+@dataclass(frozen=True)
+class RoleDetails:
+    """A role, and who holds it where, as far as the asker sees them; `cut`: these are not all."""
+
+    role: RoleView
+    grants: tuple[GrantView, ...]
+    cut: bool = False
+
+
+def add_role(instance: Instance, actor: Actor, name: str, permissions: Iterable[str], *, now: int) -> RoleView:
+    """A role of one's own. `permissions`: their names."""
+    verify_name(name, "role", LONGEST_NAME)
+    wanted = _read(permissions)
+    _verify_has_everywhere(actor, wanted)
+    with instance.database.write() as connection:
+        if name.lower() in PREDEFINED or roles.find_role(connection, name) is not None:
+            raise Conflict(f"there is a role {name!r} already", "choose another name")
+        if roles.count_roles(connection) >= MOST_ROLES:
+            raise Conflict(f"there are {MOST_ROLES} roles, which is the most", "remove one first")
+        roles.insert_role(connection, new_id(), name, _stored(wanted), now)
+        log(connection, now, actor, Action.ROLE_ADDED, name=name, permissions=_names(wanted))
+    return RoleView(name, False, _names(wanted))
+
+
+def set_permissions(instance: Instance, actor: Actor, name: str, permissions: Iterable[str], *, now: int) -> RoleView:
+    """A role of one's own gets these permissions instead of the ones it has, for everybody who holds it."""
+    wanted = _read(permissions)
+    with instance.database.write() as connection:
+        had = _get_own(connection, actor, name)
+        _verify_has_everywhere(actor, wanted | had)
+        roles.set_permissions(connection, name, _stored(wanted))
+        log(connection, now, actor, Action.ROLE_CHANGED, name=name, permissions=_names(wanted), before=_names(had))
+    return RoleView(name, False, _names(wanted))
+
+
+def remove_role(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
+    """A role of one's own that nobody holds."""
+    with instance.database.write() as connection:
+        had = _get_own(connection, actor, name)
+        _verify_has_everywhere(actor, had)
+        holders = roles.count_grants(connection, name)
+        if holders:
+            granted = counted(holders, "time")
+            raise Conflict(f"the role {name!r} is granted {granted}", "revoke it first: see `sparekey role show`")
+        roles.delete_role(connection, name)
+        log(connection, now, actor, Action.ROLE_REMOVED, name=name, permissions=_names(had))
+
+
+def list_roles(instance: Instance, actor: Actor) -> list[RoleView]:
+    """The predefined ones, then the others by name."""
+    verify_somewhere(actor, Permission.ROLE_VIEW)
+    with instance.database.read() as connection:
+        own = [
+            RoleView(row.name, False, _names(permissions_of(row.name, row.permissions)))
+            for row in roles.list_roles(connection)
+        ]
+    return [RoleView(name, True, _names(permissions)) for name, permissions in PREDEFINED.items()] + own
+
+
+def show_role(instance: Instance, actor: Actor, name: str) -> RoleDetails:
+    within = verify_somewhere(actor, Permission.ROLE_VIEW)
+    with instance.database.read() as connection:
+        role = RoleView(name, name in PREDEFINED, _names(_get_permissions(connection, name)))
+        found = _grants(connection, actor, within, name)
+        return RoleDetails(role, found.items, found.cut)
+
+
+def list_grants(
+    instance: Instance, actor: Actor, kind: HolderKind | None = None, holder: str | None = None
+) -> GrantList:
+    """The grants that the actor sees, by role: at most 1,000. `show_role` has those of one role.
+
+    `kind`: only of users, or of API clients; `holder`: only of the one of this name.
+    """
+    within = verify_somewhere(actor, Permission.ROLE_VIEW)
+    with instance.database.read() as connection:
+        return _grants(connection, actor, within, kind=kind, holder=holder)
+
+
+def roles_and_passkeys(connection: Connection, actor: Actor, account: AnyRow) -> tuple[tuple[GrantView, ...], int]:
+    """The roles of a user whom the actor sees, as far as the actor may know of them; how many passkeys the user has."""
+    within = actor.domains_with(Permission.ROLE_VIEW)
+    rows = roles.of_user(connection, account.id)
+    known = [row for row in rows if row.role is not None and (within is None or row.domain_id in within)]
+    return tuple(GrantView(row.role, HolderKind.USER, account.login, row.domain) for row in known), rows[0].passkeys
+
+
+def grant(
+    instance: Instance, actor: Actor, role: str, kind: HolderKind, holder: str, domain: str, *, now: int
+) -> GrantView:
+    """From now on the holder has the role in the domain and everything below it."""
+    with instance.database.write() as connection:
+        roles.lock_role(connection, role)  # what is granted is what was looked at
+        permissions = _get_permissions(connection, role)
+        domain_id = get_domain(connection, actor, domain, Permission.ROLE_MANAGE).id
+        principal_id = _get_holder(connection, actor, kind, holder)
+        if not actor.covers([Grant(permissions, scope_of(connection, domain_id))]):
+            raise NotAllowed(_MORE_RIGHTS, _ASK)
+        accounts.lock_accounts(connection, [principal_id])  # of a program there is none
+        if roles.find_grant(connection, role, principal_id, domain_id) is not None:
+            raise Conflict(f"{holder} has the role {role!r} in {domain} already", "nothing was changed")
+        if kind is HolderKind.USER:
+            begin_anew(connection, actor, principal_id, now)
+        roles.insert_grant(connection, new_id(), role, principal_id, domain_id, now)
+        _log_grant(connection, now, actor, Action.ROLE_GRANTED, kind, principal_id, role, domain)
+    return GrantView(role, kind, holder, domain)
+
+
+def revoke(
+    instance: Instance, actor: Actor, role: str, kind: HolderKind, holder: str, domain: str, *, now: int
+) -> None:
+    """The holder has the role there no longer."""
+    with instance.database.write() as connection:
+        domain_id = get_domain(connection, actor, domain, Permission.ROLE_MANAGE).id
+        with one_remains(connection, now):
+            principal_id = _get_holder(connection, actor, kind, holder)
+            accounts.lock_accounts(connection, [principal_id])  # of a program there is none
+            found = roles.find_grant(connection, role, principal_id, domain_id)
+            if found is None or not roles.delete_grant(connection, found.id):
+                raise NotFound(f"{holder} does not have the role {role!r} in {domain}", "see `sparekey role show`")
+        if kind is HolderKind.USER:
+            end_without_role(connection, principal_id)
+        _log_grant(connection, now, actor, Action.ROLE_REVOKED, kind, principal_id, role, domain)
+
+
+def _get_holder(connection: Connection, actor: Actor, kind: HolderKind, name: str) -> str:
+    """The id of a user or client who has no rights that the actor has not."""
+    if kind is HolderKind.USER:
+        found = get_account(connection, actor, name, Permission.ROLE_MANAGE)
+    else:
+        found = get_client(connection, actor, name, Permission.ROLE_MANAGE)
+    principal_id: str = found.id
+    return principal_id
+
+
+def _log_grant(
+    connection: Connection,
+    now: int,
+    actor: Actor,
+    action: Action,
+    kind: HolderKind,
+    principal_id: str,
+    role: str,
+    domain: str,
+) -> None:
+    account, client = (principal_id, None) if kind is HolderKind.USER else (None, principal_id)
+    log(connection, now, actor, action, account=account, role=role, domain=domain, client=client)
+
+
+def _grants(
+    connection: Connection,
+    actor: Actor,
+    within: frozenset[str] | None,
+    role: str | None = None,
+    kind: HolderKind | None = None,
+    holder: str | None = None,
+) -> GrantList:
+    found = [
+        GrantView(row.role, HolderKind(row.kind), row.holder, row.domain)
+        for row in roles.list_grants(connection, role, kind, holder)
+        if (within is None or row.domain_id in within) and actor.sees(row.holder_domain_id)
+    ]
+    return GrantList(tuple(found[:MOST_LISTED]), len(found) > MOST_LISTED)
+
+
+def _get_permissions(connection: Connection, name: str) -> frozenset[Permission]:
+    row = roles.find_role(connection, name)
+    if row is None and name not in PREDEFINED:
+        raise NotFound(f"there is no role {name!r}", "see `sparekey role list`")
+    return permissions_of(name, row.permissions if row else None)
+
+
+def _get_own(connection: Connection, actor: Actor, name: str) -> frozenset[Permission]:
+    """What a role that can be changed gives. It belongs to no domain: who changes it does so for all of them."""
+    verify_may(actor, Permission.ROLE_MANAGE, None)
+    if name in PREDEFINED:
+        raise NotAllowed(
+            f"{name!r} is predefined and stays as it is", "make a role of your own with `sparekey role add`"
+        )
+    row = roles.lock_role(connection, name)
+    if row is None:
+        raise NotFound(f"there is no role {name!r}", "see `sparekey role list`")
+    return permissions_of(name, row.permissions)
+
+
+def _verify_has_everywhere(actor: Actor, permissions: frozenset[Permission]) -> None:
+    verify_may(actor, Permission.ROLE_MANAGE, None)
+    if not actor.covers([Grant(permissions, None)]):
+        raise NotAllowed(_MORE_RIGHTS, _ASK)
+
+
+def _read(names: Iterable[str]) -> frozenset[Permission]:
+    known = {permission.value: permission for permission in Permission}
+    wanted = [*names]
+    unknown = sorted(set(wanted) - known.keys())
+    if unknown or not wanted:
+        message = f"there is no permission {', '.join(map(repr, unknown))}" if unknown else "a role needs a permission"
+        raise BadInput(message, f"permissions: {', '.join(known)}" if unknown else "choose one at least")
+    return frozenset(known[name] for name in wanted)
+
+
+def _stored(permissions: frozenset[Permission]) -> str:
+    return ",".join(_names(permissions))
+
+
+def _names(permissions: frozenset[Permission]) -> tuple[str, ...]:
+    return tuple(permission.value for permission in Permission if permission in permissions)

@@ -1,0 +1,273 @@
+"""Users: add, list, show, edit, enable, disable, unlock, move.
+
+What a device holds follows what the server knows: an account's end is sealed into offline data, so that another one
+makes them anew; another domain brings its policies. Whoever may sign in nowhere any more must not be the last super
+administrator.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import verify_no_gain, verify_somewhere
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_account, get_domain, get_scope
+from sparekey.app.notices import notify_user
+from sparekey.app.sessions.ends import end_sessions
+from sparekey.app.super_administrators import one_remains
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.notices import Notice, utc
+from sparekey.core.errors import BadInput, Conflict, NotAllowed
+from sparekey.core.list_order import read_order
+from sparekey.core.names import verify_login, verify_mail_address, verify_name
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.search_words import typed_words
+from sparekey.storage.devices import devices
+from sparekey.storage.people import accounts, domains
+from sparekey.storage.reports import search
+from sparekey.storage.reports.search import Page, Search
+from sparekey.storage.rows import AnyRow
+
+LONGEST_NAME: Final = 128
+MOST_AT_ONCE: Final = 200
+_STATES: Final = ("", "enabled", "disabled", "locked")
+NEVER: Final = 0  # of an edit: the account has no end any more
+
+
+@dataclass(frozen=True)
+class UserView:
+    login: str
+    name: str
+    domain: str
+    enabled: bool
+    locked: bool
+    failures: int
+    mail: str = ""
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True)
+class UserSearch:
+    """Which users: all of it has to hold; "": whatever.
+
+    `text`: beginnings of words of login, name or mail address. `domain`: this one and everything below it. `state`:
+    enabled, disabled or locked. `order`: login or name, with a - before it the other way round.
+    """
+
+    text: str = ""
+    domain: str = ""
+    state: str = ""
+    order: str = ""
+
+
+@dataclass(frozen=True)
+class UserEdit:
+    """What is to become of a user; None: as it is. An empty mail address: no notices. `expires_at`: or NEVER."""
+
+    name: str | None = None
+    mail: str | None = None
+    expires_at: int | None = None
+
+
+def add_user(
+    instance: Instance,
+    actor: Actor,
+    login: str,
+    domain: str,
+    name: str = "",
+    mail: str = "",
+    expires_at: int | None = None,
+    *,
+    now: int,
+) -> str:
+    """A new user in a domain; the account's id. `expires_at`: the unix second of its end; None: it has none."""
+    verify_login(login)
+    verify_name(name or login, "user", LONGEST_NAME)
+    if mail:
+        verify_mail_address(mail)
+    if expires_at is not None and expires_at <= now:
+        raise BadInput(f"the account would have ended at {utc(expires_at)}", "give an end that is still to come")
+    account_id = new_id()
+    with instance.database.write() as connection:
+        insert_user(connection, actor, account_id, login, domain, name, mail, expires_at, now=now)
+    return account_id
+
+
+def insert_user(
+    connection: Connection,
+    actor: Actor,
+    account_id: str,
+    login: str,
+    domain: str,
+    name: str = "",
+    mail: str = "",
+    expires_at: int | None = None,
+    *,
+    now: int,
+) -> None:
+    """The same in the caller's transaction, who has looked at the values."""
+    domain_id = get_domain(connection, actor, domain, Permission.USER_ADD).id
+    if accounts.find_account(connection, login) is not None:
+        raise Conflict(f"there is a user {login!r} already", "choose another login name")
+    accounts.insert_accounts(
+        connection,
+        [
+            {
+                "id": account_id,
+                "login": login,
+                "name": name or login,
+                "domain_id": domain_id,
+                "mail": mail,
+                "expires_at": expires_at,
+                "created_at": now,
+            }
+        ],
+    )
+    log(connection, now, actor, Action.USER_ADDED, account=account_id, login=login, domain=domain)
+
+
+def list_users(instance: Instance, actor: Actor, limit: int = 100, after: str = "") -> list[UserView]:
+    """By login, from the one after `after`."""
+    within = verify_somewhere(actor, Permission.USER_VIEW)
+    with instance.database.read() as connection:
+        return [view_of(row) for row in accounts.list_accounts(connection, limit, after, within)]
+
+
+def search_users(
+    instance: Instance, actor: Actor, wanted: UserSearch, limit: int = 50, after: str = ""
+) -> list[UserView]:
+    """In their order, from the one after `after`. Raises BadInput for a state or an order that there is not."""
+    with instance.database.read() as connection:
+        (rows,) = search.run(connection, searched(connection, actor, wanted, limit, after))
+        return [view_of(row) for row in rows]
+
+
+def searched(connection: Connection, actor: Actor, wanted: UserSearch, limit: int, after: str = "") -> Search:
+    """What is asked of the database."""
+    if wanted.state not in _STATES:
+        raise BadInput(f"{wanted.state!r} is no state of a user", f"give one of: {', '.join(_STATES[1:])}")
+    page = Page(read_order(wanted.order, search.ACCOUNT_ORDERS, "users"), limit, after)
+    typed = typed_words(wanted.text)
+    within = get_scope(connection, actor, wanted.domain, Permission.USER_VIEW)
+    if wanted.text.strip() and not typed:
+        within = frozenset()  # what has no letters is nobody's name
+    return search.accounts_found(connection, typed, wanted.state, within, page)
+
+
+def show_user(instance: Instance, actor: Actor, login: str) -> UserView:
+    with instance.database.read() as connection:
+        return view_of(get_account(connection, actor, login, Permission.USER_VIEW))
+
+
+def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, now: int) -> UserView:
+    """Name, mail address or end. Another end makes the user's offline data anew."""
+    if edit.name is not None:
+        verify_name(edit.name, "user", LONGEST_NAME)
+    if edit.mail:
+        verify_mail_address(edit.mail)
+    values = _values(edit)
+    if not values:
+        raise BadInput("nothing was said that is to be changed", "give a name, a mail address or an end")
+    with instance.database.write() as connection:
+        with one_remains(connection, now):
+            account = get_account(connection, actor, login, Permission.USER_EDIT)
+            accounts.lock_accounts(connection, [account.id])
+            if values.get("mail", account.mail) != account.mail:
+                # To the old address, before it is gone: nobody stops a user's notices unseen.
+                notify_user(connection, now, account.id, Notice.ADDRESS_CHANGED)
+            accounts.update_account(connection, account.id, **values)
+        if values.get("expires_at", account.expires_at) != account.expires_at:
+            devices.raise_generation(connection, account.id)
+        log(connection, now, actor, Action.USER_CHANGED, account=account.id, changed=tuple(sorted(values)))
+        return view_of(_get(connection, login))
+
+
+def set_enabled(instance: Instance, actor: Actor, login: str, *, enabled: bool, now: int) -> None:
+    """A disabled user is refused everywhere, and each device erases the user's data at its next contact; all sessions
+    end, so that none goes on when the user is enabled again."""
+    set_enabled_at_once(instance, actor, [login], enabled=enabled, now=now)
+
+
+def set_enabled_at_once(
+    instance: Instance, actor: Actor, logins: Collection[str], *, enabled: bool, now: int
+) -> list[str]:
+    """The same for several: all of them, or none where one is refused. Returns the logins of those that changed."""
+    action = Action.USER_ENABLED if enabled else Action.USER_DISABLED
+    with instance.database.write() as connection:
+        with one_remains(connection, now):
+            rows = _get_several(connection, actor, logins, Permission.USER_EDIT)
+            changed = [row for row in rows if accounts.set_enabled(connection, row.id, enabled=enabled)]
+        for row in changed:
+            if not enabled:
+                end_sessions(connection, actor, row.id, "the user was disabled", now)
+            log(connection, now, actor, action, account=row.id)
+    return [row.login for row in changed]
+
+
+def unlock(instance: Instance, actor: Actor, login: str, *, now: int) -> bool:
+    """Clear lock and failures; whether there was anything to clear. If not, nothing goes on record."""
+    return bool(unlock_at_once(instance, actor, [login], now=now))
+
+
+def unlock_at_once(instance: Instance, actor: Actor, logins: Collection[str], *, now: int) -> list[str]:
+    """The same for several: all of them, or none where one is refused. Returns the logins of those that changed."""
+    with instance.database.write() as connection:
+        rows = _get_several(connection, actor, logins, Permission.USER_UNLOCK)
+        cleared = [row for row in rows if accounts.unlock(connection, row.id)]
+        for row in cleared:
+            log(connection, now, actor, Action.ACCOUNT_UNLOCKED, account=row.id)
+    return [row.login for row in cleared]
+
+
+def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now: int) -> None:
+    """The new domain's policies apply at once; offline data are made anew."""
+    with instance.database.write() as connection:
+        account = get_account(connection, actor, login, Permission.USER_MOVE)
+        domain_id = get_domain(connection, actor, domain, Permission.USER_MOVE).id
+        verify_no_gain(connection, actor, account.domain_id, domain_id)
+        accounts.lock_accounts(connection, [account.id])
+        if account.domain_id == domain_id:
+            return
+        before = domains.get_name(connection, account.domain_id)
+        accounts.set_domain(connection, account.id, domain_id)
+        devices.raise_generation(connection, account.id)
+        log(connection, now, actor, Action.USER_MOVED, account=account.id, domain=domain, before=before)
+
+
+def _values(edit: UserEdit) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        name: value for name, value in (("name", edit.name), ("mail", edit.mail)) if value is not None
+    }
+    if edit.expires_at is not None:
+        values["expires_at"] = edit.expires_at if edit.expires_at != NEVER else None
+    return values
+
+
+def _get_several(connection: Connection, actor: Actor, logins: Collection[str], needed: Permission) -> list[AnyRow]:
+    """The accounts, by login, locked; raises for the first one that is refused, which it names where there are more."""
+    if len(logins) > MOST_AT_ONCE:
+        raise BadInput(f"more than {MOST_AT_ONCE} users are chosen", "choose fewer")
+    rows = []
+    for login in sorted(set(logins)):
+        try:
+            rows.append(get_account(connection, actor, login, needed))
+        except NotAllowed as error:
+            raise NotAllowed(f"{login}: {error.message}", error.do) if len(logins) > 1 else error from None
+    accounts.lock_accounts(connection, [row.id for row in rows])
+    return rows
+
+
+def view_of(row: AnyRow) -> UserView:
+    """From a row of `account` with the name of its domain."""
+    return UserView(
+        row.login, row.name, row.domain, row.enabled, row.locked_at is not None, row.failures, row.mail, row.expires_at
+    )
+
+
+def _get(connection: Connection, login: str) -> AnyRow:
+    row = accounts.find_account(connection, login)
+    if row is None:
+        raise LookupError("a user vanished inside the transaction")
+    return row

@@ -1,0 +1,1 @@
+"""Policies: add, edit, preview, assign and remove."""

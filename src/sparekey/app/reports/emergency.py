@@ -1,0 +1,210 @@
+"""Everything that the page of an emergency code shows at once: whose it is, each device with what it holds and what
+stands in the way there, temporary access, requests that wait for a second person, and what happened; never a code.
+
+Rules: one snapshot, and one question for each kind of thing, however many devices there are; devices are those that
+hold the code or are to, and those on which the user has signed in within the last ninety days, so that one that cannot
+work offline is named as such; one that has nothing of the code and is elsewhere has no name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.audit_log.named_rows import RecordRow
+from sparekey.app.emergency.approvals import ApprovalView, own_requests
+from sparekey.app.emergency.held import HeldCode
+from sparekey.app.emergency.offline import history_of
+from sparekey.app.emergency.online import AccessView, access_to
+from sparekey.app.instance import MICROSECONDS, Instance
+from sparekey.app.lookup import get_account, get_assigned_token
+from sparekey.app.obstacles import device_state
+from sparekey.app.policies_in_force import effective_on
+from sparekey.app.reports.why import ELSEWHERE
+from sparekey.app.snapshots import SeedlessToken, seedless_token
+from sparekey.core.emergency.offline import CodeKind
+from sparekey.core.offline.units import DAY, DeviceState, Obstacle, code_obstacles
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.policy.lockout import FailureCount
+from sparekey.core.policy.offline import EffectivePolicy
+from sparekey.core.sign_in.authenticate import AccountState
+from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.storage.people import accounts
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tokens import tokens
+
+SEEN_DAYS: Final = 90
+HISTORY_ROWS: Final = 20
+# Of the device alone: told in its row. All others are told once, where they hold everywhere.
+_OF_DEVICE: Final = frozenset(
+    {
+        Obstacle.DEVICE_REVOKED,
+        Obstacle.NO_OFFLINE_SUPPORT,
+        Obstacle.NO_HARDWARE_STORE,
+        Obstacle.NO_TOKEN_USED,
+        Obstacle.NOT_DOWNLOADED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class DeviceRow:
+    """One device. `obstacles`: what stands in the way on this one, beside what does everywhere."""
+
+    held: HeldCode
+    obstacles: tuple[Obstacle, ...]
+    can_show: bool  # it holds a code that works, and nothing stands in the way
+    expired: bool
+    needs_approval: bool  # a second person has to agree first
+
+    @property
+    def waits_for_contact(self) -> bool:
+        """Nothing but its next contact is missing."""
+        return self.obstacles == (Obstacle.NOT_DOWNLOADED,)
+
+
+@dataclass(frozen=True)
+class TokenFacts:
+    """One token of the user."""
+
+    serial: str
+    with_pin: bool
+    lost: bool
+    offline_code_online: bool
+
+
+@dataclass(frozen=True)
+class Overview:
+    """`tokens`: the one that the tokencode belongs to, or all of the user's. `obstacles`: what stands in the way on
+    every device. `requests`: the reader's own, which wait or were decided on within their time."""
+
+    kind: CodeKind
+    login: str
+    name: str
+    domain: str
+    tokens: tuple[TokenFacts, ...]
+    devices: tuple[DeviceRow, ...]
+    obstacles: tuple[Obstacle, ...]
+    access: AccessView | None = None
+    requests: tuple[ApprovalView, ...] = ()
+    history: list[RecordRow] = field(default_factory=list)
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether any device holds a version."""
+        return any(row.held.version for row in self.devices)
+
+
+def tokencode_overview(instance: Instance, actor: Actor, serial: str, *, now: int) -> Overview:
+    """Of a token's offline emergency tokencode, and of its temporary access."""
+    with instance.database.read() as connection:
+        row = get_assigned_token(connection, actor, serial, Permission.EMERGENCY_VIEW)
+        owner = accounts.find_account(connection, row.login)
+        if owner is None:
+            raise LookupError("a token belongs to an account that is gone")
+        found = _overview(connection, instance, actor, CodeKind.TOKENCODE, owner, row, now)
+        past = history_of(connection, actor, owner.id, row.id, HISTORY_ROWS)
+        access = access_to(connection, actor, row.id, now)
+        return replace(found, tokens=(_facts(row),), access=access, history=past)
+
+
+def passcode_overview(instance: Instance, actor: Actor, login: str, *, now: int) -> Overview:
+    """Of a user's offline emergency passcode."""
+    with instance.database.read() as connection:
+        owner = get_account(connection, actor, login, Permission.EMERGENCY_VIEW)
+        theirs = tokens.list_tokens(connection, 100, account_id=owner.id)
+        found = _overview(connection, instance, actor, CodeKind.PASSCODE, owner, None, now)
+        requests = tuple(own_requests(connection, actor, owner.id, now))
+        past = history_of(connection, actor, owner.id, None, HISTORY_ROWS)
+        facts = tuple(_facts(row) for row in theirs)
+        return replace(found, tokens=facts, requests=requests, history=past)
+
+
+def _facts(row: AnyRow) -> TokenFacts:
+    return TokenFacts(row.serial, row.with_pin, row.lost, row.offline_code_online)
+
+
+def _overview(
+    connection: Connection,
+    instance: Instance,
+    actor: Actor,
+    kind: CodeKind,
+    owner: AnyRow,
+    token_row: AnyRow | None,
+    now: int,
+) -> Overview:
+    token = seedless_token(instance.vault, token_row) if token_row is not None else None
+    rows = emergency_codes.devices_of_code(
+        connection, owner.id, token.token_id if token else owner.id, (now - SEEN_DAYS * DAY) * MICROSECONDS
+    )
+    policies = effective_on(connection, owner.domain_id, [row.domain_id for row in rows])
+    # the count of failures keeps no code from a device
+    account = AccountState(owner.id, owner.login, owner.enabled, owner.expires_at, FailureCount(0, None, None))
+    in_way = [
+        code_obstacles(
+            account, device_state(row), policies[row.domain_id], token, now, used_here=row.token_used_here is not None
+        )
+        for row in rows
+    ]
+    everywhere = _everywhere(in_way) if rows else _without_device(account, policies[owner.domain_id], token, now)
+    devices = tuple(
+        _device_row(
+            actor,
+            kind,
+            row,
+            tuple(each for each in found if each not in everywhere),
+            found,
+            policies[row.domain_id],
+            now,
+        )
+        for row, found in zip(rows, in_way, strict=True)
+    )
+    return Overview(kind, owner.login, owner.name, owner.domain, (), devices, everywhere)
+
+
+def _everywhere(in_way: Sequence[tuple[Obstacle, ...]]) -> tuple[Obstacle, ...]:
+    shared = frozenset.intersection(*(frozenset(found) for found in in_way)) - _OF_DEVICE
+    return tuple(each for each in in_way[0] if each in shared)
+
+
+def _without_device(
+    account: AccountState, policy: EffectivePolicy, token: SeedlessToken | None, now: int
+) -> tuple[Obstacle, ...]:
+    """What would stand in the way on any device of the user's own domain, and that there is none."""
+    able = DeviceState("", revoked=False, supports_offline=True, hardware_bound=True)
+    return (*code_obstacles(account, able, policy, token, now, used_here=True), Obstacle.NO_TOKEN_USED)
+
+
+def _device_row(
+    actor: Actor,
+    kind: CodeKind,
+    row: AnyRow,
+    own: tuple[Obstacle, ...],
+    all_found: tuple[Obstacle, ...],
+    policy: EffectivePolicy,
+    now: int,
+) -> DeviceRow:
+    given = row.code_id is not None
+    held = HeldCode(
+        row.device_id,
+        row.device_name if given or actor.sees(row.domain_id) else ELSEWHERE,
+        row.version or 0,
+        row.not_after or 0,
+        row.held_since or 0,
+        pending=row.code_id != row.held_code_id,
+        reset=row.reset_at is not None,
+    )
+    expired = bool(held.version) and now >= held.not_after
+    if len(own) > 1:
+        own = tuple(each for each in own if each is not Obstacle.NO_TOKEN_USED)  # what follows from the others
+    if not held.version and not all_found:
+        # where a token was used, a contact alone brings the code, whether it is made already or not
+        own = (Obstacle.NOT_DOWNLOADED if row.some_token_used else Obstacle.NO_TOKEN_USED,)
+    return DeviceRow(
+        held,
+        own,
+        bool(held.version) and not expired and not all_found,
+        expired,
+        kind is CodeKind.PASSCODE and policy.values.passcode_approval,
+    )

@@ -1,0 +1,99 @@
+"""Reports and the record as files have them: plain members by name, the same from every door."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sparekey.app.audit_log.named_rows import RecordRow
+from sparekey.app.reports.reports import ForecastRow, ReportRow
+from sparekey.core.audit_log.export import timestamp
+
+READINESS: Final = (
+    "user",
+    "name",
+    "domain",
+    "device",
+    "ready_with",
+    "days_left",
+    "data_until",
+    "emergency_tokencode_until",
+    "emergency_passcode_until",
+    "last_contact",
+    "pending",
+    "obstacle",
+)
+FORECAST: Final = ("user", "name", "domain", "device", "when", "at", "left", "emergency_until", "why")
+RECORD: Final = (
+    "id",
+    "at",
+    "by",
+    "action",
+    "result",
+    "user",
+    "token",
+    "device",
+    "actor",
+    "account_id",
+    "token_id",
+    "device_id",
+    "detail",
+)
+
+
+def rfc3339(at: int | None) -> str | None:
+    """A unix second in UTC; None where there is none."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def readiness_members(row: ReportRow, at: int) -> Mapping[str, Any]:
+    """One user on one device; `at`: the moment of the report."""
+    judged = row.judged
+    return {
+        "user": row.login,
+        "name": row.name,
+        "domain": row.domain,
+        "device": row.device,
+        "ready_with": judged.readiness.value,
+        "days_left": judged.days_left(at),
+        "data_until": rfc3339(judged.data_until),
+        "emergency_tokencode_until": rfc3339(judged.emergency_tokencode_until),
+        "emergency_passcode_until": rfc3339(judged.emergency_passcode_until),
+        "last_contact": rfc3339(row.last_contact),
+        "pending": row.pending,
+        "obstacle": judged.obstacle.value if judged.obstacle is not None else "",
+    }
+
+
+def forecast_members(row: ForecastRow, at: int) -> Mapping[str, Any]:
+    """One that could not sign in now, or within the week after `at`."""
+    return {
+        "user": row.login,
+        "name": row.name,
+        "domain": row.domain,
+        "device": row.device,
+        "when": "now" if row.at <= at else "this week",
+        "at": rfc3339(row.at),
+        "left": row.left.value,
+        "emergency_until": rfc3339(row.emergency_until),
+        "why": row.why,
+    }
+
+
+def record_members(row: RecordRow) -> Mapping[str, Any]:
+    """One row of the record; the ids stay beside the names, for names change."""
+    return {
+        "id": row.id,
+        "at": timestamp(row.at),
+        "by": row.by,
+        "action": row.action,
+        "result": row.result,
+        "user": row.user,
+        "token": row.token,
+        "device": row.device,
+        "actor": row.actor,
+        "account_id": row.account_id,
+        "token_id": row.token_id,
+        "device_id": row.device_id,
+        "detail": json.loads(row.detail) | dict(row.people),
+    }

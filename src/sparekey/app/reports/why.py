@@ -1,0 +1,127 @@
+"""Explain why a user can sign in or not, at the server and on each device (core.explain.online, core.explain.offline)."""
+
+import itertools
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import verify_may
+from sparekey.app.instance import Instance
+from sparekey.app.lookup import get_account, get_device
+from sparekey.app.obstacles import device_state
+from sparekey.app.policies_in_force import effective_in, effective_on
+from sparekey.app.snapshots import joined_account_state, online_emergency_state, token_state
+from sparekey.core.explain.offline import HeldCode, HeldData, OnDevice, explain_offline, explain_without_device
+from sparekey.core.explain.online import Line, NamedToken, Person, explain_online
+from sparekey.core.offline.units import DAY
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.sign_in.authenticate import TokenState
+from sparekey.secret import Secret
+from sparekey.storage.devices import holdings
+from sparekey.storage.policies import policies
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sign_in import statements as stored
+
+ELSEWHERE = "in another domain"  # the name of a device that does not exist for the actor
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`lines`: the server's doors, then each device; each part begins with its conclusion (rule `sign-in`)."""
+
+    login: str
+    domain: str
+    at: int
+    lines: tuple[Line, ...]
+
+
+def explain(instance: Instance, actor: Actor, login: str, device: str | None = None, *, now: int) -> Explanation:
+    """Every rule for this user; `device`: only this one, by name or id. Looks, and changes nothing."""
+    with instance.database.read() as connection:
+        account = get_account(connection, actor, login, Permission.USER_VIEW)
+        verify_may(actor, Permission.TOKEN_VIEW, account.domain_id)
+        person = _with_sources(connection, person_of(connection, instance, account), account.domain_id)
+        only = get_device(connection, actor, device, Permission.DEVICE_VIEW) if device else None
+        lines = explain_online(person, now)
+        here = devices_of(connection, actor, person, account, now)
+        if only is not None:
+            here = [each for each in here if each.state.device_id == only.id] or [_untouched(connection, account, only)]
+        for each in here:
+            lines += explain_offline(person, each, now)
+        return Explanation(login, account.domain, now, (*lines, *([] if here else [explain_without_device(person)])))
+
+
+def person_of(connection: Connection, instance: Instance, account: AnyRow) -> Person:
+    """The user of this row of `account`, with their tokens, as a sign-in would see them now."""
+    rows = stored.snapshot_rows(connection, account.login)
+    in_emergency = any(row.emergency_kind is not None for row in rows)
+    online = stored.online_code_rows(connection, account.id) if in_emergency else ()
+    found = tuple(NamedToken(row.serial, _token_state(instance, row, online)) for row in rows if row.token_id)
+    return Person(joined_account_state(rows[0]), found)
+
+
+def _token_state(instance: Instance, row: AnyRow, online: stored.Rows) -> TokenState:
+    # How many codes there are is told, the codes themselves are not: they stay sealed.
+    codes = [(each.id, Secret("")) for each in online if each.token_id == row.token_id]
+    return replace(token_state(instance.vault, row), emergency=online_emergency_state(row, codes))
+
+
+def _with_sources(connection: Connection, person: Person, domain_id: str) -> Person:
+    names = policies.names_in_force(connection, domain_id)
+    kinds = (PolicyKind.LOCKOUT, PolicyKind.TOKEN)
+    lockout, token = (f"{kind} policy {names[kind]!r}" if kind in names else f"no {kind} policy" for kind in kinds)
+    return replace(person, lockout_source=lockout, token_source=token)
+
+
+def devices_of(connection: Connection, actor: Actor, person: Person, account: AnyRow, now: int) -> list[OnDevice]:
+    """The user on each device with offline data of theirs; one that lies out of the actor's scope has no name."""
+    data, codes = _held_on(connection, person, now)
+    rows = list(holdings.devices_and_tokens_of(connection, account.id))
+    policy_on = effective_on(connection, account.domain_id, {row.domain_id for row in rows}) if rows else {}
+    serials = {token.state.token_id: token.serial for token in person.tokens}
+    found = []
+    for _, group in itertools.groupby(rows, key=lambda row: row.id):
+        used = list(group)
+        row = used[0]
+        found.append(
+            OnDevice(
+                name=row.name if actor.sees(row.domain_id) else ELSEWHERE,
+                state=device_state(row),
+                policy=policy_on[row.domain_id],
+                serials=tuple(serials[each.token_id] for each in used if each.token_id in serials),
+                data=tuple(data.get(row.id, ())),
+                codes=tuple(codes.get(row.id, ())),
+                stale=row.stale,
+                last_contact=row.last_contact,
+                in_sight=actor.sees(row.domain_id),
+            )
+        )
+    return found
+
+
+def _held_on(
+    connection: Connection, person: Person, now: int
+) -> tuple[dict[str, list[HeldData]], dict[str, list[HeldCode]]]:
+    """By device: days and events, and emergency codes."""
+    today = now // DAY
+    data: dict[str, list[HeldData]] = {}
+    codes: dict[str, list[HeldCode]] = {}
+    tokens = {token.state.token_id: token for token in person.tokens}
+    for row in holdings.held(connection, [person.account.account_id], today, now):
+        token = tokens.get(row.token_id)
+        if row.kind == holdings.CODE and (token is not None or row.token_id is None):
+            code = HeldCode(token.serial if token else "", row.number, row.not_after)
+            codes.setdefault(row.device_id, []).append(code)
+        elif row.kind != holdings.CODE and token is not None:
+            end = (today + row.number) * DAY if row.kind == holdings.DATA else row.not_after
+            # no record is sealed past the end of token or account
+            closing = [at for at in (token.state.expires_at, person.account.expires_at) if at is not None]
+            data.setdefault(row.device_id, []).append(HeldData(token.serial, min([end, *closing])))
+    return data, codes
+
+
+def _untouched(connection: Connection, account: AnyRow, row: AnyRow) -> OnDevice:
+    """A device on which the user has no offline data."""
+    policy = effective_in(connection, account.domain_id, row.domain_id)
+    return OnDevice(row.name, device_state(row), policy, (), (), (), stale=False, last_contact=row.last_contact)

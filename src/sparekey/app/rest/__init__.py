@@ -1,0 +1,1 @@
+"""The registry of operations that REST, its description and the remote command line share."""

@@ -1,0 +1,283 @@
+"""An operation: a use case as a program asks for it over REST, read from the use case's own signature.
+
+Rules: what the path names comes from the path, the rest from the query of a GET and from the JSON body of all others;
+who acts and what time it is are no inputs; the members of a dataclass stand beside the others; unknown, doubled and
+missing members are refused. `read` and `request` are each other's inverse: the server uses one, the command line the
+other.
+"""
+
+import functools
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from sparekey.core.permissions import Permission
+from sparekey.wire.messages import BadMessage, parse
+from sparekey.wire.values import from_json, is_list, is_object, is_value, members_of, needed_of, to_json
+
+LARGEST_BODY: Final = 65_536
+MOST_ROWS: Final = 10_000  # of a list at once
+# Whoever finds a session open does none of this (S62): codes shown or let in, or no end of them; tokens and PINs given,
+# tokens gone for good; computers invited; policies, roles, keys; moves, which change what policy and whose rights are
+# in force. What only shuts somebody out is not held up, for in a hurry that is what protects.
+NEEDS_FRESH: Final = frozenset(
+    {
+        Permission.EMERGENCY_ONLINE,
+        Permission.TOKEN_REMOVE,
+        Permission.DEVICE_INVITE,
+        Permission.USER_MOVE,
+        Permission.DOMAIN_MANAGE,
+        Permission.EMERGENCY_TOKENCODE_SHOW,
+        Permission.EMERGENCY_PASSCODE_SHOW,
+        Permission.EMERGENCY_TEMPORARY,
+        Permission.EMERGENCY_APPROVE,
+        Permission.TOKEN_ASSIGN,
+        Permission.PIN_SET,
+        Permission.POLICY_MANAGE,
+        Permission.ROLE_MANAGE,
+        Permission.CLIENT_MANAGE,
+        Permission.OPERATOR_LIFT,
+        Permission.INSTANCE_MANAGE,
+    }
+)
+_NOT_GIVEN: Final = ("instance", "actor", "now")
+_CURSORS: Final = ("after", "before")  # the one a list goes on from
+
+
+@dataclass(frozen=True)
+class Member:
+    """One value that a request carries; `group`: the parameter whose dataclass it belongs to."""
+
+    name: str
+    kind: Any
+    needed: bool
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One line of the registry (`app.rest.registry`).
+
+    `permission`: what is needed, or by value of the path's first name. `words`: what it does, for the description.
+    `answers`: the member that holds a result which is no object. `pages_by`: the member of a row from which the next
+    page goes on. `largest`: bytes of a body.
+    """
+
+    method: str
+    path: str
+    use_case: Callable[..., Any]
+    permission: Permission | Mapping[Any, Permission]
+    words: str
+    answers: str = "result"
+    pages_by: str = ""
+    largest: int = LARGEST_BODY
+
+    @property
+    def name(self) -> str:
+        """`users.add_user`: the same in the description, in logs and in errors."""
+        return f"{self.use_case.__module__.rpartition('.')[2]}.{self.use_case.__name__}"
+
+    @property
+    def only_looks(self) -> bool:
+        return self.method == "GET"
+
+    @property
+    def needs_fresh_second_factor(self) -> bool:
+        """Whether a person has to have signed in not long ago (S62)."""
+        needed = {self.permission} if isinstance(self.permission, Permission) else {*self.permission.values()}
+        return not self.only_looks and not NEEDS_FRESH.isdisjoint(needed)
+
+    @functools.cached_property
+    def result(self) -> Any:
+        """The declared type of what comes out."""
+        return typing.get_type_hints(self.use_case)["return"]
+
+    @functools.cached_property
+    def path_names(self) -> tuple[str, ...]:
+        return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+    @functools.cached_property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The use case's own, but for what no asker gives: by name."""
+        hints = typing.get_type_hints(self.use_case)
+        return {
+            name: parameter.replace(annotation=hints[name], default=_default_of(parameter, hints[name]))
+            for name, parameter in inspect.signature(self.use_case).parameters.items()
+            if name not in _NOT_GIVEN and (is_value(hints[name]) or parameter.default is parameter.empty)
+        }
+
+    @functools.cached_property
+    def members(self) -> tuple[Member, ...]:
+        """What a request carries, the path's names first."""
+        found: list[Member] = []
+        for name, parameter in self.parameters.items():
+            kind, needed = parameter.annotation, parameter.default is parameter.empty
+            if is_dataclass(kind):
+                own_needed = needed_of(kind) if needed else ()
+                found += [Member(own, each, own in own_needed, name) for own, each in members_of(kind).items()]
+            else:
+                found.append(Member(name, kind, needed))
+        return tuple(sorted(found, key=lambda member: member.name not in self.path_names))
+
+    @property
+    def takes_time(self) -> bool:
+        return "now" in inspect.signature(self.use_case).parameters
+
+    @property
+    def cursor(self) -> str:
+        """The member of a request that names the row after which a page begins; "": none does."""
+        return next((name for name in _CURSORS if name in self.parameters), "")
+
+    def permission_for(self, path: Mapping[str, str]) -> Permission:
+        """What a request to this path needs. Raises KeyError where the path's first name is no known value."""
+        if isinstance(self.permission, Permission):
+            return self.permission
+        return self.permission[path[self.path_names[0]]]
+
+    def read(self, path: Mapping[str, str], query: Sequence[tuple[str, str]], body: bytes) -> dict[str, Any]:
+        """The use case's arguments by name; raises BadMessage. `path`: percent-encoded, as it came."""
+        given = {name: _from_text(self._kind(name), _unquoted(path[name], name), name) for name in self.path_names}
+        given |= self._from_query(query) if self.only_looks else self._from_body(query, body)
+        missing = [member.name for member in self.members if member.needed and member.name not in given]
+        if missing:
+            raise BadMessage("message", f"the members {', '.join(missing)}, too")
+        if "limit" in given and not 1 <= given["limit"] <= MOST_ROWS:
+            raise BadMessage("limit", f"1 to {MOST_ROWS}")
+        return self._arguments(given)
+
+    def request(self, arguments: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]], Mapping[str, Any] | None]:
+        """Path, query and JSON body (None: there is none) of a request with these arguments of the use case."""
+        given: dict[str, Any] = {}
+        for name, value in arguments.items():
+            if is_dataclass(self.parameters[name].annotation):
+                given |= typing.cast("dict[str, Any]", to_json(value))
+            else:
+                given[name] = to_json(value)
+        return self.placed(given)
+
+    def placed(self, members: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]], Mapping[str, Any] | None]:
+        """The same for members in JSON."""
+        given = dict(members)
+        path = self.path.format(**{name: quote(str(given.pop(name)), safe="") for name in self.path_names})
+        if not self.only_looks:
+            return path, [], given
+        query = [(name, _as_text(each)) for name, value in given.items() for each in _each(value)]
+        return path, query, None
+
+    def reply(self, value: Any, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What the use case returned for these arguments as the JSON object of the answer; None: nothing to say."""
+        made = to_json(value)
+        if made is None or isinstance(made, dict):
+            return made
+        if not isinstance(made, list):
+            return {self.answers: made}
+        rows: dict[str, Any] = {"items": made}
+        if self.pages_by:
+            limit = arguments.get("limit", self.parameters["limit"].default)
+            last: Any = made[-1] if len(made) == limit else {}
+            rows["next"] = last.get(self.pages_by)
+        return rows
+
+    def result_of(self, reply: Mapping[str, Any] | None) -> Any:
+        """What the use case returned, from the answer's JSON object. Raises BadMessage."""
+        value: Any = reply
+        if reply is None:
+            value = None
+        elif is_list(self.result):
+            value = reply.get("items")
+        elif not is_object(self.result):
+            value = reply.get(self.answers)
+        return from_json(self.result, value, "reply", exact=False)
+
+    def _kind(self, name: str) -> Any:
+        return next(member.kind for member in self.members if member.name == name)
+
+    def _from_query(self, query: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        kinds = {member.name: member.kind for member in self.members if member.name not in self.path_names}
+        given: dict[str, Any] = {}
+        for name, text in query:
+            if name not in kinds:
+                raise BadMessage("query", f"one of {', '.join(kinds) or 'nothing'}")
+            item = _item_of(kinds[name])
+            if item is not None:
+                given.setdefault(name, []).append(_from_text(item, text, name))
+            elif name in given:
+                raise BadMessage(name, "one value")
+            else:
+                given[name] = _from_text(kinds[name], text, name)
+        return given
+
+    def _from_body(self, query: Sequence[tuple[str, str]], body: bytes) -> dict[str, Any]:
+        kinds = {member.name: member.kind for member in self.members if member.name not in self.path_names}
+        if query:
+            raise BadMessage("query", "nothing: the members belong in the body")
+        value = parse(body) if body or kinds else {}
+        if not isinstance(value, dict) or value.keys() - kinds.keys():
+            raise BadMessage("message", f"an object with the members {', '.join(kinds) or 'of none'}")
+        return {name: from_json(kinds[name], each, name) for name, each in value.items()}
+
+    def _arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        groups: dict[str, dict[str, Any]] = {}
+        arguments: dict[str, Any] = {}
+        for member in self.members:
+            if member.name in given:
+                target = groups.setdefault(member.group, {}) if member.group else arguments
+                target[member.name] = given[member.name]
+        for name, parameter in self.parameters.items():
+            if is_dataclass(parameter.annotation) and (name in groups or parameter.default is parameter.empty):
+                arguments[name] = _made(parameter.annotation, groups.get(name, {}))
+            elif parameter.default is not parameter.empty:
+                arguments.setdefault(name, parameter.default)
+        return arguments
+
+
+def _default_of(parameter: inspect.Parameter, kind: Any) -> Any:
+    """What may be null may be left out."""
+    return (
+        None if parameter.default is parameter.empty and types.NoneType in typing.get_args(kind) else parameter.default
+    )
+
+
+def _made(kind: Any, members: Mapping[str, Any]) -> Any:
+    try:
+        return kind(**members)
+    except ValueError as error:  # its words may hold a value
+        raise BadMessage("message", "values that go together") from error
+
+
+def _item_of(kind: Any) -> Any:
+    """What a list in the query is a list of; None: it is no list."""
+    return typing.get_args(kind)[0] if is_list(kind) else None
+
+
+def _unquoted(segment: str, where: str) -> str:
+    try:
+        return unquote(segment, errors="strict")
+    except UnicodeDecodeError:
+        raise BadMessage(where, "text in UTF-8") from None
+
+
+def _from_text(kind: Any, text: str, where: str) -> Any:
+    """A value of the path or the query, which are text."""
+    kinds = typing.get_args(kind) or (kind,)
+    value: Any = text
+    if int in kinds and re.fullmatch(r"-?[0-9]{1,16}", text):
+        value = int(text)
+    elif bool in kinds and text in ("true", "false"):
+        value = text == "true"
+    return from_json(kind, value, where)
+
+
+def _as_text(value: Any) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def _each(value: Any) -> Sequence[Any]:
+    if value is None:
+        return ()
+    return value if isinstance(value, list) else (value,)

@@ -1,0 +1,1 @@
+"""The server itself: create and upgrade its database, and describe its state."""

@@ -1,0 +1,33 @@
+"""Make a new database: tables, first data key, top domain, default policies, and the first row of the audit record.
+
+Rules: one transaction, so that a failure leaves nothing behind; a database that holds a server already is refused.
+"""
+
+import dataclasses
+
+from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, log, new_id
+from sparekey.app.ports import Keystore
+from sparekey.app.vault import Vault
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import Conflict
+from sparekey.core.permissions import Actor
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.storage import data_keys, schema
+from sparekey.storage.people import domains
+from sparekey.storage.policies import policies
+from sparekey.storage.unit_of_work import Database
+
+
+def initialise(database: Database, keystore: Keystore, actor: Actor, now: int) -> Vault:
+    """The vault of the new database. Raises Conflict if there is a server in it already; `now` in unix seconds."""
+    with database.write() as connection:
+        schema.upgrade_in(connection)
+        if data_keys.list_wrapped(connection):
+            raise Conflict("this database holds a Sparekey server already", "name another database, or an empty one")
+        vault = Vault.create(connection, keystore, now)
+        domains.insert_domain(connection, new_id(), TOP_DOMAIN, None)
+        for kind in PolicyKind:
+            defaults = dataclasses.asdict(kind.type())
+            policies.insert_policy(connection, kind, new_id(), DEFAULT_POLICY, defaults, is_default=True)
+        log(connection, now, actor, Action.SERVER_INITIALISED)
+    return vault

@@ -1,0 +1,256 @@
+"""Sessions of administrators: begun by the one sign-in, used with a token that is shown once, ended by any change that
+takes the right away.
+
+Rules: only who holds a role can sign in here; for everybody else no guess is judged and none is counted, so that nobody
+is locked out from here; it takes two factors, a PIN before the code or a passkey (`passkey_sign_ins`): a token without
+a PIN is refused, in the words of every refusal (ADR 17); a session ends 15 minutes after it was last used and 12 hours
+after it began; a user who is disabled, expired, locked or without a role is refused at the next request; whatever takes
+away a token or PIN that may have begun them ends all sessions of its user (`tokens`, `token_lifecycle`,
+`devices_stolen`), and so does the loss of the last role (`roles`); only a hash of the token is kept.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Connection, Table
+
+from sparekey.app.authorisation import grants_of, visitor_of
+from sparekey.app.instance import Instance, log
+from sparekey.app.policies_in_force import policy_in
+from sparekey.app.sign_in.answers import answer
+from sparekey.app.sign_in.verification import Door, Verdict, sign_in
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import NotAllowed
+from sparekey.core.names import is_login
+from sparekey.core.permissions import Actor
+from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
+from sparekey.core.reasons import Method
+from sparekey.core.sign_in.outcome import Granted
+from sparekey.secret import Secret
+from sparekey.storage.people import accounts
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sessions import sessions as admin_sessions
+from sparekey.storage.tables import admin_session
+
+TOKEN_PREFIX: Final = "sps_"
+IDLE_SECONDS: Final = 15 * 60
+LONGEST_SECONDS: Final = 12 * 3_600
+FRESH_SECONDS: Final = 10 * 60  # how long a second factor is fresh (S62)
+LONGEST_ADDRESS: Final = 64
+_NOTED_EVERY: Final = 30  # seconds: not every request writes
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What came of a sign-in; `token` and `expires_at` where it was granted."""
+
+    verdict: Verdict
+    token: Secret[str] = Secret("")
+    expires_at: int = 0
+
+
+@dataclass(frozen=True)
+class Session:
+    """One that holds now. `domain_ids`: by name, of the domains to which its roles are confined, and of all below."""
+
+    id: str
+    login: str
+    actor: Actor
+    second_factor_at: int
+    domain_ids: Mapping[str, str] = field(default_factory=dict)
+
+    def is_fresh(self, now: int) -> bool:
+        """Whether the second factor was shown not long ago."""
+        return now - self.second_factor_at < FRESH_SECONDS
+
+
+def open_session(
+    instance: Instance, address: str, login: str, typed: Secret[str], reply_to: Secret[str], now: int
+) -> Opened:
+    """Sign in; with `reply_to`, `typed` is the answer to the question of that name."""
+    token = new_token()
+
+    def begin(connection: Connection, granted: Granted) -> None:
+        begin_session(connection, token, granted, address, now)
+
+    verdict = _signed_in(instance, address, login, typed, reply_to, now, begin)
+    if isinstance(verdict.outcome, Granted):
+        return Opened(verdict, token, now + LONGEST_SECONDS)
+    return Opened(verdict)
+
+
+def refresh_second_factor(
+    instance: Instance, address: str, session: Session, typed: Secret[str], reply_to: Secret[str], now: int
+) -> Verdict:
+    """Sign in once more within a session, for what needs a fresh second factor."""
+
+    def refresh(connection: Connection, granted: Granted) -> None:
+        refresh_session(connection, session, granted, address, now)
+
+    return _signed_in(instance, address, session.login, typed, reply_to, now, refresh)
+
+
+def new_token() -> Secret[str]:
+    """Of a session that is about to begin."""
+    return Secret(TOKEN_PREFIX + secrets.token_urlsafe(32))
+
+
+def begin_session(connection: Connection, token: Secret[str], granted: Granted, address: str, now: int) -> None:
+    """In the transaction of the sign-in that was granted."""
+    session_id = id_of(token)
+    admin_sessions.delete_over(connection, now, now - IDLE_SECONDS)
+    admin_sessions.insert_session(
+        connection,
+        session_id,
+        granted.account_id,
+        now,
+        now + LONGEST_SECONDS,
+        method=granted.method,
+        address=address[:LONGEST_ADDRESS],
+    )
+    log(
+        connection,
+        now,
+        f"user:{granted.account_id}",
+        Action.SESSION_BEGUN,
+        account=granted.account_id,
+        session=name_of(session_id),
+        address=address,
+    )
+
+
+def refresh_session(connection: Connection, session: Session, granted: Granted, address: str, now: int) -> None:
+    """In the transaction in which its second factor was shown once more: from now on it is the one that counts."""
+    admin_sessions.refresh_second_factor(connection, session.id, now, method=granted.method)
+    log(
+        connection,
+        now,
+        session.actor,
+        Action.SESSION_REFRESHED,
+        account=session.actor.account_id,
+        session=name_of(session.id),
+        address=address,
+    )
+
+
+def verify_may_add_passkey(connection: Connection, session: Session) -> None:
+    """Raises NotAllowed where the last second factor was an emergency code: it is for days, and a passkey for good."""
+    second_factor_but_emergency(connection, session, "sign out, and in again with your token or with a passkey")
+
+
+def second_factor_but_emergency(
+    connection: Connection, session: Session, do: str, table: Table = admin_session
+) -> AnyRow:
+    """The last second factor that was shown in this session. Raises NotAllowed where it was an emergency code."""
+    shown = second_factor_of(connection, session, table)
+    if shown.method not in (Method.TOKENCODE, Method.PASSKEY):
+        raise NotAllowed("an emergency code does not do for this", do)
+    return shown
+
+
+def second_factor_of(connection: Connection, session: Session, table: Table = admin_session) -> AnyRow:
+    """The last one that was shown. Raises NotAllowed where the session was ended meanwhile.
+
+    Under the account's lock, which whatever ends sessions takes (`session_ends`): so that nothing is done in a session
+    after that (S28).
+    """
+    shown = admin_sessions.find_second_factor(connection, session.id, table)
+    if shown is None:
+        raise NotAllowed("this session has ended", "sign in again")
+    return shown
+
+
+def find_session(instance: Instance, token: Secret[str], now: int) -> Session | None:
+    """The session of this token, if it holds now, and that it was used; None: refuse, without saying why."""
+    if not token.reveal().startswith(TOKEN_PREFIX):
+        return None
+    session_id = id_of(token)
+    with instance.database.read() as connection:
+        rows = admin_sessions.find_with_grants(connection, session_id)
+        row = rows[0] if rows and _holds(connection, rows[0], now) else None
+        if row is None:
+            return None
+        actor, domain_ids = visitor_of(connection, row.account_id, rows)
+        if not actor.grants:
+            return None
+    if now - row.last_used_at >= _NOTED_EVERY:
+        with instance.database.write() as connection:
+            admin_sessions.mark_used(connection, session_id, now)
+    return Session(session_id, row.login, actor, row.second_factor_at, domain_ids)
+
+
+def end_session(instance: Instance, session_id: str, now: int) -> None:
+    """Log out, whether or not the session with this id holds now: one that does not might hold again."""
+    with instance.database.read() as connection:
+        row = admin_sessions.find_session(connection, session_id)
+    if row is None:
+        return  # nobody who has no session makes the server write
+    with instance.database.write() as connection:
+        if admin_sessions.delete_session(connection, session_id):
+            log(
+                connection,
+                now,
+                f"user:{row.account_id}",
+                Action.SESSION_ENDED,
+                account=row.account_id,
+                session=name_of(session_id),
+            )
+
+
+def _signed_in(
+    instance: Instance,
+    address: str,
+    login: str,
+    typed: Secret[str],
+    reply_to: Secret[str],
+    now: int,
+    after_grant: Callable[[Connection, Granted], None],
+) -> Verdict:
+    door = _door_for(instance, address, login)
+    if reply_to:
+        return answer(instance, door, login, reply_to, typed, now, after_grant=after_grant)
+    return sign_in(instance, door, login, typed, now, after_grant=after_grant)
+
+
+def _door_for(instance: Instance, address: str, login: str) -> Door:
+    """Everybody who holds no role is outside its scope; a token without a PIN is one factor, and opens nothing here."""
+    with instance.database.read() as connection:
+        row = accounts.find_account(connection, login) if is_login(login) else None
+        may_try = row is not None and bool(grants_of(connection, row.id))
+    return Door(door_name(address), scope=None if may_try else frozenset(), two_factors=True)
+
+
+def name_of(session_id: str) -> str:
+    """How people and the record name a session: it opens nothing."""
+    return session_id[:16]
+
+
+def door_name(address: str) -> str:
+    """How the record names it; a question is answered from the address that it was sent to."""
+    return f"rest:{address}"
+
+
+def find_in_force(connection: Connection, session_id: str, now: int, table: Table) -> AnyRow | None:
+    """The session's row, if it is neither over nor its user kept out."""
+    row = admin_sessions.find_session(connection, session_id, table)
+    return row if row is not None and _holds(connection, row, now) else None
+
+
+def _holds(connection: Connection, row: AnyRow, now: int) -> bool:
+    if now >= row.expires_at or now - row.last_used_at >= IDLE_SECONDS:
+        return False
+    if not row.enabled or (row.account_expires_at is not None and now >= row.account_expires_at):
+        return False
+    if row.locked_at is None:
+        return True  # without asking for the policy, at every request
+    count = FailureCount(row.failures, row.first_failure_at, row.locked_at)
+    return not count.locked(now, policy_in(connection, row.domain_id, LockoutPolicy))
+
+
+def id_of(token: Secret[str]) -> str:
+    """By which a session is found: of its token, which is kept nowhere."""
+    # 256 random bits: a plain hash is enough, and what is in the database opens nothing
+    return hashlib.sha256(b"sparekey/1/session" + token.reveal().encode(errors="surrogatepass")).hexdigest()

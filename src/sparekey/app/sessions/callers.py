@@ -1,0 +1,50 @@
+"""Who calls over REST: an administrator with a session, or an API client with a key and a role.
+
+Rules: a client's roles hold within its own scope only, and from its own addresses; whoever is unknown is refused
+without saying why.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import grants_of, scope_of
+from sparekey.app.instance import Instance
+from sparekey.app.sessions.administrators import TOKEN_PREFIX, Session, find_session
+from sparekey.app.sessions.clients import find_client_in_force
+from sparekey.core.permissions import Actor, Grant
+from sparekey.secret import Secret
+
+
+@dataclass(frozen=True)
+class Caller:
+    """`session` is None for a program, which has no second factor to show."""
+
+    actor: Actor
+    session: Session | None = None
+
+    def has_fresh_second_factor(self, now: int) -> bool:
+        return self.session is None or self.session.is_fresh(now)
+
+
+def find_caller(instance: Instance, bearer: Secret[str], address: str, now: int) -> Caller | None:
+    """Whose token or key this is, as they may act now from this address; None: refuse."""
+    if bearer.reveal().startswith(TOKEN_PREFIX):
+        session = find_session(instance, bearer, now)
+        return None if session is None else Caller(session.actor, session)
+    with instance.database.read() as connection:
+        row = find_client_in_force(connection, bearer, address, now)
+        return None if row is None else Caller(_client_actor(connection, row.id, row.domain_id))
+
+
+def _client_actor(connection: Connection, client_id: str, domain_id: str) -> Actor:
+    scope = scope_of(connection, domain_id)
+    grants = tuple(_within(grant, scope) for grant in grants_of(connection, client_id))
+    return Actor(f"client:{client_id}", grants)
+
+
+def _within(grant: Grant, scope: frozenset[str] | None) -> Grant:
+    """What is left of a grant where both reach; None: everywhere."""
+    if scope is None:
+        return grant
+    return Grant(grant.permissions, scope if grant.domains is None else grant.domains & scope)

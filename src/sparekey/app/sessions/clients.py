@@ -1,0 +1,162 @@
+"""API clients: programs that ask over REST whether a passcode is right."""
+
+import hashlib
+import ipaddress
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
+from sparekey.app.lookup import get_client, get_domain, get_scope
+from sparekey.app.sign_in.verification import Door
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import BadInput, Conflict
+from sparekey.core.names import verify_name
+from sparekey.core.networks import is_within
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.search_words import verify_length
+from sparekey.secret import Secret
+from sparekey.storage.people import domains
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sessions import clients
+
+KEY_PREFIX = "spk_"
+LONGEST_ADDRESSES = 500
+_STATES: Final = ("", "in-use", "expired", "revoked")
+
+
+@dataclass(frozen=True)
+class ClientView:
+    name: str
+    domain: str
+    addresses: str
+    expires_at: int | None
+    revoked_at: int | None
+    created_at: int
+
+
+@dataclass(frozen=True)
+class ClientSearch:
+    """Which clients: all of it has to hold; "": whatever.
+
+    `text`: what its name holds. `domain`: this one and everything below it. `state`: in-use, expired or revoked.
+    """
+
+    text: str = ""
+    domain: str = ""
+    state: str = ""
+
+
+def add_client(
+    instance: Instance,
+    actor: Actor,
+    name: str,
+    domain: str = TOP_DOMAIN,
+    addresses: str = "",
+    expires_at: int | None = None,
+    *,
+    now: int,
+) -> Secret[str]:
+    """A new client for the users of a domain and below; its key, which is shown once and kept only as a hash.
+
+    It has no role: what it is granted later, nobody grants who does not have it (`roles`).
+    """
+    verify_name(name, "client", 128)
+    # An empty element is refused like any other mistake: it must not turn a list into "any address".
+    networks = ",".join(str(_network(each)) for each in addresses.split(",")) if addresses else ""
+    if len(networks) > LONGEST_ADDRESSES:
+        raise BadInput("these are too many addresses for one client", "give networks instead, or add a second client")
+    key = Secret(KEY_PREFIX + secrets.token_urlsafe(32))
+    with instance.database.write() as connection:
+        domain_id = get_domain(connection, actor, domain, Permission.CLIENT_MANAGE).id
+        if clients.find_client_named(connection, name) is not None:
+            raise Conflict(f"there is an API client {name!r} already", "choose another name")
+        client_id = new_id()
+        clients.insert_client(
+            connection,
+            {
+                "id": client_id,
+                "name": name,
+                "key_hash": _key_hash(key),
+                "domain_id": domain_id,
+                "addresses": networks,
+                "created_at": now,
+                "expires_at": expires_at,
+            },
+        )
+        log(connection, now, actor, Action.CLIENT_ADDED, client=client_id, name=name, domain=domain)
+    return key
+
+
+def find_door(instance: Instance, key: Secret[str], address: str, now: int) -> Door | None:
+    """The door of the client with this key that calls from this address; None: refuse, without saying why."""
+    with instance.database.read() as connection:
+        row = find_client_in_force(connection, key, address, now)
+        if row is None:
+            return None
+        return Door(f"client:{row.id}", scope=domains.domain_and_below(connection, row.domain_id))
+
+
+def find_client_in_force(connection: Connection, key: Secret[str], address: str, now: int) -> AnyRow | None:
+    """The client with this key that calls from this address; None: refuse."""
+    row = clients.find_client(connection, _key_hash(key))
+    if row is None or row.revoked_at is not None or (row.expires_at is not None and now >= row.expires_at):
+        return None
+    return row if not row.addresses or is_within(address, row.addresses.split(",")) else None
+
+
+def list_clients(instance: Instance, actor: Actor, limit: int = 100, after: str = "") -> list[ClientView]:
+    """By name, from the one after `after`."""
+    within = verify_somewhere(actor, Permission.CLIENT_VIEW)
+    with instance.database.read() as connection:
+        return [_view(row, row.domain) for row in clients.list_clients(connection, limit, after, within)]
+
+
+def search_clients(
+    instance: Instance, actor: Actor, wanted: ClientSearch, limit: int = 50, after: str = "", *, now: int
+) -> list[ClientView]:
+    """By name, from the one after `after`. Raises BadInput for a state that there is not."""
+    verify_length(wanted.text)
+    if wanted.state not in _STATES:
+        raise BadInput(f"{wanted.state!r} is no state of an API client", f"give one of: {', '.join(_STATES[1:])}")
+    with instance.database.read() as connection:
+        within = get_scope(connection, actor, wanted.domain, Permission.CLIENT_VIEW)
+        text = wanted.text.strip().lower()
+        rows = clients.search_clients(connection, text, wanted.state, within, limit, after, now)
+        return [_view(row, row.domain) for row in rows]
+
+
+def show_client(instance: Instance, actor: Actor, name: str) -> ClientView:
+    """One by name, revoked or not."""
+    with instance.database.read() as connection:
+        row = get_client(connection, actor, name, Permission.CLIENT_VIEW)
+        return _view(row, domains.get_name(connection, row.domain_id))
+
+
+def revoke_client(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
+    """Its key is refused from now on. Nobody revokes one that has more rights than they have themselves."""
+    with instance.database.write() as connection:
+        row = get_client(connection, actor, name, Permission.CLIENT_MANAGE)
+        clients.revoke_client(connection, row.id, now)
+        log(connection, now, actor, Action.CLIENT_REVOKED, client=row.id, name=name)
+
+
+def _view(row: AnyRow, domain: str) -> ClientView:
+    return ClientView(row.name, domain, row.addresses, row.expires_at, row.revoked_at, row.created_at)
+
+
+def _key_hash(key: Secret[str]) -> bytes:
+    # 256 random bits: a plain hash is enough, and lets the key be found by an index
+    return hashlib.sha256(b"sparekey/1/client-key" + key.reveal().encode(errors="surrogatepass")).digest()
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError as error:
+        raise BadInput(
+            f"{text.strip()!r} is no address or network", "give for instance 192.0.2.7,2001:db8::/32"
+        ) from error

@@ -1,0 +1,114 @@
+"""Open sessions of administrators: one's own, and those of others; end them.
+
+Rules: whoever may end sessions ends only those of users in their domains who have no more rights than they have; an
+ended session is refused at its next request.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.instance import Instance, log
+from sparekey.app.lookup import get_account
+from sparekey.app.sessions.administrators import IDLE_SECONDS, Session, name_of
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import NotFound
+from sparekey.core.permissions import Actor, Permission
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sessions import sessions as admin_sessions
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """An open session. Times in unix seconds; `expires_at`: at the latest.
+
+    `session`: its name, 16 hex digits, which open nothing. `method`: a `core.reasons.Method`; empty for sessions that
+    began before methods were noted. `cursor`: the next page of `list_sessions` begins there.
+    """
+
+    session: str
+    login: str
+    method: str
+    address: str
+    begun_at: int
+    last_used_at: int
+    expires_at: int
+    cursor: str
+    domain: str
+
+
+def own_sessions(instance: Instance, session: Session, now: int) -> list[SessionView]:
+    """All of whoever has this one, the one that was used last first."""
+    with instance.database.read() as connection:
+        rows = admin_sessions.list_of_account(connection, session.actor.account_id or "", now, now - IDLE_SECONDS)
+        return [_view(row) for row in rows]
+
+
+def end_own_session(instance: Instance, session: Session, name: str, now: int) -> None:
+    """One of one's own. Raises NotFound."""
+    with instance.database.write() as connection:
+        row = admin_sessions.find_named(connection, name)
+        if row is None or row.account_id != session.actor.account_id:
+            raise _none(name)
+        _end(connection, session.actor, row, now)
+
+
+def end_other_sessions(instance: Instance, session: Session, now: int) -> int:
+    """All of one's own but this one; how many there were."""
+    with instance.database.write() as connection:
+        rows = admin_sessions.list_of_account(connection, session.actor.account_id or "", now, now - IDLE_SECONDS)
+        others = [row for row in rows if row.id != session.id]
+        for row in others:
+            _end(connection, session.actor, row, now)
+    return len(others)
+
+
+def list_sessions(
+    instance: Instance, actor: Actor, limit: int = 100, after: str = "", *, now: int
+) -> list[SessionView]:
+    """Of all administrators whom the actor sees, by login, from the one after that with the cursor `after`."""
+    within = verify_somewhere(actor, Permission.SESSION_VIEW)
+    login, _, name = after.rpartition("/")
+    # the name is the beginning of the id: what follows it is after all that begin so
+    cursor = (login, f"{name}g" if name else "")
+    with instance.database.read() as connection:
+        rows = admin_sessions.list_open(connection, now, now - IDLE_SECONDS, limit, cursor, within)
+        return [_view(row) for row in rows]
+
+
+def end_session_of(instance: Instance, actor: Actor, session: str, *, now: int) -> None:
+    """Somebody's session, by its name. Raises NotFound."""
+    with instance.database.write() as connection:
+        row = admin_sessions.find_named(connection, session)
+        if row is None:
+            raise _none(session)
+        try:
+            get_account(connection, actor, row.login, Permission.SESSION_END)
+        except NotFound:
+            raise _none(session) from None  # of somebody who does not exist for the actor
+        _end(connection, actor, row, now)
+
+
+def _end(connection: Connection, actor: Actor, row: AnyRow, now: int) -> None:
+    admin_sessions.delete_session(connection, row.id)
+    log(connection, now, actor, Action.SESSION_ENDED, account=row.account_id, session=name_of(row.id))
+
+
+def _none(name: str) -> NotFound:
+    return NotFound(f"there is no session {name!r}", "look at the list once more: it may have ended")
+
+
+def _view(row: AnyRow) -> SessionView:
+    name = name_of(row.id)
+    return SessionView(
+        name,
+        row.login,
+        row.method,
+        row.address,
+        row.created_at,
+        row.last_used_at,
+        row.expires_at,
+        f"{row.login}/{name}",
+        row.domain,
+    )

@@ -1,0 +1,211 @@
+"""Sign in with a passkey: to a session of one of the consoles, or once more within one, for a fresh second factor.
+
+Rules: the rules of every door hold: a user who is disabled, expired, locked or, at the console of administrators,
+without a role is refused, on record with the reason and outside in one sentence; wrong answers are not counted, for
+nobody guesses a signature, so that nobody is locked out by them, and a success forgives no wrong passcodes; what is
+signed is used up by the answer, right or wrong; an authenticator whose count does not rise is refused, and an alarm.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.authorisation import grants_of
+from sparekey.app.instance import Instance
+from sparekey.app.notices import raise_alarm
+from sparekey.app.policies_in_force import account_state_of
+from sparekey.app.sessions.administrators import (
+    LONGEST_SECONDS,
+    Opened,
+    Session,
+    begin_session,
+    door_name,
+    new_token,
+    refresh_session,
+)
+from sparekey.app.sessions.passkeys import Purpose, new_challenge, take_challenge
+from sparekey.app.sign_in.verification import Door, Verdict, settle
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.reasons import Method, Reason
+from sparekey.core.sign_in import passkeys as core
+from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
+from sparekey.core.sign_in.passkeys import Answer, BadPasskey, Place
+from sparekey.secret import Secret
+from sparekey.storage.people import accounts
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sessions import passkeys
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """A console as a passkey opens it, in the transaction of the sign-in.
+
+    `purpose`: what is signed there opens no other console. `admits`: who may come in, by whether they hold a role.
+    """
+
+    purpose: Purpose
+    door_name: Callable[[str], str]
+    admits: Callable[[bool], bool]
+    new_token: Callable[[], Secret[str]]
+    begin: Callable[[Connection, Secret[str], Granted, str, int], None]
+    refresh: Callable[[Connection, Session, Granted, str, int], None]
+
+
+ADMINISTRATORS: Final = Entrance(
+    Purpose.SIGN_IN, door_name, bool, new_token, begin=begin_session, refresh=refresh_session
+)
+
+
+def ask_to_sign_in(
+    instance: Instance, place: Place, browser: Secret[str], now: int, at: Entrance = ADMINISTRATORS
+) -> str:
+    """JSON for the browser that has this cookie: any passkey for this host."""
+    challenge = new_challenge(instance, at.purpose, browser, now)
+    return core.sign_in_options(place, challenge)
+
+
+def ask_for_second_factor(instance: Instance, place: Place, session: Session, now: int) -> str:
+    """JSON for the browser of whoever has the session: one of their own passkeys."""
+    with instance.database.glance() as connection:
+        rows = passkeys.list_of_account(connection, session.actor.account_id or "")
+    challenge = new_challenge(instance, Purpose.SECOND_FACTOR, Secret(session.id), now)
+    return core.sign_in_options(place, challenge, [row.credential_id for row in rows if row.host == place.host])
+
+
+def has_passkey(instance: Instance, place: Place, session: Session) -> bool:
+    """Whether whoever has the session has a passkey that can be used there."""
+    with instance.database.glance() as connection:
+        rows = passkeys.list_of_account(connection, session.actor.account_id or "")
+    return any(row.host == place.host for row in rows)
+
+
+def open_session_with_passkey(
+    instance: Instance,
+    address: str,
+    place: Place,
+    browser: Secret[str],
+    answer: str,
+    now: int,
+    at: Entrance = ADMINISTRATORS,
+) -> Opened:
+    """Sign in with what the browser with this cookie has signed."""
+    token, signed = at.new_token(), _read(instance, place, answer)
+
+    def begin(connection: Connection, granted: Granted) -> None:
+        at.begin(connection, token, granted, address, now)
+
+    door = Door(at.door_name(address))
+    verdict = _settled(instance, door, signed, _Wanted(at.purpose, browser, at.admits), now, begin)
+    if isinstance(verdict.outcome, Granted):
+        return Opened(verdict, token, now + LONGEST_SECONDS)
+    return Opened(verdict)
+
+
+def refresh_with_passkey(
+    instance: Instance,
+    address: str,
+    place: Place,
+    session: Session,
+    answer: str,
+    now: int,
+    at: Entrance = ADMINISTRATORS,
+) -> Verdict:
+    """A fresh second factor: a passkey of whoever has the session."""
+
+    def refresh(connection: Connection, granted: Granted) -> None:
+        at.refresh(connection, session, granted, address, now)
+
+    wanted = _Wanted(Purpose.SECOND_FACTOR, Secret(session.id), at.admits, session.actor.account_id)
+    return _settled(instance, Door(at.door_name(address)), _read(instance, place, answer), wanted, now, refresh)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What has to be signed; `account_id` None: by anybody."""
+
+    purpose: Purpose
+    bound: Secret[str]
+    admits: Callable[[bool], bool]
+    account_id: str | None = None
+
+
+@dataclass(frozen=True)
+class _Signed:
+    """What a browser sent, judged as far as nothing changes. `refused`: why it is not right, whoever's it is."""
+
+    answer: Answer | None = None
+    passkey: AnyRow | None = None
+    count: int = 0
+    refused: Reason | None = None
+
+
+def _read(instance: Instance, place: Place, text: str) -> _Signed:
+    """Before the transaction, so that nobody waits for the one writer of an SQLite database meanwhile."""
+    try:
+        answer = core.read_answer(text)
+    except BadPasskey:
+        return _Signed(refused=Reason.WRONG_PASSKEY)
+    with instance.database.glance() as connection:
+        row = passkeys.find_by_credential(connection, answer.credential_id)
+    if row is None:
+        return _Signed(answer, refused=Reason.UNKNOWN_PASSKEY)
+    try:
+        count = core.verify_sign_in(place, answer, row.public_key)
+    except BadPasskey:
+        return _Signed(answer, row, refused=Reason.WRONG_PASSKEY)
+    wrong = row.host != place.host or answer.owner not in (None, row.account_id)
+    return _Signed(answer, row, count, Reason.WRONG_PASSKEY if wrong else None)
+
+
+def _settled(
+    instance: Instance,
+    door: Door,
+    signed: _Signed,
+    wanted: _Wanted,
+    now: int,
+    after_grant: Callable[[Connection, Granted], None],
+) -> Verdict:
+    with instance.database.write() as connection:
+        outcome = _judged(connection, instance, signed, wanted, now)
+        if isinstance(outcome, Denied) and outcome.reason is Reason.PASSKEY_COPIED and signed.passkey is not None:
+            raise_alarm(
+                connection,
+                now,
+                door.actor,
+                Action.ALARM_PASSKEY_COPIED,
+                account=outcome.account_id,
+                passkey=signed.passkey.id,
+                name=signed.passkey.name,
+            )
+        return settle(connection, instance, door, outcome, now, after_grant)
+
+
+def _judged(connection: Connection, instance: Instance, signed: _Signed, wanted: _Wanted, now: int) -> Outcome:
+    if signed.answer is None or signed.passkey is None:
+        return Denied(signed.refused or Reason.UNKNOWN_PASSKEY)
+    account_id: str = signed.passkey.account_id
+    accounts.lock_accounts(connection, [account_id])
+    challenge = signed.answer.challenge
+    was_asked = take_challenge(connection, instance, wanted.purpose, wanted.bound, challenge, now)
+    passkey = passkeys.find_by_credential(connection, signed.answer.credential_id)  # as it stands under the lock
+    account = accounts.find_account_by_id(connection, account_id)
+    if passkey is None or account is None:
+        return Denied(Reason.UNKNOWN_PASSKEY, account_id)
+    refused = signed.refused or (None if was_asked else Reason.NO_SUCH_QUESTION)
+    refused = refused or _closed(connection, account, wanted, now)
+    if refused is None and core.is_copied(passkey.sign_count, signed.count):
+        refused = Reason.PASSKEY_COPIED
+    if refused is not None:
+        return Denied(refused, account_id)
+    passkeys.mark_used(connection, passkey.id, signed.count, now)
+    return Granted(account_id, account.login, Method.PASSKEY)
+
+
+def _closed(connection: Connection, account: AnyRow, wanted: _Wanted, now: int) -> Reason | None:
+    """Why this user may not sign in here now."""
+    if wanted.account_id not in (None, account.id):
+        return Reason.WRONG_PASSKEY  # somebody else's
+    closed = account_state_of(connection, account).closed(now)
+    return closed or (None if wanted.admits(bool(grants_of(connection, account.id))) else Reason.OUT_OF_SCOPE)

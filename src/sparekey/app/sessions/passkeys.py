@@ -1,0 +1,210 @@
+"""Passkeys of administrators and users: add, list, remove, and what an authenticator is asked to sign.
+
+Rules:
+- What is to be signed is made by the vault, which sealed into it until when it is good, for what, and for whom: nothing
+  is kept of a question, which anybody may ask, only a hash of what was answered, so that it is used once.
+- A passkey is added by its owner only, within a session that no emergency code began, or by a link of root's
+  (`admin_links`); it is bound to the name of the server at which it was made.
+- Whoever may mark somebody's token as lost may remove their passkey: that only shuts out. It ends the user's sessions,
+  which it may have begun, but for the one in which users remove their own.
+- A token that is lost or taken away leaves the passkeys as they are: they are other things, with a PIN or a finger of
+  their own (ADR 17). A stolen device takes them along, for it may hold them.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_account
+from sparekey.app.notices import notify_user
+from sparekey.app.sessions.administrators import Session, verify_may_add_passkey
+from sparekey.app.sessions.ends import end_sessions
+from sparekey.app.super_administrators import one_remains
+from sparekey.app.vault import VaultError
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.notices import Notice
+from sparekey.core.errors import BadInput, Conflict, NotFound
+from sparekey.core.names import verify_name
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.sign_in import passkeys as core
+from sparekey.core.sign_in.passkeys import BadPasskey, NewPasskey, Place
+from sparekey.secret import Secret
+from sparekey.storage.people import accounts
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sessions import passkeys
+
+LONGEST_NAME: Final = 64
+MOST_PASSKEYS: Final = 20  # of one user
+_TIME_BYTES: Final = 8
+
+MayAdd = Callable[[Connection, Session], None]  # raises NotAllowed, by how the session was begun
+
+
+class Purpose(StrEnum):
+    """What a signature is good for, and nothing else."""
+
+    SIGN_IN = "sign-in"
+    USER_SIGN_IN = "user-sign-in"
+    SECOND_FACTOR = "second-factor"
+    REGISTER = "register"
+    WELCOME = "welcome"
+
+
+@dataclass(frozen=True)
+class PasskeyView:
+    """`host`: the name of the server at which it can be used. Times in unix seconds."""
+
+    passkey: str
+    name: str
+    host: str
+    created_at: int
+    last_used_at: int | None
+
+
+def verify_may_begin(instance: Instance, session: Session, verify_may_add: MayAdd = verify_may_add_passkey) -> None:
+    """Before anything is asked. Raises NotAllowed."""
+    with instance.database.glance() as connection:
+        verify_may_add(connection, session)
+
+
+def ask_for_registration(
+    instance: Instance, place: Place, session: Session, now: int, verify_may_add: MayAdd = verify_may_add_passkey
+) -> str:
+    """JSON for the browser of whoever has the session. Raises NotAllowed."""
+    account_id = session.actor.account_id or ""
+    with instance.database.glance() as connection:
+        verify_may_add(connection, session)
+        known = [row.credential_id for row in passkeys.list_of_account(connection, account_id)]
+    challenge = new_challenge(instance, Purpose.REGISTER, Secret(session.id), now)
+    return core.registration_options(place, challenge, account_id, session.login, known)
+
+
+def add_passkey(
+    instance: Instance,
+    place: Place,
+    session: Session,
+    name: str,
+    answer: str,
+    now: int,
+    verify_may_add: MayAdd = verify_may_add_passkey,
+) -> PasskeyView:
+    """One more passkey of whoever has the session. Raises NotAllowed, BadInput, Conflict."""
+    made, challenge = read_new_passkey(place, name, answer)
+    account_id = session.actor.account_id or ""
+    with instance.database.write() as connection:
+        if not take_challenge(connection, instance, Purpose.REGISTER, Secret(session.id), challenge, now):
+            raise too_late()
+        accounts.lock_accounts(connection, [account_id])
+        verify_may_add(connection, session)
+        return insert_passkey(connection, session.actor, account_id, place, name, made, now)
+
+
+def own_passkeys(instance: Instance, session: Session) -> list[PasskeyView]:
+    """Oldest first."""
+    with instance.database.read() as connection:
+        return views_of(passkeys.list_of_account(connection, session.actor.account_id or ""))
+
+
+def remove_own_passkey(instance: Instance, session: Session, passkey: str, now: int) -> str:
+    """Its name. The other sessions of the same user end. Raises NotFound, NotAllowed."""
+    with instance.database.write() as connection:
+        return _remove(connection, session.actor, session.actor.account_id or "", passkey, now, but=session.id)
+
+
+def list_passkeys(instance: Instance, actor: Actor, login: str) -> list[PasskeyView]:
+    """Of a user, oldest first."""
+    with instance.database.read() as connection:
+        account = get_account(connection, actor, login, Permission.USER_VIEW)
+        return views_of(passkeys.list_of_account(connection, account.id))
+
+
+def remove_passkey(instance: Instance, actor: Actor, login: str, passkey: str, *, now: int) -> None:
+    """It is refused from now on, and the user's sessions end. Raises NotFound, NotAllowed."""
+    with instance.database.write() as connection:
+        account = get_account(connection, actor, login, Permission.TOKEN_EDIT)
+        _remove(connection, actor, account.id, passkey, now)
+
+
+def read_new_passkey(place: Place, name: str, answer: str) -> tuple[NewPasskey, bytes]:
+    """What a browser made, and for which challenge. Raises BadInput."""
+    verify_name(name, "passkey", LONGEST_NAME)
+    try:
+        read = core.read_answer(answer)
+        return core.verify_registration(place, read), read.challenge
+    except BadPasskey as error:
+        raise BadInput("this passkey cannot be used here", "load the page again, and create it once more") from error
+
+
+def insert_passkey(
+    connection: Connection, actor: Actor, account_id: str, place: Place, name: str, made: NewPasskey, now: int
+) -> PasskeyView:
+    """Under the account's lock. Raises Conflict."""
+    if passkeys.count_of_account(connection, account_id) >= MOST_PASSKEYS:
+        raise Conflict(f"there are {MOST_PASSKEYS} passkeys, and nobody can have more", "remove one of them first")
+    if passkeys.find_by_credential(connection, made.credential_id) is not None:
+        raise Conflict("this passkey is known already", "sign in with it")
+    passkey = new_id()
+    values = {
+        "id": passkey,
+        "account_id": account_id,
+        "name": name,
+        "host": place.host,
+        "credential_id": made.credential_id,
+        "public_key": made.public_key,
+        "sign_count": made.sign_count,
+        "created_at": now,
+    }
+    passkeys.insert_passkey(connection, values)
+    log(connection, now, actor, Action.PASSKEY_ADDED, account=account_id, passkey=passkey, name=name)
+    notify_user(connection, now, account_id, Notice.PASSKEY_ADDED)
+    return PasskeyView(passkey, name, place.host, now, None)
+
+
+def new_challenge(instance: Instance, purpose: Purpose, bound: Secret[str], now: int) -> bytes:
+    """What is to be signed; `bound`: what only the one who is asked has. Nothing is kept of it: anybody may ask."""
+    until = (now + core.LIFETIME).to_bytes(_TIME_BYTES, "big")
+    return instance.vault.seal(*_sealed_for(purpose, bound), until)
+
+
+def take_challenge(
+    connection: Connection, instance: Instance, purpose: Purpose, bound: Secret[str], challenge: bytes, now: int
+) -> bool:
+    """Whether this was to be signed for that, by whom it is bound to; it is used up now, in the same transaction."""
+    try:
+        until = int.from_bytes(instance.vault.open(*_sealed_for(purpose, bound), challenge).reveal(), "big")
+    except VaultError:
+        return False
+    return now < until and passkeys.use_challenge(connection, hashlib.sha256(challenge).hexdigest(), until, now)
+
+
+def too_late() -> BadInput:
+    """What is said where the answer belongs to no question."""
+    return BadInput("this took longer than two minutes, or was sent twice", "load the page again, and try once more")
+
+
+def views_of(rows: Sequence[AnyRow]) -> list[PasskeyView]:
+    return [PasskeyView(row.id, row.name, row.host, row.created_at, row.last_used_at) for row in rows]
+
+
+def _remove(connection: Connection, actor: Actor, account_id: str, passkey: str, now: int, but: str = "") -> str:
+    with one_remains(connection, now):
+        accounts.lock_accounts(connection, [account_id])
+        row = passkeys.delete_passkey(connection, account_id, passkey)
+        if row is None:
+            raise NotFound("there is no such passkey", "look at the list once more: it may be gone")
+    end_sessions(connection, actor, account_id, "a passkey was removed", now, session=but)
+    log(connection, now, actor, Action.PASSKEY_REMOVED, account=account_id, passkey=row.id, name=row.name)
+    notify_user(connection, now, account_id, Notice.PASSKEY_REMOVED)
+    name: str = row.name
+    return name
+
+
+def _sealed_for(purpose: Purpose, bound: Secret[str]) -> tuple[str, str, str]:
+    """Column, row and owner as the vault binds them: what is sealed for one purpose and person opens for no other."""
+    owner = hashlib.sha256(b"sparekey/1/passkey" + bound.reveal().encode(errors="surrogatepass")).hexdigest()
+    return "passkey_challenge.id", owner, f"purpose:{purpose}"

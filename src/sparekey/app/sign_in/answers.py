@@ -1,0 +1,113 @@
+"""Answer a question of a sign-in under way: the same verification, one step on.
+
+Rules: a question is answered once, within two minutes, by the door that asked it; the answer counts in one transaction
+with everything that follows from it; what was hashed for it was hashed before, so that nobody waits for the database's
+one writer meanwhile.
+"""
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import Instance, log
+from sparekey.app.sign_in.challenges import as_asked, find_question
+from sparekey.app.sign_in.pin_changes import ONE_FACTOR_SECONDS, former_pins, store_pin
+from sparekey.app.sign_in.verification import AfterGrant, Door, Verdict, find_snapshot, lockout_of, settle
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.names import is_login
+from sparekey.core.reasons import Reason
+from sparekey.core.sign_in.authenticate import Snapshot, TokenState
+from sparekey.core.sign_in.challenge import NewPin, decide_answer
+from sparekey.core.sign_in.outcome import Denied, Outcome
+from sparekey.core.sign_in.pins import PinVerifier
+from sparekey.secret import Secret
+from sparekey.storage.people import accounts
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sign_in import challenges
+from sparekey.storage.sign_in import statements as stored
+from sparekey.storage.tokens import tokens
+
+_GONE = Denied(Reason.NO_SUCH_QUESTION)
+
+
+def answer(
+    instance: Instance,
+    door: Door,
+    login: str,
+    reply_to: Secret[str],
+    typed: Secret[str],
+    now: int,
+    *,
+    after_grant: AfterGrant | None = None,
+) -> Verdict:
+    """Judge the answer and make it count. `after_grant` runs in the transaction of a success."""
+    _, snapshot = find_snapshot(instance, door, login, Secret(""))
+    with instance.database.glance() as connection:
+        question = find_question(connection, door.actor, login, reply_to, now) if is_login(login) else None
+        former = _former_pins(connection, instance, question)
+    outcome = _decide(instance, snapshot, question, typed, former, now)
+    with instance.database.write() as connection:
+        if question is not None:
+            # The account first, as everywhere: no two transactions wait for one another.
+            accounts.lock_accounts(connection, [question.account_id])
+            if not challenges.take_dialogue(connection, question.id):
+                outcome = _GONE  # it was answered, or what it was about has changed
+        if isinstance(outcome, NewPin):
+            outcome = _set_pin(connection, instance, door, snapshot, outcome, now)
+        else:
+            outcome = stored.commit(connection, outcome, now, lockout_of(snapshot))
+        return settle(connection, instance, door, outcome, now, after_grant)
+
+
+def _decide(
+    instance: Instance,
+    snapshot: Snapshot,
+    question: AnyRow | None,
+    typed: Secret[str],
+    former: list[PinVerifier],
+    now: int,
+) -> Outcome | NewPin:
+    token = _token_of(snapshot, question)
+    if snapshot.account is None or question is None or question.account_id != snapshot.account.account_id:
+        return _GONE
+    if token is None:
+        return _GONE  # the user has it no longer
+    return decide_answer(as_asked(instance, question), typed, snapshot.account, token, former, now)
+
+
+def _token_of(snapshot: Snapshot, question: AnyRow | None) -> TokenState | None:
+    if question is None:
+        return None
+    return next((token for token in snapshot.tokens if token.token_id == question.token_id), None)
+
+
+def _former_pins(connection: Connection, instance: Instance, question: AnyRow | None) -> list[PinVerifier]:
+    row = tokens.find_token_by_id(connection, question.token_id) if question is not None else None
+    return former_pins(instance, row) if row is not None and row.account_id is not None else []
+
+
+def _set_pin(
+    connection: Connection, instance: Instance, door: Door, snapshot: Snapshot, new: NewPin, now: int
+) -> Outcome:
+    """The PIN is set if the sign-in may still be completed: nobody was disabled or locked in between."""
+    outcome = stored.complete(connection, new.granted, now, lockout_of(snapshot))
+    if isinstance(outcome, Denied) or new.granted.token_id is None:
+        return outcome
+    row = tokens.find_token_by_id(connection, new.granted.token_id)
+    if row is None:
+        raise LookupError("the token of a success is gone")
+    # Who was asked typed the PIN that there was; where there was none, the code was all that was shown.
+    counts_from = row.pin_counts_from if row.pin_sealed is not None else now + ONE_FACTOR_SECONDS
+    store_pin(connection, instance, row, new.pin, now, counts_from=counts_from)
+    if new.granted.ends_emergency:
+        stored.end_emergency(connection, row.id)
+    log(
+        connection,
+        now,
+        door.actor,
+        Action.TOKEN_PIN_SET,
+        account=row.account_id,
+        token=row.id,
+        device=door.device_id,
+        serial=row.serial,
+        by="the user",
+    )
+    return outcome

@@ -1,0 +1,71 @@
+"""Every use of an emergency code is matched to the showing that allowed it; one that nobody showed is an alarm."""
+
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import log
+from sparekey.app.notices import notify_user, raise_alarm
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.notices import Notice
+from sparekey.core.reasons import Method
+from sparekey.core.sign_in.outcome import Granted
+from sparekey.storage.devices import devices
+from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.storage.emergency import online as online_emergency
+
+# A device's idea of the time may be behind by so much (spec/offline-day.md, "Time").
+CLOCK_TOLERANCE: Final = 120
+
+
+def record_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
+    """For an emergency code that is used up now; nothing for a tokencode."""
+    if granted.code_id is None:
+        return
+    if granted.method is Method.ONLINE_EMERGENCY:
+        _record_online_use(connection, actor, device_id, granted, now)
+    else:
+        match_use(connection, actor, device_id, granted.code_id, used_at=now, now=now)
+
+
+def match_use(
+    connection: Connection, actor: str, device_id: str | None, code_id: str, *, used_at: int, now: int
+) -> None:
+    """Put the use of this version on record, with the showing before it. `used_at` may lie before `now` (offline)."""
+    code = emergency_codes.find_code(connection, code_id)
+    if code is None:
+        raise LookupError("a used emergency code is not among the stored versions")
+    showing = emergency_codes.last_showing(connection, code_id, used_at + CLOCK_TOLERANCE)
+    emergency_codes.mark(connection, code_id, "used_at", now)
+    ids = {"account": code.account_id, "token": code.token_id, "device": device_id}
+    shown = {"showing": showing.id, "operator": showing.operator} if showing else {}
+    log(connection, now, actor, Action.EMERGENCY_USED, **ids, kind=code.kind, version=code.version, **shown)
+    where = _where(connection, device_id)
+    notify_user(connection, now, code.account_id, Notice.CODE_USED, at=used_at, kind=code.kind, where=where)
+    if showing is None:
+        raise_alarm(connection, now, actor, Action.ALARM_EMERGENCY_UNSHOWN, **ids, kind=code.kind, version=code.version)
+
+
+def _record_online_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
+    """A fixed or one-time tokencode: it was shown when it was made, and the success itself has used it up."""
+    access = online_emergency.find_access(connection, granted.token_id or "")
+    if access is None:
+        raise LookupError("a used emergency tokencode belongs to no access")
+    log(
+        connection,
+        now,
+        actor,
+        Action.EMERGENCY_USED,
+        account=granted.account_id,
+        token=granted.token_id,
+        device=device_id,
+        kind=access.kind,
+        left=access.codes - access.used if access.kind == "one-time" else None,
+        operator=access.created_by,
+    )
+    notify_user(connection, now, granted.account_id, Notice.TEMPORARY_USED, where=_where(connection, device_id))
+
+
+def _where(connection: Connection, device_id: str | None) -> str:
+    device = devices.find_device(connection, device_id) if device_id else None
+    return f"on the device {device.name}" if device is not None else "at the server"

@@ -1,0 +1,203 @@
+"""Sign in: the one verification behind every server door (architecture, rule 7).
+
+Snapshot, pure decision, then one transaction with the conditional writes, what the door adds, and the audit row. No
+answer leaves before that transaction is committed (rule 5, S06); any error on the way denies (S09). A right passcode
+may lead to a question first (`dialogues`): then nobody is let in until it is answered.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from sparekey.app.audit import AuditEntry, record, row_of
+from sparekey.app.instance import MICROSECONDS, Instance, log
+from sparekey.app.notices import notify_user
+from sparekey.app.sign_in.challenges import open_question
+from sparekey.app.sign_in.code_use import record_use
+from sparekey.app.snapshots import (
+    code_state,
+    joined_account_state,
+    online_emergency_state,
+    open_online_code,
+    token_state,
+)
+from sparekey.core.audit_log.actions import OK, Action
+from sparekey.core.audit_log.notices import Notice
+from sparekey.core.names import is_login
+from sparekey.core.policy.lockout import LockoutPolicy
+from sparekey.core.reasons import Reason
+from sparekey.core.sign_in.authenticate import Snapshot, TokenState, decide, read_typed
+from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
+from sparekey.passcode import Kind, Reading
+from sparekey.secret import Secret
+from sparekey.storage.people import accounts
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sign_in import statements as stored
+
+AfterGrant = Callable[[Connection, Granted], None]
+
+
+@dataclass(frozen=True)
+class Door:
+    """Through which door somebody asks, and for whom it may ask."""
+
+    actor: str  # device:ID, client:ID, os:NAME
+    device_id: str | None = None
+    scope: frozenset[str] | None = None  # ids of domains; None: everyone
+    two_factors: bool = False  # a token that is typed without a PIN does not open it
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An outcome that counts; `reply_to` names the question where one is asked."""
+
+    outcome: Outcome
+    reply_to: Secret[str] | None = None
+
+
+def sign_in(
+    instance: Instance, door: Door, login: str, typed: Secret[str], now: int, *, after_grant: AfterGrant | None = None
+) -> Verdict:
+    """Judge what was typed and make it count. `after_grant` runs in the transaction of a success."""
+    reading, snapshot = find_snapshot(instance, door, login, typed)
+    outcome = decide(reading, snapshot, now)
+    policy = lockout_of(snapshot)
+    if isinstance(outcome, Granted) and after_grant is None and _accepted_at_once(instance, door, outcome, now, policy):
+        return Verdict(outcome)
+    with instance.database.write() as connection:
+        outcome = stored.commit(connection, outcome, now, policy)
+        return settle(connection, instance, door, outcome, now, after_grant)
+
+
+def settle(
+    connection: Connection, instance: Instance, door: Door, outcome: Outcome, now: int, after_grant: AfterGrant | None
+) -> Verdict:
+    """What follows from an outcome that counts, in its transaction: what the door adds, a question, the audit row."""
+    reply_to = None
+    if isinstance(outcome, Granted):
+        record_use(connection, door.actor, door.device_id, outcome, now)
+        if after_grant is not None:
+            after_grant(connection, outcome)
+    elif isinstance(outcome, Asked):
+        if outcome.uses_code:
+            record_use(connection, door.actor, door.device_id, outcome.granted, now)
+        reply_to = open_question(connection, instance, door.actor, outcome, now)
+    _put_on_record(connection, door, outcome, now)
+    return Verdict(outcome, reply_to)
+
+
+def find_snapshot(instance: Instance, door: Door, login: str, typed: Secret[str]) -> tuple[Reading, Snapshot]:
+    """What was typed, as it can be read for this user, and what the database says about the user."""
+    reading = read_typed(typed)
+    with instance.database.glance() as connection:
+        # Nobody has a login that cannot be one; PostgreSQL would not even look for some of them.
+        rows = stored.snapshot_rows(connection, login) if is_login(login) else ()
+        if not rows:
+            return reading, Snapshot(None)
+        if door.scope is not None and rows[0].domain_id not in door.scope:
+            # A user outside the door's scope does not exist for it: no guess is judged, none is counted.
+            return reading, Snapshot(None, absence=Reason.OUT_OF_SCOPE)
+        account = joined_account_state(rows[0])
+        codes = stored.code_rows(connection, account.account_id) if Kind.EMERGENCY_TOKENCODE in reading.kinds else ()
+        in_emergency = any(row.emergency_kind is not None for row in rows)
+        online = stored.online_code_rows(connection, account.account_id) if in_emergency else ()
+    if in_emergency:
+        reading = read_typed(typed, online_emergency=True)
+    tokens = tuple(_token_of(instance, door, row, online) for row in rows if row.token_id is not None)
+    return reading, Snapshot(account, tokens, tuple(code_state(instance.vault, row) for row in codes))
+
+
+def lockout_of(snapshot: Snapshot) -> LockoutPolicy:
+    """The policy under which a failure of this account counts."""
+    return snapshot.account.lockout if snapshot.account else LockoutPolicy()
+
+
+def _token_of(instance: Instance, door: Door, row: AnyRow, online: stored.Rows) -> TokenState:
+    codes = [(each.id, open_online_code(instance.vault, each)) for each in online if each.token_id == row.token_id]
+    too_little = door.two_factors and not row.with_pin
+    state = token_state(instance.vault, row)
+    return replace(state, emergency=online_emergency_state(row, codes), too_little=too_little)
+
+
+def _accepted_at_once(instance: Instance, door: Door, granted: Granted, now: int, policy: LockoutPolicy) -> bool:
+    """The common case in one trip to the database; False: nothing happened, the long way says what it is."""
+    if granted.step is None or granted.ends_emergency:
+        return False
+    with instance.database.write() as connection:
+        entry = row_of(_granted_entry(door, granted, now))
+        accepted = stored.accept_at_once(connection, granted, now, policy, entry)
+        if not accepted:
+            connection.rollback()
+        return accepted
+
+
+def _granted_entry(door: Door, granted: Granted, now: int) -> AuditEntry:
+    return AuditEntry(
+        now * MICROSECONDS,
+        door.actor,
+        Action.SIGN_IN_GRANTED,
+        OK,
+        granted.account_id,
+        granted.token_id,
+        door.device_id,
+        {"method": granted.method, "step": granted.step},
+    )
+
+
+def _put_on_record(connection: Connection, door: Door, outcome: Outcome, now: int) -> None:
+    match outcome:
+        case Granted():
+            record(connection, _granted_entry(door, outcome, now))
+            if outcome.ends_emergency:
+                log(
+                    connection,
+                    now,
+                    door.actor,
+                    Action.EMERGENCY_ENDED,
+                    account=outcome.account_id,
+                    token=outcome.token_id,
+                    device=door.device_id,
+                    why="the token is available",
+                )
+        case Asked():
+            granted = outcome.granted
+            log(
+                connection,
+                now,
+                door.actor,
+                Action.SIGN_IN_ASKED,
+                account=granted.account_id,
+                token=granted.token_id,
+                device=door.device_id,
+                ask=outcome.ask,
+                method=granted.method,
+                step=granted.step,
+            )
+        case Denied():
+            _put_refusal_on_record(connection, door, outcome, now)
+
+
+def _put_refusal_on_record(connection: Connection, door: Door, denied: Denied, now: int) -> None:
+    # What was typed as a login that nobody has is not kept: it may be a PIN in the wrong field.
+    log(
+        connection,
+        now,
+        door.actor,
+        Action.SIGN_IN_DENIED,
+        result=denied.reason,
+        account=denied.account_id,
+        token=denied.token_id,
+        device=door.device_id,
+    )
+    if denied.counted and denied.account_id is not None and _just_locked(connection, denied, now):
+        log(connection, now, door.actor, Action.ACCOUNT_LOCKED, account=denied.account_id, device=door.device_id)
+        notify_user(connection, now, denied.account_id, Notice.ACCOUNT_LOCKED)
+
+
+def _just_locked(connection: Connection, denied: Denied, now: int) -> bool:
+    """Whether this very failure was the last one allowed."""
+    if denied.account_id is None or denied.reason is Reason.LOCKED:
+        return False
+    row = accounts.find_account_by_id(connection, denied.account_id)
+    return row is not None and row.locked_at == now

@@ -1,0 +1,1 @@
+"""Tokens: add, import, assign, edit, resynchronise and remove."""

@@ -1,0 +1,193 @@
+"""Imports tokens from a file: disabled, assigned to nobody, on record one by one.
+
+Rules: all is read, verified and sealed before the transaction begins, so that sign-ins wait for the inserts only; one
+transaction for the file: an error on the way leaves nothing of it; a record that is refused is reported, the others are
+imported; a serial number that is taken keeps its old token (S11); a seed never comes out again.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from sparekey.app.audit import AuditEntry, row_of
+from sparekey.app.audit_log.named_rows import names_of_actors
+from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.instance import MICROSECONDS, TOP_DOMAIN, Instance, log, new_id
+from sparekey.app.lookup import get_domain
+from sparekey.app.snapshots import token_owner
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import Conflict
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.tokens import TOKEN_TYPES
+from sparekey.secret import Secret
+from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.people import domains
+from sparekey.storage.tokens import imports as stored
+from sparekey.token_files import Item, Refusal, TokenRecord, read_token_file
+
+BATCH: Final = 1_000  # rows that go to the database at once
+_LOOKED_THROUGH: Final = 100  # files: who may import in some domains only sees those of them that went there
+_TWICE: Final = "the file has this serial number twice: the first one counts"
+_TAKEN: Final = "there is a token with this serial number already: it is kept as it is"
+
+Progress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of a file."""
+
+    kind: str  # csv, pskc or sdtid
+    added: int  # in a dry run: that would be
+    refusals: tuple[Refusal, ...]  # in the file's order
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """A file whose tokens were imported; `at` in unix seconds, `by`: who did it, as far as the asker may know."""
+
+    at: int
+    by: str
+    kind: str
+    domain: str
+    added: int
+    refused: int
+
+
+def import_tokens(
+    instance: Instance,
+    actor: Actor,
+    data: bytes,
+    password: Secret[str] | None,
+    *,
+    now: int,
+    domain: str = TOP_DOMAIN,
+    dry_run: bool = False,
+    progress: Progress = lambda doing, number: None,  # noqa: ARG005 -- nobody looks
+) -> ImportReport:
+    """Tokens of a file into a security domain; `progress` is told what is being done and to how many so far.
+
+    Raises BadInput where the file as a whole is wrong; nothing of it is imported then.
+    """
+    with instance.database.read() as connection:
+        domain_id = get_domain(connection, actor, domain, Permission.TOKEN_IMPORT).id
+    file = read_token_file(data, password, now)
+    records, refusals = _sorted(file.items, progress)
+    if dry_run:
+        with instance.database.read() as connection:
+            kept, taken = _without_taken(connection, records)
+        return _report(file.kind, len(kept), refusals + taken, dry_run=True)
+    rows = {record.serial: _row(instance, record, domain_id, now) for record in records}
+    try:
+        with instance.database.write() as connection:
+            get_domain(connection, actor, domain, Permission.TOKEN_IMPORT)
+            kept, taken = _without_taken(connection, records)
+            report = _report(file.kind, len(kept), refusals + taken, dry_run=False)
+            _insert(connection, actor, [rows[record.serial] for record in kept], now, progress)
+            _put_on_record(connection, actor, report, domain, now)
+    except IntegrityError as error:
+        raise Conflict("another token got one of these serial numbers meanwhile", "import the file again") from error
+    return report
+
+
+def list_imports(instance: Instance, actor: Actor, limit: int = 10) -> list[ImportedFile]:
+    """The last files, newest first, of those that went into domains where the actor may import, too."""
+    within = verify_somewhere(actor, Permission.TOKEN_IMPORT)
+    with instance.database.read() as connection:
+        rows = audit_events.list_rows(connection, limit=_LOOKED_THROUGH, actions=[Action.TOKEN_IMPORTED])
+        found = [(row, json.loads(row.detail)) for row in rows]
+        if within is not None:
+            names = {row.name for row in domains.list_domains(connection) if row.id in within}
+            found = [(row, detail) for row, detail in found if detail["domain"] in names]
+        found = found[:limit]
+        called = names_of_actors(connection, actor, [row.actor for row, _ in found])
+    return [
+        ImportedFile(
+            row.at // MICROSECONDS,
+            called.get(row.actor, row.actor),
+            detail["kind"],
+            detail["domain"],
+            detail["added"],
+            detail["refused"],
+        )
+        for row, detail in found
+    ]
+
+
+def _sorted(items: Iterator[Item], progress: Progress) -> tuple[list[TokenRecord], list[Refusal]]:
+    """Records with serial numbers of their own, and the rest."""
+    records: dict[str, TokenRecord] = {}
+    refusals: list[Refusal] = []
+    for number, item in enumerate(items, 1):
+        if isinstance(item, Refusal):
+            refusals.append(item)
+        elif item.serial in records:
+            refusals.append(Refusal(item.number, item.serial, _TWICE))
+        else:
+            records[item.serial] = item
+        if number % BATCH == 0:
+            progress("read", number)
+    return list(records.values()), refusals
+
+
+def _without_taken(connection: Connection, records: Sequence[TokenRecord]) -> tuple[list[TokenRecord], list[Refusal]]:
+    taken = stored.find_taken(connection, [record.serial for record in records])
+    kept = [record for record in records if record.serial not in taken]
+    return kept, [Refusal(each.number, each.serial, _TAKEN) for each in records if each.serial in taken]
+
+
+def _row(instance: Instance, record: TokenRecord, domain_id: str, now: int) -> dict[str, Any]:
+    token_id = new_id()
+    parameters = record.parameters
+    # the counter of the next code: the one before it counts as used
+    last_step = TOKEN_TYPES[record.type].unused + record.counter
+    owner = token_owner(None, token_id)
+    return {
+        "id": token_id,
+        "serial": record.serial,
+        "type": record.type,
+        "domain_id": domain_id,
+        "digits": parameters.digits,
+        "interval": parameters.interval,
+        "algorithm": parameters.algorithm,
+        "seed_sealed": instance.vault.seal("token.seed_sealed", token_id, owner, parameters.seed.reveal()),
+        "last_step": last_step,
+        "replay_step": last_step,
+        "expires_at": record.expires_at,
+        "with_pin": record.with_pin,
+        "created_at": now,
+    }
+
+
+def _insert(connection: Connection, actor: Actor, rows: Sequence[dict[str, Any]], now: int, progress: Progress) -> None:
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        stored.insert_tokens(connection, batch, [_added(actor, row, now) for row in batch])
+        progress("imported", start + len(batch))
+
+
+def _added(actor: Actor, row: dict[str, Any], now: int) -> dict[str, Any]:
+    detail = {"serial": row["serial"], "imported": True}
+    return row_of(AuditEntry(now * MICROSECONDS, actor.name, Action.TOKEN_ADDED, token_id=row["id"], detail=detail))
+
+
+def _put_on_record(connection: Connection, actor: Actor, report: ImportReport, domain: str, now: int) -> None:
+    log(
+        connection,
+        now,
+        actor,
+        Action.TOKEN_IMPORTED,
+        kind=report.kind,
+        domain=domain,
+        added=report.added,
+        refused=len(report.refusals),
+    )
+
+
+def _report(kind: str, added: int, refusals: list[Refusal], *, dry_run: bool) -> ImportReport:
+    return ImportReport(kind, added, tuple(sorted(refusals, key=lambda each: each.number)), dry_run)

@@ -1,0 +1,126 @@
+"""Find a token again whose clock or counter has run away, by two successive tokencodes.
+
+Rules: a pair that is found nowhere is a failure like any other, counted before it is told, and a locked user's token is
+not looked for at all (S06); the second code is used up, with everything before it (S01); nothing else is forgiven: the
+count stays, for no PIN was shown. The user's offline data are made anew, since they hold other steps now.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from sparekey.app.instance import Instance, log
+from sparekey.app.lookup import get_token
+from sparekey.app.notices import notify_user
+from sparekey.app.policies_in_force import account_state_of, policy_in
+from sparekey.app.snapshots import token_state
+from sparekey.app.tokens.tokens import Find, find_locked
+from sparekey.core.audit_log.actions import OK, Action
+from sparekey.core.audit_log.notices import Notice
+from sparekey.core.errors import BadInput, NotAllowed
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.policy.lockout import LockoutPolicy
+from sparekey.core.reasons import Reason
+from sparekey.core.sign_in.outcome import Denied
+from sparekey.core.tokens import find_resync
+from sparekey.secret import Secret
+from sparekey.storage.devices import devices
+from sparekey.storage.people import accounts
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sign_in import statements as stored
+from sparekey.storage.tokens import tokens
+
+
+@dataclass(frozen=True)
+class Resync:
+    """`refused` None: the token is synchronised, `drift` steps off."""
+
+    serial: str
+    drift: int = 0
+    refused: Reason | None = None
+
+    def verify_found(self) -> None:
+        """Raises NotAllowed in words where it was refused."""
+        if self.refused is Reason.LOCKED:
+            raise NotAllowed("the user is locked", "unlock the user first")
+        if self.refused is not None:
+            raise NotAllowed(
+                "these are no two tokencodes of this token that follow one another, within twelve hours or a thousand "
+                "presses; it counts as a failed sign-in",
+                "wait for two fresh codes and try again; if that fails too, replace the token",
+            )
+
+
+def resync(
+    instance: Instance, actor: Actor, serial: str, first: Secret[str], second: Secret[str], *, now: int
+) -> Resync:
+    """Look for the two codes where this type of token may be. Raises BadInput for what can be no tokencode of it."""
+    return resync_of(
+        instance,
+        actor,
+        lambda connection: get_token(connection, actor, serial, Permission.TOKEN_EDIT),
+        first,
+        second,
+        now=now,
+    )
+
+
+def resync_of(
+    instance: Instance, actor: Actor, find: Find, first: Secret[str], second: Secret[str], *, now: int
+) -> Resync:
+    """The same for the token that `find` finds, or refuses, when it is about to be done, too: it is asked once more
+    under the lock of the token's user."""
+    with instance.database.read() as connection:
+        row = find(connection)
+    state = token_state(instance.vault, row)
+    typed = [code.reveal().strip() for code in (first, second)]
+    if not all(_is_code(code, state.otp.digits) for code in typed):
+        raise BadInput(f"a tokencode of this token has {state.otp.digits} digits", "enter two that follow one another")
+    # Thousands of codes are compared: outside the transaction, so that nobody waits for the database's one writer.
+    step = find_resync(state.otp, now, state.last_step, *typed)
+    drift = state.otp.drift_after(now, step) if step is not None else 0
+    with instance.database.write() as connection:
+        row = find_locked(connection, find)
+        refused = _settle(connection, actor, row, step, drift, now)
+        drift = drift if refused is None else 0
+        log(
+            connection,
+            now,
+            actor,
+            Action.TOKEN_RESYNCED,
+            result=refused or OK,
+            account=row.account_id,
+            token=row.id,
+            serial=row.serial,
+            drift=drift,
+        )
+    return Resync(row.serial, drift, refused)
+
+
+def _settle(connection: Connection, actor: Actor, row: AnyRow, step: int | None, drift: int, now: int) -> Reason | None:
+    """Makes it count, under the lock of the token's user if there is one; why it was refused."""
+    if row.account_id is None:
+        found = step is not None and tokens.resynchronise(connection, row.id, step, drift)
+        return None if found else Reason.WRONG_PASSCODE
+    policy = policy_in(connection, row.user_domain_id, LockoutPolicy)
+    account = accounts.find_account_by_id(connection, row.account_id)
+    if account is None or account_state_of(connection, account).locked(now):
+        return Reason.LOCKED
+    if step is None or not tokens.resynchronise(connection, row.id, step, drift):
+        return _count_failure(connection, actor, row, policy, now)
+    devices.raise_generation(connection, row.account_id)
+    return None
+
+
+def _count_failure(connection: Connection, actor: Actor, row: AnyRow, policy: LockoutPolicy, now: int) -> Reason:
+    guess = Denied(Reason.WRONG_PASSCODE, row.account_id, row.id, counted=True)
+    stored.commit(connection, guess, now, policy)
+    account = accounts.find_account_by_id(connection, row.account_id)
+    if account is not None and account.locked_at == now:
+        log(connection, now, actor, Action.ACCOUNT_LOCKED, account=row.account_id)
+        notify_user(connection, now, row.account_id, Notice.ACCOUNT_LOCKED)
+    return guess.reason
+
+
+def _is_code(code: str, digits: int) -> bool:
+    return len(code) == digits and code.isascii() and code.isdigit()

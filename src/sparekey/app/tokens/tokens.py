@@ -1,0 +1,491 @@
+"""Tokens: add, look at, PIN, enable, disable, lost, found. Who has one is a matter of `token_lifecycle`.
+
+Every change that makes a device's offline data wrong raises the user's generation in its own transaction
+(offline-day.md, server rule 3). One that takes away what somebody signed in with ends their sessions as administrator:
+whoever has the token, or knew the PIN, may have begun them.
+"""
+
+import secrets
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sqlalchemy import Connection
+
+from sparekey.app.audit_log.named_rows import RecordRow, with_names
+from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
+from sparekey.app.lookup import domain_of_token, get_account, get_assigned_token, get_scope, get_token
+from sparekey.app.notices import notify_user
+from sparekey.app.policies_in_force import policy_in
+from sparekey.app.sessions.ends import end_sessions
+from sparekey.app.sign_in.pin_changes import former_pins, store_pin, take_pin
+from sparekey.app.snapshots import token_owner
+from sparekey.app.super_administrators import one_remains
+from sparekey.app.tokens.life_cycle import verify_room
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.notices import Notice
+from sparekey.core.errors import BadInput, Conflict
+from sparekey.core.list_order import read_order
+from sparekey.core.names import verify_serial
+from sparekey.core.permissions import Actor, Permission
+from sparekey.core.policy.token import TokenPolicy
+from sparekey.core.search_words import typed_words, verify_length
+from sparekey.core.sign_in.pins import PinError, new_verifier, rule_of, verify_new_pin
+from sparekey.core.tokens import TOKEN_TYPES, Hotp, OtpToken, Parameters, TokenError, Totp
+from sparekey.core.tokens.totp import SEED_BYTES
+from sparekey.secret import Secret
+from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.devices import devices
+from sparekey.storage.emergency import online as online_emergency
+from sparekey.storage.people import accounts, domains
+from sparekey.storage.reports import search
+from sparekey.storage.reports.search import Page, Search
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.sign_in import challenges
+from sparekey.storage.tokens import tokens
+
+Find = Callable[[Connection], AnyRow]  # a token, for an actor who may do this; raises what refuses it
+CountsFrom = Callable[[Connection], int | None]  # as `pin_changes.store_pin` is told
+
+_SERIAL_DIGITS = 8
+_MADE_HERE: Final = (Totp.kind, Hotp.kind)  # others are made elsewhere, and imported
+_LARGEST_COUNTER: Final = 2**31
+_STATES: Final = ("", "assigned", "unassigned", "disabled", "lost", "expired")
+MOST_AT_ONCE: Final = 200
+ISSUER: Final = "Sparekey"  # what an authenticator app says beside the login name
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """How a token is to be made; `seed` None: a fresh one of the hash's own size.
+
+    An event-based one (`type` hotp) has no interval; `counter`: of its next code.
+    """
+
+    digits: int = 6
+    interval: int = 30
+    algorithm: str = "sha1"
+    with_pin: bool = True
+    seed: Secret[bytes] | None = None
+    serial: str = ""
+    expires_at: int | None = None
+    type: str = Totp.kind
+    counter: int = 0
+
+
+@dataclass(frozen=True)
+class AddedToken:
+    """What goes into the token: the only time that a seed leaves the server."""
+
+    serial: str
+    type: str
+    parameters: Parameters
+    counter: int = 0
+
+    @property
+    def otp(self) -> OtpToken:
+        """The token as it computes its codes."""
+        return TOKEN_TYPES[self.type].of(self.parameters)
+
+    def otpauth(self, login: str, issuer: str) -> Secret[str]:
+        """The key URI for an authenticator app. It holds the seed."""
+        match self.otp:
+            case Totp() as totp:
+                return totp.otpauth(login, issuer)
+            case Hotp() as hotp:
+                return hotp.otpauth(login, issuer, self.counter)
+        raise Conflict(f"no authenticator app is a {self.type} token", "give the seed to a token of this type")
+
+
+@dataclass(frozen=True)
+class TokenView:
+    serial: str
+    type: str
+    login: str | None
+    digits: int
+    interval: int
+    algorithm: str
+    with_pin: bool
+    pin_set: bool
+    enabled: bool
+    lost: bool
+    expires_at: int | None
+    offline_code_online: bool
+    pin_must_change: bool = False
+    pin_set_at: int | None = None
+    drift: int = 0  # of its clock, in intervals
+    created_at: int = 0
+    domain: str = ""
+
+
+@dataclass(frozen=True)
+class TokenSearch:
+    """Which tokens: all of it has to hold; "": whatever.
+
+    `text`: the beginning of a serial number, in any case, or beginnings of words of login, name or mail address of who
+    has it. `domain`: this one and everything below it. `type`: such as totp. `state`: assigned, unassigned, disabled,
+    lost or expired. `order`: serial or expiry (what has no end comes last), with a - before it the other way round.
+    """
+
+    text: str = ""
+    domain: str = ""
+    type: str = ""
+    state: str = ""
+    order: str = ""
+
+
+@dataclass(frozen=True)
+class TokenDetails(TokenView):
+    """Everything that is kept of it, but for secrets."""
+
+    online_emergency: str = ""  # fixed or one-time, while there is such access
+    online_emergency_expires: int | None = None
+    devices: tuple[str, ...] = ()  # on which its days are kept, as far as the asker sees them
+
+
+@dataclass(frozen=True)
+class TokenAtHand:
+    """A token as whoever works on it wants to see it: with what happened. `pin_rule`: what a new PIN of its user's may
+    be; "": nobody has it."""
+
+    details: TokenDetails
+    rows: Sequence[RecordRow]
+    pin_rule: str
+
+
+def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, now: int) -> AddedToken:
+    """A new token for a user, enabled; with a PIN to be set by an administrator, or at the first sign-in."""
+    parameters = parameters_of(wish)
+    if wish.serial:
+        verify_serial(wish.serial)
+    with instance.database.write() as connection:
+        return insert_token(connection, instance, actor, login, wish, parameters, now)
+
+
+def insert_token(
+    connection: Connection,
+    instance: Instance,
+    actor: Actor,
+    login: str,
+    wish: NewToken,
+    parameters: Parameters,
+    now: int,
+) -> AddedToken:
+    """The same in the caller's transaction, who has looked at the values."""
+    token_id, last_step = new_id(), TOKEN_TYPES[wish.type].unused + wish.counter
+    account = get_account(connection, actor, login, Permission.TOKEN_ASSIGN)
+    accounts.lock_accounts(connection, [account.id])
+    verify_room(connection, account.id, login)
+    serial = wish.serial or _free_serial(connection)
+    if tokens.find_token(connection, serial) is not None:
+        raise Conflict(f"there is a token {serial!r} already", "choose another serial number")
+    tokens.insert_token(
+        connection,
+        {
+            "id": token_id,
+            "serial": serial,
+            "type": wish.type,
+            "account_id": account.id,
+            "digits": parameters.digits,
+            "interval": parameters.interval,
+            "algorithm": parameters.algorithm,
+            "seed_sealed": instance.vault.seal(
+                "token.seed_sealed", token_id, token_owner(account.id, token_id), parameters.seed.reveal()
+            ),
+            "last_step": last_step,
+            "replay_step": last_step,
+            "enabled": True,
+            "expires_at": wish.expires_at,
+            "with_pin": wish.with_pin,
+            "created_at": now,
+        },
+    )
+    devices.raise_generation(connection, account.id)
+    log(connection, now, actor, Action.TOKEN_ADDED, account=account.id, token=token_id, serial=serial)
+    notify_user(connection, now, account.id, Notice.TOKEN_ASSIGNED, serial=serial)
+    return AddedToken(serial, wish.type, replace(parameters, serial=serial), wish.counter)
+
+
+def parameters_of(wish: NewToken) -> Parameters:
+    """Raises BadInput where no token of this type is so."""
+    if wish.type not in _MADE_HERE:
+        raise BadInput(f"{wish.type!r} is no type of token", f"give one of: {', '.join(_MADE_HERE)}")
+    if (wish.counter and wish.type != Hotp.kind) or not 0 <= wish.counter <= _LARGEST_COUNTER:
+        raise BadInput("only an event-based token has a counter, and none beyond 2**31", "leave it out, or give hotp")
+    seed = wish.seed or Secret(secrets.token_bytes(SEED_BYTES.get(wish.algorithm, 20)))
+    interval = 0 if wish.type == Hotp.kind else wish.interval
+    parameters = Parameters(seed, wish.serial, wish.digits, interval, wish.algorithm)
+    try:
+        TOKEN_TYPES[wish.type].of(parameters)
+    except TokenError as error:
+        raise BadInput(str(error), "see `sparekey token add --help`") from error
+    return parameters
+
+
+def list_tokens(
+    instance: Instance, actor: Actor, limit: int = 100, after: str = "", login: str | None = None
+) -> list[TokenView]:
+    """By serial, from the one after `after`; of one user if given."""
+    within = verify_somewhere(actor, Permission.TOKEN_VIEW)
+    with instance.database.read() as connection:
+        account_id = get_account(connection, actor, login, Permission.TOKEN_VIEW).id if login else None
+        rows = tokens.list_tokens(connection, limit, after, account_id, within)
+        return [_view(row, row.domain) for row in rows]
+
+
+def search_tokens(
+    instance: Instance, actor: Actor, wanted: TokenSearch, limit: int = 50, after: str = "", *, now: int
+) -> list[TokenView]:
+    """In their order, from the one after the serial `after`. Raises BadInput for a state or an order that there is not.
+
+    By the name of its user a token is found where the actor may look at users.
+    """
+    with instance.database.read() as connection:
+        asked = searched(connection, actor, wanted, limit, after, now)
+        return found_in(asked, search.run(connection, *asked))
+
+
+def searched(
+    connection: Connection, actor: Actor, wanted: TokenSearch, limit: int, after: str, now: int
+) -> list[Search]:
+    """What is asked of the database."""
+    verify_length(wanted.text)
+    if wanted.state not in _STATES:
+        raise BadInput(f"{wanted.state!r} is no state of a token", f"give one of: {', '.join(_STATES[1:])}")
+    within = get_scope(connection, actor, wanted.domain, Permission.TOKEN_VIEW)
+    page = Page(read_order(wanted.order, search.TOKEN_ORDERS, "tokens"), limit, after)
+    all_of_them = search.tokens_found(connection, wanted.state, wanted.type, within, page, now)
+    beginning, typed = wanted.text.strip(), typed_words(wanted.text)
+    if not beginning:
+        return [all_of_them]
+    users_within = actor.domains_with(Permission.USER_VIEW)
+    found = [search.by_serial(all_of_them, beginning)]
+    if typed and (users_within is None or users_within):
+        found.append(search.by_user(all_of_them, typed, users_within))
+    return found
+
+
+def found_in(asked: Sequence[Search], rows: Sequence[Sequence[AnyRow]]) -> list[TokenView]:
+    """Found in several ways, each once, in their order."""
+    if not asked:
+        return []
+    found = {row.serial: row for some in rows for row in some}
+    ordered = asked[0].listing.in_order([*found.values()])
+    return [_view(row, row.domain) for row in ordered[: asked[0].limit]]
+
+
+def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:
+    with instance.database.read() as connection:
+        return _details(connection, actor, get_token(connection, actor, serial, Permission.TOKEN_VIEW))
+
+
+def take_in_hand(
+    instance: Instance, actor: Actor, serial: str, limit: int = 25, before: int | None = None
+) -> TokenAtHand:
+    """The token, and what happened with it, newest first (rows of the record with ids less than `before`). No rows
+    about users outside the reader's domains, who may have had it before.
+    """
+    with instance.database.read() as connection:
+        row = get_token(connection, actor, serial, Permission.TOKEN_VIEW)
+        rows = _history(connection, actor, row, limit, before)
+        theirs = policy_in(connection, row.user_domain_id, TokenPolicy) if row.user_domain_id else None
+        return TokenAtHand(_details(connection, actor, row), rows, rule_of(theirs) if theirs else "")
+
+
+def set_pin(
+    instance: Instance, actor: Actor, serial: str, pin: Secret[str], *, must_change: bool = False, now: int
+) -> None:
+    """Set or change the PIN of a token that is typed with one; `must_change`: only until the user's next sign-in."""
+    set_pin_of(
+        instance,
+        actor,
+        lambda connection: _with_pin(connection, actor, serial),
+        pin,
+        must_change=must_change,
+        counts_from=lambda _: None,
+        now=now,
+    )
+
+
+def set_pin_of(
+    instance: Instance,
+    actor: Actor,
+    find: Find,
+    pin: Secret[str],
+    *,
+    must_change: bool = False,
+    session: str = "",
+    counts_from: CountsFrom,
+    now: int,
+) -> None:
+    """The same for an assigned token that `find` finds, or refuses, when it is about to be done, too: it is asked once
+    more under the lock of the token's user. `session`: the id of one that goes on."""
+    with instance.database.read() as connection:
+        row = find(connection)
+        policy = policy_in(connection, row.user_domain_id, TokenPolicy)
+        former = former_pins(instance, row)
+    try:
+        # Hashed here and not in the transaction below, so that nobody waits for the one writer of an SQLite database.
+        verify_new_pin(pin.reveal(), policy, row.login, former)
+        verifier = new_verifier(pin.reveal())
+    except PinError as error:
+        raise BadInput(str(error), "choose another PIN") from error
+    with instance.database.write() as connection:
+        row = find_locked(connection, find)
+        store_pin(
+            connection, instance, row, verifier, now, must_change=must_change, counts_from=counts_from(connection)
+        )
+        end_sessions(connection, actor, row.account_id, "a PIN was set", now, token_id=row.id, session=session)
+        log(connection, now, actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=row.serial)
+
+
+def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
+    """No PIN: at the next sign-in the tokencode alone leads to the question for a new one."""
+    with instance.database.write() as connection:
+        row = find_locked(connection, lambda connection: _with_pin(connection, actor, serial))
+        if row.pin_sealed is None:
+            return
+        take_pin(connection, instance, row)
+        end_sessions(connection, actor, row.account_id, "a PIN was cleared", now, token_id=row.id)
+        log(connection, now, actor, Action.TOKEN_PIN_CLEARED, account=row.account_id, token=row.id, serial=row.serial)
+        notify_user(connection, now, row.account_id, Notice.PIN_CLEARED, serial=row.serial)
+
+
+def set_enabled(instance: Instance, actor: Actor, serial: str, *, enabled: bool, now: int) -> None:
+    """A disabled token's codes are refused, and so is its emergency tokencode."""
+    set_enabled_at_once(instance, actor, [serial], enabled=enabled, now=now)
+
+
+def set_enabled_at_once(
+    instance: Instance, actor: Actor, serials: Collection[str], *, enabled: bool, now: int
+) -> list[str]:
+    """The same for several: all of them, or none where one is refused. Returns the serials of those that changed."""
+    if len(serials) > MOST_AT_ONCE:
+        raise BadInput(f"more than {MOST_AT_ONCE} tokens are chosen", "choose fewer")
+    with instance.database.write() as connection:
+        with one_remains(connection, now):
+            # in one order, so that two who do so at once do not wait for each other
+            rows = [get_token(connection, actor, serial, Permission.TOKEN_EDIT) for serial in sorted(set(serials))]
+            changed = [row for row in rows if row.enabled is not enabled]
+            accounts.lock_accounts(connection, [row.account_id for row in changed if row.account_id is not None])
+            for row in changed:
+                tokens.update_token(connection, row.id, enabled=enabled)
+        for row in changed:
+            if not enabled:
+                end_sessions(connection, actor, row.account_id, "a token was disabled", now, token_id=row.id)
+                challenges.delete_of_token(connection, row.id)
+            _touched(connection, row, actor, Action.TOKEN_ENABLED if enabled else Action.TOKEN_DISABLED, now)
+            notice = Notice.TOKEN_ENABLED if enabled else Notice.TOKEN_DISABLED
+            notify_user(connection, now, row.account_id, notice, serial=row.serial)
+    return [row.serial for row in changed]
+
+
+def set_lost(instance: Instance, actor: Actor, serial: str, *, lost: bool, now: int) -> None:
+    """A lost token's codes are refused; its offline emergency tokencode goes on working."""
+    with instance.database.write() as connection:
+        mark_lost(connection, actor, get_token(connection, actor, serial, Permission.TOKEN_EDIT), lost=lost, now=now)
+
+
+def mark_lost(connection: Connection, actor: Actor, row: AnyRow, *, lost: bool, now: int) -> None:
+    """The same for the row of a token that the actor may say this of."""
+    if row.lost is lost:
+        return
+    if row.account_id is not None:
+        accounts.lock_accounts(connection, [row.account_id])
+    tokens.update_token(connection, row.id, lost=lost)
+    if lost:
+        end_sessions(connection, actor, row.account_id, "a token was reported lost", now, token_id=row.id)
+        challenges.delete_of_token(connection, row.id)
+    _touched(connection, row, actor, Action.TOKEN_LOST if lost else Action.TOKEN_FOUND, now)
+    notice = Notice.TOKEN_LOST if lost else Notice.TOKEN_FOUND
+    notify_user(connection, now, row.account_id, notice, serial=row.serial)
+
+
+def set_expiry(instance: Instance, actor: Actor, serial: str, *, expires_at: int | None, now: int) -> None:
+    """From this unix second on it is refused with everything that belongs to it; None: never. No code outlives it."""
+    with instance.database.write() as connection:
+        with one_remains(connection, now):
+            row = find_locked(
+                connection, lambda connection: get_token(connection, actor, serial, Permission.TOKEN_EDIT)
+            )
+            if row.expires_at == expires_at:
+                return
+            tokens.update_token(connection, row.id, expires_at=expires_at)
+        if expires_at is not None and expires_at <= now:
+            end_sessions(connection, actor, row.account_id, "a token expired", now, token_id=row.id)
+        _touched(connection, row, actor, Action.TOKEN_EXPIRY_SET, now)
+
+
+def _details(connection: Connection, actor: Actor, row: AnyRow) -> TokenDetails:
+    access = online_emergency.find_access(connection, row.id)
+    domain_id = domain_of_token(row)
+    return TokenDetails(
+        **vars(_view(row, domains.get_name(connection, domain_id) if domain_id else None)),
+        online_emergency=access.kind if access else "",
+        online_emergency_expires=access.expires_at if access else None,
+        devices=tuple(
+            each.name for each in devices.devices_with_token(connection, row.id) if actor.sees(each.domain_id)
+        ),
+    )
+
+
+def _history(connection: Connection, actor: Actor, row: AnyRow, limit: int, before: int | None) -> list[RecordRow]:
+    within = actor.domains_with(Permission.TOKEN_VIEW)
+    rows = audit_events.list_rows(connection, limit=limit, before=before, token_id=row.id, within=within)
+    return with_names(connection, actor, rows)
+
+
+def _with_pin(connection: Connection, actor: Actor, serial: str) -> AnyRow:
+    row = get_assigned_token(connection, actor, serial, Permission.PIN_SET)
+    if not row.with_pin:
+        raise Conflict(f"token {serial!r} is used without a PIN", "add a token with a PIN instead")
+    return row
+
+
+def find_locked(connection: Connection, find: Find) -> AnyRow:
+    """The token as it stands under the lock of its user, if it has one. Raises what `find` raises, and Conflict."""
+    before = find(connection)
+    if before.account_id is None:
+        return before
+    accounts.lock_accounts(connection, [before.account_id])
+    row = find(connection)
+    if row.account_id != before.account_id:
+        raise Conflict(f"token {row.serial!r} was changed by somebody else meanwhile", "look at it and try again")
+    return row
+
+
+def _free_serial(connection: Connection) -> str:
+    while True:
+        serial = f"SK{secrets.randbelow(10**_SERIAL_DIGITS):0{_SERIAL_DIGITS}d}"
+        if tokens.find_token(connection, serial) is None:
+            return serial
+
+
+def _touched(connection: Connection, row: AnyRow, actor: Actor, action: Action, now: int) -> None:
+    if row.account_id is not None:
+        devices.raise_generation(connection, row.account_id)
+    log(connection, now, actor, action, account=row.account_id, token=row.id, serial=row.serial)
+
+
+def _view(row: AnyRow, domain: str | None) -> TokenView:
+    """`domain` None: what belongs nowhere in particular is where everything is."""
+    return TokenView(
+        serial=row.serial,
+        type=row.type,
+        login=row.login,
+        digits=row.digits,
+        interval=row.interval,
+        algorithm=row.algorithm,
+        with_pin=row.with_pin,
+        pin_set=row.pin_sealed is not None,
+        enabled=row.enabled,
+        lost=row.lost,
+        expires_at=row.expires_at,
+        offline_code_online=row.offline_code_online,
+        pin_must_change=row.pin_must_change,
+        pin_set_at=row.pin_set_at,
+        drift=row.drift,
+        created_at=row.created_at,
+        domain=domain or TOP_DOMAIN,
+    )

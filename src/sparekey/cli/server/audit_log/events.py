@@ -1,0 +1,187 @@
+"""`sparekey audit`: read the record, and find out whether it is whole."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sparekey.app.audit_log.forwarding import next_events
+from sparekey.app.audit_log.named_rows import TIMES, RecordRow
+from sparekey.app.audit_log.reading import list_record
+from sparekey.app.audit_log.sequencer import chain
+from sparekey.app.audit_log.verification import verify_record
+from sparekey.app.ports import Purpose
+from sparekey.cli.server import output
+from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_here, open_server
+from sparekey.core.audit_log.checkpoint import Checkpoint
+from sparekey.core.audit_log.export import line_of
+from sparekey.core.errors import BadInput
+from sparekey.core.plurals import counted
+from sparekey.wiring.server import checkpoint_store
+
+app = new_group("The audit record: read it, hand it on, and find out whether it is whole.")
+_LONGEST_LINE = 1_024
+
+
+@command(app, "list", "audit list --user alice --limit 20")
+def list_some(
+    ctx: typer.Context,
+    user: Annotated[str | None, typer.Option(help="Only about this user.", show_default=False)] = None,
+    token: Annotated[str | None, typer.Option(help="Only about this token.", show_default=False)] = None,
+    device: Annotated[str | None, typer.Option(help="Only about this device.", show_default=False)] = None,
+    action: Annotated[
+        list[str] | None,
+        typer.Option(help="Only of this kind, for instance sign-in.denied; may be repeated.", show_default=False),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only what this user, device or API client did, or os:NAME on the server.",
+            show_default=False,
+        ),
+    ] = None,
+    result: Annotated[
+        str | None, typer.Option(help="Only with this result: ok, refused, or one reason.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
+    before: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="ID", help="Only rows older than the one with this id.", show_default=False),
+    ] = None,
+) -> None:
+    """List what is on record, the newest first."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        rows = server.run(
+            list_record,
+            limit=limit,
+            before=before,
+            user=user,
+            serial=token,
+            device=device,
+            actions=tuple(action or ()),
+            by=by,
+            result=result,
+        )
+    put_rows(call, "rows", rows, ["id", "at", "by", "action", "result", "user", "token", "device", "detail"])
+
+
+@command(app, "verify", "audit verify --checkpoint /media/usb/checkpoint")
+def verify(
+    ctx: typer.Context,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A checkpoint that was kept elsewhere: a line of `audit chain`.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Find out whether the record is whole: nothing changed, deleted or rolled back. Looks at every row, batch and
+    signature, and at what was kept outside the database; exit 1: something is wrong."""
+    call = call_of(ctx)
+    witnesses = [*checkpoint_store(call.directory).witnesses()]
+    if checkpoint is not None:
+        witnesses.append(_read_checkpoint(checkpoint))
+    with open_here(call) as server:
+        public_key = server.instance.keystore.public_key(Purpose.CHECKPOINT)
+        findings = verify_record(server.instance.database, public_key, witnesses)
+    rows = [
+        {"fault": each.fault.value, "batch": each.batch, "first": each.first, "last": each.last, "words": each.words}
+        for each in findings
+    ]
+    if call.json:
+        output.put_json("audit", {"whole": not rows, "witnesses": len(witnesses), "findings": rows})
+    elif rows:
+        output.put_table(rows, ["fault", "batch", "first", "last", "words"])
+    else:
+        output.say(
+            f"The record is whole, as far as {counted(len(witnesses), 'checkpoint')} can tell. "
+            "Rows of the last second, or since the server stopped, may not be chained yet."
+        )
+    if rows:
+        raise typer.Exit(1)
+
+
+@command(app, "chain", "audit chain")
+def chain_now(ctx: typer.Context) -> None:
+    """Sign what is new on record, and show the newest checkpoint. That is a line to be kept elsewhere: `audit verify`
+    finds out with it whether anything was changed since. A running server signs each second by itself."""
+    call = call_of(ctx)
+    with open_here(call) as server:
+        head = chain(server.instance.database, server.instance.keystore, checkpoint_store(call.directory), now())
+    text = head.text if head else None
+    if call.json:
+        output.put_json("checkpoint", {"checkpoint": text})
+    elif text:
+        print(text)
+
+
+@command(app, "export", "audit export --after 120 >> events.jsonl")
+def export(
+    ctx: typer.Context,
+    after: Annotated[int, typer.Option(metavar="BATCH", min=0, help="Only what came after this batch.")] = 0,
+) -> None:
+    """Write every event on record that is signed, one JSON object a line, the oldest first. To go on later: `--after`
+    with the `batch` of the last line. Where no server is running, run `audit chain` first."""
+    with open_server(call_of(ctx)) as server:
+        while events := server.run(next_events, after=after):
+            for event in events:
+                print(line_of(event))
+            after = events[-1]["batch"]
+
+
+def put_rows(call: Call, schema: str, rows: Sequence[RecordRow], columns: Sequence[str]) -> None:
+    """Rows of the record: in JSON ids and names, for people names where they are known."""
+    call.put_list(schema, [_members(row) if call.json else _cells(row) for row in rows], columns)
+
+
+def _members(row: RecordRow) -> dict[str, Any]:
+    detail = json.loads(row.detail)
+    return {**dataclasses.asdict(row), "at": output.rfc3339(row.at // 1_000_000), "detail": detail}
+
+
+def _cells(row: RecordRow) -> dict[str, Any]:
+    known = {
+        "user": row.user or row.account_id,
+        "token": row.token or row.token_id,
+        "device": row.device or row.device_id,
+    }
+    members = _members(row)
+    return {**members, **known, "by": _by(row), "detail": _detail({**members["detail"], **row.people}, row)}
+
+
+def _by(row: RecordRow) -> str:
+    """Whoever has no name yet is known by where they sign in."""
+    kind, _, name = row.by.partition(":")
+    where = {"rest": "where somebody signed in", "self": "where somebody signed in to self-service"}.get(kind)
+    return f"{name}, {where}" if where else row.by
+
+
+def _detail(detail: dict[str, Any], row: RecordRow) -> str:
+    """What the other columns do not say."""
+    said: tuple[Any, ...] = (None, "", [], {})
+    return ", ".join(
+        f"{name.replace('_', ' ')}: {_words(name, value)}"
+        for name, value in detail.items()
+        if value not in said and not (name == "serial" and value == row.token)
+    )
+
+
+def _words(name: str, value: Any) -> str:
+    if name in TIMES and isinstance(value, int):
+        return str(output.rfc3339(value))
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _read_checkpoint(path: Path) -> Checkpoint:
+    try:
+        with path.open("rb") as file:
+            return Checkpoint.parse(file.read(_LONGEST_LINE).decode("ascii", "replace"))
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}", "name the file of a checkpoint") from error

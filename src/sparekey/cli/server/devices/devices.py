@@ -1,0 +1,243 @@
+"""`sparekey device`: protected computers."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from sparekey.app.devices import devices, invitations
+from sparekey.app.devices import stolen as devices_stolen
+from sparekey.app.instance import TOP_DOMAIN
+from sparekey.cli.server import output
+from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_server
+from sparekey.core.errors import BadInput
+from sparekey.core.plurals import counted
+
+app = new_group("Protected computers: invite, look at, revoke, report as stolen.")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The device's name, or its id.")]
+
+
+@command(app, "invite", "device invite laptop-17 --domain Sales")
+def invite(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the device is to be called.")],
+    domain: Annotated[str, typer.Option(help="The security domain that it belongs to.")] = TOP_DOMAIN,
+    hours: Annotated[int, typer.Option(min=1, max=720, help="How long the code can be used.")] = 24,
+) -> None:
+    """Make a code with which one device enrols, once. By the same code the device knows this server's CA."""
+    call, moment = call_of(ctx), now()
+    with open_server(call) as server:
+        code = server.run(devices.invite, name, domain, now=moment, lifetime=hours * 3_600)
+    expires = moment + hours * 3_600
+    url, more = _address(call)
+    if call.json:
+        members = {"name": name, "code": code.text().reveal(), "expires": output.rfc3339(expires)}
+        output.put_json("invitation", members | {"server": url or None})
+        return
+    print(code.text().reveal())
+    output.say(f"For one enrolment until {output.local_and_utc(expires)}. On the device, as root:")
+    output.say(f"  sparekey-agent enroll --server {url or 'https://NAME:PORT'} --code -")
+    if more:
+        output.say(more)
+
+
+@command(app, "invitations", "device invitations")
+def list_invitations(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option(metavar="ID", help="From the first one after the one with this id.")] = "",
+) -> None:
+    """List invitations that nobody has used yet."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        rows = [
+            {
+                "name": each.name,
+                "id": each.id,
+                "domain": each.domain,
+                "invited": output.rfc3339(each.created_at),
+                "expires": output.rfc3339(each.expires_at),
+            }
+            for each in server.run(invitations.list_invitations, limit, after, now=now())
+        ]
+    call.put_list("invitations", rows, ["name", "id", "domain", "invited", "expires"])
+
+
+@command(app, "uninvite", "device uninvite INVITATION")
+def uninvite(
+    ctx: typer.Context,
+    invitation_id: Annotated[str, typer.Argument(metavar="ID", help="As `device invitations` shows it.")],
+) -> None:
+    """Withdraw an invitation: its code is refused from now on."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(invitations.withdraw, invitation_id, now=now())
+    call.done("The invitation is withdrawn.", "invitation", id=invitation_id, withdrawn=True)
+
+
+@command(app, "list", "device list")
+def list_some(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option(metavar="ID", help="From the first one after the one with this id.")] = "",
+) -> None:
+    """List devices by name."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        rows = [_members(each) for each in server.run(devices.list_devices, limit, after)]
+    call.put_list("devices", rows, ["name", "id", "domain", "enrolled", "last_contact", "revoked"])
+
+
+@command(app, "show", "device show laptop-17")
+def show(ctx: typer.Context, name: Name) -> None:
+    """Show a device and the offline data that it holds."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        view = server.run(devices.show_device, name)
+        units = server.run(devices.held_units, view.device_id)
+    rows = [
+        {
+            "user": each.login,
+            "kind": each.kind,
+            "token": each.serial,
+            "version": each.version or None,
+            "day": output.rfc3339(each.day * 86_400)[:10] if each.day else None,  # type: ignore[index] # there is a day
+            "expires": output.rfc3339(each.not_after),
+            "confirmed": output.rfc3339(each.acknowledged_at),
+        }
+        for each in units
+    ]
+    if call.json:
+        output.put_json("device", _members(view) | {"units": rows})
+        return
+    output.put_record(_members(view))
+    print()
+    output.put_table(rows, ["user", "kind", "token", "day", "version", "expires", "confirmed"])
+
+
+@command(app, "revoke", "device revoke laptop-17")
+def revoke(ctx: typer.Context, name: Name) -> None:
+    """Refuse a device from now on. It erases everything at its next contact."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(devices.revoke, name, now=now())
+    call.done(f"{name} is revoked.", "device", name=name, revoked=True)
+
+
+@command(app, "stolen", "device stolen laptop-17 --yes")
+def stolen(
+    ctx: typer.Context,
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    reported_by: Annotated[str, typer.Option(metavar="WHO", help="Who said so, and how you know.")] = "",
+    note: Annotated[str, typer.Option(help="Anything worth keeping.")] = "",
+    ticket: Annotated[str, typer.Option(help="The number of the ticket.")] = "",
+) -> None:
+    """Report a device as stolen: it is refused, and what it holds of anybody is ended everywhere.
+
+    Each of its users chooses a new PIN at the next sign-in and gets other emergency codes; tokens without a PIN and
+    event-based ones that were used on it are disabled and have to be replaced. It erases itself at its next contact.
+    """
+    call, moment = call_of(ctx), now()
+    with open_server(call) as server:
+        if not yes:
+            _confirm(server.run(devices_stolen.look_at_stolen, name, now=moment))
+        report = server.run(
+            devices_stolen.report_stolen, name, reported_by=reported_by, note=note, ticket=ticket, now=moment
+        )
+    rows = [
+        {"user": each.login, "new_pin": list(each.new_pin), "disabled": list(each.disabled), "codes": each.codes}
+        for each in report.users
+    ]
+    if call.json:
+        before = report.before and vars(report.before) | {"at": output.rfc3339(report.before.at)}
+        output.put_json(
+            "stolen",
+            {
+                "name": report.name,
+                "id": report.device_id,
+                "users": rows,
+                "elsewhere": report.elsewhere,
+                "before": before,
+            },
+        )
+        return
+    if report.before is not None:
+        output.say(_earlier(report, report.before))
+        return
+    output.say(f"{report.name} is reported stolen, and refused from now on.")
+    for line in _consequences(report):
+        output.say(line)
+
+
+def _confirm(report: devices_stolen.StolenDevice) -> None:
+    if not sys.stdin.isatty():
+        count = len(report.users) + report.elsewhere
+        raise BadInput(
+            f"reporting {report.name!r} as stolen ends what {counted(count, 'user has', 'users have')} "
+            "on it, and asks first",
+            "repeat it with --yes, or at a terminal",
+        )
+    if report.before is not None:
+        output.say(_earlier(report, report.before))
+    else:
+        output.say(f"{report.name} ({report.device_id}) will be refused. What this means:")
+        for line in _consequences(report) or ["  Nobody has anything on it."]:
+            output.say(line)
+    typer.confirm("Report it as stolen?", abort=True, err=True)
+
+
+def _earlier(report: devices_stolen.StolenDevice, before: devices_stolen.EarlierReport) -> str:
+    """What a second report finds: that there was a first one."""
+    reported = f"{report.name} was reported stolen before, at {output.local_and_utc(before.at)} by {before.by}"
+    more = [counted(before.elsewhere, "user") + " elsewhere"] if before.elsewhere else []
+    held = ", ".join([*before.users, *more])
+    ended = f"What it held of {held} ended then" if held else "It held nothing of anybody"
+    return f"{reported}. {ended}; nothing else is on it, and it is refused."
+
+
+def _consequences(report: devices_stolen.StolenDevice) -> list[str]:
+    """A line for each user, and one for those who are only counted."""
+    lines = []
+    for user in report.users:
+        parts = [f"new PIN for token {serial}" for serial in user.new_pin]
+        parts += [f"token {serial} disabled: replace it" for serial in user.disabled]
+        parts += ["other emergency codes"] if user.codes else []
+        parts += [f"{counted(user.passkeys, 'passkey')} removed"] if user.passkeys else []
+        lines.append(f"  {user.login}: {'; '.join(parts) or 'offline data made anew'}")
+    if report.elsewhere:
+        lines.append(f"  {counted(report.elsewhere, 'more user')} of other security domains: the same")
+    return lines
+
+
+def _address(call: Call) -> tuple[str, str]:
+    """Where devices reach the server, as far as it is known ("": not), and what there is to be said about it."""
+    if call.url:
+        return call.url, ""
+    from sparekey.server.settings import FILE, read_settings  # noqa: PLC0415 -- what needs no server starts without it
+
+    settings, file = read_settings(call.directory, os.environ), call.directory / FILE
+    if not settings.url:
+        return "", f"For NAME:PORT put where the device reaches this server. What `names` in {file} says stands here."
+    if settings.local_only:
+        return settings.url, (
+            f"That address is of use on this machine only. For others set `listen` and `names` in {file}, and start "
+            "the server again."
+        )
+    return settings.url, ""
+
+
+def _members(view: devices.DeviceView) -> dict[str, object]:
+    return {
+        "name": view.name,
+        "id": view.device_id,
+        "domain": view.domain,
+        "enrolled": output.rfc3339(view.enrolled_at),
+        "last_contact": output.rfc3339(view.last_contact),
+        "revoked": output.rfc3339(view.revoked_at),
+        "supports_offline": view.supports_offline,
+        "hardware_bound": view.hardware_bound,
+        "protection": view.protection,
+        "exempt": list(view.exempt),
+    }

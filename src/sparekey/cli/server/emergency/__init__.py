@@ -1,0 +1,1 @@
+"""Commands for emergency codes, approvals and operators."""

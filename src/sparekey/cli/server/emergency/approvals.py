@@ -1,0 +1,65 @@
+"""`sparekey approval`: a second person for the showing of an emergency passcode, where policy says so."""
+
+from typing import Annotated, Any
+
+import typer
+
+from sparekey.app.emergency import approvals
+from sparekey.app.emergency.approvals import ApprovalView
+from sparekey.cli.server import output
+from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+
+app = new_group("Requests to show an emergency passcode that wait for a second person.")
+
+Request = Annotated[str, typer.Argument(metavar="ID", help="As `approval list` shows it.")]
+
+
+@command(app, "list", "approval list")
+def list_some(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option(metavar="ID", help="From the one after this one.")] = "",
+) -> None:
+    """List the requests of the last day, newest first: which are yours, and on which you may decide."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        found = server.run(approvals.list_approvals, limit, after, now=now())
+    columns = [
+        "id",
+        "state",
+        "yours",
+        "decidable",
+        "user",
+        "device",
+        "asker",
+        "caller",
+        "note",
+        "ticket",
+        "expires_at",
+        "decider",
+    ]
+    call.put_list("approvals", [_members(each) for each in found], columns)
+
+
+@command(app, "approve", "approval approve 5f0c...")
+def approve(ctx: typer.Context, request: Request) -> None:
+    """Let the operator who asked be shown the passcode, once. Nobody approves what they asked for themselves."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        done = server.run(approvals.approve, request, now=now())
+    words = f"{done.asker} may be shown the passcode of {done.user} on {done.device}, once."
+    call.done(words, "approval", **_members(done))
+
+
+@command(app, "refuse", "approval refuse 5f0c...")
+def refuse(ctx: typer.Context, request: Request) -> None:
+    """Refuse it. The operator may ask again; everything is on record."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        done = server.run(approvals.refuse, request, now=now())
+    call.done(f"Refused what {done.asker} asked for.", "approval", **_members(done))
+
+
+def _members(view: ApprovalView) -> dict[str, Any]:
+    times = {"asked_at": output.rfc3339(view.asked_at), "expires_at": output.rfc3339(view.expires_at)}
+    return vars(view) | times | {"state": view.state.value}

@@ -1,0 +1,1 @@
+"""Commands for users, roles and security domains."""

@@ -1,0 +1,78 @@
+"""`sparekey domain`: security domains."""
+
+from typing import Annotated, Any
+
+import typer
+
+from sparekey.app.instance import TOP_DOMAIN
+from sparekey.app.people import domains
+from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.core.policy.kinds import PolicyKind
+
+app = new_group("Security domains: they own users, tokens and devices, and policies are assigned to them.")
+_POLICIES = tuple(f"{kind}_policy" for kind in PolicyKind)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The domain's name.")]
+
+
+@command(app, "add", "domain add Sales")
+def add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 100 characters.")],
+    parent: Annotated[str, typer.Option(help="The domain above it.")] = TOP_DOMAIN,
+) -> None:
+    """Add a domain. It always uses the default policy until another one is assigned."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        made = server.run(domains.add_domain, name, parent, now=now())
+    call.done(f"Added the security domain {made.name}.", "domain", **_members(made))
+
+
+@command(app, "list", "domain list")
+def list_all(ctx: typer.Context) -> None:
+    """List all domains, each above those below it, with the policies assigned to it. Where none is, the default policy
+    of that kind is in force."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        rows = [_members(each) for each in server.run(domains.list_domains)]
+    if not call.json:
+        rows = [
+            row | {"name": "  " * row["depth"] + row["name"]} | {name: row[name] or "(default)" for name in _POLICIES}
+            for row in rows
+        ]
+    call.put_list("domains", rows, ["name", "parent", *_POLICIES])
+
+
+@command(app, "show", "domain show Sales")
+def show(ctx: typer.Context, name: Name) -> None:
+    """Show a domain: the policies in force in it, and how much belongs to it."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        found = server.run(domains.show_domain, name)
+    contents = dict(found.contents) if call.json else domains.contents_in_words(found.contents)
+    members = {"name": found.view.name, "parent": found.view.parent, "contents": contents}
+    call.put("domain", members | {f"{kind}_policy": policy for kind, policy in found.policies.items()})
+
+
+@command(app, "move", "domain move Bern --parent Sales")
+def move(
+    ctx: typer.Context, name: Name, parent: Annotated[str, typer.Option(help="The domain that is to be above it.")]
+) -> None:
+    """Move a domain with everything below it. Its policies stay; administrators of the new place get rights over it."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(domains.move_domain, name, parent, now=now())
+    call.done(f"{name} is below {parent}.", "domain", name=name, parent=parent)
+
+
+@command(app, "remove", "domain remove Bern")
+def remove(ctx: typer.Context, name: Name) -> None:
+    """Remove a domain to which nothing belongs."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(domains.remove_domain, name, now=now())
+    call.done(f"Removed the security domain {name}.", "domain", name=name, removed=True)
+
+
+def _members(view: domains.DomainView) -> dict[str, Any]:
+    members: dict[str, Any] = {name: value for name, value in vars(view).items() if name != "assigned"}
+    return members | {f"{kind}_policy": name for kind, name in view.assigned.items()}

@@ -1,0 +1,106 @@
+"""`sparekey role`: what administrators may do, and where."""
+
+from typing import Annotated
+
+import typer
+
+from sparekey.app.instance import TOP_DOMAIN
+from sparekey.app.people import roles
+from sparekey.app.people.roles import HolderKind
+from sparekey.cli.server import output
+from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.core.permissions import SUPER_ADMINISTRATOR
+
+app = new_group("Roles: permissions that administrators and API clients have in a security domain and below.")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of a role of your own.")]
+Role = Annotated[str, typer.Argument(metavar="ROLE", help="See `sparekey role list`.")]
+Permissions = Annotated[
+    list[str], typer.Argument(metavar="PERMISSION...", help="What it allows, as `sparekey role list` names it.")
+]
+User = Annotated[str | None, typer.Argument(metavar="[USER]", help="The user's login name.", show_default=False)]
+Client = Annotated[str, typer.Option(metavar="NAME", help="An API client instead of a user.")]
+Domain = Annotated[str, typer.Option(help="Where it holds: in this domain and everything below it.")]
+
+
+@command(app, "add", "role add 'night desk' user.view token.view emergency.view emergency.tokencode-show")
+def add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 64 characters.")],
+    permissions: Permissions,
+) -> None:
+    """Add a role with these permissions."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        made = server.run(roles.add_role, name, permissions, now=now())
+    call.done(f"Added the role {name}.", "role", **_members(made))
+
+
+@command(app, "set", "role set 'night desk' user.view token.view")
+def set_permissions(ctx: typer.Context, name: Name, permissions: Permissions) -> None:
+    """Give a role these permissions instead of the ones it has. It changes for everybody who holds it."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        changed = server.run(roles.set_permissions, name, permissions, now=now())
+    call.done(f"Changed the role {name}.", "role", **_members(changed))
+
+
+@command(app, "list", "role list")
+def list_all(ctx: typer.Context) -> None:
+    """List the predefined roles and those of your own."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        rows = [_members(each) for each in server.run(roles.list_roles)]
+    call.put_list("roles", rows, ["name", "predefined", "permissions"])
+
+
+@command(app, "show", "role show 'help desk'")
+def show(ctx: typer.Context, name: Role) -> None:
+    """Show what a role allows, and who holds it where."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        found = server.run(roles.show_role, name)
+    held = [{"kind": each.kind, "holder": each.holder, "domain": each.domain} for each in found.grants]
+    shown = held if call.json else [f"{each.holder} in {each.domain}" for each in found.grants]
+    call.put("role", _members(found.role) | {"granted": shown})
+    if found.cut:
+        output.say(f"There are more; {len(found.grants)} who hold it are shown.")
+
+
+@command(app, "grant", "role grant 'help desk' carol --domain Sales")
+def grant(ctx: typer.Context, role: Role, user: User = None, domain: Domain = TOP_DOMAIN, client: Client = "") -> None:
+    """Give a user (or an API client) a role in a security domain and everything below it."""
+    kind, holder = _holder(user, client)
+    call = call_of(ctx)
+    with open_server(call) as server:
+        made = server.run(roles.grant, role, kind, holder, domain, now=now())
+    call.done(f"{holder} has the role {role} in {domain}.", "grant", **vars(made))
+
+
+@command(app, "revoke", f"role revoke '{SUPER_ADMINISTRATOR}' carol")
+def revoke(ctx: typer.Context, role: Role, user: User = None, domain: Domain = TOP_DOMAIN, client: Client = "") -> None:
+    """Take a role from a user (or an API client)."""
+    kind, holder = _holder(user, client)
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(roles.revoke, role, kind, holder, domain, now=now())
+    words = f"{holder} does not have the role {role} in {domain} any more."
+    call.done(words, "grant", role=role, kind=kind, holder=holder, domain=domain, revoked=True)
+
+
+@command(app, "remove", "role remove 'night desk'")
+def remove(ctx: typer.Context, name: Name) -> None:
+    """Remove a role of your own that nobody holds."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(roles.remove_role, name, now=now())
+    call.done(f"Removed the role {name}.", "role", name=name, removed=True)
+
+
+def _holder(user: str | None, client: str) -> tuple[HolderKind, str]:
+    if bool(user) is bool(client):
+        raise typer.BadParameter("give either a user or --client")
+    return (HolderKind.CLIENT, client) if client else (HolderKind.USER, user or "")
+
+
+def _members(view: roles.RoleView) -> dict[str, object]:
+    return vars(view) | {"permissions": list(view.permissions)}

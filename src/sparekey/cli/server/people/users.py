@@ -1,0 +1,178 @@
+"""`sparekey user`: users."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sparekey.app.instance import TOP_DOMAIN
+from sparekey.app.people import users
+from sparekey.app.reports import why
+from sparekey.app.tokens import tokens
+from sparekey.cli.server import output
+from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.cli.server.tokens.tokens import read_date
+from sparekey.core.plurals import counted
+
+app = new_group("Users, and why they can sign in or not.")
+Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login name, as typed at a device.")]
+
+
+@command(app, "add", "user add alice --domain Sales --name 'Alice Example'")
+def add(
+    ctx: typer.Context,
+    login: Login,
+    domain: Annotated[str, typer.Option(help="The security domain.")] = TOP_DOMAIN,
+    name: Annotated[str, typer.Option(help="The name for people.")] = "",
+    mail: Annotated[str, typer.Option(help="Where notices go. [nowhere]")] = "",
+    expires: Annotated[
+        str, typer.Option(metavar="DATE", help="The user's end: 2027-12-31, or an RFC 3339 time. [never]")
+    ] = "",
+) -> None:
+    """Add a user."""
+    call, end = call_of(ctx), read_date(expires)
+    with open_server(call) as server:
+        user_id = server.run(users.add_user, login, domain, name, mail, end, now=now())
+    call.done(
+        f"Added the user {login}.",
+        "user",
+        id=user_id,
+        login=login,
+        domain=domain,
+        name=name or login,
+        expires=output.rfc3339(end),
+    )
+
+
+@command(app, "import", "user import people.csv --domain Sales --dry-run")
+def import_file(
+    ctx: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV; its first line names login, name, domain, mail, expires.")
+    ],
+    domain: Annotated[str, typer.Option(help="The security domain of the lines that name none.")] = TOP_DOMAIN,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be imported.")] = False,
+) -> None:
+    """Import users. A line that is not right is left out, and it is said why. Users who exist stay as they are."""
+    from sparekey.app.people.imports import LARGEST_FILE, import_users  # noqa: PLC0415 -- only needed here
+
+    call = call_of(ctx)
+    with file.open("rb") as opened:
+        data = opened.read(LARGEST_FILE + 1)  # more is refused
+    with open_server(call) as server:
+        report = server.run(import_users, data, now=now(), domain=domain, dry_run=dry_run)
+    refusals = [vars(each) for each in report.refusals]
+    if refusals and not call.json:
+        output.put_table(refusals, ["line", "login", "reason"])
+    done = "Would import" if dry_run else "Imported"
+    words = f"{done} {counted(report.added, 'user')}; {counted(len(refusals), 'line')} refused."
+    call.done(words, "user-import", added=report.added, refused=len(refusals), dry_run=dry_run, refusals=refusals)
+
+
+@command(app, "list", "user list --limit 20")
+def list_some(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option(metavar="LOGIN", help="From the first login name after this one.")] = "",
+) -> None:
+    """List users by login name."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        rows = [_members(each) for each in server.run(users.list_users, limit, after)]
+    call.put_list("users", rows, ["login", "name", "domain", "enabled", "locked", "failures"])
+
+
+@command(app, "show", "user show alice")
+def show(ctx: typer.Context, login: Login) -> None:
+    """Show a user and the user's tokens."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        view = server.run(users.show_user, login)
+        serials = [each.serial for each in server.run(tokens.list_tokens, 1_000, login=login)]
+    call.put("user", _members(view) | {"tokens": serials})
+
+
+@command(app, "edit", "user edit alice --mail alice@example.org --expires 2027-12-31")
+def edit(
+    ctx: typer.Context,
+    login: Login,
+    name: Annotated[str | None, typer.Option(help="The name for people.", show_default=False)] = None,
+    mail: Annotated[str | None, typer.Option(help="Where notices go; '': nowhere.", show_default=False)] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE", help="The user's end: 2027-12-31, or an RFC 3339 time; 'never': none.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Change a user's name, mail address or end. With another end the offline data are made anew."""
+    call = call_of(ctx)
+    end = None if expires is None else users.NEVER if expires == "never" else read_date(expires)
+    with open_server(call) as server:
+        view = server.run(users.edit_user, login, users.UserEdit(name, mail, end), now=now())
+    call.done(f"Changed the user {login}.", "user", **_members(view))
+
+
+@command(app, "why", "user why alice --device laptop")
+def explain(
+    ctx: typer.Context,
+    login: Login,
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="Only this device, by name or id. [all of the user's]")
+    ] = "",
+    policy: Annotated[bool, typer.Option("--policy", help="Every policy field in force, too.")] = False,
+) -> None:
+    """Say why a user can sign in or not, online and on each device: every rule, where it comes from, what mends it."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        found = server.run(why.explain, login, device or None, now=now())
+    rows = [vars(each) for each in found.lines if call.json or policy or not each.rule.startswith("policy ")]
+    if call.json:
+        output.put_json("why", {"user": login, "at": output.rfc3339(found.at), "rules": rows})
+        return
+    output.put_table(rows, ["side", "about", "rule", "verdict", "why", "source", "mend"])
+
+
+@command(app, "enable", "user enable alice")
+def enable(ctx: typer.Context, login: Login) -> None:
+    """Let a user sign in again."""
+    _set_enabled(ctx, login, enabled=True)
+
+
+@command(app, "disable", "user disable alice")
+def disable(ctx: typer.Context, login: Login) -> None:
+    """Refuse a user everywhere. Each device erases the user's offline data at its next contact."""
+    _set_enabled(ctx, login, enabled=False)
+
+
+@command(app, "unlock", "user unlock alice")
+def unlock(ctx: typer.Context, login: Login) -> None:
+    """Clear the lock and the count of failures in a row."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        cleared = server.run(users.unlock, login, now=now())
+    words = f"{login} is unlocked." if cleared else f"Nothing to unlock: {login} was not locked and had no failures."
+    call.done(words, "user", login=login, cleared=cleared)
+
+
+@command(app, "move", "user move alice --domain Travel")
+def move(ctx: typer.Context, login: Login, domain: Annotated[str, typer.Option(help="The new domain.")]) -> None:
+    """Move a user to another domain; its policies apply at once."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(users.move_user, login, domain, now=now())
+    call.done(f"{login} belongs to {domain}.", "user", login=login, domain=domain)
+
+
+def _members(view: users.UserView) -> dict[str, Any]:
+    values = vars(view)
+    return {name: value for name, value in values.items() if name != "expires_at"} | {
+        "expires": output.rfc3339(view.expires_at)
+    }
+
+
+def _set_enabled(ctx: Any, login: str, *, enabled: bool) -> None:
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(users.set_enabled, login, enabled=enabled, now=now())
+    call.done(f"{login} is {'enabled' if enabled else 'disabled'}.", "user", login=login, enabled=enabled)

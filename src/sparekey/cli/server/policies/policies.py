@@ -1,0 +1,223 @@
+"""`sparekey policy`: policies of each kind, and what is in force for one user on one device."""
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
+
+import typer
+
+from sparekey.app.policies import policies
+from sparekey.app.policies import previews as policy_previews
+from sparekey.app.policies.policies import PolicyView
+from sparekey.app.policies.previews import Preview
+from sparekey.cli.server import output
+from sparekey.cli.server.command import LocalServer, Server, call_of, command, new_group, now, open_server
+from sparekey.core.errors import BadInput
+from sparekey.core.plurals import counted
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.policy.offline import FIELDS
+
+app = new_group("Policies of each kind, and what is in force for a user.")
+
+Name = Annotated[str, typer.Argument(metavar="POLICY", help="The policy's name.")]
+Fields = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FIELD=VALUE]...", help="See `fields` of this kind of policy.", show_default=False),
+]
+Confirm = Annotated[bool, typer.Option("--confirm", help="Go on although data on devices are discarded at once.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask first.")]
+Domain = Annotated[str, typer.Option(help="The security domain.")]
+AnyName = Annotated[str | None, typer.Argument(metavar="POLICY", help="The policy's name.", show_default=False)]
+ToDefault = Annotated[bool, typer.Option("--default", help="Always use the default policy, whichever it is.")]
+
+_EFFECTIVE: Final = ("field", "value", "source")
+# for each kind: what it is for, an example of a field, and the fields that a list shows
+_KINDS: Final[Mapping[PolicyKind, tuple[str, str, tuple[str, ...]]]] = {
+    PolicyKind.OFFLINE: (
+        "Offline policies: what devices may hold, and for how long.",
+        "days=7",
+        ("enabled", "days", "protection_level"),
+    ),
+    PolicyKind.TOKEN: (
+        "Token policies: PINs, and how tokens are accepted.",
+        "pin_minimum=6",
+        ("pin_minimum", "pin_maximum", "pin_characters", "next_tokencode_after"),
+    ),
+    PolicyKind.LOCKOUT: (
+        "Lockout policies: how many failures lock a user, and for how long.",
+        "most_failures=3",
+        ("most_failures", "within_minutes", "unlock_after_minutes"),
+    ),
+}
+
+
+def _add_kind(kind: PolicyKind) -> None:
+    """The commands of one kind of policy."""
+    words, example, columns = _KINDS[kind]
+    group = new_group(words)
+    app.add_typer(group, name=kind.value)
+
+    _add_reading(kind, group, columns)
+    _add_changing(kind, group, example)
+
+
+def _add_reading(kind: PolicyKind, group: typer.Typer, columns: tuple[str, ...]) -> None:
+    @command(group, "list", f"policy {kind} list")
+    def list_all(ctx: typer.Context) -> None:
+        """List all policies of this kind."""
+        call = call_of(ctx)
+        with open_server(call) as server:
+            views = server.run(policies.list_policies, kind)
+        rows = [
+            {"name": view.name, "default": view.is_default, "revision": view.revision}
+            | {name: value for name, value in _plain(view.values).items() if name in columns}
+            for view in views
+        ]
+        call.put_list("policies", rows, ["name", "default", "revision", *columns])
+
+    @command(group, "show", f"policy {kind} show Default")
+    def show(ctx: typer.Context, name: Name) -> None:
+        """Show every field of a policy."""
+        call = call_of(ctx)
+        with open_server(call) as server:
+            view = server.run(policies.show_policy, kind, name)
+        members = _members(view)
+        if call.json:
+            output.put_json("policy", members)
+            return
+        fields = members.pop("fields")
+        output.put_record(members)
+        print()
+        output.put_table([{"field": field, "value": _text(value)} for field, value in fields.items()], _EFFECTIVE[:2])
+
+    @command(group, "fields", f"policy {kind} fields")
+    def fields_of_a_policy(ctx: typer.Context) -> None:
+        """List the fields with what is allowed, the default and the meaning."""
+        rows = [
+            {
+                "field": name,
+                "allowed": field.allowed,
+                "default": _text(field.default),
+                "unit": field.unit,
+                "merge": field.merge.value,
+                "meaning": field.meaning,
+            }
+            for name, field in kind.fields.items()
+        ]
+        call_of(ctx).put_list("fields", rows, ["field", "allowed", "default", "unit", "meaning"])
+
+
+def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
+    @command(group, "add", f"policy {kind} add Travel {example}")
+    def add(ctx: typer.Context, name: Name, fields: Fields = None) -> None:
+        """Add a policy. Fields that are not given have their defaults."""
+        call = call_of(ctx)
+        with open_server(call) as server:
+            view = server.run(policies.add_policy, kind, name, _texts(fields), now=now())
+        call.done(f"Added the {kind} policy {name}.", "policy", **_members(view))
+
+    @command(group, "set", f"policy {kind} set Default {example}")
+    def set_fields(ctx: typer.Context, name: Name, fields: Fields = None, confirm: Confirm = False) -> None:
+        """Edit fields. An offline policy that becomes stricter discards data on devices: if there are any, --confirm
+        is asked for."""
+        texts = _texts(fields)
+        if not texts:
+            raise typer.BadParameter("say which fields to set, as FIELD=VALUE")
+        call = call_of(ctx)
+        with open_server(call) as server:
+            edit = server.run(policies.set_fields, kind, name, texts, confirmed=confirm, now=now())
+        made_anew = ""
+        if edit.regenerated:
+            made_anew = f" Offline data are made anew for {counted(edit.regenerated, 'user')} on their devices."
+        members = _members(edit.view) | {"tightened": list(edit.tightened), "regenerated": edit.regenerated}
+        call.done(f"Set {', '.join(texts)} of the {kind} policy {name}.{made_anew}", "policy", **members)
+
+    @command(group, "assign", f"policy {kind} assign Travel --domain Sales")
+    def assign(
+        ctx: typer.Context, domain: Domain, name: AnyName = None, default: ToDefault = False, yes: Yes = False
+    ) -> None:
+        """Put the users of a domain, and its devices, under a policy. Where offline data are made anew, you are asked
+        first."""
+        if default is (name is not None):
+            raise typer.BadParameter("give either the name of a policy or --default")
+        call = call_of(ctx)
+        with open_server(call) as server:
+            _ask(server, policy_previews.preview_assignment, kind, name, domain, yes=yes)
+            server.run(policies.assign_policy, kind, name, domain, now=now())
+        call.done(f"{domain} uses {name or f'the default {kind} policy'}.", "assignment", domain=domain, policy=name)
+
+    if kind is not PolicyKind.OFFLINE:  # nothing on devices depends on it
+        set_fields.__doc__ = "Edit fields. They hold from the next sign-in on."
+        assign.__doc__ = "Put the users of a domain under a policy."
+
+    @command(group, "remove", f"policy {kind} remove Travel")
+    def remove(ctx: typer.Context, name: Name, yes: Yes = False) -> None:
+        """Remove a policy; its domains go back to the default."""
+        call = call_of(ctx)
+        with open_server(call) as server:
+            _ask(server, policy_previews.preview_removal, kind, name, yes=yes)
+            server.run(policies.remove_policy, kind, name, now=now())
+        call.done(f"Removed the {kind} policy {name}.", "policy", name=name)
+
+
+for _kind in PolicyKind:
+    _add_kind(_kind)
+
+
+@command(app, "effective", "policy effective alice --device laptop")
+def effective(
+    ctx: typer.Context,
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user's login name.")],
+    device: Annotated[
+        str | None, typer.Option(help="Name or id; without: a device of the user's own domain.", show_default=False)
+    ] = None,
+) -> None:
+    """Show what is in force for a user on a device. Beside each value stands where it comes from."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        merged = server.run(policies.effective_of, user, device)
+    values = _plain(dataclasses.asdict(merged.values))
+    rows = [{"field": name, "value": values[name], "source": merged.sources[name]} for name in FIELDS]
+    shown = rows if call.json else [row | {"value": _text(row["value"])} for row in rows]
+    call.put_list("effective", shown, _EFFECTIVE)
+
+
+def _ask(server: Server, preview: Callable[..., Preview], kind: PolicyKind, *what: Any, yes: bool) -> None:
+    """Before offline data are made anew: says for how many devices, and how much work that is. Raises BadInput where
+    nobody can answer."""
+    words = ""
+    if isinstance(server, LocalServer):
+        found = preview(server.instance, server.actor, kind, *what, now=now())
+        words = policy_previews.in_words(found, os.cpu_count() or 1)
+    elif kind is PolicyKind.OFFLINE:
+        words = "offline data on devices may be discarded and made anew; the console says for how many users"
+    if yes or not words:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput(words, "repeat it with --yes, or at a terminal")
+    output.say(f"{words[:1].upper()}{words[1:]}.")
+    typer.confirm("Go on?", abort=True, err=True)
+
+
+def _texts(fields: list[str] | None) -> Mapping[str, str]:
+    texts = {}
+    for each in fields or ():
+        name, sign, value = each.partition("=")
+        if not sign or name in texts:
+            raise typer.BadParameter(f"{each!r} is no FIELD=VALUE, or the field is given twice")
+        texts[name] = value
+    return texts
+
+
+def _members(view: PolicyView) -> dict[str, Any]:
+    return {"name": view.name, "default": view.is_default, "revision": view.revision, "fields": _plain(view.values)}
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _text(value: object) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)

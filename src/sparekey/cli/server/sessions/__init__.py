@@ -1,0 +1,1 @@
+"""Commands for sessions at a server, API clients and the first administrator."""

@@ -1,0 +1,67 @@
+"""`sparekey client`: programs that ask over the REST API."""
+
+from typing import Annotated
+
+import typer
+
+from sparekey.app.instance import TOP_DOMAIN
+from sparekey.app.sessions import clients
+from sparekey.cli.server import output
+from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.cli.server.tokens.tokens import read_date
+
+app = new_group("Programs that ask over the REST API whether a passcode is right.")
+
+
+@command(app, "add", "client add vpn --domain Sales --addresses 192.0.2.0/24")
+def add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the client is to be called.")],
+    domain: Annotated[str, typer.Option(help="It may ask for the users of this domain and below.")] = TOP_DOMAIN,
+    addresses: Annotated[str, typer.Option(help="Networks it may call from, comma separated. [any]")] = "",
+    expires: Annotated[str, typer.Option(metavar="DATE", help="2027-12-31, or an RFC 3339 time. [never]")] = "",
+) -> None:
+    """Add a client and show its key, once: it is kept only as a hash."""
+    call = call_of(ctx)
+    end = read_date(expires)
+    with open_server(call) as server:
+        key = server.run(clients.add_client, name, domain, addresses, end, now=now())
+    if call.json:
+        output.put_json("client", {"name": name, "domain": domain, "key": key.reveal()})
+        return
+    print(key.reveal())
+    output.say(f"The key of {name}; it is not shown again. Send it as: Authorization: Bearer KEY")
+    output.say(f"It may ask whether passcodes are right. For more: {call.again} role grant ROLE --client {name}")
+
+
+@command(app, "list", "client list")
+def list_some(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option(metavar="NAME", help="From the first name after this one.")] = "",
+) -> None:
+    """List clients by name."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        rows = [
+            {
+                "name": each.name,
+                "domain": each.domain,
+                "addresses": each.addresses,
+                "expires": output.rfc3339(each.expires_at),
+                "revoked": output.rfc3339(each.revoked_at),
+            }
+            for each in server.run(clients.list_clients, limit, after)
+        ]
+    call.put_list("clients", rows, ["name", "domain", "addresses", "expires", "revoked"])
+
+
+@command(app, "revoke", "client revoke vpn")
+def revoke(
+    ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="As `client list` shows it.")]
+) -> None:
+    """Refuse a client's key from now on."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(clients.revoke_client, name, now=now())
+    call.done(f"The key of {name} is refused from now on.", "client", name=name, revoked=True)

@@ -1,0 +1,67 @@
+"""`sparekey token import`: tokens from a file, and a line for each one that was not taken.
+
+Rules: the file's password comes on standard input, never as an argument; what was in the file is not shown again.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sparekey.app.instance import TOP_DOMAIN
+from sparekey.cli.server import output
+from sparekey.cli.server.command import call_of, now, open_server, read_secret
+from sparekey.core.errors import BadInput
+from sparekey.core.plurals import counted
+
+_TOLD_EACH = 10_000  # records
+
+
+def import_file(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, PSKC (RFC 6030) or .sdtid; see docs/imports.md.")],
+    domain: Annotated[str, typer.Option(help="The security domain that the tokens belong to until assigned.")] = (
+        TOP_DOMAIN
+    ),
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the file's password, or its key in hex, from standard input.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be imported.")] = False,
+) -> None:
+    """Import tokens. They are disabled until assigned; a serial number that is taken keeps its token."""
+    from sparekey.app.tokens.imports import import_tokens  # noqa: PLC0415 -- only this command reads such files
+
+    call = call_of(ctx)
+    data = _content(file)
+    password = read_secret("Password of the file") if password_stdin else None
+    with open_server(call) as server:
+        report = server.run(import_tokens, data, password, now=now(), domain=domain, dry_run=dry_run, progress=_tell)
+    refusals = [{"number": each.number, "serial": each.serial, "reason": each.reason} for each in report.refusals]
+    if refusals and not call.json:
+        output.put_table(refusals, ["number", "serial", "reason"])
+    done = "Would import" if dry_run else "Imported"
+    next_step = f" Give them to users: {call.again} token assign SERIAL USER" if report.added and not dry_run else ""
+    call.done(
+        f"{done} {counted(report.added, 'token')} ({report.kind}); {len(refusals)} refused.{next_step}",
+        "token-import",
+        kind=report.kind,
+        added=report.added,
+        refused=len(refusals),
+        dry_run=dry_run,
+        refusals=refusals,
+    )
+
+
+def _content(file: Path) -> bytes:
+    from sparekey.token_files import LARGEST_FILE  # noqa: PLC0415 -- see above
+
+    with file.open("rb") as opened:
+        data = opened.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise BadInput(f"{str(file)!r} has more than {LARGEST_FILE} bytes", "import it in parts")
+    return data
+
+
+def _tell(doing: str, number: int) -> None:
+    if number % _TOLD_EACH == 0:
+        output.say(f"{number} records {doing}")

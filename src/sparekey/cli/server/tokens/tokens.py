@@ -1,0 +1,258 @@
+"""`sparekey token`: tokens and their PINs.
+
+Rules: a seed is shown only where it was asked for, and never where it came from standard input; a PIN and a seed are
+never arguments, which others on this machine can see.
+"""
+
+import base64
+import binascii
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import segno
+import typer
+
+from sparekey.app.tokens import tokens
+from sparekey.app.tokens.tokens import ISSUER, AddedToken, NewToken, TokenView
+from sparekey.cli.server import output
+from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_server, read_secret
+from sparekey.cli.server.tokens import life_cycle as token_lifecycle
+from sparekey.cli.server.tokens.imports import import_file
+from sparekey.core.errors import BadInput
+from sparekey.secret import Secret
+
+_TIMES = {
+    "expires": "expires_at",
+    "pin_since": "pin_set_at",
+    "created": "created_at",
+    "online_emergency_expires": "online_emergency_expires",
+}
+app = new_group("Tokens and their PINs.")
+Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The serial number.")]
+command(app, "import", "token import tokens.sdtid --password-stdin --dry-run < password-file")(import_file)
+command(app, "assign", "token assign 000123456789 alice")(token_lifecycle.assign)
+command(app, "unassign", "token unassign 000123456789")(token_lifecycle.unassign)
+command(app, "replace", "token replace 000123456789 --next-available --keep-pin")(token_lifecycle.replace)
+command(app, "resync", "token resync 000123456789")(token_lifecycle.resync)
+command(app, "remove", "token remove 000123456789")(token_lifecycle.remove)
+
+
+@command(app, "add", "token add --type totp --user bob --no-pin --digits 8 --qr")
+def add(
+    ctx: typer.Context,
+    user: Annotated[str, typer.Option(help="The login name of the user who gets it.")],
+    kind: Annotated[
+        str, typer.Option("--type", help="totp: a code for each interval; hotp: a code for each press.")
+    ] = "totp",
+    digits: Annotated[int, typer.Option(help="Digits of a tokencode: 6, 7 or 8.")] = 6,
+    interval: Annotated[int, typer.Option(help="Seconds that a tokencode lasts, 30 or 60; only of totp.")] = 30,
+    algorithm: Annotated[str, typer.Option(help="The hash that makes the codes: sha1, sha256 or sha512.")] = "sha1",
+    counter: Annotated[int, typer.Option(min=0, help="The counter of the next code; only of hotp.")] = 0,
+    no_pin: Annotated[
+        bool, typer.Option("--no-pin", help="Its tokencode is typed alone: an authenticator app.")
+    ] = False,
+    serial: Annotated[str, typer.Option(help="Its serial number. [made up]")] = "",
+    expires: Annotated[
+        str, typer.Option(metavar="DATE", help="Until when it can be used: 2027-12-31, or an RFC 3339 time. [no end]")
+    ] = "",
+    seed_stdin: Annotated[
+        bool, typer.Option("--seed-stdin", help="Read the seed from standard input, as base32 or hex.")
+    ] = False,
+    qr: Annotated[bool, typer.Option("--qr", help="Show the new seed as a QR code for an authenticator app.")] = False,
+    show_seed: Annotated[bool, typer.Option("--show-seed", help="Show the new seed as text.")] = False,
+) -> None:
+    """Add a token for a user. Its PIN is set by `token set-pin`, or chosen by the user at the first sign-in."""
+    if kind not in ("totp", "hotp"):
+        raise typer.BadParameter(f"{kind!r} is no type of token; give totp or hotp")
+    if seed_stdin is (qr or show_seed):
+        raise typer.BadParameter("say how the seed gets into the token: --seed-stdin alone, or --qr or --show-seed")
+    call = call_of(ctx)
+    wish = NewToken(
+        digits=digits,
+        interval=interval,
+        algorithm=algorithm.lower(),
+        with_pin=not no_pin,
+        serial=serial,
+        type=kind,
+        counter=counter,
+        expires_at=read_date(expires),
+        seed=read_seed(read_secret("Seed").reveal()) if seed_stdin else None,
+    )
+    with open_server(call) as server:
+        made = server.run(tokens.add_token, user, wish, now=now())
+    members: dict[str, Any] = {
+        "serial": made.serial,
+        "user": user,
+        "type": kind,
+        "with_pin": wish.with_pin,
+        "digits": digits,
+        "interval": made.parameters.interval,
+        "algorithm": wish.algorithm,
+    }
+    next_step = "" if no_pin else f" Set its PIN: {call.again} token set-pin {made.serial}"
+    if not seed_stdin:
+        members |= _seed_members(made, user, qr=qr, text=show_seed)
+        _show_seed(call, made, user, qr=qr, text=show_seed)
+    call.done(f"Added the token {made.serial} for {user}.{next_step}", "token", **members)
+
+
+@command(app, "list", "token list --user alice")
+def list_some(
+    ctx: typer.Context,
+    user: Annotated[str, typer.Option(help="Only this user's.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str, typer.Option(metavar="SERIAL", help="From the first serial number after this one.")] = "",
+) -> None:
+    """List tokens by serial number, with the security domain of who has them, or their own."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        rows = [_members(each) for each in server.run(tokens.list_tokens, limit, after, user or None)]
+    columns = ["serial", "type", "user", "domain", "with_pin", "pin_set", "enabled", "lost", "expires"]
+    call.put_list("tokens", rows, columns)
+
+
+@command(app, "show", "token show SK01234567")
+def show(ctx: typer.Context, serial: Serial) -> None:
+    """Show a token. Nobody can read its seed or its PIN."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        call.put("token", _members(server.run(tokens.show_token, serial)))
+
+
+@command(app, "set-pin", "token set-pin SK01234567 < pin-file")
+def set_pin(
+    ctx: typer.Context,
+    serial: Serial,
+    must_change: Annotated[
+        bool, typer.Option("--must-change", help="The user has to choose another one at the next sign-in.")
+    ] = False,
+) -> None:
+    """Set or change the PIN. It has 4 to 8 letters or digits, unless the token policy wants more.
+
+    It is asked for, or read from standard input.
+    """
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(tokens.show_token, serial)  # said before the PIN is asked for
+        server.run(tokens.set_pin, serial, read_secret("PIN", twice=True), must_change=must_change, now=now())
+    call.done(f"Set the PIN of {serial}.", "token", serial=serial, pin_set=True)
+
+
+@command(app, "clear-pin", "token clear-pin SK01234567")
+def clear_pin(ctx: typer.Context, serial: Serial) -> None:
+    """Take the PIN away: the user chooses another one at the next sign-in, with the tokencode alone."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(tokens.clear_pin, serial, now=now())
+    words = f"{serial} has no PIN. At the next sign-in its user types the tokencode alone, and then chooses a PIN."
+    call.done(words, "token", serial=serial, pin_set=False)
+
+
+@command(app, "enable", "token enable SK01234567")
+def enable(ctx: typer.Context, serial: Serial) -> None:
+    """Let a token be used again."""
+    _set_enabled(ctx, serial, enabled=True)
+
+
+@command(app, "disable", "token disable SK01234567")
+def disable(ctx: typer.Context, serial: Serial) -> None:
+    """Refuse a token, and everything that belongs to it."""
+    _set_enabled(ctx, serial, enabled=False)
+
+
+@command(app, "lost", "token lost SK01234567")
+def lost(ctx: typer.Context, serial: Serial) -> None:
+    """Mark a token as lost: its codes are refused, its offline emergency tokencode goes on working."""
+    _set_lost(ctx, serial, lost=True)
+
+
+@command(app, "found", "token found SK01234567")
+def found(ctx: typer.Context, serial: Serial) -> None:
+    """Mark a lost token as found: its codes are accepted again."""
+    _set_lost(ctx, serial, lost=False)
+
+
+def _set_enabled(ctx: typer.Context, serial: str, *, enabled: bool) -> None:
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(tokens.set_enabled, serial, enabled=enabled, now=now())
+    call.done(f"{serial} is {'enabled' if enabled else 'disabled'}.", "token", serial=serial, enabled=enabled)
+
+
+@command(app, "expire", "token expire SK01234567 2027-12-31")
+def expire(
+    ctx: typer.Context,
+    serial: Serial,
+    date: Annotated[str, typer.Argument(metavar="DATE", help="2027-12-31, or an RFC 3339 time; never: no end.")],
+) -> None:
+    """Set until when a token can be used. Its emergency codes end then, too."""
+    call, expires_at = call_of(ctx), None if date == "never" else read_date(date)
+    if expires_at is None and date != "never":
+        raise typer.BadParameter("give a date, or never")
+    with open_server(call) as server:
+        server.run(tokens.set_expiry, serial, expires_at=expires_at, now=now())
+    words = "has no end" if expires_at is None else f"ends at {output.rfc3339(expires_at)}"
+    call.done(f"{serial} {words}.", "token", serial=serial, expires=output.rfc3339(expires_at))
+
+
+def _set_lost(ctx: typer.Context, serial: str, *, lost: bool) -> None:
+    call = call_of(ctx)
+    with open_server(call) as server:
+        server.run(tokens.set_lost, serial, lost=lost, now=now())
+    call.done(f"{serial} is marked as {'lost' if lost else 'found'}.", "token", serial=serial, lost=lost)
+
+
+def read_seed(text: str) -> Secret[bytes]:
+    """A seed in hex or base32, spaces and dashes left out. Raises BadInput, which never repeats it."""
+    compact = re.sub(r"[\s-]", "", text)
+    if compact and re.fullmatch(r"([0-9A-Fa-f]{2})+", compact):
+        return Secret(bytes.fromhex(compact))
+    try:
+        seed = base64.b32decode(compact.upper().rstrip("=") + "=" * (-len(compact.rstrip("=")) % 8))
+    except binascii.Error:
+        seed = b""
+    if not seed:
+        raise BadInput("the seed is neither hex nor base32", "give it on standard input in one of these")
+    return Secret(seed)
+
+
+def read_date(text: str) -> int | None:
+    """A day (its first second, UTC) or an RFC 3339 time; "": none. Raises BadInput."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{text!r} is no date", "give for instance 2027-12-31 or 2027-12-31T18:00:00Z") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _seed_members(made: AddedToken, user: str, *, qr: bool, text: bool) -> dict[str, str]:
+    seed = made.parameters.seed.reveal()
+    members = {"otpauth": made.otpauth(user, ISSUER).reveal()} if qr else {}
+    if text:
+        members |= {"seed_hex": seed.hex(), "seed_base32": base64.b32encode(seed).decode().rstrip("=")}
+    return members
+
+
+def _show_seed(call: Call, made: AddedToken, user: str, *, qr: bool, text: bool) -> None:
+    if call.json:
+        return
+    if qr:
+        uri = made.otpauth(user, ISSUER).reveal()
+        if sys.stdout.isatty():
+            segno.make(uri, error="m").terminal(compact=True)
+        print(uri)
+    if text:
+        output.put_record(_seed_members(made, user, qr=False, text=True))
+
+
+def _members(view: TokenView) -> dict[str, Any]:
+    members = dict(vars(view))
+    members["user"] = members.pop("login")
+    for name, column in _TIMES.items():
+        if column in members:
+            members[name] = output.rfc3339(members.pop(column))
+    return members

@@ -1,0 +1,1 @@
+"""Names and words of events, the chain over them, and its verification."""

@@ -1,0 +1,1 @@
+"""Rules of emergency codes, offline and online, and of showing them."""

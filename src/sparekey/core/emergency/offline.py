@@ -1,0 +1,91 @@
+"""Offline emergency codes: how long they work, when a version is due for replacement, and which version a device gets.
+
+Rules (product.md, "Emergency codes"):
+- A code can be used again until it expires. It expires at the earliest of lifetime, token expiry and account expiry.
+- A version becomes *due* when it was shown, used or reset, or when less than a quarter of its lifetime is left.
+- A due version is replaced at an online sign-in *with the token itself*, which proves that the emergency is over; a
+  sign-in with an emergency code never replaces the code it used. Two exceptions: a reset is delivered at the next
+  online sign-in by any method, and an expired version is replaced at any contact.
+- Until its replacement is confirmed by the device, the version that the device holds is the one to read out.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sparekey.core.reasons import Method
+
+PASSCODE_GROUPS: Final = 3
+GROUPS_AFTER_PIN: Final = 2
+GROUPS_WITHOUT_PIN: Final = 3
+
+
+class CodeKind(StrEnum):
+    """A tokencode belongs to a token and replaces its code; a passcode belongs to a user and replaces PIN and code."""
+
+    TOKENCODE = "tokencode"
+    PASSCODE = "passcode"
+
+
+class Contact(StrEnum):
+    """What happens between device and server at the moment at which a replacement is considered."""
+
+    TOKEN_SIGN_IN = "token-sign-in"
+    OTHER_SIGN_IN = "other-sign-in"
+    REFILL = "refill"  # nobody signed in
+
+
+@dataclass(frozen=True)
+class CodeVersion:
+    """One version of one code, as far as replacement is concerned; unix seconds."""
+
+    code_id: str
+    version: int
+    created_at: int
+    not_after: int
+    shown_at: int | None = None
+    used_at: int | None = None
+    reset_at: int | None = None
+
+
+def contact_of(method: Method) -> Contact:
+    """What kind of contact an online sign-in is."""
+    return Contact.TOKEN_SIGN_IN if method is Method.TOKENCODE else Contact.OTHER_SIGN_IN
+
+
+def groups_of(kind: CodeKind, *, with_pin: bool) -> int:
+    """How many groups of five a code has: more where no PIN stands before it."""
+    if kind is CodeKind.PASSCODE:
+        return PASSCODE_GROUPS
+    return GROUPS_AFTER_PIN if with_pin else GROUPS_WITHOUT_PIN
+
+
+def expiry(now: int, lifetime_days: int, token_expires_at: int | None, account_expires_at: int | None) -> int:
+    """The unix second from which a code made at `now` no longer works."""
+    ends = (now + lifetime_days * 86_400, token_expires_at, account_expires_at)
+    return min(end for end in ends if end is not None)
+
+
+def is_due(code: CodeVersion, now: int) -> bool:
+    """Whether this version is to be replaced at the next occasion."""
+    quarter = (code.not_after - code.created_at) / 4
+    touched = (code.shown_at, code.used_at, code.reset_at)
+    return any(at is not None for at in touched) or code.not_after - now < quarter
+
+
+def replaced_now(code: CodeVersion, contact: Contact, now: int) -> bool:
+    """Whether a device that holds this version is given another one at this contact."""
+    if now >= code.not_after:
+        return True
+    if contact is Contact.REFILL or not is_due(code, now):
+        return False
+    return contact is Contact.TOKEN_SIGN_IN or code.reset_at is not None
+
+
+def find_deliverable(versions: list[CodeVersion], now: int) -> CodeVersion | None:
+    """The newest version if it can be given to one more device, else None: a new version is to be made.
+
+    A version that is itself due would have to be replaced again at once; one that was shown is known outside.
+    """
+    newest = max(versions, key=lambda code: code.version, default=None)
+    return None if newest is None or is_due(newest, now) else newest

@@ -1,0 +1,256 @@
+"""Why somebody can sign in or not: every rule with its verdict, where that comes from, and what mends it.
+
+Rules: pure; it asks the same states and functions as the decision itself (core.sign_in.authenticate,
+core.offline.units), so that it cannot say something else; it tells what *is* and judges no guess, so that it needs no
+passcode and shows no secret. This module covers sign-ins at the server; `core.explain.offline` covers devices.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sparekey.core.emergency.online import EmergencyKind
+from sparekey.core.plurals import counted
+from sparekey.core.reasons import Reason
+from sparekey.core.sign_in.authenticate import AccountState, TokenState
+
+
+class Verdict(StrEnum):
+    """What a rule says. Only `STOPS` keeps anybody out."""
+
+    OK = "ok"
+    OFF = "off"  # not given or not allowed, and nobody is kept out by that
+    ASKS = "asks"  # the sign-in goes on after one more question
+    WAITS = "waits"  # something is under way, or nothing new is given until something is mended
+    STOPS = "stops"
+
+
+class Side(StrEnum):
+    """Where the rule holds."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class Deed(StrEnum):
+    """What somebody does to mend it, for pages, which have no commands."""
+
+    ENABLE_USER = "enable-user"
+    CHANGE_END = "change-end"
+    UNLOCK_USER = "unlock-user"
+    GIVE_TOKEN = "give-token"
+    ENABLE_TOKEN = "enable-token"
+    REPLACE_TOKEN = "replace-token"
+    FIND_TOKEN = "find-token"
+    END_TEMPORARY = "end-temporary"
+    SET_PIN = "set-pin"
+    CHANGE_POLICY = "change-policy"
+    INVITE_DEVICE = "invite-device"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One rule: about whom or what, what it says and why, who says so, and the command or deed that mends it.
+
+    `deeds`: the same for pages, any one of them; to `name`, a login, serial or device name.
+    """
+
+    side: Side
+    about: str
+    rule: str
+    verdict: Verdict
+    why: str
+    source: str
+    mend: str = ""
+    deeds: tuple[Deed, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class NamedToken:
+    serial: str
+    state: TokenState
+
+    @property
+    def words(self) -> str:
+        return f"token {self.serial}"
+
+
+@dataclass(frozen=True)
+class Person:
+    """The user as the server knows them now; the sources name the policies that the account's states hold."""
+
+    account: AccountState
+    tokens: tuple[NamedToken, ...]
+    lockout_source: str = ""
+    token_source: str = ""
+
+
+def moment(at: int) -> str:
+    """A unix second for people, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def conclude(side: Side, about: str, ways: Sequence[str]) -> Line:
+    """The first line of a part: with what the user gets in."""
+    if ways:
+        return Line(side, about, "sign-in", Verdict.OK, f"possible with {'; '.join(ways)}", "all rules below")
+    return Line(side, about, "sign-in", Verdict.STOPS, "not possible", "the rules below that say stops")
+
+
+def explain_online(person: Person, now: int) -> list[Line]:
+    """Everything that a server door looks at, the conclusion first."""
+    lines = [*_account_lines(person, now)]
+    for token in person.tokens:
+        lines += _token_lines(person, token, now)
+    return [conclude(Side.ONLINE, _user(person), online_ways(person, now)), *lines]
+
+
+def online_ways(person: Person, now: int) -> list[str]:
+    """What is accepted at a server door now, if it is typed rightly."""
+    if person.account.closed(now) is not None:
+        return []
+    return [way for token in person.tokens for way in _ways_of(token, now)]
+
+
+def _ways_of(token: NamedToken, now: int) -> Iterator[str]:
+    state = token.state
+    unusable = state.unusable(now)
+    if unusable in (None, Reason.NO_PIN) and state.out_of_use(now) is None:
+        yield f"the tokencode of {token.serial}" + (" after the PIN" if state.pin is not None else "")
+    if unusable is None and state.emergency is not None and state.emergency.codes and not state.emergency.ended(now):
+        kind = "fixed" if state.emergency.kind is EmergencyKind.FIXED else "one-time"
+        yield f"a temporary {kind} tokencode for {token.serial}"
+    if unusable is None and state.offline_code_online:
+        yield f"the offline emergency tokencode of {token.serial}, where a device holds one"
+
+
+def _user(person: Person) -> str:
+    return f"user {person.account.login}"
+
+
+def _account_lines(person: Person, now: int) -> Iterator[Line]:
+    account, about = person.account, _user(person)
+    login = account.login
+
+    def line(rule: str, *, ok: bool, why: str, source: str, mend: str, deed: Deed) -> Line:
+        if ok:
+            return Line(Side.ONLINE, about, rule, Verdict.OK, why, source)
+        return Line(Side.ONLINE, about, rule, Verdict.STOPS, why, source, mend, (deed,), login)
+
+    yield line(
+        "enabled",
+        ok=account.enabled,
+        why="enabled" if account.enabled else "disabled",
+        source=about,
+        mend=f"sparekey user enable {login}",
+        deed=Deed.ENABLE_USER,
+    )
+    end = account.expires_at
+    yield line(
+        "not expired",
+        ok=end is None or now < end,
+        why=f"ends {moment(end)}" if end is not None else "no end",
+        source=about,
+        mend=f"sparekey user edit {login} --expires DATE",
+        deed=Deed.CHANGE_END,
+    )
+    locked = account.locked(now)
+    count = account.failures
+    failures = f"{count.failures} of {account.lockout.most_failures} failures in a row"
+    why = f"locked since {moment(count.locked_at)}" if locked and count.locked_at is not None else failures
+    yield line(
+        "not locked",
+        ok=not locked,
+        why=why,
+        source=person.lockout_source,
+        mend=f"sparekey user unlock {login}",
+        deed=Deed.UNLOCK_USER,
+    )
+    yield line(
+        "has a token",
+        ok=bool(person.tokens),
+        why=f"{len(person.tokens)} assigned",
+        source=about,
+        mend=f"an authenticator app: sparekey token add --user {login} --no-pin --qr; "
+        f"an imported token: sparekey token assign SERIAL {login}",
+        deed=Deed.GIVE_TOKEN,
+    )
+
+
+def _token_lines(person: Person, token: NamedToken, now: int) -> Iterator[Line]:
+    state, serial = token.state, token.serial
+
+    def judged(rule: str, *, ok: bool, why: str, mend: str, deed: Deed) -> Line:
+        if ok:
+            return Line(Side.ONLINE, token.words, rule, Verdict.OK, why, token.words)
+        return Line(Side.ONLINE, token.words, rule, Verdict.STOPS, why, token.words, mend, (deed,), serial)
+
+    yield judged(
+        "enabled",
+        ok=state.enabled,
+        why="enabled" if state.enabled else "disabled",
+        mend=f"sparekey token enable {serial}",
+        deed=Deed.ENABLE_TOKEN,
+    )
+    end = state.expires_at
+    yield judged(
+        "not expired",
+        ok=end is None or now < end,
+        why=f"ends {moment(end)}" if end is not None else "no end",
+        mend=f"sparekey token replace {serial}",
+        deed=Deed.REPLACE_TOKEN,
+    )
+    yield judged(
+        "not lost",
+        ok=not state.lost,
+        why="lost" if state.lost else "not lost",
+        mend=f"sparekey token found {serial}, or give emergency access",
+        deed=Deed.FIND_TOKEN,
+    )
+    yield _pin_line(person, token, now)
+    yield _next_tokencode_line(person, token)
+    yield from _emergency_lines(token, now)
+
+
+def _pin_line(person: Person, token: NamedToken, now: int) -> Line:
+    state = token.state
+    verdict, why = Verdict.OK, "set" if state.with_pin else "used without one"
+    if state.needs_new_pin(now, person.account.token_policy):
+        verdict = Verdict.ASKS
+        why = (
+            "to be changed at the next sign-in" if state.pin else "none is set: the tokencode alone leads to a new one"
+        )
+    source = person.token_source if verdict is Verdict.ASKS and not state.pin_must_change and state.pin else token.words
+    return Line(Side.ONLINE, token.words, "PIN", verdict, why, source)
+
+
+def _next_tokencode_line(person: Person, token: NamedToken) -> Line:
+    account = person.account
+    after = account.token_policy.next_tokencode_after
+    asks = 0 < after <= account.failures.failures
+    failures = counted(account.failures.failures, "failure")
+    why = f"{failures} in a row; " + (f"asked from {after} on" if after else "never asked")
+    verdict = Verdict.ASKS if asks else Verdict.OK
+    return Line(Side.ONLINE, token.words, "next tokencode", verdict, why, person.token_source)
+
+
+def _emergency_lines(token: NamedToken, now: int) -> Iterator[Line]:
+    state = token.state
+    about, access = token.words, state.emergency
+    if access is None:
+        yield Line(Side.ONLINE, about, "temporary tokencodes", Verdict.OFF, "none given", about)
+    else:
+        until = f"until {moment(access.expires_at)}" if access.expires_at is not None else "with no end"
+        over = " (over)" if access.ended(now) else ""
+        what = "a fixed tokencode" if access.kind == "fixed" else f"one-time tokencodes ({len(access.codes)} left)"
+        refused = not access.allows_token(now)
+        own = "refused meanwhile" if refused else "accepted, too"
+        why = f"{what} in place of the token, {until}{over}; the token's own codes are {own}"
+        verdict = Verdict.STOPS if refused else Verdict.OK
+        mend = f"sparekey emergency end {token.serial}" if refused else ""
+        deeds = (Deed.END_TEMPORARY,) if refused else ()
+        yield Line(Side.ONLINE, about, "temporary tokencodes", verdict, why, about, mend, deeds, token.serial)
+    verdict, allowed = (Verdict.OK, "allowed") if state.offline_code_online else (Verdict.OFF, "not allowed")
+    yield Line(Side.ONLINE, about, "offline emergency tokencode at the server", verdict, allowed, about)

@@ -1,0 +1,1 @@
+"""Rules of the offline data that a device may hold."""

@@ -1,0 +1,275 @@
+"""What a device may be given for one user: which units, in which order, or why none.
+
+Rules (offline-day.md, "On the server"; product.md, "Offline authentication policy"):
+- A unit that is not allowed is not made; each refusal is a sentence with the way to mend it.
+- The rest of today (of an event-based token: its pack) comes first, then the emergency codes, then the other days,
+  nearest first: whoever shuts the lid after a second has what the next hours need.
+- No record is sealed past the expiry of token or account.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+from sparekey.core.policy.offline import EffectivePolicy, ProtectionLevel
+from sparekey.core.sign_in.authenticate import AccountState, TokenState
+from sparekey.core.sign_in.pins import PinVerifier
+from sparekey.core.tokens import Hotp, TimeBased
+
+DAY: Final = 86_400
+SOON: Final = 12 * 3_600  # what must be usable first
+
+
+class UnitKind(StrEnum):
+    """The kinds of spec/offline-day.md."""
+
+    DAY = "day"
+    EVENTS = "events"
+    EMERGENCY_TOKENCODE = "emergency-tokencode"
+    EMERGENCY_PASSCODE = "emergency-passcode"
+
+    @property
+    def is_emergency(self) -> bool:
+        return self in EMERGENCY_KINDS
+
+
+EMERGENCY_KINDS: Final = frozenset({UnitKind.EMERGENCY_TOKENCODE, UnitKind.EMERGENCY_PASSCODE})
+
+
+class Protection(StrEnum):
+    """What a device says its offline data stand under."""
+
+    FILE = "file"  # keys in a root-only file: a copied disk holds them, too
+    TPM = "tpm"  # keys of the TPM: a copied disk holds nothing to guess at
+    TPM_PIN_LOCK = "tpm-pin-lock"  # and days open with the PIN alone, which whoever it is may try a few times
+
+
+@dataclass(frozen=True)
+class DeviceState:
+    """The device as far as giving it offline data is concerned."""
+
+    device_id: str
+    revoked: bool
+    supports_offline: bool
+    hardware_bound: bool
+
+
+class Obstacle(StrEnum):
+    """Why there is no offline data, in words for the help desk: what is wrong, and what mends it."""
+
+    POLICY_OFF = "Offline authentication is off in the policy of the user's or the device's domain; switch it on there."
+    DEVICE_REVOKED = "The device is revoked; enrol it again."
+    NO_OFFLINE_SUPPORT = "The agent on this device cannot work offline; update or replace it."
+    NO_HARDWARE_STORE = "Policy asks for a TPM, and this device has none in use; give it one or change the policy."
+    ACCOUNT_CLOSED = "The user is disabled or expired; enable the user first."
+    ACCOUNT_LOCKED = "The user is locked; unlock the user first."
+    NEXT_TOKENCODE = "Wrong passcodes came in a row; the user signs in online once, with the following tokencode too."
+    NO_TOKEN_USED = "The user has to sign in online with a token once, on the device itself."
+    NOT_DOWNLOADED = "No device has confirmed it yet; a device fetches it by itself as soon as it reaches the server."
+    TOKEN_LOST = (
+        "The token is lost: its emergency tokencode stays; its days are not renewed, and a device erases them at its "
+        "next contact. Mark it found, or replace it."
+    )
+    TOKEN_DISABLED = "The token is disabled; enable it first."
+    TOKEN_EXPIRED = "The token has expired; assign or replace one first."
+    NO_PIN = "The token has no PIN yet; set one."
+    PIN_MUST_CHANGE = "The token's PIN has to be changed first; the user is asked for a new one at an online sign-in."
+    PASSCODE_TOO_SHORT = (
+        "PIN and tokencode together are shorter than policy asks; set a longer PIN or change the policy."
+    )
+    PIN_LESS_NOT_ALLOWED = "Policy does not allow offline data for tokens without a PIN; allow it there."
+    PIN_LESS_TOO_WEAK = (
+        "A token without a PIN needs level balanced or strong, and 8-digit codes or a TPM; "
+        "give the user such a token or change the policy."
+    )
+    EMERGENCY_OFF = "Policy does not allow this emergency code to be downloaded; switch it on there."
+
+
+class OfflineToken(Protocol):
+    """A token as far as offline data are concerned; its secret aside."""
+
+    @property
+    def token_id(self) -> str: ...
+    @property
+    def enabled(self) -> bool: ...
+    @property
+    def lost(self) -> bool: ...
+    @property
+    def expires_at(self) -> int | None: ...
+    @property
+    def with_pin(self) -> bool: ...
+    @property
+    def pin(self) -> PinVerifier | None: ...
+    @property
+    def pin_must_change(self) -> bool: ...
+    @property
+    def digits(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class WantedUnit:
+    """One unit that the device should hold. `day` counts days since 1970-01-01 UTC and is 0 for all other kinds."""
+
+    kind: UnitKind
+    token_id: str  # "" for the passcode
+    day: int = 0
+
+
+def is_told_of_lock(account: AccountState, last_contact: int | None, now: int) -> bool:
+    """Whether the device was told to take no tokencodes: the user is locked, and it has reached the server since."""
+    locked_at = account.failures.locked_at
+    return account.locked(now) and None not in (locked_at, last_contact) and (last_contact or 0) >= (locked_at or 0)
+
+
+def account_obstacle(account: AccountState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
+    """What keeps this user from having anything at all on this device."""
+    return next(iter(account_obstacles(account, device, policy, now)), None)
+
+
+def account_obstacles(
+    account: AccountState, device: DeviceState, policy: EffectivePolicy, now: int
+) -> tuple[Obstacle, ...]:
+    """All of it, what weighs most first."""
+    expired = account.expires_at is not None and now >= account.expires_at
+    checks = (
+        (device.revoked, Obstacle.DEVICE_REVOKED),
+        (not policy.values.enabled, Obstacle.POLICY_OFF),
+        (not device.supports_offline, Obstacle.NO_OFFLINE_SUPPORT),
+        (policy.values.require_hardware_store and not device.hardware_bound, Obstacle.NO_HARDWARE_STORE),
+        (not account.enabled or expired, Obstacle.ACCOUNT_CLOSED),
+    )
+    return tuple(obstacle for holds, obstacle in checks if holds)
+
+
+def code_obstacles(
+    account: AccountState,
+    device: DeviceState,
+    policy: EffectivePolicy,
+    token: OfflineToken | None,
+    now: int,
+    *,
+    used_here: bool,
+) -> tuple[Obstacle, ...]:
+    """All that keeps an emergency code from the device, what weighs most first.
+
+    `token`: whose tokencode it is, and whether it was `used_here`; None: it is the passcode.
+    """
+    found = account_obstacles(account, device, policy, now)
+    allowed = policy.values.emergency_passcode if token is None else policy.values.emergency_tokencode
+    if not allowed:
+        found += (Obstacle.EMERGENCY_OFF,)
+    if token is None:
+        return found
+    if not used_here:
+        found += (Obstacle.NO_TOKEN_USED,)
+    obstacle = token_obstacle(token, device, policy, now)
+    return (*found, obstacle) if obstacle is not None else found
+
+
+def token_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
+    """What keeps this token from having an emergency tokencode (and so days or events) on the device."""
+    if not token.enabled:
+        return Obstacle.TOKEN_DISABLED
+    if token.expires_at is not None and now >= token.expires_at:
+        return Obstacle.TOKEN_EXPIRED
+    if not token.with_pin:
+        return _pin_less_obstacle(token, device, policy)
+    if token.pin is None:
+        return Obstacle.NO_PIN
+    if token.pin_must_change:
+        return Obstacle.PIN_MUST_CHANGE
+    too_short = token.pin.length + token.digits < policy.values.minimum_passcode_length
+    return Obstacle.PASSCODE_TOO_SHORT if too_short else None
+
+
+def days_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
+    """What keeps this token from having days or events on the device."""
+    obstacle = token_obstacle(token, device, policy, now)
+    return obstacle or (Obstacle.TOKEN_LOST if token.lost else None)
+
+
+def ends_at_contact(
+    account: AccountState,
+    device: DeviceState,
+    policy: EffectivePolicy,
+    used: Sequence[OfflineToken],
+    token: OfflineToken | None,
+    now: int,
+    *,
+    days: bool,
+) -> bool:
+    """Whether the device accepts what it holds only until its next contact, as the server decides now: the `days` or
+    events of a token, else its emergency tokencode; None: the passcode.
+
+    `used`: the user's tokens that were used on the device, the one used last first.
+    """
+    if account_obstacle(account, device, policy, now) is not None:
+        return True
+    if token is None:
+        return not policy.values.emergency_passcode or not used
+    if token.token_id not in {each.token_id for each in used[: policy.values.tokens_per_user]}:
+        return True
+    if days:
+        return account.locked(now) or days_obstacle(token, device, policy, now) is not None
+    return not policy.values.emergency_tokencode or token_obstacle(token, device, policy, now) is not None
+
+
+def _pin_less_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePolicy) -> Obstacle | None:
+    if not policy.values.allow_tokens_without_pin:
+        return Obstacle.PIN_LESS_NOT_ALLOWED
+    strong_enough = policy.values.protection_level is not ProtectionLevel.LIGHT
+    if not strong_enough or not (token.digits == 8 or device.hardware_bound):
+        return Obstacle.PIN_LESS_TOO_WEAK
+    return None
+
+
+def wanted_units(
+    account: AccountState, tokens: tuple[TokenState, ...], device: DeviceState, policy: EffectivePolicy, now: int
+) -> list[WantedUnit]:
+    """Every unit that the device should hold for this user, in the order in which they are to be made.
+
+    `tokens`: those used on this device, the one used last first. A locked account is given nothing new, and one in
+    next-tokencode mode nothing of its tokens (offline-day.md, server rule 2).
+    """
+    if account_obstacle(account, device, policy, now) is not None or account.locked(now):
+        return []
+    tokens = tokens[: policy.values.tokens_per_user]
+    today = now // DAY
+    first_days = [today] if (today + 1) * DAY - now >= SOON else [today, today + 1]
+    later_days = [day for day in range(today, today + policy.values.days + 1) if day not in first_days]
+    known = bool(tokens)
+    if account.in_next_tokencode_mode:
+        tokens = ()
+    with_days = [token for token in tokens if days_obstacle(token, device, policy, now) is None]
+
+    def days(which: list[int]) -> list[WantedUnit]:
+        found = (_unit_of(token, account, day, now) for day in which for token in with_days)
+        return [unit for unit in found if unit is not None]
+
+    units = days(first_days)
+    if policy.values.emergency_tokencode:
+        usable = [token for token in tokens if token_obstacle(token, device, policy, now) is None]
+        units += [WantedUnit(UnitKind.EMERGENCY_TOKENCODE, token.token_id) for token in usable]
+    if policy.values.emergency_passcode and known:
+        units.append(WantedUnit(UnitKind.EMERGENCY_PASSCODE, ""))
+    units += days(later_days)
+    return units
+
+
+def _unit_of(token: TokenState, account: AccountState, day: int, now: int) -> WantedUnit | None:
+    """What this token has for that day; all that an event-based one has comes with today."""
+    if isinstance(token.otp, Hotp):
+        return WantedUnit(UnitKind.EVENTS, token.token_id) if day == now // DAY else None
+    return WantedUnit(UnitKind.DAY, token.token_id, day) if usable_steps(token, account, day, now) else None
+
+
+def usable_steps(token: TokenState, account: AccountState, day: int, now: int) -> range:
+    """Of that day: no step used or past, none that is over only after token or account have expired."""
+    if not isinstance(token.otp, TimeBased):
+        return range(0)
+    steps = token.otp.steps_of_day(day, token.drift)
+    first = max(steps.start, token.last_step + 1, token.otp.step_at(now, token.drift))
+    ends = [end for end in (token.expires_at, account.expires_at) if end is not None]
+    stop = min([steps.stop, *(token.otp.step_at(end, token.drift) for end in ends)])
+    return range(first, max(first, stop))

@@ -1,0 +1,1 @@
+"""Policies of each kind: fields, ranges, defaults and merge rules."""

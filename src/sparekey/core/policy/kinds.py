@@ -1,0 +1,46 @@
+"""The kinds of policy, each with its type and fields: what storage, commands and documents are derived from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from sparekey.core.policy.fields import PolicyField
+from sparekey.core.policy.lockout import LOCKOUT_FIELDS, LockoutPolicy
+from sparekey.core.policy.offline import FIELDS, OfflinePolicy
+from sparekey.core.policy.token import TOKEN_FIELDS, TokenPolicy
+
+
+class PolicyKind(StrEnum):
+    """Each security domain has one policy of each kind: the one assigned to it, else the default one."""
+
+    OFFLINE = "offline"
+    TOKEN = "token"
+    LOCKOUT = "lockout"
+
+    @classmethod
+    def of(cls, stored: type[Any]) -> "PolicyKind":
+        """The kind whose policies are stored as this type."""
+        return next(kind for kind, each in _KINDS.items() if each.type is stored)
+
+    @property
+    def type(self) -> type[Any]:
+        """The stored type: a frozen dataclass with `of(values)`."""
+        return _KINDS[self].type
+
+    @property
+    def fields(self) -> Mapping[str, PolicyField]:
+        return _KINDS[self].fields
+
+
+@dataclass(frozen=True)
+class _Kind:
+    type: type[Any]
+    fields: Mapping[str, PolicyField]
+
+
+_KINDS: Final[Mapping[PolicyKind, _Kind]] = {
+    PolicyKind.OFFLINE: _Kind(OfflinePolicy, FIELDS),
+    PolicyKind.TOKEN: _Kind(TokenPolicy, TOKEN_FIELDS),
+    PolicyKind.LOCKOUT: _Kind(LockoutPolicy, LOCKOUT_FIELDS),
+}

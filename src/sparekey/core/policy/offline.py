@@ -1,0 +1,233 @@
+"""Offline authentication policy: what is stored per policy, and the effective policy of one user on one device.
+
+Rules: every field carries its range, default, unit and merge rule beside it (core.policy.fields). The stored type and
+the effective type differ, so that nobody enforces a policy that was not merged. A combination of no policies denies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from sparekey.core.policy.fields import (
+    MergeRule,
+    PolicyError,
+    PolicyField,
+    SealedIn,
+    checked_values,
+    choice,
+    fields_of,
+    number,
+    switch,
+    text,
+)
+
+
+class ProtectionLevel(StrEnum):
+    """How dear a guess is made for whoever copied the disk (spec/offline-day.md, levels)."""
+
+    LIGHT = "light"
+    BALANCED = "balanced"
+    STRONG = "strong"
+
+
+class ServerDown(StrEnum):
+    """What offline data may be used for while there is a route to the server but no answer."""
+
+    ON = "on"
+    EMERGENCY_ONLY = "emergency-codes-only"
+    OFF = "off"
+
+
+@dataclass(frozen=True)
+class OfflinePolicy:
+    """The stored offline policy: one value per field, mildest to strictest as each field says."""
+
+    enabled: bool = switch(True, False, "Users may sign in on devices that are offline.")
+    minimum_passcode_length: int = number(
+        10,
+        8,
+        16,
+        "characters",
+        "more",
+        "Days are downloaded only for a passcode (PIN + tokencode) of at least this length.",
+    )
+    allow_tokens_without_pin: bool = switch(
+        False,
+        False,
+        "Tokens without a PIN get offline data too; they are exempt from the minimum length. "
+        "Needs level balanced or strong, and 8-digit codes or a TPM.",
+    )
+    emergency_tokencode: bool = switch(
+        True,
+        False,
+        "Devices download an offline emergency tokencode (replaces the tokencode; needs the PIN).",
+    )
+    emergency_passcode: bool = switch(
+        True, False, "Devices download an offline emergency passcode (replaces PIN and tokencode)."
+    )
+    emergency_lifetime: int = number(
+        30, 1, 365, "days", "fewer", "How long an emergency code works.", SealedIn.EMERGENCY_UNITS
+    )
+    days: int = number(14, 1, 60, "days", "fewer", "Days of offline data that a device holds.")
+    warn_days: int = number(
+        7,
+        0,
+        30,
+        "days",
+        "",
+        "The user is warned when days left are at most this many.",
+        SealedIn.DEVICE_STATE,
+    )
+    offline_failures: int = number(
+        10,
+        1,
+        25,
+        "attempts",
+        "fewer",
+        "Failed offline attempts before an emergency code is required.",
+        SealedIn.DEVICE_STATE,
+    )
+    protection_level: ProtectionLevel = choice(
+        ProtectionLevel.BALANCED,
+        "How dear each guess is for whoever copied the disk; the cost is in spec/offline-day.md.",
+        SealedIn.ALL_UNITS,
+    )
+    server_down: ServerDown = choice(
+        ServerDown.ON,
+        "What offline data may be used for while the server is down (there is a route, but no answer).",
+        SealedIn.DEVICE_STATE,
+    )
+    users_per_device: int = number(
+        5,
+        1,
+        50,
+        "users",
+        "fewer",
+        "Users with offline data on one device; the least recently used drops out.",
+    )
+    tokens_per_user: int = number(2, 1, 10, "tokens", "fewer", "Tokens of one user with offline data on one device.")
+    require_hardware_store: bool = switch(False, True, "Offline data only on devices that bind their store to a TPM.")
+    help_text: str = text(
+        "",
+        200,
+        MergeRule.DEVICE,
+        "Shown at the login screen when help is needed: the help desk's telephone number.",
+        SealedIn.DEVICE_STATE,
+    )
+    os_password: bool = switch(
+        False,
+        False,
+        "Where the login asks for it, devices keep the operating-system password under the offline key; off: it goes.",
+        SealedIn.DEVICE_STATE,
+    )
+
+    passcode_approval: bool = switch(
+        False, True, "A second person approves each showing of an offline emergency passcode (the code without a PIN)."
+    )
+    showings_warn: int = number(
+        10, 1, 1000, "showings an hour", "fewer", "An operator who shows more emergency codes is warned, on record."
+    )
+    showings_limit: int = number(
+        30,
+        1,
+        1000,
+        "showings an hour",
+        "fewer",
+        "An operator who has shown so many is stopped until somebody lifts it (`sparekey operator lift`).",
+    )
+    pin_lock: bool = switch(
+        True,
+        True,
+        "On a TPM, days and codes of tokens with a PIN open only with the PIN, which is tried a few times, no more.",
+        SealedIn.DEVICE_STATE,
+    )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> OfflinePolicy:
+        """A policy from plain values by field name (a database row, a form); fields left out take their default."""
+        return cls(**checked_values(FIELDS, values))
+
+    def __post_init__(self) -> None:
+        for field in FIELDS.values():
+            field.checked(getattr(self, field.name))
+        if self.allow_tokens_without_pin and self.protection_level is ProtectionLevel.LIGHT:
+            raise PolicyError(
+                "allow_tokens_without_pin", "on", "off, or raise protection_level to balanced or strong first"
+            )
+
+
+FIELDS: Final[Mapping[str, PolicyField]] = fields_of(OfflinePolicy)
+
+
+@dataclass(frozen=True)
+class AssignedPolicy:
+    """A stored policy with the names that explain to a person where a value came from."""
+
+    name: str
+    domain: str
+    policy: OfflinePolicy
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class EffectivePolicy:
+    """What is in force for one user on one device. Made only by `effective_policy`."""
+
+    values: OfflinePolicy
+    sources: Mapping[str, str]  # field name -> the words that say where its value came from
+    revision: int = 0  # of the user's policy: information for the units sealed under it
+
+
+def effective_policy(user: AssignedPolicy | None, device: AssignedPolicy | None) -> EffectivePolicy:
+    """Merge the policy of the user's domain with that of the device's domain, field by field.
+
+    A missing side denies: its place is taken by a policy that allows nothing.
+    """
+    if user is None or device is None:
+        nothing = OfflinePolicy(enabled=False, emergency_tokencode=False, emergency_passcode=False)
+        return EffectivePolicy(nothing, dict.fromkeys(FIELDS, "no policy is assigned"))
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for name, field in FIELDS.items():
+        side = _winner(field, user, device)
+        values[name] = getattr(side.policy, name)
+        sources[name] = _source(name, side, user, device)
+    return EffectivePolicy(OfflinePolicy(**values), sources, user.revision)
+
+
+def _winner(field: PolicyField, user: AssignedPolicy, device: AssignedPolicy) -> AssignedPolicy:
+    of_user, of_device = getattr(user.policy, field.name), getattr(device.policy, field.name)
+    if field.merge is MergeRule.USER:
+        return user
+    if field.merge is MergeRule.DEVICE:
+        return device if of_device != field.default else user
+    return device if field.strictness(of_device) > field.strictness(of_user) else user
+
+
+def _source(name: str, side: AssignedPolicy, user: AssignedPolicy, device: AssignedPolicy) -> str:
+    if getattr(user.policy, name) == getattr(device.policy, name) and user.name == device.name:
+        return f"policy {side.name!r}"
+    whose = "user" if side is user else "device"
+    return f"policy {side.name!r} of the {whose}'s domain {side.domain!r}"
+
+
+def tightened(old: OfflinePolicy, new: OfflinePolicy) -> Sequence[str]:
+    """The fields that `new` makes stricter in a way that discards data at once (offline-day.md, server rule 3)."""
+    discarding = (
+        "enabled",
+        "emergency_tokencode",
+        "emergency_passcode",
+        "minimum_passcode_length",
+        "days",
+        "protection_level",
+        "allow_tokens_without_pin",
+        "require_hardware_store",
+    )
+    return [
+        name
+        for name in discarding
+        if FIELDS[name].strictness(getattr(new, name)) > FIELDS[name].strictness(getattr(old, name))
+    ]

@@ -1,0 +1,84 @@
+"""Token policy: what a PIN may be, how far a token's clock may be off, and when the next tokencode is asked for.
+
+It is assigned to the user's security domain and never merged with the device's: the user's domain decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from sparekey.core.policy.fields import MergeRule, PolicyError, PolicyField, checked_values, choice, fields_of, number
+from sparekey.core.policy.fields import text as words
+
+
+class PinCharacters(StrEnum):
+    """Of which characters a PIN is made."""
+
+    ANY = "letters or digits"
+    DIGITS = "digits"
+    BOTH = "letters and digits"
+
+
+class Alphabet(StrEnum):
+    """Of which characters online emergency tokencodes are made."""
+
+    LETTERS_AND_DIGITS = "letters and digits"
+    DIGITS = "digits"
+
+
+@dataclass(frozen=True)
+class TokenPolicy:
+    """The stored token policy."""
+
+    code_window: int = number(1, 0, 2, "steps", "", "How many steps to each side of the expected one are accepted.")
+    next_tokencode_after: int = number(
+        3,
+        0,
+        10,
+        "failures",
+        "",
+        "After so many wrong passcodes in a row, a right one is asked for the following tokencode too; 0: never.",
+    )
+    pin_minimum: int = number(4, 4, 8, "characters", "", "The shortest PIN.")
+    pin_maximum: int = number(8, 4, 8, "characters", "", "The longest PIN.")
+    pin_characters: PinCharacters = choice(PinCharacters.ANY, "Of what a PIN is made; letters and digits: of both.")
+    pin_history: int = number(3, 0, 24, "PINs", "", "So many PINs before the present one are not taken again.")
+    pin_lifetime: int = number(0, 0, 3650, "days", "", "After so many days a new PIN is asked for online; 0: never.")
+    blocked_words: str = words(
+        "1234,12345,123456,1234567,12345678,87654321,password,passcode,qwerty",
+        1000,
+        MergeRule.USER,
+        "What a PIN may not be, separated by commas. One character repeated is never taken.",
+    )
+    emergency_alphabet: Alphabet = choice(Alphabet.LETTERS_AND_DIGITS, "Of what online emergency tokencodes are made.")
+    own_emergency_days: int = number(
+        0,
+        0,
+        30,
+        "days",
+        "",
+        "Online emergency access that users give themselves in self-service, with a passkey or with another token that "
+        "has a PIN, ends after so many days; 0: only the help desk gives it.",
+    )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> TokenPolicy:
+        """A policy from plain values by field name; fields left out take their default. Raises PolicyError."""
+        return cls(**checked_values(TOKEN_FIELDS, values))
+
+    def __post_init__(self) -> None:
+        for field in TOKEN_FIELDS.values():
+            field.checked(getattr(self, field.name))
+        if self.pin_minimum > self.pin_maximum:
+            raise PolicyError("pin_minimum", str(self.pin_minimum), f"at most pin_maximum ({self.pin_maximum})")
+
+    @property
+    def blocked(self) -> frozenset[str]:
+        """Blocked words, case folded."""
+        return frozenset(word.strip().lower() for word in self.blocked_words.split(",") if word.strip())
+
+
+TOKEN_FIELDS: Final[Mapping[str, PolicyField]] = fields_of(TokenPolicy)

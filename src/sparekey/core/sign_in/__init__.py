@@ -1,0 +1,1 @@
+"""The decision who may sign in, its outcomes, PINs, passkeys and challenges."""

@@ -1,0 +1,368 @@
+"""Who may sign in at a server door: one pure decision behind every door (architecture, rules 1 and 7).
+
+Rules:
+- The guess is judged first, the account's state after it, and every token and every candidate step is evaluated, so
+  that the work done does not tell an unknown user, a locked account and a wrong passcode apart (S04, S07).
+- A right code of a step that is already accepted is *already used*, never accepted (S01, S02).
+- Nothing weaker takes the place of a token that is lost, disabled or expired (S05).
+- The decision changes nothing. `storage.sign_in.statements.commit` makes it count, by conditional writes.
+"""
+
+import hmac
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from sparekey.core.emergency.online import OnlineEmergency
+from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
+from sparekey.core.policy.token import TokenPolicy
+from sparekey.core.reasons import Ask, Method, Reason
+from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
+from sparekey.core.sign_in.pins import DECOY, PinVerifier, rule_of
+from sparekey.core.tokens import DIGITS, OtpToken
+from sparekey.passcode import (
+    Candidate,
+    Reading,
+    Shape,
+    emergency_passcode,
+    emergency_tokencode,
+    online_emergency,
+    split,
+    tokencode,
+)
+from sparekey.secret import Secret
+
+WINDOW: Final = 1  # steps to each side of the expected one that are sealed with the window of a day (S04)
+
+# Every shape a server door knows, in the order in which they are tried; the same for each user, known or not.
+SHAPES: Final[tuple[Shape, ...]] = (
+    *(tokencode(digits, with_pin=with_pin) for digits in DIGITS for with_pin in (True, False)),
+    emergency_tokencode(with_pin=True),
+    emergency_tokencode(with_pin=False),
+    emergency_passcode(),
+)
+
+# Only for an account that has online emergency access: eight characters of anything would hide a misread group.
+ONLINE_SHAPES: Final[tuple[Shape, ...]] = (*SHAPES, online_emergency(with_pin=True), online_emergency(with_pin=False))
+
+NEXT_TOKENCODE_TEXT: Final = "Wait until the tokencode changes, then enter the next one, without the PIN."
+
+
+@dataclass(frozen=True)
+class TokenState:
+    """One token of the account as it stands in the snapshot."""
+
+    token_id: str
+    otp: OtpToken
+    drift: int
+    last_step: int
+    enabled: bool
+    lost: bool
+    expires_at: int | None
+    with_pin: bool
+    pin: PinVerifier | None
+    offline_code_online: bool
+    pin_must_change: bool = False
+    pin_set_at: int | None = None
+    emergency: OnlineEmergency | None = None
+    too_little: bool = False  # one factor, at a door that takes two
+
+    @property
+    def digits(self) -> int:
+        """Length of its tokencode."""
+        return self.otp.digits
+
+    @property
+    def in_new_pin_mode(self) -> bool:
+        """Used with a PIN, and has none: the tokencode alone leads to the question for a new one, and no further."""
+        return self.with_pin and self.pin is None
+
+    def needs_new_pin(self, now: int, policy: TokenPolicy) -> bool:
+        """Whether a PIN is to be set, or set anew, before the next sign-in is complete."""
+        if not self.with_pin:
+            return False
+        lifetime = policy.pin_lifetime * 86_400
+        too_old = bool(lifetime) and self.pin_set_at is not None and now >= self.pin_set_at + lifetime
+        return self.pin is None or self.pin_must_change or too_old
+
+    def unusable(self, now: int) -> Reason | None:
+        """Why this token's tokencode or PIN cannot be used now, the loss of the token aside."""
+        if self.too_little:
+            return Reason.ONE_FACTOR
+        if not self.enabled:
+            return Reason.TOKEN_DISABLED
+        if self.expires_at is not None and now >= self.expires_at:
+            return Reason.TOKEN_EXPIRED
+        if self.with_pin and self.pin is None:
+            return Reason.NO_PIN
+        return None
+
+    def out_of_use(self, now: int) -> Reason | None:
+        """Why its tokencodes are refused, though nothing is wrong with the token itself."""
+        if self.lost:
+            return Reason.TOKEN_LOST
+        if self.emergency is not None and not self.emergency.allows_token(now):
+            return Reason.TOKEN_IN_EMERGENCY
+        return None
+
+
+@dataclass(frozen=True)
+class CodeState:
+    """One version of a token's offline emergency tokencode that some device may still hold."""
+
+    code_id: str
+    token_id: str
+    code: Secret[str]
+    not_after: int
+
+
+@dataclass(frozen=True)
+class AccountState:
+    """The account as it stands in the snapshot."""
+
+    account_id: str
+    login: str
+    enabled: bool
+    expires_at: int | None
+    failures: FailureCount
+    lockout: LockoutPolicy = field(default_factory=LockoutPolicy)
+    token_policy: TokenPolicy = field(default_factory=TokenPolicy)
+
+    def locked(self, now: int) -> bool:
+        """Whether too many failures lock the account now."""
+        return self.failures.locked(now, self.lockout)
+
+    @property
+    def in_next_tokencode_mode(self) -> bool:
+        """So many wrong passcodes came in a row that the following tokencode is asked for, too."""
+        return 0 < self.token_policy.next_tokencode_after <= self.failures.failures
+
+    def closed(self, now: int) -> Reason | None:
+        """Why nobody signs in to this account now."""
+        if not self.enabled:
+            return Reason.ACCOUNT_DISABLED
+        if self.expires_at is not None and now >= self.expires_at:
+            return Reason.ACCOUNT_EXPIRED
+        return Reason.LOCKED if self.locked(now) else None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the database said about one login at one moment. `account` is None for a login that nobody has here."""
+
+    account: AccountState | None
+    tokens: tuple[TokenState, ...] = ()
+    codes: tuple[CodeState, ...] = ()
+    absence: Reason = Reason.UNKNOWN_USER  # why there is no account
+
+
+def read_typed(typed: Secret[str], *, online_emergency: bool = False) -> Reading:
+    """What was typed, as every server door reads it; `online_emergency`: for a user who has such access.
+
+    Which groups were misread is the same for everybody: it is told outside, and must not tell who has it (S07).
+    """
+    reading = split(typed.reveal(), SHAPES)
+    if not online_emergency:
+        return reading
+    return replace(split(typed.reveal(), ONLINE_SHAPES), misread=reading.misread)
+
+
+def decide(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
+    """Judge one attempt; `now` in unix seconds."""
+    if not reading.candidates:
+        return _unreadable(reading, snapshot)
+    outcome = _decide_readable(reading, snapshot, now)
+    return replace(outcome, misread=reading.misread) if isinstance(outcome, Denied) else outcome
+
+
+def _decide_readable(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
+    guess = _judge_guess(reading, snapshot, now)
+    if snapshot.account is None:
+        return Denied(snapshot.absence)
+    closed = snapshot.account.closed(now)
+    if closed is not None:
+        return Denied(closed, snapshot.account.account_id)
+    return guess
+
+
+def _unreadable(reading: Reading, snapshot: Snapshot) -> Denied:
+    """No shape fits: no guess was tested, so that none is counted."""
+    account_id = snapshot.account.account_id if snapshot.account else None
+    if reading.misread:
+        return Denied(Reason.MISREAD, account_id, misread=reading.misread)
+    return Denied(Reason.NOT_A_PASSCODE, account_id)
+
+
+def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
+    account = snapshot.account
+    verdicts: list[_Judged] = []
+    if account is not None:
+        for token in snapshot.tokens:
+            verdicts += _verdicts(reading, account, token, snapshot, now)
+    if not verdicts:
+        # As much work as for a token with a PIN: nothing fitted, or there is nobody.
+        DECOY.matches(reading.candidates[0].pin.reveal())
+    reason = Reason.WRONG_PASSCODE if snapshot.tokens else Reason.NO_TOKEN
+    return _best(verdicts, Denied(reason, account.account_id if account else None, counted=True))
+
+
+def _verdicts(
+    reading: Reading, account: AccountState, token: TokenState, snapshot: Snapshot, now: int
+) -> Iterator["_Judged"]:
+    """What this token makes of the text: at most one verdict for its tokencode and one for its emergency tokencode."""
+    code = reading.of(tokencode(token.otp.digits, with_pin=token.with_pin))
+    if code is not None:
+        yield _judge_tokencode(code, account, token, now)
+    if token.in_new_pin_mode:
+        alone = reading.of(tokencode(token.otp.digits, with_pin=False))
+        if alone is not None:
+            yield _judge_tokencode(alone, account, token, now)
+    emergency = reading.of(emergency_tokencode(with_pin=token.with_pin))
+    if emergency is not None:
+        yield _judge_emergency_tokencode(emergency, account, token, snapshot.codes, now)
+    temporary = reading.of(online_emergency(with_pin=token.with_pin))
+    if temporary is not None:
+        yield _judge_online_emergency(temporary, account, token, now)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What one token makes of the guess, and whether the guess is right for this token, accepted or not."""
+
+    outcome: Outcome
+    right: bool
+
+
+def _judge_tokencode(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Judged:
+    step = _matching_step(typed.code.reveal(), token, now, account.token_policy.code_window)
+    pin_right = _pin_right(typed, token)
+    refused = _tokencode_refused(typed, token, now)
+    right = step is not None and pin_right
+    if step is None or not pin_right or refused is not None:
+        reason = refused if refused is not None else Reason.WRONG_PASSCODE
+        return _Judged(Denied(reason, account.account_id, token.token_id, counted=True), right)
+    if step <= token.last_step:
+        used = Reason.ALREADY_USED
+        return _Judged(Denied(used, account.account_id, token.token_id, counted=True, replay_step=step), right)
+    return _Judged(after_right_tokencode(account, token, step, now), right)
+
+
+def _tokencode_refused(typed: Candidate, token: TokenState, now: int) -> Reason | None:
+    """Why no tokencode of this token is accepted now."""
+    unusable = token.unusable(now)
+    if unusable is Reason.NO_PIN and not typed.shape.with_pin:
+        unusable = None  # new-PIN mode
+    return unusable or token.out_of_use(now)
+
+
+def after_right_tokencode(
+    account: AccountState, token: TokenState, step: int, now: int, *, next_given: bool = False
+) -> Outcome:
+    """What a right, unused tokencode leads to: the following one is asked for, or a new PIN, or it is granted."""
+    granted = Granted(
+        account.account_id,
+        account.login,
+        Method.TOKENCODE,
+        token.token_id,
+        step,
+        token.otp.drift_after(now, step),
+        ends_emergency=token.emergency is not None,
+        asks_after=0 if next_given else account.token_policy.next_tokencode_after,
+    )
+    if not next_given and (account.in_next_tokencode_mode or token.otp.needs_next(step, token.last_step)):
+        return Asked(Ask.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT)
+    return _after_all_codes(account, token, granted, now)
+
+
+def _after_all_codes(account: AccountState, token: TokenState, granted: Granted, now: int) -> Outcome:
+    """A PIN that has to be changed is asked for, whatever code came after the old one."""
+    if not token.needs_new_pin(now, account.token_policy):
+        return granted
+    return Asked(Ask.NEW_PIN, granted, f"Choose a new PIN: {rule_of(account.token_policy)}.", uses_code=True)
+
+
+def _judge_online_emergency(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Judged:
+    """A temporary fixed or one-time tokencode: it takes the tokencode's place, whether the token is lost or not."""
+    found = None
+    for code_id, code in token.emergency.codes if token.emergency else ():
+        if hmac.compare_digest(code.reveal().encode(), typed.code.reveal().encode()):
+            found = code_id
+    pin_right = _pin_right(typed, token)
+    refused = token.unusable(now)
+    if refused is None and token.emergency is not None and token.emergency.ended(now):
+        refused = Reason.EMERGENCY_ENDED
+    granted = Granted(account.account_id, account.login, Method.ONLINE_EMERGENCY, token.token_id, code_id=found)
+    return _judge_emergency(granted, account, token, refused, now, right=found is not None and pin_right)
+
+
+def _judge_emergency(
+    granted: Granted, account: AccountState, token: TokenState, refused: Reason | None, now: int, *, right: bool
+) -> _Judged:
+    """What a code in the place of the tokencode leads to: a wrong one is wrong, whatever else stands in its way."""
+    if not right or refused is not None:
+        reason = refused if right and refused is not None else Reason.WRONG_PASSCODE
+        return _Judged(Denied(reason, account.account_id, token.token_id, counted=True), right)
+    return _Judged(_after_all_codes(account, token, granted, now), right)
+
+
+def _matching_step(code: str, token: TokenState, now: int, window: int) -> int | None:
+    """The latest candidate step that shows `code`; all are compared, each in constant time (S04).
+
+    The latest, so that a success uses up every step at which the same code was valid. One that is far ahead only where
+    no near one shows it: among so many, some show the same code by chance.
+    """
+    match = None
+    for step in token.otp.candidates(now, token.drift, token.last_step, window):
+        same = hmac.compare_digest(token.otp.code(step).encode(), code.encode())
+        if same and (match is None or not token.otp.needs_next(step, token.last_step)):
+            match = step
+    return match
+
+
+def _judge_emergency_tokencode(
+    typed: Candidate, account: AccountState, token: TokenState, codes: tuple[CodeState, ...], now: int
+) -> _Judged:
+    found = None
+    for code in codes:
+        same = hmac.compare_digest(code.code.reveal().encode(), typed.code.reveal().encode())
+        if same and code.token_id == token.token_id:
+            found = code
+    pin_right = _pin_right(typed, token)
+    refused = token.unusable(now) or (None if token.offline_code_online else Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE)
+    if refused is None and found is not None and now >= found.not_after:
+        refused = Reason.EMERGENCY_CODE_EXPIRED
+    method, code_id = Method.EMERGENCY_TOKENCODE, found.code_id if found is not None else None
+    granted = Granted(account.account_id, account.login, method, token.token_id, code_id=code_id)
+    return _judge_emergency(granted, account, token, refused, now, right=code_id is not None and pin_right)
+
+
+def _pin_right(typed: Candidate, token: TokenState) -> bool:
+    """One Argon2id where the token has a PIN, whatever the rest of the guess is worth."""
+    if not typed.shape.with_pin:
+        return not token.with_pin or token.in_new_pin_mode
+    return (token.pin or DECOY).matches(typed.pin.reveal())
+
+
+def _best(verdicts: list[_Judged], otherwise: Denied) -> Outcome:
+    """A success if there is one, else the refusal that tells the operator most; `otherwise` where nothing fitted."""
+    for verdict in verdicts:
+        if isinstance(verdict.outcome, Granted | Asked):
+            return verdict.outcome
+    return max(verdicts, key=_how_telling).outcome if verdicts else otherwise
+
+
+def _how_telling(verdict: _Judged) -> int:
+    """How much a refusal says about what its user did.
+
+    A repeat comes first: it is counted once per step, where any other refusal counts each time. A guess that is right
+    for a token says which one was meant; a wrong one was meant for a token that can be used, if there is one.
+    """
+    match verdict:
+        case _Judged(Denied(Reason.ALREADY_USED)):
+            return 3
+        case _Judged(right=True):
+            return 2
+        case _Judged(Denied(Reason.WRONG_PASSCODE)):
+            return 1
+        case _:
+            return 0

@@ -1,0 +1,88 @@
+"""PINs: what may be one, and the verifier that is kept instead of it.
+
+The verifier P = Argon2id(PIN) is also the PIN part of every sealed record (spec/offline-day.md), so that sealing needs
+no PIN. It is stored only encrypted under a key outside the database (S10); nobody can read a PIN.
+"""
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sparekey.argon2id import argon2id
+from sparekey.core.policy.token import PinCharacters, TokenPolicy
+from sparekey.passcode import is_pin
+from sparekey.secret import Secret
+
+# S10: at or above 19 MiB, 2 passes, 1 lane (OWASP Password Storage Cheat Sheet, Argon2id)
+MEMORY_KIB: Final = 19_456
+PASSES: Final = 2
+SALT_BYTES: Final = 16
+
+RULE: Final = "a PIN is 4 to 8 letters or digits (A-Z, a-z, 0-9)"
+
+
+class PinError(ValueError):
+    """The text cannot be a PIN; the message says what could be, and never repeats it."""
+
+    def __init__(self, rule: str = RULE) -> None:
+        super().__init__(rule)
+
+
+@dataclass(frozen=True)
+class PinVerifier:
+    """What is kept of a PIN: P, how it was made, and the PIN's length (for the minimum passcode length)."""
+
+    verifier: Secret[bytes]  # P, 32 bytes
+    salt: bytes
+    memory_kib: int
+    passes: int
+    length: int
+
+    def matches(self, pin: str) -> bool:
+        """Whether `pin` is the PIN: one Argon2id, compared in constant time (S04)."""
+        derived = argon2id(pin.encode(), self.salt, self.memory_kib, self.passes)
+        return hmac.compare_digest(derived, self.verifier.reveal())
+
+
+def new_verifier(pin: str, salt: bytes | None = None) -> PinVerifier:
+    """The verifier of a new PIN under a fresh salt; PinError if the text cannot be a PIN."""
+    if not is_pin(pin):
+        raise PinError
+    salt = salt or secrets.token_bytes(SALT_BYTES)
+    verifier = Secret(argon2id(pin.encode(), salt, MEMORY_KIB, PASSES))
+    return PinVerifier(verifier, salt, MEMORY_KIB, PASSES, len(pin))
+
+
+def rule_of(policy: TokenPolicy) -> str:
+    """What a PIN may be, for whoever is to choose one."""
+    made_of = {
+        PinCharacters.ANY: "letters or digits (A-Z, a-z, 0-9)",
+        PinCharacters.DIGITS: "digits",
+        PinCharacters.BOTH: "characters, both letters and digits (A-Z, a-z, 0-9)",
+    }[policy.pin_characters]
+    low, high = policy.pin_minimum, policy.pin_maximum
+    return f"a PIN has {low if low == high else f'{low} to {high}'} {made_of}"
+
+
+def verify_new_pin(pin: str, policy: TokenPolicy, login: str, former: Sequence[PinVerifier]) -> None:
+    """Raises PinError unless `pin` may be this user's next PIN; `former`: the last one first, then those before it.
+
+    The last one is never taken again. One Argon2id for each former PIN that policy looks at.
+    """
+    if not is_pin(pin) or not policy.pin_minimum <= len(pin) <= policy.pin_maximum:
+        raise PinError(rule_of(policy))
+    letters, digits = any(each.isalpha() for each in pin), any(each.isdigit() for each in pin)
+    if policy.pin_characters is PinCharacters.DIGITS and letters:
+        raise PinError(rule_of(policy))
+    if policy.pin_characters is PinCharacters.BOTH and not (letters and digits):
+        raise PinError(rule_of(policy))
+    if len(set(pin)) == 1 or pin.lower() in policy.blocked or pin.lower() == login.lower():
+        raise PinError("this PIN is too easy to guess")
+    if any(each.matches(pin) for each in former[: policy.pin_history + 1]):
+        raise PinError("this PIN was used before")
+
+
+# Hashed against when there is no account, so that an unknown user costs the same work as a wrong PIN (S07).
+DECOY: Final = PinVerifier(Secret(bytes(32)), bytes(SALT_BYTES), MEMORY_KIB, PASSES, 0)

@@ -1,0 +1,64 @@
+"""Alarms: what a person has to look at, and that somebody has; operators who are stopped, and to let them go on."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sparekey.app.audit_log import alarms
+from sparekey.app.emergency import rate_limit
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.permissions import Permission
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.visits import Visit
+
+pages = Pages("/console")
+_PAGE: Final = 50
+
+
+def without_commands(text: str) -> str:
+    """What an alarm says, but for sentences that name a command: here buttons do that."""
+    return " ".join(each for each in re.split(r"(?<=[.!?]) ", text) if "`" not in each)
+
+
+# what `alarms/rows.html` uses
+FOR_ROWS: Final[Mapping[str, Any]] = {"stopped": Action.ALARM_OPERATOR_STOPPED, "without_commands": without_commands}
+
+
+@pages.get("/alarms", Permission.AUDIT_VIEW)
+def manage(visit: Visit) -> Reply:
+    """The open ones, or all."""
+    everything = visit.query.flag("all")
+    rows = alarms.list_alarms(
+        visit.instance, visit.actor, limit=_PAGE + 1, after=visit.query.text("after"), acknowledged=everything
+    )
+    shown = rows[:_PAGE]
+    following = shown[-1].id if len(rows) > _PAGE else None
+    return visit.show("alarms/manage.html", rows=shown, next=following, all=everything, **FOR_ROWS)
+
+
+@pages.post("/alarms/{alarm_id}/acknowledge", Permission.ALARM_ACKNOWLEDGE, again=manage)
+def acknowledge(visit: Visit) -> Reply:
+    alarms.acknowledge(visit.instance, visit.actor, visit.path["alarm_id"], now=visit.now)
+    return SentOn(_back(visit), "Acknowledged. It goes on record that you have looked.")
+
+
+@pages.get("/operators", Permission.OPERATOR_LIFT)
+def show_operators(visit: Visit) -> Reply:
+    """Who was shown emergency codes within the last hour."""
+    found = rate_limit.list_operators(visit.instance, visit.actor, now=visit.now)
+    return visit.show("alarms/operators.html", rows=found.items, cut=found.cut, hours=rate_limit.DEFAULT_HOURS)
+
+
+@pages.post("/operators/{operator}/lift", Permission.OPERATOR_LIFT, again=show_operators, fresh=True)
+def lift(visit: Visit) -> Reply:
+    """Let an operator go on beyond the limit."""
+    name = visit.path["operator"]
+    hours = visit.form.number("hours", "How many hours", 1, rate_limit.MOST_HOURS, rate_limit.DEFAULT_HOURS)
+    rate_limit.lift(visit.instance, visit.actor, name, hours, now=visit.now)
+    return SentOn("/console/operators", f"{name} may go on for {hours} hours.")
+
+
+def _back(visit: Visit) -> str:
+    """To the list, where it was acknowledged there; else Home."""
+    return "/console/alarms" if visit.form.flag("in-list") else "/console"

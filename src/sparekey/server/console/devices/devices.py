@@ -1,0 +1,221 @@
+"""Access > Devices: the list, what is on one device, invitations, and what is done with one that is gone or stolen."""
+
+from typing import Final
+from urllib.parse import quote
+
+from sparekey.app.devices import contents as device_contents
+from sparekey.app.devices import devices, invitations
+from sparekey.app.devices import stolen as devices_stolen
+from sparekey.app.devices.devices import DeviceSearch, DeviceView
+from sparekey.core.errors import BadInput
+from sparekey.core.offline.self_report import PROTECTIONS, SHORT
+from sparekey.core.offline.units import Protection
+from sparekey.core.permissions import Permission
+from sparekey.core.plurals import counted
+from sparekey.server.console.emergency.words import circumstances
+from sparekey.server.console.forms.choices import domain_options
+from sparekey.server.console.forms.confirming import ask_first
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.visits import Visit
+
+LIST: Final = "/console/devices"
+pages = Pages(LIST)
+_PAGE: Final = 50
+_HOUR: Final = 3_600
+_REVOKED: Final = (
+    "Until that contact whoever has it can still sign in offline with what it holds. Where it was stolen, report it as "
+    "stolen instead: then PINs and codes end, too.",
+    "A revoked device comes back only by a new invitation.",
+)
+STATES: Final = (("", "Any"), ("active", "In use"), ("silent", "Silent for a week"), ("revoked", "Revoked"))
+
+
+@pages.get("", Permission.DEVICE_VIEW)
+def manage(visit: Visit) -> Reply:
+    """Manage Existing."""
+    query = visit.query
+    wanted = DeviceSearch(query.text("text"), query.text("domain"), query.get("state", ""), query.get("order", ""))
+    rows = devices.search_devices(visit.instance, visit.actor, wanted, _PAGE + 1, query.get("after", ""), now=visit.now)
+    shown = rows[:_PAGE]
+    users = device_contents.count_users(visit.instance, visit.actor, [each.device_id for each in shown])
+    return visit.show(
+        "devices/manage.html",
+        rows=shown,
+        next=shown[-1].device_id if len(rows) > _PAGE else None,
+        users=users,
+        domains=domain_options(visit, Permission.DEVICE_VIEW),
+        states=STATES,
+        silent_after=devices.SILENT_AFTER,
+        keys_in=keys_in,
+    )
+
+
+@pages.post(":revoke", Permission.DEVICE_REVOKE, again=manage)
+def revoke_at_once(visit: Visit) -> Reply:
+    """All that were ticked, after it was asked once more."""
+    chosen = sorted({*visit.form.all("device"), *visit.form.get("devices", "").split()})
+    if not chosen:
+        raise BadInput("no device is chosen", "tick those that you mean")
+    back = f"{LIST}?{visit.query.but()}" if visit.query.but() else LIST
+    if not visit.form.flag("sure"):
+        found = devices.choose_devices(visit.instance, visit.actor, chosen)
+        title = f"Revoke {counted(len(found), 'device')}"
+        these = f"These {counted(len(found), 'device')}" if len(found) > 1 else "This device"
+        return ask_first(
+            visit,
+            title,
+            "Revoke",
+            visit.url,
+            f"{these}: {', '.join(each.name for each in found)}.",
+            "What is revoked is refused from now on. At its next contact each erases all offline data and codes.",
+            *_REVOKED,
+            crumbs=((back, "Devices"),),
+            fields={"devices": " ".join(chosen), "sure": "yes"},
+        )
+    revoked = devices.revoke_at_once(visit.instance, visit.actor, chosen, now=visit.now)
+    rest = len(chosen) - len(revoked)
+    left = f" {counted(rest, 'other')} {'was' if rest == 1 else 'were'} revoked before." if rest else ""
+    return SentOn(back, f"{counted(len(revoked), 'device')} revoked.{left}")
+
+
+@pages.get(":invite", Permission.DEVICE_INVITE)
+def new(visit: Visit) -> Reply:
+    return visit.show("devices/invite.html", domains=domain_options(visit, Permission.DEVICE_INVITE))
+
+
+@pages.post(":invite", Permission.DEVICE_INVITE, again=new, fresh=True)
+def invite(visit: Visit) -> Reply:
+    """The code is in this answer and nowhere else."""
+    form = visit.form
+    name, domain = form.text("name", "Name", needed=True), form.text("domain", "Security domain", needed=True)
+    hours = form.number("hours", "The hours that the code can be used", 1, 720, 24)
+    lifetime = hours * _HOUR
+    code = devices.invite(visit.instance, visit.actor, name, domain, now=visit.now, lifetime=lifetime)
+    return visit.show(
+        "devices/invited.html",
+        secret=True,
+        name=name,
+        domain=domain,
+        code=code.text(),
+        ends_at=visit.now + lifetime,
+        url=visit.settings.url,
+        local_only=visit.settings.local_only,
+    )
+
+
+@pages.get(":invitations", Permission.DEVICE_VIEW)
+def invited(visit: Visit) -> Reply:
+    """The invitations that nobody has used yet."""
+    rows = invitations.list_invitations(
+        visit.instance, visit.actor, _PAGE + 1, visit.query.get("after", ""), now=visit.now
+    )
+    shown = rows[:_PAGE]
+    return visit.show("devices/invitations.html", rows=shown, next=shown[-1].id if len(rows) > _PAGE else None)
+
+
+@pages.get(":withdraw", Permission.DEVICE_REVOKE)
+def before_withdraw(visit: Visit) -> Reply:
+    wanted = (visit.form or visit.query).text("invitation", "Invitation", needed=True)
+    each = invitations.show_invitation(visit.instance, visit.actor, wanted, now=visit.now)
+    return ask_first(
+        visit,
+        f"Withdraw the invitation of {each.name}",
+        "Withdraw it",
+        f"{LIST}:withdraw",
+        "Its enrolment code is refused from now on. The device can be invited again.",
+        crumbs=((LIST, "Devices"), (f"{LIST}:invitations", "Open invitations")),
+        fields={"invitation": each.id},
+    )
+
+
+@pages.post(":withdraw", Permission.DEVICE_REVOKE, again=before_withdraw)
+def withdraw(visit: Visit) -> Reply:
+    """What only shuts somebody out is not held up: the device can be invited again."""
+    invitations.withdraw(
+        visit.instance, visit.actor, visit.form.text("invitation", "Invitation", needed=True), now=visit.now
+    )
+    return SentOn(f"{LIST}:invitations", "The invitation is withdrawn: its code is refused from now on.")
+
+
+@pages.get("/{name}", Permission.DEVICE_VIEW)
+def show(visit: Visit) -> Reply:
+    found = device_contents.look_into(visit.instance, visit.actor, visit.path["name"], now=visit.now)
+    return visit.show(
+        "devices/show.html",
+        found=found,
+        device=found.device,
+        gone=found.gone,
+        here=address_of(found.device),
+        circumstances=circumstances,
+        protection=protection,
+    )
+
+
+@pages.get("/{name}/revoke", Permission.DEVICE_REVOKE)
+def before_revoke(visit: Visit) -> Reply:
+    device = _device(visit)
+    return ask_first(
+        visit,
+        f"Revoke {device.name}",
+        "Revoke it",
+        f"{address_of(device)}/revoke",
+        f"The server refuses {device.name} from now on. At its next contact it erases all offline data and codes.",
+        *_REVOKED,
+        crumbs=((LIST, "Devices"), (address_of(device), device.name)),
+    )
+
+
+@pages.post("/{name}/revoke", Permission.DEVICE_REVOKE, again=before_revoke)
+def revoke(visit: Visit) -> Reply:
+    name = visit.path["name"]
+    devices.revoke(visit.instance, visit.actor, name, now=visit.now)
+    back = f"{LIST}/{quote(name, safe='')}" if visit.may(Permission.DEVICE_VIEW) else "/console"
+    return SentOn(back, "The device is revoked: it is refused from now on.")
+
+
+@pages.get("/{name}/stolen", Permission.DEVICE_REVOKE)
+def before_stolen(visit: Visit) -> Reply:
+    """What the report would do, in words; nothing is changed."""
+    found = devices_stolen.look_at_stolen(visit.instance, visit.actor, visit.path["name"], now=visit.now)
+    return visit.show("devices/stolen.html", found=found, reported=False, here=f"{LIST}/{found.device_id}")
+
+
+@pages.post("/{name}/stolen", Permission.DEVICE_REVOKE, again=before_stolen)
+def report_stolen(visit: Visit) -> Reply:
+    """What it did, in this answer: afterwards the device holds nothing of anybody."""
+    form = visit.form
+    found = devices_stolen.report_stolen(
+        visit.instance,
+        visit.actor,
+        visit.path["name"],
+        reported_by=form.text("reported-by", "Who reported it"),
+        note=form.text("note", "The note"),
+        ticket=form.text("ticket", "The ticket"),
+        now=visit.now,
+    )
+    return visit.show("devices/stolen.html", found=found, reported=True, here=f"{LIST}/{found.device_id}")
+
+
+def protection(device: DeviceView) -> str:
+    """What its offline data stand under, in a sentence."""
+    return PROTECTIONS[device.protection or _told_at_enrolment(device)]
+
+
+def keys_in(device: DeviceView) -> str:
+    """The same in a word or two, for a list."""
+    return SHORT[device.protection or _told_at_enrolment(device)]
+
+
+def _told_at_enrolment(device: DeviceView) -> str:
+    """An older agent only says whether there is a TPM."""
+    return Protection.TPM if device.hardware_bound else ""
+
+
+def _device(visit: Visit) -> DeviceView:
+    return devices.show_device(visit.instance, visit.actor, visit.path["name"])
+
+
+def address_of(device: DeviceView) -> str:
+    """The device's own page: by its id, for several may have one name."""
+    return f"{LIST}/{device.device_id}"

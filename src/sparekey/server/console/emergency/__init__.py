@@ -1,0 +1,1 @@
+"""Pages of emergency codes: the procedure of the help desk."""

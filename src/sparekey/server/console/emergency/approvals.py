@@ -1,0 +1,35 @@
+"""Passcodes that wait for a second person: to approve or to refuse what somebody else asked for (S43)."""
+
+from typing import Final
+
+from sparekey.app.emergency import approvals
+from sparekey.app.emergency.approvals import ApprovalState
+from sparekey.core.permissions import Permission
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.visits import Visit
+
+pages = Pages("/console/approvals")
+_PAGE: Final = 50
+
+
+@pages.get("", None)
+def manage(visit: Visit) -> Reply:
+    """Of the last day: what this visitor may decide on, and what they asked for themselves."""
+    after = visit.query.text("after")
+    rows = approvals.list_approvals(visit.instance, visit.actor, _PAGE + 1, after, now=visit.now)
+    shown = rows[:_PAGE]
+    following = shown[-1].id if len(rows) > _PAGE else None
+    return visit.show("approvals/manage.html", rows=shown, next=following, states=ApprovalState)
+
+
+@pages.post("/{approval_id}/approve", Permission.EMERGENCY_APPROVE, again=manage, fresh=True)
+def approve(visit: Visit) -> Reply:
+    done = approvals.approve(visit.instance, visit.actor, visit.path["approval_id"], now=visit.now)
+    return SentOn("/console", f"Approved: {done.asker} is shown the passcode of {done.user} on {done.device} once.")
+
+
+@pages.post("/{approval_id}/refuse", Permission.EMERGENCY_APPROVE, again=manage, fresh=True)
+def refuse(visit: Visit) -> Reply:
+    done = approvals.refuse(visit.instance, visit.actor, visit.path["approval_id"], now=visit.now)
+    return SentOn("/console", f"Refused: {done.asker} is not shown the passcode of {done.user} on {done.device}.")

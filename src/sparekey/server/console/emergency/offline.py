@@ -1,0 +1,156 @@
+"""Manage Emergency Access Tokencodes, and Passcodes: which code the caller's device holds, and to read it out (S42).
+
+The procedure is product.md's, step by step: from the token's menu, or the user's, to the code in one click and one
+field. A code is in the answer to the form that asked for it and nowhere else: to load the page again shows none.
+"""
+
+from typing import Final
+from urllib.parse import quote
+
+from sparekey.app.emergency import offline as emergency
+from sparekey.app.emergency.approvals import ApprovalNeeded, ApprovalState
+from sparekey.app.emergency.offline import SHOW_PERMISSIONS
+from sparekey.app.emergency.showing import Showing
+from sparekey.app.reports.emergency import Overview, passcode_overview, tokencode_overview
+from sparekey.core.emergency.offline import CodeKind
+from sparekey.core.permissions import Permission
+from sparekey.core.plurals import counted
+from sparekey.server.console.emergency.words import MENDS, SENTENCES, TURNS_UP, circumstances, told
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.visits import Visit
+
+pages = Pages("/console")
+TOKENCODES, _PASSCODES = "/tokens/{serial}/emergency", "/users/{login}/emergency"
+_UNTIL_THEN: Final = "Until then the device still holds, and accepts, the old one."
+
+
+@pages.get(TOKENCODES, Permission.EMERGENCY_VIEW)
+def tokencodes(visit: Visit) -> Reply:
+    """Manage Emergency Access Tokencodes."""
+    return page_of(visit, CodeKind.TOKENCODE)
+
+
+@pages.get(_PASSCODES, Permission.EMERGENCY_VIEW)
+def passcodes(visit: Visit) -> Reply:
+    """Manage Emergency Access Passcodes."""
+    return page_of(visit, CodeKind.PASSCODE)
+
+
+@pages.post(f"{TOKENCODES}/show", SHOW_PERMISSIONS[CodeKind.TOKENCODE], again=tokencodes, fresh=True)
+def show_tokencode(visit: Visit) -> Reply:
+    return _shown(visit, CodeKind.TOKENCODE)
+
+
+@pages.post(f"{_PASSCODES}/show", SHOW_PERMISSIONS[CodeKind.PASSCODE], again=passcodes, fresh=True)
+def show_passcode(visit: Visit) -> Reply:
+    return _shown(visit, CodeKind.PASSCODE)
+
+
+@pages.get(f"{_PASSCODES}/requests", SHOW_PERMISSIONS[CodeKind.PASSCODE])
+def requests(visit: Visit) -> Reply:
+    """What became of the request for a second person: the part of the page that asks again by itself."""
+    if not visit.partial:
+        return passcodes(visit)
+    found = passcode_overview(visit.instance, visit.actor, visit.path["login"], now=visit.now)
+    return visit.show("emergency/requests.html", of=found, here=address_of(found), states=ApprovalState)
+
+
+@pages.post(f"{TOKENCODES}/reset", Permission.EMERGENCY_RESET, again=tokencodes)
+def reset_tokencode(visit: Visit) -> Reply:
+    return _reset(visit, CodeKind.TOKENCODE)
+
+
+@pages.post(f"{_PASSCODES}/reset", Permission.EMERGENCY_RESET, again=passcodes)
+def reset_passcode(visit: Visit) -> Reply:
+    return _reset(visit, CodeKind.PASSCODE)
+
+
+@pages.post(f"{TOKENCODES}/save", Permission.EMERGENCY_ONLINE, again=tokencodes, fresh=True)
+def save(visit: Visit) -> Reply:
+    """Save: a reset, online use of the offline code, or both."""
+    serial, form = visit.path["serial"], visit.form
+    saved = emergency.save(
+        visit.instance, visit.actor, serial, anew=form.flag("reset"), online=form.flag("online"), now=visit.now
+    )
+    said = _said_of_reset(saved.reset_on)
+    if saved.online is not None:
+        said += (
+            " The server accepts this code, too, from now on."
+            if saved.online
+            else (" The server accepts this code no longer.")
+        )
+    return SentOn(tokencodes_of(serial), said.strip() or "Nothing was changed.")
+
+
+def page_of(visit: Visit, kind: CodeKind, **more: object) -> Reply:
+    """The page as it stands; `more`: a code that is shown with it."""
+    name = _name(visit)
+    overview = tokencode_overview if kind is CodeKind.TOKENCODE else passcode_overview
+    found = overview(visit.instance, visit.actor, name, now=visit.now)
+    given = {
+        "of": found,
+        "name": name,
+        "here": address_of(found),
+        "states": ApprovalState,
+        "shown": None,
+        "given": None,
+        "sentences": SENTENCES,
+        "mends": MENDS,
+        "turns_up": TURNS_UP,
+        "told": told,
+        "circumstances": circumstances,
+    }
+    return visit.show("emergency/manage.html", secret=bool(more), **given | more)
+
+
+def tokencodes_of(serial: str) -> str:
+    """The token's page."""
+    return f"/console/tokens/{quote(serial, safe='')}/emergency"
+
+
+def passcodes_of(login: str) -> str:
+    """The user's page."""
+    return f"/console/users/{quote(login, safe='')}/emergency"
+
+
+def address_of(found: Overview) -> str:
+    """The page itself."""
+    return tokencodes_of(found.tokens[0].serial) if found.kind is CodeKind.TOKENCODE else passcodes_of(found.login)
+
+
+def _shown(visit: Visit, kind: CodeKind) -> Reply:
+    form = visit.form
+    showing = Showing(
+        form.text("caller", "How the caller was identified", needed=True),
+        form.text("note", "The note"),
+        form.text("ticket", "The ticket"),
+    )
+    device = form.text("device") or None
+    try:
+        code = emergency.show(visit.instance, visit.actor, kind, _name(visit), device, showing, now=visit.now)
+    except ApprovalNeeded:
+        # it was asked for, which is no mistake
+        return SentOn(passcodes_of(_name(visit)), "Asked for. The code is shown when a second person has agreed.")
+    return page_of(visit, kind, shown=code)
+
+
+def _reset(visit: Visit, kind: CodeKind) -> Reply:
+    name = _name(visit)
+    here = tokencodes_of(name) if kind is CodeKind.TOKENCODE else passcodes_of(name)
+    if not visit.form.flag("reset"):
+        return SentOn(here, "Nothing was changed.")
+    return SentOn(here, _said_of_reset(emergency.reset(visit.instance, visit.actor, kind, name, now=visit.now)))
+
+
+def _said_of_reset(devices: int | None) -> str:
+    if devices is None:
+        return ""
+    return (
+        f"Reset for {counted(devices, 'device')}: a new code is downloaded by itself at the user's next online sign-in "
+        f"there. {_UNTIL_THEN}"
+    )
+
+
+def _name(visit: Visit) -> str:
+    return visit.path.get("serial") or visit.path["login"]

@@ -1,0 +1,1 @@
+"""Pages of users, roles and security domains."""

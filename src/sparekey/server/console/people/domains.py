@@ -1,0 +1,144 @@
+"""Administration > Security domains: the tree, what belongs to each of them, and the policies assigned to it."""
+
+from typing import Final
+from urllib.parse import quote
+
+from sparekey.app.people import domains
+from sparekey.app.policies import policies
+from sparekey.app.policies import previews as policy_previews
+from sparekey.app.policies.previews import Preview, in_words
+from sparekey.core.errors import BadInput
+from sparekey.core.permissions import Permission
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.server.console.forms.choices import domain_options
+from sparekey.server.console.forms.confirming import ask_first
+from sparekey.server.console.policies.policies import cores_of
+from sparekey.server.console.policies.words import label_of
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.visits import Visit
+from sparekey.server.web.words import sentence
+
+LIST: Final = "/console/domains"
+pages = Pages(LIST)
+_KINDS: Final = {kind.value: kind for kind in PolicyKind}
+_DEFAULT: Final = ""  # no name: always use the default
+
+
+@pages.get("", Permission.DOMAIN_VIEW)
+def manage(visit: Visit) -> Reply:
+    """The tree, each domain followed by those below it."""
+    return visit.show(
+        "domains/manage.html", rows=domains.list_domains(visit.instance, visit.actor), kinds=tuple(PolicyKind)
+    )
+
+
+@pages.get(":add", Permission.DOMAIN_MANAGE)
+def new(visit: Visit) -> Reply:
+    return visit.show("domains/new.html", parents=domain_options(visit, Permission.DOMAIN_MANAGE))
+
+
+@pages.post(":add", Permission.DOMAIN_MANAGE, again=new, fresh=True)
+def add(visit: Visit) -> Reply:
+    name = visit.form.text("name", "Name", needed=True)
+    parent = visit.form.text("parent", "Below", needed=True)
+    made = domains.add_domain(visit.instance, visit.actor, name, parent, now=visit.now)
+    return SentOn(address_of(made.name), f"{made.name} is added. It uses the default policies.")
+
+
+@pages.get("/{name}", Permission.DOMAIN_VIEW)
+def show(visit: Visit) -> Reply:
+    found = domains.show_domain(visit.instance, visit.actor, visit.path["name"])
+    return visit.show("domains/show.html", domain=found, here=address_of(found.view.name), kinds=tuple(PolicyKind))
+
+
+@pages.get("/{name}/move", Permission.DOMAIN_MANAGE)
+def before_move(visit: Visit) -> Reply:
+    found = domains.show_domain(visit.instance, visit.actor, visit.path["name"])
+    parents = domain_options(visit, Permission.DOMAIN_MANAGE, but=found.view.name)
+    return visit.show("domains/move.html", domain=found, parents=parents, here=address_of(found.view.name))
+
+
+@pages.post("/{name}/move", Permission.DOMAIN_MANAGE, again=before_move, fresh=True)
+def move(visit: Visit) -> Reply:
+    name, parent = visit.path["name"], visit.form.text("parent", "Below", needed=True)
+    domains.move_domain(visit.instance, visit.actor, name, parent, now=visit.now)
+    return SentOn(address_of(name), f"{name} is below {parent} now.")
+
+
+@pages.get("/{name}/remove", Permission.DOMAIN_MANAGE)
+def before_remove(visit: Visit) -> Reply:
+    name = visit.path["name"]
+    domains.show_domain(visit.instance, visit.actor, name)
+    return ask_first(
+        visit,
+        f"Remove {name}",
+        "Remove it",
+        f"{address_of(name)}/remove",
+        "Only a domain to which nothing belongs can be removed.",
+        "Revoked devices and API clients of it stay on record, in the domain above it.",
+        crumbs=((LIST, "Security domains"), (address_of(name), name)),
+    )
+
+
+@pages.post("/{name}/remove", Permission.DOMAIN_MANAGE, again=before_remove, fresh=True)
+def remove(visit: Visit) -> Reply:
+    name = visit.path["name"]
+    domains.remove_domain(visit.instance, visit.actor, name, now=visit.now)
+    return SentOn(LIST, f"{name} is removed.")
+
+
+@pages.get("/{name}/policies", Permission.POLICY_MANAGE)
+def before_assign(visit: Visit) -> Reply:
+    """The policies of each kind, the one that is assigned chosen."""
+    found = domains.show_domain(visit.instance, visit.actor, visit.path["name"])
+    offered = {kind: _policy_options(visit, kind) for kind in PolicyKind}
+    return visit.show("domains/policies.html", domain=found, offered=offered, here=address_of(found.view.name))
+
+
+@pages.post("/{name}/policies", Permission.POLICY_MANAGE, again=before_assign, fresh=True)
+def assign(visit: Visit) -> Reply:
+    """One kind. What discards data on devices is asked once more, with the number of them."""
+    domain, kind = visit.path["name"], _kind(visit)
+    policy = visit.form.text("policy") or None
+    if not visit.form.flag("confirmed"):
+        preview = policy_previews.preview_assignment(visit.instance, visit.actor, kind, policy, domain, now=visit.now)
+        if words := in_words(preview, cores_of(visit.settings)):
+            return _ask_about(visit, kind, policy, preview, words)
+    policies.assign_policy(visit.instance, visit.actor, kind, policy, domain, now=visit.now)
+    words = f"the {kind} policy {policy}" if policy else f"the default {kind} policy"
+    return SentOn(address_of(domain), f"{domain} uses {words} now.")
+
+
+def _ask_about(visit: Visit, kind: PolicyKind, policy: str | None, preview: Preview, words: str) -> Reply:
+    domain = visit.path["name"]
+    stricter = ", ".join(label_of(each).lower() for each in preview.tightened)
+    sentences = [f"It is stricter than the one in force: {stricter}."] if stricter else []
+    sentences.append(sentence(words))
+    return ask_first(
+        visit,
+        f"Assign {policy or 'the default policy'} to {domain}",
+        "Assign it",
+        f"{address_of(domain)}/policies",
+        *sentences,
+        crumbs=((LIST, "Security domains"), (address_of(domain), domain)),
+        fields={"kind": kind.value, "policy": policy or _DEFAULT, "confirmed": "on"},
+    )
+
+
+def _policy_options(visit: Visit, kind: PolicyKind) -> list[tuple[str, str]]:
+    found = policies.list_policies(visit.instance, visit.actor, kind)
+    default = next((each.name for each in found if each.is_default), "")
+    return [(_DEFAULT, f"Always use the default ({default})"), *((each.name, each.name) for each in found)]
+
+
+def _kind(visit: Visit) -> PolicyKind:
+    kind = _KINDS.get(visit.form.get("kind", ""))
+    if kind is None:
+        raise BadInput("there is no policy of this kind", "choose one on this page")
+    return kind
+
+
+def address_of(name: str) -> str:
+    """The domain's own page."""
+    return f"{LIST}/{quote(name, safe='')}"

@@ -1,0 +1,52 @@
+"""Users from a CSV file: first it is said what would become of it, then it is imported, and what was refused is listed.
+
+The file that is imported has to be the one that was checked: its fingerprint goes with the form.
+"""
+
+from typing import Any, Final
+
+from sparekey.app.people import imports as user_imports
+from sparekey.app.people.imports import ImportReport
+from sparekey.core.permissions import Permission
+from sparekey.core.plurals import counted
+from sparekey.server.console.forms.checked_files import fingerprint, verify_checked
+from sparekey.server.console.forms.choices import domain_options
+from sparekey.server.web.fields import SentFile
+from sparekey.server.web.pages import FILE, Pages
+from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.visits import Visit
+
+pages = Pages("/console/user-imports")
+_SHOWN: Final = 200  # refused lines
+
+
+@pages.get("", Permission.USER_ADD)
+def form(visit: Visit) -> Reply:
+    """Choose a file."""
+    return _page(visit)
+
+
+@pages.post("", Permission.USER_ADD, again=form, largest=FILE)
+def import_users(visit: Visit) -> Reply:
+    """With `do` import for good; else it is only said what would become of the file."""
+    file = visit.form.file("file", "The CSV file")
+    if visit.form.get("do") != "import":
+        return _page(visit, report=_import(visit, file, dry_run=True), checked=fingerprint(file), name=file.name)
+    verify_checked(visit.form, file)
+    report = _import(visit, file, dry_run=False)
+    if report.refusals:
+        return _page(visit, report=report, name=file.name)
+    return SentOn("/console/users", f"{counted(report.added, 'user')} imported.")
+
+
+def _page(visit: Visit, **more: Any) -> Reply:
+    places = domain_options(visit, Permission.USER_ADD)
+    given = {"report": None, "checked": "", "name": "", "most": _SHOWN, "largest": FILE}
+    return visit.show("users/import.html", places=places, **given | more)
+
+
+def _import(visit: Visit, file: SentFile, *, dry_run: bool) -> ImportReport:
+    domain = visit.form.text("domain", "Security domain", needed=True)
+    return user_imports.import_users(
+        visit.instance, visit.actor, file.content, now=visit.now, domain=domain, dry_run=dry_run
+    )

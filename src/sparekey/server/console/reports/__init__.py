@@ -1,0 +1,1 @@
+"""Home, readiness, reports, search, and why a user can sign in."""

@@ -1,0 +1,30 @@
+"""Readiness: who could not sign in if the network died now, or within the week: in numbers, and by name."""
+
+from typing import Final
+
+from sparekey.app.reports import reports
+from sparekey.app.reports.readiness import count_on
+from sparekey.core.permissions import Permission
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.replies import Reply
+from sparekey.server.web.visits import Visit
+
+pages = Pages("/console/readiness")
+_USERS: Final = 200  # looked at for one page of the list
+BY_ITSELF: Final = 20_000  # users that a page counts without being asked to
+
+
+@pages.get("", Permission.REPORT_VIEW)
+def forecast(visit: Visit) -> Reply:
+    """Who is in the forecast, among some users at a time."""
+    after = visit.query.text("after")
+    page = reports.forecast_page(visit.instance, visit.actor, _USERS, after, now=visit.now)
+    return visit.show("readiness/forecast.html", rows=page.rows, next=page.next, users=_USERS)
+
+
+@pages.get("/counts", Permission.REPORT_VIEW)
+def counts(visit: Visit) -> Reply:
+    """A thousand users more; the part of Home that asks for the next ones by itself."""
+    found = count_on(visit.instance, visit.actor, now=visit.now)
+    template = "readiness/counts.html" if visit.partial else "readiness/counting.html"
+    return visit.show(template, counts=found, by_itself=BY_ITSELF)

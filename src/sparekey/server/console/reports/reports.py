@@ -1,0 +1,56 @@
+"""Reports for the day without a network, to look at and as files."""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sparekey.app.reports import reports
+from sparekey.app.reports.rows import FORECAST, READINESS, forecast_members, readiness_members
+from sparekey.core.errors import BadInput, Conflict
+from sparekey.core.permissions import Permission
+from sparekey.core.row_files import as_csv
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.replies import Reply, Sent
+from sparekey.server.web.visits import Visit
+
+pages = Pages("/console/reports")
+MOST_ROWS: Final = 25_000  # of a file from a page: it takes some seconds
+_USERS: Final = 100  # of one page
+
+
+@pages.get("", Permission.REPORT_VIEW)
+def readiness(visit: Visit) -> Reply:
+    """Every user on each of their devices, some users at a time."""
+    after = visit.query.text("after")
+    page = reports.readiness_page(visit.instance, visit.actor, _USERS, after, now=visit.now)
+    return visit.show("reports/readiness.html", rows=page.rows, next=page.next, most=MOST_ROWS)
+
+
+@pages.get(":readiness", Permission.REPORT_VIEW, whole=False)
+def readiness_file(visit: Visit) -> Reply:
+    rows = (readiness_members(row, visit.now) for row in reports.readiness(visit.instance, visit.actor, now=visit.now))
+    return _file(visit, "readiness", READINESS, rows)
+
+
+@pages.get(":forecast", Permission.REPORT_VIEW, whole=False)
+def forecast_file(visit: Visit) -> Reply:
+    rows = (forecast_members(row, visit.now) for row in reports.forecast(visit.instance, visit.actor, now=visit.now))
+    return _file(visit, "forecast", FORECAST, rows)
+
+
+def _file(visit: Visit, name: str, columns: tuple[str, ...], rows: Iterator[Mapping[str, Any]]) -> Reply:
+    """All rows or none: a report that was cut would be believed. Raises Conflict where they are too many."""
+    kind = visit.query.text("as") or "csv"
+    if kind not in ("csv", "json"):
+        raise BadInput("there is no such kind of file", "choose CSV or JSON")
+    found = list(itertools.islice(rows, MOST_ROWS + 1))
+    if len(found) > MOST_ROWS:
+        raise Conflict(
+            f"this report has more than {MOST_ROWS:,} rows, which is too much for a page",
+            f"on the server, sparekey report {name} --csv writes all of them",
+        )
+    content = as_csv(columns, found) if kind == "csv" else json.dumps({"rows": found}, indent=1).encode()
+    media_type = "text/csv" if kind == "csv" else "application/json"
+    return Sent(content, media_type, f"{name}-{datetime.fromtimestamp(visit.now, UTC):%Y%m%d-%H%M}.{kind}")

@@ -1,0 +1,45 @@
+"""One search box for everything: straight to what was meant where that is plain, else what was found, by kind."""
+
+from typing import Final
+from urllib.parse import quote
+
+from sparekey.app.reports import search
+from sparekey.app.reports.search import Found
+from sparekey.server.console.people.users import address_of
+from sparekey.server.web.pages import Pages
+from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.visits import Visit
+
+pages = Pages("/console/search")
+OF_EACH: Final = 8
+
+
+@pages.get("", None)
+def find(visit: Visit) -> Reply:
+    """A user goes to the dashboard, a token to that of its user, a device to its page."""
+    typed = visit.query.text("for", "What is looked for")
+    found = search.find(visit.instance, visit.actor, typed, OF_EACH, now=visit.now)
+    there = direct_hit(found, typed)
+    if there is not None:
+        return SentOn(there)
+    return visit.show("search.html", typed=typed, found=found, most=OF_EACH)
+
+
+def direct_hit(found: Found, typed: str) -> str | None:
+    """The page that was meant: of the only one that was found, or of the only one that is called just so."""
+    everything = _everything(found)
+    if len({to for to, _ in everything}) == 1:
+        return everything[0][0]
+    exactly = {to for to, names in everything if typed.casefold() in {name.casefold() for name in names}}
+    return exactly.pop() if len(exactly) == 1 else None
+
+
+def _everything(found: Found) -> list[tuple[str, tuple[str, ...]]]:
+    """Where each is found, and by what names."""
+    users = [(address_of(each.login), (each.login, each.mail, each.name)) for each in found.users]
+    tokens = [
+        (address_of(each.login) if each.login else f"/console/tokens/{quote(each.serial, safe='')}", (each.serial,))
+        for each in found.tokens
+    ]
+    devices = [(f"/console/devices/{quote(each.device_id, safe='')}", (each.name,)) for each in found.devices]
+    return [*users, *tokens, *devices]

@@ -1,0 +1,1 @@
+"""Pages of API clients and of administrators' own sessions and passkeys."""

@@ -1,0 +1,71 @@
+"""A sign-in as all doors answer it: fast where it is granted, else at the floor, and never granted by an error.
+
+Rules: whatever goes wrong on the way is a refusal like any other (S09), put on record if that is still possible; only
+where the database is not reached, which is so for everyone, the answer says that there is no answer, so that a device
+may use its offline data.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sparekey.app.instance import log
+from sparekey.app.sign_in.verification import Door
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.reasons import Reason
+from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
+from sparekey.server.replies import UNAVAILABLE, Refusal, is_unavailable, log_unforeseen
+from sparekey.server.service import Service
+from sparekey.server.work import Busy, WorkPool
+
+R = TypeVar("R")
+
+
+async def judge(
+    service: Service,
+    arrived: float,
+    door: Door,
+    now: int,
+    verify: Callable[[], R],
+    outcome_of: Callable[[R], Outcome],
+    pool: WorkPool | None = None,
+) -> R | Denied:
+    """What `verify` returns where it grants or asks; a refusal, at the floor, in every other case.
+
+    A question comes after a right passcode only, so that it tells no more than a success. `pool`: where it is judged
+    if not with the other sign-ins. Raises Refusal or Busy.
+    """
+    judged = await _verified(service, door, now, verify, pool or service.sign_ins)
+    if not isinstance(judged, Denied) and isinstance(outcome_of(judged), Granted | Asked):
+        return judged
+    await service.floor.wait(arrived)
+    if judged is _UNREACHED:
+        raise Refusal(503, UNAVAILABLE.error, UNAVAILABLE.message, UNAVAILABLE.do)
+    return judged
+
+
+_UNREACHED = Denied(Reason.INTERNAL_ERROR)
+
+
+async def _verified(service: Service, door: Door, now: int, verify: Callable[[], R], pool: WorkPool) -> R | Denied:
+    try:
+        return await pool.run(verify)
+    except Busy:
+        raise
+    except Exception as error:  # noqa: BLE001 -- S09: whatever happened, the answer is no
+        log_unforeseen(error)
+        if is_unavailable(error):
+            return _UNREACHED
+    await _put_on_record(service, door, now)
+    return Denied(Reason.INTERNAL_ERROR)
+
+
+async def _put_on_record(service: Service, door: Door, now: int) -> None:
+    def write() -> None:
+        with service.instance.database.write() as connection:
+            reason = Reason.INTERNAL_ERROR
+            log(connection, now, door.actor, Action.SIGN_IN_DENIED, result=reason, device=door.device_id)
+
+    try:
+        await service.contacts.run(write)
+    except Exception as error:  # noqa: BLE001 -- it is refused with or without a record
+        log_unforeseen(error)

@@ -1,0 +1,37 @@
+"""What a console answers to a sign-in, refused at the floor or not: the same for both of them."""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sparekey.app.sessions.administrators import Opened
+from sparekey.core.sign_in.outcome import Asked, Denied, Granted
+from sparekey.passcode import misread_words
+from sparekey.server.web.replies import SentOn, Shown
+from sparekey.server.web.responses import respond
+from sparekey.server.web.site import Site
+from sparekey.server.web.visits import Visit
+
+
+def answered(
+    site: Site, request: Request, visit: Visit, judged: Opened | Denied, page: Callable[..., Shown], refusal: str
+) -> Response:
+    """On to where the visitor wanted to go; or the page once more, with a question or with what every refusal says."""
+    outcome = judged.verdict.outcome if isinstance(judged, Opened) else judged
+    match outcome:
+        case Granted() if isinstance(judged, Opened):
+            to = way_back(visit.form.get("to", ""), site.home)
+            return respond(site, request, visit, SentOn(to, session=judged.token))
+        case Asked() if isinstance(judged, Opened):
+            name = judged.verdict.reply_to.reveal() if judged.verdict.reply_to else ""
+            return respond(site, request, visit, page(question=outcome.text, reply_to=name))
+        case Denied() if outcome.misread:
+            refusal = f"{misread_words(outcome.misread)}. Nothing was counted: type it once more."
+    return respond(site, request, visit, page(refused=refusal))
+
+
+def way_back(to: str, home: str) -> str:
+    """Where the visitor wanted to go, if that is a page of the site whose first one is `home`."""
+    ours = to.startswith(home) and to[len(home) : len(home) + 1] in ("", "/", "?", "#")
+    return to if ours and "\\" not in to and to.isprintable() else home

@@ -1,0 +1,1 @@
+"""Events, the chain over them, alarms, and the mail that is waiting."""

@@ -1,0 +1,128 @@
+"""Batches of the audit record: found, added by one conditional write, and read back in order."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, func, select, text, update
+
+from sparekey.core.audit_log.chain import AuditRow, Batch
+from sparekey.core.audit_log.checkpoint import Checkpoint
+from sparekey.storage.audit_log.events import ROW
+from sparekey.storage.tables import audit, audit_batch
+
+_BATCH: Final = (
+    audit_batch.c.number,
+    audit_batch.c.previous,
+    audit_batch.c.rows_hash,
+    audit_batch.c.row_list,
+    audit_batch.c.rows,
+    audit_batch.c.total,
+    audit_batch.c.signed_at,
+    audit_batch.c.hash,
+    audit_batch.c.signature,
+)
+_CHUNK: Final = 20  # batches read at once by a verifier
+# The same words on SQLite and PostgreSQL
+_INSERT: Final = text(
+    "INSERT INTO audit_batch (number, previous, rows_hash, row_list, rows, total, signed_at, hash, signature) "
+    "VALUES (:number, :previous, :rows_hash, :row_list, :rows, :total, :signed_at, :hash, :signature) "
+    "ON CONFLICT (number) DO NOTHING"
+)
+
+
+class RowsVanished(RuntimeError):
+    """Rows that were about to be chained are no longer there."""
+
+
+def find_head(connection: Connection) -> Batch | None:
+    """The newest batch; None: nothing is chained yet."""
+    row = connection.execute(select(*_BATCH).order_by(audit_batch.c.number.desc()).limit(1)).first()
+    return _batch(row) if row else None
+
+
+def list_unchained(connection: Connection, limit: int) -> Sequence[AuditRow]:
+    """The oldest rows that no batch covers yet."""
+    query = select(*ROW).where(audit.c.batch.is_(None)).order_by(audit.c.batch, audit.c.id).limit(limit)
+    return [AuditRow(*row) for row in connection.execute(query)]
+
+
+def count_unchained(connection: Connection, most: int) -> int:
+    """How many rows no batch covers yet, counted up to `most`."""
+    waiting = select(audit.c.id).where(audit.c.batch.is_(None)).limit(most).subquery()
+    return connection.execute(select(func.count()).select_from(waiting)).scalar_one()
+
+
+def insert_batch(connection: Connection, batch: Batch, row_ids: Sequence[int]) -> bool:
+    """Adds a signed batch and marks its rows; False: another process made a batch of that number first.
+
+    Raises RowsVanished when not every row was there and unchained: the caller's transaction must not be committed.
+    """
+    if connection.execute(_INSERT, vars(batch)).rowcount != 1:
+        return False
+    rows = update(audit).where(audit.c.id.in_(row_ids), audit.c.batch.is_(None)).values(batch=batch.number)
+    if connection.execute(rows).rowcount != len(row_ids):
+        raise RowsVanished(f"rows vanished while batch {batch.number} was signed; someone else writes to this database")
+    return True
+
+
+def contains(connection: Connection, checkpoint: Checkpoint) -> bool:
+    """Whether the record still has the batch that `checkpoint` vouches for. The signature is not looked at."""
+    query = select(audit_batch.c.hash).where(audit_batch.c.number == checkpoint.number)
+    return connection.execute(query).scalar() == checkpoint.hash
+
+
+def each_batch(connection: Connection) -> Iterator[tuple[Batch, Sequence[AuditRow]]]:
+    """Every batch in order with the rows that carry its number, a few batches in memory at a time."""
+    after: int | None = None
+    while batches := _list_batches(connection, after):
+        rows: dict[int, list[AuditRow]] = {batch.number: [] for batch in batches}
+        query = (
+            select(audit.c.batch, *ROW)
+            .where(audit.c.batch.between(batches[0].number, batches[-1].number))
+            .order_by(audit.c.batch, audit.c.id)
+        )
+        for number, *values in connection.execute(query):
+            if number in rows:
+                rows[number].append(AuditRow(*values))
+        for batch in batches:
+            yield batch, rows[batch.number]
+        after = batches[-1].number
+
+
+def each_stray(connection: Connection) -> Iterator[tuple[int, Sequence[AuditRow]]]:
+    """Rows that carry the number of a batch that does not exist, by that number."""
+    known = select(audit_batch.c.number).where(audit_batch.c.number == audit.c.batch).exists()
+    numbers = select(audit.c.batch).where(audit.c.batch.is_not(None), ~known).distinct()
+    for number in connection.execute(numbers.order_by(audit.c.batch)).scalars().all():
+        query = select(*ROW).where(audit.c.batch == number).order_by(audit.c.id)
+        yield number, [AuditRow(*row) for row in connection.execute(query)]
+
+
+def _list_batches(connection: Connection, after: int | None) -> Sequence[Batch]:
+    query = select(*_BATCH).order_by(audit_batch.c.number).limit(_CHUNK)
+    if after is not None:
+        query = query.where(audit_batch.c.number > after)
+    return [_batch(row) for row in connection.execute(query)]
+
+
+def _batch(row: Row[*tuple[Any, ...]]) -> Batch:
+    # SQLite lets an intruder store any type in any column: what is none of ours becomes a value that no hash fits.
+    return Batch(
+        _whole(row.number),
+        _octets(row.previous),
+        _octets(row.rows_hash),
+        _octets(row.row_list),
+        _whole(row.rows),
+        _whole(row.total),
+        _whole(row.signed_at),
+        _octets(row.hash),
+        _octets(row.signature),
+    )
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else -1
+
+
+def _octets(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""

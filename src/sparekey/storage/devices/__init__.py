@@ -1,0 +1,1 @@
+"""Devices, their invitations, and the offline data that they hold."""

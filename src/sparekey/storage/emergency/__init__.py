@@ -1,0 +1,1 @@
+"""Offline emergency codes, online emergency access, approvals, and operators' rate limits."""

@@ -1,0 +1,242 @@
+"""Versions of offline emergency codes, which device holds which, and who showed them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, ScalarSelect, delete, exists, func, insert, or_, select, union, update
+
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.emergency.offline import expiry
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import (
+    account,
+    audit,
+    device,
+    device_account,
+    device_code,
+    device_token,
+    emergency_code,
+    emergency_showing,
+    offline_policy,
+    security_domain,
+    token,
+)
+
+
+def insert_code(connection: Connection, values: Mapping[str, Any]) -> None:
+    connection.execute(insert(emergency_code).values(**values))
+
+
+def find_code(connection: Connection, code_id: str) -> AnyRow | None:
+    return connection.execute(select(emergency_code).where(emergency_code.c.id == code_id)).one_or_none()
+
+
+def find_version(connection: Connection, account_id: str, token_id: str | None, version: int) -> AnyRow | None:
+    """One version of a token's tokencode, or of the account's passcode where `token_id` is None."""
+    query = select(emergency_code).where(_owned(account_id, token_id), emergency_code.c.version == version)
+    return connection.execute(query).one_or_none()
+
+
+def versions(connection: Connection, account_id: str, token_id: str | None) -> Sequence[AnyRow]:
+    """Every version that is kept, oldest first."""
+    query = select(emergency_code).where(_owned(account_id, token_id)).order_by(emergency_code.c.version)
+    return connection.execute(query).all()
+
+
+def mark(connection: Connection, code_id: str, column: str, now: int) -> None:
+    """Sets `shown_at` or `used_at`."""
+    connection.execute(update(emergency_code).where(emergency_code.c.id == code_id).values({column: now}))
+
+
+def mark_reset(connection: Connection, account_id: str, token_id: str | None, now: int) -> int:
+    """Every version is to be replaced at the next online sign-in; how many are."""
+    reset = connection.execute(update(emergency_code).where(_owned(account_id, token_id)).values(reset_at=now))
+    return reset.rowcount
+
+
+def end_earlier(connection: Connection, code_id: str, not_after: int) -> None:
+    connection.execute(update(emergency_code).where(emergency_code.c.id == code_id).values(not_after=not_after))
+
+
+def owners_with_codes(connection: Connection, account_id: str, now: int) -> Sequence[str | None]:
+    """The tokens of this account of which a version still works, and None where a passcode does."""
+    query = (
+        select(emergency_code.c.token_id)
+        .where(emergency_code.c.account_id == account_id, emergency_code.c.not_after > now)
+        .distinct()
+    )
+    return connection.execute(query).scalars().all()
+
+
+def end_all(connection: Connection, account_id: str, now: int) -> None:
+    """No version of any code of this account works from now on."""
+    mine = (emergency_code.c.account_id == account_id, emergency_code.c.not_after > now)
+    connection.execute(update(emergency_code).where(*mine).values(not_after=now))
+
+
+def set_lifetime(connection: Connection, domain_ids: frozenset[str], days: int, now: int) -> None:
+    """Codes of these domains' users work for so many days from their making, never past token or account.
+
+    Fewer where the domain of a device that is given the code allows fewer; one that has expired stays so.
+    """
+    for code in connection.execute(
+        select(
+            emergency_code.c.id,
+            emergency_code.c.created_at,
+            _fewest_days_on_devices().label("device_days"),
+            token.c.expires_at.label("token_end"),
+            account.c.expires_at.label("account_end"),
+        )
+        .join(account, emergency_code.c.account_id == account.c.id)
+        .outerjoin(token, emergency_code.c.token_id == token.c.id)
+        .where(account.c.domain_id.in_(domain_ids), emergency_code.c.not_after > now)
+    ).all():
+        end = expiry(code.created_at, min(days, code.device_days or days), code.token_end, code.account_end)
+        connection.execute(update(emergency_code).where(emergency_code.c.id == code.id).values(not_after=end))
+
+
+def _fewest_days_on_devices() -> ScalarSelect[int]:
+    """The shortest lifetime in the domains of the devices that are given or hold the code."""
+    given = or_(device_code.c.code_id == emergency_code.c.id, device_code.c.held_code_id == emergency_code.c.id)
+    return (
+        select(func.min(offline_policy.c.emergency_lifetime))
+        .select_from(device_code)
+        .join(device, device_code.c.device_id == device.c.id)
+        .join(security_domain, device.c.domain_id == security_domain.c.id)
+        .join(
+            offline_policy,
+            or_(
+                offline_policy.c.id == security_domain.c.offline_policy_id,
+                security_domain.c.offline_policy_id.is_(None) & offline_policy.c.is_default,
+            ),
+        )
+        .where(given)
+        .correlate(emergency_code)
+        .scalar_subquery()
+    )
+
+
+def device_codes(connection: Connection, account_id: str, owner_id: str) -> Sequence[AnyRow]:
+    """One row per device that is given this code: the version it holds, and since when."""
+    query = (
+        select(
+            device.c.id.label("device_id"),
+            device.c.name.label("device_name"),
+            device.c.revoked_at,
+            device.c.last_contact,
+            device_code.c.code_id,
+            device_code.c.held_code_id,
+            device_code.c.held_since,
+            emergency_code.c.version,
+            emergency_code.c.not_after,
+            emergency_code.c.reset_at,
+        )
+        .join(device_code, device_code.c.device_id == device.c.id)
+        .outerjoin(emergency_code, device_code.c.held_code_id == emergency_code.c.id)
+        .where(device_code.c.account_id == account_id, device_code.c.owner_id == owner_id)
+        .order_by(device.c.name, device.c.id)
+    )
+    return connection.execute(query).all()
+
+
+def devices_of_code(connection: Connection, account_id: str, owner_id: str, since: int) -> Sequence[AnyRow]:
+    """One row per device that is given this code or holds data of its user, or on which the user has signed in after
+    `since` (microseconds): with its state, and what it holds of the code; by name.
+
+    `owner_id`: the token, or for the passcode the account. `token_used_here`: that token, where it was used;
+    `some_token_used`: whether any of the user's was.
+    """
+    given = select(device_code.c.device_id).where(
+        device_code.c.account_id == account_id, device_code.c.owner_id == owner_id
+    )
+    with_data = select(device_account.c.device_id).where(device_account.c.account_id == account_id)
+    signed_in = select(audit.c.device_id).where(
+        audit.c.account_id == account_id,
+        audit.c.action == Action.SIGN_IN_GRANTED,
+        audit.c.at > since,
+        audit.c.device_id.is_not(None),
+    )
+    used = (device_token.c.device_id == device.c.id) & (device_token.c.token_id == owner_id)
+    code_here = (device_code.c.device_id == device.c.id) & (device_code.c.owner_id == owner_id)
+    theirs = device_token.alias()
+    some_used = exists().where(theirs.c.device_id == device.c.id, theirs.c.account_id == account_id)
+    query = (
+        select(
+            device.c.id,
+            device.c.id.label("device_id"),
+            device.c.name.label("device_name"),
+            device.c.domain_id,
+            device.c.revoked_at,
+            device.c.supports_offline,
+            device.c.hardware_bound,
+            device.c.last_contact,
+            device_token.c.token_id.label("token_used_here"),
+            some_used.label("some_token_used"),
+            device_code.c.code_id,
+            device_code.c.held_code_id,
+            device_code.c.held_since,
+            emergency_code.c.version,
+            emergency_code.c.not_after,
+            emergency_code.c.reset_at,
+        )
+        .outerjoin(device_token, used & (device_token.c.account_id == account_id))
+        .outerjoin(device_code, code_here & (device_code.c.account_id == account_id))
+        .outerjoin(emergency_code, device_code.c.held_code_id == emergency_code.c.id)
+        .where(device.c.id.in_(union(given, with_data, signed_in)))
+        .order_by(device.c.name, device.c.id)
+    )
+    return connection.execute(query).all()
+
+
+def find_device_code(connection: Connection, device_id: str, owner_id: str) -> AnyRow | None:
+    query = select(device_code).where(device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
+    return connection.execute(query).one_or_none()
+
+
+def assign(connection: Connection, device_id: str, owner_id: str, account_id: str, code_id: str) -> None:
+    """From now on this version is sealed for the device; what it holds is unchanged until it confirms."""
+    where = (device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
+    if connection.execute(update(device_code).where(*where).values(code_id=code_id)).rowcount == 0:
+        connection.execute(
+            insert(device_code).values(device_id=device_id, owner_id=owner_id, account_id=account_id, code_id=code_id)
+        )
+
+
+def confirm_held(connection: Connection, device_id: str, owner_id: str, code_id: str, now: int) -> None:
+    """The device has this version on its disk."""
+    where = (device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
+    news = device_code.c.held_code_id.is_distinct_from(code_id)
+    connection.execute(update(device_code).where(*where, news).values(held_code_id=code_id, held_since=now))
+    # A device takes no version older than the one it holds: where an older one was meant for it, this one stays.
+    version = select(emergency_code.c.version)
+    older = version.where(emergency_code.c.id == device_code.c.code_id).scalar_subquery()
+    held = version.where(emergency_code.c.id == code_id).scalar_subquery()
+    connection.execute(update(device_code).where(*where, older < held).values(code_id=code_id))
+
+
+def forget_held(connection: Connection, device_id: str, held_owners: frozenset[str]) -> None:
+    """The device holds codes of no other owners than these; where it is to be given none, nothing is kept."""
+    gone = (device_code.c.device_id == device_id, device_code.c.owner_id.not_in(held_owners))
+    connection.execute(update(device_code).where(*gone).values(held_code_id=None, held_since=None))
+    with_data = select(device_account.c.account_id).where(device_account.c.device_id == device_id)
+    connection.execute(delete(device_code).where(*gone, device_code.c.account_id.not_in(with_data)))
+
+
+def insert_showing(connection: Connection, values: Mapping[str, Any]) -> None:
+    connection.execute(insert(emergency_showing).values(**values))
+
+
+def last_showing(connection: Connection, code_id: str, before: int) -> AnyRow | None:
+    """The newest showing of this version that is not later than `before`."""
+    query = (
+        select(emergency_showing)
+        .where(emergency_showing.c.code_id == code_id, emergency_showing.c.shown_at <= before)
+        .order_by(emergency_showing.c.shown_at.desc())
+        .limit(1)
+    )
+    return connection.execute(query).one_or_none()
+
+
+def _owned(account_id: str, token_id: str | None) -> Any:
+    owner = emergency_code.c.token_id.is_(None) if token_id is None else emergency_code.c.token_id == token_id
+    return (emergency_code.c.account_id == account_id) & owner

@@ -1,0 +1,1 @@
+"""Accounts, the domains that own them, and roles."""

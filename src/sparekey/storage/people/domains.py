@@ -1,0 +1,85 @@
+"""Security domains: a tree of nodes that own users, tokens and devices."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.storage.policies.policies import TABLES
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import security_domain
+
+
+def insert_domain(connection: Connection, domain_id: str, name: str, parent_id: str | None) -> None:
+    """A new domain; it always uses the default policy until one is assigned."""
+    connection.execute(insert(security_domain).values(id=domain_id, name=name, parent_id=parent_id))
+
+
+def find_domain(connection: Connection, name: str) -> AnyRow | None:
+    """The domain of that name."""
+    return connection.execute(select(security_domain).where(security_domain.c.name == name)).one_or_none()
+
+
+def get_name(connection: Connection, domain_id: str) -> str:
+    """The name of a domain that exists."""
+    query = select(security_domain.c.name).where(security_domain.c.id == domain_id)
+    name: str = connection.execute(query).scalar_one()
+    return name
+
+
+def is_top(connection: Connection, domain_id: str) -> bool:
+    """Whether it is the domain above all others."""
+    query = select(security_domain.c.parent_id).where(security_domain.c.id == domain_id)
+    return connection.execute(query).scalar_one() is None
+
+
+def count_domains(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(security_domain)).scalar_one()
+
+
+def list_domains(connection: Connection) -> Sequence[AnyRow]:
+    """Every domain with its parent's name, and as `KIND_policy` that of the assigned policy (None: the default one)."""
+    parent = security_domain.alias("parent")
+    assigned = [table.c.name.label(f"{kind}_policy") for kind, table in TABLES.items()]
+    query = (
+        select(security_domain.c.id, security_domain.c.name, parent.c.name.label("parent"), *assigned)
+        .outerjoin(parent, security_domain.c.parent_id == parent.c.id)
+        .order_by(security_domain.c.name)
+    )
+    for kind, table in TABLES.items():
+        query = query.outerjoin(table, security_domain.c[f"{kind}_policy_id"] == table.c.id)
+    return connection.execute(query).all()
+
+
+def domain_and_below(connection: Connection, domain_id: str) -> frozenset[str]:
+    """The ids of a domain and of everything below it: a scope."""
+    return frozenset(scopes(connection, {domain_id}).get(domain_id, ()))
+
+
+def scopes(connection: Connection, domain_ids: Collection[str]) -> dict[str, dict[str, str]]:
+    """The same for several, by the id of each; with the names, by id."""
+    if not domain_ids:
+        return {}
+    columns = (security_domain.c.id.label("root"), security_domain.c.id, security_domain.c.name)
+    tree = select(*columns).where(security_domain.c.id.in_(domain_ids)).cte("tree", recursive=True)
+    below = select(tree.c.root, security_domain.c.id, security_domain.c.name)
+    tree = tree.union_all(below.join(tree, security_domain.c.parent_id == tree.c.id))
+    found: dict[str, dict[str, str]] = {}
+    for root, each, name in connection.execute(select(tree.c.root, tree.c.id, tree.c.name)):
+        found.setdefault(root, {})[each] = name
+    return found
+
+
+def domain_and_above(connection: Connection, domain_id: str) -> frozenset[str]:
+    """The ids of a domain and of everything above it."""
+    columns = (security_domain.c.id, security_domain.c.parent_id)
+    tree = select(*columns).where(security_domain.c.id == domain_id).cte("above", recursive=True)
+    tree = tree.union_all(select(*columns).join(tree, security_domain.c.id == tree.c.parent_id))
+    return frozenset(connection.execute(select(tree.c.id)).scalars())
+
+
+def assign_policy(connection: Connection, domain_id: str, kind: PolicyKind, policy_id: str | None) -> None:
+    """None: always use the default."""
+    connection.execute(
+        update(security_domain).where(security_domain.c.id == domain_id).values({f"{kind}_policy_id": policy_id})
+    )

@@ -1,0 +1,1 @@
+"""Policies and the domains in which each is in force."""

@@ -1,0 +1,91 @@
+"""What devices hold of the users whom an edit of a policy touches: counted, before anything is discarded.
+
+Touched are the users of the domains, wherever they have offline data, and everyone on the domains' devices: those whose
+generation `devices.raise_generation_in_domains` raises.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, case, func, or_, select
+
+from sparekey.core.policy.sealing_work import Load
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.tables import account, device, device_account, device_token, token, unit_receipt
+
+_DAY = 86_400
+
+
+def count_holders(connection: Connection, domain_ids: frozenset[str], silent_since: int) -> AnyRow:
+    """`holders`: users on devices, each on each; `users`; `devices`; `silent`: holders on devices that were not heard
+    of since that unix second."""
+    silent = case((_is_silent(silent_since), 1), else_=0)
+    query = (
+        select(
+            func.count().label("holders"),
+            func.count(func.distinct(device_account.c.account_id)).label("users"),
+            func.count(func.distinct(device_account.c.device_id)).label("devices"),
+            func.coalesce(func.sum(silent), 0).label("silent"),
+        )
+        .join(device, device.c.id == device_account.c.device_id)
+        .where(_touched(device_account.c.account_id, device_account.c.device_id, domain_ids))
+    )
+    return connection.execute(query).one()
+
+
+def load_of(connection: Connection, domain_ids: frozenset[str], holders: int) -> Load:
+    """What would be made anew for so many holders."""
+    timed = case((token.c.interval > 0, _DAY / func.nullif(token.c.interval, 0)), else_=0)
+    query = (
+        select(
+            func.coalesce(func.sum(timed), 0).label("records"),
+            func.coalesce(func.sum(case((token.c.interval > 0, 0), else_=1)), 0).label("packs"),
+        )
+        .select_from(device_token)
+        .join(token, token.c.id == device_token.c.token_id)
+        .where(_touched(device_token.c.account_id, device_token.c.device_id, domain_ids))
+    )
+    row = connection.execute(query).one()
+    return Load(holders, int(row.records), int(row.packs))
+
+
+def last_end(connection: Connection, domain_ids: frozenset[str], silent_since: int) -> int | None:
+    """Until when a device that was not heard of may open something that it holds; None: there is none."""
+    query = (
+        select(func.max(unit_receipt.c.not_after))
+        .join(device, device.c.id == unit_receipt.c.device_id)
+        .where(unit_receipt.c.acknowledged_at.is_not(None), _is_silent(silent_since))
+        .where(_touched(unit_receipt.c.account_id, unit_receipt.c.device_id, domain_ids))
+    )
+    found = connection.execute(query).scalar()
+    return None if found is None else int(found)
+
+
+def tokens_with_pin(connection: Connection, domain_ids: frozenset[str], limit: int) -> Sequence[AnyRow]:
+    """Tokens of the domains' users that have a PIN: the columns of the PIN, and the digits of their codes."""
+    query = (
+        select(
+            token.c.id,
+            token.c.account_id,
+            token.c.digits,
+            token.c.pin_sealed,
+            token.c.pin_salt,
+            token.c.pin_memory,
+            token.c.pin_passes,
+        )
+        .join(account, account.c.id == token.c.account_id)
+        .where(account.c.domain_id.in_(domain_ids), token.c.pin_sealed.is_not(None))
+        .limit(limit)
+    )
+    return connection.execute(query).all()
+
+
+def _is_silent(since: int) -> ColumnElement[bool]:
+    return or_(device.c.last_contact.is_(None), device.c.last_contact < since)
+
+
+def _touched(
+    account_id: ColumnElement[str], device_id: ColumnElement[str], domain_ids: frozenset[str]
+) -> ColumnElement[bool]:
+    users = select(account.c.id).where(account.c.domain_id.in_(domain_ids))
+    devices = select(device.c.id).where(device.c.domain_id.in_(domain_ids))
+    return or_(account_id.in_(users), device_id.in_(devices))

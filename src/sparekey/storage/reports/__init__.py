@@ -1,0 +1,1 @@
+"""Searches that stay fast among a million rows."""

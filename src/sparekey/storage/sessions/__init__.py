@@ -1,0 +1,1 @@
+"""Sessions, passkeys and API clients."""

@@ -1,0 +1,266 @@
+"""The sign-in path in plain SQL: what a decision is made from, and the conditional writes that make it count.
+
+Rules (architecture, rule 5): never read, compare, write. One tokencode has one success because one UPDATE with
+`last_step < :step` settles it, on all instances together; no guess counts for nothing, because failure, lock and effect
+are written in the transaction that the answer waits for. Every statement runs the same on SQLite and PostgreSQL.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import Connection, TextClause, text
+
+from sparekey.core.policy.lockout import LockoutPolicy
+from sparekey.core.reasons import Ask, Method, Reason
+from sparekey.core.sign_in.authenticate import NEXT_TOKENCODE_TEXT
+from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
+from sparekey.storage.audit_log.events import INSERT_ROW
+from sparekey.storage.pipeline import execute_together
+from sparekey.storage.rows import AnyRow
+
+Rows = Sequence[AnyRow]
+
+_SNAPSHOT: Final = text("""
+    SELECT a.id AS account_id, a.login, a.domain_id, a.enabled AS account_enabled, a.expires_at AS account_expires_at,
+           a.failures, a.first_failure_at, a.locked_at,
+           t.id AS token_id, t.serial, t.type, t.digits, t.interval, t.algorithm, t.seed_sealed, t.drift, t.last_step,
+           t.enabled, t.lost, t.expires_at, t.with_pin, t.pin_sealed, t.pin_salt, t.pin_memory, t.pin_passes,
+           t.offline_code_online, t.pin_must_change, t.pin_set_at,
+           e.kind AS emergency_kind, e.if_available, e.expires_at AS emergency_expires_at,
+           k.most_failures, k.within_minutes, k.unlock_after_minutes,
+           p.code_window, p.next_tokencode_after, p.pin_minimum, p.pin_maximum, p.pin_characters, p.pin_history,
+           p.pin_lifetime, p.blocked_words, p.emergency_alphabet, p.own_emergency_days
+    FROM account a
+    JOIN security_domain d ON d.id = a.domain_id
+    JOIN lockout_policy k ON k.id = d.lockout_policy_id OR (d.lockout_policy_id IS NULL AND k.is_default)
+    JOIN token_policy p ON p.id = d.token_policy_id OR (d.token_policy_id IS NULL AND p.is_default)
+    LEFT JOIN token t ON t.account_id = a.id
+    LEFT JOIN online_emergency e ON e.token_id = t.id
+    WHERE a.login = :login
+    ORDER BY t.created_at, t.id
+""")
+
+# Versions that some device may still hold: the one it confirmed, and the one that is on its way to it.
+_CODES: Final = text("""
+    SELECT c.id, c.token_id, c.account_id, c.code_sealed, c.not_after
+    FROM emergency_code c
+    WHERE c.account_id = :account_id AND c.token_id IS NOT NULL
+      AND EXISTS (SELECT 1 FROM device_code h JOIN device d ON d.id = h.device_id
+                  WHERE h.owner_id = c.token_id AND (h.code_id = c.id OR h.held_code_id = c.id)
+                    AND d.revoked_at IS NULL)
+    ORDER BY c.version
+""")
+
+_ONLINE_CODES: Final = text("""
+    SELECT c.id, c.token_id, e.account_id, c.code_sealed
+    FROM online_emergency_code c JOIN online_emergency e ON e.token_id = c.token_id
+    WHERE e.account_id = :account_id AND (e.kind = 'fixed' OR c.used_at IS NULL)
+    ORDER BY c.id
+""")
+
+# Every accept takes the account's row: accepts and failures of one account are settled one after the other, and none
+# passes a lock that was committed before it.
+_CLEAR_FAILURES: Final = text("""
+    UPDATE account SET failures = 0, first_failure_at = NULL, locked_at = NULL
+    WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
+      AND (:asks_after = 0 OR failures < :asks_after)
+""")
+
+_USE_STEP: Final = text("""
+    UPDATE token SET last_step = :step, drift = :drift
+    WHERE id = :token_id AND account_id = :account_id AND last_step < :step AND enabled AND NOT lost
+""")
+
+# After a question: the code was used up when it was asked. An emergency code is there for when the token is lost.
+_TAKE_TOKEN: Final = text("""
+    UPDATE token SET last_step = last_step
+    WHERE id = :token_id AND account_id = :account_id AND enabled AND (NOT lost OR :without_token)
+""")
+
+_USE_CODE: Final = text("""
+    UPDATE emergency_code SET used_at = :now
+    WHERE id = :code_id AND not_after > :now
+      AND EXISTS (SELECT 1 FROM token t WHERE t.id = :token_id AND t.enabled AND t.offline_code_online)
+""")
+
+_USE_ONLINE_CODE: Final = text("""
+    UPDATE online_emergency_code SET used_at = :now
+    WHERE id = :code_id AND token_id = :token_id
+      AND EXISTS (SELECT 1 FROM online_emergency e JOIN token t ON t.id = e.token_id
+                  WHERE e.token_id = :token_id AND t.enabled AND (e.expires_at IS NULL OR e.expires_at > :now)
+                    AND (e.kind = 'fixed' OR online_emergency_code.used_at IS NULL))
+""")
+
+# The access itself goes with its codes, in the transaction in which the token's code is used up.
+_END_EMERGENCY: Final = (
+    text("DELETE FROM online_emergency_code WHERE token_id = :token_id"),
+    text("DELETE FROM online_emergency WHERE token_id = :token_id"),
+)
+
+# The same count as core.policy.lockout.FailureCount.after_failure, in one statement.
+_COUNT_FAILURE: Final = text("""
+    UPDATE account SET
+        failures = CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since OR locked_at IS NOT NULL
+                        THEN 1 ELSE failures + 1 END,
+        first_failure_at = CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since OR locked_at IS NOT NULL
+                                THEN :now ELSE first_failure_at END,
+        locked_at = CASE WHEN (CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since OR locked_at IS NOT NULL
+                                    THEN 1 ELSE failures + 1 END) >= :limit THEN :now ELSE NULL END
+    WHERE id = :account_id AND (locked_at IS NULL OR locked_at <= :lock_ended)
+""")
+
+# What comes first where the account changes last, so that no two transactions wait for one another in opposite orders.
+_TAKE_ACCOUNT: Final = text("""
+    UPDATE account SET failures = failures
+    WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
+""")
+
+# The same for a success that is none if there are too many failures by now.
+_TAKE_UNSUSPECTED: Final = text("""
+    UPDATE account SET failures = failures
+    WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
+      AND (:asks_after = 0 OR failures < :asks_after)
+""")
+
+_COUNT_REPLAY_ONCE: Final = text("""
+    UPDATE token SET replay_step = :step WHERE id = :token_id AND replay_step < :step
+""")
+
+
+def snapshot_rows(connection: Connection, login: str) -> Sequence[AnyRow]:
+    """The account joined with each of its tokens; no row where nobody has this login."""
+    return connection.execute(_SNAPSHOT, {"login": login}).all()
+
+
+def code_rows(connection: Connection, account_id: str) -> Sequence[AnyRow]:
+    """The versions of the account's offline emergency tokencodes that some device may still hold."""
+    return connection.execute(_CODES, {"account_id": account_id}).all()
+
+
+def online_code_rows(connection: Connection, account_id: str) -> Sequence[AnyRow]:
+    """The codes of the account's online emergency access that still work, but for its expiry."""
+    return connection.execute(_ONLINE_CODES, {"account_id": account_id}).all()
+
+
+def commit(connection: Connection, outcome: Outcome, now: int, policy: LockoutPolicy) -> Outcome:
+    """Make the outcome count within the caller's transaction; returns what it has become.
+
+    An accept that lost a race turns into the refusal, or the question, that it would have been had it come second.
+    """
+    if isinstance(outcome, Granted):
+        outcome = _grant(connection, outcome, now, policy)
+    elif isinstance(outcome, Asked):
+        outcome = _ask(connection, outcome, now, policy)
+    if isinstance(outcome, Denied) and outcome.counted and outcome.account_id is not None:
+        return _count(connection, outcome, now, policy)
+    return outcome
+
+
+def accept_at_once(
+    connection: Connection, granted: Granted, now: int, policy: LockoutPolicy, audit_row: Mapping[str, Any]
+) -> bool:
+    """The same as `commit` for a tokencode, together with its audit row in one trip; True: it counts once committed.
+
+    False: a race was lost. Then the caller rolls back, which takes the audit row too, and `commit` says what it is.
+    """
+    values = _values(granted, now, policy)
+    statements = ((_CLEAR_FAILURES, values), (_USE_STEP, values), (INSERT_ROW, audit_row))
+    return execute_together(connection, statements) == [1, 1, 1]
+
+
+def end_emergency(connection: Connection, token_id: str) -> bool:
+    """The online emergency access of a token and all its codes; whether there was any."""
+    ended = [connection.execute(statement, {"token_id": token_id}).rowcount for statement in _END_EMERGENCY]
+    return ended[-1] > 0
+
+
+def complete(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
+    """A success whose code was used up when the question before it was asked: nothing else is used."""
+    values = _values(granted, now, policy)
+    if not _one_row(connection, _TAKE_ACCOUNT, values):
+        return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
+    if not _one_row(connection, _TAKE_TOKEN, values):
+        return Denied(Reason.TOKEN_DISABLED, granted.account_id, granted.token_id)
+    # Last: what has become a refusal leaves the count as it is (S06).
+    connection.execute(_CLEAR_FAILURES, values)
+    return granted
+
+
+def _grant(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
+    values = _values(granted, now, policy)
+    if not _one_row(connection, _TAKE_UNSUSPECTED, values):
+        return _suspected(connection, granted, now, policy)
+    use, lost_race = _use_of(granted)
+    if not _one_row(connection, use, values):
+        return Denied(lost_race, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
+    if granted.ends_emergency:
+        end_emergency(connection, granted.token_id or "")
+    # Last: what has become a refusal leaves the count as it is (S06).
+    connection.execute(_CLEAR_FAILURES, values)
+    return granted
+
+
+def _suspected(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
+    """Failures came in between: guesses at once get no further than guesses one by one."""
+    if not granted.asks_after or granted.step is None or granted.token_id is None:
+        return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
+    return _ask(connection, Asked(Ask.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT), now, policy)
+
+
+def _use_of(granted: Granted) -> tuple[TextClause, Reason]:
+    """What uses up what was typed, and what the attempt is if somebody else came first."""
+    if granted.step is not None:
+        return _USE_STEP, Reason.ALREADY_USED
+    if granted.method is Method.ONLINE_EMERGENCY:
+        return _USE_ONLINE_CODE, Reason.EMERGENCY_ENDED
+    return _USE_CODE, Reason.EMERGENCY_CODE_EXPIRED
+
+
+def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy) -> Outcome:
+    """A question stands on a right code. Failures go on counting until the sign-in is complete."""
+    granted = asked.granted
+    values = _values(granted, now, policy)
+    if not _one_row(connection, _TAKE_ACCOUNT, values):
+        return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
+    use, lost_race = _use_of(granted)
+    if asked.uses_code and not _one_row(connection, use, values):
+        return Denied(lost_race, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
+    return asked
+
+
+def _values(granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, Any]:
+    return {
+        "account_id": granted.account_id,
+        "token_id": granted.token_id,
+        "step": granted.step,
+        "drift": granted.drift,
+        "code_id": granted.code_id,
+        "without_token": granted.method is not Method.TOKENCODE,
+        "asks_after": granted.asks_after,
+        "now": now,
+        "lock_ended": policy.lock_ended(now),
+    }
+
+
+def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPolicy) -> Denied:
+    # Locked in the meantime: the answer does not depend on the guess any more (S06).
+    locked = Denied(Reason.LOCKED, denied.account_id, denied.token_id, misread=denied.misread)
+    values = {
+        "account_id": denied.account_id,
+        "now": now,
+        "since": policy.first_counted(now),
+        "limit": policy.most_failures,
+        "lock_ended": policy.lock_ended(now),
+    }
+    if denied.replay_step is not None:
+        if not _one_row(connection, _TAKE_ACCOUNT, values):
+            return locked
+        repeat = {"token_id": denied.token_id, "step": denied.replay_step}
+        if not _one_row(connection, _COUNT_REPLAY_ONCE, repeat):
+            return replace(denied, counted=False)
+    return denied if _one_row(connection, _COUNT_FAILURE, values) else locked
+
+
+def _one_row(connection: Connection, statement: TextClause, values: dict[str, Any]) -> bool:
+    return connection.execute(statement, values).rowcount == 1

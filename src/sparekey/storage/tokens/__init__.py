@@ -1,0 +1,1 @@
+"""Tokens, alone and in bulk."""

@@ -1,0 +1,94 @@
+"""What several users of one computer need first is there before anybody's later days, also for who comes later."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from sparekey.agent.contact.contact import Progress, refill, silent
+from sparekey.agent.contact.scheduler import Refiller
+from sparekey.wire.agent_api import UnitRequest
+from tests.agent.devices import World, a_world
+
+NEEDED_FIRST = {"emergency-passcode", "emergency-tokencode", "today"}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Alice and Carol have days of several days; nobody has signed in."""
+    world = a_world(tmp_path / "store")
+    world.server.add_user("carol", pin="1357")
+    for user in world.server.users.values():
+        user.days = 3
+    return world
+
+
+def fetched_in_order(world: World) -> list[tuple[str, str]]:
+    """Who gets what, from now on, as the server is asked."""
+    asked: list[tuple[str, str]] = []
+    honest, today = world.server.unit, world.server.now // 86_400
+
+    def unit(request: UnitRequest) -> bytes:
+        days = request.day - today
+        what = request.kind if request.kind != "day" else f"{days} days ahead" if days else "today"
+        asked.append((request.user.removeprefix("user-"), what))
+        return honest(request)
+
+    world.server.unit = unit  # type: ignore[method-assign] # listens, and hands on
+    return asked
+
+
+def sign_in(world: World, name: str) -> None:
+    assert world.login(world.passcode(user=world.server.users[name]), name).answer.message == "Signed in."
+
+
+def test_everybody_s_first_data_come_before_anybody_s_later_days(world: World) -> None:
+    sign_in(world, "alice")
+    sign_in(world, "carol")
+    asked = fetched_in_order(world)
+    refill(world.device)
+    assert {what for _, what in asked[:6]} == NEEDED_FIRST
+    assert [what for _, what in asked[6:]] == [f"{days} days ahead" for days in (1, 1, 2, 2, 3, 3)]
+
+
+def test_who_signs_in_meanwhile_waits_for_one_unit(world: World) -> None:
+    sign_in(world, "alice")
+    asked, seen = fetched_in_order(world), list[Progress]()
+
+    def carol_comes() -> bool:
+        if len(asked) != 4:
+            return False
+        sign_in(world, "carol")
+        return True
+
+    refilled = refill(world.device, seen.append, carol_comes)
+    assert (refilled.fetched, refilled.failures) == (12, ())
+    assert [who for who, _ in asked] == ["alice"] * 4 + ["carol"] * 3 + ["carol", "alice", "carol", "alice", "carol"]
+    assert {what for _, what in asked[4:7]} == NEEDED_FIRST
+    assert [(each.done, each.total) for each in seen if each.login == "alice"] == [(done, 6) for done in range(1, 7)]
+
+
+def test_a_request_to_the_daemon_is_answered_by_the_refill_that_runs(world: World) -> None:
+    sign_in(world, "alice")
+    asked, background, requests = fetched_in_order(world), Refiller(world.device), list[int]()
+    listening = world.server.unit
+
+    def carol_comes(request: UnitRequest) -> bytes:
+        if not requests:
+            sign_in(world, "carol")
+            requests.append(background.request())
+        return listening(request)
+
+    world.server.unit = carol_comes  # type: ignore[method-assign] # something happens, and the unit comes
+    before = world.server.calls.count("sync")
+    thread = threading.Thread(target=background.run)
+    thread.start()
+    try:
+        first = background.request()
+        assert background.follow(first, silent).refilled == background.follow(first + 1, silent).refilled
+    finally:
+        background.stop()
+        thread.join(20)
+    assert requests == [first + 1]
+    assert {what for _, what in asked[:6]} == NEEDED_FIRST
+    assert world.server.calls.count("sync") == before + 3  # its first, Carol's sign-in's, and the one for her data

@@ -1,0 +1,48 @@
+"""Whose a place on the local socket is, where that is known only later."""
+
+from sparekey.agent.local_socket.connection_limits import (
+    MOST_OF_EACH,
+    MOST_OF_REMOTE,
+    MOST_UNSORTED,
+    ROOT,
+    Place,
+    Places,
+)
+
+ALICE = 1000
+
+
+def taken(places: Places) -> Place:
+    place = places.take(ALICE)
+    assert place is not None
+    assert place.sort(lambda uid: uid == ALICE)
+    return place
+
+
+def test_s26_who_was_here_before_waits_for_no_look_up_of_others() -> None:
+    places = Places()
+    taken(places).give_back()
+    others = [places.take(uid) for uid in range(100_000, 100_000 + MOST_UNSORTED)]  # a directory that does not answer
+    assert None not in others
+    assert places.take(100_000 + MOST_UNSORTED) is None
+    again = places.take(ALICE)
+    assert again is not None
+    assert again.sort(lambda _: False)  # not asked
+    assert places.take(ROOT) is not None
+
+
+def test_a_place_is_given_back_once_and_for_whoever_has_it_then() -> None:
+    places = Places()
+    for _ in range(2 * MOST_UNSORTED):
+        place = places.take(ROOT)
+        assert place is not None
+        assert place.is_one_of_remote()
+        place.give_back()
+        place.give_back()
+
+
+def test_s26_strangers_at_an_sshd_that_somebody_started_have_none_of_that_one_s_places() -> None:
+    places = Places()
+    assert all(taken(places).is_one_of_remote() for _ in range(MOST_OF_REMOTE))
+    one_too_many, *_ = [taken(places) for _ in range(MOST_OF_EACH)]
+    assert not one_too_many.is_one_of_remote()

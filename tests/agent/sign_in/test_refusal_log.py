@@ -1,0 +1,91 @@
+"""The agent's log of refused sign-ins."""
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sparekey.agent.contact.scheduler import Refiller
+from sparekey.agent.ground.account_names import Names
+from sparekey.agent.ground.outcome import Ask, LoginAnswer, Mode, Reason, Refusal, Result, asked, refused
+from sparekey.agent.local_socket.connection_limits import ROOT, Places
+from sparekey.agent.local_socket.conversation import Conversation, Peer
+from sparekey.agent.sign_in.refusal_log import MOST_A_MINUTE, RefusalLog
+from sparekey.wire.local_socket import Kind, encode_frame, frame
+from tests.agent.devices import World, a_world, an_offline_world
+
+WRONG = refused(Refusal(Reason.WRONG_PASSCODE), Mode.OFFLINE)
+
+
+@pytest.fixture
+def world(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> World:
+    caplog.set_level("INFO")
+    world = a_world(tmp_path / "store")
+    world.device = replace(world.device, names=Names({"boss": "alice"}))
+    return world
+
+
+def test_a_refusal_says_who_asked_what_was_told_and_where_to_look(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = RefusalLog(world.device)
+    log.note("boss", 0, WRONG)
+    log.note("boss", 1000, refused(Refusal(Reason.NO_DATA), Mode.OFFLINE))
+    log.note("root", 0, refused(Refusal(Reason.NOT_MAPPED), Mode.ONLINE), from_afar=True)
+    log.note("boss", 0, LoginAnswer(Result.GRANTED, Mode.ONLINE))
+    log.note("boss", 0, asked(Ask.NEW_PIN, "", "1"))
+    assert caplog.messages == [
+        "refused: boss, asked by uid 0: offline wrong-passcode; "
+        "see sparekey audit list --user alice on the server, once this device was in contact",
+        "refused: boss, asked by uid 1000: offline no-offline-data; see sparekey-agent doctor",
+        "refused: root, asked by uid 0 over the network: online name-not-mapped; see sparekey-agent doctor",
+    ]
+
+
+def test_s65_what_was_typed_for_a_name_is_not_in_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    log = RefusalLog(world.device)
+    for typed in ("2468135790", "2468\n135790", "2468\0", "\ud800"):
+        log.note(typed, 0, WRONG)
+        log.note_not_allowed(typed, 1000)
+    assert "an account that this computer does not have" in caplog.text
+    assert "2468" not in caplog.text
+
+
+def test_s26_nobody_fills_the_journal_or_hides_another_one_s_refusals(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = RefusalLog(world.device)
+    for number in range(1000):
+        log.note(f"nobody {number}", 1000, WRONG)
+    log.note("boss", 1000, WRONG)
+    assert len(caplog.messages) == MOST_A_MINUTE + 1
+    assert "boss" in caplog.messages[-1]
+    for _ in range(1000):
+        log.note("boss", 0, WRONG, from_afar=True)
+    log.note("boss", 0, WRONG)
+    assert "boss, asked by uid 0 over the network:" in caplog.messages[-2]
+    assert "boss, asked by uid 0:" in caplog.messages[-1]
+    world.pass_time(60)
+    log.note("boss", 0, WRONG)
+    more = f": {1000 - MOST_A_MINUTE} more times within that minute"
+    assert caplog.messages[-3].endswith(f", asked by uid 1000{more}")
+    assert caplog.messages[-2] == f"refused: boss, asked by uid 0 over the network{more}"
+
+
+@pytest.mark.parametrize(("uid", "told"), [(0, "offline wrong-passcode"), (65534, "not-allowed")])
+def test_s26_a_refusal_of_whoever_hangs_up_is_logged_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, uid: int, told: str
+) -> None:
+    caplog.set_level("INFO")
+    device = an_offline_world(tmp_path / "store").device
+    here, there = socket.socketpair()
+    place = Places().take(ROOT)
+    assert place is not None
+    with here, there:
+        there.sendall(encode_frame(frame(Kind.LOGIN, user="alice", passcode="0000123456")))
+        there.close()
+        peer = Peer(uid, uid)
+        with pytest.raises(BrokenPipeError):
+            Conversation(device, Refiller(device), RefusalLog(device), here, peer, place).run()
+    assert f"asked by uid {uid}: {told};" in caplog.text

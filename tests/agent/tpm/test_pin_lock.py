@@ -1,0 +1,145 @@
+"""PIN locks of a real TPM (swtpm): the same sign-ins, and what only a TPM does (S34)."""
+
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CalledProcessError
+
+import pytest
+
+from sparekey.agent.contact.contact import refill
+from sparekey.agent.ground.outcome import Mode, Reason, Result
+from sparekey.agent.platform.posix import PosixFiles
+from sparekey.agent.store.key_choice import make_keys
+from sparekey.agent.store.pin_lock import is_locked
+from sparekey.agent.store.status import status_of
+from sparekey.core.offline.units import Protection
+from tests.agent.devices import World, a_world
+from tests.agent.pin_locks import LOCKING, change_pin_elsewhere, days, refill_online
+from tests.swtpm import Swtpm
+
+RESET = ("tpm2_dictionarylockout", "--clear-lockout")
+
+
+def a_tpm_world(directory: Path, tpm: Swtpm) -> World:
+    """Alice has offline data under a TPM; her days are locked, if they can be. The network is gone."""
+    world = a_world(directory, keys=make_keys(directory, PosixFiles(), tpm.tcti).keys)
+    world.alice.policy = LOCKING
+    world.signed_in_online()
+    world.go_offline()
+    granted(world)
+    return world
+
+
+def granted(world: World, typed: str | None = None) -> Mode:
+    answer = world.login(world.passcode() if typed is None else typed).answer
+    assert answer.result == Result.GRANTED, answer
+    world.next_code()
+    return answer.mode
+
+
+def all_locked(world: World) -> bool:
+    return bool(days(world)) and all(is_locked(day) for day in days(world))
+
+
+def wrong_pins(world: World) -> int:
+    """How many the TPM holds against us."""
+    facts = world.device.store.keys.facts()
+    assert facts is not None
+    return facts.failed
+
+
+def lock_words(world: World) -> str:
+    return str(status_of(world.device)["users"][0]["pin_lock"]["state"])
+
+
+def test_s34_days_locked_by_a_tpm_open_with_the_pin_and_in_its_lockout_the_emergency_codes_do(
+    tmp_path: Path, swtpm: Swtpm
+) -> None:
+    world = a_tpm_world(tmp_path / "store", swtpm)
+    assert all_locked(world)
+    world.reopen()
+    assert granted(world) is Mode.OFFLINE
+    assert wrong_pins(world) == 0
+    assert world.login(world.passcode(pin="1357")).answer.reason is Reason.WRONG_PASSCODE
+    assert (wrong_pins(world), world.held.failures) == (1, 1)
+    swtpm.lock_out()
+    answer = world.login(world.passcode()).answer
+    assert (answer.reason, world.held.failures) == (Reason.PIN_LOCKOUT, 1)
+    facts = world.device.store.keys.facts()
+    assert facts is not None
+    assert f"wait up to {-(-facts.forgives_after // 60)} minute" in answer.message
+    for typed in (world.alice.passcode, world.alice.pin + world.alice.tokencode):
+        granted(world, typed)
+    # Online the PIN is right, and the lock stays shut: what must go goes, and comes again.
+    world.go_online()
+    assert granted(world) is Mode.ONLINE
+    refill(world.device)
+    assert all_locked(world)
+    assert len(days(world)) == 2
+
+
+def test_s34_a_count_that_anybody_may_reset_is_not_called_a_lock(tmp_path: Path, swtpm: Swtpm) -> None:
+    """And with a password on the TPM's lockout it is one, and goes on working as it was set up before."""
+    world = a_tpm_world(tmp_path / "store", swtpm)
+    assert all_locked(world)
+    assert told(world) == (Protection.TPM, "locked-resettable")
+    assert "tpm2_changeauth -c lockout file:-" in advice(world)
+    assert world.login(world.passcode(pin="1357")).answer.reason is Reason.WRONG_PASSCODE
+    assert wrong_pins(world) == 1
+    swtpm.tool(*RESET)  # as another system would
+    assert wrong_pins(world) == 0
+
+    swtpm.set_lockout_password("kept elsewhere")
+    assert told(world) == (Protection.TPM_PIN_LOCK, "locked")
+    assert advice(world) == ""
+    assert world.login(world.passcode(pin="1357")).answer.reason is Reason.WRONG_PASSCODE
+    with pytest.raises(CalledProcessError):
+        swtpm.tool(*RESET)
+    assert wrong_pins(world) == 1
+    assert granted(world) is Mode.OFFLINE
+    # The lock of a new PIN, too: the tries are those that were set when there was no password.
+    change_pin_elsewhere(world, "9876")
+    refill_online(world)
+    world.go_offline()
+    granted(world)
+    assert all_locked(world)
+    assert granted(world) is Mode.OFFLINE
+    assert told(world) == (Protection.TPM_PIN_LOCK, "locked")
+
+
+def told(world: World) -> tuple[str, str]:
+    """The word that the server hears, and what the user's status says."""
+    refill_online(world)
+    world.go_offline()
+    assert status_of(world.device)["protection"]["word"] == world.server.protections[-1]
+    return world.server.protections[-1], lock_words(world)
+
+
+def advice(world: World) -> str:
+    return str(status_of(world.device)["protection"]["advice"])
+
+
+def test_a_pin_that_was_changed_elsewhere_costs_no_try_of_a_tpm(tmp_path: Path, swtpm: Swtpm) -> None:
+    world = a_tpm_world(tmp_path / "store", swtpm)
+    change_pin_elsewhere(world, "9876")
+    world.go_online()
+    assert granted(world) is Mode.ONLINE
+    refill_online(world)
+    world.go_offline()
+    granted(world)
+    assert all_locked(world)
+    assert granted(world) is Mode.OFFLINE
+    assert wrong_pins(world) == 0
+
+
+@pytest.mark.parametrize(("password", "expected"), [("", "locked-resettable"), ("theirs", "too-few-tries")])
+def test_a_tpm_that_takes_too_few_tries_and_lets_nobody_set_them_locks_nothing(
+    tmp_path: Path, swtpm: Swtpm, password: str, expected: str
+) -> None:
+    if password:
+        swtpm.set_lockout_password(password)
+    world = a_tpm_world(tmp_path / "store", swtpm)
+    assert lock_words(world) == expected
+    assert all_locked(world) is (not password)
+    assert replace(LOCKING, offline_failures=3) == LOCKING  # and two: 5; swtpm takes 3 as it comes
+    assert granted(world) is Mode.OFFLINE

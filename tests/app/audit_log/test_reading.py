@@ -1,0 +1,106 @@
+"""The record as a person looks for something in it: by whom, with what result, when; and how far it is chained."""
+
+from pathlib import Path
+
+import pytest
+
+from sparekey.app.audit_log.reading import list_record, record_state
+from sparekey.app.audit_log.sequencer import chain
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.people import users
+from sparekey.app.people.domains import add_domain
+from sparekey.app.sign_in.verification import Door
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import NotAllowed, NotFound
+from sparekey.core.permissions import Actor
+from sparekey.keystore.checkpoint_file import CheckpointFile
+from sparekey.storage.unit_of_work import Database
+from tests.app.administrators import an_administrator
+from tests.builders import NOW, REST, ROOT, User, a_device, a_user, an_instance, submit
+
+
+@pytest.fixture
+def instance(database: Database) -> Instance:
+    return an_instance(database)
+
+
+@pytest.fixture
+def alice(instance: Instance) -> User:
+    return a_user(instance, "alice")
+
+
+def actions(instance: Instance, **wanted: object) -> list[str]:
+    return [row.action for row in list_record(instance, ROOT, **wanted)]  # type: ignore[arg-type] # a builder
+
+
+def test_by_result(instance: Instance, alice: User) -> None:
+    submit(instance, alice, NOW)
+    submit(instance, alice, NOW, alice.wrong(NOW))
+    assert actions(instance, user="alice", result="refused") == [Action.SIGN_IN_DENIED]
+    assert actions(instance, user="alice", result="wrong-passcode") == [Action.SIGN_IN_DENIED]
+    assert actions(instance, user="alice", result="locked") == []
+    assert Action.SIGN_IN_DENIED not in actions(instance, user="alice", result="ok")
+
+
+def test_by_whom(instance: Instance, alice: User) -> None:
+    device = a_device(instance, "laptop")
+    device.sign_in(alice, NOW)
+    _, carol = an_administrator(instance, ("domain administrator", TOP_DOMAIN))
+    users.set_enabled(instance, carol, "alice", enabled=False, now=NOW)
+    assert Action.SIGN_IN_GRANTED in actions(instance, by="laptop")
+    login = next(row.by for row in list_record(instance, ROOT) if row.actor == carol.name)
+    assert set(actions(instance, by=login)) == {Action.USER_DISABLED}
+    assert set(actions(instance, by=carol.name)) == {Action.USER_DISABLED}
+    with pytest.raises(NotFound, match="nobody"):
+        list_record(instance, ROOT, by="nobody")
+
+
+def test_by_whom_as_lists_show_it(instance: Instance, alice: User) -> None:
+    submit(instance, alice, NOW, door=Door("self:192.0.2.7"))
+    users.set_enabled(instance, ROOT, "alice", enabled=False, now=NOW)
+    assert Action.USER_DISABLED in actions(instance, by=ROOT.name.removeprefix("os:"))
+    assert actions(instance, by="192.0.2.7") == [Action.SIGN_IN_GRANTED]
+    assert actions(instance, by="self:192.0.2.7") == [Action.SIGN_IN_GRANTED]
+    assert actions(instance, by="the server") == actions(instance, by="system")
+
+
+def test_who_is_here_goes_before_who_acted_on_the_server_itself(instance: Instance) -> None:
+    a_user(instance, ROOT.name.removeprefix("os:"))
+    assert actions(instance, by=ROOT.name.removeprefix("os:")) == []
+
+
+def test_nobody_elsewhere_is_found_by_name(instance: Instance, alice: User) -> None:
+    submit(instance, alice, NOW, door=Door("self:192.0.2.7"))
+    add_domain(instance, ROOT, "Elsewhere", now=NOW)
+    user, stranger = an_administrator(instance, ("domain administrator", "Elsewhere"), domain="Elsewhere")
+    with pytest.raises(NotFound, match="nobody"):
+        list_record(instance, stranger, user=user.login, by="192.0.2.7")
+
+
+def test_by_time_with_both_ends(instance: Instance, alice: User) -> None:
+    for at in (NOW, NOW + 60, NOW + 120):
+        submit(instance, alice, at, alice.wrong(at))
+    assert len(actions(instance, actions=(Action.SIGN_IN_DENIED,), since=NOW + 60, until=NOW + 60)) == 1
+    assert len(actions(instance, actions=(Action.SIGN_IN_DENIED,), since=NOW + 60)) == 2
+    assert len(actions(instance, actions=(Action.SIGN_IN_DENIED,), until=NOW + 60)) == 2
+
+
+@pytest.mark.parametrize("beyond", [2**53 - 1, -(2**53) + 1])
+def test_by_a_time_that_no_column_holds(instance: Instance, alice: User, beyond: int) -> None:
+    submit(instance, alice, NOW)
+    assert bool(actions(instance, user="alice", since=beyond)) is (beyond < 0)
+    assert bool(actions(instance, user="alice", until=beyond)) is (beyond > 0)
+
+
+def test_how_far_it_is_chained(instance: Instance, alice: User, tmp_path: Path) -> None:
+    assert record_state(instance, ROOT).batch == 0
+    chain(instance.database, instance.keystore, CheckpointFile(tmp_path / "checkpoint"), NOW)
+    submit(instance, alice, NOW, door=REST)
+    state = record_state(instance, ROOT)
+    assert (state.batch, state.signed_at, state.waiting) == (1, NOW, 1)
+
+
+def test_only_who_sees_the_whole_record_is_told(instance: Instance) -> None:
+    reader: Actor = Actor("user:somebody")
+    with pytest.raises(NotAllowed):
+        record_state(instance, reader)

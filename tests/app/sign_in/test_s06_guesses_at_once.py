@@ -1,0 +1,61 @@
+"""S06: guesses that are judged at the same moment get no further than guesses one by one."""
+
+import pytest
+
+from sparekey.app.instance import Instance
+from sparekey.app.sign_in.verification import Door, Verdict, find_snapshot, lockout_of, settle
+from sparekey.core.reasons import Ask
+from sparekey.core.sign_in.authenticate import decide
+from sparekey.core.sign_in.outcome import Asked, Granted, Outcome
+from sparekey.secret import Secret
+from sparekey.storage.sign_in import statements as stored
+from tests.builders import NOW, PIN, User, a_user, account_row
+
+DOOR = Door("client:portal")
+
+
+def judged(server: Instance, user: User, typed: Secret[str]) -> Outcome:
+    """As the snapshot has it now; nothing counts yet."""
+    reading, snapshot = find_snapshot(server, DOOR, user.login, typed)
+    return decide(reading, snapshot, NOW)
+
+
+def counted(server: Instance, user: User, outcome: Outcome) -> Verdict:
+    """Now it counts."""
+    _, snapshot = find_snapshot(server, DOOR, user.login, user.typed(NOW))
+    with server.database.write() as connection:
+        outcome = stored.commit(connection, outcome, NOW, lockout_of(snapshot))
+        return settle(connection, server, DOOR, outcome, NOW, None)
+
+
+@pytest.mark.parametrize("wrong", [2, 3])
+def test_s06_guesses_at_once_do_not_pass_by_the_next_tokencode(any_server: Instance, wrong: int) -> None:
+    user = a_user(any_server, pin=PIN)
+    outcomes = [judged(any_server, user, user.wrong(NOW)) for _ in range(wrong)]
+    right = judged(any_server, user, user.typed(NOW))
+    assert isinstance(right, Granted)
+    for outcome in outcomes:
+        counted(any_server, user, outcome)
+    with any_server.database.write() as connection:
+        row = {
+            "at": 0,
+            "actor": "x",
+            "action": "x",
+            "account_id": None,
+            "token_id": None,
+            "device_id": None,
+            "result": "ok",
+            "detail": "{}",
+        }
+        _, snapshot = find_snapshot(any_server, DOOR, user.login, user.typed(NOW))
+        at_once = stored.accept_at_once(connection, right, NOW, lockout_of(snapshot), row)
+        connection.rollback()
+    assert at_once is (wrong < 3)
+    verdict = counted(any_server, user, right)
+    if wrong < 3:
+        assert isinstance(verdict.outcome, Granted)
+        return
+    assert isinstance(verdict.outcome, Asked)
+    assert verdict.outcome.ask is Ask.NEXT_TOKENCODE
+    assert verdict.reply_to
+    assert account_row(any_server, user.login).failures == wrong

@@ -1,0 +1,56 @@
+"""What a command takes for "no daemon runs", and what for a daemon that it cannot reach."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from sparekey.agent.platform.posix import listen
+from sparekey.cli.agent.remote import Failed, find_daemon
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[socket.socket]:
+    """A daemon's socket that has no room for one more, until somebody is let in."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listen(tmp_path / "agent.sock", 0))
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+                waiting.setblocking(False)
+                waiting.connect(str(tmp_path / "agent.sock"))
+        yield listener
+
+
+def test_a_daemon_that_is_flooded_is_one(full: socket.socket, tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="try again") as failed:
+        find_daemon(tmp_path / "agent.sock", patience=0.1)
+    assert failed.value.word == "busy"
+
+
+def test_a_full_line_is_waited_in(full: socket.socket, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(find_daemon, tmp_path / "agent.sock")
+        with pytest.raises(TimeoutError):
+            found.result(timeout=0.2)
+        full.accept()[0].close()
+        daemon = found.result(timeout=20)
+    assert daemon is not None
+    daemon.close()
+
+
+def test_no_daemon_runs_where_nobody_listens(tmp_path: Path) -> None:
+    assert find_daemon(tmp_path / "agent.sock") is None
+    assert find_daemon(tmp_path / "missing" / "agent.sock") is None
+    listen(tmp_path / "agent.sock", 1).close()  # the file is still there
+    assert find_daemon(tmp_path / "agent.sock") is None
+
+
+def test_what_cannot_be_reached_is_said_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("no directory")
+    with pytest.raises(Failed, match="--state") as failed:
+        find_daemon(tmp_path / "state" / "agent.sock")
+    assert failed.value.word == "not-reached"

@@ -1,0 +1,73 @@
+"""`sparekey device stolen`: what it asks first, and what it says that it has done."""
+
+from pathlib import Path
+
+import pytest
+
+from sparekey.clock import now as clock_now
+from sparekey.server.settings import read_settings
+from sparekey.wiring.server import open_instance
+from tests.builders import PIN, User, a_device, a_user, granted
+from tests.cli.server.commands import Operator
+
+
+@pytest.fixture
+def alice(operator: Operator) -> User:
+    """She has signed in on `laptop`."""
+    instance = open_instance(operator.data, read_settings(Path(operator.data), {}))
+    now = clock_now()
+    user = a_user(instance, "alice", pin=PIN, now=now)
+    granted(a_device(instance, "laptop", now=now).sign_in(user, now).outcome)
+    instance.database.close()
+    return user
+
+
+def test_it_asks_first(operator: Operator, alice: User) -> None:
+    refused = operator.fails("device", "stolen", "laptop")
+    assert "ends what 1 user has on it" in refused.json["message"]
+    assert "--yes" in refused.json["do"]
+    assert operator.runs("device", "list").json["devices"][0]["revoked"] is None
+
+
+def test_it_says_what_has_ended_for_whom(operator: Operator, alice: User) -> None:
+    said = operator.runs("device", "stolen", "laptop", "--yes", "--reported-by", "alice", "--ticket", "T-7").json
+    (user,) = said["users"]
+    assert user == {"user": "alice", "new_pin": [alice.serial], "disabled": [], "codes": 2}
+    assert said["elsewhere"] == 0
+    assert (said["schema"], said["name"]) == ("sparekey/stolen/1", "laptop")
+    assert operator.runs("device", "list").json["devices"][0]["revoked"] is not None
+    rows = operator.runs("audit", "list", "--action", "device.stolen").json["rows"]
+    row = next(each for each in rows if "reported_by" in each["detail"])
+    assert row["actor"].startswith("os:")
+    assert (row["detail"]["reported_by"], row["detail"]["ticket"]) == ("alice", "T-7")
+
+
+def test_people_are_told_in_lines(operator: Operator, alice: User) -> None:
+    words = operator.sees("device", "stolen", "laptop", "--yes").words.splitlines()
+    assert words == [
+        "laptop is reported stolen, and refused from now on.",
+        f"  alice: new PIN for token {alice.serial}; other emergency codes",
+    ]
+
+
+def test_a_second_report_tells_of_the_first(operator: Operator, alice: User) -> None:
+    operator.runs("device", "stolen", "laptop", "--yes")
+    again = operator.runs("device", "stolen", "laptop", "--yes").json
+    assert again["users"] == []
+    assert again["before"]["users"] == ["alice"]
+    assert again["before"]["by"].startswith("os:")
+    words = operator.sees("device", "stolen", "laptop", "--yes").words
+    assert f"laptop was reported stolen before, at {again['before']['at'][:4]}" in words
+    assert f"by {again['before']['by']}. What it held of alice ended then" in words
+
+
+def test_a_device_that_held_nothing_says_so_the_second_time(operator: Operator) -> None:
+    instance = open_instance(operator.data, read_settings(operator.data, {}))
+    a_device(instance, "empty", now=clock_now())
+    instance.database.close()
+    assert operator.runs("device", "stolen", "empty", "--yes").json["before"] is None
+    assert "It held nothing of anybody" in operator.sees("device", "stolen", "empty", "--yes").words
+
+
+def test_an_unknown_device_is_none(operator: Operator) -> None:
+    assert "no device" in operator.fails("device", "stolen", "nothing", "--yes").json["message"]

@@ -1,0 +1,111 @@
+"""How many codes an operator may be shown within an hour, and who are two people."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparekey.core.emergency.rate_limit import HOUR, Pace, judge_pace
+from sparekey.core.emergency.two_people import is_person, is_same_person, is_second_person
+from sparekey.core.permissions import Actor
+
+NOW = 1_800_000_000
+
+
+def pace(*ago: int, warn: int = 2, limit: int = 4, lifted: bool = False, warned: int | None = None) -> Pace:
+    """All in seconds before now."""
+    warned_at = None if warned is None else NOW - warned
+    return judge_pace([NOW - each for each in ago], NOW, warn, limit, lifted=lifted, warned_at=warned_at)
+
+
+def test_calm_then_warned_once_then_stopped() -> None:
+    assert pace() is Pace.CALM
+    assert pace(10) is Pace.CALM
+    assert pace(20, 10) is Pace.WARNED_NOW
+    assert pace(30, 20, 10, warned=10) is Pace.WARNED
+    assert pace(40, 30, 20, 10, warned=10) is Pace.STOPPED
+
+
+def test_an_hour_is_what_counts() -> None:
+    assert pace(HOUR, HOUR, 10) is Pace.CALM
+    assert pace(HOUR - 1, HOUR - 1, 10) is not Pace.CALM
+    assert pace(*[HOUR] * 9) is Pace.CALM
+
+
+def test_who_goes_on_at_the_same_pace_is_not_warned_anew_each_time() -> None:
+    # One each half hour and 2 allowed: never more than 2 within an hour.
+    assert pace(*range(HOUR // 2, 2 * HOUR, HOUR // 2)) is Pace.CALM
+    # One each 20 minutes is 3 within an hour, each time.
+    assert pace(*range(HOUR // 3, 2 * HOUR, HOUR // 3), warned=HOUR // 3) is Pace.WARNED
+    # After a pause of more than an hour it is said again.
+    assert pace(HOUR + 900, HOUR + 800, HOUR + 700, 20, 10, warned=HOUR + 700) is Pace.WARNED_NOW
+
+
+def test_s42_a_number_that_was_lowered_meanwhile_is_told_of() -> None:
+    assert pace(50, 40, 30, 20, 10, warn=6, limit=9) is Pace.CALM
+    assert pace(50, 40, 30, 20, 10, warn=2, limit=9) is Pace.WARNED_NOW
+
+
+def test_whom_somebody_else_lets_go_on_is_warned_and_not_stopped() -> None:
+    assert pace(40, 30, 20, 10, lifted=True, warned=10) is Pace.WARNED
+    assert pace(*range(100), lifted=True, warned=0) is Pace.WARNED
+
+
+def test_a_clock_that_was_set_back_forgets_nothing() -> None:
+    assert pace(-10, -20, -30, -40) is Pace.STOPPED
+    assert pace(-10, -20, warned=-20) is Pace.WARNED
+
+
+@given(
+    st.lists(st.integers(-100, 2 * HOUR), max_size=40),
+    st.integers(1, 12),
+    st.integers(1, 12),
+    st.booleans(),
+)
+def test_never_more_than_the_limit_within_an_hour(ago: list[int], warn: int, limit: int, lifted: bool) -> None:
+    within = sum(each < HOUR for each in ago)
+    judged = pace(*ago, warn=warn, limit=limit, lifted=lifted)
+    assert (judged is Pace.STOPPED) == (within >= limit and not lifted)
+    if judged is not Pace.STOPPED:
+        assert (judged is Pace.CALM) == (within < warn)
+
+
+@given(st.lists(st.tuples(st.integers(0, HOUR + 60), st.integers(1, 6)), max_size=40))
+def test_s42_each_stretch_above_the_number_in_force_is_told_of_once_at_its_start(acts: list[tuple[int, int]]) -> None:
+    """Whatever the number is at each showing. An hour without one above it ends a stretch."""
+    now, shown, above, told = NOW, list[int](), list[int](), list[int]()
+    for pause, warn in acts:
+        now += pause
+        judged = judge_pace(shown, now, warn, 1_000, lifted=False, warned_at=above[-1] if above else None)
+        if judged is Pace.WARNED_NOW:
+            told.append(now)
+        if judged is not Pace.CALM:
+            above.append(now)
+        shown.append(now)
+        assert (judged is not Pace.CALM) == (sum(at > now - HOUR for at in shown) > warn)
+    starts = [at for before, at in zip([0, *above], above, strict=False) if at - before >= HOUR]
+    assert told == starts
+
+
+PEOPLE = {
+    # who decides, who asked: whether these are two people
+    ("user:a", "user:b"): True,
+    ("user:a", "user:a"): False,
+    ("user:a", "os:root"): True,
+    ("os:root", "user:a"): True,
+    ("os:root", "os:root"): False,
+    ("os:alice", "os:bob"): False,  # whoever is root takes any name
+    ("user:a", "client:c"): True,
+    ("client:c", "user:a"): False,  # a program is nobody
+    ("client:c", "client:d"): False,
+    ("client:c", "os:root"): False,
+    ("system", "user:a"): False,
+    ("device:d", "user:a"): False,
+    ("", ""): False,
+}
+
+
+@pytest.mark.parametrize(("decides", "asked"), PEOPLE)
+def test_s43_who_are_two_people(decides: str, asked: str) -> None:
+    assert is_second_person(Actor(decides), asked) is PEOPLE[decides, asked]
+    # whoever is a person either asked for it, or may decide on it
+    assert is_same_person(Actor(decides), asked) is not PEOPLE[decides, asked] or not is_person(Actor(decides))

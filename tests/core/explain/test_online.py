@@ -1,0 +1,119 @@
+"""What is said about a sign-in is what the decision does: over states of account and token."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparekey.argon2id import argon2id
+from sparekey.core.emergency.online import EmergencyKind, IfAvailable, OnlineEmergency
+from sparekey.core.explain.online import Line, NamedToken, Person, Verdict, explain_online
+from sparekey.core.policy.lockout import FailureCount
+from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide, read_typed
+from sparekey.core.sign_in.outcome import Asked, Granted
+from sparekey.core.sign_in.pins import PinVerifier
+from sparekey.core.tokens import Totp
+from sparekey.secret import Secret
+
+NOW = 1_800_000_000
+SALT = bytes(16)
+PIN = "4711abcd"
+# cheap to verify
+VERIFIER = PinVerifier(Secret(argon2id(PIN.encode(), SALT, 64, 1)), SALT, 64, 1, len(PIN))
+TOTP = Totp(Secret(b"12345678901234567890"), 6, 30, "sha1")
+
+_ENDS = st.sampled_from([None, NOW - 1, NOW, NOW + 1, NOW + 86_400])
+_CODES = ["ABCDEFGH", "JKMNPQRS"]
+
+
+@st.composite
+def accesses(draw: st.DrawFn) -> OnlineEmergency:
+    codes = [(str(number), Secret(code)) for number, code in enumerate(_CODES[: draw(st.integers(0, 2))])]
+    kind, rule = draw(st.sampled_from(EmergencyKind)), draw(st.sampled_from(IfAvailable))
+    return OnlineEmergency(kind, rule, draw(_ENDS), codes)
+
+
+@st.composite
+def persons(draw: st.DrawFn) -> Person:
+    locked = draw(st.sampled_from([None, NOW - 10]))
+    failures = FailureCount(draw(st.integers(0, 5)), NOW - 60, locked)
+    account = AccountState("a", "alice", draw(st.booleans()), draw(_ENDS), failures)
+    with_pin = draw(st.booleans())
+    token = TokenState(
+        token_id="t",
+        otp=TOTP,
+        drift=0,
+        last_step=0,
+        enabled=draw(st.booleans()),
+        lost=draw(st.booleans()),
+        expires_at=draw(_ENDS),
+        with_pin=with_pin,
+        pin=VERIFIER if with_pin and draw(st.booleans()) else None,
+        offline_code_online=False,
+        pin_must_change=draw(st.booleans()),
+        emergency=draw(st.none() | accesses()),
+    )
+    tokens = (NamedToken("T1", token),) if draw(st.integers(0, 9)) else ()
+    return Person(account, tokens, "lockout policy 'Default'", "token policy 'Default'")
+
+
+def succeeds(person: Person, typed: str, *, online: bool = False) -> bool:
+    """Whether the decision lets this in, or asks one more question."""
+    states = tuple(token.state for token in person.tokens)
+    reading = read_typed(Secret(typed), online_emergency=online)
+    return isinstance(decide(reading, Snapshot(person.account, states), NOW), Granted | Asked)
+
+
+def conclusion(lines: list[Line]) -> Line:
+    assert [line for line in lines if line.rule == "sign-in"] == lines[:1]
+    return lines[0]
+
+
+@given(person=persons())
+def test_the_conclusion_is_what_the_decision_does(person: Person) -> None:
+    lines = explain_online(person, NOW)
+    said = conclusion(lines)
+    pin = PIN if person.tokens and person.tokens[0].state.pin is not None else ""
+    by_token = succeeds(person, pin + TOTP.code(NOW // 30))
+    by_code = bool(person.tokens) and any(succeeds(person, pin + code, online=True) for code in _CODES)
+    assert ("the tokencode of T1" in said.why) is by_token
+    assert ("temporary" in said.why) is by_code
+    assert (said.verdict is Verdict.OK) is (by_token or by_code)
+    stops = [line for line in lines[1:] if line.verdict is Verdict.STOPS]
+    # whatever keeps the token's codes out has a line of its own, which says what to do
+    assert bool(stops) is not by_token
+    assert all(line.mend for line in stops)
+    assert not any(line.mend for line in lines[1:] if line.verdict is Verdict.OK)
+    assert all(line.why and line.source for line in lines)
+
+
+@given(persons())
+def test_what_a_command_mends_is_a_deed_too(person: Person) -> None:
+    """Pages have no commands: they go by the deed and by whom it is done to."""
+    for line in explain_online(person, NOW):
+        assert bool(line.deeds) is ("sparekey " in line.mend), line
+        assert all(line.name and line.name in line.mend for _ in line.deeds), line
+
+
+def asked(person: Person) -> set[str]:
+    return {line.rule for line in explain_online(person, NOW) if line.verdict is Verdict.ASKS}
+
+
+def test_questions_are_foretold() -> None:
+    questions = {
+        (failures, must_change): asked(
+            Person(
+                AccountState("a", "alice", True, None, FailureCount(failures, NOW - 60)),
+                (NamedToken("T1", TokenState("t", TOTP, 0, 0, True, False, None, True, VERIFIER, False, must_change)),),
+                "lockout policy 'Default'",
+                "token policy 'Default'",
+            )
+        )
+        for failures, must_change in itertools.product((2, 3), (False, True))
+    }
+    assert questions == {
+        (2, False): set(),
+        (2, True): {"PIN"},
+        (3, False): {"next tokencode"},
+        (3, True): {"next tokencode", "PIN"},
+    }

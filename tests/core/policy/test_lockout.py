@@ -1,0 +1,43 @@
+"""Lockout: failures in a row, within a time, and then no more."""
+
+from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
+
+POLICY = LockoutPolicy(most_failures=3, within_minutes=2)
+
+
+def after(*moments: int, policy: LockoutPolicy = POLICY) -> FailureCount:
+    count = FailureCount()
+    for now in moments:
+        count = count.after_failure(now, policy)
+    return count
+
+
+def test_the_failure_that_reaches_the_limit_locks() -> None:
+    assert not after(1000, 1001).locked(1001, POLICY)
+    assert after(1000, 1001, 1002) == FailureCount(3, 1000, 1002)
+
+
+def test_a_locked_account_counts_no_further() -> None:
+    assert after(1000, 1001, 1002, 1003, 5000) == FailureCount(3, 1000, 1002)
+
+
+def test_failures_that_are_too_old_do_not_count() -> None:
+    assert after(1000, 1001, 1119) == FailureCount(3, 1000, 1119)
+    assert after(1000, 1001, 1120) == FailureCount(1, 1120, None)
+
+
+def test_a_limit_of_one_locks_at_once() -> None:
+    policy = LockoutPolicy(most_failures=1)
+    assert after(1000, policy=policy).locked(1000, policy)
+
+
+def test_the_default_is_five_within_a_day() -> None:
+    assert LockoutPolicy() == LockoutPolicy(most_failures=5, within_minutes=24 * 60, unlock_after_minutes=0)
+
+
+def test_a_lock_ends_by_itself_where_policy_says_so_and_counting_begins_anew() -> None:
+    policy = LockoutPolicy(most_failures=2, unlock_after_minutes=1)
+    locked = after(1000, 1001, policy=policy)
+    assert locked.locked(1060, policy)
+    assert not locked.locked(1061, policy)
+    assert locked.after_failure(1061, policy) == FailureCount(1, 1061, None)

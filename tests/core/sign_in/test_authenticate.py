@@ -1,0 +1,368 @@
+"""Who may sign in: one decision for each state of account, token and text, and that all of them cost the same."""
+
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparekey.core.policy.lockout import FailureCount
+from sparekey.core.reasons import Method, Reason
+from sparekey.core.sign_in.authenticate import AccountState, CodeState, Snapshot, TokenState, decide, read_typed
+from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
+from sparekey.core.sign_in.pins import new_verifier
+from sparekey.core.tokens import Totp
+from sparekey.passcode import grouped, new_code
+from sparekey.secret import Secret
+
+NOW = 1_800_000_015
+STEP = NOW // 30
+SEED = Secret(b"12345678901234567890")
+PIN = "4711"
+VERIFIER = new_verifier(PIN)
+CODE = new_code(2)  # for a token with a PIN
+LONG_CODE = new_code(3)  # for one without
+
+
+def an_account(**values: object) -> AccountState:
+    defaults: dict[str, object] = {"account_id": "a", "login": "alice", "enabled": True, "expires_at": None}
+    return AccountState(**{"failures": FailureCount(), **defaults, **values})  # type: ignore[arg-type] # a builder
+
+
+def a_token(**values: object) -> TokenState:
+    """A token without a PIN, unless one is given."""
+    defaults: dict[str, object] = {
+        "token_id": "t",
+        "otp": Totp(SEED),
+        "drift": 0,
+        "last_step": 0,
+        "enabled": True,
+        "lost": False,
+        "expires_at": None,
+        "with_pin": "pin" in values,
+        "pin": None,
+        "offline_code_online": False,
+    }
+    return TokenState(**{**defaults, **values})  # type: ignore[arg-type] # a builder
+
+
+def with_pin(**values: object) -> TokenState:
+    return a_token(**{"pin": VERIFIER, **values})
+
+
+def another_token(**values: object) -> TokenState:
+    return a_token(**{"token_id": "u", "otp": Totp(Secret(b"y" * 20)), **values})
+
+
+def a_code(code: str = CODE, **values: object) -> CodeState:
+    defaults: dict[str, object] = {"code_id": "c", "token_id": "t", "not_after": NOW + 1}
+    return CodeState(code=Secret(code), **{**defaults, **values})  # type: ignore[arg-type] # a builder
+
+
+def shown(token: TokenState, ahead: int = 0) -> str:
+    """The tokencode so many steps from now."""
+    return token.otp.code(STEP + token.drift + ahead)
+
+
+def decided(typed: str, *tokens: TokenState, account: AccountState | None = None, **snapshot: object) -> Outcome:
+    state = Snapshot(account or an_account(), tokens, **snapshot)  # type: ignore[arg-type] # a builder
+    return decide(read_typed(Secret(typed)), state, NOW)
+
+
+RIGHT = shown(a_token())
+GRANTED = Granted("a", "alice", Method.TOKENCODE, "t", STEP, 0)
+
+
+def test_a_right_tokencode_is_granted() -> None:
+    assert decided(RIGHT, a_token()) == GRANTED
+
+
+def test_pin_and_tokencode_are_granted() -> None:
+    assert decided(PIN + RIGHT, with_pin()) == GRANTED
+
+
+def test_an_outcome_is_no_truth_value() -> None:
+    with pytest.raises(TypeError):
+        bool(decided(RIGHT, a_token()))
+    with pytest.raises(TypeError):
+        bool(decided("000000", a_token()))
+
+
+LOCKED = FailureCount(5, NOW - 10, NOW - 5)
+ONLINE = {"offline_code_online": True}
+
+# name: what was typed, the tokens, the rest of the snapshot; the refusal
+REFUSALS: dict[str, tuple[str, list[TokenState], dict[str, object], Denied]] = {
+    "disabled account": (
+        RIGHT,
+        [a_token()],
+        {"account": an_account(enabled=False)},
+        Denied(Reason.ACCOUNT_DISABLED, "a"),
+    ),
+    "expired account": (
+        RIGHT,
+        [a_token()],
+        {"account": an_account(expires_at=NOW)},
+        Denied(Reason.ACCOUNT_EXPIRED, "a"),
+    ),
+    "locked account": (RIGHT, [a_token()], {"account": an_account(failures=LOCKED)}, Denied(Reason.LOCKED, "a")),
+    "no token": (RIGHT, [], {}, Denied(Reason.NO_TOKEN, "a", counted=True)),
+    "token disabled": (RIGHT, [a_token(enabled=False)], {}, Denied(Reason.TOKEN_DISABLED, "a", "t", counted=True)),
+    "token expired": (RIGHT, [a_token(expires_at=NOW)], {}, Denied(Reason.TOKEN_EXPIRED, "a", "t", counted=True)),
+    "token lost": (RIGHT, [a_token(lost=True)], {}, Denied(Reason.TOKEN_LOST, "a", "t", counted=True)),
+    "no PIN set": (PIN + RIGHT, [with_pin(pin=None)], {}, Denied(Reason.NO_PIN, "a", "t", counted=True)),
+    "wrong code": ("0" * 6, [a_token()], {}, Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True)),
+    "wrong PIN": ("4712" + RIGHT, [with_pin()], {}, Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True)),
+    "PIN in another case": (
+        "AB12" + RIGHT,
+        [with_pin(pin=new_verifier("ab12"))],
+        {},
+        Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
+    ),
+    "no PIN typed": (RIGHT, [with_pin()], {}, Denied(Reason.WRONG_PASSCODE, "a", counted=True)),
+    "a PIN too many": (PIN + RIGHT, [a_token()], {}, Denied(Reason.WRONG_PASSCODE, "a", counted=True)),
+    "digits of another token": (RIGHT + "0", [a_token()], {}, Denied(Reason.WRONG_PASSCODE, "a", counted=True)),
+    "already used": (
+        RIGHT,
+        [a_token(last_step=STEP)],
+        {},
+        Denied(Reason.ALREADY_USED, "a", "t", counted=True, replay_step=STEP),
+    ),
+    "used, with a wrong PIN": (
+        "4712" + RIGHT,
+        [with_pin(last_step=STEP)],
+        {},
+        Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
+    ),
+    "used, and the token is lost": (
+        RIGHT,
+        [a_token(last_step=STEP, lost=True)],
+        {},
+        Denied(Reason.TOKEN_LOST, "a", "t", counted=True),
+    ),
+    "lost token's code, beside another token": (
+        RIGHT,
+        [another_token(), a_token(lost=True)],
+        {},
+        Denied(Reason.TOKEN_LOST, "a", "t", counted=True),
+    ),
+    "wrong code, beside a lost token": (
+        "0" * 6,
+        [another_token(lost=True), a_token()],
+        {},
+        Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
+    ),
+    "wrong code, all tokens lost": (
+        "0" * 6,
+        [a_token(lost=True)],
+        {},
+        Denied(Reason.TOKEN_LOST, "a", "t", counted=True),
+    ),
+    "misread group": (
+        PIN + CODE[:4] + ("0" if CODE[4] != "0" else "1") + CODE[5:],
+        [with_pin()],
+        {},
+        Denied(Reason.MISREAD, "a", misread=(1,)),
+    ),
+    "nothing that could be a passcode": ("hello", [a_token()], {}, Denied(Reason.NOT_A_PASSCODE, "a")),
+    "nothing typed": ("", [a_token()], {}, Denied(Reason.NOT_A_PASSCODE, "a")),
+    "emergency code, not allowed online": (
+        PIN + CODE,
+        [with_pin()],
+        {"codes": (a_code(),)},
+        Denied(Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE, "a", "t", counted=True),
+    ),
+    "emergency code, expired": (
+        PIN + CODE,
+        [with_pin(**ONLINE)],
+        {"codes": (a_code(not_after=NOW),)},
+        Denied(Reason.EMERGENCY_CODE_EXPIRED, "a", "t", counted=True),
+    ),
+    "emergency code of an expired token": (
+        PIN + CODE,
+        [with_pin(expires_at=NOW, **ONLINE)],
+        {"codes": (a_code(),)},
+        Denied(Reason.TOKEN_EXPIRED, "a", "t", counted=True),
+    ),
+    "emergency code of a disabled token": (
+        PIN + CODE,
+        [with_pin(enabled=False, **ONLINE)],
+        {"codes": (a_code(),)},
+        Denied(Reason.TOKEN_DISABLED, "a", "t", counted=True),
+    ),
+    "emergency code of another token": (
+        PIN + CODE,
+        [with_pin(**ONLINE)],
+        {"codes": (a_code(token_id="u"),)},
+        Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
+    ),
+    "emergency code that nobody has": (
+        PIN + new_code(2),
+        [with_pin(**ONLINE)],
+        {"codes": (a_code(),)},
+        Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
+    ),
+    "offline emergency passcode at a server door": (
+        LONG_CODE,
+        [with_pin(**ONLINE)],
+        {"codes": (a_code(),)},
+        Denied(Reason.WRONG_PASSCODE, "a", counted=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusals(name: str) -> None:
+    typed, tokens, snapshot, refusal = REFUSALS[name]
+    assert decided(typed, *tokens, **snapshot) == refusal  # type: ignore[arg-type] # a table
+
+
+@pytest.mark.parametrize("reason", [Reason.UNKNOWN_USER, Reason.OUT_OF_SCOPE])
+def test_nobody(reason: Reason) -> None:
+    reading = read_typed(Secret(PIN + RIGHT))
+    assert decide(reading, Snapshot(None, absence=reason), NOW) == Denied(reason)
+
+
+def test_every_reason_has_its_case() -> None:
+    elsewhere = {Reason.UNKNOWN_USER, Reason.OUT_OF_SCOPE}  # test_nobody
+    at_the_doors = {Reason.INTERNAL_ERROR, Reason.ONE_FACTOR}
+    in_dialogues = {Reason.NO_SUCH_QUESTION, Reason.PINS_DIFFER, Reason.PIN_NOT_ALLOWED}
+    in_emergency = {Reason.TOKEN_IN_EMERGENCY, Reason.EMERGENCY_ENDED}
+    of_passkeys = {Reason.UNKNOWN_PASSKEY, Reason.WRONG_PASSKEY, Reason.PASSKEY_COPIED}  # core.sign_in.passkeys
+    known = {refusal.reason for *_, refusal in REFUSALS.values()} | elsewhere | at_the_doors | of_passkeys
+    assert known | in_dialogues | in_emergency == set(Reason)
+
+
+def test_a_closed_account_is_closed_whatever_is_typed() -> None:
+    account = an_account(failures=LOCKED)
+    for typed in (RIGHT, "000000"):
+        assert decided(typed, a_token(), account=account) == Denied(Reason.LOCKED, "a")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_emergency_tokencode_that_is_allowed_online_is_granted_also_where_the_token_is_lost(lost: bool) -> None:
+    expected = Granted("a", "alice", Method.EMERGENCY_TOKENCODE, "t", code_id="c")
+    for typed in (PIN + CODE, PIN + " " + grouped(CODE).lower()):
+        assert decided(typed, with_pin(lost=lost, **ONLINE), codes=(a_code(),)) == expected
+    assert decided(LONG_CODE, a_token(lost=lost, **ONLINE), codes=(a_code(LONG_CODE),)) == expected
+
+
+def test_s41_an_emergency_tokencode_without_its_pin_is_refused_online() -> None:
+    refused = decided(CODE, with_pin(**ONLINE), codes=(a_code(),))
+    assert isinstance(refused, Denied)
+    # even if a token without a PIN stands beside it
+    refused = decided(CODE, with_pin(**ONLINE), a_token(token_id="u", **ONLINE), codes=(a_code(),))
+    assert isinstance(refused, Denied)
+
+
+def test_s41_a_wrong_pin_with_the_right_emergency_tokencode_is_refused_online() -> None:
+    refused = decided("4712" + CODE, with_pin(**ONLINE), codes=(a_code(),))
+    assert refused == Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True)
+
+
+def test_every_version_that_a_device_may_hold_is_accepted() -> None:
+    codes = [new_code(2) for _ in range(3)]
+    held = tuple(a_code(code, code_id=f"c{number}") for number, code in enumerate(codes))
+    for number, code in enumerate(codes):
+        outcome = decided(PIN + code, with_pin(**ONLINE), codes=held)
+        assert isinstance(outcome, Granted)
+        assert outcome.code_id == f"c{number}"
+
+
+def test_each_of_several_tokens_can_sign_in_with_its_own_pin() -> None:
+    first, second = with_pin(), with_pin(token_id="u", otp=Totp(Secret(b"x" * 20)), pin=new_verifier("99ab"))
+    third = a_token(token_id="v", otp=Totp(Secret(b"y" * 32), 8, 60, "sha256"))
+    typed = {"t": PIN + shown(first), "u": "99ab" + shown(second), "v": third.otp.code(NOW // 60)}
+    for token_id, text in typed.items():
+        outcome = decided(text, first, second, third)
+        assert isinstance(outcome, Granted)
+        assert outcome.token_id == token_id
+    for mixed in (PIN + shown(second), "99ab" + shown(first)):
+        assert isinstance(decided(mixed, first, second, third), Denied)
+
+
+def test_a_repeat_is_what_is_said_of_several_refusals() -> None:
+    used, other = a_token(last_step=STEP), a_token(token_id="u", otp=Totp(Secret(b"x" * 20)), enabled=False)
+    for tokens in ((used, other), (other, used)):
+        outcome = decided(RIGHT, *tokens)
+        assert isinstance(outcome, Denied)
+        assert (outcome.reason, outcome.replay_step) == (Reason.ALREADY_USED, STEP)
+
+
+@pytest.mark.parametrize("ahead", [-3, -2, -1, 0, 1, 2, 3])
+@pytest.mark.parametrize("drift", [-5, 0, 4])
+def test_s04_the_window_is_one_step_to_each_side(ahead: int, drift: int) -> None:
+    token = a_token(drift=drift)
+    outcome = decided(shown(token, ahead), token)
+    if abs(ahead) > 1:
+        assert isinstance(outcome, Denied)
+    else:
+        assert outcome == Granted("a", "alice", Method.TOKENCODE, "t", STEP + drift + ahead, drift + ahead)
+
+
+def test_s04_every_candidate_of_the_window_is_compared() -> None:
+    # A token that shows the same code in two steps of the window: a success uses both up, so the later one counts.
+    seed, step = _twice_the_same()
+    token = a_token(otp=Totp(Secret(seed)))
+    outcome = decide(read_typed(Secret(token.otp.code(step))), Snapshot(an_account(), (token,)), (step + 1) * 30)
+    assert isinstance(outcome, Granted)
+    assert outcome.step == step + 2
+
+
+def _twice_the_same() -> tuple[bytes, int]:
+    """A seed and a step that shows what the step after the next shows, found by trying."""
+    totp = Totp(SEED)
+    codes = [totp.code(step) for step in range(3)]
+    step = 0
+    while codes[step] != codes[step + 2] or codes[step + 1] == codes[step]:
+        codes.append(totp.code(step + 3))
+        step += 1
+    return SEED.reveal(), step
+
+
+@given(last=st.integers(-3, 3), ahead=st.integers(-1, 1), drift=st.integers(-10, 10))
+def test_no_step_is_granted_that_is_not_after_the_last(last: int, ahead: int, drift: int) -> None:
+    token = a_token(drift=drift, last_step=STEP + drift + last)
+    outcome = decided(shown(token, ahead), token)
+    if ahead > last:
+        assert isinstance(outcome, Granted)
+        assert outcome.step == STEP + drift + ahead > token.last_step
+    else:
+        assert outcome == Denied(Reason.ALREADY_USED, "a", "t", counted=True, replay_step=STEP + drift + ahead)
+
+
+@given(
+    typed=st.sampled_from([RIGHT, PIN + RIGHT, PIN + CODE, LONG_CODE, "000000"]),
+    online=st.booleans(),
+    failures=st.integers(0, 10),
+)
+def test_a_locked_account_is_never_granted(typed: str, online: bool, failures: int) -> None:
+    cheap = replace(VERIFIER, memory_kib=8, passes=1)
+    tokens = (a_token(offline_code_online=online), a_token(token_id="u", pin=cheap, offline_code_online=online))
+    codes = (a_code(LONG_CODE), a_code(token_id="u"))
+    account = an_account(failures=FailureCount(failures, NOW - 1, NOW - 1))
+    assert decided(typed, *tokens, account=account, codes=codes) == Denied(Reason.LOCKED, "a")
+
+
+def test_what_is_typed_for_nobody_costs_as_much_as_a_wrong_pin() -> None:
+    def cost(*tokens: TokenState, typed: str = "4712" + RIGHT, **account: object) -> float:
+        snapshot = Snapshot(None if account.get("nobody") else an_account(**account), tokens)
+        reading, spent = read_typed(Secret(typed)), []
+        for _ in range(3):
+            start = time.thread_time()
+            decide(reading, snapshot, NOW)
+            spent.append(time.thread_time() - start)
+        return min(spent)
+
+    reference = cost(with_pin())
+    others = {
+        "nobody": cost(nobody=True),
+        "no token": cost(),
+        "no PIN set": cost(with_pin(pin=None)),
+        "locked": cost(with_pin(), failures=LOCKED),
+        "disabled": cost(with_pin(), enabled=False),
+        "token disabled": cost(with_pin(enabled=False)),
+        "nothing fits": cost(with_pin(), typed="4712" + RIGHT + "00"),
+    }
+    assert {name: spent for name, spent in others.items() if not 0.5 < spent / reference < 2} == {}

@@ -1,0 +1,215 @@
+"""The agent API: enrolment, signatures before parsing, contacts, and what each refusal says."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from sparekey.app.audit_log.sequencer import chain, find_newest
+from sparekey.app.devices import devices
+from sparekey.core.audit_log.actions import Action
+from sparekey.secret import Secret
+from sparekey.server.agent_api.contacts import _MOST_HASHES
+from sparekey.storage import tables
+from sparekey.wire import agent_api as api
+from sparekey.wire import signing
+from sparekey.wire.enrolment import new_enrolment_code
+from sparekey.wire.messages import decode, encode
+from tests.builders import DAY, NOW, ROOT, Device, a_device, a_user, an_enrolment, on_record
+from tests.memory_keystore import MemoryCheckpoints
+from tests.server.asgi import Reply, ask
+from tests.server.doors import Doors, headers_of, run
+
+EMPTY_SYNC = api.SyncRequest([], "", hardware_bound=False)
+
+
+def enrolled(doors: Doors) -> Device:
+    """A device that came in through the door itself."""
+    code = devices.invite(doors.instance, ROOT, "laptop", now=NOW)
+    private_key = ec.generate_private_key(ec.SECP256R1())
+    reply = run(ask(doors.app, "POST", api.ENROL, encode(request_to_enrol(code.secret.reveal(), private_key))))
+    assert reply.status == 200
+    return Device(doors.instance, decode(api.EnrolReply, reply.body).device, private_key)
+
+
+def request_to_enrol(secret: bytes, private_key: ec.EllipticCurvePrivateKey) -> api.EnrolRequest:
+    made = an_enrolment(Secret(secret), private_key)
+    return api.EnrolRequest(
+        secret.hex(), made.public_key.hex(), made.proof.hex(), "", supports_offline=True, hardware_bound=False
+    )
+
+
+def test_a_device_enrols_signs_in_and_is_filled(doors: Doors) -> None:
+    alice, device = a_user(doors.instance, pin="4711abcd"), enrolled(doors)
+    answer = decode(api.SignInReply, run(doors.sign_in(device, alice.login, alice.typed(NOW).reveal())).body)
+    assert (answer.result, answer.method, answer.step) == ("granted", "tokencode", alice.step(NOW))
+    assert len(bytes.fromhex(answer.offline_key)) == 32
+    said = decode(api.SyncReply, run(doors.signed(device, api.SYNC, EMPTY_SYNC)).body)
+    (user,) = said.users
+    first = user.wanted[0]
+    assert (first.kind, first.day) == ("day", NOW // DAY)
+    wish = api.UnitRequest(user.user, first.kind, first.token, first.day, user.generation)
+    unit = run(doors.signed(device, api.UNITS, wish))
+    assert (unit.status, dict(unit.headers)[b"content-type"]) == (200, b"application/octet-stream")
+    digest = hashlib.sha256(unit.body).hexdigest()
+    taken = run(doors.signed(device, api.ACKNOWLEDGEMENTS, api.AcknowledgementRequest([digest, "00" * 32])))
+    assert taken.json == {"acknowledged": 1, "server_time": NOW}
+
+
+def test_trust_is_what_the_code_stands_for(doors: Doors) -> None:
+    code = devices.invite(doors.instance, ROOT, "laptop", now=NOW)
+    trust = decode(api.TrustReply, run(ask(doors.app, "GET", api.TRUST)).body)
+    code.verify_server(bytes.fromhex(trust.signing_key), bytes.fromhex(trust.ca_certificate))
+
+
+def test_a_wrong_or_used_code_enrols_nobody(doors: Doors) -> None:
+    private_key = ec.generate_private_key(ec.SECP256R1())
+    code = devices.invite(doors.instance, ROOT, "laptop", now=NOW)
+    other = new_enrolment_code(b"", b"")
+    bodies = [encode(request_to_enrol(each.secret.reveal(), private_key)) for each in (other, code, code)]
+    replies = [run(ask(doors.app, "POST", api.ENROL, body)) for body in bodies]
+    assert [reply.status for reply in replies] == [403, 200, 403]
+    assert replies[0].body == replies[2].body
+
+
+def test_a_device_proves_the_key_that_it_brings(doors: Doors) -> None:
+    code = devices.invite(doors.instance, ROOT, "laptop", now=NOW)
+    asked = request_to_enrol(code.secret.reveal(), ec.generate_private_key(ec.SECP256R1()))
+    for wrong in (replace(asked, proof="00"), replace(asked, public_key="00"), replace(asked, secret="zz")):
+        reply = run(ask(doors.app, "POST", api.ENROL, encode(wrong)))
+        assert (reply.status, reply.error) == (400, "bad-input")
+        assert code.secret.reveal().hex() not in reply.body.decode()
+
+
+@pytest.mark.parametrize("path", [api.SIGN_INS, api.EVENTS, api.SYNC, api.UNITS, api.ACKNOWLEDGEMENTS])
+def test_the_signature_is_looked_at_before_the_body(doors: Doors, path: str) -> None:
+    device, body = a_device(doors.instance), b"\xffno message"
+    signed = headers_of(device, path, body, NOW)
+    wrong = [
+        signed | {signing.SIGNATURE_HEADER: "AAAA"},
+        signed | {signing.SIGNATURE_HEADER: "\xe4"},
+        signed | {signing.TIME_HEADER: str(NOW + 1)},
+        signed | {signing.TIME_HEADER: "-1"},
+        {name: value for name, value in signed.items() if name != signing.TIME_HEADER},
+        headers_of(device, "/agent/v1/other", body, NOW),
+        headers_of(device, path, body + b" ", NOW),
+    ]
+    for headers in wrong:
+        reply = run(ask(doors.app, "POST", path, body, headers))
+        assert (reply.status, reply.error) == (401, "bad-signature")
+    reply = run(ask(doors.app, "POST", path, body, signed))
+    assert (reply.status, reply.error) == (400, "bad-request")
+
+
+def test_another_device_s_signature_is_none(doors: Doors) -> None:
+    one, other = a_device(doors.instance), a_device(doors.instance)
+    body = encode(EMPTY_SYNC)
+    headers = headers_of(one, api.SYNC, body, NOW) | {signing.DEVICE_HEADER: other.device_id}
+    assert run(ask(doors.app, "POST", api.SYNC, body, headers)).error == "bad-signature"
+
+
+@pytest.mark.parametrize("device", ["", "0" * 32, "x", "\x00" * 32, "0" * 5_000])
+def test_an_unknown_device_s_body_is_not_read(doors: Doors, device: str) -> None:
+    headers = {signing.DEVICE_HEADER: device, signing.TIME_HEADER: str(NOW), signing.SIGNATURE_HEADER: "AAAA"}
+    reply = run(ask(doors.app, "POST", api.SYNC, b"x" * (9 << 20), headers))
+    assert (reply.status, reply.error) == (401, "unknown-device")
+
+
+@pytest.mark.parametrize("off", [-301, 301, -40_000_000, 400_000_000])
+def test_a_clock_that_is_off_is_told_the_time(doors: Doors, off: int) -> None:
+    device, body = a_device(doors.instance), encode(EMPTY_SYNC)
+    reply = run(ask(doors.app, "POST", api.SYNC, body, headers_of(device, api.SYNC, body, NOW + off)))
+    assert (reply.status, reply.error, reply.json["server_time"]) == (401, "stale-time", NOW)
+    near = headers_of(device, api.SYNC, body, NOW + (300 if off > 0 else -300))
+    assert run(ask(doors.app, "POST", api.SYNC, body, near)).status == 200
+
+
+def test_a_revoked_device_is_told_to_erase(doors: Doors) -> None:
+    device = a_device(doors.instance, "gone")
+    devices.revoke(doors.instance, ROOT, "gone", now=NOW)
+    doors.now[0] = NOW + 60
+    for path, message in ((api.SYNC, EMPTY_SYNC), (api.SIGN_INS, api.SignInRequest("alice", "1", ""))):
+        reply = run(doors.signed(device, path, message))
+        assert (reply.status, reply.error) == (403, "revoked")
+        assert device.row.last_contact == NOW + 60  # that it was told is known
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [(api.SIGN_INS, 16_384), (api.UNITS, 65_536), (api.EVENTS, 1 << 20), (api.SYNC, 8 << 20)],
+)
+def test_a_large_body_is_refused(doors: Doors, path: str, most: int) -> None:
+    device = a_device(doors.instance)
+    reply = run(doors.signed(device, path, b"x" * (most + 1), announced=False))
+    assert (reply.status, reply.error) == (413, "too-large")
+
+
+def test_more_acknowledgements_than_a_device_can_have_are_refused(doors: Doors) -> None:
+    wish = api.AcknowledgementRequest(["00" * 32] * (_MOST_HASHES + 1))
+    reply = run(doors.signed(a_device(doors.instance), api.ACKNOWLEDGEMENTS, wish))
+    assert (reply.status, reply.error) == (400, "bad-input")
+
+
+def test_events_are_taken_once_and_a_forged_one_is_refused(doors: Doors) -> None:
+    device = a_device(doors.instance)
+    device.event(reason="one")
+    device.event(reason="two")
+    assert run(doors.signed(device, api.EVENTS, api.EventsRequest(device.events))).json["last_number"] == 2
+    assert run(doors.signed(device, api.EVENTS, api.EventsRequest(device.events))).json["last_number"] == 2
+    forged = replace(device.events[1], number=3, reason="three")
+    refused = run(doors.signed(device, api.EVENTS, api.EventsRequest([forged])))
+    assert (refused.status, refused.error) == (400, "bad-input")
+    assert len(on_record(doors.instance, Action.SIGN_IN_OFFLINE)) == 2
+
+
+def test_a_unit_that_is_not_for_the_device_is_refused_in_words(doors: Doors) -> None:
+    alice, device = a_user(doors.instance), a_device(doors.instance)
+    wish = api.UnitRequest(alice.account_id, "day", alice.token_id, NOW // DAY, 1)
+    reply = run(doors.signed(device, api.UNITS, wish))
+    assert (reply.status, reply.error) == (403, "not-allowed")
+
+
+def test_an_overtaken_generation_is_a_conflict(doors: Doors) -> None:
+    alice, device = a_user(doors.instance, pin="4711abcd"), a_device(doors.instance)
+    device.sign_in(alice, NOW)
+    wish = api.UnitRequest(alice.account_id, "day", alice.token_id, NOW // DAY, 7)
+    reply = run(doors.signed(device, api.UNITS, wish))
+    assert (reply.status, reply.error) == (409, "conflict")
+
+
+def synced(doors: Doors, device: Device, checkpoint: str) -> Reply:
+    return run(doors.signed(device, api.SYNC, replace(EMPTY_SYNC, checkpoint=checkpoint)))
+
+
+def test_a_device_keeps_the_newest_checkpoint_and_confirms_it(doors: Doors) -> None:
+    device, instance = a_device(doors.instance), doors.instance
+    assert synced(doors, device, "").json["checkpoint"] == ""
+    chain(instance.database, instance.keystore, MemoryCheckpoints(), NOW)
+    newest = find_newest(instance.database)
+    assert newest is not None
+    assert synced(doors, device, "").json["checkpoint"] == newest.text
+    assert synced(doors, device, newest.text).status == 200
+    assert on_record(instance, Action.ALARM_AUDIT_ROLLED_BACK) == []
+
+
+def test_s80_a_rolled_back_history_is_found_by_the_first_device_that_calls(doors: Doors) -> None:
+    device, instance = a_device(doors.instance), doors.instance
+    chain(instance.database, instance.keystore, MemoryCheckpoints(), NOW)
+    kept = synced(doors, device, "").json["checkpoint"]
+    with instance.database.write() as connection:
+        connection.execute(tables.audit_batch.delete())
+        connection.execute(tables.audit.delete())
+    reply = synced(doors, device, kept)
+    assert reply.status == 200
+    (alarm,) = on_record(instance, Action.ALARM_AUDIT_ROLLED_BACK)
+    assert (alarm.device_id, json.loads(alarm.detail)["witness"]) == (device.device_id, "device")
+
+
+def test_a_checkpoint_of_another_server_raises_no_alarm(doors: Doors) -> None:
+    device = a_device(doors.instance)
+    foreign = f"sparekey-checkpoint/1 7 70 {NOW} {'ab' * 32} {'cd' * 64}"
+    for text in (foreign, "nonsense", "sparekey-checkpoint/1"):
+        assert synced(doors, device, text).status == 200
+    assert on_record(doors.instance, Action.ALARM_AUDIT_ROLLED_BACK) == []

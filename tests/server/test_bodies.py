@@ -1,0 +1,101 @@
+"""Who sends a body slowly is judged by what is so at its end: a key revoked meanwhile, and the time that has passed.
+
+The device's half is S28's: its key is refused at once, over connections that were open before, too.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sparekey.app.devices.devices import revoke
+from sparekey.app.sessions.clients import revoke_client
+from sparekey.wire import agent_api as api
+from sparekey.wire.messages import encode
+from tests.builders import NOW, ROOT, a_device, a_user, token_row
+from tests.server.asgi import Reply, ask
+from tests.server.doors import Doors, headers_of, is_granted, run
+
+LATER = 120  # seconds: no code of before is right any more, and a signature still is
+
+
+def slowly(app: ASGIApp, meanwhile: Callable[[], None]) -> ASGIApp:
+    """The application, asked by somebody who sends the body only after something has happened."""
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        async def late() -> Message:
+            meanwhile()
+            return await receive()
+
+        await app(scope, late, send)
+
+    return asked
+
+
+def ask_slowly(
+    doors: Doors, path: str, body: bytes, headers: Mapping[str, str], meanwhile: Callable[[], None]
+) -> Reply:
+    return run(ask(slowly(doors.app, meanwhile), "POST", path, body, headers))
+
+
+def by_key(doors: Doors) -> Mapping[str, str]:
+    return {"Authorization": f"Bearer {doors.key.reveal()}"}
+
+
+def question(user: str, passcode: str) -> bytes:
+    return json.dumps({"user": user, "passcode": passcode}).encode()
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_client_that_was_revoked_while_it_sent_asks_nothing(doors: Doors, *, known: bool) -> None:
+    alice = a_user(doors.instance)
+    if known:
+        run(doors.rest(alice.login, "no passcode"))
+
+    def revoked() -> None:
+        doors.now[0] += LATER
+        revoke_client(doors.instance, ROOT, "web", now=doors.now[0])
+
+    typed = alice.typed(NOW + LATER).reveal()
+    reply = ask_slowly(doors, "/v1/sign-ins", question(alice.login, typed), by_key(doors), revoked)
+    assert reply.status == 401
+    assert token_row(doors.instance, alice.serial).last_step == 0
+
+
+def test_a_program_that_sends_slowly_does_not_stop_the_clock(doors: Doors) -> None:
+    alice = a_user(doors.instance)
+
+    def later() -> None:
+        doors.now[0] = NOW + LATER
+
+    body = question(alice.login, alice.typed(NOW).reveal())
+    assert not is_granted(ask_slowly(doors, "/v1/sign-ins", body, by_key(doors), later))
+
+
+def test_s28_a_device_that_was_revoked_while_it_sent_is_told_so(doors: Doors) -> None:
+    device = a_device(doors.instance)
+    body = encode(api.SyncRequest([], "", hardware_bound=False))
+
+    def revoked() -> None:
+        doors.now[0] += 1
+        revoke(doors.instance, ROOT, device.device_id, now=doors.now[0])
+
+    reply = ask_slowly(doors, api.SYNC, body, headers_of(device, api.SYNC, body, NOW), revoked)
+    assert (reply.status, reply.error) == (403, "revoked")
+
+
+def test_a_device_that_sends_slowly_does_not_stop_the_clock(doors: Doors) -> None:
+    alice, device = a_user(doors.instance), a_device(doors.instance)
+    body = encode(api.SignInRequest(alice.login, alice.typed(NOW).reveal(), ""))
+
+    def later() -> None:
+        doors.now[0] = NOW + LATER
+
+    assert not is_granted(ask_slowly(doors, api.SIGN_INS, body, headers_of(device, api.SIGN_INS, body, NOW), later))
+
+    def much_later() -> None:
+        doors.now[0] += 301
+
+    reply = ask_slowly(doors, api.SIGN_INS, body, headers_of(device, api.SIGN_INS, body, NOW), much_later)
+    assert (reply.status, reply.error) == (401, "stale-time")

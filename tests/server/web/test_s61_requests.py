@@ -1,0 +1,185 @@
+"""S61 and S08 for what a stranger sends: hosts, the way back after a sign-in, forms that are slow to read."""
+
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlencode
+
+import pytest
+from starlette.routing import BaseRoute, Route
+
+from sparekey.server.console.site import CONSOLE
+from sparekey.server.selfservice.site import SELF_SERVICE
+from sparekey.server.web import cookies
+from sparekey.server.web.rendering import MARK_FIELD
+from sparekey.server.web.sign_in_replies import way_back
+from tests.builders import NOW, PIN, a_user
+from tests.server.asgi import Reply, ask
+from tests.server.doors import BROWSER, Doors, make_administrator, run
+from tests.server.page_world import header
+
+SITES = (CONSOLE, SELF_SERVICE)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "elsewhere.example",
+        "x@localhost",
+        "localhost/console",
+        "localhost?x",
+        "localhost:",
+        "localhost:x",
+        "localhost localhost",
+        "[::1",
+        "localhost:999999",
+    ],
+)
+@pytest.mark.parametrize("site", SITES, ids=lambda site: site.name)
+def test_s61_a_host_is_one_of_ours_and_written_as_browsers_do(doors: Doors, site: object, host: str) -> None:
+    reply = run(ask(doors.app, "GET", site.sign_in, headers={"host": host}))  # type: ignore[attr-defined] # a Site
+    assert (reply.status, "does not answer under this name" in reply.body.decode()) == (421, True)
+    assert not any(name == b"set-cookie" for name, _ in reply.headers)
+    assert host not in reply.body.decode() or not host
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost:8443", "127.0.0.1:80", "[::1]:8443"])
+def test_s61_our_own_hosts_are_answered(doors: Doors, host: str) -> None:
+    assert run(ask(doors.app, "GET", CONSOLE.sign_in, headers={"host": host})).status == 200
+
+
+@pytest.mark.parametrize("to", ["/console", "/console/users?after=x", "/console?x=1", "/console/tokens#a"])
+def test_s61_the_way_back_leads_to_pages_of_ours(to: str) -> None:
+    assert way_back(to, "/console") == to
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "",
+        "/",
+        "//console/x",
+        "///console/x",
+        "https://elsewhere.example/console",
+        "/consolexyz",
+        "\\console",
+        "/console\\..\\x",
+        "/console/\r\nx",
+        "javascript:alert(1)",
+        "/self-service",
+    ],
+)
+def test_s61_and_nowhere_else(to: str) -> None:
+    assert way_back(to, "/console") == "/console"
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "undefined", "latin-1"])
+@pytest.mark.parametrize("site", SITES, ids=lambda site: site.name)
+def test_s08_a_form_is_read_in_no_code_that_its_sender_names(doors: Doors, site: object, charset: str) -> None:
+    """Some of them take time that grows with the square of the length, and anybody may send a form here."""
+    body = b'--x\r\nContent-Disposition: form-data; name="user"\r\n\r\n' + b"\xe4" * 60_000 + b"\r\n--x--\r\n"
+    headers = {"host": "localhost", "content-type": f"multipart/form-data; boundary=x; charset={charset}"}
+    reply = run(ask(doors.app, "POST", site.sign_in, body, headers))  # type: ignore[attr-defined] # a Site
+    assert (reply.status, "this is no form" in reply.body.decode().lower()) == (400, True)
+
+
+def _routes(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
+    for route in routes:
+        if isinstance(route, Route):
+            yield from ((method, route.path) for method in route.methods or ())
+        else:
+            yield from _routes(route.original_router.routes)  # type: ignore[attr-defined] # FastAPI's, included
+
+
+def _strangers(doors: Doors) -> set[tuple[str, str]]:
+    """What anybody reaches without a session, or ends one: in no registry of pages, and no operation over REST."""
+    described = {(method.upper(), path) for path, ways in doors.app.openapi()["paths"].items() for method in ways}
+    pages = {(page.method, page.path) for site in SITES for page in site.pages}
+    return {each for each in _routes(doors.app.routes) if each[0] != "HEAD"} - described - pages
+
+
+def test_s61_what_is_in_no_registry_of_pages_is_named_here(doors: Doors) -> None:
+    """The sweeps over every page take their routes from the registries: this is the rest, and swept below."""
+    welcome = "/console/welcome"
+    assert _strangers(doors) == {
+        ("GET", "/"),
+        ("GET", "/openapi.json"),
+        ("GET", "/assets/{name}"),
+        ("GET", CONSOLE.sign_in),
+        ("GET", SELF_SERVICE.sign_in),
+        ("GET", welcome),
+        *(
+            ("POST", path)
+            for path in (
+                CONSOLE.sign_in,
+                f"{CONSOLE.sign_in}/passkey",
+                f"{CONSOLE.sign_in}/passkey/question",
+                CONSOLE.sign_out,
+                SELF_SERVICE.sign_in,
+                f"{SELF_SERVICE.sign_in}/passkey",
+                f"{SELF_SERVICE.sign_in}/passkey/question",
+                SELF_SERVICE.sign_out,
+                welcome,
+                f"{welcome}/passkey",
+                f"{welcome}/passkey/question",
+                f"{welcome}/token",
+            )
+        ),
+    }
+
+
+def test_s61_a_form_of_a_stranger_is_from_our_own_page(doors: Doors) -> None:
+    for path in sorted(path for method, path in _strangers(doors) if method == "POST"):
+        replies = [
+            _sent(doors, path, mark=""),
+            _sent(doors, path, mark=cookies.new_mark(cookies.base_of({}, cookies.BROWSER))),
+            _sent(doors, path, origin="https://elsewhere.example"),
+            _sent(doors, path, **{"sec-fetch-site": "same-site"}),
+            _sent(doors, path, host="elsewhere.example"),
+        ]
+        assert [reply.status for reply in replies] == [403, 403, 403, 403, 421], path
+
+
+def test_s61_a_page_for_strangers_runs_no_script_that_is_not_ours(doors: Doors) -> None:
+    for path in sorted(path for method, path in _strangers(doors) if method == "GET"):
+        reply = run(ask(doors.app, "GET", path, headers={"host": "localhost"}))
+        if header(reply, "content-type").startswith("text/html"):
+            policy = header(reply, "content-security-policy")
+            assert ("default-src 'none'" in policy, "unsafe" in policy) == (True, False), path
+            assert header(reply, "cache-control") == "no-store", path
+
+
+def _sent(doors: Doors, path: str, mark: str | None = None, **headers: str) -> Reply:
+    """A form from our own page, but for what is given."""
+    sent = urlencode({MARK_FIELD: cookies.new_mark(BROWSER) if mark is None else mark}).encode()
+    own = {
+        "host": "localhost",
+        "origin": "https://localhost",
+        "content-type": "application/x-www-form-urlencoded",
+        "cookie": f"{cookies.BROWSER}={BROWSER.reveal()}",
+    }
+    return run(ask(doors.app, "POST", path, sent, own | headers))
+
+
+def cookies_set(reply: Reply) -> dict[str, list[str]]:
+    """Their attributes, in lower case, by name."""
+    lines = [value.decode() for name, value in reply.headers if name == b"set-cookie"]
+    parts = [[each.strip() for each in line.split(";")] for line in lines]
+    return {first.partition("=")[0]: sorted(each.lower() for each in rest) for first, *rest in parts}
+
+
+def test_s61_cookies_are_for_our_pages_alone(doors: Doors) -> None:
+    """No other host sets them, none but a safe connection carries them, no script reads them, no other site uses them;
+    they go with the browser.
+    """
+    alice = a_user(doors.instance, "alice", pin=PIN)
+    chief = a_user(doors.instance, "chief", pin=PIN)
+    make_administrator(doors.instance, chief.login)
+    before = [run(ask(doors.app, "GET", site.sign_in, headers={"host": "localhost"})) for site in SITES]
+    entered = [
+        run(doors.console("chief", chief.typed(NOW).reveal())),
+        run(doors.self_service("alice", alice.typed(NOW).reveal())),
+    ]
+    names = (cookies.BROWSER, cookies.BROWSER, cookies.SESSION, cookies.SELF_SERVICE)
+    for reply, name in zip((*before, *entered), names, strict=True):
+        assert cookies_set(reply)[name] == ["httponly", "path=/", "samesite=strict", "secure"], reply.headers
+    assert all(name.startswith("__Host-") for reply in (*before, *entered) for name in cookies_set(reply))

@@ -1,0 +1,229 @@
+"""S61: a session of the console ends when nobody uses it, after half a day, and at once when it has to."""
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import pytest
+
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.people import users
+from sparekey.app.sessions import lists as session_lists
+from sparekey.app.sessions import passkeys
+from sparekey.app.sessions.administrators import IDLE_SECONDS, LONGEST_SECONDS, find_session, name_of
+from sparekey.app.tokens import tokens
+from sparekey.core.audit_log.actions import Action
+from sparekey.core.errors import NotAllowed, NotFound
+from sparekey.core.permissions import SUPER_ADMINISTRATOR
+from sparekey.secret import Secret
+from sparekey.server.console.site import CONSOLE
+from sparekey.server.selfservice.site import SELF_SERVICE
+from sparekey.server.web import cookies
+from sparekey.server.web.rendering import MARK_FIELD
+from sparekey.storage.people import accounts
+from tests.app.administrators import add_tree, an_administrator
+from tests.authenticators import PLACE, Authenticator
+from tests.builders import LIMIT, NOW, ROOT, User, a_user, on_record
+from tests.server.asgi import Reply, ask
+from tests.server.doors import Doors, make_administrator, run
+from tests.server.operation_world import session_of
+from tests.server.self_service_visitor import said, signed_in
+
+
+def looks_in(doors: Doors, token: Secret[str]) -> Reply:
+    headers = {"host": "localhost", "cookie": f"{cookies.SESSION}={token.reveal()}"}
+    return run(ask(doors.app, "GET", CONSOLE.account, headers=headers))
+
+
+def sends(doors: Doors, token: Secret[str], path: str) -> Reply:
+    headers = {
+        "host": "localhost",
+        "origin": "https://localhost",
+        "content-type": "application/x-www-form-urlencoded",
+        "cookie": f"{cookies.SESSION}={token.reveal()}",
+    }
+    return run(ask(doors.app, "POST", path, urlencode({MARK_FIELD: cookies.new_mark(token)}).encode(), headers))
+
+
+def is_sent_to_the_sign_in(reply: Reply) -> bool:
+    return reply.status == 303 and dict(reply.headers)[b"location"].startswith(CONSOLE.sign_in.encode())
+
+
+@pytest.fixture
+def carol(doors: Doors) -> User:
+    user = a_user(doors.instance)
+    make_administrator(doors.instance, user.login)
+    return user
+
+
+def test_s61_a_session_that_nobody_uses_ends(doors: Doors, carol: User) -> None:
+    token = session_of(doors.instance, carol)
+    doors.now[0] = NOW + IDLE_SECONDS - 1
+    assert looks_in(doors, token).status == 200
+    doors.now[0] += IDLE_SECONDS
+    assert is_sent_to_the_sign_in(looks_in(doors, token))
+
+
+def test_s61_a_session_ends_after_half_a_day_however_it_is_used(doors: Doors, carol: User) -> None:
+    token = session_of(doors.instance, carol)
+    for at in range(0, LONGEST_SECONDS, IDLE_SECONDS - 60):
+        doors.now[0] = NOW + at
+        assert looks_in(doors, token).status == 200
+    doors.now[0] = NOW + LONGEST_SECONDS
+    assert is_sent_to_the_sign_in(looks_in(doors, token))
+
+
+def _signs_out(doors: Doors, carol: User, token: Secret[str]) -> None:
+    assert is_sent_to_the_sign_in(sends(doors, token, CONSOLE.sign_out))
+
+
+def _disabled(doors: Doors, carol: User, token: Secret[str]) -> None:
+    users.set_enabled(doors.instance, ROOT, carol.login, enabled=False, now=NOW)
+
+
+def _token_lost(doors: Doors, carol: User, token: Secret[str]) -> None:
+    tokens.set_lost(doors.instance, ROOT, carol.serial, lost=True, now=NOW)
+
+
+def _ended_from_another_one(doors: Doors, carol: User, token: Secret[str]) -> None:
+    other = session_of(doors.instance, carol)
+    assert sends(doors, other, f"{CONSOLE.account}/sessions/end-others").status == 303
+    assert looks_in(doors, other).status == 200
+
+
+def _ended_by_name(doors: Doors, carol: User, token: Secret[str]) -> None:
+    session, other = find_session(doors.instance, token, NOW), session_of(doors.instance, carol)
+    assert session is not None
+    assert sends(doors, other, f"{CONSOLE.account}/sessions/{name_of(session.id)}/end").status == 303
+
+
+def _ended_by_somebody_above(doors: Doors, carol: User, token: Secret[str]) -> None:
+    session = find_session(doors.instance, token, NOW)
+    assert session is not None
+    session_lists.end_session_of(doors.instance, ROOT, name_of(session.id), now=NOW)
+
+
+def _passkey_removed(doors: Doors, carol: User, token: Secret[str]) -> None:
+    session = find_session(doors.instance, token, NOW)
+    assert session is not None
+    answer = Authenticator().create(passkeys.ask_for_registration(doors.instance, PLACE, session, NOW))
+    added = passkeys.add_passkey(doors.instance, PLACE, session, "key", answer, NOW)
+    passkeys.remove_passkey(doors.instance, ROOT, carol.login, added.passkey, now=NOW)
+
+
+ENDS: list[Callable[[Doors, User, Secret[str]], None]] = [
+    _signs_out,
+    _disabled,
+    _token_lost,
+    _ended_from_another_one,
+    _ended_by_name,
+    _ended_by_somebody_above,
+    _passkey_removed,
+]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=[each.__name__[1:] for each in ENDS])
+def test_s61_the_old_cookie_is_refused_at_once(
+    doors: Doors, carol: User, end: Callable[[Doors, User, Secret[str]], None]
+) -> None:
+    token = session_of(doors.instance, carol)
+    assert looks_in(doors, token).status == 200
+    end(doors, carol, token)
+    assert is_sent_to_the_sign_in(looks_in(doors, token))
+
+
+def test_s61_a_session_that_is_there_when_its_user_is_disabled_does_not_hold(doors: Doors, carol: User) -> None:
+    """Disabling ends sessions; one that begins in the very same moment is judged by its user, too."""
+    token = session_of(doors.instance, carol)
+    with doors.instance.database.write() as connection:
+        accounts.set_enabled(connection, carol.account_id, enabled=False)
+    assert is_sent_to_the_sign_in(looks_in(doors, token))
+
+
+def test_s63_sessions_are_ended_by_who_may_and_stands_not_below(doors: Doors) -> None:
+    instance: Instance = doors.instance
+    add_tree(instance)
+    chief, _ = an_administrator(instance, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
+    seller, _ = an_administrator(instance, ("help desk", "Sales"), domain="Sales")
+    _, of_sales = an_administrator(instance, ("domain administrator", "Sales"), domain="Sales")
+    _, of_support = an_administrator(instance, ("domain administrator", "Support"), domain="Support")
+    _, desk = an_administrator(instance, ("help desk", TOP_DOMAIN))
+    tokens_of = {user.login: session_of(instance, user) for user in (chief, seller)}
+    names = {each.login: each.session for each in session_lists.list_sessions(instance, ROOT, now=NOW)}
+    assert names.keys() == tokens_of.keys()
+    assert [each.login for each in session_lists.list_sessions(instance, of_sales, now=NOW)] == [seller.login]
+    assert session_lists.list_sessions(instance, of_support, now=NOW) == []
+    for actor, login, error in (
+        (of_support, seller.login, NotFound),
+        (of_sales, chief.login, NotFound),
+        (desk, seller.login, NotAllowed),
+    ):
+        with pytest.raises(error):
+            session_lists.end_session_of(instance, actor, names[login], now=NOW)
+    session_lists.end_session_of(instance, of_sales, names[seller.login], now=NOW)
+    assert find_session(instance, tokens_of[seller.login], NOW) is None
+    assert find_session(instance, tokens_of[chief.login], NOW) is not None
+
+
+def test_sessions_are_listed_page_by_page(doors: Doors) -> None:
+    people = [an_administrator(doors.instance, ("auditor", TOP_DOMAIN))[0] for _ in range(3)]
+    for user in people:
+        session_of(doors.instance, user)
+        session_of(doors.instance, user)
+    seen: list[str] = []
+    after = ""
+    while rows := session_lists.list_sessions(doors.instance, ROOT, 2, after, now=NOW):
+        seen += [row.session for row in rows]
+        after = rows[-1].cursor
+    assert len(seen) == len(set(seen)) == 6
+
+
+def _disabled_for_a_while(doors: Doors, carol: User, meanwhile: Callable[[], object]) -> None:
+    users.set_enabled(doors.instance, ROOT, carol.login, enabled=False, now=NOW)
+    meanwhile()
+    users.set_enabled(doors.instance, ROOT, carol.login, enabled=True, now=NOW)
+
+
+def _locked_for_a_while(doors: Doors, carol: User, meanwhile: Callable[[], object]) -> None:
+    for _ in range(LIMIT):
+        run(doors.rest(carol.login, carol.wrong(NOW).reveal()))
+    meanwhile()
+    users.unlock(doors.instance, ROOT, carol.login, now=NOW)
+
+
+def test_s61_who_signs_out_when_locked_is_out_for_good(doors: Doors, carol: User) -> None:
+    token = session_of(doors.instance, carol)
+    _locked_for_a_while(doors, carol, lambda: _signs_out(doors, carol, token))
+    assert is_sent_to_the_sign_in(looks_in(doors, token))
+    (row,) = on_record(doors.instance, Action.SESSION_ENDED)
+    assert (row.actor, row.account_id) == (f"user:{carol.account_id}", carol.account_id)
+    _signs_out(doors, carol, token)  # once more: there is nothing to end, and nothing on record
+    assert len(on_record(doors.instance, Action.SESSION_ENDED)) == 1
+
+
+def test_s61_who_logs_out_over_rest_when_locked_is_out_for_good(doors: Doors, carol: User) -> None:
+    token = session_of(doors.instance, carol)
+    bearer = {"Authorization": f"Bearer {token.reveal()}"}
+
+    def logs_out() -> None:
+        assert run(ask(doors.app, "DELETE", "/v1/sessions", headers=bearer)).status == 401
+
+    _locked_for_a_while(doors, carol, logs_out)
+    assert find_session(doors.instance, token, NOW) is None
+
+
+def test_s61_who_signs_out_of_self_service_when_locked_is_out_for_good(doors: Doors) -> None:
+    user = a_user(doors.instance)
+    visitor = signed_in(doors, user)
+    _locked_for_a_while(doors, user, lambda: visitor.post(SELF_SERVICE.sign_out))
+    assert said(visitor.get(SELF_SERVICE.home)) == SELF_SERVICE.sign_in
+
+
+def test_s61_whoever_is_enabled_again_signs_in_anew(doors: Doors, carol: User) -> None:
+    """In the console as in self-service; nobody else's sessions end."""
+    token, user, other = session_of(doors.instance, carol), a_user(doors.instance), a_user(doors.instance)
+    visitor, kept = signed_in(doors, user), signed_in(doors, other)
+    for each in (carol, user):
+        _disabled_for_a_while(doors, each, lambda: None)
+    assert is_sent_to_the_sign_in(looks_in(doors, token))
+    assert said(visitor.get(SELF_SERVICE.home)) == SELF_SERVICE.sign_in
+    assert kept.get(SELF_SERVICE.home).status == 200
