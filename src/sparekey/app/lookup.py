@@ -12,6 +12,7 @@ from sparekey.core.policy.kinds import PolicyKind
 from sparekey.storage.devices import devices
 from sparekey.storage.people import accounts, domains
 from sparekey.storage.policies import policies
+from sparekey.storage.policies.policies import NamedPolicy
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.sessions import clients
 from sparekey.storage.tokens import tokens
@@ -82,7 +83,7 @@ def get_client(connection: Connection, actor: Actor, name: str, needed: Permissi
     return row
 
 
-def get_policy(connection: Connection, actor: Actor, kind: PolicyKind, name: str, needed: Permission) -> AnyRow:
+def get_policy(connection: Connection, actor: Actor, kind: PolicyKind, name: str, needed: Permission) -> NamedPolicy:
     """Policies belong to no domain: who may look at them somewhere sees them all; who changes one, does so for all."""
     if needed.only_looks:
         verify_somewhere(actor, needed)

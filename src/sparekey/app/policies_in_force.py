@@ -1,6 +1,6 @@
 """Which policy is in force: for the users of a domain, and for a user on a device. What every use case asks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TypeVar
 
@@ -13,10 +13,11 @@ from sparekey.core.policy.offline import AssignedPolicy, EffectivePolicy, Offlin
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.sign_in.authenticate import AccountState
 from sparekey.storage.policies import policies
+from sparekey.storage.policies.policies import PolicyInForce
 from sparekey.storage.rows import AnyRow
 
 P = TypeVar("P", TokenPolicy, LockoutPolicy)
-T = TypeVar("T")
+Q = TypeVar("Q", OfflinePolicy, TokenPolicy, LockoutPolicy)
 
 
 def effective_in(connection: Connection, user_domain: str, device_domain: str) -> EffectivePolicy:
@@ -34,11 +35,8 @@ def effective_on(connection: Connection, user_domain: str, device_domains: Itera
 
 def offline_everywhere(connection: Connection) -> Callable[[str, str], EffectivePolicy]:
     """`effective_in` for any two domains, from one question: for what looks at many users."""
-    made: dict[str, OfflinePolicy] = {}
-    assigned = {
-        row.domain_id: AssignedPolicy(row.name, row.domain, _once(made, PolicyKind.OFFLINE, row), row.revision)
-        for row in policies.policies_of_domains(connection, PolicyKind.OFFLINE)
-    }
+    rows = policies.policies_of_domains(connection, PolicyKind.OFFLINE)
+    assigned = {row.domain_id: _assigned_policy(row) for row in rows}
     return cache(
         lambda user_domain, device_domain: effective_policy(assigned.get(user_domain), assigned.get(device_domain))
     )
@@ -46,16 +44,9 @@ def offline_everywhere(connection: Connection) -> Callable[[str, str], Effective
 
 def policy_everywhere(connection: Connection, kind: type[P]) -> Callable[[str], P]:
     """`policy_in` for any domain, from one question."""
-    made: dict[str, P] = {}
     rows = policies.policies_of_domains(connection, PolicyKind.of(kind))
-    return {row.domain_id: _once(made, PolicyKind.of(kind), row) for row in rows}.__getitem__
-
-
-def _once(made: dict[str, T], kind: PolicyKind, row: AnyRow) -> T:
-    """The policy of the row; the same for all domains that have it."""
-    if row.id not in made:
-        made[row.id] = kind.type.of({name: getattr(row, name) for name in kind.fields})
-    return made[row.id]
+    found: Mapping[str, P] = {row.domain_id: _policy_of(row, kind) for row in rows}
+    return found.__getitem__
 
 
 def policy_in(connection: Connection, domain_id: str, kind: type[P]) -> P:
@@ -63,7 +54,7 @@ def policy_in(connection: Connection, domain_id: str, kind: type[P]) -> P:
     row = policies.policy_of_domain(connection, PolicyKind.of(kind), domain_id)
     if row is None:
         raise LookupError(f"no {kind.__name__} is in force in a domain")
-    return kind.of({name: getattr(row, name) for name in PolicyKind.of(kind).fields})
+    return _policy_of(row, kind)
 
 
 def account_state_of(connection: Connection, row: AnyRow) -> AccountState:
@@ -77,6 +68,13 @@ def _assigned(connection: Connection, domain_id: str) -> AssignedPolicy | None:
     return _assigned_policy(row) if row is not None else None
 
 
-def _assigned_policy(row: AnyRow) -> AssignedPolicy:
-    values = OfflinePolicy.of({name: getattr(row, name) for name in PolicyKind.OFFLINE.fields})
-    return AssignedPolicy(row.name, row.domain, values, row.revision)
+def _assigned_policy(found: PolicyInForce) -> AssignedPolicy:
+    values = _policy_of(found, OfflinePolicy)
+    return AssignedPolicy(found.named.name, found.domain, values, found.named.revision)
+
+
+def _policy_of(found: PolicyInForce, kind: type[Q]) -> Q:
+    policy = found.named.policy
+    if not isinstance(policy, kind):
+        raise TypeError(f"this is no {kind.__name__}")
+    return policy

@@ -1,7 +1,6 @@
 """What the server's database holds after a device was given everything: no unit, no key, no code in the clear (S33)."""
 
 import base64
-import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,8 +58,7 @@ def instance(database: Database) -> Instance:
             (PolicyKind.TOKEN, TokenPolicy()),
             (PolicyKind.LOCKOUT, LockoutPolicy()),
         ):
-            values = dataclasses.asdict(default)
-            policies.insert_policy(connection, kind, "policy", DEFAULT_POLICY, values, is_default=True)
+            policies.insert_policy(connection, kind, "policy", DEFAULT_POLICY, default, is_default=True)
         domains.insert_domain(connection, "top", TOP_DOMAIN, None)
     return Instance("test", database, keystore, vault, ca_certificate=b"")
 

@@ -8,7 +8,7 @@ policies are sealed into nothing: an edit holds from the next sign-in on.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -22,20 +22,17 @@ from sparekey.core.names import verify_name
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.plurals import counted
 from sparekey.core.policy.fields import PolicyError
-from sparekey.core.policy.kinds import PolicyKind
-from sparekey.core.policy.lockout import LockoutPolicy
+from sparekey.core.policy.kinds import PolicyKind, StoredPolicy
 from sparekey.core.policy.offline import EffectivePolicy, OfflinePolicy, tightened
-from sparekey.core.policy.token import TokenPolicy
 from sparekey.storage.devices import devices
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.people import domains
 from sparekey.storage.policies import places as policy_places
 from sparekey.storage.policies import policies
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.policies.policies import NamedPolicy
 
 LONGEST_NAME = 128
 
-StoredPolicy = OfflinePolicy | TokenPolicy | LockoutPolicy
 _OF_THE_USER: Final = (PolicyKind.TOKEN, PolicyKind.LOCKOUT)
 
 
@@ -86,7 +83,7 @@ def add_policy(
     with instance.database.write() as connection:
         if policies.find_policy(connection, kind, name) is not None:
             raise Conflict(f"there is a policy {name!r} of this kind already", "choose another name, or set its fields")
-        policies.insert_policy(connection, kind, new_id(), name, dataclasses.asdict(policy), is_default=False)
+        policies.insert_policy(connection, kind, new_id(), name, policy, is_default=False)
         log(connection, now, actor, Action.POLICY_ADDED, kind=kind, name=name, fields=dict(fields))
     return PolicyView(kind, name, False, 1, dataclasses.asdict(policy))
 
@@ -125,7 +122,7 @@ def set_fields(
         row = get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE)
         if revision not in (None, row.revision):
             raise Conflict(f"somebody edited the policy {name!r} in the meantime", "look at it anew, then edit it")
-        old = stored_policy(kind, row)
+        old = row.policy
         new = edited_policy(kind, old, fields)
         affected = policies.domains_using(connection, kind, row.id, is_default=row.is_default)
         stricter, regenerated = _discard(connection, old, new, affected)
@@ -136,7 +133,7 @@ def set_fields(
                 "then",
                 "run it again with --confirm",
             )
-        policies.update_policy(connection, kind, row.id, dataclasses.asdict(new))
+        policies.update_policy(connection, kind, row.id, new)
         _set_lifetime(connection, old, new, affected, now)
         log(
             connection,
@@ -163,7 +160,7 @@ def assign_policy(
         domains.assign_policy(connection, row.id, kind, chosen)
         after = policies.policy_of_domain(connection, kind, row.id)
         if before is not None and after is not None:
-            _discard(connection, stored_policy(kind, before), stored_policy(kind, after), frozenset({row.id}))
+            _discard(connection, before.named.policy, after.named.policy, frozenset({row.id}))
         log(connection, now, actor, Action.POLICY_ASSIGNED, kind=kind, name=name, domain=domain)
 
 
@@ -189,8 +186,9 @@ def places_of(instance: Instance, actor: Actor, kind: PolicyKind) -> dict[str, l
         default = next((row.name for row in rows if row.is_default), "")
         found: dict[str, list[str]] = {row.name: [] for row in rows}
         for place in policy_places.places(connection, kind):
-            if actor.sees(place.id):
-                found.setdefault(names.get(place.policy_id, default), []).append(place.name)
+            if actor.sees(place.domain_id):
+                name = names.get(place.policy_id or "", default)
+                found.setdefault(name, []).append(place.domain)
         return found
 
 
@@ -203,7 +201,7 @@ def in_force_for(instance: Instance, actor: Actor, login: str, device: str | Non
             domain = get_device(connection, actor, device, Permission.DEVICE_VIEW).domain_id
         others = {kind: policies.policy_of_domain(connection, kind, account.domain_id) for kind in _OF_THE_USER}
         stored = {
-            kind: AssignedView(row.name, row.domain, stored_policy(kind, row))
+            kind: AssignedView(row.named.name, row.domain, row.named.policy)
             for kind, row in others.items()
             if row is not None
         }
@@ -220,14 +218,8 @@ def effective_of(instance: Instance, actor: Actor, login: str, device: str | Non
         return effective_in(connection, account.domain_id, domain)
 
 
-def stored_policy(kind: PolicyKind, row: Any) -> StoredPolicy:
-    """The policy in a row with one column per field."""
-    policy: StoredPolicy = kind.type.of({name: getattr(row, name) for name in kind.fields})
-    return policy
-
-
-def _view(kind: PolicyKind, row: AnyRow) -> PolicyView:
-    return PolicyView(kind, row.name, row.is_default, row.revision, dataclasses.asdict(stored_policy(kind, row)))
+def _view(kind: PolicyKind, row: NamedPolicy) -> PolicyView:
+    return PolicyView(kind, row.name, row.is_default, row.revision, dataclasses.asdict(row.policy))
 
 
 def edited_policy(kind: PolicyKind, policy: StoredPolicy, texts: Mapping[str, str]) -> StoredPolicy:

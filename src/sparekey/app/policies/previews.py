@@ -13,18 +13,18 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_domain, get_policy
-from sparekey.app.policies.policies import StoredPolicy, edited_policy, stored_policy
+from sparekey.app.policies.policies import edited_policy
 from sparekey.app.snapshots import pin_of
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.plurals import counted, rough_time
 from sparekey.core.policy.attack_cost import StolenLaptop, stolen_laptop
-from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.policy.kinds import PolicyKind, StoredPolicy
 from sparekey.core.policy.offline import OfflinePolicy, ProtectionLevel, tightened
 from sparekey.core.policy.sealing_work import codes_seconds, days_seconds
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.storage.policies import places as policy_places
 from sparekey.storage.policies import policies, regeneration
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.policies.policies import NamedPolicy
 
 SILENT_AFTER: Final = 3_600  # seconds without a contact: the device may be offline
 MOST_PINS: Final = 2_000  # whose length is looked at
@@ -96,7 +96,7 @@ def preview_edit(
     """Of `policies.set_fields` with these fields, as a person wrote them. Raises BadInput."""
     with instance.database.read() as connection:
         row = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW)
-        old = stored_policy(kind, row)
+        old = row.policy
         new = edited_policy(kind, old, fields)
         affected = policies.domains_using(connection, kind, row.id, is_default=row.is_default)
         found = _preview(connection, instance, kind, old, new, affected, now)
@@ -114,8 +114,8 @@ def preview_assignment(
         row = get_domain(connection, actor, domain, Permission.POLICY_MANAGE)
         before = policies.policy_of_domain(connection, kind, row.id)
         after = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW) if name else None
-        new = stored_policy(kind, after or _default(connection, kind))
-        old = stored_policy(kind, before) if before is not None else new
+        new = (after or _default(connection, kind)).policy
+        old = before.named.policy if before is not None else new
         return _preview(connection, instance, kind, old, new, frozenset({row.id}), now)
 
 
@@ -124,7 +124,7 @@ def preview_removal(instance: Instance, actor: Actor, kind: PolicyKind, name: st
     with instance.database.read() as connection:
         row = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW)
         affected = policies.domains_using(connection, kind, row.id, is_default=False)
-        old, new = stored_policy(kind, row), stored_policy(kind, _default(connection, kind))
+        old, new = row.policy, _default(connection, kind).policy
         found = _preview(connection, instance, kind, old, new, affected, now)
         if isinstance(new, OfflinePolicy) and found.anew is None and affected:
             anew = _regeneration(connection, new, affected, now, codes_only=False)
@@ -153,7 +153,7 @@ def cost_of(
         return None
     with instance.database.read() as connection:
         row = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW) if name else None
-        own = edited_policy(kind, stored_policy(kind, row) if row else kind.type(), fields)
+        own = edited_policy(kind, row.policy if row else kind.type(), fields)
         here = policies.domains_using(connection, kind, row.id, is_default=row.is_default) if row else frozenset()
         return _weakest(own, name or "", _beside(connection, kind, here))
 
@@ -168,7 +168,7 @@ def _beside(connection: Connection, kind: PolicyKind, here: frozenset[str]) -> d
     """By name, the policies of the other kind that count for the cost in these domains; there are none: the default."""
     other = PolicyKind.TOKEN if kind is PolicyKind.OFFLINE else PolicyKind.OFFLINE
     rows = policy_places.in_force_in(connection, other, here) or [_default(connection, other)]
-    return {row.name: stored_policy(other, row) for row in rows}
+    return {row.name: row.policy for row in rows}
 
 
 def _weakest(own: StoredPolicy, name: str, beside: Mapping[str, StoredPolicy]) -> PolicyCost:
@@ -187,7 +187,7 @@ def _usd(cost: PolicyCost) -> float:
     return cost.here.weakest.usd if cost.here.weakest is not None else float("inf")
 
 
-def _default(connection: Connection, kind: PolicyKind) -> AnyRow:
+def _default(connection: Connection, kind: PolicyKind) -> NamedPolicy:
     return next(row for row in policies.list_policies(connection, kind) if row.is_default)
 
 
@@ -227,7 +227,7 @@ def _regeneration(
     if new.enabled:
         seconds = codes_seconds(load, new) + (0.0 if codes_only else days_seconds(load, new))
     kept_until = regeneration.last_end(connection, affected, since) if held.silent else None
-    return Regeneration(held.users, held.devices, held.holders, int(held.silent), kept_until, seconds)
+    return Regeneration(held.users, held.devices, held.holders, held.silent, kept_until, seconds)
 
 
 def _too_short(

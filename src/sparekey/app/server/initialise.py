@@ -3,8 +3,6 @@
 Rules: one transaction, so that a failure leaves nothing behind; a database that holds a server already is refused.
 """
 
-import dataclasses
-
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, log, new_id
 from sparekey.app.ports import Keystore
 from sparekey.app.vault import Vault
@@ -27,7 +25,6 @@ def initialise(database: Database, keystore: Keystore, actor: Actor, now: int) -
         vault = Vault.create(connection, keystore, now)
         domains.insert_domain(connection, new_id(), TOP_DOMAIN, None)
         for kind in PolicyKind:
-            defaults = dataclasses.asdict(kind.type())
-            policies.insert_policy(connection, kind, new_id(), DEFAULT_POLICY, defaults, is_default=True)
+            policies.insert_policy(connection, kind, new_id(), DEFAULT_POLICY, kind.type(), is_default=True)
         log(connection, now, actor, Action.SERVER_INITIALISED)
     return vault

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sparekey.core.policy.fields import PolicyField
 from sparekey.core.policy.lockout import LOCKOUT_FIELDS, LockoutPolicy
 from sparekey.core.policy.offline import FIELDS, OfflinePolicy
 from sparekey.core.policy.token import TOKEN_FIELDS, TokenPolicy
+
+StoredPolicy: TypeAlias = OfflinePolicy | TokenPolicy | LockoutPolicy
+"""A policy of any kind, as it is stored."""
 
 
 class PolicyKind(StrEnum):

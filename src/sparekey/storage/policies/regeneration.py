@@ -4,20 +4,42 @@ Touched are the users of the domains, wherever they have offline data, and every
 generation `devices.raise_generation_in_domains` raises.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, case, func, or_, select
 
 from sparekey.core.policy.sealing_work import Load
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, device, device_account, device_token, token, unit_receipt
 
 _DAY = 86_400
 
 
-def count_holders(connection: Connection, domain_ids: frozenset[str], silent_since: int) -> AnyRow:
-    """`holders`: users on devices, each on each; `users`; `devices`; `silent`: holders on devices that were not heard
-    of since that unix second."""
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Users with data on devices. `holders` counts each user on each device; `silent`: those of them on devices without
+    a recent contact."""
+
+    holders: int
+    users: int
+    devices: int
+    silent: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWithPin:
+    """A token's PIN as it is stored, and the number of digits of its codes."""
+
+    id: str
+    account_id: str
+    digits: int
+    pin_sealed: bytes
+    pin_salt: bytes
+    pin_memory: int
+    pin_passes: int
+
+
+def count_holders(connection: Connection, domain_ids: frozenset[str], silent_since: int) -> Holders:
+    """`silent_since`: a device whose last contact was before this unix second counts as silent."""
     silent = case((_is_silent(silent_since), 1), else_=0)
     query = (
         select(
@@ -29,7 +51,8 @@ def count_holders(connection: Connection, domain_ids: frozenset[str], silent_sin
         .join(device, device.c.id == device_account.c.device_id)
         .where(_touched(device_account.c.account_id, device_account.c.device_id, domain_ids))
     )
-    return connection.execute(query).one()
+    row = connection.execute(query).one()
+    return Holders(row.holders, row.users, row.devices, int(row.silent))
 
 
 def load_of(connection: Connection, domain_ids: frozenset[str], holders: int) -> Load:
@@ -60,8 +83,8 @@ def last_end(connection: Connection, domain_ids: frozenset[str], silent_since: i
     return None if found is None else int(found)
 
 
-def tokens_with_pin(connection: Connection, domain_ids: frozenset[str], limit: int) -> Sequence[AnyRow]:
-    """Tokens of the domains' users that have a PIN: the columns of the PIN, and the digits of their codes."""
+def tokens_with_pin(connection: Connection, domain_ids: frozenset[str], limit: int) -> list[TokenWithPin]:
+    """The tokens of the domains' users that have a PIN, at most `limit`."""
     query = (
         select(
             token.c.id,
@@ -76,7 +99,7 @@ def tokens_with_pin(connection: Connection, domain_ids: frozenset[str], limit: i
         .where(account.c.domain_id.in_(domain_ids), token.c.pin_sealed.is_not(None))
         .limit(limit)
     )
-    return connection.execute(query).all()
+    return [TokenWithPin(*row) for row in connection.execute(query)]
 
 
 def _is_silent(since: int) -> ColumnElement[bool]:
