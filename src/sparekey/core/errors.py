@@ -37,3 +37,9 @@ class NotAllowed(SparekeyError):
     """A rule or a policy forbids it."""
 
     error = "not-allowed"
+
+
+class ConfirmationNeeded(NotAllowed):
+    """It cannot be undone, and was not confirmed. The message says what would be lost, and for how many."""
+
+    error = "confirmation-needed"

@@ -16,7 +16,7 @@ from sparekey.app.policies.policies import (
     set_fields,
 )
 from sparekey.core.audit_log.actions import Action
-from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
+from sparekey.core.errors import BadInput, ConfirmationNeeded, Conflict, NotAllowed, NotFound
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.offline import FIELDS, OfflinePolicy, ProtectionLevel, ServerDown
 from tests.builders import NOW, ROOT, Device, User, a_device, a_filled_device, a_user, edit_policy, granted, on_record
@@ -157,8 +157,11 @@ def holder(server: Instance) -> tuple[User, Device]:
         {"help_text": "x"},
         {"server_down": "off"},
         {"minimum_passcode_length": "8"},
-        {"users_per_device": "1"},
+        {"users_per_device": "50"},
         {"emergency_lifetime": "60"},
+        {"tokens_per_user": "10"},
+        {"os_password": "on"},
+        {"pin_lock": "off"},
     ],
 )
 def test_an_edit_that_tightens_nothing_sealed_discards_nothing(
@@ -187,12 +190,23 @@ def test_an_edit_that_tightens_asks_first_and_says_how_many(
 ) -> None:
     user, device = holder
     generation, before = device.sync_of(user, NOW).generation, list_policies(server, ROOT, PolicyKind.OFFLINE)
-    with pytest.raises(NotAllowed, match="discards the offline data of users on 1 device "):
+    with pytest.raises(ConfirmationNeeded, match="of 1 user on 1 device are discarded at the next contact"):
         set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, edit, confirmed=False, now=NOW)
     assert list_policies(server, ROOT, PolicyKind.OFFLINE) == before
     done = set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, edit, confirmed=True, now=NOW)
     assert (done.tightened, done.regenerated) == (tuple(edit), 1)
     assert device.sync_of(user, NOW).generation == generation + 1
+
+
+@pytest.mark.parametrize("field", ["users_per_device", "tokens_per_user"])
+def test_a_lower_limit_asks_first_and_renews_nothing(server: Instance, holder: tuple[User, Device], field: str) -> None:
+    user, device = holder
+    before = device.sync_of(user, NOW).generation
+    with pytest.raises(ConfirmationNeeded, match="no longer allows are erased at the next contact, of up to 1 user on"):
+        set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, {field: "1"}, now=NOW)
+    done = set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, {field: "1"}, confirmed=True, now=NOW)
+    assert (done.tightened, done.regenerated) == ((field,), 0)
+    assert device.sync_of(user, NOW).generation == before
 
 
 def test_an_edit_that_nobody_s_data_depend_on_asks_nothing(server: Instance) -> None:
@@ -241,7 +255,7 @@ def test_another_policy_for_a_domain_discards_only_there(server: Instance) -> No
     for user in (here, there):
         granted(device.sign_in(user, NOW).outcome)
     before = {said.user: said.generation for said in device.sync(NOW)}
-    assign_policy(server, ROOT, PolicyKind.OFFLINE, "Strong", "Branch", now=NOW)
+    assign_policy(server, ROOT, PolicyKind.OFFLINE, "Strong", "Branch", confirmed=True, now=NOW)
     after = {said.user: said.generation for said in device.sync(NOW)}
     assert after == before | {there.account_id: before[there.account_id] + 1}
 

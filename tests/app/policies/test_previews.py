@@ -5,15 +5,9 @@ import pytest
 from sparekey.app.instance import Instance
 from sparekey.app.people.domains import add_domain
 from sparekey.app.policies import policies
-from sparekey.app.policies.previews import (
-    SILENT_AFTER,
-    Preview,
-    Regeneration,
-    cost_of,
-    preview_assignment,
-    preview_edit,
-    preview_removal,
-)
+from sparekey.app.policies.changes import SILENT_AFTER, Regeneration
+from sparekey.app.policies.previews import Preview, cost_of, preview_assignment, preview_edit, preview_removal
+from sparekey.core.policy.effects import Extent
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.offline import ProtectionLevel
 from sparekey.core.policy.sealing_work import SECONDS_PER_CODE, SECONDS_PER_RECORD
@@ -37,22 +31,22 @@ def edited(server: Instance, now: int = NOW, **fields: str) -> Preview:
     return preview_edit(server, ROOT, OFFLINE, "Default", fields, now=now)
 
 
-def anew(preview: Preview) -> Regeneration:
-    assert preview.anew is not None
-    return preview.anew
+def renewal(preview: Preview) -> Regeneration:
+    assert preview.renewal is not None
+    return preview.renewal
 
 
 def test_what_tightens_is_counted(server: Instance) -> None:
     preview = edited(server, days="1", minimum_passcode_length="12")
     assert (preview.tightened, preview.discards) == (("minimum_passcode_length",), True)
-    found = anew(preview)
+    found = renewal(preview)
     assert (found.users, found.devices, found.holders, found.silent, found.kept_until) == (1, 1, 1, 0, None)
     day = 2_880 * SECONDS_PER_RECORD[ProtectionLevel.LIGHT]
     assert found.core_seconds == pytest.approx(day + 2 * SECONDS_PER_CODE)
 
 
 def test_a_device_not_heard_of_keeps_its_data_until_they_end(server: Instance) -> None:
-    found = anew(edited(server, NOW + SILENT_AFTER + 1, minimum_passcode_length="12"))
+    found = renewal(edited(server, NOW + SILENT_AFTER + 1, minimum_passcode_length="12"))
     assert found.silent == 1
     assert found.kept_until is not None
     assert found.kept_until > NOW + 29 * 86_400  # the emergency codes
@@ -65,28 +59,28 @@ def test_pins_too_short_for_the_new_minimum_are_counted(server: Instance) -> Non
 
 def test_an_edit_that_loosens_discards_nothing(server: Instance) -> None:
     lifetime = edited(server, emergency_lifetime="60")
-    assert (lifetime.codes_only, lifetime.discards) == (True, False)
-    assert anew(lifetime).core_seconds == pytest.approx(2 * SECONDS_PER_CODE)
-    assert edited(server, help_text="Ring 1234").anew is None
+    assert (lifetime.effect.extent, lifetime.discards) == (Extent.CODES, False)
+    assert renewal(lifetime).core_seconds == pytest.approx(2 * SECONDS_PER_CODE)
+    assert edited(server, help_text="Ring 1234").renewal is None
     policies.set_fields(server, ROOT, OFFLINE, "Default", {"protection_level": "strong"}, confirmed=True, now=NOW)
     level = edited(server, protection_level="light")
-    assert (level.discards, anew(level).holders) == (False, 1)
+    assert (level.discards, renewal(level).holders) == (False, 1)
 
 
 def test_an_assignment_and_a_removal_are_told_too(server: Instance) -> None:
     policies.add_policy(server, ROOT, OFFLINE, "Strict", {"protection_level": "strong"}, now=NOW)
     preview = preview_assignment(server, ROOT, OFFLINE, "Strict", "Sales", now=NOW)
-    assert ("protection_level" in preview.tightened, anew(preview).holders) == (True, 1)
-    policies.assign_policy(server, ROOT, OFFLINE, "Strict", "Sales", now=NOW)
+    assert ("protection_level" in preview.tightened, renewal(preview).holders) == (True, 1)
+    policies.assign_policy(server, ROOT, OFFLINE, "Strict", "Sales", confirmed=True, now=NOW)
     removal = preview_removal(server, ROOT, OFFLINE, "Strict", now=NOW)
-    assert (removal.discards, anew(removal).holders) == (True, 1)  # the default has fewer days
+    assert (removal.discards, renewal(removal).holders) == (True, 1)  # the default has fewer days
 
 
 def test_the_cost_is_that_of_the_weakest_policies_that_meet(server: Instance) -> None:
     policies.add_policy(server, ROOT, TOKEN, "Long", {"pin_minimum": "6"}, now=NOW)
     policies.assign_policy(server, ROOT, TOKEN, "Long", "Sales", now=NOW)
     policies.add_policy(server, ROOT, OFFLINE, "Sales only", {}, now=NOW)
-    policies.assign_policy(server, ROOT, OFFLINE, "Sales only", "Sales", now=NOW)
+    policies.assign_policy(server, ROOT, OFFLINE, "Sales only", "Sales", confirmed=True, now=NOW)
     everywhere = cost_of(server, ROOT, OFFLINE, "Default")
     sales = cost_of(server, ROOT, OFFLINE, "Sales only")
     assert everywhere is not None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.core.policy.fields import MergeRule, PolicyError, PolicyField, SealedIn
+from sparekey.core.policy.fields import MergeRule, PolicyError, PolicyField
 from sparekey.core.policy.offline import (
     FIELDS,
     AssignedPolicy,
@@ -15,7 +15,6 @@ from sparekey.core.policy.offline import (
     ProtectionLevel,
     ServerDown,
     effective_policy,
-    tightened,
 )
 from sparekey.storage.tables import offline_policy
 
@@ -75,7 +74,6 @@ def test_each_field_says_everything_about_itself(name: str) -> None:
     assert field.meaning.endswith(".")
     assert field.allowed
     assert (field.kind is int) == bool(field.unit)
-    assert isinstance(field.sealed_in, SealedIn)
     assert name in offline_policy.columns, "no column: see docs/recipes.md"
     assert offline_policy.columns[name].type.python_type is field.kind
     assert name in TABLE or name in NOT_STRICTER, "say here what is stricter"
@@ -211,30 +209,3 @@ def test_merging_is_the_same_from_both_sides(first: OfflinePolicy, second: Offli
 def test_what_is_effective_can_be_stored(first: OfflinePolicy, second: OfflinePolicy) -> None:
     values = merged(first, second).values
     assert OfflinePolicy.of({name: getattr(values, name) for name in FIELDS}) == values
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "names"),
-    [
-        ({}, {}, []),
-        ({}, {"enabled": False}, ["enabled"]),
-        ({"enabled": False}, {}, []),
-        (
-            {},
-            {"emergency_tokencode": False, "emergency_passcode": False},
-            ["emergency_tokencode", "emergency_passcode"],
-        ),
-        ({}, {"minimum_passcode_length": 11}, ["minimum_passcode_length"]),
-        ({}, {"minimum_passcode_length": 9}, []),
-        ({}, {"days": 13}, ["days"]),
-        ({}, {"days": 15}, []),
-        ({}, {"protection_level": "strong"}, ["protection_level"]),
-        ({}, {"protection_level": "light"}, []),
-        ({"allow_tokens_without_pin": True}, {}, ["allow_tokens_without_pin"]),
-        ({}, {"require_hardware_store": True}, ["require_hardware_store"]),
-        ({}, {"emergency_lifetime": 1, "offline_failures": 1, "server_down": "off", "warn_days": 0}, []),
-        ({}, {"users_per_device": 1, "tokens_per_user": 1, "help_text": "x"}, []),
-    ],
-)
-def test_only_these_edits_discard_first(old: dict[str, Any], new: dict[str, Any], names: list[str]) -> None:
-    assert tightened(of(**old), of(**new)) == names

@@ -1,8 +1,8 @@
-"""Policies of each kind: add, edit, assign, remove, and the effective offline policy of a user on a device.
+"""Policies of each kind: add, edit, assign, remove, choose the default; the effective policy of a user on a device.
 
-An edit of an offline policy is *replace, then discard*, except where it tightens: then data are discarded at once, and
-the operator confirms how many devices that touches (product.md, "Offline authentication policy"). Token and lockout
-policies are sealed into nothing: an edit holds from the next sign-in on.
+A change of an offline policy is *replace, then discard*, except where it is stricter: then data are discarded at the
+next contact, and somebody confirms how many devices that touches (ADR 5, `app.policies.changes`). A token or lockout
+policy holds from the next sign-in on.
 """
 
 import dataclasses
@@ -15,17 +15,15 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_device, get_domain, get_policy
+from sparekey.app.policies.changes import PolicyChange, carry_out, verify_confirmed
 from sparekey.app.policies_in_force import effective_in
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict, NotAllowed
 from sparekey.core.names import verify_name
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.plurals import counted
 from sparekey.core.policy.fields import PolicyError
 from sparekey.core.policy.kinds import PolicyKind, StoredPolicy
-from sparekey.core.policy.offline import EffectivePolicy, OfflinePolicy, tightened
-from sparekey.storage.devices import devices
-from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.core.policy.offline import EffectivePolicy
 from sparekey.storage.people import domains
 from sparekey.storage.policies import places as policy_places
 from sparekey.storage.policies import policies
@@ -49,7 +47,8 @@ class PolicyView:
 
 @dataclass(frozen=True)
 class PolicyEdit:
-    """What an edit did: the fields that became stricter, and how many users' data on devices are made anew."""
+    """The effect of an edit. `tightened`: the fields that discarded data; `regenerated`: on how many devices of users
+    offline data are renewed."""
 
     view: PolicyView
     tightened: tuple[str, ...]
@@ -114,27 +113,22 @@ def set_fields(
     revision: int | None = None,
     now: int,
 ) -> PolicyEdit:
-    """Edit some fields. NotAllowed where that discards data at once and nobody confirmed it.
+    """Edit some fields. Raises ConfirmationNeeded if that discards data, and is not confirmed.
 
-    `revision`: of the policy that the editor looked at. Conflict where somebody edited it since.
+    `revision`: of the policy that the editor looked at. Raises Conflict if it was edited since.
     """
+    verify_may(actor, Permission.POLICY_MANAGE, None)
     with instance.database.write() as connection:
+        policies.lock_policies(connection, kind)
         row = get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE)
         if revision not in (None, row.revision):
             raise Conflict(f"somebody edited the policy {name!r} in the meantime", "look at it anew, then edit it")
-        old = row.policy
-        new = edited_policy(kind, old, fields)
+        new = edited_policy(kind, row.policy, fields)
         affected = policies.domains_using(connection, kind, row.id, is_default=row.is_default)
-        stricter, regenerated = _discard(connection, old, new, affected)
-        if stricter and regenerated and not confirmed:
-            raise NotAllowed(
-                f"this makes {', '.join(stricter)} stricter and discards the offline data of users on "
-                f"{counted(regenerated, 'device')} at the next contact; whoever is offline keeps the old data until "
-                "then",
-                "run it again with --confirm",
-            )
+        change = PolicyChange(row.policy, new, affected)
+        verify_confirmed(connection, change, now, confirmed=confirmed)
         policies.update_policy(connection, kind, row.id, new)
-        _set_lifetime(connection, old, new, affected, now)
+        regenerated = carry_out(connection, actor, change, now)
         log(
             connection,
             now,
@@ -146,35 +140,84 @@ def set_fields(
             regenerated=regenerated,
         )
         view = _view(kind, get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE))
-        return PolicyEdit(view, stricter, regenerated)
+        return PolicyEdit(view, change.effect.discarding, regenerated)
 
 
 def assign_policy(
-    instance: Instance, actor: Actor, kind: PolicyKind, name: str | None, domain: str, *, now: int
+    instance: Instance,
+    actor: Actor,
+    kind: PolicyKind,
+    name: str | None,
+    domain: str,
+    *,
+    confirmed: bool = False,
+    now: int,
 ) -> None:
-    """Put a domain under a policy; None: always use the default."""
+    """Put a domain under a policy; None: always use the default. Raises ConfirmationNeeded as `set_fields` does."""
     with instance.database.write() as connection:
         row = get_domain(connection, actor, domain, Permission.POLICY_MANAGE)
-        before = policies.policy_of_domain(connection, kind, row.id)
-        chosen = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW).id if name else None
-        domains.assign_policy(connection, row.id, kind, chosen)
-        after = policies.policy_of_domain(connection, kind, row.id)
-        if before is not None and after is not None:
-            _discard(connection, before.named.policy, after.named.policy, frozenset({row.id}))
-        log(connection, now, actor, Action.POLICY_ASSIGNED, kind=kind, name=name, domain=domain)
+        policies.lock_policies(connection, kind)
+        chosen = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW) if name else None
+        change = assignment(connection, kind, row.id, chosen)
+        verify_confirmed(connection, change, now, confirmed=confirmed)
+        domains.assign_policy(connection, row.id, kind, chosen.id if chosen else None)
+        regenerated = carry_out(connection, actor, change, now)
+        log(
+            connection, now, actor, Action.POLICY_ASSIGNED, kind=kind, name=name, domain=domain, regenerated=regenerated
+        )
 
 
-def remove_policy(instance: Instance, actor: Actor, kind: PolicyKind, name: str, *, now: int) -> None:
-    """Its domains go back to the default; the default itself stays."""
+def make_default(
+    instance: Instance, actor: Actor, kind: PolicyKind, name: str, *, confirmed: bool = False, now: int
+) -> None:
+    """Make a policy the default of its kind, in force in every domain that uses the default.
+
+    Raises ConfirmationNeeded as `set_fields` does, and Conflict if it is the default already.
+    """
+    verify_may(actor, Permission.POLICY_MANAGE, None)
     with instance.database.write() as connection:
+        policies.lock_policies(connection, kind)
+        row = get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE)
+        before = default_policy(connection, kind)
+        if row.is_default:
+            raise Conflict(f"{name!r} is the default {kind} policy already", "there is nothing to do")
+        change = PolicyChange(before.policy, row.policy, policies.domains_with_default(connection, kind))
+        verify_confirmed(connection, change, now, confirmed=confirmed)
+        if not policies.make_default(connection, kind, row.id):
+            raise LookupError("a policy is gone that this transaction holds")
+        regenerated = carry_out(connection, actor, change, now)
+        log(
+            connection,
+            now,
+            actor,
+            Action.POLICY_DEFAULT,
+            kind=kind,
+            name=name,
+            before=before.name,
+            regenerated=regenerated,
+        )
+
+
+def remove_policy(
+    instance: Instance, actor: Actor, kind: PolicyKind, name: str, *, confirmed: bool = False, now: int
+) -> None:
+    """Its domains go back to the default; the default itself stays. Raises ConfirmationNeeded as `set_fields` does."""
+    verify_may(actor, Permission.POLICY_MANAGE, None)
+    with instance.database.write() as connection:
+        policies.lock_policies(connection, kind)
         row = get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE)
         if row.is_default:
-            raise NotAllowed("the default policy cannot be removed", f"edit it with `sparekey policy {kind} set`")
+            raise NotAllowed(
+                "the default policy cannot be removed",
+                f"edit it, or make another one the default first with `sparekey policy {kind} default`",
+            )
         touched = policies.domains_using(connection, kind, row.id, is_default=False)
-        policies.delete_policy(connection, kind, row.id)
-        if kind is PolicyKind.OFFLINE:
-            devices.raise_generation_in_domains(connection, touched)
-        log(connection, now, actor, Action.POLICY_REMOVED, kind=kind, name=name)
+        change = PolicyChange(row.policy, default_policy(connection, kind).policy, touched)
+        verify_confirmed(connection, change, now, confirmed=confirmed)
+        if not policies.delete_policy(connection, kind, row.id):
+            raise LookupError("a policy is gone that this transaction holds")
+        regenerated = carry_out(connection, actor, change, now)
+        log(connection, now, actor, Action.POLICY_REMOVED, kind=kind, name=name, regenerated=regenerated)
 
 
 def places_of(instance: Instance, actor: Actor, kind: PolicyKind) -> dict[str, list[str]]:
@@ -237,25 +280,16 @@ def edited_policy(kind: PolicyKind, policy: StoredPolicy, texts: Mapping[str, st
     return edited
 
 
-def _discard(
-    connection: Connection, old: StoredPolicy, new: StoredPolicy, affected: frozenset[str]
-) -> tuple[tuple[str, ...], int]:
-    """Raise the generation where data are to be made anew (offline-day.md, server rule 3).
-
-    Which fields became stricter, and for how many users' devices data are made anew.
-    """
-    if not isinstance(old, OfflinePolicy) or not isinstance(new, OfflinePolicy):
-        return (), 0
-    stricter = tuple(tightened(old, new))
-    if not stricter and new.protection_level is old.protection_level:
-        return (), 0
-    return stricter, devices.raise_generation_in_domains(connection, affected)
+def assignment(connection: Connection, kind: PolicyKind, domain_id: str, chosen: NamedPolicy | None) -> PolicyChange:
+    """Return the change that putting a domain under this policy would be; None: under the default."""
+    new = (chosen or default_policy(connection, kind)).policy
+    before = policies.policy_of_domain(connection, kind, domain_id)
+    return PolicyChange(before.named.policy if before else new, new, frozenset({domain_id}))
 
 
-def _set_lifetime(
-    connection: Connection, old: StoredPolicy, new: StoredPolicy, affected: frozenset[str], now: int
-) -> None:
-    if not isinstance(old, OfflinePolicy) or not isinstance(new, OfflinePolicy):
-        return
-    if new.emergency_lifetime != old.emergency_lifetime:
-        emergency_codes.set_lifetime(connection, affected, new.emergency_lifetime, now)
+def default_policy(connection: Connection, kind: PolicyKind) -> NamedPolicy:
+    """Return the default of a kind. Raises LookupError where there is none."""
+    found = [named for named in policies.list_policies(connection, kind) if named.is_default]
+    if not found:
+        raise LookupError(f"there is no default {kind} policy")
+    return found[0]

@@ -1,7 +1,8 @@
-"""What an edit of a policy would do, before anybody does it: what is discarded and made anew, for how many devices,
-with how much work; and what a stolen laptop costs to break.
+"""Previews of changes of policies: the data that would be discarded or renewed, on how many devices, with how much
+work; and the cost of breaking a stolen laptop.
 
-Rules: it asks what `policies` asks and changes nothing; counts are of this moment.
+Rules: a preview of a change computes the `PolicyChange` that `policies` carries out, and changes nothing; counts are of
+this moment.
 """
 
 import dataclasses
@@ -13,20 +14,18 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_domain, get_policy
-from sparekey.app.policies.policies import edited_policy
+from sparekey.app.policies.changes import PolicyChange, Regeneration, find_renewal, sentences_of, users_who_lose_codes
+from sparekey.app.policies.policies import assignment, default_policy, edited_policy
 from sparekey.app.snapshots import pin_of
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.plurals import counted, rough_time
 from sparekey.core.policy.attack_cost import StolenLaptop, stolen_laptop
+from sparekey.core.policy.effects import PolicyEffect
 from sparekey.core.policy.kinds import PolicyKind, StoredPolicy
-from sparekey.core.policy.offline import OfflinePolicy, ProtectionLevel, tightened
-from sparekey.core.policy.sealing_work import codes_seconds, days_seconds
+from sparekey.core.policy.offline import OfflinePolicy, ProtectionLevel
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.storage.policies import places as policy_places
 from sparekey.storage.policies import policies, regeneration
-from sparekey.storage.policies.policies import NamedPolicy
 
-SILENT_AFTER: Final = 3_600  # seconds without a contact: the device may be offline
 MOST_PINS: Final = 2_000  # whose length is looked at
 
 
@@ -40,39 +39,35 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Regeneration:
-    """`holders`: users on devices, each on each; `silent`: of these, on devices not heard of for an hour, which keep
-    the old data until they are, but no longer than `kept_until` (unix seconds). `core_seconds`: of the server."""
-
-    users: int
-    devices: int
-    holders: int
-    silent: int
-    kept_until: int | None
-    core_seconds: float
-
-
-@dataclass(frozen=True)
 class Preview:
-    """`tightened`: the fields for whose sake data are discarded at once. `anew`: what is made anew; None: nothing.
-    `codes_only`: that is only the emergency codes, and nothing is discarded before it has been replaced. `too_short`:
-    tokens whose PIN is too short for the new minimum; `many`: that is at least so many. `domains`: in how many it is in
-    force; `costs`: of breaking a stolen laptop, before and after."""
+    """`renewal`: what devices hold that the change touches; None: nothing. `too_short`: tokens whose PIN is too short
+    for the new minimum; `many`: it is at least this number. `domains`: in how many it is in force; `costs`: of breaking
+    a stolen laptop, before and after; `own_codes`: users whose own online emergency codes end."""
 
     kind: PolicyKind
     changes: tuple[Change, ...]
-    tightened: tuple[str, ...]
-    anew: Regeneration | None
-    codes_only: bool = False
+    effect: PolicyEffect
+    renewal: Regeneration | None
     too_short: int = 0
     many: bool = False
     domains: int = 0
     costs: "tuple[PolicyCost, PolicyCost] | None" = None
+    own_codes: int = 0
+
+    @property
+    def tightened(self) -> tuple[str, ...]:
+        """The fields that discard or erase data."""
+        return self.effect.discarding
+
+    @property
+    def touches_devices(self) -> bool:
+        """True if a device holds data that would be discarded, erased or renewed."""
+        return self.renewal is not None and self.renewal.holders > 0
 
     @property
     def discards(self) -> bool:
-        """Whether somebody has to confirm it."""
-        return bool(self.tightened) and self.anew is not None and self.anew.holders > 0
+        """True if somebody has to confirm it."""
+        return (bool(self.tightened) and self.touches_devices) or self.own_codes > 0
 
 
 @dataclass(frozen=True)
@@ -96,14 +91,14 @@ def preview_edit(
     """Of `policies.set_fields` with these fields, as a person wrote them. Raises BadInput."""
     with instance.database.read() as connection:
         row = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW)
-        old = row.policy
-        new = edited_policy(kind, old, fields)
         affected = policies.domains_using(connection, kind, row.id, is_default=row.is_default)
-        found = _preview(connection, instance, kind, old, new, affected, now)
+        change = PolicyChange(row.policy, edited_policy(kind, row.policy, fields), affected)
+        found = _preview(connection, instance, kind, change, now)
         if kind is PolicyKind.LOCKOUT:
             return found
         beside = _beside(connection, kind, affected)
-        return dataclasses.replace(found, costs=(_weakest(old, name, beside), _weakest(new, name, beside)))
+        costs = (_weakest(change.old, name, beside), _weakest(change.new, name, beside))
+        return dataclasses.replace(found, costs=costs)
 
 
 def preview_assignment(
@@ -112,36 +107,31 @@ def preview_assignment(
     """Of `policies.assign_policy`; None: the default policy."""
     with instance.database.read() as connection:
         row = get_domain(connection, actor, domain, Permission.POLICY_MANAGE)
-        before = policies.policy_of_domain(connection, kind, row.id)
-        after = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW) if name else None
-        new = (after or _default(connection, kind)).policy
-        old = before.named.policy if before is not None else new
-        return _preview(connection, instance, kind, old, new, frozenset({row.id}), now)
+        chosen = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW) if name else None
+        return _preview(connection, instance, kind, assignment(connection, kind, row.id, chosen), now)
+
+
+def preview_default(instance: Instance, actor: Actor, kind: PolicyKind, name: str, *, now: int) -> Preview:
+    """Of `policies.make_default`."""
+    with instance.database.read() as connection:
+        row = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW)
+        touched = policies.domains_with_default(connection, kind)
+        change = PolicyChange(default_policy(connection, kind).policy, row.policy, touched)
+        return _preview(connection, instance, kind, change, now)
 
 
 def preview_removal(instance: Instance, actor: Actor, kind: PolicyKind, name: str, *, now: int) -> Preview:
-    """Of `policies.remove_policy`: its domains go back to the default, and their users' data are made anew."""
+    """Of `policies.remove_policy`: its domains go back to the default."""
     with instance.database.read() as connection:
         row = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW)
         affected = policies.domains_using(connection, kind, row.id, is_default=False)
-        old, new = row.policy, _default(connection, kind).policy
-        found = _preview(connection, instance, kind, old, new, affected, now)
-        if isinstance(new, OfflinePolicy) and found.anew is None and affected:
-            anew = _regeneration(connection, new, affected, now, codes_only=False)
-            found = dataclasses.replace(found, anew=anew)
-        return found
+        change = PolicyChange(row.policy, default_policy(connection, kind).policy, affected)
+        return _preview(connection, instance, kind, change, now)
 
 
-def in_words(preview: Preview, cores: int) -> str:
-    """What is made anew by so many cores, for a question before it is done; "": nothing is."""
-    anew = preview.anew
-    if anew is None or not anew.holders:
-        return ""
-    what = "the emergency codes" if preview.codes_only else "the offline data"
-    how = "discarded at the next contact and made anew" if preview.discards else "made anew"
-    work = f", about {rough_time(anew.core_seconds / cores)} of work for the server" if anew.core_seconds else ""
-    whose = f"{counted(anew.users, 'user')} on {counted(anew.devices, 'device')}"
-    return f"{what} of {whose} are {how}{work}; whoever is offline keeps the old ones until then"
+def in_words(preview: Preview, cores: int) -> list[str]:
+    """Sentences about the data that a change touches, for a question before it; none: it touches nothing."""
+    return sentences_of(preview.effect, preview.renewal, preview.own_codes, cores)
 
 
 def cost_of(
@@ -167,7 +157,7 @@ def cost_between(offline: OfflinePolicy, tokens: TokenPolicy, names: tuple[str, 
 def _beside(connection: Connection, kind: PolicyKind, here: frozenset[str]) -> dict[str, StoredPolicy]:
     """By name, the policies of the other kind that count for the cost in these domains; there are none: the default."""
     other = PolicyKind.TOKEN if kind is PolicyKind.OFFLINE else PolicyKind.OFFLINE
-    rows = policy_places.in_force_in(connection, other, here) or [_default(connection, other)]
+    rows = policy_places.in_force_in(connection, other, here) or [default_policy(connection, other)]
     return {row.name: row.policy for row in rows}
 
 
@@ -187,47 +177,26 @@ def _usd(cost: PolicyCost) -> float:
     return cost.here.weakest.usd if cost.here.weakest is not None else float("inf")
 
 
-def _default(connection: Connection, kind: PolicyKind) -> NamedPolicy:
-    return next(row for row in policies.list_policies(connection, kind) if row.is_default)
-
-
-def _preview(
-    connection: Connection,
-    instance: Instance,
-    kind: PolicyKind,
-    old: StoredPolicy,
-    new: StoredPolicy,
-    affected: frozenset[str],
-    now: int,
-) -> Preview:
-    changes = tuple(
-        Change(name, getattr(old, name), getattr(new, name))
-        for name in kind.fields
-        if getattr(old, name) != getattr(new, name)
+def _preview(connection: Connection, instance: Instance, kind: PolicyKind, change: PolicyChange, now: int) -> Preview:
+    old, new = change.old, change.new
+    too_short, many = 0, False
+    if isinstance(old, OfflinePolicy) and isinstance(new, OfflinePolicy):
+        too_short, many = _too_short(connection, instance, old, new, change.domains)
+    return Preview(
+        kind=kind,
+        changes=_changes(kind, change),
+        effect=change.effect,
+        renewal=find_renewal(connection, change, now),
+        too_short=too_short,
+        many=many,
+        domains=len(change.domains),
+        own_codes=users_who_lose_codes(connection, change, now),
     )
-    if not isinstance(old, OfflinePolicy) or not isinstance(new, OfflinePolicy):
-        return Preview(kind, changes, (), None, domains=len(affected))
-    stricter = tuple(tightened(old, new))
-    all_anew = bool(stricter) or new.protection_level is not old.protection_level
-    codes_only = not all_anew and new.emergency_lifetime != old.emergency_lifetime
-    anew = None
-    if affected and (all_anew or codes_only):
-        anew = _regeneration(connection, new, affected, now, codes_only=codes_only)
-    too_short, many = _too_short(connection, instance, old, new, affected)
-    return Preview(kind, changes, stricter, anew, codes_only, too_short, many, len(affected))
 
 
-def _regeneration(
-    connection: Connection, new: OfflinePolicy, affected: frozenset[str], now: int, *, codes_only: bool
-) -> Regeneration:
-    since = now - SILENT_AFTER
-    held = regeneration.count_holders(connection, affected, since)
-    load = regeneration.load_of(connection, affected, held.holders)
-    seconds = 0.0
-    if new.enabled:
-        seconds = codes_seconds(load, new) + (0.0 if codes_only else days_seconds(load, new))
-    kept_until = regeneration.last_end(connection, affected, since) if held.silent else None
-    return Regeneration(held.users, held.devices, held.holders, held.silent, kept_until, seconds)
+def _changes(kind: PolicyKind, change: PolicyChange) -> tuple[Change, ...]:
+    each = (Change(name, getattr(change.old, name), getattr(change.new, name)) for name in kind.fields)
+    return tuple(found for found in each if found.before != found.after)
 
 
 def _too_short(

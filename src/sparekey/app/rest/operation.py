@@ -216,7 +216,7 @@ class Operation:
         kinds = {member.name: member.kind for member in self.members if member.name not in self.path_names}
         if query:
             raise BadMessage("query", "nothing: the members belong in the body")
-        value = parse(body) if body or kinds else {}
+        value = parse(body) if body else {}
         if not isinstance(value, dict) or value.keys() - kinds.keys():
             raise BadMessage("message", f"an object with the members {', '.join(kinds) or 'of none'}")
         return {name: from_json(kinds[name], each, name) for name, each in value.items()}

@@ -31,6 +31,8 @@ from sparekey.core.permissions import Permission
 _P: Final = Permission
 _FILE: Final = 64 * 2**20  # bytes of JSON: a file is in it in hex
 
+_CONFIRMED: Final = "If that discards data on devices, it needs `confirmed`, else 403 `confirmation-needed`."
+
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation("POST", "/v1/users", users.add_user, _P.USER_ADD, "Add a user to a domain.", answers="id"),
     Operation("GET", "/v1/users", users.list_users, _P.USER_VIEW, "List users by login name.", pages_by="login"),
@@ -292,8 +294,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/v1/domains/{domain}/policies/{kind}",
         policies.assign_policy,
         _P.POLICY_MANAGE,
-        "Put a security domain under a policy; without a name: the default. A stricter one discards offline "
-        "data, and nobody is asked.",
+        "Put a security domain under a policy; without a name: the default. " + _CONFIRMED,
     ),
     Operation(
         "POST",
@@ -316,14 +317,21 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "/v1/policies/{kind}/{name}",
         policies.set_fields,
         _P.POLICY_MANAGE,
-        "Change fields of a policy; `confirmed` where that discards data on devices.",
+        "Change fields of a policy. " + _CONFIRMED,
     ),
     Operation(
         "DELETE",
         "/v1/policies/{kind}/{name}",
         policies.remove_policy,
         _P.POLICY_MANAGE,
-        "Remove a policy; its domains go back to the default. Offline data are made anew, and nobody is asked.",
+        "Remove a policy; its domains go back to the default. " + _CONFIRMED,
+    ),
+    Operation(
+        "PUT",
+        "/v1/policies/{kind}/{name}/default",
+        policies.make_default,
+        _P.POLICY_MANAGE,
+        "Make a policy the default of its kind. " + _CONFIRMED,
     ),
     Operation("POST", "/v1/roles", roles.add_role, _P.ROLE_MANAGE, "Add a role of one's own."),
     Operation("GET", "/v1/roles", roles.list_roles, _P.ROLE_VIEW, "List roles, the predefined ones first."),

@@ -1,6 +1,7 @@
 """Online emergency access that users give themselves at self-service, for a token that is lost or not at hand.
 
-Rules: it is off until policy says for how many days (`own_emergency_days`). It is given for two factors that are not
+Rules: it is off until policy says for how many days (`own_emergency_days`); back at 0, the codes that users made end
+(`policy_changes`). It is given for two factors that are not
 the token itself, a passkey or another token with its PIN, shown within ten minutes; never for an emergency code, so
 that one leads to no other; never to who holds a role, whom another administrator helps. The codes are a set of one-time
 tokencodes, typed after the PIN, shown once; the token's own codes end them, if it turns up. As with the help desk's:
@@ -25,9 +26,11 @@ from sparekey.app.sessions.users import verify_fresh, verify_open, verify_two_fa
 from sparekey.core.audit_log.notices import Notice
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable
 from sparekey.core.errors import NotAllowed, NotFound, SparekeyError
+from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.storage.emergency import online as online_emergency
 from sparekey.storage.people import accounts
+from sparekey.storage.policies import policies
 from sparekey.storage.rows import AnyRow
 
 _ONESELF: Final = Showing("the user themself, at self-service")
@@ -83,6 +86,7 @@ def _give_in(
 ) -> GivenAccess | SparekeyError:
     own_token(connection, session.actor, serial)
     verify_fresh(connection, session, now)
+    policies.hold_policies(connection, PolicyKind.TOKEN)  # safe: an edit to 0 days ends these codes, or comes before
     turn = begin_showing(connection, session.actor)
     token = _locked(connection, session, serial)
     terms = Terms(_days_allowed(connection, session, token, now), IfAvailable.END)

@@ -14,14 +14,14 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 from sparekey.app.rest.registry import find_operation
 from sparekey.cli.server.https import Connection, Unreachable
 from sparekey.cli.server.kept_sessions import find_session
-from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, SparekeyError
+from sparekey.core.errors import BadInput, ConfirmationNeeded, Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.permissions import Actor
 from sparekey.secret import Secret
 from sparekey.wire.messages import BadMessage
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_KINDS: Final = {kind.error: kind for kind in (BadInput, Conflict, NotAllowed, NotFound)}
+_KINDS: Final = {kind.error: kind for kind in (BadInput, ConfirmationNeeded, Conflict, NotAllowed, NotFound)}
 
 
 class Refused(SparekeyError):

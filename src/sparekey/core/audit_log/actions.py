@@ -68,6 +68,7 @@ class Action(StrEnum):
     POLICY_ADDED = "policy.added"
     POLICY_SET = "policy.set"
     POLICY_ASSIGNED = "policy.assigned"
+    POLICY_DEFAULT = "policy.default"
     POLICY_REMOVED = "policy.removed"
 
     CLIENT_ADDED = "client.added"

@@ -78,6 +78,7 @@ WORDS: Final[Mapping[str, str]] = {
     Action.POLICY_ADDED: "Policy added",
     Action.POLICY_SET: "Policy changed",
     Action.POLICY_ASSIGNED: "Policy assigned to a domain",
+    Action.POLICY_DEFAULT: "Policy made the default",
     Action.POLICY_REMOVED: "Policy removed",
     Action.CLIENT_ADDED: "API client added",
     Action.CLIENT_REVOKED: "API client revoked",

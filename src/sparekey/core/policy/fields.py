@@ -1,4 +1,4 @@
-"""What a field of a policy is: its range, default, unit and merge rule beside it.
+"""A field of a policy: its range, default, unit, merge rule, and the effect of an edit.
 
 Storage, command line, pages and documentation of every kind of policy are derived from these. A policy is a frozen
 dataclass whose fields are declared by `switch`, `number`, `choice` and `text`.
@@ -13,13 +13,19 @@ from enum import StrEnum
 from typing import Any, Final
 
 
-class SealedIn(StrEnum):
-    """Where a value is laid down on the device, so that an edit knows what it makes stale."""
+class EditEffect(StrEnum):
+    """The effect of an edit on data that exist already. A field declares one; its words stand in the documentation.
 
-    NOWHERE = "nowhere"
-    EMERGENCY_UNITS = "emergency units"
-    ALL_UNITS = "all units"
-    DEVICE_STATE = "device state"
+    A field that decides which units a device holds, or a byte of a unit, declares anything but NOTHING
+    (tests/app/policies/test_effects.py).
+    """
+
+    NOTHING = "none"
+    RENEWS_CODES = "renews the emergency codes"
+    ERASES = "a stricter value erases what it no longer allows"
+    DISCARDS = "a stricter value discards offline data"
+    RENEWS = "renews offline data; a stricter value discards them first"
+    ENDS_OWN_CODES = "0 ends the online codes that users made themselves"
 
 
 class MergeRule(StrEnum):
@@ -39,7 +45,7 @@ class PolicyField:
     default: bool | int | str
     unit: str
     merge: MergeRule
-    sealed_in: SealedIn
+    effect: EditEffect
     choices: tuple[str, ...] = ()  # from the mildest to the strictest
     low: int = 0
     high: int = 0
@@ -54,6 +60,24 @@ class PolicyField:
     def typed(self, value: bool | int | str) -> bool | int | str:
         """The member of the field's enumeration, where it has one."""
         return type(self.default)(str(value)) if isinstance(self.default, StrEnum) else value
+
+    def effect_of(self, old: bool | int | str, new: bool | int | str) -> EditEffect:
+        """Return the effect of an edit from `old` to `new`: the declared one, if it applies in this direction.
+
+        >>> OFFLINE["days"].effect_of(14, 7), OFFLINE["days"].effect_of(7, 14)
+        (EditEffect.DISCARDS, EditEffect.NOTHING)
+        """
+        if old == new:
+            return EditEffect.NOTHING
+        stricter = self.strictness(new) > self.strictness(old)
+        match self.effect:
+            case EditEffect.RENEWS if stricter:
+                return EditEffect.DISCARDS
+            case EditEffect.DISCARDS | EditEffect.ERASES if not stricter:
+                return EditEffect.NOTHING
+            case EditEffect.ENDS_OWN_CODES if new:
+                return EditEffect.NOTHING
+        return self.effect
 
     @property
     def allowed(self) -> str:
@@ -101,14 +125,14 @@ _LONGEST_NUMBER: Final = 10
 _SWITCHES: Final = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
 
 
-def switch(default: bool, strict: bool, meaning: str, sealed: SealedIn = SealedIn.NOWHERE) -> Any:
+def switch(default: bool, strict: bool, meaning: str, effect: EditEffect = EditEffect.NOTHING) -> Any:
     """On or off; `strict` is the stricter of the two."""
     return dataclasses.field(
         default=default,
         metadata={
             "meaning": meaning,
             "merge": MergeRule.STRICTER,
-            "sealed_in": sealed,
+            "effect": effect,
             "strictness": lambda value: int(value is strict),
         },
     )
@@ -121,7 +145,7 @@ def number(
     unit: str,
     strict: str,
     meaning: str,
-    sealed: SealedIn = SealedIn.NOWHERE,
+    effect: EditEffect = EditEffect.NOTHING,
 ) -> Any:
     """A whole number from `low` to `high`; `strict`: "more", "fewer", or "" where the user\'s domain decides."""
     sign = {"more": 1, "fewer": -1, "": 0}[strict]
@@ -133,13 +157,13 @@ def number(
             "low": low,
             "high": high,
             "merge": MergeRule.STRICTER if strict else MergeRule.USER,
-            "sealed_in": sealed,
+            "effect": effect,
             "strictness": lambda value: sign * int(value),
         },
     )
 
 
-def choice(default: StrEnum, meaning: str, sealed: SealedIn = SealedIn.NOWHERE) -> Any:
+def choice(default: StrEnum, meaning: str, effect: EditEffect = EditEffect.NOTHING) -> Any:
     """One member of an enumeration whose members stand from the mildest to the strictest."""
     choices = tuple(member.value for member in type(default))
     return dataclasses.field(
@@ -148,20 +172,20 @@ def choice(default: StrEnum, meaning: str, sealed: SealedIn = SealedIn.NOWHERE) 
             "meaning": meaning,
             "choices": choices,
             "merge": MergeRule.STRICTER,
-            "sealed_in": sealed,
+            "effect": effect,
             "strictness": choices.index,
         },
     )
 
 
-def text(default: str, longest: int, merge: MergeRule, meaning: str, sealed: SealedIn = SealedIn.NOWHERE) -> Any:
+def text(default: str, longest: int, merge: MergeRule, meaning: str, effect: EditEffect = EditEffect.NOTHING) -> Any:
     """Words; none is stricter than others."""
     return dataclasses.field(
         default=default,
         metadata={
             "meaning": meaning,
             "merge": merge,
-            "sealed_in": sealed,
+            "effect": effect,
             "longest": longest,
             "strictness": lambda _: 0,
         },

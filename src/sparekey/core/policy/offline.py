@@ -6,16 +6,16 @@ the effective type differ, so that nobody enforces a policy that was not merged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from sparekey.core.policy.fields import (
+    EditEffect,
     MergeRule,
     PolicyError,
     PolicyField,
-    SealedIn,
     checked_values,
     choice,
     fields_of,
@@ -45,7 +45,7 @@ class ServerDown(StrEnum):
 class OfflinePolicy:
     """The stored offline policy: one value per field, mildest to strictest as each field says."""
 
-    enabled: bool = switch(True, False, "Users may sign in on devices that are offline.")
+    enabled: bool = switch(True, False, "Users may sign in on devices that are offline.", EditEffect.DISCARDS)
     minimum_passcode_length: int = number(
         10,
         8,
@@ -53,25 +53,31 @@ class OfflinePolicy:
         "characters",
         "more",
         "Days are downloaded only for a passcode (PIN + tokencode) of at least this length.",
+        EditEffect.DISCARDS,
     )
     allow_tokens_without_pin: bool = switch(
         False,
         False,
         "Tokens without a PIN get offline data too; they are exempt from the minimum length. "
         "Needs level balanced or strong, and 8-digit codes or a TPM.",
+        EditEffect.DISCARDS,
     )
     emergency_tokencode: bool = switch(
         True,
         False,
         "Devices download an offline emergency tokencode (replaces the tokencode; needs the PIN).",
+        EditEffect.DISCARDS,
     )
     emergency_passcode: bool = switch(
-        True, False, "Devices download an offline emergency passcode (replaces PIN and tokencode)."
+        True,
+        False,
+        "Devices download an offline emergency passcode (replaces PIN and tokencode).",
+        EditEffect.DISCARDS,
     )
     emergency_lifetime: int = number(
-        30, 1, 365, "days", "fewer", "How long an emergency code works.", SealedIn.EMERGENCY_UNITS
+        30, 1, 365, "days", "fewer", "How long an emergency code works.", EditEffect.RENEWS_CODES
     )
-    days: int = number(14, 1, 60, "days", "fewer", "Days of offline data that a device holds.")
+    days: int = number(14, 1, 60, "days", "fewer", "Days of offline data that a device holds.", EditEffect.DISCARDS)
     warn_days: int = number(
         7,
         0,
@@ -79,26 +85,18 @@ class OfflinePolicy:
         "days",
         "",
         "The user is warned when days left are at most this many.",
-        SealedIn.DEVICE_STATE,
     )
     offline_failures: int = number(
-        10,
-        1,
-        25,
-        "attempts",
-        "fewer",
-        "Failed offline attempts before an emergency code is required.",
-        SealedIn.DEVICE_STATE,
+        10, 1, 25, "attempts", "fewer", "Failed offline attempts before an emergency code is required."
     )
     protection_level: ProtectionLevel = choice(
         ProtectionLevel.BALANCED,
         "How dear each guess is for whoever copied the disk; the cost is in spec/offline-day.md.",
-        SealedIn.ALL_UNITS,
+        EditEffect.RENEWS,
     )
     server_down: ServerDown = choice(
         ServerDown.ON,
         "What offline data may be used for while the server is down (there is a route, but no answer).",
-        SealedIn.DEVICE_STATE,
     )
     users_per_device: int = number(
         5,
@@ -107,21 +105,22 @@ class OfflinePolicy:
         "users",
         "fewer",
         "Users with offline data on one device; the least recently used drops out.",
+        EditEffect.ERASES,
     )
-    tokens_per_user: int = number(2, 1, 10, "tokens", "fewer", "Tokens of one user with offline data on one device.")
-    require_hardware_store: bool = switch(False, True, "Offline data only on devices that bind their store to a TPM.")
+    tokens_per_user: int = number(
+        2, 1, 10, "tokens", "fewer", "Tokens of one user with offline data on one device.", EditEffect.ERASES
+    )
+    require_hardware_store: bool = switch(
+        False, True, "Offline data only on devices that bind their store to a TPM.", EditEffect.DISCARDS
+    )
     help_text: str = text(
-        "",
-        200,
-        MergeRule.DEVICE,
-        "Shown at the login screen when help is needed: the help desk's telephone number.",
-        SealedIn.DEVICE_STATE,
+        "", 200, MergeRule.DEVICE, "Shown at the login screen when help is needed: the help desk's telephone number."
     )
     os_password: bool = switch(
         False,
         False,
         "Where the login asks for it, devices keep the operating-system password under the offline key; off: it goes.",
-        SealedIn.DEVICE_STATE,
+        EditEffect.ERASES,
     )
 
     passcode_approval: bool = switch(
@@ -142,7 +141,6 @@ class OfflinePolicy:
         True,
         True,
         "On a TPM, days and codes of tokens with a PIN open only with the PIN, which is tried a few times, no more.",
-        SealedIn.DEVICE_STATE,
     )
 
     @classmethod
@@ -212,22 +210,3 @@ def _source(name: str, side: AssignedPolicy, user: AssignedPolicy, device: Assig
         return f"policy {side.name!r}"
     whose = "user" if side is user else "device"
     return f"policy {side.name!r} of the {whose}'s domain {side.domain!r}"
-
-
-def tightened(old: OfflinePolicy, new: OfflinePolicy) -> Sequence[str]:
-    """The fields that `new` makes stricter in a way that discards data at once (offline-day.md, server rule 3)."""
-    discarding = (
-        "enabled",
-        "emergency_tokencode",
-        "emergency_passcode",
-        "minimum_passcode_length",
-        "days",
-        "protection_level",
-        "allow_tokens_without_pin",
-        "require_hardware_store",
-    )
-    return [
-        name
-        for name in discarding
-        if FIELDS[name].strictness(getattr(new, name)) > FIELDS[name].strictness(getattr(old, name))
-    ]

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sparekey.core.policy.fields import MergeRule, PolicyError, PolicyField, checked_values, choice, fields_of, number
+from sparekey.core.policy.fields import (
+    EditEffect,
+    MergeRule,
+    PolicyError,
+    PolicyField,
+    checked_values,
+    choice,
+    fields_of,
+    number,
+)
 from sparekey.core.policy.fields import text as words
 
 
@@ -62,6 +71,7 @@ class TokenPolicy:
         "",
         "Online emergency access that users give themselves in self-service, with a passkey or with another token that "
         "has a PIN, ends after so many days; 0: only the help desk gives it.",
+        EditEffect.ENDS_OWN_CODES,
     )
 
     @classmethod

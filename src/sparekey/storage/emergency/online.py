@@ -7,7 +7,7 @@ all its codes (`sign_in.end_emergency`).
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, literal, select
+from sqlalchemy import Connection, func, insert, literal, or_, select
 
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, online_emergency, online_emergency_code
@@ -39,6 +39,18 @@ def find_access(connection: Connection, token_id: str) -> AnyRow | None:
         .group_by(online_emergency.c.token_id, giver.c.id)
     )
     return connection.execute(query).one_or_none()
+
+
+def users_with_own(connection: Connection, domain_ids: frozenset[str], now: int) -> list[str]:
+    """The ids of these domains' accounts with access that their users gave themselves and that has not expired."""
+    query = (
+        select(online_emergency.c.account_id)
+        .join(account, account.c.id == online_emergency.c.account_id)
+        .where(account.c.domain_id.in_(domain_ids), online_emergency.c.created_by == literal("user:") + account.c.id)
+        .where(or_(online_emergency.c.expires_at.is_(None), online_emergency.c.expires_at > now))
+        .distinct()
+    )
+    return [str(account_id) for account_id in connection.execute(query).scalars()]
 
 
 def given_by(connection: Connection, account_id: str, giver: str) -> Sequence[AnyRow]:

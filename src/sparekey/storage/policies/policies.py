@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Select, Table, delete, insert, or_, select, update
+from sqlalchemy import Column, Connection, Select, Table, case, delete, exists, insert, or_, select, update
 
 from sparekey.core.policy.kinds import PolicyKind, StoredPolicy
 from sparekey.storage.rows import AnyRow
@@ -119,6 +119,31 @@ def names_in_force(connection: Connection, domain_id: str) -> dict[PolicyKind, s
     return {kind: name for kind, name in zip(names, row, strict=True) if name is not None}
 
 
+def lock_policies(connection: Connection, kind: PolicyKind) -> None:
+    """Other changes of policies of this kind, and of which one is in force where, wait until the transaction ends.
+
+    Taken before any other lock. A change reads policies and assignments afterwards, so that it discards what its own
+    edit makes stale.
+    """
+    table = TABLES[kind]
+    connection.execute(select(table.c.id).order_by(table.c.id).with_for_update(key_share=True)).all()
+
+
+def hold_policies(connection: Connection, kind: PolicyKind) -> None:
+    """Policies of this kind stay as they are until the transaction ends; any number of transactions may hold them.
+
+    Taken before any other lock, by a change that a policy allows and that ends with the policy.
+    """
+    table = TABLES[kind]
+    connection.execute(select(table.c.id).order_by(table.c.id).with_for_update(read=True)).all()
+
+
+def domains_with_default(connection: Connection, kind: PolicyKind) -> frozenset[str]:
+    """The ids of the domains that always use the default policy."""
+    query = select(security_domain.c.id).where(_assigned_id(kind).is_(None))
+    return frozenset(connection.execute(query).scalars())
+
+
 def domains_using(connection: Connection, kind: PolicyKind, policy_id: str, *, is_default: bool) -> frozenset[str]:
     """The ids of the domains in which this policy is in force."""
     in_force = _assigned_id(kind) == policy_id
@@ -136,9 +161,22 @@ def update_policy(connection: Connection, kind: PolicyKind, policy_id: str, poli
     )
 
 
-def delete_policy(connection: Connection, kind: PolicyKind, policy_id: str) -> None:
-    """Its domains go back to the default."""
+def make_default(connection: Connection, kind: PolicyKind, policy_id: str) -> bool:
+    """Make this policy the only default of its kind; False: it is gone, and nothing is changed.
+
+    One statement, so that there is one default at any time. The caller holds `lock_policies`.
+    """
+    table = TABLES[kind]
+    wanted = exists().where(table.alias().c.id == policy_id)
+    changed = update(table).where(wanted).values(is_default=case((table.c.id == policy_id, True), else_=False))
+    return connection.execute(changed).rowcount > 0
+
+
+def delete_policy(connection: Connection, kind: PolicyKind, policy_id: str) -> bool:
+    """Its domains go back to the default. False: it is the default, or gone; the caller then rolls back."""
     connection.execute(
         update(security_domain).where(_assigned_id(kind) == policy_id).values({_assigned_id(kind): None})
     )
-    connection.execute(delete(TABLES[kind]).where(TABLES[kind].c.id == policy_id))
+    table = TABLES[kind]
+    gone = connection.execute(delete(table).where(table.c.id == policy_id, table.c.is_default.is_(False)))
+    return gone.rowcount > 0

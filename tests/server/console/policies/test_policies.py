@@ -123,7 +123,7 @@ def test_a_number_out_of_range_is_named_as_the_form_names_it(world: World, root:
 
 def test_the_effective_policy_says_where_each_value_comes_from(world: World, root: Secret[str]) -> None:
     policies.add_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", {"days": "30"}, now=NOW)
-    policies.assign_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", INSIDE, now=NOW)
+    policies.assign_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", INSIDE, confirmed=True, now=NOW)
     a_device(world.instance, "desk")
     shown = words(look(world, root, "/console/policies:effective?user=alice&device=desk"))
     assert "Days of offline data 1 day policy 'Default' of the device's domain 'SystemDomain'" in shown
@@ -142,7 +142,7 @@ def test_whoever_may_only_look_is_offered_nothing_else(world: World) -> None:
 
 def test_removing_says_where_it_was_in_force(world: World, root: Secret[str]) -> None:
     policies.add_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", {}, now=NOW)
-    policies.assign_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", INSIDE, now=NOW)
+    policies.assign_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", INSIDE, confirmed=True, now=NOW)
     shown = words(look(world, root, "/console/policies/offline/Travel/remove"))
     assert f"1 domain uses this policy and will use the default one: {INSIDE}" in shown
     assert "the offline data of 1 user on 1 device" in shown

@@ -1,20 +1,17 @@
 """`sparekey policy`: policies of each kind, and what is in force for one user on one device."""
 
 import dataclasses
-import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
 from sparekey.app.policies import policies
-from sparekey.app.policies import previews as policy_previews
 from sparekey.app.policies.policies import PolicyView
-from sparekey.app.policies.previews import Preview
 from sparekey.cli.server import output
-from sparekey.cli.server.command import LocalServer, Server, call_of, command, new_group, now, open_server
-from sparekey.core.errors import BadInput
+from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.core.errors import ConfirmationNeeded
 from sparekey.core.plurals import counted
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.offline import FIELDS
@@ -26,12 +23,13 @@ Fields = Annotated[
     list[str] | None,
     typer.Argument(metavar="[FIELD=VALUE]...", help="See `fields` of this kind of policy.", show_default=False),
 ]
-Confirm = Annotated[bool, typer.Option("--confirm", help="Go on although data on devices are discarded at once.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask first.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Discard data on devices without asking first.")]
+YesOrConfirm = Annotated[bool, typer.Option("--yes", "--confirm", help="Discard data on devices without asking first.")]
 Domain = Annotated[str, typer.Option(help="The security domain.")]
 AnyName = Annotated[str | None, typer.Argument(metavar="POLICY", help="The policy's name.", show_default=False)]
 ToDefault = Annotated[bool, typer.Option("--default", help="Always use the default policy, whichever it is.")]
 
+R = TypeVar("R")
 _EFFECTIVE: Final = ("field", "value", "source")
 # for each kind: what it is for, an example of a field, and the fields that a list shows
 _KINDS: Final[Mapping[PolicyKind, tuple[str, str, tuple[str, ...]]]] = {
@@ -102,11 +100,12 @@ def _add_reading(kind: PolicyKind, group: typer.Typer, columns: tuple[str, ...])
                 "default": _text(field.default),
                 "unit": field.unit,
                 "merge": field.merge.value,
+                "effect": field.effect.value,
                 "meaning": field.meaning,
             }
             for name, field in kind.fields.items()
         ]
-        call_of(ctx).put_list("fields", rows, ["field", "allowed", "default", "unit", "meaning"])
+        call_of(ctx).put_list("fields", rows, ["field", "allowed", "default", "unit", "effect", "meaning"])
 
 
 def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
@@ -119,47 +118,51 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
         call.done(f"Added the {kind} policy {name}.", "policy", **_members(view))
 
     @command(group, "set", f"policy {kind} set Default {example}")
-    def set_fields(ctx: typer.Context, name: Name, fields: Fields = None, confirm: Confirm = False) -> None:
-        """Edit fields. An offline policy that becomes stricter discards data on devices: if there are any, --confirm
-        is asked for."""
+    def set_fields(ctx: typer.Context, name: Name, fields: Fields = None, yes: YesOrConfirm = False) -> None:
+        """Edit fields. You are asked first if that discards data; `fields` shows the effect of each."""
         texts = _texts(fields)
         if not texts:
             raise typer.BadParameter("say which fields to set, as FIELD=VALUE")
         call = call_of(ctx)
         with open_server(call) as server:
-            edit = server.run(policies.set_fields, kind, name, texts, confirmed=confirm, now=now())
-        made_anew = ""
+            edit = _confirmed(
+                lambda sure: server.run(policies.set_fields, kind, name, texts, confirmed=sure, now=now()), yes
+            )
+        renewed = ""
         if edit.regenerated:
-            made_anew = f" Offline data are made anew for {counted(edit.regenerated, 'user')} on their devices."
+            renewed = f" Offline data are renewed for {counted(edit.regenerated, 'user')} on their devices."
         members = _members(edit.view) | {"tightened": list(edit.tightened), "regenerated": edit.regenerated}
-        call.done(f"Set {', '.join(texts)} of the {kind} policy {name}.{made_anew}", "policy", **members)
+        call.done(f"Set {', '.join(texts)} of the {kind} policy {name}.{renewed}", "policy", **members)
 
     @command(group, "assign", f"policy {kind} assign Travel --domain Sales")
     def assign(
         ctx: typer.Context, domain: Domain, name: AnyName = None, default: ToDefault = False, yes: Yes = False
     ) -> None:
-        """Put the users of a domain, and its devices, under a policy. Where offline data are made anew, you are asked
-        first."""
+        """Put the users of a domain, and its devices, under a policy. You are asked first if that discards data."""
         if default is (name is not None):
             raise typer.BadParameter("give either the name of a policy or --default")
         call = call_of(ctx)
         with open_server(call) as server:
-            _ask(server, policy_previews.preview_assignment, kind, name, domain, yes=yes)
-            server.run(policies.assign_policy, kind, name, domain, now=now())
+            _confirmed(
+                lambda sure: server.run(policies.assign_policy, kind, name, domain, confirmed=sure, now=now()), yes
+            )
         call.done(f"{domain} uses {name or f'the default {kind} policy'}.", "assignment", domain=domain, policy=name)
-
-    if kind is not PolicyKind.OFFLINE:  # nothing on devices depends on it
-        set_fields.__doc__ = "Edit fields. They hold from the next sign-in on."
-        assign.__doc__ = "Put the users of a domain under a policy."
 
     @command(group, "remove", f"policy {kind} remove Travel")
     def remove(ctx: typer.Context, name: Name, yes: Yes = False) -> None:
-        """Remove a policy; its domains go back to the default."""
+        """Remove a policy; its domains go back to the default. You are asked first if that discards data."""
         call = call_of(ctx)
         with open_server(call) as server:
-            _ask(server, policy_previews.preview_removal, kind, name, yes=yes)
-            server.run(policies.remove_policy, kind, name, now=now())
+            _confirmed(lambda sure: server.run(policies.remove_policy, kind, name, confirmed=sure, now=now()), yes)
         call.done(f"Removed the {kind} policy {name}.", "policy", name=name)
+
+    @command(group, "default", f"policy {kind} default Travel")
+    def make_default(ctx: typer.Context, name: Name, yes: Yes = False) -> None:
+        """Make a policy the default of its kind. You are asked first if that discards data."""
+        call = call_of(ctx)
+        with open_server(call) as server:
+            _confirmed(lambda sure: server.run(policies.make_default, kind, name, confirmed=sure, now=now()), yes)
+        call.done(f"{name} is the default {kind} policy.", "policy", name=name)
 
 
 for _kind in PolicyKind:
@@ -184,21 +187,19 @@ def effective(
     call.put_list("effective", shown, _EFFECTIVE)
 
 
-def _ask(server: Server, preview: Callable[..., Preview], kind: PolicyKind, *what: Any, yes: bool) -> None:
-    """Before offline data are made anew: says for how many devices, and how much work that is. Raises BadInput where
-    nobody can answer."""
-    words = ""
-    if isinstance(server, LocalServer):
-        found = preview(server.instance, server.actor, kind, *what, now=now())
-        words = policy_previews.in_words(found, os.cpu_count() or 1)
-    elif kind is PolicyKind.OFFLINE:
-        words = "offline data on devices may be discarded and made anew; the console says for how many users"
-    if yes or not words:
-        return
-    if not sys.stdin.isatty():
-        raise BadInput(words, "repeat it with --yes, or at a terminal")
-    output.say(f"{words[:1].upper()}{words[1:]}.")
-    typer.confirm("Go on?", abort=True, err=True)
+def _confirmed(run: Callable[[bool], R], yes: bool) -> R:
+    """Run the use case, confirmed if `yes`. If it needs a confirmation, ask at a terminal, and run it again.
+
+    Raises ConfirmationNeeded where there is no terminal.
+    """
+    try:
+        return run(yes)
+    except ConfirmationNeeded as needed:
+        if not sys.stdin.isatty():
+            raise
+        output.say(needed.message)
+        typer.confirm("Continue?", abort=True, err=True)
+    return run(True)
 
 
 def _texts(fields: list[str] | None) -> Mapping[str, str]:

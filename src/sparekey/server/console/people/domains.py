@@ -17,7 +17,6 @@ from sparekey.server.console.policies.words import label_of
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.replies import Reply, SentOn
 from sparekey.server.web.visits import Visit
-from sparekey.server.web.words import sentence
 
 LIST: Final = "/console/domains"
 pages = Pages(LIST)
@@ -98,23 +97,24 @@ def before_assign(visit: Visit) -> Reply:
 
 @pages.post("/{name}/policies", Permission.POLICY_MANAGE, again=before_assign, fresh=True)
 def assign(visit: Visit) -> Reply:
-    """One kind. What discards data on devices is asked once more, with the number of them."""
+    """One kind. Ask once more, with counts, before data on devices are discarded or renewed."""
     domain, kind = visit.path["name"], _kind(visit)
     policy = visit.form.text("policy") or None
-    if not visit.form.flag("confirmed"):
+    confirmed = visit.form.flag("confirmed")
+    if not confirmed:
         preview = policy_previews.preview_assignment(visit.instance, visit.actor, kind, policy, domain, now=visit.now)
-        if words := in_words(preview, cores_of(visit.settings)):
-            return _ask_about(visit, kind, policy, preview, words)
-    policies.assign_policy(visit.instance, visit.actor, kind, policy, domain, now=visit.now)
+        if sentences := in_words(preview, cores_of(visit.settings)):
+            return _ask_about(visit, kind, policy, preview, sentences)
+    policies.assign_policy(visit.instance, visit.actor, kind, policy, domain, confirmed=confirmed, now=visit.now)
     words = f"the {kind} policy {policy}" if policy else f"the default {kind} policy"
     return SentOn(address_of(domain), f"{domain} uses {words} now.")
 
 
-def _ask_about(visit: Visit, kind: PolicyKind, policy: str | None, preview: Preview, words: str) -> Reply:
+def _ask_about(visit: Visit, kind: PolicyKind, policy: str | None, preview: Preview, told: list[str]) -> Reply:
     domain = visit.path["name"]
     stricter = ", ".join(label_of(each).lower() for each in preview.tightened)
     sentences = [f"It is stricter than the one in force: {stricter}."] if stricter else []
-    sentences.append(sentence(words))
+    sentences += told
     return ask_first(
         visit,
         f"Assign {policy or 'the default policy'} to {domain}",

@@ -1,4 +1,4 @@
-"""Authentication > Policies: what they are, what a stolen laptop costs under them, and what an edit would do."""
+"""Authentication > Policies: their fields, the cost of breaking a stolen laptop, and a preview before each change."""
 
 import os
 from typing import Any, Final
@@ -121,22 +121,21 @@ def edit(visit: Visit) -> Reply:
 
 @pages.post("/{kind}/{name}/edit", Permission.POLICY_MANAGE, again=edit, fresh=True)
 def save(visit: Visit) -> Reply:
-    """What discards data on devices, or has it made anew, is said first, with counts, and asked once more."""
+    """Ask once more, with counts, before data on devices are discarded or renewed."""
     kind, name = _kind(visit), visit.path["name"]
     typed = policy_words.read_fields(kind, visit.form)
     preview = policy_previews.preview_edit(visit.instance, visit.actor, kind, name, typed, now=visit.now)
     confirmed = visit.form.flag("confirmed")
     if not preview.changes:
         return SentOn(address_of(kind, name), "Nothing was changed.")
-    if not confirmed and (preview.discards or preview.too_short or (preview.anew and preview.anew.holders)):
+    if not confirmed and (preview.discards or preview.too_short or preview.touches_devices):
         return _ask(visit, kind, name, preview)
     revision = visit.form.number("revision", "Revision", 0, 2**31, 0) or None
     changed = {change.field: typed[change.field] for change in preview.changes}
     policies.set_fields(
         visit.instance, visit.actor, kind, name, changed, confirmed=confirmed, revision=revision, now=visit.now
     )
-    anew = f" Offline data of {preview.anew.users} users are made anew." if preview.anew else ""
-    return SentOn(address_of(kind, name), f"{name} is saved.{anew}")
+    return SentOn(address_of(kind, name), f"{name} is saved.")
 
 
 @pages.get("/{kind}/{name}/remove", Permission.POLICY_MANAGE)
@@ -144,24 +143,34 @@ def before_remove(visit: Visit) -> Reply:
     kind, name = _kind(visit), visit.path["name"]
     preview = policy_previews.preview_removal(visit.instance, visit.actor, kind, name, now=visit.now)
     places = policies.places_of(visit.instance, visit.actor, kind).get(name, [])
-    return visit.show(
-        "policies/remove.html",
-        kind=kind,
-        name=name,
-        preview=preview,
-        places=places,
-        here=address_of(kind, name),
-        cores=cores_of(visit.settings),
-        hours=_hours(visit, preview),
-        labels=policy_words.label_of,
-    )
+    return visit.show("policies/remove.html", places=places, **_before(visit, kind, name, preview))
 
 
 @pages.post("/{kind}/{name}/remove", Permission.POLICY_MANAGE, again=before_remove, fresh=True)
 def remove(visit: Visit) -> Reply:
     kind, name = _kind(visit), visit.path["name"]
-    policies.remove_policy(visit.instance, visit.actor, kind, name, now=visit.now)
+    policies.remove_policy(
+        visit.instance, visit.actor, kind, name, confirmed=visit.form.flag("confirmed"), now=visit.now
+    )
     return SentOn(f"{LIST}/{kind}", f"{name} is removed. Its domains use the default policy now.")
+
+
+@pages.get("/{kind}/{name}/default", Permission.POLICY_MANAGE)
+def before_default(visit: Visit) -> Reply:
+    kind, name = _kind(visit), visit.path["name"]
+    preview = policy_previews.preview_default(visit.instance, visit.actor, kind, name, now=visit.now)
+    found = policies.list_policies(visit.instance, visit.actor, kind)
+    before = next((view.name for view in found if view.is_default), "")
+    return visit.show("policies/default.html", before=before, **_before(visit, kind, name, preview))
+
+
+@pages.post("/{kind}/{name}/default", Permission.POLICY_MANAGE, again=before_default, fresh=True)
+def make_default(visit: Visit) -> Reply:
+    kind, name = _kind(visit), visit.path["name"]
+    policies.make_default(
+        visit.instance, visit.actor, kind, name, confirmed=visit.form.flag("confirmed"), now=visit.now
+    )
+    return SentOn(address_of(kind, name), f"{name} is the default now.")
 
 
 def address_of(kind: PolicyKind, name: str) -> str:
@@ -217,19 +226,22 @@ def _ask(visit: Visit, kind: PolicyKind, name: str, preview: Preview) -> Reply:
         )
         for change in preview.changes
     ]
-    return visit.show(
-        "policies/confirm.html",
-        kind=kind,
-        name=name,
-        preview=preview,
-        kept=kept,
-        changes=changes,
-        here=address_of(kind, name),
-        cores=cores_of(visit.settings),
-        hours=_hours(visit, preview),
-    )
+    return visit.show("policies/confirm.html", kept=kept, changes=changes, **_before(visit, kind, name, preview))
+
+
+def _before(visit: Visit, kind: PolicyKind, name: str, preview: Preview) -> dict[str, Any]:
+    """What the page before a change shows, whichever change it is."""
+    return {
+        "kind": kind,
+        "name": name,
+        "preview": preview,
+        "here": address_of(kind, name),
+        "stricter": [policy_words.label_of(field) for field in preview.tightened],
+        "cores": cores_of(visit.settings),
+        "hours": _hours(visit, preview),
+    }
 
 
 def _hours(visit: Visit, preview: Preview) -> float:
-    """Seconds that the server works at making data anew."""
-    return preview.anew.core_seconds / cores_of(visit.settings) if preview.anew else 0.0
+    """Seconds that the server works to renew data."""
+    return preview.renewal.core_seconds / cores_of(visit.settings) if preview.renewal else 0.0

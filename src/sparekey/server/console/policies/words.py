@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sparekey.core.errors import BadInput
 from sparekey.core.plurals import rough_time
-from sparekey.core.policy.fields import MergeRule, PolicyField, SealedIn
+from sparekey.core.policy.fields import EditEffect, MergeRule, PolicyField
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.token import PinCharacters
 from sparekey.server.web.fields import Fields
@@ -114,12 +114,6 @@ _ZERO: Final[Mapping[str, str]] = {
 # of one field, where the value alone would read like its neighbour
 _CHOICES: Final[Mapping[str, Mapping[str, str]]] = {"pin_characters": {PinCharacters.BOTH: "both letters and digits"}}
 _TWO_HOURS: Final = 120  # minutes
-_SEALED: Final[Mapping[SealedIn, str]] = {
-    SealedIn.NOWHERE: "",
-    SealedIn.EMERGENCY_UNITS: "sealed into emergency codes",
-    SealedIn.ALL_UNITS: "sealed into all offline data",
-    SealedIn.DEVICE_STATE: "kept on the device",
-}
 
 
 @dataclass(frozen=True)
@@ -159,8 +153,13 @@ class FieldRow:
         return "on or off" if self.field.kind is bool else f"at most {self.field.longest} characters"
 
     @property
-    def sealed(self) -> str:
-        return _SEALED[self.field.sealed_in]
+    def effect(self) -> str:
+        """The effect of an edit on data that exist."""
+        return str(self.field.effect)
+
+    @property
+    def has_effect(self) -> bool:
+        return self.field.effect is not EditEffect.NOTHING
 
     @property
     def merge(self) -> str:
