@@ -271,6 +271,7 @@ REQUESTS: Mapping[str, Callable[[World], Members]] = {
     "policies.show_policy": lambda _: {"kind": "lockout", "name": "Default"},
     "policies.set_fields": _a_policy,
     "policies.remove_policy": _a_policy,
+    "policies.make_default": _a_policy,
     "roles.add_role": lambda _: {"name": "pilot", "permissions": ["user.view"]},
     "roles.show_role": lambda _: {"name": "auditor"},
     "roles.set_permissions": _a_role,
