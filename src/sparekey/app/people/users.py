@@ -15,7 +15,8 @@ from sparekey.app.authorisation import verify_no_gain, verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_domain, get_scope
 from sparekey.app.notices import notify_user
-from sparekey.app.sessions.ends import end_sessions
+from sparekey.app.policies_in_force import policy_in
+from sparekey.app.sessions.ends import end_own_access, end_sessions
 from sparekey.app.super_administrators import one_remains
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice, utc
@@ -23,9 +24,12 @@ from sparekey.core.errors import BadInput, Conflict, NotAllowed
 from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
 from sparekey.core.permissions import Actor, Permission
+from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.search_words import typed_words
 from sparekey.storage.devices import devices
 from sparekey.storage.people import accounts, domains
+from sparekey.storage.policies import policies
 from sparekey.storage.reports import search
 from sparekey.storage.reports.search import Page, Search
 from sparekey.storage.rows import AnyRow
@@ -222,8 +226,10 @@ def unlock_at_once(instance: Instance, actor: Actor, logins: Collection[str], *,
 
 
 def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now: int) -> None:
-    """The new domain's policies apply at once; offline data are made anew."""
+    """The new domain's policies apply at once: offline data are renewed, and the online emergency codes that the user
+    made themselves end where the new token policy allows none."""
     with instance.database.write() as connection:
+        policies.hold_policies(connection, PolicyKind.TOKEN)
         account = get_account(connection, actor, login, Permission.USER_MOVE)
         domain_id = get_domain(connection, actor, domain, Permission.USER_MOVE).id
         verify_no_gain(connection, actor, account.domain_id, domain_id)
@@ -233,6 +239,8 @@ def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now:
         before = domains.get_name(connection, account.domain_id)
         accounts.set_domain(connection, account.id, domain_id)
         devices.raise_generation(connection, account.id)
+        if not policy_in(connection, domain_id, TokenPolicy).own_emergency_days:
+            end_own_access(connection, actor, account.id, "policy leaves it to the help desk", now)
         log(connection, now, actor, Action.USER_MOVED, account=account.id, domain=domain, before=before)
 
 
