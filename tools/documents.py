@@ -10,7 +10,7 @@ from pathlib import Path
 from sparekey.app.rest.operation import Operation
 from sparekey.app.rest.registry import OPERATIONS
 from sparekey.core.permissions import PREDEFINED, Permission
-from sparekey.core.policy.fields import PolicyField
+from sparekey.core.policy.fields import EditEffect, PolicyField
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.offline import FIELDS
 from sparekey.server.settings import SETTINGS
@@ -37,35 +37,60 @@ _POLICY = """# Policies
 Written from `policy.py`, `token_policy.py` and `lockout.py` in `src/sparekey/core/` by `python -m tools.documents`; a
 test keeps it true.
 
-There are three kinds: offline, token and lockout. A policy is stored under a name and assigned to security domains; of
-each kind one, `Default`, is in force wherever none is assigned. **A domain does not take over what is assigned to the
-domain above it.** `sparekey domain show NAME` says which ones are in force in a domain.
+There are three kinds: offline, token and lockout. A policy is stored under a name and assigned to security domains. One
+policy of each kind is the default: it is in force in every domain to which no other is assigned. **Policies are not
+inherited from parent domains.** `sparekey domain show NAME` shows the policies in force in a domain.
 
 ```
 sparekey policy offline add Travel days=7 help_text='Help desk: 555 0100'
 sparekey policy offline assign Travel --domain Sales
 sparekey policy token set Default pin_minimum=6 pin_characters='letters and digits'
 sparekey policy lockout set Default unlock_after_minutes=30
-sparekey policy token fields                      # what is below, on the command line
+sparekey policy lockout default Strict            # any policy can become the default
+sparekey policy token fields                      # the tables below, on the command line
 ```
+
+## Changes of policies
+
+Four changes put another policy in force: an edit, an assignment, a removal (its domains go back to the default) and the
+choice of another default. They all have the effect of an edit, from the old values to the new ones. The column *effect
+of an edit* says what happens to data that exist already:
+
+| Effect | Meaning |
+|---|---|
+"""
+
+_POLICY_CHANGES = """
+A change that would discard or erase data, or end codes, must be confirmed: by `--yes` on the command line, by
+`confirmed` over REST (else the answer is 403 `confirmation-needed`, with the number of users and devices), and on a
+second page in the console. Devices that are offline keep the old data until their next contact. A milder value discards
+nothing.
 
 ## Offline policy
 
 What is in force for one user on one device results from the policy of the user's domain and that of the device's
-domain, field by field; `sparekey policy effective USER --device NAME` shows each value with where it came from. The
-column *sealed in* says where a value is laid down on devices, and so what an edit makes anew.
+domain, field by field; `sparekey policy effective USER --device NAME` shows each value and its source.
 
-| Field | Default | Allowed | Which of two values is in force | Sealed in | Meaning |
+| Field | Default | Allowed | Which of two values is in force | Effect of an edit | Meaning |
 |---|---|---|---|---|---|
 """
+
+_EFFECTS: Mapping[EditEffect, str] = {
+    EditEffect.NOTHING: "Devices keep their data. Values that a device enforces reach it at its next contact.",
+    EditEffect.RENEWS_CODES: "Devices keep each code until the new one has arrived.",
+    EditEffect.ERASES: "Devices erase only that, at their next contact; everything else stays.",
+    EditEffect.DISCARDS: "Devices erase what is no longer allowed at their next contact; the rest is renewed.",
+    EditEffect.RENEWS: "Devices keep the old data until the new ones have arrived.",
+    EditEffect.ENDS_OWN_CODES: "They end at once, in the transaction of the change.",
+}
 
 _ONLINE_POLICY = """
 ## {} policy
 
 The user's security domain decides; an edit is in force at the next sign-in.
 
-| Field | Default | Allowed | Meaning |
-|---|---|---|---|
+| Field | Default | Allowed | Effect of an edit | Meaning |
+|---|---|---|---|---|
 """
 
 _ROLES = """# Roles
@@ -165,6 +190,8 @@ curl --cacert ca.pem -H 'Authorization: Bearer sps_...' 'https://login.example.o
   the record: `before`) set to it. `limit` is at most 10,000. Grants and operators are listed up to 1,000: `cut` says
   that there are more.
 - Where nothing is to be said the answer is 204. An answer may hold a secret that is shown once; none may be cached.
+- **Confirmations**: a change of policies that would discard data gets 403 `confirmation-needed`, and does nothing.
+  The message says which data, of how many users on how many devices. Send it again with `"confirmed": true`.
 - **Errors** are `{error, message, do}`: a word for programs, what is wrong, what to do. 400 not as described, or a
   value that is not allowed; 401 unknown; 403 a permission, a rule or a second factor is missing; 404 not there, or
   outside every domain of who asks; 409 something else stands in the way; 413 too large; 429 and 503: later.
@@ -199,14 +226,25 @@ def _settings() -> str:
 
 def _policy() -> str:
     rows = [
-        (f"`{name}`", _shown(each.default), _allowed(each), _merged(each), each.sealed_in.value, each.meaning)
+        (f"`{name}`", _shown(each.default), _allowed(each), _merged(each), each.effect.value, each.meaning)
         for name, each in FIELDS.items()
     ]
-    return _POLICY + "".join(map(_row, rows)) + _online_policy(PolicyKind.TOKEN) + _online_policy(PolicyKind.LOCKOUT)
+    effects = "".join(_row((effect.value, _EFFECTS[effect])) for effect in EditEffect)
+    return (
+        _POLICY
+        + effects
+        + _POLICY_CHANGES
+        + "".join(map(_row, rows))
+        + _online_policy(PolicyKind.TOKEN)
+        + _online_policy(PolicyKind.LOCKOUT)
+    )
 
 
 def _online_policy(kind: PolicyKind) -> str:
-    rows = [(f"`{name}`", _shown(each.default), _allowed(each), each.meaning) for name, each in kind.fields.items()]
+    rows = [
+        (f"`{name}`", _shown(each.default), _allowed(each), each.effect.value, each.meaning)
+        for name, each in kind.fields.items()
+    ]
     return _ONLINE_POLICY.format(kind.value.capitalize()) + "".join(map(_row, rows))
 
 

@@ -189,19 +189,28 @@ def test_the_other_commands_on_codes(operator: Operator, alice: User) -> None:
 
 def test_a_stricter_policy_asks_first(operator: Operator, alice: User) -> None:
     refused = operator.fails("policy", "offline", "set", "Default", "days=1")
-    assert (refused.json["error"], refused.json["do"]) == ("not-allowed", "run it again with --confirm")
+    assert refused.json["error"] == "confirmation-needed"
+    assert refused.json["do"] == "send it again with `confirmed`; on the command line with --yes"
     assert operator.runs("policy", "offline", "set", "Default", "days=1", "--confirm").json["regenerated"] == 1
+    operator.fails("policy", "offline", "set", "Default", "minimum_passcode_length=11")
+    operator.runs("policy", "offline", "set", "Default", "minimum_passcode_length=11", "--yes")
 
 
 def test_an_assignment_asks_before_it_discards(operator: Operator, alice: User) -> None:
     operator.runs("policy", "offline", "add", "Strict", "days=1")
     asked = ("policy", "offline", "assign", "Strict", "--domain", "SystemDomain")
     refused = operator.fails(*asked)
-    assert refused.json["do"] == "repeat it with --yes, or at a terminal"
-    assert "of 1 user on 1 device are discarded at the next contact and made anew, about" in refused.json["message"]
+    assert "of 1 user on 1 device are discarded at the next contact and renewed." in refused.json["message"]
+    assert "Renewing them takes the server about" in refused.json["message"]
     assert operator.runs(*asked, "--yes").json["policy"] == "Strict"
-    assert "made anew" in operator.fails("policy", "offline", "remove", "Strict").json["message"]
+    operator.runs("policy", "offline", "add", "Strictest", "days=1", "minimum_passcode_length=16")
+    operator.runs("policy", "offline", "default", "Strictest")  # the only user is under Strict
+    assert "minimum_passcode_length" in operator.fails("policy", "offline", "remove", "Strict").json["message"]
     operator.runs("policy", "offline", "remove", "Strict", "--yes")
+    assert operator.fails("policy", "offline", "default", "Strictest").json["error"] == "conflict"
+    operator.runs("policy", "offline", "default", "Default")  # milder: nothing is asked
+    assert "discarded" in operator.fails("policy", "offline", "default", "Strictest").json["message"]
+    assert operator.runs("policy", "offline", "default", "Strictest", "--yes").json["name"] == "Strictest"
 
 
 def test_the_record(operator: Operator, tmp_path: Path) -> None:

@@ -148,6 +148,46 @@ def test_removing_says_where_it_was_in_force(world: World, root: Secret[str]) ->
     assert "the offline data of 1 user on 1 device" in shown
 
 
+def post(world: World, who: Secret[str], change: str, form: Mapping[str, str]) -> Reply:
+    """A change of the policy Travel, by its page."""
+    page = PAGES["POST", f"/console/policies/{{kind}}/{{name}}/{change}"]
+    return run(visit(world, page, who, form, path=f"/console/policies/offline/Travel/{change}"))
+
+
+def test_a_policy_becomes_the_default_after_a_preview(world: World, root: Secret[str]) -> None:
+    travel = {"minimum_passcode_length": "16", "protection_level": "light"}
+    policies.add_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", travel, now=NOW)
+    here = "/console/policies/offline/Travel"
+    assert f'href="{here}/default"' in look(world, root, here).body.decode()
+    shown = look(world, root, f"{here}/default")
+    assert "Travel takes the place of Default" in words(shown)
+    assert "It is stricter in: Minimum passcode length" in words(shown)
+    assert "the offline data of 1 user on 1 device" in words(shown)
+    assert 'name="confirmed" value="on"' in shown.body.decode()
+    unconfirmed = post(world, root, "default", {})
+    assert unconfirmed.status == 403
+    assert "are discarded at the next contact" in words(unconfirmed)
+    done = post(world, root, "default", {"confirmed": "on"})
+    assert (done.status, header(done, "location")) == (303, here)
+    found = {view.name: view.is_default for view in policies.list_policies(world.instance, ROOT, PolicyKind.OFFLINE)}
+    assert found == {"Default": False, "Travel": True}
+    assert "/default" not in look(world, root, here).body.decode()
+
+
+def test_a_removal_that_discards_is_confirmed_on_its_page(world: World, root: Secret[str]) -> None:
+    policies.add_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", {"days": "60"}, now=NOW)
+    policies.assign_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", INSIDE, confirmed=True, now=NOW)
+    assert post(world, root, "remove", {}).status == 403
+    assert post(world, root, "remove", {"confirmed": "on"}).status == 303
+
+
+def test_the_effect_of_an_edit_stands_beside_each_field(world: World, root: Secret[str]) -> None:
+    shown = words(look(world, root, OFFLINE))
+    assert "Effect of an edit on existing data" in shown
+    assert "renews offline data; a stricter value discards them first" in shown
+    assert "A stricter value discards offline data." in words(look(world, root, f"{OFFLINE}/edit"))
+
+
 def test_a_policy_is_added_and_removed(world: World, root: Secret[str]) -> None:
     form = as_form(world, days="3", protection_level="balanced") | {"name": "Travel / train"}
     added = send(world, root, "/console/policies/offline:add", form)
