@@ -56,7 +56,7 @@ def count_holders(connection: Connection, domain_ids: frozenset[str], silent_sin
 
 
 def load_of(connection: Connection, domain_ids: frozenset[str], holders: int) -> Load:
-    """What would be made anew for so many holders."""
+    """The data that would be renewed for so many holders."""
     timed = case((token.c.interval > 0, _DAY / func.nullif(token.c.interval, 0)), else_=0)
     query = (
         select(
