@@ -52,10 +52,17 @@ class Operator:
         return said
 
 
-def sparekey(*arguments: str, typed: str = "") -> Said:
+class Terminal(io.StringIO):
+    """Standard input that a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def sparekey(*arguments: str, typed: str = "", at_terminal: bool = False) -> Said:
     """One command with this on its standard input."""
     out, words, before = io.StringIO(), io.StringIO(), sys.stdin
-    sys.stdin = io.StringIO(typed)
+    sys.stdin = Terminal(typed) if at_terminal else io.StringIO(typed)
     try:
         with redirect_stdout(out), redirect_stderr(words):
             code = run(arguments)

@@ -213,6 +213,16 @@ def test_an_assignment_asks_before_it_discards(operator: Operator, alice: User) 
     assert operator.runs("policy", "offline", "default", "Strictest", "--yes").json["name"] == "Strictest"
 
 
+def test_at_a_terminal_a_change_asks_and_goes_on(operator: Operator, alice: User) -> None:
+    asked = ("policy", "offline", "set", "Default", "days=1", "--data", str(operator.data))
+    cancelled = sparekey(*asked, typed="n\n", at_terminal=True)
+    assert cancelled.code != 0
+    assert "The offline data of 1 user on 1 device are discarded" in cancelled.words
+    assert operator.runs("policy", "offline", "show", "Default").json["fields"]["days"] == 2
+    assert sparekey(*asked, typed="y\n", at_terminal=True).code == 0
+    assert operator.runs("policy", "offline", "show", "Default").json["fields"]["days"] == 1
+
+
 def test_the_record(operator: Operator, tmp_path: Path) -> None:
     operator.runs("user", "add", "alice")
     (row,) = operator.runs("audit", "list", "--user", "alice").json["rows"]
