@@ -44,13 +44,14 @@ quick: ## tests that need no service; also on python3.11 where there is one
 	@tools/on-python-3.11 -m pytest -q -m "not services" $(ARGS)
 
 .PHONY: check
-check: ## lint, types for both ends of the supported range, import contracts
+check: ## lint, types for both ends of the supported range, import contracts, subjects of new commits
 	@tools/setup $(packages_base) $(packages_native)
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy --python-version 3.11 src tests bench tools spec
 	@.venv/bin/mypy --python-version 3.13 src tests bench tools spec
 	@.venv/bin/lint-imports
+	@$(py) -m tools.commit_subjects
 
 .PHONY: soak
 soak: ## full counts of the S-tests, resumable; writes docs/soak.json
