@@ -1,7 +1,7 @@
-"""Documents that are written from the source: `python -m tools.documents` writes docs/settings.md, docs/policy.md,
+"""Documents that are generated from the source: `python -m tools.documents` writes docs/settings.md, docs/policy.md,
 docs/roles.md and docs/rest.md.
 
-Rules: they are derived from the dataclasses that are enforced, and a house test compares.
+They are derived from the dataclasses that the code enforces. A house test compares them.
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,16 @@ from tools.tree import ROOT
 
 _SETTINGS = """# Settings
 
-Written from `src/sparekey/server/settings.py` by `python -m tools.documents`; a test keeps it true.
+Generated from `src/sparekey/server/settings.py` by `python -m tools.documents`; a test keeps it up to date.
 
-Settings are what one server process is told; what users may do is policy (docs/policy.md). They stand in
-`sparekey.toml` in the data directory, which `sparekey init` makes, and each key can also be given as a variable of the
-environment, which goes before the file. `sparekey serve --listen` goes before both. `sparekey config check` shows what
-is in force.
+Settings configure one server process. Policies say what users may do (docs/policy.md).
 
-Nothing is guessed: without the file, with an empty one, with an unknown key or a value that is not allowed the server
-does not start. The file must not be readable by others: it may hold the database's password.
+`sparekey init` writes the settings to `sparekey.toml` in the data directory. You can also set each key as an
+environment variable, which overrides the file. `sparekey serve --listen` overrides both. `sparekey config check` prints
+the values in force.
+
+The server does not start if the file is missing or empty, has an unknown key, or has a value that is not allowed. Other
+users must not be able to read the file: it may contain the database password.
 
 | Key | Variable | Default | Allowed | Meaning |
 |---|---|---|---|---|
@@ -34,20 +35,19 @@ does not start. The file must not be readable by others: it may hold the databas
 
 _POLICY = """# Policies
 
-Written from `policy.py`, `token_policy.py` and `lockout.py` in `src/sparekey/core/` by `python -m tools.documents`; a
-test keeps it true.
+Generated from `policy.py`, `token_policy.py` and `lockout.py` in `src/sparekey/core/` by `python -m tools.documents`; a
+test keeps it up to date.
 
-There are three kinds: offline, token and lockout. A policy is stored under a name and assigned to security domains. One
-policy of each kind is the default: it is in force in every domain to which no other is assigned. **Policies are not
-inherited from parent domains.** `sparekey domain show NAME` shows the policies in force in a domain.
+There are three kinds of policy: offline, token and lockout. A policy has a name and is assigned to security domains. A
+domain without an assigned policy uses the default of that kind. **Policies are not inherited from parent domains.**
+`sparekey domain show NAME` lists the policies in force in a domain.
 
 ```
 sparekey policy offline add Travel days=7 help_text='Help desk: 555 0100'
 sparekey policy offline assign Travel --domain Sales
 sparekey policy token set Default pin_minimum=6 pin_characters='letters and digits'
 sparekey policy lockout set Default unlock_after_minutes=30
-sparekey policy lockout default Strict            # any policy can become the default
-sparekey policy token fields                      # the tables below, on the command line
+sparekey policy token fields                      # prints the fields below
 ```
 
 ## Changes of policies
@@ -68,10 +68,11 @@ nothing.
 
 ## Offline policy
 
-What is in force for one user on one device results from the policy of the user's domain and that of the device's
-domain, field by field; `sparekey policy effective USER --device NAME` shows each value and its source.
+The user's domain and the device's domain may have different policies. They are merged field by field.
+`sparekey policy effective USER --device NAME` prints each value with its source. The column *sealed in* says which data
+on devices contain the value, and so what an edit regenerates.
 
-| Field | Default | Allowed | Which of two values is in force | Effect of an edit | Meaning |
+| Field | Default | Allowed | Merge rule | Sealed in | Meaning |
 |---|---|---|---|---|---|
 """
 
@@ -87,7 +88,7 @@ _EFFECTS: Mapping[EditEffect, str] = {
 _ONLINE_POLICY = """
 ## {} policy
 
-The user's security domain decides; an edit is in force at the next sign-in.
+The policy of the user's security domain applies. An edit takes effect at the next sign-in.
 
 | Field | Default | Allowed | Effect of an edit | Meaning |
 |---|---|---|---|---|
@@ -95,50 +96,53 @@ The user's security domain decides; an edit is in force at the next sign-in.
 
 _ROLES = """# Roles
 
-Written from `src/sparekey/core/permissions.py` by `python -m tools.documents`; a test keeps it true.
+Generated from `src/sparekey/core/permissions.py` by `python -m tools.documents`; a test keeps it up to date.
 
-A role is a set of permissions. Granted to a user or an API client in a security domain, it holds in that domain and in
-everything below it, also in what is added or moved there later. Who holds several roles has the rights of all of them.
+A role is a set of permissions. Grant it to a user or an API client in a security domain. It applies in that domain and
+in all domains below it, including domains and objects that are added or moved there later. A user with several roles
+has the permissions of all of them.
 
 ```
 sparekey admin link                               # the first one: on the server, as root
-sparekey role grant 'super administrator' alice   # one more
+sparekey role grant 'super administrator' alice   # another one
 sparekey role grant 'help desk' carol --domain Sales
 sparekey role add 'night desk' user.view token.view emergency.view emergency.tokencode-show
 sparekey role grant 'night desk' --client portal --domain Sales
-sparekey role show 'help desk'                    # what it allows, and who holds it where
+sparekey role show 'help desk'                    # its permissions and its holders
 ```
 
-- **What lies outside every domain of an administrator does not exist** for them, in the same words as what is not there
-  at all. Who sees something but may not do it is told which permission is missing.
-- **Nobody gives rights that they do not have**: neither by a grant nor by a change of a role. Roles of your own are the
-  same in all domains, so that they are made and changed at the top; the predefined ones stay as they are.
-- **Nobody changes somebody with more rights**: neither the account nor its tokens, PINs, codes and roles, nor an API
-  client with more rights.
-- **Nobody gains rights by moving** a user or a domain to where they have more.
-- **There always is a super administrator who can sign in**: enabled, not expired, with a passkey, or a token with a PIN
-  that is enabled and not expired, and the role at the top domain. Once there is one, neither a revoked role, nor a
-  disabled user, nor an end of an account, nor a token that is disabled, unassigned or removed, nor a removed passkey
-  may leave the server without, nor leave only accounts that have an end. Root on the server is refused like everybody
-  else: make another one first. (A token may always be marked lost, and a device reported stolen.)
-- **Administrators sign in with two factors**: a PIN before the code, or a passkey. A token without a PIN opens no door
-  of administrators. The first one, or one who has lost every other way, comes in by `sparekey admin link`.
-- What belongs to no domain (policies, roles, instances) needs the permission at the top domain.
+- **Administrators do not see objects outside their domains.** The error message is the same as for an object that does
+  not exist. For a visible object, the error names the missing permission.
+- **You cannot grant permissions that you do not have**, neither with a role nor by changing a role. Your own roles are
+  the same in all domains, so you make and change them at the top domain. Predefined roles cannot be changed.
+- **You cannot change a user or an API client with more permissions than you have.** This includes the user's tokens,
+  PINs, codes and roles.
+- **You cannot gain permissions by moving** a user or a domain.
+- **There is always a super administrator who can sign in**: a user who is enabled and not expired, holds the role at
+  the top domain, and has a passkey or an enabled, unexpired token with a PIN. Sparekey refuses every change that would
+  remove the last one, or leave only accounts that have an expiry date: revoking a role, disabling a user, disabling,
+  unassigning or removing a token, removing a passkey. This applies to root on the server, too: make another super
+  administrator first. (You can always mark a token as lost and report a device as stolen.)
+- **Administrators sign in with two factors**: a PIN before the tokencode, or a passkey. A token without a PIN does not
+  open any interface for administrators. `sparekey admin link` lets in the first administrator, and administrators who
+  have lost all other ways to sign in.
+- Objects that belong to no domain (policies, roles, instances) need the permission at the top domain.
 
-`--data` on the server acts as root (`os:NAME` on record), who may do everything else that is listed here.
+Commands with `--data` on the server act as root (`os:NAME` in the audit log), with all permissions and the limits
+above.
 
 | Permission |"""
 
 
 _REST = """# REST for administration
 
-Written from `src/sparekey/app/rest/registry.py` by `python -m tools.documents`; a test keeps it true.
+Generated from `src/sparekey/app/rest/registry.py` by `python -m tools.documents`; a test keeps it up to date.
 
-What `sparekey` does on the server can be done over REST, with the same rights and the same words. The server describes
-every request and every answer at `/openapi.json`.
+REST offers what the command `sparekey` does on the server, with the same permissions and the same words. The server
+describes all requests and answers at `/openapi.json`.
 
-A program that only asks whether a passcode is right has the key of an API client (`sparekey client add`), without a
-role. Asking uses the passcode up; `result` is `granted`, `denied` or `ask` ([tokens.md](tokens.md)):
+A program that only verifies passcodes needs the key of an API client (`sparekey client add`) and no role. Each request
+uses up the passcode. `result` is `granted`, `denied` or `ask` ([tokens.md](tokens.md)):
 
 ```
 curl --cacert ca.pem -H 'Authorization: Bearer spk_...' https://login.example.org:8443/v1/sign-ins \\
@@ -146,7 +150,7 @@ curl --cacert ca.pem -H 'Authorization: Bearer spk_...' https://login.example.or
 {"result": "granted", "user": "alice", "method": "tokencode", ...}
 ```
 
-The command line does the same from another computer:
+On another computer, the command line uses REST:
 
 ```
 sparekey login --server https://login.example.org:8443 --as carol --ca ca.pem     # asks for the passcode
@@ -154,10 +158,10 @@ sparekey user list --server https://login.example.org:8443 --as carol
 sparekey logout --server https://login.example.org:8443 --as carol
 ```
 
-`SPAREKEY_SERVER`, `SPAREKEY_AS` and `SPAREKEY_SERVER_CA` save the typing. `ca.pem` is a copy of `DIR/keys/ca.pem` on
-the server; what is given at the login is kept with the session, in a file below `$XDG_STATE_HOME/sparekey` that nobody
-else can read. `init`, `serve`, `config`, `doctor`, `upgrade`, `audit verify` and `audit chain` work on the server
-itself.
+Set `SPAREKEY_SERVER`, `SPAREKEY_AS` and `SPAREKEY_SERVER_CA` to avoid repeating the options. `ca.pem` is a copy of
+`DIR/keys/ca.pem` on the server. `sparekey login` stores the session and its CA in a file below
+`$XDG_STATE_HOME/sparekey` that other users cannot read. `init`, `serve`, `config`, `doctor`, `upgrade`, `audit verify`
+and `audit chain` work only on the server itself.
 
 ## Signing in
 
@@ -170,36 +174,44 @@ curl --cacert ca.pem -H 'Authorization: Bearer sps_...' 'https://login.example.o
 {"items": [{"login": "alice", ...}], "next": "alice"}
 ```
 
-- **A session** is for a user who holds a role ([roles.md](roles.md)); for everybody else no guess is judged, and none
-  is counted. `result` is `granted`, `denied`, or `ask`: then the answer to `text` goes to the same path as `passcode`,
-  with the `reply_to` that came with the question, once, within two minutes, from the same address.
-- It ends 15 minutes after it was last used, 12 hours after it began, with `DELETE /v1/sessions`, and at once when the
-  user is disabled, locked, expired or without a role, when a PIN of theirs is changed, and when a token of theirs is
-  lost, disabled or taken away. The session's token is shown once; the server keeps a hash.
-- **What is dangerous** needs a passcode that is not older than ten minutes, else the answer is 403
-  `second-factor-needed`: `POST /v1/sessions/second-factor` with `{"passcode": ...}`, or log in again.
-- **An API client** (`sparekey client add`) sends its key in the place of the token. With a role it may do what the role
-  allows, within its own scope and from its own addresses. It has no second factor, so that nobody asks it for one:
-  grant it no more than it needs, and bind it to addresses.
+- **A session** is for a user who holds a role ([roles.md](roles.md)). For other users the server verifies no passcode
+  and counts no failure. `result` is `granted`, `denied` or `ask`. After `ask`, send the answer to `text` to the same
+  path as `passcode`, with the `reply_to` of the challenge: once, within two minutes, from the same address.
+- A session ends 15 minutes after its last use, 12 hours after it began, and with `DELETE /v1/sessions`. It ends at once
+  when the user is disabled, locked, expired or without a role, when one of the user's PINs changes, and when one of the
+  user's tokens is lost, disabled or unassigned. The session's token is shown once; the server keeps a hash.
+- **Dangerous operations** need a second factor that is at most ten minutes old. Otherwise the answer is 403
+  `second-factor-needed`: send `{"passcode": ...}` to `POST /v1/sessions/second-factor`, or log in again.
+- **An API client** (`sparekey client add`) sends its key instead of a session token. With a role, it may do what the
+  role allows, within its own scope and from its own addresses. An API client has no second factor and is not asked for
+  one: grant it no more than it needs, and restrict its addresses.
 
 ## Requests and answers
 
-- Names in a path are percent-encoded (`Sales%2FBern`). `GET` takes the other members from the query, everything else
-  from a JSON object; what is unknown, doubled or of another type is refused. Times are unix seconds, bytes are hex.
-- **Lists** hold `items`; where there is `next` and it is not null, the next page is the same request with `after` (of
-  the record: `before`) set to it. `limit` is at most 10,000. Grants and operators are listed up to 1,000: `cut` says
-  that there are more.
-- Where nothing is to be said the answer is 204. An answer may hold a secret that is shown once; none may be cached.
-- **Confirmations**: a change of policies that would discard data gets 403 `confirmation-needed`, and does nothing.
-  The message says which data, of how many users on how many devices. Send it again with `"confirmed": true`.
-- **Errors** are `{error, message, do}`: a word for programs, what is wrong, what to do. 400 not as described, or a
-  value that is not allowed; 401 unknown; 403 a permission, a rule or a second factor is missing; 404 not there, or
-  outside every domain of who asks; 409 something else stands in the way; 413 too large; 429 and 503: later.
-- Every change is on record under `user:ID` or `client:ID`.
+- Names in a path are percent-encoded (`Sales%2FBern`). `GET` takes other members from the query, all other methods from
+  a JSON object. Members that are unknown, repeated or of the wrong type are refused. Times are Unix seconds, bytes are
+  hex.
+- **Lists** have `items`. If `next` is not null, repeat the request with `after` set to it (for the audit log: `before`)
+  to get the next page. `limit` is at most 10,000. Lists of grants and operators have at most 1,000 items; `cut` says if
+  there are more.
+- An answer without content is 204. Answers may contain secrets that are shown once; do not cache any answer.
+- **Errors** are `{error, message, do}`: a word for programs, the problem, the solution.
+
+    | Status | Meaning |
+    |---|---|
+    | 400 | the request does not fit the description, or a value is not allowed |
+    | 401 | the caller is unknown |
+    | 403 | a permission, a rule or a second factor is missing |
+    | 404 | the object does not exist, or is outside the caller's domains |
+    | 409 | another reason, for example a conflict with the present state |
+    | 413 | the request is too large |
+    | 429, 503 | try again later |
+
+- The audit log records every change under `user:ID` or `client:ID`.
 
 ## Operations
 
-*Fresh*: needs a second factor that is not older than ten minutes.
+*Fresh* means that the operation needs a second factor that is at most ten minutes old.
 
 | Request | Permission | Fresh | What it does |
 |---|---|---|---|
@@ -207,7 +219,7 @@ curl --cacert ca.pem -H 'Authorization: Bearer sps_...' 'https://login.example.o
 
 
 def documents() -> Mapping[Path, str]:
-    """Path from the root, and what belongs there."""
+    """Map each generated document, by its path from the root, to its text."""
     return {
         Path("docs/settings.md"): _settings(),
         Path("docs/policy.md"): _policy(),
@@ -276,7 +288,7 @@ def _allowed(field: PolicyField) -> str:
 
 
 def _merged(field: PolicyField) -> str:
-    """The merge rule, with what is stricter where that is asked."""
+    """Return the merge rule; for `the stricter wins`, say which value is stricter."""
     if field.merge.value != "the stricter wins":
         return field.merge.value
     if field.choices:
