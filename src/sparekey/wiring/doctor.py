@@ -1,4 +1,4 @@
-"""Looks at everything that a server stands on, and says of each what is wrong and what to do."""
+"""Checks of everything that a server needs, with a solution for each problem."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def _words(error: Exception) -> str:
 
 def _certificate(directory: Path, settings: Settings, now: int) -> str:
     if settings.tls == "off":
-        return "no TLS: only for measurements and proxies on this machine"
+        return "no TLS: only for a proxy or a benchmark on this machine"
     if settings.tls == "own":
         prepare_certificate(directory, settings, now)
     return _left(certificate_file(directory, settings), now)
@@ -82,7 +82,9 @@ def _certificate(directory: Path, settings: Settings, now: int) -> str:
 def _left(path: Path, now: int) -> str:
     days = (local_ca.not_after(path) - now) // 86_400
     if days < _SOON:
-        raise KeystoreError(f"{path} ends in {counted(days, 'day')}; renew it: start the server, or bring a new one")
+        raise KeystoreError(
+            f"{path} expires in {counted(days, 'day')}; restart the server to renew it, or install a new one"
+        )
     return f"valid for {counted(days, 'day')}"
 
 
@@ -91,8 +93,8 @@ def _default_policy(instance: Instance) -> str:
         view.name for view in list_policies(instance, Actor.of_system("system"), PolicyKind.OFFLINE) if view.is_default
     ]
     if len(names) != 1:
-        raise RuntimeError(f"there are {len(names)} default policies; everyone is refused; restore from a backup")
-    return names[0] if names[0] != DEFAULT_POLICY else "there"
+        raise RuntimeError(f"there are {len(names)} default policies, so every sign-in is refused; restore a backup")
+    return names[0] if names[0] != DEFAULT_POLICY else "present"
 
 
 def _audit(instance: Instance, directory: Path) -> str:
@@ -100,34 +102,34 @@ def _audit(instance: Instance, directory: Path) -> str:
     if kept is not None:
         kept.verify(instance.keystore.public_key(Purpose.CHECKPOINT))
         if newest is None or newest.number < kept.number:
-            raise RuntimeError("the record is older than the checkpoint kept here; run: sparekey audit verify")
+            raise RuntimeError("the audit log is older than the checkpoint on this machine; run: sparekey audit verify")
     if newest is None:
-        return "nothing chained yet; start the server"
-    return f"batch {newest.number}, {counted(newest.total, 'row')}"
+        return "no event is chained yet; start the server"
+    return f"batch {newest.number}, {counted(newest.total, 'event')}"
 
 
 def _notices(instance: Instance, settings: Settings, now: int) -> str:
     if not settings.smtp_host:
-        return "no mail server is set; nobody is written to (smtp_host)"
+        return "no mail server is configured (smtp_host), so no notices are sent"
     with instance.database.read() as connection:
         waiting = outbox.count_waiting(connection)
-    said = f"; the last error: {waiting.last_error}" if waiting.last_error else ""
+    said = f"; last error: {waiting.last_error}" if waiting.last_error else ""
     if waiting.since is not None and waiting.since < now - _PATIENCE:
         since = utc(waiting.since)
         notices = counted(waiting.messages, "notice")
-        raise RuntimeError(f"{notices} waiting since {since}{said}; look after {settings.smtp_host}")
-    given_up = f"; {waiting.given_up} given up{said}" if waiting.given_up else ""
-    return f"{counted(waiting.messages, 'notice')} waiting{given_up}"
+        raise RuntimeError(f"{notices} queued since {since}{said}; check {settings.smtp_host}")
+    given_up = f"; {waiting.given_up} dropped{said}" if waiting.given_up else ""
+    return f"{counted(waiting.messages, 'notice')} queued{given_up}"
 
 
 def _forwarding(instance: Instance, settings: Settings) -> str:
     if not settings.syslog:
-        return "no collector is set; events stay here (syslog)"
+        return "no collector is configured (syslog), so no events are sent"
     with instance.database.read() as connection:
         batch = audit_export.find_cursor(connection, CURSOR) or 0
     newest = find_newest(instance.database)
     behind = newest.number - batch if newest else 0
     if behind > _MOST_BEHIND:
         batches = counted(behind, "batch", "batches")
-        raise RuntimeError(f"{settings.syslog} has not taken {batches}; see to it and to syslog_ca")
-    return f"up to batch {batch}"
+        raise RuntimeError(f"{settings.syslog} has not received {batches}; check it and syslog_ca")
+    return f"sent up to batch {batch}"

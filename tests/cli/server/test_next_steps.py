@@ -47,7 +47,7 @@ def test_who_made_a_server_types_commands_as_they_stand(tmp_path: Path) -> None:
     made = operator.sees("init").words.splitlines()
     assert made[1:] == [
         f"Next: sparekey --data {operator.data} serve",
-        f"Then, for the console: sparekey --data {operator.data} admin link",
+        f"Then make the first administrator: sparekey --data {operator.data} admin link",
     ]
     assert step_after_a_token(operator) == f"sparekey --data {operator.data} token set-pin T1"
 
@@ -95,7 +95,7 @@ def test_the_next_step_is_the_service_manager_s_where_that_runs_the_server(tmp_p
 )
 def test_no_server_is_made_of_placeholders(tmp_path: Path, typed: tuple[str, ...], placeholder: str) -> None:
     operator = Operator(tmp_path / "data")
-    assert operator.fails("init", *typed).json["message"].startswith(f"{placeholder} stands for ")
+    assert operator.fails("init", *typed).json["message"].startswith(f"{placeholder} is a placeholder for ")
     assert not operator.data.exists()
     operator.runs("init", "--listen", "0.0.0.0:8443", "--name", "host", "--name", "name.example.org")
 
@@ -103,4 +103,4 @@ def test_no_server_is_made_of_placeholders(tmp_path: Path, typed: tuple[str, ...
 def test_a_cleared_pin_says_what_its_user_types(operator: Operator) -> None:
     step_after_a_token(operator)
     operator.runs("token", "set-pin", "T1", typed="4711abcd\n")
-    assert "types the tokencode alone, and then chooses a PIN" in operator.sees("token", "clear-pin", "T1").words
+    assert "types the tokencode alone and chooses a new PIN" in operator.sees("token", "clear-pin", "T1").words

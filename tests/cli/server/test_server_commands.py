@@ -110,13 +110,13 @@ def test_devices_and_clients(operator: Operator) -> None:
 @pytest.mark.parametrize(
     ("listen", "names", "tls", "server", "more"),
     [
-        ("127.0.0.1:8443", [], "local", "https://localhost:8443", "on this machine only"),
-        ("127.0.0.2:8443", [], "local", "https://127.0.0.2:8443", "on this machine only"),
+        ("127.0.0.1:8443", [], "local", "https://localhost:8443", "only on this machine"),
+        ("127.0.0.2:8443", [], "local", "https://127.0.0.2:8443", "only on this machine"),
         ("192.0.2.7:9443", [], "local", "https://192.0.2.7:9443", ""),
         ("[2001:db8::7]:9443", [], "local", "https://[2001:db8::7]:9443", ""),
         ("0.0.0.0:8443", ["login.example.org", "192.0.2.7"], "local", "https://login.example.org:8443", ""),
-        ("0.0.0.0:8443", [], "local", None, "For NAME:PORT put"),
-        ("127.0.0.1:8443", ["login.example.org"], "off", None, "For NAME:PORT put"),
+        ("0.0.0.0:8443", [], "local", None, "Replace NAME:PORT"),
+        ("127.0.0.1:8443", ["login.example.org"], "off", None, "Replace NAME:PORT"),
     ],
 )
 def test_an_invitation_says_where_the_server_is(
@@ -200,8 +200,8 @@ def test_an_assignment_asks_before_it_discards(operator: Operator, alice: User) 
     operator.runs("policy", "offline", "add", "Strict", "days=1")
     asked = ("policy", "offline", "assign", "Strict", "--domain", "SystemDomain")
     refused = operator.fails(*asked)
-    assert "of 1 user on 1 device are discarded at the next contact and renewed." in refused.json["message"]
-    assert "Renewing them takes the server about" in refused.json["message"]
+    assert refused.json["do"] == "repeat the command with --yes, or run it at a terminal"
+    assert "of 1 user on 1 device are discarded at the next contact and made anew, about" in refused.json["message"]
     assert operator.runs(*asked, "--yes").json["policy"] == "Strict"
     operator.runs("policy", "offline", "add", "Strictest", "days=1", "minimum_passcode_length=16")
     operator.runs("policy", "offline", "default", "Strictest")  # the only user is under Strict
@@ -242,7 +242,7 @@ def test_the_record(operator: Operator, tmp_path: Path) -> None:
     }
     (tmp_path / "kept").write_text(kept)
     assert operator.runs("audit", "verify", "--checkpoint", str(tmp_path / "kept")).json["witnesses"] == 2
-    assert "whole" in operator.sees("audit", "verify").words
+    assert "complete and unchanged" in operator.sees("audit", "verify").words
 
 
 def test_a_record_that_was_tampered_with_fails(operator: Operator, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class Call:
     def url(self) -> str:
         """Of the server that is asked over REST; "": the one of the data directory."""
         if self.data and self.server:
-            raise typer.BadParameter("give either --data or --server")
+            raise typer.BadParameter("pass either --data or --server, not both")
         return self.server or ("" if self.data else os.environ.get("SPAREKEY_SERVER", ""))
 
     @property
@@ -54,7 +54,7 @@ class Call:
         """Who acts at a server that is asked over REST."""
         login = self.user or os.environ.get("SPAREKEY_AS", "")
         if not login:
-            raise typer.BadParameter("say as whom: --as USER")
+            raise typer.BadParameter("pass the administrator's login: --as USER")
         return login
 
     @property
@@ -74,7 +74,7 @@ class Call:
     def directory(self) -> Path:
         """The data directory. Raises BadInput where the command is for a server that is asked over REST."""
         if self.url:
-            raise BadInput("this works only on the server itself", "run it there, with --data DIR")
+            raise BadInput("this command works only on the server itself", "run it there, with --data DIR")
         return Path(self.data or os.environ.get("SPAREKEY_DATA") or DEFAULT_DATA)
 
     @property
@@ -184,7 +184,7 @@ def _template(
         typer.Option(
             "--server",
             metavar="URL",
-            help="Ask this server, after `sparekey login`. [SPAREKEY_SERVER]",
+            help="Use this server over REST, after `sparekey login`. [SPAREKEY_SERVER]",
             callback=_take_server,
             expose_value=False,
         ),
@@ -194,7 +194,7 @@ def _template(
         typer.Option(
             "--as",
             metavar="USER",
-            help="The administrator who acts at --server. [SPAREKEY_AS]",
+            help="Your login name at --server. [SPAREKEY_AS]",
             callback=_take_user,
             expose_value=False,
         ),
@@ -204,14 +204,14 @@ def _template(
         typer.Option(
             "--ca",
             metavar="FILE",
-            help="The CA of --server: a copy of its DIR/keys/ca.pem. [SPAREKEY_SERVER_CA]",
+            help="The CA certificate of --server: a copy of its DIR/keys/ca.pem. [SPAREKEY_SERVER_CA]",
             callback=_take_ca,
             expose_value=False,
         ),
     ] = None,
     json: Annotated[
         bool,
-        typer.Option("--json", help="Answer with one JSON object.", callback=_take_json, expose_value=False),
+        typer.Option("--json", help="Print one JSON object.", callback=_take_json, expose_value=False),
     ] = False,
 ) -> None:
     """Nothing: its options are what is wanted."""

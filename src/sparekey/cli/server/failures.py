@@ -1,6 +1,6 @@
-"""What goes wrong, as a sentence that says what to do: never a traceback, never a secret.
+"""Errors as sentences that say what to do: never a traceback, never a secret.
 
-Exit 1: it failed. Exit 2: it was not asked rightly. Exit 4: it waits for a second person.
+Exit 1: failed. Exit 2: wrong usage. Exit 4: waits for an approval.
 """
 
 from collections.abc import Mapping
@@ -44,12 +44,12 @@ def failure_of(error: Exception) -> Failure:
         message, _, advice = str(error).rpartition("; ")
         return Failure(FAILED, _WITH_ADVICE[kind], message or advice, advice if message else "")
     if isinstance(error, _sql_error()):
-        return Failure(FAILED, "database", "the database cannot be used", f"see to it: {_first_line(error)}")
+        return Failure(FAILED, "database", "the database does not work", f"its message: {_first_line(error)}")
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
-        return Failure(FAILED, "system", what, "see to rights, space and paths")
+        return Failure(FAILED, "system", what, "check permissions, disk space and paths")
     # Its words may hold anything; its type says enough for a report.
-    return Failure(FAILED, "failed", f"this failed in a way that nobody foresaw ({kind})", "please report it")
+    return Failure(FAILED, "failed", f"unexpected error ({kind})", "please report it")
 
 
 _WITH_ADVICE: Final[Mapping[str, str]] = {

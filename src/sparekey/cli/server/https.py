@@ -62,12 +62,12 @@ class Connection:
             text = answer.read(_LARGEST_REPLY)
         except ssl.SSLCertVerificationError as error:
             raise Unreachable(
-                f"{self.url} is not trusted: {error.verify_message}",
-                "give its CA with --ca FILE, a copy of DIR/keys/ca.pem on the server",
+                f"the certificate of {self.url} is not trusted: {error.verify_message}",
+                "pass its CA with --ca FILE, a copy of DIR/keys/ca.pem on the server",
             ) from error
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "strerror", None) or type(error).__name__
-            raise Unreachable(f"{self.url} does not answer: {why}", "see to the address, and to the server") from error
+            raise Unreachable(f"{self.url} does not answer: {why}", "check the address and the server") from error
         return answer.status, self._object_of(text)
 
     def close(self) -> None:
@@ -81,23 +81,23 @@ class Connection:
         except BadMessage:
             value = None
         if not isinstance(value, dict):
-            raise Unreachable(f"what answers at {self.url} is not Sparekey", "see to the address")
+            raise Unreachable(f"the server at {self.url} is not a Sparekey server", "check the address")
         return value
 
 
 def _address_of(url: str) -> SplitResult:
-    do = "give https://HOST:PORT"
+    do = "write https://HOST:PORT"
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise BadInput(f"{url!r} is no address of a server", do) from error
+        raise BadInput(f"{url!r} is not the address of a server", do) from error
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise BadInput(f"{url!r} is no address of a server", do)
+        raise BadInput(f"{url!r} is not the address of a server", do)
     if parts.username or parts.password or not url.isprintable():
-        raise BadInput("the address of a server names no user", do)
+        raise BadInput("the address of a server must not contain a user name", do)
     if parts.scheme == "http" and not _is_here(parts.hostname):
-        raise BadInput("without TLS, only a server on this computer is asked", do)
+        raise BadInput("http:// is allowed only for a server on this computer", do)
     return parts
 
 
@@ -112,7 +112,7 @@ def _trusting(ca: bytes | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cadata=ca.decode("ascii", "replace") if ca is not None else None)
     except (ssl.SSLError, ValueError) as error:
-        raise BadInput("the file of the CA holds no certificate", "give a copy of DIR/keys/ca.pem") from error
+        raise BadInput("the CA file has no certificate", "pass a copy of DIR/keys/ca.pem") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     return context

@@ -53,7 +53,7 @@ def find_session(url: str, login: str) -> KeptSession | None:
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.getuid() or not stat.S_ISREG(status.st_mode):
-            raise BadInput(f"{path} could be read or written by others", "delete it, and log in again")
+            raise BadInput(f"other users can read or write {path}", "delete it and log in again")
         text = file.read(_LARGEST)
     try:
         kept = json.loads(text)

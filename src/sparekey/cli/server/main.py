@@ -15,27 +15,27 @@ from sparekey.cli.server.failures import USAGE, Failure, failure_of
 # name: (module of this package, summary)
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("service", "Make a new server in the data directory."),
-    "serve": ("service", "Answer devices and programs until stopped."),
-    "upgrade": ("service", "Bring an older server's database to this version."),
-    "config": ("service", "Look at the settings."),
-    "doctor": ("service", "Look for what is wrong with this server."),
-    "version": ("service", "Say which version this is."),
-    "login": ("sessions.login", "Sign in at a server, for commands with --server."),
-    "logout": ("sessions.login", "End a session at a server."),
-    "domain": ("people.domains", "Security domains: who and what belongs together."),
-    "policy": ("policies.policies", "Policies of each kind, and what is in force for a user."),
-    "user": ("people.users", "Users, and why they can sign in or not."),
-    "token": ("tokens.tokens", "Tokens and their PINs."),
-    "emergency": ("emergency.offline", "Emergency codes: of a token, of a user, or at the server alone."),
-    "device": ("devices.devices", "Protected computers: invite, look at, revoke, report as stolen."),
-    "report": ("reports.reports", "Who is ready for the day without a network."),
-    "admin": ("sessions.admin", "How the first administrator gets in."),
-    "role": ("people.roles", "What administrators may do, and where."),
-    "client": ("sessions.clients", "Programs that ask over the REST API."),
-    "approval": ("emergency.approvals", "Requests to show a passcode that wait for a second person."),
-    "operator": ("emergency.operators", "Operators who are shown many emergency codes."),
-    "audit": ("audit_log.events", "The audit record: read it, and find out whether it is whole."),
-    "alarm": ("audit_log.alarms", "Alarms that nobody has looked at yet."),
+    "serve": ("service", "Run the server."),
+    "upgrade": ("service", "Upgrade the database of an older version."),
+    "config": ("service", "Check the settings."),
+    "doctor": ("service", "Diagnose this server."),
+    "version": ("service", "Print the version."),
+    "login": ("login", "Sign in at a server, for commands with --server."),
+    "logout": ("login", "End a session at a server."),
+    "domain": ("domain", "Security domains."),
+    "policy": ("policy", "Policies of each kind, and the effective policy of a user."),
+    "user": ("user", "Users, and the reasons why they can or cannot sign in."),
+    "token": ("token", "Tokens and their PINs."),
+    "emergency": ("emergency", "Emergency codes, and temporary online tokencodes."),
+    "device": ("device", "Protected computers: invite, show, revoke, report as stolen."),
+    "report": ("report", "Reports on the readiness for a network outage."),
+    "admin": ("admin", "Let in the first administrator."),
+    "role": ("role", "Roles of administrators and API clients."),
+    "client": ("client", "API clients."),
+    "approval": ("approval", "Requests to show an emergency passcode."),
+    "operator": ("operator", "Operators who show emergency codes, and their limits."),
+    "audit": ("audit", "List, verify and export the audit log."),
+    "alarm": ("alarm", "List and acknowledge alarms."),
 }
 
 _WITHOUT_NOUN: Final = ("service", "sessions.login")  # modules whose commands stand for themselves
@@ -68,7 +68,7 @@ def root() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command and exits: 0 done, 1 failed, 2 not asked rightly."""
+    """Run one command and exit: 0 done, 1 failed, 2 wrong usage, 4 waits for an approval."""
     sys.exit(run([*(sys.argv[1:] if arguments is None else arguments)]))
 
 
@@ -83,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
     except ClickException as error:
         return _told(call, arguments, Failure(USAGE, "usage", *_usage_of(error)))
     except typer.Abort:
-        return _told(call, arguments, Failure(1, "aborted", "broken off", "nothing was changed"))
+        return _told(call, arguments, Failure(1, "aborted", "cancelled", "nothing was changed"))
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 -- nobody is shown a traceback

@@ -12,7 +12,7 @@ def main() -> None:
             raise
         print(
             f"sparekey: the server's packages are not installed here ({error.name} is missing); "
-            "run: pip install 'sparekey[server]'. On a protected computer the command is sparekey-agent.",
+            "run: pip install 'sparekey[server]'. On a protected computer, use sparekey-agent.",
             file=sys.stderr,
         )
         sys.exit(1)

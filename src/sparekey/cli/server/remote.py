@@ -44,7 +44,7 @@ class RemoteServer:
         """The use case, at the server, for the administrator."""
         operation = find_operation(use_case)
         if operation is None:
-            raise BadInput("this works only on the server itself", "run it there, with --data DIR")
+            raise BadInput("this command works only on the server itself", "run it there, with --data DIR")
         bound = inspect.signature(use_case).bind(None, None, *arguments, **options).arguments
         given = {name: value for name, value in bound.items() if name in operation.parameters}
         path, query, body = operation.request(given)
@@ -55,7 +55,7 @@ class RemoteServer:
             return cast("R", operation.result_of(reply))
         except BadMessage as error:
             raise Unreachable(
-                "the server's answer is not understood", "use a command of the same version as the server"
+                "the server's answer is not valid", "use the same version of sparekey as the server"
             ) from error
 
 
@@ -64,9 +64,9 @@ def error_of(status: int, reply: dict[str, Any], url: str, login: str) -> Sparek
     error, message, do = (str(reply.get(name, "")) for name in ("error", "message", "do"))
     sign_in = f"sparekey login --server {url} --as {login}"
     if status == 401:
-        return Refused("not-signed-in", f"{login} has no session at {url} (any more)", f"run: {sign_in}")
+        return Refused("not-signed-in", f"{login} has no session at {url}", f"run: {sign_in}")
     if error == "second-factor-needed":
-        return Refused(error, message, f"give a new passcode: {sign_in}")
+        return Refused(error, message, f"sign in again: {sign_in}")
     if error in _KINDS:
         return _KINDS[error](message, do)
     return Refused(error or "failed", message or f"{url} answered with {status}", do or "see the server's log")
@@ -94,5 +94,5 @@ def read_ca(ca_file: Path | None) -> bytes:
             return file.read(1 << 20)
     except OSError as error:
         raise BadInput(
-            f"cannot read {ca_file}: {error.strerror}", "name a copy of the server's DIR/keys/ca.pem"
+            f"cannot read {ca_file}: {error.strerror}", "pass a copy of the server's DIR/keys/ca.pem"
         ) from error

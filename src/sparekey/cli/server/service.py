@@ -16,7 +16,7 @@ from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 
 app = new_group("The server itself.")
-config = new_group("Look at the settings.")
+config = new_group("Check the settings.")
 app.add_typer(config, name="config")
 
 
@@ -26,16 +26,17 @@ def init(
     database: Annotated[
         str,
         typer.Option(
-            help="Address of the database; `-` reads it from standard input, for it may hold a password. "
-            "[a SQLite file in the data directory]"
+            help="The address of the database; `-` reads it from standard input, because it may contain a password. "
+            "[an SQLite file in the data directory]"
         ),
     ] = "",
-    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where the server answers.")] = "",
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="The server's listening address.")] = "",
     name: Annotated[
-        list[str] | None, typer.Option(help="A name or address by which devices reach it; may be repeated.")
+        list[str] | None,
+        typer.Option(help="A name or address of the server for devices and browsers. Can be repeated."),
     ] = None,
 ) -> None:
-    """Make a new server: keys, CA, certificate, database, settings. Nothing is left behind where that fails."""
+    """Make a new server: keys, CA, certificate, database, settings. If it fails, nothing is left behind."""
     from sparekey.wiring.server import NewServer, ca_file, create_server  # noqa: PLC0415 -- slow to load
 
     call = call_of(ctx)
@@ -44,9 +45,10 @@ def init(
     settings = create_server(call.directory, NewServer(address, listen, tuple(name or ())), call.actor, now())
     unit = unit_for(call.directory)
     call.done(
-        f"Made a server in {call.directory}. Keep {call.directory / 'keys'} apart from the database's backups.\n"
+        f"Made a server in {call.directory}. Store backups of {call.directory / 'keys'} apart from "
+        "those of the database.\n"
         f"Next: {f'systemctl start {unit}' if unit else f'{call.again} serve'}\n"
-        f"Then, for the console: {call.again} admin link",
+        f"Then make the first administrator: {call.again} admin link",
         "server",
         data=str(call.directory),
         listen=settings.listen,
@@ -58,12 +60,12 @@ def init(
 def serve(
     ctx: typer.Context,
     listen: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where the server answers, instead of what the settings say.")
+        str, typer.Option(metavar="HOST:PORT", help="The listening address, instead of the one in the settings.")
     ] = "",
 ) -> None:
-    """Answer until stopped (SIGTERM, SIGINT); SIGHUP reads the certificate again. Logs go to standard error.
+    """Run the server until SIGTERM or SIGINT. SIGHUP reloads the certificate. Logs go to standard error.
 
-    At a terminal it says where it answers, and what comes next; elsewhere its log alone does.
+    At a terminal, the command prints the server's addresses and the next steps.
     """
     from sparekey.server.settings import read_settings  # noqa: PLC0415 -- slow to load
     from sparekey.wiring import server, serving  # noqa: PLC0415 -- slow to load
@@ -78,14 +80,14 @@ def serve(
         elif sys.stdout.isatty():
             print(f"Sparekey answers on {addresses[0]}\n")
             for words, path in (
-                ("is it up", "/health"),
-                ("does its database answer", "/ready"),
-                ("the console", "/console"),
-                ("the API, described", "/openapi.json"),
+                ("health", "/health"),
+                ("database health", "/ready"),
+                ("console", "/console"),
+                ("API description", "/openapi.json"),
             ):
                 print(f"  {words:26}{addresses[0]}{path}")
-            print(f"  {'its CA, for curl --cacert':26}{ca}")
-            print(f"  {'the first administrator':26}{call.again} admin link")
+            print(f"  {'CA, for curl --cacert':26}{ca}")
+            print(f"  {'first administrator':26}{call.again} admin link")
             print(f"  {'invite a device':26}{call.again} device invite NAME\n")
         sys.stdout.flush()
 
@@ -94,21 +96,21 @@ def serve(
 
 @command(app, "upgrade", "--data /var/lib/sparekey upgrade")
 def upgrade(ctx: typer.Context) -> None:
-    """Bring the database to the revision that this version needs. Make a backup first; do it once for all instances."""
+    """Upgrade the database to the revision of this version. Make a backup first. Run it once for all instances."""
     from sparekey.server.settings import read_settings  # noqa: PLC0415 -- slow to load
     from sparekey.wiring.server import upgrade_server  # noqa: PLC0415 -- slow to load
 
     call = call_of(ctx)
     done = upgrade_server(call.directory, read_settings(call.directory, os.environ), call.actor, now())
-    words = f"The database went from revision {done.before} to {done.after}."
+    words = f"Upgraded the database from revision {done.before} to {done.after}."
     if done.before == done.after:
-        words = f"The database is at revision {done.after}, as this version needs it. Nothing was changed."
+        words = f"The database is already at revision {done.after}. Nothing was changed."
     call.done(words, "upgrade", before=done.before, after=done.after)
 
 
 @command(config, "check", "config check")
 def check(ctx: typer.Context) -> None:
-    """Read the settings as `serve` would, and show what is in force. A password in them is not shown."""
+    """Check the settings and show the values in force, without passwords."""
     from sparekey.server.settings import read_settings  # noqa: PLC0415 -- slow to load
 
     call = call_of(ctx)
@@ -122,7 +124,7 @@ def check(ctx: typer.Context) -> None:
 
 @command(app, "doctor", "doctor")
 def doctor(ctx: typer.Context) -> None:
-    """Look at settings, keys, certificate, database and record; say what is wrong with each. Exit 1: something is."""
+    """Check settings, keys, certificate, database and audit log, and print problems. Exits with 1 if there are any."""
     from sparekey.wiring.doctor import examine  # noqa: PLC0415 -- slow to load
 
     call = call_of(ctx)
@@ -135,7 +137,7 @@ def doctor(ctx: typer.Context) -> None:
 
 @command(app, "version", "version")
 def version(ctx: typer.Context) -> None:
-    """Say which version this is."""
+    """Print the version."""
     call_of(ctx).put("version", {"version": __version__, "python": platform.python_version()})
 
 
@@ -143,9 +145,14 @@ def _verify_filled_in(listen: str, names: Collection[str]) -> None:
     """Raises BadInput where the words that stand for an address or a name were taken from a document as they are: as
     names they could be, so that nothing else refuses them."""
     if listen.partition(":")[0] == "HOST":
-        raise BadInput("HOST stands for this computer's address", "write that, or 0.0.0.0 for all that it has")
+        raise BadInput(
+            "HOST is a placeholder for this computer's address", "write the address, or 0.0.0.0 for all addresses"
+        )
     if "NAME" in names:
-        raise BadInput("NAME stands for a name of this server", "write that, as login.example.org, or leave it out")
+        raise BadInput(
+            "NAME is a placeholder for a name of this server",
+            "write the name, e.g. login.example.org, or leave the option out",
+        )
 
 
 def _database_shown(url: str) -> str:

@@ -92,14 +92,14 @@ def test_the_mail_password_is_not_shown(operator: Operator) -> None:
 def test_the_doctor_says_what_waits(operator: Operator) -> None:
     """Nobody serves: what is queued and chained stays where it is."""
     findings = {row["what"]: row for row in operator.runs("doctor").json["findings"]}
-    assert "no mail server is set" in findings["notices"]["words"]
-    assert "no collector is set" in findings["syslog"]["words"]
+    assert "no mail server is configured" in findings["notices"]["words"]
+    assert "no collector is configured" in findings["syslog"]["words"]
     path = operator.data / "sparekey.toml"
     more = 'smtp_host = "mail.example.org"\nmail_from = "a@example.org"\nsyslog = "logs.example.org:6514"\n'
     path.write_text(path.read_text() + more)
     findings = {row["what"]: row for row in operator.runs("doctor").json["findings"]}
-    assert (findings["notices"]["ok"], findings["notices"]["words"]) == (True, "0 notices waiting")
-    assert (findings["syslog"]["ok"], findings["syslog"]["words"]) == (True, "up to batch 0")
+    assert (findings["notices"]["ok"], findings["notices"]["words"]) == (True, "0 notices queued")
+    assert (findings["syslog"]["ok"], findings["syslog"]["words"]) == (True, "sent up to batch 0")
     instance = open_instance(operator.data, read_settings(operator.data, {}))
     with instance.database.write() as connection:
         raise_alarm(connection, clock_now() - 3_600, "system", Action.ALARM_CLOCK)
@@ -107,4 +107,4 @@ def test_the_doctor_says_what_waits(operator: Operator) -> None:
     said = sparekey("--data", str(operator.data), "doctor", "--json")
     findings = {row["what"]: row for row in said.json["findings"]}
     assert (said.code, findings["notices"]["ok"]) == (1, False)
-    assert "1 notice waiting since" in findings["notices"]["words"]
+    assert "1 notice queued since" in findings["notices"]["words"]

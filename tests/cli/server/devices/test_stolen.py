@@ -24,7 +24,7 @@ def alice(operator: Operator) -> User:
 
 def test_it_asks_first(operator: Operator, alice: User) -> None:
     refused = operator.fails("device", "stolen", "laptop")
-    assert "ends what 1 user has on it" in refused.json["message"]
+    assert "affects 1 user and needs a confirmation" in refused.json["message"]
     assert "--yes" in refused.json["do"]
     assert operator.runs("device", "list").json["devices"][0]["revoked"] is None
 
@@ -45,8 +45,8 @@ def test_it_says_what_has_ended_for_whom(operator: Operator, alice: User) -> Non
 def test_people_are_told_in_lines(operator: Operator, alice: User) -> None:
     words = operator.sees("device", "stolen", "laptop", "--yes").words.splitlines()
     assert words == [
-        "laptop is reported stolen, and refused from now on.",
-        f"  alice: new PIN for token {alice.serial}; other emergency codes",
+        "Reported laptop as stolen. The server refuses it from now on.",
+        f"  alice: new PIN for token {alice.serial}; new emergency codes",
     ]
 
 
@@ -57,8 +57,8 @@ def test_a_second_report_tells_of_the_first(operator: Operator, alice: User) -> 
     assert again["before"]["users"] == ["alice"]
     assert again["before"]["by"].startswith("os:")
     words = operator.sees("device", "stolen", "laptop", "--yes").words
-    assert f"laptop was reported stolen before, at {again['before']['at'][:4]}" in words
-    assert f"by {again['before']['by']}. What it held of alice ended then" in words
+    assert f"laptop was already reported as stolen, at {again['before']['at'][:4]}" in words
+    assert f"by {again['before']['by']}. Its data of alice were invalidated then" in words
 
 
 def test_a_device_that_held_nothing_says_so_the_second_time(operator: Operator) -> None:
@@ -66,7 +66,7 @@ def test_a_device_that_held_nothing_says_so_the_second_time(operator: Operator) 
     a_device(instance, "empty", now=clock_now())
     instance.database.close()
     assert operator.runs("device", "stolen", "empty", "--yes").json["before"] is None
-    assert "It held nothing of anybody" in operator.sees("device", "stolen", "empty", "--yes").words
+    assert "It had no data of any user" in operator.sees("device", "stolen", "empty", "--yes").words
 
 
 def test_an_unknown_device_is_none(operator: Operator) -> None:

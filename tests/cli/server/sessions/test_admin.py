@@ -24,4 +24,4 @@ def test_a_link_for_nobody_is_refused(operator: Operator) -> None:
 def test_a_link_is_made_on_the_server_itself_only() -> None:
     said = sparekey("--server", "https://login.example.org", "--as", "carol", "admin", "link", "--json")
     assert said.code == 1
-    assert said.json["message"] == "this works only on the server itself"
+    assert said.json["message"] == "this command works only on the server itself"

@@ -16,7 +16,7 @@ def test_a_file_is_imported_and_its_refusals_are_listed(operator: Operator, tmp_
     assert (would["kind"], would["added"], would["refused"], would["dry_run"]) == ("csv", 2, 1, True)
     assert operator.runs("token", "list").json["tokens"] == []
     done = operator.sees("token", "import", str(file))
-    told, _, next_step = done.words.partition(" Give them to users: ")
+    told, _, next_step = done.words.partition(" To assign them: ")
     assert told == "Imported 2 tokens (csv); 1 refused."
     assert next_step.endswith(" token assign SERIAL USER\n")
     assert done.out == "number\tserial\treason\n4\tA3\tthe seed is neither hex nor base32\n"
@@ -49,7 +49,7 @@ def test_an_import_says_how_far_it_is(operator: Operator, tmp_path: Path) -> Non
     file = tmp_path / "tokens.csv"
     file.write_bytes(csv_file(tokens(10_001)))
     said = operator.runs("token", "import", str(file))
-    assert said.words == "10000 records read\n10000 records imported\n"
+    assert said.words == "10000 token entries read\n10000 token entries imported\n"
     assert said.json["added"] == 10_001
 
 

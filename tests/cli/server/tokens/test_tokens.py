@@ -29,13 +29,13 @@ def shown(operator: Operator, serial: str) -> tuple[object, ...]:
 
 def test_assigned_replaced_taken_away_and_removed(drawer: Operator) -> None:
     assert shown(drawer, "H1") == (None, False, False)
-    assert "chooses a PIN" in drawer.sees("token", "assign", "H1", "alice").words
+    assert "chooses one at the first sign-in" in drawer.sees("token", "assign", "H1", "alice").words
     assert shown(drawer, "H1") == ("alice", True, False)
     drawer.runs("token", "set-pin", "H1", typed="4711abcd\n")
     done = drawer.runs("token", "replace", "H1", "--next-available").json
     assert (done["serial"], done["user"], done["replaced"], done["pin_kept"]) == ("H2", "alice", "H1", True)
     assert (shown(drawer, "H1"), shown(drawer, "H2")) == ((None, False, False), ("alice", True, True))
-    assert "The PIN stays" not in drawer.sees("token", "replace", "H2", "--with", "H3", "--new-pin").words
+    assert "keeps the PIN" not in drawer.sees("token", "replace", "H2", "--with", "H3", "--new-pin").words
     assert shown(drawer, "H3") == ("alice", True, False)
     assert drawer.fails("token", "remove", "H3").json["error"] == "conflict"
     assert "erase" in drawer.sees("token", "unassign", "H3").words

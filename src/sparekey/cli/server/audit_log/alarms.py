@@ -1,4 +1,4 @@
-"""`sparekey alarm`: what asks a person to look, until somebody says that they have."""
+"""`sparekey alarm`: alarms, until they are acknowledged."""
 
 from typing import Annotated, Any
 
@@ -9,17 +9,17 @@ from sparekey.app.audit_log.alarms import AlarmView
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
 
-app = new_group("Alarms that nobody has looked at yet.")
+app = new_group("List and acknowledge alarms.")
 
 
 @command(app, "list", "alarm list")
 def list_some(
     ctx: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="Those that were acknowledged, too.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
-    after: Annotated[str, typer.Option(metavar="ID", help="From the one after this one.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Include acknowledged alarms.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The maximum number.")] = 100,
+    after: Annotated[str, typer.Option(metavar="ID", help="Start after this one.")] = "",
 ) -> None:
-    """List the newest alarms first. The same one again is counted on its line."""
+    """List alarms, newest first. A repeated alarm increases the count of its line."""
     call = call_of(ctx)
     with open_server(call) as server:
         found = server.run(alarms.list_alarms, limit=limit, after=after, acknowledged=everything)
@@ -31,14 +31,14 @@ def list_some(
         for action, words in {each.action: each.words for each in found}.items():
             output.say(f"{action}: {words}")
         if any(each.acknowledged_at is None for each in found):
-            output.say(f"Once somebody has looked: {call.again} alarm acknowledge ID")
+            output.say(f"To acknowledge an alarm: {call.again} alarm acknowledge ID")
 
 
 @command(app, "acknowledge", "alarm acknowledge 5f0c...")
 def acknowledge(
-    ctx: typer.Context, alarm: Annotated[str, typer.Argument(metavar="ID", help="As `alarm list` shows it.")]
+    ctx: typer.Context, alarm: Annotated[str, typer.Argument(metavar="ID", help="The id in `alarm list`.")]
 ) -> None:
-    """Say that you have looked at it. Who did, and when, is on record; should it happen again, it is a new alarm."""
+    """Acknowledge an alarm. The audit log keeps your name and the time. If it happens again, it is a new alarm."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(alarms.acknowledge, alarm, now=now())

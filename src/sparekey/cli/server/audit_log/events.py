@@ -1,4 +1,4 @@
-"""`sparekey audit`: read the record, and find out whether it is whole."""
+"""`sparekey audit`: list, verify and export the audit log."""
 
 import dataclasses
 import json
@@ -22,38 +22,38 @@ from sparekey.core.errors import BadInput
 from sparekey.core.plurals import counted
 from sparekey.wiring.server import checkpoint_store
 
-app = new_group("The audit record: read it, hand it on, and find out whether it is whole.")
+app = new_group("List, verify and export the audit log.")
 _LONGEST_LINE = 1_024
 
 
 @command(app, "list", "audit list --user alice --limit 20")
 def list_some(
     ctx: typer.Context,
-    user: Annotated[str | None, typer.Option(help="Only about this user.", show_default=False)] = None,
-    token: Annotated[str | None, typer.Option(help="Only about this token.", show_default=False)] = None,
-    device: Annotated[str | None, typer.Option(help="Only about this device.", show_default=False)] = None,
+    user: Annotated[str | None, typer.Option(help="Only events about this user.", show_default=False)] = None,
+    token: Annotated[str | None, typer.Option(help="Only events about this token.", show_default=False)] = None,
+    device: Annotated[str | None, typer.Option(help="Only events about this device.", show_default=False)] = None,
     action: Annotated[
         list[str] | None,
-        typer.Option(help="Only of this kind, for instance sign-in.denied; may be repeated.", show_default=False),
+        typer.Option(help="Only this action, e.g. sign-in.denied. Can be repeated.", show_default=False),
     ] = None,
     by: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Only what this user, device or API client did, or os:NAME on the server.",
+            help="Only events caused by this user, device or API client, or by os:NAME on the server.",
             show_default=False,
         ),
     ] = None,
     result: Annotated[
-        str | None, typer.Option(help="Only with this result: ok, refused, or one reason.", show_default=False)
+        str | None, typer.Option(help="Only events with this result: ok, refused, or a reason.", show_default=False)
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="The maximum number.")] = 50,
     before: Annotated[
         int | None,
-        typer.Option(min=1, metavar="ID", help="Only rows older than the one with this id.", show_default=False),
+        typer.Option(min=1, metavar="ID", help="Only events before the one with this id.", show_default=False),
     ] = None,
 ) -> None:
-    """List what is on record, the newest first."""
+    """List events, newest first."""
     call = call_of(ctx)
     with open_server(call) as server:
         rows = server.run(
@@ -76,12 +76,12 @@ def verify(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="A checkpoint that was kept elsewhere: a line of `audit chain`.", show_default=False
+            metavar="FILE", help="A checkpoint that you stored elsewhere: a line of `audit chain`.", show_default=False
         ),
     ] = None,
 ) -> None:
-    """Find out whether the record is whole: nothing changed, deleted or rolled back. Looks at every row, batch and
-    signature, and at what was kept outside the database; exit 1: something is wrong."""
+    """Verify that no event was changed, deleted or rolled back. Checks every event, batch and signature against the
+    checkpoints outside the database. Exits with 1 if it finds a fault."""
     call = call_of(ctx)
     witnesses = [*checkpoint_store(call.directory).witnesses()]
     if checkpoint is not None:
@@ -99,8 +99,8 @@ def verify(
         output.put_table(rows, ["fault", "batch", "first", "last", "words"])
     else:
         output.say(
-            f"The record is whole, as far as {counted(len(witnesses), 'checkpoint')} can tell. "
-            "Rows of the last second, or since the server stopped, may not be chained yet."
+            f"The audit log is complete and unchanged, compared with {counted(len(witnesses), 'checkpoint')}. "
+            "Events of the last second, or since the server stopped, may not be chained yet."
         )
     if rows:
         raise typer.Exit(1)
@@ -108,8 +108,8 @@ def verify(
 
 @command(app, "chain", "audit chain")
 def chain_now(ctx: typer.Context) -> None:
-    """Sign what is new on record, and show the newest checkpoint. That is a line to be kept elsewhere: `audit verify`
-    finds out with it whether anything was changed since. A running server signs each second by itself."""
+    """Sign new events and print the newest checkpoint. Store that line elsewhere: `audit verify` uses it to detect
+    changes made since. A running server signs new events each second."""
     call = call_of(ctx)
     with open_here(call) as server:
         head = chain(server.instance.database, server.instance.keystore, checkpoint_store(call.directory), now())
@@ -123,10 +123,10 @@ def chain_now(ctx: typer.Context) -> None:
 @command(app, "export", "audit export --after 120 >> events.jsonl")
 def export(
     ctx: typer.Context,
-    after: Annotated[int, typer.Option(metavar="BATCH", min=0, help="Only what came after this batch.")] = 0,
+    after: Annotated[int, typer.Option(metavar="BATCH", min=0, help="Only events after this batch.")] = 0,
 ) -> None:
-    """Write every event on record that is signed, one JSON object a line, the oldest first. To go on later: `--after`
-    with the `batch` of the last line. Where no server is running, run `audit chain` first."""
+    """Export all signed events, oldest first, one JSON object per line. To continue later, pass the `batch` of the last
+    line as `--after`. If no server is running, run `audit chain` first."""
     with open_server(call_of(ctx)) as server:
         while events := server.run(next_events, after=after):
             for event in events:
@@ -135,7 +135,7 @@ def export(
 
 
 def put_rows(call: Call, schema: str, rows: Sequence[RecordRow], columns: Sequence[str]) -> None:
-    """Rows of the record: in JSON ids and names, for people names where they are known."""
+    """Print events: ids and names in JSON, known names in tables."""
     call.put_list(schema, [_members(row) if call.json else _cells(row) for row in rows], columns)
 
 
@@ -155,14 +155,14 @@ def _cells(row: RecordRow) -> dict[str, Any]:
 
 
 def _by(row: RecordRow) -> str:
-    """Whoever has no name yet is known by where they sign in."""
+    """Name the actor; before a sign-in is complete, say where it happens."""
     kind, _, name = row.by.partition(":")
-    where = {"rest": "where somebody signed in", "self": "where somebody signed in to self-service"}.get(kind)
+    where = {"rest": "signing in", "self": "signing in to self-service"}.get(kind)
     return f"{name}, {where}" if where else row.by
 
 
 def _detail(detail: dict[str, Any], row: RecordRow) -> str:
-    """What the other columns do not say."""
+    """Return the details that no other column shows."""
     said: tuple[Any, ...] = (None, "", [], {})
     return ", ".join(
         f"{name.replace('_', ' ')}: {_words(name, value)}"
@@ -184,4 +184,4 @@ def _read_checkpoint(path: Path) -> Checkpoint:
         with path.open("rb") as file:
             return Checkpoint.parse(file.read(_LONGEST_LINE).decode("ascii", "replace"))
     except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}", "name the file of a checkpoint") from error
+        raise BadInput(f"cannot read {path}: {error.strerror}", "pass a file with a checkpoint") from error

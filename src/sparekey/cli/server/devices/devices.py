@@ -14,18 +14,18 @@ from sparekey.cli.server.command import Call, call_of, command, new_group, now, 
 from sparekey.core.errors import BadInput
 from sparekey.core.plurals import counted
 
-app = new_group("Protected computers: invite, look at, revoke, report as stolen.")
+app = new_group("Protected computers: invite, show, revoke, report as stolen.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The device's name, or its id.")]
 
 
 @command(app, "invite", "device invite laptop-17 --domain Sales")
 def invite(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What the device is to be called.")],
-    domain: Annotated[str, typer.Option(help="The security domain that it belongs to.")] = TOP_DOMAIN,
-    hours: Annotated[int, typer.Option(min=1, max=720, help="How long the code can be used.")] = 24,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new device.")],
+    domain: Annotated[str, typer.Option(help="The security domain of the device.")] = TOP_DOMAIN,
+    hours: Annotated[int, typer.Option(min=1, max=720, help="The lifetime of the code in hours.")] = 24,
 ) -> None:
-    """Make a code with which one device enrols, once. By the same code the device knows this server's CA."""
+    """Make a one-time code to enrol a device. The code also tells the device which CA to trust."""
     call, moment = call_of(ctx), now()
     with open_server(call) as server:
         code = server.run(devices.invite, name, domain, now=moment, lifetime=hours * 3_600)
@@ -36,7 +36,7 @@ def invite(
         output.put_json("invitation", members | {"server": url or None})
         return
     print(code.text().reveal())
-    output.say(f"For one enrolment until {output.local_and_utc(expires)}. On the device, as root:")
+    output.say(f"The code works once, until {output.local_and_utc(expires)}. Run on the device, as root:")
     output.say(f"  sparekey-agent enroll --server {url or 'https://NAME:PORT'} --code -")
     if more:
         output.say(more)
@@ -45,10 +45,10 @@ def invite(
 @command(app, "invitations", "device invitations")
 def list_invitations(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
-    after: Annotated[str, typer.Option(metavar="ID", help="From the first one after the one with this id.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The maximum number.")] = 100,
+    after: Annotated[str, typer.Option(metavar="ID", help="Start after the one with this id.")] = "",
 ) -> None:
-    """List invitations that nobody has used yet."""
+    """List unused invitations."""
     call = call_of(ctx)
     with open_server(call) as server:
         rows = [
@@ -67,20 +67,20 @@ def list_invitations(
 @command(app, "uninvite", "device uninvite INVITATION")
 def uninvite(
     ctx: typer.Context,
-    invitation_id: Annotated[str, typer.Argument(metavar="ID", help="As `device invitations` shows it.")],
+    invitation_id: Annotated[str, typer.Argument(metavar="ID", help="The id in `device invitations`.")],
 ) -> None:
-    """Withdraw an invitation: its code is refused from now on."""
+    """Withdraw an invitation. Its code no longer works."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(invitations.withdraw, invitation_id, now=now())
-    call.done("The invitation is withdrawn.", "invitation", id=invitation_id, withdrawn=True)
+    call.done("Withdrew the invitation.", "invitation", id=invitation_id, withdrawn=True)
 
 
 @command(app, "list", "device list")
 def list_some(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
-    after: Annotated[str, typer.Option(metavar="ID", help="From the first one after the one with this id.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The maximum number.")] = 100,
+    after: Annotated[str, typer.Option(metavar="ID", help="Start after the one with this id.")] = "",
 ) -> None:
     """List devices by name."""
     call = call_of(ctx)
@@ -91,7 +91,7 @@ def list_some(
 
 @command(app, "show", "device show laptop-17")
 def show(ctx: typer.Context, name: Name) -> None:
-    """Show a device and the offline data that it holds."""
+    """Show a device and its offline data."""
     call = call_of(ctx)
     with open_server(call) as server:
         view = server.run(devices.show_device, name)
@@ -118,26 +118,26 @@ def show(ctx: typer.Context, name: Name) -> None:
 
 @command(app, "revoke", "device revoke laptop-17")
 def revoke(ctx: typer.Context, name: Name) -> None:
-    """Refuse a device from now on. It erases everything at its next contact."""
+    """Revoke a device. The server refuses it, and the device erases its data at its next contact."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(devices.revoke, name, now=now())
-    call.done(f"{name} is revoked.", "device", name=name, revoked=True)
+    call.done(f"Revoked {name}.", "device", name=name, revoked=True)
 
 
 @command(app, "stolen", "device stolen laptop-17 --yes")
 def stolen(
     ctx: typer.Context,
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
-    reported_by: Annotated[str, typer.Option(metavar="WHO", help="Who said so, and how you know.")] = "",
-    note: Annotated[str, typer.Option(help="Anything worth keeping.")] = "",
-    ticket: Annotated[str, typer.Option(help="The number of the ticket.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    reported_by: Annotated[str, typer.Option(metavar="WHO", help="The reporter, and how you identified them.")] = "",
+    note: Annotated[str, typer.Option(help="A note for the audit log.")] = "",
+    ticket: Annotated[str, typer.Option(help="A ticket number for the audit log.")] = "",
 ) -> None:
-    """Report a device as stolen: it is refused, and what it holds of anybody is ended everywhere.
+    """Report a device as stolen. The server refuses it and invalidates everything that its data could reveal.
 
-    Each of its users chooses a new PIN at the next sign-in and gets other emergency codes; tokens without a PIN and
-    event-based ones that were used on it are disabled and have to be replaced. It erases itself at its next contact.
+    Each user of the device chooses a new PIN at the next sign-in and gets new emergency codes. Tokens without a PIN and
+    event-based tokens that were used on it are disabled; replace them. The device erases its data at its next contact.
     """
     call, moment = call_of(ctx), now()
     with open_server(call) as server:
@@ -166,7 +166,7 @@ def stolen(
     if report.before is not None:
         output.say(_earlier(report, report.before))
         return
-    output.say(f"{report.name} is reported stolen, and refused from now on.")
+    output.say(f"Reported {report.name} as stolen. The server refuses it from now on.")
     for line in _consequences(report):
         output.say(line)
 
@@ -175,55 +175,54 @@ def _confirm(report: devices_stolen.StolenDevice) -> None:
     if not sys.stdin.isatty():
         count = len(report.users) + report.elsewhere
         raise BadInput(
-            f"reporting {report.name!r} as stolen ends what {counted(count, 'user has', 'users have')} "
-            "on it, and asks first",
-            "repeat it with --yes, or at a terminal",
+            f"reporting {report.name!r} as stolen affects {counted(count, 'user')} and needs a confirmation",
+            "repeat the command with --yes, or run it at a terminal",
         )
     if report.before is not None:
         output.say(_earlier(report, report.before))
     else:
-        output.say(f"{report.name} ({report.device_id}) will be refused. What this means:")
-        for line in _consequences(report) or ["  Nobody has anything on it."]:
+        output.say(f"The server will refuse {report.name} ({report.device_id}). Consequences:")
+        for line in _consequences(report) or ["  The device has no data of any user."]:
             output.say(line)
-    typer.confirm("Report it as stolen?", abort=True, err=True)
+    typer.confirm("Report this device as stolen?", abort=True, err=True)
 
 
 def _earlier(report: devices_stolen.StolenDevice, before: devices_stolen.EarlierReport) -> str:
-    """What a second report finds: that there was a first one."""
-    reported = f"{report.name} was reported stolen before, at {output.local_and_utc(before.at)} by {before.by}"
+    """Describe an earlier report of the same device."""
+    reported = f"{report.name} was already reported as stolen, at {output.local_and_utc(before.at)} by {before.by}"
     more = [counted(before.elsewhere, "user") + " elsewhere"] if before.elsewhere else []
     held = ", ".join([*before.users, *more])
-    ended = f"What it held of {held} ended then" if held else "It held nothing of anybody"
-    return f"{reported}. {ended}; nothing else is on it, and it is refused."
+    ended = f"Its data of {held} were invalidated then" if held else "It had no data of any user"
+    return f"{reported}. {ended}. It has no other data, and the server refuses it."
 
 
 def _consequences(report: devices_stolen.StolenDevice) -> list[str]:
-    """A line for each user, and one for those who are only counted."""
+    """Return one line for each user, and one for users in other domains."""
     lines = []
     for user in report.users:
         parts = [f"new PIN for token {serial}" for serial in user.new_pin]
         parts += [f"token {serial} disabled: replace it" for serial in user.disabled]
-        parts += ["other emergency codes"] if user.codes else []
+        parts += ["new emergency codes"] if user.codes else []
         parts += [f"{counted(user.passkeys, 'passkey')} removed"] if user.passkeys else []
-        lines.append(f"  {user.login}: {'; '.join(parts) or 'offline data made anew'}")
+        lines.append(f"  {user.login}: {'; '.join(parts) or 'offline data replaced'}")
     if report.elsewhere:
-        lines.append(f"  {counted(report.elsewhere, 'more user')} of other security domains: the same")
+        lines.append(f"  {counted(report.elsewhere, 'more user')} in other security domains: the same")
     return lines
 
 
 def _address(call: Call) -> tuple[str, str]:
-    """Where devices reach the server, as far as it is known ("": not), and what there is to be said about it."""
+    """Return the server's address for devices ("" if unknown) and a remark about it."""
     if call.url:
         return call.url, ""
     from sparekey.server.settings import FILE, read_settings  # noqa: PLC0415 -- what needs no server starts without it
 
     settings, file = read_settings(call.directory, os.environ), call.directory / FILE
     if not settings.url:
-        return "", f"For NAME:PORT put where the device reaches this server. What `names` in {file} says stands here."
+        return "", f"Replace NAME:PORT with the address of this server. Set `names` in {file} to print it here."
     if settings.local_only:
         return settings.url, (
-            f"That address is of use on this machine only. For others set `listen` and `names` in {file}, and start "
-            "the server again."
+            f"This address works only on this machine. For other machines, set `listen` and `names` in {file} and "
+            "restart the server."
         )
     return settings.url, ""
 

@@ -1,4 +1,4 @@
-"""`sparekey approval`: a second person for the showing of an emergency passcode, where policy says so."""
+"""`sparekey approval`: requests to show an emergency passcode, if the policy requires an approval."""
 
 from typing import Annotated, Any
 
@@ -9,18 +9,18 @@ from sparekey.app.emergency.approvals import ApprovalView
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
 
-app = new_group("Requests to show an emergency passcode that wait for a second person.")
+app = new_group("Approve or refuse requests to show an emergency passcode.")
 
-Request = Annotated[str, typer.Argument(metavar="ID", help="As `approval list` shows it.")]
+Request = Annotated[str, typer.Argument(metavar="ID", help="The id in `approval list`.")]
 
 
 @command(app, "list", "approval list")
 def list_some(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
-    after: Annotated[str, typer.Option(metavar="ID", help="From the one after this one.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The maximum number.")] = 100,
+    after: Annotated[str, typer.Option(metavar="ID", help="Start after this one.")] = "",
 ) -> None:
-    """List the requests of the last day, newest first: which are yours, and on which you may decide."""
+    """List the requests of the last day, newest first. Marks your own, and those that you can decide."""
     call = call_of(ctx)
     with open_server(call) as server:
         found = server.run(approvals.list_approvals, limit, after, now=now())
@@ -43,21 +43,21 @@ def list_some(
 
 @command(app, "approve", "approval approve 5f0c...")
 def approve(ctx: typer.Context, request: Request) -> None:
-    """Let the operator who asked be shown the passcode, once. Nobody approves what they asked for themselves."""
+    """Allow the operator to see the passcode once. You cannot approve your own request."""
     call = call_of(ctx)
     with open_server(call) as server:
         done = server.run(approvals.approve, request, now=now())
-    words = f"{done.asker} may be shown the passcode of {done.user} on {done.device}, once."
+    words = f"{done.asker} can now show the passcode of {done.user} on {done.device}, once."
     call.done(words, "approval", **_members(done))
 
 
 @command(app, "refuse", "approval refuse 5f0c...")
 def refuse(ctx: typer.Context, request: Request) -> None:
-    """Refuse it. The operator may ask again; everything is on record."""
+    """Refuse a request. The operator can ask again. The audit log has both."""
     call = call_of(ctx)
     with open_server(call) as server:
         done = server.run(approvals.refuse, request, now=now())
-    call.done(f"Refused what {done.asker} asked for.", "approval", **_members(done))
+    call.done(f"Refused the request of {done.asker}.", "approval", **_members(done))
 
 
 def _members(view: ApprovalView) -> dict[str, Any]:

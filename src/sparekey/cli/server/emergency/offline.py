@@ -1,6 +1,6 @@
 """`sparekey emergency`: offline emergency tokencodes (of a token) and passcodes (of a user), and online access.
 
-Rules: the code to read out is the one that the caller's device holds; every showing is on record before it is seen.
+Rules: the operator reads out the code that the caller's device holds; the audit log has each code before it is shown.
 """
 
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from sparekey.cli.server.emergency.online import Caller, Note, Ticket
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.plurals import counted
 
-app = new_group("Emergency codes: of a token (tokencode), of a user (`emergency passcode`), or at the server alone.")
+app = new_group("Emergency codes: tokencodes of a token, passcodes of a user, and temporary online tokencodes.")
 passcode = new_group("Offline emergency passcodes: they replace PIN and tokencode.")
 app.add_typer(passcode, name="passcode")
 command(app, "fixed", "emergency fixed SK01234567 --caller 'called back' --lifetime 3")(online_emergency.fixed)
@@ -30,7 +30,7 @@ Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The token's seria
 User = Annotated[str, typer.Argument(metavar="USER", help="The user's login name.")]
 Device = Annotated[
     str | None,
-    typer.Option(help="The device that the caller is at: name or id. [the only one that holds a code]"),
+    typer.Option(help="The caller's device: name or id. [the only one that holds a code]"),
 ]
 
 
@@ -38,13 +38,13 @@ Device = Annotated[
 def show(
     ctx: typer.Context, serial: Serial, caller: Caller, device: Device = None, note: Note = "", ticket: Ticket = ""
 ) -> None:
-    """Show the emergency tokencode that a device holds. It is typed after the PIN, if the token has one."""
+    """Show the offline emergency tokencode of a device. The user types it after the PIN, if the token has one."""
     _show(ctx, CodeKind.TOKENCODE, serial, device, Showing(caller, note, ticket))
 
 
 @command(app, "reset", "emergency reset SK01234567")
 def reset(ctx: typer.Context, serial: Serial) -> None:
-    """Have a new code delivered at the next online sign-in. Until then the old one works."""
+    """Replace the code at the next online sign-in. The old code works until then."""
     _reset(ctx, CodeKind.TOKENCODE, serial)
 
 
@@ -52,27 +52,27 @@ def reset(ctx: typer.Context, serial: Serial) -> None:
 def online(
     ctx: typer.Context,
     serial: Serial,
-    allowed: Annotated[bool | None, typer.Option("--on/--off", help="Accept it, or do not.")] = None,
+    allowed: Annotated[bool | None, typer.Option("--on/--off", help="Accept it, or refuse it.")] = None,
 ) -> None:
-    """Let the server accept the offline emergency tokencode, too, or stop that."""
+    """Allow or forbid the offline emergency tokencode for online sign-ins."""
     if allowed is None:
-        raise typer.BadParameter("give --on or --off")
+        raise typer.BadParameter("pass --on or --off")
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(emergency.set_online, serial, allowed=allowed, now=now())
-    words = f"The server {'also accepts' if allowed else 'does not accept'} the offline code of {serial}."
+    words = f"The server {'now accepts' if allowed else 'does not accept'} the offline emergency tokencode of {serial}."
     call.done(words, "emergency-online", serial=serial, allowed=allowed)
 
 
 @command(app, "history", "emergency history SK01234567")
 def history(ctx: typer.Context, serial: Serial) -> None:
-    """List what happened with the emergency tokencode, newest first: shown, reset, used, replaced."""
+    """List the events of the emergency tokencode, newest first: shown, reset, used, replaced."""
     _history(ctx, CodeKind.TOKENCODE, serial)
 
 
 @command(app, "held", "emergency held SK01234567")
 def held(ctx: typer.Context, serial: Serial) -> None:
-    """List which device holds which version of the code, and until when that works. Shows no code."""
+    """List the devices that hold a code, with its version and expiry. Shows no code."""
     _held(ctx, CodeKind.TOKENCODE, serial)
 
 
@@ -80,25 +80,25 @@ def held(ctx: typer.Context, serial: Serial) -> None:
 def show_passcode(
     ctx: typer.Context, user: User, caller: Caller, device: Device = None, note: Note = "", ticket: Ticket = ""
 ) -> None:
-    """Show the emergency passcode that a device holds. It replaces PIN and tokencode."""
+    """Show the offline emergency passcode of a device. It replaces PIN and tokencode."""
     _show(ctx, CodeKind.PASSCODE, user, device, Showing(caller, note, ticket))
 
 
 @command(passcode, "reset", "emergency passcode reset alice")
 def reset_passcode(ctx: typer.Context, user: User) -> None:
-    """Have a new passcode delivered at the next online sign-in. Until then the old one works."""
+    """Replace the passcode at the next online sign-in. The old one works until then."""
     _reset(ctx, CodeKind.PASSCODE, user)
 
 
 @command(passcode, "history", "emergency passcode history alice")
 def passcode_history(ctx: typer.Context, user: User) -> None:
-    """List what happened with the emergency passcode, newest first: shown, reset, used, replaced."""
+    """List the events of the emergency passcode, newest first: shown, reset, used, replaced."""
     _history(ctx, CodeKind.PASSCODE, user)
 
 
 @command(passcode, "held", "emergency passcode held alice")
 def passcode_held(ctx: typer.Context, user: User) -> None:
-    """List which device holds which version of the code, and until when that works. Shows no code."""
+    """List the devices that hold a code, with its version and expiry. Shows no code."""
     _held(ctx, CodeKind.PASSCODE, user)
 
 
@@ -127,8 +127,8 @@ def _show(ctx: typer.Context, kind: CodeKind, name: str, device: str | None, sho
 
 
 def _read_out(shown: ShownCode, kind: CodeKind, name: str, moment: int) -> None:
-    """For an operator on the telephone, in a hurry."""
-    print(f"device    {shown.device} (code version {shown.version}: the login screen there shows the same)")
+    """Print a code for an operator to read out on the telephone."""
+    print(f"device    {shown.device} (code version {shown.version}; its login screen shows the same version)")
     print(f"code      {shown.groups.reveal()}")
     for number, (group, words) in enumerate(zip(shown.groups.reveal().split("-"), shown.spelling(), strict=True), 1):
         print(f"  group {number} {group}  {' '.join(words)}")
@@ -141,7 +141,7 @@ def _read_out(shown: ShownCode, kind: CodeKind, name: str, moment: int) -> None:
         print("to type   this code alone: this token has no PIN")
     where = "only while that computer cannot reach its server"
     if kind is CodeKind.TOKENCODE:
-        where += f"; after `sparekey emergency online {name} --on` there, too"
+        where += f"; also online after `sparekey emergency online {name} --on`"
     print(f"works     {where}")
 
 
@@ -150,8 +150,8 @@ def _reset(ctx: typer.Context, kind: CodeKind, name: str) -> None:
     with open_server(call) as server:
         count = server.run(emergency.reset, kind, name, now=now())
     words = (
-        f"A new code for {name} comes with the next online sign-in, on {counted(count, 'device')}. "
-        "Until then the old one works."
+        f"{counted(count, 'device gets', 'devices get')} a new code for {name} at the next online sign-in. "
+        "The old code works until then."
     )
     call.done(words, "emergency-reset", name=name, devices=count)
 
@@ -181,4 +181,4 @@ def _held(ctx: typer.Context, kind: CodeKind, name: str) -> None:
     ]
     call.put_list("held", rows, ["device", "version", "expires", "held_since", "pending", "reset"])
     if not rows:
-        output.say("No device holds a code yet: it cannot work until the user signs in online from a device.")
+        output.say("No device holds a code yet. The user must first sign in online from a device.")

@@ -1,6 +1,6 @@
-"""`sparekey emergency fixed|one-time|end|status`: tokencodes that the server alone accepts in place of a token's.
+"""`sparekey emergency fixed|one-time|end|status`: temporary tokencodes for online sign-ins.
 
-Rules: the codes are shown once, when they are made; what happens when the token turns up is chosen at the same moment.
+Rules: the codes are shown once, when they are made; the rule for a token that is available again is chosen then, too.
 """
 
 from typing import Annotated
@@ -15,23 +15,23 @@ from sparekey.cli.server.command import Call, call_of, now, open_server
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable
 
 Caller = Annotated[str, typer.Option(metavar="HOW", help="How the caller was identified.")]
-Note = Annotated[str, typer.Option(help="Anything worth keeping.")]
-Ticket = Annotated[str, typer.Option(help="The number of the ticket.")]
+Note = Annotated[str, typer.Option(help="A note for the audit log.")]
+Ticket = Annotated[str, typer.Option(help="A ticket number for the audit log.")]
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The token's serial number.")]
 Lifetime = Annotated[
-    int | None, typer.Option(metavar="DAYS", help=f"The codes work for so many days. [{DEFAULT_DAYS}]")
+    int | None, typer.Option(metavar="DAYS", help=f"The lifetime of the codes in days. [{DEFAULT_DAYS}]")
 ]
-NoExpiry = Annotated[bool, typer.Option("--no-expiry", help="They work until the access is ended.")]
+NoExpiry = Annotated[bool, typer.Option("--no-expiry", help="The codes work until you end the access.")]
 Rule = Annotated[
     IfAvailable,
     typer.Option(
         "--if-available",
-        help="If the token turns up: deny: its codes are refused; end: its first use ends this access; "
-        "after-lifetime: its codes are accepted after the lifetime.",
+        help="When the user has the token again. deny: refuse its codes; end: accept them, and the first use ends this "
+        "access; after-lifetime: accept them after the lifetime.",
     ),
 ]
 _RULES = {
-    IfAvailable.DENY: "its codes are refused until somebody ends this access",
+    IfAvailable.DENY: "its codes are refused until you end this access",
     IfAvailable.END: "its first use ends this access",
     IfAvailable.AFTER_LIFETIME: "its codes are accepted after the lifetime; the first use ends this access",
 }
@@ -47,7 +47,7 @@ def fixed(
     note: Note = "",
     ticket: Ticket = "",
 ) -> None:
-    """Give a temporary tokencode that works again and again. It is typed after the PIN, if the token has one."""
+    """Make a temporary tokencode that can be used repeatedly. The user types it after the PIN, if the token has one."""
     terms, moment = _terms(lifetime, no_expiry, if_available), now()
     with open_server(call_of(ctx)) as server:
         given = server.run(online_emergency.give_fixed, serial, terms, Showing(caller, note, ticket), now=moment)
@@ -57,7 +57,7 @@ def fixed(
 def one_time(
     ctx: typer.Context,
     serial: Serial,
-    count: Annotated[int, typer.Option(metavar="N", help=f"How many tokencodes: 1 to {MOST_CODES}.")],
+    count: Annotated[int, typer.Option(metavar="N", help=f"The number of tokencodes: 1 to {MOST_CODES}.")],
     caller: Caller,
     lifetime: Lifetime = None,
     no_expiry: NoExpiry = False,
@@ -65,7 +65,7 @@ def one_time(
     note: Note = "",
     ticket: Ticket = "",
 ) -> None:
-    """Give a set of tokencodes that work once each. They are typed after the PIN, if the token has one."""
+    """Make a set of one-time tokencodes. The user types them after the PIN, if the token has one."""
     terms, moment = _terms(lifetime, no_expiry, if_available), now()
     with open_server(call_of(ctx)) as server:
         given = server.run(
@@ -75,30 +75,30 @@ def one_time(
 
 
 def end(ctx: typer.Context, serial: Serial) -> None:
-    """End online emergency access: its codes work no longer, and the token's own do again."""
+    """End the temporary online access of a token. Its codes stop working, and the token's own codes work again."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(online_emergency.end, serial, now=now())
-    words = f"Online emergency access to {serial} has ended. Whether it is marked as lost is another matter."
+    words = f"Ended the temporary online access of {serial}. If the token is marked as lost, it stays so."
     call.done(words, "emergency-end", serial=serial)
 
 
 def status(ctx: typer.Context, serial: Serial) -> None:
-    """Show the online emergency access of a token: until when, how many codes are left. Shows no code."""
+    """Show the temporary online access of a token: expiry and remaining codes. Shows no code."""
     call, moment = call_of(ctx), now()
     with open_server(call) as server:
         view = server.run(online_emergency.access_of, serial, now=moment)
     if call.json:
         output.put_json("emergency-status", {"serial": serial, "online": _members(view) if view else None})
     elif view is None:
-        output.say(f"Token {serial} has no online emergency access.")
+        output.say(f"Token {serial} has no temporary online access.")
     else:
         call.put("emergency-status", _words(view, moment))
 
 
 def _terms(lifetime: int | None, no_expiry: bool, if_available: IfAvailable) -> Terms:
     if no_expiry and lifetime is not None:
-        raise typer.BadParameter("give --lifetime or --no-expiry, not both")
+        raise typer.BadParameter("pass either --lifetime or --no-expiry, not both")
     days = None if no_expiry else DEFAULT_DAYS if lifetime is None else lifetime
     return Terms(days, if_available)
 
@@ -124,20 +124,20 @@ def _put_given(call: Call, serial: str, given: GivenAccess, moment: int) -> None
 
 
 def _read_out(given: GivenAccess, moment: int) -> None:
-    """For an operator on the telephone, or to be printed and handed over."""
+    """Print codes for an operator to read out, or to hand over on paper."""
     for code, words in zip(given.codes, given.spelling(), strict=True):
         print(f"code      {code.reveal()}  {' '.join(words)}")
-    print(f"works     {'again and again' if given.kind is EmergencyKind.FIXED else 'once each'}")
+    print(f"works     {'repeatedly' if given.kind is EmergencyKind.FIXED else 'once each'}")
     print(f"expires   {_expiry(given.expires_at, moment)}")
     print(f"to type   {'the PIN, then the code' if given.needs_pin else 'the code alone: this token has no PIN'}")
-    print(f"token     if it turns up, {_RULES[given.if_available]}")
+    print(f"token     when the user has it again, {_RULES[given.if_available]}")
     if given.replaced:
-        output.say("The access that this token had before has ended.")
-    output.say("Nobody can show these codes again.")
+        output.say("This replaces the token's previous temporary access.")
+    output.say("These codes cannot be shown again.")
 
 
 def _words(view: AccessView, moment: int) -> dict[str, str]:
-    left = f"{view.left} of {view.codes}" if view.kind is EmergencyKind.ONE_TIME else "works again and again"
+    left = f"{view.left} of {view.codes}" if view.kind is EmergencyKind.ONE_TIME else "works repeatedly"
     return {
         "kind": view.kind.value,
         "codes_left": left,

@@ -9,7 +9,7 @@ from sparekey.app.people import domains
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
 from sparekey.core.policy.kinds import PolicyKind
 
-app = new_group("Security domains: they own users, tokens and devices, and policies are assigned to them.")
+app = new_group("Security domains: they own users, tokens and devices, and have policies.")
 _POLICIES = tuple(f"{kind}_policy" for kind in PolicyKind)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The domain's name.")]
 
@@ -18,9 +18,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The domain's name.")]
 def add(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 100 characters.")],
-    parent: Annotated[str, typer.Option(help="The domain above it.")] = TOP_DOMAIN,
+    parent: Annotated[str, typer.Option(help="The parent domain.")] = TOP_DOMAIN,
 ) -> None:
-    """Add a domain. It always uses the default policy until another one is assigned."""
+    """Add a domain. It uses the default policies until you assign others."""
     call = call_of(ctx)
     with open_server(call) as server:
         made = server.run(domains.add_domain, name, parent, now=now())
@@ -29,8 +29,8 @@ def add(
 
 @command(app, "list", "domain list")
 def list_all(ctx: typer.Context) -> None:
-    """List all domains, each above those below it, with the policies assigned to it. Where none is, the default policy
-    of that kind is in force."""
+    """List all domains as a tree, with their assigned policies. A domain without an assigned policy uses the default of
+    that kind."""
     call = call_of(ctx)
     with open_server(call) as server:
         rows = [_members(each) for each in server.run(domains.list_domains)]
@@ -44,7 +44,7 @@ def list_all(ctx: typer.Context) -> None:
 
 @command(app, "show", "domain show Sales")
 def show(ctx: typer.Context, name: Name) -> None:
-    """Show a domain: the policies in force in it, and how much belongs to it."""
+    """Show a domain: its policies and the number of its objects."""
     call = call_of(ctx)
     with open_server(call) as server:
         found = server.run(domains.show_domain, name)
@@ -54,19 +54,17 @@ def show(ctx: typer.Context, name: Name) -> None:
 
 
 @command(app, "move", "domain move Bern --parent Sales")
-def move(
-    ctx: typer.Context, name: Name, parent: Annotated[str, typer.Option(help="The domain that is to be above it.")]
-) -> None:
-    """Move a domain with everything below it. Its policies stay; administrators of the new place get rights over it."""
+def move(ctx: typer.Context, name: Name, parent: Annotated[str, typer.Option(help="The new parent domain.")]) -> None:
+    """Move a domain with all domains below it. It keeps its policies. Roles granted above its new place apply to it."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(domains.move_domain, name, parent, now=now())
-    call.done(f"{name} is below {parent}.", "domain", name=name, parent=parent)
+    call.done(f"Moved {name} below {parent}.", "domain", name=name, parent=parent)
 
 
 @command(app, "remove", "domain remove Bern")
 def remove(ctx: typer.Context, name: Name) -> None:
-    """Remove a domain to which nothing belongs."""
+    """Remove an empty domain."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(domains.remove_domain, name, now=now())

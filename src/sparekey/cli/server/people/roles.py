@@ -1,4 +1,4 @@
-"""`sparekey role`: what administrators may do, and where."""
+"""`sparekey role`: roles of administrators and API clients."""
 
 from typing import Annotated
 
@@ -11,15 +11,15 @@ from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 
-app = new_group("Roles: permissions that administrators and API clients have in a security domain and below.")
+app = new_group("Roles: sets of permissions, granted in a security domain and the domains below.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of a role of your own.")]
 Role = Annotated[str, typer.Argument(metavar="ROLE", help="See `sparekey role list`.")]
 Permissions = Annotated[
-    list[str], typer.Argument(metavar="PERMISSION...", help="What it allows, as `sparekey role list` names it.")
+    list[str], typer.Argument(metavar="PERMISSION...", help="Permissions, as `sparekey role list` names them.")
 ]
 User = Annotated[str | None, typer.Argument(metavar="[USER]", help="The user's login name.", show_default=False)]
 Client = Annotated[str, typer.Option(metavar="NAME", help="An API client instead of a user.")]
-Domain = Annotated[str, typer.Option(help="Where it holds: in this domain and everything below it.")]
+Domain = Annotated[str, typer.Option(help="The role applies in this domain and the domains below.")]
 
 
 @command(app, "add", "role add 'night desk' user.view token.view emergency.view emergency.tokencode-show")
@@ -37,7 +37,7 @@ def add(
 
 @command(app, "set", "role set 'night desk' user.view token.view")
 def set_permissions(ctx: typer.Context, name: Name, permissions: Permissions) -> None:
-    """Give a role these permissions instead of the ones it has. It changes for everybody who holds it."""
+    """Replace the permissions of a role. This changes the rights of all its holders."""
     call = call_of(ctx)
     with open_server(call) as server:
         changed = server.run(roles.set_permissions, name, permissions, now=now())
@@ -46,7 +46,7 @@ def set_permissions(ctx: typer.Context, name: Name, permissions: Permissions) ->
 
 @command(app, "list", "role list")
 def list_all(ctx: typer.Context) -> None:
-    """List the predefined roles and those of your own."""
+    """List the predefined roles and your own roles."""
     call = call_of(ctx)
     with open_server(call) as server:
         rows = [_members(each) for each in server.run(roles.list_roles)]
@@ -55,7 +55,7 @@ def list_all(ctx: typer.Context) -> None:
 
 @command(app, "show", "role show 'help desk'")
 def show(ctx: typer.Context, name: Role) -> None:
-    """Show what a role allows, and who holds it where."""
+    """Show the permissions and the holders of a role."""
     call = call_of(ctx)
     with open_server(call) as server:
         found = server.run(roles.show_role, name)
@@ -63,33 +63,33 @@ def show(ctx: typer.Context, name: Role) -> None:
     shown = held if call.json else [f"{each.holder} in {each.domain}" for each in found.grants]
     call.put("role", _members(found.role) | {"granted": shown})
     if found.cut:
-        output.say(f"There are more; {len(found.grants)} who hold it are shown.")
+        output.say(f"There are more holders. The first {len(found.grants)} are shown.")
 
 
 @command(app, "grant", "role grant 'help desk' carol --domain Sales")
 def grant(ctx: typer.Context, role: Role, user: User = None, domain: Domain = TOP_DOMAIN, client: Client = "") -> None:
-    """Give a user (or an API client) a role in a security domain and everything below it."""
+    """Grant a role to a user or an API client, in a security domain and the domains below."""
     kind, holder = _holder(user, client)
     call = call_of(ctx)
     with open_server(call) as server:
         made = server.run(roles.grant, role, kind, holder, domain, now=now())
-    call.done(f"{holder} has the role {role} in {domain}.", "grant", **vars(made))
+    call.done(f"Granted the role {role} to {holder} in {domain}.", "grant", **vars(made))
 
 
 @command(app, "revoke", f"role revoke '{SUPER_ADMINISTRATOR}' carol")
 def revoke(ctx: typer.Context, role: Role, user: User = None, domain: Domain = TOP_DOMAIN, client: Client = "") -> None:
-    """Take a role from a user (or an API client)."""
+    """Revoke a role from a user or an API client."""
     kind, holder = _holder(user, client)
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(roles.revoke, role, kind, holder, domain, now=now())
-    words = f"{holder} does not have the role {role} in {domain} any more."
+    words = f"Revoked the role {role} from {holder} in {domain}."
     call.done(words, "grant", role=role, kind=kind, holder=holder, domain=domain, revoked=True)
 
 
 @command(app, "remove", "role remove 'night desk'")
 def remove(ctx: typer.Context, name: Name) -> None:
-    """Remove a role of your own that nobody holds."""
+    """Remove one of your own roles. It must have no holders."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(roles.remove_role, name, now=now())
@@ -98,7 +98,7 @@ def remove(ctx: typer.Context, name: Name) -> None:
 
 def _holder(user: str | None, client: str) -> tuple[HolderKind, str]:
     if bool(user) is bool(client):
-        raise typer.BadParameter("give either a user or --client")
+        raise typer.BadParameter("pass either a user or --client")
     return (HolderKind.CLIENT, client) if client else (HolderKind.USER, user or "")
 
 

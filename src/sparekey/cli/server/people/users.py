@@ -14,8 +14,8 @@ from sparekey.cli.server.command import call_of, command, new_group, now, open_s
 from sparekey.cli.server.tokens.tokens import read_date
 from sparekey.core.plurals import counted
 
-app = new_group("Users, and why they can sign in or not.")
-Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login name, as typed at a device.")]
+app = new_group("Users, and the reasons why they can or cannot sign in.")
+Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login name.")]
 
 
 @command(app, "add", "user add alice --domain Sales --name 'Alice Example'")
@@ -23,10 +23,10 @@ def add(
     ctx: typer.Context,
     login: Login,
     domain: Annotated[str, typer.Option(help="The security domain.")] = TOP_DOMAIN,
-    name: Annotated[str, typer.Option(help="The name for people.")] = "",
-    mail: Annotated[str, typer.Option(help="Where notices go. [nowhere]")] = "",
+    name: Annotated[str, typer.Option(help="The full name.")] = "",
+    mail: Annotated[str, typer.Option(help="The mail address for notices. [none]")] = "",
     expires: Annotated[
-        str, typer.Option(metavar="DATE", help="The user's end: 2027-12-31, or an RFC 3339 time. [never]")
+        str, typer.Option(metavar="DATE", help="The expiry date: 2027-12-31, or an RFC 3339 time. [never]")
     ] = "",
 ) -> None:
     """Add a user."""
@@ -48,12 +48,15 @@ def add(
 def import_file(
     ctx: typer.Context,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="CSV; its first line names login, name, domain, mail, expires.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A CSV file. Its first line names the columns: login, name, domain, mail, expires."
+        ),
     ],
-    domain: Annotated[str, typer.Option(help="The security domain of the lines that name none.")] = TOP_DOMAIN,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be imported.")] = False,
+    domain: Annotated[str, typer.Option(help="The security domain for lines without one.")] = TOP_DOMAIN,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the result without importing.")] = False,
 ) -> None:
-    """Import users. A line that is not right is left out, and it is said why. Users who exist stay as they are."""
+    """Import users. The command refuses invalid lines and prints the reasons. Existing users stay unchanged."""
     from sparekey.app.people.imports import LARGEST_FILE, import_users  # noqa: PLC0415 -- only needed here
 
     call = call_of(ctx)
@@ -72,8 +75,8 @@ def import_file(
 @command(app, "list", "user list --limit 20")
 def list_some(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
-    after: Annotated[str, typer.Option(metavar="LOGIN", help="From the first login name after this one.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The maximum number.")] = 100,
+    after: Annotated[str, typer.Option(metavar="LOGIN", help="Start after this login name.")] = "",
 ) -> None:
     """List users by login name."""
     call = call_of(ctx)
@@ -96,16 +99,18 @@ def show(ctx: typer.Context, login: Login) -> None:
 def edit(
     ctx: typer.Context,
     login: Login,
-    name: Annotated[str | None, typer.Option(help="The name for people.", show_default=False)] = None,
-    mail: Annotated[str | None, typer.Option(help="Where notices go; '': nowhere.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="The full name.", show_default=False)] = None,
+    mail: Annotated[
+        str | None, typer.Option(help="The mail address for notices; '' for none.", show_default=False)
+    ] = None,
     expires: Annotated[
         str | None,
         typer.Option(
-            metavar="DATE", help="The user's end: 2027-12-31, or an RFC 3339 time; 'never': none.", show_default=False
+            metavar="DATE", help="The expiry date: 2027-12-31, an RFC 3339 time, or never.", show_default=False
         ),
     ] = None,
 ) -> None:
-    """Change a user's name, mail address or end. With another end the offline data are made anew."""
+    """Change the name, mail address or expiry date of a user. A new expiry date replaces the offline data."""
     call = call_of(ctx)
     end = None if expires is None else users.NEVER if expires == "never" else read_date(expires)
     with open_server(call) as server:
@@ -120,9 +125,9 @@ def explain(
     device: Annotated[
         str, typer.Option(metavar="DEVICE", help="Only this device, by name or id. [all of the user's]")
     ] = "",
-    policy: Annotated[bool, typer.Option("--policy", help="Every policy field in force, too.")] = False,
+    policy: Annotated[bool, typer.Option("--policy", help="Include all policy fields.")] = False,
 ) -> None:
-    """Say why a user can sign in or not, online and on each device: every rule, where it comes from, what mends it."""
+    """Explain why a user can or cannot sign in, online and on each device: every rule, its source and the solution."""
     call = call_of(ctx)
     with open_server(call) as server:
         found = server.run(why.explain, login, device or None, now=now())
@@ -135,33 +140,33 @@ def explain(
 
 @command(app, "enable", "user enable alice")
 def enable(ctx: typer.Context, login: Login) -> None:
-    """Let a user sign in again."""
+    """Enable a user."""
     _set_enabled(ctx, login, enabled=True)
 
 
 @command(app, "disable", "user disable alice")
 def disable(ctx: typer.Context, login: Login) -> None:
-    """Refuse a user everywhere. Each device erases the user's offline data at its next contact."""
+    """Disable a user. Each device erases the user's offline data at its next contact."""
     _set_enabled(ctx, login, enabled=False)
 
 
 @command(app, "unlock", "user unlock alice")
 def unlock(ctx: typer.Context, login: Login) -> None:
-    """Clear the lock and the count of failures in a row."""
+    """Unlock a user and reset the failure count."""
     call = call_of(ctx)
     with open_server(call) as server:
         cleared = server.run(users.unlock, login, now=now())
-    words = f"{login} is unlocked." if cleared else f"Nothing to unlock: {login} was not locked and had no failures."
+    words = f"Unlocked {login}." if cleared else f"Nothing to unlock: {login} was not locked and had no failures."
     call.done(words, "user", login=login, cleared=cleared)
 
 
 @command(app, "move", "user move alice --domain Travel")
 def move(ctx: typer.Context, login: Login, domain: Annotated[str, typer.Option(help="The new domain.")]) -> None:
-    """Move a user to another domain; its policies apply at once."""
+    """Move a user to another domain. Its policies apply at once."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(users.move_user, login, domain, now=now())
-    call.done(f"{login} belongs to {domain}.", "user", login=login, domain=domain)
+    call.done(f"Moved {login} to {domain}.", "user", login=login, domain=domain)
 
 
 def _members(view: users.UserView) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`sparekey policy`: policies of each kind, and what is in force for one user on one device."""
+"""`sparekey policy`: policies of each kind, and the effective policy of a user on a device."""
 
 import dataclasses
 import sys
@@ -16,35 +16,37 @@ from sparekey.core.plurals import counted
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.offline import FIELDS
 
-app = new_group("Policies of each kind, and what is in force for a user.")
+app = new_group("Policies of each kind, and the effective policy of a user.")
 
 Name = Annotated[str, typer.Argument(metavar="POLICY", help="The policy's name.")]
 Fields = Annotated[
     list[str] | None,
     typer.Argument(metavar="[FIELD=VALUE]...", help="See `fields` of this kind of policy.", show_default=False),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Discard data on devices without asking first.")]
-YesOrConfirm = Annotated[bool, typer.Option("--yes", "--confirm", help="Discard data on devices without asking first.")]
+Confirm = Annotated[
+    bool, typer.Option("--confirm", help="Discard the data on devices that the stricter policy no longer allows.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 Domain = Annotated[str, typer.Option(help="The security domain.")]
 AnyName = Annotated[str | None, typer.Argument(metavar="POLICY", help="The policy's name.", show_default=False)]
-ToDefault = Annotated[bool, typer.Option("--default", help="Always use the default policy, whichever it is.")]
+ToDefault = Annotated[bool, typer.Option("--default", help="Use the default policy.")]
 
 R = TypeVar("R")
 _EFFECTIVE: Final = ("field", "value", "source")
 # for each kind: what it is for, an example of a field, and the fields that a list shows
 _KINDS: Final[Mapping[PolicyKind, tuple[str, str, tuple[str, ...]]]] = {
     PolicyKind.OFFLINE: (
-        "Offline policies: what devices may hold, and for how long.",
+        "Offline policies: offline data of devices, and their lifetime.",
         "days=7",
         ("enabled", "days", "protection_level"),
     ),
     PolicyKind.TOKEN: (
-        "Token policies: PINs, and how tokens are accepted.",
+        "Token policies: rules for PINs and tokencodes.",
         "pin_minimum=6",
         ("pin_minimum", "pin_maximum", "pin_characters", "next_tokencode_after"),
     ),
     PolicyKind.LOCKOUT: (
-        "Lockout policies: how many failures lock a user, and for how long.",
+        "Lockout policies: the number of failures that lock a user, and the time.",
         "most_failures=3",
         ("most_failures", "within_minutes", "unlock_after_minutes"),
     ),
@@ -111,18 +113,19 @@ def _add_reading(kind: PolicyKind, group: typer.Typer, columns: tuple[str, ...])
 def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
     @command(group, "add", f"policy {kind} add Travel {example}")
     def add(ctx: typer.Context, name: Name, fields: Fields = None) -> None:
-        """Add a policy. Fields that are not given have their defaults."""
+        """Add a policy. Fields that you leave out have their defaults."""
         call = call_of(ctx)
         with open_server(call) as server:
             view = server.run(policies.add_policy, kind, name, _texts(fields), now=now())
         call.done(f"Added the {kind} policy {name}.", "policy", **_members(view))
 
     @command(group, "set", f"policy {kind} set Default {example}")
-    def set_fields(ctx: typer.Context, name: Name, fields: Fields = None, yes: YesOrConfirm = False) -> None:
-        """Edit fields. You are asked first if that discards data; `fields` shows the effect of each."""
+    def set_fields(ctx: typer.Context, name: Name, fields: Fields = None, confirm: Confirm = False) -> None:
+        """Edit fields. A stricter offline policy discards data on devices: if there are any, the command needs
+        --confirm."""
         texts = _texts(fields)
         if not texts:
-            raise typer.BadParameter("say which fields to set, as FIELD=VALUE")
+            raise typer.BadParameter("pass the fields to set as FIELD=VALUE")
         call = call_of(ctx)
         with open_server(call) as server:
             edit = _confirmed(
@@ -130,7 +133,7 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
             )
         renewed = ""
         if edit.regenerated:
-            renewed = f" Offline data are renewed for {counted(edit.regenerated, 'user')} on their devices."
+            made_anew = f" The devices of {counted(edit.regenerated, 'user')} get new offline data."
         members = _members(edit.view) | {"tightened": list(edit.tightened), "regenerated": edit.regenerated}
         call.done(f"Set {', '.join(texts)} of the {kind} policy {name}.{renewed}", "policy", **members)
 
@@ -138,9 +141,10 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
     def assign(
         ctx: typer.Context, domain: Domain, name: AnyName = None, default: ToDefault = False, yes: Yes = False
     ) -> None:
-        """Put the users of a domain, and its devices, under a policy. You are asked first if that discards data."""
+        """Assign a policy to a domain: it applies to the domain's users and devices. The command asks first if devices
+        must replace offline data."""
         if default is (name is not None):
-            raise typer.BadParameter("give either the name of a policy or --default")
+            raise typer.BadParameter("pass either the name of a policy or --default")
         call = call_of(ctx)
         with open_server(call) as server:
             _confirmed(
@@ -148,9 +152,13 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
             )
         call.done(f"{domain} uses {name or f'the default {kind} policy'}.", "assignment", domain=domain, policy=name)
 
+    if kind is not PolicyKind.OFFLINE:  # nothing on devices depends on it
+        set_fields.__doc__ = "Edit fields. An edit takes effect at the next sign-in."
+        assign.__doc__ = "Assign a policy to the users of a domain."
+
     @command(group, "remove", f"policy {kind} remove Travel")
     def remove(ctx: typer.Context, name: Name, yes: Yes = False) -> None:
-        """Remove a policy; its domains go back to the default. You are asked first if that discards data."""
+        """Remove a policy. Its domains use the default policy again."""
         call = call_of(ctx)
         with open_server(call) as server:
             _confirmed(lambda sure: server.run(policies.remove_policy, kind, name, confirmed=sure, now=now()), yes)
@@ -174,10 +182,10 @@ def effective(
     ctx: typer.Context,
     user: Annotated[str, typer.Argument(metavar="USER", help="The user's login name.")],
     device: Annotated[
-        str | None, typer.Option(help="Name or id; without: a device of the user's own domain.", show_default=False)
+        str | None, typer.Option(help="Name or id. [a device of the user's own domain]", show_default=False)
     ] = None,
 ) -> None:
-    """Show what is in force for a user on a device. Beside each value stands where it comes from."""
+    """Show the effective policy of a user on a device, with the source of each value."""
     call = call_of(ctx)
     with open_server(call) as server:
         merged = server.run(policies.effective_of, user, device)
@@ -187,19 +195,21 @@ def effective(
     call.put_list("effective", shown, _EFFECTIVE)
 
 
-def _confirmed(run: Callable[[bool], R], yes: bool) -> R:
-    """Run the use case, confirmed if `yes`. If it needs a confirmation, ask at a terminal, and run it again.
-
-    Raises ConfirmationNeeded where there is no terminal.
-    """
-    try:
-        return run(yes)
-    except ConfirmationNeeded as needed:
-        if not sys.stdin.isatty():
-            raise
-        output.say(needed.message)
-        typer.confirm("Continue?", abort=True, err=True)
-    return run(True)
+def _ask(server: Server, preview: Callable[..., Preview], kind: PolicyKind, *what: Any, yes: bool) -> None:
+    """Before offline data are made anew: says for how many devices, and how much work that is. Raises BadInput where
+    nobody can answer."""
+    words = ""
+    if isinstance(server, LocalServer):
+        found = preview(server.instance, server.actor, kind, *what, now=now())
+        words = policy_previews.in_words(found, os.cpu_count() or 1)
+    elif kind is PolicyKind.OFFLINE:
+        words = "offline data on devices may be discarded and replaced; the console shows for how many users"
+    if yes or not words:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput(words, "repeat the command with --yes, or run it at a terminal")
+    output.say(f"{words[:1].upper()}{words[1:]}.")
+    typer.confirm("Continue?", abort=True, err=True)
 
 
 def _texts(fields: list[str] | None) -> Mapping[str, str]:
@@ -207,7 +217,7 @@ def _texts(fields: list[str] | None) -> Mapping[str, str]:
     for each in fields or ():
         name, sign, value = each.partition("=")
         if not sign or name in texts:
-            raise typer.BadParameter(f"{each!r} is no FIELD=VALUE, or the field is given twice")
+            raise typer.BadParameter(f"{each!r} is not FIELD=VALUE, or the field appears twice")
         texts[name] = value
     return texts
 

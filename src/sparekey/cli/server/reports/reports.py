@@ -1,4 +1,4 @@
-"""`sparekey report`: who is ready for the day without a network.
+"""`sparekey report`: users who could sign in without the network, and users who could not.
 
 Rows are written as they come. A text that a spreadsheet would take for a formula is put behind an apostrophe in CSV.
 """
@@ -19,7 +19,7 @@ from sparekey.core.explain.readiness import Readiness
 from sparekey.core.plurals import counted
 from sparekey.core.row_files import csv_cell
 
-app = new_group("Reports for the day without a network.")
+app = new_group("Reports on the readiness for a network outage.")
 AsCsv = Annotated[bool, typer.Option("--csv", help="Write CSV.")]
 _SHOWN: Final = (
     "user",
@@ -34,7 +34,7 @@ _SHOWN: Final = (
 
 @command(app, "forecast", "report forecast --csv > forecast.csv")
 def forecast(ctx: typer.Context, as_csv: AsCsv = False) -> None:
-    """Say who could not sign in with their token if the network died now, and who runs out this week."""
+    """List users who could not sign in with their token if the network failed now, or within a week."""
     call, at = call_of(ctx), now()
     counts = dict.fromkeys(("now", "this week", "left with an emergency code"), 0)
 
@@ -58,7 +58,7 @@ def forecast(ctx: typer.Context, as_csv: AsCsv = False) -> None:
 
 @command(app, "readiness", "report readiness --csv > readiness.csv")
 def readiness(ctx: typer.Context, as_csv: AsCsv = False) -> None:
-    """List every user on each of their devices: with what they would get in, until when, and what stands in the way."""
+    """List every user on each device: how they could sign in offline, until when, and the obstacle if they cannot."""
     call, at, tally = call_of(ctx), now(), Tally()
     summary: dict[str, Any] = {}
 
@@ -74,7 +74,7 @@ def readiness(ctx: typer.Context, as_csv: AsCsv = False) -> None:
     with open_server(call) as server:
         _put(call, "readiness", members(_each_readiness(server, at)), columns, summary, as_csv=as_csv)
     ready = ", ".join(f"{count} with {what}" for what, count in sorted(tally.readiness.items()))
-    _say(call, as_csv, f"{counted(tally.users, 'user')}, {counted(tally.rows, 'row')}: {ready or 'nobody'}.")
+    _say(call, as_csv, f"{counted(tally.users, 'user')}, {counted(tally.rows, 'row')}: {ready or 'no users'}.")
 
 
 def _each_forecast(server: Server, at: int) -> Iterator[ForecastRow]:

@@ -1,4 +1,4 @@
-"""`sparekey admin`: how the first administrator gets in, and one who has lost every other way."""
+"""`sparekey admin`: links that let in the first administrator, or one who has lost all other ways to sign in."""
 
 import os
 from typing import Annotated
@@ -10,12 +10,12 @@ from sparekey.app.people import admin_links
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_here
 
-app = new_group("How the first administrator gets in, or one who has lost every other way.")
+app = new_group("Let in the first administrator, or one who has lost all other ways to sign in.")
 
 
 @app.callback()
 def admin() -> None:
-    """How the first administrator gets in, or one who has lost every other way."""  # of one command, a group
+    """Let in the first administrator, or one who has lost all other ways to sign in."""  # of one command, a group
 
 
 @command(app, "link", "--data /var/lib/sparekey admin link")
@@ -24,12 +24,12 @@ def link(
     user: Annotated[
         str,
         typer.Argument(
-            metavar="[USER]", help="Who becomes one; else a new user, who chooses a login name.", show_default=False
+            metavar="[USER]", help="An existing user. [a new user, who chooses a login name]", show_default=False
         ),
     ] = "",
 ) -> None:
-    """Make a link by which somebody becomes a super administrator. It works once, within an hour: whoever opens it adds
-    a passkey, or an authenticator app and a PIN, and signs in."""
+    """Make a link that makes a user a super administrator. It works once, within an hour. The person who opens it adds
+    a passkey, or an authenticator app and a PIN, and then signs in."""
     from sparekey.server.settings import read_settings  # noqa: PLC0415 -- slow to load
 
     call = call_of(ctx)

@@ -1,7 +1,7 @@
 """`sparekey login|logout`: a session at a server, for commands with --server.
 
-Rules: the passcode is never an argument: it is asked for, or the first line of standard input; the lines that follow
-answer what the server asks on the way.
+Rules: the passcode is never an argument: the command asks for it, or reads the first line of standard input; the next
+lines answer the server's challenges.
 """
 
 import sys
@@ -17,7 +17,7 @@ from sparekey.cli.server.kept_sessions import KeptSession, find_session, forget_
 from sparekey.cli.server.remote import Refused, error_of, read_ca
 from sparekey.secret import Secret
 
-app = new_group("A session at a server.")
+app = new_group("Start or end a session at a server.")
 _PATH: Final = "/v1/sessions"
 _LONGEST_INPUT: Final = 65_536
 
@@ -26,11 +26,11 @@ _LONGEST_INPUT: Final = 65_536
 def login(
     ctx: typer.Context,
     reply_to: Annotated[
-        str, typer.Option(metavar="ID", help="Answer the question that a login ended with: its reply_to.")
+        str, typer.Option(metavar="ID", help="Answer the challenge of an earlier login: its reply_to.")
     ] = "",
 ) -> None:
-    """Sign in as an administrator. The passcode is asked for, or read from standard input. If the server wants more, as
-    a new PIN, that is asked, too; a program gives it in the lines that follow, or later with --reply-to."""
+    """Sign in as an administrator. The command asks for the passcode, or reads it from standard input. It also asks the
+    server's challenges, e.g. for a new PIN. A program answers them in the next lines, or later with --reply-to."""
     call = call_of(ctx)
     url, name = _named(call)
     before = find_session(url, name)
@@ -49,7 +49,7 @@ def login(
 
 @command(app, "logout", "logout --server https://login.example.org:8443 --as carol")
 def logout(ctx: typer.Context) -> None:
-    """End the session."""
+    """End the session at a server."""
     call = call_of(ctx)
     url, name = _named(call)
     kept = find_session(url, name)
@@ -60,24 +60,26 @@ def logout(ctx: typer.Context) -> None:
         finally:
             connection.close()
             forget_session(url, name)
-    words = f"{name} has logged out." if kept else f"{name} had no session at {url}."
+    words = f"Ended the session of {name}." if kept else f"{name} had no session at {url}."
     call.done(words, "logout", server=url, user=name, ended=kept is not None)
 
 
 def _named(call: Call) -> tuple[str, str]:
     if not call.url:
-        raise typer.BadParameter("say at which server: --server URL")
+        raise typer.BadParameter("pass the server's address: --server URL")
     return call.url, call.login
 
 
 def _asked(connection: Connection, name: str, reply_to: str) -> Mapping[str, Any]:
-    """The server's last word: granted, or a question that nobody here can answer. Raises Refused for a no."""
+    """Return the final answer: granted, or a challenge without an answer. Raises Refused after a denial."""
     answers = _answers()
     said = _sent(connection, name, answers("Passcode") or Secret(""), reply_to)
     while said.get("result") == "ask" and (typed := answers(str(said.get("text", "")))) is not None:
         said = _sent(connection, name, typed, str(said.get("reply_to", "")))
     if said.get("result") not in ("granted", "ask"):
-        raise Refused("denied", f"{name} may not sign in with this passcode", "see to name and passcode, and try again")
+        raise Refused(
+            "denied", f"the server refused {name} with this passcode", "check name and passcode, and try again"
+        )
     return said
 
 
@@ -90,7 +92,7 @@ def _sent(connection: Connection, name: str, typed: Secret[str], reply_to: str) 
 
 
 def _answers() -> Callable[[str], Secret[str] | None]:
-    """What is typed, question by question; None: nobody is there any more."""
+    """Return a function that reads the answer to a prompt; None at the end of standard input."""
     if sys.stdin.isatty():
         return lambda words: Secret(typer.prompt(output.printable(words), hide_input=True, err=True))
     lines = iter(sys.stdin.read(_LONGEST_INPUT).splitlines() or [""])
@@ -104,7 +106,7 @@ def _tell(call: Call, answer: Mapping[str, Any], url: str, name: str) -> None:
         raise typer.Exit(1)
     expires = int(answer.get("expires_at", 0))
     call.done(
-        f"{name} is signed in at {url}, until {output.local_and_utc(expires)} at the latest.",
+        f"{name} is signed in at {url}, at the latest until {output.local_and_utc(expires)}.",
         "login",
         result="granted",
         server=url,

@@ -1,6 +1,6 @@
-"""`sparekey token import`: tokens from a file, and a line for each one that was not taken.
+"""`sparekey token import`: import tokens from a file, and print a line for each refused entry.
 
-Rules: the file's password comes on standard input, never as an argument; what was in the file is not shown again.
+Rules: the file's password comes on standard input, never as an argument; the output repeats no content of the file.
 """
 
 from pathlib import Path
@@ -14,21 +14,21 @@ from sparekey.cli.server.command import call_of, now, open_server, read_secret
 from sparekey.core.errors import BadInput
 from sparekey.core.plurals import counted
 
-_TOLD_EACH = 10_000  # records
+_TOLD_EACH = 10_000  # token entries
 
 
 def import_file(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, PSKC (RFC 6030) or .sdtid; see docs/imports.md.")],
-    domain: Annotated[str, typer.Option(help="The security domain that the tokens belong to until assigned.")] = (
+    domain: Annotated[str, typer.Option(help="The security domain of the tokens until they are assigned.")] = (
         TOP_DOMAIN
     ),
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the file's password, or its key in hex, from standard input.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be imported.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the result without importing.")] = False,
 ) -> None:
-    """Import tokens. They are disabled until assigned; a serial number that is taken keeps its token."""
+    """Import tokens. They are disabled until you assign them. Existing tokens stay unchanged."""
     from sparekey.app.tokens.imports import import_tokens  # noqa: PLC0415 -- only this command reads such files
 
     call = call_of(ctx)
@@ -40,7 +40,7 @@ def import_file(
     if refusals and not call.json:
         output.put_table(refusals, ["number", "serial", "reason"])
     done = "Would import" if dry_run else "Imported"
-    next_step = f" Give them to users: {call.again} token assign SERIAL USER" if report.added and not dry_run else ""
+    next_step = f" To assign them: {call.again} token assign SERIAL USER" if report.added and not dry_run else ""
     call.done(
         f"{done} {counted(report.added, 'token')} ({report.kind}); {len(refusals)} refused.{next_step}",
         "token-import",
@@ -64,4 +64,4 @@ def _content(file: Path) -> bytes:
 
 def _tell(doing: str, number: int) -> None:
     if number % _TOLD_EACH == 0:
-        output.say(f"{number} records {doing}")
+        output.say(f"{number} token entries {doing}")

@@ -1,6 +1,6 @@
-"""`sparekey token assign|unassign|replace|resync|remove`: who has a token, and where it is.
+"""`sparekey token assign|unassign|replace|resync|remove`: the assignment of tokens to users.
 
-Rules: two tokencodes are never arguments; what takes something from a user says what follows from it.
+Rules: tokencodes are never arguments; a command that takes something from a user prints the consequences.
 """
 
 from typing import Annotated
@@ -16,17 +16,17 @@ from sparekey.secret import Secret
 
 Serial = Annotated[str, typer.Argument(metavar="SERIAL", help="The serial number.")]
 _NO_PIN_YET = (
-    "Unless it is used without one, the user chooses a PIN at the first sign-in, or `sparekey token set-pin` sets one."
+    "If the token needs a PIN, the user chooses one at the first sign-in, or you set it with `sparekey token set-pin`."
 )
 
 
 def assign(
     ctx: typer.Context,
     serial: Serial,
-    user: Annotated[str, typer.Argument(metavar="USER", help="The login name of the user who gets it.")],
-    disabled: Annotated[bool, typer.Option("--disabled", help="Do not enable it yet.")] = False,
+    user: Annotated[str, typer.Argument(metavar="USER", help="The login name of the user.")],
+    disabled: Annotated[bool, typer.Option("--disabled", help="Do not enable the token yet.")] = False,
 ) -> None:
-    """Give a token that nobody has to a user."""
+    """Assign a token to a user."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(token_lifecycle.assign, serial, user, enable=not disabled, now=now())
@@ -34,12 +34,12 @@ def assign(
 
 
 def unassign(ctx: typer.Context, serial: Serial) -> None:
-    """Take a token from its user: its PIN and its emergency codes end, and it is disabled."""
+    """Unassign a token from its user. It is disabled, and its PIN and emergency codes end."""
     call = call_of(ctx)
     with open_server(call) as server:
         user = server.run(token_lifecycle.unassign, serial, now=now())
     call.done(
-        f"Took {serial} from {user}. Devices erase what they hold of it at their next contact.",
+        f"Unassigned {serial} from {user}. Devices erase its data at their next contact.",
         "token",
         serial=serial,
         user=None,
@@ -50,24 +50,26 @@ def unassign(ctx: typer.Context, serial: Serial) -> None:
 def replace(
     ctx: typer.Context,
     serial: Serial,
-    new: Annotated[str, typer.Option("--with", metavar="SERIAL2", help="The token that takes its place.")] = "",
+    new: Annotated[str, typer.Option("--with", metavar="SERIAL2", help="The new token.")] = "",
     next_available: Annotated[
-        bool, typer.Option("--next-available", help="The next one that nobody has, from the user's security domain up.")
+        bool,
+        typer.Option("--next-available", help="The next unassigned token, from the user's security domain upwards."),
     ] = False,
     keep_pin: Annotated[
-        bool, typer.Option("--keep-pin/--new-pin", help="Whether the PIN stays, or is chosen at the first sign-in.")
+        bool,
+        typer.Option("--keep-pin/--new-pin", help="Keep the PIN, or let the user choose one at the first sign-in."),
     ] = True,
 ) -> None:
-    """Give the user another token in this one's place. This one is taken from its user and disabled."""
+    """Replace the token of a user by another one. The old token is unassigned and disabled."""
     if bool(new) is next_available:
-        raise typer.BadParameter("say which token takes its place: --with SERIAL2, or --next-available")
+        raise typer.BadParameter("pass the new token: --with SERIAL2, or --next-available")
     call = call_of(ctx)
     with open_server(call) as server:
         done = server.run(token_lifecycle.replace, serial, new or None, keep_pin=keep_pin, now=now())
-    pin = "The PIN stays." if done.pin_kept else _NO_PIN_YET
+    pin = "The new token keeps the PIN." if done.pin_kept else _NO_PIN_YET
     call.done(
-        f"{done.new} took the place of {done.old} for {done.login}. {pin} Until a device's next contact it accepts "
-        f"what it holds of {done.old}.",
+        f"Replaced {done.old} of {done.login} by {done.new}. {pin} Devices accept their offline data of "
+        f"{done.old} until their next contact.",
         "token",
         serial=done.new,
         user=done.login,
@@ -77,28 +79,29 @@ def replace(
 
 
 def resync(ctx: typer.Context, serial: Serial) -> None:
-    """Synchronise a token whose clock or counter has run away, by two tokencodes that follow one another.
+    """Resync a drifted token, with two successive tokencodes.
 
-    They are read from standard input with white space between them, or asked for. A wrong pair counts as a failure.
+    The command asks for them, or reads them from standard input, separated by white space. A wrong pair counts as a
+    failed sign-in.
     """
     call = call_of(ctx)
     with open_server(call) as server:
-        codes = read_secret("Two tokencodes that follow one another").reveal().split()
+        codes = read_secret("Two successive tokencodes").reveal().split()
         if len(codes) != 2:
-            raise BadInput("these are not two tokencodes", "enter two that follow one another, with a space between")
+            raise BadInput("these are not two tokencodes", "enter two successive tokencodes, separated by a space")
         first, second = (Secret(code) for code in codes)
         done = server.run(token_resync.resync, serial, first, second, now=now())
     done.verify_found()
-    words = f"{serial} is synchronised; it is {counted(done.drift, 'interval')} off."
+    words = f"Resynced {serial}. Its drift is {counted(done.drift, 'step')}."
     call.done(words, "token", serial=serial, drift=done.drift)
 
 
 def remove(
     ctx: typer.Context,
     serial: Serial,
-    yes: Annotated[bool, typer.Option("--yes", help="Even if somebody has it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it even if it is assigned.")] = False,
 ) -> None:
-    """Delete a token. What happened with it stays on record."""
+    """Remove a token. The audit log keeps its events."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(token_lifecycle.remove, serial, assigned_too=yes, now=now())

@@ -1,7 +1,7 @@
 """`sparekey token`: tokens and their PINs.
 
-Rules: a seed is shown only where it was asked for, and never where it came from standard input; a PIN and a seed are
-never arguments, which others on this machine can see.
+Rules: a seed is shown only on request, and never if it came from standard input; a PIN or a seed is never an argument,
+because other users of this machine can see arguments.
 """
 
 import base64
@@ -42,20 +42,18 @@ command(app, "remove", "token remove 000123456789")(token_lifecycle.remove)
 @command(app, "add", "token add --type totp --user bob --no-pin --digits 8 --qr")
 def add(
     ctx: typer.Context,
-    user: Annotated[str, typer.Option(help="The login name of the user who gets it.")],
-    kind: Annotated[
-        str, typer.Option("--type", help="totp: a code for each interval; hotp: a code for each press.")
-    ] = "totp",
-    digits: Annotated[int, typer.Option(help="Digits of a tokencode: 6, 7 or 8.")] = 6,
-    interval: Annotated[int, typer.Option(help="Seconds that a tokencode lasts, 30 or 60; only of totp.")] = 30,
-    algorithm: Annotated[str, typer.Option(help="The hash that makes the codes: sha1, sha256 or sha512.")] = "sha1",
-    counter: Annotated[int, typer.Option(min=0, help="The counter of the next code; only of hotp.")] = 0,
+    user: Annotated[str, typer.Option(help="The login name of the user.")],
+    kind: Annotated[str, typer.Option("--type", help="totp: time-based; hotp: event-based.")] = "totp",
+    digits: Annotated[int, typer.Option(help="The digits of a tokencode: 6, 7 or 8.")] = 6,
+    interval: Annotated[int, typer.Option(help="The seconds of a time step: 30 or 60. Only for totp.")] = 30,
+    algorithm: Annotated[str, typer.Option(help="The hash function: sha1, sha256 or sha512.")] = "sha1",
+    counter: Annotated[int, typer.Option(min=0, help="The counter of the next tokencode. Only for hotp.")] = 0,
     no_pin: Annotated[
-        bool, typer.Option("--no-pin", help="Its tokencode is typed alone: an authenticator app.")
+        bool, typer.Option("--no-pin", help="The user types the tokencode alone, e.g. from an authenticator app.")
     ] = False,
-    serial: Annotated[str, typer.Option(help="Its serial number. [made up]")] = "",
+    serial: Annotated[str, typer.Option(help="The serial number. [generated]")] = "",
     expires: Annotated[
-        str, typer.Option(metavar="DATE", help="Until when it can be used: 2027-12-31, or an RFC 3339 time. [no end]")
+        str, typer.Option(metavar="DATE", help="The expiry date: 2027-12-31, or an RFC 3339 time. [never]")
     ] = "",
     seed_stdin: Annotated[
         bool, typer.Option("--seed-stdin", help="Read the seed from standard input, as base32 or hex.")
@@ -63,11 +61,11 @@ def add(
     qr: Annotated[bool, typer.Option("--qr", help="Show the new seed as a QR code for an authenticator app.")] = False,
     show_seed: Annotated[bool, typer.Option("--show-seed", help="Show the new seed as text.")] = False,
 ) -> None:
-    """Add a token for a user. Its PIN is set by `token set-pin`, or chosen by the user at the first sign-in."""
+    """Add a token for a user. Set its PIN with `token set-pin`, or let the user choose one at the first sign-in."""
     if kind not in ("totp", "hotp"):
-        raise typer.BadParameter(f"{kind!r} is no type of token; give totp or hotp")
+        raise typer.BadParameter(f"{kind!r} is not a type of token; pass totp or hotp")
     if seed_stdin is (qr or show_seed):
-        raise typer.BadParameter("say how the seed gets into the token: --seed-stdin alone, or --qr or --show-seed")
+        raise typer.BadParameter("pass --seed-stdin to read a seed, or --qr or --show-seed to show a new one")
     call = call_of(ctx)
     wish = NewToken(
         digits=digits,
@@ -101,11 +99,11 @@ def add(
 @command(app, "list", "token list --user alice")
 def list_some(
     ctx: typer.Context,
-    user: Annotated[str, typer.Option(help="Only this user's.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
-    after: Annotated[str, typer.Option(metavar="SERIAL", help="From the first serial number after this one.")] = "",
+    user: Annotated[str, typer.Option(help="Only tokens of this user.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The maximum number.")] = 100,
+    after: Annotated[str, typer.Option(metavar="SERIAL", help="Start after this serial number.")] = "",
 ) -> None:
-    """List tokens by serial number, with the security domain of who has them, or their own."""
+    """List tokens by serial number. The domain is the one of the token's user, or its own."""
     call = call_of(ctx)
     with open_server(call) as server:
         rows = [_members(each) for each in server.run(tokens.list_tokens, limit, after, user or None)]
@@ -115,7 +113,7 @@ def list_some(
 
 @command(app, "show", "token show SK01234567")
 def show(ctx: typer.Context, serial: Serial) -> None:
-    """Show a token. Nobody can read its seed or its PIN."""
+    """Show a token, without its seed and PIN."""
     call = call_of(ctx)
     with open_server(call) as server:
         call.put("token", _members(server.run(tokens.show_token, serial)))
@@ -126,12 +124,12 @@ def set_pin(
     ctx: typer.Context,
     serial: Serial,
     must_change: Annotated[
-        bool, typer.Option("--must-change", help="The user has to choose another one at the next sign-in.")
+        bool, typer.Option("--must-change", help="The user must choose a new PIN at the next sign-in.")
     ] = False,
 ) -> None:
-    """Set or change the PIN. It has 4 to 8 letters or digits, unless the token policy wants more.
+    """Set or change the PIN: 4 to 8 letters or digits, as the token policy allows.
 
-    It is asked for, or read from standard input.
+    The command asks for the PIN, or reads it from standard input.
     """
     call = call_of(ctx)
     with open_server(call) as server:
@@ -142,35 +140,37 @@ def set_pin(
 
 @command(app, "clear-pin", "token clear-pin SK01234567")
 def clear_pin(ctx: typer.Context, serial: Serial) -> None:
-    """Take the PIN away: the user chooses another one at the next sign-in, with the tokencode alone."""
+    """Clear the PIN. At the next sign-in, the user types the tokencode alone and chooses a new PIN."""
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(tokens.clear_pin, serial, now=now())
-    words = f"{serial} has no PIN. At the next sign-in its user types the tokencode alone, and then chooses a PIN."
+    words = (
+        f"Cleared the PIN of {serial}. At the next sign-in, the user types the tokencode alone and chooses a new PIN."
+    )
     call.done(words, "token", serial=serial, pin_set=False)
 
 
 @command(app, "enable", "token enable SK01234567")
 def enable(ctx: typer.Context, serial: Serial) -> None:
-    """Let a token be used again."""
+    """Enable a token."""
     _set_enabled(ctx, serial, enabled=True)
 
 
 @command(app, "disable", "token disable SK01234567")
 def disable(ctx: typer.Context, serial: Serial) -> None:
-    """Refuse a token, and everything that belongs to it."""
+    """Disable a token, with its emergency codes."""
     _set_enabled(ctx, serial, enabled=False)
 
 
 @command(app, "lost", "token lost SK01234567")
 def lost(ctx: typer.Context, serial: Serial) -> None:
-    """Mark a token as lost: its codes are refused, its offline emergency tokencode goes on working."""
+    """Mark a token as lost. The server refuses its tokencodes; its offline emergency tokencode still works."""
     _set_lost(ctx, serial, lost=True)
 
 
 @command(app, "found", "token found SK01234567")
 def found(ctx: typer.Context, serial: Serial) -> None:
-    """Mark a lost token as found: its codes are accepted again."""
+    """Mark a lost token as found. The server accepts its tokencodes again."""
     _set_lost(ctx, serial, lost=False)
 
 
@@ -185,15 +185,15 @@ def _set_enabled(ctx: typer.Context, serial: str, *, enabled: bool) -> None:
 def expire(
     ctx: typer.Context,
     serial: Serial,
-    date: Annotated[str, typer.Argument(metavar="DATE", help="2027-12-31, or an RFC 3339 time; never: no end.")],
+    date: Annotated[str, typer.Argument(metavar="DATE", help="2027-12-31, an RFC 3339 time, or never.")],
 ) -> None:
-    """Set until when a token can be used. Its emergency codes end then, too."""
+    """Set the expiry date of a token. Its emergency codes expire then, too."""
     call, expires_at = call_of(ctx), None if date == "never" else read_date(date)
     if expires_at is None and date != "never":
-        raise typer.BadParameter("give a date, or never")
+        raise typer.BadParameter("pass a date, or never")
     with open_server(call) as server:
         server.run(tokens.set_expiry, serial, expires_at=expires_at, now=now())
-    words = "has no end" if expires_at is None else f"ends at {output.rfc3339(expires_at)}"
+    words = "does not expire" if expires_at is None else f"expires at {output.rfc3339(expires_at)}"
     call.done(f"{serial} {words}.", "token", serial=serial, expires=output.rfc3339(expires_at))
 
 
@@ -214,7 +214,7 @@ def read_seed(text: str) -> Secret[bytes]:
     except binascii.Error:
         seed = b""
     if not seed:
-        raise BadInput("the seed is neither hex nor base32", "give it on standard input in one of these")
+        raise BadInput("the seed is neither hex nor base32", "pass it on standard input in one of these formats")
     return Secret(seed)
 
 
@@ -225,7 +225,7 @@ def read_date(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise BadInput(f"{text!r} is no date", "give for instance 2027-12-31 or 2027-12-31T18:00:00Z") from None
+        raise BadInput(f"{text!r} is not a date", "write e.g. 2027-12-31 or 2027-12-31T18:00:00Z") from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
