@@ -1,4 +1,4 @@
-"""`make demo`: the whole story on this machine, told as it happens; see tools/story."""
+"""`make demo`: plays the whole story on this machine; see tools/story."""
 
 import argparse
 import sys
@@ -24,9 +24,9 @@ PEOPLE = 300
 
 
 def main() -> int:
-    """0 if everything came out as the story tells."""
-    parser = argparse.ArgumentParser(prog="demo", description="The story, end to end on one machine.")
-    parser.add_argument("--exit", action="store_true", help="end when the story does")
+    """Return 0 if every step had the expected result."""
+    parser = argparse.ArgumentParser(prog="demo", description="Play the whole story on this machine.")
+    parser.add_argument("--exit", action="store_true", help="exit at the end of the story")
     parser.add_argument("--postgresql", action="store_true", help="add PostgreSQL 17 with two servers")
     wanted = parser.parse_args()
     try:
@@ -48,9 +48,9 @@ def _tell(story: Story, wanted: argparse.Namespace) -> int:
             print(f"\n{number}  {act.__doc__}   ({monotonic() - begun:.0f} s)", flush=True)
             act(story)
     except StoryError as error:
-        print(f"\nThe story broke off: {error}", file=sys.stderr)
+        print(f"\nThe story failed: {error}", file=sys.stderr)
         return 1
-    print(f"\nThat was the story, in {monotonic() - begun:.0f} seconds.")
+    print(f"\nThe story is complete, in {monotonic() - begun:.0f} seconds.")
     if not wanted.exit:
         _leave_running(story)
     return 0
@@ -85,7 +85,7 @@ def _town_of(stage: Stage) -> Iterator[Instance]:
 
 
 def _leave_running(story: Story) -> None:
-    """Until Ctrl-C: the addresses, and commands to try on what the story left."""
+    """Print addresses and commands to try, and wait for Ctrl-C."""
     stage = story.stage
     print("\nA console to explore:", flush=True)
     port, town = open_console(stage)
@@ -93,28 +93,28 @@ def _leave_running(story: Story) -> None:
    http://localhost:{port}/console
 
    User name   {ADMINISTRATOR}
-   Passcode    what this prints, once in half a minute:  echo {PIN}$(oathtool --totp -b {town.seed})
+   Passcode    the output of this command, once per half a minute:  echo {PIN}$(oathtool --totp -b {town.seed})
 
-A second person, who may approve what the first one asks for (in the domain {TWO_PEOPLE}, an emergency passcode; one
-request of a help desk waits under Approvals already). For a second browser, or a private window:
+A second administrator can approve requests of the first one. In the domain {TWO_PEOPLE}, showing an emergency passcode
+needs an approval, and one request is waiting under Approvals. Use a second browser or a private window:
 
    User name   {DEPUTY}
    Passcode    echo {PIN}$(oathtool --totp -b {town.deputy_seed})
 
-{town.people} people, their tokens and computers are on it; the computers are made up, and their codes work nowhere.
+This server has {town.people} users with tokens and computers. The computers do not exist, and their codes work nowhere.
 
-The story's server and the laptop's agent are still running, too. Their clock is the story's, about a day ahead, so that
-a browser finds the certificate not valid yet (`curl -k` does not mind). To look at:
+The story's server and the laptop's agent are still running, too. Their clock is about a day ahead, so a browser
+considers the certificate not valid yet (`curl -k` works). To explore:
 
-   https://localhost:{story.port}/health         is it well?
-   https://localhost:{story.port}/openapi.json   the HTTP API (its CA: {stage.server_data}/keys/ca.pem)
+   https://localhost:{story.port}/health         the health of the server
+   https://localhost:{story.port}/openapi.json   the HTTP API (CA: {stage.server_data}/keys/ca.pem)
 
    .venv/bin/sparekey --data {stage.server_data} audit list
    .venv/bin/sparekey --data {stage.server_data} emergency held {story.alice_serial}
    .venv/bin/sparekey --data {stage.server_data} device show alice-laptop
    .venv/bin/sparekey-agent status --state {stage.device_state}
 
-Ctrl-C ends it and removes {stage.directory}.""")
+Press Ctrl-C to stop everything and remove {stage.directory}.""")
     sys.stdout.flush()
     with suppress(Interrupted):
         while True:

@@ -1,4 +1,4 @@
-"""The acts of the story, in order: each does what a person would do, and checks what came of it."""
+"""The acts of the story, in order. Each act does what a person would do, and checks the result."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -104,7 +104,7 @@ def act_1_a_server(story: Story) -> None:
 
 
 def act_2_online(story: Story) -> None:
-    """The device enrols and signs in online; data and emergency codes come along."""
+    """The device enrols and signs in online. It downloads offline data and emergency codes."""
     stage = story.stage
     story.cable = stage.lay_cable(story.port)
     address = f"https://localhost:{story.cable.port}"
@@ -113,10 +113,10 @@ def act_2_online(story: Story) -> None:
     foreign = stage.sparekey("device", "invite", DEVICE, data=elsewhere).data["code"]
     refused = stage.agent("enroll", "--server", address, "--code", "-", typed=foreign + "\n", fails=True)
     expect(refused.data["error"] == "bad-code", "a refusal of the other CA", refused.data)
-    story.say("  a code that stands for another CA: refused, and its secret was not sent")
+    story.say("  a code for another CA:           refused, and its secret was not sent")
     code = stage.sparekey("device", "invite", DEVICE, "--domain", "Field").data["code"]
     stage.agent("enroll", "--server", address, "--code", "-", typed=code + "\n")
-    story.say(f"$ sparekey-agent enroll           {DEVICE} is a device of this server now")
+    story.say(f"$ sparekey-agent enroll           {DEVICE} is enrolled")
     stage.start_daemon()
     stage.follow_login("alice", story.passcode())
     held = story.device_user("alice")
@@ -126,13 +126,13 @@ def act_2_online(story: Story) -> None:
         "both emergency codes on the device",
         held,
     )
-    story.say(f"  Alice is in (online). On the laptop: {held['days_left']} days, emergency tokencode and passcode")
+    story.say(f"  Alice is signed in online. On the laptop: {held['days_left']} days, emergency tokencode and passcode")
     stage.follow_login("bob", story.bob.code(stage.time.now()))
-    story.say("  Bob is in with his app's code alone")
+    story.say("  Bob is signed in with his app's code alone")
 
 
 def act_3_offline(story: Story) -> None:
-    """The server is stopped; the token still signs in, and nothing else does."""
+    """The server is stopped. The token still signs in; nothing else does."""
     stage = story.stage
     if story.server is not None:
         stage.stop_server(story.server)
@@ -140,7 +140,7 @@ def act_3_offline(story: Story) -> None:
     story.next_interval()
     used = story.passcode()
     answer = story.login("alice", used, mode="offline")
-    story.say(f'  PIN + tokencode:                 in, offline. "{answer["message"]}"')
+    story.say(f'  PIN + tokencode:                 granted, offline. "{answer["message"]}"')
     story.login("alice", used, "denied", "offline")
     story.say("  the same passcode again:         refused")
     story.login("alice", WRONG_PIN + story.passcode()[len(PIN) :], "denied")
@@ -162,26 +162,26 @@ def act_4_token_lost(story: Story) -> None:
     if story.cable is not None:
         story.cable.unplug()
     story.server = stage.start_server(story.port)
-    story.say("  the server is up again, but the laptop is on a train, and Alice's token is at home. She rings up")
+    story.say("  the server is up, but the laptop is on a train and the token at home. Alice calls the help desk")
     stage.sparekey("token", "lost", story.alice_serial)
     shown = _show(story, story.alice_serial)
     story.code = shown["code"]
     story.login("alice", PIN + story.code, mode="offline")
-    story.say("  PIN + code:                      in, offline")
+    story.say("  PIN + code:                      granted, offline")
     story.login("alice", story.code, "denied")
     story.say("  the code without the PIN:        refused")
     before = story.failures()
     heard = story.login("alice", PIN + misread(story.code, 2), "denied")
     expect(heard["misread"] == [2] and story.failures() == before, "group 2 to be named, and nothing counted", heard)
-    story.say(f'  one letter heard wrongly:        "{heard["message"]}"')
+    story.say(f'  one letter misheard:             "{heard["message"]}"')
     bobs = _show(story, story.bob_serial)
     story.login("bob", bobs["code"], mode="offline")
-    story.say("  Bob, whose phone is gone too:    in with his code alone")
+    story.say("  Bob, whose phone is lost, too:   granted with his code alone")
     passcode = stage.sparekey(
         "emergency", "passcode", "show", "alice", "--device", DEVICE, "--caller", "called back"
     ).data
     story.login("alice", passcode["code"].lower(), mode="offline")
-    story.say("  Alice forgot her PIN as well:    in with the emergency passcode, typed in lower case")
+    story.say("  Alice forgot her PIN as well:    granted with the emergency passcode, typed in lower case")
 
 
 def _show(story: Story, serial: str) -> Any:
@@ -195,20 +195,20 @@ def _show(story: Story, serial: str) -> Any:
 
 
 def act_5_blocked(story: Story) -> None:
-    """Too many failures: only an emergency code helps, and it helps at once."""
+    """After too many failures, only an emergency code helps, and it helps at once."""
     for _ in range(3):
         story.login("alice", PIN + other(story.alice.code(story.stage.time.now())), "denied")
     story.next_interval()
     refused = story.login("alice", story.passcode(), "denied")
     expect(refused["reason"] == "emergency-code-needed", "the reason", refused)
-    story.say(f'  after three failures, even the right passcode: refused. "{refused["message"]}"')
+    story.say(f'  after three failures, even the correct passcode: refused. "{refused["message"]}"')
     story.login("alice", PIN + story.code, mode="offline")
     expect(story.failures() == 0, "the block to be gone", story.failures())
-    story.say("  PIN + emergency code:            in, in one entry, and the block is gone")
+    story.say("  PIN + emergency code:            granted, and the block is cleared")
 
 
 def act_6_back_online(story: Story) -> None:
-    """What happened offline is uploaded; the code is replaced when the token is back."""
+    """The offline events are uploaded. The code is replaced when the token is back."""
     stage, serial = story.stage, story.alice_serial
     if story.cable is not None:
         story.cable.plug()
@@ -216,12 +216,12 @@ def act_6_back_online(story: Story) -> None:
     history = stage.sparekey("emergency", "history", serial).data["history"]
     uses = [row for row in history if row["action"] == "emergency.used"]
     expect(bool(uses) and all(row["detail"].get("showing") for row in uses), "each use matched to a showing", uses)
-    story.say(f"  the laptop is online again: {len(uses)} uses of the code uploaded, each matched to its showing")
+    story.say(f"  the laptop is online again: {len(uses)} uses of the code, each matched to its operator")
     stage.sparekey("emergency", "online", serial, "--on")
     for _ in range(2):
         story.login("alice", PIN + story.code, mode="online")
     expect(story.held_version(serial) == 1, "the same code still on the device", story.held_version(serial))
-    story.say("$ sparekey emergency online --on  PIN + code now works online too: in, twice, with the same code")
+    story.say("$ sparekey emergency online --on  PIN + code now works online, too: granted twice, with the same code")
     stage.sparekey("token", "found", serial)
     story.next_interval()
     story.login("alice", story.passcode(), mode="online")
@@ -232,19 +232,19 @@ def act_6_back_online(story: Story) -> None:
     story.code = _show(story, serial)["code"]
     stage.sparekey("emergency", "reset", serial)
     stage.agent("sync")
-    expect(story.held_version(serial) == 2, "no reset by a background refill", story.held_version(serial))
-    story.say("$ sparekey emergency reset        a background refill brings nothing yet")
+    expect(story.held_version(serial) == 2, "no reset by a contact in the background", story.held_version(serial))
+    story.say("$ sparekey emergency reset        a contact in the background brings no new code yet")
     story.login("alice", PIN + story.code, mode="online")
     expect(story.held_version(serial) == 3, "the reset code with the next sign-in", story.held_version(serial))
-    story.say("  the next online sign-in, here with the old code, brings the new one (version 3)")
+    story.say("  the next online sign-in, here with the old code, brings the new code (version 3)")
     stage.wait_for_checkpoint()
     verified = stage.sparekey("audit", "verify").data
-    expect(verified["whole"], "a whole audit record", verified["findings"])
-    story.say("$ sparekey audit verify           the record is whole")
+    expect(verified["whole"], "a complete and unchanged audit log", verified["findings"])
+    story.say("$ sparekey audit verify           the audit log is complete and unchanged")
 
 
 def act_7_postgresql(story: Story) -> None:
-    """PostgreSQL 17 and two servers: whichever is asked."""
+    """PostgreSQL 17 and two servers: each gives the same answers."""
     from tools.postgresql import PostgresqlServer  # noqa: PLC0415 -- a first look does without PostgreSQL
 
     stage = story.stage
@@ -272,7 +272,7 @@ def act_7_postgresql(story: Story) -> None:
         return stage.agent("login", "carol", typed=typed + "\n", state=state)
 
     sign_in(PIN + carol.code(stage.time.now()))
-    story.say("  Carol signs in online through the first")
+    story.say("  Carol signs in online through the first server")
     shown = stage.sparekey("emergency", "show", serial, "--caller", "badge", data=data).data
     stage.sparekey("emergency", "online", serial, "--on", data=data)
     stage.sparekey("emergency", "reset", serial, data=data)
@@ -281,15 +281,15 @@ def act_7_postgresql(story: Story) -> None:
     expect(answer["mode"] == "online", "an online sign-in through the second server", answer)
     held = stage.sparekey("emergency", "held", serial, data=data).data["held"]
     expect(held[0]["version"] == 2, "the reset code through the second server", held)
-    story.say("  shown and reset; through the second she signs in with the code and gets the new one")
+    story.say("  her code is shown and reset; through the second server she signs in with it and gets the new one")
     cable.lead_to(ports[0])
     story.next_interval()
     sign_in(PIN + carol.code(stage.time.now()))
-    story.say("  and through the first again with her token")
+    story.say("  she signs in through the first server again, with her token")
     stage.wait_for_checkpoint()
     verified = stage.sparekey("audit", "verify", data=data).data
-    expect(verified["whole"], "a whole audit record", verified["findings"])
-    story.say("$ sparekey audit verify           the record is whole")
+    expect(verified["whole"], "a complete and unchanged audit log", verified["findings"])
+    story.say("$ sparekey audit verify           the audit log is complete and unchanged")
     for server in servers:
         stage.stop_server(server)
 

@@ -207,13 +207,13 @@ def settle(instance: Instance, now: int, people: int, progress: Callable[[str], 
     begun = now - HISTORY
     _add_rules(instance, begun)
     everybody = [_person(number) for number in range(people)]
-    progress(f"{people} people in {len(DOMAINS)} security domains")
+    progress(f"{people} users in {len(DOMAINS)} security domains")
     _add_people(instance, everybody, begun + DAY)
     seed, deputy_seed = _add_operators(instance, everybody, begun + 2 * DAY)
     progress("their tokens")
     _add_tokens(instance, everybody, begun + 3 * DAY)
     vpn = _add_clients(instance, begun + 20 * DAY)
-    progress("their computers, and two weeks of what they did")
+    progress("their computers, and two weeks of events")
     with instance.database.write() as connection:
         found = _Found.of(connection, everybody)
         places = _add_computers(connection, instance, everybody, found, now)
