@@ -138,91 +138,91 @@ def _is_listen(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Settings:
-    """What one process is told; never called policy."""
+    """The configuration of one server process; never called policy."""
 
     database: Secret[str] = _secret_text(
-        "Where the database is. Empty: the file `sparekey.db` in the data directory.",
+        "The database. Empty: the file `sparekey.db` in the data directory.",
         "`postgresql://USER:PASSWORD@HOST/NAME` or `sqlite:////PATH`",
     )
     listen: str = _text(
-        "The address on which the server answers.",
+        "The listening address.",
         "`HOST:PORT`, an IPv6 address in brackets, a port from 1 to 65535",
         _is_listen,
         "127.0.0.1:8443",
     )
     names: tuple[str, ...] = _list(
-        "Names and addresses by which devices, programs and browsers reach the server; the certificate holds them, "
-        "beside the listening address and this machine's own names. Give it a name that no other service has: browsers "
-        "send cookies to every port of a name, use passkeys at every port of it, and take no passkey at an address.",
+        "Names and addresses of the server for devices, programs and browsers. The certificate contains them, the "
+        "listening address and this machine's own names. Use a name that no other service shares: browsers use cookies "
+        "and passkeys on every port of a name. Passkeys do not work with an IP address.",
         "a list of host names and addresses",
         is_host,
     )
     tls: str = _choice(
-        "`local`: a certificate of the CA made by `init`, renewed by itself. `own`: bring your own. `off`: no TLS, "
-        "only on a loopback address, for a proxy or a measurement on this machine; agents do not accept it.",
+        "`local`: a certificate of the CA made by `init`, renewed automatically. `own`: your own certificate. `off`: "
+        "no TLS, only on a loopback address, for a proxy or a benchmark on this machine; agents refuse it.",
         TLS,
         "local",
     )
     certificate: str = _text('With `tls = "own"`: the server\'s certificate and its chain.', "the path of a PEM file")
     key: str = _text('With `tls = "own"`: the certificate\'s key.', "the path of a PEM file")
     ca: str = _text(
-        'With `tls = "own"`: the CA certificate that devices are to trust; enrolment codes stand for it.',
+        'With `tls = "own"`: the CA certificate that devices trust; enrolment codes contain its fingerprint.',
         "the path of a PEM file",
     )
     refusal_floor_ms: int = _number(
-        "Every refused sign-in is answered this long after it came, whatever the reason; then at the next multiple.",
+        "Milliseconds from a request to its refusal, whatever the reason; if it takes longer, the next multiple.",
         20,
         5_000,
         150,
     )
-    workers: int = _number("Processes that answer.", 1, 64, 1)
-    sign_in_threads: int = _number("Sign-ins that one process verifies at the same time.", 1, 128, 8)
-    sealing_workers: int = _number("Threads of one process that seal offline data. 0: one for each core.", 0, 256, 0)
-    sync_interval: int = _number("Seconds between two contacts of a device, give or take a tenth.", 10, 86_400, 900)
+    workers: int = _number("The number of server processes.", 1, 64, 1)
+    sign_in_threads: int = _number("Sign-ins that one process verifies in parallel.", 1, 128, 8)
+    sealing_workers: int = _number("Threads of one process that seal offline data. 0: one per core.", 0, 256, 0)
+    sync_interval: int = _number("Seconds between two contacts of a device, varied by up to a tenth.", 10, 86_400, 900)
     admin_networks: tuple[str, ...] = _list(
-        "The networks from which administrators may sign in. Empty: any. From elsewhere nobody can try their names.",
+        "The networks from which administrators can sign in. Empty: all. Others cannot try their names.",
         "a list of addresses and networks, as 192.0.2.0/24",
         is_network,
     )
     self_service_networks: tuple[str, ...] = _list(
-        "The networks to which the self-service console answers. Empty: any. From elsewhere no name is tried there.",
+        "The networks that can use the self-service console. Empty: all. Others cannot try names there.",
         "a list of addresses and networks, as 192.0.2.0/24",
         is_network,
     )
     smtp_host: str = _text(
-        "The mail server that takes notices and alarms. Empty: none are sent (docs/notices.md).",
+        "The mail server for notices and alarms. Empty: none are sent (docs/notices.md).",
         "a host name or address",
         lambda text: not text or is_host(text),
     )
-    smtp_port: int = _number("Its port; usually 587 with `starttls`, 465 with `implicit`.", 1, 65_535, 587)
+    smtp_port: int = _number(
+        "The port of the mail server: usually 587 with `starttls`, 465 with `implicit`.", 1, 65_535, 587
+    )
     smtp_tls: str = _choice(
-        "When TLS to the mail server begins. `off`: never, only for one on a loopback address.", SMTP_TLS, "starttls"
+        "The kind of TLS to the mail server. `off`: no TLS, only on a loopback address.", SMTP_TLS, "starttls"
     )
     smtp_ca: str = _text(
-        "The CA that signed the mail server's certificate. Empty: those that this machine trusts.",
+        "The CA that signed the mail server's certificate. Empty: the CAs that this machine trusts.",
         "the path of a PEM file",
     )
-    smtp_user: str = _text("The name to log in with at the mail server. Empty: without logging in.", "a name")
-    smtp_password: Secret[str] = _secret_text("The password to it.", "a password")
+    smtp_user: str = _text("The user name at the mail server. Empty: no login.", "a name")
+    smtp_password: Secret[str] = _secret_text("The password at the mail server.", "a password")
     mail_from: str = _text(
-        "The address that notices come from.",
+        "The sender address of notices.",
         "a mail address",
         lambda text: not text or is_mail_address(text),
     )
-    alarm_mail: tuple[str, ...] = _list(
-        "The addresses that each alarm is sent to.", "a list of mail addresses", is_mail_address
-    )
+    alarm_mail: tuple[str, ...] = _list("The recipients of alarms.", "a list of mail addresses", is_mail_address)
     syslog: str = _text(
-        "A collector that gets every event of the audit record: syslog (RFC 5424) over TLS (RFC 5425), usually port "
-        "6514. Empty: none.",
+        "A collector for all events of the audit log: syslog (RFC 5424) over TLS (RFC 5425), usually port 6514. "
+        "Empty: none.",
         "`HOST:PORT`, an IPv6 address in brackets",
         lambda text: not text or _is_listen(text),
     )
     syslog_ca: str = _text(
-        "The CA that signed the collector's certificate. Empty: those that this machine trusts.",
+        "The CA that signed the collector's certificate. Empty: the CAs that this machine trusts.",
         "the path of a PEM file",
     )
-    log_level: str = _choice("What is written to standard error, one JSON object a line.", LOG_LEVELS, "info")
+    log_level: str = _choice("The level of the log on standard error, one JSON object per line.", LOG_LEVELS, "info")
 
     def database_url(self, directory: Path) -> str:
         """The SQLAlchemy URL."""

@@ -13,12 +13,12 @@ from sparekey.core.policy.fields import PolicyField, checked_values, fields_of, 
 class LockoutPolicy:
     """The stored lockout policy; it is assigned to the user's security domain."""
 
-    most_failures: int = number(5, 1, 25, "failures", "", "So many wrong passcodes in a row lock the user.")
+    most_failures: int = number(5, 1, 25, "failures", "", "The number of wrong passcodes in a row that lock the user.")
     within_minutes: int = number(
-        1440, 1, 43_200, "minutes", "", "Failures count together if they come within this time of the first one."
+        1440, 1, 43_200, "minutes", "", "Failures count together within this time after the first one."
     )
     unlock_after_minutes: int = number(
-        0, 0, 43_200, "minutes", "", "A locked user is unlocked after this time; 0: only by an administrator."
+        0, 0, 43_200, "minutes", "", "The time after which a lock ends; 0: only an administrator can unlock."
     )
 
     @classmethod

@@ -45,20 +45,19 @@ class ServerDown(StrEnum):
 class OfflinePolicy:
     """The stored offline policy: one value per field, mildest to strictest as each field says."""
 
-    enabled: bool = switch(True, False, "Users may sign in on devices that are offline.", EditEffect.DISCARDS)
+    enabled: bool = switch(True, False, "Users can sign in on offline devices.")
     minimum_passcode_length: int = number(
         10,
         8,
         16,
         "characters",
         "more",
-        "Days are downloaded only for a passcode (PIN + tokencode) of at least this length.",
-        EditEffect.DISCARDS,
+        "Devices download days only for passcodes (PIN + tokencode) of at least this length.",
     )
     allow_tokens_without_pin: bool = switch(
         False,
         False,
-        "Tokens without a PIN get offline data too; they are exempt from the minimum length. "
+        "Tokens without a PIN get offline data, too; the minimum length does not apply to them. "
         "Needs level balanced or strong, and 8-digit codes or a TPM.",
         EditEffect.DISCARDS,
     )
@@ -75,28 +74,30 @@ class OfflinePolicy:
         EditEffect.DISCARDS,
     )
     emergency_lifetime: int = number(
-        30, 1, 365, "days", "fewer", "How long an emergency code works.", EditEffect.RENEWS_CODES
+        30, 1, 365, "days", "fewer", "The lifetime of an emergency code.", SealedIn.EMERGENCY_UNITS
     )
-    days: int = number(14, 1, 60, "days", "fewer", "Days of offline data that a device holds.", EditEffect.DISCARDS)
+    days: int = number(14, 1, 60, "days", "fewer", "The number of days of offline data on a device.")
     warn_days: int = number(
         7,
         0,
         30,
         "days",
         "",
-        "The user is warned when days left are at most this many.",
+        "Users get a warning when they have at most this many days left.",
+        SealedIn.DEVICE_STATE,
     )
     offline_failures: int = number(
         10, 1, 25, "attempts", "fewer", "Failed offline attempts before an emergency code is required."
     )
     protection_level: ProtectionLevel = choice(
         ProtectionLevel.BALANCED,
-        "How dear each guess is for whoever copied the disk; the cost is in spec/offline-day.md.",
-        EditEffect.RENEWS,
+        "How expensive each guess is for an attacker who has copied the disk; see spec/offline-day.md for the cost.",
+        SealedIn.ALL_UNITS,
     )
     server_down: ServerDown = choice(
         ServerDown.ON,
-        "What offline data may be used for while the server is down (there is a route, but no answer).",
+        "The use of offline data while the server is down (there is a route to it, but no answer).",
+        SealedIn.DEVICE_STATE,
     )
     users_per_device: int = number(
         5,
@@ -104,43 +105,41 @@ class OfflinePolicy:
         50,
         "users",
         "fewer",
-        "Users with offline data on one device; the least recently used drops out.",
-        EditEffect.ERASES,
+        "Users with offline data on one device; the least recently used one is dropped.",
     )
-    tokens_per_user: int = number(
-        2, 1, 10, "tokens", "fewer", "Tokens of one user with offline data on one device.", EditEffect.ERASES
-    )
-    require_hardware_store: bool = switch(
-        False, True, "Offline data only on devices that bind their store to a TPM.", EditEffect.DISCARDS
-    )
+    tokens_per_user: int = number(2, 1, 10, "tokens", "fewer", "Tokens of one user with offline data on one device.")
+    require_hardware_store: bool = switch(False, True, "Only devices with a TPM get offline data.")
     help_text: str = text(
-        "", 200, MergeRule.DEVICE, "Shown at the login screen when help is needed: the help desk's telephone number."
+        "",
+        200,
+        MergeRule.DEVICE,
+        "Help text at the login screen, e.g. the help desk's telephone number.",
+        SealedIn.DEVICE_STATE,
     )
     os_password: bool = switch(
         False,
         False,
-        "Where the login asks for it, devices keep the operating-system password under the offline key; off: it goes.",
-        EditEffect.ERASES,
+        "Devices keep the operating-system password for logins that ask for it; off: they erase it.",
+        SealedIn.DEVICE_STATE,
     )
 
     passcode_approval: bool = switch(
-        False, True, "A second person approves each showing of an offline emergency passcode (the code without a PIN)."
+        False, True, "Showing an offline emergency passcode (it needs no PIN) requires an approval by a second person."
     )
-    showings_warn: int = number(
-        10, 1, 1000, "showings an hour", "fewer", "An operator who shows more emergency codes is warned, on record."
-    )
+    showings_warn: int = number(10, 1, 1000, "codes an hour", "fewer", "Above this number, an operator gets a warning.")
     showings_limit: int = number(
         30,
         1,
         1000,
-        "showings an hour",
+        "codes an hour",
         "fewer",
-        "An operator who has shown so many is stopped until somebody lifts it (`sparekey operator lift`).",
+        "At this number, an operator can show no more codes until it is raised (`sparekey operator lift`).",
     )
     pin_lock: bool = switch(
         True,
         True,
-        "On a TPM, days and codes of tokens with a PIN open only with the PIN, which is tried a few times, no more.",
+        "With a TPM, data of tokens with a PIN open only with the PIN, and the TPM allows only a few attempts.",
+        SealedIn.DEVICE_STATE,
     )
 
     @classmethod

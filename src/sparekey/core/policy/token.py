@@ -42,36 +42,39 @@ class Alphabet(StrEnum):
 class TokenPolicy:
     """The stored token policy."""
 
-    code_window: int = number(1, 0, 2, "steps", "", "How many steps to each side of the expected one are accepted.")
+    code_window: int = number(1, 0, 2, "steps", "", "Accepted steps before and after the expected one.")
     next_tokencode_after: int = number(
         3,
         0,
         10,
         "failures",
         "",
-        "After so many wrong passcodes in a row, a right one is asked for the following tokencode too; 0: never.",
+        "After this many wrong passcodes in a row, a correct one needs the next tokencode, too; 0: never.",
     )
-    pin_minimum: int = number(4, 4, 8, "characters", "", "The shortest PIN.")
-    pin_maximum: int = number(8, 4, 8, "characters", "", "The longest PIN.")
-    pin_characters: PinCharacters = choice(PinCharacters.ANY, "Of what a PIN is made; letters and digits: of both.")
-    pin_history: int = number(3, 0, 24, "PINs", "", "So many PINs before the present one are not taken again.")
-    pin_lifetime: int = number(0, 0, 3650, "days", "", "After so many days a new PIN is asked for online; 0: never.")
+    pin_minimum: int = number(4, 4, 8, "characters", "", "The minimum length of a PIN.")
+    pin_maximum: int = number(8, 4, 8, "characters", "", "The maximum length of a PIN.")
+    pin_characters: PinCharacters = choice(
+        PinCharacters.ANY, "The characters of a PIN; letters and digits: both are required."
+    )
+    pin_history: int = number(3, 0, 24, "PINs", "", "The number of former PINs that are refused.")
+    pin_lifetime: int = number(
+        0, 0, 3650, "days", "", "Days after which an online sign-in requires a new PIN; 0: never."
+    )
     blocked_words: str = words(
         "1234,12345,123456,1234567,12345678,87654321,password,passcode,qwerty",
         1000,
         MergeRule.USER,
-        "What a PIN may not be, separated by commas. One character repeated is never taken.",
+        "Forbidden PINs, separated by commas. A single repeated character is always forbidden.",
     )
-    emergency_alphabet: Alphabet = choice(Alphabet.LETTERS_AND_DIGITS, "Of what online emergency tokencodes are made.")
+    emergency_alphabet: Alphabet = choice(Alphabet.LETTERS_AND_DIGITS, "The characters of temporary online tokencodes.")
     own_emergency_days: int = number(
         0,
         0,
         30,
         "days",
         "",
-        "Online emergency access that users give themselves in self-service, with a passkey or with another token that "
-        "has a PIN, ends after so many days; 0: only the help desk gives it.",
-        EditEffect.ENDS_OWN_CODES,
+        "The lifetime of temporary online access that users give themselves in self-service, with a passkey or another "
+        "token with a PIN; 0: only the help desk can give it.",
     )
 
     @classmethod
