@@ -1,19 +1,19 @@
-# `make demo` and `make test` do all set-up themselves; see README.md and CONTRIBUTING.md.
+# `make demo` and `make test` install all that they need; see README.md and CONTRIBUTING.md.
 .DEFAULT_GOAL := help
 py := .venv/bin/python
-# Compiled once, outside the tree: otherwise each command that a test starts compiles all that it imports.
+# Bytecode is compiled once, outside the tree. Otherwise each command that a test starts compiles its imports again.
 export PYTHONPYCACHEPREFIX = $(CURDIR)/.venv/bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
 # Debian packages, each installed only when missing
 packages_base := python3-venv
 packages_demo := $(packages_base) oathtool faketime
-# what compiles the login shims and the binding to a TPM
+# compilers and headers for the login shims and the TPM binding
 packages_native := gcc libc6-dev python3-dev pkg-config libpam0g-dev libtss2-dev
-# the logins and the TPM that they are tried with; a display manager that is installed would be this computer's
+# programs for the tests of logins and TPM; greetd is only unpacked, because an installed one would manage this display
 packages_logins := iproute2 openssh-server openssh-client sshpass expect sudo pamtester vlock unpacked/greetd \
 	swtpm tpm2-tools cryptsetup-bin
-# what reads the units, and a desktop's bus
+# readers of the systemd units, and a desktop bus
 packages_service := systemd dbus-daemon
 # readers of the manual pages and shells of the completions
 packages_manual := mandoc bsdextrautils zsh fish
@@ -23,28 +23,28 @@ packages_deb := $(packages_base) $(packages_native) dpkg-dev debhelper
 packages_bench := $(packages_test) wrk
 
 .PHONY: help
-help: ## this list
+help: ## prints this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
-demo: ## the whole story on this machine; EXIT=1 ends it, PG=1 adds PostgreSQL with two servers
+demo: ## plays the whole story on this machine; EXIT=1 exits at its end, PG=1 adds PostgreSQL with two servers
 	@tools/setup $(packages_demo) $(if $(PG),postgresql-17)
 	@$(py) -m tools.demo $(if $(EXIT),--exit) $(if $(PG),--postgresql)
 
 .PHONY: test
-test: ## every test, on real PostgreSQL too
+test: ## runs every test, also on PostgreSQL
 	@tools/setup $(packages_test)
 	@$(py) -m pytest -n 3 --dist worksteal -m "not alone" $(ARGS) # for two cores: tests wait for processes and clocks
 	@$(py) -m pytest -m alone $(ARGS) || [ $$? -eq 5 ] # 5: ARGS chose none of these
 
 .PHONY: quick
-quick: ## tests that need no service; also on python3.11 where there is one
+quick: ## runs the tests that need no service, also on python3.11 if it is installed
 	@tools/setup $(packages_base)
 	@$(py) -m pytest -m "not services" $(ARGS)
 	@tools/on-python-3.11 -m pytest -q -m "not services" $(ARGS)
 
 .PHONY: check
-check: ## lint, types for both ends of the supported range, import contracts, subjects of new commits
+check: ## checks lint, format, types (for Python 3.11 and 3.13) and import contracts
 	@tools/setup $(packages_base) $(packages_native)
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
@@ -54,38 +54,38 @@ check: ## lint, types for both ends of the supported range, import contracts, su
 	@$(py) -m tools.commit_subjects
 
 .PHONY: soak
-soak: ## full counts of the S-tests, resumable; writes docs/soak.json
+soak: ## runs the S-tests at full counts, resumable; writes docs/soak.json
 	@tools/setup $(packages_test)
 	@$(py) -m tools.soak $(ARGS)
 
 .PHONY: faults
-faults: ## shows that each S-test fails when its defence is taken out
+faults: ## removes each defence in turn and expects its S-tests to fail
 	@tools/setup $(packages_test)
 	@$(py) -m tools.faults $(ARGS)
 
 .PHONY: bench
-bench: ## speed as ratios in one run; FULL=1 for the large sizes
+bench: ## measures speed as ratios in one run; FULL=1 for the large sizes
 	@tools/setup $(packages_bench)
 	@$(py) -m bench $(if $(FULL),--full) $(ARGS)
 
 .PHONY: screens
-screens: ## a picture of every page, light and dark, wide and narrow, into docs/screens
+screens: ## takes a picture of every page, light and dark, wide and narrow, in docs/screens
 	@tools/setup $(packages_base) chromium fonts-dejavu-core
 	@$(py) -m tools.screens $(ARGS)
 
 .PHONY: deb
-deb: ## Debian packages of agent and server for this release, into dist
+deb: ## builds Debian packages of agent and server for this release, in dist
 	@tools/setup $(packages_deb)
 	@packaging/deb/build $(VERSION)
 
 .PHONY: deb-test
-deb-test: deb ## installs, uses, upgrades and removes them in a fresh Debian (as root)
+deb-test: deb ## installs, uses, upgrades and removes the packages in a fresh Debian (as root)
 	@tools/setup $(packages_deb) debootstrap lintian
 	@lintian --allow-root --fail-on error,warning dist/*.deb
 	@packaging/deb/test
 
 .PHONY: lock
-lock: ## writes requirements.lock and requirements-tpm.lock anew from pyproject.toml
+lock: ## updates requirements.lock and requirements-tpm.lock from pyproject.toml
 	@.venv/bin/uv pip compile -q pyproject.toml --extra agent --extra server --group dev --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
 	@.venv/bin/uv pip compile -q pyproject.toml --extra tpm -c requirements.lock --universal --python-version 3.11 \
