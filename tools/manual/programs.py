@@ -22,27 +22,27 @@ ABOUT: Final = {
             "`sparekey-agent` protects a computer with a second factor. It asks the Sparekey server while it can be "
             "reached, and judges by itself with days of offline data and emergency codes that it fetched before.",
             "`sparekey-agent run` is the daemon; the service manager starts it. `login`(1), `sshd`(8), `sudo`(8) and "
-            "the like ask it through `pam_sparekey`(8). The other commands ask the daemon too, and do the work "
-            "themselves where none runs.",
-            "A passcode, a PIN or a code is read from the terminal or from standard input, and never from the command "
-            "line, where others could see it.",
+            "the like ask it through `pam_sparekey`(8). The other commands also use the daemon, or work without it if "
+            "it does not run.",
+            "The commands read passcodes, PINs and codes from the terminal or from standard input, never from the "
+            "command line, where other users could see them.",
         ),
         exits={
-            "0": "It was done; of `login`, `test`, `keep-key` and `unlock-key`: granted. Anything else is a refusal.",
-            "1": "It failed; standard error says what to do.",
-            "2": "The command was not given rightly.",
+            "0": "Done; for `login`, `test`, `keep-key` and `unlock-key`: granted. Any other code is a refusal.",
+            "1": "Failed; standard error says what to do.",
+            "2": "Wrong usage.",
             "3": "`login`, `test`, `keep-key` and `unlock-key`: denied.",
-            "4": "`login`, `keep-key` and `unlock-key`: more is asked; see --reply-to of `login`.",
-            "5": "`login`, `test`, `keep-key` and `unlock-key`: the device cannot judge.",
+            "4": "`login`, `keep-key` and `unlock-key`: a challenge; see --reply-to of `login`.",
+            "5": "`login`, `test`, `keep-key` and `unlock-key`: the device cannot decide.",
         },
         files={
-            "/etc/sparekey/agent.toml": "What this device is told; every line of it may be left out.",
-            "/var/lib/sparekey-agent": "The store: keys, offline data, events that wait for the server. With a TPM a "
-            "copied or restored one is refused; without one a copy can be guessed at, and "
-            "a restored one is not noticed.",
-            "/run/sparekey-agent/agent.sock": "Where the daemon listens when the service manager starts it.",
-            "/usr/share/doc/sparekey-agent/linux-login.md": "How logins come to ask for the passcode, and how "
-            "nobody is locked out on the way.",
+            "/etc/sparekey/agent.toml": "The configuration of this device; every line is optional.",
+            "/var/lib/sparekey-agent": "The store: keys, offline data, events for the server. With a TPM, a copied or "
+            "restored store does not open. Without one, an attacker can guess at a copy, and "
+            "a restored store is not noticed.",
+            "/run/sparekey-agent/agent.sock": "The socket of the daemon, if the service manager starts it.",
+            "/usr/share/doc/sparekey-agent/linux-login.md": "How to protect logins with the passcode without "
+            "locking yourself out.",
         },
         see_also=("pam_sparekey(8)", "pam-auth-update(8)", "sparekey(1)"),
     ),
@@ -53,34 +53,34 @@ ABOUT: Final = {
             "`sparekey` --server URL --as USER [--ca FILE] COMMAND [OPTIONS]",
         ),
         description=(
-            "`sparekey` runs the Sparekey server and looks after what is on it: users, tokens, protected computers, "
-            "policies, roles, emergency codes and the audit record.",
-            "With --data it acts on the server of that directory, as the user that owns it, who may do everything. "
-            "With --server it asks a server over HTTPS, as the administrator that --as names; `sparekey login` comes "
-            "first.",
-            "Where the Debian package runs the server, commands on it are given to the service's own user: "
+            "`sparekey` runs the Sparekey server and administers it: users, tokens, protected computers, policies, "
+            "roles, emergency codes and the audit log.",
+            "With --data it acts on the server of that directory, as the user that owns it, with all permissions. "
+            "With --server it acts over HTTPS, as the administrator that --as names, after `sparekey login`.",
+            "If the server runs from the Debian package, run commands on it as the service's user: "
             "`runuser -u sparekey -- sparekey --data /var/lib/sparekey` COMMAND.",
-            "A passcode, a PIN or a seed is read from the terminal or from standard input, and never from the command "
-            "line, where others could see it.",
+            "The commands read passcodes, PINs and seeds from the terminal or from standard input, never from the "
+            "command line, where other users could see them.",
         ),
         exits={
-            "0": "It was done.",
-            "1": "It failed; standard error says what to do.",
-            "2": "The command was not given rightly.",
-            "130": "It was interrupted.",
+            "0": "Done.",
+            "1": "Failed; standard error says what to do.",
+            "2": "Wrong usage.",
+            "4": "The action waits for an approval.",
+            "130": "Interrupted.",
         },
         variables={
-            "SPAREKEY_DATA": "The data directory where --data is not given.",
-            "SPAREKEY_SERVER, SPAREKEY_AS, SPAREKEY_SERVER_CA": "In the place of --server, --as and --ca.",
-            "SPAREKEY_...": "Each key of the settings in capitals; goes before the file.",
+            "SPAREKEY_DATA": "The data directory, if --data is not given.",
+            "SPAREKEY_SERVER, SPAREKEY_AS, SPAREKEY_SERVER_CA": "Instead of --server, --as and --ca.",
+            "SPAREKEY_...": "Each key of the settings in capitals; overrides the file.",
         },
         files={
-            "/var/lib/sparekey": "The data directory of the packaged service; its keys/ are to be kept apart from the "
+            "/var/lib/sparekey": "The data directory of the packaged service; store backups of its keys/ apart from "
             "backups of the database.",
             "/usr/share/doc/sparekey-server": "In the Debian package: settings, policy, roles, the console, "
-            "emergency access, what is protected and what is not, the words.",
-            "DIR/sparekey.toml": "The settings, which `sparekey config check` shows.",
-            "$XDG_STATE_HOME/sparekey": "Sessions that `sparekey login` began.",
+            "emergency access, threat model, glossary.",
+            "DIR/sparekey.toml": "The settings; `sparekey config check` shows them.",
+            "$XDG_STATE_HOME/sparekey": "Sessions of `sparekey login`.",
         },
         see_also=("sparekey-agent(8)",),
     ),
