@@ -38,15 +38,16 @@ _POLICY = """# Policies
 Generated from `policy.py`, `token_policy.py` and `lockout.py` in `src/sparekey/core/` by `python -m tools.documents`; a
 test keeps it up to date.
 
-There are three kinds of policy: offline, token and lockout. A policy has a name and is assigned to security domains. A
-domain without an assigned policy uses the default of that kind. **Policies are not inherited from parent domains.**
-`sparekey domain show NAME` lists the policies in force in a domain.
+There are three kinds: offline, token and lockout. A policy has a name and is assigned to security domains. One policy
+of each kind is the default: a domain without an assigned policy uses it. **Policies are not inherited from parent
+domains.** `sparekey domain show NAME` lists the policies in force in a domain.
 
 ```
 sparekey policy offline add Travel days=7 help_text='Help desk: 555 0100'
 sparekey policy offline assign Travel --domain Sales
 sparekey policy token set Default pin_minimum=6 pin_characters='letters and digits'
 sparekey policy lockout set Default unlock_after_minutes=30
+sparekey policy lockout default Strict            # any policy can become the default
 sparekey policy token fields                      # prints the fields below
 ```
 
@@ -69,10 +70,9 @@ nothing.
 ## Offline policy
 
 The user's domain and the device's domain may have different policies. They are merged field by field.
-`sparekey policy effective USER --device NAME` prints each value with its source. The column *sealed in* says which data
-on devices contain the value, and so what an edit regenerates.
+`sparekey policy effective USER --device NAME` prints each value with its source.
 
-| Field | Default | Allowed | Merge rule | Sealed in | Meaning |
+| Field | Default | Allowed | Which of two values is in force | Effect of an edit | Meaning |
 |---|---|---|---|---|---|
 """
 
@@ -182,32 +182,26 @@ curl --cacert ca.pem -H 'Authorization: Bearer sps_...' 'https://login.example.o
   user's tokens is lost, disabled or unassigned. The session's token is shown once; the server keeps a hash.
 - **Dangerous operations** need a second factor that is at most ten minutes old. Otherwise the answer is 403
   `second-factor-needed`: send `{"passcode": ...}` to `POST /v1/sessions/second-factor`, or log in again.
+- **Confirmations**: a change of policies that would discard data gets 403 `confirmation-needed` and changes nothing.
+  The message names the data, the users and the devices. Send the request again with `"confirmed": true`.
 - **An API client** (`sparekey client add`) sends its key instead of a session token. With a role, it may do what the
   role allows, within its own scope and from its own addresses. An API client has no second factor and is not asked for
   one: grant it no more than it needs, and restrict its addresses.
 
 ## Requests and answers
 
-- Names in a path are percent-encoded (`Sales%2FBern`). `GET` takes other members from the query, all other methods from
-  a JSON object. Members that are unknown, repeated or of the wrong type are refused. Times are Unix seconds, bytes are
-  hex.
-- **Lists** have `items`. If `next` is not null, repeat the request with `after` set to it (for the audit log: `before`)
-  to get the next page. `limit` is at most 10,000. Lists of grants and operators have at most 1,000 items; `cut` says if
-  there are more.
-- An answer without content is 204. Answers may contain secrets that are shown once; do not cache any answer.
-- **Errors** are `{error, message, do}`: a word for programs, the problem, the solution.
-
-    | Status | Meaning |
-    |---|---|
-    | 400 | the request does not fit the description, or a value is not allowed |
-    | 401 | the caller is unknown |
-    | 403 | a permission, a rule or a second factor is missing |
-    | 404 | the object does not exist, or is outside the caller's domains |
-    | 409 | another reason, for example a conflict with the present state |
-    | 413 | the request is too large |
-    | 429, 503 | try again later |
-
-- The audit log records every change under `user:ID` or `client:ID`.
+- Names in a path are percent-encoded (`Sales%2FBern`). `GET` takes the other members from the query, everything else
+  from a JSON object; what is unknown, doubled or of another type is refused. Times are unix seconds, bytes are hex.
+- **Lists** hold `items`; where there is `next` and it is not null, the next page is the same request with `after` (of
+  the record: `before`) set to it. `limit` is at most 10,000. Grants and operators are listed up to 1,000: `cut` says
+  that there are more.
+- Where nothing is to be said the answer is 204. An answer may hold a secret that is shown once; none may be cached.
+- **Confirmations**: a change of policies that would discard data gets 403 `confirmation-needed`, and does nothing.
+  The message says which data, of how many users on how many devices. Send it again with `"confirmed": true`.
+- **Errors** are `{error, message, do}`: a word for programs, what is wrong, what to do. 400 not as described, or a
+  value that is not allowed; 401 unknown; 403 a permission, a rule or a second factor is missing; 404 not there, or
+  outside every domain of who asks; 409 something else stands in the way; 413 too large; 429 and 503: later.
+- Every change is on record under `user:ID` or `client:ID`.
 
 ## Operations
 

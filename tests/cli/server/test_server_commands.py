@@ -200,8 +200,8 @@ def test_an_assignment_asks_before_it_discards(operator: Operator, alice: User) 
     operator.runs("policy", "offline", "add", "Strict", "days=1")
     asked = ("policy", "offline", "assign", "Strict", "--domain", "SystemDomain")
     refused = operator.fails(*asked)
-    assert refused.json["do"] == "repeat the command with --yes, or run it at a terminal"
-    assert "of 1 user on 1 device are discarded at the next contact and made anew, about" in refused.json["message"]
+    assert "of 1 user on 1 device are discarded at the next contact and renewed." in refused.json["message"]
+    assert "Renewing them takes the server about" in refused.json["message"]
     assert operator.runs(*asked, "--yes").json["policy"] == "Strict"
     operator.runs("policy", "offline", "add", "Strictest", "days=1", "minimum_passcode_length=16")
     operator.runs("policy", "offline", "default", "Strictest")  # the only user is under Strict

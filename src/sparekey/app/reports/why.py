@@ -1,4 +1,4 @@
-"""Explain why a user can sign in or not, at the server and on each device (core.explain.online, core.explain.offline)."""
+"""Explain why a user can sign in or not, at the server (core.explain.online) and on devices (core.explain.offline)."""
 
 import itertools
 from dataclasses import dataclass, replace

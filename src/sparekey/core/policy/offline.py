@@ -45,7 +45,7 @@ class ServerDown(StrEnum):
 class OfflinePolicy:
     """The stored offline policy: one value per field, mildest to strictest as each field says."""
 
-    enabled: bool = switch(True, False, "Users can sign in on offline devices.")
+    enabled: bool = switch(True, False, "Users can sign in on offline devices.", EditEffect.DISCARDS)
     minimum_passcode_length: int = number(
         10,
         8,
@@ -53,6 +53,7 @@ class OfflinePolicy:
         "characters",
         "more",
         "Devices download days only for passcodes (PIN + tokencode) of at least this length.",
+        EditEffect.DISCARDS,
     )
     allow_tokens_without_pin: bool = switch(
         False,
@@ -74,9 +75,11 @@ class OfflinePolicy:
         EditEffect.DISCARDS,
     )
     emergency_lifetime: int = number(
-        30, 1, 365, "days", "fewer", "The lifetime of an emergency code.", SealedIn.EMERGENCY_UNITS
+        30, 1, 365, "days", "fewer", "The lifetime of an emergency code.", EditEffect.RENEWS_CODES
     )
-    days: int = number(14, 1, 60, "days", "fewer", "The number of days of offline data on a device.")
+    days: int = number(
+        14, 1, 60, "days", "fewer", "The number of days of offline data on a device.", EditEffect.DISCARDS
+    )
     warn_days: int = number(
         7,
         0,
@@ -84,7 +87,6 @@ class OfflinePolicy:
         "days",
         "",
         "Users get a warning when they have at most this many days left.",
-        SealedIn.DEVICE_STATE,
     )
     offline_failures: int = number(
         10, 1, 25, "attempts", "fewer", "Failed offline attempts before an emergency code is required."
@@ -92,12 +94,11 @@ class OfflinePolicy:
     protection_level: ProtectionLevel = choice(
         ProtectionLevel.BALANCED,
         "How expensive each guess is for an attacker who has copied the disk; see spec/offline-day.md for the cost.",
-        SealedIn.ALL_UNITS,
+        EditEffect.RENEWS,
     )
     server_down: ServerDown = choice(
         ServerDown.ON,
         "The use of offline data while the server is down (there is a route to it, but no answer).",
-        SealedIn.DEVICE_STATE,
     )
     users_per_device: int = number(
         5,
@@ -106,21 +107,20 @@ class OfflinePolicy:
         "users",
         "fewer",
         "Users with offline data on one device; the least recently used one is dropped.",
+        EditEffect.ERASES,
     )
-    tokens_per_user: int = number(2, 1, 10, "tokens", "fewer", "Tokens of one user with offline data on one device.")
-    require_hardware_store: bool = switch(False, True, "Only devices with a TPM get offline data.")
+    tokens_per_user: int = number(
+        2, 1, 10, "tokens", "fewer", "Tokens of one user with offline data on one device.", EditEffect.ERASES
+    )
+    require_hardware_store: bool = switch(False, True, "Only devices with a TPM get offline data.", EditEffect.DISCARDS)
     help_text: str = text(
-        "",
-        200,
-        MergeRule.DEVICE,
-        "Help text at the login screen, e.g. the help desk's telephone number.",
-        SealedIn.DEVICE_STATE,
+        "", 200, MergeRule.DEVICE, "Help text at the login screen, e.g. the help desk's telephone number."
     )
     os_password: bool = switch(
         False,
         False,
         "Devices keep the operating-system password for logins that ask for it; off: they erase it.",
-        SealedIn.DEVICE_STATE,
+        EditEffect.ERASES,
     )
 
     passcode_approval: bool = switch(
@@ -139,7 +139,6 @@ class OfflinePolicy:
         True,
         True,
         "With a TPM, data of tokens with a PIN open only with the PIN, and the TPM allows only a few attempts.",
-        SealedIn.DEVICE_STATE,
     )
 
     @classmethod

@@ -74,7 +74,8 @@ class TokenPolicy:
         "days",
         "",
         "The lifetime of temporary online access that users give themselves in self-service, with a passkey or another "
-        "token with a PIN; 0: only the help desk can give it.",
+        "token that has a PIN; 0: only the help desk can give it.",
+        EditEffect.ENDS_OWN_CODES,
     )
 
     @classmethod

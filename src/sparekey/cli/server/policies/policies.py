@@ -23,10 +23,8 @@ Fields = Annotated[
     list[str] | None,
     typer.Argument(metavar="[FIELD=VALUE]...", help="See `fields` of this kind of policy.", show_default=False),
 ]
-Confirm = Annotated[
-    bool, typer.Option("--confirm", help="Discard the data on devices that the stricter policy no longer allows.")
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Discard data on devices without asking first.")]
+YesOrConfirm = Annotated[bool, typer.Option("--yes", "--confirm", help="Discard data on devices without asking first.")]
 Domain = Annotated[str, typer.Option(help="The security domain.")]
 AnyName = Annotated[str | None, typer.Argument(metavar="POLICY", help="The policy's name.", show_default=False)]
 ToDefault = Annotated[bool, typer.Option("--default", help="Use the default policy.")]
@@ -120,9 +118,8 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
         call.done(f"Added the {kind} policy {name}.", "policy", **_members(view))
 
     @command(group, "set", f"policy {kind} set Default {example}")
-    def set_fields(ctx: typer.Context, name: Name, fields: Fields = None, confirm: Confirm = False) -> None:
-        """Edit fields. A stricter offline policy discards data on devices: if there are any, the command needs
-        --confirm."""
+    def set_fields(ctx: typer.Context, name: Name, fields: Fields = None, yes: YesOrConfirm = False) -> None:
+        """Edit fields. The command asks first if that discards data; `fields` shows the effect of each."""
         texts = _texts(fields)
         if not texts:
             raise typer.BadParameter("pass the fields to set as FIELD=VALUE")
@@ -133,7 +130,7 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
             )
         renewed = ""
         if edit.regenerated:
-            made_anew = f" The devices of {counted(edit.regenerated, 'user')} get new offline data."
+            renewed = f" The devices of {counted(edit.regenerated, 'user')} get new offline data."
         members = _members(edit.view) | {"tightened": list(edit.tightened), "regenerated": edit.regenerated}
         call.done(f"Set {', '.join(texts)} of the {kind} policy {name}.{renewed}", "policy", **members)
 
@@ -141,8 +138,7 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
     def assign(
         ctx: typer.Context, domain: Domain, name: AnyName = None, default: ToDefault = False, yes: Yes = False
     ) -> None:
-        """Assign a policy to a domain: it applies to the domain's users and devices. The command asks first if devices
-        must replace offline data."""
+        """Assign a policy to a domain's users and devices. The command asks first if that discards data."""
         if default is (name is not None):
             raise typer.BadParameter("pass either the name of a policy or --default")
         call = call_of(ctx)
@@ -152,13 +148,9 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
             )
         call.done(f"{domain} uses {name or f'the default {kind} policy'}.", "assignment", domain=domain, policy=name)
 
-    if kind is not PolicyKind.OFFLINE:  # nothing on devices depends on it
-        set_fields.__doc__ = "Edit fields. An edit takes effect at the next sign-in."
-        assign.__doc__ = "Assign a policy to the users of a domain."
-
     @command(group, "remove", f"policy {kind} remove Travel")
     def remove(ctx: typer.Context, name: Name, yes: Yes = False) -> None:
-        """Remove a policy. Its domains use the default policy again."""
+        """Remove a policy. Its domains use the default again. The command asks first if that discards data."""
         call = call_of(ctx)
         with open_server(call) as server:
             _confirmed(lambda sure: server.run(policies.remove_policy, kind, name, confirmed=sure, now=now()), yes)
@@ -166,7 +158,7 @@ def _add_changing(kind: PolicyKind, group: typer.Typer, example: str) -> None:
 
     @command(group, "default", f"policy {kind} default Travel")
     def make_default(ctx: typer.Context, name: Name, yes: Yes = False) -> None:
-        """Make a policy the default of its kind. You are asked first if that discards data."""
+        """Make a policy the default of its kind. The command asks first if that discards data."""
         call = call_of(ctx)
         with open_server(call) as server:
             _confirmed(lambda sure: server.run(policies.make_default, kind, name, confirmed=sure, now=now()), yes)
@@ -195,21 +187,19 @@ def effective(
     call.put_list("effective", shown, _EFFECTIVE)
 
 
-def _ask(server: Server, preview: Callable[..., Preview], kind: PolicyKind, *what: Any, yes: bool) -> None:
-    """Before offline data are made anew: says for how many devices, and how much work that is. Raises BadInput where
-    nobody can answer."""
-    words = ""
-    if isinstance(server, LocalServer):
-        found = preview(server.instance, server.actor, kind, *what, now=now())
-        words = policy_previews.in_words(found, os.cpu_count() or 1)
-    elif kind is PolicyKind.OFFLINE:
-        words = "offline data on devices may be discarded and replaced; the console shows for how many users"
-    if yes or not words:
-        return
-    if not sys.stdin.isatty():
-        raise BadInput(words, "repeat the command with --yes, or run it at a terminal")
-    output.say(f"{words[:1].upper()}{words[1:]}.")
-    typer.confirm("Continue?", abort=True, err=True)
+def _confirmed(run: Callable[[bool], R], yes: bool) -> R:
+    """Run the use case, confirmed if `yes`. If it needs a confirmation, ask at a terminal, and run it again.
+
+    Raises ConfirmationNeeded where there is no terminal.
+    """
+    try:
+        return run(yes)
+    except ConfirmationNeeded as needed:
+        if not sys.stdin.isatty():
+            raise
+        output.say(needed.message)
+        typer.confirm("Continue?", abort=True, err=True)
+    return run(True)
 
 
 def _texts(fields: list[str] | None) -> Mapping[str, str]:
