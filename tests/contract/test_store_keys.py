@@ -7,8 +7,10 @@ import pytest
 
 from sparekey.agent.ground.ports import StoreKeys, StoreUnreadable
 from sparekey.agent.platform.posix import PosixFiles
+from sparekey.agent.store.file_keys import KEYS
 from sparekey.agent.store.key_choice import AUTO, OFF, REQUIRED, forget_keys, make_keys, open_keys
-from sparekey.agent.store.store import KEYS, STATE, TPM_KEYS
+from sparekey.agent.store.store import STATE
+from sparekey.agent.tpm.keys import TPM_KEYS
 from sparekey.wire.signing import BadSignature, verify_signature
 
 Make = Callable[[Path], StoreKeys]

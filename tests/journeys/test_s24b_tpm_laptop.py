@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.store.store import TPM_KEYS
+from sparekey.agent.tpm.keys import TPM_KEYS
 from sparekey.app.devices.devices import list_devices
 from tests.builders import ROOT
 from tests.journeys.site import Site, a_site

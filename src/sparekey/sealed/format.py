@@ -94,6 +94,11 @@ class Header:
         """Days since 1970-01-01 of a day unit, by the server's clock."""
         return _utc_day(self, self.first)
 
+    @property
+    def slot_day(self) -> int:
+        """The UTC day of a day unit; 0 for every other kind. A device keeps one unit for each (token, kind, day)."""
+        return self.utc_day if self.kind is UnitKind.DAY else 0
+
     def encode(self) -> bytes:
         """The header's bytes as we write them: compact JSON in UTF-8."""
         members = {

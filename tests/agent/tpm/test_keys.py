@@ -8,12 +8,12 @@ import pytest
 from sparekey.agent.ground.ports import LockedOut, PinLocks, StoreUnreadable, WrongPin
 from sparekey.agent.platform.posix import PosixFiles
 from sparekey.agent.store import key_choice as store_keys
+from sparekey.agent.store.file_keys import KEYS
 from sparekey.agent.store.key_choice import AUTO, OFF, REQUIRED, forget_keys, make_keys
-from sparekey.agent.store.store import KEYS, TPM_KEYS
 from sparekey.agent.tpm import protection
 from sparekey.agent.tpm.chip import STORAGE_ROOT_KEY, Tpm
 from sparekey.agent.tpm.errors import _SENTENCES, trouble_of
-from sparekey.agent.tpm.keys import TpmKeys
+from sparekey.agent.tpm.keys import TPM_KEYS, TpmKeys
 from sparekey.agent.tpm.protection import describe_protection, protection_of
 from sparekey.secret import Secret
 from tests.swtpm import Swtpm

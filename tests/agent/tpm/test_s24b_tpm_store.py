@@ -15,9 +15,9 @@ from sparekey.agent.ground.outcome import Reason, Result
 from sparekey.agent.ground.ports import StoreUnreadable
 from sparekey.agent.platform.posix import PosixFiles
 from sparekey.agent.store.key_choice import AUTO, make_keys, open_keys
-from sparekey.agent.store.store import TPM_KEYS, Store
+from sparekey.agent.store.store import Store
 from sparekey.agent.store.wrapped_secrets import Session, StaysClosed, _open
-from sparekey.agent.tpm.keys import TpmKeys, _read_head
+from sparekey.agent.tpm.keys import TPM_KEYS, TpmKeys, _read_head
 from sparekey.sealed import unlock
 from sparekey.secret import Secret
 from tests.agent.devices import World, a_world, bytes_of

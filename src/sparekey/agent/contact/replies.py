@@ -95,15 +95,10 @@ def verify_received(state: State, unit: bytes, asked: UnitRequest) -> SealedUnit
         raise NotWanted("sealed for another user")
     if header.generation > user.known_generation or header.check.hex() != user.known_check:
         raise NotWanted("sealed in a generation, or to a key, that no sync reply has named")
-    if (header.kind.value, header.token, slot_day(header)) != (asked.kind, asked.token, asked.day):
+    if (header.kind.value, header.token, header.slot_day) != (asked.kind, asked.token, asked.day):
         raise NotWanted("another unit than the one asked for")
     _verify_later(user, header)
     return sealed
-
-
-def slot_day(header: Header) -> int:
-    """The UTC day of a day unit, 0 of any other."""
-    return header.utc_day if header.kind is UnitKind.DAY else 0
 
 
 def after_receipt(state: State, user: str, entry: UnitEntry) -> State:
@@ -133,7 +128,7 @@ def after_revoking(state: State) -> State:
 
 
 def _verify_later(user: UserState, header: Header) -> None:
-    slot = UnitName(header.kind.value, header.token, slot_day(header))
+    slot = UnitName(header.kind.value, header.token, header.slot_day)
     age = (header.generation, header.version, header.sealed_at)
     if any(unit.slot == slot and unit.age >= age for unit in user.units):
         raise Superseded("not later than the unit that is held")

@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sparekey.agent.ground.ports import Files, PinLocks, StoreUnreadable, TpmFacts
-from sparekey.agent.store.store import KEYS
 from sparekey.secret import Secret
 from sparekey.wire import signing
 from sparekey.wire.messages import BadMessage, decode, encode
 
+KEYS: Final = "store.key"
 STATE_MAGIC: Final = b"sparekey-state/1\n"
 _NONCE_BYTES: Final = 12
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from sparekey.agent.ground.ports import Files, StoreKeys, StoreUnreadable, TpmFacts
-from sparekey.agent.store.file_keys import FileKeys
-from sparekey.agent.store.store import ASIDE, KEYS, STATE, TPM_KEYS
+from sparekey.agent.store.file_keys import KEYS, FileKeys
+from sparekey.agent.store.store import ASIDE, STATE
 from sparekey.agent.tpm.chip import DEFAULT_TCTI, has_device
 from sparekey.agent.tpm.errors import NO_TPM
-from sparekey.agent.tpm.keys import TpmKeys
+from sparekey.agent.tpm.keys import TPM_KEYS, TpmKeys
 
 AUTO: Final = "auto"  # a TPM where one works, else a file
 REQUIRED: Final = "required"  # a TPM, or no enrolment

@@ -27,8 +27,6 @@ from sparekey.sealed import SealedUnit
 
 STATE: Final = "state"
 ASIDE: Final = "state.new"
-KEYS: Final = "store.key"
-TPM_KEYS: Final = "store.tpm"
 UNITS: Final = "units"
 
 
@@ -68,10 +66,7 @@ class Store:
 
     @staticmethod
     def erase(directory: Path, files: Files) -> None:
-        """Removes everything, the keys first: without them the rest opens to nothing."""
-        for name in (KEYS, TPM_KEYS):
-            files.remove(directory / name)
-        files.sync(directory)
+        """Remove the state and every unit. Call `store_keys.forget_keys` first: without its keys nothing opens."""
         if UNITS in files.names(directory):
             for name in files.names(directory / UNITS):
                 files.remove(directory / UNITS / name)

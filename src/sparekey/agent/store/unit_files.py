@@ -15,7 +15,6 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sparekey.agent.contact.replies import slot_day
 from sparekey.agent.ground.ports import Files, StoreUnreadable
 from sparekey.agent.ground.state import Piece, UnitEntry
 from sparekey.agent.store.pin_lock import OpenedLock, StaysLocked
@@ -75,7 +74,7 @@ class UnitFiles:
         return UnitEntry(
             kind=header.kind.value,
             token=header.token,
-            day=slot_day(header),
+            day=header.slot_day,
             generation=header.generation,
             version=header.version,
             sealed_at=header.sealed_at,

@@ -19,12 +19,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sparekey.agent.ground.ports import Files, PinCount, PinLocks, StoreUnreadable, TpmFacts
-from sparekey.agent.store.store import TPM_KEYS
 from sparekey.agent.tpm.chip import Counter, Parent, Tpm, Visit
 from sparekey.agent.tpm.errors import trouble
 from sparekey.secret import Secret
 from sparekey.wire.messages import BadMessage, decode, encode
 
+TPM_KEYS: Final = "store.tpm"
 STATE_MAGIC: Final = b"sparekey-state-tpm/1\n"
 _ZERO_NONCE: Final = bytes(12)  # every state has a key of its own
 
