@@ -12,7 +12,7 @@ from sparekey.agent.ground.ports import Distance, Files, StoreKeys
 from sparekey.agent.ground.state import Enrolment, UserState, new_state
 from sparekey.agent.platform.posix import PosixFiles
 from sparekey.agent.sign_in.login import login
-from sparekey.agent.sign_in.offline import Login
+from sparekey.agent.sign_in.offline import LoginOutcome
 from sparekey.agent.store.device import Device
 from sparekey.agent.store.file_keys import FileKeys
 from sparekey.agent.store.key_choice import open_keys
@@ -63,8 +63,8 @@ class World:
         code = user.token.code(user.token.step(self.server.now) + steps)
         return (user.pin if pin is None else pin) + code
 
-    def login(self, typed: str, name: str = "alice", reply_to: str = "", *, from_afar: bool = False) -> Login:
-        return login(self.device, name, Secret(typed), reply_to, from_afar=from_afar)
+    def login(self, typed: str, name: str = "alice", reply_to: str = "", *, remote: bool = False) -> LoginOutcome:
+        return login(self.device, name, Secret(typed), reply_to, remote=remote)
 
     def go_offline(self, distance: Distance = Distance.OFFLINE) -> None:
         self.server.unreachable = distance

@@ -139,7 +139,7 @@ def _connect_of(store: Store) -> Callable[[], contextlib.AbstractContextManager[
             bytes.fromhex(enrolled.ca_certificate),
             enrolled.device,
             store.keys.sign,
-            lambda: store.judged().time,
+            lambda: store.trusted_time().time,
         )
 
     return connect

@@ -5,7 +5,15 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.agent.ground.device_time import ClockReading, TimeState, at_contact, at_hit, judge, kept_up, started
+from sparekey.agent.ground.device_time import (
+    ClockReading,
+    TimeState,
+    at_contact,
+    at_hit,
+    kept_up,
+    started,
+    trusted_time,
+)
 from tests.agent.clocks import NOON
 
 DAY = 86400
@@ -18,44 +26,44 @@ def reading(wall: int = 0, monotonic: int = 0, boot: str = "a", *, synchronised:
 
 
 def test_in_the_boot_of_the_contact_the_monotonic_clock_carries_on() -> None:
-    judged = judge(CONTACT, reading(wall=-9999, monotonic=3600))
-    assert (judged.time, judged.mark, judged.clock_wrong) == (NOON + 3600, NOON + 3600, False)
+    trusted = trusted_time(CONTACT, reading(wall=-9999, monotonic=3600))
+    assert (trusted.time, trusted.mark, trusted.clock_wrong) == (NOON + 3600, NOON + 3600, False)
 
 
 def test_in_another_boot_the_wall_clock_counts_with_the_offset_unless_it_is_synchronised() -> None:
-    assert judge(CONTACT, reading(wall=60, boot="b")).time == NOON + 60
-    assert judge(CONTACT, reading(wall=60, boot="b", synchronised=True)).time == NOON + 10
+    assert trusted_time(CONTACT, reading(wall=60, boot="b")).time == NOON + 60
+    assert trusted_time(CONTACT, reading(wall=60, boot="b", synchronised=True)).time == NOON + 10
     # The same name with a clock that fell is another boot.
-    assert judge(CONTACT, reading(wall=60, monotonic=-50)).time == NOON + 60
+    assert trusted_time(CONTACT, reading(wall=60, monotonic=-50)).time == NOON + 60
 
 
 def test_a_dead_battery_is_not_before_1970() -> None:
     state = replace(CONTACT, offset=-3600)
-    judged = judge(state, ClockReading(wall=60, monotonic=60, boot="b", synchronised=False))
-    assert (judged.time, judged.clock_wrong, judged.for_emergency) == (0, True, NOON)
+    trusted = trusted_time(state, ClockReading(wall=60, monotonic=60, boot="b", synchronised=False))
+    assert (trusted.time, trusted.clock_wrong, trusted.for_emergency) == (0, True, NOON)
 
 
 def test_a_clock_set_back_is_noticed_beyond_two_minutes() -> None:
-    assert not judge(CONTACT, reading(wall=-120, boot="b")).set_back
-    assert judge(CONTACT, reading(wall=-121, boot="b")).set_back
+    assert not trusted_time(CONTACT, reading(wall=-120, boot="b")).set_back
+    assert trusted_time(CONTACT, reading(wall=-121, boot="b")).set_back
 
 
 def test_the_mark_rises_at_a_start_and_with_the_running_clock() -> None:
     later = started(CONTACT, reading(wall=3600, boot="b"))
     assert later.mark == NOON + 3600
-    assert judge(later, reading(wall=0, monotonic=600, boot="b")).mark == NOON + 4200
-    assert judge(later, reading(wall=0, monotonic=600, boot="b")).set_back
+    assert trusted_time(later, reading(wall=0, monotonic=600, boot="b")).mark == NOON + 4200
+    assert trusted_time(later, reading(wall=0, monotonic=600, boot="b")).set_back
 
 
 def test_past_everything_that_was_held_the_clock_is_suspect_and_does_not_raise_the_mark() -> None:
     ahead = reading(wall=2 * DAY + 200, boot="b")
-    assert judge(CONTACT, ahead).suspect
+    assert trusted_time(CONTACT, ahead).suspect
     assert started(CONTACT, ahead).mark == NOON
-    assert judge(CONTACT, ahead).for_erasing == 0
-    assert judge(CONTACT, ahead).for_emergency == NOON
-    assert not judge(replace(CONTACT, days_end=0, emergency_end=0), ahead).suspect
+    assert trusted_time(CONTACT, ahead).for_erasing == 0
+    assert trusted_time(CONTACT, ahead).for_emergency == NOON
+    assert not trusted_time(replace(CONTACT, days_end=0, emergency_end=0), ahead).suspect
     # What ran out while this boot was running has really run out.
-    assert not judge(CONTACT, reading(monotonic=3 * DAY)).suspect
+    assert not trusted_time(CONTACT, reading(monotonic=3 * DAY)).suspect
 
 
 def test_a_suspect_clock_still_lets_running_time_pass_over_reboots() -> None:
@@ -65,7 +73,7 @@ def test_a_suspect_clock_still_lets_running_time_pass_over_reboots() -> None:
         state = kept_up(state, reading(wall=wall + 8 * 3600, monotonic=8 * 3600, boot=boot))
         wall += DAY
     assert state.mark == NOON + 24 * 3600
-    assert judge(state, reading(wall=wall, boot="e")).for_emergency == NOON + 24 * 3600
+    assert trusted_time(state, reading(wall=wall, boot="e")).for_emergency == NOON + 24 * 3600
 
 
 def test_a_hit_raises_the_mark_and_never_past_time() -> None:

@@ -14,7 +14,7 @@ from sparekey.agent.ground.account_names import Names
 from sparekey.agent.ground.outcome import LoginAnswer, Mode, Result
 from sparekey.agent.ground.ports import StoreUnreadable
 from sparekey.agent.local_socket import conversation
-from sparekey.agent.sign_in.offline import Login
+from sparekey.agent.sign_in.offline import LoginOutcome
 from sparekey.agent.sign_in.secret_access import LIFETIME
 from sparekey.agent.store.file_keys import FileKeys
 from sparekey.agent.store.wrapped_secrets import Session, _open
@@ -128,9 +128,9 @@ def test_s22_an_agent_rewritten_to_say_granted_always_opens_nothing(
     }
     candidates = iter(sorted(known))
 
-    def granted_always(*_: object, **__: object) -> Login:
+    def granted_always(*_: object, **__: object) -> LoginOutcome:
         answer = LoginAnswer(Result.GRANTED, Mode.OFFLINE, message="Signed in.")
-        return Login(answer, _RewrittenSession(store, user, Secret(next(candidates))))
+        return LoginOutcome(answer, _RewrittenSession(store, user, Secret(next(candidates))))
 
     monkeypatch.setattr(conversation, "login", granted_always)
     said = [replies(served, login_with("anything"), OPEN) for _ in known]

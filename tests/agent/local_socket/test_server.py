@@ -371,14 +371,14 @@ def test_s26_strangers_at_sshd_take_neither_places_nor_turns_of_the_console(tmp_
     world = a_world(tmp_path / "store")
     device = _DeviceOfStrangers(world.device.store, world.clock, world.server.connect)
     world.device = device
-    from_afar = encode_frame(frame(Kind.LOGIN, user="stranger", passcode="9999123456", remote=1))
+    remote = encode_frame(frame(Kind.LOGIN, user="stranger", passcode="9999123456", remote=1))
     with serving(world) as served, contextlib.ExitStack() as stack:
         console, *strangers = [stack.enter_context(served.connection()) for _ in range(MOST_OF_REMOTE + 5)]
         if person_behind(console) != ROOT:
             pytest.skip("whoever runs this is a person to the agent")
         with device.one_attempt():
             for stranger in strangers:
-                stranger.sendall(from_afar)
+                stranger.sendall(remote)
             assert {each.text(Tag.REASON) for each in answered(strangers, 4)} == {"busy"}
             console.sendall(encode_frame(login_frame(world)))
             for _ in ("this test", "a stranger", "the console"):

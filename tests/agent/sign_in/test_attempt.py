@@ -52,10 +52,10 @@ def test_s26_strangers_over_a_network_bring_no_wait_about(tmp_path: Path) -> Non
     last_free = replace(world.held, emergency_failures=FREE_EMERGENCY_FAILURES - 1)
     world.device.store.change(lambda state: state.with_user(last_free))
     for _ in range(3):
-        assert world.login(new_code(3), from_afar=True).answer.result is Result.DENIED
+        assert world.login(new_code(3), remote=True).answer.result is Result.DENIED
         world.pass_time(LONGEST_WAIT)  # they have time
     assert world.held.emergency_failures == FREE_EMERGENCY_FAILURES
-    assert world.login(world.alice.passcode, from_afar=True).answer.reason is Reason.WAIT
+    assert world.login(world.alice.passcode, remote=True).answer.reason is Reason.WAIT
     assert world.login(world.alice.passcode).answer.result is Result.GRANTED
 
 

@@ -32,7 +32,7 @@ def test_a_refusal_says_who_asked_what_was_told_and_where_to_look(
     log = RefusalLog(world.device)
     log.note("boss", 0, WRONG)
     log.note("boss", 1000, refused(Refusal(Reason.NO_DATA), Mode.OFFLINE))
-    log.note("root", 0, refused(Refusal(Reason.NOT_MAPPED), Mode.ONLINE), from_afar=True)
+    log.note("root", 0, refused(Refusal(Reason.NOT_MAPPED), Mode.ONLINE), remote=True)
     log.note("boss", 0, LoginAnswer(Result.GRANTED, Mode.ONLINE))
     log.note("boss", 0, asked(Ask.NEW_PIN, "", "1"))
     assert caplog.messages == [
@@ -62,7 +62,7 @@ def test_s26_nobody_fills_the_journal_or_hides_another_one_s_refusals(
     assert len(caplog.messages) == MOST_A_MINUTE + 1
     assert "boss" in caplog.messages[-1]
     for _ in range(1000):
-        log.note("boss", 0, WRONG, from_afar=True)
+        log.note("boss", 0, WRONG, remote=True)
     log.note("boss", 0, WRONG)
     assert "boss, asked by uid 0 over the network:" in caplog.messages[-2]
     assert "boss, asked by uid 0:" in caplog.messages[-1]

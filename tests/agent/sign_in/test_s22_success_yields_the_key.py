@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sparekey.agent.contact.contact import refill
-from sparekey.agent.sign_in.offline import Login
+from sparekey.agent.sign_in.offline import LoginOutcome
 from sparekey.agent.store.wrapped_secrets import MOST_SECRETS, Session, StaysClosed, _open
 from sparekey.secret import Secret
 from tests.agent.devices import World, a_world, an_offline_world, bytes_of
@@ -15,7 +15,7 @@ from tests.agent.devices import World, a_world, an_offline_world, bytes_of
 PASSWORD = Secret(b"the cached password")
 
 
-def session_of(login: Login) -> Session:
+def session_of(login: LoginOutcome) -> Session:
     assert login.session is not None, login.answer
     return login.session
 

@@ -22,17 +22,17 @@ def world(tmp_path: Path) -> World:
 
 
 def notice(world: World) -> str:
-    return notice_for(world.held, world.device.state, world.device.store.judged().time)
+    return notice_for(world.held, world.device.state, world.device.store.trusted_time().time)
 
 
 def motd(world: World) -> str:
-    return message_of_the_day(world.device.state, world.device.store.judged().time)
+    return message_of_the_day(world.device.state, world.device.store.trusted_time().time)
 
 
 def test_data_that_run_low_are_told_until_they_are_fresh_again(world: World) -> None:
     assert (notice(world), motd(world)) == ("", "")  # in contact just now
     long_ago = replace(world.device.state, time=replace(world.device.state.time, contact=0))
-    now = world.device.store.judged().time - DAY
+    now = world.device.store.trusted_time().time - DAY
     assert notice_for(world.held, long_ago, now) == (
         "1 day of offline data left. Connect this computer to the network soon."
     )
@@ -56,7 +56,7 @@ def test_data_that_have_run_out_are_told_too(world: World) -> None:
 
 def test_in_contact_the_server_s_reason_is_told(world: World) -> None:
     world.pass_time(DAY)
-    contact = replace(world.device.state.time, contact=world.device.store.judged().time)
+    contact = replace(world.device.state.time, contact=world.device.store.trusted_time().time)
     held = replace(world.held, obstacles=["The token is lost."])
     state = replace(world.device.state, time=contact)
     assert notice_for(held, state, contact.contact) == "No whole day of offline data is left. The token is lost."

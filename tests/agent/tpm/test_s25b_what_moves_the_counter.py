@@ -9,7 +9,7 @@ from sparekey.agent.contact.replies import SOON
 from sparekey.agent.ground.outcome import Result
 from sparekey.agent.ground.ports import Distance
 from sparekey.agent.platform.posix import PosixFiles
-from sparekey.agent.sign_in.secret_access import KeyRefused, UsefulKey
+from sparekey.agent.sign_in.secret_access import SecretAccess, SecretRefused
 from sparekey.agent.store.file_keys import FileKeys
 from sparekey.secret import Secret
 from sparekey.wire.events import EventKind
@@ -94,11 +94,11 @@ def test_s25b_a_success_keeps_one_secret_for_each_purpose(tmp_path: Path) -> Non
     world, keys = a_counted_world(tmp_path / "store")
     world.next_code()
     device = replace(world.device, purposes=frozenset({"disk", "tape"}))
-    key = UsefulKey(device, "alice", world.login(world.passcode()).session, by_root=True)
+    key = SecretAccess(device, "alice", world.login(world.passcode()).session, by_root=True)
     before = keys.commits
     key.keep("disk", Secret(b"first"))
     for number in range(10):
-        with pytest.raises(KeyRefused, match="sign in again") as refused:
+        with pytest.raises(SecretRefused, match="sign in again") as refused:
             key.keep("disk", Secret(bytes([number])))
         assert refused.value.word == "not-kept"
     key.keep("tape", Secret(b"another"))

@@ -42,7 +42,7 @@ def test_nobody_is_locked_out_at_the_first_installation(laptop: Laptop) -> None:
         assert TRIAL.try_it(machine, alice.login, alice.passcode()).is_in
         assert TRIAL.try_it(machine, rescue, RESCUES).is_in
         code = shown_tokencode(laptop, alice)["code"]
-        assert "The emergency path works: without" in laptop.agent("test", alice.login, typed=PIN + code + "\n")
+        assert "The emergency code works: without" in laptop.agent("test", alice.login, typed=PIN + code + "\n")
         assert SSH.try_it(machine, alice.login, ALICES).is_in  # so far nothing asks for a passcode
         by_root(shell, SWITCH_ON)  # 5
         laptop.next_interval()

@@ -39,7 +39,7 @@ class TimeState:
 
 
 @dataclass(frozen=True)
-class Judged:
+class TrustedTime:
     """Time as the device may use it, unix seconds by the server."""
 
     time: int
@@ -53,12 +53,12 @@ class Judged:
 
     @property
     def clock_wrong(self) -> bool:
-        """Tokencodes cannot be judged by this clock."""
+        """Tokencodes cannot be trusted by this clock."""
         return self.suspect or self.set_back
 
     @property
     def for_emergency(self) -> int:
-        """By which the end of emergency and events units is judged."""
+        """By which the end of emergency and events units is trusted."""
         return self.mark if self.suspect else max(self.mark, self.time)
 
     @property
@@ -67,7 +67,7 @@ class Judged:
         return 0 if self.suspect else self.mark
 
 
-def judge(state: TimeState, reading: ClockReading) -> Judged:
+def trusted_time(state: TimeState, reading: ClockReading) -> TrustedTime:
     """Time now, the mark now, and whether the clock is suspect."""
     in_contact_boot = _same_boot(reading, state.contact_boot, state.contact_monotonic)
     if in_contact_boot:
@@ -81,20 +81,20 @@ def judge(state: TimeState, reading: ClockReading) -> Judged:
     horizon = state.days_end or state.emergency_end
     # Time that the monotonic clock vouches for may well pass the horizon: the data has simply run out.
     suspect = 0 < horizon < time and not in_contact_boot and time > mark + TOLERANCE
-    return Judged(time, mark, suspect)
+    return TrustedTime(time, mark, suspect)
 
 
 def started(state: TimeState, reading: ClockReading) -> TimeState:
     """At agent start the mark is raised to time, unless the clock is suspect: then it stands, and rises from here."""
-    judged = judge(state, reading)
-    return _marked(state, reading, judged.mark if judged.suspect else max(judged.mark, judged.time))
+    trusted = trusted_time(state, reading)
+    return _marked(state, reading, trusted.mark if trusted.suspect else max(trusted.mark, trusted.time))
 
 
 def kept_up(state: TimeState, reading: ClockReading) -> TimeState:
     """While the agent runs: what the monotonic clock has added is written down; the next boot knows no more."""
     if not _same_boot(reading, state.mark_boot, state.mark_monotonic):
         return started(state, reading)
-    return _marked(state, reading, judge(state, reading).mark)
+    return _marked(state, reading, trusted_time(state, reading).mark)
 
 
 def at_contact(state: TimeState, reading: ClockReading, server_time: int) -> TimeState:
@@ -113,8 +113,8 @@ def at_hit(state: TimeState, reading: ClockReading, interval_start: int) -> Time
 
     Never past time itself: a token that runs ahead must not make this device's clock look set back.
     """
-    judged = judge(state, reading)
-    return _marked(state, reading, max(judged.mark, min(interval_start, judged.time)))
+    trusted = trusted_time(state, reading)
+    return _marked(state, reading, max(trusted.mark, min(interval_start, trusted.time)))
 
 
 def holding(state: TimeState, day_ends: list[int], emergency_ends: list[int]) -> TimeState:

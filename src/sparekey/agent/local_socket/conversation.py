@@ -20,10 +20,10 @@ from sparekey.agent.local_socket.connection_limits import ROOT, Place
 from sparekey.agent.local_socket.frames import FRAME_TIMEOUT, receive
 from sparekey.agent.platform.posix import account_of
 from sparekey.agent.sign_in.login import login
-from sparekey.agent.sign_in.offline import Login, try_emergency
+from sparekey.agent.sign_in.offline import LoginOutcome, try_emergency
 from sparekey.agent.sign_in.refusal_log import RefusalLog
-from sparekey.agent.sign_in.remote import FLOOR, told_from_afar
-from sparekey.agent.sign_in.secret_access import KeyRefused, UsefulKey, forget
+from sparekey.agent.sign_in.remote import FLOOR, answer_for_remote
+from sparekey.agent.sign_in.secret_access import SecretAccess, SecretRefused, forget
 from sparekey.agent.store.device import Device
 from sparekey.agent.store.erasing import days_left
 from sparekey.agent.store.status import status_of
@@ -66,7 +66,7 @@ class Conversation:
         self._place = place
         self._frame_timeout = frame_timeout
         self._floor = floor
-        self._key: UsefulKey | None = None
+        self._key: SecretAccess | None = None
         self._refill = 0
         self._handlers: dict[Kind, Callable[[Frame], None]] = {
             Kind.LOGIN: self._login,
@@ -97,13 +97,13 @@ class Conversation:
             return
         typed, reply_to = Secret(request.text(Tag.PASSCODE)), request.text(Tag.REPLY_TO)
         with self._place.line:
-            found: Login = login(self._device, name, typed, reply_to, from_afar=bool(request.number(Tag.REMOTE)))
+            found: LoginOutcome = login(self._device, name, typed, reply_to, remote=bool(request.number(Tag.REMOTE)))
             told = self._told(request, found)
         if found.answer.result is Result.GRANTED:
-            self._key = UsefulKey(self._device, name, found.session, by_root=self._peer.uid == ROOT)
+            self._key = SecretAccess(self._device, name, found.session, by_root=self._peer.uid == ROOT)
         # Choosing a PIN takes longer than typing a passcode; later than this the server takes no answer.
         self._connection.settimeout(ANSWER_TIMEOUT if found.answer.result is Result.ASK else IDLE_TIMEOUT)
-        self._answer(name, found.answer, told, from_afar=self._is_from_afar(request))
+        self._answer(name, found.answer, told, remote=self._is_remote(request))
         if found.answer.result is Result.GRANTED and found.answer.mode is Mode.ONLINE:
             self._refill = self._refiller.request()
 
@@ -116,16 +116,16 @@ class Conversation:
 
     def _keep(self, request: Frame) -> None:
         try:
-            self._useful_key().keep(request.text(Tag.PURPOSE), Secret(request.fields.get(Tag.SECRET, b"")))
-        except KeyRefused as error:
+            self._secret_access().keep(request.text(Tag.PURPOSE), Secret(request.fields.get(Tag.SECRET, b"")))
+        except SecretRefused as error:
             self._fail(error.word, str(error))
         else:
             self._send(frame(Kind.DONE))
 
     def _open(self, request: Frame) -> None:
         try:
-            secret = self._useful_key().open(request.text(Tag.PURPOSE))
-        except KeyRefused as error:
+            secret = self._secret_access().open(request.text(Tag.PURPOSE))
+        except SecretRefused as error:
             self._fail(error.word, str(error))
         else:
             self._send(frame(Kind.SECRET, secret=secret.reveal()))
@@ -135,14 +135,14 @@ class Conversation:
             return
         try:
             forget(self._device, request.text(Tag.USER), request.text(Tag.PURPOSE))
-        except KeyRefused as error:
+        except SecretRefused as error:
             self._fail(error.word, str(error))
         else:
             self._send(frame(Kind.DONE))
 
-    def _useful_key(self) -> UsefulKey:
+    def _secret_access(self) -> SecretAccess:
         if self._key is None:
-            raise KeyRefused("not-signed-in", "sign in on this connection first")
+            raise SecretRefused("not-signed-in", "sign in on this connection first")
         return self._key
 
     def _status(self, _: Frame) -> None:
@@ -190,7 +190,7 @@ class Conversation:
 
     def _days_left(self) -> int:
         state, user = self._device.state, self._key.user if self._key is not None else ""
-        return days_left(state.get_user(user), self._device.store.judged().time) if state.has_user(user) else 0
+        return days_left(state.get_user(user), self._device.store.trusted_time().time) if state.has_user(user) else 0
 
     def _may_ask_for(self, name: str) -> bool:
         if self._peer.uid == ROOT or name == account_of(self._peer.uid):
@@ -201,12 +201,12 @@ class Conversation:
             self._refusals.note_not_allowed(name, self._peer.person)
         return False
 
-    def _is_from_afar(self, request: Frame) -> bool:
+    def _is_remote(self, request: Frame) -> bool:
         """Whether whoever asks comes over a network by a program of root's: others say so of themselves."""
         return bool(request.number(Tag.REMOTE)) and self._peer.uid == ROOT
 
     def _has_place(self, request: Frame) -> bool:
-        if not self._is_from_afar(request) or self._place.is_one_of_remote():
+        if not self._is_remote(request) or self._place.is_one_of_remote():
             return True
         self._fail("busy", "Too many people sign in over the network at this moment; try again in a minute.")
         return False
@@ -217,21 +217,21 @@ class Conversation:
         self._fail("not-allowed", "only root may do this")
         return False
 
-    def _told(self, request: Frame, found: Login) -> LoginAnswer:
+    def _told(self, request: Frame, found: LoginOutcome) -> LoginAnswer:
         """What this peer hears of the answer, once it is time to. The line of those from afar waits too: how long a
         search took does not show to whoever stands behind."""
         if not request.number(Tag.REMOTE):
             return found.answer
         is_timed = found.answer.mode is Mode.OFFLINE and found.answer.result is not Result.GRANTED
-        if is_timed and self._is_from_afar(request):
-            time.sleep(max(found.judged_alone_since + self._floor - monotonic(), 0))
-        return told_from_afar(found.answer, self._device.state)
+        if is_timed and self._is_remote(request):
+            time.sleep(max(found.decided_offline_since + self._floor - monotonic(), 0))
+        return answer_for_remote(found.answer, self._device.state)
 
-    def _answer(self, account: str, answer: LoginAnswer, told: LoginAnswer, *, from_afar: bool = False) -> None:
+    def _answer(self, account: str, answer: LoginAnswer, told: LoginAnswer, *, remote: bool = False) -> None:
         try:
             self._send(answer_frame(told))
         finally:  # whoever hangs up is on record; not before, for a look-up of the account takes its time
-            self._refusals.note(account, self._peer.person, answer, from_afar=from_afar)
+            self._refusals.note(account, self._peer.person, answer, remote=remote)
 
     def _fail(self, reason: str, message: str) -> None:
         self._send(frame(Kind.FAILED, reason=reason, message=printable(message)))

@@ -1,16 +1,19 @@
-"""An offline attempt as far as it is judged without touching: what is tried, what is counted, what success changes.
+"""The pure part of an offline attempt: which units to try, how a failure counts, and the changes of a success.
 
-- The answer to "what is tried" is known before anything is hashed, so that it can be counted first (S25).
-- At the limit of failures tokencodes are refused unhashed; emergency codes never are, they wait. Over a network only
-  those are tried that need no wait, so that strangers bring none about for whoever sits at the computer.
-- A misread group is named and nothing is counted: no guess was tested.
-- Success at i erases: the state says so here, the store makes it so at the commit (see `erasing`).
+- A plan is complete before anything is hashed, so that the attempt can be counted first (S25).
+- At the limit of failures tokencodes are refused without hashing. Emergency codes are never blocked, they only wait.
+- Remote users can try emergency codes only up to the number of failures that brings a wait about, so that an attacker
+  on the network cannot make the user at the computer wait.
+- A passcode with a misread group of letters is refused with the number of the group and is not counted: no guess was
+  tested.
+- A success at step i erases every record up to i: the new state names it here, the store erases it at the commit
+  (`erasing`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sparekey.agent.ground.device_time import ClockReading, Judged, at_hit
+from sparekey.agent.ground.device_time import ClockReading, TrustedTime, at_hit
 from sparekey.agent.ground.outcome import Reason, Refusal
 from sparekey.agent.ground.ports import Distance
 from sparekey.agent.ground.state import State, UnitEntry, UserState
@@ -18,16 +21,31 @@ from sparekey.passcode import Reading, Shape, emergency_passcode, emergency_toke
 from sparekey.sealed import Header, Moment, UnitKind
 from sparekey.secret import Secret
 
-DAY_SECONDS = 86400
 FREE_EMERGENCY_FAILURES = 5
 LONGEST_WAIT = 900  # seconds
 SHIFT_LIMIT = 4  # intervals
 SHORTEST_CODE = 6  # digits
 
 
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """The conditions of one attempt: when it is made, and over which path."""
+
+    trusted: TrustedTime
+    reading: ClockReading
+    distance: Distance
+    emergency_only: bool = False  # a trial of the emergency path: tokencodes are left out
+    remote: bool = False  # the user comes over a network
+
+    @property
+    def is_server_down(self) -> bool:
+        """Return True if there is a network but no server. The user's policy decides what works then."""
+        return self.distance is not Distance.OFFLINE
+
+
 @dataclass(frozen=True)
 class Try:
-    """One unit to be tried at its moment, and the numbers of the records that count now."""
+    """One unit to try at its moment, with the numbers of the records that may match now."""
 
     entry: UnitEntry
     moment: Moment
@@ -36,7 +54,7 @@ class Try:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is tried, in this order, once it has been counted."""
+    """The units to try, in this order, after the attempt is counted."""
 
     user: str
     tries: tuple[Try, ...]
@@ -44,72 +62,103 @@ class Plan:
 
     @property
     def counts_tokencode(self) -> bool:
-        return any(not each.entry.is_emergency for each in self.tries)
+        """Return True if a failure counts towards the limit of tokencodes."""
+        return any(not planned.entry.is_emergency for planned in self.tries)
 
     @property
     def counts_emergency(self) -> bool:
-        return any(each.entry.is_emergency for each in self.tries)
+        """Return True if a failure counts towards the wait of emergency codes."""
+        return any(planned.entry.is_emergency for planned in self.tries)
 
 
-def decide_attempt(
-    user: UserState,
-    typed: Secret[str],
-    judged: Judged,
-    reading: ClockReading,
-    distance: Distance,
-    *,
-    emergency_only: bool = False,
-    from_afar: bool = False,
-) -> Plan | Refusal:
-    """What of the user's units the typed text fits and may be tried on now, or why nothing is tried; `from_afar`: by
-    whoever comes over a network."""
-    units = [entry for entry in user.current_units if entry.is_emergency or not emergency_only]
-    down = distance is not Distance.OFFLINE
-    if down and user.policy.server_down == "off":
+@dataclass(frozen=True)
+class _Candidates:
+    """The units whose passcodes look like the one that was typed, before time, blocks and waits are considered."""
+
+    reading: Reading
+    emergency: Sequence[Try]
+    tokencode: Sequence[Try]
+
+
+def decide_attempt(user: UserState, passcode: Secret[str], conditions: Conditions) -> Plan | Refusal:
+    """Return the units to try, or the reason to try none.
+
+    1. The policy can forbid all offline sign-ins while the server is down.
+    2. A unit is a candidate if the passcode has the shape of its codes.
+    3. Candidates that may open now are tried: emergency units first, unless the user must wait; then the others,
+       unless tokencodes are blocked.
+    4. Otherwise the refusal gives the reason, of the emergency code if the passcode fits both kinds.
+    """
+    units = [entry for entry in user.current_units if entry.is_emergency or not conditions.emergency_only]
+    if conditions.is_server_down and user.policy.server_down == "off":
         return Refusal(Reason.SERVER_DOWN)
     if not units:
         return Refusal(Reason.NO_DATA)
-    read = split(typed.reveal(), map(shape_of, units))
-    fitting = [try_of(entry, user, judged) for entry in units if read.of(shape_of(entry)) is not None]
-    tokencodes = [each for each in fitting if not each.entry.is_emergency]
-    emergencies = [each for each in fitting if each.entry.is_emergency]
-    blocked = _tokencode_block(user, judged, down)
-    wait = emergency_wait(user, reading)
-    are_free = user.emergency_failures < FREE_EMERGENCY_FAILURES
-    may_try_codes = are_free if from_afar else wait == 0
-    tries = [each for each in emergencies if may_try_codes and _is_near(each)]
-    if blocked is None:
-        tries += sorted((each for each in tokencodes if _is_near(each)), key=lambda each: _order(each, user))
+    candidates = _find_candidates(user, units, passcode, conditions)
+    tries = [*_emergency_tries(user, candidates, conditions), *_tokencode_tries(user, candidates, conditions)]
     if tries:
-        return Plan(user.user, tuple(tries), read)
-    if not emergency_only and all(entry.is_emergency for entry in units) and not emergencies and _is_code(typed):
-        return Refusal(Reason.RUN_OUT)  # it would have been tried a day, or some codes, ago
-    return _refusal(read, tokencodes, emergencies, blocked, wait)
+        return Plan(user.user, tuple(tries), candidates.reading)
+    if not conditions.emergency_only and _has_run_out(units, candidates, passcode):
+        return Refusal(Reason.RUN_OUT)
+    return _refusal(user, candidates, conditions)
 
 
-def _refusal(
-    read: Reading, tokencodes: Sequence[Try], emergencies: Sequence[Try], blocked: Reason | None, wait: int
-) -> Refusal:
-    """Why nothing is tried; where a text fits both kinds, what is said is about the emergency code."""
-    if read.misread:
-        return Refusal(Reason.MISREAD, misread=read.misread)
-    if any(_is_near(each) for each in emergencies):
-        return Refusal(Reason.WAIT, wait=wait)
-    if tokencodes:
-        return Refusal(blocked or Reason.RUN_OUT)
-    return Refusal(Reason.EMERGENCY_EXPIRED if emergencies else Reason.WRONG_PASSCODE)
+def _find_candidates(
+    user: UserState, units: Sequence[UnitEntry], passcode: Secret[str], conditions: Conditions
+) -> _Candidates:
+    reading = split(passcode.reveal(), map(shape_of, units))
+    tries = [try_of(entry, user, conditions.trusted) for entry in units if reading.of(shape_of(entry)) is not None]
+    return _Candidates(
+        reading,
+        emergency=[candidate for candidate in tries if candidate.entry.is_emergency],
+        tokencode=[candidate for candidate in tries if not candidate.entry.is_emergency],
+    )
 
 
-def _is_code(typed: Secret[str]) -> bool:
-    """Whether somebody has typed a tokencode, as far as that can be told without its unit."""
-    last = typed.reveal().rstrip(" \r\n")[-SHORTEST_CODE:]
+def _emergency_tries(user: UserState, candidates: _Candidates, conditions: Conditions) -> Sequence[Try]:
+    is_free = user.emergency_failures < FREE_EMERGENCY_FAILURES
+    has_waited = emergency_wait(user, conditions.reading) == 0
+    if not (is_free if conditions.remote else has_waited):
+        return []
+    return [candidate for candidate in candidates.emergency if _may_open_now(candidate)]
+
+
+def _tokencode_tries(user: UserState, candidates: _Candidates, conditions: Conditions) -> Sequence[Try]:
+    if _find_tokencode_block(user, conditions) is not None:
+        return []
+    tries = [candidate for candidate in candidates.tokencode if _may_open_now(candidate)]
+    return sorted(tries, key=lambda candidate: _order(candidate, user))
+
+
+def _refusal(user: UserState, candidates: _Candidates, conditions: Conditions) -> Refusal:
+    """Return the reason why no candidate is tried."""
+    if candidates.reading.misread:
+        return Refusal(Reason.MISREAD, misread=candidates.reading.misread)
+    if any(_may_open_now(candidate) for candidate in candidates.emergency):
+        return Refusal(Reason.WAIT, wait=emergency_wait(user, conditions.reading))
+    if candidates.tokencode:
+        return Refusal(_find_tokencode_block(user, conditions) or Reason.RUN_OUT)
+    return Refusal(Reason.EMERGENCY_EXPIRED if candidates.emergency else Reason.WRONG_PASSCODE)
+
+
+def _has_run_out(units: Sequence[UnitEntry], candidates: _Candidates, passcode: Secret[str]) -> bool:
+    """Return True if this looks like a tokencode and only emergency units are left: a day or some codes ago it would
+    have been tried."""
+    has_tokencodes = any(not entry.is_emergency for entry in units)
+    return not has_tokencodes and not candidates.emergency and _looks_like_tokencode(passcode)
+
+
+def _looks_like_tokencode(passcode: Secret[str]) -> bool:
+    """Return True if the text ends in digits like a tokencode; the exact length is known from a unit only."""
+    last = passcode.reveal().rstrip(" \r\n")[-SHORTEST_CODE:]
     return len(last) == SHORTEST_CODE and last.isascii() and last.isdecimal()
 
 
-def _tokencode_block(user: UserState, judged: Judged, down: bool) -> Reason | None:
-    if down and user.policy.server_down != "on":
+def _find_tokencode_block(user: UserState, conditions: Conditions) -> Reason | None:
+    """Return the reason why no tokencode is tried for this user now."""
+    if conditions.is_server_down and user.policy.server_down != "on":
         return Reason.SERVER_DOWN
-    if judged.clock_wrong:
+    if conditions.trusted.clock_wrong:
         return Reason.CLOCK
     if user.tokencodes_blocked:
         return Reason.LOCKED
@@ -117,7 +166,11 @@ def _tokencode_block(user: UserState, judged: Judged, down: bool) -> Reason | No
 
 
 def emergency_wait(user: UserState, reading: ClockReading) -> int:
-    """Seconds until the next emergency code is tried; the time since boot counts where the failure was in another."""
+    """Return the seconds until the next emergency code may be tried, 0 for now.
+
+    The wait is 1 second after `FREE_EMERGENCY_FAILURES`, doubles with each further failure and ends at `LONGEST_WAIT`.
+    After a restart it is counted from the start of the computer.
+    """
     beyond = user.emergency_failures - FREE_EMERGENCY_FAILURES
     if beyond < 0:
         return 0
@@ -128,7 +181,7 @@ def emergency_wait(user: UserState, reading: ClockReading) -> int:
 
 
 def shape_of(entry: UnitEntry) -> Shape:
-    """What is typed to open this unit."""
+    """Return the shape of the passcodes that open this unit."""
     if entry.kind == UnitKind.EMERGENCY_PASSCODE:
         return emergency_passcode()
     if entry.kind == UnitKind.EMERGENCY_TOKENCODE:
@@ -136,36 +189,39 @@ def shape_of(entry: UnitEntry) -> Shape:
     return tokencode(entry.digits, with_pin=entry.with_pin)
 
 
-def try_of(entry: UnitEntry, user: UserState, judged: Judged) -> Try:
-    """The unit at its moment; days are judged by time, what has no interval by the mark too."""
+def try_of(entry: UnitEntry, user: UserState, trusted: TrustedTime) -> Try:
+    """Return the unit with the moment to open it at. Day units are opened at the time; units without an interval are
+    also bound by the mark."""
     use = user.token_use(entry.token)
     if entry.is_emergency:
-        return Try(entry, Moment(judged.for_emergency), range(1))
+        return Try(entry, Moment(trusted.for_emergency), range(1))
     last_used = use.last_used if use.last_used >= 0 else None
     if not entry.interval:
         following = max(use.last_used + 1, entry.first)
-        moment = Moment(judged.for_emergency, next_counter=following, last_used=last_used)
+        moment = Moment(trusted.for_emergency, next_counter=following, last_used=last_used)
         return Try(entry, moment, range(following, following + entry.window + 1))
-    centre = judged.time // entry.interval + entry.drift + use.learnt_shift
-    moment = Moment(judged.time, learnt_shift=use.learnt_shift, last_used=last_used)
+    centre = trusted.time // entry.interval + entry.drift + use.learnt_shift
+    moment = Moment(trusted.time, learnt_shift=use.learnt_shift, last_used=last_used)
     return Try(entry, moment, range(centre - entry.window, centre + entry.window + 1))
 
 
-def _is_near(each: Try) -> bool:
-    """Whether the unit holds a record for its moment; `sealed` judges this again by the signed header."""
-    in_unit = each.numbers.start <= each.entry.last and each.numbers.stop > each.entry.first
-    return in_unit and each.moment.time <= each.entry.not_after
+def _may_open_now(candidate: Try) -> bool:
+    """Return True if the unit holds a record for its moment. `sealed` decides again, by the signed header."""
+    entry, numbers = candidate.entry, candidate.numbers
+    in_unit = numbers.start <= entry.last and numbers.stop > entry.first
+    return in_unit and candidate.moment.time <= entry.not_after
 
 
-def _order(each: Try, user: UserState) -> tuple[int, int]:
-    """The token used last first; of two days of one token the nearer."""
-    use = user.token_use(each.entry.token)
-    middle = (each.numbers.start + each.numbers.stop) // 2
-    return (-use.used_at, 0 if each.entry.first <= middle <= each.entry.last else 1)
+def _order(candidate: Try, user: UserState) -> tuple[int, int]:
+    """Return the sort key: the token used last comes first; of two days of one token, the one
+    that holds the middle of the window."""
+    entry, numbers = candidate.entry, candidate.numbers
+    middle = (numbers.start + numbers.stop) // 2
+    return (-user.token_use(entry.token).used_at, 0 if entry.first <= middle <= entry.last else 1)
 
 
-def counted(user: UserState, plan: Plan, reading: ClockReading) -> UserState:
-    """The failure that this attempt will have been unless it succeeds: on disk before the first hash."""
+def with_failure(user: UserState, plan: Plan, reading: ClockReading) -> UserState:
+    """Return the user with one more failure. It is committed before the first hash, and a success takes it back."""
     if plan.counts_tokencode:
         user = replace(user, failures=user.failures + 1)
     if plan.counts_emergency:
@@ -178,36 +234,38 @@ def counted(user: UserState, plan: Plan, reading: ClockReading) -> UserState:
     return user
 
 
-def taken_back(user: UserState, plan: Plan) -> UserState:
-    """The counts without this attempt: nothing was compared with what was typed."""
+def without_failure(user: UserState, plan: Plan) -> UserState:
+    """Return the user without the failure of this attempt, for an attempt that compared nothing with the passcode."""
     failures = max(user.failures - int(plan.counts_tokencode), 0)
     emergency = max(user.emergency_failures - int(plan.counts_emergency), 0)
     return replace(user, failures=failures, emergency_failures=emergency)
 
 
-def uncounted(user: UserState) -> UserState:
-    """Any success sets both counts to 0."""
+def with_counts_reset(user: UserState) -> UserState:
+    """Return the user with both counts of failures at 0, as any success leaves them."""
     return replace(user, failures=0, emergency_failures=0, emergency_failed_boot="", emergency_failed_monotonic=0)
 
 
-def after_success(state: State, header: Header, i: int, judged: Judged, reading: ClockReading) -> State:
-    """All that a right passcode changes but the event: counts, last used record, learnt shift, mark."""
-    user = uncounted(state.get_user(header.user))
+def after_success(state: State, header: Header, i: int, trusted: TrustedTime, reading: ClockReading) -> State:
+    """Return the state after record `i` of this unit opened: counts, last used record, learnt shift and mark. The
+    event of the success is added by the caller."""
+    user = with_counts_reset(state.get_user(header.user))
     if header.kind.is_emergency:
         return state.with_user(user)
     use = user.token_use(header.token)
     shift = use.learnt_shift
     time = state.time
     if header.interval:
-        shift = _shifted(shift, i - (judged.time // header.interval + header.drift + shift))
+        shift = _shifted(shift, i - (trusted.time // header.interval + header.drift + shift))
         time = at_hit(time, reading, (i - header.drift) * header.interval)
-    user = user.with_token(replace(use, last_used=max(use.last_used, i), learnt_shift=shift, used_at=judged.time))
+    user = user.with_token(replace(use, last_used=max(use.last_used, i), learnt_shift=shift, used_at=trusted.time))
     return replace(state, time=time).with_user(user)
 
 
 def after_online_success(user: UserState, token: str, step: int, at: int) -> UserState:
-    """The server accepted `step` of that token (token "": an emergency passcode)."""
-    user = uncounted(user)
+    """Return the user after the server accepted `step` of this token, at unix time `at`. An empty `token` stands for
+    an emergency passcode."""
+    user = with_counts_reset(user)
     if not token:
         return user
     use = user.token_use(token)

@@ -1,12 +1,12 @@
-"""A sign-in on this device: the server is asked first, and only where it is not reached the device judges alone.
+"""A sign-in on this device: the server decides; only if it is not reached does the device decide alone.
 
-- Offline events go up before the attempt, so that the server knows every step that was used here.
-- The server's no is final: nothing of it is tried offline.
-- The server may ask before it answers. What answers a question goes to the server alone: a new PIN is no passcode.
-- A success erases every record up to its step before anybody is answered, behind a PIN lock too; so does what the
-  server withholds. It is asked for that after each refusal, too, whoever has data here: time tells strangers nothing.
-- Whoever comes over a network does not hear which accounts have no login: such a name takes the way of one that nobody
-  has.
+- Offline events are uploaded before the attempt, so that the server knows every step that was used here.
+- A refusal by the server is final: nothing is tried offline after it.
+- The server can ask a question before it decides. The answer goes to the server only: a new PIN is no passcode.
+- A success erases every record up to its step before the answer, also behind a PIN lock. So does data that the server
+  withholds. The device asks for that after each refusal too, for users with and without data here, so that the time of
+  an answer tells a stranger nothing.
+- Remote users do not learn which accounts have no login: such an account is tried like a login that does not exist.
 - Any error is a refusal.
 """
 
@@ -22,7 +22,7 @@ from sparekey.agent.ground.ports import Distance, NotReached, Refused, Server, S
 from sparekey.agent.ground.state import State, UserState
 from sparekey.agent.sign_in.attempt import after_online_success
 from sparekey.agent.sign_in.lock_changes import settle_online
-from sparekey.agent.sign_in.offline import Login, device_sentence, login_offline
+from sparekey.agent.sign_in.offline import LoginOutcome, device_sentence, login_offline
 from sparekey.agent.store.device import Busy, Device
 from sparekey.agent.store.erasing import days_left, emergency_ends
 from sparekey.agent.store.wrapped_secrets import Session
@@ -31,77 +31,85 @@ from sparekey.secret import Secret
 from sparekey.wire.agent_api import SignInReply, SignInRequest, SyncReply
 from sparekey.wire.events import EventKind
 
-SIGN_IN_PATIENCE = 3  # seconds in all, then the server was not reached
+SIGN_IN_PATIENCE = 3  # seconds in all; after them the server counts as not reached
 SYNC_PATIENCE = 3
 _KNOWN = frozenset(Ask) - {Ask.NOTHING}
-# In the place of an account's name and of what was typed, which may be a password; no login has a space (`core.names`).
-_NOBODY, _NOTHING = " ", "0" * 10
+# They stand in for the account and for the text, which may be a password. No login has a space (`core.names`).
+_NO_LOGIN, _NO_PASSCODE = " ", "0" * 10
 
 
-def login(device: Device, account: str, typed: Secret[str], reply_to: str = "", *, from_afar: bool = False) -> Login:
-    """One attempt of an account of this computer, from the typed text to the answer; or the answer to the question
-    `reply_to`. `from_afar`: whoever typed it comes over a network. Never raises."""
+def login(
+    device: Device, account: str, passcode: Secret[str], reply_to: str = "", *, remote: bool = False
+) -> LoginOutcome:
+    """Sign in an account of this computer with a passcode and return the outcome.
+
+    With `reply_to`, the text is the answer to that question of the server. `remote` is True if the user comes over a
+    network. Never raises.
+    """
     name = device.names.find_login(account)
-    if name is None and not from_afar:
-        return Login(refused(Refusal(Reason.NOT_MAPPED), Mode.NONE))
+    if name is None and not remote:
+        return LoginOutcome(refused(Refusal(Reason.NOT_MAPPED), Mode.NONE))
     try:
         with device.one_attempt():
             if name is None:
-                return _refused_as_nobody(device)
-            return _online_or_offline(device, name, typed, reply_to, from_afar=from_afar)
+                return _refuse_unknown_account(device)
+            return _online_or_offline(device, name, passcode, reply_to, remote=remote)
     except Busy:
-        return Login(refused(Refusal(Reason.BUSY), Mode.NONE))
+        return LoginOutcome(refused(Refusal(Reason.BUSY), Mode.NONE))
     except StoreUnreadable as error:
-        return Login(unreadable(error.word, str(error)))
-    except Exception as error:  # noqa: BLE001 -- S09: whatever happened, the answer is no
+        return LoginOutcome(unreadable(error.word, str(error)))
+    except Exception as error:  # noqa: BLE001 -- S09: any error is a refusal
         log_unforeseen("a sign-in failed", error)
-        return Login(refused(Refusal(Reason.INTERNAL), Mode.NONE))
+        return LoginOutcome(refused(Refusal(Reason.INTERNAL), Mode.NONE))
 
 
-def _refused_as_nobody(device: Device) -> Login:
-    """Nobody gets in by this; what is true of the device whoever asks is said."""
-    found = _online_or_offline(device, _NOBODY, Secret(_NOTHING), "", from_afar=True)
+def _refuse_unknown_account(device: Device) -> LoginOutcome:
+    """Refuse an account without a login, in the time that a real attempt takes. The answer may still give a reason that
+    is true of the device for every user."""
+    found = _online_or_offline(device, _NO_LOGIN, Secret(_NO_PASSCODE), "", remote=True)
     answer = found.answer
     if answer.result in (Result.GRANTED, Result.ASK) or answer.reason in (Reason.WRONG_PASSCODE, Reason.NO_DATA):
         answer = refused(Refusal(Reason.NOT_MAPPED), answer.mode)
-    return Login(answer, judged_alone_since=found.judged_alone_since)
+    return LoginOutcome(answer, decided_offline_since=found.decided_offline_since)
 
 
-def _online_or_offline(device: Device, name: str, typed: Secret[str], reply_to: str, *, from_afar: bool) -> Login:
+def _online_or_offline(
+    device: Device, name: str, passcode: Secret[str], reply_to: str, *, remote: bool
+) -> LoginOutcome:
     try:
         with device.connect() as server:
-            return _login_online(device, server, name, typed, reply_to)
+            return _login_online(device, server, name, passcode, reply_to)
     except NotReached as error:
         if error.distance is Distance.TLS:
-            _alarm(device)
+            _log_tls_failure(device)
         if reply_to:
-            return Login(refused(Refusal(Reason.BROKEN_OFF), Mode.NONE))
+            return LoginOutcome(refused(Refusal(Reason.BROKEN_OFF), Mode.NONE))
         began = clock.monotonic()
-        found = login_offline(device, name, typed, error.distance, from_afar=from_afar)
-        return replace(found, judged_alone_since=began)
+        found = login_offline(device, name, passcode, error.distance, remote=remote)
+        return replace(found, decided_offline_since=began)
     except Refused as error:
         withhold_if_revoked(device, error)
-        return Login(refused(Refusal(Reason.REFUSED), Mode.ONLINE, str(error)))
+        return LoginOutcome(refused(Refusal(Reason.REFUSED), Mode.ONLINE, str(error)))
 
 
-def _login_online(device: Device, server: Server, name: str, typed: Secret[str], reply_to: str) -> Login:
+def _login_online(device: Device, server: Server, name: str, passcode: Secret[str], reply_to: str) -> LoginOutcome:
     server.allow(SIGN_IN_PATIENCE)
     upload_events(device, server)
     user = device.state.find_user(name)
     check = user.wrapped_check if user else ""
-    reply = server.sign_in(SignInRequest(name, typed.reveal(), check, reply_to))
+    reply = server.sign_in(SignInRequest(name, passcode.reveal(), check, reply_to))
     if reply.result != Result.GRANTED:
-        _take_word_if_heard(device, server)
+        _sync_if_reached(device, server)
         question = _question(reply)
-        return Login(_denied_online(device, name, reply, reply_to) if question is None else question)
+        return LoginOutcome(_denied_online(device, name, reply, reply_to) if question is None else question)
     session = _accept(device, name, reply)
-    said = _take_word_if_heard(device, server)
-    settle_online(device, reply, None if reply_to else typed, said)
-    return Login(_granted_online(device, reply), session)
+    sync_reply = _sync_if_reached(device, server)
+    settle_online(device, reply, None if reply_to else passcode, sync_reply)
+    return LoginOutcome(_granted_online(device, reply), session)
 
 
 def _accept(device: Device, name: str, reply: SignInReply) -> Session | None:
-    """Commits what the server's yes means here: time, counts, every record up to the step."""
+    """Commit a success at the server: time, counts, and the erasure of every record up to the step."""
     reading = device.clock.reading()
     key = _offline_key(reply)
 
@@ -117,15 +125,15 @@ def _accept(device: Device, name: str, reply: SignInReply) -> Session | None:
 
 
 def _offline_key(reply: SignInReply) -> Secret[bytes] | None:
-    """The key that came along, if it is the one that its name says."""
+    """Return the key in the reply if its check matches."""
     if not reply.offline_key:
         return None
     key = Secret(bytes.fromhex(reply.offline_key))
     return key if check_of(key).hex() == reply.check else None
 
 
-def _take_word_if_heard(device: Device, server: Server) -> SyncReply | None:
-    """What the server withholds is withheld before the answer; a yes or no that was given stands without it."""
+def _sync_if_reached(device: Device, server: Server) -> SyncReply | None:
+    """Erase what the server withholds, before the answer. If the server is not reached, its decision still stands."""
     try:
         server.allow(SYNC_PATIENCE)
         return take_word(device, server)
@@ -137,7 +145,7 @@ def _take_word_if_heard(device: Device, server: Server) -> SyncReply | None:
 
 
 def _question(reply: SignInReply) -> LoginAnswer | None:
-    """What the server asks; None where it asks nothing, or nothing that this agent knows."""
+    """Return the server's question; None if there is none, or none that this agent knows."""
     if reply.result != Result.ASK or not reply.reply_to or reply.ask not in _KNOWN:
         return None
     return asked(Ask(reply.ask), reply.text, reply.reply_to)
@@ -164,7 +172,7 @@ def _granted_online(device: Device, reply: SignInReply) -> LoginAnswer:
     )
 
 
-def _alarm(device: Device) -> None:
-    """Somebody answered in the server's place."""
-    now, reason = device.store.judged().time, "the server's certificate was not the enrolled CA's"
+def _log_tls_failure(device: Device) -> None:
+    """Log that another machine answered in the server's place."""
+    now, reason = device.store.trusted_time().time, "the server's certificate was not the enrolled CA's"
     device.store.change(lambda state: alarmed(state, device.store.keys.sign, EventKind.TLS_FAILURE, now, reason))

@@ -1,22 +1,29 @@
-"""An attempt that the device judges alone: count, hash, erase, and only then answer.
+"""An offline sign-in, decided by the device alone: count, hash, erase, and only then answer.
 
-- The failure is on disk before the first hash, and before the PIN lock is tried (S25); success takes it back in the
+- The failure is on disk before the first hash, and before the PIN lock is tried (S25). A success takes it back in the
   commit that erases.
-- Success must open to the key that the last contact named, for the login that was asked for.
-- Whatever goes wrong on the way is a refusal.
+- The unit that opens must carry the key that the last contact named and the login that was asked for.
+- Any error on the way is a refusal.
 """
 
 from dataclasses import dataclass, replace
 from typing import Final
 
 from sparekey.agent.contact.events import alarmed, appended
-from sparekey.agent.ground.device_time import Judged
+from sparekey.agent.ground.device_time import TrustedTime
 from sparekey.agent.ground.outcome import LoginAnswer, Mode, Reason, Refusal, Result, granted_offline, refused
 from sparekey.agent.ground.ports import Distance, StoreUnreadable
 from sparekey.agent.ground.state import State, UserState
-from sparekey.agent.sign_in.attempt import Plan, after_success, counted, decide_attempt, taken_back
+from sparekey.agent.sign_in.attempt import (
+    Conditions,
+    Plan,
+    after_success,
+    decide_attempt,
+    with_failure,
+    without_failure,
+)
 from sparekey.agent.sign_in.lock_changes import Change, ShownPin, settle, unchanged
-from sparekey.agent.sign_in.search import Found, Untested, read_units, search
+from sparekey.agent.sign_in.search import OpenedUnit, read_units, search
 from sparekey.agent.store.device import Device
 from sparekey.agent.store.erasing import days_left, emergency_ends
 from sparekey.agent.store.wrapped_secrets import Session, rewrapped
@@ -24,105 +31,138 @@ from sparekey.secret import Secret
 from sparekey.wire.events import EventKind
 
 _ALARMS: Final = {Reason.CLOCK: EventKind.CLOCK_SUSPECT, Reason.DAMAGED: EventKind.STORE_DAMAGED}
+_CODE_NAMES: Final = {"emergency-tokencode": "emergency tokencode", "emergency-passcode": "emergency passcode"}
 
 
 @dataclass(frozen=True)
-class Login:
-    """The answer and, where it is granted, what it gives."""
+class LoginOutcome:
+    """The answer to a sign-in and, if it is granted, the session that it opens."""
 
     answer: LoginAnswer
     session: Session | None = None
-    judged_alone_since: float = 0.0  # of the monotonic clock; 0 where the device did not
+    decided_offline_since: float = 0.0  # monotonic seconds; 0 if the server decided
 
 
 def login_offline(
-    device: Device, login: str, typed: Secret[str], distance: Distance, *, from_afar: bool = False
-) -> Login:
-    """Judges what was typed by what the device holds. The caller has the attempt lock."""
+    device: Device, login: str, passcode: Secret[str], distance: Distance, *, remote: bool = False
+) -> LoginOutcome:
+    """Decide a sign-in by the data on this device. The caller holds the attempt lock.
+
+    Raises StoreUnreadable if the store or its keys fail.
+    """
     user = device.state.find_user(login)
     if user is None:
-        return Login(refused(Refusal(Reason.NO_DATA), Mode.OFFLINE))
-    judged = device.store.judged()
-    found = _tried(device, user, typed, judged, distance, from_afar=from_afar)
+        return LoginOutcome(refused(Refusal(Reason.NO_DATA), Mode.OFFLINE))
+    trusted = device.store.trusted_time()
+    conditions = Conditions(trusted=trusted, reading=device.clock.reading(), distance=distance, remote=remote)
+    found = _try_units(device, user, passcode, conditions)
     if isinstance(found, Refusal):
-        _put_alarm_on_record(device, user, found.reason, judged)
+        _log_alarm(device, user, found.reason, trusted)
         if found.reason is Reason.PIN_LOCKOUT:
-            found = replace(found, wait=_forgives_after(device))
-        return Login(refused(found, Mode.OFFLINE, device_sentence(device.state, user)))
-    return _granted(device, found, judged)
+            found = replace(found, wait=_lockout_seconds(device))
+        return LoginOutcome(refused(found, Mode.OFFLINE, device_sentence(device.state, user)))
+    return _grant(device, found, trusted)
 
 
-def _tried(
-    device: Device,
-    user: UserState,
-    typed: Secret[str],
-    judged: Judged,
-    distance: Distance,
-    *,
-    emergency: bool = False,
-    from_afar: bool = False,
-) -> Found | Refusal:
-    """The unit that opened; the failure is on disk before the first hash."""
-    reading, asked_for = device.clock.reading(), user.login
-    with device.store.steady():
-        user = device.state.get_user(user.user)
-        plan = decide_attempt(user, typed, judged, reading, distance, emergency_only=emergency, from_afar=from_afar)
-        units = plan if isinstance(plan, Refusal) else read_units(device, plan)
-    if isinstance(plan, Refusal) or isinstance(units, Refusal):
-        return plan if isinstance(plan, Refusal) else Refusal(Reason.DAMAGED)
-    device.store.change(lambda state: state.with_user(counted(state.get_user(plan.user), plan, reading)))
-    found = search(device, plan, units)
-    if isinstance(found, Untested):
-        device.store.change(lambda state: state.with_user(taken_back(state.get_user(plan.user), plan)))
-        return Refusal(found.reason)
-    if isinstance(found, Reason):
-        return _denied(device, plan, judged, found)
+def try_emergency(device: Device, account: str, passcode: Secret[str]) -> LoginAnswer:
+    """Try the emergency code of an account of this computer without signing in.
+
+    A failure counts like any other. A success erases nothing and logs no event. Raises StoreUnreadable if the store or
+    its keys fail.
+    """
+    login = device.names.find_login(account)
+    if login is None:
+        return refused(Refusal(Reason.NOT_MAPPED), Mode.NONE)
+    user = device.state.find_user(login)
+    if user is None:
+        return refused(Refusal(Reason.NO_DATA), Mode.OFFLINE)
+    conditions = Conditions(
+        trusted=device.store.trusted_time(),
+        reading=device.clock.reading(),
+        distance=Distance.OFFLINE,
+        emergency_only=True,
+    )
+    found = _try_units(device, user, passcode, conditions)
+    if isinstance(found, Refusal):
+        return refused(found, Mode.OFFLINE, device_sentence(device.state, user))
+    before = user.emergency_failures
+    device.store.change(
+        lambda state: state.with_user(replace(state.get_user(user.user), emergency_failures=before)),
+    )
     header = found.opened.unit.header
-    if header.login != asked_for or header.check.hex() != device.state.get_user(plan.user).check:
-        return _denied(device, plan, judged, Reason.DAMAGED)
+    message = "The emergency code works: without the network it would sign this user in. No sign-in took place."
+    return LoginAnswer(
+        Result.GRANTED, Mode.OFFLINE, header.kind.value, emergency_expires=header.not_after, message=message
+    )
+
+
+def device_sentence(state: State, user: UserState) -> str:
+    """Return the facts that a caller reads to the help desk: the device, the versions of its emergency codes, and the
+    help text of the policy."""
+    held = [f"{_CODE_NAMES[unit.kind]} version {unit.version}" for unit in user.current_units if unit.is_emergency]
+    codes = f"Device {state.enrolment.name} holds {', '.join(held) if held else 'no emergency code'}."
+    return f"{codes} {user.policy.help_text}".strip()
+
+
+def _try_units(device: Device, user: UserState, passcode: Secret[str], conditions: Conditions) -> OpenedUnit | Refusal:
+    """Return the unit that opened, or the refusal, with its count and its event committed."""
+    with device.store.steady():
+        plan = decide_attempt(device.state.get_user(user.user), passcode, conditions)
+        units = [] if isinstance(plan, Refusal) else read_units(device, plan)
+    if isinstance(plan, Refusal):
+        return plan
+    if not units:
+        return Refusal(Reason.DAMAGED)
+    # Safe because the failure is on disk before the first guess is tested: a power cut takes none back (S25).
+    reading = conditions.reading
+    device.store.change(lambda state: state.with_user(with_failure(state.get_user(plan.user), plan, reading)))
+    found = search(device, plan, units)
+    if isinstance(found, OpenedUnit) and not _is_expected(device, user, found):
+        found = Refusal(Reason.DAMAGED, counted=True)
+    if isinstance(found, Refusal):
+        _settle_failure(device, plan, found, conditions.trusted)
     return found
 
 
-def _put_alarm_on_record(device: Device, user: UserState, reason: Reason, judged: Judged) -> None:
-    """What the server should hear of: a clock that cannot be right, a store that was altered."""
-    kind = _ALARMS.get(reason)
-    if kind is not None:
-        sign = device.store.keys.sign
-        device.store.change(lambda state: alarmed(state, sign, kind, judged.time, reason.value, user.user, user.login))
+def _is_expected(device: Device, user: UserState, found: OpenedUnit) -> bool:
+    """Return True if the unit is for this login and carries the key that the last contact named."""
+    header = found.opened.unit.header
+    return header.login == user.login and header.check.hex() == device.state.get_user(user.user).check
 
 
-def _denied(device: Device, plan: Plan, judged: Judged, reason: Reason) -> Refusal:
-    """Puts on record a guess that was tested; its count is on disk already."""
+def _settle_failure(device: Device, plan: Plan, refusal: Refusal, trusted: TrustedTime) -> None:
+    """Log a guess that was tested. Take the count back if none was."""
+    if not refusal.counted:
+        device.store.change(lambda state: state.with_user(without_failure(state.get_user(plan.user), plan)))
+        return
 
-    def change(state: State) -> State:
+    def log_denial(state: State) -> State:
         user = state.get_user(plan.user)
-        sign = device.store.keys.sign
-        state = appended(
-            state, sign, EventKind.DENIED, judged.time, user=user.user, login=user.login, reason=reason.value
-        )
+        sign, at, reason = device.store.keys.sign, trusted.time, refusal.reason.value
+        state = appended(state, sign, EventKind.DENIED, at, user=user.user, login=user.login, reason=reason)
         if plan.counts_tokencode and user.failures == user.policy.offline_failures:
-            state = appended(state, sign, EventKind.BLOCKED, judged.time, user=user.user, login=user.login)
+            state = appended(state, sign, EventKind.BLOCKED, at, user=user.user, login=user.login)
         return state
 
-    device.store.change(change)
-    return Refusal(reason, counted=True)
+    device.store.change(log_denial)
 
 
-def _granted(device: Device, found: Found, judged: Judged) -> Login:
+def _grant(device: Device, found: OpenedUnit, trusted: TrustedTime) -> LoginOutcome:
+    """Commit the success, with all that it erases, and return the answer."""
     opened, header = found.opened, found.opened.unit.header
     reading = device.clock.reading()
     keys = device.store.keys
     method = header.kind.value if header.kind.is_emergency else "tokencode"
-    settled = _settled(device, found)
+    change_lock = _lock_change(device, found)
 
     def change(state: State) -> State:
-        state = after_success(state, header, opened.i, judged, reading)
+        state = after_success(state, header, opened.i, trusted, reading)
         user = rewrapped(state.get_user(header.user), opened.offline_key, header.previous, keys.device_secret())
         return appended(
-            state.with_user(settled(user)),
+            state.with_user(change_lock(user)),
             keys.sign,
             EventKind.GRANTED,
-            judged.time,
+            trusted.time,
             user=header.user,
             login=header.login,
             method=method,
@@ -133,7 +173,7 @@ def _granted(device: Device, found: Found, judged: Judged) -> Login:
         )
 
     user = device.store.change(change, found.lock).get_user(header.user)
-    days = days_left(user, judged.time)
+    days = days_left(user, trusted.time)
     until = header.not_after if header.kind.is_emergency else 0
     answer = LoginAnswer(
         Result.GRANTED,
@@ -143,11 +183,11 @@ def _granted(device: Device, found: Found, judged: Judged) -> Login:
         emergency_expires=until or emergency_ends(user),
         message=granted_offline(days, user.policy.warn_days, until),
     )
-    return Login(answer, Session(device.store, header.user, opened.offline_key))
+    return LoginOutcome(answer, Session(device.store, header.user, opened.offline_key))
 
 
-def _settled(device: Device, found: Found) -> Change:
-    """What the PIN that was shown means for its lock."""
+def _lock_change(device: Device, found: OpenedUnit) -> Change:
+    """Return the change that this PIN brings to its lock."""
     header = found.opened.unit.header
     if not header.pin_salt:
         return unchanged
@@ -155,44 +195,22 @@ def _settled(device: Device, found: Found) -> Change:
     return settle(device, device.state.get_user(header.user), shown, found.lock)
 
 
-def device_sentence(state: State, user: UserState) -> str:
-    """What operator and caller must agree on: the device, the versions of the codes it holds, and whom to call."""
-    names = {"emergency-tokencode": "emergency tokencode", "emergency-passcode": "emergency passcode"}
-    held = [f"{names[unit.kind]} version {unit.version}" for unit in user.current_units if unit.is_emergency]
-    words = f"Device {state.enrolment.name} holds {', '.join(held) if held else 'no emergency code'}."
-    return f"{words} {user.policy.help_text}".strip()
+def _log_alarm(device: Device, user: UserState, reason: Reason, trusted: TrustedTime) -> None:
+    """Log an event for the server if the clock cannot be right or the store was altered."""
+    kind = _ALARMS.get(reason)
+    if kind is not None:
+        sign = device.store.keys.sign
+        device.store.change(lambda state: alarmed(state, sign, kind, trusted.time, reason.value, user.user, user.login))
 
 
-def _forgives_after(device: Device) -> int:
-    """Seconds after which the TPM in its lockout takes a PIN again, at the latest; 0 where that is not known. It is a
-    setting of the TPM's, the same whoever asks and whatever was typed; of PINs and of when they were tried it tells
-    nothing."""
+def _lockout_seconds(device: Device) -> int:
+    """Return the longest time until the TPM in its lockout takes a PIN again, in seconds; 0 if unknown.
+
+    Safe because this is a setting of the TPM: it is the same for every user and every passcode, and tells nothing about
+    PINs or about when they were tried.
+    """
     try:
         facts = device.store.keys.facts()
     except StoreUnreadable:
         return 0
     return facts.forgives_after if facts is not None else 0
-
-
-def try_emergency(device: Device, account: str, typed: Secret[str]) -> LoginAnswer:
-    """Tries the emergency path of an account of this computer without signing anybody in: counted like any attempt,
-    nothing is erased or recorded as a success."""
-    login = device.names.find_login(account)
-    if login is None:
-        return refused(Refusal(Reason.NOT_MAPPED), Mode.NONE)
-    user = device.state.find_user(login)
-    if user is None:
-        return refused(Refusal(Reason.NO_DATA), Mode.OFFLINE)
-    found = _tried(device, user, typed, device.store.judged(), Distance.OFFLINE, emergency=True)
-    if isinstance(found, Refusal):
-        return refused(found, Mode.OFFLINE, device_sentence(device.state, user))
-    before = user.emergency_failures
-
-    def change(state: State) -> State:
-        return state.with_user(replace(state.get_user(user.user), emergency_failures=before))
-
-    device.store.change(change)
-    header = found.opened.unit.header
-    until = header.not_after
-    message = "The emergency path works: without the network this would sign the user in. Nobody was signed in."
-    return LoginAnswer(Result.GRANTED, Mode.OFFLINE, header.kind.value, emergency_expires=until, message=message)

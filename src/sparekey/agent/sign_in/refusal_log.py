@@ -33,12 +33,12 @@ class RefusalLog:
         self._minute = 0
         self._refused: Counter[tuple[str, str]] = Counter()
 
-    def note(self, account: str, person: int, answer: LoginAnswer, *, from_afar: bool = False) -> None:
+    def note(self, account: str, person: int, answer: LoginAnswer, *, remote: bool = False) -> None:
         """`person`: the uid behind the program that asked, 0 at a login screen. Nothing is noted of a success, or of a
         question that leads to one."""
         if answer.result not in (Result.GRANTED, Result.ASK):
             told = " ".join(filter(None, (answer.mode.value, answer.reason.value)))
-            asker = f"uid {person} over the network" if from_afar else f"uid {person}"
+            asker = f"uid {person} over the network" if remote else f"uid {person}"
             self._write(account, asker, told, lambda login: _where_to_look(login, answer))
 
     def note_not_allowed(self, account: str, person: int) -> None:

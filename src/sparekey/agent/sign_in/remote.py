@@ -18,7 +18,7 @@ FLOOR: Final = 5.0
 _MORE = "Its server is out of reach: this computer says more on its own screen."
 
 
-def told_from_afar(answer: LoginAnswer, state: State) -> LoginAnswer:
+def answer_for_remote(answer: LoginAnswer, state: State) -> LoginAnswer:
     """The same answer as far as it is for strangers."""
     if answer.result in (Result.GRANTED, Result.ASK):
         return answer

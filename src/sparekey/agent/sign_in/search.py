@@ -1,9 +1,9 @@
-"""Tries the units of a plan, through the PIN locks that stand before them.
+"""The search for the unit that a passcode opens, through the PIN locks in front of the units.
 
-- What no lock stands before comes first; each lock is tried once in an attempt, and only where nothing has opened yet.
-- Behind a lock that the typed PIN does not open the search is the same, over random bytes: a wrong PIN and a wrong code
-  take the same time and get the same words (S32).
-- A lock that takes no PIN for a while, or that is damaged, shuts off its own units: emergency units go on (S34).
+- Units without a lock come first. Each lock is tried at most once in an attempt, and only if nothing has opened yet.
+- A wrong PIN and a wrong code take the same time and get the same message: behind a lock that does not open, the same
+  search runs over random bytes (S32).
+- A lock in lockout, or a damaged one, closes its own units only. Emergency units still open (S34).
 """
 
 import contextlib
@@ -35,12 +35,12 @@ from sparekey.sealed import shape_of as shape_of_header
 from sparekey.secret import Secret
 
 _REASONS: Final[Mapping[type[Exception], Reason]] = {WrongPasscode: Reason.WRONG_PASSCODE, NotValidNow: Reason.RUN_OUT}
-_MOST_TO_SAY: Final = (Reason.PIN_LOCKOUT, Reason.DAMAGED, Reason.WRONG_PASSCODE, Reason.RUN_OUT)
+_MOST_USEFUL_FIRST: Final = (Reason.PIN_LOCKOUT, Reason.DAMAGED, Reason.WRONG_PASSCODE, Reason.RUN_OUT)
 
 
 @dataclass(frozen=True)
 class ReadUnit:
-    """One unit of the plan as it stood on disk when the attempt was decided."""
+    """One unit of the plan, as it was on disk when the attempt was decided."""
 
     stored: StoredUnit
     moment: Moment
@@ -50,46 +50,43 @@ class ReadUnit:
     lock: PinLock | None
 
     def verified(self, opened: OpenedLock | None) -> SealedUnit:
-        """Raises `UnitDamaged`, `Unopened`."""
+        """Return the unit, verified. Raises UnitDamaged if its file is damaged, Unopened if its signature or header is
+        not valid."""
         return verify_stored(self.stored.join(opened), self.keys, self.device, self.generation)
 
 
 @dataclass(frozen=True)
-class Found:
-    """The unit that opened, and the lock that was in its way."""
+class OpenedUnit:
+    """The unit that opened, with the lock in front of it."""
 
     opened: Opened
     lock: OpenedLock | None
-    pin: Secret[str] = field(repr=False)  # as typed; empty where the unit has none
+    pin: Secret[str] = field(repr=False)  # as typed; empty if the unit has none
 
 
-@dataclass(frozen=True)
-class Untested:
-    """Nothing was compared with what was typed."""
-
-    reason: Reason
-
-
-def read_units(device: Device, plan: Plan) -> list[ReadUnit] | Refusal:
-    """The units of the plan, each verified anew; damaged ones do not keep others from opening."""
+def read_units(device: Device, plan: Plan) -> list[ReadUnit]:
+    """Return the units of the plan that can be read, each verified again. Damaged units are left out, so that the
+    others can still open."""
     enrolment, user = device.state.enrolment, device.state.get_user(plan.user)
     keys = tuple(bytes.fromhex(key) for key in enrolment.signing_keys)
     units = []
-    for each in plan.tries:
+    for planned in plan.tries:
+        entry = planned.entry
         try:
-            stored = device.store.read_unit(each.entry, each.numbers)
-            lock = find_lock(user, each.entry) if is_locked(each.entry) else None
-            unit = ReadUnit(stored, each.moment, keys, enrolment.device, user.generation, lock)
+            stored = device.store.read_unit(entry, planned.numbers)
+            lock = find_lock(user, entry) if is_locked(entry) else None
+            unit = ReadUnit(stored, planned.moment, keys, enrolment.device, user.generation, lock)
             unit.verified(None)
         except (UnitDamaged, Unopened):
             continue
         units.append(unit)
-    return units or Refusal(Reason.DAMAGED)
+    return units
 
 
-def search(device: Device, plan: Plan, units: list[ReadUnit]) -> Found | Reason | Untested:
-    """The first unit that opens, or why none does; the attempt is counted on disk. Raises `StoreUnreadable`."""
-    reasons, tested = [], False
+def search(device: Device, plan: Plan, units: list[ReadUnit]) -> OpenedUnit | Refusal:
+    """Return the first unit that opens, or the refusal; its `counted` is False if nothing was compared with the
+    passcode. The caller has committed the count. Raises StoreUnreadable if the TPM does not answer."""
+    reasons, is_tested = [], False
     for lock, behind in _by_lock(units):
         try:
             opened = None if lock is None else _open(device, plan, lock, behind[0])
@@ -98,43 +95,42 @@ def search(device: Device, plan: Plan, units: list[ReadUnit]) -> Found | Reason 
             continue
         except StoreUnreadable as error:
             if error.word != DAMAGED:
-                raise  # the TPM does not answer: that is no word about these units
+                raise  # the TPM does not answer: this says nothing about the units
             reasons.append(Reason.DAMAGED)
             continue
-        tested = True
+        is_tested = True
         try:
             return _search_behind(device, plan, behind, opened)
         except (Unopened, UnitDamaged) as error:
             reasons.append(_REASONS.get(type(error), Reason.DAMAGED))
-    reason = min(reasons, key=_MOST_TO_SAY.index)
-    return reason if tested else Untested(reason)
+    return Refusal(min(reasons, key=_MOST_USEFUL_FIRST.index), counted=is_tested)
 
 
 def _by_lock(units: list[ReadUnit]) -> list[tuple[PinLock | None, list[ReadUnit]]]:
-    """In the plan's order, but what stands open first: a lock that need not be tried is not tried."""
-    locks = dict.fromkeys([None, *(each.lock for each in units)])
-    groups = [(lock, [each for each in units if each.lock == lock]) for lock in locks]
+    """Group the units by lock, in the plan's order, units without a lock first: a lock is tried only if it must be."""
+    locks = dict.fromkeys([None, *(unit.lock for unit in units)])
+    groups = [(lock, [unit for unit in units if unit.lock == lock]) for lock in locks]
     return [(lock, group) for lock, group in groups if group]
 
 
 def _open(device: Device, plan: Plan, lock: PinLock, unit: ReadUnit) -> OpenedLock | None:
-    """The lock, opened with the PIN that was typed; None: this is not its PIN."""
+    """Open the lock with the typed PIN. Return None if the PIN is not its PIN."""
     try:
         return open_lock(device, plan.user, lock, _pin_in(plan, shape_of(unit.stored.entry)))
     except WrongPin:
         return None
 
 
-def _search_behind(device: Device, plan: Plan, units: list[ReadUnit], lock: OpenedLock | None) -> Found:
+def _search_behind(device: Device, plan: Plan, units: list[ReadUnit], lock: OpenedLock | None) -> OpenedUnit:
     attempts = []
     for unit in units:
-        # What is behind a lock can be seen to be damaged only now.
+        # Damage behind a lock shows only now.
         with contextlib.suppress(UnitDamaged):
             attempts.append(Attempt(unit.verified(lock), unit.moment))
     if not attempts:
         raise UnitDamaged("no unit behind this lock can be read")
     opened = open_units(attempts, plan.reading, run=device.run)
-    return Found(opened, lock, _pin_in(plan, shape_of_header(opened.unit.header)))
+    return OpenedUnit(opened, lock, _pin_in(plan, shape_of_header(opened.unit.header)))
 
 
 def _pin_in(plan: Plan, shape: Shape) -> Secret[str]:

@@ -7,18 +7,18 @@
   the agent's start if a sign-in here was cut off before it came to it.
 """
 
-from sparekey.agent.ground.device_time import Judged
+from sparekey.agent.ground.device_time import TrustedTime
 from sparekey.agent.ground.state import State, TokenUse, UnitEntry, UserState
 from sparekey.agent.store.pin_lock import OpenedLock, cut_at, within_reach
 
 DAY_SECONDS = 86400
 
 
-def decide_erasing(state: State, judged: Judged, opened: OpenedLock | None = None) -> dict[str, int]:
+def decide_erasing(state: State, trusted: TrustedTime, opened: OpenedLock | None = None) -> dict[str, int]:
     """For each unit (by file name) the number of the last record that must not be on disk; units that must go
     altogether have their very last record named."""
     return {
-        entry.file: within_reach(entry, _gone_through(entry, user, judged), opened)
+        entry.file: within_reach(entry, _gone_through(entry, user, trusted), opened)
         for user in state.users
         for entry in user.units
     }
@@ -33,21 +33,21 @@ def after_cut_off(state: State) -> State:
     return state
 
 
-def _gone_through(entry: UnitEntry, user: UserState, judged: Judged) -> int:
-    if entry.not_after < judged.for_erasing:
+def _gone_through(entry: UnitEntry, user: UserState, trusted: TrustedTime) -> int:
+    if entry.not_after < trusted.for_erasing:
         return entry.last
     if entry.is_emergency:
         return entry.first - 1
     use = user.token_use(entry.token)
-    through = max(use.last_used, entry.given_up_through, _past(entry, use, judged))
+    through = max(use.last_used, entry.given_up_through, _past(entry, use, trusted))
     return max(entry.first - 1, min(entry.last, through))
 
 
-def _past(entry: UnitEntry, use: TokenUse, judged: Judged) -> int:
+def _past(entry: UnitEntry, use: TokenUse, trusted: TrustedTime) -> int:
     """The last record that time alone has made useless."""
-    if not entry.interval or judged.suspect:
+    if not entry.interval or trusted.suspect:
         return entry.first - 1
-    return judged.mark // entry.interval + entry.drift + min(use.learnt_shift, 0) - entry.window - 1
+    return trusted.mark // entry.interval + entry.drift + min(use.learnt_shift, 0) - entry.window - 1
 
 
 def days_left(user: UserState, time: int) -> int:

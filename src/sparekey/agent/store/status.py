@@ -23,7 +23,7 @@ MOST_NAMES = 100  # that are listed: a report has to fit its frame
 
 def status_of(device: Device, only_login: str | None = None, trouble: str = "") -> dict[str, Any]:
     """The whole, or the device and one user; `trouble`: why the last contact failed."""
-    state, judged = device.state, device.store.judged()
+    state, trusted = device.state, device.store.trusted_time()
     # The TPM is asked once, and only where it matters; once a minute by others than root: it has sign-ins to do.
     count = cache(lambda: device.pin_count(0 if only_login is None else OTHERS_COUNT_AGE))
     report = {
@@ -33,19 +33,19 @@ def status_of(device: Device, only_login: str | None = None, trouble: str = "") 
         "name": state.enrolment.name,
         "servers": state.enrolment.servers,
         "hardware_bound": device.store.keys.hardware_bound,
-        "time": as_rfc3339(judged.time),
-        "clock_wrong": judged.clock_wrong,
+        "time": as_rfc3339(trusted.time),
+        "clock_wrong": trusted.clock_wrong,
         "last_contact": as_rfc3339(device.last_contact),
         "contact_trouble": trouble,
         "revoked": state.revoked,
-        "users": [_user(user, device, judged.time, count) for user in state.users if only_login in (None, user.login)],
+        "users": [_user(user, device, trusted.time, count) for user in state.users if only_login in (None, user.login)],
     }
     return report if only_login is not None else report | _of_the_computer(device)
 
 
 def summary_of(device: Device) -> str:
     """One line: who signs in without the network, and how long."""
-    state, time = device.state, device.store.judged().time
+    state, time = device.state, device.store.trusted_time().time
     ends = [end for user in state.users if (end := max(days_end(user), emergency_ends(user))) > time]
     if not ends:
         return f"{state.enrolment.name}: nobody can sign in without the network"

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from sparekey.agent.ground.device_time import Judged, holding, judge, started
+from sparekey.agent.ground.device_time import TrustedTime, holding, started, trusted_time
 from sparekey.agent.ground.ports import Clock, Files, StoreKeys, StoreUnreadable
 from sparekey.agent.ground.state import State, UnitEntry, UserState, state_from_bytes, state_to_bytes
 from sparekey.agent.store.erasing import after_cut_off, decide_erasing
@@ -103,9 +103,9 @@ class Store:
                 self._write(self._state)
             self._remove_passed()
 
-    def judged(self) -> Judged:
+    def trusted_time(self) -> TrustedTime:
         """Time by this state and the clocks as they are now."""
-        return judge(self._state.time, self._clock.reading())
+        return trusted_time(self._state.time, self._clock.reading())
 
     def begin(self) -> None:
         """Agent start: the mark is raised; what is past is erased, and what a sign-in could not erase any more."""
@@ -141,7 +141,7 @@ class Store:
     def _settled(self, state: State, opened: OpenedLock | None) -> State:
         """Without what must not be on disk; what a lock is for stands under it."""
         state = standing(state)
-        gone = decide_erasing(state, judge(state.time, self._clock.reading()), opened)
+        gone = decide_erasing(state, trusted_time(state.time, self._clock.reading()), opened)
         users = [
             replace(user, units=[left for each in user.units if (left := self._left(user, each, gone, opened))])
             for user in state.users

@@ -63,7 +63,7 @@ def _telling(device: Device, manager: ServiceManager, options: argparse.Namespac
     def tell() -> None:
         manager.status(summary_of(device))
         if motd is not None:
-            keep_message(motd, message_of_the_day(device.state, device.store.judged().time))
+            keep_message(motd, message_of_the_day(device.state, device.store.trusted_time().time))
         release_memory()  # of what went before: the start, a refill
 
     return tell

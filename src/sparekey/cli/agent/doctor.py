@@ -164,7 +164,7 @@ def _of_keys(device: Device) -> Finding:
 
 
 def _of_clock(device: Device) -> Finding:
-    judged = device.store.judged()
+    judged = device.store.trusted_time()
     if judged.set_back:
         return Finding("clock", False, "behind what the server or a tokencode vouched for: set it right")
     if judged.suspect:

@@ -9,7 +9,7 @@ from typing import Protocol
 from sparekey.agent.contact.contact import Progress, refill
 from sparekey.agent.ground.outcome import LoginAnswer
 from sparekey.agent.sign_in.login import login
-from sparekey.agent.sign_in.secret_access import UsefulKey
+from sparekey.agent.sign_in.secret_access import SecretAccess
 from sparekey.agent.store.device import Device
 from sparekey.agent.store.erasing import days_left
 from sparekey.cli.agent.commands import opened, running_daemon
@@ -19,7 +19,7 @@ from sparekey.wire.local_socket import Kind, Tag, frame
 
 
 class Door(Protocol):
-    """Raises `KeyRefused` or `Failed` where nothing is kept, opened or fetched."""
+    """Raises `SecretRefused` or `Failed` where nothing is kept, opened or fetched."""
 
     def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer: ...
 
@@ -70,17 +70,17 @@ class _Alone:
     def __init__(self, device: Device, user: str) -> None:
         self._device = device
         self._user = user
-        self._key = UsefulKey(device, user, None, by_root=True)
+        self._key = SecretAccess(device, user, None, by_root=True)
 
     def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer:
         found = login(self._device, self._user, typed, reply_to)
-        self._key = UsefulKey(self._device, self._user, found.session, by_root=True)
+        self._key = SecretAccess(self._device, self._user, found.session, by_root=True)
         return found.answer
 
     def fetch(self, report: Callable[[Progress], None]) -> int:
         refill(self._device, report)
         user = self._device.state.find_user(self._device.names.find_login(self._user) or "")
-        return days_left(user, self._device.store.judged().time) if user else 0
+        return days_left(user, self._device.store.trusted_time().time) if user else 0
 
     def keep(self, purpose: str, secret: Secret[bytes]) -> None:
         self._key.keep(purpose, secret)

@@ -18,7 +18,7 @@ from sparekey.agent.ground.outcome import Result, printable
 from sparekey.agent.ground.ports import StoreUnreadable
 from sparekey.agent.ground.secret_purposes import OS_PASSWORD, BadPurpose, verify_name
 from sparekey.agent.platform.configuration import CONFIGURATION
-from sparekey.agent.sign_in.secret_access import KeyRefused, forget
+from sparekey.agent.sign_in.secret_access import SecretRefused, forget
 from sparekey.agent.store.wrapped_secrets import LARGEST_SECRET
 from sparekey.cli.agent.arguments import Command, Commands, add_user
 from sparekey.cli.agent.commands import opened, read_line, running_daemon
@@ -118,9 +118,9 @@ def _verify_purpose(options: argparse.Namespace) -> None:
     try:
         verify_name(options.purpose)
     except BadPurpose as error:
-        raise KeyRefused("bad-purpose", str(error)) from error
+        raise SecretRefused("bad-purpose", str(error)) from error
     if options.purpose != OS_PASSWORD and options.purpose not in options.configuration.purposes:
-        raise KeyRefused(
+        raise SecretRefused(
             "not-allowed",
             f"nothing is kept here for {options.purpose!r}; to allow it, name it in `purposes` of "
             f"{options.config or CONFIGURATION} and start the daemon again",
@@ -129,13 +129,13 @@ def _verify_purpose(options: argparse.Namespace) -> None:
 
 def _verify_no_terminal() -> None:
     if sys.stdout.isatty():
-        raise KeyRefused("terminal", "a key is not written to a terminal; send it to a program, like cryptsetup")
+        raise SecretRefused("terminal", "a key is not written to a terminal; send it to a program, like cryptsetup")
 
 
 def _generated(size: int) -> Secret[bytes]:
     _verify_no_terminal()
     if not SHORTEST_GENERATED <= size <= LARGEST_SECRET:
-        raise KeyRefused("bad-size", f"a key is made of {SHORTEST_GENERATED} to {LARGEST_SECRET} bytes")
+        raise SecretRefused("bad-size", f"a key is made of {SHORTEST_GENERATED} to {LARGEST_SECRET} bytes")
     return Secret(secrets.token_bytes(size))
 
 
@@ -144,7 +144,7 @@ def _read_secret() -> Secret[bytes]:
         return Secret(getpass.getpass("What is to be kept: ").encode())
     secret = Secret(sys.stdin.buffer.read(LARGEST_SECRET + 1))
     if not 0 < len(secret) <= LARGEST_SECRET:
-        raise KeyRefused("bad-size", f"standard input has to hold 1 to {LARGEST_SECRET} bytes to be kept")
+        raise SecretRefused("bad-size", f"standard input has to hold 1 to {LARGEST_SECRET} bytes to be kept")
     return secret
 
 
@@ -153,7 +153,7 @@ def _read_at_terminal(prompt: str) -> str:
     try:
         os.close(os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY))
     except OSError as error:
-        raise KeyRefused("no-terminal", "there is no terminal to ask for the passcode on; run it on one") from error
+        raise SecretRefused("no-terminal", "there is no terminal to ask for the passcode on; run it on one") from error
     return getpass.getpass(prompt)
 
 

@@ -15,7 +15,7 @@ from sparekey.agent.contact.server_client import BadAddress
 from sparekey.agent.ground.ports import NotReached, Refused, StoreUnreadable
 from sparekey.agent.platform.configuration import BadConfiguration, load_configuration
 from sparekey.agent.platform.posix import no_core_dumps
-from sparekey.agent.sign_in.secret_access import KeyRefused
+from sparekey.agent.sign_in.secret_access import SecretRefused
 from sparekey.cli.agent import commands, daemon, doctor, keys, notice, sign_in
 from sparekey.cli.agent.arguments import Command, Commands
 from sparekey.cli.agent.output import FAILED, HOW_TO_ENROLL, NobodyReads, Output
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return output.failed("bad-configuration", str(error), "mend it; until then the agent signs in nobody")
     except Refused as error:
         return output.failed(error.reply.error, error.reply.message, error.reply.do)
-    except (StoreUnreadable, Failed, KeyRefused) as error:
+    except (StoreUnreadable, Failed, SecretRefused) as error:
         return output.failed(error.word, str(error), _DO.get(error.word, ""))
     except (AlreadyEnrolled, BadAddress, NotReached, KeyboardInterrupt, OSError, ValueError) as error:
         word, do = next(said for kind, said in _WORDS.items() if isinstance(error, kind))
