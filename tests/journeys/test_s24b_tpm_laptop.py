@@ -20,7 +20,7 @@ def test_s24b_a_laptop_whose_keys_are_its_tpm_s(tmp_path: Path, swtpm: Swtpm) ->
     with a_site(tmp_path) as site:
         enrolled = site.enroll(swtpm.tcti)
         assert enrolled.data["protection"] == "tpm"
-        assert "the keys are the TPM's (IBM" in enrolled.data["keys"]
+        assert "the keys are in the TPM (IBM" in enrolled.data["keys"]
         site.login(site.passcode(), mode="online")
         assert [device.hardware_bound for device in list_devices(site.instance, ROOT)] == [True]
         site.cable.unplug()
@@ -56,7 +56,7 @@ def used_again_on_a_restored_image(site: Site, image: Path, typed: str) -> None:
     shutil.copytree(image, site.state_directory)
     answer = site.attempt(typed, fails=True)
     assert answer.data["result"] == "unavailable"
-    assert "older than the TPM knows it" in answer.data["message"]
+    assert "older than the counter in the TPM" in answer.data["message"]
     failed = site.device.agent("status", fails=True)
     assert failed.data["error"] == "older-state"
     shutil.rmtree(site.state_directory)

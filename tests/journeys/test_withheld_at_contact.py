@@ -72,7 +72,7 @@ def test_policy_says_what_works_while_the_server_is_down(tmp_path: Path) -> None
         site.next_interval()
         refused = site.login(site.passcode(), "unavailable", "offline")
         assert refused["reason"] == "server-down"
-        assert refused["message"].startswith("The server does not answer, and policy does not allow this offline")
+        assert refused["message"].startswith("The server does not answer, and the policy allows no offline sign-in")
         # with no route at all the device is offline, which is another thing
         site.device.device_surroundings = ("unshare", "-n")
         site.login(site.passcode(), mode="offline")

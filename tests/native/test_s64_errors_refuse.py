@@ -148,7 +148,7 @@ def test_s64_an_agent_whose_places_are_full_refuses_with_its_words(
             connection.connect(str(path))
         done = pamtester(pam_directory, service, "authenticate", stdin=fresh_passcode(computer) + "\n")
     assert done.returncode == 1
-    assert "no place for one more request of yours; try again in a minute" in done.stdout + done.stderr
+    assert "too many requests to the agent. Try again in a minute" in done.stdout + done.stderr
     # and only for that: as soon as there are places the same gets in
     tries = (is_refused(pam_directory, control, f"socket={path}", fresh_passcode(computer) + "\n") for _ in range(5))
     assert not all(tries)

@@ -1,6 +1,6 @@
-"""Puts the device together: the store on this disk, the system's clock, the server over HTTPS, all cores for hashing.
+"""The device, assembled: the store on this disk, the system clock, the server over HTTPS, and all cores for hashing.
 
-A store has one process at a time: the daemon for as long as it runs, else whatever command holds the lock.
+One process at a time has the store: the daemon while it runs, otherwise the command that holds the lock.
 """
 
 import contextlib
@@ -35,16 +35,19 @@ R = TypeVar("R")
 
 STATE_DIRECTORY: Final = Path("/var/lib/sparekey-agent")
 SOCKET: Final = "agent.sock"
-RUN_DIRECTORY: Final = Path("/run/sparekey-agent")  # as the service's unit has it
-PAM_STACKS: Final = (Path("/usr/lib/pam.d"), Path("/etc/pam.d"))  # libpam takes a service from the last that has it
+RUN_DIRECTORY: Final = Path("/run/sparekey-agent")  # as in the unit of the service
+PAM_STACKS: Final = (
+    Path("/usr/lib/pam.d"),
+    Path("/etc/pam.d"),
+)  # libpam takes a service from the last directory that has it
 DEFAULTS: Final = Configuration()
 LOCK: Final = "lock"
-WAITING_PER_CORE: Final = 4  # pieces of work
+WAITING_PER_CORE: Final = 4  # items
 
 
 def on_all_cores(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
-    """A map over as many threads as cores: the hashes release the interpreter. An item is taken when there is somebody
-    to work on it soon: thousands that wait in line would leave a daemon at rest MiB larger."""
+    """Map `function` over the items with a thread for each core: the hashes release the interpreter. Only a few items
+    are taken ahead, because thousands in the queue would make an idle daemon MiB larger."""
     cores, ahead = usable_cores(), deque[Future[R]]()
     try:
         with ThreadPoolExecutor(cores) as pool:
@@ -60,7 +63,8 @@ def on_all_cores(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[
 
 @contextlib.contextmanager
 def opened_device(directory: Path, *, wait: float, configuration: Configuration = DEFAULTS) -> Iterator[Device]:
-    """The enrolled device, for this process alone. Raises `StoreUnreadable`; word "busy" after `wait` seconds."""
+    """Open the enrolled device for this process alone. Raises StoreUnreadable, with the word "busy" after `wait`
+    seconds."""
     files, clock = PosixFiles(), SystemClock()
     files.verify_directory(directory)
     with _locked(directory, wait):
@@ -79,7 +83,7 @@ def opened_device(directory: Path, *, wait: float, configuration: Configuration 
 
 
 def pam_texts(directories: Iterable[Path] = PAM_STACKS) -> dict[str, str]:
-    """The stacks of this computer by their names, as libpam reads them."""
+    """Return the PAM stacks of this computer by name, as libpam reads them."""
     texts: dict[str, str] = {}
     for directory in directories:
         texts |= read_texts(directory)
@@ -87,21 +91,21 @@ def pam_texts(directories: Iterable[Path] = PAM_STACKS) -> dict[str, str]:
 
 
 def find_exempt_accounts(configuration: Configuration) -> list[str]:
-    """Who signs in on this computer without a passcode."""
+    """Return the accounts that sign in on this computer without a passcode."""
     stacks = read_stacks(pam_texts(), configuration.exempt_group)
     root_on_console = any(stack.exempt_console for stack in stacks)
     return exempt_accounts(group_members(configuration.exempt_group), root_on_console=root_on_console)
 
 
 def socket_path(configuration: Configuration, directory: Path) -> Path:
-    """Where the daemon of the store in `directory` listens: where the login shims look for it, or in a store of its own
-    beside it."""
+    """Return the path on which the daemon of this store listens: the one where login shims look for it, or for another
+    store one beside it."""
     default = RUN_DIRECTORY if directory == STATE_DIRECTORY else directory
     return configuration.socket or default / SOCKET
 
 
 def enrol_device(url: str, code: EnrolmentCode, name: str, directory: Path, *, tpm: str = AUTO) -> enrolment.Enrolled:
-    """Makes this computer a device; see `agent.contact.enrolment`."""
+    """Make this computer a device (`agent.contact.enrolment`)."""
     files = PosixFiles()
     enrolment.verify_free(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -111,8 +115,8 @@ def enrol_device(url: str, code: EnrolmentCode, name: str, directory: Path, *, t
 
 
 def forget_device(directory: Path, configuration: Configuration = DEFAULTS) -> None:
-    """Erases the store with all its keys. Raises `StoreUnreadable` where something of them stays in a TPM: the store is
-    erased all the same."""
+    """Erase the store with all its keys. Raises StoreUnreadable if something stays in a TPM; the store is erased all
+    the same."""
     files = PosixFiles()
     files.verify_directory(directory)
     with _locked(directory, 5):

@@ -105,7 +105,7 @@ def test_s26_another_user_may_ask_for_itself_alone(served: Served, caplog: pytes
     own = served.ask_as_nobody(login_frame(served.world, "nobody"))
     assert (own.kind, own.text(Tag.RESULT)) == (Kind.ANSWER, "denied")
     asked = f"asked by uid {NOBODY}"
-    assert f"refused: an account that this computer does not have, {asked}: not-allowed; only root" in caplog.text
+    assert f"refused: an account that does not exist on this computer, {asked}: not-allowed; only root" in caplog.text
     assert f"refused: nobody, {asked}: online wrong-passcode; see sparekey audit list --user nobody" in caplog.text
     served.world.signed_in_online()
     report = json.loads(served.ask_as_nobody(frame(Kind.STATUS)).text(Tag.REPORT))

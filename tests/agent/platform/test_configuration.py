@@ -38,25 +38,25 @@ def test_everything_that_can_be_set() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("\n\nsockte = '/x'", "agent.toml, line 3: sockte is not known; known are desktop_notices, "),
-        ("socket = 'x'", "line 1: socket is a path in quotes"),
-        ("motd = 'x'", "line 1: motd is a path"),
-        ("tpm = true", 'line 1: tpm is "auto", "required", "off", or names a TPM'),
-        ("tpm = 'maybe'", "tpm is"),
-        ("desktop_notices = 'yes'", "line 1: desktop_notices is true or false"),
-        ("exempt_group = ''", "exempt_group is a name"),
-        ("purposes = 'disk'", "purposes is a list"),
-        ("purposes = ['Disk']", "purposes is a list of names; a purpose is"),
-        ("unmapped_names = 'no'", 'unmapped_names is "refused" or "same"'),
-        ("names = 'alice'", "line 1: names is a table"),
-        ("[names]\nadmin = 1", "line 2: admin is a name in quotes"),
-        ("[names]\nadmin = ''", "line 2: admin is a name"),
-        ('[names]\nadmin = "a\\u0000b"', "line 2: admin is a name"),
-        ('[names]\n"" = "x"', "is no account's name"),
-        ("[names]\nmotd = '/x'", "line 2: motd stands under [names]; put it above that line"),
+        ("\n\nsockte = '/x'", "agent.toml, line 3: sockte is not a setting; the settings are desktop_notices, "),
+        ("socket = 'x'", "line 1: socket must be an absolute path in quotes"),
+        ("motd = 'x'", "line 1: motd must be an absolute path"),
+        ("tpm = true", 'line 1: tpm must be "auto", "required", "off" or the name of a TPM'),
+        ("tpm = 'maybe'", "tpm must be"),
+        ("desktop_notices = 'yes'", "line 1: desktop_notices must be true or false"),
+        ("exempt_group = ''", "exempt_group must be a name"),
+        ("purposes = 'disk'", "purposes must be a list"),
+        ("purposes = ['Disk']", "purposes must be a list of names: a purpose has"),
+        ("unmapped_names = 'no'", 'unmapped_names must be "refused" or "same"'),
+        ("names = 'alice'", "line 1: names must be a table"),
+        ("[names]\nadmin = 1", "line 2: admin must be a name in quotes"),
+        ("[names]\nadmin = ''", "line 2: admin must be a name"),
+        ('[names]\nadmin = "a\\u0000b"', "line 2: admin must be a name"),
+        ('[names]\n"" = "x"', "cannot be the name of an account"),
+        ("[names]\nmotd = '/x'", "line 2: motd must be above the line [names]"),
         ("[names]\nadmin = 'a'\nadmin = 'b'\n", "line 3"),
         ("socket = \n", "line 1"),
-        ("[name]\nadmin = 'alice'", "line 1: name is not known"),
+        ("[name]\nadmin = 'alice'", "line 1: name is not a setting"),
     ],
 )
 def test_s66_what_is_not_exactly_as_expected_is_refused_with_its_line(text: str, words: str) -> None:
@@ -76,7 +76,7 @@ def test_s66_an_empty_map_of_names_lets_nobody_in() -> None:
 def test_without_a_file_everything_is_as_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sparekey.agent.platform.configuration.CONFIGURATION", tmp_path / "agent.toml")
     assert load_configuration(None) == Configuration()
-    with pytest.raises(BadConfiguration, match="there is no such file"):
+    with pytest.raises(BadConfiguration, match="this file does not exist"):
         load_configuration(tmp_path / "agent.toml")
 
 

@@ -106,7 +106,7 @@ def test_what_works_is_no_mistake() -> None:
 @pytest.mark.parametrize("kind", ["auth", "account"])
 def test_options_that_the_module_does_not_know_are_named_with_their_file(kind: str, option: str) -> None:
     word = option.strip("[]")
-    said = f"common-auth: {word} is no option: everybody is refused there; the options: pam_sparekey(8)"
+    said = f"common-auth: {word} is no option, so every sign-in is refused there; see pam_sparekey(8)"
     assert mistakes(f"{SHIPPED}\n{kind} required pam_sparekey.so quiet {option}") == [said]
 
 
@@ -123,14 +123,16 @@ def test_the_options_are_those_of_the_module() -> None:
 @pytest.mark.parametrize("name", ["pam_sparkey.so", "pam_sparekey", "/lib/security/pam_spare_key.so", "sparekey.so"])
 def test_a_module_that_was_meant_to_be_ours_is_missed(name: str) -> None:
     alone = mistakes(f"auth required {name}")
-    assert alone == [f"common-auth: there is no module {name}: everybody is refused there; ours is pam_sparekey.so"]
+    assert alone == [
+        f"common-auth: there is no module {name}, so every sign-in is refused there; ours is pam_sparekey.so"
+    ]
     ignored = mistakes(f"auth sufficient {name}")
     assert ignored == [f"common-auth: there is no module {name}; ours is pam_sparekey.so"]
 
 
 @pytest.mark.parametrize("control", ["required", "requisite", "[success=1 default=die]"])
 def test_a_module_that_is_missing_in_a_stack_that_asks_is_named(control: str) -> None:
-    said = "common-auth: there is no module /opt/pam_x.so: everybody is refused there"
+    said = "common-auth: there is no module /opt/pam_x.so, so every sign-in is refused there"
     assert mistakes(f"{OURS}\nauth {control} /opt/pam_x.so") == [said]
 
 

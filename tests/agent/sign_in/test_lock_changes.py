@@ -305,7 +305,7 @@ def test_in_lockout_the_words_say_what_helps_and_nothing_is_counted(tmp_path: Pa
     for _ in range(world.held.policy.offline_failures + 1):
         answer = world.login(world.passcode()).answer
         assert (answer.result, answer.reason) == (Result.DENIED, Reason.PIN_LOCKOUT)
-        assert "wait, or use an emergency code" in answer.message
+        assert "Wait, or use an emergency code" in answer.message
     assert (world.held.failures, world.device.state.events[1:]) == (0, [])
     memory(world).forget_one()
     assert granted(world) is Mode.OFFLINE

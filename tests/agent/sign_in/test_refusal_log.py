@@ -37,7 +37,7 @@ def test_a_refusal_says_who_asked_what_was_told_and_where_to_look(
     log.note("boss", 0, asked(Ask.NEW_PIN, "", "1"))
     assert caplog.messages == [
         "refused: boss, asked by uid 0: offline wrong-passcode; "
-        "see sparekey audit list --user alice on the server, once this device was in contact",
+        "see sparekey audit list --user alice on the server, after the next contact of this device",
         "refused: boss, asked by uid 1000: offline no-offline-data; see sparekey-agent doctor",
         "refused: root, asked by uid 0 over the network: online name-not-mapped; see sparekey-agent doctor",
     ]
@@ -48,7 +48,7 @@ def test_s65_what_was_typed_for_a_name_is_not_in_the_log(world: World, caplog: p
     for typed in ("2468135790", "2468\n135790", "2468\0", "\ud800"):
         log.note(typed, 0, WRONG)
         log.note_not_allowed(typed, 1000)
-    assert "an account that this computer does not have" in caplog.text
+    assert "an account that does not exist on this computer" in caplog.text
     assert "2468" not in caplog.text
 
 

@@ -56,7 +56,7 @@ def test_s07_a_refusal_without_the_network_says_and_lasts_the_same_for_everybody
         assert "laptop" not in said
         # whoever sits at the computer hears more
         here, _ = told(served, "alice", world.passcode(), remote=False)
-        assert "an emergency code is needed now. Device laptop holds emergency tokencode" in here.text(Tag.MESSAGE)
+        assert "Use an emergency code now. Device laptop holds emergency tokencode" in here.text(Tag.MESSAGE)
         assert told(served, "stranger", wrong, remote=False)[0].text(Tag.REASON) == "no-offline-data"
         # and a right code gets in from afar
         granted, _ = told(served, "alice", world.alice.pin + world.alice.tokencode)

@@ -226,7 +226,7 @@ def test_status_says_how_it_stands_and_why(user: UserState, tries: int | None, e
 def test_a_lock_whose_count_anybody_resets_has_words_of_its_own() -> None:
     found = lock_state(locked(a_user(a_day(), locks=(a_lock(),))), lambda: PinCount(5, 7200, resettable=True))
     assert found is LockState.RESETTABLE
-    assert "until the TPM's lockout has a password" in found.sentence
+    assert "until the lockout of the TPM has a password" in found.sentence
     assert lock_state(a_user(a_day()), lambda: PinCount(5, 7200, resettable=True)) is LockState.AT_NEXT_SIGN_IN
 
 

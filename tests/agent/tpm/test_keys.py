@@ -44,7 +44,7 @@ def test_without_a_tpm_a_file_is_used_and_it_is_said_why(tmp_path: Path) -> None
     made = make_keys(tmp_path / "store", FILES, AUTO)
     assert protection_of(made.keys) == "file"
     assert made.words.startswith(
-        "no TPM was found (device:/nowhere/tpmrm0): the keys lie in a file that only root reads."
+        "no TPM was found (device:/nowhere/tpmrm0): the keys are in a file that only root can read."
     )
     assert "lost" not in made.words
     assert "restored image" in describe_protection(made.keys).words

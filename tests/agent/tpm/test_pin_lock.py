@@ -67,7 +67,7 @@ def test_s34_days_locked_by_a_tpm_open_with_the_pin_and_in_its_lockout_the_emerg
     assert (answer.reason, world.held.failures) == (Reason.PIN_LOCKOUT, 1)
     facts = world.device.store.keys.facts()
     assert facts is not None
-    assert f"wait up to {-(-facts.forgives_after // 60)} minute" in answer.message
+    assert f"Wait up to {-(-facts.forgives_after // 60)} minute" in answer.message
     for typed in (world.alice.passcode, world.alice.pin + world.alice.tokencode):
         granted(world, typed)
     # Online the PIN is right, and the lock stays shut: what must go goes, and comes again.
@@ -83,7 +83,7 @@ def test_s34_a_count_that_anybody_may_reset_is_not_called_a_lock(tmp_path: Path,
     world = a_tpm_world(tmp_path / "store", swtpm)
     assert all_locked(world)
     assert told(world) == (Protection.TPM, "locked-resettable")
-    assert "tpm2_changeauth -c lockout file:-" in advice(world)
+    assert "`systemd-ask-password | tpm2_changeauth -c lockout file:-`" in advice(world)
     assert world.login(world.passcode(pin="1357")).answer.reason is Reason.WRONG_PASSCODE
     assert wrong_pins(world) == 1
     swtpm.tool(*RESET)  # as another system would

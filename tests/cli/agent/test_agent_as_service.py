@@ -92,7 +92,7 @@ def test_the_manager_hears_when_logins_may_begin_and_how_things_stand(service: S
         assert "option socket=" in str(looked["socket"]["words"])
         assert looked["keys"]["ok"]
         service.configure("")
-        assert "changed since the agent started" in str(findings(service.data("doctor"))["configuration"]["words"])
+        assert "changed after the agent started" in str(findings(service.data("doctor"))["configuration"]["words"])
     assert heard[-1] == "STOPPING=1\nSTATUS="
     assert any("1 user can sign in without the network, the last until 2" in each for each in heard)
     assert not (service.directory / "motd").exists()  # the data are fresh

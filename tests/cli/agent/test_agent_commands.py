@@ -67,9 +67,9 @@ def test_doctor_says_once_what_is_wrong_and_what_goes_on_meanwhile(computer: Com
     computer.server.simulator.unreachable = None
     computer.data("login", "alice", typed=computer.passcode())
     computer.server.simulator.unreachable = Distance.OFFLINE
-    assert found("server").endswith("; meanwhile sign-ins go on with offline data, as far as policy allows")
+    assert found("server").endswith("; until then, sign-ins use offline data as far as the policy allows")
     with computer.daemon():
-        assert found("server").endswith("; meanwhile sign-ins go on with offline data, as far as policy allows")
+        assert found("server").endswith("; until then, sign-ins use offline data as far as the policy allows")
         computer.server.simulator.unreachable = None
         told = computer.server.simulator.now = clock.now() + 100
         computer.data("sync")

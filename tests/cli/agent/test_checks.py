@@ -75,7 +75,7 @@ def test_a_missing_module_matters_where_a_login_needs_it() -> None:
 @pytest.mark.services
 def test_the_module_itself_is_loaded(tmp_path: Path) -> None:
     assert checks._why_not_loaded(pam_module()) == ""
-    assert "is not there" in checks._why_not_loaded(None)
+    assert "does not exist" in checks._why_not_loaded(None)
     (tmp_path / "pam_sparekey.so").write_text("no library")
     assert "cannot be loaded" in checks._why_not_loaded(tmp_path / "pam_sparekey.so")
     assert "no PAM module" in checks._why_not_loaded(next(Path("/usr/lib").glob("*/libpam.so.0")))
@@ -104,7 +104,7 @@ def test_names_that_lead_nowhere_are_found() -> None:
     assert of_names(Names(), []).ok
     assert not of_names(Names(same=False), []).ok
     mapped = Names({"admin": "alice"}, same=False)
-    assert of_names(mapped, []).words == "1 mapped; other accounts sign in as nobody"
+    assert of_names(mapped, []).words == "1 mapped; other accounts have no login"
     assert not of_names(mapped, ["admin"]).ok
 
 

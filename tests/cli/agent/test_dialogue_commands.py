@@ -91,7 +91,7 @@ def test_granted_is_said_before_the_data_are_here_and_stays_so(computer: Compute
         go_on.set()
         assert (process.returncode, words) == (
             0,
-            "  stopped; what is here stays, and sparekey-agent sync fetches the rest\n",
+            "  stopped; the data fetched so far stay. `sparekey-agent sync` fetches the rest\n",
         )
 
 

@@ -80,7 +80,7 @@ def test_a_key_kept_online_opens_offline_for_a_right_passcode_alone(computer: Co
     with computer.daemon() if with_daemon else contextlib.nullcontext():
         status, output, shown = keep_at_a_terminal(computer, KEY, computer.passcode())
         assert (status, output) == (0, b""), shown
-        assert b"kept under disk" in shown
+        assert b"kept as disk" in shown
         assert computer.data("status")["users"][0]["secrets"] == ["disk"]
         assert b"keys kept: disk" in run(computer, "status").stdout
         computer.server.simulator.unreachable = Distance.OFFLINE
@@ -95,7 +95,7 @@ def test_a_key_kept_online_opens_offline_for_a_right_passcode_alone(computer: Co
         closed = run(computer, "unlock-key", "alice", "disk", typed=computer.alice.passcode.encode() + b"\n")
         assert (closed.returncode, closed.stdout) == (1, b"")
         assert b"nothing is kept" in closed.stderr
-        assert b"to keep it anew: sparekey-agent keep-key" in closed.stderr
+        assert b"to replace it, run `sparekey-agent keep-key" in closed.stderr
 
 
 def test_a_key_is_made_and_written_once_kept(computer: Computer) -> None:
@@ -115,8 +115,8 @@ def test_a_key_is_made_and_written_once_kept(computer: Computer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "typed", "words"),
     [
-        (("keep-key", "alice", "tape"), KEY, b"name it in `purposes`"),
-        (("unlock-key", "alice", "tape"), b"", b"name it in `purposes`"),
+        (("keep-key", "alice", "tape"), KEY, b"add it to `purposes`"),
+        (("unlock-key", "alice", "tape"), b"", b"add it to `purposes`"),
         (("keep-key", "alice", "../disk"), KEY, b"small letters"),
         (("keep-key", "alice", "disk"), b"", b"1 to 1024 bytes"),
         (("keep-key", "alice", "disk"), bytes(1025), b"1 to 1024 bytes"),
@@ -138,7 +138,7 @@ def test_the_password_is_kept_where_policy_says_so(computer: Computer) -> None:
 
     refused = kept(computer.passcode())
     assert (refused.returncode, refused.stdout) == (1, b"")
-    assert b"policy does not let" in refused.stderr
+    assert b"policy does not allow" in refused.stderr
     computer.alice.policy = replace(computer.alice.policy, os_password=True)
     assert kept(computer.passcode(1)).returncode == 0
 

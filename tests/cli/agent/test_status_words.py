@@ -37,7 +37,7 @@ REPORT: dict[str, Any] = {
     "revoked": False,
     "logins_ask": True,
     "users": [ALICE],
-    "protection": {"word": "tpm", "words": "the keys are the TPM's", "advice": ""},
+    "protection": {"word": "tpm", "words": "the keys are in the TPM", "advice": ""},
     "names": {"mapped": {}, "number": 0, "unmapped": "same"},
     "exempt": ["root (on the console)", "rescue"],
 }
@@ -47,7 +47,7 @@ def test_a_device_in_order_says_who_until_when_and_asks_for_nothing() -> None:
     assert status_words(REPORT).splitlines() == [
         "This computer is the device train-laptop of https://server:8443.",
         "Agent: running. Last contact 2 hours ago (2026-11-27 10:00 UTC).",
-        "Protection: the keys are the TPM's.",
+        "Protection: the keys are in the TPM.",
         "",
         "Without the network:",
         "  alice:",
@@ -77,7 +77,7 @@ def test_what_is_to_be_done_stands_at_the_end() -> None:
     words = status_words(REPORT | trouble | {"names": names})
     assert "with the usual passcode" not in words  # it would be refused
     assert "the last try failed: no route" in words
-    assert "Names: admin is alice and 2 more; other accounts sign in as nobody." in words
+    assert "Names: admin is alice and 2 more; other accounts have no login." in words
     to_do = words.partition("To do:\n")[2]
     for step in (
         "start the agent",
@@ -100,11 +100,11 @@ def test_a_new_device_and_one_that_lets_nobody_in_say_so() -> None:
     words = status_words(REPORT | nobody)
     for part in (
         "never in contact",
-        "nobody can sign in.",
+        "no user can sign in.",
         "sparekey-agent login USER",
-        "Without a passcode: nobody.",
-        "Names: none; other accounts sign in as nobody.",
-        "name somebody under [names]",
+        "Without a passcode: no account.",
+        "Names: none; other accounts have no login.",
+        "add accounts under [names]",
     ):
         assert part in words
 
@@ -133,7 +133,7 @@ def test_a_user_without_any_way_in_is_told_how_to_get_one() -> None:
     words = status_words(REPORT | {"users": [bob]})
     for part in (
         "bob, as builder on this computer:",
-        "cannot sign in before being online here once more",
+        "must sign in online here first",
         "The token is lost.",
         "keys kept: disk",
         "1 failed attempt of 10",

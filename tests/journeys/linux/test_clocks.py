@@ -12,7 +12,7 @@ from tests.journeys.linux.test_emergency import shown_tokencode
 
 pytestmark = pytest.mark.services
 
-CLOCK = "Data run out, or the clock is wrong: tokencodes cannot be checked."
+CLOCK = "Tokencodes cannot be checked: the clock is wrong, or the offline data have expired."
 TEN_YEARS = 3_653 * DAY
 
 

@@ -56,7 +56,9 @@ def test_a_misread_group_is_named_and_asked_for_again(laptop: Laptop) -> None:
     wrong = code[:-1] + ("2" if code[-1] != "2" else "3")
     said = SU.try_it(laptop.machine, alice.login, PIN + wrong, (PASSCODE, PIN + code))
     assert said.is_in, said.words
-    assert "Group 2 of the code was misread. Nothing was counted: read it again." in said.words
+    assert (
+        "Group 2 of the code was misread. Check the code and type it again. This attempt was not counted." in said.words
+    )
     said = SUDO.try_it(laptop.machine, alice.login, *[PIN + wrong] * 4)  # asked again three times, not more
     assert not said.is_in
     held = laptop.held(alice)
@@ -71,11 +73,11 @@ def test_after_too_many_failures_an_emergency_code_still_lets_in(laptop: Laptop)
     assert not any(said.is_in for said in refused)
     # a stranger may be at the last door: no more than the number to call
     words = refused[-1].words
-    assert "this computer says more on its own screen" in words
+    assert "The screen of this computer shows more" in words
     assert (HELP_TEXT in words, NAME in words) == (True, False)
     said = SU.try_it(laptop.machine, alice.login, alice.passcode())
     assert not said.is_in
-    assert "Too many failed attempts: an emergency code is needed now." in said.words
+    assert "Too many failed attempts. Use an emergency code now." in said.words
     assert HELP_TEXT in said.words
     assert laptop.held(alice).failures == 3
     code = shown_tokencode(laptop, alice)["code"]

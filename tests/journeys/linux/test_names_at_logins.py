@@ -43,7 +43,7 @@ def test_s26_a_mapped_account_is_its_user_and_one_that_is_not_mapped_is_nobody(c
     laptop.next_interval()
     said = SU.try_it(laptop.machine, alice.login, alice.passcode())
     assert not said.is_in
-    assert "has given it no login" in said.words
+    assert "has no Sparekey login" in said.words
     assert laptop.held(alice).failures == 0  # nothing was tried
     status = json.loads(laptop.agent("status", "--json"))
     assert [user["accounts"] for user in status["users"] if user["login"] == alice.login] == [[boss]]

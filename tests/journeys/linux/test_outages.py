@@ -23,7 +23,7 @@ def test_a_server_that_is_down_is_another_thing_than_no_network(laptop: Laptop) 
     laptop.stop_server()
     said = SU.try_it(laptop.machine, alice.login, alice.passcode())
     assert not said.is_in
-    assert "The server does not answer, and policy does not allow this offline meanwhile." in said.words
+    assert "The server does not answer, and the policy allows no offline sign-in while it is down." in said.words
     laptop.pair.unplug()
     said = SSH.try_it(laptop.machine, alice.login, alice.passcode())
     assert said.is_in, said.words

@@ -14,7 +14,7 @@ from tests.journeys.site import poll
 pytestmark = [pytest.mark.services, pytest.mark.soak]
 
 LOOPS = 24  # twice the places for whoever comes over a network
-TURNED_AWAY = "Too many people sign in over the network"
+TURNED_AWAY = "Too many users are signing in over the network"
 LOOP = """
 while [ ! -e /run/strangers/end ]; do
     SSH_ASKPASS=/run/strangers/askpass SSH_ASKPASS_REQUIRE=force setsid --wait ssh -F none \

@@ -1,9 +1,10 @@
-"""Contact with the server beyond a sign-in: events up, the server's word down, units fetched and acknowledged.
+"""A contact with the server beyond a sign-in: upload events, sync, fetch units and acknowledge them.
 
-- Works with nobody signed in; what the server withholds is erased before anything is fetched.
-- Each unit counts once its file and its entry are on disk; then it is acknowledged.
-- What everybody needs first is fetched before anybody's later days, also for whoever signs in meanwhile.
-- A unit that does not stand up to its examination is left out, and the others go on.
+- A contact needs no user. Data that the server withholds are erased before anything is fetched.
+- A unit is valid once its file and its entry are on disk. Then it is acknowledged.
+- The units that every user needs first are fetched before the later days of any user, also those of a user who signs in
+  meanwhile.
+- A unit that fails verification is left out, and the others continue.
 """
 
 from collections import Counter
@@ -28,16 +29,16 @@ from sparekey.wire.agent_api import (
     UnitRequest,
 )
 
-UNIT_PATIENCE = 300  # seconds: a unit may be sealed only when it is asked for
+UNIT_PATIENCE = 300  # seconds: the server may seal a unit only when it is asked for
 CONTACT_PATIENCE = 30
-ROUNDS = 3  # a generation may rise while units are fetched: then the server is asked anew
-OVERTAKEN = frozenset({"stale", "conflict"})  # a generation rose meanwhile
+ROUNDS = 3  # a generation may change while units are fetched; then the device syncs again
+OVERTAKEN = frozenset({"stale", "conflict"})  # the generation has changed meanwhile
 REVOKED = "revoked"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the fetching is."""
+    """The progress of fetching units."""
 
     login: str
     kind: str
@@ -49,46 +50,47 @@ Report = Callable[[Progress], None]
 
 
 def silent(_: Progress) -> None:
-    """For refills that nobody watches."""
+    """Ignore progress, for refills that report to no one."""
 
 
 def never() -> bool:
-    """For refills that nobody asks for meanwhile."""
+    """Return False, for refills that no request can restart."""
     return False
 
 
 @dataclass(frozen=True)
 class Refilled:
-    """What came of it."""
+    """The result of a contact."""
 
     fetched: int
     failures: "tuple[NotFetched, ...]"
 
     def words(self, login: str | None = None) -> str:
-        """Why something is not here, of everybody or of this user; "": nothing failed."""
-        return "; ".join(each.why for each in self.failures if login in (None, each.login))
+        """Return the reasons why units are missing, of all users or of this login; "" if none failed."""
+        return "; ".join(failure.why for failure in self.failures if login in (None, failure.login))
 
 
 @dataclass(frozen=True)
 class NotFetched:
-    """A unit that the server offered and that is not here."""
+    """A unit that the server offered and that was not fetched."""
 
     login: str
     why: str
 
 
 def upload_events(device: Device, server: Server) -> None:
-    """Hands over what happened offline; the server counts it before anything else."""
+    """Upload the offline events. The server stores them before it answers anything else. Raises NotReached or
+    Refused."""
     while device.state.events:
         pending = device.state.events[:UPLOAD_AT_ONCE]
         reply = server.events(EventsRequest(pending))
         if reply.last_number < pending[0].number:
-            return  # it did not take even the first: the next sync will say so again
+            return  # the server stored none of them; the next sync reports it again
         device.store.change(lambda state, last=reply.last_number: after_upload(state, last))  # type: ignore[misc] # mypy cannot infer a lambda with a default
 
 
 def take_word(device: Device, server: Server) -> SyncReply:
-    """Asks what the server says about the users of this device, and does it at once."""
+    """Sync: report what this device holds, and apply the server's reply at once. Raises NotReached or Refused."""
     state = device.state
     keys = device.store.keys
     held = trusted_days.held_units(state)
@@ -116,8 +118,11 @@ def take_word(device: Device, server: Server) -> SyncReply:
 
 
 def refill(device: Device, report: Report = silent, asked_again: Callable[[], bool] = never) -> Refilled:
-    """A whole contact: events, sync, every unit that is wanted. Where `asked_again` says so between two units, the
-    server's word is taken anew: whoever signed in meanwhile is in it. Raises `NotReached`, `Refused`."""
+    """Make a complete contact: events, sync, and every wanted unit.
+
+    If `asked_again` returns True between two units, the device syncs again, so that a user who has signed in meanwhile
+    is included. Raises NotReached or Refused.
+    """
     device.exempt.look()
     with device.one_refill(), device.connect() as server:
         try:
@@ -130,24 +135,27 @@ def refill(device: Device, report: Report = silent, asked_again: Callable[[], bo
 
 
 def withhold_if_revoked(device: Device, refused: Refused) -> None:
-    """A revoked device keeps nothing. One that the server does not know is refused, but keeps what it has: a server
-    whose database was lost must not take everybody's spare key with it."""
+    """Erase all data if the server has revoked this device.
+
+    A device that the server does not know is refused, but keeps its data: a server that lost its database must not
+    destroy every user's spare key.
+    """
     if refused.reply.error == REVOKED:
         device.store.change(trusted_days.after_revoking)
 
 
 @dataclass(frozen=True)
 class _Turn:
-    """A unit to be fetched, and which of its user's it is."""
+    """A unit to fetch, and its number among the units of its user."""
 
     login: str
-    asked: UnitRequest
+    request: UnitRequest
     number: int
     total: int
 
 
 class _Ended(Enum):
-    """Why a round is over."""
+    """The reason why a round ended."""
 
     WHOLE = auto()
     OVERTAKEN = auto()
@@ -155,7 +163,7 @@ class _Ended(Enum):
 
 
 class _Fetching:
-    """What one contact fetches, for everybody."""
+    """The units that one contact fetches, for all users."""
 
     def __init__(self, device: Device, server: Server, report: Report, asked_again: Callable[[], bool]) -> None:
         self._device = device
@@ -163,11 +171,11 @@ class _Fetching:
         self._report = report
         self._asked_again = asked_again
         self._fetched = 0
-        self._passed = Counter[str]()  # of each user's, in rounds that were broken off
+        self._passed = Counter[str]()  # units of each user, in rounds that ended early
         self._failures: list[NotFetched] = []
 
     def all(self, reply: SyncReply) -> Refilled:
-        """Rounds until one is whole, or generations rise again and again."""
+        """Fetch in rounds until one is complete, or until generations have changed in `ROUNDS` of them."""
         overtaken = 0
         while (ended := self._round(reply)) is not _Ended.WHOLE:
             overtaken += ended is _Ended.OVERTAKEN
@@ -185,52 +193,53 @@ class _Fetching:
         for place, turn in enumerate(turns, 1):
             is_overtaken |= self._take(turn)
             passed = self._passed[turn.login]
-            self._report(Progress(turn.login, turn.asked.kind, passed + turn.number, passed + turn.total))
+            self._report(Progress(turn.login, turn.request.kind, passed + turn.number, passed + turn.total))
             if place < len(turns) and self._asked_again():
-                self._passed.update(each.login for each in turns[:place])
+                self._passed.update(passed_turn.login for passed_turn in turns[:place])
                 return _Ended.ASKED_AGAIN
         return _Ended.OVERTAKEN if is_overtaken else _Ended.WHOLE
 
     def _take(self, turn: _Turn) -> bool:
-        """Whether its generation is over; what does not stand up to its examination is left out."""
+        """Fetch one unit. Return True if its generation is over. A unit that fails verification is left out."""
         try:
-            _fetch(self._device, self._server, turn.asked)
+            _fetch(self._device, self._server, turn.request)
             self._fetched += 1
         except Refused as refused:
-            self._failures.append(NotFetched(turn.login, f"{turn.asked.kind}: {refused}"))
+            self._failures.append(NotFetched(turn.login, f"{turn.request.kind}: {refused}"))
             if refused.reply.error in OVERTAKEN:
                 return True
-            self._device.store.change(lambda state: trusted_days.after_refusal(state, turn.asked))
+            self._device.store.change(lambda state: trusted_days.after_refusal(state, turn.request))
         except (Unopened, KeyError) as error:
-            why = f"{turn.asked.kind}: the server's unit was not accepted ({error})"
+            why = f"{turn.request.kind}: the unit from the server failed verification ({error})"
             self._failures.append(NotFetched(turn.login, why))
         return False
 
 
 def _in_turn(state: State, reply: SyncReply) -> list[_Turn]:
-    """What is needed first of everybody, then each further day: each user's in the server's order."""
+    """Return the units in order: first those that every user needs first, then each further day; of each user in the
+    server's order."""
     turns: list[tuple[int, _Turn]] = []
     today = reply.server_time // trusted_days.DAY_SECONDS
-    for said in reply.users:
-        if state.has_user(said.user):
-            wanted, ahead = trusted_days.missing_units(state.get_user(said.user), said.wanted), 0
-            for number, asked in enumerate(wanted, 1):
-                ahead = max(ahead, asked.day - today)  # only a day's unit has a day
-                turns.append((ahead, _Turn(said.login, asked, number, len(wanted))))
+    for user_sync in reply.users:
+        if state.has_user(user_sync.user):
+            wanted, ahead = trusted_days.missing_units(state.get_user(user_sync.user), user_sync.wanted), 0
+            for number, request in enumerate(wanted, 1):
+                ahead = max(ahead, request.day - today)  # only day units have a day
+                turns.append((ahead, _Turn(user_sync.login, request, number, len(wanted))))
     return [turn for _, turn in sorted(turns, key=lambda each: each[0])]
 
 
-def _fetch(device: Device, server: Server, asked: UnitRequest) -> None:
+def _fetch(device: Device, server: Server, request: UnitRequest) -> None:
     server.allow(UNIT_PATIENCE)
-    unit = server.unit(asked)
-    sealed = trusted_days.verify_received(device.state, unit, asked)
+    unit = server.unit(request)
+    sealed = trusted_days.verify_received(device.state, unit, request)
     entry = device.store.write_unit(unit, sealed)
-    device.store.change(lambda state: trusted_days.after_receipt(state, asked.user, entry))
+    device.store.change(lambda state: trusted_days.after_receipt(state, request.user, entry))
     acknowledge(server, [entry.unit_hash])
 
 
 def acknowledge(server: Server, unit_hashes: Sequence[str]) -> None:
-    """Tells the server what is on disk. If that fails, the next sync tells it too."""
+    """Tell the server which units are on disk. If this fails, the next sync does it."""
     try:
         server.acknowledge(AcknowledgementRequest(list(unit_hashes)))
     except (NotReached, Refused):

@@ -1,7 +1,7 @@
-"""Making a computer a device: what the enrolment code pins is compared before its secret is sent.
+"""The enrolment of a computer as a device. The pin in the enrolment code is compared before the secret is sent.
 
-- The CA and the signing key are fetched without trust and believed only if the code's pin stands for them.
-- The secret goes over TLS by that very CA; the private key is made here and stays here.
+- The CA and the signing key are fetched without trust. They are accepted only if they match the pin in the code.
+- The secret is sent over TLS under this CA only. The private key is made here and never leaves.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from sparekey.agent.contact.server_client import (
     trusting,
     trusting_nobody_yet,
 )
-from sparekey.agent.ground.ports import Clock, Files, StoreUnreadable
+from sparekey.agent.ground.ports import ENROL_AGAIN, Clock, Files, StoreUnreadable
 from sparekey.agent.ground.state import Enrolment, State, new_state
 from sparekey.agent.store.key_choice import Made, make_keys
 from sparekey.agent.store.store import STATE, Store
@@ -29,12 +29,12 @@ PATIENCE = 15  # seconds
 
 
 class AlreadyEnrolled(Exception):
-    """There is a store: it would be lost."""
+    """There is a store here, and enrolling would destroy it."""
 
 
 @dataclass(frozen=True)
 class Enrolled:
-    """A device that has just come about, and where its keys are, in words."""
+    """A newly enrolled device, with a sentence on where its keys are."""
 
     state: State
     protection: str
@@ -46,9 +46,9 @@ class Enrolled:
 
 
 def enrol(url: str, code: EnrolmentCode, name: str, directory: Path, files: Files, clock: Clock, tpm: str) -> Enrolled:
-    """Enrols and writes the store, under a TPM as `store_keys.make_keys` is told.
+    """Enrol this computer and write its store, with keys as `store_keys.make_keys` chooses them.
 
-    Raises `BadEnrolmentCode`, `BadAddress`, `AlreadyEnrolled`, `NotReached`, `Refused`, `StoreUnreadable`.
+    Raises BadEnrolmentCode, BadAddress, AlreadyEnrolled, NotReached, Refused or StoreUnreadable.
     """
     address = read_address(url)
     verify_free(directory)
@@ -73,7 +73,7 @@ def enrol(url: str, code: EnrolmentCode, name: str, directory: Path, files: File
         name=reply.name,
         servers=[address.url],
         ca_certificate=ca_certificate.hex(),
-        # Pinned is what the code stands for; a key that came along only in the reply is not.
+        # Only the key that the code stands for is pinned. A key that comes with the reply is not.
         signing_keys=[trust.signing_key],
         checkpoint_key=reply.checkpoint_key,
     )
@@ -83,11 +83,9 @@ def enrol(url: str, code: EnrolmentCode, name: str, directory: Path, files: File
 
 
 def verify_free(directory: Path) -> None:
-    """Raises `AlreadyEnrolled` where a store is."""
+    """Raise AlreadyEnrolled if there is a store."""
     if (directory / STATE).exists():
-        raise AlreadyEnrolled(
-            f"this computer is enrolled already ({directory}); to begin anew: sparekey-agent clear --all"
-        )
+        raise AlreadyEnrolled(f"this computer is already enrolled ({directory}); to enrol it again, {ENROL_AGAIN}")
 
 
 def _fetch_trust(address: Address) -> api.TrustReply:
@@ -110,7 +108,7 @@ def _post_enrol(address: Address, ca_certificate: bytes, request: api.EnrolReque
 
 
 def _fresh_keys(directory: Path, files: Files, tpm: str) -> Made:
-    """New keys; those of an enrolment that did not come about are replaced."""
+    """Make new keys, in place of those of an enrolment that failed."""
     try:
         if directory.exists():
             files.verify_directory(directory)

@@ -1,4 +1,5 @@
-"""Offline events as the device makes them: numbered without gaps, chained, signed, kept until uploaded (S27)."""
+"""The offline events that this device creates: numbered without gaps, chained, signed and kept until they are uploaded
+(S27)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +27,7 @@ def appended(
     check: str = "",
     reason: str = "",
 ) -> State:
-    """The state with one more event at the end of the chain."""
+    """Return the state with one more event at the end of the chain."""
     event = OfflineEvent(
         number=state.last_event + 1,
         at=at,
@@ -46,12 +47,13 @@ def appended(
 
 
 def alarmed(state: State, sign: Sign, kind: EventKind, at: int, reason: str, user: str = "", login: str = "") -> State:
-    """The state with an alarm on record, unless one of its kind still waits to be uploaded: one for each outage."""
+    """Return the state with an alarm event, unless one of its kind still waits to be uploaded: one alarm for each
+    outage is enough."""
     if any(event.kind == kind for event in state.events):
         return state
     return appended(state, sign, kind, at, user=user, login=login, reason=reason)
 
 
 def after_upload(state: State, last_number: int) -> State:
-    """The server has all up to that number."""
+    """Return the state without the events up to this number, which the server has stored."""
     return replace(state, events=[event for event in state.events if event.number > last_number])

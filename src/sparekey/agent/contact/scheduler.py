@@ -1,9 +1,10 @@
-"""The daemon's one background thread: refills by schedule and on demand, and erases by time every hour.
+"""The background thread of the daemon: contacts on a schedule and on request, and erasing by age every hour.
 
-- At rest it sleeps until the next thing is due, ten minutes at most: time spent in suspend counts, and only a look at
-  the clock notices it.
-- Refills of many devices are spread by jitter, the first after a start as well: a building gets its power back at once.
-- After a contact that failed, a change of the network leads to the next one soon, instead of at the end of the pause.
+- At rest it sleeps until the next task, at most ten minutes: time in suspend counts, and only a look at the clock
+  notices it.
+- Contacts are spread at random, also the first one after a start: all computers of a building start at the same time
+  after a power cut.
+- After a failed contact, a change of the network brings the next contact forward.
 """
 
 import secrets
@@ -22,43 +23,43 @@ from sparekey.agent.store.device import Device
 
 HOUR: Final = 3600
 FIRST_AFTER: Final = 5  # seconds after the start, at least
-FIRST_SPREAD: Final = 60  # seconds more, at most
+FIRST_SPREAD: Final = 60  # seconds in addition, at most
 LONGEST_SLEEP: Final = 600
-RETRY_AFTER: Final = 300  # seconds, doubled at each failure up to the server's interval
+RETRY_AFTER: Final = 300  # seconds; doubled after each failure, up to the server's interval
 LEAST_INTERVAL: Final = 60
-LONGEST_INTERVAL: Final = 86400  # however long the server says: what it withholds is to be heard
+LONGEST_INTERVAL: Final = 86400  # even if the server names a longer one: its revocations must arrive
 
 
 @dataclass(frozen=True)
 class AfterChange:
-    """When a change of the network leads to a contact, in seconds."""
+    """The delays, in seconds, between a change of the network and a contact."""
 
-    settling: int = 2  # that a network takes, at least
-    spread: int = 18  # more, at most: devices do not come in the same second
-    least_between: int = 30  # two contacts
+    settling: int = 2  # at least; a network needs this long to work
+    spread: int = 18  # at most, in addition; devices must not come in the same second
+    least_between: int = 30  # between two contacts
 
 
 AFTER_CHANGE: Final = AfterChange()
-WaitForNetwork = Callable[[float], bool]  # so many seconds at most; whether addresses or routes have changed
+WaitForNetwork = Callable[[float], bool]  # waits at most so many seconds; True if addresses or routes changed
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How a refill ended: what was fetched, or why nothing was."""
+    """The end of a refill: its result, or the reason why it failed."""
 
     refilled: Refilled | None
     why: str = ""
 
 
-STOPPED: Final = Finished(None, "the agent was stopped; what is here stays, and the rest comes at its next contact")
+STOPPED: Final = Finished(None, "the agent was stopped; the rest is fetched at its next contact")
 
 
 def nothing() -> None:
-    """For refills that change nothing for anybody else."""
+    """Do nothing, for refills without an observer."""
 
 
 class Refiller:
-    """Ask with `request`, follow with `follow`, run `run` on a thread."""
+    """The schedule of contacts. Ask with `request`, follow with `follow`, run `run` on a thread."""
 
     def __init__(
         self,
@@ -67,7 +68,8 @@ class Refiller:
         wait_for_network: WaitForNetwork | None = None,
         after_change: AfterChange = AFTER_CHANGE,
     ) -> None:
-        """`after` is called whenever something may have changed: at the start, after a refill and each hour."""
+        """Create the schedule. `after` is called at the start, after each refill and every hour, whenever something may
+        have changed."""
         self._device = device
         self._after = after
         self._wait_for_network = wait_for_network
@@ -86,16 +88,16 @@ class Refiller:
         self._erase_due = self._began + HOUR
 
     def request(self) -> int:
-        """A refill that begins from now on; its number is for `follow`."""
+        """Request a refill that begins from now on. Return its number for `follow`."""
         with self._changed:
             self._asked += 1
             if self._ended == self._started:
-                self._progress = None  # nothing is running: that was the last one's
+                self._progress = None  # no refill is running, so this progress is old
             self._changed.notify_all()
             return self._asked
 
     def follow(self, number: int, report: Callable[[Progress], None]) -> Finished:
-        """Waits for the end of that refill; `report` hears of progress on the way."""
+        """Wait for the end of this refill, and call `report` with its progress."""
         seen: Progress | None = None
         while (seen := self._next_progress(number, seen)) is not None:
             report(seen)
@@ -103,7 +105,8 @@ class Refiller:
             return self._finished if self._ended >= number else STOPPED
 
     def _next_progress(self, number: int, seen: Progress | None) -> Progress | None:
-        """Progress other than what was seen, the last before the end too; None at the end of that refill."""
+        """Return progress that differs from `seen`, including the last before the end; None at the end of that
+        refill."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._ended >= number or self._stopping or self._progress not in (None, seen)
@@ -112,17 +115,17 @@ class Refiller:
 
     @property
     def trouble(self) -> str:
-        """Why the last contact failed; "": it did not."""
+        """Return the reason why the last contact failed; "" if it did not."""
         return self._finished.why
 
     def stop(self) -> None:
-        """Ends `run` after what it is doing."""
+        """End `run` after its current task."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Run until `stop`."""
         self._tell()
         while self._wait():
             erased = clock.since_boot() >= self._erase_due
@@ -135,7 +138,7 @@ class Refiller:
                 self._tell()
 
     def network_changed(self) -> None:
-        """Contact may be possible again: soon, but not in the same second as everybody else."""
+        """Bring the next contact forward, spread at random so that not every device comes in the same second."""
         pause = self._after_change
         with self._changed:
             settled = clock.since_boot() + pause.settling + secrets.randbelow(pause.spread)
@@ -164,7 +167,7 @@ class Refiller:
         self._plan()
 
     def _is_asked_again(self) -> bool:
-        """Whether there is another request; the refill that runs is that one, too, for it begins anew."""
+        """Return True if there is another request. The refill that runs starts again and answers it too."""
         with self._changed:
             is_asked, self._started = self._asked > self._started, self._asked
             return is_asked
@@ -177,10 +180,10 @@ class Refiller:
             self._failures += 1
             self._not_reached = isinstance(error, NotReached)
             return Finished(None, str(error))
-        except Exception as error:  # noqa: BLE001 -- the daemon goes on: a refill refuses nobody and lets nobody in
+        except Exception as error:  # noqa: BLE001 -- the daemon continues: a refill decides no sign-in
             log_unforeseen("a refill failed", error)
             self._failures += 1
-            return Finished(None, "the refill failed; the reason is in the agent's log")
+            return Finished(None, "the update of offline data failed; see the log of the agent")
         self._failures = 0
         return Finished(refilled)
 
@@ -193,7 +196,7 @@ class Refiller:
         interval = min(max(self._device.state.next_sync, LEAST_INTERVAL), LONGEST_INTERVAL)
         if self._failures:
             interval = min(interval, RETRY_AFTER * 2 ** min(self._failures - 1, 8))
-        # Within a quarter around it, so that a thousand devices do not come in the same second.
+        # Vary the interval by 12.5 % up or down, so that a thousand devices do not come in the same second.
         pause = interval * (875 + secrets.randbelow(250)) / 1000
         self._sync_due = clock.since_boot() + pause
         if self._not_reached and self._wait_for_network is not None:
@@ -201,18 +204,19 @@ class Refiller:
             threading.Thread(target=self._await_network, args=arguments, name="network", daemon=True).start()
 
     def _await_network(self, wait: WaitForNetwork, seconds: float) -> None:
-        """A thread for as long as the pause is: it sleeps in the kernel, and ends with the first change."""
+        """Wait for a change of the network, for at most the time until the next contact. The thread sleeps in the
+        kernel."""
         try:
             if wait(seconds):
                 self.network_changed()
         except OSError as error:
-            log_unforeseen("changes of the network are not heard of", error)
+            log_unforeseen("changes of the network cannot be watched", error)
 
     def _tell(self) -> None:
         try:
             self._after()
-        except Exception as error:  # noqa: BLE001 -- whoever is told something, the daemon goes on
-            log_unforeseen("what changed was not told", error)
+        except Exception as error:  # noqa: BLE001 -- the daemon continues if an observer fails
+            log_unforeseen("an observer of changes failed", error)
 
     def _erase(self) -> None:
         self._erase_due = clock.since_boot() + HOUR
@@ -222,6 +226,6 @@ class Refiller:
             log_unforeseen("erasing by time failed", error)
 
     def _with_mark(self, state: State) -> State:
-        """What the monotonic clock has added to the mark is written down."""
+        """Return the state with the time that the monotonic clock has added to the mark."""
         reading = self._device.clock.reading()
         return replace(state, time=kept_up(state.time, reading))

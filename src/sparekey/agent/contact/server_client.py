@@ -1,10 +1,10 @@
-"""The agent API over HTTPS: `http.client`, and TLS that trusts the enrolled CA alone.
+"""The agent API over HTTPS: `http.client`, and TLS that trusts only the CA of the enrolment.
 
-- The first address that takes a connection serves the whole conversation, over one connection.
-- No route or no name, no answer in time, an answer that is not our server's, and a 5xx are told apart and are all "not
-  reached"; any other answer that is no success is the server's no.
-- A request carries the device's signature over all of it. A clock that is off costs one more round: the server says
-  what time it is, and the request is signed anew.
+- The first address that accepts a connection serves the whole conversation, over one connection.
+- "Not reached" has several reasons that are told apart: no route or no name, no answer in time, an answer of another
+  machine, a 5xx. Any other answer without success is a refusal by the server.
+- A request carries the device's signature over all of it. A wrong clock costs one more round: the server sends its
+  time, and the request is signed again.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ M = TypeVar("M")
 
 LARGEST_REPLY: Final = 8 << 20
 DEFAULT_PATIENCE: Final = 3.0
-USUAL_PORT: Final = 8443  # of a server as it is set up
+USUAL_PORT: Final = 8443  # of a server with the usual settings
 STALE: Final = "stale-time"
 
 
@@ -39,7 +39,7 @@ class BadAddress(ValueError):
 
 @dataclass(frozen=True)
 class Address:
-    """Where an instance of the server listens."""
+    """The address of one instance of the server."""
 
     host: str
     port: int
@@ -51,19 +51,19 @@ class Address:
 
 
 def read_address(url: str) -> Address:
-    """From https://host[:port]; raises `BadAddress`."""
+    """Return the address in https://host[:port]. Raises BadAddress."""
     try:
         parts = urlsplit(url if "//" in url else f"https://{url}")
         port = parts.port or 443
     except ValueError as error:
-        raise BadAddress(f"{url!r} is not an address; write https://HOST:PORT") from error
+        raise BadAddress(f"{url!r} is not an address. Write https://HOST:PORT") from error
     if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.username:
-        raise BadAddress(f"{url!r} is not a server's address; write https://HOST:PORT")
+        raise BadAddress(f"{url!r} is not the address of a server. Write https://HOST:PORT")
     return Address(parts.hostname, port)
 
 
 def trusting(ca_certificate: bytes) -> ssl.SSLContext:
-    """TLS that accepts this CA (DER) and no other."""
+    """Return a TLS context that accepts this CA (DER) and no other."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cadata=ca_certificate)
@@ -71,7 +71,8 @@ def trusting(ca_certificate: bytes) -> ssl.SSLContext:
 
 
 def trusting_nobody_yet() -> ssl.SSLContext:
-    """For the one request before there is trust: what it brings is compared with the enrolment code's pin."""
+    """Return a TLS context without verification, for the one request before there is trust. Safe because its reply is
+    compared with the pin in the enrolment code."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -83,7 +84,7 @@ class _Broken(Exception):
 
 
 class Connection:
-    """One HTTPS connection to the first of the addresses that takes it; every call ends by a common deadline."""
+    """One HTTPS connection to the first address that accepts it. All calls share one deadline."""
 
     def __init__(self, addresses: list[Address], context: ssl.SSLContext) -> None:
         self._addresses = addresses
@@ -92,16 +93,16 @@ class Connection:
         self._http: http.client.HTTPConnection | None = None
 
     def allow(self, seconds: float) -> None:
-        """The calls from here on take at most so many seconds in all."""
+        """Limit the time of all calls from here on, in seconds."""
         self._deadline = clock.monotonic() + seconds
 
     def request(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        """Status and body; raises `NotReached`."""
+        """Return status and body. Raises NotReached."""
         reused = self._http is not None
         try:
             status, content = self._exchange(method, path, body, headers)
         except _Broken as error:
-            # An idle connection may have been closed meanwhile. A sign-in is never sent twice.
+            # The server may have closed an idle connection. A sign-in is never sent twice.
             if not reused or path == api.SIGN_INS:
                 raise NotReached(Distance.SERVER_DOWN, f"no answer: {error}") from error
             try:
@@ -137,7 +138,8 @@ class Connection:
             self._http = None
 
     def _connect(self) -> http.client.HTTPConnection:
-        """Raises the failure that says most: a wrong certificate, then a server that is down, then no route."""
+        """Connect, or raise the failure that says most: a wrong certificate, then a server that is down, then no
+        route."""
         failures = []
         for number, address in enumerate(self._addresses):
             share = self._left() / (len(self._addresses) - number)
@@ -155,7 +157,7 @@ class Connection:
         return left
 
     def _read(self, connection: socket.socket, reply: http.client.HTTPResponse) -> bytes:
-        """The body, however slowly it drips: the deadline holds for the whole."""
+        """Return the body. The deadline holds for all of it, however slowly it arrives."""
         parts, size = [], 0
         while chunk := reply.read1(65536):
             parts.append(chunk)
@@ -163,7 +165,7 @@ class Connection:
             if size > LARGEST_REPLY:
                 raise http.client.HTTPException("the answer is too long")
             if reply.isclosed():
-                break  # all of it is here, and the socket may be gone with it: `Connection: close`
+                break  # the body is complete, and the socket may be gone already (`Connection: close`)
             connection.settimeout(self._left())
         return b"".join(parts)
 
@@ -173,31 +175,31 @@ def _open(address: Address, context: ssl.SSLContext, patience: float) -> http.cl
     plain = _connected(address, until)
     try:
         plain.settimeout(max(until - clock.monotonic(), 0.01))
-        # The handshake is never kept waiting longer than the time-out in all.
+        # The handshake takes at most this timeout in all.
         secure = context.wrap_socket(plain, server_hostname=address.host)
     except ssl.SSLCertVerificationError as error:
         plain.close()
         raise NotReached(Distance.TLS, f"{address.url} is not the enrolled server: {error.verify_message}") from error
     except ssl.SSLEOFError as error:
-        # Hung up before it said who it is: a server or balancer that is going down, no reason for an alarm.
+        # It hung up before its certificate: a server or balancer that is stopping, so no reason for an alarm.
         plain.close()
         raise NotReached(Distance.SERVER_DOWN, f"{address.url} hung up") from error
     except ssl.SSLError as error:
         plain.close()
-        raise NotReached(Distance.TLS, f"{address.url} does not speak TLS as the server does") from error
+        raise NotReached(Distance.TLS, f"{address.url} does not speak TLS like the server") from error
     except OSError as error:
         plain.close()
         raise NotReached(Distance.SERVER_DOWN, f"{address.url} does not answer") from error
     connection = http.client.HTTPConnection(address.host, address.port)
     connection.sock = secure
-    # Left to itself, http.client would connect anew after a loss, and without TLS.
+    # By default, http.client would reconnect after a loss, without TLS.
     connection.auto_open = 0
     return connection
 
 
 def _connected(address: Address, until: float) -> socket.socket:
     routed = False
-    why = "no name or no route"
+    why = "the name is unknown, or there is no route"
     for family, numeric in _resolved(address, until):
         if not has_route(numeric):
             continue
@@ -211,7 +213,7 @@ def _connected(address: Address, until: float) -> socket.socket:
             plain.close()
             why = "nothing answers there"
             if address.port != USUAL_PORT:
-                why += f": is {address.port} the server's port ({USUAL_PORT})?"
+                why += f" (is {address.port} the port of the server? It is usually {USUAL_PORT})"
         except OSError as error:
             plain.close()
             why = error.strerror or str(error)
@@ -221,7 +223,7 @@ def _connected(address: Address, until: float) -> socket.socket:
 
 
 def _resolved(address: Address, until: float) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
-    """The numeric addresses. The system's resolver knows no deadline, so it is asked on a thread of its own."""
+    """Return the numeric addresses. The system's resolver has no deadline, so it runs on a thread of its own."""
     found: list[tuple[socket.AddressFamily, tuple[str, int]]] = []
 
     def resolve() -> None:
@@ -236,7 +238,7 @@ def _resolved(address: Address, until: float) -> list[tuple[socket.AddressFamily
 
 
 class ServerClient:
-    """`ports.Server`: the signed requests of one enrolled device."""
+    """The `ports.Server` of one enrolled device, with signed requests."""
 
     def __init__(
         self, connection: Connection, device: str, sign: Callable[[bytes], bytes], now: Callable[[], int]
@@ -286,14 +288,14 @@ class ServerClient:
 
 
 def accepted(status: int, content: bytes) -> bytes:
-    """The body of a success; raises `Refused` with what the server says is wrong."""
+    """Return the body of a success. Raises Refused with the server's error."""
     if status == 200:
         return content
     try:
         raise Refused(decode(api.ErrorReply, content))
     except BadMessage:
-        words = f"the server's answer (status {status}) is not one of this API"
-        raise Refused(api.ErrorReply("bad-answer", words, "check the server's address")) from None
+        words = f"the answer (status {status}) is not one of this API"
+        raise Refused(api.ErrorReply("bad-answer", words, "check the address of the server")) from None
 
 
 @contextlib.contextmanager
@@ -304,7 +306,7 @@ def conversation(
     sign: Callable[[bytes], bytes],
     now: Callable[[], int],
 ) -> Iterator[ServerClient]:
-    """A client for one conversation; its connection is closed at the end."""
+    """Open a client for one conversation, and close its connection at the end."""
     connection = Connection([read_address(server) for server in servers], trusting(ca_certificate))
     try:
         yield ServerClient(connection, device, sign, now)

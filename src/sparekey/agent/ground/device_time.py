@@ -1,46 +1,48 @@
-"""What time it is for a device that may be offline, and how far that can be trusted (spec/offline-day.md, Time).
+"""The time on a device that may be offline, and how far it can be trusted (spec/offline-day.md, Time).
 
-- In the boot of the last contact time is the server's, carried on by the monotonic clock that counts suspend.
-- In other boots it is the wall clock, put right by the offset seen at the last contact.
-- `mark` is time that something vouches for: it falls at a contact only, so that a clock that was set back is noticed.
-- A clock past everything that the device holds is suspect: nothing is erased by it, and the mark rises only by the
-  monotonic clock, so that an emergency code's life goes on to its end for as long as the device runs.
+- Until the first restart after a contact, time is the server's time, continued by the monotonic clock, which counts
+  suspend.
+- After a restart, time is the wall clock, corrected by the offset that the last contact measured.
+- The `mark` is the latest time that is proven. It falls only at a contact, so that the device notices a clock that was
+  set back.
+- A clock beyond the end of all data on the device is suspect. Nothing is erased by it, and the mark rises only by the
+  monotonic clock, so that an emergency code still expires while the device runs.
 """
 
 from dataclasses import dataclass, replace
 from typing import Final
 
-TOLERANCE: Final = 120  # seconds that time may lie behind the mark
+TOLERANCE: Final = 120  # seconds that the time may be behind the mark
 
 
 @dataclass(frozen=True)
 class ClockReading:
-    """One look at the system's clocks."""
+    """One reading of the system clocks."""
 
     wall: int  # unix seconds
-    monotonic: int  # seconds, counts suspend, begins anew at each boot
+    monotonic: int  # seconds; counts suspend, restarts at each boot
     boot: str  # names this boot
-    synchronised: bool  # the system says that the wall clock follows a time server
+    synchronised: bool  # True if the system follows a time server
 
 
 @dataclass(frozen=True)
 class TimeState:
-    """What the device remembers about time. Members are 0 or "" before the first contact."""
+    """The facts about time that the device stores. Each is 0 or "" before the first contact."""
 
     mark: int = 0
-    mark_boot: str = ""  # when the mark was set, so that the monotonic clock can carry it on
+    mark_boot: str = ""  # the boot in which the mark was set, so that the monotonic clock can continue it
     mark_monotonic: int = 0
     contact: int = 0  # server time at the last contact
     contact_boot: str = ""
     contact_monotonic: int = 0
-    offset: int = 0  # server time less wall clock, then
+    offset: int = 0  # server time minus wall clock, at the last contact
     days_end: int = 0  # latest not_after of the day and events units last held
-    emergency_end: int = 0  # the same of the emergency units
+    emergency_end: int = 0  # the same for the emergency units
 
 
 @dataclass(frozen=True)
 class TrustedTime:
-    """Time as the device may use it, unix seconds by the server."""
+    """The time that the device may use, in unix seconds of the server."""
 
     time: int
     mark: int
@@ -48,57 +50,59 @@ class TrustedTime:
 
     @property
     def set_back(self) -> bool:
-        """The clock lies behind what was vouched for."""
+        """Return True if the clock is behind the mark by more than `TOLERANCE`."""
         return self.time < self.mark - TOLERANCE
 
     @property
     def clock_wrong(self) -> bool:
-        """Tokencodes cannot be trusted by this clock."""
+        """Return True if this clock cannot be used to check tokencodes."""
         return self.suspect or self.set_back
 
     @property
     def for_emergency(self) -> int:
-        """By which the end of emergency and events units is trusted."""
+        """Return the time that decides whether emergency and events units have expired."""
         return self.mark if self.suspect else max(self.mark, self.time)
 
     @property
     def for_erasing(self) -> int:
-        """Up to which things may be erased for age: nothing at all while the clock is suspect."""
+        """Return the time that decides which records are erased for age: 0, so none, while the clock is suspect."""
         return 0 if self.suspect else self.mark
 
 
 def trusted_time(state: TimeState, reading: ClockReading) -> TrustedTime:
-    """Time now, the mark now, and whether the clock is suspect."""
+    """Return the time and the mark now, and whether the clock is suspect."""
     in_contact_boot = _same_boot(reading, state.contact_boot, state.contact_monotonic)
     if in_contact_boot:
         time = state.contact + reading.monotonic - state.contact_monotonic
     else:
-        # A dead battery begins at 1970, and an offset may lie before that: events have no time below 0.
+        # A computer with an empty clock battery starts in 1970, and an offset can lead before that. Events have no time
+        # below 0.
         time = max(reading.wall + (0 if reading.synchronised else state.offset), 0)
     mark = state.mark
     if _same_boot(reading, state.mark_boot, state.mark_monotonic):
         mark += reading.monotonic - state.mark_monotonic
     horizon = state.days_end or state.emergency_end
-    # Time that the monotonic clock vouches for may well pass the horizon: the data has simply run out.
+    # Safe because the monotonic clock has proven this time: the data has expired, the clock is right.
     suspect = 0 < horizon < time and not in_contact_boot and time > mark + TOLERANCE
     return TrustedTime(time, mark, suspect)
 
 
 def started(state: TimeState, reading: ClockReading) -> TimeState:
-    """At agent start the mark is raised to time, unless the clock is suspect: then it stands, and rises from here."""
+    """Return the state at the start of the agent: the mark rises to the time, unless the clock is suspect."""
     trusted = trusted_time(state, reading)
     return _marked(state, reading, trusted.mark if trusted.suspect else max(trusted.mark, trusted.time))
 
 
 def kept_up(state: TimeState, reading: ClockReading) -> TimeState:
-    """While the agent runs: what the monotonic clock has added is written down; the next boot knows no more."""
+    """Return the state with the time that the monotonic clock has added to the mark. The next boot knows only what was
+    stored."""
     if not _same_boot(reading, state.mark_boot, state.mark_monotonic):
         return started(state, reading)
     return _marked(state, reading, trusted_time(state, reading).mark)
 
 
 def at_contact(state: TimeState, reading: ClockReading, server_time: int) -> TimeState:
-    """The server has said what time it is: only here may the mark fall."""
+    """Return the state after the server has sent its time. Only here can the mark fall."""
     return replace(
         _marked(state, reading, server_time),
         contact=server_time,
@@ -109,16 +113,16 @@ def at_contact(state: TimeState, reading: ClockReading, server_time: int) -> Tim
 
 
 def at_hit(state: TimeState, reading: ClockReading, interval_start: int) -> TimeState:
-    """A tokencode was right: its interval has begun.
+    """Return the state after a tokencode was right, so that its interval has begun.
 
-    Never past time itself: a token that runs ahead must not make this device's clock look set back.
+    The mark never rises beyond the time itself: a token that runs ahead must not make this clock look set back.
     """
     trusted = trusted_time(state, reading)
     return _marked(state, reading, max(trusted.mark, min(interval_start, trusted.time)))
 
 
 def holding(state: TimeState, day_ends: list[int], emergency_ends: list[int]) -> TimeState:
-    """Remembers until when units were last held; what is no longer held leaves the last value standing."""
+    """Return the state with the ends of the units that are held now. If none is held, the last end stays."""
     return replace(
         state,
         days_end=max(day_ends, default=state.days_end),
@@ -131,5 +135,5 @@ def _marked(state: TimeState, reading: ClockReading, mark: int) -> TimeState:
 
 
 def _same_boot(reading: ClockReading, boot: str, monotonic: int) -> bool:
-    # The monotonic clock of one boot never falls: a lower one is another boot, whatever its name.
+    # The monotonic clock never falls within a boot: a lower value is another boot, even under the same name.
     return reading.boot == boot and reading.monotonic >= monotonic

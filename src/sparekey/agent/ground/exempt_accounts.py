@@ -1,8 +1,8 @@
-"""Who signs in on this computer without a passcode: known to its status and to the server, decided by its PAM stacks.
+"""The accounts that sign in on this computer without a passcode. The PAM stacks decide; status and server are told.
 
-- The members of the exempt group, as the system's accounts have them: by their primary group, too.
-- Root on the console, where the stack of `login` has the line of the shipped profile.
-- What else an administrator has written into a stack is not known here, and not guessed.
+- The members of the exempt group, by the system's accounts; also accounts with it as their primary group.
+- Root on the console, if the stack of `login` has the line of the shipped profile.
+- Other exceptions that an administrator has written into a stack are not known here, and not guessed.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,20 +11,23 @@ from typing import Final
 from sparekey.agent.ground.journal import log_unforeseen
 from sparekey.agent.ground.outcome import printable
 
-MOST: Final = 64  # names that a server is told (spec/agent-api.md)
-LONGEST: Final = 64  # bytes of each
-_CUT: Final = "…"
+MOST: Final = 64  # names that are sent to the server (spec/agent-api.md)
+LONGEST: Final = 64  # bytes of a name
+_ELLIPSIS: Final = "…"
 ROOT_ON_THE_CONSOLE: Final = "root (on the console)"
 
 
 def exempt_accounts(members: Sequence[str], *, root_on_console: bool) -> list[str]:
-    """In alphabetical order, root on the console first."""
+    """Return the accounts in alphabetical order, root on the console first."""
     return [*([ROOT_ON_THE_CONSOLE] if root_on_console else []), *sorted(set(members))]
 
 
 def as_reported(accounts: Sequence[str]) -> list[str]:
-    """As many names as a server takes, and none longer than it takes; the last says how many more there are. A name
-    that cannot be told whole must not keep the device from its contacts."""
+    """Return the names for the server, at most `MOST`, each at most `LONGEST` bytes; the last one may say how many more
+    there are.
+
+    Names are shortened because a name that is too long must not keep the device from its contacts.
+    """
     names = [_short(account) for account in accounts]
     return names if len(names) <= MOST else [*names[: MOST - 1], f"and {len(names) - MOST + 1} more"]
 
@@ -33,24 +36,24 @@ def _short(name: str) -> str:
     shown = printable(name).replace("\n", "?")
     if len(shown.encode()) <= LONGEST:
         return shown
-    return shown.encode()[: LONGEST - len(_CUT.encode())].decode(errors="ignore") + _CUT
+    return shown.encode()[: LONGEST - len(_ELLIPSIS.encode())].decode(errors="ignore") + _ELLIPSIS
 
 
 def nobody() -> list[str]:
-    """Where nothing is known of accounts."""
+    """Return no accounts, for a device that knows none."""
     return []
 
 
 class ExemptAccounts:
-    """Looked up by whoever has time for it, never in an attempt: a directory service may take its time over the
-    accounts of a large organisation."""
+    """The exempt accounts of this computer. They are looked up outside of sign-ins, because a directory service can
+    need a long time for the accounts of a large organisation."""
 
     def __init__(self, find: Callable[[], list[str]] = nobody) -> None:
         self._find = find
         self._known: list[str] | None = None
 
     def look(self) -> list[str]:
-        """As it is now. Where that cannot be told, as it was."""
+        """Look the accounts up and return them; if that fails, return the accounts found last."""
         try:
             self._known = self._find()
         except OSError as error:
@@ -58,5 +61,5 @@ class ExemptAccounts:
         return self._known or []
 
     def known(self) -> list[str] | None:
-        """As it was found last; None: not yet. That is not "nobody"."""
+        """Return the accounts found last; None before the first look-up, which does not mean that there are none."""
         return self._known

@@ -1,7 +1,7 @@
-"""What the device answers to whoever wants to sign in: a value with a sentence for people, never a truth value.
+"""The answers of the device to a sign-in: values with a sentence for people, never truth values.
 
-A reason that is true of the device may be said (clock, data run out, store damaged, server down, an emergency code is
-needed); of the passcode no more is said than that it is not right.
+A reason that is true of the device may be told (clock, expired data, damaged store, server down, emergency code
+needed). About the passcode, the answer tells only that it is not right.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sparekey.passcode import misread_words
 
 
 class Result(StrEnum):
-    """Only `granted` lets anybody in."""
+    """The results of a sign-in. Only `granted` lets a user in."""
 
     GRANTED = "granted"
     DENIED = "denied"
@@ -23,7 +23,7 @@ class Result(StrEnum):
 
 
 class Mode(StrEnum):
-    """Who decided."""
+    """The side that decided."""
 
     ONLINE = "online"
     OFFLINE = "offline"
@@ -31,7 +31,7 @@ class Mode(StrEnum):
 
 
 class Ask(StrEnum):
-    """What a server wants to know before it says yes or no. Only a server asks."""
+    """The questions of a server before it decides. Only a server asks."""
 
     NOTHING = ""
     NEW_PIN = "new-pin"
@@ -40,7 +40,7 @@ class Ask(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why not, for programs."""
+    """The reason for a refusal, for programs."""
 
     NONE = ""
     WRONG_PASSCODE = "wrong-passcode"
@@ -77,29 +77,29 @@ _UNAVAILABLE = {
     Reason.BROKEN_OFF,
 }
 
-_LOCKOUT = "After too many wrong PINs this device tries none for a while"
+_LOCKOUT = "This device accepts no PIN for a while after too many wrong ones"
 _SENTENCES = {
     Reason.WRONG_PASSCODE: "The passcode is not right, or was used before.",
-    Reason.EMERGENCY_CODE_NEEDED: "Too many failed attempts: an emergency code is needed now.",
-    Reason.LOCKED: "The account is locked at the server: only an emergency code works here until it is unlocked.",
-    Reason.PIN_LOCKOUT: f"{_LOCKOUT}: wait, or use an emergency code.",
+    Reason.EMERGENCY_CODE_NEEDED: "Too many failed attempts. Use an emergency code now.",
+    Reason.LOCKED: "The account is locked at the server. Until it is unlocked, only an emergency code works here.",
+    Reason.PIN_LOCKOUT: f"{_LOCKOUT}. Wait, or use an emergency code.",
     Reason.EMERGENCY_EXPIRED: "The emergency code on this device has expired.",
-    Reason.CLOCK: "Data run out, or the clock is wrong: tokencodes cannot be checked. Set the clock, "
+    Reason.CLOCK: "Tokencodes cannot be checked: the clock is wrong, or the offline data have expired. Set the clock, "
     "connect to the network, or use an emergency code.",
-    Reason.RUN_OUT: "There are no offline data for tokencodes on this device any more. Connect to the network, "
+    Reason.RUN_OUT: "The offline data for tokencodes on this device have expired. Connect to the network, "
     "or use an emergency code.",
-    Reason.NO_DATA: "There are no offline data for this user on this device. Connect to the network and sign in once.",
+    Reason.NO_DATA: "This device has no offline data for this user. Connect to the network and sign in once.",
     Reason.DAMAGED: "The offline data on this device are damaged. Connect to the network to renew them.",
-    Reason.KEYS: "The keys of this device cannot be used at the moment.",
-    Reason.SERVER_DOWN: "The server does not answer, and policy does not allow this offline meanwhile.",
-    Reason.NOT_ENROLLED: "This device is not enrolled. Run: sparekey-agent enroll --server URL --code -",
-    Reason.NOT_MAPPED: "This account signs in as nobody: the administrator of this computer has given it no login.",
+    Reason.KEYS: "The keys of this device cannot be used right now.",
+    Reason.SERVER_DOWN: "The server does not answer, and the policy allows no offline sign-in while it is down.",
+    Reason.NOT_ENROLLED: "This device is not enrolled. Run `sparekey-agent enroll --server URL --code -`.",
+    Reason.NOT_MAPPED: "This account has no Sparekey login. Ask the administrator of this computer to map it to one.",
     Reason.REFUSED: "The server refused this device.",
-    Reason.ANSWER_REFUSED: "The answer was not accepted, or came too late. Begin again with your passcode.",
-    Reason.BROKEN_OFF: "The server does not answer any more. Begin again with your passcode; if you had just confirmed "
-    "a new PIN, it may count already.",
-    Reason.BUSY: "Another sign-in is under way on this device. Try again.",
-    Reason.INTERNAL: "Something went wrong on this device; the reason is in its log.",
+    Reason.ANSWER_REFUSED: "The answer was not accepted, or came too late. Start again with your passcode.",
+    Reason.BROKEN_OFF: "The server stopped answering. Start again with your passcode. If you have just confirmed a "
+    "new PIN, it may already be in use.",
+    Reason.BUSY: "Another sign-in is in progress on this device. Try again.",
+    Reason.INTERNAL: "An error occurred on this device. Its log has the reason.",
 }
 
 
@@ -114,13 +114,13 @@ _OF_STORES = {
 _QUESTIONS = {
     Ask.NEW_PIN: "Choose a new PIN.",
     Ask.CONFIRM_PIN: "Type the new PIN again.",
-    Ask.NEXT_TOKENCODE: "Wait until the token shows another code, then type that code without the PIN.",
+    Ask.NEXT_TOKENCODE: "Wait until the token shows a new code, then type that code without the PIN.",
 }
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why an offline attempt is refused; `counted`: a guess was tested."""
+    """The refusal of an offline attempt. `counted` is True if a guess was tested."""
 
     reason: Reason
     misread: tuple[int, ...] = ()
@@ -129,20 +129,20 @@ class Refusal:
 
     @property
     def sentence(self) -> str:
-        """For the person at the screen."""
+        """Return the sentence for the user."""
         if self.reason is Reason.MISREAD:
-            return f"{misread_words(self.misread)}. Nothing was counted: read it again."
+            return f"{misread_words(self.misread)}. Check the code and type it again. This attempt was not counted."
         if self.reason is Reason.WAIT:
-            return f"After failed emergency codes, wait {counted(self.wait, 'second')} and try again."
+            return f"Too many failed emergency codes: wait {counted(self.wait, 'second')} and try again."
         if self.reason is Reason.PIN_LOCKOUT and self.wait:
             at_most = counted(-(-self.wait // 60), "minute")
-            return f"{_LOCKOUT}: wait up to {at_most}, or use an emergency code."
+            return f"{_LOCKOUT}. Wait up to {at_most}, or use an emergency code."
         return _SENTENCES[self.reason]
 
 
 @dataclass(frozen=True)
 class LoginAnswer:
-    """The whole answer; times are unix seconds, 0 where they do not apply."""
+    """The complete answer. Times are unix seconds, 0 if they do not apply."""
 
     result: Result
     mode: Mode = Mode.NONE
@@ -153,32 +153,32 @@ class LoginAnswer:
     reason: Reason = Reason.NONE
     misread: tuple[int, ...] = ()
     ask: Ask = Ask.NOTHING
-    reply_to: str = ""  # what the answer to `ask` has to name
+    reply_to: str = ""  # the mark that the answer to `ask` must repeat
 
     def __bool__(self) -> NoReturn:
-        raise TypeError("an answer is neither true nor false: look at its result")
+        raise TypeError("an answer has no truth value: use its `result`")
 
 
 def refused(refusal: Refusal, mode: Mode, extra: str = "") -> LoginAnswer:
-    """Denied or unavailable, as the reason says."""
+    """Return the answer for a refusal: denied or unavailable, by its reason."""
     result = Result.UNAVAILABLE if refusal.reason in _UNAVAILABLE else Result.DENIED
     message = f"{refusal.sentence} {extra}".strip()
     return LoginAnswer(result, mode, message=message, reason=refusal.reason, misread=refusal.misread)
 
 
 def unreadable(word: str, why: str) -> LoginAnswer:
-    """Unavailable because the store is, by the word and the sentence of a `StoreUnreadable`."""
+    """Return "unavailable", with the word and the message of a StoreUnreadable."""
     reason = _OF_STORES.get(word, Reason.KEYS)
     return refused(Refusal(reason), Mode.NONE, why if reason in (Reason.DAMAGED, Reason.KEYS) else "")
 
 
 def asked(ask: Ask, text: str, reply_to: str) -> LoginAnswer:
-    """A question of the server's, in its words where it has some."""
+    """Return a question of the server, in the server's words if it sent some."""
     return LoginAnswer(Result.ASK, Mode.ONLINE, message=text or _QUESTIONS[ask], ask=ask, reply_to=reply_to)
 
 
 def granted_offline(days: int, warn_days: int, emergency_until: int) -> str:
-    """What a person who is in without the network should know; online, more is on its way."""
+    """Return the sentence for a user who has signed in offline. Online sign-ins need none, because new data follow."""
     parts = ["Signed in offline."]
     if emergency_until:
         parts.append(f"This emergency code works until {in_words(emergency_until)}.")
@@ -187,17 +187,17 @@ def granted_offline(days: int, warn_days: int, emergency_until: int) -> str:
     return " ".join(parts)
 
 
-def printable(words: str) -> str:
-    """The words without what a terminal obeys or hides: names and help texts come from elsewhere, and the first answer
-    of an enrolment from anybody."""
-    return "".join(each if each.isprintable() or each == "\n" else "?" for each in words)
+def printable(text: str) -> str:
+    """Return the text without control characters, which a terminal would obey or hide. Names and help texts come from
+    other machines, and the first answer of an enrolment is not yet trusted."""
+    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)
 
 
 def in_words(at: int) -> str:
-    """A time as people read it."""
+    """Return a unix time as people read it."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def as_rfc3339(at: int) -> str:
-    """A time as programs read it; "" for 0."""
+    """Return a unix time in RFC 3339; "" for 0."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else ""

@@ -1,6 +1,6 @@
-"""What the device needs from outside, as protocols: the server, the store's keys, files, clock and kernel.
+"""The outside of the device as protocols: the server, the keys of the store, files, the clock.
 
-Everything else in `agent` is portable; `platform_posix` and `server_client` are the adapters, tests bring their own.
+Everything else in `agent` is portable. `platform_posix` and `server_client` are the adapters; tests bring their own.
 """
 
 from collections.abc import Callable
@@ -27,15 +27,15 @@ from sparekey.wire.agent_api import (
 
 
 class Distance(StrEnum):
-    """Why the server was not reached."""
+    """The reason why the server was not reached."""
 
-    OFFLINE = "offline"  # no route to any address, or no name
+    OFFLINE = "offline"  # no route to any address, or the name is unknown
     SERVER_DOWN = "server-down"  # a route, but no answer
-    TLS = "tls"  # an answer that is not our server's
+    TLS = "tls"  # an answer by another machine
 
 
 class NotReached(Exception):
-    """No answer of the server: offline data may answer instead."""
+    """The server did not answer. The device may decide by its offline data."""
 
     def __init__(self, distance: Distance, why: str) -> None:
         super().__init__(why)
@@ -43,7 +43,7 @@ class NotReached(Exception):
 
 
 class Refused(Exception):
-    """The server answered, and the answer is no: final, never tried offline."""
+    """The server answered and refused. This is final and never tried offline."""
 
     def __init__(self, reply: ErrorReply) -> None:
         super().__init__("; ".join(filter(None, (reply.message, reply.do))))
@@ -51,10 +51,10 @@ class Refused(Exception):
 
 
 class Server(Protocol):
-    """The agent API. Every call raises `NotReached` or `Refused`."""
+    """The agent API. Every call raises NotReached or Refused."""
 
     def allow(self, seconds: float) -> None:
-        """The calls from here on take at most so many seconds in all."""
+        """Limit the time of all calls from here on, in seconds."""
 
     def events(self, request: EventsRequest) -> EventsReply: ...
 
@@ -71,7 +71,7 @@ Connect = Callable[[], AbstractContextManager[Server]]
 
 
 class StoreUnreadable(Exception):
-    """The store cannot be used; `word` says why, for programs, and the message for people."""
+    """The store cannot be used. `word` is the reason for programs, the message the one for people."""
 
     def __init__(self, word: str, message: str) -> None:
         super().__init__(message)
@@ -79,127 +79,139 @@ class StoreUnreadable(Exception):
 
 
 class WrongPin(Exception):
-    """What was shown does not open the lock; the try was counted by whoever keeps it."""
+    """The PIN does not open the lock. The TPM has counted the try."""
 
 
 class LockedOut(Exception):
-    """Too many wrong PINs: the lock takes none for a while, whatever is shown."""
+    """Too many wrong PINs: the lock accepts no PIN for a while, not even the right one."""
 
 
-MOST_TRIES: Final = 64  # of wrong PINs in a row; twice what TPMs are shipped with
-LEAST_FORGIVING: Final = 600  # seconds for one more: 144 a day
+ENROL_AGAIN: Final = "run `sparekey-agent clear --all` and enrol again"
+MOST_TRIES: Final = 64  # wrong PINs in a row; twice the usual setting of a new TPM
+LEAST_FORGIVING: Final = 600  # seconds until one more try, so 144 a day
 
 
 @dataclass(frozen=True)
 class PinCount:
-    """How wrong authorisations are counted. `resettable`: whoever reaches what counts can set the count back, from
-    another system, too; nothing but a password would keep them from it, and there is none."""
+    """The rules by which wrong authorisations are counted.
 
-    tries: int  # so many in a row are taken before the lockout; 0: there is no such protection
-    forgives_after: int  # seconds, after which one of them is forgotten
+    `resettable` is True if the count can be reset from another system on this computer, because no password protects
+    it.
+    """
+
+    tries: int  # wrong tries in a row until the lockout; 0 if there is no such limit
+    forgives_after: int  # seconds until one wrong try is forgotten
     resettable: bool
 
     @property
     def is_narrow(self) -> bool:
-        """Whether so few are taken, and so seldom another one, that a PIN is not found by trying."""
+        """Return True if a PIN cannot be found by trying: few tries in a row, and long waits between the others."""
         return 0 < self.tries <= MOST_TRIES and self.forgives_after >= LEAST_FORGIVING
 
     @property
     def holds(self) -> bool:
-        """Whether so few are tried by whoever it is."""
+        """Return True if the limit also holds against an attacker who starts another system."""
         return self.is_narrow and not self.resettable
 
 
 class PinLocks(Protocol):
-    """Secrets that come back only for the right authorisation, of which only a few wrong ones are tried (a TPM's
-    dictionary-attack protection). Nothing but these counts towards that lockout, or waits for its end (S34)."""
+    """Secrets that come back only for the right authorisation, behind a limit of wrong ones (the dictionary-attack
+    protection of a TPM).
+
+    Nothing else counts towards that lockout or waits for its end (S34).
+    """
 
     def count(self) -> PinCount:
-        """How it is now; raises `StoreUnreadable`."""
+        """Return how wrong authorisations are counted now. Raises StoreUnreadable."""
 
     def ensure_tries(self, wanted: int) -> int:
-        """Asks for at least so many where this device may set them; the tries that are in force then."""
+        """Set the limit to at least `wanted` tries if this device may set it. Return the limit in force."""
 
     def seal(self, secret: Secret[bytes], authorisation: Secret[bytes]) -> bytes:
-        """The secret (at most 64 bytes) under this authorisation (32 bytes)."""
+        """Seal a secret of at most 64 bytes under an authorisation of 32 bytes."""
 
     def open(self, sealed: bytes, authorisation: Secret[bytes]) -> Secret[bytes]:
-        """The secret again. Raises `WrongPin`, `LockedOut`, `StoreUnreadable`."""
+        """Return the secret. Raises WrongPin, LockedOut or StoreUnreadable."""
 
 
 @dataclass(frozen=True)
 class TpmFacts:
-    """What a TPM says of itself; times in seconds."""
+    """The properties of a TPM. Times are in seconds."""
 
     maker: str
     model: str
     firmware: str
-    tries: int  # wrong authorisations in a row until the lockout; 0: it counts none
-    failed: int  # of these, so far
-    forgives_after: int  # one of them each time
+    tries: int  # wrong authorisations in a row until the lockout; 0 if they are not counted
+    failed: int  # of these, up to now
+    forgives_after: int  # seconds until one wrong try is forgotten
     in_lockout: bool
     lockout_password: bool
     owner_password: bool
 
 
 class StoreKeys(Protocol):
-    """The keys under everything that the device keeps: a root-only file, or a TPM."""
+    """The keys of all data that the device stores, in a file for root or in a TPM."""
 
     hardware_bound: bool
-    pin_locks: PinLocks | None  # None where nothing can keep count of wrong PINs
+    pin_locks: PinLocks | None  # None if nothing can count wrong PINs
 
     def device_secret(self) -> Secret[bytes]:
-        """32 bytes made on this device and never sent."""
+        """Return the 32 bytes that were made on this device and are never sent."""
 
     def public_key(self) -> bytes:
-        """Of the device's P-256 key, SubjectPublicKeyInfo DER."""
+        """Return the public half of the device's P-256 key, as SubjectPublicKeyInfo in DER."""
 
     def sign(self, message: bytes) -> bytes:
-        """ECDSA P-256 over SHA-256, DER."""
+        """Return an ECDSA P-256 signature over SHA-256, in DER."""
 
     def seal_state(self, state: bytes) -> bytes:
-        """What to write to disk for this state."""
+        """Return the bytes to write to disk for this state."""
 
     def open_state(self, sealed: bytes) -> bytes:
-        """The state again; raises `StoreUnreadable`."""
+        """Return the state. Raises StoreUnreadable."""
 
     def committed(self) -> None:
-        """The state sealed last is on disk, written aside: from this moment on it alone is valid, and the one before
-        opens to nothing where a TPM counts. Raises `StoreUnreadable` where that did not come about."""
+        """Make the state that was sealed last the valid one; it is already on disk, in the second file.
+
+        From then on, under a TPM, the state before it opens nothing. Raises StoreUnreadable if the commit failed.
+        """
 
     def forget(self) -> None:
-        """Gives back what the keys take up outside of the store's files; raises `StoreUnreadable` where that fails."""
+        """Free what the keys use outside of the files of the store. Raises StoreUnreadable if that fails."""
 
     def facts(self) -> TpmFacts | None:
-        """Of the TPM that holds the keys; None where a file does. Raises `StoreUnreadable`."""
+        """Return the properties of the TPM that holds the keys; None for a file. Raises StoreUnreadable."""
 
 
 class Files(Protocol):
-    """Files that only root reads. Nothing is on disk for sure before `sync` of the file and of its directory."""
+    """Files that only root can read. Data are on disk for certain only after `sync` of the file and of its
+    directory."""
 
     def make_directory(self, path: Path) -> None:
-        """0700; an existing one must be this user's own and closed to others."""
+        """Make the directory with mode 0700. An existing one must belong to this user and be closed to others. Raises
+        StoreUnreadable."""
 
     def verify_directory(self, path: Path) -> None:
-        """Raises `StoreUnreadable` unless the directory is this user's own and closed to others."""
+        """Raise StoreUnreadable unless the directory belongs to this user and is closed to others."""
 
     def read(self, path: Path) -> bytes:
-        """Raises `FileNotFoundError`; `StoreUnreadable` for a link, or a file that others may read."""
+        """Return the content. Raises FileNotFoundError, and StoreUnreadable for a link or a file that others can
+        read."""
 
     def write_new(self, path: Path, data: bytes) -> None:
-        """A new file, 0600; raises `FileExistsError`. Not on disk yet."""
+        """Write a new file with mode 0600, without syncing it. Raises FileExistsError."""
 
     def sync(self, path: Path) -> None: ...
 
     def rename(self, path: Path, to: Path) -> None: ...
 
     def remove(self, path: Path) -> None:
-        """Nothing happens if it is not there."""
+        """Remove the file if it exists."""
 
     def names(self, path: Path) -> list[str]: ...
 
 
 class Clock(Protocol):
-    """What the system's clocks show."""
+    """The clocks of the system."""
 
     def reading(self) -> ClockReading: ...

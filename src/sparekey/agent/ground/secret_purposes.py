@@ -1,11 +1,11 @@
-"""What a kept secret may be for, and who says so. No I/O.
+"""The purposes of kept secrets, and who may use them. No I/O.
 
-- `os-password`, the password that the operating system has for whoever signs in: policy says so, user by user. What was
-  kept goes when policy takes it back. It is the account's that signed in, not the user's: of two accounts that one user
-  has here, root say, none is handed the other's (`kept_as`).
-- Everything else, a disk key say: this computer's own configuration names it, and root alone keeps and opens it, for
-  it is the computer's and not the user's.
-- What nobody has named is refused.
+- `os-password` is the operating-system password of a user. Policy allows it for each user, and a kept password is
+  erased when the policy no longer does. It belongs to the account that signed in, not to the user: if a user has two
+  accounts here, for example root, neither gets the other's password (`kept_as`).
+- Any other purpose, for example a disk key, is named in the configuration of this computer. Only root keeps and opens
+  such a secret, because it belongs to the computer and not to a user.
+- Other purposes are refused.
 """
 
 import hashlib
@@ -17,23 +17,24 @@ from sparekey.agent.ground.state import WrappedSecret
 from sparekey.wire.agent_api import DevicePolicy
 
 OS_PASSWORD: Final = "os-password"
-LONGEST: Final = 64  # bytes, also of the name that something is kept as
+LONGEST: Final = 64  # bytes of the name under which a secret is kept
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class BadPurpose(ValueError):
-    """Not the name of a purpose."""
+    """The text is not the name of a purpose."""
 
 
 def verify_name(purpose: str) -> None:
-    """Raises `BadPurpose` with what a name is: it is part of what the key is derived from, so it has one spelling."""
+    """Raise BadPurpose unless this is a name. Names have one spelling, because the key of a secret is derived from its
+    name."""
     if not _NAME.fullmatch(purpose):
-        raise BadPurpose("a purpose is 1 to 64 small letters, digits, dots, dashes and underscores, like disk")
+        raise BadPurpose("a purpose has 1 to 64 small letters, digits, dots, dashes and underscores, for example disk")
 
 
 def kept_as(purpose: str, account: str) -> str:
-    """The name in the store of what this account of this computer keeps under this purpose: no name of a purpose has
-    its characters, and no two accounts have one."""
+    """Return the name under which this account keeps a secret for this purpose. It differs from every purpose, and for
+    any two accounts."""
     if purpose != OS_PASSWORD:
         return purpose
     name = f"{OS_PASSWORD}:{account}"
@@ -43,18 +44,19 @@ def kept_as(purpose: str, account: str) -> str:
 
 
 def decide_obstacle(purpose: str, policy: DevicePolicy, configured: Collection[str], *, by_root: bool) -> str:
-    """Why nothing is kept or opened under this purpose, in words; "": it is. `configured`: the names that this
-    computer's configuration allows; the password is none of its business."""
+    """Return the reason why this purpose is refused; "" if it is allowed. `configured` are the purposes in the
+    configuration of this computer, which does not matter for the password."""
     if purpose == OS_PASSWORD:
-        return "" if policy.os_password else "policy does not let devices keep this user's operating-system password"
+        return "" if policy.os_password else "the policy does not allow devices to keep this user's system password"
     if purpose not in configured:
-        return f"this computer's configuration does not name {_quoted(purpose)} as a purpose"
-    return "" if by_root else "only root keeps and opens secrets of this computer"
+        return f"the configuration of this computer does not list {_quoted(purpose)} as a purpose"
+    return "" if by_root else "only root can keep and open secrets of this computer"
 
 
 def still_allowed(secrets: list[WrappedSecret], policy: DevicePolicy) -> list[WrappedSecret]:
-    """Those that this policy leaves. A password that is no account's, as earlier versions kept it, goes in any case."""
-    return [each for each in secrets if _is_allowed(each.purpose, policy)]
+    """Return the secrets that this policy allows. A password without an account, as earlier versions kept it, is never
+    among them."""
+    return [secret for secret in secrets if _is_allowed(secret.purpose, policy)]
 
 
 def _is_allowed(kept: str, policy: DevicePolicy) -> bool:
@@ -64,5 +66,5 @@ def _is_allowed(kept: str, policy: DevicePolicy) -> bool:
 
 
 def _quoted(purpose: str) -> str:
-    """A name may come from anybody who reaches the socket."""
+    """Return the name in quotes if it is one. It may come from any program that reaches the socket."""
     return repr(purpose) if _NAME.fullmatch(purpose) else "that"

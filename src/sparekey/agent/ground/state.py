@@ -1,13 +1,13 @@
-"""Everything that the device remembers, as one value: it is read, changed and committed as a whole.
+"""The complete memory of the device as one value: it is read, changed and committed as a whole.
 
-Strict JSON both ways: a state that is not exactly as expected is not used. It holds piece keys, so it never prints.
+It is strict JSON: a state with any unexpected member is rejected. It holds piece keys, so it never prints them.
 """
 
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sparekey.agent.ground.device_time import TimeState
-from sparekey.agent.ground.ports import StoreUnreadable
+from sparekey.agent.ground.ports import ENROL_AGAIN, StoreUnreadable
 from sparekey.wire.agent_api import DevicePolicy, UnitName
 from sparekey.wire.events import OfflineEvent
 from sparekey.wire.messages import BadMessage, decode, encode
@@ -18,9 +18,10 @@ NO_POLICY: Final = DevicePolicy(offline_failures=1, warn_days=0, server_down="of
 
 @dataclass(frozen=True)
 class Piece:
-    """Records of at most an hour (or the header part, first = count = 0), under a key of their own.
+    """Records of at most an hour, or the header part (first = count = 0), under a key of their own.
 
-    The key stands here, or behind a PIN lock: then `locked` is the key as the lock's public half encrypts it.
+    The key is stored here in clear, or behind a PIN lock: then `locked` is the key, encrypted to the lock's public
+    half.
     """
 
     first: int
@@ -35,10 +36,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class PinLock:
-    """A key pair that locks the keys of pieces; its private half comes back for one PIN alone (`pin_lock`)."""
+    """A key pair that locks the keys of pieces. Only the PIN brings its private half back (`pin_lock`)."""
 
     token: str
-    pin_salt: str  # of the units that it locks: new at every PIN change
+    pin_salt: str  # of the units that it locks; new at every PIN change
     lock_salt: str  # 16 bytes, made here
     public_key: str  # X25519
     sealed: str = field(repr=False)  # the private half, as `ports.PinLocks` keeps it
@@ -46,7 +47,7 @@ class PinLock:
 
 @dataclass(frozen=True)
 class UnitEntry:
-    """One unit on this device: what it says about itself, and where and under which keys its bytes lie."""
+    """One unit on this device: its header, and where its bytes and keys are."""
 
     kind: str
     token: str
@@ -65,9 +66,9 @@ class UnitEntry:
     unit_hash: str
     file: str
     header_size: int
-    pieces: list[Piece] = field(repr=False)  # in the order of the file; the header part first
-    erased_through: int  # every record up to this one is gone
-    given_up_through: int = -1  # up to this one they go, though some of them would still have opened
+    pieces: list[Piece] = field(repr=False)  # in the order of the file, the header part first
+    erased_through: int  # every record up to this one is erased
+    given_up_through: int = -1  # records up to this one are erased although some could still open
 
     @property
     def with_pin(self) -> bool:
@@ -75,12 +76,12 @@ class UnitEntry:
 
     @property
     def is_given_up(self) -> bool:
-        """Records are missing that should be here: the server is to make the unit again."""
+        """Return True if records are missing that should still open. The server must then make the unit again."""
         return self.given_up_through >= self.first
 
     @property
     def slot(self) -> UnitName:
-        """One unit is kept for each."""
+        """Return the slot of the unit. The device keeps one unit for each slot."""
         return UnitName(self.kind, self.token, self.day)
 
     @property
@@ -89,7 +90,7 @@ class UnitEntry:
 
     @property
     def age(self) -> tuple[int, int, int]:
-        """The later wins its slot."""
+        """Return the sort key by which the later unit wins its slot."""
         return (self.generation, self.version, self.sealed_at)
 
     @property
@@ -99,10 +100,10 @@ class UnitEntry:
 
 @dataclass(frozen=True)
 class TokenUse:
-    """What happened with one token on this device."""
+    """The use of one token on this device."""
 
     token: str
-    last_used: int = -1  # no record up to this one opens any more
+    last_used: int = -1  # no record up to this one opens
     learnt_shift: int = 0  # intervals
     used_at: int = 0
     accepted_here: int = -1  # the last step that the server accepted at a sign-in on this device
@@ -125,9 +126,9 @@ class UserState:
     login: str
     generation: int = 0  # of the units that open; 0: none yet
     check: str = ""  # of that generation's offline key
-    staged_generation: int = 0  # known from the server, not current yet
+    staged_generation: int = 0  # named by the server, not current yet
     staged_check: str = ""
-    awaited: list[UnitName] = field(default_factory=list)  # when these are on disk, the staged generation is current
+    awaited: list[UnitName] = field(default_factory=list)  # units without which the staged generation is not current
     wrapped_check: str = ""
     failures: int = 0
     emergency_failures: int = 0
@@ -143,7 +144,7 @@ class UserState:
 
     @property
     def known_generation(self) -> int:
-        """The latest that the server has named."""
+        """Return the latest generation that the server has named."""
         return self.staged_generation or self.generation
 
     @property
@@ -152,19 +153,19 @@ class UserState:
 
     @property
     def current_units(self) -> list[UnitEntry]:
-        """Those that may open."""
+        """Return the units that may open."""
         return [entry for entry in self.units if entry.generation == self.generation]
 
     def token_use(self, token: str) -> TokenUse:
         return next((use for use in self.tokens if use.token == token), TokenUse(token))
 
     def with_token(self, use: TokenUse) -> "UserState":
-        return replace(self, tokens=[*(each for each in self.tokens if each.token != use.token), use])
+        return replace(self, tokens=[*(other for other in self.tokens if other.token != use.token), use])
 
 
 @dataclass(frozen=True)
 class Enrolment:
-    """Which device this is, and what it trusts."""
+    """The identity of this device, and the keys that it trusts."""
 
     device: str
     name: str
@@ -176,7 +177,7 @@ class Enrolment:
 
 @dataclass(frozen=True)
 class State:
-    """The whole."""
+    """The complete state."""
 
     format: int
     enrolment: Enrolment
@@ -187,32 +188,32 @@ class State:
     last_event_hash: str = ""
     checkpoint: str = ""
     next_sync: int = 0  # seconds after the last contact
-    exempt: list[str] = field(default_factory=list)  # as the server was told last
-    revoked: bool = False  # by the server's last word
+    exempt: list[str] = field(default_factory=list)  # as last sent to the server
+    revoked: bool = False  # in the last message of the server
 
     def find_user(self, login: str) -> UserState | None:
-        """The user who is called so on this device."""
+        """Return the user with this login on this device."""
         return next((user for user in self.users if user.login == login), None)
 
     def get_user(self, user: str) -> UserState:
-        """By account id; KeyError."""
-        for each in self.users:
-            if each.user == user:
-                return each
+        """Return the user with this account id. Raises KeyError."""
+        for found in self.users:
+            if found.user == user:
+                return found
         raise KeyError(user)
 
     def has_user(self, user: str) -> bool:
-        return any(each.user == user for each in self.users)
+        return any(other.user == user for other in self.users)
 
     def with_user(self, user: UserState) -> "State":
-        """That user as given, in the place where it stood."""
+        """Return the state with this user, in the place of the earlier one."""
         if not self.has_user(user.user):
             return replace(self, users=[*self.users, user])
-        return replace(self, users=[user if each.user == user.user else each for each in self.users])
+        return replace(self, users=[user if other.user == user.user else other for other in self.users])
 
 
 def new_state(enrolment: Enrolment) -> State:
-    """Of a device that was enrolled just now."""
+    """Return the state of a newly enrolled device."""
     return State(FORMAT, enrolment)
 
 
@@ -221,11 +222,13 @@ def state_to_bytes(state: State) -> bytes:
 
 
 def state_from_bytes(data: bytes) -> State:
-    """Raises `StoreUnreadable`."""
+    """Return the state. Raises StoreUnreadable if it is damaged or of another version."""
     try:
         state = decode(State, data)
     except BadMessage as error:
-        raise StoreUnreadable("damaged", f"the store's state cannot be read ({error.where}); enrol anew") from error
+        raise StoreUnreadable(
+            "damaged", f"the state of the store cannot be read ({error.where}); {ENROL_AGAIN}"
+        ) from error
     if state.format != FORMAT:
-        raise StoreUnreadable("damaged", "the store is of another version; update the agent, or enrol anew")
+        raise StoreUnreadable("damaged", f"the store is of another version; update the agent, or {ENROL_AGAIN}")
     return state

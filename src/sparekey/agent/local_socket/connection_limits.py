@@ -1,10 +1,10 @@
-"""Places for connections on the local socket, shared out so that nobody takes them all; and lines of attempts.
+"""The limits of connections to the local socket, and the queues of attempts: no user can take all connections.
 
-- Root's own are for login screens and root's commands. Who comes over a network is not among them, though sshd is
-  root's: everybody may try that door. Such attempts have a few places of their own, and stand in a line of their own.
-- Each other person has a few (`platform_posix.person_behind`). Users without an account are no persons, for one may be
-  given thousands of them (subordinate uids): all together have the places of one.
-- Whose a place is may be known only later: then it is exchanged for the right one.
+- Root's connections are for login screens and root's commands. Remote users are not among them, although sshd runs as
+  root, because anyone can try a login over the network. Their attempts have a few connections and a queue of their own.
+- Each other person has a few connections (`platform_posix.person_behind`). Uids without an account share the limit of
+  one person, because a user can have thousands of them (subordinate uids).
+- If the account of a connection must be looked up first, its slot is exchanged for the right one afterwards.
 """
 
 import contextlib
@@ -14,15 +14,15 @@ from collections.abc import Callable
 from typing import Final
 
 ROOT: Final = 0
-REMOTE: Final = -1  # whoever comes over a network by a program of root's
+REMOTE: Final = -1  # remote users, by a program of root's
 WITHOUT_ACCOUNT: Final = -2
-UNSORTED: Final = -3  # whose account is still looked for
+UNSORTED: Final = -3  # the account is still being looked up
 
 MOST_OF_ROOT: Final = 48  # connections at a time: login screens, and root's commands
-MOST_OF_REMOTE: Final = 12  # so many wait for an attempt: the last of them has its answer before a shim gives up
-MOST_OF_OTHERS: Final = 32  # apart, so that no user keeps root's login screen out
-MOST_OF_EACH: Final = 4  # and none another one's screen lock
-MOST_UNSORTED: Final = 16  # a look-up takes as long as the system's directory does
+MOST_OF_REMOTE: Final = 12  # the last of these in the queue is answered before a shim gives up
+MOST_OF_OTHERS: Final = 32  # a limit of their own, so that no user blocks root's login screen
+MOST_OF_EACH: Final = 4  # so that no user blocks the screen lock of another one
+MOST_UNSORTED: Final = 16  # a look-up can be slow if the accounts are in a directory service
 _MOST: Final = {
     ROOT: MOST_OF_ROOT,
     REMOTE: MOST_OF_REMOTE,
@@ -32,17 +32,17 @@ _MOST: Final = {
 
 
 class Places:
-    """Those of one socket."""
+    """The limits of one socket."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken: Counter[int] = Counter()
-        self._with_account: set[int] = set()  # as far as it was looked for
+        self._with_account: set[int] = set()  # uids whose account was found
         self._line_of_remote = threading.Lock()
         self._line_of_others = threading.Lock()
 
     def take(self, person: int) -> "Place | None":
-        """One for a connection of that person's; None where there is none."""
+        """Return a slot for a connection of this person; None if there is none."""
         with self._lock:
             is_known = person == ROOT or person in self._with_account
             holder = person if is_known else UNSORTED
@@ -53,7 +53,7 @@ class Places:
             self._give_back(holder)
 
     def exchange(self, holder: int, other: int) -> bool:
-        """Whether the other one had a place; if not, nothing was exchanged."""
+        """Return True if `other` had a slot and took it in exchange for the slot of `holder`."""
         with self._lock:
             if other > ROOT:
                 self._with_account.add(other)
@@ -75,17 +75,17 @@ class Places:
 
     def _give_back(self, holder: int) -> None:
         self._taken[holder] -= 1
-        self._taken = +self._taken  # who has none is forgotten
+        self._taken = +self._taken  # holders without a slot are forgotten
 
     def _is_free(self, holder: int) -> bool:
         if holder in _MOST:
             return self._taken[holder] < _MOST[holder]
-        others = sum(count for each, count in self._taken.items() if each > ROOT)
+        others = sum(count for other, count in self._taken.items() if other > ROOT)
         return self._taken[holder] < MOST_OF_EACH and others < MOST_OF_OTHERS
 
 
 class Place:
-    """One connection's, until it is given back. Its connection's thread has it, and nobody else."""
+    """The slot of one connection, until it is given back. Only the thread of the connection uses it."""
 
     def __init__(self, places: Places, person: int, holder: int) -> None:
         self._places = places
@@ -93,23 +93,25 @@ class Place:
         self._holder: int | None = holder
 
     def sort(self, has_account: Callable[[int], bool]) -> bool:
-        """Finds out whose it is, where that is still to be done; False: whoever it is has no place left."""
+        """Find the holder of the slot, if this is not done yet. Return False if the holder has no slot left."""
         if self._holder != UNSORTED:
             return True
         return self._exchange(self._person if has_account(self._person) else WITHOUT_ACCOUNT)
 
     def is_one_of_remote(self) -> bool:
-        """Makes it one of those for whoever comes over a network by a program of root's, whoever started that (an
-        sshd has the login uid of the administrator who did); False where none of them is left."""
+        """Make this a remote slot, for a user who comes over the network by a program of root's. It does not matter who
+        started that program: an sshd carries the login uid of the administrator who did. Return False if no remote slot
+        is left."""
         return self._holder == REMOTE or self._exchange(REMOTE)
 
     @property
     def line(self) -> contextlib.AbstractContextManager[object]:
-        """Where attempts wait for one another before they wait for the device: of each line one does so at most."""
+        """Return the queue in which attempts wait before they wait for the device. At most one attempt of each queue
+        does."""
         return self._places.line_of(ROOT if self._holder is None else self._holder)
 
     def give_back(self) -> None:
-        """Also where it was already."""
+        """Free the slot. It may be free already."""
         if self._holder is not None:
             self._places.give_back(self._holder)
         self._holder = None

@@ -1,8 +1,9 @@
-"""What is said on one connection to the local socket: requests in order, each answered, and what a success gives.
+"""One connection to the local socket: requests in order, one reply each, and the access to secrets that a success
+gives.
 
-- uid 0 may ask for anybody; another user only for its own account (S26). Whose login an account has, the device knows.
-- What a success gives is bound to the connection: secrets are kept and opened there (`useful_key`), until it closes
-  or another attempt is made on it.
+- uid 0 may ask for every account, another user only for its own (S26). The device decides which login an account has.
+- The access of a success is bound to its connection: secrets are kept and opened there (`useful_key`), until the
+  connection closes or the next attempt is made on it.
 """
 
 import json
@@ -32,20 +33,20 @@ from sparekey.secret import Secret
 from sparekey.wire.local_socket import LONGEST_REQUEST, BadFrame, Frame, Kind, Tag, encode_frame, frame
 
 IDLE_TIMEOUT: Final = 60  # seconds without a request
-ANSWER_TIMEOUT: Final = 120  # seconds, after a question
+ANSWER_TIMEOUT: Final = 120  # seconds after a question
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Who is at the other end: the `uid` decides what it may ask for; whose program it is (`person`,
-    `platform_posix.person_behind`), how it shares what there is with others."""
+    """The other end. Its `uid` decides what it may ask for. `person` (`platform_posix.person_behind`) decides how it
+    shares the limits of connections with others."""
 
     uid: int
     person: int
 
 
 class Conversation:
-    """One connection: requests in order, and what its success has given."""
+    """One connection: its requests in order, and the access of its success."""
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class Conversation:
         }
 
     def run(self) -> None:
-        """Until the other end closes."""
+        """Answer requests until the other end closes. Raises BadFrame, and OSError."""
         self._connection.settimeout(IDLE_TIMEOUT)
         while True:
             request = receive(self._connection, LONGEST_REQUEST, self._frame_timeout)
@@ -91,17 +92,17 @@ class Conversation:
             handler(request)
 
     def _login(self, request: Frame) -> None:
-        self._key = None  # also where this one is not even tried
+        self._key = None  # even if this attempt is refused before it is tried
         name = request.text(Tag.USER)
         if not self._may_ask_for(name) or not self._has_place(request):
             return
-        typed, reply_to = Secret(request.text(Tag.PASSCODE)), request.text(Tag.REPLY_TO)
+        passcode, reply_to = Secret(request.text(Tag.PASSCODE)), request.text(Tag.REPLY_TO)
         with self._place.line:
-            found: LoginOutcome = login(self._device, name, typed, reply_to, remote=bool(request.number(Tag.REMOTE)))
+            found: LoginOutcome = login(self._device, name, passcode, reply_to, remote=bool(request.number(Tag.REMOTE)))
             told = self._told(request, found)
         if found.answer.result is Result.GRANTED:
             self._key = SecretAccess(self._device, name, found.session, by_root=self._peer.uid == ROOT)
-        # Choosing a PIN takes longer than typing a passcode; later than this the server takes no answer.
+        # Choosing a PIN takes longer than typing a passcode. After this time the server accepts no answer.
         self._connection.settimeout(ANSWER_TIMEOUT if found.answer.result is Result.ASK else IDLE_TIMEOUT)
         self._answer(name, found.answer, told, remote=self._is_remote(request))
         if found.answer.result is Result.GRANTED and found.answer.mode is Mode.ONLINE:
@@ -150,7 +151,7 @@ class Conversation:
         self._send(frame(Kind.REPORT, report=json.dumps(report)))
 
     def _own_login(self) -> str | None:
-        """Whose affairs the other end may hear of; None: everybody's."""
+        """Return the login that the other end may hear about; None for all."""
         if self._peer.uid == ROOT:
             return None
         account = account_of(self._peer.uid)
@@ -164,7 +165,7 @@ class Conversation:
         if self._refill:
             self._follow(self._refill)
         else:
-            self._send(frame(Kind.DONE))  # no LOGIN here began one: what others' began is theirs
+            self._send(frame(Kind.DONE))  # no LOGIN here started a refill; those of others are their business
 
     def _clear(self, _: Frame) -> None:
         if self._is_root():
@@ -196,30 +197,31 @@ class Conversation:
         if self._peer.uid == ROOT or name == account_of(self._peer.uid):
             return True
         try:
-            self._fail("not-allowed", "only root may sign in somebody else")
+            self._fail("not-allowed", "only root can sign in another user")
         finally:
             self._refusals.note_not_allowed(name, self._peer.person)
         return False
 
     def _is_remote(self, request: Frame) -> bool:
-        """Whether whoever asks comes over a network by a program of root's: others say so of themselves."""
+        """Return True if a program of root asks for a user on the network. Other programs can claim it, but gain
+        nothing."""
         return bool(request.number(Tag.REMOTE)) and self._peer.uid == ROOT
 
     def _has_place(self, request: Frame) -> bool:
         if not self._is_remote(request) or self._place.is_one_of_remote():
             return True
-        self._fail("busy", "Too many people sign in over the network at this moment; try again in a minute.")
+        self._fail("busy", "Too many users are signing in over the network. Try again in a minute.")
         return False
 
     def _is_root(self) -> bool:
         if self._peer.uid == ROOT:
             return True
-        self._fail("not-allowed", "only root may do this")
+        self._fail("not-allowed", "only root can do this")
         return False
 
     def _told(self, request: Frame, found: LoginOutcome) -> LoginAnswer:
-        """What this peer hears of the answer, once it is time to. The line of those from afar waits too: how long a
-        search took does not show to whoever stands behind."""
+        """Return the answer for this peer, at the time when it may leave. The next remote attempt waits for it too, so
+        that the time of a search does not show to the next in the queue."""
         if not request.number(Tag.REMOTE):
             return found.answer
         is_timed = found.answer.mode is Mode.OFFLINE and found.answer.result is not Result.GRANTED
@@ -230,7 +232,7 @@ class Conversation:
     def _answer(self, account: str, answer: LoginAnswer, told: LoginAnswer, *, remote: bool = False) -> None:
         try:
             self._send(answer_frame(told))
-        finally:  # whoever hangs up is on record; not before, for a look-up of the account takes its time
+        finally:  # log also a peer that hangs up; only now, because the look-up of the account takes time
             self._refusals.note(account, self._peer.person, answer, remote=remote)
 
     def _fail(self, reason: str, message: str) -> None:
@@ -241,7 +243,7 @@ class Conversation:
 
 
 def answer_frame(answer: LoginAnswer) -> Frame:
-    """The answer as a shim reads it."""
+    """Return the answer as a frame for a login shim."""
     return frame(
         Kind.ANSWER,
         result=answer.result.value,

@@ -1,4 +1,4 @@
-"""A frame from the other end of a local socket: begun when that end likes, and whole soon after."""
+"""Receives one frame from the other end of a local socket: it may start at any time, and must then be complete soon."""
 
 import socket
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from sparekey import clock
 from sparekey.wire.local_socket import HEAD_BYTES, Frame, decode_frame, read_length
 
-FRAME_TIMEOUT: Final = 10.0  # seconds, from the first byte of a frame to its last
+FRAME_TIMEOUT: Final = 10.0  # seconds from the first byte of a frame to its last
 
 
 class _Gone(OSError):
@@ -14,8 +14,8 @@ class _Gone(OSError):
 
 
 def receive(connection: socket.socket, longest: int, frame_timeout: float = FRAME_TIMEOUT) -> Frame:
-    """The next frame: begun within the connection's time-out, and whole `frame_timeout` seconds later. Raises
-    `BadFrame`, or OSError."""
+    """Return the next frame. It must begin within the connection's timeout and be complete `frame_timeout` seconds
+    later. Raises BadFrame or OSError."""
     idle = connection.gettimeout()
     head = _received(connection, 1)
     ends = clock.monotonic() + frame_timeout
@@ -31,7 +31,7 @@ def _exactly(connection: socket.socket, count: int, ends: float) -> bytes:
     while len(data) < count:
         left = ends - clock.monotonic()
         if left <= 0:
-            raise TimeoutError("a frame that has begun did not end in time")
+            raise TimeoutError("a frame was not complete in time")
         connection.settimeout(left)
         data += _received(connection, count - len(data))
     return data

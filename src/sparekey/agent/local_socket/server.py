@@ -1,11 +1,12 @@
-"""The daemon's local socket: one bounded thread for each connection, every frame capped, the peer known by the kernel.
+"""The local socket of the daemon: one thread for each connection, a limit on frames, and the peer's uid from the
+kernel.
 
-- Places are counted by the person behind a connection (`places`); who finds none is told so. So is who finds no thread,
-  and the place is free again: what the system lacks for a moment ends nothing but that connection.
-- A frame that has begun is here within seconds, or the connection ends: nobody holds a place with a byte at a time.
-- Attempts of other people stand in a line of their own, also where they ask by a program of root's, and so do those of
-  whoever comes over a network: a login screen's waits for one of each at most.
-- Silence and errors mean no: a shim that hears nothing refuses.
+- Connections are limited for each person (`places`). A connection beyond the limit is told so. So is one for which the
+  system has no thread, and its slot is freed: a short lack of resources ends nothing but that connection.
+- A frame must be complete within seconds of its first byte, so that no client holds a slot by sending byte after byte.
+- Attempts of other users have a queue of their own, even through a program of root's. So have remote attempts. A login
+  screen waits for at most one attempt of each queue.
+- Silence and errors mean no: a shim that gets no answer refuses.
 """
 
 import contextlib
@@ -29,17 +30,19 @@ from sparekey.agent.sign_in.remote import FLOOR
 from sparekey.agent.store.device import Device
 from sparekey.wire.local_socket import LONGEST_REQUEST, BadFrame, Frame, Kind, encode_frame, frame
 
-MOST_TURNED_AWAY: Final = 16  # at a time; more are closed without a word
-BUSY_PATIENCE: Final = 2.0  # seconds for the request that is answered with a refusal, and once more for its end
-PAUSE: Final = 0.2  # seconds, while the system has no room
-# Of these the listener knows nothing: it goes on as soon as there is room.
+MOST_TURNED_AWAY: Final = 16  # at a time; more are closed without a message
+BUSY_PATIENCE: Final = 2.0  # seconds to wait for the request before the refusal, and again to send it
+PAUSE: Final = 0.2  # seconds, while the system lacks resources
+# After these errors the listener continues as soon as there is room.
 _PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED, errno.EINTR})
 
 _NO_PLACE: Final = frame(
-    Kind.FAILED, reason="busy", message="The agent has no place for one more request of yours; try again in a minute."
+    Kind.FAILED, reason="busy", message="You have too many requests to the agent. Try again in a minute."
 )
 _NO_THREAD: Final = frame(
-    Kind.FAILED, reason="busy", message="This computer has no room for one more request to the agent; try again soon."
+    Kind.FAILED,
+    reason="busy",
+    message="This computer has no room for another request to the agent. Try again soon.",
 )
 
 _log = logging.getLogger(__name__)
@@ -47,7 +50,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class LocalServer:
-    """Serves connections of `listener` until it is closed."""
+    """The server of connections on `listener`, until it is closed."""
 
     device: Device
     refiller: Refiller
@@ -61,7 +64,7 @@ class LocalServer:
         self._refusals = RefusalLog(self.device)
 
     def run(self) -> None:
-        """Accepts until the listener is closed."""
+        """Accept connections until the listener is closed."""
         while True:
             try:
                 connection, _ = self.listener.accept()
@@ -87,7 +90,7 @@ class LocalServer:
         try:
             with connection:
                 if not place.sort(_has_account):
-                    place.give_back()  # whoever is turned away keeps nobody else from being sorted
+                    place.give_back()  # a refused connection must not keep others from being sorted
                     self._turn_away_here(connection)
                     return
                 peer = Peer(peer_uid(connection), person)
@@ -98,11 +101,11 @@ class LocalServer:
             return
         except BadFrame as error:
             _log.warning("a bad frame on the local socket: %s", error)
-        except Exception as error:  # noqa: BLE001 -- one connection's failure is no other's
+        except Exception as error:  # noqa: BLE001 -- an error ends only its own connection
             log_unforeseen("a connection on the local socket failed", error)
 
     def _turn_away_here(self, connection: socket.socket) -> None:
-        """In the thread that the connection has; where too many are being turned away, without a word."""
+        """Refuse the connection in its own thread. Close it without a message if too many are being refused."""
         if self._turned_away.acquire(blocking=False):
             try:
                 _turn_away(connection, _NO_PLACE, BUSY_PATIENCE)
@@ -115,7 +118,8 @@ def _has_account(uid: int) -> bool:
 
 
 def _begin(connection: socket.socket, serve: Callable[[], None], give_back: Callable[[], None]) -> None:
-    """In a thread of its own, at whose end the place is given back; at once where the system has no thread."""
+    """Serve the connection in a thread of its own and free its slot at the end. If the system has no thread, refuse it
+    here."""
 
     def run() -> None:
         try:
@@ -129,13 +133,13 @@ def _begin(connection: socket.socket, serve: Callable[[], None], give_back: Call
     except (RuntimeError, MemoryError) as error:
         give_back()
         log_unforeseen("there is no thread for a connection", error)
-        # The listener's own time: it pauses here as where there are no descriptors, but no longer for anybody.
+        # This runs in the listener's thread, so it pauses as it does without descriptors, and no longer.
         _turn_away(connection, _NO_THREAD, PAUSE)
         time.sleep(PAUSE)
 
 
 def _turn_away(connection: socket.socket, why: Frame, patience: float) -> None:
-    """Says why, once there is a question: a shim takes nothing for an answer that came before it."""
+    """Send the reason, after the first request: a shim ignores a reply that comes before it."""
     try:
         with connection:
             connection.settimeout(patience)

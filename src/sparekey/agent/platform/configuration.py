@@ -1,7 +1,8 @@
-"""What the administrator of this computer has set: `/etc/sparekey/agent.toml`, all of it optional.
+"""The settings of this computer: `/etc/sparekey/agent.toml`. Each of them is optional.
 
-A file that is not exactly as expected is refused whole, with its line and key: an agent that half understands its
-configuration would let in whom the administrator meant to keep out (S66). So is one that others may write (S26).
+A file with any unexpected line is rejected as a whole, with the line and the key: an agent that understands only half
+of its settings could let in users whom the administrator meant to keep out (S66). So is a file that others can write
+(S26).
 """
 
 import re
@@ -21,42 +22,43 @@ EXEMPT_GROUP: Final = "sparekey-exempt"
 AUTO: Final = "auto"
 _TCTI: Final = re.compile(r"[a-z]+:[!-~]+")
 MOTD: Final = Path("/run/motd.d/sparekey")
-LONGEST_NAME: Final = 128  # characters, of an account and of a login
+LONGEST_NAME: Final = 128  # characters of an account or a login
 
 
 class BadConfiguration(ValueError):
-    """The file cannot be used; the message names file, line and key."""
+    """The file cannot be used. The message names the file, the line and the key."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """As in force; the defaults are what holds without a file."""
+    """The settings in force. The defaults apply without a file."""
 
-    socket: Path | None = None  # None: as the state directory has it
-    tpm: str = AUTO  # where a device that is being enrolled has its keys (`store_keys`)
+    socket: Path | None = None  # None for the socket beside the state
+    tpm: str = AUTO  # the keys of a device that is being enrolled (`store_keys`)
     names: Names = SAME_NAMES
-    purposes: frozenset[str] = frozenset()  # what root's programs may keep secrets for, beside os-password
+    purposes: frozenset[str] = frozenset()  # purposes of secrets that root's programs may keep, besides os-password
     exempt_group: str = EXEMPT_GROUP
-    motd: Path | None = MOTD  # None: no message of the day
+    motd: Path | None = MOTD  # None for no message of the day
     desktop_notices: bool = True
 
 
 def load_configuration(path: Path | None) -> Configuration:
-    """The file that was named, which has to be there; else the usual one, which need not. Raises `BadConfiguration`."""
+    """Return the settings of this file, which must exist; with None, those of the usual file, which may be missing.
+    Raises BadConfiguration."""
     where = path or CONFIGURATION
     try:
         text = read_trusted_text(where)
     except FileNotFoundError as error:
         if path is None:
             return Configuration()
-        raise BadConfiguration(f"{where}: there is no such file") from error
+        raise BadConfiguration(f"{where}: this file does not exist") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfiguration(f"{where}: {error}") from error
     return read_configuration(text, str(where))
 
 
 def read_configuration(text: str, where: str) -> Configuration:
-    """What that text sets; `where` is for words. Raises `BadConfiguration`."""
+    """Return the settings in this text; `where` is the name for messages. Raises BadConfiguration."""
     try:
         found = tomllib.loads(text)
         names = _names(found.pop("names", None), found.pop("unmapped_names", None))
@@ -75,21 +77,23 @@ class _Wrong(ValueError):
 
 
 def _unknown(key: str, _: object) -> NoReturn:
-    raise _Wrong(key, f"is not known; known are {', '.join(_KNOWN)}")
+    raise _Wrong(key, f"is not a setting; the settings are {', '.join(_KNOWN)}")
 
 
 def _names(table: object, unmapped: object) -> Names:
     if unmapped not in (None, "refused", "same"):
-        raise _Wrong("unmapped_names", 'is "refused" or "same"')
+        raise _Wrong("unmapped_names", 'must be "refused" or "same"')
     if table is None:
         return Names(same=unmapped != "refused")
     if not isinstance(table, dict):
-        raise _Wrong("names", "is a table: [names] on a line of its own, then lines like account = 'login'")
+        raise _Wrong("names", "must be a table: [names] on a line of its own, then lines like account = 'login'")
     for account, login in table.items():
         if account in _KNOWN:
-            raise _Wrong(account, "stands under [names]; put it above that line")
+            raise _Wrong(account, "must be above the line [names]")
         if not (0 < len(account) <= LONGEST_NAME and account.isprintable()):
-            raise _Wrong(account, f"is no account's name: 1 to {LONGEST_NAME} printable characters")
+            raise _Wrong(
+                account, f"cannot be the name of an account: it needs 1 to {LONGEST_NAME} printable characters"
+            )
         _name(account, login)
     return Names(MappingProxyType(dict(table)), same=unmapped == "same")
 
@@ -97,13 +101,13 @@ def _names(table: object, unmapped: object) -> Names:
 def _name(key: str, value: object) -> str:
     if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable():
         return value
-    raise _Wrong(key, f"is a name in quotes, 1 to {LONGEST_NAME} printable characters")
+    raise _Wrong(key, f"must be a name in quotes, with 1 to {LONGEST_NAME} printable characters")
 
 
 def _path(key: str, value: object) -> Path:
     if isinstance(value, str) and value.startswith("/") and value.isprintable():
         return Path(value)
-    raise _Wrong(key, "is a path in quotes, from / on")
+    raise _Wrong(key, "must be an absolute path in quotes")
 
 
 def _path_or_none(key: str, value: object) -> Path | None:
@@ -113,23 +117,23 @@ def _path_or_none(key: str, value: object) -> Path | None:
 def _switch(key: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
-    raise _Wrong(key, "is true or false, without quotes")
+    raise _Wrong(key, "must be true or false, without quotes")
 
 
 def _use_of_tpm(key: str, value: object) -> str:
     if isinstance(value, str) and (value in {AUTO, "required", "off"} or _TCTI.fullmatch(value)):
         return value
-    raise _Wrong(key, 'is "auto", "required", "off", or names a TPM, as in "device:/dev/tpmrm0"')
+    raise _Wrong(key, 'must be "auto", "required", "off" or the name of a TPM, for example "device:/dev/tpmrm0"')
 
 
 def _purposes(key: str, value: object) -> frozenset[str]:
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise _Wrong(key, 'is a list of names in quotes, as in ["disk"]')
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise _Wrong(key, 'must be a list of names in quotes, for example ["disk"]')
     try:
-        for each in value:
-            verify_name(each)
+        for name in value:
+            verify_name(name)
     except BadPurpose as error:
-        raise _Wrong(key, f"is a list of names; {error}") from error
+        raise _Wrong(key, f"must be a list of names: {error}") from error
     return frozenset(value)
 
 
@@ -145,6 +149,6 @@ _KNOWN: Final = (*sorted([*_READERS, "unmapped_names"]), "names")
 
 
 def _line_of(key: str, text: str) -> int:
-    """Where the key stands, bare, quoted or as a table's name; 1 where it cannot be found."""
+    """Return the line with this key, bare, quoted or as the name of a table; 1 if it is not found."""
     pattern = re.compile(rf"""\s*\[?\s*["']?{re.escape(key)}["']?\s*[=.\]]""")
     return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)

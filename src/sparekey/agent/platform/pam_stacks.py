@@ -1,8 +1,8 @@
-"""What the PAM stacks of this computer say about the passcode: which services ask for it, and whom they let pass by.
+"""The PAM stacks of this computer: the services that ask for a passcode, and the users that they let pass without one.
 
-Pure: the texts of PAM's directories come in. Known are the lines of the shipped profiles (packaging/pam), word for
-word, and whether they lead past the module; what an administrator has written otherwise is not interpreted, save for
-what cannot work: options that the module does not know, modules that are not there.
+This is pure: the texts of PAM's directories come in. It knows the lines of the shipped profiles (packaging/pam), word
+for word, and whether they skip the module. Other lines of an administrator are not interpreted, except for what cannot
+work: unknown options of the module, and missing modules.
 """
 
 import re
@@ -12,17 +12,17 @@ from difflib import SequenceMatcher
 from typing import Final
 
 MODULE: Final = "pam_sparekey.so"
-FRAGMENTS: Final = "common-"  # Debian's parts of other stacks: no service reads them by itself
+FRAGMENTS: Final = "common-"  # Debian's parts of other stacks; no service reads them alone
 CONSOLE_SERVICE: Final = "login"
 _SUCCEED_IF: Final = "pam_succeed_if.so"
 _CONSOLE: Final = "quiet uid = 0 service = login tty !~ pts/*"
 _ON_LINES_OF_THEIR_OWN: Final = frozenset({"os_password", "ask_os_password", "keep_os_password"})
 FLAGS: Final = frozenset({"use_first_pass", "quiet"}) | _ON_LINES_OF_THEIR_OWN  # as native/pam/options.c
-VALUES: Final = frozenset({"socket", "timeout", "prompt"})  # those that stand before a `=`
-_LONGEST_PATH: Final = 107  # of a socket, in bytes
+VALUES: Final = frozenset({"socket", "timeout", "prompt"})  # these have a value after `=`
+_LONGEST_PATH: Final = 107  # bytes of the path of a socket
 _LONGEST_TIMEOUT: Final = 600
-_DEEPEST: Final = 8  # files that include one another
-_ALIKE: Final = 0.8  # of 1: names of modules that were meant to be ours
+_DEEPEST: Final = 8  # levels of files that include one another
+_ALIKE: Final = 0.8  # similarity, up to 1, of a name that was meant to be ours
 _KINDS: Final = ("auth", "account", "password", "session")
 _WORD: Final = re.compile(r"\[((?:\\\]|[^\]])*)\]|(\S+)")  # brackets hold one argument together
 _REFUSING: Final = re.compile(r"required|requisite|\[.*\bdefault=(die|bad)\b.*\]", re.IGNORECASE)
@@ -43,23 +43,24 @@ class Rule:
 
 @dataclass(frozen=True)
 class Stack:
-    """What one service does: `asks` for the passcode; the group's members and root at the console are `exempt`."""
+    """The behaviour of one service: `asks` is True if it asks for the passcode; members of the group, or root on the
+    console, can be exempt."""
 
     service: str
     asks: bool
-    module: str  # as it is written
+    module: str  # as written
     exempt_group: bool
     exempt_console: bool
 
 
 def read_stacks(texts: Mapping[str, str], exempt_group: str) -> list[Stack]:
-    """By the texts of PAM's directories, name for name; every service that reads a stack, in alphabetical order."""
+    """Return the stack of every service in these texts of PAM's directories, in alphabetical order."""
     services = sorted(name for name in texts if not name.startswith(FRAGMENTS) and "." not in name)
     return [_read(service, rules_of(service, texts), exempt_group) for service in services]
 
 
 def rules_of(service: str, texts: Mapping[str, str], kind: str = "auth", depth: int = 0) -> list[Rule]:
-    """The authentication of a service, or another kind of its lines, with what it includes, in order."""
+    """Return the lines of a service of one kind (authentication by default), with what it includes, in order."""
     rules: list[Rule] = []
     for line in _joined(texts.get(service, "")):
         words = line.split()
@@ -77,9 +78,9 @@ def rules_of(service: str, texts: Mapping[str, str], kind: str = "auth", depth: 
 
 
 def find_mistakes(texts: Mapping[str, str], exists: Callable[[str], bool]) -> list[str]:
-    """What keeps the module from letting anybody in, each as a sentence with its file. `exists`: whether a module, as
-    it is written, is there; whether ours is, is not asked."""
-    found: dict[str, None] = {}  # once each, however many services include the file
+    """Return the mistakes that keep the module from granting, each a sentence with its file. `exists` returns True if a
+    module, as written, exists; it is not asked about ours."""
+    found: dict[str, None] = {}  # once each, even if several services include the file
     for stack in read_stacks(texts, ""):
         for kind in _KINDS:
             for rule in rules_of(stack.service, texts, kind):
@@ -92,21 +93,22 @@ def _mistakes(rule: Rule, exists: Callable[[str], bool], *, asks: bool) -> Itera
     if name == MODULE:
         words = [(found[1] or "").replace("\\]", "]") or found[2] for found in _WORD.finditer(rule.arguments)]
         wrong = [word for word in words if not _is_option(word)]
-        together = sorted(_ON_LINES_OF_THEIR_OWN & set(words))
-        if not wrong and len(together) > 1:
-            wrong = [f"{' and '.join(together)} on one line"]
-        for each in wrong:
-            yield f"{rule.file}: {each} is no option: everybody is refused there; the options: pam_sparekey(8)"
+        exclusive = sorted(_ON_LINES_OF_THEIR_OWN & set(words))
+        if not wrong and len(exclusive) > 1:
+            wrong = [f"{' and '.join(exclusive)} on one line"]
+        for option in wrong:
+            yield f"{rule.file}: {option} is no option, so every sign-in is refused there; see pam_sparekey(8)"
         return
     meant = SequenceMatcher(None, name, MODULE).ratio() > _ALIKE
     refuses = _REFUSING.fullmatch(rule.control) is not None and not rule.may_be_missing
     if (meant or (asks and refuses)) and not exists(rule.module):
-        missing = f"{rule.file}: there is no module {rule.module}" + (": everybody is refused there" if refuses else "")
+        effect = ", so every sign-in is refused there" if refuses else ""
+        missing = f"{rule.file}: there is no module {rule.module}{effect}"
         yield f"{missing}; ours is {MODULE}" if meant else missing
 
 
 def _is_option(word: str) -> bool:
-    """As the module reads it, its value included."""
+    """Return True if the module accepts this option, with its value."""
     name, _, value = word.partition("=")
     if name not in VALUES or "=" not in word:
         return word in FLAGS
@@ -118,15 +120,16 @@ def _is_option(word: str) -> bool:
 
 
 def _joined(text: str) -> Iterator[str]:
-    """Lines that say something; one that ends with a backslash goes on, a comment never does."""
+    """Return the lines with content. A line with a backslash at its end continues on the next one; a comment never
+    does."""
     begun = ""
     for line in text.splitlines():
-        said, comment, _ = line.partition("#")
-        said = said.strip()
-        if not said and (comment or begun):
+        content, comment, _ = line.partition("#")
+        content = content.strip()
+        if not content and (comment or begun):
             continue
-        goes_on = said.endswith("\\") and not comment
-        begun += said.removesuffix("\\") + " " if goes_on else said
+        goes_on = content.endswith("\\") and not comment
+        begun += content.removesuffix("\\") + " " if goes_on else content
         if begun.strip() and not goes_on:
             yield begun.strip()
         if not goes_on:

@@ -1,7 +1,7 @@
-"""The only module that knows POSIX: files that only their owner reads, clocks, routes, socket peers.
+"""The only module that knows POSIX: files for their owner only, clocks, routes, peers of sockets.
 
-- Nothing follows a link (O_NOFOLLOW); what others may read or write is not used (S26).
-- The monotonic clock counts suspend; a boot has a name.
+- Links are never followed (O_NOFOLLOW). Files that others can read or write are not used (S26).
+- The monotonic clock counts suspend. Each boot has a name.
 """
 
 import contextlib
@@ -30,14 +30,14 @@ _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _M_ARENA_MAX = -8  # mallopt(3)
 _PR_SET_DUMPABLE = 4  # prctl(2)
 _REAL_USER = re.compile(rb"^Uid:\t(\d+)", re.MULTILINE)  # proc_pid_status(5)
-_NO_LOGIN = 0xFFFFFFFF  # proc_pid_loginuid(5): nobody logged in to start it
+_NO_LOGIN = 0xFFFFFFFF  # proc_pid_loginuid(5): started without a login
 _NETWORK_CHANGES = 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_IPV4_IFADDR, _ROUTE, RTMGRP_IPV6_IFADDR, _ROUTE
 _LONGEST_CHANGE = 8192
 _TIMEX_BYTES = 512  # more than struct timex on any machine
 
 
 class PosixFiles:
-    """`ports.Files` on a local file system."""
+    """The `ports.Files` of a local file system."""
 
     def make_directory(self, path: Path) -> None:
         with contextlib.suppress(FileExistsError):
@@ -92,14 +92,16 @@ class PosixFiles:
 
 def _verify_private(path: Path, status: os.stat_result) -> None:
     if status.st_uid != os.geteuid():
-        raise StoreUnreadable("unsafe", f"{path} belongs to another user; run this as its owner (root)")
+        raise StoreUnreadable("unsafe", f"{path} belongs to another user; run this command as its owner (root)")
     if stat.S_IMODE(status.st_mode) & 0o077:
-        raise StoreUnreadable("unsafe", f"others may reach {path}; set chmod go= on it, and enrol anew if it was read")
+        raise StoreUnreadable(
+            "unsafe", f"others can read {path}; run `chmod go=` on it, and enrol again if it was read"
+        )
 
 
 def read_trusted_text(path: Path) -> str:
-    """A text that everybody may read, but only root or this process's user may have written. Raises OSError, which says
-    what is wrong with it."""
+    """Return a text that everyone may read, but that only root or this user can have written. Raises OSError with the
+    reason."""
     if path.is_dir():
         raise PermissionError("it is not a file")
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -108,12 +110,12 @@ def read_trusted_text(path: Path) -> str:
         if not stat.S_ISREG(status.st_mode):
             raise PermissionError("it is not a file")
         if status.st_uid not in {0, os.geteuid()} or stat.S_IMODE(status.st_mode) & 0o022:
-            raise PermissionError("others may write it; set chown root and chmod go-w on it, and look at what it says")
+            raise PermissionError("others can write it; run `chown root` and `chmod go-w` on it, and check its content")
         return file.read(LARGEST_FILE).decode("utf-8")
 
 
 def read_texts(directory: Path) -> dict[str, str]:
-    """The files in it by their names, as far as they can be read as texts; none where there is no such directory."""
+    """Return the readable text files of a directory by their names; none if the directory does not exist."""
     texts = {}
     for path in sorted(directory.glob("*")):
         with contextlib.suppress(OSError, UnicodeDecodeError):
@@ -122,7 +124,7 @@ def read_texts(directory: Path) -> dict[str, str]:
 
 
 class SystemClock:
-    """`ports.Clock` by Linux."""
+    """The `ports.Clock` of Linux."""
 
     def reading(self) -> ClockReading:
         return ClockReading(
@@ -134,7 +136,7 @@ class SystemClock:
 
 
 def clock_is_synchronised() -> bool:
-    """Whether the kernel says that a time service keeps the clock right."""
+    """Return True if the kernel reports that a time service keeps the clock right."""
     library = ctypes.CDLL(None, use_errno=True)
     state = int(library.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES)))  # modes 0: reads, sets nothing
     return 0 <= state < _TIME_ERROR
@@ -142,7 +144,8 @@ def clock_is_synchronised() -> bool:
 
 @contextlib.contextmanager
 def store_lock(path: Path, wait: float) -> Iterator[None]:
-    """One process at a time; raises `BlockingIOError` after `wait` seconds. A kill releases it."""
+    """Hold the lock of the store, which one process has at a time. Raises BlockingIOError after `wait` seconds. The
+    lock ends with the process."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         until = clock.monotonic() + wait
@@ -160,7 +163,7 @@ def store_lock(path: Path, wait: float) -> Iterator[None]:
 
 
 def has_route(address: tuple[str, int]) -> bool:
-    """Whether the kernel would know where to send a packet for this numeric address. Nothing is sent."""
+    """Return True if the kernel has a route to this numeric address. Nothing is sent."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
@@ -171,8 +174,7 @@ def has_route(address: tuple[str, int]) -> bool:
 
 
 def wait_for_network(seconds: float) -> bool:
-    """Sleeps until the kernel tells of a change of addresses or routes (rtnetlink(7)), so many seconds at most; whether
-    it did."""
+    """Wait for a change of addresses or routes (rtnetlink(7)), at most `seconds`. Return True if there was one."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as changes:
         changes.bind((0, _NETWORK_CHANGES))
         changes.settimeout(seconds)
@@ -184,8 +186,8 @@ def wait_for_network(seconds: float) -> bool:
 
 
 def listen(path: Path, backlog: int) -> socket.socket:
-    """A local stream socket that every user may connect to; who it is, `peer_uid` says. Its directory is made where it
-    is missing."""
+    """Return a local stream socket to which every user may connect; `peer_uid` tells who did. A missing directory is
+    made."""
     if not path.parent.exists():
         path.parent.mkdir()
         path.parent.chmod(0o755)
@@ -203,10 +205,10 @@ def listen(path: Path, backlog: int) -> socket.socket:
 
 
 def connect(path: Path, timeout: float) -> socket.socket:
-    """A connection to the daemon; FileNotFoundError or ConnectionRefusedError where none listens, BlockingIOError where
-    it takes none for `timeout` seconds, another OSError where it is out of reach."""
+    """Return a connection to the daemon. Raises FileNotFoundError or ConnectionRefusedError if no daemon listens,
+    BlockingIOError if it accepts none for `timeout` seconds, another OSError if it cannot be reached."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # A full line makes connect(2) wait so long; under a time-out of Python's it would fail at once.
+    # connect(2) waits this long if the queue is full. With a timeout of Python's it would fail at once.
     patience = struct.pack("@ll", int(timeout), int(timeout % 1 * 1_000_000))
     try:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
@@ -221,7 +223,7 @@ def connect(path: Path, timeout: float) -> socket.socket:
 
 @contextlib.contextmanager
 def _short_name(path: Path) -> Iterator[str]:
-    """A name for the socket of at most 107 bytes, however deep its directory lies."""
+    """Return a name of at most 107 bytes for the socket, however deep its directory is."""
     directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{directory}/{path.name}"
@@ -230,27 +232,30 @@ def _short_name(path: Path) -> Iterator[str]:
 
 
 def peer_uid(connection: socket.socket) -> int:
-    """The user who made the connection, by the kernel."""
+    """Return the uid of the process that made the connection, from the kernel."""
     _, uid, _ = _peer(connection)
     return uid
 
 
 def person_behind(connection: socket.socket) -> int:
-    """The uid of the person whom it is for: of who made it; where root did, of who started that program (su), or logged
-    in before it was started (sudo). 0: root, or nobody whom the kernel knows. To share places out by, nothing else."""
+    """Return the uid of the person behind the connection; 0 for root, or if it is unknown.
+
+    This is the user who made it. If that is root, it is the user who started the program (su) or who logged in before
+    it was started (sudo). Use it only to share limits, never to allow anything.
+    """
     pid, uid, _ = _peer(connection)
     return uid or _real_user(pid) or _login_user(pid)
 
 
 def _peer(connection: socket.socket) -> tuple[int, int, int]:
-    """Process, user and group."""
+    """Return process, user and group."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, gid = struct.unpack("3i", credentials)
     return pid, uid, gid
 
 
 def _real_user(pid: int) -> int:
-    """0 where that is not known."""
+    """Return the real uid of the process; 0 if unknown."""
     try:
         found = _REAL_USER.search(Path(f"/proc/{pid}/status").read_bytes())
     except OSError:
@@ -259,7 +264,7 @@ def _real_user(pid: int) -> int:
 
 
 def _login_user(pid: int) -> int:
-    """0 where that is not known."""
+    """Return the login uid of the process; 0 if unknown."""
     try:
         uid = int(Path(f"/proc/{pid}/loginuid").read_bytes())
     except (OSError, ValueError):
@@ -268,50 +273,52 @@ def _login_user(pid: int) -> int:
 
 
 def effective_uid() -> int:
-    """This process's user."""
+    """Return the user of this process."""
     return os.geteuid()
 
 
 def release_memory() -> None:
-    """Gives back what hashing, TLS and a state in the making have left in the allocator: tens of MiB that a daemon at
-    rest has no use for."""
+    """Return memory to the system: hashing, TLS and building a state leave tens of MiB in the allocator that an idle
+    daemon does not need."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:  # only the GNU C library keeps it, and has this
+    if trim is not None:  # only the GNU C library keeps memory, and only it has this function
         trim(0)
 
 
 def keep_memory_together() -> None:
-    """One heap for all threads: only from that one the GNU C library gives everything back. Before threads start."""
+    """Use one heap for all threads, because the GNU C library returns memory completely from that one only. Call this
+    before threads start."""
     option = getattr(ctypes.CDLL(None), "mallopt", None)
     if option is not None:
         option(_M_ARENA_MAX, 1)
 
 
 def no_core_dumps() -> None:
-    """What this process has in memory (passcodes, keys) is not written to disk when it breaks, nor read by another
-    process of the same user."""
+    """Keep the memory of this process (passcodes, keys) from core dumps and from other processes of the same user.
+    Raises OSError."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A program that takes core dumps (core_pattern is a pipe) is not bound by that limit.
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "the memory of this process cannot be kept from core dumps")
+        raise OSError(ctypes.get_errno(), "the memory of this process cannot be protected from core dumps")
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def group_members(group: str) -> list[str]:
-    """The accounts in that group, those too that have it as their primary one; none where there is no such group."""
+    """Return the accounts in this group, also those with it as their primary group; none if the group does not
+    exist."""
     try:
         found = grp.getgrnam(group)
     except KeyError:
         return []
-    return [*found.gr_mem, *(each.pw_name for each in pwd.getpwall() if each.pw_gid == found.gr_gid)]
+    return [*found.gr_mem, *(entry.pw_name for entry in pwd.getpwall() if entry.pw_gid == found.gr_gid)]
 
 
 def group_exists(group: str) -> bool:
-    """Whether there is such a group."""
+    """Return True if this group exists."""
     try:
         grp.getgrnam(group)
     except KeyError:
@@ -320,7 +327,7 @@ def group_exists(group: str) -> bool:
 
 
 def has_account(name: str) -> bool:
-    """Whether this computer knows such an account."""
+    """Return True if this computer knows this account."""
     try:
         pwd.getpwnam(name)
     except KeyError:
@@ -329,7 +336,7 @@ def has_account(name: str) -> bool:
 
 
 def account_of(uid: int) -> str | None:
-    """The name of that user's account; None where it has none."""
+    """Return the name of the account with this uid; None if there is none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

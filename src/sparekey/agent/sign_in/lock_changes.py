@@ -1,11 +1,11 @@
-"""Where a sign-in meets the PIN lock: it is opened with the PIN that was typed, made where there is none, lifted where
-it is not to be used.
+"""The use of the PIN lock at a sign-in: opened with the typed PIN, made if there is none, lifted if the policy wants
+none.
 
-- A lock is opened when it has to be and at no other time: the TPM counts every wrong PIN, and forgets none for a while.
-- The server's yes to a PIN is believed only for units of the generation that it names: a PIN that was changed elsewhere
-  is not the PIN of what is held.
-- Where the server has said yes and the lock stays shut, what must not stay goes whole, and a lock that the right PIN
-  does not open goes with all that is behind it: the refill brings both again.
+- A lock is opened only if it must be: the TPM counts every wrong PIN and forgets it slowly.
+- A PIN that the server accepted is used only for units of the generation that the server names: after a PIN change
+  elsewhere, it is not the PIN of the units here.
+- If the server accepted the sign-in and the lock stays closed, records that must not stay go with their piece. A lock
+  that the right PIN does not open goes with all units behind it. The refill brings both back.
 """
 
 import secrets
@@ -36,14 +36,14 @@ from sparekey.passcode import split
 from sparekey.secret import Secret
 from sparekey.wire.agent_api import SignInReply, SyncReply
 
-DAMAGED: Final = "damaged"  # word of a `StoreUnreadable`: not that something fails now, but that it is lost
+DAMAGED: Final = "damaged"  # the word of a StoreUnreadable for data that are lost, not only unreadable now
 
 Change = Callable[[UserState], UserState]
 
 
 @dataclass(frozen=True)
 class ShownPin:
-    """A PIN that was right, and what it is the PIN of."""
+    """A PIN that was right, and the units it belongs to."""
 
     token: str
     pin_salt: str
@@ -51,17 +51,18 @@ class ShownPin:
 
 
 def open_lock(device: Device, user: str, lock: PinLock, pin: Secret[str]) -> OpenedLock:
-    """The lock, opened with this PIN. Raises `WrongPin`, `LockedOut`, `StoreUnreadable`."""
+    """Open the lock with this PIN. Raises WrongPin, LockedOut or StoreUnreadable."""
     locks = device.store.keys.pin_locks
     if locks is None:
-        raise StoreUnreadable("damaged", "a PIN lock was made with a TPM that is not in use any more")
+        raise StoreUnreadable("damaged", "a PIN lock was made with a TPM that is no longer in use")
     shown = authorisation(pin, bytes.fromhex(lock.lock_salt))
     private_key = locks.open(bytes.fromhex(lock.sealed), shown)
     return OpenedLock(device.state.enrolment.device, user, lock, private_key)
 
 
 def settle(device: Device, user: UserState, shown: ShownPin, opened: OpenedLock | None) -> Change:
-    """What a sign-in that showed this PIN changes of its lock, which it may have opened."""
+    """Return the change that a sign-in with this PIN brings to its lock; `opened` is the lock if the sign-in has opened
+    it."""
     locks = device.store.keys.pin_locks
     tries = locks.ensure_tries(tries_wanted(user.policy)) if locks is not None and user.policy.pin_lock else 0
     used = is_to_be_used(user.policy, tries)
@@ -74,29 +75,33 @@ def settle(device: Device, user: UserState, shown: ShownPin, opened: OpenedLock 
     return unchanged
 
 
-def settle_online(device: Device, reply: SignInReply, typed: Secret[str] | None, said: SyncReply | None) -> None:
-    """After the server's yes is committed, and before it is answered: what it means behind the lock.
+def settle_online(
+    device: Device, reply: SignInReply, passcode: Secret[str] | None, sync_reply: SyncReply | None
+) -> None:
+    """Erase behind the lock, and make or lift the lock. Called after a success at the server is committed, before the
+    answer.
 
-    `typed` is None where it was no passcode; `said` is what the server said after the sign-in, None where it was not
-    heard any more.
+    `passcode` is None if the text was no passcode. `sync_reply` is None if the server was not reached after the
+    sign-in.
     """
     if reply.method != "tokencode" or not device.state.has_user(reply.user):
         return
     user = device.state.get_user(reply.user)
-    shown = _find_shown(user, reply.token, typed)
-    if shown is not None and said is not None and not _is_of(user, said):
+    shown = _find_shown(user, reply.token, passcode)
+    if shown is not None and sync_reply is not None and not _is_of(user, sync_reply):
         shown = None
-    opened, change = _reach(device, user, reply, shown, heard=said is not None)
-    if shown is not None and said is not None and change is unchanged:
+    opened, change = _reach(device, user, reply, shown, is_synced=sync_reply is not None)
+    if shown is not None and sync_reply is not None and change is unchanged:
         change = settle(device, user, shown, opened)
     if opened is not None or change is not unchanged:
         device.store.change(lambda state: state.with_user(change(state.get_user(user.user))), opened)
 
 
 def _reach(
-    device: Device, user: UserState, reply: SignInReply, shown: ShownPin | None, *, heard: bool
+    device: Device, user: UserState, reply: SignInReply, shown: ShownPin | None, *, is_synced: bool
 ) -> tuple[OpenedLock | None, Change]:
-    """The lock, opened, where records up to the step are behind it; else what has to go that S23 holds all the same."""
+    """Open the lock if records up to the step are behind it. If it stays closed, return the change that erases them all
+    the same (S23)."""
     lock = next((lock for lock in user.pin_locks if lock.token == reply.token), None)
     if lock is None or not is_straddled(user, reply.token, reply.step):
         return None, unchanged
@@ -107,30 +112,30 @@ def _reach(
         pass
     except (WrongPin, StoreUnreadable) as error:
         if isinstance(error, StoreUnreadable) and error.word != DAMAGED:
-            raise  # the TPM does not answer: nobody is answered
-        if heard:
+            raise  # the TPM does not answer: no answer without it
+        if is_synced:
             return None, lambda user: given_up(user, lock)
     return None, lambda user: cut_at(user, reply.token, reply.step)
 
 
-def _find_shown(user: UserState, token: str, typed: Secret[str] | None) -> ShownPin | None:
-    """The PIN in a passcode that the server accepted, as what is held of that token tells it from the code."""
+def _find_shown(user: UserState, token: str, passcode: Secret[str] | None) -> ShownPin | None:
+    """Return the PIN in a passcode that the server accepted, split by the shape of a unit of that token."""
     entry = next((entry for entry in user.current_units if entry.token == token and is_lockable(entry)), None)
-    if entry is None or typed is None:
+    if entry is None or passcode is None:
         return None
-    found = split(typed.reveal(), [shape_of(entry)]).of(shape_of(entry))
+    found = split(passcode.reveal(), [shape_of(entry)]).of(shape_of(entry))
     return ShownPin(token, entry.pin_salt, found.pin) if found is not None else None
 
 
-def _is_of(user: UserState, said: SyncReply) -> bool:
-    """Whether the server speaks of the generation that opens here; a new PIN is a new generation."""
+def _is_of(user: UserState, sync_reply: SyncReply) -> bool:
+    """Return True if the server names the generation that opens here. A new PIN is a new generation."""
     return not user.staged_generation and any(
-        each.user == user.user and each.generation == user.generation for each in said.users
+        user_sync.user == user.user and user_sync.generation == user.generation for user_sync in sync_reply.users
     )
 
 
 def unchanged(user: UserState) -> UserState:
-    """The `Change` that is none."""
+    """Return the user unchanged: the `Change` that changes nothing."""
     return user
 
 

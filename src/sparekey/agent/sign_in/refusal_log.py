@@ -1,10 +1,10 @@
-"""The agent's log of refused sign-ins: for whom, who asked, what was told, and where the reason is found.
+"""The agent's log of refused sign-ins: the account, the program's user, the answer, and where to find the reason.
 
-- Nothing of it was typed: an account is named only where this computer or its configuration knows it, for people type
-  passcodes where a name belongs (S65).
-- What was told is all that stands here. More is known to the server alone, which keeps it on record.
-- Nobody fills the journal: of one account and one who asks, a few lines a minute are written; the others are counted.
-  Whoever comes over a network is another one than the console, though both ask by a program of root's.
+- It contains nothing that was typed. An account is named only if this computer or its configuration knows it, because
+  people type passcodes where a name belongs (S65).
+- It contains only what the answer said. The server alone knows more, in its audit log.
+- It cannot fill the journal: for each account and asker, a few lines a minute are written and the rest are counted. A
+  remote user and the console are different askers, although a program of root's asks for both.
 """
 
 import logging
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class RefusalLog:
-    """Of one daemon, for all its connections."""
+    """The log of one daemon, for all its connections."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
@@ -34,20 +34,20 @@ class RefusalLog:
         self._refused: Counter[tuple[str, str]] = Counter()
 
     def note(self, account: str, person: int, answer: LoginAnswer, *, remote: bool = False) -> None:
-        """`person`: the uid behind the program that asked, 0 at a login screen. Nothing is noted of a success, or of a
-        question that leads to one."""
+        """Log a refused sign-in. `person` is the uid behind the program that asked, 0 at a login screen. Successes, and
+        questions that lead to one, are not logged."""
         if answer.result not in (Result.GRANTED, Result.ASK):
             told = " ".join(filter(None, (answer.mode.value, answer.reason.value)))
             asker = f"uid {person} over the network" if remote else f"uid {person}"
             self._write(account, asker, told, lambda login: _where_to_look(login, answer))
 
     def note_not_allowed(self, account: str, person: int) -> None:
-        """Somebody asked for another one's account, and nothing was tried."""
-        self._write(account, f"uid {person}", "not-allowed", lambda _: "only root may sign in somebody else")
+        """Log that a user asked for the account of another one. Nothing was tried."""
+        self._write(account, f"uid {person}", "not-allowed", lambda _: "only root can sign in another user")
 
     def _write(self, account: str, asker: str, told: str, add: Callable[[str | None], str]) -> None:
         known = self._is_known(account)
-        who = account if known else "an account that this computer does not have"
+        who = account if known else "an account that does not exist on this computer"
         if self._is_to_be_written(who, asker):
             login = self._device.names.find_login(account) if known else None
             _log.info("refused: %s, asked by %s: %s; %s", who, asker, told, add(login))
@@ -55,7 +55,7 @@ class RefusalLog:
     def _is_known(self, account: str) -> bool:
         try:
             return printable(account) == account and (account in self._device.names.mapped or has_account(account))
-        except ValueError:  # what no name of an account can be
+        except ValueError:  # no account can have this name
             return False
 
     def _is_to_be_written(self, who: str, asker: str) -> bool:
@@ -80,5 +80,5 @@ def _where_to_look(login: str | None, answer: LoginAnswer) -> str:
     if answer.result is Result.UNAVAILABLE or here_alone:
         return "see sparekey-agent doctor"
     about = "" if login is None else f" --user {shlex.quote(printable(login))}"
-    later = ", once this device was in contact" if answer.mode is Mode.OFFLINE else ""
+    later = ", after the next contact of this device" if answer.mode is Mode.OFFLINE else ""
     return f"see sparekey audit list{about} on the server{later}"

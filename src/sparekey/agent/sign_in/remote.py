@@ -1,9 +1,9 @@
-"""What is told to whoever comes over a network: no more than a server says at its door (S07).
+"""The answers to remote users: no more than the server tells at its own login (S07).
 
-- Strangers try that door, and nobody sees them there. Who has data on this device, who is blocked, and what caller and
-  help desk agree on a code by, is for whoever sits at the computer, and for the agent's log.
-- What the device refuses alone is one sentence, and leaves at one time: what it hashed meanwhile does not show.
-- What is true of the device whoever asks (busy, not enrolled, no keys) is said.
+- Strangers can try a login over the network. Which users have data on this device, which are blocked, and the words for
+  a call to the help desk are told only at the computer itself, and in the agent's log.
+- Every refusal by the device alone is the same sentence and leaves after the same time: its hashing does not show.
+- Reasons that are true of the device for every user (busy, not enrolled, no keys) are told.
 """
 
 from dataclasses import replace
@@ -12,26 +12,27 @@ from typing import Final
 from sparekey.agent.ground.outcome import LoginAnswer, Mode, Reason, Refusal, Result, refused
 from sparekey.agent.ground.state import State
 
-# Seconds from where the device began to judge alone: longer than its search for a tokencode takes on two cores. All of
-# `places.MOST_OF_REMOTE` in line are answered before a shim gives up (120 s).
+# Seconds since the device began to decide alone: longer than a search for a tokencode takes on two cores. All remote
+# attempts in the queue (`places.MOST_OF_REMOTE`) are answered before a login shim gives up after 120 s.
 FLOOR: Final = 5.0
-_MORE = "Its server is out of reach: this computer says more on its own screen."
+_MORE = "The server cannot be reached. The screen of this computer shows more."
 
 
 def answer_for_remote(answer: LoginAnswer, state: State) -> LoginAnswer:
-    """The same answer as far as it is for strangers."""
+    """Return the answer without the parts that are not for strangers."""
     if answer.result in (Result.GRANTED, Result.ASK):
         return answer
     if answer.mode is Mode.OFFLINE:
         return refused(Refusal(Reason.WRONG_PASSCODE), Mode.OFFLINE, f"{_MORE} {_help_text(state)}")
     if answer.reason is Reason.NOT_MAPPED:
         return refused(Refusal(Reason.WRONG_PASSCODE), answer.mode)
-    if answer.misread:  # what the server says to everybody, without what this device holds
+    if answer.misread:  # the server tells this to everyone; leave out what this device holds
         return replace(answer, message=Refusal(answer.reason, answer.misread).sentence)
     return answer
 
 
 def _help_text(state: State) -> str:
-    """The one that all users of this device have; where they differ it would tell who is one."""
+    """Return the help text that all users of this device share. If they differ, return none: it would tell which user
+    has data here."""
     texts = {user.policy.help_text for user in state.users}
     return texts.pop() if len(texts) == 1 else ""

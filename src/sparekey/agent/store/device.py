@@ -1,4 +1,4 @@
-"""The parts of one device that its actions share, and the one lock that keeps attempts apart."""
+"""The parts of one device that its actions share, and the lock that allows one attempt at a time."""
 
 import contextlib
 import threading
@@ -22,7 +22,7 @@ class Busy(Exception):
 
 @dataclass
 class _Counted:
-    """What the TPM said, and when (seconds since boot)."""
+    """The last answer of the TPM, and when it came (seconds since boot)."""
 
     count: PinCount | None = None
     at: float | None = None
@@ -31,15 +31,19 @@ class _Counted:
 
 @dataclass
 class Heard:
-    """What this process heard from the server last. Not every contact is written down: with a TPM that wears it."""
+    """The last message from the server in this process. Not every contact is written to disk, because with a TPM each
+    write wears its counter."""
 
     contact: int = 0  # unix seconds by the server; 0: none yet
 
 
 @dataclass(frozen=True)
 class Device:
-    """An enrolled device. `run` spreads hashes over threads; `connect` begins a conversation with the server;
-    `purposes` are what its configuration lets secrets be kept for (`purposes`)."""
+    """An enrolled device.
+
+    `run` spreads hashes over threads. `connect` opens a conversation with the server. `purposes` are the purposes for
+    which the configuration allows secrets (module `purposes`).
+    """
 
     store: Store
     clock: Clock
@@ -60,12 +64,12 @@ class Device:
 
     @property
     def last_contact(self) -> int:
-        """Unix seconds by the server; 0: there was none."""
+        """Return the unix time of the last contact, by the server; 0 if there was none."""
         return max(self.state.time.contact, self.heard.contact)
 
     def pin_count(self, seconds_old: int) -> PinCount | None:
-        """How wrong PINs are counted, as the TPM said at most so many seconds ago; None where no TPM counts, or none
-        answers."""
+        """Return how the TPM counts wrong PINs, from an answer that is at most `seconds_old` seconds old. None if no
+        TPM counts or answers."""
         with self._counted.lock:
             now = clock.since_boot()
             if self._counted.at is None or now - self._counted.at >= seconds_old:
@@ -81,8 +85,8 @@ class Device:
 
     @contextlib.contextmanager
     def one_attempt(self) -> Iterator[None]:
-        """One attempt at a time on this device, and each knows what the one before it has left on disk: raises `Busy`,
-        and whatever keeps the store from asking its disk."""
+        """Allow one attempt at a time; each starts from the state that the one before it left on disk. Raises Busy, and
+        StoreUnreadable if the disk cannot be read."""
         if not self._attempts.acquire(timeout=ATTEMPT_WAIT):
             raise Busy
         try:
@@ -93,6 +97,6 @@ class Device:
 
     @contextlib.contextmanager
     def one_refill(self) -> Iterator[None]:
-        """One refill at a time: a second would fetch the same units."""
+        """Allow one refill at a time: a second one would fetch the same units."""
         with self._refills:
             yield

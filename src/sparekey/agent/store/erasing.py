@@ -1,10 +1,10 @@
-"""What may stay on disk, as a function of the state alone: the store applies it at every commit.
+"""The records that must not stay on disk, computed from the state alone. The store applies this at every commit.
 
-- Records up to the last used one of their token, wherever it was used, go; so do days that are past.
-- By time, records before the window around the mark go; with a clock that cannot be trusted, nothing does.
-- Emergency units are reusable: they stay until their end.
-- A piece behind a PIN lock that is not open goes whole or not yet: in the hour after it is past at the latest, and at
-  the agent's start if a sign-in here was cut off before it came to it.
+- Records up to the last used one of their token are erased, wherever that one was used. So are expired days.
+- By age, records before the window around the mark are erased. With a clock that cannot be trusted, none are.
+- Emergency units can be used again and again: they stay until they expire.
+- A piece behind a PIN lock that is not open goes as a whole, or not yet: at the latest within the hour after it has
+  expired, or at the start of the agent if a sign-in was cut off before it could erase.
 """
 
 from sparekey.agent.ground.device_time import TrustedTime
@@ -15,8 +15,8 @@ DAY_SECONDS = 86400
 
 
 def decide_erasing(state: State, trusted: TrustedTime, opened: OpenedLock | None = None) -> dict[str, int]:
-    """For each unit (by file name) the number of the last record that must not be on disk; units that must go
-    altogether have their very last record named."""
+    """Return, for each unit by its file name, the number of the last record that must not be on disk. For a unit that
+    must go completely, this is its last record."""
     return {
         entry.file: within_reach(entry, _gone_through(entry, user, trusted), opened)
         for user in state.users
@@ -25,8 +25,11 @@ def decide_erasing(state: State, trusted: TrustedTime, opened: OpenedLock | None
 
 
 def after_cut_off(state: State) -> State:
-    """The state at agent start: a sign-in that the server accepted here may have been cut off before it reached behind
-    the PIN lock. The piece with its record goes whole, as nobody is there who could open it."""
+    """Return the state at the start of the agent.
+
+    A sign-in that the server accepted may have been cut off before it erased behind the PIN lock. The piece with its
+    record then goes as a whole, because it cannot be opened without the PIN.
+    """
     accepted = [(user.user, use) for user in state.users for use in user.tokens]
     for user, use in accepted:
         state = state.with_user(cut_at(state.get_user(user), use.token, use.accepted_here))
@@ -44,19 +47,20 @@ def _gone_through(entry: UnitEntry, user: UserState, trusted: TrustedTime) -> in
 
 
 def _past(entry: UnitEntry, use: TokenUse, trusted: TrustedTime) -> int:
-    """The last record that time alone has made useless."""
+    """Return the number of the last record that has expired by time alone."""
     if not entry.interval or trusted.suspect:
         return entry.first - 1
     return trusted.mark // entry.interval + entry.drift + min(use.learnt_shift, 0) - entry.window - 1
 
 
 def days_left(user: UserState, time: int) -> int:
-    """Whole days until the end of the last record that may open."""
+    """Return the whole days until the last record of the current units expires."""
     return max((days_end(user) - time) // DAY_SECONDS, 0)
 
 
 def days_end(user: UserState) -> int:
-    """When the last record that may open ends, a pack's all at once; 0: none is held."""
+    """Return the unix time at which the last record of the current units expires; an events unit expires as a whole. 0
+    if there is none."""
     ends = [
         (entry.last - entry.drift + 1) * entry.interval if entry.interval else entry.not_after
         for entry in user.current_units
@@ -66,5 +70,5 @@ def days_end(user: UserState) -> int:
 
 
 def emergency_ends(user: UserState) -> int:
-    """When the emergency code that lasts longest ends; 0: none is held."""
+    """Return the unix time at which the last emergency code expires; 0 if there is none."""
     return max((entry.not_after for entry in user.current_units if entry.is_emergency), default=0)

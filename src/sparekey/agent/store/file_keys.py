@@ -1,7 +1,7 @@
-"""The store's keys in a root-only file: for devices without a TPM, or until it is used.
+"""The keys of the store in a file that only root can read, for devices that use no TPM.
 
-What it costs (threat model): a copied disk holds these keys too and falls to the level's price; a restored image is
-not noticed.
+The cost (see the threat model): a copied disk holds these keys too, so that only the cost of a guess protects the data,
+and a restored image is not noticed.
 """
 
 import secrets
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sparekey.agent.ground.ports import Files, PinLocks, StoreUnreadable, TpmFacts
+from sparekey.agent.ground.ports import ENROL_AGAIN, Files, PinLocks, StoreUnreadable, TpmFacts
 from sparekey.secret import Secret
 from sparekey.wire import signing
 from sparekey.wire.messages import BadMessage, decode, encode
@@ -32,7 +32,7 @@ class _KeyFile:
 
 
 class FileKeys:
-    """`ports.StoreKeys` from one file."""
+    """The `ports.StoreKeys` of one file."""
 
     hardware_bound = False
     pin_locks: PinLocks | None = None
@@ -40,14 +40,14 @@ class FileKeys:
     def __init__(self, keys: _KeyFile) -> None:
         signing_key = serialization.load_der_private_key(bytes.fromhex(keys.signing_key), password=None)
         if not isinstance(signing_key, ec.EllipticCurvePrivateKey):
-            raise StoreUnreadable("damaged", "the store's key file holds another kind of key; enrol anew")
+            raise StoreUnreadable("damaged", f"the key file of the store holds another kind of key; {ENROL_AGAIN}")
         self._signing_key = signing_key
         self._device_secret = Secret(bytes.fromhex(keys.device_secret))
         self._state_key = Secret(bytes.fromhex(keys.state_key))
 
     @classmethod
     def create(cls, directory: Path, files: Files) -> "FileKeys":
-        """Fresh keys, on disk. Raises `FileExistsError` where there are some."""
+        """Make new keys and write them to disk. Raises FileExistsError if there are some."""
         signing_key = ec.generate_private_key(ec.SECP256R1())
         der = signing_key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -61,15 +61,15 @@ class FileKeys:
 
     @classmethod
     def open(cls, directory: Path, files: Files) -> "FileKeys":
-        """Raises `StoreUnreadable`."""
+        """Open the key file. Raises StoreUnreadable."""
         try:
             return cls(decode(_KeyFile, files.read(directory / KEYS)))
         except FileNotFoundError as error:
             raise StoreUnreadable(
-                "no-key-file", f"the store's key file {KEYS} is missing: what it opened is lost; clear and enrol anew"
+                "no-key-file", f"the key file {KEYS} of the store is missing, so its data are lost; {ENROL_AGAIN}"
             ) from error
         except (BadMessage, ValueError) as error:
-            raise StoreUnreadable("damaged", f"the store's key file {KEYS} is damaged; clear and enrol anew") from error
+            raise StoreUnreadable("damaged", f"the key file {KEYS} of the store is damaged; {ENROL_AGAIN}") from error
 
     def device_secret(self) -> Secret[bytes]:
         return self._device_secret
@@ -91,18 +91,18 @@ class FileKeys:
         nonce = sealed[len(STATE_MAGIC) : start]
         try:
             if not sealed.startswith(STATE_MAGIC):
-                raise StoreUnreadable("damaged", "the state file is not one of this agent; clear and enrol anew")
+                raise StoreUnreadable("damaged", f"the state file was not written by this agent; {ENROL_AGAIN}")
             return AESGCM(self._state_key.reveal()).decrypt(nonce, sealed[start:], STATE_MAGIC)
         except (InvalidTag, ValueError) as error:
             raise StoreUnreadable(
-                "damaged", "the state file and the key file do not belong together; clear and enrol anew"
+                "damaged", f"the state file and the key file do not belong together; {ENROL_AGAIN}"
             ) from error
 
     def committed(self) -> None:
-        """Nothing counts on it here; a TPM's counter would move."""
+        """Do nothing: a file has no counter to move."""
 
     def forget(self) -> None:
-        """There is nothing but the file."""
+        """Do nothing: there is nothing outside of the file."""
 
     def facts(self) -> TpmFacts | None:
         return None

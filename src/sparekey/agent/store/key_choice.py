@@ -1,6 +1,6 @@
-"""Which keys a store stands under: chosen once, when the device is enrolled; opened by what the store says.
+"""The choice of keys for a store: made once, at enrolment. An existing store is opened by the keys that it names.
 
-A store that was made under a TPM is never opened any other way: where its TPM is gone, so is the store.
+A store that was made under a TPM is never opened in another way: if its TPM is gone, so is the store.
 """
 
 import contextlib
@@ -15,30 +15,30 @@ from sparekey.agent.tpm.chip import DEFAULT_TCTI, has_device
 from sparekey.agent.tpm.errors import NO_TPM
 from sparekey.agent.tpm.keys import TPM_KEYS, TpmKeys
 
-AUTO: Final = "auto"  # a TPM where one works, else a file
+AUTO: Final = "auto"  # a TPM if one works, otherwise a file
 REQUIRED: Final = "required"  # a TPM, or no enrolment
 OFF: Final = "off"  # a file
 
 
 @dataclass(frozen=True)
 class Made:
-    """Fresh keys, and a sentence on what they are and why they are no more."""
+    """Newly made keys, with a sentence on where they are and why they are no safer."""
 
     keys: StoreKeys
     words: str
 
 
 def make_keys(directory: Path, files: Files, wish: str = AUTO) -> Made:
-    """New keys in place of any that are there. The wish is `auto`, `required`, `off`, or a TCTI: that TPM, required.
-    Raises `StoreUnreadable`."""
+    """Make new keys in place of existing ones. `wish` is `auto`, `required`, `off`, or a TCTI, which requires that TPM.
+    Raises StoreUnreadable."""
     files.make_directory(directory)
     with contextlib.suppress(StoreUnreadable):
-        forget_keys(directory, files)  # of an enrolment that did not come about
+        forget_keys(directory, files)  # of an enrolment that failed
     if wish == OFF:
-        return Made(FileKeys.create(directory, files), "the keys lie in a file that only root reads, as was asked for")
+        return Made(FileKeys.create(directory, files), "the keys are in a file that only root can read, as you asked")
     try:
         keys = TpmKeys.create(directory, files, _tcti_of(wish) or DEFAULT_TCTI)
-        return Made(keys, f"the keys are the TPM's ({_named(keys.facts())})")
+        return Made(keys, f"the keys are in the TPM ({_named(keys.facts())})")
     except StoreUnreadable as error:
         if wish != AUTO:
             raise
@@ -46,8 +46,8 @@ def make_keys(directory: Path, files: Files, wish: str = AUTO) -> Made:
 
 
 def open_keys(directory: Path, files: Files, wish: str = AUTO) -> StoreKeys:
-    """Those that the store was made under. A TCTI says how its TPM is reached now, if not as it was then; other wishes
-    are for new devices. Raises `StoreUnreadable`."""
+    """Open the keys under which the store was made. A TCTI in `wish` says how its TPM is reached now; other wishes
+    matter for new devices only. Raises StoreUnreadable."""
     names = set(files.names(directory))
     if names.isdisjoint((KEYS, TPM_KEYS, STATE, ASIDE)):
         raise StoreUnreadable("not-enrolled", "this device is not enrolled")
@@ -57,8 +57,8 @@ def open_keys(directory: Path, files: Files, wish: str = AUTO) -> StoreKeys:
 
 
 def forget_keys(directory: Path, files: Files, wish: str = AUTO) -> None:
-    """Removes keys for good, also what they take up in a TPM. Raises `StoreUnreadable` where that stays: the files are
-    gone all the same."""
+    """Remove the keys for good, also from the TPM. Raises StoreUnreadable if they stay in the TPM; the files are
+    removed all the same."""
     try:
         if TPM_KEYS in files.names(directory):
             TpmKeys.open(directory, files, _tcti_of(wish)).forget()
@@ -69,17 +69,17 @@ def forget_keys(directory: Path, files: Files, wish: str = AUTO) -> None:
 
 
 def _tcti_of(wish: str) -> str:
-    """ "" where none is named."""
+    """Return the TCTI in the wish; "" if it names none."""
     return "" if wish in (AUTO, REQUIRED, OFF) else wish
 
 
 def _without_tpm(error: StoreUnreadable) -> str:
-    """Most computers have none: then nothing is amiss, and nothing was lost."""
+    """Return the sentence for a computer that uses no TPM. Most have none, and that is no error."""
     if error.word == NO_TPM:
         none = "the TPM does not answer" if has_device(DEFAULT_TCTI) else "no TPM was found"
-        words = f"{none} ({DEFAULT_TCTI}): the keys lie in a file that only root reads"
-        return f'{words}. This computer works; to use a TPM later: "The TPM" in linux-login.md'
-    return f"the keys lie in a file that only root reads, because no TPM is used: {error}"
+        reason = f"{none} ({DEFAULT_TCTI}): the keys are in a file that only root can read"
+        return f'{reason}. This is no problem. To use a TPM later, see "The TPM" in linux-login.md'
+    return f"the keys are in a file that only root can read, because the TPM cannot be used: {error}"
 
 
 def _named(facts: TpmFacts | None) -> str:

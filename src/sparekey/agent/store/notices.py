@@ -1,9 +1,9 @@
-"""Who is to be told that offline data run low, and in which words; the message of the day is kept as it should be.
+"""The notices that offline data run low, and the file with the message of the day.
 
-- A device that was in contact within the last day has what the server gives: there, only what the server says against
-  more is told.
-- The message of the day names nobody: it is shown to whoever signs in on this computer.
-- A notice that cannot be given is no reason for anything else to fail.
+- A device with a contact within the last day already has all that the server gives. Its notice names only the server's
+  reason why there is no more.
+- The message of the day names no user, because it is shown to everyone who signs in.
+- A notice that fails must not stop anything else.
 """
 
 import contextlib
@@ -20,19 +20,19 @@ FRESH: Final = DAY_SECONDS  # seconds after a contact
 
 
 def notice_for(user: UserState, state: State, time: int) -> str:
-    """What this user should know, a sentence; "": nothing."""
+    """Return the notice for this user, one sentence; "" if there is none."""
     days = days_left(user, time)
     if not user.generation or days > user.policy.warn_days:
         return ""
     if time - state.time.contact < FRESH:
         return f"{_left(days)} {user.obstacles[0]}" if user.obstacles and _has_days(user) else ""
     if not _has_days(user) and user.obstacles:
-        return ""  # there never were days for this user, and the network would bring none
+        return ""  # this user never had days, and a contact would bring none
     return f"{_left(days)} Connect this computer to the network soon."
 
 
 def message_of_the_day(state: State, time: int) -> str:
-    """For whoever signs in on this computer, a line; "": nothing."""
+    """Return the message for everyone who signs in on this computer, one line; "" if there is none."""
     low = [days_left(user, time) for user in state.users if notice_for(user, state, time)]
     if not low:
         return ""
@@ -41,7 +41,7 @@ def message_of_the_day(state: State, time: int) -> str:
 
 
 def keep_message(path: Path, words: str) -> None:
-    """The file says that, or is not there; it is touched only where it says something else."""
+    """Make the file hold this message, or remove it for "". The file is written only if it changes."""
     try:
         if not words:
             path.unlink(missing_ok=True)
@@ -52,7 +52,7 @@ def keep_message(path: Path, words: str) -> None:
 
 
 def _write(path: Path, words: str) -> None:
-    """Whole or not at all, and in place of a link rather than through it."""
+    """Write the file completely or not at all. A link in its place is replaced, not followed."""
     aside = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         aside.unlink()

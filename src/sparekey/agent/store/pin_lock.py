@@ -1,12 +1,11 @@
-"""The PIN lock: the keys of pieces stand encrypted to a key pair whose private half comes back for the PIN alone.
+"""The PIN lock: piece keys are encrypted to a key pair whose private half only the PIN brings back.
 
-- One lock for each token and PIN: `pin_salt`, which is new at every PIN change, says which units belong to it. Days and
-  events are locked, emergency units never: they have to open when the TPM takes no PIN (S34).
-- Locking needs the public half only; so refills and what is erased by time go on while nobody is there.
-- A lock of an earlier PIN goes with the last unit of that PIN, and not before: until the new days are here, the old
-  ones open.
+- There is one lock for each token and PIN. The `pin_salt` of a unit is new at every PIN change and names its lock. Days
+  and events are locked. Emergency units never are: they must open while the TPM accepts no PIN (S34).
+- Locking needs the public half only, so that refills and erasing by age go on without the user.
+- The lock of an earlier PIN goes with the last unit of that PIN: the old days open until the new ones are here.
 
-Functions of the state alone; `pin_locking` is where a sign-in and the TPM meet.
+These are functions of the state alone. `pin_locking` is where a sign-in meets the TPM.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ from sparekey.wire.agent_api import DevicePolicy, SyncReply
 from sparekey.wire.signing import lp
 
 SALT_BYTES: Final = 16
-SPARE_TRIES: Final = 2  # beyond the policy's limit of failures, so that the device's own count is reached first
+SPARE_TRIES: Final = 2  # more than the failures that the policy allows, so that the device reaches its own limit first
 _MEMORY_KIB: Final = 65536
 _PASSES: Final = 3
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
@@ -38,7 +37,7 @@ class StaysLocked(Exception):
 
 @dataclass(frozen=True)
 class OpenedLock:
-    """A lock and its private half, for one attempt."""
+    """A lock with its private half, for one attempt."""
 
     device: str
     user: str
@@ -49,7 +48,7 @@ class OpenedLock:
         return _is_under(entry, self.lock)
 
     def key_of(self, entry: UnitEntry, piece: Piece) -> bytes:
-        """The key of a locked piece; raises `StaysLocked`."""
+        """Return the key of a locked piece. Raises StaysLocked."""
         private_key = X25519PrivateKey.from_private_bytes(self.private_key.reveal())
         info = _bound_to(self.device, self.user, self.lock, entry.unit_hash, piece)
         try:
@@ -59,7 +58,7 @@ class OpenedLock:
 
 
 class LockState(StrEnum):
-    """What status says of a user's days, for programs."""
+    """The state of the PIN lock on the days of a user, for programs."""
 
     LOCKED = "locked"
     RESETTABLE = "locked-resettable"
@@ -76,33 +75,34 @@ class LockState(StrEnum):
 
 
 _SENTENCES: Final = {
-    LockState.LOCKED: "The offline days open with the PIN alone, which the TPM lets be tried a few times.",
-    LockState.RESETTABLE: "The offline days open with the PIN alone, and wrong PINs are counted; but until the TPM's "
-    "lockout has a password, whoever starts another system on this computer can reset the count.",
-    LockState.WIDE: "The offline days open with the PIN alone, and wrong PINs are counted; but the TPM takes so many "
-    f"that one can be found by trying. Let it take {MOST_TRIES} at most, and forget one in {LEAST_FORGIVING} seconds "
-    "at the soonest (tpm2_dictionarylockout --setup-parameters).",
-    LockState.AT_NEXT_SIGN_IN: "The TPM locks the offline days to the PIN at the next sign-in that shows it.",
-    LockState.POLICY_OFF: "Policy does not ask for the PIN lock; what is locked opens up at the next sign-in offline.",
-    LockState.NO_TPM: "There is no PIN lock: this device has no TPM in use that could keep count of wrong PINs.",
-    LockState.TOO_FEW_TRIES: "There is no PIN lock: the TPM takes fewer wrong PINs than policy lets be tried, and this "
-    "device may not set how many. Set the TPM's limit (tpm2_dictionarylockout), or lower the policy's.",
-    LockState.NOTHING_TO_LOCK: "There is nothing to lock: no offline days of a token with a PIN are held.",
+    LockState.LOCKED: "The offline days open only with the PIN, and the TPM allows only a few tries.",
+    LockState.RESETTABLE: "The offline days open only with the PIN, and wrong PINs are counted. But until the lockout "
+    "of the TPM has a password, anyone who starts another system on this computer can reset the count.",
+    LockState.WIDE: "The offline days open only with the PIN, and wrong PINs are counted. But the TPM allows so many "
+    f"that a PIN can be found by trying. Set it to at most {MOST_TRIES} tries and at least {LEAST_FORGIVING} seconds "
+    "of recovery time (tpm2_dictionarylockout --setup-parameters).",
+    LockState.AT_NEXT_SIGN_IN: "The TPM will lock the offline days to the PIN at the next sign-in with the PIN.",
+    LockState.POLICY_OFF: "The policy asks for no PIN lock. Locked days are unlocked at the next offline sign-in.",
+    LockState.NO_TPM: "There is no PIN lock: this device uses no TPM that could count wrong PINs.",
+    LockState.TOO_FEW_TRIES: "There is no PIN lock: the TPM allows fewer wrong PINs than the policy, and this device "
+    "cannot change its limit. Raise the limit of the TPM (tpm2_dictionarylockout), or lower the one of the policy.",
+    LockState.NOTHING_TO_LOCK: "There is nothing to lock: this device holds no offline days of a token with a PIN.",
 }
 
 
 def authorisation(pin: Secret[str], lock_salt: bytes) -> Secret[bytes]:
-    """What the TPM is shown instead of the PIN, 32 bytes: whoever breaks the TPM open still pays this for each PIN."""
+    """Return the 32 bytes that the TPM gets instead of the PIN. An attacker who breaks the TPM open still has to pay
+    for this hash at every guess."""
     return Secret(argon2id(pin.reveal().encode(), lock_salt, _MEMORY_KIB, _PASSES))
 
 
 def find_lock(user: UserState, entry: UnitEntry) -> PinLock | None:
-    """The lock that this unit's records belong under."""
+    """Return the lock that the records of this unit belong behind, if there is one."""
     return next((lock for lock in user.pin_locks if _is_under(entry, lock)), None)
 
 
 def is_lockable(entry: UnitEntry) -> bool:
-    """Days and events of a token with a PIN."""
+    """Return True for days and events of a token with a PIN."""
     return entry.with_pin and not entry.is_emergency
 
 
@@ -111,29 +111,30 @@ def is_locked(entry: UnitEntry) -> bool:
 
 
 def needs_locking(user: UserState, entry: UnitEntry) -> bool:
-    """Whether keys stand open that this user's lock is for."""
+    """Return True if the unit has unlocked keys although the user has a lock for it."""
     return find_lock(user, entry) is not None and not all(piece.locked for piece in entry.pieces[1:])
 
 
 def with_lock(user: UserState, lock: PinLock) -> UserState:
-    """The user with one more lock; the store locks what belongs under it at the commit."""
+    """Return the user with one more lock. The store locks the keys behind it at the commit."""
     return replace(user, pin_locks=[*user.pin_locks, lock])
 
 
 def lifted(user: UserState, opened: OpenedLock) -> UserState:
-    """The user without this lock; the keys stand in the state again. Raises `StaysLocked`."""
+    """Return the user without this lock, with the keys in clear in the state again. Raises StaysLocked."""
     units = [_unlocked(entry, opened) if opened.covers(entry) else entry for entry in user.units]
     return _without(replace(user, units=units), opened.lock)
 
 
 def given_up(user: UserState, lock: PinLock) -> UserState:
-    """The user without a lock that nothing opens, and without what lies behind it: the server makes it again."""
+    """Return the user without a lock that no longer opens, and without the units behind it. The server then makes them
+    again."""
     return _without(replace(user, units=[entry for entry in user.units if not _is_under(entry, lock)]), lock)
 
 
 def cut_at(user: UserState, token: str, step: int) -> UserState:
-    """The user after a sign-in at `step` that could not open the lock: a locked piece with records up to there goes
-    whole, and the server is asked for the unit again."""
+    """Return the user after a sign-in at `step` that could not open the lock. The locked piece that holds this step
+    goes as a whole, and the server is asked for the unit again."""
 
     def cut(entry: UnitEntry) -> UnitEntry:
         through = max((piece.last for piece in _straddling(entry, step)), default=entry.given_up_through)
@@ -143,50 +144,52 @@ def cut_at(user: UserState, token: str, step: int) -> UserState:
 
 
 def is_straddled(user: UserState, token: str, step: int) -> bool:
-    """Whether the lock has to open before the records of this token up to `step` can go alone."""
+    """Return True if the lock must open before the records up to `step` can be erased alone."""
     return any(entry.token == token and _straddling(entry, step) for entry in user.units)
 
 
 def within_reach(entry: UnitEntry, gone_through: int, opened: OpenedLock | None) -> int:
-    """How far of that the records can be erased: a locked piece, unless the lock is open, goes whole or not yet."""
+    """Return the number up to which records can be erased now. Behind a closed lock, a piece goes as a whole or not
+    yet."""
     if opened is not None and opened.covers(entry):
         return gone_through
     return min((piece.first - 1 for piece in _straddling(entry, gone_through)), default=gone_through)
 
 
 def standing(state: State) -> State:
-    """The state without locks of an earlier PIN: units of their token are held, and none of them under that PIN."""
+    """Return the state without locks of an earlier PIN: units of their token are held, but none under that PIN."""
     return replace(state, users=[replace(user, pin_locks=_still_standing(user)) for user in state.users])
 
 
 def after_sync(state: State, reply: SyncReply) -> State:
-    """Locks of tokens that the server does not name are of no use any more."""
-    for said in reply.users:
-        if state.has_user(said.user):
-            user, kept = state.get_user(said.user), {keep.token for keep in said.keep}
+    """Return the state without the locks of tokens that the server no longer names."""
+    for user_sync in reply.users:
+        if state.has_user(user_sync.user):
+            user, kept = state.get_user(user_sync.user), {keep.token for keep in user_sync.keep}
             locks = [lock for lock in user.pin_locks if lock.token in kept]
             state = state.with_user(replace(user, pin_locks=locks))
     return state
 
 
 def with_keys_locked(state: State) -> State:
-    """The state as it may be written: keys that belong under a lock are encrypted to its public half."""
+    """Return the state as it may be written: keys that belong behind a lock are encrypted to its public half."""
     device = state.enrolment.device
     return replace(state, users=[_with_keys_locked(device, user) for user in state.users])
 
 
 def tries_wanted(policy: DevicePolicy) -> int:
-    """Wrong PINs that the TPM has to take in a row."""
+    """Return the number of wrong PINs in a row that the TPM must accept."""
     return policy.offline_failures + SPARE_TRIES
 
 
 def is_to_be_used(policy: DevicePolicy, tries: int) -> bool:
-    """Whether there is to be a lock where the TPM takes so many wrong PINs (0: no TPM)."""
+    """Return True if there must be a lock; `tries` is the limit of the TPM, 0 without a TPM."""
     return policy.pin_lock and tries >= tries_wanted(policy)
 
 
 def lock_state(user: UserState, find_count: Callable[[], PinCount | None]) -> LockState:
-    """How it stands with this user's days; `find_count` asks how wrong PINs are counted, None: there is no TPM."""
+    """Return the state of the lock on this user's days. `find_count` returns how wrong PINs are counted, None without a
+    TPM."""
     units = [entry for entry in user.current_units if is_lockable(entry)]
     if not user.policy.pin_lock:
         return LockState.POLICY_OFF
@@ -207,7 +210,7 @@ def _how_locked(count: PinCount | None) -> LockState:
 
 
 def any_locked(state: State) -> bool:
-    """Whether the days of at least one user are locked."""
+    """Return True if the days of at least one user are locked."""
     return any(is_locked(entry) for user in state.users for entry in user.units)
 
 
@@ -216,7 +219,7 @@ def _is_under(entry: UnitEntry, lock: PinLock) -> bool:
 
 
 def _straddling(entry: UnitEntry, number: int) -> Sequence[Piece]:
-    """The locked piece in which records up to this one are to go, and others are not; if there is one."""
+    """Return the locked piece, if there is one, in which the records up to `number` must go and others must stay."""
     if number <= entry.erased_through:
         return []
     return [piece for piece in entry.pieces if piece.locked and piece.first <= number < piece.last]
@@ -229,7 +232,7 @@ def _still_standing(user: UserState) -> list[PinLock]:
 
 
 def _without(user: UserState, lock: PinLock) -> UserState:
-    return replace(user, pin_locks=[each for each in user.pin_locks if each != lock])
+    return replace(user, pin_locks=[other for other in user.pin_locks if other != lock])
 
 
 def _unlocked(entry: UnitEntry, opened: OpenedLock) -> UnitEntry:
@@ -258,8 +261,11 @@ def _locked(device: str, user: str, lock: PinLock, entry: UnitEntry, piece: Piec
 
 
 def _bound_to(device: str, user: str, lock: PinLock, unit_hash: str, piece: Piece) -> bytes:
-    """HPKE's info. Whoever can write the state could encrypt any key to the public half, but not move one that stands
-    there to another piece, unit, PIN, token, user or device."""
+    """Return the info of HPKE (RFC 9180).
+
+    Safe because it binds a key to its piece, unit, PIN, token, user and device. An attacker who can write the state can
+    encrypt any key to the public half, but cannot move one to another place.
+    """
     names = (device.encode(), user.encode(), lock.token.encode(), bytes.fromhex(lock.pin_salt))
     numbers = piece.first.to_bytes(8, "big") + piece.count.to_bytes(8, "big")
     return b"sparekey/1/pin-lock" + b"".join(map(lp, names)) + bytes.fromhex(unit_hash) + numbers

@@ -1,4 +1,4 @@
-"""What the device can say about itself: for `sparekey-agent status`, for a help desk, never a secret."""
+"""The report of the device for `sparekey-agent status` and the help desk. It contains no secret."""
 
 from collections.abc import Callable
 from functools import cache
@@ -18,13 +18,15 @@ from sparekey.core.plurals import counted
 
 SCHEMA = 1
 OTHERS_COUNT_AGE = 60  # seconds
-MOST_NAMES = 100  # that are listed: a report has to fit its frame
+MOST_NAMES = 100  # that are listed, so that a report fits its frame
 
 
 def status_of(device: Device, only_login: str | None = None, trouble: str = "") -> dict[str, Any]:
-    """The whole, or the device and one user; `trouble`: why the last contact failed."""
+    """Return the complete report, or only the device and one user. `trouble` is the reason why the last contact
+    failed."""
     state, trusted = device.state, device.store.trusted_time()
-    # The TPM is asked once, and only where it matters; once a minute by others than root: it has sign-ins to do.
+    # The TPM is asked once, and only if needed. For users other than root it is asked once a minute, because sign-ins
+    # need it.
     count = cache(lambda: device.pin_count(0 if only_login is None else OTHERS_COUNT_AGE))
     report = {
         "schema": SCHEMA,
@@ -44,17 +46,18 @@ def status_of(device: Device, only_login: str | None = None, trouble: str = "") 
 
 
 def summary_of(device: Device) -> str:
-    """One line: who signs in without the network, and how long."""
+    """Return one line: how many users can sign in without the network, and until when."""
     state, time = device.state, device.store.trusted_time().time
     ends = [end for user in state.users if (end := max(days_end(user), emergency_ends(user))) > time]
     if not ends:
-        return f"{state.enrolment.name}: nobody can sign in without the network"
+        return f"{state.enrolment.name}: no user can sign in without the network"
     who = counted(len(ends), "user")
     return f"{state.enrolment.name}: {who} can sign in without the network, the last until {in_words(max(ends))}"
 
 
 def _of_the_computer(device: Device) -> dict[str, Any]:
-    """For root alone: other accounts are in it, what others tried, and the TPM is asked for it."""
+    """Return the part for root only: it names other accounts and shows the attempts of others, and the TPM is asked for
+    it."""
     protection = describe_protection(device.store.keys, days_locked=any_locked(device.state))
     return {
         "events_waiting": len(device.state.events),

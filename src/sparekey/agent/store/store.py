@@ -1,13 +1,13 @@
-"""The store on disk: one state file, and the files of the units.
+"""The store on disk: one state file, and one file for each unit.
 
-- Every change of the state is written aside and synced, name and all; then the keys commit it, and it is renamed. After
-  a power cut it is the old state or the new one, whole: of the two files that may be there, the one that opens counts.
-  Under a TPM no more than one does.
-- A change that broke off leaves open whether it came about: whatever comes next, a change or an attempt, asks the disk
-  first. Then what it would have removed, or has written, goes if the state does not name it.
-- At each commit what `erasing` says must not be on disk is taken out first: pieces are left out or rewritten under new
-  keys, and the old file is removed before anybody is answered.
-- No state is written with a key open that a PIN lock is for.
+- Each change of the state is written to a second file and synced, with its name. Then the keys commit it and it is
+  renamed. After a power cut the disk has the old state or the new one, complete: of the two files, the one that opens
+  is valid. Under a TPM at most one of them opens.
+- After a change that failed halfway, memory and disk may differ. The next change or attempt reads the disk first, and
+  then removes the unit files that the state does not name.
+- Each commit first takes out what `erasing` says must not be on disk: pieces are left out or rewritten under new keys.
+  The old file is removed before anyone gets an answer.
+- A key that belongs behind a PIN lock is never written unlocked.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ UNITS: Final = "units"
 
 
 class Store:
-    """The device's memory. `change` is the only way to alter it; it returns when the change is on disk."""
+    """The memory of the device. Only `change` alters it, and it returns when the change is on disk."""
 
     def __init__(self, directory: Path, files: Files, keys: StoreKeys, clock: Clock, state: State) -> None:
         self._directory = directory
@@ -39,14 +39,14 @@ class Store:
         self._keys = keys
         self._clock = clock
         self._state = state
-        self._is_sure = True  # that `_state` is what the disk holds
-        self._passing: set[str] = set()  # files of units that go, or stay, with a change that is not through
+        self._is_sure = True  # True if `_state` is the state on disk
+        self._passing: set[str] = set()  # unit files that the change in progress adds or removes
         self._units = UnitFiles(directory / UNITS, files)
         self._lock = threading.RLock()
 
     @classmethod
     def create(cls, directory: Path, files: Files, keys: StoreKeys, clock: Clock, state: State) -> "Store":
-        """The store of a device that was enrolled just now."""
+        """Create the store of a newly enrolled device."""
         files.make_directory(directory)
         files.make_directory(directory / UNITS)
         store = cls(directory, files, keys, clock, state)
@@ -55,11 +55,11 @@ class Store:
 
     @classmethod
     def open(cls, directory: Path, files: Files, keys: StoreKeys, clock: Clock) -> "Store":
-        """Raises `StoreUnreadable`. What an interrupted change left behind is removed."""
+        """Open the store and remove the leftovers of an interrupted change. Raises StoreUnreadable."""
         files.verify_directory(directory)
         files.verify_directory(directory / UNITS)
         store = cls(directory, files, keys, clock, _read_state(directory, files, keys))
-        # A power cut may have left a change that broke off, here or on a copy of this disk.
+        # A power cut may have left a failed change, here or on a copy of this disk.
         store._is_sure = False
         store._remove_orphans()
         return store
@@ -76,7 +76,8 @@ class Store:
 
     @property
     def state(self) -> State:
-        """As last committed; after a change that broke off, as before it until somebody asks the disk."""
+        """Return the state of the last commit. After a change that failed, this is the state before it, until
+        `make_sure` reads the disk."""
         return self._state
 
     @property
@@ -85,17 +86,18 @@ class Store:
 
     @contextlib.contextmanager
     def steady(self) -> Iterator[None]:
-        """Nothing changes meanwhile: the state is the disk's, and what it names is there."""
+        """Hold the store still: within this context the state is the one on disk, and the files that it names exist."""
         with self._lock:
             self.make_sure()
             yield
 
     def make_sure(self) -> None:
-        """After this the state is what the disk holds, and no file of a change that broke off is left. Whoever decides
-        something asks first; an error here means that nothing can be decided.
+        """Make the state in memory the one on disk, and remove the files of a change that failed.
 
-        What broke off was sealed for the counter's next value, as the next change will be: so what counts is committed
-        once more as it is, and takes that value away from it.
+        Every decision calls this first; if it raises, nothing can be decided. Raises StoreUnreadable.
+
+        The failed change was sealed for the next value of the counter, as the next change will be. Committing the valid
+        state again uses that value up, so that the failed change can never open.
         """
         with self._lock:
             if not self._is_sure:
@@ -104,25 +106,28 @@ class Store:
             self._remove_passed()
 
     def trusted_time(self) -> TrustedTime:
-        """Time by this state and the clocks as they are now."""
+        """Return the time, by this state and the clocks now."""
         return trusted_time(self._state.time, self._clock.reading())
 
     def begin(self) -> None:
-        """Agent start: the mark is raised; what is past is erased, and what a sign-in could not erase any more."""
+        """Raise the mark at the start of the agent, and erase what has expired and what a sign-in could no longer
+        erase."""
         self.change(lambda state: replace(after_cut_off(state), time=started(state.time, self._clock.reading())))
 
     def change(
         self, change: Callable[[State], State], opened: OpenedLock | None = None, *, always: bool = False
     ) -> State:
-        """Commits `change` of the state, if it changes anything; when it returns, state and erasures are on disk. With
-        an opened PIN lock single records behind it can be erased, too. `always`: also where it changes nothing, for
-        nobody gets in whose device has lost its disk."""
+        """Commit `change` of the state and return the new state; state and erasures are then on disk.
+
+        A change that alters nothing is not written, unless `always` is True: a device that cannot write must not grant.
+        With an opened PIN lock, single records behind it can be erased too. Raises StoreUnreadable.
+        """
         with self._lock:
             self.make_sure()
             before = self._state
             state = self._settled(_with_horizon(change(before)), opened)
             if state == before and not always:
-                return before  # on disk already; and each commit wears the TPM's counter
+                return before  # already on disk; each commit also wears the counter of the TPM
             self._passing = _files_of(before) ^ _files_of(state)
             self._write(state)
             self._state = state
@@ -130,20 +135,22 @@ class Store:
             return state
 
     def write_unit(self, unit: bytes, sealed: SealedUnit) -> UnitEntry:
-        """Puts a unit on disk; it counts once its entry is committed."""
+        """Write a unit to disk. It is valid once its entry is committed."""
         return self._units.write(unit, sealed)
 
     def read_unit(self, entry: UnitEntry, numbers: range) -> StoredUnit:
-        """The unit with the records of these numbers; others may be left out as if erased. Raises `UnitDamaged`."""
+        """Return the unit with the records of these numbers; other records may be missing, as if erased. Raises
+        UnitDamaged."""
         with self._lock:
             return self._units.read(entry, numbers)
 
     def _settled(self, state: State, opened: OpenedLock | None) -> State:
-        """Without what must not be on disk; what a lock is for stands under it."""
+        """Return the state without data that must not be on disk, and with each key that belongs behind a lock
+        locked."""
         state = standing(state)
         gone = decide_erasing(state, trusted_time(state.time, self._clock.reading()), opened)
         users = [
-            replace(user, units=[left for each in user.units if (left := self._left(user, each, gone, opened))])
+            replace(user, units=[left for entry in user.units if (left := self._left(user, entry, gone, opened))])
             for user in state.users
         ]
         return with_keys_locked(replace(state, users=users))
@@ -151,11 +158,11 @@ class Store:
     def _left(
         self, user: UserState, entry: UnitEntry, gone: dict[str, int], opened: OpenedLock | None
     ) -> UnitEntry | None:
-        """What is left of a unit; None: nothing."""
+        """Return the rest of a unit after erasure; None if nothing is left."""
         through = gone[entry.file]
         if through >= entry.last:
             return None
-        # What a new lock is for gets new keys: the old ones stood open in an earlier state.
+        # A unit behind a new lock gets new keys: an earlier state held the old ones unlocked.
         stood_open = needs_locking(user, entry) and entry.file in _files_of(self._state)
         if through > entry.erased_through or stood_open:
             return self._units.rewrite(entry, through, opened)
@@ -167,7 +174,7 @@ class Store:
         self._files.remove(aside)
         self._files.write_new(aside, self._keys.seal_state(state_to_bytes(state)))
         self._files.sync(aside)
-        # Its name too: where the keys count, nothing else opens from the commit on.
+        # Sync the name too: under a TPM, only this file opens after the commit.
         self._files.sync(self._directory)
         self._keys.committed()
         self._files.rename(aside, path)
@@ -175,17 +182,18 @@ class Store:
         self._is_sure = True
 
     def _remove_passed(self) -> None:
-        """Those alone: a refill may have written a unit whose entry is still to be committed."""
+        """Remove the files of the last change only: a unit that was just fetched may still wait for its entry."""
         self._units.remove(self._passing - _files_of(self._state))
         self._passing = set()
 
     def _remove_orphans(self) -> None:
-        """Files that no state names: of an interrupted change, or planted. Their keys are nowhere."""
+        """Remove files that no state names: leftovers of an interrupted change, or planted. Their keys exist
+        nowhere."""
         self._units.remove(set(self._units.names()) - _files_of(self._state))
 
 
 def _read_state(directory: Path, files: Files, keys: StoreKeys) -> State:
-    """The one that counts, in its place. Raises `StoreUnreadable`: why the one in its place does not open."""
+    """Return the valid state, and put it in its place. Raises StoreUnreadable with the reason of the file in place."""
     failures = []
     for name in (STATE, ASIDE):
         try:
@@ -196,9 +204,9 @@ def _read_state(directory: Path, files: Files, keys: StoreKeys) -> State:
             failures.append(error)
             continue
         if name == ASIDE:
-            # Committed, and cut off before it was renamed. The next change writes aside again.
+            # This state was committed but not renamed. The next change writes to the second file again.
             files.rename(directory / ASIDE, directory / STATE)
-        # Before that its name is to be on disk, whatever became of the sync after the rename.
+        # Sync the name before that, even if the sync after the rename failed.
         files.sync(directory)
         return state_from_bytes(state)
     if failures:

@@ -1,8 +1,8 @@
-"""One file of sealed pieces for each unit: written once, and taken anew without what must go.
+"""The file of each unit: sealed pieces, written once, and rewritten without the records that must go.
 
-- A unit's header part and its records in pieces of at most an hour are each AES-256-GCM under a random key of their
-  own; the keys live in the state alone, so that a file that did not come through a contact opens to nothing.
-- A rewrite gives new keys to what it opens. A piece behind a PIN lock that is not open is carried over as it is.
+- The header part of a unit, and its records in pieces of at most an hour, are each AES-256-GCM under a random key of
+  their own. The keys are in the state only: a file that did not come by a contact opens nothing.
+- A rewrite gives new keys to the pieces that it opens. A piece behind a closed PIN lock is copied unchanged.
 """
 
 import hashlib
@@ -26,16 +26,16 @@ EVENTS_PER_PIECE: Final = 60
 
 _RECORD = 48
 _TAG = 16
-_ZERO_NONCE: Final = bytes(12)  # every piece key seals one piece once: a rewrite takes a new key
+_ZERO_NONCE: Final = bytes(12)  # safe because each piece key seals one piece once; a rewrite takes a new key
 
 
 class UnitDamaged(Exception):
-    """A unit's file is missing, altered, or not the one that this state belongs to."""
+    """The file of a unit is missing, altered, or does not belong to this state."""
 
 
 @dataclass(frozen=True)
 class StoredUnit:
-    """A unit as it was read; what is behind a PIN lock is still to be opened."""
+    """A unit as read from disk. Pieces behind a PIN lock are still locked."""
 
     entry: UnitEntry
     header_part: bytes = field(repr=False)
@@ -43,8 +43,11 @@ class StoredUnit:
     locked: tuple[tuple[Piece, bytes], ...] = field(repr=False)
 
     def join(self, opened: OpenedLock | None = None) -> bytes:
-        """The unit. Without its lock random bytes stand for what is locked: a search over them is as long, and finds
-        nothing (S32). Raises `UnitDamaged`."""
+        """Return the unit.
+
+        Without its lock, random bytes replace the locked pieces: a search over them takes as long and finds nothing
+        (S32). Raises UnitDamaged.
+        """
         records = {piece.first: self._records_of(piece, sealed, opened) for piece, sealed in self.locked}
         return join_unit(self.header_part, self.records | records, self.entry.first, self.entry.count)
 
@@ -55,14 +58,14 @@ class StoredUnit:
 
 
 class UnitFiles:
-    """The files of one store."""
+    """The unit files of one store."""
 
     def __init__(self, directory: Path, files: Files) -> None:
         self._directory = directory
         self._files = files
 
     def write(self, unit: bytes, sealed: SealedUnit) -> UnitEntry:
-        """Puts a unit on disk; it counts once its entry is committed."""
+        """Write a unit to disk. It is valid once its entry is committed."""
         header = sealed.header
         header_part, records = split_unit(unit)
         per_piece = HOUR // header.interval if 0 < header.interval <= HOUR else EVENTS_PER_PIECE
@@ -94,7 +97,8 @@ class UnitFiles:
         )
 
     def read(self, entry: UnitEntry, numbers: range) -> StoredUnit:
-        """The unit with the records of these numbers; others may be left out as if erased. Raises `UnitDamaged`."""
+        """Return the unit with the records of these numbers; other records may be missing, as if erased. Raises
+        UnitDamaged."""
         (header, header_part), *cut = self._cut(entry)
         near = [(piece, part) for piece, part in cut if piece.first < numbers.stop and piece.last >= numbers.start]
         return StoredUnit(
@@ -105,12 +109,12 @@ class UnitFiles:
         )
 
     def rewrite(self, entry: UnitEntry, through: int, opened: OpenedLock | None) -> UnitEntry | None:
-        """The entry without the records up to that one, under new keys, in a new file; None where nothing is left of
-        it, or where it cannot be read: what cannot be rewritten must not stay."""
+        """Return the entry without the records up to `through`, under new keys in a new file. None if nothing is left,
+        or if the file cannot be read: a file that cannot be rewritten must not stay."""
         try:
             header, *cut = self._cut(entry)
             left = [(piece, part) for piece, part in cut if piece.last > through]
-            parts = [_anew(entry, piece, part, through, opened) for piece, part in (header, *left)]
+            parts = [_rewritten(entry, piece, part, through, opened) for piece, part in (header, *left)]
         except UnitDamaged:
             return None
         if not left:
@@ -134,11 +138,11 @@ class UnitFiles:
         return file, [piece for piece, _ in parts]
 
     def _cut(self, entry: UnitEntry) -> list[tuple[Piece, bytes]]:
-        """Every piece with its ciphertext, the header part first."""
+        """Return every piece with its ciphertext, the header part first."""
         try:
             sealed = self._files.read(self._directory / entry.file)
         except (OSError, StoreUnreadable) as error:
-            raise UnitDamaged("a unit's file cannot be read") from error
+            raise UnitDamaged("the file of a unit cannot be read") from error
         parts, start = [], 0
         for piece in entry.pieces:
             size = (piece.count * _RECORD if piece.count else entry.header_size) + _TAG
@@ -148,11 +152,11 @@ class UnitFiles:
 
 
 def sealed_hash(unit: bytes) -> str:
-    """What a unit is acknowledged by: SHA-256 of its bytes as received, hex."""
+    """Return the SHA-256 of a unit as received, in hex. A unit is acknowledged by it."""
     return hashlib.sha256(unit).hexdigest()
 
 
-def _anew(
+def _rewritten(
     entry: UnitEntry, piece: Piece, sealed: bytes, through: int, opened: OpenedLock | None
 ) -> tuple[Piece, bytes]:
     if piece.locked and piece.first > through:
@@ -172,7 +176,7 @@ def _open(entry: UnitEntry, piece: Piece, sealed: bytes, opened: OpenedLock | No
         key = opened.key_of(entry, piece) if piece.locked and opened is not None else bytes.fromhex(piece.key)
         return AESGCM(key).decrypt(_ZERO_NONCE, sealed, _bound_to(entry.unit_hash, piece.first, piece.count))
     except (InvalidTag, StaysLocked, ValueError) as error:
-        raise UnitDamaged("a unit's file is not the one that this state belongs to") from error
+        raise UnitDamaged("the file of a unit does not belong to this state") from error
 
 
 def _bound_to(unit_hash: str, first: int, count: int) -> bytes:

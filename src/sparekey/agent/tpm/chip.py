@@ -1,11 +1,11 @@
-"""The one module that speaks to a TPM 2.0 (by tpm2-pytss, loaded when it is needed): bytes and numbers in and out.
+"""The only module that speaks to a TPM 2.0, by tpm2-pytss, which is loaded when it is needed.
 
-- A *visit* opens the device, does one thing, flushes what it loaded and closes. Nothing outlives a hibernation, and
-  there is room for others on a device without a resource manager.
-- Secrets and the counter travel in one session, salted with the parent's key: whoever listens on the bus to the chip
-  reads no secret, and whoever answers in its place moves no counter.
-- The parent is known by its name: another one, after the TPM was cleared or replaced, is not used.
-- Nothing but `seal_locked` counts towards the TPM's lockout, or waits for its end (noDA).
+- A *visit* opens the TPM, does one thing, flushes what it loaded, and closes. Nothing has to survive a hibernation, and
+  a TPM without a resource manager has room for other programs.
+- Secrets and the counter travel in one session that is salted with the parent key: a listener on the bus to the chip
+  reads no secret, and an attacker who answers in its place cannot move the counter.
+- The parent key is known by its name. After the TPM was cleared or replaced, another key at its place is not used.
+- Only `seal_locked` counts towards the lockout of the TPM or waits for its end (noDA).
 """
 
 import contextlib
@@ -40,23 +40,23 @@ from sparekey.agent.tpm.errors import (
 from sparekey.secret import Secret
 
 DEFAULT_TCTI: Final = "device:/dev/tpmrm0"
-STORAGE_ROOT_KEY: Final = 0x81000001  # where the TCG has systems keep it
-FIRST_INDEX: Final = 0x01835000  # within the owner's range: that of our counters, by chance apart
+STORAGE_ROOT_KEY: Final = 0x81000001  # the handle that the TCG reserves for it
+FIRST_INDEX: Final = 0x01835000  # in the owner's range; our counters take random indices from here on
 INDICES: Final = 0x1000
-FORGIVES_AFTER: Final = 600  # seconds, where a TPM counted nothing before
+FORGIVES_AFTER: Final = 600  # seconds, if the TPM has counted nothing before
 
 _COMMAND_POLICY_NV: Final = 0x149
 _EQUAL: Final = 0
 _ENDORSEMENT_POLICY: Final = bytes.fromhex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa")
 _FIXED: Final = "fixedTPM|fixedParent|sensitiveDataOrigin"
-_NV_PATIENCE: Final = 20  # tries, a second apart, of a TPM that spares its memory
+_NV_PATIENCE: Final = 20  # tries, a second apart, with a TPM that limits writes
 _PT_MANUFACTURER: Final = 0x105
 _PT_PERMANENT: Final = 0x200
 
 
 @dataclass(frozen=True)
 class Parent:
-    """The key under which everything is sealed: at that handle, or (0) made anew from the owner's seed each time."""
+    """The key under which everything is sealed: at that handle, or (0) derived from the owner's seed each time."""
 
     handle: int
     name: bytes
@@ -64,13 +64,14 @@ class Parent:
 
 @dataclass(frozen=True)
 class Counter:
-    """A counter in the TPM that only rises. A policy names it by `name`, so none with other properties replaces it."""
+    """A counter in the TPM that only rises. A policy names it by `name`, so that no counter with other properties can
+    replace it."""
 
     index: int
     name: bytes
 
     def policy(self, value: int) -> bytes:
-        """The policy that holds while the counter shows this value, and never again."""
+        """Return the policy that holds while the counter has this value, and never again."""
         compared = hashlib.sha256(value.to_bytes(8, "big") + bytes(2) + _EQUAL.to_bytes(2, "big")).digest()
         return hashlib.sha256(bytes(32) + _COMMAND_POLICY_NV.to_bytes(4, "big") + compared + self.name).digest()
 
@@ -84,7 +85,8 @@ class Tpm:
 
     @contextlib.contextmanager
     def visit(self, parent: Parent | None = None) -> "Iterator[Visit]":
-        """Everything that goes wrong on a visit is `StoreUnreadable`. With `parent`: under that key, or not at all."""
+        """Open the TPM for one visit, under the parent key if it is given. Every error in the visit becomes a
+        StoreUnreadable."""
         kind, _, device = self.tcti.partition(":")
         if kind == "device" and not Path(device).exists():
             raise trouble("no-tpm", tcti=self.tcti)  # without loading anything
@@ -107,7 +109,7 @@ class Tpm:
 
 
 class Visit:
-    """What can be done while the TPM is open."""
+    """The actions while the TPM is open."""
 
     def __init__(self, library: Any, esys: Any) -> None:
         self._library = library
@@ -117,7 +119,7 @@ class Visit:
         self._secure: Any = None
 
     def leave(self) -> None:
-        """Flushes what was loaded."""
+        """Flush all loaded objects."""
         for handle in reversed(self._loaded):
             with contextlib.suppress(self._library.TSS2_Exception):
                 self._esys.flush_context(handle)
@@ -126,8 +128,8 @@ class Visit:
     # The parent.
 
     def find_parent(self) -> Parent:
-        """The one that this system keeps, if its authorisation is free and counts for no lockout; else one that is made
-        from the owner's seed by the TCG's template, the same each time."""
+        """Return the storage key that this system keeps, if it needs no password and does not count for a lockout.
+        Otherwise derive one from the owner's seed by the template of the TCG; it is the same each time."""
         kept = self._persistent(STORAGE_ROOT_KEY)
         if kept is not None:
             parent = Parent(STORAGE_ROOT_KEY, kept)
@@ -139,7 +141,7 @@ class Visit:
         return Parent(0, self._primary())
 
     def enter(self, parent: Parent) -> None:
-        """Raises `StoreUnreadable`, word "another-parent", where it is not there any more."""
+        """Use this parent key. Raises StoreUnreadable, word "another-parent", if it is no longer there."""
         if parent.handle:
             with contextlib.suppress(self._library.TSS2_Exception):
                 self._parent, name = self._named(parent.handle)
@@ -149,7 +151,8 @@ class Visit:
             raise trouble("another-parent")
 
     def endorsement_name(self) -> bytes:
-        """Of the key that stands for this very TPM, also after it was cleared; b"" where its password is not known."""
+        """Return the name of the key that identifies this TPM, even after it was cleared; b"" if its password is
+        unknown."""
         template = _storage_key(self._library, f"{_FIXED}|adminWithPolicy|restricted|decrypt")
         template.publicArea.authPolicy = _ENDORSEMENT_POLICY
         try:
@@ -162,13 +165,13 @@ class Visit:
         return bytes(public.get_name())
 
     def _named(self, handle: int) -> tuple[Any, bytes]:
-        """What stands at that handle in the TPM, and its name: by the one command that asks for it."""
+        """Return the object at this handle and its name, which the TPM is asked for."""
         found = self._esys.tr_from_tpmpublic(handle)
         return found, bytes(self._esys.tr_get_name(found))
 
     def _persistent(self, handle: int) -> bytes | None:
-        """The name of the storage key at that handle; None where there is none, or one that could leave the TPM, or
-        that would wait for the end of a lockout."""
+        """Return the name of the storage key at this handle; None if there is none, or one that can leave the TPM or
+        waits for the end of a lockout."""
         try:
             key = self._esys.tr_from_tpmpublic(handle)
         except self._library.TSS2_Exception:
@@ -187,21 +190,21 @@ class Visit:
     # Secrets.
 
     def seal(self, secret: Secret[bytes], policy: bytes = b"") -> bytes:
-        """At most 128 bytes, for this TPM alone: while the policy holds, or (b"") at any time."""
+        """Seal at most 128 bytes for this TPM: while the policy holds, or (b"") at any time."""
         attributes = "fixedTPM|fixedParent|noDA" + ("|adminWithPolicy" if policy else "|userWithAuth")
         return self._sealed(secret, Secret(b""), attributes, policy)
 
     def seal_locked(self, secret: Secret[bytes], authorisation: Secret[bytes]) -> bytes:
-        """For whoever shows the authorisation; wrong ones count towards the lockout."""
+        """Seal a secret behind an authorisation. Wrong ones count towards the lockout."""
         return self._sealed(secret, authorisation, "fixedTPM|fixedParent|userWithAuth", b"")
 
     def unseal(self, sealed: bytes) -> Secret[bytes]:
-        """What `seal` sealed without a policy."""
+        """Return the secret that `seal` sealed without a policy."""
         with self._loading(sealed) as handle:
             return self._unsealed(handle, self._session())
 
     def unseal_locked(self, sealed: bytes, authorisation: Secret[bytes]) -> Secret[bytes]:
-        """Raises `WrongPin`, `LockedOut`."""
+        """Return the secret. Raises WrongPin or LockedOut."""
         with self._loading(sealed) as handle:
             self._esys.tr_set_auth(handle, authorisation.reveal())
             try:
@@ -215,8 +218,8 @@ class Visit:
                 raise
 
     def unseal_at(self, sealed: bytes, counter: Counter, value: int) -> Secret[bytes]:
-        """What was sealed under `counter.policy(value)`. Raises `StoreUnreadable`, word "older-state", where the
-        counter shows another."""
+        """Return the secret sealed under `counter.policy(value)`. Raises StoreUnreadable, word "older-state", if the
+        counter has another value."""
         session = self._start_session(self._library.TPM2_SE.POLICY)
         index = self._index_of(counter)
         operand = self._library.TPM2B_OPERAND(value.to_bytes(8, "big"))
@@ -253,7 +256,7 @@ class Visit:
 
     @contextlib.contextmanager
     def _loading(self, made: bytes) -> Iterator[Any]:
-        """In the TPM for this moment: it has room for three."""
+        """Load an object for this context only: the TPM has room for three."""
         try:
             private, length = self._library.TPM2B_PRIVATE.unmarshal(made)
             public, _ = self._library.TPM2B_PUBLIC.unmarshal(made[length:])
@@ -271,7 +274,8 @@ class Visit:
     # The signing key.
 
     def make_signing_key(self) -> tuple[bytes, bytes]:
-        """A P-256 key that never leaves the TPM, sealed, and its public half (SubjectPublicKeyInfo, DER)."""
+        """Make a P-256 key that never leaves the TPM. Return it sealed, and its public half (SubjectPublicKeyInfo,
+        DER)."""
         library = self._library
         area = library.TPMT_PUBLIC(
             type=library.TPM2_ALG.ECC,
@@ -291,11 +295,11 @@ class Visit:
         return made, key.public_bytes(*der)
 
     def sign(self, made: bytes, message: bytes) -> bytes:
-        """ECDSA over SHA-256, DER."""
+        """Return an ECDSA signature over SHA-256, in DER."""
         scheme = self._library.TPMT_SIG_SCHEME(scheme=self._library.TPM2_ALG.NULL)
         digest = self._library.TPM2B_DIGEST(hashlib.sha256(message).digest())
         with self._loading(made) as handle:
-            signed = self._esys.sign(handle, digest, scheme)  # its parts live as long as it does
+            signed = self._esys.sign(handle, digest, scheme)  # its parts live only as long as it does
         parts = signed.signature.ecdsa.signatureR, signed.signature.ecdsa.signatureS
         r, s = (int.from_bytes(bytes(part), "big") for part in parts)
         return encode_dss_signature(r, s)
@@ -303,10 +307,11 @@ class Visit:
     # The counter.
 
     def define_counter(self) -> Counter:
-        """A new one, shown once already: from then on its name stays.
+        """Make a new counter and increment it once: after that its name stays the same.
 
-        Not orderly: such a counter is kept in the TPM's memory and written now and then, so that it would jump after a
-        power cut and no state would match it."""
+        It is not "orderly". An orderly counter stays in the memory of the TPM and is written now and then, so that it
+        would jump after a power cut and no state would match it.
+        """
         library, taken = self._library, self._indices()
         kind = library.TPM2_NT.COUNTER << library.TPMA_NV.TPM2_NT_SHIFT
         attributes = library.TPMA_NV.parse("authread|authwrite|noda") | kind
@@ -328,16 +333,18 @@ class Visit:
         raise trouble("tpm-full")
 
     def read_counter(self, counter: Counter) -> int:
-        """What it shows. Raises `StoreUnreadable`, word "tpm-counter-gone", where it is another or none."""
+        """Return the value of the counter. Raises StoreUnreadable, word "tpm-counter-gone", if it is missing or another
+        one."""
         index = self._index_of(counter)
         return int.from_bytes(bytes(self._esys.nv_read(index, 8, session1=self._session())), "big")
 
     def increment(self, counter: Counter) -> None:
-        """It shows one more: at once and for good."""
+        """Increment the counter, at once and for good."""
         self._increment(self._index_of(counter))
 
     def remove_counter(self, counter: Counter) -> None:
-        """Gives its room back. What was sealed under it never opens again: a new one begins where all ended."""
+        """Remove the counter and free its room. Data sealed under it never open again, because a new counter starts
+        where all earlier ones ended."""
         with self._as_owner():
             self._esys.nv_undefine_space(self._index_of(counter))
 
@@ -355,7 +362,7 @@ class Visit:
         return index
 
     def _increment(self, index: Any) -> None:
-        """Patiently: some TPMs take only so many writes in a time, to spare their memory."""
+        """Increment with patience: some TPMs limit the rate of writes to spare their memory."""
         for _ in range(_NV_PATIENCE):
             try:
                 self._esys.nv_increment(index, session1=self._session())
@@ -370,14 +377,14 @@ class Visit:
     # The lockout.
 
     def facts(self) -> TpmFacts:
-        """Who made it, and how it counts wrong authorisations."""
+        """Return the maker of the TPM, and how it counts wrong authorisations."""
         fixed, variable = self._properties(_PT_MANUFACTURER, 8), self._properties(_PT_PERMANENT, 18)
-        flags, failed, tries, interval = (variable.get(each, 0) for each in (0x200, 0x20E, 0x20F, 0x210))
+        flags, failed, tries, interval = (variable.get(number, 0) for number in (0x200, 0x20E, 0x20F, 0x210))
         return TpmFacts(
             maker=_text(fixed.get(0x105, 0)),
-            model="".join(_text(fixed.get(each, 0)) for each in range(0x106, 0x10A)).strip(),
+            model="".join(_text(fixed.get(number, 0)) for number in range(0x106, 0x10A)).strip(),
             firmware=".".join(str(part) for half in (0x10B, 0x10C) for part in _halves(fixed.get(half, 0))),
-            # An interval of 0 switches the counting off.
+            # An interval of 0 switches the count off.
             tries=tries if interval else 0,
             failed=failed,
             forgives_after=interval,
@@ -387,8 +394,8 @@ class Visit:
         )
 
     def set_tries(self, tries: int) -> None:
-        """How many wrong authorisations are taken; the rest stays, if there is counting at all. Nothing happens where
-        the lockout has a password (a wrong one would close it for a day), or is closed."""
+        """Set the number of wrong authorisations that the TPM allows, and leave its other settings, if it counts at
+        all. Do nothing if the lockout has a password (a wrong one would close it for a day) or is closed."""
         found = self._properties(_PT_PERMANENT, 18)
         if found.get(0x200, 0) & 1 << 2:
             return
@@ -398,12 +405,12 @@ class Visit:
 
     def _properties(self, first: int, count: int) -> dict[int, int]:
         _, found = self._esys.get_capability(self._library.TPM2_CAP.TPM_PROPERTIES, first, count)
-        return {int(each.property): int(each.value) for each in found.data.tpmProperties}
+        return {int(entry.property): int(entry.value) for entry in found.data.tpmProperties}
 
     # Sessions.
 
     def _session(self) -> Any:
-        """The visit's own: salted with the parent's key, its parameters encrypted both ways."""
+        """Return the session of this visit: salted with the parent key, its parameters encrypted both ways."""
         if self._secure is None:
             self._secure = self._start_session(self._library.TPM2_SE.HMAC)
         return self._secure
@@ -432,13 +439,13 @@ class Visit:
 
 
 def has_device(tcti: str) -> bool:
-    """Whether the system has the device that the TCTI names; it may still not answer."""
+    """Return True if the system has the device that the TCTI names. The device may still not answer."""
     kind, _, device = tcti.partition(":")
     return kind == "device" and Path(device).exists()
 
 
 def _library() -> Any:
-    # The library writes what fails to standard error; here every failure has words of its own.
+    # The library would write errors to standard error. Here each error has its own message.
     os.environ.setdefault("TSS2_LOG", "all+NONE")
     try:
         import tpm2_pytss  # noqa: PLC0415 -- 10 MiB that a device without a TPM does not need
@@ -452,7 +459,7 @@ def _attributes(library: Any, words: str) -> Any:
 
 
 def _storage_key(library: Any, attributes: str) -> Any:
-    """The TCG's template of a P-256 key that others are sealed under."""
+    """Return the template of the TCG for a P-256 storage key."""
     area = library.TPMT_PUBLIC(
         type=library.TPM2_ALG.ECC,
         nameAlg=library.TPM2_ALG.SHA256,
@@ -470,7 +477,7 @@ def _storage_key(library: Any, attributes: str) -> Any:
 
 
 def _text(value: int) -> str:
-    return "".join(chr(each) for each in value.to_bytes(4, "big") if 32 < each < 127)
+    return "".join(chr(byte) for byte in value.to_bytes(4, "big") if 32 < byte < 127)
 
 
 def _halves(value: int) -> tuple[int, int]:

@@ -1,9 +1,9 @@
-"""The store's keys by a TPM: what a copied disk holds opens nowhere else, and an older state opens nowhere at all.
+"""The keys of the store in a TPM: a copied disk opens nowhere else, and an older state opens nowhere at all.
 
-- The key file holds what the TPM has sealed, and the names of what it is sealed under; no secret.
-- Each state is sealed under a fresh key, and that key to the counter's next value. The increment is the commit: after
-  it the state before, a restored image and whatever flash has kept open to nothing.
-- Only PIN locks count towards the TPM's lockout. Everything else goes on in it (S34).
+- The key file holds only what the TPM has sealed, and the names of the keys that it is sealed under.
+- Each state is sealed under a new key, and that key under the next value of the counter. The increment is the commit:
+  after it the state before, a restored image and old copies in flash memory open nothing.
+- Only PIN locks count towards the lockout of the TPM. Everything else works in a lockout (S34).
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sparekey.agent.ground.ports import Files, PinCount, PinLocks, StoreUnreadable, TpmFacts
+from sparekey.agent.ground.ports import ENROL_AGAIN, Files, PinCount, PinLocks, StoreUnreadable, TpmFacts
 from sparekey.agent.tpm.chip import Counter, Parent, Tpm, Visit
 from sparekey.agent.tpm.errors import trouble
 from sparekey.secret import Secret
@@ -26,7 +26,7 @@ from sparekey.wire.messages import BadMessage, decode, encode
 
 TPM_KEYS: Final = "store.tpm"
 STATE_MAGIC: Final = b"sparekey-state-tpm/1\n"
-_ZERO_NONCE: Final = bytes(12)  # every state has a key of its own
+_ZERO_NONCE: Final = bytes(12)  # safe because every state has a key of its own
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class _KeyFile:
 
 
 class TpmKeys:
-    """`ports.StoreKeys` of one TPM."""
+    """The `ports.StoreKeys` of one TPM."""
 
     hardware_bound = True
 
@@ -57,14 +57,14 @@ class TpmKeys:
 
     @classmethod
     def create(cls, directory: Path, files: Files, tcti: str) -> Self:
-        """Fresh keys and a fresh counter. Raises `StoreUnreadable`; `FileExistsError` where there are some."""
+        """Make new keys and a new counter. Raises StoreUnreadable, and FileExistsError if there are keys."""
         tpm = Tpm(tcti)
         with tpm.visit() as visit:
             endorsement = visit.endorsement_name()
             parent = visit.find_parent()
             device_secret = visit.seal(Secret(secrets.token_bytes(32)))
             signing_key, public_key = visit.make_signing_key()
-            # Last, as it alone stays in the TPM.
+            # The counter comes last, because only it stays in the TPM.
             counter = visit.define_counter()
         keys = _KeyFile(
             tcti,
@@ -90,18 +90,19 @@ class TpmKeys:
 
     @classmethod
     def open(cls, directory: Path, files: Files, tcti: str = "") -> Self:
-        """Those of this key file; by another TCTI than the enrolment's if one is given. Raises `StoreUnreadable`."""
+        """Open the keys of this key file, by `tcti` if it is given, otherwise by that of the enrolment. Raises
+        StoreUnreadable."""
         try:
             keys = decode(_KeyFile, files.read(directory / TPM_KEYS))
             return cls(Tpm(tcti or keys.tcti), keys)
         except FileNotFoundError as error:
             raise StoreUnreadable(
                 "no-key-file",
-                f"the store's key file {TPM_KEYS} is missing: what it opened is lost; clear and enrol anew",
+                f"the key file {TPM_KEYS} of the store is missing, so its data are lost; {ENROL_AGAIN}",
             ) from error
         except (BadMessage, ValueError) as error:
             raise StoreUnreadable(
-                "damaged", f"the store's key file {TPM_KEYS} is damaged; clear and enrol anew"
+                "damaged", f"the key file {TPM_KEYS} of the store is damaged; {ENROL_AGAIN}"
             ) from error
 
     def device_secret(self) -> Secret[bytes]:
@@ -125,14 +126,14 @@ class TpmKeys:
         return head + AESGCM(key.reveal()).encrypt(_ZERO_NONCE, state, head)
 
     def open_state(self, sealed: bytes) -> bytes:
-        """Raises `StoreUnreadable`; word "older-state" for one whose time is over, or has not come."""
+        """Return the state. Raises StoreUnreadable, with the word "older-state" if the counter has another value."""
         value, sealed_key, length = _read_head(sealed)
         with self._visit() as visit:
             key = visit.unseal_at(sealed_key, self._counter, value)
         try:
             return AESGCM(key.reveal()).decrypt(_ZERO_NONCE, sealed[length:], sealed[:length])
         except InvalidTag as error:
-            raise StoreUnreadable("damaged", "the state file was altered; clear and enrol anew") from error
+            raise StoreUnreadable("damaged", f"the state file was altered; {ENROL_AGAIN}") from error
 
     def committed(self) -> None:
         try:
@@ -143,7 +144,7 @@ class TpmKeys:
                 raise trouble("not-committed") from error
 
     def _has_moved(self) -> bool:
-        """Whether the increment came about although its answer did not come through."""
+        """Return True if the increment took place although its answer was lost."""
         try:
             with self._visit() as visit:
                 return visit.read_counter(self._counter) == self._sealed_for
@@ -151,7 +152,7 @@ class TpmKeys:
             return False
 
     def forget(self) -> None:
-        """Removes the counter; without it nothing of this store opens ever again."""
+        """Remove the counter. Without it, this store never opens again."""
         with self._tpm.visit() as visit:
             visit.remove_counter(self._counter)
 
@@ -161,7 +162,7 @@ class TpmKeys:
 
     @contextlib.contextmanager
     def _visit(self) -> Iterator[Visit]:
-        """A visit under the parent; if that is gone, the error says how it went."""
+        """Visit the TPM under the parent key. If that key is gone, the error says why."""
         try:
             with self._tpm.visit(self._parent) as visit:
                 yield visit
@@ -169,7 +170,8 @@ class TpmKeys:
             raise self._diagnosed(error) from error
 
     def _diagnosed(self, error: StoreUnreadable) -> StoreUnreadable:
-        """Why the parent is not there: this TPM was cleared, or it is another one."""
+        """Return the error with the reason why the parent key is missing: this TPM was cleared, or it is another
+        one."""
         if error.word != "another-parent":
             return error
         known = bytes.fromhex(self._keys.endorsement_name)
@@ -181,7 +183,7 @@ class TpmKeys:
 
 
 class TpmPinLocks:
-    """`ports.PinLocks` of one TPM, under the same parent."""
+    """The `ports.PinLocks` of one TPM, under the same parent key."""
 
     def __init__(self, visit: Callable[[], AbstractContextManager[Visit]]) -> None:
         self._visit = visit
@@ -207,9 +209,9 @@ class TpmPinLocks:
 
 
 def _read_head(sealed: bytes) -> tuple[int, bytes, int]:
-    """The counter's value, the sealed key, and how long all of it is."""
+    """Return the value of the counter, the sealed key, and the length of the head."""
     start = len(STATE_MAGIC) + struct.calcsize(">QH")
     if not sealed.startswith(STATE_MAGIC) or len(sealed) < start:
-        raise StoreUnreadable("damaged", "the state file is not one of this agent and its TPM; clear and enrol anew")
+        raise StoreUnreadable("damaged", f"the state file does not belong to this agent and its TPM; {ENROL_AGAIN}")
     value, size = struct.unpack(">QH", sealed[len(STATE_MAGIC) : start])
     return value, sealed[start : start + size], start + size

@@ -1,9 +1,10 @@
-"""What the offline data of this device stand under, as a word for the server and as sentences for people."""
+"""The protection of the offline data on this device, as a word for the server and as sentences for people."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from sparekey.agent.ground.ports import (
+    ENROL_AGAIN,
     LEAST_FORGIVING,
     MOST_TRIES,
     PinCount,
@@ -20,31 +21,31 @@ TPM: Final = "tpm"
 TPM_PIN_LOCK: Final = "tpm-pin-lock"
 
 _UNTIL_A_PASSWORD: Final = (
-    "days open with the PIN alone and wrong PINs are counted, but whoever starts another system on this computer can "
-    "reset the count until the TPM's lockout has a password: systemd-ask-password | tpm2_changeauth -c lockout file:- "
-    "(keep that password away from this computer)"
+    "days open only with the PIN and wrong PINs are counted, but anyone who starts another system on this computer can "
+    "reset the count until the lockout of the TPM has a password. Set one with `systemd-ask-password | tpm2_changeauth "
+    "-c lockout file:-`, and keep it away from this computer"
 )
 _UNTIL_NARROW: Final = (
-    "the TPM takes so many wrong PINs that one can be found by trying: let it take few, and forget one seldom: "
+    "the TPM allows so many wrong PINs that a PIN can be found by trying. Lower the limit: "
     f"tpm2_dictionarylockout --setup-parameters --max-tries={MOST_TRIES // 2} --recovery-time={LEAST_FORGIVING}"
 )
-_TO_A_TPM: Final = "this computer has a TPM: run sparekey-agent clear --all and enrol with --tpm required"
+_TO_A_TPM: Final = f"this computer has a TPM. To use it, {ENROL_AGAIN} with `--tpm required`"
 
 
 @dataclass(frozen=True)
 class Protection:
-    """Where the keys are, why they are no safer, and the TPM as it is now."""
+    """The place of the keys, the reason why they are no safer, and the TPM as it is now."""
 
     word: str
     words: str
-    advice: str  # "": nothing to be done
+    advice: str  # "" if there is nothing to do
     tpm: TpmFacts | None
-    trouble: str = ""  # why the TPM does not answer
+    trouble: str = ""  # the reason why the TPM does not answer
 
 
 def protection_of(keys: StoreKeys, *, days_locked: bool = False) -> str:
-    """The word for the server; `days_locked`: days of at least one user are behind a PIN lock. A count that anybody
-    may reset is no lock: then the TPM is asked whether it is one."""
+    """Return the word for the server (spec/agent-api.md). `days_locked` is True if the days of at least one user are
+    behind a PIN lock. Then the TPM is asked whether its count holds: a count that anyone can reset is no lock."""
     if not keys.hardware_bound:
         return FILE
     return TPM_PIN_LOCK if days_locked and _count_holds(keys.pin_locks) else TPM
@@ -58,33 +59,31 @@ def _count_holds(locks: PinLocks | None) -> bool:
 
 
 def describe_protection(keys: StoreKeys, *, days_locked: bool = False) -> Protection:
-    """For `status` and `doctor`; asks the TPM."""
+    """Return the protection for `status` and `doctor`. This asks the TPM."""
     word = protection_of(keys, days_locked=days_locked)
     try:
         facts = keys.facts()
     except StoreUnreadable as error:
-        return Protection(word, "the keys are the TPM's", str(error), None, trouble=str(error))
+        return Protection(word, "the keys are in the TPM", str(error), None, trouble=str(error))
     if facts is None:
         return Protection(
             FILE,
-            "the keys lie in a file that root reads: a copied disk can be guessed at, a restored image is not noticed",
+            "the keys are in a file: passcodes can be guessed on a copied disk, and a restored image is not noticed",
             _TO_A_TPM if has_device(DEFAULT_TCTI) else "",
             None,
         )
-    words = f"the keys are the TPM's ({facts.maker} {facts.model}, firmware {facts.firmware}): a copied disk holds "
-    return Protection(
-        word, f"{words}nothing to guess at, a restored image opens to nothing", _advice(facts, days_locked), facts
-    )
+    words = f"the keys are in the TPM ({facts.maker} {facts.model}, firmware {facts.firmware}): a copied disk "
+    return Protection(word, f"{words}and a restored image open nothing", _advice(facts, days_locked), facts)
 
 
 def _advice(facts: TpmFacts, days_locked: bool) -> str:
-    """What keeps PIN locks from working, or from being locks; everything else goes on without them."""
+    """Return the reason why PIN locks do not work or do not hold; "" if they do. Everything else works without them."""
     if facts.in_lockout:
         minutes = counted(-(-facts.forgives_after // 60), "minute")
-        return f"the TPM is in lockout: PIN locks open again after {minutes}; emergency passcodes go on working"
+        return f"the TPM is in lockout: PIN locks open again after {minutes}. Emergency passcodes still work"
     if not facts.tries:
-        return "the TPM counts no wrong tries: no PIN locks. Switch it on: tpm2_dictionarylockout --setup-parameters"
+        return "the TPM counts no wrong PINs: no PIN locks. Switch it on: `tpm2_dictionarylockout --setup-parameters`"
     if days_locked and not PinCount(facts.tries, facts.forgives_after, resettable=False).is_narrow:
         return _UNTIL_NARROW
-    # Not before a lock was made: with a password the agent cannot set how many tries are taken.
+    # Only after a lock was made: once there is a password, the agent cannot set the number of tries.
     return _UNTIL_A_PASSWORD if days_locked and not facts.lockout_password else ""

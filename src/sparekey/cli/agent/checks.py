@@ -1,6 +1,6 @@
-"""What `doctor` looks at around the agent: the service, the PAM stacks, the module, names and exempt accounts.
+"""The checks of `doctor` around the agent: the service, the PAM stacks, the module, names and exempt accounts.
 
-Each finding is made from what was found out, and says what to do.
+Each finding is computed from facts about this computer, and says what to do.
 """
 
 import ctypes
@@ -18,8 +18,8 @@ from sparekey.core.plurals import counted
 from sparekey.wiring.agent import RUN_DIRECTORY, find_exempt_accounts, pam_texts
 
 UNIT: Final = "sparekey-agent.service"
-SYSTEMD: Final = Path("/run/systemd/system")  # there while systemd runs (sd_booted(3))
-MOST_NAMED: Final = 8  # programs, in a list that is read
+SYSTEMD: Final = Path("/run/systemd/system")  # exists while systemd runs (sd_booted(3))
+MOST_NAMED: Final = 8  # programs, in a list for people
 _KNOWN: Final = frozenset({"login", "sshd", "su", "sudo", "gdm-password", "lightdm", "sddm", "kde", "polkit-1"})
 _MODULES: Final = ("/usr/lib/*/security", "/usr/lib/security", "/usr/lib64/security", "/lib/*/security")
 _INSTALLED: Final = Path("/usr/share/doc/sparekey-agent/linux-login.md")  # by the package
@@ -27,16 +27,16 @@ _INSTALLED: Final = Path("/usr/share/doc/sparekey-agent/linux-login.md")  # by t
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     ok: bool
     words: str
-    more: str = ""  # the whole, for programs, where the words leave out what nobody reads
+    more: str = ""  # all of it, for programs, if `words` leaves something out
 
 
 def look_around(configuration: Configuration) -> Iterator[Finding]:
-    """All of them, on this computer."""
+    """Return the findings on this computer."""
     yield of_service(_unit_state())
     texts = pam_texts()
     stacks = read_stacks(texts, configuration.exempt_group)
@@ -44,37 +44,38 @@ def look_around(configuration: Configuration) -> Iterator[Finding]:
     yield of_module(stacks, _why_not_loaded(_module_path(stacks)))
     exempt = find_exempt_accounts(configuration)
     yield of_exempt(stacks, exempt, configuration.exempt_group, exists=group_exists(configuration.exempt_group))
-    yield of_names(configuration.names, [each for each in configuration.names.mapped if not has_account(each)])
+    yield of_names(configuration.names, [account for account in configuration.names.mapped if not has_account(account)])
 
 
 def logins_ask(configuration: Configuration) -> bool:
-    """Whether any login of this computer needs the agent."""
+    """Return True if any login of this computer needs the agent."""
     return any(stack.asks for stack in read_stacks(pam_texts(), configuration.exempt_group))
 
 
 def of_socket(path: Path) -> Finding:
-    """Whether a login shim that looks where it looks by default finds the agent."""
+    """Check that a login shim with the usual settings finds the agent."""
     if path.parent == RUN_DIRECTORY:
         return Finding("socket", True, str(path))
     return Finding("socket", True, f"{path}; the PAM module needs the option socket={path}")
 
 
 def of_service(state: str) -> Finding:
-    """`state`: what systemd says of the unit; "": no systemd runs here."""
+    """Check that the service starts with the computer. `state` is what systemd reports for the unit; "" without
+    systemd."""
     if not state:
-        return Finding("service", True, "no systemd here: whatever starts this computer has to start the agent")
+        return Finding("service", True, "there is no systemd here: start the agent with the computer in another way")
     if state in {"enabled", "enabled-runtime", "static", "linked"}:
         return Finding("service", True, "starts with the computer")
-    return Finding("service", False, f"{state}: it does not start with the computer; systemctl enable {UNIT}")
+    return Finding("service", False, f"{state}: it does not start with the computer; run `systemctl enable {UNIT}`")
 
 
 def of_logins(stacks: Sequence[Stack], mistakes: Sequence[str] = ()) -> Finding:
-    """Which services ask for the passcode; `mistakes`: lines that cannot work."""
+    """List the services that ask for the passcode. `mistakes` are lines that cannot work."""
     if mistakes:
         return Finding("logins", False, "; ".join(mistakes))
     asking = [stack.service for stack in stacks if stack.asks]
     if not asking:
-        return Finding("logins", True, f"none asks for the passcode yet; how to begin: {_document()}")
+        return Finding("logins", True, f"none asks for the passcode yet; to begin, see {_document()}")
     others = [stack.service for stack in stacks if not stack.asks]
     verb = "asks" if len(asking) == 1 else "ask"
     words = f"{counted(len(asking), 'service')} {verb} for the passcode: {_in_short(asking)}"
@@ -86,51 +87,53 @@ def of_logins(stacks: Sequence[Stack], mistakes: Sequence[str] = ()) -> Finding:
 
 
 def _in_short(services: Sequence[str]) -> str:
-    """Those that people sign in by come first; those of one program (`su`, `su-l`) are one with their number, and of
-    many the last are a number, too."""
+    """Return the services, those that people use for logins first. Those of one program (`su`, `su-l`) appear once with
+    their number, and only the number of the last of many."""
     programs: dict[str, list[str]] = {}
-    for service in sorted(services, key=lambda each: (each not in _KNOWN, each)):
+    for service in sorted(services, key=lambda service: (service not in _KNOWN, service)):
         programs.setdefault(service.partition("-")[0], []).append(service)
-    names = [of_one[0] if len(of_one) == 1 else f"{name} ({len(of_one)})" for name, of_one in programs.items()]
-    left = sum(len(of_one) for of_one in list(programs.values())[MOST_NAMED:])
+    names = [group[0] if len(group) == 1 else f"{name} ({len(group)})" for name, group in programs.items()]
+    left = sum(len(group) for group in list(programs.values())[MOST_NAMED:])
     return ", ".join(names[:MOST_NAMED]) + (f" and {left} more (--json names all)" if left else "")
 
 
 def of_module(stacks: Sequence[Stack], trouble: str) -> Finding:
-    """`trouble`: why the module cannot be loaded; "": it can."""
+    """Check that the PAM module can be loaded. `trouble` is the reason why not, "" if it can."""
     if not trouble:
         return Finding("module", True, f"{MODULE} can be loaded")
     if not any(stack.asks for stack in stacks):
         return Finding("module", True, f"{trouble}; no login needs it")
-    return Finding("module", False, f"{trouble}, and nobody but exempt accounts can sign in: install it again")
+    return Finding("module", False, f"{trouble}, so only exempt accounts can sign in: install it again")
 
 
 def of_exempt(stacks: Sequence[Stack], exempt: Sequence[str], group: str, *, exists: bool) -> Finding:
-    """Who gets in when the agent does not answer."""
+    """List the accounts that can sign in when the agent fails."""
     asking = [stack for stack in stacks if stack.asks]
     if exempt and not exists:
         return Finding("exempt", True, f"{', '.join(exempt)}; there is no group {group}")
     if asking and not exists:
-        return Finding("exempt", False, f"there is no group {group}: groupadd --system {group}, and put somebody in")
+        return Finding(
+            "exempt", False, f"there is no group {group}: run `groupadd --system {group}`, and add an account to it"
+        )
     without = [stack.service for stack in asking if not stack.exempt_group]
     if without:
-        words = f"{_in_short(without)} ask members of {group}, too, as far as the shipped lines tell"
-        return Finding("exempt", True, f"{', '.join(exempt) or 'nobody'}; {words}")
+        words = f"{_in_short(without)} seem to ask members of {group} too, by the shipped lines"
+        return Finding("exempt", True, f"{', '.join(exempt) or 'no account'}; {words}")
     if asking and not exempt:
-        words = f"nobody: keep one account for the day on which the agent fails: usermod -aG {group} ACCOUNT"
+        words = f"no account: keep one for the day on which the agent fails: `usermod -aG {group} ACCOUNT`"
         return Finding("exempt", True, words)
-    return Finding("exempt", True, ", ".join(exempt) or "nobody")
+    return Finding("exempt", True, ", ".join(exempt) or "no account")
 
 
 def of_names(names: Names, unknown: Sequence[str]) -> Finding:
-    """`unknown`: mapped accounts that this computer does not have."""
+    """Check the names. `unknown` are mapped accounts that this computer does not have."""
     if names.nobody:
-        return Finding("names", False, "no account has a login: name one under [names], or take the table out")
+        return Finding("names", False, "no account has a login: add one under [names], or remove the table")
     if unknown:
         return Finding("names", False, f"no such account here: {', '.join(unknown)}; see [names] in the configuration")
     if not names.mapped:
-        return Finding("names", True, "accounts go by their own name")
-    others = "go by their own name" if names.same else "sign in as nobody"
+        return Finding("names", True, "accounts use their own name")
+    others = "use their own name" if names.same else "have no login"
     return Finding("names", True, f"{len(names.mapped)} mapped; other accounts {others}")
 
 
@@ -147,7 +150,7 @@ def _unit_state() -> str:
 
 
 def _module_path(stacks: Sequence[Stack]) -> Path | None:
-    """Where PAM would look."""
+    """Return the path at which PAM looks for the module."""
     written = [Path(stack.module) for stack in stacks if stack.module.startswith("/")]
     if written:
         return next((path for path in written if not path.is_file()), written[0])
@@ -160,7 +163,7 @@ def _find_module(name: str) -> Path | None:
 
 
 def _module_exists(written: str) -> bool:
-    """A path with a `$` in it is libpam's to resolve."""
+    """Return True if the module, as written, exists. libpam resolves a path with `$` in it."""
     if written.startswith("/"):
         return "$" in written or Path(written).is_file()
     return _find_module(written) is not None
@@ -168,7 +171,7 @@ def _module_exists(written: str) -> bool:
 
 def _why_not_loaded(path: Path | None) -> str:
     if path is None or not path.is_file():
-        return f"{path or MODULE} is not there"
+        return f"{path or MODULE} does not exist"
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:

@@ -1,4 +1,5 @@
-"""What each command of `sparekey-agent` does: asks the daemon if one runs, else does it under the store's lock."""
+"""The commands of `sparekey-agent`. Each asks the daemon if it runs, and otherwise works under the lock of the
+store."""
 
 import argparse
 import contextlib
@@ -30,12 +31,12 @@ LONGEST_LINE: Final = 4096
 
 
 def add_commands(to: Commands) -> None:
-    """Those of this module."""
+    """Add the commands of this module."""
     _add_enroll(to)
-    to.add("sync", sync, "Contact the server now: events up, offline data down.")
-    to.add("status", status, "What this device holds, and until when.")
+    to.add("sync", sync, "Contact the server now: upload events, fetch offline data.")
+    to.add("status", status, "Show who can sign in offline on this device, and until when.")
     erase = to.add("clear", clear, "Erase all offline data of this device.")
-    erase.add_argument("--all", action="store_true", help="the enrolment and its keys too")
+    erase.add_argument("--all", action="store_true", help="also erase the enrolment and its keys")
 
 
 def _add_enroll(to: Commands) -> None:
@@ -45,37 +46,37 @@ def _add_enroll(to: Commands) -> None:
         "--code",
         required=True,
         metavar="CODE",
-        help="the enrolment code; -: asked for, or from standard input (other users can read what stands on this line)",
+        help="the enrolment code; - asks for it or reads standard input (other users can see this command line)",
     )
-    added.add_argument("--name", default="", help="a name for the device; else as invited")
+    added.add_argument("--name", default="", help="a name for the device (as in the invitation)")
     added.add_argument(
         "--tpm",
         default="",
         metavar="auto|required|off|TCTI",
-        help="keys in a TPM: where one works, or not at all, or in that one (as configured, else auto)",
+        help="keep the keys in a TPM: if one works, always, never, or in this one (as configured, or auto)",
     )
 
 
 def enroll(options: argparse.Namespace, output: Output) -> int:
-    """The code is read from standard input unless it stands on the command line."""
+    """Enrol this computer. The code is read from standard input unless it is an argument."""
     code = read_line("Enrolment code: ") if options.code == "-" else options.code
     try:
         tpm = options.tpm or str(options.configuration.tpm)
         enrolled = enrol_device(options.server, read_enrolment_code(code), options.name, options.state, tpm=tpm)
     except BadEnrolmentCode as error:
-        return output.failed("bad-code", str(error), "type the code again, all eight groups, or ask for a new one")
+        return output.failed("bad-code", str(error), "type all eight groups of the code again, or ask for a new one")
     except NotReached as error:
         return output.failed("not-reached", str(error), "check the address, the name and the firewall, then try again")
     device = enrolled.enrolment
-    next_step = "next: sparekey-agent login USER, and sparekey-agent run for the daemon"
-    words = f"enrolled as {device.name}. {enrolled.words[:1].upper()}{enrolled.words[1:]}\n{next_step}"
+    next_step = "Next, run `sparekey-agent login USER`, and `sparekey-agent run` for the daemon."
+    words = f"Enrolled as {device.name}. {enrolled.words[:1].upper()}{enrolled.words[1:]}.\n{next_step}"
     found = {"device": device.device, "name": device.name, "protection": enrolled.protection, "keys": enrolled.words}
     output.data(found, words)
     return 0
 
 
 def sync(options: argparse.Namespace, output: Output) -> int:
-    """A whole contact: events up, the server's word, every unit that is wanted."""
+    """Make a complete contact: events, sync, and every wanted unit."""
     with running_daemon(options) as daemon:
         if daemon is not None:
             done = daemon.follow(frame(Kind.SYNC), output.progress)
@@ -86,13 +87,15 @@ def sync(options: argparse.Namespace, output: Output) -> int:
 
 
 def _synced(fetched: int, failures: str, output: Output) -> int:
-    words = f"in contact; {counted(fetched, 'unit')} fetched" + (f"; not to be had: {failures}" if failures else "")
+    words = f"The server was reached, {counted(fetched, 'unit')} fetched." + (
+        f" Not fetched: {failures}." if failures else ""
+    )
     output.data({"fetched": fetched, "failures": failures}, words)
     return 0
 
 
 def status(options: argparse.Namespace, output: Output) -> int:
-    """What the device holds, until when, and what keeps it from holding more."""
+    """Print what the device holds, until when, and what keeps it from holding more."""
     found = _status(options) | {"logins_ask": logins_ask(options.configuration)}
     output.data(found, status_words(found))
     return 0
@@ -108,10 +111,14 @@ def _status(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def clear(options: argparse.Namespace, output: Output) -> int:
-    """Erases all offline data; with --all the enrolment and its keys too, also where the store is damaged."""
+    """Erase all offline data; with --all also the enrolment and its keys, even if the store is damaged."""
     with running_daemon(options) as daemon:
         if daemon is not None and options.all:
-            return output.failed("daemon-runs", "the daemon is using the store", "stop it, then clear --all")
+            return output.failed(
+                "daemon-runs",
+                "the daemon is using the store",
+                "stop the daemon, then run `sparekey-agent clear --all`",
+            )
         if daemon is not None:
             daemon.ask(frame(Kind.CLEAR))
             return _cleared(output)
@@ -124,13 +131,13 @@ def clear(options: argparse.Namespace, output: Output) -> int:
 
 
 def _cleared(output: Output) -> int:
-    output.data({"cleared": True}, "cleared")
+    output.data({"cleared": True}, "The offline data of this device are erased.")
     return 0
 
 
 @contextlib.contextmanager
 def running_daemon(options: argparse.Namespace) -> Iterator[Daemon | None]:
-    """A connection to it, for as long as it is used; None: no daemon runs."""
+    """Return a connection to the daemon for this context; None if no daemon runs."""
     daemon = find_daemon(socket_path(options))
     try:
         yield daemon
@@ -140,17 +147,17 @@ def running_daemon(options: argparse.Namespace) -> Iterator[Daemon | None]:
 
 
 def opened(options: argparse.Namespace, wait: float = LOCK_WAIT) -> contextlib.AbstractContextManager[Device]:
-    """The device, where no daemon has it; see `wiring.agent.opened_device`."""
+    """Open the device, if no daemon has it (`wiring.agent.opened_device`)."""
     return opened_device(options.state, wait=wait, configuration=options.configuration)
 
 
 def socket_path(options: argparse.Namespace) -> Path:
-    """Where the daemon listens."""
+    """Return the path of the daemon's socket."""
     return Path(options.socket or default_socket(options.configuration, options.state))
 
 
 def read_line(prompt: str) -> str:
-    """From a terminal without echo, else one line of standard input; never from the command line."""
+    """Read from a terminal without echo, otherwise one line of standard input; never from the command line."""
     if sys.stdin.isatty():
         return getpass.getpass(prompt)
     return sys.stdin.readline(LONGEST_LINE).rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""`sparekey-agent run`: the daemon, in the foreground until SIGTERM or SIGINT; under systemd or without."""
+"""The command `sparekey-agent run`: the daemon in the foreground until SIGTERM or SIGINT, with or without systemd."""
 
 import argparse
 import contextlib
@@ -25,24 +25,24 @@ _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def add_commands(to: Commands) -> None:
-    """That of this module."""
-    to.add("run", run, "The daemon, in the foreground; the other commands ask it while it runs.")
+    """Add the command of this module."""
+    to.add("run", run, "Run the daemon in the foreground. The other commands ask it while it runs.")
 
 
 def run(options: argparse.Namespace, _: Output) -> int:
-    """Serves the local socket and refills; 0 when asked to stop."""
+    """Serve the local socket and keep the offline data fresh. Return 0 after a signal to stop."""
     logging.basicConfig(level=logging.INFO, handlers=[log_handler(os.environ)])
     os.umask(0o077)
     keep_memory_together()
     manager = ServiceManager.of(os.environ)
     path = socket_path(options)
-    # Waited for by a thread of its own: a handler would leave out a signal that comes just before the next `accept`.
+    # Signals are awaited by a thread of their own: a handler would miss one that comes just before the next `accept`.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     with opened(options, wait=5) as device, contextlib.closing(listen(path, backlog=16)) as listener:
         refiller = Refiller(device, _telling(device, manager, options), wait_for_network)
         background = threading.Thread(target=refiller.run, name="refiller", daemon=True)
         background.start()
-        # A directory service may take its time: nobody's sign-in waits for it.
+        # A directory service can be slow, and no sign-in should wait for it.
         threading.Thread(target=device.exempt.look, name="exempt", daemon=True).start()
         threading.Thread(target=_end_when_asked, args=(listener,), name="signals", daemon=True).start()
         logging.getLogger("sparekey.agent").info("listening on %s", path)
@@ -51,20 +51,20 @@ def run(options: argparse.Namespace, _: Output) -> int:
         manager.stopping()
         refiller.stop()
         path.unlink(missing_ok=True)
-        # A refill in the middle of a download is left: what is not committed does not count.
+        # A refill in progress is abandoned: units that are not committed do not count.
         background.join(timeout=2)
     return 0
 
 
 def _telling(device: Device, manager: ServiceManager, options: argparse.Namespace) -> Callable[[], None]:
-    """Tells how things stand: the service manager, and whoever signs in."""
+    """Return a function that updates the status line of the service manager and the message of the day."""
     motd = options.configuration.motd
 
     def tell() -> None:
         manager.status(summary_of(device))
         if motd is not None:
             keep_message(motd, message_of_the_day(device.state, device.store.trusted_time().time))
-        release_memory()  # of what went before: the start, a refill
+        release_memory()  # used by the start, or by a refill
 
     return tell
 

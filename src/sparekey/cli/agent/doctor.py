@@ -1,4 +1,4 @@
-"""`sparekey-agent doctor`: what stands between this device and a sign-in, each with what to do."""
+"""The command `sparekey-agent doctor`: looks for obstacles to a sign-in, each with what to do."""
 
 import argparse
 import contextlib
@@ -24,29 +24,29 @@ from sparekey.core.plurals import counted
 from sparekey.wire.local_socket import Kind, Tag, frame
 
 _ADVICE = {
-    Distance.OFFLINE: "check network and name service",
-    Distance.SERVER_DOWN: "check that it runs, and the firewall",
-    Distance.TLS: "what answers is not the enrolled server; if its CA was renewed, enrol anew. Check this clock too",
+    Distance.OFFLINE: "check the network and the name service",
+    Distance.SERVER_DOWN: "check that it runs, and check the firewall",
+    Distance.TLS: "another server answers. If the CA was renewed, enrol again. Also check the clock of this computer",
 }
-_GOES_ON = "; meanwhile sign-ins go on with offline data, as far as policy allows"
+_GOES_ON = "; until then, sign-ins use offline data as far as the policy allows"
 
 
 def add_commands(to: Commands) -> None:
-    """That of this module."""
-    to.add("doctor", doctor, "Look for what is wrong, and say what to do.")
+    """Add the command of this module."""
+    to.add("doctor", doctor, "Find problems with sign-ins on this computer, and show what to do.")
 
 
 def doctor(options: argparse.Namespace, output: Output) -> int:
-    """Looks at configuration, daemon, store, clock, server, TPM, units and this computer's logins; 1 if anything is
-    wrong."""
+    """Check configuration, daemon, store, clock, server, TPM, units and the logins of this computer. Return 1 if
+    anything is wrong."""
     findings = [*_of_configuration(options), *_of_agent(options), *look_around(options.configuration)]
-    words = "\n".join(f"{'ok  ' if each.ok else 'FAIL'} {each.name}: {each.words}" for each in findings)
-    output.data({"findings": [vars(each) for each in findings]}, words)
-    return 0 if all(each.ok for each in findings) else FAILED
+    words = "\n".join(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.words}" for finding in findings)
+    output.data({"findings": [vars(finding) for finding in findings]}, words)
+    return 0 if all(finding.ok for finding in findings) else FAILED
 
 
 def _of_configuration(options: argparse.Namespace) -> Iterator[Finding]:
-    """What else is looked at, is so by this configuration; by none where it cannot be used."""
+    """Check the configuration. The other checks use it, or the default if it cannot be used."""
     options.configuration = Configuration()
     try:
         options.configuration = load_configuration(options.config)
@@ -54,14 +54,15 @@ def _of_configuration(options: argparse.Namespace) -> Iterator[Finding]:
         yield Finding("configuration", False, f"{error}; the agent does not start with it")
         return
     there = options.config or CONFIGURATION
-    words = str(there) if there.exists() else f"as shipped; there is no {there}"
+    words = str(there) if there.exists() else f"the defaults; {there} does not exist"
     if _changed_since(there, socket_path(options)):
-        words += "; changed since the agent started, which goes on by what it read: systemctl restart sparekey-agent"
+        words += "; changed after the agent started. To apply it, run `systemctl restart sparekey-agent`"
     yield Finding("configuration", True, words)
 
 
 def _changed_since(configuration: Path, listening: Path) -> bool:
-    """As the wall clock has it, which may have been set meanwhile; the daemon makes its socket at each start."""
+    """Return True if the configuration changed after the start of the daemon, which makes its socket. The wall clock
+    decides, so a clock that was set can mislead."""
     try:
         return configuration.stat().st_ctime > listening.stat().st_ctime
     except OSError:
@@ -77,11 +78,11 @@ def _of_agent(options: argparse.Namespace) -> Iterator[Finding]:
         return
     if daemon is None:
         needed = logins_ask(options.configuration)
-        words = "and logins that ask for a passcode are refused: systemctl start sparekey-agent" if needed else "yet"
+        words = "so logins with a passcode are refused; run `systemctl start sparekey-agent`" if needed else "yet"
         yield Finding("daemon", not needed, f"nothing listens on {path} {words}")
         yield from _of_store(options)
         return
-    yield Finding("daemon", True, "running, and root's or your own")
+    yield Finding("daemon", True, "running, as root or as your user")
     yield of_socket(path)
     try:
         yield from _by_daemon(daemon, _ask_server(path))
@@ -92,53 +93,55 @@ def _of_agent(options: argparse.Namespace) -> Iterator[Finding]:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What came of it that the daemon was to ask its server now."""
+class _Contact:
+    """The result of a request to the daemon to contact its server now."""
 
     answers: bool = False
     trouble: str = ""
 
 
-def _ask_server(path: Path) -> _Asked:
-    """On a connection of its own: a contact may go on for minutes, and its first word is enough. Only root's is
-    begun."""
+def _ask_server(path: Path) -> _Contact:
+    """Ask the daemon to contact its server, on a connection of its own: a contact can take minutes, and its first reply
+    is enough. Only root can ask for one."""
     daemon = find_daemon(path)
     if daemon is None:
-        return _Asked()
+        return _Contact()
     with contextlib.closing(daemon):
         try:
             daemon.ask(frame(Kind.SYNC))
         except Failed as error:
-            return _Asked(trouble=str(error)) if error.word == "not-refilled" else _Asked()
+            return _Contact(trouble=str(error)) if error.word == "not-refilled" else _Contact()
         except TimeoutError:
-            return _Asked()
-    return _Asked(answers=True)
+            return _Contact()
+    return _Contact(answers=True)
 
 
-def _by_daemon(daemon: Daemon, asked: _Asked) -> Iterator[Finding]:
-    """What the daemon says of the store that it has open."""
+def _by_daemon(daemon: Daemon, contact: _Contact) -> Iterator[Finding]:
+    """Report the daemon's view of the store, which it has open."""
     report = json.loads(daemon.ask(frame(Kind.STATUS)).text(Tag.REPORT))
     yield Finding("store", True, f"device {report['name']}")
-    clock = "behind or past what was vouched for: set it right" if report["clock_wrong"] else "agrees with the server"
+    clock = "wrong: set it" if report["clock_wrong"] else "agrees with the server"
     yield Finding("clock", not report["clock_wrong"], clock)
-    yield _server_by_daemon(report, asked)
+    yield _server_by_daemon(report, contact)
     if "protection" in report:
         protection = report["protection"]
         words = "; ".join(filter(None, (protection["words"], protection["advice"])))
         yield Finding("keys", not protection["trouble"], words)
 
 
-def _server_by_daemon(report: Report, asked: _Asked) -> Finding:
+def _server_by_daemon(report: Report, contact: _Contact) -> Finding:
     if report.get("revoked"):
         return Finding("server", False, HOW_AFTER_REVOKING)
-    if asked.answers:
+    if contact.answers:
         return Finding("server", True, "answers")
-    if trouble := asked.trouble or report["contact_trouble"]:
-        words = f"the last contact failed: {trouble}; when that is mended: sparekey-agent sync"
+    if trouble := contact.trouble or report["contact_trouble"]:
+        words = f"the last contact failed: {trouble}; when this is solved, run `sparekey-agent sync`"
         some = any(user["days_until"] or user["emergency_codes"] for user in report["users"])
         return Finding("server", False, words + (_GOES_ON if some else ""))
     last = report["last_contact"]
-    return Finding("server", bool(last), f"last contact {at(last) if last else 'never'}; root's doctor asks it anew")
+    return Finding(
+        "server", bool(last), f"last contact {at(last) if last else 'never'}; run `doctor` as root to test it now"
+    )
 
 
 def _of_store(options: argparse.Namespace) -> Iterator[Finding]:
@@ -164,11 +167,11 @@ def _of_keys(device: Device) -> Finding:
 
 
 def _of_clock(device: Device) -> Finding:
-    judged = device.store.trusted_time()
-    if judged.set_back:
-        return Finding("clock", False, "behind what the server or a tokencode vouched for: set it right")
-    if judged.suspect:
-        return Finding("clock", False, "past all offline data: set it right, or connect to the network")
+    trusted = device.store.trusted_time()
+    if trusted.set_back:
+        return Finding("clock", False, "behind the time of the last contact or tokencode: set it")
+    if trusted.suspect:
+        return Finding("clock", False, "beyond the end of all offline data: set it, or connect to the network")
     return Finding("clock", True, "agrees with the last contact")
 
 
@@ -181,7 +184,7 @@ def _of_units(device: Device) -> Finding:
         except UnitDamaged:
             damaged += 1
     if damaged:
-        words = f"{damaged} of {counted(len(entries), 'unit')} damaged: run sparekey-agent sync"
+        words = f"{damaged} of {counted(len(entries), 'unit')} damaged; run `sparekey-agent sync`"
         return Finding("offline data", False, words)
     return Finding("offline data", True, counted(len(entries), "unit"))
 

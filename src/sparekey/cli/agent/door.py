@@ -1,5 +1,4 @@
-"""Where a command signs somebody in: the daemon's door where one runs, else this process with the store; and what a
-success gives there."""
+"""The place of a sign-in by a command: the daemon if it runs, otherwise this process with the store."""
 
 import argparse
 import contextlib
@@ -19,13 +18,13 @@ from sparekey.wire.local_socket import Kind, Tag, frame
 
 
 class Door(Protocol):
-    """Raises `SecretRefused` or `Failed` where nothing is kept, opened or fetched."""
+    """A place to sign in, keep and open secrets, and fetch data. Raises SecretRefused or Failed if it cannot."""
 
-    def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer: ...
+    def attempt(self, passcode: Secret[str], reply_to: str) -> LoginAnswer: ...
 
     def fetch(self, report: Callable[[Progress], None]) -> int:
-        """After a granted online sign-in, until its offline data are here: the days that are left then. Raises
-        `NotReached` and `Refused`, too."""
+        """Fetch the offline data after a granted online sign-in, and return the days that are left then. Raises
+        NotReached and Refused too."""
 
     def keep(self, purpose: str, secret: Secret[bytes]) -> None: ...
 
@@ -34,7 +33,7 @@ class Door(Protocol):
 
 @contextlib.contextmanager
 def open_door(options: argparse.Namespace) -> Iterator[Door]:
-    """For `options.user`. Raises `StoreUnreadable` where no daemon runs and the store cannot be used."""
+    """Open a door for `options.user`. Raises StoreUnreadable if no daemon runs and the store cannot be used."""
     with running_daemon(options) as daemon:
         if daemon is not None:
             yield _OfDaemon(daemon, options.user)
@@ -44,14 +43,14 @@ def open_door(options: argparse.Namespace) -> Iterator[Door]:
 
 
 class _OfDaemon:
-    """What a success gives is bound to the connection."""
+    """The door of the daemon. The access of a success is bound to the connection."""
 
     def __init__(self, daemon: Daemon, user: str) -> None:
         self._daemon = daemon
         self._user = user
 
-    def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer:
-        request = frame(Kind.LOGIN, user=self._user, passcode=typed.reveal(), reply_to=reply_to)
+    def attempt(self, passcode: Secret[str], reply_to: str) -> LoginAnswer:
+        request = frame(Kind.LOGIN, user=self._user, passcode=passcode.reveal(), reply_to=reply_to)
         return answer_of(self._daemon.ask(request))
 
     def fetch(self, report: Callable[[Progress], None]) -> int:
@@ -65,15 +64,15 @@ class _OfDaemon:
 
 
 class _Alone:
-    """Where no daemon runs, this process has the device; only root reads its store."""
+    """The door of this process, if no daemon runs. Only root can read the store."""
 
     def __init__(self, device: Device, user: str) -> None:
         self._device = device
         self._user = user
         self._key = SecretAccess(device, user, None, by_root=True)
 
-    def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer:
-        found = login(self._device, self._user, typed, reply_to)
+    def attempt(self, passcode: Secret[str], reply_to: str) -> LoginAnswer:
+        found = login(self._device, self._user, passcode, reply_to)
         self._key = SecretAccess(self._device, self._user, found.session, by_root=True)
         return found.answer
 

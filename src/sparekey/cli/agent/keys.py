@@ -1,8 +1,8 @@
-"""`sparekey-agent keep-key`, `unlock-key` and `forget-key`: secrets that nothing but a right passcode opens.
+"""The commands `keep-key`, `unlock-key` and `forget-key`: secrets that open only with a right passcode.
 
-- What is opened goes to standard output and nowhere else, as it was kept (with --json, in hex beside the answer); all
-  words go to standard error. No terminal is shown a key.
-- A passcode serves once: it is asked for only after everything that can be judged without it.
+- A key goes to standard output and nowhere else, unchanged (with --json in hex, in the answer). Messages go to standard
+  error. A key is never written to a terminal.
+- A passcode works once, so it is asked for only after everything that can be checked without it.
 """
 
 import argparse
@@ -29,29 +29,29 @@ from sparekey.secret import Secret
 from sparekey.wire.local_socket import Kind, frame
 
 TERMINAL: Final = "/dev/tty"
-SHORTEST_GENERATED: Final = 16  # bytes: what nobody guesses
-_PURPOSE: Final = "what it is for, as the configuration allows it: disk"
+SHORTEST_GENERATED: Final = 16  # bytes; too many to guess
+_PURPOSE: Final = "its purpose, from the configuration, for example disk"
 
 
 def add_commands(to: Commands) -> None:
-    """Those of this module."""
+    """Add the commands of this module."""
     keep = _add(
         to,
         "keep-key",
         keep_key,
-        "Keep a secret, such as a disk's key, that only a passcode of the user opens: standard input, to the byte.",
+        "Keep a secret from standard input, for example a disk key. Only a passcode of the user opens it.",
     )
     keep.add_argument(
-        "--generate", type=int, metavar="N", help="make N bytes instead, and write them to standard output"
+        "--generate", type=int, metavar="N", help="make N random bytes instead, and write them to standard output"
     )
     _add(
         to,
         "unlock-key",
         unlock_key,
-        "Write what is kept to standard output, for a passcode from the terminal or the first line of standard input.",
+        "Write a kept secret to standard output. The passcode comes from the terminal or standard input.",
     )
-    words = "what it was kept for: disk, or os-password for the password of the account that logins keep"
-    _add(to, "forget-key", forget_key, "Erase what is kept for a user under a purpose.", words)
+    words = "its purpose: disk, or os-password for the account's password that logins keep"
+    _add(to, "forget-key", forget_key, "Erase a kept secret of a user.", words)
 
 
 def _add(to: Commands, name: str, command: Command, words: str, purpose: str = _PURPOSE) -> argparse.ArgumentParser:
@@ -62,29 +62,29 @@ def _add(to: Commands, name: str, command: Command, words: str, purpose: str = _
 
 
 def keep_key(options: argparse.Namespace, output: Output) -> int:
-    """Keeps what standard input holds, to the byte, or with --generate what it makes and then writes to standard
-    output. The passcode comes from the terminal; with --generate it may be the first line of standard input."""
+    """Keep the bytes of standard input, or with --generate new bytes that are then written to standard output. The
+    passcode comes from the terminal; with --generate it may be the first line of standard input."""
     _verify_purpose(options)
     made = options.generate is not None
     secret = _generated(options.generate) if made else _read_secret()
 
     def use(door: Door) -> None:
         door.keep(options.purpose, secret)
-        _say(f"kept under {options.purpose}: a passcode of {options.user} opens it on this computer")
+        _say(f"the secret is kept as {options.purpose}; a passcode of {options.user} opens it on this computer")
         _write(options, secret if made else None)
 
     return _with_success(options, output, read_line if made else _read_at_terminal, use)
 
 
 def unlock_key(options: argparse.Namespace, output: Output) -> int:
-    """Writes what is kept. The passcode comes from the terminal, or is the first line of standard input."""
+    """Write a kept secret. The passcode comes from the terminal, or is the first line of standard input."""
     _verify_purpose(options)
     _verify_no_terminal()
     return _with_success(options, output, read_line, lambda door: _write(options, door.open(options.purpose)))
 
 
 def forget_key(options: argparse.Namespace, output: Output) -> int:
-    """Needs no passcode: root can erase everything here."""
+    """Erase a kept secret. This needs no passcode, because root can erase everything here."""
     with running_daemon(options) as daemon:
         if daemon is not None:
             daemon.ask(frame(Kind.FORGET, user=options.user, purpose=options.purpose))
@@ -98,7 +98,7 @@ def forget_key(options: argparse.Namespace, output: Output) -> int:
 def _with_success(
     options: argparse.Namespace, output: Output, read: Callable[[str], str], use: Callable[[Door], None]
 ) -> int:
-    """Signs in, says so on standard error, and uses what a success gives; exits like `login`."""
+    """Sign in, report it on standard error, and use the access of the success. Exits like `login`."""
     try:
         with open_door(options) as door:
             goes_on = read is _read_at_terminal or sys.stdin.isatty()
@@ -114,7 +114,8 @@ def _with_success(
 
 
 def _verify_purpose(options: argparse.Namespace) -> None:
-    """What the configuration says; of the password policy decides, which whoever keeps the device knows."""
+    """Check the purpose against the configuration. For the password, the policy decides, which only the daemon or the
+    store knows."""
     try:
         verify_name(options.purpose)
     except BadPurpose as error:
@@ -122,43 +123,44 @@ def _verify_purpose(options: argparse.Namespace) -> None:
     if options.purpose != OS_PASSWORD and options.purpose not in options.configuration.purposes:
         raise SecretRefused(
             "not-allowed",
-            f"nothing is kept here for {options.purpose!r}; to allow it, name it in `purposes` of "
-            f"{options.config or CONFIGURATION} and start the daemon again",
+            f"{options.purpose!r} is no allowed purpose; to allow it, add it to `purposes` in "
+            f"{options.config or CONFIGURATION} and restart the daemon",
         )
 
 
 def _verify_no_terminal() -> None:
     if sys.stdout.isatty():
-        raise SecretRefused("terminal", "a key is not written to a terminal; send it to a program, like cryptsetup")
+        raise SecretRefused("terminal", "a key is not written to a terminal; send it to a program like cryptsetup")
 
 
 def _generated(size: int) -> Secret[bytes]:
     _verify_no_terminal()
     if not SHORTEST_GENERATED <= size <= LARGEST_SECRET:
-        raise SecretRefused("bad-size", f"a key is made of {SHORTEST_GENERATED} to {LARGEST_SECRET} bytes")
+        raise SecretRefused("bad-size", f"a key needs {SHORTEST_GENERATED} to {LARGEST_SECRET} bytes")
     return Secret(secrets.token_bytes(size))
 
 
 def _read_secret() -> Secret[bytes]:
     if sys.stdin.isatty():
-        return Secret(getpass.getpass("What is to be kept: ").encode())
+        return Secret(getpass.getpass("Secret to keep: ").encode())
     secret = Secret(sys.stdin.buffer.read(LARGEST_SECRET + 1))
     if not 0 < len(secret) <= LARGEST_SECRET:
-        raise SecretRefused("bad-size", f"standard input has to hold 1 to {LARGEST_SECRET} bytes to be kept")
+        raise SecretRefused("bad-size", f"standard input must contain 1 to {LARGEST_SECRET} bytes")
     return secret
 
 
 def _read_at_terminal(prompt: str) -> str:
-    """Standard input holds the secret. `getpass` alone would fall back to it."""
+    """Ask for the passcode on the terminal, because standard input holds the secret. `getpass` alone would fall back to
+    standard input."""
     try:
         os.close(os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY))
     except OSError as error:
-        raise SecretRefused("no-terminal", "there is no terminal to ask for the passcode on; run it on one") from error
+        raise SecretRefused("no-terminal", "there is no terminal to ask for the passcode; run this on one") from error
     return getpass.getpass(prompt)
 
 
 def _write(options: argparse.Namespace, key: Secret[bytes] | None) -> None:
-    """The key as it is, or for who wants JSON what came of it; None: there is none to be written."""
+    """Write the key, or with JSON the result. None: there is no key to write."""
     if options.json:
         members = {"schema": SCHEMA, "result": Result.GRANTED.value, "purpose": options.purpose}
         print(json.dumps(members | ({"key": key.reveal().hex()} if key is not None else {})))

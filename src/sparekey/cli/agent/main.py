@@ -1,8 +1,8 @@
-"""The command `sparekey-agent`: its arguments, and the one place where errors become exits.
+"""The command `sparekey-agent`: its arguments, and the one place that turns errors into exit codes.
 
-Exit 0 is a success, 1 a failure, 2 wrong usage; `login`, `test`, `keep-key` and `unlock-key` also 3 denied, 4 more is
-asked, 5 unavailable.
-Anything but 0 is a refusal.
+Exit 0 is a success, 1 a failure, 2 wrong usage. `login`, `test`, `keep-key` and `unlock-key` also exit with 3 denied, 4
+a question is open, 5 unavailable.
+Every exit but 0 is a refusal.
 """
 
 import argparse
@@ -18,49 +18,49 @@ from sparekey.agent.platform.posix import no_core_dumps
 from sparekey.agent.sign_in.secret_access import SecretRefused
 from sparekey.cli.agent import commands, daemon, doctor, keys, notice, sign_in
 from sparekey.cli.agent.arguments import Command, Commands
-from sparekey.cli.agent.output import FAILED, HOW_TO_ENROLL, NobodyReads, Output
+from sparekey.cli.agent.output import FAILED, HOW_TO_ENROLL, Output, OutputClosed
 from sparekey.cli.agent.remote import Failed
 
 _DO: Final = {
     "not-enrolled": HOW_TO_ENROLL,
-    "stays-closed": "to keep it anew: sparekey-agent keep-key USER PURPOSE",
+    "stays-closed": "to replace it, run `sparekey-agent keep-key USER PURPOSE`",
 }
 _WORDS: Final[dict[type[BaseException], tuple[str, str]]] = {
     AlreadyEnrolled: ("already-enrolled", ""),
     BadAddress: ("bad-address", ""),
-    NotReached: ("not-reached", "run sparekey-agent doctor"),
+    NotReached: ("not-reached", "run `sparekey-agent doctor`"),
     KeyboardInterrupt: ("interrupted", ""),
-    OSError: ("unexpected", "run sparekey-agent doctor"),
-    ValueError: ("unexpected", "run sparekey-agent doctor"),
+    OSError: ("unexpected", "run `sparekey-agent doctor`"),
+    ValueError: ("unexpected", "run `sparekey-agent doctor`"),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; its exit status."""
+    """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
     no_core_dumps()
     output = Output(as_json=options.json)
     command: Command = options.command
     try:
-        if command is not doctor.doctor:  # it tells what is wrong with it, and goes on
+        if command is not doctor.doctor:  # doctor reports a wrong configuration and continues
             options.configuration = load_configuration(options.config)
         return command(options, output)
-    except NobodyReads:
+    except OutputClosed:
         return FAILED
     except BadConfiguration as error:
-        return output.failed("bad-configuration", str(error), "mend it; until then the agent signs in nobody")
+        return output.failed("bad-configuration", str(error), "correct it: until then every sign-in is refused")
     except Refused as error:
         return output.failed(error.reply.error, error.reply.message, error.reply.do)
     except (StoreUnreadable, Failed, SecretRefused) as error:
         return output.failed(error.word, str(error), _DO.get(error.word, ""))
     except (AlreadyEnrolled, BadAddress, NotReached, KeyboardInterrupt, OSError, ValueError) as error:
-        word, do = next(said for kind, said in _WORDS.items() if isinstance(error, kind))
+        word, do = next(found for kind, found in _WORDS.items() if isinstance(error, kind))
         return output.failed(word, str(error) or type(error).__name__, do)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="sparekey-agent", description="Signs people in on this computer, online or offline."
+        prog="sparekey-agent", description="Sign in on this computer with a Sparekey passcode, online or offline."
     )
     to = Commands(parser)
     for module in (commands, sign_in, daemon, keys, notice, doctor):

@@ -1,8 +1,9 @@
-"""`sparekey-agent notice`: on the desktop of whoever runs it, that offline data run low. A timer of the user's runs it.
+"""The command `sparekey-agent notice`: shows on the user's desktop that offline data run low. A timer of the user runs
+it.
 
-- It runs as the user and asks the daemon as the user: the daemon reaches nobody's session, and needs no right to.
-- One notice a day; the next one takes its place, and fresh data take it away.
-- `busctl` shows it: every desktop with systemd has it. Where no desktop shows notices, nothing is shown.
+- It runs as the user and asks the daemon as the user. The daemon reaches no session and needs no right to.
+- It shows one notice a day. The next one replaces it, and fresh data remove it.
+- It uses `busctl`, which every desktop with systemd has. If no desktop shows notices, nothing is shown.
 """
 
 import argparse
@@ -31,7 +32,7 @@ _KEPT: Final = "sparekey-notice"  # in the runtime directory, which ends with th
 
 @dataclass(frozen=True)
 class Shown:
-    """The notice that is on the desktop; number 0: none."""
+    """The notice on the desktop; number 0 for none."""
 
     number: int = 0
     day: int = 0
@@ -39,17 +40,17 @@ class Shown:
 
 
 def add_commands(to: Commands) -> None:
-    """That of this module."""
-    to.add("notice", notice, "Show on the desktop of whoever runs this that offline data run low; once a day.")
+    """Add the command of this module."""
+    to.add("notice", notice, "Show a notice on your desktop when offline data run low, at most once a day.")
 
 
 def notice(options: argparse.Namespace, output: Output) -> int:
-    """Shows, renews or takes away the notice; 0 also where there is nothing to show it on."""
+    """Show, renew or remove the notice. Return 0 even if there is no desktop."""
     words = _words(options)
     directory = os.environ.get("XDG_RUNTIME_DIR", "")
     shown = _change(_kept(directory), words, clock.now() // DAY)
     _keep(directory, shown)
-    output.data({"notice": words, "shown": bool(shown.number)}, words or "nothing to tell")
+    output.data({"notice": words, "shown": bool(shown.number)}, words or "There is nothing to report.")
     return 0
 
 
@@ -74,7 +75,7 @@ def _change(before: Shown, words: str, today: int) -> Shown:
 
 
 def _call(member: str, *arguments: str) -> int:
-    """The number that the call answers; 0: nothing heard it."""
+    """Return the number in the answer of the call; 0 if there was no answer."""
     try:
         done = subprocess.run(
             [*_CALL, "--", member, *arguments],

@@ -1,4 +1,4 @@
-"""What the commands print: data on standard output, words on standard error; JSON for programs."""
+"""The output of the commands: data on standard output, messages on standard error; JSON for programs."""
 
 import json
 import os
@@ -14,53 +14,53 @@ EXITS: Final = {Result.GRANTED: 0, Result.DENIED: 3, Result.ASK: 4, Result.UNAVA
 FAILED: Final = 1
 HOW_TO_ENROLL: Final = "sparekey-agent enroll --server URL --code -"
 HOW_AFTER_REVOKING: Final = (
-    "this device was revoked; to use it again: systemctl stop sparekey-agent; sparekey-agent clear --all; then with a "
-    f"new code: {HOW_TO_ENROLL}"
+    "this device was revoked. To use it again: `systemctl stop sparekey-agent`, `sparekey-agent clear --all`, then "
+    f"with a new code `{HOW_TO_ENROLL}`"
 )
 
 
 def at(rfc3339: str) -> str:
-    """A time of a report as people read it: `2026-11-27 10:00 UTC`, as in answers and on the server."""
+    """Return a time of a report as people read it, `2026-11-27 10:00 UTC`, as in answers and on the server."""
     return in_words(int(datetime.fromisoformat(rfc3339).timestamp()))
 
 
-class NobodyReads(Exception):
-    """Whoever read standard output has gone (`| head`)."""
+class OutputClosed(Exception):
+    """The reader of standard output has gone (`| head`)."""
 
 
 class Output:
-    """One way of printing for one run of a command."""
+    """The output of one run of a command."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
     def data(self, value: dict[str, Any], words: str) -> None:
-        """`value` for programs, or `words` for people. Raises `NobodyReads`."""
+        """Print `value` for programs, or `words` for people. Raises OutputClosed."""
         try:
             print(json.dumps({"schema": SCHEMA} | value) if self._as_json else printable(words), flush=True)
         except BrokenPipeError as error:
-            # What is left of it would be written at the exit, and fail there.
+            # Otherwise the rest of the output would be written at the exit, and fail there.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise NobodyReads from error
+            raise OutputClosed from error
 
     def aside(self, words: str) -> None:
-        """Something that people have to know besides, on standard error."""
+        """Print a message on standard error."""
         print(printable(words), file=sys.stderr, flush=True)
 
     def along(self, words: str) -> None:
-        """How things go meanwhile, on standard error; not for programs."""
+        """Print progress on standard error, not for programs."""
         if not self._as_json or sys.stderr.isatty():
             self.aside(words)
 
     def failed(self, error: str, message: str, do: str = "") -> int:
-        """What went wrong and what to do; the exit status."""
+        """Print the error and what to do. Return the exit status."""
         if self._as_json:
             print(json.dumps({"schema": SCHEMA, "error": error, "message": message, "do": do}))
         print(printable(f"sparekey-agent: {message}" + (f"\n  {do}" if do else "")), file=sys.stderr)
         return FAILED
 
     def answer(self, answer: LoginAnswer) -> int:
-        """The answer to a sign-in; the exit status, 0 for granted alone."""
+        """Print the answer to a sign-in. Return the exit status: 0 only if it is granted."""
         self.data(
             {
                 "result": answer.result.value,
@@ -80,5 +80,5 @@ class Output:
         return EXITS[answer.result]
 
     def progress(self, progress: Progress) -> None:
-        """How far the offline data are."""
+        """Print the progress of offline data."""
         self.along(f"  offline data of {progress.login}: {progress.done} of {progress.total} ({progress.kind})")

@@ -1,4 +1,4 @@
-"""The commands' side of the local socket: asks the daemon where one runs."""
+"""The client of the local socket for the commands: asks the daemon if it runs."""
 
 import socket
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from sparekey.agent.local_socket.frames import receive
 from sparekey.agent.platform.posix import connect, effective_uid, peer_uid
 from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame
 
-CONNECT_PATIENCE: Final = 20  # seconds for a place in the line of who connects
+CONNECT_PATIENCE: Final = 20  # seconds in the queue of connections
 PATIENCE: Final = 120  # seconds for one answer
-FOLLOW_PATIENCE: Final = 900  # a unit may take minutes to be sealed
+FOLLOW_PATIENCE: Final = 900  # seconds; a unit can take minutes to be sealed
 
 
 class Failed(Exception):
-    """The daemon refused the request; not a refused sign-in."""
+    """The daemon refused the request. This is not a refused sign-in."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -34,13 +34,13 @@ class Daemon:
         self._connection.close()
 
     def ask(self, request: Frame) -> Frame:
-        """One request, one reply; raises `Failed`."""
+        """Send one request and return its reply. Raises Failed."""
         self._connection.settimeout(PATIENCE)
         self._connection.sendall(encode_frame(request))
         return _not_failed(receive(self._connection, LONGEST_FRAME))
 
     def follow(self, request: Frame, report: Callable[[Progress], None]) -> Frame:
-        """A request whose progress is reported until it is done; raises `Failed`."""
+        """Send a request and report its progress until it is done. Raises Failed."""
         self._connection.settimeout(FOLLOW_PATIENCE)
         self._connection.sendall(encode_frame(request))
         while (reply := _not_failed(receive(self._connection, LONGEST_FRAME))).kind is Kind.PROGRESS:
@@ -51,27 +51,30 @@ class Daemon:
 
 
 def find_daemon(path: Path, patience: float = CONNECT_PATIENCE) -> Daemon | None:
-    """A connection, or None where no daemon listens. Raises `Failed` where none can be reached, and where another user
-    does: it would hear passcodes, and say yes to any."""
+    """Return a connection to the daemon; None if none listens. Raises Failed if it cannot be reached, or if another
+    user's program listens: it would get passcodes and could accept any."""
     try:
         connection = connect(path, patience)
     except (FileNotFoundError, ConnectionRefusedError):
         return None
     except BlockingIOError as error:
-        words = f"too many connections wait on {path}; try again, and if it stays so: systemctl restart sparekey-agent"
+        words = (
+            f"too many connections wait on {path}; try again. If it stays so, run `systemctl restart sparekey-agent`"
+        )
         raise Failed("busy", words) from error
     except OSError as error:
-        words = f"{path} cannot be reached ({error.strerror}): run this as root, or with the right --socket or --state"
+        words = f"{path} cannot be reached ({error.strerror}); run this as root, or with the right --socket or --state"
         raise Failed("not-reached", words) from error
     if peer_uid(connection) not in {0, effective_uid()}:
         connection.close()
-        words = f"what listens on {path} is not root's agent: find out who put it there; nothing was sent"
+        words = f"the program that listens on {path} is not root's; nothing was sent to it. Find out who started it"
         raise Failed("unsafe", words)
     return Daemon(connection)
 
 
 def answer_of(reply: Frame) -> LoginAnswer:
-    """The answer in a frame; anything unexpected is no grant (ValueError)."""
+    """Return the answer in a frame. Raises ValueError for anything unexpected, so that it is never taken for a
+    grant."""
     if reply.kind is not Kind.ANSWER:
         raise ValueError("the agent gave no answer to the sign-in")
     return LoginAnswer(

@@ -1,4 +1,4 @@
-"""`sparekey-agent login` and `test`: passcodes and emergency codes without a login program around them."""
+"""The commands `sparekey-agent login` and `test`: sign-ins without a login program."""
 
 import argparse
 import contextlib
@@ -27,25 +27,26 @@ _PROMPTS: Final = {
 
 
 def add_commands(to: Commands) -> None:
-    """Those of this module."""
+    """Add the commands of this module."""
     login = to.add(
         "login",
         sign_in,
-        "Sign a user in with the passcode: PIN and tokencode in one word, from the terminal or standard input.",
+        "Sign a user in with the passcode: PIN and tokencode together, from the terminal or standard input.",
     )
     add_user(login)
-    login.add_argument("--reply-to", default="", metavar="ID", help="answers what the sign-in before asked")
+    login.add_argument("--reply-to", default="", metavar="ID", help="answer the question of the sign-in before")
     words = (
-        "Try an emergency code without signing in; it counts like any attempt. Typed: PIN and code, or passcode alone."
+        "Try an emergency code without signing in: PIN and code, or an emergency passcode. It counts like any attempt."
     )
     add_user(to.add("test", test, words))
 
 
 def sign_in(options: argparse.Namespace, output: Output) -> int:
-    """Prints the answer, and then waits for the offline data that the server has for this user: whoever is granted is
-    in, whatever becomes of those.
+    """Print the answer of a sign-in. After a grant, fetch the user's offline data; their failure does not change the
+    answer.
 
-    What the server asks on the way is asked on a terminal; a program is told, and answers with `--reply-to`.
+    On a terminal, questions of the server are asked there. A program gets the question in the answer, and replies with
+    `--reply-to`.
     """
     with _Attempts(options) as attempts:
         goes_on = sys.stdin.isatty() and not options.json
@@ -53,50 +54,52 @@ def sign_in(options: argparse.Namespace, output: Output) -> int:
         code = output.answer(answer)
         if answer.result is Result.ASK and not options.json:
             reply = f"sparekey-agent login {options.user} --reply-to {answer.reply_to}"
-            output.aside(f"  answer within two minutes, on standard input: {reply}")
+            output.aside(f"  answer within two minutes, on standard input of `{reply}`")
         if answer.result is Result.GRANTED and answer.mode is Mode.ONLINE and attempts.door is not None:
             _fetch(attempts.door, output)
         return code
 
 
 class _Attempts(contextlib.ExitStack):
-    """Each at a door that is opened for it, for whoever types may take long; that of the last one stays open."""
+    """Attempts at a door that is opened for each of them, because typing can take long. The door of the last one stays
+    open."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__()
         self._options = options
         self.door: Door | None = None
 
-    def attempt(self, typed: Secret[str], reply_to: str) -> LoginAnswer:
+    def attempt(self, passcode: Secret[str], reply_to: str) -> LoginAnswer:
         self.close()
         try:
             self.door = self.enter_context(open_door(self._options))
         except StoreUnreadable as error:
             return unavailable(error)
-        return self.door.attempt(typed, reply_to)
+        return self.door.attempt(passcode, reply_to)
 
 
 def _fetch(door: Door, output: Output) -> None:
-    """Nothing that happens here takes back that somebody is in."""
+    """Fetch the offline data. An error here does not take back the grant."""
     try:
         days = door.fetch(output.progress)
     except KeyboardInterrupt:
-        output.aside("  stopped; what is here stays, and sparekey-agent sync fetches the rest")
+        output.aside("  stopped; the data fetched so far stay. `sparekey-agent sync` fetches the rest")
     except (NotReached, Refused, Failed, StoreUnreadable, BadFrame, OSError) as error:
         output.aside(f"  the offline data were not renewed: {error}")
     else:
-        output.along(f"  offline data are here for {counted(days, 'whole day')}")
+        output.along(f"  this device now has offline data for {counted(days, 'whole day')}")
 
 
 def unavailable(error: StoreUnreadable) -> LoginAnswer:
-    """What a sign-in comes to on a device whose store cannot be used."""
+    """Return the answer of a device whose store cannot be used."""
     return unreadable(error.word, str(error))
 
 
 def converse(
     attempt: Callable[[Secret[str], str], LoginAnswer], read: Callable[[str], str], *, goes_on: bool, reply_to: str = ""
 ) -> LoginAnswer:
-    """The answer to what is read; where it `goes_on`, what is asked on the way is read, too."""
+    """Return the answer to the passcode that is read. With `goes_on`, questions on the way are read and answered
+    too."""
     answer = attempt(Secret(read(_PROMPTS[Ask.NOTHING])), reply_to)
     while answer.result is Result.ASK and goes_on:
         answer = attempt(Secret(read(printable(f"{answer.message}\n{_PROMPTS[answer.ask]}"))), answer.reply_to)
@@ -104,11 +107,11 @@ def converse(
 
 
 def test(options: argparse.Namespace, output: Output) -> int:
-    """Tries the emergency path without signing in; it counts like any attempt."""
-    typed = Secret(read_line("PIN and emergency code: "))
+    """Try an emergency code without signing in. It counts like any attempt."""
+    passcode = Secret(read_line("PIN and emergency code: "))
     with running_daemon(options) as daemon:
         if daemon is not None:
-            request = frame(Kind.TEST, user=options.user, passcode=typed.reveal())
+            request = frame(Kind.TEST, user=options.user, passcode=passcode.reveal())
             return output.answer(answer_of(daemon.ask(request)))
     with opened(options) as device:
-        return output.answer(try_emergency(device, options.user, typed))
+        return output.answer(try_emergency(device, options.user, passcode))
