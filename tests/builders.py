@@ -242,10 +242,11 @@ class Device:
     events: list[OfflineEvent] = field(default_factory=list)
 
     @property
-    def row(self) -> AnyRow:
-        row = app_devices.find_device(self.instance, self.device_id)
-        assert row is not None
-        return row
+    def row(self) -> devices.Device:
+        """The device as the server has it."""
+        device = app_devices.find_device(self.instance, self.device_id)
+        assert device is not None
+        return device
 
     def sign_in(self, user: User, now: int, typed: Secret[str] | None = None) -> DeviceSignIn:
         """An online sign-in here; None: with the right passcode."""

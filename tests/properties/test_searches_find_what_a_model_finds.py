@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from sparekey.app.devices import devices
 from sparekey.app.devices.devices import SILENT_AFTER, DeviceSearch, search_devices
@@ -23,6 +24,7 @@ from sparekey.core.search_words import fold_name, is_found, typed_words, words_o
 from sparekey.storage.devices import devices as stored_devices
 from sparekey.storage.people import domains
 from sparekey.storage.reports import search as searches
+from sparekey.storage.tables import device
 from tests.builders import NOW, ROOT, a_device
 
 PARENTS = {"Sales": TOP_DOMAIN, "Bern": "Sales", "Support": TOP_DOMAIN}
@@ -114,9 +116,9 @@ def world(shared_server: Instance) -> World:
     never, *others = made
     contacts = {device_id: NOW + number // 2 for number, device_id in enumerate(others)}
     with server.database.write() as connection:
-        stored_devices.update_device(connection, never, last_contact=None)
+        connection.execute(update(device).where(device.c.id == never).values(last_contact=None))
         for device_id, at in contacts.items():
-            stored_devices.update_device(connection, device_id, last_contact=at)
+            stored_devices.set_last_contact(connection, device_id, at)
     return World(server, tuple(people), owners, frozenset({"sk2"}), made, frozenset({gone}), ids, ends, contacts)
 
 

@@ -10,6 +10,7 @@ from sparekey.core.errors import BadInput, NotFound
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.storage.devices import devices
+from sparekey.storage.devices.devices import Device
 from sparekey.storage.people import accounts, domains
 from sparekey.storage.policies import policies
 from sparekey.storage.policies.policies import NamedPolicy
@@ -95,17 +96,18 @@ def get_policy(connection: Connection, actor: Actor, kind: PolicyKind, name: str
     return row
 
 
-def get_device(connection: Connection, actor: Actor, name: str, needed: Permission) -> AnyRow:
+def get_device(connection: Connection, actor: Actor, name: str, needed: Permission) -> Device:
     """By id or name; a name that several devices have is refused. One in use goes before those that are revoked.
 
     An id goes first: a device chooses its name, which may be another one's id.
     """
-    found = [row for row in devices.devices_named(connection, name) if actor.sees(row.domain_id)]
+    found = [device for device in devices.devices_named(connection, name) if actor.sees(device.domain_id)]
     if not found:
         raise NotFound(f"there is no device {name!r}", "see `sparekey device list`")
-    found = [row for row in found if row.id == name] or [row for row in found if row.revoked_at is None] or found
+    in_use = [device for device in found if device.revoked_at is None]
+    found = [device for device in found if device.id == name] or in_use or found
     if len(found) > 1:
-        ids = ", ".join(row.id for row in found)
+        ids = ", ".join(device.id for device in found)
         raise BadInput(f"{len(found)} devices are named {name!r}", f"give one of their ids: {ids}")
     verify_may(actor, needed, found[0].domain_id)
     return found[0]

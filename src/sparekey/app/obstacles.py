@@ -1,5 +1,7 @@
 """Why a user has no emergency code on any device: the first rule that stands in the way, in a sentence."""
 
+from typing import Protocol
+
 from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
@@ -8,13 +10,24 @@ from sparekey.app.snapshots import seedless_token
 from sparekey.core.offline.units import DeviceState, Obstacle, code_obstacles
 from sparekey.storage.devices import devices
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.tokens import tokens
 
 
-def device_state(row: AnyRow) -> DeviceState:
-    """From a row of `device`."""
-    return DeviceState(row.id, row.revoked_at is not None, row.supports_offline, row.hardware_bound)
+class DeviceFacts(Protocol):
+    """The facts about a device that decide what it may hold, whatever else was read with them."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def revoked_at(self) -> int | None: ...
+    @property
+    def supports_offline(self) -> bool: ...
+    @property
+    def hardware_bound(self) -> bool: ...
+
+
+def device_state(device: DeviceFacts) -> DeviceState:
+    return DeviceState(device.id, device.revoked_at is not None, device.supports_offline, device.hardware_bound)
 
 
 def why_no_code(connection: Connection, instance: Instance, account_id: str, token_id: str | None, now: int) -> str:
@@ -25,8 +38,8 @@ def why_no_code(connection: Connection, instance: Instance, account_id: str, tok
     return next(
         (
             obstacle
-            for row in found
-            if (obstacle := obstacle_on(connection, instance, account_id, token_id, row.device_id, now)) is not None
+            for device_id in found
+            if (obstacle := obstacle_on(connection, instance, account_id, token_id, device_id, now)) is not None
         ),
         Obstacle.NOT_DOWNLOADED,
     )
@@ -37,11 +50,10 @@ def obstacle_on(
 ) -> Obstacle | None:
     """What keeps this code from this device: a token's tokencode, or the passcode where `token_id` is None."""
     account_row = accounts.find_account_by_id(connection, account_id)
-    device_row = devices.find_device(connection, device_id)
-    if account_row is None or device_row is None:
+    device = devices.find_device(connection, device_id)
+    if account_row is None or device is None:
         return Obstacle.NO_TOKEN_USED
-    policy = effective_in(connection, account_row.domain_id, device_row.domain_id)
-    device = device_state(device_row)
+    policy = effective_in(connection, account_row.domain_id, device.domain_id)
     account = account_state_of(connection, account_row)
     token, used_here = None, False
     if token_id is not None:
@@ -50,4 +62,4 @@ def obstacle_on(
             return Obstacle.NO_TOKEN_USED
         token = seedless_token(instance.vault, row)
         used_here = row.account_id == account_id and devices.has_token(connection, device_id, token_id)
-    return next(iter(code_obstacles(account, device, policy, token, now, used_here=used_here)), None)
+    return next(iter(code_obstacles(account, device_state(device), policy, token, now, used_here=used_here)), None)

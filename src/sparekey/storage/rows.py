@@ -1,7 +1,20 @@
-"""The type of a row whose columns are read by name."""
+"""The type of a row whose columns are read by name, and how rows become values with types."""
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import Row
+from sqlalchemy import Result, Row
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+
+T = TypeVar("T")
+
+
+def one_as(kind: type[T], result: Result[Any]) -> T | None:
+    """Return the only row as a `kind`, whose fields are the columns, or None. Raises MultipleResultsFound."""
+    row = result.one_or_none()
+    return None if row is None else kind(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
+
+
+def all_as(kind: type[T], result: Result[Any]) -> list[T]:
+    """Return every row as a `kind`, whose fields are the columns."""
+    return [kind(**row._mapping) for row in result]  # noqa: SLF001 -- SQLAlchemy's public name

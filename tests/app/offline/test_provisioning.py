@@ -10,6 +10,7 @@ from sparekey.app.offline.provisioning import acknowledge
 from sparekey.app.people.users import set_enabled as set_user_enabled
 from sparekey.app.people.users import unlock
 from sparekey.app.tokens.tokens import NewToken, clear_pin, set_enabled, set_lost, set_pin
+from sparekey.core.offline.self_report import SelfReport
 from sparekey.core.offline.units import Obstacle
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.reasons import Reason
@@ -210,7 +211,7 @@ def test_tokens_without_a_pin_need_their_policy_level_and_digits(server: Instanc
     assert said[short.account_id].obstacles == [Obstacle.PIN_LESS_TOO_WEAK]
     assert (said[long.account_id].obstacles, kept(said[long.account_id])) == ([], EVERYTHING)
     with server.database.write() as connection:
-        devices.update_device(connection, device.device_id, hardware_bound=True)
+        devices.save_report(connection, device.device_id, SelfReport(hardware_bound=True), (), NOW)
     assert device.sync_of(short, NOW).obstacles == []
 
 

@@ -63,15 +63,23 @@ def instance(database: Database) -> Instance:
     return Instance("test", database, keystore, vault, ca_certificate=b"")
 
 
-def a_device(instance: Instance) -> AnyRow:
+def a_device(instance: Instance) -> devices.Device:
     public_key = ec.generate_private_key(ec.SECP256R1()).public_key()
     der = public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     with instance.database.write() as connection:
-        values = {"id": "laptop", "name": "laptop", "domain_id": "top", "public_key": der, "enrolled_at": NOW}
-        devices.insert_device(connection, values | {"supports_offline": True, "hardware_bound": False})
-        row = devices.find_device(connection, "laptop")
-    assert row is not None
-    return row
+        devices.insert_device(
+            connection,
+            device_id="laptop",
+            name="laptop",
+            domain_id="top",
+            public_key=der,
+            supports_offline=True,
+            hardware_bound=False,
+            now=NOW,
+        )
+        device = devices.find_device(connection, "laptop")
+    assert device is not None
+    return device
 
 
 def give_everything(instance: Instance) -> Given:

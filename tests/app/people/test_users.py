@@ -34,9 +34,10 @@ from tests.builders import (
 
 def generation(server: Instance, account_id: str) -> int:
     with server.database.read() as connection:
-        (row,) = stored_devices.devices_of_account(connection, account_id)
-        value: int = row.generation
-        return value
+        (device_id,) = stored_devices.devices_of_account(connection, account_id)
+        data = stored_devices.find_device_account(connection, device_id, account_id)
+    assert data is not None
+    return data.generation
 
 
 def test_a_user_is_edited(any_server: Instance) -> None:

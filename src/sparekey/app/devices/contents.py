@@ -22,7 +22,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.devices import devices
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.devices.devices import Device
 
 ROWS: Final = 25  # of what happened
 _MOST_ROWS: Final = 1_000  # about its end that are looked at
@@ -85,16 +85,20 @@ class DeviceContents:
 def look_into(instance: Instance, actor: Actor, name: str, *, now: int) -> DeviceContents:
     """One device, by name or id."""
     with instance.database.read() as connection:
-        row = get_device(connection, actor, name, Permission.DEVICE_VIEW)
-        people = devices.people_on_device(connection, row.id)
-        seen = [each for each in people if actor.sees(each.domain_id)]
-        users = held_by(connection, row.id, seen, now)
-        elsewhere = len({each.id for each in people} - {each.id for each in seen})
+        device = get_device(connection, actor, name, Permission.DEVICE_VIEW)
+        everyone = devices.users_and_tokens_on(connection, device.id)
+        seen = [user for user in everyone if actor.sees(user.domain_id)]
+        users = held_by(connection, device.id, seen, now)
+        elsewhere = len({user.account_id for user in everyone} - {user.account_id for user in seen})
         rows = audit_events.list_rows(
-            connection, limit=ROWS, device_id=row.id, actions=_HAPPENED, within=actor.domains_with(Permission.USER_VIEW)
+            connection,
+            limit=ROWS,
+            device_id=device.id,
+            actions=_HAPPENED,
+            within=actor.domains_with(Permission.USER_VIEW),
         )
-        gone = _gone(connection, actor, row) if row.revoked_at is not None else None
-        return DeviceContents(view_of(row), users, elsewhere, with_names(connection, actor, rows), gone)
+        gone = _gone(connection, actor, device, device.revoked_at) if device.revoked_at is not None else None
+        return DeviceContents(view_of(device), users, elsewhere, with_names(connection, actor, rows), gone)
 
 
 def count_users(instance: Instance, actor: Actor, device_ids: Sequence[str]) -> dict[str, int]:
@@ -104,7 +108,7 @@ def count_users(instance: Instance, actor: Actor, device_ids: Sequence[str]) -> 
         return devices.count_accounts(connection, device_ids)
 
 
-def _gone(connection: Connection, actor: Actor, device: AnyRow) -> GoneDevice:
+def _gone(connection: Connection, actor: Actor, device: Device, revoked_at: int) -> GoneDevice:
     """From the record: what was said first counts, of a theft before a revocation."""
     said = (Action.DEVICE_STOLEN, Action.DEVICE_REVOKED)
     rows = audit_events.list_rows(connection, limit=_MOST_ROWS, device_id=device.id, actions=said)[::-1]
@@ -120,9 +124,9 @@ def _gone(connection: Connection, actor: Actor, device: AnyRow) -> GoneDevice:
         if user in called
     ]
     first = of_device[0] if of_device else None
-    told = device.last_contact is not None and device.last_contact > device.revoked_at
+    told = device.last_contact is not None and device.last_contact > revoked_at
     return GoneDevice(
-        first.at // MICROSECONDS if first is not None else device.revoked_at,
+        first.at // MICROSECONDS if first is not None else revoked_at,
         called.get(first.actor, first.actor) if first is not None else "",
         first is not None and first.action == Action.DEVICE_STOLEN,
         device.last_contact if told else None,

@@ -23,9 +23,9 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.core.search_words import fold_name, verify_length
 from sparekey.secret import Secret
 from sparekey.storage.devices import devices, invitations
+from sparekey.storage.devices.devices import Device
 from sparekey.storage.reports import search
 from sparekey.storage.reports.search import Page, Search
-from sparekey.storage.rows import AnyRow
 from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
 
@@ -131,8 +131,8 @@ def invite(
 
 def _verify_free(connection: Connection, actor: Actor, name: str) -> None:
     """Raises Conflict. Devices that the actor may not see do not count, or it would tell that they are there."""
-    rows = (row for row in devices.devices_named(connection, name) if row.name == name and row.revoked_at is None)
-    if any(actor.sees(row.domain_id) for row in rows):
+    named = [device for device in devices.devices_named(connection, name) if device.name == name]
+    if any(device.revoked_at is None and actor.sees(device.domain_id) for device in named):
         raise Conflict(
             f"there is a device {name!r} already",
             f"give another name; if it is that computer that has to enrol again, first: sparekey device revoke {name}",
@@ -161,22 +161,19 @@ def enrol(instance: Instance, enrolment: Enrolment, *, now: int) -> EnrolledDevi
         device_id, name = new_id(), enrolment.name or invitation.device_name
         devices.insert_device(
             connection,
-            {
-                "id": device_id,
-                "name": name,
-                "domain_id": invitation.domain_id,
-                "public_key": enrolment.public_key,
-                "supports_offline": enrolment.supports_offline,
-                "hardware_bound": enrolment.hardware_bound,
-                "enrolled_at": now,
-                "last_contact": now,
-            },
+            device_id=device_id,
+            name=name,
+            domain_id=invitation.domain_id,
+            public_key=enrolment.public_key,
+            supports_offline=enrolment.supports_offline,
+            hardware_bound=enrolment.hardware_bound,
+            now=now,
         )
         log(connection, now, f"device:{device_id}", Action.DEVICE_ENROLLED, device=device_id, name=name)
     return EnrolledDevice(device_id, name)
 
 
-def find_device(instance: Instance, device_id: str) -> AnyRow | None:
+def find_device(instance: Instance, device_id: str) -> Device | None:
     """The device that says it has this id; revoked ones too."""
     with instance.database.read() as connection:
         return devices.find_device(connection, device_id)
@@ -186,7 +183,7 @@ def list_devices(instance: Instance, actor: Actor, limit: int = 100, after: str 
     """By name, from the one after that with the id `after`."""
     within = verify_somewhere(actor, Permission.DEVICE_VIEW)
     with instance.database.read() as connection:
-        return [view_of(row) for row in devices.list_devices(connection, limit, after, within)]
+        return [view_of(device) for device in devices.list_devices(connection, limit, after, within)]
 
 
 def search_devices(
@@ -196,7 +193,7 @@ def search_devices(
     is not."""
     with instance.database.read() as connection:
         (rows,) = search.run(connection, searched(connection, actor, wanted, limit, after, now))
-        return [view_of(row) for row in rows]
+        return [view_of(devices.as_device(row)) for row in rows]
 
 
 def searched(connection: Connection, actor: Actor, wanted: DeviceSearch, limit: int, after: str, now: int) -> Search:
@@ -213,42 +210,41 @@ def searched(connection: Connection, actor: Actor, wanted: DeviceSearch, limit: 
 def show_device(instance: Instance, actor: Actor, name: str) -> DeviceView:
     """By name or id."""
     with instance.database.read() as connection:
-        row = get_device(connection, actor, name, Permission.DEVICE_VIEW)
-        return view_of(row)
+        return view_of(get_device(connection, actor, name, Permission.DEVICE_VIEW))
 
 
 def held_units(instance: Instance, actor: Actor, name: str) -> list[HeldUnitView]:
     """What the device was given and has confirmed, or not yet."""
     with instance.database.read() as connection:
-        row = get_device(connection, actor, name, Permission.DEVICE_VIEW)
-        logins = {each.account_id: each.login for each in devices.accounts_on_device(connection, row.id)}
+        device = get_device(connection, actor, name, Permission.DEVICE_VIEW)
+        logins = {data.account_id: data.login for data in devices.accounts_on_device(connection, device.id)}
         return [
             HeldUnitView(
-                logins.get(each.account_id, each.account_id),
-                each.kind,
-                each.serial,
-                each.day,
-                each.version,
-                each.not_after,
-                each.acknowledged_at,
+                logins.get(receipt.account_id, receipt.account_id),
+                receipt.kind,
+                serial,
+                receipt.day,
+                receipt.version,
+                receipt.not_after,
+                receipt.acknowledged_at,
             )
-            for each in devices.receipts(connection, row.id)
+            for receipt, serial in devices.receipts_and_serials(connection, device.id)
         ]
 
 
-def tell_revoked(instance: Instance, row: AnyRow, *, now: int) -> None:
+def tell_revoked(instance: Instance, device: Device, *, now: int) -> None:
     """A revoked device is told that it is, and erases itself: its last contact. That it is told does not depend on
     whether this can be written down."""
-    if row.last_contact is None or row.last_contact <= row.revoked_at:
+    if device.last_contact is None or (device.revoked_at is not None and device.last_contact <= device.revoked_at):
         with suppress(SQLAlchemyError), instance.database.write() as connection:
-            devices.update_device(connection, row.id, last_contact=now)
+            devices.set_last_contact(connection, device.id, now)
 
 
 def choose_devices(instance: Instance, actor: Actor, device_ids: Collection[str]) -> list[DeviceView]:
     """Several that the actor may revoke, by name; raises for the first one that is refused."""
     with instance.database.read() as connection:
-        rows = _get_several(connection, actor, device_ids, Permission.DEVICE_REVOKE)
-        return sorted((view_of(row) for row in rows), key=lambda each: (fold_name(each.name), each.device_id))
+        chosen = _get_several(connection, actor, device_ids, Permission.DEVICE_REVOKE)
+        return sorted((view_of(device) for device in chosen), key=lambda each: (fold_name(each.name), each.device_id))
 
 
 def revoke(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
@@ -261,60 +257,59 @@ def revoke(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
 def revoke_at_once(instance: Instance, actor: Actor, device_ids: Collection[str], *, now: int) -> list[str]:
     """The same for several: all of them, or none where one is refused. Returns the ids of those that were in use."""
     with instance.database.write() as connection:
-        rows = _get_several(connection, actor, device_ids, Permission.DEVICE_REVOKE)
-        return [row.id for row in rows if _revoke(connection, actor, row, now)]
+        chosen = _get_several(connection, actor, device_ids, Permission.DEVICE_REVOKE)
+        return [device.id for device in chosen if _revoke(connection, actor, device, now)]
 
 
-def _revoke(connection: Connection, actor: Actor, row: AnyRow, now: int) -> bool:
+def _revoke(connection: Connection, actor: Actor, device: Device, now: int) -> bool:
     """Whether it was in use until now."""
-    if not devices.revoke_device(connection, row.id, now):
+    if not devices.revoke_device(connection, device.id, now):
         return False
-    _tell_users(connection, row, Notice.DEVICE_REVOKED, now)
-    held = everyone_on(connection, row.id, now)
-    devices.withdraw_data(connection, row.id)
-    log(connection, now, actor, Action.DEVICE_REVOKED, device=row.id, name=row.name)
+    _tell_users(connection, device, Notice.DEVICE_REVOKED, now)
+    held = everyone_on(connection, device.id, now)
+    devices.withdraw_data(connection, device.id)
+    log(connection, now, actor, Action.DEVICE_REVOKED, device=device.id, name=device.name)
     for account_id in sorted(held):
-        log_last_held(connection, actor, Action.DEVICE_REVOKED, row.id, account_id, held[account_id], now)
+        log_last_held(connection, actor, Action.DEVICE_REVOKED, device.id, account_id, held[account_id], now)
     return True
 
 
 def _get_several(
     connection: Connection, actor: Actor, device_ids: Collection[str], needed: Permission
-) -> Sequence[AnyRow]:
+) -> Sequence[Device]:
     """By id, so that two who do so at once do not wait for each other."""
     if len(device_ids) > MOST_AT_ONCE:
         raise BadInput(f"more than {MOST_AT_ONCE} devices are chosen", "choose fewer")
-    rows = {row.id: row for row in devices.devices_with_ids(connection, device_ids) if actor.sees(row.domain_id)}
+    there = devices.devices_with_ids(connection, device_ids)
+    found = {device.id: device for device in there if actor.sees(device.domain_id)}
     for device_id in sorted(device_ids):
-        if device_id not in rows:
+        if device_id not in found:
             raise NotFound(f"there is no device {device_id!r}", "load the list again")
-    for row in rows.values():
+    for device in found.values():
         try:
-            verify_may(actor, needed, row.domain_id)
+            verify_may(actor, needed, device.domain_id)
         except NotAllowed as error:
             # by what was sent: who sees it through another role only is told no name
-            raise NotAllowed(f"device {row.id!r}: {error.message}", error.do) from None
-    return [rows[each] for each in sorted(rows)]
+            raise NotAllowed(f"device {device.id!r}: {error.message}", error.do) from None
+    return [found[device_id] for device_id in sorted(found)]
 
 
-def _tell_users(connection: Connection, row: AnyRow, notice: Notice, now: int) -> None:
+def _tell_users(connection: Connection, device: Device, notice: Notice, now: int) -> None:
     """Those who have offline data on it, before they are forgotten."""
-    for each in devices.accounts_on_device(connection, row.id):
-        notify_user(connection, now, each.account_id, notice, device=row.name)
+    for data in devices.accounts_on_device(connection, device.id):
+        notify_user(connection, now, data.account_id, notice, device=device.name)
 
 
-def view_of(row: AnyRow) -> DeviceView:
-    """From a row with its domain's name."""
-    said = devices.self_report(row)
+def view_of(device: Device) -> DeviceView:
     return DeviceView(
-        row.id,
-        row.name,
-        row.domain,
-        row.enrolled_at,
-        row.revoked_at,
-        row.last_contact,
-        row.supports_offline,
-        said.hardware_bound,
-        said.protection,
-        said.exempt,
+        device.id,
+        device.name,
+        device.domain,
+        device.enrolled_at,
+        device.revoked_at,
+        device.last_contact,
+        device.supports_offline,
+        device.report.hardware_bound,
+        device.report.protection,
+        device.report.exempt,
     )

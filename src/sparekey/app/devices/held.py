@@ -16,7 +16,8 @@ from sparekey.core.explain.offline import HeldCode, HeldData
 from sparekey.core.offline.units import DAY
 from sparekey.core.permissions import Actor
 from sparekey.storage.devices import devices, holdings
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.devices.devices import UserAndToken
+from sparekey.storage.devices.holdings import HeldKind, Holding
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class UserOnDevice:
 
 def everyone_on(connection: Connection, device_id: str, now: int) -> dict[str, UserOnDevice]:
     """By id of the account, in whatever domain they are."""
-    rows = devices.people_on_device(connection, device_id)
-    return {each.account_id: each for each in held_by(connection, device_id, rows, now)}
+    everyone = devices.users_and_tokens_on(connection, device_id)
+    return {user.account_id: user for user in held_by(connection, device_id, everyone, now)}
 
 
 def log_last_held(
@@ -64,35 +65,34 @@ def log_last_held(
     log(connection, now, actor, action, account=account_id, device=device_id, until=until, codes_until=codes)
 
 
-def held_by(connection: Connection, device_id: str, rows: Sequence[AnyRow], now: int) -> tuple[UserOnDevice, ...]:
-    """`rows`: of `devices.people_on_device`, of those who are asked about."""
-    ids = sorted({row.id for row in rows})
-    found = holdings.held(connection, ids, now // DAY, now) if ids else ()
-    held: dict[str, list[AnyRow]] = {account_id: [] for account_id in ids}
-    for each in found:
-        if each.device_id == device_id:
-            held[each.account_id].append(each)
-    of_user: dict[str, list[AnyRow]] = {}
-    for row in rows:
-        of_user.setdefault(row.id, []).append(row)
-    return tuple(_user(mine, held[account_id], now) for account_id, mine in of_user.items())
+def held_by(
+    connection: Connection, device_id: str, users: Sequence[UserAndToken], now: int
+) -> tuple[UserOnDevice, ...]:
+    """`users`: those of `devices.users_and_tokens_on` that the caller asks about."""
+    of_user: dict[str, list[UserAndToken]] = {}
+    for user in users:
+        of_user.setdefault(user.account_id, []).append(user)
+    found = holdings.held(connection, sorted(of_user), now // DAY, now) if of_user else ()
+    held: dict[str, list[Holding]] = {account_id: [] for account_id in of_user}
+    for holding in found:
+        if holding.device_id == device_id:
+            held[holding.account_id].append(holding)
+    return tuple(_user(tokens, held[account_id], now) for account_id, tokens in of_user.items())
 
 
-def _user(rows: Sequence[AnyRow], held: Sequence[AnyRow], now: int) -> UserOnDevice:
-    """`rows`: one for each token that the user has used there."""
-    first, tokens = rows[0], {row.token_id: row for row in rows if row.token_id}
-    data = [
-        HeldData(tokens[each.token_id].serial, _end(each, tokens[each.token_id], now))
-        for each in held
-        if each.kind != holdings.CODE and each.token_id in tokens
-    ]
-    codes = [
-        HeldCode(tokens[each.token_id].serial if each.token_id else "", each.number, each.not_after)
-        for each in held
-        if each.kind == holdings.CODE and (each.token_id is None or each.token_id in tokens)
-    ]
+def _user(used: Sequence[UserAndToken], held: Sequence[Holding], now: int) -> UserOnDevice:
+    """`used`: the user once for each token that they have used there."""
+    first, tokens = used[0], {each.token_id: each for each in used if each.token_id is not None}
+    data, codes = [], []
+    for holding in held:
+        token = tokens.get(holding.token_id or "")
+        serial = token.serial or "" if token is not None else ""
+        if holding.kind is HeldKind.CODE and (holding.token_id is None or token is not None):
+            codes.append(HeldCode(serial, holding.number, holding.not_after))
+        elif holding.kind is not HeldKind.CODE and token is not None:
+            data.append(HeldData(serial, _end(holding, token, now)))
     return UserOnDevice(
-        first.id,
+        first.account_id,
         first.login,
         first.name,
         first.last_sign_in,
@@ -102,8 +102,7 @@ def _user(rows: Sequence[AnyRow], held: Sequence[AnyRow], now: int) -> UserOnDev
     )
 
 
-def _end(held: AnyRow, token: AnyRow, now: int) -> int:
+def _end(held: Holding, token: UserAndToken, now: int) -> int:
     """No record is sealed past the end of token or account."""
-    end: int = held.not_after if held.kind == holdings.PACK else (now // DAY + held.number) * DAY
-    ends: list[int] = [end, *(each for each in (token.token_end, token.expires_at) if each is not None)]
-    return min(ends)
+    end = held.not_after if held.kind is HeldKind.PACK else (now // DAY + held.number) * DAY
+    return min([end, *(each for each in (token.token_end, token.expires_at) if each is not None)])

@@ -37,6 +37,7 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.core.tokens import Hotp
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.devices import devices
+from sparekey.storage.devices.devices import Device, UserToken
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.people import accounts
 from sparekey.storage.rows import AnyRow
@@ -114,7 +115,7 @@ def report_stolen(
 
 
 def end_stolen(
-    connection: Connection, actor: Actor, device: AnyRow, told: Mapping[str, str], *, now: int
+    connection: Connection, actor: Actor, device: Device, told: Mapping[str, str], *, now: int
 ) -> StolenDevice:
     """The same for the row of a device that the actor may say this of, in the caller's transaction. `told`: what goes
     on record beside it; of what is empty, nothing.
@@ -124,10 +125,10 @@ def end_stolen(
     users = users_of(connection, device.id)
     stolen = _stolen(connection, actor, device, users, now)
     devices.revoke_device(connection, device.id, now)
-    for row in devices.tokens_of_device(connection, device.id):
-        _secure_token(connection, actor, device, row, now)
-    for row in devices.tokens_with_pin(connection, users):
-        _force_pin(connection, actor, device, row, now)
+    for token in devices.tokens_of_device(connection, device.id):
+        _secure_token(connection, actor, device, token, now)
+    for token in devices.tokens_with_pin(connection, users):
+        _force_pin(connection, actor, device, token, now)
     held = everyone_on(connection, device.id, now)
     devices.forget_device(connection, device.id)
     for account_id in sorted(users):
@@ -149,7 +150,7 @@ def end_stolen(
     return stolen
 
 
-def _earlier_report(connection: Connection, actor: Actor, device: AnyRow, found: StolenDevice) -> EarlierReport | None:
+def _earlier_report(connection: Connection, actor: Actor, device: Device, found: StolenDevice) -> EarlierReport | None:
     """Only of a device that is revoked and holds nothing: every other one has something to tell itself."""
     if device.revoked_at is None or found.users or found.elsewhere:
         return None
@@ -167,11 +168,11 @@ def _earlier_report(connection: Connection, actor: Actor, device: AnyRow, found:
 
 def users_of(connection: Connection, device_id: str) -> frozenset[str]:
     """Ids of everyone of whom the device may hold something."""
-    holders = {row.account_id for row in devices.tokens_of_device(connection, device_id)}
+    holders = {token.account_id for token in devices.tokens_of_device(connection, device_id)}
     return devices.users_of_device(connection, device_id) | holders
 
 
-def _stolen(connection: Connection, actor: Actor, device: AnyRow, users: frozenset[str], now: int) -> StolenDevice:
+def _stolen(connection: Connection, actor: Actor, device: Device, users: frozenset[str], now: int) -> StolenDevice:
     used = devices.tokens_of_device(connection, device.id)
     with_pin = devices.tokens_with_pin(connection, users)
     found = accounts.find_with_counts(connection, users, now)
@@ -180,38 +181,38 @@ def _stolen(connection: Connection, actor: Actor, device: AnyRow, users: frozens
     return StolenDevice(device.id, device.name, named, len(found) - len(seen))
 
 
-def _stolen_from(account: AnyRow, used: Sequence[AnyRow], with_pin: Sequence[AnyRow]) -> StolenFrom:
-    mine = [row for row in used if row.account_id == account.id]
+def _stolen_from(account: AnyRow, used: Sequence[UserToken], with_pin: Sequence[UserToken]) -> StolenFrom:
+    mine = [token for token in used if token.account_id == account.id]
     return StolenFrom(
         account.login,
-        new_pin=tuple(row.serial for row in with_pin if row.account_id == account.id),
-        disabled=tuple(row.serial for row in mine if row.enabled and _tells_codes(row)),
+        new_pin=tuple(token.serial for token in with_pin if token.account_id == account.id),
+        disabled=tuple(token.serial for token in mine if token.enabled and _tells_codes(token)),
         codes=account.codes,
         passkeys=account.passkeys,
     )
 
 
-def _tells_codes(row: AnyRow) -> bool:
+def _tells_codes(token: UserToken) -> bool:
     """Whether the coming codes of the token, which the device holds well hidden, are worth too much to a thief."""
-    return not row.with_pin or row.type == Hotp.kind
+    return not token.with_pin or token.type == Hotp.kind
 
 
-def _force_pin(connection: Connection, actor: Actor, device: AnyRow, row: AnyRow, now: int) -> None:
-    ids = {"account": row.account_id, "token": row.id, "device": device.id}
-    challenges.delete_of_token(connection, row.id)
-    tokens.update_token(connection, row.id, pin_must_change=True)
-    log(connection, now, actor, Action.TOKEN_PIN_FORCED, **ids, serial=row.serial)
+def _force_pin(connection: Connection, actor: Actor, device: Device, token: UserToken, now: int) -> None:
+    ids = {"account": token.account_id, "token": token.id, "device": device.id}
+    challenges.delete_of_token(connection, token.id)
+    tokens.update_token(connection, token.id, pin_must_change=True)
+    log(connection, now, actor, Action.TOKEN_PIN_FORCED, **ids, serial=token.serial)
 
 
-def _secure_token(connection: Connection, actor: Actor, device: AnyRow, row: AnyRow, now: int) -> None:
-    ids = {"account": row.account_id, "token": row.id, "device": device.id}
-    challenges.delete_of_token(connection, row.id)
-    if row.enabled and _tells_codes(row):
-        tokens.update_token(connection, row.id, enabled=False)
-        log(connection, now, actor, Action.TOKEN_DISABLED, **ids, serial=row.serial, stolen=device.name)
+def _secure_token(connection: Connection, actor: Actor, device: Device, token: UserToken, now: int) -> None:
+    ids = {"account": token.account_id, "token": token.id, "device": device.id}
+    challenges.delete_of_token(connection, token.id)
+    if token.enabled and _tells_codes(token):
+        tokens.update_token(connection, token.id, enabled=False)
+        log(connection, now, actor, Action.TOKEN_DISABLED, **ids, serial=token.serial, stolen=device.name)
 
 
-def _renew(connection: Connection, actor: Actor, device: AnyRow, account_id: str, now: int) -> None:
+def _renew(connection: Connection, actor: Actor, device: Device, account_id: str, now: int) -> None:
     devices.raise_generation(connection, account_id)
     end_sessions(connection, actor, account_id, "a device was stolen", now)
     for passkey in passkeys.delete_of_account(connection, account_id):

@@ -16,7 +16,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.checkpoint import Checkpoint, CheckpointError
 from sparekey.core.offline.self_report import read_report
 from sparekey.storage.audit_log import chain as audit_chain
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.devices.devices import Device
 from sparekey.wire.agent_api import SyncRequest, UserSync
 
 
@@ -37,7 +37,7 @@ class Contact:
     witness: Witness
 
 
-def take_contact(instance: Instance, device_row: AnyRow, request: SyncRequest, *, now: int) -> Contact:
+def take_contact(instance: Instance, device: Device, request: SyncRequest, *, now: int) -> Contact:
     """Settle a contact in one transaction and say what the device is to do. Raises BadInput."""
     said = read_report(request.protection, request.exempt, hardware_bound=request.hardware_bound)
     witnessed = _find_checkpoint(instance, request.checkpoint)
@@ -50,18 +50,18 @@ def take_contact(instance: Instance, device_row: AnyRow, request: SyncRequest, *
             raise_alarm(
                 connection,
                 now,
-                f"device:{device_row.id}",
+                f"device:{device.id}",
                 Action.ALARM_AUDIT_ROLLED_BACK,
                 result="batch missing",
-                device=device_row.id,
+                device=device.id,
                 witness="device",
                 batch=witnessed.number,
                 rows=witnessed.total,
             )
-        here = record_contact(connection, device_row, said, now=now)
+        here = record_contact(connection, device, said, now=now)
         users = sync_users(connection, instance, here, request.held, now)
     newest = find_newest(instance.database)
-    return Contact(users, device_row.event_number, newest.text if newest else "", witness)
+    return Contact(users, device.event_number, newest.text if newest else "", witness)
 
 
 def _find_checkpoint(instance: Instance, text: str) -> Checkpoint | None:

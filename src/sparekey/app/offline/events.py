@@ -23,6 +23,7 @@ from sparekey.core.reasons import Method
 from sparekey.core.sign_in.authenticate import WINDOW
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.devices import devices
+from sparekey.storage.devices.devices import Device
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.people import accounts
 from sparekey.storage.rows import AnyRow
@@ -38,7 +39,7 @@ LEARNT_SHIFT = 4  # intervals by which a device follows a drifting token between
 _ALARMS: Final = {EventKind.TLS_FAILURE: Action.ALARM_TLS_FAILURE, EventKind.CLOCK_SUSPECT: Action.ALARM_CLOCK}
 
 
-def take_events(instance: Instance, device_row: AnyRow, events: Sequence[OfflineEvent], *, now: int) -> int:
+def take_events(instance: Instance, device: Device, events: Sequence[OfflineEvent], *, now: int) -> int:
     """All events in one transaction; the number of the last one that the server has.
 
     Raises BadInput if they are too many or one is not signed by this device: then none is taken.
@@ -46,19 +47,19 @@ def take_events(instance: Instance, device_row: AnyRow, events: Sequence[Offline
     if len(events) > MOST_AT_ONCE:
         raise BadInput(f"more than {MOST_AT_ONCE} events at once", "upload them in parts")
     for event in events:
-        _verify(device_row, event)
+        _verify(device, event)
     with instance.database.write() as connection:
-        devices.lock_device(connection, device_row.id)
+        devices.lock_device(connection, device.id)
         accounts.lock_accounts(connection, [event.user for event in events])
         for event in events:
-            _take(connection, instance, device_row.id, event, now)
-        fresh = devices.find_device(connection, device_row.id)
-        return int(fresh.event_number) if fresh else 0
+            _take(connection, instance, device.id, event, now)
+        fresh = devices.find_device(connection, device.id)
+        return fresh.event_number if fresh else 0
 
 
-def _verify(device_row: AnyRow, event: OfflineEvent) -> None:
+def _verify(device: Device, event: OfflineEvent) -> None:
     try:
-        verify_signature(device_row.public_key, bytes.fromhex(event.signature), event.signed_bytes())
+        verify_signature(device.public_key, bytes.fromhex(event.signature), event.signed_bytes())
     except (BadSignature, ValueError, OverflowError) as error:
         raise BadInput(f"event {event.number} is not signed by this device", "enrol the device again") from error
     # An id is looked for in the database, and PostgreSQL has no text with NUL in it.
@@ -114,7 +115,7 @@ def _follows(connection: Connection, device_id: str, event: OfflineEvent) -> boo
     device = devices.find_device(connection, device_id)
     if device is None:
         return False
-    return bool(event.number == device.event_number + 1 and event.previous == device.event_hash.hex())
+    return event.number == device.event_number + 1 and event.previous == device.event_hash.hex()
 
 
 def _take_success(
@@ -125,9 +126,9 @@ def _take_success(
         _use_up(connection, device_id, event, account_id, now)
     else:
         _match(connection, device_id, event, account_id, now)
-    row = devices.find_device_account(connection, device_id, account_id)
-    if row is not None:
-        offline_keys.confirm(connection, instance, row, _check(event))
+    data = devices.find_device_account(connection, device_id, account_id)
+    if data is not None:
+        offline_keys.confirm(connection, instance, data, _check(event))
 
 
 def _check(event: OfflineEvent) -> bytes:
@@ -201,9 +202,9 @@ def _latest_believed(connection: Connection, device_id: str, token: AnyRow, now:
     if token.interval:
         return int(now // token.interval + token.drift + WINDOW + LEARNT_SHIFT)
     ends = [
-        row.first + row.count - 1
-        for row in devices.receipts(connection, device_id, token.account_id)
-        if (row.kind, row.token_id) == (UnitKind.EVENTS, token.id)
+        receipt.first + receipt.count - 1
+        for receipt in devices.receipts(connection, device_id, token.account_id)
+        if (receipt.kind, receipt.token_id) == (UnitKind.EVENTS, token.id)
     ]
     return max(ends, default=int(token.last_step) + 1 + LOOK_AHEAD)
 

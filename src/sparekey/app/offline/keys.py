@@ -11,13 +11,15 @@ from sparekey.app.instance import Instance
 from sparekey.sealed import check_of, new_offline_key, seal_previous
 from sparekey.secret import Secret
 from sparekey.storage.devices import devices
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.devices.devices import OfflineData
 
 _CURRENT = "device_account.offline_key_sealed"
 _CONFIRMED = "device_account.confirmed_key_sealed"
 
 
-def begin(connection: Connection, instance: Instance, device_id: str, account_id: str, login: str, now: int) -> AnyRow:
+def begin(
+    connection: Connection, instance: Instance, device_id: str, account_id: str, login: str, now: int
+) -> OfflineData:
     """The user's first offline data on this device, or the first after they were dropped.
 
     The generation begins at the time, so that it has not fallen for a device that still remembers an earlier one.
@@ -25,80 +27,79 @@ def begin(connection: Connection, instance: Instance, device_id: str, account_id
     key = new_offline_key()
     devices.insert_device_account(
         connection,
-        {
-            "device_id": device_id,
-            "account_id": account_id,
-            "login": login,
-            "generation": now,
-            "offline_key_sealed": _seal(instance, device_id, account_id, key),
-            "check": check_of(key),
-            "stale": False,
-            "last_sign_in": now,
-        },
+        OfflineData(
+            device_id=device_id,
+            account_id=account_id,
+            login=login,
+            generation=now,
+            offline_key_sealed=_seal(instance, device_id, account_id, key),
+            check=check_of(key),
+            confirmed_key_sealed=None,
+            confirmed_check=None,
+            stale=False,
+            last_sign_in=now,
+        ),
     )
     return _get(connection, device_id, account_id)
 
 
-def settle_generation(connection: Connection, instance: Instance, row: AnyRow) -> AnyRow:
-    """Choose the key of a generation that has risen; `row` of device_account, as it is afterwards."""
-    if not row.stale:
-        return row
-    changes: dict[str, object] = {"stale": False}
-    if row.confirmed_check == row.check:
+def settle_generation(connection: Connection, instance: Instance, data: OfflineData) -> OfflineData:
+    """Choose the key of a generation that has risen. Return the user's offline data as they are afterwards."""
+    if not data.stale:
+        return data
+    changes: dict[str, bytes | int | bool] = {"stale": False}
+    if data.confirmed_check == data.check:
         key = new_offline_key()
-        changes["offline_key_sealed"] = _seal(instance, row.device_id, row.account_id, key)
+        changes["offline_key_sealed"] = _seal(instance, data.device_id, data.account_id, key)
         changes["check"] = check_of(key)
-    devices.update_device_account(connection, row.device_id, row.account_id, **changes)
-    return _get(connection, row.device_id, row.account_id)
+    devices.update_device_account(connection, data.device_id, data.account_id, **changes)
+    return _get(connection, data.device_id, data.account_id)
 
 
-def confirm(connection: Connection, instance: Instance, row: AnyRow, check: bytes) -> None:
+def confirm(connection: Connection, instance: Instance, data: OfflineData, check: bytes) -> None:
     """A sign-in on the device opened the key of this check: what it wraps from now on is under it."""
-    if check == row.check and check != row.confirmed_check:
+    if check == data.check and check != data.confirmed_check:
         devices.update_device_account(
             connection,
-            row.device_id,
-            row.account_id,
+            data.device_id,
+            data.account_id,
             confirmed_key_sealed=_seal(
-                instance, row.device_id, row.account_id, current_key(instance, row), column=_CONFIRMED
+                instance, data.device_id, data.account_id, current_key(instance, data), column=_CONFIRMED
             ),
-            confirmed_check=row.check,
+            confirmed_check=data.check,
         )
 
 
-def key_for(instance: Instance, row: AnyRow, check: bytes) -> tuple[bytes, Secret[bytes]]:
+def key_for(instance: Instance, data: OfflineData, check: bytes) -> tuple[bytes, Secret[bytes]]:
     """(check, key): the key that `check` names if it is the confirmed one, else the current one."""
-    if check == row.confirmed_check and row.confirmed_key_sealed is not None:
-        return row.confirmed_check, _open_confirmed(instance, row)
-    return row.check, current_key(instance, row)
+    if check == data.confirmed_check and data.confirmed_key_sealed is not None:
+        return data.confirmed_check, _open(instance, data, data.confirmed_key_sealed, _CONFIRMED)
+    return data.check, current_key(instance, data)
 
 
-def current_key(instance: Instance, row: AnyRow) -> Secret[bytes]:
+def current_key(instance: Instance, data: OfflineData) -> Secret[bytes]:
     """The key of this generation."""
-    return _open(instance, row, row.offline_key_sealed, _CURRENT)
+    return _open(instance, data, data.offline_key_sealed, _CURRENT)
 
 
-def previous_for(instance: Instance, row: AnyRow) -> bytes:
+def previous_for(instance: Instance, data: OfflineData) -> bytes:
     """The units' `previous`: empty where the last confirmed key is this generation's own, or there is none."""
-    if row.confirmed_key_sealed is None or row.confirmed_check == row.check:
+    if data.confirmed_key_sealed is None or data.confirmed_check == data.check:
         return b""
-    return seal_previous(current_key(instance, row), _open_confirmed(instance, row))
-
-
-def _open_confirmed(instance: Instance, row: AnyRow) -> Secret[bytes]:
-    return _open(instance, row, row.confirmed_key_sealed, _CONFIRMED)
+    confirmed = _open(instance, data, data.confirmed_key_sealed, _CONFIRMED)
+    return seal_previous(current_key(instance, data), confirmed)
 
 
 def _seal(instance: Instance, device_id: str, account_id: str, key: Secret[bytes], column: str = _CURRENT) -> bytes:
     return instance.vault.seal(column, f"{device_id}:{account_id}", f"account:{account_id}", key.reveal())
 
 
-def _open(instance: Instance, row: AnyRow, sealed: bytes, column: str) -> Secret[bytes]:
-    return instance.vault.open(column, f"{row.device_id}:{row.account_id}", f"account:{row.account_id}", sealed)
+def _open(instance: Instance, data: OfflineData, sealed: bytes, column: str) -> Secret[bytes]:
+    return instance.vault.open(column, f"{data.device_id}:{data.account_id}", f"account:{data.account_id}", sealed)
 
 
-def _get(connection: Connection, device_id: str, account_id: str) -> AnyRow:
-    row = devices.find_device_account(connection, device_id, account_id)
-    if row is None:
+def _get(connection: Connection, device_id: str, account_id: str) -> OfflineData:
+    data = devices.find_device_account(connection, device_id, account_id)
+    if data is None:
         raise LookupError("this user has no offline data on this device")
-    return row
+    return data

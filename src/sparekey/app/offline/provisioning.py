@@ -42,6 +42,7 @@ from sparekey.core.tokens import Hotp
 from sparekey.secret import Secret
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.devices import devices
+from sparekey.storage.devices.devices import Device, OfflineData, Receipt
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.people import accounts
 from sparekey.storage.rows import AnyRow
@@ -67,7 +68,7 @@ class Holder:
     tokens: tuple[TokenState, ...]  # used on this device, the one used last first
     device: DeviceState
     policy: EffectivePolicy
-    row: AnyRow  # of device_account
+    data: OfflineData
     codes: Mapping[str, AnyRow]  # the version to be sealed for this device, by owner id
 
     def wanted_at(self, now: int) -> list[WantedUnit]:
@@ -81,7 +82,7 @@ class Holder:
 
 
 def after_sign_in(
-    connection: Connection, instance: Instance, device_row: AnyRow, granted: Granted, check: bytes, now: int
+    connection: Connection, instance: Instance, device: Device, granted: Granted, check: bytes, now: int
 ) -> DeviceKey:
     """What a success on this device settles, inside its transaction.
 
@@ -89,78 +90,78 @@ def after_sign_in(
     """
     account_row = accounts.find_account_by_id(connection, granted.account_id)
     # As it is now: the device may have been reported stolen while its user was typing.
-    here = devices.find_device(connection, device_row.id)
+    here = devices.find_device(connection, device.id)
     if account_row is None or here is None:
         raise LookupError("the account or the device of a success is gone")
-    device = device_state(here)
+    state = device_state(here)
     policy = effective_in(connection, account_row.domain_id, here.domain_id)
     account = account_state_of(connection, account_row)
-    if account_obstacle(account, device, policy, now) is not None:
+    if account_obstacle(account, state, policy, now) is not None:
         return DeviceKey()
-    row = devices.find_device_account(connection, device.device_id, account.account_id)
-    if row is None:
+    data = devices.find_device_account(connection, device.id, account.account_id)
+    if data is None:
         if granted.method is not Method.TOKENCODE:
             return DeviceKey()  # days are made for the token that was just used
-        row = offline_keys.begin(connection, instance, device.device_id, account.account_id, account.login, now)
-        notify_user(connection, now, account.account_id, Notice.DEVICE_ADDED, device=device_row.name)
+        data = offline_keys.begin(connection, instance, device.id, account.account_id, account.login, now)
+        notify_user(connection, now, account.account_id, Notice.DEVICE_ADDED, device=device.name)
     else:
-        devices.update_device_account(connection, device.device_id, account.account_id, last_sign_in=now)
-    _drop_least_recent(connection, device.device_id, account.account_id, policy.values.users_per_device)
+        devices.update_device_account(connection, device.id, account.account_id, last_sign_in=now)
+    _drop_least_recent(connection, device.id, account.account_id, policy.values.users_per_device)
     if granted.method is Method.TOKENCODE and granted.token_id is not None:
-        devices.use_token_on_device(connection, device.device_id, granted.token_id, account.account_id, now)
-    row = offline_keys.settle_generation(connection, instance, row)
-    used, key = offline_keys.key_for(instance, row, check)
-    offline_keys.confirm(connection, instance, row, used)
-    on_device = _tokens_on(connection, instance, device.device_id, account.account_id, policy)
+        devices.use_token_on_device(connection, device.id, granted.token_id, account.account_id, now)
+    data = offline_keys.settle_generation(connection, instance, data)
+    used, key = offline_keys.key_for(instance, data, check)
+    offline_keys.confirm(connection, instance, data, used)
+    on_device = _tokens_on(connection, instance, device.id, account.account_id, policy)
     contact = contact_of(granted.method)
-    supply(connection, instance, account, on_device, device, policy, contact, now, used_token=granted.token_id)
+    supply(connection, instance, account, on_device, state, policy, contact, now, used_token=granted.token_id)
     return DeviceKey(used, key)
 
 
 def sync_users(
-    connection: Connection, instance: Instance, device_row: AnyRow, held: Sequence[HeldUnit], now: int
+    connection: Connection, instance: Instance, device: Device, held: Sequence[HeldUnit], now: int
 ) -> list[UserSync]:
     """What this contact tells the device about each of its users; `held` is what it says it has."""
-    rows = devices.accounts_on_device(connection, device_row.id)
-    accounts.lock_accounts(connection, [row.account_id for row in rows])
-    _reconcile(connection, device_row.id, held, now)
+    everyone = devices.accounts_on_device(connection, device.id)
+    accounts.lock_accounts(connection, [data.account_id for data in everyone])
+    _reconcile(connection, device.id, held, now)
     users = []
-    for row in rows:
-        mine = [unit for unit in held if unit.user == row.account_id]
-        users.append(_sync_user(connection, instance, device_row, row, mine, now))
+    for data in everyone:
+        mine = [unit for unit in held if unit.user == data.account_id]
+        users.append(_sync_user(connection, instance, device, data, mine, now))
     return users
 
 
-def holder_of(connection: Connection, instance: Instance, device_row: AnyRow, row: AnyRow, now: int) -> Holder:
+def holder_of(connection: Connection, instance: Instance, device: Device, data: OfflineData, now: int) -> Holder:
     """Everything that decides what this user gets on this device, settled as at a background refill.
 
     The generation is settled before PINs and seeds are read: what changes after that raises it once more.
     """
-    accounts.lock_accounts(connection, [row.account_id])
-    account_row = accounts.find_account_by_id(connection, row.account_id)
+    accounts.lock_accounts(connection, [data.account_id])
+    account_row = accounts.find_account_by_id(connection, data.account_id)
     if account_row is None:
         raise LookupError("a user with offline data has no account")
-    policy = effective_in(connection, account_row.domain_id, device_row.domain_id)
+    policy = effective_in(connection, account_row.domain_id, device.domain_id)
     account = account_state_of(connection, account_row)
-    device = device_state(device_row)
-    is_open = account_obstacle(account, device, policy, now) is None
-    row = offline_keys.settle_generation(connection, instance, row) if is_open else row
-    on_device = _tokens_on(connection, instance, device.device_id, account.account_id, policy)
+    state = device_state(device)
+    is_open = account_obstacle(account, state, policy, now) is None
+    data = offline_keys.settle_generation(connection, instance, data) if is_open else data
+    on_device = _tokens_on(connection, instance, device.id, account.account_id, policy)
     codes: Mapping[str, AnyRow] = {}
     if is_open:
-        codes = supply(connection, instance, account, on_device, device, policy, Contact.REFILL, now)
-    return Holder(account, on_device, device, policy, row, codes)
+        codes = supply(connection, instance, account, on_device, state, policy, Contact.REFILL, now)
+    return Holder(account, on_device, state, policy, data, codes)
 
 
-def acknowledge(connection: Connection, device_row: AnyRow, unit_hashes: Sequence[bytes], now: int) -> int:
+def acknowledge(connection: Connection, device: Device, unit_hashes: Sequence[bytes], now: int) -> int:
     """The device says, in a signed request, that these units are on its disk. How many are known."""
-    rows = devices.find_receipts(connection, device_row.id, unit_hashes)
-    accounts.lock_accounts(connection, [row.account_id for row in rows])
-    for row in rows:
-        devices.acknowledge_receipt(connection, row.id, now)
-        if row.kind in EMERGENCY_KINDS:
-            _confirm_code(connection, device_row.id, row.account_id, row.token_id, row.version, now)
-    return len(rows)
+    receipts = devices.find_receipts(connection, device.id, unit_hashes)
+    accounts.lock_accounts(connection, [receipt.account_id for receipt in receipts])
+    for receipt in receipts:
+        devices.acknowledge_receipt(connection, receipt.id, now)
+        if receipt.kind.is_emergency:
+            _confirm_code(connection, device.id, receipt, now)
+    return len(receipts)
 
 
 def _tokens_on(
@@ -171,21 +172,21 @@ def _tokens_on(
 
 
 def _drop_least_recent(connection: Connection, device_id: str, signed_in: str, most: int) -> None:
-    others = [row for row in devices.accounts_on_device(connection, device_id) if row.account_id != signed_in]
-    for row in others[most - 1 :]:
-        devices.delete_device_data(connection, device_id, row.account_id)
+    others = [data for data in devices.accounts_on_device(connection, device_id) if data.account_id != signed_in]
+    for data in others[most - 1 :]:
+        devices.delete_device_data(connection, device_id, data.account_id)
 
 
 def _sync_user(
-    connection: Connection, instance: Instance, device_row: AnyRow, row: AnyRow, held: Sequence[HeldUnit], now: int
+    connection: Connection, instance: Instance, device: Device, data: OfflineData, held: Sequence[HeldUnit], now: int
 ) -> UserSync:
-    holder = holder_of(connection, instance, device_row, row, now)
+    holder = holder_of(connection, instance, device, data, now)
     values = holder.policy.values
     return UserSync(
-        user=row.account_id,
+        user=data.account_id,
         login=holder.account.login,
-        generation=holder.row.generation,
-        check=holder.row.check.hex(),
+        generation=holder.data.generation,
+        check=holder.data.check.hex(),
         keep=_kept(holder, now),
         last_day=now // DAY + values.days,
         tokencodes_blocked=holder.account.locked(now),
@@ -230,10 +231,10 @@ def _kind_of(token: TokenState) -> UnitKind:
 def _missing(connection: Connection, holder: Holder, held: Sequence[HeldUnit], now: int) -> list[WantedUnit]:
     """What is wanted and not held in this generation and, for a code, in its version and with its expiry."""
     receipts = {
-        row.unit_hash.hex(): row
-        for row in devices.receipts(connection, holder.device.device_id, holder.account.account_id)
+        receipt.unit_hash.hex(): receipt
+        for receipt in devices.receipts(connection, holder.device.device_id, holder.account.account_id)
     }
-    current = {(unit.kind, unit.token, unit.day): unit for unit in held if unit.generation == holder.row.generation}
+    current = {(unit.kind, unit.token, unit.day): unit for unit in held if unit.generation == holder.data.generation}
     missing = []
     for unit in holder.wanted_at(now):
         have = current.get((unit.kind, unit.token_id, unit.day))
@@ -242,7 +243,7 @@ def _missing(connection: Connection, holder: Holder, held: Sequence[HeldUnit], n
     return missing
 
 
-def _is_good(holder: Holder, unit: WantedUnit, have: HeldUnit, receipt: AnyRow | None, now: int) -> bool:
+def _is_good(holder: Holder, unit: WantedUnit, have: HeldUnit, receipt: Receipt | None, now: int) -> bool:
     """Whether what the device holds is what it would be given now, or near enough."""
     if unit.kind is UnitKind.DAY:
         return True
@@ -275,52 +276,50 @@ def _reconcile(connection: Connection, device_id: str, held: Sequence[HeldUnit],
     Of a code that it holds in two generations, the older one is what it accepts until the new one is complete.
     """
     hashes = {unit.unit_hash for unit in held}
-    gone, codes = [], dict[str, AnyRow]()
-    for row in devices.receipts(connection, device_id):
-        owner = row.token_id or row.account_id
-        if row.unit_hash.hex() in hashes:
-            devices.acknowledge_receipt(connection, row.id, now)
-            if row.kind in EMERGENCY_KINDS and (owner not in codes or row.generation <= codes[owner].generation):
-                codes[owner] = row
-        elif row.acknowledged_at is not None or row.sealed_at < now - DAY:
-            gone.append(row.id)
+    gone, codes = [], dict[str, Receipt]()
+    for receipt in devices.receipts(connection, device_id):
+        owner = receipt.token_id or receipt.account_id
+        if receipt.unit_hash.hex() in hashes:
+            devices.acknowledge_receipt(connection, receipt.id, now)
+            if receipt.kind.is_emergency and (owner not in codes or receipt.generation <= codes[owner].generation):
+                codes[owner] = receipt
+        elif receipt.acknowledged_at is not None or receipt.sealed_at < now - DAY:
+            gone.append(receipt.id)
     devices.delete_receipts(connection, gone)
-    for row in codes.values():
-        _confirm_code(connection, device_id, row.account_id, row.token_id, row.version, now)
+    for receipt in codes.values():
+        _confirm_code(connection, device_id, receipt, now)
     owners = frozenset(unit.token or unit.user for unit in held if unit.kind in EMERGENCY_KINDS)
     emergency_codes.forget_held(connection, device_id, owners)
 
 
-def _confirm_code(
-    connection: Connection, device_id: str, account_id: str, token_id: str | None, version: int, now: int
-) -> None:
-    code = emergency_codes.find_version(connection, account_id, token_id, version)
+def _confirm_code(connection: Connection, device_id: str, receipt: Receipt, now: int) -> None:
+    code = emergency_codes.find_version(connection, receipt.account_id, receipt.token_id, receipt.version)
     if code is not None:
-        emergency_codes.confirm_held(connection, device_id, token_id or account_id, code.id, now)
+        owner = receipt.token_id or receipt.account_id
+        emergency_codes.confirm_held(connection, device_id, owner, code.id, now)
 
 
-def record_contact(connection: Connection, device_row: AnyRow, said: SelfReport, *, now: int) -> AnyRow:
-    """The device was here, and said this of itself; a change is put on record. Its row as it is now: what a device is
-    given depends on what it says."""
-    was = devices.self_report(device_row)
-    recorded = devices.exempt_on_record(device_row)
-    exempt = recorded if _is_too_soon(connection, device_row.id, recorded, said.exempt, now) else said.exempt
-    devices.update_device(connection, device_row.id, last_contact=now, **devices.self_report_values(said, exempt))
-    actor = f"device:{device_row.id}"
-    if _is_changed(connection, device_row.id, was, said):
+def record_contact(connection: Connection, device: Device, said: SelfReport, *, now: int) -> Device:
+    """The device was here, and said this of itself; a change goes to the audit log. Return the device as it is now:
+    what a device is given depends on what it says."""
+    was, recorded = device.report, device.recorded_exempt
+    exempt = recorded if _is_too_soon(connection, device.id, recorded, said.exempt, now) else said.exempt
+    devices.save_report(connection, device.id, said, exempt, now)
+    actor = f"device:{device.id}"
+    if _is_changed(connection, device.id, was, said):
         log(
             connection,
             now,
             actor,
             Action.DEVICE_PROTECTION,
-            device=device_row.id,
+            device=device.id,
             before=was.protection,
             after=said.protection,
             hardware_bound=said.hardware_bound,
         )
     if exempt != recorded:
-        log(connection, now, actor, Action.DEVICE_EXEMPT, device=device_row.id, accounts=exempt)
-    here = devices.find_device(connection, device_row.id)
+        log(connection, now, actor, Action.DEVICE_EXEMPT, device=device.id, accounts=exempt)
+    here = devices.find_device(connection, device.id)
     if here is None:
         raise LookupError("the device of a contact is gone")
     return here

@@ -24,8 +24,8 @@ from sparekey.core.tokens import TimeBased
 from sparekey.sealed import EMERGENCY, LEVELS, PinHash, SealPlan, day_not_after, seal_unit
 from sparekey.sealed import UnitKind as SealedKind
 from sparekey.storage.devices import devices
+from sparekey.storage.devices.devices import Device, Receipt
 from sparekey.storage.emergency import offline as emergency_codes
-from sparekey.storage.rows import AnyRow
 from sparekey.wire.agent_api import UnitRequest
 
 
@@ -35,14 +35,14 @@ class _Work:
     codes: list[tuple[int, str]]
 
 
-def seal_for_device(instance: Instance, device_row: AnyRow, request: UnitRequest, *, now: int) -> bytes:
+def seal_for_device(instance: Instance, device: Device, request: UnitRequest, *, now: int) -> bytes:
     """The unit's bytes. NotAllowed where the device should not hold it; Conflict where it has to sync first."""
     with instance.database.write() as connection:
-        row = devices.find_device_account(connection, device_row.id, request.user)
-        if row is None:
+        data = devices.find_device_account(connection, device.id, request.user)
+        if data is None:
             raise NotAllowed("this user has no offline data on this device", "sign in online first")
-        holder = holder_of(connection, instance, device_row, row, now)
-    _verify_generation(holder.row.generation, request)
+        holder = holder_of(connection, instance, device, data, now)
+    _verify_generation(holder.data.generation, request)
     asked = next((unit for unit in holder.wanted_at(now) if _is(unit, request)), None)
     if asked is None:
         raise NotAllowed("this unit is not for this device", "sync again")
@@ -125,21 +125,21 @@ _WORK_OF: Final[Mapping[UnitKind, Callable[[Instance, Holder, WantedUnit, int], 
 
 def _plan(instance: Instance, holder: Holder, now: int) -> SealPlan:
     """What every unit of this user on this device has in common, as a plan for the passcode."""
-    key = offline_keys.current_key(instance, holder.row)
+    key = offline_keys.current_key(instance, holder.data)
     return SealPlan(
         kind=SealedKind.EMERGENCY_PASSCODE,
         device=holder.device.device_id,
         user=holder.account.account_id,
-        login=holder.row.login,
+        login=holder.data.login,
         token="",
-        generation=holder.row.generation,
+        generation=holder.data.generation,
         level=EMERGENCY,
         pin=None,
         offline_key=key,
         not_after=0,
         sealed_at=now,
         policy=holder.policy.revision,
-        previous=offline_keys.previous_for(instance, holder.row),
+        previous=offline_keys.previous_for(instance, holder.data),
     )
 
 
@@ -168,27 +168,27 @@ def _hand_over(instance: Instance, work: _Work, asked: WantedUnit, unit: bytes, 
     """Compare the generation again, in the transaction of the receipt: what was overtaken is thrown away."""
     plan = work.plan
     with instance.database.write() as connection:
-        row = devices.find_device_account(connection, plan.device, plan.user)
-        if row is None:
+        data = devices.find_device_account(connection, plan.device, plan.user)
+        if data is None:
             raise NotAllowed("this user has no offline data on this device any more", "sync again")
-        _verify_generation(row.generation, request)
+        _verify_generation(data.generation, request)
         _verify_version(connection, plan, asked)
         devices.insert_receipt(
             connection,
-            {
-                "id": new_id(),
-                "device_id": plan.device,
-                "account_id": plan.user,
-                "token_id": plan.token or None,
-                "kind": asked.kind,
-                "day": asked.day,
-                "first": work.codes[0][0],
-                "count": len(work.codes),
-                "generation": plan.generation,
-                "version": plan.version,
-                "policy_revision": plan.policy,
-                "unit_hash": hashlib.sha256(unit).digest(),
-                "sealed_at": plan.sealed_at,
-                "not_after": plan.not_after,
-            },
+            Receipt(
+                id=new_id(),
+                device_id=plan.device,
+                account_id=plan.user,
+                token_id=plan.token or None,
+                kind=asked.kind,
+                day=asked.day,
+                first=work.codes[0][0],
+                count=len(work.codes),
+                generation=plan.generation,
+                version=plan.version,
+                policy_revision=plan.policy,
+                unit_hash=hashlib.sha256(unit).digest(),
+                sealed_at=plan.sealed_at,
+                not_after=plan.not_after,
+            ),
         )

@@ -10,7 +10,7 @@ from sparekey.app.sign_in.answers import answer
 from sparekey.app.sign_in.verification import Door, sign_in
 from sparekey.core.sign_in.outcome import Granted, Outcome
 from sparekey.secret import Secret
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.devices.devices import Device
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class DeviceSignIn:
 
 def sign_in_on_device(
     instance: Instance,
-    device_row: AnyRow,
+    device: Device,
     login: str,
     typed: Secret[str],
     check: bytes,
@@ -36,9 +36,9 @@ def sign_in_on_device(
     keys: list[DeviceKey] = []
 
     def settle(connection: Connection, granted: Granted) -> None:
-        keys.append(after_sign_in(connection, instance, device_row, granted, check, now))
+        keys.append(after_sign_in(connection, instance, device, granted, check, now))
 
-    door = Door(f"device:{device_row.id}", device_row.id)
+    door = Door(f"device:{device.id}", device.id)
     if reply_to is None:
         verdict = sign_in(instance, door, login, typed, now, after_grant=settle)
     else:

@@ -25,6 +25,7 @@ from sparekey.core.policy.lockout import LockoutPolicy
 from sparekey.core.policy.offline import EffectivePolicy
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.storage.devices import holdings
+from sparekey.storage.devices.holdings import HeldKind, TokenOnDevice, UserDevice
 from sparekey.storage.rows import AnyRow
 
 BATCH: Final = 1_000  # users at once
@@ -163,10 +164,10 @@ def _batch_rows(
     ids = [row.id for row in batch]
     held = _held(connection, ids, now)
     tokens = _by_place(holdings.tokens_used(connection, ids))
-    on_devices: dict[str, list[AnyRow]] = {}
-    for row in holdings.devices_of(connection, ids):
-        if row.revoked_at is None:
-            on_devices.setdefault(row.account_id, []).append(row)
+    on_devices: dict[str, list[UserDevice]] = {}
+    for device in holdings.devices_of(connection, ids):
+        if device.revoked_at is None:
+            on_devices.setdefault(device.account_id, []).append(device)
     for row in batch:
         account = account_state(row, rules.lockout_in(row.domain_id), rules.token_policy_in(row.domain_id))
         if row.id not in on_devices:
@@ -186,15 +187,15 @@ def _held(connection: Connection, ids: Sequence[str], now: int) -> dict[tuple[st
     data: dict[tuple[str, str], dict[str, int]] = {}
     codes: dict[tuple[str, str], dict[str, int]] = {}
     today = now // DAY
-    for row in holdings.held(connection, ids, today, now):
-        found = codes if row.kind == holdings.CODE else data
-        until = (today + row.number) * DAY if row.kind == holdings.DATA else row.not_after
-        found.setdefault((row.device_id, row.account_id), {})[row.token_id or ""] = until
+    for holding in holdings.held(connection, ids, today, now):
+        found = codes if holding.kind is HeldKind.CODE else data
+        until = (today + holding.number) * DAY if holding.kind is HeldKind.DATA else holding.not_after
+        found.setdefault((holding.device_id, holding.account_id), {})[holding.token_id or ""] = until
     return {place: Held(data.get(place, {}), codes.get(place, {})) for place in data.keys() | codes.keys()}
 
 
-def _by_place(rows: Sequence[AnyRow]) -> dict[tuple[str, str], list[AnyRow]]:
-    places: dict[tuple[str, str], list[AnyRow]] = {}
-    for row in rows:
-        places.setdefault((row.device_id, row.account_id), []).append(row)
+def _by_place(tokens: Sequence[TokenOnDevice]) -> dict[tuple[str, str], list[TokenOnDevice]]:
+    places: dict[tuple[str, str], list[TokenOnDevice]] = {}
+    for token in tokens:
+        places.setdefault((token.device_id, token.account_id), []).append(token)
     return places

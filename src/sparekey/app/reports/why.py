@@ -19,6 +19,8 @@ from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.sign_in.authenticate import TokenState
 from sparekey.secret import Secret
 from sparekey.storage.devices import holdings
+from sparekey.storage.devices.devices import Device
+from sparekey.storage.devices.holdings import HeldKind
 from sparekey.storage.policies import policies
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.sign_in import statements as stored
@@ -77,26 +79,24 @@ def _with_sources(connection: Connection, person: Person, domain_id: str) -> Per
 def devices_of(connection: Connection, actor: Actor, person: Person, account: AnyRow, now: int) -> list[OnDevice]:
     """The user on each device with offline data of theirs; one that lies out of the actor's scope has no name."""
     data, codes = _held_on(connection, person, now)
-    rows = list(holdings.devices_and_tokens_of(connection, account.id))
-    policy_on = effective_on(connection, account.domain_id, {row.domain_id for row in rows}) if rows else {}
+    used = holdings.devices_and_tokens_of(connection, account.id)
+    domains = {device.domain_id for device, _ in used}
+    policy_on = effective_on(connection, account.domain_id, domains) if used else {}
     serials = {token.state.token_id: token.serial for token in person.tokens}
     found = []
-    for _, group in itertools.groupby(rows, key=lambda row: row.id):
-        used = list(group)
-        row = used[0]
-        found.append(
-            OnDevice(
-                name=row.name if actor.sees(row.domain_id) else ELSEWHERE,
-                state=device_state(row),
-                policy=policy_on[row.domain_id],
-                serials=tuple(serials[each.token_id] for each in used if each.token_id in serials),
-                data=tuple(data.get(row.id, ())),
-                codes=tuple(codes.get(row.id, ())),
-                stale=row.stale,
-                last_contact=row.last_contact,
-                in_sight=actor.sees(row.domain_id),
-            )
+    for device, group in itertools.groupby(used, key=lambda each: each[0]):
+        here = OnDevice(
+            name=device.name if actor.sees(device.domain_id) else ELSEWHERE,
+            state=device_state(device),
+            policy=policy_on[device.domain_id],
+            serials=tuple(serials[token_id] for _, token_id in group if token_id in serials),
+            data=tuple(data.get(device.id, ())),
+            codes=tuple(codes.get(device.id, ())),
+            stale=device.stale,
+            last_contact=device.last_contact,
+            in_sight=actor.sees(device.domain_id),
         )
+        found.append(here)
     return found
 
 
@@ -108,20 +108,22 @@ def _held_on(
     data: dict[str, list[HeldData]] = {}
     codes: dict[str, list[HeldCode]] = {}
     tokens = {token.state.token_id: token for token in person.tokens}
-    for row in holdings.held(connection, [person.account.account_id], today, now):
-        token = tokens.get(row.token_id)
-        if row.kind == holdings.CODE and (token is not None or row.token_id is None):
-            code = HeldCode(token.serial if token else "", row.number, row.not_after)
-            codes.setdefault(row.device_id, []).append(code)
-        elif row.kind != holdings.CODE and token is not None:
-            end = (today + row.number) * DAY if row.kind == holdings.DATA else row.not_after
+    for held in holdings.held(connection, [person.account.account_id], today, now):
+        token = tokens.get(held.token_id or "")
+        if held.kind is HeldKind.CODE and (token is not None or held.token_id is None):
+            code = HeldCode(token.serial if token else "", held.number, held.not_after)
+            codes.setdefault(held.device_id, []).append(code)
+        elif held.kind is not HeldKind.CODE and token is not None:
+            end = (today + held.number) * DAY if held.kind is HeldKind.DATA else held.not_after
             # no record is sealed past the end of token or account
             closing = [at for at in (token.state.expires_at, person.account.expires_at) if at is not None]
-            data.setdefault(row.device_id, []).append(HeldData(token.serial, min([end, *closing])))
+            data.setdefault(held.device_id, []).append(HeldData(token.serial, min([end, *closing])))
     return data, codes
 
 
-def _untouched(connection: Connection, account: AnyRow, row: AnyRow) -> OnDevice:
+def _untouched(connection: Connection, account: AnyRow, device: Device) -> OnDevice:
     """A device on which the user has no offline data."""
-    policy = effective_in(connection, account.domain_id, row.domain_id)
-    return OnDevice(row.name, device_state(row), policy, (), (), (), stale=False, last_contact=row.last_contact)
+    policy = effective_in(connection, account.domain_id, device.domain_id)
+    return OnDevice(
+        device.name, device_state(device), policy, (), (), (), stale=False, last_contact=device.last_contact
+    )

@@ -40,6 +40,7 @@ from sparekey.secret import Secret
 from sparekey.storage import names
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.devices import devices
+from sparekey.storage.devices.devices import Device
 from sparekey.storage.people import accounts
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tokens import tokens
@@ -317,11 +318,11 @@ def own_token(connection: Connection, actor: Actor, serial: str) -> AnyRow:
     return row
 
 
-def _own_device(connection: Connection, actor: Actor, device_id: str) -> AnyRow:
-    row = devices.find_device(connection, device_id)
-    if row is None or devices.find_device_account(connection, device_id, _account_id(actor)) is None:
+def _own_device(connection: Connection, actor: Actor, device_id: str) -> Device:
+    device = devices.find_device(connection, device_id)
+    if device is None or devices.find_device_account(connection, device_id, _account_id(actor)) is None:
         raise _no_device()
-    return row
+    return device
 
 
 def _no_token() -> NotFound:

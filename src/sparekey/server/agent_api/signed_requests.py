@@ -14,7 +14,7 @@ from sparekey.app.devices.devices import find_device, tell_revoked
 from sparekey.server.bodies import read_body
 from sparekey.server.replies import Refusal
 from sparekey.server.service import Service
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.devices.devices import Device
 from sparekey.wire import signing
 from sparekey.wire.signing import BadSignature
 
@@ -25,9 +25,9 @@ _TIME: Final = re.compile(r"[0-9]{1,12}")
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """The device's row, what it sent, and the time at which it was taken."""
+    """The device, what it sent, and the time at which the server took it."""
 
-    device: AnyRow
+    device: Device
     body: bytes
     now: int
 
@@ -36,12 +36,12 @@ async def read_signed(service: Service, request: Request, most: int) -> SignedRe
     """Raises Refusal unless a device that is enrolled now signed exactly this."""
     device_id, at, signature = (request.headers.get(name, "") for name in HEADERS)
     begun = service.now()
-    row = await _get_device(service, device_id)
+    device = await _get_device(service, device_id)
     body = await read_body(request, most)
     now = service.now()
     if now != begun:
-        row = await _get_device(service, device_id)
-    _verify(row, request, at, signature, body)
+        device = await _get_device(service, device_id)
+    _verify(device, request, at, signature, body)
     if abs(now - int(at)) > signing.TOLERANCE:
         raise Refusal(
             401,
@@ -50,32 +50,32 @@ async def read_signed(service: Service, request: Request, most: int) -> SignedRe
             "sign it with the server's time",
             server_time=now,
         )
-    if row.revoked_at is not None:
-        await service.contacts.run(tell_revoked, service.instance, row, now=now)
+    if device.revoked_at is not None:
+        await service.contacts.run(tell_revoked, service.instance, device, now=now)
         raise Refusal(
             403,
             "revoked",
             "this device was revoked",
             "to use it again: `sparekey-agent clear --all`, then enrol it with a new code",
         )
-    return SignedRequest(row, body, now)
+    return SignedRequest(device, body, now)
 
 
-async def _get_device(service: Service, device_id: str) -> AnyRow:
-    row = None
+async def _get_device(service: Service, device_id: str) -> Device:
+    device = None
     if _DEVICE.fullmatch(device_id):
-        row = await service.contacts.run(find_device, service.instance, device_id)
-    if row is None:
+        device = await service.contacts.run(find_device, service.instance, device_id)
+    if device is None:
         raise Refusal(401, "unknown-device", "this device is not enrolled here", "enrol it with a new code")
-    return row
+    return device
 
 
-def _verify(row: AnyRow, request: Request, at: str, signature: str, body: bytes) -> None:
+def _verify(device: Device, request: Request, at: str, signature: str, body: bytes) -> None:
     refusal = Refusal(401, "bad-signature", "the request is not signed by this device", "enrol it again")
     if not _TIME.fullmatch(at):
         raise refusal
-    message = signing.request_bytes(request.method, request.url.path, row.id, int(at), body)
+    message = signing.request_bytes(request.method, request.url.path, device.id, int(at), body)
     try:
-        signing.verify_signature(row.public_key, signing.from_header(signature), message)
+        signing.verify_signature(device.public_key, signing.from_header(signature), message)
     except BadSignature as error:
         raise refusal from error

@@ -1,14 +1,16 @@
 """Devices, and each user's offline data on each device."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, union, update
+from sqlalchemy import ColumnElement, Connection, Result, Select, delete, func, insert, select, union, update
 
 from sparekey.core.offline.self_report import SelfReport
+from sparekey.core.offline.units import UnitKind
 from sparekey.core.search_words import fold_name
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import AnyRow, all_as, one_as
 from sparekey.storage.tables import (
     account,
     device,
@@ -22,43 +24,199 @@ from sparekey.storage.tables import (
 )
 
 
-def insert_device(connection: Connection, values: Mapping[str, Any]) -> None:
-    key = fold_name(values["name"])
-    connection.execute(insert(device).values(event_number=0, event_hash=bytes(32), name_key=key, **values))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """An enrolled device. `domain`: the name of its security domain. `report`: what it last said about itself.
+
+    `recorded_exempt`: its exempt accounts as the audit log has them, which may be older than those of `report`.
+    """
+
+    id: str
+    name: str
+    domain_id: str
+    domain: str
+    public_key: bytes  # P-256, SubjectPublicKeyInfo, DER
+    supports_offline: bool
+    report: SelfReport
+    recorded_exempt: tuple[str, ...]
+    enrolled_at: int
+    revoked_at: int | None
+    last_contact: int | None
+    event_number: int  # of the last offline event uploaded; 0: none
+    event_hash: bytes
+
+    @property
+    def hardware_bound(self) -> bool:
+        return self.report.hardware_bound
 
 
-def find_device(connection: Connection, device_id: str) -> AnyRow | None:
-    return connection.execute(select(device).where(device.c.id == device_id)).one_or_none()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineData:
+    """The offline data of one user on one device: their generation and key (offline-day.md, server rule 3)."""
+
+    device_id: str
+    account_id: str
+    login: str  # as typed at the device
+    generation: int
+    offline_key_sealed: bytes
+    check: bytes  # names the key of this generation
+    confirmed_key_sealed: bytes | None  # the last key that a sign-in event confirmed
+    confirmed_check: bytes | None
+    stale: bool  # the generation has risen; its key is chosen at the next planning
+    last_sign_in: int | None
 
 
-def devices_with_ids(connection: Connection, device_ids: Collection[str]) -> Sequence[AnyRow]:
-    """Those of these ids, with their domain's name."""
-    query = select(device, security_domain.c.name.label("domain")).join(security_domain)
-    return connection.execute(query.where(device.c.id.in_(device_ids))).all()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserAndToken:
+    """A user with offline data on a device, and one token that they used there; without one, `token_id` is None."""
+
+    account_id: str
+    login: str
+    name: str
+    domain_id: str
+    expires_at: int | None
+    last_sign_in: int | None
+    stale: bool
+    token_id: str | None
+    serial: str | None
+    token_end: int | None
 
 
-def devices_named(connection: Connection, name: str) -> Sequence[AnyRow]:
-    """Devices by name or id, with their domain's name; several may have one name."""
-    query = select(device, security_domain.c.name.label("domain")).join(security_domain)
-    return connection.execute(query.where((device.c.name == name) | (device.c.id == name))).all()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserToken:
+    """A token as far as a theft is concerned, with the login of its user."""
+
+    id: str
+    serial: str
+    type: str
+    account_id: str
+    login: str
+    enabled: bool
+    with_pin: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """A unit that the server sealed for a device. The unit itself is not stored (S33)."""
+
+    id: str
+    device_id: str
+    account_id: str
+    token_id: str | None
+    kind: UnitKind
+    day: int  # days since 1970-01-01 UTC; 0 for emergency units
+    first: int
+    count: int
+    generation: int
+    version: int
+    policy_revision: int
+    unit_hash: bytes
+    sealed_at: int
+    not_after: int
+    acknowledged_at: int | None = None
+
+
+_USER_TOKEN: Final = (
+    token.c.id,
+    token.c.serial,
+    token.c.type,
+    token.c.account_id,
+    account.c.login,
+    token.c.enabled,
+    token.c.with_pin,
+)
+
+
+def insert_device(
+    connection: Connection,
+    *,
+    device_id: str,
+    name: str,
+    domain_id: str,
+    public_key: bytes,
+    supports_offline: bool,
+    hardware_bound: bool,
+    now: int,
+) -> None:
+    """Add a device that enrols now."""
+    connection.execute(
+        insert(device).values(
+            id=device_id,
+            name=name,
+            name_key=fold_name(name),
+            domain_id=domain_id,
+            public_key=public_key,
+            supports_offline=supports_offline,
+            hardware_bound=hardware_bound,
+            enrolled_at=now,
+            last_contact=now,
+            event_number=0,
+            event_hash=bytes(32),
+        )
+    )
+
+
+def as_device(row: AnyRow) -> Device:
+    """Return the device of a row with the columns of `device` and its domain's name as `domain`."""
+    stored = json.loads(row.exempt_accounts)
+    # one list where both are the same: see `save_report`
+    said, recorded = (stored["said"], stored["recorded"]) if isinstance(stored, dict) else (stored, stored)
+    return Device(
+        id=row.id,
+        name=row.name,
+        domain_id=row.domain_id,
+        domain=row.domain,
+        public_key=row.public_key,
+        supports_offline=row.supports_offline,
+        report=SelfReport(row.hardware_bound, row.protection, tuple(said)),
+        recorded_exempt=tuple(recorded),
+        enrolled_at=row.enrolled_at,
+        revoked_at=row.revoked_at,
+        last_contact=row.last_contact,
+        event_number=row.event_number,
+        event_hash=row.event_hash,
+    )
+
+
+def _devices() -> Select[Any]:
+    return select(device, security_domain.c.name.label("domain")).join(
+        security_domain, device.c.domain_id == security_domain.c.id
+    )
+
+
+def find_device(connection: Connection, device_id: str) -> Device | None:
+    row = connection.execute(_devices().where(device.c.id == device_id)).one_or_none()
+    return None if row is None else as_device(row)
+
+
+def devices_with_ids(connection: Connection, device_ids: Collection[str]) -> list[Device]:
+    """Return those of these devices that exist."""
+    return _all(connection.execute(_devices().where(device.c.id.in_(device_ids))))
+
+
+def devices_named(connection: Connection, name: str) -> list[Device]:
+    """Return the devices with this name or id. Several may have one name."""
+    return _all(connection.execute(_devices().where((device.c.name == name) | (device.c.id == name))))
 
 
 def list_devices(
     connection: Connection, limit: int, after: str = "", within: frozenset[str] | None = None
-) -> Sequence[AnyRow]:
-    """By name, after the device with the id `after` ("": from the first), of these domains (None: of all)."""
-    query = (
-        select(device, security_domain.c.name.label("domain"))
-        .join(security_domain, device.c.domain_id == security_domain.c.id)
-        .order_by(device.c.name, device.c.id)
-        .limit(limit)
-    )
+) -> list[Device]:
+    """Return devices in order of name, after the device with the id `after` ("": from the first).
+
+    `within`: ids of domains; None: all of them.
+    """
+    query = _devices().order_by(device.c.name, device.c.id).limit(limit)
     if after:
         last = select(device.c.name).where(device.c.id == after).scalar_subquery()
         query = query.where((device.c.name > last) | ((device.c.name == last) & (device.c.id > after)))
     if within is not None:
         query = query.where(device.c.domain_id.in_(within))
-    return connection.execute(query).all()
+    return _all(connection.execute(query))
+
+
+def _all(result: Result[Any]) -> list[Device]:
+    return [as_device(row) for row in result]
 
 
 def lock_device(connection: Connection, device_id: str) -> None:
@@ -67,31 +225,23 @@ def lock_device(connection: Connection, device_id: str) -> None:
     connection.execute(query).all()
 
 
-def update_device(connection: Connection, device_id: str, **values: Any) -> None:
-    connection.execute(update(device).where(device.c.id == device_id).values(**values))
+def set_last_contact(connection: Connection, device_id: str, now: int) -> None:
+    connection.execute(update(device).where(device.c.id == device_id).values(last_contact=now))
 
 
-def self_report(row: AnyRow) -> SelfReport:
-    """What the device of this row said of itself last."""
-    return SelfReport(row.hardware_bound, row.protection, _exempt_lists(row)[0])
-
-
-def exempt_on_record(row: AnyRow) -> tuple[str, ...]:
-    """The exempt accounts that the record says last of the device of this row."""
-    return _exempt_lists(row)[1]
-
-
-def _exempt_lists(row: AnyRow) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    stored = json.loads(row.exempt_accounts)
-    said, recorded = (stored["said"], stored["recorded"]) if isinstance(stored, dict) else (stored, stored)
-    return tuple(said), tuple(recorded)
-
-
-def self_report_values(said: SelfReport, recorded: tuple[str, ...]) -> dict[str, Any]:
-    """The columns that hold it, and the exempt accounts on record, where those are others."""
-    stored = said.exempt if said.exempt == recorded else {"said": said.exempt, "recorded": recorded}
-    exempt = json.dumps(stored, separators=(",", ":"))
-    return {"hardware_bound": said.hardware_bound, "protection": said.protection, "exempt_accounts": exempt}
+def save_report(
+    connection: Connection, device_id: str, report: SelfReport, recorded_exempt: tuple[str, ...], now: int
+) -> None:
+    """Save what the device says about itself at a contact, and its exempt accounts as the audit log has them."""
+    same = report.exempt == recorded_exempt
+    stored = report.exempt if same else {"said": report.exempt, "recorded": recorded_exempt}
+    values = {
+        "hardware_bound": report.hardware_bound,
+        "protection": report.protection,
+        "exempt_accounts": json.dumps(stored, separators=(",", ":")),
+        "last_contact": now,
+    }
+    connection.execute(update(device).where(device.c.id == device_id).values(values))
 
 
 def revoke_device(connection: Connection, device_id: str, now: int) -> bool:
@@ -100,29 +250,31 @@ def revoke_device(connection: Connection, device_id: str, now: int) -> bool:
     return connection.execute(change.values(revoked_at=now)).rowcount == 1
 
 
-def find_device_account(connection: Connection, device_id: str, account_id: str) -> AnyRow | None:
+def find_device_account(connection: Connection, device_id: str, account_id: str) -> OfflineData | None:
     query = select(device_account).where(
         device_account.c.device_id == device_id, device_account.c.account_id == account_id
     )
-    return connection.execute(query).one_or_none()
+    return one_as(OfflineData, connection.execute(query))
 
 
-def accounts_on_device(connection: Connection, device_id: str) -> Sequence[AnyRow]:
+def accounts_on_device(connection: Connection, device_id: str) -> list[OfflineData]:
     """Everyone with offline data on this device, who signed in last first."""
     query = (
         select(device_account)
         .where(device_account.c.device_id == device_id)
         .order_by(device_account.c.last_sign_in.desc(), device_account.c.account_id)
     )
-    return connection.execute(query).all()
+    return all_as(OfflineData, connection.execute(query))
 
 
-def people_on_device(connection: Connection, device_id: str) -> Sequence[AnyRow]:
-    """As `accounts_on_device`, with account and tokens: a row for each user with offline data on this device and each
-    token that they used there, the one used last first; `token_id` None: none."""
+def users_and_tokens_on(connection: Connection, device_id: str) -> list[UserAndToken]:
+    """Return the users with offline data on this device in order of login, once for each token that they used there.
+
+    The token that was used last comes first.
+    """
     query = (
         select(
-            account.c.id,
+            account.c.id.label("account_id"),
             account.c.login,
             account.c.name,
             account.c.domain_id,
@@ -142,7 +294,7 @@ def people_on_device(connection: Connection, device_id: str) -> Sequence[AnyRow]
         .where(device_account.c.device_id == device_id)
         .order_by(account.c.login, device_token.c.last_used.desc(), token.c.id)
     )
-    return connection.execute(query).all()
+    return all_as(UserAndToken, connection.execute(query))
 
 
 def count_accounts(connection: Connection, device_ids: Collection[str]) -> dict[str, int]:
@@ -155,22 +307,25 @@ def count_accounts(connection: Connection, device_ids: Collection[str]) -> dict[
     return {row.device_id: row.users for row in connection.execute(query)}
 
 
-def devices_of_account(connection: Connection, account_id: str) -> Sequence[AnyRow]:
-    """Every device on which this user has offline data."""
+def devices_of_account(connection: Connection, account_id: str) -> list[str]:
+    """Return the ids of the devices on which this user has offline data, in order of the devices' names."""
     query = (
-        select(device_account, device.c.name.label("device_name"), device.c.revoked_at, device.c.last_contact)
+        select(device_account.c.device_id)
         .join(device, device_account.c.device_id == device.c.id)
         .where(device_account.c.account_id == account_id)
         .order_by(device.c.name, device.c.id)
     )
-    return connection.execute(query).all()
+    return list(connection.execute(query).scalars())
 
 
-def insert_device_account(connection: Connection, values: Mapping[str, Any]) -> None:
-    connection.execute(insert(device_account).values(**values))
+def insert_device_account(connection: Connection, values: OfflineData) -> None:
+    connection.execute(insert(device_account).values(asdict(values)))
 
 
-def update_device_account(connection: Connection, device_id: str, account_id: str, **values: Any) -> None:
+def update_device_account(
+    connection: Connection, device_id: str, account_id: str, **values: bytes | int | bool
+) -> None:
+    """Change these columns."""
     connection.execute(
         update(device_account)
         .where(device_account.c.device_id == device_id, device_account.c.account_id == account_id)
@@ -204,10 +359,10 @@ def has_token(connection: Connection, device_id: str, token_id: str) -> bool:
     return connection.execute(query).one_or_none() is not None
 
 
-def devices_with_token(connection: Connection, token_id: str) -> Sequence[AnyRow]:
-    """Name and domain of the devices on which days of this token are kept."""
-    query = select(device.c.name, device.c.domain_id).join(device_token, device_token.c.device_id == device.c.id)
-    return connection.execute(query.where(device_token.c.token_id == token_id).order_by(device.c.name)).all()
+def devices_with_token(connection: Connection, token_id: str) -> list[Device]:
+    """Return the devices on which days of this token are kept, in order of name."""
+    query = _devices().join(device_token, device_token.c.device_id == device.c.id)
+    return _all(connection.execute(query.where(device_token.c.token_id == token_id).order_by(device.c.name)))
 
 
 def use_token_on_device(connection: Connection, device_id: str, token_id: str, account_id: str, now: int) -> None:
@@ -239,27 +394,27 @@ def users_of_device(connection: Connection, device_id: str) -> frozenset[str]:
     return frozenset(connection.execute(union(*queries)).scalars())
 
 
-def tokens_of_device(connection: Connection, device_id: str) -> Sequence[AnyRow]:
-    """Every token that was used on this device and that somebody has, with the login of who has it now."""
+def tokens_of_device(connection: Connection, device_id: str) -> list[UserToken]:
+    """Return every assigned token that was used on this device, with its present user."""
     query = (
-        select(token, account.c.login)
+        select(*_USER_TOKEN)
         .join(device_token, device_token.c.token_id == token.c.id)
         .join(account, token.c.account_id == account.c.id)
         .where(device_token.c.device_id == device_id)
         .order_by(account.c.login, token.c.serial)
     )
-    return connection.execute(query).all()
+    return all_as(UserToken, connection.execute(query))
 
 
-def tokens_with_pin(connection: Connection, account_ids: Collection[str]) -> Sequence[AnyRow]:
-    """Every token of these users that has a PIN, with the user's login."""
+def tokens_with_pin(connection: Connection, account_ids: Collection[str]) -> list[UserToken]:
+    """Return every token of these users that has a PIN."""
     query = (
-        select(token, account.c.login)
+        select(*_USER_TOKEN)
         .join(account, token.c.account_id == account.c.id)
         .where(token.c.account_id.in_(account_ids), token.c.pin_sealed.is_not(None))
         .order_by(account.c.login, token.c.serial)
     )
-    return connection.execute(query).all()
+    return all_as(UserToken, connection.execute(query))
 
 
 def forget_device(connection: Connection, device_id: str) -> None:
@@ -268,27 +423,57 @@ def forget_device(connection: Connection, device_id: str) -> None:
         connection.execute(delete(table).where(table.c.device_id == device_id))
 
 
-def insert_receipt(connection: Connection, values: Mapping[str, Any]) -> None:
-    connection.execute(insert(unit_receipt).values(**values))
+def insert_receipt(connection: Connection, receipt: Receipt) -> None:
+    connection.execute(insert(unit_receipt).values(asdict(receipt)))
 
 
-def receipts(connection: Connection, device_id: str, account_id: str | None = None) -> Sequence[AnyRow]:
-    """Units that the device was given, with the token's serial; of one user if given."""
+def receipts(connection: Connection, device_id: str, account_id: str | None = None) -> list[Receipt]:
+    """Return the units that the device was given, the oldest first. `account_id`: of this user alone."""
+    query = (
+        select(unit_receipt)
+        .where(unit_receipt.c.device_id == device_id)
+        .order_by(unit_receipt.c.day, unit_receipt.c.sealed_at)
+    )
+    if account_id is not None:
+        query = query.where(unit_receipt.c.account_id == account_id)
+    return [_receipt(row) for row in connection.execute(query)]
+
+
+def receipts_and_serials(connection: Connection, device_id: str) -> list[tuple[Receipt, str | None]]:
+    """Return the units that the device was given, the oldest first, each with the serial of its token, if any."""
     query = (
         select(unit_receipt, token.c.serial)
         .outerjoin(token, unit_receipt.c.token_id == token.c.id)
         .where(unit_receipt.c.device_id == device_id)
         .order_by(unit_receipt.c.day, unit_receipt.c.sealed_at)
     )
-    if account_id is not None:
-        query = query.where(unit_receipt.c.account_id == account_id)
-    return connection.execute(query).all()
+    return [(_receipt(row), row.serial) for row in connection.execute(query)]
 
 
-def find_receipts(connection: Connection, device_id: str, unit_hashes: Sequence[bytes]) -> Sequence[AnyRow]:
-    """The receipts with these hashes."""
+def find_receipts(connection: Connection, device_id: str, unit_hashes: Sequence[bytes]) -> list[Receipt]:
+    """Return the receipts with these hashes."""
     query = select(unit_receipt).where(unit_receipt.c.device_id == device_id, unit_receipt.c.unit_hash.in_(unit_hashes))
-    return connection.execute(query).all()
+    return [_receipt(row) for row in connection.execute(query)]
+
+
+def _receipt(row: AnyRow) -> Receipt:
+    return Receipt(
+        id=row.id,
+        device_id=row.device_id,
+        account_id=row.account_id,
+        token_id=row.token_id,
+        kind=UnitKind(row.kind),
+        day=row.day,
+        first=row.first,
+        count=row._asdict()["count"],  # `row.count` has the type of the method of a tuple
+        generation=row.generation,
+        version=row.version,
+        policy_revision=row.policy_revision,
+        unit_hash=row.unit_hash,
+        sealed_at=row.sealed_at,
+        not_after=row.not_after,
+        acknowledged_at=row.acknowledged_at,
+    )
 
 
 def acknowledge_receipt(connection: Connection, receipt_id: str, now: int) -> None:
