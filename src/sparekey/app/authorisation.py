@@ -13,6 +13,7 @@ from sparekey.core.errors import NotAllowed
 from sparekey.core.permission_words import allows
 from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
 from sparekey.storage.people import domains, roles
+from sparekey.storage.people.roles import HeldRole
 from sparekey.storage.rows import AnyRow
 
 _ASK = "ask an administrator who may, or for a role that has it"
@@ -66,25 +67,25 @@ def grants_of(connection: Connection, principal_id: str) -> tuple[Grant, ...]:
 
 def grants_of_several(connection: Connection, principal_ids: Collection[str]) -> dict[str, tuple[Grant, ...]]:
     """The same of several, by id; who has no role is left out."""
-    rows = roles.grants_of(connection, principal_ids)
-    scopes = _scopes(connection, rows)
-    return {each: tuple(_grant(row, scopes) for row in theirs) for each, theirs in _by_holder(rows).items()}
+    held = roles.grants_of(connection, principal_ids)
+    scopes = _scopes(connection, held)
+    return {each: tuple(_grant(role, scopes) for role in theirs) for each, theirs in _by_holder(held).items()}
 
 
-def _by_holder(rows: Sequence[AnyRow]) -> dict[str, list[AnyRow]]:
-    found: dict[str, list[AnyRow]] = {}
-    for row in rows:
-        found.setdefault(row.principal_id, []).append(row)
+def _by_holder(held: Sequence[HeldRole]) -> dict[str, list[HeldRole]]:
+    found: dict[str, list[HeldRole]] = {}
+    for role in held:
+        found.setdefault(role.principal_id, []).append(role)
     return found
 
 
-def _scopes(connection: Connection, rows: Sequence[AnyRow]) -> dict[str, dict[str, str]]:
-    return domains.scopes(connection, {row.granted_in for row in rows if not row.at_top})
+def _scopes(connection: Connection, held: Sequence[HeldRole]) -> dict[str, dict[str, str]]:
+    return domains.scopes(connection, {role.granted_in for role in held if not role.at_top})
 
 
-def _grant(row: AnyRow, scopes: Mapping[str, Mapping[str, str]]) -> Grant:
-    within = None if row.at_top else frozenset(scopes[row.granted_in])
-    return Grant(permissions_of(row.role, row.permissions), within)
+def _grant(role: HeldRole, scopes: Mapping[str, Mapping[str, str]]) -> Grant:
+    within = None if role.at_top else frozenset(scopes[role.granted_in])
+    return Grant(permissions_of(role.role, role.permissions), within)
 
 
 def permissions_of(role: str, stored: str | None) -> frozenset[Permission]:
@@ -110,7 +111,7 @@ def visitor_of(connection: Connection, account_id: str, rows: Sequence[AnyRow]) 
 
     Also return the domains to which roles are confined, and all below them: their ids, by name.
     """
-    held = [row for row in rows if row.granted_in is not None]  # where nothing is, nothing is given
+    held = [role for row in rows if (role := roles.held_role(row)) is not None]  # where nothing is, nothing is given
     scopes = _scopes(connection, held)
-    actor = Actor(f"user:{account_id}", tuple(_grant(row, scopes) for row in held), account_id)
+    actor = Actor(f"user:{account_id}", tuple(_grant(role, scopes) for role in held), account_id)
     return actor, {name: each for below in scopes.values() for each, name in below.items()}

@@ -12,10 +12,12 @@ from sparekey.core.policy.kinds import PolicyKind
 from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.people import accounts, domains
+from sparekey.storage.people.domains import Domain
 from sparekey.storage.policies import policies
 from sparekey.storage.policies.policies import NamedPolicy
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.sessions import clients
+from sparekey.storage.sessions.clients import Client
 from sparekey.storage.tokens import tokens
 
 
@@ -54,12 +56,12 @@ def get_assigned_token(connection: Connection, actor: Actor, serial: str, needed
     return row
 
 
-def get_domain(connection: Connection, actor: Actor, name: str, needed: Permission) -> AnyRow:
-    row = domains.find_domain(connection, name)
-    if row is None or not actor.sees(row.id):
+def get_domain(connection: Connection, actor: Actor, name: str, needed: Permission) -> Domain:
+    domain = domains.find_domain(connection, name)
+    if domain is None or not actor.sees(domain.id):
         raise NotFound(f"there is no security domain {name!r}", "see `sparekey domain list`")
-    verify_may(actor, needed, row.id)
-    return row
+    verify_may(actor, needed, domain.id)
+    return domain
 
 
 def get_scope(connection: Connection, actor: Actor, domain: str, needed: Permission) -> frozenset[str] | None:
@@ -73,15 +75,15 @@ def get_scope(connection: Connection, actor: Actor, domain: str, needed: Permiss
     return within & below
 
 
-def get_client(connection: Connection, actor: Actor, name: str, needed: Permission) -> AnyRow:
+def get_client(connection: Connection, actor: Actor, name: str, needed: Permission) -> Client:
     """An API client by name."""
-    row = clients.find_client_named(connection, name)
-    if row is None or not actor.sees(row.domain_id):
+    client = clients.find_client_named(connection, name)
+    if client is None or not actor.sees(client.domain_id):
         raise NotFound(f"there is no API client {name!r}", "see `sparekey client list`")
-    verify_may(actor, needed, row.domain_id)
+    verify_may(actor, needed, client.domain_id)
     if not needed.only_looks:
-        verify_not_above(connection, actor, row.id, "API client")
-    return row
+        verify_not_above(connection, actor, client.id, "API client")
+    return client
 
 
 def get_policy(connection: Connection, actor: Actor, kind: PolicyKind, name: str, needed: Permission) -> NamedPolicy:

@@ -1,20 +1,19 @@
-"""The type of a row whose columns are read by name, and how rows become values with types."""
+"""Rows as the types of their nouns, and the type of a row whose columns are read by name."""
 
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Result, Row
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-
 T = TypeVar("T")
 
 
 def one_as(kind: type[T], result: Result[Any]) -> T | None:
-    """Return the only row as a `kind`, whose fields are the columns, or None. Raises MultipleResultsFound."""
+    """Return the only row as this kind, whose fields are the columns; None if there is no row."""
     row = result.one_or_none()
-    return None if row is None else kind(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name
+    return None if row is None else kind(**row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
 
 
 def all_as(kind: type[T], result: Result[Any]) -> list[T]:
-    """Return every row as a `kind`, whose fields are the columns."""
-    return [kind(**row._mapping) for row in result]  # noqa: SLF001 -- SQLAlchemy's public name
+    """Return every row as this kind, whose fields are the columns."""
+    return [kind(**row._mapping) for row in result]  # noqa: SLF001 -- SQLAlchemy documents it as public

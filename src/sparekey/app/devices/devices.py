@@ -116,14 +116,12 @@ def invite(
         _verify_free(connection, actor, name)
         invitations.insert_invitation(
             connection,
-            {
-                "id": new_id(),
-                "device_name": name,
-                "domain_id": domain_id,
-                "secret_hash": secret_hash(code.secret),
-                "created_at": now,
-                "expires_at": now + lifetime,
-            },
+            invitation_id=new_id(),
+            device_name=name,
+            domain_id=domain_id,
+            secret_hash=secret_hash(code.secret),
+            created_at=now,
+            expires_at=now + lifetime,
         )
         log(connection, now, actor, Action.DEVICE_INVITED, name=name, domain=domain)
     return code
@@ -193,7 +191,7 @@ def search_devices(
     is not."""
     with instance.database.read() as connection:
         (rows,) = search.run(connection, searched(connection, actor, wanted, limit, after, now))
-        return [view_of(devices.as_device(row)) for row in rows]
+        return [view_of(devices.device_of(row)) for row in rows]
 
 
 def searched(connection: Connection, actor: Actor, wanted: DeviceSearch, limit: int, after: str, now: int) -> Search:

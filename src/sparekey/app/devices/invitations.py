@@ -10,7 +10,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import NotFound
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage.devices import invitations
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.devices.invitations import Invitation
 
 
 @dataclass(frozen=True)
@@ -30,35 +30,37 @@ def list_invitations(
     """By the device's name, from the one after that with the id `after`."""
     within = verify_somewhere(actor, Permission.DEVICE_VIEW)
     with instance.database.read() as connection:
-        return [_view(row) for row in invitations.list_invitations(connection, now, limit, after, within)]
+        found = invitations.list_invitations(connection, now, limit, after, within)
+        return [_view(invitation) for invitation in found]
 
 
 def show_invitation(instance: Instance, actor: Actor, invitation_id: str, *, now: int) -> InvitationView:
     """One by its id."""
     with instance.database.read() as connection:
-        row = _get(connection, actor, invitation_id, Permission.DEVICE_VIEW, now)
-        return _view(row)
+        return _view(_get(connection, actor, invitation_id, Permission.DEVICE_VIEW, now))
 
 
 def withdraw(instance: Instance, actor: Actor, invitation_id: str, *, now: int) -> None:
     """Its code is refused from now on."""
     with instance.database.write() as connection:
-        row = _get(connection, actor, invitation_id, Permission.DEVICE_REVOKE, now)
-        if not invitations.delete_invitation(connection, row.id):  # whoever enrols at this moment was first
+        invitation = _get(connection, actor, invitation_id, Permission.DEVICE_REVOKE, now)
+        if not invitations.delete_invitation(connection, invitation.id):  # whoever enrols at this moment was first
             raise _gone()
-        log(connection, now, actor, Action.DEVICE_UNINVITED, name=row.device_name)
+        log(connection, now, actor, Action.DEVICE_UNINVITED, name=invitation.device_name)
 
 
-def _get(connection: Connection, actor: Actor, invitation_id: str, needed: Permission, now: int) -> AnyRow:
-    row = invitations.find_invitation(connection, invitation_id, now)
-    if row is None or not actor.sees(row.domain_id):
+def _get(connection: Connection, actor: Actor, invitation_id: str, needed: Permission, now: int) -> Invitation:
+    invitation = invitations.find_invitation(connection, invitation_id, now)
+    if invitation is None or not actor.sees(invitation.domain_id):
         raise _gone()
-    verify_may(actor, needed, row.domain_id)
-    return row
+    verify_may(actor, needed, invitation.domain_id)
+    return invitation
 
 
-def _view(row: AnyRow) -> InvitationView:
-    return InvitationView(row.id, row.device_name, row.domain, row.created_at, row.expires_at)
+def _view(invitation: Invitation) -> InvitationView:
+    return InvitationView(
+        invitation.id, invitation.device_name, invitation.domain, invitation.created_at, invitation.expires_at
+    )
 
 
 def _gone() -> NotFound:

@@ -27,7 +27,7 @@ def nobody_else(connection: Connection, actor: Actor, needed: Permission, domain
     """
     if not is_system(actor):
         return ""
-    own = {row.name: row.permissions for row in roles.list_roles(connection)}
+    own = {role.name: role.permissions for role in roles.list_roles(connection)}
     fit = [name for name in {**own, **dict.fromkeys(PREDEFINED)} if needed in permissions_of(name, own.get(name))]
     where = domains.domain_and_above(connection, domain_id) if domain_id else None
     return "" if roles.count_able(connection, fit, where, now, now) else _MAKE_ONE

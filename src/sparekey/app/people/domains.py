@@ -21,8 +21,8 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.core.plurals import counted
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.storage.people import domain_tree, domains
+from sparekey.storage.people.domains import Domain
 from sparekey.storage.policies import policies
-from sparekey.storage.rows import AnyRow
 
 LONGEST_NAME = 100
 MOST_DOMAINS = 1_000
@@ -96,39 +96,38 @@ def list_choices(instance: Instance, actor: Actor, needed: Permission) -> list[D
 
 def show_domain(instance: Instance, actor: Actor, name: str) -> DomainDetails:
     with instance.database.read() as connection:
-        row = get_domain(connection, actor, name, Permission.DOMAIN_VIEW)
+        domain = get_domain(connection, actor, name, Permission.DOMAIN_VIEW)
         within = actor.domains_with(Permission.DOMAIN_VIEW)
         view = next(each for each in _tree(domains.list_domains(connection), within) if each.name == name)
-        in_force = policies.names_in_force(connection, row.id)
-        return DomainDetails(view, in_force, domain_tree.count_contents(connection, row.id))
+        in_force = policies.names_in_force(connection, domain.id)
+        return DomainDetails(view, in_force, domain_tree.count_contents(connection, domain.id))
 
 
 def move_domain(instance: Instance, actor: Actor, name: str, parent: str, *, now: int) -> None:
     """The domain, with everything below it, is below `parent` from now on. Not the top one, and not below itself."""
     with instance.database.write() as connection:
         domain_tree.lock_tree(connection)
-        row = _get_below_top(connection, actor, name)
+        domain, parent_id = _get_below_top(connection, actor, name)
         # at its old place too: what is taken from there is a change of that place
-        verify_may(actor, Permission.DOMAIN_MANAGE, row.parent_id)
+        verify_may(actor, Permission.DOMAIN_MANAGE, parent_id)
         new = get_domain(connection, actor, parent, Permission.DOMAIN_MANAGE)
-        verify_no_gain(connection, actor, row.id, new.id)
-        if new.id in domains.domain_and_below(connection, row.id):
+        verify_no_gain(connection, actor, domain.id, new.id)
+        if new.id in domains.domain_and_below(connection, domain.id):
             raise Conflict(f"{parent!r} is {name!r} itself or below it", "name a domain outside of it")
-        before = domains.get_name(connection, row.parent_id)
-        domain_tree.set_parent(connection, row.id, new.id)
-        log(connection, now, actor, Action.DOMAIN_MOVED, name=name, parent=parent, before=before)
+        domain_tree.set_parent(connection, domain.id, new.id)
+        log(connection, now, actor, Action.DOMAIN_MOVED, name=name, parent=parent, before=domain.parent)
 
 
 def remove_domain(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
     """A domain to which nothing belongs. Revoked devices and clients stay on record, in the domain above it."""
     with instance.database.write() as connection:
         domain_tree.lock_tree(connection)
-        row = _get_below_top(connection, actor, name)
-        held = {what: count for what, count in domain_tree.count_contents(connection, row.id).items() if count}
+        domain, parent_id = _get_below_top(connection, actor, name)
+        held = {what: count for what, count in domain_tree.count_contents(connection, domain.id).items() if count}
         if held:
             words = ", ".join(contents_in_words(held))
             raise Conflict(f"{name!r} is not empty: {words}", "move, remove or revoke them first")
-        domain_tree.delete_domain(connection, row.id, row.parent_id)
+        domain_tree.delete_domain(connection, domain.id, parent_id)
         log(connection, now, actor, Action.DOMAIN_REMOVED, name=name)
 
 
@@ -137,25 +136,26 @@ def contents_in_words(contents: Mapping[str, int]) -> list[str]:
     return [counted(count, *_CONTENTS.get(what, (what, what))) for what, count in contents.items()]
 
 
-def _get_below_top(connection: Connection, actor: Actor, name: str) -> AnyRow:
-    row = get_domain(connection, actor, name, Permission.DOMAIN_MANAGE)
-    if row.parent_id is None:
+def _get_below_top(connection: Connection, actor: Actor, name: str) -> tuple[Domain, str]:
+    """Return the domain, and the id of the domain above it."""
+    domain = get_domain(connection, actor, name, Permission.DOMAIN_MANAGE)
+    if domain.parent_id is None:
         raise NotAllowed(f"{name!r} is above all others and stays there", "name a domain below it")
-    return row
+    return domain, domain.parent_id
 
 
-def _tree(rows: Sequence[AnyRow], within: frozenset[str] | None) -> list[DomainView]:
+def _tree(every: Sequence[Domain], within: frozenset[str] | None) -> list[DomainView]:
     """Each domain above those below it, these by name; a parent that is not seen is none."""
-    seen = [row for row in rows if within is None or row.id in within]
-    names = {row.name for row in seen}
-    below: dict[str | None, list[AnyRow]] = {}
-    for row in seen:
-        below.setdefault(row.parent if row.parent in names else None, []).append(row)
+    seen = [domain for domain in every if within is None or domain.id in within]
+    names = {domain.name for domain in seen}
+    below: dict[str | None, list[Domain]] = {}
+    for domain in seen:
+        below.setdefault(domain.parent if domain.parent in names else None, []).append(domain)
     found: list[DomainView] = []
-    waiting = [(row, 0) for row in reversed(below.get(None, []))]
+    waiting = [(domain, 0) for domain in reversed(below.get(None, []))]
     while waiting:
-        row, depth = waiting.pop()
-        assigned = {kind: getattr(row, f"{kind}_policy") for kind in PolicyKind}
-        found.append(DomainView(row.name, row.parent if row.parent in names else None, assigned, depth))
-        waiting += [(each, depth + 1) for each in reversed(below.get(row.name, []))]
+        domain, depth = waiting.pop()
+        parent = domain.parent if domain.parent in names else None
+        found.append(DomainView(domain.name, parent, domain.assigned, depth))
+        waiting += [(each, depth + 1) for each in reversed(below.get(domain.name, []))]
     return found

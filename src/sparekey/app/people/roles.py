@@ -117,8 +117,8 @@ def list_roles(instance: Instance, actor: Actor) -> list[RoleView]:
     verify_somewhere(actor, Permission.ROLE_VIEW)
     with instance.database.read() as connection:
         own = [
-            RoleView(row.name, False, _names(permissions_of(row.name, row.permissions)))
-            for row in roles.list_roles(connection)
+            RoleView(role.name, False, _names(permissions_of(role.name, role.permissions)))
+            for role in roles.list_roles(connection)
         ]
     return [RoleView(name, True, _names(permissions)) for name, permissions in PREDEFINED.items()] + own
 
@@ -146,9 +146,13 @@ def list_grants(
 def roles_and_passkeys(connection: Connection, actor: Actor, account: AnyRow) -> tuple[tuple[GrantView, ...], int]:
     """The roles of a user whom the actor sees, as far as the actor may know of them; how many passkeys the user has."""
     within = actor.domains_with(Permission.ROLE_VIEW)
-    rows = roles.of_user(connection, account.id)
-    known = [row for row in rows if row.role is not None and (within is None or row.domain_id in within)]
-    return tuple(GrantView(row.role, HolderKind.USER, account.login, row.domain) for row in known), rows[0].passkeys
+    found = roles.of_user(connection, account.id)
+    views = tuple(
+        GrantView(role, HolderKind.USER, account.login, domain)
+        for role, domain_id, domain in found.held
+        if within is None or domain_id in within
+    )
+    return views, found.passkeys
 
 
 def grant(
@@ -181,8 +185,8 @@ def revoke(
         with one_remains(connection, now):
             principal_id = _get_holder(connection, actor, kind, holder)
             accounts.lock_accounts(connection, [principal_id])  # of a program there is none
-            found = roles.find_grant(connection, role, principal_id, domain_id)
-            if found is None or not roles.delete_grant(connection, found.id):
+            grant_id = roles.find_grant(connection, role, principal_id, domain_id)
+            if grant_id is None or not roles.delete_grant(connection, grant_id):
                 raise NotFound(f"{holder} does not have the role {role!r} in {domain}", "see `sparekey role show`")
         if kind is HolderKind.USER:
             end_without_role(connection, principal_id)
@@ -192,11 +196,9 @@ def revoke(
 def _get_holder(connection: Connection, actor: Actor, kind: HolderKind, name: str) -> str:
     """The id of a user or client who has no rights that the actor has not."""
     if kind is HolderKind.USER:
-        found = get_account(connection, actor, name, Permission.ROLE_MANAGE)
-    else:
-        found = get_client(connection, actor, name, Permission.ROLE_MANAGE)
-    principal_id: str = found.id
-    return principal_id
+        account_id: str = get_account(connection, actor, name, Permission.ROLE_MANAGE).id
+        return account_id
+    return get_client(connection, actor, name, Permission.ROLE_MANAGE).id
 
 
 def _log_grant(
@@ -222,18 +224,18 @@ def _grants(
     holder: str | None = None,
 ) -> GrantList:
     found = [
-        GrantView(row.role, HolderKind(row.kind), row.holder, row.domain)
-        for row in roles.list_grants(connection, role, kind, holder)
-        if (within is None or row.domain_id in within) and actor.sees(row.holder_domain_id)
+        GrantView(each.role, HolderKind(each.kind), each.holder, each.domain)
+        for each in roles.list_grants(connection, role, kind, holder)
+        if (within is None or each.domain_id in within) and actor.sees(each.holder_domain_id)
     ]
     return GrantList(tuple(found[:MOST_LISTED]), len(found) > MOST_LISTED)
 
 
 def _get_permissions(connection: Connection, name: str) -> frozenset[Permission]:
-    row = roles.find_role(connection, name)
-    if row is None and name not in PREDEFINED:
+    role = roles.find_role(connection, name)
+    if role is None and name not in PREDEFINED:
         raise NotFound(f"there is no role {name!r}", "see `sparekey role list`")
-    return permissions_of(name, row.permissions if row else None)
+    return permissions_of(name, role.permissions if role else None)
 
 
 def _get_own(connection: Connection, actor: Actor, name: str) -> frozenset[Permission]:
@@ -243,10 +245,10 @@ def _get_own(connection: Connection, actor: Actor, name: str) -> frozenset[Permi
         raise NotAllowed(
             f"{name!r} is predefined and stays as it is", "make a role of your own with `sparekey role add`"
         )
-    row = roles.lock_role(connection, name)
-    if row is None:
+    role = roles.lock_role(connection, name)
+    if role is None:
         raise NotFound(f"there is no role {name!r}", "see `sparekey role list`")
-    return permissions_of(name, row.permissions)
+    return permissions_of(name, role.permissions)
 
 
 def _verify_has_everywhere(actor: Actor, permissions: frozenset[Permission]) -> None:

@@ -15,7 +15,7 @@ from sparekey.app.people.users import UserSearch, UserView
 from sparekey.app.tokens import tokens
 from sparekey.app.tokens.tokens import TokenSearch, TokenView
 from sparekey.core.permissions import Actor, Permission
-from sparekey.storage.devices.devices import as_device
+from sparekey.storage.devices.devices import device_of
 from sparekey.storage.reports import search
 from sparekey.storage.reports.search import Search
 
@@ -50,7 +50,7 @@ def find(instance: Instance, actor: Actor, typed: str, limit: int = OF_EACH, *, 
         users=tuple(users.view_of(row) for some in found.get(Permission.USER_VIEW, ()) for row in some),
         tokens=tuple(tokens.found_in(asked.get(Permission.TOKEN_VIEW, ()), found.get(Permission.TOKEN_VIEW, ()))),
         devices=tuple(
-            devices.view_of(as_device(row)) for some in found.get(Permission.DEVICE_VIEW, ()) for row in some
+            devices.view_of(device_of(row)) for some in found.get(Permission.DEVICE_VIEW, ()) for row in some
         ),
     )
 

@@ -14,6 +14,7 @@ from sparekey.app.sessions.administrators import TOKEN_PREFIX, Session, find_ses
 from sparekey.app.sessions.clients import find_client_in_force
 from sparekey.core.permissions import Actor, Grant
 from sparekey.secret import Secret
+from sparekey.storage.sessions.clients import Client
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,14 @@ def find_caller(instance: Instance, bearer: Secret[str], address: str, now: int)
         session = find_session(instance, bearer, now)
         return None if session is None else Caller(session.actor, session)
     with instance.database.read() as connection:
-        row = find_client_in_force(connection, bearer, address, now)
-        return None if row is None else Caller(_client_actor(connection, row.id, row.domain_id))
+        client = find_client_in_force(connection, bearer, address, now)
+        return None if client is None else Caller(_client_actor(connection, client))
 
 
-def _client_actor(connection: Connection, client_id: str, domain_id: str) -> Actor:
-    scope = scope_of(connection, domain_id)
-    grants = tuple(_within(grant, scope) for grant in grants_of(connection, client_id))
-    return Actor(f"client:{client_id}", grants)
+def _client_actor(connection: Connection, client: Client) -> Actor:
+    scope = scope_of(connection, client.domain_id)
+    grants = tuple(_within(grant, scope) for grant in grants_of(connection, client.id))
+    return Actor(f"client:{client.id}", grants)
 
 
 def _within(grant: Grant, scope: frozenset[str] | None) -> Grant:

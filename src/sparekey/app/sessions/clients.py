@@ -20,8 +20,8 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.core.search_words import verify_length
 from sparekey.secret import Secret
 from sparekey.storage.people import domains
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.sessions import clients
+from sparekey.storage.sessions.clients import Client
 
 KEY_PREFIX = "spk_"
 LONGEST_ADDRESSES = 500
@@ -77,15 +77,13 @@ def add_client(
         client_id = new_id()
         clients.insert_client(
             connection,
-            {
-                "id": client_id,
-                "name": name,
-                "key_hash": _key_hash(key),
-                "domain_id": domain_id,
-                "addresses": networks,
-                "created_at": now,
-                "expires_at": expires_at,
-            },
+            client_id=client_id,
+            name=name,
+            key_hash=_key_hash(key),
+            domain_id=domain_id,
+            addresses=networks,
+            created_at=now,
+            expires_at=expires_at,
         )
         log(connection, now, actor, Action.CLIENT_ADDED, client=client_id, name=name, domain=domain)
     return key
@@ -94,25 +92,25 @@ def add_client(
 def find_door(instance: Instance, key: Secret[str], address: str, now: int) -> Door | None:
     """The door of the client with this key that calls from this address; None: refuse, without saying why."""
     with instance.database.read() as connection:
-        row = find_client_in_force(connection, key, address, now)
-        if row is None:
+        client = find_client_in_force(connection, key, address, now)
+        if client is None:
             return None
-        return Door(f"client:{row.id}", scope=domains.domain_and_below(connection, row.domain_id))
+        return Door(f"client:{client.id}", scope=domains.domain_and_below(connection, client.domain_id))
 
 
-def find_client_in_force(connection: Connection, key: Secret[str], address: str, now: int) -> AnyRow | None:
+def find_client_in_force(connection: Connection, key: Secret[str], address: str, now: int) -> Client | None:
     """The client with this key that calls from this address; None: refuse."""
-    row = clients.find_client(connection, _key_hash(key))
-    if row is None or row.revoked_at is not None or (row.expires_at is not None and now >= row.expires_at):
+    client = clients.find_client(connection, _key_hash(key))
+    if client is None or client.revoked_at is not None or (client.expires_at is not None and now >= client.expires_at):
         return None
-    return row if not row.addresses or is_within(address, row.addresses.split(",")) else None
+    return client if not client.addresses or is_within(address, client.addresses.split(",")) else None
 
 
 def list_clients(instance: Instance, actor: Actor, limit: int = 100, after: str = "") -> list[ClientView]:
     """By name, from the one after `after`."""
     within = verify_somewhere(actor, Permission.CLIENT_VIEW)
     with instance.database.read() as connection:
-        return [_view(row, row.domain) for row in clients.list_clients(connection, limit, after, within)]
+        return [_view(client) for client in clients.list_clients(connection, limit, after, within)]
 
 
 def search_clients(
@@ -125,27 +123,28 @@ def search_clients(
     with instance.database.read() as connection:
         within = get_scope(connection, actor, wanted.domain, Permission.CLIENT_VIEW)
         text = wanted.text.strip().lower()
-        rows = clients.search_clients(connection, text, wanted.state, within, limit, after, now)
-        return [_view(row, row.domain) for row in rows]
+        found = clients.search_clients(connection, text, wanted.state, within, limit, after, now)
+        return [_view(client) for client in found]
 
 
 def show_client(instance: Instance, actor: Actor, name: str) -> ClientView:
     """One by name, revoked or not."""
     with instance.database.read() as connection:
-        row = get_client(connection, actor, name, Permission.CLIENT_VIEW)
-        return _view(row, domains.get_name(connection, row.domain_id))
+        return _view(get_client(connection, actor, name, Permission.CLIENT_VIEW))
 
 
 def revoke_client(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
     """Its key is refused from now on. Nobody revokes one that has more rights than they have themselves."""
     with instance.database.write() as connection:
-        row = get_client(connection, actor, name, Permission.CLIENT_MANAGE)
-        clients.revoke_client(connection, row.id, now)
-        log(connection, now, actor, Action.CLIENT_REVOKED, client=row.id, name=name)
+        client = get_client(connection, actor, name, Permission.CLIENT_MANAGE)
+        clients.revoke_client(connection, client.id, now)
+        log(connection, now, actor, Action.CLIENT_REVOKED, client=client.id, name=name)
 
 
-def _view(row: AnyRow, domain: str) -> ClientView:
-    return ClientView(row.name, domain, row.addresses, row.expires_at, row.revoked_at, row.created_at)
+def _view(client: Client) -> ClientView:
+    return ClientView(
+        client.name, client.domain, client.addresses, client.expires_at, client.revoked_at, client.created_at
+    )
 
 
 def _key_hash(key: Secret[str]) -> bytes:

@@ -156,8 +156,8 @@ def insert_device(
     )
 
 
-def as_device(row: AnyRow) -> Device:
-    """Return the device of a row with the columns of `device` and its domain's name as `domain`."""
+def device_of(row: AnyRow) -> Device:
+    """Read a device from a row that may have further columns, such as one of `searches`."""
     stored = json.loads(row.exempt_accounts)
     # one list where both are the same: see `save_report`
     said, recorded = (stored["said"], stored["recorded"]) if isinstance(stored, dict) else (stored, stored)
@@ -186,7 +186,7 @@ def _devices() -> Select[Any]:
 
 def find_device(connection: Connection, device_id: str) -> Device | None:
     row = connection.execute(_devices().where(device.c.id == device_id)).one_or_none()
-    return None if row is None else as_device(row)
+    return None if row is None else device_of(row)
 
 
 def devices_with_ids(connection: Connection, device_ids: Collection[str]) -> list[Device]:
@@ -216,7 +216,7 @@ def list_devices(
 
 
 def _all(result: Result[Any]) -> list[Device]:
-    return [as_device(row) for row in result]
+    return [device_of(row) for row in result]
 
 
 def lock_device(connection: Connection, device_id: str) -> None:

@@ -1,16 +1,46 @@
 """Invitations of devices: made with a secret, used up by one enrolment, withdrawn, or over in time."""
 
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import all_as, one_as
 from sparekey.storage.tables import device_invitation, security_domain
 
 
-def insert_invitation(connection: Connection, values: Mapping[str, Any]) -> None:
-    connection.execute(insert(device_invitation).values(**values))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """An invitation of a device. `domain`: the name of the security domain that the device will belong to."""
+
+    id: str
+    device_name: str
+    domain_id: str
+    domain: str
+    created_at: int
+    expires_at: int
+
+
+def insert_invitation(
+    connection: Connection,
+    *,
+    invitation_id: str,
+    device_name: str,
+    domain_id: str,
+    secret_hash: bytes,
+    created_at: int,
+    expires_at: int,
+) -> None:
+    connection.execute(
+        insert(device_invitation).values(
+            id=invitation_id,
+            device_name=device_name,
+            domain_id=domain_id,
+            secret_hash=secret_hash,
+            created_at=created_at,
+            expires_at=expires_at,
+        )
+    )
 
 
 def is_invited(connection: Connection, secret_hash: bytes, now: int) -> bool:
@@ -23,7 +53,7 @@ def is_invited(connection: Connection, secret_hash: bytes, now: int) -> bool:
     return connection.execute(query).one_or_none() is not None
 
 
-def use_invitation(connection: Connection, secret_hash: bytes, now: int) -> AnyRow | None:
+def use_invitation(connection: Connection, secret_hash: bytes, now: int) -> Invitation | None:
     """The invitation, used up by one conditional write; None if there is none that is valid."""
     invitation = device_invitation
     used = connection.execute(
@@ -33,14 +63,16 @@ def use_invitation(connection: Connection, secret_hash: bytes, now: int) -> AnyR
     )
     if used.rowcount != 1:
         return None
-    return connection.execute(select(invitation).where(invitation.c.secret_hash == secret_hash)).one()
+    return one_as(Invitation, connection.execute(_invitations().where(invitation.c.secret_hash == secret_hash)))
 
 
 def list_invitations(
     connection: Connection, now: int, limit: int, after: str = "", within: frozenset[str] | None = None
-) -> Sequence[AnyRow]:
-    """Those that can still be used, by the device's name, after the one with the id `after`, of these domains (None: of
-    all); each with its domain's name."""
+) -> list[Invitation]:
+    """Return the invitations that can still be used in order of the device's name, after the one with the id `after`.
+
+    `within`: ids of domains; None: all of them.
+    """
     invitation = device_invitation.c
     query = _open(now).order_by(invitation.device_name, invitation.id).limit(limit)
     if after:
@@ -50,17 +82,29 @@ def list_invitations(
         )
     if within is not None:
         query = query.where(invitation.domain_id.in_(within))
-    return connection.execute(query).all()
+    return all_as(Invitation, connection.execute(query))
+
+
+def find_invitation(connection: Connection, invitation_id: str, now: int) -> Invitation | None:
+    """Return the invitation with this id if it can still be used."""
+    return one_as(Invitation, connection.execute(_open(now).where(device_invitation.c.id == invitation_id)))
 
 
 def _open(now: int) -> Select[Any]:
-    query = select(device_invitation, security_domain.c.name.label("domain")).join(security_domain)
-    return query.where(device_invitation.c.used_at.is_(None), device_invitation.c.expires_at > now)
+    return _invitations().where(device_invitation.c.used_at.is_(None), device_invitation.c.expires_at > now)
 
 
-def find_invitation(connection: Connection, invitation_id: str, now: int) -> AnyRow | None:
-    """One that can still be used, by its id, with its domain's name."""
-    return connection.execute(_open(now).where(device_invitation.c.id == invitation_id)).one_or_none()
+def _invitations() -> Select[Any]:
+    """Select the columns of `Invitation`."""
+    columns = (
+        device_invitation.c.id,
+        device_invitation.c.device_name,
+        device_invitation.c.domain_id,
+        security_domain.c.name.label("domain"),
+        device_invitation.c.created_at,
+        device_invitation.c.expires_at,
+    )
+    return select(*columns).join(security_domain, device_invitation.c.domain_id == security_domain.c.id)
 
 
 def delete_invitation(connection: Connection, invitation_id: str) -> bool:

@@ -1,14 +1,14 @@
 """The tree of security domains: moved and removed, and what a domain holds."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, update
 
 from sparekey.storage.tables import account, api_client, device, device_invitation, role_grant, security_domain, token
 
 # What belongs to a domain, and, where it may be over, which of it is still in force.
-_OWNED: Final[Mapping[str, tuple[Table, Any]]] = {
+_OWNED: Final[Mapping[str, tuple[Table, ColumnElement[bool] | None]]] = {
     "users": (account, None),
     "tokens": (token, token.c.account_id.is_(None)),
     "devices": (device, device.c.revoked_at.is_(None)),

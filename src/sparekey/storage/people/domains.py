@@ -1,8 +1,10 @@
 """Security domains: a tree of nodes that own users, tokens and devices."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.storage.policies.policies import TABLES
@@ -10,14 +12,28 @@ from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import security_domain
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """A security domain. `parent_id` and `parent`, the name of that domain, are None for the top domain alone.
+
+    `assigned`: the names of the policies assigned to the domain; None: it uses the default policy of the kind.
+    """
+
+    id: str
+    name: str
+    parent_id: str | None
+    parent: str | None
+    assigned: Mapping[PolicyKind, str | None]
+
+
 def insert_domain(connection: Connection, domain_id: str, name: str, parent_id: str | None) -> None:
     """A new domain; it always uses the default policy until one is assigned."""
     connection.execute(insert(security_domain).values(id=domain_id, name=name, parent_id=parent_id))
 
 
-def find_domain(connection: Connection, name: str) -> AnyRow | None:
-    """The domain of that name."""
-    return connection.execute(select(security_domain).where(security_domain.c.name == name)).one_or_none()
+def find_domain(connection: Connection, name: str) -> Domain | None:
+    row = connection.execute(_domains().where(security_domain.c.name == name)).one_or_none()
+    return None if row is None else _domain(row)
 
 
 def get_name(connection: Connection, domain_id: str) -> str:
@@ -37,18 +53,25 @@ def count_domains(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(security_domain)).scalar_one()
 
 
-def list_domains(connection: Connection) -> Sequence[AnyRow]:
-    """Every domain with its parent's name, and as `KIND_policy` that of the assigned policy (None: the default one)."""
+def list_domains(connection: Connection) -> list[Domain]:
+    """Return every domain in order of name."""
+    return [_domain(row) for row in connection.execute(_domains().order_by(security_domain.c.name))]
+
+
+def _domains() -> Select[Any]:
+    """Select the columns that `_domain` reads."""
     parent = security_domain.alias("parent")
+    columns = (security_domain.c.id, security_domain.c.name, security_domain.c.parent_id, parent.c.name.label("parent"))
     assigned = [table.c.name.label(f"{kind}_policy") for kind, table in TABLES.items()]
-    query = (
-        select(security_domain.c.id, security_domain.c.name, parent.c.name.label("parent"), *assigned)
-        .outerjoin(parent, security_domain.c.parent_id == parent.c.id)
-        .order_by(security_domain.c.name)
-    )
+    query = select(*columns, *assigned).outerjoin(parent, security_domain.c.parent_id == parent.c.id)
     for kind, table in TABLES.items():
         query = query.outerjoin(table, security_domain.c[f"{kind}_policy_id"] == table.c.id)
-    return connection.execute(query).all()
+    return query
+
+
+def _domain(row: AnyRow) -> Domain:
+    assigned = {kind: getattr(row, f"{kind}_policy") for kind in PolicyKind}
+    return Domain(id=row.id, name=row.name, parent_id=row.parent_id, parent=row.parent, assigned=assigned)
 
 
 def domain_and_below(connection: Connection, domain_id: str) -> frozenset[str]:

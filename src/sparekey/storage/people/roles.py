@@ -1,6 +1,7 @@
 """Roles of one's own, and who was granted which role where."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -19,22 +20,69 @@ from sqlalchemy import (
     update,
 )
 
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import AnyRow, all_as, one_as
 from sparekey.storage.tables import account, api_client, passkey, role, role_grant, security_domain, token
 
 
-def grants_of(connection: Connection, principal_ids: Collection[str]) -> Sequence[AnyRow]:
-    """Whose it is, role, its stored permissions (None: predefined, or gone) and domain of each grant; `at_top`: in the
-    top one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """A custom role; the predefined roles are in core.permissions."""
+
+    id: str
+    name: str
+    permissions: str  # names, comma separated
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRole:
+    """A role that an account or API client holds in one security domain and below.
+
+    `permissions`: as the role stores them; None for a predefined role, and for a role that was removed.
+    """
+
+    principal_id: str  # of the account or API client
+    role: str
+    permissions: str | None
+    granted_in: str  # id of the domain
+    at_top: bool  # that domain is the top one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleGrant:
+    """A role with the name of its holder and of the security domain in which it was granted."""
+
+    role: str
+    kind: str  # user or client
+    holder: str  # login, or name of an API client
+    holder_domain_id: str
+    domain_id: str
+    domain: str
+
+
+def grants_of(connection: Connection, principal_ids: Collection[str]) -> list[HeldRole]:
+    """Return every role of these accounts and API clients."""
     query = select(*_GRANT).select_from(role_grant).join(_DOMAIN, _IN_DOMAIN).outerjoin(role, _OF_ROLE)
-    return connection.execute(query.where(role_grant.c.principal_id.in_(principal_ids))).all()
+    return all_as(HeldRole, connection.execute(query.where(role_grant.c.principal_id.in_(principal_ids))))
 
 
 def with_grants(query: Select[Any], principal: ColumnElement[str]) -> Select[Any]:
-    """A query's rows, each once for every role granted to who is in this column, with the columns of `grants_of`;
-    once, and `granted_in` None, where no role was, or in a domain that is gone."""
+    """Return the query with each row once for each role of the principal in this column; `held_role` reads the role."""
     joined = query.add_columns(*_GRANT).outerjoin(role_grant, role_grant.c.principal_id == principal)
     return joined.outerjoin(_DOMAIN, _IN_DOMAIN).outerjoin(role, _OF_ROLE)
+
+
+def held_role(row: AnyRow) -> HeldRole | None:
+    """Read the role in a row of `with_grants`; None: the principal has no role, or its domain is gone."""
+    if row.granted_in is None:
+        return None
+    return HeldRole(
+        principal_id=row.principal_id,
+        role=row.role,
+        permissions=row.permissions,
+        granted_in=row.granted_in,
+        at_top=row.at_top,
+    )
 
 
 _DOMAIN: Final = security_domain.alias("granted_in")
@@ -53,18 +101,18 @@ def insert_role(connection: Connection, role_id: str, name: str, permissions: st
     connection.execute(insert(role).values(id=role_id, name=name, permissions=permissions, created_at=now))
 
 
-def find_role(connection: Connection, name: str) -> AnyRow | None:
-    return connection.execute(select(role).where(role.c.name == name)).one_or_none()
+def find_role(connection: Connection, name: str) -> Role | None:
+    return one_as(Role, connection.execute(select(role).where(role.c.name == name)))
 
 
-def lock_role(connection: Connection, name: str) -> AnyRow | None:
-    """The role, which can be neither changed nor removed until the transaction ends."""
-    query = select(role).where(role.c.name == name).with_for_update()
-    return connection.execute(query).one_or_none()
+def lock_role(connection: Connection, name: str) -> Role | None:
+    """Return the role, which can be neither changed nor removed until the transaction ends."""
+    return one_as(Role, connection.execute(select(role).where(role.c.name == name).with_for_update()))
 
 
-def list_roles(connection: Connection) -> Sequence[AnyRow]:
-    return connection.execute(select(role).order_by(role.c.name)).all()
+def list_roles(connection: Connection) -> list[Role]:
+    """Return the custom roles in order of name."""
+    return all_as(Role, connection.execute(select(role).order_by(role.c.name)))
 
 
 def count_roles(connection: Connection) -> int:
@@ -89,11 +137,12 @@ def insert_grant(connection: Connection, grant_id: str, name: str, principal_id:
     )
 
 
-def find_grant(connection: Connection, name: str, principal_id: str, domain_id: str) -> AnyRow | None:
-    query = select(role_grant).where(
+def find_grant(connection: Connection, name: str, principal_id: str, domain_id: str) -> str | None:
+    """Return the id of the grant of this role to this account or API client in this domain."""
+    query = select(role_grant.c.id).where(
         role_grant.c.role == name, role_grant.c.principal_id == principal_id, role_grant.c.domain_id == domain_id
     )
-    return connection.execute(query).one_or_none()
+    return connection.execute(query).scalar_one_or_none()
 
 
 def delete_grant(connection: Connection, grant_id: str) -> bool:
@@ -103,24 +152,23 @@ def delete_grant(connection: Connection, grant_id: str) -> bool:
 
 def list_grants(
     connection: Connection, name: str | None = None, kind: str | None = None, holder: str | None = None
-) -> Sequence[AnyRow]:
-    """Every grant, or those of one role, kind of holder, or holder: role, kind (user or client), the holder's name and
-    own domain, and where."""
-    people = select(
+) -> list[RoleGrant]:
+    """Return the grants in order of role, kind and holder: all of them, or those of one role, kind, or holder."""
+    users = select(
         role_grant.c.role,
         role_grant.c.domain_id,
         literal("user").label("kind"),
         account.c.login.label("holder"),
         account.c.domain_id.label("holder_domain_id"),
     ).join(account, account.c.id == role_grant.c.principal_id)
-    programs = select(
+    clients = select(
         role_grant.c.role,
         role_grant.c.domain_id,
         literal("client").label("kind"),
         api_client.c.name.label("holder"),
         api_client.c.domain_id.label("holder_domain_id"),
     ).join(api_client, api_client.c.id == role_grant.c.principal_id)
-    found = union_all(people, programs).subquery()
+    found = union_all(users, clients).subquery()
     query = (
         select(found, security_domain.c.name.label("domain"))
         .join(security_domain, security_domain.c.id == found.c.domain_id)
@@ -129,27 +177,32 @@ def list_grants(
     for column, value in ((found.c.role, name), (found.c.kind, kind), (found.c.holder, holder)):
         if value is not None:
             query = query.where(column == value)
-    return connection.execute(query).all()
+    return all_as(RoleGrant, connection.execute(query))
 
 
-def of_user(connection: Connection, account_id: str) -> Sequence[AnyRow]:
-    """Each role of a user, by name, with the domain it was granted in, its name as `domain`, and in every row how many
-    `passkeys` the user has; one row with `role` None where no role was granted."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolesOfUser:
+    """The roles of one user, and how many passkeys they have."""
+
+    held: tuple[tuple[str, str, str], ...]  # role, domain id, name of the domain
+    passkeys: int
+
+
+def of_user(connection: Connection, account_id: str) -> RolesOfUser:
+    """Return the roles of a user in order of role and domain. One statement also counts the passkeys."""
     passkeys = select(func.count()).select_from(passkey).where(passkey.c.account_id == account_id).scalar_subquery()
+    columns = (role_grant.c.role, role_grant.c.domain_id, security_domain.c.name, passkeys)
     query = (
-        select(
-            role_grant.c.role,
-            role_grant.c.domain_id,
-            security_domain.c.name.label("domain"),
-            passkeys.label("passkeys"),
-        )
+        select(*columns)
         .select_from(account)
         .outerjoin(role_grant, role_grant.c.principal_id == account.c.id)
         .outerjoin(security_domain, security_domain.c.id == role_grant.c.domain_id)
         .where(account.c.id == account_id)
         .order_by(role_grant.c.role, security_domain.c.name)
     )
-    return connection.execute(query).all()
+    rows = connection.execute(query).all()
+    held = tuple((role, domain_id, domain) for role, domain_id, domain, _ in rows if role is not None)
+    return RolesOfUser(held=held, passkeys=rows[0][3])
 
 
 def count_grants(connection: Connection, name: str) -> int:

@@ -1,38 +1,72 @@
 """API clients: programs that verify sign-ins over REST with a key of their own."""
 
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, insert, select, update
 
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import all_as, one_as
 from sparekey.storage.tables import api_client, security_domain
 
 
-def insert_client(connection: Connection, values: Mapping[str, Any]) -> None:
-    connection.execute(insert(api_client).values(**values))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """An API client. `domain`: the name of the security domain that it serves, with those below."""
+
+    id: str
+    name: str
+    domain_id: str
+    domain: str
+    addresses: str  # networks, comma separated; empty: any
+    created_at: int
+    expires_at: int | None
+    revoked_at: int | None
 
 
-def find_client(connection: Connection, key_hash: bytes) -> AnyRow | None:
-    return connection.execute(select(api_client).where(api_client.c.key_hash == key_hash)).one_or_none()
+def insert_client(
+    connection: Connection,
+    *,
+    client_id: str,
+    name: str,
+    key_hash: bytes,
+    domain_id: str,
+    addresses: str,
+    created_at: int,
+    expires_at: int | None,
+) -> None:
+    connection.execute(
+        insert(api_client).values(
+            id=client_id,
+            name=name,
+            key_hash=key_hash,
+            domain_id=domain_id,
+            addresses=addresses,
+            created_at=created_at,
+            expires_at=expires_at,
+        )
+    )
 
 
-def find_client_named(connection: Connection, name: str) -> AnyRow | None:
-    return connection.execute(select(api_client).where(api_client.c.name == name)).one_or_none()
+def find_client(connection: Connection, key_hash: bytes) -> Client | None:
+    return one_as(Client, connection.execute(_clients().where(api_client.c.key_hash == key_hash)))
+
+
+def find_client_named(connection: Connection, name: str) -> Client | None:
+    return one_as(Client, connection.execute(_clients().where(api_client.c.name == name)))
 
 
 def list_clients(
     connection: Connection, limit: int, after: str = "", within: frozenset[str] | None = None
-) -> Sequence[AnyRow]:
-    """By name, after `after`, of these domains (None: of all)."""
-    return connection.execute(_listed(limit, after, within)).all()
+) -> list[Client]:
+    """Return clients in order of name, after `after`. `within`: ids of domains; None: all of them."""
+    return all_as(Client, connection.execute(_listed(limit, after, within)))
 
 
 def search_clients(
     connection: Connection, text: str, state: str, within: frozenset[str] | None, limit: int, after: str, now: int
-) -> Sequence[AnyRow]:
-    """As `list_clients`: those whose name holds `text`, in small letters, and that are "in-use", "expired" or "revoked"
-    ("": whichever)."""
+) -> list[Client]:
+    """Return the clients of `list_clients` whose name contains `text`, which is in small letters, and which are in this
+    state: "in-use", "expired", "revoked", or "" for any."""
     client = api_client.c
     query = _listed(limit, after, within)
     if text:
@@ -45,18 +79,27 @@ def search_clients(
     }
     if state:
         query = query.where(states[state])
-    return connection.execute(query).all()
+    return all_as(Client, connection.execute(query))
 
 
 def _listed(limit: int, after: str, within: frozenset[str] | None) -> Select[Any]:
-    query = (
-        select(api_client, security_domain.c.name.label("domain"))
-        .join(security_domain, api_client.c.domain_id == security_domain.c.id)
-        .where(api_client.c.name > after)
-        .order_by(api_client.c.name)
-        .limit(limit)
-    )
+    query = _clients().where(api_client.c.name > after).order_by(api_client.c.name).limit(limit)
     return query if within is None else query.where(api_client.c.domain_id.in_(within))
+
+
+def _clients() -> Select[Any]:
+    """Select the columns of `Client`."""
+    columns = (
+        api_client.c.id,
+        api_client.c.name,
+        api_client.c.domain_id,
+        security_domain.c.name.label("domain"),
+        api_client.c.addresses,
+        api_client.c.created_at,
+        api_client.c.expires_at,
+        api_client.c.revoked_at,
+    )
+    return select(*columns).join(security_domain, api_client.c.domain_id == security_domain.c.id)
 
 
 def revoke_client(connection: Connection, client_id: str, now: int) -> bool:
