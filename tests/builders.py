@@ -227,7 +227,9 @@ def set_mail(instance: Instance, user: User, address: str) -> None:
 def on_record(instance: Instance, *actions: Action, limit: int = 1000) -> list[AuditRow]:
     """The audit rows of these actions, oldest first."""
     with instance.database.read() as connection:
-        return list(reversed(audit_events.list_rows(connection, limit=limit, actions=actions)))
+        return list(
+            reversed(audit_events.list_rows(connection, audit_events.AuditFilter(actions=actions), limit=limit))
+        )
 
 
 @dataclass

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sparekey.app.audit import SYSTEM, AuditEntry, canonical_json, record
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.secret import Secret
-from sparekey.storage.audit_log.events import list_rows
+from sparekey.storage.audit_log.events import AuditFilter, list_rows
 from sparekey.storage.unit_of_work import Database
 
 NOW = 1_800_000_000_000_000
@@ -84,9 +84,9 @@ def test_rows_are_found_by_what_they_are_about(database: Database) -> None:
         assert [row.at for row in everything] == [5, 4, 3, 2, 1, 0]
         assert [row.at for row in list_rows(connection, limit=2)] == [5, 4]
         assert [row.at for row in list_rows(connection, limit=2, before=everything[1].id)] == [3, 2]
-        assert [row.at for row in list_rows(connection, limit=9, account_id="a1")] == [4, 1]
-        assert [row.at for row in list_rows(connection, limit=9, actions=[Action.TOKEN_LOST])] == [5, 3, 1]
-        assert list_rows(connection, limit=9, token_id="t", device_id="other") == []
+        assert [row.at for row in list_rows(connection, AuditFilter(account_id="a1"), limit=9)] == [4, 1]
+        assert [row.at for row in list_rows(connection, AuditFilter(actions=[Action.TOKEN_LOST]), limit=9)] == [5, 3, 1]
+        assert list_rows(connection, AuditFilter(token_id="t", device_id="other"), limit=9) == []
 
 
 def test_names_of_actions_are_noun_and_verb() -> None:

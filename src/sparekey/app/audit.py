@@ -7,7 +7,7 @@ bytes; time is an argument.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from sqlalchemy import Connection
 
@@ -40,7 +40,7 @@ def record(connection: Connection, entry: AuditEntry) -> None:
     rows.insert_row(connection, row_of(entry))
 
 
-def row_of(entry: AuditEntry) -> dict[str, Any]:
+def row_of(entry: AuditEntry) -> dict[str, str | int | None]:
     """The values of its row. Raises TypeError if its detail holds a Secret."""
     return {
         "at": entry.at,

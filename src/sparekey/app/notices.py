@@ -10,7 +10,7 @@ mails.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -20,6 +20,8 @@ from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.notices import Letter, Notice, letter_of_alarm, letter_to_user
 from sparekey.core.permissions import Actor
 from sparekey.storage.audit_log import alarms, outbox
+from sparekey.storage.audit_log.alarms import RaisedAlarm
+from sparekey.storage.audit_log.outbox import Mail
 from sparekey.storage.people import accounts
 
 ADMINISTRATORS: Final = ""  # the recipient of an alarm, until the sender puts the settings' addresses in its place
@@ -62,42 +64,42 @@ def raise_alarm(
         raise ValueError(f"{action} is no alarm")
     log(connection, now, actor, action, result=result, account=account, token=token, device=device, **detail)
     name = actor.name if isinstance(actor, Actor) else actor
-    values = {
-        "action": action.value,
-        "actor": name,
-        "account_id": account,
-        "token_id": token,
-        "device_id": device,
-        "result": result,
-        "detail": canonical_json(detail),
-    }
-    alarm_id = alarms.count_again(connection, values, now)
+    raised = RaisedAlarm(
+        action=action,
+        actor=name,
+        account_id=account,
+        token_id=token,
+        device_id=device,
+        result=result,
+        detail=canonical_json(detail),
+    )
+    alarm_id = alarms.count_again(connection, raised, now)
     if alarm_id is None:
         alarm_id = new_id()
-        alarms.insert_alarm(connection, {"id": alarm_id, **values}, now)
-    _tell_administrators(connection, now, action, alarm_id, {"by": name, "result": result, **detail}, values)
+        alarms.insert_alarm(connection, alarm_id, raised, now)
+    _tell_administrators(connection, now, alarm_id, raised, {"by": name, "result": result, **detail})
 
 
 def _tell_administrators(
-    connection: Connection, now: int, action: Action, alarm_id: str, facts: Mapping[str, Json], ids: Mapping[str, Any]
+    connection: Connection, now: int, alarm_id: str, raised: RaisedAlarm, facts: Mapping[str, Json]
 ) -> None:
-    told = alarms.count_told(connection, action, now - TOLD_AGAIN_AFTER)
+    told = alarms.count_told(connection, raised.action, now - TOLD_AGAIN_AFTER)
     if told >= MOST_TOLD or not alarms.mark_told(connection, alarm_id, now - TOLD_AGAIN_AFTER, now):
         return
-    names = alarms.find_names(connection, ids["account_id"], ids["token_id"], ids["device_id"])
+    names = alarms.find_names(connection, raised.account_id, raised.token_id, raised.device_id)
     last = {"note": _LAST_ONE} if told == MOST_TOLD - 1 else {}
-    letter = letter_of_alarm(action, alarm_id, now, {**names, **facts, **last})
-    _queue(connection, now, action, ADMINISTRATORS, letter, ids["account_id"])
+    letter = letter_of_alarm(raised.action, alarm_id, now, {**names, **facts, **last})
+    _queue(connection, now, raised.action, ADMINISTRATORS, letter, raised.account_id)
 
 
 def _queue(connection: Connection, now: int, kind: str, recipient: str, letter: Letter, account_id: str | None) -> None:
-    values = {
-        "id": new_id(),
-        "kind": str(kind),
-        "recipient": recipient,
-        "subject": letter.subject,
-        "body": letter.body,
-        "account_id": account_id,
-        "created_at": now,
-    }
-    outbox.insert_message(connection, values)
+    mail = Mail(
+        id=new_id(),
+        kind=str(kind),
+        recipient=recipient,
+        subject=letter.subject,
+        body=letter.body,
+        account_id=account_id,
+        created_at=now,
+    )
+    outbox.insert_message(connection, mail)

@@ -1,7 +1,6 @@
 """Rows in bulk, in the transaction of who calls: PostgreSQL gets them by COPY, SQLite by one call for many."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, text
@@ -9,7 +8,9 @@ from sqlalchemy import Connection, text
 from sparekey.storage.pipeline import as_elsewhere
 
 
-def insert_many(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_many(
+    connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]]
+) -> None:
     """`rows`: each with all of these columns; none: nothing. Raises what a single INSERT would."""
     if not rows:
         return

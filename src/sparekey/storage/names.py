@@ -1,12 +1,13 @@
 """What people call the things that the record names by id: many at once, each with the domain it is in."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Select, func, literal, select, union_all
 
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import all_as
 from sparekey.storage.tables import account, api_client, device, token
 
 _AT_ONCE: Final = 500  # ids in one statement
@@ -43,10 +44,20 @@ def find_names(connection: Connection, wanted: Mapping[str, Collection[str]]) ->
     return dict(found)
 
 
-def actors_named(connection: Connection, name: str) -> Sequence[AnyRow]:
-    """Users, devices and API clients of this name: kind, id, and the domain they are in. One statement."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedActor:
+    """A user, device or API client that has a certain name."""
+
+    kind: str
+    id: str
+    domain_id: str
+
+
+def actors_named(connection: Connection, name: str) -> list[NamedActor]:
+    """Return the users, devices and API clients of this name. One statement."""
     called = {USER: account.c.login, DEVICE: device.c.name, CLIENT: api_client.c.name}
     parts = [_QUERIES[kind][0].where(column == name) for kind, column in called.items()]
     found = union_all(*parts).subquery()
     kind, key, _, domain_id = found.c
-    return connection.execute(select(kind.label("kind"), key.label("id"), domain_id.label("domain_id"))).all()
+    columns = (kind.label("kind"), key.label("id"), domain_id.label("domain_id"))
+    return all_as(NamedActor, connection.execute(select(*columns)))

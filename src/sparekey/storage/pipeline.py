@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import Connection, Dialect, TextClause
 from sqlalchemy.exc import DBAPIError
 
-Statement = tuple[TextClause, Mapping[str, Any]]
+Statement = tuple[TextClause, Mapping[str, object]]
 
 
 def execute_together(connection: Connection, statements: Sequence[Statement]) -> list[int]:
@@ -31,6 +31,7 @@ def execute_together(connection: Connection, statements: Sequence[Statement]) ->
     return [cursor.rowcount for cursor in cursors]
 
 
+# Any: SQLAlchemy declares both parameters as protocols that the classes of psycopg do not meet.
 def as_elsewhere(connection: Connection, driver: Any, error: Any) -> Exception:
     """The error as SQLAlchemy raises it for a single statement, so that callers tell no two ways apart (S06)."""
     gone = connection.dialect.is_disconnect(error, driver, None)

@@ -21,7 +21,7 @@ from sparekey.keystore.checkpoint_file import CheckpointFile
 from sparekey.keystore.file import FileKeystore
 from sparekey.storage import schema
 from sparekey.storage.audit_log.chain import RowsVanished, contains, find_head, insert_batch, list_unchained
-from sparekey.storage.audit_log.events import list_rows
+from sparekey.storage.audit_log.events import AuditFilter, list_rows
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from tests.memory_keystore import MemoryCheckpoints, MemoryKeystore
@@ -264,7 +264,7 @@ def test_s80_a_server_notices_at_its_next_step_that_its_database_was_rolled_back
     for second in range(3):
         chain(chained, KEYS, store, NOW + 100 + second)
     with chained.read() as connection:
-        alarms = list_rows(connection, limit=10, actions=[Action.ALARM_AUDIT_ROLLED_BACK])
+        alarms = list_rows(connection, AuditFilter(actions=[Action.ALARM_AUDIT_ROLLED_BACK]), limit=10)
     assert [alarm.detail for alarm in alarms] == ['{"batch":4,"rows":12,"witness":"instance"}']
     assert store.set_aside_ones == [witness]
     assert store.newest() == newest(chained)
@@ -277,7 +277,7 @@ def test_s80_a_damaged_checkpoint_file_is_an_alarm(chained: Database, tmp_path: 
     assert file.newest() == head
     assert (tmp_path / "checkpoint.lost-1").read_text() == "nothing\n"
     with chained.read() as connection:
-        (alarm,) = list_rows(connection, limit=10, actions=[Action.ALARM_AUDIT_ROLLED_BACK])
+        (alarm,) = list_rows(connection, AuditFilter(actions=[Action.ALARM_AUDIT_ROLLED_BACK]), limit=10)
     assert alarm.result == "checkpoint file damaged"
 
 
@@ -381,4 +381,4 @@ def test_two_servers_may_chain_the_same_record(database: Database, database_url:
     assert head.total == 300
     assert verify_record(database, keystore.public_key(Purpose.CHECKPOINT), [head]) == []
     with database.read() as connection:
-        assert list_rows(connection, limit=1, actions=[Action.ALARM_AUDIT_ROLLED_BACK]) == []
+        assert list_rows(connection, AuditFilter(actions=[Action.ALARM_AUDIT_ROLLED_BACK]), limit=1) == []

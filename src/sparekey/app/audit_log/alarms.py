@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sparekey.app.audit import Json
 from sparekey.app.audit_log.named_rows import names_of_actors
 from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import Instance, log
@@ -17,7 +18,7 @@ from sparekey.core.audit_log.notices import alarm_sentence
 from sparekey.core.errors import Conflict, NotFound
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage.audit_log import alarms
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.audit_log.alarms import Alarm
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class AlarmView:
     token: str | None
     device: str | None
     result: str
-    detail: Mapping[str, Any]
+    detail: Mapping[str, Any]  # any JSON: what the event says
     acknowledged_at: int | None
     acknowledged_by: str | None
     domain: str | None
@@ -46,58 +47,56 @@ def list_alarms(
     """Newest first, from the one after that with the id `after`: the open ones, or all."""
     domains = verify_somewhere(actor, Permission.AUDIT_VIEW)
     with instance.database.read() as connection:
-        rows = alarms.list_alarms(connection, limit=limit, after=after, acknowledged=acknowledged, domains=domains)
-        details = [json.loads(row.detail) for row in rows]
-        people = {row.acknowledged_by for row in rows} | {detail.get("operator") for detail in details}
+        found = alarms.list_alarms(connection, limit=limit, after=after, acknowledged=acknowledged, domains=domains)
+        details = [json.loads(alarm.detail) for alarm in found]
+        people = {alarm.acknowledged_by for alarm in found} | {detail.get("operator") for detail in details}
         called = names_of_actors(connection, actor, {each for each in people if isinstance(each, str)})
-        return [_view(row, detail, called) for row, detail in zip(rows, details, strict=True)]
+        return [_view(alarm, detail, called) for alarm, detail in zip(found, details, strict=True)]
 
 
 def acknowledge(instance: Instance, actor: Actor, alarm_id: str, *, now: int) -> None:
     """Somebody has looked. Raises NotFound, NotAllowed, or Conflict where somebody did before."""
     with instance.database.write() as connection:
-        row = next(iter(alarms.list_alarms(connection, alarm_id=alarm_id)), None)
-        if row is None or not actor.may(Permission.AUDIT_VIEW, row.domain_id):
+        alarm = next(iter(alarms.list_alarms(connection, alarm_id=alarm_id)), None)
+        if alarm is None or not actor.may(Permission.AUDIT_VIEW, alarm.domain_id):
             raise NotFound(f"there is no alarm {alarm_id!r}", "see `sparekey alarm list`")
-        verify_may(actor, Permission.ALARM_ACKNOWLEDGE, row.domain_id)
+        verify_may(actor, Permission.ALARM_ACKNOWLEDGE, alarm.domain_id)
         if not alarms.acknowledge(connection, alarm_id, actor.name, now):
-            who = row.acknowledged_by or "somebody else"  # None: it was just now
-            who = _named(names_of_actors(connection, actor, [who]), who)
+            who = alarm.acknowledged_by or "somebody else"  # None: it was just now
+            who = names_of_actors(connection, actor, [who]).get(who, who)
             raise Conflict(f"{who} has acknowledged it already", "see `sparekey alarm list --all`")
         log(
             connection,
             now,
             actor,
             Action.ALARMS_ACKNOWLEDGED,
-            account=row.account_id,
-            token=row.token_id,
-            device=row.device_id,
+            account=alarm.account_id,
+            token=alarm.token_id,
+            device=alarm.device_id,
             alarm=alarm_id,
-            of=row.action,
-            times=row.times,
+            of=alarm.action,
+            times=alarm.times,
         )
 
 
-def _view(row: AnyRow, detail: Mapping[str, Any], called: Mapping[str, str]) -> AlarmView:
-    """`called`: names of who acted, as far as the reader may know them."""
-    operator = {"operator": _named(called, detail["operator"])} if "operator" in detail else {}
+def _view(alarm: Alarm, detail: Mapping[str, Json], called: Mapping[str, str]) -> AlarmView:
+    """`called`: names of actors, as far as the reader may know them."""
+    operator = detail.get("operator")
+    named = {"operator": called.get(operator, operator)} if isinstance(operator, str) else {}
+    by = alarm.acknowledged_by
     return AlarmView(
-        id=row.id,
-        action=row.action,
-        words=alarm_sentence(Action(row.action)),
-        first_at=row.first_at,
-        last_at=row.last_at,
-        times=row.times,
-        user=row.login,
-        token=row.serial,
-        device=row.device_name,
-        result=row.result,
-        detail={**detail, **operator},
-        acknowledged_at=row.acknowledged_at,
-        acknowledged_by=_named(called, row.acknowledged_by),
-        domain=row.domain,
+        id=alarm.id,
+        action=alarm.action,
+        words=alarm_sentence(alarm.action),
+        first_at=alarm.first_at,
+        last_at=alarm.last_at,
+        times=alarm.times,
+        user=alarm.login,
+        token=alarm.serial,
+        device=alarm.device_name,
+        result=alarm.result,
+        detail={**detail, **named},
+        acknowledged_at=alarm.acknowledged_at,
+        acknowledged_by=None if by is None else called.get(by, by),
+        domain=alarm.domain,
     )
-
-
-def _named(called: Mapping[str, str], who: Any) -> Any:
-    return called.get(who, who) if isinstance(who, str) else who

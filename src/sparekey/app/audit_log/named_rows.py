@@ -6,10 +6,11 @@ Rules: what lies outside every domain of the reader, and what is gone, stays an 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
+from sparekey.app.audit import Json
 from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.permissions import Actor
 from sparekey.storage import names
@@ -73,8 +74,8 @@ def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -
 
 
 def _people_in(row: AuditRow) -> dict[str, str]:
-    detail: dict[str, Any] = json.loads(row.detail)
-    return {member: detail[member] for member in _PEOPLE if isinstance(detail.get(member), str)}
+    detail: dict[str, Json] = json.loads(row.detail)
+    return {member: named for member in _PEOPLE if isinstance(named := detail.get(member), str)}
 
 
 def _names_in(named: str, called: Mapping[str, str]) -> str:

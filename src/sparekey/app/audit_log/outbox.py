@@ -6,6 +6,7 @@ answers nothing is given up; what a server refuses for good is given up after a 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
@@ -15,7 +16,7 @@ from sparekey.app.instance import new_id
 from sparekey.app.notices import ADMINISTRATORS
 from sparekey.app.ports import Mailer, MailError, MailFailure, Message
 from sparekey.storage.audit_log import outbox
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.audit_log.outbox import Mail
 from sparekey.storage.unit_of_work import Database
 
 CLAIM_SECONDS: Final = 300  # longer than all waits of one message together
@@ -39,17 +40,17 @@ class Sent(StrEnum):
 def send_next(database: Database, mailer: Mailer, administrators: Sequence[str], now: int) -> Sent:
     """Sends the message that is due for longest; `administrators`: the addresses that alarms go to."""
     with database.read() as connection:
-        row = outbox.find_due(connection, now)
-    if row is None:
+        mail = outbox.find_due(connection, now)
+    if mail is None:
         return Sent.NOTHING_DUE
     until = now + CLAIM_SECONDS
     with database.write() as connection:
-        if not outbox.claim(connection, row.id, row.next_attempt_at, until):
+        if not outbox.claim(connection, mail, until):
             return Sent.PASSED_ON
-        recipient = row.recipient or _addressed(connection, row, administrators, until)
+        recipient = mail.recipient or _addressed(connection, mail, administrators, until)
     if not recipient:
         return Sent.PASSED_ON
-    return _send(database, mailer, row, recipient, until, now)
+    return _send(database, mailer, mail, recipient, until, now)
 
 
 def forget_old(database: Database, now: int, *, with_mailer: bool) -> int:
@@ -64,13 +65,13 @@ def pause_after(attempts: int) -> int:
     return int(min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE))
 
 
-def _send(database: Database, mailer: Mailer, row: AnyRow, recipient: str, until: int, now: int) -> Sent:
-    again: int | None = now + pause_after(row.attempts + 1)
+def _send(database: Database, mailer: Mailer, mail: Mail, recipient: str, until: int, now: int) -> Sent:
+    again: int | None = now + pause_after(mail.attempts + 1)
     try:
-        mailer.send(Message(row.id, recipient, row.subject, row.body, row.created_at))
+        mailer.send(Message(mail.id, recipient, mail.subject, mail.body, mail.created_at))
     except MailError as error:
         result = Sent.UNREACHABLE if error.failure is MailFailure.UNREACHABLE else Sent.FAILED
-        if error.failure is MailFailure.REFUSED and now - row.created_at > GIVE_UP_AFTER:
+        if error.failure is MailFailure.REFUSED and now - mail.created_at > GIVE_UP_AFTER:
             again = None
         why = str(error)
     except ValueError as error:
@@ -78,22 +79,20 @@ def _send(database: Database, mailer: Mailer, row: AnyRow, recipient: str, until
         result, again, why = Sent.FAILED, None, f"it cannot be sent: {error}"
     else:
         with database.write() as connection:
-            outbox.mark_sent(connection, row.id, now)
+            outbox.mark_sent(connection, mail.id, now)
         return Sent.SENT
     with database.write() as connection:
-        outbox.mark_failed(connection, row.id, until, again, why)
+        outbox.mark_failed(connection, mail.id, until, again, why)
     return result
 
 
-def _addressed(connection: Connection, row: AnyRow, administrators: Sequence[str], until: int) -> str:
+def _addressed(connection: Connection, mail: Mail, administrators: Sequence[str], until: int) -> str:
     """The first administrator; each of the others gets a message of their own. Empty: there is nobody."""
     if not administrators:
-        outbox.mark_failed(connection, row.id, until, None, "alarm_mail names nobody")
+        outbox.mark_failed(connection, mail.id, until, None, "alarm_mail names nobody")
         return ADMINISTRATORS
     first, *others = administrators
-    outbox.address(connection, row.id, first)
+    outbox.address(connection, mail.id, first)
     for address in others:
-        copied = ("kind", "subject", "body", "account_id", "created_at")
-        values = {name: getattr(row, name) for name in copied}
-        outbox.insert_message(connection, {"id": new_id(), "recipient": address, **values})
+        outbox.insert_message(connection, replace(mail, id=new_id(), recipient=address))
     return first

@@ -19,6 +19,7 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.storage import names
 from sparekey.storage.audit_log import chain as audit_chain
 from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.audit_log.events import AuditFilter
 
 REFUSED: Final = "refused"  # as `result`: whatever the reason
 MOST_WAITING: Final = 1_000  # rows that are counted
@@ -62,22 +63,19 @@ def list_record(
     if not (user or serial or device):
         verify_may(actor, Permission.AUDIT_VIEW, None)
     with instance.database.read() as connection:
-        rows = audit_events.list_rows(
-            connection,
-            limit=limit,
-            before=before,
+        wanted = AuditFilter(
             account_id=get_account(connection, actor, user, Permission.AUDIT_VIEW).id if user else None,
             token_id=get_token(connection, actor, serial, Permission.AUDIT_VIEW).id if serial else None,
             device_id=get_device(connection, actor, device, Permission.AUDIT_VIEW).id if device else None,
             actions=actions,
-            within=actor.domains_with(Permission.AUDIT_VIEW),
             actors=_actors(connection, actor, by) if by else (),
             result=result if result and result != REFUSED else "",
-            refused=result == REFUSED,
+            refused_only=result == REFUSED,
             since=None if since is None else _microseconds(since),
             until=None if until is None else _microseconds(until) + MICROSECONDS - 1,
+            domains=actor.domains_with(Permission.AUDIT_VIEW),
         )
-        return with_names(connection, actor, rows)
+        return with_names(connection, actor, audit_events.list_rows(connection, wanted, limit=limit, before=before))
 
 
 def _microseconds(at: int) -> int:
@@ -100,7 +98,8 @@ def _actors(connection: Connection, reader: Actor, name: str) -> tuple[str, ...]
     """What the record may call who is meant; those who have the name here go before the others. Raises NotFound."""
     if name in (SYSTEM, _SERVER):
         return (SYSTEM,)
-    found = [f"{row.kind}:{row.id}" for row in names.actors_named(connection, name) if reader.sees(row.domain_id)]
+    named = names.actors_named(connection, name)
+    found = [f"{each.kind}:{each.id}" for each in named if reader.sees(each.domain_id)]
     if not found:
         found = [each for each in (f"{kind}:{name}" for kind in _UNNAMED) if _has_acted(connection, reader, each)]
     if not found and ":" in name:
@@ -116,5 +115,5 @@ def _actors(connection: Connection, reader: Actor, name: str) -> tuple[str, ...]
 
 def _has_acted(connection: Connection, reader: Actor, actor: str) -> bool:
     """Whether this reader would see anything of it."""
-    within = reader.domains_with(Permission.AUDIT_VIEW)
-    return bool(audit_events.list_rows(connection, limit=1, actors=(actor,), within=within))
+    wanted = AuditFilter(actors=(actor,), domains=reader.domains_with(Permission.AUDIT_VIEW))
+    return bool(audit_events.list_rows(connection, wanted, limit=1))

@@ -21,6 +21,7 @@ from sparekey.app.lookup import get_device
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import Device
 
@@ -90,13 +91,9 @@ def look_into(instance: Instance, actor: Actor, name: str, *, now: int) -> Devic
         seen = [user for user in everyone if actor.sees(user.domain_id)]
         users = held_by(connection, device.id, seen, now)
         elsewhere = len({user.account_id for user in everyone} - {user.account_id for user in seen})
-        rows = audit_events.list_rows(
-            connection,
-            limit=ROWS,
-            device_id=device.id,
-            actions=_HAPPENED,
-            within=actor.domains_with(Permission.USER_VIEW),
-        )
+        within = actor.domains_with(Permission.USER_VIEW)
+        wanted = AuditFilter(device_id=device.id, actions=_HAPPENED, domains=within)
+        rows = audit_events.list_rows(connection, wanted, limit=ROWS)
         gone = _gone(connection, actor, device, device.revoked_at) if device.revoked_at is not None else None
         return DeviceContents(view_of(device), users, elsewhere, with_names(connection, actor, rows), gone)
 
@@ -111,7 +108,7 @@ def count_users(instance: Instance, actor: Actor, device_ids: Sequence[str]) -> 
 def _gone(connection: Connection, actor: Actor, device: Device, revoked_at: int) -> GoneDevice:
     """From the record: what was said first counts, of a theft before a revocation."""
     said = (Action.DEVICE_STOLEN, Action.DEVICE_REVOKED)
-    rows = audit_events.list_rows(connection, limit=_MOST_ROWS, device_id=device.id, actions=said)[::-1]
+    rows = audit_events.list_rows(connection, AuditFilter(device_id=device.id, actions=said), limit=_MOST_ROWS)[::-1]
     of_device = sorted((row for row in rows if row.account_id is None), key=lambda row: said.index(Action(row.action)))
     of_users: dict[str, list[dict[str, int | None]]] = {}
     for row in rows:

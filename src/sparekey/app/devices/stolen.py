@@ -36,6 +36,7 @@ from sparekey.core.audit_log.notices import Notice
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.tokens import Hotp
 from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import Device, UserToken
 from sparekey.storage.emergency import offline as emergency_codes
@@ -154,7 +155,8 @@ def _earlier_report(connection: Connection, actor: Actor, device: Device, found:
     """Only of a device that is revoked and holds nothing: every other one has something to tell itself."""
     if device.revoked_at is None or found.users or found.elsewhere:
         return None
-    rows = audit_events.list_rows(connection, limit=_MOST_REPORTS, device_id=device.id, actions=(Action.DEVICE_STOLEN,))
+    wanted = AuditFilter(device_id=device.id, actions=(Action.DEVICE_STOLEN,))
+    rows = audit_events.list_rows(connection, wanted, limit=_MOST_REPORTS)
     rows = [row for row in rows if row.account_id is None]  # the others are about its users
     if not rows:
         return None

@@ -40,6 +40,7 @@ from sparekey.core.policy.offline import OfflinePolicy
 from sparekey.passcode import grouped, spelled
 from sparekey.secret import Secret
 from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.people import accounts
@@ -223,7 +224,8 @@ def history_of(
         Action.APPROVAL_REFUSED,
         Action.ALARM_EMERGENCY_UNSHOWN,
     )
-    rows = audit_events.list_rows(connection, limit=limit, account_id=account_id, token_id=token_id, actions=actions)
+    wanted = AuditFilter(account_id=account_id, token_id=token_id, actions=actions)
+    rows = audit_events.list_rows(connection, wanted, limit=limit)
     return with_names(connection, actor, [row for row in rows if row.token_id == token_id])
 
 

@@ -22,6 +22,7 @@ from sparekey.core.offline.units import UnitKind
 from sparekey.core.reasons import Method
 from sparekey.core.sign_in.authenticate import WINDOW
 from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.emergency import offline as emergency_codes
@@ -213,16 +214,10 @@ def _was_used_here(connection: Connection, device_id: str, token: AnyRow) -> boo
     """Whether the token signed in online on this device, now or before its data dropped out."""
     if devices.has_token(connection, device_id, token.id):
         return True
-    return bool(
-        audit_events.list_rows(
-            connection,
-            limit=1,
-            account_id=token.account_id,
-            token_id=token.id,
-            device_id=device_id,
-            actions=(Action.SIGN_IN_GRANTED,),
-        )
+    wanted = AuditFilter(
+        account_id=token.account_id, token_id=token.id, device_id=device_id, actions=(Action.SIGN_IN_GRANTED,)
     )
+    return bool(audit_events.list_rows(connection, wanted, limit=1))
 
 
 def _used_elsewhere(connection: Connection, device_id: str, event: OfflineEvent, token: AnyRow) -> bool:
@@ -230,13 +225,11 @@ def _used_elsewhere(connection: Connection, device_id: str, event: OfflineEvent,
 
     The same device at the same step is one attempt: the server's yes did not reach it, so it judged by itself.
     """
-    actions = (Action.SIGN_IN_GRANTED, Action.SIGN_IN_OFFLINE)
-    rows = audit_events.list_rows(
-        connection,
-        limit=_NEWEST,
+    wanted = AuditFilter(
         account_id=token.account_id,
         token_id=token.id,
-        actions=actions,
-        detail=f'"step":{event.step}',
+        actions=(Action.SIGN_IN_GRANTED, Action.SIGN_IN_OFFLINE),
+        detail_contains=f'"step":{event.step}',
     )
+    rows = audit_events.list_rows(connection, wanted, limit=_NEWEST)
     return any(row.device_id != device_id and json.loads(row.detail).get("step") == event.step for row in rows)

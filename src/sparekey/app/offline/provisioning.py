@@ -41,6 +41,7 @@ from sparekey.core.sign_in.outcome import Granted
 from sparekey.core.tokens import Hotp
 from sparekey.secret import Secret
 from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import Device, OfflineData, Receipt
 from sparekey.storage.emergency import offline as emergency_codes
@@ -344,4 +345,5 @@ def _is_too_soon(
 
 
 def _last_said(connection: Connection, device_id: str, action: Action) -> AuditRow | None:
-    return next(iter(audit_events.list_rows(connection, limit=1, device_id=device_id, actions=(action,))), None)
+    wanted = AuditFilter(device_id=device_id, actions=(action,))
+    return next(iter(audit_events.list_rows(connection, wanted, limit=1)), None)

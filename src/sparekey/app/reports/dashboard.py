@@ -23,6 +23,7 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.reasons import Reason
 from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.rows import AnyRow
 
 SHOWN: Final = 20  # of what happened last
@@ -136,7 +137,9 @@ def list_activity(
 
 
 def _rows(connection: Connection, actor: Actor, row: AnyRow, limit: int, before: int | None) -> list[RecordRow]:
-    found = audit_events.list_rows(connection, limit=limit, before=before, account_id=row.id, actions=ACTIVITY)
+    found = audit_events.list_rows(
+        connection, AuditFilter(account_id=row.id, actions=ACTIVITY), limit=limit, before=before
+    )
     return with_names(connection, actor, found)
 
 

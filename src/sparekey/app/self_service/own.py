@@ -39,6 +39,7 @@ from sparekey.core.tokens.base import TimeBased
 from sparekey.secret import Secret
 from sparekey.storage import names
 from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.people import accounts
@@ -292,8 +293,8 @@ def report_stolen(instance: Instance, session: Session, device_id: str, *, now: 
 def activity(instance: Instance, actor: Actor, limit: int = 50, before: int | None = None) -> list[OwnEvent]:
     """What happened to the user, the newest first, from the one before the row `before`."""
     with instance.database.read() as connection:
-        account_id = _account_id(actor)
-        rows = audit_events.list_rows(connection, limit=limit, before=before, account_id=account_id, actions=_TOLD)
+        wanted = AuditFilter(account_id=_account_id(actor), actions=_TOLD)
+        rows = audit_events.list_rows(connection, wanted, limit=limit, before=before)
         return _events(connection, actor, rows)
 
 

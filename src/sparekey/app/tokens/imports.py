@@ -25,6 +25,7 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.core.tokens import TOKEN_TYPES
 from sparekey.secret import Secret
 from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.people import domains
 from sparekey.storage.tokens import imports as stored
 from sparekey.token_files import Item, Refusal, TokenRecord, read_token_file
@@ -99,7 +100,7 @@ def list_imports(instance: Instance, actor: Actor, limit: int = 10) -> list[Impo
     """The last files, newest first, of those that went into domains where the actor may import, too."""
     within = verify_somewhere(actor, Permission.TOKEN_IMPORT)
     with instance.database.read() as connection:
-        rows = audit_events.list_rows(connection, limit=_LOOKED_THROUGH, actions=[Action.TOKEN_IMPORTED])
+        rows = audit_events.list_rows(connection, AuditFilter(actions=[Action.TOKEN_IMPORTED]), limit=_LOOKED_THROUGH)
         found = [(row, json.loads(row.detail)) for row in rows]
         if within is not None:
             names = {row.name for row in domains.list_domains(connection) if row.id in within}

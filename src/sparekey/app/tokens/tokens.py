@@ -36,6 +36,7 @@ from sparekey.core.tokens import TOKEN_TYPES, Hotp, OtpToken, Parameters, TokenE
 from sparekey.core.tokens.totp import SEED_BYTES
 from sparekey.secret import Secret
 from sparekey.storage.audit_log import events as audit_events
+from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.emergency import online as online_emergency
 from sparekey.storage.people import accounts, domains
@@ -432,7 +433,7 @@ def _details(connection: Connection, actor: Actor, row: AnyRow) -> TokenDetails:
 
 def _history(connection: Connection, actor: Actor, row: AnyRow, limit: int, before: int | None) -> list[RecordRow]:
     within = actor.domains_with(Permission.TOKEN_VIEW)
-    rows = audit_events.list_rows(connection, limit=limit, before=before, token_id=row.id, within=within)
+    rows = audit_events.list_rows(connection, AuditFilter(token_id=row.id, domains=within), limit=limit, before=before)
     return with_names(connection, actor, rows)
 
 

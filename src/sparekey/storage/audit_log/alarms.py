@@ -1,30 +1,73 @@
 """Alarms: a line for each until somebody acknowledges it; the same one again is counted on its line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, literal, select, tuple_, update
 
+from sparekey.core.audit_log.actions import Action
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, alarm, device, security_domain, token
 
 _NEVER: Final = 0  # of a notice
-_SAME: Final = ("action", "account_id", "token_id", "device_id")
 
 
-def count_again(connection: Connection, values: Mapping[str, Any], now: int) -> str | None:
-    """Counts it on its open line; the id of that. None: there is none."""
-    line = _is_open_line(values)
-    latest = {name: values[name] for name in ("actor", "result", "detail")}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaisedAlarm:
+    """An alarm at the moment when it is raised. `detail`: canonical JSON."""
+
+    action: Action
+    actor: str
+    account_id: str | None
+    token_id: str | None
+    device_id: str | None
+    result: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A line of the list of alarms, with the names of its subjects as they are now; times are unix seconds.
+
+    `actor`, `result` and `detail`: of the last time. `domain_id`, `domain`: of the user, else of the device; None if
+    the alarm is about neither.
+    """
+
+    id: str
+    action: Action
+    actor: str
+    first_at: int
+    last_at: int
+    times: int
+    account_id: str | None
+    login: str | None
+    token_id: str | None
+    serial: str | None
+    device_id: str | None
+    device_name: str | None
+    domain_id: str | None
+    domain: str | None
+    result: str
+    detail: str  # canonical JSON
+    acknowledged_at: int | None
+    acknowledged_by: str | None
+
+
+def count_again(connection: Connection, raised: RaisedAlarm, now: int) -> str | None:
+    """Count the alarm on its open line, and return the id of the line; None: there is no open line."""
+    line = _is_open_line(raised)
+    latest = {"actor": raised.actor, "result": raised.result, "detail": raised.detail}
     counted = connection.execute(update(alarm).where(line).values(times=alarm.c.times + 1, last_at=now, **latest))
     if counted.rowcount == 0:
         return None
     return connection.execute(select(alarm.c.id).where(line).order_by(alarm.c.first_at, alarm.c.id).limit(1)).scalar()
 
 
-def insert_alarm(connection: Connection, values: Mapping[str, Any], now: int) -> None:
-    """A new line, of which nobody has been told."""
-    connection.execute(insert(alarm).values(**values, first_at=now, last_at=now, times=1, noticed_at=_NEVER))
+def insert_alarm(connection: Connection, alarm_id: str, raised: RaisedAlarm, now: int) -> None:
+    """Add a line, about which administrators have not been told yet."""
+    times = {"first_at": now, "last_at": now, "times": 1, "noticed_at": _NEVER}
+    connection.execute(insert(alarm).values({"id": alarm_id, **asdict(raised), **times}))
 
 
 def count_told(connection: Connection, action: str, since: int) -> int:
@@ -49,29 +92,13 @@ def list_alarms(
     acknowledged: bool = True,
     alarm_id: str | None = None,
     domains: frozenset[str] | None = None,
-) -> Sequence[AnyRow]:
-    """Newest first, after the one with the id `after` ("": from the first), with the names of whom they are about.
+) -> list[Alarm]:
+    """Return the newest alarms first, after the one with the id `after` ("": from the first).
 
-    The open ones, or all; of these domains, or of all. One that is raised again meanwhile becomes the newest.
-    An alarm belongs to the domain of its user, else of its device; one that has neither is in no domain.
+    `acknowledged`: with those that were acknowledged. `domains`: ids; None: all of them, and alarms of no domain.
+    An alarm that is raised again meanwhile becomes the newest.
     """
-    domain = func.coalesce(account.c.domain_id, device.c.domain_id)
-    query = (
-        select(
-            alarm,
-            account.c.login,
-            token.c.serial,
-            device.c.name.label("device_name"),
-            security_domain.c.id.label("domain_id"),
-            security_domain.c.name.label("domain"),
-        )
-        .outerjoin(account, alarm.c.account_id == account.c.id)
-        .outerjoin(token, alarm.c.token_id == token.c.id)
-        .outerjoin(device, alarm.c.device_id == device.c.id)
-        .outerjoin(security_domain, security_domain.c.id == domain)
-        .order_by(alarm.c.last_at.desc(), alarm.c.id.desc())
-        .limit(limit)
-    )
+    query = _alarms().order_by(alarm.c.last_at.desc(), alarm.c.id.desc()).limit(limit)
     if after:
         last = select(alarm.c.last_at).where(alarm.c.id == after).scalar_subquery()
         query = query.where(tuple_(alarm.c.last_at, alarm.c.id) < tuple_(last, literal(after)))
@@ -80,8 +107,52 @@ def list_alarms(
     if alarm_id is not None:
         query = query.where(alarm.c.id == alarm_id)
     if domains is not None:
-        query = query.where(domain.in_(domains))
-    return connection.execute(query).all()
+        query = query.where(_DOMAIN_ID.in_(domains))
+    return [_alarm(row) for row in connection.execute(query)]
+
+
+_DOMAIN_ID: Final = func.coalesce(account.c.domain_id, device.c.domain_id)
+
+
+def _alarms() -> Select[Any]:
+    """Select the columns that `_alarm` reads."""
+    columns = (
+        account.c.login,
+        token.c.serial,
+        device.c.name.label("device_name"),
+        security_domain.c.id.label("domain_id"),
+        security_domain.c.name.label("domain"),
+    )
+    return (
+        select(alarm, *columns)
+        .outerjoin(account, alarm.c.account_id == account.c.id)
+        .outerjoin(token, alarm.c.token_id == token.c.id)
+        .outerjoin(device, alarm.c.device_id == device.c.id)
+        .outerjoin(security_domain, security_domain.c.id == _DOMAIN_ID)
+    )
+
+
+def _alarm(row: AnyRow) -> Alarm:
+    return Alarm(
+        id=row.id,
+        action=Action(row.action),
+        actor=row.actor,
+        first_at=row.first_at,
+        last_at=row.last_at,
+        times=row.times,
+        account_id=row.account_id,
+        login=row.login,
+        token_id=row.token_id,
+        serial=row.serial,
+        device_id=row.device_id,
+        device_name=row.device_name,
+        domain_id=row.domain_id,
+        domain=row.domain,
+        result=row.result,
+        detail=row.detail,
+        acknowledged_at=row.acknowledged_at,
+        acknowledged_by=row.acknowledged_by,
+    )
 
 
 def count_open(connection: Connection) -> int:
@@ -113,6 +184,12 @@ def find_names(
     }
 
 
-def _is_open_line(values: Mapping[str, Any]) -> ColumnElement[bool]:
-    same = (alarm.c[name].is_not_distinct_from(values[name]) for name in _SAME)
-    return and_(alarm.c.acknowledged_at.is_(None), *same)
+def _is_open_line(raised: RaisedAlarm) -> ColumnElement[bool]:
+    """Return the condition for the open line of the same action and subjects."""
+    return and_(
+        alarm.c.acknowledged_at.is_(None),
+        alarm.c.action == raised.action,
+        alarm.c.account_id.is_not_distinct_from(raised.account_id),
+        alarm.c.token_id.is_not_distinct_from(raised.token_id),
+        alarm.c.device_id.is_not_distinct_from(raised.device_id),
+    )

@@ -1,13 +1,14 @@
 """Batches of the audit record: found, added by one conditional write, and read back in order."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, func, select, text, update
+from sqlalchemy import Connection, func, select, text, update
 
 from sparekey.core.audit_log.chain import AuditRow, Batch
 from sparekey.core.audit_log.checkpoint import Checkpoint
 from sparekey.storage.audit_log.events import ROW
+from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import audit, audit_batch
 
 _BATCH: Final = (
@@ -105,7 +106,7 @@ def _list_batches(connection: Connection, after: int | None) -> Sequence[Batch]:
     return [_batch(row) for row in connection.execute(query)]
 
 
-def _batch(row: Row[*tuple[Any, ...]]) -> Batch:
+def _batch(row: AnyRow) -> Batch:
     # SQLite lets an intruder store any type in any column: what is none of ours becomes a value that no hash fits.
     return Batch(
         _whole(row.number),

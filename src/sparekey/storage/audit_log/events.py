@@ -1,6 +1,7 @@
-"""Rows of the audit record: written once, read by noun; who chains them is `storage/audit_log/chain.py`."""
+"""Rows of the audit log: written once, read by noun; `storage/audit_log/chain.py` chains them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_column, select, text, union_all
@@ -31,66 +32,62 @@ INSERT_ROW: Final = text("""
     VALUES (:at, :actor, :action, :account_id, :token_id, :device_id, :result, :detail)
 """)
 
+RowValues = Mapping[str, str | int | None]  # for the columns of INSERT_ROW, by name
 
-def insert_row(connection: Connection, values: Mapping[str, Any]) -> None:
-    """Adds one row in the caller's transaction; `values` for the columns of INSERT_ROW."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Filters of the audit log, combined with AND. A field at its default matches every row.
+
+    Example: AuditFilter(account_id=id, actions=(Action.SIGN_IN_DENIED,), since=monday) for the refusals of one user.
+    """
+
+    account_id: str | None = None
+    token_id: str | None = None
+    device_id: str | None = None
+    actions: Collection[str] = ()  # one of these
+    actors: Collection[str] = ()  # one of these, as rows name them: "user:ID"
+    result: str = ""
+    refused_only: bool = False  # the result is not "ok"
+    detail_contains: str = ""  # in the row's JSON, as it is stored
+    since: int | None = None  # unix microseconds; rows of that moment match
+    until: int | None = None  # unix microseconds; rows of that moment match
+    domains: Collection[str] | None = None  # ids; None: all. A row about a user of another domain does not match.
+
+    @property
+    def names_a_subject(self) -> bool:
+        """True if the rows are about one account, token or device."""
+        return not (self.account_id is None and self.token_id is None and self.device_id is None)
+
+
+def insert_row(connection: Connection, values: RowValues) -> None:
+    """Add one row in the caller's transaction."""
     connection.execute(INSERT_ROW, values)
 
 
-def insert_rows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The same for many at once; none: nothing."""
+def insert_rows(connection: Connection, rows: Sequence[RowValues]) -> None:
+    """Add many rows at once in the caller's transaction."""
     if rows:
         connection.execute(INSERT_ROW, list(rows))
 
 
 def list_rows(
-    connection: Connection,
-    *,
-    limit: int,
-    before: int | None = None,
-    account_id: str | None = None,
-    token_id: str | None = None,
-    device_id: str | None = None,
-    actions: Sequence[str] = (),
-    detail: str = "",
-    within: Collection[str] | None = None,
-    actors: Collection[str] = (),
-    result: str = "",
-    refused: bool = False,
-    since: int | None = None,
-    until: int | None = None,
-) -> Sequence[AuditRow]:
-    """The newest rows first, at most `limit`, only those with an id less than `before` and with all that is given.
-
-    `detail`: what the row's JSON contains as it stands. `within`: ids of domains; a row about a user elsewhere is none.
-    `refused`: only those whose result is not ok. `since`, `until`: unix microseconds, both included.
-    """
-    holds = [
-        audit.c[column] == value
-        for column, value in (("account_id", account_id), ("token_id", token_id), ("device_id", device_id))
-        if value is not None
-    ]
-    about_something = bool(holds)
+    connection: Connection, wanted: AuditFilter | None = None, *, limit: int, before: int | None = None
+) -> list[AuditRow]:
+    """Return the newest rows first, at most `limit`. `before`: only rows with an id less than this."""
+    wanted = wanted or AuditFilter()
+    conditions = [*_conditions(wanted)]
     if before is not None:
-        holds.append(audit.c.id < before)
-    if actions:
-        holds.append(audit.c.action.in_(actions))
-    if result:
-        holds.append(audit.c.result == result)
-    if refused:
-        holds.append(audit.c.result != OK)
-    if detail:
-        holds.append(audit.c.detail.contains(detail, autoescape=True))
-    if within is not None:
-        inside = exists().where(account.c.id == audit.c.account_id, account.c.domain_id.in_(within))
-        holds.append(audit.c.account_id.is_(None) | inside)
-    time = [*_between(since, until)]
-    if time and not about_something and _are_few(connection, time):
-        query = select(*ROW).where(*holds, *time, *([audit.c.actor.in_(actors)] if actors else []))
-        rows = connection.execute(query.order_by((audit.c.id + 0).desc()).limit(limit))  # as no index has it
+        conditions.append(audit.c.id < before)
+    time = [*_between(wanted.since, wanted.until)]
+    if time and not wanted.names_a_subject and _are_few(connection, time):
+        by = [audit.c.actor.in_(wanted.actors)] if wanted.actors else []
+        query = select(*ROW).where(*conditions, *time, *by)
+        # `+ 0`: as no index has it, so that the index of times finds the rows and they are sorted afterwards
+        rows = connection.execute(query.order_by((audit.c.id + 0).desc()).limit(limit))
     else:
-        ways = _ways(actors, actions, about_something=about_something)
-        rows = connection.execute(_newest([select(*ROW).where(*holds, *time, *way) for way in ways], limit))
+        parts = [select(*ROW).where(*conditions, *time, *way) for way in _ways(wanted)]
+        rows = connection.execute(_newest(parts, limit))
     return [AuditRow(*row) for row in rows]
 
 
@@ -110,17 +107,38 @@ def _newest(parts: Sequence[Select[Any]], limit: int) -> Select[Any]:
     return select(together).order_by(together.c.id.desc()).limit(limit)
 
 
-def _ways(
-    actors: Collection[str], actions: Collection[str], *, about_something: bool
-) -> list[list[ColumnElement[bool]]]:
-    """By which index the rows are found, and so what is said as that index has it, and of nothing else: SQLite takes
-    the smaller index, however many rows it gives. Together they are all rows of these actors.
+def _conditions(wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield everything that a row has to meet, but for its time and actor."""
+    for column, value in (
+        (audit.c.account_id, wanted.account_id),
+        (audit.c.token_id, wanted.token_id),
+        (audit.c.device_id, wanted.device_id),
+    ):
+        if value is not None:
+            yield column == value
+    if wanted.actions:
+        yield audit.c.action.in_(wanted.actions)
+    if wanted.result:
+        yield audit.c.result == wanted.result
+    if wanted.refused_only:
+        yield audit.c.result != OK
+    if wanted.detail_contains:
+        yield audit.c.detail.contains(wanted.detail_contains, autoescape=True)
+    if wanted.domains is not None:
+        inside = exists().where(account.c.id == audit.c.account_id, account.c.domain_id.in_(wanted.domains))
+        yield audit.c.account_id.is_(None) | inside
 
-    What a device did stands with what happened on it, unless it was about another one.
+
+def _ways(wanted: AuditFilter) -> list[list[ColumnElement[bool]]]:
+    """Choose the index by which the rows are found. Together, the ways give every row of these actors once.
+
+    Only what that index knows is said as the index has it: SQLite takes the smaller index, however many rows it gives.
+    What a device did is found with what happened on it, unless it was about another device.
     """
+    actors, actions = wanted.actors, wanted.actions
     by: list[ColumnElement[bool]] = [audit.c.actor.in_(actors)] if actors else []
     busy = all(each == "system" or each.startswith("client:") for each in actors)
-    if about_something:
+    if wanted.names_a_subject:
         return [by]
     if actions and Action.SIGN_IN_GRANTED not in actions and busy:
         return [[*by, literal_column(NO_SUCCESS)]]

@@ -4,17 +4,30 @@ Rules: who sends a message has claimed it by one conditional write that moves it
 was seen (architecture, rule 5); what a lapsed claim failed to do does not overwrite the next claim.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import one_as
 from sparekey.storage.tables import outbox
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """A mail of the outbox. `recipient` "": the administrators that the settings name."""
+
+    id: str
+    kind: str  # of a notice, or an alarm's action
+    recipient: str
+    subject: str
+    body: str
+    account_id: str | None
+    created_at: int  # unix seconds
+    attempts: int = 0
+    next_attempt_at: int | None = None  # None: it was sent or given up, or is not in the outbox yet
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """What was not sent so far."""
 
@@ -24,10 +37,10 @@ class Waiting:
     last_error: str
 
 
-def insert_message(connection: Connection, values: Mapping[str, Any]) -> None:
-    """One more, due at once, in the caller's transaction."""
-    fresh = {"attempts": 0, "next_attempt_at": values["created_at"], "last_error": ""}
-    connection.execute(insert(outbox).values(fresh | dict(values)))
+def insert_message(connection: Connection, mail: Mail) -> None:
+    """Add a mail that is due at once, in the caller's transaction."""
+    fresh = {"attempts": 0, "next_attempt_at": mail.created_at, "last_error": ""}
+    connection.execute(insert(outbox).values(asdict(mail) | fresh))
 
 
 def count_to_user(connection: Connection, account_id: str, kind: str, since: int) -> int:
@@ -37,17 +50,17 @@ def count_to_user(connection: Connection, account_id: str, kind: str, since: int
     return connection.execute(query).scalar_one()
 
 
-def find_due(connection: Connection, now: int) -> AnyRow | None:
-    """The one that is due for longest."""
-    query = select(outbox).where(outbox.c.next_attempt_at <= now)
-    return connection.execute(query.order_by(outbox.c.next_attempt_at, outbox.c.id).limit(1)).one_or_none()
+def find_due(connection: Connection, now: int) -> Mail | None:
+    """Return the mail that is due for longest."""
+    query = select(*(outbox.c[each.name] for each in fields(Mail))).where(outbox.c.next_attempt_at <= now)
+    return one_as(Mail, connection.execute(query.order_by(outbox.c.next_attempt_at, outbox.c.id).limit(1)))
 
 
-def claim(connection: Connection, message_id: str, seen: int, until: int) -> bool:
-    """Takes it until then; False: another process did, since its next attempt was seen to be at `seen`."""
+def claim(connection: Connection, mail: Mail, until: int) -> bool:
+    """Take the mail until then; False: another process has taken it since it was read."""
     claimed = connection.execute(
         update(outbox)
-        .where(outbox.c.id == message_id, outbox.c.next_attempt_at == seen)
+        .where(outbox.c.id == mail.id, outbox.c.next_attempt_at == mail.next_attempt_at)
         .values(next_attempt_at=until, attempts=outbox.c.attempts + 1)
     )
     return claimed.rowcount == 1
