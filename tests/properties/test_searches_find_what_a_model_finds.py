@@ -23,7 +23,7 @@ from sparekey.core.permissions import Actor, Grant, Permission
 from sparekey.core.search_words import fold_name, is_found, typed_words, words_of
 from sparekey.storage.devices import devices as stored_devices
 from sparekey.storage.people import domains
-from sparekey.storage.reports import search as searches
+from sparekey.storage.search import limits
 from sparekey.storage.tables import device
 from tests.builders import NOW, ROOT, a_device
 
@@ -128,7 +128,7 @@ def bounds(request: pytest.FixtureRequest) -> Iterator[None]:
     values = {"few": (5_000, 50_000, 20_000), "many": (-1, -1, 3), "few of each": (1, 2, 2)}[request.param]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in zip(("FEW", "FEW_WORDS", "LOOKED_AT"), values, strict=True):
-            patch.setattr(searches, name, value)
+            patch.setattr(limits, name, value)
         yield
 
 

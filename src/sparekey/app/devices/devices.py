@@ -24,8 +24,9 @@ from sparekey.core.search_words import fold_name, verify_length
 from sparekey.secret import Secret
 from sparekey.storage.devices import devices, invitations
 from sparekey.storage.devices.devices import Device
-from sparekey.storage.reports import search
-from sparekey.storage.reports.search import Page, Search
+from sparekey.storage.search.devices import DEVICE_ORDERS, devices_found
+from sparekey.storage.search.plan import run
+from sparekey.storage.search.queries import Page, Search
 from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
 
@@ -190,7 +191,7 @@ def search_devices(
     """In their order, from the one after that with the id `after`. Raises BadInput for a state or an order that there
     is not."""
     with instance.database.read() as connection:
-        (rows,) = search.run(connection, searched(connection, actor, wanted, limit, after, now))
+        (rows,) = run(connection, searched(connection, actor, wanted, limit, after, now))
         return [view_of(devices.device_of(row)) for row in rows]
 
 
@@ -201,8 +202,8 @@ def searched(connection: Connection, actor: Actor, wanted: DeviceSearch, limit: 
         raise BadInput(f"{wanted.state!r} is no state of a device", f"give one of: {', '.join(_STATES[1:])}")
     within = get_scope(connection, actor, wanted.domain, Permission.DEVICE_VIEW)
     beginning, since = fold_name(wanted.text.strip()), now - SILENT_AFTER
-    page = Page(read_order(wanted.order, search.DEVICE_ORDERS, "devices"), limit, after)
-    return search.devices_found(connection, beginning, wanted.state, within, page, since)
+    page = Page(read_order(wanted.order, DEVICE_ORDERS, "devices"), limit, after)
+    return devices_found(connection, beginning, wanted.state, within, page, since)
 
 
 def show_device(instance: Instance, actor: Actor, name: str) -> DeviceView:

@@ -30,9 +30,10 @@ from sparekey.core.search_words import typed_words
 from sparekey.storage.devices import devices
 from sparekey.storage.people import accounts, domains
 from sparekey.storage.policies import policies
-from sparekey.storage.reports import search
-from sparekey.storage.reports.search import Page, Search
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.search.plan import run
+from sparekey.storage.search.queries import Page, Search
+from sparekey.storage.search.users import ACCOUNT_ORDERS, accounts_found
 
 LONGEST_NAME: Final = 128
 MOST_AT_ONCE: Final = 200
@@ -144,7 +145,7 @@ def search_users(
 ) -> list[UserView]:
     """In their order, from the one after `after`. Raises BadInput for a state or an order that there is not."""
     with instance.database.read() as connection:
-        (rows,) = search.run(connection, searched(connection, actor, wanted, limit, after))
+        (rows,) = run(connection, searched(connection, actor, wanted, limit, after))
         return [view_of(row) for row in rows]
 
 
@@ -152,12 +153,12 @@ def searched(connection: Connection, actor: Actor, wanted: UserSearch, limit: in
     """What is asked of the database."""
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is no state of a user", f"give one of: {', '.join(_STATES[1:])}")
-    page = Page(read_order(wanted.order, search.ACCOUNT_ORDERS, "users"), limit, after)
+    page = Page(read_order(wanted.order, ACCOUNT_ORDERS, "users"), limit, after)
     typed = typed_words(wanted.text)
     within = get_scope(connection, actor, wanted.domain, Permission.USER_VIEW)
     if wanted.text.strip() and not typed:
         within = frozenset()  # what has no letters is nobody's name
-    return search.accounts_found(connection, typed, wanted.state, within, page)
+    return accounts_found(connection, typed, wanted.state, within, page)
 
 
 def show_user(instance: Instance, actor: Actor, login: str) -> UserView:

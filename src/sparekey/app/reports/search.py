@@ -16,8 +16,8 @@ from sparekey.app.tokens import tokens
 from sparekey.app.tokens.tokens import TokenSearch, TokenView
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage.devices.devices import device_of
-from sparekey.storage.reports import search
-from sparekey.storage.reports.search import Search
+from sparekey.storage.search.plan import run
+from sparekey.storage.search.queries import Search
 
 OF_EACH: Final = 8
 
@@ -44,7 +44,7 @@ def find(instance: Instance, actor: Actor, typed: str, limit: int = OF_EACH, *, 
         if _looks(actor, Permission.DEVICE_VIEW):
             asked[Permission.DEVICE_VIEW] = [devices.searched(connection, actor, DeviceSearch(typed), limit, "", now)]
         # all at once: what they have in common is counted once
-        rows = iter(search.run(connection, *(each for some in asked.values() for each in some)))
+        rows = iter(run(connection, *(each for some in asked.values() for each in some)))
         found = {kind: [next(rows) for _ in some] for kind, some in asked.items()}
     return Found(
         users=tuple(users.view_of(row) for some in found.get(Permission.USER_VIEW, ()) for row in some),

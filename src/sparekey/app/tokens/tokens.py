@@ -40,9 +40,10 @@ from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.emergency import online as online_emergency
 from sparekey.storage.people import accounts, domains
-from sparekey.storage.reports import search
-from sparekey.storage.reports.search import Page, Search
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.search.plan import run
+from sparekey.storage.search.queries import Page, Search
+from sparekey.storage.search.tokens import TOKEN_ORDERS, by_serial, by_user, tokens_found
 from sparekey.storage.sign_in import challenges
 from sparekey.storage.tokens import tokens
 
@@ -244,7 +245,7 @@ def search_tokens(
     """
     with instance.database.read() as connection:
         asked = searched(connection, actor, wanted, limit, after, now)
-        return found_in(asked, search.run(connection, *asked))
+        return found_in(asked, run(connection, *asked))
 
 
 def searched(
@@ -255,15 +256,15 @@ def searched(
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is no state of a token", f"give one of: {', '.join(_STATES[1:])}")
     within = get_scope(connection, actor, wanted.domain, Permission.TOKEN_VIEW)
-    page = Page(read_order(wanted.order, search.TOKEN_ORDERS, "tokens"), limit, after)
-    all_of_them = search.tokens_found(connection, wanted.state, wanted.type, within, page, now)
+    page = Page(read_order(wanted.order, TOKEN_ORDERS, "tokens"), limit, after)
+    all_of_them = tokens_found(connection, wanted.state, wanted.type, within, page, now)
     beginning, typed = wanted.text.strip(), typed_words(wanted.text)
     if not beginning:
         return [all_of_them]
     users_within = actor.domains_with(Permission.USER_VIEW)
-    found = [search.by_serial(all_of_them, beginning)]
+    found = [by_serial(all_of_them, beginning)]
     if typed and (users_within is None or users_within):
-        found.append(search.by_user(all_of_them, typed, users_within))
+        found.append(by_user(all_of_them, typed, users_within))
     return found
 
 

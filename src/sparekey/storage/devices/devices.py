@@ -157,7 +157,7 @@ def insert_device(
 
 
 def device_of(row: AnyRow) -> Device:
-    """Read a device from a row that may have further columns, such as one of `searches`."""
+    """Read a device from a row that may have further columns, such as one of a search."""
     stored = json.loads(row.exempt_accounts)
     # one list where both are the same: see `save_report`
     said, recorded = (stored["said"], stored["recorded"]) if isinstance(stored, dict) else (stored, stored)

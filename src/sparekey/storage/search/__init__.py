@@ -1,0 +1,1 @@
+"""Searches of users, tokens and devices that stay fast among a million rows (ADR 16)."""
