@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import update
 
-from sparekey.app.audit import Json
 from sparekey.app.devices import devices as app_devices
 from sparekey.app.devices.devices import Enrolment
 from sparekey.app.emergency import offline as emergency
@@ -31,7 +30,7 @@ from sparekey.app.server.initialise import initialise
 from sparekey.app.sign_in.pin_changes import store_pin
 from sparekey.app.sign_in.verification import Door, sign_in
 from sparekey.app.tokens.tokens import NewToken, add_token
-from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.actions import Action, Json
 from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.permissions import Actor, Permission

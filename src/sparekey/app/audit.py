@@ -11,12 +11,10 @@ from typing import Final, NoReturn
 
 from sqlalchemy import Connection
 
-from sparekey.core.audit_log.actions import OK, Action
+from sparekey.core.audit_log.actions import OK, Action, Json
 from sparekey.storage.audit_log import events as rows
 
 SYSTEM: Final = "system"  # the actor of what happens by itself
-
-Json = str | int | bool | None | list["Json"] | tuple["Json", ...] | Mapping[str, "Json"]
 
 _LONGEST_DETAIL: Final = 16_384  # characters; more is a mistake of the caller
 

@@ -7,18 +7,20 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
+
+from sparekey.core.audit_log.actions import Json
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv_cell(value: Any) -> str:
+def csv_cell(value: Json) -> str:
     """As a spreadsheet shows it: nothing for None, yes and no."""
     text = "" if value is None else ("yes" if value else "no") if isinstance(value, bool) else str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
+def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Json]]) -> bytes:
     """RFC 4180, UTF-8, with a header line."""
     output = io.StringIO()
     table = csv.writer(output, lineterminator="\r\n")
@@ -27,6 +29,6 @@ def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
     return output.getvalue().encode()
 
 
-def as_json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+def as_json_lines(rows: Iterable[Mapping[str, Json]]) -> bytes:
     """One object a line."""
     return b"".join(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode() + b"\n" for row in rows)

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sparekey.app.audit import Json
 from sparekey.app.audit_log.named_rows import names_of_actors
 from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import Instance, log
-from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.actions import Action, Json
 from sparekey.core.audit_log.notices import alarm_sentence
 from sparekey.core.errors import Conflict, NotFound
 from sparekey.core.permissions import Actor, Permission

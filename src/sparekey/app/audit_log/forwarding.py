@@ -43,6 +43,7 @@ def forward_next(database: Database, collector: EventCollector, now: int) -> int
     return len(events)
 
 
+# Any: the JSON of an event; the description and the remote commands read the type from here.
 def next_events(instance: Instance, actor: Actor, *, after: int = 0) -> list[dict[str, Any]]:
     """The events of the next batch of the record, as the export has them; none: nothing more is chained yet.
 

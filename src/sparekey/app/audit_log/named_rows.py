@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.audit import Json
+from sparekey.core.audit_log.actions import Json
 from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.permissions import Actor
 from sparekey.storage import names

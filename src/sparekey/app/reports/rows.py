@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from sparekey.app.audit_log.named_rows import RecordRow
 from sparekey.app.reports.reports import ForecastRow, ReportRow
+from sparekey.core.audit_log.actions import Json
 from sparekey.core.audit_log.export import timestamp
 
 READINESS: Final = (
@@ -46,7 +47,7 @@ def rfc3339(at: int | None) -> str | None:
     return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def readiness_members(row: ReportRow, at: int) -> Mapping[str, Any]:
+def readiness_members(row: ReportRow, at: int) -> Mapping[str, Json]:
     """One user on one device; `at`: the moment of the report."""
     judged = row.judged
     return {
@@ -65,7 +66,7 @@ def readiness_members(row: ReportRow, at: int) -> Mapping[str, Any]:
     }
 
 
-def forecast_members(row: ForecastRow, at: int) -> Mapping[str, Any]:
+def forecast_members(row: ForecastRow, at: int) -> Mapping[str, Json]:
     """One that could not sign in now, or within the week after `at`."""
     return {
         "user": row.login,
@@ -80,7 +81,7 @@ def forecast_members(row: ForecastRow, at: int) -> Mapping[str, Any]:
     }
 
 
-def record_members(row: RecordRow) -> Mapping[str, Any]:
+def record_members(row: RecordRow) -> Mapping[str, Json]:
     """One row of the record; the ids stay beside the names, for names change."""
     return {
         "id": row.id,

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 
 from sparekey.core.permissions import Permission
 from sparekey.wire.messages import BadMessage, parse
-from sparekey.wire.values import from_json, is_list, is_object, is_value, members_of, needed_of, to_json
+from sparekey.wire.values import Json, from_json, is_list, is_object, is_value, members_of, needed_of, to_json
 
 LARGEST_BODY: Final = 65_536
 MOST_ROWS: Final = 10_000  # of a list at once
@@ -54,7 +54,7 @@ class Member:
     """One value that a request carries; `group`: the parameter whose dataclass it belongs to."""
 
     name: str
-    kind: Any
+    kind: object  # its declared type
     needed: bool
     group: str = ""
 
@@ -70,8 +70,8 @@ class Operation:
 
     method: str
     path: str
-    use_case: Callable[..., Any]
-    permission: Permission | Mapping[Any, Permission]
+    use_case: Callable[..., object]
+    permission: Permission | Mapping[Any, Permission]  # Any: by members of an enumeration of text, read by text
     words: str
     answers: str = "result"
     pages_by: str = ""
@@ -93,7 +93,7 @@ class Operation:
         return not self.only_looks and not NEEDS_FRESH.isdisjoint(needed)
 
     @functools.cached_property
-    def result(self) -> Any:
+    def result(self) -> object:
         """The declared type of what comes out."""
         return typing.get_type_hints(self.use_case)["return"]
 
@@ -139,28 +139,29 @@ class Operation:
             return self.permission
         return self.permission[path[self.path_names[0]]]
 
-    def read(self, path: Mapping[str, str], query: Sequence[tuple[str, str]], body: bytes) -> dict[str, Any]:
+    def read(self, path: Mapping[str, str], query: Sequence[tuple[str, str]], body: bytes) -> dict[str, object]:
         """The use case's arguments by name; raises BadMessage. `path`: percent-encoded, as it came."""
         given = {name: _from_text(self._kind(name), _unquoted(path[name], name), name) for name in self.path_names}
         given |= self._from_query(query) if self.only_looks else self._from_body(query, body)
         missing = [member.name for member in self.members if member.needed and member.name not in given]
         if missing:
             raise BadMessage("message", f"the members {', '.join(missing)}, too")
-        if "limit" in given and not 1 <= given["limit"] <= MOST_ROWS:
+        limit = given.get("limit", 1)
+        if not (isinstance(limit, int) and 1 <= limit <= MOST_ROWS):
             raise BadMessage("limit", f"1 to {MOST_ROWS}")
         return self._arguments(given)
 
-    def request(self, arguments: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]], Mapping[str, Any] | None]:
+    def request(self, arguments: Mapping[str, object]) -> tuple[str, list[tuple[str, str]], Mapping[str, Json] | None]:
         """Path, query and JSON body (None: there is none) of a request with these arguments of the use case."""
-        given: dict[str, Any] = {}
+        given: dict[str, Json] = {}
         for name, value in arguments.items():
             if is_dataclass(self.parameters[name].annotation):
-                given |= typing.cast("dict[str, Any]", to_json(value))
+                given |= typing.cast("dict[str, Json]", to_json(value))
             else:
                 given[name] = to_json(value)
         return self.placed(given)
 
-    def placed(self, members: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]], Mapping[str, Any] | None]:
+    def placed(self, members: Mapping[str, Json]) -> tuple[str, list[tuple[str, str]], Mapping[str, Json] | None]:
         """The same for members in JSON."""
         given = dict(members)
         path = self.path.format(**{name: quote(str(given.pop(name)), safe="") for name in self.path_names})
@@ -169,23 +170,23 @@ class Operation:
         query = [(name, _as_text(each)) for name, value in given.items() for each in _each(value)]
         return path, query, None
 
-    def reply(self, value: Any, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def reply(self, value: object, arguments: Mapping[str, object]) -> Mapping[str, Json] | None:
         """What the use case returned for these arguments as the JSON object of the answer; None: nothing to say."""
         made = to_json(value)
         if made is None or isinstance(made, dict):
             return made
         if not isinstance(made, list):
             return {self.answers: made}
-        rows: dict[str, Any] = {"items": made}
+        rows: dict[str, Json] = {"items": made}
         if self.pages_by:
             limit = arguments.get("limit", self.parameters["limit"].default)
-            last: Any = made[-1] if len(made) == limit else {}
-            rows["next"] = last.get(self.pages_by)
+            last = made[-1] if made and len(made) == limit else None
+            rows["next"] = last.get(self.pages_by) if isinstance(last, dict) else None
         return rows
 
-    def result_of(self, reply: Mapping[str, Any] | None) -> Any:
+    def result_of(self, reply: Mapping[str, Json] | None) -> Any:
         """What the use case returned, from the answer's JSON object. Raises BadMessage."""
-        value: Any = reply
+        value: object = reply
         if reply is None:
             value = None
         elif is_list(self.result):
@@ -194,25 +195,26 @@ class Operation:
             value = reply.get(self.answers)
         return from_json(self.result, value, "reply", exact=False)
 
-    def _kind(self, name: str) -> Any:
+    def _kind(self, name: str) -> object:
         return next(member.kind for member in self.members if member.name == name)
 
-    def _from_query(self, query: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    def _from_query(self, query: Sequence[tuple[str, str]]) -> dict[str, object]:
         kinds = {member.name: member.kind for member in self.members if member.name not in self.path_names}
-        given: dict[str, Any] = {}
+        given: dict[str, object] = {}
+        lists: dict[str, list[object]] = {}
         for name, text in query:
             if name not in kinds:
                 raise BadMessage("query", f"one of {', '.join(kinds) or 'nothing'}")
             item = _item_of(kinds[name])
             if item is not None:
-                given.setdefault(name, []).append(_from_text(item, text, name))
+                lists.setdefault(name, []).append(_from_text(item, text, name))
             elif name in given:
                 raise BadMessage(name, "one value")
             else:
                 given[name] = _from_text(kinds[name], text, name)
-        return given
+        return given | lists
 
-    def _from_body(self, query: Sequence[tuple[str, str]], body: bytes) -> dict[str, Any]:
+    def _from_body(self, query: Sequence[tuple[str, str]], body: bytes) -> dict[str, object]:
         kinds = {member.name: member.kind for member in self.members if member.name not in self.path_names}
         if query:
             raise BadMessage("query", "nothing: the members belong in the body")
@@ -221,36 +223,37 @@ class Operation:
             raise BadMessage("message", f"an object with the members {', '.join(kinds) or 'of none'}")
         return {name: from_json(kinds[name], each, name) for name, each in value.items()}
 
-    def _arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        groups: dict[str, dict[str, Any]] = {}
-        arguments: dict[str, Any] = {}
+    def _arguments(self, given: Mapping[str, object]) -> dict[str, object]:
+        groups: dict[str, dict[str, object]] = {}
+        arguments: dict[str, object] = {}
         for member in self.members:
             if member.name in given:
                 target = groups.setdefault(member.group, {}) if member.group else arguments
                 target[member.name] = given[member.name]
         for name, parameter in self.parameters.items():
-            if is_dataclass(parameter.annotation) and (name in groups or parameter.default is parameter.empty):
-                arguments[name] = _made(parameter.annotation, groups.get(name, {}))
-            elif parameter.default is not parameter.empty:
+            kind, needed = parameter.annotation, parameter.default is parameter.empty
+            if isinstance(kind, type) and is_dataclass(kind) and (needed or name in groups):
+                arguments[name] = _made(kind, groups.get(name, {}))
+            elif not needed:
                 arguments.setdefault(name, parameter.default)
         return arguments
 
 
-def _default_of(parameter: inspect.Parameter, kind: Any) -> Any:
+def _default_of(parameter: inspect.Parameter, kind: object) -> object:
     """What may be null may be left out."""
     return (
         None if parameter.default is parameter.empty and types.NoneType in typing.get_args(kind) else parameter.default
     )
 
 
-def _made(kind: Any, members: Mapping[str, Any]) -> Any:
+def _made(kind: Callable[..., object], members: Mapping[str, object]) -> object:
     try:
         return kind(**members)
     except ValueError as error:  # its words may hold a value
         raise BadMessage("message", "values that go together") from error
 
 
-def _item_of(kind: Any) -> Any:
+def _item_of(kind: object) -> object:
     """What a list in the query is a list of; None: it is no list."""
     return typing.get_args(kind)[0] if is_list(kind) else None
 
@@ -262,10 +265,10 @@ def _unquoted(segment: str, where: str) -> str:
         raise BadMessage(where, "text in UTF-8") from None
 
 
-def _from_text(kind: Any, text: str, where: str) -> Any:
+def _from_text(kind: object, text: str, where: str) -> object:
     """A value of the path or the query, which are text."""
     kinds = typing.get_args(kind) or (kind,)
-    value: Any = text
+    value: Json = text
     if int in kinds and re.fullmatch(r"-?[0-9]{1,16}", text):
         value = int(text)
     elif bool in kinds and text in ("true", "false"):
@@ -273,11 +276,11 @@ def _from_text(kind: Any, text: str, where: str) -> Any:
     return from_json(kind, value, where)
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: Json) -> str:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
-def _each(value: Any) -> Sequence[Any]:
+def _each(value: Json) -> Sequence[Json]:
     if value is None:
         return ()
     return value if isinstance(value, list) else (value,)

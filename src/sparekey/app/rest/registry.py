@@ -4,7 +4,7 @@ may do what are derived from it.
 
 import functools
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from sparekey.app.audit_log import alarms
 from sparekey.app.audit_log import forwarding as event_forwarding
@@ -473,10 +473,10 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 
 
 @functools.cache
-def _by_use_case() -> dict[Callable[..., Any], Operation]:
+def _by_use_case() -> dict[Callable[..., object], Operation]:
     return {operation.use_case: operation for operation in OPERATIONS}
 
 
-def find_operation(use_case: Callable[..., Any]) -> Operation | None:
+def find_operation(use_case: Callable[..., object]) -> Operation | None:
     """The operation of a use case; None: it is not for programs."""
     return _by_use_case().get(use_case)

@@ -10,7 +10,7 @@ themself out: a device that others use, too, or ever signed in on, is reported b
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -24,7 +24,7 @@ from sparekey.app.sign_in.pin_changes import ONE_FACTOR_SECONDS
 from sparekey.app.sign_in.verification import Door, sign_in
 from sparekey.app.tokens.resync import Resync, resync_of
 from sparekey.app.tokens.tokens import mark_lost, set_pin_of
-from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.actions import Action, Json
 from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.errors import Conflict, NotAllowed, NotFound
 from sparekey.core.explain.offline import OnDevice
@@ -400,11 +400,12 @@ def _event(actor: Actor, row: AuditRow, called: dict[str, dict[str, str]]) -> Ow
         "user": ("you" if row.actor == actor.name else "help desk", ""),
         "os": ("help desk", ""),
     }.get(kind, ("server", ""))
-    detail: dict[str, Any] = json.loads(row.detail)
-    offline = row.action in (Action.SIGN_IN_OFFLINE, Action.DEVICE_EVENT) and isinstance(detail.get("at"), int)
+    detail: dict[str, Json] = json.loads(row.detail)
+    offline = row.action in (Action.SIGN_IN_OFFLINE, Action.DEVICE_EVENT)
+    at = said if offline and isinstance(said := detail.get("at"), int) else row.at // MICROSECONDS
     return OwnEvent(
         row.id,
-        detail["at"] if offline else row.at // MICROSECONDS,
+        at,
         row.action,
         row.result,
         by,

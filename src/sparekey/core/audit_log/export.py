@@ -9,8 +9,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
+from sparekey.core.audit_log.actions import Json
 from sparekey.core.audit_log.chain import AuditRow
 
 SCHEMA: Final = "sparekey/event/1"
@@ -34,7 +35,7 @@ class ExportedEvent:
         return self.row.action.startswith(_ALARM)
 
     @property
-    def members(self) -> Mapping[str, Any]:
+    def members(self) -> Mapping[str, Json]:
         """What an event says, by name."""
         row = self.row
         return {
@@ -69,14 +70,15 @@ def timestamp(at: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:06d}Z"
 
 
-def line_of(members: Mapping[str, Any]) -> str:
+def line_of(members: Mapping[str, Json]) -> str:
     """What an event says, in one line."""
     # ensure_ascii: control characters and U+2028 are escaped too
     return json.dumps(members, ensure_ascii=True, separators=(",", ":"))
 
 
-def _detail(text: str) -> Any:
+def _detail(text: str) -> Json:
     try:
-        return json.loads(text)
+        detail: Json = json.loads(text)
     except ValueError:
         return text  # an intruder's row: shown as it stands
+    return detail

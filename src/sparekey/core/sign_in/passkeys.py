@@ -141,6 +141,7 @@ def is_copied(before: int, count: int) -> bool:
     return (before > 0 or count > 0) and count <= before
 
 
+# Any: the library is loaded late, and what it returns is used beside it.
 def _verified(verify: Any, **given: Any) -> Any:
     try:
         return verify(**given)

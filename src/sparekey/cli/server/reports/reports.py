@@ -15,6 +15,7 @@ from sparekey.app.reports.reports import ForecastRow, ReportRow, Tally
 from sparekey.app.reports.rows import FORECAST, READINESS, forecast_members, readiness_members
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, Server, call_of, command, new_group, now, open_server
+from sparekey.core.audit_log.actions import Json
 from sparekey.core.explain.readiness import Readiness
 from sparekey.core.plurals import counted
 from sparekey.core.row_files import csv_cell
@@ -38,10 +39,10 @@ def forecast(ctx: typer.Context, as_csv: AsCsv = False) -> None:
     call, at = call_of(ctx), now()
     counts = dict.fromkeys(("now", "this week", "left with an emergency code"), 0)
 
-    def members(found: Iterable[ForecastRow]) -> Iterator[Mapping[str, Any]]:
+    def members(found: Iterable[ForecastRow]) -> Iterator[Mapping[str, Json]]:
         for row in found:
             given = forecast_members(row, at)
-            counts[given["when"]] += 1
+            counts[str(given["when"])] += 1
             counts["left with an emergency code"] += row.left is Readiness.EMERGENCY_CODE
             yield given
 
@@ -62,7 +63,7 @@ def readiness(ctx: typer.Context, as_csv: AsCsv = False) -> None:
     call, at, tally = call_of(ctx), now(), Tally()
     summary: dict[str, Any] = {}
 
-    def members(found: Iterable[ReportRow]) -> Iterator[Mapping[str, Any]]:
+    def members(found: Iterable[ReportRow]) -> Iterator[Mapping[str, Json]]:
         for row in found:
             tally.add(row)
             yield readiness_members(row, at)
@@ -96,9 +97,9 @@ def _each_readiness(server: Server, at: int) -> Iterator[ReportRow]:
 def _put(
     call: Call,
     schema: str,
-    rows: Iterator[Mapping[str, Any]],
+    rows: Iterator[Mapping[str, Json]],
     columns: tuple[str, ...],
-    summary: Mapping[str, Any],
+    summary: Mapping[str, Json],
     *,
     as_csv: bool,
 ) -> None:

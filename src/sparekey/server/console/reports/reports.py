@@ -4,10 +4,11 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from sparekey.app.reports import reports
 from sparekey.app.reports.rows import FORECAST, READINESS, forecast_members, readiness_members
+from sparekey.core.audit_log.actions import Json
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.permissions import Permission
 from sparekey.core.row_files import as_csv
@@ -40,7 +41,7 @@ def forecast_file(visit: Visit) -> Reply:
     return _file(visit, "forecast", FORECAST, rows)
 
 
-def _file(visit: Visit, name: str, columns: tuple[str, ...], rows: Iterator[Mapping[str, Any]]) -> Reply:
+def _file(visit: Visit, name: str, columns: tuple[str, ...], rows: Iterator[Mapping[str, Json]]) -> Reply:
     """All rows or none: a report that was cut would be believed. Raises Conflict where they are too many."""
     kind = visit.query.text("as") or "csv"
     if kind not in ("csv", "json"):
