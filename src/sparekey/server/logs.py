@@ -40,7 +40,7 @@ def refuse_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {name: _shown(name, value) for name, value in event.items()}
 
 
-def _shown(name: str, value: Any) -> Any:
+def _shown(name: str, value: object) -> object:
     if name.lower() in SECRET_NAMES or isinstance(value, Secret | bytes | bytearray | memoryview):
         return REFUSED
     if isinstance(value, Mapping):

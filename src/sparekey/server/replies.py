@@ -8,7 +8,7 @@ import json
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -19,6 +19,7 @@ from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, Spare
 from sparekey.server.work import Busy
 from sparekey.wire.agent_api import ErrorReply
 from sparekey.wire.messages import BadMessage, encode
+from sparekey.wire.values import Json
 
 JSON: Final = "application/json"
 NOT_KEPT: Final = {"Cache-Control": "no-store"}  # for answers that may hold a secret
@@ -44,12 +45,12 @@ class Failure:
     headers: Mapping[str, str] | None = None
 
 
-def answer(message: Any) -> Response:
+def answer(message: object) -> Response:
     """A message as JSON."""
     return Response(encode(message), media_type=JSON)
 
 
-def json_answer(value: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+def json_answer(value: Mapping[str, Json], headers: Mapping[str, str]) -> Response:
     """A JSON object; in ASCII, for what a device put on record may hold half a character."""
     return Response(json.dumps(value, separators=(",", ":")), 200, headers, JSON)
 

@@ -6,7 +6,7 @@ that would lead here again; where not even that can be made, JSON is sent.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -60,7 +60,7 @@ class Failures:
     def _page(self, site: Site, failure: Failure) -> Response:
         reply = failure.reply
         said = Conflict(*_WORDS.get((reply.error, failure.status), (reply.message, reply.do)))
-        given: dict[str, Any] = {"failure": said, "leads_here_again": reply.error in _LEADS_HERE_AGAIN}
+        given: dict[str, object] = {"failure": said, "leads_here_again": reply.error in _LEADS_HERE_AGAIN}
         frame = {"site": site, "links": [], "said": "", "error": None}
         shown = Shown("failed.html", given, failure.status)
         nobody = Visit(self._service.instance, self._service.settings, now=0, url="")

@@ -1,7 +1,7 @@
 """Reads a form: at most as many bytes as it may have, in the one code of ours, files in memory alone (S08, S65)."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import replace
-from typing import Any
 
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
@@ -42,7 +42,7 @@ async def read_form(request: Request, most: int) -> Fields:
 
 
 async def _multipart(request: Request, body: bytes) -> Fields:
-    async def parts() -> Any:
+    async def parts() -> AsyncGenerator[bytes, None]:
         yield body
 
     parser = MultiPartParser(request.headers, parts(), max_files=4, max_fields=200)

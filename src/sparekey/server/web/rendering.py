@@ -8,7 +8,7 @@ import gzip
 import secrets
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 import jinja2
@@ -29,7 +29,7 @@ MARK_FIELD: Final = "mark"
 
 
 def page_response(
-    shown: Shown, visit: Visit, frame: Mapping[str, Any], base: Secret[str], *, gzipped: bool
+    shown: Shown, visit: Visit, frame: Mapping[str, object], base: Secret[str], *, gzipped: bool
 ) -> Response:
     """`frame`: what the frame around the page is given; `base`: of the marks in its forms."""
     nonce = secrets.token_urlsafe(16)

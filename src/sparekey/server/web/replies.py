@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from sparekey.secret import Secret
 
@@ -14,7 +13,7 @@ class Shown:
     """
 
     template: str
-    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    values: Mapping[str, object] = field(default_factory=dict, repr=False)
     status: int = 200
     secret: bool = False
 

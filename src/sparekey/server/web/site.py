@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sparekey.app.instance import Instance
 from sparekey.app.sessions.administrators import Session
 from sparekey.app.sign_in.verification import Verdict
-from sparekey.core.permissions import Actor
+from sparekey.core.permissions import Actor, Permission
 from sparekey.core.sign_in.passkeys import Place
 from sparekey.secret import Secret
 from sparekey.server.service import Service
@@ -22,7 +21,7 @@ class Link:
 
     words: str
     to: str
-    permission: Any = None
+    permission: Permission | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,6 @@ class Site:
         return [(words, links) for words, links in groups if links]
 
 
-def _has(actor: Actor, permission: Any) -> bool:
+def _has(actor: Actor, permission: Permission) -> bool:
     within = actor.domains_with(permission)
     return within is None or bool(within)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sparekey.app.instance import Instance
@@ -67,7 +66,7 @@ class Visit:
         within = self.actor.domains_with(permission)
         return within is None or bool(within)
 
-    def show(self, template: str, *, secret: bool = False, **values: Any) -> Shown:
+    def show(self, template: str, *, secret: bool = False, **values: object) -> Shown:
         """The page of this template."""
         return Shown(template, values, secret=secret)
 

@@ -9,7 +9,7 @@ from sparekey.app.audit_log import reading as audit_reading
 from sparekey.app.audit_log.named_rows import TIMES, RecordRow
 from sparekey.app.audit_log.reading import REFUSED, list_record, record_state
 from sparekey.app.reports.rows import RECORD, record_members
-from sparekey.core.audit_log.actions import OK, Action
+from sparekey.core.audit_log.actions import OK, Action, Json
 from sparekey.core.audit_log.words import REASONS, WORDS
 from sparekey.core.errors import BadInput, NotAllowed, SparekeyError
 from sparekey.core.permissions import Permission
@@ -137,13 +137,13 @@ def _names_somebody(wanted: dict[str, Any]) -> bool:
 
 def _about(row: RecordRow) -> str:
     """What was changed, where that is no user, token or device."""
-    detail: dict[str, Any] = json.loads(row.detail)
+    detail: dict[str, Json] = json.loads(row.detail)
     return ", ".join(str(detail[name]) for name in ("name", "role", "domain") if isinstance(detail.get(name), str))
 
 
 def _details(row: RecordRow) -> list[tuple[str, str | int]]:
     """What the row says besides, by name; names in place of ids where there are any. A number is a unix second."""
-    detail: dict[str, Any] = json.loads(row.detail) | dict(row.people)
+    detail: dict[str, Json] = json.loads(row.detail) | dict(row.people)
     return [
         (name.replace("_", " "), value if name in TIMES and isinstance(value, int) else _plain(value))
         for name, value in detail.items()
@@ -151,7 +151,7 @@ def _details(row: RecordRow) -> list[tuple[str, str | int]]:
     ]
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Json) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
