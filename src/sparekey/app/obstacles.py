@@ -13,8 +13,8 @@ from sparekey.storage.people import accounts
 from sparekey.storage.tokens import tokens
 
 
-class DeviceFacts(Protocol):
-    """The facts about a device that decide what it may hold, whatever else was read with them."""
+class StoredDevice(Protocol):
+    """The columns that `device_state` reads, in whatever a query has brought them."""
 
     @property
     def id(self) -> str: ...
@@ -26,7 +26,8 @@ class DeviceFacts(Protocol):
     def hardware_bound(self) -> bool: ...
 
 
-def device_state(device: DeviceFacts) -> DeviceState:
+def device_state(device: StoredDevice) -> DeviceState:
+    """Return the device as the core judges it."""
     return DeviceState(device.id, device.revoked_at is not None, device.supports_offline, device.hardware_bound)
 
 
@@ -57,9 +58,9 @@ def obstacle_on(
     account = account_state_of(connection, account_row)
     token, used_here = None, False
     if token_id is not None:
-        row = tokens.find_token_by_id(connection, token_id)
-        if row is None:
+        stored = tokens.find_token_by_id(connection, token_id)
+        if stored is None:
             return Obstacle.NO_TOKEN_USED
-        token = seedless_token(instance.vault, row)
-        used_here = row.account_id == account_id and devices.has_token(connection, device_id, token_id)
+        token = seedless_token(instance.vault, stored)
+        used_here = stored.account_id == account_id and devices.has_token(connection, device_id, token_id)
     return next(iter(code_obstacles(account, device_state(device), policy, token, now, used_here=used_here)), None)

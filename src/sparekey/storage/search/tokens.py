@@ -30,7 +30,9 @@ def _with_user(part: FromClause, *, if_any: bool = True) -> Select[Any]:
     """Select tokens with the login of their user and the name of their domain; `if_any`: unassigned tokens, too."""
     domain_id = func.coalesce(account.c.domain_id, part.c.domain_id)
     return (
-        select(part, account.c.login, security_domain.c.name.label("domain"))
+        select(
+            part, account.c.login, account.c.domain_id.label("user_domain_id"), security_domain.c.name.label("domain")
+        )
         .join(account, part.c.account_id == account.c.id, isouter=if_any)
         .outerjoin(security_domain, security_domain.c.id == domain_id)
     )
