@@ -1,4 +1,4 @@
-"""Rows in bulk, in the transaction of who calls: PostgreSQL gets them by COPY, SQLite by one call for many."""
+"""Many rows at once, in the caller's transaction: PostgreSQL gets them by COPY, SQLite by one call of its driver."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from sparekey.storage.pipeline import as_elsewhere
 def insert_many(
     connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]]
 ) -> None:
-    """`rows`: each with all of these columns; none: nothing. Raises what a single INSERT would."""
+    """Insert rows that each have all of these columns. Raises what a single INSERT would."""
     if not rows:
         return
     names = ", ".join(columns)

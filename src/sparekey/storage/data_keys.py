@@ -1,4 +1,4 @@
-"""Data keys, each only as the keystore wrapped it."""
+"""Data keys, stored only as the keystore wrapped them."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,11 @@ from sparekey.storage.tables import data_key
 
 
 def list_wrapped(connection: Connection) -> Mapping[int, bytes]:
-    """Every data key as it was wrapped, by version."""
+    """Return every wrapped data key, by version."""
     rows = connection.execute(select(data_key.c.version, data_key.c.wrapped))
     return {row.version: bytes(row.wrapped) for row in rows}
 
 
 def insert_wrapped(connection: Connection, version: int, wrapped: bytes, now: int) -> None:
-    """Adds a data key; a version that exists already raises IntegrityError."""
+    """Add a data key. Raises IntegrityError if the version exists already."""
     connection.execute(insert(data_key), {"version": version, "wrapped": wrapped, "created_at": now})

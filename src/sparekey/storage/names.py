@@ -1,4 +1,4 @@
-"""What people call the things that the record names by id: many at once, each with the domain it is in."""
+"""The names of users, tokens, devices and API clients by id: many at once, each with its security domain."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -30,7 +30,10 @@ _QUERIES: Final[Mapping[str, tuple[Select[Any], Column[Any]]]] = {
 
 
 def find_names(connection: Connection, wanted: Mapping[str, Collection[str]]) -> dict[str, Named]:
-    """By kind, as `wanted` names ids by kind; what is gone is left out. One statement, unless there are very many."""
+    """Return names by kind and id, for the ids by kind in `wanted`. An id that is gone is left out.
+
+    One statement, unless there are very many ids.
+    """
     found: dict[str, dict[str, tuple[str, str | None]]] = {kind: {} for kind in _QUERIES}
     pairs = iter(sorted({(kind, each) for kind, ids in wanted.items() for each in ids}))
     while batch := list(islice(pairs, _AT_ONCE)):

@@ -1,6 +1,6 @@
-"""Several statements sent at once: on PostgreSQL in one trip to the server (pipeline mode), on SQLite one by one.
+"""Several statements sent at once: on PostgreSQL in one round trip (pipeline mode), on SQLite one by one.
 
-The sign-in path waits for the network more than for anything else; what does not depend on one another goes together.
+The sign-in path waits for the network more than for anything else, so independent statements go together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ Statement = tuple[TextClause, Mapping[str, object]]
 
 
 def execute_together(connection: Connection, statements: Sequence[Statement]) -> list[int]:
-    """Executes all in order in the caller's transaction; how many rows each touched.
+    """Execute all in order in the caller's transaction. Return the number of rows that each touched.
 
-    All are executed even if one touches none: the caller rolls back where that must not be.
+    All are executed even if one touches no row: the caller rolls back if that must not be.
     """
     driver = connection.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):
@@ -33,7 +33,7 @@ def execute_together(connection: Connection, statements: Sequence[Statement]) ->
 
 # Any: SQLAlchemy declares both parameters as protocols that the classes of psycopg do not meet.
 def as_elsewhere(connection: Connection, driver: Any, error: Any) -> Exception:
-    """The error as SQLAlchemy raises it for a single statement, so that callers tell no two ways apart (S06)."""
+    """Return the error as SQLAlchemy raises it for a single statement, so that callers handle one kind (S06)."""
     gone = connection.dialect.is_disconnect(error, driver, None)
     if gone:
         connection.invalidate(error)
@@ -45,5 +45,5 @@ def as_elsewhere(connection: Connection, driver: Any, error: Any) -> Exception:
 
 @cache
 def _text_for(dialect: Dialect, statement: TextClause) -> str:
-    """The statement with the driver's own parameter marks."""
+    """Return the statement with the driver's own parameter marks."""
     return str(statement.compile(dialect=dialect))

@@ -1,4 +1,4 @@
-"""Alarms: a line for each until somebody acknowledges it; the same one again is counted on its line."""
+"""Alarms: each has an open line until it is acknowledged; the same alarm again is counted on that line."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -71,13 +71,13 @@ def insert_alarm(connection: Connection, alarm_id: str, raised: RaisedAlarm, now
 
 
 def count_told(connection: Connection, action: str, since: int) -> int:
-    """Of how many open lines of this kind administrators were told after that moment."""
+    """Count the open lines of this kind that administrators have been told about since that moment."""
     told = (alarm.c.acknowledged_at.is_(None)) & (alarm.c.action == action) & (alarm.c.noticed_at > since)
     return connection.execute(select(func.count()).where(told)).scalar_one()
 
 
 def mark_told(connection: Connection, alarm_id: str, before: int, now: int) -> bool:
-    """Administrators are told now; False: they were, after that moment."""
+    """Save that administrators are told now. Return False if they have been told after `before`."""
     marked = connection.execute(
         update(alarm).where(alarm.c.id == alarm_id, alarm.c.noticed_at <= before).values(noticed_at=now)
     )
@@ -156,12 +156,12 @@ def _alarm(row: AnyRow) -> Alarm:
 
 
 def count_open(connection: Connection) -> int:
-    """How many nobody has acknowledged."""
+    """Count the open lines."""
     return connection.execute(select(func.count()).where(alarm.c.acknowledged_at.is_(None))).scalar_one()
 
 
 def acknowledge(connection: Connection, alarm_id: str, by: str, now: int) -> bool:
-    """False: somebody has already."""
+    """Close the line. Return False if it is closed already."""
     done = connection.execute(
         update(alarm)
         .where(alarm.c.id == alarm_id, alarm.c.acknowledged_at.is_(None))
@@ -173,7 +173,7 @@ def acknowledge(connection: Connection, alarm_id: str, by: str, now: int) -> boo
 def find_names(
     connection: Connection, account_id: str | None, token_id: str | None, device_id: str | None
 ) -> Mapping[str, str | None]:
-    """Login, serial and device name as they are now."""
+    """Return login, serial and device name as they are now."""
     login = select(account.c.login).where(account.c.id == account_id)
     serial = select(token.c.serial).where(token.c.id == token_id)
     name = select(device.c.name).where(device.c.id == device_id)

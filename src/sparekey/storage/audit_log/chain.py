@@ -1,4 +1,4 @@
-"""Batches of the audit record: found, added by one conditional write, and read back in order."""
+"""Batches of the audit log: found, added by one conditional write, and read back in order."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -32,31 +32,31 @@ _INSERT: Final = text(
 
 
 class RowsVanished(RuntimeError):
-    """Rows that were about to be chained are no longer there."""
+    """Rows vanished before they could be chained."""
 
 
 def find_head(connection: Connection) -> Batch | None:
-    """The newest batch; None: nothing is chained yet."""
+    """Return the newest batch; None: nothing is chained yet."""
     row = connection.execute(select(*_BATCH).order_by(audit_batch.c.number.desc()).limit(1)).first()
     return _batch(row) if row else None
 
 
 def list_unchained(connection: Connection, limit: int) -> Sequence[AuditRow]:
-    """The oldest rows that no batch covers yet."""
+    """Return the oldest rows that no batch covers yet."""
     query = select(*ROW).where(audit.c.batch.is_(None)).order_by(audit.c.batch, audit.c.id).limit(limit)
     return [AuditRow(*row) for row in connection.execute(query)]
 
 
 def count_unchained(connection: Connection, most: int) -> int:
-    """How many rows no batch covers yet, counted up to `most`."""
+    """Count the rows that no batch covers yet, up to `most`."""
     waiting = select(audit.c.id).where(audit.c.batch.is_(None)).limit(most).subquery()
     return connection.execute(select(func.count()).select_from(waiting)).scalar_one()
 
 
 def insert_batch(connection: Connection, batch: Batch, row_ids: Sequence[int]) -> bool:
-    """Adds a signed batch and marks its rows; False: another process made a batch of that number first.
+    """Add a signed batch and mark its rows. Return False if another process made a batch of that number first.
 
-    Raises RowsVanished when not every row was there and unchained: the caller's transaction must not be committed.
+    Raises RowsVanished if a row is gone or chained already: the caller must then roll the transaction back.
     """
     if connection.execute(_INSERT, vars(batch)).rowcount != 1:
         return False
@@ -67,13 +67,13 @@ def insert_batch(connection: Connection, batch: Batch, row_ids: Sequence[int]) -
 
 
 def contains(connection: Connection, checkpoint: Checkpoint) -> bool:
-    """Whether the record still has the batch that `checkpoint` vouches for. The signature is not looked at."""
+    """Return True if the audit log still has the batch of this checkpoint. The signature is not verified here."""
     query = select(audit_batch.c.hash).where(audit_batch.c.number == checkpoint.number)
     return connection.execute(query).scalar() == checkpoint.hash
 
 
 def each_batch(connection: Connection) -> Iterator[tuple[Batch, Sequence[AuditRow]]]:
-    """Every batch in order with the rows that carry its number, a few batches in memory at a time."""
+    """Yield every batch in order with the rows that carry its number, a few batches in memory at a time."""
     after: int | None = None
     while batches := _list_batches(connection, after):
         rows: dict[int, list[AuditRow]] = {batch.number: [] for batch in batches}
@@ -91,7 +91,7 @@ def each_batch(connection: Connection) -> Iterator[tuple[Batch, Sequence[AuditRo
 
 
 def each_stray(connection: Connection) -> Iterator[tuple[int, Sequence[AuditRow]]]:
-    """Rows that carry the number of a batch that does not exist, by that number."""
+    """Yield the rows that carry the number of a batch that does not exist, by that number."""
     known = select(audit_batch.c.number).where(audit_batch.c.number == audit.c.batch).exists()
     numbers = select(audit.c.batch).where(audit.c.batch.is_not(None), ~known).distinct()
     for number in connection.execute(numbers.order_by(audit.c.batch)).scalars().all():

@@ -92,7 +92,7 @@ def list_rows(
 
 
 def has_signed_in_there(connection: Connection, device_id: str, but: str) -> bool:
-    """Whether anybody but the account with the id `but` ever signed in online on this device."""
+    """Return True if an account other than `but` ever signed in online on this device."""
     query = select(audit.c.id).where(
         audit.c.device_id == device_id, audit.c.action == Action.SIGN_IN_GRANTED, audit.c.account_id != but
     )
@@ -100,7 +100,7 @@ def has_signed_in_there(connection: Connection, device_id: str, but: str) -> boo
 
 
 def _newest(parts: Sequence[Select[Any]], limit: int) -> Select[Any]:
-    """Of these parts together, which have no row in common."""
+    """Select the newest rows of these parts, which have no row in common."""
     if len(parts) == 1:
         return parts[0].order_by(audit.c.id.desc()).limit(limit)
     together = union_all(*(select(_newest([each], limit).subquery()) for each in parts)).subquery()
@@ -159,6 +159,6 @@ def _between(since: int | None, until: int | None) -> Iterator[ColumnElement[boo
 
 
 def _are_few(connection: Connection, time: Sequence[ColumnElement[bool]]) -> bool:
-    """Whether so few rows are of this time that they are all fetched, wherever in the record they stand."""
+    """Return True if the rows of this time are few enough to fetch them all."""
     counted = select(audit.c.id).where(*time).order_by(audit.c.at).limit(_FEW + 1).subquery()
     return connection.execute(select(func.count()).select_from(counted)).scalar_one() <= _FEW

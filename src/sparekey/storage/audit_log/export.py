@@ -1,7 +1,7 @@
-"""The record as it is handed outside: whole batches in their order, and a cursor that says how far.
+"""The export of the audit log: whole batches in their order, and a cursor that says how far it has come.
 
-Rules: only chained rows, for batches are committed one after the other and row ids are not; one process at a time moves
-a cursor, and only the one that holds the claim.
+Rules: only chained rows are exported, because batches are committed one after the other and row ids are not; only the
+process that holds the claim moves a cursor.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ _MAKE_CURSOR: Final = text(
 
 
 def next_batch(connection: Connection, after: int) -> int | None:
-    """The number of the batch that follows; None: there is none yet."""
+    """Return the number of the batch after this one; None: there is none yet."""
     return connection.execute(select(func.min(audit_batch.c.number)).where(audit_batch.c.number > after)).scalar()
 
 
 def list_events(connection: Connection, batch: int) -> Sequence[ExportedEvent]:
-    """The rows of a batch in order of id, with the names of whom they are about."""
+    """Return the rows of a batch in order of id, with the names of their subjects."""
     query = (
         select(*ROW, account.c.login, token.c.serial, device.c.name)
         .outerjoin(account, audit.c.account_id == account.c.id)
@@ -40,17 +40,17 @@ def list_events(connection: Connection, batch: int) -> Sequence[ExportedEvent]:
 
 
 def make_cursor(connection: Connection, name: str) -> None:
-    """At the beginning of the record; nothing where it is there already."""
+    """Add a cursor at the beginning of the audit log, unless it is there already."""
     connection.execute(_MAKE_CURSOR, {"name": name})
 
 
 def find_cursor(connection: Connection, name: str) -> int | None:
-    """The last batch of which all rows arrived; None: there is no cursor of that name yet."""
+    """Return the last batch of which all rows arrived; None: there is no cursor of that name yet."""
     return connection.execute(select(export_cursor.c.batch).where(export_cursor.c.name == name)).scalar()
 
 
 def claim_cursor(connection: Connection, name: str, seen: int, claim: str, now: int, until: int) -> bool:
-    """Takes it; False: it moved since it was seen there, or another claim has not lapsed yet."""
+    """Claim the cursor. Return False if it has moved from `seen`, or another claim has not expired yet."""
     claimed = connection.execute(
         update(export_cursor)
         .where(export_cursor.c.name == name, export_cursor.c.batch == seen, export_cursor.c.claimed_until <= now)
@@ -60,7 +60,7 @@ def claim_cursor(connection: Connection, name: str, seen: int, claim: str, now: 
 
 
 def release_cursor(connection: Connection, name: str, claim: str, batch: int) -> None:
-    """Ends the claim, with all rows up to this batch arrived; nothing where another claim has taken its place."""
+    """End the claim, with all rows up to this batch arrived. Nothing happens if another claim has taken its place."""
     connection.execute(
         update(export_cursor)
         .where(export_cursor.c.name == name, export_cursor.c.claimed_by == claim)

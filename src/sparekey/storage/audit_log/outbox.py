@@ -1,7 +1,7 @@
-"""Mail that waits: put in with its effect, claimed by one process at a time, marked.
+"""The queue of mail: written with its effect, claimed by one process at a time, marked when sent.
 
-Rules: who sends a message has claimed it by one conditional write that moves its next attempt away from the moment that
-was seen (architecture, rule 5); what a lapsed claim failed to do does not overwrite the next claim.
+Rules: a sender claims a mail by one conditional write, which moves the next attempt away from the moment that it has
+read (architecture, rule 5); the failure of a claim that has expired does not overwrite the next claim.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -29,7 +29,7 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What was not sent so far."""
+    """The state of the queue."""
 
     messages: int
     since: int | None  # when the oldest was written
@@ -44,7 +44,7 @@ def insert_message(connection: Connection, mail: Mail) -> None:
 
 
 def count_to_user(connection: Connection, account_id: str, kind: str, since: int) -> int:
-    """How many of this kind were written for this user after that."""
+    """Count the mails of this kind to this user since that moment."""
     query = select(func.count()).select_from(outbox)
     query = query.where(outbox.c.created_at > since, outbox.c.account_id == account_id, outbox.c.kind == kind)
     return connection.execute(query).scalar_one()
@@ -67,19 +67,19 @@ def claim(connection: Connection, mail: Mail, until: int) -> bool:
 
 
 def address(connection: Connection, message_id: str, recipient: str) -> None:
-    """Says to whom it goes."""
+    """Set the recipient."""
     connection.execute(update(outbox).where(outbox.c.id == message_id).values(recipient=recipient))
 
 
 def mark_sent(connection: Connection, message_id: str, now: int) -> None:
-    """Whoever had claimed it: it is on its way."""
+    """Mark the mail as sent, whichever process holds the claim."""
     connection.execute(
         update(outbox).where(outbox.c.id == message_id).values(sent_at=now, next_attempt_at=None, last_error="")
     )
 
 
 def mark_failed(connection: Connection, message_id: str, claimed_until: int, again_at: int | None, why: str) -> None:
-    """The next attempt, or none; of the claim that was made until then."""
+    """Set the time of the next attempt, or give up (None), if the claim until `claimed_until` is still the newest."""
     connection.execute(
         update(outbox)
         .where(outbox.c.id == message_id, outbox.c.next_attempt_at == claimed_until)
@@ -88,7 +88,10 @@ def mark_failed(connection: Connection, message_id: str, claimed_until: int, aga
 
 
 def delete_before(connection: Connection, settled: int, waiting: int | None) -> int:
-    """Forgets what is older: settled (sent or given up) and, where a moment is given, what still waits."""
+    """Delete mails that were sent or given up, if older than `settled`, and waiting ones, if older than `waiting`.
+
+    Return the number of mails.
+    """
     is_old = (outbox.c.next_attempt_at.is_(None)) & (outbox.c.created_at < settled)
     if waiting is not None:
         is_old |= outbox.c.created_at < waiting
@@ -96,7 +99,7 @@ def delete_before(connection: Connection, settled: int, waiting: int | None) -> 
 
 
 def count_waiting(connection: Connection) -> Waiting:
-    """How the mail is doing."""
+    """Return the state of the queue."""
     waits = outbox.c.next_attempt_at.is_not(None)
     messages, since = connection.execute(select(func.count(), func.min(outbox.c.created_at)).where(waits)).one()
     given_up = connection.execute(select(func.count()).where(~waits, outbox.c.sent_at.is_(None))).scalar_one()

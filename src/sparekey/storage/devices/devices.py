@@ -220,7 +220,7 @@ def _all(result: Result[Any]) -> list[Device]:
 
 
 def lock_device(connection: Connection, device_id: str) -> None:
-    """Other uploads of this device wait until the transaction ends. Taken before any account's lock."""
+    """Make other uploads of this device wait until the transaction ends. Take this lock before any account's."""
     query = select(device.c.id).where(device.c.id == device_id).with_for_update(key_share=True)
     connection.execute(query).all()
 
@@ -245,7 +245,7 @@ def save_report(
 
 
 def revoke_device(connection: Connection, device_id: str, now: int) -> bool:
-    """Whether it was in use until now: of two who revoke it at once, one does."""
+    """Revoke the device. Return False if it is revoked already: of two calls at once, one returns True."""
     change = update(device).where(device.c.id == device_id, device.c.revoked_at.is_(None))
     return connection.execute(change.values(revoked_at=now)).rowcount == 1
 
@@ -258,7 +258,7 @@ def find_device_account(connection: Connection, device_id: str, account_id: str)
 
 
 def accounts_on_device(connection: Connection, device_id: str) -> list[OfflineData]:
-    """Everyone with offline data on this device, who signed in last first."""
+    """Return the offline data of each user on this device, the user who signed in last first."""
     query = (
         select(device_account)
         .where(device_account.c.device_id == device_id)
@@ -298,7 +298,7 @@ def users_and_tokens_on(connection: Connection, device_id: str) -> list[UserAndT
 
 
 def count_accounts(connection: Connection, device_ids: Collection[str]) -> dict[str, int]:
-    """How many users have offline data on each of these devices; one that is not there has none."""
+    """Count the users with offline data on each of these devices. A device without any is left out."""
     query = (
         select(device_account.c.device_id, func.count().label("users"))
         .where(device_account.c.device_id.in_(device_ids))
@@ -334,12 +334,12 @@ def update_device_account(
 
 
 def raise_generation(connection: Connection, account_id: str) -> int:
-    """The user's generation rises on every device (offline-day.md, server rule 3); on how many."""
+    """Raise the user's generation on every device (offline-day.md, server rule 3). Return the number of devices."""
     return _raise_generation(connection, device_account.c.account_id == account_id)
 
 
 def raise_generation_in_domains(connection: Connection, domain_ids: frozenset[str]) -> int:
-    """The same for every user of these domains and everyone on their devices."""
+    """Raise the generation of every user of these domains, and of every user on the domains' devices."""
     users = select(account.c.id).where(account.c.domain_id.in_(domain_ids))
     devices = select(device.c.id).where(device.c.domain_id.in_(domain_ids))
     touched = device_account.c.account_id.in_(users) | device_account.c.device_id.in_(devices)
@@ -352,7 +352,7 @@ def _raise_generation(connection: Connection, which: ColumnElement[bool]) -> int
 
 
 def has_token(connection: Connection, device_id: str, token_id: str) -> bool:
-    """Whether days of this token are kept on this device."""
+    """Return True if days of this token are kept on this device."""
     query = select(device_token.c.token_id).where(
         device_token.c.device_id == device_id, device_token.c.token_id == token_id
     )
@@ -366,7 +366,7 @@ def devices_with_token(connection: Connection, token_id: str) -> list[Device]:
 
 
 def use_token_on_device(connection: Connection, device_id: str, token_id: str, account_id: str, now: int) -> None:
-    """The user signed in with this token on this device."""
+    """Save that the user signed in with this token on this device."""
     where = (device_token.c.device_id == device_id, device_token.c.token_id == token_id)
     if connection.execute(update(device_token).where(*where).values(last_used=now)).rowcount == 0:
         connection.execute(
@@ -375,20 +375,20 @@ def use_token_on_device(connection: Connection, device_id: str, token_id: str, a
 
 
 def delete_device_data(connection: Connection, device_id: str, account_id: str) -> None:
-    """The user has nothing on this device any more."""
+    """Delete what is stored about this user on this device."""
     for table in (device_token, unit_receipt, device_account):
         connection.execute(delete(table).where(table.c.device_id == device_id, table.c.account_id == account_id))
 
 
 def withdraw_data(connection: Connection, device_id: str) -> None:
-    """Nobody is given anything on this device any more. Whose tokens were used there stays known: until it has been in
-    contact the device may hold what it was given."""
+    """Stop giving data to this device. The tokens that were used there stay stored, because the device may hold data
+    until its next contact."""
     for table in (unit_receipt, device_account):
         connection.execute(delete(table).where(table.c.device_id == device_id))
 
 
 def users_of_device(connection: Connection, device_id: str) -> frozenset[str]:
-    """Everyone of whom the device may hold something: ids of accounts."""
+    """Return the ids of the accounts whose data the device may hold."""
     columns = [table.c.account_id for table in (device_account, device_token, device_code)]
     queries = (select(column).where(column.table.c.device_id == device_id) for column in columns)
     return frozenset(connection.execute(union(*queries)).scalars())
@@ -418,7 +418,7 @@ def tokens_with_pin(connection: Connection, account_ids: Collection[str]) -> lis
 
 
 def forget_device(connection: Connection, device_id: str) -> None:
-    """Nothing of anybody is on this device any more."""
+    """Delete what is stored about every user on this device."""
     for table in (device_token, device_code, unit_receipt, device_account):
         connection.execute(delete(table).where(table.c.device_id == device_id))
 
@@ -490,7 +490,7 @@ def delete_receipts(connection: Connection, receipt_ids: Sequence[str]) -> None:
 
 
 def find_event_hash(connection: Connection, device_id: str, number: int) -> bytes | None:
-    """The hash of an uploaded offline event."""
+    """Return the hash of an uploaded offline event."""
     query = select(offline_event.c.event_hash).where(
         offline_event.c.device_id == device_id, offline_event.c.number == number
     )
@@ -498,7 +498,7 @@ def find_event_hash(connection: Connection, device_id: str, number: int) -> byte
 
 
 def insert_event(connection: Connection, device_id: str, number: int, event_hash: bytes, now: int) -> None:
-    """The device's chain of events goes on after this one, unless later ones are there already."""
+    """Add an uploaded event. It becomes the end of the device's chain, unless a later event is there already."""
     connection.execute(
         insert(offline_event).values(device_id=device_id, number=number, event_hash=event_hash, uploaded_at=now)
     )

@@ -1,6 +1,6 @@
-"""What devices hold of users, for many users at once: each question is one statement, however many they are.
+"""The data that devices hold for users. Each query is one statement for many users.
 
-"Holds" is what a device has confirmed in a signed request and has not been told to erase.
+A device *holds* data that it has confirmed in a signed request and has not been told to erase.
 """
 
 from collections.abc import Sequence
@@ -227,7 +227,7 @@ def _codes(account_ids: Sequence[str], now: int) -> Select[Any]:
 
 
 def accounts_after(connection: Connection, after: str, limit: int, within: frozenset[str] | None) -> Sequence[AnyRow]:
-    """Accounts by login from the one after `after`, in these domains if given; each with the name of its `domain`."""
+    """Return accounts in order of login, after `after`, in these domains if given, each with the name of its domain."""
     named = select(account, security_domain.c.name.label("domain")).join(
         security_domain, security_domain.c.id == account.c.domain_id
     )

@@ -1,4 +1,4 @@
-"""Invitations of devices: made with a secret, used up by one enrolment, withdrawn, or over in time."""
+"""Invitations of devices: made with a secret, used up by one enrolment, withdrawn or expired."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +44,7 @@ def insert_invitation(
 
 
 def is_invited(connection: Connection, secret_hash: bytes, now: int) -> bool:
-    """Whether there is an invitation that is valid: a look, before the write that settles it."""
+    """Return True if a valid invitation has this secret. `use_invitation` decides."""
     query = select(device_invitation.c.id).where(
         device_invitation.c.secret_hash == secret_hash,
         device_invitation.c.used_at.is_(None),
@@ -54,7 +54,7 @@ def is_invited(connection: Connection, secret_hash: bytes, now: int) -> bool:
 
 
 def use_invitation(connection: Connection, secret_hash: bytes, now: int) -> Invitation | None:
-    """The invitation, used up by one conditional write; None if there is none that is valid."""
+    """Use the invitation up by one conditional write, and return it; None: no valid invitation has this secret."""
     invitation = device_invitation
     used = connection.execute(
         update(invitation)
@@ -108,6 +108,6 @@ def _invitations() -> Select[Any]:
 
 
 def delete_invitation(connection: Connection, invitation_id: str) -> bool:
-    """Whether it was there, and nobody had used it."""
+    """Delete the invitation. Return False if it is gone or was used."""
     unused = (device_invitation.c.id == invitation_id, device_invitation.c.used_at.is_(None))
     return connection.execute(delete(device_invitation).where(*unused)).rowcount == 1

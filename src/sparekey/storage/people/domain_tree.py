@@ -1,4 +1,4 @@
-"""The tree of security domains: moved and removed, and what a domain holds."""
+"""The tree of security domains: moves, removals, and the contents of a domain."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, u
 
 from sparekey.storage.tables import account, api_client, device, device_invitation, role_grant, security_domain, token
 
-# What belongs to a domain, and, where it may be over, which of it is still in force.
+# The contents of a domain; a condition where only some of them are in force.
 _OWNED: Final[Mapping[str, tuple[Table, ColumnElement[bool] | None]]] = {
     "users": (account, None),
     "tokens": (token, token.c.account_id.is_(None)),
@@ -18,7 +18,7 @@ _OWNED: Final[Mapping[str, tuple[Table, ColumnElement[bool] | None]]] = {
 
 
 def lock_tree(connection: Connection) -> None:
-    """Other changes of the tree wait until the transaction ends: two moves at once must not make a circle."""
+    """Make other changes of the tree wait until the transaction ends: two moves at once must not make a circle."""
     query = select(security_domain.c.id).where(security_domain.c.parent_id.is_(None))
     connection.execute(query.with_for_update(key_share=True)).all()
 
@@ -28,7 +28,7 @@ def set_parent(connection: Connection, domain_id: str, parent_id: str) -> None:
 
 
 def count_contents(connection: Connection, domain_id: str) -> dict[str, int]:
-    """How much of each kind belongs to the domain itself, what lies below it aside."""
+    """Count the contents of the domain itself by kind, without the domains below it."""
     counts = {}
     for words, (table, in_force) in _OWNED.items():
         query = select(func.count()).select_from(table).where(table.c.domain_id == domain_id)
@@ -39,7 +39,7 @@ def count_contents(connection: Connection, domain_id: str) -> dict[str, int]:
 
 
 def delete_domain(connection: Connection, domain_id: str, parent_id: str) -> None:
-    """An empty domain. What is over (revoked devices and clients) stays on record, in the domain above."""
+    """Delete an empty domain. Its revoked devices and clients move to the domain above."""
     connection.execute(delete(device_invitation).where(device_invitation.c.domain_id == domain_id))
     # tokens: an assigned one is where its user is, but may still name the domain that it was imported to
     for table in (device, api_client, token):

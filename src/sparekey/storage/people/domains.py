@@ -27,7 +27,7 @@ class Domain:
 
 
 def insert_domain(connection: Connection, domain_id: str, name: str, parent_id: str | None) -> None:
-    """A new domain; it always uses the default policy until one is assigned."""
+    """Add a domain, which uses the default policies until others are assigned."""
     connection.execute(insert(security_domain).values(id=domain_id, name=name, parent_id=parent_id))
 
 
@@ -37,14 +37,14 @@ def find_domain(connection: Connection, name: str) -> Domain | None:
 
 
 def get_name(connection: Connection, domain_id: str) -> str:
-    """The name of a domain that exists."""
+    """Return the name of a domain that exists."""
     query = select(security_domain.c.name).where(security_domain.c.id == domain_id)
     name: str = connection.execute(query).scalar_one()
     return name
 
 
 def is_top(connection: Connection, domain_id: str) -> bool:
-    """Whether it is the domain above all others."""
+    """Return True for the domain above all others."""
     query = select(security_domain.c.parent_id).where(security_domain.c.id == domain_id)
     return connection.execute(query).scalar_one() is None
 
@@ -75,12 +75,12 @@ def _domain(row: AnyRow) -> Domain:
 
 
 def domain_and_below(connection: Connection, domain_id: str) -> frozenset[str]:
-    """The ids of a domain and of everything below it: a scope."""
+    """Return the ids of a domain and of everything below it: a scope."""
     return frozenset(scopes(connection, {domain_id}).get(domain_id, ()))
 
 
 def scopes(connection: Connection, domain_ids: Collection[str]) -> dict[str, dict[str, str]]:
-    """The same for several, by the id of each; with the names, by id."""
+    """Return the scopes of several domains, by the domain's id: names of domains, by id."""
     if not domain_ids:
         return {}
     columns = (security_domain.c.id.label("root"), security_domain.c.id, security_domain.c.name)
@@ -94,7 +94,7 @@ def scopes(connection: Connection, domain_ids: Collection[str]) -> dict[str, dic
 
 
 def domain_and_above(connection: Connection, domain_id: str) -> frozenset[str]:
-    """The ids of a domain and of everything above it."""
+    """Return the ids of a domain and of everything above it."""
     columns = (security_domain.c.id, security_domain.c.parent_id)
     tree = select(*columns).where(security_domain.c.id == domain_id).cte("above", recursive=True)
     tree = tree.union_all(select(*columns).join(tree, security_domain.c.id == tree.c.parent_id))
@@ -102,7 +102,7 @@ def domain_and_above(connection: Connection, domain_id: str) -> frozenset[str]:
 
 
 def assign_policy(connection: Connection, domain_id: str, kind: PolicyKind, policy_id: str | None) -> None:
-    """None: always use the default."""
+    """Assign the policy to the domain; None: the domain uses the default policy."""
     connection.execute(
         update(security_domain).where(security_domain.c.id == domain_id).values({f"{kind}_policy_id": policy_id})
     )

@@ -1,4 +1,4 @@
-"""Roles of one's own, and who was granted which role where."""
+"""Custom roles, and the grants of all roles in security domains."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -124,7 +124,7 @@ def set_permissions(connection: Connection, name: str, permissions: str) -> None
 
 
 def delete_role(connection: Connection, name: str) -> None:
-    """The role and its grants."""
+    """Delete the role and its grants."""
     connection.execute(delete(role_grant).where(role_grant.c.role == name))
     connection.execute(delete(role).where(role.c.name == name))
 
@@ -146,7 +146,7 @@ def find_grant(connection: Connection, name: str, principal_id: str, domain_id: 
 
 
 def delete_grant(connection: Connection, grant_id: str) -> bool:
-    """Whether it was there."""
+    """Delete the grant. Return False if it is gone already."""
     return connection.execute(delete(role_grant).where(role_grant.c.id == grant_id)).rowcount == 1
 
 
@@ -206,14 +206,14 @@ def of_user(connection: Connection, account_id: str) -> RolesOfUser:
 
 
 def count_grants(connection: Connection, name: str) -> int:
-    """How many times this role is granted."""
+    """Count the grants of this role."""
     return connection.execute(
         select(func.count()).select_from(role_grant).where(role_grant.c.role == name)
     ).scalar_one()
 
 
 def lock_grants_at_top(connection: Connection, name: str) -> None:
-    """Others who would change these grants, or count who has them, wait. Taken before any account's lock."""
+    """Make others who change or count these grants wait. Take this lock before any account's."""
     query = select(role_grant.c.id).join(security_domain, security_domain.c.id == role_grant.c.domain_id)
     query = query.where(role_grant.c.role == name, security_domain.c.parent_id.is_(None)).order_by(role_grant.c.id)
     connection.execute(query.with_for_update(of=role_grant)).all()
@@ -222,9 +222,9 @@ def lock_grants_at_top(connection: Connection, name: str) -> None:
 def count_able(
     connection: Connection, names: Collection[str], domains: Collection[str] | None, at: int, now: int
 ) -> int:
-    """Grants of one of these roles in one of these domains (None: the top one) to users who can sign in.
+    """Count the grants of these roles in these domains (None: the top one) to users who can sign in.
 
-    Their account is open at `at`, and they have a passkey, or a token with a PIN that works `now`.
+    Such a user has an account that is open at `at`, and a passkey or a token with a PIN that works `now`.
     """
     where = security_domain.c.parent_id.is_(None) if domains is None else security_domain.c.id.in_(domains)
     usable_token = exists().where(

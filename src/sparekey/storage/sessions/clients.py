@@ -103,7 +103,7 @@ def _clients() -> Select[Any]:
 
 
 def revoke_client(connection: Connection, client_id: str, now: int) -> bool:
-    """Whether it was in force until now."""
+    """Revoke the client. Return False if it is revoked already."""
     revoked = connection.execute(
         update(api_client).where(api_client.c.id == client_id, api_client.c.revoked_at.is_(None)).values(revoked_at=now)
     )
