@@ -41,7 +41,7 @@ from sparekey.core.sign_in.pins import new_verifier
 from sparekey.core.tokens import Totp
 from sparekey.passcode import new_code
 from sparekey.secret import Secret
-from sparekey.storage import tables
+from sparekey.storage import receipts, tables
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.devices import devices
 from sparekey.storage.rows import AnyRow
@@ -290,7 +290,7 @@ class Device:
         unit = self.fetch(user, name, said.generation, now)
         unit_hash, row = hashlib.sha256(unit), self.row
         with self.instance.database.write() as connection:
-            (receipt,) = devices.find_receipts(connection, self.device_id, [unit_hash.digest()])
+            (receipt,) = receipts.find_receipts(connection, self.device_id, [unit_hash.digest()])
             assert acknowledge(connection, row, [unit_hash.digest()], now) == 1
         self.held[user.account_id, name.kind, name.token, name.day] = self.as_held(
             user, name, unit, said.generation, receipt.version

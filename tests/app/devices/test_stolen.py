@@ -20,7 +20,7 @@ from sparekey.core.permissions import PREDEFINED, Actor, Grant
 from sparekey.core.reasons import Ask, Reason
 from sparekey.core.sign_in.outcome import Asked, Granted
 from sparekey.secret import Secret
-from sparekey.storage import tables
+from sparekey.storage import receipts, tables
 from sparekey.storage.devices import devices
 from sparekey.storage.tokens import tokens
 from tests.app.administrators import add_tree, an_administrator
@@ -115,7 +115,7 @@ def test_s28_the_device_has_no_data_and_no_key_any_more(any_server: Instance) ->
     assert stolen.row.revoked_at == LATER
     with any_server.database.read() as connection:
         assert devices.users_of_device(connection, stolen.device_id) == frozenset()
-        assert devices.receipts(connection, stolen.device_id) == []
+        assert receipts.list_receipts(connection, stolen.device_id) == []
     assert stolen.report(LATER) == []
 
 

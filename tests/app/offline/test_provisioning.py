@@ -17,6 +17,7 @@ from sparekey.core.reasons import Reason
 from sparekey.secret import Secret
 from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import accounts_on_device
+from sparekey.storage.receipts import list_receipts
 from sparekey.wire.agent_api import KeptKind, UserSync
 from tests.builders import (
     DAY,
@@ -272,7 +273,7 @@ def test_days_are_made_for_the_token_that_was_used_here(server: Instance) -> Non
 
 def receipts(server: Instance, device: Device) -> list[tuple[str, int | None]]:
     with server.database.read() as connection:
-        return [(row.kind, row.acknowledged_at) for row in devices.receipts(connection, device.device_id)]
+        return [(row.kind, row.acknowledged_at) for row in list_receipts(connection, device.device_id)]
 
 
 def test_holds_is_what_the_device_acknowledged(any_server: Instance) -> None:

@@ -24,7 +24,7 @@ from sparekey.sealed import (
     verify_unit,
 )
 from sparekey.secret import Secret
-from sparekey.storage.devices import devices
+from sparekey.storage import receipts
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.wire.agent_api import UnitName
 from tests.builders import (
@@ -236,7 +236,7 @@ def test_another_generation_is_a_reason_to_sync_again(server: Instance, off: int
 
 def receipts_of(device: Device) -> int:
     with device.instance.database.read() as connection:
-        return len(devices.receipts(connection, device.device_id))
+        return len(receipts.list_receipts(connection, device.device_id))
 
 
 def interrupted(server: Instance, happens: Callable[[], None]) -> Instance:

@@ -25,6 +25,7 @@ from sparekey.core.policy.offline import OfflinePolicy, ProtectionLevel
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.secret import Secret
+from sparekey.storage import receipts
 from sparekey.storage.devices import devices
 from sparekey.storage.people import domains
 from sparekey.storage.policies import policies
@@ -172,6 +173,6 @@ def test_s33_receipts_say_which_units_a_device_holds(instance: Instance) -> None
     with instance.database.write() as connection:
         device = devices.find_device(connection, "laptop")
         assert device is not None
-        receipts = devices.receipts(connection, "laptop")
-        assert len(receipts) == len(given.units)
-        assert acknowledge(connection, device, [row.unit_hash for row in receipts], NOW) == len(given.units)
+        known = receipts.list_receipts(connection, "laptop")
+        assert len(known) == len(given.units)
+        assert acknowledge(connection, device, [row.unit_hash for row in known], NOW) == len(given.units)

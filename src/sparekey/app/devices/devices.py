@@ -22,6 +22,7 @@ from sparekey.core.names import verify_name
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.search_words import fold_name, verify_length
 from sparekey.secret import Secret
+from sparekey.storage import receipts
 from sparekey.storage.devices import devices, invitations
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.search.devices import DEVICE_ORDERS, devices_found
@@ -227,7 +228,7 @@ def held_units(instance: Instance, actor: Actor, name: str) -> list[HeldUnitView
                 receipt.not_after,
                 receipt.acknowledged_at,
             )
-            for receipt, serial in devices.receipts_and_serials(connection, device.id)
+            for receipt, serial in receipts.list_with_serials(connection, device.id)
         ]
 
 

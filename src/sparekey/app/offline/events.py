@@ -21,6 +21,7 @@ from sparekey.core.offline.event_packs import LOOK_AHEAD
 from sparekey.core.offline.units import UnitKind
 from sparekey.core.reasons import Method
 from sparekey.core.sign_in.authenticate import WINDOW
+from sparekey.storage import receipts
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
@@ -204,7 +205,7 @@ def _latest_believed(connection: Connection, device_id: str, token: AnyRow, now:
         return int(now // token.interval + token.drift + WINDOW + LEARNT_SHIFT)
     ends = [
         receipt.first + receipt.count - 1
-        for receipt in devices.receipts(connection, device_id, token.account_id)
+        for receipt in receipts.list_receipts(connection, device_id, token.account_id)
         if (receipt.kind, receipt.token_id) == (UnitKind.EVENTS, token.id)
     ]
     return max(ends, default=int(token.last_step) + 1 + LOOK_AHEAD)

@@ -40,12 +40,14 @@ from sparekey.core.sign_in.authenticate import AccountState, TokenState
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.core.tokens import Hotp
 from sparekey.secret import Secret
+from sparekey.storage import receipts
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
-from sparekey.storage.devices.devices import Device, OfflineData, Receipt
+from sparekey.storage.devices.devices import Device, OfflineData
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.people import accounts
+from sparekey.storage.receipts import Receipt
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tokens import tokens
 from sparekey.wire.agent_api import DevicePolicy, HeldUnit, KeptKind, UnitName, UsedStep, UserSync
@@ -156,13 +158,13 @@ def holder_of(connection: Connection, instance: Instance, device: Device, data: 
 
 def acknowledge(connection: Connection, device: Device, unit_hashes: Sequence[bytes], now: int) -> int:
     """The device says, in a signed request, that these units are on its disk. How many are known."""
-    receipts = devices.find_receipts(connection, device.id, unit_hashes)
-    accounts.lock_accounts(connection, [receipt.account_id for receipt in receipts])
-    for receipt in receipts:
-        devices.acknowledge_receipt(connection, receipt.id, now)
+    known = receipts.find_receipts(connection, device.id, unit_hashes)
+    accounts.lock_accounts(connection, [receipt.account_id for receipt in known])
+    for receipt in known:
+        receipts.acknowledge_receipt(connection, receipt.id, now)
         if receipt.kind.is_emergency:
             _confirm_code(connection, device.id, receipt, now)
-    return len(receipts)
+    return len(known)
 
 
 def _tokens_on(
@@ -231,15 +233,15 @@ def _kind_of(token: TokenState) -> UnitKind:
 
 def _missing(connection: Connection, holder: Holder, held: Sequence[HeldUnit], now: int) -> list[WantedUnit]:
     """What is wanted and not held in this generation and, for a code, in its version and with its expiry."""
-    receipts = {
+    known = {
         receipt.unit_hash.hex(): receipt
-        for receipt in devices.receipts(connection, holder.device.device_id, holder.account.account_id)
+        for receipt in receipts.list_receipts(connection, holder.device.device_id, holder.account.account_id)
     }
     current = {(unit.kind, unit.token, unit.day): unit for unit in held if unit.generation == holder.data.generation}
     missing = []
     for unit in holder.wanted_at(now):
         have = current.get((unit.kind, unit.token_id, unit.day))
-        if have is None or not _is_good(holder, unit, have, receipts.get(have.unit_hash), now):
+        if have is None or not _is_good(holder, unit, have, known.get(have.unit_hash), now):
             missing.append(unit)
     return missing
 
@@ -278,15 +280,15 @@ def _reconcile(connection: Connection, device_id: str, held: Sequence[HeldUnit],
     """
     hashes = {unit.unit_hash for unit in held}
     gone, codes = [], dict[str, Receipt]()
-    for receipt in devices.receipts(connection, device_id):
+    for receipt in receipts.list_receipts(connection, device_id):
         owner = receipt.token_id or receipt.account_id
         if receipt.unit_hash.hex() in hashes:
-            devices.acknowledge_receipt(connection, receipt.id, now)
+            receipts.acknowledge_receipt(connection, receipt.id, now)
             if receipt.kind.is_emergency and (owner not in codes or receipt.generation <= codes[owner].generation):
                 codes[owner] = receipt
         elif receipt.acknowledged_at is not None or receipt.sealed_at < now - DAY:
             gone.append(receipt.id)
-    devices.delete_receipts(connection, gone)
+    receipts.delete_receipts(connection, gone)
     for receipt in codes.values():
         _confirm_code(connection, device_id, receipt, now)
     owners = frozenset(unit.token or unit.user for unit in held if unit.kind in EMERGENCY_KINDS)

@@ -23,9 +23,11 @@ from sparekey.core.sign_in.authenticate import WINDOW, TokenState
 from sparekey.core.tokens import TimeBased
 from sparekey.sealed import EMERGENCY, LEVELS, PinHash, SealPlan, day_not_after, seal_unit
 from sparekey.sealed import UnitKind as SealedKind
+from sparekey.storage import receipts
 from sparekey.storage.devices import devices
-from sparekey.storage.devices.devices import Device, Receipt
+from sparekey.storage.devices.devices import Device
 from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.storage.receipts import Receipt
 from sparekey.wire.agent_api import UnitRequest
 
 
@@ -173,7 +175,7 @@ def _hand_over(instance: Instance, work: _Work, asked: WantedUnit, unit: bytes, 
             raise NotAllowed("this user has no offline data on this device any more", "sync again")
         _verify_generation(data.generation, request)
         _verify_version(connection, plan, asked)
-        devices.insert_receipt(
+        receipts.insert_receipt(
             connection,
             Receipt(
                 id=new_id(),

@@ -1,14 +1,13 @@
 """Devices, and each user's offline data on each device."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Result, Select, delete, func, insert, select, union, update
 
 from sparekey.core.offline.self_report import SelfReport
-from sparekey.core.offline.units import UnitKind
 from sparekey.core.search_words import fold_name
 from sparekey.storage.rows import AnyRow, all_as, one_as
 from sparekey.storage.tables import (
@@ -93,27 +92,6 @@ class UserToken:
     login: str
     enabled: bool
     with_pin: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """A unit that the server sealed for a device. The unit itself is not stored (S33)."""
-
-    id: str
-    device_id: str
-    account_id: str
-    token_id: str | None
-    kind: UnitKind
-    day: int  # days since 1970-01-01 UTC; 0 for emergency units
-    first: int
-    count: int
-    generation: int
-    version: int
-    policy_revision: int
-    unit_hash: bytes
-    sealed_at: int
-    not_after: int
-    acknowledged_at: int | None = None
 
 
 _USER_TOKEN: Final = (
@@ -421,72 +399,6 @@ def forget_device(connection: Connection, device_id: str) -> None:
     """Delete what is stored about every user on this device."""
     for table in (device_token, device_code, unit_receipt, device_account):
         connection.execute(delete(table).where(table.c.device_id == device_id))
-
-
-def insert_receipt(connection: Connection, receipt: Receipt) -> None:
-    connection.execute(insert(unit_receipt).values(asdict(receipt)))
-
-
-def receipts(connection: Connection, device_id: str, account_id: str | None = None) -> list[Receipt]:
-    """Return the units that the device was given, the oldest first. `account_id`: of this user alone."""
-    query = (
-        select(unit_receipt)
-        .where(unit_receipt.c.device_id == device_id)
-        .order_by(unit_receipt.c.day, unit_receipt.c.sealed_at)
-    )
-    if account_id is not None:
-        query = query.where(unit_receipt.c.account_id == account_id)
-    return [_receipt(row) for row in connection.execute(query)]
-
-
-def receipts_and_serials(connection: Connection, device_id: str) -> list[tuple[Receipt, str | None]]:
-    """Return the units that the device was given, the oldest first, each with the serial of its token, if any."""
-    query = (
-        select(unit_receipt, token.c.serial)
-        .outerjoin(token, unit_receipt.c.token_id == token.c.id)
-        .where(unit_receipt.c.device_id == device_id)
-        .order_by(unit_receipt.c.day, unit_receipt.c.sealed_at)
-    )
-    return [(_receipt(row), row.serial) for row in connection.execute(query)]
-
-
-def find_receipts(connection: Connection, device_id: str, unit_hashes: Sequence[bytes]) -> list[Receipt]:
-    """Return the receipts with these hashes."""
-    query = select(unit_receipt).where(unit_receipt.c.device_id == device_id, unit_receipt.c.unit_hash.in_(unit_hashes))
-    return [_receipt(row) for row in connection.execute(query)]
-
-
-def _receipt(row: AnyRow) -> Receipt:
-    return Receipt(
-        id=row.id,
-        device_id=row.device_id,
-        account_id=row.account_id,
-        token_id=row.token_id,
-        kind=UnitKind(row.kind),
-        day=row.day,
-        first=row.first,
-        count=row._asdict()["count"],  # `row.count` has the type of the method of a tuple
-        generation=row.generation,
-        version=row.version,
-        policy_revision=row.policy_revision,
-        unit_hash=row.unit_hash,
-        sealed_at=row.sealed_at,
-        not_after=row.not_after,
-        acknowledged_at=row.acknowledged_at,
-    )
-
-
-def acknowledge_receipt(connection: Connection, receipt_id: str, now: int) -> None:
-    connection.execute(
-        update(unit_receipt)
-        .where(unit_receipt.c.id == receipt_id, unit_receipt.c.acknowledged_at.is_(None))
-        .values(acknowledged_at=now)
-    )
-
-
-def delete_receipts(connection: Connection, receipt_ids: Sequence[str]) -> None:
-    if receipt_ids:
-        connection.execute(delete(unit_receipt).where(unit_receipt.c.id.in_(receipt_ids)))
 
 
 def find_event_hash(connection: Connection, device_id: str, number: int) -> bytes | None:
