@@ -30,9 +30,10 @@ from sparekey.app.server.initialise import initialise
 from sparekey.app.sign_in.pin_changes import store_pin
 from sparekey.app.sign_in.verification import Door, sign_in
 from sparekey.app.tokens.tokens import NewToken, add_token
-from sparekey.core.audit_log.actions import Action, Json
+from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.emergency.offline import CodeKind
+from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.lockout import LockoutPolicy
@@ -41,9 +42,9 @@ from sparekey.core.sign_in.pins import new_verifier
 from sparekey.core.tokens import Totp
 from sparekey.passcode import new_code
 from sparekey.secret import Secret
-from sparekey.storage import receipts, tables
+from sparekey.storage import tables
 from sparekey.storage.audit_log import events as audit_events
-from sparekey.storage.devices import devices
+from sparekey.storage.devices import devices, receipts
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tokens import tokens
 from sparekey.storage.unit_of_work import Database

@@ -65,7 +65,7 @@ class Doors:
         near = {self.user.totp.code(each) for each in range(step - 4, step + 5)}
         return [self.user.pin + code for number in range(GUESSES) if (code := f"{number:06d}") not in near]
 
-    def trusted_time(self) -> int:
+    def judged(self) -> int:
         """Guesses that were judged: each is a failure on record."""
         return len([row for row in on_record(self.instance, Action.SIGN_IN_DENIED) if row.result == "wrong-passcode"])
 

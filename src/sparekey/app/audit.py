@@ -11,7 +11,8 @@ from typing import Final, NoReturn
 
 from sqlalchemy import Connection
 
-from sparekey.core.audit_log.actions import OK, Action, Json
+from sparekey.core.audit_log.actions import OK, Action
+from sparekey.core.json_value import Json
 from sparekey.storage.audit_log import events as rows
 
 SYSTEM: Final = "system"  # the actor of what happens by itself

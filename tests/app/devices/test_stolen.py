@@ -20,8 +20,8 @@ from sparekey.core.permissions import PREDEFINED, Actor, Grant
 from sparekey.core.reasons import Ask, Reason
 from sparekey.core.sign_in.outcome import Asked, Granted
 from sparekey.secret import Secret
-from sparekey.storage import receipts, tables
-from sparekey.storage.devices import devices
+from sparekey.storage import tables
+from sparekey.storage.devices import devices, receipts
 from sparekey.storage.tokens import tokens
 from tests.app.administrators import add_tree, an_administrator
 from tests.builders import (

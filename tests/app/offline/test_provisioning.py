@@ -17,7 +17,7 @@ from sparekey.core.reasons import Reason
 from sparekey.secret import Secret
 from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import accounts_on_device
-from sparekey.storage.receipts import list_receipts
+from sparekey.storage.devices.receipts import list_receipts
 from sparekey.wire.agent_api import KeptKind, UserSync
 from tests.builders import (
     DAY,

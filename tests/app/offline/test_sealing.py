@@ -24,7 +24,7 @@ from sparekey.sealed import (
     verify_unit,
 )
 from sparekey.secret import Secret
-from sparekey.storage import receipts
+from sparekey.storage.devices import receipts
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.wire.agent_api import UnitName
 from tests.builders import (

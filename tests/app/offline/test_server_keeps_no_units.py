@@ -25,8 +25,7 @@ from sparekey.core.policy.offline import OfflinePolicy, ProtectionLevel
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.secret import Secret
-from sparekey.storage import receipts
-from sparekey.storage.devices import devices
+from sparekey.storage.devices import devices, receipts
 from sparekey.storage.people import domains
 from sparekey.storage.policies import policies
 from sparekey.storage.rows import AnyRow

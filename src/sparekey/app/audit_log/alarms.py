@@ -12,9 +12,10 @@ from typing import Any
 from sparekey.app.audit_log.named_rows import names_of_actors
 from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.instance import Instance, log
-from sparekey.core.audit_log.actions import Action, Json
+from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import alarm_sentence
 from sparekey.core.errors import Conflict, NotFound
+from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage.audit_log import alarms
 from sparekey.storage.audit_log.alarms import Alarm

@@ -10,8 +10,8 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.core.audit_log.actions import Json
 from sparekey.core.audit_log.chain import AuditRow
+from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor
 from sparekey.storage import names
 

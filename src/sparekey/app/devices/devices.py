@@ -22,8 +22,7 @@ from sparekey.core.names import verify_name
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.search_words import fold_name, verify_length
 from sparekey.secret import Secret
-from sparekey.storage import receipts
-from sparekey.storage.devices import devices, invitations
+from sparekey.storage.devices import devices, invitations, receipts
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.search.devices import DEVICE_ORDERS, devices_found
 from sparekey.storage.search.plan import run

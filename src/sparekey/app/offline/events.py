@@ -21,10 +21,9 @@ from sparekey.core.offline.event_packs import LOOK_AHEAD
 from sparekey.core.offline.units import UnitKind
 from sparekey.core.reasons import Method
 from sparekey.core.sign_in.authenticate import WINDOW
-from sparekey.storage import receipts
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
-from sparekey.storage.devices import devices
+from sparekey.storage.devices import devices, receipts
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.people import accounts

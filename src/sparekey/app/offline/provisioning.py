@@ -40,14 +40,13 @@ from sparekey.core.sign_in.authenticate import AccountState, TokenState
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.core.tokens import Hotp
 from sparekey.secret import Secret
-from sparekey.storage import receipts
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
-from sparekey.storage.devices import devices
+from sparekey.storage.devices import devices, receipts
 from sparekey.storage.devices.devices import Device, OfflineData
+from sparekey.storage.devices.receipts import Receipt
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.people import accounts
-from sparekey.storage.receipts import Receipt
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tokens import tokens
 from sparekey.wire.agent_api import DevicePolicy, HeldUnit, KeptKind, UnitName, UsedStep, UserSync

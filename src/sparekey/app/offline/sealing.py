@@ -23,11 +23,10 @@ from sparekey.core.sign_in.authenticate import WINDOW, TokenState
 from sparekey.core.tokens import TimeBased
 from sparekey.sealed import EMERGENCY, LEVELS, PinHash, SealPlan, day_not_after, seal_unit
 from sparekey.sealed import UnitKind as SealedKind
-from sparekey.storage import receipts
-from sparekey.storage.devices import devices
+from sparekey.storage.devices import devices, receipts
 from sparekey.storage.devices.devices import Device
+from sparekey.storage.devices.receipts import Receipt
 from sparekey.storage.emergency import offline as emergency_codes
-from sparekey.storage.receipts import Receipt
 from sparekey.wire.agent_api import UnitRequest
 
 

@@ -24,12 +24,13 @@ from sparekey.app.sign_in.pin_changes import ONE_FACTOR_SECONDS
 from sparekey.app.sign_in.verification import Door, sign_in
 from sparekey.app.tokens.resync import Resync, resync_of
 from sparekey.app.tokens.tokens import mark_lost, set_pin_of
-from sparekey.core.audit_log.actions import Action, Json
+from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.errors import Conflict, NotAllowed, NotFound
 from sparekey.core.explain.offline import OnDevice
 from sparekey.core.explain.online import NamedToken, Person
 from sparekey.core.explain.readiness import Held, Judged, judge
+from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.sign_in.authenticate import TokenState

@@ -3,12 +3,8 @@
 Rules: a name once used keeps its meaning; `alarm.*` asks a person to look.
 """
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, TypeAlias
-
-# A value of an event's detail, as JSON holds it.
-Json: TypeAlias = str | int | bool | list["Json"] | tuple["Json", ...] | Mapping[str, "Json"] | None
+from typing import Final
 
 OK: Final = "ok"  # the result of what was done; otherwise `result` is the reason of the refusal
 

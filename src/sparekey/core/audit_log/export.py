@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sparekey.core.audit_log.actions import Json
 from sparekey.core.audit_log.chain import AuditRow
+from sparekey.core.json_value import Json
 
 SCHEMA: Final = "sparekey/event/1"
 _MICROSECONDS: Final = 1_000_000

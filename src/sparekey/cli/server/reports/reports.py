@@ -15,8 +15,8 @@ from sparekey.app.reports.reports import ForecastRow, ReportRow, Tally
 from sparekey.app.reports.rows import FORECAST, READINESS, forecast_members, readiness_members
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, Server, call_of, command, new_group, now, open_server
-from sparekey.core.audit_log.actions import Json
 from sparekey.core.explain.readiness import Readiness
+from sparekey.core.json_value import Json
 from sparekey.core.plurals import counted
 from sparekey.core.row_files import csv_cell
 

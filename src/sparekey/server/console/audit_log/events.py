@@ -9,9 +9,10 @@ from sparekey.app.audit_log import reading as audit_reading
 from sparekey.app.audit_log.named_rows import TIMES, RecordRow
 from sparekey.app.audit_log.reading import REFUSED, list_record, record_state
 from sparekey.app.reports.rows import RECORD, record_members
-from sparekey.core.audit_log.actions import OK, Action, Json
+from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.words import REASONS, WORDS
 from sparekey.core.errors import BadInput, NotAllowed, SparekeyError
+from sparekey.core.json_value import Json
 from sparekey.core.permissions import Permission
 from sparekey.core.row_files import as_csv, as_json_lines
 from sparekey.server.web.fields import Fields

@@ -8,8 +8,8 @@ from typing import Final
 
 from sparekey.app.reports import reports
 from sparekey.app.reports.rows import FORECAST, READINESS, forecast_members, readiness_members
-from sparekey.core.audit_log.actions import Json
 from sparekey.core.errors import BadInput, Conflict
+from sparekey.core.json_value import Json
 from sparekey.core.permissions import Permission
 from sparekey.core.row_files import as_csv
 from sparekey.server.web.pages import Pages

@@ -1,1 +1,0 @@
-"""Searches that stay fast among a million rows."""
