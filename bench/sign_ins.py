@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from sqlalchemy import insert, make_url
@@ -27,7 +28,7 @@ from sparekey.app.snapshots import seal_pin, token_owner
 from sparekey.argon2id import argon2id
 from sparekey.clock import now as clock_now
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.sign_in.pins import MEMORY_KIB, PASSES, new_verifier
+from sparekey.core.sign_in.pins import MEMORY_KIB, PASSES, PinVerifier, new_verifier
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
@@ -140,13 +141,17 @@ def _add_users(instance: Instance, count: int, pin: str) -> list[Person]:
                     "with_pin": bool(pin),
                     "offline_code_online": False,
                     "created_at": now,
-                    **(seal_pin(instance.vault, account_id, token_id, verifier) if verifier else {}),
+                    **_pin(instance, account_id, token_id, verifier),
                 }
             )
             made.append(Person(account_id, pin, totp))
         connection.execute(insert(account), accounts)
         connection.execute(insert(token), tokens)
     return made
+
+
+def _pin(instance: Instance, account_id: str, token_id: str, verifier: PinVerifier | None) -> dict[str, object]:
+    return asdict(seal_pin(instance.vault, account_id, token_id, verifier)) if verifier else {}
 
 
 def _hashes(seconds: float) -> float:

@@ -19,7 +19,7 @@ from sparekey.app.devices.devices import Enrolment
 from sparekey.app.emergency import offline as emergency
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, Instance, log
-from sparekey.app.lookup import get_account, get_token
+from sparekey.app.lookup import get_account, get_assigned_token, get_token
 from sparekey.app.offline.events import take_events
 from sparekey.app.offline.provisioning import acknowledge, sync_users
 from sparekey.app.offline.sealing import seal_for_device
@@ -45,8 +45,9 @@ from sparekey.secret import Secret
 from sparekey.storage import tables
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.devices import devices, receipts
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.people.accounts import Account
 from sparekey.storage.tokens import tokens
+from sparekey.storage.tokens.tokens import Token
 from sparekey.storage.unit_of_work import Database
 from sparekey.wire.agent_api import HeldUnit, UnitName, UnitRequest, UserSync
 from sparekey.wire.enrolment import proof_message
@@ -169,9 +170,9 @@ def a_token(
 def _set_pin(instance: Instance, serial: str, pin: str, now: int) -> None:
     """As `tokens.set_pin` does, but that each PIN is hashed once for all tests."""
     with instance.database.write() as connection:
-        row = get_token(connection, ROOT, serial, Permission.PIN_SET)
-        store_pin(connection, instance, row, _verifier(pin), now, counts_from=None)
-        log(connection, now, ROOT, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=serial)
+        token = get_assigned_token(connection, ROOT, serial, Permission.PIN_SET)
+        store_pin(connection, instance, token, _verifier(pin), now, counts_from=None)
+        log(connection, now, ROOT, Action.TOKEN_PIN_SET, account=token.account_id, token=token.id, serial=serial)
 
 
 _verifier = functools.cache(new_verifier)
@@ -196,12 +197,12 @@ def denied(outcome: Outcome) -> Denied:
     return outcome
 
 
-def account_row(instance: Instance, login: str) -> AnyRow:
+def account_row(instance: Instance, login: str) -> Account:
     with instance.database.read() as connection:
         return get_account(connection, ROOT, login, Permission.USER_VIEW)
 
 
-def token_row(instance: Instance, serial: str) -> AnyRow:
+def token_row(instance: Instance, serial: str) -> Token:
     with instance.database.read() as connection:
         return get_token(connection, ROOT, serial, Permission.TOKEN_VIEW)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select, update
 
 from sparekey.app.instance import Instance
 from sparekey.app.policies.policies import effective_of
@@ -19,9 +19,9 @@ from sparekey.core.sign_in.authenticate import TokenState
 from sparekey.core.sign_in.pins import MEMORY_KIB, PASSES
 from sparekey.passcode import grouped
 from sparekey.secret import Secret
+from sparekey.storage import tables
 from sparekey.storage.sign_in import statements as stored_sign_in
 from sparekey.storage.tables import metadata
-from sparekey.storage.tokens.tokens import update_token
 from sparekey.wire import messages
 from sparekey.wire.agent_api import SignInReply
 from tests.builders import NOW, PIN, ROOT, Device, User, a_device, a_user, edit_policy, granted, show, submit, token_row
@@ -105,24 +105,27 @@ def test_s10_pins_and_seeds_are_in_the_database_only_encrypted(any_server: Insta
 def token_state_of(server: Instance, user: User) -> TokenState:
     """The secrets behind the rows."""
     with server.database.read() as connection:
-        rows = stored_sign_in.snapshot_rows(connection, user.login)
-    return token_state(server.vault, rows[0])
+        account = stored_sign_in.find_sign_in_account(connection, user.login)
+    assert account is not None
+    return token_state(server.vault, account.tokens[0])
 
 
 def test_s10_a_stored_pin_says_how_it_was_hashed_at_or_above_the_floor(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     row = token_row(any_server, user.serial)
     assert (row.pin_memory, row.pin_passes) == (MEMORY_KIB, PASSES)
+    assert row.pin_memory is not None
     assert row.pin_memory >= 19 * 1024
+    assert row.pin_passes is not None
     assert row.pin_passes >= 2
-    before = (bytes(row.pin_salt), bytes(row.pin_sealed))
+    before = (row.pin_salt, row.pin_sealed)
     edit_policy(any_server, {"pin_history": "0"}, kind=PolicyKind.TOKEN)
     for pin in ("other77", PIN):
         set_pin(any_server, ROOT, user.serial, Secret(pin), now=NOW)
     row = token_row(any_server, user.serial)
     # A new salt even for the same PIN: it names the units that were sealed with it.
-    assert before[0] != bytes(row.pin_salt)
-    assert before[1] != bytes(row.pin_sealed)
+    assert before[0] != row.pin_salt
+    assert before[1] != row.pin_sealed
 
 
 def test_s41_emergency_codes_are_in_the_database_only_encrypted(any_server: Instance, tmp_path: Path) -> None:
@@ -140,7 +143,7 @@ def test_what_was_swapped_inside_the_database_opens_to_nothing(server: Instance,
     alice, bob = a_user(server, pin=PIN), a_user(server, pin=PIN)
     stolen = getattr(token_row(server, bob.serial), column)
     with server.database.write() as connection:
-        update_token(connection, alice.token_id, **{column: stolen})
+        _overwrite(connection, alice.token_id, column, stolen)
     with pytest.raises(VaultError):
         submit(server, alice, NOW)
 
@@ -148,7 +151,7 @@ def test_what_was_swapped_inside_the_database_opens_to_nothing(server: Instance,
 def test_s81_a_token_moved_to_another_user_inside_the_database_opens_to_nothing(server: Instance) -> None:
     mallory, boss = a_user(server), a_user(server)
     with server.database.write() as connection:
-        update_token(connection, mallory.token_id, account_id=boss.account_id)
+        _overwrite(connection, mallory.token_id, "account_id", boss.account_id)
     with pytest.raises(VaultError):
         submit(server, replace(boss, totp=mallory.totp), NOW)
 
@@ -163,3 +166,8 @@ def test_s65_what_use_cases_return_does_not_print_secrets(server: Instance) -> N
     printed = repr([shown, signed, user.totp, effective, token_state_of(server, user)])
     for secret in (SEED, PIN.encode(), shown.code.reveal().encode(), signed.key.offline_key.reveal()):
         assert [form for form in spellings(secret) if form.decode("latin-1") in printed] == []
+
+
+def _overwrite(connection: Connection, token_id: str, column: str, value: object) -> None:
+    """Change a column of a token as an attacker inside the database would."""
+    connection.execute(update(tables.token).where(tables.token.c.id == token_id).values({column: value}))

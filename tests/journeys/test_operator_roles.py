@@ -11,7 +11,7 @@ from sparekey.app.authorisation import actor_of
 from sparekey.app.emergency import offline as emergency
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import Instance
-from sparekey.app.lookup import get_account, get_token
+from sparekey.app.lookup import get_account, get_assigned_token
 from sparekey.app.people import domains, roles, users
 from sparekey.app.people.roles import HolderKind
 from sparekey.app.reports import reports, why
@@ -76,8 +76,8 @@ def with_token(instance: Instance, who: Actor, login: str) -> User:
     set_pin(instance, who, added.serial, Secret(PIN), now=NOW)
     assert isinstance(added.otp, Totp)
     with instance.database.read() as connection:
-        row = get_token(connection, ROOT, added.serial, Permission.TOKEN_VIEW)
-    return User(login, row.account_id, added.serial, row.id, added.otp, PIN)
+        token = get_assigned_token(connection, ROOT, added.serial, Permission.TOKEN_VIEW)
+    return User(login, token.account_id, added.serial, token.id, added.otp, PIN)
 
 
 def showing(instance: Instance, who: Actor, user: User) -> str:

@@ -13,7 +13,7 @@ import pytest
 from sparekey.app.snapshots import token_state
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
-from sparekey.storage.sign_in.statements import snapshot_rows
+from sparekey.storage.sign_in.statements import find_sign_in_account
 from sparekey.wire import agent_api as api
 from tests.builders import DAY, User
 from tests.journeys.canaries import files_below, found_in, found_in_files
@@ -89,8 +89,9 @@ def pins_of(site: Site, *users: User) -> dict[str, bytes]:
     canaries = {f"PIN of {user.login}": user.pin.encode() for user in users}
     with site.instance.database.read() as connection:
         for user in users:
-            (row,) = snapshot_rows(connection, user.login)
-            pin = token_state(site.instance.vault, row).pin
+            found = find_sign_in_account(connection, user.login)
+            assert found is not None
+            pin = token_state(site.instance.vault, found.tokens[0]).pin
             assert pin is not None
             canaries[f"P of {user.login}"] = pin.verifier.reveal()
     return canaries

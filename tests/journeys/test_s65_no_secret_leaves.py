@@ -16,7 +16,7 @@ from sparekey.app.offline import keys as offline_keys
 from sparekey.app.snapshots import token_state
 from sparekey.storage import tables
 from sparekey.storage.devices import devices as stored_devices
-from sparekey.storage.sign_in.statements import snapshot_rows
+from sparekey.storage.sign_in.statements import find_sign_in_account
 from sparekey.wire.enrolment import read_enrolment_code
 from tests.journeys.canaries import files_below, found_in, found_in_files
 from tests.journeys.raw_requests import Raw, at_the_agent_door, at_the_rest_door, send
@@ -92,8 +92,9 @@ def with_everything_secret(run: Run) -> None:
     passcode = stage.sparekey("emergency", "passcode", "show", "alice", "--caller", "badge").data["code"]
     run.keep("emergency passcode", passcode)
     with site.instance.database.read() as connection:
-        (row,) = snapshot_rows(connection, "alice")
-        pin = token_state(site.instance.vault, row).pin
+        found = find_sign_in_account(connection, "alice")
+        assert found is not None
+        pin = token_state(site.instance.vault, found.tokens[0]).pin
         assert pin is not None
         run.keep("P", pin.verifier.reveal())
         (held,) = stored_devices.accounts_on_device(connection, read_state(site.state_directory).enrolment.device)

@@ -331,8 +331,8 @@ class SignIns(RuleBasedStateMachine):
 
     @invariant()
     def the_server_says_what_the_model_says(self) -> None:
-        row = account_row(self.server, self.login)
-        seen = (row.enabled, row.failures, row.first_failure_at, row.locked_at)
+        account = account_row(self.server, self.login)
+        seen = (account.enabled, account.failures, account.first_failure_at, account.locked_at)
         model = self.model
         assert seen == (model.enabled, model.failures, model.first_failure_at, model.locked_at)
         for token in model.tokens:
@@ -407,7 +407,7 @@ class SignIns(RuleBasedStateMachine):
         """What the user's device was given last and still works."""
         token_id = token_row(self.server, token.serial).id
         with self.server.database.read() as connection:
-            rows = stored.code_rows(connection, self.account_id)
+            rows = stored.codes_on_devices(connection, self.account_id)
         codes = [code_state(self.server.vault, row) for row in rows if row.token_id == token_id]
         return next((code.code.reveal() for code in reversed(codes) if code.not_after > self.now), None)
 

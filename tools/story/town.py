@@ -48,8 +48,9 @@ from sparekey.secret import Secret
 from sparekey.storage import tables
 from sparekey.storage.names import actors_named
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.people.accounts import Account
 from sparekey.storage.tokens import tokens
+from sparekey.storage.tokens.tokens import AssignedToken
 
 DAY: Final = 86_400
 HISTORY: Final = 120 * DAY  # so long ago it was founded
@@ -334,8 +335,8 @@ def _add_clients(instance: Instance, now: int) -> str:
 class _Found:
     """Rows of people and their tokens, by login."""
 
-    accounts: Mapping[str, AnyRow]
-    tokens: Mapping[str, AnyRow]
+    accounts: Mapping[str, Account]
+    tokens: Mapping[str, AssignedToken]
 
     @classmethod
     def of(cls, connection: Connection, everybody: Sequence[Person]) -> "_Found":
@@ -343,7 +344,7 @@ class _Found:
         theirs = {one.login: tokens.find_token(connection, one.serial) for one in everybody}
         return cls(
             {login: row for login, row in people.items() if row is not None},
-            {login: row for login, row in theirs.items() if row is not None and row.account_id is not None},
+            {login: row for login, row in theirs.items() if isinstance(row, AssignedToken)},
         )
 
 

@@ -12,48 +12,42 @@ from sparekey.core.policy.kinds import PolicyKind
 from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.people import accounts, domains
+from sparekey.storage.people.accounts import Account
 from sparekey.storage.people.domains import Domain
 from sparekey.storage.policies import policies
 from sparekey.storage.policies.policies import NamedPolicy
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.sessions import clients
 from sparekey.storage.sessions.clients import Client
 from sparekey.storage.tokens import tokens
+from sparekey.storage.tokens.tokens import AssignedToken, Token
 
 
-def get_account(connection: Connection, actor: Actor, login: str, needed: Permission) -> AnyRow:
-    row = accounts.find_account(connection, login)
-    if row is None or not actor.sees(row.domain_id):
+def get_account(connection: Connection, actor: Actor, login: str, needed: Permission) -> Account:
+    account = accounts.find_account(connection, login)
+    if account is None or not actor.sees(account.domain_id):
         raise NotFound(f"there is no user {login!r}", "see `sparekey user list`")
-    verify_may(actor, needed, row.domain_id)
+    verify_may(actor, needed, account.domain_id)
     if not needed.only_looks:
-        verify_not_above(connection, actor, row.id)
-    return row
+        verify_not_above(connection, actor, account.id)
+    return account
 
 
-def get_token(connection: Connection, actor: Actor, serial: str, needed: Permission) -> AnyRow:
-    """With the login of its owner."""
-    row = tokens.find_token(connection, serial)
-    if row is None or not actor.sees(domain_of_token(row)):
+def get_token(connection: Connection, actor: Actor, serial: str, needed: Permission) -> Token:
+    token = tokens.find_token(connection, serial)
+    if token is None or not actor.sees(token.scope_id):
         raise NotFound(f"there is no token {serial!r}", "see `sparekey token list`")
-    verify_may(actor, needed, domain_of_token(row))
-    if row.account_id is not None and not needed.only_looks:
-        verify_not_above(connection, actor, row.account_id)
-    return row
+    verify_may(actor, needed, token.scope_id)
+    if token.account_id is not None and not needed.only_looks:
+        verify_not_above(connection, actor, token.account_id)
+    return token
 
 
-def domain_of_token(row: AnyRow) -> str | None:
-    """Where its user is; of a token that nobody has, its own domain; None: nowhere in particular."""
-    domain_id: str | None = row.user_domain_id or row.domain_id
-    return domain_id
-
-
-def get_assigned_token(connection: Connection, actor: Actor, serial: str, needed: Permission) -> AnyRow:
-    """A token that somebody has."""
-    row = get_token(connection, actor, serial, needed)
-    if row.account_id is None:
+def get_assigned_token(connection: Connection, actor: Actor, serial: str, needed: Permission) -> AssignedToken:
+    """A token that a user has."""
+    token = get_token(connection, actor, serial, needed)
+    if not isinstance(token, AssignedToken):
         raise NotFound(f"token {serial!r} is assigned to nobody", "assign it to a user first")
-    return row
+    return token
 
 
 def get_domain(connection: Connection, actor: Actor, name: str, needed: Permission) -> Domain:

@@ -12,9 +12,9 @@ from sparekey.core.policy.lockout import LockoutPolicy
 from sparekey.core.policy.offline import AssignedPolicy, EffectivePolicy, OfflinePolicy, effective_policy
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.sign_in.authenticate import AccountState
+from sparekey.storage.people.accounts import Account
 from sparekey.storage.policies import policies
 from sparekey.storage.policies.policies import PolicyInForce
-from sparekey.storage.rows import AnyRow
 
 P = TypeVar("P", TokenPolicy, LockoutPolicy)
 Q = TypeVar("Q", OfflinePolicy, TokenPolicy, LockoutPolicy)
@@ -57,10 +57,10 @@ def policy_in(connection: Connection, domain_id: str, kind: type[P]) -> P:
     return _policy_of(row, kind)
 
 
-def account_state_of(connection: Connection, row: AnyRow) -> AccountState:
-    """From a row of `account`, under the policies in force where it is."""
-    lockout = policy_in(connection, row.domain_id, LockoutPolicy)
-    return account_state(row, lockout, policy_in(connection, row.domain_id, TokenPolicy))
+def account_state_of(connection: Connection, account: Account) -> AccountState:
+    """Return the account as the core judges it, under the policies in force in its domain."""
+    lockout = policy_in(connection, account.domain_id, LockoutPolicy)
+    return account_state(account, lockout, policy_in(connection, account.domain_id, TokenPolicy))
 
 
 def _assigned(connection: Connection, domain_id: str) -> AssignedPolicy | None:

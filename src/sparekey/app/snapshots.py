@@ -2,61 +2,83 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final, Protocol
 
 from sparekey.app.vault import Vault
-from sparekey.core.emergency.online import EmergencyKind, IfAvailable, OnlineEmergency
+from sparekey.core.emergency.online import OnlineEmergency
 from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
-from sparekey.core.policy.token import TOKEN_FIELDS, TokenPolicy
+from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.sign_in.authenticate import AccountState, CodeState, TokenState
 from sparekey.core.sign_in.pins import SALT_BYTES, PinVerifier
 from sparekey.core.tokens import TOKEN_TYPES, Parameters
 from sparekey.secret import Secret
+from sparekey.storage.emergency.offline import EmergencyCode
+from sparekey.storage.people.accounts import Account
+from sparekey.storage.sign_in.statements import EmergencyTerms, OnlineCode, SignInAccount
+from sparekey.storage.tokens.tokens import JudgedToken, PinColumns, Token
 
 _VERIFIER_BYTES: Final = 32
 PIN_BYTES: Final = _VERIFIER_BYTES + SALT_BYTES + 12
 
 
-def account_state(row: Any, lockout: LockoutPolicy, token_policy: TokenPolicy) -> AccountState:
-    """From a row of `account`, and the policies of its domain."""
-    failures = FailureCount(row.failures, row.first_failure_at, row.locked_at)
-    return AccountState(row.id, row.login, row.enabled, row.expires_at, failures, lockout, token_policy)
+class StoredPin(Protocol):
+    """The columns that `pin_of` reads, in whatever a query has brought them."""
+
+    @property
+    def id(self) -> str: ...  # of the token
+    @property
+    def account_id(self) -> str | None: ...
+    @property
+    def pin_sealed(self) -> bytes | None: ...
+    @property
+    def pin_salt(self) -> bytes | None: ...
+    @property
+    def pin_memory(self) -> int | None: ...
+    @property
+    def pin_passes(self) -> int | None: ...
 
 
-def joined_account_state(row: Any) -> AccountState:
-    """From a row of storage.sign_in.statements's snapshot, in which the account's columns have longer names."""
-    failures = FailureCount(row.failures, row.first_failure_at, row.locked_at)
-    lockout = _lockout_policy(row.most_failures, row.within_minutes, row.unlock_after_minutes)
-    token_policy = _token_policy(tuple(getattr(row, name) for name in TOKEN_FIELDS))
-    return AccountState(
-        row.account_id, row.login, row.account_enabled, row.account_expires_at, failures, lockout, token_policy
-    )
+class StoredToken(StoredPin, Protocol):
+    """The columns that `seedless_token` reads."""
+
+    @property
+    def enabled(self) -> bool: ...
+    @property
+    def lost(self) -> bool: ...
+    @property
+    def expires_at(self) -> int | None: ...
+    @property
+    def with_pin(self) -> bool: ...
+    @property
+    def pin_must_change(self) -> bool: ...
+    @property
+    def digits(self) -> int: ...
 
 
-# Policies are few and values: each is checked once, not at every sign-in.
-_lockout_policy = lru_cache(maxsize=64)(LockoutPolicy)
+def account_state(account: Account | SignInAccount, lockout: LockoutPolicy, token_policy: TokenPolicy) -> AccountState:
+    """Return the account as the core judges it, under the policies of its domain."""
+    failures = FailureCount(account.failures, account.first_failure_at, account.locked_at)
+    return AccountState(account.id, account.login, account.enabled, account.expires_at, failures, lockout, token_policy)
 
 
-@lru_cache(maxsize=64)
-def _token_policy(values: tuple[Any, ...]) -> TokenPolicy:
-    """`values`: in the order of the fields."""
-    return TokenPolicy.of(dict(zip(TOKEN_FIELDS, values, strict=True)))
+def sign_in_account_state(account: SignInAccount) -> AccountState:
+    """Return the account that signs in as the core judges it."""
+    return account_state(account, account.lockout, account.token_policy)
 
 
-def online_emergency_state(row: Any, codes: Sequence[tuple[str, Secret[str]]]) -> OnlineEmergency | None:
-    """From a row of storage.sign_in.statements's snapshot."""
-    if row.emergency_kind is None:
+def online_emergency_state(
+    terms: EmergencyTerms | None, codes: Sequence[tuple[str, Secret[str]]]
+) -> OnlineEmergency | None:
+    """Return the online emergency access of a token, if there is any, with its codes."""
+    if terms is None:
         return None
-    return OnlineEmergency(
-        EmergencyKind(row.emergency_kind), IfAvailable(row.if_available), row.emergency_expires_at, codes
-    )
+    return OnlineEmergency(terms.kind, terms.if_available, terms.expires_at, codes)
 
 
-def open_online_code(vault: Vault, row: Any) -> Secret[str]:
-    """The code of a row of `online_emergency_code` with its account."""
-    owner = token_owner(row.account_id, row.token_id)
-    return Secret(vault.open("online_emergency_code.code_sealed", row.id, owner, row.code_sealed).reveal().decode())
+def open_online_code(vault: Vault, code: OnlineCode) -> Secret[str]:
+    """Return a code of online emergency access. Raises VaultError if its row was altered."""
+    owner = token_owner(code.account_id, code.token_id)
+    return Secret(vault.open("online_emergency_code.code_sealed", code.id, owner, code.code_sealed).reveal().decode())
 
 
 def seal_online_code(vault: Vault, code_id: str, account_id: str, token_id: str, code: Secret[str]) -> bytes:
@@ -65,22 +87,23 @@ def seal_online_code(vault: Vault, code_id: str, account_id: str, token_id: str,
     return vault.seal("online_emergency_code.code_sealed", code_id, owner, code.reveal().encode())
 
 
-def token_state(vault: Vault, row: Any) -> TokenState:
-    """From a row with the columns of `token`, its id as `token_id`. Raises VaultError if the row was altered."""
-    seed = vault.open("token.seed_sealed", row.token_id, token_owner(row.account_id, row.token_id), row.seed_sealed)
+def token_state(vault: Vault, token: JudgedToken) -> TokenState:
+    """Return the token as the core judges it. Raises VaultError if its row was altered."""
+    seed = vault.open("token.seed_sealed", token.id, token_owner(token.account_id, token.id), token.seed_sealed)
+    parameters = Parameters(seed, token.serial, token.digits, token.interval, token.algorithm)
     return TokenState(
-        token_id=row.token_id,
-        otp=TOKEN_TYPES[row.type].of(Parameters(seed, row.serial, row.digits, row.interval, row.algorithm)),
-        drift=row.drift,
-        last_step=row.last_step,
-        enabled=row.enabled,
-        lost=row.lost,
-        expires_at=row.expires_at,
-        with_pin=row.with_pin,
-        pin=pin_of(vault, row, row.token_id),
-        offline_code_online=row.offline_code_online,
-        pin_must_change=row.pin_must_change,
-        pin_set_at=row.pin_set_at,
+        token_id=token.id,
+        otp=TOKEN_TYPES[token.type].of(parameters),
+        drift=token.drift,
+        last_step=token.last_step,
+        enabled=token.enabled,
+        lost=token.lost,
+        expires_at=token.expires_at,
+        with_pin=token.with_pin,
+        pin=pin_of(vault, token),
+        offline_code_online=token.offline_code_online,
+        pin_must_change=token.pin_must_change,
+        pin_set_at=token.pin_set_at,
     )
 
 
@@ -98,23 +121,30 @@ class SeedlessToken:
     digits: int
 
 
-def seedless_token(vault: Vault, row: Any) -> SeedlessToken:
-    """From a row with the columns of `token`; its seed stays sealed."""
-    pin = pin_of(vault, row)
+def seedless_token(vault: Vault, token: StoredToken) -> SeedlessToken:
+    """Return the token without its seed, which stays sealed."""
     return SeedlessToken(
-        row.id, row.enabled, row.lost, row.expires_at, row.with_pin, pin, row.pin_must_change, row.digits
+        token.id,
+        token.enabled,
+        token.lost,
+        token.expires_at,
+        token.with_pin,
+        pin_of(vault, token),
+        token.pin_must_change,
+        token.digits,
     )
 
 
-def code_state(vault: Vault, row: Any) -> CodeState:
-    """From a row of `emergency_code` that belongs to a token."""
-    return CodeState(row.id, row.token_id, open_code(vault, row), row.not_after)
+def code_state(vault: Vault, code: EmergencyCode) -> CodeState:
+    """Return a version of an emergency tokencode as the core judges it."""
+    assert code.token_id is not None  # a passcode works on devices alone
+    return CodeState(code.id, code.token_id, open_code(vault, code), code.not_after)
 
 
-def open_code(vault: Vault, row: Any) -> Secret[str]:
-    """The canonical code of a row of `emergency_code`."""
-    owner = code_owner(row.account_id, row.token_id)
-    return Secret(vault.open("emergency_code.code_sealed", row.id, owner, row.code_sealed).reveal().decode())
+def open_code(vault: Vault, code: EmergencyCode) -> Secret[str]:
+    """Return the canonical code. Raises VaultError if its row was altered."""
+    owner = code_owner(code.account_id, code.token_id)
+    return Secret(vault.open("emergency_code.code_sealed", code.id, owner, code.code_sealed).reveal().decode())
 
 
 def seal_code(vault: Vault, code_id: str, account_id: str, token_id: str | None, code: Secret[str]) -> bytes:
@@ -123,15 +153,15 @@ def seal_code(vault: Vault, code_id: str, account_id: str, token_id: str | None,
     return vault.seal("emergency_code.code_sealed", code_id, owner, code.reveal().encode())
 
 
-def seal_pin(vault: Vault, account_id: str, token_id: str, pin: PinVerifier) -> dict[str, Any]:
-    """The columns of `token` that hold a PIN."""
+def seal_pin(vault: Vault, account_id: str, token_id: str, pin: PinVerifier) -> PinColumns:
+    """The inverse of `pin_of`."""
     plain = pin.verifier.reveal() + bytes([pin.length])
-    return {
-        "pin_sealed": vault.seal("token.pin_sealed", token_id, token_owner(account_id, token_id), plain),
-        "pin_salt": pin.salt,
-        "pin_memory": pin.memory_kib,
-        "pin_passes": pin.passes,
-    }
+    return PinColumns(
+        pin_sealed=vault.seal("token.pin_sealed", token_id, token_owner(account_id, token_id), plain),
+        pin_salt=pin.salt,
+        pin_memory=pin.memory_kib,
+        pin_passes=pin.passes,
+    )
 
 
 def seal_pin_history(vault: Vault, account_id: str, token_id: str, former: Sequence[PinVerifier]) -> bytes:
@@ -141,12 +171,12 @@ def seal_pin_history(vault: Vault, account_id: str, token_id: str, former: Seque
     )
 
 
-def open_pin_history(vault: Vault, row: Any) -> list[PinVerifier]:
-    """From a row of `token`; the inverse of `seal_pin_history`."""
-    if row.pin_history_sealed is None:
+def open_pin_history(vault: Vault, token: Token) -> list[PinVerifier]:
+    """Return the former PINs, newest first; the inverse of `seal_pin_history`."""
+    if token.pin_history_sealed is None:
         return []
-    owner = token_owner(row.account_id, row.id)
-    plain = vault.open("token.pin_history_sealed", row.id, owner, row.pin_history_sealed).reveal()
+    owner = token_owner(token.account_id, token.id)
+    plain = vault.open("token.pin_history_sealed", token.id, owner, token.pin_history_sealed).reveal()
     size = PIN_BYTES
     return [pin_from_bytes(plain[start : start + size]) for start in range(0, len(plain), size)]
 
@@ -165,9 +195,6 @@ def pin_from_bytes(data: bytes) -> PinVerifier:
     return PinVerifier(Secret(verifier), salt, memory, passes, length)
 
 
-NO_PIN: dict[str, None] = {"pin_sealed": None, "pin_salt": None, "pin_memory": None, "pin_passes": None}
-
-
 def token_owner(account_id: str | None, token_id: str) -> str:
     """Whose secret it is, for the vault's associated data: a token that is moved to another user in the database opens
     to nothing. None: nobody has the token; assigning it seals its seed anew."""
@@ -179,11 +206,14 @@ def code_owner(account_id: str, token_id: str | None) -> str:
     return token_owner(account_id, token_id) if token_id else f"account:{account_id}"
 
 
-def pin_of(vault: Vault, row: Any, token_id: str = "") -> PinVerifier | None:
-    """From a row with the columns of `token`; its id as `id`, unless it is given."""
-    if row.pin_sealed is None:
+def pin_of(vault: Vault, token: StoredPin) -> PinVerifier | None:
+    """Return the token's PIN; None if it has none. Raises VaultError if its row was altered."""
+    if token.pin_sealed is None:
         return None
-    token_id = token_id or row.id
-    plain = vault.open("token.pin_sealed", token_id, token_owner(row.account_id, token_id), row.pin_sealed).reveal()
+    plain = vault.open("token.pin_sealed", token.id, token_owner(token.account_id, token.id), token.pin_sealed).reveal()
     verifier, length = Secret(plain[:_VERIFIER_BYTES]), plain[_VERIFIER_BYTES]
-    return PinVerifier(verifier, row.pin_salt, row.pin_memory, row.pin_passes, length)
+    salt, memory, passes = token.pin_salt, token.pin_memory, token.pin_passes
+    assert salt is not None
+    assert memory is not None
+    assert passes is not None  # all four are written together
+    return PinVerifier(verifier, salt, memory, passes, length)

@@ -452,7 +452,7 @@ role_grant = Table(
 )
 
 
-def _session(name: str, *more: Column[Any]) -> Table:
+def _session(name: str, *more: Column[Any]) -> Table:  # Any: columns of any type
     return Table(
         name,
         metadata,

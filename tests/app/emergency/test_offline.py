@@ -554,8 +554,9 @@ def test_online_a_use_is_matched_to_its_showing_and_one_that_nobody_showed_is_an
     user, device = holder
     set_online(server, ROOT, user.serial, allowed=True, now=NOW)
     with server.database.read() as connection:  # what an intruder would have to read
-        row = emergency_codes.find_version(connection, user.account_id, user.token_id, 1)
-        code = open_code(server.vault, row).reveal()
+        version = emergency_codes.find_version(connection, user.account_id, user.token_id, 1)
+    assert version is not None
+    code = open_code(server.vault, version).reveal()
     granted(device.sign_in(user, NOW, Secret(PIN + code)).outcome)
     (alarm,) = on_record(server, Action.ALARM_EMERGENCY_UNSHOWN)
     assert (alarm.token_id, alarm.device_id) == (user.token_id, device.device_id)

@@ -33,7 +33,7 @@ from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.reasons import Method, Reason
 from sparekey.core.sign_in.outcome import Denied, Granted
 from sparekey.secret import Secret
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.tokens.tokens import Token
 from sparekey.storage.unit_of_work import Database
 from tests.app.test_secrets_at_rest import everything_stored, spellings
 from tests.builders import (
@@ -346,7 +346,7 @@ def test_it_ends_with_what_is_done_to_the_token_in_the_same_transaction(server: 
     assert json.loads(ended.detail)["why"] == "the token was removed"
 
 
-def _end_and_fail(server: Instance, row: AnyRow) -> None:
+def _end_and_fail(server: Instance, row: Token) -> None:
     with server.database.write() as connection:
         assert end_for_token(connection, ROOT, row, "the token was removed", now=NOW)
         raise RuntimeError

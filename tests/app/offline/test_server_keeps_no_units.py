@@ -26,10 +26,11 @@ from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.secret import Secret
 from sparekey.storage.devices import devices, receipts
+from sparekey.storage.emergency.offline import code_of
 from sparekey.storage.people import domains
 from sparekey.storage.policies import policies
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import metadata
+from sparekey.storage.tokens import tokens
 from sparekey.storage.unit_of_work import Database
 from sparekey.wire.agent_api import UnitRequest
 from tests.builders import ROOT
@@ -113,18 +114,13 @@ def stored_secrets(instance: Instance) -> dict[str, bytes]:
     """The PIN hash P and the emergency codes, as the server opens them."""
     found = {}
     with instance.database.read() as connection:
-        for row in connection.execute(select(metadata.tables["token"])):
-            state = token_state(instance.vault, _named(row))
+        for token in tokens.list_tokens(connection, 1_000):
+            state = token_state(instance.vault, token)
             assert state.pin
             found["P"] = state.pin.verifier.reveal()
         for row in connection.execute(select(metadata.tables["emergency_code"])):
-            found[f"{row.kind}"] = open_code(instance.vault, row).reveal().encode()
+            found[row.kind] = open_code(instance.vault, code_of(row)).reveal().encode()
     return found
-
-
-class _named:  # noqa: N801 -- stands for a row whose id is called token_id
-    def __init__(self, row: AnyRow) -> None:
-        self.__dict__ |= dict(row._mapping) | {"token_id": row.id}
 
 
 def everything_stored(database: Database, directory: Path) -> bytes:

@@ -205,10 +205,10 @@ def test_two_pins_that_differ_change_nothing(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     set_pin(server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
     user = replace(user, pin="first777")
-    before = bytes(token_row(server, user.serial).pin_sealed)
+    before = token_row(server, user.serial).pin_sealed
     verdict = reply(server, user, reply(server, user, begin(server, user), NEW_PIN), "1" + NEW_PIN[1:])
     asked(verdict, Ask.NEW_PIN)
-    assert bytes(token_row(server, user.serial).pin_sealed) == before
+    assert token_row(server, user.serial).pin_sealed == before
 
 
 def test_s01_a_right_passcode_is_used_up_by_the_question_for_a_pin(any_server: Instance) -> None:

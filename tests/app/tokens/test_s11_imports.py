@@ -1,5 +1,7 @@
 """S11: an import is there whole or not at all, a serial number that is taken keeps its token, no seed is told."""
 
+from dataclasses import asdict
+
 import pytest
 from sqlalchemy import text
 
@@ -14,7 +16,7 @@ from tools.token_files import MadeToken, csv_file, pskc_file, sdtid_file, tokens
 
 
 def columns(instance: Instance, serial: str) -> dict[str, object]:
-    return dict(token_row(instance, serial)._mapping)
+    return asdict(token_row(instance, serial))
 
 
 def all_serials(instance: Instance) -> list[str]:

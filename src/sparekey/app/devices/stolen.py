@@ -41,7 +41,7 @@ from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import Device, UserToken
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.people.accounts import AccountWithCounts
 from sparekey.storage.sessions import passkeys
 from sparekey.storage.sign_in import challenges
 from sparekey.storage.tokens import tokens
@@ -178,19 +178,20 @@ def _stolen(connection: Connection, actor: Actor, device: Device, users: frozens
     used = devices.tokens_of_device(connection, device.id)
     with_pin = devices.tokens_with_pin(connection, users)
     found = accounts.find_with_counts(connection, users, now)
-    seen = [row for row in found if actor.sees(row.domain_id)]
-    named = tuple(_stolen_from(row, used, with_pin) for row in seen)
+    seen = [each for each in found if actor.sees(each.account.domain_id)]
+    named = tuple(_stolen_from(each, used, with_pin) for each in seen)
     return StolenDevice(device.id, device.name, named, len(found) - len(seen))
 
 
-def _stolen_from(account: AnyRow, used: Sequence[UserToken], with_pin: Sequence[UserToken]) -> StolenFrom:
+def _stolen_from(found: AccountWithCounts, used: Sequence[UserToken], with_pin: Sequence[UserToken]) -> StolenFrom:
+    account = found.account
     mine = [token for token in used if token.account_id == account.id]
     return StolenFrom(
         account.login,
         new_pin=tuple(token.serial for token in with_pin if token.account_id == account.id),
         disabled=tuple(token.serial for token in mine if token.enabled and _tells_codes(token)),
-        codes=account.codes,
-        passkeys=account.passkeys,
+        codes=found.codes,
+        passkeys=found.passkeys,
     )
 
 

@@ -29,8 +29,8 @@ from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.permissions import Actor, Grant, Permission
 from sparekey.core.plurals import counted
 from sparekey.storage.emergency import approvals
+from sparekey.storage.emergency.approvals import Approval
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
 
 APPROVAL_SECONDS: Final = 15 * 60
 _KEPT_IN_LISTS: Final = 86_400  # seconds
@@ -93,14 +93,14 @@ def list_approvals(
     """
     domains = actor.domains_with(Permission.EMERGENCY_APPROVE)
     with instance.database.read() as connection:
-        rows = approvals.list_approvals(connection, limit, after, now - _KEPT_IN_LISTS, domains, actor.name)
-        return _views(connection, actor, rows, now)
+        requests = approvals.list_approvals(connection, limit, after, now - _KEPT_IN_LISTS, domains, actor.name)
+        return _views(connection, actor, requests, now)
 
 
 def own_requests(connection: Connection, actor: Actor, account_id: str, now: int) -> list[ApprovalView]:
     """What this actor asked for about this user, while its time has not run out: of each device the last one."""
-    rows = approvals.requests_of(connection, account_id, actor.name, now)
-    last = {row.device_id: row for row in reversed(rows)}
+    requests = approvals.requests_of(connection, account_id, actor.name, now)
+    last = {request.device_id: request for request in reversed(requests)}
     return _views(connection, actor, list(last.values()), now, only_own=True)
 
 
@@ -127,8 +127,9 @@ def settle_approval(
     alone = _nobody_else(connection, actor, account_id, now)
     if latest is not None and latest.decided_at is None:
         return _needed(latest.id, latest.expires_at - now, "", alone)
-    if latest is not None and approvals.execute(connection, latest.id, now):
-        return Approved(latest.id, latest.decided_by, Showing(latest.caller, latest.note, latest.ticket))
+    decided_by = latest.decided_by if latest is not None else None
+    if latest is not None and decided_by is not None and approvals.execute(connection, latest.id, now):
+        return Approved(latest.id, decided_by, Showing(latest.caller, latest.note, latest.ticket))
     approval_id = new_id()
     values = {
         "id": approval_id,
@@ -181,85 +182,85 @@ def _decide(instance: Instance, actor: Actor, approval_id: str, *, approved: boo
 def decide_in(connection: Connection, actor: Actor, approval_id: str, *, approved: bool, now: int) -> None:
     """In the caller's transaction. Raises as `approve` does."""
     action = Action.APPROVAL_GIVEN if approved else Action.APPROVAL_REFUSED
-    row = _get_approval(connection, actor, approval_id)
-    if not is_second_person(actor, row.asked_by):
+    request = _get_approval(connection, actor, approval_id)
+    if not is_second_person(actor, request.asked_by):
         raise NotAllowed("nobody decides on their own request", "ask somebody else who may approve")
     # also: nobody who has fewer rights than the user whose passcode it is
-    get_account(connection, actor, row.login, Permission.EMERGENCY_APPROVE)
+    get_account(connection, actor, request.login, Permission.EMERGENCY_APPROVE)
     if not approvals.decide(connection, approval_id, actor.name, approved=approved, now=now):
-        raise Conflict(f"this request is {_state(row, now)} already", "see `sparekey approval list`")
+        raise Conflict(f"this request is {_state(request, now)} already", "see `sparekey approval list`")
     log(
         connection,
         now,
         actor,
         action,
-        account=row.account_id,
-        device=row.device_id,
+        account=request.account_id,
+        device=request.device_id,
         approval=approval_id,
-        asked_by=row.asked_by,
+        asked_by=request.asked_by,
     )
 
 
-def _get_approval(connection: Connection, actor: Actor, approval_id: str) -> AnyRow:
-    row = approvals.find_approval(connection, approval_id)
-    if row is None or not (actor.sees(row.domain_id) or row.asked_by == actor.name):
+def _get_approval(connection: Connection, actor: Actor, approval_id: str) -> Approval:
+    request = approvals.find_approval(connection, approval_id)
+    if request is None or not (actor.sees(request.domain_id) or request.asked_by == actor.name):
         raise NotFound(f"there is no request {approval_id!r}", "see `sparekey approval list`")
-    verify_may(actor, Permission.EMERGENCY_APPROVE, row.domain_id)
-    return row
+    verify_may(actor, Permission.EMERGENCY_APPROVE, request.domain_id)
+    return request
 
 
 def _views(
-    connection: Connection, reader: Actor, rows: Sequence[AnyRow], now: int, *, only_own: bool = False
+    connection: Connection, reader: Actor, requests: Sequence[Approval], now: int, *, only_own: bool = False
 ) -> list[ApprovalView]:
     """`only_own`: the reader asked for all of them, and needs no name."""
-    unnamed = {None, reader.name if only_own else None}
-    people = {name for row in rows for name in (row.asked_by, row.decided_by)} - unnamed
+    named = {name for request in requests for name in (request.asked_by, request.decided_by) if name is not None}
+    people = named - {reader.name} if only_own else named
     called = names_of_actors(connection, reader, people)
-    rights = _rights(connection, rows, now) if not only_own else {}
+    rights = _rights(connection, requests, now) if not only_own else {}
     return [
         ApprovalView(
-            id=row.id,
-            state=_state(row, now),
-            user=row.login,
-            device=row.device_name,
-            asked_by=row.asked_by,
-            caller=row.caller,
-            note=row.note,
-            ticket=row.ticket,
-            asked_at=row.asked_at,
-            expires_at=row.expires_at,
-            decided_by=row.decided_by,
-            asker=called.get(row.asked_by, row.asked_by),
-            decider=called.get(row.decided_by, row.decided_by),
-            yours=is_same_person(reader, row.asked_by),
-            decidable=_is_decidable(reader, row, rights.get(row.account_id, ()), now),
-            device_id=row.device_id,
+            id=request.id,
+            state=_state(request, now),
+            user=request.login,
+            device=request.device_name,
+            asked_by=request.asked_by,
+            caller=request.caller,
+            note=request.note,
+            ticket=request.ticket,
+            asked_at=request.asked_at,
+            expires_at=request.expires_at,
+            decided_by=request.decided_by,
+            asker=called.get(request.asked_by, request.asked_by),
+            decider=called.get(request.decided_by, request.decided_by) if request.decided_by is not None else None,
+            yours=is_same_person(reader, request.asked_by),
+            decidable=_is_decidable(reader, request, rights.get(request.account_id, ()), now),
+            device_id=request.device_id,
         )
-        for row in rows
+        for request in requests
     ]
 
 
-def _rights(connection: Connection, rows: Sequence[AnyRow], now: int) -> dict[str, tuple[Grant, ...]]:
+def _rights(connection: Connection, requests: Sequence[Approval], now: int) -> dict[str, tuple[Grant, ...]]:
     """Of the users whose passcodes wait."""
-    waiting = {row.account_id for row in rows if _state(row, now) is ApprovalState.WAITING}
+    waiting = {request.account_id for request in requests if _state(request, now) is ApprovalState.WAITING}
     return grants_of_several(connection, waiting) if waiting else {}
 
 
-def _is_decidable(reader: Actor, row: AnyRow, rights: Sequence[Grant], now: int) -> bool:
+def _is_decidable(reader: Actor, request: Approval, rights: Sequence[Grant], now: int) -> bool:
     """What `decide_in` would say now; `rights`: of the user."""
     return (
-        _state(row, now) is ApprovalState.WAITING
-        and is_second_person(reader, row.asked_by)
-        and reader.may(Permission.EMERGENCY_APPROVE, row.domain_id)
+        _state(request, now) is ApprovalState.WAITING
+        and is_second_person(reader, request.asked_by)
+        and reader.may(Permission.EMERGENCY_APPROVE, request.domain_id)
         and reader.covers(rights)
     )
 
 
-def _state(row: AnyRow, now: int) -> ApprovalState:
-    if row.executed_at is not None:
+def _state(request: Approval, now: int) -> ApprovalState:
+    if request.executed_at is not None:
         return ApprovalState.SHOWN
-    if row.approved is False:
+    if request.approved is False:
         return ApprovalState.REFUSED
-    if now >= row.expires_at:
+    if now >= request.expires_at:
         return ApprovalState.EXPIRED
-    return ApprovalState.APPROVED if row.approved else ApprovalState.WAITING
+    return ApprovalState.APPROVED if request.approved else ApprovalState.WAITING

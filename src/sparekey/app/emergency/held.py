@@ -14,7 +14,7 @@ from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.errors import Conflict, NotAllowed, NotFound
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage.emergency import offline as emergency_codes
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.emergency.offline import EmergencyCode
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def owner_of(connection: Connection, actor: Actor, kind: CodeKind, name: str, ne
 
 def _tokencode_of(connection: Connection, actor: Actor, serial: str, needed: Permission) -> Owner:
     """The owner of a token's offline emergency tokencode."""
-    row = get_assigned_token(connection, actor, serial, needed)
-    return Owner(CodeKind.TOKENCODE, row.account_id, row.id, serial)
+    token = get_assigned_token(connection, actor, serial, needed)
+    return Owner(CodeKind.TOKENCODE, token.account_id, token.id, serial)
 
 
 def _passcode_of(connection: Connection, actor: Actor, login: str, needed: Permission) -> Owner:
@@ -65,16 +65,16 @@ def list_held(connection: Connection, owner: Owner) -> list[HeldCode]:
     """One row per device that is given this code."""
     return [
         HeldCode(
-            device_id=row.device_id,
-            device=row.device_name,
-            version=row.version or 0,
-            not_after=row.not_after or 0,
-            held_since=row.held_since or 0,
-            pending=row.code_id != row.held_code_id,
-            reset=row.reset_at is not None,
+            device_id=device.id,
+            device=device.name,
+            version=device.version or 0,
+            not_after=device.not_after or 0,
+            held_since=device.held_since or 0,
+            pending=device.code_id != device.held_code_id,
+            reset=device.reset_at is not None,
         )
-        for row in emergency_codes.device_codes(connection, owner.account_id, owner.owner_id)
-        if row.revoked_at is None
+        for device in emergency_codes.device_codes(connection, owner.account_id, owner.owner_id)
+        if device.revoked_at is None
     ]
 
 
@@ -109,12 +109,12 @@ def verify_some_device(connection: Connection, instance: Instance, owner: Owner,
         raise NotAllowed(f"{owner.label} cannot be given emergency access", obstacles[0] or "")
 
 
-def held_version(connection: Connection, owner: Owner, held: HeldCode) -> AnyRow:
-    """The row of the version that a device holds."""
-    row = emergency_codes.find_version(connection, owner.account_id, owner.token_id, held.version)
-    if row is None:
+def held_version(connection: Connection, owner: Owner, held: HeldCode) -> EmergencyCode:
+    """The version that a device holds."""
+    code = emergency_codes.find_version(connection, owner.account_id, owner.token_id, held.version)
+    if code is None:
         raise LookupError("a device holds a version that is not stored")
-    return row
+    return code
 
 
 def nobody_holds(connection: Connection, instance: Instance, owner: Owner, now: int) -> NotAllowed:
@@ -127,13 +127,13 @@ def nobody_holds(connection: Connection, instance: Instance, owner: Owner, now: 
 
 
 def verify_works(
-    connection: Connection, instance: Instance, owner: Owner, held: HeldCode, row: AnyRow, now: int
+    connection: Connection, instance: Instance, owner: Owner, held: HeldCode, code: EmergencyCode, now: int
 ) -> None:
     """NotAllowed where the rules stand against this code on this device, or it has expired."""
     obstacle = obstacle_on(connection, instance, owner.account_id, owner.token_id, held.device_id, now)
     if obstacle is not None:
         raise NotAllowed(f"{owner.label} cannot be given emergency access on {held.device}", obstacle)
-    if now >= row.not_after:
+    if now >= code.not_after:
         raise NotAllowed(
             f"the code on {held.device} has expired",
             "the user gets a new one at the next contact of that device with the server",

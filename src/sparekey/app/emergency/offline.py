@@ -43,8 +43,8 @@ from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.storage.emergency.offline import EmergencyCode
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.sign_in import challenges
 from sparekey.storage.tokens import tokens
 
@@ -101,8 +101,8 @@ def _show(
     turn = begin_showing(connection, actor)
     accounts.lock_accounts(connection, [owner.account_id])
     held = held_on(connection, instance, owner, device, now)
-    row = held_version(connection, owner, held)
-    verify_works(connection, instance, owner, held, row, now)
+    code = held_version(connection, owner, held)
+    verify_works(connection, instance, owner, held, code, now)
     policy = _policy_for(connection, owner, held)
     pace = judge_showing(connection, actor, turn, policy, now)
     if pace is Pace.STOPPED:
@@ -114,15 +114,15 @@ def _show(
             return settled
         approved, showing = settled, settled.showing
     # A replacement that is on its way would take the code away from whoever is about to use it.
-    emergency_codes.assign(connection, held.device_id, owner.owner_id, owner.account_id, row.id)
+    emergency_codes.assign(connection, held.device_id, owner.owner_id, owner.account_id, code.id)
     count_showing(connection, actor, now)
-    _put_on_record(connection, actor, owner, held, row, showing, approved, now)
+    _put_on_record(connection, actor, owner, held, code, showing, approved, now)
     notify_user(connection, now, owner.account_id, Notice.CODE_SHOWN, kind=kind, device=held.device)
     return ShownCode(
         held.device,
-        row.version,
-        open_code(instance.vault, row),
-        row.not_after,
+        code.version,
+        open_code(instance.vault, code),
+        code.not_after,
         _needs_pin(connection, owner),
         warning_of(pace, policy),
     )
@@ -156,7 +156,7 @@ def save(instance: Instance, actor: Actor, serial: str, *, anew: bool, online: b
     """Both at once, or nothing: a reset where `anew` says so, and online use where it is not as `online` says."""
     with instance.database.write() as connection:
         token = get_assigned_token(connection, actor, serial, Permission.EMERGENCY_ONLINE)
-        changed = bool(token.offline_code_online) is not online
+        changed = token.offline_code_online is not online
         if changed:
             _set_online(connection, instance, actor, serial, online, now)
         devices = _reset(connection, instance, actor, CodeKind.TOKENCODE, serial, now) if anew else None
@@ -249,14 +249,14 @@ def _put_on_record(
     actor: Actor,
     owner: Owner,
     held: HeldCode,
-    row: AnyRow,
+    code: EmergencyCode,
     showing: Showing,
     approved: Approved | None,
     now: int,
 ) -> None:
-    emergency_codes.mark(connection, row.id, "shown_at", now)
+    emergency_codes.mark(connection, code.id, "shown_at", now)
     said = {"caller": showing.caller, "note": showing.note, "ticket": showing.ticket}
-    values = {"code_id": row.id, "device_id": held.device_id, "operator": actor.name, "shown_at": now, **said}
+    values = {"code_id": code.id, "device_id": held.device_id, "operator": actor.name, "shown_at": now, **said}
     emergency_codes.insert_showing(connection, {"id": new_id(), **values})
     second = {"approval": approved.approval_id, "approved_by": approved.decided_by} if approved else {}
     log(
@@ -268,7 +268,7 @@ def _put_on_record(
         token=owner.token_id,
         device=held.device_id,
         kind=owner.kind,
-        version=row.version,
+        version=code.version,
         **said,
         **second,
     )
@@ -277,5 +277,5 @@ def _put_on_record(
 def _needs_pin(connection: Connection, owner: Owner) -> bool:
     if owner.kind is CodeKind.PASSCODE:
         return False
-    row = tokens.find_token_by_id(connection, owner.owner_id)
-    return row is None or bool(row.with_pin)
+    token = tokens.find_token_by_id(connection, owner.owner_id)
+    return token is None or token.with_pin

@@ -31,10 +31,13 @@ from sparekey.core.policy.token import TokenPolicy
 from sparekey.passcode import spelled
 from sparekey.secret import Secret
 from sparekey.storage.emergency import online as online_emergency
+from sparekey.storage.emergency.online import OnlineAccess
+from sparekey.storage.emergency.rate_limit import OperatorLift
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.people.accounts import Account
 from sparekey.storage.sign_in import challenges
 from sparekey.storage.sign_in.statements import end_emergency
+from sparekey.storage.tokens.tokens import AssignedToken, Token
 
 DEFAULT_DAYS: Final = 7
 MOST_DAYS: Final = 365
@@ -110,23 +113,23 @@ def end(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
             raise NotFound(f"token {serial!r} has no online emergency access", "there is nothing to end")
 
 
-def end_for_token(connection: Connection, actor: Actor | str, token_row: AnyRow, why: str, *, now: int) -> bool:
+def end_for_token(connection: Connection, actor: Actor | str, token: Token, why: str, *, now: int) -> bool:
     """Ends it in the caller's transaction, for what is done to the token: it is removed, unassigned, replaced.
 
-    `token_row`: a row of `token` as it was before. Whether there was such access.
+    `token`: as it was before. Whether there was such access.
     """
-    if online_emergency.find_access(connection, token_row.id) is None:
+    if online_emergency.find_access(connection, token.id) is None:
         return False
-    end_emergency(connection, token_row.id)
-    challenges.delete_of_token(connection, token_row.id)  # a question on the way to it must not go on with other access
+    end_emergency(connection, token.id)
+    challenges.delete_of_token(connection, token.id)  # a question on the way to it must not go on with other access
     log(
         connection,
         now,
         actor,
         Action.EMERGENCY_ENDED,
-        account=token_row.account_id,
-        token=token_row.id,
-        serial=token_row.serial,
+        account=token.account_id,
+        token=token.id,
+        serial=token.serial,
         why=why,
     )
     return True
@@ -141,13 +144,13 @@ def access_of(instance: Instance, actor: Actor, serial: str, *, now: int) -> Acc
 
 def access_to(connection: Connection, actor: Actor, token_id: str, now: int) -> AccessView | None:
     """The same within a transaction, for somebody who may see the token."""
-    row = online_emergency.find_access(connection, token_id)
-    if row is None:
+    access = online_emergency.find_access(connection, token_id)
+    if access is None:
         return None
-    if row.giver is not None:
-        return _view(row, row.giver if actor.sees(row.giver_domain_id) else row.created_by, now)
-    called = names_of_actors(connection, actor, [row.created_by])
-    return _view(row, called.get(row.created_by, row.created_by), now)
+    if access.giver is not None:
+        return _view(access, access.giver if actor.sees(access.giver_domain_id) else access.created_by, now)
+    called = names_of_actors(connection, actor, [access.created_by])
+    return _view(access, called.get(access.created_by, access.created_by), now)
 
 
 def _give(
@@ -190,8 +193,8 @@ def give_to(
     connection: Connection,
     instance: Instance,
     actor: Actor,
-    turn: AnyRow,
-    token: AnyRow,
+    turn: OperatorLift,
+    token: AssignedToken,
     kind: EmergencyKind,
     count: int,
     terms: Terms,
@@ -229,9 +232,7 @@ def give_to(
         **vars(showing),
     )
     notify_user(connection, now, account.id, notice, serial=token.serial)
-    return GivenAccess(
-        kind, terms.if_available, expires_at, codes, bool(token.with_pin), replaced, warning_of(pace, policy)
-    )
+    return GivenAccess(kind, terms.if_available, expires_at, codes, token.with_pin, replaced, warning_of(pace, policy))
 
 
 def _verify_terms(terms: Terms, now: int) -> None:
@@ -250,13 +251,13 @@ def _verify_terms(terms: Terms, now: int) -> None:
         )
 
 
-def _locked_token(connection: Connection, actor: Actor, serial: str, needed: Permission) -> AnyRow:
+def _locked_token(connection: Connection, actor: Actor, serial: str, needed: Permission) -> AssignedToken:
     """The token as it stands once its user's account is locked: nobody takes it away meanwhile."""
     accounts.lock_accounts(connection, [get_assigned_token(connection, actor, serial, needed).account_id])
     return get_assigned_token(connection, actor, serial, needed)
 
 
-def _usable_account(connection: Connection, token: AnyRow, now: int) -> AnyRow:
+def _usable_account(connection: Connection, token: AssignedToken, now: int) -> Account:
     """The account of the token's user. Raises NotAllowed where neither token nor account could be used (S05)."""
     refused = f"token {token.serial!r} cannot be given emergency access"
     account = accounts.find_account_by_id(connection, token.account_id)
@@ -282,7 +283,7 @@ def _store(
     connection: Connection,
     instance: Instance,
     actor: Actor,
-    token: AnyRow,
+    token: AssignedToken,
     kind: EmergencyKind,
     terms: Terms,
     codes: tuple[Secret[str], ...],
@@ -306,17 +307,16 @@ def _store(
     online_emergency.insert_access(connection, values, sealed)
 
 
-def _view(row: AnyRow, giver: str, now: int) -> AccessView:
-    kind = EmergencyKind(row.kind)
+def _view(access: OnlineAccess, giver: str, now: int) -> AccessView:
     return AccessView(
-        kind=kind,
-        if_available=IfAvailable(row.if_available),
-        expires_at=row.expires_at,
-        ended=row.expires_at is not None and now >= row.expires_at,
-        codes=row.codes,
-        left=row.codes - row.used if kind is EmergencyKind.ONE_TIME else row.codes,
-        last_used_at=row.last_used_at,
-        given_at=row.created_at,
-        given_by=row.created_by,
+        kind=access.kind,
+        if_available=access.if_available,
+        expires_at=access.expires_at,
+        ended=access.expires_at is not None and now >= access.expires_at,
+        codes=access.codes,
+        left=access.codes - access.used if access.kind is EmergencyKind.ONE_TIME else access.codes,
+        last_used_at=access.last_used_at,
+        given_at=access.created_at,
+        given_by=access.created_by,
         giver=giver,
     )

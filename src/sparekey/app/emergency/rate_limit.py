@@ -24,7 +24,7 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.core.plurals import counted
 from sparekey.core.policy.offline import OfflinePolicy
 from sparekey.storage.emergency import rate_limit
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.emergency.rate_limit import OperatorLift
 
 DEFAULT_HOURS: Final = 4
 MOST_HOURS: Final = 24
@@ -84,12 +84,12 @@ def lift(instance: Instance, actor: Actor, operator: str, hours: int = DEFAULT_H
     return Lift(name, until)
 
 
-def begin_showing(connection: Connection, actor: Actor) -> AnyRow:
+def begin_showing(connection: Connection, actor: Actor) -> OperatorLift:
     """Takes the operator's turn, before accounts are locked: `until` when the limit is lifted, `warned_at` last."""
     return rate_limit.take_turn(connection, actor.name)
 
 
-def judge_showing(connection: Connection, actor: Actor, turn: AnyRow, policy: OfflinePolicy, now: int) -> Pace:
+def judge_showing(connection: Connection, actor: Actor, turn: OperatorLift, policy: OfflinePolicy, now: int) -> Pace:
     """Whether this operator may be shown one more code; puts on record what has to be. The caller commits.
 
     `turn`: as it was taken in this transaction. `policy`: in force for the user whose code it is.

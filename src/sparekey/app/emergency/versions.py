@@ -23,7 +23,7 @@ from sparekey.core.sign_in.authenticate import AccountState, TokenState
 from sparekey.passcode import new_code
 from sparekey.secret import Secret
 from sparekey.storage.emergency import offline as emergency_codes
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.emergency.offline import EmergencyCode
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def supply(
     now: int,
     *,
     used_token: str | None = None,
-) -> Mapping[str, AnyRow]:
-    """Settle the version of every code that the device should hold; rows of `emergency_code` by owner id.
+) -> Mapping[str, EmergencyCode]:
+    """Settle the version of every code that the device should hold; by owner id.
 
     `used_token`: the one that signed in. It ends its own emergency and the passcode's, not that of another token.
     The caller holds the account's lock, so that two contacts at once make one new version.
@@ -74,7 +74,7 @@ def supply(
     return supplied
 
 
-def _settle(here: _Contact, token: TokenState | None, contact: Contact) -> AnyRow:
+def _settle(here: _Contact, token: TokenState | None, contact: Contact) -> EmergencyCode:
     """The version that the device is given from now on: the one it was given, or another where the rules say so."""
     connection, account_id = here.connection, here.account.account_id
     owner_id = token.token_id if token else account_id
@@ -101,7 +101,7 @@ def _settle(here: _Contact, token: TokenState | None, contact: Contact) -> AnyRo
     return code
 
 
-def _shortened(here: _Contact, token: TokenState | None, code: AnyRow) -> AnyRow:
+def _shortened(here: _Contact, token: TokenState | None, code: EmergencyCode) -> EmergencyCode:
     """The same version, which ends earlier if a policy has become stricter or token or account were given an end."""
     end = here.end(token, code.created_at)
     if end >= code.not_after:
@@ -110,19 +110,19 @@ def _shortened(here: _Contact, token: TokenState | None, code: AnyRow) -> AnyRow
     return _get(here.connection, code.id)
 
 
-def _find_other(here: _Contact, token: TokenState | None) -> AnyRow | None:
+def _find_other(here: _Contact, token: TokenState | None) -> EmergencyCode | None:
     """A version that another device was given already and that may be given here too."""
-    rows = emergency_codes.versions(here.connection, here.account.account_id, token.token_id if token else None)
-    newest = find_deliverable([_version(row) for row in rows], here.now)
+    codes = emergency_codes.versions(here.connection, here.account.account_id, token.token_id if token else None)
+    newest = find_deliverable([_version(code) for code in codes], here.now)
     if newest is None or newest.not_after > here.end(token, newest.created_at):
         return None
-    return next(row for row in rows if row.id == newest.code_id)
+    return next(code for code in codes if code.id == newest.code_id)
 
 
-def _make(here: _Contact, token: TokenState | None) -> AnyRow:
+def _make(here: _Contact, token: TokenState | None) -> EmergencyCode:
     """A new version, encrypted before it is anywhere else."""
     account_id, token_id, code_id = here.account.account_id, token.token_id if token else None, new_id()
-    rows = emergency_codes.versions(here.connection, account_id, token_id)
+    before = emergency_codes.versions(here.connection, account_id, token_id)
     kind = CodeKind.TOKENCODE if token else CodeKind.PASSCODE
     code = Secret(new_code(groups_of(kind, with_pin=token is not None and token.with_pin)))
     emergency_codes.insert_code(
@@ -132,7 +132,7 @@ def _make(here: _Contact, token: TokenState | None) -> AnyRow:
             "kind": kind,
             "token_id": token_id,
             "account_id": account_id,
-            "version": max((row.version for row in rows), default=0) + 1,
+            "version": max((each.version for each in before), default=0) + 1,
             "code_sealed": seal_code(here.instance.vault, code_id, account_id, token_id, code),
             "created_at": here.now,
             "not_after": here.end(token, here.now),
@@ -141,12 +141,14 @@ def _make(here: _Contact, token: TokenState | None) -> AnyRow:
     return _get(here.connection, code_id)
 
 
-def _get(connection: Connection, code_id: str) -> AnyRow:
-    row = emergency_codes.find_code(connection, code_id)
-    if row is None:
+def _get(connection: Connection, code_id: str) -> EmergencyCode:
+    code = emergency_codes.find_code(connection, code_id)
+    if code is None:
         raise LookupError("an emergency code vanished inside its own transaction")
-    return row
+    return code
 
 
-def _version(row: AnyRow) -> CodeVersion:
-    return CodeVersion(row.id, row.version, row.created_at, row.not_after, row.shown_at, row.used_at, row.reset_at)
+def _version(code: EmergencyCode) -> CodeVersion:
+    return CodeVersion(
+        code.id, code.version, code.created_at, code.not_after, code.shown_at, code.used_at, code.reset_at
+    )

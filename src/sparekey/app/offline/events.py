@@ -27,8 +27,8 @@ from sparekey.storage.devices import devices, receipts
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.tokens import tokens
+from sparekey.storage.tokens.tokens import Token
 from sparekey.wire.events import EventKind, OfflineEvent
 from sparekey.wire.signing import BadSignature, verify_signature
 
@@ -193,7 +193,7 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
         )
 
 
-def _latest_believed(connection: Connection, device_id: str, token: AnyRow, now: int) -> int:
+def _latest_believed(connection: Connection, device_id: str, token: Token, now: int) -> int:
     """The latest step at which this device can have had a success.
 
     As far ahead as the device itself accepts: a code used there must not be usable here when its step comes. No
@@ -201,16 +201,16 @@ def _latest_believed(connection: Connection, device_id: str, token: AnyRow, now:
     packs that it was given; where nothing is known of them any more, as far as it looks ahead, for no pack is reserved.
     """
     if token.interval:
-        return int(now // token.interval + token.drift + WINDOW + LEARNT_SHIFT)
+        return now // token.interval + token.drift + WINDOW + LEARNT_SHIFT
     ends = [
         receipt.first + receipt.count - 1
         for receipt in receipts.list_receipts(connection, device_id, token.account_id)
         if (receipt.kind, receipt.token_id) == (UnitKind.EVENTS, token.id)
     ]
-    return max(ends, default=int(token.last_step) + 1 + LOOK_AHEAD)
+    return max(ends, default=token.last_step + 1 + LOOK_AHEAD)
 
 
-def _was_used_here(connection: Connection, device_id: str, token: AnyRow) -> bool:
+def _was_used_here(connection: Connection, device_id: str, token: Token) -> bool:
     """Whether the token signed in online on this device, now or before its data dropped out."""
     if devices.has_token(connection, device_id, token.id):
         return True
@@ -220,7 +220,7 @@ def _was_used_here(connection: Connection, device_id: str, token: AnyRow) -> boo
     return bool(audit_events.list_rows(connection, wanted, limit=1))
 
 
-def _used_elsewhere(connection: Connection, device_id: str, event: OfflineEvent, token: AnyRow) -> bool:
+def _used_elsewhere(connection: Connection, device_id: str, event: OfflineEvent, token: Token) -> bool:
     """Whether a success at this very step is on record that was not this device's own.
 
     The same device at the same step is one attempt: the server's yes did not reach it, so it judged by itself.

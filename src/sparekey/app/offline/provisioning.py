@@ -46,8 +46,8 @@ from sparekey.storage.devices import devices, receipts
 from sparekey.storage.devices.devices import Device, OfflineData
 from sparekey.storage.devices.receipts import Receipt
 from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.storage.emergency.offline import EmergencyCode
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.tokens import tokens
 from sparekey.wire.agent_api import DevicePolicy, HeldUnit, KeptKind, UnitName, UsedStep, UserSync
 
@@ -71,14 +71,14 @@ class Holder:
     device: DeviceState
     policy: EffectivePolicy
     data: OfflineData
-    codes: Mapping[str, AnyRow]  # the version to be sealed for this device, by owner id
+    codes: Mapping[str, EmergencyCode]  # the version to be sealed for this device, by owner id
 
     def wanted_at(self, now: int) -> list[WantedUnit]:
         """Every unit that the device should hold, in the order of making."""
         wanted = wanted_units(self.account, self.tokens, self.device, self.policy, now)
         return [unit for unit in wanted if not unit.kind.is_emergency or self.code_of(unit) is not None]
 
-    def code_of(self, unit: WantedUnit) -> AnyRow | None:
+    def code_of(self, unit: WantedUnit) -> EmergencyCode | None:
         """The version that an emergency unit holds."""
         return self.codes.get(unit.token_id or self.account.account_id)
 
@@ -149,7 +149,7 @@ def holder_of(connection: Connection, instance: Instance, device: Device, data: 
     is_open = account_obstacle(account, state, policy, now) is None
     data = offline_keys.settle_generation(connection, instance, data) if is_open else data
     on_device = _tokens_on(connection, instance, device.id, account.account_id, policy)
-    codes: Mapping[str, AnyRow] = {}
+    codes: Mapping[str, EmergencyCode] = {}
     if is_open:
         codes = supply(connection, instance, account, on_device, state, policy, Contact.REFILL, now)
     return Holder(account, on_device, state, policy, data, codes)

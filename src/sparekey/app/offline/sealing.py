@@ -101,8 +101,8 @@ def _events(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> 
 
 
 def _code(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
-    row = holder.code_of(asked)
-    if row is None:
+    code = holder.code_of(asked)
+    if code is None:
         raise NotAllowed("this code is not for this device", "sync again")
     token = next((token for token in holder.tokens if token.token_id == asked.token_id), None)
     plan = replace(
@@ -110,10 +110,10 @@ def _code(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _W
         kind=SealedKind(asked.kind),
         token=asked.token_id,
         pin=_pin_hash(token) if token else None,
-        not_after=row.not_after,
-        version=row.version,
+        not_after=code.not_after,
+        version=code.version,
     )
-    return _Work(plan, [(0, open_code(instance.vault, row).reveal())])
+    return _Work(plan, [(0, open_code(instance.vault, code).reveal())])
 
 
 _WORK_OF: Final[Mapping[UnitKind, Callable[[Instance, Holder, WantedUnit, int], _Work]]] = {

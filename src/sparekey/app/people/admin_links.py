@@ -38,9 +38,10 @@ from sparekey.core.sign_in.passkeys import Place, registration_options
 from sparekey.core.sign_in.pins import PinError, PinVerifier, new_verifier, verify_new_pin
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts, admin_links, domains, roles
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.people.accounts import Account
 from sparekey.storage.sessions import passkeys
 from sparekey.storage.tokens import tokens
+from sparekey.storage.tokens.tokens import AssignedToken
 
 LIFETIME: Final = 3_600  # seconds
 _CODE_BYTES: Final = 16  # 128 random bits
@@ -95,10 +96,10 @@ def make_link(instance: Instance, actor: Actor, login: str = "", *, now: int) ->
 def look_at_link(instance: Instance, code: Secret[str], now: int) -> OpenLink:
     """Raises NotAllowed, in the same words for a link that is unknown, used or expired."""
     with instance.database.read() as connection:
-        row = admin_links.find_link(connection, _id_of(code), now)
-    if row is None:
+        link = admin_links.find_link(connection, _id_of(code), now)
+    if link is None:
         raise _gone()
-    return OpenLink(row.id, row.login or "", row.account_id or row.id[:32], row.expires_at)
+    return OpenLink(link.id, link.login or "", link.account_id or link.id[:32], link.expires_at)
 
 
 def ask_for_passkey(instance: Instance, place: Place, code: Secret[str], login: str, now: int) -> str:
@@ -106,7 +107,7 @@ def ask_for_passkey(instance: Instance, place: Place, code: Secret[str], login: 
     link = look_at_link(instance, code, now)
     login = _login_for(link, login)
     with instance.database.glance() as connection:
-        known = [row.credential_id for row in passkeys.list_of_account(connection, link.account_id)]
+        known = [each.credential_id for each in passkeys.list_of_account(connection, link.account_id)]
     challenge = new_challenge(instance, Purpose.WELCOME, Secret(link.id), now)
     return registration_options(place, challenge, link.account_id, login, known)
 
@@ -140,11 +141,11 @@ def use_with_token(
     with instance.database.write() as connection:
         actor, login = _become(connection, link, login, now)
         added = insert_token(connection, instance, actor, login, wish, parameters, now)
-        row = tokens.find_token(connection, added.serial)
-        if row is None:
-            raise LookupError("the token that was just made is gone")
-        store_pin(connection, instance, row, verifier, now, counts_from=None)
-        log(connection, now, actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=row.serial)
+        token = tokens.find_token(connection, added.serial)
+        if not isinstance(token, AssignedToken):
+            raise LookupError("the token that was just made is gone")  # noqa: TRY004 -- not about a type
+        store_pin(connection, instance, token, verifier, now, counts_from=None)
+        log(connection, now, actor, Action.TOKEN_PIN_SET, account=token.account_id, token=token.id, serial=token.serial)
     return login, added
 
 
@@ -166,7 +167,7 @@ def _become(connection: Connection, link: OpenLink, login: str, now: int) -> tup
     return actor, login
 
 
-def _grant(connection: Connection, actor: Actor, account: AnyRow, now: int) -> None:
+def _grant(connection: Connection, actor: Actor, account: Account, now: int) -> None:
     top = domains.find_domain(connection, TOP_DOMAIN)
     if top is None:
         raise LookupError("there is no top domain")
@@ -206,7 +207,7 @@ def _login_for(link: OpenLink, login: str) -> str:
     return link.login or login
 
 
-def _verify_open(connection: Connection, account: AnyRow, now: int) -> None:
+def _verify_open(connection: Connection, account: Account, now: int) -> None:
     closed = account_state_of(connection, account).closed(now)
     if closed is not None:
         state, do = _MENDED[closed]

@@ -22,11 +22,13 @@ from sparekey.app.lookup import get_domain
 from sparekey.app.people.users import LONGEST_NAME
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict, SparekeyError
+from sparekey.core.json_value import Json
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.plurals import counted
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.people import accounts
+from sparekey.storage.people.accounts import NewAccount
 
 COLUMNS: Final = ("login", "name", "domain", "mail", "expires")
 LARGEST_FILE: Final = 64 * 1024 * 1024  # bytes: more than 500,000 users
@@ -188,23 +190,23 @@ def _finder(connection: Connection, actor: Actor) -> Callable[[str], str | Spare
 
 def _insert(connection: Connection, actor: Actor, placed: Sequence[tuple[UserRow, str]], now: int) -> None:
     for start in range(0, len(placed), BATCH):
-        values = [_values(row, domain_id, now) for row, domain_id in placed[start : start + BATCH]]
-        accounts.insert_accounts(connection, values)
-        audit_events.insert_rows(connection, [_added(actor, each, now) for each in values])
+        new = [_new_account(row, domain_id, now) for row, domain_id in placed[start : start + BATCH]]
+        accounts.insert_accounts(connection, new)
+        audit_events.insert_rows(connection, [_added(actor, account, now) for account in new])
 
 
-def _values(row: UserRow, domain_id: str, now: int) -> dict[str, Any]:
-    return {
-        "id": new_id(),
-        "login": row.login,
-        "name": row.name,
-        "domain_id": domain_id,
-        "mail": row.mail,
-        "expires_at": row.expires_at,
-        "created_at": now,
-    }
+def _new_account(row: UserRow, domain_id: str, now: int) -> NewAccount:
+    return NewAccount(
+        id=new_id(),
+        login=row.login,
+        name=row.name,
+        domain_id=domain_id,
+        mail=row.mail,
+        expires_at=row.expires_at,
+        created_at=now,
+    )
 
 
-def _added(actor: Actor, values: dict[str, Any], now: int) -> dict[str, Any]:
-    detail = {"login": values["login"], "imported": True}
-    return row_of(AuditEntry(now * MICROSECONDS, actor.name, Action.USER_ADDED, account_id=values["id"], detail=detail))
+def _added(actor: Actor, account: NewAccount, now: int) -> dict[str, Any]:
+    detail: dict[str, Json] = {"login": account.login, "imported": True}
+    return row_of(AuditEntry(now * MICROSECONDS, actor.name, Action.USER_ADDED, account_id=account.id, detail=detail))

@@ -23,7 +23,7 @@ from sparekey.core.names import verify_name
 from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
 from sparekey.core.plurals import counted
 from sparekey.storage.people import accounts, roles
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.people.accounts import Account
 
 LONGEST_NAME = 64
 MOST_ROLES = 1_000  # of one's own
@@ -143,7 +143,7 @@ def list_grants(
         return _grants(connection, actor, within, kind=kind, holder=holder)
 
 
-def roles_and_passkeys(connection: Connection, actor: Actor, account: AnyRow) -> tuple[tuple[GrantView, ...], int]:
+def roles_and_passkeys(connection: Connection, actor: Actor, account: Account) -> tuple[tuple[GrantView, ...], int]:
     """The roles of a user whom the actor sees, as far as the actor may know of them; how many passkeys the user has."""
     within = actor.domains_with(Permission.ROLE_VIEW)
     found = roles.of_user(connection, account.id)
@@ -196,8 +196,7 @@ def revoke(
 def _get_holder(connection: Connection, actor: Actor, kind: HolderKind, name: str) -> str:
     """The id of a user or client who has no rights that the actor has not."""
     if kind is HolderKind.USER:
-        account_id: str = get_account(connection, actor, name, Permission.ROLE_MANAGE).id
-        return account_id
+        return get_account(connection, actor, name, Permission.ROLE_MANAGE).id
     return get_client(connection, actor, name, Permission.ROLE_MANAGE).id
 
 

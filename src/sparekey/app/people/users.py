@@ -7,7 +7,7 @@ administrator.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -29,8 +29,8 @@ from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.search_words import typed_words
 from sparekey.storage.devices import devices
 from sparekey.storage.people import accounts, domains
+from sparekey.storage.people.accounts import Account, AccountChanges, NewAccount, account_of
 from sparekey.storage.policies import policies
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.search.plan import run
 from sparekey.storage.search.queries import Page, Search
 from sparekey.storage.search.users import ACCOUNT_ORDERS, accounts_found
@@ -119,15 +119,15 @@ def insert_user(
     accounts.insert_accounts(
         connection,
         [
-            {
-                "id": account_id,
-                "login": login,
-                "name": name or login,
-                "domain_id": domain_id,
-                "mail": mail,
-                "expires_at": expires_at,
-                "created_at": now,
-            }
+            NewAccount(
+                id=account_id,
+                login=login,
+                name=name or login,
+                domain_id=domain_id,
+                mail=mail,
+                expires_at=expires_at,
+                created_at=now,
+            )
         ],
     )
     log(connection, now, actor, Action.USER_ADDED, account=account_id, login=login, domain=domain)
@@ -137,7 +137,7 @@ def list_users(instance: Instance, actor: Actor, limit: int = 100, after: str = 
     """By login, from the one after `after`."""
     within = verify_somewhere(actor, Permission.USER_VIEW)
     with instance.database.read() as connection:
-        return [view_of(row) for row in accounts.list_accounts(connection, limit, after, within)]
+        return [view_of(account) for account in accounts.list_accounts(connection, limit, after, within)]
 
 
 def search_users(
@@ -146,7 +146,7 @@ def search_users(
     """In their order, from the one after `after`. Raises BadInput for a state or an order that there is not."""
     with instance.database.read() as connection:
         (rows,) = run(connection, searched(connection, actor, wanted, limit, after))
-        return [view_of(row) for row in rows]
+        return [view_of(account_of(row)) for row in rows]
 
 
 def searched(connection: Connection, actor: Actor, wanted: UserSearch, limit: int, after: str = "") -> Search:
@@ -202,13 +202,13 @@ def set_enabled_at_once(
     action = Action.USER_ENABLED if enabled else Action.USER_DISABLED
     with instance.database.write() as connection:
         with one_remains(connection, now):
-            rows = _get_several(connection, actor, logins, Permission.USER_EDIT)
-            changed = [row for row in rows if accounts.set_enabled(connection, row.id, enabled=enabled)]
-        for row in changed:
+            found = _get_several(connection, actor, logins, Permission.USER_EDIT)
+            changed = [each for each in found if accounts.set_enabled(connection, each.id, enabled=enabled)]
+        for account in changed:
             if not enabled:
-                end_sessions(connection, actor, row.id, "the user was disabled", now)
-            log(connection, now, actor, action, account=row.id)
-    return [row.login for row in changed]
+                end_sessions(connection, actor, account.id, "the user was disabled", now)
+            log(connection, now, actor, action, account=account.id)
+    return [account.login for account in changed]
 
 
 def unlock(instance: Instance, actor: Actor, login: str, *, now: int) -> bool:
@@ -219,11 +219,11 @@ def unlock(instance: Instance, actor: Actor, login: str, *, now: int) -> bool:
 def unlock_at_once(instance: Instance, actor: Actor, logins: Collection[str], *, now: int) -> list[str]:
     """The same for several: all of them, or none where one is refused. Returns the logins of those that changed."""
     with instance.database.write() as connection:
-        rows = _get_several(connection, actor, logins, Permission.USER_UNLOCK)
-        cleared = [row for row in rows if accounts.unlock(connection, row.id)]
-        for row in cleared:
-            log(connection, now, actor, Action.ACCOUNT_UNLOCKED, account=row.id)
-    return [row.login for row in cleared]
+        found = _get_several(connection, actor, logins, Permission.USER_UNLOCK)
+        cleared = [each for each in found if accounts.unlock(connection, each.id)]
+        for account in cleared:
+            log(connection, now, actor, Action.ACCOUNT_UNLOCKED, account=account.id)
+    return [account.login for account in cleared]
 
 
 def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now: int) -> None:
@@ -245,38 +245,47 @@ def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now:
         log(connection, now, actor, Action.USER_MOVED, account=account.id, domain=domain, before=before)
 
 
-def _values(edit: UserEdit) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        name: value for name, value in (("name", edit.name), ("mail", edit.mail)) if value is not None
-    }
+def _values(edit: UserEdit) -> AccountChanges:
+    values: AccountChanges = {}
+    if edit.name is not None:
+        values["name"] = edit.name
+    if edit.mail is not None:
+        values["mail"] = edit.mail
     if edit.expires_at is not None:
         values["expires_at"] = edit.expires_at if edit.expires_at != NEVER else None
     return values
 
 
-def _get_several(connection: Connection, actor: Actor, logins: Collection[str], needed: Permission) -> list[AnyRow]:
+def _get_several(connection: Connection, actor: Actor, logins: Collection[str], needed: Permission) -> list[Account]:
     """The accounts, by login, locked; raises for the first one that is refused, which it names where there are more."""
     if len(logins) > MOST_AT_ONCE:
         raise BadInput(f"more than {MOST_AT_ONCE} users are chosen", "choose fewer")
-    rows = []
+    found = []
     for login in sorted(set(logins)):
         try:
-            rows.append(get_account(connection, actor, login, needed))
+            found.append(get_account(connection, actor, login, needed))
         except NotAllowed as error:
             raise NotAllowed(f"{login}: {error.message}", error.do) if len(logins) > 1 else error from None
-    accounts.lock_accounts(connection, [row.id for row in rows])
-    return rows
+    accounts.lock_accounts(connection, [account.id for account in found])
+    return found
 
 
-def view_of(row: AnyRow) -> UserView:
-    """From a row of `account` with the name of its domain."""
+def view_of(account: Account) -> UserView:
+    """Return what is shown of an account."""
     return UserView(
-        row.login, row.name, row.domain, row.enabled, row.locked_at is not None, row.failures, row.mail, row.expires_at
+        account.login,
+        account.name,
+        account.domain,
+        account.enabled,
+        account.locked_at is not None,
+        account.failures,
+        account.mail,
+        account.expires_at,
     )
 
 
-def _get(connection: Connection, login: str) -> AnyRow:
-    row = accounts.find_account(connection, login)
-    if row is None:
+def _get(connection: Connection, login: str) -> Account:
+    account = accounts.find_account(connection, login)
+    if account is None:
         raise LookupError("a user vanished inside the transaction")
-    return row
+    return account

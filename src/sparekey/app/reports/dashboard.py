@@ -24,7 +24,7 @@ from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.reasons import Reason
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.people.accounts import Account
 
 SHOWN: Final = 20  # of what happened last
 _NOT_ACTIVITY: Final = ("alarm", "alarms", "session", "unit", "role", "policy", "domain", "client", "server", "key")
@@ -104,24 +104,24 @@ class Dashboard:
 def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) -> Dashboard:
     """Everything on one page. Looks, and changes nothing."""
     with instance.database.read() as connection:
-        row = get_account(connection, actor, login, Permission.USER_VIEW)
-        person = person_of(connection, instance, row)
-        sees_tokens = actor.may(Permission.TOKEN_VIEW, row.domain_id)
-        sees_devices = sees_tokens and actor.may(Permission.DEVICE_VIEW, row.domain_id)
-        on = devices_of(connection, actor, person, row, now) if sees_devices else []
-        account = person.account
-        held, passkeys = roles_and_passkeys(connection, actor, row)
+        account = get_account(connection, actor, login, Permission.USER_VIEW)
+        person = person_of(connection, instance, account)
+        sees_tokens = actor.may(Permission.TOKEN_VIEW, account.domain_id)
+        sees_devices = sees_tokens and actor.may(Permission.DEVICE_VIEW, account.domain_id)
+        on = devices_of(connection, actor, person, account, now) if sees_devices else []
+        state = person.account
+        held, passkeys = roles_and_passkeys(connection, actor, account)
         return Dashboard(
-            user=view_of(row),
-            created_at=row.created_at,
-            locked_since=account.failures.locked_at if account.locked(now) else None,
-            most_failures=account.lockout.most_failures,
-            next_tokencode=account.in_next_tokencode_mode,
-            closed=account.closed(now),
+            user=view_of(account),
+            created_at=account.created_at,
+            locked_since=state.failures.locked_at if state.locked(now) else None,
+            most_failures=state.lockout.most_failures,
+            next_tokencode=state.in_next_tokencode_mode,
+            closed=state.closed(now),
             ways=tuple(online_ways(person, now)) if sees_tokens else (),
             tokens=_tokens(person, now) if sees_tokens else (),
             devices=tuple(_device(person, each, now) for each in on),
-            activity=tuple(_rows(connection, actor, row, SHOWN, None)),
+            activity=tuple(_rows(connection, actor, account, SHOWN, None)),
             roles=held,
             passkeys=passkeys,
         )
@@ -132,14 +132,13 @@ def list_activity(
 ) -> list[RecordRow]:
     """What happened to a user, newest first: rows of the record with ids less than `before`."""
     with instance.database.read() as connection:
-        row = get_account(connection, actor, login, Permission.USER_VIEW)
-        return _rows(connection, actor, row, limit, before)
+        account = get_account(connection, actor, login, Permission.USER_VIEW)
+        return _rows(connection, actor, account, limit, before)
 
 
-def _rows(connection: Connection, actor: Actor, row: AnyRow, limit: int, before: int | None) -> list[RecordRow]:
-    found = audit_events.list_rows(
-        connection, AuditFilter(account_id=row.id, actions=ACTIVITY), limit=limit, before=before
-    )
+def _rows(connection: Connection, actor: Actor, account: Account, limit: int, before: int | None) -> list[RecordRow]:
+    wanted = AuditFilter(account_id=account.id, actions=ACTIVITY)
+    found = audit_events.list_rows(connection, wanted, limit=limit, before=before)
     return with_names(connection, actor, found)
 
 

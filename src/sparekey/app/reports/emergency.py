@@ -30,9 +30,11 @@ from sparekey.core.policy.lockout import FailureCount
 from sparekey.core.policy.offline import EffectivePolicy
 from sparekey.core.sign_in.authenticate import AccountState
 from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.storage.emergency.offline import DeviceOfCode
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.people.accounts import Account
 from sparekey.storage.tokens import tokens
+from sparekey.storage.tokens.tokens import Token
 
 SEEN_DAYS: Final = 90
 HISTORY_ROWS: Final = 20
@@ -117,12 +119,12 @@ def passcode_overview(instance: Instance, actor: Actor, login: str, *, now: int)
         found = _overview(connection, instance, actor, CodeKind.PASSCODE, owner, None, now)
         requests = tuple(own_requests(connection, actor, owner.id, now))
         past = history_of(connection, actor, owner.id, None, HISTORY_ROWS)
-        facts = tuple(_facts(row) for row in theirs)
+        facts = tuple(_facts(token) for token in theirs)
         return replace(found, tokens=facts, requests=requests, history=past)
 
 
-def _facts(row: AnyRow) -> TokenFacts:
-    return TokenFacts(row.serial, row.with_pin, row.lost, row.offline_code_online)
+def _facts(token: Token) -> TokenFacts:
+    return TokenFacts(token.serial, token.with_pin, token.lost, token.offline_code_online)
 
 
 def _overview(
@@ -130,35 +132,40 @@ def _overview(
     instance: Instance,
     actor: Actor,
     kind: CodeKind,
-    owner: AnyRow,
-    token_row: AnyRow | None,
+    owner: Account,
+    stored: Token | None,
     now: int,
 ) -> Overview:
-    token = seedless_token(instance.vault, token_row) if token_row is not None else None
-    rows = emergency_codes.devices_of_code(
+    token = seedless_token(instance.vault, stored) if stored is not None else None
+    found = emergency_codes.devices_of_code(
         connection, owner.id, token.token_id if token else owner.id, (now - SEEN_DAYS * DAY) * MICROSECONDS
     )
-    policies = effective_on(connection, owner.domain_id, [row.domain_id for row in rows])
+    policies = effective_on(connection, owner.domain_id, [device.domain_id for device in found])
     # the count of failures keeps no code from a device
     account = AccountState(owner.id, owner.login, owner.enabled, owner.expires_at, FailureCount(0, None, None))
     in_way = [
         code_obstacles(
-            account, device_state(row), policies[row.domain_id], token, now, used_here=row.token_used_here is not None
+            account,
+            device_state(device),
+            policies[device.domain_id],
+            token,
+            now,
+            used_here=device.token_used_here is not None,
         )
-        for row in rows
+        for device in found
     ]
-    everywhere = _everywhere(in_way) if rows else _without_device(account, policies[owner.domain_id], token, now)
+    everywhere = _everywhere(in_way) if found else _without_device(account, policies[owner.domain_id], token, now)
     devices = tuple(
         _device_row(
             actor,
             kind,
-            row,
-            tuple(each for each in found if each not in everywhere),
-            found,
-            policies[row.domain_id],
+            device,
+            tuple(each for each in here if each not in everywhere),
+            here,
+            policies[device.domain_id],
             now,
         )
-        for row, found in zip(rows, in_way, strict=True)
+        for device, here in zip(found, in_way, strict=True)
     )
     return Overview(kind, owner.login, owner.name, owner.domain, (), devices, everywhere)
 
@@ -179,28 +186,28 @@ def _without_device(
 def _device_row(
     actor: Actor,
     kind: CodeKind,
-    row: AnyRow,
+    device: DeviceOfCode,
     own: tuple[Obstacle, ...],
     all_found: tuple[Obstacle, ...],
     policy: EffectivePolicy,
     now: int,
 ) -> DeviceRow:
-    given = row.code_id is not None
+    given = device.code_id is not None
     held = HeldCode(
-        row.device_id,
-        row.device_name if given or actor.sees(row.domain_id) else ELSEWHERE,
-        row.version or 0,
-        row.not_after or 0,
-        row.held_since or 0,
-        pending=row.code_id != row.held_code_id,
-        reset=row.reset_at is not None,
+        device.id,
+        device.name if given or actor.sees(device.domain_id) else ELSEWHERE,
+        device.version or 0,
+        device.not_after or 0,
+        device.held_since or 0,
+        pending=device.code_id != device.held_code_id,
+        reset=device.reset_at is not None,
     )
     expired = bool(held.version) and now >= held.not_after
     if len(own) > 1:
         own = tuple(each for each in own if each is not Obstacle.NO_TOKEN_USED)  # what follows from the others
     if not held.version and not all_found:
         # where a token was used, a contact alone brings the code, whether it is made already or not
-        own = (Obstacle.NOT_DOWNLOADED if row.some_token_used else Obstacle.NO_TOKEN_USED,)
+        own = (Obstacle.NOT_DOWNLOADED if device.some_token_used else Obstacle.NO_TOKEN_USED,)
     return DeviceRow(
         held,
         own,

@@ -26,7 +26,8 @@ from sparekey.core.policy.offline import EffectivePolicy
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.storage.devices import holdings
 from sparekey.storage.devices.holdings import HeldKind, TokenOnDevice, UserDevice
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.people import accounts
+from sparekey.storage.people.accounts import Account
 
 BATCH: Final = 1_000  # users at once
 
@@ -110,7 +111,7 @@ def readiness_page(instance: Instance, actor: Actor, limit: int = BATCH, after: 
     """The rows of at most `limit` users, from the first login after `after`; a page has a snapshot of its own."""
     within = verify_somewhere(actor, Permission.REPORT_VIEW)
     with instance.database.read() as connection:
-        batch = holdings.accounts_after(connection, after, limit, within)
+        batch = accounts.list_accounts(connection, limit, after, within)
         rows = tuple(_batch_rows(connection, instance, actor, _Rules.of(connection), batch, now))
     return ReadinessPage(rows, batch[-1].login if len(batch) == limit else None)
 
@@ -153,33 +154,35 @@ class _Rules:
 def _rows(instance: Instance, actor: Actor, within: frozenset[str] | None, now: int) -> Iterator[ReportRow]:
     with instance.database.read() as connection:
         rules, after = _Rules.of(connection), ""
-        while batch := holdings.accounts_after(connection, after, BATCH, within):
+        while batch := accounts.list_accounts(connection, BATCH, after, within):
             yield from _batch_rows(connection, instance, actor, rules, batch, now)
             after = batch[-1].login
 
 
 def _batch_rows(
-    connection: Connection, instance: Instance, actor: Actor, rules: _Rules, batch: Sequence[AnyRow], now: int
+    connection: Connection, instance: Instance, actor: Actor, rules: _Rules, batch: Sequence[Account], now: int
 ) -> Iterator[ReportRow]:
-    ids = [row.id for row in batch]
+    ids = [account.id for account in batch]
     held = _held(connection, ids, now)
     tokens = _by_place(holdings.tokens_used(connection, ids))
     on_devices: dict[str, list[UserDevice]] = {}
     for device in holdings.devices_of(connection, ids):
         if device.revoked_at is None:
             on_devices.setdefault(device.account_id, []).append(device)
-    for row in batch:
-        account = account_state(row, rules.lockout_in(row.domain_id), rules.token_policy_in(row.domain_id))
-        if row.id not in on_devices:
-            yield ReportRow(row.login, row.name, row.domain, "", None, False, judge_without_device(account, now))
-        for device in on_devices.get(row.id, ()):
-            place = (device.id, row.id)
+    for account in batch:
+        domain_id = account.domain_id
+        state = account_state(account, rules.lockout_in(domain_id), rules.token_policy_in(domain_id))
+        whose = (account.login, account.name, account.domain)
+        if account.id not in on_devices:
+            yield ReportRow(*whose, "", None, False, judge_without_device(state, now))
+        for device in on_devices.get(account.id, ()):
+            place = (device.id, account.id)
             used = [seedless_token(instance.vault, each) for each in tokens.get(place, ())]
-            policy = rules.effective_in(row.domain_id, device.domain_id)
+            policy = rules.effective_in(domain_id, device.domain_id)
             has = replace(held.get(place, Held()), last_contact=device.last_contact)
-            judged = judge(account, device_state(device), policy, used, has, now)
+            judged = judge(state, device_state(device), policy, used, has, now)
             name = device.name if actor.sees(device.domain_id) else ELSEWHERE
-            yield ReportRow(row.login, row.name, row.domain, name, device.last_contact, device.stale, judged)
+            yield ReportRow(*whose, name, device.last_contact, device.stale, judged)
 
 
 def _held(connection: Connection, ids: Sequence[str], now: int) -> dict[tuple[str, str], Held]:

@@ -16,6 +16,7 @@ from sparekey.app.tokens import tokens
 from sparekey.app.tokens.tokens import TokenSearch, TokenView
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage.devices.devices import device_of
+from sparekey.storage.people.accounts import account_of
 from sparekey.storage.search.plan import run
 from sparekey.storage.search.queries import Search
 
@@ -47,7 +48,7 @@ def find(instance: Instance, actor: Actor, typed: str, limit: int = OF_EACH, *, 
         rows = iter(run(connection, *(each for some in asked.values() for each in some)))
         found = {kind: [next(rows) for _ in some] for kind, some in asked.items()}
     return Found(
-        users=tuple(users.view_of(row) for some in found.get(Permission.USER_VIEW, ()) for row in some),
+        users=tuple(users.view_of(account_of(row)) for some in found.get(Permission.USER_VIEW, ()) for row in some),
         tokens=tuple(tokens.found_in(asked.get(Permission.TOKEN_VIEW, ()), found.get(Permission.TOKEN_VIEW, ()))),
         devices=tuple(
             devices.view_of(device_of(row)) for some in found.get(Permission.DEVICE_VIEW, ()) for row in some

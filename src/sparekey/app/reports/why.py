@@ -1,6 +1,7 @@
 """Explain why a user can sign in or not, at the server (core.explain.online) and on devices (core.explain.offline)."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -10,7 +11,7 @@ from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_account, get_device
 from sparekey.app.obstacles import device_state
 from sparekey.app.policies_in_force import effective_in, effective_on
-from sparekey.app.snapshots import joined_account_state, online_emergency_state, token_state
+from sparekey.app.snapshots import online_emergency_state, sign_in_account_state, token_state
 from sparekey.core.explain.offline import HeldCode, HeldData, OnDevice, explain_offline, explain_without_device
 from sparekey.core.explain.online import Line, NamedToken, Person, explain_online
 from sparekey.core.offline.units import DAY
@@ -21,8 +22,8 @@ from sparekey.secret import Secret
 from sparekey.storage.devices import holdings
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.devices.holdings import HeldKind
+from sparekey.storage.people.accounts import Account
 from sparekey.storage.policies import policies
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.sign_in import statements as stored
 
 ELSEWHERE = "in another domain"  # the name of a device that does not exist for the actor
@@ -54,19 +55,20 @@ def explain(instance: Instance, actor: Actor, login: str, device: str | None = N
         return Explanation(login, account.domain, now, (*lines, *([] if here else [explain_without_device(person)])))
 
 
-def person_of(connection: Connection, instance: Instance, account: AnyRow) -> Person:
-    """The user of this row of `account`, with their tokens, as a sign-in would see them now."""
-    rows = stored.snapshot_rows(connection, account.login)
-    in_emergency = any(row.emergency_kind is not None for row in rows)
-    online = stored.online_code_rows(connection, account.id) if in_emergency else ()
-    found = tuple(NamedToken(row.serial, _token_state(instance, row, online)) for row in rows if row.token_id)
-    return Person(joined_account_state(rows[0]), found)
+def person_of(connection: Connection, instance: Instance, account: Account) -> Person:
+    """The user of this account, with their tokens, as a sign-in would see them now."""
+    found = stored.find_sign_in_account(connection, account.login)
+    if found is None:
+        raise LookupError("an account is gone within one snapshot")
+    online = stored.online_codes(connection, found.id) if found.in_emergency else ()
+    tokens = tuple(NamedToken(token.serial, _token_state(instance, token, online)) for token in found.tokens)
+    return Person(sign_in_account_state(found), tokens)
 
 
-def _token_state(instance: Instance, row: AnyRow, online: stored.Rows) -> TokenState:
+def _token_state(instance: Instance, token: stored.SignInToken, online: Sequence[stored.OnlineCode]) -> TokenState:
     # How many codes there are is told, the codes themselves are not: they stay sealed.
-    codes = [(each.id, Secret("")) for each in online if each.token_id == row.token_id]
-    return replace(token_state(instance.vault, row), emergency=online_emergency_state(row, codes))
+    codes = [(code.id, Secret("")) for code in online if code.token_id == token.id]
+    return replace(token_state(instance.vault, token), emergency=online_emergency_state(token.emergency, codes))
 
 
 def _with_sources(connection: Connection, person: Person, domain_id: str) -> Person:
@@ -76,7 +78,7 @@ def _with_sources(connection: Connection, person: Person, domain_id: str) -> Per
     return replace(person, lockout_source=lockout, token_source=token)
 
 
-def devices_of(connection: Connection, actor: Actor, person: Person, account: AnyRow, now: int) -> list[OnDevice]:
+def devices_of(connection: Connection, actor: Actor, person: Person, account: Account, now: int) -> list[OnDevice]:
     """The user on each device with offline data of theirs; one that lies out of the actor's scope has no name."""
     data, codes = _held_on(connection, person, now)
     used = holdings.devices_and_tokens_of(connection, account.id)
@@ -121,7 +123,7 @@ def _held_on(
     return data, codes
 
 
-def _untouched(connection: Connection, account: AnyRow, device: Device) -> OnDevice:
+def _untouched(connection: Connection, account: Account, device: Device) -> OnDevice:
     """A device on which the user has no offline data."""
     policy = effective_in(connection, account.domain_id, device.domain_id)
     return OnDevice(

@@ -31,7 +31,7 @@ from sparekey.core.policy.token import TokenPolicy
 from sparekey.storage.emergency import online as online_emergency
 from sparekey.storage.people import accounts
 from sparekey.storage.policies import policies
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.tokens.tokens import AssignedToken
 
 _ONESELF: Final = Showing("the user themself, at self-service")
 CODES: Final = 10  # in a set: enough for some days, and a sheet of paper
@@ -105,14 +105,14 @@ def _give_in(
     )
 
 
-def _locked(connection: Connection, session: Session, serial: str) -> AnyRow:
+def _locked(connection: Connection, session: Session, serial: str) -> AssignedToken:
     """The token as it stands under the lock of its user, in a session that has not ended."""
     accounts.lock_accounts(connection, [own_token(connection, session.actor, serial).account_id])
     verify_open(connection, session)
     return own_token(connection, session.actor, serial)
 
 
-def _days_allowed(connection: Connection, session: Session, token: AnyRow, now: int) -> int:
+def _days_allowed(connection: Connection, session: Session, token: AssignedToken, now: int) -> int:
     """Raises NotAllowed."""
     days = policy_in(connection, token.user_domain_id, TokenPolicy).own_emergency_days
     if not days:

@@ -44,8 +44,9 @@ from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.people.accounts import Account
 from sparekey.storage.tokens import tokens
+from sparekey.storage.tokens.tokens import AssignedToken
 
 # What is told to its user; the rest is about how the server works.
 _TOLD: Final = (
@@ -235,12 +236,12 @@ def change_pin(instance: Instance, session: Session, serial: str, pin: Secret[st
     Raises BadInput for what policy does not allow, and NotAllowed.
     """
 
-    def find(connection: Connection) -> AnyRow:
+    def find(connection: Connection) -> AssignedToken:
         verify_fresh(connection, session, now)
-        row = own_token(connection, session.actor, serial)
-        if not row.with_pin:
+        token = own_token(connection, session.actor, serial)
+        if not token.with_pin:
             raise Conflict("this token is used without a PIN", "type its code alone when you sign in")
-        return row
+        return token
 
     def counts_from(connection: Connection) -> int | None:
         return None if has_two_factors(connection, session) else now + ONE_FACTOR_SECONDS
@@ -253,7 +254,7 @@ def resynchronise(
 ) -> Resync:
     """By two codes of a token of the user's that follow one another; a pair that is not found counts as a failure."""
 
-    def find(connection: Connection) -> AnyRow:
+    def find(connection: Connection) -> AssignedToken:
         verify_open(connection, session)
         return own_token(connection, session.actor, serial)
 
@@ -305,19 +306,19 @@ def _account_id(actor: Actor) -> str:
     return actor.account_id
 
 
-def _account(connection: Connection, actor: Actor) -> AnyRow:
-    row = accounts.find_account_by_id(connection, _account_id(actor))
-    if row is None:
+def _account(connection: Connection, actor: Actor) -> Account:
+    account = accounts.find_account_by_id(connection, _account_id(actor))
+    if account is None:
         raise NotAllowed("this is for users who have signed in", "sign in")
-    return row
+    return account
 
 
-def own_token(connection: Connection, actor: Actor, serial: str) -> AnyRow:
+def own_token(connection: Connection, actor: Actor, serial: str) -> AssignedToken:
     """Raises NotFound for what is not the user's."""
-    row = tokens.find_token(connection, serial)
-    if row is None or row.account_id != _account_id(actor):
+    token = tokens.find_token(connection, serial)
+    if not isinstance(token, AssignedToken) or token.account_id != _account_id(actor):
         raise _no_token()
-    return row
+    return token
 
 
 def _own_device(connection: Connection, actor: Actor, device_id: str) -> Device:
@@ -335,7 +336,7 @@ def _no_device() -> NotFound:
     return NotFound("you have no such device", "see your devices on the first page")
 
 
-def _help_text(connection: Connection, account: AnyRow) -> str:
+def _help_text(connection: Connection, account: Account) -> str:
     return effective_on(connection, account.domain_id, ())[account.domain_id].values.help_text
 
 

@@ -31,8 +31,8 @@ from sparekey.core.reasons import Method
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.sessions import sessions as admin_sessions
+from sparekey.storage.sessions.sessions import SecondFactor, StoredSession
 from sparekey.storage.tables import admin_session
 
 TOKEN_PREFIX: Final = "sps_"
@@ -143,7 +143,7 @@ def verify_may_add_passkey(connection: Connection, session: Session) -> None:
 
 def second_factor_but_emergency(
     connection: Connection, session: Session, do: str, table: Table = admin_session
-) -> AnyRow:
+) -> SecondFactor:
     """The last second factor that was shown in this session. Raises NotAllowed where it was an emergency code."""
     shown = second_factor_of(connection, session, table)
     if shown.method not in (Method.TOKENCODE, Method.PASSKEY):
@@ -151,7 +151,7 @@ def second_factor_but_emergency(
     return shown
 
 
-def second_factor_of(connection: Connection, session: Session, table: Table = admin_session) -> AnyRow:
+def second_factor_of(connection: Connection, session: Session, table: Table = admin_session) -> SecondFactor:
     """The last one that was shown. Raises NotAllowed where the session was ended meanwhile.
 
     Under the account's lock, which whatever ends sessions takes (`session_ends`): so that nothing is done in a session
@@ -169,33 +169,33 @@ def find_session(instance: Instance, token: Secret[str], now: int) -> Session | 
         return None
     session_id = id_of(token)
     with instance.database.read() as connection:
-        rows = admin_sessions.find_with_grants(connection, session_id)
-        row = rows[0] if rows and _holds(connection, rows[0], now) else None
-        if row is None:
+        found = admin_sessions.find_with_grants(connection, session_id)
+        if found is None or not _holds(connection, found.session, now):
             return None
-        actor, domain_ids = visitor_of(connection, row.account_id, rows)
+        session = found.session
+        actor, domain_ids = visitor_of(connection, session.account_id, found.grants)
         if not actor.grants:
             return None
-    if now - row.last_used_at >= _NOTED_EVERY:
+    if now - session.last_used_at >= _NOTED_EVERY:
         with instance.database.write() as connection:
             admin_sessions.mark_used(connection, session_id, now)
-    return Session(session_id, row.login, actor, row.second_factor_at, domain_ids)
+    return Session(session_id, session.login, actor, session.second_factor_at, domain_ids)
 
 
 def end_session(instance: Instance, session_id: str, now: int) -> None:
     """Log out, whether or not the session with this id holds now: one that does not might hold again."""
     with instance.database.read() as connection:
-        row = admin_sessions.find_session(connection, session_id)
-    if row is None:
+        session = admin_sessions.find_session(connection, session_id)
+    if session is None:
         return  # nobody who has no session makes the server write
     with instance.database.write() as connection:
         if admin_sessions.delete_session(connection, session_id):
             log(
                 connection,
                 now,
-                f"user:{row.account_id}",
+                f"user:{session.account_id}",
                 Action.SESSION_ENDED,
-                account=row.account_id,
+                account=session.account_id,
                 session=name_of(session_id),
             )
 
@@ -218,8 +218,8 @@ def _signed_in(
 def _door_for(instance: Instance, address: str, login: str) -> Door:
     """Everybody who holds no role is outside its scope; a token without a PIN is one factor, and opens nothing here."""
     with instance.database.read() as connection:
-        row = accounts.find_account(connection, login) if is_login(login) else None
-        may_try = row is not None and bool(grants_of(connection, row.id))
+        account = accounts.find_account(connection, login) if is_login(login) else None
+        may_try = account is not None and bool(grants_of(connection, account.id))
     return Door(door_name(address), scope=None if may_try else frozenset(), two_factors=True)
 
 
@@ -233,21 +233,21 @@ def door_name(address: str) -> str:
     return f"rest:{address}"
 
 
-def find_in_force(connection: Connection, session_id: str, now: int, table: Table) -> AnyRow | None:
-    """The session's row, if it is neither over nor its user kept out."""
-    row = admin_sessions.find_session(connection, session_id, table)
-    return row if row is not None and _holds(connection, row, now) else None
+def find_in_force(connection: Connection, session_id: str, now: int, table: Table) -> StoredSession | None:
+    """The session, if it is neither over nor its user kept out."""
+    session = admin_sessions.find_session(connection, session_id, table)
+    return session if session is not None and _holds(connection, session, now) else None
 
 
-def _holds(connection: Connection, row: AnyRow, now: int) -> bool:
-    if now >= row.expires_at or now - row.last_used_at >= IDLE_SECONDS:
+def _holds(connection: Connection, session: StoredSession, now: int) -> bool:
+    if now >= session.expires_at or now - session.last_used_at >= IDLE_SECONDS:
         return False
-    if not row.enabled or (row.account_expires_at is not None and now >= row.account_expires_at):
+    if not session.enabled or (session.account_expires_at is not None and now >= session.account_expires_at):
         return False
-    if row.locked_at is None:
+    if session.locked_at is None:
         return True  # without asking for the policy, at every request
-    count = FailureCount(row.failures, row.first_failure_at, row.locked_at)
-    return not count.locked(now, policy_in(connection, row.domain_id, LockoutPolicy))
+    count = FailureCount(session.failures, session.first_failure_at, session.locked_at)
+    return not count.locked(now, policy_in(connection, session.domain_id, LockoutPolicy))
 
 
 def id_of(token: Secret[str]) -> str:

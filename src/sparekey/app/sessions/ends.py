@@ -37,8 +37,8 @@ def end_own_access(
     connection: Connection, actor: Actor, account_id: str, why: str, now: int, *, token_id: str | None = None
 ) -> None:
     """The online emergency access that the user gave themself, but for that to one token."""
-    for given in online_emergency.given_by(connection, account_id, f"user:{account_id}"):
-        token = tokens.find_token_by_id(connection, given.token_id)
+    for given_to in online_emergency.tokens_with_access_by(connection, account_id, f"user:{account_id}"):
+        token = tokens.find_token_by_id(connection, given_to)
         if token is not None and token.id != token_id:
             end_for_token(connection, actor, token, why, now=now)
 

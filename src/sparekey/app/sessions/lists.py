@@ -15,8 +15,8 @@ from sparekey.app.sessions.administrators import IDLE_SECONDS, Session, name_of
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import NotFound
 from sparekey.core.permissions import Actor, Permission
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.sessions import sessions as admin_sessions
+from sparekey.storage.sessions.sessions import ListedSession
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,26 @@ class SessionView:
 def own_sessions(instance: Instance, session: Session, now: int) -> list[SessionView]:
     """All of whoever has this one, the one that was used last first."""
     with instance.database.read() as connection:
-        rows = admin_sessions.list_of_account(connection, session.actor.account_id or "", now, now - IDLE_SECONDS)
-        return [_view(row) for row in rows]
+        found = admin_sessions.list_of_account(connection, session.actor.account_id or "", now, now - IDLE_SECONDS)
+        return [_view(each) for each in found]
 
 
 def end_own_session(instance: Instance, session: Session, name: str, now: int) -> None:
     """One of one's own. Raises NotFound."""
     with instance.database.write() as connection:
-        row = admin_sessions.find_named(connection, name)
-        if row is None or row.account_id != session.actor.account_id:
+        found = admin_sessions.find_named(connection, name)
+        if found is None or found.account_id != session.actor.account_id:
             raise _none(name)
-        _end(connection, session.actor, row, now)
+        _end(connection, session.actor, found, now)
 
 
 def end_other_sessions(instance: Instance, session: Session, now: int) -> int:
     """All of one's own but this one; how many there were."""
     with instance.database.write() as connection:
-        rows = admin_sessions.list_of_account(connection, session.actor.account_id or "", now, now - IDLE_SECONDS)
-        others = [row for row in rows if row.id != session.id]
-        for row in others:
-            _end(connection, session.actor, row, now)
+        found = admin_sessions.list_of_account(connection, session.actor.account_id or "", now, now - IDLE_SECONDS)
+        others = [each for each in found if each.id != session.id]
+        for each in others:
+            _end(connection, session.actor, each, now)
     return len(others)
 
 
@@ -73,42 +73,42 @@ def list_sessions(
     # the name is the beginning of the id: what follows it is after all that begin so
     cursor = (login, f"{name}g" if name else "")
     with instance.database.read() as connection:
-        rows = admin_sessions.list_open(connection, now, now - IDLE_SECONDS, limit, cursor, within)
-        return [_view(row) for row in rows]
+        found = admin_sessions.list_open(connection, now, now - IDLE_SECONDS, limit, cursor, within)
+        return [_view(each) for each in found]
 
 
 def end_session_of(instance: Instance, actor: Actor, session: str, *, now: int) -> None:
     """Somebody's session, by its name. Raises NotFound."""
     with instance.database.write() as connection:
-        row = admin_sessions.find_named(connection, session)
-        if row is None:
+        found = admin_sessions.find_named(connection, session)
+        if found is None:
             raise _none(session)
         try:
-            get_account(connection, actor, row.login, Permission.SESSION_END)
+            get_account(connection, actor, found.login, Permission.SESSION_END)
         except NotFound:
             raise _none(session) from None  # of somebody who does not exist for the actor
-        _end(connection, actor, row, now)
+        _end(connection, actor, found, now)
 
 
-def _end(connection: Connection, actor: Actor, row: AnyRow, now: int) -> None:
-    admin_sessions.delete_session(connection, row.id)
-    log(connection, now, actor, Action.SESSION_ENDED, account=row.account_id, session=name_of(row.id))
+def _end(connection: Connection, actor: Actor, found: ListedSession, now: int) -> None:
+    admin_sessions.delete_session(connection, found.id)
+    log(connection, now, actor, Action.SESSION_ENDED, account=found.account_id, session=name_of(found.id))
 
 
 def _none(name: str) -> NotFound:
     return NotFound(f"there is no session {name!r}", "look at the list once more: it may have ended")
 
 
-def _view(row: AnyRow) -> SessionView:
-    name = name_of(row.id)
+def _view(found: ListedSession) -> SessionView:
+    name = name_of(found.id)
     return SessionView(
         name,
-        row.login,
-        row.method,
-        row.address,
-        row.created_at,
-        row.last_used_at,
-        row.expires_at,
-        f"{row.login}/{name}",
-        row.domain,
+        found.login,
+        found.method,
+        found.address,
+        found.created_at,
+        found.last_used_at,
+        found.expires_at,
+        f"{found.login}/{name}",
+        found.domain,
     )

@@ -34,8 +34,9 @@ from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
 from sparekey.core.sign_in.passkeys import Answer, BadPasskey, Place
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.people.accounts import Account
 from sparekey.storage.sessions import passkeys
+from sparekey.storage.sessions.passkeys import Passkey
 
 
 @dataclass(frozen=True)
@@ -69,16 +70,16 @@ def ask_to_sign_in(
 def ask_for_second_factor(instance: Instance, place: Place, session: Session, now: int) -> str:
     """JSON for the browser of whoever has the session: one of their own passkeys."""
     with instance.database.glance() as connection:
-        rows = passkeys.list_of_account(connection, session.actor.account_id or "")
+        found = passkeys.list_of_account(connection, session.actor.account_id or "")
     challenge = new_challenge(instance, Purpose.SECOND_FACTOR, Secret(session.id), now)
-    return core.sign_in_options(place, challenge, [row.credential_id for row in rows if row.host == place.host])
+    return core.sign_in_options(place, challenge, [each.credential_id for each in found if each.host == place.host])
 
 
 def has_passkey(instance: Instance, place: Place, session: Session) -> bool:
     """Whether whoever has the session has a passkey that can be used there."""
     with instance.database.glance() as connection:
-        rows = passkeys.list_of_account(connection, session.actor.account_id or "")
-    return any(row.host == place.host for row in rows)
+        found = passkeys.list_of_account(connection, session.actor.account_id or "")
+    return any(each.host == place.host for each in found)
 
 
 def open_session_with_passkey(
@@ -136,7 +137,7 @@ class _Signed:
     """What a browser sent, judged as far as nothing changes. `refused`: why it is not right, whoever's it is."""
 
     answer: Answer | None = None
-    passkey: AnyRow | None = None
+    passkey: Passkey | None = None
     count: int = 0
     refused: Reason | None = None
 
@@ -148,15 +149,15 @@ def _read(instance: Instance, place: Place, text: str) -> _Signed:
     except BadPasskey:
         return _Signed(refused=Reason.WRONG_PASSKEY)
     with instance.database.glance() as connection:
-        row = passkeys.find_by_credential(connection, answer.credential_id)
-    if row is None:
+        passkey = passkeys.find_by_credential(connection, answer.credential_id)
+    if passkey is None:
         return _Signed(answer, refused=Reason.UNKNOWN_PASSKEY)
     try:
-        count = core.verify_sign_in(place, answer, row.public_key)
+        count = core.verify_sign_in(place, answer, passkey.public_key)
     except BadPasskey:
-        return _Signed(answer, row, refused=Reason.WRONG_PASSKEY)
-    wrong = row.host != place.host or answer.owner not in (None, row.account_id)
-    return _Signed(answer, row, count, Reason.WRONG_PASSKEY if wrong else None)
+        return _Signed(answer, passkey, refused=Reason.WRONG_PASSKEY)
+    wrong = passkey.host != place.host or answer.owner not in (None, passkey.account_id)
+    return _Signed(answer, passkey, count, Reason.WRONG_PASSKEY if wrong else None)
 
 
 def _settled(
@@ -185,7 +186,7 @@ def _settled(
 def _judged(connection: Connection, instance: Instance, signed: _Signed, wanted: _Wanted, now: int) -> Outcome:
     if signed.answer is None or signed.passkey is None:
         return Denied(signed.refused or Reason.UNKNOWN_PASSKEY)
-    account_id: str = signed.passkey.account_id
+    account_id = signed.passkey.account_id
     accounts.lock_accounts(connection, [account_id])
     challenge = signed.answer.challenge
     was_asked = take_challenge(connection, instance, wanted.purpose, wanted.bound, challenge, now)
@@ -203,7 +204,7 @@ def _judged(connection: Connection, instance: Instance, signed: _Signed, wanted:
     return Granted(account_id, account.login, Method.PASSKEY)
 
 
-def _closed(connection: Connection, account: AnyRow, wanted: _Wanted, now: int) -> Reason | None:
+def _closed(connection: Connection, account: Account, wanted: _Wanted, now: int) -> Reason | None:
     """Why this user may not sign in here now."""
     if wanted.account_id not in (None, account.id):
         return Reason.WRONG_PASSKEY  # somebody else's

@@ -35,8 +35,8 @@ from sparekey.core.sign_in import passkeys as core
 from sparekey.core.sign_in.passkeys import BadPasskey, NewPasskey, Place
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.sessions import passkeys
+from sparekey.storage.sessions.passkeys import Passkey
 
 LONGEST_NAME: Final = 64
 MOST_PASSKEYS: Final = 20  # of one user
@@ -79,7 +79,7 @@ def ask_for_registration(
     account_id = session.actor.account_id or ""
     with instance.database.glance() as connection:
         verify_may_add(connection, session)
-        known = [row.credential_id for row in passkeys.list_of_account(connection, account_id)]
+        known = [each.credential_id for each in passkeys.list_of_account(connection, account_id)]
     challenge = new_challenge(instance, Purpose.REGISTER, Secret(session.id), now)
     return core.registration_options(place, challenge, account_id, session.login, known)
 
@@ -187,21 +187,20 @@ def too_late() -> BadInput:
     return BadInput("this took longer than two minutes, or was sent twice", "load the page again, and try once more")
 
 
-def views_of(rows: Sequence[AnyRow]) -> list[PasskeyView]:
-    return [PasskeyView(row.id, row.name, row.host, row.created_at, row.last_used_at) for row in rows]
+def views_of(found: Sequence[Passkey]) -> list[PasskeyView]:
+    return [PasskeyView(each.id, each.name, each.host, each.created_at, each.last_used_at) for each in found]
 
 
-def _remove(connection: Connection, actor: Actor, account_id: str, passkey: str, now: int, but: str = "") -> str:
+def _remove(connection: Connection, actor: Actor, account_id: str, passkey_id: str, now: int, but: str = "") -> str:
     with one_remains(connection, now):
         accounts.lock_accounts(connection, [account_id])
-        row = passkeys.delete_passkey(connection, account_id, passkey)
-        if row is None:
+        removed = passkeys.delete_passkey(connection, account_id, passkey_id)
+        if removed is None:
             raise NotFound("there is no such passkey", "look at the list once more: it may be gone")
     end_sessions(connection, actor, account_id, "a passkey was removed", now, session=but)
-    log(connection, now, actor, Action.PASSKEY_REMOVED, account=account_id, passkey=row.id, name=row.name)
+    log(connection, now, actor, Action.PASSKEY_REMOVED, account=account_id, passkey=removed.id, name=removed.name)
     notify_user(connection, now, account_id, Notice.PASSKEY_REMOVED)
-    name: str = row.name
-    return name
+    return removed.name
 
 
 def _sealed_for(purpose: Purpose, bound: Secret[str]) -> tuple[str, str, str]:

@@ -167,13 +167,13 @@ def find_session(
         return None
     session_id = id_of(token)
     with instance.database.read() as connection:
-        row = find_in_force(connection, session_id, now, user_session)
-        if row is None or (not administrators_too and grants_of(connection, row.account_id)):
+        session = find_in_force(connection, session_id, now, user_session)
+        if session is None or (not administrators_too and grants_of(connection, session.account_id)):
             return None
-    if now - row.last_used_at >= _NOTED_EVERY:
+    if now - session.last_used_at >= _NOTED_EVERY:
         with instance.database.write() as connection:
             admin_sessions.mark_used(connection, session_id, now, user_session)
-    return Session(session_id, row.login, oneself(row.account_id), row.second_factor_at)
+    return Session(session_id, session.login, oneself(session.account_id), session.second_factor_at)
 
 
 def end_session(instance: Instance, session_id: str) -> None:
@@ -212,7 +212,7 @@ def _judged(
 def _door_for(instance: Instance, address: str, login: str, *, administrators_too: bool = True) -> Door:
     """The same work for everybody, so that nothing tells who holds a role."""
     with instance.database.read() as connection:
-        row = accounts.find_account(connection, login) if is_login(login) else None
-        holds_a_role = row is not None and bool(grants_of(connection, row.id))
+        account = accounts.find_account(connection, login) if is_login(login) else None
+        holds_a_role = account is not None and bool(grants_of(connection, account.id))
     scope = frozenset[str]() if holds_a_role and not administrators_too else None
     return Door(door_name(address), scope=scope, two_factors=holds_a_role)

@@ -20,10 +20,11 @@ from sparekey.core.sign_in.outcome import Denied, Outcome
 from sparekey.core.sign_in.pins import PinVerifier
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.sign_in import challenges
 from sparekey.storage.sign_in import statements as stored
+from sparekey.storage.sign_in.challenges import Dialogue
 from sparekey.storage.tokens import tokens
+from sparekey.storage.tokens.tokens import AssignedToken
 
 _GONE = Denied(Reason.NO_SUCH_QUESTION)
 
@@ -60,7 +61,7 @@ def answer(
 def _decide(
     instance: Instance,
     snapshot: Snapshot,
-    question: AnyRow | None,
+    question: Dialogue | None,
     typed: Secret[str],
     former: list[PinVerifier],
     now: int,
@@ -73,15 +74,15 @@ def _decide(
     return decide_answer(as_asked(instance, question), typed, snapshot.account, token, former, now)
 
 
-def _token_of(snapshot: Snapshot, question: AnyRow | None) -> TokenState | None:
+def _token_of(snapshot: Snapshot, question: Dialogue | None) -> TokenState | None:
     if question is None:
         return None
     return next((token for token in snapshot.tokens if token.token_id == question.token_id), None)
 
 
-def _former_pins(connection: Connection, instance: Instance, question: AnyRow | None) -> list[PinVerifier]:
-    row = tokens.find_token_by_id(connection, question.token_id) if question is not None else None
-    return former_pins(instance, row) if row is not None and row.account_id is not None else []
+def _former_pins(connection: Connection, instance: Instance, question: Dialogue | None) -> list[PinVerifier]:
+    token = tokens.find_token_by_id(connection, question.token_id) if question is not None else None
+    return former_pins(instance, token) if isinstance(token, AssignedToken) else []
 
 
 def _set_pin(
@@ -91,23 +92,23 @@ def _set_pin(
     outcome = stored.complete(connection, new.granted, now, lockout_of(snapshot))
     if isinstance(outcome, Denied) or new.granted.token_id is None:
         return outcome
-    row = tokens.find_token_by_id(connection, new.granted.token_id)
-    if row is None:
-        raise LookupError("the token of a success is gone")
+    token = tokens.find_token_by_id(connection, new.granted.token_id)
+    if not isinstance(token, AssignedToken):
+        raise LookupError("the token of a success is gone")  # noqa: TRY004 -- not about a type
     # Who was asked typed the PIN that there was; where there was none, the code was all that was shown.
-    counts_from = row.pin_counts_from if row.pin_sealed is not None else now + ONE_FACTOR_SECONDS
-    store_pin(connection, instance, row, new.pin, now, counts_from=counts_from)
+    counts_from = token.pin_counts_from if token.pin_sealed is not None else now + ONE_FACTOR_SECONDS
+    store_pin(connection, instance, token, new.pin, now, counts_from=counts_from)
     if new.granted.ends_emergency:
-        stored.end_emergency(connection, row.id)
+        stored.end_emergency(connection, token.id)
     log(
         connection,
         now,
         door.actor,
         Action.TOKEN_PIN_SET,
-        account=row.account_id,
-        token=row.id,
+        account=token.account_id,
+        token=token.id,
         device=door.device_id,
-        serial=row.serial,
+        serial=token.serial,
         by="the user",
     )
     return outcome

@@ -8,12 +8,11 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
 from sparekey.app.snapshots import pin_bytes, pin_from_bytes, token_owner
-from sparekey.core.reasons import Ask, Method
 from sparekey.core.sign_in.outcome import Asked, Granted
 from sparekey.core.sign_in.pins import PinVerifier
 from sparekey.secret import Secret
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.sign_in import challenges
+from sparekey.storage.sign_in.challenges import Dialogue
 
 LIFETIME: Final = 120  # seconds (contract.md)
 _NAME_BYTES: Final = 16  # 128 random bits
@@ -50,22 +49,23 @@ def open_question(connection: Connection, instance: Instance, door: str, asked: 
     return Secret(name)
 
 
-def find_question(connection: Connection, door: str, login: str, reply_to: Secret[str], now: int) -> AnyRow | None:
+def find_question(connection: Connection, door: str, login: str, reply_to: Secret[str], now: int) -> Dialogue | None:
     """The question of that name, if this door asked it about this user not long ago."""
-    row = challenges.find_dialogue(connection, _id_of(reply_to.reveal()))
-    if row is None or row.actor != door or row.login != login or now >= row.expires_at:
+    question = challenges.find_dialogue(connection, _id_of(reply_to.reveal()))
+    if question is None or question.actor != door or question.login != login or now >= question.expires_at:
         return None
-    return row
+    return question
 
 
-def as_asked(instance: Instance, row: AnyRow) -> Asked:
+def as_asked(instance: Instance, question: Dialogue) -> Asked:
     """What was asked. What was used up when it was asked is not used, nor put on record, another time."""
     pin: PinVerifier | None = None
-    if row.pin_sealed is not None:
-        owner = token_owner(row.account_id, row.token_id)
-        pin = pin_from_bytes(instance.vault.open("dialogue.pin_sealed", row.id, owner, row.pin_sealed).reveal())
-    granted = Granted(row.account_id, row.login, Method(row.method), row.token_id, row.step)
-    return Asked(Ask(row.ask), granted, tries=row.tries, pin=pin, uses_code=False)
+    if question.pin_sealed is not None:
+        owner = token_owner(question.account_id, question.token_id)
+        opened = instance.vault.open("dialogue.pin_sealed", question.id, owner, question.pin_sealed)
+        pin = pin_from_bytes(opened.reveal())
+    granted = Granted(question.account_id, question.login, question.method, question.token_id, question.step)
+    return Asked(question.ask, granted, tries=question.tries, pin=pin, uses_code=False)
 
 
 def _id_of(name: str) -> str:

@@ -8,6 +8,7 @@ from sparekey.app.instance import log
 from sparekey.app.notices import notify_user, raise_alarm
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice
+from sparekey.core.emergency.online import EmergencyKind
 from sparekey.core.reasons import Method
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.storage.devices import devices
@@ -37,13 +38,34 @@ def match_use(
         raise LookupError("a used emergency code is not among the stored versions")
     showing = emergency_codes.last_showing(connection, code_id, used_at + CLOCK_TOLERANCE)
     emergency_codes.mark(connection, code_id, "used_at", now)
-    ids = {"account": code.account_id, "token": code.token_id, "device": device_id}
+    account, token, kind, version = code.account_id, code.token_id, code.kind, code.version
     shown = {"showing": showing.id, "operator": showing.operator} if showing else {}
-    log(connection, now, actor, Action.EMERGENCY_USED, **ids, kind=code.kind, version=code.version, **shown)
+    log(
+        connection,
+        now,
+        actor,
+        Action.EMERGENCY_USED,
+        account=account,
+        token=token,
+        device=device_id,
+        kind=kind,
+        version=version,
+        **shown,
+    )
     where = _where(connection, device_id)
-    notify_user(connection, now, code.account_id, Notice.CODE_USED, at=used_at, kind=code.kind, where=where)
+    notify_user(connection, now, account, Notice.CODE_USED, at=used_at, kind=kind, where=where)
     if showing is None:
-        raise_alarm(connection, now, actor, Action.ALARM_EMERGENCY_UNSHOWN, **ids, kind=code.kind, version=code.version)
+        raise_alarm(
+            connection,
+            now,
+            actor,
+            Action.ALARM_EMERGENCY_UNSHOWN,
+            account=account,
+            token=token,
+            device=device_id,
+            kind=kind,
+            version=version,
+        )
 
 
 def _record_online_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
@@ -51,6 +73,7 @@ def _record_online_use(connection: Connection, actor: str, device_id: str | None
     access = online_emergency.find_access(connection, granted.token_id or "")
     if access is None:
         raise LookupError("a used emergency tokencode belongs to no access")
+    left = access.codes - access.used if access.kind is EmergencyKind.ONE_TIME else None
     log(
         connection,
         now,
@@ -60,7 +83,7 @@ def _record_online_use(connection: Connection, actor: str, device_id: str | None
         token=granted.token_id,
         device=device_id,
         kind=access.kind,
-        left=access.codes - access.used if access.kind == "one-time" else None,
+        left=left,
         operator=access.created_by,
     )
     notify_user(connection, now, granted.account_id, Notice.TEMPORARY_USED, where=_where(connection, device_id))

@@ -5,19 +5,20 @@ than that factor did. It opens every door, and counts as a second factor (`user_
 user, who was told of it, has had a day (S05).
 """
 
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
 from sparekey.app.notices import notify_user
-from sparekey.app.snapshots import NO_PIN, open_pin_history, pin_of, seal_pin, seal_pin_history
+from sparekey.app.snapshots import open_pin_history, pin_of, seal_pin, seal_pin_history
 from sparekey.core.audit_log.notices import Notice
 from sparekey.core.sign_in.pins import PinVerifier
 from sparekey.storage.devices import devices
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.sign_in import challenges
 from sparekey.storage.tokens import tokens
+from sparekey.storage.tokens.tokens import AssignedToken, PinColumns, Token
 
 LONGEST_HISTORY = 24  # the most that a token policy looks at
 ONE_FACTOR_SECONDS: Final = 86_400  # how long a PIN that one factor set is no second one
@@ -26,7 +27,7 @@ ONE_FACTOR_SECONDS: Final = 86_400  # how long a PIN that one factor set is no s
 def store_pin(
     connection: Connection,
     instance: Instance,
-    row: AnyRow,
+    token: AssignedToken,
     pin: PinVerifier,
     now: int,
     *,
@@ -38,36 +39,36 @@ def store_pin(
 
     The caller has the account's lock: an answer to a question about this token takes it first, too.
     """
-    tokens.update_token(
-        connection,
-        row.id,
-        **seal_pin(instance.vault, row.account_id, row.id, pin),
-        **_history(instance, row),
+    columns = replace(
+        seal_pin(instance.vault, token.account_id, token.id, pin),
+        pin_history_sealed=_history(instance, token),
         pin_set_at=now,
         pin_must_change=must_change,
         pin_counts_from=counts_from,
     )
-    notify_user(connection, now, row.account_id, Notice.PIN_SET, serial=row.serial)
-    _touched(connection, row)
+    tokens.set_pin(connection, token.id, columns)
+    notify_user(connection, now, token.account_id, Notice.PIN_SET, serial=token.serial)
+    _touched(connection, token)
 
 
-def take_pin(connection: Connection, instance: Instance, row: AnyRow) -> None:
+def take_pin(connection: Connection, instance: Instance, token: AssignedToken) -> None:
     """No PIN any more: the next tokencode alone leads to the question for a new one."""
-    tokens.update_token(connection, row.id, **NO_PIN, **_history(instance, row), pin_set_at=None, pin_must_change=False)
-    _touched(connection, row)
+    columns = PinColumns(pin_history_sealed=_history(instance, token), pin_counts_from=token.pin_counts_from)
+    tokens.set_pin(connection, token.id, columns)
+    _touched(connection, token)
 
 
-def former_pins(instance: Instance, row: AnyRow) -> list[PinVerifier]:
+def former_pins(instance: Instance, token: Token) -> list[PinVerifier]:
     """The present PIN, if there is one, and those before it."""
-    present = pin_of(instance.vault, row)
-    return [*([present] if present else []), *open_pin_history(instance.vault, row)]
+    present = pin_of(instance.vault, token)
+    return [*([present] if present else []), *open_pin_history(instance.vault, token)]
 
 
-def _history(instance: Instance, row: AnyRow) -> dict[str, bytes]:
-    kept = former_pins(instance, row)[:LONGEST_HISTORY]
-    return {"pin_history_sealed": seal_pin_history(instance.vault, row.account_id, row.id, kept)}
+def _history(instance: Instance, token: AssignedToken) -> bytes:
+    kept = former_pins(instance, token)[:LONGEST_HISTORY]
+    return seal_pin_history(instance.vault, token.account_id, token.id, kept)
 
 
-def _touched(connection: Connection, row: AnyRow) -> None:
-    challenges.delete_of_token(connection, row.id)
-    devices.raise_generation(connection, row.account_id)
+def _touched(connection: Connection, token: AssignedToken) -> None:
+    challenges.delete_of_token(connection, token.id)
+    devices.raise_generation(connection, token.account_id)

@@ -5,7 +5,7 @@ answer leaves before that transaction is committed (rule 5, S06); any error on t
 may lead to a question first (`dialogues`): then nobody is let in until it is answered.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -17,9 +17,9 @@ from sparekey.app.sign_in.challenges import open_question
 from sparekey.app.sign_in.code_use import record_use
 from sparekey.app.snapshots import (
     code_state,
-    joined_account_state,
     online_emergency_state,
     open_online_code,
+    sign_in_account_state,
     token_state,
 )
 from sparekey.core.audit_log.actions import OK, Action
@@ -32,7 +32,6 @@ from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.passcode import Kind, Reading
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.sign_in import statements as stored
 
 AfterGrant = Callable[[Connection, Granted], None]
@@ -92,20 +91,19 @@ def find_snapshot(instance: Instance, door: Door, login: str, typed: Secret[str]
     reading = read_typed(typed)
     with instance.database.glance() as connection:
         # Nobody has a login that cannot be one; PostgreSQL would not even look for some of them.
-        rows = stored.snapshot_rows(connection, login) if is_login(login) else ()
-        if not rows:
+        account = stored.find_sign_in_account(connection, login) if is_login(login) else None
+        if account is None:
             return reading, Snapshot(None)
-        if door.scope is not None and rows[0].domain_id not in door.scope:
+        if door.scope is not None and account.domain_id not in door.scope:
             # A user outside the door's scope does not exist for it: no guess is judged, none is counted.
             return reading, Snapshot(None, absence=Reason.OUT_OF_SCOPE)
-        account = joined_account_state(rows[0])
-        codes = stored.code_rows(connection, account.account_id) if Kind.EMERGENCY_TOKENCODE in reading.kinds else ()
-        in_emergency = any(row.emergency_kind is not None for row in rows)
-        online = stored.online_code_rows(connection, account.account_id) if in_emergency else ()
-    if in_emergency:
+        codes = stored.codes_on_devices(connection, account.id) if Kind.EMERGENCY_TOKENCODE in reading.kinds else ()
+        online = stored.online_codes(connection, account.id) if account.in_emergency else ()
+    if account.in_emergency:
         reading = read_typed(typed, online_emergency=True)
-    tokens = tuple(_token_of(instance, door, row, online) for row in rows if row.token_id is not None)
-    return reading, Snapshot(account, tokens, tuple(code_state(instance.vault, row) for row in codes))
+    tokens = tuple(_token_state(instance, door, token, online) for token in account.tokens)
+    known_codes = tuple(code_state(instance.vault, code) for code in codes)
+    return reading, Snapshot(sign_in_account_state(account), tokens, known_codes)
 
 
 def lockout_of(snapshot: Snapshot) -> LockoutPolicy:
@@ -113,11 +111,13 @@ def lockout_of(snapshot: Snapshot) -> LockoutPolicy:
     return snapshot.account.lockout if snapshot.account else LockoutPolicy()
 
 
-def _token_of(instance: Instance, door: Door, row: AnyRow, online: stored.Rows) -> TokenState:
-    codes = [(each.id, open_online_code(instance.vault, each)) for each in online if each.token_id == row.token_id]
-    too_little = door.two_factors and not row.with_pin
-    state = token_state(instance.vault, row)
-    return replace(state, emergency=online_emergency_state(row, codes), too_little=too_little)
+def _token_state(
+    instance: Instance, door: Door, token: stored.SignInToken, online: Sequence[stored.OnlineCode]
+) -> TokenState:
+    codes = [(code.id, open_online_code(instance.vault, code)) for code in online if code.token_id == token.id]
+    too_little = door.two_factors and not token.with_pin
+    state = token_state(instance.vault, token)
+    return replace(state, emergency=online_emergency_state(token.emergency, codes), too_little=too_little)
 
 
 def _accepted_at_once(instance: Instance, door: Door, granted: Granted, now: int, policy: LockoutPolicy) -> bool:
@@ -199,5 +199,5 @@ def _just_locked(connection: Connection, denied: Denied, now: int) -> bool:
     """Whether this very failure was the last one allowed."""
     if denied.account_id is None or denied.reason is Reason.LOCKED:
         return False
-    row = accounts.find_account_by_id(connection, denied.account_id)
-    return row is not None and row.locked_at == now
+    account = accounts.find_account_by_id(connection, denied.account_id)
+    return account is not None and account.locked_at == now

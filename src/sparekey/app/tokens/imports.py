@@ -21,6 +21,7 @@ from sparekey.app.lookup import get_domain
 from sparekey.app.snapshots import token_owner
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import Conflict
+from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.tokens import TOKEN_TYPES
 from sparekey.secret import Secret
@@ -28,6 +29,7 @@ from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.people import domains
 from sparekey.storage.tokens import imports as stored
+from sparekey.storage.tokens.tokens import UnusedToken
 from sparekey.token_files import Item, Refusal, TokenRecord, read_token_file
 
 BATCH: Final = 1_000  # rows that go to the database at once
@@ -83,13 +85,13 @@ def import_tokens(
         with instance.database.read() as connection:
             kept, taken = _without_taken(connection, records)
         return _report(file.kind, len(kept), refusals + taken, dry_run=True)
-    rows = {record.serial: _row(instance, record, domain_id, now) for record in records}
+    sealed = {record.serial: _unused_token(instance, record, domain_id, now) for record in records}
     try:
         with instance.database.write() as connection:
             get_domain(connection, actor, domain, Permission.TOKEN_IMPORT)
             kept, taken = _without_taken(connection, records)
             report = _report(file.kind, len(kept), refusals + taken, dry_run=False)
-            _insert(connection, actor, [rows[record.serial] for record in kept], now, progress)
+            _insert(connection, actor, [sealed[record.serial] for record in kept], now, progress)
             _put_on_record(connection, actor, report, domain, now)
     except IntegrityError as error:
         raise Conflict("another token got one of these serial numbers meanwhile", "import the file again") from error
@@ -142,39 +144,40 @@ def _without_taken(connection: Connection, records: Sequence[TokenRecord]) -> tu
     return kept, [Refusal(each.number, each.serial, _TAKEN) for each in records if each.serial in taken]
 
 
-def _row(instance: Instance, record: TokenRecord, domain_id: str, now: int) -> dict[str, Any]:
+def _unused_token(instance: Instance, record: TokenRecord, domain_id: str, now: int) -> UnusedToken:
     token_id = new_id()
     parameters = record.parameters
     # the counter of the next code: the one before it counts as used
     last_step = TOKEN_TYPES[record.type].unused + record.counter
     owner = token_owner(None, token_id)
-    return {
-        "id": token_id,
-        "serial": record.serial,
-        "type": record.type,
-        "domain_id": domain_id,
-        "digits": parameters.digits,
-        "interval": parameters.interval,
-        "algorithm": parameters.algorithm,
-        "seed_sealed": instance.vault.seal("token.seed_sealed", token_id, owner, parameters.seed.reveal()),
-        "last_step": last_step,
-        "replay_step": last_step,
-        "expires_at": record.expires_at,
-        "with_pin": record.with_pin,
-        "created_at": now,
-    }
+    return UnusedToken(
+        id=token_id,
+        serial=record.serial,
+        type=record.type,
+        account_id=None,
+        domain_id=domain_id,
+        digits=parameters.digits,
+        interval=parameters.interval,
+        algorithm=parameters.algorithm,
+        seed_sealed=instance.vault.seal("token.seed_sealed", token_id, owner, parameters.seed.reveal()),
+        last_step=last_step,
+        enabled=False,
+        expires_at=record.expires_at,
+        with_pin=record.with_pin,
+        created_at=now,
+    )
 
 
-def _insert(connection: Connection, actor: Actor, rows: Sequence[dict[str, Any]], now: int, progress: Progress) -> None:
-    for start in range(0, len(rows), BATCH):
-        batch = rows[start : start + BATCH]
-        stored.insert_tokens(connection, batch, [_added(actor, row, now) for row in batch])
+def _insert(connection: Connection, actor: Actor, new: Sequence[UnusedToken], now: int, progress: Progress) -> None:
+    for start in range(0, len(new), BATCH):
+        batch = new[start : start + BATCH]
+        stored.insert_tokens(connection, batch, [_added(actor, token, now) for token in batch])
         progress("imported", start + len(batch))
 
 
-def _added(actor: Actor, row: dict[str, Any], now: int) -> dict[str, Any]:
-    detail = {"serial": row["serial"], "imported": True}
-    return row_of(AuditEntry(now * MICROSECONDS, actor.name, Action.TOKEN_ADDED, token_id=row["id"], detail=detail))
+def _added(actor: Actor, token: UnusedToken, now: int) -> dict[str, Any]:
+    detail: dict[str, Json] = {"serial": token.serial, "imported": True}
+    return row_of(AuditEntry(now * MICROSECONDS, actor.name, Action.TOKEN_ADDED, token_id=token.id, detail=detail))
 
 
 def _put_on_record(connection: Connection, actor: Actor, report: ImportReport, domain: str, now: int) -> None:

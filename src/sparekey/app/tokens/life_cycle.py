@@ -9,8 +9,9 @@ Rules:
 - A token with a PIN is not replaced by one without: nothing weaker takes its place unasked (S05).
 """
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -20,7 +21,7 @@ from sparekey.app.lookup import get_account, get_assigned_token, get_token
 from sparekey.app.notices import notify_user
 from sparekey.app.sessions.ends import end_sessions
 from sparekey.app.sign_in.pin_changes import former_pins
-from sparekey.app.snapshots import NO_PIN, pin_of, seal_pin, seal_pin_history, token_owner
+from sparekey.app.snapshots import pin_of, seal_pin, seal_pin_history, token_owner
 from sparekey.app.super_administrators import one_remains
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice
@@ -28,18 +29,11 @@ from sparekey.core.errors import Conflict, NotFound
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage.devices import devices
 from sparekey.storage.people import accounts, domains
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.tokens import ends as token_ends
 from sparekey.storage.tokens import tokens
+from sparekey.storage.tokens.tokens import AssignedToken, PinColumns, Token
 
 MOST_TOKENS: Final = 4  # of one user: each token with a PIN costs a slow hash, all within the floor of a refusal (S07)
-_NO_PIN_AT_ALL: Final = {
-    **NO_PIN,
-    "pin_history_sealed": None,
-    "pin_set_at": None,
-    "pin_must_change": False,
-    "pin_counts_from": None,
-}
 
 
 @dataclass(frozen=True)
@@ -55,13 +49,13 @@ class Replacement:
 def assign(instance: Instance, actor: Actor, serial: str, login: str, *, enable: bool = True, now: int) -> None:
     """Give a token that nobody has to a user. With a PIN to be set: by an administrator, or at the first sign-in."""
     with instance.database.write() as connection:
-        row = get_token(connection, actor, serial, Permission.TOKEN_ASSIGN)
+        token = get_token(connection, actor, serial, Permission.TOKEN_ASSIGN)
         account = get_account(connection, actor, login, Permission.TOKEN_ASSIGN)
         accounts.lock_accounts(connection, [account.id])
         verify_room(connection, account.id, login)
-        _verify_assignable(row, now)
-        _give(connection, instance, row, account.id, _NO_PIN_AT_ALL, enable=enable)
-        log(connection, now, actor, Action.TOKEN_ASSIGNED, account=account.id, token=row.id, serial=serial)
+        _verify_assignable(token, now)
+        _give(connection, instance, token, account.id, PinColumns(), enable=enable)
+        log(connection, now, actor, Action.TOKEN_ASSIGNED, account=account.id, token=token.id, serial=serial)
         notify_user(connection, now, account.id, Notice.TOKEN_ASSIGNED, serial=serial)
 
 
@@ -69,11 +63,11 @@ def unassign(instance: Instance, actor: Actor, serial: str, *, now: int) -> str:
     """Take a token from its user, whose login it returns. It stays, disabled, in the user's security domain."""
     with instance.database.write() as connection:
         with one_remains(connection, now):
-            row = _get_taken(connection, actor, serial)
-            _take_away(connection, instance, actor, row, now)
-        log(connection, now, actor, Action.TOKEN_UNASSIGNED, account=row.account_id, token=row.id, serial=serial)
-        notify_user(connection, now, row.account_id, Notice.TOKEN_UNASSIGNED, serial=serial)
-        return str(row.login)
+            token = _get_taken(connection, actor, serial)
+            _take_away(connection, instance, actor, token, now)
+        log(connection, now, actor, Action.TOKEN_UNASSIGNED, account=token.account_id, token=token.id, serial=serial)
+        notify_user(connection, now, token.account_id, Notice.TOKEN_UNASSIGNED, serial=serial)
+        return token.login
 
 
 def replace(
@@ -92,39 +86,40 @@ def replace(
                 f"token {serial!r} is used {_how(old)}, and token {new.serial!r} {_how(new)}",
                 "replace it by a token that is used in the same way, or unassign the one and assign the other",
             )
-        pin = _moved_pin(instance, old, new.id) if keep_pin else dict(_NO_PIN_AT_ALL)
+        pin = _moved_pin(instance, old, new.id) if keep_pin else PinColumns()
         _take_away(connection, instance, actor, old, now)
         _give(connection, instance, new, old.account_id, pin, enable=True)
-        ids: dict[str, Any] = {"account": old.account_id}
         log(
             connection,
             now,
             actor,
             Action.TOKEN_REPLACED,
-            **ids,
+            account=old.account_id,
             token=old.id,
             serial=serial,
             by=new.serial,
             pin_kept=keep_pin,
         )
-        log(connection, now, actor, Action.TOKEN_ASSIGNED, **ids, token=new.id, serial=new.serial)
+        log(connection, now, actor, Action.TOKEN_ASSIGNED, account=old.account_id, token=new.id, serial=new.serial)
         notify_user(connection, now, old.account_id, Notice.TOKEN_REPLACED, serial=serial, by=new.serial)
-        return Replacement(serial, new.serial, old.login, pin["pin_sealed"] is not None)
+        return Replacement(serial, new.serial, old.login, pin.pin_sealed is not None)
 
 
 def remove(instance: Instance, actor: Actor, serial: str, *, assigned_too: bool = False, now: int) -> None:
     """Delete a token that nobody has; `assigned_too`: after it was taken from its user."""
     with instance.database.write() as connection, one_remains(connection, now):
-        row = get_token(connection, actor, serial, Permission.TOKEN_REMOVE)
-        if row.account_id is not None and not assigned_too:
-            raise Conflict(f"token {serial!r} is assigned to {row.login}", "unassign it first, or confirm with --yes")
-        if row.account_id is not None:
-            accounts.lock_accounts(connection, [row.account_id])
-            _take_away(connection, instance, actor, row, now)
-            notify_user(connection, now, row.account_id, Notice.TOKEN_UNASSIGNED, serial=serial)
-        if not token_ends.delete_token(connection, row.id):
+        token = get_token(connection, actor, serial, Permission.TOKEN_REMOVE)
+        if isinstance(token, AssignedToken):
+            if not assigned_too:
+                raise Conflict(
+                    f"token {serial!r} is assigned to {token.login}", "unassign it first, or confirm with --yes"
+                )
+            accounts.lock_accounts(connection, [token.account_id])
+            _take_away(connection, instance, actor, token, now)
+            notify_user(connection, now, token.account_id, Notice.TOKEN_UNASSIGNED, serial=serial)
+        if not token_ends.delete_token(connection, token.id):
             raise _changed(serial)
-        log(connection, now, actor, Action.TOKEN_REMOVED, account=row.account_id, token=row.id, serial=serial)
+        log(connection, now, actor, Action.TOKEN_REMOVED, account=token.account_id, token=token.id, serial=serial)
 
 
 def verify_room(connection: Connection, account_id: str, login: str) -> None:
@@ -133,83 +128,78 @@ def verify_room(connection: Connection, account_id: str, login: str) -> None:
         raise Conflict(f"{login} has {MOST_TOKENS} tokens, and nobody can have more", "unassign one of them first")
 
 
-def _get_taken(connection: Connection, actor: Actor, serial: str) -> AnyRow:
+def _get_taken(connection: Connection, actor: Actor, serial: str) -> AssignedToken:
     """The token as it stands under its user's lock."""
-    row = get_assigned_token(connection, actor, serial, Permission.TOKEN_ASSIGN)
-    accounts.lock_accounts(connection, [row.account_id])
+    token = get_assigned_token(connection, actor, serial, Permission.TOKEN_ASSIGN)
+    accounts.lock_accounts(connection, [token.account_id])
     again = get_assigned_token(connection, actor, serial, Permission.TOKEN_ASSIGN)
-    if again.account_id != row.account_id:
+    if again.account_id != token.account_id:
         raise _changed(serial)
     return again
 
 
-def _get_successor(connection: Connection, actor: Actor, old: AnyRow, new_serial: str | None, now: int) -> AnyRow:
+def _get_successor(connection: Connection, actor: Actor, old: AssignedToken, new_serial: str | None, now: int) -> Token:
     if new_serial is not None:
         return get_token(connection, actor, new_serial, Permission.TOKEN_ASSIGN)
     allowed = actor.domains_with(Permission.TOKEN_ASSIGN)
     above = domains.domain_and_above(connection, old.user_domain_id)
     where = above if allowed is None else above & allowed
-    row = tokens.next_available(connection, old, where, now, also_without_domain=allowed is None)
-    if row is None:
+    token = tokens.next_available(connection, old, where, now, also_without_domain=allowed is None)
+    if token is None:
         raise NotFound("no token is available for this user", "import tokens, or name one with --with")
-    return row
+    return token
 
 
-def _verify_assignable(row: AnyRow, now: int) -> None:
-    if row.account_id is not None:
-        raise Conflict(f"token {row.serial!r} is assigned to somebody", "unassign it first, or take another one")
-    if row.lost:
-        raise Conflict(f"token {row.serial!r} is marked as lost", "mark it as found if it is back")
-    if row.expires_at is not None and now >= row.expires_at:
-        raise Conflict(f"token {row.serial!r} has expired", "take another one")
+def _verify_assignable(token: Token, now: int) -> None:
+    if token.account_id is not None:
+        raise Conflict(f"token {token.serial!r} is assigned to somebody", "unassign it first, or take another one")
+    if token.lost:
+        raise Conflict(f"token {token.serial!r} is marked as lost", "mark it as found if it is back")
+    if token.expires_at is not None and now >= token.expires_at:
+        raise Conflict(f"token {token.serial!r} has expired", "take another one")
 
 
 def _give(
-    connection: Connection, instance: Instance, row: AnyRow, account_id: str, pin: dict[str, Any], *, enable: bool
+    connection: Connection, instance: Instance, token: Token, account_id: str, pin: PinColumns, *, enable: bool
 ) -> None:
-    values = {**pin, "seed_sealed": _seed_for(instance, row, account_id), "domain_id": None, "enabled": enable}
-    if not tokens.take_token(connection, row.id, None, account_id=account_id, **values):
-        raise _changed(row.serial)
+    seed = _seed_for(instance, token, account_id)
+    if not tokens.give_token(connection, token.id, account_id, pin, seed_sealed=seed, enabled=enable):
+        raise _changed(token.serial)
     devices.raise_generation(connection, account_id)
 
 
-def _take_away(connection: Connection, instance: Instance, actor: Actor, row: AnyRow, now: int) -> None:
-    values = {
-        **_NO_PIN_AT_ALL,
-        "seed_sealed": _seed_for(instance, row, None),
-        "domain_id": row.user_domain_id,
-        "enabled": False,
-        "offline_code_online": False,
-    }
-    if not tokens.take_token(connection, row.id, row.account_id, account_id=None, **values):
-        raise _changed(row.serial)
-    token_ends.end_for_user(connection, row.id, now)
-    end_for_token(connection, actor, row, "the token was unassigned", now=now)
-    end_sessions(connection, actor, row.account_id, "a token was unassigned", now, token_id=row.id)
-    devices.raise_generation(connection, row.account_id)
+def _take_away(connection: Connection, instance: Instance, actor: Actor, token: AssignedToken, now: int) -> None:
+    if not tokens.take_token_away(connection, token, seed_sealed=_seed_for(instance, token, None)):
+        raise _changed(token.serial)
+    token_ends.end_for_user(connection, token.id, now)
+    end_for_token(connection, actor, token, "the token was unassigned", now=now)
+    end_sessions(connection, actor, token.account_id, "a token was unassigned", now, token_id=token.id)
+    devices.raise_generation(connection, token.account_id)
 
 
-def _seed_for(instance: Instance, row: AnyRow, account_id: str | None) -> bytes:
+def _seed_for(instance: Instance, token: Token, account_id: str | None) -> bytes:
     """The seed, which is bound to whoever has it, for somebody else."""
-    seed = instance.vault.open("token.seed_sealed", row.id, token_owner(row.account_id, row.id), row.seed_sealed)
-    return instance.vault.seal("token.seed_sealed", row.id, token_owner(account_id, row.id), seed.reveal())
+    seed = instance.vault.open(
+        "token.seed_sealed", token.id, token_owner(token.account_id, token.id), token.seed_sealed
+    )
+    return instance.vault.seal("token.seed_sealed", token.id, token_owner(account_id, token.id), seed.reveal())
 
 
-def _moved_pin(instance: Instance, old: AnyRow, token_id: str) -> dict[str, Any]:
+def _moved_pin(instance: Instance, old: AssignedToken, token_id: str) -> PinColumns:
     """The columns of the old token's PIN, for another token of the same user."""
     vault, present = instance.vault, pin_of(instance.vault, old)
     former = former_pins(instance, old)[1 if present else 0 :]
-    return {
-        **(seal_pin(vault, old.account_id, token_id, present) if present else NO_PIN),
-        "pin_history_sealed": seal_pin_history(vault, old.account_id, token_id, former),
-        "pin_set_at": old.pin_set_at,
-        "pin_must_change": old.pin_must_change,
-        "pin_counts_from": old.pin_counts_from,
-    }
+    return dataclasses.replace(
+        seal_pin(vault, old.account_id, token_id, present) if present else PinColumns(),
+        pin_history_sealed=seal_pin_history(vault, old.account_id, token_id, former),
+        pin_set_at=old.pin_set_at,
+        pin_must_change=old.pin_must_change,
+        pin_counts_from=old.pin_counts_from,
+    )
 
 
-def _how(row: AnyRow) -> str:
-    return "with a PIN" if row.with_pin else "without a PIN"
+def _how(token: Token) -> str:
+    return "with a PIN" if token.with_pin else "without a PIN"
 
 
 def _changed(serial: str) -> Conflict:

@@ -14,7 +14,7 @@ from sparekey.app.lookup import get_token
 from sparekey.app.notices import notify_user
 from sparekey.app.policies_in_force import account_state_of, policy_in
 from sparekey.app.snapshots import token_state
-from sparekey.app.tokens.tokens import Find, find_locked
+from sparekey.app.tokens.tokens import Find, SomeToken, find_locked
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.notices import Notice
 from sparekey.core.errors import BadInput, NotAllowed
@@ -26,9 +26,9 @@ from sparekey.core.tokens import find_resync
 from sparekey.secret import Secret
 from sparekey.storage.devices import devices
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.sign_in import statements as stored
 from sparekey.storage.tokens import tokens
+from sparekey.storage.tokens.tokens import AssignedToken, Token
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ def resync(
 
 
 def resync_of(
-    instance: Instance, actor: Actor, find: Find, first: Secret[str], second: Secret[str], *, now: int
+    instance: Instance, actor: Actor, find: Find[SomeToken], first: Secret[str], second: Secret[str], *, now: int
 ) -> Resync:
     """The same for the token that `find` finds, or refuses, when it is about to be done, too: it is asked once more
     under the lock of the token's user."""
     with instance.database.read() as connection:
-        row = find(connection)
-    state = token_state(instance.vault, row)
+        token = find(connection)
+    state = token_state(instance.vault, token)
     typed = [code.reveal().strip() for code in (first, second)]
     if not all(_is_code(code, state.otp.digits) for code in typed):
         raise BadInput(f"a tokencode of this token has {state.otp.digits} digits", "enter two that follow one another")
@@ -80,8 +80,8 @@ def resync_of(
     step = find_resync(state.otp, now, state.last_step, *typed)
     drift = state.otp.drift_after(now, step) if step is not None else 0
     with instance.database.write() as connection:
-        row = find_locked(connection, find)
-        refused = _settle(connection, actor, row, step, drift, now)
+        token = find_locked(connection, find)
+        refused = _settle(connection, actor, token, step, drift, now)
         drift = drift if refused is None else 0
         log(
             connection,
@@ -89,36 +89,40 @@ def resync_of(
             actor,
             Action.TOKEN_RESYNCED,
             result=refused or OK,
-            account=row.account_id,
-            token=row.id,
-            serial=row.serial,
+            account=token.account_id,
+            token=token.id,
+            serial=token.serial,
             drift=drift,
         )
-    return Resync(row.serial, drift, refused)
+    return Resync(token.serial, drift, refused)
 
 
-def _settle(connection: Connection, actor: Actor, row: AnyRow, step: int | None, drift: int, now: int) -> Reason | None:
+def _settle(
+    connection: Connection, actor: Actor, token: Token, step: int | None, drift: int, now: int
+) -> Reason | None:
     """Makes it count, under the lock of the token's user if there is one; why it was refused."""
-    if row.account_id is None:
-        found = step is not None and tokens.resynchronise(connection, row.id, step, drift)
+    if not isinstance(token, AssignedToken):
+        found = step is not None and tokens.resynchronise(connection, token.id, step, drift)
         return None if found else Reason.WRONG_PASSCODE
-    policy = policy_in(connection, row.user_domain_id, LockoutPolicy)
-    account = accounts.find_account_by_id(connection, row.account_id)
+    policy = policy_in(connection, token.user_domain_id, LockoutPolicy)
+    account = accounts.find_account_by_id(connection, token.account_id)
     if account is None or account_state_of(connection, account).locked(now):
         return Reason.LOCKED
-    if step is None or not tokens.resynchronise(connection, row.id, step, drift):
-        return _count_failure(connection, actor, row, policy, now)
-    devices.raise_generation(connection, row.account_id)
+    if step is None or not tokens.resynchronise(connection, token.id, step, drift):
+        return _count_failure(connection, actor, token, policy, now)
+    devices.raise_generation(connection, token.account_id)
     return None
 
 
-def _count_failure(connection: Connection, actor: Actor, row: AnyRow, policy: LockoutPolicy, now: int) -> Reason:
-    guess = Denied(Reason.WRONG_PASSCODE, row.account_id, row.id, counted=True)
+def _count_failure(
+    connection: Connection, actor: Actor, token: AssignedToken, policy: LockoutPolicy, now: int
+) -> Reason:
+    guess = Denied(Reason.WRONG_PASSCODE, token.account_id, token.id, counted=True)
     stored.commit(connection, guess, now, policy)
-    account = accounts.find_account_by_id(connection, row.account_id)
+    account = accounts.find_account_by_id(connection, token.account_id)
     if account is not None and account.locked_at == now:
-        log(connection, now, actor, Action.ACCOUNT_LOCKED, account=row.account_id)
-        notify_user(connection, now, row.account_id, Notice.ACCOUNT_LOCKED)
+        log(connection, now, actor, Action.ACCOUNT_LOCKED, account=token.account_id)
+        notify_user(connection, now, token.account_id, Notice.ACCOUNT_LOCKED)
     return guess.reason
 
 

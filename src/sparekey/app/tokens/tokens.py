@@ -8,14 +8,14 @@ whoever has the token, or knew the PIN, may have begun them.
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
 from sparekey.app.audit_log.named_rows import RecordRow, with_names
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
-from sparekey.app.lookup import domain_of_token, get_account, get_assigned_token, get_scope, get_token
+from sparekey.app.lookup import get_account, get_assigned_token, get_scope, get_token
 from sparekey.app.notices import notify_user
 from sparekey.app.policies_in_force import policy_in
 from sparekey.app.sessions.ends import end_sessions
@@ -39,15 +39,17 @@ from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.emergency import online as online_emergency
-from sparekey.storage.people import accounts, domains
+from sparekey.storage.people import accounts
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.search.plan import run
 from sparekey.storage.search.queries import Page, Search
 from sparekey.storage.search.tokens import TOKEN_ORDERS, by_serial, by_user, tokens_found
 from sparekey.storage.sign_in import challenges
 from sparekey.storage.tokens import tokens
+from sparekey.storage.tokens.tokens import AssignedToken, Token, UnusedToken, token_of
 
-Find = Callable[[Connection], AnyRow]  # a token, for an actor who may do this; raises what refuses it
+SomeToken = TypeVar("SomeToken", bound=Token)
+Find = Callable[[Connection], SomeToken]  # for an actor who may do this; raises what refuses it
 CountsFrom = Callable[[Connection], int | None]  # as `pin_changes.store_pin` is told
 
 _SERIAL_DIGITS = 8
@@ -182,26 +184,25 @@ def insert_token(
     serial = wish.serial or _free_serial(connection)
     if tokens.find_token(connection, serial) is not None:
         raise Conflict(f"there is a token {serial!r} already", "choose another serial number")
+    owner = token_owner(account.id, token_id)
     tokens.insert_token(
         connection,
-        {
-            "id": token_id,
-            "serial": serial,
-            "type": wish.type,
-            "account_id": account.id,
-            "digits": parameters.digits,
-            "interval": parameters.interval,
-            "algorithm": parameters.algorithm,
-            "seed_sealed": instance.vault.seal(
-                "token.seed_sealed", token_id, token_owner(account.id, token_id), parameters.seed.reveal()
-            ),
-            "last_step": last_step,
-            "replay_step": last_step,
-            "enabled": True,
-            "expires_at": wish.expires_at,
-            "with_pin": wish.with_pin,
-            "created_at": now,
-        },
+        UnusedToken(
+            id=token_id,
+            serial=serial,
+            type=wish.type,
+            account_id=account.id,
+            domain_id=None,
+            digits=parameters.digits,
+            interval=parameters.interval,
+            algorithm=parameters.algorithm,
+            seed_sealed=instance.vault.seal("token.seed_sealed", token_id, owner, parameters.seed.reveal()),
+            last_step=last_step,
+            enabled=True,
+            expires_at=wish.expires_at,
+            with_pin=wish.with_pin,
+            created_at=now,
+        ),
     )
     devices.raise_generation(connection, account.id)
     log(connection, now, actor, Action.TOKEN_ADDED, account=account.id, token=token_id, serial=serial)
@@ -232,8 +233,8 @@ def list_tokens(
     within = verify_somewhere(actor, Permission.TOKEN_VIEW)
     with instance.database.read() as connection:
         account_id = get_account(connection, actor, login, Permission.TOKEN_VIEW).id if login else None
-        rows = tokens.list_tokens(connection, limit, after, account_id, within)
-        return [_view(row, row.domain) for row in rows]
+        found = tokens.list_tokens(connection, limit, after, account_id, within)
+        return [_view(token) for token in found]
 
 
 def search_tokens(
@@ -274,7 +275,7 @@ def found_in(asked: Sequence[Search], rows: Sequence[Sequence[AnyRow]]) -> list[
         return []
     found = {row.serial: row for some in rows for row in some}
     ordered = asked[0].listing.in_order([*found.values()])
-    return [_view(row, row.domain) for row in ordered[: asked[0].limit]]
+    return [_view(token_of(row)) for row in ordered[: asked[0].limit]]
 
 
 def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:
@@ -289,10 +290,10 @@ def take_in_hand(
     about users outside the reader's domains, who may have had it before.
     """
     with instance.database.read() as connection:
-        row = get_token(connection, actor, serial, Permission.TOKEN_VIEW)
-        rows = _history(connection, actor, row, limit, before)
-        theirs = policy_in(connection, row.user_domain_id, TokenPolicy) if row.user_domain_id else None
-        return TokenAtHand(_details(connection, actor, row), rows, rule_of(theirs) if theirs else "")
+        token = get_token(connection, actor, serial, Permission.TOKEN_VIEW)
+        rows = _history(connection, actor, token, limit, before)
+        theirs = policy_in(connection, token.user_domain_id, TokenPolicy) if token.user_domain_id else None
+        return TokenAtHand(_details(connection, actor, token), rows, rule_of(theirs) if theirs else "")
 
 
 def set_pin(
@@ -313,7 +314,7 @@ def set_pin(
 def set_pin_of(
     instance: Instance,
     actor: Actor,
-    find: Find,
+    find: Find[AssignedToken],
     pin: Secret[str],
     *,
     must_change: bool = False,
@@ -324,34 +325,42 @@ def set_pin_of(
     """The same for an assigned token that `find` finds, or refuses, when it is about to be done, too: it is asked once
     more under the lock of the token's user. `session`: the id of one that goes on."""
     with instance.database.read() as connection:
-        row = find(connection)
-        policy = policy_in(connection, row.user_domain_id, TokenPolicy)
-        former = former_pins(instance, row)
+        token = find(connection)
+        policy = policy_in(connection, token.user_domain_id, TokenPolicy)
+        former = former_pins(instance, token)
     try:
         # Hashed here and not in the transaction below, so that nobody waits for the one writer of an SQLite database.
-        verify_new_pin(pin.reveal(), policy, row.login, former)
+        verify_new_pin(pin.reveal(), policy, token.login, former)
         verifier = new_verifier(pin.reveal())
     except PinError as error:
         raise BadInput(str(error), "choose another PIN") from error
     with instance.database.write() as connection:
-        row = find_locked(connection, find)
+        token = find_locked(connection, find)
         store_pin(
-            connection, instance, row, verifier, now, must_change=must_change, counts_from=counts_from(connection)
+            connection, instance, token, verifier, now, must_change=must_change, counts_from=counts_from(connection)
         )
-        end_sessions(connection, actor, row.account_id, "a PIN was set", now, token_id=row.id, session=session)
-        log(connection, now, actor, Action.TOKEN_PIN_SET, account=row.account_id, token=row.id, serial=row.serial)
+        end_sessions(connection, actor, token.account_id, "a PIN was set", now, token_id=token.id, session=session)
+        log(connection, now, actor, Action.TOKEN_PIN_SET, account=token.account_id, token=token.id, serial=token.serial)
 
 
 def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
     """No PIN: at the next sign-in the tokencode alone leads to the question for a new one."""
     with instance.database.write() as connection:
-        row = find_locked(connection, lambda connection: _with_pin(connection, actor, serial))
-        if row.pin_sealed is None:
+        token = find_locked(connection, lambda connection: _with_pin(connection, actor, serial))
+        if token.pin_sealed is None:
             return
-        take_pin(connection, instance, row)
-        end_sessions(connection, actor, row.account_id, "a PIN was cleared", now, token_id=row.id)
-        log(connection, now, actor, Action.TOKEN_PIN_CLEARED, account=row.account_id, token=row.id, serial=row.serial)
-        notify_user(connection, now, row.account_id, Notice.PIN_CLEARED, serial=row.serial)
+        take_pin(connection, instance, token)
+        end_sessions(connection, actor, token.account_id, "a PIN was cleared", now, token_id=token.id)
+        log(
+            connection,
+            now,
+            actor,
+            Action.TOKEN_PIN_CLEARED,
+            account=token.account_id,
+            token=token.id,
+            serial=token.serial,
+        )
+        notify_user(connection, now, token.account_id, Notice.PIN_CLEARED, serial=token.serial)
 
 
 def set_enabled(instance: Instance, actor: Actor, serial: str, *, enabled: bool, now: int) -> None:
@@ -368,19 +377,19 @@ def set_enabled_at_once(
     with instance.database.write() as connection:
         with one_remains(connection, now):
             # in one order, so that two who do so at once do not wait for each other
-            rows = [get_token(connection, actor, serial, Permission.TOKEN_EDIT) for serial in sorted(set(serials))]
-            changed = [row for row in rows if row.enabled is not enabled]
-            accounts.lock_accounts(connection, [row.account_id for row in changed if row.account_id is not None])
-            for row in changed:
-                tokens.update_token(connection, row.id, enabled=enabled)
-        for row in changed:
+            found = [get_token(connection, actor, serial, Permission.TOKEN_EDIT) for serial in sorted(set(serials))]
+            changed = [token for token in found if token.enabled is not enabled]
+            accounts.lock_accounts(connection, [token.account_id for token in changed if token.account_id is not None])
+            for token in changed:
+                tokens.update_token(connection, token.id, enabled=enabled)
+        for token in changed:
             if not enabled:
-                end_sessions(connection, actor, row.account_id, "a token was disabled", now, token_id=row.id)
-                challenges.delete_of_token(connection, row.id)
-            _touched(connection, row, actor, Action.TOKEN_ENABLED if enabled else Action.TOKEN_DISABLED, now)
+                end_sessions(connection, actor, token.account_id, "a token was disabled", now, token_id=token.id)
+                challenges.delete_of_token(connection, token.id)
+            _touched(connection, token, actor, Action.TOKEN_ENABLED if enabled else Action.TOKEN_DISABLED, now)
             notice = Notice.TOKEN_ENABLED if enabled else Notice.TOKEN_DISABLED
-            notify_user(connection, now, row.account_id, notice, serial=row.serial)
-    return [row.serial for row in changed]
+            notify_user(connection, now, token.account_id, notice, serial=token.serial)
+    return [token.serial for token in changed]
 
 
 def set_lost(instance: Instance, actor: Actor, serial: str, *, lost: bool, now: int) -> None:
@@ -389,72 +398,72 @@ def set_lost(instance: Instance, actor: Actor, serial: str, *, lost: bool, now: 
         mark_lost(connection, actor, get_token(connection, actor, serial, Permission.TOKEN_EDIT), lost=lost, now=now)
 
 
-def mark_lost(connection: Connection, actor: Actor, row: AnyRow, *, lost: bool, now: int) -> None:
-    """The same for the row of a token that the actor may say this of."""
-    if row.lost is lost:
+def mark_lost(connection: Connection, actor: Actor, token: Token, *, lost: bool, now: int) -> None:
+    """The same for the token of a token that the actor may say this of."""
+    if token.lost is lost:
         return
-    if row.account_id is not None:
-        accounts.lock_accounts(connection, [row.account_id])
-    tokens.update_token(connection, row.id, lost=lost)
+    if token.account_id is not None:
+        accounts.lock_accounts(connection, [token.account_id])
+    tokens.update_token(connection, token.id, lost=lost)
     if lost:
-        end_sessions(connection, actor, row.account_id, "a token was reported lost", now, token_id=row.id)
-        challenges.delete_of_token(connection, row.id)
-    _touched(connection, row, actor, Action.TOKEN_LOST if lost else Action.TOKEN_FOUND, now)
+        end_sessions(connection, actor, token.account_id, "a token was reported lost", now, token_id=token.id)
+        challenges.delete_of_token(connection, token.id)
+    _touched(connection, token, actor, Action.TOKEN_LOST if lost else Action.TOKEN_FOUND, now)
     notice = Notice.TOKEN_LOST if lost else Notice.TOKEN_FOUND
-    notify_user(connection, now, row.account_id, notice, serial=row.serial)
+    notify_user(connection, now, token.account_id, notice, serial=token.serial)
 
 
 def set_expiry(instance: Instance, actor: Actor, serial: str, *, expires_at: int | None, now: int) -> None:
     """From this unix second on it is refused with everything that belongs to it; None: never. No code outlives it."""
     with instance.database.write() as connection:
         with one_remains(connection, now):
-            row = find_locked(
+            token = find_locked(
                 connection, lambda connection: get_token(connection, actor, serial, Permission.TOKEN_EDIT)
             )
-            if row.expires_at == expires_at:
+            if token.expires_at == expires_at:
                 return
-            tokens.update_token(connection, row.id, expires_at=expires_at)
+            tokens.update_token(connection, token.id, expires_at=expires_at)
         if expires_at is not None and expires_at <= now:
-            end_sessions(connection, actor, row.account_id, "a token expired", now, token_id=row.id)
-        _touched(connection, row, actor, Action.TOKEN_EXPIRY_SET, now)
+            end_sessions(connection, actor, token.account_id, "a token expired", now, token_id=token.id)
+        _touched(connection, token, actor, Action.TOKEN_EXPIRY_SET, now)
 
 
-def _details(connection: Connection, actor: Actor, row: AnyRow) -> TokenDetails:
-    access = online_emergency.find_access(connection, row.id)
-    domain_id = domain_of_token(row)
+def _details(connection: Connection, actor: Actor, token: Token) -> TokenDetails:
+    access = online_emergency.find_access(connection, token.id)
     return TokenDetails(
-        **vars(_view(row, domains.get_name(connection, domain_id) if domain_id else None)),
-        online_emergency=access.kind if access else "",
+        **vars(_view(token)),
+        online_emergency=access.kind.value if access else "",
         online_emergency_expires=access.expires_at if access else None,
         devices=tuple(
-            each.name for each in devices.devices_with_token(connection, row.id) if actor.sees(each.domain_id)
+            each.name for each in devices.devices_with_token(connection, token.id) if actor.sees(each.domain_id)
         ),
     )
 
 
-def _history(connection: Connection, actor: Actor, row: AnyRow, limit: int, before: int | None) -> list[RecordRow]:
+def _history(connection: Connection, actor: Actor, token: Token, limit: int, before: int | None) -> list[RecordRow]:
     within = actor.domains_with(Permission.TOKEN_VIEW)
-    rows = audit_events.list_rows(connection, AuditFilter(token_id=row.id, domains=within), limit=limit, before=before)
+    wanted = AuditFilter(token_id=token.id, domains=within)
+    rows = audit_events.list_rows(connection, wanted, limit=limit, before=before)
     return with_names(connection, actor, rows)
 
 
-def _with_pin(connection: Connection, actor: Actor, serial: str) -> AnyRow:
-    row = get_assigned_token(connection, actor, serial, Permission.PIN_SET)
-    if not row.with_pin:
+def _with_pin(connection: Connection, actor: Actor, serial: str) -> AssignedToken:
+    token = get_assigned_token(connection, actor, serial, Permission.PIN_SET)
+    if not token.with_pin:
         raise Conflict(f"token {serial!r} is used without a PIN", "add a token with a PIN instead")
-    return row
+    return token
 
 
-def find_locked(connection: Connection, find: Find) -> AnyRow:
+def find_locked(connection: Connection, find: Find[SomeToken]) -> SomeToken:
     """The token as it stands under the lock of its user, if it has one. Raises what `find` raises, and Conflict."""
     before = find(connection)
     if before.account_id is None:
         return before
     accounts.lock_accounts(connection, [before.account_id])
-    row = find(connection)
-    if row.account_id != before.account_id:
-        raise Conflict(f"token {row.serial!r} was changed by somebody else meanwhile", "look at it and try again")
-    return row
+    token = find(connection)
+    if token.account_id != before.account_id:
+        raise Conflict(f"token {token.serial!r} was changed by somebody else meanwhile", "look at it and try again")
+    return token
 
 
 def _free_serial(connection: Connection) -> str:
@@ -464,30 +473,30 @@ def _free_serial(connection: Connection) -> str:
             return serial
 
 
-def _touched(connection: Connection, row: AnyRow, actor: Actor, action: Action, now: int) -> None:
-    if row.account_id is not None:
-        devices.raise_generation(connection, row.account_id)
-    log(connection, now, actor, action, account=row.account_id, token=row.id, serial=row.serial)
+def _touched(connection: Connection, token: Token, actor: Actor, action: Action, now: int) -> None:
+    if token.account_id is not None:
+        devices.raise_generation(connection, token.account_id)
+    log(connection, now, actor, action, account=token.account_id, token=token.id, serial=token.serial)
 
 
-def _view(row: AnyRow, domain: str | None) -> TokenView:
-    """`domain` None: what belongs nowhere in particular is where everything is."""
+def _view(token: Token) -> TokenView:
+    """Return what is shown of a token. What belongs nowhere in particular is where everything is."""
     return TokenView(
-        serial=row.serial,
-        type=row.type,
-        login=row.login,
-        digits=row.digits,
-        interval=row.interval,
-        algorithm=row.algorithm,
-        with_pin=row.with_pin,
-        pin_set=row.pin_sealed is not None,
-        enabled=row.enabled,
-        lost=row.lost,
-        expires_at=row.expires_at,
-        offline_code_online=row.offline_code_online,
-        pin_must_change=row.pin_must_change,
-        pin_set_at=row.pin_set_at,
-        drift=row.drift,
-        created_at=row.created_at,
-        domain=domain or TOP_DOMAIN,
+        serial=token.serial,
+        type=token.type,
+        login=token.login,
+        digits=token.digits,
+        interval=token.interval,
+        algorithm=token.algorithm,
+        with_pin=token.with_pin,
+        pin_set=token.pin_sealed is not None,
+        enabled=token.enabled,
+        lost=token.lost,
+        expires_at=token.expires_at,
+        offline_code_online=token.offline_code_online,
+        pin_must_change=token.pin_must_change,
+        pin_set_at=token.pin_set_at,
+        drift=token.drift,
+        created_at=token.created_at,
+        domain=token.domain or TOP_DOMAIN,
     )

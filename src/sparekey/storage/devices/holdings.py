@@ -12,13 +12,11 @@ from sqlalchemy import Connection, Select, and_, func, literal, select, union_al
 
 from sparekey.storage.rows import AnyRow, all_as
 from sparekey.storage.tables import (
-    account,
     device,
     device_account,
     device_code,
     device_token,
     emergency_code,
-    security_domain,
     token,
     unit_receipt,
 )
@@ -224,14 +222,3 @@ def _codes(account_ids: Sequence[str], now: int) -> Select[Any]:
         .join(emergency_code, emergency_code.c.id == device_code.c.held_code_id)
         .where(device_code.c.account_id.in_(account_ids), emergency_code.c.not_after > now)
     )
-
-
-def accounts_after(connection: Connection, after: str, limit: int, within: frozenset[str] | None) -> Sequence[AnyRow]:
-    """Return accounts in order of login, after `after`, in these domains if given, each with the name of its domain."""
-    named = select(account, security_domain.c.name.label("domain")).join(
-        security_domain, security_domain.c.id == account.c.domain_id
-    )
-    query = named.where(account.c.login > after).order_by(account.c.login).limit(limit)
-    if within is not None:
-        query = query.where(account.c.domain_id.in_(within))
-    return connection.execute(query).all()

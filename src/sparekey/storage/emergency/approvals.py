@@ -1,19 +1,41 @@
 """Showings that wait for a second person. One conditional UPDATE settles who decides, and which showing it is for."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, Select, case, insert, literal, select, tuple_, update
 
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import all_as, one_as
 from sparekey.storage.tables import account, approval, device
 
 
-def insert_approval(connection: Connection, values: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A request to a second person, with the names of its user and device; times are unix seconds."""
+
+    id: str
+    account_id: str
+    device_id: str
+    asked_by: str
+    caller: str
+    note: str
+    ticket: str
+    asked_at: int
+    expires_at: int
+    decided_by: str | None
+    decided_at: int | None
+    approved: bool | None
+    executed_at: int | None
+    login: str
+    domain_id: str  # of the user
+    device_name: str
+
+
+def insert_approval(connection: Connection, values: Mapping[str, object]) -> None:
     connection.execute(insert(approval).values(**values))
 
 
-def find_latest(connection: Connection, account_id: str, device_id: str, asked_by: str, now: int) -> AnyRow | None:
+def find_latest(connection: Connection, account_id: str, device_id: str, asked_by: str, now: int) -> Approval | None:
     """This operator's request for this user on this device, while its time has not run out.
 
     The one that waits, else the one that was approved and not used, else the last one.
@@ -23,7 +45,7 @@ def find_latest(connection: Connection, account_id: str, device_id: str, asked_b
     # of one second the refused one: that the last one was refused is told
     refused_first = case((approval.c.approved.is_(False), 0), else_=1)
     query = (
-        select(approval)
+        _with_names()
         .where(
             approval.c.account_id == account_id,
             approval.c.device_id == device_id,
@@ -33,23 +55,23 @@ def find_latest(connection: Connection, account_id: str, device_id: str, asked_b
         .order_by(use, approval.c.asked_at.desc(), refused_first, approval.c.id)
         .limit(1)
     )
-    return connection.execute(query).one_or_none()
+    return one_as(Approval, connection.execute(query))
 
 
-def requests_of(connection: Connection, account_id: str, asked_by: str, now: int) -> Sequence[AnyRow]:
+def requests_of(connection: Connection, account_id: str, asked_by: str, now: int) -> list[Approval]:
     """This operator's requests for this user, while their time has not run out, newest first."""
     mine = (approval.c.account_id == account_id, approval.c.asked_by == asked_by, approval.c.expires_at > now)
-    return connection.execute(_with_names().where(*mine).order_by(approval.c.asked_at.desc(), approval.c.id)).all()
+    query = _with_names().where(*mine).order_by(approval.c.asked_at.desc(), approval.c.id)
+    return all_as(Approval, connection.execute(query))
 
 
-def find_approval(connection: Connection, approval_id: str) -> AnyRow | None:
-    """With the names of user and device, and the user's domain."""
-    return connection.execute(_with_names().where(approval.c.id == approval_id)).one_or_none()
+def find_approval(connection: Connection, approval_id: str) -> Approval | None:
+    return one_as(Approval, connection.execute(_with_names().where(approval.c.id == approval_id)))
 
 
 def list_approvals(
     connection: Connection, limit: int, after: str, since: int, domains: frozenset[str] | None, asked_by: str
-) -> Sequence[AnyRow]:
+) -> list[Approval]:
     """Newest first, after the one with the id `after` ("": from the first).
 
     Asked after `since`, of users of these domains (None: all) or by this operator.
@@ -60,7 +82,8 @@ def list_approvals(
     if after:
         last = select(approval.c.asked_at).where(approval.c.id == after).scalar_subquery()
         query = query.where(tuple_(approval.c.asked_at, approval.c.id) < tuple_(last, literal(after)))
-    return connection.execute(query.order_by(approval.c.asked_at.desc(), approval.c.id.desc()).limit(limit)).all()
+    query = query.order_by(approval.c.asked_at.desc(), approval.c.id.desc()).limit(limit)
+    return all_as(Approval, connection.execute(query))
 
 
 def decide(connection: Connection, approval_id: str, decided_by: str, *, approved: bool, now: int) -> bool:
@@ -77,7 +100,7 @@ def execute(connection: Connection, approval_id: str, now: int) -> bool:
     return connection.execute(update(approval).where(*allowed, unused).values(executed_at=now)).rowcount == 1
 
 
-def _with_names() -> Any:
+def _with_names() -> Select[*tuple[object, ...]]:
     return (
         select(approval, account.c.login, account.c.domain_id, device.c.name.label("device_name"))
         .join(account, approval.c.account_id == account.c.id)

@@ -1,13 +1,27 @@
 """Versions of offline emergency codes, which device holds which, and who showed them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
-from sqlalchemy import Connection, ScalarSelect, delete, exists, func, insert, or_, select, union, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    union,
+    update,
+)
 
 from sparekey.core.audit_log.actions import Action
-from sparekey.core.emergency.offline import expiry
-from sparekey.storage.rows import AnyRow
+from sparekey.core.emergency.offline import CodeKind, expiry
+from sparekey.storage.rows import AnyRow, all_as, one_as
 from sparekey.storage.tables import (
     account,
     audit,
@@ -23,27 +37,102 @@ from sparekey.storage.tables import (
 )
 
 
-def insert_code(connection: Connection, values: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyCode:
+    """One version of an offline emergency code; times are unix seconds."""
+
+    id: str
+    kind: CodeKind
+    token_id: str | None  # of a tokencode
+    account_id: str
+    version: int
+    code_sealed: bytes
+    created_at: int
+    not_after: int
+    shown_at: int | None
+    used_at: int | None
+    reset_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCode:
+    """The version of a code that is sealed for a device, and the version that the device holds."""
+
+    device_id: str
+    owner_id: str  # the token, or for a passcode the account
+    account_id: str
+    code_id: str
+    held_code_id: str | None
+    held_since: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeOnDevice:
+    """A device that is given a code, and the version that it holds (None: none yet)."""
+
+    id: str  # of the device
+    name: str
+    revoked_at: int | None
+    code_id: str | None  # None: it is not given the code
+    held_code_id: str | None
+    held_since: int | None
+    version: int | None
+    not_after: int | None
+    reset_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceOfCode(CodeOnDevice):
+    """A device that has to do with a code or its user, and what decides whether the code can be there."""
+
+    domain_id: str
+    supports_offline: bool
+    hardware_bound: bool
+    token_used_here: str | None  # the token of the code, if it was used there
+    some_token_used: bool  # any token of the user was
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeShown:
+    """One showing of a version to an operator."""
+
+    id: str
+    code_id: str
+    device_id: str | None
+    operator: str
+    caller: str
+    note: str
+    ticket: str
+    shown_at: int
+
+
+def code_of(row: AnyRow) -> EmergencyCode:
+    """Read a version from a row of `emergency_code`."""
+    columns = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
+    return EmergencyCode(**columns | {"kind": CodeKind(row.kind)})
+
+
+def insert_code(connection: Connection, values: Mapping[str, object]) -> None:
     connection.execute(insert(emergency_code).values(**values))
 
 
-def find_code(connection: Connection, code_id: str) -> AnyRow | None:
-    return connection.execute(select(emergency_code).where(emergency_code.c.id == code_id)).one_or_none()
+def find_code(connection: Connection, code_id: str) -> EmergencyCode | None:
+    return _one(connection, select(emergency_code).where(emergency_code.c.id == code_id))
 
 
-def find_version(connection: Connection, account_id: str, token_id: str | None, version: int) -> AnyRow | None:
+def find_version(connection: Connection, account_id: str, token_id: str | None, version: int) -> EmergencyCode | None:
     """One version of a token's tokencode, or of the account's passcode where `token_id` is None."""
     query = select(emergency_code).where(_owned(account_id, token_id), emergency_code.c.version == version)
-    return connection.execute(query).one_or_none()
+    return _one(connection, query)
 
 
-def versions(connection: Connection, account_id: str, token_id: str | None) -> Sequence[AnyRow]:
+def versions(connection: Connection, account_id: str, token_id: str | None) -> list[EmergencyCode]:
     """Every version that is kept, oldest first."""
     query = select(emergency_code).where(_owned(account_id, token_id)).order_by(emergency_code.c.version)
-    return connection.execute(query).all()
+    return [code_of(row) for row in connection.execute(query)]
 
 
-def mark(connection: Connection, code_id: str, column: str, now: int) -> None:
+def mark(connection: Connection, code_id: str, column: Literal["shown_at", "used_at"], now: int) -> None:
     """Sets `shown_at` or `used_at`."""
     connection.execute(update(emergency_code).where(emergency_code.c.id == code_id).values({column: now}))
 
@@ -116,14 +205,13 @@ def _fewest_days_on_devices() -> ScalarSelect[int]:
     )
 
 
-def device_codes(connection: Connection, account_id: str, owner_id: str) -> Sequence[AnyRow]:
-    """One row per device that is given this code: the version it holds, and since when."""
+def device_codes(connection: Connection, account_id: str, owner_id: str) -> list[CodeOnDevice]:
+    """One per device that is given this code: the version it holds, and since when."""
     query = (
         select(
-            device.c.id.label("device_id"),
-            device.c.name.label("device_name"),
+            device.c.id,
+            device.c.name,
             device.c.revoked_at,
-            device.c.last_contact,
             device_code.c.code_id,
             device_code.c.held_code_id,
             device_code.c.held_since,
@@ -136,15 +224,14 @@ def device_codes(connection: Connection, account_id: str, owner_id: str) -> Sequ
         .where(device_code.c.account_id == account_id, device_code.c.owner_id == owner_id)
         .order_by(device.c.name, device.c.id)
     )
-    return connection.execute(query).all()
+    return all_as(CodeOnDevice, connection.execute(query))
 
 
-def devices_of_code(connection: Connection, account_id: str, owner_id: str, since: int) -> Sequence[AnyRow]:
-    """One row per device that is given this code or holds data of its user, or on which the user has signed in after
+def devices_of_code(connection: Connection, account_id: str, owner_id: str, since: int) -> list[DeviceOfCode]:
+    """One per device that is given this code or holds data of its user, or on which the user has signed in after
     `since` (microseconds): with its state, and what it holds of the code; by name.
 
-    `owner_id`: the token, or for the passcode the account. `token_used_here`: that token, where it was used;
-    `some_token_used`: whether any of the user's was.
+    `owner_id`: the token, or for the passcode the account.
     """
     given = select(device_code.c.device_id).where(
         device_code.c.account_id == account_id, device_code.c.owner_id == owner_id
@@ -163,13 +250,11 @@ def devices_of_code(connection: Connection, account_id: str, owner_id: str, sinc
     query = (
         select(
             device.c.id,
-            device.c.id.label("device_id"),
-            device.c.name.label("device_name"),
+            device.c.name,
             device.c.domain_id,
             device.c.revoked_at,
             device.c.supports_offline,
             device.c.hardware_bound,
-            device.c.last_contact,
             device_token.c.token_id.label("token_used_here"),
             some_used.label("some_token_used"),
             device_code.c.code_id,
@@ -185,12 +270,12 @@ def devices_of_code(connection: Connection, account_id: str, owner_id: str, sinc
         .where(device.c.id.in_(union(given, with_data, signed_in)))
         .order_by(device.c.name, device.c.id)
     )
-    return connection.execute(query).all()
+    return all_as(DeviceOfCode, connection.execute(query))
 
 
-def find_device_code(connection: Connection, device_id: str, owner_id: str) -> AnyRow | None:
+def find_device_code(connection: Connection, device_id: str, owner_id: str) -> DeviceCode | None:
     query = select(device_code).where(device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
-    return connection.execute(query).one_or_none()
+    return one_as(DeviceCode, connection.execute(query))
 
 
 def assign(connection: Connection, device_id: str, owner_id: str, account_id: str, code_id: str) -> None:
@@ -222,11 +307,11 @@ def forget_held(connection: Connection, device_id: str, held_owners: frozenset[s
     connection.execute(delete(device_code).where(*gone, device_code.c.account_id.not_in(with_data)))
 
 
-def insert_showing(connection: Connection, values: Mapping[str, Any]) -> None:
+def insert_showing(connection: Connection, values: Mapping[str, object]) -> None:
     connection.execute(insert(emergency_showing).values(**values))
 
 
-def last_showing(connection: Connection, code_id: str, before: int) -> AnyRow | None:
+def last_showing(connection: Connection, code_id: str, before: int) -> CodeShown | None:
     """The newest showing of this version that is not later than `before`."""
     query = (
         select(emergency_showing)
@@ -234,9 +319,14 @@ def last_showing(connection: Connection, code_id: str, before: int) -> AnyRow | 
         .order_by(emergency_showing.c.shown_at.desc())
         .limit(1)
     )
-    return connection.execute(query).one_or_none()
+    return one_as(CodeShown, connection.execute(query))
 
 
-def _owned(account_id: str, token_id: str | None) -> Any:
+def _one(connection: Connection, query: Select[*tuple[object, ...]]) -> EmergencyCode | None:
+    row = connection.execute(query).one_or_none()
+    return None if row is None else code_of(row)
+
+
+def _owned(account_id: str, token_id: str | None) -> ColumnElement[bool]:
     owner = emergency_code.c.token_id.is_(None) if token_id is None else emergency_code.c.token_id == token_id
     return (emergency_code.c.account_id == account_id) & owner

@@ -4,25 +4,41 @@ Rules: whoever changes it has locked the account of the token's user (`accounts.
 all its codes (`sign_in.end_emergency`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, literal, or_, select
 
-from sparekey.storage.rows import AnyRow
+from sparekey.core.emergency.online import EmergencyKind, IfAvailable
 from sparekey.storage.tables import account, online_emergency, online_emergency_code
 
 
-def insert_access(connection: Connection, values: Mapping[str, Any], codes: Iterable[tuple[str, bytes]]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineAccess:
+    """The online emergency access of a token; times are unix seconds."""
+
+    token_id: str
+    account_id: str
+    kind: EmergencyKind
+    if_available: IfAvailable
+    expires_at: int | None
+    created_at: int
+    created_by: str
+    codes: int  # that were made
+    used: int  # of these, at least once
+    last_used_at: int | None
+    giver: str | None  # the login of who gave it, if it was a user who is there
+    giver_domain_id: str | None
+
+
+def insert_access(connection: Connection, values: Mapping[str, object], codes: Iterable[tuple[str, bytes]]) -> None:
     """`values` by column name; `codes`: id and sealed code of each."""
     connection.execute(insert(online_emergency).values(**values))
     rows = [{"id": code_id, "token_id": values["token_id"], "code_sealed": sealed} for code_id, sealed in codes]
     connection.execute(insert(online_emergency_code), rows)
 
 
-def find_access(connection: Connection, token_id: str) -> AnyRow | None:
-    """With `codes` (how many were made), `used` (how many of them at least once) and `last_used_at`; and with who gave
-    it, if that is an account that is there: `giver`, in the domain `giver_domain_id`."""
+def find_access(connection: Connection, token_id: str) -> OnlineAccess | None:
     giver = account.alias("giver")
     query = (
         select(
@@ -38,11 +54,16 @@ def find_access(connection: Connection, token_id: str) -> AnyRow | None:
         .where(online_emergency.c.token_id == token_id)
         .group_by(online_emergency.c.token_id, giver.c.id)
     )
-    return connection.execute(query).one_or_none()
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    columns = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
+    kinds = {"kind": EmergencyKind(row.kind), "if_available": IfAvailable(row.if_available)}
+    return OnlineAccess(**columns | kinds)
 
 
 def users_with_own(connection: Connection, domain_ids: frozenset[str], now: int) -> list[str]:
-    """The ids of these domains' accounts with access that their users gave themselves and that has not expired."""
+    """Return the ids of these domains' accounts with unexpired access that their users gave themselves."""
     query = (
         select(online_emergency.c.account_id)
         .join(account, account.c.id == online_emergency.c.account_id)
@@ -53,7 +74,7 @@ def users_with_own(connection: Connection, domain_ids: frozenset[str], now: int)
     return [str(account_id) for account_id in connection.execute(query).scalars()]
 
 
-def given_by(connection: Connection, account_id: str, giver: str) -> Sequence[AnyRow]:
-    """The access to tokens of this user that was given by whom the record names so."""
-    query = select(online_emergency).where(online_emergency.c.account_id == account_id)
-    return connection.execute(query.where(online_emergency.c.created_by == giver)).all()
+def tokens_with_access_by(connection: Connection, account_id: str, giver: str) -> list[str]:
+    """Return the ids of this user's tokens to which this actor gave access."""
+    query = select(online_emergency.c.token_id).where(online_emergency.c.account_id == account_id)
+    return list(connection.execute(query.where(online_emergency.c.created_by == giver)).scalars())

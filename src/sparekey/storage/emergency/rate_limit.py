@@ -1,12 +1,24 @@
 """What operators were shown, and who let one of them go on."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import operator_lift, operator_showing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorLift:
+    """What holds for an operator beyond the policy's limit of codes; times are unix seconds."""
+
+    operator: str
+    until: int  # they go on beyond the limit; 0: never allowed
+    lifted_by: str
+    lifted_at: int
+    warned_at: int | None  # when they were last told that they are shown many
+
 
 # Taken before the rows of accounts: showings of one operator are counted one after the other.
 _TAKE_TURN: Final = text("""
@@ -20,10 +32,11 @@ _LIFT: Final = text("""
 """)
 
 
-def take_turn(connection: Connection, operator: str) -> AnyRow:
+def take_turn(connection: Connection, operator: str) -> OperatorLift:
     """The operator's row, which nobody else reads for this until the transaction ends."""
     connection.execute(_TAKE_TURN, {"operator": operator})
-    return connection.execute(select(operator_lift).where(operator_lift.c.operator == operator)).one()
+    row = connection.execute(select(operator_lift).where(operator_lift.c.operator == operator)).one()
+    return OperatorLift(**row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
 
 
 def mark_warned(connection: Connection, operator: str, now: int) -> None:

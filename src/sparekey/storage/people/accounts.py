@@ -1,16 +1,66 @@
 """Users' accounts."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final, TypedDict, Unpack
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, Select, func, select, text, update
 
 from sparekey.core.search_words import fold_name, words_of
 from sparekey.storage.people.search_words import as_text, insert_words, replace_words
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import AnyRow, all_as, one_as
 from sparekey.storage.tables import account, emergency_code, passkey, security_domain
 
 _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shorter lists better
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account with the name of its security domain (`domain`); times are unix seconds."""
+
+    id: str
+    login: str
+    name: str
+    mail: str  # empty: no notices are sent
+    domain_id: str
+    domain: str
+    enabled: bool
+    expires_at: int | None
+    failures: int
+    first_failure_at: int | None
+    locked_at: int | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountWithCounts:
+    """An account, and how much of it a thief of a device may use: kinds of working emergency codes, and passkeys."""
+
+    account: Account
+    codes: int
+    passkeys: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """What a new account begins with; it is enabled."""
+
+    id: str
+    login: str
+    name: str
+    domain_id: str
+    mail: str = ""
+    expires_at: int | None = None
+    created_at: int
+
+
+class AccountChanges(TypedDict, total=False):
+    """Columns that an edit of an account sets."""
+
+    name: str
+    mail: str
+    expires_at: int | None
+
 
 # Plain text and one call of the driver for many rows: an import brings a hundred thousand.
 _INSERT: Final = text("""
@@ -20,19 +70,19 @@ _INSERT: Final = text("""
 
 
 def insert_account(connection: Connection, account_id: str, login: str, name: str, domain_id: str, now: int) -> None:
-    values = {"id": account_id, "login": login, "name": name, "domain_id": domain_id, "created_at": now}
-    insert_accounts(connection, [{**values, "mail": "", "expires_at": None}])
+    insert_accounts(
+        connection, [NewAccount(id=account_id, login=login, name=name, domain_id=domain_id, created_at=now)]
+    )
 
 
-def insert_accounts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """`rows`: id, login, name, domain_id, mail, expires_at and created_at of each; they are enabled."""
-    words = [words_of(row["login"], row["name"], row["mail"]) for row in rows]
+def insert_accounts(connection: Connection, accounts: Sequence[NewAccount]) -> None:
+    words = [words_of(each.login, each.name, each.mail) for each in accounts]
     values = [
-        {**row, "enabled": True, "words": as_text(found), "name_key": fold_name(row["name"])}
-        for row, found in zip(rows, words, strict=True)
+        {**asdict(each), "enabled": True, "words": as_text(found), "name_key": fold_name(each.name)}
+        for each, found in zip(accounts, words, strict=True)
     ]
     connection.execute(_INSERT, values)
-    insert_words(connection, zip((row["login"] for row in rows), words, strict=True))
+    insert_words(connection, zip((each.login for each in accounts), words, strict=True))
 
 
 def find_taken(connection: Connection, logins: Sequence[str]) -> set[str]:
@@ -44,44 +94,56 @@ def find_taken(connection: Connection, logins: Sequence[str]) -> set[str]:
     return taken
 
 
-def find_account(connection: Connection, login: str) -> AnyRow | None:
-    """With the name of its `domain`."""
-    query = select(account, security_domain.c.name.label("domain")).join(
-        security_domain, account.c.domain_id == security_domain.c.id
-    )
-    return connection.execute(query.where(account.c.login == login)).one_or_none()
+def find_account(connection: Connection, login: str) -> Account | None:
+    return one_as(Account, connection.execute(_accounts().where(account.c.login == login)))
 
 
-def find_with_counts(connection: Connection, account_ids: Collection[str], now: int) -> Sequence[AnyRow]:
-    """Those of these ids, by login, each with how many kinds of emergency codes work (`codes`: the passcode, and one of
-    each token that has them), and with how many `passkeys` it has."""
+def find_account_by_id(connection: Connection, account_id: str) -> Account | None:
+    return one_as(Account, connection.execute(_accounts().where(account.c.id == account_id)))
+
+
+def find_with_counts(connection: Connection, account_ids: Collection[str], now: int) -> list[AccountWithCounts]:
+    """Return these accounts by login, with what each has at `now`. One emergency code counts for each token that has
+    codes, and one for the passcode."""
     owner = func.coalesce(emergency_code.c.token_id, emergency_code.c.account_id)
     codes = select(func.count(owner.distinct())).where(
         emergency_code.c.account_id == account.c.id, emergency_code.c.not_after > now
     )
     keys = select(func.count()).select_from(passkey).where(passkey.c.account_id == account.c.id)
-    query = select(account, codes.scalar_subquery().label("codes"), keys.scalar_subquery().label("passkeys"))
-    return connection.execute(query.where(account.c.id.in_(account_ids)).order_by(account.c.login)).all()
-
-
-def find_account_by_id(connection: Connection, account_id: str) -> AnyRow | None:
-    return connection.execute(select(account).where(account.c.id == account_id)).one_or_none()
+    counts = (codes.scalar_subquery().label("codes"), keys.scalar_subquery().label("passkeys"))
+    query = _accounts().add_columns(*counts).where(account.c.id.in_(account_ids)).order_by(account.c.login)
+    return [
+        AccountWithCounts(account=account_of(row), codes=row.codes, passkeys=row.passkeys)
+        for row in connection.execute(query)
+    ]
 
 
 def list_accounts(
     connection: Connection, limit: int, after: str = "", within: Iterable[str] | None = None
-) -> Sequence[AnyRow]:
+) -> list[Account]:
     """In order of login, from the one after `after`; within these domains if given."""
-    query = (
-        select(account, security_domain.c.name.label("domain"))
-        .join(security_domain, account.c.domain_id == security_domain.c.id)
-        .where(account.c.login > after)
-        .order_by(account.c.login)
-        .limit(limit)
-    )
+    query = _accounts().where(account.c.login > after).order_by(account.c.login).limit(limit)
     if within is not None:
         query = query.where(account.c.domain_id.in_(within))
-    return connection.execute(query).all()
+    return all_as(Account, connection.execute(query))
+
+
+def account_of(row: AnyRow) -> Account:
+    """Read an account from a row that has further columns, such as one of `searches`."""
+    return Account(
+        id=row.id,
+        login=row.login,
+        name=row.name,
+        mail=row.mail,
+        domain_id=row.domain_id,
+        domain=row.domain,
+        enabled=row.enabled,
+        expires_at=row.expires_at,
+        failures=row.failures,
+        first_failure_at=row.first_failure_at,
+        locked_at=row.locked_at,
+        created_at=row.created_at,
+    )
 
 
 def lock_accounts(connection: Connection, account_ids: Iterable[str]) -> None:
@@ -112,16 +174,37 @@ def unlock(connection: Connection, account_id: str) -> bool:
     return cleared.rowcount == 1
 
 
-def update_account(connection: Connection, account_id: str, **values: Any) -> None:
-    """What names the user is found and sorted by, too."""
-    if "name" in values or "mail" in values:
+def update_account(connection: Connection, account_id: str, **changes: Unpack[AccountChanges]) -> None:
+    """Change the account, and the words and the key that it is found and sorted by."""
+    values: dict[str, object] = {**changes}
+    if "name" in changes or "mail" in changes:
         columns = (account.c.login, account.c.name, account.c.mail, account.c.words)
         row = connection.execute(select(*columns).where(account.c.id == account_id)).one()
-        words = words_of(row.login, values.get("name", row.name), values.get("mail", row.mail))
+        name = changes.get("name", row.name)
+        words = words_of(row.login, name, changes.get("mail", row.mail))
         replace_words(connection, row.login, row.words, words)
-        values = {**values, "words": as_text(words), "name_key": fold_name(values.get("name", row.name))}
+        values |= {"words": as_text(words), "name_key": fold_name(name)}
     connection.execute(update(account).where(account.c.id == account_id).values(**values))
 
 
 def set_domain(connection: Connection, account_id: str, domain_id: str) -> None:
     connection.execute(update(account).where(account.c.id == account_id).values(domain_id=domain_id))
+
+
+def _accounts() -> Select[*tuple[object, ...]]:
+    """Select the columns of `Account`."""
+    columns = (
+        account.c.id,
+        account.c.login,
+        account.c.name,
+        account.c.mail,
+        account.c.domain_id,
+        security_domain.c.name.label("domain"),
+        account.c.enabled,
+        account.c.expires_at,
+        account.c.failures,
+        account.c.first_failure_at,
+        account.c.locked_at,
+        account.c.created_at,
+    )
+    return select(*columns).join(security_domain, account.c.domain_id == security_domain.c.id)

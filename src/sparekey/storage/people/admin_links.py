@@ -1,15 +1,25 @@
 """Links by which somebody becomes a super administrator: found by the hash of their code, used once."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import one_as
 from sparekey.storage.tables import account, admin_link
 
 
-def insert_link(connection: Connection, values: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsableLink:
+    """A link that can be used now, with its user; None: a user is still to be made."""
+
+    id: str
+    account_id: str | None
+    login: str | None
+    expires_at: int
+
+
+def insert_link(connection: Connection, values: Mapping[str, object]) -> None:
     connection.execute(insert(admin_link).values(used_at=None, **values))
 
 
@@ -18,14 +28,13 @@ def delete_over(connection: Connection, expired_by: int) -> None:
     connection.execute(delete(admin_link).where(admin_link.c.expires_at <= expired_by))
 
 
-def find_link(connection: Connection, link_id: str, now: int) -> AnyRow | None:
-    """One that can be used now, with the login of its user (none: a user is still to be made)."""
+def find_link(connection: Connection, link_id: str, now: int) -> UsableLink | None:
     query = (
-        select(admin_link, account.c.login)
+        select(admin_link.c.id, admin_link.c.account_id, account.c.login, admin_link.c.expires_at)
         .outerjoin(account, account.c.id == admin_link.c.account_id)
         .where(admin_link.c.id == link_id, admin_link.c.used_at.is_(None), admin_link.c.expires_at > now)
     )
-    return connection.execute(query).one_or_none()
+    return one_as(UsableLink, connection.execute(query))
 
 
 def use_link(connection: Connection, link_id: str, now: int) -> bool:

@@ -1,26 +1,43 @@
 """Passkeys, and which questions to authenticators were answered: each once."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import all_as, one_as
 from sparekey.storage.tables import passkey, passkey_challenge
 
 
-def insert_passkey(connection: Connection, values: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passkey:
+    """A passkey of a user; times are unix seconds."""
+
+    id: str
+    account_id: str
+    name: str
+    host: str  # the one name of this server at which it can be used
+    credential_id: bytes
+    public_key: bytes  # COSE
+    sign_count: int  # of the authenticator; 0: it does not count
+    created_at: int
+    last_used_at: int | None
+
+
+def insert_passkey(connection: Connection, values: Mapping[str, object]) -> None:
     connection.execute(insert(passkey).values(last_used_at=None, **values))
 
 
-def find_by_credential(connection: Connection, credential_id: bytes) -> AnyRow | None:
-    return connection.execute(select(passkey).where(passkey.c.credential_id == credential_id)).one_or_none()
+def find_by_credential(connection: Connection, credential_id: bytes) -> Passkey | None:
+    query = select(passkey).where(passkey.c.credential_id == credential_id)
+    return one_as(Passkey, connection.execute(query))
 
 
-def list_of_account(connection: Connection, account_id: str) -> Sequence[AnyRow]:
+def list_of_account(connection: Connection, account_id: str) -> list[Passkey]:
     """Oldest first."""
     query = select(passkey).where(passkey.c.account_id == account_id).order_by(passkey.c.created_at, passkey.c.id)
-    return connection.execute(query).all()
+    return all_as(Passkey, connection.execute(query))
 
 
 def count_of_account(connection: Connection, account_id: str) -> int:
@@ -33,15 +50,16 @@ def mark_used(connection: Connection, passkey_id: str, count: int, now: int) -> 
     connection.execute(update(passkey).where(passkey.c.id == passkey_id).values(sign_count=count, last_used_at=now))
 
 
-def delete_passkey(connection: Connection, account_id: str, passkey_id: str) -> AnyRow | None:
+def delete_passkey(connection: Connection, account_id: str, passkey_id: str) -> Passkey | None:
     """The passkey of this account that is gone now; None: there was none."""
     query = delete(passkey).where(passkey.c.id == passkey_id, passkey.c.account_id == account_id).returning(passkey)
-    return connection.execute(query).one_or_none()
+    return one_as(Passkey, connection.execute(query))
 
 
-def delete_of_account(connection: Connection, account_id: str) -> Sequence[AnyRow]:
+def delete_of_account(connection: Connection, account_id: str) -> list[Passkey]:
     """Those that are gone now."""
-    return connection.execute(delete(passkey).where(passkey.c.account_id == account_id).returning(passkey)).all()
+    query = delete(passkey).where(passkey.c.account_id == account_id).returning(passkey)
+    return all_as(Passkey, connection.execute(query))
 
 
 def use_challenge(connection: Connection, challenge_id: str, expires_at: int, now: int) -> bool:

@@ -5,13 +5,64 @@ among the others.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Select, Table, delete, func, insert, literal, select, tuple_, update
 
 from sparekey.storage.people.roles import with_grants
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import AnyRow, all_as, one_as
 from sparekey.storage.tables import account, admin_session, security_domain, user_session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSession:
+    """A session, and what its account is now; times are unix seconds."""
+
+    account_id: str
+    login: str
+    domain_id: str
+    last_used_at: int
+    expires_at: int
+    second_factor_at: int
+    enabled: bool
+    account_expires_at: int | None
+    failures: int
+    first_failure_at: int | None
+    locked_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionAndGrants:
+    """An administrator's session, with a row of `storage.people.roles.with_grants` for each role granted."""
+
+    session: StoredSession
+    grants: Sequence[AnyRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondFactor:
+    """The last second factor of a session."""
+
+    account_id: str
+    method: str  # of core.sign_in.outcome.Method; "": it is not known
+    second_factor_at: int
+    token_id: str | None  # that it was, in a session of a user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSession:
+    """A session of an administrator, as lists show it; times are unix seconds."""
+
+    id: str
+    account_id: str
+    login: str
+    domain: str
+    method: str
+    address: str
+    created_at: int
+    last_used_at: int
+    expires_at: int
 
 
 def insert_session(
@@ -21,7 +72,7 @@ def insert_session(
     now: int,
     expires_at: int,
     table: Table = admin_session,
-    **more: Any,
+    **more: str | None,
 ) -> None:
     """`more`: columns that only this table has."""
     connection.execute(
@@ -37,21 +88,36 @@ def insert_session(
     )
 
 
-def find_session(connection: Connection, session_id: str, table: Table = admin_session) -> AnyRow | None:
-    """The session, with login, domain, state and failures of its account."""
-    return connection.execute(_with_account(table).where(table.c.id == session_id)).one_or_none()
+def find_session(connection: Connection, session_id: str, table: Table = admin_session) -> StoredSession | None:
+    return one_as(StoredSession, connection.execute(_with_account(table).where(table.c.id == session_id)))
 
 
-def find_with_grants(connection: Connection, session_id: str) -> Sequence[AnyRow]:
-    """Return an administrator's session with one row per granted role: every page asks for both.
-
-    The columns of the grant are those of `storage.people.roles.grants_of`. One row with `granted_in` None: no role.
-    """
+def find_with_grants(connection: Connection, session_id: str) -> SessionAndGrants | None:
+    """Return an administrator's session and grants, read in one statement because every page asks for both."""
     query = with_grants(_with_account(admin_session), account.c.id).where(admin_session.c.id == session_id)
-    return connection.execute(query).all()
+    rows = connection.execute(query).all()
+    if not rows:
+        return None
+    return SessionAndGrants(session=_session(rows[0]), grants=rows)
 
 
-def _with_account(table: Table) -> Select[Any]:
+def _session(row: AnyRow) -> StoredSession:
+    return StoredSession(
+        account_id=row.account_id,
+        login=row.login,
+        domain_id=row.domain_id,
+        last_used_at=row.last_used_at,
+        expires_at=row.expires_at,
+        second_factor_at=row.second_factor_at,
+        enabled=row.enabled,
+        account_expires_at=row.account_expires_at,
+        failures=row.failures,
+        first_failure_at=row.first_failure_at,
+        locked_at=row.locked_at,
+    )
+
+
+def _with_account(table: Table) -> Select[Any]:  # Any: as `roles.with_grants` takes and gives it
     return select(
         table.c.account_id,
         table.c.last_used_at,
@@ -75,7 +141,7 @@ def mark_used(connection: Connection, session_id: str, now: int, table: Table = 
 
 
 def refresh_second_factor(
-    connection: Connection, session_id: str, now: int, table: Table = admin_session, **more: Any
+    connection: Connection, session_id: str, now: int, table: Table = admin_session, **more: str | None
 ) -> None:
     """`more`: columns that only this table has."""
     connection.execute(
@@ -83,9 +149,10 @@ def refresh_second_factor(
     )
 
 
-def find_second_factor(connection: Connection, session_id: str, table: Table = admin_session) -> AnyRow | None:
-    """What it was (`method`) and when; of users, of which token (`token_id`)."""
-    return connection.execute(select(table).where(table.c.id == session_id)).one_or_none()
+def find_second_factor(connection: Connection, session_id: str, table: Table = admin_session) -> SecondFactor | None:
+    token_id = table.c.get("token_id", literal(None))
+    query = select(table.c.account_id, table.c.method, table.c.second_factor_at, token_id.label("token_id"))
+    return one_as(SecondFactor, connection.execute(query.where(table.c.id == session_id)))
 
 
 def delete_session(connection: Connection, session_id: str, table: Table = admin_session) -> bool:
@@ -121,31 +188,49 @@ def list_open(
     limit: int,
     after: tuple[str, str],
     within: Collection[str] | None = None,
-) -> Sequence[AnyRow]:
+) -> list[ListedSession]:
     """Sessions of administrators, by login and id, from the one after `after`; of users in these domains if given."""
     query = _open(now, unused_since).where(tuple_(account.c.login, admin_session.c.id) > tuple_(*after))
     query = query.order_by(account.c.login, admin_session.c.id).limit(limit)
     if within is not None:
         query = query.where(account.c.domain_id.in_(within))
-    return connection.execute(query).all()
+    return all_as(ListedSession, connection.execute(query))
 
 
-def list_of_account(connection: Connection, account_id: str, now: int, unused_since: int) -> Sequence[AnyRow]:
+def list_of_account(connection: Connection, account_id: str, now: int, unused_since: int) -> list[ListedSession]:
     """Those of one administrator, the one that was used last first."""
     query = _open(now, unused_since).where(admin_session.c.account_id == account_id)
-    return connection.execute(query.order_by(admin_session.c.last_used_at.desc(), admin_session.c.id)).all()
+    query = query.order_by(admin_session.c.last_used_at.desc(), admin_session.c.id)
+    return all_as(ListedSession, connection.execute(query))
 
 
-def find_named(connection: Connection, name: str) -> AnyRow | None:
+def find_named(connection: Connection, name: str) -> ListedSession | None:
     """The session of administrators whose id begins so (16 hex digits)."""
-    query = select(admin_session, account.c.login).join(account, account.c.id == admin_session.c.account_id)
-    return connection.execute(query.where(func.substr(admin_session.c.id, 1, len(name)) == name)).first()
+    query = _listed().where(func.substr(admin_session.c.id, 1, len(name)) == name)
+    return next(iter(all_as(ListedSession, connection.execute(query.limit(1)))), None)
 
 
-def _open(now: int, unused_since: int) -> Select[Any]:
+def _open(now: int, unused_since: int) -> Select[*tuple[object, ...]]:
+    return _listed().where(
+        admin_session.c.expires_at > now, admin_session.c.last_used_at > unused_since, account.c.enabled
+    )
+
+
+def _listed() -> Select[*tuple[object, ...]]:
+    """Select the columns of `ListedSession`."""
+    session = admin_session.c
     return (
-        select(admin_session, account.c.login, security_domain.c.name.label("domain"))
-        .join(account, account.c.id == admin_session.c.account_id)
+        select(
+            session.id,
+            session.account_id,
+            account.c.login,
+            security_domain.c.name.label("domain"),
+            session.method,
+            session.address,
+            session.created_at,
+            session.last_used_at,
+            session.expires_at,
+        )
+        .join(account, account.c.id == session.account_id)
         .join(security_domain, security_domain.c.id == account.c.domain_id)
-        .where(admin_session.c.expires_at > now, admin_session.c.last_used_at > unused_since, account.c.enabled)
     )

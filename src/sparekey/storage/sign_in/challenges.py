@@ -1,20 +1,41 @@
 """Questions of sign-ins under way."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
-from sparekey.storage.rows import AnyRow
+from sparekey.core.reasons import Ask, Method
 from sparekey.storage.tables import dialogue
 
 
-def insert_dialogue(connection: Connection, values: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialogue:
+    """A question that a sign-in waits for an answer to."""
+
+    id: str  # SHA-256 of its name, in hex
+    account_id: str
+    token_id: str
+    ask: Ask
+    actor: str  # the door that asked
+    login: str
+    method: Method  # what was right
+    step: int | None  # of a tokencode
+    tries: int
+    pin_sealed: bytes | None  # the PIN that has to be confirmed
+    expires_at: int
+
+
+def insert_dialogue(connection: Connection, values: Mapping[str, object]) -> None:
     connection.execute(insert(dialogue).values(**values))
 
 
-def find_dialogue(connection: Connection, dialogue_id: str) -> AnyRow | None:
-    return connection.execute(select(dialogue).where(dialogue.c.id == dialogue_id)).one_or_none()
+def find_dialogue(connection: Connection, dialogue_id: str) -> Dialogue | None:
+    row = connection.execute(select(dialogue).where(dialogue.c.id == dialogue_id)).one_or_none()
+    if row is None:
+        return None
+    columns = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
+    return Dialogue(**columns | {"ask": Ask(row.ask), "method": Method(row.method)})
 
 
 def take_dialogue(connection: Connection, dialogue_id: str) -> bool:

@@ -5,32 +5,34 @@ Rules (architecture, rule 5): never read, compare, write. One tokencode has one 
 are written in the transaction that the answer waits for. Every statement runs the same on SQLite and PostgreSQL.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
 
 from sqlalchemy import Connection, TextClause, text
 
-from sparekey.core.policy.lockout import LockoutPolicy
+from sparekey.core.emergency.online import EmergencyKind, IfAvailable
+from sparekey.core.policy.lockout import LOCKOUT_FIELDS, LockoutPolicy
+from sparekey.core.policy.token import TOKEN_FIELDS, TokenPolicy
 from sparekey.core.reasons import Ask, Method, Reason
 from sparekey.core.sign_in.authenticate import NEXT_TOKENCODE_TEXT
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.storage.audit_log.events import INSERT_ROW
+from sparekey.storage.emergency.offline import EmergencyCode, code_of
 from sparekey.storage.pipeline import execute_together
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import AnyRow, all_as
+from sparekey.storage.tokens.tokens import JudgedToken
 
-Rows = Sequence[AnyRow]
-
-_SNAPSHOT: Final = text("""
-    SELECT a.id AS account_id, a.login, a.domain_id, a.enabled AS account_enabled, a.expires_at AS account_expires_at,
-           a.failures, a.first_failure_at, a.locked_at,
-           t.id AS token_id, t.serial, t.type, t.digits, t.interval, t.algorithm, t.seed_sealed, t.drift, t.last_step,
+# Read by position, in the parts below: names would cost half of what the statement does not.
+_SNAPSHOT: Final = text(f"""
+    SELECT a.id, a.login, a.domain_id, a.enabled, a.expires_at, a.failures, a.first_failure_at, a.locked_at,
+           t.id, t.serial, t.type, t.digits, t.interval, t.algorithm, t.seed_sealed, t.drift, t.last_step,
            t.enabled, t.lost, t.expires_at, t.with_pin, t.pin_sealed, t.pin_salt, t.pin_memory, t.pin_passes,
-           t.offline_code_online, t.pin_must_change, t.pin_set_at,
-           e.kind AS emergency_kind, e.if_available, e.expires_at AS emergency_expires_at,
-           k.most_failures, k.within_minutes, k.unlock_after_minutes,
-           p.code_window, p.next_tokencode_after, p.pin_minimum, p.pin_maximum, p.pin_characters, p.pin_history,
-           p.pin_lifetime, p.blocked_words, p.emergency_alphabet, p.own_emergency_days
+           t.pin_must_change, t.pin_set_at, t.offline_code_online,
+           e.kind, e.if_available, e.expires_at,
+           {", ".join(f"k.{name}" for name in LOCKOUT_FIELDS)},
+           {", ".join(f"p.{name}" for name in TOKEN_FIELDS)}
     FROM account a
     JOIN security_domain d ON d.id = a.domain_id
     JOIN lockout_policy k ON k.id = d.lockout_policy_id OR (d.lockout_policy_id IS NULL AND k.is_default)
@@ -39,11 +41,17 @@ _SNAPSHOT: Final = text("""
     LEFT JOIN online_emergency e ON e.token_id = t.id
     WHERE a.login = :login
     ORDER BY t.created_at, t.id
-""")
+""")  # noqa: S608 -- names of columns
+_ACCOUNT: Final = slice(0, 8)
+_TOKEN: Final = slice(8, 28)
+_EMERGENCY: Final = slice(28, 31)
+_LOCKOUT: Final = slice(31, 31 + len(LOCKOUT_FIELDS))
+_TOKEN_POLICY: Final = slice(_LOCKOUT.stop, None)
 
 # Versions that some device may still hold: the one it confirmed, and the one that is on its way to it.
 _CODES: Final = text("""
-    SELECT c.id, c.token_id, c.account_id, c.code_sealed, c.not_after
+    SELECT c.id, c.kind, c.token_id, c.account_id, c.version, c.code_sealed, c.created_at, c.not_after, c.shown_at,
+           c.used_at, c.reset_at
     FROM emergency_code c
     WHERE c.account_id = :account_id AND c.token_id IS NOT NULL
       AND EXISTS (SELECT 1 FROM device_code h JOIN device d ON d.id = h.device_id
@@ -128,19 +136,153 @@ _COUNT_REPLAY_ONCE: Final = text("""
 """)
 
 
-def snapshot_rows(connection: Connection, login: str) -> Sequence[AnyRow]:
-    """The account joined with each of its tokens; no row where nobody has this login."""
-    return connection.execute(_SNAPSHOT, {"login": login}).all()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyTerms:
+    """The online emergency access of a token."""
+
+    kind: EmergencyKind
+    if_available: IfAvailable
+    expires_at: int | None
 
 
-def code_rows(connection: Connection, account_id: str) -> Sequence[AnyRow]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInToken(JudgedToken):
+    """A token of the account that signs in, with its online emergency access if there is any."""
+
+    emergency: EmergencyTerms | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInAccount:
+    """The account that signs in, with its tokens and the policies of its domain, from one statement."""
+
+    id: str
+    login: str
+    domain_id: str
+    enabled: bool
+    expires_at: int | None
+    failures: int
+    first_failure_at: int | None
+    locked_at: int | None
+    lockout: LockoutPolicy
+    token_policy: TokenPolicy
+    tokens: tuple[SignInToken, ...]
+
+    @property
+    def in_emergency(self) -> bool:
+        """Whether any of its tokens has online emergency access."""
+        return any(token.emergency is not None for token in self.tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlineCode:
+    """A code of online emergency access, with the account that it signs in to."""
+
+    id: str
+    token_id: str
+    account_id: str
+    code_sealed: bytes
+
+
+def find_sign_in_account(connection: Connection, login: str) -> SignInAccount | None:
+    """The account with each of its tokens, the oldest first; None where nobody has this login."""
+    rows = connection.execute(_SNAPSHOT, {"login": login}).all()
+    if not rows:
+        return None
+    first = rows[0]
+    account_id, login, domain_id, enabled, expires_at, failures, first_failure_at, locked_at = first[_ACCOUNT]
+    return SignInAccount(
+        id=account_id,
+        login=login,
+        domain_id=domain_id,
+        enabled=bool(enabled),
+        expires_at=expires_at,
+        failures=failures,
+        first_failure_at=first_failure_at,
+        locked_at=locked_at,
+        lockout=_lockout_policy(first[_LOCKOUT]),
+        token_policy=_token_policy(first[_TOKEN_POLICY]),
+        tokens=tuple([_token(account_id, row) for row in rows if row[_TOKEN.start] is not None]),
+    )
+
+
+def codes_on_devices(connection: Connection, account_id: str) -> list[EmergencyCode]:
     """The versions of the account's offline emergency tokencodes that some device may still hold."""
-    return connection.execute(_CODES, {"account_id": account_id}).all()
+    return [code_of(row) for row in connection.execute(_CODES, {"account_id": account_id})]
 
 
-def online_code_rows(connection: Connection, account_id: str) -> Sequence[AnyRow]:
+def online_codes(connection: Connection, account_id: str) -> list[OnlineCode]:
     """The codes of the account's online emergency access that still work, but for its expiry."""
-    return connection.execute(_ONLINE_CODES, {"account_id": account_id}).all()
+    return all_as(OnlineCode, connection.execute(_ONLINE_CODES, {"account_id": account_id}))
+
+
+# Policies are few and values: each is checked once, not at every sign-in.
+@lru_cache(maxsize=64)
+def _lockout_policy(values: tuple[object, ...]) -> LockoutPolicy:
+    """`values`: in the order of the fields."""
+    return LockoutPolicy.of(dict(zip(LOCKOUT_FIELDS, values, strict=True)))
+
+
+@lru_cache(maxsize=64)
+def _token_policy(values: tuple[object, ...]) -> TokenPolicy:
+    """`values`: in the order of the fields."""
+    return TokenPolicy.of(dict(zip(TOKEN_FIELDS, values, strict=True)))
+
+
+def _token(account_id: str, row: AnyRow) -> SignInToken:
+    """The token of a row of the snapshot. Plain SQL on SQLite has no booleans."""
+    (
+        token_id,
+        serial,
+        kind,
+        digits,
+        interval,
+        algorithm,
+        seed_sealed,
+        drift,
+        last_step,
+        enabled,
+        lost,
+        expires_at,
+        with_pin,
+        pin_sealed,
+        pin_salt,
+        pin_memory,
+        pin_passes,
+        pin_must_change,
+        pin_set_at,
+        offline_code_online,
+    ) = row[_TOKEN]
+    return SignInToken(
+        id=token_id,
+        account_id=account_id,
+        serial=serial,
+        type=kind,
+        digits=digits,
+        interval=interval,
+        algorithm=algorithm,
+        seed_sealed=seed_sealed,
+        drift=drift,
+        last_step=last_step,
+        enabled=bool(enabled),
+        lost=bool(lost),
+        expires_at=expires_at,
+        with_pin=bool(with_pin),
+        pin_sealed=pin_sealed,
+        pin_salt=pin_salt,
+        pin_memory=pin_memory,
+        pin_passes=pin_passes,
+        pin_must_change=bool(pin_must_change),
+        pin_set_at=pin_set_at,
+        offline_code_online=bool(offline_code_online),
+        emergency=_emergency(*row[_EMERGENCY]),
+    )
+
+
+def _emergency(kind: str | None, if_available: str, expires_at: int | None) -> EmergencyTerms | None:
+    if kind is None:
+        return None
+    return EmergencyTerms(kind=EmergencyKind(kind), if_available=IfAvailable(if_available), expires_at=expires_at)
 
 
 def commit(connection: Connection, outcome: Outcome, now: int, policy: LockoutPolicy) -> Outcome:
@@ -158,7 +300,7 @@ def commit(connection: Connection, outcome: Outcome, now: int, policy: LockoutPo
 
 
 def accept_at_once(
-    connection: Connection, granted: Granted, now: int, policy: LockoutPolicy, audit_row: Mapping[str, Any]
+    connection: Connection, granted: Granted, now: int, policy: LockoutPolicy, audit_row: Mapping[str, object]
 ) -> bool:
     """The same as `commit` for a tokencode, together with its audit row in one trip; True: it counts once committed.
 
@@ -229,7 +371,7 @@ def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy) 
     return asked
 
 
-def _values(granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, Any]:
+def _values(granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, object]:
     return {
         "account_id": granted.account_id,
         "token_id": granted.token_id,
@@ -262,5 +404,5 @@ def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPoli
     return denied if _one_row(connection, _COUNT_FAILURE, values) else locked
 
 
-def _one_row(connection: Connection, statement: TextClause, values: dict[str, Any]) -> bool:
+def _one_row(connection: Connection, statement: TextClause, values: Mapping[str, object]) -> bool:
     return connection.execute(statement, values).rowcount == 1

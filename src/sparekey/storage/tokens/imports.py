@@ -5,33 +5,16 @@ driver for many; in the caller's transaction, so that a file's tokens are there 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, select
 
-from sparekey.core.search_words import serial_key
 from sparekey.storage.bulk import insert_many
 from sparekey.storage.tables import token
+from sparekey.storage.tokens.tokens import UnusedToken, columns_of
 
 _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shorter lists better
 
-# What the caller gives of a token, and what is the same of each that nobody has and nobody has used.
-TOKEN_COLUMNS: Final = (
-    "id",
-    "serial",
-    "type",
-    "domain_id",
-    "digits",
-    "interval",
-    "algorithm",
-    "seed_sealed",
-    "last_step",
-    "replay_step",
-    "expires_at",
-    "with_pin",
-    "created_at",
-)
-_FRESH: Final = {"drift": 0, "enabled": False, "lost": False, "offline_code_online": False}
 _AUDIT_COLUMNS: Final = ("at", "actor", "action", "account_id", "token_id", "device_id", "result", "detail")
 
 
@@ -45,9 +28,9 @@ def find_taken(connection: Connection, serials: Sequence[str]) -> set[str]:
 
 
 def insert_tokens(
-    connection: Connection, rows: Sequence[Mapping[str, Any]], audit_rows: Sequence[Mapping[str, Any]]
+    connection: Connection, new: Sequence[UnusedToken], audit_rows: Sequence[Mapping[str, object]]
 ) -> None:
-    """`rows`: with TOKEN_COLUMNS; `audit_rows`: what is put on record with them."""
-    values = [{**row, **_FRESH, "serial_key": serial_key(row["serial"])} for row in rows]
-    insert_many(connection, "token", (*TOKEN_COLUMNS, *_FRESH, "serial_key"), values)
+    """`audit_rows`: what is put on record with them."""
+    rows = [columns_of(each) for each in new]
+    insert_many(connection, "token", tuple(rows[0]) if rows else (), rows)
     insert_many(connection, "audit", _AUDIT_COLUMNS, audit_rows)

@@ -1,33 +1,154 @@
 """Tokens and the state that the server keeps of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Final, TypedDict, Unpack
 
-from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy import Connection, Select, case, func, insert, select, update
 
 from sparekey.core.search_words import serial_key
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import account, device_token, security_domain, token
 
 
-def insert_token(connection: Connection, values: Mapping[str, Any]) -> None:
-    """A token that nobody has used; `values` by column name."""
-    fresh = {"drift": 0, "last_step": 0, "replay_step": 0, "lost": False, "offline_code_online": False}
-    key = serial_key(values["serial"])
-    connection.execute(insert(token).values(**{**fresh, **values, "serial_key": key}))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedToken:
+    """The columns of a token that a sign-in is judged by; times are unix seconds."""
+
+    id: str
+    account_id: str | None
+    serial: str
+    type: str
+    digits: int
+    interval: int  # seconds; 0: it counts events
+    algorithm: str
+    seed_sealed: bytes
+    drift: int  # whole intervals
+    last_step: int
+    enabled: bool
+    lost: bool
+    expires_at: int | None
+    with_pin: bool
+    pin_sealed: bytes | None  # none: no PIN is set, and neither are its salt, memory and passes
+    pin_salt: bytes | None
+    pin_memory: int | None
+    pin_passes: int | None
+    pin_must_change: bool
+    pin_set_at: int | None
+    offline_code_online: bool
 
 
-def find_token(connection: Connection, serial: str) -> AnyRow | None:
-    """The token with the login of its owner."""
-    columns = (token.c.id.label("token_id"), account.c.login, account.c.domain_id.label("user_domain_id"))
-    query = (
-        select(token, *columns).outerjoin(account, token.c.account_id == account.c.id).where(token.c.serial == serial)
-    )
-    return connection.execute(query).one_or_none()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token(JudgedToken):
+    """A token with the login and the domain of its user, if it has one.
+
+    `domain`: the name of the user's domain, of a token without a user its own; None: it belongs to none.
+    """
+
+    replay_step: int  # the last step of which a repeat was counted as a failure
+    pin_history_sealed: bytes | None
+    pin_counts_from: int | None
+    domain_id: str | None  # of a token without a user
+    created_at: int
+    login: str | None
+    user_domain_id: str | None
+    domain: str | None
+
+    @property
+    def scope_id(self) -> str | None:
+        """The domain whose administrators may see it: its user's, else its own; None: it belongs to none."""
+        return self.user_domain_id or self.domain_id
 
 
-def find_token_by_id(connection: Connection, token_id: str) -> AnyRow | None:
-    return connection.execute(select(token).where(token.c.id == token_id)).one_or_none()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignedToken(Token):
+    """A token that a user has."""
+
+    account_id: str
+    login: str
+    user_domain_id: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnusedToken:
+    """A token as it is inserted: nobody has used it, and it has no PIN."""
+
+    id: str
+    serial: str
+    type: str
+    account_id: str | None
+    domain_id: str | None  # of a token without a user
+    digits: int
+    interval: int  # seconds; 0: it counts events
+    algorithm: str
+    seed_sealed: bytes
+    last_step: int  # used up, with all before it
+    enabled: bool
+    expires_at: int | None
+    with_pin: bool
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinColumns:
+    """All columns of a token's PIN; as they are by default there is none, and never was one."""
+
+    pin_sealed: bytes | None = None
+    pin_salt: bytes | None = None
+    pin_memory: int | None = None
+    pin_passes: int | None = None
+    pin_history_sealed: bytes | None = None
+    pin_set_at: int | None = None
+    pin_must_change: bool = False
+    pin_counts_from: int | None = None
+
+
+class TokenChanges(TypedDict, total=False):
+    """Columns that an edit of a token sets."""
+
+    enabled: bool
+    lost: bool
+    expires_at: int | None
+    offline_code_online: bool
+    pin_must_change: bool
+
+
+def insert_token(connection: Connection, new: UnusedToken) -> None:
+    connection.execute(insert(token).values(**columns_of(new)))
+
+
+def columns_of(new: UnusedToken) -> dict[str, object]:
+    """The columns of a new token by name."""
+    return {
+        "id": new.id,
+        "serial": new.serial,
+        "type": new.type,
+        "account_id": new.account_id,
+        "domain_id": new.domain_id,
+        "digits": new.digits,
+        "interval": new.interval,
+        "algorithm": new.algorithm,
+        "seed_sealed": new.seed_sealed,
+        "last_step": new.last_step,
+        "replay_step": new.last_step,
+        "enabled": new.enabled,
+        "expires_at": new.expires_at,
+        "with_pin": new.with_pin,
+        "created_at": new.created_at,
+        "serial_key": serial_key(new.serial),
+        "drift": 0,
+        "lost": False,
+        "offline_code_online": False,
+    }
+
+
+def find_token(connection: Connection, serial: str) -> Token | None:
+    return _one(connection, _tokens().where(token.c.serial == serial))
+
+
+def find_token_by_id(connection: Connection, token_id: str) -> Token | None:
+    return _one(connection, _tokens().where(token.c.id == token_id))
 
 
 def list_tokens(
@@ -36,46 +157,94 @@ def list_tokens(
     after: str = "",
     account_id: str | None = None,
     within: Iterable[str] | None = None,
-) -> Sequence[AnyRow]:
-    """In order of serial, from the one after `after`; of one account, and within these domains, if given.
-
-    `domain`: the name of where its user is, of a token that nobody has its own; None: nowhere in particular.
-    """
-    domain_id = func.coalesce(account.c.domain_id, token.c.domain_id)
-    query = (
-        select(token, account.c.login, security_domain.c.name.label("domain"))
-        .outerjoin(account, token.c.account_id == account.c.id)
-        .outerjoin(security_domain, security_domain.c.id == domain_id)
-        .where(token.c.serial > after)
-        .order_by(token.c.serial)
-        .limit(limit)
-    )
+) -> list[Token]:
+    """In order of serial, from the one after `after`; of one account, and within these domains, if given."""
+    query = _tokens().where(token.c.serial > after).order_by(token.c.serial).limit(limit)
     if account_id is not None:
         query = query.where(token.c.account_id == account_id)
     if within is not None:
-        query = query.where(domain_id.in_(within))
-    return connection.execute(query).all()
+        query = query.where(_SCOPE_ID.in_(within))
+    return [token_of(row) for row in connection.execute(query)]
 
 
-def tokens_on_device(connection: Connection, device_id: str, account_id: str) -> Sequence[AnyRow]:
+def tokens_on_device(connection: Connection, device_id: str, account_id: str) -> list[Token]:
     """The account's tokens of which days are kept on the device, the one used last first."""
     query = (
-        select(token, token.c.id.label("token_id"))
+        _tokens()
         .join(device_token, device_token.c.token_id == token.c.id)
         .where(device_token.c.device_id == device_id, token.c.account_id == account_id)
         .order_by(device_token.c.last_used.desc(), token.c.id)
     )
-    return connection.execute(query).all()
+    return [token_of(row) for row in connection.execute(query)]
 
 
-def update_token(connection: Connection, token_id: str, **values: Any) -> None:
-    connection.execute(update(token).where(token.c.id == token_id).values(**values))
+def token_of(row: AnyRow) -> Token:
+    """Read a token from a row with its columns, and the login, domain id and domain of its user."""
+    kind = Token if row.account_id is None else AssignedToken
+    return kind(
+        id=row.id,
+        account_id=row.account_id,
+        serial=row.serial,
+        type=row.type,
+        digits=row.digits,
+        interval=row.interval,
+        algorithm=row.algorithm,
+        seed_sealed=row.seed_sealed,
+        drift=row.drift,
+        last_step=row.last_step,
+        enabled=row.enabled,
+        lost=row.lost,
+        expires_at=row.expires_at,
+        with_pin=row.with_pin,
+        pin_sealed=row.pin_sealed,
+        pin_salt=row.pin_salt,
+        pin_memory=row.pin_memory,
+        pin_passes=row.pin_passes,
+        pin_must_change=row.pin_must_change,
+        pin_set_at=row.pin_set_at,
+        offline_code_online=row.offline_code_online,
+        replay_step=row.replay_step,
+        pin_history_sealed=row.pin_history_sealed,
+        pin_counts_from=row.pin_counts_from,
+        domain_id=row.domain_id,
+        created_at=row.created_at,
+        login=row.login,
+        user_domain_id=row.user_domain_id,
+        domain=row.domain,
+    )
 
 
-def take_token(connection: Connection, token_id: str, owner_id: str | None, **values: Any) -> bool:
-    """Changes the token if it still belongs to this owner (None: to nobody); one conditional write settles it."""
-    changed = update(token).where(token.c.id == token_id, token.c.account_id.is_not_distinct_from(owner_id))
-    return connection.execute(changed.values(**values)).rowcount == 1
+def update_token(connection: Connection, token_id: str, **changes: Unpack[TokenChanges]) -> None:
+    connection.execute(update(token).where(token.c.id == token_id).values(**changes))
+
+
+def set_pin(connection: Connection, token_id: str, pin: PinColumns) -> None:
+    connection.execute(update(token).where(token.c.id == token_id).values(**asdict(pin)))
+
+
+def give_token(
+    connection: Connection, token_id: str, account_id: str, pin: PinColumns, *, seed_sealed: bytes, enabled: bool
+) -> bool:
+    """Give a token to a user; False if somebody has it: one conditional write settles it."""
+    unassigned = update(token).where(token.c.id == token_id, token.c.account_id.is_(None))
+    values = {"account_id": account_id, "seed_sealed": seed_sealed, "domain_id": None, "enabled": enabled}
+    return connection.execute(unassigned.values(**values, **asdict(pin))).rowcount == 1
+
+
+def take_token_away(connection: Connection, taken: AssignedToken, *, seed_sealed: bytes) -> bool:
+    """Take a token from its user; False if it is no longer theirs: one conditional write settles it.
+
+    It stays, disabled and without a PIN, in the user's domain.
+    """
+    still_theirs = update(token).where(token.c.id == taken.id, token.c.account_id == taken.account_id)
+    values = {
+        "account_id": None,
+        "seed_sealed": seed_sealed,
+        "domain_id": taken.user_domain_id,
+        "enabled": False,
+        "offline_code_online": False,
+    }
+    return connection.execute(still_theirs.values(**values, **asdict(PinColumns()))).rowcount == 1
 
 
 def count_of_account(connection: Connection, account_id: str) -> int:
@@ -85,8 +254,8 @@ def count_of_account(connection: Connection, account_id: str) -> int:
 
 
 def next_available(
-    connection: Connection, like: AnyRow, domain_ids: Iterable[str], now: int, *, also_without_domain: bool
-) -> AnyRow | None:
+    connection: Connection, like: Token, domain_ids: Iterable[str], now: int, *, also_without_domain: bool
+) -> Token | None:
     """A token that nobody has, neither lost nor expired, in these domains, used as `like` is: with a PIN or without.
 
     One of the same type and length goes first, then the order of serials.
@@ -94,7 +263,7 @@ def next_available(
     here = token.c.domain_id.in_(domain_ids)
     same = (token.c.type == like.type) & (token.c.digits == like.digits)
     query = (
-        select(token)
+        _tokens()
         .where(
             token.c.account_id.is_(None),
             token.c.lost.is_(False),
@@ -105,7 +274,7 @@ def next_available(
         .order_by(case((same, 0), else_=1), token.c.serial)
         .limit(1)
     )
-    return connection.execute(query).one_or_none()
+    return _one(connection, query)
 
 
 def resynchronise(connection: Connection, token_id: str, step: int, drift: int) -> bool:
@@ -120,3 +289,21 @@ def raise_last_step(connection: Connection, token_id: str, step: int) -> bool:
         update(token).where(token.c.id == token_id, token.c.last_step < step).values(last_step=step)
     )
     return raised.rowcount == 1
+
+
+_SCOPE_ID: Final = func.coalesce(account.c.domain_id, token.c.domain_id)
+
+
+def _tokens() -> Select[*tuple[object, ...]]:
+    """Select what `token_of` reads."""
+    of_user = (account.c.login, account.c.domain_id.label("user_domain_id"), security_domain.c.name.label("domain"))
+    return (
+        select(token, *of_user)
+        .outerjoin(account, token.c.account_id == account.c.id)
+        .outerjoin(security_domain, security_domain.c.id == _SCOPE_ID)
+    )
+
+
+def _one(connection: Connection, query: Select[*tuple[object, ...]]) -> Token | None:
+    row = connection.execute(query).one_or_none()
+    return None if row is None else token_of(row)
