@@ -160,7 +160,7 @@ def database(database_url: str) -> Iterator[Database]:
     """A fresh database with its tables: the test runs on an SQLite file and on PostgreSQL."""
     database = Database(open_engine(database_url))
     yield database
-    close(database)
+    database.close()
 
 
 @pytest.fixture
@@ -172,14 +172,7 @@ def memory_database(sqlite_with_tables: Path) -> Iterator[Database]:
         assert memory is not None
         tables.backup(memory)
     yield database
-    close(database)
-
-
-def close(database: Database) -> None:
-    """Nobody uses it any more. FastAPI remembers the last thousands of endpoints, and with them each one's database:
-    what SQLAlchemy has compiled for that one would be looked through at each collection of garbage."""
     database.close()
-    database.engine.clear_compiled_cache()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people import roles
@@ -39,7 +39,7 @@ class Doors:
 
     instance: Instance
     service: Service
-    app: FastAPI
+    app: Starlette
     key: Secret[str]
     now: list[int] = field(default_factory=lambda: [NOW])
 

@@ -53,7 +53,6 @@ from tests.builders import (
     granted,
     submit,
 )
-from tests.conftest import close
 from tests.server.asgi import Reply, ask
 from tests.server.doors import Doors, doors_of
 
@@ -126,7 +125,7 @@ def a_world(original: Original) -> Iterator[World]:
         with doors_of(replace(original.instance, database=database)) as doors:
             yield World(doors, original.alice, original.spare, original.device_id)
     finally:
-        close(database)
+        database.close()
 
 
 def an_administrator(instance: Instance, role: str, domain: str, now: int = NOW) -> Secret[str]:

@@ -4,20 +4,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sparekey import __version__
-from sparekey.server import health
+from sparekey.server import health, openapi
 from sparekey.server.agent_api import contacts, enrolment
 from sparekey.server.agent_api import sign_ins as agent_sign_ins
 from sparekey.server.console import sign_in as console_sign_in
 from sparekey.server.console import welcome
 from sparekey.server.console.site import CONSOLE
-from sparekey.server.openapi import SECURITY_SCHEMES
 from sparekey.server.paths import OneSpelling
 from sparekey.server.replies import NO_SUCH_ROUTE, Failure, failure_of
 from sparekey.server.rest import administration, sessions
@@ -30,60 +30,50 @@ from sparekey.server.web.failures import Failures
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
-_ROUTES = (
-    health.routes,
-    rest_sign_ins.routes,
-    sessions.routes,
-    administration.routes,
-    enrolment.routes,
-    agent_sign_ins.routes,
-    contacts.routes,
-)
 
-
-def create_application(service: Service, beside: Lifespan | None = None) -> FastAPI:
+def create_application(service: Service, beside: Lifespan | None = None) -> Starlette:
     """The application over one service. `beside` runs as long as it does."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         if beside is None:
             yield
         else:
             async with beside():
                 yield
 
-    application = _Described(
-        title="Sparekey",
-        version=__version__,
-        summary="Sign-in with two factors, online, and the data that make it work offline.",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,  # a key, or a signed request, is never sent on to where a header says
+    failures = Failures(service, (CONSOLE, SELF_SERVICE))
+    application = Starlette(
+        routes=_routes(service),
+        middleware=[Middleware(_ErrorsAnswered, failures), Middleware(OneSpelling)],
+        exception_handlers={HTTPException: _no_such_route(failures)},
         lifespan=lifespan,
     )
-    for routes in _ROUTES:
-        application.include_router(routes(service))
-    application.include_router(assets.routes())
-    application.include_router(console_sign_in.routes(service))
-    application.include_router(welcome.routes(service))
-    application.include_router(routing.routes(service, CONSOLE))
-    application.include_router(self_service_sign_in.routes(service))
-    application.include_router(routing.routes(service, SELF_SERVICE))
-    failures = Failures(service, (CONSOLE, SELF_SERVICE))
-    application.add_exception_handler(HTTPException, _no_such_route(failures))
-    application.add_middleware(OneSpelling)
-    application.add_middleware(_ErrorsAnswered, failures)
+    application.router.redirect_slashes = False  # a key, or a signed request, is never sent on to where a header says
     return application
 
 
-class _Described(FastAPI):
-    """Its description names every operation, and says how a program shows who it is."""
-
-    def openapi(self) -> dict[str, Any]:
-        document = super().openapi()
-        document["paths"] |= administration.described_paths()
-        document.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
-        return document
+def _routes(service: Service) -> list[Route]:
+    """Every route. The router tries them in order, so the few that are asked most come before the many operations."""
+    for_programs = [
+        *health.routes(service),
+        *rest_sign_ins.routes(service),
+        *sessions.routes(service),
+        *enrolment.routes(service),
+        *agent_sign_ins.routes(service),
+        *contacts.routes(service),
+        *administration.routes(service),
+    ]
+    return [
+        *for_programs,
+        openapi.document_route(for_programs),
+        *assets.routes(),
+        *console_sign_in.routes(service),
+        *welcome.routes(service),
+        *routing.routes(service, CONSOLE),
+        *self_service_sign_in.routes(service),
+        *routing.routes(service, SELF_SERVICE),
+    ]
 
 
 class _ErrorsAnswered:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from fastapi import APIRouter
 from sqlalchemy import text
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
-from sparekey.server.openapi import described
+from sparekey.server.openapi import Messages, described_route
 from sparekey.server.replies import answer
 from sparekey.server.service import Service
 
@@ -16,22 +17,22 @@ class Health:
     status: str  # ok
 
 
-def routes(service: Service) -> APIRouter:
+def routes(service: Service) -> list[Route]:
     """GET health (asks nobody), GET ready (asks the database)."""
-    router = APIRouter(tags=["health"])
 
-    @router.get("/health", openapi_extra=described(None, Health))
-    async def health() -> Response:
+    async def health(_: Request) -> Response:
         """This process answers."""
         return answer(Health("ok"))
 
-    @router.get("/ready", openapi_extra=described(None, Health, 503))
-    async def ready() -> Response:
+    async def ready(_: Request) -> Response:
         """The database answers, too."""
         await service.contacts.run(_ask, service)
         return answer(Health("ok"))
 
-    return router
+    return [
+        described_route("GET", "/health", health, "health", Messages(reply=Health)),
+        described_route("GET", "/ready", ready, "health", Messages(reply=Health, errors=(503,))),
+    ]
 
 
 def _ask(service: Service) -> None:

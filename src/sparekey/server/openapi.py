@@ -1,13 +1,26 @@
-"""Describes messages for /openapi.json from the dataclasses that are decoded, so that the two cannot differ."""
+"""/openapi.json: routes with a description, from the dataclasses that are decoded, so that the two cannot differ."""
 
 import dataclasses
+import inspect
+import json
+import re
 import typing
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Final
 
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from sparekey import __version__
 from sparekey.app.rest.operation import MOST_ROWS, Member, Operation
+from sparekey.server.replies import JSON
 from sparekey.wire import values
 from sparekey.wire.agent_api import ErrorReply
 
+PATH: Final = "/openapi.json"
 _SIMPLE: Final = {str: "string", int: "integer", bool: "boolean"}
 SECURITY_SCHEMES: Final = {
     "client": {"type": "http", "scheme": "bearer", "description": "The key of an API client."},
@@ -42,41 +55,112 @@ def schema_of(kind: Any) -> dict[str, Any]:
     return {"type": _SIMPLE[kind]}
 
 
-def described(
-    request: type[Any] | None,
-    reply: type[Any] | str,
-    *errors: int,
-    headers: tuple[str, ...] = (),
-    security: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    """`openapi_extra` of a route; `reply` is a dataclass or a media type of bytes."""
-    content: dict[str, Any]
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class DescribedRoute(Route):
+    """A route that /openapi.json names. It is described when that is asked for: there are many of them."""
+
+    def __init__(self, method: str, path: str, handler: Handler, describe: Callable[[], dict[str, Any]]) -> None:
+        """`describe`: returns the operation object (OpenAPI 3.1, section 4.8.10)."""
+        super().__init__(path, handler, methods=[method])
+        self.method: Final = method
+        self.describe: Final = describe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Messages:
+    """What a route reads and answers: message dataclasses; as `reply`, also a media type of bytes, or None (204)."""
+
+    request: type[Any] | None = None
+    reply: type[Any] | str | None = None
+    errors: tuple[int, ...] = ()
+    headers: tuple[str, ...] = ()
+    security: tuple[str, ...] = ()
+
+
+def described_route(method: str, path: str, handler: Handler, tag: str, messages: Messages) -> DescribedRoute:
+    """A route whose handler's name and docstring are its words in the description."""
+
+    def describe() -> dict[str, Any]:
+        name = handler.__name__
+        return {
+            "tags": [tag],
+            "summary": name.replace("_", " ").title(),
+            "description": inspect.getdoc(handler),
+            "operationId": re.sub(r"\W", "_", f"{name}{path}_{method.lower()}"),
+            **_described(messages),
+        }
+
+    return DescribedRoute(method, path, handler, describe)
+
+
+def operation_route(operation: Operation, handler: Handler) -> DescribedRoute:
+    """A route of an operation over REST."""
+    return DescribedRoute(operation.method, operation.path, handler, partial(_described_operation, operation))
+
+
+def document(routes: Iterable[BaseRoute]) -> dict[str, Any]:
+    """The OpenAPI document of those of the routes that are described."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if isinstance(route, DescribedRoute):
+            paths.setdefault(route.path, {})[route.method.lower()] = route.describe()
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Sparekey",
+            "summary": "Sign-in with two factors, online, and the data that make it work offline.",
+            "version": __version__,
+        },
+        "paths": paths,
+        "components": {"securitySchemes": SECURITY_SCHEMES},
+    }
+
+
+def document_route(routes: Sequence[BaseRoute]) -> Route:
+    """GET /openapi.json: the document of these routes, written when it is first asked for."""
+    written = cache(lambda: json.dumps(document(routes), separators=(",", ":"), ensure_ascii=False).encode())
+
+    async def openapi(_: Request) -> Response:
+        return Response(written(), media_type=JSON)
+
+    return Route(PATH, openapi, methods=["GET"])
+
+
+def _described(messages: Messages) -> dict[str, Any]:
+    described: dict[str, Any] = {}
+    if messages.headers:
+        described["parameters"] = [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in messages.headers
+        ]
+    if messages.request is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schema_of(messages.request)}},
+        }
+    described["responses"] = _answers(messages.reply) | _refusals(*messages.errors)
+    if messages.security:
+        described["security"] = [{name: []} for name in messages.security]
+    return described
+
+
+def _answers(reply: type[Any] | str | None) -> dict[str, Any]:
+    if reply is None:
+        return {"204": {"description": "Done."}}
     if isinstance(reply, str):
         content = {reply: {"schema": {"type": "string", "format": "binary"}}}
     else:
-        content = {"application/json": {"schema": schema_of(reply)}}
-    responses: dict[str, Any] = {"200": {"description": "The answer.", "content": content}}
-    responses |= _refusals(*errors)
-    extra: dict[str, Any] = {"responses": responses}
-    if security:
-        extra["security"] = [{name: []} for name in security]
-    if request is not None:
-        extra["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schema_of(request)}},
-        }
-    if headers:
-        extra["parameters"] = [
-            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in headers
-        ]
-    return extra
+        content = {JSON: {"schema": schema_of(reply)}}
+    return {"200": {"description": "The answer.", "content": content}}
 
 
-def described_operation(operation: Operation) -> dict[str, Any]:
-    """An operation, but for its summary."""
+def _described_operation(operation: Operation) -> dict[str, Any]:
     in_path = [member for member in operation.members if member.name in operation.path_names]
     others = [member for member in operation.members if member.name not in operation.path_names]
-    extra: dict[str, Any] = {
+    described: dict[str, Any] = {
+        "tags": ["administration"],
+        "summary": operation.words,
         "operationId": operation.name,
         "security": [{"session": []}, {"client": []}],
         "parameters": [_parameter(member, "path") for member in in_path],
@@ -85,10 +169,10 @@ def described_operation(operation: Operation) -> dict[str, Any]:
         "x-second-factor": operation.needs_fresh_second_factor,
     }
     if operation.only_looks:
-        extra["parameters"] += [_parameter(member, "query") for member in others]
+        described["parameters"] += [_parameter(member, "query") for member in others]
     elif others:
-        extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": _body_schema(others)}}}
-    return extra
+        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": _body_schema(others)}}}
+    return described
 
 
 def _parameter(member: Member, place: str) -> dict[str, Any]:

@@ -33,7 +33,8 @@ class WorkPool:
         self._inside += 1
         work = self._executor.submit(function, *args, **kwargs)
         # Counted until it is over, even if nobody waits for it any more.
-        work.add_done_callback(lambda _, loop=asyncio.get_running_loop(): self._finished(loop))  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        loop = asyncio.get_running_loop()
+        work.add_done_callback(lambda _: self._finished(loop))
         return await asyncio.wrap_future(work)
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from sparekey import clock
 from sparekey.app.audit_log.sequencer import chain
@@ -52,7 +52,7 @@ class Certificate:
     key: Path
 
 
-def asgi() -> FastAPI:
+def asgi() -> Starlette:
     """What each of granian's processes calls: the application over the data directory in SPAREKEY_DATA."""
     for each in (signal.SIGTERM, signal.SIGINT):
         # granian sets its own when the application is there; until then what was forked along would swallow them

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.types import Message
 
@@ -39,7 +39,7 @@ def held_back(doors: Doors, seconds: int, meanwhile: Callable[[], object] = lamb
         doors.now[0] += seconds
         meanwhile()
 
-    return replace(doors, app=cast("FastAPI", slowly(doors.app, later)))  # all that is asked of it is answers
+    return replace(doors, app=cast("Starlette", slowly(doors.app, later)))  # all that is asked of it is answers
 
 
 def a_synchronised_passkey(doors: Doors, user: User) -> Authenticator:

@@ -1,11 +1,12 @@
 """What a device does at a contact: upload events, sync, fetch units, acknowledge them."""
 
 import secrets
+from typing import Any
 
 import structlog
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from sparekey.app.offline.contact import Witness, take_contact
 from sparekey.app.offline.events import take_events
@@ -15,7 +16,7 @@ from sparekey.app.ports import Purpose
 from sparekey.core.errors import BadInput
 from sparekey.server.agent_api.enrolment import unhex
 from sparekey.server.agent_api.signed_requests import HEADERS, SignedRequest, read_signed
-from sparekey.server.openapi import described
+from sparekey.server.openapi import Handler, Messages, described_route
 from sparekey.server.replies import answer
 from sparekey.server.service import Service
 from sparekey.wire import agent_api as api
@@ -30,19 +31,17 @@ _ERRORS = (400, 401, 403, 409, 413, 503)
 _log = structlog.get_logger()
 
 
-def routes(service: Service) -> APIRouter:
+def routes(service: Service) -> list[Route]:
     """POST events, sync, units, acknowledgements."""
-    router = APIRouter(tags=["agent: contact"])
-    _add_events(router, service)
-    _add_sync(router, service)
-    _add_units(router, service)
-    return router
+    return [_events(service), _sync(service), _units(service), _acknowledgements(service)]
 
 
-def _add_events(router: APIRouter, service: Service) -> None:
-    extra = described(api.EventsRequest, api.EventsReply, *_ERRORS, headers=HEADERS)
+def _described(path: str, handler: Handler, request: type[Any], reply: type[Any] | str) -> Route:
+    messages = Messages(request=request, reply=reply, errors=_ERRORS, headers=HEADERS)
+    return described_route("POST", path, handler, "agent: contact", messages)
 
-    @router.post(api.EVENTS, openapi_extra=extra)
+
+def _events(service: Service) -> Route:
     async def events(request: Request) -> Response:
         """Take in what happened on the device while it was offline."""
         signed = await read_signed(service, request, _LARGEST_EVENTS)
@@ -50,15 +49,16 @@ def _add_events(router: APIRouter, service: Service) -> None:
         last = await service.contacts.run(take_events, service.instance, signed.device, asked.events, now=signed.now)
         return answer(api.EventsReply(last, signed.now))
 
+    return _described(api.EVENTS, events, api.EventsRequest, api.EventsReply)
 
-def _add_sync(router: APIRouter, service: Service) -> None:
-    extra = described(api.SyncRequest, api.SyncReply, *_ERRORS, headers=HEADERS)
 
-    @router.post(api.SYNC, openapi_extra=extra)
+def _sync(service: Service) -> Route:
     async def sync(request: Request) -> Response:
         """Tell the device what stays, what goes and what is to be fetched."""
         signed = await read_signed(service, request, _LARGEST_SYNC)
         return answer(await _synced(service, signed, decode(api.SyncRequest, signed.body)))
+
+    return _described(api.SYNC, sync, api.SyncRequest, api.SyncReply)
 
 
 async def _synced(service: Service, signed: SignedRequest, asked: api.SyncRequest) -> api.SyncReply:
@@ -78,10 +78,7 @@ async def _synced(service: Service, signed: SignedRequest, asked: api.SyncReques
     )
 
 
-def _add_units(router: APIRouter, service: Service) -> None:
-    unit_extra = described(api.UnitRequest, api.UNIT_MEDIA_TYPE, *_ERRORS, headers=HEADERS)
-
-    @router.post(api.UNITS, openapi_extra=unit_extra)
+def _units(service: Service) -> Route:
     async def units(request: Request) -> Response:
         """Seal one unit; its bytes go to this device and nowhere else."""
         signed = await read_signed(service, request, _LARGEST)
@@ -89,9 +86,10 @@ def _add_units(router: APIRouter, service: Service) -> None:
         unit = await service.units.run(seal_for_device, service.instance, signed.device, asked, now=signed.now)
         return Response(unit, media_type=api.UNIT_MEDIA_TYPE)
 
-    extra = described(api.AcknowledgementRequest, api.AcknowledgementReply, *_ERRORS, headers=HEADERS)
+    return _described(api.UNITS, units, api.UnitRequest, api.UNIT_MEDIA_TYPE)
 
-    @router.post(api.ACKNOWLEDGEMENTS, openapi_extra=extra)
+
+def _acknowledgements(service: Service) -> Route:
     async def acknowledgements(request: Request) -> Response:
         """The device has these units on its disk."""
         signed = await read_signed(service, request, _LARGEST_EVENTS)
@@ -101,6 +99,8 @@ def _add_units(router: APIRouter, service: Service) -> None:
         hashes = [unhex(each, "unit_hashes") for each in asked.unit_hashes]
         count = await service.contacts.run(_acknowledge, service, signed, hashes)
         return answer(api.AcknowledgementReply(count, signed.now))
+
+    return _described(api.ACKNOWLEDGEMENTS, acknowledgements, api.AcknowledgementRequest, api.AcknowledgementReply)
 
 
 def _acknowledge(service: Service, signed: SignedRequest, hashes: list[bytes]) -> int:

@@ -1,35 +1,33 @@
 """How a device comes to know the server and the server the device: the only two requests that are not signed."""
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from sparekey.app.devices.devices import Enrolment, enrol
 from sparekey.app.ports import Purpose
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 from sparekey.server.bodies import read_body
-from sparekey.server.openapi import described
+from sparekey.server.openapi import Messages, described_route
 from sparekey.server.replies import answer
 from sparekey.server.service import Service
 from sparekey.wire import agent_api as api
 from sparekey.wire.messages import decode
 
 _LARGEST = 8_192
+_TAG = "agent: enrolment"
 
 
-def routes(service: Service) -> APIRouter:
+def routes(service: Service) -> list[Route]:
     """GET trust, POST enrol."""
-    router = APIRouter(tags=["agent: enrolment"])
 
-    @router.get(api.TRUST, openapi_extra=described(None, api.TrustReply, 503))
-    async def trust() -> Response:
+    async def trust(_: Request) -> Response:
         """What the enrolment code's pin stands for: CA certificate and signing key."""
         instance = service.instance
         signing_key = instance.keystore.public_key(Purpose.OFFLINE)
         return answer(api.TrustReply(instance.ca_certificate.hex(), signing_key.hex()))
 
-    @router.post(api.ENROL, openapi_extra=described(api.EnrolRequest, api.EnrolReply, 400, 403, 413, 503))
     async def enrol_device(request: Request) -> Response:
         """Take a device in, for a one-time secret and a proof that it has the key it brings."""
         asked = decode(api.EnrolRequest, await read_body(request, _LARGEST))
@@ -46,7 +44,11 @@ def routes(service: Service) -> APIRouter:
             )
         )
 
-    return router
+    enrolment = Messages(request=api.EnrolRequest, reply=api.EnrolReply, errors=(400, 403, 413, 503))
+    return [
+        described_route("GET", api.TRUST, trust, _TAG, Messages(reply=api.TrustReply, errors=(503,))),
+        described_route("POST", api.ENROL, enrol_device, _TAG, enrolment),
+    ]
 
 
 def _enrolment(asked: api.EnrolRequest) -> Enrolment:

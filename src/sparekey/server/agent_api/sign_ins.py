@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from sparekey.app.offline.sign_in import DeviceSignIn, sign_in_on_device
 from sparekey.app.sign_in.verification import Door
@@ -13,7 +13,7 @@ from sparekey.secret import Secret
 from sparekey.server.agent_api.enrolment import unhex
 from sparekey.server.agent_api.signed_requests import HEADERS, SignedRequest, read_signed
 from sparekey.server.floor import Floor
-from sparekey.server.openapi import described
+from sparekey.server.openapi import Messages, described_route
 from sparekey.server.replies import answer
 from sparekey.server.service import Service
 from sparekey.server.sign_in_answers import judge
@@ -23,12 +23,12 @@ from sparekey.wire.messages import decode
 _LARGEST = 16_384
 
 
-def routes(service: Service) -> APIRouter:
+def routes(service: Service) -> list[Route]:
     """POST sign-ins."""
-    router = APIRouter(tags=["agent: sign-in"])
-    extra = described(api.SignInRequest, api.SignInReply, 400, 401, 403, 413, 503, headers=HEADERS)
+    messages = Messages(
+        request=api.SignInRequest, reply=api.SignInReply, errors=(400, 401, 403, 413, 503), headers=HEADERS
+    )
 
-    @router.post(api.SIGN_INS, openapi_extra=extra)
     async def sign_in(request: Request) -> Response:
         """Granted, with the key that opens what the device keeps for the user; denied, all denials alike; or a
         question, answered under its `reply_to`."""
@@ -45,7 +45,7 @@ def routes(service: Service) -> APIRouter:
         judged = await judge(service, arrived, door, signed.now, verify, lambda result: result.outcome)
         return answer(_reply(judged, signed))
 
-    return router
+    return [described_route("POST", api.SIGN_INS, sign_in, "agent: sign-in", messages)]
 
 
 def _reply(judged: DeviceSignIn | Denied, signed: SignedRequest) -> api.SignInReply:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from sparekey.app.sessions.administrators import Opened, door_name, end_session, id_of, open_session
 from sparekey.app.sessions.passkey_sign_ins import ADMINISTRATORS
@@ -32,18 +32,14 @@ _REFUSED: Final = (
 )
 
 
-def routes(service: Service) -> APIRouter:
+def routes(service: Service) -> list[Route]:
     """GET and POST sign-in, with a passcode or a passkey; POST sign-out."""
-    router = APIRouter(include_in_schema=False)
     passkeys = PasskeySignIn(CONSOLE, service.sessions, lambda _: ADMINISTRATORS, _page)
-    router.include_router(passkey_routes(service, passkeys))
 
-    @router.get(SIGN_IN, response_class=Response)
     async def page(request: Request) -> Response:
         visit = admitted(service, CONSOLE, request)
         return respond(CONSOLE, request, visit, _page(visit, visit.query))
 
-    @router.post(SIGN_IN, response_class=Response)
     async def sign_in(request: Request) -> Response:
         arrived = Floor.arrival()
         visit, _ = await form_of(service, CONSOLE, request)
@@ -61,7 +57,6 @@ def routes(service: Service) -> APIRouter:
         except Busy:
             return failed(CONSOLE, request, visit, BUSY, 429)
 
-    @router.post(SIGN_OUT, response_class=Response)
     async def sign_out(request: Request) -> Response:
         visit = await with_form(service, request, admitted(service, CONSOLE, request))
         verify_ours(CONSOLE, request, visit.form)
@@ -69,7 +64,12 @@ def routes(service: Service) -> APIRouter:
         await service.administration.run(_end, visit, token)
         return respond(CONSOLE, request, visit, SentOn(SIGN_IN, "You are signed out.", signs_out=True))
 
-    return router
+    return [
+        *passkey_routes(service, passkeys),
+        Route(SIGN_IN, page, methods=["GET"]),
+        Route(SIGN_IN, sign_in, methods=["POST"]),
+        Route(SIGN_OUT, sign_out, methods=["POST"]),
+    ]
 
 
 async def _judged(

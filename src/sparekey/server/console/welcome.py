@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from sparekey.app.people import admin_links
 from sparekey.core.errors import BadInput, Conflict, SparekeyError
@@ -30,20 +30,20 @@ from sparekey.server.work import Busy
 _BUSY: Final = Conflict("more is waiting than this server takes on", "try again in a second")
 
 
-def routes(service: Service) -> APIRouter:
+def routes(service: Service) -> list[Route]:
     """GET welcome; POST the code, and what is done with it."""
-    router = APIRouter(include_in_schema=False)
 
-    @router.get(WELCOME, response_class=Response)
     async def page(request: Request) -> Response:
         visit = admitted(service, CONSOLE, request)
         return respond(CONSOLE, request, visit, _ask_for_code(visit))
 
-    _post(router, service, WELCOME, choose)
-    _post(router, service, f"{WELCOME}/passkey/question", question)
-    _post(router, service, f"{WELCOME}/passkey", use_with_passkey)
-    _post(router, service, f"{WELCOME}/token", use_with_token)
-    return router
+    return [
+        Route(WELCOME, page, methods=["GET"]),
+        _post(service, WELCOME, choose),
+        _post(service, f"{WELCOME}/passkey/question", question),
+        _post(service, f"{WELCOME}/passkey", use_with_passkey),
+        _post(service, f"{WELCOME}/token", use_with_token),
+    ]
 
 
 def choose(visit: Visit) -> Reply:
@@ -77,7 +77,7 @@ def use_with_token(visit: Visit) -> Reply:
     return visit.show("welcome/token.html", secret=True, login=login, **handed_over(made, login))
 
 
-def _post(router: APIRouter, service: Service, path: str, handler: Callable[[Visit], Reply]) -> None:
+def _post(service: Service, path: str, handler: Callable[[Visit], Reply]) -> Route:
     async def handle(request: Request) -> Response:
         visit = await with_form(service, request, admitted(service, CONSOLE, request))
         verify_ours(CONSOLE, request, visit.form)
@@ -86,7 +86,7 @@ def _post(router: APIRouter, service: Service, path: str, handler: Callable[[Vis
         except Busy:
             return failed(CONSOLE, request, visit, _BUSY, 429)
 
-    router.add_api_route(path, handle, methods=["POST"], response_class=Response)
+    return Route(path, handle, methods=["POST"])
 
 
 def _answered(request: Request, visit: Visit, handler: Callable[[Visit], Reply]) -> Response:

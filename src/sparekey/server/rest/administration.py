@@ -7,19 +7,19 @@ the event loop; no answer is kept by anybody on the way.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.rest.operation import LARGEST_BODY, Operation
 from sparekey.app.rest.registry import OPERATIONS
 from sparekey.app.sessions.callers import Caller
 from sparekey.server.bodies import Files, read_body
-from sparekey.server.openapi import described_operation
+from sparekey.server.openapi import operation_route
 from sparekey.server.replies import NOT_KEPT, Refusal, json_answer
 from sparekey.server.rest.callers import get_caller
 from sparekey.server.service import Service
@@ -30,25 +30,10 @@ _MOST_QUERY_MEMBERS: Final = 100
 Query = Sequence[tuple[str, str]]
 
 
-def routes(service: Service) -> APIRouter:
+def routes(service: Service) -> list[Route]:
     """Every operation."""
-    router = APIRouter()
     files = Files()
-    for operation in OPERATIONS:
-        # plain ones, and described below: there are many of them to be made at the start
-        router.add_route(
-            operation.path, _handler(service, operation, files), [operation.method], include_in_schema=False
-        )
-    return router
-
-
-def described_paths() -> dict[str, dict[str, Any]]:
-    """`paths` of /openapi.json, as far as they are operations."""
-    paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
-        described = {"tags": ["administration"], "summary": operation.words, **described_operation(operation)}
-        paths.setdefault(operation.path, {})[operation.method.lower()] = described
-    return paths
+    return [operation_route(each, _handler(service, each, files)) for each in OPERATIONS]
 
 
 def _handler(service: Service, operation: Operation, files: Files) -> Callable[[Request], Awaitable[Response]]:

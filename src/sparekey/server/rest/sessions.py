@@ -6,10 +6,11 @@ else.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from sparekey.app.sessions.administrators import (
     Opened,
@@ -25,7 +26,7 @@ from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.bodies import read_body
 from sparekey.server.floor import Floor
-from sparekey.server.openapi import described
+from sparekey.server.openapi import Messages, described_route
 from sparekey.server.replies import NOT_KEPT, Refusal, answer, error_answer
 from sparekey.server.rest.callers import address_of, bearer_of, get_caller, is_admitted
 from sparekey.server.service import Service
@@ -37,6 +38,7 @@ from sparekey.wire.messages import TYPED, decode
 PATH = "/v1/sessions"
 SECOND_FACTOR = f"{PATH}/second-factor"
 _LARGEST = 16_384
+_ERRORS = (400, 403, 413, 429, 503)
 # Said before anything is looked at, the same for every name: from elsewhere nobody can lock administrators out.
 _NOT_FROM_HERE = Refusal(
     403, "not-from-here", "administrators may not sign in from this address", "see the setting admin_networks"
@@ -73,12 +75,9 @@ class SessionAnswer:
     reply_to: str = field(repr=False, default="")  # one answer, within two minutes, from the same address
 
 
-def routes(service: Service) -> APIRouter:
+def routes(service: Service) -> list[Route]:
     """POST and DELETE sessions, POST second-factor."""
-    router = APIRouter(tags=["sessions"])
-    errors = (400, 403, 413, 429, 503)
 
-    @router.post(PATH, openapi_extra=described(SessionQuestion, SessionAnswer, *errors))
     async def begin(request: Request) -> Response:
         """An administrator signs in. Whoever holds no role is refused, and no failure is counted."""
         arrived = Floor.arrival()
@@ -94,10 +93,6 @@ def routes(service: Service) -> APIRouter:
 
         return await _judged(service, arrived, address, now, verify)
 
-    @router.post(
-        SECOND_FACTOR,
-        openapi_extra=described(SecondFactorQuestion, SessionAnswer, 401, *errors, security=("session",)),
-    )
     async def refresh(request: Request) -> Response:
         """One more passcode, for what needs a fresh second factor."""
         arrived = Floor.arrival()
@@ -113,7 +108,6 @@ def routes(service: Service) -> APIRouter:
 
         return await _judged(service, arrived, address, now, verify)
 
-    @router.delete(PATH, status_code=204, response_class=Response, openapi_extra=_ended_description())
     async def end(request: Request) -> Response:
         """Log out."""
         now = service.now()
@@ -125,15 +119,18 @@ def routes(service: Service) -> APIRouter:
             await service.administration.run(end_session, service.instance, id_of(token), now)
         return Response(status_code=204, headers=NOT_KEPT)
 
-    return router
+    return [
+        described_route("POST", PATH, begin, "sessions", _BEGIN),
+        described_route("DELETE", PATH, end, "sessions", _END),
+        described_route("POST", SECOND_FACTOR, refresh, "sessions", _REFRESH),
+    ]
 
 
-def _ended_description() -> dict[str, object]:
-    extra = described(None, SessionAnswer, 401, 503, security=("session",))
-    return extra | {
-        "responses": {"204": {"description": "Done."}}
-        | {code: words for code, words in extra["responses"].items() if code != "200"}
-    }
+_BEGIN: Final = Messages(request=SessionQuestion, reply=SessionAnswer, errors=_ERRORS)
+_END: Final = Messages(errors=(401, 503), security=("session",))
+_REFRESH: Final = Messages(
+    request=SecondFactorQuestion, reply=SessionAnswer, errors=(401, *_ERRORS), security=("session",)
+)
 
 
 async def _judged(service: Service, arrived: float, address: str, now: int, verify: Callable[[], Opened]) -> Response:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from sparekey.app.sign_in.answers import answer as reply
 from sparekey.app.sign_in.verification import Door, Verdict, sign_in
@@ -12,7 +12,7 @@ from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.bodies import read_body
 from sparekey.server.floor import Floor
-from sparekey.server.openapi import described
+from sparekey.server.openapi import Messages, described_route
 from sparekey.server.replies import Refusal, answer, error_answer
 from sparekey.server.rest.doors import Doors
 from sparekey.server.service import Service
@@ -47,13 +47,13 @@ class SignInAnswer:
     reply_to: str = field(repr=False, default="")  # one answer, within two minutes, by this client for this user
 
 
-def routes(service: Service) -> APIRouter:
+def routes(service: Service) -> list[Route]:
     """POST sign-ins."""
-    router = APIRouter(tags=["sign-in"])
     doors = Doors(service)
-    extra = described(SignInQuestion, SignInAnswer, 400, 401, 413, 429, 503, security=("client",))
+    messages = Messages(
+        request=SignInQuestion, reply=SignInAnswer, errors=(400, 401, 413, 429, 503), security=("client",)
+    )
 
-    @router.post(PATH, openapi_extra=extra)
     async def ask(request: Request) -> Response:
         """Whether the passcode is right. Asking uses it up: a tokencode is granted once."""
         arrived = Floor.arrival()
@@ -77,7 +77,7 @@ def routes(service: Service) -> APIRouter:
             return error_answer(429, busy, {"Retry-After": "1"})
         return answer(_answer(judged))
 
-    return router
+    return [described_route("POST", PATH, ask, "sign-in", messages)]
 
 
 async def _door(doors: Doors, request: Request, now: int) -> Door:

@@ -7,9 +7,9 @@ refused at the floor, alike for all.
 from collections.abc import Callable
 from typing import Any, Final
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from sparekey.app.self_service.passkeys import entrance
 from sparekey.app.sessions.administrators import Opened, id_of
@@ -38,28 +38,23 @@ _REFUSED: Final = (
 )
 
 
-def routes(service: Service) -> APIRouter:
+def routes(service: Service) -> list[Route]:
     """GET and POST sign-in, POST sign-out, and the way there from the server's name alone."""
-    router = APIRouter(include_in_schema=False)
     passkeys = PasskeySignIn(
         SELF_SERVICE,
         service.self_service,
         lambda request: entrance(administrators_too=is_admitted(service, request)),
         _page,
     )
-    router.include_router(passkey_routes(service, passkeys))
 
-    @router.get("/", response_class=Response)
     async def front(request: Request) -> Response:
         visit = admitted(service, SELF_SERVICE, request)
         return respond(SELF_SERVICE, request, visit, SentOn(HOME))
 
-    @router.get(SIGN_IN, response_class=Response)
     async def page(request: Request) -> Response:
         visit = admitted(service, SELF_SERVICE, request)
         return respond(SELF_SERVICE, request, visit, _page(visit, visit.query))
 
-    @router.post(SIGN_IN, response_class=Response)
     async def sign_in(request: Request) -> Response:
         arrived = Floor.arrival()
         visit, _ = await form_of(service, SELF_SERVICE, request)
@@ -68,14 +63,19 @@ def routes(service: Service) -> APIRouter:
         except Busy:
             return failed(SELF_SERVICE, request, visit, BUSY, 429)
 
-    @router.post(SIGN_OUT, response_class=Response)
     async def sign_out(request: Request) -> Response:
         visit = await with_form(service, request, admitted(service, SELF_SERVICE, request))
         verify_ours(SELF_SERVICE, request, visit.form)
         await service.self_service.run(_end, visit, token_of(SELF_SERVICE, request))
         return respond(SELF_SERVICE, request, visit, SentOn(SIGN_IN, "You are signed out.", signs_out=True))
 
-    return router
+    return [
+        *passkey_routes(service, passkeys),
+        Route("/", front, methods=["GET"]),
+        Route(SIGN_IN, page, methods=["GET"]),
+        Route(SIGN_IN, sign_in, methods=["POST"]),
+        Route(SIGN_OUT, sign_out, methods=["POST"]),
+    ]
 
 
 async def _judged(service: Service, request: Request, visit: Visit, arrived: float) -> Response:

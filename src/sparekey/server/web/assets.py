@@ -8,9 +8,9 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 PREFIX: Final = "/assets/"
 _KEPT: Final = "public, max-age=31536000, immutable"  # the address changes with the content
@@ -45,13 +45,11 @@ def address_of_asset(name: str) -> str:
     return f"{PREFIX}{name}?v={assets()[name].version}"
 
 
-def routes() -> APIRouter:
+def routes() -> list[Route]:
     """GET assets."""
-    router = APIRouter()
 
-    @router.get(PREFIX + "{name}", include_in_schema=False)
-    async def asset(name: str, request: Request) -> Response:
-        found = assets().get(name)
+    async def asset(request: Request) -> Response:
+        found = assets().get(request.path_params["name"])
         if found is None:
             return Response(status_code=404)
         headers = {"Cache-Control": _KEPT, "X-Content-Type-Options": "nosniff", "Vary": "Accept-Encoding"}
@@ -61,4 +59,4 @@ def routes() -> APIRouter:
             )
         return Response(found.content, headers=headers, media_type=found.media_type)
 
-    return router
+    return [Route(PREFIX + "{name}", asset, methods=["GET"])]

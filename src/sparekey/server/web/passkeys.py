@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from sparekey.app.sessions.administrators import Opened, Session
 from sparekey.app.sessions.passkey_sign_ins import Entrance, ask_to_sign_in, open_session_with_passkey
@@ -45,11 +45,9 @@ class PasskeySignIn:
     page: Callable[..., Shown]
 
 
-def routes(service: Service, it: PasskeySignIn) -> APIRouter:
+def routes(service: Service, it: PasskeySignIn) -> list[Route]:
     """POST what is to be signed, and the answer, below the address of the sign-in."""
-    router = APIRouter(include_in_schema=False)
 
-    @router.post(f"{it.site.sign_in}/passkey/question", response_class=Response)
     async def ask(request: Request) -> Response:
         visit, browser = await form_of(service, it.site, request)
         options = await it.pool.run(
@@ -57,7 +55,6 @@ def routes(service: Service, it: PasskeySignIn) -> APIRouter:
         )
         return respond(it.site, request, visit, question(options))
 
-    @router.post(f"{it.site.sign_in}/passkey", response_class=Response)
     async def sign_in(request: Request) -> Response:
         arrived = Floor.arrival()
         visit, browser = await form_of(service, it.site, request)
@@ -74,7 +71,8 @@ def routes(service: Service, it: PasskeySignIn) -> APIRouter:
             return failed(it.site, request, visit, BUSY, 429)
         return answered(it.site, request, visit, judged, lambda **more: it.page(visit, visit.form, **more), _REFUSED)
 
-    return router
+    path = f"{it.site.sign_in}/passkey"
+    return [Route(f"{path}/question", ask, methods=["POST"]), Route(path, sign_in, methods=["POST"])]
 
 
 async def form_of(service: Service, site: Site, request: Request) -> tuple[Visit, Secret[str]]:

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.core.errors import BadInput, Conflict, SparekeyError
@@ -36,13 +36,10 @@ from sparekey.server.work import Busy
 _BUSY: Final = Conflict("more is waiting than this server takes on", "wait a moment and load the page again")
 
 
-def routes(service: Service, site: Site) -> APIRouter:
+def routes(service: Service, site: Site) -> list[Route]:
     """A route for each page."""
-    router, files = APIRouter(), Files()
-    for page in site.pages:
-        # plain ones: nothing of a page is described or injected, and there are many of them to be made at the start
-        router.add_route(page.path, _handler(service, site, page, files), [page.method], include_in_schema=False)
-    return router
+    files = Files()
+    return [Route(each.path, _handler(service, site, each, files), methods=[each.method]) for each in site.pages]
 
 
 def _handler(service: Service, site: Site, page: Page, files: Files) -> Callable[[Request], Awaitable[Response]]:
