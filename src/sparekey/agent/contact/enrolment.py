@@ -8,19 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparekey.agent.contact.replies import after_contact
-from sparekey.agent.contact.server_client import (
-    Address,
-    Connection,
-    accepted,
-    read_address,
-    trusting,
-    trusting_nobody_yet,
-)
+from sparekey.agent.contact.server_client import Connection, accepted, read_address, trusting, trusting_nobody_yet
 from sparekey.agent.ground.ports import ENROL_AGAIN, Clock, Files, StoreUnreadable
 from sparekey.agent.ground.state import Enrolment, State, new_state
 from sparekey.agent.store.key_choice import Made, make_keys
 from sparekey.agent.store.store import STATE, Store
 from sparekey.agent.tpm.protection import protection_of
+from sparekey.https_client import Address
 from sparekey.wire import agent_api as api
 from sparekey.wire.enrolment import EnrolmentCode, proof_message
 from sparekey.wire.messages import decode, encode

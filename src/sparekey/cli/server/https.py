@@ -1,10 +1,9 @@
-"""A server's REST API over HTTPS: `http.client`, one connection, every answer a JSON object or nothing.
+"""A server's REST API over HTTPS: one connection, every answer a JSON object or nothing.
 
 Rules: the certificate is verified always, against the CA that was given, or what this computer trusts; without TLS only
 to this computer itself; nothing is followed elsewhere.
 """
 
-import http.client
 import ipaddress
 import json
 import ssl
@@ -12,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from sparekey import https_client
 from sparekey.core.errors import BadInput, SparekeyError
+from sparekey.https_client import Address, Fault, Limits, NoAnswer
 from sparekey.secret import Secret
 from sparekey.wire.messages import BadMessage, parse
 
@@ -33,11 +34,10 @@ class Connection:
         """`ca`: PEM of the CA that is trusted; None: what this computer trusts. Raises BadInput."""
         parts = _address_of(url)
         self.url: Final = url
-        host, port = str(parts.hostname), parts.port
-        if parts.scheme == "http":
-            self._connection = http.client.HTTPConnection(host, port or 80, timeout=PATIENCE)
-        else:
-            self._connection = http.client.HTTPSConnection(host, port or 443, timeout=PATIENCE, context=_trusting(ca))
+        secure = parts.scheme == "https"
+        address = Address(str(parts.hostname), parts.port or (443 if secure else 80))
+        limits = Limits(wait=PATIENCE, reply=_LARGEST_REPLY)
+        self._https: Final = https_client.Connection([address], _trusting(ca) if secure else None, limits)
 
     def ask(
         self,
@@ -51,27 +51,27 @@ class Connection:
         headers = {"Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token.reveal()}"
-        content = None
+        content = b""
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = json.dumps(body, separators=(",", ":")).encode()
         target = f"{path}?{urlencode(query)}" if query else path
         try:
-            self._connection.request(method, target, content, headers)
-            answer = self._connection.getresponse()
-            text = answer.read(_LARGEST_REPLY)
-        except ssl.SSLCertVerificationError as error:
-            raise Unreachable(
-                f"the certificate of {self.url} is not trusted: {error.verify_message}",
+            status, text = self._https.request(method, target, content, headers, may_repeat=False)
+        except NoAnswer as error:
+            raise self._unreachable(error) from error
+        return status, self._object_of(text)
+
+    def _unreachable(self, error: NoAnswer) -> Unreachable:
+        if error.fault is Fault.UNTRUSTED:
+            return Unreachable(
+                f"the certificate of {self.url} is not trusted: {error.why}",
                 "pass its CA with --ca FILE, a copy of DIR/keys/ca.pem on the server",
-            ) from error
-        except (OSError, http.client.HTTPException) as error:
-            why = getattr(error, "strerror", None) or type(error).__name__
-            raise Unreachable(f"{self.url} does not answer: {why}", "check the address and the server") from error
-        return answer.status, self._object_of(text)
+            )
+        return Unreachable(f"{self.url} does not answer: {error.why}", "check the address and the server")
 
     def close(self) -> None:
-        self._connection.close()
+        self._https.close()
 
     def _object_of(self, text: bytes) -> dict[str, Any] | None:
         if not text:
