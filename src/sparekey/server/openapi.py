@@ -1,6 +1,5 @@
 """/openapi.json: routes with a description, from the dataclasses that are decoded, so that the two cannot differ."""
 
-import dataclasses
 import inspect
 import json
 import re
@@ -21,7 +20,6 @@ from sparekey.wire import values
 from sparekey.wire.agent_api import ErrorReply
 
 PATH: Final = "/openapi.json"
-_SIMPLE: Final = {str: "string", int: "integer", bool: "boolean"}
 SECURITY_SCHEMES: Final = {
     "client": {"type": "http", "scheme": "bearer", "description": "The key of an API client."},
     "session": {"type": "http", "scheme": "bearer", "description": "The token of a session (POST /v1/sessions)."},
@@ -37,22 +35,6 @@ _CODES: Final = {
     429: "More is waiting than this server takes on.",
     503: "The server cannot answer now.",
 }
-
-
-def schema_of(kind: Any) -> dict[str, Any]:
-    """The JSON schema of a message dataclass, or of the type of one of its members."""
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        names = [field.name for field in dataclasses.fields(kind)]
-        return {
-            "type": "object",
-            "properties": {name: schema_of(hints[name]) for name in names},
-            "required": [*values.needed_of(kind)],
-            "additionalProperties": False,
-        }
-    if typing.get_origin(kind) is list:
-        return {"type": "array", "items": schema_of(typing.get_args(kind)[0])}
-    return {"type": _SIMPLE[kind]}
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -137,7 +119,7 @@ def _described(messages: Messages) -> dict[str, Any]:
     if messages.request is not None:
         described["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": schema_of(messages.request)}},
+            "content": {"application/json": {"schema": values.schema_of(messages.request, limits=values.OF_MESSAGES)}},
         }
     described["responses"] = _answers(messages.reply) | _refusals(*messages.errors)
     if messages.security:
@@ -151,7 +133,7 @@ def _answers(reply: type[Any] | str | None) -> dict[str, Any]:
     if isinstance(reply, str):
         content = {reply: {"schema": {"type": "string", "format": "binary"}}}
     else:
-        content = {JSON: {"schema": schema_of(reply)}}
+        content = {JSON: {"schema": values.schema_of(reply, limits=values.OF_REPLIES)}}
     return {"200": {"description": "The answer.", "content": content}}
 
 
@@ -197,7 +179,7 @@ def _answer_of(operation: Operation) -> dict[str, Any]:
     kind = operation.result
     if kind is type(None):
         return {"204": {"description": "Done."}}
-    schema = values.schema_of(kind, exact=False)
+    schema = values.schema_of(kind, exact=False, limits=values.OF_REPLIES)
     if values.is_list(kind):
         members = {"items": schema}
         if operation.pages_by:
@@ -223,4 +205,4 @@ def _refusals(*codes: int) -> dict[str, Any]:
     return {str(code): {"description": _CODES[code], "content": error} for code in codes}
 
 
-_ERROR_SCHEMA: Final = schema_of(ErrorReply)
+_ERROR_SCHEMA: Final = values.schema_of(ErrorReply, limits=values.OF_REPLIES)

@@ -10,8 +10,9 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AnySet
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
@@ -128,35 +129,55 @@ def _needed(kind: Any) -> Sequence[str]:
     ]
 
 
-def schema_of(kind: Any, *, exact: bool = True) -> dict[str, Any]:
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits that a schema promises; None: it promises none."""
+
+    longest_text: int | None
+    most_items: int | None
+
+
+OF_REQUESTS: Final = Limits(LONGEST_STRING, MOST_ITEMS)
+OF_MESSAGES: Final = Limits(LONGEST_STRING, None)  # `wire.messages` bounds a list by the size of the body alone
+OF_REPLIES: Final = Limits(None, None)
+
+
+def schema_of(kind: Any, *, exact: bool = True, limits: Limits = OF_REQUESTS) -> Schema:
     """The JSON schema (draft 2020-12) of a declared type; `exact` as in `from_json`."""
+    inner = functools.partial(schema_of, exact=exact, limits=limits)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if _is_union(kind):
-        return {"anyOf": [schema_of(each, exact=exact) for each in arguments]}
+        return {"anyOf": [inner(each) for each in arguments]}
     if origin in _LISTS:
-        items = schema_of(arguments[0], exact=exact)
-        return {"type": "array", "items": items} | ({"maxItems": MOST_ITEMS} if exact else {})
+        return {"type": "array", "items": inner(arguments[0])} | _unless_none("maxItems", limits.most_items)
     if origin in _MAPPINGS:
-        return {"type": "object", "additionalProperties": schema_of(arguments[1], exact=exact)}
+        return {"type": "object", "additionalProperties": inner(arguments[1])}
     if origin is Secret:
-        return schema_of(arguments[0], exact=exact) | {"format": "password"}
-    return _object_schema(kind, exact) if dataclasses.is_dataclass(kind) else _simple_schema(kind, exact)
+        return inner(arguments[0]) | {"format": "password"}
+    return _object_schema(kind, exact, inner) if dataclasses.is_dataclass(kind) else _simple_schema(kind, limits)
 
 
-def _object_schema(kind: Any, exact: bool) -> dict[str, Any]:
+def _unless_none(name: str, limit: int | None) -> Schema:
+    return {} if limit is None else {name: limit}
+
+
+def _object_schema(kind: Any, exact: bool, inner: Callable[[Any], Schema]) -> Schema:
     if kind is not EnrolmentCode:
-        members = {name: schema_of(each, exact=exact) for name, each in members_of(kind).items()}
+        members = {name: inner(each) for name, each in members_of(kind).items()}
         needed = needed_of(kind) if exact else [*members]
         closed = {"additionalProperties": False} if exact else {}
         return {"type": "object", "properties": members, "required": [*needed]} | closed
     return {"type": "string", "format": "password"}
 
 
-def _simple_schema(kind: Any, exact: bool) -> dict[str, Any]:
+def _simple_schema(kind: Any, limits: Limits) -> Schema:
     if _is_enumeration(kind):
         return {"type": "string", "enum": [each.value for each in kind]}
     if kind is str:
-        return {"type": "string"} | ({"maxLength": LONGEST_STRING} if exact else {})
+        return {"type": "string"} | _unless_none("maxLength", limits.longest_text)
     if kind is int:
         return {"type": "integer", "minimum": -LARGEST_INTEGER, "maximum": LARGEST_INTEGER}
     if kind is bytes:
