@@ -53,6 +53,22 @@ check: ## checks lint, format, types (for Python 3.11 and 3.13) and import contr
 	@.venv/bin/lint-imports
 	@$(py) -m tools.commit_subjects
 
+.PHONY: coverage
+coverage: ## lines and branches that the tests take; the files that decide need all. Slow. ARGS='-m "not services"'
+	@tools/setup $(packages_test)
+	@mkdir -p .venv/coverage
+	@.venv/bin/coverage erase
+	@.venv/bin/coverage run -m pytest -n 3 --dist worksteal -m "not alone" $(ARGS)
+	@.venv/bin/coverage combine -q
+	@.venv/bin/coverage json -q --fail-under=0 -o .venv/coverage/report.json
+	@.venv/bin/coverage report
+	@$(py) -m tools.deciding .venv/coverage/report.json
+
+.PHONY: mutants
+mutants: ## small changes of the files that decide, which a test must catch; resumable; ARGS=core/policy/lockout.py
+	@tools/setup $(packages_test)
+	@$(py) -m tools.mutants $(ARGS)
+
 .PHONY: soak
 soak: ## runs the S-tests at full counts, resumable; writes docs/soak.json
 	@tools/setup $(packages_test)

@@ -1,5 +1,8 @@
 """Lockout: failures in a row, within a time, and then no more."""
 
+import pytest
+
+from sparekey.core.policy.fields import PolicyError
 from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
 
 POLICY = LockoutPolicy(most_failures=3, within_minutes=2)
@@ -41,3 +44,13 @@ def test_a_lock_ends_by_itself_where_policy_says_so_and_counting_begins_anew() -
     assert locked.locked(1060, policy)
     assert not locked.locked(1061, policy)
     assert locked.after_failure(1061, policy) == FailureCount(1, 1061, None)
+
+
+def test_without_a_time_to_unlock_even_the_oldest_lock_holds() -> None:
+    assert FailureCount(3, 0, locked_at=0).locked(2**40, POLICY)
+
+
+def test_a_policy_is_made_of_plain_values_that_are_checked() -> None:
+    assert LockoutPolicy.of({"most_failures": 3, "within_minutes": 2}) == POLICY
+    with pytest.raises(PolicyError):
+        LockoutPolicy.of({"most_failures": 0})
