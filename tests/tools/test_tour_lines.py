@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.tour import TourError, lines_of_the_tour, total
+from tools.tour import TourError, lines_of_the_tour, missing, total, tours
 
 
 def a_project(directory: Path, tour: str) -> Path:
@@ -47,3 +47,66 @@ def test_a_part_that_cuts_a_definition_is_an_error(tmp_path: Path, part: str) ->
     (root / "src" / "a.py").write_text(DEFINITIONS)
     with pytest.raises(TourError):
         lines_of_the_tour(root)
+
+
+def test_each_tour_that_exists_is_read(tmp_path: Path) -> None:
+    root = a_project(tmp_path, "`src/a.py:1-3`")
+    assert set(tours(root)) == {"docs/tour.md"}
+    (root / "docs" / "tour-server.md").write_text("`src/a.py:1-5`")
+    assert {tour: total(lines) for tour, lines in tours(root).items()} == {"docs/tour.md": 3, "docs/tour-server.md": 5}
+
+
+SHOWN = """from sparekey import other
+from sparekey.other import count as number
+
+
+def shown(values):
+    _near(values)
+    return number(values) + other.best(values) + len(values)
+
+
+def _near(values):
+    return list(map(_passed_on, values))
+
+
+def _passed_on(value):
+    return value
+
+
+class Judge:
+    def decide(self):
+        return self._mind()
+
+    def _mind(self):
+        return Judge.of()
+
+    @classmethod
+    def of(cls):
+        return cls()
+"""
+
+
+def missing_names(tmp_path: Path, part: str) -> dict[str, set[str]]:
+    root = a_project(tmp_path, f"`src/sparekey/main.py{part}`")
+    (root / "src" / "sparekey").mkdir()
+    (root / "src" / "sparekey" / "main.py").write_text(SHOWN)
+    (root / "src" / "sparekey" / "other.py").write_text(
+        "def count(a): ...\n\n\ndef best(a): ...\n\n\ndef unused(): ...\n"
+    )
+    return {callee.name: callers for callee, callers in missing(lines_of_the_tour(root), root).items()}
+
+
+def test_what_a_shown_function_calls_and_no_stop_shows_is_missing(tmp_path: Path) -> None:
+    assert missing_names(tmp_path, ":5-7") == {"_near": {"shown"}, "count": {"shown"}, "best": {"shown"}}
+
+
+def test_what_the_tour_shows_is_not_missing(tmp_path: Path) -> None:
+    assert missing_names(tmp_path, "") == {"count": {"shown"}, "best": {"shown"}}
+
+
+def test_a_function_that_is_passed_on_counts_as_called(tmp_path: Path) -> None:
+    assert missing_names(tmp_path, ":10-11") == {"_passed_on": {"_near"}}
+
+
+def test_methods_are_found_through_self_and_their_class(tmp_path: Path) -> None:
+    assert missing_names(tmp_path, ":18-27") == {}
