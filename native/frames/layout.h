@@ -1,4 +1,4 @@
-/* What the tables of spec/local-socket.md say: version, types, tags. Shared by the two halves of the codec alone. */
+/* The tables of spec/local-socket.md: version, types, tags. Only the two halves of the codec use them. */
 #ifndef SPAREKEY_LAYOUT_H
 #define SPAREKEY_LAYOUT_H
 

@@ -1,4 +1,4 @@
-/* Replies from bytes: every length is compared with what is left before it is believed. */
+/* Replies from bytes. Every length is compared with the bytes left before it is used. */
 #include <string.h>
 
 #include "frames.h"
@@ -9,7 +9,7 @@ struct reader {
     size_t left;
 };
 
-/* Where a field of this tag goes: a number or a view, and whether it has to be UTF-8. Neither: unknown here. */
+/* The place of a field with this tag: a number or a view, and whether it must be UTF-8. Neither for an unknown tag. */
 struct place {
     uint64_t *number;
     struct sparekey_bytes *view;
@@ -18,7 +18,7 @@ struct place {
 
 static const struct {
     uint8_t kind;
-    uint32_t tags; /* a bit for each tag that it may have */
+    uint32_t tags; /* a bit for each allowed tag */
 } KINDS[] = {
     {SPAREKEY_ANSWER, 1U << TAG_RESULT | 1U << TAG_MODE | 1U << TAG_METHOD | 1U << TAG_DAYS_LEFT |
                           1U << TAG_EMERGENCY_EXPIRES | 1U << TAG_MESSAGE | 1U << TAG_REASON | 1U << TAG_MISREAD |
@@ -113,7 +113,7 @@ static bool read_fields(struct reader *reader, uint32_t allowed, struct sparekey
             return false;
         if (tag >= 32 || (allowed & 1U << tag) == 0)
             return false;
-        allowed &= ~(1U << tag); /* once only */
+        allowed &= ~(1U << tag); /* each tag at most once */
         if (!put(place_of(reply, tag), value))
             return false;
     }

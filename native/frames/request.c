@@ -1,4 +1,4 @@
-/* Requests to bytes. The size is known before a byte is written, so that none is written beyond the room. */
+/* Requests to bytes. Safe because the size is known before the first byte is written, so none lies beyond the room. */
 #include <string.h>
 
 #include "frames.h"
@@ -13,7 +13,7 @@ static size_t size_of(const struct field *fields, size_t count)
 {
     size_t size = 2;
     for (size_t i = 0; i < count; i++) {
-        /* Longer ones fit no request; what is added up here cannot overflow. */
+        /* Longer texts fit no request, so this sum cannot overflow. */
         if (fields[i].value.length > SPAREKEY_LONGEST_REQUEST)
             return 0;
         if (fields[i].value.length > 0)

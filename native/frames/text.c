@@ -1,4 +1,4 @@
-/* Texts as the frames have them: bytes with a length, UTF-8. */
+/* The texts of frames: bytes with a length, in UTF-8. */
 #include <string.h>
 
 #include "frames.h"
@@ -14,7 +14,7 @@ struct sparekey_bytes sparekey_bytes_of(const char *text)
     return (struct sparekey_bytes){(const uint8_t *)text, strlen(text)};
 }
 
-/* How many bytes follow the first one of a character; -1 for a byte that begins none. */
+/* Return the number of bytes after the first one of a character; -1 if it begins none. */
 static int followers(uint8_t first)
 {
     if (first < 0x80)
@@ -26,7 +26,7 @@ static int followers(uint8_t first)
     return first >= 0xF0 && first <= 0xF4 ? 3 : -1;
 }
 
-/* Refuses what the first two bytes alone give away: too long a form, a surrogate, beyond U+10FFFF. */
+/* Refuse forms that the first two bytes show to be wrong: overlong, surrogates, beyond U+10FFFF. */
 static bool begins_well(uint8_t first, uint8_t second)
 {
     switch (first) {

@@ -19,7 +19,7 @@ static int64_t now(void)
     return (int64_t)time.tv_sec * SECOND + time.tv_nsec / 1000000;
 }
 
-/* Milliseconds; 0 when patience has ended. */
+/* Return the milliseconds until the deadline; 0 after it. */
 static int left(const struct agent *agent)
 {
     int64_t rest = agent->ends - now();
@@ -31,7 +31,7 @@ void agent_allow(struct agent *agent, int seconds)
     agent->ends = now() + (int64_t)seconds * SECOND;
 }
 
-/* The one who called listen(2), as the kernel knows it. */
+/* The uid of the process that called listen(2), from the kernel. */
 static bool is_root(int socket)
 {
     struct ucred peer;
@@ -48,7 +48,7 @@ static enum heard refused(struct agent *agent, enum heard heard)
     return heard;
 }
 
-/* A full line of waiting connections makes connect(2) wait: it keeps to the time-out for sending. */
+/* If the queue is full, connect(2) waits, at most for the timeout of sending. */
 static enum heard join(struct agent *agent, const struct sockaddr_un *address)
 {
     do {
@@ -92,7 +92,7 @@ void agent_close(struct agent *agent)
     explicit_bzero(agent->frame, sizeof agent->frame);
 }
 
-/* Until the socket is ready for this, or patience ends. */
+/* Wait until the socket is ready for this, or until the deadline. */
 static enum heard wait_for(const struct agent *agent, short events)
 {
     for (;;) {
@@ -108,7 +108,7 @@ static enum heard wait_for(const struct agent *agent, short events)
     }
 }
 
-/* Whether a failed send or recv is to be tried again once the socket is ready. */
+/* Return true if a failed send or recv must be repeated when the socket is ready. */
 static bool is_passing(void)
 {
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
@@ -145,7 +145,7 @@ static enum heard receive(struct agent *agent, size_t at, size_t end)
     return HEARD_REPLY;
 }
 
-/* What stands there before anything was asked answers nothing that is asked now. */
+/* Safe because bytes that came before the request are dropped: they cannot answer it. */
 static enum heard is_waiting_for_us(const struct agent *agent)
 {
     uint8_t byte;
@@ -190,15 +190,15 @@ const char *agent_words(enum heard heard)
     case HEARD_REPLY:
         return "it answered";
     case HEARD_NOT_THERE:
-        return "nobody listens there: is the agent running (sparekey-agent run), and is `socket=` its path?";
+        return "no agent listens there: check that it runs (systemctl status sparekey-agent), and `socket=`";
     case HEARD_NOT_ROOT:
-        return "who listens there is not root, so nothing was sent: find out who made this socket";
+        return "the program that listens there is not root's, so nothing was sent: find out who started it";
     case HEARD_SILENCE:
-        return "no answer in time: look at the agent's log, and at `timeout=`";
+        return "no answer in time: check the log of the agent, and `timeout=`";
     case HEARD_CLOSED:
-        return "the agent closed the connection: look at its log";
+        return "the agent closed the connection: check its log";
     case HEARD_NONSENSE:
-        return "not a reply that this module knows: are the agent and this module of one release?";
+        return "this module does not understand the reply: the agent and this module must be of the same release";
     }
     return "an unknown error";
 }

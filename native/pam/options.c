@@ -11,7 +11,7 @@
 
 enum { DEFAULT_TIMEOUT = 120, LONGEST_TIMEOUT = 600 };
 
-/* What follows `name=`; NULL where the word is another option. */
+/* Return the text after `name=`; NULL if the word is another option. */
 static const char *value_of(const char *word, const char *name)
 {
     size_t length = strlen(name);
@@ -67,12 +67,12 @@ bool read_options(pam_handle_t *pamh, int argc, const char **argv, struct option
     *options = (struct options){.socket = DEFAULT_SOCKET, .prompt = DEFAULT_PROMPT, .timeout = DEFAULT_TIMEOUT};
     for (int i = 0; i < argc; i++)
         if (!read_option(argv[i], options)) {
-            pam_syslog(pamh, LOG_ERR, "refused: \"%s\" is no option, or its value is none; correct this line of the "
+            pam_syslog(pamh, LOG_ERR, "refused: \"%s\" is no option, or its value is wrong; correct this line of the "
                        "PAM file, see pam_sparekey(8)", argv[i]);
             return false;
         }
     if (options->os_password + options->ask_os_password + options->keep_os_password > 1) {
-        pam_syslog(pamh, LOG_ERR, "refused: os_password, ask_os_password and keep_os_password stand on lines of their "
+        pam_syslog(pamh, LOG_ERR, "refused: os_password, ask_os_password and keep_os_password need lines of their "
                    "own, see pam_sparekey(8)");
         return false;
     }

@@ -1,4 +1,4 @@
-/* What stands behind the module's name in a PAM file. An option that is not known, or a value that is none, refuses. */
+/* The options after the module's name in a PAM file. An unknown option or a wrong value refuses every sign-in. */
 #ifndef SPAREKEY_PAM_OPTIONS_H
 #define SPAREKEY_PAM_OPTIONS_H
 
@@ -16,7 +16,7 @@ struct options {
     bool quiet;
 };
 
-/* False: the log says which one is wrong, and what to do. */
+/* Return false for a wrong option; the log then names it and says what to do. */
 bool read_options(pam_handle_t *pamh, int argc, const char **argv, struct options *options);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define PURPOSE "os-password"
 #define DOES_NOT_FIT                                                                                                   \
-    "The password that this device keeps for you is not right any more. Type the one that is: it is kept from now on."
+    "The password that this device keeps for you is no longer right. Type the new one; it will be kept instead."
 
 enum { LONGEST_SECRET = 1024, LONGEST_REASON = 64 };
 
@@ -27,7 +27,7 @@ static void log_failure(pam_handle_t *pamh, const char *what, enum heard heard, 
                heard == HEARD_REPLY ? reason : agent_words(heard));
 }
 
-/* A password is a string; what has a zero byte in it is none. */
+/* A password is a string, so it has no zero byte. */
 static int hand_on(pam_handle_t *pamh, struct sparekey_bytes secret)
 {
     char password[LONGEST_SECRET + 1];
@@ -53,7 +53,7 @@ void open_os_password(pam_handle_t *pamh, const struct options *options, struct 
     } else {
         session->opened = hand_on(pamh, reply.secret) == PAM_SUCCESS;
         if (!session->opened)
-            pam_syslog(pamh, LOG_WARNING, "what is kept as the password is none");
+            pam_syslog(pamh, LOG_WARNING, "the kept password is not valid");
     }
     explicit_bzero(agent->frame, sizeof agent->frame);
 }
@@ -66,7 +66,7 @@ int ask_os_password(pam_handle_t *pamh, bool silent, struct session *session)
     int status = pam_set_item(pamh, PAM_AUTHTOK, NULL);
     if (status != PAM_SUCCESS)
         return status;
-    pam_syslog(pamh, LOG_NOTICE, "the password that is kept was not right, and is asked for");
+    pam_syslog(pamh, LOG_NOTICE, "the kept password was wrong, so it is asked for");
     if (!silent)
         show(pamh, PAM_TEXT_INFO, sparekey_bytes_of(DOES_NOT_FIT));
     return PAM_SUCCESS;

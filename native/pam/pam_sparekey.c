@@ -1,8 +1,8 @@
 /*
  * pam_sparekey: the passcode at a Linux login. See pam_sparekey(8) and spec/local-socket.md.
  *
- * The agent decides; this module forwards what is typed and shows what it is told. PAM_SUCCESS is returned to whom the
- * agent granted and to nobody else, PAM_IGNORE never: whatever goes wrong refuses.
+ * The agent decides. This module forwards the typed text and shows the agent's messages. It returns PAM_SUCCESS only
+ * if the agent granted, and never PAM_IGNORE: every error refuses.
  */
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
@@ -17,7 +17,7 @@
 #define ENTRY __attribute__((visibility("default")))
 
 #define PIN_ELSEWHERE                                                                                                  \
-    "The PIN is changed at the self-service console of your organisation, or at a sign-in that asks for a new one. "   \
+    "Change your PIN at the self-service console of your organisation, or at a sign-in that asks for a new one. "      \
     "Nothing was changed here."
 
 static bool is_silent(int flags)
@@ -25,12 +25,12 @@ static bool is_silent(int flags)
     return ((unsigned)flags & PAM_SILENT) != 0;
 }
 
-/* The lines after the one that signed in. */
+/* Lines after the one that signed the user in. */
 static int go_on(pam_handle_t *pamh, const struct options *options, bool silent)
 {
     struct session *session = granted_session(pamh);
     if (session == NULL) {
-        pam_syslog(pamh, LOG_NOTICE, "refused: a line for after a sign-in, and nobody was granted before it");
+        pam_syslog(pamh, LOG_NOTICE, "refused: this line needs a granted sign-in before it");
         return PAM_AUTH_ERR;
     }
     return options->keep_os_password ? keep_os_password(pamh, options, session)
@@ -65,7 +65,7 @@ ENTRY int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **a
     return read_options(pamh, argc, argv, &options) ? PAM_SUCCESS : PAM_SERVICE_ERR;
 }
 
-/* For services that let in whoever proves to be somebody in another way: here that is not enough. */
+/* Refuses users who have proven their identity to the service in another way, for example with an ssh key. */
 ENTRY int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
     struct options options;

@@ -22,7 +22,7 @@ static struct session *find_session(pam_handle_t *pamh)
     const void *data = NULL;
     if (pam_get_data(pamh, SESSION, &data) != PAM_SUCCESS)
         return NULL;
-    /* PAM keeps what we gave it, and gives it back as const. */
+    /* PAM returns our own pointer as const. */
     return (struct session *)(uintptr_t)data;
 }
 

@@ -1,8 +1,8 @@
 /*
- * What one PAM handle knows from its sign-in to its end: who was granted, the connection on which that was, and whether
- * the lines after it have a password from us.
+ * The session of one PAM handle, from its sign-in to its end: the granted user, the connection of the grant, and
+ * whether the lines after it got a password from us.
  *
- * Only `sign_in` makes one granted. It ends with the handle, or with the next sign-in, before that begins.
+ * Only `sign_in` sets it to granted. It ends with the handle, or before the next sign-in begins.
  */
 #ifndef SPAREKEY_PAM_SESSION_H
 #define SPAREKEY_PAM_SESSION_H
@@ -16,17 +16,17 @@ enum { LONGEST_USER = 256 };
 struct session {
     struct agent agent;
     bool granted;
-    bool opened; /* a password that was kept, for the lines that follow */
+    bool opened; /* the kept password was passed to the lines that follow */
     char user[LONGEST_USER + 1];
 };
 
-/* A new one of this handle, nobody granted; NULL where there is no memory: then there is none at all. */
+/* Return a new session of this handle, without a grant. NULL without memory; then the handle has no session. */
 struct session *begin_session(pam_handle_t *pamh);
 
-/* Takes back what was granted on this handle. */
+/* Remove the grant of this handle. */
 void end_session(pam_handle_t *pamh);
 
-/* The one in which the handle's user, as PAM has it now, was granted; else NULL. */
+/* Return the session in which the current user of the handle was granted; otherwise NULL. */
 struct session *granted_session(pam_handle_t *pamh);
 
 #endif

@@ -7,14 +7,14 @@
 
 #include "talk.h"
 
-#define NOT_NOW "This computer cannot check passcodes now. Ask your administrator."
+#define NOT_NOW "This computer cannot check passcodes right now. Ask your administrator."
 #define BROKEN_OFF                                                                                                     \
-    "The sign-in was broken off, or took too long. Begin again with your passcode; if you had just confirmed a new "   \
-    "PIN, it may count already."
+    "The sign-in was interrupted, or took too long. Start again with your passcode. If you have just confirmed a "     \
+    "new PIN, it may already be in use."
 
 enum {
-    MISREAD_AGAIN = 3,   /* how often a misread emergency code is asked for again */
-    MOST_QUESTIONS = 16, /* of one attempt: new PINs that the policy does not take, and their confirmation */
+    MISREAD_AGAIN = 3,   /* retries of a misread emergency code */
+    MOST_QUESTIONS = 16, /* of one attempt: new PINs that the policy rejects, and their confirmation */
     LONGEST_NAME = 256,  /* of a question */
     LONGEST_WORD = 64,   /* in the log */
 };
@@ -26,7 +26,7 @@ struct attempt {
     bool remote;
     struct session *session;
     char *typed;
-    char *passcode; /* what was typed first */
+    char *passcode; /* the text typed first */
     uint8_t reply_to[LONGEST_NAME]; /* the question that `typed` answers */
     size_t reply_to_length;
     bool misread;
@@ -44,7 +44,7 @@ static void tell(const struct attempt *attempt, int style, struct sparekey_bytes
         show(attempt->pamh, style, text);
 }
 
-/* What has to be known for the next answer: where messages are not wanted (sudo has it so), the prompt says it. */
+/* The text that the user needs for the next answer. Without messages (the default of sudo) the prompt shows it. */
 static void tell_first(struct attempt *attempt, int style, struct sparekey_bytes text)
 {
     tell(attempt, style, text);
@@ -67,7 +67,7 @@ static int unheard(const struct attempt *attempt, enum heard heard)
     return PAM_AUTHINFO_UNAVAIL;
 }
 
-/* The agent's words for why not; never who: what was typed as a name may be a PIN. */
+/* Log the agent's reason, but never the user: the text typed as a name may be a PIN. */
 static void log_refusal(const struct attempt *attempt, const struct sparekey_reply *reply)
 {
     char result[LONGEST_WORD], reason[LONGEST_WORD];
@@ -89,7 +89,7 @@ static int granted(const struct attempt *attempt, const struct sparekey_reply *r
     return PAM_SUCCESS;
 }
 
-/* Every result but one is an error, also those that are not known here. */
+/* Every result but `granted` is an error, also an unknown one. */
 static int judge(struct attempt *attempt, const struct sparekey_reply *reply)
 {
     if (reply->kind == SPAREKEY_ANSWER && sparekey_is(reply->result, "granted"))
@@ -128,11 +128,11 @@ static int read_answer(struct attempt *attempt, const struct sparekey_reply *que
     if (status != PAM_SUCCESS || strcmp(attempt->typed, attempt->passcode) != 0)
         return status;
     pam_syslog(attempt->pamh, LOG_NOTICE, "refused: the application answers every prompt with the passcode, so that "
-               "no PIN can be chosen; sshd: use KbdInteractiveAuthentication, not PasswordAuthentication");
+               "no PIN can be chosen; for sshd, use KbdInteractiveAuthentication, not PasswordAuthentication");
     return PAM_AUTH_ERR;
 }
 
-/* What was typed, as a request in the agent's buffer; 0 where it fits none. */
+/* Put the typed text as a request into the agent's buffer. Return its size; 0 if it does not fit. */
 static size_t request(const struct attempt *attempt)
 {
     struct agent *agent = &attempt->session->agent;
@@ -141,7 +141,7 @@ static size_t request(const struct attempt *attempt)
                                 bytes_of(attempt->typed), reply_to, attempt->remote);
 }
 
-/* Forwards what was typed. What is empty, too long or no text is no passcode: it is refused here, and not counted. */
+/* Forward the typed text. Text that is empty, too long or not UTF-8 is refused here and not counted. */
 static int forward(struct attempt *attempt, struct sparekey_reply *reply)
 {
     struct agent *agent = &attempt->session->agent;
@@ -161,7 +161,7 @@ static int forward(struct attempt *attempt, struct sparekey_reply *reply)
     return heard == HEARD_REPLY ? PAM_SUCCESS : unheard(attempt, heard);
 }
 
-/* The passcode becomes what is kept to compare answers with; an answer is forgotten. */
+/* Keep the passcode, to compare answers with it. Wipe an answer. */
 static void put_away(struct attempt *attempt)
 {
     if (attempt->passcode == NULL)
@@ -171,7 +171,7 @@ static void put_away(struct attempt *attempt)
     attempt->typed = NULL;
 }
 
-/* A passcode was typed; the questions that follow are answered on the same connection. */
+/* Forward a passcode, and the answers to the questions that follow, on the same connection. */
 static int follow(struct attempt *attempt)
 {
     for (int questions = 0; questions <= MOST_QUESTIONS; questions++) {
@@ -186,7 +186,7 @@ static int follow(struct attempt *attempt)
         if (status != PAM_SUCCESS)
             return status;
     }
-    pam_syslog(attempt->pamh, LOG_ERR, "refused: the agent asked %d questions and did not answer", MOST_QUESTIONS);
+    pam_syslog(attempt->pamh, LOG_ERR, "refused: the agent asked %d questions and did not decide", MOST_QUESTIONS);
     return PAM_AUTHINFO_UNAVAIL;
 }
 
@@ -201,7 +201,7 @@ static int read_passcode(struct attempt *attempt)
     return attempt->typed == NULL ? PAM_BUF_ERR : PAM_SUCCESS;
 }
 
-/* On a connection of its own: one that waited for a person may have been closed meanwhile. */
+/* Use a new connection: the agent may have closed one that waited for the user. */
 static int try_once(struct attempt *attempt)
 {
     attempt->misread = false;
@@ -230,8 +230,7 @@ static int name_user(pam_handle_t *pamh, struct session *session)
     return PAM_SUCCESS;
 }
 
-/* Whether the application says that somebody comes from elsewhere: the agent keeps a door that everybody may try apart
- * from those of this computer. */
+/* Return true if the application reports a remote user: the agent has separate limits and messages for the network. */
 static bool is_remote(pam_handle_t *pamh)
 {
     const void *host = NULL;
@@ -248,7 +247,7 @@ int sign_in(pam_handle_t *pamh, const struct options *options, bool silent, stru
     if (status != PAM_SUCCESS)
         return status;
     status = try_once(&attempt);
-    /* The agent counted nothing: what was read out wrong is read out again. */
+    /* The agent counted nothing: the code was misread, and can be read again. */
     for (int again = 0; attempt.misread && again < MISREAD_AGAIN && !options->use_first_pass; again++)
         status = try_once(&attempt);
     if (status != PAM_SUCCESS)

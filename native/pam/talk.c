@@ -25,7 +25,7 @@ void forget(char *typed)
     free(typed);
 }
 
-/* How many bytes stand here for one character that a terminal would obey. */
+/* Return the number of bytes of a control character at this place; 0 if there is none. */
 static size_t control_at(struct sparekey_bytes text, size_t at)
 {
     uint8_t byte = text.data[at];
@@ -51,7 +51,7 @@ void printable(char *to, size_t room, struct sparekey_bytes text, bool line_ends
             at += control;
         }
     }
-    /* Cut within a character, it would be no text any more. */
+    /* Do not cut within a character: the rest would not be UTF-8. */
     if (at < text.length && is_within(text.data[at])) {
         while (end > 0 && is_within((uint8_t)to[end - 1]))
             end--;

@@ -14,7 +14,7 @@ enum { LONGEST_LINE = 400000, MOST_WORDS = 4 };
 
 static char line[LONGEST_LINE];
 
-/* Each in a block of its own size, so that the sanitizer sees a byte read beyond it. */
+/* Each text is in a block of its exact size, so that the sanitizer sees a read beyond it. */
 static struct sparekey_bytes from_hex(const char *hex)
 {
     size_t length = hex == NULL || *hex == '-' ? 0 : strlen(hex) / 2;

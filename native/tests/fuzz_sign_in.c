@@ -1,12 +1,12 @@
 /*
- * The whole module, in real libpam, against an agent that answers anything and a person who types anything:
+ * The complete module, in real libpam, against an agent that answers anything and a user who types anything:
  * fuzz_sign_in DIRECTORY ROUNDS SEED SERVICE...
  *
- * The agent is this process: what the module sends and receives goes through the functions below. Its replies are good
- * ones with bytes changed, cut, put in or repeated and with lengths that lie; they come in pieces. Only who got a whole
- * reply that says `granted` may get in, nobody is ever ignored, and the sanitizers watch. SERVICE: a PAM file in
- * DIRECTORY, one for each set of options; its name begins with `bad` where the options are wrong, with `keep` where a
- * second line keeps the password. Run as root: the kernel says that the other end of a pair of sockets is the user's.
+ * This process is the agent: the functions below replace the module's system calls. Its replies are valid ones
+ * with bytes changed, cut, inserted or repeated, and with wrong lengths; they come in pieces. A sign-in may succeed
+ * only after a complete reply `granted`, PAM_IGNORE must never appear, and the sanitizers watch. SERVICE is a PAM file
+ * in DIRECTORY, one for each set of options. Its name begins with `bad` for wrong options, and with `keep` if a second
+ * line keeps the password. Run as root: the other end of a socket pair belongs to the user of this process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -116,7 +116,7 @@ static void put_other(void)
     end();
 }
 
-/* One change; some make the reply longer or shorter than it says. */
+/* Make one change; some make the reply longer or shorter than its length. */
 static void change(void)
 {
     size_t at = below(reply_size), count = 1 + below(16);
@@ -155,7 +155,7 @@ static void change(void)
     }
 }
 
-/* Whether the bytes of a result `granted` stand anywhere in an answer of this version. */
+/* Return true if the bytes of a result `granted` are anywhere in an answer of this version. */
 static bool may_grant(void)
 {
     static const char granted[] = "\20\0\7granted";
@@ -183,7 +183,7 @@ static void answer(void)
         (void)shutdown(agent_end, SHUT_WR);
 }
 
-/* From here on: what the module calls. */
+/* From here on: the functions that the module calls. */
 
 int connect(int fd, const struct sockaddr *address, socklen_t size)
 {
@@ -237,7 +237,7 @@ ssize_t recv(int fd, void *bytes, size_t size, int flags)
     return (ssize_t)syscall(SYS_recvfrom, fd, bytes, size, flags, NULL, NULL);
 }
 
-/* The log is made and read, and kept nowhere. */
+/* The log lines are formatted and read, and not kept. */
 void take_log_line(const char *line)
 {
     if (strstr(line, "S3cret") != NULL)
@@ -311,7 +311,7 @@ int main(int argc, char **argv)
 
     if (services < 1 || services > MOST_SERVICES)
         return 2;
-    (void)signal(SIGPIPE, SIG_IGN); /* this agent writes to connections that are gone */
+    (void)signal(SIGPIPE, SIG_IGN); /* this agent writes to closed connections */
     unsigned long rounds = strtoul(argv[2], NULL, 10);
     state = strtoul(argv[3], NULL, 10) * 0x9E3779B97F4A7C15U + 1;
     for (int i = 0; i < services; i++)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <syslog.h>
 
-/* What -D_FORTIFY_SOURCE makes of syslog: no header declares it. */
+/* -D_FORTIFY_SOURCE replaces syslog by this function, and no header declares it. */
 void __syslog_chk(int priority, int flag, const char *format, ...);
 
 static void take(const char *format, va_list arguments)

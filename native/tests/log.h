@@ -1,8 +1,8 @@
-/* The log of a program that has libpam and the module within: their lines come to it, and not to the system's log. */
+/* The log of a program that contains libpam and the module: their lines come here, not to the log of the system. */
 #ifndef SPAREKEY_TESTS_LOG_H
 #define SPAREKEY_TESTS_LOG_H
 
-/* Written by the program. */
+/* Defined by the program. */
 void take_log_line(const char *line);
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * An application with a scripted conversation: pam_driver DIRECTORY SERVICE USER STEP...
  *
- * DIRECTORY holds the PAM file SERVICE; USER is in hex, `-` is NULL. STEPs: authenticate, silent (without messages),
- * acct_mgmt, setcred, chauthtok; user=HEX sets the user; memory=HEX: how often these bytes stand in this process's
- * memory; inherited: how many open files a program that it starts would have. What answers a prompt comes from standard input, a line each:
- * text HEX, null (no answer, though all went well), fail, again. Every line of output is a word and what belongs to it,
+ * DIRECTORY contains the PAM file SERVICE. USER is in hex, `-` is NULL. STEPs: authenticate, silent (without messages),
+ * acct_mgmt, setcred, chauthtok; user=HEX sets the user; memory=HEX counts these bytes in the memory of this process;
+ * inherited counts the open files that a started program would have. The answers to prompts come from standard input,
+ * one a line: text HEX, null (success without an answer), fail, again. Every line of output is a word with its values,
  * texts in hex.
  */
 #include <fcntl.h>
@@ -87,7 +87,7 @@ static void set_item(pam_handle_t *pamh, int item, const char *hex)
     free(text);
 }
 
-/* Kept inverted here, so that what is found is not what is looked for. */
+/* Kept inverted, so that the search does not find its own pattern. */
 static int count_in(const uint8_t *from, const uint8_t *to, const uint8_t *inverted, size_t length)
 {
     int found = 0;

@@ -1,9 +1,8 @@
 /*
- * Put before an application (LD_PRELOAD) to try the module in it.
+ * A library for LD_PRELOAD, to test the module in an application.
  *
- * SPAREKEY_PAM_DIRECTORY takes the place of /etc/pam.d. Its log goes to standard error. SPAREKEY_FAIL_FROM and
- * SPAREKEY_FAIL_TO: from the so-manieth to the so-manieth allocation of each sign-in, counted from 1, there is no
- * memory.
+ * SPAREKEY_PAM_DIRECTORY replaces /etc/pam.d. The log goes to standard error. The allocations number
+ * SPAREKEY_FAIL_FROM to SPAREKEY_FAIL_TO of each sign-in, counted from 1, fail.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -17,7 +16,7 @@
 
 #define SEEN __attribute__((visibility("default")))
 
-/* The C library's own, under the names that it has them by for libraries like this. */
+/* The functions of the C library, under their internal names. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);

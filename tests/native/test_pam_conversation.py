@@ -128,9 +128,9 @@ def test_who_is_cut_off_at_a_question_begins_again(attempt: Try) -> None:
         "This computer cannot check ",
     )
     seen, _ = attempt(asks("new-pin"), GONE, answers=[typed(PASSCODE), typed("13579")])
-    assert (seen.status, seen.texts("error")[0][:26]) == (
+    assert (seen.status, seen.texts("error")[0][:27]) == (
         {"authenticate": AUTHINFO_UNAVAIL},
-        "The sign-in was broken off",
+        "The sign-in was interrupted",
     )
 
 
@@ -212,10 +212,10 @@ def test_odd_names_reach_the_agent_as_they_are(attempt: Try, name: str) -> None:
 
 
 def test_who_may_not_ask_is_told_so(attempt: Try) -> None:
-    refusal = frame(Kind.FAILED, reason="not-allowed", message="only root may sign in somebody else")
+    refusal = frame(Kind.FAILED, reason="not-allowed", message="only root can sign in another user")
     seen, _ = attempt(refusal, answers=[typed(PASSCODE)])
     assert seen.status == {"authenticate": CRED_INSUFFICIENT}
-    assert seen.texts("error") == ["only root may sign in somebody else"]
+    assert seen.texts("error") == ["only root can sign in another user"]
 
 
 def test_a_screen_lock_that_runs_as_the_user_asks_the_same_agent() -> None:
@@ -323,7 +323,7 @@ def test_what_was_opened_and_is_wrong_is_taken_back_and_said(attempt: Try) -> No
     secret, auth = frame(Kind.SECRET, secret=b"correct horse"), [OPENED[0], "requisite SOCKET ask_os_password"]
     seen, _ = attempt(granted(), secret, answers=[typed(PASSCODE)], auth=auth)
     assert seen.status == {"authenticate": SUCCESS}
-    assert "is not right any more" in seen.texts("info")[1]
+    assert "is no longer right" in seen.texts("info")[1]
     # the line that follows finds none
     after = [*auth, "required SOCKET use_first_pass"]
     seen, agent = attempt(granted(), secret, granted(), answers=[typed(PASSCODE)], auth=after)
@@ -348,9 +348,9 @@ STAYS_CLOSED = frame(Kind.FAILED, reason="stays-closed", message="nothing is kep
     [
         (STAYS_CLOSED, ""),
         (frame(Kind.FAILED, reason="not-by-policy"), "not-by-policy"),
-        (frame(Kind.SECRET), "is none"),
-        (frame(Kind.SECRET, secret=b"a\0b"), "is none"),
-        (frame(Kind.SECRET, secret=b"x" * 1025), "is none"),
+        (frame(Kind.SECRET), "is not valid"),
+        (frame(Kind.SECRET, secret=b"a\0b"), "is not valid"),
+        (frame(Kind.SECRET, secret=b"x" * 1025), "is not valid"),
         (frame(Kind.DONE), "not opened"),
     ],
 )

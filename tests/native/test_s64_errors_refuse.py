@@ -216,7 +216,7 @@ def test_s64_nothing_is_sent_to_somebody_elses_socket(pam_directory: PamDirector
             seen = drive(pam_directory, [f"required socket={path}"], "authenticate", answers=[typed("2468123456")])
             assert other.stdout.read() == "0\n"
     assert seen.status == {"authenticate": AUTHINFO_UNAVAIL}
-    assert "is not root, so nothing was sent" in seen.log[0]
+    assert "is not root's, so nothing was sent" in seen.log[0]
 
 
 def answer_of(**members: str | int | bytes) -> Raw:

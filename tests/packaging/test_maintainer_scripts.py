@@ -60,7 +60,7 @@ def test_the_server_takes_no_account_of_a_person(tmp_path: Path, uid: int) -> No
         "sparekey-server.postinst", "configure", tmp_path, getent=account, adduser="", install=""
     )
     assert status == 1
-    assert f"(uid {uid}) is somebody's own" in said
+    assert f"(uid {uid}) belongs to a person" in said
     assert called == ["getent passwd sparekey"]
 
 
@@ -91,7 +91,7 @@ def test_a_purge_leaves_a_group_with_members_and_says_so(tmp_path: Path) -> None
     status, said, called = run("sparekey-agent.postrm", "purge", tmp_path, getent=group, delgroup="")
     assert status == 0
     assert "delgroup --quiet --system --only-if-empty sparekey-exempt" in called
-    assert "stays, for it has members (rescue,backup)" in said
+    assert "stays, because it has members (rescue,backup)" in said
 
 
 def test_a_purge_names_the_counter_that_stays_in_the_tpm(tmp_path: Path) -> None:

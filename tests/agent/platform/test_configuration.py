@@ -87,7 +87,7 @@ def test_s26_a_configuration_that_others_may_write_is_not_read(tmp_path: Path) -
     assert load_configuration(path).motd is None
     for mode in (0o664, 0o646):
         path.chmod(mode)
-        with pytest.raises(BadConfiguration, match="others may write it"):
+        with pytest.raises(BadConfiguration, match="others can write it"):
             load_configuration(path)
     with pytest.raises(BadConfiguration, match="not a file"):
         load_configuration(tmp_path)

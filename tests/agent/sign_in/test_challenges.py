@@ -67,7 +67,7 @@ def test_an_answer_is_never_tried_offline(tmp_path: Path, distance: Distance) ->
         login = world.login(typed, reply_to=first.reply_to)
         assert (login.answer.result, login.answer.reason) == (Result.UNAVAILABLE, Reason.BROKEN_OFF)
         assert login.session is None
-        assert "Begin again" in login.answer.message
+        assert "Start again" in login.answer.message
     assert world.held == before
 
 
@@ -79,7 +79,7 @@ def test_one_answer_in_time(tmp_path: Path, seconds: int) -> None:
     results = [answer.result for answer in answers]
     assert results == [Result.DENIED if seconds else Result.ASK, Result.DENIED]
     assert answers[1].reason is Reason.ANSWER_REFUSED
-    assert "Begin again" in answers[1].message
+    assert "Start again" in answers[1].message
 
 
 def test_a_question_without_words_is_asked_in_the_device_s(tmp_path: Path) -> None:

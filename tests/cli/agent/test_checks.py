@@ -94,7 +94,7 @@ def test_exempt_accounts_are_named_and_missed() -> None:
     assert of_exempt([ASKS], ["rescue"], "sparekey-exempt", exists=True).words == "rescue"
     assert not of_exempt([ASKS], [], "sparekey-exempt", exists=False).ok
     assert of_exempt([CRON], [], "sparekey-exempt", exists=False).ok
-    assert "keep one account" in of_exempt([ASKS], [], "sparekey-exempt", exists=True).words
+    assert "keep one for the day" in of_exempt([ASKS], [], "sparekey-exempt", exists=True).words
     assert (
         "sudo ask members of sparekey-exempt" in of_exempt([ASKS_ALL], ["rescue"], "sparekey-exempt", exists=True).words
     )

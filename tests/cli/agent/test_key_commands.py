@@ -94,7 +94,7 @@ def test_a_key_kept_online_opens_offline_for_a_right_passcode_alone(computer: Co
         assert run(computer, "forget-key", "alice", "disk").returncode == 1
         closed = run(computer, "unlock-key", "alice", "disk", typed=computer.alice.passcode.encode() + b"\n")
         assert (closed.returncode, closed.stdout) == (1, b"")
-        assert b"nothing is kept" in closed.stderr
+        assert b"no secret" in closed.stderr
         assert b"to replace it, run `sparekey-agent keep-key" in closed.stderr
 
 

@@ -81,7 +81,7 @@ def test_what_is_to_be_done_stands_at_the_end() -> None:
     to_do = words.partition("To do:\n")[2]
     for step in (
         "start the agent",
-        "set the clock",
+        "the clock is wrong",
         "sparekey-agent doctor",
         "alice needs an emergency code now",
         "Help desk: 555 0100.",

@@ -47,7 +47,7 @@ def test_s25_the_agent_is_killed_in_the_middle_of_a_login(laptop: Laptop) -> Non
         laptop.stop_daemon(signal.SIGKILL)
         said = attempt.result()
     assert not said.is_in
-    assert "This computer cannot check passcodes now." in said.words
+    assert "This computer cannot check passcodes right now." in said.words
     assert not SUDO.try_it(laptop.machine, alice.login, alice.passcode()).is_in  # nobody to ask
     laptop.start_daemon()
     held = laptop.held(alice)
@@ -81,10 +81,10 @@ def test_s24_a_store_without_its_state_lets_nobody_in_and_an_exempt_account_stil
     laptop.stop_daemon()
     try:
         damage(state)
-        assert "enrol anew" in laptop.fails_to_start()
+        assert "enrol again" in laptop.fails_to_start()
         said = SSH.try_it(laptop.machine, alice.login, alice.passcode())
         assert not said.is_in
-        assert "This computer cannot check passcodes now. Ask your administrator." in said.words
+        assert "This computer cannot check passcodes right now. Ask your administrator." in said.words
         assert SSH.try_it(laptop.machine, carol, ("Password:", "correct horse")).is_in
     finally:
         state.write_bytes(whole)

@@ -30,7 +30,7 @@ def test_s22_a_passcode_opens_the_password_that_was_kept(laptop: Laptop) -> None
         laptop.next_interval()
         said = SSH.try_it(laptop.machine, alice.login, alice.passcode(), (ASKED, typed))
         assert not said.is_in
-        assert "is not right any more" in said.words
+        assert "is no longer right" in said.words
     laptop.next_interval()
     said = SUDO.try_it(laptop.machine, alice.login, alice.passcode(), (ASKED, CHANGED))
     assert said.is_in, said.words
@@ -41,4 +41,4 @@ def test_s22_a_passcode_opens_the_password_that_was_kept(laptop: Laptop) -> None
     laptop.next_interval()
     said = SSH.try_it(laptop.machine, alice.login, alice.passcode(), (ASKED, "wrong horse"))
     assert not said.is_in
-    assert "is not right any more" not in said.words
+    assert "is no longer right" not in said.words

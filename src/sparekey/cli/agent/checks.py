@@ -117,7 +117,7 @@ def of_exempt(stacks: Sequence[Stack], exempt: Sequence[str], group: str, *, exi
         )
     without = [stack.service for stack in asking if not stack.exempt_group]
     if without:
-        words = f"{_in_short(without)} seem to ask members of {group} too, by the shipped lines"
+        words = f"{_in_short(without)} ask members of {group} too, as far as the shipped lines show"
         return Finding("exempt", True, f"{', '.join(exempt) or 'no account'}; {words}")
     if asking and not exempt:
         words = f"no account: keep one for the day on which the agent fails: `usermod -aG {group} ACCOUNT`"
