@@ -284,7 +284,9 @@ class Device:
 
     def fetch(self, user: User, name: UnitName, generation: int, now: int) -> bytes:
         """The sealed unit of that name."""
-        request = UnitRequest(user.account_id, name.kind, name.token, name.day, generation)
+        request = UnitRequest(
+            user=user.account_id, kind=name.kind, token=name.token, day=name.day, generation=generation
+        )
         return seal_for_device(self.instance, self.row, request, now=now)
 
     def hold(self, user: User, name: UnitName, said: UserSync, now: int) -> bytes:
@@ -302,7 +304,15 @@ class Device:
     def as_held(self, user: User, name: UnitName, unit: bytes, generation: int, version: int) -> tuple[HeldUnit, bytes]:
         """The unit as the device reports it."""
         unit_hash = hashlib.sha256(unit).hexdigest()
-        held = HeldUnit(user.account_id, name.kind, name.token, name.day, generation, version, unit_hash)
+        held = HeldUnit(
+            user=user.account_id,
+            kind=name.kind,
+            token=name.token,
+            day=name.day,
+            generation=generation,
+            version=version,
+            unit_hash=unit_hash,
+        )
         return held, unit
 
     def refill(self, user: User, now: int) -> list[UnitName]:

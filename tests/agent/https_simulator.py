@@ -182,7 +182,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _judged(self, body: bytes) -> bytes:
         state, simulator = self._state, self._state.simulator
         if self.path == api.TRUST:
-            return encode(api.TrustReply(state.authority.der.hex(), simulator.signing_key.hex()))
+            return encode(
+                api.TrustReply(ca_certificate=state.authority.der.hex(), signing_key=simulator.signing_key.hex())
+            )
         if self.path == api.ENROL:
             return self._enrol(body)
         self._verify(body)
@@ -202,12 +204,22 @@ class _Handler(BaseHTTPRequestHandler):
         request = decode(api.EnrolRequest, body)
         code, state.code = state.code, None
         if code is None or code.secret.reveal().hex() != request.secret:
-            raise Refused(api.ErrorReply("not-allowed", "this code is not valid (any more)", "ask for a new one"))
+            raise Refused(
+                api.ErrorReply(error="not-allowed", message="this code is not valid (any more)", do="ask for a new one")
+            )
         state.public_key = bytes.fromhex(request.public_key)
         message = proof_message(bytes.fromhex(request.secret), state.public_key)
         signing.verify_signature(state.public_key, bytes.fromhex(request.proof), message)
         key = state.simulator.signing_key.hex()
-        return encode(api.EnrolReply(DEVICE, request.name or "laptop", [key], "", state.simulator.now))
+        return encode(
+            api.EnrolReply(
+                device=DEVICE,
+                name=request.name or "laptop",
+                signing_keys=[key],
+                checkpoint_key="",
+                server_time=state.simulator.now,
+            )
+        )
 
     def _verify(self, body: bytes) -> None:
         headers, now = self.headers, self._state.simulator.now + self._state.clock_skew
@@ -217,7 +229,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._state.public_key, signing.from_header(headers[signing.SIGNATURE_HEADER]), message
         )
         if abs(at - now) > signing.TOLERANCE:
-            raise Refused(api.ErrorReply("stale-time", "the time is off", "try again", now))
+            raise Refused(
+                api.ErrorReply(error="stale-time", message="the time is off", do="try again", server_time=now)
+            )
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name is the base class's
         pass

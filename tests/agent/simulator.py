@@ -186,7 +186,7 @@ class SimulatedServer:
                     user.token.last_step = max(user.token.last_step, event.step)
                 if event.check == check_of(user.key).hex():
                     user.confirmed = user.key
-        return EventsReply(len(self.events_taken), self.now)
+        return EventsReply(last_number=len(self.events_taken), server_time=self.now)
 
     def sign_in(self, request: SignInRequest) -> SignInReply:
         self._arrive("sign_in")
@@ -205,7 +205,17 @@ class SimulatedServer:
         return self._granted(user, request, method, step)
 
     def _denied(self) -> SignInReply:
-        return SignInReply("denied", [], "", "", "", 0, "", "", self.now)
+        return SignInReply(
+            result="denied",
+            misread=[],
+            user="",
+            method="",
+            token="",
+            step=0,
+            check="",
+            offline_key="",
+            server_time=self.now,
+        )
 
     def _ask(self, question: Question) -> SignInReply:
         reply_to = secrets.token_hex(16)
@@ -242,7 +252,15 @@ class SimulatedServer:
             user.confirmed = user.key
         token = user.token.token
         return SignInReply(
-            "granted", [], user.user, method, token, step, check_of(key).hex(), key.reveal().hex(), self.now
+            result="granted",
+            misread=[],
+            user=user.user,
+            method=method,
+            token=token,
+            step=step,
+            check=check_of(key).hex(),
+            offline_key=key.reveal().hex(),
+            server_time=self.now,
         )
 
     def sync(self, request: SyncRequest) -> SyncReply:
@@ -251,24 +269,30 @@ class SimulatedServer:
         named = [user for user in self.users.values() if user.token.last_step >= 0 and not self.names_nobody]
         users = [self._said(user, request) for user in named]
         return SyncReply(
-            self.now, "laptop", [self.signing_key.hex()], self.checkpoint, users, len(self.events_taken), 3600
+            server_time=self.now,
+            device_name="laptop",
+            signing_keys=[self.signing_key.hex()],
+            checkpoint=self.checkpoint,
+            users=users,
+            last_event=len(self.events_taken),
+            next_sync=3600,
         )
 
     def unit(self, request: UnitRequest) -> bytes:
         self._arrive("unit")
         user = self._by_id(request.user)
         if request.generation != user.generation:
-            raise Refused(ErrorReply("stale", "the data are being made anew", "sync again"))
+            raise Refused(ErrorReply(error="stale", message="the data are being made anew", do="sync again"))
         if self.seals_nonsense:
             return b"nonsense"
-        unit = self.seal(user, UnitName(request.kind, request.token, request.day))
+        unit = self.seal(user, UnitName(kind=request.kind, token=request.token, day=request.day))
         self.sealed.append(unit)
         return unit
 
     def acknowledge(self, request: AcknowledgementRequest) -> AcknowledgementReply:
         self._arrive("acknowledge")
         self.acknowledged += request.unit_hashes
-        return AcknowledgementReply(len(request.unit_hashes), self.now)
+        return AcknowledgementReply(acknowledged=len(request.unit_hashes), server_time=self.now)
 
     def seal(self, user: SimulatedUser, name: UnitName) -> bytes:
         """That unit as of now."""
@@ -336,7 +360,7 @@ class SimulatedServer:
     def _said(self, user: SimulatedUser, request: SyncRequest) -> UserSync:
         today = self.now // DAY
         token = user.token.token
-        codes = [UnitName("emergency-tokencode", token), UnitName("emergency-passcode", "")]
+        codes = [UnitName(kind="emergency-tokencode", token=token), UnitName(kind="emergency-passcode", token="")]
         nearest, *others = self._names_of(user.token, today, user.days)
         names = codes if user.token.lost else [nearest, *codes, *others]
         names = names if user.enabled else []
@@ -352,14 +376,14 @@ class SimulatedServer:
             or (name.kind == "events" and user.token.last_step >= user.token.pack_first + RECORDS // 2)
         ]
         return UserSync(
-            user.user,
-            user.login,
-            user.generation,
-            check_of(user.key).hex(),
-            keep=[KeptKind(kind, name) for kind, name in {(name.kind, name.token): 0 for name in names}],
+            user=user.user,
+            login=user.login,
+            generation=user.generation,
+            check=check_of(user.key).hex(),
+            keep=[KeptKind(kind=kind, token=name) for kind, name in {(name.kind, name.token): 0 for name in names}],
             last_day=today + user.days,
             tokencodes_blocked=user.locked,
-            used=[UsedStep(token, user.token.last_step), *self.extra_steps],
+            used=[UsedStep(token=token, step=user.token.last_step), *self.extra_steps],
             policy=user.policy,
             wanted=[] if user.locked else missing,
             obstacles=[],
@@ -367,8 +391,8 @@ class SimulatedServer:
 
     def _names_of(self, token: SimulatedToken, today: int, days: int) -> list[UnitName]:
         if not token.interval:
-            return [UnitName("events", token.token)]
-        return [UnitName("day", token.token, today + number) for number in range(days + 1)]
+            return [UnitName(kind="events", token=token.token)]
+        return [UnitName(kind="day", token=token.token, day=today + number) for number in range(days + 1)]
 
     def _by_id(self, user: str) -> SimulatedUser:
         return next(each for each in self.users.values() if each.user == user)
@@ -382,7 +406,7 @@ class SimulatedServer:
             raise RuntimeError("broken on purpose")
         self.calls.append(call)
         if self.revoked:
-            raise Refused(ErrorReply("revoked", "this device is revoked", "enrol it again"))
+            raise Refused(ErrorReply(error="revoked", message="this device is revoked", do="enrol it again"))
 
 
 def unit_hash(unit: bytes) -> str:

@@ -55,15 +55,15 @@ def a_person(server: Instance) -> tuple[User, Device, list[bytes]]:
     outcome = granted(signed.outcome)
     assert signed.key.offline_key is not None
     reply = SignInReply(
-        "granted",
-        [],
-        outcome.account_id,
-        outcome.method,
-        user.token_id,
-        outcome.step or 0,
-        signed.key.check.hex(),
-        signed.key.offline_key.reveal().hex(),
-        NOW,
+        result="granted",
+        misread=[],
+        user=outcome.account_id,
+        method=outcome.method,
+        token=user.token_id,
+        step=outcome.step or 0,
+        check=signed.key.check.hex(),
+        offline_key=signed.key.offline_key.reveal().hex(),
+        server_time=NOW,
     )
     replies = [messages.encode(reply)]
     replies += [messages.encode(said) for said in device.report(NOW)]

@@ -155,19 +155,24 @@ def server(side: EnrolledSide) -> Iterator[Server]:
 
 
 def signed_in(side: EnrolledSide, server: Server, check: str = "") -> SignInReply:
-    reply = server.sign_in(SignInRequest("alice", side.passcode(), check))
+    reply = server.sign_in(SignInRequest(login="alice", passcode=side.passcode(), check=check))
     assert reply.result == "granted"
     return reply
 
 
 def said(server: Server, held: list[HeldUnit] | None = None) -> UserSync:
-    (user,) = server.sync(SyncRequest(held or [], "", hardware_bound=False)).users
+    (user,) = server.sync(SyncRequest(held=held or [], checkpoint="", hardware_bound=False)).users
     return user
 
 
 def fetched(server: Server, user: UserSync) -> list[bytes]:
     names = [name for name in user.wanted if name.kind.startswith("emergency-") or name == user.wanted[0]]
-    return [server.unit(UnitRequest(user.user, name.kind, name.token, name.day, user.generation)) for name in names]
+    return [
+        server.unit(
+            UnitRequest(user=user.user, kind=name.kind, token=name.token, day=name.day, generation=user.generation)
+        )
+        for name in names
+    ]
 
 
 def test_a_sign_in_gives_the_key_that_its_check_names(side: EnrolledSide, server: Server) -> None:
@@ -183,13 +188,13 @@ def test_a_sign_in_gives_the_key_that_its_check_names(side: EnrolledSide, server
 def test_a_denial_says_nothing(side: EnrolledSide, server: Server) -> None:
     typed = side.passcode()
     for login, passcode in (("alice", "2468000000"), ("nobody", typed), ("alice", ""), ("", "")):
-        reply = server.sign_in(SignInRequest(login, passcode, ""))
+        reply = server.sign_in(SignInRequest(login=login, passcode=passcode, check=""))
         assert (reply.result, reply.user, reply.token, reply.offline_key) == ("denied", "", "", "")
 
 
 def test_a_used_passcode_is_denied(side: EnrolledSide, server: Server) -> None:
     typed = side.passcode()
-    results = [server.sign_in(SignInRequest("alice", typed, "")).result for _ in range(2)]
+    results = [server.sign_in(SignInRequest(login="alice", passcode=typed, check="")).result for _ in range(2)]
     assert results == ["granted", "denied"]
 
 
@@ -219,7 +224,9 @@ def test_a_unit_of_another_generation_has_to_be_asked_for_anew(side: EnrolledSid
     side.renew()
     name = user.wanted[0]
     with pytest.raises(Refused) as caught:
-        server.unit(UnitRequest(user.user, name.kind, name.token, name.day, user.generation))
+        server.unit(
+            UnitRequest(user=user.user, kind=name.kind, token=name.token, day=name.day, generation=user.generation)
+        )
     assert caught.value.reply.error in {"stale", "conflict"}
     assert said(server).generation > user.generation
     assert said(server).check != user.check
@@ -238,7 +245,7 @@ CHOSEN: Final = "86420974"
 
 def asked_for_a_new_pin(side: EnrolledSide, server: Server) -> SignInReply:
     side.force_new_pin()
-    reply = server.sign_in(SignInRequest("alice", side.passcode(), ""))
+    reply = server.sign_in(SignInRequest(login="alice", passcode=side.passcode(), check=""))
     assert (reply.result, reply.ask) == ("ask", "new-pin")
     return reply
 
@@ -259,9 +266,9 @@ def test_a_question_gives_nothing_but_the_question(side: EnrolledSide, server: S
 
 def test_a_new_pin_and_the_same_again_sign_in(side: EnrolledSide, server: Server) -> None:
     first = asked_for_a_new_pin(side, server)
-    second = server.sign_in(SignInRequest("alice", CHOSEN, "", first.reply_to))
+    second = server.sign_in(SignInRequest(login="alice", passcode=CHOSEN, check="", reply_to=first.reply_to))
     assert (second.result, second.ask) == ("ask", "confirm-pin")
-    granted = server.sign_in(SignInRequest("alice", CHOSEN, "", second.reply_to))
+    granted = server.sign_in(SignInRequest(login="alice", passcode=CHOSEN, check="", reply_to=second.reply_to))
     assert (granted.result, granted.method, granted.ask, granted.reply_to) == ("granted", "tokencode", "", "")
     assert check_of(Secret(bytes.fromhex(granted.offline_key))).hex() == granted.check
     assert any(used.token == granted.token and used.step >= granted.step > 0 for used in said(server).used)
@@ -270,14 +277,19 @@ def test_a_new_pin_and_the_same_again_sign_in(side: EnrolledSide, server: Server
 def test_a_question_is_answered_once_and_for_the_login_that_was_asked(side: EnrolledSide, server: Server) -> None:
     first = asked_for_a_new_pin(side, server)
     for login, reply_to in (("bob", first.reply_to), ("alice", "0" * 32), ("alice", "")):
-        assert server.sign_in(SignInRequest(login, CHOSEN, "", reply_to)).result == "denied"
-    results = [server.sign_in(SignInRequest("alice", CHOSEN, "", first.reply_to)).result for _ in range(2)]
+        assert (
+            server.sign_in(SignInRequest(login=login, passcode=CHOSEN, check="", reply_to=reply_to)).result == "denied"
+        )
+    results = [
+        server.sign_in(SignInRequest(login="alice", passcode=CHOSEN, check="", reply_to=first.reply_to)).result
+        for _ in range(2)
+    ]
     assert results[1] == "denied"
 
 
 def test_acknowledgements_are_counted(side: EnrolledSide, server: Server) -> None:
     signed_in(side, server)
-    assert server.acknowledge(AcknowledgementRequest([])).acknowledged == 0
+    assert server.acknowledge(AcknowledgementRequest(unit_hashes=[])).acknowledged == 0
 
 
 def test_events_are_taken_up_to_the_last(side: EnrolledSide, server: Server) -> None:
@@ -285,13 +297,13 @@ def test_events_are_taken_up_to_the_last(side: EnrolledSide, server: Server) -> 
     state: State = new_state(side.enrolment)
     for _ in range(2):
         state = appended(state, side.sign, EventKind.DENIED, clock.now(), user=reply.user, login="alice")
-    assert server.events(EventsRequest(state.events)).last_number == 2
-    assert server.sync(SyncRequest([], "", hardware_bound=False)).last_event == 2
+    assert server.events(EventsRequest(events=state.events)).last_number == 2
+    assert server.sync(SyncRequest(held=[], checkpoint="", hardware_bound=False)).last_event == 2
 
 
 def test_a_revoked_device_is_told_so(side: EnrolledSide, server: Server) -> None:
     signed_in(side, server)
     side.revoke()
     with pytest.raises(Refused) as caught:
-        server.sync(SyncRequest([], "", hardware_bound=False))
+        server.sync(SyncRequest(held=[], checkpoint="", hardware_bound=False))
     assert caught.value.reply.error == "revoked"

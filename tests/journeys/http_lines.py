@@ -51,7 +51,7 @@ def by_client(key: str, login: str, typed: str) -> Request:
 
 def by_device(device: Device, login: str, typed: str, now: int) -> Request:
     """A device asks at the agent API."""
-    body = encode(api.SignInRequest(login, typed, ""))
+    body = encode(api.SignInRequest(login=login, passcode=typed, check=""))
     return Request(api.SIGN_INS, body, headers_of(device, api.SIGN_INS, body, now))
 
 

@@ -153,7 +153,7 @@ def test_s64_a_length_out_of_range_is_refused(ask: Ask, size: int) -> None:
     ],
 )
 def test_both_have_the_same_idea_of_text(ask: Ask, value: bytes) -> None:
-    data = encode_frame(Frame(Kind.ANSWER, {Tag.RESULT: b"granted", Tag.MESSAGE: b"a" + value}))
+    data = encode_frame(Frame(kind=Kind.ANSWER, fields={Tag.RESULT: b"granted", Tag.MESSAGE: b"a" + value}))
     assert ask("reply", data) == as_python_reads_it(data)
 
 

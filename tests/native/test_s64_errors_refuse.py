@@ -224,7 +224,7 @@ def answer_of(**members: str | int | bytes) -> Raw:
 
 
 GRANTED = encode_frame(granted())
-TWICE = Frame(Kind.ANSWER, {Tag.RESULT: b"granted"})
+TWICE = Frame(kind=Kind.ANSWER, fields={Tag.RESULT: b"granted"})
 HOSTILE: dict[str, tuple[Reply, int]] = {
     "another result": (answer_of(result="granted-once"), AUTHINFO_UNAVAIL),
     "the beginning of granted": (answer_of(result="grant"), AUTHINFO_UNAVAIL),

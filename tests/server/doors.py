@@ -92,7 +92,9 @@ class Doors:
 
     async def sign_in(self, device: Device, user: str, passcode: str, check: str = "", *, reply_to: str = "") -> Reply:
         """Somebody signs in on a device, or answers a question there."""
-        return await self.signed(device, api.SIGN_INS, api.SignInRequest(user, passcode, check, reply_to))
+        return await self.signed(
+            device, api.SIGN_INS, api.SignInRequest(login=user, passcode=passcode, check=check, reply_to=reply_to)
+        )
 
 
 _ASKS = {

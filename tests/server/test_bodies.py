@@ -75,7 +75,7 @@ def test_a_program_that_sends_slowly_does_not_stop_the_clock(doors: Doors) -> No
 
 def test_s28_a_device_that_was_revoked_while_it_sent_is_told_so(doors: Doors) -> None:
     device = a_device(doors.instance)
-    body = encode(api.SyncRequest([], "", hardware_bound=False))
+    body = encode(api.SyncRequest(held=[], checkpoint="", hardware_bound=False))
 
     def revoked() -> None:
         doors.now[0] += 1
@@ -87,7 +87,7 @@ def test_s28_a_device_that_was_revoked_while_it_sent_is_told_so(doors: Doors) ->
 
 def test_a_device_that_sends_slowly_does_not_stop_the_clock(doors: Doors) -> None:
     alice, device = a_user(doors.instance), a_device(doors.instance)
-    body = encode(api.SignInRequest(alice.login, alice.typed(NOW).reveal(), ""))
+    body = encode(api.SignInRequest(login=alice.login, passcode=alice.typed(NOW).reveal(), check=""))
 
     def later() -> None:
         doors.now[0] = NOW + LATER

@@ -29,11 +29,11 @@ def test_s28_no_instance_accepts_a_stolen_device(instances: tuple[Doors, Doors])
     assert is_granted(run(there.sign_in(device, alice.login, alice.typed(NOW).reveal())))
     report_stolen(here.instance, ROOT, device.device_id, now=NOW)
     requests = {
-        api.SIGN_INS: api.SignInRequest(alice.login, alice.typed(NOW + 30).reveal(), ""),
-        api.SYNC: api.SyncRequest([], "", hardware_bound=False),
-        api.EVENTS: api.EventsRequest([]),
-        api.UNITS: api.UnitRequest(alice.account_id, "emergency-passcode", "", 0, NOW),
-        api.ACKNOWLEDGEMENTS: api.AcknowledgementRequest([]),
+        api.SIGN_INS: api.SignInRequest(login=alice.login, passcode=alice.typed(NOW + 30).reveal(), check=""),
+        api.SYNC: api.SyncRequest(held=[], checkpoint="", hardware_bound=False),
+        api.EVENTS: api.EventsRequest(events=[]),
+        api.UNITS: api.UnitRequest(user=alice.account_id, kind="emergency-passcode", token="", day=0, generation=NOW),
+        api.ACKNOWLEDGEMENTS: api.AcknowledgementRequest(unit_hashes=[]),
     }
     for doors in (there, here):
         for path, message in requests.items():

@@ -163,18 +163,38 @@ def test_devices_are_refused_alike(strict: Strict) -> None:
     doors, device, huge = strict.world.doors, strict.device, 2**53 - 1
     alice, token = strict.world.alice.account_id, strict.world.alice.token_id
     for text in ("\x00", "a\x00", "\ud800", "x" * 4_096):
-        event = OfflineEvent(1, huge, text, text, text, text, text, huge, huge, text, text, text)
-        held = api.HeldUnit(text, text, text, huge, huge, huge, "00" * 32)
+        event = OfflineEvent(
+            number=1,
+            at=huge,
+            kind=text,
+            user=text,
+            login=text,
+            method=text,
+            token=text,
+            step=huge,
+            version=huge,
+            check=text,
+            reason=text,
+            previous=text,
+        )
+        held = api.HeldUnit(
+            user=text, kind=text, token=text, day=huge, generation=huge, version=huge, unit_hash="00" * 32
+        )
         for path, message in (
-            (api.SYNC, api.SyncRequest([held], "", False)),
-            (api.SYNC, api.SyncRequest([replace(held, user=alice)], text, False)),
-            (api.UNITS, api.UnitRequest(text, "day", token, 20_000, 1)),
-            (api.UNITS, api.UnitRequest(alice, "day", text, huge, huge)),
-            (api.UNITS, api.UnitRequest(alice, text, token, -huge, -huge)),
-            (api.ACKNOWLEDGEMENTS, api.AcknowledgementRequest([text])),
-            (api.EVENTS, api.EventsRequest([event])),
-            (api.SIGN_INS, api.SignInRequest(text, text, "", text)),
-            (api.ENROL, api.EnrolRequest("00", "00", "00", text, True, False)),
+            (api.SYNC, api.SyncRequest(held=[held], checkpoint="", hardware_bound=False)),
+            (api.SYNC, api.SyncRequest(held=[replace(held, user=alice)], checkpoint=text, hardware_bound=False)),
+            (api.UNITS, api.UnitRequest(user=text, kind="day", token=token, day=20_000, generation=1)),
+            (api.UNITS, api.UnitRequest(user=alice, kind="day", token=text, day=huge, generation=huge)),
+            (api.UNITS, api.UnitRequest(user=alice, kind=text, token=token, day=-huge, generation=-huge)),
+            (api.ACKNOWLEDGEMENTS, api.AcknowledgementRequest(unit_hashes=[text])),
+            (api.EVENTS, api.EventsRequest(events=[event])),
+            (api.SIGN_INS, api.SignInRequest(login=text, passcode=text, check="", reply_to=text)),
+            (
+                api.ENROL,
+                api.EnrolRequest(
+                    secret="00", public_key="00", proof="00", name=text, supports_offline=True, hardware_bound=False
+                ),
+            ),
         ):
             body = json.dumps(asdict(message)).encode()
             reply = run(doors.signed(device, path, body))

@@ -92,7 +92,7 @@ def test_lengths_are_capped() -> None:
         with pytest.raises(BadFrame):
             read_length(head, LONGEST_REQUEST)
     with pytest.raises(BadFrame):
-        encode_frame(Frame(Kind.REPORT, {Tag.REPORT: bytes(LONGEST_FRAME)}))
+        encode_frame(Frame(kind=Kind.REPORT, fields={Tag.REPORT: bytes(LONGEST_FRAME)}))
     with pytest.raises(BadFrame):
         frame(Kind.LOGIN, user=b"\xff").text(Tag.USER)
     with pytest.raises(BadFrame):

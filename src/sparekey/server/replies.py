@@ -33,7 +33,7 @@ class Refusal(Exception):
     def __init__(self, status: int, error: str, message: str, do: str, *, server_time: int = 0) -> None:
         super().__init__(error)
         self.status = status
-        self.reply = ErrorReply(error, message, do, server_time)
+        self.reply = ErrorReply(error=error, message=message, do=do, server_time=server_time)
 
 
 @dataclass(frozen=True)
@@ -68,20 +68,26 @@ def failure_of(error: Exception) -> Failure:
             return Failure(error.status, error.reply)
         case SparekeyError():
             status = next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 409)
-            return Failure(status, ErrorReply(error.error, error.message, error.do))
+            return Failure(status, ErrorReply(error=error.error, message=error.message, do=error.do))
         case BadMessage():
-            return Failure(400, ErrorReply("bad-request", str(error), "see /openapi.json"))
+            return Failure(400, ErrorReply(error="bad-request", message=str(error), do="see /openapi.json"))
         case Busy():
-            reply = ErrorReply("busy", "more is waiting than this server takes on", "try again in a moment")
+            reply = ErrorReply(
+                error="busy", message="more is waiting than this server takes on", do="try again in a moment"
+            )
             return Failure(503, reply, {"Retry-After": "1"})
     log_unforeseen(error)
     if is_unavailable(error):
         return Failure(503, UNAVAILABLE)
-    return Failure(500, ErrorReply("failed", "the server failed at this request", "see the server's log"))
+    return Failure(
+        500, ErrorReply(error="failed", message="the server failed at this request", do="see the server's log")
+    )
 
 
-UNAVAILABLE: Final = ErrorReply("unavailable", "the server cannot answer now", "try again in a moment")
-NO_SUCH_ROUTE: Final = ErrorReply("no-such-route", "there is nothing at this path for this method", "see /openapi.json")
+UNAVAILABLE: Final = ErrorReply(error="unavailable", message="the server cannot answer now", do="try again in a moment")
+NO_SUCH_ROUTE: Final = ErrorReply(
+    error="no-such-route", message="there is nothing at this path for this method", do="see /openapi.json"
+)
 
 
 def is_unavailable(error: Exception) -> bool:

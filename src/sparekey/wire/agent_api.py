@@ -22,7 +22,7 @@ ACKNOWLEDGEMENTS: Final = f"{PREFIX}/acknowledgements"
 UNIT_MEDIA_TYPE: Final = "application/octet-stream"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ErrorReply:
     """Any refusal of a request that is not a refused sign-in."""
 
@@ -32,7 +32,7 @@ class ErrorReply:
     server_time: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrustReply:
     """GET trust: what the enrolment code's pin stands for. Believed only after comparison with the pin."""
 
@@ -40,7 +40,7 @@ class TrustReply:
     signing_key: str  # Ed25519, 32 bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EnrolRequest:
     """POST enrol: the one-time secret, and the public half of the key made on the device."""
 
@@ -52,7 +52,7 @@ class EnrolRequest:
     hardware_bound: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EnrolReply:
     device: str  # id, never used again
     name: str
@@ -61,7 +61,7 @@ class EnrolReply:
     server_time: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SignInRequest:
     """POST sign-ins: what was typed. `check` names the offline key under which the device's secrets are wrapped.
 
@@ -74,7 +74,7 @@ class SignInRequest:
     reply_to: str = field(repr=False, default="", metadata=TYPED)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SignInReply:
     """Granted, denied, or one more question; a denial says no more than that, but for groups that were misread."""
 
@@ -92,20 +92,20 @@ class SignInReply:
     reply_to: str = ""  # 16 random bytes: one answer, within two minutes, by this device for this login
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EventsRequest:
     """POST events: in order, without gaps, from the first that the server does not have."""
 
     events: list[OfflineEvent]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EventsReply:
     last_number: int  # the server has all up to this one
     server_time: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HeldUnit:
     """One unit as the device holds it."""
 
@@ -118,7 +118,7 @@ class HeldUnit:
     unit_hash: str  # SHA-256 of the unit as received
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SyncRequest:
     """POST sync: what the device holds; the newest audit checkpoint that it keeps as a witness."""
 
@@ -129,14 +129,14 @@ class SyncRequest:
     exempt: list[str] = field(default_factory=list)  # local accounts that sign in without a passcode, at most 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UnitName:
     kind: str
     token: str
     day: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KeptKind:
     """Units of this kind and token may stay."""
 
@@ -144,7 +144,7 @@ class KeptKind:
     token: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UsedStep:
     """Steps of this token up to this one are used up, wherever that was."""
 
@@ -152,7 +152,7 @@ class UsedStep:
     step: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DevicePolicy:
     """Policy values that the device itself enforces (product.md: sealed in "device state")."""
 
@@ -164,7 +164,7 @@ class DevicePolicy:
     pin_lock: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UserSync:
     """What the server says about one user on this device."""
 
@@ -181,7 +181,7 @@ class UserSync:
     obstacles: list[str]  # sentences: why something is not to be had
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SyncReply:
     server_time: int
     device_name: str
@@ -192,7 +192,7 @@ class SyncReply:
     next_sync: int  # seconds from now
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UnitRequest:
     """POST units: answered with the sealed unit itself (application/octet-stream)."""
 
@@ -203,14 +203,14 @@ class UnitRequest:
     generation: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AcknowledgementRequest:
     """POST acknowledgements: these units are on the device's disk."""
 
     unit_hashes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AcknowledgementReply:
     acknowledged: int
     server_time: int

@@ -23,7 +23,7 @@ class BadEnrolmentCode(ValueError):
     """The code was misread or mistyped; the message names the groups."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EnrolmentCode:
     """A one-time secret and the pin of the server that will take it."""
 
@@ -62,7 +62,7 @@ def proof_message(secret: bytes, public_key: bytes) -> bytes:
 
 def new_enrolment_code(signing_key: bytes, ca_certificate: bytes) -> EnrolmentCode:
     """A fresh code for the server with this signing key and CA."""
-    return EnrolmentCode(Secret(secrets.token_bytes(SECRET_BYTES)), trust_pin(signing_key, ca_certificate))
+    return EnrolmentCode(secret=Secret(secrets.token_bytes(SECRET_BYTES)), pin=trust_pin(signing_key, ca_certificate))
 
 
 def read_enrolment_code(typed: str) -> EnrolmentCode:
@@ -81,4 +81,4 @@ def read_enrolment_code(typed: str) -> EnrolmentCode:
         if position % 5 != 4:  # the fifth is the check
             number = number << 5 | ALPHABET.index(character)
     value = number.to_bytes(SECRET_BYTES + PIN_BYTES, "big")
-    return EnrolmentCode(Secret(value[:SECRET_BYTES]), value[SECRET_BYTES:])
+    return EnrolmentCode(secret=Secret(value[:SECRET_BYTES]), pin=value[SECRET_BYTES:])

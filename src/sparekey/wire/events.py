@@ -25,7 +25,7 @@ class EventKind(StrEnum):
     STORE_DAMAGED = "store-damaged"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OfflineEvent:
     """One event. Strings are "" and numbers 0 where they do not apply."""
 

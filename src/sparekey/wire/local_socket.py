@@ -99,7 +99,7 @@ _FIELDS_OF: Final[dict[Kind, frozenset[Tag]]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """One message. A field that is not there reads as empty, or 0. Fields may hold a passcode: they never print."""
 
@@ -123,7 +123,7 @@ class Frame:
 
 def frame(kind: Kind, **members: str | int | bytes) -> Frame:
     """A frame of these members, by the tags' names in lower case; what is empty or 0 is left out."""
-    return Frame(kind, {Tag[name.upper()]: _to_bytes(value) for name, value in members.items() if value})
+    return Frame(kind=kind, fields={Tag[name.upper()]: _to_bytes(value) for name, value in members.items() if value})
 
 
 def encode_frame(message: Frame) -> bytes:
@@ -162,7 +162,7 @@ def decode_frame(rest: bytes) -> Frame:
         if tag in fields or tag not in _FIELDS_OF[kind]:
             raise BadFrame("a field twice, or one that this type of frame does not have")
         fields[tag] = value
-    return Frame(kind, fields)
+    return Frame(kind=kind, fields=fields)
 
 
 def _field(rest: bytes, at: int) -> tuple[Tag, bytes, int]:

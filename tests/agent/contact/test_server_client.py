@@ -23,7 +23,7 @@ from tests.agent.simulator import SimulatedServer
 
 pytestmark = pytest.mark.services
 ClientOf = Callable[..., contextlib.AbstractContextManager[ServerClient]]
-SYNC = SyncRequest([], "", hardware_bound=False)
+SYNC = SyncRequest(held=[], checkpoint="", hardware_bound=False)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_refusal_is_the_server_s_word(server: Served, client_of: ClientOf) -> 
     assert caught.value.reply.error == "revoked"
     server.status = 404
     with client_of() as client, pytest.raises(Refused) as caught:
-        client.unit(UnitRequest("u", "day", "t", 1, 1))
+        client.unit(UnitRequest(user="u", kind="day", token="t", day=1, generation=1))
     assert caught.value.reply.error == "bad-answer"
 
 
@@ -130,7 +130,7 @@ def test_silence_ends_after_three_seconds_in_all(client_of: ClientOf) -> None:
 def test_another_server_gets_no_request(server: Served, client_of: ClientOf, tmp_path: Path) -> None:
     with served(server.simulator, tmp_path / "other", Authority()) as other, client_of(other.url) as client:
         with pytest.raises(NotReached) as caught:
-            client.sign_in(SignInRequest("alice", "2468123456", ""))
+            client.sign_in(SignInRequest(login="alice", passcode="2468123456", check=""))
         assert caught.value.distance is Distance.TLS
         assert other.bodies == []
 
@@ -171,7 +171,7 @@ def test_a_lost_connection_is_never_made_anew_without_tls(tmp_path: Path, client
         thread = threading.Thread(target=lose)
         thread.start()
         with client_of(f"https://127.0.0.1:{listener.getsockname()[1]}") as client, pytest.raises(NotReached):
-            client.sign_in(SignInRequest("alice", "2468123456", ""))
+            client.sign_in(SignInRequest(login="alice", passcode="2468123456", check=""))
         listener.close()
         thread.join()
     assert heard == []

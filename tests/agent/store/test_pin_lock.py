@@ -198,8 +198,28 @@ def test_a_lock_goes_with_the_last_unit_of_its_pin(units: list[UnitEntry], stand
 
 @pytest.mark.parametrize("token", ["token", "another"])
 def test_a_lock_goes_when_the_server_names_its_token_no_more(token: str) -> None:
-    said = UserSync("user", "alice", 1, "", [KeptKind("day", token)], 0, False, [], POLICY, [], [])
-    reply = SyncReply(0, "laptop", [], "", [said, replace(said, user="nobody here")], 0, 60)
+    said = UserSync(
+        user="user",
+        login="alice",
+        generation=1,
+        check="",
+        keep=[KeptKind(kind="day", token=token)],
+        last_day=0,
+        tokencodes_blocked=False,
+        used=[],
+        policy=POLICY,
+        wanted=[],
+        obstacles=[],
+    )
+    reply = SyncReply(
+        server_time=0,
+        device_name="laptop",
+        signing_keys=[],
+        checkpoint="",
+        users=[said, replace(said, user="nobody here")],
+        last_event=0,
+        next_sync=60,
+    )
     state = after_sync(a_state(a_user(a_day(), locks=(a_lock(),))), reply)
     assert bool(state.users[0].pin_locks) is (token == "token")
 

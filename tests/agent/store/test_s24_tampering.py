@@ -18,11 +18,13 @@ from tests.agent.devices import World, a_world, an_offline_world
 
 
 def day(world: World) -> UnitName:
-    return UnitName("day", world.alice.token.token, world.server.now // 86400)
+    return UnitName(kind="day", token=world.alice.token.token, day=world.server.now // 86400)
 
 
 def asked_for(world: World, name: UnitName) -> UnitRequest:
-    return UnitRequest(world.alice.user, name.kind, name.token, name.day, world.alice.generation)
+    return UnitRequest(
+        user=world.alice.user, kind=name.kind, token=name.token, day=name.day, generation=world.alice.generation
+    )
 
 
 def test_s24_a_clock_set_back_below_the_mark(tmp_path: Path) -> None:

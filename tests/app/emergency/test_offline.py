@@ -200,7 +200,7 @@ def test_a_replacement_whose_receipt_got_lost_is_the_one_to_read_out_after_the_n
     first = shown_code(server, user)
     granted(device.sign_in(user, NOW + 30).outcome)
     said = device.sync_of(user, NOW + 30)
-    name = UnitName("emergency-tokencode", user.token_id)
+    name = UnitName(kind="emergency-tokencode", token=user.token_id)
     held_unit = device.as_held(user, name, device.fetch(user, name, said.generation, NOW + 30), said.generation, 2)
     assert shown_code(server, user, now=NOW + 40) == first
     device.held[user.account_id, name.kind, name.token, name.day] = held_unit
@@ -218,7 +218,7 @@ def test_while_a_new_generation_is_incomplete_the_device_accepts_the_old_one(
     granted(device.sign_in(user, NOW + 30).outcome)  # version 2 is on its way
     set_pin(server, ROOT, user.serial, Secret("other1"), now=NOW + 30)
     said = device.sync_of(user, NOW + 31)
-    name = UnitName("emergency-tokencode", user.token_id)
+    name = UnitName(kind="emergency-tokencode", token=user.token_id)
     staged = device.as_held(user, name, device.fetch(user, name, said.generation, NOW + 31), said.generation, 2)
     device.held[user.account_id, "staged", name.token, name.day] = staged
     device.report(NOW + 32)

@@ -76,9 +76,9 @@ def test_a_sign_in_settles_what_the_device_is_told_at_its_next_contact(any_serve
     assert said.check == signed.key.check.hex()
     assert names(said) == [("day", TODAY), ("day", TODAY + 1), ("emergency-tokencode", 0), ("emergency-passcode", 0)]
     assert said.keep == [
-        KeptKind("day", user.token_id),
-        KeptKind("emergency-tokencode", user.token_id),
-        KeptKind("emergency-passcode", ""),
+        KeptKind(kind="day", token=user.token_id),
+        KeptKind(kind="emergency-tokencode", token=user.token_id),
+        KeptKind(kind="emergency-passcode", token=""),
     ]
     assert [(used.token, used.step) for used in said.used] == [(user.token_id, user.step(NOW))]
     assert (said.last_day, said.tokencodes_blocked, said.obstacles) == (TODAY + 1, False, [])

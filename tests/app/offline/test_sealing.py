@@ -68,7 +68,7 @@ def fetched(device: Device, user: User, kind: str, day: int = 0, now: int = LATE
     """A unit that the device asked for and examined."""
     token = "" if kind == "emergency-passcode" else user.token_id
     generation = device.sync_of(user, now).generation
-    return received(device, device.fetch(user, UnitName(kind, token, day), generation, now), generation)
+    return received(device, device.fetch(user, UnitName(kind=kind, token=token, day=day), generation, now), generation)
 
 
 def opened(unit: SealedUnit, typed: Secret[str] | str, now: int = LATE) -> Opened:
@@ -136,7 +136,7 @@ def test_s41_emergency_units_open_with_what_the_help_desk_reads_out_and_with_not
 
 def test_after_a_pin_change_only_the_new_pin_opens_and_the_old_units_are_superseded(server: Instance) -> None:
     user, device = a_holder(server)
-    name = UnitName("day", user.token_id, TODAY)
+    name = UnitName(kind="day", token=user.token_id, day=TODAY)
     before = device.fetch(user, name, device.sync_of(user, LATE).generation, LATE)
     set_pin(server, ROOT, user.serial, Secret("other1"), now=LATE)
     generation = device.sync_of(user, LATE).generation
@@ -205,11 +205,11 @@ def test_steps_that_were_used_elsewhere_are_left_out(server: Instance) -> None:
 @pytest.mark.parametrize(
     ("name", "generation"),
     [
-        (UnitName("day", "", TODAY), 0),
-        (UnitName("day", "other", TODAY), 0),
-        (UnitName("day", "", TODAY - 1), 0),
-        (UnitName("emergency-passcode", "other", 0), 0),
-        (UnitName("events", "", 0), 0),
+        (UnitName(kind="day", token="", day=TODAY), 0),
+        (UnitName(kind="day", token="other", day=TODAY), 0),
+        (UnitName(kind="day", token="", day=TODAY - 1), 0),
+        (UnitName(kind="emergency-passcode", token="other", day=0), 0),
+        (UnitName(kind="events", token="", day=0), 0),
     ],
 )
 def test_what_is_not_for_this_device_is_not_sealed(server: Instance, name: UnitName, generation: int) -> None:
@@ -223,7 +223,7 @@ def test_a_device_gets_nothing_of_a_user_who_never_signed_in_on_it(server: Insta
     stranger = a_device(server)
     generation = device.sync_of(user, LATE).generation
     with pytest.raises(NotAllowed, match="no offline data on this device"):
-        stranger.fetch(user, UnitName("day", user.token_id, TODAY), generation, LATE)
+        stranger.fetch(user, UnitName(kind="day", token=user.token_id, day=TODAY), generation, LATE)
 
 
 @pytest.mark.parametrize("off", [-1, 1])
@@ -231,7 +231,7 @@ def test_another_generation_is_a_reason_to_sync_again(server: Instance, off: int
     user, device = a_holder(server)
     generation = device.sync_of(user, LATE).generation
     with pytest.raises(Conflict, match="made anew"):
-        device.fetch(user, UnitName("day", user.token_id, TODAY), generation + off, LATE)
+        device.fetch(user, UnitName(kind="day", token=user.token_id, day=TODAY), generation + off, LATE)
 
 
 def receipts_of(device: Device) -> int:
@@ -254,7 +254,9 @@ def test_a_unit_that_was_overtaken_while_it_was_sealed_is_thrown_away(any_server
     generation = device.sync_of(user, LATE).generation
     slow = interrupted(any_server, lambda: set_lost(any_server, ROOT, user.serial, lost=True, now=LATE))
     with pytest.raises(Conflict, match="made anew"):
-        replace(device, instance=slow).fetch(user, UnitName("day", user.token_id, TODAY), generation, LATE)
+        replace(device, instance=slow).fetch(
+            user, UnitName(kind="day", token=user.token_id, day=TODAY), generation, LATE
+        )
     assert receipts_of(device) == 0
 
 
@@ -271,7 +273,7 @@ def test_a_code_that_was_settled_anew_while_it_was_sealed_is_thrown_away(any_ser
     before = receipts_of(device)
     slow = replace(device, instance=interrupted(any_server, show_again))
     with pytest.raises(Conflict, match="another version"):
-        slow.fetch(user, UnitName("emergency-tokencode", user.token_id), said.generation, NOW + 31)
+        slow.fetch(user, UnitName(kind="emergency-tokencode", token=user.token_id), said.generation, NOW + 31)
     assert receipts_of(device) == before
     with any_server.database.read() as connection:
         row = emergency_codes.find_device_code(connection, device.device_id, user.token_id)

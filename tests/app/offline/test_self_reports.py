@@ -24,7 +24,7 @@ def contact(
     """The device says this; what it is told of its users."""
     bound = protection.startswith("tpm") if hardware_bound is None else hardware_bound
     held = [unit for unit, _ in device.held.values()]
-    request = SyncRequest(held, "", bound, protection, list(exempt))
+    request = SyncRequest(held=held, checkpoint="", hardware_bound=bound, protection=protection, exempt=list(exempt))
     return take_contact(device.instance, device.row, request, now=at).users
 
 

@@ -97,7 +97,10 @@ def give_everything(instance: Instance) -> Given:
         (user,) = sync_users(connection, instance, device, [], NOW)
     units = [
         seal_for_device(
-            instance, device, UnitRequest(user.user, unit.kind, unit.token, unit.day, user.generation), now=NOW
+            instance,
+            device,
+            UnitRequest(user=user.user, kind=unit.kind, token=unit.token, day=unit.day, generation=user.generation),
+            now=NOW,
         )
         for unit in user.wanted
     ]

@@ -22,7 +22,7 @@ from tests.memory_keystore import MemoryCheckpoints
 from tests.server.asgi import Reply, ask
 from tests.server.doors import Doors, headers_of, run
 
-EMPTY_SYNC = api.SyncRequest([], "", hardware_bound=False)
+EMPTY_SYNC = api.SyncRequest(held=[], checkpoint="", hardware_bound=False)
 
 
 def enrolled(doors: Doors) -> Device:
@@ -37,7 +37,12 @@ def enrolled(doors: Doors) -> Device:
 def request_to_enrol(secret: bytes, private_key: ec.EllipticCurvePrivateKey) -> api.EnrolRequest:
     made = an_enrolment(Secret(secret), private_key)
     return api.EnrolRequest(
-        secret.hex(), made.public_key.hex(), made.proof.hex(), "", supports_offline=True, hardware_bound=False
+        secret=secret.hex(),
+        public_key=made.public_key.hex(),
+        proof=made.proof.hex(),
+        name="",
+        supports_offline=True,
+        hardware_bound=False,
     )
 
 
@@ -50,11 +55,13 @@ def test_a_device_enrols_signs_in_and_is_filled(doors: Doors) -> None:
     (user,) = said.users
     first = user.wanted[0]
     assert (first.kind, first.day) == ("day", NOW // DAY)
-    wish = api.UnitRequest(user.user, first.kind, first.token, first.day, user.generation)
+    wish = api.UnitRequest(
+        user=user.user, kind=first.kind, token=first.token, day=first.day, generation=user.generation
+    )
     unit = run(doors.signed(device, api.UNITS, wish))
     assert (unit.status, dict(unit.headers)[b"content-type"]) == (200, b"application/octet-stream")
     digest = hashlib.sha256(unit.body).hexdigest()
-    taken = run(doors.signed(device, api.ACKNOWLEDGEMENTS, api.AcknowledgementRequest([digest, "00" * 32])))
+    taken = run(doors.signed(device, api.ACKNOWLEDGEMENTS, api.AcknowledgementRequest(unit_hashes=[digest, "00" * 32])))
     assert taken.json == {"acknowledged": 1, "server_time": NOW}
 
 
@@ -130,7 +137,10 @@ def test_a_revoked_device_is_told_to_erase(doors: Doors) -> None:
     device = a_device(doors.instance, "gone")
     devices.revoke(doors.instance, ROOT, "gone", now=NOW)
     doors.now[0] = NOW + 60
-    for path, message in ((api.SYNC, EMPTY_SYNC), (api.SIGN_INS, api.SignInRequest("alice", "1", ""))):
+    for path, message in (
+        (api.SYNC, EMPTY_SYNC),
+        (api.SIGN_INS, api.SignInRequest(login="alice", passcode="1", check="")),
+    ):
         reply = run(doors.signed(device, path, message))
         assert (reply.status, reply.error) == (403, "revoked")
         assert device.row.last_contact == NOW + 60  # that it was told is known
@@ -147,7 +157,7 @@ def test_a_large_body_is_refused(doors: Doors, path: str, most: int) -> None:
 
 
 def test_more_acknowledgements_than_a_device_can_have_are_refused(doors: Doors) -> None:
-    wish = api.AcknowledgementRequest(["00" * 32] * (_MOST_HASHES + 1))
+    wish = api.AcknowledgementRequest(unit_hashes=["00" * 32] * (_MOST_HASHES + 1))
     reply = run(doors.signed(a_device(doors.instance), api.ACKNOWLEDGEMENTS, wish))
     assert (reply.status, reply.error) == (400, "bad-input")
 
@@ -156,17 +166,17 @@ def test_events_are_taken_once_and_a_forged_one_is_refused(doors: Doors) -> None
     device = a_device(doors.instance)
     device.event(reason="one")
     device.event(reason="two")
-    assert run(doors.signed(device, api.EVENTS, api.EventsRequest(device.events))).json["last_number"] == 2
-    assert run(doors.signed(device, api.EVENTS, api.EventsRequest(device.events))).json["last_number"] == 2
+    assert run(doors.signed(device, api.EVENTS, api.EventsRequest(events=device.events))).json["last_number"] == 2
+    assert run(doors.signed(device, api.EVENTS, api.EventsRequest(events=device.events))).json["last_number"] == 2
     forged = replace(device.events[1], number=3, reason="three")
-    refused = run(doors.signed(device, api.EVENTS, api.EventsRequest([forged])))
+    refused = run(doors.signed(device, api.EVENTS, api.EventsRequest(events=[forged])))
     assert (refused.status, refused.error) == (400, "bad-input")
     assert len(on_record(doors.instance, Action.SIGN_IN_OFFLINE)) == 2
 
 
 def test_a_unit_that_is_not_for_the_device_is_refused_in_words(doors: Doors) -> None:
     alice, device = a_user(doors.instance), a_device(doors.instance)
-    wish = api.UnitRequest(alice.account_id, "day", alice.token_id, NOW // DAY, 1)
+    wish = api.UnitRequest(user=alice.account_id, kind="day", token=alice.token_id, day=NOW // DAY, generation=1)
     reply = run(doors.signed(device, api.UNITS, wish))
     assert (reply.status, reply.error) == (403, "not-allowed")
 
@@ -174,7 +184,7 @@ def test_a_unit_that_is_not_for_the_device_is_refused_in_words(doors: Doors) -> 
 def test_an_overtaken_generation_is_a_conflict(doors: Doors) -> None:
     alice, device = a_user(doors.instance, pin="4711abcd"), a_device(doors.instance)
     device.sign_in(alice, NOW)
-    wish = api.UnitRequest(alice.account_id, "day", alice.token_id, NOW // DAY, 7)
+    wish = api.UnitRequest(user=alice.account_id, kind="day", token=alice.token_id, day=NOW // DAY, generation=7)
     reply = run(doors.signed(device, api.UNITS, wish))
     assert (reply.status, reply.error) == (409, "conflict")
 

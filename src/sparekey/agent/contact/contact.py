@@ -83,7 +83,7 @@ def upload_events(device: Device, server: Server) -> None:
     Refused."""
     while device.state.events:
         pending = device.state.events[:UPLOAD_AT_ONCE]
-        reply = server.events(EventsRequest(pending))
+        reply = server.events(EventsRequest(events=pending))
         if reply.last_number < pending[0].number:
             return  # the server stored none of them; the next sync reports it again
         device.store.change(lambda state, last=reply.last_number: after_upload(state, last))  # type: ignore[misc] # mypy cannot infer a lambda with a default
@@ -97,9 +97,9 @@ def take_word(device: Device, server: Server) -> SyncReply:
     found = device.exempt.known()
     exempt = state.exempt if found is None else as_reported(found)
     request = SyncRequest(
-        held,
-        state.checkpoint,
-        keys.hardware_bound,
+        held=held,
+        checkpoint=state.checkpoint,
+        hardware_bound=keys.hardware_bound,
         protection=protection_of(keys, days_locked=pin_lock.any_locked(state)),
         exempt=exempt,
     )
@@ -241,6 +241,6 @@ def _fetch(device: Device, server: Server, request: UnitRequest) -> None:
 def acknowledge(server: Server, unit_hashes: Sequence[str]) -> None:
     """Tell the server which units are on disk. If this fails, the next sync does it."""
     try:
-        server.acknowledge(AcknowledgementRequest(list(unit_hashes)))
+        server.acknowledge(AcknowledgementRequest(unit_hashes=list(unit_hashes)))
     except (NotReached, Refused):
         return

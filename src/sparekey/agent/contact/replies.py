@@ -74,7 +74,15 @@ def is_news(before: State, after: State) -> bool:
 def held_units(state: State) -> list[HeldUnit]:
     """Return the units to report as held. Units without records that should still open are left out."""
     return [
-        HeldUnit(user.user, unit.kind, unit.token, unit.day, unit.generation, unit.version, unit.unit_hash)
+        HeldUnit(
+            user=user.user,
+            kind=unit.kind,
+            token=unit.token,
+            day=unit.day,
+            generation=unit.generation,
+            version=unit.version,
+            unit_hash=unit.unit_hash,
+        )
         for user in state.users
         for unit in user.units
         if not unit.is_given_up
@@ -84,7 +92,10 @@ def held_units(state: State) -> list[HeldUnit]:
 def missing_units(user: UserState, wanted: Sequence[UnitName]) -> list[UnitRequest]:
     """Return the units to fetch, in the server's order."""
     generation = user.known_generation
-    return [UnitRequest(user.user, name.kind, name.token, name.day, generation) for name in wanted]
+    return [
+        UnitRequest(user=user.user, kind=name.kind, token=name.token, day=name.day, generation=generation)
+        for name in wanted
+    ]
 
 
 def verify_received(state: State, unit: bytes, asked: UnitRequest) -> SealedUnit:
@@ -116,7 +127,7 @@ def after_refusal(state: State, asked: UnitRequest) -> State:
     if not state.has_user(asked.user):
         return state
     user = state.get_user(asked.user)
-    awaited = [name for name in user.awaited if name != UnitName(asked.kind, asked.token, asked.day)]
+    awaited = [name for name in user.awaited if name != UnitName(kind=asked.kind, token=asked.token, day=asked.day)]
     return state.with_user(_promoted(replace(user, awaited=awaited)))
 
 
@@ -131,7 +142,7 @@ def after_revoking(state: State) -> State:
 
 
 def _verify_later(user: UserState, header: Header) -> None:
-    slot = UnitName(header.kind.value, header.token, header.slot_day)
+    slot = UnitName(kind=header.kind.value, token=header.token, day=header.slot_day)
     age = (header.generation, header.version, header.sealed_at)
     if any(unit.slot == slot and unit.age >= age for unit in user.units):
         raise Superseded("not later than the unit that is held")

@@ -162,7 +162,8 @@ def accepted(status: int, content: bytes) -> bytes:
         raise Refused(decode(api.ErrorReply, content))
     except BadMessage:
         message = f"the answer (status {status}) is not one of this API"
-        raise Refused(api.ErrorReply("bad-answer", message, "check the address of the server")) from None
+        refusal = api.ErrorReply(error="bad-answer", message=message, do="check the address of the server")
+        raise Refused(refusal) from None
 
 
 @contextlib.contextmanager

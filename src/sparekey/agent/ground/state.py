@@ -82,7 +82,7 @@ class UnitEntry:
     @property
     def slot(self) -> UnitName:
         """Return the slot of the unit. The device keeps one unit for each slot."""
-        return UnitName(self.kind, self.token, self.day)
+        return UnitName(kind=self.kind, token=self.token, day=self.day)
 
     @property
     def is_emergency(self) -> bool:

@@ -97,7 +97,7 @@ def _login_online(device: Device, server: Server, name: str, passcode: Secret[st
     upload_events(device, server)
     user = device.state.find_user(name)
     check = user.wrapped_check if user else ""
-    reply = server.sign_in(SignInRequest(name, passcode.reveal(), check, reply_to))
+    reply = server.sign_in(SignInRequest(login=name, passcode=passcode.reveal(), check=check, reply_to=reply_to))
     if reply.result != Result.GRANTED:
         _sync_if_reached(device, server)
         question = _question(reply)

@@ -192,16 +192,19 @@ def _sync_user(
         keep=_kept(holder, now),
         last_day=now // DAY + values.days,
         tokencodes_blocked=holder.account.locked(now),
-        used=[UsedStep(token.token_id, token.last_step) for token in holder.tokens],
+        used=[UsedStep(token=token.token_id, step=token.last_step) for token in holder.tokens],
         policy=DevicePolicy(
-            values.offline_failures,
-            _warn_days(values),
-            values.server_down,
-            values.help_text,
-            values.os_password,
-            values.pin_lock,
+            offline_failures=values.offline_failures,
+            warn_days=_warn_days(values),
+            server_down=values.server_down,
+            help_text=values.help_text,
+            os_password=values.os_password,
+            pin_lock=values.pin_lock,
         ),
-        wanted=[UnitName(unit.kind, unit.token_id, unit.day) for unit in _missing(connection, holder, held, now)],
+        wanted=[
+            UnitName(kind=unit.kind, token=unit.token_id, day=unit.day)
+            for unit in _missing(connection, holder, held, now)
+        ],
         obstacles=_obstacles(holder, now),
     )
 
@@ -218,11 +221,11 @@ def _kept(holder: Holder, now: int) -> list[KeptKind]:
     kept = []
     for token in holder.tokens:
         if days_obstacle(token, holder.device, holder.policy, now) is None:
-            kept.append(KeptKind(_kind_of(token), token.token_id))
+            kept.append(KeptKind(kind=_kind_of(token), token=token.token_id))
         if holder.code_of(WantedUnit(UnitKind.EMERGENCY_TOKENCODE, token.token_id)) is not None:
-            kept.append(KeptKind(UnitKind.EMERGENCY_TOKENCODE, token.token_id))
+            kept.append(KeptKind(kind=UnitKind.EMERGENCY_TOKENCODE, token=token.token_id))
     if holder.code_of(WantedUnit(UnitKind.EMERGENCY_PASSCODE, "")) is not None:
-        kept.append(KeptKind(UnitKind.EMERGENCY_PASSCODE, ""))
+        kept.append(KeptKind(kind=UnitKind.EMERGENCY_PASSCODE, token=""))
     return kept
 
 

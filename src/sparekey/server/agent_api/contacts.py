@@ -47,7 +47,7 @@ def _events(service: Service) -> Route:
         signed = await read_signed(service, request, _LARGEST_EVENTS)
         asked = decode(api.EventsRequest, signed.body)
         last = await service.contacts.run(take_events, service.instance, signed.device, asked.events, now=signed.now)
-        return answer(api.EventsReply(last, signed.now))
+        return answer(api.EventsReply(last_number=last, server_time=signed.now))
 
     return _described(api.EVENTS, events, api.EventsRequest, api.EventsReply)
 
@@ -98,7 +98,7 @@ def _acknowledgements(service: Service) -> Route:
             raise BadInput(f"more than {_MOST_HASHES} units at once", "acknowledge them in parts")
         hashes = [unhex(each, "unit_hashes") for each in asked.unit_hashes]
         count = await service.contacts.run(_acknowledge, service, signed, hashes)
-        return answer(api.AcknowledgementReply(count, signed.now))
+        return answer(api.AcknowledgementReply(acknowledged=count, server_time=signed.now))
 
     return _described(api.ACKNOWLEDGEMENTS, acknowledgements, api.AcknowledgementRequest, api.AcknowledgementReply)
 

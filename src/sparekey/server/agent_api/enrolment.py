@@ -26,7 +26,7 @@ def routes(service: Service) -> list[Route]:
         """What the enrolment code's pin stands for: CA certificate and signing key."""
         instance = service.instance
         signing_key = instance.keystore.public_key(Purpose.OFFLINE)
-        return answer(api.TrustReply(instance.ca_certificate.hex(), signing_key.hex()))
+        return answer(api.TrustReply(ca_certificate=instance.ca_certificate.hex(), signing_key=signing_key.hex()))
 
     async def enrol_device(request: Request) -> Response:
         """Take a device in, for a one-time secret and a proof that it has the key it brings."""

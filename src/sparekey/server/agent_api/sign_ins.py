@@ -52,11 +52,31 @@ def _reply(judged: DeviceSignIn | Denied, signed: SignedRequest) -> api.SignInRe
     outcome = judged.outcome if isinstance(judged, DeviceSignIn) else judged
     if isinstance(judged, DeviceSignIn) and isinstance(outcome, Asked):
         name = judged.reply_to.reveal() if judged.reply_to else ""
-        reply = api.SignInReply("ask", [], "", "", "", 0, "", "", signed.now)
+        reply = api.SignInReply(
+            result="ask",
+            misread=[],
+            user="",
+            method="",
+            token="",
+            step=0,
+            check="",
+            offline_key="",
+            server_time=signed.now,
+        )
         return replace(reply, ask=outcome.ask, text=outcome.text, reply_to=name)
     if not isinstance(judged, DeviceSignIn) or not isinstance(outcome, Granted):
         misread = list(outcome.misread) if isinstance(outcome, Denied) else []
-        return api.SignInReply("denied", misread, "", "", "", 0, "", "", signed.now)
+        return api.SignInReply(
+            result="denied",
+            misread=misread,
+            user="",
+            method="",
+            token="",
+            step=0,
+            check="",
+            offline_key="",
+            server_time=signed.now,
+        )
     key = judged.key
     return api.SignInReply(
         result="granted",

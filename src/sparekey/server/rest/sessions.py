@@ -140,7 +140,7 @@ async def _judged(service: Service, arrived: float, address: str, now: int, veri
             service, arrived, door, now, verify, lambda opened: opened.verdict.outcome, service.sessions
         )
     except Busy:
-        busy = ErrorReply("busy", "more is waiting than this server takes on", "try again in a second")
+        busy = ErrorReply(error="busy", message="more is waiting than this server takes on", do="try again in a second")
         return error_answer(429, busy, {"Retry-After": "1"})
     reply = answer(_answer(judged))
     reply.headers.update(NOT_KEPT)

@@ -73,7 +73,9 @@ def routes(service: Service) -> list[Route]:
 
             judged = await judge(service, arrived, door, now, verify, lambda verdict: verdict.outcome)
         except Busy:
-            busy = ErrorReply("busy", "more is waiting than this server takes on", "try again in a second")
+            busy = ErrorReply(
+                error="busy", message="more is waiting than this server takes on", do="try again in a second"
+            )
             return error_answer(429, busy, {"Retry-After": "1"})
         return answer(_answer(judged))
 

@@ -57,7 +57,7 @@ def respond(site: Site, request: Request, visit: Visit, reply: Reply) -> Respons
 def failed(site: Site, request: Request, visit: Visit, error: SparekeyError, status: int) -> Response:
     """An error as a page of its own; for a script of ours, which shows what is said, as JSON."""
     if asks_for_json(request.headers.get("accept", "")):
-        return error_answer(status, ErrorReply(error.error, error.message, error.do), page_headers(""))
+        return error_answer(status, ErrorReply(error=error.error, message=error.message, do=error.do), page_headers(""))
     return respond(site, request, visit, Shown("failed.html", {"failure": error, "leads_here_again": False}, status))
 
 
