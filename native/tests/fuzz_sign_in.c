@@ -292,7 +292,7 @@ static void try_one(pam_handle_t *pamh, const char *service, unsigned long *gran
     int status = pam_authenticate(pamh, one_in(4) ? PAM_SILENT : 0);
     int account = pam_acct_mgmt(pamh, 0);
     check(status != PAM_IGNORE && account != PAM_IGNORE, "ignored", status, service);
-    check(status != PAM_SUCCESS || (says_granted && !bad), "somebody got in", status, service);
+    check(status != PAM_SUCCESS || (says_granted && !bad), "a sign-in succeeded", status, service);
     check(account != PAM_SUCCESS || (says_granted && !bad), "an account without a sign-in", account, service);
     if (!keeps) {
         check((account == PAM_SUCCESS) == (status == PAM_SUCCESS), "the account is of another mind", account, service);

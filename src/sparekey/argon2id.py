@@ -1,6 +1,7 @@
-"""Argon2id (RFC 9106, version 0x13) as this project uses it: one lane, 32 bytes out, no secret, no associated data.
+"""Argon2id (RFC 9106, version 0x13) with the parameters of this project: one lane, 32 bytes out, no secret, no
+associated data.
 
-Every slow hash goes through here: PIN verifiers on the server, code records in sealed units. The call releases the
+Every slow hash is computed here: PIN verifiers on the server, code records in sealed units. The call releases the
 interpreter lock, so that threads hash on all cores.
 """
 
@@ -10,6 +11,6 @@ KEY_BYTES = 32
 
 
 def argon2id(password: bytes, salt: bytes, memory_kib: int, passes: int) -> bytes:
-    """32 bytes from `password` and a salt of at least 8 bytes, with `memory_kib` KiB and `passes` passes."""
+    """Return 32 bytes from `password` and a salt of at least 8 bytes, with `memory_kib` KiB and `passes` passes."""
     kdf = Argon2id(salt=salt, length=KEY_BYTES, iterations=passes, lanes=1, memory_cost=memory_kib)
     return kdf.derive(password)

@@ -1,4 +1,4 @@
-"""A value that does not print: the type of every PIN, seed, code and key that is kept in a variable."""
+"""A value that does not print: the type of every PIN, seed, code and key in a variable."""
 
 import hmac
 from typing import Generic, NoReturn, TypeVar
@@ -7,10 +7,10 @@ T = TypeVar("T", str, bytes)
 
 
 class Secret(Generic[T]):
-    """Holds `str` or `bytes`; only `reveal()` gives it back.
+    """A `str` or `bytes` that only `reveal()` gives back.
 
-    `repr`, `str`, `format` and pickling never show the value, so that it cannot reach a log, a traceback with
-    locals or a crash dump by accident. Comparison takes constant time.
+    `repr`, `str`, `format` and pickling never show the value, so that it cannot reach a log, a traceback with locals or
+    a crash dump by accident. Comparison takes constant time.
     """
 
     __slots__ = ("_value",)
@@ -19,7 +19,7 @@ class Secret(Generic[T]):
         self._value: T = value
 
     def reveal(self) -> T:
-        """The value itself. Keep its life short: pass it straight to what needs it."""
+        """Return the value. Keep its life short: pass it directly to the function that needs it."""
         return self._value
 
     def __len__(self) -> int:
@@ -34,7 +34,7 @@ class Secret(Generic[T]):
         return hmac.compare_digest(_as_bytes(self._value), _as_bytes(other._value))
 
     def __hash__(self) -> NoReturn:
-        # A hash of a secret is a fast test for guesses of it.
+        # Safe because a hash of a secret, which would be a fast test of guesses, is refused.
         raise TypeError("a Secret is not hashable")
 
     def __repr__(self) -> str:

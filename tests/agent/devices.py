@@ -45,7 +45,7 @@ class World:
 
     @property
     def held(self) -> UserState:
-        """What the device knows of Alice."""
+        """Return the state of Alice on the device."""
         return self.device.state.get_user(self.alice.user)
 
     def pass_time(self, seconds: int) -> None:

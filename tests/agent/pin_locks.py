@@ -67,7 +67,7 @@ class MemoryPinLocks:
         return Secret(plain[32:])
 
     def forget_one(self) -> None:
-        """What a TPM does after a while."""
+        """Forget one wrong PIN, as a TPM does after a while."""
         self.failed = max(self.failed - 1, 0)
 
     def clear(self) -> None:
@@ -77,7 +77,7 @@ class MemoryPinLocks:
 
 
 def with_locks(world: World, locks: PinLocks | None) -> World:
-    """That device, with these locks beside its keys."""
+    """Return the device, with these locks beside its keys."""
     keys = world.device.store.keys
     keys.pin_locks = locks
     keys.hardware_bound = True
@@ -122,12 +122,12 @@ def reopened(world: World, directory: Path | None = None) -> World:
 
 
 def days(world: World) -> list[UnitEntry]:
-    """What can be locked."""
+    """Return the units that can be locked."""
     return [unit for unit in world.held.units if not unit.is_emergency]
 
 
 def change_pin_elsewhere(world: World, pin: str) -> None:
-    """At another device, or at the console."""
+    """Change the PIN on another device, or at the console."""
     world.alice.set_pin(pin)
     world.alice.renew()
 

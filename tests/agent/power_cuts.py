@@ -51,7 +51,7 @@ class PowerCuts:
         self._stack.close()
 
     def keys(self) -> StoreKeys:
-        """Of the kind that is tried."""
+        """Return the keys of the kind under test."""
         if self._tpm is None:
             return FileKeys.create(self._store, self.files)
         keys = RecordedTpmKeys.create(self._store, self.files, self._tpm.tcti)
@@ -59,17 +59,17 @@ class PowerCuts:
         return keys
 
     def disks(self, since: int) -> Iterator[tuple[int, Path]]:
-        """As `disk_recorder.disks`; the TPM's part of the world comes in with `started_again`."""
+        """Yield the disks of `disk_recorder.disks`. The state of the TPM comes in with `started_again`."""
         return disks(self.files, since, self._store, self._directory / "disks")
 
     def started_again(self, world: World, disk: Path, length: int) -> World:
-        """The same computer, started again on that disk, after so many operations."""
+        """Return the computer, restarted on the disk after so many operations."""
         files = PosixFiles()
         store = Store.open(disk, files, open_keys(disk, files, self.tcti(length)), world.clock)
         return replace(world, directory=disk, device=Device(store, world.clock, world.server.connect, on_all_cores))
 
     def tcti(self, length: int) -> str:
-        """Of the TPM as it was then; `AUTO` where there is none."""
+        """Return the TCTI of the TPM as it was then; `AUTO` without a TPM."""
         if self._tpm is None:
             return AUTO
         commits = sum(each.what == COMMIT for each in self.files.log[:length])

@@ -50,7 +50,7 @@ class Served:
         return self.replies_to_nobody(*requests)[-1]
 
     def replies_to_nobody(self, *requests: Frame) -> list[Frame]:
-        """On one connection of a process of another user (the kernel tells who asks)."""
+        """Return the replies to a process of another user, on one connection. The kernel tells the agent its uid."""
         frames = [encode_frame(request).hex() for request in requests]
         line = ["/usr/bin/python3", "-I", "-c", f"PROGRESS = {Kind.PROGRESS.value}{CLIENT}", str(self.path), *frames]
         done = subprocess.run(

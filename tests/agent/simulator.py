@@ -118,14 +118,15 @@ class SimulatedUser:
         self.pin_hash = PinHash(salt, 19456, 2, hashed) if self.token.with_pin else None
 
     def renew(self) -> None:
-        """What a change of the PIN and the like does: a new generation with a new key."""
+        """Start a new generation with a new key, as a PIN change does."""
         self.generation += 1
         self.key = new_offline_key()
 
 
 @dataclass(frozen=True)
 class Question:
-    """What was asked of whom, at what time, and what is behind it: the step that was typed, the PIN to be confirmed."""
+    """An open question: its login, its time, and the data behind it, for example the typed step or the PIN to
+    confirm."""
 
     login: str
     ask: str
@@ -295,7 +296,7 @@ class SimulatedServer:
         return AcknowledgementReply(acknowledged=len(request.unit_hashes), server_time=self.now)
 
     def seal(self, user: SimulatedUser, name: UnitName) -> bytes:
-        """That unit as of now."""
+        """Seal this unit now."""
         confirmed = user.confirmed
         renewed = confirmed is not None and check_of(confirmed) != check_of(user.key)
         plan = SealPlan(

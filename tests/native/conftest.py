@@ -1,4 +1,4 @@
-"""What the tests of the native shims share."""
+"""Fixtures of the tests of the native shims."""
 
 from pathlib import Path
 

@@ -19,7 +19,7 @@ def typed(text: str | bytes) -> str:
 
 @dataclass
 class Seen:
-    """What an application got to know: per step its status, what it was to show, what went to the log."""
+    """The view of an application: the status of each step, the messages to show, and the lines in the log."""
 
     status: dict[str, int] = field(default_factory=dict)
     shown: list[tuple[str, str]] = field(default_factory=list)
@@ -73,7 +73,7 @@ def drive(
 
 
 def seen_in(output: str) -> Seen:
-    """What the driver's output says."""
+    """Return the view in the output of the driver."""
     seen = Seen(output=output)
     for line in output.splitlines():
         word, _, rest = line.partition(" ")

@@ -73,7 +73,7 @@ def joined(kind: int, fields: list[tuple[int, bytes]], version: int = 1) -> byte
 
 
 def changed(data: bytes, at: int, piece: bytes, *, cut: int, settles: bool) -> bytes:
-    """With some bytes taken out and others put in; the length at the head still lies, or not."""
+    """Return the frame with some bytes removed and others inserted; its length may be right or wrong."""
     at %= len(data)
     data = data[:at] + piece + data[at + cut :]
     return max(0, len(data) - HEAD_BYTES).to_bytes(HEAD_BYTES, "big") + data[HEAD_BYTES:] if settles else data

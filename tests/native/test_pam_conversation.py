@@ -1,4 +1,4 @@
-"""What a person sees and what the agent gets, with the module in libpam and an agent that follows a script."""
+"""The messages to the user and the requests to the agent, with the module in libpam and a scripted agent."""
 
 import os
 import shutil

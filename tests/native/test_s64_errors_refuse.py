@@ -81,7 +81,8 @@ def stack(directory: PamDirectory, control: str, options: str) -> str:
 def is_refused(
     directory: PamDirectory, control: str, options: str, answer: str, no_memory: tuple[int, int] = (0, 0)
 ) -> bool:
-    """By the sign-in alone, whatever the account says, and by the account without a sign-in."""
+    """Return True if the sign-in alone refuses, whatever the account line returns, and if the account line refuses
+    without a sign-in."""
     service = stack(directory, control, options)
     done = pamtester(directory, service, "authenticate", stdin=answer, no_memory=no_memory)
     account = pamtester(directory, service, "acct_mgmt", stdin="")
@@ -155,7 +156,7 @@ def test_s64_an_agent_whose_places_are_full_refuses_with_its_words(
 
 
 def most_places() -> int:
-    """As many connections as whoever runs this has at the agent."""
+    """Return the limit of connections that this user has at the agent."""
     ours, agents = socket.socketpair(socket.AF_UNIX)
     with ours, agents:
         return MOST_OF_EACH if person_behind(agents) else MOST_OF_ROOT

@@ -65,7 +65,7 @@ def test_s30_an_erased_unit_is_not_taken_at_receipt() -> None:
 
 
 def test_s30_a_key_other_than_the_named_one_is_refused() -> None:
-    """What whoever has stolen the signing key, and knows no offline key, can make: records of a key of her own."""
+    """An attacker with the stolen signing key, but without an offline key, can make records of a key of her own."""
     header = _header_of(a_cheap_plan(), TODAY[:3], secrets.token_bytes(32)).encode()
     own = a_cheap_plan(offline_key=new_offline_key())
     records = _records_of(own, header_hash(header), TODAY[:3], [0, 1, 2], one_by_one, lambda: False)

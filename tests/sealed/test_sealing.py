@@ -144,13 +144,13 @@ def test_stop_is_asked_on_every_thread() -> None:
     ],
 )
 def test_a_day_is_sealed_at_a_level_of_the_table(members: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="not sealed so"):
+    with pytest.raises(ValueError, match="must not be sealed"):
         seal_unit(a_plan(**members), TODAY[:1], SIGNING.sign)
 
 
 @pytest.mark.parametrize("level", [LIGHT, BALANCED, STRONG])
 def test_emergency_codes_are_sealed_at_the_emergency_level(level: Level) -> None:
-    with pytest.raises(ValueError, match="not sealed so"):
+    with pytest.raises(ValueError, match="must not be sealed"):
         seal_unit(an_emergency_plan(level=level), [(0, new_code(2))], SIGNING.sign)
 
 

@@ -57,7 +57,9 @@ EVERYTHING = st.builds(
     seed=st.binary(max_size=9).map(Secret),
     inner=INNER,
     rows=st.lists(INNER, max_size=3),
-    code=st.builds(EnrolmentCode, st.binary(min_size=10, max_size=10).map(Secret), st.binary(min_size=10, max_size=10)),
+    code=st.builds(
+        EnrolmentCode, secret=st.binary(min_size=10, max_size=10).map(Secret), pin=st.binary(min_size=10, max_size=10)
+    ),
     values=st.dictionaries(TEXTS, st.booleans() | NUMBERS | TEXTS, max_size=3),
     by_colour=st.dictionaries(st.sampled_from(Colour), NUMBERS),
     names=st.frozensets(TEXTS, max_size=3),

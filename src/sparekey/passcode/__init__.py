@@ -1,4 +1,4 @@
-"""What people type and read out: emergency codes in checked groups, and how a typed text is taken apart."""
+"""Texts that people type and read out: emergency codes in checked groups, and the splitting of a passcode."""
 
 from sparekey.passcode.canonical import (
     ALPHABET,

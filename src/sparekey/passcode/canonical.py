@@ -1,10 +1,11 @@
 """Emergency codes as people read them out: groups of five characters, the fifth of which checks the other four.
 
 Rules (spec/offline-day.md, "Codes"):
-- 32 characters without I, L, O and U, so that no two of them are taken for one another on the phone.
-- The check runs over GF(32) with another factor at each place and the group's number added: every wrong character,
-  every swap inside a group and every swap of groups breaks it. The misread group can be named, no guess is spent.
-- Typed in any case; O is 0, I and L are 1; spaces and dashes mean nothing.
+- The alphabet has 32 characters, without I, L, O and U, so that no two are confused on the phone.
+- The check is computed over GF(32) with another factor at each place and with the number of the group. Every wrong
+  character, every swap inside a group and every swap of groups breaks it. So the misread group can be named, and no
+  guess is spent.
+- Case does not matter. O is read as 0, I and L as 1. Spaces and dashes are ignored.
 """
 
 import secrets
@@ -17,7 +18,7 @@ SEPARATORS = " -"
 _RANDOM_BITS_PER_GROUP = 20  # four characters of five bits
 _FIELD_POLYNOMIAL = 0b100101  # x^5 + x^2 + 1, irreducible over GF(2)
 
-# Any ASCII letter or digit is a symbol. U stays U: it has no value, so that the group it was read into is named.
+# Every ASCII letter or digit is a symbol. U stays U: it has no value, so that its group is named as misread.
 SYMBOL_OF = {character: character for character in ALPHABET + "U"}
 SYMBOL_OF |= {"O": "0", "I": "1", "L": "1"}
 SYMBOL_OF |= {character.lower(): symbol for character, symbol in SYMBOL_OF.items()}
@@ -62,7 +63,7 @@ _SPELLING = dict(_ICAO_WORDS)
 
 
 class NotCanonical(ValueError):
-    """The text is not a canonical code; `groups` are the numbers, from 1, of the groups whose check fails."""
+    """The text is not a canonical code. `groups` are the numbers, from 1, of the groups whose check fails."""
 
     def __init__(self, groups: tuple[int, ...]) -> None:
         super().__init__("not a canonical code")
@@ -70,27 +71,28 @@ class NotCanonical(ValueError):
 
 
 def new_code(groups: int, random_bits: Callable[[int], int] = secrets.randbits) -> str:
-    """A fresh canonical code of `groups` groups, 20 random bits each.
+    """Return a new canonical code of `groups` groups, with 20 random bits each.
 
-    `random_bits(k)` gives a uniform integer of k bits; only tests and vectors pass their own.
+    `random_bits(k)` returns a uniform integer of k bits. Only tests and vectors pass their own.
     """
     return "".join(_new_group(number, random_bits) for number in range(1, groups + 1))
 
 
-def normalise(typed: str) -> str:
-    """Upper case, O as 0, I and L as 1, spaces and dashes dropped; other characters stay as they are."""
-    return "".join(SYMBOL_OF.get(character, character) for character in typed if character not in SEPARATORS)
+def normalise(text: str) -> str:
+    """Return the text in upper case, with O as 0, I and L as 1, and without spaces and dashes. Other characters do not
+    change."""
+    return "".join(SYMBOL_OF.get(character, character) for character in text if character not in SEPARATORS)
 
 
 def misread_groups(code: str) -> tuple[int, ...]:
-    """The numbers, from 1, of the groups of a normalised code whose check character does not hold."""
+    """Return the numbers, from 1, of the groups of a normalised code whose check fails."""
     groups = [code[start : start + GROUP_CHARACTERS] for start in range(0, len(code), GROUP_CHARACTERS)]
     return tuple(number for number, group in enumerate(groups, 1) if not _check_holds(number, group))
 
 
 def misread_words(groups: Sequence[int], code: str = "code") -> str:
-    """Which groups of a code were misread, at least one: `Group 2 of the code was misread`, `Groups 1 and 2 of the code
-    were misread`. `code`: what kind of code it is called."""
+    """Return a sentence that names the misread groups, for example `Groups 1 and 2 of the code were misread`. At least
+    one group is required; `code` is the word for the code."""
     *before, last = map(str, groups)
     if not before:
         return f"Group {last} of the {code} was misread"
@@ -98,19 +100,20 @@ def misread_words(groups: Sequence[int], code: str = "code") -> str:
 
 
 def verify_canonical(code: str, groups: int) -> None:
-    """Raises `NotCanonical` unless `code` is a normalised code of `groups` groups with right check characters."""
+    """Raise NotCanonical unless `code` is a normalised code of `groups` groups with right check characters."""
     misread = misread_groups(code)
     if misread or len(code) != groups * GROUP_CHARACTERS:
         raise NotCanonical(misread)
 
 
 def grouped(code: str) -> str:
-    """As it is shown and read out: `ABCDE-FGHJK`."""
+    """Return the code as it is shown and read out: `ABCDE-FGHJK`."""
     return "-".join(code[start : start + GROUP_CHARACTERS] for start in range(0, len(code), GROUP_CHARACTERS))
 
 
 def spelled(code: str) -> tuple[tuple[str, ...], ...]:
-    """One word for each character, group by group, from the ICAO alphabet (ICAO Annex 10, volume II, 5.2.1.3)."""
+    """Return one word for each character, group by group, from the ICAO alphabet (ICAO Annex 10, volume II,
+    5.2.1.3)."""
     return tuple(tuple(_SPELLING[character] for character in group) for group in grouped(code).split("-"))
 
 
@@ -127,8 +130,8 @@ def _check_holds(number: int, group: str) -> bool:
 
 
 def _check_value(number: int, values: list[int]) -> int:
-    # The factors 16, 8, 4, 2 and the check's own 1 differ pairwise and none is 0: a single change and a swap of
-    # two places each alter the sum by a product of non-zero field elements, which is never 0.
+    # Safe because the factors 16, 8, 4, 2 and the 1 of the check are different and none is 0: a single change, and a
+    # swap of two places, each alter the sum by a product of non-zero field elements, which is never 0.
     check = number
     for value, factor in zip(values, (16, 8, 4, 2), strict=True):
         check ^= _multiply(value, factor)
@@ -136,7 +139,7 @@ def _check_value(number: int, values: list[int]) -> int:
 
 
 def _multiply(value: int, factor: int) -> int:
-    """The product in GF(32)."""
+    """Return the product in GF(32)."""
     product = 0
     while factor:
         if factor & 1:

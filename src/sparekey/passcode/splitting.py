@@ -1,11 +1,11 @@
-"""Reading what was typed into the one field: every way in which it can be PIN and code, before anything is hashed.
+"""The splitting of a typed text: every way in which it can be PIN and code, before anything is hashed.
 
 Rules (spec/offline-day.md, "Splitting"; the device and the server use this same function):
-- Spaces and line ends at both ends mean nothing; what is left is 1 to 64 printable ASCII characters.
-- A PIN is 4 to 8 ASCII letters and digits and is taken as typed: no case folding, no look-alikes.
-- Tokencode digits are ASCII digits, exactly as many as the token shows: no sign, no other alphabet, none too many.
-- Every shape that fits is a candidate, in the order in which the shapes were given. Groups are named as misread only
-  where nothing fits: a misread code costs no attempt, and a passcode that fits is never held back by a check.
+- Spaces and line ends at both ends are removed. The rest is 1 to 64 printable ASCII characters.
+- A PIN is 4 to 8 ASCII letters and digits, exactly as typed: no case folding, no look-alikes.
+- Tokencode digits are ASCII digits, exactly as many as the token shows: no sign and no other alphabet.
+- Every shape that fits is a candidate, in the order of the shapes. Misread groups are named only if no shape fits: so a
+  misread code costs no attempt, and a check never holds back a passcode that fits.
 """
 
 import re
@@ -19,25 +19,25 @@ from sparekey.secret import Secret
 ONLINE_EMERGENCY_CHARACTERS = 8
 
 _OUTER = " \r\n"
-_TYPED = re.compile(r"[ -~]{1,64}")
+_PRINTABLE = re.compile(r"[ -~]{1,64}")
 _PIN = re.compile(r"[0-9A-Za-z]{4,8}")
 _DIGITS = re.compile(r"[0-9]+")
 _ONLINE_EMERGENCY = re.compile(r"[0-9A-Z]{8}")
 
 
 class Kind(StrEnum):
-    """What the part after the PIN is."""
+    """The kinds of codes after the PIN."""
 
     TOKENCODE = "tokencode"
     EMERGENCY_TOKENCODE = "emergency-tokencode"
     EMERGENCY_PASSCODE = "emergency-passcode"
     ONLINE_EMERGENCY = "online-emergency"
-    """A temporary fixed or one-time tokencode: server doors only."""
+    """A temporary fixed or one-time tokencode. Only the server accepts it."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One thing that may be typed here. Use the functions below; `digits` counts only for a tokencode."""
+    """One form that the text may have. Use the functions below; `digits` matters only for a tokencode."""
 
     kind: Kind
     with_pin: bool
@@ -45,36 +45,38 @@ class Shape:
 
     @property
     def groups(self) -> int:
-        """Two after a PIN, three where the code stands alone; 0: not a code in groups."""
+        """Return the number of groups: two after a PIN, three for a code alone, 0 for a code without groups."""
         if self.kind in {Kind.TOKENCODE, Kind.ONLINE_EMERGENCY}:
             return 0
         return 2 if self.with_pin else 3
 
 
 def tokencode(digits: int, *, with_pin: bool) -> Shape:
-    """What a token shows, after its PIN or alone."""
+    """Return the shape of a tokencode, after its PIN or alone."""
     return Shape(Kind.TOKENCODE, with_pin, digits)
 
 
 def emergency_tokencode(*, with_pin: bool) -> Shape:
-    """The offline emergency tokencode: two groups after the PIN, three for a token that has none."""
+    """Return the shape of the offline emergency tokencode: two groups after the PIN, three for a token without a
+    PIN."""
     return Shape(Kind.EMERGENCY_TOKENCODE, with_pin)
 
 
 def emergency_passcode() -> Shape:
-    """The offline emergency passcode: three groups that replace PIN and tokencode."""
+    """Return the shape of the offline emergency passcode: three groups that replace PIN and tokencode."""
     return Shape(Kind.EMERGENCY_PASSCODE, with_pin=False)
 
 
 def online_emergency(*, with_pin: bool) -> Shape:
-    """Eight letters and digits that the server alone accepts, case folded."""
+    """Return the shape of an online emergency code: eight letters and digits, in any case, that only the server
+    accepts."""
     return Shape(Kind.ONLINE_EMERGENCY, with_pin)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way in which the text fits: the PIN as typed (empty where the shape has none) and the code in its one
-    canonical form."""
+    """One way in which the text fits: the PIN as typed (empty if the shape has none), and the code in its canonical
+    form."""
 
     shape: Shape
     pin: Secret[str]
@@ -83,13 +85,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Reading:
-    """All candidates; `misread` are group numbers from 1, which `split` names only where there is no candidate."""
+    """All candidates. `misread` are group numbers from 1, and only set if there is no candidate."""
 
     candidates: tuple[Candidate, ...] = ()
     misread: tuple[int, ...] = ()
 
     def of(self, shape: Shape) -> Candidate | None:
-        """The candidate of that shape, if the text fits it."""
+        """Return the candidate of this shape; None if the text does not fit it."""
         return next((candidate for candidate in self.candidates if candidate.shape == shape), None)
 
     @property
@@ -104,14 +106,15 @@ class _Parts:
 
 
 def is_pin(text: str) -> bool:
-    """Whether the text could be a PIN: 4 to 8 ASCII letters and digits."""
+    """Return True if the text could be a PIN: 4 to 8 ASCII letters and digits."""
     return _PIN.fullmatch(text) is not None
 
 
-def split(typed: str, shapes: Iterable[Shape]) -> Reading:
-    """Every candidate among `shapes`; where there is none, the groups that were misread, if a code was meant."""
-    text = typed.strip(_OUTER)
-    if _TYPED.fullmatch(text) is None:
+def split(text: str, shapes: Iterable[Shape]) -> Reading:
+    """Return every candidate among `shapes`. If there is none, return the misread groups, if the text looks like a
+    code."""
+    text = text.strip(_OUTER)
+    if _PRINTABLE.fullmatch(text) is None:
         return Reading()
     wanted = tuple(dict.fromkeys(shapes))
     candidates = tuple(found for shape in wanted if (found := _find_candidate(text, shape)) is not None)
@@ -128,12 +131,12 @@ def _find_candidate(text: str, shape: Shape) -> Candidate | None:
 
 
 def _find_parts(text: str, shape: Shape) -> _Parts | None:
-    """The text cut in two where the code's length is reached and what stands before it may be the PIN."""
+    """Cut the text in two where the code has its length and the rest can be the PIN."""
     if shape.kind is Kind.TOKENCODE:
         parts = _tail_of(text, shape.digits, _DIGITS)
     elif shape.kind is Kind.ONLINE_EMERGENCY:
         parts = _tail_of(text.upper(), ONLINE_EMERGENCY_CHARACTERS, _ONLINE_EMERGENCY)
-        # The PIN keeps its case: only the code's part is folded.
+        # The PIN keeps its case: only the code is folded.
         parts = parts and _Parts(text[: len(parts.rest)], parts.code)
     else:
         parts = _symbols_of(text, shape.groups * GROUP_CHARACTERS)
@@ -152,7 +155,8 @@ def _tail_of(text: str, length: int, allowed: re.Pattern[str]) -> _Parts | None:
 
 
 def _symbols_of(text: str, count: int) -> _Parts | None:
-    """The last `count` symbols, normalised, and what stands before them; None where other characters intervene."""
+    """Return the last `count` symbols, normalised, and the text before them; None if other characters are between
+    them."""
     taken = ""
     for position in range(len(text) - 1, -1, -1):
         if text[position] in SEPARATORS:
@@ -167,10 +171,11 @@ def _symbols_of(text: str, count: int) -> _Parts | None:
 
 
 def _named_groups(text: str, shapes: tuple[Shape, ...]) -> tuple[int, ...]:
-    """The failing groups of the reading in which most groups hold; among equals, of the one in which fewest fail.
+    """Return the failing groups of the reading in which most groups hold; if several are equal, of the one in which
+    fewest fail.
 
-    Fifteen symbols can be a whole code or a PIN of five and a code of two groups. A group read at another group's
-    place never holds, because its number is in its check: so the reading that was meant is the one that holds most.
+    Fifteen symbols can be a complete code, or a PIN of five and a code of two groups. A group at the place of another
+    one never holds, because its number is in its check. So the intended reading is the one in which most groups hold.
     """
     readings = [
         (shape.groups - len(misread), -len(misread), misread)

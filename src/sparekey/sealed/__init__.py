@@ -1,4 +1,4 @@
-"""Sealed units as spec/offline-day.md defines them: made on the server, opened on a device that nobody can reach."""
+"""Sealed units (spec/offline-day.md): made on the server, opened on a device without a connection."""
 
 from sparekey.sealed.erase import erase_through, join_unit, split_records, split_unit
 from sparekey.sealed.errors import (

@@ -1,7 +1,7 @@
-"""Taking records out of a unit, and a unit apart, as a device stores it; the signature goes on holding.
+"""Erasing records of a unit, and cutting a unit into the pieces that a device stores. The signature stays valid.
 
-- An erased record is 48 zero bytes; the signature covers the hash of the records as sealed, not the records.
-- A unit is kept as its header part and its records in pieces: a rewrite touches one piece.
+- An erased record is 48 zero bytes. The signature covers the hash of the records as sealed, not the records.
+- A unit is stored as its header part and its records in pieces, so that a rewrite touches one piece.
 """
 
 from collections.abc import Mapping
@@ -11,25 +11,26 @@ from sparekey.sealed.primitives import RECORD_BYTES
 
 
 def split_unit(unit: bytes) -> tuple[bytes, bytes]:
-    """Header part (every byte before the records) and records; raises `Malformed`."""
+    """Return the header part (every byte before the records) and the records. Raises Malformed."""
     parts = cut_unit(unit)
     return parts.header_part, parts.records
 
 
 def erase_through(records: bytes, first: int, last_used: int) -> bytes:
-    """The records, the first of which has the number `first`, with every record i <= `last_used` erased."""
+    """Return the records, the first of which has the number `first`, with every record i <= `last_used` erased."""
     erased = min(max(last_used - first + 1, 0) * RECORD_BYTES, len(records))
     return bytes(erased) + records[erased:]
 
 
 def split_records(records: bytes, first: int, per_piece: int) -> dict[int, bytes]:
-    """The records in pieces of at most `per_piece`, each under the number of its first record."""
+    """Return the records in pieces of at most `per_piece`, each under the number of its first record."""
     size = per_piece * RECORD_BYTES
     return {first + start // RECORD_BYTES: records[start : start + size] for start in range(0, len(records), size)}
 
 
 def join_unit(header_part: bytes, pieces: Mapping[int, bytes], first: int, count: int) -> bytes:
-    """The unit again; records of pieces that are not given are erased ones. Raises `ValueError` on a foreign piece."""
+    """Return the unit. Records of missing pieces are erased ones. Raises ValueError if a piece does not belong to
+    it."""
     records = bytearray(count * RECORD_BYTES)
     for number, piece in pieces.items():
         start = (number - first) * RECORD_BYTES

@@ -1,6 +1,6 @@
-"""Why a unit does not open: one exception for each failure word of spec/offline-day.md, "Opening".
+"""The reasons why a unit does not open: one exception for each failure word of spec/offline-day.md, "Opening".
 
-Messages name the rule that was broken, never what was typed.
+Messages name the broken rule, never the typed text.
 """
 
 from typing import ClassVar
@@ -13,19 +13,19 @@ class Unopened(Exception):
 
 
 class Malformed(Unopened):
-    """The bytes are no unit: magic, length, header rules, or (at receipt) the hash of the records."""
+    """The bytes are no unit: magic, length, rules of the header, or (at receipt) the hash of the records."""
 
     word = "malformed"
 
 
 class BadSignature(Unopened):
-    """No pinned key made the signature."""
+    """The signature is by none of the pinned keys."""
 
     word = "bad signature"
 
 
 class Weak(Unopened):
-    """A cost of the slow hash lies outside the limits: too cheap to guess, or too dear to compute."""
+    """A cost of the slow hash is outside the limits: too cheap to guess, or too expensive to compute."""
 
     word = "weak"
 
@@ -37,19 +37,20 @@ class WrongDevice(Unopened):
 
 
 class Superseded(Unopened):
-    """The server has begun a later generation since."""
+    """The server has started a later generation."""
 
     word = "superseded"
 
 
 class NotValidNow(Unopened):
-    """Past its end, or the unit holds no record for this moment."""
+    """The unit has expired, or holds no record for this moment."""
 
     word = "not valid now"
 
 
 class Misread(Unopened):
-    """A code was meant, and the check characters of these groups (numbered from 1) fail; nothing was tried."""
+    """The text looks like a code, but the check characters of these groups (numbered from 1) fail. Nothing was
+    tried."""
 
     word = "misread"
 
@@ -59,12 +60,12 @@ class Misread(Unopened):
 
 
 class WrongPasscode(Unopened):
-    """The text fits nothing that may be typed here, or no record opens with it."""
+    """The text has no form that opens this unit, or no record opens with it."""
 
     word = "wrong passcode"
 
 
 class WrongKey(Unopened):
-    """A record opened, to a key that is not the one the unit names."""
+    """A record opened to a key that is not the one that the unit names."""
 
     word = "wrong key"

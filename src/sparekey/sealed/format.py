@@ -1,6 +1,6 @@
-"""The bytes of a unit and the rules of its header; only what keeps every rule of spec/offline-day.md parses.
+"""The bytes of a unit and the rules of its header. Only a unit that keeps every rule of spec/offline-day.md is parsed.
 
-- The header is one JSON object with exactly the members below, none twice, in any order.
+- The header is one JSON object with exactly the members below, each once, in any order.
 - Parsing trusts nothing: callers check the signature first (`verify`).
 """
 
@@ -22,7 +22,7 @@ HEADER_LIMIT = 4096
 SIGNATURE_BYTES = 64
 DAY_SECONDS = 86400
 GRACE_SECONDS = 600
-"""How long past midnight UTC a day still opens: the window reaches back over it."""
+"""The time after midnight UTC in which a day still opens, because the window reaches back over it."""
 EVENTS_LIMIT = 1000
 WINDOW_LIMIT = 10
 
@@ -34,7 +34,7 @@ _START = len(MAGIC) + 4
 
 
 class UnitKind(StrEnum):
-    """What a unit holds records for."""
+    """The kinds of units."""
 
     DAY = "day"
     EVENTS = "events"
@@ -48,9 +48,9 @@ class UnitKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """Everything a unit says about itself; the order of the members is the order in which they are written.
+    """The header of a unit. The members are written in this order.
 
-    `interval` in seconds, `drift` in intervals, `not_after` and `sealed_at` in unix seconds of the server.
+    `interval` is in seconds, `drift` in intervals, `not_after` and `sealed_at` in unix seconds of the server.
     """
 
     kind: UnitKind
@@ -81,17 +81,17 @@ class Header:
 
     @property
     def level(self) -> Level:
-        """The costs of a record, without a name."""
+        """Return the costs of a record, as a level without a name."""
         return Level("", self.argon_m, self.argon_t, self.pepper_bits)
 
     @property
     def last(self) -> int:
-        """The i of the last record."""
+        """Return the number i of the last record."""
         return self.first + self.count - 1
 
     @property
     def utc_day(self) -> int:
-        """Days since 1970-01-01 of a day unit, by the server's clock."""
+        """Return the day of a day unit, in days since 1970-01-01 of the server's clock."""
         return _utc_day(self, self.first)
 
     @property
@@ -100,7 +100,7 @@ class Header:
         return self.utc_day if self.kind is UnitKind.DAY else 0
 
     def encode(self) -> bytes:
-        """The header's bytes as we write them: compact JSON in UTF-8."""
+        """Return the bytes of the header as we write them: compact JSON in UTF-8."""
         members = {
             name: value.hex() if isinstance(value, bytes) else value for name, value in dataclasses.asdict(self).items()
         }
@@ -109,7 +109,7 @@ class Header:
 
 @dataclass(frozen=True)
 class UnitParts:
-    """A unit cut up; nothing of it is trusted yet."""
+    """The parts of a unit. None of them is trusted yet."""
 
     header: bytes
     signed: bytes
@@ -120,12 +120,13 @@ class UnitParts:
 
     @property
     def header_part(self) -> bytes:
-        """Every byte before the records: what the signature covers, and the signature."""
+        """Return every byte before the records: the signed bytes and the signature."""
         return self.signed + self.signature
 
 
 def cut_unit(unit: bytes) -> UnitParts:
-    """Cuts at the places that the first 23 bytes give; raises `Malformed` on magic, n or too few bytes."""
+    """Cut the unit at the places that its first 23 bytes give. Raises Malformed on wrong magic, a wrong n or too few
+    bytes."""
     if not unit.startswith(MAGIC) or len(unit) < _START:
         raise Malformed("not a unit of version 1")
     header_length = int.from_bytes(unit[len(MAGIC) : _START], "big")
@@ -146,18 +147,18 @@ def cut_unit(unit: bytes) -> UnitParts:
 
 
 def signed_part(header: bytes, records: bytes) -> bytes:
-    """The bytes that are signed: magic, header with its length, and the hash of the records."""
+    """Return the signed bytes: magic, header with its length, and the hash of the records."""
     return MAGIC + len(header).to_bytes(4, "big") + header + hashlib.sha256(records).digest()
 
 
 def verify_records_length(header: Header, records: bytes) -> None:
-    """Raises `Malformed` unless there are exactly `count` records."""
+    """Raise Malformed unless there are exactly `count` records."""
     if len(records) != header.count * RECORD_BYTES:
-        raise Malformed("the records are not as many as the header says")
+        raise Malformed("the number of records is not the one in the header")
 
 
 def parse_header(data: bytes) -> Header:
-    """The header, if it keeps every rule of form; raises `Malformed`. Its costs may still be weak."""
+    """Return the header. Raises Malformed if it breaks a rule of form; its costs may still be weak."""
     header = _read_members(data)
     _verify_common(header)
     _KIND_RULES[header.kind](header)
@@ -165,7 +166,7 @@ def parse_header(data: bytes) -> Header:
 
 
 def verify_costs(header: Header, limits: Limits = LIMITS) -> None:
-    """Raises `Weak` where a cost lies outside the limits."""
+    """Raise Weak if a cost is outside the limits."""
     if not limits.allow(header.level):
         raise Weak("argon_m, argon_t or pepper_bits outside the limits")
     if header.pin_salt and not limits.allow_pin(header.pin_m, header.pin_t):
@@ -175,7 +176,7 @@ def verify_costs(header: Header, limits: Limits = LIMITS) -> None:
 def _read_members(data: bytes) -> Header:
     try:
         members = json.loads(
-            # json would take UTF-16 and UTF-32 as bytes; as text, it has no choice.
+            # Safe because this is text: as bytes, json would also accept UTF-16 and UTF-32.
             data.decode("utf-8"),
             object_pairs_hook=_members_once,
             parse_int=_plain_integer,
@@ -183,7 +184,7 @@ def _read_members(data: bytes) -> Header:
             parse_constant=_refuse_number,
         )
         if not isinstance(members, dict) or members.keys() != _MEMBERS.keys():
-            raise Malformed("the header has not exactly the members of the specification")
+            raise Malformed("the members of the header are not exactly those of the specification")
         read: dict[str, Any] = {name: reader(members[name]) for name, reader in _MEMBERS.items()}
         return Header(**read)
     except (ValueError, RecursionError) as reason:
@@ -193,7 +194,7 @@ def _read_members(data: bytes) -> Header:
 def _members_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member stands twice")
+        raise ValueError("a member occurs twice")
     return members
 
 
@@ -204,7 +205,7 @@ def _plain_integer(text: str) -> int:
 
 
 def _refuse_number(_: str) -> NoReturn:
-    raise ValueError("a number with fraction or exponent, or none at all")
+    raise ValueError("a number with a fraction or an exponent, or not a number")
 
 
 def _read_text(value: object) -> str:
@@ -299,7 +300,7 @@ _KIND_RULES = {
 
 
 def day_not_after(utc_day: int) -> int:
-    """Until when a day unit opens: 600 s past the end of its UTC day, unix seconds."""
+    """Return the unix time until which a day unit opens: 600 s after the end of its UTC day."""
     return (utc_day + 1) * DAY_SECONDS + GRACE_SECONDS
 
 

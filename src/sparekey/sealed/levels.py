@@ -1,6 +1,6 @@
-"""What a guess costs: the protection levels, and the limits within which a unit is accepted at all.
+"""The cost of a guess: the protection levels, and the limits within which a unit is accepted.
 
-The table of what each level costs an attacker is in spec/offline-day.md, "Levels".
+The table of costs for an attacker is in spec/offline-day.md, "Levels".
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Level:
-    """Argon2id with `argon_m` KiB and `argon_t` passes, and a pepper of `pepper_bits` bits that is thrown away."""
+    """Argon2id with `argon_m` KiB and `argon_t` passes, and a pepper of `pepper_bits` bits that is not stored."""
 
     name: str
     argon_m: int
@@ -17,7 +17,7 @@ class Level:
 
     @property
     def hashes_per_guess(self) -> int:
-        """What one wrong guess costs whoever opens a record, against one hash for whoever seals it."""
+        """Return the hashes of one wrong guess for the opener. The sealer needs one hash for each record."""
         return 1 << self.pepper_bits
 
 
@@ -25,26 +25,26 @@ LIGHT = Level("light", 1024, 1, 9)
 BALANCED = Level("balanced", 8192, 1, 9)
 STRONG = Level("strong", 19456, 2, 7)
 EMERGENCY = Level("emergency", 65536, 3, 4)
-"""For codes of 40 and 60 random bits, read out and typed once: one refusal is slow, all of them are out of reach."""
+"""For codes of 40 and 60 random bits that are typed once: one guess is slow, and trying all is out of reach."""
 
 LEVELS = {level.name: level for level in (LIGHT, BALANCED, STRONG)}
-"""What a policy can choose, weakest first."""
+"""The levels for a policy, weakest first."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Ranges, both ends included, outside of which a unit is refused as "weak"."""
+    """Ranges, both ends included. A unit outside of them is refused as "weak"."""
 
     argon_m: tuple[int, int]
     argon_t: tuple[int, int]
     pepper_bits: tuple[int, int]
     least_cost: int
-    """Least argon_m x argon_t x 2^pepper_bits: KiB written for one wrong guess."""
+    """The least argon_m x argon_t x 2^pepper_bits: KiB written for one wrong guess."""
     pin_m: tuple[int, int]
     pin_t: tuple[int, int]
 
     def allow(self, level: Level) -> bool:
-        """Whether records may be sealed so."""
+        """Return True if records may be sealed at this level."""
         return (
             self.argon_m[0] <= level.argon_m <= self.argon_m[1]
             and self.argon_t[0] <= level.argon_t <= self.argon_t[1]
@@ -53,7 +53,7 @@ class Limits:
         )
 
     def allow_pin(self, pin_m: int, pin_t: int) -> bool:
-        """Whether a PIN may be hashed so."""
+        """Return True if a PIN may be hashed with these costs."""
         return self.pin_m[0] <= pin_m <= self.pin_m[1] and self.pin_t[0] <= pin_t <= self.pin_t[1]
 
 

@@ -1,6 +1,6 @@
-"""Steps 3 to 5 of spec/offline-day.md, "Opening": which records count now, how the text fits, and the search.
+"""Opening a unit, steps 3 to 5 of spec/offline-day.md, "Opening": the records for now, the fitting text, the search.
 
-- What fits is known before anything is hashed, so that a device can count the attempt first.
+- The candidates are known before anything is hashed, so that a device can count the attempt first.
 - A wrong PIN and a wrong code cost the same: P is computed, then every pepper of every candidate is tried.
 - Success is the key itself, and only the key that the unit names.
 """
@@ -28,8 +28,8 @@ from sparekey.secret import Secret
 
 @dataclass(frozen=True)
 class Moment:
-    """When a unit is tried: unix seconds; the next counter of an event token; what the device has learnt of the
-    token's clock, in intervals; the last i that was used, if any."""
+    """The moment at which a unit is tried: unix seconds, the next counter of an event token, the learnt shift of the
+    token's clock in intervals, and the last used i, if any."""
 
     time: int
     next_counter: int = 0
@@ -39,7 +39,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One unit at its own moment: a device judges the end of emergency units by another clock than that of days."""
+    """One unit at its own moment: a device uses another clock for the end of emergency units than for days."""
 
     unit: SealedUnit
     moment: Moment
@@ -47,7 +47,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Opened:
-    """The key, and where it was found."""
+    """The key, and the record that held it."""
 
     unit: SealedUnit
     i: int
@@ -61,14 +61,15 @@ def candidates(
     learnt_shift: int = 0,
     last_used: int | None = None,
 ) -> list[int]:
-    """The records to try, likeliest first: those around now that the unit holds and that come after the last used."""
+    """Return the records to try, likeliest first: those around now that the unit holds and that come after the last
+    used one."""
     return [i for i in _in_unit(header, time, next_counter, learnt_shift) if last_used is None or i > last_used]
 
 
 def verify_valid(header: Header, moment: Moment) -> None:
-    """Raises `NotValidNow` past the unit's end, or where none of its records belongs to this moment.
+    """Raise NotValidNow if the unit has expired, or if none of its records belongs to this moment.
 
-    A record that was used still belongs to its moment: typing it again is a wrong passcode, not a matter of time.
+    A used record still belongs to its moment: typing it again is a wrong passcode, not a matter of time.
     """
     if moment.time > header.not_after:
         raise NotValidNow("past its end")
@@ -77,7 +78,7 @@ def verify_valid(header: Header, moment: Moment) -> None:
 
 
 def is_valid(attempt: Attempt) -> bool:
-    """`verify_valid` as a question."""
+    """Return True if `verify_valid` does not raise."""
     try:
         verify_valid(attempt.unit.header, attempt.moment)
     except NotValidNow:
@@ -86,7 +87,7 @@ def is_valid(attempt: Attempt) -> bool:
 
 
 def shape_of(header: Header) -> Shape:
-    """What is typed to open such a unit."""
+    """Return the shape of the passcodes that open such a unit."""
     with_pin = bool(header.pin_salt)
     if header.kind is UnitKind.EMERGENCY_PASSCODE:
         return emergency_passcode()
@@ -95,30 +96,30 @@ def shape_of(header: Header) -> Shape:
     return tokencode(header.digits, with_pin=with_pin)
 
 
-def split_for(headers: Iterable[Header], typed: str) -> Reading:
-    """How the text fits these units; nothing is hashed. Pass only units that are valid now."""
-    return split(typed, map(shape_of, headers))
+def split_for(headers: Iterable[Header], text: str) -> Reading:
+    """Return how the text fits these units, without hashing. Pass only units that are valid now."""
+    return split(text, map(shape_of, headers))
 
 
 def verify_fits(reading: Reading) -> None:
-    """Raises `Misread` or, where no code was meant, `WrongPasscode`, if the reading has no candidate."""
+    """Raise Misread, or WrongPasscode if the text is not like a code, if the reading has no candidate."""
     if reading.misread:
         raise Misread(reading.misread)
     if not reading.candidates:
-        raise WrongPasscode("nothing that is typed here looks like this")
+        raise WrongPasscode("the text has no form that is accepted here")
 
 
-def open_unit(unit: SealedUnit, typed: str, moment: Moment, *, run: Run = one_by_one) -> Opened:
-    """One unit, steps 3 to 5; raises `NotValidNow`, `Misread`, `WrongPasscode`, `WrongKey`."""
+def open_unit(unit: SealedUnit, text: str, moment: Moment, *, run: Run = one_by_one) -> Opened:
+    """Open one unit (steps 3 to 5). Raises NotValidNow, Misread, WrongPasscode or WrongKey."""
     verify_valid(unit.header, moment)
-    return open_units([Attempt(unit, moment)], split_for([unit.header], typed), run=run)
+    return open_units([Attempt(unit, moment)], split_for([unit.header], text), run=run)
 
 
 def open_units(attempts: Sequence[Attempt], reading: Reading, *, run: Run = one_by_one) -> Opened:
-    """The first unit that opens, tried in the order given; `reading` is `split_for`'s of the valid ones.
+    """Return the first unit that opens, in the order given. `reading` is `split_for` of the valid ones.
 
-    Attempts that are not valid now or that the text does not fit are passed over. `run` spreads the hashes over
-    threads. Raises `NotValidNow` where no attempt is valid, `Misread`, `WrongPasscode`, `WrongKey`.
+    Attempts that are not valid now, or that the text does not fit, are left out. `run` spreads the hashes over threads.
+    Raises NotValidNow if no attempt is valid, Misread, WrongPasscode or WrongKey.
     """
     valid = [attempt for attempt in attempts if is_valid(attempt)]
     if not valid:
@@ -132,7 +133,8 @@ def open_units(attempts: Sequence[Attempt], reading: Reading, *, run: Run = one_
 
 
 def _verify_key(hit: Opened) -> Opened:
-    # The server alone knows keys with the right check: a unit planted by someone with the signing key fails here.
+    # Safe because only the server knows keys with the right check: a unit that an attacker with the signing key has
+    # planted fails here.
     if not hmac.compare_digest(check_of(hit.offline_key), hit.unit.header.check):
         raise WrongKey("the record opens to a key other than the one the unit names")
     return hit
@@ -193,7 +195,7 @@ def _to_try(unit: SealedUnit, moment: Moment) -> list[int]:
 
 
 class _Search:
-    """Tries one block; once a tag was good on any thread, the blocks that are left are passed over."""
+    """The search over blocks. When one thread has found a key, the remaining blocks are skipped."""
 
     def __init__(self) -> None:
         self._over = False

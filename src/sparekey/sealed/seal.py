@@ -1,8 +1,9 @@
-"""Making units on the server: one slow hash a record, with a pepper that nobody keeps.
+"""Sealing units on the server: one slow hash for each record, with a pepper that is not stored.
 
-- Salt and peppers come from the operating system's generator, fresh at every sealing; peppers live for one call.
+- Salt and peppers come from the generator of the operating system, new at every sealing. Peppers exist during one call
+  only.
 - The PIN is never here: its slow hash P is passed in.
-- What is sealed keeps the rules by which it will be parsed, or nothing is sealed.
+- A unit keeps the rules by which it will be parsed, or it is not sealed.
 """
 
 import secrets
@@ -25,16 +26,16 @@ from sparekey.sealed.primitives import (
 from sparekey.secret import Secret
 
 Sign = Callable[[bytes], bytes]
-"""Ed25519 with the offline-signing key: bytes to 64 bytes."""
+"""Ed25519 with the offline-signing key: any bytes to 64 bytes."""
 
 
 class SealingStopped(Exception):
-    """`stop` said so; nothing of the unit remains."""
+    """The caller's `stop` returned True. Nothing of the unit remains."""
 
 
 @dataclass(frozen=True)
 class PinHash:
-    """P with what made it: 16 bytes of salt, KiB, passes, and the 32 bytes of the hash."""
+    """P with its parameters: 16 bytes of salt, KiB, passes, and the 32 bytes of the hash."""
 
     salt: bytes
     memory_kib: int
@@ -44,9 +45,10 @@ class PinHash:
 
 @dataclass(frozen=True, kw_only=True)
 class SealPlan:
-    """What a unit is for; first and count come from its codes. Members as in `Header`.
+    """The plan of a unit. `first` and `count` come from its codes; the other members are those of `Header`.
 
-    `pin` is None for a token without a PIN and for the emergency passcode; `previous` is `seal_previous`'s or empty.
+    `pin` is None for a token without a PIN and for the emergency passcode. `previous` is from `seal_previous`, or
+    empty.
     """
 
     kind: UnitKind
@@ -77,10 +79,11 @@ def seal_unit(
     run: Run = one_by_one,
     stop: Callable[[], bool] | None = None,
 ) -> bytes:
-    """The unit's bytes. `codes` are (i, code) with i rising by one: ASCII digits, or the canonical emergency code.
+    """Return the bytes of the unit. `codes` are (i, code) with i rising by one: ASCII digits, or the canonical
+    emergency code.
 
-    `run` is the map on which records are made, see `parallel`; `stop` is asked before each record.
-    Raises `ValueError` (or `Malformed`, `Weak`) on a plan that no device would accept, `SealingStopped`.
+    `run` is the map that makes the records (see `parallel`). `stop` is called before each record.
+    Raises ValueError (or Malformed, Weak) for a plan that no device would accept, and SealingStopped.
     """
     _verify_level(plan)
     peppers = [secrets.randbits(plan.level.pepper_bits) for _ in codes]
@@ -99,11 +102,11 @@ def _seal_from_parts(
     stop: Callable[[], bool] | None = None,
     limits: Limits = LIMITS,
 ) -> bytes:
-    """The hidden seam: vectors fix salt and peppers, tests may be cheap. Callers cannot."""
+    """The hidden seam: vectors fix salt and peppers, and tests may be cheap. Callers cannot."""
     header = _header_of(plan, codes, salt)
     encoded = header.encode()
     if parse_header(encoded) != header:
-        raise ValueError("the header does not read back as it was meant")
+        raise ValueError("the header does not read back as written")
     verify_costs(header, limits)
     _verify_codes(header, codes)
     records = _records_of(plan, header_hash(encoded), codes, peppers, run, stop or _never)
@@ -111,7 +114,7 @@ def _seal_from_parts(
 
 
 def _assemble(header: bytes, records: bytes, sign: Sign) -> bytes:
-    """Header and records, signed; vectors of what must be refused begin here."""
+    """Return header and records, signed. Vectors of units that must be refused start here."""
     signed = signed_part(header, records)
     return signed + sign(signed) + records
 
@@ -149,24 +152,24 @@ def _header_of(plan: SealPlan, codes: Sequence[tuple[int, str]], salt: bytes) ->
 
 
 def _verify_level(plan: SealPlan) -> None:
-    """What readers leave to the server: which level goes with what."""
+    """Check the rule that readers leave to the server: which level goes with which kind."""
     if plan.kind.is_emergency:
         allowed = plan.level == EMERGENCY
     else:
-        # Without a PIN one code is all there is to guess.
+        # Without a PIN, an attacker has only one code to guess.
         allowed = plan.level in LEVELS.values() and (plan.pin is not None or plan.level != LIGHT)
     if not allowed:
-        raise ValueError(f"a {plan.kind} unit is not sealed so at level {plan.level.name}")
+        raise ValueError(f"a {plan.kind} unit must not be sealed at level {plan.level.name}")
 
 
 def _verify_codes(header: Header, codes: Sequence[tuple[int, str]]) -> None:
     if [i for i, _ in codes] != list(range(header.first, header.first + header.count)):
-        raise ValueError("the codes are not numbered one after the other")
+        raise ValueError("the codes are not numbered in sequence")
     for _, code in codes:
         if header.kind.is_emergency:
             verify_canonical(code, groups=2 if header.pin_salt else 3)
         elif not (code.isascii() and code.isdecimal() and len(code) == header.digits):
-            raise ValueError("a tokencode has not the digits that the header says")
+            raise ValueError("a tokencode does not have the number of digits in the header")
 
 
 def _records_of(

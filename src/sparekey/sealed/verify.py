@@ -1,7 +1,7 @@
-"""Steps 1 to 3 of spec/offline-day.md, "Opening": whether these bytes are a unit for this device at all.
+"""Steps 1 to 3 of spec/offline-day.md, "Opening": the checks that these bytes are a unit for this device.
 
-- The signature is checked before the header is parsed: a parser meets only what the server signed.
-- At receipt the records must be the signed ones too; later some may have been erased.
+- The signature is checked before the header is parsed, so that the parser sees only bytes that the server signed.
+- At receipt the records must be the signed ones too. Later some may have been erased.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class SealedUnit:
     records: bytes = field(repr=False)
 
     def record(self, i: int) -> bytes:
-        """The 48 bytes of record i, which must be one of the unit's."""
+        """Return the 48 bytes of record i. Raises IndexError if the unit has no such record."""
         if not self.header.first <= i <= self.header.last:
             raise IndexError("the unit has no such record")
         start = (i - self.header.first) * RECORD_BYTES
@@ -42,23 +42,23 @@ class SealedUnit:
 def verify_unit(
     unit: bytes, pinned_keys: Sequence[bytes], device: str, generation: int, *, _limits: Limits = LIMITS
 ) -> SealedUnit:
-    """Receipt: everything of steps 1 to 3 but time, and the hash of all records.
+    """Verify a unit at receipt: steps 1 to 3 without time, and the hash of all records.
 
-    `pinned_keys` are raw Ed25519 public keys (32 bytes), at most four; `generation` is the one known from the
-    server's sync reply. Raises `Malformed`, `BadSignature`, `Weak`, `WrongDevice`, `Superseded`, in that order.
+    `pinned_keys` are raw Ed25519 public keys (32 bytes), at most four. `generation` is the one in the server's sync
+    reply. Raises Malformed, BadSignature, Weak, WrongDevice or Superseded, in that order.
     """
     parts, header = _verify_signed(unit, pinned_keys, _limits)
     if not hmac.compare_digest(hashlib.sha256(parts.records).digest(), parts.records_hash):
-        raise Malformed("the records are not the signed ones")
+        raise Malformed("the records are not those that were signed")
     return _verify_meant_for(parts, header, device, generation)
 
 
 def verify_stored(
     unit: bytes, pinned_keys: Sequence[bytes], device: str, generation: int, *, _limits: Limits = LIMITS
 ) -> SealedUnit:
-    """Opening: the same without the hash of the records, because erased records are zero now.
+    """Verify a stored unit: like `verify_unit` without the hash of the records, because erased records are zero now.
 
-    A record that was altered since fails its own tag.
+    A record that was altered since then fails its own tag.
     """
     parts, header = _verify_signed(unit, pinned_keys, _limits)
     return _verify_meant_for(parts, header, device, generation)
@@ -69,10 +69,10 @@ def _verify_signed(unit: bytes, pinned_keys: Sequence[bytes], limits: Limits) ->
         raise ValueError(f"pin 1 to {PINNED_KEYS_LIMIT} keys")
     parts = cut_unit(unit)
     if not any(_made_by(key, parts) for key in pinned_keys):
-        raise BadSignature("no pinned key made this signature")
+        raise BadSignature("the signature is by none of the pinned keys")
     header = parse_header(parts.header)
     verify_records_length(header, parts.records)
-    # Last: a unit that is wrong in form says nothing about costs that could be believed.
+    # Check the costs last: in a unit with wrong form they cannot be trusted.
     verify_costs(header, limits)
     return parts, header
 

@@ -1,7 +1,7 @@
 """The messages of the agent API, version 1 (spec/agent-api.md): one request and one reply for each path.
 
-Every request but `trust` and `enrol` is signed by the device's key (wire.signing). Byte strings are lower-case hex;
-times are unix seconds by the server; a member that does not apply is "" or 0.
+Every request but `trust` and `enrol` is signed by the device's key (wire.signing). Byte strings are lower-case hex.
+Times are unix seconds of the server. A member that does not apply is "" or 0.
 """
 
 from dataclasses import dataclass, field
@@ -27,14 +27,15 @@ class ErrorReply:
     """Any refusal of a request that is not a refused sign-in."""
 
     error: str  # a word for programs: unknown-device, revoked, stale-time, bad-request, not-allowed, stale, ...
-    message: str  # what is wrong
-    do: str  # what to do
+    message: str  # the problem
+    do: str  # the next step for the user
     server_time: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrustReply:
-    """GET trust: what the enrolment code's pin stands for. Believed only after comparison with the pin."""
+    """GET trust: the keys that the pin in the enrolment code stands for. The device accepts them only after comparison
+    with the pin."""
 
     ca_certificate: str  # DER
     signing_key: str  # Ed25519, 32 bytes
@@ -47,23 +48,25 @@ class EnrolRequest:
     secret: str
     public_key: str  # P-256, SubjectPublicKeyInfo, DER
     proof: str  # DER signature by that key over "sparekey/1/enrol" || secret || public key
-    name: str  # wished-for device name; "": as invited
+    name: str  # device name; "" for the one in the invitation
     supports_offline: bool
     hardware_bound: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnrolReply:
+    """The identity of the new device, and the keys that it pins."""
+
     device: str  # id, never used again
     name: str
     signing_keys: list[str]  # pinned: at most 4 Ed25519 keys that may sign units
-    checkpoint_key: str  # Ed25519: signs audit checkpoints
+    checkpoint_key: str  # Ed25519; signs audit checkpoints
     server_time: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignInRequest:
-    """POST sign-ins: what was typed. `check` names the offline key under which the device's secrets are wrapped.
+    """POST sign-ins: the passcode. `check` names the offline key under which the secrets of the device are wrapped.
 
     With `reply_to`, `passcode` is the answer to the question that a reply asked under it.
     """
@@ -76,7 +79,7 @@ class SignInRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SignInReply:
-    """Granted, denied, or one more question; a denial says no more than that, but for groups that were misread."""
+    """Granted, denied, or one more question. A denial gives no reason but the misread groups."""
 
     result: str  # granted | denied | ask
     misread: list[int]
@@ -85,11 +88,11 @@ class SignInReply:
     token: str
     step: int
     check: str  # of `offline_key`
-    offline_key: str  # the key that the request's check names, or the user's current key on this device
+    offline_key: str  # the key that `check` of the request names, or the user's current key on this device
     server_time: int
     ask: str = ""  # new-pin | confirm-pin | next-tokencode
-    text: str = ""  # the question, for the person at the screen
-    reply_to: str = ""  # 16 random bytes: one answer, within two minutes, by this device for this login
+    text: str = ""  # the question, for the user
+    reply_to: str = ""  # 16 random bytes; valid for one answer, within two minutes, from this device and for this login
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +104,15 @@ class EventsRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class EventsReply:
-    last_number: int  # the server has all up to this one
+    """The number of the last event that the server has stored."""
+
+    last_number: int  # the server has all events up to this one
     server_time: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeldUnit:
-    """One unit as the device holds it."""
+    """One unit on the device."""
 
     user: str
     kind: str
@@ -120,17 +125,19 @@ class HeldUnit:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncRequest:
-    """POST sync: what the device holds; the newest audit checkpoint that it keeps as a witness."""
+    """POST sync: the units on the device, and the newest audit checkpoint, which it keeps as a witness."""
 
     held: list[HeldUnit]
     checkpoint: str
     hardware_bound: bool
-    protection: str = ""  # a word of `Protection` (core.offline.units): what the offline data stand under
+    protection: str = ""  # a word of `Protection` (core.offline.units)
     exempt: list[str] = field(default_factory=list)  # local accounts that sign in without a passcode, at most 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnitName:
+    """The slot of a unit: one unit is kept for each."""
+
     kind: str
     token: str
     day: int = 0
@@ -138,7 +145,7 @@ class UnitName:
 
 @dataclass(frozen=True, kw_only=True)
 class KeptKind:
-    """Units of this kind and token may stay."""
+    """The kind and token of units that may stay on the device."""
 
     kind: str
     token: str
@@ -146,7 +153,7 @@ class KeptKind:
 
 @dataclass(frozen=True, kw_only=True)
 class UsedStep:
-    """Steps of this token up to this one are used up, wherever that was."""
+    """The last used step of a token, on any device or at the server. Steps up to it are used up."""
 
     token: str
     step: int
@@ -154,7 +161,7 @@ class UsedStep:
 
 @dataclass(frozen=True, kw_only=True)
 class DevicePolicy:
-    """Policy values that the device itself enforces (product.md: sealed in "device state")."""
+    """The policy values that the device itself enforces (product.md: sealed in "device state")."""
 
     offline_failures: int
     warn_days: int
@@ -166,7 +173,7 @@ class DevicePolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class UserSync:
-    """What the server says about one user on this device."""
+    """The state of one user on this device, as the server sets it."""
 
     user: str
     login: str
@@ -174,20 +181,24 @@ class UserSync:
     check: str  # of the offline key of that generation
     keep: list[KeptKind]  # everything else of this user is erased at once
     last_day: int  # days after this one are erased at once
-    tokencodes_blocked: bool  # locked at the server: tokencodes wait until unlocked, emergency codes do not
+    tokencodes_blocked: (
+        bool  # locked at the server: tokencodes are refused until it is unlocked, emergency codes are not
+    )
     used: list[UsedStep]
     policy: DevicePolicy
-    wanted: list[UnitName]  # to be fetched, in this order
-    obstacles: list[str]  # sentences: why something is not to be had
+    wanted: list[UnitName]  # to fetch, in this order
+    obstacles: list[str]  # sentences with the reasons why data are missing
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyncReply:
+    """The state of all users on this device. Users who are not listed have no data here any more."""
+
     server_time: int
     device_name: str
     signing_keys: list[str]
-    checkpoint: str  # newest, signed; kept by the device as a witness
-    users: list[UserSync]  # a user who is not named has nothing on this device any more
+    checkpoint: str  # the newest, signed; the device keeps it as a witness
+    users: list[UserSync]  # a user who is not listed has no data on this device any more
     last_event: int
     next_sync: int  # seconds from now
 
@@ -212,5 +223,7 @@ class AcknowledgementRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class AcknowledgementReply:
+    """The number of units that the server has marked as stored."""
+
     acknowledged: int
     server_time: int

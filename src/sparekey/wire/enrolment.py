@@ -1,8 +1,9 @@
-"""The enrolment code: what an administrator gives to whoever sets up a device, and all that the device trusts at first.
+"""The enrolment code. An administrator gives it to the person who sets up a device, and the device trusts nothing else
+at first.
 
-160 bits in eight groups with check characters: an 80-bit one-time secret, and 80 bits of SHA-256 over the server's
-offline-signing key and the certificate of its CA. The device compares before it sends the secret, so that another CA,
-or another signing key, never sees it (offline-day.md, server rule 8).
+It has 160 bits in eight groups with check characters: an 80-bit one-time secret, and 80 bits of SHA-256 over the
+offline-signing key of the server and the certificate of its CA. The device compares these before it sends the secret,
+so that a server with another CA or signing key never sees it (offline-day.md, server rule 8).
 """
 
 import hashlib
@@ -20,53 +21,54 @@ GROUPS: Final = 8
 
 
 class BadEnrolmentCode(ValueError):
-    """The code was misread or mistyped; the message names the groups."""
+    """The code was misread or mistyped. The message names the groups."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnrolmentCode:
-    """A one-time secret and the pin of the server that will take it."""
+    """A one-time secret, and the pin of the server that accepts it."""
 
     secret: Secret[bytes]
     pin: bytes
 
     def verify_server(self, signing_key: bytes, ca_certificate: bytes) -> None:
-        """Raises BadEnrolmentCode unless this is the server for which the code was made."""
+        """Raise BadEnrolmentCode unless this is the server for which the code was made."""
         if not hmac.compare_digest(self.pin, trust_pin(signing_key, ca_certificate)):
             raise BadEnrolmentCode(
-                "this is not the server for which the code was made (its CA or signing key is another); "
+                "this is not the server for which the code was made (its CA or signing key is different); "
                 "nothing was sent. Check the address, or ask for a new code"
             )
 
     def text(self) -> Secret[str]:
-        """As it is given to a person: eight groups of five."""
+        """Return the code as people read it: eight groups of five."""
         number = int.from_bytes(self.secret.reveal() + self.pin, "big")
         chunks = iter([number >> shift & 0xFFFFF for shift in range(140, -1, -20)])
         return Secret(grouped(new_code(GROUPS, lambda _: next(chunks))))
 
 
 def trust_pin(signing_key: bytes, ca_certificate: bytes) -> bytes:
-    """10 bytes that stand for the raw Ed25519 signing key (32 bytes) and the CA certificate (DER)."""
+    """Return the 10 bytes that stand for the raw Ed25519 signing key (32 bytes) and the CA certificate (DER)."""
     return hashlib.sha256(b"sparekey/1/trust" + signing_key + ca_certificate).digest()[:PIN_BYTES]
 
 
 def secret_hash(secret: Secret[bytes]) -> bytes:
-    """What the server keeps of the secret. 80 random bits, so that a plain hash is enough."""
+    """Return the hash that the server stores. Safe as a plain hash because the secret has 80 random bits."""
     return hashlib.sha256(b"sparekey/1/enrolment" + secret.reveal()).digest()
 
 
 def proof_message(secret: bytes, public_key: bytes) -> bytes:
-    """What the device signs with the key that it enrols: it has the private half, and saw the code."""
+    """Return the message that the device signs with its new key. It proves that the device has the private half and the
+    code."""
     return b"sparekey/1/enrol" + secret + public_key
 
 
 def new_enrolment_code(signing_key: bytes, ca_certificate: bytes) -> EnrolmentCode:
-    """A fresh code for the server with this signing key and CA."""
+    """Return a new code for the server with this signing key and CA."""
     return EnrolmentCode(secret=Secret(secrets.token_bytes(SECRET_BYTES)), pin=trust_pin(signing_key, ca_certificate))
 
 
 def read_enrolment_code(typed: str) -> EnrolmentCode:
-    """The code as a person typed it, or BadEnrolmentCode."""
+    """Return the code that a person typed. Raises BadEnrolmentCode."""
     code = normalise(typed.strip())
     try:
         verify_canonical(code, GROUPS)

@@ -1,10 +1,11 @@
-"""Frames between a login shim and the agent on the same computer (spec/local-socket.md): no JSON, every length capped.
+"""The frames between a login shim and the agent on the same computer (spec/local-socket.md): no JSON, every length
+limited.
 
     frame = u32 length of the rest || u8 version || u8 type || fields
     field = u8 tag || u16 length || that many bytes
 
-Integers are big-endian; text is UTF-8; a number is a field of 8 bytes. A frame with a tag twice, a field that ends
-beyond the frame, or a member that its type does not have is refused whole.
+Integers are big-endian, text is UTF-8, a number is a field of 8 bytes. A frame is refused as a whole if a tag occurs
+twice, if a field ends beyond the frame, or if its type does not have the field.
 """
 
 from dataclasses import dataclass, field
@@ -13,17 +14,17 @@ from typing import Final
 
 VERSION: Final = 1
 HEAD_BYTES: Final = 4
-LONGEST_FRAME: Final = 65_536  # of the rest
-LONGEST_REQUEST: Final = 4_096  # the agent reads no more from a shim
+LONGEST_FRAME: Final = 65_536  # bytes after the length
+LONGEST_REQUEST: Final = 4_096  # the agent reads no longer request
 NUMBER_BYTES: Final = 8
 
 
 class BadFrame(ValueError):
-    """Not a frame of this version; nothing in it is used."""
+    """The bytes are not a frame of this version. Nothing in them is used."""
 
 
 class Kind(IntEnum):
-    """Requests below 64, replies from 64 on."""
+    """The types of frames: requests below 64, replies from 64 on."""
 
     LOGIN = 1
     KEEP = 2
@@ -43,14 +44,14 @@ class Kind(IntEnum):
 
 
 class Tag(IntEnum):
-    """What a field holds: text unless a number or bytes are named."""
+    """The tags of fields: text, unless the comment names a number or bytes."""
 
     USER = 1
     PASSCODE = 2
     REPLY_TO = 3
     PURPOSE = 4
     SECRET = 5  # bytes
-    REMOTE = 6  # number: 1 with LOGIN, whoever signs in comes over a network
+    REMOTE = 6  # number; 1 with LOGIN if the user comes over a network
     RESULT = 16
     MODE = 17
     METHOD = 18
@@ -58,12 +59,12 @@ class Tag(IntEnum):
     EMERGENCY_EXPIRES = 20  # number, unix seconds
     MESSAGE = 21
     REASON = 22
-    MISREAD = 23  # bytes: a group number each
+    MISREAD = 23  # bytes, one for each group number
     DONE = 24  # number
     TOTAL = 25  # number
     UNIT = 26
-    REPORT = 27  # JSON for the agent's own commands
-    EVERYTHING = 28  # number: 1 with CLEAR, the enrolment too
+    REPORT = 27  # JSON for the commands of the agent
+    EVERYTHING = 28  # number; 1 with CLEAR to erase the enrolment too
     ASK = 29  # new-pin, confirm-pin, next-tokencode
 
 
@@ -101,33 +102,33 @@ _FIELDS_OF: Final[dict[Kind, frozenset[Tag]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """One message. A field that is not there reads as empty, or 0. Fields may hold a passcode: they never print."""
+    """One message. A missing field reads as empty, or 0. Fields may hold a passcode, so they never print."""
 
     kind: Kind
     fields: dict[Tag, bytes] = field(default_factory=dict, repr=False)
 
     def text(self, tag: Tag) -> str:
-        """Raises `BadFrame` if it is not UTF-8."""
+        """Return the text in this field. Raises BadFrame if it is not UTF-8."""
         try:
             return self.fields.get(tag, b"").decode("utf-8")
         except UnicodeDecodeError as error:
             raise BadFrame("a text is not UTF-8") from error
 
     def number(self, tag: Tag) -> int:
-        """Raises `BadFrame` if it is not one."""
+        """Return the number in this field. Raises BadFrame if it has not 8 bytes."""
         value = self.fields.get(tag, bytes(NUMBER_BYTES))
         if len(value) != NUMBER_BYTES:
-            raise BadFrame("a number has not 8 bytes")
+            raise BadFrame("a number does not have 8 bytes")
         return int.from_bytes(value, "big")
 
 
 def frame(kind: Kind, **members: str | int | bytes) -> Frame:
-    """A frame of these members, by the tags' names in lower case; what is empty or 0 is left out."""
+    """Return a frame with these members, by the lower-case names of the tags. Empty members and 0 are left out."""
     return Frame(kind=kind, fields={Tag[name.upper()]: _to_bytes(value) for name, value in members.items() if value})
 
 
 def encode_frame(message: Frame) -> bytes:
-    """The frame's bytes; raises `BadFrame` for what no reader would take."""
+    """Return the bytes of the frame. Raises BadFrame if no reader would accept it."""
     fields = b""
     for tag, value in message.fields.items():
         if len(value) > 0xFFFF:
@@ -140,15 +141,15 @@ def encode_frame(message: Frame) -> bytes:
 
 
 def read_length(head: bytes, longest: int = LONGEST_FRAME) -> int:
-    """How many bytes follow the first four; raises `BadFrame`."""
+    """Return the number of bytes after the first four. Raises BadFrame."""
     length = int.from_bytes(head, "big")
     if len(head) != HEAD_BYTES or not 2 <= length <= longest:
-        raise BadFrame("not a frame, or a longer one than is taken here")
+        raise BadFrame("not a frame, or longer than allowed here")
     return length
 
 
 def decode_frame(rest: bytes) -> Frame:
-    """The frame from all bytes after the length; raises `BadFrame`."""
+    """Return the frame in all bytes after the length. Raises BadFrame."""
     if len(rest) < 2 or rest[0] != VERSION:
         raise BadFrame(f"not a frame of version {VERSION}")
     try:
@@ -160,7 +161,7 @@ def decode_frame(rest: bytes) -> Frame:
     while at < len(rest):
         tag, value, at = _field(rest, at)
         if tag in fields or tag not in _FIELDS_OF[kind]:
-            raise BadFrame("a field twice, or one that this type of frame does not have")
+            raise BadFrame("a field occurs twice, or this type of frame does not have it")
         fields[tag] = value
     return Frame(kind=kind, fields=fields)
 

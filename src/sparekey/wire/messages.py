@@ -1,6 +1,6 @@
-"""JSON objects to frozen dataclasses and back, strictly: what is not exactly expected is refused.
+"""JSON objects to frozen dataclasses and back, strictly: any unexpected input is refused.
 
-One decoder for both sides of every JSON message, on the standard library alone, so that the device needs no more.
+Both sides of every JSON message use this decoder. It needs the standard library only, so that the device needs no more.
 """
 
 import dataclasses
@@ -14,15 +14,17 @@ from typing import Any, Final, TypeVar
 
 M = TypeVar("M")
 
-LARGEST_INTEGER: Final = 2**53 - 1  # what every JSON reader holds exactly
+LARGEST_INTEGER: Final = 2**53 - 1  # every JSON reader represents it exactly
 LONGEST_STRING: Final = 4096
-# PostgreSQL keeps no NUL in a text, and no database keeps half a character.
+# PostgreSQL stores no NUL in a text, and no database stores half a character.
 KEPT_NOWHERE: Final = re.compile("[\x00\ud800-\udfff]")
-TYPED: Final[Mapping[str, Any]] = {"typed": True}  # metadata of a member: whatever a person typed, judged as it came
+TYPED: Final[Mapping[str, Any]] = {
+    "typed": True
+}  # metadata of a member with text that a person typed, which is checked later
 
 
 class BadMessage(ValueError):
-    """The bytes are not the message that was expected; `where` names the member, never its value."""
+    """The bytes are not the expected message. `where` names the member, never its value."""
 
     def __init__(self, where: str, expected: str) -> None:
         super().__init__(f"{where}: expected {expected}")
@@ -30,17 +32,18 @@ class BadMessage(ValueError):
 
 
 def encode(message: Any) -> bytes:
-    """Compact UTF-8 JSON of a message dataclass."""
+    """Return a message dataclass as compact UTF-8 JSON."""
     return json.dumps(dataclasses.asdict(message), separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def decode(kind: type[M], data: bytes) -> M:
-    """The message of that dataclass, or BadMessage. Members: str, int, bool, lists and message dataclasses."""
+    """Return the message of this dataclass. Members can be str, int, bool, lists and message dataclasses. Raises
+    BadMessage."""
     return typing.cast("M", _read(kind, parse(data), "message"))
 
 
 def parse(data: bytes) -> Any:
-    """The JSON value, if no member occurs twice and every number is an integer; or BadMessage."""
+    """Return the JSON value. Raises BadMessage if a member occurs twice or a number is not an integer."""
     try:
         return json.loads(data, object_pairs_hook=_unique, parse_float=_no_fraction, parse_constant=_no_fraction)
     except (ValueError, RecursionError) as error:
@@ -65,7 +68,7 @@ def _read(kind: Any, value: Any, where: str, *, typed: bool = False) -> Any:
         (item,) = typing.get_args(kind)
         if not isinstance(value, list):
             raise BadMessage(where, "a list")
-        return [_read(item, each, f"{where}[{index}]", typed=typed) for index, each in enumerate(value)]
+        return [_read(item, element, f"{where}[{index}]", typed=typed) for index, element in enumerate(value)]
     if isinstance(kind, types.UnionType) or type(value) is not kind:
         raise BadMessage(where, {str: "text", int: "an integer", bool: "true or false"}.get(kind, "something else"))
     if kind is int and abs(value) > LARGEST_INTEGER:
@@ -81,19 +84,20 @@ def _read_object(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise BadMessage(where, "an object")
     hints, needed, typed = _members(kind)
-    given = {
-        name: _read(hints[name], each, f"{where}.{name}", typed=name in typed)
-        for name, each in value.items()
+    members = {
+        name: _read(hints[name], member, f"{where}.{name}", typed=name in typed)
+        for name, member in value.items()
         if name in hints
     }
-    if needed - given.keys() or value.keys() - hints.keys():
+    if needed - members.keys() or value.keys() - hints.keys():
         raise BadMessage(where, f"the members {', '.join(hints)}")
-    return kind(**given)
+    return kind(**members)
 
 
 @functools.cache
 def _members(kind: Any) -> tuple[dict[str, Any], frozenset[str], frozenset[str]]:
-    """The members' types by name, which must be given, and which were typed; looked up once for each type."""
+    """Return the types of the members by name, the required ones, and those that hold typed text; computed once for
+    each class."""
     fields = dataclasses.fields(kind)
     hints = typing.get_type_hints(kind)
     needed = frozenset(

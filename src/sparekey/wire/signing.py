@@ -1,8 +1,8 @@
-"""How a device proves that a request is its own: an ECDSA P-256 signature over the whole request (spec/agent-api.md).
+"""The proof that a request comes from a device: an ECDSA P-256 signature over the whole request (spec/agent-api.md).
 
-The device's key was made on the device and never leaves it; the server knows the public half from the enrolment.
-P-256, not Ed25519, because it is what every TPM can hold. Requests travel inside TLS; the time in them only bounds
-how long a captured one could be sent again by whoever broke TLS.
+The key of the device was made there and never leaves it. The server has the public half from the enrolment. It is
+P-256, not Ed25519, because every TPM supports P-256. Requests travel inside TLS. Their time only limits how long an
+attacker who broke TLS could repeat a captured request.
 """
 
 import base64
@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 DEVICE_HEADER: Final = "Sparekey-Device"
-TIME_HEADER: Final = "Sparekey-Time"  # unix seconds, by the device's idea of server time
+TIME_HEADER: Final = "Sparekey-Time"  # unix seconds, by the device's estimate of server time
 SIGNATURE_HEADER: Final = "Sparekey-Signature"  # base64 of the DER signature
-TOLERANCE: Final = 300  # seconds between that and the server's own time
+TOLERANCE: Final = 300  # seconds between that time and the server's own
 
 _ALGORITHM: Final = ec.ECDSA(hashes.SHA256())
 
@@ -26,12 +26,13 @@ class BadSignature(ValueError):
 
 
 def lp(value: bytes) -> bytes:
-    """Length-prefixed: u16 length, then the bytes."""
+    """Return the value with a length prefix: u16 length, then the bytes."""
     return len(value).to_bytes(2, "big") + value
 
 
 def request_bytes(method: str, path: str, device: str, at: int, body: bytes) -> bytes:
-    """What the device signs. Every part is length-prefixed, so that no two requests have the same bytes."""
+    """Return the bytes that the device signs. Safe because every part has a length prefix, so that no two requests have
+    the same bytes."""
     digest = hashes.Hash(hashes.SHA256())
     digest.update(body)
     head = b"".join(lp(part.encode()) for part in (method, path, device))
@@ -39,7 +40,8 @@ def request_bytes(method: str, path: str, device: str, at: int, body: bytes) -> 
 
 
 def load_public_key(der: bytes) -> ec.EllipticCurvePublicKey:
-    """A device's public key from SubjectPublicKeyInfo DER; BadSignature unless it is a P-256 key."""
+    """Return the public key of a device from SubjectPublicKeyInfo in DER. Raises BadSignature unless it is a P-256
+    key."""
     try:
         key = serialization.load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -50,7 +52,7 @@ def load_public_key(der: bytes) -> ec.EllipticCurvePublicKey:
 
 
 def verify_signature(public_key: bytes, signature: bytes, message: bytes) -> None:
-    """Raises BadSignature unless `signature` (DER) over `message` is by the key (SubjectPublicKeyInfo DER)."""
+    """Raise BadSignature unless `signature` (DER) over `message` is by this key (SubjectPublicKeyInfo, DER)."""
     try:
         load_public_key(public_key).verify(signature, message, _ALGORITHM)
     except InvalidSignature as error:
@@ -58,17 +60,17 @@ def verify_signature(public_key: bytes, signature: bytes, message: bytes) -> Non
 
 
 def sign(private_key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
-    """The DER signature of `message`."""
+    """Return the signature of `message` in DER."""
     return private_key.sign(message, _ALGORITHM)
 
 
 def to_header(signature: bytes) -> str:
-    """A signature as a header value."""
+    """Return a signature as a header value."""
     return base64.b64encode(signature).decode()
 
 
 def from_header(value: str) -> bytes:
-    """The signature in a header value; BadSignature if it is not base64."""
+    """Return the signature in a header value. Raises BadSignature if it is not base64."""
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -1,9 +1,9 @@
-"""Values of use cases to JSON and back, by their declared types: what a REST request and its reply are made of.
+"""Values of use cases to JSON and back, by their declared types. REST requests and replies are made of them.
 
-Rules: text, numbers, truth values, enumerations, secrets, bytes (lower-case hex), lists, mappings and dataclasses, and
-any of them or null; nothing else passes. What comes in is refused unless it is exactly what was declared, and before
-anything that a database could choke on; what a server answers may have members that this reader does not know yet.
-A Secret is revealed here, so that the JSON is as secret as what it holds.
+The types are text, numbers, truth values, enumerations, secrets, bytes (lower-case hex), lists, mappings and
+dataclasses, and unions with null; other types are refused. Input must match its declared type exactly, and is refused
+before a database could fail on it. A reply of a server may have members that this reader does not know yet.
+A Secret is revealed here, so the JSON is as secret as its content.
 """
 
 import dataclasses
@@ -28,23 +28,23 @@ _SIMPLE: Final = (str, int, bool)
 
 
 def to_json(value: Any) -> Json:
-    """The value as JSON has it. Raises TypeError for what is none of these types; it names the type alone."""
+    """Return the value for JSON. Raises TypeError for a value of any other type; the message names only the type."""
     leaf = _unwrapped(value)
     if leaf is None or isinstance(leaf, str | int):
         return leaf
     if isinstance(value, Mapping):
-        return {str(_unwrapped(name)): to_json(each) for name, each in value.items()}
+        return {str(_unwrapped(name)): to_json(element) for name, element in value.items()}
     if isinstance(value, list | tuple):
-        return [to_json(each) for each in value]
+        return [to_json(element) for element in value]
     if isinstance(value, frozenset | set):
-        return sorted((to_json(each) for each in value), key=str)
+        return sorted((to_json(element) for element in value), key=str)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
 def _unwrapped(value: Any) -> Any:
-    """What is written as one text or number, as that; anything else as it is."""
+    """Return a value that is written as one text or number in that form; other values unchanged."""
     match value:
         case Enum():
             value = value.value
@@ -56,10 +56,10 @@ def _unwrapped(value: Any) -> Any:
 
 
 def is_value(kind: Any) -> bool:
-    """Whether values of this declared type can come as JSON."""
+    """Return True if values of this declared type can come as JSON."""
     arguments = typing.get_args(kind)
     if _is_union(kind):
-        return all(is_value(each) for each in arguments)
+        return all(is_value(element) for element in arguments)
     origin = typing.get_origin(kind)
     if origin in _LISTS:
         return is_value(arguments[0])
@@ -68,26 +68,26 @@ def is_value(kind: Any) -> bool:
     if origin is Secret:
         return arguments[0] in (str, bytes)
     if dataclasses.is_dataclass(kind):
-        return all(is_value(each) for each in members_of(kind).values())
+        return all(is_value(element) for element in members_of(kind).values())
     return kind in (*_SIMPLE, bytes, types.NoneType, Any) or _is_enumeration(kind)
 
 
 def is_list(kind: Any) -> bool:
-    """Whether values of this declared type are a JSON list."""
+    """Return True if values of this declared type are a JSON list."""
     return typing.get_origin(kind) in _LISTS
 
 
 def is_object(kind: Any) -> bool:
-    """Whether values of this declared type, unless they are null, are a JSON object."""
+    """Return True if values of this declared type, unless null, are a JSON object."""
     if _is_union(kind):
-        return any(is_object(each) for each in typing.get_args(kind))
+        return any(is_object(element) for element in typing.get_args(kind))
     return typing.get_origin(kind) in _MAPPINGS or (dataclasses.is_dataclass(kind) and kind is not EnrolmentCode)
 
 
 def from_json(kind: Any, value: Any, where: str, *, exact: bool = True) -> Any:
-    """The value of that declared type, or BadMessage, which names the member and never its value.
+    """Return the value of this declared type. Raises BadMessage, which names the member and never its value.
 
-    `exact`: what a stranger sends; otherwise a reply of a server that may be newer than this reader.
+    `exact` is True for input from a stranger, False for the reply of a server that may be newer than this reader.
     """
     if _is_union(kind):
         return _any_of(typing.get_args(kind), value, where, exact)
@@ -104,7 +104,7 @@ def from_json(kind: Any, value: Any, where: str, *, exact: bool = True) -> Any:
 
 
 def members_of(kind: Any) -> Mapping[str, Any]:
-    """The declared types of a dataclass's members by name."""
+    """Return the declared types of a dataclass's members by name."""
     return _members(kind)
 
 
@@ -115,7 +115,7 @@ def _members(kind: Any) -> Mapping[str, Any]:
 
 
 def needed_of(kind: Any) -> Sequence[str]:
-    """The members of a dataclass that have no default."""
+    """Return the members of a dataclass that have no default."""
     return _needed(kind)
 
 
@@ -146,11 +146,11 @@ OF_REPLIES: Final = Limits(None, None)
 
 
 def schema_of(kind: Any, *, exact: bool = True, limits: Limits = OF_REQUESTS) -> Schema:
-    """The JSON schema (draft 2020-12) of a declared type; `exact` as in `from_json`."""
+    """Return the JSON schema (draft 2020-12) of a declared type; `exact` as in `from_json`."""
     inner = functools.partial(schema_of, exact=exact, limits=limits)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if _is_union(kind):
-        return {"anyOf": [inner(each) for each in arguments]}
+        return {"anyOf": [inner(element) for element in arguments]}
     if origin in _LISTS:
         return {"type": "array", "items": inner(arguments[0])} | _unless_none("maxItems", limits.most_items)
     if origin in _MAPPINGS:
@@ -166,7 +166,7 @@ def _unless_none(name: str, limit: int | None) -> Schema:
 
 def _object_schema(kind: Any, exact: bool, inner: Callable[[Any], Schema]) -> Schema:
     if kind is not EnrolmentCode:
-        members = {name: inner(each) for name, each in members_of(kind).items()}
+        members = {name: inner(element) for name, element in members_of(kind).items()}
         needed = needed_of(kind) if exact else [*members]
         closed = {"additionalProperties": False} if exact else {}
         return {"type": "object", "properties": members, "required": [*needed]} | closed
@@ -175,7 +175,7 @@ def _object_schema(kind: Any, exact: bool, inner: Callable[[Any], Schema]) -> Sc
 
 def _simple_schema(kind: Any, limits: Limits) -> Schema:
     if _is_enumeration(kind):
-        return {"type": "string", "enum": [each.value for each in kind]}
+        return {"type": "string", "enum": [element.value for element in kind]}
     if kind is str:
         return {"type": "string"} | _unless_none("maxLength", limits.longest_text)
     if kind is int:
@@ -195,7 +195,7 @@ def _is_enumeration(kind: Any) -> bool:
 
 def _any_of(kinds: tuple[Any, ...], value: Any, where: str, exact: bool) -> Any:
     refused: BadMessage | None = None
-    for kind in sorted(kinds, key=lambda each: each is not types.NoneType):
+    for kind in sorted(kinds, key=lambda element: element is not types.NoneType):
         try:
             return from_json(kind, value, where, exact=exact)
         except BadMessage as error:
@@ -206,7 +206,7 @@ def _any_of(kinds: tuple[Any, ...], value: Any, where: str, exact: bool) -> Any:
 def _list_of(origin: Any, item: Any, value: Any, where: str, exact: bool) -> Any:
     if not isinstance(value, list) or (exact and len(value) > MOST_ITEMS):
         raise BadMessage(where, f"a list of at most {MOST_ITEMS}")
-    items = [from_json(item, each, f"{where}[{index}]", exact=exact) for index, each in enumerate(value)]
+    items = [from_json(item, element, f"{where}[{index}]", exact=exact) for index, element in enumerate(value)]
     if origin in (frozenset, AnySet):
         return frozenset(items)
     return tuple(items) if origin is tuple else items
@@ -216,8 +216,8 @@ def _mapping_of(kinds: tuple[Any, ...], value: Any, where: str, exact: bool) -> 
     if not isinstance(value, dict) or (exact and len(value) > MOST_ITEMS):
         raise BadMessage(where, f"an object with at most {MOST_ITEMS} members")
     return {
-        from_json(kinds[0], name, where, exact=exact): from_json(kinds[1], each, f"{where}.{name}", exact=exact)
-        for name, each in value.items()
+        from_json(kinds[0], name, where, exact=exact): from_json(kinds[1], element, f"{where}.{name}", exact=exact)
+        for name, element in value.items()
     }
 
 
@@ -228,13 +228,13 @@ def _object(kind: Any, value: Any, where: str, exact: bool) -> Any:
     if set(needed_of(kind)) - value.keys() or (exact and value.keys() - hints.keys()):
         raise BadMessage(where, f"the members {', '.join(hints)}")
     given = {
-        name: from_json(hints[name], each, f"{where}.{name}", exact=exact)
-        for name, each in value.items()
+        name: from_json(hints[name], element, f"{where}.{name}", exact=exact)
+        for name, element in value.items()
         if name in hints
     }
     try:
         return kind(**given)
-    except ValueError as error:  # its words may hold the value
+    except ValueError as error:  # the message may contain the value
         raise BadMessage(where, "values that go together") from error
 
 
@@ -242,9 +242,9 @@ def _one(kind: Any, value: Any, where: str, exact: bool) -> Any:
     if kind is Any:
         return value
     if _is_enumeration(kind):
-        found = next((each for each in kind if isinstance(value, str) and each.value == value), None)
+        found = next((element for element in kind if isinstance(value, str) and element.value == value), None)
         if found is None:
-            raise BadMessage(where, f"one of {', '.join(str(each.value) for each in kind)}")
+            raise BadMessage(where, f"one of {', '.join(str(element.value) for element in kind)}")
         return found
     if kind is bytes:
         return _bytes(value, where)
@@ -269,7 +269,7 @@ def _text(value: str, where: str, exact: bool) -> str:
 
 def _bytes(value: Any, where: str) -> bytes:
     try:
-        # `fromhex` passes over white space
+        # `fromhex` ignores white space
         if value == "":
             return b""
         if isinstance(value, str) and value.isalnum() and value == value.lower():

@@ -1,4 +1,4 @@
-"""What several users of one computer need first is there before anybody's later days, also for who comes later."""
+"""The order of a refill: the units that all users need first come before later days, also for users who join later."""
 
 import threading
 from pathlib import Path
@@ -15,7 +15,7 @@ NEEDED_FIRST = {"emergency-passcode", "emergency-tokencode", "today"}
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """Alice and Carol have days of several days; nobody has signed in."""
+    """Return a world in which Alice and Carol have several days, before any sign-in."""
     world = a_world(tmp_path / "store")
     world.server.add_user("carol", pin="1357")
     for user in world.server.users.values():
@@ -24,7 +24,7 @@ def world(tmp_path: Path) -> World:
 
 
 def fetched_in_order(world: World) -> list[tuple[str, str]]:
-    """Who gets what, from now on, as the server is asked."""
+    """Record the user and the unit of each request to the server from now on."""
     asked: list[tuple[str, str]] = []
     honest, today = world.server.unit, world.server.now // 86_400
 

@@ -23,7 +23,7 @@ def five_events(directory: Path) -> tuple[World, list[OfflineEvent]]:
 
 
 def verify_chain(events: list[OfflineEvent], public_key: bytes) -> None:
-    """What a server does: each number follows, each names the one before, each is signed."""
+    """Verify the chain as a server does: each number follows, each event names the one before, each is signed."""
     previous, number = NO_EVENT, 0
     for event in events:
         verify_signature(public_key, bytes.fromhex(event.signature), event.signed_bytes())

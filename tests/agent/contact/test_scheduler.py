@@ -98,7 +98,7 @@ def test_a_change_of_the_network_ends_the_pause_after_a_contact_that_failed(tmp_
 
 
 def test_the_kernel_s_word_of_a_change_is_heard() -> None:
-    """In a network of its own: a change of this machine's would be one of everybody's."""
+    """Run in a network namespace of its own: a change of this machine's network would affect other tests."""
     program = (
         "from sparekey.agent.platform.posix import wait_for_network as wait; import subprocess, threading\n"
         "assert not wait(0.1)\n"

@@ -1,4 +1,4 @@
-"""Which login an account of this computer has: nobody is taken for somebody else by name."""
+"""The login of an account on this computer: no account gets another user's login by its name."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def world(tmp_path: Path) -> World:
 
 
 def signed_in(world: World) -> None:
-    """As admin, with offline data."""
+    """Sign in as admin, with offline data."""
     assert world.login(world.passcode(), "admin").answer.result is Result.GRANTED
     refill(world.device)
     world.next_code()

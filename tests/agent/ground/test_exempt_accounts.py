@@ -1,4 +1,4 @@
-"""Who signs in without a passcode: as found on this computer, told to the server at each contact."""
+"""Accounts without a passcode: found on this computer, reported to the server at each contact."""
 
 import grp
 import json

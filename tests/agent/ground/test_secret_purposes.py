@@ -1,4 +1,4 @@
-"""What a kept secret may be for: policy says it of the password, this computer's configuration of everything else."""
+"""The purposes of kept secrets: policy decides about the password, the configuration about all others."""
 
 from dataclasses import replace
 from pathlib import Path

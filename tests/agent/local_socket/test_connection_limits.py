@@ -1,4 +1,4 @@
-"""Whose a place on the local socket is, where that is known only later."""
+"""Slots on the local socket whose holder becomes known only later."""
 
 from sparekey.agent.local_socket.connection_limits import (
     MOST_OF_EACH,

@@ -31,7 +31,8 @@ OPEN = frame(Kind.OPEN, purpose="os-password")
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    """Alice has offline data, and her password is kept; root and nobody are hers too. Her token shows the next code."""
+    """Serve a device on which Alice has offline data and a kept password. The accounts root and nobody are hers too,
+    and her token shows the next code."""
     world = a_world(tmp_path / "store")
     world.alice.policy = replace(world.alice.policy, os_password=True)
     names = Names(MappingProxyType({"nobody": "alice", "root": "alice"}))
@@ -52,13 +53,13 @@ def login_with(typed: str) -> Frame:
 
 
 def replies(served: Served, *requests: Frame) -> list[Frame]:
-    """To these requests on one connection."""
+    """Return the replies to these requests on one connection."""
     with served.connection() as connection:
         return [served.ask(connection, request) for request in requests]
 
 
 def opened(served: Served, typed: str) -> bytes | str:
-    """What a sign-in with this passcode opens, or why nothing."""
+    """Return the secret that a sign-in with this passcode opens, or the reason why it opens none."""
     reply = replies(served, login_with(typed), OPEN)[-1]
     return reply.fields[Tag.SECRET] if reply.kind is Kind.SECRET else reply.text(Tag.REASON)
 

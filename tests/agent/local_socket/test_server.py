@@ -59,7 +59,8 @@ print("held", flush=True); sys.stdin.read()
 
 @contextlib.contextmanager
 def held_by(how: str, served: Served, count: int) -> Iterator[list[Kind]]:
-    """What a program of `PERSON`, or a screen lock of `DAEMON`, hears on so many connections, while it holds them."""
+    """Return the first replies to a program of `PERSON`, or a screen lock of `DAEMON`, on so many connections that it
+    holds open."""
     person = DAEMON if how == "screen lock" else PERSON
     line = ["/usr/bin/python3", "-I", "-c", HOLDER, how, str(person), str(served.path), str(count), STATUS]
     with subprocess.Popen(line, cwd="/", env={}, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -174,7 +175,7 @@ def test_one_connection_too_many_is_told_so_and_one_without_a_thread_costs_no_pl
 
 
 def freed(served: Served) -> bool:
-    """Whether there is a place again, as soon as the server has seen that one was given back."""
+    """Return True when the server has seen that a slot was freed."""
     for _ in range(100):
         with served.connection() as connection:
             if served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT:
@@ -208,7 +209,7 @@ def test_s26_one_person_s_programs_of_root_do_not_keep_login_screens_out(served:
 
 
 def has_logins() -> bool:
-    """Whether a process may be given one."""
+    """Return True if a process may have a login uid here."""
     line = [sys.executable, "-I", "-c", f"open('/proc/self/loginuid', 'w').write('{PERSON}')"]
     return subprocess.run(line, capture_output=True, check=False).returncode == 0
 
@@ -304,7 +305,7 @@ class _CountedDevice(Device):
 
 
 def asked_by_su(served: Served, request: Frame) -> None:
-    """By a program of root's that `PERSON` has started."""
+    """Ask through a program of root's that `PERSON` has started."""
     line = ["/usr/bin/python3", "-I", "-c", HOLDER, "su", str(PERSON), str(served.path), "1"]
     subprocess.run(
         [*line, encode_frame(request).hex()],
@@ -355,7 +356,7 @@ class _DeviceOfStrangers(_CountedDevice):
 
 
 def answered(connections: list[socket.socket], count: int) -> list[Frame]:
-    """What so many of the connections hear that are answered first; they are closed then."""
+    """Return the replies to the first connections that are answered, and close those."""
     replies: list[Frame] = []
     while len(replies) < count:
         ready, _, _ = select.select(connections, [], [], 10)

@@ -1,4 +1,4 @@
-"""What the stacks of a computer say about the passcode, read as PAM reads them."""
+"""The PAM stacks of a computer, read as PAM reads them."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a service manager and the journal hear, and that nothing depends on either."""
+"""Messages to a service manager and the journal; nothing depends on either."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What an attempt costs and changes: waits for emergency codes, learnt shift, which reason is said."""
+"""The cost and the effects of an attempt: waits for emergency codes, learnt shift, reasons."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a server asks before it signs somebody in: the device carries question and answer, and judges neither."""
+"""Questions of a server before it decides: the device passes question and answer on, and checks neither."""
 
 from pathlib import Path
 

@@ -29,7 +29,7 @@ from tests.agent.simulator import POLICY, SimulatedToken
 
 
 def granted(world: World, typed: str | None = None) -> Mode:
-    """Who let her in; then the token shows another code."""
+    """Return the mode that granted, and move the token to its next code."""
     answer = world.login(world.passcode() if typed is None else typed).answer
     assert answer.result == Result.GRANTED, answer
     world.next_code()

@@ -1,4 +1,4 @@
-"""S09 on the device: whatever breaks, nobody is let in by it."""
+"""S09 on the device: every error refuses."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -48,7 +48,7 @@ def test_s22_an_agent_that_always_says_granted_opens_nothing(tmp_path: Path) -> 
 
 
 def open_whatever_the_name_says(session: Session) -> None:
-    """As a rewritten agent would: without comparing the key's name."""
+    """Open like a rewritten agent, without comparing the name of the key."""
     user = session.store.state.get_user(session.user)
     _open(session._key("os-password:alice"), user.secrets[0])
 

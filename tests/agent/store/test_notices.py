@@ -1,4 +1,4 @@
-"""When users hear that their offline data run low, in which words, and where."""
+"""The notices that offline data run low: their time, text and place."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -23,7 +23,7 @@ from tests.swtpm import Swtpm
 
 @pytest.fixture(params=["file", pytest.param("tpm", marks=pytest.mark.services)])
 def cuts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PowerCuts]:
-    """Of a device with either kind of keys."""
+    """Return the power cuts of a device with keys of this kind."""
     cuts = PowerCuts(tmp_path, request.getfixturevalue("swtpm") if request.param == "tpm" else None)
     yield cuts
     cuts.close()
@@ -94,7 +94,7 @@ def test_s25_a_refill_cut_short_leaves_a_store_that_opens_with_whole_units(cuts:
 
 
 def opening(directory: Path, tcti: str) -> list[str]:
-    """Which of the files that may be the state are one, now."""
+    """Return the files among the two that open as a state now."""
     keys, found = open_keys(directory, PosixFiles(), tcti), []
     for path in (directory / STATE, directory / ASIDE):
         try:

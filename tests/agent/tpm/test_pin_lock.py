@@ -42,7 +42,7 @@ def all_locked(world: World) -> bool:
 
 
 def wrong_pins(world: World) -> int:
-    """How many the TPM holds against us."""
+    """Return the number of wrong PINs that the TPM has counted."""
     facts = world.device.store.keys.facts()
     assert facts is not None
     return facts.failed

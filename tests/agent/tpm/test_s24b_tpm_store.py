@@ -1,5 +1,7 @@
-"""S24b, S25b, S31b, S33b, S34: what a TPM adds. Copied disks, restored images and remnants open to nothing; a lockout
-of the TPM stops nobody who needs no PIN lock."""
+"""S24b, S25b, S31b, S33b, S34: the store under a TPM.
+
+Copied disks, restored images and remnants open nothing. A lockout of the TPM stops only users who need a PIN lock.
+"""
 
 import re
 import shutil
@@ -46,7 +48,7 @@ def opened(directory: Path, world: World, tcti: str = AUTO) -> Store:
 
 
 def word_of(directory: Path, world: World, tcti: str = AUTO) -> str:
-    """Why the store does not open."""
+    """Return the reason why the store does not open."""
     with pytest.raises(StoreUnreadable) as caught:
         opened(directory, world, tcti)
     assert re.search("enrol|firmware|password", str(caught.value))  # it says what to do

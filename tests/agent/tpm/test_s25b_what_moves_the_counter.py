@@ -1,4 +1,5 @@
-"""S25b: each change of the state moves a TPM's counter for good, so nobody without a right passcode causes many."""
+"""S25b: each change of the state moves the counter of a TPM for good, so attempts without a right passcode cause
+few."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -44,7 +44,7 @@ class Computer:
         self.data("enroll", "--server", self.server.url, "--code", "-", typed=self.server.new_code())
 
     def passcode(self, steps: int = 0) -> str:
-        """By the real time, which is this computer's and the server's."""
+        """Return the passcode for the real time, which this computer and the server share."""
         self.server.simulator.now = clock.now()
         token = self.alice.token
         return self.alice.pin + token.code(token.step(clock.now()) + steps)
@@ -69,7 +69,7 @@ class Computer:
 
 @contextlib.contextmanager
 def a_computer(directory: Path) -> Iterator[Computer]:
-    """With a server beside it that knows Alice; not enrolled."""
+    """Return a computer that is not enrolled, beside a server that knows Alice."""
     simulator = SimulatedServer(clock.now())
     alice = simulator.add_user()
     alice.codes_end = clock.now() + 30 * 86400

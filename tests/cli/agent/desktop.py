@@ -25,7 +25,7 @@ _MEMBER, _REPLY_SERIAL, _SENDER = 3, 5, 7
 
 @dataclass
 class Desktop:
-    """What stands on it: number to the words of the notice; and how often one was shown."""
+    """The notices on a desktop, by number, and the count of those shown."""
 
     address: str
     standing: dict[int, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Desktop:
 
 @contextlib.contextmanager
 def a_desktop(directory: Path, *, shows_notices: bool = True) -> Iterator[Desktop]:
-    """`shows_notices`: somebody on the bus takes them."""
+    """Run a desktop. With `shows_notices`, a program on the bus accepts notices."""
     path = directory / "bus"
     config = directory / "bus.conf"
     config.write_text(_CONFIG.format(path=path))
@@ -130,7 +130,7 @@ def _receive(bus: socket.socket) -> tuple[int, int, int, dict[int, str | int], b
 def _message(
     kind: int, serial: int, body: bytes, signature: str, *, member: str = "", reply_to: int = 0, to: str = ""
 ) -> bytes:
-    """To the bus itself (`member`), or an answer."""
+    """Send a message to the bus (`member`), or an answer."""
     fields: list[tuple[int, str, bytes]] = []
     if member:
         bus = "org.freedesktop.DBus"

@@ -40,7 +40,7 @@ class Service:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[list[str]]:
-        """What the manager has heard when the daemon is ready, and in the end."""
+        """Yield the messages that the manager got when the daemon was ready, and at the end."""
         heard: list[str] = []
         name = str(self.directory / "notify")
         line = [*NO_WRITABLE_CODE, *AGENT, "run", "--state", str(self.computer.state), "--config", str(self.config)]

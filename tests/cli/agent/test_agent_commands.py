@@ -189,7 +189,7 @@ def test_s65_no_command_leaves_its_memory_on_disk() -> None:
 
 
 def test_a_user_s_own_command_reaches_the_daemon(computer: Computer) -> None:
-    """Whose memory nobody may read, may still use its own descriptors under /proc."""
+    """A process whose memory is protected can still use its own descriptors under /proc."""
     if os.geteuid() != 0:
         pytest.skip("needs a second user")
     program = (

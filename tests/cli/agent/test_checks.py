@@ -1,4 +1,4 @@
-"""What `doctor` says of the computer around the agent."""
+"""The findings of `doctor` about the computer around the agent."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a command takes for "no daemon runs", and what for a daemon that it cannot reach."""
+"""The difference between "no daemon runs" and a daemon that cannot be reached."""
 
 import contextlib
 import socket
@@ -14,7 +14,7 @@ from sparekey.cli.agent.remote import Failed, find_daemon
 
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[socket.socket]:
-    """A daemon's socket that has no room for one more, until somebody is let in."""
+    """Return a daemon's socket with a full queue, until a connection is accepted."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(listen(tmp_path / "agent.sock", 0))
         with contextlib.suppress(BlockingIOError):

@@ -23,7 +23,7 @@ ON_A_TERMINAL = (
 
 @pytest.fixture
 def new_computer(tmp_path: Path) -> Iterator[Computer]:
-    """Not enrolled; a disk's key may be kept there."""
+    """Return a computer that is not enrolled, whose configuration allows a disk key."""
     configuration = tmp_path / "agent.toml"
     configuration.write_text('purposes = ["disk"]\n', encoding="utf-8")
     configuration.chmod(0o644)

@@ -29,7 +29,7 @@ class Names:
         return [login, *accounts] if self.same and login not in self.mapped else accounts
 
     @property
-    def nobody(self) -> bool:
+    def has_no_logins(self) -> bool:
         """Return True if no account has a login."""
         return not self.same and not self.mapped
 

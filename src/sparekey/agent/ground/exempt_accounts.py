@@ -39,7 +39,7 @@ def _short(name: str) -> str:
     return shown.encode()[: LONGEST - len(_ELLIPSIS.encode())].decode(errors="ignore") + _ELLIPSIS
 
 
-def nobody() -> list[str]:
+def no_accounts() -> list[str]:
     """Return no accounts, for a device that knows none."""
     return []
 
@@ -48,7 +48,7 @@ class ExemptAccounts:
     """The exempt accounts of this computer. They are looked up outside of sign-ins, because a directory service can
     need a long time for the accounts of a large organisation."""
 
-    def __init__(self, find: Callable[[], list[str]] = nobody) -> None:
+    def __init__(self, find: Callable[[], list[str]] = no_accounts) -> None:
         self._find = find
         self._known: list[str] | None = None
 

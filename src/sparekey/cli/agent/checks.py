@@ -127,7 +127,7 @@ def of_exempt(stacks: Sequence[Stack], exempt: Sequence[str], group: str, *, exi
 
 def of_names(names: Names, unknown: Sequence[str]) -> Finding:
     """Check the names. `unknown` are mapped accounts that this computer does not have."""
-    if names.nobody:
+    if names.has_no_logins:
         return Finding("names", False, "no account has a login: add one under [names], or remove the table")
     if unknown:
         return Finding("names", False, f"no such account here: {', '.join(unknown)}; see [names] in the configuration")
