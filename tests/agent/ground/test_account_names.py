@@ -84,4 +84,4 @@ def test_names_that_are_not_mapped_may_go_on() -> None:
     assert names.accounts_of("alice") == ["alice", "admin", "root"]
     assert names.accounts_of("admin") == []  # that account is somebody else
     assert MAPPED.accounts_of("alice") == ["admin", "root"]
-    assert not MAPPED.nobody
+    assert not MAPPED.has_no_logins

@@ -70,7 +70,7 @@ def test_s66_an_empty_map_of_names_lets_nobody_in() -> None:
     for text in ("[names]", "unmapped_names = 'refused'"):
         names = read_configuration(text, "agent.toml").names
         assert names.find_login("alice") is None
-        assert names.nobody
+        assert names.has_no_logins
 
 
 def test_without_a_file_everything_is_as_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
