@@ -186,8 +186,8 @@ class Conversation:
         if finished.refilled is None:
             self._fail("not-refilled", finished.why)
             return
-        words = printable(finished.refilled.words(only)[:2000])
-        self._send(frame(Kind.DONE, done=finished.refilled.fetched, days_left=self._days_left(), message=words))
+        message = printable(finished.refilled.words(only)[:2000])
+        self._send(frame(Kind.DONE, done=finished.refilled.fetched, days_left=self._days_left(), message=message))
 
     def _days_left(self) -> int:
         state, user = self._device.state, self._key.user if self._key is not None else ""

@@ -16,7 +16,7 @@ from sparekey.agent.ground.ports import (
 from sparekey.agent.tpm.chip import DEFAULT_TCTI, has_device
 from sparekey.core.plurals import counted
 
-FILE: Final = "file"  # words of spec/agent-api.md
+FILE: Final = "file"  # the words of spec/agent-api.md
 TPM: Final = "tpm"
 TPM_PIN_LOCK: Final = "tpm-pin-lock"
 
@@ -72,8 +72,8 @@ def describe_protection(keys: StoreKeys, *, days_locked: bool = False) -> Protec
             _TO_A_TPM if has_device(DEFAULT_TCTI) else "",
             None,
         )
-    words = f"the keys are in the TPM ({facts.maker} {facts.model}, firmware {facts.firmware}): a copied disk "
-    return Protection(word, f"{words}and a restored image open nothing", _advice(facts, days_locked), facts)
+    message = f"the keys are in the TPM ({facts.maker} {facts.model}, firmware {facts.firmware}): a copied disk "
+    return Protection(word, f"{message}and a restored image open nothing", _advice(facts, days_locked), facts)
 
 
 def _advice(facts: TpmFacts, days_locked: bool) -> str:

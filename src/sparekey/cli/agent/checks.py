@@ -78,12 +78,12 @@ def of_logins(stacks: Sequence[Stack], mistakes: Sequence[str] = ()) -> Finding:
         return Finding("logins", True, f"none asks for the passcode yet; to begin, see {_document()}")
     others = [stack.service for stack in stacks if not stack.asks]
     verb = "asks" if len(asking) == 1 else "ask"
-    words = f"{counted(len(asking), 'service')} {verb} for the passcode: {_in_short(asking)}"
+    message = f"{counted(len(asking), 'service')} {verb} for the passcode: {_in_short(asking)}"
     more = f"{', '.join(asking)} {verb} for the passcode"
     if others:
-        words += f"; {len(others)} {'does' if len(others) == 1 else 'do'} not: {_in_short(others)}"
+        message += f"; {len(others)} {'does' if len(others) == 1 else 'do'} not: {_in_short(others)}"
         more += f"; these do not: {', '.join(others)}"
-    return Finding("logins", True, words, more)
+    return Finding("logins", True, message, more)
 
 
 def _in_short(services: Sequence[str]) -> str:
@@ -117,11 +117,11 @@ def of_exempt(stacks: Sequence[Stack], exempt: Sequence[str], group: str, *, exi
         )
     without = [stack.service for stack in asking if not stack.exempt_group]
     if without:
-        words = f"{_in_short(without)} ask members of {group} too, as far as the shipped lines show"
-        return Finding("exempt", True, f"{', '.join(exempt) or 'no account'}; {words}")
+        message = f"{_in_short(without)} ask members of {group} too, as far as the shipped lines show"
+        return Finding("exempt", True, f"{', '.join(exempt) or 'no account'}; {message}")
     if asking and not exempt:
-        words = f"no account: keep one for the day on which the agent fails: `usermod -aG {group} ACCOUNT`"
-        return Finding("exempt", True, words)
+        message = f"no account: keep one for the day on which the agent fails: `usermod -aG {group} ACCOUNT`"
+        return Finding("exempt", True, message)
     return Finding("exempt", True, ", ".join(exempt) or "no account")
 
 

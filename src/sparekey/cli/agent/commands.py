@@ -69,9 +69,9 @@ def enroll(options: argparse.Namespace, output: Output) -> int:
         return output.failed("not-reached", str(error), "check the address, the name and the firewall, then try again")
     device = enrolled.enrolment
     next_step = "Next, run `sparekey-agent login USER`, and `sparekey-agent run` for the daemon."
-    words = f"Enrolled as {device.name}. {enrolled.words[:1].upper()}{enrolled.words[1:]}.\n{next_step}"
+    message = f"Enrolled as {device.name}. {enrolled.words[:1].upper()}{enrolled.words[1:]}.\n{next_step}"
     found = {"device": device.device, "name": device.name, "protection": enrolled.protection, "keys": enrolled.words}
-    output.data(found, words)
+    output.data(found, message)
     return 0
 
 
@@ -87,10 +87,10 @@ def sync(options: argparse.Namespace, output: Output) -> int:
 
 
 def _synced(fetched: int, failures: str, output: Output) -> int:
-    words = f"The server was reached, {counted(fetched, 'unit')} fetched." + (
+    message = f"The server was reached, {counted(fetched, 'unit')} fetched." + (
         f" Not fetched: {failures}." if failures else ""
     )
-    output.data({"fetched": fetched, "failures": failures}, words)
+    output.data({"fetched": fetched, "failures": failures}, message)
     return 0
 
 

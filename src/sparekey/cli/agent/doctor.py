@@ -40,8 +40,8 @@ def doctor(options: argparse.Namespace, output: Output) -> int:
     """Check configuration, daemon, store, clock, server, TPM, units and the logins of this computer. Return 1 if
     anything is wrong."""
     findings = [*_of_configuration(options), *_of_agent(options), *look_around(options.configuration)]
-    words = "\n".join(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.words}" for finding in findings)
-    output.data({"findings": [vars(finding) for finding in findings]}, words)
+    message = "\n".join(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.words}" for finding in findings)
+    output.data({"findings": [vars(finding) for finding in findings]}, message)
     return 0 if all(finding.ok for finding in findings) else FAILED
 
 
@@ -54,10 +54,10 @@ def _of_configuration(options: argparse.Namespace) -> Iterator[Finding]:
         yield Finding("configuration", False, f"{error}; the agent does not start with it")
         return
     there = options.config or CONFIGURATION
-    words = str(there) if there.exists() else f"the defaults; {there} does not exist"
+    message = str(there) if there.exists() else f"the defaults; {there} does not exist"
     if _changed_since(there, socket_path(options)):
-        words += "; changed after the agent started. To apply it, run `systemctl restart sparekey-agent`"
-    yield Finding("configuration", True, words)
+        message += "; changed after the agent started. To apply it, run `systemctl restart sparekey-agent`"
+    yield Finding("configuration", True, message)
 
 
 def _changed_since(configuration: Path, listening: Path) -> bool:
@@ -78,8 +78,8 @@ def _of_agent(options: argparse.Namespace) -> Iterator[Finding]:
         return
     if daemon is None:
         needed = logins_ask(options.configuration)
-        words = "so logins with a passcode are refused; run `systemctl start sparekey-agent`" if needed else "yet"
-        yield Finding("daemon", not needed, f"nothing listens on {path} {words}")
+        message = "so logins with a passcode are refused; run `systemctl start sparekey-agent`" if needed else "yet"
+        yield Finding("daemon", not needed, f"nothing listens on {path} {message}")
         yield from _of_store(options)
         return
     yield Finding("daemon", True, "running, as root or as your user")
@@ -125,8 +125,8 @@ def _by_daemon(daemon: Daemon, contact: _Contact) -> Iterator[Finding]:
     yield _server_by_daemon(report, contact)
     if "protection" in report:
         protection = report["protection"]
-        words = "; ".join(filter(None, (protection["words"], protection["advice"])))
-        yield Finding("keys", not protection["trouble"], words)
+        message = "; ".join(filter(None, (protection["words"], protection["advice"])))
+        yield Finding("keys", not protection["trouble"], message)
 
 
 def _server_by_daemon(report: Report, contact: _Contact) -> Finding:
@@ -135,9 +135,9 @@ def _server_by_daemon(report: Report, contact: _Contact) -> Finding:
     if contact.answers:
         return Finding("server", True, "answers")
     if trouble := contact.trouble or report["contact_trouble"]:
-        words = f"the last contact failed: {trouble}; when this is solved, run `sparekey-agent sync`"
+        message = f"the last contact failed: {trouble}; when this is solved, run `sparekey-agent sync`"
         some = any(user["days_until"] or user["emergency_codes"] for user in report["users"])
-        return Finding("server", False, words + (_GOES_ON if some else ""))
+        return Finding("server", False, message + (_GOES_ON if some else ""))
     last = report["last_contact"]
     return Finding(
         "server", bool(last), f"last contact {at(last) if last else 'never'}; run `doctor` as root to test it now"
@@ -162,8 +162,8 @@ def _with_advice(error: StoreUnreadable | Failed) -> str:
 
 def _of_keys(device: Device) -> Finding:
     protection = describe_protection(device.store.keys, days_locked=any_locked(device.state))
-    words = "; ".join(filter(None, (protection.words, protection.advice)))
-    return Finding("keys", not protection.trouble, words)
+    message = "; ".join(filter(None, (protection.words, protection.advice)))
+    return Finding("keys", not protection.trouble, message)
 
 
 def _of_clock(device: Device) -> Finding:
@@ -184,8 +184,8 @@ def _of_units(device: Device) -> Finding:
         except UnitDamaged:
             damaged += 1
     if damaged:
-        words = f"{damaged} of {counted(len(entries), 'unit')} damaged; run `sparekey-agent sync`"
-        return Finding("offline data", False, words)
+        message = f"{damaged} of {counted(len(entries), 'unit')} damaged; run `sparekey-agent sync`"
+        return Finding("offline data", False, message)
     return Finding("offline data", True, counted(len(entries), "unit"))
 
 

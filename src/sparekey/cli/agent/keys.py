@@ -50,12 +50,14 @@ def add_commands(to: Commands) -> None:
         unlock_key,
         "Write a kept secret to standard output. The passcode comes from the terminal or standard input.",
     )
-    words = "its purpose: disk, or os-password for the account's password that logins keep"
-    _add(to, "forget-key", forget_key, "Erase a kept secret of a user.", words)
+    purpose = "its purpose: disk, or os-password for the account's password that logins keep"
+    _add(to, "forget-key", forget_key, "Erase a kept secret of a user.", purpose)
 
 
-def _add(to: Commands, name: str, command: Command, words: str, purpose: str = _PURPOSE) -> argparse.ArgumentParser:
-    added = to.add(name, command, words)
+def _add(
+    to: Commands, name: str, command: Command, description: str, purpose: str = _PURPOSE
+) -> argparse.ArgumentParser:
+    added = to.add(name, command, description)
     add_user(added)
     added.add_argument("purpose", metavar="PURPOSE", help=purpose)
     return added
@@ -169,5 +171,5 @@ def _write(options: argparse.Namespace, key: Secret[bytes] | None) -> None:
         sys.stdout.buffer.flush()
 
 
-def _say(words: str) -> None:
-    print(printable(f"sparekey-agent: {words}"), file=sys.stderr, flush=True)
+def _say(message: str) -> None:
+    print(printable(f"sparekey-agent: {message}"), file=sys.stderr, flush=True)

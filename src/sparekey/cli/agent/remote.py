@@ -58,17 +58,19 @@ def find_daemon(path: Path, patience: float = CONNECT_PATIENCE) -> Daemon | None
     except (FileNotFoundError, ConnectionRefusedError):
         return None
     except BlockingIOError as error:
-        words = (
+        message = (
             f"too many connections wait on {path}; try again. If it stays so, run `systemctl restart sparekey-agent`"
         )
-        raise Failed("busy", words) from error
+        raise Failed("busy", message) from error
     except OSError as error:
-        words = f"{path} cannot be reached ({error.strerror}); run this as root, or with the right --socket or --state"
-        raise Failed("not-reached", words) from error
+        message = (
+            f"{path} cannot be reached ({error.strerror}); run this as root, or with the right --socket or --state"
+        )
+        raise Failed("not-reached", message) from error
     if peer_uid(connection) not in {0, effective_uid()}:
         connection.close()
-        words = f"the program that listens on {path} is not root's; nothing was sent to it. Find out who started it"
-        raise Failed("unsafe", words)
+        message = f"the program that listens on {path} is not root's; nothing was sent to it. Find out who started it"
+        raise Failed("unsafe", message)
     return Daemon(connection)
 
 

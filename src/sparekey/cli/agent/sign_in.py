@@ -35,10 +35,10 @@ def add_commands(to: Commands) -> None:
     )
     add_user(login)
     login.add_argument("--reply-to", default="", metavar="ID", help="answer the question of the sign-in before")
-    words = (
+    description = (
         "Try an emergency code without signing in: PIN and code, or an emergency passcode. It counts like any attempt."
     )
-    add_user(to.add("test", test, words))
+    add_user(to.add("test", test, description))
 
 
 def sign_in(options: argparse.Namespace, output: Output) -> int:

@@ -39,11 +39,11 @@ def _contact(found: Report) -> str:
     ago = (_moment(found["time"]) - _moment(found["last_contact"])).total_seconds()
     if found.get("revoked"):
         return f"Last contact {rough_time(ago)} ago ({at(found['last_contact'])}); the device was revoked."
-    words = f"Last contact {rough_time(ago)} ago ({at(found['last_contact'])})"
+    message = f"Last contact {rough_time(ago)} ago ({at(found['last_contact'])})"
     if found["contact_trouble"]:
-        words += f"; the last try failed: {found['contact_trouble']}"
+        message += f"; the last try failed: {found['contact_trouble']}"
     waiting = found.get("events_waiting", 0)  # in the report to root
-    return words + (f"; {counted(waiting, 'event')} to be uploaded." if waiting else ".")
+    return message + (f"; {counted(waiting, 'event')} to be uploaded." if waiting else ".")
 
 
 def _user(user: Report) -> Iterator[str]:
