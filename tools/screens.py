@@ -94,9 +94,9 @@ def _before_signing_in(furnished: Furnished, visit: Visitor, own: Visitor) -> It
 
     def set_up() -> None:
         visit.page.get_by_label("User name").last.fill("newcomer")
-        for label in ("PIN", "PIN once more"):
+        for label in ("PIN", "Repeat the PIN"):
             visit.page.get_by_label(label, exact=True).fill("4711")
-        visit.page.get_by_role("button", name="Set it up").click()
+        visit.page.get_by_role("button", name="Set up").click()
 
     yield "console-welcome-choose", choose
     yield "console-welcome-token", set_up
@@ -119,7 +119,7 @@ def _beyond_the_registry(furnished: Furnished, visit: Visitor) -> Iterator[Shot]
 
     def added_token() -> None:
         visit.go(f"/console/new-token?user={furnished.alice.login}")
-        visit.page.get_by_role("button", name="Add, and show the QR code").click()
+        visit.page.get_by_role("button", name="Add and show QR code").click()
 
     def a_menu() -> None:
         visit.go("/console/tokens").get_by_role("button", name=furnished.alice.serial).click()

@@ -112,14 +112,14 @@ def disabled_and_enabled(server: Instance, user: User, _: Device) -> None:
 
 Act = Callable[[Instance, User, Device], object]
 ACTS: dict[str, tuple[Act, list[str]]] = {
-    "shown": (lambda server, user, _: show(server, user), ["An offline emergency code of yours was shown"]),
+    "shown": (lambda server, user, _: show(server, user), ["Your offline emergency code was shown"]),
     "reset": (
         lambda server, user, _: emergency.reset(server, ROOT, CodeKind.TOKENCODE, user.serial, now=NOW),
         ["Your offline emergency code is being replaced"],
     ),
     "online": (
         lambda server, user, _: emergency.set_online(server, ROOT, user.serial, allowed=True, now=NOW),
-        ["Your offline emergency code works online now"],
+        ["Your offline emergency code now works online"],
     ),
     "not online": (
         lambda server, user, _: emergency.set_online(server, ROOT, user.serial, allowed=False, now=NOW),
@@ -128,14 +128,14 @@ ACTS: dict[str, tuple[Act, list[str]]] = {
     "used": (
         emergency_use,
         [
-            "An offline emergency code of yours was shown",
-            "Your offline emergency code works online now",
-            "Somebody signed in as you with an emergency code",
+            "Your offline emergency code was shown",
+            "Your offline emergency code now works online",
+            "An emergency code was used to sign in as you",
         ],
     ),
     "temporary": (
         temporary_use,
-        ["Temporary access to your account was set up", "Somebody signed in as you with a temporary tokencode"],
+        ["Temporary emergency access to your account was set up", "A temporary tokencode was used to sign in as you"],
     ),
     "new PIN": (
         lambda server, user, _: set_pin(server, ROOT, user.serial, Secret("other1"), now=NOW),
@@ -153,7 +153,7 @@ ACTS: dict[str, tuple[Act, list[str]]] = {
     "enabled": (disabled_and_enabled, ["Your token was disabled", "Your token was enabled"]),
     "another token": (
         lambda server, user, _: add_token(server, ROOT, user.login, NewToken(with_pin=False), now=NOW),
-        ["You were given a token"],
+        ["A token was assigned to you"],
     ),
     "revoked": (
         lambda server, _, device: revoke(server, ROOT, device.device_id, now=NOW),
@@ -228,7 +228,7 @@ def test_the_old_address_is_told_that_it_is_the_old_one(server: Instance) -> Non
     for address in ("eve@example.org", "eve@example.org", ""):
         edit_user(server, ROOT, user.login, UserEdit(mail=address), now=NOW)
     assert sorted(row.recipient for row in waiting(server)) == [ALICE, "eve@example.org"]
-    assert set(subjects(server)) == {"Notices about your account go elsewhere from now on"}
+    assert set(subjects(server)) == {"This address no longer receives notices about your account"}
 
 
 # In the same transaction

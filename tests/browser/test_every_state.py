@@ -55,7 +55,7 @@ def refused_at(address: str) -> State:
 def link_for_administrators(visit: Visitor, place: Furnished) -> None:
     link = make_link(place.site.instance, ROOT, "", now=clock_now())
     visit.go("/console/welcome").get_by_label("Code of the link").fill(link.code.reveal())
-    visit.page.get_by_role("button", name="Go on").click()
+    visit.page.get_by_role("button", name="Continue").click()
     expect(visit.page.get_by_role("heading", name="Become a super administrator")).to_be_visible()
 
 
@@ -82,7 +82,7 @@ def mistaken(address: str, button: str) -> State:
 
 
 def several_chosen(visit: Visitor, _: Furnished) -> None:
-    visit.go("/console/users?text=dor").get_by_label("Choose all on this page").check()
+    visit.go("/console/users?text=dor").get_by_label("Select all on this page").check()
 
 
 def several_asked_about(visit: Visitor, place: Furnished) -> None:
@@ -95,7 +95,7 @@ def a_code(visit: Visitor, place: Furnished) -> None:
     page = visit.go(f"/console/tokens/{place.names['serial']}/emergency")
     page.get_by_label("How the caller was identified").fill("called back")
     page.get_by_role("button", name="Show the code on this device").first.click()
-    expect(page.get_by_text("Works until")).to_be_visible()
+    expect(page.get_by_text("Valid until")).to_be_visible()
 
 
 def a_code_that_hid(visit: Visitor, place: Furnished) -> None:
@@ -113,18 +113,18 @@ def no_word_about_the_caller(visit: Visitor, place: Furnished) -> None:
 
 def one_time_codes(visit: Visitor, place: Furnished) -> None:
     page = visit.go(f"/console/tokens/{place.names['serial']}/emergency")
-    page.get_by_text("Give new tokencodes in the place of these").click()
+    page.get_by_text("Replace these tokencodes").click()
     page.get_by_label("Set of one-time tokencodes").check()
-    page.get_by_label("How was the caller identified?").fill("called back")
-    page.get_by_role("button", name="Give the tokencodes").click()
-    expect(page.get_by_text("Shown this once")).to_be_visible()
+    page.get_by_label("How the caller was identified").fill("called back")
+    page.get_by_role("button", name="Give tokencodes").click()
+    expect(page.get_by_text("shown only once")).to_be_visible()
 
 
 def a_second_person_is_waited_for(visit: Visitor, place: Furnished) -> None:
     page = visit.go(f"/console/users/{place.names['login']}/emergency")
     page.get_by_label("How the caller was identified").fill("known voice")
     page.get_by_role("button", name="Show the code on this device").first.click()
-    expect(page.get_by_text("A second person has to approve this showing")).to_be_visible()
+    expect(page.get_by_text("Waiting for approval to show the code")).to_be_visible()
 
 
 def a_second_person_has_agreed(visit: Visitor, place: Furnished) -> None:
@@ -138,22 +138,22 @@ def a_second_person_has_agreed(visit: Visitor, place: Furnished) -> None:
 
 def a_new_tokens_key(visit: Visitor, _: Furnished) -> None:
     page = visit.go("/console/new-token?user=dora")
-    page.get_by_label("As an authenticator app without a PIN").check()
-    page.get_by_role("button", name="Add, and show the QR code").click()
+    page.get_by_label("Without a PIN (authenticator app)").check()
+    page.get_by_role("button", name="Add and show QR code").click()
     expect(page.get_by_role("img", name=re.compile("QR code"))).to_be_visible()
 
 
 def a_clients_key(visit: Visitor, _: Furnished) -> None:
     page = visit.go("/console/clients:add")
     page.get_by_label("Name").fill("vpn")
-    page.get_by_role("button", name="Add it and show its key").click()
+    page.get_by_role("button", name="Add and show key").click()
     expect(page.get_by_role("region", name="Its key")).to_be_visible()
 
 
 def an_enrolment_code(visit: Visitor, _: Furnished) -> None:
     page = visit.go("/console/devices:invite")
     page.get_by_label("Name").fill("laptop-new")
-    page.get_by_role("button", name="Show the enrolment code").click()
+    page.get_by_role("button", name="Show enrolment code").click()
     expect(page.get_by_role("region", name="Its enrolment code")).to_be_visible()
 
 
@@ -169,9 +169,7 @@ def tokens_with_mistakes(visit: Visitor, _: Furnished) -> None:
     page = visit.go("/console/token-imports")
     head, *lines = (SAMPLES / "tokens.csv").read_text().splitlines()
     content = "\n".join([head, *lines, lines[0]]).encode()
-    page.get_by_label("File of tokens").set_input_files(
-        {"name": "tokens.csv", "mimeType": "text/csv", "buffer": content}
-    )
+    page.get_by_label("Token file").set_input_files({"name": "tokens.csv", "mimeType": "text/csv", "buffer": content})
     page.get_by_role("button", name="Check the file").click()
     expect(page.get_by_role("region", name="Refused")).to_be_visible()
 
@@ -186,19 +184,19 @@ def an_edit_that_discards(visit: Visitor, _: Furnished) -> None:
 def a_second_factor_is_asked_for(visit: Visitor, place: Furnished) -> None:
     page = visit.go(f"/console/tokens/{place.names['serial']}?do=pin#pin")
     page.get_by_label("New PIN", exact=True).fill("2468moon")
-    page.get_by_label("The same again").fill("2468moon")
+    page.get_by_label("Repeat the new PIN").fill("2468moon")
     with place.site.instance.database.write() as connection:
         column = admin_session.c.second_factor_at
         connection.execute(update(admin_session).values({column: column - 660}))
     page.get_by_role("button", name="Set the PIN").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Show once more that it is you")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you")
     with place.site.instance.database.write() as connection:
         connection.execute(update(admin_session).values({column: clock_now()}))
 
 
 def a_theft_that_was_reported(visit: Visitor, place: Furnished) -> None:
     page = visit.go(f"/console/devices/{place.names['device_id']}/stolen")
-    page.get_by_role("button", name="Report it as stolen").click()
+    page.get_by_role("button", name="Report stolen").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("is reported stolen")
 
 
@@ -214,9 +212,9 @@ OPERATORS: Final[Mapping[str, State]] = {
     "a record of somebody unknown": at("/console/audit?user=nobody-at-all"),
     "several chosen": several_chosen,
     "several asked about": several_asked_about,
-    "a new user without a name": mistaken("/console/new-user", "Add the user"),
-    "a domain without a name": mistaken("/console/domains:add", "Add it"),
-    "a role without a name": mistaken("/console/roles:add", "Add it"),
+    "a new user without a name": mistaken("/console/new-user", "Add user"),
+    "a domain without a name": mistaken("/console/domains:add", "Add"),
+    "a role without a name": mistaken("/console/roles:add", "Add"),
     "no word about the caller": no_word_about_the_caller,
     "a code": a_code,
     "a code that hid": a_code_that_hid,
@@ -236,27 +234,27 @@ OPERATORS: Final[Mapping[str, State]] = {
 
 def a_passcode_that_is_right(visit: Visitor, place: Furnished) -> None:
     visit.go("/self-service/passcode").get_by_label("Passcode").fill(place.site.passcode(place.with_another))
-    visit.page.get_by_role("button", name="Try it").click()
+    visit.page.get_by_role("button", name="Try passcode").click()
     expect(visit.page.get_by_role("status")).to_be_visible()
 
 
 def a_passcode_that_is_wrong(visit: Visitor, _: Furnished) -> None:
     visit.go("/self-service/passcode").get_by_label("Passcode").fill("4711")
-    visit.page.get_by_role("button", name="Try it").click()
+    visit.page.get_by_role("button", name="Try passcode").click()
     expect(visit.page.get_by_role("main")).to_contain_text(re.compile("not right|wrong", re.IGNORECASE))
 
 
 def two_pins_that_differ(visit: Visitor, place: Furnished) -> None:
     page = visit.go(f"/self-service/tokens/{place.with_another.serial}/pin")
     page.get_by_label("New PIN", exact=True).fill("93kd71")
-    page.get_by_label("New PIN once more").fill("93kd72")
+    page.get_by_label("Repeat the new PIN").fill("93kd72")
     page.get_by_role("button", name="Change the PIN").click()
     expect(page.get_by_role("alert")).to_be_visible()
 
 
 def a_token_reported_lost(visit: Visitor, place: Furnished) -> None:
     visit.go(f"/self-service/tokens/{place.names['serial']}/lost")
-    visit.page.get_by_role("button", name="Yes, it is lost").click()
+    visit.page.get_by_role("button", name="Report lost").click()
     expect(visit.page.get_by_role("status")).to_be_visible()
 
 

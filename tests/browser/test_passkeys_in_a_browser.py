@@ -46,7 +46,7 @@ def add_passkey(page: Page, name: str) -> None:
     page.get_by_role("banner").get_by_role("link", name=re.compile(r"^carol|^dora|^erin")).click()
     page.get_by_role("button", name="Add a passkey").click()
     page.get_by_label("Name").fill(name)
-    page.get_by_role("button", name="Create the passkey").click()
+    page.get_by_role("button", name="Create passkey").click()
     page.get_by_role("status").filter(has_text=f"The passkey {name} was added").wait_for()
 
 
@@ -73,7 +73,7 @@ def test_a_passkey_is_added_signs_in_and_is_a_fresh_second_factor(site: Site, vi
     age_second_factor(site, carol)
     visit.go("/console/account")
     page.get_by_role("button", name="Add a passkey").click()
-    page.get_by_role("heading", name="Show once more that it is you").wait_for()
+    page.get_by_role("heading", name="Confirm that it is you").wait_for()
     page.get_by_role("button", name="Use a passkey").click()
     page.get_by_role("heading", name="Add a passkey").wait_for()
     visit.go("/console/account")
@@ -94,7 +94,7 @@ def test_a_removed_passkey_and_one_without_its_owner_are_refused(site: Site, vis
     page.get_by_role("button", name="Sign in with a passkey").click()
     page.get_by_role("link", name="dora").click()
     page.get_by_role("button", name="old key").click()
-    page.get_by_role("button", name="Remove, and end other sessions").click()
+    page.get_by_role("button", name="Remove and end other sessions").click()
     page.get_by_role("status").filter(has_text="The passkey old key was removed").wait_for()
     sign_out(page)
     page.get_by_role("button", name="Sign in with a passkey").click()
@@ -112,7 +112,7 @@ def test_own_sessions_are_listed_and_ended(site: Site, visit: Visitor) -> None:
     elsewhere.sign_in(erin).get_by_role("heading", name="Home").wait_for()
     page.get_by_role("link", name="erin").click()
     assert page.get_by_role("row").count() == 3  # with the head
-    page.get_by_role("button", name="End all others").click()
+    page.get_by_role("button", name="End all other sessions").click()
     page.get_by_role("status").filter(has_text="Your other sessions were ended").wait_for()
     assert page.get_by_role("row").filter(has_text="this one").count() == 1
     elsewhere.go("/console/users").get_by_role("heading", name="Sign in").wait_for()

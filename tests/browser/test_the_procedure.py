@@ -45,7 +45,7 @@ def desk(enrolled: tuple[Site, User], trusting_browser: Browser) -> Iterator[Des
 def read_out(page: Page, kind: str = TOKENCODE) -> str:
     """The code as the operator reads it from the page, group by group."""
     code = page.get_by_role("region", name=f"{kind} on {DEVICE}")
-    expect(code).to_contain_text(re.compile(r"Works until .+ \(Europe/Berlin\), in \d+ days"))
+    expect(code).to_contain_text(re.compile(r"Valid until .+ \(Europe/Berlin\), in \d+ days"))
     return " ".join(code.locator(".group b").all_inner_texts())
 
 
@@ -64,7 +64,7 @@ def tab_to(page: Page, name: str) -> None:
 
 def test_by_mouse_in_few_clicks_and_the_code_opens_the_device_that_is_cut_off(desk: Desk) -> None:
     page, site = desk.page, desk.site
-    desk.click("Find a user, a token or a device", "searchbox")
+    desk.click("Find a user, token or device", "searchbox")
     page.keyboard.type("alice\n")
     desk.click(site.alice.serial, "button")
     desk.click("Emergency Access Tokencodes")
@@ -135,4 +135,4 @@ def test_a_reset_code_is_replaced_by_itself_at_the_next_online_sign_in(desk: Des
     site.login(site.passcode(), mode="online")
     page.reload()
     expect(row.get_by_role("cell").first).not_to_have_text(before)
-    expect(page.get_by_role("region", name="Emergency history")).to_contain_text("was replaced: version")
+    expect(page.get_by_role("region", name="Emergency history")).to_contain_text(": version")

@@ -45,9 +45,9 @@ def test_a_token_is_assigned_replaced_and_unassigned(site: Site, visit: Visitor,
     page.get_by_role("button", name="Assign", exact=True).click()
     expect(page.get_by_role("status")).to_contain_text(f"{first} is assigned to walter.")
 
-    page.get_by_text("Replace by another token").click()
+    page.get_by_text("Replace with another token").click()
     page.get_by_label("Serial number of the new token").fill(second)
-    page.get_by_label("A new PIN, chosen at the first sign-in").check()
+    page.get_by_label("Choose a new PIN at the first sign-in").check()
     page.get_by_role("button", name="Replace", exact=True).click()
     expect(page.get_by_role("status")).to_contain_text(f"{second} took the place of {first} for walter.")
     expect(page.get_by_role("heading", level=1)).to_have_text(second)
@@ -56,20 +56,20 @@ def test_a_token_is_assigned_replaced_and_unassigned(site: Site, visit: Visitor,
     expect(page.get_by_text("Its PIN and its emergency codes end")).to_be_visible()
     page.get_by_role("button", name="Unassign").click()
     expect(page.get_by_role("status")).to_contain_text(f"{second} was taken from walter.")
-    expect(page.get_by_role("row", name=re.compile("Token taken from its user"))).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("Token unassigned"))).to_be_visible()
 
 
 def test_a_stale_second_factor_is_asked_for_and_the_pin_is_typed_once(site: Site, visit: Visitor, admin: User) -> None:
     wendy = a_user(site.instance, "wendy", pin=PIN, now=clock_now() - 3_600)
     page = visit.sign_in(admin, f"/console/tokens/{wendy.serial}?do=pin#pin")
     page.get_by_label("New PIN", exact=True).fill("2468moon")
-    page.get_by_label("The same again").fill("2468moon")
-    page.get_by_label("The user has to change it").uncheck()
+    page.get_by_label("Repeat the new PIN").fill("2468moon")
+    page.get_by_label("User must change the PIN").uncheck()
     age_second_factors(site)
     page.get_by_role("button", name="Set the PIN").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Show once more that it is you")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you")
     page.get_by_label("Your passcode").fill(site.passcode(admin))
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("status")).to_contain_text("The PIN is set.")
     now = clock_now()
     granted(submit(site.instance, wendy, now, Secret("2468moon" + wendy.totp.code(wendy.step(now)))))
@@ -92,7 +92,7 @@ def test_several_are_disabled_at_once(site: Site, visit: Visitor, admin: User) -
     serials = [a_user(site.instance, f"quinn{number}", now=clock_now()).serial for number in range(3)]
     page = visit.sign_in(admin, "/console/tokens?text=quinn")
     expect(page.get_by_text("chosen:")).to_be_hidden()
-    page.get_by_label("Choose all on this page").check()
+    page.get_by_label("Select all on this page").check()
     page.get_by_label(f"Choose {serials[0]}").uncheck()
     expect(page.get_by_text("2 chosen:")).to_be_visible()
     page.get_by_role("button", name="Disable", exact=True).click()
@@ -104,16 +104,16 @@ def test_several_are_disabled_at_once(site: Site, visit: Visitor, admin: User) -
 def test_a_new_tokens_key_is_shown_once_and_works(site: Site, visit: Visitor, admin: User) -> None:
     a_user(site.instance, "nora", now=clock_now())
     page = visit.sign_in(admin, "/console/new-token?user=nora")
-    page.get_by_label("As an authenticator app without a PIN").check()
-    page.get_by_role("button", name="Add, and show the QR code").click()
+    page.get_by_label("Without a PIN (authenticator app)").check()
+    page.get_by_role("button", name="Add and show QR code").click()
     picture = page.get_by_role("img", name=re.compile("QR code"))
     expect(picture).to_be_visible()
     assert picture.evaluate("each => each.naturalWidth") > 100
     with page.expect_download() as coming:
-        page.get_by_role("link", name="Download as a file").click()
+        page.get_by_role("link", name="Download key file").click()
     uri = coming.value.path().read_text().strip()
     serial = coming.value.suggested_filename.removesuffix(".txt")
-    page.get_by_text("Type it in instead").click()
+    page.get_by_text("Enter the key by hand").click()
     key = page.locator("dd.mono").inner_text().replace(" ", "")
     assert f"secret={key}&" in uri
     page.get_by_role("link", name="Done").click()
@@ -137,15 +137,15 @@ def test_a_file_with_errors_is_checked_then_imported(site: Site, visit: Visitor,
     head, *lines = (SAMPLES / "tokens.csv").read_text().replace("\n0", "\n9").splitlines()
     file.write_text("\n".join([head, *lines, lines[0], "X1" + "," * head.count(",")]) + "\n")
     page = visit.sign_in(admin, "/console/token-imports")
-    page.get_by_label("File of tokens").set_input_files(file)
+    page.get_by_label("Token file").set_input_files(file)
     page.get_by_role("button", name="Check the file").click()
-    report = page.get_by_role("status").filter(has_text="Nothing was imported yet")
+    report = page.get_by_role("status").filter(has_text="Nothing has been imported yet")
     expect(report).to_contain_text(f"{len(lines)} tokens can be imported, 2 refused")
     refused = page.get_by_role("region", name="Refused")
     expect(refused.get_by_role("row", name=re.compile("serial number twice"))).to_contain_text(str(len(lines) + 2))
     page.get_by_role("button", name=f"Import {len(lines)} tokens").click()  # the file is still chosen
     expect(page.get_by_role("heading", name=f"{len(lines)} tokens imported, 2 refused")).to_be_visible()
-    expect(page.get_by_role("region", name="Imported lately").get_by_role("row").nth(1)).to_contain_text(admin.login)
+    expect(page.get_by_role("region", name="Recent imports").get_by_role("row").nth(1)).to_contain_text(admin.login)
 
 
 def test_an_encrypted_file_asks_for_its_password_and_works_without_a_script(
@@ -154,7 +154,7 @@ def test_an_encrypted_file_asks_for_its_password_and_works_without_a_script(
     plain = visitor(site, browser, script=False)
     page = plain.sign_in(admin, "/console/token-imports")
     for password, button in (("wrong", "Check"), ("correct horse", "Check"), ("correct horse", "Import")):
-        page.get_by_label("File of tokens").set_input_files(SAMPLES / "password.sdtid")
+        page.get_by_label("Token file").set_input_files(SAMPLES / "password.sdtid")
         page.get_by_label("Password of the file").fill(password)
         page.get_by_role("button", name=re.compile(f"^{button} ")).click()
         if password == "wrong":

@@ -46,12 +46,12 @@ def test_one_asks_the_other_approves_and_it_is_shown_once(
     visit: Visitor, second: Visitor, alice: User, hedy: User, dora: User
 ) -> None:
     page = visit.sign_in(hedy, "/console/users/alice/emergency")
-    expect(page.get_by_text("Policy asks for a second person")).to_be_visible()
+    expect(page.get_by_text("The policy requires approval")).to_be_visible()
     page.get_by_label("How the caller was identified").fill("known voice")
     page.get_by_role("button", name="Show the code on this device").click()
-    expect(page.get_by_text("A second person has to approve this showing on laptop-alice.")).to_be_visible()
+    expect(page.get_by_text("Waiting for approval to show the code on laptop-alice.")).to_be_visible()
     other = second.sign_in(dora)
-    row = other.get_by_role("region", name="Waiting for a second person").get_by_role("row", name="alice")
+    row = other.get_by_role("region", name="Waiting for approval").get_by_role("row", name="alice")
     expect(row).to_contain_text("known voice")
     row.get_by_role("button", name="Approve").click()
     expect(other.get_by_role("status")).to_contain_text("hedy is shown the passcode of alice on laptop-alice once")
@@ -70,7 +70,9 @@ def test_a_refusal_is_told_to_who_asked(visit: Visitor, second: Visitor, alice: 
     other = second.sign_in(dora, "/console/approvals")
     other.get_by_role("row", name="unsure").get_by_role("button", name="Refuse").click()
     expect(other.get_by_role("status")).to_contain_text("Refused")
-    expect(page.get_by_text("dora has refused the showing on laptop-alice.")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("dora has refused your request for the code on laptop-alice.")).to_be_visible(
+        timeout=15_000
+    )
 
 
 def test_who_shows_too_many_is_stopped_until_somebody_lets_them_go_on(
@@ -85,7 +87,7 @@ def test_who_shows_too_many_is_stopped_until_somebody_lets_them_go_on(
     other = second.sign_in(dora)
     alarms = other.get_by_role("region", name="Alarms")
     alarm = alarms.get_by_role("row", name="helen").filter(has_text="asked for another one")
-    alarm.get_by_role("button", name="Let them go on").click()
+    alarm.get_by_role("button", name="Lift their limit").click()
     expect(other.get_by_role("status")).to_contain_text("helen may go on for 4 hours")
     expect(other.get_by_role("row", name="helen")).to_contain_text("lifted until")
     page.get_by_role("button", name="Show the code on this device").click()
@@ -97,13 +99,13 @@ def test_who_shows_too_many_is_stopped_until_somebody_lets_them_go_on(
     expect(other.get_by_role("status")).to_contain_text("Acknowledged")
     expect(open_alarms).to_have_count(before - 1)
     other.get_by_role("link", name="All alarms").click()
-    expect(other.get_by_role("main")).to_contain_text("dora has looked")
+    expect(other.get_by_role("main")).to_contain_text("Acknowledged by dora")
 
 
 def test_home_counts_who_could_not_sign_in(visit: Visitor, alice: User, dora: User) -> None:
     page = visit.sign_in(dora)
-    numbers = page.get_by_role("region", name="If the network were gone now")
+    numbers = page.get_by_role("region", name="If the network failed now")
     expect(numbers).to_contain_text("sign in with the token")
     expect(numbers).not_to_contain_text("Counting")
-    numbers.get_by_role("link", name="Who that is").click()
+    numbers.get_by_role("link", name="See affected users").click()
     expect(page.get_by_role("row", name="dora")).to_contain_text("now")

@@ -28,8 +28,8 @@ from sparekey.storage.people import accounts
 ADMINISTRATORS: Final = ""  # the recipient of an alarm, until the sender puts the settings' addresses in its place
 TOLD_AGAIN_AFTER: Final = 3_600  # seconds
 MOST_TOLD: Final = 20  # of one kind in that time
-_LAST_TO_USER: Final = "This is the last mail of this kind for an hour, even if it happens again."
-_LAST_ONE: Final = "this is the last mail of this kind for an hour; `sparekey alarm list` shows them all"
+_LAST_TO_USER: Final = "You get no more mails of this kind for an hour, even if this happens again."
+_LAST_ONE: Final = "no more mails of this kind are sent for an hour; `sparekey alarm list` shows all alarms"
 
 
 def notify_user(

@@ -1,4 +1,4 @@
-"""Why a user has no emergency code on any device: the first rule that stands in the way, in a sentence."""
+"""Obstacles to emergency codes on devices: the first rule that prevents one, as a sentence."""
 
 from typing import Protocol
 
@@ -32,7 +32,7 @@ def device_state(device: StoredDevice) -> DeviceState:
 
 
 def why_no_code(connection: Connection, instance: Instance, account_id: str, token_id: str | None, now: int) -> str:
-    """A sentence with the way to mend it."""
+    """Return the reason why the user has no code on any device, with the remedy."""
     found = devices.devices_of_account(connection, account_id)
     if not found:
         return Obstacle.NO_TOKEN_USED
@@ -49,7 +49,7 @@ def why_no_code(connection: Connection, instance: Instance, account_id: str, tok
 def obstacle_on(
     connection: Connection, instance: Instance, account_id: str, token_id: str | None, device_id: str, now: int
 ) -> Obstacle | None:
-    """What keeps this code from this device: a token's tokencode, or the passcode where `token_id` is None."""
+    """Return the obstacle to this code on this device: a token's tokencode, or the passcode if `token_id` is None."""
     account_row = accounts.find_account_by_id(connection, account_id)
     device = devices.find_device(connection, device_id)
     if account_row is None or device is None:

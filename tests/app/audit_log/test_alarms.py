@@ -52,7 +52,7 @@ def test_an_alarm_is_a_row_a_line_and_a_notice(any_server: Instance) -> None:
     assert [each.recipients for each in world.received] == [["one@example.org"], ["two@example.org"]]
     for each in world.received:
         assert each.subject == "Alarm: clock"
-        assert "The clock of a device cannot be believed." in each.text
+        assert "A device's clock is wrong or was set back." in each.text
         assert "device: laptop" in each.text
         assert "reason: set back??Bcc: eve@x.org" in each.text
         assert f"sparekey alarm acknowledge {line.id}" in each.text
@@ -80,7 +80,7 @@ def test_of_many_devices_with_one_trouble_twenty_are_told_and_all_are_listed(ser
     alarm(server, NOW + 50)
     told = notices(server)
     assert [row.kind for row in told] == ["alarm.tls-failure"] * MOST_TOLD + ["alarm.clock"]
-    assert ["the last mail of this kind" in row.body for row in told] == [False] * (MOST_TOLD - 1) + [True, False]
+    assert ["no more mails of this kind" in row.body for row in told] == [False] * (MOST_TOLD - 1) + [True, False]
     assert len(list_alarms(server, ROOT)) == 41
     later = NOW + TOLD_AGAIN_AFTER + 60
     alarm(server, later, Action.ALARM_TLS_FAILURE, "device 39")

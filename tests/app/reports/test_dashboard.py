@@ -43,7 +43,7 @@ def test_what_works_and_until_when(any_server: Instance) -> None:
     a_filled_device(any_server, user, "laptop")
     found = seen(any_server, user.login)
     assert (found.closed, found.locked_since) == (None, None)
-    assert found.ways == (f"the tokencode of {user.serial} after the PIN",)
+    assert found.ways == (f"PIN and tokencode of {user.serial}",)
     (token,), (device,) = found.tokens, found.devices
     assert (token.serial, token.pin_set, token.refused) == (user.serial, True, None)
     assert (device.name, device.problem, device.stale) == ("laptop", "", False)
@@ -115,7 +115,7 @@ def test_all_pages_say_the_same_of_what_a_device_holds_until_its_next_contact(se
     assert all(each.words in lines["until its next contact"].why for each in device.ends)
     if what != "disabled user":
         assert lines["emergency tokencode"].verdict is Verdict.WAITS
-        assert "erases it at its next contact" in lines["emergency tokencode"].why
+        assert "at its next contact" in lines["emergency tokencode"].why
     (row,) = readiness(server, ROOT, now=NOW)
     # without its PIN the user gets in with the passcode, which stays; as policy wants it, not after the contact
     assert row.judged.passing is (what == "policy")

@@ -48,7 +48,7 @@ def test_a_user_who_is_all_right(any_server: Instance) -> None:
     said = explain(any_server, ROOT, user.login, now=NOW)
     assert [line for line in said.lines if line.verdict is Verdict.STOPS] == []
     online, offline = (line for line in said.lines if line.rule == "sign-in")
-    assert online.why == f"possible with the tokencode of {user.serial} after the PIN"
+    assert online.why == f"possible with: PIN and tokencode of {user.serial}"
     assert offline.about == "device laptop"
     for words in (f"the tokencode of {user.serial} until", f"the emergency tokencode of {user.serial}", "passcode"):
         assert words in offline.why
@@ -133,7 +133,7 @@ def test_temporary_access(server: Instance) -> None:
     user = a_user(server, pin="4711abcd")
     given = give_fixed(server, ROOT, user.serial, Terms(if_available=IfAvailable.DENY), CALLED_BACK, now=NOW)
     online = lines_of(server, user, Side.ONLINE)
-    assert online["sign-in"].why == f"possible with a temporary fixed tokencode for {user.serial}"
+    assert online["sign-in"].why == f"possible with: temporary fixed tokencode for {user.serial}"
     assert online["temporary tokencodes"].verdict is Verdict.STOPS
     assert repr(given) not in repr(online)
 

@@ -61,7 +61,7 @@ def test_a_fact_is_no_pattern() -> None:
 def test_every_alarm_has_a_sentence(action: Action) -> None:
     letter = letter_of_alarm(action, "a" * 32, AT, {"device": "laptop", "user": None, "note": ""})
     assert alarm_sentence(action) in letter.body
-    assert "see the audit record" not in alarm_sentence(action), "write a sentence for it in core/audit_log/notices.py"
+    assert "see the audit log" not in alarm_sentence(action), "write a sentence for it in core/audit_log/notices.py"
     assert "device: laptop" in letter.body
     assert "user" not in letter.body.partition("Time:")[2].partition("When")[0]
     assert f"sparekey alarm acknowledge {'a' * 32}" in letter.body

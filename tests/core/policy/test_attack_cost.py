@@ -49,8 +49,8 @@ def test_the_rates_follow_from_memory_traffic() -> None:
 
 
 def test_longer_codes_do_not_help_where_the_pin_may_be_as_short() -> None:
-    assert weakest(policy(minimum_passcode_length=12)).what == "a PIN of 6 digits and a tokencode of 6 digits"
-    assert weakest(policy(minimum_passcode_length=8)).what == "a PIN of 4 digits and a tokencode of 6 digits"
+    assert weakest(policy(minimum_passcode_length=12)).what == "a PIN of 6 digits and a 6-digit tokencode"
+    assert weakest(policy(minimum_passcode_length=8)).what == "a PIN of 4 digits and a 6-digit tokencode"
     assert weakest(policy(minimum_passcode_length=12)).usd == pytest.approx(100 * weakest(policy()).usd, rel=0.01)
 
 
@@ -65,12 +65,12 @@ def test_letters_count_only_where_they_have_to_be_there() -> None:
     assert pins_of(4, PinCharacters.ANY) == pins_of(4, PinCharacters.DIGITS) == 10_000
     assert pins_of(4, PinCharacters.BOTH) == 62**4 - 52**4 - 10**4
     both = TokenPolicy(pin_characters=PinCharacters.BOTH)
-    assert weakest(policy(), both).what == "a PIN of 4 letters and digits and a tokencode of 6 digits"
+    assert weakest(policy(), both).what == "a PIN of 4 letters and digits and a 6-digit tokencode"
 
 
 def test_a_token_without_a_pin_is_the_weakest_of_all() -> None:
     found = weakest(policy(allow_tokens_without_pin=True))
-    assert found.what == "a token without a PIN, with codes of 8 digits"
+    assert found.what == "a token without a PIN and 8-digit codes"
     assert (found.money, found.time) == ("100 USD", "11 days")
 
 

@@ -38,7 +38,7 @@ def test_whoever_lost_the_token_makes_codes_and_signs_in_with_one(doors: Doors, 
     visitor, _ = with_passkey(doors, alice)
     page = f"{HOME}/tokens/{alice.serial}/emergency"
     assert f'href="{page}"'.encode() in visitor.get(HOME).body
-    assert "They work for 3 days" in text_of(visitor.get(page))
+    assert "The codes work for 3 days" in text_of(visitor.get(page))
     shown = visitor.post(page)
     codes = re.findall(r'<b class="mono">(\w{8})</b>', shown.body.decode())
     assert len(codes) == 10
@@ -50,7 +50,7 @@ def test_whoever_lost_the_token_makes_codes_and_signs_in_with_one(doors: Doors, 
     assert not any(code.encode() in again.body for code in codes)
     assert said(visitor.post(f"{page}/end")) == page
     assert access_of(doors.instance, ROOT, alice.serial, now=NOW) is None
-    assert f"by you, here, token {alice.serial}" in text_of(visitor.get(f"{HOME}/activity"))
+    assert f"by you, in self-service, token {alice.serial}" in text_of(visitor.get(f"{HOME}/activity"))
 
 
 def test_the_page_says_why_no_codes_are_made_here(doors: Doors, alice: User) -> None:
@@ -88,4 +88,4 @@ def test_a_passkey_is_offered_to_two_factors_only_and_removed_by_its_owner(doors
     assert b'data-passkey="create"' in visitor.post(f"{HOME}/passkeys:add").body
     passkey = re.findall(r"passkeys/(\w{32})/remove", visitor.get(f"{HOME}/passkeys").body.decode())[0]
     assert said(visitor.post(f"{HOME}/passkeys/{passkey}/remove")) == f"{HOME}/passkeys"
-    assert "No passkey yet" in text_of(visitor.get(f"{HOME}/passkeys"))
+    assert "No passkeys yet" in text_of(visitor.get(f"{HOME}/passkeys"))

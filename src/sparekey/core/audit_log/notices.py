@@ -1,8 +1,8 @@
-"""What people are told by mail: one text for each thing, with places for a few facts.
+"""Texts of mails: one for each notice and alarm, with placeholders for a few facts.
 
-Rules: a text has no place for a code, a PIN or a passcode, and takes no fact that it has no place for (S65); a subject
-holds no fact at all, so that no name can become a header; whatever a device or a user chose for a name stands in the
-text as one line of printable characters.
+Rules: a text has no placeholder for a code, a PIN or a passcode, and accepts no other facts (S65); a subject contains
+no facts, so that no name can become a header; names that devices or users chose are reduced to one line of printable
+characters.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from typing import Final
 from sparekey.core.audit_log.actions import Action
 
 _LONGEST_FACT: Final = 256
-_NOT_YOU: Final = "If you did not expect this, call your help desk at once."
+_NOT_YOU: Final = "If you did not expect this, call your help desk immediately."
 
 
 class Notice(StrEnum):
-    """What a user is told about their own account."""
+    """A notice to a user about their own account."""
 
     CODE_SHOWN = "code-shown"
     CODE_RESET = "code-reset"
@@ -57,54 +57,54 @@ class Letter:
 
 _USER: Final[Mapping[Notice, tuple[str, str]]] = {
     Notice.CODE_SHOWN: (
-        "An offline emergency code of yours was shown",
-        "The help desk was shown your offline emergency {kind} for the device {device}. The code itself is never sent "
+        "Your offline emergency code was shown",
+        "The help desk viewed your offline emergency {kind} for the device {device}. The code itself is never sent "
         "by mail.",
     ),
     Notice.CODE_RESET: (
         "Your offline emergency code is being replaced",
-        "Your offline emergency {kind} is replaced at your next online sign-in. Until then the old one goes on working "
-        "on your devices.",
+        "Your offline emergency {kind} will be replaced at your next online sign-in. Until then your devices accept "
+        "the old one.",
     ),
     Notice.CODE_ONLINE: (
-        "Your offline emergency code works online now",
-        "The offline emergency tokencode of your token {serial} is accepted for online sign-ins, too.",
+        "Your offline emergency code now works online",
+        "The offline emergency tokencode of your token {serial} is now also accepted for online sign-ins.",
     ),
     Notice.CODE_NOT_ONLINE: (
         "Your offline emergency code no longer works online",
         "The offline emergency tokencode of your token {serial} is no longer accepted for online sign-ins.",
     ),
     Notice.CODE_USED: (
-        "Somebody signed in as you with an emergency code",
+        "An emergency code was used to sign in as you",
         "Your offline emergency {kind} was used {where}.",
     ),
     Notice.TEMPORARY_ACCESS: (
-        "Temporary access to your account was set up",
+        "Temporary emergency access to your account was set up",
         "The help desk set up temporary emergency access for your token {serial}.",
     ),
     Notice.TEMPORARY_OWN: (
-        "One-time tokencodes for your account were made",
-        "Somebody who signed in as you to the self-service console made one-time tokencodes that take the place of "
-        "your token {serial}. If it was not you, call the help desk at once, and remove your passkeys.",
+        "One-time tokencodes for your account were created",
+        "One-time tokencodes that replace your token {serial} were created in self-service, after a sign-in as you. "
+        "If you did not create them, call the help desk immediately, and remove your passkeys.",
     ),
     Notice.TEMPORARY_USED: (
-        "Somebody signed in as you with a temporary tokencode",
-        "A temporary emergency tokencode of yours was used {where}.",
+        "A temporary tokencode was used to sign in as you",
+        "Your temporary emergency tokencode was used {where}.",
     ),
     Notice.PIN_SET: ("The PIN of your token was set", "The PIN of your token {serial} was set or changed."),
     Notice.PIN_CLEARED: ("The PIN of your token was cleared", "The PIN of your token {serial} was cleared."),
-    Notice.TOKEN_ASSIGNED: ("You were given a token", "The token {serial} was assigned to you."),
+    Notice.TOKEN_ASSIGNED: ("A token was assigned to you", "The token {serial} was assigned to you."),
     Notice.TOKEN_UNASSIGNED: (
-        "A token is no longer yours",
-        "The token {serial} was taken from you. Its codes are refused from now on.",
+        "A token is no longer assigned to you",
+        "The token {serial} is no longer assigned to you. Its codes are no longer accepted.",
     ),
     Notice.TOKEN_REPLACED: (
         "Your token was replaced",
-        "Your token {serial} was replaced by the token {by}. The old one's codes are refused from now on.",
+        "Your token {serial} was replaced by the token {by}. The codes of the old token are no longer accepted.",
     ),
     Notice.TOKEN_LOST: (
         "Your token was reported lost",
-        "Your token {serial} was marked as lost. Its codes are refused from now on.",
+        "Your token {serial} was marked as lost. Its codes are no longer accepted.",
     ),
     Notice.TOKEN_FOUND: (
         "Your token is no longer reported lost",
@@ -112,23 +112,23 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
     ),
     Notice.TOKEN_ENABLED: (
         "Your token was enabled",
-        "Your token {serial} was enabled. Its codes are accepted from now on.",
+        "Your token {serial} was enabled. Its codes are now accepted.",
     ),
     Notice.TOKEN_DISABLED: (
         "Your token was disabled",
-        "Your token {serial} was disabled. Its codes are refused from now on.",
+        "Your token {serial} was disabled. Its codes are no longer accepted.",
     ),
     Notice.PASSKEY_ADDED: (
         "A passkey was added to your account",
-        "Whoever has it can sign in as you to the consoles from now on.",
+        "It can now be used to sign in as you to self-service and the consoles.",
     ),
     Notice.PASSKEY_REMOVED: (
         "A passkey was removed from your account",
-        "It is refused from now on.",
+        "It can no longer be used to sign in.",
     ),
     Notice.DEVICE_ADDED: (
         "You signed in on another device",
-        "You signed in on the device {device}, which had no data of yours. It may keep data with which you can sign in "
+        "You signed in on the device {device} for the first time. It may store data that allows you to sign in on it "
         "offline.",
     ),
     Notice.DEVICE_REVOKED: (
@@ -137,38 +137,39 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
     ),
     Notice.DEVICE_STOLEN: (
         "A device that you use was reported stolen",
-        "The device {device} was reported stolen. What it held of yours is being replaced.",
+        "The device {device} was reported stolen. Your offline data and codes on it are being replaced.",
     ),
     Notice.ACCOUNT_LOCKED: (
         "Your account is locked",
-        "Your account was locked after too many failed sign-ins. Online sign-ins are refused until it is unlocked.",
+        "Your account was locked after too many failed sign-ins. You cannot sign in online until it is unlocked.",
     ),
     Notice.ADDRESS_CHANGED: (
-        "Notices about your account go elsewhere from now on",
-        "This mail address was taken out of your account. It gets no more notices.",
+        "This address no longer receives notices about your account",
+        "This mail address was removed from your account. It receives no more notices.",
     ),
 }
 
-# What each alarm says; an alarm without a line here is told by its name.
+# One sentence for each alarm. An alarm without a sentence is reported by its name.
 _ALARM: Final[Mapping[Action, str]] = {
-    Action.ALARM_AUDIT_ROLLED_BACK: "The audit record lacks what a checkpoint vouches for: it was rolled back or "
+    Action.ALARM_AUDIT_ROLLED_BACK: "The audit log does not match a signed checkpoint. It was rolled back or "
     "altered. Run `sparekey audit verify`.",
-    Action.ALARM_STEP_USED_TWICE: "One tokencode was used online and offline, by different attempts.",
-    Action.ALARM_EMERGENCY_UNSHOWN: "An emergency code was used that nobody was shown.",
-    Action.ALARM_UNEXPECTED_SUCCESS: "A device reports an offline sign-in with a token whose days it never had.",
-    Action.ALARM_EVENTS_MISSING: "Events of a device are missing or do not follow one another.",
-    Action.ALARM_TLS_FAILURE: "A device reached something that was not this server.",
-    Action.ALARM_CLOCK: "The clock of a device cannot be believed.",
-    Action.ALARM_OPERATOR_BUSY: "An operator is shown more emergency codes within an hour than policy expects.",
-    Action.ALARM_OPERATOR_STOPPED: "An operator was shown as many emergency codes within an hour as policy allows, and "
-    "asked for another one. In an outage, somebody else lifts that with `sparekey operator lift`.",
-    Action.ALARM_PASSKEY_COPIED: "A passkey was refused because its authenticator has counted less than before: there "
-    "may be a copy of it. Ask its owner, and remove it.",
+    Action.ALARM_STEP_USED_TWICE: "One tokencode was used twice: online and offline, in different attempts.",
+    Action.ALARM_EMERGENCY_UNSHOWN: "An emergency code was used, but it had not been shown to any operator.",
+    Action.ALARM_UNEXPECTED_SUCCESS: "A device reported an offline sign-in with a token for which it never had "
+    "offline data.",
+    Action.ALARM_EVENTS_MISSING: "Events of a device are missing or out of order.",
+    Action.ALARM_TLS_FAILURE: "A device connected to a server that is not this one.",
+    Action.ALARM_CLOCK: "A device's clock is wrong or was set back.",
+    Action.ALARM_OPERATOR_BUSY: "An operator has shown more emergency codes in an hour than the policy expects.",
+    Action.ALARM_OPERATOR_STOPPED: "An operator has reached the policy's hourly limit for emergency codes, and "
+    "requested another one. In an outage, another person can lift the limit with `sparekey operator lift`.",
+    Action.ALARM_PASSKEY_COPIED: "A passkey was rejected because its signature counter went backwards. The passkey "
+    "may have been copied. Ask its owner, and remove it.",
 }
 
 
 def letter_to_user(notice: Notice, login: str, at: int, facts: Mapping[str, str]) -> Letter:
-    """The words of a notice; `at` in unix seconds. Raises ValueError for a fact too many or too few."""
+    """Return the mail for a notice; `at` in unix seconds. Raises ValueError for a missing or an extra fact."""
     subject, text = _USER[notice]
     places = {name for _, name, _, _ in Formatter().parse(text) if name}
     if places != facts.keys():
@@ -178,23 +179,23 @@ def letter_to_user(notice: Notice, login: str, at: int, facts: Mapping[str, str]
 
 
 def letter_of_alarm(action: Action, alarm_id: str, at: int, facts: Mapping[str, object]) -> Letter:
-    """The words to administrators; `facts` as the audit row has them. Raises ValueError if it is no alarm."""
+    """Return the mail to administrators; `facts` as in the audit log. Raises ValueError if the action is no alarm."""
     if not action.is_alarm:
         raise ValueError(f"{action} is no alarm")
     what = action.value.partition(".")[2].replace("-", " ")
     lines = [f"{name}: {_one_line(str(fact))}" for name, fact in facts.items() if fact not in (None, "")]
     said = "\n".join((alarm_sentence(action), "", f"Time: {utc(at)}", *lines))
-    do = f"When you have looked at it: sparekey alarm acknowledge {alarm_id}"
+    do = f"To acknowledge this alarm, run: sparekey alarm acknowledge {alarm_id}"
     return Letter(f"Alarm: {what}", f"{said}\n\n{do}\n")
 
 
 def alarm_sentence(action: Action) -> str:
-    """What this alarm says, in a sentence."""
-    return _ALARM.get(action, f"{action.value}: see the audit record.")
+    """Return the sentence of an alarm."""
+    return _ALARM.get(action, f"{action.value}: see the audit log.")
 
 
 def utc(at: int) -> str:
-    """A unix second as people read it."""
+    """Return a unix second as text, in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

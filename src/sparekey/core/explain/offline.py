@@ -1,7 +1,7 @@
-"""Why somebody can sign in on a device that reaches no server, or not: each rule, and what the device holds.
+"""Explain whether a user can sign in on a device that is offline: every rule, and the data that the device holds.
 
-Rules: pure, as `why`; what a device has been told is what counts there: something that was changed since its last
-contact holds only after the next one; a device's word on what it holds is its signed confirmation.
+Rules: pure, as `why`; a change applies on a device only after its next contact; the data that a device holds is known
+from its signed confirmations.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,14 +28,10 @@ _MENDS: Final[Mapping[Obstacle, tuple[str, str, tuple[Deed, ...]]]] = {
     Obstacle.POLICY_OFF: ("enabled", "sparekey policy offline set POLICY enabled=on", (Deed.CHANGE_POLICY,)),
     Obstacle.DEVICE_REVOKED: ("", "enrol it again: sparekey device invite {device}", (Deed.INVITE_DEVICE,)),
     Obstacle.NO_OFFLINE_SUPPORT: ("", "update or replace the agent", ()),
-    Obstacle.NO_HARDWARE_STORE: (
-        "require_hardware_store",
-        "give it a TPM, or change the policy",
-        (Deed.CHANGE_POLICY,),
-    ),
+    Obstacle.NO_HARDWARE_STORE: ("require_hardware_store", "add a TPM, or change the policy", (Deed.CHANGE_POLICY,)),
     Obstacle.ACCOUNT_CLOSED: (
         "",
-        "sparekey user enable {login}, or give another end",
+        "sparekey user enable {login}, or change the expiry",
         (Deed.ENABLE_USER, Deed.CHANGE_END),
     ),
     Obstacle.ACCOUNT_LOCKED: ("", "sparekey user unlock {login}", (Deed.UNLOCK_USER,)),
@@ -52,7 +48,7 @@ _MENDS: Final[Mapping[Obstacle, tuple[str, str, tuple[Deed, ...]]]] = {
     Obstacle.TOKEN_DISABLED: ("", "sparekey token enable {serial}", (Deed.ENABLE_TOKEN,)),
     Obstacle.TOKEN_EXPIRED: ("", "sparekey token replace {serial}", (Deed.REPLACE_TOKEN,)),
     Obstacle.NO_PIN: ("", "sparekey token set-pin {serial}", (Deed.SET_PIN,)),
-    Obstacle.PIN_MUST_CHANGE: ("", "let the user sign in once while the server is reached, and choose a new PIN", ()),
+    Obstacle.PIN_MUST_CHANGE: ("", "let the user sign in online once and choose a new PIN", ()),
     Obstacle.PASSCODE_TOO_SHORT: (
         "minimum_passcode_length",
         "a longer PIN: sparekey token set-pin {serial}",
@@ -65,26 +61,26 @@ _MENDS: Final[Mapping[Obstacle, tuple[str, str, tuple[Deed, ...]]]] = {
     ),
     Obstacle.PIN_LESS_TOO_WEAK: (
         "protection_level",
-        "give the user a token with 8 digits, or change the policy",
+        "assign a token with 8 digits, or change the policy",
         (Deed.CHANGE_POLICY,),
     ),
     Obstacle.EMERGENCY_OFF: ("", "switch it on: sparekey policy offline set POLICY", (Deed.CHANGE_POLICY,)),
 }
 _SERVER_DOWN: Final[Mapping[ServerDown, str]] = {
-    ServerDown.ON: "all of it may be used",
-    ServerDown.EMERGENCY_ONLY: "only emergency codes may be used, until the server answers",
-    ServerDown.OFF: "nothing may be used until the server answers",
+    ServerDown.ON: "all offline data can be used",
+    ServerDown.EMERGENCY_ONLY: "only emergency codes can be used until the server answers",
+    ServerDown.OFF: "no offline data can be used until the server answers",
 }
 TOKENCODE: Final = "tokencode"
 EMERGENCY_TOKENCODE: Final = "emergency tokencode"
 EMERGENCY_PASSCODE: Final = "emergency passcode"
-_NEXT_CONTACT: Final = "let the device reach the server"
-_SIGN_IN_ONCE: Final = "let the user sign in once on the device while it reaches the server"
+_NEXT_CONTACT: Final = "connect the device to the server"
+_SIGN_IN_ONCE: Final = "let the user sign in once on the device while it is online"
 
 
 @dataclass(frozen=True)
 class HeldData:
-    """Days or events of one token that the device has confirmed: until when they open."""
+    """Days or events of one token that the device has confirmed, and the end of their validity."""
 
     serial: str
     ends_at: int
@@ -118,16 +114,16 @@ class OnDevice:
         return f"device {self.name}"
 
     def find_data(self, serial: str, now: int) -> HeldData | None:
-        """What still opens."""
+        """Return the data of a token that is still valid."""
         return next((each for each in self.data if each.serial == serial and each.ends_at > now), None)
 
     def find_code(self, serial: str, now: int) -> HeldCode | None:
-        """What still works; serial "": the passcode."""
+        """Return the code of a token that is still valid; serial "": the passcode."""
         return next((each for each in self.codes if each.serial == serial and each.not_after > now), None)
 
 
 def explain_offline(person: Person, device: OnDevice, now: int) -> list[Line]:
-    """Everything that decides about this device, the conclusion first."""
+    """Return a line for everything that decides a sign-in on this device, the conclusion first."""
     lines = [*_device_lines(person, device, now)]
     if not device.serials:
         lines.append(
@@ -150,15 +146,15 @@ def explain_offline(person: Person, device: OnDevice, now: int) -> list[Line]:
 
 
 def _passing_line(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
-    """What is on the device still, and will not be."""
+    """Return a line for data that the device still accepts and loses at its next contact."""
     ended = [each.words for each in passing(person, device, now)]
     if ended:
-        why = f"the device still accepts {'; '.join(ended)}, and no longer after that contact"
+        why = f"still accepted until that contact: {'; '.join(ended)}"
         yield Line(Side.OFFLINE, device.words, "until its next contact", Verdict.WAITS, why, device.words)
 
 
 def explain_without_device(person: Person) -> Line:
-    """The user has offline data nowhere."""
+    """Return the result for a user without offline data on any device."""
     return Line(
         Side.OFFLINE,
         f"user {person.account.login}",
@@ -172,7 +168,7 @@ def explain_without_device(person: Person) -> Line:
 
 @dataclass(frozen=True)
 class Opening:
-    """One thing with which the user gets in on a device that reaches no server; no serial: the passcode."""
+    """One way to sign in on a device that is offline; without a serial: the passcode."""
 
     kind: str  # tokencode, emergency tokencode, emergency passcode
     serial: str
@@ -186,8 +182,8 @@ class Opening:
 
 
 def accepted(person: Person, device: OnDevice, now: int) -> list[Opening]:
-    """All that the device holds and accepts until its next contact, whatever was changed at the server since, and
-    whether or not the user has what belongs to it."""
+    """Return everything that the device accepts until its next contact, regardless of later changes on the server
+    and of what the user has at hand."""
     found = []
     blocked = is_told_of_lock(person.account, device.last_contact, now)
     for token in person.tokens:
@@ -203,7 +199,7 @@ def accepted(person: Person, device: OnDevice, now: int) -> list[Opening]:
 
 
 def openings(person: Person, device: OnDevice, now: int) -> list[Opening]:
-    """Of `accepted`, that with which the user gets in: they have what they should have, and are to get in."""
+    """Return the part of `accepted` that lets the user in: an enabled user who has all tokens that are not lost."""
     if device.state.revoked or not person.account.enabled:
         return []
     states = {each.serial: each.state for each in person.tokens if each.state.unusable(now) is None}
@@ -215,7 +211,7 @@ def openings(person: Person, device: OnDevice, now: int) -> list[Opening]:
 
 
 def passing(person: Person, device: OnDevice, now: int) -> list[Opening]:
-    """Of `accepted`, what the device's next contact ends, as the server decides now."""
+    """Return the part of `accepted` that the next contact of the device will end, as the server decides now."""
     states = {each.serial: each.state for each in person.tokens}
     used = [states[serial] for serial in device.serials if serial in states]
     return [
@@ -228,7 +224,7 @@ def passing(person: Person, device: OnDevice, now: int) -> list[Opening]:
 
 
 def offline_ways(person: Person, device: OnDevice, now: int) -> list[str]:
-    """The same in words."""
+    """Return `openings` as text."""
     return [each.words for each in openings(person, device, now)]
 
 
@@ -251,14 +247,14 @@ def _device_lines(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
     elif person.account.in_next_tokencode_mode:
         yield _obstacle(device, "new offline data", Obstacle.NEXT_TOKENCODE, Verdict.WAITS, login=login)
     if is_told_of_lock(person.account, device.last_contact, now):
-        why = "the device was told that the user is locked: it takes emergency codes only, until it is told otherwise"
+        why = "the device knows that the user is locked; it accepts only emergency codes until it is told otherwise"
         mend = f"sparekey user unlock {login}, and {_NEXT_CONTACT}"
         yield Line(
             Side.OFFLINE, device.words, "tokencodes", Verdict.STOPS, why, device.words, mend, (Deed.UNLOCK_USER,), login
         )
     seen = f"last contact {moment(device.last_contact)}" if device.last_contact is not None else "no contact yet"
     if device.stale:
-        why = f"something was changed since; the device holds older data until its next contact ({seen})"
+        why = f"changes are waiting; the device has older data until its next contact ({seen})"
         yield Line(Side.OFFLINE, device.words, "up to date", Verdict.WAITS, why, device.words, _NEXT_CONTACT)
     else:
         yield Line(Side.OFFLINE, device.words, "up to date", Verdict.OK, seen, device.words)
@@ -278,7 +274,7 @@ def _token_lines(device: OnDevice, token: NamedToken, now: int) -> Iterator[Line
             about,
             "tokencode",
             Verdict.STOPS,
-            f"other tokens were used here since, and policy allows {device.policy.values.tokens_per_user}",
+            f"other tokens were used here more recently; policy limit per user: {device.policy.values.tokens_per_user}",
             device.policy.sources["tokens_per_user"],
             _SIGN_IN_ONCE,
         )
@@ -288,7 +284,7 @@ def _token_lines(device: OnDevice, token: NamedToken, now: int) -> Iterator[Line
             about,
             "tokencode",
             Verdict.STOPS,
-            "the device holds none of its days or events",
+            "the device has no offline data of this token",
             device.words,
             _NEXT_CONTACT,
         )
@@ -312,10 +308,9 @@ def _passcode_line(person: Person, device: OnDevice, now: int) -> Line:
 def _code_line(device: OnDevice, about: str, rule: str, serial: str, obstacle: Obstacle | None, now: int) -> Line:
     code = device.find_code(serial, now)
     if code is not None and obstacle is not None:
-        why = (
-            f"the device holds version {code.version}, at the latest until {moment(code.not_after)}, and erases it at "
-        )
-        return Line(Side.OFFLINE, about, rule, Verdict.WAITS, f"{why}its next contact. {obstacle}", device.words)
+        end = moment(code.not_after)
+        why = f"the device erases version {code.version} at its next contact, {end} at the latest. {obstacle}"
+        return Line(Side.OFFLINE, about, rule, Verdict.WAITS, why, device.words)
     if code is not None:
         why = f"the device holds version {code.version}, until {moment(code.not_after)}"
         return Line(Side.OFFLINE, about, rule, Verdict.OK, why, device.words)
@@ -338,7 +333,7 @@ def _code_line(device: OnDevice, about: str, rule: str, serial: str, obstacle: O
 
 
 def _server_down_line(device: OnDevice) -> Line:
-    """What the data are good for while the server is down: there is a route to it, and no answer."""
+    """Return a line for the use of offline data while the server is down: there is a route to it, but no answer."""
     allowed = device.policy.values.server_down
     verdict = Verdict.OK if allowed is ServerDown.ON else Verdict.WAITS
     return Line(
@@ -352,7 +347,7 @@ def _server_down_line(device: OnDevice) -> Line:
 
 
 def _policy_lines(device: OnDevice) -> Iterator[Line]:
-    """Every field in force, with where it comes from."""
+    """Return a line for each field of the effective policy, with its source."""
     for field in fields(OfflinePolicy):
         value = getattr(device.policy.values, field.name)
         words = ("on" if value else "off") if isinstance(value, bool) else str(value)

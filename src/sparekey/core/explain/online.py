@@ -1,4 +1,4 @@
-"""Why somebody can sign in or not: every rule with its verdict, where that comes from, and what mends it.
+"""Explain whether a user can sign in: every rule with its verdict, its source and its remedy.
 
 Rules: pure; it asks the same states and functions as the decision itself (core.sign_in.authenticate,
 core.offline.units), so that it cannot say something else; it tells what *is* and judges no guess, so that it needs no
@@ -10,31 +10,31 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from sparekey.core.emergency.online import EmergencyKind
+from sparekey.core.emergency.online import EmergencyKind, OnlineEmergency
 from sparekey.core.plurals import counted
 from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.authenticate import AccountState, TokenState
 
 
 class Verdict(StrEnum):
-    """What a rule says. Only `STOPS` keeps anybody out."""
+    """The result of one rule. Only `STOPS` prevents the sign-in."""
 
     OK = "ok"
-    OFF = "off"  # not given or not allowed, and nobody is kept out by that
+    OFF = "off"  # not given or not allowed, which does not prevent the sign-in
     ASKS = "asks"  # the sign-in goes on after one more question
-    WAITS = "waits"  # something is under way, or nothing new is given until something is mended
+    WAITS = "waits"  # a change is pending, or new data is held back until an obstacle is removed
     STOPS = "stops"
 
 
 class Side(StrEnum):
-    """Where the rule holds."""
+    """Where a rule applies."""
 
     ONLINE = "online"
     OFFLINE = "offline"
 
 
 class Deed(StrEnum):
-    """What somebody does to mend it, for pages, which have no commands."""
+    """A remedy, for pages, which show links instead of commands."""
 
     ENABLE_USER = "enable-user"
     CHANGE_END = "change-end"
@@ -51,9 +51,9 @@ class Deed(StrEnum):
 
 @dataclass(frozen=True)
 class Line:
-    """One rule: about whom or what, what it says and why, who says so, and the command or deed that mends it.
+    """One rule: its subject, verdict, reason and source, and the command that removes the obstacle.
 
-    `deeds`: the same for pages, any one of them; to `name`, a login, serial or device name.
+    `deeds`: remedies for pages, each of which is enough; they apply to `name`, a login, serial number or device name.
     """
 
     side: Side
@@ -79,7 +79,7 @@ class NamedToken:
 
 @dataclass(frozen=True)
 class Person:
-    """The user as the server knows them now; the sources name the policies that the account's states hold."""
+    """The user as the server knows them now; the sources name the policies that apply to the account."""
 
     account: AccountState
     tokens: tuple[NamedToken, ...]
@@ -88,19 +88,19 @@ class Person:
 
 
 def moment(at: int) -> str:
-    """A unix second for people, in UTC."""
+    """Return a unix second as text, in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def conclude(side: Side, about: str, ways: Sequence[str]) -> Line:
-    """The first line of a part: with what the user gets in."""
+    """Return the first line of a part: the ways in which the user can sign in."""
     if ways:
-        return Line(side, about, "sign-in", Verdict.OK, f"possible with {'; '.join(ways)}", "all rules below")
-    return Line(side, about, "sign-in", Verdict.STOPS, "not possible", "the rules below that say stops")
+        return Line(side, about, "sign-in", Verdict.OK, f"possible with: {'; '.join(ways)}", "all rules below")
+    return Line(side, about, "sign-in", Verdict.STOPS, "not possible", "the blocking rules below")
 
 
 def explain_online(person: Person, now: int) -> list[Line]:
-    """Everything that a server door looks at, the conclusion first."""
+    """Return a line for everything that decides an online sign-in, the conclusion first."""
     lines = [*_account_lines(person, now)]
     for token in person.tokens:
         lines += _token_lines(person, token, now)
@@ -108,7 +108,7 @@ def explain_online(person: Person, now: int) -> list[Line]:
 
 
 def online_ways(person: Person, now: int) -> list[str]:
-    """What is accepted at a server door now, if it is typed rightly."""
+    """Return the kinds of input that the server accepts now, if they are typed correctly."""
     if person.account.closed(now) is not None:
         return []
     return [way for token in person.tokens for way in _ways_of(token, now)]
@@ -118,12 +118,12 @@ def _ways_of(token: NamedToken, now: int) -> Iterator[str]:
     state = token.state
     unusable = state.unusable(now)
     if unusable in (None, Reason.NO_PIN) and state.out_of_use(now) is None:
-        yield f"the tokencode of {token.serial}" + (" after the PIN" if state.pin is not None else "")
+        yield f"{'PIN and tokencode' if state.pin is not None else 'tokencode'} of {token.serial}"
     if unusable is None and state.emergency is not None and state.emergency.codes and not state.emergency.ended(now):
         kind = "fixed" if state.emergency.kind is EmergencyKind.FIXED else "one-time"
-        yield f"a temporary {kind} tokencode for {token.serial}"
+        yield f"temporary {kind} tokencode for {token.serial}"
     if unusable is None and state.offline_code_online:
-        yield f"the offline emergency tokencode of {token.serial}, where a device holds one"
+        yield f"offline emergency tokencode of {token.serial}, if a device holds one"
 
 
 def _user(person: Person) -> str:
@@ -151,7 +151,7 @@ def _account_lines(person: Person, now: int) -> Iterator[Line]:
     yield line(
         "not expired",
         ok=end is None or now < end,
-        why=f"ends {moment(end)}" if end is not None else "no end",
+        why=_expiry(end),
         source=about,
         mend=f"sparekey user edit {login} --expires DATE",
         deed=Deed.CHANGE_END,
@@ -179,6 +179,10 @@ def _account_lines(person: Person, now: int) -> Iterator[Line]:
     )
 
 
+def _expiry(end: int | None) -> str:
+    return "does not expire" if end is None else f"expires {moment(end)}"
+
+
 def _token_lines(person: Person, token: NamedToken, now: int) -> Iterator[Line]:
     state, serial = token.state, token.serial
 
@@ -198,7 +202,7 @@ def _token_lines(person: Person, token: NamedToken, now: int) -> Iterator[Line]:
     yield judged(
         "not expired",
         ok=end is None or now < end,
-        why=f"ends {moment(end)}" if end is not None else "no end",
+        why=_expiry(end),
         mend=f"sparekey token replace {serial}",
         deed=Deed.REPLACE_TOKEN,
     )
@@ -220,7 +224,9 @@ def _pin_line(person: Person, token: NamedToken, now: int) -> Line:
     if state.needs_new_pin(now, person.account.token_policy):
         verdict = Verdict.ASKS
         why = (
-            "to be changed at the next sign-in" if state.pin else "none is set: the tokencode alone leads to a new one"
+            "must be changed at the next sign-in"
+            if state.pin
+            else "not set: the user signs in with the tokencode alone and chooses a PIN"
         )
     source = person.token_source if verdict is Verdict.ASKS and not state.pin_must_change and state.pin else token.words
     return Line(Side.ONLINE, token.words, "PIN", verdict, why, source)
@@ -231,7 +237,7 @@ def _next_tokencode_line(person: Person, token: NamedToken) -> Line:
     after = account.token_policy.next_tokencode_after
     asks = 0 < after <= account.failures.failures
     failures = counted(account.failures.failures, "failure")
-    why = f"{failures} in a row; " + (f"asked from {after} on" if after else "never asked")
+    why = f"{failures} in a row; asked after {after}" if after else f"{failures} in a row; never asked"
     verdict = Verdict.ASKS if asks else Verdict.OK
     return Line(Side.ONLINE, token.words, "next tokencode", verdict, why, person.token_source)
 
@@ -240,17 +246,28 @@ def _emergency_lines(token: NamedToken, now: int) -> Iterator[Line]:
     state = token.state
     about, access = token.words, state.emergency
     if access is None:
-        yield Line(Side.ONLINE, about, "temporary tokencodes", Verdict.OFF, "none given", about)
+        yield Line(Side.ONLINE, about, "temporary tokencodes", Verdict.OFF, "none", about)
     else:
-        until = f"until {moment(access.expires_at)}" if access.expires_at is not None else "with no end"
-        over = " (over)" if access.ended(now) else ""
-        what = "a fixed tokencode" if access.kind == "fixed" else f"one-time tokencodes ({len(access.codes)} left)"
         refused = not access.allows_token(now)
-        own = "refused meanwhile" if refused else "accepted, too"
-        why = f"{what} in place of the token, {until}{over}; the token's own codes are {own}"
+        why = " ".join(_emergency_sentences(access, now))
         verdict = Verdict.STOPS if refused else Verdict.OK
         mend = f"sparekey emergency end {token.serial}" if refused else ""
         deeds = (Deed.END_TEMPORARY,) if refused else ()
         yield Line(Side.ONLINE, about, "temporary tokencodes", verdict, why, about, mend, deeds, token.serial)
     verdict, allowed = (Verdict.OK, "allowed") if state.offline_code_online else (Verdict.OFF, "not allowed")
     yield Line(Side.ONLINE, about, "offline emergency tokencode at the server", verdict, allowed, about)
+
+
+def _emergency_sentences(access: OnlineEmergency, now: int) -> Iterator[str]:
+    if access.kind is EmergencyKind.FIXED:
+        yield "A temporary fixed tokencode replaces the token."
+    else:
+        yield f"One-time tokencodes ({len(access.codes)} left) replace the token."
+    if access.expires_at is None:
+        yield "The access does not expire."
+    else:
+        yield f"The access {'expired' if access.ended(now) else 'expires'} {moment(access.expires_at)}."
+    if access.allows_token(now):
+        yield "The token's own codes are also accepted."
+    else:
+        yield "The token's own codes are rejected."

@@ -1,7 +1,7 @@
-"""Is a user ready for the day without a network, on one device: what opens there now, until when, and what is wrong.
+"""Readiness of a user for sign-in without a network, on one device: what works there now, until when, and obstacles.
 
-Rules: pure; what counts is what the device has confirmed and what the user should have: the codes of a lost token open
-its days, but its owner has it no more. Whole days are counted as the device counts them.
+Rules: pure; only data that the device has confirmed counts, and only tokens that the user has: the codes of a lost
+token would still open its days. Whole days are counted as the device counts them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,19 +26,19 @@ WEEK: Final = 7 * DAY
 
 
 class Readiness(StrEnum):
-    """With what the user would get in if the network were gone now."""
+    """How the user could sign in if the network failed now."""
 
     TOKENCODE = "tokencode"
     EMERGENCY_CODE = "emergency code"  # only with the help desk on the telephone
     NOTHING = "nothing"
-    CLOSED = "closed"  # disabled or expired: not meant to get in
+    CLOSED = "closed"  # disabled or expired: must not sign in
 
 
 @dataclass(frozen=True)
 class Held:
-    """What a device has confirmed, by token id ("": the passcode): unix seconds until which it opens.
+    """Data that a device has confirmed, by token id ("": the passcode): unix seconds until which it is valid.
 
-    `last_contact`: what was changed after it is not known there.
+    `last_contact`: the device does not know of later changes.
     """
 
     data: Mapping[str, int] = field(default_factory=dict)
@@ -48,8 +48,8 @@ class Held:
 
 @dataclass(frozen=True)
 class Judged:
-    """One user on one device; None: there is none of it. `passing`: with what `readiness` names the user gets in only
-    until the device's next contact, which ends it."""
+    """The readiness of one user on one device; a time is None if there is no such data or code. `passing`: the way in
+    that `readiness` names works only until the next contact of the device, which ends it."""
 
     readiness: Readiness
     data_until: int | None
@@ -59,12 +59,12 @@ class Judged:
     passing: bool = False
 
     def days_left(self, now: int) -> int:
-        """Whole days until the last record."""
+        """Return the whole days until the offline data ends."""
         return max((self.data_until or 0) - now, 0) // DAY
 
     @property
     def emergency_until(self) -> int | None:
-        """Until when some emergency code works."""
+        """Return the time until which at least one emergency code works."""
         return _latest((self.emergency_tokencode_until, self.emergency_passcode_until))
 
 
@@ -76,7 +76,7 @@ def judge(
     held: Held,
     now: int,
 ) -> Judged:
-    """`tokens`: used on this device, the one used last first."""
+    """Judge one user on one device. `tokens`: those used on this device, the most recent first."""
     usable = [token for token in tokens if _works(token, now)]
     # no record is sealed past the end of token or account; the device holds the rest of the day in name only
     data = _latest(
@@ -108,7 +108,7 @@ def judge(
 
 
 def judge_without_device(account: AccountState, now: int) -> Judged:
-    """The user has offline data nowhere."""
+    """Return the result for a user without offline data on any device."""
     closed = not account.enabled or (account.expires_at is not None and now >= account.expires_at)
     readiness, obstacle = Readiness.NOTHING, Obstacle.NO_TOKEN_USED
     if closed:
@@ -117,7 +117,7 @@ def judge_without_device(account: AccountState, now: int) -> Judged:
 
 
 def runs_out(judged: Judged, now: int, within: int = WEEK) -> int | None:
-    """When the user could no longer get in with the token, if that is so now or within so many seconds; else None."""
+    """Return when the user can no longer sign in with the token, if that is within so many seconds, else None."""
     if judged.readiness is Readiness.CLOSED:
         return None
     if judged.data_until is None:
@@ -138,7 +138,7 @@ def _obstacle(
     data: int | None,
     now: int,
 ) -> Obstacle | None:
-    """What keeps new data from the device; the first of it."""
+    """Return the first obstacle to new data on the device."""
     obstacle = account_obstacle(account, device, policy, now)
     if obstacle is not None:
         return obstacle

@@ -16,19 +16,18 @@ LONGEST_EXEMPT: Final = 64  # bytes: 64 such names fit one row of the record, wh
 
 # "": it has not said; an older agent says nothing
 PROTECTIONS: Final[Mapping[str, str]] = {
-    "": "not told by the device",
-    Protection.FILE: "keys in a file: a copied disk can be guessed at",
+    "": "not reported",
+    Protection.FILE: "keys in a file: an attacker with a copy of the disk can guess passcodes",
     Protection.TPM: (
-        "keys in the TPM: a copied disk holds nothing to guess at; there is no PIN lock, or whoever has the computer "
-        "resets its count, as the TPM's lockout has no password"
+        "keys in the TPM: a copy of the disk is useless to an attacker; no PIN lock: it is off, or the lockout of the "
+        "TPM has no password, so that an attacker with the computer can reset it"
     ),
     Protection.TPM_PIN_LOCK: (
-        "keys in the TPM, whose lockout has a password, and days open only with the PIN, which the TPM lets be tried a "
-        "few times"
+        "keys in the TPM, with a PIN lock: days of offline data open only with the PIN, and the TPM limits wrong PINs"
     ),
 }
 SHORT: Final[Mapping[str, str]] = {
-    "": "not told",
+    "": "not reported",
     Protection.FILE: "file",
     Protection.TPM: "TPM",
     Protection.TPM_PIN_LOCK: "TPM, PIN lock",

@@ -56,34 +56,34 @@ class DeviceState:
 
 
 class Obstacle(StrEnum):
-    """Why there is no offline data, in words for the help desk: what is wrong, and what mends it."""
+    """A reason why there is no offline data, as a text for the help desk: the problem, and what to do."""
 
-    POLICY_OFF = "Offline authentication is off in the policy of the user's or the device's domain; switch it on there."
-    DEVICE_REVOKED = "The device is revoked; enrol it again."
-    NO_OFFLINE_SUPPORT = "The agent on this device cannot work offline; update or replace it."
-    NO_HARDWARE_STORE = "Policy asks for a TPM, and this device has none in use; give it one or change the policy."
-    ACCOUNT_CLOSED = "The user is disabled or expired; enable the user first."
-    ACCOUNT_LOCKED = "The user is locked; unlock the user first."
-    NEXT_TOKENCODE = "Wrong passcodes came in a row; the user signs in online once, with the following tokencode too."
-    NO_TOKEN_USED = "The user has to sign in online with a token once, on the device itself."
-    NOT_DOWNLOADED = "No device has confirmed it yet; a device fetches it by itself as soon as it reaches the server."
+    POLICY_OFF = "Offline authentication is off in the policy of the user's or the device's domain. Turn it on there."
+    DEVICE_REVOKED = "The device is revoked. Enrol it again."
+    NO_OFFLINE_SUPPORT = "The agent on this device does not support offline sign-in. Update or replace it."
+    NO_HARDWARE_STORE = "The policy requires a TPM, and this device does not use one. Add a TPM, or change the policy."
+    ACCOUNT_CLOSED = "The user is disabled or expired. Enable the user, or change the expiry."
+    ACCOUNT_LOCKED = "The user is locked. Unlock the user."
+    NEXT_TOKENCODE = "Several wrong passcodes in a row. The user must sign in online once, with a second tokencode."
+    NO_TOKEN_USED = "The user must first sign in online on this device, with a token."
+    NOT_DOWNLOADED = "No device has downloaded it yet. A device does so automatically the next time it is online."
     TOKEN_LOST = (
-        "The token is lost: its emergency tokencode stays; its days are not renewed, and a device erases them at its "
-        "next contact. Mark it found, or replace it."
+        "The token is lost. Devices erase its days at their next contact; its emergency tokencode still works. Mark "
+        "the token as found, or replace it."
     )
-    TOKEN_DISABLED = "The token is disabled; enable it first."
-    TOKEN_EXPIRED = "The token has expired; assign or replace one first."
-    NO_PIN = "The token has no PIN yet; set one."
-    PIN_MUST_CHANGE = "The token's PIN has to be changed first; the user is asked for a new one at an online sign-in."
+    TOKEN_DISABLED = "The token is disabled. Enable it."
+    TOKEN_EXPIRED = "The token has expired. Replace it, or assign another one."
+    NO_PIN = "The token has no PIN. Set one."
+    PIN_MUST_CHANGE = "The PIN must be changed. The user is asked for a new one at the next online sign-in."
     PASSCODE_TOO_SHORT = (
-        "PIN and tokencode together are shorter than policy asks; set a longer PIN or change the policy."
+        "PIN and tokencode together are shorter than the policy requires. Set a longer PIN, or change the policy."
     )
-    PIN_LESS_NOT_ALLOWED = "Policy does not allow offline data for tokens without a PIN; allow it there."
+    PIN_LESS_NOT_ALLOWED = "The policy does not allow offline data for tokens without a PIN. Allow it in the policy."
     PIN_LESS_TOO_WEAK = (
-        "A token without a PIN needs level balanced or strong, and 8-digit codes or a TPM; "
-        "give the user such a token or change the policy."
+        "A token without a PIN needs protection level balanced or strong, and 8-digit codes or a TPM. "
+        "Assign another token, or change the policy."
     )
-    EMERGENCY_OFF = "Policy does not allow this emergency code to be downloaded; switch it on there."
+    EMERGENCY_OFF = "The policy does not allow devices to download this emergency code. Turn it on there."
 
 
 class OfflineToken(Protocol):

@@ -1,9 +1,9 @@
-"""What a stolen laptop costs to break, in money: for the weakest passcode that policy lets through.
+"""Cost to break a stolen laptop, in money, for the weakest passcode that the policies allow.
 
-Whoever copied the disk guesses passcodes against one sealed record. The figures are those of spec/offline-day.md, 2.7
-"Levels and limits": guesses a second of one RTX 4090, scaled from published rates and good to a factor of about 2, and
-one GPU hour at 0.40 USD. A cost is that of the whole space; half of it is needed on average. PINs are taken as chosen
-at random: those that people choose fall sooner.
+An attacker with a copy of the disk guesses passcodes against one sealed record. The figures are those of
+spec/offline-day.md, 2.7 "Levels and limits": guesses a second of one RTX 4090, scaled from published rates and accurate
+to a factor of about 2, and one GPU hour at 0.40 USD. A cost is for all combinations; on average half of them are
+enough. PINs are assumed to be random; PINs that people choose are broken sooner.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ _LETTERS, _DIGITS = 52, 10  # of which PINs are made, case kept
 
 @dataclass(frozen=True)
 class Attack:
-    """One way in: what is guessed, in words, and what all of it costs."""
+    """One attack: a description of the secret to guess, and the time for all combinations."""
 
     what: str
     seconds: float  # of one card
@@ -42,20 +42,20 @@ class Attack:
 
     @property
     def money(self) -> str:
-        """`10,000 USD`: two digits, for the figures are no better."""
+        """Return for example `10,000 USD`: two digits, because the figures are not more accurate."""
         return in_money(self.usd)
 
     @property
     def time(self) -> str:
-        """How long one card takes."""
+        """Return the time on one card as text."""
         return rough_time(self.seconds)
 
 
 @dataclass(frozen=True)
 class StolenLaptop:
-    """`weakest`: the cheapest way in for whoever has the disk and knows nothing; None: the policy lets no day onto a
-    device. `others`: what a known PIN and an emergency code cost. `behind_tpm`: only after the TPM was broken open;
-    where it had a PIN lock, the PIN is then found by itself, which is cheaper than the level."""
+    """The attacks on a stolen laptop. `weakest`: the cheapest for an attacker who has the disk and knows nothing; None
+    if the policy allows no days on devices. `others`: attacks with a known PIN. `behind_tpm`: possible only after the
+    TPM has been broken; if it had a PIN lock, the PIN is then guessed separately, which is cheaper than the level."""
 
     weakest: Attack | None
     others: tuple[Attack, ...]
@@ -63,7 +63,7 @@ class StolenLaptop:
 
 
 def stolen_laptop(policy: OfflinePolicy, tokens: TokenPolicy, level: ProtectionLevel | None = None) -> StolenLaptop:
-    """Under these two policies; `level`: as if that one were chosen."""
+    """Return the attacks under these two policies; `level` replaces the level of the policy."""
     level = level or policy.protection_level
     behind_tpm = policy.require_hardware_store
     if not policy.enabled:
@@ -71,13 +71,13 @@ def stolen_laptop(policy: OfflinePolicy, tokens: TokenPolicy, level: ProtectionL
     ways = [*_with_pin(policy, tokens, level)]
     if policy.allow_tokens_without_pin and level is not ProtectionLevel.LIGHT:
         digits = min(CODE_DIGITS) if behind_tpm else PIN_LESS_DIGITS
-        ways.append(Attack(f"a token without a PIN, with codes of {digits} digits", _code_seconds(digits, level)))
+        ways.append(Attack(f"a token without a PIN and {digits}-digit codes", _code_seconds(digits, level)))
     weakest = min(ways, key=lambda way: float(f"{way.seconds:.6g}"), default=None)  # of equals the first
     return StolenLaptop(weakest, tuple(_with_known_pin(policy, tokens, level)), behind_tpm)
 
 
 def in_money(usd: float) -> str:
-    """For people: `0.13 USD`, `1,300 USD`, `1.6 million USD`."""
+    """Return an amount as text: `0.13 USD`, `1,300 USD`, `1.6 million USD`."""
     if usd < 0.01:
         return "less than 0.01 USD"
     rounded = _two_digits(usd)
@@ -88,14 +88,14 @@ def in_money(usd: float) -> str:
 
 
 def pins_of(length: int, characters: PinCharacters) -> int:
-    """How many PINs whoever guesses has to try: where letters may be used and need not, people use digits."""
+    """Return how many PINs an attacker must try. Where letters are optional, people choose digits."""
     if characters is PinCharacters.BOTH:
         return int((_LETTERS + _DIGITS) ** length - _LETTERS**length - _DIGITS**length)
     return int(_DIGITS**length)
 
 
 def shortest_pin(policy: OfflinePolicy, tokens: TokenPolicy, digits: int) -> int | None:
-    """The length of the shortest PIN with which a token of so many digits gets days; None: none is long enough."""
+    """Return the length of the shortest PIN with which a token with so many digits gets days, or None."""
     length = max(tokens.pin_minimum, policy.minimum_passcode_length - digits)
     return length if length <= tokens.pin_maximum else None
 
@@ -109,13 +109,13 @@ def _with_pin(policy: OfflinePolicy, tokens: TokenPolicy, level: ProtectionLevel
         pins, code = pins_of(length, tokens.pin_characters), _code_seconds(digits, level)
         locked = policy.require_hardware_store and policy.pin_lock
         seconds = pins / PIN_LOCK_GUESSES_PER_SECOND + code if locked else pins * code
-        found.append(Attack(f"{_pin_words(length, tokens)} and a tokencode of {digits} digits", seconds))
+        found.append(Attack(f"{_pin_words(length, tokens)} and a {digits}-digit tokencode", seconds))
     return found
 
 
 def _with_known_pin(policy: OfflinePolicy, tokens: TokenPolicy, level: ProtectionLevel) -> list[Attack]:
     reached = [digits for digits in CODE_DIGITS if shortest_pin(policy, tokens, digits) is not None]
-    found = [Attack(f"one tokencode of {min(reached)} digits", _code_seconds(min(reached), level)) for _ in reached[:1]]
+    found = [Attack(f"one {min(reached)}-digit tokencode", _code_seconds(min(reached), level)) for _ in reached[:1]]
     if policy.emergency_tokencode:
         found.append(Attack("an offline emergency tokencode", 2**TOKENCODE_BITS / EMERGENCY_GUESSES_PER_SECOND))
     return found

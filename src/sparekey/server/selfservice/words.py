@@ -1,4 +1,4 @@
-"""What the self-service console says to people who are no administrators: their devices, tokens and record."""
+"""Texts of self-service, for users: their devices, tokens and activity."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -11,30 +11,30 @@ from sparekey.core.offline.units import Obstacle
 from sparekey.core.plurals import counted
 
 _MENDS: Final[Mapping[Obstacle, str]] = {
-    Obstacle.POLICY_OFF: "Your organisation does not allow signing in on this device without the network.",
+    Obstacle.POLICY_OFF: "Your organisation does not allow offline sign-in on this device.",
     Obstacle.DEVICE_REVOKED: "This device was taken out of service.",
-    Obstacle.NO_OFFLINE_SUPPORT: "The program on this device cannot work without the network. Ask the help desk for a "
-    "newer one.",
-    Obstacle.NO_HARDWARE_STORE: "This device lacks the security chip that your organisation asks for.",
+    Obstacle.NO_OFFLINE_SUPPORT: "The Sparekey program on this device does not support offline sign-in. Ask the help "
+    "desk to update it.",
+    Obstacle.NO_HARDWARE_STORE: "This device does not have the security chip (TPM) that your organisation requires.",
     Obstacle.ACCOUNT_CLOSED: "Your account is closed. Call the help desk.",
     Obstacle.ACCOUNT_LOCKED: "Your account is locked. Call the help desk.",
-    Obstacle.NEXT_TOKENCODE: "Wrong passcodes came in a row. Sign in once more on this device, and enter the following "
-    "code too when it asks.",
-    Obstacle.NO_TOKEN_USED: "Sign in on this device with your token once, while it has the network.",
-    Obstacle.NOT_DOWNLOADED: "It has not fetched your data yet. Leave it on, with the network, for some minutes.",
+    Obstacle.NEXT_TOKENCODE: "There were several wrong passcodes in a row. Sign in once more on this device, and enter "
+    "the next code when it asks.",
+    Obstacle.NO_TOKEN_USED: "Sign in on this device once with your token, while it is online.",
+    Obstacle.NOT_DOWNLOADED: "This device has not downloaded your data yet. Keep it online for a few minutes.",
     Obstacle.TOKEN_LOST: "Your token is reported lost. Call the help desk.",
     Obstacle.TOKEN_DISABLED: "Your token is disabled. Call the help desk.",
     Obstacle.TOKEN_EXPIRED: "Your token has expired. Ask the help desk for another one.",
-    Obstacle.NO_PIN: "Your token has no PIN yet. Set one.",
-    Obstacle.PIN_MUST_CHANGE: "Your PIN has to be changed first. Change it here, or at your next sign-in.",
-    Obstacle.PASSCODE_TOO_SHORT: "Your PIN is too short for signing in without the network. Choose a longer one.",
-    Obstacle.PIN_LESS_NOT_ALLOWED: "A token without a PIN does not work without the network here. Ask the help desk "
+    Obstacle.NO_PIN: "Your token has no PIN. Set one.",
+    Obstacle.PIN_MUST_CHANGE: "You must change your PIN. Change it here, or at your next sign-in.",
+    Obstacle.PASSCODE_TOO_SHORT: "Your PIN is too short for offline sign-in. Choose a longer one.",
+    Obstacle.PIN_LESS_NOT_ALLOWED: "A token without a PIN does not work offline on this device. Ask the help desk "
     "for one with a PIN.",
-    Obstacle.PIN_LESS_TOO_WEAK: "A token like yours does not work without the network on this device. Ask the help "
+    Obstacle.PIN_LESS_TOO_WEAK: "Your type of token does not work offline on this device. Ask the help "
     "desk for another one.",
     Obstacle.EMERGENCY_OFF: "Your organisation does not allow emergency codes on this device.",
 }
-# What is said otherwise to administrators, who have others in mind.
+# Events that have another text for administrators.
 _HAPPENED: Final[Mapping[str, str]] = {
     Action.ACCOUNT_LOCKED: "Your account was locked",
     Action.ACCOUNT_UNLOCKED: "Your account was unlocked",
@@ -43,40 +43,53 @@ _HAPPENED: Final[Mapping[str, str]] = {
     Action.USER_CHANGED: "Your name or address was changed",
     Action.EMERGENCY_SHOWN: "Your emergency code was shown",
     Action.DEVICE_REVOKED: "A device that you use was taken out of service",
-    Action.DEVICE_STOLEN: "A device that you use was reported stolen: its data and codes ended",
+    Action.DEVICE_STOLEN: "A device that you use was reported stolen, and its data and codes ended",
 }
 
 
 def mend(obstacle: Obstacle | None) -> str:
-    """What keeps new data from a device, and what its user can do; "": nothing does."""
+    """Return the obstacle to new data on a device and what its user can do, or ""."""
     return _MENDS[obstacle] if obstacle is not None else ""
 
 
 def summary(devices: Sequence[OwnDevice]) -> str:
-    """On how many of them the user would get in, and how."""
+    """Return a sentence: on how many devices the user could sign in offline, and how."""
     ready = [each.judged.readiness for each in devices]
     with_token, with_code = ready.count(Readiness.TOKENCODE), ready.count(Readiness.EMERGENCY_CODE)
+    found = counted(len(ready), "device")
     if with_token == len(ready):
-        return "You would get in with your token on " + ("this device." if len(ready) == 1 else "all your devices.")
-    parts = [f"with your token on {with_token}"] if with_token else []
-    parts += [f"with a code from the help desk on {with_code}"] if with_code else []
-    if not parts:
-        return "You would not get in on " + ("this device." if len(ready) == 1 else "any of your devices.")
-    return f"Of {counted(len(ready), 'device')} you would get in {', and '.join(parts)}."
+        return f"You could sign in with your token on {_all_of(found)}."
+    if with_code == len(ready):
+        return f"You could sign in on {_all_of(found)}, but only with a code from the help desk."
+    if with_token and with_code:
+        return f"Of {found}, {with_token} would accept your token, and {with_code} only a code from the help desk."
+    if with_token:
+        return f"You could sign in with your token on {with_token} of {found}."
+    if with_code:
+        return f"You could sign in with a code from the help desk on {with_code} of {found}."
+    return f"You could not sign in on {'this device' if len(ready) == 1 else 'any of your devices'}."
+
+
+def _all_of(devices: str) -> str:
+    return "this device" if devices == "1 device" else "all your devices"
 
 
 def clock(drift: int | None) -> str:
-    """How a token's clock goes, by the seconds that it is ahead; "": it has none."""
+    """Return the accuracy of a token's clock, from the seconds that it is ahead; "" if it has no clock."""
     if drift is None:
         return ""
     if drift == 0:
-        return "agrees with the server's"
-    way = "ahead of" if drift > 0 else "behind"
-    return f"about {counted(abs(drift), 'second')} {way} the server's, which is allowed for"
+        return "accurate"
+    return f"about {counted(abs(drift), 'second')} {'fast' if drift > 0 else 'slow'}, which is corrected automatically"
+
+
+def clock_sentence(drift: int) -> str:
+    """Return the accuracy of a token's clock as a sentence."""
+    return f"The clock of the token is {clock(drift)}."
 
 
 def event(happening: OwnEvent) -> str:
-    """What happened, as a phrase; with the reason where it was refused."""
+    """Return the text of an event, with the reason if it was refused."""
     said = _HAPPENED.get(happening.action) or happened(happening.action)
     why = refused_for(happening.result)
     if happening.action == Action.DEVICE_EVENT and why:
@@ -85,13 +98,13 @@ def event(happening: OwnEvent) -> str:
 
 
 def where(happening: OwnEvent) -> str:
-    """By whom, or where."""
-    name = happening.name or "something that is gone"
+    """Return who caused an event, or where."""
+    name = happening.name or "a removed device or program"
     return {
-        "you": "by you, here",
-        "help desk": "by the help desk" + (f", for {happening.device}" if happening.device else ""),
+        "you": "by you, in self-service",
+        "help desk": f"by the help desk, for {happening.device}" if happening.device else "by the help desk",
         "device": f"on {name}",
         "program": f"through {name}",
-        "self-service": f"here, from {name}",
+        "self-service": f"in self-service, from {name}",
         "console": f"in the Security Console, from {name}",
     }.get(happening.by, "")

@@ -66,7 +66,7 @@ class Fields(Mapping[str, str]):
     def verify_typeable(self) -> None:
         """Raises BadInput where a name or a value holds what nobody types and PostgreSQL keeps in no text."""
         if any(_NEVER_TYPED.search(text) for pair in self._pairs for text in pair):
-            raise BadInput("a field holds a character that cannot be typed", "type it anew")
+            raise BadInput("a field contains a character that cannot be typed", "type the text again")
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -80,9 +80,9 @@ class Fields(Mapping[str, str]):
         """`what`: the field's label, for the refusal. Raises BadInput where it is needed and empty, or no text."""
         value = self.get(name, "").strip()
         if needed and not value:
-            raise BadInput(f"{what or name} is not filled in", "fill it in")
+            raise BadInput(f"'{what or name}' is empty", "fill it in")
         if len(value) > LONGEST_TEXT or not value.replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
-            raise BadInput(f"{what or name} is too long or holds what cannot be printed", "type it anew")
+            raise BadInput(f"'{what or name}' is too long, or contains unprintable characters", "type it again")
         return value
 
     def secret(self, name: str) -> Secret[str]:
@@ -99,7 +99,7 @@ class Fields(Mapping[str, str]):
         if not value and default is not None:
             return default
         if not (value.isascii() and value.isdigit() and len(value) < 17 and low <= int(value) <= high):
-            raise BadInput(f"{what} is no number from {low} to {high}", "give one")
+            raise BadInput(f"'{what}' must be a number from {low} to {high}", "correct the number")
         return int(value)
 
     def day(self, name: str, what: str, zone: tzinfo) -> int | None:
@@ -111,13 +111,13 @@ class Fields(Mapping[str, str]):
             at = datetime.strptime(value, "%Y-%m-%d").replace(hour=23, minute=59, second=59, tzinfo=zone)
             return int(at.astimezone(UTC).timestamp())
         except (ValueError, OverflowError) as error:
-            raise BadInput(f"{what} is no day", "give it as YEAR-MONTH-DAY, for instance 2027-01-31") from error
+            raise BadInput(f"'{what}' is not a date", "give it as YYYY-MM-DD, for example 2027-01-31") from error
 
     def file(self, name: str, what: str) -> SentFile:
         """Raises BadInput where none was chosen."""
         found = self._files.get(name)
         if found is None or not found.content:
-            raise BadInput(f"{what} is not chosen, or empty", "choose a file")
+            raise BadInput(f"'{what}' has no file, or the file is empty", "choose a file")
         return found
 
     def but(self, **changed: str | None) -> str:

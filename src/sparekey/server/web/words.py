@@ -1,4 +1,4 @@
-"""How pages write things for tired people: moments, spans of time, counts, what is on and off."""
+"""Texts that all pages share: times, spans of time, and the properties of tokens."""
 
 from datetime import UTC, datetime, tzinfo
 from typing import Final
@@ -14,24 +14,24 @@ _SPANS: Final = ((2 * DAY, DAY, "day"), (2 * HOUR, HOUR, "hour"), (2 * MINUTE, M
 
 
 def moment(at: int, zone: tzinfo, *, weekday: bool = False) -> str:
-    """`27 Nov 2026, 05:14`, in that zone: the frame of the page says which one it is."""
+    """Return a time as text in that zone: `27 Nov 2026, 05:14`."""
     local = datetime.fromtimestamp(at, UTC).astimezone(zone)
     before = f"{_DAYS[local.weekday()]} " if weekday else ""
     return f"{before}{local.day} {_MONTHS[local.month - 1]} {local.year}, {local:%H:%M}"
 
 
 def machine_time(at: int) -> str:
-    """RFC 3339, for programs that read the page."""
+    """Return a time by RFC 3339, for programs that read the page."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def day_field(at: int | None, zone: tzinfo) -> str:
-    """For a field of a form in which a day is chosen; "": none."""
+    """Return a day as the value of a form field; "" for None."""
     return "" if at is None else datetime.fromtimestamp(at, UTC).astimezone(zone).strftime("%Y-%m-%d")
 
 
 def distance(at: int, now: int) -> str:
-    """`in 7 days`, `3 hours ago`, `now`: two of the largest unit at least."""
+    """Return a span as text, at least two of its unit: `in 7 days`, `3 hours ago`, `now`."""
     seconds = abs(at - now)
     for least, unit, name in _SPANS:
         if seconds >= least:
@@ -43,35 +43,37 @@ def distance(at: int, now: int) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital letter in front and a full stop behind: as errors are not written."""
+    """Return the text with a capital first letter and a full stop, which errors do not have."""
     text = text.strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def zone_name(zone: tzinfo) -> str:
-    """`Europe/Berlin`, or `UTC`."""
+    """Return the name of a zone: `Europe/Berlin`, or `UTC`."""
     return str(getattr(zone, "key", "UTC"))
 
 
 def token_type(kind: str) -> str:
-    """What sort of token it is, for people who never read a standard."""
+    """Return the type of a token as text."""
     return _TYPES.get(kind, kind)
 
 
 def code_of_token(digits: int, interval: int) -> str:
-    """What the token shows. `interval` in seconds; 0: it is event-based."""
-    return f"{digits} digits, a new code {f'every {interval} seconds' if interval else 'at each press'}"
+    """Describe the codes of a token. `interval` in seconds; 0 for an event-based token."""
+    if interval:
+        return f"{digits} digits, a new code every {interval} seconds"
+    return f"{digits} digits, a new code at each press of the button"
 
 
 def drift_of_clock(drift: int, interval: int) -> str:
-    """How far a token's clock is off; "": it has none."""
+    """Describe how far a token's clock is off; "" for a token without a clock."""
     if not interval:
         return ""
     if drift == 0:
-        return "right"
+        return "accurate"
     seconds = abs(drift) * interval
     off = counted(seconds, "second") if seconds < 2 * MINUTE else f"{seconds / MINUTE:.3g} minutes"
-    return f"{off} {'ahead' if drift > 0 else 'behind'}"
+    return f"{off} {'fast' if drift > 0 else 'slow'}"
 
 
 _TYPES: Final = {"totp": "Time-based", "hotp": "Event-based", "securid": "Time-based, SecurID type"}

@@ -97,7 +97,7 @@ def test_the_expiry_is_there_before_the_code_and_the_code_only_in_the_answer(wor
     shown = ask(world, hedy, "POST", f"{TOKENCODES}/show", CALLER)
     code = code_on(shown)
     assert len(code) == 10
-    assert "Works until" in words(shown)
+    assert "Valid until" in words(shown)
     again = ask(world, hedy, "GET", TOKENCODES)
     assert code_on(again) == ""
     assert code[:5] not in words(again)
@@ -126,7 +126,7 @@ def test_s42_a_code_that_a_page_shows_is_on_record_as_the_operator_said_it(world
 def test_s42_without_a_word_about_the_caller_nothing_is_shown(world: World, hedy: Secret[str]) -> None:
     reply = ask(world, hedy, "POST", f"{TOKENCODES}/show", {**CALLER, "caller": "  "})
     assert reply.status == 400
-    assert "How the caller was identified is not filled in" in words(reply)
+    assert "'How the caller was identified' is empty" in words(reply)
     assert 'value="T-1"' in reply.body.decode()  # what was typed is still there
     assert code_on(reply) == ""
     assert on_record(world.instance, Action.EMERGENCY_SHOWN) == []
@@ -151,7 +151,7 @@ def test_s43_a_page_shows_nothing_before_a_second_person_has_agreed_and_then_onc
     edit_policy(world.instance, TWO_PEOPLE)
     asked = ask(world, hedy, "POST", f"{PASSCODES}/show", CALLER)
     assert (asked.status, header(asked, "location")) == (303, "/console/users/alice/emergency")
-    assert "A second person has to approve this showing on laptop" in words(ask(world, hedy, "GET", PASSCODES))
+    assert "Waiting for approval to show the code on laptop" in words(ask(world, hedy, "GET", PASSCODES))
     (request,) = list_approvals(world.instance, HELP_DESK, now=NOW)
     home = ask(world, hedy, "GET", "/console")
     assert request.id not in home.body.decode()  # nothing to press for who asked
@@ -160,7 +160,7 @@ def test_s43_a_page_shows_nothing_before_a_second_person_has_agreed_and_then_onc
     path = f"/console/approvals/{request.id}/approve"
     ask(world, chief, "POST", "/console/approvals/{approval_id}/approve", {}, path=path)
     page = ask(world, hedy, "GET", f"{PASSCODES}/requests", headers={"hx-request": "true"})
-    assert "has approved the showing on laptop" in words(page)
+    assert "has approved your request for the code on laptop" in words(page)
     assert b"<html" not in page.body
     first = ask(world, hedy, "POST", f"{PASSCODES}/show", {"caller": "called back", "device": world.device_id})
     assert len(code_on(first)) == 15
@@ -189,7 +189,7 @@ def test_save_resets_and_allows_the_code_online_at_once(world: World, hedy: Secr
     reply = ask(world, hedy, "POST", f"{TOKENCODES}/save", {"reset": "on", "online": "on"})
     assert reply.status == 303
     page = ask(world, hedy, "GET", TOKENCODES)
-    assert "a new code comes with the next online sign-in" in words(page)
+    assert "A new code is downloaded at the next online sign-in." in words(page)
     assert re.search(r'name="online" value="on" checked', page.body.decode())
     code = emergency.show(
         world.instance, HELP_DESK, CodeKind.TOKENCODE, world.alice.serial, None, Showing("badge"), now=NOW
@@ -223,7 +223,7 @@ def test_online_access_until_the_end_of_a_day_with_each_rule(world: World, hedy:
     assert codes[0] not in words(after)
     assert "caller identified: called back" in words(after)
     nobody = ask(world, hedy, "POST", f"{TOKENCODES}/temporary", {"kind": "fixed", "lifetime": "none"})
-    assert (nobody.status, "How the caller was identified is not filled in" in words(nobody)) == (400, True)
+    assert (nobody.status, "'How the caller was identified' is empty" in words(nobody)) == (400, True)
     past = ask(
         world, hedy, "POST", f"{TOKENCODES}/temporary", {"kind": "fixed", "until": "2026-01-31", "given-to": "x"}
     )
@@ -236,7 +236,7 @@ def test_each_precondition_that_is_not_met_has_its_sentence(world: World, hedy: 
     instance, alice = world.instance, world.alice
     old = a_device(instance, "kiosk", domain=INSIDE, supports_offline=False)
     old.sign_in(alice, NOW + 30)
-    assert "This device cannot work offline" in words(ask(world, hedy, "GET", TOKENCODES))
+    assert "This device does not support offline sign-in" in words(ask(world, hedy, "GET", TOKENCODES))
     tokens.set_enabled(instance, HELP_DESK, alice.serial, enabled=False, now=NOW)
     assert "The token is disabled" in words(ask(world, hedy, "GET", TOKENCODES))
     tokens.set_enabled(instance, HELP_DESK, alice.serial, enabled=True, now=NOW)
@@ -249,10 +249,10 @@ def test_each_precondition_that_is_not_met_has_its_sentence(world: World, hedy: 
     users.set_enabled(instance, HELP_DESK, "alice", enabled=True, now=NOW)
     edit_policy(instance, {"enabled": "off"})
     page = ask(world, hedy, "GET", TOKENCODES)
-    assert "Offline authentication is switched off by the policy" in words(page)
+    assert "Offline authentication is off in the policy" in words(page)
     assert "Show the code" not in words(page)
     edit_policy(instance, {"enabled": "on", "emergency_tokencode": "off"})
-    assert "Policy does not let devices download this emergency code" in words(ask(world, hedy, "GET", TOKENCODES))
+    assert "The policy does not allow devices to download" in words(ask(world, hedy, "GET", TOKENCODES))
     nobody = a_user(instance, "bob", pin=PIN, domain=INSIDE)
     path = f"/console/tokens/{nobody.serial}/emergency"
     assert "No device holds a code yet" in words(ask(world, hedy, "GET", TOKENCODES, path=path))
@@ -262,7 +262,7 @@ def test_an_expired_code_is_not_shown(world: World, hedy: Secret[str]) -> None:
     world.doors.now[0] = NOW + 31 * DAY
     hedy = an_administrator_later(world, NOW + 31 * DAY)
     page = words(ask(world, hedy, "GET", TOKENCODES))
-    assert "expired" in page
+    assert "Expired" in page
     assert "Show the code on this device" not in page
 
 
@@ -296,6 +296,6 @@ def test_a_page_asks_the_database_little(world: World, path: str) -> None:
 def test_after_a_passcode_the_next_thing_is_another_pin(world: World, hedy: Secret[str]) -> None:
     shown = ask(world, hedy, "POST", f"{PASSCODES}/show", CALLER)
     assert len(code_on(shown)) > 10
-    assert "a forgotten one stays what it was. What comes next: set a new one" in words(shown)
+    assert "This code does not change the PIN. Set a new one next:" in words(shown)
     assert f'href="/console/tokens/{world.alice.serial}?do=pin#pin"' in shown.body.decode()
-    assert "What comes next" not in words(ask(world, hedy, "POST", f"{TOKENCODES}/show", CALLER))
+    assert "Set a new one next" not in words(ask(world, hedy, "POST", f"{TOKENCODES}/show", CALLER))

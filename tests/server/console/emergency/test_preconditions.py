@@ -143,7 +143,7 @@ def verify_told(world: World, obstacle: Obstacle, path: str) -> None:
         page = look(world, who, path)
         assert SENTENCES.get(obstacle, obstacle.value) in words(page)
         assert "Show the code on this device" not in words(page)
-        found = re.findall(r'<a href="([^"]+)">To the (?:policies|user|token|device)</a>', page.body.decode())
+        found = re.findall(r'<a href="([^"]+)">Open the (?:policies|user|token|device)</a>', page.body.decode())
         links = [unescape(link) for link in found]
         if role == SUPER_ADMINISTRATOR:
             assert bool(links) == (obstacle in MENDS)

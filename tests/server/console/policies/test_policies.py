@@ -65,15 +65,15 @@ def test_a_policy_is_shown_with_meaning_range_and_default(world: World, root: Se
 def test_the_cost_is_that_of_the_level_that_is_chosen(world: World, root: Secret[str]) -> None:
     typed = "&".join(f"{name}={value}" for name, value in as_form(world, protection_level="strong").items())
     reply = look(world, root, f"/console/policies/offline:cost?policy=Default&{typed}")
-    assert "About 15,000 USD , 4.4 years on one graphics card, at level strong" in words(reply)
+    assert "About 15,000 USD , or 4.4 years on one graphics card, at level strong" in words(reply)
     assert "About 1,300 USD" in words(look(world, root, OFFLINE))
 
 
 def test_the_form_says_what_a_kept_password_means_where_there_is_no_tpm(world: World, root: Secret[str]) -> None:
     shown = words(look(world, root, f"{OFFLINE}/edit"))
     assert "Operating-system password" in shown
-    assert "Without a TPM, whoever copies the disk and guesses a passcode has it, too." in shown
-    assert "On devices with a TPM nothing can be guessed from a copied disk" in shown
+    assert "Without a TPM, an attacker who copies the disk and guesses a passcode gets the password, too." in shown
+    assert "On a device with a TPM, nothing can be guessed from a copied disk" in shown
 
 
 def test_what_tightens_is_told_with_counts_before_it_is_done(world: World, root: Secret[str]) -> None:
@@ -84,7 +84,7 @@ def test_what_tightens_is_told_with_counts_before_it_is_done(world: World, root:
     shown = words(reply)
     assert reply.status == 200
     assert "This discards offline data" in shown
-    assert "the offline data of 1 user on 1 device" in shown
+    assert "Offline data of 1 user on 1 device" in shown
     assert "1 token has a PIN that is" not in shown  # 8 characters and 6 digits are enough
     assert stored(world, "minimum_passcode_length") == 10
     kept = dict(re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', reply.body.decode()))
@@ -97,7 +97,7 @@ def test_what_tightens_is_told_with_counts_before_it_is_done(world: World, root:
 
 def test_pins_that_become_too_short_are_counted(world: World, root: Secret[str]) -> None:
     shown = words(send(world, root, f"{OFFLINE}/edit", as_form(world, minimum_passcode_length="16")))
-    assert "1 token has a PIN that is too short for the new minimum" in shown
+    assert "PINs too short for the new minimum: 1 token." in shown
 
 
 def test_what_discards_nothing_is_saved_at_once(world: World, root: Secret[str]) -> None:
@@ -117,7 +117,7 @@ def test_an_edit_of_what_somebody_else_edited_meanwhile_is_refused(world: World,
 def test_a_number_out_of_range_is_named_as_the_form_names_it(world: World, root: Secret[str]) -> None:
     reply = send(world, root, f"{OFFLINE}/edit", as_form(world, days="61"))
     assert reply.status == 400
-    assert "Days of offline data is no number from 1 to 60" in words(reply)
+    assert "'Days of offline data' must be a number from 1 to 60" in words(reply)
     assert 'value="61"' in reply.body.decode()
 
 
@@ -144,8 +144,8 @@ def test_removing_says_where_it_was_in_force(world: World, root: Secret[str]) ->
     policies.add_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", {}, now=NOW)
     policies.assign_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", INSIDE, confirmed=True, now=NOW)
     shown = words(look(world, root, "/console/policies/offline/Travel/remove"))
-    assert f"1 domain uses this policy and will use the default one: {INSIDE}" in shown
-    assert "the offline data of 1 user on 1 device" in shown
+    assert f"will use the default policy instead: {INSIDE}" in shown
+    assert "Offline data of 1 user on 1 device" in shown
 
 
 def post(world: World, who: Secret[str], change: str, form: Mapping[str, str]) -> Reply:

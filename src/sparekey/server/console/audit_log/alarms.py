@@ -54,7 +54,7 @@ def show_operators(visit: Visit) -> Reply:
 def lift(visit: Visit) -> Reply:
     """Let an operator go on beyond the limit."""
     name = visit.path["operator"]
-    hours = visit.form.number("hours", "How many hours", 1, rate_limit.MOST_HOURS, rate_limit.DEFAULT_HOURS)
+    hours = visit.form.number("hours", "Hours", 1, rate_limit.MOST_HOURS, rate_limit.DEFAULT_HOURS)
     rate_limit.lift(visit.instance, visit.actor, name, hours, now=visit.now)
     return SentOn("/console/operators", f"{name} may go on for {hours} hours.")
 

@@ -89,7 +89,7 @@ def invite(visit: Visit) -> Reply:
     """The code is in this answer and nowhere else."""
     form = visit.form
     name, domain = form.text("name", "Name", needed=True), form.text("domain", "Security domain", needed=True)
-    hours = form.number("hours", "The hours that the code can be used", 1, 720, 24)
+    hours = form.number("hours", "Lifetime of the code in hours", 1, 720, 24)
     lifetime = hours * _HOUR
     code = devices.invite(visit.instance, visit.actor, name, domain, now=visit.now, lifetime=lifetime)
     return visit.show(
@@ -190,8 +190,8 @@ def report_stolen(visit: Visit) -> Reply:
         visit.actor,
         visit.path["name"],
         reported_by=form.text("reported-by", "Who reported it"),
-        note=form.text("note", "The note"),
-        ticket=form.text("ticket", "The ticket"),
+        note=form.text("note", "Note"),
+        ticket=form.text("ticket", "Ticket"),
         now=visit.now,
     )
     return visit.show("devices/stolen.html", found=found, reported=True, here=f"{LIST}/{found.device_id}")

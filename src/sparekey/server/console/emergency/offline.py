@@ -1,7 +1,7 @@
-"""Manage Emergency Access Tokencodes, and Passcodes: which code the caller's device holds, and to read it out (S42).
+"""The pages Manage Emergency Access Tokencodes and Passcodes: find and show the code of the caller's device (S42).
 
-The procedure is product.md's, step by step: from the token's menu, or the user's, to the code in one click and one
-field. A code is in the answer to the form that asked for it and nowhere else: to load the page again shows none.
+They follow the procedure of product.md: the menu of the token or user leads here, and one click and one field show the
+code. Only the reply to that form holds the code; loading the page again shows none.
 """
 
 from typing import Final
@@ -49,7 +49,7 @@ def show_passcode(visit: Visit) -> Reply:
 
 @pages.get(f"{_PASSCODES}/requests", SHOW_PERMISSIONS[CodeKind.PASSCODE])
 def requests(visit: Visit) -> Reply:
-    """What became of the request for a second person: the part of the page that asks again by itself."""
+    """The approval requests: the part of the page that reloads automatically."""
     if not visit.partial:
         return passcodes(visit)
     found = passcode_overview(visit.instance, visit.actor, visit.path["login"], now=visit.now)
@@ -75,16 +75,12 @@ def save(visit: Visit) -> Reply:
     )
     said = _said_of_reset(saved.reset_on)
     if saved.online is not None:
-        said += (
-            " The server accepts this code, too, from now on."
-            if saved.online
-            else (" The server accepts this code no longer.")
-        )
+        said += " The server now accepts this code." if saved.online else " The server no longer accepts this code."
     return SentOn(tokencodes_of(serial), said.strip() or "Nothing was changed.")
 
 
 def page_of(visit: Visit, kind: CodeKind, **more: object) -> Reply:
-    """The page as it stands; `more`: a code that is shown with it."""
+    """Return the page; `more` is a code to show on it."""
     name = _name(visit)
     overview = tokencode_overview if kind is CodeKind.TOKENCODE else passcode_overview
     found = overview(visit.instance, visit.actor, name, now=visit.now)
@@ -105,17 +101,17 @@ def page_of(visit: Visit, kind: CodeKind, **more: object) -> Reply:
 
 
 def tokencodes_of(serial: str) -> str:
-    """The token's page."""
+    """Return the address of a token's page."""
     return f"/console/tokens/{quote(serial, safe='')}/emergency"
 
 
 def passcodes_of(login: str) -> str:
-    """The user's page."""
+    """Return the address of a user's page."""
     return f"/console/users/{quote(login, safe='')}/emergency"
 
 
 def address_of(found: Overview) -> str:
-    """The page itself."""
+    """Return the address of this page."""
     return tokencodes_of(found.tokens[0].serial) if found.kind is CodeKind.TOKENCODE else passcodes_of(found.login)
 
 
@@ -123,15 +119,16 @@ def _shown(visit: Visit, kind: CodeKind) -> Reply:
     form = visit.form
     showing = Showing(
         form.text("caller", "How the caller was identified", needed=True),
-        form.text("note", "The note"),
-        form.text("ticket", "The ticket"),
+        form.text("note", "Note"),
+        form.text("ticket", "Ticket"),
     )
     device = form.text("device") or None
     try:
         code = emergency.show(visit.instance, visit.actor, kind, _name(visit), device, showing, now=visit.now)
     except ApprovalNeeded:
-        # it was asked for, which is no mistake
-        return SentOn(passcodes_of(_name(visit)), "Asked for. The code is shown when a second person has agreed.")
+        # the request for approval is made: this is no mistake in the form
+        said = "Approval requested. You can show the code when another person has approved."
+        return SentOn(passcodes_of(_name(visit)), said)
     return page_of(visit, kind, shown=code)
 
 
@@ -147,8 +144,8 @@ def _said_of_reset(devices: int | None) -> str:
     if devices is None:
         return ""
     return (
-        f"Reset for {counted(devices, 'device')}: a new code is downloaded by itself at the user's next online sign-in "
-        f"there. {_UNTIL_THEN}"
+        f"Code reset on {counted(devices, 'device')}. A new code is downloaded automatically the next time the user "
+        f"signs in there online. {_UNTIL_THEN}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The online part of the page: one temporary fixed tokencode, or a set of one-time tokencodes; and their end."""
+"""Online emergency access: give one temporary fixed tokencode or a set of one-time tokencodes, and end it."""
 
 from typing import Final
 
@@ -16,13 +16,13 @@ from sparekey.server.web.replies import Reply, SentOn
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")
-# seconds for which the codes stay on the page: one is read out, a set is written down or printed
+# Seconds until the codes are hidden: one code is read out, a set is written down or printed.
 SHOWN_SECONDS: Final = {EmergencyKind.FIXED: 120, EmergencyKind.ONE_TIME: 900}
 
 
 @pages.post(f"{TOKENCODES}/temporary", Permission.EMERGENCY_TEMPORARY, again=tokencodes, fresh=True)
 def give(visit: Visit) -> Reply:
-    """The codes are in this answer and nowhere else."""
+    """Give emergency access, and show its codes: only this reply holds them."""
     given = _given(visit, visit.path["serial"], visit.form)
     return page_of(visit, CodeKind.TOKENCODE, given=given, shown_seconds=SHOWN_SECONDS[given.kind])
 
@@ -37,27 +37,27 @@ def end(visit: Visit) -> Reply:
 def _given(visit: Visit, serial: str, form: Fields) -> GivenAccess:
     terms, showing = _terms(visit, form), _showing(form)
     if form.text("kind") == EmergencyKind.ONE_TIME:
-        count = form.number("count", "How many one-time tokencodes", 1, MOST_CODES)
+        count = form.number("count", "Number of one-time tokencodes", 1, MOST_CODES)
         return online_emergency.give_one_time(visit.instance, visit.actor, serial, count, terms, showing, now=visit.now)
     return online_emergency.give_fixed(visit.instance, visit.actor, serial, terms, showing, now=visit.now)
 
 
 def _showing(form: Fields) -> Showing:
-    """Other names than those of the form of the offline code, which is on the same page."""
+    """Read what the operator wrote. The names of the fields differ from the offline form on the same page."""
     return Showing(
         form.text("given-to", "How the caller was identified", needed=True),
-        form.text("given-note", "The note"),
-        form.text("given-ticket", "The ticket"),
+        form.text("given-note", "Note"),
+        form.text("given-ticket", "Ticket"),
     )
 
 
 def _terms(visit: Visit, form: Fields) -> Terms:
     name = form.text("if-available") or IfAvailable.DENY
     if name not in set(IfAvailable):
-        raise BadInput("what happens if the token becomes available is not chosen", "choose one of the three")
+        raise BadInput("choose what happens if the token becomes available", "select one of the three options")
     if form.text("lifetime") == "none":
         return Terms(None, IfAvailable(name))
-    until = form.day("until", "The day on which it expires", visit.zone)
+    until = form.day("until", "Last day", visit.zone)
     if until is None:
-        raise BadInput("the day on which it expires is not filled in", "give one, or choose no expiration")
+        raise BadInput("the last day is missing", "choose a day, or choose no expiration")
     return Terms(None, IfAvailable(name), until)

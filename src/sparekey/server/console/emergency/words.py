@@ -1,5 +1,4 @@
-"""The words of the emergency pages: what stands in the way and where that is mended, and what happened, as people say
-it."""
+"""Texts of the emergency pages: obstacles, where to remove them, and the events of a code's history."""
 
 import json
 from collections.abc import Mapping
@@ -14,41 +13,41 @@ from sparekey.core.offline.units import Obstacle
 from sparekey.core.permissions import Permission
 from sparekey.core.plurals import counted
 
-# What stands in the way, in words for the telephone; all others say it themselves.
+# Obstacles in words that can be read out on the telephone. The others use the sentence of the obstacle itself.
 SENTENCES: Final[Mapping[Obstacle, str]] = {
     Obstacle.NO_TOKEN_USED: (
-        "The user has to sign in with the token once on the device, while it reaches the server; until then no code "
-        "is there."
+        "The user must sign in once on this device with the token, while the device is online. Until then there is no "
+        "code."
     ),
-    Obstacle.NO_OFFLINE_SUPPORT: "This device cannot work offline: its Sparekey agent has to be updated or replaced.",
-    Obstacle.EMERGENCY_OFF: "Policy does not let devices download this emergency code. Switch it on there.",
+    Obstacle.NO_OFFLINE_SUPPORT: "This device does not support offline sign-in. Update or replace its Sparekey agent.",
+    Obstacle.EMERGENCY_OFF: "The policy does not allow devices to download this emergency code. Turn it on there.",
     Obstacle.POLICY_OFF: (
-        "Offline authentication is switched off by the policy of the user's or the device's security domain. "
-        "Switch it on there."
+        "Offline authentication is off in the policy of the user's or the device's security domain. Turn it on there."
     ),
     Obstacle.TOKEN_EXPIRED: (
         "An expired token cannot be given emergency access. Assign another token to the user, or replace this one."
     ),
 }
 
-# Where it is mended: "policy", "user", "token" or "device", and what the link says; whoever may not does not see it.
+# Where to remove an obstacle: the page ("policy", "user", "token" or "device"), the text of the link, and the
+# permission without which the link is not offered.
 MENDS: Final[Mapping[Obstacle, tuple[str, str, Permission]]] = {
-    Obstacle.POLICY_OFF: ("policy", "To the policies", Permission.POLICY_VIEW),
-    Obstacle.EMERGENCY_OFF: ("policy", "To the policies", Permission.POLICY_VIEW),
-    Obstacle.NO_HARDWARE_STORE: ("policy", "To the policies", Permission.POLICY_VIEW),
-    Obstacle.PIN_LESS_NOT_ALLOWED: ("policy", "To the policies", Permission.POLICY_VIEW),
-    Obstacle.PIN_LESS_TOO_WEAK: ("policy", "To the policies", Permission.POLICY_VIEW),
-    Obstacle.ACCOUNT_CLOSED: ("user", "To the user", Permission.USER_VIEW),
-    Obstacle.PASSCODE_TOO_SHORT: ("token", "To the token", Permission.TOKEN_VIEW),
-    Obstacle.NO_PIN: ("token", "To the token", Permission.TOKEN_VIEW),
-    Obstacle.PIN_MUST_CHANGE: ("token", "To the token", Permission.TOKEN_VIEW),
-    Obstacle.TOKEN_DISABLED: ("token", "To the token", Permission.TOKEN_VIEW),
-    Obstacle.TOKEN_EXPIRED: ("token", "To the token", Permission.TOKEN_VIEW),
-    Obstacle.DEVICE_REVOKED: ("device", "To the device", Permission.DEVICE_VIEW),
-    Obstacle.NO_OFFLINE_SUPPORT: ("device", "To the device", Permission.DEVICE_VIEW),
+    Obstacle.POLICY_OFF: ("policy", "Open the policies", Permission.POLICY_VIEW),
+    Obstacle.EMERGENCY_OFF: ("policy", "Open the policies", Permission.POLICY_VIEW),
+    Obstacle.NO_HARDWARE_STORE: ("policy", "Open the policies", Permission.POLICY_VIEW),
+    Obstacle.PIN_LESS_NOT_ALLOWED: ("policy", "Open the policies", Permission.POLICY_VIEW),
+    Obstacle.PIN_LESS_TOO_WEAK: ("policy", "Open the policies", Permission.POLICY_VIEW),
+    Obstacle.ACCOUNT_CLOSED: ("user", "Open the user", Permission.USER_VIEW),
+    Obstacle.PASSCODE_TOO_SHORT: ("token", "Open the token", Permission.TOKEN_VIEW),
+    Obstacle.NO_PIN: ("token", "Open the token", Permission.TOKEN_VIEW),
+    Obstacle.PIN_MUST_CHANGE: ("token", "Open the token", Permission.TOKEN_VIEW),
+    Obstacle.TOKEN_DISABLED: ("token", "Open the token", Permission.TOKEN_VIEW),
+    Obstacle.TOKEN_EXPIRED: ("token", "Open the token", Permission.TOKEN_VIEW),
+    Obstacle.DEVICE_REVOKED: ("device", "Open the device", Permission.DEVICE_VIEW),
+    Obstacle.NO_OFFLINE_SUPPORT: ("device", "Open the device", Permission.DEVICE_VIEW),
 }
 
-# What happens when the token turns up, in the order in which it is offered.
+# Choices for the token while emergency access lasts, in the order of the form.
 TURNS_UP: Final[Mapping[IfAvailable, str]] = {
     IfAvailable.DENY: "Deny the token",
     IfAvailable.END: "Allow it at any time, and end emergency access at its first use",
@@ -64,32 +63,46 @@ _KINDS: Final[Mapping[str, str]] = {
 
 
 def told(row: RecordRow) -> str:
-    """One row of a code's history as a sentence, without who did it and when."""
+    """Return one event of a code's history as a sentence, without its time and who did it."""
     detail = json.loads(row.detail)
-    kind = _KINDS.get(detail.get("kind", ""), "emergency code")
-    where = f" on {row.device}" if row.device else ""
-    version = f", version {detail['version']}" if "version" in detail else ""
     match row.action:
         case Action.EMERGENCY_SHOWN:
-            said = f"Was shown the code{where}{version}"
+            said = _with_device(row, "Showed {code} for {device}", "Showed {code}")
         case Action.EMERGENCY_RESET:
             said = f"Reset the code for {counted(detail.get('devices', 0), 'device')}"
         case Action.EMERGENCY_ONLINE:
-            said = "Allowed the code at the server, too" if detail.get("allowed") else "Ended its use at the server"
+            said = "Allowed online use of the code" if detail.get("allowed") else "Ended online use of the code"
         case Action.EMERGENCY_USED:
-            said = f"The {kind} was used{where or ' at the server'}{version}"
+            said = _with_device(row, "{kind} used on {device}", "{kind} used online")
         case Action.EMERGENCY_REPLACED:
-            said = f"The code{where} was replaced: version {detail.get('old')} by version {detail.get('new')}"
+            replaced = "version {old} replaced by version {new}"
+            said = _with_device(row, "Code on {device}: " + replaced, "Code: " + replaced)
+        case Action.EMERGENCY_TEMPORARY if detail.get("kind") == EmergencyKind.FIXED:
+            said = "Gave a temporary fixed tokencode"
         case Action.EMERGENCY_TEMPORARY:
-            many = detail.get("codes", 1)
-            said = f"Gave a {kind}" if detail.get("kind") == EmergencyKind.FIXED else f"Gave {counted(many, kind)}"
+            said = f"Gave {counted(detail.get('codes', 1), 'one-time tokencode')}"
         case _:
-            said = happened(row.action) + where
+            said = _with_device(row, "{event} ({device})", "{event}")
     return said
 
 
+def _with_device(row: RecordRow, on_device: str, elsewhere: str) -> str:
+    """Fill in the sentence that names a device, or the other one if the event names none."""
+    detail = json.loads(row.detail)
+    facts = {
+        "device": row.device,
+        "kind": _KINDS.get(detail.get("kind", ""), "emergency code"),
+        "code": f"version {detail['version']} of the code" if "version" in detail else "the code",
+        "old": detail.get("old"),
+        "new": detail.get("new"),
+        "event": happened(row.action),
+    }
+    said = (on_device if row.device else elsewhere).format(**facts)
+    return said[:1].upper() + said[1:]
+
+
 def circumstances(row: RecordRow) -> str:
-    """What the operator said of the caller, and who agreed; "": nothing."""
+    """Return what the operator wrote about the caller, and who approved; "" if nothing."""
     detail = json.loads(row.detail)
     parts = [
         f"caller identified: {detail['caller']}" if detail.get("caller") else "",
@@ -97,6 +110,6 @@ def circumstances(row: RecordRow) -> str:
         f"ticket {detail['ticket']}" if detail.get("ticket") else "",
         f"note: {detail['note']}" if detail.get("note") else "",
         f"approved by {row.people.get('approved_by', detail['approved_by'])}" if detail.get("approved_by") else "",
-        f"asked by {row.people.get('asked_by', detail['asked_by'])}" if detail.get("asked_by") else "",
+        f"requested by {row.people.get('asked_by', detail['asked_by'])}" if detail.get("asked_by") else "",
     ]
     return "; ".join(part for part in parts if part)

@@ -40,7 +40,7 @@ def new(visit: Visit) -> Reply:
 @pages.post(":add", Permission.DOMAIN_MANAGE, again=new, fresh=True)
 def add(visit: Visit) -> Reply:
     name = visit.form.text("name", "Name", needed=True)
-    parent = visit.form.text("parent", "Below", needed=True)
+    parent = visit.form.text("parent", "Parent domain", needed=True)
     made = domains.add_domain(visit.instance, visit.actor, name, parent, now=visit.now)
     return SentOn(address_of(made.name), f"{made.name} is added. It uses the default policies.")
 
@@ -60,7 +60,7 @@ def before_move(visit: Visit) -> Reply:
 
 @pages.post("/{name}/move", Permission.DOMAIN_MANAGE, again=before_move, fresh=True)
 def move(visit: Visit) -> Reply:
-    name, parent = visit.path["name"], visit.form.text("parent", "Below", needed=True)
+    name, parent = visit.path["name"], visit.form.text("parent", "Parent domain", needed=True)
     domains.move_domain(visit.instance, visit.actor, name, parent, now=visit.now)
     return SentOn(address_of(name), f"{name} is below {parent} now.")
 

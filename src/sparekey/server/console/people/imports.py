@@ -29,7 +29,7 @@ def form(visit: Visit) -> Reply:
 @pages.post("", Permission.USER_ADD, again=form, largest=FILE)
 def import_users(visit: Visit) -> Reply:
     """With `do` import for good; else it is only said what would become of the file."""
-    file = visit.form.file("file", "The CSV file")
+    file = visit.form.file("file", "CSV file")
     if visit.form.get("do") != "import":
         return _page(visit, report=_import(visit, file, dry_run=True), checked=fingerprint(file), name=file.name)
     verify_checked(visit.form, file)

@@ -94,7 +94,7 @@ def new_user(visit: Visit) -> Reply:
 @new_pages.post("", Permission.USER_ADD, again=new_user)
 def add_user(visit: Visit) -> Reply:
     form = visit.form
-    login, end = form.text("user", "User name", needed=True), form.day("end", "The last day", visit.zone)
+    login, end = form.text("user", "User name", needed=True), form.day("end", "Last day", visit.zone)
     users.add_user(
         visit.instance,
         visit.actor,
@@ -120,7 +120,7 @@ def edit(visit: Visit) -> Reply:
 @pages.post("/{login}/edit", Permission.USER_EDIT, again=edit)
 def save(visit: Visit) -> Reply:
     user, form = _user(visit), visit.form
-    end = form.day("end", "The last day", visit.zone)
+    end = form.day("end", "Last day", visit.zone)
     same_day = form.get("end", "").strip() == day_field(user.expires_at, visit.zone)
     changed = UserEdit(
         form.text("name", "Name", needed=True), form.text("mail"), None if same_day else NEVER if end is None else end

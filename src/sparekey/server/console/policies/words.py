@@ -1,4 +1,4 @@
-"""Fields of policies as the console names and groups them; what is allowed comes from the registry."""
+"""Labels and groups of policy fields on the pages. The allowed values come from the registry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ KINDS: Final[Mapping[PolicyKind, str]] = {
     PolicyKind.LOCKOUT: "Lockout",
 }
 PURPOSES: Final[Mapping[PolicyKind, str]] = {
-    PolicyKind.OFFLINE: "What devices may hold for the day without a network, and for how long.",
-    PolicyKind.TOKEN: "What a PIN has to be, and how tokencodes are accepted.",
-    PolicyKind.LOCKOUT: "How many failures lock a user, and for how long.",
+    PolicyKind.OFFLINE: "Offline data that devices may store, and for how long.",
+    PolicyKind.TOKEN: "Rules for PINs, and for accepting tokencodes.",
+    PolicyKind.LOCKOUT: "Number of failures that lock a user, and for how long.",
 }
 # of each kind, what a list shows
 COLUMNS: Final[Mapping[PolicyKind, tuple[str, ...]]] = {
@@ -69,7 +69,7 @@ LABELS: Final[Mapping[str, str]] = {
     "emergency_passcode": "Offline emergency passcode",
     "emergency_lifetime": "Emergency code lifetime",
     "days": "Days of offline data",
-    "warn_days": "Warn when days left are at most",
+    "warn_days": "Warn when days left",
     "offline_failures": "Failed offline attempts",
     "protection_level": "Protection level",
     "server_down": "While the server is down",
@@ -79,40 +79,42 @@ LABELS: Final[Mapping[str, str]] = {
     "pin_lock": "PIN lock of the TPM",
     "help_text": "Help-desk text",
     "os_password": "Operating-system password",
-    "passcode_approval": "Second person for passcodes",
-    "showings_warn": "Codes shown: warn at",
-    "showings_limit": "Codes shown: stop at",
-    "code_window": "Window",
-    "next_tokencode_after": "Next tokencode after",
+    "passcode_approval": "Approval for passcodes",
+    "showings_warn": "Codes shown in an hour: warn after",
+    "showings_limit": "Codes shown in an hour: limit",
+    "code_window": "Tokencode window",
+    "next_tokencode_after": "Ask for next tokencode after",
     "pin_minimum": "Shortest PIN",
     "pin_maximum": "Longest PIN",
-    "pin_characters": "PINs are made of",
-    "pin_history": "Former PINs not taken again",
+    "pin_characters": "PIN characters",
+    "pin_history": "PIN history",
     "pin_lifetime": "PIN lifetime",
     "blocked_words": "Blocked words",
-    "emergency_alphabet": "Temporary tokencodes are made of",
-    "own_emergency_days": "Days that users give themselves",
-    "most_failures": "Failures that lock",
-    "within_minutes": "Failures count together within",
+    "emergency_alphabet": "Characters of temporary tokencodes",
+    "own_emergency_days": "Self-service emergency access",
+    "most_failures": "Failures until lockout",
+    "within_minutes": "Count failures within",
     "unlock_after_minutes": "Unlock after",
 }
 _MEANINGS: Final[Mapping[str, str]] = {  # where the registry's words name a command or a document
-    "protection_level": "How dear each guess is for whoever copied the disk.",
+    "protection_level": "How expensive each guess is for an attacker who has copied the disk.",
     "os_password": (
-        "Devices whose login asks them to may keep the operating system's password of whoever signs in: a right "
-        "passcode opens it, online and offline, and nothing else does. Without a TPM, whoever copies the disk and "
-        "guesses a passcode has it, too. Switched off, what is kept is erased at the next contact."
+        "Devices may store the user's operating-system password, if their login is set up to use it. Only a correct "
+        "passcode opens it, online and offline. Without a TPM, an attacker who copies the disk and guesses a passcode "
+        "gets the password, too. Off: devices erase stored passwords at the next contact."
     ),
-    "showings_limit": "An operator who has shown so many is stopped until somebody else lifts that.",
+    "showings_limit": "An operator cannot show more emergency codes in an hour, unless another person lifts the limit.",
 }
 _ZERO: Final[Mapping[str, str]] = {
     "unlock_after_minutes": "only by an administrator",
     "next_tokencode_after": "never",
     "pin_lifetime": "never",
-    "own_emergency_days": "only the help desk gives it",
+    "own_emergency_days": "off: only the help desk",
 }
 # of one field, where the value alone would read like its neighbour
-_CHOICES: Final[Mapping[str, Mapping[str, str]]] = {"pin_characters": {PinCharacters.BOTH: "both letters and digits"}}
+_CHOICES: Final[Mapping[str, Mapping[str, str]]] = {
+    "pin_characters": {PinCharacters.BOTH: "letters and digits, both required"}
+}
 _TWO_HOURS: Final = 120  # minutes
 
 
@@ -234,9 +236,9 @@ def _read(field: PolicyField, form: Fields) -> str:
         return str(form.number(field.name, label, field.low, field.high))
     text = form.text(field.name, label)
     if field.choices and text not in field.choices:
-        raise BadInput(f"{label} is none of {', '.join(field.choices)}", "choose one")
+        raise BadInput(f"'{label}' must be one of: {', '.join(field.choices)}", "choose one")
     if not field.choices and (len(text) > field.longest or not text.isprintable()):
-        raise BadInput(f"{label} is longer than {field.longest} characters, or more than one line", "make it shorter")
+        raise BadInput(f"'{label}' must be one line of at most {field.longest} characters", "shorten the text")
     return text
 
 

@@ -17,7 +17,7 @@ OF_EACH: Final = 8
 @pages.get("", None)
 def find(visit: Visit) -> Reply:
     """A user goes to the dashboard, a token to that of its user, a device to its page."""
-    typed = visit.query.text("for", "What is looked for")
+    typed = visit.query.text("for", "Search")
     found = search.find(visit.instance, visit.actor, typed, OF_EACH, now=visit.now)
     there = direct_hit(found, typed)
     if there is not None:

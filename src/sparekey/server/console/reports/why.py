@@ -1,4 +1,4 @@
-"""Why can this user sign in, or not? Rule by rule, at the server and on each device, and what mends it."""
+"""The page "Can this user sign in?": every rule, online and on each device, and what to do about it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ _POLICY: Final = "policy "  # the beginning of the rules that only say what poli
 # What is done, who may, and where; {} is the user, token or device.
 _DEEDS: Final[Mapping[Deed, tuple[str, Permission, str]]] = {
     Deed.ENABLE_USER: ("Enable the user", Permission.USER_EDIT, "/console/users/{}"),
-    Deed.CHANGE_END: ("Give the account another end", Permission.USER_EDIT, "/console/users/{}/edit"),
+    Deed.CHANGE_END: ("Change the expiry of the account", Permission.USER_EDIT, "/console/users/{}/edit"),
     Deed.UNLOCK_USER: ("Unlock the user", Permission.USER_UNLOCK, "/console/users/{}"),
-    Deed.GIVE_TOKEN: ("Give the user a token", Permission.TOKEN_ASSIGN, "/console/new-token?user={}"),
+    Deed.GIVE_TOKEN: ("Add a token for the user", Permission.TOKEN_ASSIGN, "/console/new-token?user={}"),
     Deed.ENABLE_TOKEN: ("Enable the token", Permission.TOKEN_EDIT, "/console/tokens/{}"),
     Deed.REPLACE_TOKEN: ("Replace the token", Permission.TOKEN_ASSIGN, "/console/tokens/{}?do=replace#replace"),
     Deed.FIND_TOKEN: ("Mark the token as found", Permission.TOKEN_EDIT, "/console/tokens/{}"),
     Deed.END_TEMPORARY: ("End the temporary access", Permission.EMERGENCY_TEMPORARY, "/console/tokens/{}/emergency"),
-    Deed.SET_PIN: ("Set a PIN, or a longer one", Permission.PIN_SET, "/console/tokens/{}?do=pin#pin"),
+    Deed.SET_PIN: ("Set a PIN", Permission.PIN_SET, "/console/tokens/{}?do=pin#pin"),
     Deed.CHANGE_POLICY: ("Change the policy", Permission.POLICY_MANAGE, "/console/policies"),
     Deed.INVITE_DEVICE: ("Enrol the device again", Permission.DEVICE_INVITE, "/console/devices:invite"),
 }

@@ -47,7 +47,7 @@ def add(visit: Visit) -> Reply:
     form = visit.form
     name, domain = form.text("name", "Name", needed=True), form.text("domain", "Security domain", needed=True)
     addresses = ",".join(form.text("addresses", "Addresses").replace(",", " ").split())
-    expires_at = form.day("expires", "Works until", visit.zone)
+    expires_at = form.day("expires", "Last day", visit.zone)
     # Whoever adds one may be allowed to look at none, or only at those of other domains. Asked before there is a key:
     # nothing that can fail stands between that and its only answer.
     seen = visit.may(Permission.CLIENT_VIEW, domain)

@@ -30,7 +30,7 @@ def imports(visit: Visit) -> Reply:
 def import_tokens(visit: Visit) -> Reply:
     """With `do` import the tokens are taken in; else it is only said what would be."""
     form, password = visit.form, visit.form.secret("password")
-    file, in_earnest = form.file("file", "A file of tokens"), form.get("do") == "import"
+    file, in_earnest = form.file("file", "Token file"), form.get("do") == "import"
     if in_earnest:
         verify_checked(form, file)
     report = token_imports.import_tokens(

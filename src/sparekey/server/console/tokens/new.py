@@ -29,7 +29,7 @@ def new_token(visit: Visit) -> Reply:
 def add_token(visit: Visit) -> Reply:
     """The key is in this answer and nowhere else."""
     form = visit.form
-    login, until = form.text("user", "User name", needed=True), form.day("until", "The last day", visit.zone)
+    login, until = form.text("user", "User name", needed=True), form.day("until", "Last day", visit.zone)
     wish = NewToken(
         digits=form.number("digits", "Digits", 6, 8, 6),
         interval=form.number("interval", "A new code every", 30, 60, 30),

@@ -91,7 +91,7 @@ def set_lost(visit: Visit) -> Reply:
 @pages.post("/{serial}/expiry", Permission.TOKEN_EDIT, again=token)
 def set_expiry(visit: Visit) -> Reply:
     serial = visit.path["serial"]
-    until = visit.form.day("until", "The last day", visit.zone)
+    until = visit.form.day("until", "Last day", visit.zone)
     expires_at = None if until is None else until + 1
     tokens.set_expiry(visit.instance, visit.actor, serial, expires_at=expires_at, now=visit.now)
     return _done(visit, f"{serial} {'has no end' if until is None else 'can be used until the end of that day'}.")
@@ -113,7 +113,7 @@ def set_pin(visit: Visit) -> Reply:
     if pin != visit.form.secret("again"):
         raise BadInput("the two PINs differ", "type the same PIN twice")
     tokens.set_pin(visit.instance, visit.actor, serial, pin, must_change=must_change, now=visit.now)
-    return _done(visit, f"The PIN is set.{' The user has to change it at the next sign-in.' if must_change else ''}")
+    return _done(visit, f"The PIN is set.{' User must change the PIN at the next sign-in.' if must_change else ''}")
 
 
 @pages.get("/{serial}/clear-pin", Permission.PIN_SET)

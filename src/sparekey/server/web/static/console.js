@@ -133,12 +133,12 @@ document.addEventListener("submit", (event) => {
     bar.value = gone.loaded;
     say(`${Math.floor((100 * gone.loaded) / gone.total)} % sent`);
   };
-  request.upload.onload = () => { bar.removeAttribute("value"); say("Sent. The server reads it."); };
-  request.onerror = () => fail("The server was not reached. Try again.");
+  request.upload.onload = () => { bar.removeAttribute("value"); say("Upload complete. The server is reading the file."); };
+  request.onerror = () => fail("The server could not be reached. Try again.");
   request.onload = () => {
     if (new URL(request.responseURL).pathname !== new URL(form.action).pathname) return location.assign(request.responseURL);
     const main = new DOMParser().parseFromString(request.responseText, "text/html").querySelector("main");
-    if (!main) return fail("The server did not take the file.");
+    if (!main) return fail("The server did not accept the file.");
     form.querySelectorAll("input[type=file], input[type=password]").forEach((kept) => {
       main.querySelector(`#${kept.id}`)?.replaceWith(kept);
     });

@@ -1,4 +1,4 @@
-/* Passkeys: the browser has a question signed, and the form that asked for it carries the answer. */
+/* Passkeys: the authenticator signs a challenge of the server, and the form sends the response. */
 "use strict";
 {
   const known = window.PublicKeyCredential?.parseCreationOptionsFromJSON !== undefined;
@@ -6,10 +6,12 @@
     create: async (options) => navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) }),
     get: async (options) => navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }),
   };
+  /* Errors are written without a capital letter and a full stop. */
+  const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
   const words = {
-    InvalidStateError: "This authenticator holds a passkey for this account already.",
-    NotAllowedError: "No passkey was used: it was broken off, took too long, or there is none for this server.",
-    SecurityError: "Passkeys do not work at this address. Open this server by its name.",
+    InvalidStateError: "This authenticator already holds a passkey for this account.",
+    NotAllowedError: "No passkey was used. The request was cancelled, took too long, or there is no passkey for this server.",
+    SecurityError: "Passkeys do not work at this address. Open this page by the server's name.",
   };
 
   const asked = async (box, form) => {
@@ -33,14 +35,14 @@
       form.noValidate = true;
       form.requestSubmit();
     } catch (error) {
-      const said = error.said && [error.said.message, error.said.do].filter(Boolean).join("; ");
-      failed.firstElementChild.textContent = said || words[error.name] || "That did not work. Load the page again and try once more.";
+      const said = error.said && [error.said.message, error.said.do].filter(Boolean).map(sentence).join(" ");
+      failed.firstElementChild.textContent = said || words[error.name] || "Something went wrong. Reload the page and try again.";
       failed.hidden = false;
       button.removeAttribute("aria-busy");
     }
   };
 
-  /* The code of a link stands behind the #, where no server and no log sees it: here it goes into the form. */
+  /* The code of a link follows the #, which browsers never send: no server and no log sees it. Copy it into the form. */
   const code = document.querySelector("[data-from-fragment]");
   if (code && location.hash.length > 1) {
     code.value = location.hash.slice(1);
@@ -54,7 +56,7 @@
     box.hidden = !known;
     document.querySelectorAll(`[data-without-passkeys]`).forEach((each) => { each.hidden = known; });
     button.addEventListener("click", () => {
-      // creating one is named first: what is to be filled in is looked at by the browser
+      // before a passkey is created, let the browser check the fields of the form
       if (box.dataset.passkey === "create" && !form.reportValidity()) return;
       sign(box, form, button);
     });
