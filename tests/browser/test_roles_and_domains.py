@@ -43,7 +43,7 @@ def test_a_domain_is_added_moved_and_removed(visit: Visitor, admin: User) -> Non
     page.get_by_role("button", name="Move").click()
     expect(page.get_by_role("status")).to_contain_text("Bern is below Support now")
     page.get_by_role("link", name="Remove").click()
-    page.get_by_role("button", name="Remove it").click()
+    page.get_by_role("button", name="Remove").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Security domains")
     expect(page.get_by_role("button", name="Bern")).to_have_count(0)
 
@@ -73,7 +73,7 @@ def test_who_is_granted_a_role_sees_that_domain_only(visit: Visitor, site: Site,
 def test_the_last_super_administrator_is_not_taken_away(visit: Visitor, site: Site) -> None:
     page = visit.sign_in(site.person("ada"), "/console/roles/super%20administrator")
     page.get_by_role("link", name="Take away from ada").click()
-    page.get_by_role("button", name="Take it away").click()
+    page.get_by_role("button", name="Revoke").click()
     expect(page.get_by_role("alert")).to_contain_text("This would leave no super administrator who can sign in")
 
 

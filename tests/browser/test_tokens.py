@@ -83,7 +83,7 @@ def test_a_lost_token_is_found_again(site: Site, visit: Visitor, admin: User) ->
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("link", name="Emergency Access Tokencodes")).to_be_focused()
     page.get_by_role("button", name="Mark as lost").press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("Its offline emergency tokencode goes on working.")
+    expect(page.get_by_role("status")).to_contain_text("Its offline emergency tokencode still works.")
     page.get_by_role("button", name="Mark as found").click()
     expect(page.get_by_role("status")).to_contain_text("its codes are accepted again")
 

@@ -50,7 +50,7 @@ def test_a_user_sees_what_works_and_changes_the_pin(site: Site, visit: Visitor) 
     page.get_by_label("New PIN", exact=True).fill(NEW_PIN)
     page.get_by_label("Repeat the new PIN").fill(NEW_PIN)
     page.get_by_role("button", name="Change the PIN").click()
-    expect(page.get_by_role("status")).to_contain_text("Your PIN is changed.")
+    expect(page.get_by_role("status")).to_contain_text("Your PIN was changed.")
     page.get_by_role("link", name="Activity", exact=True).click()
     expect(page.get_by_role("row").filter(has_text="PIN set")).to_contain_text(
         ["by you, in self-service", "by the help desk"]

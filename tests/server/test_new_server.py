@@ -67,7 +67,7 @@ def test_an_existing_server_is_refused_and_untouched(tmp_path: Path) -> None:
 
 def test_an_existing_database_is_refused_and_nothing_is_left(tmp_path: Path, database_url: str) -> None:
     create_server(tmp_path / "one", NewServer(Secret(database_url)), ROOT, NOW)
-    with pytest.raises(Conflict, match="holds a Sparekey server already"):
+    with pytest.raises(Conflict, match="already holds a Sparekey server"):
         create_server(tmp_path / "two", NewServer(Secret(database_url)), ROOT, NOW)
     assert not (tmp_path / "two").exists()
     open_instance(tmp_path / "one", read_settings(tmp_path / "one", {})).database.close()

@@ -33,7 +33,7 @@ def written(directory: Path, content: bytes) -> Path:
 BROKEN = {
     "empty": b"",
     "only a comment": b"# listen = '127.0.0.1:8443'\n",
-    "no TOML": b"listen: 127.0.0.1:8443\n",
+    "not valid TOML": b"listen: 127.0.0.1:8443\n",
     "cut off": b'listen = "127.0.0.1:84',
     "no UTF-8": b"listen = '\xff'\n",
     "unknown key": b'listen = "127.0.0.1:8443"\nlistne = "x"\n',

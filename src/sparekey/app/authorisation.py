@@ -16,7 +16,7 @@ from sparekey.storage.people import domains, roles
 from sparekey.storage.people.roles import HeldRole
 from sparekey.storage.rows import AnyRow
 
-_ASK = "ask an administrator who may, or for a role that has it"
+_ASK = "ask an administrator for a role with this permission"
 
 
 def verify_may(actor: Actor, needed: Permission, domain_id: str | None) -> None:

@@ -46,7 +46,7 @@ def get_assigned_token(connection: Connection, actor: Actor, serial: str, needed
     """A token that a user has."""
     token = get_token(connection, actor, serial, needed)
     if not isinstance(token, AssignedToken):
-        raise NotFound(f"token {serial!r} is assigned to nobody", "assign it to a user first")
+        raise NotFound(f"token {serial!r} is not assigned to a user", "assign it to a user first")
     return token
 
 

@@ -30,9 +30,7 @@ def one_remains(connection: Connection, now: int) -> Iterator[None]:
     before = _able(connection, now)
     yield
     if any(had and not has for had, has in zip(before, _able(connection, now), strict=True)):
-        raise NotAllowed(
-            "this would leave no super administrator who can sign in", "make somebody else a super administrator first"
-        )
+        raise NotAllowed("no super administrator who can sign in would be left", "grant the role to another user first")
 
 
 def _able(connection: Connection, now: int) -> tuple[int, int]:

@@ -38,7 +38,7 @@ def verify_name(name: str, kind: str, longest: int) -> None:
     proxies resolve those in an address.
     """
     if {".", ".."} & set(name.split("/")):
-        raise BadInput(f"{name!r} cannot be the name of a {kind}", "choose one that is more than a dot or two")
+        raise BadInput(f"{name!r} cannot be the name of a {kind}", "choose a name other than one or two dots")
     if not 1 <= len(name) <= longest or not name.isprintable() or name != name.strip():
         raise BadInput(f"{name!r} cannot be the name of a {kind}", f"use 1 to {longest} printable characters")
 

@@ -64,7 +64,7 @@ def typed_words(text: str) -> tuple[str, ...]:
 def verify_length(text: str) -> None:
     """Raises BadInput for what nobody types into a search field."""
     if len(text) > LONGEST_TEXT:
-        raise BadInput(f"nothing is found by more than {LONGEST_TEXT} characters", "search for the beginning of a name")
+        raise BadInput(f"the search text has more than {LONGEST_TEXT} characters", "search for the beginning of a name")
 
 
 def is_found(words: Iterable[str], typed: Iterable[str]) -> bool:

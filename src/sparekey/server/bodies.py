@@ -53,9 +53,9 @@ async def read_body(request: Request, most: int, patience: float = _PATIENCE) ->
                     raise _too_large(most)
                 parts.append(part)
     except ClientDisconnect:
-        raise Refusal(400, "bad-request", "the request broke off", "send it again") from None
+        raise Refusal(400, "bad-request", "the request is incomplete", "send it again") from None
     except TimeoutError:
-        raise Refusal(408, "too-slow", "the request took too long to come", "send it again") from None
+        raise Refusal(408, "too-slow", "the request was not complete in time", "send it again") from None
     return b"".join(parts)
 
 

@@ -33,7 +33,9 @@ class OneSpelling:
             if not is_path(path):
                 raise Refusal(404, NO_SUCH_ROUTE.error, NO_SUCH_ROUTE.message, NO_SUCH_ROUTE.do)
             if not is_text(path):
-                raise Refusal(400, "bad-request", "the path names what cannot be printed, or is no UTF-8", "check it")
+                raise Refusal(
+                    400, "bad-request", "the path contains unprintable characters, or is not UTF-8", "check the address"
+                )
             scope = {**scope, "path": path}
         await self._app(scope, receive, send)
 

@@ -79,14 +79,14 @@ def failure_of(error: Exception) -> Failure:
     log_unforeseen(error)
     if is_unavailable(error):
         return Failure(503, UNAVAILABLE)
-    return Failure(
-        500, ErrorReply(error="failed", message="the server failed at this request", do="see the server's log")
-    )
+    return Failure(500, ErrorReply(error="failed", message="an internal error occurred", do="see the server's log"))
 
 
-UNAVAILABLE: Final = ErrorReply(error="unavailable", message="the server cannot answer now", do="try again in a moment")
+UNAVAILABLE: Final = ErrorReply(
+    error="unavailable", message="the server is temporarily unavailable", do="try again in a moment"
+)
 NO_SUCH_ROUTE: Final = ErrorReply(
-    error="no-such-route", message="there is nothing at this path for this method", do="see /openapi.json"
+    error="no-such-route", message="this path does not exist, or not for this method", do="see /openapi.json"
 )
 
 

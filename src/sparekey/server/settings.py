@@ -296,7 +296,7 @@ def read_settings(directory: Path, environment: Mapping[str, str], **given: str)
         for source, where in sources:
             key = setting.variable if source is environment else name
             if source is environment and source.get(key) == "":
-                raise SettingsError(where, "is set, and empty", "give it a value, or unset it")
+                raise SettingsError(where, "is set, but empty", "give it a value, or unset it")
             if key in source:
                 values[name] = read_value(setting, source[key], where)
                 break
@@ -319,7 +319,7 @@ def _read_file(path: Path) -> Mapping[str, Any]:
         status = path.stat()
         content = path.read_bytes()
     except FileNotFoundError:
-        raise SettingsError(str(path), "there are no settings", "run: sparekey init, or name another --data") from None
+        raise SettingsError(str(path), "no server found here", "run `sparekey init`, or pass another --data") from None
     except OSError as error:
         raise SettingsError(str(path), f"cannot be read ({error.strerror})", "run as the owner of the file") from None
     if status.st_uid not in (0, os.geteuid()):
@@ -330,7 +330,9 @@ def _read_file(path: Path) -> Mapping[str, Any]:
         texts = tomllib.loads(content.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         place = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "no UTF-8"
-        raise SettingsError(str(path), f"is no TOML ({place})", "mend it, or restore it from its backup") from None
+        raise SettingsError(
+            str(path), f"is not valid TOML ({place})", "correct it, or restore it from a backup"
+        ) from None
     if not texts:
         raise SettingsError(str(path), "is empty", "restore it from its backup, or write at least: listen = ...")
     return texts
@@ -341,9 +343,11 @@ def _verify_together(settings: Settings, where: str) -> None:
     if settings.tls == "own" and not all(own):
         raise SettingsError(where, "tls = 'own' needs certificate, key and ca", "give the paths of three PEM files")
     if settings.tls != "own" and any(own):
-        raise SettingsError(where, "certificate, key and ca are for tls = 'own'", "set tls to own, or leave them out")
+        raise SettingsError(where, "certificate, key and ca need tls = 'own'", "set tls to own, or leave them out")
     if settings.tls == "off" and not _is_loopback(settings.address[0]):
-        raise SettingsError(where, "tls = 'off' is for a loopback address only", "listen on 127.0.0.1, or use TLS")
+        raise SettingsError(
+            where, "tls = 'off' is allowed only on a loopback address", "listen on 127.0.0.1, or use TLS"
+        )
     _verify_mail(settings, where)
 
 
@@ -351,14 +355,18 @@ def _verify_mail(settings: Settings, where: str) -> None:
     """What belongs to mail is there, or nothing of it."""
     if not settings.smtp_host:
         if settings.mail_from or settings.alarm_mail or settings.smtp_user:
-            raise SettingsError(where, "mail is set up without a mail server", "set smtp_host, or leave the rest out")
+            raise SettingsError(
+                where, "mail settings need a mail server", "set smtp_host, or remove the other mail settings"
+            )
         return
     if not settings.mail_from:
         raise SettingsError(where, "smtp_host needs mail_from", "set the address that notices come from")
     if settings.smtp_tls == "off" and not _is_loopback(settings.smtp_host):
-        raise SettingsError(where, "smtp_tls = 'off' is for a loopback address only", "use starttls or implicit")
+        raise SettingsError(
+            where, "smtp_tls = 'off' is allowed only for a loopback address", "use starttls or implicit"
+        )
     if bool(settings.smtp_user) is not bool(settings.smtp_password):
-        raise SettingsError(where, "smtp_user and smtp_password go together", "set both, or neither")
+        raise SettingsError(where, "smtp_user and smtp_password must be set together", "set both, or neither")
 
 
 def _is_loopback(host: str) -> bool:

@@ -136,7 +136,7 @@ def test_the_name_of_a_device_in_use_is_not_given_to_another_one(server: Instanc
     device = a_device(server, "laptop")
     with pytest.raises(Conflict) as refused:
         invite(server, ROOT, "laptop", now=NOW)
-    assert refused.value.do.endswith("first: sparekey device revoke laptop")
+    assert refused.value.do.endswith("first run: sparekey device revoke laptop")
     invite(server, ROOT, device.device_id, now=NOW)  # its id is not its name
     revoke(server, ROOT, "laptop", now=NOW)
     invite(server, ROOT, "laptop", now=NOW)

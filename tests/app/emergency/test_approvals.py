@@ -162,7 +162,7 @@ def test_s43_a_program_approves_nothing(home: Home) -> None:
 def test_s43_a_program_asks_for_nothing(home: Home) -> None:
     # else who holds its key would ask with it, and approve as themselves
     program = Actor("client:c", (Grant(frozenset(Permission), None),))
-    with pytest.raises(NotAllowed, match="people only"):
+    with pytest.raises(NotAllowed, match="only a person"):
         home.show(program)
     assert list_approvals(home.server, ROOT, now=NOW) == []
 
@@ -274,7 +274,7 @@ def test_root_who_is_alone_is_told_to_make_an_administrator(server: Instance) ->
     an_administrator(server, ("domain administrator", "Elsewhere"))
     assert "make an administrator first" in told(NOW + 2)
     an_administrator(server, ("domain administrator", TOP_DOMAIN))
-    assert told(NOW + 3).startswith("have somebody else run `sparekey approval approve")
+    assert told(NOW + 3).startswith("ask another person to run `sparekey approval approve")
 
 
 def test_s43_a_request_is_good_for_fifteen_minutes(home: Home) -> None:
@@ -291,9 +291,9 @@ def test_s43_what_was_refused_is_not_shown_and_nobody_decides_twice(home: Home) 
     request = home.asks()
     refuse(home.server, home.bob, request, now=NOW)
     for decide in (approve, refuse):
-        with pytest.raises(Conflict, match="refused already"):
+        with pytest.raises(Conflict, match="already refused"):
             decide(home.server, ROOT, request, now=NOW)
-    with pytest.raises(ApprovalNeeded, match="the last request was refused"):
+    with pytest.raises(ApprovalNeeded, match="the previous request was refused"):
         home.show()
 
 

@@ -146,7 +146,7 @@ def test_of_several_devices_one_has_to_be_named(server: Instance, holder: tuple[
     for name in ("tower", tower.device_id, tower.device_id[:6]):
         assert show(server, user, name).device == "tower"
     for name in ("pc", "", laptop.device_id[:2] + "zz"):
-        with pytest.raises(NotFound, match="none of the devices"):
+        with pytest.raises(NotFound, match="does not name exactly one device"):
             show(server, user, name)
 
 

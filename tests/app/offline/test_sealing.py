@@ -230,7 +230,7 @@ def test_a_device_gets_nothing_of_a_user_who_never_signed_in_on_it(server: Insta
 def test_another_generation_is_a_reason_to_sync_again(server: Instance, off: int) -> None:
     user, device = a_holder(server)
     generation = device.sync_of(user, LATE).generation
-    with pytest.raises(Conflict, match="made anew"):
+    with pytest.raises(Conflict, match="being regenerated"):
         device.fetch(user, UnitName(kind="day", token=user.token_id, day=TODAY), generation + off, LATE)
 
 
@@ -253,7 +253,7 @@ def test_a_unit_that_was_overtaken_while_it_was_sealed_is_thrown_away(any_server
     user, device = a_holder(any_server)
     generation = device.sync_of(user, LATE).generation
     slow = interrupted(any_server, lambda: set_lost(any_server, ROOT, user.serial, lost=True, now=LATE))
-    with pytest.raises(Conflict, match="made anew"):
+    with pytest.raises(Conflict, match="being regenerated"):
         replace(device, instance=slow).fetch(
             user, UnitName(kind="day", token=user.token_id, day=TODAY), generation, LATE
         )
@@ -272,7 +272,7 @@ def test_a_code_that_was_settled_anew_while_it_was_sealed_is_thrown_away(any_ser
 
     before = receipts_of(device)
     slow = replace(device, instance=interrupted(any_server, show_again))
-    with pytest.raises(Conflict, match="another version"):
+    with pytest.raises(Conflict, match="a newer version"):
         slow.fetch(user, UnitName(kind="emergency-tokencode", token=user.token_id), said.generation, NOW + 31)
     assert receipts_of(device) == before
     with any_server.database.read() as connection:

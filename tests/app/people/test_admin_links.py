@@ -26,7 +26,7 @@ from tests.authenticators import PLACE, Authenticator
 from tests.builders import NOW, PIN, ROOT, a_user, on_record, submit
 
 LATER = NOW + 60
-GONE = "not valid, or not any more"
+GONE = "not valid, was already used, or has expired"
 
 
 def with_passkey(server: Instance, link: AdminLink, login: str = "", now: int = LATER) -> Authenticator:

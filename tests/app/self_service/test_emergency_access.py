@@ -168,12 +168,12 @@ def _an_expired_token(server: Instance, alice: User) -> Session:
 
 
 REFUSED: dict[str, tuple[Callable[[Instance, User], Session], str]] = {
-    "policy off": (_policy_off, "leaves this to the help desk"),
+    "policy off": (_policy_off, "does not allow this in self-service"),
     "the token itself": (_the_token_itself, "the token itself"),
     "one factor": (_one_factor, "without a PIN"),
     "an emergency code": (_an_emergency_code, "an emergency code"),
     "codes of their own": (_codes_of_their_own, "an emergency code"),
-    "a role": (_a_role, "holds a role"),
+    "a role": (_a_role, "administrators cannot give themselves"),
     "an old second factor": (_an_old_second_factor, "older than ten minutes"),
     "an expired token": (_an_expired_token, "has expired"),
 }

@@ -94,7 +94,7 @@ def test_a_client_asks_from_its_addresses_only(
 
 @pytest.mark.parametrize("addresses", ["nonsense", "192.0.2.256", "192.0.2.0/33", "*", "192.0.2.1;192.0.2.2"])
 def test_what_is_no_address_is_refused_in_words(server: Instance, addresses: str) -> None:
-    with pytest.raises(BadInput, match="no address or network"):
+    with pytest.raises(BadInput, match="not an address or network"):
         add_client(server, ROOT, "web", addresses=addresses, now=NOW)
 
 

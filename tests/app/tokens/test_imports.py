@@ -92,7 +92,7 @@ def test_what_is_refused_is_reported_in_order_and_the_rest_is_imported(server: I
     assert report.added == 2
     assert [(each.number, each.serial, each.reason.split(":")[0]) for each in report.refusals] == [
         (3, "A2", "the seed is neither hex nor base32"),
-        (4, "OLD", "there is a token with this serial number already"),
+        (4, "OLD", "a token with this serial number already exists"),
         (5, "A1", "the file has this serial number twice"),
         (7, "", "a serial number has 1 to 64 letters, digits and the characters _ . -"),
     ]

@@ -99,7 +99,7 @@ def test_s11_a_serial_number_that_is_taken_meanwhile_refuses_the_whole_file(any_
     made = tokens(BATCH + 1)
     with any_server.database.write() as connection:
         connection.execute(text(f"CREATE UNIQUE INDEX once ON token (digits) WHERE serial >= '{made[-2].serial}'"))
-    with pytest.raises(Conflict, match="meanwhile"):
+    with pytest.raises(Conflict, match="in the meantime"):
         import_tokens(any_server, ROOT, csv_file(made), None, now=NOW)
     assert all_serials(any_server) == []
     assert on_record(any_server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED) == []

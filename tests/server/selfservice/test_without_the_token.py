@@ -56,12 +56,12 @@ def test_whoever_lost_the_token_makes_codes_and_signs_in_with_one(doors: Doors, 
 def test_the_page_says_why_no_codes_are_made_here(doors: Doors, alice: User) -> None:
     """Signed in with the very token; and where policy leaves it to the help desk, nothing is offered."""
     visitor, page = signed_in(doors, alice), f"{HOME}/tokens/{alice.serial}/emergency"
-    assert "the token itself does not do for this" in text_of(visitor.get(page))
+    assert "signed in with the token itself" in text_of(visitor.get(page))
     refused = visitor.post(page)
-    assert (refused.status, "The token itself" in text_of(refused)) == (403, True)
+    assert (refused.status, "signed in with the token itself" in text_of(refused)) == (403, True)
     edit_policy(doors.instance, {"own_emergency_days": "0"}, kind=PolicyKind.TOKEN)
     assert page.encode() not in visitor.get(HOME).body
-    assert "leaves this to the help desk" in text_of(visitor.get(page))
+    assert "does not allow this in self-service" in text_of(visitor.get(page))
 
 
 def test_s62_codes_are_made_with_a_fresh_second_factor_which_may_be_a_passkey(doors: Doors, alice: User) -> None:

@@ -68,7 +68,7 @@ def test_what_takes_forms_is_not_looked_at(doors: Doors, site: Site) -> None:
     reply = got(doors, site.sign_out)
     assert reply.status == 405
     assert header(reply, "allow") == "POST"
-    assert is_page(reply, "shows no page", leads_on=site.home)
+    assert is_page(reply, "only accepts forms", leads_on=site.home)
 
 
 @every_site
@@ -100,7 +100,7 @@ def test_forms_that_are_none(doors: Doors, site: Site) -> None:
     )
     assert [too_large.status, no_form.status, no_mark.status] == [413, 400, 403]
     assert is_page(too_large, "The body has more than", leads_on=site.home)
-    assert is_page(no_form, "This is no form", leads_on=site.home)
+    assert is_page(no_form, "The form could not be read", leads_on=site.home)
     assert is_page(no_mark, "Load the page again", leads_on=site.home)
 
 

@@ -79,7 +79,7 @@ def test_s08_a_form_is_read_in_no_code_that_its_sender_names(doors: Doors, site:
     body = b'--x\r\nContent-Disposition: form-data; name="user"\r\n\r\n' + b"\xe4" * 60_000 + b"\r\n--x--\r\n"
     headers = {"host": "localhost", "content-type": f"multipart/form-data; boundary=x; charset={charset}"}
     reply = run(ask(doors.app, "POST", site.sign_in, body, headers))  # type: ignore[attr-defined] # a Site
-    assert (reply.status, "this is no form" in reply.body.decode().lower()) == (400, True)
+    assert (reply.status, "the form could not be read" in reply.body.decode().lower()) == (400, True)
 
 
 def _strangers(doors: Doors) -> set[tuple[str, str]]:

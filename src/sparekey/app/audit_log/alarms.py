@@ -64,7 +64,7 @@ def acknowledge(instance: Instance, actor: Actor, alarm_id: str, *, now: int) ->
         if not alarms.acknowledge(connection, alarm_id, actor.name, now):
             who = alarm.acknowledged_by or "somebody else"  # None: it was just now
             who = names_of_actors(connection, actor, [who]).get(who, who)
-            raise Conflict(f"{who} has acknowledged it already", "see `sparekey alarm list --all`")
+            raise Conflict(f"{who} has already acknowledged this alarm", "see `sparekey alarm list --all`")
         log(
             connection,
             now,

@@ -110,7 +110,9 @@ def invite(
     """
     verify_name(name, "device", 128)
     if not 1 <= lifetime <= LONGEST_LIFETIME:
-        raise BadInput("an invitation cannot last so long, or so short", f"give 1 to {LONGEST_LIFETIME} seconds")
+        raise BadInput(
+            f"the lifetime of an invitation must be 1 to {LONGEST_LIFETIME} seconds", "give another lifetime"
+        )
     code = new_enrolment_code(instance.keystore.public_key(Purpose.OFFLINE), instance.ca_certificate)
     with instance.database.write() as connection:
         domain_id = get_domain(connection, actor, domain, Permission.DEVICE_INVITE).id
@@ -133,8 +135,8 @@ def _verify_free(connection: Connection, actor: Actor, name: str) -> None:
     named = [device for device in devices.devices_named(connection, name) if device.name == name]
     if any(device.revoked_at is None and actor.sees(device.domain_id) for device in named):
         raise Conflict(
-            f"there is a device {name!r} already",
-            f"give another name; if it is that computer that has to enrol again, first: sparekey device revoke {name}",
+            f"a device {name!r} already exists",
+            f"choose another name; to enrol that computer again, first run: sparekey device revoke {name}",
         )
 
 
@@ -145,10 +147,12 @@ def enrol(instance: Instance, enrolment: Enrolment, *, now: int) -> EnrolledDevi
         load_public_key(enrolment.public_key)
         verify_signature(enrolment.public_key, enrolment.proof, message)
     except BadSignature as error:
-        raise BadInput("the device did not prove that it has the key it enrols", "enrol it again") from error
+        raise BadInput("the device did not prove that it has the private key", "enrol it again") from error
     if enrolment.name:
         verify_name(enrolment.name, "device", 128)
-    invalid = NotAllowed("this enrolment code is not valid (any more)", "ask the administrator for a new one")
+    invalid = NotAllowed(
+        "this enrolment code is not valid, was already used, or has expired", "ask the administrator for a new one"
+    )
     with instance.database.read() as connection:
         # Whoever guesses does not get as far as the one writer of an SQLite database.
         if not invitations.is_invited(connection, secret_hash(enrolment.secret), now):
@@ -199,7 +203,7 @@ def searched(connection: Connection, actor: Actor, wanted: DeviceSearch, limit: 
     """What is asked of the database."""
     verify_length(wanted.text)
     if wanted.state not in _STATES:
-        raise BadInput(f"{wanted.state!r} is no state of a device", f"give one of: {', '.join(_STATES[1:])}")
+        raise BadInput(f"{wanted.state!r} is not a state of a device", f"give one of: {', '.join(_STATES[1:])}")
     within = get_scope(connection, actor, wanted.domain, Permission.DEVICE_VIEW)
     beginning, since = fold_name(wanted.text.strip()), now - SILENT_AFTER
     page = Page(read_order(wanted.order, DEVICE_ORDERS, "devices"), limit, after)
@@ -278,12 +282,12 @@ def _get_several(
 ) -> Sequence[Device]:
     """By id, so that two who do so at once do not wait for each other."""
     if len(device_ids) > MOST_AT_ONCE:
-        raise BadInput(f"more than {MOST_AT_ONCE} devices are chosen", "choose fewer")
+        raise BadInput(f"more than {MOST_AT_ONCE} devices are selected", "select fewer")
     there = devices.devices_with_ids(connection, device_ids)
     found = {device.id: device for device in there if actor.sees(device.domain_id)}
     for device_id in sorted(device_ids):
         if device_id not in found:
-            raise NotFound(f"there is no device {device_id!r}", "load the list again")
+            raise NotFound(f"there is no device {device_id!r}", "reload the list")
     for device in found.values():
         try:
             verify_may(actor, needed, device.domain_id)

@@ -64,4 +64,4 @@ def _view(invitation: Invitation) -> InvitationView:
 
 
 def _gone() -> NotFound:
-    return NotFound("there is no such invitation (any more)", "see `sparekey device invitations`")
+    return NotFound("this invitation does not exist, was used, or was withdrawn", "see `sparekey device invitations`")

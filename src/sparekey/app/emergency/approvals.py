@@ -122,7 +122,9 @@ def settle_approval(
     The caller commits in either case, and shows nothing where it is an ApprovalNeeded. Raises NotAllowed to a program.
     """
     if not is_person(actor):
-        raise NotAllowed("this passcode is shown to people only: a second one has to approve", "sign in and ask again")
+        raise NotAllowed(
+            "this passcode needs an approval, which only a person can request", "sign in as a user and try again"
+        )
     latest = approvals.find_latest(connection, account_id, device_id, actor.name, now)
     alone = _nobody_else(connection, actor, account_id, now)
     if latest is not None and latest.decided_at is None:
@@ -156,7 +158,7 @@ def settle_approval(
         ticket=showing.ticket,
     )
     refused = latest is not None and latest.approved is False
-    return _needed(approval_id, APPROVAL_SECONDS, "the last request was refused; " if refused else "", alone)
+    return _needed(approval_id, APPROVAL_SECONDS, "the previous request was refused; " if refused else "", alone)
 
 
 def _nobody_else(connection: Connection, actor: Actor, account_id: str, now: int) -> str:
@@ -167,9 +169,9 @@ def _nobody_else(connection: Connection, actor: Actor, account_id: str, now: int
 
 def _needed(approval_id: str, seconds: int, before: str, alone: str) -> ApprovalNeeded:
     return ApprovalNeeded(
-        f"{before}a second person has to approve this: request {approval_id}",
-        f"{alone}have somebody else run `sparekey approval approve {approval_id}` within "
-        f"{counted(max(1, seconds // 60), 'minute')}, then ask again",
+        f"{before}approval is required: request {approval_id}",
+        f"{alone}ask another person to run `sparekey approval approve {approval_id}` within "
+        f"{counted(max(1, seconds // 60), 'minute')}, then repeat the command",
     )
 
 
@@ -184,11 +186,11 @@ def decide_in(connection: Connection, actor: Actor, approval_id: str, *, approve
     action = Action.APPROVAL_GIVEN if approved else Action.APPROVAL_REFUSED
     request = _get_approval(connection, actor, approval_id)
     if not is_second_person(actor, request.asked_by):
-        raise NotAllowed("nobody decides on their own request", "ask somebody else who may approve")
+        raise NotAllowed("you cannot decide your own request", "ask another approver")
     # also: nobody who has fewer rights than the user whose passcode it is
     get_account(connection, actor, request.login, Permission.EMERGENCY_APPROVE)
     if not approvals.decide(connection, approval_id, actor.name, approved=approved, now=now):
-        raise Conflict(f"this request is {_state(request, now)} already", "see `sparekey approval list`")
+        raise Conflict(f"this request is already {_state(request, now)}", "see `sparekey approval list`")
     log(
         connection,
         now,

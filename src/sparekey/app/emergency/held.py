@@ -87,13 +87,14 @@ def held_on(connection: Connection, instance: Instance, owner: Owner, device: st
     if device is None:
         if len(held) > 1:
             raise Conflict(
-                f"several devices hold a code: {names}", "ask which one the caller is at and give it with --device"
+                f"several devices hold a code: {names}",
+                "ask the caller which device they are using, and give it with --device",
             )
         return held[0]
     chosen = [row for row in held if row.device_id == device] or [row for row in held if row.device == device]
     chosen = chosen or [row for row in held if device and row.device_id.startswith(device)]
     if len(chosen) != 1:
-        raise NotFound(f"{device!r} is none of the devices that hold a code, or several", f"give one of: {names}")
+        raise NotFound(f"{device!r} does not name exactly one device that holds a code", f"give one of: {names}")
     return chosen[0]
 
 
@@ -121,7 +122,7 @@ def nobody_holds(connection: Connection, instance: Instance, owner: Owner, now: 
     """What is said where no device holds the code, and why that is so."""
     why = why_no_code(connection, instance, owner.account_id, owner.token_id, now)
     return NotAllowed(
-        f"no device holds a code for {owner.label} yet: none can work until the user signs in online from a device",
+        f"no device holds a code for {owner.label} yet: none works until the user signs in online from a device",
         why,
     )
 
@@ -136,5 +137,5 @@ def verify_works(
     if now >= code.not_after:
         raise NotAllowed(
             f"the code on {held.device} has expired",
-            "the user gets a new one at the next contact of that device with the server",
+            "the user gets a new one the next time that device is online",
         )

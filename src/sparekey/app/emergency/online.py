@@ -101,7 +101,7 @@ def give_one_time(
 ) -> GivenAccess:
     """So many tokencodes that work once each."""
     if not 1 <= count <= MOST_CODES:
-        raise BadInput(f"{count} is no number of tokencodes", f"give a number from 1 to {MOST_CODES}")
+        raise BadInput(f"the number of tokencodes must be 1 to {MOST_CODES}, not {count}", "give another number")
     return _give(instance, actor, serial, EmergencyKind.ONE_TIME, count, terms, showing, now)
 
 
@@ -110,7 +110,7 @@ def end(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
     with instance.database.write() as connection:
         row = _locked_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
         if not end_for_token(connection, actor, row, "an operator ended it", now=now):
-            raise NotFound(f"token {serial!r} has no online emergency access", "there is nothing to end")
+            raise NotFound(f"token {serial!r} has no online emergency access", "nothing was changed")
 
 
 def end_for_token(connection: Connection, actor: Actor | str, token: Token, why: str, *, now: int) -> bool:
@@ -239,15 +239,18 @@ def _verify_terms(terms: Terms, now: int) -> None:
     if terms.until is not None:
         if not now < terms.until <= now + MOST_DAYS * 86_400:
             raise BadInput(
-                "the day on which it is to end is past, or too far away", f"give one within the next {MOST_DAYS} days"
+                "the expiry date is in the past, or too far in the future",
+                f"give a day within the next {MOST_DAYS} days",
             )
         return
     if terms.days is not None and not 1 <= terms.days <= MOST_DAYS:
-        raise BadInput(f"{terms.days} days is no lifetime", f"give 1 to {MOST_DAYS} days, or no expiry")
+        raise BadInput(
+            f"the lifetime must be 1 to {MOST_DAYS} days, not {terms.days}", "give another lifetime, or no expiry"
+        )
     if terms.days is None and terms.if_available is IfAvailable.AFTER_LIFETIME:
         raise BadInput(
-            "the token is to be accepted after a lifetime that never ends",
-            "give a lifetime in days, or another answer to what happens if the token becomes available",
+            "without an expiry, the token would never be accepted again",
+            "give a lifetime in days, or choose another rule for the token",
         )
 
 
@@ -266,7 +269,7 @@ def _usable_account(connection: Connection, token: AssignedToken, now: int) -> A
     if not account.enabled:
         raise NotAllowed(f"{refused}: its user is disabled", "enable the user first")
     if account.expires_at is not None and now >= account.expires_at:
-        raise NotAllowed(f"{refused}: its user's account has expired", "give the account a later end first")
+        raise NotAllowed(f"{refused}: its user's account has expired", "give the account a later expiry first")
     if not token.enabled:
         raise NotAllowed(f"{refused}: it is disabled", "enable it first, or assign another token")
     if token.expires_at is not None and now >= token.expires_at:

@@ -73,11 +73,14 @@ def list_operators(instance: Instance, actor: Actor, *, now: int) -> OperatorLis
 def lift(instance: Instance, actor: Actor, operator: str, hours: int = DEFAULT_HOURS, *, now: int) -> Lift:
     """Let an operator go on beyond the limit. `operator`: a login, or as the record names who is none of the users."""
     if not 1 <= hours <= MOST_HOURS:
-        raise BadInput(f"{hours} hours is not allowed", f"give 1 to {MOST_HOURS} hours; it can be lifted again")
+        raise BadInput(
+            f"the limit can be lifted for 1 to {MOST_HOURS} hours, not {hours}",
+            "give another number; you can lift it again later",
+        )
     with instance.database.write() as connection:
         name, account_id = _operator_named(connection, actor, operator)
         if not is_second_person(actor, name):
-            raise NotAllowed("an operator's limit is lifted by another person", "ask somebody else who may")
+            raise NotAllowed("you cannot lift your own limit", "ask another person who has the permission")
         until = now + hours * HOUR
         rate_limit.lift(connection, name, until, actor.name, now)
         log(connection, now, actor, Action.OPERATOR_LIFTED, account=account_id, operator=name, until=until)
@@ -115,9 +118,9 @@ def stopped(connection: Connection, actor: Actor, policy: OfflinePolicy, now: in
     """What a stopped operator is told."""
     alone = nobody_else(connection, actor, Permission.OPERATOR_LIFT, None, now)
     return NotAllowed(
-        f"you have been shown {counted(policy.showings_limit, 'emergency code')} within an hour, "
-        "which is the limit here; another person can let you go on",
-        f"{alone}in an outage another person lifts it with `sparekey operator lift`; otherwise wait",
+        f"you have shown {counted(policy.showings_limit, 'emergency code')} within an hour, "
+        "which is the limit; another person can lift it",
+        f"{alone}in an outage, ask another person to run `sparekey operator lift`; otherwise wait",
     )
 
 
@@ -126,8 +129,8 @@ def warning_of(pace: Pace, policy: OfflinePolicy) -> str:
     if pace is Pace.CALM:
         return ""
     return (
-        f"You have been shown more than {counted(policy.showings_warn, 'emergency code')} within an hour, "
-        f"which is on record; at {policy.showings_limit} you are stopped."
+        f"You have shown more than {counted(policy.showings_warn, 'emergency code')} within an hour. "
+        f"An alarm was raised. The limit is {policy.showings_limit} codes."
     )
 
 

@@ -18,7 +18,10 @@ class Showing:
 def verify_showing(showing: Showing) -> None:
     """Raises BadInput unless it is said how the caller was identified, in texts that can be kept."""
     if not showing.caller.strip():
-        raise BadInput("it is not said how the caller was identified", "say how, for instance --caller 'call back'")
+        raise BadInput(
+            "the caller has not been identified",
+            "say how you identified the caller, for example --caller 'called back'",
+        )
     verify_said((showing.caller, 200, "caller"), (showing.note, 500, "note"), (showing.ticket, 100, "ticket"))
 
 
@@ -26,4 +29,7 @@ def verify_said(*said: tuple[str, int, str]) -> None:
     """Texts that go on record, with the longest that each may be and what it is. Raises BadInput."""
     for text, longest, what in said:
         if len(text) > longest or not text.isprintable():
-            raise BadInput(f"the {what} is too long or not printable", f"give at most {longest} printable characters")
+            raise BadInput(
+                f"the {what} is too long, or contains unprintable characters",
+                f"give at most {longest} printable characters",
+            )

@@ -65,7 +65,7 @@ def _verify(device: Device, event: OfflineEvent) -> None:
         raise BadInput(f"event {event.number} is not signed by this device", "enrol the device again") from error
     # An id is looked for in the database, and PostgreSQL has no text with NUL in it.
     if not (event.kind.isprintable() and event.user.isprintable() and event.token.isprintable()):
-        raise BadInput(f"event {event.number} names a kind, user or token that cannot be one", "update the agent")
+        raise BadInput(f"event {event.number} has a kind, user or token that is not valid", "update the agent")
     if max(map(len, (event.kind, event.user, event.method, event.token, event.reason))) > LONGEST_TEXT:
         raise BadInput(f"event {event.number} has a text of more than {LONGEST_TEXT} characters", "update the agent")
 

@@ -46,7 +46,7 @@ def seal_for_device(instance: Instance, device: Device, request: UnitRequest, *,
     _verify_generation(holder.data.generation, request)
     asked = next((unit for unit in holder.wanted_at(now) if _is(unit, request)), None)
     if asked is None:
-        raise NotAllowed("this unit is not for this device", "sync again")
+        raise NotAllowed("this unit does not belong to this device", "sync again")
     work = _WORK_OF[asked.kind](instance, holder, asked, now)
     unit = seal_unit(
         work.plan, work.codes, lambda part: instance.keystore.sign(Purpose.OFFLINE, part), run=instance.run
@@ -86,7 +86,7 @@ def _events(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> 
     token = next(token for token in holder.tokens if token.token_id == asked.token_id)
     pack = find_pack(token, holder.account, holder.policy.values.days, now)
     if pack is None:
-        raise NotAllowed("this token counts no events", "sync again")
+        raise NotAllowed("this token is not event-based", "sync again")
     plan = replace(
         _plan(instance, holder, now),
         kind=SealedKind.EVENTS,
@@ -103,7 +103,7 @@ def _events(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> 
 def _code(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
     code = holder.code_of(asked)
     if code is None:
-        raise NotAllowed("this code is not for this device", "sync again")
+        raise NotAllowed("this code does not belong to this device", "sync again")
     token = next((token for token in holder.tokens if token.token_id == asked.token_id), None)
     plan = replace(
         _plan(instance, holder, now),
@@ -152,7 +152,7 @@ def _pin_hash(token: TokenState) -> PinHash | None:
 
 def _verify_generation(generation: int, request: UnitRequest) -> None:
     if generation != request.generation:
-        raise Conflict("the offline data of this user are being made anew", "sync again")
+        raise Conflict("the offline data of this user is being regenerated", "sync again")
 
 
 def _verify_version(connection: Connection, plan: SealPlan, asked: WantedUnit) -> None:
@@ -162,7 +162,7 @@ def _verify_version(connection: Connection, plan: SealPlan, asked: WantedUnit) -
     meant = emergency_codes.find_device_code(connection, plan.device, plan.token or plan.user)
     code = emergency_codes.find_code(connection, meant.code_id) if meant else None
     if code is None or code.version != plan.version:
-        raise Conflict("another version of this emergency code is meant for the device now", "sync again")
+        raise Conflict("a newer version of this emergency code is due for the device", "sync again")
 
 
 def _hand_over(instance: Instance, work: _Work, asked: WantedUnit, unit: bytes, request: UnitRequest) -> None:
@@ -171,7 +171,7 @@ def _hand_over(instance: Instance, work: _Work, asked: WantedUnit, unit: bytes, 
     with instance.database.write() as connection:
         data = devices.find_device_account(connection, plan.device, plan.user)
         if data is None:
-            raise NotAllowed("this user has no offline data on this device any more", "sync again")
+            raise NotAllowed("this user no longer has offline data on this device", "sync again")
         _verify_generation(data.generation, request)
         _verify_version(connection, plan, asked)
         receipts.insert_receipt(

@@ -215,7 +215,10 @@ def _verify_open(connection: Connection, account: Account, now: int) -> None:
 
 
 def _gone() -> NotAllowed:
-    return NotAllowed("this link is not valid, or not any more", "ask whoever runs the server for another one")
+    return NotAllowed(
+        "this link is not valid, was already used, or has expired",
+        "ask the administrator of the server for another one",
+    )
 
 
 def _id_of(code: Secret[str]) -> str:

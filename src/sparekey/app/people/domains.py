@@ -72,9 +72,9 @@ def add_domain(instance: Instance, actor: Actor, name: str, parent: str = TOP_DO
         domain_tree.lock_tree(connection)
         parent_id = get_domain(connection, actor, parent, Permission.DOMAIN_MANAGE).id
         if domains.find_domain(connection, name) is not None:
-            raise Conflict(f"there is a security domain {name!r} already", "choose another name")
+            raise Conflict(f"a security domain {name!r} already exists", "choose another name")
         if domains.count_domains(connection) >= MOST_DOMAINS:
-            raise Conflict(f"there are {MOST_DOMAINS} security domains, which is the most", "remove one first")
+            raise Conflict(f"the limit of {MOST_DOMAINS} security domains is reached", "remove one first")
         domains.insert_domain(connection, new_id(), name, parent_id)
         log(connection, now, actor, Action.DOMAIN_ADDED, name=name, parent=parent)
     return DomainView(name, parent, dict.fromkeys(PolicyKind))
@@ -113,7 +113,7 @@ def move_domain(instance: Instance, actor: Actor, name: str, parent: str, *, now
         new = get_domain(connection, actor, parent, Permission.DOMAIN_MANAGE)
         verify_no_gain(connection, actor, domain.id, new.id)
         if new.id in domains.domain_and_below(connection, domain.id):
-            raise Conflict(f"{parent!r} is {name!r} itself or below it", "name a domain outside of it")
+            raise Conflict(f"{parent!r} is {name!r} itself or below it", "choose a domain outside of it")
         domain_tree.set_parent(connection, domain.id, new.id)
         log(connection, now, actor, Action.DOMAIN_MOVED, name=name, parent=parent, before=domain.parent)
 
@@ -140,7 +140,7 @@ def _get_below_top(connection: Connection, actor: Actor, name: str) -> tuple[Dom
     """Return the domain, and the id of the domain above it."""
     domain = get_domain(connection, actor, name, Permission.DOMAIN_MANAGE)
     if domain.parent_id is None:
-        raise NotAllowed(f"{name!r} is above all others and stays there", "name a domain below it")
+        raise NotAllowed(f"the top domain {name!r} cannot be moved or removed", "choose a domain below it")
     return domain, domain.parent_id
 
 

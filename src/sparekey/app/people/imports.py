@@ -82,7 +82,9 @@ def import_users(
                 _insert(connection, actor, placed, now)
                 log(connection, now, actor, Action.USERS_IMPORTED, added=report.added, refused=len(report.refusals))
     except IntegrityError as error:
-        raise Conflict("somebody got one of these login names meanwhile", "import the file again") from error
+        raise Conflict(
+            "a user was added with one of these login names in the meantime", "import the file again"
+        ) from error
     return report
 
 
@@ -102,7 +104,7 @@ def read_rows(data: bytes) -> Iterator[UserRow | Refusal]:
             if any(cell.strip() for cell in cells):
                 yield _read_row(table.line_num, names, cells)
     except csv.Error as error:
-        raise BadInput(f"line {table.line_num} is no CSV: {error}", "save the file as CSV again") from error
+        raise BadInput(f"line {table.line_num} is not valid CSV: {error}", "save the file as CSV again") from error
 
 
 def _verify_header(names: Sequence[str]) -> None:
@@ -136,7 +138,7 @@ def _read_date(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise BadInput(f"{text!r} is no date", "give for instance 2027-12-31") from None
+        raise BadInput(f"{text!r} is not a date", "give for example 2027-12-31") from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
@@ -148,7 +150,9 @@ def _sorted(items: Iterator[UserRow | Refusal]) -> tuple[list[UserRow], list[Ref
         if isinstance(item, Refusal):
             refusals.append(item)
         elif item.login in rows:
-            refusals.append(Refusal(item.line, item.login, "the file has this login name twice: the first one counts"))
+            refusals.append(
+                Refusal(item.line, item.login, "the file has this login name twice: only the first line is used")
+            )
         else:
             rows[item.login] = item
     return list(rows.values()), refusals

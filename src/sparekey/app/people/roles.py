@@ -28,7 +28,7 @@ from sparekey.storage.people.accounts import Account
 LONGEST_NAME = 64
 MOST_ROLES = 1_000  # of one's own
 MOST_LISTED = 1_000  # grants
-_MORE_RIGHTS = "nobody gives rights that they do not have themselves"
+_MORE_RIGHTS = "you can grant only permissions that you have yourself"
 _ASK = "ask an administrator who has them"
 
 
@@ -80,9 +80,9 @@ def add_role(instance: Instance, actor: Actor, name: str, permissions: Iterable[
     _verify_has_everywhere(actor, wanted)
     with instance.database.write() as connection:
         if name.lower() in PREDEFINED or roles.find_role(connection, name) is not None:
-            raise Conflict(f"there is a role {name!r} already", "choose another name")
+            raise Conflict(f"a role {name!r} already exists", "choose another name")
         if roles.count_roles(connection) >= MOST_ROLES:
-            raise Conflict(f"there are {MOST_ROLES} roles, which is the most", "remove one first")
+            raise Conflict(f"the limit of {MOST_ROLES} roles is reached", "remove one first")
         roles.insert_role(connection, new_id(), name, _stored(wanted), now)
         log(connection, now, actor, Action.ROLE_ADDED, name=name, permissions=_names(wanted))
     return RoleView(name, False, _names(wanted))
@@ -168,7 +168,7 @@ def grant(
             raise NotAllowed(_MORE_RIGHTS, _ASK)
         accounts.lock_accounts(connection, [principal_id])  # of a program there is none
         if roles.find_grant(connection, role, principal_id, domain_id) is not None:
-            raise Conflict(f"{holder} has the role {role!r} in {domain} already", "nothing was changed")
+            raise Conflict(f"{holder} already has the role {role!r} in {domain}", "nothing was changed")
         if kind is HolderKind.USER:
             begin_anew(connection, actor, principal_id, now)
         roles.insert_grant(connection, new_id(), role, principal_id, domain_id, now)
@@ -241,9 +241,7 @@ def _get_own(connection: Connection, actor: Actor, name: str) -> frozenset[Permi
     """What a role that can be changed gives. It belongs to no domain: who changes it does so for all of them."""
     verify_may(actor, Permission.ROLE_MANAGE, None)
     if name in PREDEFINED:
-        raise NotAllowed(
-            f"{name!r} is predefined and stays as it is", "make a role of your own with `sparekey role add`"
-        )
+        raise NotAllowed(f"{name!r} is predefined and cannot be changed", "add your own role with `sparekey role add`")
     role = roles.lock_role(connection, name)
     if role is None:
         raise NotFound(f"there is no role {name!r}", "see `sparekey role list`")
@@ -262,7 +260,7 @@ def _read(names: Iterable[str]) -> frozenset[Permission]:
     unknown = sorted(set(wanted) - known.keys())
     if unknown or not wanted:
         message = f"there is no permission {', '.join(map(repr, unknown))}" if unknown else "a role needs a permission"
-        raise BadInput(message, f"permissions: {', '.join(known)}" if unknown else "choose one at least")
+        raise BadInput(message, f"permissions: {', '.join(known)}" if unknown else "choose at least one")
     return frozenset(known[name] for name in wanted)
 
 

@@ -93,7 +93,7 @@ def add_user(
     if mail:
         verify_mail_address(mail)
     if expires_at is not None and expires_at <= now:
-        raise BadInput(f"the account would have ended at {utc(expires_at)}", "give an end that is still to come")
+        raise BadInput(f"the expiry {utc(expires_at)} is in the past", "give an expiry in the future")
     account_id = new_id()
     with instance.database.write() as connection:
         insert_user(connection, actor, account_id, login, domain, name, mail, expires_at, now=now)
@@ -115,7 +115,7 @@ def insert_user(
     """The same in the caller's transaction, who has looked at the values."""
     domain_id = get_domain(connection, actor, domain, Permission.USER_ADD).id
     if accounts.find_account(connection, login) is not None:
-        raise Conflict(f"there is a user {login!r} already", "choose another login name")
+        raise Conflict(f"a user {login!r} already exists", "choose another login name")
     accounts.insert_accounts(
         connection,
         [
@@ -152,7 +152,7 @@ def search_users(
 def searched(connection: Connection, actor: Actor, wanted: UserSearch, limit: int, after: str = "") -> Search:
     """What is asked of the database."""
     if wanted.state not in _STATES:
-        raise BadInput(f"{wanted.state!r} is no state of a user", f"give one of: {', '.join(_STATES[1:])}")
+        raise BadInput(f"{wanted.state!r} is not a state of a user", f"give one of: {', '.join(_STATES[1:])}")
     page = Page(read_order(wanted.order, ACCOUNT_ORDERS, "users"), limit, after)
     typed = typed_words(wanted.text)
     within = get_scope(connection, actor, wanted.domain, Permission.USER_VIEW)
@@ -174,7 +174,7 @@ def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, n
         verify_mail_address(edit.mail)
     values = _values(edit)
     if not values:
-        raise BadInput("nothing was said that is to be changed", "give a name, a mail address or an end")
+        raise BadInput("no change was given", "give a name, a mail address or an expiry")
     with instance.database.write() as connection:
         with one_remains(connection, now):
             account = get_account(connection, actor, login, Permission.USER_EDIT)
@@ -259,7 +259,7 @@ def _values(edit: UserEdit) -> AccountChanges:
 def _get_several(connection: Connection, actor: Actor, logins: Collection[str], needed: Permission) -> list[Account]:
     """The accounts, by login, locked; raises for the first one that is refused, which it names where there are more."""
     if len(logins) > MOST_AT_ONCE:
-        raise BadInput(f"more than {MOST_AT_ONCE} users are chosen", "choose fewer")
+        raise BadInput(f"more than {MOST_AT_ONCE} users are selected", "select fewer")
     found = []
     for login in sorted(set(logins)):
         try:

@@ -81,7 +81,7 @@ def add_policy(
     policy = edited_policy(kind, kind.type(), fields)
     with instance.database.write() as connection:
         if policies.find_policy(connection, kind, name) is not None:
-            raise Conflict(f"there is a policy {name!r} of this kind already", "choose another name, or set its fields")
+            raise Conflict(f"a policy {name!r} of this kind already exists", "choose another name, or set its fields")
         policies.insert_policy(connection, kind, new_id(), name, policy, is_default=False)
         log(connection, now, actor, Action.POLICY_ADDED, kind=kind, name=name, fields=dict(fields))
     return PolicyView(kind, name, False, 1, dataclasses.asdict(policy))
@@ -122,7 +122,9 @@ def set_fields(
         policies.lock_policies(connection, kind)
         row = get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE)
         if revision not in (None, row.revision):
-            raise Conflict(f"somebody edited the policy {name!r} in the meantime", "look at it anew, then edit it")
+            raise Conflict(
+                f"the policy {name!r} was changed in the meantime", "check the new values, then edit it again"
+            )
         new = edited_policy(kind, row.policy, fields)
         affected = policies.domains_using(connection, kind, row.id, is_default=row.is_default)
         change = PolicyChange(row.policy, new, affected)

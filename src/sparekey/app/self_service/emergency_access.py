@@ -77,7 +77,7 @@ def end(instance: Instance, session: Session, serial: str, *, now: int) -> None:
         token = _locked(connection, session, serial)
         access = online_emergency.find_access(connection, token.id)
         if access is None or access.created_by != session.actor.name:
-            raise NotFound("you have made no codes for this token that still work", "there is nothing to end")
+            raise NotFound("you have no emergency codes for this token", "nothing was changed")
         end_for_token(connection, session.actor, token, "the user ended it", now=now)
 
 
@@ -116,12 +116,12 @@ def _days_allowed(connection: Connection, session: Session, token: AssignedToken
     """Raises NotAllowed."""
     days = policy_in(connection, token.user_domain_id, TokenPolicy).own_emergency_days
     if not days:
-        raise NotAllowed("your organisation leaves this to the help desk", _DESK)
+        raise NotAllowed("your organisation does not allow this in self-service", _DESK)
     if grants_of(connection, token.account_id):
-        raise NotAllowed("whoever holds a role gets emergency access from another administrator", "ask one of them")
+        raise NotAllowed("administrators cannot give themselves emergency access", "ask another administrator")
     if not token.enabled or (token.expires_at is not None and now >= token.expires_at):
         raise NotAllowed("this token is disabled or has expired", "ask the help desk for another one")
     if token.with_pin and token.pin_sealed is None:
-        raise NotAllowed("this token has no PIN yet, which is typed before the codes", "set one on the first page")
+        raise NotAllowed("this token has no PIN yet, and the codes need one", "set a PIN on the home page")
     verify_two_factors(connection, session, but=token.id)
     return days

@@ -240,7 +240,7 @@ def change_pin(instance: Instance, session: Session, serial: str, pin: Secret[st
         verify_fresh(connection, session, now)
         token = own_token(connection, session.actor, serial)
         if not token.with_pin:
-            raise Conflict("this token is used without a PIN", "type its code alone when you sign in")
+            raise Conflict("this token is used without a PIN", "type only its code when you sign in")
         return token
 
     def counts_from(connection: Connection) -> int | None:
@@ -286,8 +286,8 @@ def report_stolen(instance: Instance, session: Session, device_id: str, *, now: 
         # of those who never sign in offline the device holds nothing: only the record knows them
         if others or audit_events.has_signed_in_there(connection, device.id, _account_id(actor)):
             raise Conflict(
-                "other people use this device, too, and would be shut out with you",
-                "call the help desk: they report it stolen for all of you",
+                "other people also use this device and would be blocked, too",
+                "call the help desk, who can report it stolen for all users",
             )
         end_stolen(connection, actor, device, {"reported_by": _THEMSELF}, now=now)
 
@@ -302,14 +302,14 @@ def activity(instance: Instance, actor: Actor, limit: int = 50, before: int | No
 
 def _account_id(actor: Actor) -> str:
     if actor.account_id is None:
-        raise NotAllowed("this is for users who have signed in", "sign in")
+        raise NotAllowed("this is only for users who have signed in", "sign in")
     return actor.account_id
 
 
 def _account(connection: Connection, actor: Actor) -> Account:
     account = accounts.find_account_by_id(connection, _account_id(actor))
     if account is None:
-        raise NotAllowed("this is for users who have signed in", "sign in")
+        raise NotAllowed("this is only for users who have signed in", "sign in")
     return account
 
 
@@ -329,11 +329,11 @@ def _own_device(connection: Connection, actor: Actor, device_id: str) -> Device:
 
 
 def _no_token() -> NotFound:
-    return NotFound("you have no token of this serial number", "see your tokens on the first page")
+    return NotFound("you have no token with this serial number", "see your tokens on the home page")
 
 
 def _no_device() -> NotFound:
-    return NotFound("you have no such device", "see your devices on the first page")
+    return NotFound("you have no device with this ID", "see your devices on the home page")
 
 
 def _help_text(connection: Connection, account: Account) -> str:

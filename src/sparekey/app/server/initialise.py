@@ -21,7 +21,7 @@ def initialise(database: Database, keystore: Keystore, actor: Actor, now: int) -
     with database.write() as connection:
         schema.upgrade_in(connection)
         if data_keys.list_wrapped(connection):
-            raise Conflict("this database holds a Sparekey server already", "name another database, or an empty one")
+            raise Conflict("this database already holds a Sparekey server", "choose an empty database")
         vault = Vault.create(connection, keystore, now)
         domains.insert_domain(connection, new_id(), TOP_DOMAIN, None)
         for kind in PolicyKind:

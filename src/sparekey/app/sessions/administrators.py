@@ -147,7 +147,7 @@ def second_factor_but_emergency(
     """The last second factor that was shown in this session. Raises NotAllowed where it was an emergency code."""
     shown = second_factor_of(connection, session, table)
     if shown.method not in (Method.TOKENCODE, Method.PASSKEY):
-        raise NotAllowed("an emergency code does not do for this", do)
+        raise NotAllowed("an emergency code is not accepted for this", do)
     return shown
 
 

@@ -68,12 +68,12 @@ def add_client(
     # An empty element is refused like any other mistake: it must not turn a list into "any address".
     networks = ",".join(str(_network(each)) for each in addresses.split(",")) if addresses else ""
     if len(networks) > LONGEST_ADDRESSES:
-        raise BadInput("these are too many addresses for one client", "give networks instead, or add a second client")
+        raise BadInput("too many addresses for one API client", "give networks instead, or add a second client")
     key = Secret(KEY_PREFIX + secrets.token_urlsafe(32))
     with instance.database.write() as connection:
         domain_id = get_domain(connection, actor, domain, Permission.CLIENT_MANAGE).id
         if clients.find_client_named(connection, name) is not None:
-            raise Conflict(f"there is an API client {name!r} already", "choose another name")
+            raise Conflict(f"an API client {name!r} already exists", "choose another name")
         client_id = new_id()
         clients.insert_client(
             connection,
@@ -119,7 +119,7 @@ def search_clients(
     """By name, from the one after `after`. Raises BadInput for a state that there is not."""
     verify_length(wanted.text)
     if wanted.state not in _STATES:
-        raise BadInput(f"{wanted.state!r} is no state of an API client", f"give one of: {', '.join(_STATES[1:])}")
+        raise BadInput(f"{wanted.state!r} is not a state of an API client", f"give one of: {', '.join(_STATES[1:])}")
     with instance.database.read() as connection:
         within = get_scope(connection, actor, wanted.domain, Permission.CLIENT_VIEW)
         text = wanted.text.strip().lower()
@@ -157,5 +157,5 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         return ipaddress.ip_network(text.strip(), strict=False)
     except ValueError as error:
         raise BadInput(
-            f"{text.strip()!r} is no address or network", "give for instance 192.0.2.7,2001:db8::/32"
+            f"{text.strip()!r} is not an address or network", "give for example 192.0.2.7,2001:db8::/32"
         ) from error

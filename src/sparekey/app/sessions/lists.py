@@ -96,7 +96,7 @@ def _end(connection: Connection, actor: Actor, found: ListedSession, now: int) -
 
 
 def _none(name: str) -> NotFound:
-    return NotFound(f"there is no session {name!r}", "look at the list once more: it may have ended")
+    return NotFound(f"there is no session {name!r}", "reload the list: it may have ended")
 
 
 def _view(found: ListedSession) -> SessionView:

@@ -137,7 +137,7 @@ def read_new_passkey(place: Place, name: str, answer: str) -> tuple[NewPasskey, 
         read = core.read_answer(answer)
         return core.verify_registration(place, read), read.challenge
     except BadPasskey as error:
-        raise BadInput("this passkey cannot be used here", "load the page again, and create it once more") from error
+        raise BadInput("this passkey cannot be used here", "reload the page and create it again") from error
 
 
 def insert_passkey(
@@ -145,9 +145,9 @@ def insert_passkey(
 ) -> PasskeyView:
     """Under the account's lock. Raises Conflict."""
     if passkeys.count_of_account(connection, account_id) >= MOST_PASSKEYS:
-        raise Conflict(f"there are {MOST_PASSKEYS} passkeys, and nobody can have more", "remove one of them first")
+        raise Conflict(f"the limit of {MOST_PASSKEYS} passkeys is reached", "remove one of them first")
     if passkeys.find_by_credential(connection, made.credential_id) is not None:
-        raise Conflict("this passkey is known already", "sign in with it")
+        raise Conflict("this passkey already exists", "sign in with it")
     passkey = new_id()
     values = {
         "id": passkey,
@@ -184,7 +184,7 @@ def take_challenge(
 
 def too_late() -> BadInput:
     """What is said where the answer belongs to no question."""
-    return BadInput("this took longer than two minutes, or was sent twice", "load the page again, and try once more")
+    return BadInput("this took longer than two minutes, or was sent twice", "reload the page and try again")
 
 
 def views_of(found: Sequence[Passkey]) -> list[PasskeyView]:
@@ -196,7 +196,7 @@ def _remove(connection: Connection, actor: Actor, account_id: str, passkey_id: s
         accounts.lock_accounts(connection, [account_id])
         removed = passkeys.delete_passkey(connection, account_id, passkey_id)
         if removed is None:
-            raise NotFound("there is no such passkey", "look at the list once more: it may be gone")
+            raise NotFound("there is no such passkey", "reload the list: it may have been removed")
     end_sessions(connection, actor, account_id, "a passkey was removed", now, session=but)
     log(connection, now, actor, Action.PASSKEY_REMOVED, account=account_id, passkey=removed.id, name=removed.name)
     notify_user(connection, now, account_id, Notice.PASSKEY_REMOVED)

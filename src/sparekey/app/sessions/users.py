@@ -45,7 +45,7 @@ from sparekey.storage.tokens import tokens
 
 TOKEN_PREFIX: Final = "spu_"
 _NOTED_EVERY: Final = 30  # seconds: not every request writes
-_SIGN_IN_ANEW: Final = "sign out, and in again with a passkey, or with another token that has a PIN"
+_SIGN_IN_ANEW: Final = "sign in again with a passkey, or with another token that has a PIN"
 _ANOTHER_OR_DESK: Final = f"{_SIGN_IN_ANEW}, or call the help desk"
 
 
@@ -68,7 +68,7 @@ def open_session(
 
     def begin(connection: Connection, granted: Granted) -> None:
         if not door.two_factors and grants_of(connection, granted.account_id):
-            raise Conflict("a role was given in this very moment", "sign in once more")
+            raise Conflict("a role was granted to you during this sign-in", "sign in again")
         begin_session(connection, token, granted, now)
 
     verdict = _judged(instance, door, login, typed, reply_to, now, begin)
@@ -125,7 +125,7 @@ def verify_fresh(connection: Connection, session: Session, now: int) -> None:
     """That the second factor was shown within ten minutes, as the session is now. Raises NotAllowed."""
     shown = second_factor_of(connection, session, user_session)
     if now - shown.second_factor_at >= FRESH_SECONDS:
-        raise NotAllowed("the last second factor is older than ten minutes", "show once more that it is you")
+        raise NotAllowed("the last second factor is older than ten minutes", "confirm again that it is you")
 
 
 def verify_two_factors(connection: Connection, session: Session, *, but: str | None = None) -> None:
@@ -136,14 +136,14 @@ def verify_two_factors(connection: Connection, session: Session, *, but: str | N
         return
     token = tokens.find_token_by_id(connection, shown.token_id or "")
     if token is None or token.account_id != shown.account_id or not token.with_pin:
-        raise NotAllowed("a token without a PIN does not do for this", _ANOTHER_OR_DESK)
+        raise NotAllowed("a token without a PIN is not accepted for this", _ANOTHER_OR_DESK)
     if token.pin_counts_from is not None and shown.second_factor_at < token.pin_counts_from:
         raise NotAllowed(
-            "the PIN of this token is too new: it was chosen by somebody who showed a code and nothing else",
+            "the PIN of this token is too new: it was chosen after a sign-in with a code only",
             f"sign in again when it is a day old; or {_ANOTHER_OR_DESK}",
         )
     if token.id == but:
-        raise NotAllowed("the token itself does not do for this: you have it", _SIGN_IN_ANEW)
+        raise NotAllowed("you are signed in with the token itself", _SIGN_IN_ANEW)
 
 
 def has_two_factors(connection: Connection, session: Session) -> bool:

@@ -34,8 +34,8 @@ from sparekey.token_files import Item, Refusal, TokenRecord, read_token_file
 
 BATCH: Final = 1_000  # rows that go to the database at once
 _LOOKED_THROUGH: Final = 100  # files: who may import in some domains only sees those of them that went there
-_TWICE: Final = "the file has this serial number twice: the first one counts"
-_TAKEN: Final = "there is a token with this serial number already: it is kept as it is"
+_TWICE: Final = "the file has this serial number twice: only the first entry is used"
+_TAKEN: Final = "a token with this serial number already exists: it is not changed"
 
 Progress = Callable[[str, int], None]
 
@@ -94,7 +94,9 @@ def import_tokens(
             _insert(connection, actor, [sealed[record.serial] for record in kept], now, progress)
             _put_on_record(connection, actor, report, domain, now)
     except IntegrityError as error:
-        raise Conflict("another token got one of these serial numbers meanwhile", "import the file again") from error
+        raise Conflict(
+            "another token was added with one of these serial numbers in the meantime", "import the file again"
+        ) from error
     return report
 
 

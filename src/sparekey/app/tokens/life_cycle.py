@@ -84,7 +84,7 @@ def replace(
         if new.with_pin != old.with_pin:
             raise Conflict(
                 f"token {serial!r} is used {_how(old)}, and token {new.serial!r} {_how(new)}",
-                "replace it by a token that is used in the same way, or unassign the one and assign the other",
+                "replace it with a token that is used in the same way, or unassign the one and assign the other",
             )
         pin = _moved_pin(instance, old, new.id) if keep_pin else PinColumns()
         _take_away(connection, instance, actor, old, now)
@@ -125,7 +125,7 @@ def remove(instance: Instance, actor: Actor, serial: str, *, assigned_too: bool 
 def verify_room(connection: Connection, account_id: str, login: str) -> None:
     """Raises Conflict where the user has as many tokens as one may have. Under the account's lock."""
     if tokens.count_of_account(connection, account_id) >= MOST_TOKENS:
-        raise Conflict(f"{login} has {MOST_TOKENS} tokens, and nobody can have more", "unassign one of them first")
+        raise Conflict(f"{login} has {MOST_TOKENS} tokens, which is the limit", "unassign one of them first")
 
 
 def _get_taken(connection: Connection, actor: Actor, serial: str) -> AssignedToken:
@@ -146,17 +146,17 @@ def _get_successor(connection: Connection, actor: Actor, old: AssignedToken, new
     where = above if allowed is None else above & allowed
     token = tokens.next_available(connection, old, where, now, also_without_domain=allowed is None)
     if token is None:
-        raise NotFound("no token is available for this user", "import tokens, or name one with --with")
+        raise NotFound("no token is available for this user", "import tokens, or choose one with --with")
     return token
 
 
 def _verify_assignable(token: Token, now: int) -> None:
     if token.account_id is not None:
-        raise Conflict(f"token {token.serial!r} is assigned to somebody", "unassign it first, or take another one")
+        raise Conflict(f"token {token.serial!r} is already assigned", "unassign it first, or choose another one")
     if token.lost:
-        raise Conflict(f"token {token.serial!r} is marked as lost", "mark it as found if it is back")
+        raise Conflict(f"token {token.serial!r} is marked as lost", "mark it as found if you have it again")
     if token.expires_at is not None and now >= token.expires_at:
-        raise Conflict(f"token {token.serial!r} has expired", "take another one")
+        raise Conflict(f"token {token.serial!r} has expired", "choose another one")
 
 
 def _give(
@@ -203,4 +203,4 @@ def _how(token: Token) -> str:
 
 
 def _changed(serial: str) -> Conflict:
-    return Conflict(f"token {serial!r} was changed by somebody else meanwhile", "look at it and try again")
+    return Conflict(f"token {serial!r} was changed in the meantime", "check it and try again")

@@ -75,7 +75,7 @@ def resync_of(
     state = token_state(instance.vault, token)
     typed = [code.reveal().strip() for code in (first, second)]
     if not all(_is_code(code, state.otp.digits) for code in typed):
-        raise BadInput(f"a tokencode of this token has {state.otp.digits} digits", "enter two that follow one another")
+        raise BadInput(f"a tokencode of this token has {state.otp.digits} digits", "enter two consecutive codes")
     # Thousands of codes are compared: outside the transaction, so that nobody waits for the database's one writer.
     step = find_resync(state.otp, now, state.last_step, *typed)
     drift = state.otp.drift_after(now, step) if step is not None else 0

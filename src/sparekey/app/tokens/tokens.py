@@ -99,7 +99,7 @@ class AddedToken:
                 return totp.otpauth(login, issuer)
             case Hotp() as hotp:
                 return hotp.otpauth(login, issuer, self.counter)
-        raise Conflict(f"no authenticator app is a {self.type} token", "give the seed to a token of this type")
+        raise Conflict(f"authenticator apps do not support {self.type} tokens", "give the seed to a token of this type")
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def insert_token(
     verify_room(connection, account.id, login)
     serial = wish.serial or _free_serial(connection)
     if tokens.find_token(connection, serial) is not None:
-        raise Conflict(f"there is a token {serial!r} already", "choose another serial number")
+        raise Conflict(f"a token {serial!r} already exists", "choose another serial number")
     owner = token_owner(account.id, token_id)
     tokens.insert_token(
         connection,
@@ -213,9 +213,11 @@ def insert_token(
 def parameters_of(wish: NewToken) -> Parameters:
     """Raises BadInput where no token of this type is so."""
     if wish.type not in _MADE_HERE:
-        raise BadInput(f"{wish.type!r} is no type of token", f"give one of: {', '.join(_MADE_HERE)}")
+        raise BadInput(f"{wish.type!r} is not a type of token", f"give one of: {', '.join(_MADE_HERE)}")
     if (wish.counter and wish.type != Hotp.kind) or not 0 <= wish.counter <= _LARGEST_COUNTER:
-        raise BadInput("only an event-based token has a counter, and none beyond 2**31", "leave it out, or give hotp")
+        raise BadInput(
+            "only an event-based token has a counter, of at most 2**31", "leave it out, or choose the type hotp"
+        )
     seed = wish.seed or Secret(secrets.token_bytes(SEED_BYTES.get(wish.algorithm, 20)))
     interval = 0 if wish.type == Hotp.kind else wish.interval
     parameters = Parameters(seed, wish.serial, wish.digits, interval, wish.algorithm)
@@ -255,7 +257,7 @@ def searched(
     """What is asked of the database."""
     verify_length(wanted.text)
     if wanted.state not in _STATES:
-        raise BadInput(f"{wanted.state!r} is no state of a token", f"give one of: {', '.join(_STATES[1:])}")
+        raise BadInput(f"{wanted.state!r} is not a state of a token", f"give one of: {', '.join(_STATES[1:])}")
     within = get_scope(connection, actor, wanted.domain, Permission.TOKEN_VIEW)
     page = Page(read_order(wanted.order, TOKEN_ORDERS, "tokens"), limit, after)
     all_of_them = tokens_found(connection, wanted.state, wanted.type, within, page, now)
@@ -373,7 +375,7 @@ def set_enabled_at_once(
 ) -> list[str]:
     """The same for several: all of them, or none where one is refused. Returns the serials of those that changed."""
     if len(serials) > MOST_AT_ONCE:
-        raise BadInput(f"more than {MOST_AT_ONCE} tokens are chosen", "choose fewer")
+        raise BadInput(f"more than {MOST_AT_ONCE} tokens are selected", "select fewer")
     with instance.database.write() as connection:
         with one_remains(connection, now):
             # in one order, so that two who do so at once do not wait for each other
@@ -462,7 +464,7 @@ def find_locked(connection: Connection, find: Find[SomeToken]) -> SomeToken:
     accounts.lock_accounts(connection, [before.account_id])
     token = find(connection)
     if token.account_id != before.account_id:
-        raise Conflict(f"token {token.serial!r} was changed by somebody else meanwhile", "look at it and try again")
+        raise Conflict(f"token {token.serial!r} was changed in the meantime", "check it and try again")
     return token
 
 

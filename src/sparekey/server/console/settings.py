@@ -37,7 +37,7 @@ def settings(visit: Visit) -> Reply:
 
 @pages.get("/instances", Permission.INSTANCE_MANAGE)
 def instances(visit: Visit) -> Reply:
-    """This one: it is the only one that is known."""
+    """Return the page of this instance, the only one that is known."""
     state = look_at_server(visit.instance, visit.actor)
     return visit.show(
         "settings/instances.html",
@@ -51,7 +51,7 @@ def instances(visit: Visit) -> Reply:
 
 
 def _groups(settings: Settings) -> list[tuple[str, list[tuple[Setting, str, bool]]]]:
-    """Each setting with its value in words, and whether that is not the default."""
+    """Return each setting with its value as text, and True if it differs from the default."""
     named = {name for _, names in _GROUPS for name in names}
     groups = [*_GROUPS, ("Others", tuple(name for name in SETTINGS if name not in named))]
     return [(title, [_row(settings, SETTINGS[name]) for name in names]) for title, names in groups if names]
@@ -61,35 +61,35 @@ def _row(settings: Settings, setting: Setting) -> tuple[Setting, str, bool]:
     value: Any = getattr(settings, setting.name)
     if setting.is_secret or isinstance(value, Secret):
         is_set = bool(value.reveal())
-        return setting, "set, and not shown" if is_set else "", is_set
+        return setting, "set (not shown)" if is_set else "", is_set
     words = ", ".join(value) if isinstance(value, tuple) else str(value)
     return setting, words, value != setting.default
 
 
 def _checks(visit: Visit, state: ServerState) -> list[tuple[str, bool, str]]:
-    """What, whether it is as it should be, and in words."""
-    mail, told = visit.settings.smtp_host, f"; the last error: {state.last_mail_error}" if state.last_mail_error else ""
+    """Return the checks: a name, True if the state is good, and details."""
+    mail, told = visit.settings.smtp_host, f"; last error: {state.last_mail_error}" if state.last_mail_error else ""
     late = state.notices_since is not None and state.notices_since < visit.now - _LATE
     behind = state.batch - (state.forwarded or 0)
-    chained = "nothing is chained yet"
+    chained = "no events signed yet"
     if state.signed_at is not None:
         chained = f"batch {state.batch}, signed {distance(state.signed_at, visit.now)}"
     return [
         ("Database", True, _database(state)),
-        ("Record", state.unchained < MOST_WAITING, f"{chained}; {counted(state.unchained, 'row')} to be chained"),
+        ("Audit log", state.unchained < MOST_WAITING, f"{chained}; {counted(state.unchained, 'event')} not yet signed"),
         (
             "Mail",
             bool(mail) and not late,
             f"{counted(state.notices, 'notice')} waiting, {state.given_up} given up{told}"
             if mail
-            else "no mail server is set: nobody is written to",
+            else "no mail server is set up: no mails are sent",
         ),
         (
             "Events to a collector",
             not visit.settings.syslog or behind <= _BEHIND,
             f"{counted(behind, 'batch', 'batches')} behind"
             if visit.settings.syslog
-            else "no collector is set: events stay here",
+            else "no collector is set up: events are not forwarded",
         ),
     ]
 

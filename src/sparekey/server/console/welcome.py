@@ -27,7 +27,7 @@ from sparekey.server.web.responses import failed, respond, status_of
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy
 
-_BUSY: Final = Conflict("more is waiting than this server takes on", "try again in a second")
+_BUSY: Final = Conflict("the server is busy", "try again in a few seconds")
 
 
 def routes(service: Service) -> list[Route]:
@@ -52,7 +52,7 @@ def choose(visit: Visit) -> Reply:
 
 
 def question(visit: Visit) -> Reply:
-    """For passkey.js."""
+    """Return the challenge for a new passkey, for passkey.js."""
     code, login = _code(visit), visit.form.text("user")
     options = admin_links.ask_for_passkey(visit.instance, get_place(visit), code, login, visit.now)
     return Sent(options.encode(), "application/json", "question.json")
@@ -64,7 +64,7 @@ def use_with_passkey(visit: Visit) -> Reply:
     login = admin_links.use_with_passkey(
         visit.instance, get_place(visit), _code(visit), form.text("user"), name, answer, visit.now
     )
-    return SentOn(SIGN_IN, f"{login} is a super administrator now. Sign in with your passkey.")
+    return SentOn(SIGN_IN, f"{login} is now a super administrator. Sign in with your passkey.")
 
 
 def use_with_token(visit: Visit) -> Reply:
@@ -72,7 +72,7 @@ def use_with_token(visit: Visit) -> Reply:
     form = visit.form
     pin = form.secret("pin")
     if pin.reveal() != form.secret("pin-again").reveal():
-        raise BadInput("the two PINs differ", "type the same one twice")
+        raise BadInput("the two PINs are different", "type the same PIN twice")
     login, made = admin_links.use_with_token(visit.instance, _code(visit), form.text("user"), pin, visit.now)
     return visit.show("welcome/token.html", secret=True, login=login, **handed_over(made, login))
 
@@ -98,7 +98,7 @@ def _answered(request: Request, visit: Visit, handler: Callable[[Visit], Reply])
         return respond(CONSOLE, request, visit, replace(_again(visit), status=status_of(error)))
     except Exception as error:  # noqa: BLE001 -- every error is a page, and its words are not shown
         log_unforeseen(error)
-        said = Conflict("the server failed", "load the page again in a moment")
+        said = Conflict("an internal error occurred", "reload the page in a moment")
         return failed(CONSOLE, request, visit, said, 503 if is_unavailable(error) else 500)
 
 

@@ -71,7 +71,7 @@ async def _admitted(service: Service, request: Request, operation: Operation) ->
         raise Refusal(
             403,
             "second-factor-needed",
-            "this needs a second factor that is not older than ten minutes",
+            "this needs a second factor from the last ten minutes",
             "give a new passcode: POST /v1/sessions/second-factor, or `sparekey login`",
         )
     return now, caller

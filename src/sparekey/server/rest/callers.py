@@ -19,7 +19,7 @@ async def get_caller(service: Service, request: Request, now: int) -> Caller:
         caller = None  # the session is used from where it cannot have been begun
     if caller is None:
         raise Refusal(
-            401, "unknown-caller", "no session or API client with this token may ask from here", "sign in again"
+            401, "unknown-caller", "this session or key is not valid, or not from this address", "sign in again"
         )
     return caller
 

@@ -41,7 +41,7 @@ _LARGEST = 16_384
 _ERRORS = (400, 403, 413, 429, 503)
 # Said before anything is looked at, the same for every name: from elsewhere nobody can lock administrators out.
 _NOT_FROM_HERE = Refusal(
-    403, "not-from-here", "administrators may not sign in from this address", "see the setting admin_networks"
+    403, "not-from-here", "administrators cannot sign in from this address", "see the setting admin_networks"
 )
 
 
@@ -140,7 +140,7 @@ async def _judged(service: Service, arrived: float, address: str, now: int, veri
             service, arrived, door, now, verify, lambda opened: opened.verdict.outcome, service.sessions
         )
     except Busy:
-        busy = ErrorReply(error="busy", message="more is waiting than this server takes on", do="try again in a second")
+        busy = ErrorReply(error="busy", message="the server is busy", do="try again in a few seconds")
         return error_answer(429, busy, {"Retry-After": "1"})
     reply = answer(_answer(judged))
     reply.headers.update(NOT_KEPT)

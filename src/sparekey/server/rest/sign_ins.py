@@ -73,9 +73,7 @@ def routes(service: Service) -> list[Route]:
 
             judged = await judge(service, arrived, door, now, verify, lambda verdict: verdict.outcome)
         except Busy:
-            busy = ErrorReply(
-                error="busy", message="more is waiting than this server takes on", do="try again in a second"
-            )
+            busy = ErrorReply(error="busy", message="the server is busy", do="try again in a few seconds")
             return error_answer(429, busy, {"Retry-After": "1"})
         return answer(_answer(judged))
 
@@ -90,7 +88,7 @@ async def _door(doors: Doors, request: Request, now: int) -> Door:
     if scheme.lower() == "bearer" and key:
         door = await doors.find(Secret(key.strip()), address, now)
     if door is None:
-        raise Refusal(401, "unknown-client", "no API client with this key may ask from here", "see `sparekey client`")
+        raise Refusal(401, "unknown-client", "this key is not valid, or not from this address", "see `sparekey client`")
     return door
 
 

@@ -17,11 +17,11 @@ def stolen(visit: Visit) -> Reply:
 
 @pages.post("/{device}/stolen", None, again=stolen, fresh=True)
 def report_stolen(visit: Visit) -> Reply:
-    """With a passcode that is not older than ten minutes, for it cannot be taken back."""
+    """Report a device stolen. Needs a passcode from the last ten minutes, because it cannot be undone."""
     self_service.report_stolen(visit.instance, get_session(visit), visit.path["device"], now=visit.now)
     return SentOn(
         "/self-service/sign-in",
-        "The device is reported stolen: it is shut out, what it held of yours ends, and you "
-        "are signed out everywhere. At your next sign-in you choose a new PIN. Tell the help desk, too.",
+        "The device is reported stolen. It is blocked, your data and codes on it have ended, "
+        "and you are signed out everywhere. You must choose a new PIN at your next sign-in. Tell the help desk, too.",
         signs_out=True,
     )

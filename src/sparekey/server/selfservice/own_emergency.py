@@ -37,4 +37,4 @@ def give(visit: Visit) -> Reply:
 def end(visit: Visit) -> Reply:
     serial = visit.path["serial"]
     own_emergency.end(visit.instance, get_session(visit), serial, now=visit.now)
-    return SentOn(f"/self-service/tokens/{serial}/emergency", "The one-time tokencodes work no longer.")
+    return SentOn(f"/self-service/tokens/{serial}/emergency", "The one-time tokencodes no longer work.")

@@ -26,7 +26,7 @@ def own(visit: Visit) -> Reply:
 
 @pages.post(":add", None, again=own, fresh=True)
 def new(visit: Visit) -> Reply:
-    """The form in which one is created: after the second factor, so that nothing is created in vain."""
+    """Return the form that creates a passkey, after the second factor, so that the new passkey is not lost."""
     get_place(visit)
     user_passkeys.verify_may_add(visit.instance, get_session(visit))
     return visit.show("self-service/new-passkey.html")
@@ -34,7 +34,7 @@ def new(visit: Visit) -> Reply:
 
 @pages.post("/question", None, again=own)
 def registration_question(visit: Visit) -> Reply:
-    """For passkey.js."""
+    """Return the challenge for a new passkey, for passkey.js."""
     session = get_session(visit)
     return question(user_passkeys.ask_for_registration(visit.instance, get_place(visit), session, visit.now))
 
@@ -43,7 +43,7 @@ def registration_question(visit: Visit) -> Reply:
 def add(visit: Visit) -> Reply:
     name, answer = visit.form.text("name", "Name", needed=True), visit.form.get("passkey", "")
     made = user_passkeys.add_passkey(visit.instance, get_place(visit), get_session(visit), name, answer, visit.now)
-    return SentOn(PASSKEYS, f"The passkey {made.name} was added. With it you get in here without your token.")
+    return SentOn(PASSKEYS, f"The passkey {made.name} was added. You can now sign in here without your token.")
 
 
 @pages.post("/{passkey}/remove", None, again=own)
@@ -52,12 +52,12 @@ def remove(visit: Visit) -> Reply:
     return SentOn(
         PASSKEYS,
         f"The passkey {name} was removed. You are signed out everywhere else, and one-time tokencodes that "
-        "you made here work no longer.",
+        "you created here no longer work.",
     )
 
 
 @pages.post("/second-factor/question", None, again=own)
 def second_factor_question(visit: Visit) -> Reply:
-    """For passkey.js, on whichever page asks for the second factor."""
+    """Return the challenge for a second factor, for passkey.js on any page."""
     place, session = get_place(visit), get_session(visit)
     return question(passkey_sign_ins.ask_for_second_factor(visit.instance, place, session, visit.now))

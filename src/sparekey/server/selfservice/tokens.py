@@ -20,12 +20,12 @@ def pin(visit: Visit) -> Reply:
 
 @pages.post("/{serial}/pin", None, again=pin, fresh=True)
 def change_pin(visit: Visit) -> Reply:
-    """With a passcode that is not older than ten minutes, so that nobody who finds a session open changes it."""
+    """Change the PIN. Needs a passcode from the last ten minutes, so that an open session is not enough."""
     new, again = visit.form.secret("new"), visit.form.secret("again")
     if new.reveal() != again.reveal():
-        raise BadInput("the two PINs differ", "type the same one twice")
+        raise BadInput("the two PINs are different", "type the same PIN twice")
     self_service.change_pin(visit.instance, get_session(visit), _serial(visit), new, now=visit.now)
-    return SentOn(_HOME, "Your PIN is changed. Your devices fetch new data with it; until then the old PIN opens them.")
+    return SentOn(_HOME, "Your PIN was changed. Your devices accept the old PIN offline until their next contact.")
 
 
 @pages.get("/{serial}/resynchronise", None)
@@ -41,10 +41,10 @@ def set_right(visit: Visit) -> Reply:
         return SentOn(_SIGN_IN)
     if found.refused is not None:
         raise BadInput(
-            "these are no two codes of this token that follow one another; it counts as a failed sign-in",
+            "these are not two consecutive codes of this token; this counts as a failed sign-in",
             "wait for two fresh codes; if that fails too, call the help desk",
         )
-    return SentOn(_HOME, f"Your token {found.serial} is set right. Wait for its next code before you sign in.")
+    return SentOn(_HOME, f"Your token {found.serial} is resynchronised. Wait for its next code before you sign in.")
 
 
 @pages.get("/{serial}/lost", None)
@@ -62,7 +62,7 @@ def report_lost(visit: Visit) -> Reply:
     desk = f"the help desk ({own.help_text})" if own.help_text else "the help desk"
     return SentOn(
         _SIGN_IN,
-        f"Your token {serial} is reported lost: its codes are refused from now on, and you are signed out "
+        f"Your token {serial} is reported lost. Its codes are rejected, and you are signed out "
         f"everywhere. {still}To sign in without a token, use a passkey here, or call {desk} for an emergency code.",
         signs_out=True,
     )

@@ -51,7 +51,7 @@ def visit_of(service: Service, request: Request) -> Visit:
         fields = Fields.of(query)
     except BadFields:
         do = "follow a link, or begin at the first page"
-        raise Refusal(400, "bad-request", "what follows the ? in this address cannot be read", do) from None
+        raise Refusal(400, "bad-request", "the part of the address after the ? is not valid", do) from None
     return Visit(
         instance=service.instance,
         settings=service.settings,
@@ -89,5 +89,5 @@ def verify_ours(site: Site, request: Request, form: Fields) -> None:
         or not cookies.is_mark(cookies.base_of(request.cookies, site.sessions.cookie), form.get(MARK_FIELD, ""))
     ):
         raise NotAllowed(
-            "this form is from another page or another sign-in", "load the page again and send it once more"
+            "this form is from another page or an earlier sign-in", "reload the page and send the form again"
         )

@@ -24,9 +24,9 @@ from sparekey.server.web.visits import Visit
 _PROGRAMS: Final = ("/v1/", "/agent/", "/assets/", "/health", "/ready", "/openapi.json")
 # what programs are told helps nobody at a screen
 _WORDS: Final = {
-    ("no-such-route", 404): ("there is no such page", "check the address, or begin at the first page"),
-    ("no-such-route", 405): ("this address takes what a form sends, and shows no page", "begin at the first page"),
-    ("failed", 500): ("the server failed", "load the page again in a moment"),
+    ("no-such-route", 404): ("this page does not exist", "check the address, or start at the home page"),
+    ("no-such-route", 405): ("this address only accepts forms", "start at the home page"),
+    ("failed", 500): ("an internal error occurred", "reload the page in a moment"),
 }
 _LEADS_HERE_AGAIN: Final = frozenset({"unknown-host", "not-from-here"})
 

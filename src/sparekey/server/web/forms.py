@@ -30,7 +30,7 @@ async def read_form(request: Request, most: int) -> Fields:
     """Raises Refusal where it is none, or larger than it may be."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     body = await read_body(request, most)
-    no_form = Refusal(400, "bad-request", "this is no form", "load the page again and send the form")
+    no_form = Refusal(400, "bad-request", "the form could not be read", "reload the page and send the form again")
     if options.get(b"charset", b"utf-8").lower() != b"utf-8":
         raise no_form  # no browser names another, and some that a sender could name take hours to read (S08)
     try:

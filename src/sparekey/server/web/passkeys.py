@@ -31,7 +31,7 @@ from sparekey.server.web.site import Site
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy, WorkPool
 
-BUSY: Final = Conflict("more is waiting than this server takes on", "try again in a second")
+BUSY: Final = Conflict("the server is busy", "try again in a few seconds")
 _REFUSED: Final = "Not signed in. This passkey was not accepted: try once more, or sign in with your name and passcode."
 
 
@@ -85,17 +85,17 @@ async def form_of(service: Service, site: Site, request: Request) -> tuple[Visit
 def get_place(visit: Visit) -> Place:
     """Raises BadInput where no passkey can be used."""
     if visit.place is None:
-        raise BadInput("passkeys do not work at an address of numbers", "open this server by its name")
+        raise BadInput("passkeys do not work at an IP address", "open this page by the server's name")
     return visit.place
 
 
 def get_session(visit: Visit) -> Session:
     """Raises NotAllowed where nobody is signed in."""
     if visit.session is None:
-        raise NotAllowed("nobody is signed in", "sign in")
+        raise NotAllowed("you are not signed in", "sign in")
     return visit.session
 
 
 def question(options: str) -> Sent:
-    """For passkey.js."""
+    """Return the challenge for a new passkey, for passkey.js."""
     return Sent(options.encode(), "application/json", "question.json")

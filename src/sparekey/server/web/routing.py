@@ -33,7 +33,7 @@ from sparekey.server.web.site import Site
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy
 
-_BUSY: Final = Conflict("more is waiting than this server takes on", "wait a moment and load the page again")
+_BUSY: Final = Conflict("the server is busy", "wait a moment and reload the page")
 
 
 def routes(service: Service, site: Site) -> list[Route]:
@@ -98,7 +98,7 @@ def _answered(site: Site, page: Page, request: Request, visit: Visit) -> tuple[R
     except Exception as error:  # noqa: BLE001 -- every error is a page, and its words are not shown
         log_unforeseen(error)
         status, said = (503, "the server cannot answer now") if is_unavailable(error) else (500, "the server failed")
-        return failed(site, request, visit, Conflict(said, "load the page again in a moment"), status), False
+        return failed(site, request, visit, Conflict(said, "reload the page in a moment"), status), False
 
 
 def _verify_admitted(site: Site, page: Page, request: Request, visit: Visit) -> None:

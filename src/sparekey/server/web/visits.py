@@ -44,7 +44,7 @@ class Visit:
     def actor(self) -> Actor:
         """Who signed in. Raises NotAllowed where nobody did: only pages that need no session may ask without one."""
         if self.session is None:
-            raise NotAllowed("nobody is signed in", "sign in")
+            raise NotAllowed("you are not signed in", "sign in")
         return self.session.actor
 
     @property

@@ -44,7 +44,7 @@ def test_who_acknowledged_first_is_said(operator: Operator) -> None:
     damage_checkpoint(operator)
     (line,) = operator.runs("alarm", "list").json["alarms"]
     operator.runs("alarm", "acknowledge", line["id"])
-    assert "has acknowledged it already" in operator.fails("alarm", "acknowledge", line["id"]).json["message"]
+    assert "has already acknowledged this alarm" in operator.fails("alarm", "acknowledge", line["id"]).json["message"]
     assert "there is no alarm" in operator.fails("alarm", "acknowledge", "abc").json["message"]
 
 

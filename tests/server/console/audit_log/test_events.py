@@ -129,7 +129,7 @@ def test_s65_no_secret_setting_is_shown(world: World, root: Secret[str]) -> None
     reply = look(world, root, "/console/settings")
     shown = words(reply)
     assert "hunter" not in reply.body.decode()
-    assert shown.count("set, and not shown") == 2
+    assert shown.count("set (not shown)") == 2
     assert all(name in shown for name in SETTINGS)
 
 

@@ -227,7 +227,7 @@ def test_online_access_until_the_end_of_a_day_with_each_rule(world: World, hedy:
     past = ask(
         world, hedy, "POST", f"{TOKENCODES}/temporary", {"kind": "fixed", "until": "2026-01-31", "given-to": "x"}
     )
-    assert (past.status, "is past, or too far away" in words(past)) == (400, True)
+    assert (past.status, "is in the past, or too far in the future" in words(past)) == (400, True)
     ask(world, hedy, "POST", f"{TOKENCODES}/temporary/end")
     assert online_emergency.access_of(world.instance, HELP_DESK, serial, now=NOW) is None
 

@@ -110,7 +110,7 @@ def test_an_edit_of_what_somebody_else_edited_meanwhile_is_refused(world: World,
     form = as_form(world, help_text="Ring 1234") | {"revision": "1"}
     reply = send(world, root, f"{OFFLINE}/edit", form)
     assert reply.status == 409
-    assert "somebody edited the policy" in words(reply).lower()
+    assert "was changed in the meantime" in words(reply).lower()
     assert stored(world, "help_text") == ""
 
 

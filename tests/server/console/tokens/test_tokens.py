@@ -150,7 +150,7 @@ def test_a_form_of_the_page_does_what_it_says(
 
 
 def test_what_hurts_is_asked_first(world: World, admin: Secret[str]) -> None:
-    for act, button in (("unassign", "Unassign"), ("remove", "Remove for good"), ("clear-pin", "Clear the PIN")):
+    for act, button in (("unassign", "Unassign"), ("remove", "Remove permanently"), ("clear-pin", "Clear the PIN")):
         asked = page(world, f"{LIST}/{world.alice.serial}/{act}", admin)
         assert "alice" in text(asked)
         assert f'<button class="danger">{button}</button>' in asked.body.decode()
@@ -283,13 +283,13 @@ def test_a_file_is_checked_before_it_is_imported(world: World, admin: Secret[str
 def test_only_the_file_that_was_checked_is_imported(world: World, admin: Secret[str]) -> None:
     content = f"serial,type,seed\nT1,totp,{SEED}\n".encode()
     unchecked = sent_file(world, admin, content, domain=INSIDE, do="import")
-    assert (unchecked.status, "this file was not checked yet" in text(unchecked).lower()) == (400, True)
+    assert (unchecked.status, "this file has not been checked yet" in text(unchecked).lower()) == (400, True)
     assert b'value="import"' not in unchecked.body
     (mark,) = re.findall(
         r'name="checked" value="([0-9a-f]{64})"', sent_file(world, admin, content, domain=INSIDE).body.decode()
     )
     other = sent_file(world, admin, content.replace(b"T1", b"T2"), domain=INSIDE, do="import", checked=mark)
-    assert (other.status, "not the file that was checked" in text(other)) == (409, True)
+    assert (other.status, "this file differs from the one that was checked" in text(other)) == (409, True)
     assert on_record(world.instance, Action.TOKEN_IMPORTED) == []
 
 

@@ -27,7 +27,7 @@ FOR_ROWS: Final[Mapping[str, Any]] = {"stopped": Action.ALARM_OPERATOR_STOPPED, 
 
 @pages.get("/alarms", Permission.AUDIT_VIEW)
 def manage(visit: Visit) -> Reply:
-    """The open ones, or all."""
+    """Return the open alarms, or all of them."""
     everything = visit.query.flag("all")
     rows = alarms.list_alarms(
         visit.instance, visit.actor, limit=_PAGE + 1, after=visit.query.text("after"), acknowledged=everything
@@ -40,25 +40,25 @@ def manage(visit: Visit) -> Reply:
 @pages.post("/alarms/{alarm_id}/acknowledge", Permission.ALARM_ACKNOWLEDGE, again=manage)
 def acknowledge(visit: Visit) -> Reply:
     alarms.acknowledge(visit.instance, visit.actor, visit.path["alarm_id"], now=visit.now)
-    return SentOn(_back(visit), "Acknowledged. It goes on record that you have looked.")
+    return SentOn(_back(visit), "Alarm acknowledged.")
 
 
 @pages.get("/operators", Permission.OPERATOR_LIFT)
 def show_operators(visit: Visit) -> Reply:
-    """Who was shown emergency codes within the last hour."""
+    """Return the operators who showed emergency codes in the last hour."""
     found = rate_limit.list_operators(visit.instance, visit.actor, now=visit.now)
     return visit.show("alarms/operators.html", rows=found.items, cut=found.cut, hours=rate_limit.DEFAULT_HOURS)
 
 
 @pages.post("/operators/{operator}/lift", Permission.OPERATOR_LIFT, again=show_operators, fresh=True)
 def lift(visit: Visit) -> Reply:
-    """Let an operator go on beyond the limit."""
+    """Lift the hourly limit of an operator for a while."""
     name = visit.path["operator"]
     hours = visit.form.number("hours", "Hours", 1, rate_limit.MOST_HOURS, rate_limit.DEFAULT_HOURS)
     rate_limit.lift(visit.instance, visit.actor, name, hours, now=visit.now)
-    return SentOn("/console/operators", f"{name} may go on for {hours} hours.")
+    return SentOn("/console/operators", f"The limit of {name} is lifted for {hours} hours.")
 
 
 def _back(visit: Visit) -> str:
-    """To the list, where it was acknowledged there; else Home."""
+    """Return the page from which the alarm was acknowledged: the list, or Home."""
     return "/console/alarms" if visit.form.flag("in-list") else "/console"

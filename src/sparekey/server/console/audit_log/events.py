@@ -78,7 +78,7 @@ def export(visit: Visit) -> Reply:
     """The newest rows under the same filters as a file."""
     kind = visit.query.text("as") or "jsonl"
     if kind not in _KINDS:
-        raise BadInput("there is no such kind of file", "choose CSV or JSON lines")
+        raise BadInput("this file format does not exist", "choose CSV or JSON lines")
     wanted, error = _wanted(visit, visit.query)
     if error is not None:
         raise error
@@ -122,7 +122,7 @@ def _chosen(name: str) -> tuple[str, ...]:
         action.value for action in Action if action.value == name or (name in _GROUPS and action.startswith(name))
     )
     if name and not found:
-        raise BadInput("there is no such kind of event", "choose one of the list")
+        raise BadInput("this kind of event does not exist", "choose one from the list")
     return found
 
 

@@ -24,16 +24,16 @@ pages = Pages(LIST)
 _PAGE: Final = 50
 _HOUR: Final = 3_600
 _REVOKED: Final = (
-    "Until that contact whoever has it can still sign in offline with what it holds. Where it was stolen, report it as "
-    "stolen instead: then PINs and codes end, too.",
-    "A revoked device comes back only by a new invitation.",
+    "Until that contact, its offline data can still be used to sign in on it. If the device was stolen, report it "
+    "stolen instead, so that PINs and codes end, too.",
+    "A revoked device can be used again only after a new invitation.",
 )
-STATES: Final = (("", "Any"), ("active", "In use"), ("silent", "Silent for a week"), ("revoked", "Revoked"))
+STATES: Final = (("", "any"), ("active", "in use"), ("silent", "no contact for a week"), ("revoked", "revoked"))
 
 
 @pages.get("", Permission.DEVICE_VIEW)
 def manage(visit: Visit) -> Reply:
-    """Manage Existing."""
+    """Return the list (Manage Existing)."""
     query = visit.query
     wanted = DeviceSearch(query.text("text"), query.text("domain"), query.get("state", ""), query.get("order", ""))
     rows = devices.search_devices(visit.instance, visit.actor, wanted, _PAGE + 1, query.get("after", ""), now=visit.now)
@@ -53,10 +53,10 @@ def manage(visit: Visit) -> Reply:
 
 @pages.post(":revoke", Permission.DEVICE_REVOKE, again=manage)
 def revoke_at_once(visit: Visit) -> Reply:
-    """All that were ticked, after it was asked once more."""
+    """Revoke all selected devices, after a confirmation."""
     chosen = sorted({*visit.form.all("device"), *visit.form.get("devices", "").split()})
     if not chosen:
-        raise BadInput("no device is chosen", "tick those that you mean")
+        raise BadInput("no device is selected", "select at least one")
     back = f"{LIST}?{visit.query.but()}" if visit.query.but() else LIST
     if not visit.form.flag("sure"):
         found = devices.choose_devices(visit.instance, visit.actor, chosen)
@@ -68,15 +68,15 @@ def revoke_at_once(visit: Visit) -> Reply:
             "Revoke",
             visit.url,
             f"{these}: {', '.join(each.name for each in found)}.",
-            "What is revoked is refused from now on. At its next contact each erases all offline data and codes.",
+            "The server rejects revoked devices. Each device erases all offline data and codes at its next contact.",
             *_REVOKED,
             crumbs=((back, "Devices"),),
             fields={"devices": " ".join(chosen), "sure": "yes"},
         )
     revoked = devices.revoke_at_once(visit.instance, visit.actor, chosen, now=visit.now)
     rest = len(chosen) - len(revoked)
-    left = f" {counted(rest, 'other')} {'was' if rest == 1 else 'were'} revoked before." if rest else ""
-    return SentOn(back, f"{counted(len(revoked), 'device')} revoked.{left}")
+    unchanged = f" Not changed: {counted(rest, 'device')}, already revoked." if rest else ""
+    return SentOn(back, f"{counted(len(revoked), 'device')} revoked.{unchanged}")
 
 
 @pages.get(":invite", Permission.DEVICE_INVITE)
@@ -121,9 +121,9 @@ def before_withdraw(visit: Visit) -> Reply:
     return ask_first(
         visit,
         f"Withdraw the invitation of {each.name}",
-        "Withdraw it",
+        "Withdraw",
         f"{LIST}:withdraw",
-        "Its enrolment code is refused from now on. The device can be invited again.",
+        "Its enrolment code stops working. You can invite the device again.",
         crumbs=((LIST, "Devices"), (f"{LIST}:invitations", "Open invitations")),
         fields={"invitation": each.id},
     )
@@ -131,11 +131,11 @@ def before_withdraw(visit: Visit) -> Reply:
 
 @pages.post(":withdraw", Permission.DEVICE_REVOKE, again=before_withdraw)
 def withdraw(visit: Visit) -> Reply:
-    """What only shuts somebody out is not held up: the device can be invited again."""
+    """Withdraw an invitation. Needs no fresh second factor: the device can be invited again."""
     invitations.withdraw(
         visit.instance, visit.actor, visit.form.text("invitation", "Invitation", needed=True), now=visit.now
     )
-    return SentOn(f"{LIST}:invitations", "The invitation is withdrawn: its code is refused from now on.")
+    return SentOn(f"{LIST}:invitations", "The invitation was withdrawn. Its code no longer works.")
 
 
 @pages.get("/{name}", Permission.DEVICE_VIEW)
@@ -158,9 +158,9 @@ def before_revoke(visit: Visit) -> Reply:
     return ask_first(
         visit,
         f"Revoke {device.name}",
-        "Revoke it",
+        "Revoke",
         f"{address_of(device)}/revoke",
-        f"The server refuses {device.name} from now on. At its next contact it erases all offline data and codes.",
+        f"The server rejects {device.name}. The device erases all offline data and codes at its next contact.",
         *_REVOKED,
         crumbs=((LIST, "Devices"), (address_of(device), device.name)),
     )
@@ -171,19 +171,19 @@ def revoke(visit: Visit) -> Reply:
     name = visit.path["name"]
     devices.revoke(visit.instance, visit.actor, name, now=visit.now)
     back = f"{LIST}/{quote(name, safe='')}" if visit.may(Permission.DEVICE_VIEW) else "/console"
-    return SentOn(back, "The device is revoked: it is refused from now on.")
+    return SentOn(back, "The device was revoked. The server rejects it.")
 
 
 @pages.get("/{name}/stolen", Permission.DEVICE_REVOKE)
 def before_stolen(visit: Visit) -> Reply:
-    """What the report would do, in words; nothing is changed."""
+    """Show what a report would do, without changing anything."""
     found = devices_stolen.look_at_stolen(visit.instance, visit.actor, visit.path["name"], now=visit.now)
     return visit.show("devices/stolen.html", found=found, reported=False, here=f"{LIST}/{found.device_id}")
 
 
 @pages.post("/{name}/stolen", Permission.DEVICE_REVOKE, again=before_stolen)
 def report_stolen(visit: Visit) -> Reply:
-    """What it did, in this answer: afterwards the device holds nothing of anybody."""
+    """Report a device stolen and show the effects: later, the device holds no data of any user."""
     form = visit.form
     found = devices_stolen.report_stolen(
         visit.instance,
@@ -198,17 +198,17 @@ def report_stolen(visit: Visit) -> Reply:
 
 
 def protection(device: DeviceView) -> str:
-    """What its offline data stand under, in a sentence."""
+    """Return the protection of the device's offline data as a sentence."""
     return PROTECTIONS[device.protection or _told_at_enrolment(device)]
 
 
 def keys_in(device: DeviceView) -> str:
-    """The same in a word or two, for a list."""
+    """Return the protection in a word or two, for a list."""
     return SHORT[device.protection or _told_at_enrolment(device)]
 
 
 def _told_at_enrolment(device: DeviceView) -> str:
-    """An older agent only says whether there is a TPM."""
+    """Return the protection that was known at enrolment: an older agent reports only whether there is a TPM."""
     return Protection.TPM if device.hardware_bound else ""
 
 
@@ -217,5 +217,5 @@ def _device(visit: Visit) -> DeviceView:
 
 
 def address_of(device: DeviceView) -> str:
-    """The device's own page: by its id, for several may have one name."""
+    """Return the address of a device's page: by its id, because names are not unique."""
     return f"{LIST}/{device.device_id}"

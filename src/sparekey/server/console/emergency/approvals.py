@@ -26,10 +26,10 @@ def manage(visit: Visit) -> Reply:
 @pages.post("/{approval_id}/approve", Permission.EMERGENCY_APPROVE, again=manage, fresh=True)
 def approve(visit: Visit) -> Reply:
     done = approvals.approve(visit.instance, visit.actor, visit.path["approval_id"], now=visit.now)
-    return SentOn("/console", f"Approved: {done.asker} is shown the passcode of {done.user} on {done.device} once.")
+    return SentOn("/console", f"Approved. {done.asker} can show the passcode of {done.user} on {done.device} once.")
 
 
 @pages.post("/{approval_id}/refuse", Permission.EMERGENCY_APPROVE, again=manage, fresh=True)
 def refuse(visit: Visit) -> Reply:
     done = approvals.refuse(visit.instance, visit.actor, visit.path["approval_id"], now=visit.now)
-    return SentOn("/console", f"Refused: {done.asker} is not shown the passcode of {done.user} on {done.device}.")
+    return SentOn("/console", f"Refused. {done.asker} cannot show the passcode of {done.user} on {done.device}.")

@@ -17,6 +17,6 @@ def fingerprint(file: SentFile) -> str:
 def verify_checked(form: Fields, file: SentFile) -> None:
     """Raises BadInput for a file that was not checked, Conflict for another one than was."""
     if not form.get("checked"):
-        raise BadInput("this file was not checked yet", "check it first, and look at what would become of it")
+        raise BadInput("this file has not been checked yet", "check it first")
     if form.get("checked") != fingerprint(file):
-        raise Conflict("this is not the file that was checked", "check it once more")
+        raise Conflict("this file differs from the one that was checked", "check it again")

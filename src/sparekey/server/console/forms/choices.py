@@ -1,4 +1,4 @@
-"""What fields of forms offer to choose from."""
+"""Options of form fields."""
 
 from sparekey.app.people import domains
 from sparekey.core.permissions import Permission
@@ -8,7 +8,7 @@ _DEEPER = "\u2003"  # as wide as a capital: an option has no indent of its own
 
 
 def domain_options(visit: Visit, needed: Permission, but: str = "") -> list[tuple[str, str]]:
-    """The security domains in which the visitor has this permission, value and words, indented as they lie below one
-    another; `but`: one that is not offered."""
+    """Return the security domains in which the visitor has this permission, as value and text, indented by depth;
+    `but`: a domain to leave out."""
     found = domains.list_choices(visit.instance, visit.actor, needed)
     return [(each.name, _DEEPER * each.depth + each.name) for each in found if each.name != but]

@@ -1,4 +1,4 @@
-"""The page that asks once more before something that cannot be taken back."""
+"""The page that asks for confirmation before a change that cannot be undone."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,8 @@ def ask_first(
     crumbs: Sequence[tuple[str, str]],
     fields: Mapping[str, str] | None = None,
 ) -> Reply:
-    """`to`: where the form is sent, with `fields`; `crumbs`: address and words, the last one is also the way back."""
+    """Return the confirmation page. `to`: where the form is sent, with `fields`; `crumbs`: address and text, the last
+    of which is also the target of Cancel."""
     return visit.show(
         "confirm.html",
         title=title,

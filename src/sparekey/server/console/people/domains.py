@@ -42,7 +42,7 @@ def add(visit: Visit) -> Reply:
     name = visit.form.text("name", "Name", needed=True)
     parent = visit.form.text("parent", "Parent domain", needed=True)
     made = domains.add_domain(visit.instance, visit.actor, name, parent, now=visit.now)
-    return SentOn(address_of(made.name), f"{made.name} is added. It uses the default policies.")
+    return SentOn(address_of(made.name), f"{made.name} was added. It uses the default policies.")
 
 
 @pages.get("/{name}", Permission.DOMAIN_VIEW)
@@ -62,7 +62,7 @@ def before_move(visit: Visit) -> Reply:
 def move(visit: Visit) -> Reply:
     name, parent = visit.path["name"], visit.form.text("parent", "Parent domain", needed=True)
     domains.move_domain(visit.instance, visit.actor, name, parent, now=visit.now)
-    return SentOn(address_of(name), f"{name} is below {parent} now.")
+    return SentOn(address_of(name), f"{name} was moved below {parent}.")
 
 
 @pages.get("/{name}/remove", Permission.DOMAIN_MANAGE)
@@ -72,10 +72,10 @@ def before_remove(visit: Visit) -> Reply:
     return ask_first(
         visit,
         f"Remove {name}",
-        "Remove it",
+        "Remove",
         f"{address_of(name)}/remove",
-        "Only a domain to which nothing belongs can be removed.",
-        "Revoked devices and API clients of it stay on record, in the domain above it.",
+        "You can remove a domain only if it is empty.",
+        "Its revoked devices and API clients move to the domain above it.",
         crumbs=((LIST, "Security domains"), (address_of(name), name)),
     )
 
@@ -84,12 +84,12 @@ def before_remove(visit: Visit) -> Reply:
 def remove(visit: Visit) -> Reply:
     name = visit.path["name"]
     domains.remove_domain(visit.instance, visit.actor, name, now=visit.now)
-    return SentOn(LIST, f"{name} is removed.")
+    return SentOn(LIST, f"{name} was removed.")
 
 
 @pages.get("/{name}/policies", Permission.POLICY_MANAGE)
 def before_assign(visit: Visit) -> Reply:
-    """The policies of each kind, the one that is assigned chosen."""
+    """Return the form with the policies of each kind, the assigned one selected."""
     found = domains.show_domain(visit.instance, visit.actor, visit.path["name"])
     offered = {kind: _policy_options(visit, kind) for kind in PolicyKind}
     return visit.show("domains/policies.html", domain=found, offered=offered, here=address_of(found.view.name))
@@ -97,7 +97,7 @@ def before_assign(visit: Visit) -> Reply:
 
 @pages.post("/{name}/policies", Permission.POLICY_MANAGE, again=before_assign, fresh=True)
 def assign(visit: Visit) -> Reply:
-    """One kind. Ask once more, with counts, before data on devices are discarded or renewed."""
+    """Assign a policy of one kind. If it discards data on devices, first show the numbers and ask to confirm."""
     domain, kind = visit.path["name"], _kind(visit)
     policy = visit.form.text("policy") or None
     confirmed = visit.form.flag("confirmed")
@@ -107,18 +107,18 @@ def assign(visit: Visit) -> Reply:
             return _ask_about(visit, kind, policy, preview, sentences)
     policies.assign_policy(visit.instance, visit.actor, kind, policy, domain, confirmed=confirmed, now=visit.now)
     words = f"the {kind} policy {policy}" if policy else f"the default {kind} policy"
-    return SentOn(address_of(domain), f"{domain} uses {words} now.")
+    return SentOn(address_of(domain), f"{domain} now uses {words}.")
 
 
 def _ask_about(visit: Visit, kind: PolicyKind, policy: str | None, preview: Preview, told: list[str]) -> Reply:
     domain = visit.path["name"]
     stricter = ", ".join(label_of(each).lower() for each in preview.tightened)
-    sentences = [f"It is stricter than the one in force: {stricter}."] if stricter else []
+    sentences = [f"It is stricter than the current policy in these fields: {stricter}."] if stricter else []
     sentences += told
     return ask_first(
         visit,
         f"Assign {policy or 'the default policy'} to {domain}",
-        "Assign it",
+        "Assign",
         f"{address_of(domain)}/policies",
         *sentences,
         crumbs=((LIST, "Security domains"), (address_of(domain), domain)),
@@ -135,10 +135,10 @@ def _policy_options(visit: Visit, kind: PolicyKind) -> list[tuple[str, str]]:
 def _kind(visit: Visit) -> PolicyKind:
     kind = _KINDS.get(visit.form.get("kind", ""))
     if kind is None:
-        raise BadInput("there is no policy of this kind", "choose one on this page")
+        raise BadInput("this policy does not exist", "choose one on this page")
     return kind
 
 
 def address_of(name: str) -> str:
-    """The domain's own page."""
+    """Return the address of a domain's page."""
     return f"{LIST}/{quote(name, safe='')}"

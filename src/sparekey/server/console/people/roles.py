@@ -25,7 +25,7 @@ KIND_WORDS: Final = ((HolderKind.USER.value, "A user"), (HolderKind.CLIENT.value
 
 @pages.get("", Permission.ROLE_VIEW)
 def manage(visit: Visit) -> Reply:
-    """Manage Existing."""
+    """Return the list (Manage Existing)."""
     rows = roles.list_roles(visit.instance, visit.actor)
     held = Counter(each.role for each in roles.list_grants(visit.instance, visit.actor).items)
     areas = {role.name: [heading for heading, _ in in_words(role.permissions)] for role in rows}
@@ -60,13 +60,13 @@ def grant(visit: Visit) -> Reply:
     made = roles.grant(
         visit.instance, visit.actor, wanted.role, wanted.kind, wanted.holder, wanted.domain, now=visit.now
     )
-    words = f"{made.holder} has the role {made.role} in {made.domain} and below from now on."
+    words = f"{made.holder} now has the role {made.role} in {made.domain} and below."
     return SentOn(address_of(made.role) if visit.may(Permission.ROLE_VIEW) else "/console", words)
 
 
 @pages.get(":add", Permission.ROLE_MANAGE)
 def new(visit: Visit) -> Reply:
-    """`like`: the role whose permissions are ticked already, as far as the visitor has them."""
+    """Return the form for a new role. `like`: the role whose permissions are preselected, if the visitor has them."""
     rows, like = roles.list_roles(visit.instance, visit.actor), visit.query.get("like", "")
     copied = next((each.permissions for each in rows if each.name == like), ())
     ticked = (
@@ -88,7 +88,7 @@ def new(visit: Visit) -> Reply:
 def add(visit: Visit) -> Reply:
     name = visit.form.text("name", "Name", needed=True)
     made = roles.add_role(visit.instance, visit.actor, name, visit.form.all("permission"), now=visit.now)
-    return SentOn(address_of(made.name), f"The role {made.name} is added. Nobody holds it yet.")
+    return SentOn(address_of(made.name), f"The role {made.name} was added. It has no holders yet.")
 
 
 @pages.get("/{name}", Permission.ROLE_VIEW)
@@ -109,7 +109,7 @@ def edit(visit: Visit) -> Reply:
 def set_permissions(visit: Visit) -> Reply:
     name = visit.path["name"]
     roles.set_permissions(visit.instance, visit.actor, name, visit.form.all("permission"), now=visit.now)
-    return SentOn(address_of(name), f"The role {name} is changed, for everybody who holds it.")
+    return SentOn(address_of(name), f"The role {name} was changed for all its holders.")
 
 
 @pages.get("/{name}/remove", Permission.ROLE_MANAGE)
@@ -118,9 +118,9 @@ def before_remove(visit: Visit) -> Reply:
     return ask_first(
         visit,
         f"Remove the role {name}",
-        "Remove it",
+        "Remove",
         f"{address_of(name)}/remove",
-        "Only a role of your own that nobody holds can be removed.",
+        "You can remove only a custom role without holders.",
         crumbs=((LIST, "Roles"), (address_of(name), name)),
     )
 
@@ -129,7 +129,7 @@ def before_remove(visit: Visit) -> Reply:
 def remove(visit: Visit) -> Reply:
     name = visit.path["name"]
     roles.remove_role(visit.instance, visit.actor, name, now=visit.now)
-    return SentOn(LIST, f"The role {name} is removed.")
+    return SentOn(LIST, f"The role {name} was removed.")
 
 
 @pages.get("/{name}/revoke", Permission.ROLE_MANAGE)
@@ -137,10 +137,10 @@ def before_revoke(visit: Visit) -> Reply:
     each = _grant_in(visit.form or visit.query, visit.path["name"])
     return ask_first(
         visit,
-        f"Take the role {each.role} from {each.holder}",
-        "Take it away",
+        f"Revoke the role {each.role} from {each.holder}",
+        "Revoke",
         f"{address_of(each.role)}/revoke",
-        f"{each.holder} no longer has the role {each.role} in {each.domain} and below, from the next click on.",
+        f"{each.holder} immediately loses the role {each.role} in {each.domain} and below.",
         crumbs=((LIST, "Roles"), (address_of(each.role), each.role)),
         fields={"kind": each.kind.value, "holder": each.holder, "domain": each.domain},
     )
@@ -150,12 +150,12 @@ def before_revoke(visit: Visit) -> Reply:
 def revoke(visit: Visit) -> Reply:
     each = _grant_in(visit.form, visit.path["name"])
     roles.revoke(visit.instance, visit.actor, each.role, each.kind, each.holder, each.domain, now=visit.now)
-    words = f"{each.holder} does not have the role {each.role} in {each.domain} any more."
+    words = f"{each.holder} no longer has the role {each.role} in {each.domain}."
     return SentOn(address_of(each.role) if visit.may(Permission.ROLE_VIEW) else "/console", words)
 
 
 def in_words(permissions: Iterable[str]) -> list[tuple[str, list[str]]]:
-    """What they allow, group by group; groups of which there is nothing are left out."""
+    """Return the phrases of these permissions by group, without empty groups."""
     held = set(permissions)
     groups = [
         (heading, [words for permission, words in group.items() if permission in held])
@@ -167,7 +167,7 @@ def in_words(permissions: Iterable[str]) -> list[tuple[str, list[str]]]:
 def _grant_in(fields: Fields, role: str = "") -> GrantView:
     kind = _KINDS.get(fields.get("kind", ""))
     if kind is None:
-        raise BadInput("it is not said who is to hold the role", "choose a user or an API client")
+        raise BadInput("no holder of the role is given", "choose a user or an API client")
     role = role or fields.text("role", "Role", needed=True)
     holder = fields.text("holder", "Name", needed=True)
     return GrantView(role, kind, holder, fields.text("domain", "Security domain", needed=True))

@@ -29,7 +29,7 @@ _DISABLED: Final = (
 
 @pages.get("", Permission.USER_VIEW)
 def manage(visit: Visit) -> Reply:
-    """Manage Existing."""
+    """Return the list (Manage Existing)."""
     asked = visit.query
     wanted = UserSearch(asked.text("text"), asked.get("domain", ""), asked.get("state", ""), asked.get("order", ""))
     rows = users.search_users(visit.instance, visit.actor, wanted, _PAGE + 1, asked.get("after", ""))
@@ -105,7 +105,7 @@ def add_user(visit: Visit) -> Reply:
         end,
         now=visit.now,
     )
-    return SentOn(address_of(login), f"{login} is added. To sign in they need a token.")
+    return SentOn(address_of(login), f"{login} was added. They need a token to sign in.")
 
 
 @pages.get("/{login}/edit", Permission.USER_EDIT)
@@ -141,7 +141,7 @@ def ask_move(visit: Visit) -> Reply:
 def move(visit: Visit) -> Reply:
     login, domain = visit.path["login"], visit.form.text("domain", "Security domain", needed=True)
     users.move_user(visit.instance, visit.actor, login, domain, now=visit.now)
-    return SentOn(address_of(login), f"{login} is in {domain} now. Its policies are in force at once.")
+    return SentOn(address_of(login), f"{login} was moved to {domain}. Its policies now apply.")
 
 
 @pages.get("/{login}/disable", Permission.USER_EDIT)
@@ -163,12 +163,13 @@ def set_enabled(visit: Visit) -> Reply:
 def unlock(visit: Visit) -> Reply:
     login = visit.path["login"]
     cleared = users.unlock(visit.instance, visit.actor, login, now=visit.now)
-    said = "is unlocked, and no failure counts any more." if cleared else "was not locked, and no failure counted."
-    return SentOn(address_of(login), f"{login} {said}")
+    if cleared:
+        return SentOn(address_of(login), f"{login} was unlocked. Failures were reset.")
+    return SentOn(address_of(login), f"{login} was not locked and had no failures. Nothing was changed.")
 
 
 def address_of(login: str) -> str:
-    """The user's own page."""
+    """Return the address of a user's page."""
     return f"{_LIST}/{quote(login, safe='')}"
 
 
@@ -177,20 +178,20 @@ def _user(visit: Visit) -> UserView:
 
 
 def _chosen(visit: Visit) -> list[str]:
-    """Raises BadInput where none is."""
+    """Return the selected users. Raises BadInput if there are none."""
     chosen = sorted({*visit.form.all("login"), *visit.form.get("logins", "").split()})
     if not chosen:
-        raise BadInput("no user is chosen", "tick those that you mean")
+        raise BadInput("no user is selected", "select at least one")
     return chosen
 
 
 def _done_at_once(visit: Visit, chosen: list[str], changed: list[str], done: str) -> Reply:
     rest = len(chosen) - len(changed)
     already = {"unlocked": "not locked"}.get(done, done)
-    left = f" {counted(rest, 'other')} {'was' if rest == 1 else 'were'} {already} before." if rest else ""
-    return SentOn(_list(visit), f"{counted(len(changed), 'user')} {done}.{left}")
+    unchanged = f" Not changed: {counted(rest, 'user')}, already {already}." if rest else ""
+    return SentOn(_list(visit), f"{counted(len(changed), 'user')} {done}.{unchanged}")
 
 
 def _list(visit: Visit) -> str:
-    """With the filters that were set."""
+    """Return the address of the list with its current filters."""
     return f"{_LIST}?{visit.query.but()}" if visit.query.but() else _LIST

@@ -77,12 +77,12 @@ def add(visit: Visit) -> Reply:
     typed = policy_words.read_fields(kind, visit.form)
     given = {each: text for each, text in typed.items() if text != _default(kind, each)}
     policies.add_policy(visit.instance, visit.actor, kind, name, given, now=visit.now)
-    return SentOn(address_of(kind, name), f"{name} is added. It is in force nowhere until it is assigned to a domain.")
+    return SentOn(address_of(kind, name), f"{name} was added. Assign it to a domain to use it.")
 
 
 @pages.get("/{kind}:cost", Permission.POLICY_VIEW, whole=False)
 def cost(visit: Visit) -> Reply:
-    """Beside the form, while it is being filled in: a part of a page."""
+    """Return the cost of an attack while the form is being filled in: a part of a page."""
     kind, name = _kind(visit), visit.query.text("policy")
     typed = policy_words.read_fields(kind, visit.query)
     found = policy_previews.cost_of(visit.instance, visit.actor, kind, name or None, typed)
@@ -121,7 +121,7 @@ def edit(visit: Visit) -> Reply:
 
 @pages.post("/{kind}/{name}/edit", Permission.POLICY_MANAGE, again=edit, fresh=True)
 def save(visit: Visit) -> Reply:
-    """Ask once more, with counts, before data on devices are discarded or renewed."""
+    """Save a policy. If that discards or renews data, first show the numbers and ask to confirm."""
     kind, name = _kind(visit), visit.path["name"]
     typed = policy_words.read_fields(kind, visit.form)
     preview = policy_previews.preview_edit(visit.instance, visit.actor, kind, name, typed, now=visit.now)
@@ -135,7 +135,7 @@ def save(visit: Visit) -> Reply:
     policies.set_fields(
         visit.instance, visit.actor, kind, name, changed, confirmed=confirmed, revision=revision, now=visit.now
     )
-    return SentOn(address_of(kind, name), f"{name} is saved.")
+    return SentOn(address_of(kind, name), f"{name} was saved.")
 
 
 @pages.get("/{kind}/{name}/remove", Permission.POLICY_MANAGE)
@@ -152,7 +152,7 @@ def remove(visit: Visit) -> Reply:
     policies.remove_policy(
         visit.instance, visit.actor, kind, name, confirmed=visit.form.flag("confirmed"), now=visit.now
     )
-    return SentOn(f"{LIST}/{kind}", f"{name} is removed. Its domains use the default policy now.")
+    return SentOn(f"{LIST}/{kind}", f"{name} was removed. Its domains now use the default policy.")
 
 
 @pages.get("/{kind}/{name}/default", Permission.POLICY_MANAGE)
@@ -187,7 +187,7 @@ def cores_of(settings: Settings) -> int:
 def _kind(visit: Visit) -> PolicyKind:
     name = visit.path.get("kind", PolicyKind.OFFLINE.value)
     if name not in _KINDS:
-        raise NotFound(f"there is no kind of policy {name!r}", "choose one of the list")
+        raise NotFound(f"there is no kind of policy {name!r}", "choose one from the list")
     return _KINDS[name]
 
 

@@ -1,4 +1,4 @@
-"""Home: what needs a person now, and how ready everybody is for a day without a network."""
+"""The page Home: open alarms, waiting approvals, and the readiness of users for a day without a network."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ _SHOWN: Final = 10
 
 @pages.get("", None)
 def home(visit: Visit) -> Reply:
-    """Alarms that nobody has looked at, passcodes that wait for a second person, and readiness in numbers."""
+    """Return Home with open alarms, waiting approvals and readiness numbers."""
     may_see_alarms, may_see_reports = visit.may(Permission.AUDIT_VIEW), visit.may(Permission.REPORT_VIEW)
     found = alarms.list_alarms(visit.instance, visit.actor, limit=_SHOWN + 1) if may_see_alarms else []
     asked = approvals.list_approvals(visit.instance, visit.actor, limit=100, now=visit.now)

@@ -45,12 +45,12 @@ def _file(visit: Visit, name: str, columns: tuple[str, ...], rows: Iterator[Mapp
     """All rows or none: a report that was cut would be believed. Raises Conflict where they are too many."""
     kind = visit.query.text("as") or "csv"
     if kind not in ("csv", "json"):
-        raise BadInput("there is no such kind of file", "choose CSV or JSON")
+        raise BadInput("this file format does not exist", "choose CSV or JSON")
     found = list(itertools.islice(rows, MOST_ROWS + 1))
     if len(found) > MOST_ROWS:
         raise Conflict(
-            f"this report has more than {MOST_ROWS:,} rows, which is too much for a page",
-            f"on the server, sparekey report {name} --csv writes all of them",
+            f"this report has more than {MOST_ROWS:,} rows, which is too many for a download",
+            f"on the server, run sparekey report {name} --csv to get all of them",
         )
     content = as_csv(columns, found) if kind == "csv" else json.dumps({"rows": found}, indent=1).encode()
     media_type = "text/csv" if kind == "csv" else "application/json"

@@ -34,7 +34,7 @@ def account(visit: Visit) -> Reply:
 
 @pages.post("/account/passkeys:add", None, again=account, fresh=True)
 def new_passkey(visit: Visit) -> Reply:
-    """The form in which one is created: after the second factor, so that nothing is created in vain."""
+    """Return the form that creates a passkey, after the second factor, so that the new passkey is not lost."""
     get_place(visit)
     passkeys.verify_may_begin(visit.instance, get_session(visit))
     return visit.show("account/new.html")
@@ -42,7 +42,7 @@ def new_passkey(visit: Visit) -> Reply:
 
 @pages.post("/account/passkeys/question", None, again=account)
 def registration_question(visit: Visit) -> Reply:
-    """For passkey.js."""
+    """Return the challenge for a new passkey, for passkey.js."""
     return question(passkeys.ask_for_registration(visit.instance, get_place(visit), get_session(visit), visit.now))
 
 
@@ -50,7 +50,7 @@ def registration_question(visit: Visit) -> Reply:
 def add_passkey(visit: Visit) -> Reply:
     name, answer = visit.form.text("name", "Name", needed=True), visit.form.get("passkey", "")
     made = passkeys.add_passkey(visit.instance, get_place(visit), get_session(visit), name, answer, visit.now)
-    return SentOn(ACCOUNT, f"The passkey {made.name} was added. Sign in with it from now on.")
+    return SentOn(ACCOUNT, f"The passkey {made.name} was added. You can now sign in with it.")
 
 
 @pages.post("/account/passkeys/{passkey}/remove", None, again=account)
@@ -68,12 +68,12 @@ def end_own_session(visit: Visit) -> Reply:
 @pages.post("/account/sessions/end-others", None, again=account)
 def end_other_sessions(visit: Visit) -> Reply:
     ended = session_lists.end_other_sessions(visit.instance, get_session(visit), visit.now)
-    return SentOn(ACCOUNT, "Your other sessions were ended." if ended else "There were no other sessions of yours.")
+    return SentOn(ACCOUNT, "Your other sessions were ended." if ended else "You have no other sessions.")
 
 
 @pages.post("/account/second-factor/question", None, again=account)
 def second_factor_question(visit: Visit) -> Reply:
-    """For passkey.js, on whichever page asks for the second factor."""
+    """Return the challenge for a second factor, for passkey.js on any page."""
     place, session = get_place(visit), get_session(visit)
     return question(passkey_sign_ins.ask_for_second_factor(visit.instance, place, session, visit.now))
 

@@ -22,7 +22,7 @@ STATES: Final = (("", "Any"), ("in-use", "In use"), ("expired", "Expired"), ("re
 
 @pages.get("", Permission.CLIENT_VIEW)
 def manage(visit: Visit) -> Reply:
-    """Manage Existing."""
+    """Return the list (Manage Existing)."""
     query = visit.query
     wanted = ClientSearch(query.text("text"), query.text("domain"), query.get("state", ""))
     rows = clients.search_clients(visit.instance, visit.actor, wanted, _PAGE + 1, query.get("after", ""), now=visit.now)
@@ -72,8 +72,8 @@ def before_revoke(visit: Visit) -> Reply:
         f"Revoke {view.name}",
         "Revoke",
         f"{address_of(view.name)}/revoke",
-        f"The key of {view.name} is refused from now on: every program that uses it stops working.",
-        "A revoked client stays on record and cannot be used again.",
+        f"The key of {view.name} stops working. Programs that use it can no longer connect.",
+        "A revoked client stays in the list and cannot be used again.",
         crumbs=((LIST, "API clients"), (address_of(view.name), view.name)),
     )
 
@@ -82,9 +82,9 @@ def before_revoke(visit: Visit) -> Reply:
 def revoke(visit: Visit) -> Reply:
     name = visit.path["name"]
     clients.revoke_client(visit.instance, visit.actor, name, now=visit.now)
-    return SentOn(address_of(name), f"The key of {name} is refused from now on.")
+    return SentOn(address_of(name), f"The key of {name} was revoked.")
 
 
 def address_of(name: str) -> str:
-    """The client's own page."""
+    """Return the address of a client's page."""
     return f"{LIST}/{quote(name, safe='')}"

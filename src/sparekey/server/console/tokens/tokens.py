@@ -26,7 +26,7 @@ _PIN_TO_COME: Final = "Unless it is used without one, the user chooses a PIN at 
 
 @pages.get("", Permission.TOKEN_VIEW)
 def manage(visit: Visit) -> Reply:
-    """Manage Existing."""
+    """Return the list (Manage Existing)."""
     asked = visit.query
     wanted = TokenSearch(asked.text("text"), *(asked.get(name, "") for name in ("domain", "type", "state", "order")))
     rows = tokens.search_tokens(visit.instance, visit.actor, wanted, _PAGE + 1, asked.get("after", ""), now=visit.now)
@@ -38,21 +38,21 @@ def manage(visit: Visit) -> Reply:
 
 @pages.post("/enabled", Permission.TOKEN_EDIT, again=manage)
 def set_enabled_at_once(visit: Visit) -> Reply:
-    """Of all that were ticked."""
+    """Enable or disable all selected tokens."""
     chosen, enabled = visit.form.all("serial"), visit.form.flag("on")
     if not chosen:
-        raise BadInput("no token is chosen", "tick those that you mean")
+        raise BadInput("no token is selected", "select at least one")
     changed = tokens.set_enabled_at_once(visit.instance, visit.actor, chosen, enabled=enabled, now=visit.now)
     done, rest = "enabled" if enabled else "disabled", len(set(chosen)) - len(changed)
-    said = f"{counted(len(changed), 'token')} {done}." + (
-        f" {rest} already {'was' if rest == 1 else 'were'}." if rest else ""
-    )
+    said = f"{counted(len(changed), 'token')} {done}."
+    if rest:
+        said += f" Not changed: {counted(rest, 'token')}, already {done}."
     return SentOn(f"{_LIST}?{visit.query.but()}" if visit.query.but() else _LIST, said)
 
 
 @pages.get("/{serial}", Permission.TOKEN_VIEW)
 def token(visit: Visit) -> Reply:
-    """Everything about one token; `do`: which of its forms is open."""
+    """Return the page of one token; `do` names the form that is open."""
     before = visit.query.number("before", "Older than", 1, 2**53, 2**53)
     found = tokens.take_in_hand(visit.instance, visit.actor, visit.path["serial"], _ROWS + 1, before)
     rows, here = found.rows[:_ROWS], address_of(found.details.serial)
@@ -71,7 +71,7 @@ def token(visit: Visit) -> Reply:
 def set_enabled(visit: Visit) -> Reply:
     serial, enabled = visit.path["serial"], visit.form.flag("on")
     tokens.set_enabled(visit.instance, visit.actor, serial, enabled=enabled, now=visit.now)
-    return _done(visit, f"{serial} is {'enabled' if enabled else 'disabled: its codes are refused'}.")
+    return _done(visit, f"{serial} is enabled." if enabled else f"{serial} is disabled. Its codes are rejected.")
 
 
 @pages.post("/{serial}/lost", Permission.TOKEN_EDIT, again=token)
@@ -79,13 +79,12 @@ def set_lost(visit: Visit) -> Reply:
     serial, lost = visit.path["serial"], visit.form.flag("on")
     tokens.set_lost(visit.instance, visit.actor, serial, lost=lost, now=visit.now)
     if lost:
-        said = (
-            "is marked as lost: the server refuses its codes, a device from its next contact on. Its offline emergency "
-            "tokencode goes on working."
+        return _done(
+            visit,
+            f"{serial} is marked as lost. The server rejects its codes. Devices reject them after their next "
+            "contact. Its offline emergency tokencode still works.",
         )
-    else:
-        said = "is marked as found: its codes are accepted again."
-    return _done(visit, f"{serial} {said}")
+    return _done(visit, f"{serial} is marked as found. Its codes are accepted again.")
 
 
 @pages.post("/{serial}/expiry", Permission.TOKEN_EDIT, again=token)
@@ -94,7 +93,7 @@ def set_expiry(visit: Visit) -> Reply:
     until = visit.form.day("until", "Last day", visit.zone)
     expires_at = None if until is None else until + 1
     tokens.set_expiry(visit.instance, visit.actor, serial, expires_at=expires_at, now=visit.now)
-    return _done(visit, f"{serial} {'has no end' if until is None else 'can be used until the end of that day'}.")
+    return _done(visit, f"{serial} does not expire." if until is None else f"{serial} expires at the end of that day.")
 
 
 @pages.post("/{serial}/resync", Permission.TOKEN_EDIT, again=token)
@@ -104,16 +103,19 @@ def resync(visit: Visit) -> Reply:
     done = token_resync.resync(visit.instance, visit.actor, found.serial, first, second, now=visit.now)
     done.verify_found()
     clock = drift_of_clock(done.drift, found.interval)
-    return _done(visit, f"{found.serial} is synchronised.{f' Its clock is {clock}.' if clock else ''}")
+    said = f"{found.serial} is resynchronised."
+    return _done(visit, f"{said} Its clock is {clock}." if clock else said)
 
 
 @pages.post("/{serial}/pin", Permission.PIN_SET, again=token, fresh=True)
 def set_pin(visit: Visit) -> Reply:
     serial, pin, must_change = visit.path["serial"], visit.form.secret("new-pin"), visit.form.flag("must-change")
     if pin != visit.form.secret("again"):
-        raise BadInput("the two PINs differ", "type the same PIN twice")
+        raise BadInput("the two PINs are different", "type the same PIN twice")
     tokens.set_pin(visit.instance, visit.actor, serial, pin, must_change=must_change, now=visit.now)
-    return _done(visit, f"The PIN is set.{' User must change the PIN at the next sign-in.' if must_change else ''}")
+    return _done(
+        visit, "The PIN is set. The user must change it at the next sign-in." if must_change else "The PIN is set."
+    )
 
 
 @pages.get("/{serial}/clear-pin", Permission.PIN_SET)
@@ -124,9 +126,9 @@ def ask_clear_pin(visit: Visit) -> Reply:
         "clear-pin",
         f"Clear the PIN of {found.serial}",
         "Clear the PIN",
-        f"At the next sign-in the code of the token alone leads {found.login} to the question for a new PIN.",
-        "Until then whoever has the token can choose that PIN.",
-        "Devices erase what they hold for this user, but for the emergency passcode, at their next contact.",
+        f"At the next sign-in, {found.login} types only the code of the token and must choose a new PIN.",
+        "Until then, anyone who has the token can choose that PIN.",
+        "At their next contact, devices erase the offline data of this user, except the emergency passcode.",
     )
 
 
@@ -152,9 +154,8 @@ def ask_unassign(visit: Visit) -> Reply:
         "unassign",
         f"Unassign {found.serial}",
         "Unassign",
-        f"{found.login or 'Nobody'} has this token. Its PIN and its emergency codes end, and it is disabled.",
-        "Until a device's next contact it accepts what it holds of this token. The token itself stays and can be "
-        "assigned again.",
+        f"{found.login or 'No user'} has this token. Its PIN and its emergency codes end, and the token is disabled.",
+        "Devices still accept the token offline until their next contact. You can assign the token again later.",
     )
 
 
@@ -162,7 +163,7 @@ def ask_unassign(visit: Visit) -> Reply:
 def unassign(visit: Visit) -> Reply:
     serial = visit.path["serial"]
     login = token_lifecycle.unassign(visit.instance, visit.actor, serial, now=visit.now)
-    return _done(visit, f"{serial} was taken from {login}. Devices erase what they hold of it at their next contact.")
+    return _done(visit, f"{serial} was unassigned from {login}. Devices erase its offline data at their next contact.")
 
 
 @pages.post("/{serial}/replace", Permission.TOKEN_ASSIGN, again=token, fresh=True)
@@ -170,20 +171,20 @@ def replace(visit: Visit) -> Reply:
     serial, new = visit.path["serial"], visit.form.text("new", "Serial number of the new token") or None
     keep_pin = visit.form.get("which-pin") != "new"
     done = token_lifecycle.replace(visit.instance, visit.actor, serial, new, keep_pin=keep_pin, now=visit.now)
-    pin = "The PIN stays." if done.pin_kept else _PIN_TO_COME
-    return SentOn(address_of(done.new), f"{done.new} took the place of {done.old} for {done.login}. {pin}")
+    pin = "The PIN is unchanged." if done.pin_kept else _PIN_TO_COME
+    return SentOn(address_of(done.new), f"{done.new} replaced {done.old} for {done.login}. {pin}")
 
 
 @pages.get("/{serial}/remove", Permission.TOKEN_REMOVE)
 def ask_remove(visit: Visit) -> Reply:
     found = _token(visit)
-    holder = f"{found.login} has this token: it is taken away first. " if found.login else ""
+    holder = f"{found.login} has this token. It will be unassigned. " if found.login else ""
     return _ask(
         visit,
         "remove",
         f"Remove {found.serial}",
-        "Remove for good",
-        f"{holder}The token is deleted and cannot be brought back; what happened with it stays on record.",
+        "Remove permanently",
+        f"{holder}The token is deleted and cannot be restored. Its events stay in the audit log.",
         fields={"from-user": found.login or ""},
     )
 
@@ -192,11 +193,11 @@ def ask_remove(visit: Visit) -> Reply:
 def remove(visit: Visit) -> Reply:
     serial, assigned_too = visit.path["serial"], visit.form.flag("from-user")
     token_lifecycle.remove(visit.instance, visit.actor, serial, assigned_too=assigned_too, now=visit.now)
-    return SentOn(_LIST, f"{serial} is removed.")
+    return SentOn(_LIST, f"{serial} was removed.")
 
 
 def address_of(serial: str) -> str:
-    """The token's own page."""
+    """Return the address of a token's page."""
     return f"{_LIST}/{quote(serial, safe='')}"
 
 
