@@ -74,7 +74,7 @@ def test_the_last_super_administrator_is_not_taken_away(visit: Visitor, site: Si
     page = visit.sign_in(site.person("ada"), "/console/roles/super%20administrator")
     page.get_by_role("link", name="Take away from ada").click()
     page.get_by_role("button", name="Revoke").click()
-    expect(page.get_by_role("alert")).to_contain_text("This would leave no super administrator who can sign in")
+    expect(page.get_by_role("alert")).to_contain_text("No super administrator who can sign in would be left")
 
 
 def test_the_key_of_a_client_is_shown_once(visit: Visitor, site: Site, admin: User) -> None:

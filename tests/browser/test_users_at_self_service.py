@@ -128,5 +128,5 @@ def test_whoever_loses_the_token_is_in_by_a_passkey_and_makes_codes(site: Site, 
     page = try_to_sign_in(visit, "eve", PIN + code)
     expect(page.get_by_role("heading", level=1, name="eve")).to_be_visible()
     page.get_by_role("link", name="Sign in without it").click()
-    expect(page.get_by_text("An emergency code does not do for this")).to_be_visible()
+    expect(page.get_by_text("An emergency code is not accepted for this")).to_be_visible()
     expect(page.get_by_text("9 of 10 left")).to_be_visible()

@@ -156,7 +156,7 @@ def test_s09_without_a_database_there_is_no_answer_for_anyone(doors: Doors, logi
     make_administrator(doors.instance, alice.login)
     broken = damaged(doors, lambda it: replace(it, database=BrokenDatabase(it.database, read=UNREACHABLE)))
     for reply in each_door(broken, device, replace(alice, login=login), alice.typed(NOW).reveal()):
-        assert (reply.status, "the server cannot answer now" in reply.body.decode().lower()) == (503, True)
+        assert (reply.status, "the server is temporarily unavailable" in reply.body.decode().lower()) == (503, True)
         assert "SELECT" not in reply.body.decode()
 
 

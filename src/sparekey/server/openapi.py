@@ -33,7 +33,7 @@ _CODES: Final = {
     408: "The body took too long to come.",
     413: "The body is too large.",
     429: "More is waiting than this server takes on.",
-    503: "The server cannot answer now.",
+    503: "The server is temporarily unavailable.",
 }
 
 

@@ -157,7 +157,7 @@ def test_an_invitation_shows_its_code_once_and_the_next_command(world: World, ad
     assert sent_on(page(world, f"{DEVICES}:withdraw", admin, {"invitation": invitation})) == f"{DEVICES}:invitations"
     assert "No open invitations" in words(page(world, f"{DEVICES}:invitations", admin))
     again = page(world, f"{DEVICES}:withdraw", admin, {"invitation": invitation})
-    assert (again.status, "this invitation does not exist" in words(again)) == (404, True)
+    assert (again.status, "This invitation does not exist" in words(again)) == (404, True)
 
 
 def test_an_invitation_that_cannot_be_made_keeps_what_was_typed(world: World, admin: Secret[str]) -> None:
@@ -251,7 +251,7 @@ def test_a_key_is_shown_once_and_works(world: World, admin: Secret[str]) -> None
     ("changed", "said"),
     [
         ({"name": ""}, "'Name' is empty"),
-        ({"name": "crm"}, "there is an API client 'crm' already"),
+        ({"name": "crm"}, "an API client 'crm' already exists"),
         ({"addresses": "my house"}, "is not an address or network"),
         ({"expires": "soon"}, "'Last day' is not a date"),
         ({"domain": "Nowhere"}, "there is no security domain 'Nowhere'"),

@@ -122,12 +122,12 @@ def test_several_devices_are_revoked_after_a_question(world: World, admin: Secre
     rows = on_record(world.instance, Action.DEVICE_REVOKED)
     assert {row.device_id for row in rows} == {*ids, gone}
     assert len(rows) == 3
-    assert said(done) == "2 devices revoked. 1 other was revoked before."
+    assert said(done) == "2 devices revoked. Not changed: 1 device, already revoked."
 
 
 def test_no_device_is_chosen(world: World, admin: Secret[str]) -> None:
     reply = revoke(world, admin, {})
-    assert (reply.status, "No device is chosen" in words(reply)) == (400, True)
+    assert (reply.status, "No device is selected" in words(reply)) == (400, True)
 
 
 def test_s63_several_devices_are_revoked_all_or_none(world: World) -> None:

@@ -127,7 +127,7 @@ def test_a_new_pin_is_chosen_and_only_this_session_goes_on(doors: Doors, alice: 
     page = f"{HOME}/tokens/{alice.serial}/pin"
     assert "A PIN has 4 to 8 letters or digits" in text_of(visitor.get(page))
     for new, again, why in (
-        (NEW_PIN, "other", "The two PINs differ"),
+        (NEW_PIN, "other", "The two PINs are different"),
         ("1234", "1234", "too easy"),
         (PIN, PIN, "used"),
     ):
@@ -222,7 +222,7 @@ def test_a_stolen_device_is_shut_out_unless_others_use_it(doors: Doors, alice: U
     doors.now[0] = NOW + 60
     visitor = signed_in(doors, alice)
     refused = visitor.post(f"{HOME}/devices/{shared.device_id}/stolen")
-    assert (refused.status, "Other people use this device" in text_of(refused)) == (409, True)
+    assert (refused.status, "Other people also use this device" in text_of(refused)) == (409, True)
     assert "bob" not in refused.body.decode()
     assert shared.row.revoked_at is None
     assert said(visitor.post(f"{HOME}/devices/{laptop.device_id}/stolen")) == SIGN_IN
@@ -249,7 +249,7 @@ def test_s63_a_device_that_others_signed_in_on_is_not_shut_out_by_one_of_them(do
     doors.now[0] = NOW + 60
     visitor = signed_in(doors, alice)
     refused = visitor.post(f"{HOME}/devices/{shared.device_id}/stolen")
-    assert (refused.status, "Other people use this device" in text_of(refused)) == (409, True)
+    assert (refused.status, "Other people also use this device" in text_of(refused)) == (409, True)
     assert "bob" not in refused.body.decode()
     assert shared.row.revoked_at is None
 

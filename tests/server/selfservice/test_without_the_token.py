@@ -82,7 +82,7 @@ def test_a_passkey_is_offered_to_two_factors_only_and_removed_by_its_owner(doors
     app = a_token(doors.instance, "alice", alice.account_id)
     one_factor = signed_in(doors, app)
     refused = one_factor.post(f"{HOME}/passkeys:add")
-    assert (refused.status, "A token without a PIN does not do" in text_of(refused)) == (403, True)
+    assert (refused.status, "A token without a PIN is not accepted" in text_of(refused)) == (403, True)
     visitor, _ = with_passkey(doors, alice)
     assert "phone" in text_of(visitor.get(f"{HOME}/passkeys"))
     assert b'data-passkey="create"' in visitor.post(f"{HOME}/passkeys:add").body

@@ -60,7 +60,7 @@ def test_what_is_not_there(doors: Doors, site: Site) -> None:
     for path in (f"{site.home}/nothing/of/the/kind", f"{site.home}/%2e%2e/x", f"{site.home}/%zz"):
         reply = got(doors, path)
         assert reply.status == 404
-        assert is_page(reply, "There is no such page", leads_on=site.home)
+        assert is_page(reply, "This page does not exist", leads_on=site.home)
 
 
 @every_site
@@ -101,7 +101,7 @@ def test_forms_that_are_none(doors: Doors, site: Site) -> None:
     assert [too_large.status, no_form.status, no_mark.status] == [413, 400, 403]
     assert is_page(too_large, "The body has more than", leads_on=site.home)
     assert is_page(no_form, "The form could not be read", leads_on=site.home)
-    assert is_page(no_mark, "Load the page again", leads_on=site.home)
+    assert is_page(no_mark, "Reload the page", leads_on=site.home)
 
 
 @every_site
@@ -113,7 +113,7 @@ def test_a_server_that_is_busy_or_without_its_database(doors: Doors, site: Site)
     none = WorkPool("none", 1, -1)
     busy = with_service(doors, administration=none, self_service=none, sessions=none)
     unreachable = with_service(doors, instance=replace(doors.instance, database=Broken()))  # type: ignore[arg-type] # as good as one that is gone
-    for broken, words in ((busy, "More is waiting"), (unreachable, "The server cannot answer now")):
+    for broken, words in ((busy, "The server is busy"), (unreachable, "The server is temporarily unavailable")):
         reply = got(broken, site.home, {"cookie": f"{site.sessions.cookie}={_PREFIXES[site.name]}x", **_OURS})
         assert reply.status == 503
         assert is_page(reply, words, leads_on=site.home)
@@ -127,7 +127,7 @@ def test_a_sign_in_for_which_there_is_no_room(doors: Doors) -> None:
     for sign_in, site in ((busy.console, CONSOLE), (busy.self_service, SELF_SERVICE)):
         reply = run(sign_in("alice", "123456"))
         assert reply.status == 429
-        assert is_page(reply, "More is waiting", leads_on=site.home)
+        assert is_page(reply, "The server is busy", leads_on=site.home)
     none.close()
 
 
@@ -138,7 +138,7 @@ def test_a_server_that_fails(doors: Doors, site: Site) -> None:
 
     reply = got(with_service(doors, now=no_clock), site.sign_in)
     assert reply.status == 500
-    assert is_page(reply, "The server failed", leads_on=site.home)
+    assert is_page(reply, "An internal error occurred", leads_on=site.home)
     assert "too much" not in reply.body.decode()
 
 
@@ -165,7 +165,7 @@ def test_programs_are_told_in_json(doors: Doors, path: str) -> None:
 def test_a_person_who_mistypes_an_address_is_shown_where_to_begin(doors: Doors) -> None:
     reply = got(doors, "/consol", {"accept": "text/html,application/xhtml+xml;q=0.9", **_OURS})
     assert reply.status == 404
-    assert is_page(reply, "There is no such page", leads_on=SELF_SERVICE.home)
+    assert is_page(reply, "This page does not exist", leads_on=SELF_SERVICE.home)
 
 
 def test_a_script_of_ours_is_told_in_json(doors: Doors) -> None:

@@ -97,7 +97,11 @@ def _answered(site: Site, page: Page, request: Request, visit: Visit) -> tuple[R
         return failed(site, request, visit, error, status_of(error)), False
     except Exception as error:  # noqa: BLE001 -- every error is a page, and its words are not shown
         log_unforeseen(error)
-        status, said = (503, "the server cannot answer now") if is_unavailable(error) else (500, "the server failed")
+        status, said = (
+            (503, "the server is temporarily unavailable")
+            if is_unavailable(error)
+            else (500, "an internal error occurred")
+        )
         return failed(site, request, visit, Conflict(said, "reload the page in a moment"), status), False
 
 

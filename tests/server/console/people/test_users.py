@@ -129,7 +129,7 @@ def test_several_users_are_disabled_after_a_question(world: World, admin: Secret
     assert not account_row(world.instance, "user001").enabled
     assert page(world, f"{LIST}/enabled", admin, form | {"on": "yes"}).status == 303
     assert account_row(world.instance, "user001").enabled
-    assert "No user is chosen" in text(page(world, f"{LIST}/unlock", admin, {}))
+    assert "No user is selected" in text(page(world, f"{LIST}/unlock", admin, {}))
 
 
 @pytest.mark.parametrize(

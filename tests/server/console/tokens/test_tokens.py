@@ -186,7 +186,7 @@ def test_a_history_goes_on_with_what_is_older(world: World, admin: Secret[str]) 
 def test_a_pin_is_typed_twice_and_never_shown_again(world: World, admin: Secret[str]) -> None:
     refused = page(world, f"{LIST}/{world.alice.serial}/pin", admin, {"new-pin": "24680bdf", "again": "24680bdg"})
     assert refused.status == 400
-    assert "The two PINs differ" in text(refused)
+    assert "The two PINs are different" in text(refused)
     assert "A PIN has 4 to 8 letters or digits" in text(refused)  # beforehand, as at self-service
     assert b"24680bd" not in refused.body
     assert '<details class="unfolds" id="pin" open>' in refused.body.decode()
@@ -219,7 +219,7 @@ def test_several_are_disabled_at_once_and_the_list_stays_as_it_was(world: World,
     assert sent_on(reply) == (303, f"{LIST}?text=SK")
     assert not token_row(world.instance, world.alice.serial).enabled
     nothing = page(world, f"{LIST}/enabled", admin, {"on": "yes"})
-    assert (nothing.status, "No token is chosen" in text(nothing)) == (400, True)
+    assert (nothing.status, "No token is selected" in text(nothing)) == (400, True)
 
 
 @pytest.mark.parametrize(("kind", "with_pin"), [("totp", "yes"), ("hotp", "no")])
@@ -289,7 +289,7 @@ def test_only_the_file_that_was_checked_is_imported(world: World, admin: Secret[
         r'name="checked" value="([0-9a-f]{64})"', sent_file(world, admin, content, domain=INSIDE).body.decode()
     )
     other = sent_file(world, admin, content.replace(b"T1", b"T2"), domain=INSIDE, do="import", checked=mark)
-    assert (other.status, "this file differs from the one that was checked" in text(other)) == (409, True)
+    assert (other.status, "This file differs from the one that was checked" in text(other)) == (409, True)
     assert on_record(world.instance, Action.TOKEN_IMPORTED) == []
 
 
@@ -298,7 +298,7 @@ def test_each_refused_line_is_told_and_nothing_of_what_stood_there(world: World,
     reply = sent_file(world, admin, content.encode(), domain=INSIDE)
     shown = text(reply)
     assert "1 token can be imported, 3 rejected" in shown
-    assert re.search(rf"3 {world.spare} There is a token with this serial number already", shown)
+    assert re.search(rf"3 {world.spare} A token with this serial number already exists", shown)
     assert "4 T1 The file has this serial number twice" in shown
     assert SEED.encode() not in reply.body
     assert b"nothexatall" not in reply.body
