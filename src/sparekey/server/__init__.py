@@ -1,1 +1,1 @@
-"""The server's doors over HTTP: agent API and REST; each parses, calls one use case and answers."""
+"""The server over HTTP: agent API, REST API and web pages; each parses a request, calls one use case and answers."""

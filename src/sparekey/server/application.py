@@ -1,4 +1,4 @@
-"""The ASGI application: every route, the one spelling of paths, what is said of errors, and what runs beside them."""
+"""The ASGI application: all routes, path normalisation, error replies, and the tasks that run beside them."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -77,7 +77,7 @@ def _routes(service: Service) -> list[Route]:
 
 
 class _ErrorsAnswered:
-    """Around every route: an exception becomes an answer, and the log never sees its words."""
+    """Turn exceptions of every route into replies, and keep their messages out of the log."""
 
     def __init__(self, app: ASGIApp, failures: Failures) -> None:
         self._app = app

@@ -1,6 +1,6 @@
-"""Reads the body of a request, never more than it may have, not for ever, and few files at once (S08).
+"""Read request bodies: limited in size, in time, and in the number of files at once (S08).
 
-Who reads one takes the time anew afterwards: what counts is what is so when the body has come.
+Callers must read the clock again afterwards, and check again: the client may have been revoked during a slow upload.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ _SLOWEST: Final = 64 * 1024  # bytes a second: as much longer may a large one ta
 
 
 class Files:
-    """How many bodies larger than any other are in memory."""
+    """Limits how many bodies larger than all others are in memory."""
 
     def __init__(self) -> None:
         self._inside = 0
 
     @contextmanager
     def one(self, *, is_file: bool) -> Iterator[None]:
-        """Raises Busy where they are too many; what is no file has its place anyhow."""
+        """Reserve memory for a file; smaller bodies need no reservation. Raises Busy if there are too many."""
         if is_file and self._inside >= _MOST_FILES:
             raise Busy
         self._inside += is_file
@@ -37,9 +37,9 @@ class Files:
 
 
 async def read_body(request: Request, most: int, patience: float = _PATIENCE) -> bytes:
-    """The body, at most `most` bytes; raises Refusal (413) as soon as it is longer, whatever its header says.
+    """Return the body, at most `most` bytes. Raises Refusal (413) as soon as it is longer, whatever its header says.
 
-    `patience`: the seconds for the first of it; where it does not come in time, Refusal (408).
+    `patience`: the seconds to wait for its first bytes; after that, Refusal (408).
     """
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > most:

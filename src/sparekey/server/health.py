@@ -1,4 +1,4 @@
-"""Whether this process answers, and whether its database does: for service managers and load balancers."""
+"""Health checks of this process and its database, for service managers and load balancers."""
 
 from dataclasses import dataclass
 

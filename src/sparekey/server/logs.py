@@ -1,7 +1,7 @@
 """Logs: one JSON object a line on standard error.
 
-Rules (S65): a value of type Secret is refused, and so are the names under which secrets travel, whatever their value;
-bytes are never written; nothing here logs a request's body.
+Rules (S65): a value of type Secret is masked, and so are the names under which secrets travel, whatever their value;
+bytes are never written; no module logs the body of a request.
 """
 
 import logging
@@ -36,7 +36,7 @@ SECRET_NAMES: Final = frozenset(
 
 
 def refuse_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """A structlog processor: puts `***` in the place of every secret, however deep."""
+    """Replace every secret by `***`, at any depth. A structlog processor."""
     return {name: _shown(name, value) for name, value in event.items()}
 
 
@@ -58,7 +58,7 @@ _PROCESSORS: Final[tuple[Any, ...]] = (
 
 
 class JsonFormatter(logging.Formatter):
-    """For what other packages log: the message without its exception, which may hold anything."""
+    """Format messages of other packages, without their exceptions, which may contain secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         event: MutableMapping[str, Any] = {"event": record.getMessage(), "logger": record.name}
@@ -70,7 +70,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def logging_config(level: str) -> dict[str, Any]:
-    """For logging.config.dictConfig: our own and every other package's lines, to standard error."""
+    """Return the configuration for logging.config.dictConfig: all lines go to standard error."""
     handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "json"}
     return {
         "version": 1,
@@ -83,7 +83,7 @@ def logging_config(level: str) -> dict[str, Any]:
 
 
 def configure(level: str) -> None:
-    """Our own log of this process."""
+    """Return the log of this process."""
     structlog.configure(
         processors=[*_PROCESSORS, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(level),

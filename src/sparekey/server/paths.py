@@ -1,11 +1,11 @@
-"""An address has one spelling: what the router sees is what was sent, and what a proxy or a log line before us saw.
+"""One spelling for each address: the router sees the path as it was sent, as do proxies and logs in front of the
+server.
 
 Rules:
-- Nothing is decoded before the router: `/%63onsole` is not the console, so that whoever guards `/console` by how a
-  path begins guards all of it. What a path names is decoded by the page or operation that it leads to; it may hold a
-  slash.
-- A path that is none, or that others might take for another one (parts that are dots, in whatever spelling), leads
-  nowhere; one that names what nobody can have (bytes that are no UTF-8, what cannot be printed) is refused.
+- Nothing is decoded before the router: `/%63onsole` is not the console, so that a proxy can protect all of `/console`
+  by its prefix. The page or operation decodes the values in its path, which may contain a slash.
+- An ambiguous path (with `.` or `..` parts, in any spelling) leads nowhere. A path with bytes that are not UTF-8, or
+  with unprintable characters, is rejected.
 """
 
 import re
@@ -22,7 +22,7 @@ _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})
 
 
 class OneSpelling:
-    """Hands on the path that was sent. Raises Refusal for one that leads nowhere (404) or names no text (400)."""
+    """Pass on the path as it was sent. Raises Refusal if it leads nowhere (404) or is not text (400)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -41,20 +41,20 @@ class OneSpelling:
 
 
 def sent_path(scope: Scope) -> str:
-    """As it was sent, percent-encoded; "": the server in front of us does not tell."""
+    """Return the path as it was sent, percent-encoded; "" if the HTTP server does not report it."""
     raw: bytes = scope.get("raw_path") or b""
     return raw.partition(b"?")[0].decode("ascii", "replace")
 
 
 def is_path(sent: str) -> bool:
-    """Whether it can lead anywhere."""
+    """Return True if the path can lead to a route."""
     if len(sent) > _LONGEST or _PATH.fullmatch(sent) is None:
         return False
     return not {b".", b".."} & set(unquote_to_bytes(sent).split(b"/"))
 
 
 def is_text(sent: str) -> bool:
-    """Whether what it names can be anybody's name."""
+    """Return True if the values in the path can be names."""
     try:
         return unquote_to_bytes(sent).decode().isprintable()
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
-"""What leaves the server: JSON of a message, and every error in one shape, {error, message, do}.
+"""Replies of the server: JSON messages, and every error in one form, {error, message, do}.
 
-Rules: an error says what to do and nothing of how the server works inside; what was not foreseen is logged by type and
-place only, for its words may hold what was typed (S65).
+Rules: an error says what to do, and reveals nothing about the inside of the server; unexpected errors are logged by
+type and place only, because their messages may contain input (S65).
 """
 
 import json
@@ -28,7 +28,7 @@ _log: Final = structlog.get_logger()
 
 
 class Refusal(Exception):
-    """A request that is turned away before any use case sees it."""
+    """A request that is rejected before any use case sees it."""
 
     def __init__(self, status: int, error: str, message: str, do: str, *, server_time: int = 0) -> None:
         super().__init__(error)
@@ -38,7 +38,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """What is said instead of an answer."""
+    """The status and body of an error reply."""
 
     status: int
     reply: ErrorReply
@@ -56,13 +56,13 @@ def json_answer(value: Mapping[str, Json], headers: Mapping[str, str]) -> Respon
 
 
 def error_answer(status: int, reply: ErrorReply, headers: Mapping[str, str] | None = None) -> Response:
-    """An error in the one shape; `server_time` only where it says something."""
+    """Return an error reply; `server_time` is included only if it is relevant."""
     members = {name: value for name, value in vars(reply).items() if name != "server_time" or value}
     return Response(json.dumps(members, separators=(",", ":"), ensure_ascii=False), status, headers, JSON)
 
 
 def failure_of(error: Exception) -> Failure:
-    """What is said of a request that ended in this exception."""
+    """Return the error reply for an exception."""
     match error:
         case Refusal():
             return Failure(error.status, error.reply)
@@ -91,12 +91,12 @@ NO_SUCH_ROUTE: Final = ErrorReply(
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Whether the database was not reached, which is the same for everyone who asks."""
+    """Return True if the database could not be reached, which affects all callers alike."""
     return isinstance(error, OperationalError | PoolTimeout)
 
 
 def log_unforeseen(error: BaseException) -> None:
-    """Type and place of an error, never its words."""
+    """Return the type and place of an error, never its message."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
     _log.error("unforeseen error", kind=f"{type(error).__module__}.{type(error).__qualname__}", places=places)

@@ -1,4 +1,4 @@
-"""What every handler is given: the instance, the clock, the pools, and the floor under refusals."""
+"""The service that every handler uses: the instance, the clock, the thread pools, and the floor under refusals."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _SELF_SERVICE_THREADS, _WAITING_SELF_SERVICE = 4, 128
 
 @dataclass(frozen=True)
 class Service:
-    """One process that answers."""
+    """One server process."""
 
     instance: Instance
     floor: Floor
@@ -44,7 +44,7 @@ class Service:
         now: Callable[[], int] = clock.now,
         hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "::1"}),
     ) -> Self:
-        """As the settings say. `hosts`: the names that the server's certificate stands for."""
+        """Return the service for these settings. `hosts`: the names in the certificate of the server."""
         return cls(
             instance=instance,
             floor=Floor(settings.refusal_floor_ms / 1000),
@@ -62,11 +62,11 @@ class Service:
         )
 
     def close(self) -> None:
-        """Waits for the work that has begun, then closes the database."""
+        """Wait for running work, then close the database."""
         self.end_work()
         self.instance.database.close()
 
     def end_work(self) -> None:
-        """Waits for the work that has begun; takes on no more."""
+        """Wait for running work, and accept no more."""
         for pool in (self.sign_ins, self.contacts, self.units, self.administration, self.sessions, self.self_service):
             pool.close()

@@ -1,8 +1,8 @@
 """Settings of one server process: `DIR/sparekey.toml`, and each key also as `SPAREKEY_<KEY>` in the environment.
 
 Rules: nothing is guessed: a missing or empty file, an unknown key or a value that is not allowed is an error, and the
-server does not start (S66); an error names file, key and what is allowed, never the database's address, which may hold
-a password. The environment goes before the file.
+server does not start (S66); an error names file, key and allowed values, never the address of the database, which may
+contain a password. The environment takes precedence over the file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 class SettingsError(ValueError):
-    """The settings cannot be used; says where, and what is allowed."""
+    """An error in the settings; says where, and what is allowed."""
 
     def __init__(self, where: str, what: str, do: str) -> None:
         super().__init__(f"{where}: {what}; {do}")
@@ -42,7 +42,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """One key as people read it."""
+    """One key of the settings, described for people."""
 
     name: str
     meaning: str
@@ -53,7 +53,7 @@ class Setting:
 
     @property
     def variable(self) -> str:
-        """Its name in the environment."""
+        """Return the name of the setting in the environment."""
         return PREFIX + self.name.upper()
 
 
@@ -103,7 +103,7 @@ def _number(meaning: str, low: int, high: int, default: int) -> Any:
 
 
 def is_host(text: str) -> bool:
-    """Whether this can be the name or address of a host."""
+    """Return True if the text can be the name or address of a host."""
     try:
         ip_address(text)
     except ValueError:
@@ -117,7 +117,7 @@ def _is_label(label: str) -> bool:
 
 
 def split_listen(text: str) -> tuple[str, int]:
-    """Host and port of `HOST:PORT` (an IPv6 address in brackets); ValueError if it is none."""
+    """Return host and port of `HOST:PORT` (an IPv6 address in brackets). Raises ValueError for other text."""
     host, _, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -225,17 +225,17 @@ class Settings:
     log_level: str = _choice("The level of the log on standard error, one JSON object per line.", LOG_LEVELS, "info")
 
     def database_url(self, directory: Path) -> str:
-        """The SQLAlchemy URL."""
+        """Return the SQLAlchemy URL."""
         return self.database.reveal() or f"sqlite:///{directory.resolve() / DATABASE_FILE}"
 
     @property
     def address(self) -> tuple[str, int]:
-        """Listening host and port."""
+        """Return the listening host and port."""
         return split_listen(self.listen)
 
     @property
     def url(self) -> str:
-        """Where devices reach the server: the first of `names`, else the listening address. "" where neither tells."""
+        """Return the address for devices: the first of `names`, else the listening address; "" if neither is usable."""
         host, port = self.address
         host = self.names[0] if self.names else "" if host in _ANY_ADDRESS else self._here
         if not host or self.tls == "off":  # agents come through a proxy then, which is not known here
@@ -244,20 +244,20 @@ class Settings:
 
     @property
     def listening_url(self) -> str:
-        """Where it answers, as far as this machine sees it."""
+        """Return the address of the server as seen from this machine."""
         scheme, host, port = "http" if self.tls == "off" else "https", self._here, self.address[1]
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     @property
     def _here(self) -> str:
-        """The listening host; `localhost` for 127.0.0.1, since passkeys are bound to a name, unless TLS is somebody's
-        own, whose certificate may not stand for it."""
+        """Return the listening host; `localhost` for 127.0.0.1, because passkeys are bound to a name, unless TLS uses a
+        certificate of the operator, which may not be valid for it."""
         host = self.address[0]
         return "localhost" if host == "127.0.0.1" and self.tls != "own" else host
 
     @property
     def console_url(self) -> str:
-        """Where people reach the console, as far as the settings tell: a name, for passkeys are bound to one."""
+        """Return the address of the console: with a name, because passkeys are bound to one."""
         host, port = self.address
         if self.tls == "off":  # through a proxy then, whose name is not known here, or on this machine
             return f"http://localhost:{port}"
@@ -266,12 +266,12 @@ class Settings:
 
     @property
     def local_only(self) -> bool:
-        """Whether nobody but this machine can reach `url`, as far as the settings tell."""
+        """Return True if only this machine can reach `url`, according to the settings."""
         return not self.names and _is_loopback(self.address[0])
 
     @property
     def syslog_address(self) -> tuple[str, int] | None:
-        """Host and port of the collector."""
+        """Return host and port of the collector."""
         return split_listen(self.syslog) if self.syslog else None
 
 
@@ -284,7 +284,8 @@ SETTINGS: Final[Mapping[str, Setting]] = {field.name: _setting(field) for field 
 
 
 def read_settings(directory: Path, environment: Mapping[str, str], **given: str) -> Settings:
-    """The settings of a data directory; `given` (from the command line) goes before both. Raises SettingsError."""
+    """Return the settings of a data directory; `given` (from the command line) takes precedence. Raises
+    SettingsError."""
     path = directory / FILE
     texts = _read_file(path)
     unknown = sorted(texts.keys() - SETTINGS.keys())
@@ -306,7 +307,7 @@ def read_settings(directory: Path, environment: Mapping[str, str], **given: str)
 
 
 def read_value(setting: Setting, value: Any, where: str) -> Any:
-    """The value of one setting as it was written there. Raises SettingsError."""
+    """Return the value of one setting, read from text. Raises SettingsError."""
     try:
         return setting.read(value)
     except ValueError:
@@ -352,7 +353,7 @@ def _verify_together(settings: Settings, where: str) -> None:
 
 
 def _verify_mail(settings: Settings, where: str) -> None:
-    """What belongs to mail is there, or nothing of it."""
+    """Verify that the mail settings are complete or absent."""
     if not settings.smtp_host:
         if settings.mail_from or settings.alarm_mail or settings.smtp_user:
             raise SettingsError(

@@ -1,8 +1,7 @@
-"""A sign-in as all doors answer it: fast where it is granted, else at the floor, and never granted by an error.
+"""Sign-ins for REST and the agent API: a grant is fast, a refusal leaves at the floor, and an error never grants.
 
-Rules: whatever goes wrong on the way is a refusal like any other (S09), put on record if that is still possible; only
-where the database is not reached, which is so for everyone, the answer says that there is no answer, so that a device
-may use its offline data.
+Rules: every error on the way is a refusal (S09), logged if that is still possible; only if the database cannot be
+reached, which affects all callers alike, the reply says so, so that a device may use its offline data.
 """
 
 from collections.abc import Callable
@@ -29,10 +28,10 @@ async def judge(
     outcome_of: Callable[[R], Outcome],
     pool: WorkPool | None = None,
 ) -> R | Denied:
-    """What `verify` returns where it grants or asks; a refusal, at the floor, in every other case.
+    """Return the result of `verify` if it grants or asks; every other case is a refusal, at the floor.
 
-    A question comes after a right passcode only, so that it tells no more than a success. `pool`: where it is judged
-    if not with the other sign-ins. Raises Refusal or Busy.
+    A challenge follows only a correct passcode, so that it reveals no more than a success. `pool`: the threads to use
+    instead of those for sign-ins. Raises Refusal or Busy.
     """
     judged = await _verified(service, door, now, verify, pool or service.sign_ins)
     if not isinstance(judged, Denied) and isinstance(outcome_of(judged), Granted | Asked):

@@ -1,7 +1,7 @@
-"""Use cases are synchronous; here they are handed to threads, each kind of work to a pool of its own.
+"""Thread pools for the synchronous use cases, one pool for each kind of work.
 
-Rules: a pool has a size and a longest queue, so that a flood is turned away and costs no memory (S08); sealing has its
-own pool, so that it never stands before a sign-in.
+Rules: a pool has a size and a longest queue, so that excess requests are rejected without using memory (S08); sealing
+has its own pool, so that it never delays a sign-in.
 """
 
 import asyncio
@@ -14,20 +14,21 @@ R = TypeVar("R")
 
 
 class Busy(Exception):
-    """More is waiting than this server takes on."""
+    """The queue of a pool is full."""
 
 
 class WorkPool:
-    """Threads for one kind of work."""
+    """The threads for one kind of work."""
 
     def __init__(self, name: str, threads: int, waiting: int) -> None:
-        """At most `threads` at the same time, and `waiting` in the queue."""
+        """Run at most `threads` calls at a time, with at most `waiting` in the queue."""
         self._executor: Final = ThreadPoolExecutor(threads, name)
         self._most: Final = threads + waiting
         self._inside = 0
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What the function returns or raises. Raises Busy without calling it."""
+        """Return or raise the result of the function in a thread. Raises Busy, without calling it, if the queue is
+        full."""
         if self._inside >= self._most:
             raise Busy
         self._inside += 1
@@ -38,7 +39,7 @@ class WorkPool:
         return await asyncio.wrap_future(work)
 
     def close(self) -> None:
-        """Waits for what is running."""
+        """Wait for running calls."""
         self._executor.shutdown()
 
     def _finished(self, loop: asyncio.AbstractEventLoop) -> None:

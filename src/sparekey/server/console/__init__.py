@@ -1,1 +1,1 @@
-"""The Security Console: the pages of help desk, administrators and security officers."""
+"""The Security Console: pages for the help desk, administrators and security officers."""

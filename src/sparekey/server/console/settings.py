@@ -1,4 +1,4 @@
-"""Administration > Settings and Instances: what the server was told, and how it is. Nothing is changed here."""
+"""Administration > Settings and Instances: the settings of the server and its state, read-only."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Sign in to the Security Console and out of it: the one sign-in of every door, refused at the floor, alike for all."""
+"""Sign-in and sign-out of the Security Console; refusals leave at the floor, with the same text for every reason."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -84,7 +84,7 @@ async def _judged(
 
 
 def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
-    """What the page is given: never what was typed as a passcode."""
+    """Return the values of the page, which never contain a typed passcode."""
     given: dict[str, Any] = {
         "user": fields.get("user", ""),
         "to": way_back(fields.get("to", ""), HOME),

@@ -1,4 +1,4 @@
-"""The Security Console as one site: its navigation, in the words of the procedure, and the pages of every noun."""
+"""The site of the Security Console: its navigation, and the pages of every noun."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
-"""Where a link for a super administrator leads: the code, then a passkey, or a token with a PIN, then the sign-in.
+"""The target of a super administrator link: enter the code, add a passkey or a token with a PIN, then sign in.
 
-The code stands behind the `#` of the link, which no server is sent and no log keeps; a script puts it into the form.
-Without one it is pasted.
+The code follows the `#` of the link, which browsers never send and no log contains; a script puts it into the form.
+Without the script, the user pastes it.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def routes(service: Service) -> list[Route]:
 
 
 def choose(visit: Visit) -> Reply:
-    """The code is good: by what does its holder want to sign in from now on?"""
+    """Show the choice between a passkey and a token; the code is valid."""
     return _choices(visit)
 
 
@@ -68,7 +68,7 @@ def use_with_passkey(visit: Visit) -> Reply:
 
 
 def use_with_token(visit: Visit) -> Reply:
-    """The key of the token is in this answer and nowhere else."""
+    """Add the token, and show its key: only this reply contains it."""
     form = visit.form
     pin = form.secret("pin")
     if pin.reveal() != form.secret("pin-again").reveal():
@@ -90,7 +90,7 @@ def _post(service: Service, path: str, handler: Callable[[Visit], Reply]) -> Rou
 
 
 def _answered(request: Request, visit: Visit, handler: Callable[[Visit], Reply]) -> Response:
-    """A mistake is shown where it can be mended: in the form, or where the code is asked if the link is not good."""
+    """Show a mistake in the form, or ask for the code again if the link is not valid."""
     try:
         return respond(CONSOLE, request, visit, handler(visit))
     except SparekeyError as error:
@@ -121,5 +121,5 @@ def _choices(visit: Visit) -> Shown:
 
 
 def _code(visit: Visit) -> Secret[str]:
-    """As it was pasted, or put there by the script."""
+    """Return the code as it was pasted, or filled in by the script."""
     return Secret("".join(visit.form.get("code", "").split()))

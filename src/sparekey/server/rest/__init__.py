@@ -1,1 +1,1 @@
-"""The REST API: programs ask whether a passcode is right, with a key of their own."""
+"""The REST API: programs with a key of their own verify passcodes and administer the server."""

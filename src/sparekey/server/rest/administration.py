@@ -1,9 +1,9 @@
-"""Administration over REST: one route for each operation of `app.rest.registry`, and nothing else.
+"""Administration over REST: one route for each operation of `app.rest.registry`.
 
-Rules: who asks is known before anything of the request is read; what is dangerous needs a second factor that is not
-older than ten minutes, of every person; whether the caller may do it is said by the use case alone, but for a file: who
-may import none sends none, and only a few are taken in at once (S08); what came is read, and the answer written, beside
-the event loop; no answer is kept by anybody on the way.
+Rules: the caller is authenticated before any of the request body is read; dangerous operations need a second factor
+from the last ten minutes, for every person; only the use case decides whether the caller may do it, except for files: a
+caller without the permission to import cannot send one, and the number of files at once is limited (S08); requests are
+parsed and replies are written outside the event loop; no reply may be cached.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -54,7 +54,7 @@ def _handler(service: Service, operation: Operation, files: Files) -> Callable[[
 def _done(
     service: Service, operation: Operation, caller: Caller, path: Mapping[str, str], query: Query, body: bytes, now: int
 ) -> Response:
-    """What the use case says."""
+    """Return the reply of the use case."""
     arguments = operation.read(path, query, body)
     at = {"now": now} if operation.takes_time else {}
     reply = operation.reply(operation.use_case(service.instance, caller.actor, **arguments, **at), arguments)
@@ -62,7 +62,8 @@ def _done(
 
 
 async def _admitted(service: Service, request: Request, operation: Operation) -> tuple[int, Caller]:
-    """Now, and who calls. Raises Refusal; NotAllowed for a file of somebody who may import none."""
+    """Return the time and the caller. Raises Refusal, or NotAllowed for a file from a caller without the permission to
+    import."""
     now = service.now()
     caller = await get_caller(service, request, now)
     if operation.largest > LARGEST_BODY:

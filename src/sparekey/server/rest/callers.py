@@ -1,4 +1,4 @@
-"""Whose session token or key a request carries, and from where it comes."""
+"""The caller of a request, from the session token or key that it carries, and from its address."""
 
 from starlette.requests import Request
 
@@ -10,7 +10,7 @@ from sparekey.server.service import Service
 
 
 async def get_caller(service: Service, request: Request, now: int) -> Caller:
-    """Who calls. Raises Refusal, the same for every reason."""
+    """Return the caller. Raises Refusal, the same for every reason."""
     token = bearer_of(request)
     caller = None
     if token:
@@ -25,12 +25,12 @@ async def get_caller(service: Service, request: Request, now: int) -> Caller:
 
 
 def is_admitted(service: Service, request: Request) -> bool:
-    """Whether administrators may come from this address."""
+    """Return True if administrators may connect from this address."""
     return not service.admin_networks or is_within(address_of(request), service.admin_networks)
 
 
 def bearer_of(request: Request) -> Secret[str]:
-    """What follows `Bearer`; empty: nothing does."""
+    """Return the text after `Bearer`, or ""."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return Secret(token.strip() if scheme.lower() == "bearer" else "")
 

@@ -1,7 +1,7 @@
-"""Which API client a key belongs to: remembered for the rest of a second, so that not each sign-in asks the database.
+"""The API client of a key, cached for the rest of a second, so that not every sign-in queries the database.
 
-Rules: what is refused is never remembered, nor a key itself; a client that is revoked, expired or moved is refused
-everywhere a second later at the latest.
+Rules: refusals and keys are never cached; a client that is revoked, expired or moved is rejected everywhere after one
+second at the latest.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ _MOST: Final = 1_000
 
 
 class Doors:
-    """The doors of the clients that asked in the last second."""
+    """Cached doors of the clients that called in the last second."""
 
     def __init__(self, service: Service) -> None:
         self._service: Final = service
         self._known: dict[tuple[bytes, str], tuple[Door, int]] = {}  # with the unix second of the asking
 
     async def find(self, key: Secret[str], address: str, now: int) -> Door | None:
-        """The client's door, or None: no such client may ask from this address now."""
+        """Return the door of the client; None if the key is not valid or not from this address."""
         asked = (hashlib.sha256(key.reveal().encode()).digest(), address)
         door, second = self._known.get(asked, (None, 0))
         if door is not None and second == now:

@@ -1,7 +1,6 @@
-"""`/v1/sessions`: an administrator signs in, shows the second factor once more, and logs out.
+"""`/v1/sessions`: an administrator signs in, confirms the second factor again, and logs out.
 
-Rules: signing in is the one sign-in of every door, refused at the floor; the token is shown in the answer and nowhere
-else.
+Rules: the sign-in is the same as everywhere and refused at the floor; only the reply contains the session token.
 """
 
 from collections.abc import Callable
@@ -47,7 +46,7 @@ _NOT_FROM_HERE = Refusal(
 
 @dataclass(frozen=True)
 class SessionQuestion:
-    """With `reply_to`, `passcode` is the answer to the question of that name."""
+    """A sign-in; with `reply_to`, `passcode` is the answer to the challenge of that name."""
 
     user: str = field(metadata=TYPED)
     passcode: str = field(repr=False, metadata=TYPED)
@@ -56,7 +55,7 @@ class SessionQuestion:
 
 @dataclass(frozen=True)
 class SecondFactorQuestion:
-    """The same for the user of the session."""
+    """A second factor of the user of the session, like a sign-in."""
 
     passcode: str = field(repr=False, metadata=TYPED)
     reply_to: str = field(repr=False, default="", metadata=TYPED)
@@ -64,7 +63,7 @@ class SecondFactorQuestion:
 
 @dataclass(frozen=True)
 class SessionAnswer:
-    """Granted, denied or ask; a denial says no more, but for groups of an emergency code that were misread."""
+    """The result: granted, denied or ask. A denial reveals no more, except misread groups of an emergency code."""
 
     result: str  # granted | denied | ask
     misread: list[int]
@@ -79,7 +78,7 @@ def routes(service: Service) -> list[Route]:
     """POST and DELETE sessions, POST second-factor."""
 
     async def begin(request: Request) -> Response:
-        """An administrator signs in. Whoever holds no role is refused, and no failure is counted."""
+        """Sign in as an administrator. A user without a role is refused, and no failure is counted."""
         arrived = Floor.arrival()
         if not is_admitted(service, request):
             raise _NOT_FROM_HERE
@@ -94,7 +93,7 @@ def routes(service: Service) -> list[Route]:
         return await _judged(service, arrived, address, now, verify)
 
     async def refresh(request: Request) -> Response:
-        """One more passcode, for what needs a fresh second factor."""
+        """Confirm the second factor again, for operations that need a fresh one."""
         arrived = Floor.arrival()
         now = service.now()
         await _session(service, request, now)
@@ -109,7 +108,7 @@ def routes(service: Service) -> list[Route]:
         return await _judged(service, arrived, address, now, verify)
 
     async def end(request: Request) -> Response:
-        """Log out."""
+        """End the session."""
         now = service.now()
         try:
             await _session(service, request, now)

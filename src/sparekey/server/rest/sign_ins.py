@@ -1,4 +1,4 @@
-"""`POST /v1/sign-ins`: a program with its own key asks whether a user's passcode is right."""
+"""`POST /v1/sign-ins`: a program with its own key verifies the passcode of a user."""
 
 from dataclasses import dataclass, field
 
@@ -27,7 +27,7 @@ _LARGEST = 16_384
 
 @dataclass(frozen=True)
 class SignInQuestion:
-    """With `reply_to`, `passcode` is the answer to the question of that name."""
+    """A sign-in; with `reply_to`, `passcode` is the answer to the challenge of that name."""
 
     user: str = field(metadata=TYPED)
     passcode: str = field(repr=False, metadata=TYPED)
@@ -36,7 +36,7 @@ class SignInQuestion:
 
 @dataclass(frozen=True)
 class SignInAnswer:
-    """Granted, denied or ask; a denial says no more, but for groups of an emergency code that were misread."""
+    """The result: granted, denied or ask. A denial reveals no more, except misread groups of an emergency code."""
 
     result: str  # granted | denied | ask
     user: str
@@ -55,7 +55,7 @@ def routes(service: Service) -> list[Route]:
     )
 
     async def ask(request: Request) -> Response:
-        """Whether the passcode is right. Asking uses it up: a tokencode is granted once."""
+        """Verify a passcode. A correct tokencode is used up: it is granted once."""
         arrived = Floor.arrival()
         try:
             await _door(doors, request, service.now())
@@ -81,7 +81,7 @@ def routes(service: Service) -> list[Route]:
 
 
 async def _door(doors: Doors, request: Request, now: int) -> Door:
-    """The door of the client whose key the request carries. Raises Refusal, the same for every reason."""
+    """Return the door of the client whose key the request carries. Raises Refusal, the same for every reason."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     address = request.client.host if request.client else ""
     door = None

@@ -1,1 +1,1 @@
-"""The self-service console: users see and prepare their own spare key."""
+"""The self-service console: users check and prepare their own access."""

@@ -1,4 +1,4 @@
-"""One device of the user's: the report that it was stolen."""
+"""A device of the user: report it stolen."""
 
 from sparekey.app.self_service import own as self_service
 from sparekey.server.web.pages import Pages

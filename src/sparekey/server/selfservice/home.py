@@ -1,4 +1,4 @@
-"""Home: what the user has, and what works if the network dies now. Activity: what happened to them."""
+"""Home: the user's devices and tokens, and what works if the network fails now. Activity: the user's events."""
 
 from sparekey.app.self_service import own as self_service
 from sparekey.server.selfservice import words

@@ -1,4 +1,4 @@
-"""One-time tokencodes that users make themselves, for a token that is lost or not at hand; and their end."""
+"""One-time tokencodes that users create themselves, for a token that is lost or not at hand."""
 
 from typing import Final
 
@@ -25,7 +25,7 @@ def emergency(visit: Visit) -> Reply:
 
 @pages.post("/{serial}/emergency", None, again=emergency, fresh=True)
 def give(visit: Visit) -> Reply:
-    """The codes are in this answer and nowhere else."""
+    """Create the codes, and show them: only this reply contains them."""
     serial = visit.path["serial"]
     given = own_emergency.give(visit.instance, get_session(visit), serial, now=visit.now)
     return visit.show(

@@ -1,4 +1,4 @@
-"""The user's own passkeys: added with a fresh second factor, removed; and what passkey.js asks for."""
+"""The passkeys of the user: adding with a fresh second factor, removal, and challenges for passkey.js."""
 
 from typing import Final
 

@@ -1,7 +1,6 @@
-"""Sign in to the self-service console, with a passcode or a passkey, and out of it: the one sign-in of every door,
-refused at the floor, alike for all.
+"""Sign-in and sign-out of self-service; refusals leave at the floor, with the same text for every reason.
 
-`/` leads here: most people who type the server's name are users.
+`/` redirects here: most people who type the name of the server are users.
 """
 
 from collections.abc import Callable
@@ -98,7 +97,7 @@ async def _judged(service: Service, request: Request, visit: Visit, arrived: flo
 
 
 def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
-    """What the page is given: never what was typed as a passcode."""
+    """Return the values of the page, which never contain a typed passcode."""
     given: dict[str, Any] = {
         "user": fields.get("user", ""),
         "to": way_back(fields.get("to", ""), HOME),

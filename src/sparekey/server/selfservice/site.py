@@ -1,4 +1,4 @@
-"""The self-service console as one site: its navigation and its pages, of users' own sessions."""
+"""The site of self-service: its navigation, pages and sessions."""
 
 from typing import Final
 

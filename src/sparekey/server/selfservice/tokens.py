@@ -1,4 +1,4 @@
-"""One token of the user's: a new PIN, two codes that set it right, and the report that it is lost."""
+"""A token of the user: set a new PIN, resync it, or report it lost."""
 
 from sparekey.app.self_service import own as self_service
 from sparekey.core.errors import BadInput

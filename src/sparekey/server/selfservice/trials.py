@@ -1,4 +1,4 @@
-"""Be prepared: try a passcode out, and see what would happen if the token were lost now."""
+"""Preparation: try a passcode, and see what would happen if the token were lost now."""
 
 from sparekey.app.self_service import own as self_service
 from sparekey.app.self_service.own import Tried
@@ -19,7 +19,7 @@ def passcode(visit: Visit) -> Reply:
 
 @pages.post("/passcode", None, again=passcode)
 def try_passcode(visit: Visit) -> Reply:
-    """It counts as any sign-in does: nobody who finds a session open guesses here."""
+    """Try a passcode. It counts like any sign-in, so that an open session cannot be used for guessing."""
     typed = visit.form.secret("passcode")
     return _page(visit, self_service.try_out(visit.instance, visit.actor, visit.address, typed, now=visit.now))
 

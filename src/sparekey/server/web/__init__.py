@@ -1,3 +1,1 @@
-"""What the pages of both consoles stand on: a registry of pages, what a visitor asks, what a page answers, the frame
-around it, and the rules of the browser (S61).
-"""
+"""The basis of both consoles: registry of pages, visits, replies, the frame of pages, and browser security (S61)."""

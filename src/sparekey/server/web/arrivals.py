@@ -1,7 +1,7 @@
-"""From a request to a visit: whether it may come, what it says about itself, and whether a form is ours.
+"""Turn a request into a visit: check its host, its address and its form.
 
-Rules: hosts are fixed, so that no page is built on what a header says; a form counts only with its mark and from our
-own origin (S61).
+Rules: the accepted hosts are fixed, so that no page contains text from a header; a form is accepted only with its mark
+and from our own origin (S61).
 """
 
 import re
@@ -26,7 +26,7 @@ _HOST: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?", re.AS
 
 
 def admitted(service: Service, site: Site, request: Request) -> Visit:
-    """The visit, if this host and this address may have it. Raises Refusal."""
+    """Return the visit if this host and this address are allowed. Raises Refusal."""
     verify_host(service, request)
     networks = site.sessions.networks(service)
     if networks and not is_within(address_of(request), networks):
@@ -40,12 +40,12 @@ def admitted(service: Service, site: Site, request: Request) -> Visit:
 
 
 def token_of(site: Site, request: Request) -> Secret[str]:
-    """What the cookie of this site's sessions says; "": nothing."""
+    """Return the value of the session cookie of this site, or ""."""
     return Secret(request.cookies.get(site.sessions.cookie, ""))
 
 
 def visit_of(service: Service, request: Request) -> Visit:
-    """The visit as far as the request itself tells. Raises Refusal for a query that is none."""
+    """Return the visit from the request alone. Raises Refusal for a query that is not valid."""
     query = request.url.query
     try:
         fields = Fields.of(query)
@@ -68,7 +68,7 @@ def visit_of(service: Service, request: Request) -> Visit:
 
 
 def verify_host(service: Service, request: Request) -> None:
-    """Raises Refusal for a name that is not ours, or is written as no browser writes it."""
+    """Verify the host name. Raises Refusal for a name that is not ours, or in a form that no browser sends."""
     named = _HOST.fullmatch(request.headers.get("host", ""))
     if named is None or named[1].strip("[]").lower() not in service.hosts:
         raise Refusal(
@@ -80,7 +80,8 @@ def verify_host(service: Service, request: Request) -> None:
 
 
 def verify_ours(site: Site, request: Request, form: Fields) -> None:
-    """Raises NotAllowed for a form that another site sent, or that is from before the sign-in (S61)."""
+    """Verify the origin and mark of a form. Raises NotAllowed if another site sent it, or if it is from before the
+    sign-in (S61)."""
     origin, sent_from = request.headers.get("origin"), request.headers.get("sec-fetch-site", "same-origin")
     foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
     if (

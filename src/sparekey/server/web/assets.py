@@ -1,4 +1,4 @@
-"""Style, script and icons: read once, compressed once, and kept by the browser as long as they stay the same."""
+"""Style sheet, scripts and icons: read and compressed once, and cached by browsers until they change."""
 
 import gzip
 import hashlib
@@ -26,7 +26,7 @@ class Asset:
 
 @cache
 def assets() -> dict[str, Asset]:
-    """Every file of `static` by name."""
+    """Return all files of `static` by name."""
     return {
         each.name: _asset(each.name, each.read_bytes())
         for each in resources.files("sparekey.server.web").joinpath("static").iterdir()
@@ -41,7 +41,7 @@ def _asset(name: str, content: bytes) -> Asset:
 
 
 def address_of_asset(name: str) -> str:
-    """Where a page finds it. Raises KeyError for a file that is not there."""
+    """Return the address of an asset. Raises KeyError if there is none of this name."""
     return f"{PREFIX}{name}?v={assets()[name].version}"
 
 

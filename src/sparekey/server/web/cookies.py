@@ -1,9 +1,9 @@
-"""Cookies and the mark that every form carries, so that no other site can send it (S61).
+"""Cookies, and the mark that protects every form against other sites (S61).
 
-Rules: cookies have the `__Host-` prefix, so that no other host can set them, are sent only over a secure connection and
-only with requests from our own pages, and no script reads them, but for the time zone, which a script sets; the mark of
-a form is derived from the cookie of the session, or of the browser before there is one, and looks different each time,
-so that its compressed length tells nothing.
+Rules: cookies have the `__Host-` prefix, so that no other host can set them; they are sent only over a secure
+connection, only with requests from our own pages, and scripts cannot read them, except the time zone, which a script
+sets; the mark of a form is derived from the cookie of the session, or of the browser before the sign-in, and is
+different each time, so that its compressed length reveals nothing.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _MARK_BYTES: Final = 16
 
 
 def set_cookie(response: Response, name: str, value: str) -> None:
-    """Until the browser is closed."""
+    """Set a cookie until the browser is closed."""
     response.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="strict")
 
 
@@ -38,18 +38,19 @@ def new_browser() -> str:
 
 
 def base_of(cookies: Mapping[str, str], session: str) -> Secret[str]:
-    """What the marks of a site are derived from, whose sessions have this cookie; "": there is neither cookie."""
+    """Return the secret from which the marks of a site with this session cookie are derived; "" if there is no
+    cookie."""
     return Secret(cookies.get(session) or cookies.get(BROWSER) or "")
 
 
 def new_mark(base: Secret[str]) -> str:
-    """For one form: 64 hex digits."""
+    """Return a mark for one form: 64 hex digits."""
     mask = secrets.token_bytes(_MARK_BYTES)
     return (mask + _xor(mask, _mark(base))).hex()
 
 
 def is_mark(base: Secret[str], typed: str) -> bool:
-    """Whether this mark was made for this browser."""
+    """Return True if the mark was made for this browser."""
     try:
         sent = bytes.fromhex(typed)
     except ValueError:

@@ -1,8 +1,8 @@
-"""What is said instead of an answer: a page in words at the addresses of pages, JSON in the one shape elsewhere.
+"""Error replies: a page at the addresses of pages, JSON elsewhere.
 
-Rules: a page of a failure is built on nothing that the request says, asks neither database nor clock, holds no form,
-sets no cookie and has the headers of every page (S61); it says what happened, what to do, and where to go on, unless
-that would lead here again; where not even that can be made, JSON is sent.
+Rules: an error page contains nothing from the request, uses neither database nor clock, contains no form, sets no
+cookie and has the headers of every page (S61); it says what happened, what to do and where to go next, unless that
+would lead to the same error; if the page itself fails, JSON is sent.
 """
 
 from collections.abc import Sequence
@@ -32,14 +32,14 @@ _LEADS_HERE_AGAIN: Final = frozenset({"unknown-host", "not-from-here"})
 
 
 class Failures:
-    """The answers to what failed, of one service. `sites`: those of pages; the last one is everybody's."""
+    """The error replies of one service. `sites`: the sites of pages; the last one is the default."""
 
     def __init__(self, service: Service, sites: Sequence[Site]) -> None:
         self._service: Final = service
         self._sites: Final = sites
 
     def answer(self, request: Request, failure: Failure) -> Response:
-        """Never raises."""
+        """Return the reply for an error. Never raises."""
         site = self._site_of(sent_path(request.scope), request.headers.get("accept", ""))
         if site is not None:
             try:
@@ -49,7 +49,7 @@ class Failures:
         return error_answer(failure.status, failure.reply, failure.headers)
 
     def _site_of(self, path: str, accepted: str) -> Site | None:
-        """Of whose pages it is one; None: JSON is wanted."""
+        """Return the site of the page, or None for JSON."""
         if path.startswith(_PROGRAMS) or asks_for_json(accepted):
             return None
         for site in self._sites:
@@ -70,5 +70,5 @@ class Failures:
 
 
 def asks_for_json(accepted: str) -> bool:
-    """Whether a script of ours asks, not a person who looks at a page."""
+    """Return True if one of our scripts sent the request."""
     return accepted.partition(",")[0].partition(";")[0].strip() == "application/json"

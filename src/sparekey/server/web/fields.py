@@ -1,7 +1,7 @@
-"""What a visitor typed or chose: the fields of a query or a form, read strictly, refused in words.
+"""Fields of a query or a form, read strictly.
 
-Rules: a field that is not there is empty; text is trimmed unless it is a secret; numbers and dates are what people
-write; a refusal names the field as the page does and never its value.
+Rules: a missing field is empty; text is trimmed unless it is a secret; numbers and dates are in the form that people
+type; an error names the field by its label and never contains its value.
 """
 
 import re
@@ -21,19 +21,19 @@ _NEVER_TYPED: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\u
 
 
 class BadFields(ValueError):
-    """The text is no query and no form."""
+    """The text is not a valid query or form."""
 
 
 @dataclass(frozen=True)
 class SentFile:
-    """A file that came with a form."""
+    """A file that was sent with a form."""
 
     name: str
     content: bytes = field(repr=False)
 
 
 class Fields(Mapping[str, str]):
-    """Fields by name; of several with one name the first counts, but for `all`."""
+    """Fields by name; if a name occurs more than once, the first value counts, except in `all`."""
 
     def __init__(self, pairs: Sequence[tuple[str, str]] = (), files: Mapping[str, SentFile] | None = None) -> None:
         self._pairs: Final = tuple(pairs)
@@ -41,7 +41,7 @@ class Fields(Mapping[str, str]):
 
     @classmethod
     def of(cls, encoded: str) -> "Fields":
-        """From a query, or a body in application/x-www-form-urlencoded. Raises BadFields."""
+        """Return the fields of a query, or of a body in application/x-www-form-urlencoded. Raises BadFields."""
         try:
             pairs = parse_qsl(encoded, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
         except ValueError as error:
@@ -64,7 +64,7 @@ class Fields(Mapping[str, str]):
         return f"Fields({', '.join(self)})"  # what was typed may be a secret
 
     def verify_typeable(self) -> None:
-        """Raises BadInput where a name or a value holds what nobody types and PostgreSQL keeps in no text."""
+        """Verify that no name or value contains control characters or half characters. Raises BadInput."""
         if any(_NEVER_TYPED.search(text) for pair in self._pairs for text in pair):
             raise BadInput("a field contains a character that cannot be typed", "type the text again")
 
@@ -73,11 +73,12 @@ class Fields(Mapping[str, str]):
         return self._pairs
 
     def all(self, name: str) -> tuple[str, ...]:
-        """Every value of a field that may come more than once."""
+        """Return all values of a field that may occur more than once."""
         return tuple(value for each, value in self._pairs if each == name)
 
     def text(self, name: str, what: str = "", *, needed: bool = False) -> str:
-        """`what`: the field's label, for the refusal. Raises BadInput where it is needed and empty, or no text."""
+        """Return a text; `what` is the label of the field. Raises BadInput if it is needed and empty, too long or
+        unprintable."""
         value = self.get(name, "").strip()
         if needed and not value:
             raise BadInput(f"'{what or name}' is empty", "fill it in")
@@ -86,15 +87,15 @@ class Fields(Mapping[str, str]):
         return value
 
     def secret(self, name: str) -> Secret[str]:
-        """Exactly as it was typed."""
+        """Return a secret exactly as it was typed."""
         return Secret(self.get(name, ""))
 
     def flag(self, name: str) -> bool:
-        """Whether a box was ticked."""
+        """Return True if a box was ticked."""
         return self.get(name, "") not in {"", "off", "false"}
 
     def number(self, name: str, what: str, low: int, high: int, default: int | None = None) -> int:
-        """A whole number from `low` to `high`; `default`: where nothing was typed. Raises BadInput."""
+        """Return a whole number from `low` to `high`, or `default` if the field is empty. Raises BadInput."""
         value = self.get(name, "").strip()
         if not value and default is not None:
             return default
@@ -103,7 +104,8 @@ class Fields(Mapping[str, str]):
         return int(value)
 
     def day(self, name: str, what: str, zone: tzinfo) -> int | None:
-        """The unix second at which a day (YYYY-MM-DD) ends in that zone; None: nothing was typed. Raises BadInput."""
+        """Return the unix second at which a day (YYYY-MM-DD) ends in that zone, or None if the field is empty. Raises
+        BadInput."""
         value = self.get(name, "").strip()
         if not value:
             return None
@@ -114,14 +116,14 @@ class Fields(Mapping[str, str]):
             raise BadInput(f"'{what}' is not a date", "give it as YYYY-MM-DD, for example 2027-01-31") from error
 
     def file(self, name: str, what: str) -> SentFile:
-        """Raises BadInput where none was chosen."""
+        """Return a file. Raises BadInput if none was chosen."""
         found = self._files.get(name)
         if found is None or not found.content:
             raise BadInput(f"'{what}' has no file, or the file is empty", "choose a file")
         return found
 
     def but(self, **changed: str | None) -> str:
-        """As a query, with some fields changed (None: taken out); empty ones are left out."""
+        """Return the fields as a query, with some changed (None: removed) and without empty ones."""
         pairs = [(name, value) for name, value in self._pairs if name not in changed and value]
         pairs += [(name, value) for name, value in changed.items() if value]
         return urlencode(pairs)

@@ -1,4 +1,4 @@
-"""Reads a form: at most as many bytes as it may have, in the one code of ours, files in memory alone (S08, S65)."""
+"""Read forms: limited in size, UTF-8 only, and files only in memory (S08, S65)."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -17,17 +17,17 @@ from sparekey.server.web.visits import Visit
 
 
 async def with_form(service: Service, request: Request, visit: Visit, most: int = FORM) -> Visit:
-    """The visit with what was sent, at the moment when all of it has come. Raises Refusal.
+    """Return the visit with its form, and the time at which the form was complete. Raises Refusal.
 
-    Who holds a form back would otherwise go on at the moment when it was begun: a used answer to a passkey, a code or
-    a session would be good for as long as they like, and no lock would hold (S01, S06, S61).
+    The time is read again because a client could hold a form back: an expired challenge, code or session would
+    otherwise stay valid as long as the client likes, and no lock would apply (S01, S06, S61).
     """
     form = await read_form(request, most)
     return replace(visit, form=form, now=service.now())
 
 
 async def read_form(request: Request, most: int) -> Fields:
-    """Raises Refusal where it is none, or larger than it may be."""
+    """Return the fields of a form. Raises Refusal if it is not a form, or too large."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     body = await read_body(request, most)
     no_form = Refusal(400, "bad-request", "the form could not be read", "reload the page and send the form again")

@@ -1,8 +1,8 @@
-"""The registry of pages: each with its path, the permission that it needs, and the one function that makes it.
+"""The registry of pages: each with its path, its permission, and its handler.
 
-Rules (architecture, "a console page"): a handler reads what was asked, calls a use case, and names a template; whether
-the visitor may do it is said by the use case, the permission here only decides what is offered and refuses early (S63);
-what is dangerous is marked `fresh` (S62); what changes anything is a POST.
+Rules (architecture, "How a page comes about"): a handler reads the input, calls a use case and names a template; the
+use case decides whether the visitor may do it, and the permission here only controls which pages are offered and
+rejects early (S63); dangerous pages are marked `fresh` (S62); every change is a POST.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,11 @@ FILE: Final = 32 * 2**20  # bytes of a form with a file
 
 @dataclass(frozen=True)
 class Page:
-    """One line of the registry.
+    """One page.
 
-    `permission` None: for everybody who signed in. `fresh`: only with a second factor that is not older than ten
-    minutes. `again`: the page on which a mistake in the form is shown, with what was typed. `largest`: bytes of a form.
-    `whole` False: a file, or a part that another page puts in its place.
+    `permission` None: for all signed-in visitors. `fresh`: needs a second factor from the last ten minutes. `again`:
+    the page that shows a mistake in the form, with the input. `largest`: the limit of a form in bytes. `whole` False: a
+    file, or a part that another page includes.
     """
 
     method: str
@@ -42,25 +42,25 @@ class Page:
 
     @property
     def is_looked_at(self) -> bool:
-        """Whether a browser shows it by its address."""
+        """Return True if a browser can open the page by its address."""
         return self.whole and not self.changes
 
 
 class Pages:
-    """The pages of one noun; the decorators keep them in order."""
+    """The pages of one noun, registered by decorators."""
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix: Final = prefix
         self.all: Final[list[Page]] = []
 
     def get(self, path: str, permission: Permission | None, *, whole: bool = True) -> Callable[[Handler], Handler]:
-        """A page to look at; nothing dangerous is done by looking."""
+        """Register a page that changes nothing."""
         return self._keep(lambda handler: Page("GET", self._prefix + path, handler, permission, whole=whole))
 
     def post(
         self, path: str, permission: Permission | None, *, again: Handler, fresh: bool = False, largest: int = FORM
     ) -> Callable[[Handler], Handler]:
-        """A form that is sent: something changes, or is shown once."""
+        """Register a form that changes something, or shows a secret once."""
         return self._keep(lambda it: Page("POST", self._prefix + path, it, permission, fresh, again, largest))
 
     def _keep(self, page_of: Callable[[Handler], Page]) -> Callable[[Handler], Handler]:

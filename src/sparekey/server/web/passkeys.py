@@ -1,7 +1,7 @@
-"""Passkeys at both consoles: the sign-in with one, and what the pages about them have in common.
+"""Passkeys in both consoles: sign-in, and the parts that their pages share.
 
-Rules: no name is asked for, so that nobody learns who has a passkey: what is to be signed looks the same to everybody;
-what is refused leaves at the floor, in the words of every refusal (S07).
+Rules: no user name is asked for, so that nobody can find out which users have a passkey: challenges look the same for
+all; a refusal leaves at the floor, with the same text for every reason (S07).
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ _REFUSED: Final = "Not signed in. This passkey was not accepted: try once more, 
 
 @dataclass(frozen=True)
 class PasskeySignIn:
-    """How a site signs in with passkeys. `entrance`: for who comes from there; `page`: the sign-in once more."""
+    """The sign-in of a site with passkeys. `entrance`: for visitors from there; `page`: shows the sign-in again."""
 
     site: Site
     pool: WorkPool
@@ -76,21 +76,21 @@ def routes(service: Service, it: PasskeySignIn) -> list[Route]:
 
 
 async def form_of(service: Service, site: Site, request: Request) -> tuple[Visit, Secret[str]]:
-    """The form of our page, and what only this browser has: questions are bound to it. Raises Refusal, NotAllowed."""
+    """Return the form and the cookie of the browser to which challenges are bound. Raises Refusal, NotAllowed."""
     visit = await with_form(service, request, admitted(service, site, request))
     verify_ours(site, request, visit.form)
     return visit, cookies.base_of(request.cookies, site.sessions.cookie)
 
 
 def get_place(visit: Visit) -> Place:
-    """Raises BadInput where no passkey can be used."""
+    """Return the place. Raises BadInput if passkeys cannot be used there."""
     if visit.place is None:
         raise BadInput("passkeys do not work at an IP address", "open this page by the server's name")
     return visit.place
 
 
 def get_session(visit: Visit) -> Session:
-    """Raises NotAllowed where nobody is signed in."""
+    """Return the session. Raises NotAllowed without one."""
     if visit.session is None:
         raise NotAllowed("you are not signed in", "sign in")
     return visit.session

@@ -1,4 +1,4 @@
-"""Where a page is, as passkeys are bound to it: to one name of the server, and to the origins that the name has."""
+"""The place to which passkeys are bound: one name of the server, and its origins."""
 
 from ipaddress import ip_address
 from typing import Final
@@ -10,7 +10,7 @@ _LOCAL: Final = "localhost"  # the one name for which browsers take a page witho
 
 
 def place_of(host: str) -> Place | None:
-    """`host`: as the browser named it, with the port if that is no usual one. None: an address, which is no name."""
+    """Return the place of a host, with the port if it is unusual; None for an IP address."""
     name = urlsplit(f"//{host}").hostname
     if not name:
         return None

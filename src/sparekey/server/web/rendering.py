@@ -1,7 +1,7 @@
-"""From a reply to bytes: the templates, what every one of them may use, and the headers of every page (S61).
+"""Render replies: the templates, their common values, and the headers of every page (S61).
 
-Rules: everything is escaped (autoescape); no template holds a script, and the policy in the header lets none run but
-our own; a page is kept by nobody; what a template uses and is not given is an error, not an empty place.
+Rules: everything is escaped (autoescape); no template contains a script, and the policy in the header allows only our
+own scripts; pages are never cached; a missing value in a template is an error.
 """
 
 import gzip
@@ -31,7 +31,7 @@ MARK_FIELD: Final = "mark"
 def page_response(
     shown: Shown, visit: Visit, frame: Mapping[str, object], base: Secret[str], *, gzipped: bool
 ) -> Response:
-    """`frame`: what the frame around the page is given; `base`: of the marks in its forms."""
+    """Render a page. `frame`: the values of the frame around it; `base`: the secret of the marks in its forms."""
     nonce = secrets.token_urlsafe(16)
     given = {
         "visit": visit,
@@ -56,19 +56,19 @@ def page_response(
 
 
 def moved_response(sent_on: SentOn) -> Response:
-    """After a change, the browser asks for another page, so that loading it again repeats nothing."""
+    """Return a redirect after a change, so that reloading the page repeats nothing."""
     return RedirectResponse(sent_on.to, 303, page_headers(""))
 
 
 def file_response(sent: Sent) -> Response:
-    """A file to keep, never one to be shown in place of a page."""
+    """Return a file to download, never one to display as a page."""
     name = "".join(each for each in sent.name if each.isalnum() or each in "-_.") or "file"
     headers = page_headers("") | {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(sent.content, 200, headers, sent.media_type)
 
 
 def page_headers(nonce: str) -> dict[str, str]:
-    """No script but ours, no frame around us, nothing kept, nothing told to other sites."""
+    """Return the headers of every page: only our scripts, no framing, no cache, no referrer to other sites."""
     script = f"'nonce-{nonce}'" if nonce else "'none'"
     policy = (
         f"default-src 'none'; script-src {script}; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -1,4 +1,4 @@
-"""What a page answers: a template to show, another page to go to, or bytes to keep."""
+"""Replies of a page: a template to show, a redirect, or a file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,9 +8,8 @@ from sparekey.secret import Secret
 
 @dataclass(frozen=True)
 class Shown:
-    """A page. `values`: what its template is given, beside the frame's own. `secret`: it shows a code, a key or a seed,
-    so that it is never compressed together with anything that a visitor chose.
-    """
+    """A page. `values`: the values of its template. `secret`: it shows a code, a key or a seed, and is never
+    compressed, because it also contains text that the visitor chose."""
 
     template: str
     values: Mapping[str, object] = field(default_factory=dict, repr=False)
@@ -20,7 +19,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class SentOn:
-    """After a change: to another page, which says once what was done. `session`: begins one; `signs_out`: ends it."""
+    """A redirect after a change, with a message that is shown once. `session`: begins one; `signs_out`: ends it."""
 
     to: str
     said: str = ""
@@ -30,7 +29,7 @@ class SentOn:
 
 @dataclass(frozen=True)
 class Sent:
-    """A file to keep."""
+    """A file to download."""
 
     content: bytes = field(repr=False)
     media_type: str = "application/octet-stream"

@@ -1,4 +1,4 @@
-"""From what a page answers to what leaves: in the frame of its site, with the cookies that go with it."""
+"""Turn replies of pages into responses, with the frame of the site and its cookies."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -26,12 +26,12 @@ _LONGEST_SAID: Final = 1_000
 
 
 def status_of(error: SparekeyError) -> int:
-    """Of HTTP, for a mistake."""
+    """Return the HTTP status of an error."""
     return next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 409)
 
 
 def respond(site: Site, request: Request, visit: Visit, reply: Reply) -> Response:
-    """A reply as bytes, in the frame of the site."""
+    """Return a reply as bytes, in the frame of the site."""
     match reply:
         case Sent():
             return file_response(reply)
@@ -55,7 +55,7 @@ def respond(site: Site, request: Request, visit: Visit, reply: Reply) -> Respons
 
 
 def failed(site: Site, request: Request, visit: Visit, error: SparekeyError, status: int) -> Response:
-    """An error as a page of its own; for a script of ours, which shows what is said, as JSON."""
+    """Return an error as a page, or as JSON if one of our scripts sent the request."""
     if asks_for_json(request.headers.get("accept", "")):
         return error_answer(status, ErrorReply(error=error.error, message=error.message, do=error.do), page_headers(""))
     return respond(site, request, visit, Shown("failed.html", {"failure": error, "leads_here_again": False}, status))
@@ -74,7 +74,8 @@ def _moved(site: Site, sent_on: SentOn) -> Response:
 
 
 def _said(request: Request) -> str:
-    """What the page before did; only ours can set the cookie, and it is escaped like anything else."""
+    """Return the message of the previous page. Safe because only the server can set the cookie, and the text is
+    escaped."""
     try:
         said = json.loads(urlsafe_b64decode(request.cookies.get(cookies.SAID, "")) or b'""')
     except ValueError:
@@ -83,7 +84,7 @@ def _said(request: Request) -> str:
 
 
 def to_sign_in(site: Site, page: Page, request: Request) -> Response:
-    """With the way back; a form that came too late is not kept."""
+    """Return the sign-in page with the way back; a form that came too late is not kept."""
     way = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     back = f"?to={quote(way, safe='')}" if not page.changes else ""
     if request.headers.get("hx-request"):

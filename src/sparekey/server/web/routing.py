@@ -1,12 +1,12 @@
-"""A site of pages: a route for each, through the rules that hold for every page.
+"""A site of pages: one route for each page, with the rules of every page.
 
 Rules:
-- Whether a request may come at all is known before anything else (`arrivals`); who asks, before anything of it is
-  read; who is not signed in is sent to the sign-in, and back.
-- What is dangerous needs a second factor that is not older than ten minutes (S62): where it is older, the form is kept
-  and a passcode or a passkey asked for (`second_factors`). A refusal leaves at the floor (S07).
-- Reading and rendering are done beside the event loop; a mistake in a form is shown in the form; what was not foreseen
-  is said in one sentence and logged without its words (S65).
+- The host and address are checked first (`arrivals`). The visitor is identified before any of the body is read;
+  visitors without a session are sent to the sign-in, and back.
+- Dangerous pages need a second factor from the last ten minutes (S62): if it is older, the form is kept and a passcode
+  or a passkey is asked for (`second_factors`). A refusal leaves at the floor (S07).
+- Pages are made outside the event loop. A mistake in a form is shown in the form; an unexpected error is shown as one
+  sentence, and logged without its message (S65).
 """
 
 from collections.abc import Awaitable, Callable
@@ -69,7 +69,8 @@ def _handler(service: Service, site: Site, page: Page, files: Files) -> Callable
 
 
 def _refused_unread(site: Site, page: Page, request: Request, visit: Visit) -> Response | None:
-    """Who may send no file here sends none (S08); None: let it come, everything is looked at again then."""
+    """Refuse a file early if the visitor may not send one (S08); None: accept it, everything is checked again
+    afterwards."""
     session = site.sessions.find(visit, token_of(site, request))
     if session is None:
         return to_sign_in(site, page, request)
@@ -82,7 +83,7 @@ def _refused_unread(site: Site, page: Page, request: Request, visit: Visit) -> R
 
 
 def _answered(site: Site, page: Page, request: Request, visit: Visit) -> tuple[Response, bool]:
-    """The page, and whether it refuses a second factor, so that it waits."""
+    """Return the page, and True if it refuses a second factor, which must wait for the floor."""
     session = site.sessions.find(visit, token_of(site, request))
     if session is None:
         return to_sign_in(site, page, request), False
@@ -106,9 +107,8 @@ def _answered(site: Site, page: Page, request: Request, visit: Visit) -> tuple[R
 
 
 def _verify_admitted(site: Site, page: Page, request: Request, visit: Visit) -> None:
-    """Raises NotAllowed for a form that is not ours, or a page that this visitor can use nowhere; BadInput for text
-    that no page sends, whichever field it is in.
-    """
+    """Verify the form and the permission. Raises NotAllowed for a form that is not ours, or for a page that this
+    visitor may not use anywhere; BadInput for characters that no page sends."""
     if page.changes:
         verify_ours(site, request, visit.form)
     visit.form.verify_typeable()
@@ -118,7 +118,7 @@ def _verify_admitted(site: Site, page: Page, request: Request, visit: Visit) -> 
 
 
 def _made(site: Site, page: Page, request: Request, visit: Visit) -> Response:
-    """What the page answers; where something is wrong with its form, the form once more with what was typed."""
+    """Return the reply of the page, or the form again with its input if there is a mistake in it."""
     try:
         reply = page.handler(visit)
     except SparekeyError as error:

@@ -1,7 +1,7 @@
-"""Asks for a fresh second factor in the middle of a form, and keeps the form meanwhile (S62).
+"""Ask for a fresh second factor within a form, and keep the form meanwhile (S62).
 
-The form comes back with what was typed; the passcode or the passkey and the form are then sent together, so that
-nobody types a form twice and nothing waits in a session.
+The form comes back with its input; the passcode or the passkey is then sent together with it, so that users fill in a
+form only once and the server stores nothing in the session.
 """
 
 from typing import Any, Final
@@ -20,7 +20,8 @@ _ASKED_FIELDS: Final = frozenset({_PASSCODE_FIELD, _ANSWER_FIELD, _PASSKEY_FIELD
 
 
 def ask_for_second_factor(site: Site, visit: Visit) -> Shown | None:
-    """None: it came with the form, and was right. Else the page that asks for it and keeps the form."""
+    """Return None if the second factor came with the form and was correct, else the page that asks for it and keeps the
+    form."""
     verdict = _second_factor(site.sessions, visit)
     if verdict is not None and isinstance(verdict.outcome, Granted):
         return None
@@ -40,7 +41,7 @@ def ask_for_second_factor(site: Site, visit: Visit) -> Shown | None:
 
 
 def _second_factor(sessions: Sessions, visit: Visit) -> Verdict | None:
-    """What is made of the passcode or the passkey that came with the form; None: neither came."""
+    """Return the result of the passcode or the passkey that came with the form; None if neither came."""
     session, passcode = visit.session, visit.form.secret(_PASSCODE_FIELD)
     signed = visit.form.get(_PASSKEY_FIELD, "")
     if session is None:
@@ -54,7 +55,7 @@ def _second_factor(sessions: Sessions, visit: Visit) -> Verdict | None:
 
 
 def _passkey_question(sessions: Sessions, visit: Visit) -> str:
-    """Where the browser asks what is to be signed; "": whoever visits has no passkey for here."""
+    """Return the address of the challenge; "" if the visitor has no passkey for this place."""
     passkeys, session, place = sessions.passkeys, visit.session, visit.place
     if passkeys is None or session is None or place is None or not passkeys.known(visit.instance, place, session):
         return ""

@@ -1,4 +1,4 @@
-"""What a console answers to a sign-in, refused at the floor or not: the same for both of them."""
+"""Replies to a sign-in, the same for both consoles."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,8 @@ from sparekey.server.web.visits import Visit
 def answered(
     site: Site, request: Request, visit: Visit, judged: Opened | Denied, page: Callable[..., Shown], refusal: str
 ) -> Response:
-    """On to where the visitor wanted to go; or the page once more, with a question or with what every refusal says."""
+    """Return a redirect to the page that the visitor wanted, or the sign-in page again with a question or the text of
+    every refusal."""
     outcome = judged.verdict.outcome if isinstance(judged, Opened) else judged
     match outcome:
         case Granted() if isinstance(judged, Opened):
@@ -32,6 +33,6 @@ def answered(
 
 
 def way_back(to: str, home: str) -> str:
-    """Where the visitor wanted to go, if that is a page of the site whose first one is `home`."""
+    """Return the page that the visitor wanted, if it belongs to the site with this `home`."""
     ours = to.startswith(home) and to[len(home) : len(home) + 1] in ("", "/", "?", "#")
     return to if ours and "\\" not in to and to.isprintable() else home

@@ -1,4 +1,4 @@
-"""What a site of pages is: its navigation, how it knows who visits, and its pages."""
+"""The definition of a site: its navigation, its sessions, and its pages."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from sparekey.server.work import WorkPool
 
 @dataclass(frozen=True)
 class Link:
-    """One place in the navigation; `permission`: whoever has it nowhere does not see the link."""
+    """One entry of the navigation; hidden from visitors without the `permission`."""
 
     words: str
     to: str
@@ -26,9 +26,8 @@ class Link:
 
 @dataclass(frozen=True)
 class Passkeys:
-    """How a passkey is a second factor at a site: `question`: the address where the browser asks what is to be signed;
-    `known`: whether whoever has the session has a passkey for this place.
-    """
+    """Passkeys as a second factor at a site. `question`: the address of the challenge; `known`: True if the owner of
+    the session has a passkey for this place."""
 
     question: str
     known: Callable[[Instance, Place, Session], bool]
@@ -37,10 +36,10 @@ class Passkeys:
 
 @dataclass(frozen=True)
 class Sessions:
-    """How a site knows who visits: the cookie of its sessions, and what finds one and refreshes its second factor.
+    """The sessions of a site: their cookie, and functions that find one and refresh its second factor.
 
-    `networks`: from where they come; empty: from anywhere. `pool`: where the pages are made, so that one site keeps no
-    other waiting. `passkeys` None: they are no second factor here.
+    `networks`: the allowed addresses; empty: all. `pool`: the threads for its pages, so that one site cannot delay
+    another. `passkeys` None: passkeys are no second factor here.
     """
 
     cookie: str
@@ -53,9 +52,9 @@ class Sessions:
 
 @dataclass(frozen=True)
 class Site:
-    """What one site of pages is: its name, its navigation, where one signs in and who did, and its pages.
+    """One site of pages: its name, navigation, sign-in, sessions and pages.
 
-    `account`: the page of whoever is signed in, `search`: the template of the box at the top; "": there is none.
+    `account`: the address of the visitor's account page, `search`: the template of the search box; "" for none.
     """
 
     name: str
@@ -69,7 +68,7 @@ class Site:
     search: str = ""
 
     def links_for(self, actor: Actor) -> list[tuple[str, list[Link]]]:
-        """The navigation as far as this actor can use it."""
+        """Return the navigation for the permissions of this actor."""
         groups = [
             (words, [link for link in links if link.permission is None or _has(actor, link.permission)])
             for words, links in self.navigation

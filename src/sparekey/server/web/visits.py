@@ -1,4 +1,4 @@
-"""A visit: who asks for which page, with what, when, and in which time zone they live."""
+"""A visit: the visitor, the page, the input, the time, and the time zone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ from sparekey.server.web.replies import Shown
 class Visit:
     """One request, as a handler sees it.
 
-    `path`: what the path names, decoded. `error`: what was wrong with the form that came back. `partial`: only a part
-    of the page is put in place (htmx). `address`: from where it came; `administrators_too`: whether they may come from
-    there. `host`: the name of ours that it was sent to, with the port.
+    `path`: the decoded values in the path. `error`: the mistake in a form that is shown again. `partial`: only a part
+    of the page is replaced (htmx). `address`: the address of the client; `administrators_too`: True if administrators
+    may use it. `host`: the name of the server in the request, with the port.
     """
 
     instance: Instance
@@ -42,24 +42,24 @@ class Visit:
 
     @property
     def actor(self) -> Actor:
-        """Who signed in. Raises NotAllowed where nobody did: only pages that need no session may ask without one."""
+        """Return the actor. Raises NotAllowed without a session."""
         if self.session is None:
             raise NotAllowed("you are not signed in", "sign in")
         return self.session.actor
 
     @property
     def place(self) -> Place | None:
-        """Where passkeys can be used from this page; None: they are bound to names, and this is an address."""
+        """Return the place for passkeys; None at an IP address, because passkeys are bound to names."""
         return place_of(self.host)
 
     @property
     def sends_mail(self) -> bool:
-        """Whether there is a mail server that takes notices: a mail is promised only where one can be sent."""
+        """Return True if a mail server is set up: pages announce a mail only then."""
         return bool(self.settings.smtp_host)
 
     def may(self, permission: Permission, domain: str | None = None) -> bool:
-        """Whether the visitor has it anywhere, or in the security domain of this name: what one may not do is not
-        offered. "": over what belongs to no domain."""
+        """Return True if the visitor has the permission anywhere, or in the security domain of this name: pages offer
+        only what is allowed. "": for objects without a domain."""
         if domain is not None:
             known = self.session.domain_ids if self.session is not None else {}
             return self.actor.may(permission, None) or self.actor.may(permission, known.get(domain))
@@ -72,7 +72,7 @@ class Visit:
 
 
 def zone_of(name: str) -> tzinfo:
-    """The time zone that the browser named; UTC where there is none of this name."""
+    """Return the time zone that the browser named, or UTC if it is unknown."""
     if (
         not name
         or len(name) > 64

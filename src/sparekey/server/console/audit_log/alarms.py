@@ -1,4 +1,4 @@
-"""Alarms: what a person has to look at, and that somebody has; operators who are stopped, and to let them go on."""
+"""Alarms, their acknowledgement, and the hourly code limits of operators."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _PAGE: Final = 50
 
 
 def without_commands(text: str) -> str:
-    """What an alarm says, but for sentences that name a command: here buttons do that."""
+    """Return the text of an alarm without sentences that name a command: pages have buttons for that."""
     return " ".join(each for each in re.split(r"(?<=[.!?]) ", text) if "`" not in each)
 
 

@@ -1,4 +1,4 @@
-"""Administration > Audit: what is on record, by whom, about whom, when, and how far it is chained."""
+"""Administration > Audit: events, their actors and subjects, filters, downloads, and the state of the signed chain."""
 
 import json
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ _KINDS: Final = {"csv": ("text/csv", "csv"), "jsonl": ("application/x-ndjson", "
 
 @pages.get("", Permission.AUDIT_VIEW)
 def manage(visit: Visit) -> Reply:
-    """The newest rows first, under the filters that were chosen."""
+    """Return the newest events that match the filters."""
     wanted, error = _wanted(visit, visit.query)
     rows: Sequence[RecordRow] = ()
     if error is None:
@@ -75,7 +75,7 @@ def manage(visit: Visit) -> Reply:
 
 @pages.get(":export", Permission.AUDIT_VIEW, whole=False)
 def export(visit: Visit) -> Reply:
-    """The newest rows under the same filters as a file."""
+    """Return the newest events that match the filters as a file."""
     kind = visit.query.text("as") or "jsonl"
     if kind not in _KINDS:
         raise BadInput("this file format does not exist", "choose CSV or JSON lines")
@@ -92,7 +92,7 @@ def export(visit: Visit) -> Reply:
 
 
 def _wanted(visit: Visit, query: Fields) -> tuple[dict[str, Any], SparekeyError | None]:
-    """The filters that are set, as the use case takes them; and what is wrong with them."""
+    """Return the filters for the use case, and the mistake in them, if any."""
     try:
         given: dict[str, Any] = {
             "user": query.text("user", "User"),
@@ -117,7 +117,7 @@ def _day_begins(visit: Visit, query: Fields, name: str, label: str) -> int | Non
 
 
 def _chosen(name: str) -> tuple[str, ...]:
-    """A group of actions, or one. Raises BadInput."""
+    """Return the chosen actions: a group, or one. Raises BadInput."""
     found = tuple(
         action.value for action in Action if action.value == name or (name in _GROUPS and action.startswith(name))
     )
@@ -127,7 +127,7 @@ def _chosen(name: str) -> tuple[str, ...]:
 
 
 def _actions() -> list[tuple[str, str]]:
-    """Groups first, then each by its words."""
+    """Return the options of the filter: groups first, then actions by their text."""
     groups = [(prefix, words) for prefix, words in _GROUPS.items()]
     return [("", "all"), *groups, *sorted(WORDS.items(), key=lambda each: each[1])]
 

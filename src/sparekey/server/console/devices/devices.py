@@ -1,4 +1,4 @@
-"""Access > Devices: the list, what is on one device, invitations, and what is done with one that is gone or stolen."""
+"""Access > Devices: the list, the contents of a device, invitations, revocation and theft."""
 
 from typing import Final
 from urllib.parse import quote
@@ -86,7 +86,7 @@ def new(visit: Visit) -> Reply:
 
 @pages.post(":invite", Permission.DEVICE_INVITE, again=new, fresh=True)
 def invite(visit: Visit) -> Reply:
-    """The code is in this answer and nowhere else."""
+    """Invite a device, and show its enrolment code: only this reply contains it."""
     form = visit.form
     name, domain = form.text("name", "Name", needed=True), form.text("domain", "Security domain", needed=True)
     hours = form.number("hours", "Lifetime of the code in hours", 1, 720, 24)
@@ -106,7 +106,7 @@ def invite(visit: Visit) -> Reply:
 
 @pages.get(":invitations", Permission.DEVICE_VIEW)
 def invited(visit: Visit) -> Reply:
-    """The invitations that nobody has used yet."""
+    """Return the open invitations."""
     rows = invitations.list_invitations(
         visit.instance, visit.actor, _PAGE + 1, visit.query.get("after", ""), now=visit.now
     )

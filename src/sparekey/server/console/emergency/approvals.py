@@ -1,4 +1,4 @@
-"""Passcodes that wait for a second person: to approve or to refuse what somebody else asked for (S43)."""
+"""Approval requests for passcodes: approve or refuse a request of another person (S43)."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ _PAGE: Final = 50
 
 @pages.get("", None)
 def manage(visit: Visit) -> Reply:
-    """Of the last day: what this visitor may decide on, and what they asked for themselves."""
+    """Return the requests of the last 24 hours that the visitor may decide or has made."""
     after = visit.query.text("after")
     rows = approvals.list_approvals(visit.instance, visit.actor, _PAGE + 1, after, now=visit.now)
     shown = rows[:_PAGE]

@@ -27,13 +27,13 @@ _UNTIL_THEN: Final = "Until then the device still holds, and accepts, the old on
 
 @pages.get(TOKENCODES, Permission.EMERGENCY_VIEW)
 def tokencodes(visit: Visit) -> Reply:
-    """Manage Emergency Access Tokencodes."""
+    """Return the page Manage Emergency Access Tokencodes."""
     return page_of(visit, CodeKind.TOKENCODE)
 
 
 @pages.get(_PASSCODES, Permission.EMERGENCY_VIEW)
 def passcodes(visit: Visit) -> Reply:
-    """Manage Emergency Access Passcodes."""
+    """Return the page Manage Emergency Access Passcodes."""
     return page_of(visit, CodeKind.PASSCODE)
 
 
@@ -49,7 +49,7 @@ def show_passcode(visit: Visit) -> Reply:
 
 @pages.get(f"{_PASSCODES}/requests", SHOW_PERMISSIONS[CodeKind.PASSCODE])
 def requests(visit: Visit) -> Reply:
-    """The approval requests: the part of the page that reloads automatically."""
+    """Return the approval requests: the part of the page that reloads automatically."""
     if not visit.partial:
         return passcodes(visit)
     found = passcode_overview(visit.instance, visit.actor, visit.path["login"], now=visit.now)

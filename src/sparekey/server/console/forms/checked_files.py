@@ -1,6 +1,6 @@
-"""A file that is looked at first and imported then: only the one that was checked, which is chosen once more.
+"""Files that are checked first and then imported: only the checked file is accepted for import.
 
-No file is kept in between, for one of tokens holds seeds (S65): its fingerprint goes with the form instead.
+The server keeps no file in between, because token files contain seeds (S65): the form carries the fingerprint instead.
 """
 
 import hashlib
@@ -10,12 +10,12 @@ from sparekey.server.web.fields import Fields, SentFile
 
 
 def fingerprint(file: SentFile) -> str:
-    """What the form brings back as `checked`."""
+    """Return the fingerprint that the form sends back as `checked`."""
     return hashlib.sha256(file.content).hexdigest()
 
 
 def verify_checked(form: Fields, file: SentFile) -> None:
-    """Raises BadInput for a file that was not checked, Conflict for another one than was."""
+    """Verify that this file was checked. Raises BadInput without a check, Conflict for another file."""
     if not form.get("checked"):
         raise BadInput("this file has not been checked yet", "check it first")
     if form.get("checked") != fingerprint(file):

@@ -1,4 +1,4 @@
-"""Administration > Security domains: the tree, what belongs to each of them, and the policies assigned to it."""
+"""Administration > Security domains: the tree, the contents of each domain, and its policies."""
 
 from typing import Final
 from urllib.parse import quote
@@ -26,7 +26,7 @@ _DEFAULT: Final = ""  # no name: always use the default
 
 @pages.get("", Permission.DOMAIN_VIEW)
 def manage(visit: Visit) -> Reply:
-    """The tree, each domain followed by those below it."""
+    """Return the tree, each domain followed by those below it."""
     return visit.show(
         "domains/manage.html", rows=domains.list_domains(visit.instance, visit.actor), kinds=tuple(PolicyKind)
     )

@@ -1,6 +1,6 @@
-"""Users from a CSV file: first it is said what would become of it, then it is imported, and what was refused is listed.
+"""Import users from a CSV file: it is checked first, then imported; rejected lines are listed.
 
-The file that is imported has to be the one that was checked: its fingerprint goes with the form.
+Only the file that was checked is imported: the form carries its fingerprint.
 """
 
 from typing import Any, Final
@@ -22,13 +22,13 @@ _SHOWN: Final = 200  # refused lines
 
 @pages.get("", Permission.USER_ADD)
 def form(visit: Visit) -> Reply:
-    """Choose a file."""
+    """Return the form."""
     return _page(visit)
 
 
 @pages.post("", Permission.USER_ADD, again=form, largest=FILE)
 def import_users(visit: Visit) -> Reply:
-    """With `do` import for good; else it is only said what would become of the file."""
+    """Check a file; import its users if `do` is import."""
     file = visit.form.file("file", "CSV file")
     if visit.form.get("do") != "import":
         return _page(visit, report=_import(visit, file, dry_run=True), checked=fingerprint(file), name=file.name)

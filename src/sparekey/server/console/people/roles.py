@@ -1,4 +1,4 @@
-"""Identity > Roles: what each role allows, who holds which role where, and roles of one's own."""
+"""Identity > Roles: the permissions of each role, its holders, and custom roles."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ def manage(visit: Visit) -> Reply:
 
 @pages.get(":holders", Permission.ROLE_VIEW)
 def holders(visit: Visit) -> Reply:
-    """Who holds which role where."""
+    """Return the role holders."""
     kind, text = _KINDS.get(visit.query.get("kind", "")), visit.query.text("text").casefold()
     found = roles.list_grants(visit.instance, visit.actor, kind)
     rows = [each for each in found.items if text in f"{each.holder}\n{each.role}\n{each.domain}".casefold()]
@@ -43,7 +43,7 @@ def holders(visit: Visit) -> Reply:
 
 @pages.get(":grant", Permission.ROLE_MANAGE)
 def new_grant(visit: Visit) -> Reply:
-    """A role, a holder and a domain; the query may name each of them already."""
+    """Return the form for a grant; the query may fill in role, holder and domain."""
     names = [each.name for each in roles.list_roles(visit.instance, visit.actor)]
     return visit.show(
         "roles/grant.html",
@@ -174,5 +174,5 @@ def _grant_in(fields: Fields, role: str = "") -> GrantView:
 
 
 def address_of(name: str) -> str:
-    """The role's own page."""
+    """Return the address of a role's page."""
     return f"{LIST}/{quote(name, safe='')}"

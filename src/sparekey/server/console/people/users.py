@@ -1,4 +1,4 @@
-"""Identity > Users: the list, and what is done with one user or with several."""
+"""Identity > Users: the list, and changes to one user or several."""
 
 from typing import Final
 from urllib.parse import quote
@@ -41,7 +41,7 @@ def manage(visit: Visit) -> Reply:
 
 @pages.post("/enabled", Permission.USER_EDIT, again=manage)
 def set_enabled_at_once(visit: Visit) -> Reply:
-    """Of all that were ticked; before they are disabled, it is asked once more."""
+    """Enable or disable all selected users; disabling asks for confirmation."""
     chosen, enabled = _chosen(visit), visit.form.flag("on")
     if not enabled and not visit.form.flag("sure"):
         these = f"These {counted(len(chosen), 'user')}" if len(chosen) > 1 else "This user"
@@ -61,7 +61,7 @@ def set_enabled_at_once(visit: Visit) -> Reply:
 
 @pages.post("/unlock", Permission.USER_UNLOCK, again=manage)
 def unlock_at_once(visit: Visit) -> Reply:
-    """All that were ticked."""
+    """Unlock all selected users."""
     chosen = _chosen(visit)
     changed = users.unlock_at_once(visit.instance, visit.actor, chosen, now=visit.now)
     return _done_at_once(visit, chosen, changed, "unlocked")
@@ -69,14 +69,14 @@ def unlock_at_once(visit: Visit) -> Reply:
 
 @pages.get("/{login}", Permission.USER_VIEW)
 def dashboard(visit: Visit) -> Reply:
-    """Everything about one user on one page."""
+    """Return the page of one user."""
     found = user_dashboard.show_dashboard(visit.instance, visit.actor, visit.path["login"], now=visit.now)
     return visit.show("users/dashboard.html", it=found, user=found.user, here=address_of(found.user.login))
 
 
 @pages.get("/{login}/activity", Permission.USER_VIEW)
 def activity(visit: Visit) -> Reply:
-    """What happened, further back."""
+    """Return older activity."""
     before = visit.query.number("after", "The place to go on from", 0, 2**53, 0) or None
     user = _user(visit)
     rows = user_dashboard.list_activity(visit.instance, visit.actor, user.login, _PAGE + 1, before)
@@ -87,7 +87,7 @@ def activity(visit: Visit) -> Reply:
 
 @new_pages.get("", Permission.USER_ADD)
 def new_user(visit: Visit) -> Reply:
-    """The form."""
+    """Return the form for a new user."""
     return visit.show("users/new.html", asked=visit.form, places=domain_options(visit, Permission.USER_ADD))
 
 
@@ -110,7 +110,7 @@ def add_user(visit: Visit) -> Reply:
 
 @pages.get("/{login}/edit", Permission.USER_EDIT)
 def edit(visit: Visit) -> Reply:
-    """Name, mail address, last day."""
+    """Return the form for name, mail address and last day."""
     user = _user(visit)
     end = day_field(user.expires_at, visit.zone)
     typed = visit.form if visit.error else {"name": user.name, "mail": user.mail, "end": end}
@@ -131,7 +131,7 @@ def save(visit: Visit) -> Reply:
 
 @pages.get("/{login}/move", Permission.USER_MOVE)
 def ask_move(visit: Visit) -> Reply:
-    """To which security domain."""
+    """Return the form for another security domain."""
     user = _user(visit)
     places = domain_options(visit, Permission.USER_MOVE, but=user.domain)
     return visit.show("users/move.html", user=user, here=address_of(user.login), places=places)

@@ -25,7 +25,7 @@ _KINDS: Final = {kind.value: kind for kind in PolicyKind}
 
 @pages.get("", Permission.POLICY_VIEW)
 def manage(visit: Visit) -> Reply:
-    """Manage Existing: of the offline kind, until another is chosen."""
+    """Return the list (Manage Existing), of offline policies unless another kind is chosen."""
     kind = _kind(visit)
     found = policies.list_policies(visit.instance, visit.actor, kind, _PAGE + 1, visit.query.get("after", ""))
     places = policies.places_of(visit.instance, visit.actor, kind)
@@ -45,7 +45,7 @@ def manage(visit: Visit) -> Reply:
 
 @pages.get(":effective", Permission.USER_VIEW)
 def effective(visit: Visit) -> Reply:
-    """What is in force for a user on a device, and where each value comes from."""
+    """Return the effective policy of a user on a device, with the source of each value."""
     login, device = visit.query.text("user", "User name"), visit.query.text("device", "Device")
     given: dict[str, Any] = {"login": login, "device": device, "found": None, "groups": [], "cost": None, "others": []}
     if not login:
@@ -174,12 +174,12 @@ def make_default(visit: Visit) -> Reply:
 
 
 def address_of(kind: PolicyKind, name: str) -> str:
-    """The policy's own page."""
+    """Return the address of a policy's page."""
     return f"{LIST}/{kind}/{quote(name, safe='')}"
 
 
 def cores_of(settings: Settings) -> int:
-    """How many cores of this machine seal offline data."""
+    """Return the number of cores of this machine that seal offline data."""
     here = os.cpu_count() or 1
     return min(here, settings.workers * (settings.sealing_workers or here))
 

@@ -120,7 +120,7 @@ _TWO_HOURS: Final = 120  # minutes
 
 @dataclass(frozen=True)
 class FieldRow:
-    """One field with its value, for a list or a form; `text` as a form holds it."""
+    """One policy field with its value, for a list or a form; `text` is the value in a form."""
 
     field: PolicyField
     value: bool | int | str
@@ -178,19 +178,19 @@ class FieldRow:
 
     @property
     def control(self) -> str:
-        """Which control a form has for it."""
+        """Return the kind of form control for the field."""
         if self.field.choices:
             return "select"
         return {bool: "tick", int: "number"}.get(self.field.kind, "text")
 
 
 def label_of(name: str) -> str:
-    """A field's name, for people."""
+    """Return the label of a field."""
     return LABELS.get(name) or name.replace("_", " ").capitalize()
 
 
 def in_words(field: PolicyField, value: bool | int | str) -> str:
-    """A value with its unit; "": an empty text."""
+    """Return a value with its unit; "" for an empty text."""
     if field.kind is bool:
         return "on" if value else "off"
     if value == 0 and field.name in _ZERO:
@@ -202,7 +202,7 @@ def in_words(field: PolicyField, value: bool | int | str) -> str:
 
 
 def rows_of(kind: PolicyKind, values: Mapping[str, Any], typed: Fields | None = None) -> dict[str, FieldRow]:
-    """Every field by name; `typed`: a form that comes back with what was typed."""
+    """Return all fields by name; `typed`: the input of a form that is shown again."""
     return {
         name: FieldRow(field, values[name], text_of(field, values[name]) if typed is None else _as_typed(field, typed))
         for name, field in kind.fields.items()
@@ -210,7 +210,7 @@ def rows_of(kind: PolicyKind, values: Mapping[str, Any], typed: Fields | None = 
 
 
 def groups_of(kind: PolicyKind, rows: Mapping[str, FieldRow]) -> list[tuple[str, list[FieldRow]]]:
-    """In the groups of a form; what a group does not name stands at the end."""
+    """Return the fields in the groups of a form; fields without a group come last."""
     named = {name for _, names in GROUPS[kind] for name in names}
     rest = tuple(name for name in rows if name not in named)
     groups = [*GROUPS[kind], ("Other", rest)]
@@ -219,12 +219,12 @@ def groups_of(kind: PolicyKind, rows: Mapping[str, FieldRow]) -> list[tuple[str,
 
 
 def read_fields(kind: PolicyKind, form: Fields) -> dict[str, str]:
-    """What a form says of every field, as a person writes it. Raises BadInput."""
+    """Return the input of a form for every field, as text. Raises BadInput."""
     return {name: _read(field, form) for name, field in kind.fields.items()}
 
 
 def text_of(field: PolicyField, value: bool | int | str) -> str:
-    """A value as a person writes it."""
+    """Return a value as text for a form."""
     return ("on" if value else "off") if field.kind is bool else str(value)
 
 
@@ -247,7 +247,7 @@ def _as_typed(field: PolicyField, form: Fields) -> str:
 
 
 def _unit(unit: str, count: int) -> str:
-    """`days`, `day`; `showings an hour`, `showing an hour`."""
+    """Return the unit for a count: `days` or `day`; `codes an hour` or `code an hour`."""
     first, _, rest = unit.partition(" ")
     return f"{first.removesuffix('s') if count == 1 else first} {rest}".strip()
 

@@ -1,4 +1,4 @@
-"""Readiness: who could not sign in if the network died now, or within the week: in numbers, and by name."""
+"""Readiness for a network failure now or within a week: numbers, and the affected users."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ BY_ITSELF: Final = 20_000  # users that a page counts without being asked to
 
 @pages.get("", Permission.REPORT_VIEW)
 def forecast(visit: Visit) -> Reply:
-    """Who is in the forecast, among some users at a time."""
+    """Return the affected users, from a limited number of users per page."""
     after = visit.query.text("after")
     page = reports.forecast_page(visit.instance, visit.actor, _USERS, after, now=visit.now)
     return visit.show("readiness/forecast.html", rows=page.rows, next=page.next, users=_USERS)
@@ -24,7 +24,7 @@ def forecast(visit: Visit) -> Reply:
 
 @pages.get("/counts", Permission.REPORT_VIEW)
 def counts(visit: Visit) -> Reply:
-    """A thousand users more; the part of Home that asks for the next ones by itself."""
+    """Count another thousand users; the part of Home that reloads automatically."""
     found = count_on(visit.instance, visit.actor, now=visit.now)
     template = "readiness/counts.html" if visit.partial else "readiness/counting.html"
     return visit.show(template, counts=found, by_itself=BY_ITSELF)

@@ -1,4 +1,4 @@
-"""Reports for the day without a network, to look at and as files."""
+"""Readiness reports, on pages and as files."""
 
 import itertools
 import json
@@ -23,7 +23,7 @@ _USERS: Final = 100  # of one page
 
 @pages.get("", Permission.REPORT_VIEW)
 def readiness(visit: Visit) -> Reply:
-    """Every user on each of their devices, some users at a time."""
+    """Return the readiness of every user on each device, some users per page."""
     after = visit.query.text("after")
     page = reports.readiness_page(visit.instance, visit.actor, _USERS, after, now=visit.now)
     return visit.show("reports/readiness.html", rows=page.rows, next=page.next, most=MOST_ROWS)

@@ -1,4 +1,4 @@
-"""One search box for everything: straight to what was meant where that is plain, else what was found, by kind."""
+"""The search box: redirects to the page of a single match, or lists the matches by kind."""
 
 from typing import Final
 from urllib.parse import quote
@@ -16,7 +16,7 @@ OF_EACH: Final = 8
 
 @pages.get("", None)
 def find(visit: Visit) -> Reply:
-    """A user goes to the dashboard, a token to that of its user, a device to its page."""
+    """Search users, tokens and devices."""
     typed = visit.query.text("for", "Search")
     found = search.find(visit.instance, visit.actor, typed, OF_EACH, now=visit.now)
     there = direct_hit(found, typed)
@@ -26,7 +26,7 @@ def find(visit: Visit) -> Reply:
 
 
 def direct_hit(found: Found, typed: str) -> str | None:
-    """The page that was meant: of the only one that was found, or of the only one that is called just so."""
+    """Return the page of the only match, or of the only exact match."""
     everything = _everything(found)
     if len({to for to, _ in everything}) == 1:
         return everything[0][0]
@@ -35,7 +35,7 @@ def direct_hit(found: Found, typed: str) -> str | None:
 
 
 def _everything(found: Found) -> list[tuple[str, tuple[str, ...]]]:
-    """Where each is found, and by what names."""
+    """Return the address and the names of each match."""
     users = [(address_of(each.login), (each.login, each.mail, each.name)) for each in found.users]
     tokens = [
         (address_of(each.login) if each.login else f"/console/tokens/{quote(each.serial, safe='')}", (each.serial,))

@@ -41,7 +41,7 @@ _WHERE: Final[Mapping[Deed, str | None]] = {Deed.CHANGE_POLICY: "", Deed.INVITE_
 
 @dataclass(frozen=True)
 class Mend:
-    """One thing that mends it; `to` "": there is no page for it, or the visitor may not."""
+    """One remedy; `to` is "" if it has no page, or the visitor may not use it."""
 
     words: str
     to: str = ""
@@ -55,7 +55,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Part:
-    """The doors of the server, or one device: its conclusion, the rules about it, and what policy says there."""
+    """The result for online sign-in or for one device: the conclusion, the rules, and the policy there."""
 
     conclusion: Rule
     rules: tuple[Rule, ...]
@@ -68,14 +68,14 @@ class Part:
 
 @pages.get("/{login}/why", Permission.USER_VIEW)
 def explain(visit: Visit) -> Reply:
-    """Every rule."""
+    """Return every rule."""
     found = why.explain(visit.instance, visit.actor, visit.path["login"], visit.query.get("device"), now=visit.now)
     parts = parts_of(visit, found.lines, found.domain)
     return visit.show("users/why.html", login=found.login, here=address_of(found.login), parts_of=parts)
 
 
 def parts_of(visit: Visit, lines: Sequence[Line], domain: str) -> list[Part]:
-    """Each begins with its conclusion; `domain`: the user's."""
+    """Return the parts, each with its conclusion first; `domain`: the domain of the user."""
     parts: list[list[Line]] = []
     for line in lines:
         if line.rule == "sign-in":
@@ -109,7 +109,7 @@ def _mends(visit: Visit, line: Line, domain: str) -> tuple[Mend, ...]:
 
 
 def in_zone(text: str, zone: tzinfo) -> str:
-    """With its moments as the visitor's clock shows them."""
+    """Return the text with its times in the visitor's time zone."""
 
     def local(found: re.Match[str]) -> str:
         at = datetime.strptime(found[1], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)

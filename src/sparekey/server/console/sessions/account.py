@@ -1,4 +1,4 @@
-"""One's own account at the console: passkeys and sessions; and the passkeys and sessions of other administrators."""
+"""The account pages: the visitor's passkeys and sessions, and those of other administrators."""
 
 from typing import Final
 from urllib.parse import quote
@@ -22,7 +22,7 @@ _PAGE: Final = 50
 
 @pages.get("/account", None)
 def account(visit: Visit) -> Reply:
-    """Own passkeys and sessions."""
+    """Return the passkeys and sessions of the visitor."""
     session = get_session(visit)
     return visit.show(
         "account/account.html",
@@ -80,7 +80,7 @@ def second_factor_question(visit: Visit) -> Reply:
 
 @pages.get("/sessions", Permission.SESSION_VIEW)
 def sessions(visit: Visit) -> Reply:
-    """Of everybody who is signed in here or over REST."""
+    """Return the sessions of all administrators, over the console or REST."""
     after = visit.query.get("after", "")
     rows = session_lists.list_sessions(visit.instance, visit.actor, _PAGE + 1, after, now=visit.now)
     following = rows[_PAGE - 1].cursor if len(rows) > _PAGE else None
@@ -95,7 +95,7 @@ def end_session(visit: Visit) -> Reply:
 
 @pages.get("/users/{login}/passkeys", Permission.USER_VIEW)
 def passkeys_of(visit: Visit) -> Reply:
-    """Of another administrator."""
+    """Return the passkeys of another user."""
     login = visit.path["login"]
     return visit.show(
         "account/passkeys.html",

@@ -1,4 +1,4 @@
-"""Access > API clients: programs that ask over REST, each with a key of its own, and the roles that they hold."""
+"""Access > API clients: programs that use REST, each with its own key and roles."""
 
 from typing import Final
 from urllib.parse import quote
@@ -43,7 +43,7 @@ def new(visit: Visit) -> Reply:
 
 @pages.post(":add", Permission.CLIENT_MANAGE, again=new, fresh=True)
 def add(visit: Visit) -> Reply:
-    """The key is in this answer and nowhere else."""
+    """Add an API client, and show its key: only this reply contains it."""
     form = visit.form
     name, domain = form.text("name", "Name", needed=True), form.text("domain", "Security domain", needed=True)
     addresses = ",".join(form.text("addresses", "Addresses").replace(",", " ").split())

@@ -1,6 +1,6 @@
-"""Import tokens from a file: looked at first, then taken in; what is refused is said line by line.
+"""Import tokens from a file: it is checked first, then imported; rejected entries are listed.
 
-The file that is imported has to be the one that was checked: its fingerprint goes with the form.
+Only the file that was checked is imported: the form carries its fingerprint.
 """
 
 from collections import Counter
@@ -22,13 +22,13 @@ _SHOWN: Final = 300  # refusals: a file may have very many
 
 @pages.get("", Permission.TOKEN_IMPORT)
 def imports(visit: Visit) -> Reply:
-    """The form, and what was imported lately."""
+    """Return the form, and the recent imports."""
     return _page(visit, None)
 
 
 @pages.post("", Permission.TOKEN_IMPORT, again=imports, largest=FILE)
 def import_tokens(visit: Visit) -> Reply:
-    """With `do` import the tokens are taken in; else it is only said what would be."""
+    """Check a file; import its tokens if `do` is import."""
     form, password = visit.form, visit.form.secret("password")
     file, in_earnest = form.file("file", "Token file"), form.get("do") == "import"
     if in_earnest:

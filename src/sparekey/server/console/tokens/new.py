@@ -1,4 +1,4 @@
-"""Add a token for a user, and hand over its key: as a QR code to scan or a file to keep, shown once and never again."""
+"""Add a token for a user and hand over its key, as a QR code or a file that is shown only once."""
 
 import base64
 from typing import Final
@@ -20,14 +20,14 @@ _IN_FOUR: Final = 4  # characters of a key that are typed at a time
 
 @pages.get("", Permission.TOKEN_ASSIGN)
 def new_token(visit: Visit) -> Reply:
-    """The form; `user`: who gets it."""
+    """Return the form; `user` gets the token."""
     asked = visit.form if visit.error else visit.query
     return visit.show("tokens/new.html", asked=asked)
 
 
 @pages.post("", Permission.TOKEN_ASSIGN, again=new_token, fresh=True)
 def add_token(visit: Visit) -> Reply:
-    """The key is in this answer and nowhere else."""
+    """Add the token, and show its key: only this reply contains it."""
     form = visit.form
     login, until = form.text("user", "User name", needed=True), form.day("until", "Last day", visit.zone)
     wish = NewToken(
@@ -44,7 +44,7 @@ def add_token(visit: Visit) -> Reply:
 
 
 def handed_over(made: AddedToken, login: str) -> dict[str, object]:
-    """As the page shows it: images and files are in the page itself, so that no second address holds a key."""
+    """Return the key for the page: image and file are embedded, so that no other address serves the key."""
     uri = made.otpauth(login, ISSUER).reveal()
     key = base64.b32encode(made.parameters.seed.reveal()).decode().rstrip("=")
     return {

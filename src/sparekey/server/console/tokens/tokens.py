@@ -1,4 +1,4 @@
-"""Authentication > Tokens: the list, and what is done with one token or with several."""
+"""Authentication > Tokens: the list, and changes to one token or several."""
 
 from typing import Final
 from urllib.parse import quote
