@@ -230,8 +230,9 @@ def _resolved(address: Address, until: float) -> list[tuple[socket.AddressFamily
 def _why_not_connected(error: OSError, address: Address) -> str:
     if not isinstance(error, ConnectionRefusedError):
         return error.strerror or str(error)
-    hint = f" (is {address.port} the port of the server? It is usually {USUAL_PORT})" if address.port != USUAL_PORT else ""
-    return f"nothing answers there{hint}"
+    if address.port == USUAL_PORT:
+        return "nothing answers there"
+    return f"nothing answers there (is {address.port} the port of the server? It is usually {USUAL_PORT})"
 
 
 def _kind_of(error: Exception) -> str:
