@@ -44,7 +44,7 @@ class Definitions:
         return self.by_name.values()
 
     def find(self, full: str) -> Definition | None:
-        """Return the function with a full dotted name such as "sparekey.core.policy.lockout.LockoutPolicy.of", if any."""
+        """Return the function of a full dotted name, such as "sparekey.clock.now", if there is one."""
         parts = full.split(".")
         splits = ((".".join(parts[:at]), ".".join(parts[at:])) for at in range(len(parts) - 1, 0, -1))
         return next((self.by_name[split] for split in splits if split in self.by_name), None)

@@ -20,7 +20,7 @@ ABOUT: Final = {
         synopsis=("`sparekey-agent` COMMAND [OPTIONS]",),
         description=(
             "`sparekey-agent` protects a computer with a second factor. It asks the Sparekey server while it can be "
-            "reached, and judges by itself with days of offline data and emergency codes that it fetched before.",
+            "reached. Otherwise it decides offline, with downloaded days of offline data and emergency codes.",
             "`sparekey-agent run` is the daemon; the service manager starts it. `login`(1), `sshd`(8), `sudo`(8) and "
             "the like ask it through `pam_sparekey`(8). The other commands also use the daemon, or work without it if "
             "it does not run.",
