@@ -33,10 +33,10 @@ class Desk:
     page: Page
     clicks: list[str] = field(default_factory=list)
 
-    def click(self, name: str, role: str = "link") -> None:
-        """With the mouse, counted."""
+    def click(self, name: str, role: str = "link", *, exact: bool = False) -> None:
+        """Click and count. `exact`: the name is the whole name."""
         self.clicks.append(name)
-        self.page.get_by_role(role, name=name).click()  # type: ignore[arg-type] # a role of ARIA
+        self.page.get_by_role(role, name=name, exact=exact).click()  # type: ignore[arg-type] # a role of ARIA
 
     def sign_in(self) -> None:
         self.site.next_interval()

@@ -115,7 +115,7 @@ def one_time_codes(visit: Visitor, place: Furnished) -> None:
     page = visit.go(f"/console/tokens/{place.names['serial']}/emergency")
     page.get_by_text("Replace these tokencodes").click()
     page.get_by_label("Set of one-time tokencodes").check()
-    page.get_by_label("How the caller was identified").fill("called back")
+    page.get_by_label("How was the caller identified?").fill("called back")
     page.get_by_role("button", name="Give tokencodes").click()
     expect(page.get_by_text("shown only once")).to_be_visible()
 
@@ -162,7 +162,7 @@ def users_with_mistakes(visit: Visitor, _: Furnished) -> None:
     content = b"login,name,mail\nfritz,Fritz,fritz@example.org\nno name,Nobody,\n"
     page.get_by_label("CSV file").set_input_files({"name": "users.csv", "mimeType": "text/csv", "buffer": content})
     page.get_by_role("button", name="Check the file").click()
-    expect(page.get_by_text("1 user can be imported, 1 line refused")).to_be_visible()
+    expect(page.get_by_text("1 user can be imported, 1 line rejected")).to_be_visible()
 
 
 def tokens_with_mistakes(visit: Visitor, _: Furnished) -> None:
@@ -171,7 +171,7 @@ def tokens_with_mistakes(visit: Visitor, _: Furnished) -> None:
     content = "\n".join([head, *lines, lines[0]]).encode()
     page.get_by_label("Token file").set_input_files({"name": "tokens.csv", "mimeType": "text/csv", "buffer": content})
     page.get_by_role("button", name="Check the file").click()
-    expect(page.get_by_role("region", name="Refused")).to_be_visible()
+    expect(page.get_by_role("region", name="Rejected entries")).to_be_visible()
 
 
 def an_edit_that_discards(visit: Visitor, _: Furnished) -> None:
@@ -188,7 +188,7 @@ def a_second_factor_is_asked_for(visit: Visitor, place: Furnished) -> None:
     with place.site.instance.database.write() as connection:
         column = admin_session.c.second_factor_at
         connection.execute(update(admin_session).values({column: column - 660}))
-    page.get_by_role("button", name="Set the PIN").click()
+    page.get_by_role("button", name="Set PIN").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you")
     with place.site.instance.database.write() as connection:
         connection.execute(update(admin_session).values({column: clock_now()}))

@@ -52,7 +52,7 @@ def test_an_edit_that_discards_says_so_and_is_confirmed(site: Site, visit: Visit
     expect(told).to_contain_text(re.compile(r"about .+ on \d+ cores?"))
     assert stored(site, "minimum_passcode_length") == 10
     page.get_by_role("button", name="Save and discard data").click()
-    expect(page.get_by_role("status")).to_contain_text("Default is saved")
+    expect(page.get_by_role("status")).to_contain_text("Default was saved")
     assert stored(site, "minimum_passcode_length") == 16
 
 

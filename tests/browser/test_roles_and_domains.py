@@ -37,11 +37,11 @@ def test_a_domain_is_added_moved_and_removed(visit: Visitor, admin: User) -> Non
     page.get_by_role("link", name="Add a domain below").click()
     page.get_by_label("Name").fill("Bern")
     page.get_by_role("button", name="Add").click()
-    expect(page.get_by_role("status")).to_contain_text("Bern is added")
+    expect(page.get_by_role("status")).to_contain_text("Bern was added")
     page.get_by_role("link", name="Move", exact=True).click()
     page.get_by_label("Below").select_option("Support")
     page.get_by_role("button", name="Move").click()
-    expect(page.get_by_role("status")).to_contain_text("Bern is below Support now")
+    expect(page.get_by_role("status")).to_contain_text("Bern was moved below Support")
     page.get_by_role("link", name="Remove").click()
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Security domains")
@@ -58,7 +58,7 @@ def test_who_is_granted_a_role_sees_that_domain_only(visit: Visitor, site: Site,
     page.get_by_label("Name").fill("hedy")
     page.get_by_label("Security domain").select_option("Sales")
     page.get_by_role("button", name="Grant").click()
-    expect(page.get_by_role("status")).to_contain_text("hedy has the role help desk in Sales and below from now on")
+    expect(page.get_by_role("status")).to_contain_text("hedy now has the role help desk in Sales and below")
     page.get_by_role("button", name="Sign out").click()
     page = visit.sign_in(hedy, "/console/users")
     expect(page.get_by_role("button", name="alice")).to_be_visible()
@@ -72,7 +72,7 @@ def test_who_is_granted_a_role_sees_that_domain_only(visit: Visitor, site: Site,
 
 def test_the_last_super_administrator_is_not_taken_away(visit: Visitor, site: Site) -> None:
     page = visit.sign_in(site.person("ada"), "/console/roles/super%20administrator")
-    page.get_by_role("link", name="Take away from ada").click()
+    page.get_by_role("link", name="Revoke from ada").click()
     page.get_by_role("button", name="Revoke").click()
     expect(page.get_by_role("alert")).to_contain_text("No super administrator who can sign in would be left")
 

@@ -105,7 +105,7 @@ def test_by_keyboard_alone(desk: Desk) -> None:
 
 def test_the_passcode_for_a_forgotten_pin(desk: Desk) -> None:
     page, site = desk.page, desk.site
-    desk.click("Users")
+    desk.click("Users", exact=True)
     desk.click("alice", "button")
     desk.click("Manage Emergency Offline Access")
     expect(page.get_by_role("heading", level=1)).to_have_text("Manage Emergency Access Passcodes")
@@ -116,7 +116,7 @@ def test_the_passcode_for_a_forgotten_pin(desk: Desk) -> None:
     code = read_out(page, PASSCODE)
     page.get_by_label("Reset Offline Emergency Access Passcode").check()
     desk.click("Update", "button")
-    expect(page.get_by_role("status")).to_contain_text("Reset for 1 device")
+    expect(page.get_by_role("status")).to_contain_text("Code reset on 1 device")
     site.cable.unplug()
     site.login(code, mode="offline")  # until the next online sign-in the device accepts it
 

@@ -49,13 +49,13 @@ def test_a_token_is_assigned_replaced_and_unassigned(site: Site, visit: Visitor,
     page.get_by_label("Serial number of the new token").fill(second)
     page.get_by_label("Choose a new PIN at the first sign-in").check()
     page.get_by_role("button", name="Replace", exact=True).click()
-    expect(page.get_by_role("status")).to_contain_text(f"{second} took the place of {first} for walter.")
+    expect(page.get_by_role("status")).to_contain_text(f"{second} replaced {first} for walter.")
     expect(page.get_by_role("heading", level=1)).to_have_text(second)
 
-    page.get_by_role("link", name="Unassign it from walter").click()
+    page.get_by_role("link", name="Unassign from walter").click()
     expect(page.get_by_text("Its PIN and its emergency codes end")).to_be_visible()
     page.get_by_role("button", name="Unassign").click()
-    expect(page.get_by_role("status")).to_contain_text(f"{second} was taken from walter.")
+    expect(page.get_by_role("status")).to_contain_text(f"{second} was unassigned from walter.")
     expect(page.get_by_role("row", name=re.compile("Token unassigned"))).to_be_visible()
 
 
@@ -66,7 +66,7 @@ def test_a_stale_second_factor_is_asked_for_and_the_pin_is_typed_once(site: Site
     page.get_by_label("Repeat the new PIN").fill("2468moon")
     page.get_by_label("User must change the PIN").uncheck()
     age_second_factors(site)
-    page.get_by_role("button", name="Set the PIN").click()
+    page.get_by_role("button", name="Set PIN").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you")
     page.get_by_label("Your passcode").fill(site.passcode(admin))
     page.get_by_role("button", name="Continue").click()
@@ -85,16 +85,16 @@ def test_a_lost_token_is_found_again(site: Site, visit: Visitor, admin: User) ->
     page.get_by_role("button", name="Mark as lost").press("Enter")
     expect(page.get_by_role("status")).to_contain_text("Its offline emergency tokencode still works.")
     page.get_by_role("button", name="Mark as found").click()
-    expect(page.get_by_role("status")).to_contain_text("its codes are accepted again")
+    expect(page.get_by_role("status")).to_contain_text("Its codes are accepted again")
 
 
 def test_several_are_disabled_at_once(site: Site, visit: Visitor, admin: User) -> None:
     serials = [a_user(site.instance, f"quinn{number}", now=clock_now()).serial for number in range(3)]
     page = visit.sign_in(admin, "/console/tokens?text=quinn")
-    expect(page.get_by_text("chosen:")).to_be_hidden()
+    expect(page.get_by_text("Selected:")).to_be_hidden()
     page.get_by_label("Select all on this page").check()
-    page.get_by_label(f"Choose {serials[0]}").uncheck()
-    expect(page.get_by_text("2 chosen:")).to_be_visible()
+    page.get_by_label(f"Select {serials[0]}").uncheck()
+    expect(page.get_by_text("Selected: 2")).to_be_visible()
     page.get_by_role("button", name="Disable", exact=True).click()
     expect(page.get_by_role("status")).to_have_text("2 tokens disabled.")
     assert page.url.endswith("text=quinn")
@@ -140,11 +140,11 @@ def test_a_file_with_errors_is_checked_then_imported(site: Site, visit: Visitor,
     page.get_by_label("Token file").set_input_files(file)
     page.get_by_role("button", name="Check the file").click()
     report = page.get_by_role("status").filter(has_text="Nothing has been imported yet")
-    expect(report).to_contain_text(f"{len(lines)} tokens can be imported, 2 refused")
-    refused = page.get_by_role("region", name="Refused")
+    expect(report).to_contain_text(f"{len(lines)} tokens can be imported, 2 rejected")
+    refused = page.get_by_role("region", name="Rejected entries")
     expect(refused.get_by_role("row", name=re.compile("serial number twice"))).to_contain_text(str(len(lines) + 2))
     page.get_by_role("button", name=f"Import {len(lines)} tokens").click()  # the file is still chosen
-    expect(page.get_by_role("heading", name=f"{len(lines)} tokens imported, 2 refused")).to_be_visible()
+    expect(page.get_by_role("heading", name=f"{len(lines)} tokens imported, 2 rejected")).to_be_visible()
     expect(page.get_by_role("region", name="Recent imports").get_by_role("row").nth(1)).to_contain_text(admin.login)
 
 

@@ -92,12 +92,12 @@ def test_a_locked_user_is_explained_and_unlocked(visit: Visitor, site: Site, des
         denied(submit(site.instance, carol, clock_now(), carol.wrong(clock_now())))
     page = visit.sign_in(desk, "/console/users/carol")
     expect(page.get_by_role("region", name="Recent activity")).to_contain_text("Wrong passcode")
-    page.get_by_role("link", name="Why?").click()
+    page.get_by_role("link", name="Check sign-in").click()
     online = page.get_by_role("region", name="Online")
     expect(online.get_by_role("row", name="not locked")).to_contain_text("Locked since")
     online.get_by_role("link", name="Unlock the user").click()
     page.get_by_role("button", name="Unlock").click()
-    expect(page.get_by_role("status")).to_contain_text("carol is unlocked")
+    expect(page.get_by_role("status")).to_contain_text("carol was unlocked")
     assert account_row(site.instance, "carol").locked_at is None
 
 
@@ -124,7 +124,7 @@ def test_a_user_is_added_edited_and_moved(visit: Visitor, site: Site, admin: Use
     page.get_by_label("Mail").fill("erika@example.org")
     page.get_by_label("Security domain").select_option("Sales")
     page.get_by_role("button", name="Add user").click()
-    expect(page.get_by_role("status")).to_contain_text("erika is added")
+    expect(page.get_by_role("status")).to_contain_text("erika was added")
     page.get_by_role("link", name="Edit").click()
     page.get_by_label("Name").fill("Erika Example")
     page.get_by_label("Last day of the account").fill("2031-01-31")
@@ -133,7 +133,7 @@ def test_a_user_is_added_edited_and_moved(visit: Visitor, site: Site, admin: Use
     page.get_by_role("link", name="Move").click()
     page.get_by_label("New security domain").select_option("Support")
     page.get_by_role("button", name="Move").click()
-    expect(page.get_by_role("status")).to_contain_text("erika is in Support now")
+    expect(page.get_by_role("status")).to_contain_text("erika was moved to Support")
     row = account_row(site.instance, "erika")
     assert (row.name, row.domain) == ("Erika Example", "Support")
 

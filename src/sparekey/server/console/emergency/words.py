@@ -67,7 +67,7 @@ def told(row: RecordRow) -> str:
     detail = json.loads(row.detail)
     match row.action:
         case Action.EMERGENCY_SHOWN:
-            said = _with_device(row, "Showed {code} for {device}", "Showed {code}")
+            said = _with_device(row, "Showed {code} on {device}", "Showed {code}")
         case Action.EMERGENCY_RESET:
             said = f"Reset the code for {counted(detail.get('devices', 0), 'device')}"
         case Action.EMERGENCY_ONLINE:

@@ -21,9 +21,9 @@ new_pages = Pages("/console/new-user")  # not below the others: there may be a u
 _LIST: Final = "/console/users"
 _PAGE: Final = 50
 _DISABLED: Final = (
-    "A disabled user is refused everywhere, from the next attempt on.",
-    "What a device holds of them opens there until its next contact with the server; then it erases everything.",
-    "Tokens, PINs and devices stay as they are. Whoever is enabled again fetches offline data anew.",
+    "A disabled user can no longer sign in anywhere online.",
+    "Devices accept the offline data of the user until their next contact, and then erase it.",
+    "Tokens, PINs and devices do not change. If you enable the user again, devices download new offline data.",
 )
 
 
