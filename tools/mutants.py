@@ -1,8 +1,9 @@
 """Change a deciding file a little and show that a test fails, for each change: `python -m tools.mutants [FILE...]`.
 
 Rules: mutmut makes and tries the mutants of tools/deciding.py in a copy of the tree, .venv/mutants, on the tests that
-reach the changed function. A run that was stopped continues; mutants of changed functions are tried again. A mutant
-that no test catches is explained in tests/mutants.toml, or it is an error. So is an explanation that fits no survivor.
+reach the changed function. A run that was stopped continues. Mutants of changed functions and mutants that no test
+caught are tried again; `--fresh` tries all. A mutant that no test catches is explained in tests/mutants.toml, or it is
+an error. So is an explanation that fits no survivor.
 """
 
 import argparse
@@ -122,33 +123,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "files", nargs="*", metavar="FILE", help="end of a path in tools/deciding.py; all if none is given"
     )
-    files = _chosen(parser.parse_args(arguments).files)
+    parser.add_argument("--fresh", action="store_true", help="try mutants again that were caught before")
+    chosen = parser.parse_args(arguments)
+    files = _chosen(chosen.files)
     if not files:
         print("No such deciding file. There are:", *DECIDING, sep="\n  ")
         return 2
+    if chosen.fresh:
+        shutil.rmtree(COPY, ignore_errors=True)
     COPY.mkdir(parents=True, exist_ok=True)
     copy_tree(COPY)
     write_settings(COPY, files)
     modules = [file.removeprefix("src/").removesuffix(".py").replace("/", ".") for file in files]
-    with (COPY / "mutmut.log").open("w") as log:
-        command = [sys.executable, "-m", "mutmut", "run", "--max-children", "2", *(f"{module}.*" for module in modules)]
-        subprocess.run(command, cwd=COPY, stdout=log, stderr=subprocess.STDOUT, check=False)
+    _try()
+    known = explained()
+    if again := [name for name, each in _survivors(modules).items() if each not in known]:
+        _try(*again)  # a test may be new
     return _report(modules)
 
 
+def _try(*names: str) -> None:
+    """Try the named mutants, or those that were not tried before."""
+    with (COPY / "mutmut.log").open("w") as log:
+        command = [sys.executable, "-m", "mutmut", "run", "--max-children", "2", *names]
+        subprocess.run(command, cwd=COPY, stdout=log, stderr=subprocess.STDOUT, check=False)
+
+
+def _results(modules: Sequence[str]) -> dict[str, str]:
+    """Return the result of each mutant of these modules."""
+    prefixes = tuple(f"{module}." for module in modules)
+    listed = results(_mutmut("results", "--all", "true"))
+    return {name: result for name, result in listed.items() if name.startswith(prefixes)}
+
+
+def _survivors(modules: Sequence[str]) -> dict[str, Survivor]:
+    """Return the mutants of these modules that no test caught, by the name that mutmut gives them."""
+    missed = sorted(name for name, result in _results(modules).items() if result not in CAUGHT)
+    return {name: survivor(name, _mutmut("show", name)) for name in missed}
+
+
 def _report(modules: Sequence[str]) -> int:
-    tried = {
-        name: result
-        for name, result in results(_mutmut("results", "--all", "true")).items()
-        if name.startswith(tuple(f"{module}." for module in modules))
-    }
-    missed = {name for name, result in tried.items() if result not in CAUGHT}
-    known = explained()
-    wrong = list(complaints([survivor(name, _mutmut("show", name)) for name in sorted(missed)], known, modules))
-    print(*wrong, sep="\n")
-    print(
-        f"{len(tried)} mutants, {len(tried) - len(missed)} caught, {len(missed)} not; progress in {COPY / 'mutmut.log'}"
-    )
+    tried, survivors = len(_results(modules)), _survivors(modules)
+    wrong = list(complaints(survivors.values(), explained(), modules))
+    for each in wrong:
+        print(each)
+    print(f"{tried} mutants, {tried - len(survivors)} caught, {len(survivors)} not; see {COPY / 'mutmut.log'}")
     return 1 if wrong or not tried else 0
 
 
