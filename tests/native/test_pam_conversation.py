@@ -141,7 +141,9 @@ def test_questions_have_an_end(attempt: Try) -> None:
 
 
 def test_a_misread_code_is_asked_for_again_three_times_at_most(attempt: Try) -> None:
-    misread = denied("misread", "Group 2 of the code was misread. Nothing was counted: read it again.")
+    misread = denied(
+        "misread", "Group 2 of the code was misread. Check the code and type it again. This attempt was not counted."
+    )
     codes = [typed(f"2468ABCD{i}-EFGHJ") for i in range(9)]
     seen, agent = attempt(misread, granted(), answers=codes)
     assert seen.status == {"authenticate": SUCCESS}

@@ -117,7 +117,7 @@ def test_s66_a_broken_configuration_keeps_the_agent_from_starting(service: Servi
     for command in ("status", "login", "run"):
         failed = service.data(command, *(["alice"] if command == "login" else []), status=1)
         assert failed["error"] == "bad-configuration"
-        assert "line 3: sockets is not known" in str(failed["message"])
+        assert "line 3: sockets is not a setting" in str(failed["message"])
     looked = findings(service.data("doctor", status=1))
     assert not looked["configuration"]["ok"]
     assert looked["store"]["ok"]  # the rest is looked at all the same

@@ -60,5 +60,5 @@ def test_the_doctor_names_the_logins_that_ask_and_a_broken_configuration(configu
     path = laptop.machine.path(str(CONFIGURATION))
     path.parent.mkdir(exist_ok=True)
     path.write_text("nonsense = 1\n")
-    with pytest.raises(AssertionError, match="line 1: nonsense is not known"):
+    with pytest.raises(AssertionError, match="line 1: nonsense is not a setting"):
         laptop.agent("doctor")
