@@ -29,7 +29,7 @@ def test_a_device_is_invited_and_another_one_revoked(visit: Visitor, site: Site,
     page.get_by_role("link", name="Invite a device").click()
     page.get_by_label("Name").fill("laptop-new")
     page.get_by_role("button", name="Show enrolment code").click()
-    shown = page.get_by_role("region", name="Its enrolment code")
+    shown = page.get_by_role("region", name="Enrolment code")
     expect(shown).to_contain_text(re.compile(r"([0-9A-Z]{5}-){7}[0-9A-Z]{5}"))
     expect(shown).to_contain_text(re.compile(r"until .+ \(Europe/Berlin\), in 2[34] hours"))
     expect(page.get_by_text("sparekey-agent enroll --server")).to_be_visible()
@@ -40,7 +40,7 @@ def test_a_device_is_invited_and_another_one_revoked(visit: Visitor, site: Site,
     page.get_by_role("button", name="laptop-old").click()
     page.get_by_role("link", name="Revoke").click()
     page.get_by_role("button", name="Revoke").click()
-    expect(page.get_by_role("status")).to_contain_text("refused from now on")
+    expect(page.get_by_role("status")).to_contain_text("The server rejects it")
     assert show_device(site.instance, ROOT, "laptop-old").revoked_at is not None
 
 

@@ -147,14 +147,14 @@ def a_clients_key(visit: Visitor, _: Furnished) -> None:
     page = visit.go("/console/clients:add")
     page.get_by_label("Name").fill("vpn")
     page.get_by_role("button", name="Add and show key").click()
-    expect(page.get_by_role("region", name="Its key")).to_be_visible()
+    expect(page.get_by_role("region", name="Key of the token")).to_be_visible()
 
 
 def an_enrolment_code(visit: Visitor, _: Furnished) -> None:
     page = visit.go("/console/devices:invite")
     page.get_by_label("Name").fill("laptop-new")
     page.get_by_role("button", name="Show enrolment code").click()
-    expect(page.get_by_role("region", name="Its enrolment code")).to_be_visible()
+    expect(page.get_by_role("region", name="Enrolment code")).to_be_visible()
 
 
 def users_with_mistakes(visit: Visitor, _: Furnished) -> None:
@@ -241,14 +241,14 @@ def a_passcode_that_is_right(visit: Visitor, place: Furnished) -> None:
 def a_passcode_that_is_wrong(visit: Visitor, _: Furnished) -> None:
     visit.go("/self-service/passcode").get_by_label("Passcode").fill("4711")
     visit.page.get_by_role("button", name="Try passcode").click()
-    expect(visit.page.get_by_role("main")).to_contain_text(re.compile("not right|wrong", re.IGNORECASE))
+    expect(visit.page.get_by_role("main")).to_contain_text(re.compile("not accepted|wrong", re.IGNORECASE))
 
 
 def two_pins_that_differ(visit: Visitor, place: Furnished) -> None:
     page = visit.go(f"/self-service/tokens/{place.with_another.serial}/pin")
     page.get_by_label("New PIN", exact=True).fill("93kd71")
     page.get_by_label("Repeat the new PIN").fill("93kd72")
-    page.get_by_role("button", name="Change the PIN").click()
+    page.get_by_role("button", name="Change PIN").click()
     expect(page.get_by_role("alert")).to_be_visible()
 
 

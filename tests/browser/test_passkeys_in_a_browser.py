@@ -78,8 +78,8 @@ def test_a_passkey_is_added_signs_in_and_is_a_fresh_second_factor(site: Site, vi
     page.get_by_role("heading", name="Add a passkey").wait_for()
     visit.go("/console/account")
     row = page.get_by_role("row").filter(has_text="blue key")
-    assert "not yet" not in row.inner_text()
-    assert "passkey" in page.get_by_role("row").filter(has_text="this one").inner_text()
+    assert "never" not in row.inner_text()
+    assert "passkey" in page.get_by_role("row").filter(has_text="this session").inner_text()
 
 
 def test_a_removed_passkey_and_one_without_its_owner_are_refused(site: Site, visit: Visitor) -> None:
@@ -114,6 +114,6 @@ def test_own_sessions_are_listed_and_ended(site: Site, visit: Visitor) -> None:
     assert page.get_by_role("row").count() == 3  # with the head
     page.get_by_role("button", name="End all other sessions").click()
     page.get_by_role("status").filter(has_text="Your other sessions were ended").wait_for()
-    assert page.get_by_role("row").filter(has_text="this one").count() == 1
+    assert page.get_by_role("row").filter(has_text="this session").count() == 1
     elsewhere.go("/console/users").get_by_role("heading", name="Sign in").wait_for()
     elsewhere.context.close()

@@ -96,7 +96,7 @@ def test_who_shows_too_many_is_stopped_until_somebody_lets_them_go_on(
     open_alarms = alarms.get_by_role("button", name="Acknowledge")
     before = open_alarms.count()
     open_alarms.first.click()
-    expect(other.get_by_role("status")).to_contain_text("Acknowledged")
+    expect(other.get_by_role("status")).to_contain_text("Alarm acknowledged.")
     expect(open_alarms).to_have_count(before - 1)
     other.get_by_role("link", name="All alarms").click()
     expect(other.get_by_role("main")).to_contain_text("Acknowledged by dora")

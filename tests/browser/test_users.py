@@ -57,7 +57,7 @@ def test_from_the_search_box_to_a_shown_code_in_five_clicks(visit: Visitor, desk
     page.get_by_label("How the caller was identified").click()  # 3
     page.keyboard.type("called back")
     page.get_by_role("button", name="Show the code on this device").click()  # 4
-    expect(page.get_by_role("region", name="laptop-alice")).to_contain_text("works until")
+    expect(page.get_by_role("region", name="laptop-alice")).to_contain_text("Valid until")
 
 
 def test_users_are_found_while_one_types(visit: Visitor, admin: User) -> None:

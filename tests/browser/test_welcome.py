@@ -35,7 +35,7 @@ def test_the_first_super_administrator_begins_with_a_passkey(site: Site, visit: 
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="Sign in").wait_for()
     visit.go(f"/console/welcome#{link.code.reveal()}")
-    assert "This link is not valid, or not any more." in page.get_by_role("alert").inner_text()
+    assert "This link is not valid, was already used, or has expired." in page.get_by_role("alert").inner_text()
 
 
 def test_without_a_script_the_code_is_pasted_and_an_app_set_up(site: Site, browser: Browser) -> None:
