@@ -90,7 +90,7 @@ def _before_signing_in(furnished: Furnished, visit: Visitor, own: Visitor) -> It
 
     def choose() -> None:
         visit.page.get_by_label("Code of the link").fill(link.code.reveal())
-        visit.page.get_by_role("button", name="Go on").click()
+        visit.page.get_by_role("button", name="Continue").click()
 
     def set_up() -> None:
         visit.page.get_by_label("User name").last.fill("newcomer")

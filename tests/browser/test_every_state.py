@@ -147,7 +147,7 @@ def a_clients_key(visit: Visitor, _: Furnished) -> None:
     page = visit.go("/console/clients:add")
     page.get_by_label("Name").fill("vpn")
     page.get_by_role("button", name="Add and show key").click()
-    expect(page.get_by_role("region", name="Key of the token")).to_be_visible()
+    expect(page.get_by_role("region", name="Key", exact=True)).to_be_visible()
 
 
 def an_enrolment_code(visit: Visitor, _: Furnished) -> None:

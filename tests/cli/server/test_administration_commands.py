@@ -107,7 +107,7 @@ def test_a_user_with_an_end(operator: Operator) -> None:
     added = operator.runs("user", "add", "temp", "--expires", "2099-12-31").json
     assert added["expires"] == operator.runs("user", "show", "temp").json["expires"] == "2099-12-31T00:00:00Z"
     refused = operator.fails("user", "add", "late", "--expires", "2020-01-01").json
-    assert "would have ended at 2020-01-01" in refused["message"]
+    assert "the expiry 2020-01-01" in refused["message"]
     operator.fails("user", "show", "late")
 
 
