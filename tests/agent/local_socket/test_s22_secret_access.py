@@ -179,7 +179,7 @@ def test_only_what_the_configuration_names_is_kept_for_this_computer(served: Ser
     )
     assert (said[1].kind, said[2].fields[Tag.SECRET]) == (Kind.DONE, b"key")
     assert said[3].text(Tag.REASON) == "not-allowed"
-    assert "does not name 'tape'" in said[3].text(Tag.MESSAGE)
+    assert "does not list 'tape'" in said[3].text(Tag.MESSAGE)
 
 
 def test_what_is_forgotten_stays_closed(served: Served) -> None:

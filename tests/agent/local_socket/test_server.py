@@ -169,7 +169,7 @@ def test_one_connection_too_many_is_told_so_and_one_without_a_thread_costs_no_pl
             assert served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT
         refused = served.ask(stack.enter_context(served.connection()), frame(Kind.STATUS))
         assert (refused.kind, refused.text(Tag.REASON)) == (Kind.FAILED, "busy")
-        assert "try again" in refused.text(Tag.MESSAGE)
+        assert "Try again" in refused.text(Tag.MESSAGE)
         held.pop().close()
         assert freed(served)
 

@@ -107,6 +107,6 @@ def test_s07_neither_the_map_of_names_nor_the_codes_of_the_device_show(tmp_path:
         assert wrong.text(Tag.REASON) == "wrong-passcode"
         assert world.server.calls == asked
         assert seconds >= (FLOOR if unreachable else 0)
-        assert "no login" in told(served, "alice", "1111111111", remote=False)[0].text(Tag.MESSAGE)
+        assert "no Sparekey login" in told(served, "alice", "1111111111", remote=False)[0].text(Tag.MESSAGE)
         assert world.login(world.passcode(), "alice", remote=True).answer.reason is Reason.NOT_MAPPED  # for the log
         assert told(served, "boss", world.passcode())[0].text(Tag.RESULT) == "granted"  # nobody else used it up
