@@ -59,6 +59,22 @@ class Member:
     group: str = ""
 
 
+# Ids of operations are public. Where a module has another name than its ids, this is the one place that knows it.
+_NAMES: Final[Mapping[str, str]] = {
+    "audit_log.forwarding": "event_forwarding",
+    "audit_log.reading": "audit_reading",
+    "devices.stolen": "devices_stolen",
+    "emergency.offline": "emergency",
+    "emergency.online": "online_emergency",
+    "emergency.rate_limit": "operators",
+    "people.imports": "user_imports",
+    "sessions.lists": "session_lists",
+    "tokens.imports": "token_imports",
+    "tokens.life_cycle": "token_lifecycle",
+    "tokens.resync": "token_resync",
+}
+
+
 @dataclass(frozen=True)
 class Operation:
     """One line of the registry (`app.rest.registry`).
@@ -79,8 +95,9 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """`users.add_user`: the same in the description, in logs and in errors."""
-        return f"{self.use_case.__module__.rpartition('.')[2]}.{self.use_case.__name__}"
+        """The id of the operation, such as `users.add_user`, in the description, in logs and in errors."""
+        module = self.use_case.__module__.removeprefix("sparekey.app.")
+        return f"{_NAMES.get(module, module.rpartition('.')[2])}.{self.use_case.__name__}"
 
     @property
     def only_looks(self) -> bool:

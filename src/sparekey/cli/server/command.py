@@ -19,6 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from sparekey import clock
 from sparekey.cli.server import output
 from sparekey.cli.server.command_help import Explained
+from sparekey.cli.server.failures import USAGE
 from sparekey.core.errors import BadInput
 from sparekey.core.permissions import Actor
 from sparekey.keystore.service_user import as_service
@@ -130,6 +131,13 @@ class Group(Explained, TyperGroup):
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.params += _common_options()
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # Any: typer hides the type of its base
+        """Print the help and exit if there are no arguments."""
+        if not args and not ctx.resilient_parsing:
+            output.say(ctx.get_help())
+            raise typer.Exit(USAGE)
+        return super().parse_args(ctx, args)
 
 
 def new_group(words: str) -> typer.Typer:

@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import Any, Final
 
 import typer
-from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, Group
@@ -59,7 +58,7 @@ class Root(Group):
             formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
 
 
-app = typer.Typer(cls=Root, rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+app = typer.Typer(cls=Root, rich_markup_mode=None, add_completion=False)
 
 
 @app.callback(epilog="Example: sparekey --data /var/lib/sparekey init")
@@ -77,10 +76,7 @@ def run(arguments: Sequence[str]) -> int:
     call = Call()
     try:
         result = typer.main.get_command(app).main([*arguments], prog_name="sparekey", standalone_mode=False, obj=call)
-    except NoArgsIsHelpError as error:
-        output.say(error.format_message())
-        return USAGE
-    except ClickException as error:
+    except typer.TyperException as error:
         return _told(call, arguments, Failure(USAGE, "usage", *_usage_of(error)))
     except typer.Abort:
         return _told(call, arguments, Failure(1, "aborted", "cancelled", "nothing was changed"))
@@ -91,7 +87,7 @@ def run(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _usage_of(error: ClickException) -> tuple[str, str]:
+def _usage_of(error: typer.TyperException) -> tuple[str, str]:
     context = getattr(error, "ctx", None)
     name = context.command_path if context else "sparekey"
     return error.format_message().removeprefix("Invalid value: ").rstrip("."), f"see `{name} --help`"
