@@ -22,24 +22,10 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 TEXTS = ["kind", "device", "user", "login", "token", "salt", "pin_salt", "check", "previous"]
-NUMBERS = [
-    "generation",
-    "version",
-    "policy",
-    "interval",
-    "drift",
-    "window",
-    "first",
-    "count",
-    "digits",
-    "argon_m",
-    "argon_t",
-    "pepper_bits",
-    "pin_m",
-    "pin_t",
-    "not_after",
-    "sealed_at",
-]
+NUMBERS = (
+    "generation version policy interval drift window first count digits argon_m argon_t pepper_bits pin_m pin_t "
+    "not_after sealed_at"
+).split()
 Values = dict[str, Any]
 Shape = tuple[int, bool]  # digits (0: a code in groups, below 0: letters too); whether a PIN goes before it
 
@@ -193,19 +179,10 @@ def read_vector(f: dict[str, str], body: str) -> str:
     if "shapes" in f:
         shapes = {(int(s.split()[1]), s.split()[2] == "pin"): s for s in f["shapes"].split(", ")}
         return json.dumps([[shapes[shape], pin, code] for shape, pin, code in split(typed, list(shapes))])
-    time, generation, following = int(f["time"]), int(f["generation"]), int(f["next"])
-    got = open_unit(
-        bytes.fromhex(body),
-        [bytes.fromhex(key) for key in f["pinned"].split()],
-        f["device"],
-        time,
-        generation,
-        following,
-        typed,
-        int(f["shift"]),
-        int(f["last_used"]),
-        f["receipt"] == "yes",
-    )
+    unit, pinned = bytes.fromhex(body), [bytes.fromhex(key) for key in f["pinned"].split()]
+    moment = (int(f["time"]), int(f["generation"]), int(f["next"]))
+    rest = (int(f["shift"]), int(f["last_used"]), f["receipt"] == "yes")
+    got = open_unit(unit, pinned, f["device"], *moment, typed, *rest)
     if "old_key" in f:
         sealing = hkdf(got["key"], b"", b"sparekey/1/previous" + bytes.fromhex(f["old_check"]))
         got["old_key"] = AESGCM(sealing).decrypt(bytes(12), got["previous"], None)

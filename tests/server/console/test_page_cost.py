@@ -75,7 +75,9 @@ def questions(world: World) -> Iterator[list[str]]:
     seen: list[str] = []
 
     def note(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        if not connection.get_execution_options().get(WRITES) and not statement.startswith(("BEGIN", "ROLLBACK")):
+        if not connection.get_execution_options().get(WRITES) and not statement.startswith(
+            ("BEGIN", "ROLLBACK", "PRAGMA")
+        ):
             seen.append(statement)
 
     event.listen(world.instance.database.engine, "before_cursor_execute", note)

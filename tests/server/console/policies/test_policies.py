@@ -85,7 +85,7 @@ def test_what_tightens_is_told_with_counts_before_it_is_done(world: World, root:
     assert reply.status == 200
     assert "This discards offline data" in shown
     assert "Offline data of 1 user on 1 device" in shown
-    assert "1 token has a PIN that is" not in shown  # 8 characters and 6 digits are enough
+    assert "PINs too short" not in shown  # 8 characters and 6 digits are enough
     assert stored(world, "minimum_passcode_length") == 10
     kept = dict(re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', reply.body.decode()))
     kept.pop("mark")
@@ -162,7 +162,7 @@ def test_a_policy_becomes_the_default_after_a_preview(world: World, root: Secret
     shown = look(world, root, f"{here}/default")
     assert "Travel takes the place of Default" in words(shown)
     assert "It is stricter in: Minimum passcode length" in words(shown)
-    assert "the offline data of 1 user on 1 device" in words(shown)
+    assert "Offline data of 1 user on 1 device" in words(shown)
     assert 'name="confirmed" value="on"' in shown.body.decode()
     unconfirmed = post(world, root, "default", {})
     assert unconfirmed.status == 403
