@@ -22,10 +22,24 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 TEXTS = ["kind", "device", "user", "login", "token", "salt", "pin_salt", "check", "previous"]
-NUMBERS = (
-    "generation version policy interval drift window first count digits argon_m argon_t pepper_bits pin_m pin_t "
-    "not_after sealed_at"
-).split()
+NUMBERS = [
+    "generation",
+    "version",
+    "policy",
+    "interval",
+    "drift",
+    "window",
+    "first",
+    "count",
+    "digits",
+    "argon_m",
+    "argon_t",
+    "pepper_bits",
+    "pin_m",
+    "pin_t",
+    "not_after",
+    "sealed_at",
+]
 Values = dict[str, Any]
 Shape = tuple[int, bool]  # digits (0: a code in groups, below 0: letters too); whether a PIN goes before it
 
