@@ -1,12 +1,14 @@
 """How many of something, in a sentence."""
 
+from sparekey.durations import DAY_SECONDS
+
 
 def counted(count: int, one: str, many: str = "") -> str:
     """`1 token`, `2 tokens`; `many`: where it is not the one with an s."""
     return f"{count} {one if count in (1, -1) else many or f'{one}s'}"
 
 
-_UNITS = ((365 * 86_400, "year"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+_UNITS = ((365 * DAY_SECONDS, "year"), (DAY_SECONDS, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def rough_time(seconds: float) -> str:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sparekey.app.ports import KeystoreError
+from sparekey.durations import DAY_SECONDS
 
 CA_FILE: Final = "ca.pem"  # the certificate alone: it may be given away
 CA_KEY_FILE: Final = "ca-key.pem"
@@ -107,7 +108,7 @@ def _is_good(path: Path, authority: _Authority, wanted: list[str], now: int) -> 
         return False
     named = sorted(str(each.value) for each in extension.value)
     left = certificate.not_valid_after_utc.timestamp() - now
-    return named == wanted and left > SERVER_DAYS * 86_400 / 3 and _issued(certificate, authority.certificate)
+    return named == wanted and left > SERVER_DAYS * DAY_SECONDS / 3 and _issued(certificate, authority.certificate)
 
 
 def _issued(subject: x509.Certificate, issuer: x509.Certificate) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NoReturn
 
+from sparekey.durations import DAY_SECONDS
 from sparekey.sealed.errors import Malformed, Weak
 from sparekey.sealed.levels import LIMITS, Level, Limits
 from sparekey.sealed.primitives import KEY_BYTES, PIN_SALT_BYTES, RECORD_BYTES, SALT_BYTES
@@ -20,7 +21,6 @@ from sparekey.sealed.primitives import KEY_BYTES, PIN_SALT_BYTES, RECORD_BYTES, 
 MAGIC = b"sparekey-offline/1\n"
 HEADER_LIMIT = 4096
 SIGNATURE_BYTES = 64
-DAY_SECONDS = 86400
 GRACE_SECONDS = 600
 """The time after midnight UTC in which a day still opens, because the window reaches back over it."""
 EVENTS_LIMIT = 1000

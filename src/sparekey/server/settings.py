@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from sparekey.core.names import is_mail_address
 from sparekey.core.networks import is_network
+from sparekey.durations import DAY_SECONDS
 from sparekey.keystore.service_user import do_about_owner
 from sparekey.secret import Secret
 
@@ -178,7 +179,9 @@ class Settings:
     workers: int = _number("The number of server processes.", 1, 64, 1)
     sign_in_threads: int = _number("Sign-ins that one process verifies in parallel.", 1, 128, 8)
     sealing_workers: int = _number("Threads of one process that seal offline data. 0: one per core.", 0, 256, 0)
-    sync_interval: int = _number("Seconds between two contacts of a device, varied by up to a tenth.", 10, 86_400, 900)
+    sync_interval: int = _number(
+        "Seconds between two contacts of a device, varied by up to a tenth.", 10, DAY_SECONDS, 900
+    )
     admin_networks: tuple[str, ...] = _list(
         "The networks from which administrators can sign in. Empty: all. Others cannot try their names.",
         "a list of addresses and networks, as 192.0.2.0/24",

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 
 from sparekey.core.errors import BadInput
 from sparekey.core.tokens import Parameters
+from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
 from sparekey.token_files.records import (
     Item,
@@ -26,7 +27,6 @@ from sparekey.token_files.records import (
 from sparekey.token_files.sdtid_keys import BatchKeys, batch_keys
 from sparekey.token_files.xml_records import text_of
 
-_DAY: Final = 86_400
 _DATE: Final = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})")
 _BLOCK: Final = 16
 
@@ -109,7 +109,7 @@ def _end_of(death: str) -> int | None:
     date = _DATE.fullmatch(death)
     if date is None:
         raise RecordError("the date of expiry is not one")
-    return moment("-".join(date.groups())) + _DAY
+    return moment("-".join(date.groups())) + DAY_SECONDS
 
 
 def _block(text: str, what: str) -> bytes:

@@ -16,6 +16,7 @@ from sparekey.core.audit_log.notices import utc
 from sparekey.core.permissions import Actor
 from sparekey.core.plurals import counted
 from sparekey.core.policy.kinds import PolicyKind
+from sparekey.durations import DAY_SECONDS
 from sparekey.keystore import local_ca
 from sparekey.server.settings import Settings, SettingsError, read_settings
 from sparekey.storage.audit_log import export as audit_export
@@ -80,7 +81,7 @@ def _certificate(directory: Path, settings: Settings, now: int) -> str:
 
 
 def _left(path: Path, now: int) -> str:
-    days = (local_ca.not_after(path) - now) // 86_400
+    days = (local_ca.not_after(path) - now) // DAY_SECONDS
     if days < _SOON:
         raise KeystoreError(
             f"{path} expires in {counted(days, 'day')}; restart the server to renew it, or install a new one"

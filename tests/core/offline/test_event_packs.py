@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from sparekey.core.offline.event_packs import FEWEST, PACK, EventPack, find_pack, is_worn
-from sparekey.core.offline.units import DAY, UnitKind, WantedUnit
+from sparekey.core.offline.units import UnitKind, WantedUnit
 from sparekey.core.sign_in.authenticate import TokenState
 from sparekey.core.tokens import Hotp
+from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
 from tests.core.offline.test_units import CODE, MORNING, NOW, PASSCODE, TODAY, a_token, an_account, day, wanted
 
@@ -33,7 +34,7 @@ def test_fifty_counters_from_the_first_that_was_not_accepted(last_step: int) -> 
 
 
 def test_it_ends_with_the_last_day_or_before_token_and_account() -> None:
-    assert pack(an_event_token()).not_after == (TODAY + DAYS + 1) * DAY
+    assert pack(an_event_token()).not_after == (TODAY + DAYS + 1) * DAY_SECONDS
     assert pack(an_event_token(expires_at=NOW + 100)).not_after == NOW + 99
     found = find_pack(an_event_token(expires_at=NOW + 100), an_account(expires_at=NOW + 50), DAYS, NOW)
     assert found is not None
@@ -61,18 +62,18 @@ def test_it_is_made_anew_when_half_of_it_is_used(used: int, worn: bool) -> None:
 
 @pytest.mark.parametrize(("days", "worn"), [(0, False), (7, False), (8, True), (15, True)])
 def test_it_is_made_anew_when_half_of_its_life_is_over(days: int, worn: bool) -> None:
-    held, later = pack(an_event_token()), NOW + days * DAY
+    held, later = pack(an_event_token()), NOW + days * DAY_SECONDS
     assert is_worn(held, pack(an_event_token(), later), later) is worn
 
 
 def test_what_cannot_last_longer_is_not_made_anew() -> None:
-    token = an_event_token(expires_at=NOW + 2 * DAY)
-    held, later = pack(token), NOW + 2 * DAY - 1
+    token = an_event_token(expires_at=NOW + 2 * DAY_SECONDS)
+    held, later = pack(token), NOW + 2 * DAY_SECONDS - 1
     assert not is_worn(held, pack(token, later), later)
 
 
 def test_an_end_that_has_moved_nearer_makes_it_anew() -> None:
     held = pack(an_event_token())
-    assert is_worn(held, pack(an_event_token(expires_at=NOW + DAY)), NOW)
+    assert is_worn(held, pack(an_event_token(expires_at=NOW + DAY_SECONDS)), NOW)
     assert is_worn(held, replace(held, not_after=held.not_after - 1), NOW)
     assert not is_worn(held, held, NOW)

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from sparekey.core.offline.units import (
-    DAY,
     DeviceState,
     Obstacle,
     UnitKind,
@@ -22,11 +21,12 @@ from sparekey.core.policy.offline import AssignedPolicy, EffectivePolicy, Offlin
 from sparekey.core.sign_in.authenticate import AccountState, TokenState
 from sparekey.core.sign_in.pins import PinVerifier
 from sparekey.core.tokens import Totp
+from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
 
 TODAY = 20_833
-MORNING = TODAY * DAY + 3_600
-EVENING = TODAY * DAY + 20 * 3_600
+MORNING = TODAY * DAY_SECONDS + 3_600
+EVENING = TODAY * DAY_SECONDS + 20 * 3_600
 NOW = MORNING
 DEVICE = DeviceState("d", revoked=False, supports_offline=True, hardware_bound=False)
 
@@ -184,7 +184,7 @@ def test_a_locked_user_is_given_nothing_new() -> None:
 
 @pytest.mark.parametrize("whose", ["token", "account"])
 def test_no_day_after_the_end_of_token_or_account(whose: str) -> None:
-    end = (TODAY + 2) * DAY + 10
+    end = (TODAY + 2) * DAY_SECONDS + 10
     account = an_account(expires_at=end if whose == "account" else None)
     token = a_token(expires_at=end if whose == "token" else None)
     days = [unit.day for unit in wanted(MORNING, token, account=account) if unit.kind is UnitKind.DAY]
@@ -193,7 +193,7 @@ def test_no_day_after_the_end_of_token_or_account(whose: str) -> None:
 
 
 def test_only_steps_that_are_over_before_the_end() -> None:
-    end = TODAY * DAY + 7_200 + 29
+    end = TODAY * DAY_SECONDS + 7_200 + 29
     steps = usable_steps(a_token(expires_at=end), an_account(), TODAY, NOW)
     assert steps == range(NOW // 30, (end - 29) // 30)
     assert usable_steps(a_token(expires_at=end), an_account(expires_at=end - 60), TODAY, NOW).stop == steps.stop - 2
@@ -213,7 +213,7 @@ def test_only_steps_that_are_neither_used_nor_past(interval: int, drift: int) ->
 
 
 def test_a_day_of_which_nothing_is_left_is_not_wanted() -> None:
-    late = (TODAY + 1) * DAY - 20
+    late = (TODAY + 1) * DAY_SECONDS - 20
     used = a_token(last_step=late // 30)
     assert not usable_steps(used, an_account(), TODAY, late)
     assert day(TODAY) not in wanted(late, used)

@@ -20,6 +20,7 @@ from sparekey.agent.ground.state import State
 from sparekey.agent.store import pin_lock
 from sparekey.agent.store.device import Device
 from sparekey.agent.tpm.protection import protection_of
+from sparekey.durations import DAY_SECONDS
 from sparekey.sealed import Unopened
 from sparekey.wire.agent_api import (
     AcknowledgementRequest,
@@ -219,7 +220,7 @@ def _in_turn(state: State, reply: SyncReply) -> list[_Turn]:
     """Return the units in order: first those that every user needs first, then each further day; of each user in the
     server's order."""
     turns: list[tuple[int, _Turn]] = []
-    today = reply.server_time // trusted_days.DAY_SECONDS
+    today = reply.server_time // DAY_SECONDS
     for user_sync in reply.users:
         if state.has_user(user_sync.user):
             wanted, ahead = trusted_days.missing_units(state.get_user(user_sync.user), user_sync.wanted), 0

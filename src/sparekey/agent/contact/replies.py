@@ -15,10 +15,10 @@ from dataclasses import replace
 from sparekey.agent.ground.device_time import TOLERANCE, ClockReading, at_contact
 from sparekey.agent.ground.secret_purposes import still_allowed
 from sparekey.agent.ground.state import State, UnitEntry, UserState
+from sparekey.durations import DAY_SECONDS
 from sparekey.sealed import Header, SealedUnit, Superseded, UnitKind, Unopened, verify_unit
 from sparekey.wire.agent_api import HeldUnit, SyncReply, UnitName, UnitRequest, UserSync
 
-DAY_SECONDS = 86400
 SOON = 600  # seconds after a contact in which the next one counts as the same
 
 

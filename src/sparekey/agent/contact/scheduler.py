@@ -20,6 +20,7 @@ from sparekey.agent.ground.journal import log_unforeseen
 from sparekey.agent.ground.ports import NotReached, Refused
 from sparekey.agent.ground.state import State
 from sparekey.agent.store.device import Device
+from sparekey.durations import DAY_SECONDS
 
 HOUR: Final = 3600
 FIRST_AFTER: Final = 5  # seconds after the start, at least
@@ -27,7 +28,7 @@ FIRST_SPREAD: Final = 60  # seconds in addition, at most
 LONGEST_SLEEP: Final = 600
 RETRY_AFTER: Final = 300  # seconds; doubled after each failure, up to the server's interval
 LEAST_INTERVAL: Final = 60
-LONGEST_INTERVAL: Final = 86400  # even if the server names a longer one: its revocations must arrive
+LONGEST_INTERVAL: Final = DAY_SECONDS  # even if the server names a longer one: its revocations must arrive
 
 
 @dataclass(frozen=True)

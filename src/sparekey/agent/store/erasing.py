@@ -10,8 +10,7 @@
 from sparekey.agent.ground.device_time import TrustedTime
 from sparekey.agent.ground.state import State, TokenUse, UnitEntry, UserState
 from sparekey.agent.store.pin_lock import OpenedLock, cut_at, within_reach
-
-DAY_SECONDS = 86400
+from sparekey.durations import DAY_SECONDS
 
 
 def decide_erasing(state: State, trusted: TrustedTime, opened: OpenedLock | None = None) -> dict[str, int]:

@@ -13,8 +13,9 @@ from typing import Final
 
 from sparekey.agent.ground.journal import log_unforeseen
 from sparekey.agent.ground.state import State, UserState
-from sparekey.agent.store.erasing import DAY_SECONDS, days_left
+from sparekey.agent.store.erasing import days_left
 from sparekey.core.plurals import counted
+from sparekey.durations import DAY_SECONDS
 
 FRESH: Final = DAY_SECONDS  # seconds after a contact
 

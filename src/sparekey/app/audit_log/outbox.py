@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from sparekey.app.instance import new_id
 from sparekey.app.notices import ADMINISTRATORS
 from sparekey.app.ports import Mailer, MailError, MailFailure, Message
+from sparekey.durations import DAY_SECONDS
 from sparekey.storage.audit_log import outbox
 from sparekey.storage.audit_log.outbox import Mail
 from sparekey.storage.unit_of_work import Database
@@ -22,9 +23,9 @@ from sparekey.storage.unit_of_work import Database
 CLAIM_SECONDS: Final = 300  # longer than all waits of one message together
 FIRST_PAUSE: Final = 5
 LONGEST_PAUSE: Final = 900
-GIVE_UP_AFTER: Final = 7 * 86_400  # what is refused
-KEEP_SETTLED: Final = 30 * 86_400  # what was sent or given up
-KEEP_WITHOUT_SERVER: Final = 7 * 86_400  # so that whoever sets a mail server up does not send a year's notices
+GIVE_UP_AFTER: Final = 7 * DAY_SECONDS  # what is refused
+KEEP_SETTLED: Final = 30 * DAY_SECONDS  # what was sent or given up
+KEEP_WITHOUT_SERVER: Final = 7 * DAY_SECONDS  # so that whoever sets a mail server up does not send a year's notices
 
 
 class Sent(StrEnum):

@@ -21,6 +21,7 @@ from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_name
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.search_words import fold_name, verify_length
+from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
 from sparekey.storage.devices import devices, invitations, receipts
 from sparekey.storage.devices.devices import Device
@@ -30,10 +31,10 @@ from sparekey.storage.search.queries import Page, Search
 from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
 
-INVITATION_LIFETIME = 86_400  # seconds
-LONGEST_LIFETIME = 30 * 86_400
+INVITATION_LIFETIME = DAY_SECONDS  # seconds
+LONGEST_LIFETIME = 30 * DAY_SECONDS
 MOST_AT_ONCE: Final = 200
-SILENT_AFTER: Final = 7 * 86_400  # seconds without a contact
+SILENT_AFTER: Final = 7 * DAY_SECONDS  # seconds without a contact
 _STATES: Final = ("", "active", "revoked", "silent")
 
 

@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from sparekey.app.instance import log
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.explain.offline import HeldCode, HeldData
-from sparekey.core.offline.units import DAY
 from sparekey.core.permissions import Actor
+from sparekey.durations import DAY_SECONDS
 from sparekey.storage.devices import devices, holdings
 from sparekey.storage.devices.devices import UserAndToken
 from sparekey.storage.devices.holdings import HeldKind, Holding
@@ -72,7 +72,7 @@ def held_by(
     of_user: dict[str, list[UserAndToken]] = {}
     for user in users:
         of_user.setdefault(user.account_id, []).append(user)
-    found = holdings.held(connection, sorted(of_user), now // DAY, now) if of_user else ()
+    found = holdings.held(connection, sorted(of_user), now // DAY_SECONDS, now) if of_user else ()
     held: dict[str, list[Holding]] = {account_id: [] for account_id in of_user}
     for holding in found:
         if holding.device_id == device_id:
@@ -104,5 +104,5 @@ def _user(used: Sequence[UserAndToken], held: Sequence[Holding], now: int) -> Us
 
 def _end(held: Holding, token: UserAndToken, now: int) -> int:
     """No record is sealed past the end of token or account."""
-    end = held.not_after if held.kind is HeldKind.PACK else (now // DAY + held.number) * DAY
+    end = held.not_after if held.kind is HeldKind.PACK else (now // DAY_SECONDS + held.number) * DAY_SECONDS
     return min([end, *(each for each in (token.token_end, token.expires_at) if each is not None)])

@@ -28,12 +28,13 @@ from sparekey.core.emergency.two_people import is_person, is_same_person, is_sec
 from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.permissions import Actor, Grant, Permission
 from sparekey.core.plurals import counted
+from sparekey.durations import DAY_SECONDS
 from sparekey.storage.emergency import approvals
 from sparekey.storage.emergency.approvals import Approval
 from sparekey.storage.people import accounts
 
 APPROVAL_SECONDS: Final = 15 * 60
-_KEPT_IN_LISTS: Final = 86_400  # seconds
+_KEPT_IN_LISTS: Final = DAY_SECONDS  # seconds
 
 
 class ApprovalNeeded(SparekeyError):

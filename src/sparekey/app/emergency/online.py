@@ -28,6 +28,7 @@ from sparekey.core.emergency.rate_limit import Pace
 from sparekey.core.errors import BadInput, NotAllowed, NotFound, SparekeyError
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.token import TokenPolicy
+from sparekey.durations import DAY_SECONDS
 from sparekey.passcode import spelled
 from sparekey.secret import Secret
 from sparekey.storage.emergency import online as online_emergency
@@ -237,7 +238,7 @@ def give_to(
 
 def _verify_terms(terms: Terms, now: int) -> None:
     if terms.until is not None:
-        if not now < terms.until <= now + MOST_DAYS * 86_400:
+        if not now < terms.until <= now + MOST_DAYS * DAY_SECONDS:
             raise BadInput(
                 "the expiry date is in the past, or too far in the future",
                 f"give a day within the next {MOST_DAYS} days",

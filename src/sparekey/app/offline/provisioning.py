@@ -24,7 +24,6 @@ from sparekey.core.emergency.offline import Contact, contact_of
 from sparekey.core.offline.event_packs import EventPack, find_pack, is_worn
 from sparekey.core.offline.self_report import SelfReport
 from sparekey.core.offline.units import (
-    DAY,
     EMERGENCY_KINDS,
     DeviceState,
     Obstacle,
@@ -39,6 +38,7 @@ from sparekey.core.reasons import Method
 from sparekey.core.sign_in.authenticate import AccountState, TokenState
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.core.tokens import Hotp
+from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
@@ -190,7 +190,7 @@ def _sync_user(
         generation=holder.data.generation,
         check=holder.data.check.hex(),
         keep=_kept(holder, now),
-        last_day=now // DAY + values.days,
+        last_day=now // DAY_SECONDS + values.days,
         tokencodes_blocked=holder.account.locked(now),
         used=[UsedStep(token=token.token_id, step=token.last_step) for token in holder.tokens],
         policy=DevicePolicy(
@@ -288,7 +288,7 @@ def _reconcile(connection: Connection, device_id: str, held: Sequence[HeldUnit],
             receipts.acknowledge_receipt(connection, receipt.id, now)
             if receipt.kind.is_emergency and (owner not in codes or receipt.generation <= codes[owner].generation):
                 codes[owner] = receipt
-        elif receipt.acknowledged_at is not None or receipt.sealed_at < now - DAY:
+        elif receipt.acknowledged_at is not None or receipt.sealed_at < now - DAY_SECONDS:
             gone.append(receipt.id)
     receipts.delete_receipts(connection, gone)
     for receipt in codes.values():

@@ -24,11 +24,12 @@ from sparekey.app.policies_in_force import effective_on
 from sparekey.app.reports.why import ELSEWHERE
 from sparekey.app.snapshots import SeedlessToken, seedless_token
 from sparekey.core.emergency.offline import CodeKind
-from sparekey.core.offline.units import DAY, DeviceState, Obstacle, code_obstacles
+from sparekey.core.offline.units import DeviceState, Obstacle, code_obstacles
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.lockout import FailureCount
 from sparekey.core.policy.offline import EffectivePolicy
 from sparekey.core.sign_in.authenticate import AccountState
+from sparekey.durations import DAY_SECONDS
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.emergency.offline import DeviceOfCode
 from sparekey.storage.people import accounts
@@ -138,7 +139,7 @@ def _overview(
 ) -> Overview:
     token = seedless_token(instance.vault, stored) if stored is not None else None
     found = emergency_codes.devices_of_code(
-        connection, owner.id, token.token_id if token else owner.id, (now - SEEN_DAYS * DAY) * MICROSECONDS
+        connection, owner.id, token.token_id if token else owner.id, (now - SEEN_DAYS * DAY_SECONDS) * MICROSECONDS
     )
     policies = effective_on(connection, owner.domain_id, [device.domain_id for device in found])
     # the count of failures keeps no code from a device

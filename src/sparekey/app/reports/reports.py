@@ -19,11 +19,11 @@ from sparekey.app.policies_in_force import offline_everywhere, policy_everywhere
 from sparekey.app.reports.why import ELSEWHERE
 from sparekey.app.snapshots import account_state, seedless_token
 from sparekey.core.explain.readiness import Held, Judged, Readiness, judge, judge_without_device, runs_out
-from sparekey.core.offline.units import DAY
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.lockout import LockoutPolicy
 from sparekey.core.policy.offline import EffectivePolicy
 from sparekey.core.policy.token import TokenPolicy
+from sparekey.durations import DAY_SECONDS
 from sparekey.storage.devices import holdings
 from sparekey.storage.devices.holdings import HeldKind, TokenOnDevice, UserDevice
 from sparekey.storage.people import accounts
@@ -189,10 +189,10 @@ def _held(connection: Connection, ids: Sequence[str], now: int) -> dict[tuple[st
     """By device and account."""
     data: dict[tuple[str, str], dict[str, int]] = {}
     codes: dict[tuple[str, str], dict[str, int]] = {}
-    today = now // DAY
+    today = now // DAY_SECONDS
     for holding in holdings.held(connection, ids, today, now):
         found = codes if holding.kind is HeldKind.CODE else data
-        until = (today + holding.number) * DAY if holding.kind is HeldKind.DATA else holding.not_after
+        until = (today + holding.number) * DAY_SECONDS if holding.kind is HeldKind.DATA else holding.not_after
         found.setdefault((holding.device_id, holding.account_id), {})[holding.token_id or ""] = until
     return {place: Held(data.get(place, {}), codes.get(place, {})) for place in data.keys() | codes.keys()}
 

@@ -14,10 +14,10 @@ from sparekey.app.policies_in_force import effective_in, effective_on
 from sparekey.app.snapshots import online_emergency_state, sign_in_account_state, token_state
 from sparekey.core.explain.offline import HeldCode, HeldData, OnDevice, explain_offline, explain_without_device
 from sparekey.core.explain.online import Line, NamedToken, Person, explain_online
-from sparekey.core.offline.units import DAY
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.sign_in.authenticate import TokenState
+from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
 from sparekey.storage.devices import holdings
 from sparekey.storage.devices.devices import Device
@@ -106,7 +106,7 @@ def _held_on(
     connection: Connection, person: Person, now: int
 ) -> tuple[dict[str, list[HeldData]], dict[str, list[HeldCode]]]:
     """By device: days and events, and emergency codes."""
-    today = now // DAY
+    today = now // DAY_SECONDS
     data: dict[str, list[HeldData]] = {}
     codes: dict[str, list[HeldCode]] = {}
     tokens = {token.state.token_id: token for token in person.tokens}
@@ -116,7 +116,7 @@ def _held_on(
             code = HeldCode(token.serial if token else "", held.number, held.not_after)
             codes.setdefault(held.device_id, []).append(code)
         elif held.kind is not HeldKind.CODE and token is not None:
-            end = (today + held.number) * DAY if held.kind is HeldKind.DATA else held.not_after
+            end = (today + held.number) * DAY_SECONDS if held.kind is HeldKind.DATA else held.not_after
             # no record is sealed past the end of token or account
             closing = [at for at in (token.state.expires_at, person.account.expires_at) if at is not None]
             data.setdefault(held.device_id, []).append(HeldData(token.serial, min([end, *closing])))

@@ -15,13 +15,14 @@ from sparekey.app.notices import notify_user
 from sparekey.app.snapshots import open_pin_history, pin_of, seal_pin, seal_pin_history
 from sparekey.core.audit_log.notices import Notice
 from sparekey.core.sign_in.pins import PinVerifier
+from sparekey.durations import DAY_SECONDS
 from sparekey.storage.devices import devices
 from sparekey.storage.sign_in import challenges
 from sparekey.storage.tokens import tokens
 from sparekey.storage.tokens.tokens import AssignedToken, PinColumns, Token
 
 LONGEST_HISTORY = 24  # the most that a token policy looks at
-ONE_FACTOR_SECONDS: Final = 86_400  # how long a PIN that one factor set is no second one
+ONE_FACTOR_SECONDS: Final = DAY_SECONDS  # how long a PIN that one factor set is no second one
 
 
 def store_pin(

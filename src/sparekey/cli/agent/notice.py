@@ -20,9 +20,9 @@ from sparekey import clock
 from sparekey.cli.agent.arguments import Commands
 from sparekey.cli.agent.commands import running_daemon
 from sparekey.cli.agent.output import Output
+from sparekey.durations import DAY_SECONDS
 from sparekey.wire.local_socket import Kind, Tag, frame
 
-DAY: Final = 86400
 _NAME: Final = "org.freedesktop.Notifications"
 _PATH: Final = "/org/freedesktop/Notifications"
 _CALL: Final = ("busctl", "--user", "--timeout=5", "--json=short", "call", _NAME, _PATH, _NAME)
@@ -48,7 +48,7 @@ def notice(options: argparse.Namespace, output: Output) -> int:
     """Show, renew or remove the notice. Return 0 even if there is no desktop."""
     words = _words(options)
     directory = os.environ.get("XDG_RUNTIME_DIR", "")
-    shown = _change(_kept(directory), words, clock.now() // DAY)
+    shown = _change(_kept(directory), words, clock.now() // DAY_SECONDS)
     _keep(directory, shown)
     output.data({"notice": words, "shown": bool(shown.number)}, words or "There is nothing to report.")
     return 0

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sparekey.core.plurals import counted
+from sparekey.durations import DAY_SECONDS
 
 Row = Mapping[str, Any]
 SCHEMA: Final = "sparekey/{}/1"
@@ -80,7 +81,7 @@ def rfc3339(at: int | None) -> str | None:
 def in_words(at: int, now: int) -> str:
     """How far a moment lies ahead, in the largest unit that fits."""
     left = at - now
-    for seconds, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+    for seconds, unit in ((DAY_SECONDS, "day"), (3_600, "hour"), (60, "minute")):
         if left >= seconds:
             return f"in {counted(left // seconds, unit)}"
     return "in less than a minute" if left > 0 else "already over"

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from sparekey.core.reasons import Method
+from sparekey.durations import DAY_SECONDS
 
 PASSCODE_GROUPS: Final = 3
 GROUPS_AFTER_PIN: Final = 2
@@ -62,7 +63,7 @@ def groups_of(kind: CodeKind, *, with_pin: bool) -> int:
 
 def expiry(now: int, lifetime_days: int, token_expires_at: int | None, account_expires_at: int | None) -> int:
     """The unix second from which a code made at `now` no longer works."""
-    ends = (now + lifetime_days * 86_400, token_expires_at, account_expires_at)
+    ends = (now + lifetime_days * DAY_SECONDS, token_expires_at, account_expires_at)
     return min(end for end in ends if end is not None)
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from sparekey.core.policy.token import Alphabet
+from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
 
 LENGTH: Final = 8
@@ -72,5 +73,5 @@ def ends_at(
     now: int, days: int | None, token_end: int | None, account_end: int | None, until: int | None = None
 ) -> int | None:
     """The unix second from which its codes work no longer: never past the token's or the account's own end."""
-    ends = (None if days is None else now + days * 86_400, until, token_end, account_end)
+    ends = (None if days is None else now + days * DAY_SECONDS, until, token_end, account_end)
     return min((end for end in ends if end is not None), default=None)

@@ -10,7 +10,6 @@ from typing import Final
 
 from sparekey.core.explain.online import Deed, Line, NamedToken, Person, Side, Verdict, conclude, moment
 from sparekey.core.offline.units import (
-    DAY,
     DeviceState,
     Obstacle,
     account_obstacles,
@@ -21,6 +20,7 @@ from sparekey.core.offline.units import (
 )
 from sparekey.core.plurals import counted
 from sparekey.core.policy.offline import EffectivePolicy, OfflinePolicy, ServerDown
+from sparekey.durations import DAY_SECONDS
 
 # Obstacle: the policy field it comes from ("": none), what mends it with {login}, {serial}, {device} filled in, and
 # the same as deeds of which one does.
@@ -289,7 +289,7 @@ def _token_lines(device: OnDevice, token: NamedToken, now: int) -> Iterator[Line
             _NEXT_CONTACT,
         )
     else:
-        why = f"{counted(max(data.ends_at - now, 0) // DAY, 'day')} left, until {moment(data.ends_at)}"
+        why = f"{counted(max(data.ends_at - now, 0) // DAY_SECONDS, 'day')} left, until {moment(data.ends_at)}"
         yield Line(Side.OFFLINE, about, "tokencode", Verdict.OK, why, device.words)
     no_code = token_obstacle(token.state, device.state, device.policy, now)
     if no_code is None and not device.policy.values.emergency_tokencode:

@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Final
 
 from sparekey.core.offline.units import (
-    DAY,
     DeviceState,
     Obstacle,
     OfflineToken,
@@ -21,8 +20,9 @@ from sparekey.core.offline.units import (
 )
 from sparekey.core.policy.offline import EffectivePolicy
 from sparekey.core.sign_in.authenticate import AccountState
+from sparekey.durations import DAY_SECONDS
 
-WEEK: Final = 7 * DAY
+WEEK: Final = 7 * DAY_SECONDS
 
 
 class Readiness(StrEnum):
@@ -60,7 +60,7 @@ class Judged:
 
     def days_left(self, now: int) -> int:
         """Return the whole days until the offline data ends."""
-        return max((self.data_until or 0) - now, 0) // DAY
+        return max((self.data_until or 0) - now, 0) // DAY_SECONDS
 
     @property
     def emergency_until(self) -> int | None:

@@ -12,11 +12,11 @@ from typing import Final
 
 from sparekey.core.sign_in.authenticate import AccountState, TokenState
 from sparekey.core.tokens import Hotp
+from sparekey.durations import DAY_SECONDS
 
 PACK: Final = 50  # counters
 FEWEST: Final = 25  # unused counters at which the pack is made anew
 LOOK_AHEAD: Final = 5  # counters that a device tries
-DAY: Final = 86_400
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def find_pack(token: TokenState, account: AccountState, days: int, now: int) -> 
         return None
     following = token.last_step + 1
     ends = [end - 1 for end in (token.expires_at, account.expires_at) if end is not None]
-    not_after = min([(now // DAY + days + 1) * DAY, *ends])
+    not_after = min([(now // DAY_SECONDS + days + 1) * DAY_SECONDS, *ends])
     return EventPack(range(following, following + PACK), not_after)
 
 

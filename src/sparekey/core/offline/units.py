@@ -16,8 +16,8 @@ from sparekey.core.policy.offline import EffectivePolicy, ProtectionLevel
 from sparekey.core.sign_in.authenticate import AccountState, TokenState
 from sparekey.core.sign_in.pins import PinVerifier
 from sparekey.core.tokens import Hotp, TimeBased
+from sparekey.durations import DAY_SECONDS
 
-DAY: Final = 86_400
 SOON: Final = 12 * 3_600  # what must be usable first
 
 
@@ -235,8 +235,8 @@ def wanted_units(
     if account_obstacle(account, device, policy, now) is not None or account.locked(now):
         return []
     tokens = tokens[: policy.values.tokens_per_user]
-    today = now // DAY
-    first_days = [today] if (today + 1) * DAY - now >= SOON else [today, today + 1]
+    today = now // DAY_SECONDS
+    first_days = [today] if (today + 1) * DAY_SECONDS - now >= SOON else [today, today + 1]
     later_days = [day for day in range(today, today + policy.values.days + 1) if day not in first_days]
     known = bool(tokens)
     if account.in_next_tokencode_mode:
@@ -260,7 +260,7 @@ def wanted_units(
 def _unit_of(token: TokenState, account: AccountState, day: int, now: int) -> WantedUnit | None:
     """What this token has for that day; all that an event-based one has comes with today."""
     if isinstance(token.otp, Hotp):
-        return WantedUnit(UnitKind.EVENTS, token.token_id) if day == now // DAY else None
+        return WantedUnit(UnitKind.EVENTS, token.token_id) if day == now // DAY_SECONDS else None
     return WantedUnit(UnitKind.DAY, token.token_id, day) if usable_steps(token, account, day, now) else None
 
 

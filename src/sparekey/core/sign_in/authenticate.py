@@ -20,6 +20,7 @@ from sparekey.core.reasons import Ask, Method, Reason
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.core.sign_in.pins import DECOY, PinVerifier, rule_of
 from sparekey.core.tokens import DIGITS, OtpToken
+from sparekey.durations import DAY_SECONDS
 from sparekey.passcode import (
     Candidate,
     Reading,
@@ -81,7 +82,7 @@ class TokenState:
         """Whether a PIN is to be set, or set anew, before the next sign-in is complete."""
         if not self.with_pin:
             return False
-        lifetime = policy.pin_lifetime * 86_400
+        lifetime = policy.pin_lifetime * DAY_SECONDS
         too_old = bool(lifetime) and self.pin_set_at is not None and now >= self.pin_set_at + lifetime
         return self.pin is None or self.pin_must_change or too_old
 

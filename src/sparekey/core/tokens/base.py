@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Protocol, Self
 
 from sparekey.core.tokens.parameters import Parameters
+from sparekey.durations import DAY_SECONDS
 
 
 class OtpToken(Protocol):
@@ -84,7 +85,7 @@ class TimeBased(ABC):
 
     def steps_of_day(self, day: int, drift: int) -> range:
         """All intervals of the UTC day `day` (days since 1970-01-01) as the drifted token numbers them."""
-        per_day = 86_400 // self.interval
+        per_day = DAY_SECONDS // self.interval
         return range(day * per_day + drift, (day + 1) * per_day + drift)
 
     def step_at(self, second: int, drift: int) -> int:

@@ -4,13 +4,13 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from sparekey.core.plurals import counted
+from sparekey.durations import DAY_SECONDS
 
 MINUTE: Final = 60
 HOUR: Final = 3_600
-DAY: Final = 86_400
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_SPANS: Final = ((2 * DAY, DAY, "day"), (2 * HOUR, HOUR, "hour"), (2 * MINUTE, MINUTE, "minute"))
+_SPANS: Final = ((2 * DAY_SECONDS, DAY_SECONDS, "day"), (2 * HOUR, HOUR, "hour"), (2 * MINUTE, MINUTE, "minute"))
 
 
 def moment(at: int, zone: tzinfo, *, weekday: bool = False) -> str:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, case, func, or_, select
 
 from sparekey.core.policy.sealing_work import Load
+from sparekey.durations import DAY_SECONDS
 from sparekey.storage.tables import account, device, device_account, device_token, token, unit_receipt
-
-_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def count_holders(connection: Connection, domain_ids: frozenset[str], silent_sin
 
 def load_of(connection: Connection, domain_ids: frozenset[str], holders: int) -> Load:
     """The data that would be renewed for so many holders."""
-    timed = case((token.c.interval > 0, _DAY / func.nullif(token.c.interval, 0)), else_=0)
+    timed = case((token.c.interval > 0, DAY_SECONDS / func.nullif(token.c.interval, 0)), else_=0)
     query = (
         select(
             func.coalesce(func.sum(timed), 0).label("records"),

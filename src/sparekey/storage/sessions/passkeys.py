@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
+from sparekey.durations import DAY_SECONDS
 from sparekey.storage.rows import all_as, one_as
 from sparekey.storage.tables import passkey, passkey_challenge
 
@@ -73,6 +74,6 @@ def use_challenge(connection: Connection, challenge_id: str, expires_at: int, no
     return connection.execute(_USE, {"id": challenge_id, "expires_at": expires_at}).rowcount == 1
 
 
-_KEPT: Final = 86_400  # seconds
+_KEPT: Final = DAY_SECONDS  # seconds
 # the same words in both dialects
 _USE: Final = text("INSERT INTO passkey_challenge (id, expires_at) VALUES (:id, :expires_at) ON CONFLICT DO NOTHING")

@@ -13,6 +13,7 @@ from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_server
 from sparekey.core.errors import BadInput
 from sparekey.core.plurals import counted
+from sparekey.durations import DAY_SECONDS
 
 app = new_group("Protected computers: invite, show, revoke, report as stolen.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The device's name, or its id.")]
@@ -102,7 +103,7 @@ def show(ctx: typer.Context, name: Name) -> None:
             "kind": each.kind,
             "token": each.serial,
             "version": each.version or None,
-            "day": output.rfc3339(each.day * 86_400)[:10] if each.day else None,  # type: ignore[index] # there is a day
+            "day": output.rfc3339(each.day * DAY_SECONDS)[:10] if each.day else None,  # type: ignore[index] # there is a day
             "expires": output.rfc3339(each.not_after),
             "confirmed": output.rfc3339(each.acknowledged_at),
         }

@@ -1,0 +1,5 @@
+"""Lengths of time in seconds."""
+
+from typing import Final
+
+DAY_SECONDS: Final = 86_400
