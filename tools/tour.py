@@ -1,9 +1,11 @@
 """The source that the tours lead through: `python -m tools.tour` prints the parts of each tour and their lines.
 
-Rules: a tour is a document of TOURS with its limit of lines; one that does not exist yet is left out. A stop is a code
-span, `src/sparekey/...py` for a whole file or `src/sparekey/...py:10-60` for a part; a part begins at a definition, or
-with the file, and ends where one ends, so that lines that have slipped are found; a line counts once per tour, however
-often the tour passes it. `--missing` lists the functions that a shown function calls and that no stop shows.
+Rules:
+- A tour is a document of TOURS with its limit of lines. A stop is a code span: `src/sparekey/...py` for a whole file,
+  or `src/sparekey/...py:10-60` for a part.
+- A part begins at a definition, or with the file, and ends where one ends, so that lines that have slipped are found.
+- A line counts once per tour, however often the tour passes it.
+- `--missing` lists the functions that a shown function calls and that no stop of the tour shows.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from tools.tree import ROOT
 
 STOP: Final = re.compile(r"`(src/[^`\s:]+\.py)(?::(\d+)-(\d+))?`")
 # each tour and the number of lines that its stops may have together
-TOURS: Final[Mapping[str, int]] = {"docs/tour.md": 1500, "docs/tour-server.md": 900, "docs/tour-device.md": 900}
+TOURS: Final[Mapping[str, int]] = {"docs/tour-server.md": 900, "docs/tour-device.md": 900}
 
 Lines = dict[str, set[int]]
 
@@ -28,11 +30,11 @@ class TourError(ValueError):
 
 
 def tours(root: Path = ROOT) -> dict[str, Lines]:
-    """Return the lines that each tour passes, by its document. Raises TourError."""
-    return {tour: lines_of_the_tour(root, tour) for tour in TOURS if (root / tour).is_file()}
+    """Return the lines that each tour passes, by its document. Raises TourError, FileNotFoundError without a tour."""
+    return {tour: lines_of_the_tour(root, tour) for tour in TOURS}
 
 
-def lines_of_the_tour(root: Path = ROOT, tour: str = "docs/tour.md") -> Lines:
+def lines_of_the_tour(root: Path, tour: str) -> Lines:
     """Return the line numbers that a tour passes, per file. Raises TourError, FileNotFoundError without a tour."""
     lines: Lines = {}
     for path, first, last in STOP.findall((root / tour).read_text(encoding="utf-8")):

@@ -4,31 +4,34 @@ from pathlib import Path
 
 import pytest
 
-from tools.tour import TourError, lines_of_the_tour, missing, total, tours
+from tools.tour import TOURS, TourError, lines_of_the_tour, missing, total, tours
+
+TOUR = "docs/tour-server.md"
 
 
 def a_project(directory: Path, tour: str) -> Path:
     (directory / "docs").mkdir()
-    (directory / "docs" / "tour.md").write_text(tour)
+    (directory / TOUR).write_text(tour)
     (directory / "src").mkdir()
     (directory / "src" / "a.py").write_text("line\n" * 10)
     return directory
 
 
 def test_parts_that_overlap_count_once(tmp_path: Path) -> None:
-    lines = lines_of_the_tour(a_project(tmp_path, "First `src/a.py:1-3`, then\n`src/a.py:3-5`; tests/x.py not."))
+    root = a_project(tmp_path, "First `src/a.py:1-3`, then\n`src/a.py:3-5`; tests/x.py not.")
+    lines = lines_of_the_tour(root, TOUR)
     assert lines == {"src/a.py": {1, 2, 3, 4, 5}}
     assert total(lines) == 5
 
 
 def test_a_file_without_lines_counts_whole(tmp_path: Path) -> None:
-    assert total(lines_of_the_tour(a_project(tmp_path, "`src/a.py`"))) == 10
+    assert total(lines_of_the_tour(a_project(tmp_path, "`src/a.py`"), TOUR)) == 10
 
 
 @pytest.mark.parametrize("stop", ["src/b.py", "src/a.py:5-11", "src/a.py:0-2", "src/a.py:4-3"])
 def test_a_stop_that_is_not_there_is_an_error(tmp_path: Path, stop: str) -> None:
     with pytest.raises(TourError):
-        lines_of_the_tour(a_project(tmp_path, f"`{stop}`"))
+        lines_of_the_tour(a_project(tmp_path, f"`{stop}`"), TOUR)
 
 
 DEFINITIONS = "import os\n\n\n@cached\ndef one():\n    return 1\n\n\nclass Two:\n    a = 1\n    b = 2\n"
@@ -38,7 +41,7 @@ DEFINITIONS = "import os\n\n\n@cached\ndef one():\n    return 1\n\n\nclass Two:\
 def test_a_part_of_whole_definitions_is_a_stop(tmp_path: Path, part: str) -> None:
     root = a_project(tmp_path, f"`src/a.py:{part}`")
     (root / "src" / "a.py").write_text(DEFINITIONS)
-    assert lines_of_the_tour(root)
+    assert lines_of_the_tour(root, TOUR)
 
 
 @pytest.mark.parametrize("part", ["5-6", "2-6", "4-5", "4-7", "10-11", "9-10"])
@@ -46,14 +49,16 @@ def test_a_part_that_cuts_a_definition_is_an_error(tmp_path: Path, part: str) ->
     root = a_project(tmp_path, f"`src/a.py:{part}`")
     (root / "src" / "a.py").write_text(DEFINITIONS)
     with pytest.raises(TourError):
-        lines_of_the_tour(root)
+        lines_of_the_tour(root, TOUR)
 
 
-def test_each_tour_that_exists_is_read(tmp_path: Path) -> None:
+def test_each_tour_is_read_and_none_may_be_missing(tmp_path: Path) -> None:
     root = a_project(tmp_path, "`src/a.py:1-3`")
-    assert set(tours(root)) == {"docs/tour.md"}
-    (root / "docs" / "tour-server.md").write_text("`src/a.py:1-5`")
-    assert {tour: total(lines) for tour, lines in tours(root).items()} == {"docs/tour.md": 3, "docs/tour-server.md": 5}
+    with pytest.raises(FileNotFoundError):
+        tours(root)
+    (root / "docs" / "tour-device.md").write_text("`src/a.py:1-5`")
+    assert {tour: total(lines) for tour, lines in tours(root).items()} == {TOUR: 3, "docs/tour-device.md": 5}
+    assert set(tours(root)) == set(TOURS)
 
 
 SHOWN = """from sparekey import other
@@ -93,7 +98,7 @@ def missing_names(tmp_path: Path, part: str) -> dict[str, set[str]]:
     (root / "src" / "sparekey" / "other.py").write_text(
         "def count(a): ...\n\n\ndef best(a): ...\n\n\ndef unused(): ...\n"
     )
-    return {callee.name: callers for callee, callers in missing(lines_of_the_tour(root), root).items()}
+    return {callee.name: callers for callee, callers in missing(lines_of_the_tour(root, TOUR), root).items()}
 
 
 def test_what_a_shown_function_calls_and_no_stop_shows_is_missing(tmp_path: Path) -> None:
