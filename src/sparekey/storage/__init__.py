@@ -1,1 +1,1 @@
-"""What the server keeps: tables, queries by noun, the unit of work, migrations. SQLite and PostgreSQL alike."""
+"""The server's storage: tables, queries by noun, the unit of work, migrations. SQLite and PostgreSQL alike."""

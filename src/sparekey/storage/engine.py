@@ -45,7 +45,7 @@ def open_engine(url: str, *, connections: int = 16) -> Engine:
 
 
 def is_in_memory(engine: Engine) -> bool:
-    """Whether this is SQLite without a file: one connection, which all threads share."""
+    """Return True for SQLite without a file, where all threads share one connection."""
     return isinstance(engine.pool, StaticPool)
 
 

@@ -78,7 +78,7 @@ class ApprovalView:
 
 @dataclass(frozen=True)
 class Approved:
-    """What the second person agreed to, used up now."""
+    """An approval that is used up by the code shown now."""
 
     approval_id: str
     decided_by: str

@@ -56,7 +56,7 @@ SHOW_PERMISSIONS: Final[Mapping[CodeKind, Permission]] = {
 
 @dataclass(frozen=True)
 class ShownCode:
-    """What the operator reads out."""
+    """A code shown to the operator, who reads it to the caller."""
 
     device: str
     version: int
@@ -147,7 +147,7 @@ def reset(instance: Instance, actor: Actor, kind: CodeKind, name: str, *, now: i
 
 
 def set_online(instance: Instance, actor: Actor, serial: str, *, allowed: bool, now: int) -> None:
-    """Whether the server also accepts the offline emergency tokencode of this token."""
+    """Set whether the server also accepts the offline emergency tokencode of this token."""
     with instance.database.write() as connection:
         _set_online(connection, instance, actor, serial, allowed, now)
 
@@ -200,7 +200,7 @@ def _set_online(connection: Connection, instance: Instance, actor: Actor, serial
 
 
 def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: int = 100) -> list[RecordRow]:
-    """What happened with this code, newest first: rows of the record."""
+    """Return the audit events about this code, newest first."""
     with instance.database.read() as connection:
         owner = owner_of(connection, actor, kind, name, Permission.EMERGENCY_VIEW)
         return history_of(connection, actor, owner.account_id, owner.token_id, limit)

@@ -59,7 +59,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class GivenAccess:
-    """What the operator reads out or hands over; there is no other time to see it."""
+    """A new code or set of codes for the operator to pass on. It is shown only once."""
 
     kind: EmergencyKind
     if_available: IfAvailable

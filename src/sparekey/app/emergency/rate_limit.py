@@ -115,7 +115,7 @@ def count_showing(connection: Connection, actor: Actor, now: int) -> None:
 
 
 def stopped(connection: Connection, actor: Actor, policy: OfflinePolicy, now: int) -> NotAllowed:
-    """What a stopped operator is told."""
+    """Return the error for an operator who has reached the limit."""
     alone = nobody_else(connection, actor, Permission.OPERATOR_LIFT, None, now)
     return NotAllowed(
         f"you have shown {counted(policy.showings_limit, 'emergency code')} within an hour, "

@@ -8,7 +8,7 @@ from sparekey.core.errors import BadInput
 
 @dataclass(frozen=True)
 class Showing:
-    """Who asked, and how that was made sure."""
+    """The operator's statement of how the caller was identified."""
 
     caller: str
     note: str = ""

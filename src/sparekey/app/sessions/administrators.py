@@ -45,7 +45,7 @@ _NOTED_EVERY: Final = 30  # seconds: not every request writes
 
 @dataclass(frozen=True)
 class Opened:
-    """What came of a sign-in; `token` and `expires_at` where it was granted."""
+    """The result of a sign-in; `token` and `expires_at` where it was granted."""
 
     verdict: Verdict
     token: Secret[str] = Secret("")
@@ -63,7 +63,7 @@ class Session:
     domain_ids: Mapping[str, str] = field(default_factory=dict)
 
     def is_fresh(self, now: int) -> bool:
-        """Whether the second factor was shown not long ago."""
+        """Return True if the second factor was given less than FRESH_SECONDS ago."""
         return now - self.second_factor_at < FRESH_SECONDS
 
 
@@ -224,7 +224,7 @@ def _door_for(instance: Instance, address: str, login: str) -> Door:
 
 
 def name_of(session_id: str) -> str:
-    """How people and the record name a session: it opens nothing."""
+    """Return the short session ID for pages and the audit log. Safe to show because it opens nothing."""
     return session_id[:16]
 
 

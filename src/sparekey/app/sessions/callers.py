@@ -45,7 +45,7 @@ def _client_actor(connection: Connection, client: Client) -> Actor:
 
 
 def _within(grant: Grant, scope: frozenset[str] | None) -> Grant:
-    """What is left of a grant where both reach; None: everywhere."""
+    """Return the grant limited to the domains in `scope`. None means every domain."""
     if scope is None:
         return grant
     return Grant(grant.permissions, scope if grant.domains is None else grant.domains & scope)

@@ -40,7 +40,7 @@ class ClientView:
 
 @dataclass(frozen=True)
 class ClientSearch:
-    """Which clients: all of it has to hold; "": whatever.
+    """Filters for API clients, combined with AND. An empty value matches everything.
 
     `text`: what its name holds. `domain`: this one and everything below it. `state`: in-use, expired or revoked.
     """

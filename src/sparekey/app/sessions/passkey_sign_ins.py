@@ -76,7 +76,7 @@ def ask_for_second_factor(instance: Instance, place: Place, session: Session, no
 
 
 def has_passkey(instance: Instance, place: Place, session: Session) -> bool:
-    """Whether whoever has the session has a passkey that can be used there."""
+    """Return True if the session's account has a passkey for this host."""
     with instance.database.glance() as connection:
         found = passkeys.list_of_account(connection, session.actor.account_id or "")
     return any(each.host == place.host for each in found)

@@ -46,7 +46,7 @@ MayAdd = Callable[[Connection, Session], None]  # raises NotAllowed, by how the 
 
 
 class Purpose(StrEnum):
-    """What a signature is good for, and nothing else."""
+    """The only purpose that a signature is valid for."""
 
     SIGN_IN = "sign-in"
     USER_SIGN_IN = "user-sign-in"
@@ -183,7 +183,7 @@ def take_challenge(
 
 
 def too_late() -> BadInput:
-    """What is said where the answer belongs to no question."""
+    """Return the error for an answer that matches no open challenge."""
     return BadInput("this took longer than two minutes, or was sent twice", "reload the page and try again")
 
 

@@ -1,4 +1,4 @@
-"""What operators were shown, and who let one of them go on."""
+"""The codes that operators were shown, and the raised limits of operators."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sparekey.storage.tables import operator_lift, operator_showing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorLift:
-    """What holds for an operator beyond the policy's limit of codes; times are unix seconds."""
+    """An operator's raised limit and its state; times are unix seconds."""
 
     operator: str
     until: int  # they go on beyond the limit; 0: never allowed
@@ -62,7 +62,7 @@ def insert_showing(connection: Connection, showing_id: str, operator: str, now: 
 
 
 def counts_since(connection: Connection, since: int) -> dict[str, int]:
-    """How many codes each operator was shown after that."""
+    """Return the number of codes that each operator was shown after `since`."""
     query = (
         select(operator_showing.c.operator, func.count().label("codes"))
         .where(operator_showing.c.shown_at > since)
@@ -72,7 +72,7 @@ def counts_since(connection: Connection, since: int) -> dict[str, int]:
 
 
 def shown_since(connection: Connection, operator: str, since: int) -> Sequence[int]:
-    """When this operator was shown codes after that."""
+    """Return the times after `since` at which this operator was shown codes."""
     query = select(operator_showing.c.shown_at).where(
         operator_showing.c.operator == operator, operator_showing.c.shown_at > since
     )

@@ -43,7 +43,7 @@ class AccountWithCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAccount:
-    """What a new account begins with; it is enabled."""
+    """The values of a new account, which starts enabled."""
 
     id: str
     login: str
@@ -157,7 +157,7 @@ def lock_accounts(connection: Connection, account_ids: Iterable[str]) -> None:
 
 
 def set_enabled(connection: Connection, account_id: str, *, enabled: bool) -> bool:
-    """Whether that changed anything."""
+    """Enable or disable the account. Return True if that changed it."""
     changed = connection.execute(
         update(account).where(account.c.id == account_id, account.c.enabled.is_not(enabled)).values(enabled=enabled)
     )

@@ -38,7 +38,7 @@ def find_link(connection: Connection, link_id: str, now: int) -> UsableLink | No
 
 
 def use_link(connection: Connection, link_id: str, now: int) -> bool:
-    """Whether it could be used; from now on it cannot."""
+    """Use up the link. Return True if it was still valid."""
     used = connection.execute(
         update(admin_link)
         .where(admin_link.c.id == link_id, admin_link.c.used_at.is_(None), admin_link.c.expires_at > now)

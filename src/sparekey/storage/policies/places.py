@@ -1,4 +1,4 @@
-"""Where policies are in force: the domains under each, and which policies of two kinds meet in a domain."""
+"""Places where policies are in force: the domains under each, and which policies of two kinds meet in a domain."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How many rows each way of a search may touch."""
+"""Limits on the number of rows that each kind of search may read."""
 
 from typing import Final
 

@@ -156,7 +156,7 @@ def find_second_factor(connection: Connection, session_id: str, table: Table = a
 
 
 def delete_session(connection: Connection, session_id: str, table: Table = admin_session) -> bool:
-    """Whether it was there."""
+    """Delete the session. Return True if it existed."""
     return connection.execute(delete(table).where(table.c.id == session_id)).rowcount == 1
 
 

@@ -39,7 +39,7 @@ def find_dialogue(connection: Connection, dialogue_id: str) -> Dialogue | None:
 
 
 def take_dialogue(connection: Connection, dialogue_id: str) -> bool:
-    """Whether it was still there: one answer, once."""
+    """Delete the challenge. Return True if it still existed, so that it is answered only once."""
     return connection.execute(delete(dialogue).where(dialogue.c.id == dialogue_id)).rowcount == 1
 
 
@@ -49,5 +49,5 @@ def delete_expired(connection: Connection, account_id: str, now: int) -> None:
 
 
 def delete_of_token(connection: Connection, token_id: str) -> None:
-    """What changes the token ends what was asked about it."""
+    """Delete the token's open challenges, because a change to the token ends them."""
     connection.execute(delete(dialogue).where(dialogue.c.token_id == token_id))

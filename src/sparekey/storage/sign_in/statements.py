@@ -170,7 +170,7 @@ class SignInAccount:
 
     @property
     def in_emergency(self) -> bool:
-        """Whether any of its tokens has online emergency access."""
+        """Return True if any of the user's tokens has online emergency access."""
         return any(token.emergency is not None for token in self.tokens)
 
 

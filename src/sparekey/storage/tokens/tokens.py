@@ -248,7 +248,7 @@ def take_token_away(connection: Connection, taken: AssignedToken, *, seed_sealed
 
 
 def count_of_account(connection: Connection, account_id: str) -> int:
-    """How many tokens the account has."""
+    """Return the number of tokens of the account."""
     query = select(func.count()).select_from(token).where(token.c.account_id == account_id)
     return connection.execute(query).scalar_one()
 
