@@ -43,7 +43,7 @@ def get_token(connection: Connection, actor: Actor, serial: str, needed: Permiss
 
 
 def get_assigned_token(connection: Connection, actor: Actor, serial: str, needed: Permission) -> AssignedToken:
-    """A token that a user has."""
+    """Return a token that is assigned to a user. Raises NotFound if it is not assigned."""
     token = get_token(connection, actor, serial, needed)
     if not isinstance(token, AssignedToken):
         raise NotFound(f"token {serial!r} is not assigned to a user", "assign it to a user first")
@@ -70,7 +70,7 @@ def get_scope(connection: Connection, actor: Actor, domain: str, needed: Permiss
 
 
 def get_client(connection: Connection, actor: Actor, name: str, needed: Permission) -> Client:
-    """An API client by name."""
+    """Return an API client by name. Raises NotFound if the actor can see no such client."""
     client = clients.find_client_named(connection, name)
     if client is None or not actor.sees(client.domain_id):
         raise NotFound(f"there is no API client {name!r}", "see `sparekey client list`")
@@ -81,7 +81,11 @@ def get_client(connection: Connection, actor: Actor, name: str, needed: Permissi
 
 
 def get_policy(connection: Connection, actor: Actor, kind: PolicyKind, name: str, needed: Permission) -> NamedPolicy:
-    """Policies belong to no domain: who may look at them somewhere sees them all; who changes one, does so for all."""
+    """Return a policy by name. Raises NotFound if there is none.
+
+    Policies belong to no domain. Permission to view them in any domain shows them all; a change needs permission
+    everywhere.
+    """
     if needed.only_looks:
         verify_somewhere(actor, needed)
     else:

@@ -64,7 +64,7 @@ def nothing_there(engine: Engine) -> str:
 
 
 def head() -> str:
-    """The newest revision that this version knows."""
+    """Return the newest revision that this version knows. Raises SchemaError if the build has no migrations."""
     revision = _script().get_current_head()
     if revision is None:  # pragma: no cover - a build without its migrations
         raise SchemaError("this build holds no migrations; install it again")

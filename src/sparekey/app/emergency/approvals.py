@@ -99,7 +99,7 @@ def list_approvals(
 
 
 def own_requests(connection: Connection, actor: Actor, account_id: str, now: int) -> list[ApprovalView]:
-    """What this actor asked for about this user, while its time has not run out: of each device the last one."""
+    """Return this actor's unexpired approval requests about this user, only the latest for each device."""
     requests = approvals.requests_of(connection, account_id, actor.name, now)
     last = {request.device_id: request for request in reversed(requests)}
     return _views(connection, actor, list(last.values()), now, only_own=True)

@@ -119,7 +119,7 @@ def held_version(connection: Connection, owner: Owner, held: HeldCode) -> Emerge
 
 
 def nobody_holds(connection: Connection, instance: Instance, owner: Owner, now: int) -> NotAllowed:
-    """What is said where no device holds the code, and why that is so."""
+    """Return the error for a code that no device holds, with the reason."""
     why = why_no_code(connection, instance, owner.account_id, owner.token_id, now)
     return NotAllowed(
         f"no device holds a code for {owner.label} yet: none works until the user signs in online from a device",

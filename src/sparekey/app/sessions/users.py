@@ -210,7 +210,7 @@ def _judged(
 
 
 def _door_for(instance: Instance, address: str, login: str, *, administrators_too: bool = True) -> Door:
-    """The same work for everybody, so that nothing tells who holds a role."""
+    """Do the same work for every login, so that an attacker cannot learn which users hold a role."""
     with instance.database.read() as connection:
         account = accounts.find_account(connection, login) if is_login(login) else None
         holds_a_role = account is not None and bool(grants_of(connection, account.id))

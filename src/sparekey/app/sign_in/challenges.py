@@ -19,7 +19,10 @@ _NAME_BYTES: Final = 16  # 128 random bits
 
 
 def open_question(connection: Connection, instance: Instance, door: str, asked: Asked, now: int) -> Secret[str]:
-    """Keep the question in the caller's transaction; its name, 32 hex digits, by which it is answered."""
+    """Store a challenge in the caller's transaction. Return its name, 32 hex digits, which the answer must give.
+
+    Raises LookupError if no token was used.
+    """
     granted = asked.granted
     if granted.token_id is None:
         raise LookupError("a question is about a token, and there is none")
