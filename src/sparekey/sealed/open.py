@@ -54,16 +54,42 @@ class Opened:
     offline_key: Secret[bytes]
 
 
-def candidates(
-    header: Header,
-    time: int,
-    next_counter: int = 0,
-    learnt_shift: int = 0,
-    last_used: int | None = None,
-) -> list[int]:
-    """Return the records to try, likeliest first: those around now that the unit holds and that come after the last
-    used one."""
-    return [i for i in _in_unit(header, time, next_counter, learnt_shift) if last_used is None or i > last_used]
+def open_unit(unit: SealedUnit, text: str, moment: Moment, *, run: Run = one_by_one) -> Opened:
+    """Open one unit (steps 3 to 5). Raises NotValidNow, Misread, WrongPasscode or WrongKey."""
+    verify_valid(unit.header, moment)
+    return open_units([Attempt(unit, moment)], split_for([unit.header], text), run=run)
+
+
+def split_for(headers: Iterable[Header], text: str) -> Reading:
+    """Return how the text fits these units, without hashing. Pass only units that are valid now."""
+    return split(text, map(shape_of, headers))
+
+
+def shape_of(header: Header) -> Shape:
+    """Return the shape of the passcodes that open such a unit."""
+    with_pin = bool(header.pin_salt)
+    if header.kind is UnitKind.EMERGENCY_PASSCODE:
+        return emergency_passcode()
+    if header.kind is UnitKind.EMERGENCY_TOKENCODE:
+        return emergency_tokencode(with_pin=with_pin)
+    return tokencode(header.digits, with_pin=with_pin)
+
+
+def open_units(attempts: Sequence[Attempt], reading: Reading, *, run: Run = one_by_one) -> Opened:
+    """Return the first unit that opens, in the order given. `reading` is `split_for` of the valid ones.
+
+    Attempts that are not valid now, or that the text does not fit, are left out. `run` spreads the hashes over threads.
+    Raises NotValidNow if no attempt is valid, Misread, WrongPasscode or WrongKey.
+    """
+    valid = [attempt for attempt in attempts if is_valid(attempt)]
+    if not valid:
+        raise NotValidNow("no unit is valid now")
+    verify_fits(reading)
+    search = _Search()
+    for hit in run(search, _blocks(valid, reading)):
+        if hit is not None:
+            return _verify_key(hit)
+    raise WrongPasscode("no record opens with this")
 
 
 def verify_valid(header: Header, moment: Moment) -> None:
@@ -86,74 +112,12 @@ def is_valid(attempt: Attempt) -> bool:
     return True
 
 
-def shape_of(header: Header) -> Shape:
-    """Return the shape of the passcodes that open such a unit."""
-    with_pin = bool(header.pin_salt)
-    if header.kind is UnitKind.EMERGENCY_PASSCODE:
-        return emergency_passcode()
-    if header.kind is UnitKind.EMERGENCY_TOKENCODE:
-        return emergency_tokencode(with_pin=with_pin)
-    return tokencode(header.digits, with_pin=with_pin)
-
-
-def split_for(headers: Iterable[Header], text: str) -> Reading:
-    """Return how the text fits these units, without hashing. Pass only units that are valid now."""
-    return split(text, map(shape_of, headers))
-
-
 def verify_fits(reading: Reading) -> None:
     """Raise Misread, or WrongPasscode if the text is not like a code, if the reading has no candidate."""
     if reading.misread:
         raise Misread(reading.misread)
     if not reading.candidates:
         raise WrongPasscode("the text has no form that is accepted here")
-
-
-def open_unit(unit: SealedUnit, text: str, moment: Moment, *, run: Run = one_by_one) -> Opened:
-    """Open one unit (steps 3 to 5). Raises NotValidNow, Misread, WrongPasscode or WrongKey."""
-    verify_valid(unit.header, moment)
-    return open_units([Attempt(unit, moment)], split_for([unit.header], text), run=run)
-
-
-def open_units(attempts: Sequence[Attempt], reading: Reading, *, run: Run = one_by_one) -> Opened:
-    """Return the first unit that opens, in the order given. `reading` is `split_for` of the valid ones.
-
-    Attempts that are not valid now, or that the text does not fit, are left out. `run` spreads the hashes over threads.
-    Raises NotValidNow if no attempt is valid, Misread, WrongPasscode or WrongKey.
-    """
-    valid = [attempt for attempt in attempts if is_valid(attempt)]
-    if not valid:
-        raise NotValidNow("no unit is valid now")
-    verify_fits(reading)
-    search = _Search()
-    for hit in run(search, _blocks(valid, reading)):
-        if hit is not None:
-            return _verify_key(hit)
-    raise WrongPasscode("no record opens with this")
-
-
-def _verify_key(hit: Opened) -> Opened:
-    # Safe because only the server knows keys with the right check: a unit that an attacker with the signing key has
-    # planted fails here.
-    if not hmac.compare_digest(check_of(hit.offline_key), hit.unit.header.check):
-        raise WrongKey("the record opens to a key other than the one the unit names")
-    return hit
-
-
-def _in_unit(header: Header, time: int, next_counter: int, learnt_shift: int) -> list[int]:
-    return [i for i in _around(header, time, next_counter, learnt_shift) if header.first <= i <= header.last]
-
-
-def _around(header: Header, time: int, next_counter: int, learnt_shift: int) -> Iterator[int]:
-    if header.kind.is_emergency:
-        yield 0
-    elif header.kind is UnitKind.EVENTS:
-        yield from range(next_counter, next_counter + header.window + 1)
-    else:
-        centre = time // header.interval + header.drift + learnt_shift
-        yield centre
-        for distance in range(1, header.window + 1):
-            yield from (centre - distance, centre + distance)
 
 
 @dataclass(frozen=True)
@@ -194,6 +158,34 @@ def _to_try(unit: SealedUnit, moment: Moment) -> list[int]:
     return [i for i in numbers if not unit.is_erased(i)]
 
 
+def candidates(
+    header: Header,
+    time: int,
+    next_counter: int = 0,
+    learnt_shift: int = 0,
+    last_used: int | None = None,
+) -> list[int]:
+    """Return the records to try, likeliest first: those around now that the unit holds and that come after the last
+    used one."""
+    return [i for i in _in_unit(header, time, next_counter, learnt_shift) if last_used is None or i > last_used]
+
+
+def _in_unit(header: Header, time: int, next_counter: int, learnt_shift: int) -> list[int]:
+    return [i for i in _around(header, time, next_counter, learnt_shift) if header.first <= i <= header.last]
+
+
+def _around(header: Header, time: int, next_counter: int, learnt_shift: int) -> Iterator[int]:
+    if header.kind.is_emergency:
+        yield 0
+    elif header.kind is UnitKind.EVENTS:
+        yield from range(next_counter, next_counter + header.window + 1)
+    else:
+        centre = time // header.interval + header.drift + learnt_shift
+        yield centre
+        for distance in range(1, header.window + 1):
+            yield from (centre - distance, centre + distance)
+
+
 class _Search:
     """The search over blocks. When one thread has found a key, the remaining blocks are skipped."""
 
@@ -212,3 +204,11 @@ class _Search:
                 self._over = True
                 return Opened(block.unit, block.i, Secret(offline_key))
         return None
+
+
+def _verify_key(hit: Opened) -> Opened:
+    # Safe because only the server knows keys with the right check: a unit that an attacker with the signing key has
+    # planted fails here.
+    if not hmac.compare_digest(check_of(hit.offline_key), hit.unit.header.check):
+        raise WrongKey("the record opens to a key other than the one the unit names")
+    return hit

@@ -115,71 +115,6 @@ def _find_candidates(
     )
 
 
-def _emergency_tries(user: UserState, candidates: _Candidates, conditions: Conditions) -> Sequence[Try]:
-    is_free = user.emergency_failures < FREE_EMERGENCY_FAILURES
-    has_waited = emergency_wait(user, conditions.reading) == 0
-    if not (is_free if conditions.remote else has_waited):
-        return []
-    return [candidate for candidate in candidates.emergency if _may_open_now(candidate)]
-
-
-def _tokencode_tries(user: UserState, candidates: _Candidates, conditions: Conditions) -> Sequence[Try]:
-    if _find_tokencode_block(user, conditions) is not None:
-        return []
-    tries = [candidate for candidate in candidates.tokencode if _may_open_now(candidate)]
-    return sorted(tries, key=lambda candidate: _order(candidate, user))
-
-
-def _refusal(user: UserState, candidates: _Candidates, conditions: Conditions) -> Refusal:
-    """Return the reason why no candidate is tried."""
-    if candidates.reading.misread:
-        return Refusal(Reason.MISREAD, misread=candidates.reading.misread)
-    if any(_may_open_now(candidate) for candidate in candidates.emergency):
-        return Refusal(Reason.WAIT, wait=emergency_wait(user, conditions.reading))
-    if candidates.tokencode:
-        return Refusal(_find_tokencode_block(user, conditions) or Reason.RUN_OUT)
-    return Refusal(Reason.EMERGENCY_EXPIRED if candidates.emergency else Reason.WRONG_PASSCODE)
-
-
-def _has_run_out(units: Sequence[UnitEntry], candidates: _Candidates, passcode: Secret[str]) -> bool:
-    """Return True if this looks like a tokencode and only emergency units are left: a day or some codes ago it would
-    have been tried."""
-    has_tokencodes = any(not entry.is_emergency for entry in units)
-    return not has_tokencodes and not candidates.emergency and _looks_like_tokencode(passcode)
-
-
-def _looks_like_tokencode(passcode: Secret[str]) -> bool:
-    """Return True if the text ends in digits like a tokencode; the exact length is known from a unit only."""
-    last = passcode.reveal().rstrip(" \r\n")[-SHORTEST_CODE:]
-    return len(last) == SHORTEST_CODE and last.isascii() and last.isdecimal()
-
-
-def _find_tokencode_block(user: UserState, conditions: Conditions) -> Reason | None:
-    """Return the reason why no tokencode is tried for this user now."""
-    if conditions.is_server_down and user.policy.server_down != "on":
-        return Reason.SERVER_DOWN
-    if conditions.trusted.clock_wrong:
-        return Reason.CLOCK
-    if user.tokencodes_blocked:
-        return Reason.LOCKED
-    return Reason.EMERGENCY_CODE_NEEDED if user.failures >= user.policy.offline_failures else None
-
-
-def emergency_wait(user: UserState, reading: ClockReading) -> int:
-    """Return the seconds until the next emergency code may be tried, 0 for now.
-
-    The wait is 1 second after `FREE_EMERGENCY_FAILURES`, doubles with each further failure and ends at `LONGEST_WAIT`.
-    After a restart it is counted from the start of the computer.
-    """
-    beyond = user.emergency_failures - FREE_EMERGENCY_FAILURES
-    if beyond < 0:
-        return 0
-    same_boot = user.emergency_failed_boot == reading.boot
-    waited = reading.monotonic - (user.emergency_failed_monotonic if same_boot else 0)
-    # The exponent is capped only to keep the number small: 2^10 is past the longest wait.
-    return max(int(min(2 ** min(beyond, 10), LONGEST_WAIT)) - max(waited, 0), 0)
-
-
 def shape_of(entry: UnitEntry) -> Shape:
     """Return the shape of the passcodes that open this unit."""
     if entry.kind == UnitKind.EMERGENCY_PASSCODE:
@@ -205,11 +140,52 @@ def try_of(entry: UnitEntry, user: UserState, trusted: TrustedTime) -> Try:
     return Try(entry, moment, range(centre - entry.window, centre + entry.window + 1))
 
 
+def _emergency_tries(user: UserState, candidates: _Candidates, conditions: Conditions) -> Sequence[Try]:
+    is_free = user.emergency_failures < FREE_EMERGENCY_FAILURES
+    has_waited = emergency_wait(user, conditions.reading) == 0
+    if not (is_free if conditions.remote else has_waited):
+        return []
+    return [candidate for candidate in candidates.emergency if _may_open_now(candidate)]
+
+
+def emergency_wait(user: UserState, reading: ClockReading) -> int:
+    """Return the seconds until the next emergency code may be tried, 0 for now.
+
+    The wait is 1 second after `FREE_EMERGENCY_FAILURES`, doubles with each further failure and ends at `LONGEST_WAIT`.
+    After a restart it is counted from the start of the computer.
+    """
+    beyond = user.emergency_failures - FREE_EMERGENCY_FAILURES
+    if beyond < 0:
+        return 0
+    same_boot = user.emergency_failed_boot == reading.boot
+    waited = reading.monotonic - (user.emergency_failed_monotonic if same_boot else 0)
+    # The exponent is capped only to keep the number small: 2^10 is past the longest wait.
+    return max(int(min(2 ** min(beyond, 10), LONGEST_WAIT)) - max(waited, 0), 0)
+
+
 def _may_open_now(candidate: Try) -> bool:
     """Return True if the unit holds a record for its moment. `sealed` decides again, by the signed header."""
     entry, numbers = candidate.entry, candidate.numbers
     in_unit = numbers.start <= entry.last and numbers.stop > entry.first
     return in_unit and candidate.moment.time <= entry.not_after
+
+
+def _tokencode_tries(user: UserState, candidates: _Candidates, conditions: Conditions) -> Sequence[Try]:
+    if _find_tokencode_block(user, conditions) is not None:
+        return []
+    tries = [candidate for candidate in candidates.tokencode if _may_open_now(candidate)]
+    return sorted(tries, key=lambda candidate: _order(candidate, user))
+
+
+def _find_tokencode_block(user: UserState, conditions: Conditions) -> Reason | None:
+    """Return the reason why no tokencode is tried for this user now."""
+    if conditions.is_server_down and user.policy.server_down != "on":
+        return Reason.SERVER_DOWN
+    if conditions.trusted.clock_wrong:
+        return Reason.CLOCK
+    if user.tokencodes_blocked:
+        return Reason.LOCKED
+    return Reason.EMERGENCY_CODE_NEEDED if user.failures >= user.policy.offline_failures else None
 
 
 def _order(candidate: Try, user: UserState) -> tuple[int, int]:
@@ -218,6 +194,30 @@ def _order(candidate: Try, user: UserState) -> tuple[int, int]:
     entry, numbers = candidate.entry, candidate.numbers
     middle = (numbers.start + numbers.stop) // 2
     return (-user.token_use(entry.token).used_at, 0 if entry.first <= middle <= entry.last else 1)
+
+
+def _has_run_out(units: Sequence[UnitEntry], candidates: _Candidates, passcode: Secret[str]) -> bool:
+    """Return True if this looks like a tokencode and only emergency units are left: a day or some codes ago it would
+    have been tried."""
+    has_tokencodes = any(not entry.is_emergency for entry in units)
+    return not has_tokencodes and not candidates.emergency and _looks_like_tokencode(passcode)
+
+
+def _looks_like_tokencode(passcode: Secret[str]) -> bool:
+    """Return True if the text ends in digits like a tokencode; the exact length is known from a unit only."""
+    last = passcode.reveal().rstrip(" \r\n")[-SHORTEST_CODE:]
+    return len(last) == SHORTEST_CODE and last.isascii() and last.isdecimal()
+
+
+def _refusal(user: UserState, candidates: _Candidates, conditions: Conditions) -> Refusal:
+    """Return the reason why no candidate is tried."""
+    if candidates.reading.misread:
+        return Refusal(Reason.MISREAD, misread=candidates.reading.misread)
+    if any(_may_open_now(candidate) for candidate in candidates.emergency):
+        return Refusal(Reason.WAIT, wait=emergency_wait(user, conditions.reading))
+    if candidates.tokencode:
+        return Refusal(_find_tokencode_block(user, conditions) or Reason.RUN_OUT)
+    return Refusal(Reason.EMERGENCY_EXPIRED if candidates.emergency else Reason.WRONG_PASSCODE)
 
 
 def with_failure(user: UserState, plan: Plan, reading: ClockReading) -> UserState:
@@ -262,6 +262,10 @@ def after_success(state: State, header: Header, i: int, trusted: TrustedTime, re
     return replace(state, time=time).with_user(user)
 
 
+def _shifted(shift: int, distance: int) -> int:
+    return max(-SHIFT_LIMIT, min(SHIFT_LIMIT, shift + distance))
+
+
 def after_online_success(user: UserState, token: str, step: int, at: int) -> UserState:
     """Return the user after the server accepted `step` of this token, at unix time `at`. An empty `token` stands for
     an emergency passcode."""
@@ -271,7 +275,3 @@ def after_online_success(user: UserState, token: str, step: int, at: int) -> Use
     use = user.token_use(token)
     accepted = max(use.accepted_here, step)
     return user.with_token(replace(use, last_used=max(use.last_used, step), used_at=at, accepted_here=accepted))
-
-
-def _shifted(shift: int, distance: int) -> int:
-    return max(-SHIFT_LIMIT, min(SHIFT_LIMIT, shift + distance))

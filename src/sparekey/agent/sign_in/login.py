@@ -108,6 +108,13 @@ def _login_online(device: Device, server: Server, name: str, passcode: Secret[st
     return LoginOutcome(_granted_online(device, reply), session)
 
 
+def _question(reply: SignInReply) -> LoginAnswer | None:
+    """Return the server's question; None if there is none, or none that this agent knows."""
+    if reply.result != Result.ASK or not reply.reply_to or reply.ask not in _KNOWN:
+        return None
+    return asked(Ask(reply.ask), reply.text, reply.reply_to)
+
+
 def _accept(device: Device, name: str, reply: SignInReply) -> Session | None:
     """Commit a success at the server: time, counts, and the erasure of every record up to the step."""
     reading = device.clock.reading()
@@ -142,13 +149,6 @@ def _sync_if_reached(device: Device, server: Server) -> SyncReply | None:
     except Refused as error:
         withhold_if_revoked(device, error)
         return None
-
-
-def _question(reply: SignInReply) -> LoginAnswer | None:
-    """Return the server's question; None if there is none, or none that this agent knows."""
-    if reply.result != Result.ASK or not reply.reply_to or reply.ask not in _KNOWN:
-        return None
-    return asked(Ask(reply.ask), reply.text, reply.reply_to)
 
 
 def _denied_online(device: Device, name: str, reply: SignInReply, reply_to: str) -> LoginAnswer:

@@ -147,6 +147,27 @@ def _settle_failure(device: Device, plan: Plan, refusal: Refusal, trusted: Trust
     device.store.change(log_denial)
 
 
+def _log_alarm(device: Device, user: UserState, reason: Reason, trusted: TrustedTime) -> None:
+    """Log an event for the server if the clock cannot be right or the store was altered."""
+    kind = _ALARMS.get(reason)
+    if kind is not None:
+        sign = device.store.keys.sign
+        device.store.change(lambda state: alarmed(state, sign, kind, trusted.time, reason.value, user.user, user.login))
+
+
+def _lockout_seconds(device: Device) -> int:
+    """Return the longest time until the TPM in its lockout takes a PIN again, in seconds; 0 if unknown.
+
+    Safe because this is a setting of the TPM: it is the same for every user and every passcode, and tells nothing about
+    PINs or about when they were tried.
+    """
+    try:
+        facts = device.store.keys.facts()
+    except StoreUnreadable:
+        return 0
+    return facts.forgives_after if facts is not None else 0
+
+
 def _grant(device: Device, found: OpenedUnit, trusted: TrustedTime) -> LoginOutcome:
     """Commit the success, with all that it erases, and return the answer."""
     opened, header = found.opened, found.opened.unit.header
@@ -193,24 +214,3 @@ def _lock_change(device: Device, found: OpenedUnit) -> Change:
         return unchanged
     shown = ShownPin(header.token, header.pin_salt.hex(), found.pin)
     return settle(device, device.state.get_user(header.user), shown, found.lock)
-
-
-def _log_alarm(device: Device, user: UserState, reason: Reason, trusted: TrustedTime) -> None:
-    """Log an event for the server if the clock cannot be right or the store was altered."""
-    kind = _ALARMS.get(reason)
-    if kind is not None:
-        sign = device.store.keys.sign
-        device.store.change(lambda state: alarmed(state, sign, kind, trusted.time, reason.value, user.user, user.login))
-
-
-def _lockout_seconds(device: Device) -> int:
-    """Return the longest time until the TPM in its lockout takes a PIN again, in seconds; 0 if unknown.
-
-    Safe because this is a setting of the TPM: it is the same for every user and every passcode, and tells nothing about
-    PINs or about when they were tried.
-    """
-    try:
-        facts = device.store.keys.facts()
-    except StoreUnreadable:
-        return 0
-    return facts.forgives_after if facts is not None else 0

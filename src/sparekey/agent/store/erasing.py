@@ -23,18 +23,6 @@ def decide_erasing(state: State, trusted: TrustedTime, opened: OpenedLock | None
     }
 
 
-def after_cut_off(state: State) -> State:
-    """Return the state at the start of the agent.
-
-    A sign-in that the server accepted may have been cut off before it erased behind the PIN lock. The piece with its
-    record then goes as a whole, because it cannot be opened without the PIN.
-    """
-    accepted = [(user.user, use) for user in state.users for use in user.tokens]
-    for user, use in accepted:
-        state = state.with_user(cut_at(state.get_user(user), use.token, use.accepted_here))
-    return state
-
-
 def _gone_through(entry: UnitEntry, user: UserState, trusted: TrustedTime) -> int:
     if entry.not_after < trusted.for_erasing:
         return entry.last
@@ -50,6 +38,18 @@ def _past(entry: UnitEntry, use: TokenUse, trusted: TrustedTime) -> int:
     if not entry.interval or trusted.suspect:
         return entry.first - 1
     return trusted.mark // entry.interval + entry.drift + min(use.learnt_shift, 0) - entry.window - 1
+
+
+def after_cut_off(state: State) -> State:
+    """Return the state at the start of the agent.
+
+    A sign-in that the server accepted may have been cut off before it erased behind the PIN lock. The piece with its
+    record then goes as a whole, because it cannot be opened without the PIN.
+    """
+    accepted = [(user.user, use) for user in state.users for use in user.tokens]
+    for user, use in accepted:
+        state = state.with_user(cut_at(state.get_user(user), use.token, use.accepted_here))
+    return state
 
 
 def days_left(user: UserState, time: int) -> int:

@@ -69,23 +69,6 @@ def sign_in(
         return settle(connection, instance, door, outcome, now, after_grant)
 
 
-def settle(
-    connection: Connection, instance: Instance, door: Door, outcome: Outcome, now: int, after_grant: AfterGrant | None
-) -> Verdict:
-    """What follows from an outcome that counts, in its transaction: what the door adds, a question, the audit row."""
-    reply_to = None
-    if isinstance(outcome, Granted):
-        record_use(connection, door.actor, door.device_id, outcome, now)
-        if after_grant is not None:
-            after_grant(connection, outcome)
-    elif isinstance(outcome, Asked):
-        if outcome.uses_code:
-            record_use(connection, door.actor, door.device_id, outcome.granted, now)
-        reply_to = open_question(connection, instance, door.actor, outcome, now)
-    _put_on_record(connection, door, outcome, now)
-    return Verdict(outcome, reply_to)
-
-
 def find_snapshot(instance: Instance, door: Door, login: str, typed: Secret[str]) -> tuple[Reading, Snapshot]:
     """What was typed, as it can be read for this user, and what the database says about the user."""
     reading = read_typed(typed)
@@ -106,11 +89,6 @@ def find_snapshot(instance: Instance, door: Door, login: str, typed: Secret[str]
     return reading, Snapshot(sign_in_account_state(account), tokens, known_codes)
 
 
-def lockout_of(snapshot: Snapshot) -> LockoutPolicy:
-    """The policy under which a failure of this account counts."""
-    return snapshot.account.lockout if snapshot.account else LockoutPolicy()
-
-
 def _token_state(
     instance: Instance, door: Door, token: stored.SignInToken, online: Sequence[stored.OnlineCode]
 ) -> TokenState:
@@ -118,6 +96,11 @@ def _token_state(
     too_little = door.two_factors and not token.with_pin
     state = token_state(instance.vault, token)
     return replace(state, emergency=online_emergency_state(token.emergency, codes), too_little=too_little)
+
+
+def lockout_of(snapshot: Snapshot) -> LockoutPolicy:
+    """The policy under which a failure of this account counts."""
+    return snapshot.account.lockout if snapshot.account else LockoutPolicy()
 
 
 def _accepted_at_once(instance: Instance, door: Door, granted: Granted, now: int, policy: LockoutPolicy) -> bool:
@@ -130,6 +113,23 @@ def _accepted_at_once(instance: Instance, door: Door, granted: Granted, now: int
         if not accepted:
             connection.rollback()
         return accepted
+
+
+def settle(
+    connection: Connection, instance: Instance, door: Door, outcome: Outcome, now: int, after_grant: AfterGrant | None
+) -> Verdict:
+    """What follows from an outcome that counts, in its transaction: what the door adds, a question, the audit row."""
+    reply_to = None
+    if isinstance(outcome, Granted):
+        record_use(connection, door.actor, door.device_id, outcome, now)
+        if after_grant is not None:
+            after_grant(connection, outcome)
+    elif isinstance(outcome, Asked):
+        if outcome.uses_code:
+            record_use(connection, door.actor, door.device_id, outcome.granted, now)
+        reply_to = open_question(connection, instance, door.actor, outcome, now)
+    _put_on_record(connection, door, outcome, now)
+    return Verdict(outcome, reply_to)
 
 
 def _granted_entry(door: Door, granted: Granted, now: int) -> AuditEntry:

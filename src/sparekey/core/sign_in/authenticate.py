@@ -176,6 +176,14 @@ def decide(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     return replace(outcome, misread=reading.misread) if isinstance(outcome, Denied) else outcome
 
 
+def _unreadable(reading: Reading, snapshot: Snapshot) -> Denied:
+    """No shape fits: no guess was tested, so that none is counted."""
+    account_id = snapshot.account.account_id if snapshot.account else None
+    if reading.misread:
+        return Denied(Reason.MISREAD, account_id, misread=reading.misread)
+    return Denied(Reason.NOT_A_PASSCODE, account_id)
+
+
 def _decide_readable(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     guess = _judge_guess(reading, snapshot, now)
     if snapshot.account is None:
@@ -184,14 +192,6 @@ def _decide_readable(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     if closed is not None:
         return Denied(closed, snapshot.account.account_id)
     return guess
-
-
-def _unreadable(reading: Reading, snapshot: Snapshot) -> Denied:
-    """No shape fits: no guess was tested, so that none is counted."""
-    account_id = snapshot.account.account_id if snapshot.account else None
-    if reading.misread:
-        return Denied(Reason.MISREAD, account_id, misread=reading.misread)
-    return Denied(Reason.NOT_A_PASSCODE, account_id)
 
 
 def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
@@ -207,9 +207,17 @@ def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     return _best(verdicts, Denied(reason, account.account_id if account else None, counted=True))
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """What one token makes of the guess, and whether the guess is right for this token, accepted or not."""
+
+    outcome: Outcome
+    right: bool
+
+
 def _verdicts(
     reading: Reading, account: AccountState, token: TokenState, snapshot: Snapshot, now: int
-) -> Iterator["_Judged"]:
+) -> Iterator[_Judged]:
     """What this token makes of the text: at most one verdict for its tokencode and one for its emergency tokencode."""
     code = reading.of(tokencode(token.otp.digits, with_pin=token.with_pin))
     if code is not None:
@@ -226,14 +234,6 @@ def _verdicts(
         yield _judge_online_emergency(temporary, account, token, now)
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """What one token makes of the guess, and whether the guess is right for this token, accepted or not."""
-
-    outcome: Outcome
-    right: bool
-
-
 def _judge_tokencode(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Judged:
     step = _matching_step(typed.code.reveal(), token, now, account.token_policy.code_window)
     pin_right = _pin_right(typed, token)
@@ -246,6 +246,27 @@ def _judge_tokencode(typed: Candidate, account: AccountState, token: TokenState,
         used = Reason.ALREADY_USED
         return _Judged(Denied(used, account.account_id, token.token_id, counted=True, replay_step=step), right)
     return _Judged(after_right_tokencode(account, token, step, now), right)
+
+
+def _matching_step(code: str, token: TokenState, now: int, window: int) -> int | None:
+    """The latest candidate step that shows `code`; all are compared, each in constant time (S04).
+
+    The latest, so that a success uses up every step at which the same code was valid. One that is far ahead only where
+    no near one shows it: among so many, some show the same code by chance.
+    """
+    match = None
+    for step in token.otp.candidates(now, token.drift, token.last_step, window):
+        same = hmac.compare_digest(token.otp.code(step).encode(), code.encode())
+        if same and (match is None or not token.otp.needs_next(step, token.last_step)):
+            match = step
+    return match
+
+
+def _pin_right(typed: Candidate, token: TokenState) -> bool:
+    """One Argon2id where the token has a PIN, whatever the rest of the guess is worth."""
+    if not typed.shape.with_pin:
+        return not token.with_pin or token.in_new_pin_mode
+    return (token.pin or DECOY).matches(typed.pin.reveal())
 
 
 def _tokencode_refused(typed: Candidate, token: TokenState, now: int) -> Reason | None:
@@ -282,6 +303,23 @@ def _after_all_codes(account: AccountState, token: TokenState, granted: Granted,
     return Asked(Ask.NEW_PIN, granted, f"Choose a new PIN: {rule_of(account.token_policy)}.", uses_code=True)
 
 
+def _judge_emergency_tokencode(
+    typed: Candidate, account: AccountState, token: TokenState, codes: tuple[CodeState, ...], now: int
+) -> _Judged:
+    found = None
+    for code in codes:
+        same = hmac.compare_digest(code.code.reveal().encode(), typed.code.reveal().encode())
+        if same and code.token_id == token.token_id:
+            found = code
+    pin_right = _pin_right(typed, token)
+    refused = token.unusable(now) or (None if token.offline_code_online else Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE)
+    if refused is None and found is not None and now >= found.not_after:
+        refused = Reason.EMERGENCY_CODE_EXPIRED
+    method, code_id = Method.EMERGENCY_TOKENCODE, found.code_id if found is not None else None
+    granted = Granted(account.account_id, account.login, method, token.token_id, code_id=code_id)
+    return _judge_emergency(granted, account, token, refused, now, right=code_id is not None and pin_right)
+
+
 def _judge_online_emergency(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Judged:
     """A temporary fixed or one-time tokencode: it takes the tokencode's place, whether the token is lost or not."""
     found = None
@@ -304,44 +342,6 @@ def _judge_emergency(
         reason = refused if right and refused is not None else Reason.WRONG_PASSCODE
         return _Judged(Denied(reason, account.account_id, token.token_id, counted=True), right)
     return _Judged(_after_all_codes(account, token, granted, now), right)
-
-
-def _matching_step(code: str, token: TokenState, now: int, window: int) -> int | None:
-    """The latest candidate step that shows `code`; all are compared, each in constant time (S04).
-
-    The latest, so that a success uses up every step at which the same code was valid. One that is far ahead only where
-    no near one shows it: among so many, some show the same code by chance.
-    """
-    match = None
-    for step in token.otp.candidates(now, token.drift, token.last_step, window):
-        same = hmac.compare_digest(token.otp.code(step).encode(), code.encode())
-        if same and (match is None or not token.otp.needs_next(step, token.last_step)):
-            match = step
-    return match
-
-
-def _judge_emergency_tokencode(
-    typed: Candidate, account: AccountState, token: TokenState, codes: tuple[CodeState, ...], now: int
-) -> _Judged:
-    found = None
-    for code in codes:
-        same = hmac.compare_digest(code.code.reveal().encode(), typed.code.reveal().encode())
-        if same and code.token_id == token.token_id:
-            found = code
-    pin_right = _pin_right(typed, token)
-    refused = token.unusable(now) or (None if token.offline_code_online else Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE)
-    if refused is None and found is not None and now >= found.not_after:
-        refused = Reason.EMERGENCY_CODE_EXPIRED
-    method, code_id = Method.EMERGENCY_TOKENCODE, found.code_id if found is not None else None
-    granted = Granted(account.account_id, account.login, method, token.token_id, code_id=code_id)
-    return _judge_emergency(granted, account, token, refused, now, right=code_id is not None and pin_right)
-
-
-def _pin_right(typed: Candidate, token: TokenState) -> bool:
-    """One Argon2id where the token has a PIN, whatever the rest of the guess is worth."""
-    if not typed.shape.with_pin:
-        return not token.with_pin or token.in_new_pin_mode
-    return (token.pin or DECOY).matches(typed.pin.reveal())
 
 
 def _best(verdicts: list[_Judged], otherwise: Denied) -> Outcome:

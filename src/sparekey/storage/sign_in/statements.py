@@ -80,12 +80,6 @@ _USE_STEP: Final = text("""
     WHERE id = :token_id AND account_id = :account_id AND last_step < :step AND enabled AND NOT lost
 """)
 
-# After a question: the code was used up when it was asked. An emergency code is there for when the token is lost.
-_TAKE_TOKEN: Final = text("""
-    UPDATE token SET last_step = last_step
-    WHERE id = :token_id AND account_id = :account_id AND enabled AND (NOT lost OR :without_token)
-""")
-
 _USE_CODE: Final = text("""
     UPDATE emergency_code SET used_at = :now
     WHERE id = :code_id AND not_after > :now
@@ -133,6 +127,12 @@ _TAKE_UNSUSPECTED: Final = text("""
 
 _COUNT_REPLAY_ONCE: Final = text("""
     UPDATE token SET replay_step = :step WHERE id = :token_id AND replay_step < :step
+""")
+
+# After a question: the code was used up when it was asked. An emergency code is there for when the token is lost.
+_TAKE_TOKEN: Final = text("""
+    UPDATE token SET last_step = last_step
+    WHERE id = :token_id AND account_id = :account_id AND enabled AND (NOT lost OR :without_token)
 """)
 
 
@@ -371,20 +371,6 @@ def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy) 
     return asked
 
 
-def _values(granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, object]:
-    return {
-        "account_id": granted.account_id,
-        "token_id": granted.token_id,
-        "step": granted.step,
-        "drift": granted.drift,
-        "code_id": granted.code_id,
-        "without_token": granted.method is not Method.TOKENCODE,
-        "asks_after": granted.asks_after,
-        "now": now,
-        "lock_ended": policy.lock_ended(now),
-    }
-
-
 def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPolicy) -> Denied:
     # Locked in the meantime: the answer does not depend on the guess any more (S06).
     locked = Denied(Reason.LOCKED, denied.account_id, denied.token_id, misread=denied.misread)
@@ -402,6 +388,20 @@ def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPoli
         if not _one_row(connection, _COUNT_REPLAY_ONCE, repeat):
             return replace(denied, counted=False)
     return denied if _one_row(connection, _COUNT_FAILURE, values) else locked
+
+
+def _values(granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, object]:
+    return {
+        "account_id": granted.account_id,
+        "token_id": granted.token_id,
+        "step": granted.step,
+        "drift": granted.drift,
+        "code_id": granted.code_id,
+        "without_token": granted.method is not Method.TOKENCODE,
+        "asks_after": granted.asks_after,
+        "now": now,
+        "lock_ended": policy.lock_ended(now),
+    }
 
 
 def _one_row(connection: Connection, statement: TextClause, values: Mapping[str, object]) -> bool:
