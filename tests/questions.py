@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import update
 
 from sparekey.app.instance import Instance
-from sparekey.app.sign_in.answers import answer
+from sparekey.app.sign_in.answers import answer_challenge
 from sparekey.app.sign_in.verification import Door, Verdict, sign_in
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.reasons import Ask
@@ -25,7 +25,7 @@ def begin(instance: Instance, user: User, now: int = NOW, typed: str | None = No
 
 def reply(instance: Instance, user: User, to: Verdict, text: str, now: int = NOW, *, door: Door = REST) -> Verdict:
     """What comes of this answer."""
-    return answer(instance, door, user.login, name_of(to), Secret(text), now)
+    return answer_challenge(instance, door, user.login, name_of(to), Secret(text), now)
 
 
 def name_of(verdict: Verdict) -> Secret[str]:

@@ -25,7 +25,7 @@ from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.offline.sign_in import DeviceSignIn, sign_in_on_device
 from sparekey.app.people.users import add_user, unlock
 from sparekey.app.people.users import set_enabled as set_user_enabled
-from sparekey.app.sign_in.answers import answer
+from sparekey.app.sign_in.answers import answer_challenge
 from sparekey.app.sign_in.verification import Verdict, sign_in
 from sparekey.app.snapshots import code_state
 from sparekey.app.tokens.life_cycle import assign, replace, unassign
@@ -366,7 +366,7 @@ class SignIns(RuleBasedStateMachine):
     def _answer(self, waiting: Waiting, text: str, device: bool) -> Verdict | DeviceSignIn:
         if device:
             return self._on_device(text, waiting.name)
-        return answer(self.server, REST, self.login, waiting.name, Secret(text), self.now)
+        return answer_challenge(self.server, REST, self.login, waiting.name, Secret(text), self.now)
 
     def _on_device(self, text: str, reply_to: Secret[str] | None = None) -> DeviceSignIn:
         row = self.device.row

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
 from sparekey.app.offline.provisioning import DeviceKey, after_sign_in
-from sparekey.app.sign_in.answers import answer
+from sparekey.app.sign_in.answers import answer_challenge
 from sparekey.app.sign_in.verification import Door, sign_in
 from sparekey.core.sign_in.outcome import Granted, Outcome
 from sparekey.secret import Secret
@@ -42,5 +42,5 @@ def sign_in_on_device(
     if reply_to is None:
         verdict = sign_in(instance, door, login, typed, now, after_grant=settle)
     else:
-        verdict = answer(instance, door, login, reply_to, typed, now, after_grant=settle)
+        verdict = answer_challenge(instance, door, login, reply_to, typed, now, after_grant=settle)
     return DeviceSignIn(verdict.outcome, keys[0] if keys else DeviceKey(), verdict.reply_to)

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Table
 from sparekey.app.authorisation import grants_of, visitor_of
 from sparekey.app.instance import Instance, log
 from sparekey.app.policies_in_force import policy_in
-from sparekey.app.sign_in.answers import answer
+from sparekey.app.sign_in.answers import answer_challenge
 from sparekey.app.sign_in.verification import Door, Verdict, sign_in
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import NotAllowed
@@ -211,7 +211,7 @@ def _signed_in(
 ) -> Verdict:
     door = _door_for(instance, address, login)
     if reply_to:
-        return answer(instance, door, login, reply_to, typed, now, after_grant=after_grant)
+        return answer_challenge(instance, door, login, reply_to, typed, now, after_grant=after_grant)
     return sign_in(instance, door, login, typed, now, after_grant=after_grant)
 
 

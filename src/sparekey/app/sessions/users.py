@@ -30,7 +30,7 @@ from sparekey.app.sessions.administrators import (
     second_factor_but_emergency,
     second_factor_of,
 )
-from sparekey.app.sign_in.answers import answer
+from sparekey.app.sign_in.answers import answer_challenge
 from sparekey.app.sign_in.verification import Door, Verdict, sign_in
 from sparekey.core.errors import Conflict, NotAllowed
 from sparekey.core.names import is_login
@@ -205,7 +205,7 @@ def _judged(
     after_grant: Callable[[Connection, Granted], None],
 ) -> Verdict:
     if reply_to:
-        return answer(instance, door, login, reply_to, typed, now, after_grant=after_grant)
+        return answer_challenge(instance, door, login, reply_to, typed, now, after_grant=after_grant)
     return sign_in(instance, door, login, typed, now, after_grant=after_grant)
 
 

@@ -29,7 +29,7 @@ from sparekey.storage.tokens.tokens import AssignedToken
 _GONE = Denied(Reason.NO_SUCH_QUESTION)
 
 
-def answer(
+def answer_challenge(
     instance: Instance,
     door: Door,
     login: str,

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sparekey.app.sign_in.answers import answer as reply
+from sparekey.app.sign_in.answers import answer_challenge
 from sparekey.app.sign_in.verification import Door, Verdict, sign_in
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
@@ -56,31 +56,31 @@ def routes(service: Service) -> list[Route]:
 
     async def ask(request: Request) -> Response:
         """Verify a passcode. A correct tokencode is used up: it is granted once."""
-        arrived = Floor.arrival()
         try:
-            await _door(doors, request, service.now())
-            body = await read_body(request, _LARGEST)
-            # What counts is what is so when the body has come: who sends slowly may be revoked meanwhile.
-            now = service.now()
-            door = await _door(doors, request, now)
-            asked = decode(SignInQuestion, body)
-            typed = Secret(asked.passcode)
-
-            def verify() -> Verdict:
-                if asked.reply_to:
-                    return reply(service.instance, door, asked.user, Secret(asked.reply_to), typed, now)
-                return sign_in(service.instance, door, asked.user, typed, now)
-
-            judged = await judge(service, arrived, door, now, verify, lambda verdict: verdict.outcome)
+            return answer(await _sign_in(service, doors, request))
         except Busy:
             busy = ErrorReply(error="busy", message="the server is busy", do="try again in a few seconds")
             return error_answer(429, busy, {"Retry-After": "1"})
-        return answer(_answer(judged))
 
     return [described_route("POST", PATH, ask, "sign-in", messages)]
 
 
-async def _door(doors: Doors, request: Request, now: int) -> Door:
+async def _sign_in(service: Service, doors: Doors, request: Request) -> SignInAnswer:
+    """Return the result of the sign-in; a denial not before the floor. Raises Refusal or Busy."""
+    arrived = Floor.arrival()
+    await _find_door(doors, request, service.now())
+    body = await read_body(request, _LARGEST)
+    # Check again after reading the body: the client may have been revoked during a slow upload.
+    now = service.now()
+    door = await _find_door(doors, request, now)
+    asked = decode(SignInQuestion, body)
+    judged = await judge(
+        service, arrived, door, now, lambda: _verify(service, door, asked, now), lambda verdict: verdict.outcome
+    )
+    return _describe(judged)
+
+
+async def _find_door(doors: Doors, request: Request, now: int) -> Door:
     """Return the door of the client whose key the request carries. Raises Refusal, the same for every reason."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     address = request.client.host if request.client else ""
@@ -92,7 +92,16 @@ async def _door(doors: Doors, request: Request, now: int) -> Door:
     return door
 
 
-def _answer(judged: Verdict | Denied) -> SignInAnswer:
+def _verify(service: Service, door: Door, asked: SignInQuestion, now: int) -> Verdict:
+    """Verify a passcode, or the answer to an earlier challenge."""
+    typed = Secret(asked.passcode)
+    if asked.reply_to:
+        return answer_challenge(service.instance, door, asked.user, Secret(asked.reply_to), typed, now)
+    return sign_in(service.instance, door, asked.user, typed, now)
+
+
+def _describe(judged: Verdict | Denied) -> SignInAnswer:
+    """Return the message for this result. It has no reason for a denial."""
     outcome = judged.outcome if isinstance(judged, Verdict) else judged
     match outcome:
         case Granted():
