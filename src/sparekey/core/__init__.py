@@ -1,1 +1,1 @@
-"""Who may sign in, and what changes as a result: pure rules over values, no I/O, no clock (time is an argument)."""
+"""The pure rules of the server: no I/O and no clock (time is an argument)."""

@@ -1,11 +1,11 @@
-"""What goes wrong for a reason that a person can mend: a word for programs, what is wrong, and what to do.
+"""Errors that a person can resolve. Each has a name for programs, a message, and what to do.
 
-A refused sign-in is not among them: that is an outcome (core.sign_in.outcome).
+A refused sign-in is not an error but an outcome (core.sign_in.outcome).
 """
 
 
 class SparekeyError(Exception):
-    """Base of every error that is meant for the person or program that asked. Never holds a secret."""
+    """Base of every error that the caller sees. Never holds a secret."""
 
     error = "failed"
 
@@ -22,24 +22,24 @@ class BadInput(SparekeyError):
 
 
 class NotFound(SparekeyError):
-    """No such object, or none that the asker may see."""
+    """The object does not exist, or the caller may not see it."""
 
     error = "not-found"
 
 
 class Conflict(SparekeyError):
-    """The object's state, or another object, stands in the way."""
+    """The state of the object, or another object, prevents the operation."""
 
     error = "conflict"
 
 
 class NotAllowed(SparekeyError):
-    """A rule or a policy forbids it."""
+    """A rule or a policy forbids the operation."""
 
     error = "not-allowed"
 
 
 class ConfirmationNeeded(NotAllowed):
-    """It cannot be undone, and was not confirmed. The message says what would be lost, and for how many."""
+    """The operation cannot be undone and was not confirmed. The message says what would be lost, and for how many."""
 
     error = "confirmation-needed"

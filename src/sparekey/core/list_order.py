@@ -1,6 +1,6 @@
-"""In which order a list is asked for: by one of what it can be sorted by, either way.
+"""The order of a list: the key to sort by, and the direction.
 
-As text: `name`, or `-name` for the other way round; "" is a list's own order.
+As text: `name`, or `-name` for descending order. An empty text is the default order of the list.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from sparekey.core.errors import BadInput
 
 @dataclass(frozen=True)
 class Order:
-    """`by`: what of each row decides."""
+    """A sort key and a direction."""
 
     by: str
     descending: bool = False
 
 
 def read_order(text: str, known: Sequence[str], what: str) -> Order:
-    """`known`: by what the list can be sorted, its own order first; `what`: what is in it, for the refusal.
+    """Parse an order such as `-name`. `known`: the sort keys, the default first; `what`: the objects, for the error.
 
-    Raises BadInput for any other.
+    Raises BadInput for an unknown key.
     """
     by = text.removeprefix("-")
     if text and by not in known:

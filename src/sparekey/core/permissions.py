@@ -1,10 +1,10 @@
-"""Who may do what: permissions, the predefined roles, and the actor that every use case is given.
+"""Permissions, the predefined roles, and the actor of a use case.
 
 Rules:
-- A role is a set of permissions; granted in a security domain, it holds for that domain and everything below it.
-- What lies outside every domain of an actor does not exist for that actor.
-- Nobody changes an account whose holder, or an API client that, has rights that the actor does not have.
-- The decision is pure: domains are ids, and "below" has been worked out by who made the actor.
+- A role is a set of permissions. Granted in a security domain, it applies there and in all domains below.
+- Objects outside all domains of an actor do not exist for that actor.
+- Actors cannot change a user or an API client with rights that they do not have themselves.
+- The decision is pure: domains are ids, and the caller who makes the actor has listed the domains below.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from typing import Final
 
 
 class Permission(StrEnum):
-    """One thing that a person may be allowed to do: noun and verb."""
+    """One thing that a user or a program may do: noun and verb."""
 
     USER_VIEW = "user.view"
     USER_ADD = "user.add"
@@ -55,7 +55,7 @@ class Permission(StrEnum):
 
     @property
     def only_looks(self) -> bool:
-        """Whether nothing is changed by what it allows."""
+        """True if the permission allows reading alone."""
         return self.value.endswith(".view")
 
 
@@ -86,7 +86,7 @@ _AUDITOR: Final = _LOOK | {_P.POLICY_VIEW, _P.ROLE_VIEW, _P.SESSION_VIEW, _P.CLI
 SUPER_ADMINISTRATOR: Final = "super administrator"
 PREDEFINED: Final[Mapping[str, frozenset[Permission]]] = {
     SUPER_ADMINISTRATOR: frozenset(Permission),
-    # everything in a domain, and nothing that is the same for all of them
+    # everything in a domain, but nothing that all domains share
     "domain administrator": frozenset(Permission) - {_P.POLICY_MANAGE, _P.INSTANCE_MANAGE},
     "token administrator": _TOKEN_ADMINISTRATOR,
     "help desk": _HELP_DESK,
@@ -96,7 +96,7 @@ PREDEFINED: Final[Mapping[str, frozenset[Permission]]] = {
 
 @dataclass(frozen=True)
 class Grant:
-    """Permissions in some domains; `domains` None: in all of them, whichever there will be."""
+    """Permissions in some domains. `domains` None: in all domains, including future ones."""
 
     permissions: frozenset[Permission]
     domains: frozenset[str] | None
@@ -104,7 +104,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, as the record names them (`os:NAME`, `user:ID`, `client:ID`), and what they may do."""
+    """The actor of a use case: a name as in the audit log (`os:NAME`, `user:ID`, `client:ID`), and permissions."""
 
     name: str
     grants: tuple[Grant, ...] = ()
@@ -112,26 +112,26 @@ class Actor:
 
     @classmethod
     def of_system(cls, name: str) -> "Actor":
-        """Root on the server, who has the database anyway: everything, everywhere."""
+        """Return the actor for root on the server. It may do everything: root can read the database anyway."""
         return cls(name, (Grant(frozenset(Permission), None),))
 
     def may(self, permission: Permission, domain_id: str | None) -> bool:
-        """In this domain; None: in all of them (what belongs to no domain)."""
+        """Return True if the actor has the permission in this domain; None: in all domains."""
         return any(permission in grant.permissions and _covers(grant, domain_id) for grant in self.grants)
 
     def sees(self, domain_id: str | None) -> bool:
-        """Whether anything in this domain exists for the actor."""
+        """Return True if objects of this domain exist for the actor."""
         return any(grant.permissions and _covers(grant, domain_id) for grant in self.grants)
 
     def domains_with(self, permission: Permission) -> frozenset[str] | None:
-        """Where the actor has it, for queries; None: everywhere."""
+        """Return the domains in which the actor has the permission, for queries; None: all domains."""
         found = [grant.domains for grant in self.grants if permission in grant.permissions]
         if None in found:
             return None
         return frozenset().union(*(domains for domains in found if domains is not None))
 
     def covers(self, others: Iterable[Grant]) -> bool:
-        """Whether the actor has every right that these grants give, wherever they give it."""
+        """Return True if the actor has every permission of these grants in every domain of theirs."""
         return all(
             self.may(permission, domain_id)
             for grant in others

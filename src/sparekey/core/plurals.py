@@ -1,10 +1,10 @@
-"""How many of something, in a sentence."""
+"""Numbers with their nouns, and time spans, as text."""
 
 from sparekey.durations import DAY_SECONDS
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """`1 token`, `2 tokens`; `many`: where it is not the one with an s."""
+    """Return for example `1 token` or `2 tokens`. `many`: an irregular plural."""
     return f"{count} {one if count in (1, -1) else many or f'{one}s'}"
 
 
@@ -12,7 +12,7 @@ _UNITS = ((365 * DAY_SECONDS, "year"), (DAY_SECONDS, "day"), (3_600, "hour"), (6
 
 
 def rough_time(seconds: float) -> str:
-    """A span as people say it: `3 years`, `2.6 hours`, `20 minutes`; under a second: `less than a second`."""
+    """Return a rounded time span: `3 years`, `2.6 hours`, `20 minutes`; under a second: `less than a second`."""
     for size, name in _UNITS:
         number = seconds / size
         if number >= 1:

@@ -1,10 +1,10 @@
-"""Names of what a sign-in proves, asks for and is refused for: methods, further questions, reasons."""
+"""Names of the methods of a sign-in, of its challenges, and of the reasons for a refusal."""
 
 from enum import StrEnum
 
 
 class Method(StrEnum):
-    """What proved the user's identity."""
+    """The proof of the user's identity."""
 
     TOKENCODE = "tokencode"
     EMERGENCY_TOKENCODE = "emergency-tokencode"
@@ -14,7 +14,7 @@ class Method(StrEnum):
 
 
 class Ask(StrEnum):
-    """What else is asked after a right passcode."""
+    """The kind of a challenge after a correct passcode."""
 
     NEW_PIN = "new-pin"
     CONFIRM_PIN = "confirm-pin"
@@ -22,7 +22,7 @@ class Ask(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an attempt was refused. For the audit and for operators: outside, every refusal looks the same (S07)."""
+    """The reason of a refusal, for the audit log and for operators: outside, every refusal looks the same (S07)."""
 
     UNKNOWN_USER = "unknown-user"
     ACCOUNT_DISABLED = "account-disabled"
@@ -37,16 +37,16 @@ class Reason(StrEnum):
     ALREADY_USED = "already-used"
     MISREAD = "misread"
     NOT_A_PASSCODE = "not-a-passcode"
-    TOKEN_IN_EMERGENCY = "token-in-emergency"  # its tokencodes are not accepted while online emergency access lasts
+    TOKEN_IN_EMERGENCY = "token-in-emergency"  # no tokencodes of a token while it has online emergency access
     EMERGENCY_ENDED = "emergency-ended"
     PINS_DIFFER = "pins-differ"
     PIN_NOT_ALLOWED = "pin-not-allowed"
     NO_SUCH_QUESTION = "no-such-question"  # the answer came too late, twice, or from elsewhere
     OFFLINE_CODE_NOT_ALLOWED_ONLINE = "offline-code-not-allowed-online"
     EMERGENCY_CODE_EXPIRED = "emergency-code-expired"
-    ONE_FACTOR = "one-factor"  # a token without a PIN, at a door that takes two
+    ONE_FACTOR = "one-factor"  # a token without a PIN, at an interface that needs two factors
     UNKNOWN_PASSKEY = "unknown-passkey"
     WRONG_PASSKEY = "wrong-passkey"
-    PASSKEY_COPIED = "passkey-copied"  # its count did not rise
+    PASSKEY_COPIED = "passkey-copied"  # its use count did not rise
     OUT_OF_SCOPE = "out-of-scope"
     INTERNAL_ERROR = "internal-error"

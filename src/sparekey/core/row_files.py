@@ -1,6 +1,6 @@
-"""Rows as a file to keep: CSV for spreadsheets, or JSON with one object in each line.
+"""Writes rows as a file: CSV for spreadsheets, or JSON with one object per line.
 
-Rules: a text that a spreadsheet would take for a formula stands behind an apostrophe in CSV; JSON is ASCII.
+Rules: in CSV, an apostrophe stands before a text that a spreadsheet would take for a formula; JSON is ASCII.
 """
 
 import csv
@@ -15,13 +15,13 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_cell(value: Json) -> str:
-    """As a spreadsheet shows it: nothing for None, yes and no."""
+    """Return a value as a spreadsheet shows it: nothing for None; "yes" and "no" for True and False."""
     text = "" if value is None else ("yes" if value else "no") if isinstance(value, bool) else str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Json]]) -> bytes:
-    """RFC 4180, UTF-8, with a header line."""
+    """Return CSV (RFC 4180) in UTF-8, with a header line."""
     output = io.StringIO()
     table = csv.writer(output, lineterminator="\r\n")
     table.writerow(columns)
@@ -30,5 +30,5 @@ def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Json]]) -> bytes:
 
 
 def as_json_lines(rows: Iterable[Mapping[str, Json]]) -> bytes:
-    """One object a line."""
+    """Return one JSON object per line."""
     return b"".join(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode() + b"\n" for row in rows)

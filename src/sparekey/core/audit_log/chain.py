@@ -1,7 +1,8 @@
-"""The chain over the audit record: each batch covers its rows and the batch before it.
+"""The chain over the audit log: each batch covers its rows and the batch before it.
 
-Rules: everything that is hashed stands with its length, so that no two records read alike; a batch says how many rows
-came before; beside the hash it lists each row's id with the start of its hash, so that a verifier can name the row.
+Rules: each hashed value has its length before it, so that two different rows never give the same bytes. A batch counts
+the rows up to its end. Besides the hash, it lists each row's id with the start of its hash, so that a verifier can name
+the row.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from typing import Final
 from sparekey.core.audit_log import checkpoint
 from sparekey.core.audit_log.checkpoint import Checkpoint
 
-START: Final = bytes(32)  # what the first batch has for its previous hash
+START: Final = bytes(32)  # the previous hash of the first batch
 
 _MARK_BYTES: Final = 8
 _ENTRY_BYTES: Final = 8 + _MARK_BYTES
@@ -20,7 +21,7 @@ _ENTRY_BYTES: Final = 8 + _MARK_BYTES
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One row of the record, as stored."""
+    """One row of the audit log, as stored."""
 
     id: int
     at: int
@@ -34,9 +35,9 @@ class AuditRow:
 
     @property
     def content(self) -> bytes:
-        """All but the id: per value 0, or 1 || u32 length || its text in UTF-8.
+        """Return everything but the id, as bytes: for each value 0, or 1 || u32 length || text in UTF-8.
 
-        Numbers as decimal text: SQLite lets an intruder store any type in any column, and even that must hash.
+        Numbers are decimal text, because an intruder can store any type in any column of SQLite: even that must hash.
         """
         values = (
             self.at,
@@ -53,7 +54,7 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of rows, in the order of their ids, and its place in the chain."""
+    """One batch of rows, in the order of their ids, and its position in the chain."""
 
     number: int  # from 1, without gaps
     previous: bytes  # hash of the batch before
@@ -67,29 +68,29 @@ class Batch:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The signed head that this batch is."""
+        """The checkpoint of this batch."""
         return Checkpoint(self.number, self.total, self.signed_at, self.hash, self.signature)
 
     @property
     def signed_message(self) -> bytes:
-        """What the checkpoint key signs."""
+        """The bytes that the checkpoint key signs."""
         return checkpoint.signed_message(self.number, self.total, self.signed_at, self.hash)
 
     @property
     def marks(self) -> dict[int, bytes]:
-        """From `row_list`: the mark of each row by its id."""
+        """The mark of each row by its id, read from `row_list`."""
         entries = (self.row_list[at : at + _ENTRY_BYTES] for at in range(0, len(self.row_list), _ENTRY_BYTES))
         return {int.from_bytes(entry[:8], "big", signed=True): entry[8:] for entry in entries}
 
     def computed_hash(self) -> bytes:
-        """What `hash` must be for the other values."""
+        """Return the hash that belongs to the other values."""
         return hash_of_batch(
             self.number, self.previous, self.rows_hash, self.row_list, self.rows, self.total, self.signed_at
         )
 
 
 def next_batch(head: Batch | None, rows: Sequence[AuditRow], signed_at: int) -> Batch:
-    """The batch that follows `head` and covers `rows`, not signed yet."""
+    """Return the unsigned batch that follows `head` and covers `rows`."""
     number, previous, total = (head.number + 1, head.hash, head.total) if head else (1, START, 0)
     rows_hash, row_list, total = hash_of_rows(rows), list_of_rows(rows), total + len(rows)
     digest = hash_of_batch(number, previous, rows_hash, row_list, len(rows), total, signed_at)
@@ -99,9 +100,9 @@ def next_batch(head: Batch | None, rows: Sequence[AuditRow], signed_at: int) -> 
 def hash_of_batch(
     number: int, previous: bytes, rows_hash: bytes, row_list: bytes, rows: int, total: int, signed_at: int
 ) -> bytes:
-    """SHA-256 over label, i64 number, previous, rows_hash, SHA-256 of row_list, i64 rows, total and signed_at.
+    """Return SHA-256 over label, i64 number, previous, rows_hash, SHA-256 of row_list, i64 rows, total and signed_at.
 
-    The hashes are counted like texts, for in a database that was tampered with they may have any length.
+    The hashes have their lengths before them, like texts: in a database that was tampered with, any length is possible.
     """
     state = hashlib.sha256(b"sparekey/1/audit-batch")
     for value in (previous, rows_hash, hashlib.sha256(row_list).digest()):
@@ -112,7 +113,7 @@ def hash_of_batch(
 
 
 def hash_of_rows(rows: Sequence[AuditRow]) -> bytes:
-    """SHA-256 over label and per row: i64 id || u32 length || content."""
+    """Return SHA-256 over the label and, for each row, i64 id || u32 length || content."""
     state = hashlib.sha256(b"sparekey/1/audit-rows")
     for row in rows:
         content = row.content
@@ -121,12 +122,12 @@ def hash_of_rows(rows: Sequence[AuditRow]) -> bytes:
 
 
 def list_of_rows(rows: Sequence[AuditRow]) -> bytes:
-    """The list of ids and marks that a batch carries."""
+    """Return the list of ids and marks for a batch."""
     return b"".join(row.id.to_bytes(8, "big", signed=True) + mark_of(row) for row in rows)
 
 
 def mark_of(row: AuditRow) -> bytes:
-    """8 bytes that tell one content from another by chance; against a forger `rows_hash` stands."""
+    """Return 8 bytes that distinguish contents, but do not stop a forger; `rows_hash` does."""
     return hashlib.sha256(b"sparekey/1/audit-row" + row.content).digest()[:_MARK_BYTES]
 
 

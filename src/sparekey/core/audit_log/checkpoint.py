@@ -1,6 +1,6 @@
-"""A checkpoint: one signed line that says how far the audit record had come, kept by whoever wants to be a witness.
+"""A checkpoint: one signed line that states the end of the audit log at one moment. Witnesses keep it.
 
-Rules: the signature covers every value; a line that is not exactly as `text` writes it is refused.
+Rules: the signature covers every value; `parse` accepts only the exact form that `text` writes.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-LABEL: Final = b"sparekey-checkpoint/1\n"  # how every message begins that the checkpoint key signs
+LABEL: Final = b"sparekey-checkpoint/1\n"  # the beginning of every message that the checkpoint key signs
 
 # Numbers without leading zeros, so that one checkpoint has one text.
 _LINE: Final = re.compile(
@@ -19,7 +19,7 @@ _LINE: Final = re.compile(
 
 
 class CheckpointError(ValueError):
-    """This is no checkpoint of ours: malformed, or not signed by the given key."""
+    """The checkpoint is malformed, or not signed by the given key."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """A checkpoint from its line, or CheckpointError. Says nothing about the signature: see `verify`."""
+        """Parse a line. Raises CheckpointError if it is malformed. Does not check the signature: see `verify`."""
         match = _LINE.fullmatch(text.strip())
         if match is None:
             raise CheckpointError("this is no checkpoint; it is one line that begins with `sparekey-checkpoint/1`")
@@ -43,12 +43,12 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """The checkpoint as one line of ASCII, at most 275 characters, without a line end."""
+        """Return the checkpoint as one line of ASCII, at most 275 characters, without a line end."""
         numbers = f"{self.number} {self.total} {self.signed_at}"
         return f"sparekey-checkpoint/1 {numbers} {self.hash.hex()} {self.signature.hex()}"
 
     def verify(self, public_key: bytes) -> None:
-        """Raises CheckpointError unless `public_key` (raw Ed25519, 32 bytes) signed exactly these values."""
+        """Raise CheckpointError unless `public_key` (raw Ed25519, 32 bytes) signed exactly these values."""
         message = signed_message(self.number, self.total, self.signed_at, self.hash)
         try:
             Ed25519PublicKey.from_public_bytes(public_key).verify(self.signature, message)
@@ -57,5 +57,5 @@ class Checkpoint:
 
 
 def signed_message(number: int, total: int, signed_at: int, digest: bytes) -> bytes:
-    """The bytes that the checkpoint key signs: label || u64 number || u64 total || u64 signed_at || hash."""
+    """Return the bytes that the checkpoint key signs: label || u64 number || u64 total || u64 signed_at || hash."""
     return LABEL + number.to_bytes(8, "big") + total.to_bytes(8, "big") + signed_at.to_bytes(8, "big") + digest

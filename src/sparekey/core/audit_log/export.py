@@ -1,8 +1,8 @@
-"""An event of the audit record as other programs get it: one JSON object in one line.
+"""Exports an event of the audit log for other programs: one JSON object per line.
 
-Rules: ASCII without control characters, so that a line is an event whatever a device put into it; ids stay beside the
-names that they have now, for names change; the number of the batch orders events and says where to go on: rows are
-chained in the order of batches, while row ids are given out before their transactions are committed.
+Rules: a line is ASCII without control characters, so that a device cannot put a line end into it. Ids stand beside
+names, because names change. The batch number orders events and tells a reader where to continue: rows are chained in
+the order of batches, while the database assigns row ids before their transactions are committed.
 """
 
 import json
@@ -21,7 +21,7 @@ _ALARM: Final = "alarm."
 
 @dataclass(frozen=True)
 class ExportedEvent:
-    """A chained row of the record, with the names of whom it is about."""
+    """A chained row of the audit log, with the current names of its user, token and device."""
 
     batch: int
     row: AuditRow
@@ -31,12 +31,12 @@ class ExportedEvent:
 
     @property
     def is_alarm(self) -> bool:
-        """Whether a person has to look at it."""
+        """True if a person must look at the event."""
         return self.row.action.startswith(_ALARM)
 
     @property
     def members(self) -> Mapping[str, Json]:
-        """What an event says, by name."""
+        """Return the members of the JSON object."""
         row = self.row
         return {
             "schema": SCHEMA,
@@ -57,7 +57,7 @@ class ExportedEvent:
         }
 
     def as_json(self, longest: int | None = None) -> str:
-        """One line. Longer than `longest`: without its detail, which the record still has."""
+        """Return the event as one line. If it exceeds `longest`, the detail is left out; the log still has it."""
         line = line_of(self.members)
         if longest is None or len(line) <= longest:
             return line
@@ -65,13 +65,13 @@ class ExportedEvent:
 
 
 def timestamp(at: int) -> str:
-    """Unix microseconds in UTC, as RFC 3339 writes it."""
+    """Return unix microseconds as an RFC 3339 timestamp in UTC."""
     seconds, fraction = divmod(at, _MICROSECONDS)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:06d}Z"
 
 
 def line_of(members: Mapping[str, Json]) -> str:
-    """What an event says, in one line."""
+    """Return the members as one line of JSON."""
     # ensure_ascii: control characters and U+2028 are escaped too
     return json.dumps(members, ensure_ascii=True, separators=(",", ":"))
 
@@ -80,5 +80,5 @@ def _detail(text: str) -> Json:
     try:
         detail: Json = json.loads(text)
     except ValueError:
-        return text  # an intruder's row: shown as it stands
+        return text  # a row that an intruder changed: shown as it is
     return detail

@@ -1,7 +1,7 @@
-"""Judges the audit record: takes batches, rows and witnesses, and names what was tampered with.
+"""Verifies the audit log: takes batches, rows and witnesses, and reports what was tampered with.
 
-Rules: a finding says what is wrong and where, never only that something is; one fault does not hide the next; what
-only a witness can know (a cut tail, a rolled-back database) is said of that witness.
+Rules: a finding names the fault and its place. One fault does not hide the next. Faults that only a witness can reveal
+(a cut tail, a rolled-back database) name that witness.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from sparekey.core.plurals import counted
 
 
 class Fault(StrEnum):
-    """What can be wrong with the record."""
+    """A fault of the audit log."""
 
     CHANGED = "row changed"
     MISSING = "row missing"
@@ -33,7 +33,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, in words, with the rows from `first` to `last` where it is about rows."""
+    """One fault with its text; a fault of rows has the ids `first` to `last`."""
 
     fault: Fault
     words: str
@@ -43,10 +43,10 @@ class Finding:
 
 
 class Verifier:
-    """Takes the record from its beginning, batch by batch, in order; `finish` gives the findings."""
+    """Reads the audit log from its beginning, batch by batch, in order; `finish` returns the findings."""
 
     def __init__(self, public_key: bytes, witnesses: Sequence[Checkpoint] = ()) -> None:
-        """`public_key`: of the checkpoint key, raw Ed25519, 32 bytes."""
+        """Start a verification. `public_key`: of the checkpoint key, raw Ed25519, 32 bytes."""
         self._public_key: Final = public_key
         self._witnesses: Final = witnesses
         self._newest: Batch | None = None
@@ -57,7 +57,7 @@ class Verifier:
         self._wanted: Final = {witness.number for witness in witnesses}
 
     def take(self, batch: Batch, rows: Sequence[AuditRow]) -> None:
-        """The next batch that exists, with all rows that carry its number, in the order of their ids."""
+        """Read the next existing batch, with all rows that carry its number, in the order of their ids."""
         self._judge_place(batch)
         self._judge_seal(batch)
         if len(rows) != batch.rows or audit_chain.hash_of_rows(rows) != batch.rows_hash:
@@ -67,7 +67,7 @@ class Verifier:
         self._newest = batch
 
     def take_stray(self, number: int, rows: Sequence[AuditRow]) -> None:
-        """Rows that carry the number of a batch that does not exist; after the last `take`."""
+        """Read the rows that carry the number of a batch that does not exist. Call it after the last `take`."""
         newest = self._newest.number if self._newest else 0
         span = _span(row.id for row in rows)
         if number > newest:
@@ -75,10 +75,10 @@ class Verifier:
             self._add(Fault.TAIL_CUT, words, number, rows[0].id, rows[-1].id)
         elif number < 1:
             self._add(Fault.INSERTED, f"{span} carry {number}, no batch number", None, rows[0].id, rows[-1].id)
-        # otherwise the batch is missing from the middle, which is found and named already
+        # otherwise the batch is missing from the middle, and `take` has reported it already
 
     def finish(self) -> list[Finding]:
-        """Everything that is wrong; empty: the record is whole as far as the witnesses can tell."""
+        """Return all findings. An empty list means that the log is complete as far as the witnesses can tell."""
         for row_id in self._missing.keys() & self._inserted.keys():
             source, target = self._missing.pop(row_id), self._inserted.pop(row_id)
             words = f"row {row_id} was moved from batch {source} to batch {target}"
@@ -121,7 +121,7 @@ class Verifier:
         expected, found = batch.marks, {row.id: audit_chain.mark_of(row) for row in rows}
         missing, inserted = expected.keys() - found.keys(), found.keys() - expected.keys()
         changed = {row_id for row_id in expected.keys() & found.keys() if expected[row_id] != found[row_id]}
-        # A content that stands under another id of this batch than it should was moved, not made up.
+        # Content of this batch under another id was moved, not invented.
         places = {expected[row_id]: row_id for row_id in changed | missing}
         moved = {row_id: places[found[row_id]] for row_id in changed | inserted if found[row_id] in places}
         for row_id, source in sorted(moved.items()):
@@ -156,7 +156,7 @@ class Verifier:
             self._add(Fault.ROLLED_BACK, words, witness.number)
 
     def _add_runs(self, fault: Fault, rows: Mapping[int, int], words: str) -> None:
-        """One finding for each run of rows of one batch that follow one another."""
+        """Add one finding for each run of successive rows of one batch."""
         run: list[int] = []
         for row_id in sorted(rows):
             if run and (row_id != run[-1] + 1 or rows[row_id] != rows[run[-1]]):

@@ -1,7 +1,7 @@
 """Texts for events and for reasons of refusals: one phrase for each name in the audit log.
 
 Rules: a phrase stands alone, begins with a capital letter and has no full stop; a name that a newer server or agent
-wrote is shown as it is, without punctuation.
+wrote is shown unchanged, but without punctuation.
 """
 
 from collections.abc import Mapping
@@ -116,7 +116,7 @@ WORDS: Final[Mapping[str, str]] = {
 }
 
 REASONS: Final[Mapping[str, str]] = {
-    # at a door of the server
+    # at an interface of the server
     Reason.UNKNOWN_USER: "Unknown user",
     Reason.ACCOUNT_DISABLED: "The user is disabled",
     Reason.ACCOUNT_EXPIRED: "The user's account has expired",

@@ -1,1 +1,1 @@
-"""Rules of emergency codes, offline and online, and of showing them."""
+"""Rules of offline and online emergency codes: validity, replacement, rate limits and approval."""

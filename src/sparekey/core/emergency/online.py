@@ -1,7 +1,8 @@
-"""Online emergency access: a temporary fixed tokencode, or a set of one-time tokencodes, at the server alone.
+"""Online emergency access: a temporary fixed tokencode, or a set of one-time tokencodes, for the server alone.
 
-Rules (product.md, "Online emergency access"): eight characters, typed after the PIN (alone for a token without one);
-with no expiry, or until a moment; and one of three answers to the question what happens when the token turns up.
+Rules (product.md, "Online emergency access"): a code has eight characters and is typed after the PIN, or alone for a
+token without one. The access has no expiry, or ends at a set time. `IfAvailable` says what happens if the token becomes
+available earlier.
 """
 
 import secrets
@@ -15,29 +16,29 @@ from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
 
 LENGTH: Final = 8
-# no character that another one of these is misread for
+# without characters that look alike
 _LETTERS_AND_DIGITS: Final = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 _DIGITS: Final = "0123456789"
 
 
 class EmergencyKind(StrEnum):
-    """A fixed code works again and again, each of a set of one-time codes once."""
+    """A fixed code works many times; each one-time code of a set works once."""
 
     FIXED = "fixed"
     ONE_TIME = "one-time"
 
 
 class IfAvailable(StrEnum):
-    """If the token becomes available while the access lasts."""
+    """The treatment of the token's own tokencodes while the access lasts."""
 
     DENY = "deny"
-    END = "end"  # its tokencodes are accepted, and the first one ends the access
+    END = "end"  # the server accepts its tokencodes, and the first one ends the access
     AFTER_LIFETIME = "after-lifetime"
 
 
 @dataclass(frozen=True)
 class OnlineEmergency:
-    """The access of one token; `codes` are those that still work, each with its id."""
+    """The access of one token. `codes`: the codes that still work, each with its id."""
 
     kind: EmergencyKind
     if_available: IfAvailable
@@ -45,11 +46,11 @@ class OnlineEmergency:
     codes: Sequence[tuple[str, Secret[str]]]
 
     def ended(self, now: int) -> bool:
-        """Whether its codes work no longer."""
+        """Return True if the access has expired."""
         return self.expires_at is not None and now >= self.expires_at
 
     def allows_token(self, now: int) -> bool:
-        """Whether the token's own codes are accepted."""
+        """Return True if the server accepts the token's own tokencodes."""
         return {
             IfAvailable.DENY: False,
             IfAvailable.END: True,
@@ -60,10 +61,10 @@ class OnlineEmergency:
 def new_online_codes(
     alphabet: Alphabet, count: int, choose: Callable[[str], str] = secrets.choice
 ) -> tuple[Secret[str], ...]:
-    """So many different codes of eight characters, each character with the same chance."""
+    """Return `count` different codes of eight characters; all characters are equally likely."""
     symbols = _DIGITS if alphabet is Alphabet.DIGITS else _LETTERS_AND_DIGITS
     codes: dict[str, None] = {}
-    # Two alike would be one code that works twice.
+    # Two equal codes would be one code that works twice.
     while len(codes) < count:
         codes["".join(choose(symbols) for _ in range(LENGTH))] = None
     return tuple(Secret(code) for code in codes)
@@ -72,6 +73,6 @@ def new_online_codes(
 def ends_at(
     now: int, days: int | None, token_end: int | None, account_end: int | None, until: int | None = None
 ) -> int | None:
-    """The unix second from which its codes work no longer: never past the token's or the account's own end."""
+    """Return the unix second from which the codes no longer work, at most the expiry of token and account."""
     ends = (None if days is None else now + days * DAY_SECONDS, until, token_end, account_end)
     return min((end for end in ends if end is not None), default=None)

@@ -1,7 +1,6 @@
-"""How many emergency codes one operator may see within an hour: above one number warned, at another one stopped.
+"""Rate limit of emergency codes for each operator: a warning above one number in an hour, a stop at another.
 
-Pure: the times of earlier showings, and when the operator was last warned, are arguments. What counts is the hour
-before the showing that is asked for.
+Pure: the times of earlier codes and of the last warning are arguments. The limit counts the codes of the last hour.
 """
 
 from bisect import bisect_right
@@ -13,22 +12,22 @@ HOUR: Final = 3_600
 
 
 class Pace(StrEnum):
-    """What comes of one more showing."""
+    """The result of a request for one more code."""
 
     CALM = "calm"
-    WARNED_NOW = "warned-now"  # more than the first number, and not warned within the last hour
-    WARNED = "warned"  # more than the first number, as before
-    STOPPED = "stopped"  # not shown
+    WARNED_NOW = "warned-now"  # above the warning number; no warning within the last hour
+    WARNED = "warned"  # above the warning number; warned already
+    STOPPED = "stopped"  # the code is not shown
 
 
 def judge_pace(
     shown_at: Iterable[int], now: int, warn: int, limit: int, *, lifted: bool, warned_at: int | None = None
 ) -> Pace:
-    """`shown_at`: unix seconds of the operator's showings since `now - HOUR`, in any order.
+    """Judge a request for one more code.
 
-    `lifted`: somebody else lets this operator go on. `warned_at`: of what was asked for last, when it was judged WARNED
-    or WARNED_NOW; None: never. It is this that says whether somebody was told, not the showings: the numbers may have
-    been others when they were done.
+    `shown_at`: unix seconds at which the operator was shown codes since `now - HOUR`, in any order. `lifted`: another
+    administrator has lifted the limit. `warned_at`: the last request that was judged WARNED or WARNED_NOW; None: never.
+    The codes themselves cannot tell if there was a warning, because the policy may have had other numbers then.
     """
     times = sorted(shown_at)
     within = len(times) - bisect_right(times, now - HOUR)
