@@ -1,7 +1,7 @@
 """Explain whether a user can sign in on a device that is offline: every rule, and the data that the device holds.
 
-Rules: pure, as `why`; a change applies on a device only after its next contact; the data that a device holds is known
-from its signed confirmations.
+Rules: pure; a change applies on a device only after its next contact; the data that a device holds is known from its
+signed confirmations.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,8 +22,8 @@ from sparekey.core.plurals import counted
 from sparekey.core.policy.offline import EffectivePolicy, OfflinePolicy, ServerDown
 from sparekey.durations import DAY_SECONDS
 
-# Obstacle: the policy field it comes from ("": none), what mends it with {login}, {serial}, {device} filled in, and
-# the same as deeds of which one does.
+# For each obstacle: the policy field it comes from ("": none), the remedy as text with {login}, {serial} and {device}
+# to fill in, and the remedies as deeds, each of which is enough.
 _MENDS: Final[Mapping[Obstacle, tuple[str, str, tuple[Deed, ...]]]] = {
     Obstacle.POLICY_OFF: ("enabled", "sparekey policy offline set POLICY enabled=on", (Deed.CHANGE_POLICY,)),
     Obstacle.DEVICE_REVOKED: ("", "enrol it again: sparekey device invite {device}", (Deed.INVITE_DEVICE,)),
@@ -105,9 +105,9 @@ class OnDevice:
     serials: tuple[str, ...]  # tokens used here, the one used last first
     data: tuple[HeldData, ...]
     codes: tuple[HeldCode, ...]
-    stale: bool  # something was changed since its last contact
+    stale: bool  # the server has changes since its last contact
     last_contact: int | None
-    in_sight: bool = True  # of whoever asks; else it has no name
+    in_sight: bool = True  # visible to the caller; otherwise the name is left out
 
     @property
     def words(self) -> str:
@@ -182,8 +182,10 @@ class Opening:
 
 
 def accepted(person: Person, device: OnDevice, now: int) -> list[Opening]:
-    """Return everything that the device accepts until its next contact, regardless of later changes on the server
-    and of what the user has at hand."""
+    """Return everything that the device accepts until its next contact.
+
+    Later changes on the server, and whether the user has the token at hand, do not matter here.
+    """
     found = []
     blocked = is_told_of_lock(person.account, device.last_contact, now)
     for token in person.tokens:

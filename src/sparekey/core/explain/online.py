@@ -1,8 +1,8 @@
 """Explain whether a user can sign in: every rule with its verdict, its source and its remedy.
 
-Rules: pure; it asks the same states and functions as the decision itself (core.sign_in.authenticate,
-core.offline.units), so that it cannot say something else; it tells what *is* and judges no guess, so that it needs no
-passcode and shows no secret. This module covers sign-ins at the server; `core.explain.offline` covers devices.
+Rules: pure. It uses the same states and functions as the decision itself (core.sign_in.authenticate,
+core.offline.units), so that the two always agree. It explains states and judges no passcode, so that it needs and shows
+no secret. This module covers sign-ins at the server; `core.explain.offline` covers devices.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,13 +21,13 @@ class Verdict(StrEnum):
 
     OK = "ok"
     OFF = "off"  # not given or not allowed, which does not prevent the sign-in
-    ASKS = "asks"  # the sign-in goes on after one more question
+    ASKS = "asks"  # the sign-in continues with one more challenge
     WAITS = "waits"  # a change is pending, or new data is held back until an obstacle is removed
     STOPS = "stops"
 
 
 class Side(StrEnum):
-    """Where a rule applies."""
+    """The place where a rule applies: at the server, or on a device."""
 
     ONLINE = "online"
     OFFLINE = "offline"

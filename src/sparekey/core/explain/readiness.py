@@ -26,7 +26,7 @@ WEEK: Final = 7 * DAY_SECONDS
 
 
 class Readiness(StrEnum):
-    """How the user could sign in if the network failed now."""
+    """The best way to sign in if the network failed now."""
 
     TOKENCODE = "tokencode"
     EMERGENCY_CODE = "emergency code"  # only with the help desk on the telephone
@@ -78,7 +78,7 @@ def judge(
 ) -> Judged:
     """Judge one user on one device. `tokens`: those used on this device, the most recent first."""
     usable = [token for token in tokens if _works(token, now)]
-    # no record is sealed past the end of token or account; the device holds the rest of the day in name only
+    # no record is sealed past the expiry of token or account, even if the day is on the device
     data = _latest(
         _earliest(held.data.get(token.token_id), token.expires_at, account.expires_at)
         for token in usable

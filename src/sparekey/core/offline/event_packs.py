@@ -1,10 +1,10 @@
-"""What of an event-based token a device may hold: the counters that come next, the same on every device.
+"""The event pack of an event-based token: the next counters, the same on every device.
 
 Rules (product.md, "Event-based tokens offline"):
-- A pack begins with the first counter that the server has not accepted. It reserves nothing: the token goes on working
-  online, and what is used there is erased here at the next contact.
-- It ends like the last of the days would, and never after token or account.
-- It is made anew before it runs out, and no oftener: when half of its counters or half of its life are gone.
+- A pack begins with the first counter that the server has not accepted. It reserves nothing: the token still works
+  online, and the device erases counters that were used there at its next contact.
+- It expires when the last of the days would, and never after token or account.
+- It is replaced when half of its counters or half of its lifetime are used up, and not earlier.
 """
 
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from sparekey.core.tokens import Hotp
 from sparekey.durations import DAY_SECONDS
 
 PACK: Final = 50  # counters
-FEWEST: Final = 25  # unused counters at which the pack is made anew
+FEWEST: Final = 25  # a pack with this many unused counters is replaced
 LOOK_AHEAD: Final = 5  # counters that a device tries
 
 
 @dataclass(frozen=True)
 class EventPack:
-    """Which counters, and until which second (unix) they open."""
+    """A range of counters, and the unix second until which they work."""
 
     counters: range
     not_after: int
 
 
 def find_pack(token: TokenState, account: AccountState, days: int, now: int) -> EventPack | None:
-    """The pack as it would be sealed now, for so many days after today; None for a token that counts no events."""
+    """Return the pack that would be sealed now, for `days` days after today, or None for a time-based token."""
     if not isinstance(token.otp, Hotp):
         return None
     following = token.last_step + 1
@@ -38,7 +38,7 @@ def find_pack(token: TokenState, account: AccountState, days: int, now: int) -> 
 
 
 def is_worn(held: EventPack, fresh: EventPack, now: int) -> bool:
-    """Whether the device needs the fresh pack in the place of the one that it holds."""
+    """Return True if the device needs the fresh pack in place of the held one."""
     unused = held.counters.stop - max(held.counters.start, fresh.counters.start)
     old = 2 * (held.not_after - now) < fresh.not_after - now
     return unused < FEWEST or old or held.not_after > fresh.not_after

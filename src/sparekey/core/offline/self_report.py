@@ -1,7 +1,7 @@
-"""What a device says of itself at a contact: what its offline data stand under, and who needs no passcode there.
+"""The report of a device about itself at a contact: the protection of its offline data, and its exempt os_accounts.
 
-Rules: it is the device's word, and everybody who reads it is told so: whoever controls the device says what they like.
-What is wrong in form is refused; a word that a newer agent may know is taken as one that was not said.
+Rules: the report proves nothing, because an attacker who controls the device can report anything; pages say so. A
+malformed report is refused. An unknown protection, which a newer agent may send, counts as not reported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from sparekey.core.errors import BadInput
 from sparekey.core.offline.units import Protection
 
 MOST_EXEMPT: Final = 64
-LONGEST_EXEMPT: Final = 64  # bytes: 64 such names fit one row of the record, whatever they are made of
+LONGEST_EXEMPT: Final = 64  # bytes: 64 such names always fit into one event of the audit log
 
-# "": it has not said; an older agent says nothing
+# "": not reported, for example by an older agent
 PROTECTIONS: Final[Mapping[str, str]] = {
     "": "not reported",
     Protection.FILE: "keys in a file: an attacker with a copy of the disk can guess passcodes",
@@ -36,7 +36,7 @@ SHORT: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class SelfReport:
-    """`protection`: a word of `Protection`, or "". `exempt`: names of local accounts, in order."""
+    """A checked report. `protection`: a value of `Protection`, or "". `exempt`: names of os_accounts, sorted."""
 
     hardware_bound: bool
     protection: str = ""
@@ -44,13 +44,13 @@ class SelfReport:
 
 
 def read_report(protection: str, exempt: Sequence[str], *, hardware_bound: bool) -> SelfReport:
-    """Raises BadInput for names that are none, or too many."""
+    """Check a report. Raises BadInput for an invalid name, or too many names."""
     if len(exempt) > MOST_EXEMPT:
         raise BadInput(f"a device names at most {MOST_EXEMPT} exempt accounts", "update the agent")
     for name in exempt:
         if not name.isprintable() or not 0 < len(name.encode()) <= LONGEST_EXEMPT:
             raise BadInput(f"an exempt account has 1 to {LONGEST_EXEMPT} printable bytes", "update the agent")
     known = protection if protection in PROTECTIONS else ""
-    # Whoever claims a TPM under one name and denies it under the other has said nothing.
+    # Two statements about the TPM that contradict each other count as not reported.
     contradicts = known != "" and (known != Protection.FILE) is not hardware_bound
     return SelfReport(hardware_bound, "" if contradicts else known, tuple(sorted(set(exempt))))

@@ -1,9 +1,9 @@
-"""What a device may be given for one user: which units, in which order, or why none.
+"""Decides which units a device gets for one user and in which order, or names the obstacle.
 
 Rules (offline-day.md, "On the server"; product.md, "Offline authentication policy"):
-- A unit that is not allowed is not made; each refusal is a sentence with the way to mend it.
+- A unit that is not allowed is not made. Each obstacle is a sentence that includes the remedy.
 - The rest of today (of an event-based token: its pack) comes first, then the emergency codes, then the other days,
-  nearest first: whoever shuts the lid after a second has what the next hours need.
+  nearest first. A user who shuts the lid after a second has the data for the next hours.
 - No record is sealed past the expiry of token or account.
 """
 
@@ -18,7 +18,8 @@ from sparekey.core.sign_in.pins import PinVerifier
 from sparekey.core.tokens import Hotp, TimeBased
 from sparekey.durations import DAY_SECONDS
 
-SOON: Final = 12 * 3_600  # what must be usable first
+DAY: Final = DAY_SECONDS
+SOON: Final = 12 * 3_600  # the next hours, which are downloaded first
 
 
 class UnitKind(StrEnum):
@@ -38,16 +39,16 @@ EMERGENCY_KINDS: Final = frozenset({UnitKind.EMERGENCY_TOKENCODE, UnitKind.EMERG
 
 
 class Protection(StrEnum):
-    """What a device says its offline data stand under."""
+    """The protection of offline data, as a device reports it."""
 
-    FILE = "file"  # keys in a root-only file: a copied disk holds them, too
-    TPM = "tpm"  # keys of the TPM: a copied disk holds nothing to guess at
-    TPM_PIN_LOCK = "tpm-pin-lock"  # and days open with the PIN alone, which whoever it is may try a few times
+    FILE = "file"  # keys in a file for root alone: a copied disk includes them
+    TPM = "tpm"  # keys of the TPM: a copied disk gives an attacker nothing to guess
+    TPM_PIN_LOCK = "tpm-pin-lock"  # besides, days open only with the PIN, and the TPM limits the attempts
 
 
 @dataclass(frozen=True)
 class DeviceState:
-    """The device as far as giving it offline data is concerned."""
+    """The properties of a device that decide about its offline data."""
 
     device_id: str
     revoked: bool
@@ -87,7 +88,7 @@ class Obstacle(StrEnum):
 
 
 class OfflineToken(Protocol):
-    """A token as far as offline data are concerned; its secret aside."""
+    """The properties of a token that decide about its offline data, without its secret."""
 
     @property
     def token_id(self) -> str: ...
@@ -117,20 +118,20 @@ class WantedUnit:
 
 
 def is_told_of_lock(account: AccountState, last_contact: int | None, now: int) -> bool:
-    """Whether the device was told to take no tokencodes: the user is locked, and it has reached the server since."""
+    """Return True if the device refuses tokencodes because it has learnt at a contact that the user is locked."""
     locked_at = account.failures.locked_at
     return account.locked(now) and None not in (locked_at, last_contact) and (last_contact or 0) >= (locked_at or 0)
 
 
 def account_obstacle(account: AccountState, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
-    """What keeps this user from having anything at all on this device."""
+    """Return the most important obstacle to any data of this user on this device, or None."""
     return next(iter(account_obstacles(account, device, policy, now)), None)
 
 
 def account_obstacles(
     account: AccountState, device: DeviceState, policy: EffectivePolicy, now: int
 ) -> tuple[Obstacle, ...]:
-    """All of it, what weighs most first."""
+    """Return all obstacles to any data of this user on this device, the most important first."""
     expired = account.expires_at is not None and now >= account.expires_at
     checks = (
         (device.revoked, Obstacle.DEVICE_REVOKED),
@@ -151,9 +152,10 @@ def code_obstacles(
     *,
     used_here: bool,
 ) -> tuple[Obstacle, ...]:
-    """All that keeps an emergency code from the device, what weighs most first.
+    """Return all obstacles to an emergency code on the device, the most important first.
 
-    `token`: whose tokencode it is, and whether it was `used_here`; None: it is the passcode.
+    `token`: the token of an emergency tokencode; None: the code is a passcode. `used_here`: the token was
+    used on this device.
     """
     found = account_obstacles(account, device, policy, now)
     allowed = policy.values.emergency_passcode if token is None else policy.values.emergency_tokencode
@@ -168,7 +170,7 @@ def code_obstacles(
 
 
 def token_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
-    """What keeps this token from having an emergency tokencode (and so days or events) on the device."""
+    """Return the obstacle to an emergency tokencode, and therefore also to days or events, on the device, or None."""
     if not token.enabled:
         return Obstacle.TOKEN_DISABLED
     if token.expires_at is not None and now >= token.expires_at:
@@ -184,7 +186,7 @@ def token_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePo
 
 
 def days_obstacle(token: OfflineToken, device: DeviceState, policy: EffectivePolicy, now: int) -> Obstacle | None:
-    """What keeps this token from having days or events on the device."""
+    """Return the obstacle to days or events of this token on the device, or None."""
     obstacle = token_obstacle(token, device, policy, now)
     return obstacle or (Obstacle.TOKEN_LOST if token.lost else None)
 
@@ -199,10 +201,10 @@ def ends_at_contact(
     *,
     days: bool,
 ) -> bool:
-    """Whether the device accepts what it holds only until its next contact, as the server decides now: the `days` or
-    events of a token, else its emergency tokencode; None: the passcode.
+    """Return True if the next contact ends what the device accepts now.
 
-    `used`: the user's tokens that were used on the device, the one used last first.
+    `days`: judge the days or events of `token`, else its emergency tokencode. `token` None: the passcode. `used`: the
+    user's tokens that were used on the device, the most recent first.
     """
     if account_obstacle(account, device, policy, now) is not None:
         return True
@@ -227,10 +229,10 @@ def _pin_less_obstacle(token: OfflineToken, device: DeviceState, policy: Effecti
 def wanted_units(
     account: AccountState, tokens: tuple[TokenState, ...], device: DeviceState, policy: EffectivePolicy, now: int
 ) -> list[WantedUnit]:
-    """Every unit that the device should hold for this user, in the order in which they are to be made.
+    """Return every unit that the device should hold for this user, in the order of sealing.
 
-    `tokens`: those used on this device, the one used last first. A locked account is given nothing new, and one in
-    next-tokencode mode nothing of its tokens (offline-day.md, server rule 2).
+    `tokens`: those used on this device, the most recent first. A locked account gets nothing new; an account in
+    next-tokencode mode gets nothing of its tokens (offline-day.md, server rule 2).
     """
     if account_obstacle(account, device, policy, now) is not None or account.locked(now):
         return []
@@ -258,14 +260,14 @@ def wanted_units(
 
 
 def _unit_of(token: TokenState, account: AccountState, day: int, now: int) -> WantedUnit | None:
-    """What this token has for that day; all that an event-based one has comes with today."""
+    """Return the unit of this token for that day, or None. The pack of an event-based token counts as today's unit."""
     if isinstance(token.otp, Hotp):
         return WantedUnit(UnitKind.EVENTS, token.token_id) if day == now // DAY_SECONDS else None
     return WantedUnit(UnitKind.DAY, token.token_id, day) if usable_steps(token, account, day, now) else None
 
 
 def usable_steps(token: TokenState, account: AccountState, day: int, now: int) -> range:
-    """Of that day: no step used or past, none that is over only after token or account have expired."""
+    """Return the steps of that day that can still be used. None ends after the expiry of token or account."""
     if not isinstance(token.otp, TimeBased):
         return range(0)
     steps = token.otp.steps_of_day(day, token.drift)

@@ -26,7 +26,7 @@ PIN_LOCK_GUESSES_PER_SECOND: Final = 1_700  # of a TPM that was broken open (off
 CODE_DIGITS: Final = (6, 7, 8)  # that a token can have
 PIN_LESS_DIGITS: Final = 8  # without a TPM
 TOKENCODE_BITS: Final = 40  # random bits of an emergency tokencode
-_LETTERS, _DIGITS = 52, 10  # of which PINs are made, case kept
+_LETTERS, _DIGITS = 52, 10  # characters of a PIN, which is case-sensitive
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The effect of an edit of a policy, derived from its fields: the one source for edits, previews and documentation.
+"""Derives the effect of an edit of a policy from its fields: the one source for edits, previews and documentation.
 
-An assignment, a removal and another default count as an edit, too: from the policy that was in force in a domain to the
-one that is in force afterwards.
+An assignment, a removal and a new default count as edits, too: from the policy that was in force in a domain to the
+policy that is in force afterwards.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from sparekey.core.policy.kinds import PolicyKind, StoredPolicy
 
 
 class Extent(Enum):
-    """How much of the data on devices an edit touches."""
+    """The amount of data on devices that an edit affects."""
 
     NOTHING = "nothing"
     EXCESS = "data that a stricter limit no longer allows"
@@ -23,23 +23,23 @@ class Extent(Enum):
 
 @dataclass(frozen=True)
 class PolicyEffect:
-    """The effect of an edit, field by field. `fields`: those whose edit has one, in their order."""
+    """The effect of an edit, field by field. `fields`: the fields whose edit has an effect, in their order."""
 
     fields: Mapping[str, EditEffect]
 
     @property
     def discarding(self) -> tuple[str, ...]:
-        """The fields whose new value discards or erases data on devices: somebody has to confirm it."""
+        """The fields whose new value discards or erases data on devices. The administrator must confirm it."""
         return tuple(name for name, effect in self.fields.items() if effect in _DISCARDING)
 
     @property
     def renews(self) -> bool:
-        """True if all offline data are made again, in a new generation (spec/offline-day.md, server rule 3)."""
+        """True if all offline data are renewed, in a new generation (spec/offline-day.md, server rule 3)."""
         return not _RENEWING.isdisjoint(self.fields.values())
 
     @property
     def renews_codes(self) -> bool:
-        """True if emergency codes get another end, and are sealed again."""
+        """True if emergency codes get another expiry and are sealed again."""
         return EditEffect.RENEWS_CODES in self.fields.values()
 
     @property
@@ -49,7 +49,7 @@ class PolicyEffect:
 
     @property
     def extent(self) -> Extent:
-        """How much of the data on devices is discarded, erased or renewed."""
+        """The amount of data on devices that is discarded, erased or renewed."""
         if self.renews:
             return Extent.ALL
         if self.renews_codes:

@@ -1,6 +1,6 @@
 """A field of a policy: its range, default, unit, merge rule, and the effect of an edit.
 
-Storage, command line, pages and documentation of every kind of policy are derived from these. A policy is a frozen
+Storage, command line, pages and documentation of every kind of policy are derived from the fields. A policy is a frozen
 dataclass whose fields are declared by `switch`, `number`, `choice` and `text`.
 """
 
@@ -14,9 +14,9 @@ from typing import Any, Final
 
 
 class EditEffect(StrEnum):
-    """The effect of an edit on data that exist already. A field declares one; its words stand in the documentation.
+    """The effect of an edit on existing data. Each field declares one; the documentation shows its text.
 
-    A field that decides which units a device holds, or a byte of a unit, declares anything but NOTHING
+    A field that changes the set of units on a device, or a byte of a unit, must not declare NOTHING
     (tests/app/policies/test_effects.py).
     """
 
@@ -29,7 +29,7 @@ class EditEffect(StrEnum):
 
 
 class MergeRule(StrEnum):
-    """Which of two values is in force when the user's domain and the device's domain differ."""
+    """The rule that chooses between two values if the user's domain and the device's domain differ."""
 
     STRICTER = "the stricter wins"
     USER = "the user's domain decides"
@@ -38,7 +38,7 @@ class MergeRule(StrEnum):
 
 @dataclass(frozen=True)
 class PolicyField:
-    """One field of the offline policy as people read it: name, meaning, what is allowed, and how it merges."""
+    """One field of a policy: name, meaning, allowed values, and merge rule."""
 
     name: str
     meaning: str
@@ -50,7 +50,7 @@ class PolicyField:
     low: int = 0
     high: int = 0
     longest: int = 0
-    strictness: Callable[[Any], int] = int  # the larger, the stricter
+    strictness: Callable[[Any], int] = int  # a larger number is stricter
 
     @property
     def kind(self) -> type[bool] | type[int] | type[str]:
@@ -58,7 +58,7 @@ class PolicyField:
         return type(self.default) if type(self.default) in (bool, int) else str
 
     def typed(self, value: bool | int | str) -> bool | int | str:
-        """The member of the field's enumeration, where it has one."""
+        """Return the member of the field's enumeration, or the value itself if the field has none."""
         return type(self.default)(str(value)) if isinstance(self.default, StrEnum) else value
 
     def effect_of(self, old: bool | int | str, new: bool | int | str) -> EditEffect:
@@ -81,7 +81,7 @@ class PolicyField:
 
     @property
     def allowed(self) -> str:
-        """The allowed values in words, for help texts and errors."""
+        """Return the allowed values as text, for help texts and errors."""
         if self.kind is bool:
             return "on or off"
         if self.kind is int:
@@ -92,7 +92,7 @@ class PolicyField:
         return f"text of at most {self.longest} characters"
 
     def parse(self, text: str) -> bool | int | str:
-        """The value that a person wrote, or PolicyError with what would be right."""
+        """Parse a typed value. Raises PolicyError, which names the allowed values."""
         if self.kind is bool and text.lower() in _SWITCHES:
             return _SWITCHES[text.lower()]
         if self.kind is int and text.isascii() and text.isdigit() and len(text) < _LONGEST_NUMBER:
@@ -102,7 +102,7 @@ class PolicyField:
         raise PolicyError(self.name, text, self.allowed)
 
     def checked(self, value: bool | int | str) -> bool | int | str:
-        """`value` itself if it is within the allowed range, else PolicyError."""
+        """Return `value` if it is allowed. Raises PolicyError otherwise."""
         right = type(value) is self.kind or (self.kind is str and isinstance(value, str))
         if right and self.kind is int:
             right = self.low <= int(value) <= self.high
@@ -115,7 +115,7 @@ class PolicyField:
 
 
 class PolicyError(ValueError):
-    """A value that a policy field does not allow; says which would be."""
+    """A policy field does not allow the value; the message names the allowed ones."""
 
     def __init__(self, field: str, value: str, allowed: str) -> None:
         super().__init__(f"{field}: {value!r} is not allowed; give {allowed}")
@@ -126,7 +126,7 @@ _SWITCHES: Final = {"on": True, "yes": True, "true": True, "off": False, "no": F
 
 
 def switch(default: bool, strict: bool, meaning: str, effect: EditEffect = EditEffect.NOTHING) -> Any:
-    """On or off; `strict` is the stricter of the two."""
+    """Declare a field that is on or off; `strict` is the stricter value."""
     return dataclasses.field(
         default=default,
         metadata={
@@ -164,7 +164,7 @@ def number(
 
 
 def choice(default: StrEnum, meaning: str, effect: EditEffect = EditEffect.NOTHING) -> Any:
-    """One member of an enumeration whose members stand from the mildest to the strictest."""
+    """Declare a field with a member of an enumeration, whose members are sorted from mildest to strictest."""
     choices = tuple(member.value for member in type(default))
     return dataclasses.field(
         default=default,
@@ -179,7 +179,7 @@ def choice(default: StrEnum, meaning: str, effect: EditEffect = EditEffect.NOTHI
 
 
 def text(default: str, longest: int, merge: MergeRule, meaning: str, effect: EditEffect = EditEffect.NOTHING) -> Any:
-    """Words; none is stricter than others."""
+    """Declare a field with a text; no text is stricter than another."""
     return dataclasses.field(
         default=default,
         metadata={
@@ -193,12 +193,12 @@ def text(default: str, longest: int, merge: MergeRule, meaning: str, effect: Edi
 
 
 def fields_of(policy: type[Any]) -> Mapping[str, PolicyField]:
-    """The fields of a kind of policy by name, in the order in which they are declared."""
+    """Return the fields of a kind of policy by name, in the order of their declaration."""
     return {field.name: _field(field) for field in dataclasses.fields(policy)}
 
 
 def checked_values(fields: Mapping[str, PolicyField], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values (a database row, a form) as the policy holds them. Raises PolicyError."""
+    """Check plain values of a database row or a form, and return them as a policy has them. Raises PolicyError."""
     checked: dict[str, Any] = {name: fields[name].checked(value) for name, value in values.items()}
     return {name: fields[name].typed(value) for name, value in checked.items()}
 

@@ -1,4 +1,4 @@
-"""The kinds of policy, each with its type and fields: what storage, commands and documents are derived from."""
+"""The kinds of policy, each with its type and fields. Storage, commands and documents are derived from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ StoredPolicy: TypeAlias = OfflinePolicy | TokenPolicy | LockoutPolicy
 
 
 class PolicyKind(StrEnum):
-    """Each security domain has one policy of each kind: the one assigned to it, else the default one."""
+    """A kind of policy. Each security domain has one policy of each kind: the assigned one, or else the default."""
 
     OFFLINE = "offline"
     TOKEN = "token"
@@ -23,12 +23,12 @@ class PolicyKind(StrEnum):
 
     @classmethod
     def of(cls, stored: type[Any]) -> "PolicyKind":
-        """The kind whose policies are stored as this type."""
+        """Return the kind whose policies have this type."""
         return next(kind for kind, each in _KINDS.items() if each.type is stored)
 
     @property
     def type(self) -> type[Any]:
-        """The stored type: a frozen dataclass with `of(values)`."""
+        """The type of its policies: a frozen dataclass with `of(values)`."""
         return _KINDS[self].type
 
     @property

@@ -1,4 +1,4 @@
-"""Lockout: how many wrong passcodes in a row lock an account, over all its tokens and all methods together (S06)."""
+"""Lockout after too many wrong passcodes in a row, over all tokens and methods of an account together (S06)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparekey.core.policy.fields import PolicyField, checked_values, fields_of, 
 
 @dataclass(frozen=True)
 class LockoutPolicy:
-    """The stored lockout policy; it is assigned to the user's security domain."""
+    """The lockout policy, which is assigned to the user's security domain."""
 
     most_failures: int = number(5, 1, 25, "failures", "", "The number of wrong passcodes in a row that lock the user.")
     within_minutes: int = number(
@@ -23,7 +23,7 @@ class LockoutPolicy:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> LockoutPolicy:
-        """A policy from plain values by field name; fields left out take their default. Raises PolicyError."""
+        """Make a policy from plain values by field name; a missing field gets its default. Raises PolicyError."""
         return cls(**checked_values(LOCKOUT_FIELDS, values))
 
     def __post_init__(self) -> None:
@@ -31,11 +31,11 @@ class LockoutPolicy:
             field.checked(getattr(self, field.name))
 
     def first_counted(self, now: int) -> int:
-        """A first failure at this unix second or before is too old: counting begins anew."""
+        """Return the unix second up to which a first failure is too old, so that counting restarts."""
         return now - self.within_minutes * 60
 
     def lock_ended(self, now: int) -> int:
-        """A lock set at this unix second or before is over; -1: none ends by itself."""
+        """Return the unix second up to which a lock is over now; -1: locks do not end automatically."""
         return now - self.unlock_after_minutes * 60 if self.unlock_after_minutes else -1
 
 
@@ -44,14 +44,14 @@ LOCKOUT_FIELDS: Final[Mapping[str, PolicyField]] = fields_of(LockoutPolicy)
 
 @dataclass(frozen=True)
 class FailureCount:
-    """Consecutive failures of one account."""
+    """The number of consecutive failures of one account, and the lock that they caused."""
 
     failures: int = 0
     first_failure_at: int | None = None
     locked_at: int | None = None
 
     def locked(self, now: int, policy: LockoutPolicy) -> bool:
-        """Whether the account is locked now."""
+        """Return True if the account is locked now."""
         return self.locked_at is not None and self.locked_at > policy.lock_ended(now)
 
     def after_failure(self, now: int, policy: LockoutPolicy) -> FailureCount:
@@ -61,7 +61,7 @@ class FailureCount:
         """
         if self.locked(now, policy):
             return self
-        over = self.locked_at is not None  # a lock that has ended: counting begins anew
+        over = self.locked_at is not None  # the lock has ended: counting restarts
         fresh = over or self.first_failure_at is None or self.first_failure_at <= policy.first_counted(now)
         first = now if fresh or self.first_failure_at is None else self.first_failure_at
         failures = 1 if fresh else self.failures + 1

@@ -1,7 +1,7 @@
-"""Offline authentication policy: what is stored per policy, and the effective policy of one user on one device.
+"""Offline authentication policy: the stored policy, and the effective policy of one user on one device.
 
-Rules: every field carries its range, default, unit and merge rule beside it (core.policy.fields). The stored type and
-the effective type differ, so that nobody enforces a policy that was not merged. A combination of no policies denies.
+Rules: every field declares its range, default, unit and merge rule (core.policy.fields). The stored type and the
+effective type differ, so that code cannot enforce a policy that was not merged. Merging no policies denies.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sparekey.core.policy.fields import (
 
 
 class ProtectionLevel(StrEnum):
-    """How dear a guess is made for whoever copied the disk (spec/offline-day.md, levels)."""
+    """The cost of one guess for an attacker who has copied the disk (spec/offline-day.md, levels)."""
 
     LIGHT = "light"
     BALANCED = "balanced"
@@ -34,7 +34,7 @@ class ProtectionLevel(StrEnum):
 
 
 class ServerDown(StrEnum):
-    """What offline data may be used for while there is a route to the server but no answer."""
+    """The permitted use of offline data while there is a route to the server but no answer."""
 
     ON = "on"
     EMERGENCY_ONLY = "emergency-codes-only"
@@ -43,7 +43,7 @@ class ServerDown(StrEnum):
 
 @dataclass(frozen=True)
 class OfflinePolicy:
-    """The stored offline policy: one value per field, mildest to strictest as each field says."""
+    """The stored offline policy: one value per field."""
 
     enabled: bool = switch(True, False, "Users can sign in on offline devices.", EditEffect.DISCARDS)
     minimum_passcode_length: int = number(
@@ -143,7 +143,7 @@ class OfflinePolicy:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> OfflinePolicy:
-        """A policy from plain values by field name (a database row, a form); fields left out take their default."""
+        """Make a policy from plain values by field name; a missing field gets its default. Raises PolicyError."""
         return cls(**checked_values(FIELDS, values))
 
     def __post_init__(self) -> None:
@@ -160,7 +160,7 @@ FIELDS: Final[Mapping[str, PolicyField]] = fields_of(OfflinePolicy)
 
 @dataclass(frozen=True)
 class AssignedPolicy:
-    """A stored policy with the names that explain to a person where a value came from."""
+    """A stored policy with the names that explain the source of its values."""
 
     name: str
     domain: str
@@ -170,17 +170,17 @@ class AssignedPolicy:
 
 @dataclass(frozen=True)
 class EffectivePolicy:
-    """What is in force for one user on one device. Made only by `effective_policy`."""
+    """The policy in force for one user on one device. Only `effective_policy` makes it."""
 
     values: OfflinePolicy
-    sources: Mapping[str, str]  # field name -> the words that say where its value came from
-    revision: int = 0  # of the user's policy: information for the units sealed under it
+    sources: Mapping[str, str]  # field name -> a text that names the source of its value
+    revision: int = 0  # revision of the user's policy, for information in the units sealed under it
 
 
 def effective_policy(user: AssignedPolicy | None, device: AssignedPolicy | None) -> EffectivePolicy:
     """Merge the policy of the user's domain with that of the device's domain, field by field.
 
-    A missing side denies: its place is taken by a policy that allows nothing.
+    A missing policy denies: a policy that allows nothing takes its place.
     """
     if user is None or device is None:
         nothing = OfflinePolicy(enabled=False, emergency_tokencode=False, emergency_passcode=False)

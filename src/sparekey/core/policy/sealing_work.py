@@ -1,7 +1,7 @@
-"""How much work it is for the server to make offline data anew: for the sentence before an edit of a policy is saved.
+"""Estimates the work for the server to renew offline data, for the preview of an edit of a policy.
 
-The figures are those of spec/offline-day.md, 2.7 "Levels and limits", measured on one core; a day has a record for each
-interval of its token.
+The figures are those of spec/offline-day.md, 2.7 "Levels and limits", measured on one core. A day has one record for
+each step of its token.
 """
 
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ SECONDS_PER_RECORD: Final[Mapping[ProtectionLevel, float]] = {
     ProtectionLevel.BALANCED: 0.002_9,
     ProtectionLevel.STRONG: 0.014_5,
 }
-# 64 MiB and 3 passes write 32 times what one record at balanced does
+# 64 MiB and 3 passes write 32 times as much memory as one record at level balanced
 SECONDS_PER_CODE: Final = 32 * SECONDS_PER_RECORD[ProtectionLevel.BALANCED]
 RECORDS_PER_PACK: Final = 50  # of an event-based token
 
 
 @dataclass(frozen=True)
 class Load:
-    """What devices hold that would be made anew: users on devices, records of one day of all their tokens, packs of
+    """The data on devices that would be renewed: users on devices, records of one day of all their tokens, packs of
     event-based tokens."""
 
     holders: int
@@ -31,11 +31,11 @@ class Load:
 
 
 def days_seconds(load: Load, policy: OfflinePolicy) -> float:
-    """Core seconds for all days and packs."""
+    """Return the core seconds for all days and packs."""
     records = load.records_a_day * policy.days + load.packs * RECORDS_PER_PACK
     return records * SECONDS_PER_RECORD[policy.protection_level]
 
 
 def codes_seconds(load: Load, policy: OfflinePolicy) -> float:
-    """Core seconds for all emergency codes."""
+    """Return the core seconds for all emergency codes."""
     return load.holders * (policy.emergency_tokencode + policy.emergency_passcode) * SECONDS_PER_CODE

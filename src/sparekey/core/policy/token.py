@@ -1,6 +1,6 @@
-"""Token policy: what a PIN may be, how far a token's clock may be off, and when the next tokencode is asked for.
+"""Token policy: rules for PINs, the tolerance for a token's clock, and next-tokencode mode.
 
-It is assigned to the user's security domain and never merged with the device's: the user's domain decides.
+The policy is assigned to the user's security domain. It is never merged with the policy of the device's domain.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sparekey.core.policy.fields import text as words
 
 
 class PinCharacters(StrEnum):
-    """Of which characters a PIN is made."""
+    """The characters of a PIN."""
 
     ANY = "letters or digits"
     DIGITS = "digits"
@@ -32,7 +32,7 @@ class PinCharacters(StrEnum):
 
 
 class Alphabet(StrEnum):
-    """Of which characters online emergency tokencodes are made."""
+    """The characters of online emergency tokencodes."""
 
     LETTERS_AND_DIGITS = "letters and digits"
     DIGITS = "digits"
@@ -80,7 +80,7 @@ class TokenPolicy:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> TokenPolicy:
-        """A policy from plain values by field name; fields left out take their default. Raises PolicyError."""
+        """Make a policy from plain values by field name; a missing field gets its default. Raises PolicyError."""
         return cls(**checked_values(TOKEN_FIELDS, values))
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ class TokenPolicy:
 
     @property
     def blocked(self) -> frozenset[str]:
-        """Blocked words, case folded."""
+        """The blocked PINs, in lower case."""
         return frozenset(word.strip().lower() for word in self.blocked_words.split(",") if word.strip())
 
 

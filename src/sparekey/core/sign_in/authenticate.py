@@ -1,11 +1,12 @@
-"""Who may sign in at a server door: one pure decision behind every door (architecture, rules 1 and 7).
+"""Decides about a sign-in at the server: one pure decision behind every interface (architecture, rules 1 and 7).
 
 Rules:
-- The guess is judged first, the account's state after it, and every token and every candidate step is evaluated, so
-  that the work done does not tell an unknown user, a locked account and a wrong passcode apart (S04, S07).
-- A right code of a step that is already accepted is *already used*, never accepted (S01, S02).
-- Nothing weaker takes the place of a token that is lost, disabled or expired (S05).
-- The decision changes nothing. `storage.sign_in.statements.commit` makes it count, by conditional writes.
+- The guess is judged before the state of the account, and every token and every candidate step is evaluated. The work
+  is the same for an unknown user, a locked account and a wrong passcode, so that an attacker cannot distinguish them
+  (S04, S07).
+- A correct code of a step that was already accepted is *already used*, and refused (S01, S02).
+- Nothing weaker replaces a token that is lost, disabled or expired (S05).
+- The decision changes nothing. `storage.sign_in.statements.commit` saves it, by conditional writes.
 """
 
 import hmac
@@ -33,9 +34,9 @@ from sparekey.passcode import (
 )
 from sparekey.secret import Secret
 
-WINDOW: Final = 1  # steps to each side of the expected one that are sealed with the window of a day (S04)
+WINDOW: Final = 1  # steps before and after the expected one in the window of a sealed day (S04)
 
-# Every shape a server door knows, in the order in which they are tried; the same for each user, known or not.
+# All shapes of a passcode at the server, in the order of trying; the same for known and unknown users.
 SHAPES: Final[tuple[Shape, ...]] = (
     *(tokencode(digits, with_pin=with_pin) for digits in DIGITS for with_pin in (True, False)),
     emergency_tokencode(with_pin=True),
@@ -43,7 +44,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     emergency_passcode(),
 )
 
-# Only for an account that has online emergency access: eight characters of anything would hide a misread group.
+# Only for an account with online emergency access, because any eight characters would hide a misread group.
 ONLINE_SHAPES: Final[tuple[Shape, ...]] = (*SHAPES, online_emergency(with_pin=True), online_emergency(with_pin=False))
 
 NEXT_TOKENCODE_TEXT: Final = "Wait until the tokencode changes, then enter the next one, without the PIN."
@@ -51,7 +52,7 @@ NEXT_TOKENCODE_TEXT: Final = "Wait until the tokencode changes, then enter the n
 
 @dataclass(frozen=True)
 class TokenState:
-    """One token of the account as it stands in the snapshot."""
+    """One token of the account, as in the snapshot."""
 
     token_id: str
     otp: OtpToken
@@ -66,20 +67,20 @@ class TokenState:
     pin_must_change: bool = False
     pin_set_at: int | None = None
     emergency: OnlineEmergency | None = None
-    too_little: bool = False  # one factor, at a door that takes two
+    too_little: bool = False  # one factor, at an interface that needs two
 
     @property
     def digits(self) -> int:
-        """Length of its tokencode."""
+        """The length of its tokencode."""
         return self.otp.digits
 
     @property
     def in_new_pin_mode(self) -> bool:
-        """Used with a PIN, and has none: the tokencode alone leads to the question for a new one, and no further."""
+        """True if the token needs a PIN and has none: the tokencode alone leads to the challenge for a new PIN."""
         return self.with_pin and self.pin is None
 
     def needs_new_pin(self, now: int, policy: TokenPolicy) -> bool:
-        """Whether a PIN is to be set, or set anew, before the next sign-in is complete."""
+        """Return True if the next sign-in must set or change the PIN."""
         if not self.with_pin:
             return False
         lifetime = policy.pin_lifetime * DAY_SECONDS
@@ -87,7 +88,7 @@ class TokenState:
         return self.pin is None or self.pin_must_change or too_old
 
     def unusable(self, now: int) -> Reason | None:
-        """Why this token's tokencode or PIN cannot be used now, the loss of the token aside."""
+        """Return the reason why the tokencode or PIN cannot be used now, or None. A lost token is judged elsewhere."""
         if self.too_little:
             return Reason.ONE_FACTOR
         if not self.enabled:
@@ -99,7 +100,7 @@ class TokenState:
         return None
 
     def out_of_use(self, now: int) -> Reason | None:
-        """Why its tokencodes are refused, though nothing is wrong with the token itself."""
+        """Return the reason to refuse tokencodes of a token that is itself in order, or None."""
         if self.lost:
             return Reason.TOKEN_LOST
         if self.emergency is not None and not self.emergency.allows_token(now):
@@ -109,7 +110,7 @@ class TokenState:
 
 @dataclass(frozen=True)
 class CodeState:
-    """One version of a token's offline emergency tokencode that some device may still hold."""
+    """One version of a token's offline emergency tokencode that a device may still hold."""
 
     code_id: str
     token_id: str
@@ -119,7 +120,7 @@ class CodeState:
 
 @dataclass(frozen=True)
 class AccountState:
-    """The account as it stands in the snapshot."""
+    """The account, as in the snapshot."""
 
     account_id: str
     login: str
@@ -130,16 +131,16 @@ class AccountState:
     token_policy: TokenPolicy = field(default_factory=TokenPolicy)
 
     def locked(self, now: int) -> bool:
-        """Whether too many failures lock the account now."""
+        """Return True if too many failures lock the account now."""
         return self.failures.locked(now, self.lockout)
 
     @property
     def in_next_tokencode_mode(self) -> bool:
-        """So many wrong passcodes came in a row that the following tokencode is asked for, too."""
+        """True if, after several wrong passcodes in a row, a correct one needs the next tokencode, too."""
         return 0 < self.token_policy.next_tokencode_after <= self.failures.failures
 
     def closed(self, now: int) -> Reason | None:
-        """Why nobody signs in to this account now."""
+        """Return the reason why the account cannot be used now, or None."""
         if not self.enabled:
             return Reason.ACCOUNT_DISABLED
         if self.expires_at is not None and now >= self.expires_at:
@@ -149,18 +150,18 @@ class AccountState:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the database said about one login at one moment. `account` is None for a login that nobody has here."""
+    """The data about one login at one moment. `account` is None for an unknown login."""
 
     account: AccountState | None
     tokens: tuple[TokenState, ...] = ()
     codes: tuple[CodeState, ...] = ()
-    absence: Reason = Reason.UNKNOWN_USER  # why there is no account
+    absence: Reason = Reason.UNKNOWN_USER  # the reason why there is no account
 
 
 def read_typed(typed: Secret[str], *, online_emergency: bool = False) -> Reading:
-    """What was typed, as every server door reads it; `online_emergency`: for a user who has such access.
+    """Read the typed text, in the same way for every interface. `online_emergency`: the user has such access.
 
-    Which groups were misread is the same for everybody: it is told outside, and must not tell who has it (S07).
+    Safe because the misread groups, which the answer names, are the same for users with and without access (S07).
     """
     reading = split(typed.reveal(), SHAPES)
     if not online_emergency:
@@ -169,7 +170,7 @@ def read_typed(typed: Secret[str], *, online_emergency: bool = False) -> Reading
 
 
 def decide(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
-    """Judge one attempt; `now` in unix seconds."""
+    """Decide one attempt; `now` in unix seconds."""
     if not reading.candidates:
         return _unreadable(reading, snapshot)
     outcome = _decide_readable(reading, snapshot, now)
@@ -194,6 +195,14 @@ def _decide_readable(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     return guess
 
 
+def _unreadable(reading: Reading, snapshot: Snapshot) -> Denied:
+    """Return the denial of a text without a fitting shape. It is not counted, because no guess was tested."""
+    account_id = snapshot.account.account_id if snapshot.account else None
+    if reading.misread:
+        return Denied(Reason.MISREAD, account_id, misread=reading.misread)
+    return Denied(Reason.NOT_A_PASSCODE, account_id)
+
+
 def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     account = snapshot.account
     verdicts: list[_Judged] = []
@@ -201,7 +210,7 @@ def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
         for token in snapshot.tokens:
             verdicts += _verdicts(reading, account, token, snapshot, now)
     if not verdicts:
-        # As much work as for a token with a PIN: nothing fitted, or there is nobody.
+        # No token fitted, or the user is unknown: do the work of a token with a PIN.
         DECOY.matches(reading.candidates[0].pin.reveal())
     reason = Reason.WRONG_PASSCODE if snapshot.tokens else Reason.NO_TOKEN
     return _best(verdicts, Denied(reason, account.account_id if account else None, counted=True))
@@ -217,8 +226,8 @@ class _Judged:
 
 def _verdicts(
     reading: Reading, account: AccountState, token: TokenState, snapshot: Snapshot, now: int
-) -> Iterator[_Judged]:
-    """What this token makes of the text: at most one verdict for its tokencode and one for its emergency tokencode."""
+) -> Iterator["_Judged"]:
+    """Judge the text for this token: at most one verdict for its tokencode and one for its emergency tokencode."""
     code = reading.of(tokencode(token.otp.digits, with_pin=token.with_pin))
     if code is not None:
         yield _judge_tokencode(code, account, token, now)
@@ -232,6 +241,14 @@ def _verdicts(
     temporary = reading.of(online_emergency(with_pin=token.with_pin))
     if temporary is not None:
         yield _judge_online_emergency(temporary, account, token, now)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The outcome for one token. A guess can be right for this token and still be refused."""
+
+    outcome: Outcome
+    right: bool
 
 
 def _judge_tokencode(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Judged:
@@ -270,7 +287,7 @@ def _pin_right(typed: Candidate, token: TokenState) -> bool:
 
 
 def _tokencode_refused(typed: Candidate, token: TokenState, now: int) -> Reason | None:
-    """Why no tokencode of this token is accepted now."""
+    """Return the reason to refuse any tokencode of this token now, or None."""
     unusable = token.unusable(now)
     if unusable is Reason.NO_PIN and not typed.shape.with_pin:
         unusable = None  # new-PIN mode
@@ -280,7 +297,7 @@ def _tokencode_refused(typed: Candidate, token: TokenState, now: int) -> Reason 
 def after_right_tokencode(
     account: AccountState, token: TokenState, step: int, now: int, *, next_given: bool = False
 ) -> Outcome:
-    """What a right, unused tokencode leads to: the following one is asked for, or a new PIN, or it is granted."""
+    """Return the outcome of a correct, unused tokencode: a challenge (the next one, or a new PIN), or granted."""
     granted = Granted(
         account.account_id,
         account.login,
@@ -297,7 +314,7 @@ def after_right_tokencode(
 
 
 def _after_all_codes(account: AccountState, token: TokenState, granted: Granted, now: int) -> Outcome:
-    """A PIN that has to be changed is asked for, whatever code came after the old one."""
+    """Ask for a new PIN if the PIN must change, whatever code followed the old PIN."""
     if not token.needs_new_pin(now, account.token_policy):
         return granted
     return Asked(Ask.NEW_PIN, granted, f"Choose a new PIN: {rule_of(account.token_policy)}.", uses_code=True)
@@ -321,7 +338,7 @@ def _judge_emergency_tokencode(
 
 
 def _judge_online_emergency(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Judged:
-    """A temporary fixed or one-time tokencode: it takes the tokencode's place, whether the token is lost or not."""
+    """Judge a temporary fixed or one-time tokencode. It replaces the tokencode even of a lost token."""
     found = None
     for code_id, code in token.emergency.codes if token.emergency else ():
         if hmac.compare_digest(code.reveal().encode(), typed.code.reveal().encode()):
@@ -337,15 +354,53 @@ def _judge_online_emergency(typed: Candidate, account: AccountState, token: Toke
 def _judge_emergency(
     granted: Granted, account: AccountState, token: TokenState, refused: Reason | None, now: int, *, right: bool
 ) -> _Judged:
-    """What a code in the place of the tokencode leads to: a wrong one is wrong, whatever else stands in its way."""
+    """Judge a code that replaces the tokencode. A wrong code counts as wrong, even if there is another obstacle."""
     if not right or refused is not None:
         reason = refused if right and refused is not None else Reason.WRONG_PASSCODE
         return _Judged(Denied(reason, account.account_id, token.token_id, counted=True), right)
     return _Judged(_after_all_codes(account, token, granted, now), right)
 
 
+def _matching_step(code: str, token: TokenState, now: int, window: int) -> int | None:
+    """Return the latest candidate step that shows `code`, or None. All are compared, each in constant time (S04).
+
+    The latest step counts, so that a success uses up every step with the same code. A step far ahead counts only if no
+    near step shows the code: among so many steps, some show the same code by chance.
+    """
+    match = None
+    for step in token.otp.candidates(now, token.drift, token.last_step, window):
+        same = hmac.compare_digest(token.otp.code(step).encode(), code.encode())
+        if same and (match is None or not token.otp.needs_next(step, token.last_step)):
+            match = step
+    return match
+
+
+def _judge_emergency_tokencode(
+    typed: Candidate, account: AccountState, token: TokenState, codes: tuple[CodeState, ...], now: int
+) -> _Judged:
+    found = None
+    for code in codes:
+        same = hmac.compare_digest(code.code.reveal().encode(), typed.code.reveal().encode())
+        if same and code.token_id == token.token_id:
+            found = code
+    pin_right = _pin_right(typed, token)
+    refused = token.unusable(now) or (None if token.offline_code_online else Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE)
+    if refused is None and found is not None and now >= found.not_after:
+        refused = Reason.EMERGENCY_CODE_EXPIRED
+    method, code_id = Method.EMERGENCY_TOKENCODE, found.code_id if found is not None else None
+    granted = Granted(account.account_id, account.login, method, token.token_id, code_id=code_id)
+    return _judge_emergency(granted, account, token, refused, now, right=code_id is not None and pin_right)
+
+
+def _pin_right(typed: Candidate, token: TokenState) -> bool:
+    """Return True if the PIN is correct. Costs one Argon2id for a token with a PIN, however wrong the code is."""
+    if not typed.shape.with_pin:
+        return not token.with_pin or token.in_new_pin_mode
+    return (token.pin or DECOY).matches(typed.pin.reveal())
+
+
 def _best(verdicts: list[_Judged], otherwise: Denied) -> Outcome:
-    """A success if there is one, else the refusal that tells the operator most; `otherwise` where nothing fitted."""
+    """Return a success if there is one, else the most telling refusal; `otherwise` if there are no verdicts."""
     for verdict in verdicts:
         if isinstance(verdict.outcome, Granted | Asked):
             return verdict.outcome
@@ -353,10 +408,10 @@ def _best(verdicts: list[_Judged], otherwise: Denied) -> Outcome:
 
 
 def _how_telling(verdict: _Judged) -> int:
-    """How much a refusal says about what its user did.
+    """Return a number that is higher the more a refusal tells about the user's action.
 
-    A repeat comes first: it is counted once per step, where any other refusal counts each time. A guess that is right
-    for a token says which one was meant; a wrong one was meant for a token that can be used, if there is one.
+    A repeated code ranks highest, because it is counted once per step, while other refusals count each time. A guess
+    that is right for one token tells which token the user meant. A wrong guess was probably meant for a usable token.
     """
     match verdict:
         case _Judged(Denied(Reason.ALREADY_USED)):

@@ -1,8 +1,10 @@
-"""What an answer to a question leads to: a new PIN, its confirmation, or the next tokencode. Pure, like `authenticate`.
+"""Decides about the answer to a challenge: a new PIN, its confirmation, or the next tokencode. Pure.
 
-Rules: the account and the token are judged again, as they stand when the answer comes; the next tokencode is the one
-right after the first, inside the same window, and a wrong one is a failure like any other; a PIN that cannot be taken
-is asked for again, a few times; what is answered is never repeated.
+Rules:
+- The account and the token are judged again, in their state when the answer arrives.
+- The next tokencode is the one right after the first, inside the same window. A wrong one counts as a failure.
+- After a PIN that is not allowed, the user may try again, a few times.
+- No text repeats the answer.
 """
 
 import hmac
@@ -17,13 +19,13 @@ from sparekey.core.sign_in.pins import PinError, PinVerifier, new_verifier, rule
 from sparekey.passcode import is_pin
 from sparekey.secret import Secret
 
-MOST_TRIES: Final = 3  # PINs that could not be taken; then the sign-in begins anew
+MOST_TRIES: Final = 3  # refused PINs; then the user must sign in again
 CONFIRM_TEXT: Final = "Enter the new PIN once more."
 
 
 @dataclass(frozen=True)
 class NewPin:
-    """The success that sets a PIN."""
+    """A success that also sets a PIN."""
 
     granted: Granted
     pin: PinVerifier
@@ -32,18 +34,18 @@ class NewPin:
 def decide_answer(
     asked: Asked, answer: Secret[str], account: AccountState, token: TokenState, former: Sequence[PinVerifier], now: int
 ) -> Outcome | NewPin:
-    """Judge an answer; `former`: the token's PINs, the present one first if there is one, then those before it."""
+    """Decide about an answer. `former`: the token's PINs, the current one first if there is one, then older ones."""
     closed = account.closed(now)
     unusable = token.unusable(now)
     if unusable is Reason.NO_PIN:
-        unusable = None  # new-PIN mode: a PIN is what is asked for, now or next
+        unusable = None  # new-PIN mode: this challenge or the next one sets a PIN
     refused = closed or unusable or _withheld(asked.granted.method, token, now)
     if refused is not None:
         return Denied(refused, account.account_id, token.token_id)
     if asked.ask is Ask.NEXT_TOKENCODE:
         return _judge_next(asked, answer, account, token, now)
     if not token.needs_new_pin(now, account.token_policy):
-        # Somebody set one meanwhile: the tokencode alone does not replace it.
+        # An administrator has set a PIN meanwhile: a user with the tokencode alone must not replace it.
         return Denied(Reason.NO_SUCH_QUESTION, account.account_id, token.token_id)
     typed = answer.reveal().strip(" \r\n")
     if asked.ask is Ask.NEW_PIN:
@@ -52,7 +54,7 @@ def decide_answer(
 
 
 def _withheld(method: Method, token: TokenState, now: int) -> Reason | None:
-    """Why what led to the question would no longer be accepted."""
+    """Return the reason why the first code would no longer be accepted, or None."""
     match method:
         case Method.TOKENCODE:
             return token.out_of_use(now)
@@ -70,7 +72,7 @@ def _judge_next(asked: Asked, answer: Secret[str], account: AccountState, token:
     following = first + 1
     expected, typed = token.otp.code(following), answer.reveal().strip(" \r\n")
     right = hmac.compare_digest(expected.encode(), typed.encode(errors="surrogatepass"))
-    # The token was at `first` a moment ago: an event-based one goes on from there, whatever was used before.
+    # The token showed `first` a moment ago. An event-based token continues from there, whatever its last step.
     in_window = following in token.otp.candidates(now, token.drift, first, account.token_policy.code_window)
     if not right or not in_window:
         return Denied(Reason.WRONG_PASSCODE, account.account_id, token.token_id, counted=True)
@@ -94,7 +96,7 @@ def _judge_confirmation(asked: Asked, typed: str, account: AccountState, token: 
     if not is_pin(typed) or not asked.pin.matches(typed):
         rule = rule_of(account.token_policy)
         return _asked_again(asked, Reason.PINS_DIFFER, f"The two differ. Choose a new PIN: {rule}.")
-    # The code was used up, and the drift learnt, when the PIN was asked for: minutes ago, maybe.
+    # The challenge used up the code and learnt the drift, maybe minutes ago.
     available = asked.granted.method is Method.TOKENCODE
     return NewPin(
         replace(asked.granted, drift=token.drift, ends_emergency=available and token.emergency is not None), asked.pin

@@ -1,7 +1,7 @@
-"""What a decision can be: a value that has to be looked at, never a truth value and never an exception.
+"""The outcomes of the decision. Callers must match on them: an outcome is neither a truth value nor an exception.
 
-A denial is saved like a success (failure count, audit row); as an exception it would be rolled back with the
-transaction, and lockout would never fire (architecture, rule 2).
+A denial is saved like a success (failure count, event). An exception would roll it back with the transaction, and
+lockout would never happen (architecture, rule 2).
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class _Outcome:
 
 @dataclass(frozen=True)
 class Granted(_Outcome):
-    """The passcode is right. It counts only once `storage.sign_in.statements.commit` has made it so."""
+    """The passcode is correct. It counts only after `storage.sign_in.statements.commit` has saved it."""
 
     account_id: str
     login: str
@@ -27,33 +27,33 @@ class Granted(_Outcome):
     step: int | None = None  # of a tokencode: every step up to this one is used up
     drift: int = 0
     code_id: str | None = None  # of an emergency code: the version that was used
-    ends_emergency: bool = False  # the token is available: its online emergency access is over
-    # With so many failures by now the next tokencode is asked for instead; 0: never. No part of what was decided.
+    ends_emergency: bool = False  # the token is available, so its online emergency access ends
+    # With so many failures or more, the commit asks for the next tokencode; 0: never. Not part of the decision.
     asks_after: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
 class Denied(_Outcome):
-    """Refused. `counted`: a guess was tested, so one failure is due."""
+    """The sign-in is refused. `counted`: a guess was tested, so it counts as a failure."""
 
     reason: Reason
     account_id: str | None = None
     token_id: str | None = None
     counted: bool = False
-    replay_step: int | None = None  # right code of a used step: counted at most once per step
-    misread: tuple[int, ...] = ()  # numbers of the groups of an emergency code that were misread
+    replay_step: int | None = None  # correct code of a used step: counted at most once per step
+    misread: tuple[int, ...] = ()  # numbers of the misread groups of an emergency code
 
 
 @dataclass(frozen=True)
 class Asked(_Outcome):
-    """The passcode is right, and something else is to be answered before anybody is let in."""
+    """The passcode is correct, and the user must answer a challenge before the sign-in is granted."""
 
     ask: Ask
-    granted: Granted  # what the sign-in would be without the question
+    granted: Granted  # the outcome without the challenge
     text: str = ""  # for the screen
-    tries: int = 0  # answers that could not be taken
+    tries: int = 0  # refused answers
     pin: PinVerifier | None = None  # to be confirmed
-    # A new PIN ends the sign-in with no other code: the one that was typed is used up now, not when the answer comes.
+    # True: the typed code is used up now, not when the answer comes, because no other code follows a new PIN.
     uses_code: bool = False
 
 

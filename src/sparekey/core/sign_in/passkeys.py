@@ -1,11 +1,11 @@
-"""Passkeys (WebAuthn): what a browser is asked to have signed, and whether its answer is right. Pure.
+"""Passkeys (WebAuthn): the options for the browser, and the verification of its answers. Pure.
 
 Rules:
-- A passkey counts as two factors because its authenticator says that it has verified its owner, by a PIN or a finger
-  (user verification): without that flag nothing is accepted.
-- It is found by the browser, not by a name that is typed: nobody learns who has one.
-- Host and origin are those of the page; an answer that was made for another one is refused by what it signs.
-- Which model of authenticator it is, is not asked for: it would name people's hardware and change no decision.
+- A passkey counts as two factors because its authenticator confirms that it has verified its owner by a PIN or a finger
+  (user verification). An answer without that flag is refused.
+- The browser finds the passkey, without a typed login. So an attacker cannot learn which users have one.
+- Host and origin are those of the page. The signature covers them, so an answer for another page is refused.
+- The server does not ask for the model of the authenticator: it would reveal hardware of users and decide nothing.
 """
 
 import json
@@ -19,12 +19,12 @@ _NAME: Final = "Sparekey"
 
 
 class BadPasskey(ValueError):
-    """The answer is none, or not a right one. Its cause may hold what a stranger sent."""
+    """The answer is malformed or wrong. The cause of the exception may contain data from an attacker."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the page is: `host` is what passkeys are bound to, `origins` how a browser may name the page."""
+    """The address of the page. Passkeys are bound to `host`; `origins` are the origins that a browser may report."""
 
     host: str
     origins: tuple[str, ...]
@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True)
 class NewPasskey:
-    """What an authenticator made."""
+    """A passkey that an authenticator has made."""
 
     credential_id: bytes
     public_key: bytes  # COSE
@@ -41,7 +41,7 @@ class NewPasskey:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a browser sent, read but not yet believed. `owner`: the account's id, if the authenticator gave it."""
+    """The parsed but unverified answer of a browser. `owner`: the account_id, if the authenticator gave it."""
 
     text: str
     credential_id: bytes
@@ -52,7 +52,7 @@ class Answer:
 def registration_options(
     place: Place, challenge: bytes, account_id: str, login: str, known: Sequence[bytes] = ()
 ) -> str:
-    """JSON for `navigator.credentials.create`; `known`: passkeys that the user has already."""
+    """Return JSON for `navigator.credentials.create`. `known`: passkeys that the user has already."""
     webauthn, structs = _library()
     options = webauthn.generate_registration_options(
         rp_id=place.host,
@@ -73,7 +73,7 @@ def registration_options(
 
 
 def sign_in_options(place: Place, challenge: bytes, known: Sequence[bytes] = ()) -> str:
-    """JSON for `navigator.credentials.get`; `known`: one of these, else whichever the user has for this host."""
+    """Return JSON for `navigator.credentials.get`. `known`: the accepted passkeys; without them, any for this host."""
     webauthn, structs = _library()
     options = webauthn.generate_authentication_options(
         rp_id=place.host,
@@ -86,7 +86,7 @@ def sign_in_options(place: Place, challenge: bytes, known: Sequence[bytes] = ())
 
 
 def read_answer(text: str) -> Answer:
-    """Raises BadPasskey for what no browser sends."""
+    """Parse the answer of a browser. Raises BadPasskey if it is malformed."""
     from webauthn import base64url_to_bytes  # noqa: PLC0415 -- slow to load
 
     try:
@@ -107,7 +107,7 @@ def read_answer(text: str) -> Answer:
 
 
 def verify_registration(place: Place, answer: Answer) -> NewPasskey:
-    """The passkey that was made for this challenge. Raises BadPasskey."""
+    """Return the passkey that was made for this challenge. Raises BadPasskey."""
     webauthn, _ = _library()
     verified = _verified(
         webauthn.verify_registration_response,
@@ -121,7 +121,7 @@ def verify_registration(place: Place, answer: Answer) -> NewPasskey:
 
 
 def verify_sign_in(place: Place, answer: Answer, public_key: bytes) -> int:
-    """How often the authenticator says that the passkey was used. Raises BadPasskey."""
+    """Verify the signature and return the use count that the authenticator reports. Raises BadPasskey."""
     webauthn, _ = _library()
     verified = _verified(
         webauthn.verify_authentication_response,
@@ -130,27 +130,27 @@ def verify_sign_in(place: Place, answer: Answer, public_key: bytes) -> int:
         expected_rp_id=place.host,
         expected_origin=list(place.origins),
         credential_public_key=public_key,
-        credential_current_sign_count=0,  # judged by `is_copied`, which says what it means
+        credential_current_sign_count=0,  # `is_copied` judges the count
         require_user_verification=True,
     )
     return int(verified.new_sign_count)
 
 
 def is_copied(before: int, count: int) -> bool:
-    """Whether two authenticators must have this passkey: its count did not rise. Some never count: always 0."""
+    """Return True if the use count did not rise: two authenticators have the passkey. Some never count: always 0."""
     return (before > 0 or count > 0) and count <= before
 
 
-# Any: the library is loaded late, and what it returns is used beside it.
+# Any: the library is loaded late, so that its types are not known here.
 def _verified(verify: Any, **given: Any) -> Any:
     try:
         return verify(**given)
-    except Exception as error:  # S09: whatever is wrong with what a stranger sent, it is refused
+    except Exception as error:  # S09: refuse whatever is wrong with data from outside
         raise BadPasskey("the passkey's answer is not right") from error
 
 
 def _library() -> tuple[Any, Any]:
-    """Loaded when it is needed: most processes that know this module never verify a passkey."""
+    """Load the library on first use: most processes that import this module never verify a passkey."""
     import webauthn  # noqa: PLC0415 -- slow to load
     from webauthn.helpers import structs  # noqa: PLC0415 -- slow to load
 

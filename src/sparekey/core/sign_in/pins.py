@@ -1,7 +1,7 @@
-"""PINs: what may be one, and the verifier that is kept instead of it.
+"""PINs: the rules for a PIN, and the verifier that is stored in its place.
 
 The verifier P = Argon2id(PIN) is also the PIN part of every sealed record (spec/offline-day.md), so that sealing needs
-no PIN. It is stored only encrypted under a key outside the database (S10); nobody can read a PIN.
+no PIN. It is stored only encrypted under a key outside the database (S10). A PIN cannot be read back.
 """
 
 import hmac
@@ -15,7 +15,7 @@ from sparekey.core.policy.token import PinCharacters, TokenPolicy
 from sparekey.passcode import is_pin
 from sparekey.secret import Secret
 
-# S10: at or above 19 MiB, 2 passes, 1 lane (OWASP Password Storage Cheat Sheet, Argon2id)
+# S10: at least 19 MiB, 2 passes, 1 lane (OWASP Password Storage Cheat Sheet, Argon2id)
 MEMORY_KIB: Final = 19_456
 PASSES: Final = 2
 SALT_BYTES: Final = 16
@@ -24,7 +24,7 @@ RULE: Final = "a PIN is 4 to 8 letters or digits (A-Z, a-z, 0-9)"
 
 
 class PinError(ValueError):
-    """The text cannot be a PIN; the message says what could be, and never repeats it."""
+    """The text cannot be a PIN. The message gives the rule and never repeats the text."""
 
     def __init__(self, rule: str = RULE) -> None:
         super().__init__(rule)
@@ -32,7 +32,7 @@ class PinError(ValueError):
 
 @dataclass(frozen=True)
 class PinVerifier:
-    """What is kept of a PIN: P, how it was made, and the PIN's length (for the minimum passcode length)."""
+    """The stored part of a PIN: P, its Argon2id parameters, and the PIN's length (for the minimum passcode length)."""
 
     verifier: Secret[bytes]  # P, 32 bytes
     salt: bytes
@@ -41,13 +41,13 @@ class PinVerifier:
     length: int
 
     def matches(self, pin: str) -> bool:
-        """Whether `pin` is the PIN: one Argon2id, compared in constant time (S04)."""
+        """Return True if `pin` is the PIN: one Argon2id, compared in constant time (S04)."""
         derived = argon2id(pin.encode(), self.salt, self.memory_kib, self.passes)
         return hmac.compare_digest(derived, self.verifier.reveal())
 
 
 def new_verifier(pin: str, salt: bytes | None = None) -> PinVerifier:
-    """The verifier of a new PIN under a fresh salt; PinError if the text cannot be a PIN."""
+    """Return the verifier of a new PIN under a fresh salt. Raises PinError if the text cannot be a PIN."""
     if not is_pin(pin):
         raise PinError
     salt = salt or secrets.token_bytes(SALT_BYTES)
@@ -56,7 +56,7 @@ def new_verifier(pin: str, salt: bytes | None = None) -> PinVerifier:
 
 
 def rule_of(policy: TokenPolicy) -> str:
-    """What a PIN may be, for whoever is to choose one."""
+    """Return the rule for PINs as text, for a user who chooses one."""
     made_of = {
         PinCharacters.ANY: "letters or digits (A-Z, a-z, 0-9)",
         PinCharacters.DIGITS: "digits",
@@ -67,9 +67,9 @@ def rule_of(policy: TokenPolicy) -> str:
 
 
 def verify_new_pin(pin: str, policy: TokenPolicy, login: str, former: Sequence[PinVerifier]) -> None:
-    """Raises PinError unless `pin` may be this user's next PIN; `former`: the last one first, then those before it.
+    """Raise PinError unless `pin` may be this user's next PIN. `former`: the last PIN first, then older ones.
 
-    The last one is never taken again. One Argon2id for each former PIN that policy looks at.
+    The last PIN is never accepted again. Costs one Argon2id for each former PIN that the policy compares.
     """
     if not is_pin(pin) or not policy.pin_minimum <= len(pin) <= policy.pin_maximum:
         raise PinError(rule_of(policy))
@@ -84,5 +84,5 @@ def verify_new_pin(pin: str, policy: TokenPolicy, login: str, former: Sequence[P
         raise PinError("this PIN was used before")
 
 
-# Hashed against when there is no account, so that an unknown user costs the same work as a wrong PIN (S07).
+# Compared if there is no account, so that an unknown user costs the same work as a wrong PIN (S07).
 DECOY: Final = PinVerifier(Secret(bytes(32)), bytes(SALT_BYTES), MEMORY_KIB, PASSES, 0)

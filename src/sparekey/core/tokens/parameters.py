@@ -1,4 +1,4 @@
-"""What a token is made from, the same for every type, as it is stored and imported."""
+"""The parameters of a token of any type, as they are stored and imported."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from sparekey.secret import Secret
 
 @dataclass(frozen=True)
 class Parameters:
-    """Seed (raw bytes) and what else some type needs; what a type does not have is 0 or empty."""
+    """The seed (raw bytes) and the other parameters; a parameter that a type does not use is 0 or empty."""
 
     seed: Secret[bytes]
     serial: str = ""

@@ -1,7 +1,7 @@
-"""Finds a token again whose clock or counter has run away, from two successive tokencodes.
+"""Resyncs a drifted token from two successive tokencodes.
 
-Rules: every place where the pair may stand is compared, in constant time (S04); beyond the token's range there is
-none: twelve hours for a clock (product.md), a thousand presses for a counter; a used step is no place.
+Rules: all pairs of steps in the token's range are compared, in constant time (S04). The range is twelve hours for a
+clock (product.md) and a thousand presses for a counter. Used steps are not in it.
 """
 
 import hmac
@@ -10,9 +10,10 @@ from sparekey.core.tokens.base import OtpToken
 
 
 def find_resync(token: OtpToken, now: int, last_step: int, first_code: str, second_code: str) -> int | None:
-    """The step of `second_code` where `first_code` is shown at the step before it; None: no such place.
+    """Return the step of `second_code` if the step before it shows `first_code`, or None if there is no such pair.
 
-    `now` in unix seconds. The latest place, so that a success uses up every other one. Costs one code per step.
+    Of several pairs, the latest counts, so that a success uses up the others. `now` in unix seconds. The function
+    computes one code per step.
     """
     found = None
     first_before = False

@@ -1,7 +1,7 @@
 """SecurID-type tokens with a 128-bit AES seed, fob style: the PIN is typed before the code and never mixed into it.
 
-Rules: 6 or 8 digits, a new code each 30 or 60 s of UTC; the code depends on the serial number besides the seed. The
-algorithm itself is that of the package `securid` (MIT); tests hold it against `stoken`, which is by somebody else.
+Rules: 6 or 8 digits, a new code every 30 or 60 s of UTC. The code depends on the seed and the serial number. The
+package `securid` (MIT) provides the algorithm; tests compare it with `stoken`, an independent implementation.
 """
 
 import re
@@ -25,7 +25,7 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 -- naive UTC, as `securid` 
 
 @dataclass(frozen=True)
 class SecurId(TimeBased):
-    """A SecurID-type token: its seed (16 raw bytes), the serial number it was made with, and how its codes look."""
+    """A SecurID-type token: its seed (16 raw bytes), its original serial number, and the form of its codes."""
 
     kind: ClassVar[str] = "securid"
 
@@ -36,7 +36,7 @@ class SecurId(TimeBased):
 
     @classmethod
     def of(cls, parameters: Parameters) -> Self:
-        """Raises TokenError."""
+        """Make the token. Raises TokenError."""
         if parameters.algorithm != ALGORITHM:
             raise TokenError(f"a SecurID-type token's algorithm is {ALGORITHM}, not {parameters.algorithm!r}")
         return cls(parameters.seed, parameters.serial, parameters.digits, parameters.interval)
@@ -52,7 +52,7 @@ class SecurId(TimeBased):
             raise TokenError("a SecurID-type token's serial number is 1 to 12 digits: its codes depend on it")
 
     def code(self, step: int) -> str:
-        """The tokencode of interval `step`."""
-        # Made for this one code: the package's own type would print the seed.
+        """Return the tokencode of `step`."""
+        # Made only for this one code, because the package's own type would print the seed.
         token = Token(self.serial, self.seed.reveal(), self.interval, self.digits)
         return token.generate_otp(_EPOCH + timedelta(seconds=step * self.interval))

@@ -16,7 +16,7 @@ SEED_BYTES: Final = {"sha1": 20, "sha256": 32, "sha512": 64}  # the hash's own s
 
 @dataclass(frozen=True)
 class Totp(TimeBased):
-    """A TOTP token: its seed (raw bytes) and how its codes are made."""
+    """A TOTP token: its seed (raw bytes), and the parameters of its codes."""
 
     kind: ClassVar[str] = "totp"
 
@@ -27,7 +27,7 @@ class Totp(TimeBased):
 
     @classmethod
     def of(cls, parameters: Parameters) -> Self:
-        """Raises TokenError."""
+        """Make the token. Raises TokenError."""
         return cls(parameters.seed, parameters.digits, parameters.interval, parameters.algorithm)
 
     def __post_init__(self) -> None:
@@ -41,11 +41,11 @@ class Totp(TimeBased):
             raise TokenError(f"a seed has {SHORTEST_SEED} to {LONGEST_SEED} bytes, not {len(self.seed)}")
 
     def code(self, step: int) -> str:
-        """The tokencode of interval `step` (RFC 6238 section 4.2: RFC 4226 with the interval as counter)."""
+        """Return the tokencode of `step` (RFC 6238 section 4.2: RFC 4226 with the step as counter)."""
         return oath_code(self.seed.reveal(), step, self.digits, self.algorithm)
 
     def otpauth(self, login: str, issuer: str) -> Secret[str]:
-        """The key URI that authenticator apps read from a QR code (Key Uri Format). It holds the seed."""
+        """Return the key URI that authenticator apps read from a QR code (Key Uri Format). It contains the seed."""
         more: dict[str, str | int] = {
             "algorithm": self.algorithm.upper(),
             "digits": self.digits,
