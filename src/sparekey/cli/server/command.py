@@ -1,7 +1,7 @@
-"""What every command of `sparekey` shares: which server it is for, who acts there, and how it answers.
+"""The common part of every command of `sparekey`: its server, its actor and its output.
 
-Rules: --data is for root on the server; --server asks a server over REST, as the administrator that --as names. An
-option goes before a variable.
+Rules: --data is for root on the server. With --server, the command uses REST as the administrator that --as names. An
+option takes precedence over a variable of the environment.
 """
 
 import os
@@ -35,7 +35,7 @@ _COMMON: Final = ("data", "server_url", "acting_as", "ca_file", "json")  # names
 
 @dataclass
 class Call:
-    """One command as it was typed."""
+    """The common options of one command."""
 
     data: str = ""
     json: bool = False
@@ -45,14 +45,14 @@ class Call:
 
     @property
     def url(self) -> str:
-        """Of the server that is asked over REST; "": the one of the data directory."""
+        """The URL of the server for REST; "": use the data directory. Raises typer.BadParameter for two servers."""
         if self.data and self.server:
             raise typer.BadParameter("pass either --data or --server, not both")
         return self.server or ("" if self.data else os.environ.get("SPAREKEY_SERVER", ""))
 
     @property
     def login(self) -> str:
-        """Who acts at a server that is asked over REST."""
+        """The login of the administrator for REST. Raises typer.BadParameter if none was given."""
         login = self.user or os.environ.get("SPAREKEY_AS", "")
         if not login:
             raise typer.BadParameter("pass the administrator's login: --as USER")
@@ -60,27 +60,27 @@ class Call:
 
     @property
     def ca_file(self) -> Path | None:
-        """Whose certificates are trusted; None: what was kept at the login, else what this computer trusts."""
+        """The file of the trusted CA; None: the CA that was stored at the login, or else the CAs of this computer."""
         name = self.ca or os.environ.get("SPAREKEY_SERVER_CA", "")
         return Path(name) if name else None
 
     @property
     def again(self) -> str:
-        """How another command for the same server begins, as whoever reads this has to type it."""
+        """The beginning of another command for the same server, ready to be typed."""
         if self.url:
             return f"sparekey --server {self.url} --as {self.login}"
         return f"{as_service(self.directory)}sparekey --data {self.directory}"
 
     @property
     def directory(self) -> Path:
-        """The data directory. Raises BadInput where the command is for a server that is asked over REST."""
+        """The data directory. Raises BadInput if the command is for a server over REST."""
         if self.url:
             raise BadInput("this command works only on the server itself", "run it there, with --data DIR")
         return Path(self.data or os.environ.get("SPAREKEY_DATA") or DEFAULT_DATA)
 
     @property
     def actor(self) -> Actor:
-        """Who acts: the user of the operating system, who has the data directory and so may do everything."""
+        """The os_account that runs the command. It may do everything, because it can read the data directory."""
         uid = os.getuid()
         try:
             return Actor.of_system(f"os:{pwd.getpwuid(uid).pw_name}")
@@ -88,21 +88,21 @@ class Call:
             return Actor.of_system(f"os:{uid}")
 
     def put_list(self, schema: str, rows: Sequence[output.Row], columns: Sequence[str]) -> None:
-        """Rows under the schema's own name."""
+        """Print rows: as a table, or as JSON under the name of the schema."""
         if self.json:
             output.put_json(schema, {schema: list(rows)})
         else:
             output.put_table(rows, columns)
 
     def put(self, schema: str, data: Mapping[str, Any]) -> None:
-        """One thing with its members."""
+        """Print one object with its members."""
         if self.json:
             output.put_json(schema, data)
         else:
             output.put_record(data)
 
     def done(self, words: str, schema: str = "done", **data: Any) -> None:
-        """Something was done that has no data of its own to show to a person."""
+        """Report a success: `words` for people, `data` for --json."""
         if self.json:
             output.put_json(schema, data)
         else:
@@ -110,7 +110,7 @@ class Call:
 
 
 def call_of(ctx: typer.Context) -> Call:
-    """The call that this context belongs to."""
+    """Return the call of this context."""
     root = ctx.find_root()
     if not isinstance(root.obj, Call):
         root.obj = Call()
@@ -118,7 +118,7 @@ def call_of(ctx: typer.Context) -> Call:
 
 
 class Command(Explained, TyperCommand):
-    """A command with the options that all have."""
+    """A command with the common options."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -126,14 +126,14 @@ class Command(Explained, TyperCommand):
 
 
 class Group(Explained, TyperGroup):
-    """A group that takes the same options before the name of its command."""
+    """A group that takes the common options before the name of its command."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.params += _common_options()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # Any: typer hides the type of its base
-        """Print the help and exit if there are no arguments."""
+        """Print the help if there are no arguments. Raises typer.Exit then."""
         if not args and not ctx.resilient_parsing:
             output.say(ctx.get_help())
             raise typer.Exit(USAGE)
@@ -141,14 +141,14 @@ class Group(Explained, TyperGroup):
 
 
 def new_group(words: str) -> typer.Typer:
-    """A group of commands on one noun."""
+    """Make a group of commands for one noun."""
     return typer.Typer(
         cls=Group, help=words, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False
     )
 
 
 def command(app: typer.Typer, name: str, example: str) -> Callable[[F], F]:
-    """Registers a command, with an example below its help."""
+    """Register a command, with an example below its help."""
     return app.command(name, cls=Command, epilog=f"Example: sparekey {example}")
 
 
@@ -222,7 +222,7 @@ def _template(
         typer.Option("--json", help="Print one JSON object.", callback=_take_json, expose_value=False),
     ] = False,
 ) -> None:
-    """Nothing: its options are what is wanted."""
+    """Do nothing. This command exists only for its options."""
 
 
 def _common_options() -> list[Any]:
@@ -232,10 +232,10 @@ def _common_options() -> list[Any]:
 
 
 class Server(Protocol):
-    """Whichever server a command is for."""
+    """The server that a command is for: a local one, or one over REST."""
 
     def run(self, use_case: Callable[Concatenate[Any, Actor, P], R], /, *arguments: P.args, **options: P.kwargs) -> R:
-        """The use case, for who typed the command."""
+        """Run the use case as the user of the command."""
         ...
 
 
@@ -247,18 +247,18 @@ class LocalServer:
     actor: Actor
 
     def run(self, use_case: Callable[Concatenate[Any, Actor, P], R], /, *arguments: P.args, **options: P.kwargs) -> R:
-        """The use case, for who typed the command."""
+        """Run the use case as root on this machine."""
         return use_case(self.instance, self.actor, *arguments, **options)
 
 
 @contextmanager
 def open_server(call: Call) -> Iterator[Server]:
-    """The server that the command is for, closed at the end."""
+    """Open the server that the command is for, and close it at the end."""
     if not call.url:
         with open_here(call) as here:
             yield here
         return
-    from sparekey.cli.server.remote import open_remote  # noqa: PLC0415 -- what acts on the database needs no HTTP
+    from sparekey.cli.server.remote import open_remote  # noqa: PLC0415 -- a command with --data needs no HTTP
 
     with open_remote(call.url, call.login, call.ca_file) as remote:
         yield remote
@@ -266,8 +266,8 @@ def open_server(call: Call) -> Iterator[Server]:
 
 @contextmanager
 def open_here(call: Call) -> Iterator[LocalServer]:
-    """The server of the data directory. Raises BadInput where another one was named."""
-    from sparekey.server.settings import read_settings  # noqa: PLC0415 -- what needs no server starts without it
+    """Open the server of the data directory. Raises BadInput if the command names a server over REST."""
+    from sparekey.server.settings import read_settings  # noqa: PLC0415 -- not needed by every command
     from sparekey.wiring.server import open_instance  # noqa: PLC0415 -- see above
 
     instance = open_instance(call.directory, read_settings(call.directory, os.environ))
@@ -278,12 +278,12 @@ def open_here(call: Call) -> Iterator[LocalServer]:
 
 
 def read_secret(question: str, *, twice: bool = False) -> Secret[str]:
-    """A secret from standard input, or asked where somebody sits at a terminal. Never an argument: others see those."""
+    """Read a secret from a prompt at a terminal, or else from standard input. Other users can see arguments."""
     if not sys.stdin.isatty():
         return Secret(sys.stdin.read(_LONGEST_INPUT).strip("\r\n"))
     return Secret(typer.prompt(question, hide_input=True, confirmation_prompt=twice, err=True))
 
 
 def now() -> int:
-    """The moment of this command."""
+    """Return the time of this command in unix seconds."""
     return clock.now()

@@ -1,4 +1,4 @@
-"""How `--help` of a command reads: names for people in the place of the types of a program."""
+"""The text of `--help`, with names for people instead of types."""
 
 import inspect
 import re
@@ -11,23 +11,23 @@ _AT_LEAST: Final = re.compile(r"x>=(\d+)(?=\])")
 
 
 class Explained:
-    """What `Command` and `Group` put before typer's own: usage, arguments and options, and the line in a list."""
+    """The help of `Command` and `Group` in place of typer's: usage, arguments and options, and the line in a list."""
 
     params: list[Any]
     help: str | None
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- the signature of its base
-        """What stands after the name of the command."""
+        """Return the parts of the usage after the name of the command."""
         more = ["COMMAND ..."] if hasattr(self, "list_commands") else []
         return ["[OPTIONS]", *(placed(each) for each in _arguments(self.params)), *more]
 
     def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 -- the signature of its base
-        """The first sentence, whole."""
+        """Return the whole first sentence."""
         words = " ".join(inspect.cleandoc(self.help or "").split("\n\n")[0].split())
         return words.split(". ")[0].rstrip(".") + "."
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments, options and, of a group, its commands."""
+        """Write arguments and options, and the commands of a group."""
         arguments = [(_name(each), said(each, ctx)[1]) for each in _arguments(self.params)]
         options = [said(each, ctx) for each in self.params if each.param_type_name == "option"]
         options += [("--help", "Show this message and exit.")]
@@ -48,20 +48,20 @@ def _name(argument: Any) -> str:
 
 
 def placed(argument: Any) -> str:
-    """How the argument stands in the usage."""
+    """Return the argument as the usage shows it."""
     name = _name(argument)
     return name if argument.required or name.startswith("[") else f"[{name}]"
 
 
 def said(param: Any, ctx: Any) -> tuple[str, str]:
-    """How an option or argument is written, and what is said of it."""
+    """Return the form of an option or argument, and its description."""
     head, words = param.get_help_record(ctx)
     words = _AT_LEAST.sub(r"\1 or more", _RANGE.sub(r"\1 to \2", words))
     return _TYPE.sub(lambda found: " " + _named(param, found[1]), head), words
 
 
 def _named(param: Any, type_name: str) -> str:
-    """What is to be given: a choice by its members, anything else by a name."""
+    """Return the placeholder of a value: the members of a choice, or else a name such as FILE."""
     if "|" in type_name:
         return type_name
     name = str(param.opts[0]).strip("-").split("-")[-1].upper()

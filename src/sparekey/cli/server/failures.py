@@ -11,7 +11,7 @@ from sparekey.core.errors import SparekeyError
 
 FAILED: Final = 1
 USAGE: Final = 2
-WAITS: Final = 4  # as of `sparekey-agent login`: something else is needed first
+WAITS: Final = 4  # as in `sparekey-agent login`: an approval is needed first
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Failure:
 
 
 def failure_of(error: Exception) -> Failure:
-    """How to tell a person about this exception."""
+    """Return the failure that this exception means for a person."""
     if isinstance(error, SparekeyError):
         code = WAITS if error.error == "approval-needed" else FAILED
         return Failure(code, error.error, error.message, error.do)
     do = getattr(error, "do", "")
-    if do:  # SettingsError: known here by its shape, so that no command loads what it does not need
+    if do:  # SettingsError: recognised by its attributes, so that no command must load its module
         return Failure(FAILED, "settings", str(getattr(error, "message", error)), str(do))
     kind = type(error).__name__
     if kind in _WITH_ADVICE:
@@ -48,7 +48,7 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
         return Failure(FAILED, "system", what, "check permissions, disk space and paths")
-    # Its words may hold anything; its type says enough for a report.
+    # The text may contain anything, even a secret; the type is enough for a report.
     return Failure(FAILED, "failed", f"unexpected error ({kind})", "please report it")
 
 
@@ -69,5 +69,5 @@ def _sql_error() -> type[Exception]:
 
 
 def _first_line(error: Exception) -> str:
-    # Of the driver's own words; the statement and its values are left out.
+    # Only the driver's message; the statement and its values are left out.
     return str(getattr(error, "orig", None) or "no answer in time").strip().splitlines()[0][:300]

@@ -1,7 +1,7 @@
-"""A server's REST API over HTTPS: one connection, every answer a JSON object or nothing.
+"""Calls the REST API of a server over HTTPS: one connection; each answer is a JSON object or empty.
 
-Rules: the certificate is verified always, against the CA that was given, or what this computer trusts; without TLS only
-to this computer itself; nothing is followed elsewhere.
+Rules: the certificate is always verified, against the given CA or the CAs of this computer. HTTP without TLS is allowed
+only to this computer. Redirects are not followed.
 """
 
 import ipaddress
@@ -22,16 +22,16 @@ _LARGEST_REPLY: Final = 256 << 20
 
 
 class Unreachable(SparekeyError):
-    """No answer of the server."""
+    """The server did not answer, or not as a Sparekey server."""
 
     error = "unreachable"
 
 
 class Connection:
-    """To one server; not for several threads."""
+    """A connection to one server. Not thread-safe."""
 
     def __init__(self, url: str, ca: bytes | None) -> None:
-        """`ca`: PEM of the CA that is trusted; None: what this computer trusts. Raises BadInput."""
+        """Prepare a connection. `ca`: the trusted CA as PEM; None: the CAs of this computer. Raises BadInput."""
         parts = _address_of(url)
         self.url: Final = url
         secure = parts.scheme == "https"
@@ -47,7 +47,7 @@ class Connection:
         body: Mapping[str, Any] | None = None,
         token: Secret[str] | None = None,
     ) -> tuple[int, dict[str, Any] | None]:
-        """Status and JSON object (None: no content). Raises Unreachable."""
+        """Send a request; return the status and the JSON object (None: no content). Raises Unreachable."""
         headers = {"Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token.reveal()}"

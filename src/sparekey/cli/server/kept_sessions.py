@@ -1,7 +1,7 @@
-"""Sessions at servers, kept for the commands that follow a login.
+"""Stores sessions at servers for the commands that follow a login.
 
-Rules: one file for each server and user, below the state directory of whoever typed the command (XDG_STATE_HOME), which
-nobody else can read; a file that others can read, or that is a link, is not used. The CA given at the login is in it.
+Rules: one file for each server and user, below the state directory of the caller (XDG_STATE_HOME). Only the caller can
+read it; a file that other users can read, or a link, is not used. The file includes the CA that was given at the login.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _LARGEST: Final = 1 << 20
 
 @dataclass(frozen=True)
 class KeptSession:
-    """The token of a session at a server, and the CA (PEM) that the server's certificate comes from; "": none given."""
+    """The token of a session at a server. `ca`: the CA (PEM) of the server's certificate; "": none was given."""
 
     url: str
     login: str
@@ -30,7 +30,7 @@ class KeptSession:
 
 
 def keep_session(session: KeptSession) -> None:
-    """In the place of the one before."""
+    """Store the session in place of an earlier one."""
     path = _path_of(session.url, session.login)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_suffix(f".{os.getpid()}")
@@ -44,7 +44,7 @@ def keep_session(session: KeptSession) -> None:
 
 
 def find_session(url: str, login: str) -> KeptSession | None:
-    """The one kept last. Raises BadInput for a file that somebody else may have read or written."""
+    """Return the stored session, or None. Raises BadInput for a file that other users can read or write."""
     path = _path_of(url, login)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)

@@ -1,4 +1,4 @@
-"""`sparekey`: the server's commands. Only the command that was typed is loaded, so that each starts quickly."""
+"""`sparekey`: the server's commands. Only the typed command is loaded, so that each starts quickly."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -37,11 +37,11 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "alarm": ("audit_log.alarms", "List and acknowledge alarms."),
 }
 
-_WITHOUT_NOUN: Final = ("service", "sessions.login")  # modules whose commands stand for themselves
+_WITHOUT_NOUN: Final = ("service", "sessions.login")  # modules whose commands belong to no group
 
 
 class Root(Group):
-    """Loads a command when it is called, not when it is listed."""
+    """The top group, which loads a command when it is called, not when it is listed."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 -- the signature of its base
         if cmd_name not in COMMANDS:
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command; its exit code."""
+    """Run one command and return its exit code."""
     call = Call()
     try:
         result = typer.main.get_command(app).main([*arguments], prog_name="sparekey", standalone_mode=False, obj=call)
@@ -82,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
         return _told(call, arguments, Failure(1, "aborted", "cancelled", "nothing was changed"))
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # noqa: BLE001 -- nobody is shown a traceback
+    except Exception as error:  # noqa: BLE001 -- users never see a traceback
         return _told(call, arguments, failure_of(error))
     return result if isinstance(result, int) else 0
 
@@ -94,7 +94,7 @@ def _usage_of(error: typer.TyperException) -> tuple[str, str]:
 
 
 def _told(call: Call, arguments: Sequence[str], failure: Failure) -> int:
-    # A usage error may come before --json was read.
+    # A usage error may occur before --json is parsed.
     if call.json or "--json" in arguments:
         output.put_json("error", failure.members)
     output.say(f"sparekey: {failure.sentence}")

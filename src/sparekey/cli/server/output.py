@@ -1,8 +1,8 @@
-"""How commands answer: data on standard output, words on standard error.
+"""The output of commands: data on standard output, messages on standard error.
 
-Rules: with --json exactly one object, which names its schema; times are RFC 3339 in UTC there, and local with UTC for
-people; a table is drawn only where somebody looks at it, else its cells are separated by tabs; what a device put on
-record may hold anything, so that no character reaches the terminal that is not printable.
+Rules: --json prints exactly one object, which names its schema, with times as RFC 3339 in UTC. People see local times
+with UTC. A table is drawn only on a terminal; otherwise tabs separate its cells. Only printable characters reach the
+terminal, because events of a device may contain anything.
 """
 
 import json
@@ -16,25 +16,28 @@ from sparekey.durations import DAY_SECONDS
 
 Row = Mapping[str, Any]
 SCHEMA: Final = "sparekey/{}/1"
-_NARROWEST: Final = 30  # columns that the last cell of a line, which is folded, gets at least
+_NARROWEST: Final = 30  # minimum columns for the last cell of a line, which is folded
 _GAP: Final = 2  # between cells
 _EARLIEST: Final = 0
-_LATEST: Final = 253_402_214_400  # 9999-12-31T00:00:00Z: in every time zone it is a day that there is
+_LATEST: Final = 253_402_214_400  # 9999-12-31T00:00:00Z: this day exists in every time zone
 
 
 def say(words: str) -> None:
-    """Sentences for whoever typed the command."""
+    """Print sentences for the user of the command."""
     print("\n".join(map(printable, words.split("\n"))), file=sys.stderr)
 
 
 def put_json(schema: str, data: Mapping[str, Any]) -> None:
-    """The one object of a command."""
+    """Print the one JSON object of a command."""
     lines = json.dumps({"schema": SCHEMA.format(schema), **data}, ensure_ascii=False, indent=2).split("\n")
     print("\n".join(map(printable, lines)))
 
 
 def put_rows_as_json(schema: str, name: str, rows: Iterable[Row], summary: Row) -> None:
-    """The same for more rows than memory should hold: a line each, as they come; then `summary`, as it is by then."""
+    """Print the one JSON object of a command, row by row, because all rows may be too many for memory.
+
+    `summary` is read at the end, so it may change meanwhile.
+    """
     start = json.dumps({"schema": SCHEMA.format(schema), name: []}, ensure_ascii=False)[:-2]
     for row in rows:
         print(start + "\n" + printable(json.dumps(row, ensure_ascii=False)), end="")
@@ -44,7 +47,7 @@ def put_rows_as_json(schema: str, name: str, rows: Iterable[Row], summary: Row) 
 
 
 def put_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """A row for each line; columns by member name."""
+    """Print a table with one line for each row; `columns` are names of members."""
     cells = [[_cell(row[column]) for column in columns] for row in rows]
     if not sys.stdout.isatty():
         for line in [[*columns], *cells]:
@@ -60,26 +63,26 @@ def put_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
         table.add_column(column.replace("_", " "), overflow="fold", no_wrap=width < _NARROWEST, min_width=width)
     for line in cells:
         table.add_row(*(_literal(cell) for cell in line))
-    # no serial number is cut short for a terminal that is too narrow: that folds the lines itself
+    # A narrow terminal folds lines itself, so that no serial number is cut.
     console = Console()
     console.width = max(console.width, sum(widths) + _GAP * len(widths))
     console.print(table, crop=False)
 
 
 def put_record(data: Mapping[str, Any]) -> None:
-    """One member a line."""
+    """Print one member per line."""
     width = max(map(len, data), default=0)
     for name, value in data.items():
         print(f"{name.replace('_', ' '):{width}}  {_cell(value)}".rstrip())
 
 
 def rfc3339(at: int | None) -> str | None:
-    """A unix second in UTC; None where there is none."""
+    """Return a unix second as RFC 3339 in UTC; None for None."""
     return None if at is None else _moment(at).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def in_words(at: int, now: int) -> str:
-    """How far a moment lies ahead, in the largest unit that fits."""
+    """Return the time until a moment, in the largest unit that fits, such as `in 3 days`."""
     left = at - now
     for seconds, unit in ((DAY_SECONDS, "day"), (3_600, "hour"), (60, "minute")):
         if left >= seconds:
@@ -88,18 +91,18 @@ def in_words(at: int, now: int) -> str:
 
 
 def local_and_utc(at: int) -> str:
-    """A moment on the clock at the wall, and in UTC."""
+    """Return a moment in local time and in UTC."""
     local = _moment(at).astimezone()
     return f"{local.strftime('%Y-%m-%d %H:%M %Z')} ({rfc3339(at)})"
 
 
 def _moment(at: int) -> datetime:
-    """In UTC; what no calendar holds is the last day that one does, so that no row of a list keeps the others back."""
+    """Return the moment in UTC; a time beyond the calendar becomes its last day, so that one bad row spoils no list."""
     return datetime.fromtimestamp(min(max(at, _EARLIEST), _LATEST), UTC)
 
 
 def printable(text: str) -> str:
-    """The text with every character that is not printable as JSON escapes it: controls, too, that JSON lets through."""
+    """Return the text with every unprintable character escaped as in JSON, even controls that JSON allows."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)

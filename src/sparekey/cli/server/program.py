@@ -1,10 +1,10 @@
-"""The program `sparekey`: says what to install where the server's packages are missing, else runs the command."""
+"""The program `sparekey`: runs the command, or says what to install if the server's packages are missing."""
 
 import sys
 
 
 def main() -> None:
-    """Runs one command and exits; 1 where this is an installation for devices only."""
+    """Run one command and exit; 1 if this is an installation for devices only."""
     try:
         from sparekey.cli.server.main import main as run  # noqa: PLC0415 -- what it needs may not be installed
     except ModuleNotFoundError as error:

@@ -1,7 +1,7 @@
-"""The server that is asked over REST: the same use cases, found in the registry of operations.
+"""A server over REST: runs the same use cases, found in the registry of operations.
 
-Rules: what is asked, and what comes back, follows from the use case's own signature; an error of the server is the
-error that the use case would have raised here.
+Rules: the request and the result follow from the signature of the use case. An error of the server becomes the error
+that the use case would have raised here.
 """
 
 import inspect
@@ -25,7 +25,7 @@ _KINDS: Final = {kind.error: kind for kind in (BadInput, ConfirmationNeeded, Con
 
 
 class Refused(SparekeyError):
-    """The server said no, for a reason that no use case has."""
+    """The server refused the request, for a reason outside the use case."""
 
     def __init__(self, error: str, message: str, do: str) -> None:
         super().__init__(message, do)
@@ -41,7 +41,11 @@ class RemoteServer:
     token: Secret[str]
 
     def run(self, use_case: Callable[Concatenate[Any, Actor, P], R], /, *arguments: P.args, **options: P.kwargs) -> R:
-        """The use case, at the server, for the administrator."""
+        """Run the use case at the server, as the administrator.
+
+        Raises BadInput if it works only on the server itself, Unreachable if the answer is not valid, and the errors of
+        the use case and of the connection.
+        """
         operation = find_operation(use_case)
         if operation is None:
             raise BadInput("this command works only on the server itself", "run it there, with --data DIR")
@@ -60,7 +64,7 @@ class RemoteServer:
 
 
 def error_of(status: int, reply: dict[str, Any], url: str, login: str) -> SparekeyError:
-    """What the server refused, as the use case would have said it."""
+    """Return the error that a refusal of the server means."""
     error, message, do = (str(reply.get(name, "")) for name in ("error", "message", "do"))
     sign_in = f"sparekey login --server {url} --as {login}"
     if status == 401:
@@ -74,7 +78,7 @@ def error_of(status: int, reply: dict[str, Any], url: str, login: str) -> Sparek
 
 @contextmanager
 def open_remote(url: str, login: str, ca_file: Path | None) -> Iterator[RemoteServer]:
-    """With the session that was kept at the login. Raises where there is none."""
+    """Open the server with the session that was stored at the login. Raises Refused if there is none."""
     kept = find_session(url, login)
     if kept is None:
         raise error_of(401, {}, url, login)
@@ -86,7 +90,7 @@ def open_remote(url: str, login: str, ca_file: Path | None) -> Iterator[RemoteSe
 
 
 def read_ca(ca_file: Path | None) -> bytes:
-    """The certificates in the file; nothing: none was given."""
+    """Return the certificates in the file; b"" without a file. Raises BadInput if it cannot be read."""
     if ca_file is None:
         return b""
     try:

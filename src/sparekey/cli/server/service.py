@@ -142,8 +142,8 @@ def version(ctx: typer.Context) -> None:
 
 
 def _verify_filled_in(listen: str, names: Collection[str]) -> None:
-    """Raises BadInput where the words that stand for an address or a name were taken from a document as they are: as
-    names they could be, so that nothing else refuses them."""
+    """Raise BadInput for placeholders that were copied from a document. No other check refuses them, because they could
+    be valid names."""
     if listen.partition(":")[0] == "HOST":
         raise BadInput(
             "HOST is a placeholder for this computer's address", "write the address, or 0.0.0.0 for all addresses"

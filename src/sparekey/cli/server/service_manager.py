@@ -1,15 +1,15 @@
-"""How the server of a data directory is started: by the service manager where that runs it, else by its command."""
+"""Finds the systemd unit that runs the server of a data directory, if there is one."""
 
 import re
 from pathlib import Path
 from typing import Final
 
 _UNIT: Final = "sparekey-server.service"
-_PLACES: Final = ("etc/systemd/system", "usr/lib/systemd/system")  # the first that has it counts
+_PLACES: Final = ("etc/systemd/system", "usr/lib/systemd/system")  # the first place with the unit counts
 
 
 def unit_for(directory: Path, root: Path = Path("/")) -> str:
-    """The unit that serves this data directory on a computer that systemd has started; "": there is none."""
+    """Return the name of the unit that serves this data directory; "": no such unit, or systemd is not running."""
     if not (root / "run/systemd/system").is_dir():
         return ""
     for place in _PLACES:

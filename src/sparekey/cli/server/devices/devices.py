@@ -215,7 +215,7 @@ def _address(call: Call) -> tuple[str, str]:
     """Return the server's address for devices ("" if unknown) and a remark about it."""
     if call.url:
         return call.url, ""
-    from sparekey.server.settings import FILE, read_settings  # noqa: PLC0415 -- what needs no server starts without it
+    from sparekey.server.settings import FILE, read_settings  # noqa: PLC0415 -- not needed by every command
 
     settings, file = read_settings(call.directory, os.environ), call.directory / FILE
     if not settings.url:

@@ -31,7 +31,7 @@ ToDefault = Annotated[bool, typer.Option("--default", help="Use the default poli
 
 R = TypeVar("R")
 _EFFECTIVE: Final = ("field", "value", "source")
-# for each kind: what it is for, an example of a field, and the fields that a list shows
+# for each kind: its purpose, an example of a field, and the fields of a list
 _KINDS: Final[Mapping[PolicyKind, tuple[str, str, tuple[str, ...]]]] = {
     PolicyKind.OFFLINE: (
         "Offline policies: offline data of devices, and their lifetime.",
@@ -52,7 +52,7 @@ _KINDS: Final[Mapping[PolicyKind, tuple[str, str, tuple[str, ...]]]] = {
 
 
 def _add_kind(kind: PolicyKind) -> None:
-    """The commands of one kind of policy."""
+    """Add the commands of one kind of policy."""
     words, example, columns = _KINDS[kind]
     group = new_group(words)
     app.add_typer(group, name=kind.value)
@@ -190,7 +190,7 @@ def effective(
 def _confirmed(run: Callable[[bool], R], yes: bool) -> R:
     """Run the use case, confirmed if `yes`. If it needs a confirmation, ask at a terminal, and run it again.
 
-    Raises ConfirmationNeeded where there is no terminal.
+    Raises ConfirmationNeeded if there is no terminal.
     """
     try:
         return run(yes)

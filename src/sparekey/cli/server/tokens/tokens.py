@@ -133,7 +133,7 @@ def set_pin(
     """
     call = call_of(ctx)
     with open_server(call) as server:
-        server.run(tokens.show_token, serial)  # said before the PIN is asked for
+        server.run(tokens.show_token, serial)  # refuse an unknown token before the PIN prompt
         server.run(tokens.set_pin, serial, read_secret("PIN", twice=True), must_change=must_change, now=now())
     call.done(f"Set the PIN of {serial}.", "token", serial=serial, pin_set=True)
 
@@ -205,7 +205,7 @@ def _set_lost(ctx: typer.Context, serial: str, *, lost: bool) -> None:
 
 
 def read_seed(text: str) -> Secret[bytes]:
-    """A seed in hex or base32, spaces and dashes left out. Raises BadInput, which never repeats it."""
+    """Parse a seed in hex or base32; spaces and dashes are ignored. Raises BadInput, which never repeats the seed."""
     compact = re.sub(r"[\s-]", "", text)
     if compact and re.fullmatch(r"([0-9A-Fa-f]{2})+", compact):
         return Secret(bytes.fromhex(compact))
@@ -219,7 +219,7 @@ def read_seed(text: str) -> Secret[bytes]:
 
 
 def read_date(text: str) -> int | None:
-    """A day (its first second, UTC) or an RFC 3339 time; "": none. Raises BadInput."""
+    """Parse a day (its first second, UTC) or an RFC 3339 time; "": None. Raises BadInput."""
     if not text:
         return None
     try:
