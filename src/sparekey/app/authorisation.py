@@ -1,8 +1,11 @@
-"""Whether an actor may do it, there: the sentences in which that is refused.
+"""Checks of an actor's permissions in a domain, and the messages of the refusals.
 
-Rules: what lies outside every domain of the actor does not exist, in the same words as what is not there at all
-(`lookup`); who sees it but may not do it is told which permission is missing; nobody changes an account whose holder,
-or an API client that, has rights that the actor does not have; nobody gains rights over anything by moving it.
+Rules:
+- An object outside every domain of the actor does not exist for the actor: the message is the same as for an object
+  that does not exist at all (`lookup`).
+- If the actor sees the object but may not do this, the message names the missing permission.
+- Actors cannot change an account or an API client that has rights which they do not have themselves.
+- Actors cannot gain rights over an object by moving it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,20 +17,19 @@ from sparekey.core.permission_words import allows
 from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
 from sparekey.storage.people import domains, roles
 from sparekey.storage.people.roles import HeldRole
-from sparekey.storage.rows import AnyRow
 
 _ASK = "ask an administrator for a role with this permission"
 
 
 def verify_may(actor: Actor, needed: Permission, domain_id: str | None) -> None:
-    """Raises NotAllowed; `domain_id` None: for what belongs to no domain."""
+    """Raise NotAllowed unless the actor has the permission in this domain; None: in all domains."""
     if not actor.may(needed, domain_id):
         where = "in all security domains" if domain_id is None else "in this security domain"
         raise NotAllowed(f"{_needs(needed)} {where}", _ASK)
 
 
 def verify_somewhere(actor: Actor, needed: Permission) -> frozenset[str] | None:
-    """The domains in which the actor has it, None: everywhere. Raises NotAllowed where there is none."""
+    """Return the domains in which the actor has the permission; None: all. Raises NotAllowed if there is none."""
     found = actor.domains_with(needed)
     if found is not None and not found:
         raise NotAllowed(_needs(needed), _ASK)
@@ -35,41 +37,47 @@ def verify_somewhere(actor: Actor, needed: Permission) -> frozenset[str] | None:
 
 
 def _needs(permission: Permission) -> str:
-    """In the words of the form in which roles are made, and by its name."""
+    """Name the permission as the form for roles describes it, and by its id."""
     return f'this needs the permission "{allows(permission)}" ({permission})'
 
 
 def verify_not_above(connection: Connection, actor: Actor, principal_id: str, what: str = "user") -> None:
-    """Raises NotAllowed where this account's holder, or this API client, has rights that the actor has not."""
+    """Raise NotAllowed if this account or API client has rights that the actor does not have."""
     if not actor.covers(grants_of(connection, principal_id)):
         raise NotAllowed(f"this {what} has rights that you do not have", "ask an administrator who has them")
 
 
 def verify_no_gain(connection: Connection, actor: Actor, there: str, here: str) -> None:
-    """Raises NotAllowed where moving something from domain `there` to `here` would give the actor rights over it.
+    """Raise NotAllowed if moving an object from domain `there` to `here` would give the actor rights over it.
 
-    Else whoever may move users in both domains, and show codes in one of them, could show the codes of the other.
+    Otherwise an operator who may move users in both domains, and show codes in one of them, could show all codes.
     """
-    gained = [each for each in Permission if actor.may(each, here) and not actor.may(each, there)]
+    gained = [
+        permission for permission in Permission if actor.may(permission, here) and not actor.may(permission, there)
+    ]
     if gained:
         names = [domains.get_name(connection, domain_id) for domain_id in (here, there)]
-        words = "; ".join(f"{allows(each)}, {each}" for each in gained)
+        rights = "; ".join(f"{allows(permission)}, {permission}" for permission in gained)
         raise NotAllowed(
-            f"in {names[0]} you have rights that you do not have in {names[1]} ({words}), and moving would extend them",
+            f"in {names[0]} you have rights that you do not have in {names[1]} ({rights}), and moving "
+            "would extend them",
             _ASK,
         )
 
 
 def grants_of(connection: Connection, principal_id: str) -> tuple[Grant, ...]:
-    """What the roles of an account or API client give, each in its domain and below; the top domain: everywhere."""
+    """Return the grants of an account or API client. A role applies in its domain and below; at the top, everywhere."""
     return grants_of_several(connection, [principal_id]).get(principal_id, ())
 
 
 def grants_of_several(connection: Connection, principal_ids: Collection[str]) -> dict[str, tuple[Grant, ...]]:
-    """The same of several, by id; who has no role is left out."""
+    """Return the grants of several accounts or API clients by their ids, without those that have no role."""
     held = roles.grants_of(connection, principal_ids)
     scopes = _scopes(connection, held)
-    return {each: tuple(_grant(role, scopes) for role in theirs) for each, theirs in _by_holder(held).items()}
+    return {
+        principal_id: tuple(_grant(role, scopes) for role in principal_roles)
+        for principal_id, principal_roles in _by_holder(held).items()
+    }
 
 
 def _by_holder(held: Sequence[HeldRole]) -> dict[str, list[HeldRole]]:
@@ -89,7 +97,7 @@ def _grant(role: HeldRole, scopes: Mapping[str, Mapping[str, str]]) -> Grant:
 
 
 def permissions_of(role: str, stored: str | None) -> frozenset[Permission]:
-    """Of a predefined role, or as `stored` says; a role that is neither gives nothing."""
+    """Return the permissions of a predefined role, or else those in `stored`. An unknown role gives none."""
     if role in PREDEFINED:
         return PREDEFINED[role]
     known = {permission.value: permission for permission in Permission}
@@ -97,21 +105,20 @@ def permissions_of(role: str, stored: str | None) -> frozenset[Permission]:
 
 
 def scope_of(connection: Connection, domain_id: str) -> frozenset[str] | None:
-    """The domain and all below; None for the top domain: what belongs to no domain is in its scope too."""
+    """Return the domain and all domains below it; None for the top domain, whose scope has no limit."""
     return None if domains.is_top(connection, domain_id) else domains.domain_and_below(connection, domain_id)
 
 
 def actor_of(connection: Connection, account_id: str) -> Actor:
-    """An administrator as an actor; without a role they may do nothing."""
+    """Return an administrator as an actor. Without a role they may do nothing."""
     return Actor(f"user:{account_id}", grants_of(connection, account_id), account_id)
 
 
-def visitor_of(connection: Connection, account_id: str, rows: Sequence[AnyRow]) -> tuple[Actor, Mapping[str, str]]:
-    """Return the actor from rows that another query read along (`storage.people.roles.with_grants`).
+def visitor_of(connection: Connection, account_id: str, held: Sequence[HeldRole]) -> tuple[Actor, Mapping[str, str]]:
+    """Return the account as an actor with these roles, and the domains to which its roles are limited: ids by name.
 
-    Also return the domains to which roles are confined, and all below them: their ids, by name.
+    The domains below those are included. Without a role, the actor may do nothing.
     """
-    held = [role for row in rows if (role := roles.held_role(row)) is not None]  # where nothing is, nothing is given
     scopes = _scopes(connection, held)
     actor = Actor(f"user:{account_id}", tuple(_grant(role, scopes) for role in held), account_id)
-    return actor, {name: each for below in scopes.values() for each, name in below.items()}
+    return actor, {name: domain_id for below in scopes.values() for domain_id, name in below.items()}

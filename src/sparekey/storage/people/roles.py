@@ -66,8 +66,8 @@ def grants_of(connection: Connection, principal_ids: Collection[str]) -> list[He
     return all_as(HeldRole, connection.execute(query.where(role_grant.c.principal_id.in_(principal_ids))))
 
 
-def with_grants(query: Select[Any], principal: ColumnElement[str]) -> Select[Any]:
-    """Return the query with each row once for each role of the principal in this column; `held_role` reads the role."""
+def with_grants(query: Select[Any], principal: ColumnElement[str]) -> Select[Any]:  # Any: the columns of a query
+    """Return the query with one row for each role of the principal in this column; `held_role` reads the role."""
     joined = query.add_columns(*_GRANT).outerjoin(role_grant, role_grant.c.principal_id == principal)
     return joined.outerjoin(_DOMAIN, _IN_DOMAIN).outerjoin(role, _OF_ROLE)
 
@@ -93,7 +93,7 @@ _GRANT: Final = (
     role_grant.c.role,
     role.c.permissions,
     _DOMAIN.c.id.label("granted_in"),
-    and_(_DOMAIN.c.id.is_not(None), _DOMAIN.c.parent_id.is_(None)).label("at_top"),  # and not nowhere
+    and_(_DOMAIN.c.id.is_not(None), _DOMAIN.c.parent_id.is_(None)).label("at_top"),  # False if the domain is gone
 )
 
 
@@ -213,7 +213,7 @@ def count_grants(connection: Connection, name: str) -> int:
 
 
 def lock_grants_at_top(connection: Connection, name: str) -> None:
-    """Make others who change or count these grants wait. Take this lock before any account's."""
+    """Lock these grants: other changes and counts of them wait. Take this lock before the lock of any account."""
     query = select(role_grant.c.id).join(security_domain, security_domain.c.id == role_grant.c.domain_id)
     query = query.where(role_grant.c.role == name, security_domain.c.parent_id.is_(None)).order_by(role_grant.c.id)
     connection.execute(query.with_for_update(of=role_grant)).all()
@@ -229,7 +229,7 @@ def count_able(
     where = security_domain.c.parent_id.is_(None) if domains is None else security_domain.c.id.in_(domains)
     usable_token = exists().where(
         token.c.account_id == account.c.id,
-        token.c.with_pin,  # without one it is one factor, and opens no door of administrators
+        token.c.with_pin,  # without a PIN it is one factor, and administrators need two
         token.c.enabled,
         or_(token.c.expires_at.is_(None), token.c.expires_at > now),
     )

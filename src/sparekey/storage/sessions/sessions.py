@@ -1,23 +1,23 @@
-"""Sessions: found by the hash of their token, with the account as it is now.
+"""Sessions: found by the hash of their token, with the present state of the account.
 
-Those of administrators, unless `table` says that they are those of users (`user_session`): the one is never found
-among the others.
+The functions work on sessions of administrators, unless `table` names those of users (`user_session`). A session of
+one kind is never found among the other kind.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, insert, literal, select, tuple_, update
 
-from sparekey.storage.people.roles import with_grants
+from sparekey.storage.people.roles import HeldRole, held_role, with_grants
 from sparekey.storage.rows import AnyRow, all_as, one_as
 from sparekey.storage.tables import account, admin_session, security_domain, user_session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
-    """A session, and what its account is now; times are unix seconds."""
+    """A session with the present state of its account; times are unix seconds."""
 
     account_id: str
     login: str
@@ -34,10 +34,10 @@ class StoredSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionAndGrants:
-    """An administrator's session, with a row of `storage.people.roles.with_grants` for each role granted."""
+    """An administrator's session, with the roles that the administrator holds."""
 
     session: StoredSession
-    grants: Sequence[AnyRow]
+    grants: tuple[HeldRole, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +45,9 @@ class SecondFactor:
     """The last second factor of a session."""
 
     account_id: str
-    method: str  # of core.sign_in.outcome.Method; "": it is not known
+    method: str  # of core.reasons.Method; "": it is not known
     second_factor_at: int
-    token_id: str | None  # that it was, in a session of a user
+    token_id: str | None  # the token used, in a session of a user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def insert_session(
     table: Table = admin_session,
     **more: str | None,
 ) -> None:
-    """`more`: columns that only this table has."""
+    """Insert a session whose second factor was shown now. `more`: columns that only this table has."""
     connection.execute(
         insert(table).values(
             id=session_id,
@@ -93,12 +93,12 @@ def find_session(connection: Connection, session_id: str, table: Table = admin_s
 
 
 def find_with_grants(connection: Connection, session_id: str) -> SessionAndGrants | None:
-    """Return an administrator's session and grants, read in one statement because every page asks for both."""
+    """Return an administrator's session and grants, read in one statement because every page needs both."""
     query = with_grants(_with_account(admin_session), account.c.id).where(admin_session.c.id == session_id)
     rows = connection.execute(query).all()
     if not rows:
         return None
-    return SessionAndGrants(session=_session(rows[0]), grants=rows)
+    return SessionAndGrants(session=_session(rows[0]), grants=tuple(filter(None, map(held_role, rows))))
 
 
 def _session(row: AnyRow) -> StoredSession:
@@ -134,7 +134,7 @@ def _with_account(table: Table) -> Select[Any]:  # Any: as `roles.with_grants` t
 
 
 def mark_used(connection: Connection, session_id: str, now: int, table: Table = admin_session) -> None:
-    """Only ever later."""
+    """Save the time of the last use. It never goes back."""
     connection.execute(
         update(table).where(table.c.id == session_id, table.c.last_used_at < now).values(last_used_at=now)
     )
@@ -143,7 +143,7 @@ def mark_used(connection: Connection, session_id: str, now: int, table: Table = 
 def refresh_second_factor(
     connection: Connection, session_id: str, now: int, table: Table = admin_session, **more: str | None
 ) -> None:
-    """`more`: columns that only this table has."""
+    """Save that the second factor was shown now. `more`: columns that only this table has."""
     connection.execute(
         update(table).where(table.c.id == session_id).values(second_factor_at=now, last_used_at=now, **more)
     )
@@ -156,28 +156,28 @@ def find_second_factor(connection: Connection, session_id: str, table: Table = a
 
 
 def delete_session(connection: Connection, session_id: str, table: Table = admin_session) -> bool:
-    """Delete the session. Return True if it existed."""
+    """Delete the session. Return False if it was gone already."""
     return connection.execute(delete(table).where(table.c.id == session_id)).rowcount == 1
 
 
 def delete_of_account(connection: Connection, account_id: str | None, but: str = "") -> None:
-    """All of this user, of both kinds, but for the one with that id; None: of nobody."""
+    """Delete all sessions of this user, of both kinds, except the one with the id `but`. None deletes nothing."""
     for table in (admin_session, user_session):
         connection.execute(delete(table).where(table.c.account_id == account_id, table.c.id != but))
 
 
 def delete_of_administrator(connection: Connection, account_id: str) -> None:
-    """All at the console."""
+    """Delete all sessions of this user at the console."""
     connection.execute(delete(admin_session).where(admin_session.c.account_id == account_id))
 
 
 def delete_of_user(connection: Connection, account_id: str) -> None:
-    """All at self-service."""
+    """Delete all sessions of this user at self-service."""
     connection.execute(delete(user_session).where(user_session.c.account_id == account_id))
 
 
 def delete_over(connection: Connection, expired_by: int, unused_since: int, table: Table = admin_session) -> None:
-    """Sessions that ended by this moment, or were last used by that one."""
+    """Delete the sessions that expired by `expired_by` or were last used by `unused_since` (unix seconds)."""
     connection.execute(delete(table).where((table.c.expires_at <= expired_by) | (table.c.last_used_at <= unused_since)))
 
 
@@ -189,7 +189,10 @@ def list_open(
     after: tuple[str, str],
     within: Collection[str] | None = None,
 ) -> list[ListedSession]:
-    """Sessions of administrators, by login and id, from the one after `after`; of users in these domains if given."""
+    """Return sessions of administrators in order of login and id, from the one after `after`.
+
+    `within`: only those of users in these domains.
+    """
     query = _open(now, unused_since).where(tuple_(account.c.login, admin_session.c.id) > tuple_(*after))
     query = query.order_by(account.c.login, admin_session.c.id).limit(limit)
     if within is not None:
@@ -198,14 +201,14 @@ def list_open(
 
 
 def list_of_account(connection: Connection, account_id: str, now: int, unused_since: int) -> list[ListedSession]:
-    """Those of one administrator, the one that was used last first."""
+    """Return the sessions of one administrator; the one used last comes first."""
     query = _open(now, unused_since).where(admin_session.c.account_id == account_id)
     query = query.order_by(admin_session.c.last_used_at.desc(), admin_session.c.id)
     return all_as(ListedSession, connection.execute(query))
 
 
 def find_named(connection: Connection, name: str) -> ListedSession | None:
-    """The session of administrators whose id begins so (16 hex digits)."""
+    """Return the session of an administrator whose id begins with `name` (16 hex digits)."""
     query = _listed().where(func.substr(admin_session.c.id, 1, len(name)) == name)
     return next(iter(all_as(ListedSession, connection.execute(query.limit(1)))), None)
 
