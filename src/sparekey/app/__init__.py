@@ -1,2 +1,4 @@
-"""What people, programs and devices can do: one module per thing, each in the transaction of its effect and its audit
-row. Nothing here reads a clock, a socket or a terminal."""
+"""Use cases of people, programs and devices, one package per noun.
+
+Each use case logs its event in the transaction of its effect. Nothing here reads a clock, a socket or a terminal.
+"""

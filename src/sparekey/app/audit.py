@@ -1,7 +1,7 @@
-"""Puts on record who did what to whom, in the transaction of the effect itself: no audit, no answer.
+"""Log events in the audit log, in the transaction of their effect: no event, no answer.
 
-Rules: the row is committed with its effect or not at all; `detail` is canonical JSON and can hold no Secret and no
-bytes; time is an argument.
+Rules: an event is committed with its effect or not at all. `detail` is canonical JSON and cannot hold a Secret or
+bytes. Time is an argument.
 """
 
 import json
@@ -15,14 +15,14 @@ from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.json_value import Json
 from sparekey.storage.audit_log import events as rows
 
-SYSTEM: Final = "system"  # the actor of what happens by itself
+SYSTEM: Final = "system"  # the actor of automatic events
 
-_LONGEST_DETAIL: Final = 16_384  # characters; more is a mistake of the caller
+_LONGEST_DETAIL: Final = 16_384  # characters; a longer detail is a mistake of the caller
 
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One thing that happened, or was refused."""
+    """One event that happened or was refused."""
 
     at: int  # unix microseconds
     actor: str  # os:NAME, device:ID, client:ID, user:ID or system
@@ -35,12 +35,12 @@ class AuditEntry:
 
 
 def record(connection: Connection, entry: AuditEntry) -> None:
-    """Adds `entry` to the record in the caller's transaction. Raises TypeError if its detail holds a Secret."""
+    """Add `entry` to the audit log in the caller's transaction. Raises TypeError if its detail holds a Secret."""
     rows.insert_row(connection, row_of(entry))
 
 
 def row_of(entry: AuditEntry) -> dict[str, str | int | None]:
-    """The values of its row. Raises TypeError if its detail holds a Secret."""
+    """Return the values of the entry's row. Raises TypeError if its detail holds a Secret."""
     return {
         "at": entry.at,
         "actor": entry.actor,
@@ -54,7 +54,10 @@ def row_of(entry: AuditEntry) -> dict[str, str | int | None]:
 
 
 def canonical_json(detail: Mapping[str, Json]) -> str:
-    """ASCII, members in order of name, no white space, so that one detail has one hash."""
+    """Return the detail as ASCII JSON with sorted members and no white space, so that equal details have equal hashes.
+
+    Raises ValueError if it is too long, and TypeError if it holds a Secret or bytes.
+    """
     text = _ENCODER.encode(detail) if detail else "{}"
     if len(text) > _LONGEST_DETAIL:
         raise ValueError(f"audit detail of {len(text)} characters; at most {_LONGEST_DETAIL} are kept")

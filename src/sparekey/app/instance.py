@@ -1,4 +1,4 @@
-"""One running server as the use cases see it: its database, its keys, and how it hashes."""
+"""One running server as the use cases see it: its database, its keys, and its pool for hashing."""
 
 import secrets
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ from sparekey.storage.unit_of_work import Database
 
 TOP_DOMAIN = "SystemDomain"
 DEFAULT_POLICY = "Default"
-MICROSECONDS = 1_000_000  # audit rows carry their time in microseconds
+MICROSECONDS = 1_000_000  # events carry their time in microseconds
 
 
 @dataclass(frozen=True)
 class Instance:
-    """Passed first to every use case. Safe to share between threads."""
+    """A running server: the first argument of every use case. Safe to share between threads."""
 
     name: str
     database: Database
     keystore: Keystore
     vault: Vault
-    ca_certificate: bytes  # DER of the CA that devices pin; enrolment codes stand for it
-    run: Run = one_by_one  # the map on which records are sealed
+    ca_certificate: bytes  # DER of the CA that devices pin; enrolment codes contain its hash
+    run: Run = one_by_one  # the map function that seals records, for example of a pool
 
 
 def new_id() -> str:
-    """128 random bits in hex: an id that is never used again."""
+    """Return 128 random bits in hex: an id that is never used again."""
     return secrets.token_hex(16)
 
 
@@ -48,6 +48,6 @@ def log(
     device: str | None = None,
     **detail: Json,
 ) -> None:
-    """Put it on record in the caller's transaction; `now` in unix seconds."""
+    """Log an event in the caller's transaction; `now` in unix seconds. Raises TypeError if `detail` holds a Secret."""
     name = actor.name if isinstance(actor, Actor) else actor
     record(connection, AuditEntry(now * MICROSECONDS, name, action, result, account, token, device, detail))

@@ -1,6 +1,6 @@
-"""Finding what somebody named, for an actor who may do something with it; or a NotFound that says where to look.
+"""Find a named object for an actor who needs a permission for it, or raise a NotFound that says where to look.
 
-What lies outside every domain of the actor is not found, in the same words as what is not there.
+An object outside every domain of the actor is not found: the message is the same as for one that does not exist.
 """
 
 from sqlalchemy import Connection
@@ -43,7 +43,7 @@ def get_token(connection: Connection, actor: Actor, serial: str, needed: Permiss
 
 
 def get_assigned_token(connection: Connection, actor: Actor, serial: str, needed: Permission) -> AssignedToken:
-    """Return a token that is assigned to a user. Raises NotFound if it is not assigned."""
+    """Return a token that a user has. Raises NotFound or NotAllowed."""
     token = get_token(connection, actor, serial, needed)
     if not isinstance(token, AssignedToken):
         raise NotFound(f"token {serial!r} is not assigned to a user", "assign it to a user first")
@@ -59,7 +59,10 @@ def get_domain(connection: Connection, actor: Actor, name: str, needed: Permissi
 
 
 def get_scope(connection: Connection, actor: Actor, domain: str, needed: Permission) -> frozenset[str] | None:
-    """Where somebody searches: where they have the permission, and in this domain or below; None: everywhere."""
+    """Return the domains that a search covers: those with the permission, in `domain` or below; None: all domains.
+
+    Raises NotFound or NotAllowed.
+    """
     within = verify_somewhere(actor, needed)
     if not domain:
         return within
@@ -70,7 +73,7 @@ def get_scope(connection: Connection, actor: Actor, domain: str, needed: Permiss
 
 
 def get_client(connection: Connection, actor: Actor, name: str, needed: Permission) -> Client:
-    """Return an API client by name. Raises NotFound if the actor can see no such client."""
+    """Return an API client by name. Raises NotFound or NotAllowed."""
     client = clients.find_client_named(connection, name)
     if client is None or not actor.sees(client.domain_id):
         raise NotFound(f"there is no API client {name!r}", "see `sparekey client list`")
@@ -81,10 +84,10 @@ def get_client(connection: Connection, actor: Actor, name: str, needed: Permissi
 
 
 def get_policy(connection: Connection, actor: Actor, kind: PolicyKind, name: str, needed: Permission) -> NamedPolicy:
-    """Return a policy by name. Raises NotFound if there is none.
+    """Return a policy by name. Raises NotFound or NotAllowed.
 
-    Policies belong to no domain. Permission to view them in any domain shows them all; a change needs permission
-    everywhere.
+    Policies belong to no domain. The permission to view them in any domain is enough to see them all; changing one
+    needs the permission in all domains.
     """
     if needed.only_looks:
         verify_somewhere(actor, needed)
@@ -97,9 +100,10 @@ def get_policy(connection: Connection, actor: Actor, kind: PolicyKind, name: str
 
 
 def get_device(connection: Connection, actor: Actor, name: str, needed: Permission) -> Device:
-    """By id or name; a name that several devices have is refused. One in use goes before those that are revoked.
+    """Return a device by id or name. Raises NotFound, NotAllowed, or BadInput if several devices have the name.
 
-    An id goes first: a device chooses its name, which may be another one's id.
+    A device in use comes before revoked ones of the same name. An id comes before a name, because a device chooses its
+    name, which may be the id of another device.
     """
     found = [device for device in devices.devices_named(connection, name) if actor.sees(device.domain_id)]
     if not found:

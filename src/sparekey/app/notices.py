@@ -1,11 +1,14 @@
-"""Tells people what happened: a user about their own account, administrators about an alarm.
+"""Notify people: users about their own account, administrators about alarms.
 
-Rules: what is to be told is put into the outbox in the caller's transaction, so that it is told exactly when it
-happened (S42); a user without a mail address is told nothing; an alarm is at once an audit row, a line that stays until
-somebody acknowledges it, and a notice. The same alarm again is put on record each time, counted on its line, and told
-once an hour; of one kind no more than twenty are told in an hour, the last of which says so, and to one user no more of
-a kind either: nobody buries an alarm or a notice under others, and a thousand laptops with one trouble are no thousand
-mails.
+Rules:
+- A notice goes into the outbox in the caller's transaction: it is sent if and only if the event happened (S42).
+- A user without a mail address gets no notice.
+- An alarm is three things at once: an event in the audit log, an entry in the list of alarms that stays until it is
+  acknowledged, and a notice.
+- A repeated alarm is logged each time, counted in its entry, and mailed once an hour.
+- Rate limit: at most twenty mails an hour for each kind of alarm, and for each kind of notice to one user. The last of
+  them says so. So an attacker cannot hide an alarm among others, and a thousand laptops with the same problem do not
+  send a thousand mails.
 """
 
 from collections.abc import Mapping
@@ -25,9 +28,9 @@ from sparekey.storage.audit_log.alarms import RaisedAlarm
 from sparekey.storage.audit_log.outbox import Mail
 from sparekey.storage.people import accounts
 
-ADMINISTRATORS: Final = ""  # the recipient of an alarm, until the sender puts the settings' addresses in its place
+ADMINISTRATORS: Final = ""  # stands for the recipients of an alarm until the sender fills in the configured addresses
 TOLD_AGAIN_AFTER: Final = 3_600  # seconds
-MOST_TOLD: Final = 20  # of one kind in that time
+MOST_TOLD: Final = 20  # mails of one kind in that time
 _LAST_TO_USER: Final = "You get no more mails of this kind for an hour, even if this happens again."
 _LAST_ONE: Final = "no more mails of this kind are sent for an hour; `sparekey alarm list` shows all alarms"
 
@@ -35,15 +38,15 @@ _LAST_ONE: Final = "no more mails of this kind are sent for an hour; `sparekey a
 def notify_user(
     connection: Connection, now: int, account_id: str | None, notice: Notice, *, at: int | None = None, **facts: str
 ) -> None:
-    """Queues a notice to this user, if there is one with an address. `at`: when it happened, if that was before."""
+    """Queue a notice to this user, if they have a mail address. `at`: the time of the event, if it was earlier."""
     account = accounts.find_account_by_id(connection, account_id) if account_id else None
     if account is None or not account.mail:
         return
-    told = outbox.count_to_user(connection, account.id, notice, now - TOLD_AGAIN_AFTER)
-    if told >= MOST_TOLD:
-        return  # it is on record; the mail before said that there may be more
+    sent = outbox.count_to_user(connection, account.id, notice, now - TOLD_AGAIN_AFTER)
+    if sent >= MOST_TOLD:
+        return  # the event is in the audit log, and the last mail said that there may be more events
     letter = letter_to_user(notice, account.login, now if at is None else at, facts)
-    if told == MOST_TOLD - 1:
+    if sent == MOST_TOLD - 1:
         letter = replace(letter, body=f"{letter.body}\n{_LAST_TO_USER}\n")
     _queue(connection, now, notice, account.mail, letter, account.id)
 
@@ -60,7 +63,10 @@ def raise_alarm(
     device: str | None = None,
     **detail: Json,
 ) -> None:
-    """Asks a person to look. Takes what `log` takes. Raises ValueError if this is no alarm."""
+    """Log an alarm, list it and notify the administrators. Takes the arguments of `log`.
+
+    Raises ValueError if the action is no alarm.
+    """
     if not action.is_alarm:
         raise ValueError(f"{action} is no alarm")
     log(connection, now, actor, action, result=result, account=account, token=token, device=device, **detail)
@@ -84,11 +90,11 @@ def raise_alarm(
 def _tell_administrators(
     connection: Connection, now: int, alarm_id: str, raised: RaisedAlarm, facts: Mapping[str, Json]
 ) -> None:
-    told = alarms.count_told(connection, raised.action, now - TOLD_AGAIN_AFTER)
-    if told >= MOST_TOLD or not alarms.mark_told(connection, alarm_id, now - TOLD_AGAIN_AFTER, now):
+    sent = alarms.count_told(connection, raised.action, now - TOLD_AGAIN_AFTER)
+    if sent >= MOST_TOLD or not alarms.mark_told(connection, alarm_id, now - TOLD_AGAIN_AFTER, now):
         return
     names = alarms.find_names(connection, raised.account_id, raised.token_id, raised.device_id)
-    last = {"note": _LAST_ONE} if told == MOST_TOLD - 1 else {}
+    last = {"note": _LAST_ONE} if sent == MOST_TOLD - 1 else {}
     letter = letter_of_alarm(raised.action, alarm_id, now, {**names, **facts, **last})
     _queue(connection, now, raised.action, ADMINISTRATORS, letter, raised.account_id)
 

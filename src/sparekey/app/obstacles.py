@@ -14,7 +14,7 @@ from sparekey.storage.tokens import tokens
 
 
 class StoredDevice(Protocol):
-    """The columns that `device_state` reads, in whatever a query has brought them."""
+    """The columns that `device_state` reads; rows of several queries have them."""
 
     @property
     def id(self) -> str: ...

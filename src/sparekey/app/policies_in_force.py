@@ -1,4 +1,4 @@
-"""Which policy is in force: for the users of a domain, and for a user on a device. What every use case asks."""
+"""Find the policies in force: those of the users in a domain, and the merged one of a user on a device."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -21,20 +21,20 @@ Q = TypeVar("Q", OfflinePolicy, TokenPolicy, LockoutPolicy)
 
 
 def effective_in(connection: Connection, user_domain: str, device_domain: str) -> EffectivePolicy:
-    """The merged offline policy of two domains, by id."""
+    """Return the merged offline policy of two domains, given by id."""
     return effective_policy(_assigned(connection, user_domain), _assigned(connection, device_domain))
 
 
 def effective_on(connection: Connection, user_domain: str, device_domains: Iterable[str]) -> dict[str, EffectivePolicy]:
-    """The same for devices of several domains, by id of the domain; one question."""
+    """Return the merged offline policies for devices of several domains, by domain id, with one query."""
     wanted = {user_domain, *device_domains}
     rows = policies.policies_of_domains(connection, PolicyKind.OFFLINE, wanted)
     found = {row.domain_id: _assigned_policy(row) for row in rows}
-    return {each: effective_policy(found.get(user_domain), found.get(each)) for each in wanted}
+    return {domain_id: effective_policy(found.get(user_domain), found.get(domain_id)) for domain_id in wanted}
 
 
 def offline_everywhere(connection: Connection) -> Callable[[str, str], EffectivePolicy]:
-    """`effective_in` for any two domains, from one question: for what looks at many users."""
+    """Return a function like `effective_in` for any two domains, with one query. For reports about many users."""
     rows = policies.policies_of_domains(connection, PolicyKind.OFFLINE)
     assigned = {row.domain_id: _assigned_policy(row) for row in rows}
     return cache(
@@ -43,14 +43,14 @@ def offline_everywhere(connection: Connection) -> Callable[[str, str], Effective
 
 
 def policy_everywhere(connection: Connection, kind: type[P]) -> Callable[[str], P]:
-    """`policy_in` for any domain, from one question."""
+    """Return a function like `policy_in` for any domain, with one query."""
     rows = policies.policies_of_domains(connection, PolicyKind.of(kind))
     found: Mapping[str, P] = {row.domain_id: _policy_of(row, kind) for row in rows}
     return found.__getitem__
 
 
 def policy_in(connection: Connection, domain_id: str, kind: type[P]) -> P:
-    """The token or lockout policy in force in a domain. Raises LookupError where there is none."""
+    """Return the token or lockout policy in force in a domain. Raises LookupError if there is none."""
     row = policies.policy_of_domain(connection, PolicyKind.of(kind), domain_id)
     if row is None:
         raise LookupError(f"no {kind.__name__} is in force in a domain")

@@ -1,6 +1,6 @@
-"""What the use cases need from outside and that comes in more than one kind.
+"""Ports: services outside the use cases that have several implementations, such as keystores and mail servers.
 
-Rules: private keys never leave a keystore; each signing key serves one purpose and signs nothing else.
+Rules: private keys never leave a keystore. Each signing key serves one purpose and signs nothing else.
 """
 
 from collections.abc import Sequence
@@ -14,54 +14,54 @@ from sparekey.core.audit_log.export import ExportedEvent
 
 
 class Purpose(StrEnum):
-    """What a signing key is for. One key each, so that no signature can pass for another kind."""
+    """The purpose of a signing key. Each purpose has its own key, so that no signature passes for another kind."""
 
     OFFLINE = "offline"  # sealed units (spec/offline-day.md)
     CHECKPOINT = "checkpoint"  # the heads of the audit chain
 
     @property
     def label(self) -> bytes:
-        """How every message that this key signs begins; a keystore refuses others."""
+        """The first bytes of every message that this key signs. A keystore refuses other messages."""
         return {Purpose.OFFLINE: b"sparekey-offline/1\n", Purpose.CHECKPOINT: checkpoint.LABEL}[self]
 
 
 class KeystoreError(RuntimeError):
-    """The keystore cannot do it; says what to do, and nothing about keys or what they protect."""
+    """The keystore failed. The message says what to do, and nothing about keys or the data they protect."""
 
 
 class Keystore(Protocol):
     """Holds the master key and the signing keys, apart from the database and from its backups."""
 
     def wrap(self, key: bytes, context: bytes) -> bytes:
-        """`key` encrypted under the master key; only the same `context` opens it again."""
+        """Return `key`, encrypted under the master key. Only the same `context` decrypts it."""
         ...
 
     def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
-        """The key that `wrap` was given. Raises KeystoreError if anything is not as it was."""
+        """Return the key that `wrap` encrypted. Raises KeystoreError if the bytes or the context differ."""
         ...
 
     def sign(self, purpose: Purpose, message: bytes) -> bytes:
-        """Ed25519 (RFC 8032) over `message`, 64 bytes. Raises KeystoreError if it begins with another label."""
+        """Return the Ed25519 signature of `message` (RFC 8032, 64 bytes). Raises KeystoreError if its label differs."""
         ...
 
     def public_key(self, purpose: Purpose) -> bytes:
-        """The raw Ed25519 public key, 32 bytes."""
+        """Return the raw Ed25519 public key, 32 bytes."""
         ...
 
 
 class CheckpointStore(Protocol):
-    """Where an instance keeps the newest audit checkpoint that it saw, out of the database's reach."""
+    """The store of the newest audit checkpoint that an instance saw, outside the database."""
 
     def newest(self) -> Checkpoint | None:
-        """The checkpoint kept last; None: none yet."""
+        """Return the checkpoint kept last; None: none yet. Raises CheckpointError if it is damaged."""
         ...
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Puts `checkpoint` in the place of the one before; durable when it returns."""
+        """Replace the checkpoint kept before. The new one is durable when this returns."""
         ...
 
     def set_aside(self) -> None:
-        """Keeps the newest one as evidence under another name: the database no longer holds what it vouches for."""
+        """Rename the newest checkpoint, to keep it as evidence: the database no longer holds the events it signs."""
         ...
 
 
@@ -69,7 +69,7 @@ class CheckpointStore(Protocol):
 class Message:
     """One mail to one person."""
 
-    id: str  # the same at every try, so that a receiver can tell that it has it already
+    id: str  # the same at every try, so that a receiver can recognise a duplicate
     recipient: str
     subject: str
     body: str
@@ -77,15 +77,15 @@ class Message:
 
 
 class MailFailure(StrEnum):
-    """Why a message was not sent, as far as it matters for the next try."""
+    """The reason why a message was not sent, as far as it matters for the next try."""
 
-    UNREACHABLE = "unreachable"  # no mail server, or it lets nobody in: no other message would fare better
-    DEFERRED = "deferred"  # it does not take this message now
-    REFUSED = "refused"  # it does not take this message at all
+    UNREACHABLE = "unreachable"  # no connection to the mail server, or no login: other messages would fail, too
+    DEFERRED = "deferred"  # the mail server does not accept this message now
+    REFUSED = "refused"  # the mail server does not accept this message at all
 
 
 class MailError(RuntimeError):
-    """A message was not sent; says why, and nothing of passwords or of what the message says."""
+    """A message was not sent. The text says why; it contains no password and nothing of the message."""
 
     def __init__(self, failure: MailFailure, why: str) -> None:
         super().__init__(why)
@@ -93,20 +93,23 @@ class MailError(RuntimeError):
 
 
 class Mailer(Protocol):
-    """Takes mail on its way."""
+    """Sends mail."""
 
     def send(self, message: Message) -> None:
-        """Returns once somebody else answers for it. Raises MailError, or ValueError for what can be no mail."""
+        """Return once another mail server is responsible for the message.
+
+        Raises MailError, or ValueError if the message cannot be a valid mail.
+        """
         ...
 
 
 class CollectorError(RuntimeError):
-    """The collector did not confirm that it took the events; says why. It may have some of them."""
+    """The collector did not confirm the events; the text says why. It may have some of them."""
 
 
 class EventCollector(Protocol):
-    """Takes the record's events as they happen, somewhere else."""
+    """A program outside that receives the events of the audit log."""
 
     def send(self, events: Sequence[ExportedEvent]) -> None:
-        """Returns once the collector has taken all of them, in this order. Raises CollectorError."""
+        """Return once the collector has all events, in this order. Raises CollectorError."""
         ...

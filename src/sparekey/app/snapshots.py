@@ -1,4 +1,4 @@
-"""From rows to what the core judges: stored secrets are opened here and nowhere else."""
+"""Convert stored rows to the states that the core decides with. Stored secrets are decrypted here and nowhere else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ PIN_BYTES: Final = _VERIFIER_BYTES + SALT_BYTES + 12
 
 
 class StoredPin(Protocol):
-    """The columns that `pin_of` reads, in whatever a query has brought them."""
+    """The columns that `pin_of` reads; rows of several queries have them."""
 
     @property
     def id(self) -> str: ...  # of the token
@@ -39,7 +39,7 @@ class StoredPin(Protocol):
 
 
 class StoredToken(StoredPin, Protocol):
-    """The columns that `seedless_token` reads."""
+    """The columns that `seedless_token` reads; rows of several queries have them."""
 
     @property
     def enabled(self) -> bool: ...
@@ -82,7 +82,7 @@ def open_online_code(vault: Vault, code: OnlineCode) -> Secret[str]:
 
 
 def seal_online_code(vault: Vault, code_id: str, account_id: str, token_id: str, code: Secret[str]) -> bytes:
-    """The inverse of `open_online_code`."""
+    """Encrypt a code for its row: the inverse of `open_online_code`."""
     owner = token_owner(account_id, token_id)
     return vault.seal("online_emergency_code.code_sealed", code_id, owner, code.reveal().encode())
 
@@ -109,7 +109,7 @@ def token_state(vault: Vault, token: JudgedToken) -> TokenState:
 
 @dataclass(frozen=True)
 class SeedlessToken:
-    """A token as far as offline data are concerned (`core.offline.units.OfflineToken`)."""
+    """The properties of a token that matter for offline data (`core.offline.units.OfflineToken`)."""
 
     token_id: str
     enabled: bool
@@ -148,13 +148,13 @@ def open_code(vault: Vault, code: EmergencyCode) -> Secret[str]:
 
 
 def seal_code(vault: Vault, code_id: str, account_id: str, token_id: str | None, code: Secret[str]) -> bytes:
-    """The inverse of `open_code`."""
+    """Encrypt a code for its row: the inverse of `open_code`."""
     owner = code_owner(account_id, token_id)
     return vault.seal("emergency_code.code_sealed", code_id, owner, code.reveal().encode())
 
 
 def seal_pin(vault: Vault, account_id: str, token_id: str, pin: PinVerifier) -> PinColumns:
-    """The inverse of `pin_of`."""
+    """Encrypt a PIN verifier for the token's row: the inverse of `pin_of`."""
     plain = pin.verifier.reveal() + bytes([pin.length])
     return PinColumns(
         pin_sealed=vault.seal("token.pin_sealed", token_id, token_owner(account_id, token_id), plain),
@@ -165,7 +165,7 @@ def seal_pin(vault: Vault, account_id: str, token_id: str, pin: PinVerifier) -> 
 
 
 def seal_pin_history(vault: Vault, account_id: str, token_id: str, former: Sequence[PinVerifier]) -> bytes:
-    """Former PINs, newest first, as their verifiers."""
+    """Encrypt the verifiers of former PINs, newest first."""
     return vault.seal(
         "token.pin_history_sealed", token_id, token_owner(account_id, token_id), b"".join(map(pin_bytes, former))
     )
@@ -182,13 +182,13 @@ def open_pin_history(vault: Vault, token: Token) -> list[PinVerifier]:
 
 
 def pin_bytes(pin: PinVerifier) -> bytes:
-    """A verifier with everything that belongs to it: PIN_BYTES long. Secret."""
+    """Return the verifier with its salt and parameters: PIN_BYTES bytes. They are secret."""
     numbers = (pin.memory_kib, pin.passes, pin.length)
     return pin.verifier.reveal() + pin.salt + b"".join(number.to_bytes(4, "big") for number in numbers)
 
 
 def pin_from_bytes(data: bytes) -> PinVerifier:
-    """The inverse of `pin_bytes`."""
+    """Return the verifier from PIN_BYTES bytes: the inverse of `pin_bytes`."""
     verifier, salt = data[:_VERIFIER_BYTES], data[_VERIFIER_BYTES : _VERIFIER_BYTES + SALT_BYTES]
     start = _VERIFIER_BYTES + SALT_BYTES
     memory, passes, length = (int.from_bytes(data[at : at + 4], "big") for at in (start, start + 4, start + 8))
@@ -196,13 +196,16 @@ def pin_from_bytes(data: bytes) -> PinVerifier:
 
 
 def token_owner(account_id: str | None, token_id: str) -> str:
-    """Whose secret it is, for the vault's associated data: a token that is moved to another user in the database opens
-    to nothing. None: nobody has the token; assigning it seals its seed anew."""
+    """Return the owner of a token's secrets, for the vault's associated data. `account_id` None: an unassigned token.
+
+    The secrets of a token that was moved to another user inside the database cannot be decrypted. Assigning a token
+    encrypts its seed again, for its new owner.
+    """
     return f"account:{account_id}/token:{token_id}"
 
 
 def code_owner(account_id: str, token_id: str | None) -> str:
-    """The same for an emergency code: of a token, or of the user where there is none."""
+    """Return the owner of an emergency code, for the vault's associated data: a token, or the user if it is None."""
     return token_owner(account_id, token_id) if token_id else f"account:{account_id}"
 
 

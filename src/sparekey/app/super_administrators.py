@@ -1,10 +1,12 @@
-"""Once there is a super administrator who can sign in, there always is one: no change leaves the server without.
+"""Refuse a change that would leave the server without a super administrator who can sign in.
 
-Rules: counted are users with the role at the top domain, whose account is enabled and not expired, and who have a
-passkey, or a token with a PIN that is enabled and not expired; taking that away is such a change, but for the report of
-a stolen device, which nothing holds up; root on the server is refused like everybody else, for whoever needs one more
-can make one first; two changes at once wait for one another. A token that is lost still counts: it has its emergency
-tokencode.
+Rules:
+- A super administrator counts if they have the role at the top domain, an account that is enabled and not expired, and
+  either a passkey or a token that has a PIN, is enabled and is not expired. A lost token counts, because its emergency
+  tokencode works.
+- Every change that takes one of these away is checked, except the report of a stolen device: nothing delays that.
+- Root on the server is refused, too. Root can make another super administrator first.
+- Two changes at the same time wait for each other.
 """
 
 from collections.abc import Iterator
@@ -17,14 +19,15 @@ from sparekey.core.errors import NotAllowed
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.storage.people import roles
 
-_FOREVER: Final = 2**62  # later than any expiry: only an account without one is open then
+_FOREVER: Final = 2**62  # later than any expiry: only an account without an expiry is valid then
 
 
 @contextmanager
 def one_remains(connection: Connection, now: int) -> Iterator[None]:
-    """Wraps a change that may take one away. Raises NotAllowed, which rolls the change back, where none would be left.
+    """Wrap a change that may take a super administrator away. Raises NotAllowed if none would be left.
 
-    Nor may the last one whose account has no end be given one: it would be none when that time comes.
+    The error rolls the change back. The last account without an expiry cannot get one either: when that time came, no
+    super administrator would be left.
     """
     roles.lock_grants_at_top(connection, SUPER_ADMINISTRATOR)
     before = _able(connection, now)
@@ -34,6 +37,6 @@ def one_remains(connection: Connection, now: int) -> Iterator[None]:
 
 
 def _able(connection: Connection, now: int) -> tuple[int, int]:
-    """How many can sign in now, and how many of them at any time to come."""
+    """Count the super administrators who can sign in now, and those of them whose accounts do not expire."""
     able_now = roles.count_able(connection, [SUPER_ADMINISTRATOR], None, now, now)
     return able_now, roles.count_able(connection, [SUPER_ADMINISTRATOR], None, _FOREVER, now)

@@ -1,8 +1,10 @@
-"""Encrypts what the database keeps of seeds, PINs, codes and keys (envelope encryption, S81).
+"""Encrypt the seeds, PINs, codes and keys in the database (envelope encryption, S81).
 
-Rules: a ciphertext opens only in its own table, column and row, for its own owner and under its own key version, so
-that one moved or swapped inside the database opens to nothing; data keys are stored wrapped by the keystore, whose
-master key is never in the database; every failure is one VaultError that says nothing of the content.
+Rules:
+- A ciphertext can be decrypted only in its own table, column and row, for its own owner and under its own key version.
+  One that was moved or swapped inside the database cannot be decrypted.
+- Data keys are stored wrapped by the keystore. Its master key is never in the database.
+- Every failure is the same VaultError, which says nothing about the content.
 """
 
 import hmac
@@ -26,7 +28,7 @@ _LABEL: Final = b"sparekey/1/vault"
 
 
 class VaultError(RuntimeError):
-    """A stored secret could not be opened: the database was altered, or these are another database's keys."""
+    """A stored secret cannot be decrypted: the database was altered, or the keys belong to another database."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -35,10 +37,10 @@ class VaultError(RuntimeError):
 
 
 class Vault:
-    """Seals and opens values with the database's data keys. One per process; safe to share between threads."""
+    """Encrypts and decrypts values with the database's data keys. One per process; safe to share between threads."""
 
     def __init__(self, keystore: Keystore, data_keys: Mapping[int, bytes]) -> None:
-        """`data_keys`: wrapped keys by version; the highest seals. Raises KeystoreError, or VaultError if empty."""
+        """Unwrap the data keys, given by version; the highest encrypts. Raises KeystoreError, or VaultError if none."""
         if not data_keys:
             raise VaultError
         self._keys: Final = {
@@ -48,23 +50,23 @@ class Vault:
 
     @classmethod
     def load(cls, connection: Connection, keystore: Keystore) -> Self:
-        """The vault of an existing database."""
+        """Return the vault of an existing database. Raises KeystoreError, or VaultError if it has no data keys."""
         return cls(keystore, stored.list_wrapped(connection))
 
     @classmethod
     def create(cls, connection: Connection, keystore: Keystore, now: int) -> Self:
-        """Makes the first data key of a new database, in the caller's transaction."""
+        """Make the first data key of a new database, in the caller's transaction. Raises KeystoreError."""
         version = 1
         wrapped = keystore.wrap(secrets.token_bytes(_KEY_BYTES), _context(version))
         stored.insert_wrapped(connection, version, wrapped, now)
         return cls(keystore, {version: wrapped})
 
     def seal(self, column: str, row_id: str, owner: str, plaintext: bytes) -> bytes:
-        """The ciphertext for `column` ("table.column") of the row `row_id`, owned by `owner` ("token:ID" and so on).
+        """Return the ciphertext for `column` ("table.column") of the row `row_id`, owned by `owner` ("token:ID", ...).
 
-        u32 key version || nonce 12 B || AES-256-GCM. Each (column, row, owner) has a key of its own, so the limit of
-        2^32 random nonces under one key (NIST SP 800-38D, 8.3) holds for one value of one row, which never sees as
-        many; nothing has to be counted.
+        Format: u32 key version || nonce 12 B || AES-256-GCM. Random nonces are safe because each (column, row, owner)
+        has its own key: the limit of 2^32 nonces under one key (NIST SP 800-38D, 8.3) is never reached for one value of
+        one row.
         """
         binding = _binding(column, row_id, owner, self._newest)
         nonce = secrets.token_bytes(_NONCE_BYTES)
@@ -72,7 +74,7 @@ class Vault:
         return self._newest.to_bytes(_VERSION_BYTES, "big") + nonce + sealed
 
     def open(self, column: str, row_id: str, owner: str, ciphertext: bytes) -> Secret[bytes]:
-        """What `seal` was given for exactly this column, row and owner. Raises VaultError otherwise."""
+        """Return the plaintext that `seal` encrypted for exactly this column, row and owner. Raises VaultError."""
         nonce_end = _VERSION_BYTES + _NONCE_BYTES
         version = int.from_bytes(ciphertext[:_VERSION_BYTES], "big")
         if len(ciphertext) < nonce_end + _TAG_BYTES or version not in self._keys:
@@ -94,7 +96,7 @@ def _context(version: int) -> bytes:
 
 
 def _binding(column: str, row_id: str, owner: str, version: int) -> bytes:
-    """What a ciphertext is bound to, each part with its length, so that no two bindings read alike."""
+    """Return the associated data of a ciphertext. Each part has its length, so that no two bindings are equal."""
     table, _, name = column.partition(".")
     if not (table and name and row_id and owner):
         raise ValueError("give the column as `table.column`, and the row's id and its owner")

@@ -73,7 +73,7 @@ def test_nobody_elsewhere_is_found_by_name(instance: Instance, alice: User) -> N
     submit(instance, alice, NOW, door=Door("self:192.0.2.7"))
     add_domain(instance, ROOT, "Elsewhere", now=NOW)
     user, stranger = an_administrator(instance, ("domain administrator", "Elsewhere"), domain="Elsewhere")
-    with pytest.raises(NotFound, match="nobody"):
+    with pytest.raises(NotFound, match="no event of an actor"):
         list_record(instance, stranger, user=user.login, by="192.0.2.7")
 
 

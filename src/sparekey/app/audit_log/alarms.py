@@ -1,7 +1,7 @@
-"""Alarms that nobody has looked at yet, and how somebody says that they have.
+"""List alarms and acknowledge them.
 
-Rules: an alarm is seen, and acknowledged, by whoever has the permission in the domain of its user, else of its device;
-one that is about neither asks for the permission everywhere; who acknowledged is on record.
+Rules: to see or acknowledge an alarm, administrators need the permission in the domain of its user, or else of its
+device. For an alarm about no user and no device they need it in all domains. Each acknowledgement is logged.
 """
 
 import json
@@ -23,7 +23,7 @@ from sparekey.storage.audit_log.alarms import Alarm
 
 @dataclass(frozen=True)
 class AlarmView:
-    """One line; times in unix seconds. `domain`: None where it is about no user and no device."""
+    """One alarm of the list; times in unix seconds. `domain`: None if it is about no user and no device."""
 
     id: str
     action: str
@@ -44,25 +44,28 @@ class AlarmView:
 def list_alarms(
     instance: Instance, actor: Actor, *, limit: int = 100, after: str = "", acknowledged: bool = False
 ) -> list[AlarmView]:
-    """Newest first, from the one after that with the id `after`: the open ones, or all."""
+    """Return the open alarms, newest first, from the one after the id `after`; with `acknowledged`, all alarms.
+
+    Raises NotAllowed.
+    """
     domains = verify_somewhere(actor, Permission.AUDIT_VIEW)
     with instance.database.read() as connection:
         found = alarms.list_alarms(connection, limit=limit, after=after, acknowledged=acknowledged, domains=domains)
         details = [json.loads(alarm.detail) for alarm in found]
         people = {alarm.acknowledged_by for alarm in found} | {detail.get("operator") for detail in details}
-        called = names_of_actors(connection, actor, {each for each in people if isinstance(each, str)})
+        called = names_of_actors(connection, actor, {person for person in people if isinstance(person, str)})
         return [_view(alarm, detail, called) for alarm, detail in zip(found, details, strict=True)]
 
 
 def acknowledge(instance: Instance, actor: Actor, alarm_id: str, *, now: int) -> None:
-    """Somebody has looked. Raises NotFound, NotAllowed, or Conflict where somebody did before."""
+    """Acknowledge an alarm. Raises NotFound, NotAllowed, or Conflict if it is acknowledged already."""
     with instance.database.write() as connection:
         alarm = next(iter(alarms.list_alarms(connection, alarm_id=alarm_id)), None)
         if alarm is None or not actor.may(Permission.AUDIT_VIEW, alarm.domain_id):
             raise NotFound(f"there is no alarm {alarm_id!r}", "see `sparekey alarm list`")
         verify_may(actor, Permission.ALARM_ACKNOWLEDGE, alarm.domain_id)
         if not alarms.acknowledge(connection, alarm_id, actor.name, now):
-            who = alarm.acknowledged_by or "somebody else"  # None: it was just now
+            who = alarm.acknowledged_by or "somebody else"  # None: acknowledged since the alarm was read
             who = names_of_actors(connection, actor, [who]).get(who, who)
             raise Conflict(f"{who} has already acknowledged this alarm", "see `sparekey alarm list --all`")
         log(
@@ -80,7 +83,7 @@ def acknowledge(instance: Instance, actor: Actor, alarm_id: str, *, now: int) ->
 
 
 def _view(alarm: Alarm, detail: Mapping[str, Json], called: Mapping[str, str]) -> AlarmView:
-    """`called`: names of actors, as far as the reader may know them."""
+    """Return the alarm as lists show it. `called`: names of the actors whom the reader may see."""
     operator = detail.get("operator")
     named = {"operator": called.get(operator, operator)} if isinstance(operator, str) else {}
     by = alarm.acknowledged_by

@@ -1,8 +1,8 @@
-"""Hands the record's events to a collector outside, batch by batch, in the order of the chain.
+"""Forward the events of the audit log to a collector outside, batch by batch, in the order of the chain.
 
-Rules: the cursor moves only after the collector has confirmed a batch, so that nothing is lost while it is down; one
-process at a time forwards; a crash or a lost confirmation sends a batch again, and each event carries the number of its
-row, by which a collector tells that it has it.
+Rules: the cursor moves only after the collector has confirmed a batch, so that no event is lost while it is down. One
+process at a time forwards. After a crash or a lost confirmation a batch is sent again; the collector recognises
+duplicates by the number in each event.
 """
 
 from typing import Any, Final
@@ -15,17 +15,17 @@ from sparekey.storage.audit_log import export as audit_export
 from sparekey.storage.unit_of_work import Database
 
 CURSOR: Final = "syslog"
-CLAIM_SECONDS: Final = 120  # longer than all waits of one batch together
+CLAIM_SECONDS: Final = 120  # longer than the sum of all timeouts of one batch
 
 
 def forward_next(database: Database, collector: EventCollector, now: int) -> int:
-    """Forwards one batch, if there is one and no other process is about it; how many events. Raises CollectorError."""
+    """Forward one batch, unless another process is doing so. Return the number of events. Raises CollectorError."""
     with database.read() as connection:
         after = audit_export.find_cursor(connection, CURSOR)
         batch = audit_export.next_batch(connection, after or 0)
         events = audit_export.list_events(connection, batch) if batch is not None else ()
     if batch is None:
-        return 0  # most seconds: nothing is written
+        return 0  # the usual case, without a write
     claim = new_id()
     with database.write() as connection:
         if after is None:
@@ -45,10 +45,10 @@ def forward_next(database: Database, collector: EventCollector, now: int) -> int
 
 # Any: the JSON of an event; the description and the remote commands read the type from here.
 def next_events(instance: Instance, actor: Actor, *, after: int = 0) -> list[dict[str, Any]]:
-    """The events of the next batch of the record, as the export has them; none: nothing more is chained yet.
+    """Return the events of the next batch in the format of the export; none if no more events are chained yet.
 
-    `after`: the `batch` of the last event that one has, 0 to begin. Raises NotAllowed unless the actor may see the
-    whole record.
+    `after`: the `batch` of the last event that the caller has; 0 to begin. Raises NotAllowed unless the actor may see
+    the whole audit log.
     """
     verify_may(actor, Permission.AUDIT_VIEW, None)
     with instance.database.read() as connection:
@@ -56,5 +56,5 @@ def next_events(instance: Instance, actor: Actor, *, after: int = 0) -> list[dic
             events = audit_export.list_events(connection, batch)
             if events:
                 return [dict(event.members) for event in events]
-            after = batch  # whoever deleted its rows does not hide what follows
+            after = batch  # an attacker who deletes the rows of one batch does not hide the next one
     return []

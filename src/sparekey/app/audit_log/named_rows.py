@@ -1,6 +1,6 @@
-"""Rows of the record as people read them: beside each id, what the thing is called now.
+"""Events of the audit log with the present name beside each id.
 
-Rules: what lies outside every domain of the reader, and what is gone, stays an id; the row itself is as it was written.
+Rules: an object outside every domain of the reader, or one that is gone, stays an id. The event itself stays unchanged.
 """
 
 import json
@@ -16,14 +16,14 @@ from sparekey.core.permissions import Actor
 from sparekey.storage import names
 
 _KINDS: Final = (names.USER, names.DEVICE, names.CLIENT)  # of actors
-# members of `detail` that name somebody, or several with commas between them, as the actor's column does
+# members of `detail` that hold one or more actors (such as `user:ID`), separated by commas
 _PEOPLE: Final = ("operator", "approved_by", "asked_by", "users")
-TIMES: Final = frozenset({"at", "expires", "until"})  # members of `detail` that are unix seconds, or nothing
+TIMES: Final = frozenset({"at", "expires", "until"})  # members of `detail` that are unix seconds, or null
 
 
 @dataclass(frozen=True)
 class RecordRow:
-    """One row; `at` in unix microseconds, `detail` canonical JSON. None: there is none, or no name is known for it."""
+    """One event; `at` in unix microseconds, `detail` canonical JSON. None: no such object, or its name is unknown."""
 
     id: int
     at: int
@@ -34,15 +34,15 @@ class RecordRow:
     device_id: str | None
     result: str
     detail: str
-    by: str  # the actor's name: login, or name of the device or program; else as `actor`
+    by: str  # the actor's name: login, or name of the device or API client; else as `actor`
     user: str | None
     token: str | None
     device: str | None
-    people: Mapping[str, str]  # names of those whom `detail` names, by member
+    people: Mapping[str, str]  # names of the actors in `detail`, by member
 
 
 def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -> list[RecordRow]:
-    """The rows in their order, for this reader."""
+    """Return the events in their order, with the names that this reader may see."""
     details = [_people_in(row) for row in rows]
     actors = {row.actor for row in rows}.union(*(named.split(",") for detail in details for named in detail.values()))
     wanted = _ids_of_actors(actors)
@@ -79,22 +79,22 @@ def _people_in(row: AuditRow) -> dict[str, str]:
 
 
 def _names_in(named: str, called: Mapping[str, str]) -> str:
-    return ", ".join(called.get(each, each) for each in named.split(","))
+    return ", ".join(called.get(actor, actor) for actor in named.split(","))
 
 
 def names_of_actors(connection: Connection, reader: Actor, actors: Iterable[str]) -> dict[str, str]:
-    """Names by what the record calls them (`user:ID`), of those whom this reader may know."""
+    """Return the names of actors (by `user:ID` and so on) that this reader may see."""
     return _called(_find(connection, reader, _ids_of_actors(actors)))
 
 
 def _ids_of_actors(actors: Iterable[str]) -> dict[str, set[str]]:
-    """By kind."""
+    """Group the ids of the actors by kind."""
     named = {tuple(name.split(":", 1)) for name in actors if ":" in name}
     return {kind: {key for of, key in named if of == kind} for kind in _KINDS}
 
 
 def _find(connection: Connection, reader: Actor, wanted: Mapping[str, set[str]]) -> dict[str, dict[str, str]]:
-    """Names by kind and id, as far as the reader may know them."""
+    """Return names by kind and id: those that the reader may see."""
     return {
         kind: {key: name for key, (name, domain_id) in named.items() if reader.sees(domain_id)}
         for kind, named in names.find_names(connection, wanted).items()

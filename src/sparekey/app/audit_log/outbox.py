@@ -1,8 +1,11 @@
-"""Sends the mail that waits, one message at a time (ADR 10).
+"""Send the queued mail, one message at a time (ADR 10).
 
-Rules: a message is claimed by one conditional write, sent outside any transaction, and marked; whoever dies in between
-leaves it to the next claim, so that nothing is lost, and nothing is sent twice but after a crash; while no mail server
-answers nothing is given up; what a server refuses for good is given up after a week, and stays to be seen.
+Rules:
+- A message is claimed with one conditional write, sent outside any transaction, and then marked as sent.
+- If a process crashes in between, its claim expires and another process sends the message. So no message is lost, and
+  none is sent twice except after a crash.
+- While no mail server answers, no message is given up. A message that a server refuses is given up after a week, and
+  stays visible.
 """
 
 from collections.abc import Sequence
@@ -20,7 +23,7 @@ from sparekey.storage.audit_log import outbox
 from sparekey.storage.audit_log.outbox import Mail
 from sparekey.storage.unit_of_work import Database
 
-CLAIM_SECONDS: Final = 300  # longer than all waits of one message together
+CLAIM_SECONDS: Final = 300  # longer than the sum of all timeouts of one message
 FIRST_PAUSE: Final = 5
 LONGEST_PAUSE: Final = 900
 GIVE_UP_AFTER: Final = 7 * DAY_SECONDS  # what is refused
@@ -29,17 +32,17 @@ KEEP_WITHOUT_SERVER: Final = 7 * DAY_SECONDS  # so that whoever sets a mail serv
 
 
 class Sent(StrEnum):
-    """What came of one step."""
+    """The result of one step."""
 
     NOTHING_DUE = "nothing-due"
     SENT = "sent"
-    PASSED_ON = "passed-on"  # another process has it, or there was nobody to send it to
-    FAILED = "failed"  # this message; another one may fare better
-    UNREACHABLE = "unreachable"  # no message would fare better now
+    PASSED_ON = "passed-on"  # another process has the message, or it has no recipient
+    FAILED = "failed"  # this message failed; another one may succeed
+    UNREACHABLE = "unreachable"  # every message would fail now
 
 
 def send_next(database: Database, mailer: Mailer, administrators: Sequence[str], now: int) -> Sent:
-    """Sends the message that is due for longest; `administrators`: the addresses that alarms go to."""
+    """Send the message that has been due for the longest time. `administrators`: the addresses that get alarms."""
     with database.read() as connection:
         mail = outbox.find_due(connection, now)
     if mail is None:
@@ -55,14 +58,14 @@ def send_next(database: Database, mailer: Mailer, administrators: Sequence[str],
 
 
 def forget_old(database: Database, now: int, *, with_mailer: bool) -> int:
-    """Deletes what nobody needs any more; how many messages that were."""
+    """Delete messages that are no longer needed. Return their number."""
     with database.write() as connection:
         waiting = None if with_mailer else now - KEEP_WITHOUT_SERVER
         return outbox.delete_before(connection, now - KEEP_SETTLED, waiting)
 
 
 def pause_after(attempts: int) -> int:
-    """Seconds from a failed attempt to the next one."""
+    """Return the seconds from a failed attempt to the next one."""
     return int(min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE))
 
 
@@ -76,7 +79,7 @@ def _send(database: Database, mailer: Mailer, mail: Mail, recipient: str, until:
             again = None
         why = str(error)
     except ValueError as error:
-        # No time will make mail of it.
+        # Safe to give up: a message that is not valid mail will not become valid later.
         result, again, why = Sent.FAILED, None, f"it cannot be sent: {error}"
     else:
         with database.write() as connection:
@@ -88,7 +91,7 @@ def _send(database: Database, mailer: Mailer, mail: Mail, recipient: str, until:
 
 
 def _addressed(connection: Connection, mail: Mail, administrators: Sequence[str], until: int) -> str:
-    """The first administrator; each of the others gets a message of their own. Empty: there is nobody."""
+    """Return the first administrator, and queue a copy for each of the others. Empty: there is no administrator."""
     if not administrators:
         outbox.mark_failed(connection, mail.id, until, None, "alarm_mail names nobody")
         return ADMINISTRATORS

@@ -1,6 +1,6 @@
-"""Read the audit record: the newest rows, of everyone or about somebody, and how far it is chained.
+"""Read the audit log: the newest events, all or filtered, and the state of the chain.
 
-A token or device may have been used by people in several domains: a reader sees the rows about those in their own.
+A token or device may have been used by people in several domains. A reader sees the events about users in their own.
 """
 
 from collections.abc import Sequence
@@ -21,17 +21,19 @@ from sparekey.storage.audit_log import chain as audit_chain
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
 
-REFUSED: Final = "refused"  # as `result`: whatever the reason
-MOST_WAITING: Final = 1_000  # rows that are counted
-_UNNAMED: Final = ("os", "rest", "self")  # kinds of actors that are no users, devices or clients; lists show the rest
-_SERVER: Final = "the server"  # what lists call SYSTEM
+REFUSED: Final = "refused"  # the value of `result` for every refusal, whatever its reason
+MOST_WAITING: Final = 1_000  # unchained events are counted up to this number
+_UNNAMED: Final = ("os", "rest", "self")  # kinds of actors that are neither users, devices nor API clients
+_SERVER: Final = "the server"  # the name of SYSTEM in lists
 _LATEST: Final = 2**63 // MICROSECONDS - 1  # seconds whose microseconds a column holds
 
 
 @dataclass(frozen=True)
 class RecordState:
-    """The head of the chain: the number of the last batch, when it was signed, and how many rows are chained up to it;
-    0: none is. `waiting`: rows that no batch covers yet, counted up to MOST_WAITING."""
+    """The head of the chain: the number of its last batch, the time of signing, and the number of events up to it.
+
+    All are 0 if no event is chained. `waiting`: events that no batch covers yet, counted up to MOST_WAITING.
+    """
 
     batch: int
     signed_at: int
@@ -54,11 +56,11 @@ def list_record(
     since: int | None = None,
     until: int | None = None,
 ) -> list[RecordRow]:
-    """At most `limit` rows, newest first, with ids less than `before`, about all who are named.
+    """Return at most `limit` events, newest first, with ids less than `before`. All filters must match.
 
-    `by`: who did it: a login, the name of a device or an API client, a name on the server itself or an address that
-    somebody signed in from (`root`, `192.0.2.7`), or as the record calls it (`os:root`). `result`: `ok`, `refused`, or
-    one reason. `since`, `until`: unix seconds, both included.
+    `by`: the actor: a login, the name of a device or an API client, an os_account of the server (`root`), the address
+    of a sign-in (`192.0.2.7`), or the actor as the audit log names it (`os:root`). `result`: `ok`, `refused`, or one
+    reason. `since`, `until`: unix seconds, both included. Raises NotFound or NotAllowed.
     """
     if not (user or serial or device):
         verify_may(actor, Permission.AUDIT_VIEW, None)
@@ -79,12 +81,12 @@ def list_record(
 
 
 def _microseconds(at: int) -> int:
-    """A time in seconds as rows carry it; one beyond what a database holds is its first or last."""
+    """Return a time in microseconds, limited to the range that a column can hold."""
     return max(-_LATEST, min(at, _LATEST)) * MICROSECONDS
 
 
 def record_state(instance: Instance, actor: Actor) -> RecordState:
-    """How far the record is chained. Raises NotAllowed unless the actor may see the whole record."""
+    """Return the state of the chain. Raises NotAllowed unless the actor may see the whole audit log."""
     verify_may(actor, Permission.AUDIT_VIEW, None)
     with instance.database.read() as connection:
         head = audit_chain.find_head(connection)
@@ -95,25 +97,27 @@ def record_state(instance: Instance, actor: Actor) -> RecordState:
 
 
 def _actors(connection: Connection, reader: Actor, name: str) -> tuple[str, ...]:
-    """What the record may call who is meant; those who have the name here go before the others. Raises NotFound."""
+    """Return the actors of this name as the audit log names them. Raises NotFound.
+
+    Users, devices and API clients of this name come before other actors.
+    """
     if name in (SYSTEM, _SERVER):
         return (SYSTEM,)
     named = names.actors_named(connection, name)
-    found = [f"{each.kind}:{each.id}" for each in named if reader.sees(each.domain_id)]
+    found = [f"{actor.kind}:{actor.id}" for actor in named if reader.sees(actor.domain_id)]
     if not found:
-        found = [each for each in (f"{kind}:{name}" for kind in _UNNAMED) if _has_acted(connection, reader, each)]
+        found = [actor for actor in (f"{kind}:{name}" for kind in _UNNAMED) if _has_acted(connection, reader, actor)]
     if not found and ":" in name:
         found = [name]
     if not found:
         raise NotFound(
-            f"there is no user, device or API client {name!r} who could have done it, and nobody of that name did "
-            "anything on the server itself",
-            "give the name of one, as a list shows it",
+            f"there is no user, device or API client {name!r}, and no event of an actor with that name",
+            "give a name as a list shows it",
         )
     return tuple(found)
 
 
 def _has_acted(connection: Connection, reader: Actor, actor: str) -> bool:
-    """Whether this reader would see anything of it."""
+    """Return True if the reader may see an event of this actor."""
     wanted = AuditFilter(actors=(actor,), domains=reader.domains_with(Permission.AUDIT_VIEW))
     return bool(audit_events.list_rows(connection, wanted, limit=1))

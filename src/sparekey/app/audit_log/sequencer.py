@@ -1,9 +1,10 @@
-"""Chains the rows of the audit record in batches and signs the head of the chain, about once a second.
+"""Chain the events of the audit log in batches and sign the head of the chain, about once a second.
 
-Rules: a sign-in never waits for it: hashing and signing happen outside the write, which is one insert and one update of
-few rows; any number of processes may run it, for the batch's number is taken by one conditional write; where no row is
-new nothing is signed, so the newest checkpoint is as old as the newest row; what was kept outside the database is
-looked for in it each time, and its absence is an alarm.
+Rules:
+- A sign-in never waits for it: hashing and signing happen outside the write, which is one insert and one small update.
+- Any number of processes may run it, because one conditional write takes the number of a batch.
+- Without new events nothing is signed. So the newest checkpoint is as old as the newest event.
+- Each time, the checkpoint kept outside the database is looked up in the database. If it is missing, that is an alarm.
 """
 
 from dataclasses import dataclass
@@ -23,11 +24,11 @@ _MOST_BATCHES: Final = 40  # in one call: 20,000 rows
 
 
 def chain(database: Database, keystore: Keystore, store: CheckpointStore, now: int) -> Checkpoint | None:
-    """Chains what is new and returns the head, whichever process signed it; None: there is no row yet.
+    """Chain new events and return the head, even if another process signed it; None: there is no event yet.
 
     `now` in unix seconds. Keeps the head in `store`.
     """
-    # Before the database is read: another process with the same store keeps only what is committed.
+    # Read the store before the database: another process with the same store keeps only committed checkpoints.
     kept = _find_kept(store)
     if kept.is_damaged or (kept.checkpoint and not _contains(database, kept.checkpoint)):
         _raise_alarm(database, kept, now)
@@ -43,14 +44,14 @@ def chain(database: Database, keystore: Keystore, store: CheckpointStore, now: i
 
 
 def find_newest(database: Database) -> Checkpoint | None:
-    """The newest checkpoint in the database; None: there is none yet."""
+    """Return the newest checkpoint in the database; None: there is none yet."""
     with database.read() as connection:
         head = audit_chain.find_head(connection)
     return head.checkpoint if head else None
 
 
 def _chain_one(database: Database, keystore: Keystore, now: int) -> int:
-    """Chains one batch; the number of rows it covers, 0 if there was nothing to do or another process was first."""
+    """Chain one batch. Return the number of its events; 0 if there is none or another process was first."""
     with database.read() as connection:
         head = audit_chain.find_head(connection)
         rows = audit_chain.list_unchained(connection, BATCH_ROWS)

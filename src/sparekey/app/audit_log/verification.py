@@ -1,7 +1,7 @@
-"""Reads the whole audit record and names what was tampered with (S80).
+"""Read the whole audit log and report every place where it was tampered with (S80).
 
-Rules: one snapshot, a few batches in memory at a time; rows that are not chained yet, those of the last second, are not
-covered.
+Rules: it reads one snapshot, with a few batches in memory at a time. Events that are not chained yet, those of the last
+second, are not covered.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from sparekey.storage.unit_of_work import Database
 
 
 def verify_record(database: Database, public_key: bytes, witnesses: Sequence[Checkpoint] = ()) -> list[Finding]:
-    """Everything that is wrong with the record; empty: whole, as far as the witnesses reach.
+    """Return all faults of the audit log; none if it is complete up to the newest witness.
 
-    `public_key`: of the checkpoint key, raw Ed25519, 32 bytes. `witnesses`: checkpoints kept outside the database;
-    without one a cut tail or a rolled-back database cannot be found.
+    `public_key`: the public checkpoint key, raw Ed25519, 32 bytes. `witnesses`: checkpoints kept outside the database.
+    Without one, deleted newest events or a rolled-back database cannot be detected.
     """
     verifier = Verifier(public_key, witnesses)
     with database.read() as connection:

@@ -1,8 +1,8 @@
-"""Answer a question of a sign-in under way: the same verification, one step on.
+"""Answer a challenge of a sign-in: the second step of the same verification.
 
-Rules: a question is answered once, within two minutes, by the door that asked it; the answer counts in one transaction
-with everything that follows from it; what was hashed for it was hashed before, so that nobody waits for the database's
-one writer meanwhile.
+Rules: a challenge can be answered once, within two minutes, over the interface that asked it. The answer and all its
+effects are saved in one transaction. Hashing happens before it, so that no other request waits for the only writer of
+the database meanwhile.
 """
 
 from sqlalchemy import Connection
@@ -39,7 +39,7 @@ def answer_challenge(
     *,
     after_grant: AfterGrant | None = None,
 ) -> Verdict:
-    """Judge the answer and make it count. `after_grant` runs in the transaction of a success."""
+    """Verify the answer and save its effects. `after_grant` runs in the transaction of a success."""
     _, snapshot = find_snapshot(instance, door, login, Secret(""))
     with instance.database.glance() as connection:
         question = find_question(connection, door.actor, login, reply_to, now) if is_login(login) else None
@@ -47,10 +47,10 @@ def answer_challenge(
     outcome = _decide(instance, snapshot, question, typed, former, now)
     with instance.database.write() as connection:
         if question is not None:
-            # The account first, as everywhere: no two transactions wait for one another.
+            # Lock the account first, as everywhere: so two transactions never deadlock.
             accounts.lock_accounts(connection, [question.account_id])
             if not challenges.take_dialogue(connection, question.id):
-                outcome = _GONE  # it was answered, or what it was about has changed
+                outcome = _GONE  # it was answered meanwhile, or a change of its token deleted it
         if isinstance(outcome, NewPin):
             outcome = _set_pin(connection, instance, door, snapshot, outcome, now)
         else:
@@ -70,7 +70,7 @@ def _decide(
     if snapshot.account is None or question is None or question.account_id != snapshot.account.account_id:
         return _GONE
     if token is None:
-        return _GONE  # the user has it no longer
+        return _GONE  # the user no longer has the token
     return decide_answer(as_asked(instance, question), typed, snapshot.account, token, former, now)
 
 
@@ -88,14 +88,14 @@ def _former_pins(connection: Connection, instance: Instance, question: Dialogue 
 def _set_pin(
     connection: Connection, instance: Instance, door: Door, snapshot: Snapshot, new: NewPin, now: int
 ) -> Outcome:
-    """The PIN is set if the sign-in may still be completed: nobody was disabled or locked in between."""
+    """Set the PIN if the sign-in may still be completed: the user may have been disabled or locked meanwhile."""
     outcome = stored.complete(connection, new.granted, now, lockout_of(snapshot))
     if isinstance(outcome, Denied) or new.granted.token_id is None:
         return outcome
     token = tokens.find_token_by_id(connection, new.granted.token_id)
     if not isinstance(token, AssignedToken):
         raise LookupError("the token of a success is gone")  # noqa: TRY004 -- not about a type
-    # Who was asked typed the PIN that there was; where there was none, the code was all that was shown.
+    # If the token had a PIN, the user has typed it. If it had none, the user has shown one factor, the code.
     counts_from = token.pin_counts_from if token.pin_sealed is not None else now + ONE_FACTOR_SECONDS
     store_pin(connection, instance, token, new.pin, now, counts_from=counts_from)
     if new.granted.ends_emergency:

@@ -1,4 +1,4 @@
-"""Questions that a sign-in waits for an answer to: kept as a hash of their name, answered once, by the same door."""
+"""Challenges of sign-ins. Each is stored under a hash of its name, and answered once, over the same interface."""
 
 import hashlib
 import secrets
@@ -19,9 +19,9 @@ _NAME_BYTES: Final = 16  # 128 random bits
 
 
 def open_question(connection: Connection, instance: Instance, door: str, asked: Asked, now: int) -> Secret[str]:
-    """Store a challenge in the caller's transaction. Return its name, 32 hex digits, which the answer must give.
+    """Store the challenge in the caller's transaction. Return its name, 32 hex digits, which the answer must give.
 
-    Raises LookupError if no token was used.
+    Raises LookupError if it is about no token.
     """
     granted = asked.granted
     if granted.token_id is None:
@@ -53,7 +53,7 @@ def open_question(connection: Connection, instance: Instance, door: str, asked: 
 
 
 def find_question(connection: Connection, door: str, login: str, reply_to: Secret[str], now: int) -> Dialogue | None:
-    """The question of that name, if this door asked it about this user not long ago."""
+    """Return the challenge of that name, if this interface asked it about this user within its lifetime."""
     question = challenges.find_dialogue(connection, _id_of(reply_to.reveal()))
     if question is None or question.actor != door or question.login != login or now >= question.expires_at:
         return None
@@ -61,7 +61,7 @@ def find_question(connection: Connection, door: str, login: str, reply_to: Secre
 
 
 def as_asked(instance: Instance, question: Dialogue) -> Asked:
-    """What was asked. What was used up when it was asked is not used, nor put on record, another time."""
+    """Return the challenge as the outcome that asked it. A code that was used up then is not used up again."""
     pin: PinVerifier | None = None
     if question.pin_sealed is not None:
         owner = token_owner(question.account_id, question.token_id)
@@ -72,5 +72,5 @@ def as_asked(instance: Instance, question: Dialogue) -> Asked:
 
 
 def _id_of(name: str) -> str:
-    # 128 random bits: a plain hash is enough, and what is in the database answers nothing
+    # Safe because the name has 128 random bits: a plain hash is enough, and the database does not reveal the name.
     return hashlib.sha256(b"sparekey/1/question" + name.encode(errors="surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""Every use of an emergency code is matched to the showing that allowed it; one that nobody showed is an alarm."""
+"""Match every use of an emergency code to the operator who showed it. A used code that was never shown is an alarm."""
 
 from typing import Final
 
@@ -15,12 +15,12 @@ from sparekey.storage.devices import devices
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.emergency import online as online_emergency
 
-# A device's idea of the time may be behind by so much (spec/offline-day.md, "Time").
+# Seconds that a device's clock may be behind (spec/offline-day.md, "Time").
 CLOCK_TOLERANCE: Final = 120
 
 
 def record_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
-    """For an emergency code that is used up now; nothing for a tokencode."""
+    """Log the use of an emergency code that is used up now. Do nothing for a tokencode."""
     if granted.code_id is None:
         return
     if granted.method is Method.ONLINE_EMERGENCY:
@@ -32,7 +32,10 @@ def record_use(connection: Connection, actor: str, device_id: str | None, grante
 def match_use(
     connection: Connection, actor: str, device_id: str | None, code_id: str, *, used_at: int, now: int
 ) -> None:
-    """Put the use of this version on record, with the showing before it. `used_at` may lie before `now` (offline)."""
+    """Log the use of this version, with the operator who showed it last. `used_at` may be before `now` (offline).
+
+    Raises LookupError if the version is not stored.
+    """
     code = emergency_codes.find_code(connection, code_id)
     if code is None:
         raise LookupError("a used emergency code is not among the stored versions")
@@ -69,7 +72,7 @@ def match_use(
 
 
 def _record_online_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
-    """A fixed or one-time tokencode: it was shown when it was made, and the success itself has used it up."""
+    """Log the use of a fixed or one-time tokencode. It was shown when it was made; the success has used it up."""
     access = online_emergency.find_access(connection, granted.token_id or "")
     if access is None:
         raise LookupError("a used emergency tokencode belongs to no access")

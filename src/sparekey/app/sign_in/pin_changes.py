@@ -1,8 +1,8 @@
-"""Put a PIN in place of another: history, time, and the generation of the user's offline data, in one transaction.
+"""Replace a PIN: history, time, and the generation of the user's offline data, in one transaction.
 
-Rules: a PIN that somebody chose who showed one factor only, the code alone or a session of one factor, proves no more
-than that factor did. It opens every door, and counts as a second factor (`user_sessions.verify_two_factors`) when its
-user, who was told of it, has had a day (S05).
+Rules: a PIN that was chosen after a single factor (the code alone, or a session of one factor) proves no more than that
+factor. It is accepted for sign-ins at once. It counts as a second factor (`sessions.users.verify_two_factors`) after a
+day, because the user got a notice and has had time to object (S05).
 """
 
 from dataclasses import replace
@@ -35,10 +35,10 @@ def store_pin(
     must_change: bool = False,
     counts_from: int | None,
 ) -> None:
-    """The new PIN of an assigned token; `must_change`: its user is asked for another one at the next sign-in.
-    `counts_from`: the unix second from which it is a second factor; None: from now on.
+    """Store the new PIN of an assigned token. `must_change`: the next sign-in asks its user for another PIN.
 
-    The caller has the account's lock: an answer to a question about this token takes it first, too.
+    `counts_from`: the unix second from which it is a second factor; None: from now on. The caller holds the account's
+    lock, which the answer to a challenge about this token takes first, too.
     """
     columns = replace(
         seal_pin(instance.vault, token.account_id, token.id, pin),
@@ -53,14 +53,14 @@ def store_pin(
 
 
 def take_pin(connection: Connection, instance: Instance, token: AssignedToken) -> None:
-    """No PIN any more: the next tokencode alone leads to the question for a new one."""
+    """Remove the PIN: the next sign-in with the tokencode alone asks for a new one."""
     columns = PinColumns(pin_history_sealed=_history(instance, token), pin_counts_from=token.pin_counts_from)
     tokens.set_pin(connection, token.id, columns)
     _touched(connection, token)
 
 
 def former_pins(instance: Instance, token: Token) -> list[PinVerifier]:
-    """The present PIN, if there is one, and those before it."""
+    """Return the present PIN, if there is one, and the former ones."""
     present = pin_of(instance.vault, token)
     return [*([present] if present else []), *open_pin_history(instance.vault, token)]
 

@@ -1,8 +1,8 @@
-"""Sign in: the one verification behind every server door (architecture, rule 7).
+"""Sign in: the one verification behind every interface of the server (architecture, rule 7).
 
-Snapshot, pure decision, then one transaction with the conditional writes, what the door adds, and the audit row. No
-answer leaves before that transaction is committed (rule 5, S06); any error on the way denies (S09). A right passcode
-may lead to a question first (`dialogues`): then nobody is let in until it is answered.
+It takes a snapshot, makes a pure decision, and then writes in one transaction: the conditional writes, the effects of
+the interface, and the event. No answer is sent before that transaction is committed (rule 5, S06). Any error denies
+(S09). A correct passcode may lead to a challenge first (`challenges`): the sign-in is granted only when it is answered.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,17 +39,17 @@ AfterGrant = Callable[[Connection, Granted], None]
 
 @dataclass(frozen=True)
 class Door:
-    """Through which door somebody asks, and for whom it may ask."""
+    """The interface of a sign-in, and the users for whom it may ask."""
 
     actor: str  # device:ID, client:ID, os:NAME
     device_id: str | None = None
-    scope: frozenset[str] | None = None  # ids of domains; None: everyone
-    two_factors: bool = False  # a token that is typed without a PIN does not open it
+    scope: frozenset[str] | None = None  # ids of domains; None: all users
+    two_factors: bool = False  # a token without a PIN is not accepted
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """An outcome that counts; `reply_to` names the question where one is asked."""
+    """An outcome that was saved; `reply_to` names the challenge, if the outcome is one."""
 
     outcome: Outcome
     reply_to: Secret[str] | None = None
@@ -58,7 +58,7 @@ class Verdict:
 def sign_in(
     instance: Instance, door: Door, login: str, typed: Secret[str], now: int, *, after_grant: AfterGrant | None = None
 ) -> Verdict:
-    """Judge what was typed and make it count. `after_grant` runs in the transaction of a success."""
+    """Verify the typed text and save the outcome. `after_grant` runs in the transaction of a success."""
     reading, snapshot = find_snapshot(instance, door, login, typed)
     outcome = decide(reading, snapshot, now)
     policy = lockout_of(snapshot)
@@ -69,16 +69,33 @@ def sign_in(
         return settle(connection, instance, door, outcome, now, after_grant)
 
 
+def settle(
+    connection: Connection, instance: Instance, door: Door, outcome: Outcome, now: int, after_grant: AfterGrant | None
+) -> Verdict:
+    """Save the effects of an outcome in its transaction: those of the interface, a challenge, and the event."""
+    reply_to = None
+    if isinstance(outcome, Granted):
+        record_use(connection, door.actor, door.device_id, outcome, now)
+        if after_grant is not None:
+            after_grant(connection, outcome)
+    elif isinstance(outcome, Asked):
+        if outcome.uses_code:
+            record_use(connection, door.actor, door.device_id, outcome.granted, now)
+        reply_to = open_question(connection, instance, door.actor, outcome, now)
+    _put_on_record(connection, door, outcome, now)
+    return Verdict(outcome, reply_to)
+
+
 def find_snapshot(instance: Instance, door: Door, login: str, typed: Secret[str]) -> tuple[Reading, Snapshot]:
-    """What was typed, as it can be read for this user, and what the database says about the user."""
+    """Return the typed text as it can be read for this user, and the snapshot of the user."""
     reading = read_typed(typed)
     with instance.database.glance() as connection:
-        # Nobody has a login that cannot be one; PostgreSQL would not even look for some of them.
+        # An invalid login belongs to no account, and PostgreSQL refuses to search for some of them.
         account = stored.find_sign_in_account(connection, login) if is_login(login) else None
         if account is None:
             return reading, Snapshot(None)
         if door.scope is not None and account.domain_id not in door.scope:
-            # A user outside the door's scope does not exist for it: no guess is judged, none is counted.
+            # A user outside the scope does not exist for the interface: the guess is neither verified nor counted.
             return reading, Snapshot(None, absence=Reason.OUT_OF_SCOPE)
         codes = stored.codes_on_devices(connection, account.id) if Kind.EMERGENCY_TOKENCODE in reading.kinds else ()
         online = stored.online_codes(connection, account.id) if account.in_emergency else ()
@@ -87,6 +104,11 @@ def find_snapshot(instance: Instance, door: Door, login: str, typed: Secret[str]
     tokens = tuple(_token_state(instance, door, token, online) for token in account.tokens)
     known_codes = tuple(code_state(instance.vault, code) for code in codes)
     return reading, Snapshot(sign_in_account_state(account), tokens, known_codes)
+
+
+def lockout_of(snapshot: Snapshot) -> LockoutPolicy:
+    """Return the lockout policy of the account."""
+    return snapshot.account.lockout if snapshot.account else LockoutPolicy()
 
 
 def _token_state(
@@ -104,7 +126,7 @@ def lockout_of(snapshot: Snapshot) -> LockoutPolicy:
 
 
 def _accepted_at_once(instance: Instance, door: Door, granted: Granted, now: int, policy: LockoutPolicy) -> bool:
-    """The common case in one trip to the database; False: nothing happened, the long way says what it is."""
+    """Save the common case in one round trip to the database. False: nothing was saved; take the long way."""
     if granted.step is None or granted.ends_emergency:
         return False
     with instance.database.write() as connection:
@@ -179,7 +201,7 @@ def _put_on_record(connection: Connection, door: Door, outcome: Outcome, now: in
 
 
 def _put_refusal_on_record(connection: Connection, door: Door, denied: Denied, now: int) -> None:
-    # What was typed as a login that nobody has is not kept: it may be a PIN in the wrong field.
+    # An unknown login is not logged: it may be a PIN in the wrong field.
     log(
         connection,
         now,
@@ -196,7 +218,7 @@ def _put_refusal_on_record(connection: Connection, door: Door, denied: Denied, n
 
 
 def _just_locked(connection: Connection, denied: Denied, now: int) -> bool:
-    """Whether this very failure was the last one allowed."""
+    """Return True if this failure has locked the account."""
     if denied.account_id is None or denied.reason is Reason.LOCKED:
         return False
     account = accounts.find_account_by_id(connection, denied.account_id)
