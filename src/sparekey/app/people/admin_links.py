@@ -17,7 +17,7 @@ from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_account
 from sparekey.app.people.users import insert_user
 from sparekey.app.policies_in_force import account_state_of, policy_in
-from sparekey.app.sessions.ends import begin_anew
+from sparekey.app.sessions.ends import end_before_grant
 from sparekey.app.sessions.passkeys import (
     Purpose,
     insert_passkey,
@@ -172,7 +172,7 @@ def _grant(connection: Connection, actor: Actor, account: Account, now: int) -> 
     if top is None:
         raise LookupError("there is no top domain")
     if roles.find_grant(connection, SUPER_ADMINISTRATOR, account.id, top.id) is None:
-        begin_anew(connection, actor, account.id, now)
+        end_before_grant(connection, actor, account.id, now)
         roles.insert_grant(connection, new_id(), SUPER_ADMINISTRATOR, account.id, top.id, now)
         log(
             connection,

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import permissions_of, scope_of, verify_may, verify_somewhere
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_client, get_domain
-from sparekey.app.sessions.ends import begin_anew, end_without_role
+from sparekey.app.sessions.ends import end_before_grant, end_without_role
 from sparekey.app.super_administrators import one_remains
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
@@ -170,7 +170,7 @@ def grant(
         if roles.find_grant(connection, role, principal_id, domain_id) is not None:
             raise Conflict(f"{holder} already has the role {role!r} in {domain}", "nothing was changed")
         if kind is HolderKind.USER:
-            begin_anew(connection, actor, principal_id, now)
+            end_before_grant(connection, actor, principal_id, now)
         roles.insert_grant(connection, new_id(), role, principal_id, domain_id, now)
         _log_grant(connection, now, actor, Action.ROLE_GRANTED, kind, principal_id, role, domain)
     return GrantView(role, kind, holder, domain)

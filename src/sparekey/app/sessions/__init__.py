@@ -1,1 +1,1 @@
-"""Sessions at the consoles and over REST: who may open one, how it is proved, and when it ends."""
+"""Sessions at the consoles and over REST: open, prove and end them."""

@@ -1,12 +1,15 @@
-"""Sessions of administrators: begun by the one sign-in, used with a token that is shown once, ended by any change that
-takes the right away.
+"""Sessions of administrators: begun by a sign-in, proved by a session token, and ended by any loss of rights.
 
-Rules: only who holds a role can sign in here; for everybody else no guess is judged and none is counted, so that nobody
-is locked out from here; it takes two factors, a PIN before the code or a passkey (`passkey_sign_ins`): a token without
-a PIN is refused, in the words of every refusal (ADR 17); a session ends 15 minutes after it was last used and 12 hours
-after it began; a user who is disabled, expired, locked or without a role is refused at the next request; whatever takes
-away a token or PIN that may have begun them ends all sessions of its user (`tokens`, `token_lifecycle`,
-`devices_stolen`), and so does the loss of the last role (`roles`); only a hash of the token is kept.
+Rules:
+- Only users with a role can sign in here. For other users a guess is neither verified nor counted, so that an attacker
+  cannot lock them out from here.
+- A sign-in needs two factors: a PIN before the tokencode, or a passkey (`passkey_sign_ins`). A token without a PIN is
+  refused with the message of every refusal (ADR 17).
+- A session ends 15 minutes after its last use, and 12 hours after it began.
+- A user who is disabled, expired, locked or without a role is refused at the next request.
+- A change that takes away a token or PIN ends all sessions of its user, because they may have begun with it (`tokens`,
+  `devices.stolen`). So does the loss of the last role (`people.roles`).
+- The session token is shown once, and only its hash is stored.
 """
 
 import hashlib
@@ -38,14 +41,14 @@ from sparekey.storage.tables import admin_session
 TOKEN_PREFIX: Final = "sps_"
 IDLE_SECONDS: Final = 15 * 60
 LONGEST_SECONDS: Final = 12 * 3_600
-FRESH_SECONDS: Final = 10 * 60  # how long a second factor is fresh (S62)
+FRESH_SECONDS: Final = 10 * 60  # a second factor is fresh for this time (S62)
 LONGEST_ADDRESS: Final = 64
-_NOTED_EVERY: Final = 30  # seconds: not every request writes
+_NOTED_EVERY: Final = 30  # seconds between writes of the last use, so that not every request writes
 
 
 @dataclass(frozen=True)
 class Opened:
-    """The result of a sign-in; `token` and `expires_at` where it was granted."""
+    """The result of a sign-in; with `token` and `expires_at` if it was granted."""
 
     verdict: Verdict
     token: Secret[str] = Secret("")
@@ -54,7 +57,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Session:
-    """One that holds now. `domain_ids`: by name, of the domains to which its roles are confined, and of all below."""
+    """A valid session. `domain_ids`: the domains to which its roles are limited and all below, ids by name."""
 
     id: str
     login: str
@@ -63,14 +66,14 @@ class Session:
     domain_ids: Mapping[str, str] = field(default_factory=dict)
 
     def is_fresh(self, now: int) -> bool:
-        """Return True if the second factor was given less than FRESH_SECONDS ago."""
+        """Return True if the second factor is not older than ten minutes."""
         return now - self.second_factor_at < FRESH_SECONDS
 
 
 def open_session(
     instance: Instance, address: str, login: str, typed: Secret[str], reply_to: Secret[str], now: int
 ) -> Opened:
-    """Sign in; with `reply_to`, `typed` is the answer to the question of that name."""
+    """Sign in. With `reply_to`, `typed` is the answer to the challenge of that name."""
     token = new_token()
 
     def begin(connection: Connection, granted: Granted) -> None:
@@ -85,7 +88,7 @@ def open_session(
 def refresh_second_factor(
     instance: Instance, address: str, session: Session, typed: Secret[str], reply_to: Secret[str], now: int
 ) -> Verdict:
-    """Sign in once more within a session, for what needs a fresh second factor."""
+    """Sign in again within a session, before an operation that needs a fresh second factor."""
 
     def refresh(connection: Connection, granted: Granted) -> None:
         refresh_session(connection, session, granted, address, now)
@@ -94,12 +97,12 @@ def refresh_second_factor(
 
 
 def new_token() -> Secret[str]:
-    """Of a session that is about to begin."""
+    """Return a random token for a new session."""
     return Secret(TOKEN_PREFIX + secrets.token_urlsafe(32))
 
 
 def begin_session(connection: Connection, token: Secret[str], granted: Granted, address: str, now: int) -> None:
-    """In the transaction of the sign-in that was granted."""
+    """Begin a session in the transaction of the sign-in that was granted."""
     session_id = id_of(token)
     admin_sessions.delete_over(connection, now, now - IDLE_SECONDS)
     admin_sessions.insert_session(
@@ -123,7 +126,7 @@ def begin_session(connection: Connection, token: Secret[str], granted: Granted, 
 
 
 def refresh_session(connection: Connection, session: Session, granted: Granted, address: str, now: int) -> None:
-    """In the transaction in which its second factor was shown once more: from now on it is the one that counts."""
+    """Save the new second factor of the session, in the transaction of the sign-in that showed it."""
     admin_sessions.refresh_second_factor(connection, session.id, now, method=granted.method)
     log(
         connection,
@@ -137,14 +140,14 @@ def refresh_session(connection: Connection, session: Session, granted: Granted, 
 
 
 def verify_may_add_passkey(connection: Connection, session: Session) -> None:
-    """Raises NotAllowed where the last second factor was an emergency code: it is for days, and a passkey for good."""
+    """Raise NotAllowed if the last second factor was an emergency code: it is valid for days, a passkey for years."""
     second_factor_but_emergency(connection, session, "sign out, and in again with your token or with a passkey")
 
 
 def second_factor_but_emergency(
     connection: Connection, session: Session, do: str, table: Table = admin_session
 ) -> SecondFactor:
-    """The last second factor that was shown in this session. Raises NotAllowed where it was an emergency code."""
+    """Return the last second factor of this session. Raises NotAllowed if it was an emergency code."""
     shown = second_factor_of(connection, session, table)
     if shown.method not in (Method.TOKENCODE, Method.PASSKEY):
         raise NotAllowed("an emergency code is not accepted for this", do)
@@ -152,10 +155,10 @@ def second_factor_but_emergency(
 
 
 def second_factor_of(connection: Connection, session: Session, table: Table = admin_session) -> SecondFactor:
-    """The last one that was shown. Raises NotAllowed where the session was ended meanwhile.
+    """Return the last second factor of this session. Raises NotAllowed if the session has ended meanwhile.
 
-    Under the account's lock, which whatever ends sessions takes (`session_ends`): so that nothing is done in a session
-    after that (S28).
+    Safe if the caller holds the account's lock: every change that ends sessions takes it (`sessions.ends`), so that an
+    ended session changes nothing (S28).
     """
     shown = admin_sessions.find_second_factor(connection, session.id, table)
     if shown is None:
@@ -164,7 +167,7 @@ def second_factor_of(connection: Connection, session: Session, table: Table = ad
 
 
 def find_session(instance: Instance, token: Secret[str], now: int) -> Session | None:
-    """The session of this token, if it holds now, and that it was used; None: refuse, without saying why."""
+    """Return the valid session of this token, and save that it was used; None: refuse, without a reason."""
     if not token.reveal().startswith(TOKEN_PREFIX):
         return None
     session_id = id_of(token)
@@ -183,11 +186,11 @@ def find_session(instance: Instance, token: Secret[str], now: int) -> Session | 
 
 
 def end_session(instance: Instance, session_id: str, now: int) -> None:
-    """Log out, whether or not the session with this id holds now: one that does not might hold again."""
+    """Sign out. An invalid session is deleted, too, because it could become valid again."""
     with instance.database.read() as connection:
         session = admin_sessions.find_session(connection, session_id)
     if session is None:
-        return  # nobody who has no session makes the server write
+        return  # a caller without a session cannot make the server write
     with instance.database.write() as connection:
         if admin_sessions.delete_session(connection, session_id):
             log(
@@ -216,7 +219,7 @@ def _signed_in(
 
 
 def _door_for(instance: Instance, address: str, login: str) -> Door:
-    """Everybody who holds no role is outside its scope; a token without a PIN is one factor, and opens nothing here."""
+    """Return the interface: users without a role are outside its scope, and it needs two factors."""
     with instance.database.read() as connection:
         account = accounts.find_account(connection, login) if is_login(login) else None
         may_try = account is not None and bool(grants_of(connection, account.id))
@@ -224,17 +227,17 @@ def _door_for(instance: Instance, address: str, login: str) -> Door:
 
 
 def name_of(session_id: str) -> str:
-    """Return the short session ID for pages and the audit log. Safe to show because it opens nothing."""
+    """Return the name of a session in lists and in the audit log. It proves nothing."""
     return session_id[:16]
 
 
 def door_name(address: str) -> str:
-    """How the record names it; a question is answered from the address that it was sent to."""
+    """Return the interface as the audit log names it. A challenge must be answered from the address that got it."""
     return f"rest:{address}"
 
 
 def find_in_force(connection: Connection, session_id: str, now: int, table: Table) -> StoredSession | None:
-    """The session, if it is neither over nor its user kept out."""
+    """Return the session if it has not expired and its user may sign in."""
     session = admin_sessions.find_session(connection, session_id, table)
     return session if session is not None and _holds(connection, session, now) else None
 
@@ -245,12 +248,12 @@ def _holds(connection: Connection, session: StoredSession, now: int) -> bool:
     if not session.enabled or (session.account_expires_at is not None and now >= session.account_expires_at):
         return False
     if session.locked_at is None:
-        return True  # without asking for the policy, at every request
+        return True  # the usual case, without reading the policy at every request
     count = FailureCount(session.failures, session.first_failure_at, session.locked_at)
     return not count.locked(now, policy_in(connection, session.domain_id, LockoutPolicy))
 
 
 def id_of(token: Secret[str]) -> str:
-    """By which a session is found: of its token, which is kept nowhere."""
-    # 256 random bits: a plain hash is enough, and what is in the database opens nothing
+    """Return the id by which the session of this token is found. The token itself is not stored."""
+    # Safe because the token has 256 random bits: a plain hash is enough, and the database does not reveal the token.
     return hashlib.sha256(b"sparekey/1/session" + token.reveal().encode(errors="surrogatepass")).hexdigest()

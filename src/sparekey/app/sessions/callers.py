@@ -1,7 +1,7 @@
-"""Who calls over REST: an administrator with a session, or an API client with a key and a role.
+"""Callers over REST: an administrator with a session, or an API client with a key and a role.
 
-Rules: a client's roles hold within its own scope only, and from its own addresses; whoever is unknown is refused
-without saying why.
+Rules: a client's roles apply only within its own scope, and from its own addresses. An unknown caller is refused
+without a reason.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from sparekey.storage.sessions.clients import Client
 
 @dataclass(frozen=True)
 class Caller:
-    """`session` is None for a program, which has no second factor to show."""
+    """A caller over REST. `session` is None for an API client, which has no second factor."""
 
     actor: Actor
     session: Session | None = None
@@ -29,7 +29,7 @@ class Caller:
 
 
 def find_caller(instance: Instance, bearer: Secret[str], address: str, now: int) -> Caller | None:
-    """Whose token or key this is, as they may act now from this address; None: refuse."""
+    """Return the owner of this token or key, with the rights that apply now from this address; None: refuse."""
     if bearer.reveal().startswith(TOKEN_PREFIX):
         session = find_session(instance, bearer, now)
         return None if session is None else Caller(session.actor, session)
@@ -45,7 +45,7 @@ def _client_actor(connection: Connection, client: Client) -> Actor:
 
 
 def _within(grant: Grant, scope: frozenset[str] | None) -> Grant:
-    """Return the grant limited to the domains in `scope`. None means every domain."""
+    """Limit a grant to a scope; None: no limit."""
     if scope is None:
         return grant
     return Grant(grant.permissions, scope if grant.domains is None else grant.domains & scope)

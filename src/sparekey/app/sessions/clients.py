@@ -1,4 +1,4 @@
-"""API clients: programs that ask over REST whether a passcode is right."""
+"""API clients: programs that verify passcodes over REST."""
 
 import hashlib
 import ipaddress
@@ -42,7 +42,7 @@ class ClientView:
 class ClientSearch:
     """Filters for API clients, combined with AND. An empty value matches everything.
 
-    `text`: what its name holds. `domain`: this one and everything below it. `state`: in-use, expired or revoked.
+    `text`: a part of the name. `domain`: this domain and all below it. `state`: in-use, expired or revoked.
     """
 
     text: str = ""
@@ -60,13 +60,14 @@ def add_client(
     *,
     now: int,
 ) -> Secret[str]:
-    """A new client for the users of a domain and below; its key, which is shown once and kept only as a hash.
+    """Add an API client for the users of a domain and below. Return its key, which is stored only as a hash.
 
-    It has no role: what it is granted later, nobody grants who does not have it (`roles`).
+    The client has no role. Administrators can later grant it only rights that they have themselves (`people.roles`).
+    Raises BadInput, NotFound, NotAllowed or Conflict.
     """
     verify_name(name, "client", 128)
-    # An empty element is refused like any other mistake: it must not turn a list into "any address".
-    networks = ",".join(str(_network(each)) for each in addresses.split(",")) if addresses else ""
+    # Safe because an empty element is refused: it cannot turn a list into "any address".
+    networks = ",".join(str(_network(address)) for address in addresses.split(",")) if addresses else ""
     if len(networks) > LONGEST_ADDRESSES:
         raise BadInput("too many addresses for one API client", "give networks instead, or add a second client")
     key = Secret(KEY_PREFIX + secrets.token_urlsafe(32))
@@ -90,7 +91,7 @@ def add_client(
 
 
 def find_door(instance: Instance, key: Secret[str], address: str, now: int) -> Door | None:
-    """The door of the client with this key that calls from this address; None: refuse, without saying why."""
+    """Return the interface of the client with this key that calls from this address; None: refuse, without a reason."""
     with instance.database.read() as connection:
         client = find_client_in_force(connection, key, address, now)
         if client is None:
@@ -99,7 +100,7 @@ def find_door(instance: Instance, key: Secret[str], address: str, now: int) -> D
 
 
 def find_client_in_force(connection: Connection, key: Secret[str], address: str, now: int) -> Client | None:
-    """The client with this key that calls from this address; None: refuse."""
+    """Return the valid client with this key that calls from this address; None: refuse."""
     client = clients.find_client(connection, _key_hash(key))
     if client is None or client.revoked_at is not None or (client.expires_at is not None and now >= client.expires_at):
         return None
@@ -107,7 +108,7 @@ def find_client_in_force(connection: Connection, key: Secret[str], address: str,
 
 
 def list_clients(instance: Instance, actor: Actor, limit: int = 100, after: str = "") -> list[ClientView]:
-    """By name, from the one after `after`."""
+    """Return API clients in order of name, from the one after `after`. Raises NotAllowed."""
     within = verify_somewhere(actor, Permission.CLIENT_VIEW)
     with instance.database.read() as connection:
         return [_view(client) for client in clients.list_clients(connection, limit, after, within)]
@@ -116,7 +117,10 @@ def list_clients(instance: Instance, actor: Actor, limit: int = 100, after: str 
 def search_clients(
     instance: Instance, actor: Actor, wanted: ClientSearch, limit: int = 50, after: str = "", *, now: int
 ) -> list[ClientView]:
-    """By name, from the one after `after`. Raises BadInput for a state that there is not."""
+    """Return API clients that match, in order of name, from the one after `after`.
+
+    Raises BadInput for an unknown state, NotFound or NotAllowed.
+    """
     verify_length(wanted.text)
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is not a state of an API client", f"give one of: {', '.join(_STATES[1:])}")
@@ -128,13 +132,16 @@ def search_clients(
 
 
 def show_client(instance: Instance, actor: Actor, name: str) -> ClientView:
-    """One by name, revoked or not."""
+    """Return an API client by name, revoked or not. Raises NotFound or NotAllowed."""
     with instance.database.read() as connection:
         return _view(get_client(connection, actor, name, Permission.CLIENT_VIEW))
 
 
 def revoke_client(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
-    """Its key is refused from now on. Nobody revokes one that has more rights than they have themselves."""
+    """Revoke an API client: its key is refused from now on. Raises NotFound or NotAllowed.
+
+    Administrators cannot revoke a client that has rights which they do not have themselves.
+    """
     with instance.database.write() as connection:
         client = get_client(connection, actor, name, Permission.CLIENT_MANAGE)
         clients.revoke_client(connection, client.id, now)
@@ -148,7 +155,7 @@ def _view(client: Client) -> ClientView:
 
 
 def _key_hash(key: Secret[str]) -> bytes:
-    # 256 random bits: a plain hash is enough, and lets the key be found by an index
+    # Safe because the key has 256 random bits: a plain hash is enough, and an index can find it.
     return hashlib.sha256(b"sparekey/1/client-key" + key.reveal().encode(errors="surrogatepass")).digest()
 
 

@@ -1,8 +1,7 @@
-"""What a change takes from its user at once: sessions that may have begun with what is gone, and the online emergency
-access that the user gave themself in one of them.
+"""End the sessions and the self-made online emergency access of a user whose token, passkey, PIN or role changes.
 
-Rules: whoever had the token or the passkey that is gone may have made codes that outlive it, so that these end, too;
-access to the very token that the change is about stays, for then the user is about to need it (`own_emergency`).
+Rules: a person who had the lost token or passkey may have opened sessions with it, and made codes in them. So both end.
+Access to the token that the change is about stays, because the user will need it (`self_service.emergency_access`).
 """
 
 from sqlalchemy import Connection
@@ -26,8 +25,11 @@ def end_sessions(
     token_id: str | None = None,
     session: str = "",
 ) -> None:
-    """Under the account's lock. `account_id` None: of nobody; `token_id`: of the token that the change is about;
-    `session`: the id of one that goes on. `why`: for the record."""
+    """End all sessions of the user, and online emergency access that they gave themselves. Needs the account's lock.
+
+    `account_id`: None does nothing. `why`: the reason for the audit log. `token_id`: the token of the change, whose
+    access stays. `session`: the id of a session that stays.
+    """
     admin_sessions.delete_of_account(connection, account_id, session)
     if account_id is not None:
         end_own_access(connection, actor, account_id, why, now, token_id=token_id)
@@ -36,23 +38,28 @@ def end_sessions(
 def end_own_access(
     connection: Connection, actor: Actor, account_id: str, why: str, now: int, *, token_id: str | None = None
 ) -> None:
-    """The online emergency access that the user gave themself, but for that to one token."""
-    for given_to in online_emergency.tokens_with_access_by(connection, account_id, f"user:{account_id}"):
-        token = tokens.find_token_by_id(connection, given_to)
+    """End the online emergency access that the user gave themselves, except that to `token_id`."""
+    for token_with_access in online_emergency.tokens_with_access_by(connection, account_id, f"user:{account_id}"):
+        token = tokens.find_token_by_id(connection, token_with_access)
         if token is not None and token.id != token_id:
             end_for_token(connection, actor, token, why, now=now)
 
 
 def end_without_role(connection: Connection, account_id: str) -> None:
-    """Under the account's lock: who holds no role any more signs in anew at the console, should there be another one
-    (S63). Who still holds one goes on with what that gives."""
+    """End the user's sessions at the console if they hold no role any more (S63). Needs the account's lock.
+
+    If they get another role, they must sign in again.
+    """
     if not grants_of(connection, account_id):
         admin_sessions.delete_of_administrator(connection, account_id)
 
 
-def begin_anew(connection: Connection, actor: Actor, account_id: str, now: int) -> None:
-    """For who is about to be given a role: what began with one factor, or was made by oneself, is not carried into it
-    (ADR 17); nor is what began at the console in the moment in which the last role went."""
+def end_before_grant(connection: Connection, actor: Actor, account_id: str, now: int) -> None:
+    """End the sessions and the self-made access of a user who is about to get a role (ADR 17).
+
+    Safe because nothing made with one factor carries over into the role, and no console session begun while the last
+    role was removed.
+    """
     accounts.lock_accounts(connection, [account_id])
     end_without_role(connection, account_id)
     admin_sessions.delete_of_user(connection, account_id)

@@ -1,7 +1,7 @@
-"""Open sessions of administrators: one's own, and those of others; end them.
+"""List and end open sessions of administrators: their own, and those of others.
 
-Rules: whoever may end sessions ends only those of users in their domains who have no more rights than they have; an
-ended session is refused at its next request.
+Rules: administrators can end sessions only of users in their domains who have no rights beyond their own. An ended
+session is refused at its next request.
 """
 
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ from sparekey.storage.sessions.sessions import ListedSession
 
 @dataclass(frozen=True)
 class SessionView:
-    """An open session. Times in unix seconds; `expires_at`: at the latest.
+    """An open session. Times in unix seconds; `expires_at` is the latest end.
 
-    `session`: its name, 16 hex digits, which open nothing. `method`: a `core.reasons.Method`; empty for sessions that
-    began before methods were noted. `cursor`: the next page of `list_sessions` begins there.
+    `session`: its name, 16 hex digits, which prove nothing. `method`: a `core.reasons.Method`; empty for old sessions
+    without a stored method. `cursor`: the next page of `list_sessions` begins after it.
     """
 
     session: str
@@ -39,14 +39,14 @@ class SessionView:
 
 
 def own_sessions(instance: Instance, session: Session, now: int) -> list[SessionView]:
-    """All of whoever has this one, the one that was used last first."""
+    """Return all sessions of the owner of this one; the one used last comes first."""
     with instance.database.read() as connection:
         found = admin_sessions.list_of_account(connection, session.actor.account_id or "", now, now - IDLE_SECONDS)
-        return [_view(each) for each in found]
+        return [_view(listed) for listed in found]
 
 
 def end_own_session(instance: Instance, session: Session, name: str, now: int) -> None:
-    """One of one's own. Raises NotFound."""
+    """End one of the user's own sessions. Raises NotFound."""
     with instance.database.write() as connection:
         found = admin_sessions.find_named(connection, name)
         if found is None or found.account_id != session.actor.account_id:
@@ -55,30 +55,33 @@ def end_own_session(instance: Instance, session: Session, name: str, now: int) -
 
 
 def end_other_sessions(instance: Instance, session: Session, now: int) -> int:
-    """All of one's own but this one; how many there were."""
+    """End the user's other sessions. Return their number."""
     with instance.database.write() as connection:
         found = admin_sessions.list_of_account(connection, session.actor.account_id or "", now, now - IDLE_SECONDS)
-        others = [each for each in found if each.id != session.id]
-        for each in others:
-            _end(connection, session.actor, each, now)
+        others = [listed for listed in found if listed.id != session.id]
+        for listed in others:
+            _end(connection, session.actor, listed, now)
     return len(others)
 
 
 def list_sessions(
     instance: Instance, actor: Actor, limit: int = 100, after: str = "", *, now: int
 ) -> list[SessionView]:
-    """Of all administrators whom the actor sees, by login, from the one after that with the cursor `after`."""
+    """Return the sessions of all administrators whom the actor sees, by login, from the one after the cursor `after`.
+
+    Raises NotAllowed.
+    """
     within = verify_somewhere(actor, Permission.SESSION_VIEW)
     login, _, name = after.rpartition("/")
-    # the name is the beginning of the id: what follows it is after all that begin so
+    # The name is the beginning of a hex id, so name + "g" comes after every id that begins with the name.
     cursor = (login, f"{name}g" if name else "")
     with instance.database.read() as connection:
         found = admin_sessions.list_open(connection, now, now - IDLE_SECONDS, limit, cursor, within)
-        return [_view(each) for each in found]
+        return [_view(listed) for listed in found]
 
 
 def end_session_of(instance: Instance, actor: Actor, session: str, *, now: int) -> None:
-    """Somebody's session, by its name. Raises NotFound."""
+    """End another user's session by its name. Raises NotFound or NotAllowed."""
     with instance.database.write() as connection:
         found = admin_sessions.find_named(connection, session)
         if found is None:
@@ -86,7 +89,7 @@ def end_session_of(instance: Instance, actor: Actor, session: str, *, now: int) 
         try:
             get_account(connection, actor, found.login, Permission.SESSION_END)
         except NotFound:
-            raise _none(session) from None  # of somebody who does not exist for the actor
+            raise _none(session) from None  # its user is outside the actor's domains
         _end(connection, actor, found, now)
 
 

@@ -1,9 +1,12 @@
-"""Sign in with a passkey: to a session of one of the consoles, or once more within one, for a fresh second factor.
+"""Sign in with a passkey: to a session of one of the consoles, or again within one, for a fresh second factor.
 
-Rules: the rules of every door hold: a user who is disabled, expired, locked or, at the console of administrators,
-without a role is refused, on record with the reason and outside in one sentence; wrong answers are not counted, for
-nobody guesses a signature, so that nobody is locked out by them, and a success forgives no wrong passcodes; what is
-signed is used up by the answer, right or wrong; an authenticator whose count does not rise is refused, and an alarm.
+Rules:
+- The rules of every interface apply: a user who is disabled, expired or locked is refused, and so is a user without a
+  role at the administrators' console. The audit log has the reason; the answer is the same for every refusal.
+- Wrong answers are not counted. Safe because a signature cannot be guessed, and so passkeys cannot lock a user out. A
+  success does not reset the count of wrong passcodes.
+- Each answer, right or wrong, uses up its challenge.
+- An authenticator whose counter does not rise is refused, and raises an alarm.
 """
 
 from collections.abc import Callable
@@ -41,9 +44,10 @@ from sparekey.storage.sessions.passkeys import Passkey
 
 @dataclass(frozen=True)
 class Entrance:
-    """A console as a passkey opens it, in the transaction of the sign-in.
+    """A console with the functions that open its sessions, in the transaction of the sign-in.
 
-    `purpose`: what is signed there opens no other console. `admits`: who may come in, by whether they hold a role.
+    `purpose`: a signature for one console is not valid at another. `admits`: takes True if the user holds a role, and
+    returns True if they may sign in here.
     """
 
     purpose: Purpose
@@ -62,24 +66,25 @@ ADMINISTRATORS: Final = Entrance(
 def ask_to_sign_in(
     instance: Instance, place: Place, browser: Secret[str], now: int, at: Entrance = ADMINISTRATORS
 ) -> str:
-    """JSON for the browser that has this cookie: any passkey for this host."""
+    """Return the options as JSON for the browser with this cookie: any passkey for this host."""
     challenge = new_challenge(instance, at.purpose, browser, now)
     return core.sign_in_options(place, challenge)
 
 
 def ask_for_second_factor(instance: Instance, place: Place, session: Session, now: int) -> str:
-    """JSON for the browser of whoever has the session: one of their own passkeys."""
+    """Return the options as JSON for the browser of this session: one of the user's own passkeys."""
     with instance.database.glance() as connection:
         found = passkeys.list_of_account(connection, session.actor.account_id or "")
     challenge = new_challenge(instance, Purpose.SECOND_FACTOR, Secret(session.id), now)
-    return core.sign_in_options(place, challenge, [each.credential_id for each in found if each.host == place.host])
+    usable = [passkey.credential_id for passkey in found if passkey.host == place.host]
+    return core.sign_in_options(place, challenge, usable)
 
 
 def has_passkey(instance: Instance, place: Place, session: Session) -> bool:
-    """Return True if the session's account has a passkey for this host."""
+    """Return True if the user of the session has a passkey for this host."""
     with instance.database.glance() as connection:
         found = passkeys.list_of_account(connection, session.actor.account_id or "")
-    return any(each.host == place.host for each in found)
+    return any(passkey.host == place.host for passkey in found)
 
 
 def open_session_with_passkey(
@@ -91,7 +96,7 @@ def open_session_with_passkey(
     now: int,
     at: Entrance = ADMINISTRATORS,
 ) -> Opened:
-    """Sign in with what the browser with this cookie has signed."""
+    """Sign in with the signed answer of the browser with this cookie."""
     token, signed = at.new_token(), _read(instance, place, answer)
 
     def begin(connection: Connection, granted: Granted) -> None:
@@ -113,7 +118,7 @@ def refresh_with_passkey(
     now: int,
     at: Entrance = ADMINISTRATORS,
 ) -> Verdict:
-    """A fresh second factor: a passkey of whoever has the session."""
+    """Refresh the second factor of a session with a passkey of its user."""
 
     def refresh(connection: Connection, granted: Granted) -> None:
         at.refresh(connection, session, granted, address, now)
@@ -124,7 +129,7 @@ def refresh_with_passkey(
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What has to be signed; `account_id` None: by anybody."""
+    """The challenge that must be signed; `account_id`: the user who must sign, None: any user."""
 
     purpose: Purpose
     bound: Secret[str]
@@ -134,7 +139,7 @@ class _Wanted:
 
 @dataclass(frozen=True)
 class _Signed:
-    """What a browser sent, judged as far as nothing changes. `refused`: why it is not right, whoever's it is."""
+    """The answer of a browser, verified as far as possible without a write. `refused`: the reason why it is wrong."""
 
     answer: Answer | None = None
     passkey: Passkey | None = None
@@ -143,7 +148,7 @@ class _Signed:
 
 
 def _read(instance: Instance, place: Place, text: str) -> _Signed:
-    """Before the transaction, so that nobody waits for the one writer of an SQLite database meanwhile."""
+    """Verify the answer before the transaction, so that no request waits for the only writer of an SQLite database."""
     try:
         answer = core.read_answer(text)
     except BadPasskey:
@@ -190,7 +195,7 @@ def _judged(connection: Connection, instance: Instance, signed: _Signed, wanted:
     accounts.lock_accounts(connection, [account_id])
     challenge = signed.answer.challenge
     was_asked = take_challenge(connection, instance, wanted.purpose, wanted.bound, challenge, now)
-    passkey = passkeys.find_by_credential(connection, signed.answer.credential_id)  # as it stands under the lock
+    passkey = passkeys.find_by_credential(connection, signed.answer.credential_id)  # read again under the lock
     account = accounts.find_account_by_id(connection, account_id)
     if passkey is None or account is None:
         return Denied(Reason.UNKNOWN_PASSKEY, account_id)
@@ -205,8 +210,8 @@ def _judged(connection: Connection, instance: Instance, signed: _Signed, wanted:
 
 
 def _closed(connection: Connection, account: Account, wanted: _Wanted, now: int) -> Reason | None:
-    """Why this user may not sign in here now."""
+    """Return the reason why this user may not sign in here now; None: they may."""
     if wanted.account_id not in (None, account.id):
-        return Reason.WRONG_PASSKEY  # somebody else's
+        return Reason.WRONG_PASSKEY  # it belongs to another user
     closed = account_state_of(connection, account).closed(now)
     return closed or (None if wanted.admits(bool(grants_of(connection, account.id))) else Reason.OUT_OF_SCOPE)

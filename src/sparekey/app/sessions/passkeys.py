@@ -1,14 +1,15 @@
-"""Passkeys of administrators and users: add, list, remove, and what an authenticator is asked to sign.
+"""Passkeys of administrators and users: add, list and remove them, and make their challenges.
 
 Rules:
-- What is to be signed is made by the vault, which sealed into it until when it is good, for what, and for whom: nothing
-  is kept of a question, which anybody may ask, only a hash of what was answered, so that it is used once.
-- A passkey is added by its owner only, within a session that no emergency code began, or by a link of root's
-  (`admin_links`); it is bound to the name of the server at which it was made.
-- Whoever may mark somebody's token as lost may remove their passkey: that only shuts out. It ends the user's sessions,
-  which it may have begun, but for the one in which users remove their own.
-- A token that is lost or taken away leaves the passkeys as they are: they are other things, with a PIN or a finger of
-  their own (ADR 17). A stolen device takes them along, for it may hold them.
+- A challenge is a ciphertext of the vault, which contains its expiry, purpose and owner. Safe because nothing is stored
+  when a challenge is requested, which anyone may do. Only the hash of an answered challenge is stored, so that each is
+  used once.
+- Only its owner can add a passkey, in a session that was not begun with an emergency code, or with a link made by root
+  (`people.admin_links`). It is bound to the name of the server where it was made.
+- An operator who may mark a user's token as lost may remove the user's passkey, because that only takes access away. It
+  ends the user's sessions, which may have begun with it, except the session in which users remove their own.
+- Losing or removing a token does not change the passkeys: they are separate authenticators with their own PIN or
+  fingerprint (ADR 17). The report of a stolen device removes them, because the device may hold them.
 """
 
 import hashlib
@@ -42,11 +43,11 @@ LONGEST_NAME: Final = 64
 MOST_PASSKEYS: Final = 20  # of one user
 _TIME_BYTES: Final = 8
 
-MayAdd = Callable[[Connection, Session], None]  # raises NotAllowed, by how the session was begun
+MayAdd = Callable[[Connection, Session], None]  # raises NotAllowed, depending on how the session began
 
 
 class Purpose(StrEnum):
-    """The only purpose that a signature is valid for."""
+    """The only purpose for which a signature is valid."""
 
     SIGN_IN = "sign-in"
     USER_SIGN_IN = "user-sign-in"
@@ -57,7 +58,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True)
 class PasskeyView:
-    """`host`: the name of the server at which it can be used. Times in unix seconds."""
+    """A passkey as lists show it. `host`: the name of the server where it can be used. Times in unix seconds."""
 
     passkey: str
     name: str
@@ -67,7 +68,7 @@ class PasskeyView:
 
 
 def verify_may_begin(instance: Instance, session: Session, verify_may_add: MayAdd = verify_may_add_passkey) -> None:
-    """Before anything is asked. Raises NotAllowed."""
+    """Raise NotAllowed if this session may not add a passkey."""
     with instance.database.glance() as connection:
         verify_may_add(connection, session)
 
@@ -75,11 +76,11 @@ def verify_may_begin(instance: Instance, session: Session, verify_may_add: MayAd
 def ask_for_registration(
     instance: Instance, place: Place, session: Session, now: int, verify_may_add: MayAdd = verify_may_add_passkey
 ) -> str:
-    """JSON for the browser of whoever has the session. Raises NotAllowed."""
+    """Return the options as JSON for the browser of this session. Raises NotAllowed."""
     account_id = session.actor.account_id or ""
     with instance.database.glance() as connection:
         verify_may_add(connection, session)
-        known = [each.credential_id for each in passkeys.list_of_account(connection, account_id)]
+        known = [passkey.credential_id for passkey in passkeys.list_of_account(connection, account_id)]
     challenge = new_challenge(instance, Purpose.REGISTER, Secret(session.id), now)
     return core.registration_options(place, challenge, account_id, session.login, known)
 
@@ -93,7 +94,7 @@ def add_passkey(
     now: int,
     verify_may_add: MayAdd = verify_may_add_passkey,
 ) -> PasskeyView:
-    """One more passkey of whoever has the session. Raises NotAllowed, BadInput, Conflict."""
+    """Add a passkey for the user of the session. Raises NotAllowed, BadInput or Conflict."""
     made, challenge = read_new_passkey(place, name, answer)
     account_id = session.actor.account_id or ""
     with instance.database.write() as connection:
@@ -105,33 +106,33 @@ def add_passkey(
 
 
 def own_passkeys(instance: Instance, session: Session) -> list[PasskeyView]:
-    """Oldest first."""
+    """Return the passkeys of the user of the session, oldest first."""
     with instance.database.read() as connection:
         return views_of(passkeys.list_of_account(connection, session.actor.account_id or ""))
 
 
 def remove_own_passkey(instance: Instance, session: Session, passkey: str, now: int) -> str:
-    """Its name. The other sessions of the same user end. Raises NotFound, NotAllowed."""
+    """Remove a passkey and end the user's other sessions. Return its name. Raises NotFound or NotAllowed."""
     with instance.database.write() as connection:
         return _remove(connection, session.actor, session.actor.account_id or "", passkey, now, but=session.id)
 
 
 def list_passkeys(instance: Instance, actor: Actor, login: str) -> list[PasskeyView]:
-    """Of a user, oldest first."""
+    """Return the passkeys of a user, oldest first. Raises NotFound or NotAllowed."""
     with instance.database.read() as connection:
         account = get_account(connection, actor, login, Permission.USER_VIEW)
         return views_of(passkeys.list_of_account(connection, account.id))
 
 
 def remove_passkey(instance: Instance, actor: Actor, login: str, passkey: str, *, now: int) -> None:
-    """It is refused from now on, and the user's sessions end. Raises NotFound, NotAllowed."""
+    """Remove a user's passkey and end the user's sessions. Raises NotFound or NotAllowed."""
     with instance.database.write() as connection:
         account = get_account(connection, actor, login, Permission.TOKEN_EDIT)
         _remove(connection, actor, account.id, passkey, now)
 
 
 def read_new_passkey(place: Place, name: str, answer: str) -> tuple[NewPasskey, bytes]:
-    """What a browser made, and for which challenge. Raises BadInput."""
+    """Return the new passkey in the browser's answer, and its challenge. Raises BadInput."""
     verify_name(name, "passkey", LONGEST_NAME)
     try:
         read = core.read_answer(answer)
@@ -143,7 +144,7 @@ def read_new_passkey(place: Place, name: str, answer: str) -> tuple[NewPasskey, 
 def insert_passkey(
     connection: Connection, actor: Actor, account_id: str, place: Place, name: str, made: NewPasskey, now: int
 ) -> PasskeyView:
-    """Under the account's lock. Raises Conflict."""
+    """Save a new passkey. Needs the account's lock. Raises Conflict."""
     if passkeys.count_of_account(connection, account_id) >= MOST_PASSKEYS:
         raise Conflict(f"the limit of {MOST_PASSKEYS} passkeys is reached", "remove one of them first")
     if passkeys.find_by_credential(connection, made.credential_id) is not None:
@@ -166,7 +167,10 @@ def insert_passkey(
 
 
 def new_challenge(instance: Instance, purpose: Purpose, bound: Secret[str], now: int) -> bytes:
-    """What is to be signed; `bound`: what only the one who is asked has. Nothing is kept of it: anybody may ask."""
+    """Return a new challenge. `bound`: a secret that only the intended browser or session has.
+
+    Safe because nothing is stored: anyone may request challenges.
+    """
     until = (now + core.LIFETIME).to_bytes(_TIME_BYTES, "big")
     return instance.vault.seal(*_sealed_for(purpose, bound), until)
 
@@ -174,7 +178,7 @@ def new_challenge(instance: Instance, purpose: Purpose, bound: Secret[str], now:
 def take_challenge(
     connection: Connection, instance: Instance, purpose: Purpose, bound: Secret[str], challenge: bytes, now: int
 ) -> bool:
-    """Whether this was to be signed for that, by whom it is bound to; it is used up now, in the same transaction."""
+    """Use up the challenge in this transaction. Return False if it has expired, is used, or is for another purpose."""
     try:
         until = int.from_bytes(instance.vault.open(*_sealed_for(purpose, bound), challenge).reveal(), "big")
     except VaultError:
@@ -183,12 +187,15 @@ def take_challenge(
 
 
 def too_late() -> BadInput:
-    """Return the error for an answer that matches no open challenge."""
+    """Return the error for an answer that belongs to no valid challenge."""
     return BadInput("this took longer than two minutes, or was sent twice", "reload the page and try again")
 
 
 def views_of(found: Sequence[Passkey]) -> list[PasskeyView]:
-    return [PasskeyView(each.id, each.name, each.host, each.created_at, each.last_used_at) for each in found]
+    return [
+        PasskeyView(passkey.id, passkey.name, passkey.host, passkey.created_at, passkey.last_used_at)
+        for passkey in found
+    ]
 
 
 def _remove(connection: Connection, actor: Actor, account_id: str, passkey_id: str, now: int, but: str = "") -> str:
@@ -204,6 +211,6 @@ def _remove(connection: Connection, actor: Actor, account_id: str, passkey_id: s
 
 
 def _sealed_for(purpose: Purpose, bound: Secret[str]) -> tuple[str, str, str]:
-    """Column, row and owner as the vault binds them: what is sealed for one purpose and person opens for no other."""
+    """Return column, row and owner for the vault. A challenge for one purpose and owner is not valid for another."""
     owner = hashlib.sha256(b"sparekey/1/passkey" + bound.reveal().encode(errors="surrogatepass")).hexdigest()
     return "passkey_challenge.id", owner, f"purpose:{purpose}"

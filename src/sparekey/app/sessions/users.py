@@ -1,14 +1,18 @@
-"""Sessions of users at the self-service console: begun by the one sign-in, for anybody with a token.
+"""Sessions of users at the self-service console: begun by a sign-in of any user with a token.
 
-Rules: they open nothing but what is the user's own: the actor of such a session holds no role, whatever its user may do
-elsewhere, and the session is not even looked for at the door of administrators; what ends a session of administrators,
-the loss of a role aside, ends these too (`admin_sessions`); whoever holds a role is tried only from where
-administrators may come, so that nobody elsewhere locks them out, and shows two factors as at their own door, for here
-the PIN of each token of theirs is set (ADR 17); who gets a role signs in anew. A session knows what its last second
-factor was: what is worth as much as a token is given for two factors only, and never for an emergency code, which
-somebody read out (`verify_two_factors`). What is done in a session is done only while it has not ended,
-as it is in the transaction that does it, so that no report of a stolen device is overtaken (S28). On record is the
-sign-in itself, with its door.
+Rules:
+- They give access only to the user's own data. The actor of such a session holds no role, even if its user does, and
+  the interface of administrators does not accept the session.
+- Every change that ends the sessions of administrators, except the loss of a role, ends these, too
+  (`sessions.administrators`).
+- Users with a role can sign in only from the addresses of administrators, so that an attacker elsewhere cannot lock
+  them out. They need two factors, because this console can set the PIN of each of their tokens (ADR 17).
+- A user who gets a role must sign in again.
+- A session stores its last second factor. Rights that are worth as much as a token need two factors, and never an
+  emergency code, which an operator read out (`verify_two_factors`).
+- Each change checks in its own transaction that the session has not ended, so that the report of a stolen device always
+  comes first (S28).
+- The audit log has the sign-in itself, with its interface.
 """
 
 import secrets
@@ -44,9 +48,9 @@ from sparekey.storage.tables import user_session
 from sparekey.storage.tokens import tokens
 
 TOKEN_PREFIX: Final = "spu_"
-_NOTED_EVERY: Final = 30  # seconds: not every request writes
-_SIGN_IN_ANEW: Final = "sign in again with a passkey, or with another token that has a PIN"
-_ANOTHER_OR_DESK: Final = f"{_SIGN_IN_ANEW}, or call the help desk"
+_NOTED_EVERY: Final = 30  # seconds between writes of the last use, so that not every request writes
+_SIGN_IN_AGAIN: Final = "sign in again with a passkey, or with another token that has a PIN"
+_ANOTHER_OR_DESK: Final = f"{_SIGN_IN_AGAIN}, or call the help desk"
 
 
 def open_session(
@@ -59,9 +63,10 @@ def open_session(
     *,
     administrators_too: bool = True,
 ) -> Opened:
-    """Sign in; with `reply_to`, `typed` is the answer to the question of that name.
+    """Sign in. With `reply_to`, `typed` is the answer to the challenge of that name.
 
-    `administrators_too`: whether who holds a role may come from this address.
+    `administrators_too`: users with a role may sign in from this address. Raises Conflict if the user gets a role
+    meanwhile.
     """
     token = new_token()
     door = _door_for(instance, address, login, administrators_too=administrators_too)
@@ -80,7 +85,7 @@ def open_session(
 def refresh_second_factor(
     instance: Instance, address: str, session: Session, typed: Secret[str], reply_to: Secret[str], now: int
 ) -> Verdict:
-    """Sign in once more within a session, for what needs a fresh second factor."""
+    """Sign in again within a session, before an operation that needs a fresh second factor."""
 
     def refresh(connection: Connection, granted: Granted) -> None:
         refresh_session(connection, session, granted, now)
@@ -90,12 +95,12 @@ def refresh_second_factor(
 
 
 def new_token() -> Secret[str]:
-    """Of a session that is about to begin."""
+    """Return a random token for a new session."""
     return Secret(TOKEN_PREFIX + secrets.token_urlsafe(32))
 
 
 def begin_session(connection: Connection, token: Secret[str], granted: Granted, now: int) -> None:
-    """In the transaction of the sign-in that was granted."""
+    """Begin a session in the transaction of the sign-in that was granted."""
     admin_sessions.delete_over(connection, now, now - IDLE_SECONDS, user_session)
     admin_sessions.insert_session(
         connection,
@@ -110,27 +115,30 @@ def begin_session(connection: Connection, token: Secret[str], granted: Granted, 
 
 
 def refresh_session(connection: Connection, session: Session, granted: Granted, now: int) -> None:
-    """In the transaction in which a second factor was shown once more: from now on it is the one that counts."""
+    """Save the new second factor of the session, in the transaction of the sign-in that showed it."""
     admin_sessions.refresh_second_factor(
         connection, session.id, now, user_session, method=granted.method, token_id=granted.token_id
     )
 
 
 def verify_open(connection: Connection, session: Session) -> None:
-    """That nothing has ended the session meanwhile: asked under the account's lock. Raises NotAllowed."""
+    """Raise NotAllowed if the session has ended meanwhile. Needs the account's lock."""
     second_factor_of(connection, session, user_session)
 
 
 def verify_fresh(connection: Connection, session: Session, now: int) -> None:
-    """That the second factor was shown within ten minutes, as the session is now. Raises NotAllowed."""
+    """Raise NotAllowed if the last second factor is older than ten minutes, or the session has ended meanwhile."""
     shown = second_factor_of(connection, session, user_session)
     if now - shown.second_factor_at >= FRESH_SECONDS:
         raise NotAllowed("the last second factor is older than ten minutes", "confirm again that it is you")
 
 
 def verify_two_factors(connection: Connection, session: Session, *, but: str | None = None) -> None:
-    """That the last second factor was a passkey, or a passcode with the PIN of a token other than the one with the id
-    `but`, and a PIN that counted when it was typed (`pin_changes`). Raises NotAllowed."""
+    """Raise NotAllowed unless the last sign-in of the session showed two factors.
+
+    Two factors are a passkey, or a passcode with a PIN that counted when it was typed (`sign_in.pin_changes`). The
+    token with the id `but` is not accepted.
+    """
     shown = second_factor_but_emergency(connection, session, _ANOTHER_OR_DESK, user_session)
     if shown.method == Method.PASSKEY:
         return
@@ -143,11 +151,11 @@ def verify_two_factors(connection: Connection, session: Session, *, but: str | N
             f"sign in again when it is a day old; or {_ANOTHER_OR_DESK}",
         )
     if token.id == but:
-        raise NotAllowed("you are signed in with the token itself", _SIGN_IN_ANEW)
+        raise NotAllowed("you are signed in with the token itself", _SIGN_IN_AGAIN)
 
 
 def has_two_factors(connection: Connection, session: Session) -> bool:
-    """The same as an answer; a session that has ended has none."""
+    """Return True if `verify_two_factors` accepts the session. A session that has ended has no factor."""
     try:
         verify_two_factors(connection, session)
     except NotAllowed:
@@ -158,10 +166,10 @@ def has_two_factors(connection: Connection, session: Session) -> bool:
 def find_session(
     instance: Instance, token: Secret[str], now: int, *, administrators_too: bool = True
 ) -> Session | None:
-    """The session of this token, if it holds now, and that it was used; None: refuse, without saying why.
+    """Return the valid session of this token, and save that it was used; None: refuse, without a reason.
 
-    `administrators_too`: whether who holds a role may come from this address. They guess nothing from elsewhere, in
-    whatever session of theirs somebody found there (S06).
+    `administrators_too`: users with a role may come from this address. From elsewhere even an existing session of
+    theirs is refused, so that an attacker who has found one cannot guess in it (S06).
     """
     if not token.reveal().startswith(TOKEN_PREFIX):
         return None
@@ -177,21 +185,21 @@ def find_session(
 
 
 def end_session(instance: Instance, session_id: str) -> None:
-    """Sign out, whether or not the session with this id holds now: one that does not might hold again."""
+    """Sign out. An invalid session is deleted, too, because it could become valid again."""
     with instance.database.read() as connection:
         if admin_sessions.find_session(connection, session_id, user_session) is None:
-            return  # nobody who has no session makes the server write
+            return  # a caller without a session cannot make the server write
     with instance.database.write() as connection:
         admin_sessions.delete_session(connection, session_id, user_session)
 
 
 def oneself(account_id: str) -> Actor:
-    """A user as an actor on what is their own (`self_service`): without any permission, anywhere."""
+    """Return a user as an actor on their own data (`self_service`): without any permission."""
     return Actor(f"user:{account_id}", (), account_id)
 
 
 def door_name(address: str) -> str:
-    """How the record names it; a question is answered from the address that it was sent to."""
+    """Return the interface as the audit log names it. A challenge must be answered from the address that got it."""
     return f"self:{address}"
 
 
@@ -210,7 +218,7 @@ def _judged(
 
 
 def _door_for(instance: Instance, address: str, login: str, *, administrators_too: bool = True) -> Door:
-    """Do the same work for every login, so that an attacker cannot learn which users hold a role."""
+    """Return the interface for this login. It does the same work for every login, so that timing reveals no role."""
     with instance.database.read() as connection:
         account = accounts.find_account(connection, login) if is_login(login) else None
         holds_a_role = account is not None and bool(grants_of(connection, account.id))
