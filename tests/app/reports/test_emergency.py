@@ -54,9 +54,9 @@ def test_s63_a_device_elsewhere_that_has_nothing_of_the_code_has_no_name(server:
 def test_save_does_both_or_nothing(server: Instance) -> None:
     user = a_user(server, "alice", pin=PIN)
     a_filled_device(server, user)
-    done = emergency.save(server, HELP_DESK, user.serial, anew=True, online=True, now=NOW)
+    done = emergency.save(server, HELP_DESK, user.serial, new_code=True, online=True, now=NOW)
     assert (done.reset_on, done.online) == (1, True)
-    same = emergency.save(server, HELP_DESK, user.serial, anew=False, online=True, now=NOW)
+    same = emergency.save(server, HELP_DESK, user.serial, new_code=False, online=True, now=NOW)
     assert (same.reset_on, same.online) == (None, None)
     assert len(on_record(server, Action.EMERGENCY_ONLINE)) == 1
     assert emergency.reset(server, ROOT, CodeKind.PASSCODE, "alice", now=NOW) == 1

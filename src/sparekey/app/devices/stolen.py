@@ -26,7 +26,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.audit_log.named_rows import names_of_actors
 from sparekey.app.devices.held import everyone_on, log_last_held
-from sparekey.app.emergency.showing import verify_said
+from sparekey.app.emergency.showing import verify_texts
 from sparekey.app.instance import MICROSECONDS, Instance, log
 from sparekey.app.lookup import get_device
 from sparekey.app.notices import notify_user
@@ -106,7 +106,7 @@ def report_stolen(
     """Revokes the device and ends what it holds; what that was. A device that was revoked before, too. `reported_by`:
     who said that it was stolen, in words; with the note and the ticket it goes on record.
     """
-    verify_said((reported_by, 200, "name of who reported it"), (note, 500, "note"), (ticket, 100, "ticket"))
+    verify_texts((reported_by, 200, "name of who reported it"), (note, 500, "note"), (ticket, 100, "ticket"))
     told = {"reported_by": reported_by, "note": note, "ticket": ticket}
     # read before the one writer of an SQLite database is taken: the record may be long
     before = look_at_stolen(instance, actor, name, now=now).before

@@ -1,13 +1,13 @@
-"""Two people for one showing of an offline emergency passcode, where policy says so (S43).
+"""Approvals: an approver must consent before an operator sees an offline emergency passcode, if policy says so (S43).
 
 Rules:
-- The first person asks by asking for the passcode; within fifteen minutes somebody else, who may approve in the user's
-  domain, approves or refuses; then the first one asks again and is shown it, once.
-- Operators cannot approve their own request, and a program cannot ask (`core.emergency.two_people`). An approver needs
-  at least the rights of the user concerned. A list says of each request whether the reader may decide on it.
-- An approval holds for this operator, this user and this device, and for how the caller was identified as the second
-  person read it.
-- Each step is on record in its own transaction, and one conditional UPDATE settles each race.
+- An operator requests an approval by asking for the passcode. Within fifteen minutes an approver in the user's domain
+  approves or refuses. Then the operator asks for the passcode again, and sees it once.
+- Operators cannot approve their own request, and an API client cannot make one (`core.emergency.two_people`). An
+  approver needs at least the rights of the user concerned. Lists mark the requests that the reader may decide on.
+- An approval is valid for this operator, user and device, and for the identification of the caller that the approver
+  read.
+- Each step is logged in its own transaction, and one conditional UPDATE decides each race.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ _KEPT_IN_LISTS: Final = DAY_SECONDS  # seconds
 
 
 class ApprovalNeeded(SparekeyError):
-    """The showing waits for a second person."""
+    """The passcode can be shown only after an approval. The message names the request."""
 
     error = "approval-needed"
 
@@ -53,9 +53,9 @@ class ApprovalState(StrEnum):
 
 @dataclass(frozen=True)
 class ApprovalView:
-    """One request; unix seconds. `asked_by`, `decided_by`: as on record; `asker`, `decider`: what people call them.
+    """One request; times in unix seconds. `yours`: the reader made it. `decidable`: the reader may decide on it now.
 
-    `yours`: the reader asked for it. `decidable`: it waits, and the reader may approve or refuse it.
+    `asked_by`, `decided_by`: the actors as the audit log names them. `asker`, `decider`: their names.
     """
 
     id: str
@@ -78,7 +78,7 @@ class ApprovalView:
 
 @dataclass(frozen=True)
 class Approved:
-    """An approval that is used up by the code shown now."""
+    """An approval that is used up now, with the identification that the approver read."""
 
     approval_id: str
     decided_by: str
@@ -88,9 +88,9 @@ class Approved:
 def list_approvals(
     instance: Instance, actor: Actor, limit: int = 100, after: str = "", *, now: int
 ) -> list[ApprovalView]:
-    """Of the last day, newest first, from the one after that with the id `after`.
+    """Return the requests of the last day, newest first, from the one after the id `after`.
 
-    Whatever was asked for where this actor may approve, and what they asked for themselves.
+    They are the requests that this actor may approve, and those that they made themselves.
     """
     domains = actor.domains_with(Permission.EMERGENCY_APPROVE)
     with instance.database.read() as connection:
@@ -99,28 +99,29 @@ def list_approvals(
 
 
 def own_requests(connection: Connection, actor: Actor, account_id: str, now: int) -> list[ApprovalView]:
-    """Return this actor's unexpired approval requests about this user, only the latest for each device."""
+    """Return the actor's own unexpired requests about this user: the last one for each device."""
     requests = approvals.requests_of(connection, account_id, actor.name, now)
     last = {request.device_id: request for request in reversed(requests)}
     return _views(connection, actor, list(last.values()), now, only_own=True)
 
 
 def approve(instance: Instance, actor: Actor, approval_id: str, *, now: int) -> ApprovalView:
-    """The operator who asked may be shown the passcode once. Raises NotFound, NotAllowed or Conflict."""
+    """Approve a request: its operator may see the passcode once. Raises NotFound, NotAllowed or Conflict."""
     return _decide(instance, actor, approval_id, approved=True, now=now)
 
 
 def refuse(instance: Instance, actor: Actor, approval_id: str, *, now: int) -> ApprovalView:
-    """The operator who asked is not shown it. Raises as `approve` does."""
+    """Refuse a request: the passcode is not shown. Raises NotFound, NotAllowed or Conflict."""
     return _decide(instance, actor, approval_id, approved=False, now=now)
 
 
 def settle_approval(
     connection: Connection, actor: Actor, account_id: str, device_id: str, showing: Showing, now: int
 ) -> Approved | ApprovalNeeded:
-    """Use up an approval, or ask for one with what the operator says.
+    """Use up an approval, or request one with the operator's identification of the caller.
 
-    The caller commits in either case, and shows nothing where it is an ApprovalNeeded. Raises NotAllowed to a program.
+    The calling function must commit in either case, and must show nothing if it gets an ApprovalNeeded. Raises
+    NotAllowed if the actor is an API client.
     """
     if not is_person(actor):
         raise NotAllowed(
@@ -183,12 +184,12 @@ def _decide(instance: Instance, actor: Actor, approval_id: str, *, approved: boo
 
 
 def decide_in(connection: Connection, actor: Actor, approval_id: str, *, approved: bool, now: int) -> None:
-    """In the caller's transaction. Raises as `approve` does."""
+    """Decide on a request in the caller's transaction. Raises NotFound, NotAllowed or Conflict."""
     action = Action.APPROVAL_GIVEN if approved else Action.APPROVAL_REFUSED
     request = _get_approval(connection, actor, approval_id)
     if not is_second_person(actor, request.asked_by):
         raise NotAllowed("you cannot decide your own request", "ask another approver")
-    # also: nobody who has fewer rights than the user whose passcode it is
+    # Safe because this also refuses an approver with fewer rights than the user of the passcode.
     get_account(connection, actor, request.login, Permission.EMERGENCY_APPROVE)
     if not approvals.decide(connection, approval_id, actor.name, approved=approved, now=now):
         raise Conflict(f"this request is already {_state(request, now)}", "see `sparekey approval list`")
@@ -215,7 +216,7 @@ def _get_approval(connection: Connection, actor: Actor, approval_id: str) -> App
 def _views(
     connection: Connection, reader: Actor, requests: Sequence[Approval], now: int, *, only_own: bool = False
 ) -> list[ApprovalView]:
-    """`only_own`: the reader asked for all of them, and needs no name."""
+    """Return the requests as lists show them. `only_own`: the reader made all of them, and needs no names."""
     named = {name for request in requests for name in (request.asked_by, request.decided_by) if name is not None}
     people = named - {reader.name} if only_own else named
     called = names_of_actors(connection, reader, people)
@@ -244,13 +245,13 @@ def _views(
 
 
 def _rights(connection: Connection, requests: Sequence[Approval], now: int) -> dict[str, tuple[Grant, ...]]:
-    """Of the users whose passcodes wait."""
+    """Return the rights of the users with waiting requests, by account id."""
     waiting = {request.account_id for request in requests if _state(request, now) is ApprovalState.WAITING}
     return grants_of_several(connection, waiting) if waiting else {}
 
 
 def _is_decidable(reader: Actor, request: Approval, rights: Sequence[Grant], now: int) -> bool:
-    """What `decide_in` would say now; `rights`: of the user."""
+    """Return True if `decide_in` would accept the reader now. `rights`: those of the user."""
     return (
         _state(request, now) is ApprovalState.WAITING
         and is_second_person(reader, request.asked_by)

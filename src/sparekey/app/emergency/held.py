@@ -1,6 +1,6 @@
-"""Whose offline emergency code it is, which device holds which version, and why one cannot be used there.
+"""Find the owner of an offline emergency code, the version that each device holds, and the obstacles to its use.
 
-The code to read out is the one that the caller's device holds: a pending version is never shown as current.
+The operator must read out the version that the caller's device holds. A pending version is never shown as current.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from sparekey.storage.emergency.offline import EmergencyCode
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose code it is: a token's tokencode, or a user's passcode."""
+    """The owner of a code: a token of its tokencode, or a user of their passcode."""
 
     kind: CodeKind
     account_id: str
     token_id: str | None
-    label: str  # serial or login, for words
+    label: str  # serial or login, for messages
 
     @property
     def owner_id(self) -> str:
@@ -33,7 +33,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class HeldCode:
-    """One row of the page: what one device holds. Version 0: nothing yet."""
+    """The code that one device holds: one row of the page. Version 0: none yet."""
 
     device_id: str
     device: str
@@ -45,24 +45,24 @@ class HeldCode:
 
 
 def owner_of(connection: Connection, actor: Actor, kind: CodeKind, name: str, needed: Permission) -> Owner:
-    """`name`: the token's serial, or the user's login. Raises NotFound or NotAllowed."""
+    """Return the owner of a code. `name`: the token's serial, or the user's login. Raises NotFound or NotAllowed."""
     find = _tokencode_of if kind is CodeKind.TOKENCODE else _passcode_of
     return find(connection, actor, name, needed)
 
 
 def _tokencode_of(connection: Connection, actor: Actor, serial: str, needed: Permission) -> Owner:
-    """The owner of a token's offline emergency tokencode."""
+    """Return the owner of a token's offline emergency tokencode."""
     token = get_assigned_token(connection, actor, serial, needed)
     return Owner(CodeKind.TOKENCODE, token.account_id, token.id, serial)
 
 
 def _passcode_of(connection: Connection, actor: Actor, login: str, needed: Permission) -> Owner:
-    """The owner of a user's offline emergency passcode."""
+    """Return the owner of a user's offline emergency passcode."""
     return Owner(CodeKind.PASSCODE, get_account(connection, actor, login, needed).id, None, login)
 
 
 def list_held(connection: Connection, owner: Owner) -> list[HeldCode]:
-    """One row per device that is given this code."""
+    """Return one row for each device that receives this code."""
     return [
         HeldCode(
             device_id=device.id,
@@ -79,7 +79,10 @@ def list_held(connection: Connection, owner: Owner) -> list[HeldCode]:
 
 
 def held_on(connection: Connection, instance: Instance, owner: Owner, device: str | None, now: int) -> HeldCode:
-    """What that device holds (name, id, the start of an id; None: the only one). NotAllowed, Conflict or NotFound."""
+    """Return the code on this device, given by name, id or the start of an id; None: the only device.
+
+    Raises NotAllowed, NotFound, or Conflict if several devices hold a code and none is given.
+    """
     held = [row for row in list_held(connection, owner) if row.version]
     if not held:
         raise nobody_holds(connection, instance, owner, now)
@@ -99,7 +102,7 @@ def held_on(connection: Connection, instance: Instance, owner: Owner, device: st
 
 
 def verify_some_device(connection: Connection, instance: Instance, owner: Owner, now: int) -> None:
-    """NotAllowed where no device is given the code, or the rules stand against it on each that is."""
+    """Raise NotAllowed if no device receives the code, or there is an obstacle on each device."""
     held = list_held(connection, owner)
     if not held:
         raise nobody_holds(connection, instance, owner, now)
@@ -111,7 +114,7 @@ def verify_some_device(connection: Connection, instance: Instance, owner: Owner,
 
 
 def held_version(connection: Connection, owner: Owner, held: HeldCode) -> EmergencyCode:
-    """The version that a device holds."""
+    """Return the version that a device holds. Raises LookupError if it is not stored."""
     code = emergency_codes.find_version(connection, owner.account_id, owner.token_id, held.version)
     if code is None:
         raise LookupError("a device holds a version that is not stored")
@@ -130,7 +133,7 @@ def nobody_holds(connection: Connection, instance: Instance, owner: Owner, now: 
 def verify_works(
     connection: Connection, instance: Instance, owner: Owner, held: HeldCode, code: EmergencyCode, now: int
 ) -> None:
-    """NotAllowed where the rules stand against this code on this device, or it has expired."""
+    """Raise NotAllowed if there is an obstacle to this code on this device, or it has expired."""
     obstacle = obstacle_on(connection, instance, owner.account_id, owner.token_id, held.device_id, now)
     if obstacle is not None:
         raise NotAllowed(f"{owner.label} cannot be given emergency access on {held.device}", obstacle)

@@ -1,7 +1,7 @@
-"""Offline emergency codes for the help desk: which device holds which version, show it, reset it, allow it online.
+"""Offline emergency codes for the help desk: list the versions on devices, show one, reset it, allow it online.
 
-The code to read out is the one that the caller's device holds: a pending version is never shown as current. Every
-showing, reset and permission is an audit event in its own transaction (S42).
+The operator must read out the version that the caller's device holds. A pending version is never shown as current.
+Each code shown, each reset and each change of online use is an event in the transaction of its effect (S42).
 """
 
 from collections.abc import Mapping
@@ -56,34 +56,37 @@ SHOW_PERMISSIONS: Final[Mapping[CodeKind, Permission]] = {
 
 @dataclass(frozen=True)
 class ShownCode:
-    """A code shown to the operator, who reads it to the caller."""
+    """The code that the operator reads out."""
 
     device: str
     version: int
     code: Secret[str]
     not_after: int
     needs_pin: bool
-    warning: str = ""  # a word to an operator who is shown many
+    warning: str = ""  # for an operator close to the rate limit
 
     @property
     def groups(self) -> Secret[str]:
-        """`ABCDE-FGHJK`."""
+        """Return the code in groups: `ABCDE-FGHJK`."""
         return Secret(grouped(self.code.reveal()))
 
     def spelling(self) -> tuple[tuple[str, ...], ...]:
-        """Group by group in the ICAO alphabet. As secret as the code itself."""
+        """Return the code group by group in the ICAO alphabet. It is as secret as the code itself."""
         return spelled(self.code.reveal())
 
 
 def show(
     instance: Instance, actor: Actor, kind: CodeKind, name: str, device: str | None, showing: Showing, *, now: int
 ) -> ShownCode:
-    """The code that this device holds. `name`: serial or login; `device` may be left out where only one holds it."""
+    """Show the code that this device holds. `name`: serial or login. `device`: None if only one device holds it.
+
+    Raises BadInput, NotFound, NotAllowed, Conflict or ApprovalNeeded.
+    """
     verify_showing(showing)
     with instance.database.write() as connection:
         shown = _show(connection, instance, actor, kind, name, device, showing, now)
     if isinstance(shown, SparekeyError):
-        raise shown  # here, so that what it put on record is committed
+        raise shown  # after the commit, so that its event and its request stay
     return shown
 
 
@@ -113,7 +116,7 @@ def _show(
         if isinstance(settled, ApprovalNeeded):
             return settled
         approved, showing = settled, settled.showing
-    # A replacement that is on its way would take the code away from whoever is about to use it.
+    # Keep this version: a pending replacement would make the code useless while the caller types it.
     emergency_codes.assign(connection, held.device_id, owner.owner_id, owner.account_id, code.id)
     count_showing(connection, actor, now)
     _put_on_record(connection, actor, owner, held, code, showing, approved, now)
@@ -130,36 +133,45 @@ def _show(
 
 @dataclass(frozen=True)
 class Saved:
-    """What a page's *Save* did. `reset_on`: on how many devices a new code comes; None: none was asked for.
-    `online`: whether the server accepts the code from now on; None: as before."""
+    """The effect of *Save* on the page.
+
+    `reset_on`: the number of devices that get a new code; None: no reset. `online`: True if the server accepts the code
+    from now on, False if it does not; None: no change.
+    """
 
     reset_on: int | None
     online: bool | None
 
 
 def reset(instance: Instance, actor: Actor, kind: CodeKind, name: str, *, now: int) -> int:
-    """A new code comes with the next online sign-in, by any method; until then the old one works.
+    """Replace the code at the next online sign-in, by any method. Until then the old one works.
 
-    Returns on how many devices that is.
+    Returns the number of devices that get a new code. Raises NotFound or NotAllowed.
     """
     with instance.database.write() as connection:
         return _reset(connection, instance, actor, kind, name, now)
 
 
 def set_online(instance: Instance, actor: Actor, serial: str, *, allowed: bool, now: int) -> None:
-    """Set whether the server also accepts the offline emergency tokencode of this token."""
+    """Set whether the server also accepts the offline emergency tokencode of this token.
+
+    Raises NotFound or NotAllowed.
+    """
     with instance.database.write() as connection:
         _set_online(connection, instance, actor, serial, allowed, now)
 
 
-def save(instance: Instance, actor: Actor, serial: str, *, anew: bool, online: bool, now: int) -> Saved:
-    """Both at once, or nothing: a reset where `anew` says so, and online use where it is not as `online` says."""
+def save(instance: Instance, actor: Actor, serial: str, *, new_code: bool, online: bool, now: int) -> Saved:
+    """Reset the code if `new_code` is True, and set its online use: both in one transaction.
+
+    Raises NotFound or NotAllowed.
+    """
     with instance.database.write() as connection:
         token = get_assigned_token(connection, actor, serial, Permission.EMERGENCY_ONLINE)
         changed = token.offline_code_online is not online
         if changed:
             _set_online(connection, instance, actor, serial, online, now)
-        devices = _reset(connection, instance, actor, CodeKind.TOKENCODE, serial, now) if anew else None
+        devices = _reset(connection, instance, actor, CodeKind.TOKENCODE, serial, now) if new_code else None
         return Saved(devices, online if changed else None)
 
 
@@ -186,7 +198,7 @@ def _reset(connection: Connection, instance: Instance, actor: Actor, kind: CodeK
 
 def _set_online(connection: Connection, instance: Instance, actor: Actor, serial: str, allowed: bool, now: int) -> None:
     owner = owner_of(connection, actor, CodeKind.TOKENCODE, serial, Permission.EMERGENCY_ONLINE)
-    accounts.lock_accounts(connection, [owner.account_id])  # as an answer to a question does, too
+    accounts.lock_accounts(connection, [owner.account_id])  # the answer to a challenge takes this lock, too
     if allowed:
         verify_some_device(connection, instance, owner, now)
     else:
@@ -200,7 +212,7 @@ def _set_online(connection: Connection, instance: Instance, actor: Actor, serial
 
 
 def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: int = 100) -> list[RecordRow]:
-    """Return the audit events about this code, newest first."""
+    """Return the events of this code, newest first. Raises NotFound or NotAllowed."""
     with instance.database.read() as connection:
         owner = owner_of(connection, actor, kind, name, Permission.EMERGENCY_VIEW)
         return history_of(connection, actor, owner.account_id, owner.token_id, limit)
@@ -209,7 +221,7 @@ def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: 
 def history_of(
     connection: Connection, actor: Actor, account_id: str, token_id: str | None, limit: int
 ) -> list[RecordRow]:
-    """The same within a transaction, for somebody who may see it."""
+    """Return the events of a code, newest first, for an actor who may see them."""
     actions = (
         Action.EMERGENCY_SHOWN,
         Action.EMERGENCY_RESET,
@@ -230,17 +242,17 @@ def history_of(
 
 
 def held_codes(instance: Instance, actor: Actor, kind: CodeKind, name: str) -> list[HeldCode]:
-    """The page's rows, without any code."""
+    """Return the rows of the page, without any code. Raises NotFound or NotAllowed."""
     with instance.database.read() as connection:
         return list_held(connection, owner_of(connection, actor, kind, name, Permission.EMERGENCY_VIEW))
 
 
 def _policy_for(connection: Connection, owner: Owner, held: HeldCode) -> OfflinePolicy:
-    """What is in force for this user on this device: of each limit the stricter one."""
+    """Return the policy in force for this user on this device: the stricter value of each limit."""
     account = accounts.find_account_by_id(connection, owner.account_id)
     device = devices.find_device(connection, held.device_id)
     if account is None or device is None:
-        raise LookupError("a code is held for nobody, or on no device")
+        raise LookupError("a code is held without an account or without a device")
     return effective_in(connection, account.domain_id, device.domain_id).values
 
 
@@ -255,10 +267,16 @@ def _put_on_record(
     now: int,
 ) -> None:
     emergency_codes.mark(connection, code.id, "shown_at", now)
-    said = {"caller": showing.caller, "note": showing.note, "ticket": showing.ticket}
-    values = {"code_id": code.id, "device_id": held.device_id, "operator": actor.name, "shown_at": now, **said}
+    identification = {"caller": showing.caller, "note": showing.note, "ticket": showing.ticket}
+    values = {
+        "code_id": code.id,
+        "device_id": held.device_id,
+        "operator": actor.name,
+        "shown_at": now,
+        **identification,
+    }
     emergency_codes.insert_showing(connection, {"id": new_id(), **values})
-    second = {"approval": approved.approval_id, "approved_by": approved.decided_by} if approved else {}
+    approval = {"approval": approved.approval_id, "approved_by": approved.decided_by} if approved else {}
     log(
         connection,
         now,
@@ -269,8 +287,8 @@ def _put_on_record(
         device=held.device_id,
         kind=owner.kind,
         version=code.version,
-        **said,
-        **second,
+        **identification,
+        **approval,
     )
 
 

@@ -1,11 +1,11 @@
-"""Online emergency access to a token: give a fixed tokencode or a set of one-time tokencodes, look at it, end it.
+"""Online emergency access to a token: give a fixed tokencode or a set of one-time tokencodes, view it, end it.
 
 Rules (product.md, "Online emergency access"):
 - The codes are shown once, when they are made, and are stored only encrypted (S41).
-- They take the tokencode's place, never the PIN's: a token whose PIN is still to be set is refused, and so is one that
-  is disabled or expired (S05). Whether the token is marked as lost is a matter of its own.
+- They replace the tokencode, never the PIN. So a token without its PIN is refused, and so is a disabled or expired one
+  (S05). The mark *lost* makes no difference.
 - A token has one such access at a time: new access ends the former.
-- Making and ending are on record in the transaction of the effect, with how the caller was identified (S42).
+- Giving and ending access are logged in the transaction of the effect, with the identification of the caller (S42).
 """
 
 from dataclasses import dataclass
@@ -47,9 +47,9 @@ MOST_CODES: Final = 50
 
 @dataclass(frozen=True)
 class Terms:
-    """How long, in days (None: no expiry), and what happens when the token turns up.
+    """The lifetime in days (None: no expiry), and the rule for the token when it is available again.
 
-    `until`: the unix second at which it ends, in the place of the days.
+    `until`: the unix second of the end, instead of the days.
     """
 
     days: int | None = DEFAULT_DAYS
@@ -59,55 +59,55 @@ class Terms:
 
 @dataclass(frozen=True)
 class GivenAccess:
-    """A new code or set of codes for the operator to pass on. It is shown only once."""
+    """The codes that the operator reads out or hands over. They cannot be seen again."""
 
     kind: EmergencyKind
     if_available: IfAvailable
     expires_at: int | None
     codes: tuple[Secret[str], ...]
     needs_pin: bool
-    replaced: bool  # there was such access before: it has ended
-    warning: str = ""  # a word to an operator who is shown many
+    replaced: bool  # this access replaces an earlier one, which has ended
+    warning: str = ""  # for an operator close to the rate limit
 
     def spelling(self) -> tuple[tuple[str, ...], ...]:
-        """Code by code in the ICAO alphabet. As secret as the codes themselves."""
+        """Return the codes one by one in the ICAO alphabet. They are as secret as the codes themselves."""
         return tuple(tuple(word for group in spelled(code.reveal()) for word in group) for code in self.codes)
 
 
 @dataclass(frozen=True)
 class AccessView:
-    """The access as it stands, without its codes; unix seconds."""
+    """The present state of the access, without its codes; times in unix seconds."""
 
     kind: EmergencyKind
     if_available: IfAvailable
     expires_at: int | None
-    ended: bool  # by its expiry: its codes work no longer
+    ended: bool  # it has expired
     codes: int
-    left: int  # codes that still work, but for the expiry
+    left: int  # unused codes, whether or not the access has expired
     last_used_at: int | None
     given_at: int
-    given_by: str  # as the record names them
+    given_by: str  # the operator as the audit log names them
     giver: str  # their name
 
 
 def give_fixed(
     instance: Instance, actor: Actor, serial: str, terms: Terms, showing: Showing, *, now: int
 ) -> GivenAccess:
-    """One tokencode that works again and again."""
+    """Give one tokencode that works any number of times. Raises BadInput, NotFound or NotAllowed."""
     return _give(instance, actor, serial, EmergencyKind.FIXED, 1, terms, showing, now)
 
 
 def give_one_time(
     instance: Instance, actor: Actor, serial: str, count: int, terms: Terms, showing: Showing, *, now: int
 ) -> GivenAccess:
-    """So many tokencodes that work once each."""
+    """Give `count` tokencodes that work once each. Raises BadInput, NotFound or NotAllowed."""
     if not 1 <= count <= MOST_CODES:
         raise BadInput(f"the number of tokencodes must be 1 to {MOST_CODES}, not {count}", "give another number")
     return _give(instance, actor, serial, EmergencyKind.ONE_TIME, count, terms, showing, now)
 
 
 def end(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
-    """The codes work no longer, and the token does again. Raises NotFound where there is no such access."""
+    """End the access: its codes stop working, and the token works again. Raises NotAllowed, or NotFound if none."""
     with instance.database.write() as connection:
         row = _locked_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
         if not end_for_token(connection, actor, row, "an operator ended it", now=now):
@@ -115,14 +115,14 @@ def end(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
 
 
 def end_for_token(connection: Connection, actor: Actor | str, token: Token, why: str, *, now: int) -> bool:
-    """Ends it in the caller's transaction, for what is done to the token: it is removed, unassigned, replaced.
+    """End the access in the caller's transaction, for example because the token is removed. False: there was none.
 
-    `token`: as it was before. Whether there was such access.
+    `token`: its state before the change.
     """
     if online_emergency.find_access(connection, token.id) is None:
         return False
     end_emergency(connection, token.id)
-    challenges.delete_of_token(connection, token.id)  # a question on the way to it must not go on with other access
+    challenges.delete_of_token(connection, token.id)  # an open challenge must not be answered with the next access
     log(
         connection,
         now,
@@ -137,14 +137,14 @@ def end_for_token(connection: Connection, actor: Actor | str, token: Token, why:
 
 
 def access_of(instance: Instance, actor: Actor, serial: str, *, now: int) -> AccessView | None:
-    """How it stands; None: there is none."""
+    """Return the access; None: there is none. Raises NotFound or NotAllowed."""
     with instance.database.read() as connection:
         token = get_assigned_token(connection, actor, serial, Permission.EMERGENCY_VIEW)
         return access_to(connection, actor, token.id, now)
 
 
 def access_to(connection: Connection, actor: Actor, token_id: str, now: int) -> AccessView | None:
-    """The same within a transaction, for somebody who may see the token."""
+    """Return the access to a token that the actor may see; None: there is none."""
     access = online_emergency.find_access(connection, token_id)
     if access is None:
         return None
@@ -169,7 +169,7 @@ def _give(
     with instance.database.write() as connection:
         given = _give_in(connection, instance, actor, serial, kind, count, terms, showing, now)
     if isinstance(given, SparekeyError):
-        raise given  # here, so that what it put on record is committed
+        raise given  # after the commit, so that its event stays
     return given
 
 
@@ -203,9 +203,10 @@ def give_to(
     now: int,
     notice: Notice = Notice.TEMPORARY_ACCESS,
 ) -> GivenAccess | SparekeyError:
-    """The access to a token of which the actor may say so, under its user's lock; an error to raise after the commit.
+    """Give access to a token whose permission is checked, under its user's lock.
 
-    `turn`: of `begin_showing`, taken before the lock. `notice`: what the user is told.
+    An error that is returned must be raised after the commit. `turn`: from `begin_showing`, before the user's lock.
+    `notice`: the notice to the user. Raises NotAllowed.
     """
     account = _usable_account(connection, token, now)
     policy = effective_in(connection, account.domain_id, account.domain_id).values
@@ -256,13 +257,13 @@ def _verify_terms(terms: Terms, now: int) -> None:
 
 
 def _locked_token(connection: Connection, actor: Actor, serial: str, needed: Permission) -> AssignedToken:
-    """The token as it stands once its user's account is locked: nobody takes it away meanwhile."""
+    """Lock the account of the token's user, then read the token: it cannot be taken away meanwhile."""
     accounts.lock_accounts(connection, [get_assigned_token(connection, actor, serial, needed).account_id])
     return get_assigned_token(connection, actor, serial, needed)
 
 
 def _usable_account(connection: Connection, token: AssignedToken, now: int) -> Account:
-    """The account of the token's user. Raises NotAllowed where neither token nor account could be used (S05)."""
+    """Return the account of the token's user. Raises NotAllowed if the account or the token cannot be used (S05)."""
     refused = f"token {token.serial!r} cannot be given emergency access"
     account = accounts.find_account_by_id(connection, token.account_id)
     if account is None:

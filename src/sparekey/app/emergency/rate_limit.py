@@ -1,8 +1,10 @@
-"""How many emergency codes one operator is shown within an hour, and how somebody else lifts that limit in an outage.
+"""Limit the emergency codes that one operator sees within an hour. Another person can lift the limit in an outage.
 
-Rules: counted in the transaction of the showing, one showing of an operator after the other, over all doors; an
-operator above the policy's first number is warned, with an alarm the first time; at the second one nothing more is
-shown, and each attempt is an alarm; only another person lifts it.
+Rules:
+- A code is counted in the transaction that shows it, over all interfaces. An operator's codes are shown one at a time.
+- Above the policy's first number the operator gets a warning, and the first time raises an alarm.
+- At the second number no more codes are shown, and each attempt raises an alarm.
+- Operators cannot lift their own limit.
 """
 
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ MOST_LISTED: Final = 1_000
 
 @dataclass(frozen=True)
 class Lift:
-    """An operator who goes on until then, in unix seconds."""
+    """An operator whose limit is lifted until this time, in unix seconds."""
 
     operator: str
     until: int
@@ -41,7 +43,7 @@ class Lift:
 
 @dataclass(frozen=True)
 class OperatorView:
-    """`operator`: as the record names them. `lifted_until`: None where the limit is in force."""
+    """An operator of the list. `operator`: their name in the audit log. `lifted_until`: None if the limit applies."""
 
     operator: str
     name: str
@@ -51,27 +53,36 @@ class OperatorView:
 
 @dataclass(frozen=True)
 class OperatorList:
-    """`cut`: there are more than are listed."""
+    """The list of operators. `cut`: there are more than are listed."""
 
     items: tuple[OperatorView, ...]
     cut: bool
 
 
 def list_operators(instance: Instance, actor: Actor, *, now: int) -> OperatorList:
-    """Who was shown codes within the last hour, most of them first, or is let go on: at most 1,000."""
+    """Return operators who saw codes within the last hour, or whose limit is lifted: at most 1,000, most codes first.
+
+    Raises NotAllowed.
+    """
     verify_somewhere(actor, Permission.OPERATOR_LIFT)
     with instance.database.read() as connection:
         counts, lifted = rate_limit.counts_since(connection, now - HOUR), rate_limit.lifts(connection, now)
         called = names_of_actors(connection, actor, counts.keys() | lifted.keys())
-    # somebody outside the actor's domains has no name here
+    # An operator outside the actor's domains has no name here, and is not listed.
     seen = called if actor.domains_with(Permission.OPERATOR_LIFT) is not None else counts.keys() | lifted.keys()
-    found = [OperatorView(each, called.get(each, each), counts.get(each, 0), lifted.get(each)) for each in seen]
+    found = [
+        OperatorView(operator, called.get(operator, operator), counts.get(operator, 0), lifted.get(operator))
+        for operator in seen
+    ]
     found.sort(key=lambda view: (-view.shown, view.name))
     return OperatorList(tuple(found[:MOST_LISTED]), len(found) > MOST_LISTED)
 
 
 def lift(instance: Instance, actor: Actor, operator: str, hours: int = DEFAULT_HOURS, *, now: int) -> Lift:
-    """Let an operator go on beyond the limit. `operator`: a login, or as the record names who is none of the users."""
+    """Lift an operator's limit for some hours. `operator`: a login, or `os:NAME` or `client:ID` as in the audit log.
+
+    Raises BadInput, NotFound or NotAllowed.
+    """
     if not 1 <= hours <= MOST_HOURS:
         raise BadInput(
             f"the limit can be lifted for 1 to {MOST_HOURS} hours, not {hours}",
@@ -88,14 +99,14 @@ def lift(instance: Instance, actor: Actor, operator: str, hours: int = DEFAULT_H
 
 
 def begin_showing(connection: Connection, actor: Actor) -> OperatorLift:
-    """Takes the operator's turn, before accounts are locked: `until` when the limit is lifted, `warned_at` last."""
+    """Lock the operator's row and return it. Take this lock before any account's."""
     return rate_limit.take_turn(connection, actor.name)
 
 
 def judge_showing(connection: Connection, actor: Actor, turn: OperatorLift, policy: OfflinePolicy, now: int) -> Pace:
-    """Whether this operator may be shown one more code; puts on record what has to be. The caller commits.
+    """Decide whether the operator may see one more code, and raise an alarm if necessary. The caller must commit.
 
-    `turn`: as it was taken in this transaction. `policy`: in force for the user whose code it is.
+    `turn`: from `begin_showing` in this transaction. `policy`: the one in force for the user of the code.
     """
     times = rate_limit.shown_since(connection, actor.name, now - HOUR)
     pace = judge_pace(
@@ -110,12 +121,12 @@ def judge_showing(connection: Connection, actor: Actor, turn: OperatorLift, poli
 
 
 def count_showing(connection: Connection, actor: Actor, now: int) -> None:
-    """One more code that this operator was shown: it counts, though the access may be ended at once."""
+    """Count one more code that this operator saw. It counts even if the access is ended at once."""
     rate_limit.insert_showing(connection, new_id(), actor.name, now, now - HOUR)
 
 
 def stopped(connection: Connection, actor: Actor, policy: OfflinePolicy, now: int) -> NotAllowed:
-    """Return the error for an operator who has reached the limit."""
+    """Return the error for an operator at the limit."""
     alone = nobody_else(connection, actor, Permission.OPERATOR_LIFT, None, now)
     return NotAllowed(
         f"you have shown {counted(policy.showings_limit, 'emergency code')} within an hour, "
@@ -125,7 +136,7 @@ def stopped(connection: Connection, actor: Actor, policy: OfflinePolicy, now: in
 
 
 def warning_of(pace: Pace, policy: OfflinePolicy) -> str:
-    """A word to the operator, or nothing."""
+    """Return the warning for the operator; empty if there is none."""
     if pace is Pace.CALM:
         return ""
     return (

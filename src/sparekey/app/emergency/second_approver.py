@@ -1,8 +1,8 @@
-"""Whether there is a second person at all, for who acts as root on a server that has no other administrator.
+"""Find out whether a server has an approver besides root.
 
-Rules: somebody else is a user with the permission there, whose account is open and who has a token that works; only
-root can be alone, for root on the server is a second person to every user (`core.emergency.two_people`). It says what
-to do, and allows nothing.
+Rules: an approver is a user with the permission there, a valid account and a working token. Only root can be without
+one, because root can approve the requests of every user (`core.emergency.two_people`). The result is advice in a
+message, and allows nothing.
 """
 
 from typing import Final
@@ -15,15 +15,15 @@ from sparekey.core.permissions import PREDEFINED, Actor, Permission
 from sparekey.storage.people import domains, roles
 
 _MAKE_ONE: Final = (
-    "there is no second person on this server yet: make an administrator first, with the link of "
-    "`sparekey admin link`, which somebody else opens; then "
+    "this server has no other administrator with this permission yet: make an administrator first, with a link of "
+    "`sparekey admin link` that another person opens; then "
 )
 
 
 def nobody_else(connection: Connection, actor: Actor, needed: Permission, domain_id: str | None, now: int) -> str:
-    """The words in front of what a second person is to do, where there is none; else nothing.
+    """Return the advice to make an administrator first if root has no approver; else an empty text.
 
-    `domain_id`: where the permission is needed; None: in all domains.
+    `domain_id`: the domain in which the permission is needed; None: all domains.
     """
     if not is_system(actor):
         return ""

@@ -1,5 +1,4 @@
-"""What an operator says for the record: before a code is shown, how the caller was identified; a note and a ticket, if
-any."""
+"""The identification that an operator gives before a code is shown: of the caller, with an optional note and ticket."""
 
 from dataclasses import dataclass
 
@@ -8,7 +7,7 @@ from sparekey.core.errors import BadInput
 
 @dataclass(frozen=True)
 class Showing:
-    """The operator's statement of how the caller was identified."""
+    """The identification of the caller, for the audit log. `caller`: how the operator identified them."""
 
     caller: str
     note: str = ""
@@ -16,18 +15,18 @@ class Showing:
 
 
 def verify_showing(showing: Showing) -> None:
-    """Raises BadInput unless it is said how the caller was identified, in texts that can be kept."""
+    """Raise BadInput if the identification is missing, or a text is too long or has unprintable characters."""
     if not showing.caller.strip():
         raise BadInput(
             "the caller has not been identified",
             "say how you identified the caller, for example --caller 'called back'",
         )
-    verify_said((showing.caller, 200, "caller"), (showing.note, 500, "note"), (showing.ticket, 100, "ticket"))
+    verify_texts((showing.caller, 200, "caller"), (showing.note, 500, "note"), (showing.ticket, 100, "ticket"))
 
 
-def verify_said(*said: tuple[str, int, str]) -> None:
-    """Texts that go on record, with the longest that each may be and what it is. Raises BadInput."""
-    for text, longest, what in said:
+def verify_texts(*texts: tuple[str, int, str]) -> None:
+    """Verify texts for the audit log, each with its maximum length and its name. Raises BadInput."""
+    for text, longest, what in texts:
         if len(text) > longest or not text.isprintable():
             raise BadInput(
                 f"the {what} is too long, or contains unprintable characters",

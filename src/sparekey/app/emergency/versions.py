@@ -1,4 +1,4 @@
-"""Which version of each emergency code a device is given: made before it is needed, replaced when the rules say so."""
+"""Choose the version of each emergency code for a device: made before it is needed, replaced when the rules say so."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class _Contact:
     now: int
 
     def end(self, token: TokenState | None, created_at: int) -> int:
-        """Until when a code that was made then may work here."""
+        """Return the unix second until which a code made at `created_at` may work here."""
         token_end = token.expires_at if token else None
         return expiry(created_at, self.policy.values.emergency_lifetime, token_end, self.account.expires_at)
 
@@ -55,10 +55,10 @@ def supply(
     *,
     used_token: str | None = None,
 ) -> Mapping[str, EmergencyCode]:
-    """Settle the version of every code that the device should hold; by owner id.
+    """Choose the version of every code that the device should hold. Return them by owner id.
 
-    `used_token`: the one that signed in. It ends its own emergency and the passcode's, not that of another token.
-    The caller holds the account's lock, so that two contacts at once make one new version.
+    `used_token`: the token that signed in. The sign-in ends the emergency of its own tokencode and of the passcode, not
+    that of another token. The caller holds the account's lock, so that two contacts at once make one new version.
     """
     here = _Contact(connection, instance, account, device, policy, now)
     owners: list[TokenState | None] = []
@@ -68,14 +68,14 @@ def supply(
         owners.append(None)
     supplied = {}
     for token in owners:
-        theirs = token is not None and token.token_id != used_token
-        weaker = Contact.OTHER_SIGN_IN if contact is Contact.TOKEN_SIGN_IN and theirs else contact
+        is_other = token is not None and token.token_id != used_token
+        weaker = Contact.OTHER_SIGN_IN if contact is Contact.TOKEN_SIGN_IN and is_other else contact
         supplied[token.token_id if token else account.account_id] = _settle(here, token, weaker)
     return supplied
 
 
 def _settle(here: _Contact, token: TokenState | None, contact: Contact) -> EmergencyCode:
-    """The version that the device is given from now on: the one it was given, or another where the rules say so."""
+    """Return the version for the device: the assigned one, or another if the rules replace it."""
     connection, account_id = here.connection, here.account.account_id
     owner_id = token.token_id if token else account_id
     assigned = emergency_codes.find_device_code(connection, here.device.device_id, owner_id)
@@ -102,7 +102,7 @@ def _settle(here: _Contact, token: TokenState | None, contact: Contact) -> Emerg
 
 
 def _shortened(here: _Contact, token: TokenState | None, code: EmergencyCode) -> EmergencyCode:
-    """The same version, which ends earlier if a policy has become stricter or token or account were given an end."""
+    """Return the version, with an earlier end if a policy became stricter, or its token or account got an expiry."""
     end = here.end(token, code.created_at)
     if end >= code.not_after:
         return code
@@ -111,7 +111,7 @@ def _shortened(here: _Contact, token: TokenState | None, code: EmergencyCode) ->
 
 
 def _find_other(here: _Contact, token: TokenState | None) -> EmergencyCode | None:
-    """A version that another device was given already and that may be given here too."""
+    """Return a version of another device that this device may get, too; None: there is none."""
     codes = emergency_codes.versions(here.connection, here.account.account_id, token.token_id if token else None)
     newest = find_deliverable([_version(code) for code in codes], here.now)
     if newest is None or newest.not_after > here.end(token, newest.created_at):
@@ -120,7 +120,7 @@ def _find_other(here: _Contact, token: TokenState | None) -> EmergencyCode | Non
 
 
 def _make(here: _Contact, token: TokenState | None) -> EmergencyCode:
-    """A new version, encrypted before it is anywhere else."""
+    """Make a new version. It is encrypted before it is stored."""
     account_id, token_id, code_id = here.account.account_id, token.token_id if token else None, new_id()
     before = emergency_codes.versions(here.connection, account_id, token_id)
     kind = CodeKind.TOKENCODE if token else CodeKind.PASSCODE
@@ -132,7 +132,7 @@ def _make(here: _Contact, token: TokenState | None) -> EmergencyCode:
             "kind": kind,
             "token_id": token_id,
             "account_id": account_id,
-            "version": max((each.version for each in before), default=0) + 1,
+            "version": max((older.version for older in before), default=0) + 1,
             "code_sealed": seal_code(here.instance.vault, code_id, account_id, token_id, code),
             "created_at": here.now,
             "not_after": here.end(token, here.now),

@@ -71,7 +71,7 @@ def save(visit: Visit) -> Reply:
     """Save: a reset, online use of the offline code, or both."""
     serial, form = visit.path["serial"], visit.form
     saved = emergency.save(
-        visit.instance, visit.actor, serial, anew=form.flag("reset"), online=form.flag("online"), now=visit.now
+        visit.instance, visit.actor, serial, new_code=form.flag("reset"), online=form.flag("online"), now=visit.now
     )
     said = _said_of_reset(saved.reset_on)
     if saved.online is not None:
