@@ -1,1 +1,1 @@
-"""Offline data of a device: what a contact delivers, how a unit is sealed, what the device reports back."""
+"""Offline data of devices: contacts, sealed units, offline keys and events."""

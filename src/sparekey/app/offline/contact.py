@@ -1,7 +1,7 @@
-"""A device's contact with the server: what it witnesses, what it holds, and what it is told.
+"""The contact of a device with the server: its checkpoint, the units that it holds, and the answer.
 
-Rules: a checkpoint that a device kept and that this server's record lacks is an alarm in the record (S80): the history
-was rolled back or replaced; a checkpoint that this server did not sign proves nothing and is only reported.
+Rules: a checkpoint that a device kept and that this server's audit log lacks raises an alarm (S80), because the history
+was rolled back or replaced. A checkpoint that this server did not sign proves nothing, so it is only reported.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from sparekey.wire.agent_api import SyncRequest, UserSync
 
 
 class Witness(StrEnum):
-    """What the checkpoint that a device gave back says about this server's history."""
+    """The result of comparing a device's checkpoint with this server's history."""
 
     NONE = "none"  # the device has none yet
     CONFIRMED = "confirmed"
@@ -30,16 +30,16 @@ class Witness(StrEnum):
 
 
 @dataclass(frozen=True)
-class Contact:
+class ContactAnswer:
     users: list[UserSync]
     last_event: int
-    checkpoint: str  # the newest, to be kept by the device; "": there is none yet
+    checkpoint: str  # the newest one, which the device keeps; "" if there is none yet
     witness: Witness
 
 
-def take_contact(instance: Instance, device: Device, request: SyncRequest, *, now: int) -> Contact:
-    """Settle a contact in one transaction and say what the device is to do. Raises BadInput."""
-    said = read_report(request.protection, request.exempt, hardware_bound=request.hardware_bound)
+def take_contact(instance: Instance, device: Device, request: SyncRequest, *, now: int) -> ContactAnswer:
+    """Settle a contact in one transaction and return the answer for the device. Raises BadInput."""
+    report = read_report(request.protection, request.exempt, hardware_bound=request.hardware_bound)
     witnessed = _find_checkpoint(instance, request.checkpoint)
     witness = Witness.FOREIGN if request.checkpoint and witnessed is None else Witness.NONE
     with instance.database.write() as connection:
@@ -58,14 +58,14 @@ def take_contact(instance: Instance, device: Device, request: SyncRequest, *, no
                 batch=witnessed.number,
                 rows=witnessed.total,
             )
-        here = record_contact(connection, device, said, now=now)
+        here = record_contact(connection, device, report, now=now)
         users = sync_users(connection, instance, here, request.held, now)
     newest = find_newest(instance.database)
-    return Contact(users, device.event_number, newest.text if newest else "", witness)
+    return ContactAnswer(users, device.event_number, newest.text if newest else "", witness)
 
 
 def _find_checkpoint(instance: Instance, text: str) -> Checkpoint | None:
-    """The checkpoint in `text`, if this server signed it."""
+    """Return the checkpoint in `text` if this server signed it."""
     if not text:
         return None
     try:

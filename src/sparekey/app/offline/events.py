@@ -1,8 +1,8 @@
-"""Take in what happened on a device while it was offline (S27; offline-day.md, server rule 6).
+"""Save the events that happened on a device while it was offline (S27; offline-day.md, server rule 6).
 
-A success offline uses up its step here, before anything else is answered; a use of an emergency code is matched to its
-showing. Whatever is wrong with the chain is an alarm, and the events are taken all the same: refusing them would hide
-what they say.
+A success offline uses up its step before the request is answered. The use of an emergency code is matched with the
+event of showing it. An error in the chain of events raises an alarm, and the events are saved all the same: refusing
+them would hide their content.
 """
 
 import json
@@ -32,18 +32,18 @@ from sparekey.storage.tokens.tokens import Token
 from sparekey.wire.events import EventKind, OfflineEvent
 from sparekey.wire.signing import BadSignature, verify_signature
 
-MOST_AT_ONCE: Final = 200  # what one transaction holds the users' rows for
-LONGEST_TEXT: Final = 256  # of what the record keeps
-_NEWEST: Final = 1_000  # sign-ins of one token that are looked through
-LEARNT_SHIFT = 4  # intervals by which a device follows a drifting token between two contacts (spec, "Shift")
+MOST_AT_ONCE: Final = 200  # events of one transaction, which locks the rows of their users
+LONGEST_TEXT: Final = 256  # characters of each text that the audit log keeps
+_NEWEST: Final = 1_000  # sign-ins of one token that are searched
+LEARNT_SHIFT = 4  # steps by which a device follows a drifting token between two contacts (spec, "Shift")
 
 _ALARMS: Final = {EventKind.TLS_FAILURE: Action.ALARM_TLS_FAILURE, EventKind.CLOCK_SUSPECT: Action.ALARM_CLOCK}
 
 
 def take_events(instance: Instance, device: Device, events: Sequence[OfflineEvent], *, now: int) -> int:
-    """All events in one transaction; the number of the last one that the server has.
+    """Save all events in one transaction and return the number of the last one that the server has.
 
-    Raises BadInput if they are too many or one is not signed by this device: then none is taken.
+    Raises BadInput if there are too many or if one is not signed by this device. Then no event is saved.
     """
     if len(events) > MOST_AT_ONCE:
         raise BadInput(f"more than {MOST_AT_ONCE} events at once", "upload them in parts")
@@ -63,7 +63,7 @@ def _verify(device: Device, event: OfflineEvent) -> None:
         verify_signature(device.public_key, bytes.fromhex(event.signature), event.signed_bytes())
     except (BadSignature, ValueError, OverflowError) as error:
         raise BadInput(f"event {event.number} is not signed by this device", "enrol the device again") from error
-    # An id is looked for in the database, and PostgreSQL has no text with NUL in it.
+    # Ids are searched in the database, and PostgreSQL rejects text that contains NUL.
     if not (event.kind.isprintable() and event.user.isprintable() and event.token.isprintable()):
         raise BadInput(f"event {event.number} has a kind, user or token that is not valid", "update the agent")
     if max(map(len, (event.kind, event.user, event.method, event.token, event.reason))) > LONGEST_TEXT:
@@ -73,7 +73,7 @@ def _verify(device: Device, event: OfflineEvent) -> None:
 def _take(connection: Connection, instance: Instance, device_id: str, event: OfflineEvent, now: int) -> None:
     known = devices.find_event_hash(connection, device_id, event.number)
     if known == event.hash():
-        return  # uploaded before; the answer got lost
+        return  # uploaded before, but the answer was lost
     actor = f"device:{device_id}"
     if known is not None or not _follows(connection, device_id, event):
         raise_alarm(
@@ -122,7 +122,7 @@ def _follows(connection: Connection, device_id: str, event: OfflineEvent) -> boo
 def _take_success(
     connection: Connection, instance: Instance, device_id: str, event: OfflineEvent, account_id: str, now: int
 ) -> None:
-    """The step first; then the showing; then the key that the device's secrets are wrapped under since."""
+    """Use up the step, or match the code shown; then confirm the key under which the device wraps its secrets."""
     if event.method == Method.TOKENCODE:
         _use_up(connection, device_id, event, account_id, now)
     else:
@@ -136,7 +136,7 @@ def _check(event: OfflineEvent) -> bytes:
     try:
         return bytes.fromhex(event.check)
     except ValueError:
-        return b""  # names no key
+        return b""  # matches no key
 
 
 def _match(connection: Connection, device_id: str, event: OfflineEvent, account_id: str, now: int) -> None:
@@ -145,7 +145,7 @@ def _match(connection: Connection, device_id: str, event: OfflineEvent, account_
     if code is not None:
         match_use(connection, actor, device_id, code.id, used_at=min(event.at, now), now=now)
         return
-    # No such version is stored: it cannot have been shown.
+    # This version is not stored, so it cannot have been shown.
     raise_alarm(
         connection,
         now,
@@ -164,7 +164,7 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
     if token is None or token.account_id != account_id:
         return
     if not _was_used_here(connection, device_id, token):
-        # It never had this token's days: a device that lies is not to use up the codes of whoever it likes.
+        # The device never had this token's days. A lying device must not use up the codes of other users.
         raise_alarm(
             connection,
             now,
@@ -194,11 +194,11 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
 
 
 def _latest_believed(connection: Connection, device_id: str, token: Token, now: int) -> int:
-    """The latest step at which this device can have had a success.
+    """Return the latest step at which this device can have had a success.
 
-    As far ahead as the device itself accepts: a code used there must not be usable here when its step comes. No
-    further: a device cannot make a token's distant future unusable. Of an event-based token that is the end of the
-    packs that it was given; where nothing is known of them any more, as far as it looks ahead, for no pack is reserved.
+    It is as far ahead as the device itself accepts, because a code used there must not work here when its step comes.
+    It is not further, because a device must not make a token's distant future unusable. For an event-based token it is
+    the end of the packs that the device received. If no pack is known any more, it is as far as the device looks ahead.
     """
     if token.interval:
         return now // token.interval + token.drift + WINDOW + LEARNT_SHIFT
@@ -211,7 +211,7 @@ def _latest_believed(connection: Connection, device_id: str, token: Token, now: 
 
 
 def _was_used_here(connection: Connection, device_id: str, token: Token) -> bool:
-    """Whether the token signed in online on this device, now or before its data dropped out."""
+    """Return True if the token signed in online on this device, now or before its data were dropped."""
     if devices.has_token(connection, device_id, token.id):
         return True
     wanted = AuditFilter(
@@ -221,9 +221,9 @@ def _was_used_here(connection: Connection, device_id: str, token: Token) -> bool
 
 
 def _used_elsewhere(connection: Connection, device_id: str, event: OfflineEvent, token: Token) -> bool:
-    """Whether a success at this very step is on record that was not this device's own.
+    """Return True if a success at this step is in the audit log that was not on this device.
 
-    The same device at the same step is one attempt: the server's yes did not reach it, so it judged by itself.
+    The same device at the same step is one attempt: the server's answer was lost, so the device decided alone.
     """
     wanted = AuditFilter(
         account_id=token.account_id,

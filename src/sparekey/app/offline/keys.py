@@ -1,7 +1,7 @@
 """The offline key of a user on a device, generation by generation (offline-day.md, server rule 3).
 
-Each generation has a new key, unless the device has not confirmed the last one: then that one is kept, so that a
-secret wrapped under it in the meantime is never lost. `previous` in the units leads from a new key to the last
+Each generation has a new key, unless the device has not confirmed the last key. Then the last key is kept, so that a
+secret that was wrapped under it in the meantime is never lost. `previous` in the units leads from a new key to the last
 confirmed one.
 """
 
@@ -20,9 +20,10 @@ _CONFIRMED = "device_account.confirmed_key_sealed"
 def begin(
     connection: Connection, instance: Instance, device_id: str, account_id: str, login: str, now: int
 ) -> OfflineData:
-    """The user's first offline data on this device, or the first after they were dropped.
+    """Start the user's offline data on this device, for the first time or after the data were dropped.
 
-    The generation begins at the time, so that it has not fallen for a device that still remembers an earlier one.
+    The first generation is the current time. Safe because a device that remembers an earlier one then sees a higher
+    one.
     """
     key = new_offline_key()
     devices.insert_device_account(
@@ -44,7 +45,7 @@ def begin(
 
 
 def settle_generation(connection: Connection, instance: Instance, data: OfflineData) -> OfflineData:
-    """Choose the key of a generation that has risen. Return the user's offline data as they are afterwards."""
+    """Choose the key of a generation that has risen. Return the user's offline data after the change."""
     if not data.stale:
         return data
     changes: dict[str, bytes | int | bool] = {"stale": False}
@@ -57,7 +58,9 @@ def settle_generation(connection: Connection, instance: Instance, data: OfflineD
 
 
 def confirm(connection: Connection, instance: Instance, data: OfflineData, check: bytes) -> None:
-    """A sign-in on the device opened the key of this check: what it wraps from now on is under it."""
+    """Note that a sign-in on the device opened the key of this check. From now on its secrets are wrapped under this
+    key.
+    """
     if check == data.check and check != data.confirmed_check:
         devices.update_device_account(
             connection,
@@ -71,19 +74,19 @@ def confirm(connection: Connection, instance: Instance, data: OfflineData, check
 
 
 def key_for(instance: Instance, data: OfflineData, check: bytes) -> tuple[bytes, Secret[bytes]]:
-    """(check, key): the key that `check` names if it is the confirmed one, else the current one."""
+    """Return (check, key): the confirmed key if `check` names it, otherwise the current key."""
     if check == data.confirmed_check and data.confirmed_key_sealed is not None:
         return data.confirmed_check, _open(instance, data, data.confirmed_key_sealed, _CONFIRMED)
     return data.check, current_key(instance, data)
 
 
 def current_key(instance: Instance, data: OfflineData) -> Secret[bytes]:
-    """The key of this generation."""
+    """Return the key of the current generation."""
     return _open(instance, data, data.offline_key_sealed, _CURRENT)
 
 
 def previous_for(instance: Instance, data: OfflineData) -> bytes:
-    """The units' `previous`: empty where the last confirmed key is this generation's own, or there is none."""
+    """Return `previous` for the units: b"" if the last confirmed key is the current key, or if there is none."""
     if data.confirmed_key_sealed is None or data.confirmed_check == data.check:
         return b""
     confirmed = _open(instance, data, data.confirmed_key_sealed, _CONFIRMED)

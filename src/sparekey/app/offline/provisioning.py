@@ -1,7 +1,7 @@
-"""What a device is given: what follows from a sign-in on it, what a contact tells it, and what it has confirmed.
+"""Offline data of a device: the effects of a sign-in on it, the answer to a sync, and the confirmation of units.
 
-Nothing here hashes a record; that is app.offline.sealing. Every contact settles, in one transaction: the generation,
-the version of each emergency code, the units to erase, and the units that are still wanted.
+No record is hashed here; app.offline.sealing does that. Every contact settles in one transaction: the generation, the
+version of each emergency code, the units to erase, and the units that are still wanted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,12 +51,12 @@ from sparekey.storage.people import accounts
 from sparekey.storage.tokens import tokens
 from sparekey.wire.agent_api import DevicePolicy, HeldUnit, KeptKind, UnitName, UsedStep, UserSync
 
-_BETWEEN_LISTS: Final = 3600  # seconds: lists of exempt accounts on record
+_BETWEEN_LISTS: Final = 3600  # seconds between two lists of exempt os_accounts in the audit log
 
 
 @dataclass(frozen=True)
 class DeviceKey:
-    """The key that a successful online sign-in opens on the device; none where it may hold no offline data."""
+    """The key that a successful online sign-in opens on the device; empty if it may hold no offline data."""
 
     check: bytes = b""
     offline_key: Secret[bytes] | None = None
@@ -64,34 +64,35 @@ class DeviceKey:
 
 @dataclass(frozen=True)
 class Holder:
-    """One user on one device, with everything that decides what is given."""
+    """One user on one device, with everything that decides which units the device gets."""
 
     account: AccountState
     tokens: tuple[TokenState, ...]  # used on this device, the one used last first
     device: DeviceState
     policy: EffectivePolicy
     data: OfflineData
-    codes: Mapping[str, EmergencyCode]  # the version to be sealed for this device, by owner id
+    codes: Mapping[str, EmergencyCode]  # the version to seal for this device, by owner id
 
     def wanted_at(self, now: int) -> list[WantedUnit]:
-        """Every unit that the device should hold, in the order of making."""
+        """Return every unit that the device should hold, in the order of sealing."""
         wanted = wanted_units(self.account, self.tokens, self.device, self.policy, now)
         return [unit for unit in wanted if not unit.kind.is_emergency or self.code_of(unit) is not None]
 
     def code_of(self, unit: WantedUnit) -> EmergencyCode | None:
-        """The version that an emergency unit holds."""
+        """Return the version of the code in an emergency unit."""
         return self.codes.get(unit.token_id or self.account.account_id)
 
 
 def after_sign_in(
     connection: Connection, instance: Instance, device: Device, granted: Granted, check: bytes, now: int
 ) -> DeviceKey:
-    """What a success on this device settles, inside its transaction.
+    """Settle the effects of a success on this device, inside its transaction.
 
-    `check` names the key under which the device's secrets are wrapped; b"": none yet.
+    `check` names the key under which the device's secrets are wrapped; b"" if there is none yet. Raises LookupError if
+    the account or the device is gone.
     """
     account_row = accounts.find_account_by_id(connection, granted.account_id)
-    # As it is now: the device may have been reported stolen while its user was typing.
+    # Read the device again: it may have been reported stolen while its user was typing.
     here = devices.find_device(connection, device.id)
     if account_row is None or here is None:
         raise LookupError("the account or the device of a success is gone")
@@ -103,7 +104,7 @@ def after_sign_in(
     data = devices.find_device_account(connection, device.id, account.account_id)
     if data is None:
         if granted.method is not Method.TOKENCODE:
-            return DeviceKey()  # days are made for the token that was just used
+            return DeviceKey()  # days are sealed for the token that was just used
         data = offline_keys.begin(connection, instance, device.id, account.account_id, account.login, now)
         notify_user(connection, now, account.account_id, Notice.DEVICE_ADDED, device=device.name)
     else:
@@ -123,7 +124,7 @@ def after_sign_in(
 def sync_users(
     connection: Connection, instance: Instance, device: Device, held: Sequence[HeldUnit], now: int
 ) -> list[UserSync]:
-    """What this contact tells the device about each of its users; `held` is what it says it has."""
+    """Return the server's answer for each user of the device. `held`: the units that the device reports."""
     everyone = devices.accounts_on_device(connection, device.id)
     accounts.lock_accounts(connection, [data.account_id for data in everyone])
     _reconcile(connection, device.id, held, now)
@@ -135,9 +136,10 @@ def sync_users(
 
 
 def holder_of(connection: Connection, instance: Instance, device: Device, data: OfflineData, now: int) -> Holder:
-    """Everything that decides what this user gets on this device, settled as at a background refill.
+    """Return everything that decides which units this user gets on this device, settled as in a background contact.
 
-    The generation is settled before PINs and seeds are read: what changes after that raises it once more.
+    The generation is settled before PINs and seeds are read, because a later change raises it once more. Raises
+    LookupError if the account is gone.
     """
     accounts.lock_accounts(connection, [data.account_id])
     account_row = accounts.find_account_by_id(connection, data.account_id)
@@ -156,7 +158,7 @@ def holder_of(connection: Connection, instance: Instance, device: Device, data: 
 
 
 def acknowledge(connection: Connection, device: Device, unit_hashes: Sequence[bytes], now: int) -> int:
-    """The device says, in a signed request, that these units are on its disk. How many are known."""
+    """Note that these units are on the device's disk, as a signed request of it says. Return the number of known units."""
     known = receipts.find_receipts(connection, device.id, unit_hashes)
     accounts.lock_accounts(connection, [receipt.account_id for receipt in known])
     for receipt in known:
@@ -210,12 +212,12 @@ def _sync_user(
 
 
 def _warn_days(values: OfflinePolicy) -> int:
-    """Whoever has all days is not warned, however few policy gives."""
+    """Return the days before the end at which the device warns. A user who has all days is never warned."""
     return min(values.warn_days, values.days - 1)
 
 
 def _kept(holder: Holder, now: int) -> list[KeptKind]:
-    """What may stay on the device. Everything that is not named is erased: an empty list erases all."""
+    """Return the kinds of units that may stay on the device. It erases all others; an empty list erases all."""
     if account_obstacle(holder.account, holder.device, holder.policy, now) is not None:
         return []
     kept = []
@@ -234,7 +236,9 @@ def _kind_of(token: TokenState) -> UnitKind:
 
 
 def _missing(connection: Connection, holder: Holder, held: Sequence[HeldUnit], now: int) -> list[WantedUnit]:
-    """What is wanted and not held in this generation and, for a code, in its version and with its expiry."""
+    """Return the wanted units that the device does not hold in this generation and, for a code, in its version and
+    expiry.
+    """
     known = {
         receipt.unit_hash.hex(): receipt
         for receipt in receipts.list_receipts(connection, holder.device.device_id, holder.account.account_id)
@@ -249,7 +253,7 @@ def _missing(connection: Connection, holder: Holder, held: Sequence[HeldUnit], n
 
 
 def _is_good(holder: Holder, unit: WantedUnit, have: HeldUnit, receipt: Receipt | None, now: int) -> bool:
-    """Whether what the device holds is what it would be given now, or near enough."""
+    """Return True if the unit that the device holds equals the one it would get now, or is near enough."""
     if unit.kind is UnitKind.DAY:
         return True
     if receipt is None:
@@ -276,9 +280,10 @@ def _obstacles(holder: Holder, now: int) -> list[str]:
 
 
 def _reconcile(connection: Connection, device_id: str, held: Sequence[HeldUnit], now: int) -> None:
-    """The device's word on what it holds is better than the receipts: confirm what is there, forget what is gone.
+    """Confirm the receipts of units that the device holds, and delete those of units that are gone.
 
-    Of a code that it holds in two generations, the older one is what it accepts until the new one is complete.
+    The device's list is more reliable than the receipts. If it holds a code in two generations, it accepts the older
+    one until the new one is complete.
     """
     hashes = {unit.unit_hash for unit in held}
     gone, codes = [], dict[str, Receipt]()
@@ -304,14 +309,16 @@ def _confirm_code(connection: Connection, device_id: str, receipt: Receipt, now:
         emergency_codes.confirm_held(connection, device_id, owner, code.id, now)
 
 
-def record_contact(connection: Connection, device: Device, said: SelfReport, *, now: int) -> Device:
-    """The device was here, and said this of itself; a change goes to the audit log. Return the device as it is now:
-    what a device is given depends on what it says."""
+def record_contact(connection: Connection, device: Device, report: SelfReport, *, now: int) -> Device:
+    """Save the contact and the device's own report, and log changes. Return the device after the change.
+
+    The device is read again because its report decides which units it gets. Raises LookupError if the device is gone.
+    """
     was, recorded = device.report, device.recorded_exempt
-    exempt = recorded if _is_too_soon(connection, device.id, recorded, said.exempt, now) else said.exempt
-    devices.save_report(connection, device.id, said, exempt, now)
+    exempt = recorded if _is_too_soon(connection, device.id, recorded, report.exempt, now) else report.exempt
+    devices.save_report(connection, device.id, report, exempt, now)
     actor = f"device:{device.id}"
-    if _is_changed(connection, device.id, was, said):
+    if _is_changed(connection, device.id, was, report):
         log(
             connection,
             now,
@@ -319,8 +326,8 @@ def record_contact(connection: Connection, device: Device, said: SelfReport, *, 
             Action.DEVICE_PROTECTION,
             device=device.id,
             before=was.protection,
-            after=said.protection,
-            hardware_bound=said.hardware_bound,
+            after=report.protection,
+            hardware_bound=report.hardware_bound,
         )
     if exempt != recorded:
         log(connection, now, actor, Action.DEVICE_EXEMPT, device=device.id, accounts=exempt)
@@ -330,24 +337,29 @@ def record_contact(connection: Connection, device: Device, said: SelfReport, *, 
     return here
 
 
-def _is_changed(connection: Connection, device_id: str, was: SelfReport, said: SelfReport) -> bool:
-    """Whether its keys stand under something else. The first word of all changes nothing; one after a silence may."""
-    if said.hardware_bound == was.hardware_bound and was.protection == "":
-        return said.protection != "" and _last_said(connection, device_id, Action.DEVICE_PROTECTION) is not None
-    return (said.hardware_bound, said.protection) != (was.hardware_bound, was.protection)
+def _is_changed(connection: Connection, device_id: str, was: SelfReport, report: SelfReport) -> bool:
+    """Return True if the protection of the device's keys changed.
+
+    The very first report is no change. A report after a time without any can be one.
+    """
+    if report.hardware_bound == was.hardware_bound and was.protection == "":
+        return report.protection != "" and _last_event(connection, device_id, Action.DEVICE_PROTECTION) is not None
+    return (report.hardware_bound, report.protection) != (was.hardware_bound, was.protection)
 
 
 def _is_too_soon(
-    connection: Connection, device_id: str, recorded: Sequence[str], said: Sequence[str], now: int
+    connection: Connection, device_id: str, recorded: Sequence[str], exempt: Sequence[str], now: int
 ) -> bool:
-    """Whether others of its exempt accounts went on record within the hour: a list is long, and it may change at each
-    contact. What it says then goes on record at the first contact after that."""
-    if said == recorded:
+    """Return True if another list of exempt os_accounts was logged within the last hour.
+
+    A list is long and may change at each contact. The next contact after the hour logs the list of that moment.
+    """
+    if exempt == recorded:
         return False
-    last = _last_said(connection, device_id, Action.DEVICE_EXEMPT)
+    last = _last_event(connection, device_id, Action.DEVICE_EXEMPT)
     return last is not None and now < last.at // 1_000_000 + _BETWEEN_LISTS
 
 
-def _last_said(connection: Connection, device_id: str, action: Action) -> AuditRow | None:
+def _last_event(connection: Connection, device_id: str, action: Action) -> AuditRow | None:
     wanted = AuditFilter(device_id=device_id, actions=(action,))
     return next(iter(audit_events.list_rows(connection, wanted, limit=1)), None)

@@ -1,7 +1,7 @@
-"""Make one sealed unit for a device, when it asks for it (spec/offline-day.md, "On the server").
+"""Seal one unit for a device that requests it (spec/offline-day.md, "On the server").
 
-One snapshot says what is sealed; the slow part runs outside any transaction; the generation is compared again when the
-unit is handed over. The bytes go to the device and nowhere else: what is kept is a receipt (S33).
+One snapshot decides what is sealed. The slow part runs outside any transaction, and the generation is compared again
+before the unit leaves. The server keeps only a receipt; the bytes go to the device and nowhere else (S33).
 """
 
 import hashlib
@@ -37,21 +37,24 @@ class _Work:
 
 
 def seal_for_device(instance: Instance, device: Device, request: UnitRequest, *, now: int) -> bytes:
-    """The unit's bytes. NotAllowed where the device should not hold it; Conflict where it has to sync first."""
+    """Return the bytes of the unit.
+
+    Raises NotAllowed if the device should not hold it, and Conflict if it must sync first.
+    """
     with instance.database.write() as connection:
         data = devices.find_device_account(connection, device.id, request.user)
         if data is None:
             raise NotAllowed("this user has no offline data on this device", "sign in online first")
         holder = holder_of(connection, instance, device, data, now)
     _verify_generation(holder.data.generation, request)
-    asked = next((unit for unit in holder.wanted_at(now) if _is(unit, request)), None)
-    if asked is None:
+    wanted = next((unit for unit in holder.wanted_at(now) if _is(unit, request)), None)
+    if wanted is None:
         raise NotAllowed("this unit does not belong to this device", "sync again")
-    work = _WORK_OF[asked.kind](instance, holder, asked, now)
+    work = _WORK_OF[wanted.kind](instance, holder, wanted, now)
     unit = seal_unit(
         work.plan, work.codes, lambda part: instance.keystore.sign(Purpose.OFFLINE, part), run=instance.run
     )
-    _hand_over(instance, work, asked, unit, request)
+    _hand_over(instance, work, wanted, unit, request)
     return unit
 
 
@@ -59,12 +62,12 @@ def _is(unit: WantedUnit, request: UnitRequest) -> bool:
     return (unit.kind, unit.token_id, unit.day) == (request.kind, request.token, request.day)
 
 
-def _day(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
-    token = next(token for token in holder.tokens if token.token_id == asked.token_id)
+def _day(instance: Instance, holder: Holder, wanted: WantedUnit, now: int) -> _Work:
+    token = next(token for token in holder.tokens if token.token_id == wanted.token_id)
     otp = token.otp
     if not isinstance(otp, TimeBased):
         raise NotAllowed("this token has no days", "sync again")
-    steps = usable_steps(token, holder.account, asked.day, now)
+    steps = usable_steps(token, holder.account, wanted.day, now)
     if not steps:
         raise NotAllowed("nothing of this day is left", "sync again")
     plan = replace(
@@ -73,7 +76,7 @@ def _day(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Wo
         token=token.token_id,
         level=LEVELS[holder.policy.values.protection_level],
         pin=_pin_hash(token),
-        not_after=day_not_after(asked.day),
+        not_after=day_not_after(wanted.day),
         interval=otp.interval,
         drift=token.drift,
         window=WINDOW,
@@ -82,8 +85,8 @@ def _day(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Wo
     return _Work(plan, [(step, otp.code(step)) for step in steps])
 
 
-def _events(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
-    token = next(token for token in holder.tokens if token.token_id == asked.token_id)
+def _events(instance: Instance, holder: Holder, wanted: WantedUnit, now: int) -> _Work:
+    token = next(token for token in holder.tokens if token.token_id == wanted.token_id)
     pack = find_pack(token, holder.account, holder.policy.values.days, now)
     if pack is None:
         raise NotAllowed("this token is not event-based", "sync again")
@@ -100,15 +103,15 @@ def _events(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> 
     return _Work(plan, [(counter, token.otp.code(counter)) for counter in pack.counters])
 
 
-def _code(instance: Instance, holder: Holder, asked: WantedUnit, now: int) -> _Work:
-    code = holder.code_of(asked)
+def _code(instance: Instance, holder: Holder, wanted: WantedUnit, now: int) -> _Work:
+    code = holder.code_of(wanted)
     if code is None:
         raise NotAllowed("this code does not belong to this device", "sync again")
-    token = next((token for token in holder.tokens if token.token_id == asked.token_id), None)
+    token = next((token for token in holder.tokens if token.token_id == wanted.token_id), None)
     plan = replace(
         _plan(instance, holder, now),
-        kind=SealedKind(asked.kind),
-        token=asked.token_id,
+        kind=SealedKind(wanted.kind),
+        token=wanted.token_id,
         pin=_pin_hash(token) if token else None,
         not_after=code.not_after,
         version=code.version,
@@ -125,7 +128,7 @@ _WORK_OF: Final[Mapping[UnitKind, Callable[[Instance, Holder, WantedUnit, int], 
 
 
 def _plan(instance: Instance, holder: Holder, now: int) -> SealPlan:
-    """What every unit of this user on this device has in common, as a plan for the passcode."""
+    """Return the values that all units of this user on this device share, as a plan for the emergency passcode."""
     key = offline_keys.current_key(instance, holder.data)
     return SealPlan(
         kind=SealedKind.EMERGENCY_PASSCODE,
@@ -155,9 +158,9 @@ def _verify_generation(generation: int, request: UnitRequest) -> None:
         raise Conflict("the offline data of this user is being regenerated", "sync again")
 
 
-def _verify_version(connection: Connection, plan: SealPlan, asked: WantedUnit) -> None:
-    """The code may have been read out, or reset, while it was sealed: then another version is meant for the device."""
-    if not asked.kind.is_emergency:
+def _verify_version(connection: Connection, plan: SealPlan, wanted: WantedUnit) -> None:
+    """Raise Conflict if another version is due: the code may have been shown or reset while it was being sealed."""
+    if not wanted.kind.is_emergency:
         return
     meant = emergency_codes.find_device_code(connection, plan.device, plan.token or plan.user)
     code = emergency_codes.find_code(connection, meant.code_id) if meant else None
@@ -165,15 +168,15 @@ def _verify_version(connection: Connection, plan: SealPlan, asked: WantedUnit) -
         raise Conflict("a newer version of this emergency code is due for the device", "sync again")
 
 
-def _hand_over(instance: Instance, work: _Work, asked: WantedUnit, unit: bytes, request: UnitRequest) -> None:
-    """Compare the generation again, in the transaction of the receipt: what was overtaken is thrown away."""
+def _hand_over(instance: Instance, work: _Work, wanted: WantedUnit, unit: bytes, request: UnitRequest) -> None:
+    """Compare the generation again in the transaction of the receipt, so that an outdated unit is discarded."""
     plan = work.plan
     with instance.database.write() as connection:
         data = devices.find_device_account(connection, plan.device, plan.user)
         if data is None:
             raise NotAllowed("this user no longer has offline data on this device", "sync again")
         _verify_generation(data.generation, request)
-        _verify_version(connection, plan, asked)
+        _verify_version(connection, plan, wanted)
         receipts.insert_receipt(
             connection,
             Receipt(
@@ -181,8 +184,8 @@ def _hand_over(instance: Instance, work: _Work, asked: WantedUnit, unit: bytes, 
                 device_id=plan.device,
                 account_id=plan.user,
                 token_id=plan.token or None,
-                kind=asked.kind,
-                day=asked.day,
+                kind=wanted.kind,
+                day=wanted.day,
                 first=work.codes[0][0],
                 count=len(work.codes),
                 generation=plan.generation,

@@ -1,4 +1,4 @@
-"""Sign in online on a device: the common verification, and what a success settles there in the same transaction."""
+"""Sign in online on a device: the common verification, and the effects of a success in the same transaction."""
 
 from dataclasses import dataclass
 
@@ -17,21 +17,21 @@ from sparekey.storage.devices.devices import Device
 class DeviceSignIn:
     outcome: Outcome
     key: DeviceKey  # empty unless granted
-    reply_to: Secret[str] | None = None  # names the question where one is asked
+    reply_to: Secret[str] | None = None  # identifies the challenge, if there is one
 
 
 def sign_in_on_device(
     instance: Instance,
     device: Device,
     login: str,
-    typed: Secret[str],
+    text: Secret[str],
     check: bytes,
     now: int,
     reply_to: Secret[str] | None = None,
 ) -> DeviceSignIn:
-    """`check` names the offline key under which the device keeps this user's secrets; b"": none yet.
+    """Verify a sign-in on a device, or the answer to the challenge `reply_to`.
 
-    With `reply_to`, what was typed is the answer to that question.
+    `check` names the offline key under which the device keeps this user's secrets; b"" if there is none yet.
     """
     keys: list[DeviceKey] = []
 
@@ -40,7 +40,7 @@ def sign_in_on_device(
 
     door = Door(f"device:{device.id}", device.id)
     if reply_to is None:
-        verdict = sign_in(instance, door, login, typed, now, after_grant=settle)
+        verdict = sign_in(instance, door, login, text, now, after_grant=settle)
     else:
-        verdict = answer_challenge(instance, door, login, reply_to, typed, now, after_grant=settle)
+        verdict = answer(instance, door, login, reply_to, text, now, after_grant=settle)
     return DeviceSignIn(verdict.outcome, keys[0] if keys else DeviceKey(), verdict.reply_to)
