@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sparekey.core.errors import BadInput
-from sparekey.token_files import Refusal, TokenRecord
+from sparekey.token_files import RefusedEntry, TokenEntry
 from tests.token_files.read import items
 from tools.token_files import csv_file, pskc_file, sdtid_file, tokens
 
@@ -24,7 +24,7 @@ def read(data: bytes, password: str | None) -> None:
         found = items(data, password)
     except BadInput:
         return
-    assert all(isinstance(each, TokenRecord | Refusal) for each in found)
+    assert all(isinstance(each, TokenEntry | RefusedEntry) for each in found)
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: f"serial,type,seed\n{text}".encode()))

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sparekey.core.errors import BadInput
-from sparekey.token_files import LARGEST_FILE, MOST_RECORDS, Refusal
+from sparekey.token_files import LARGEST_FILE, MOST_ENTRIES, RefusedEntry
 from tests.token_files.read import items, refusal
 from tools.token_files import pskc_file, sdtid_file, tokens
 
@@ -33,9 +33,9 @@ def test_s11_an_altered_pskc_secret_is_refused_by_its_mac_before_it_is_decrypted
     assert len(files) > 20
     for file in files:
         found = items(file, KEY.hex())
-        assert [isinstance(each, Refusal) for each in found] == [each == which for each in range(3)]
+        assert [isinstance(each, RefusedEntry) for each in found] == [each == which for each in range(3)]
         bad = found[which]
-        assert isinstance(bad, Refusal)
+        assert isinstance(bad, RefusedEntry)
         # One reason wherever it was altered: no padding was looked at.
         assert bad.reason.startswith("the MAC of the secret does not fit")
 
@@ -45,7 +45,7 @@ def test_s11_an_encrypted_pskc_secret_without_a_mac_is_refused(which: int) -> No
     text = pskc_file(THREE, key=KEY).decode()
     match = [*re.finditer(r"<ValueMAC>[^<]+</ValueMAC>", text)][which]
     found = items(text[: match.start()] + text[match.end() :], KEY.hex())
-    assert [isinstance(each, Refusal) for each in found] == [each == which for each in range(3)]
+    assert [isinstance(each, RefusedEntry) for each in found] == [each == which for each in range(3)]
     assert "no MAC" in getattr(found[which], "reason", "")
 
 
@@ -63,9 +63,9 @@ def test_s11_an_altered_token_of_an_sdtid_file_is_refused_by_its_mac(
 ) -> None:
     for file in altered(sdtid_file(THREE_SECURID, password=password or ""), element, which):
         found = items(file, password)
-        assert [isinstance(each, Refusal) for each in found] == [each == which for each in range(3)]
+        assert [isinstance(each, RefusedEntry) for each in found] == [each == which for each in range(3)]
         bad = found[which]
-        assert isinstance(bad, Refusal)
+        assert isinstance(bad, RefusedEntry)
         assert "MAC of the token does not fit" in bad.reason
 
 
@@ -124,7 +124,7 @@ def test_s11_a_file_is_only_so_big() -> None:
 
 def test_s11_a_file_has_only_so_many_records() -> None:
     with pytest.raises(BadInput, match="more than 200000 records"):
-        items("serial,type,seed\n" + "1,x,1\n" * (MOST_RECORDS + 1))
+        items("serial,type,seed\n" + "1,x,1\n" * (MOST_ENTRIES + 1))
 
 
 @pytest.mark.parametrize("where", ["<Issuer>", "<SN>"])

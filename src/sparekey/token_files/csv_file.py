@@ -17,9 +17,9 @@ from sparekey.core.plurals import counted
 from sparekey.core.tokens import Parameters
 from sparekey.secret import Secret
 from sparekey.token_files.records import (
+    EntryError,
     Item,
-    RecordError,
-    TokenRecord,
+    TokenEntry,
     counter_number,
     moment,
     refused,
@@ -68,26 +68,26 @@ def _item(number: int, columns: Sequence[str], row: Sequence[str]) -> Item:
     try:
         verify_width(len(row), len(columns))
         return _record(number, values)
-    except RecordError as error:
+    except EntryError as error:
         return refused(number, values.get("serial", ""), error)
 
 
 def verify_width(found: int, named: int) -> None:
-    """Raises RecordError for a line that is longer or shorter than the first one."""
+    """Raises EntryError for a line that is longer or shorter than the first one."""
     if found != named:
-        raise RecordError(f"the line has {counted(found, 'column')}, the first line names {named}")
+        raise EntryError(f"the line has {counted(found, 'column')}, the first line names {named}")
 
 
-def _record(number: int, values: Mapping[str, str]) -> TokenRecord:
+def _record(number: int, values: Mapping[str, str]) -> TokenEntry:
     kind = values["type"].lower()
     if kind not in _DEFAULTS:
-        raise RecordError(f"the type is none of {', '.join(_DEFAULTS)}")
+        raise EntryError(f"the type is none of {', '.join(_DEFAULTS)}")
     interval, algorithm = _DEFAULTS[kind]
     pin = values.get("pin", "").lower()
     if pin not in _YES_OR_NO:
-        raise RecordError("the column pin says neither yes nor no")
+        raise EntryError("the column pin says neither yes nor no")
     if kind != "hotp" and values.get("counter"):
-        raise RecordError("only a token of the type hotp has a counter")
+        raise EntryError("only a token of the type hotp has a counter")
     parameters = Parameters(
         read_seed(values["seed"]),
         values["serial"],
@@ -97,11 +97,11 @@ def _record(number: int, values: Mapping[str, str]) -> TokenRecord:
     )
     expires_at = moment(values["expires"]) if values.get("expires") else None
     counter = counter_number(values.get("counter") or "0")
-    return verified(TokenRecord(number, kind, parameters, counter, expires_at, _YES_OR_NO[pin]))
+    return verified(TokenEntry(number, kind, parameters, counter, expires_at, _YES_OR_NO[pin]))
 
 
 def read_seed(text: str) -> Secret[bytes]:
-    """A seed in hex or base32; what can be hex is hex, unless `base32:` stands before it. Raises RecordError."""
+    """A seed in hex or base32; what can be hex is hex, unless `base32:` stands before it. Raises EntryError."""
     prefix, colon, rest = text.partition(":")
     kind, compact = (prefix.lower(), rest) if colon else ("", text)
     compact = re.sub(r"[\s-]", "", compact)
@@ -115,5 +115,5 @@ def read_seed(text: str) -> Secret[bytes]:
         except (binascii.Error, ValueError):
             seed = b""
     if not seed:
-        raise RecordError("the seed is neither hex nor base32")
+        raise EntryError("the seed is neither hex nor base32")
     return Secret(seed)

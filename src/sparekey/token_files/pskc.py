@@ -12,11 +12,11 @@ from xml.etree.ElementTree import Element
 from sparekey.core.errors import BadInput
 from sparekey.core.tokens import Parameters
 from sparekey.secret import Secret
-from sparekey.token_files.pskc_keys import FileKeys, keys_of
+from sparekey.token_files.pskc_keys import PskcKeys, keys_of
 from sparekey.token_files.records import (
+    EntryError,
     Item,
-    RecordError,
-    TokenRecord,
+    TokenEntry,
     base64_bytes,
     counter_number,
     moment,
@@ -38,7 +38,7 @@ def read_pskc(elements: Iterator[Element], password: Secret[str] | None, now: in
     """The children of a KeyContainer in their order. Raises BadInput where the file as a whole is wrong."""
     encryption: Element | None = None
     mac: Element | None = None
-    keys: FileKeys | None = None
+    keys: PskcKeys | None = None
     number = 0
     for element in elements:
         if element.tag == f"{_P}EncryptionKey":
@@ -54,7 +54,7 @@ def read_pskc(elements: Iterator[Element], password: Secret[str] | None, now: in
         raise BadInput("the PSKC file has no key package", "give a file of tokens")
 
 
-def _item(number: int, package: Element, keys: FileKeys, now: int) -> Item:
+def _item(number: int, package: Element, keys: PskcKeys, now: int) -> Item:
     key = package.find(f"{_P}Key")
     device = package.find(f"{_P}DeviceInfo")
     serial = text_of(device.find(f"{_P}SerialNo")) if device is not None else ""
@@ -62,26 +62,26 @@ def _item(number: int, package: Element, keys: FileKeys, now: int) -> Item:
         serial = key.get("Id", "")
     try:
         return _record(number, serial, key, keys, now)
-    except RecordError as error:
+    except EntryError as error:
         return refused(number, serial, error)
 
 
-def _record(number: int, serial: str, key: Element | None, keys: FileKeys, now: int) -> TokenRecord:
+def _record(number: int, serial: str, key: Element | None, keys: PskcKeys, now: int) -> TokenEntry:
     if key is None:
-        raise RecordError("the key package has no key")
+        raise EntryError("the key package has no key")
     profile = _PROFILES.fullmatch(key.get("Algorithm", ""))
     if profile is None:
-        raise RecordError("the key is for neither HOTP nor TOTP")
+        raise EntryError("the key is for neither HOTP nor TOTP")
     kind = profile[1]
     data = key.find(f"{_P}Data")
     if data is None:
-        raise RecordError("the key has no data")
+        raise EntryError("the key has no data")
     digits, algorithm = _response(key.find(f"{_P}AlgorithmParameters"))
     expires_at = _policy(key.find(f"{_P}Policy"), now)
     interval = small_number(_plain(data, "TimeInterval") or "30", "the interval") if kind == "totp" else 0
     counter = counter_number(_plain(data, "Counter") or "0") if kind == "hotp" else 0
     parameters = Parameters(_secret(data.find(f"{_P}Secret"), keys), serial, digits, interval, algorithm)
-    return verified(TokenRecord(number, kind, parameters, counter, expires_at))
+    return verified(TokenEntry(number, kind, parameters, counter, expires_at))
 
 
 def _response(parameters: Element | None) -> tuple[int, str]:
@@ -90,19 +90,19 @@ def _response(parameters: Element | None) -> tuple[int, str]:
         return 6, "sha1"
     suite = re.sub(r"[^a-z0-9]|hmac", "", text_of(parameters.find(f"{_P}Suite")).lower())
     if suite not in _SUITES:
-        raise RecordError("the hash is none of SHA-1, SHA-256 and SHA-512")
+        raise EntryError("the hash is none of SHA-1, SHA-256 and SHA-512")
     response = parameters.find(f"{_P}ResponseFormat")
     if response is None:
         return 6, _SUITES[suite]
     if response.get("Encoding", "DECIMAL") != "DECIMAL":
-        raise RecordError("the codes are not decimal digits")
+        raise EntryError("the codes are not decimal digits")
     if response.get("CheckDigits", "false") not in {"false", "0"}:
-        raise RecordError("the codes carry a check digit")
+        raise EntryError("the codes carry a check digit")
     return small_number(response.get("Length", "6"), "the length of a code"), _SUITES[suite]
 
 
 def _policy(policy: Element | None, now: int) -> int | None:
-    """When the key expires. Raises RecordError for a restriction that would not be kept (RFC 6030 section 5)."""
+    """When the key expires. Raises EntryError for a restriction that would not be kept (RFC 6030 section 5)."""
     expires_at = None
     for rule in policy if policy is not None else ():
         name = local_name(rule)
@@ -110,28 +110,28 @@ def _policy(policy: Element | None, now: int) -> int | None:
             expires_at = moment(text_of(rule))
         elif name == "StartDate":
             if moment(text_of(rule)) > now:
-                raise RecordError("the key may not be used yet: import it from its StartDate on")
+                raise EntryError("the key may not be used yet: import it from its StartDate on")
         elif name == "PINPolicy":
             if rule.get("PINUsageMode", "") not in _PIN_BEFORE_CODE:
-                raise RecordError("the PIN is not typed before the code (PIN-pad style)")
+                raise EntryError("the PIN is not typed before the code (PIN-pad style)")
         elif name != "KeyUsage":
-            raise RecordError("the key's policy restricts it in a way that would not be kept")
+            raise EntryError("the key's policy restricts it in a way that would not be kept")
     usages = [text_of(rule) for rule in policy if local_name(rule) == "KeyUsage"] if policy is not None else []
     if usages and "OTP" not in usages:
-        raise RecordError("the key's policy does not allow one-time passwords")
+        raise EntryError("the key's policy does not allow one-time passwords")
     return expires_at
 
 
 def _plain(data: Element, name: str) -> str:
     value = data.find(f"{_P}{name}")
     if value is not None and value.find(f"{_P}EncryptedValue") is not None:
-        raise RecordError(f"the {name} is encrypted, which is read of the secret only")
+        raise EntryError(f"the {name} is encrypted, which is read of the secret only")
     return text_of(value.find(f"{_P}PlainValue")) if value is not None else ""
 
 
-def _secret(value: Element | None, keys: FileKeys) -> Secret[bytes]:
+def _secret(value: Element | None, keys: PskcKeys) -> Secret[bytes]:
     if value is None:
-        raise RecordError("the key has no secret in this file")
+        raise EntryError("the key has no secret in this file")
     encrypted = value.find(f"{_P}EncryptedValue")
     if encrypted is not None:
         return keys.opened(encrypted, text_of(value.find(f"{_P}ValueMAC")))

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
-from sparekey.token_files.records import RecordError, base64_bytes
+from sparekey.token_files.records import EntryError, base64_bytes
 from sparekey.token_files.xml_records import local_name, text_of
 
 _XENC: Final = "{http://www.w3.org/2001/04/xmlenc#}"
@@ -40,7 +40,7 @@ _LONGEST_SALT: Final = 1_024
 
 
 @dataclass(frozen=True)
-class FileKeys:
+class PskcKeys:
     """What the values of one file are verified and opened with; none where the file is plain."""
 
     cipher: Secret[bytes] | None = None
@@ -48,24 +48,24 @@ class FileKeys:
     mac_hash: str = ""
 
     def opened(self, encrypted: Element, value_mac: str) -> Secret[bytes]:
-        """The plain value. Raises RecordError, with the same words for whatever is wrong with an altered one."""
+        """The plain value. Raises EntryError, with the same words for whatever is wrong with an altered one."""
         if self.cipher is None or self.mac is None:
-            raise RecordError("the secret is encrypted, but the file names no key")
+            raise EntryError("the secret is encrypted, but the file names no key")
         if not value_mac:
-            raise RecordError("the encrypted secret has no MAC")
+            raise EntryError("the encrypted secret has no MAC")
         key_size, sealed = _cipher_value(encrypted)
         right = hmac.digest(self.mac.reveal(), sealed, self.mac_hash)
         if not hmac.compare_digest(right, base64_bytes(value_mac, "the MAC")):
-            raise RecordError("the MAC of the secret does not fit: the record was altered, or belongs to another file")
+            raise EntryError("the MAC of the secret does not fit: the record was altered, or belongs to another file")
         return Secret(_decrypted(self.cipher.reveal(), key_size, sealed))
 
 
-def keys_of(encryption: Element | None, mac: Element | None, password: Secret[str] | None) -> FileKeys:
+def keys_of(encryption: Element | None, mac: Element | None, password: Secret[str] | None) -> PskcKeys:
     """From a file's EncryptionKey and MACMethod. Raises BadInput."""
     if encryption is None:
         if password is not None:
             raise BadInput("the file is not encrypted, but a password was given", "import it without one")
-        return FileKeys()
+        return PskcKeys()
     if password is None:
         raise BadInput("the file is encrypted", "give its password or key: --password-stdin")
     if mac is None:
@@ -77,8 +77,8 @@ def keys_of(encryption: Element | None, mac: Element | None, password: Secret[st
     mac_key = next((each for each in mac if local_name(each) == "MACKey"), None)
     try:
         # Without a key of its own the MAC is made with the encryption key.
-        return FileKeys(cipher, cipher if mac_key is None else _mac_key(cipher, mac_key), mac_hash)
-    except RecordError:
+        return PskcKeys(cipher, cipher if mac_key is None else _mac_key(cipher, mac_key), mac_hash)
+    except EntryError:
         raise BadInput("the password or key does not open this file", "give the one that belongs to it") from None
 
 
@@ -105,7 +105,7 @@ def _derived_key(names: Mapping[str, Element], password: Secret[str]) -> Secret[
     iterations, length = _number(names, "IterationCount", 0), _number(names, "KeyLength", _BLOCK)
     try:
         salt = base64_bytes(text_of(names.get("Specified")), "the salt")
-    except RecordError:
+    except EntryError:
         salt = b""
     known = method.endswith("#pbkdf2") and prf_hash and length in _CIPHERS.values() and 0 < len(salt) <= _LONGEST_SALT
     if not known or prf_hash is None or not 0 < iterations <= _MOST_ITERATIONS:
@@ -132,16 +132,16 @@ def _cipher_value(encrypted: Element) -> tuple[int, bytes]:
     data = encrypted.find(f"{_XENC}CipherData")
     key_size = _CIPHERS.get(method.get("Algorithm", "").rpartition("#")[2]) if method is not None else None
     if key_size is None or data is None:
-        raise RecordError("the secret is encrypted in another way than AES in CBC mode")
+        raise EntryError("the secret is encrypted in another way than AES in CBC mode")
     return key_size, base64_bytes(text_of(data.find(f"{_XENC}CipherValue")), "the encrypted secret")
 
 
 def _decrypted(key: bytes, key_size: int, sealed: bytes) -> bytes:
     """AES-CBC with the padding of XML Encryption: the last byte says how many bytes are no content."""
     if len(key) != key_size or len(sealed) < 2 * _BLOCK or len(sealed) % _BLOCK:
-        raise RecordError("the secret is encrypted with another key")
+        raise EntryError("the secret is encrypted with another key")
     decryptor = Cipher(AES(key), CBC(sealed[:_BLOCK])).decryptor()
     plain = decryptor.update(sealed[_BLOCK:]) + decryptor.finalize()
     if not 0 < plain[-1] <= _BLOCK:
-        raise RecordError("the secret is encrypted with another key")
+        raise EntryError("the secret is encrypted with another key")
     return plain[: -plain[-1]]

@@ -17,7 +17,7 @@ from sparekey.token_files.sdtid import read_sdtid
 from sparekey.token_files.xml_records import local_name, walk
 
 LARGEST_FILE: Final = 128 * 1024 * 1024  # bytes: 100,000 encrypted tokens of PSKC are about 71 MiB
-MOST_RECORDS: Final = 200_000  # in one file: each waits in memory until all are known
+MOST_ENTRIES: Final = 200_000  # in one file: each waits in memory until all are known
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,6 @@ def _opened(data: bytes, password: Secret[str] | None, now: int) -> tuple[str, I
 
 def _bounded(items: Iterator[Item]) -> Iterator[Item]:
     for number, item in enumerate(items, 1):
-        if number > MOST_RECORDS:
-            raise BadInput(f"the file has more than {MOST_RECORDS} records", "import it in parts")
+        if number > MOST_ENTRIES:
+            raise BadInput(f"the file has more than {MOST_ENTRIES} records", "import it in parts")
         yield item

@@ -22,7 +22,7 @@ _LARGEST_COUNTER: Final = 2**31  # nobody presses a button as often
 
 
 @dataclass(frozen=True, slots=True)
-class TokenRecord:
+class TokenEntry:
     """A token of the file; its parameters are some that a token of its type has."""
 
     number: int  # its line in a CSV file, else the how-manieth record it is
@@ -38,7 +38,7 @@ class TokenRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedEntry:
     """A record that is not imported, and why."""
 
     number: int
@@ -46,60 +46,60 @@ class Refusal:
     reason: str
 
 
-Item: TypeAlias = TokenRecord | Refusal
+Item: TypeAlias = TokenEntry | RefusedEntry
 
 
-class RecordError(ValueError):
+class EntryError(ValueError):
     """This record is refused; the message says why and repeats nothing of it."""
 
 
-def verified(record: TokenRecord) -> TokenRecord:
-    """The record, which a token can be made from. Raises RecordError."""
+def verified(record: TokenEntry) -> TokenEntry:
+    """The record, which a token can be made from. Raises EntryError."""
     if SERIAL.fullmatch(record.serial) is None:
-        raise RecordError("a serial number has 1 to 64 letters, digits and the characters _ . -")
+        raise EntryError("a serial number has 1 to 64 letters, digits and the characters _ . -")
     if record.parameters.algorithm not in ALGORITHMS:
-        raise RecordError(f"the algorithm is none of {', '.join(sorted(ALGORITHMS))}")
+        raise EntryError(f"the algorithm is none of {', '.join(sorted(ALGORITHMS))}")
     try:
         TOKEN_TYPES[record.type].of(record.parameters)
     except TokenError as error:
-        raise RecordError(str(error)) from None
+        raise EntryError(str(error)) from None
     return record
 
 
-def refused(number: int, serial: str, error: RecordError) -> Refusal:
+def refused(number: int, serial: str, error: EntryError) -> RefusedEntry:
     """The refusal of the record with this serial number, as far as it is one."""
-    return Refusal(number, serial if SERIAL.fullmatch(serial) else "", str(error))
+    return RefusedEntry(number, serial if SERIAL.fullmatch(serial) else "", str(error))
 
 
 def small_number(text: str, what: str) -> int:
-    """Digits, an interval in seconds: three figures at most. Raises RecordError."""
+    """Digits, an interval in seconds: three figures at most. Raises EntryError."""
     if _SMALL.fullmatch(text) is None:
-        raise RecordError(f"{what} is not a number")
+        raise EntryError(f"{what} is not a number")
     return int(text)
 
 
 def counter_number(text: str) -> int:
-    """The counter of the next code. Raises RecordError."""
+    """The counter of the next code. Raises EntryError."""
     if _COUNTER.fullmatch(text) is None:
-        raise RecordError("the counter is not a number")
+        raise EntryError("the counter is not a number")
     if int(text) > _LARGEST_COUNTER:
-        raise RecordError("the counter is beyond 2**31")
+        raise EntryError("the counter is beyond 2**31")
     return int(text)
 
 
 def base64_bytes(text: str, what: str) -> bytes:
-    """Its bytes; white space inside is allowed. Raises RecordError."""
+    """Its bytes; white space inside is allowed. Raises EntryError."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise RecordError(f"{what} is no base64") from None
+        raise EntryError(f"{what} is no base64") from None
 
 
 @lru_cache(maxsize=256)
 def moment(text: str) -> int:
-    """Unix seconds of a date (its first second, UTC) or an RFC 3339 time; without a zone: UTC. Raises RecordError."""
+    """Unix seconds of a date (its first second, UTC) or an RFC 3339 time; without a zone: UTC. Raises EntryError."""
     try:
         read = datetime.fromisoformat(text)
         return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
-        raise RecordError("a date is not one: give for instance 2027-12-31 or 2027-12-31T18:00:00Z") from None
+        raise EntryError("a date is not one: give for instance 2027-12-31 or 2027-12-31T18:00:00Z") from None

@@ -15,9 +15,9 @@ from sparekey.core.tokens import Parameters
 from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
 from sparekey.token_files.records import (
+    EntryError,
     Item,
-    RecordError,
-    TokenRecord,
+    TokenEntry,
     base64_bytes,
     moment,
     refused,
@@ -57,7 +57,7 @@ def _header(element: Element, password: Secret[str] | None) -> tuple[Fields, Bat
         fields = _fields(element)
         keys = batch_keys(fields, _block(fields.get("Secret", ""), "its secret"), password)
         right = keys.verify_header(element, _block(fields.get("HeaderMAC", ""), "its MAC"))
-    except RecordError as error:
+    except EntryError as error:
         raise BadInput(f"the header of the .sdtid file is damaged: {error}", "export it anew") from None
     if not right:
         do = "give its password: --password-stdin" if password is None else "give its password, or none if it has none"
@@ -68,7 +68,7 @@ def _header(element: Element, password: Secret[str] | None) -> tuple[Fields, Bat
 def _fields(section: Element) -> dict[str, str]:
     fields = {str(each.tag): text_of(each) for each in section}
     if len(fields) < len(section):
-        raise RecordError("a value stands in it twice")
+        raise EntryError("a value stands in it twice")
     return fields
 
 
@@ -76,11 +76,11 @@ def _item(number: int, element: Element, header: Fields, keys: BatchKeys) -> Ite
     serial = text_of(element.find("SN"))
     try:
         return _record(number, serial, element, header, keys)
-    except RecordError as error:
+    except EntryError as error:
         return refused(number, serial, error)
 
 
-def _record(number: int, serial: str, element: Element, header: Fields, keys: BatchKeys) -> TokenRecord:
+def _record(number: int, serial: str, element: Element, header: Fields, keys: BatchKeys) -> TokenEntry:
     fields = _fields(element)
     keys.verify_token(element, serial, _block(fields.get("TokenMAC", ""), "its MAC"))
 
@@ -88,18 +88,18 @@ def _record(number: int, serial: str, element: Element, header: Fields, keys: Ba
         return fields.get(name) or header.get(f"Def{name}") or otherwise
 
     if value("Alg", "0") != "1":
-        raise RecordError("the token is not a 128-bit one")
+        raise EntryError("the token is not a 128-bit one")
     if value("Mode", "0") != "0":
-        raise RecordError("the token does not go by time")
+        raise EntryError("the token does not go by time")
     if value("LocalPIN", "0") != "0":
-        raise RecordError("the PIN is mixed into the code (PIN-pad style): issue it fob style, PIN before the code")
+        raise EntryError("the PIN is mixed into the code (PIN-pad style): issue it fob style, PIN before the code")
     digits = small_number(value("Digits", "6"), "the number of digits")
     interval = small_number(value("Interval", "60"), "the interval")
     expires_at = _end_of(value("Death", ""))
     # One character that means nothing stands before the seed's base64.
     seed = keys.seed(serial, _block(fields.get("Seed", "")[1:], "its seed"))
     parameters = Parameters(seed, serial, digits, interval, "aes128")
-    return verified(TokenRecord(number, "securid", parameters, expires_at=expires_at))
+    return verified(TokenEntry(number, "securid", parameters, expires_at=expires_at))
 
 
 def _end_of(death: str) -> int | None:
@@ -108,12 +108,12 @@ def _end_of(death: str) -> int | None:
         return None
     date = _DATE.fullmatch(death)
     if date is None:
-        raise RecordError("the date of expiry is not one")
-    return moment("-".join(date.groups())) + DAY_SECONDS
+        raise EntryError("the date of expiry is not one")
+    return moment("-".join(date.groups())) + _DAY
 
 
 def _block(text: str, what: str) -> bytes:
     block = base64_bytes(text, what)
     if len(block) != _BLOCK:
-        raise RecordError(f"{what} has another size than 16 bytes")
+        raise EntryError(f"{what} has another size than 16 bytes")
     return block

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
 from sparekey.secret import Secret
-from sparekey.token_files.records import RecordError
+from sparekey.token_files.records import EntryError
 
 _BLOCK: Final = 16
 _ROUNDS: Final = 1_000
@@ -38,10 +38,10 @@ class BatchKeys:
         return hmac.compare_digest(_chain(key, _BATCH_MAC_START, _hashed(header)), mac)
 
     def verify_token(self, token: Element, serial: str, mac: bytes) -> None:
-        """Raises RecordError where the token is not as it was made."""
+        """Raises EntryError where the token is not as it was made."""
         key = self.derived("TokenMAC", serial, _TOKEN_MAC_START)
         if not hmac.compare_digest(_chain(key, _TOKEN_MAC_START, _hashed(token)), mac):
-            raise RecordError("the MAC of the token does not fit: it was altered")
+            raise EntryError("the MAC of the token does not fit: it was altered")
         self._verified = serial
 
     def seed(self, serial: str, sealed: bytes) -> Secret[bytes]:
@@ -96,7 +96,7 @@ def _hashed(section: Element) -> bytes:
         parts.append(line + bytes(zeros))
         size += len(line) + zeros
         if size > _MOST_HASHED:
-            raise RecordError("it is too long")
+            raise EntryError("it is too long")
         # The number of zeros follows from where the line before ended, not this one: so it is done everywhere.
         zeros = size % _BLOCK or _BLOCK
     return b"".join(parts)
@@ -112,5 +112,5 @@ def _lines(section: Element, name: str) -> Iterator[bytes]:
             continue
         text = each.text or f"</{tag}>"
         if "\n" in text or "\r" in text:
-            raise RecordError("a value has several lines")  # it could pass for another value
+            raise EntryError("a value has several lines")  # it could pass for another value
         yield f"{name}.{tag} {text}\n".encode()

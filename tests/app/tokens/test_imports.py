@@ -5,7 +5,7 @@ import pytest
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people.domains import add_domain
 from sparekey.app.snapshots import token_owner
-from sparekey.app.tokens.imports import BATCH, ImportReport, import_tokens
+from sparekey.app.tokens.imports import BATCH, TokenImportReport, import_tokens
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.permissions import Actor, Grant, Permission
@@ -26,7 +26,7 @@ def imported(
     actor: Actor = ROOT,
     domain: str = TOP_DOMAIN,
     dry_run: bool = False,
-) -> ImportReport:
+) -> TokenImportReport:
     content = data if isinstance(data, bytes) else data.encode()
     secret = None if password is None else Secret(password)
     return import_tokens(instance, actor, content, secret, now=NOW, domain=domain, dry_run=dry_run)

@@ -1,6 +1,6 @@
-"""One search box: users by name and mail address, tokens by serial number or by who has them, devices by name.
+"""Search users by name and mail address, tokens by serial number or user, and devices by name.
 
-Rules: each kind is found where the actor may look at it, and not at all where they may do so nowhere.
+Rule: a kind is searched only in the domains in which the actor may view it.
 """
 
 from collections.abc import Sequence
@@ -19,43 +19,46 @@ from sparekey.storage.devices.devices import device_of
 from sparekey.storage.people.accounts import account_of
 from sparekey.storage.search.plan import run
 from sparekey.storage.search.queries import Search
+from sparekey.storage.tokens.tokens import token_of
 
 OF_EACH: Final = 8
 
 
 @dataclass(frozen=True)
 class Found:
-    """The first ones of each kind."""
+    """The first results of each kind."""
 
     users: Sequence[UserView] = ()
     tokens: Sequence[TokenView] = ()
     devices: Sequence[DeviceView] = ()
 
 
-def find(instance: Instance, actor: Actor, typed: str, limit: int = OF_EACH, *, now: int) -> Found:
-    """At most `limit` of each; nothing for nothing typed. Raises BadInput where that is too long."""
-    if not typed.strip():
+def find(instance: Instance, actor: Actor, text: str, limit: int = OF_EACH, *, now: int) -> Found:
+    """Return at most `limit` results of each kind; none for an empty text. Raises BadInput if the text is too long."""
+    if not text.strip():
         return Found()
     with instance.database.read() as connection:
-        asked: dict[Permission, list[Search]] = {}
-        if _looks(actor, Permission.USER_VIEW):
-            asked[Permission.USER_VIEW] = [users.searched(connection, actor, UserSearch(typed), limit)]
-        if _looks(actor, Permission.TOKEN_VIEW):
-            asked[Permission.TOKEN_VIEW] = tokens.searched(connection, actor, TokenSearch(typed), limit, "", now)
-        if _looks(actor, Permission.DEVICE_VIEW):
-            asked[Permission.DEVICE_VIEW] = [devices.searched(connection, actor, DeviceSearch(typed), limit, "", now)]
-        # all at once: what they have in common is counted once
-        rows = iter(run(connection, *(each for some in asked.values() for each in some)))
-        found = {kind: [next(rows) for _ in some] for kind, some in asked.items()}
+        by_user: list[Search] = []
+        by_token: list[Search] = []
+        by_device: list[Search] = []
+        if _may_view(actor, Permission.USER_VIEW):
+            by_user = [users.searched(connection, actor, UserSearch(text), limit)]
+        if _may_view(actor, Permission.TOKEN_VIEW):
+            by_token = tokens.searched(connection, actor, TokenSearch(text), limit, "", now)
+        if _may_view(actor, Permission.DEVICE_VIEW):
+            by_device = [devices.searched(connection, actor, DeviceSearch(text), limit, "", now)]
+        # all searches together: conditions that they share are counted once
+        results = iter(run(connection, *by_user, *by_token, *by_device))
+        accounts = [account_of(row) for _ in by_user for row in next(results)]
+        found = [token_of(row) for _ in by_token for row in next(results)]
+        computers = [device_of(row) for _ in by_device for row in next(results)]
     return Found(
-        users=tuple(users.view_of(account_of(row)) for some in found.get(Permission.USER_VIEW, ()) for row in some),
-        tokens=tuple(tokens.found_in(asked.get(Permission.TOKEN_VIEW, ()), found.get(Permission.TOKEN_VIEW, ()))),
-        devices=tuple(
-            devices.view_of(device_of(row)) for some in found.get(Permission.DEVICE_VIEW, ()) for row in some
-        ),
+        users=tuple(users.view_of(account) for account in accounts),
+        tokens=tuple(tokens.merged(by_token, found)),
+        devices=tuple(devices.view_of(computer) for computer in computers),
     )
 
 
-def _looks(actor: Actor, permission: Permission) -> bool:
+def _may_view(actor: Actor, permission: Permission) -> bool:
     within = actor.domains_with(permission)
     return within is None or bool(within)

@@ -1,8 +1,8 @@
-"""Imports tokens from a file: disabled, assigned to nobody, on record one by one.
+"""Import tokens from a file: disabled and unassigned, with one event for each token.
 
-Rules: all is read, verified and sealed before the transaction begins, so that sign-ins wait for the inserts only; one
-transaction for the file: an error on the way leaves nothing of it; a record that is refused is reported, the others are
-imported; a serial number that is taken keeps its old token (S11); a seed never comes out again.
+Rules: all entries are read, verified and sealed before the transaction begins, so that sign-ins wait for the inserts
+only. The file is one transaction, so that an error leaves nothing of it. A refused entry is reported, and the others
+are imported. A serial number that exists keeps its old token (S11). A seed never leaves the server again.
 """
 
 import json
@@ -30,10 +30,10 @@ from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.people import domains
 from sparekey.storage.tokens import imports as stored
 from sparekey.storage.tokens.tokens import UnusedToken
-from sparekey.token_files import Item, Refusal, TokenRecord, read_token_file
+from sparekey.token_files import Item, RefusedEntry, TokenEntry, read_token_file
 
 BATCH: Final = 1_000  # rows that go to the database at once
-_LOOKED_THROUGH: Final = 100  # files: who may import in some domains only sees those of them that went there
+_SEARCHED: Final = 100  # newest files, from which those that went to the actor's domains are listed
 _TWICE: Final = "the file has this serial number twice: only the first entry is used"
 _TAKEN: Final = "a token with this serial number already exists: it is not changed"
 
@@ -41,18 +41,18 @@ Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
-class ImportReport:
-    """What became of a file."""
+class TokenImportReport:
+    """The result of importing a file."""
 
     kind: str  # csv, pskc or sdtid
-    added: int  # in a dry run: that would be
-    refusals: tuple[Refusal, ...]  # in the file's order
+    added: int  # in a dry run, the number that would be added
+    refusals: tuple[RefusedEntry, ...]  # in the file's order
     dry_run: bool
 
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """A file whose tokens were imported; `at` in unix seconds, `by`: who did it, as far as the asker may know."""
+    """A file whose tokens were imported, at the unix second `at`. `by`: its importer, as far as the reader may know."""
 
     at: int
     by: str
@@ -71,11 +71,12 @@ def import_tokens(
     now: int,
     domain: str = TOP_DOMAIN,
     dry_run: bool = False,
-    progress: Progress = lambda doing, number: None,  # noqa: ARG005 -- nobody looks
-) -> ImportReport:
-    """Tokens of a file into a security domain; `progress` is told what is being done and to how many so far.
+    progress: Progress = lambda doing, number: None,  # noqa: ARG005 -- it reports nothing
+) -> TokenImportReport:
+    """Import the tokens of a file into a security domain. `progress` receives the current action and the number so far.
 
-    Raises BadInput where the file as a whole is wrong; nothing of it is imported then.
+    Raises BadInput if the file as a whole is wrong; then no token is imported. Raises Conflict if another token was
+    added with one of the serial numbers at the same time.
     """
     with instance.database.read() as connection:
         domain_id = get_domain(connection, actor, domain, Permission.TOKEN_IMPORT).id
@@ -92,7 +93,7 @@ def import_tokens(
             kept, taken = _without_taken(connection, records)
             report = _report(file.kind, len(kept), refusals + taken, dry_run=False)
             _insert(connection, actor, [sealed[record.serial] for record in kept], now, progress)
-            _put_on_record(connection, actor, report, domain, now)
+            _log_import(connection, actor, report, domain, now)
     except IntegrityError as error:
         raise Conflict(
             "another token was added with one of these serial numbers in the meantime", "import the file again"
@@ -101,20 +102,20 @@ def import_tokens(
 
 
 def list_imports(instance: Instance, actor: Actor, limit: int = 10) -> list[ImportedFile]:
-    """The last files, newest first, of those that went into domains where the actor may import, too."""
+    """Return the last imported files, newest first, that went into domains in which the actor may import."""
     within = verify_somewhere(actor, Permission.TOKEN_IMPORT)
     with instance.database.read() as connection:
-        rows = audit_events.list_rows(connection, AuditFilter(actions=[Action.TOKEN_IMPORTED]), limit=_LOOKED_THROUGH)
+        rows = audit_events.list_rows(connection, AuditFilter(actions=[Action.TOKEN_IMPORTED]), limit=_SEARCHED)
         found = [(row, json.loads(row.detail)) for row in rows]
         if within is not None:
             names = {row.name for row in domains.list_domains(connection) if row.id in within}
             found = [(row, detail) for row, detail in found if detail["domain"] in names]
         found = found[:limit]
-        called = names_of_actors(connection, actor, [row.actor for row, _ in found])
+        importers = names_of_actors(connection, actor, [row.actor for row, _ in found])
     return [
         ImportedFile(
             row.at // MICROSECONDS,
-            called.get(row.actor, row.actor),
+            importers.get(row.actor, row.actor),
             detail["kind"],
             detail["domain"],
             detail["added"],
@@ -124,15 +125,15 @@ def list_imports(instance: Instance, actor: Actor, limit: int = 10) -> list[Impo
     ]
 
 
-def _sorted(items: Iterator[Item], progress: Progress) -> tuple[list[TokenRecord], list[Refusal]]:
-    """Records with serial numbers of their own, and the rest."""
-    records: dict[str, TokenRecord] = {}
-    refusals: list[Refusal] = []
+def _sorted(items: Iterator[Item], progress: Progress) -> tuple[list[TokenEntry], list[RefusedEntry]]:
+    """Return the entries that have a serial number of their own, and the refused entries."""
+    records: dict[str, TokenEntry] = {}
+    refusals: list[RefusedEntry] = []
     for number, item in enumerate(items, 1):
-        if isinstance(item, Refusal):
+        if isinstance(item, RefusedEntry):
             refusals.append(item)
         elif item.serial in records:
-            refusals.append(Refusal(item.number, item.serial, _TWICE))
+            refusals.append(RefusedEntry(item.number, item.serial, _TWICE))
         else:
             records[item.serial] = item
         if number % BATCH == 0:
@@ -140,16 +141,18 @@ def _sorted(items: Iterator[Item], progress: Progress) -> tuple[list[TokenRecord
     return list(records.values()), refusals
 
 
-def _without_taken(connection: Connection, records: Sequence[TokenRecord]) -> tuple[list[TokenRecord], list[Refusal]]:
+def _without_taken(
+    connection: Connection, records: Sequence[TokenEntry]
+) -> tuple[list[TokenEntry], list[RefusedEntry]]:
     taken = stored.find_taken(connection, [record.serial for record in records])
     kept = [record for record in records if record.serial not in taken]
-    return kept, [Refusal(each.number, each.serial, _TAKEN) for each in records if each.serial in taken]
+    return kept, [RefusedEntry(record.number, record.serial, _TAKEN) for record in records if record.serial in taken]
 
 
-def _unused_token(instance: Instance, record: TokenRecord, domain_id: str, now: int) -> UnusedToken:
+def _unused_token(instance: Instance, record: TokenEntry, domain_id: str, now: int) -> UnusedToken:
     token_id = new_id()
     parameters = record.parameters
-    # the counter of the next code: the one before it counts as used
+    # `counter` is that of the next code, so the one before it counts as used
     last_step = TOKEN_TYPES[record.type].unused + record.counter
     owner = token_owner(None, token_id)
     return UnusedToken(
@@ -177,12 +180,12 @@ def _insert(connection: Connection, actor: Actor, new: Sequence[UnusedToken], no
         progress("imported", start + len(batch))
 
 
-def _added(actor: Actor, token: UnusedToken, now: int) -> dict[str, Any]:
+def _added(actor: Actor, token: UnusedToken, now: int) -> dict[str, Any]:  # Any: the values of a row's columns
     detail: dict[str, Json] = {"serial": token.serial, "imported": True}
     return row_of(AuditEntry(now * MICROSECONDS, actor.name, Action.TOKEN_ADDED, token_id=token.id, detail=detail))
 
 
-def _put_on_record(connection: Connection, actor: Actor, report: ImportReport, domain: str, now: int) -> None:
+def _log_import(connection: Connection, actor: Actor, report: TokenImportReport, domain: str, now: int) -> None:
     log(
         connection,
         now,
@@ -195,5 +198,5 @@ def _put_on_record(connection: Connection, actor: Actor, report: ImportReport, d
     )
 
 
-def _report(kind: str, added: int, refusals: list[Refusal], *, dry_run: bool) -> ImportReport:
-    return ImportReport(kind, added, tuple(sorted(refusals, key=lambda each: each.number)), dry_run)
+def _report(kind: str, added: int, refusals: list[RefusedEntry], *, dry_run: bool) -> TokenImportReport:
+    return TokenImportReport(kind, added, tuple(sorted(refusals, key=lambda refusal: refusal.number)), dry_run)

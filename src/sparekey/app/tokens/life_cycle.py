@@ -1,12 +1,12 @@
-"""Who has a token: assign, unassign, replace, remove.
+"""The life cycle of a token: assign, unassign, replace, remove.
 
 Rules:
-- The vault binds a seed and a PIN to the token *and* its owner: whoever gets the token, its seed is sealed anew.
-- What a token was for one user is nothing for the next: PIN, PIN history, emergency codes and access end with the
-  assignment; the last step stays, so that no code is good twice (S01).
-- One conditional write settles whose it is; the users' generations rise in the same transaction, so that each device
-  gives up what it holds at its next contact (offline-day.md, server rule 3).
-- A token with a PIN is not replaced by one without: nothing weaker takes its place unasked (S05).
+- The vault binds a seed and a PIN to the token *and* its owner. A new owner of the token gets a newly sealed seed.
+- The next user gets nothing from the last one: PIN, PIN history, emergency codes and temporary access end with the
+  assignment. The last step stays, so that no code works twice (S01).
+- One conditional write changes the owner. The generations of the users rise in the same transaction, so that each
+  device erases its units of the token at its next contact (offline-day.md, server rule 3).
+- A token with a PIN is not replaced by one without: nothing weaker takes its place automatically (S05).
 """
 
 import dataclasses
@@ -33,12 +33,12 @@ from sparekey.storage.tokens import ends as token_ends
 from sparekey.storage.tokens import tokens
 from sparekey.storage.tokens.tokens import AssignedToken, PinColumns, Token
 
-MOST_TOKENS: Final = 4  # of one user: each token with a PIN costs a slow hash, all within the floor of a refusal (S07)
+MOST_TOKENS: Final = 4  # per user: each token with a PIN costs a slow hash, and the floor of a refusal covers all (S07)
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """What became of it."""
+    """The result of replacing a token, with the serials of both."""
 
     old: str
     new: str
@@ -47,7 +47,12 @@ class Replacement:
 
 
 def assign(instance: Instance, actor: Actor, serial: str, login: str, *, enable: bool = True, now: int) -> None:
-    """Give a token that nobody has to a user. With a PIN to be set: by an administrator, or at the first sign-in."""
+    """Give an unassigned token to a user.
+
+    If it needs a PIN, an administrator sets it, or the user at the first sign-in.
+
+    Raises Conflict if the token is assigned, lost or expired, or if the user has the most tokens.
+    """
     with instance.database.write() as connection:
         token = get_token(connection, actor, serial, Permission.TOKEN_ASSIGN)
         account = get_account(connection, actor, login, Permission.TOKEN_ASSIGN)
@@ -60,7 +65,7 @@ def assign(instance: Instance, actor: Actor, serial: str, login: str, *, enable:
 
 
 def unassign(instance: Instance, actor: Actor, serial: str, *, now: int) -> str:
-    """Take a token from its user, whose login it returns. It stays, disabled, in the user's security domain."""
+    """Take a token from its user and return the login. The token stays, disabled, in the user's security domain."""
     with instance.database.write() as connection:
         with one_remains(connection, now):
             token = _get_taken(connection, actor, serial)
@@ -73,9 +78,11 @@ def unassign(instance: Instance, actor: Actor, serial: str, *, now: int) -> str:
 def replace(
     instance: Instance, actor: Actor, serial: str, new_serial: str | None, *, keep_pin: bool = True, now: int
 ) -> Replacement:
-    """Another token takes this one's place; `new_serial` None: the next one available.
+    """Assign another token in place of this one; `new_serial` None: the next one available.
 
-    `keep_pin`: with the same PIN; else the user chooses one at the first sign-in, or an administrator sets one.
+    `keep_pin`: the new token gets the same PIN. Otherwise the user chooses a PIN at the first sign-in, or an
+    administrator sets it. Raises NotFound if no token is available, and Conflict if the new token cannot be assigned or
+    if only one of them has a PIN.
     """
     with instance.database.write() as connection:
         old = _get_taken(connection, actor, serial)
@@ -106,7 +113,10 @@ def replace(
 
 
 def remove(instance: Instance, actor: Actor, serial: str, *, assigned_too: bool = False, now: int) -> None:
-    """Delete a token that nobody has; `assigned_too`: after it was taken from its user."""
+    """Delete an unassigned token; `assigned_too`: unassign it first if it is assigned.
+
+    Raises Conflict if it is still assigned, or was changed at the same time.
+    """
     with instance.database.write() as connection, one_remains(connection, now):
         token = get_token(connection, actor, serial, Permission.TOKEN_REMOVE)
         if isinstance(token, AssignedToken):
@@ -123,13 +133,13 @@ def remove(instance: Instance, actor: Actor, serial: str, *, assigned_too: bool 
 
 
 def verify_room(connection: Connection, account_id: str, login: str) -> None:
-    """Raises Conflict where the user has as many tokens as one may have. Under the account's lock."""
+    """Raise Conflict if the user has the most tokens that one may have. Call it under the account's lock."""
     if tokens.count_of_account(connection, account_id) >= MOST_TOKENS:
         raise Conflict(f"{login} has {MOST_TOKENS} tokens, which is the limit", "unassign one of them first")
 
 
 def _get_taken(connection: Connection, actor: Actor, serial: str) -> AssignedToken:
-    """The token as it stands under its user's lock."""
+    """Return the token, read again under its user's lock."""
     token = get_assigned_token(connection, actor, serial, Permission.TOKEN_ASSIGN)
     accounts.lock_accounts(connection, [token.account_id])
     again = get_assigned_token(connection, actor, serial, Permission.TOKEN_ASSIGN)
@@ -178,7 +188,7 @@ def _take_away(connection: Connection, instance: Instance, actor: Actor, token: 
 
 
 def _seed_for(instance: Instance, token: Token, account_id: str | None) -> bytes:
-    """The seed, which is bound to whoever has it, for somebody else."""
+    """Return the seed, sealed for another owner; None: for no owner."""
     seed = instance.vault.open(
         "token.seed_sealed", token.id, token_owner(token.account_id, token.id), token.seed_sealed
     )
@@ -186,7 +196,7 @@ def _seed_for(instance: Instance, token: Token, account_id: str | None) -> bytes
 
 
 def _moved_pin(instance: Instance, old: AssignedToken, token_id: str) -> PinColumns:
-    """The columns of the old token's PIN, for another token of the same user."""
+    """Return the columns of the old token's PIN, sealed for another token of the same user."""
     vault, present = instance.vault, pin_of(instance.vault, old)
     former = former_pins(instance, old)[1 if present else 0 :]
     return dataclasses.replace(

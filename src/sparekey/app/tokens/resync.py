@@ -1,8 +1,8 @@
-"""Find a token again whose clock or counter has run away, by two successive tokencodes.
+"""Resync a drifted token, whose clock or counter is far off, with two successive tokencodes.
 
-Rules: a pair that is found nowhere is a failure like any other, counted before it is told, and a locked user's token is
-not looked for at all (S06); the second code is used up, with everything before it (S01); nothing else is forgiven: the
-count stays, for no PIN was shown. The user's offline data are made anew, since they hold other steps now.
+Rules: a pair that is not found is a failure like any other, counted before the answer; the token of a locked user is
+not searched at all (S06). The second code is used up, with every code before it (S01). The failures are not reset,
+because the caller did not prove the PIN. The user's offline data are renewed, because they hold other steps now.
 """
 
 from dataclasses import dataclass
@@ -33,20 +33,20 @@ from sparekey.storage.tokens.tokens import AssignedToken, Token
 
 @dataclass(frozen=True)
 class Resync:
-    """`refused` None: the token is synchronised, `drift` steps off."""
+    """The result of a resync. If `refused` is None, the token is synchronised, with a drift of `drift` steps."""
 
     serial: str
     drift: int = 0
     refused: Reason | None = None
 
     def verify_found(self) -> None:
-        """Raises NotAllowed in words where it was refused."""
+        """Raise NotAllowed with the reason if the resync was refused."""
         if self.refused is Reason.LOCKED:
             raise NotAllowed("the user is locked", "unlock the user first")
         if self.refused is not None:
             raise NotAllowed(
-                "these are no two tokencodes of this token that follow one another, within twelve hours or a thousand "
-                "presses; it counts as a failed sign-in",
+                "these are not two consecutive tokencodes of this token within twelve hours or a thousand presses; "
+                "the attempt counts as a failed sign-in",
                 "wait for two fresh codes and try again; if that fails too, replace the token",
             )
 
@@ -54,7 +54,10 @@ class Resync:
 def resync(
     instance: Instance, actor: Actor, serial: str, first: Secret[str], second: Secret[str], *, now: int
 ) -> Resync:
-    """Look for the two codes where this type of token may be. Raises BadInput for what can be no tokencode of it."""
+    """Search the two codes in the range of this type of token.
+
+    Raises BadInput if they cannot be tokencodes of it, and NotFound or NotAllowed if the actor may not edit it.
+    """
     return resync_of(
         instance,
         actor,
@@ -68,16 +71,19 @@ def resync(
 def resync_of(
     instance: Instance, actor: Actor, find: Find[SomeToken], first: Secret[str], second: Secret[str], *, now: int
 ) -> Resync:
-    """The same for the token that `find` finds, or refuses, when it is about to be done, too: it is asked once more
-    under the lock of the token's user."""
+    """Resync the token that `find` returns.
+
+    `find` raises if the actor may not do this. It is called again under the lock of the token's user. Raises BadInput
+    for texts that cannot be tokencodes.
+    """
     with instance.database.read() as connection:
         token = find(connection)
     state = token_state(instance.vault, token)
-    typed = [code.reveal().strip() for code in (first, second)]
-    if not all(_is_code(code, state.otp.digits) for code in typed):
+    codes = [code.reveal().strip() for code in (first, second)]
+    if not all(_is_code(code, state.otp.digits) for code in codes):
         raise BadInput(f"a tokencode of this token has {state.otp.digits} digits", "enter two consecutive codes")
-    # Thousands of codes are compared: outside the transaction, so that nobody waits for the database's one writer.
-    step = find_resync(state.otp, now, state.last_step, *typed)
+    # Thousands of codes are compared. This is outside the transaction, so that no request waits for the one writer.
+    step = find_resync(state.otp, now, state.last_step, *codes)
     drift = state.otp.drift_after(now, step) if step is not None else 0
     with instance.database.write() as connection:
         token = find_locked(connection, find)
@@ -100,7 +106,7 @@ def resync_of(
 def _settle(
     connection: Connection, actor: Actor, token: Token, step: int | None, drift: int, now: int
 ) -> Reason | None:
-    """Makes it count, under the lock of the token's user if there is one; why it was refused."""
+    """Save the result, under the lock of the token's user if there is one. Return the reason if it was refused."""
     if not isinstance(token, AssignedToken):
         found = step is not None and tokens.resynchronise(connection, token.id, step, drift)
         return None if found else Reason.WRONG_PASSCODE

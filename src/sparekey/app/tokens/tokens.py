@@ -1,12 +1,12 @@
-"""Tokens: add, look at, PIN, enable, disable, lost, found. Who has one is a matter of `token_lifecycle`.
+"""Tokens: add, show, set a PIN, enable, disable, mark as lost or found. `life_cycle` assigns and removes them.
 
-Every change that makes a device's offline data wrong raises the user's generation in its own transaction
-(offline-day.md, server rule 3). One that takes away what somebody signed in with ends their sessions as administrator:
-whoever has the token, or knew the PIN, may have begun them.
+Each change that makes a device's offline data wrong raises the user's generation in its own transaction
+(offline-day.md, server rule 3). A change that takes away a means of signing in ends the user's sessions as
+administrator: another person who has the token, or knew the PIN, may have begun them.
 """
 
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -40,7 +40,6 @@ from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.emergency import online as online_emergency
 from sparekey.storage.people import accounts
-from sparekey.storage.rows import AnyRow
 from sparekey.storage.search.plan import run
 from sparekey.storage.search.queries import Page, Search
 from sparekey.storage.search.tokens import TOKEN_ORDERS, by_serial, by_user, tokens_found
@@ -49,22 +48,22 @@ from sparekey.storage.tokens import tokens
 from sparekey.storage.tokens.tokens import AssignedToken, Token, UnusedToken, token_of
 
 SomeToken = TypeVar("SomeToken", bound=Token)
-Find = Callable[[Connection], SomeToken]  # for an actor who may do this; raises what refuses it
-CountsFrom = Callable[[Connection], int | None]  # as `pin_changes.store_pin` is told
+Find = Callable[[Connection], SomeToken]  # raises an error if the actor may not do this
+CountsFrom = Callable[[Connection], int | None]  # the argument of `pin_changes.store_pin`
 
 _SERIAL_DIGITS = 8
-_MADE_HERE: Final = (Totp.kind, Hotp.kind)  # others are made elsewhere, and imported
+_MADE_HERE: Final = (Totp.kind, Hotp.kind)  # tokens of other types can only be imported
 _LARGEST_COUNTER: Final = 2**31
 _STATES: Final = ("", "assigned", "unassigned", "disabled", "lost", "expired")
 MOST_AT_ONCE: Final = 200
-ISSUER: Final = "Sparekey"  # what an authenticator app says beside the login name
+ISSUER: Final = "Sparekey"  # an authenticator app shows it beside the login
 
 
 @dataclass(frozen=True)
 class NewToken:
-    """How a token is to be made; `seed` None: a fresh one of the hash's own size.
+    """The values of a token to add; `seed` None: a random one of the hash's own size.
 
-    An event-based one (`type` hotp) has no interval; `counter`: of its next code.
+    An event-based token (`type` hotp) has no interval; `counter` is that of its next code.
     """
 
     digits: int = 6
@@ -80,7 +79,7 @@ class NewToken:
 
 @dataclass(frozen=True)
 class AddedToken:
-    """What goes into the token: the only time that a seed leaves the server."""
+    """The data that go into the token. A seed leaves the server only this once."""
 
     serial: str
     type: str
@@ -89,11 +88,14 @@ class AddedToken:
 
     @property
     def otp(self) -> OtpToken:
-        """The token as it computes its codes."""
+        """Return the token as it computes its codes."""
         return TOKEN_TYPES[self.type].of(self.parameters)
 
     def otpauth(self, login: str, issuer: str) -> Secret[str]:
-        """The key URI for an authenticator app. It holds the seed."""
+        """Return the key URI for an authenticator app, which contains the seed.
+
+        Raises Conflict for a type without such a URI.
+        """
         match self.otp:
             case Totp() as totp:
                 return totp.otpauth(login, issuer)
@@ -118,18 +120,18 @@ class TokenView:
     offline_code_online: bool
     pin_must_change: bool = False
     pin_set_at: int | None = None
-    drift: int = 0  # of its clock, in intervals
+    drift: int = 0  # of its clock, in steps
     created_at: int = 0
     domain: str = ""
 
 
 @dataclass(frozen=True)
 class TokenSearch:
-    """Which tokens: all of it has to hold; "": whatever.
+    """Filters of a token search, combined with AND. An empty value matches everything.
 
-    `text`: the beginning of a serial number, in any case, or beginnings of words of login, name or mail address of who
-    has it. `domain`: this one and everything below it. `type`: such as totp. `state`: assigned, unassigned, disabled,
-    lost or expired. `order`: serial or expiry (what has no end comes last), with a - before it the other way round.
+    `text`: the beginning of a serial number in any case, or beginnings of words of the user's login, name or mail
+    address. `domain`: this one and all below it. `type`: such as totp. `state`: assigned, unassigned, disabled, lost or
+    expired. `order`: serial or expiry (tokens that never expire come last); a leading - reverses it.
     """
 
     text: str = ""
@@ -141,17 +143,16 @@ class TokenSearch:
 
 @dataclass(frozen=True)
 class TokenDetails(TokenView):
-    """Everything that is kept of it, but for secrets."""
+    """All data of a token except its secrets."""
 
     online_emergency: str = ""  # fixed or one-time, while there is such access
     online_emergency_expires: int | None = None
-    devices: tuple[str, ...] = ()  # on which its days are kept, as far as the asker sees them
+    devices: tuple[str, ...] = ()  # devices that hold its days, as far as the reader sees them
 
 
 @dataclass(frozen=True)
 class TokenAtHand:
-    """A token as whoever works on it wants to see it: with what happened. `pin_rule`: what a new PIN of its user's may
-    be; "": nobody has it."""
+    """A token for its page. `rows`: its recent events. `pin_rule`: the rule for a new PIN; "" if it is unassigned."""
 
     details: TokenDetails
     rows: Sequence[RecordRow]
@@ -159,7 +160,10 @@ class TokenAtHand:
 
 
 def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, now: int) -> AddedToken:
-    """A new token for a user, enabled; with a PIN to be set by an administrator, or at the first sign-in."""
+    """Add an enabled token for a user. If it needs a PIN, an administrator sets it, or the user at the first sign-in.
+
+    Raises BadInput for wrong values, and Conflict as `insert_token` does.
+    """
     parameters = parameters_of(wish)
     if wish.serial:
         verify_serial(wish.serial)
@@ -176,7 +180,10 @@ def insert_token(
     parameters: Parameters,
     now: int,
 ) -> AddedToken:
-    """The same in the caller's transaction, who has looked at the values."""
+    """Add a token as `add_token` does, in the caller's transaction. The caller has verified the values.
+
+    Raises Conflict if the serial number exists, or if the user has the most tokens.
+    """
     token_id, last_step = new_id(), TOKEN_TYPES[wish.type].unused + wish.counter
     account = get_account(connection, actor, login, Permission.TOKEN_ASSIGN)
     accounts.lock_accounts(connection, [account.id])
@@ -211,7 +218,7 @@ def insert_token(
 
 
 def parameters_of(wish: NewToken) -> Parameters:
-    """Raises BadInput where no token of this type is so."""
+    """Return the parameters of the token. Raises BadInput if no token of this type can have them."""
     if wish.type not in _MADE_HERE:
         raise BadInput(f"{wish.type!r} is not a type of token", f"give one of: {', '.join(_MADE_HERE)}")
     if (wish.counter and wish.type != Hotp.kind) or not 0 <= wish.counter <= _LARGEST_COUNTER:
@@ -231,7 +238,7 @@ def parameters_of(wish: NewToken) -> Parameters:
 def list_tokens(
     instance: Instance, actor: Actor, limit: int = 100, after: str = "", login: str | None = None
 ) -> list[TokenView]:
-    """By serial, from the one after `after`; of one user if given."""
+    """Return the tokens by serial, from the one after `after`; only those of the user `login`, if given."""
     within = verify_somewhere(actor, Permission.TOKEN_VIEW)
     with instance.database.read() as connection:
         account_id = get_account(connection, actor, login, Permission.TOKEN_VIEW).id if login else None
@@ -242,42 +249,47 @@ def list_tokens(
 def search_tokens(
     instance: Instance, actor: Actor, wanted: TokenSearch, limit: int = 50, after: str = "", *, now: int
 ) -> list[TokenView]:
-    """In their order, from the one after the serial `after`. Raises BadInput for a state or an order that there is not.
+    """Return the tokens in the order of the search, from the one after the serial `after`.
 
-    By the name of its user a token is found where the actor may look at users.
+    A token is found by its user's name only where the actor may view users. Raises BadInput for an unknown state or
+    order.
     """
     with instance.database.read() as connection:
-        asked = searched(connection, actor, wanted, limit, after, now)
-        return found_in(asked, run(connection, *asked))
+        searches = searched(connection, actor, wanted, limit, after, now)
+        found = (token_of(row) for rows in run(connection, *searches) for row in rows)
+        return merged(searches, found)
 
 
 def searched(
     connection: Connection, actor: Actor, wanted: TokenSearch, limit: int, after: str, now: int
 ) -> list[Search]:
-    """What is asked of the database."""
+    """Return the searches in the database: by serial, and by user if the text has words.
+
+    Raises BadInput as `search_tokens`.
+    """
     verify_length(wanted.text)
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is not a state of a token", f"give one of: {', '.join(_STATES[1:])}")
     within = get_scope(connection, actor, wanted.domain, Permission.TOKEN_VIEW)
     page = Page(read_order(wanted.order, TOKEN_ORDERS, "tokens"), limit, after)
-    all_of_them = tokens_found(connection, wanted.state, wanted.type, within, page, now)
-    beginning, typed = wanted.text.strip(), typed_words(wanted.text)
+    every = tokens_found(connection, wanted.state, wanted.type, within, page, now)
+    beginning, words = wanted.text.strip(), typed_words(wanted.text)
     if not beginning:
-        return [all_of_them]
+        return [every]
     users_within = actor.domains_with(Permission.USER_VIEW)
-    found = [by_serial(all_of_them, beginning)]
-    if typed and (users_within is None or users_within):
-        found.append(by_user(all_of_them, typed, users_within))
+    found = [by_serial(every, beginning)]
+    if words and (users_within is None or users_within):
+        found.append(by_user(every, words, users_within))
     return found
 
 
-def found_in(asked: Sequence[Search], rows: Sequence[Sequence[AnyRow]]) -> list[TokenView]:
-    """Found in several ways, each once, in their order."""
-    if not asked:
+def merged(searches: Sequence[Search], found: Iterable[Token]) -> list[TokenView]:
+    """Return the tokens that the searches of `searched` found, each once, in the order of the list."""
+    if not searches:
         return []
-    found = {row.serial: row for some in rows for row in some}
-    ordered = asked[0].listing.in_order([*found.values()])
-    return [_view(token_of(row)) for row in ordered[: asked[0].limit]]
+    by_serial = {token.serial: token for token in found}
+    ordered = searches[0].listing.in_order([*by_serial.values()])
+    return [_view(token) for token in ordered[: searches[0].limit]]
 
 
 def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:
@@ -288,20 +300,24 @@ def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:
 def take_in_hand(
     instance: Instance, actor: Actor, serial: str, limit: int = 25, before: int | None = None
 ) -> TokenAtHand:
-    """The token, and what happened with it, newest first (rows of the record with ids less than `before`). No rows
-    about users outside the reader's domains, who may have had it before.
+    """Return the token with its events, newest first (events with ids less than `before`).
+
+    Events about users outside the reader's domains are left out: such a user may have had the token before.
     """
     with instance.database.read() as connection:
         token = get_token(connection, actor, serial, Permission.TOKEN_VIEW)
         rows = _history(connection, actor, token, limit, before)
-        theirs = policy_in(connection, token.user_domain_id, TokenPolicy) if token.user_domain_id else None
-        return TokenAtHand(_details(connection, actor, token), rows, rule_of(theirs) if theirs else "")
+        policy = policy_in(connection, token.user_domain_id, TokenPolicy) if token.user_domain_id else None
+        return TokenAtHand(_details(connection, actor, token), rows, rule_of(policy) if policy else "")
 
 
 def set_pin(
     instance: Instance, actor: Actor, serial: str, pin: Secret[str], *, must_change: bool = False, now: int
 ) -> None:
-    """Set or change the PIN of a token that is typed with one; `must_change`: only until the user's next sign-in."""
+    """Set or change the PIN of a token; `must_change`: only until the user's next sign-in.
+
+    Raises BadInput if policy does not allow the PIN, and Conflict for a token without one.
+    """
     set_pin_of(
         instance,
         actor,
@@ -324,14 +340,17 @@ def set_pin_of(
     counts_from: CountsFrom,
     now: int,
 ) -> None:
-    """The same for an assigned token that `find` finds, or refuses, when it is about to be done, too: it is asked once
-    more under the lock of the token's user. `session`: the id of one that goes on."""
+    """Set the PIN of the assigned token that `find` returns.
+
+    `find` raises if the actor may not do this. It is called again under the lock of the token's user. `session`: the id
+    of a session that does not end. Raises BadInput if policy does not allow the PIN.
+    """
     with instance.database.read() as connection:
         token = find(connection)
         policy = policy_in(connection, token.user_domain_id, TokenPolicy)
         former = former_pins(instance, token)
     try:
-        # Hashed here and not in the transaction below, so that nobody waits for the one writer of an SQLite database.
+        # Hashed before the transaction, so that no request waits for the one writer of an SQLite database.
         verify_new_pin(pin.reveal(), policy, token.login, former)
         verifier = new_verifier(pin.reveal())
     except PinError as error:
@@ -346,7 +365,7 @@ def set_pin_of(
 
 
 def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
-    """No PIN: at the next sign-in the tokencode alone leads to the question for a new one."""
+    """Remove the PIN. At the next sign-in, the tokencode alone leads to the challenge for a new PIN."""
     with instance.database.write() as connection:
         token = find_locked(connection, lambda connection: _with_pin(connection, actor, serial))
         if token.pin_sealed is None:
@@ -366,19 +385,24 @@ def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> Non
 
 
 def set_enabled(instance: Instance, actor: Actor, serial: str, *, enabled: bool, now: int) -> None:
-    """A disabled token's codes are refused, and so is its emergency tokencode."""
+    """Enable or disable a token. The codes of a disabled token are refused, and so is its emergency tokencode."""
     set_enabled_at_once(instance, actor, [serial], enabled=enabled, now=now)
 
 
 def set_enabled_at_once(
     instance: Instance, actor: Actor, serials: Collection[str], *, enabled: bool, now: int
 ) -> list[str]:
-    """The same for several: all of them, or none where one is refused. Returns the serials of those that changed."""
+    """Enable or disable several tokens: all of them, or none if one is refused.
+
+    Return the serials of those that changed.
+
+    Raises BadInput if there are more than MOST_AT_ONCE.
+    """
     if len(serials) > MOST_AT_ONCE:
         raise BadInput(f"more than {MOST_AT_ONCE} tokens are selected", "select fewer")
     with instance.database.write() as connection:
         with one_remains(connection, now):
-            # in one order, so that two who do so at once do not wait for each other
+            # in one order, so that two requests at the same time do not wait for each other
             found = [get_token(connection, actor, serial, Permission.TOKEN_EDIT) for serial in sorted(set(serials))]
             changed = [token for token in found if token.enabled is not enabled]
             accounts.lock_accounts(connection, [token.account_id for token in changed if token.account_id is not None])
@@ -395,13 +419,16 @@ def set_enabled_at_once(
 
 
 def set_lost(instance: Instance, actor: Actor, serial: str, *, lost: bool, now: int) -> None:
-    """A lost token's codes are refused; its offline emergency tokencode goes on working."""
+    """Mark a token as lost or found.
+
+    The codes of a lost token are refused; its offline emergency tokencode still works.
+    """
     with instance.database.write() as connection:
         mark_lost(connection, actor, get_token(connection, actor, serial, Permission.TOKEN_EDIT), lost=lost, now=now)
 
 
 def mark_lost(connection: Connection, actor: Actor, token: Token, *, lost: bool, now: int) -> None:
-    """The same for the token of a token that the actor may say this of."""
+    """Mark a token as `set_lost` does, in the caller's transaction. The caller has verified the actor's permission."""
     if token.lost is lost:
         return
     if token.account_id is not None:
@@ -416,7 +443,7 @@ def mark_lost(connection: Connection, actor: Actor, token: Token, *, lost: bool,
 
 
 def set_expiry(instance: Instance, actor: Actor, serial: str, *, expires_at: int | None, now: int) -> None:
-    """From this unix second on it is refused with everything that belongs to it; None: never. No code outlives it."""
+    """Set the unix second from which the token and all its codes are refused; None: never."""
     with instance.database.write() as connection:
         with one_remains(connection, now):
             token = find_locked(
@@ -437,7 +464,7 @@ def _details(connection: Connection, actor: Actor, token: Token) -> TokenDetails
         online_emergency=access.kind.value if access else "",
         online_emergency_expires=access.expires_at if access else None,
         devices=tuple(
-            each.name for each in devices.devices_with_token(connection, token.id) if actor.sees(each.domain_id)
+            device.name for device in devices.devices_with_token(connection, token.id) if actor.sees(device.domain_id)
         ),
     )
 
@@ -457,7 +484,10 @@ def _with_pin(connection: Connection, actor: Actor, serial: str) -> AssignedToke
 
 
 def find_locked(connection: Connection, find: Find[SomeToken]) -> SomeToken:
-    """The token as it stands under the lock of its user, if it has one. Raises what `find` raises, and Conflict."""
+    """Return the token that `find` returns, read again under its user's lock.
+
+    Raises Conflict if its user changed meanwhile.
+    """
     before = find(connection)
     if before.account_id is None:
         return before
@@ -482,7 +512,7 @@ def _touched(connection: Connection, token: Token, actor: Actor, action: Action,
 
 
 def _view(token: Token) -> TokenView:
-    """Return what is shown of a token. What belongs nowhere in particular is where everything is."""
+    """Return the public data of a token. A token without a domain is shown in the top domain."""
     return TokenView(
         serial=token.serial,
         type=token.type,

@@ -6,14 +6,15 @@ index, by which the list is read.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, Table, func, literal_column, tuple_
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import KeyedColumnElement
 
 from sparekey.core.list_order import Order
-from sparekey.storage.rows import AnyRow
+
+T = TypeVar("T")
 
 # Any: SQLAlchemy types a column by its values, and these are columns of every type.
 Columns: TypeAlias = ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]  # of a table, or of a part of it
@@ -61,7 +62,7 @@ class Key:
         """Return the key as no index has it: with an index, the database might read the list in its order after all."""
         return func.coalesce(self.of(columns), "") if self.missing is None else self.of(columns) + 0
 
-    def in_row(self, row: AnyRow) -> str | int:
+    def in_row(self, row: object) -> str | int:
         """Return the key of a row that was fetched."""
         value: str | int | None = getattr(row, self.column)
         if value is not None:
@@ -93,8 +94,8 @@ class Listing:
         """Return ORDER BY as no index has it."""
         return [self._directed(key.hidden(self.table.c)) for key in self.order]
 
-    def in_order(self, rows: Sequence[AnyRow]) -> list[AnyRow]:
-        """Sort rows that were fetched as the database sorts them."""
+    def in_order(self, rows: Sequence[T]) -> list[T]:
+        """Sort fetched rows, or objects with the attributes of their keys, as the database sorts them."""
         return sorted(rows, key=lambda row: [key.in_row(row) for key in self.order], reverse=self.descending)
 
     def beyond(self, *last: str | int) -> RowTest:

@@ -55,6 +55,11 @@ class Token(JudgedToken):
     domain: str | None
 
     @property
+    def serial_key(self) -> str:
+        """The key by which lists are sorted: the serial without case."""
+        return serial_key(self.serial)
+
+    @property
     def scope_id(self) -> str | None:
         """The domain whose administrators may see it: its user's, else its own; None: it belongs to none."""
         return self.user_domain_id or self.domain_id

@@ -8,7 +8,7 @@ from typing import Final
 
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.app.tokens import imports as token_imports
-from sparekey.app.tokens.imports import ImportReport
+from sparekey.app.tokens.imports import TokenImportReport
 from sparekey.core.permissions import Permission
 from sparekey.server.console.forms.checked_files import fingerprint, verify_checked
 from sparekey.server.console.forms.choices import domain_options
@@ -45,7 +45,7 @@ def import_tokens(visit: Visit) -> Reply:
     return _page(visit, report, file.name, "" if in_earnest else fingerprint(file))
 
 
-def _page(visit: Visit, report: ImportReport | None, name: str = "", checked: str = "") -> Reply:
+def _page(visit: Visit, report: TokenImportReport | None, name: str = "", checked: str = "") -> Reply:
     refusals = report.refusals if report else ()
     return visit.show(
         "tokens/import.html",
