@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import update
 
 from sparekey.app.devices import devices as app_devices
-from sparekey.app.devices.devices import Enrolment
+from sparekey.app.devices.devices import EnrolmentRequest
 from sparekey.app.emergency import offline as emergency
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, Instance, log
@@ -378,13 +378,13 @@ def an_enrolment(
     supports_offline: bool = True,
     hardware_bound: bool = False,
     name: str = "",
-) -> Enrolment:
+) -> EnrolmentRequest:
     """What a device with this key sends to enrol."""
     public_key = private_key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     proof = sign(private_key, proof_message(secret.reveal(), public_key))
-    return Enrolment(secret, public_key, proof, name, supports_offline, hardware_bound)
+    return EnrolmentRequest(secret, public_key, proof, name, supports_offline, hardware_bound)
 
 
 def a_filled_device(instance: Instance, user: User, name: str = "", *, now: int = NOW) -> Device:

@@ -16,7 +16,7 @@ from sparekey.server.settings import Settings
 from sparekey.storage.audit_log import outbox
 from sparekey.storage.unit_of_work import Database
 from sparekey.syslog.collector import SyslogCollector
-from sparekey.wiring.couriers import Courier, MailSteps, Progress, collector_of, couriers, mailer_of, stop
+from sparekey.wiring.couriers import Courier, CourierStep, MailSteps, collector_of, couriers, mailer_of, stop
 from tests.builders import NOW, a_user, an_instance, set_mail
 from tests.mail_servers import MemoryMailWorld
 
@@ -26,28 +26,28 @@ _PATIENCE = 20.0
 class Steps:
     """Says one thing after the other, then that there is nothing to do."""
 
-    def __init__(self, *said: Progress | Exception) -> None:
+    def __init__(self, *said: CourierStep | Exception) -> None:
         self.said = list(said)
         self.taken = 0
         self.is_done = threading.Event()
 
-    def __call__(self, _now: int) -> Progress:
+    def __call__(self, _now: int) -> CourierStep:
         self.taken += 1
         if not self.said:
             self.is_done.set()
-            return Progress.IDLE
+            return CourierStep.IDLE
         said = self.said.pop(0)
         if isinstance(said, Exception):
             raise said
         return said
 
 
-def started(step: Callable[[int], Progress]) -> Courier:
+def started(step: Callable[[int], CourierStep]) -> Courier:
     return Courier("test", step, lambda: NOW).start()
 
 
 def test_while_there_is_more_a_courier_does_not_pause() -> None:
-    steps = Steps(*[Progress.MORE] * 200)
+    steps = Steps(*[CourierStep.MORE] * 200)
     begun = monotonic()
     courier = started(steps)
     assert steps.is_done.wait(_PATIENCE)
@@ -57,7 +57,7 @@ def test_while_there_is_more_a_courier_does_not_pause() -> None:
 
 
 def test_a_blocked_courier_ends_at_once_when_it_is_told_to() -> None:
-    steps = Steps(*[Progress.BLOCKED] * 10)
+    steps = Steps(*[CourierStep.BLOCKED] * 10)
     courier = started(steps)
     begun = monotonic()
     stop([courier])
@@ -83,8 +83,8 @@ def test_without_a_mail_server_old_notices_are_forgotten_and_none_is_tried(memor
     with memory_database.write() as connection:
         notify_user(connection, NOW, user.account_id, Notice.ACCOUNT_LOCKED)
     steps = MailSteps(memory_database, None, ())
-    assert steps(NOW) is Progress.IDLE
-    assert steps(NOW + KEEP_WITHOUT_SERVER + 1) is Progress.IDLE
+    assert steps(NOW) is CourierStep.IDLE
+    assert steps(NOW + KEEP_WITHOUT_SERVER + 1) is CourierStep.IDLE
     with memory_database.read() as connection:
         assert outbox.count_waiting(connection).messages == 0
 
@@ -97,10 +97,10 @@ def test_steps_say_how_it_went(memory_database: Database) -> None:
         notify_user(connection, NOW, user.account_id, Notice.ACCOUNT_LOCKED)
     world = MemoryMailWorld()
     steps = MailSteps(memory_database, world.mailer, ())
-    assert steps(NOW) is Progress.BLOCKED
+    assert steps(NOW) is CourierStep.BLOCKED
     world.start()
-    assert steps(NOW + 60) is Progress.MORE
-    assert steps(NOW + 60) is Progress.IDLE
+    assert steps(NOW + 60) is CourierStep.MORE
+    assert steps(NOW + 60) is CourierStep.IDLE
     assert len(world.received) == 1
 
 

@@ -30,7 +30,7 @@ _FORGET_EVERY: Final = 3_600  # seconds
 _log: Final = structlog.get_logger()
 
 
-class Progress(StrEnum):
+class CourierStep(StrEnum):
     """What came of a step."""
 
     MORE = "more"  # there may be more to do at once
@@ -41,7 +41,7 @@ class Progress(StrEnum):
 class Courier:
     """Takes one step after the other until it is stopped."""
 
-    def __init__(self, name: str, step: Callable[[int], Progress], now: Callable[[], int]) -> None:
+    def __init__(self, name: str, step: Callable[[int], CourierStep], now: Callable[[], int]) -> None:
         """Nothing is started yet."""
         self._step = step
         self._now = now
@@ -66,20 +66,20 @@ class Courier:
         pause = _FIRST_PAUSE
         while not self._end.is_set():
             progress = self._try()
-            if progress is Progress.BLOCKED:
+            if progress is CourierStep.BLOCKED:
                 self._end.wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             pause = _FIRST_PAUSE
-            if progress is Progress.IDLE:
+            if progress is CourierStep.IDLE:
                 self._end.wait(_IDLE_SECONDS)
 
-    def _try(self) -> Progress:
+    def _try(self) -> CourierStep:
         try:
             return self._step(self._now())
         except Exception as error:  # noqa: BLE001 -- whatever it is, the next step tries again
             log_unforeseen(error)
-            return Progress.BLOCKED
+            return CourierStep.BLOCKED
 
 
 def couriers(database: Database, settings: Settings, sender: str, now: Callable[[], int]) -> Sequence[Courier]:
@@ -129,17 +129,17 @@ class MailSteps:
     administrators: Sequence[str]
     _forget_at: int = field(default=0, init=False)
 
-    def __call__(self, now: int) -> Progress:
+    def __call__(self, now: int) -> CourierStep:
         if now >= self._forget_at:
             forget_old(self.database, now, with_mailer=self.mailer is not None)
             self._forget_at = now + _FORGET_EVERY
         if self.mailer is None:
-            return Progress.IDLE
+            return CourierStep.IDLE
         sent = send_next(self.database, self.mailer, self.administrators, now)
         if sent is Sent.UNREACHABLE:
             _log.warning("no mail server takes the notices", do="run: sparekey doctor")
-            return Progress.BLOCKED
-        return Progress.IDLE if sent is Sent.NOTHING_DUE else Progress.MORE
+            return CourierStep.BLOCKED
+        return CourierStep.IDLE if sent is Sent.NOTHING_DUE else CourierStep.MORE
 
 
 @dataclass(frozen=True)
@@ -149,9 +149,9 @@ class SyslogSteps:
     database: Database
     collector: EventCollector
 
-    def __call__(self, now: int) -> Progress:
+    def __call__(self, now: int) -> CourierStep:
         try:
-            return Progress.MORE if forward_next(self.database, self.collector, now) else Progress.IDLE
+            return CourierStep.MORE if forward_next(self.database, self.collector, now) else CourierStep.IDLE
         except CollectorError as error:
             _log.warning("the collector does not take the events", why=str(error))
-            return Progress.BLOCKED
+            return CourierStep.BLOCKED

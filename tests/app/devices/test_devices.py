@@ -7,7 +7,15 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from sparekey.app.devices.devices import INVITATION_LIFETIME, Enrolment, enrol, held_units, invite, list_devices, revoke
+from sparekey.app.devices.devices import (
+    INVITATION_LIFETIME,
+    EnrolmentRequest,
+    enrol,
+    held_units,
+    invite,
+    list_devices,
+    revoke,
+)
 from sparekey.app.devices.invitations import list_invitations, withdraw
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.lookup import get_device
@@ -20,7 +28,7 @@ from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
 from tests.builders import NOW, PIN, ROOT, a_device, a_filled_device, a_user, an_enrolment, on_record
 
 
-def an_invited_device(server: Instance, name: str = "laptop", **wish: object) -> Enrolment:
+def an_invited_device(server: Instance, name: str = "laptop", **wish: object) -> EnrolmentRequest:
     code = invite(server, ROOT, name, now=NOW)
     return replace(an_enrolment(code.secret, ec.generate_private_key(ec.SECP256R1())), **wish)  # type: ignore[arg-type] # members
 
@@ -47,7 +55,7 @@ def test_one_code_takes_one_device_of_many_that_come_at_once(any_server: Instanc
     code = invite(any_server, ROOT, "laptop", now=NOW)
     enrolments = [an_enrolment(code.secret, ec.generate_private_key(ec.SECP256R1())) for _ in range(8)]
 
-    def come(enrolment: Enrolment) -> bool:
+    def come(enrolment: EnrolmentRequest) -> bool:
         try:
             enrol(any_server, enrolment, now=NOW)
         except NotAllowed:

@@ -6,7 +6,7 @@ from sparekey.app.devices import devices
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people import domains, users
 from sparekey.app.people import imports as user_imports
-from sparekey.app.people.imports import Refusal, import_users
+from sparekey.app.people.imports import RefusedRow, import_users
 from sparekey.app.people.users import NEVER, UserEdit
 from sparekey.app.policies import policies
 from sparekey.app.sessions import clients
@@ -144,7 +144,7 @@ def test_users_are_imported(any_server: Instance, dry_run: bool) -> None:
         (10, "emil"),
         (12, "gina"),
     ]
-    assert Refusal(6, "carl", "there is no security domain 'Nowhere'") in report.refusals
+    assert RefusedRow(6, "carl", "there is no security domain 'Nowhere'") in report.refusals
     found = {each.login: each for each in users.list_users(any_server, ROOT)}
     if dry_run:
         assert set(found) == {"taken"}

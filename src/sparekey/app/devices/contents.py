@@ -1,8 +1,8 @@
-"""What is on a device: who has offline data there until when, which emergency codes it holds, and what happened there.
+"""The contents of a device: who has offline data there until when, its emergency codes, and its recent events.
 
-Rules: "holds" is what the device has confirmed; users outside every domain of the reader are counted and have no name;
-what happened there is told without the right to read the record, as far as it is about the device or about users whom
-the reader may look at.
+Rules: "holds" means that the device has confirmed it. Users outside the reader's domains are counted, without a name.
+Recent events need no permission to read the audit log; they are limited to events about the device itself, or about
+users whom the reader may view.
 """
 
 import json
@@ -25,8 +25,8 @@ from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import Device
 
-ROWS: Final = 25  # of what happened
-_MOST_ROWS: Final = 1_000  # about its end that are looked at
+ROWS: Final = 25  # recent events
+_MOST_ROWS: Final = 1_000  # events about its revocation that are read
 _HAPPENED: Final = (
     Action.SIGN_IN_GRANTED,
     Action.SIGN_IN_DENIED,
@@ -50,7 +50,10 @@ _HAPPENED: Final = (
 
 @dataclass(frozen=True)
 class HeldThen:
-    """Until when what a device held of one user opens there; None: nothing does, or that is not on record."""
+    """The user's data on the device when it was revoked, and until when they open there.
+
+    None: the device held no such data, or the audit log does not say.
+    """
 
     login: str
     data_until: int | None
@@ -59,9 +62,11 @@ class HeldThen:
 
 @dataclass(frozen=True)
 class GoneDevice:
-    """Who said when (unix seconds) that it is revoked, or `stolen`; by "": that is not on record any more. `told_at`:
-    when it was told so, at which it erases itself; None: it has not been in contact since, and `held` is what may still
-    open it; `elsewhere`: of how many more users, who have no name here."""
+    """A revoked or `stolen` device. `at` in unix seconds; `by`: the reporter, or "" if the audit log no longer says.
+
+    `told_at`: the contact at which the device learnt of it, and erased itself. None: no contact since, and `held` may
+    still open it. `elsewhere`: the number of further users, who have no name here.
+    """
 
     at: int
     by: str
@@ -73,8 +78,10 @@ class GoneDevice:
 
 @dataclass(frozen=True)
 class DeviceContents:
-    """`elsewhere`: how many more users have offline data there, who are in no domain of the reader. `happened`: the
-    newest first. `gone`: it was revoked."""
+    """A device for its page. `happened`: its events, newest first. `gone`: set if the device is revoked.
+
+    `elsewhere`: the number of further users with offline data there, who are in no domain of the reader.
+    """
 
     device: DeviceView
     users: tuple[UserOnDevice, ...]
@@ -84,7 +91,7 @@ class DeviceContents:
 
 
 def look_into(instance: Instance, actor: Actor, name: str, *, now: int) -> DeviceContents:
-    """One device, by name or id."""
+    """Return the contents of one device, by name or id."""
     with instance.database.read() as connection:
         device = get_device(connection, actor, name, Permission.DEVICE_VIEW)
         everyone = devices.users_and_tokens_on(connection, device.id)
@@ -99,38 +106,41 @@ def look_into(instance: Instance, actor: Actor, name: str, *, now: int) -> Devic
 
 
 def count_users(instance: Instance, actor: Actor, device_ids: Sequence[str]) -> dict[str, int]:
-    """How many users have offline data on each of these devices, which the actor has found; 0 is left out."""
+    """Return the number of users with offline data on each of these devices. A device without users is left out.
+
+    The caller has checked that the actor may view the devices.
+    """
     verify_somewhere(actor, Permission.DEVICE_VIEW)
     with instance.database.read() as connection:
         return devices.count_accounts(connection, device_ids)
 
 
 def _gone(connection: Connection, actor: Actor, device: Device, revoked_at: int) -> GoneDevice:
-    """From the record: what was said first counts, of a theft before a revocation."""
-    said = (Action.DEVICE_STOLEN, Action.DEVICE_REVOKED)
-    rows = audit_events.list_rows(connection, AuditFilter(device_id=device.id, actions=said), limit=_MOST_ROWS)[::-1]
-    of_device = sorted((row for row in rows if row.account_id is None), key=lambda row: said.index(Action(row.action)))
+    """Read the revocation from the audit log: the first report of a theft, or else the first revocation."""
+    ends = (Action.DEVICE_STOLEN, Action.DEVICE_REVOKED)
+    rows = audit_events.list_rows(connection, AuditFilter(device_id=device.id, actions=ends), limit=_MOST_ROWS)[::-1]
+    of_device = sorted((row for row in rows if row.account_id is None), key=lambda row: ends.index(Action(row.action)))
     of_users: dict[str, list[dict[str, int | None]]] = {}
     for row in rows:
         if row.account_id is not None:
             of_users.setdefault(f"user:{row.account_id}", []).append(json.loads(row.detail))
-    called = names_of_actors(connection, actor, [*of_users, *(row.actor for row in of_device[:1])])
+    names = names_of_actors(connection, actor, [*of_users, *(row.actor for row in of_device[:1])])
     held = [
-        HeldThen(called[user], *(_latest(details, member) for member in ("until", "codes_until")))
+        HeldThen(names[user], *(_latest(details, member) for member in ("until", "codes_until")))
         for user, details in of_users.items()
-        if user in called
+        if user in names
     ]
     first = of_device[0] if of_device else None
     told = device.last_contact is not None and device.last_contact > revoked_at
     return GoneDevice(
         first.at // MICROSECONDS if first is not None else revoked_at,
-        called.get(first.actor, first.actor) if first is not None else "",
+        names.get(first.actor, first.actor) if first is not None else "",
         first is not None and first.action == Action.DEVICE_STOLEN,
         device.last_contact if told else None,
-        tuple(sorted(held, key=lambda each: each.login)),
+        tuple(sorted(held, key=lambda user: user.login)),
         len(of_users) - len(held),
     )
 
 
 def _latest(details: Sequence[dict[str, int | None]], member: str) -> int | None:
-    return max((end for each in details if (end := each.get(member)) is not None), default=None)
+    return max((end for detail in details if (end := detail.get(member)) is not None), default=None)

@@ -19,6 +19,7 @@ from sparekey.core.audit_log.notices import Notice
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_name
+from sparekey.core.offline.units import DAY
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.search_words import fold_name, verify_length
 from sparekey.durations import DAY_SECONDS
@@ -31,16 +32,16 @@ from sparekey.storage.search.queries import Page, Search
 from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
 
-INVITATION_LIFETIME = DAY_SECONDS  # seconds
-LONGEST_LIFETIME = 30 * DAY_SECONDS
+INVITATION_LIFETIME = DAY  # seconds
+LONGEST_LIFETIME = 30 * DAY
 MOST_AT_ONCE: Final = 200
-SILENT_AFTER: Final = 7 * DAY_SECONDS  # seconds without a contact
+SILENT_AFTER: Final = 7 * DAY  # seconds without a contact
 _STATES: Final = ("", "active", "revoked", "silent")
 
 
 @dataclass(frozen=True)
-class Enrolment:
-    """What a device brings: the one-time secret, its public key, and the proof that it has the private one."""
+class EnrolmentRequest:
+    """The request of a device to enrol: the one-time secret, its public key, and the proof of its private key."""
 
     secret: Secret[bytes]
     public_key: bytes
@@ -77,17 +78,17 @@ class DeviceView:
     last_contact: int | None
     supports_offline: bool
     hardware_bound: bool
-    protection: str = ""  # a word of core.offline.units.Protection, as the device says; "": it has not said
-    exempt: tuple[str, ...] = ()  # local accounts that sign in there without a passcode, as the device says
+    protection: str = ""  # a word of core.offline.units.Protection that the device reported; "": none yet
+    exempt: tuple[str, ...] = ()  # os_accounts that sign in there without a passcode, as the device reported
 
 
 @dataclass(frozen=True)
 class DeviceSearch:
-    """Which devices: all of it has to hold; "": whatever.
+    """Filters of a device search, combined with AND. An empty value matches everything.
 
-    `text`: the beginning of its name, case and accents aside. `domain`: this one and everything below it. `state`:
-    active, revoked or silent (active, and not in contact for a week). `order`: name or contact (the last one), with a -
-    before it the other way round.
+    `text`: the beginning of the name, without case and accents. `domain`: this one and all below it. `state`: active,
+    revoked or silent (active, and without a contact for a week). `order`: name or contact (the last one); a leading -
+    reverses it.
     """
 
     text: str = ""
@@ -105,9 +106,10 @@ def invite(
     now: int,
     lifetime: int = INVITATION_LIFETIME,
 ) -> EnrolmentCode:
-    """A one-time enrolment code for a device of that name; only a hash of its secret is kept.
+    """Return a one-time enrolment code for a device of that name. Only a hash of its secret is stored.
 
-    Conflict where a device in use has the name: by it the help desk tells devices apart.
+    Raises BadInput for a wrong name or lifetime, and Conflict if a device in use has the name: the help desk tells
+    devices apart by their names.
     """
     verify_name(name, "device", 128)
     if not 1 <= lifetime <= LONGEST_LIFETIME:
@@ -132,7 +134,10 @@ def invite(
 
 
 def _verify_free(connection: Connection, actor: Actor, name: str) -> None:
-    """Raises Conflict. Devices that the actor may not see do not count, or it would tell that they are there."""
+    """Raise Conflict if the name is taken.
+
+    Ignore devices that the actor may not see, or the error would reveal them.
+    """
     named = [device for device in devices.devices_named(connection, name) if device.name == name]
     if any(device.revoked_at is None and actor.sees(device.domain_id) for device in named):
         raise Conflict(
@@ -141,8 +146,12 @@ def _verify_free(connection: Connection, actor: Actor, name: str) -> None:
         )
 
 
-def enrol(instance: Instance, enrolment: Enrolment, *, now: int) -> EnrolledDevice:
-    """Take a device in. NotAllowed for a secret that is unknown, used or expired, without saying which."""
+def enrol(instance: Instance, enrolment: EnrolmentRequest, *, now: int) -> EnrolledDevice:
+    """Enrol a device.
+
+    Raises NotAllowed if the secret is unknown, used or expired, without saying which, and BadInput if the name or the
+    proof is wrong.
+    """
     message = proof_message(enrolment.secret.reveal(), enrolment.public_key)
     try:
         load_public_key(enrolment.public_key)
@@ -155,7 +164,7 @@ def enrol(instance: Instance, enrolment: Enrolment, *, now: int) -> EnrolledDevi
         "this enrolment code is not valid, was already used, or has expired", "ask the administrator for a new one"
     )
     with instance.database.read() as connection:
-        # Whoever guesses does not get as far as the one writer of an SQLite database.
+        # Read first, so that guessed secrets never take the one writer of an SQLite database.
         if not invitations.is_invited(connection, secret_hash(enrolment.secret), now):
             raise invalid
     with instance.database.write() as connection:
@@ -178,13 +187,13 @@ def enrol(instance: Instance, enrolment: Enrolment, *, now: int) -> EnrolledDevi
 
 
 def find_device(instance: Instance, device_id: str) -> Device | None:
-    """The device that says it has this id; revoked ones too."""
+    """Return the device with this id, also a revoked one."""
     with instance.database.read() as connection:
         return devices.find_device(connection, device_id)
 
 
 def list_devices(instance: Instance, actor: Actor, limit: int = 100, after: str = "") -> list[DeviceView]:
-    """By name, from the one after that with the id `after`."""
+    """Return the devices by name, from the one after the device with the id `after`."""
     within = verify_somewhere(actor, Permission.DEVICE_VIEW)
     with instance.database.read() as connection:
         return [view_of(device) for device in devices.list_devices(connection, limit, after, within)]
@@ -193,15 +202,17 @@ def list_devices(instance: Instance, actor: Actor, limit: int = 100, after: str 
 def search_devices(
     instance: Instance, actor: Actor, wanted: DeviceSearch, limit: int = 50, after: str = "", *, now: int
 ) -> list[DeviceView]:
-    """In their order, from the one after that with the id `after`. Raises BadInput for a state or an order that there
-    is not."""
+    """Return the devices in the order of the search, from the one after the device with the id `after`.
+
+    Raises BadInput for an unknown state or order.
+    """
     with instance.database.read() as connection:
         (rows,) = run(connection, searched(connection, actor, wanted, limit, after, now))
         return [view_of(devices.device_of(row)) for row in rows]
 
 
 def searched(connection: Connection, actor: Actor, wanted: DeviceSearch, limit: int, after: str, now: int) -> Search:
-    """What is asked of the database."""
+    """Return the search in the database. Raises BadInput as `search_devices` does."""
     verify_length(wanted.text)
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is not a state of a device", f"give one of: {', '.join(_STATES[1:])}")
@@ -212,13 +223,13 @@ def searched(connection: Connection, actor: Actor, wanted: DeviceSearch, limit: 
 
 
 def show_device(instance: Instance, actor: Actor, name: str) -> DeviceView:
-    """By name or id."""
+    """Return a device, by name or id."""
     with instance.database.read() as connection:
         return view_of(get_device(connection, actor, name, Permission.DEVICE_VIEW))
 
 
 def held_units(instance: Instance, actor: Actor, name: str) -> list[HeldUnitView]:
-    """What the device was given and has confirmed, or not yet."""
+    """Return the units that the device received, with the time at which it confirmed each one."""
     with instance.database.read() as connection:
         device = get_device(connection, actor, name, Permission.DEVICE_VIEW)
         logins = {data.account_id: data.login for data in devices.accounts_on_device(connection, device.id)}
@@ -237,36 +248,43 @@ def held_units(instance: Instance, actor: Actor, name: str) -> list[HeldUnitView
 
 
 def tell_revoked(instance: Instance, device: Device, *, now: int) -> None:
-    """A revoked device is told that it is, and erases itself: its last contact. That it is told does not depend on
-    whether this can be written down."""
+    """Save the contact at which a revoked device learns of it and erases itself.
+
+    A database error is ignored, because the device must get the answer even if nothing can be saved.
+    """
     if device.last_contact is None or (device.revoked_at is not None and device.last_contact <= device.revoked_at):
         with suppress(SQLAlchemyError), instance.database.write() as connection:
             devices.set_last_contact(connection, device.id, now)
 
 
 def choose_devices(instance: Instance, actor: Actor, device_ids: Collection[str]) -> list[DeviceView]:
-    """Several that the actor may revoke, by name; raises for the first one that is refused."""
+    """Return devices that the actor may revoke, by name.
+
+    Raises NotFound or NotAllowed for the first one that is refused.
+    """
     with instance.database.read() as connection:
         chosen = _get_several(connection, actor, device_ids, Permission.DEVICE_REVOKE)
-        return sorted((view_of(device) for device in chosen), key=lambda each: (fold_name(each.name), each.device_id))
+        return sorted((view_of(device) for device in chosen), key=lambda view: (fold_name(view.name), view.device_id))
 
 
 def revoke(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
-    """Its key is refused from now on; at its next contact it erases everything. Of one that was revoked before: nothing
-    more."""
+    """Revoke a device: its key is refused, and it erases everything at its next contact.
+
+    A device that was revoked before is not changed.
+    """
     with instance.database.write() as connection:
         _revoke(connection, actor, get_device(connection, actor, name, Permission.DEVICE_REVOKE), now)
 
 
 def revoke_at_once(instance: Instance, actor: Actor, device_ids: Collection[str], *, now: int) -> list[str]:
-    """The same for several: all of them, or none where one is refused. Returns the ids of those that were in use."""
+    """Revoke several devices: all of them, or none if one is refused. Return the ids of those that were in use."""
     with instance.database.write() as connection:
         chosen = _get_several(connection, actor, device_ids, Permission.DEVICE_REVOKE)
         return [device.id for device in chosen if _revoke(connection, actor, device, now)]
 
 
 def _revoke(connection: Connection, actor: Actor, device: Device, now: int) -> bool:
-    """Whether it was in use until now."""
+    """Revoke a device; return False if it was revoked before."""
     if not devices.revoke_device(connection, device.id, now):
         return False
     _tell_users(connection, device, Notice.DEVICE_REVOKED, now)
@@ -281,7 +299,7 @@ def _revoke(connection: Connection, actor: Actor, device: Device, now: int) -> b
 def _get_several(
     connection: Connection, actor: Actor, device_ids: Collection[str], needed: Permission
 ) -> Sequence[Device]:
-    """By id, so that two who do so at once do not wait for each other."""
+    """Return the devices sorted by id, so that two requests at the same time do not wait for each other."""
     if len(device_ids) > MOST_AT_ONCE:
         raise BadInput(f"more than {MOST_AT_ONCE} devices are selected", "select fewer")
     there = devices.devices_with_ids(connection, device_ids)
@@ -293,13 +311,13 @@ def _get_several(
         try:
             verify_may(actor, needed, device.domain_id)
         except NotAllowed as error:
-            # by what was sent: who sees it through another role only is told no name
+            # Name the id that was sent: the actor sees the device through another role, which may not reveal its name.
             raise NotAllowed(f"device {device.id!r}: {error.message}", error.do) from None
     return [found[device_id] for device_id in sorted(found)]
 
 
 def _tell_users(connection: Connection, device: Device, notice: Notice, now: int) -> None:
-    """Those who have offline data on it, before they are forgotten."""
+    """Send a notice to the users with offline data on the device, before these data are deleted."""
     for data in devices.accounts_on_device(connection, device.id):
         notify_user(connection, now, data.account_id, notice, device=device.name)
 

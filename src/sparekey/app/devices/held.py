@@ -1,8 +1,8 @@
-"""What one device holds of its users: until when each token opens there, and which emergency codes.
+"""The data that one device holds of its users: until when each token opens there, and its emergency codes.
 
-Rules: "holds" is what the device has confirmed; no record is sealed past the end of token or account. What a device
-held when it was revoked or reported stolen goes on record, for the server forgets it then, and the device does not
-before its next contact.
+Rules: "holds" means that the device has confirmed it; no record is sealed past the expiry of token or account. The
+contents of a device are logged when it is revoked or reported stolen: the server deletes its own list then, and the
+device keeps the data until its next contact.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,10 @@ from sparekey.storage.devices.holdings import HeldKind, Holding
 
 @dataclass(frozen=True)
 class UserOnDevice:
-    """`data`: of the tokens used there, until when each opens; `pending`: something was changed that the device does
-    not know yet."""
+    """A user's data on the device.
+
+    `data`: per token, until when it opens there. `pending`: the device must still fetch a change.
+    """
 
     account_id: str
     login: str
@@ -35,17 +37,17 @@ class UserOnDevice:
 
     @property
     def ends_at(self) -> int | None:
-        """Until when some token opens there; None: none does."""
-        return max((each.ends_at for each in self.data), default=None)
+        """The last moment at which a token opens there; None: no token does."""
+        return max((data.ends_at for data in self.data), default=None)
 
     @property
     def codes_end_at(self) -> int | None:
-        """Until when some emergency code works there; None: none does."""
-        return max((each.not_after for each in self.codes), default=None)
+        """The last moment at which an emergency code works there; None: no code does."""
+        return max((code.not_after for code in self.codes), default=None)
 
 
 def everyone_on(connection: Connection, device_id: str, now: int) -> dict[str, UserOnDevice]:
-    """By id of the account, in whatever domain they are."""
+    """Return the users on the device by account id, in every domain."""
     everyone = devices.users_and_tokens_on(connection, device_id)
     return {user.account_id: user for user in held_by(connection, device_id, everyone, now)}
 
@@ -59,8 +61,10 @@ def log_last_held(
     held: UserOnDevice | None,
     now: int,
 ) -> None:
-    """On record for one user: their device was revoked or stolen, and until when what it held opens. No name of the
-    device, which not everybody who may read of the user may know."""
+    """Log for one user that their device was revoked or stolen, and until when its data open.
+
+    The device's name is left out, because a reader of the user's events may not know it.
+    """
     until, codes = (held.ends_at, held.codes_end_at) if held is not None else (None, None)
     log(connection, now, actor, action, account=account_id, device=device_id, until=until, codes_until=codes)
 
@@ -68,7 +72,7 @@ def log_last_held(
 def held_by(
     connection: Connection, device_id: str, users: Sequence[UserAndToken], now: int
 ) -> tuple[UserOnDevice, ...]:
-    """`users`: those of `devices.users_and_tokens_on` that the caller asks about."""
+    """Return the data of these users on the device. `users`: some of `devices.users_and_tokens_on`."""
     of_user: dict[str, list[UserAndToken]] = {}
     for user in users:
         of_user.setdefault(user.account_id, []).append(user)
@@ -81,8 +85,8 @@ def held_by(
 
 
 def _user(used: Sequence[UserAndToken], held: Sequence[Holding], now: int) -> UserOnDevice:
-    """`used`: the user once for each token that they have used there."""
-    first, tokens = used[0], {each.token_id: each for each in used if each.token_id is not None}
+    """Return one user's data. `used`: the user, once for each token that they have used there."""
+    first, tokens = used[0], {user.token_id: user for user in used if user.token_id is not None}
     data, codes = [], []
     for holding in held:
         token = tokens.get(holding.token_id or "")
@@ -96,13 +100,13 @@ def _user(used: Sequence[UserAndToken], held: Sequence[Holding], now: int) -> Us
         first.login,
         first.name,
         first.last_sign_in,
-        tuple(sorted((each for each in data if each.ends_at > now), key=lambda each: (-each.ends_at, each.serial))),
-        tuple(sorted(codes, key=lambda each: each.serial, reverse=True)),
+        tuple(sorted((held for held in data if held.ends_at > now), key=lambda held: (-held.ends_at, held.serial))),
+        tuple(sorted(codes, key=lambda code: code.serial, reverse=True)),
         first.stale,
     )
 
 
 def _end(held: Holding, token: UserAndToken, now: int) -> int:
-    """No record is sealed past the end of token or account."""
-    end = held.not_after if held.kind is HeldKind.PACK else (now // DAY_SECONDS + held.number) * DAY_SECONDS
-    return min([end, *(each for each in (token.token_end, token.expires_at) if each is not None)])
+    """Return the end of the held data: no record is sealed past the expiry of token or account."""
+    end = held.not_after if held.kind is HeldKind.PACK else (now // DAY + held.number) * DAY
+    return min([end, *(expiry for expiry in (token.token_end, token.expires_at) if expiry is not None)])

@@ -1,4 +1,4 @@
-"""Invitations of devices that nobody has used yet: which there are, and to withdraw one."""
+"""Invitations of devices that are still unused: list and withdraw them."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ from sparekey.storage.devices.invitations import Invitation
 
 @dataclass(frozen=True)
 class InvitationView:
-    """An enrolment code that can still be used; the code itself is known to whoever was given it only."""
+    """An enrolment code that can still be used. The code itself was shown once and is not stored."""
 
     id: str
-    name: str  # what the device is to be called
+    name: str  # the name that the device will have
     domain: str
     created_at: int
     expires_at: int
@@ -27,7 +27,7 @@ class InvitationView:
 def list_invitations(
     instance: Instance, actor: Actor, limit: int = 100, after: str = "", *, now: int
 ) -> list[InvitationView]:
-    """By the device's name, from the one after that with the id `after`."""
+    """Return the invitations by device name, from the one after the invitation with the id `after`."""
     within = verify_somewhere(actor, Permission.DEVICE_VIEW)
     with instance.database.read() as connection:
         found = invitations.list_invitations(connection, now, limit, after, within)
@@ -35,16 +35,16 @@ def list_invitations(
 
 
 def show_invitation(instance: Instance, actor: Actor, invitation_id: str, *, now: int) -> InvitationView:
-    """One by its id."""
+    """Return an invitation by its id."""
     with instance.database.read() as connection:
         return _view(_get(connection, actor, invitation_id, Permission.DEVICE_VIEW, now))
 
 
 def withdraw(instance: Instance, actor: Actor, invitation_id: str, *, now: int) -> None:
-    """Its code is refused from now on."""
+    """Withdraw an invitation, so that its code is refused. Raises NotFound if it is gone or was used."""
     with instance.database.write() as connection:
         invitation = _get(connection, actor, invitation_id, Permission.DEVICE_REVOKE, now)
-        if not invitations.delete_invitation(connection, invitation.id):  # whoever enrols at this moment was first
+        if not invitations.delete_invitation(connection, invitation.id):  # a device enrolled at this moment
             raise _gone()
         log(connection, now, actor, Action.DEVICE_UNINVITED, name=invitation.device_name)
 

@@ -1,20 +1,19 @@
-"""A device was stolen: whatever its thief could find on it ends, everywhere and at once (offline-day.md, rule 7; S28).
+"""Report a device as stolen: all that a thief could find on it ends at once, everywhere (offline-day.md, rule 7; S28).
 
 Rules:
-- One transaction. From its commit on no instance answers the device anything but "revoked", at which it erases itself.
-- Everyone of whom the device may hold something is given another generation on every other device, and every version of
-  their emergency codes ends; new ones are made at the next contact of a device that may have them.
-- A PIN that was typed there has to be changed at the next sign-in. It may have moved along to a token that replaced the
-  one it was typed with, so that every PIN of these users has to be.
-- A token that was used there and whose coming codes alone would sign in (it has no PIN) or stay good for long (it
-  counts events) is disabled: it is to be replaced.
-- Sessions of administrators among them end: a laptop may keep the token of one. So do their passkeys: it may keep those
-  too, and nobody knows on which device one is.
-- It all follows from the device: whoever may revoke it may report it, whoever has used it.
-- Users outside every domain of the reader are counted and have no name (S63); what the report does, it does for them,
-  too.
-- Who reported it, a note and a ticket are kept where somebody says so: it cannot be taken back.
-- A second report finds nothing left to end; it says what the first one was, from the record.
+- One transaction. After its commit, every instance answers the device with "revoked", and the device erases itself.
+- Every user of whom the device may hold data gets another generation on every other device. Every version of their
+  emergency codes ends; new ones are made at the next contact of a device that may have them.
+- A PIN that was typed there must be changed at the next sign-in. A replacement token may have taken over that PIN, so
+  the users must change the PINs of all their tokens.
+- A token that was used there is disabled if its future codes alone would sign in (it has no PIN) or stay valid for long
+  (it counts events). It must be replaced.
+- The users' sessions as administrators end, because a laptop may keep the token of a session. Their passkeys are
+  removed, because a laptop may keep these too, and the server does not know which device holds a passkey.
+- Permissions depend on the device alone: an administrator who may revoke it may report it, for all of its users.
+- Users outside the reader's domains are counted, without a name (S63). The report protects them as well.
+- The reporter, a note and a ticket are logged if they are given, because the report cannot be undone.
+- A second report finds nothing left to end, and shows the first one from the audit log.
 """
 
 import json
@@ -46,14 +45,12 @@ from sparekey.storage.sessions import passkeys
 from sparekey.storage.sign_in import challenges
 from sparekey.storage.tokens import tokens
 
-_MOST_REPORTS: Final = 1_000  # of one device that are looked at
+_MOST_REPORTS: Final = 1_000  # of one device that are read
 
 
 @dataclass(frozen=True)
 class StolenFrom:
-    """What the theft means for one user: serials of tokens, how many kinds of emergency codes are renewed, and how many
-    passkeys are removed.
-    """
+    """The effect of the theft on one user. `new_pin` and `disabled`: serials; the others are numbers that end."""
 
     login: str
     new_pin: tuple[str, ...]
@@ -64,8 +61,10 @@ class StolenFrom:
 
 @dataclass(frozen=True)
 class EarlierReport:
-    """The first report of the same device: unix seconds, who made it, and the logins of those whose codes and offline
-    data ended then; `elsewhere`: how many more, whom the reader may not know, or who are gone."""
+    """The first report of the same device: unix seconds, the reporter, and the logins of the affected users.
+
+    `elsewhere`: the number of further users whom the reader may not know, or whose accounts are gone.
+    """
 
     at: int
     by: str
@@ -75,8 +74,10 @@ class EarlierReport:
 
 @dataclass(frozen=True)
 class StolenDevice:
-    """The device, and everyone of whom it may hold something; `elsewhere`: how many more, who are in no domain of the
-    reader; `before`: it was reported already, and holds nothing."""
+    """The device and the affected users. `before`: an earlier report, after which it holds nothing.
+
+    `elsewhere`: the number of further users, who are in no domain of the reader.
+    """
 
     device_id: str
     name: str
@@ -86,7 +87,7 @@ class StolenDevice:
 
 
 def look_at_stolen(instance: Instance, actor: Actor, name: str, *, now: int) -> StolenDevice:
-    """What `report_stolen` would do; changes nothing."""
+    """Return the effects that `report_stolen` would have; change nothing."""
     with instance.database.read() as connection:
         device = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
         found = _stolen(connection, actor, device, users_of(connection, device.id), now)
@@ -103,23 +104,26 @@ def report_stolen(
     ticket: str = "",
     now: int,
 ) -> StolenDevice:
-    """Revokes the device and ends what it holds; what that was. A device that was revoked before, too. `reported_by`:
-    who said that it was stolen, in words; with the note and the ticket it goes on record.
+    """Revoke the device and end all the data it holds, also if it was revoked before. Return the effects.
+
+    `reported_by`: the name of the person who reported the theft, logged with the note and the ticket. Raises BadInput
+    if one of these texts is too long.
     """
-    verify_texts((reported_by, 200, "name of who reported it"), (note, 500, "note"), (ticket, 100, "ticket"))
-    told = {"reported_by": reported_by, "note": note, "ticket": ticket}
-    # read before the one writer of an SQLite database is taken: the record may be long
+    verify_said((reported_by, 200, "name of who reported it"), (note, 500, "note"), (ticket, 100, "ticket"))
+    report = {"reported_by": reported_by, "note": note, "ticket": ticket}
+    # Read before the one writer of an SQLite database is taken, because the audit log may be long.
     before = look_at_stolen(instance, actor, name, now=now).before
     with instance.database.write() as connection:
         device = get_device(connection, actor, name, Permission.DEVICE_REVOKE)
-        return replace(end_stolen(connection, actor, device, told, now=now), before=before)
+        return replace(end_stolen(connection, actor, device, report, now=now), before=before)
 
 
 def end_stolen(
-    connection: Connection, actor: Actor, device: Device, told: Mapping[str, str], *, now: int
+    connection: Connection, actor: Actor, device: Device, report: Mapping[str, str], *, now: int
 ) -> StolenDevice:
-    """The same for the row of a device that the actor may say this of, in the caller's transaction. `told`: what goes
-    on record beside it; of what is empty, nothing.
+    """Report a device as `report_stolen` does, in the caller's transaction. The caller has verified the permission.
+
+    `report`: texts to log with the event; empty ones are left out.
     """
     devices.lock_device(connection, device.id)
     accounts.lock_accounts(connection, sorted(users_of(connection, device.id)))
@@ -134,9 +138,9 @@ def end_stolen(
     devices.forget_device(connection, device.id)
     for account_id in sorted(users):
         _renew(connection, actor, device, account_id, now)
-        # so that whoever asks about the person learns of it, too
+        # so that readers of the user's events see it, too
         log_last_held(connection, actor, Action.DEVICE_STOLEN, device.id, account_id, held.get(account_id), now)
-    # ids, as the record names actors: each of its readers is told the names that they may know
+    # ids, as the audit log names actors: each reader sees only the names that they may know
     named = ",".join(f"user:{account_id}" for account_id in sorted(users))
     log(
         connection,
@@ -146,13 +150,16 @@ def end_stolen(
         device=device.id,
         name=device.name,
         users=named,
-        **{name: text for name, text in told.items() if text},
+        **{name: text for name, text in report.items() if text},
     )
     return stolen
 
 
 def _earlier_report(connection: Connection, actor: Actor, device: Device, found: StolenDevice) -> EarlierReport | None:
-    """Only of a device that is revoked and holds nothing: every other one has something to tell itself."""
+    """Return the first report of a device that is revoked and holds nothing.
+
+    Any other device has current effects to show.
+    """
     if device.revoked_at is None or found.users or found.elsewhere:
         return None
     wanted = AuditFilter(device_id=device.id, actions=(Action.DEVICE_STOLEN,))
@@ -161,15 +168,15 @@ def _earlier_report(connection: Connection, actor: Actor, device: Device, found:
     if not rows:
         return None
     first = rows[-1]  # the newest comes first
-    users = [each for each in str(json.loads(first.detail).get("users", "")).split(",") if each]
-    called = names_of_actors(connection, actor, [first.actor, *users])
-    logins = sorted(called[each] for each in users if each in called)
-    by = called.get(first.actor, first.actor)
+    users = [user for user in str(json.loads(first.detail).get("users", "")).split(",") if user]
+    names = names_of_actors(connection, actor, [first.actor, *users])
+    logins = sorted(names[user] for user in users if user in names)
+    by = names.get(first.actor, first.actor)
     return EarlierReport(first.at // MICROSECONDS, by, tuple(logins), len(users) - len(logins))
 
 
 def users_of(connection: Connection, device_id: str) -> frozenset[str]:
-    """Ids of everyone of whom the device may hold something."""
+    """Return the account ids of all users of whom the device may hold data."""
     holders = {token.account_id for token in devices.tokens_of_device(connection, device_id)}
     return devices.users_of_device(connection, device_id) | holders
 
@@ -178,8 +185,8 @@ def _stolen(connection: Connection, actor: Actor, device: Device, users: frozens
     used = devices.tokens_of_device(connection, device.id)
     with_pin = devices.tokens_with_pin(connection, users)
     found = accounts.find_with_counts(connection, users, now)
-    seen = [each for each in found if actor.sees(each.account.domain_id)]
-    named = tuple(_stolen_from(each, used, with_pin) for each in seen)
+    seen = [user for user in found if actor.sees(user.account.domain_id)]
+    named = tuple(_stolen_from(user, used, with_pin) for user in seen)
     return StolenDevice(device.id, device.name, named, len(found) - len(seen))
 
 
@@ -196,7 +203,7 @@ def _stolen_from(found: AccountWithCounts, used: Sequence[UserToken], with_pin: 
 
 
 def _tells_codes(token: UserToken) -> bool:
-    """Whether the coming codes of the token, which the device holds well hidden, are worth too much to a thief."""
+    """Return True if the token's future codes, which the device holds well hidden, are worth too much to a thief."""
     return not token.with_pin or token.type == Hotp.kind
 
 

@@ -58,8 +58,9 @@ def settle_generation(connection: Connection, instance: Instance, data: OfflineD
 
 
 def confirm(connection: Connection, instance: Instance, data: OfflineData, check: bytes) -> None:
-    """Note that a sign-in on the device opened the key of this check. From now on its secrets are wrapped under this
-    key.
+    """Note that a sign-in on the device opened the key of this check.
+
+    From now on its secrets are wrapped under this key.
     """
     if check == data.check and check != data.confirmed_check:
         devices.update_device_account(

@@ -158,7 +158,7 @@ def holder_of(connection: Connection, instance: Instance, device: Device, data: 
 
 
 def acknowledge(connection: Connection, device: Device, unit_hashes: Sequence[bytes], now: int) -> int:
-    """Note that these units are on the device's disk, as a signed request of it says. Return the number of known units."""
+    """Note that these units are on the device's disk, as its signed request says. Return the number of known units."""
     known = receipts.find_receipts(connection, device.id, unit_hashes)
     accounts.lock_accounts(connection, [receipt.account_id for receipt in known])
     for receipt in known:

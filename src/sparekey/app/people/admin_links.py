@@ -1,8 +1,8 @@
-"""Links by which somebody becomes a super administrator: the first one of a server, or one who has lost every way in.
+"""Links that make a user a super administrator: the first one of a server, or one who can no longer sign in.
 
-Rules: only root on the server makes one; the code in it is random, kept as a hash, good for one hour and for one use;
-whoever uses it gets a way in with two factors, a passkey or a token with a PIN, and the role, all in one transaction,
-and signs in by it like everybody else: a link begins no session.
+Rules: only root on the server makes a link. Its code is random, stored as a hash, and valid for one hour and one use.
+The user of the link gets two factors, a passkey or a token with a PIN, and the role, all in one transaction. Then they
+sign in with it like every other user: a link begins no session.
 """
 
 import hashlib
@@ -54,7 +54,7 @@ _MENDED: Final = {
 
 @dataclass(frozen=True)
 class AdminLink:
-    """`code`: shown here once. `login`: whom it is for; "": a user who is still to be made."""
+    """A new link. `code`: shown here once. `login`: its user; "" for a new user."""
 
     code: Secret[str]
     login: str
@@ -63,16 +63,16 @@ class AdminLink:
 
 @dataclass(frozen=True)
 class OpenLink:
-    """A link that can be used now. `account_id`: of its user, also of one who is still to be made."""
+    """A link that can be used now. `account_id`: of its user, also of a new one."""
 
     id: str
-    login: str  # "": a user who is still to be made
+    login: str  # "" for a new user
     account_id: str
     expires_at: int
 
 
 def make_link(instance: Instance, actor: Actor, login: str = "", *, now: int) -> AdminLink:
-    """For this user, or for a new one who chooses a login name. Raises NotFound, Conflict."""
+    """Make a link for this user, or for a new one who chooses a login. Raises NotFound or Conflict."""
     code = Secret(secrets.token_urlsafe(_CODE_BYTES))
     with instance.database.write() as connection:
         verify_may(actor, Permission.ROLE_MANAGE, None)
@@ -94,7 +94,7 @@ def make_link(instance: Instance, actor: Actor, login: str = "", *, now: int) ->
 
 
 def look_at_link(instance: Instance, code: Secret[str], now: int) -> OpenLink:
-    """Raises NotAllowed, in the same words for a link that is unknown, used or expired."""
+    """Return the link of this code. Raises NotAllowed with the same text if it is unknown, used or expired."""
     with instance.database.read() as connection:
         link = admin_links.find_link(connection, _id_of(code), now)
     if link is None:
@@ -103,11 +103,11 @@ def look_at_link(instance: Instance, code: Secret[str], now: int) -> OpenLink:
 
 
 def ask_for_passkey(instance: Instance, place: Place, code: Secret[str], login: str, now: int) -> str:
-    """JSON for the browser of whoever has the link; `login`: the one that they choose, where it names none."""
+    """Return the registration options as JSON for the browser. `login`: the chosen one, if the link names none."""
     link = look_at_link(instance, code, now)
     login = _login_for(link, login)
     with instance.database.glance() as connection:
-        known = [each.credential_id for each in passkeys.list_of_account(connection, link.account_id)]
+        known = [passkey.credential_id for passkey in passkeys.list_of_account(connection, link.account_id)]
     challenge = new_challenge(instance, Purpose.WELCOME, Secret(link.id), now)
     return registration_options(place, challenge, link.account_id, login, known)
 
@@ -115,7 +115,10 @@ def ask_for_passkey(instance: Instance, place: Place, code: Secret[str], login: 
 def use_with_passkey(
     instance: Instance, place: Place, code: Secret[str], login: str, name: str, answer: str, now: int
 ) -> str:
-    """The login of who is a super administrator now, with this passkey. Raises NotAllowed, BadInput, Conflict."""
+    """Make the user of the link a super administrator with this passkey, and return the login.
+
+    Raises NotAllowed, BadInput or Conflict.
+    """
     link = look_at_link(instance, code, now)
     made, challenge = read_new_passkey(place, name, answer)
     with instance.database.write() as connection:
@@ -129,9 +132,9 @@ def use_with_passkey(
 def use_with_token(
     instance: Instance, code: Secret[str], login: str, pin: Secret[str], now: int
 ) -> tuple[str, AddedToken]:
-    """The login of who is a super administrator now, with this new token and PIN: its seed is shown here once.
+    """Make the user of the link a super administrator with a new token and this PIN. The seed is shown here once.
 
-    Raises NotAllowed, BadInput, Conflict.
+    Return the login and the token. Raises NotAllowed, BadInput or Conflict.
     """
     link = look_at_link(instance, code, now)
     login = _login_for(link, login)
@@ -150,7 +153,7 @@ def use_with_token(
 
 
 def _become(connection: Connection, link: OpenLink, login: str, now: int) -> tuple[Actor, str]:
-    """Uses the link up: its user is there and has the role. Who acts from here on, and the login."""
+    """Use the link up and give its user the role. Return the actor of the following steps, and the login."""
     login = _login_for(link, login)
     actor = Actor.of_system(f"link:{link.id[:16]}")
     if not admin_links.use_link(connection, link.id, now):
@@ -187,7 +190,7 @@ def _grant(connection: Connection, actor: Actor, account: Account, now: int) -> 
 
 
 def _verifier_of(instance: Instance, link: OpenLink, login: str, pin: Secret[str]) -> PinVerifier:
-    """Hashed before the transaction, so that nobody waits for the one writer of an SQLite database."""
+    """Hash the PIN before the transaction, so that no request waits for the one writer of an SQLite database."""
     with instance.database.read() as connection:
         account = accounts.find_account_by_id(connection, link.account_id)
         top = domains.find_domain(connection, TOP_DOMAIN)
@@ -201,7 +204,7 @@ def _verifier_of(instance: Instance, link: OpenLink, login: str, pin: Secret[str
 
 
 def _login_for(link: OpenLink, login: str) -> str:
-    """The one that the link names, else the one that was chosen. Raises BadInput."""
+    """Return the login of the link, or else the chosen one. Raises BadInput."""
     if not link.login:
         verify_login(login)
     return link.login or login
@@ -222,5 +225,5 @@ def _gone() -> NotAllowed:
 
 
 def _id_of(code: Secret[str]) -> str:
-    # 128 random bits: a plain hash is enough, and what is in the database opens nothing
+    # Safe because the code has 128 random bits: a plain hash cannot be reversed, so the database does not reveal it.
     return hashlib.sha256(b"sparekey/1/admin-link" + code.reveal().encode(errors="surrogatepass")).hexdigest()

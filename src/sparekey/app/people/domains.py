@@ -1,8 +1,8 @@
 """Security domains: add, list, show, move, remove.
 
-Policies are assigned to a domain and never inherited from the one above: a move changes no policy in force, so that no
-offline data are made anew. What follows a move is the scope of administrators and API clients, which is worked out from
-the tree each time. So a domain may be moved only by who has the same rights at its new place already.
+Policies are assigned to a domain and never inherited from the one above it. Moving a domain therefore changes no
+effective policy and renews no offline data. It changes the scope of administrators and API clients, which is computed
+from the tree each time. So an administrator may move a domain only if they have the same rights at its new place.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from sparekey.storage.policies import policies
 
 LONGEST_NAME = 100
 MOST_DOMAINS = 1_000
-# what a domain may hold, by the names that storage has for it: one of it, and many
+# The contents of a domain by their names in storage: singular and plural.
 _CONTENTS: Final[Mapping[str, tuple[str, str]]] = {
     "users": ("user", "users"),
     "tokens": ("token that nobody has", "tokens that nobody has"),
@@ -39,8 +39,10 @@ _CONTENTS: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True)
 class DomainView:
-    """`parent` is None where the actor does not see it; an `assigned` policy where the domain always uses the default
-    one of that kind."""
+    """A domain.
+
+    `parent` is None if the actor does not see it; `assigned` has None where the domain uses the default policy.
+    """
 
     name: str
     parent: str | None
@@ -50,7 +52,7 @@ class DomainView:
 
 @dataclass(frozen=True)
 class DomainChoice:
-    """A domain as one is offered to choose; `depth` as in DomainView."""
+    """A domain in a list to choose from; `depth` as in DomainView."""
 
     name: str
     depth: int
@@ -58,7 +60,10 @@ class DomainChoice:
 
 @dataclass(frozen=True)
 class DomainDetails:
-    """`policies`: by kind, the name of the one in force; `contents`: how much belongs to the domain itself."""
+    """A domain.
+
+    `policies`: per kind, the name of the one in force; `contents`: how many objects the domain itself owns.
+    """
 
     view: DomainView
     policies: Mapping[PolicyKind, str]
@@ -66,7 +71,10 @@ class DomainDetails:
 
 
 def add_domain(instance: Instance, actor: Actor, name: str, parent: str = TOP_DOMAIN, *, now: int) -> DomainView:
-    """A new domain below `parent`. It always uses the default policy until one is assigned."""
+    """Add a domain below `parent`. It uses the default policies until others are assigned.
+
+    Raises BadInput for a wrong name, and Conflict if it is taken or if there are too many domains.
+    """
     verify_name(name, "security domain", LONGEST_NAME)
     with instance.database.write() as connection:
         domain_tree.lock_tree(connection)
@@ -81,34 +89,37 @@ def add_domain(instance: Instance, actor: Actor, name: str, parent: str = TOP_DO
 
 
 def list_domains(instance: Instance, actor: Actor) -> list[DomainView]:
-    """All that the actor sees, each followed by what is below it."""
+    """Return all domains that the actor sees, each followed by those below it."""
     within = verify_somewhere(actor, Permission.DOMAIN_VIEW)
     with instance.database.read() as connection:
         return _tree(domains.list_domains(connection), within)
 
 
 def list_choices(instance: Instance, actor: Actor, needed: Permission) -> list[DomainChoice]:
-    """The domains in which the actor has this permission, each followed by what is below it: what may be chosen."""
+    """Return the domains in which the actor has this permission, each followed by those below it."""
     within = verify_somewhere(actor, needed)
     with instance.database.read() as connection:
-        return [DomainChoice(each.name, each.depth) for each in _tree(domains.list_domains(connection), within)]
+        return [DomainChoice(view.name, view.depth) for view in _tree(domains.list_domains(connection), within)]
 
 
 def show_domain(instance: Instance, actor: Actor, name: str) -> DomainDetails:
     with instance.database.read() as connection:
         domain = get_domain(connection, actor, name, Permission.DOMAIN_VIEW)
         within = actor.domains_with(Permission.DOMAIN_VIEW)
-        view = next(each for each in _tree(domains.list_domains(connection), within) if each.name == name)
+        view = next(view for view in _tree(domains.list_domains(connection), within) if view.name == name)
         in_force = policies.names_in_force(connection, domain.id)
         return DomainDetails(view, in_force, domain_tree.count_contents(connection, domain.id))
 
 
 def move_domain(instance: Instance, actor: Actor, name: str, parent: str, *, now: int) -> None:
-    """The domain, with everything below it, is below `parent` from now on. Not the top one, and not below itself."""
+    """Move a domain, with all domains below it, below `parent`.
+
+    Raises NotAllowed for the top domain, and Conflict if `parent` is the domain itself or below it.
+    """
     with instance.database.write() as connection:
         domain_tree.lock_tree(connection)
         domain, parent_id = _get_below_top(connection, actor, name)
-        # at its old place too: what is taken from there is a change of that place
+        # The old place needs the permission, too: losing a domain changes that place.
         verify_may(actor, Permission.DOMAIN_MANAGE, parent_id)
         new = get_domain(connection, actor, parent, Permission.DOMAIN_MANAGE)
         verify_no_gain(connection, actor, domain.id, new.id)
@@ -119,20 +130,23 @@ def move_domain(instance: Instance, actor: Actor, name: str, parent: str, *, now
 
 
 def remove_domain(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
-    """A domain to which nothing belongs. Revoked devices and clients stay on record, in the domain above it."""
+    """Remove an empty domain. Its revoked devices and clients are kept in the domain above it.
+
+    Raises NotAllowed for the top domain, and Conflict if the domain is not empty.
+    """
     with instance.database.write() as connection:
         domain_tree.lock_tree(connection)
         domain, parent_id = _get_below_top(connection, actor, name)
         held = {what: count for what, count in domain_tree.count_contents(connection, domain.id).items() if count}
         if held:
-            words = ", ".join(contents_in_words(held))
-            raise Conflict(f"{name!r} is not empty: {words}", "move, remove or revoke them first")
+            contents = ", ".join(contents_in_words(held))
+            raise Conflict(f"{name!r} is not empty: {contents}", "move, remove or revoke them first")
         domain_tree.delete_domain(connection, domain.id, parent_id)
         log(connection, now, actor, Action.DOMAIN_REMOVED, name=name)
 
 
 def contents_in_words(contents: Mapping[str, int]) -> list[str]:
-    """`1 user`, `2 devices`, for each kind."""
+    """Return a text for each kind, such as `1 user` or `2 devices`."""
     return [counted(count, *_CONTENTS.get(what, (what, what))) for what, count in contents.items()]
 
 
@@ -145,7 +159,7 @@ def _get_below_top(connection: Connection, actor: Actor, name: str) -> tuple[Dom
 
 
 def _tree(every: Sequence[Domain], within: frozenset[str] | None) -> list[DomainView]:
-    """Each domain above those below it, these by name; a parent that is not seen is none."""
+    """Return each domain followed by those below it, sorted by name. A parent that is not visible becomes None."""
     seen = [domain for domain in every if within is None or domain.id in within]
     names = {domain.name for domain in seen}
     below: dict[str | None, list[Domain]] = {}
@@ -157,5 +171,5 @@ def _tree(every: Sequence[Domain], within: frozenset[str] | None) -> list[Domain
         domain, depth = waiting.pop()
         parent = domain.parent if domain.parent in names else None
         found.append(DomainView(domain.name, parent, domain.assigned, depth))
-        waiting += [(each, depth + 1) for each in reversed(below.get(domain.name, []))]
+        waiting += [(child, depth + 1) for child in reversed(below.get(domain.name, []))]
     return found

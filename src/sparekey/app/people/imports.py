@@ -1,8 +1,8 @@
-"""Imports users from a CSV file: all rows that are right, in one transaction, on record one by one.
+"""Import users from a CSV file: all correct rows in one transaction, with one event for each user.
 
-Rules: a row that is refused is reported with its line and the reason, the others are imported; a login name that is
-taken keeps its user; a dry run says the same and changes nothing; the actor needs the permission in the domain of each
-row, and what lies outside every domain of theirs does not exist.
+Rules: a refused row is reported with its line and the reason, and the others are imported. A login that exists keeps
+its user. A dry run reports the same and changes nothing. The actor needs the permission in the domain of each row;
+domains outside the actor's scope do not exist.
 """
 
 import csv
@@ -37,7 +37,7 @@ BATCH: Final = 1_000  # rows that go to the database at once
 
 @dataclass(frozen=True)
 class UserRow:
-    """One row of the file that is right in itself; `domain` "": the domain of the import."""
+    """One row of the file with valid values; `domain` "": the domain of the import."""
 
     line: int
     login: str
@@ -48,7 +48,7 @@ class UserRow:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedRow:
     """A row that is not imported, and why."""
 
     line: int
@@ -57,27 +57,28 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class ImportReport:
-    """What became of a file."""
+class UserImportReport:
+    """The result of importing a file."""
 
-    added: int  # in a dry run: that would be
-    refusals: tuple[Refusal, ...]  # in the file's order
+    added: int  # in a dry run, the number that would be added
+    refusals: tuple[RefusedRow, ...]  # in the file's order
     dry_run: bool
 
 
 def import_users(
     instance: Instance, actor: Actor, data: bytes, *, now: int, domain: str = TOP_DOMAIN, dry_run: bool = False
-) -> ImportReport:
-    """`data`: CSV in UTF-8 with a header. `domain`: of the rows that name none.
+) -> UserImportReport:
+    """Import the users of a CSV file in UTF-8 with a header. `domain`: for the rows that name none.
 
-    Raises BadInput where the file as a whole is wrong; nothing of it is imported then.
+    Raises BadInput if the file as a whole is wrong; then no user is imported. Raises Conflict if a user with one of the
+    logins was added at the same time.
     """
-    verify_somewhere(actor, Permission.USER_ADD)  # or a file would tell which login names are taken
+    verify_somewhere(actor, Permission.USER_ADD)  # otherwise a file would reveal which logins exist
     rows, refusals = _sorted(read_rows(data))
     try:
         with instance.database.read() if dry_run else instance.database.write() as connection:
             placed, more = _place(connection, actor, rows, domain)
-            report = ImportReport(len(placed), tuple(sorted(refusals + more, key=lambda each: each.line)), dry_run)
+            report = UserImportReport(len(placed), tuple(sorted(refusals + more, key=lambda row: row.line)), dry_run)
             if not dry_run:
                 _insert(connection, actor, placed, now)
                 log(connection, now, actor, Action.USERS_IMPORTED, added=report.added, refused=len(report.refusals))
@@ -88,8 +89,11 @@ def import_users(
     return report
 
 
-def read_rows(data: bytes) -> Iterator[UserRow | Refusal]:
-    """The rows of the file, each right in itself, or why not. Raises BadInput for a file that is no such table."""
+def read_rows(data: bytes) -> Iterator[UserRow | RefusedRow]:
+    """Yield the rows of the file, or the reason why a row is refused.
+
+    Raises BadInput if the file is not such a table.
+    """
     if len(data) > LARGEST_FILE:
         raise BadInput(f"the file has more than {LARGEST_FILE} bytes", "import it in parts")
     try:
@@ -116,11 +120,11 @@ def _verify_header(names: Sequence[str]) -> None:
         )
 
 
-def _read_row(line: int, names: Sequence[str], cells: Sequence[str]) -> UserRow | Refusal:
+def _read_row(line: int, names: Sequence[str], cells: Sequence[str]) -> UserRow | RefusedRow:
     values = dict(zip(names, (cell.strip() for cell in cells), strict=False))
     login = values.get("login", "")
     if len(cells) != len(names):
-        return Refusal(line, login, f"the line has {counted(len(cells), 'value')}, the first line {len(names)}")
+        return RefusedRow(line, login, f"the line has {counted(len(cells), 'value')}, the first line {len(names)}")
     try:
         verify_login(login)
         verify_name(values.get("name") or login, "user", LONGEST_NAME)
@@ -128,7 +132,7 @@ def _read_row(line: int, names: Sequence[str], cells: Sequence[str]) -> UserRow 
             verify_mail_address(values["mail"])
         expires = _read_date(values.get("expires", ""))
     except SparekeyError as error:
-        return Refusal(line, login, error.message)
+        return RefusedRow(line, login, error.message)
     return UserRow(line, login, values.get("name") or login, values.get("domain", ""), values.get("mail", ""), expires)
 
 
@@ -142,16 +146,16 @@ def _read_date(text: str) -> int | None:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-def _sorted(items: Iterator[UserRow | Refusal]) -> tuple[list[UserRow], list[Refusal]]:
-    """Rows with login names of their own, and the rest."""
+def _sorted(items: Iterator[UserRow | RefusedRow]) -> tuple[list[UserRow], list[RefusedRow]]:
+    """Return the rows that have a login of their own, and the refused rows."""
     rows: dict[str, UserRow] = {}
-    refusals: list[Refusal] = []
+    refusals: list[RefusedRow] = []
     for item in items:
-        if isinstance(item, Refusal):
+        if isinstance(item, RefusedRow):
             refusals.append(item)
         elif item.login in rows:
             refusals.append(
-                Refusal(item.line, item.login, "the file has this login name twice: only the first line is used")
+                RefusedRow(item.line, item.login, "the file has this login name twice: only the first line is used")
             )
         else:
             rows[item.login] = item
@@ -160,8 +164,8 @@ def _sorted(items: Iterator[UserRow | Refusal]) -> tuple[list[UserRow], list[Ref
 
 def _place(
     connection: Connection, actor: Actor, rows: Sequence[UserRow], default: str
-) -> tuple[list[tuple[UserRow, str]], list[Refusal]]:
-    """Each row with the id of its domain, and the rows that have no place."""
+) -> tuple[list[tuple[UserRow, str]], list[RefusedRow]]:
+    """Return each row with the id of its domain, and the rows that cannot be placed."""
     taken = accounts.find_taken(connection, [row.login for row in rows])
     domain_of = _finder(connection, actor)
     placed, refusals = [], []
@@ -169,16 +173,16 @@ def _place(
         found = domain_of(row.domain or default)
         if row.login in taken:
             reason = "there is a user with this login name already: it is kept as it is"
-            refusals.append(Refusal(row.line, row.login, reason))
+            refusals.append(RefusedRow(row.line, row.login, reason))
         elif isinstance(found, SparekeyError):
-            refusals.append(Refusal(row.line, row.login, found.message))
+            refusals.append(RefusedRow(row.line, row.login, found.message))
         else:
             placed.append((row, found))
     return placed, refusals
 
 
 def _finder(connection: Connection, actor: Actor) -> Callable[[str], str | SparekeyError]:
-    """Finds each domain once: its id, or why not."""
+    """Return a function that finds each domain once: its id, or the error."""
     known: dict[str, str | SparekeyError] = {}
 
     def find(name: str) -> str | SparekeyError:
@@ -211,6 +215,6 @@ def _new_account(row: UserRow, domain_id: str, now: int) -> NewAccount:
     )
 
 
-def _added(actor: Actor, account: NewAccount, now: int) -> dict[str, Any]:
+def _added(actor: Actor, account: NewAccount, now: int) -> dict[str, Any]:  # Any: the values of a row's columns
     detail: dict[str, Json] = {"login": account.login, "imported": True}
     return row_of(AuditEntry(now * MICROSECONDS, actor.name, Action.USER_ADDED, account_id=account.id, detail=detail))

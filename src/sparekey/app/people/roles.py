@@ -1,9 +1,9 @@
-"""Roles: make, change, remove, and grant to users and API clients in a security domain.
+"""Roles: add, change, remove, and grant to users and API clients in a security domain.
 
-Rules: nobody gives rights that they do not have themselves, neither by a grant nor by a change of a role; nobody takes
-rights from somebody with more; the predefined roles stay as they are; there always is a super administrator
-(`super_administrators`). Who holds several roles has the rights of all of them. With the last one, sessions at the
-console end: another role opens them no more (S63).
+Rules: administrators cannot give permissions that they do not have themselves, by a grant or by a change of a role.
+They cannot take permissions from a holder who has more. Predefined roles cannot be changed. There is always a super
+administrator (`super_administrators`). A user with several roles has the permissions of all of them. When the last one
+is revoked, the user's console sessions end: another role does not reopen them (S63).
 """
 
 from collections.abc import Iterable
@@ -26,14 +26,14 @@ from sparekey.storage.people import accounts, roles
 from sparekey.storage.people.accounts import Account
 
 LONGEST_NAME = 64
-MOST_ROLES = 1_000  # of one's own
+MOST_ROLES = 1_000  # beside the predefined ones
 MOST_LISTED = 1_000  # grants
 _MORE_RIGHTS = "you can grant only permissions that you have yourself"
 _ASK = "ask an administrator who has them"
 
 
 class HolderKind(StrEnum):
-    """Who can hold a role."""
+    """The kind of a holder of a role."""
 
     USER = "user"
     CLIENT = "client"
@@ -48,7 +48,7 @@ class RoleView:
 
 @dataclass(frozen=True)
 class GrantView:
-    """Somebody holds a role in a domain and everything below it."""
+    """A grant: the holder has the role in the domain and in all domains below it."""
 
     role: str
     kind: HolderKind
@@ -58,7 +58,7 @@ class GrantView:
 
 @dataclass(frozen=True)
 class GrantList:
-    """`cut`: there are more than are listed."""
+    """Some grants. `cut`: there are more than these."""
 
     items: tuple[GrantView, ...]
     cut: bool
@@ -66,7 +66,7 @@ class GrantList:
 
 @dataclass(frozen=True)
 class RoleDetails:
-    """A role, and who holds it where, as far as the asker sees them; `cut`: these are not all."""
+    """A role with its grants, as far as the reader sees them; `cut`: there are more than these."""
 
     role: RoleView
     grants: tuple[GrantView, ...]
@@ -74,7 +74,11 @@ class RoleDetails:
 
 
 def add_role(instance: Instance, actor: Actor, name: str, permissions: Iterable[str], *, now: int) -> RoleView:
-    """A role of one's own. `permissions`: their names."""
+    """Add a role with these permissions, given by name.
+
+    Raises BadInput for an unknown permission, NotAllowed for one that the actor does not have, and Conflict if the name
+    exists or if there are too many roles.
+    """
     verify_name(name, "role", LONGEST_NAME)
     wanted = _read(permissions)
     _verify_has_everywhere(actor, wanted)
@@ -89,7 +93,7 @@ def add_role(instance: Instance, actor: Actor, name: str, permissions: Iterable[
 
 
 def set_permissions(instance: Instance, actor: Actor, name: str, permissions: Iterable[str], *, now: int) -> RoleView:
-    """A role of one's own gets these permissions instead of the ones it has, for everybody who holds it."""
+    """Replace the permissions of a role that is not predefined, for all its holders."""
     wanted = _read(permissions)
     with instance.database.write() as connection:
         had = _get_own(connection, actor, name)
@@ -100,7 +104,7 @@ def set_permissions(instance: Instance, actor: Actor, name: str, permissions: It
 
 
 def remove_role(instance: Instance, actor: Actor, name: str, *, now: int) -> None:
-    """A role of one's own that nobody holds."""
+    """Remove a role that is not predefined. Raises Conflict if it is granted."""
     with instance.database.write() as connection:
         had = _get_own(connection, actor, name)
         _verify_has_everywhere(actor, had)
@@ -113,7 +117,7 @@ def remove_role(instance: Instance, actor: Actor, name: str, *, now: int) -> Non
 
 
 def list_roles(instance: Instance, actor: Actor) -> list[RoleView]:
-    """The predefined ones, then the others by name."""
+    """Return the predefined roles, then the others by name."""
     verify_somewhere(actor, Permission.ROLE_VIEW)
     with instance.database.read() as connection:
         own = [
@@ -134,9 +138,9 @@ def show_role(instance: Instance, actor: Actor, name: str) -> RoleDetails:
 def list_grants(
     instance: Instance, actor: Actor, kind: HolderKind | None = None, holder: str | None = None
 ) -> GrantList:
-    """The grants that the actor sees, by role: at most 1,000. `show_role` has those of one role.
+    """Return the grants that the actor sees, by role: at most 1,000. `show_role` returns those of one role.
 
-    `kind`: only of users, or of API clients; `holder`: only of the one of this name.
+    `kind`: only those of users, or of API clients; `holder`: only those of the holder with this name.
     """
     within = verify_somewhere(actor, Permission.ROLE_VIEW)
     with instance.database.read() as connection:
@@ -144,7 +148,10 @@ def list_grants(
 
 
 def roles_and_passkeys(connection: Connection, actor: Actor, account: Account) -> tuple[tuple[GrantView, ...], int]:
-    """The roles of a user whom the actor sees, as far as the actor may know of them; how many passkeys the user has."""
+    """Return the roles of a user that the actor may know, and the number of the user's passkeys.
+
+    The caller has checked that the actor sees the user.
+    """
     within = actor.domains_with(Permission.ROLE_VIEW)
     found = roles.of_user(connection, account.id)
     views = tuple(
@@ -158,15 +165,18 @@ def roles_and_passkeys(connection: Connection, actor: Actor, account: Account) -
 def grant(
     instance: Instance, actor: Actor, role: str, kind: HolderKind, holder: str, domain: str, *, now: int
 ) -> GrantView:
-    """From now on the holder has the role in the domain and everything below it."""
+    """Grant the role to the holder in the domain and in all domains below it.
+
+    Raises NotAllowed if the role has a permission that the actor does not have, and Conflict if it was granted before.
+    """
     with instance.database.write() as connection:
-        roles.lock_role(connection, role)  # what is granted is what was looked at
+        roles.lock_role(connection, role)  # so that the permissions cannot change between the check and the grant
         permissions = _get_permissions(connection, role)
         domain_id = get_domain(connection, actor, domain, Permission.ROLE_MANAGE).id
         principal_id = _get_holder(connection, actor, kind, holder)
         if not actor.covers([Grant(permissions, scope_of(connection, domain_id))]):
             raise NotAllowed(_MORE_RIGHTS, _ASK)
-        accounts.lock_accounts(connection, [principal_id])  # of a program there is none
+        accounts.lock_accounts(connection, [principal_id])  # an API client has none
         if roles.find_grant(connection, role, principal_id, domain_id) is not None:
             raise Conflict(f"{holder} already has the role {role!r} in {domain}", "nothing was changed")
         if kind is HolderKind.USER:
@@ -179,12 +189,12 @@ def grant(
 def revoke(
     instance: Instance, actor: Actor, role: str, kind: HolderKind, holder: str, domain: str, *, now: int
 ) -> None:
-    """The holder has the role there no longer."""
+    """Revoke the role of the holder in the domain. Raises NotFound if the holder does not have it."""
     with instance.database.write() as connection:
         domain_id = get_domain(connection, actor, domain, Permission.ROLE_MANAGE).id
         with one_remains(connection, now):
             principal_id = _get_holder(connection, actor, kind, holder)
-            accounts.lock_accounts(connection, [principal_id])  # of a program there is none
+            accounts.lock_accounts(connection, [principal_id])  # an API client has none
             grant_id = roles.find_grant(connection, role, principal_id, domain_id)
             if grant_id is None or not roles.delete_grant(connection, grant_id):
                 raise NotFound(f"{holder} does not have the role {role!r} in {domain}", "see `sparekey role show`")
@@ -194,7 +204,7 @@ def revoke(
 
 
 def _get_holder(connection: Connection, actor: Actor, kind: HolderKind, name: str) -> str:
-    """The id of a user or client who has no rights that the actor has not."""
+    """Return the id of a user or client who has no permission that the actor does not have."""
     if kind is HolderKind.USER:
         return get_account(connection, actor, name, Permission.ROLE_MANAGE).id
     return get_client(connection, actor, name, Permission.ROLE_MANAGE).id
@@ -223,9 +233,9 @@ def _grants(
     holder: str | None = None,
 ) -> GrantList:
     found = [
-        GrantView(each.role, HolderKind(each.kind), each.holder, each.domain)
-        for each in roles.list_grants(connection, role, kind, holder)
-        if (within is None or each.domain_id in within) and actor.sees(each.holder_domain_id)
+        GrantView(row.role, HolderKind(row.kind), row.holder, row.domain)
+        for row in roles.list_grants(connection, role, kind, holder)
+        if (within is None or row.domain_id in within) and actor.sees(row.holder_domain_id)
     ]
     return GrantList(tuple(found[:MOST_LISTED]), len(found) > MOST_LISTED)
 
@@ -238,7 +248,10 @@ def _get_permissions(connection: Connection, name: str) -> frozenset[Permission]
 
 
 def _get_own(connection: Connection, actor: Actor, name: str) -> frozenset[Permission]:
-    """What a role that can be changed gives. It belongs to no domain: who changes it does so for all of them."""
+    """Return the permissions of a role that can be changed.
+
+    A role belongs to no domain, so a change applies in all of them.
+    """
     verify_may(actor, Permission.ROLE_MANAGE, None)
     if name in PREDEFINED:
         raise NotAllowed(f"{name!r} is predefined and cannot be changed", "add your own role with `sparekey role add`")

@@ -1,8 +1,7 @@
 """Users: add, list, show, edit, enable, disable, unlock, move.
 
-What a device holds follows what the server knows: an account's end is sealed into offline data, so that another one
-makes them anew; another domain brings its policies. Whoever may sign in nowhere any more must not be the last super
-administrator.
+Devices follow the changes of the server. The expiry of an account is sealed into offline data, so another expiry renews
+them; another domain brings its policies. The last super administrator must always be able to sign in.
 """
 
 from collections.abc import Collection
@@ -38,7 +37,7 @@ from sparekey.storage.search.users import ACCOUNT_ORDERS, accounts_found
 LONGEST_NAME: Final = 128
 MOST_AT_ONCE: Final = 200
 _STATES: Final = ("", "enabled", "disabled", "locked")
-NEVER: Final = 0  # of an edit: the account has no end any more
+NEVER: Final = 0  # in an edit: the account no longer expires
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,10 @@ class UserView:
 
 @dataclass(frozen=True)
 class UserSearch:
-    """Which users: all of it has to hold; "": whatever.
+    """Filters of a user search, combined with AND. An empty value matches everything.
 
-    `text`: beginnings of words of login, name or mail address. `domain`: this one and everything below it. `state`:
-    enabled, disabled or locked. `order`: login or name, with a - before it the other way round.
+    `text`: beginnings of words of login, name or mail address. `domain`: this one and all below it. `state`: enabled,
+    disabled or locked. `order`: login or name; a leading - reverses it.
     """
 
     text: str = ""
@@ -69,7 +68,10 @@ class UserSearch:
 
 @dataclass(frozen=True)
 class UserEdit:
-    """What is to become of a user; None: as it is. An empty mail address: no notices. `expires_at`: or NEVER."""
+    """New values of a user; None keeps the old one.
+
+    An empty mail address: no notices. `expires_at`: unix seconds, or NEVER.
+    """
 
     name: str | None = None
     mail: str | None = None
@@ -87,7 +89,10 @@ def add_user(
     *,
     now: int,
 ) -> str:
-    """A new user in a domain; the account's id. `expires_at`: the unix second of its end; None: it has none."""
+    """Add a user to a domain and return the id of the account. `expires_at` in unix seconds; None: never.
+
+    Raises BadInput for wrong values, and Conflict if the login exists.
+    """
     verify_login(login)
     verify_name(name or login, "user", LONGEST_NAME)
     if mail:
@@ -112,7 +117,10 @@ def insert_user(
     *,
     now: int,
 ) -> None:
-    """The same in the caller's transaction, who has looked at the values."""
+    """Add a user as `add_user` does, in the caller's transaction. The caller has verified the values.
+
+    Raises Conflict if the login exists.
+    """
     domain_id = get_domain(connection, actor, domain, Permission.USER_ADD).id
     if accounts.find_account(connection, login) is not None:
         raise Conflict(f"a user {login!r} already exists", "choose another login name")
@@ -134,7 +142,7 @@ def insert_user(
 
 
 def list_users(instance: Instance, actor: Actor, limit: int = 100, after: str = "") -> list[UserView]:
-    """By login, from the one after `after`."""
+    """Return the users by login, from the one after `after`."""
     within = verify_somewhere(actor, Permission.USER_VIEW)
     with instance.database.read() as connection:
         return [view_of(account) for account in accounts.list_accounts(connection, limit, after, within)]
@@ -143,22 +151,25 @@ def list_users(instance: Instance, actor: Actor, limit: int = 100, after: str = 
 def search_users(
     instance: Instance, actor: Actor, wanted: UserSearch, limit: int = 50, after: str = ""
 ) -> list[UserView]:
-    """In their order, from the one after `after`. Raises BadInput for a state or an order that there is not."""
+    """Return the users in the order of the search, from the one after `after`.
+
+    Raises BadInput for an unknown state or order.
+    """
     with instance.database.read() as connection:
         (rows,) = run(connection, searched(connection, actor, wanted, limit, after))
         return [view_of(account_of(row)) for row in rows]
 
 
 def searched(connection: Connection, actor: Actor, wanted: UserSearch, limit: int, after: str = "") -> Search:
-    """What is asked of the database."""
+    """Return the search in the database. Raises BadInput as `search_users` does."""
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is not a state of a user", f"give one of: {', '.join(_STATES[1:])}")
     page = Page(read_order(wanted.order, ACCOUNT_ORDERS, "users"), limit, after)
-    typed = typed_words(wanted.text)
+    words = typed_words(wanted.text)
     within = get_scope(connection, actor, wanted.domain, Permission.USER_VIEW)
-    if wanted.text.strip() and not typed:
-        within = frozenset()  # what has no letters is nobody's name
-    return accounts_found(connection, typed, wanted.state, within, page)
+    if wanted.text.strip() and not words:
+        within = frozenset()  # no user's name is without letters
+    return accounts_found(connection, words, wanted.state, within, page)
 
 
 def show_user(instance: Instance, actor: Actor, login: str) -> UserView:
@@ -167,7 +178,10 @@ def show_user(instance: Instance, actor: Actor, login: str) -> UserView:
 
 
 def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, now: int) -> UserView:
-    """Name, mail address or end. Another end makes the user's offline data anew."""
+    """Edit name, mail address or expiry. Another expiry renews the user's offline data.
+
+    Raises BadInput for wrong values, or if there is no change.
+    """
     if edit.name is not None:
         verify_name(edit.name, "user", LONGEST_NAME)
     if edit.mail:
@@ -180,7 +194,7 @@ def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, n
             account = get_account(connection, actor, login, Permission.USER_EDIT)
             accounts.lock_accounts(connection, [account.id])
             if values.get("mail", account.mail) != account.mail:
-                # To the old address, before it is gone: nobody stops a user's notices unseen.
+                # To the old address, before it is gone, so that the user learns who gets the notices now.
                 notify_user(connection, now, account.id, Notice.ADDRESS_CHANGED)
             accounts.update_account(connection, account.id, **values)
         if values.get("expires_at", account.expires_at) != account.expires_at:
@@ -190,20 +204,26 @@ def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, n
 
 
 def set_enabled(instance: Instance, actor: Actor, login: str, *, enabled: bool, now: int) -> None:
-    """A disabled user is refused everywhere, and each device erases the user's data at its next contact; all sessions
-    end, so that none goes on when the user is enabled again."""
+    """Enable or disable a user.
+
+    A disabled user is refused everywhere, and each device erases the user's data at its next contact. All sessions end,
+    so that none continues after the user is enabled again.
+    """
     set_enabled_at_once(instance, actor, [login], enabled=enabled, now=now)
 
 
 def set_enabled_at_once(
     instance: Instance, actor: Actor, logins: Collection[str], *, enabled: bool, now: int
 ) -> list[str]:
-    """The same for several: all of them, or none where one is refused. Returns the logins of those that changed."""
+    """Enable or disable several users: all of them, or none if one is refused.
+
+    Return the logins of those that changed.
+    """
     action = Action.USER_ENABLED if enabled else Action.USER_DISABLED
     with instance.database.write() as connection:
         with one_remains(connection, now):
             found = _get_several(connection, actor, logins, Permission.USER_EDIT)
-            changed = [each for each in found if accounts.set_enabled(connection, each.id, enabled=enabled)]
+            changed = [account for account in found if accounts.set_enabled(connection, account.id, enabled=enabled)]
         for account in changed:
             if not enabled:
                 end_sessions(connection, actor, account.id, "the user was disabled", now)
@@ -212,23 +232,25 @@ def set_enabled_at_once(
 
 
 def unlock(instance: Instance, actor: Actor, login: str, *, now: int) -> bool:
-    """Clear lock and failures; whether there was anything to clear. If not, nothing goes on record."""
+    """Clear lock and failures. Return False if there were none; then no event is logged."""
     return bool(unlock_at_once(instance, actor, [login], now=now))
 
 
 def unlock_at_once(instance: Instance, actor: Actor, logins: Collection[str], *, now: int) -> list[str]:
-    """The same for several: all of them, or none where one is refused. Returns the logins of those that changed."""
+    """Unlock several users: all of them, or none if one is refused. Return the logins of those that changed."""
     with instance.database.write() as connection:
         found = _get_several(connection, actor, logins, Permission.USER_UNLOCK)
-        cleared = [each for each in found if accounts.unlock(connection, each.id)]
+        cleared = [account for account in found if accounts.unlock(connection, account.id)]
         for account in cleared:
             log(connection, now, actor, Action.ACCOUNT_UNLOCKED, account=account.id)
     return [account.login for account in cleared]
 
 
 def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now: int) -> None:
-    """The new domain's policies apply at once: offline data are renewed, and the online emergency codes that the user
-    made themselves end where the new token policy allows none."""
+    """Move a user to another domain, whose policies apply at once. The user's offline data are renewed.
+
+    Online emergency codes that the user made themselves end if the new token policy does not allow them.
+    """
     with instance.database.write() as connection:
         policies.hold_policies(connection, PolicyKind.TOKEN)
         account = get_account(connection, actor, login, Permission.USER_MOVE)
@@ -257,7 +279,10 @@ def _values(edit: UserEdit) -> AccountChanges:
 
 
 def _get_several(connection: Connection, actor: Actor, logins: Collection[str], needed: Permission) -> list[Account]:
-    """The accounts, by login, locked; raises for the first one that is refused, which it names where there are more."""
+    """Return the accounts by login, locked.
+
+    Raises for the first one that is refused, naming it if there are several.
+    """
     if len(logins) > MOST_AT_ONCE:
         raise BadInput(f"more than {MOST_AT_ONCE} users are selected", "select fewer")
     found = []
@@ -271,7 +296,7 @@ def _get_several(connection: Connection, actor: Actor, logins: Collection[str], 
 
 
 def view_of(account: Account) -> UserView:
-    """Return what is shown of an account."""
+    """Return the public data of an account."""
     return UserView(
         account.login,
         account.name,

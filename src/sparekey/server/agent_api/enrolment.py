@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sparekey.app.devices.devices import Enrolment, enrol
+from sparekey.app.devices.devices import EnrolmentRequest, enrol
 from sparekey.app.ports import Purpose
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
@@ -51,8 +51,8 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
-def _enrolment(asked: api.EnrolRequest) -> Enrolment:
-    return Enrolment(
+def _enrolment(asked: api.EnrolRequest) -> EnrolmentRequest:
+    return EnrolmentRequest(
         secret=Secret(unhex(asked.secret, "secret")),
         public_key=unhex(asked.public_key, "public_key"),
         proof=unhex(asked.proof, "proof"),

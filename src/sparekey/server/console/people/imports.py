@@ -6,7 +6,7 @@ Only the file that was checked is imported: the form carries its fingerprint.
 from typing import Any, Final
 
 from sparekey.app.people import imports as user_imports
-from sparekey.app.people.imports import ImportReport
+from sparekey.app.people.imports import UserImportReport
 from sparekey.core.permissions import Permission
 from sparekey.core.plurals import counted
 from sparekey.server.console.forms.checked_files import fingerprint, verify_checked
@@ -45,7 +45,7 @@ def _page(visit: Visit, **more: Any) -> Reply:
     return visit.show("users/import.html", places=places, **given | more)
 
 
-def _import(visit: Visit, file: SentFile, *, dry_run: bool) -> ImportReport:
+def _import(visit: Visit, file: SentFile, *, dry_run: bool) -> UserImportReport:
     domain = visit.form.text("domain", "Security domain", needed=True)
     return user_imports.import_users(
         visit.instance, visit.actor, file.content, now=visit.now, domain=domain, dry_run=dry_run
