@@ -109,7 +109,7 @@ def _end_of(death: str) -> int | None:
     date = _DATE.fullmatch(death)
     if date is None:
         raise EntryError("the date of expiry is not one")
-    return moment("-".join(date.groups())) + _DAY
+    return moment("-".join(date.groups())) + DAY_SECONDS
 
 
 def _block(text: str, what: str) -> bytes:

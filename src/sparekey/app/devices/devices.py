@@ -22,7 +22,6 @@ from sparekey.core.names import verify_name
 from sparekey.core.offline.units import DAY
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.search_words import fold_name, verify_length
-from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
 from sparekey.storage.devices import devices, invitations, receipts
 from sparekey.storage.devices.devices import Device

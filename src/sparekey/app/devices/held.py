@@ -108,5 +108,5 @@ def _user(used: Sequence[UserAndToken], held: Sequence[Holding], now: int) -> Us
 
 def _end(held: Holding, token: UserAndToken, now: int) -> int:
     """Return the end of the held data: no record is sealed past the expiry of token or account."""
-    end = held.not_after if held.kind is HeldKind.PACK else (now // DAY + held.number) * DAY
+    end = held.not_after if held.kind is HeldKind.PACK else (now // DAY_SECONDS + held.number) * DAY_SECONDS
     return min([end, *(expiry for expiry in (token.token_end, token.expires_at) if expiry is not None)])

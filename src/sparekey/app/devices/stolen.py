@@ -109,7 +109,7 @@ def report_stolen(
     `reported_by`: the name of the person who reported the theft, logged with the note and the ticket. Raises BadInput
     if one of these texts is too long.
     """
-    verify_said((reported_by, 200, "name of who reported it"), (note, 500, "note"), (ticket, 100, "ticket"))
+    verify_texts((reported_by, 200, "name of who reported it"), (note, 500, "note"), (ticket, 100, "ticket"))
     report = {"reported_by": reported_by, "note": note, "ticket": ticket}
     # Read before the one writer of an SQLite database is taken, because the audit log may be long.
     before = look_at_stolen(instance, actor, name, now=now).before

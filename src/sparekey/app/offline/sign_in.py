@@ -42,5 +42,5 @@ def sign_in_on_device(
     if reply_to is None:
         verdict = sign_in(instance, door, login, text, now, after_grant=settle)
     else:
-        verdict = answer(instance, door, login, reply_to, text, now, after_grant=settle)
+        verdict = answer_challenge(instance, door, login, reply_to, text, now, after_grant=settle)
     return DeviceSignIn(verdict.outcome, keys[0] if keys else DeviceKey(), verdict.reply_to)

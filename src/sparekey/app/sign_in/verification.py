@@ -43,8 +43,8 @@ class Door:
 
     actor: str  # device:ID, client:ID, os:NAME
     device_id: str | None = None
-    scope: frozenset[str] | None = None  # ids of domains; None: all users
-    two_factors: bool = False  # a token without a PIN is not accepted
+    scope: frozenset[str] | None = None  # ids of domains; None: everyone
+    two_factors: bool = False  # a token that is typed without a PIN does not open it
 
 
 @dataclass(frozen=True)
@@ -69,33 +69,16 @@ def sign_in(
         return settle(connection, instance, door, outcome, now, after_grant)
 
 
-def settle(
-    connection: Connection, instance: Instance, door: Door, outcome: Outcome, now: int, after_grant: AfterGrant | None
-) -> Verdict:
-    """Save the effects of an outcome in its transaction: those of the interface, a challenge, and the event."""
-    reply_to = None
-    if isinstance(outcome, Granted):
-        record_use(connection, door.actor, door.device_id, outcome, now)
-        if after_grant is not None:
-            after_grant(connection, outcome)
-    elif isinstance(outcome, Asked):
-        if outcome.uses_code:
-            record_use(connection, door.actor, door.device_id, outcome.granted, now)
-        reply_to = open_question(connection, instance, door.actor, outcome, now)
-    _put_on_record(connection, door, outcome, now)
-    return Verdict(outcome, reply_to)
-
-
 def find_snapshot(instance: Instance, door: Door, login: str, typed: Secret[str]) -> tuple[Reading, Snapshot]:
     """Return the typed text as it can be read for this user, and the snapshot of the user."""
     reading = read_typed(typed)
     with instance.database.glance() as connection:
-        # An invalid login belongs to no account, and PostgreSQL refuses to search for some of them.
+        # Nobody has a login that cannot be one; PostgreSQL would not even look for some of them.
         account = stored.find_sign_in_account(connection, login) if is_login(login) else None
         if account is None:
             return reading, Snapshot(None)
         if door.scope is not None and account.domain_id not in door.scope:
-            # A user outside the scope does not exist for the interface: the guess is neither verified nor counted.
+            # A user outside the door's scope does not exist for it: no guess is judged, none is counted.
             return reading, Snapshot(None, absence=Reason.OUT_OF_SCOPE)
         codes = stored.codes_on_devices(connection, account.id) if Kind.EMERGENCY_TOKENCODE in reading.kinds else ()
         online = stored.online_codes(connection, account.id) if account.in_emergency else ()
@@ -104,11 +87,6 @@ def find_snapshot(instance: Instance, door: Door, login: str, typed: Secret[str]
     tokens = tuple(_token_state(instance, door, token, online) for token in account.tokens)
     known_codes = tuple(code_state(instance.vault, code) for code in codes)
     return reading, Snapshot(sign_in_account_state(account), tokens, known_codes)
-
-
-def lockout_of(snapshot: Snapshot) -> LockoutPolicy:
-    """Return the lockout policy of the account."""
-    return snapshot.account.lockout if snapshot.account else LockoutPolicy()
 
 
 def _token_state(
@@ -121,7 +99,7 @@ def _token_state(
 
 
 def lockout_of(snapshot: Snapshot) -> LockoutPolicy:
-    """The policy under which a failure of this account counts."""
+    """Return the lockout policy of the account."""
     return snapshot.account.lockout if snapshot.account else LockoutPolicy()
 
 
@@ -140,7 +118,7 @@ def _accepted_at_once(instance: Instance, door: Door, granted: Granted, now: int
 def settle(
     connection: Connection, instance: Instance, door: Door, outcome: Outcome, now: int, after_grant: AfterGrant | None
 ) -> Verdict:
-    """What follows from an outcome that counts, in its transaction: what the door adds, a question, the audit row."""
+    """Save the effects of an outcome in its transaction: those of the interface, a challenge, and the event."""
     reply_to = None
     if isinstance(outcome, Granted):
         record_use(connection, door.actor, door.device_id, outcome, now)
@@ -201,7 +179,7 @@ def _put_on_record(connection: Connection, door: Door, outcome: Outcome, now: in
 
 
 def _put_refusal_on_record(connection: Connection, door: Door, denied: Denied, now: int) -> None:
-    # An unknown login is not logged: it may be a PIN in the wrong field.
+    # What was typed as a login that nobody has is not kept: it may be a PIN in the wrong field.
     log(
         connection,
         now,

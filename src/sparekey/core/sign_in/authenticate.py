@@ -34,9 +34,9 @@ from sparekey.passcode import (
 )
 from sparekey.secret import Secret
 
-WINDOW: Final = 1  # steps before and after the expected one in the window of a sealed day (S04)
+WINDOW: Final = 1  # steps to each side of the expected one that are sealed with the window of a day (S04)
 
-# All shapes of a passcode at the server, in the order of trying; the same for known and unknown users.
+# Every shape a server door knows, in the order in which they are tried; the same for each user, known or not.
 SHAPES: Final[tuple[Shape, ...]] = (
     *(tokencode(digits, with_pin=with_pin) for digits in DIGITS for with_pin in (True, False)),
     emergency_tokencode(with_pin=True),
@@ -44,7 +44,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     emergency_passcode(),
 )
 
-# Only for an account with online emergency access, because any eight characters would hide a misread group.
+# Only for an account that has online emergency access: eight characters of anything would hide a misread group.
 ONLINE_SHAPES: Final[tuple[Shape, ...]] = (*SHAPES, online_emergency(with_pin=True), online_emergency(with_pin=False))
 
 NEXT_TOKENCODE_TEXT: Final = "Wait until the tokencode changes, then enter the next one, without the PIN."
@@ -67,7 +67,7 @@ class TokenState:
     pin_must_change: bool = False
     pin_set_at: int | None = None
     emergency: OnlineEmergency | None = None
-    too_little: bool = False  # one factor, at an interface that needs two
+    too_little: bool = False  # one factor, at a door that takes two
 
     @property
     def digits(self) -> int:
@@ -155,7 +155,7 @@ class Snapshot:
     account: AccountState | None
     tokens: tuple[TokenState, ...] = ()
     codes: tuple[CodeState, ...] = ()
-    absence: Reason = Reason.UNKNOWN_USER  # the reason why there is no account
+    absence: Reason = Reason.UNKNOWN_USER  # why there is no account
 
 
 def read_typed(typed: Secret[str], *, online_emergency: bool = False) -> Reading:
@@ -178,7 +178,7 @@ def decide(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
 
 
 def _unreadable(reading: Reading, snapshot: Snapshot) -> Denied:
-    """No shape fits: no guess was tested, so that none is counted."""
+    """Return the denial of a text without a fitting shape. It is not counted, because no guess was tested."""
     account_id = snapshot.account.account_id if snapshot.account else None
     if reading.misread:
         return Denied(Reason.MISREAD, account_id, misread=reading.misread)
@@ -195,14 +195,6 @@ def _decide_readable(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     return guess
 
 
-def _unreadable(reading: Reading, snapshot: Snapshot) -> Denied:
-    """Return the denial of a text without a fitting shape. It is not counted, because no guess was tested."""
-    account_id = snapshot.account.account_id if snapshot.account else None
-    if reading.misread:
-        return Denied(Reason.MISREAD, account_id, misread=reading.misread)
-    return Denied(Reason.NOT_A_PASSCODE, account_id)
-
-
 def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     account = snapshot.account
     verdicts: list[_Judged] = []
@@ -210,7 +202,7 @@ def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
         for token in snapshot.tokens:
             verdicts += _verdicts(reading, account, token, snapshot, now)
     if not verdicts:
-        # No token fitted, or the user is unknown: do the work of a token with a PIN.
+        # As much work as for a token with a PIN: nothing fitted, or there is nobody.
         DECOY.matches(reading.candidates[0].pin.reveal())
     reason = Reason.WRONG_PASSCODE if snapshot.tokens else Reason.NO_TOKEN
     return _best(verdicts, Denied(reason, account.account_id if account else None, counted=True))
@@ -218,7 +210,7 @@ def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
 
 @dataclass(frozen=True)
 class _Judged:
-    """What one token makes of the guess, and whether the guess is right for this token, accepted or not."""
+    """The outcome for one token. A guess can be right for this token and still be refused."""
 
     outcome: Outcome
     right: bool
@@ -226,7 +218,7 @@ class _Judged:
 
 def _verdicts(
     reading: Reading, account: AccountState, token: TokenState, snapshot: Snapshot, now: int
-) -> Iterator["_Judged"]:
+) -> Iterator[_Judged]:
     """Judge the text for this token: at most one verdict for its tokencode and one for its emergency tokencode."""
     code = reading.of(tokencode(token.otp.digits, with_pin=token.with_pin))
     if code is not None:
@@ -241,14 +233,6 @@ def _verdicts(
     temporary = reading.of(online_emergency(with_pin=token.with_pin))
     if temporary is not None:
         yield _judge_online_emergency(temporary, account, token, now)
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """The outcome for one token. A guess can be right for this token and still be refused."""
-
-    outcome: Outcome
-    right: bool
 
 
 def _judge_tokencode(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Judged:
@@ -266,10 +250,10 @@ def _judge_tokencode(typed: Candidate, account: AccountState, token: TokenState,
 
 
 def _matching_step(code: str, token: TokenState, now: int, window: int) -> int | None:
-    """The latest candidate step that shows `code`; all are compared, each in constant time (S04).
+    """Return the latest candidate step that shows `code`, or None. All are compared, each in constant time (S04).
 
-    The latest, so that a success uses up every step at which the same code was valid. One that is far ahead only where
-    no near one shows it: among so many, some show the same code by chance.
+    The latest step counts, so that a success uses up every step with the same code. A step far ahead counts only if no
+    near step shows the code: among so many steps, some show the same code by chance.
     """
     match = None
     for step in token.otp.candidates(now, token.drift, token.last_step, window):
@@ -280,7 +264,7 @@ def _matching_step(code: str, token: TokenState, now: int, window: int) -> int |
 
 
 def _pin_right(typed: Candidate, token: TokenState) -> bool:
-    """One Argon2id where the token has a PIN, whatever the rest of the guess is worth."""
+    """Return True if the PIN is correct. Costs one Argon2id for a token with a PIN, however wrong the code is."""
     if not typed.shape.with_pin:
         return not token.with_pin or token.in_new_pin_mode
     return (token.pin or DECOY).matches(typed.pin.reveal())
@@ -359,44 +343,6 @@ def _judge_emergency(
         reason = refused if right and refused is not None else Reason.WRONG_PASSCODE
         return _Judged(Denied(reason, account.account_id, token.token_id, counted=True), right)
     return _Judged(_after_all_codes(account, token, granted, now), right)
-
-
-def _matching_step(code: str, token: TokenState, now: int, window: int) -> int | None:
-    """Return the latest candidate step that shows `code`, or None. All are compared, each in constant time (S04).
-
-    The latest step counts, so that a success uses up every step with the same code. A step far ahead counts only if no
-    near step shows the code: among so many steps, some show the same code by chance.
-    """
-    match = None
-    for step in token.otp.candidates(now, token.drift, token.last_step, window):
-        same = hmac.compare_digest(token.otp.code(step).encode(), code.encode())
-        if same and (match is None or not token.otp.needs_next(step, token.last_step)):
-            match = step
-    return match
-
-
-def _judge_emergency_tokencode(
-    typed: Candidate, account: AccountState, token: TokenState, codes: tuple[CodeState, ...], now: int
-) -> _Judged:
-    found = None
-    for code in codes:
-        same = hmac.compare_digest(code.code.reveal().encode(), typed.code.reveal().encode())
-        if same and code.token_id == token.token_id:
-            found = code
-    pin_right = _pin_right(typed, token)
-    refused = token.unusable(now) or (None if token.offline_code_online else Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE)
-    if refused is None and found is not None and now >= found.not_after:
-        refused = Reason.EMERGENCY_CODE_EXPIRED
-    method, code_id = Method.EMERGENCY_TOKENCODE, found.code_id if found is not None else None
-    granted = Granted(account.account_id, account.login, method, token.token_id, code_id=code_id)
-    return _judge_emergency(granted, account, token, refused, now, right=code_id is not None and pin_right)
-
-
-def _pin_right(typed: Candidate, token: TokenState) -> bool:
-    """Return True if the PIN is correct. Costs one Argon2id for a token with a PIN, however wrong the code is."""
-    if not typed.shape.with_pin:
-        return not token.with_pin or token.in_new_pin_mode
-    return (token.pin or DECOY).matches(typed.pin.reveal())
 
 
 def _best(verdicts: list[_Judged], otherwise: Denied) -> Outcome:
