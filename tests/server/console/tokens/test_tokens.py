@@ -209,7 +209,7 @@ def test_two_codes_find_a_token_again_and_a_wrong_pair_counts(world: World, admi
     here, step = f"{LIST}/{world.alice.serial}", world.alice.step(NOW) + 100
     first, second = (world.alice.totp.code(each) for each in (step, step + 1))
     wrong = page(world, f"{here}/resync", admin, {"first": second, "second": first})
-    assert (wrong.status, "it counts as a failed sign-in" in text(wrong)) == (403, True)
+    assert (wrong.status, "counts as a failed sign-in" in text(wrong)) == (403, True)
     assert sent_on(page(world, f"{here}/resync", admin, {"first": first, "second": second})) == (303, here)
     assert "50.5 minutes fast" in text(page(world, here, admin))
 
