@@ -72,4 +72,7 @@ def test_what_the_other_side_sent_is_in_no_error() -> None:
 
 def test_an_address_without_a_route_is_skipped() -> None:
     address = Address("127.0.0.1", 1)
-    assert fault_of(Connection([address], None, LIMITS, lambda _: False)) == (Fault.OFFLINE, "no name or no route")
+    assert fault_of(Connection([address], None, LIMITS, lambda _: False)) == (
+        Fault.OFFLINE,
+        "the name is unknown, or there is no route",
+    )

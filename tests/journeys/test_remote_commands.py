@@ -172,7 +172,7 @@ def test_a_session_is_kept_for_its_owner_alone_and_ends(office: Office) -> None:
     token = json.loads(kept.read_text())["token"]
     office.does("user", "list")
     kept.chmod(0o644)
-    assert "others" in office.fails("user", "list")["message"]
+    assert "other users" in office.fails("user", "list")["message"]
     kept.chmod(0o600)
     assert office.does("logout")["ended"] is True
     assert not kept.exists()
