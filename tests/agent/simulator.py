@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -136,10 +136,10 @@ class Question:
 
 
 class SimulatedServer:
-    """The agent API for one device."""
+    """The agent API for one device. Its time stands still until a test sets `now`, or it follows a clock."""
 
-    def __init__(self, now: int = NOON) -> None:
-        self.now = now
+    def __init__(self, now: int = NOON, clock: Callable[[], int] | None = None) -> None:
+        self._clock = clock or (lambda: now)
         self.signing = Ed25519PrivateKey.generate()
         self.users: dict[str, SimulatedUser] = {}
         self.unreachable: Distance | None = None
@@ -168,6 +168,16 @@ class SimulatedServer:
         user = SimulatedUser(f"user-{login}", login, pin, token or SimulatedToken(f"token-{login}", with_pin=bool(pin)))
         self.users[login] = user
         return user
+
+    @property
+    def now(self) -> int:
+        """The server's time, in seconds."""
+        return self._clock()
+
+    @now.setter
+    def now(self, seconds: int) -> None:
+        """Stop the clock at this time."""
+        self._clock = lambda: seconds
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[Server]:
