@@ -74,10 +74,14 @@ class SimulatedToken:
         return now // self.interval + self.drift if self.interval else self.pressed
 
     def window(self, now: int) -> range:
-        """The steps that the server accepts, used ones among them."""
+        """The steps that the server accepts, used ones among them.
+
+        The first is three steps back (the real server: one), because a loaded machine can take more than a minute
+        from a code's making to its sending.
+        """
         if not self.interval:
             return range(max(self.last_step, 0), self.last_step + 11)
-        return range(self.step(now) - 1, self.step(now) + 2)
+        return range(self.step(now) - 3, self.step(now) + 2)
 
     def code(self, step: int) -> str:
         value = int.from_bytes(hmac.digest(self.seed, step.to_bytes(8, "big"), "sha1")[:8], "big")

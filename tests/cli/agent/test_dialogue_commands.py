@@ -73,7 +73,8 @@ def test_granted_is_said_before_the_data_are_here_and_stays_so(computer: Compute
         return honest(request)
 
     computer.server.simulator.unit = unit  # type: ignore[method-assign] # a server that takes its time to seal
-    line = [*AGENT, "login", "alice", "--state", str(computer.state)]
+    # A process inherits the ignoring of SIGINT from tests that run in the background (`make test &`).
+    line = ["env", "--default-signal=INT", *AGENT, "login", "alice", "--state", str(computer.state)]
     with (
         computer.daemon() if with_daemon else contextlib.nullcontext(),
         subprocess.Popen(
