@@ -23,7 +23,7 @@ from sparekey.argon2id import argon2id
 from sparekey.cli.agent.remote import Daemon, answer_of, find_daemon
 from sparekey.core.sign_in.pins import MEMORY_KIB, PASSES
 from sparekey.sealed import BALANCED, EMERGENCY, Level
-from sparekey.wire.local_socket import Kind, frame
+from sparekey.wire.local_socket import FrameKind, frame
 from tests.native.built import pam_module
 from tools.story.people import Token, new_token, other
 from tools.story.stage import Stage, free_port
@@ -108,7 +108,7 @@ def _first_data(stage: Stage, alice: Token, daemon: Daemon) -> tuple[float, floa
     if answer.result != "granted":
         raise RuntimeError(f"the online sign-in was not granted: {answer.message}")
     seen: list[float] = []
-    daemon.follow(frame(Kind.WATCH), lambda told: seen.append(time.perf_counter()) if told.done else None)
+    daemon.follow(frame(FrameKind.WATCH), lambda told: seen.append(time.perf_counter()) if told.done else None)
     midnight = 86_400 - stage.time.now() % 86_400
     records = int(midnight // alice.interval)
     return seen[FIRST_UNITS - 1] - begun, _bare(BALANCED, records)
@@ -209,7 +209,7 @@ def _at_rest(bench: Bench, seconds: int) -> list[Row]:
 
 
 def _ask(daemon: Daemon, passcode: str) -> LoginAnswer:
-    return answer_of(daemon.ask(frame(Kind.LOGIN, user="alice", passcode=passcode, reply_to="")))
+    return answer_of(daemon.ask(frame(FrameKind.LOGIN, user="alice", passcode=passcode, reply_to="")))
 
 
 def _timed(daemon: Daemon, passcode: str, result: str) -> float:
@@ -242,7 +242,7 @@ def _status_ms(daemon: Daemon) -> float:
     times = []
     for _ in range(50):
         begun = time.perf_counter()
-        daemon.ask(frame(Kind.STATUS))
+        daemon.ask(frame(FrameKind.STATUS))
         times.append(time.perf_counter() - begun)
     return statistics.median(times) * 1000
 

@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench.table import Row, progress, side_by_side
 from sparekey.argon2id import argon2id
 from sparekey.core.tokens import Totp
-from sparekey.sealed import BALANCED, LEVELS, PinHash, SealPlan, UnitKind, day_not_after, new_offline_key, seal_unit
+from sparekey.sealed import BALANCED, LEVELS, PinHash, SealPlan, day_not_after, new_offline_key, seal_unit
 from sparekey.secret import Secret
+from sparekey.unit_kind import UnitKind
 
 DAY = 20_000
 PASSWORD_BYTES = 77  # as long as a record's: label, P, six digits, i, pepper

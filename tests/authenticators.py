@@ -14,9 +14,9 @@ import cbor2
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sparekey.core.sign_in.passkeys import Place
+from sparekey.core.sign_in.passkeys import RelyingParty
 
-PLACE = Place("localhost", ("https://localhost",))
+PLACE = RelyingParty("localhost", ("https://localhost",))
 _PRESENT, _VERIFIED, _HAS_KEY = 0x01, 0x04, 0x40  # flags of authenticator data
 
 

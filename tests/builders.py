@@ -28,7 +28,7 @@ from sparekey.app.people.users import add_user
 from sparekey.app.policies import policies
 from sparekey.app.server.initialise import initialise
 from sparekey.app.sign_in.pin_changes import store_pin
-from sparekey.app.sign_in.verification import Door, sign_in
+from sparekey.app.sign_in.verification import SignInInterface, sign_in
 from sparekey.app.tokens.tokens import NewToken, add_token
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.chain import AuditRow
@@ -62,7 +62,7 @@ CALLED_BACK = Showing("call back")
 ROOT = Actor.of_system("os:root")
 HELP_DESK = Actor.of_system("os:helpdesk")
 LIMIT = LockoutPolicy().most_failures
-REST = Door("client:web")
+REST = SignInInterface("client:web")
 PIN = "4711abcd"
 
 # Cheap to seal; the defaults of a policy have their own tests.
@@ -179,7 +179,13 @@ _verifier = functools.cache(new_verifier)
 
 
 def submit(
-    instance: Instance, user: User, now: int, typed: Secret[str] | None = None, *, ahead: int = 0, door: Door = REST
+    instance: Instance,
+    user: User,
+    now: int,
+    typed: Secret[str] | None = None,
+    *,
+    ahead: int = 0,
+    door: SignInInterface = REST,
 ) -> Outcome:
     """What comes of it when the user (or somebody) types this at a server door; None: the right passcode."""
     return sign_in(instance, door, user.login, user.typed(now, ahead) if typed is None else typed, now).outcome

@@ -6,7 +6,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sparekey.app.ports import KeystoreError, Purpose
+from sparekey.app.ports import KeyPurpose, KeystoreError
 from sparekey.core.audit_log.checkpoint import Checkpoint
 
 
@@ -15,7 +15,7 @@ class MemoryKeystore:
 
     def __init__(self) -> None:
         self._master = AESGCM(secrets.token_bytes(32))
-        self._signers = {purpose: Ed25519PrivateKey.generate() for purpose in Purpose}
+        self._signers = {purpose: Ed25519PrivateKey.generate() for purpose in KeyPurpose}
 
     def wrap(self, key: bytes, context: bytes) -> bytes:
         nonce = secrets.token_bytes(12)
@@ -27,12 +27,12 @@ class MemoryKeystore:
         except (InvalidTag, ValueError):
             raise KeystoreError("wrapped under another key or context") from None
 
-    def sign(self, purpose: Purpose, message: bytes) -> bytes:
+    def sign(self, purpose: KeyPurpose, message: bytes) -> bytes:
         if not message.startswith(purpose.label):
             raise KeystoreError(f"the {purpose} key signs nothing else")
         return self._signers[purpose].sign(message)
 
-    def public_key(self, purpose: Purpose) -> bytes:
+    def public_key(self, purpose: KeyPurpose) -> bytes:
         return self._signers[purpose].public_key().public_bytes_raw()
 
 

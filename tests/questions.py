@@ -6,9 +6,9 @@ from sqlalchemy import update
 
 from sparekey.app.instance import Instance
 from sparekey.app.sign_in.answers import answer_challenge
-from sparekey.app.sign_in.verification import Door, Verdict, sign_in
+from sparekey.app.sign_in.verification import SignInInterface, SignInResult, sign_in
 from sparekey.core.policy.kinds import PolicyKind
-from sparekey.core.reasons import Ask
+from sparekey.core.reasons import ChallengeKind
 from sparekey.core.sign_in.outcome import Asked
 from sparekey.secret import Secret
 from sparekey.storage import tables
@@ -17,24 +17,28 @@ from tests.builders import NOW, REST, User, edit_policy
 NEW_PIN = "9876wxyz"
 
 
-def begin(instance: Instance, user: User, now: int = NOW, typed: str | None = None, *, door: Door = REST) -> Verdict:
+def begin(
+    instance: Instance, user: User, now: int = NOW, typed: str | None = None, *, door: SignInInterface = REST
+) -> SignInResult:
     """What comes of the right passcode, or of this one."""
     text = user.typed(now) if typed is None else Secret(typed)
     return sign_in(instance, door, user.login, text, now)
 
 
-def reply(instance: Instance, user: User, to: Verdict, text: str, now: int = NOW, *, door: Door = REST) -> Verdict:
+def reply(
+    instance: Instance, user: User, to: SignInResult, text: str, now: int = NOW, *, door: SignInInterface = REST
+) -> SignInResult:
     """What comes of this answer."""
     return answer_challenge(instance, door, user.login, name_of(to), Secret(text), now)
 
 
-def name_of(verdict: Verdict) -> Secret[str]:
+def name_of(verdict: SignInResult) -> Secret[str]:
     """By which the question is answered."""
     assert verdict.reply_to is not None, verdict
     return verdict.reply_to
 
 
-def asked(verdict: Verdict, ask: Ask | None = None) -> Asked:
+def asked(verdict: SignInResult, ask: ChallengeKind | None = None) -> Asked:
     """The outcome as the question that it has to be."""
     assert isinstance(verdict.outcome, Asked), verdict
     assert ask is None or verdict.outcome.ask is ask

@@ -16,7 +16,6 @@ from sparekey.sealed import (
     LIGHT,
     PinHash,
     SealPlan,
-    UnitKind,
     day_not_after,
     pin_part,
 )
@@ -24,6 +23,7 @@ from sparekey.sealed.format import cut_unit, parse_header
 from sparekey.sealed.primitives import header_hash, record_key, record_salt
 from sparekey.sealed.seal import _seal_from_parts
 from sparekey.secret import Secret
+from sparekey.unit_kind import UnitKind
 from spec.vectors.vector_file import Fields, render
 
 DAY = 20454  # 2026-01-01

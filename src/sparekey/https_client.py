@@ -24,7 +24,7 @@ _CHUNK: Final = 65_536
 _SHORTEST_WAIT: Final = 0.01  # seconds; a time-out of 0 would mean not to wait at all
 
 
-class Fault(Enum):
+class ConnectionFault(Enum):
     """Why there is no answer. The first one says most: it is reported if several addresses failed."""
 
     UNTRUSTED = auto()  # the certificate is not from a trusted CA, or names another host
@@ -36,7 +36,7 @@ class Fault(Enum):
 class NoAnswer(Exception):
     """A request without an answer. `address`: the server that failed, if none took a connection."""
 
-    def __init__(self, fault: Fault, why: str, address: "Address | None" = None) -> None:
+    def __init__(self, fault: ConnectionFault, why: str, address: "Address | None" = None) -> None:
         super().__init__(why)
         self.fault: Final = fault
         self.why: Final = why
@@ -57,7 +57,7 @@ class Address:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class TransferLimits:
     """`wait`: seconds for each wait while no deadline is set; `reply`: bytes of an answer."""
 
     wait: float
@@ -68,14 +68,14 @@ def _always(_: tuple[str, int]) -> bool:
     return True
 
 
-class Connection:
+class HttpsConnection:
     """A connection to the first address that accepts it. Not for several threads."""
 
     def __init__(
         self,
         addresses: Sequence[Address],
         context: ssl.SSLContext | None,
-        limits: Limits,
+        limits: TransferLimits,
         has_route: Callable[[tuple[str, int]], bool] = _always,
     ) -> None:
         """`context`: None sends everything in clear; `has_route`: False skips a numeric address."""
@@ -103,11 +103,11 @@ class Connection:
                 return self._exchange(method, path, body, headers)
             except TimeoutError as error:
                 self.close()
-                raise NoAnswer(Fault.DOWN, "no answer in time") from error
+                raise NoAnswer(ConnectionFault.DOWN, "no answer in time") from error
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 if not repeats:
-                    raise NoAnswer(Fault.DOWN, f"the connection broke ({_kind_of(error)})") from error
+                    raise NoAnswer(ConnectionFault.DOWN, f"the connection broke ({_kind_of(error)})") from error
                 repeats = False
 
     def close(self) -> None:
@@ -136,7 +136,7 @@ class Connection:
             size += len(chunk)
             if size > self._limits.reply:
                 self.close()
-                raise NoAnswer(Fault.DOWN, "the answer is too long")
+                raise NoAnswer(ConnectionFault.DOWN, "the answer is too long")
             if reply.isclosed():
                 break  # the body is complete, and the socket may be gone already (`Connection: close`)
             connection.settimeout(self._left())
@@ -191,7 +191,7 @@ class Connection:
                 why = _why_not_connected(error, address)
             else:
                 return plain
-        raise NoAnswer(Fault.DOWN if routed else Fault.OFFLINE, why, address)
+        raise NoAnswer(ConnectionFault.DOWN if routed else ConnectionFault.OFFLINE, why, address)
 
 
 def _secured(plain: socket.socket, context: ssl.SSLContext, address: Address, until: float) -> ssl.SSLSocket:
@@ -203,13 +203,13 @@ def _secured(plain: socket.socket, context: ssl.SSLContext, address: Address, un
         plain.close()
         match error:
             case ssl.SSLCertVerificationError():
-                raise NoAnswer(Fault.UNTRUSTED, error.verify_message, address) from error
+                raise NoAnswer(ConnectionFault.UNTRUSTED, error.verify_message, address) from error
             case ssl.SSLEOFError():
                 # It closed before its certificate: a server or balancer that is stopping, so no reason for an alarm.
-                raise NoAnswer(Fault.DOWN, "the connection was closed before TLS began", address) from error
+                raise NoAnswer(ConnectionFault.DOWN, "the connection was closed before TLS began", address) from error
             case ssl.SSLError():
-                raise NoAnswer(Fault.NO_TLS, "this is not the TLS of a Sparekey server", address) from error
-        raise NoAnswer(Fault.DOWN, "no answer", address) from error
+                raise NoAnswer(ConnectionFault.NO_TLS, "this is not the TLS of a Sparekey server", address) from error
+        raise NoAnswer(ConnectionFault.DOWN, "no answer", address) from error
 
 
 def _resolved(address: Address, until: float) -> list[tuple[socket.AddressFamily, tuple[str | int | bytes, ...]]]:

@@ -13,7 +13,7 @@ from sparekey.agent.ground.state import Enrolment, UserState, new_state
 from sparekey.agent.platform.posix import PosixFiles
 from sparekey.agent.sign_in.login import login
 from sparekey.agent.sign_in.offline import LoginOutcome
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.file_keys import FileKeys
 from sparekey.agent.store.key_choice import open_keys
 from sparekey.agent.store.store import Store
@@ -37,7 +37,7 @@ class World:
     directory: Path
     clock: FakeClock
     server: SimulatedServer
-    device: Device
+    device: ThisDevice
 
     @property
     def alice(self) -> SimulatedUser:
@@ -76,7 +76,7 @@ class World:
         """The agent is started again."""
         files = files or PosixFiles()
         store = Store.open(self.directory, files, open_keys(self.directory, files), self.clock)
-        self.device = Device(store, self.clock, self.server.connect, on_all_cores)
+        self.device = ThisDevice(store, self.clock, self.server.connect, on_all_cores)
         store.begin()
 
     def signed_in_online(self) -> "World":
@@ -103,7 +103,7 @@ def a_world(
     keys = keys or FileKeys.create(directory, files)
     enrolment = Enrolment(DEVICE, "laptop", ["https://server:1"], "", [server.signing_key.hex()], "")
     store = Store.create(directory, files, keys, clock, new_state(enrolment))
-    return World(directory, clock, server, Device(store, clock, server.connect, on_all_cores))
+    return World(directory, clock, server, ThisDevice(store, clock, server.connect, on_all_cores))
 
 
 def an_offline_world(

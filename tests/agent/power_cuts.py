@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sparekey.agent.ground.ports import StoreKeys
 from sparekey.agent.platform.posix import PosixFiles
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.file_keys import FileKeys
 from sparekey.agent.store.key_choice import AUTO, open_keys
 from sparekey.agent.store.store import Store
@@ -66,7 +66,7 @@ class PowerCuts:
         """Return the computer, restarted on the disk after so many operations."""
         files = PosixFiles()
         store = Store.open(disk, files, open_keys(disk, files, self.tcti(length)), world.clock)
-        return replace(world, directory=disk, device=Device(store, world.clock, world.server.connect, on_all_cores))
+        return replace(world, directory=disk, device=ThisDevice(store, world.clock, world.server.connect, on_all_cores))
 
     def tcti(self, length: int) -> str:
         """Return the TCTI of the TPM as it was then; `AUTO` without a TPM."""

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from sparekey.agent.contact.scheduler import Refiller
 from sparekey.agent.local_socket.frames import FRAME_TIMEOUT, receive
-from sparekey.agent.local_socket.server import LocalServer
+from sparekey.agent.local_socket.server import LocalSocketServer
 from sparekey.agent.platform.posix import connect, listen
 from sparekey.agent.sign_in.remote import FLOOR
-from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, decode_frame, encode_frame, frame
+from sparekey.wire.local_socket import LONGEST_FRAME, Frame, FrameKind, decode_frame, encode_frame, frame
 from tests.agent.devices import World
 
 NOBODY = 65534
@@ -52,7 +52,14 @@ class Served:
     def replies_to_nobody(self, *requests: Frame) -> list[Frame]:
         """Return the replies to a process of another user, on one connection. The kernel tells the agent its uid."""
         frames = [encode_frame(request).hex() for request in requests]
-        line = ["/usr/bin/python3", "-I", "-c", f"PROGRESS = {Kind.PROGRESS.value}{CLIENT}", str(self.path), *frames]
+        line = [
+            "/usr/bin/python3",
+            "-I",
+            "-c",
+            f"PROGRESS = {FrameKind.PROGRESS.value}{CLIENT}",
+            str(self.path),
+            *frames,
+        ]
         done = subprocess.run(
             line,
             user=NOBODY,
@@ -76,7 +83,9 @@ def serving(world: World, frame_timeout: float = FRAME_TIMEOUT, floor: float = F
     directory.chmod(0o755)
     listener = listen(directory / "socket", 16)
     threads = [threading.Thread(target=refiller.run)]
-    threads.append(threading.Thread(target=LocalServer(world.device, refiller, listener, frame_timeout, floor).run))
+    threads.append(
+        threading.Thread(target=LocalSocketServer(world.device, refiller, listener, frame_timeout, floor).run)
+    )
     for thread in threads:
         thread.start()
     try:
@@ -91,4 +100,4 @@ def serving(world: World, frame_timeout: float = FRAME_TIMEOUT, floor: float = F
 
 
 def login_frame(world: World, user: str = "alice") -> Frame:
-    return frame(Kind.LOGIN, user=user, passcode=world.passcode())
+    return frame(FrameKind.LOGIN, user=user, passcode=world.passcode())

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sparekey.agent.ground.ports import Distance, NotReached, Refused, Server
+from sparekey.agent.ground.ports import AgentApi, Distance, NotReached, Refused
 from sparekey.passcode import new_code, normalise
 from sparekey.sealed import (
     EMERGENCY,
     LIGHT,
     PinHash,
     SealPlan,
-    UnitKind,
     check_of,
     day_not_after,
     new_offline_key,
@@ -29,6 +28,7 @@ from sparekey.sealed import (
 )
 from sparekey.sealed.seal import _seal_from_parts
 from sparekey.secret import Secret
+from sparekey.unit_kind import UnitKind
 from sparekey.wire.agent_api import (
     AcknowledgementReply,
     AcknowledgementRequest,
@@ -184,7 +184,7 @@ class SimulatedServer:
         self._clock = lambda: seconds
 
     @contextlib.contextmanager
-    def connect(self) -> Iterator[Server]:
+    def connect(self) -> Iterator[AgentApi]:
         yield self
 
     def allow(self, seconds: float) -> None:

@@ -11,7 +11,7 @@ from sparekey.app.audit_log.outbox import (
     CLAIM_SECONDS,
     GIVE_UP_AFTER,
     KEEP_SETTLED,
-    Sent,
+    SendResult,
     forget_old,
     pause_after,
     send_next,
@@ -272,12 +272,12 @@ def queue(server: Instance, count: int, now: int = NOW) -> None:
             notify_user(connection, now + number, user.account_id, Notice.TOKEN_LOST, serial=f"N{number}")
 
 
-def send_all(server: Instance, world: MemoryMailWorld, now: int) -> list[Sent]:
+def send_all(server: Instance, world: MemoryMailWorld, now: int) -> list[SendResult]:
     """Steps until nothing is due, or nobody answers."""
     steps = []
     while True:
         steps.append(send_next(server.database, world.mailer, (), now))
-        if steps[-1] in (Sent.NOTHING_DUE, Sent.UNREACHABLE):
+        if steps[-1] in (SendResult.NOTHING_DUE, SendResult.UNREACHABLE):
             return steps
 
 
@@ -286,7 +286,7 @@ def test_s42_a_dead_mail_server_loses_nothing_and_nothing_is_sent_twice(any_serv
     queue(any_server, 5)
     # A month without a mail server, tried every few hours
     for hour in range(0, 30 * 24, 6):
-        assert Sent.SENT not in send_all(any_server, world, NOW + 10 + hour * 3_600)
+        assert SendResult.SENT not in send_all(any_server, world, NOW + 10 + hour * 3_600)
         forget_old(any_server.database, NOW + 10 + hour * 3_600, with_mailer=True)
     assert len(waiting(any_server)) == 5
     assert world.received == []
@@ -294,14 +294,14 @@ def test_s42_a_dead_mail_server_loses_nothing_and_nothing_is_sent_twice(any_serv
     back = NOW + 31 * DAY
     send_all(any_server, world, back)
     assert sorted(each.text.split("token ")[1][:2] for each in world.received) == ["N0", "N1", "N2", "N3", "N4"]
-    assert send_all(any_server, world, back + DAY) == [Sent.NOTHING_DUE]
+    assert send_all(any_server, world, back + DAY) == [SendResult.NOTHING_DUE]
     assert [row.sent_at for row in waiting(any_server)] == [back] * 5
 
 
 def test_while_nobody_answers_one_message_is_tried_and_the_others_wait(server: Instance) -> None:
     world = MemoryMailWorld()
     queue(server, 3)
-    assert send_all(server, world, NOW + 5) == [Sent.UNREACHABLE]
+    assert send_all(server, world, NOW + 5) == [SendResult.UNREACHABLE]
     assert [row.attempts for row in waiting(server)] == [1, 0, 0]
     assert [row.last_error for row in waiting(server)] == ["no mail server answers", "", ""]
 
@@ -317,7 +317,7 @@ def test_one_that_is_refused_holds_up_no_other_and_is_given_up_after_a_week(serv
     set_mail(server, other, "bob@example.org")
     with server.database.write() as connection:
         notify_user(connection, NOW + 1, other.account_id, Notice.ACCOUNT_LOCKED)
-    assert send_all(server, world, NOW + 1) == [Sent.FAILED, Sent.SENT, Sent.NOTHING_DUE]
+    assert send_all(server, world, NOW + 1) == [SendResult.FAILED, SendResult.SENT, SendResult.NOTHING_DUE]
     for hours in range(1, 24 * 9):
         send_all(server, world, NOW + hours * 3_600)
     refused = next(row for row in waiting(server) if row.recipient == ALICE)
@@ -332,7 +332,7 @@ def test_what_can_be_no_mail_is_given_up_at_once(server: Instance) -> None:
     with server.database.write() as connection:
         connection.execute(update(tables.outbox).values(recipient="x\r\nBcc: eve@example.org"))
     world = MemoryMailWorld(is_up=True)
-    assert send_all(server, world, NOW) == [Sent.FAILED, Sent.NOTHING_DUE]
+    assert send_all(server, world, NOW) == [SendResult.FAILED, SendResult.NOTHING_DUE]
     assert world.received == []
     assert waiting(server)[0].next_attempt_at is None
 
@@ -350,9 +350,9 @@ def test_a_process_that_dies_while_it_sends_leaves_the_message_to_the_next(any_s
     world = MemoryMailWorld(is_up=True, while_sending=die)
     with pytest.raises(Died):
         send_next(any_server.database, world, (), NOW)
-    assert send_next(any_server.database, world, (), NOW + CLAIM_SECONDS - 1) is Sent.NOTHING_DUE
+    assert send_next(any_server.database, world, (), NOW + CLAIM_SECONDS - 1) is SendResult.NOTHING_DUE
     alive = replace(world, while_sending=lambda _: None)
-    assert send_next(any_server.database, alive, (), NOW + CLAIM_SECONDS) is Sent.SENT
+    assert send_next(any_server.database, alive, (), NOW + CLAIM_SECONDS) is SendResult.SENT
     assert len(set(alive.tried)) == 1
 
 
@@ -382,7 +382,7 @@ def test_s42_senders_that_run_at_once_send_each_message_once(any_server: Instanc
 def test_what_is_settled_is_forgotten_after_a_month_and_what_nobody_can_send_after_a_week(any_server: Instance) -> None:
     world = MemoryMailWorld(is_up=True)
     queue(any_server, 2)
-    assert send_next(any_server.database, world, (), NOW) is Sent.SENT
+    assert send_next(any_server.database, world, (), NOW) is SendResult.SENT
     assert forget_old(any_server.database, NOW + KEEP_SETTLED, with_mailer=True) == 0
     assert forget_old(any_server.database, NOW + KEEP_SETTLED + 2, with_mailer=True) == 1  # the one that was sent
     assert forget_old(any_server.database, NOW + 7 * DAY, with_mailer=False) == 0

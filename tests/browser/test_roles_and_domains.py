@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from sparekey.app.people.domains import add_domain
-from sparekey.app.sessions.clients import find_door
+from sparekey.app.sessions.clients import find_client_interface
 from sparekey.clock import now as clock_now
 from sparekey.secret import Secret
 from tests.browser.rig import Site, Visitor
@@ -84,7 +84,7 @@ def test_the_key_of_a_client_is_shown_once(visit: Visitor, site: Site, admin: Us
     page.get_by_label("Security domain").select_option("Sales")
     page.get_by_role("button", name="Add and show key").click()
     key = page.get_by_role("region", name="Key", exact=True).get_by_text(re.compile("^spk_")).inner_text()
-    assert find_door(site.instance, Secret(key), "192.0.2.7", clock_now()) is not None
+    assert find_client_interface(site.instance, Secret(key), "192.0.2.7", clock_now()) is not None
     page.get_by_role("link", name="Open the API client").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("vpn")
     assert key not in page.content()

@@ -15,7 +15,7 @@ from sparekey import clock
 from sparekey.agent.contact.enrolment import enrol
 from sparekey.agent.contact.events import appended
 from sparekey.agent.contact.server_client import conversation
-from sparekey.agent.ground.ports import Connect, Refused, Server
+from sparekey.agent.ground.ports import AgentApi, Connect, Refused
 from sparekey.agent.ground.state import Enrolment, State, new_state
 from sparekey.agent.platform.posix import PosixFiles, SystemClock
 from sparekey.agent.store.file_keys import FileKeys
@@ -74,7 +74,7 @@ def _over_https(directory: Path) -> Iterator[EnrolledSide]:
         keys = FileKeys.open(store, files)
         enrolled = state.enrolment
 
-        def connect() -> contextlib.AbstractContextManager[Server]:
+        def connect() -> contextlib.AbstractContextManager[AgentApi]:
             ca = bytes.fromhex(enrolled.ca_certificate)
             return conversation(enrolled.servers, ca, enrolled.device, keys.sign, clock.now)
 
@@ -99,7 +99,7 @@ def _real(directory: Path) -> Iterator[EnrolledSide]:
         step = clock.now() // alice.totp.interval
         steps = iter((step, step + 1))
 
-        def connect() -> contextlib.AbstractContextManager[Server]:
+        def connect() -> contextlib.AbstractContextManager[AgentApi]:
             ca = bytes.fromhex(enrolled.ca_certificate)
             return conversation(enrolled.servers, ca, enrolled.device, keys.sign, clock.now)
 
@@ -148,24 +148,24 @@ def side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EnrolledSid
 
 
 @pytest.fixture
-def server(side: EnrolledSide) -> Iterator[Server]:
+def server(side: EnrolledSide) -> Iterator[AgentApi]:
     with side.connect() as server:
         server.allow(60)
         yield server
 
 
-def signed_in(side: EnrolledSide, server: Server, check: str = "") -> SignInReply:
+def signed_in(side: EnrolledSide, server: AgentApi, check: str = "") -> SignInReply:
     reply = server.sign_in(SignInRequest(login="alice", passcode=side.passcode(), check=check))
     assert reply.result == "granted"
     return reply
 
 
-def said(server: Server, held: list[HeldUnit] | None = None) -> UserSync:
+def said(server: AgentApi, held: list[HeldUnit] | None = None) -> UserSync:
     (user,) = server.sync(SyncRequest(held=held or [], checkpoint="", hardware_bound=False)).users
     return user
 
 
-def fetched(server: Server, user: UserSync) -> list[bytes]:
+def fetched(server: AgentApi, user: UserSync) -> list[bytes]:
     names = [name for name in user.wanted if name.kind.startswith("emergency-") or name == user.wanted[0]]
     return [
         server.unit(
@@ -175,7 +175,7 @@ def fetched(server: Server, user: UserSync) -> list[bytes]:
     ]
 
 
-def test_a_sign_in_gives_the_key_that_its_check_names(side: EnrolledSide, server: Server) -> None:
+def test_a_sign_in_gives_the_key_that_its_check_names(side: EnrolledSide, server: AgentApi) -> None:
     reply = signed_in(side, server)
     assert check_of(Secret(bytes.fromhex(reply.offline_key))).hex() == reply.check
     assert (reply.method, reply.misread) == ("tokencode", [])
@@ -185,20 +185,20 @@ def test_a_sign_in_gives_the_key_that_its_check_names(side: EnrolledSide, server
     assert signed_in(side, server, reply.check).offline_key == reply.offline_key
 
 
-def test_a_denial_says_nothing(side: EnrolledSide, server: Server) -> None:
+def test_a_denial_says_nothing(side: EnrolledSide, server: AgentApi) -> None:
     typed = side.passcode()
     for login, passcode in (("alice", "2468000000"), ("nobody", typed), ("alice", ""), ("", "")):
         reply = server.sign_in(SignInRequest(login=login, passcode=passcode, check=""))
         assert (reply.result, reply.user, reply.token, reply.offline_key) == ("denied", "", "", "")
 
 
-def test_a_used_passcode_is_denied(side: EnrolledSide, server: Server) -> None:
+def test_a_used_passcode_is_denied(side: EnrolledSide, server: AgentApi) -> None:
     typed = side.passcode()
     results = [server.sign_in(SignInRequest(login="alice", passcode=typed, check="")).result for _ in range(2)]
     assert results == ["granted", "denied"]
 
 
-def test_after_a_sign_in_days_and_both_codes_are_wanted_and_kept(side: EnrolledSide, server: Server) -> None:
+def test_after_a_sign_in_days_and_both_codes_are_wanted_and_kept(side: EnrolledSide, server: AgentApi) -> None:
     reply = signed_in(side, server)
     user = said(server)
     kinds = [name.kind for name in user.wanted]
@@ -209,7 +209,7 @@ def test_after_a_sign_in_days_and_both_codes_are_wanted_and_kept(side: EnrolledS
     assert any(used.token == reply.token and used.step >= reply.step for used in user.used)
 
 
-def test_units_stand_up_to_their_examination_and_are_not_wanted_again(side: EnrolledSide, server: Server) -> None:
+def test_units_stand_up_to_their_examination_and_are_not_wanted_again(side: EnrolledSide, server: AgentApi) -> None:
     signed_in(side, server)
     user = said(server)
     keys = [bytes.fromhex(key) for key in side.enrolment.signing_keys]
@@ -218,7 +218,7 @@ def test_units_stand_up_to_their_examination_and_are_not_wanted_again(side: Enro
     assert {unit.header.login for unit in units} == {"alice"}
 
 
-def test_a_unit_of_another_generation_has_to_be_asked_for_anew(side: EnrolledSide, server: Server) -> None:
+def test_a_unit_of_another_generation_has_to_be_asked_for_anew(side: EnrolledSide, server: AgentApi) -> None:
     signed_in(side, server)
     user = said(server)
     side.renew()
@@ -233,7 +233,7 @@ def test_a_unit_of_another_generation_has_to_be_asked_for_anew(side: EnrolledSid
 
 
 def test_the_key_under_which_secrets_are_wrapped_is_given_after_a_new_generation(
-    side: EnrolledSide, server: Server
+    side: EnrolledSide, server: AgentApi
 ) -> None:
     reply = signed_in(side, server)
     side.renew()
@@ -243,14 +243,14 @@ def test_the_key_under_which_secrets_are_wrapped_is_given_after_a_new_generation
 CHOSEN: Final = "86420974"
 
 
-def asked_for_a_new_pin(side: EnrolledSide, server: Server) -> SignInReply:
+def asked_for_a_new_pin(side: EnrolledSide, server: AgentApi) -> SignInReply:
     side.force_new_pin()
     reply = server.sign_in(SignInRequest(login="alice", passcode=side.passcode(), check=""))
     assert (reply.result, reply.ask) == ("ask", "new-pin")
     return reply
 
 
-def test_a_question_gives_nothing_but_the_question(side: EnrolledSide, server: Server) -> None:
+def test_a_question_gives_nothing_but_the_question(side: EnrolledSide, server: AgentApi) -> None:
     reply = asked_for_a_new_pin(side, server)
     assert (reply.user, reply.method, reply.token, reply.step, reply.check, reply.offline_key) == (
         "",
@@ -264,7 +264,7 @@ def test_a_question_gives_nothing_but_the_question(side: EnrolledSide, server: S
     assert len(bytes.fromhex(reply.reply_to)) == 16
 
 
-def test_a_new_pin_and_the_same_again_sign_in(side: EnrolledSide, server: Server) -> None:
+def test_a_new_pin_and_the_same_again_sign_in(side: EnrolledSide, server: AgentApi) -> None:
     first = asked_for_a_new_pin(side, server)
     second = server.sign_in(SignInRequest(login="alice", passcode=CHOSEN, check="", reply_to=first.reply_to))
     assert (second.result, second.ask) == ("ask", "confirm-pin")
@@ -274,7 +274,7 @@ def test_a_new_pin_and_the_same_again_sign_in(side: EnrolledSide, server: Server
     assert any(used.token == granted.token and used.step >= granted.step > 0 for used in said(server).used)
 
 
-def test_a_question_is_answered_once_and_for_the_login_that_was_asked(side: EnrolledSide, server: Server) -> None:
+def test_a_question_is_answered_once_and_for_the_login_that_was_asked(side: EnrolledSide, server: AgentApi) -> None:
     first = asked_for_a_new_pin(side, server)
     for login, reply_to in (("bob", first.reply_to), ("alice", "0" * 32), ("alice", "")):
         assert (
@@ -287,12 +287,12 @@ def test_a_question_is_answered_once_and_for_the_login_that_was_asked(side: Enro
     assert results[1] == "denied"
 
 
-def test_acknowledgements_are_counted(side: EnrolledSide, server: Server) -> None:
+def test_acknowledgements_are_counted(side: EnrolledSide, server: AgentApi) -> None:
     signed_in(side, server)
     assert server.acknowledge(AcknowledgementRequest(unit_hashes=[])).acknowledged == 0
 
 
-def test_events_are_taken_up_to_the_last(side: EnrolledSide, server: Server) -> None:
+def test_events_are_taken_up_to_the_last(side: EnrolledSide, server: AgentApi) -> None:
     reply = signed_in(side, server)
     state: State = new_state(side.enrolment)
     for _ in range(2):
@@ -301,7 +301,7 @@ def test_events_are_taken_up_to_the_last(side: EnrolledSide, server: Server) -> 
     assert server.sync(SyncRequest(held=[], checkpoint="", hardware_bound=False)).last_event == 2
 
 
-def test_a_revoked_device_is_told_so(side: EnrolledSide, server: Server) -> None:
+def test_a_revoked_device_is_told_so(side: EnrolledSide, server: AgentApi) -> None:
     signed_in(side, server)
     side.revoke()
     with pytest.raises(Refused) as caught:

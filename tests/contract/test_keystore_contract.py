@@ -7,7 +7,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from sparekey.app.ports import Keystore, KeystoreError, Purpose
+from sparekey.app.ports import KeyPurpose, Keystore, KeystoreError
 from sparekey.keystore.file import FileKeystore
 from tests.memory_keystore import MemoryKeystore
 
@@ -65,8 +65,8 @@ def test_nothing_cut_short_unwraps(keystore: Keystore, length: int) -> None:
         keystore.unwrap(wrapped[:length], b"")
 
 
-@pytest.mark.parametrize("purpose", Purpose)
-def test_a_signature_verifies_under_the_public_key(keystore: Keystore, purpose: Purpose) -> None:
+@pytest.mark.parametrize("purpose", KeyPurpose)
+def test_a_signature_verifies_under_the_public_key(keystore: Keystore, purpose: KeyPurpose) -> None:
     message = purpose.label + b"content"
     public_key = keystore.public_key(purpose)
     assert len(public_key) == 32
@@ -77,12 +77,12 @@ def test_a_signature_verifies_under_the_public_key(keystore: Keystore, purpose: 
 
 
 def test_each_purpose_has_a_key_of_its_own(keystore: Keystore) -> None:
-    assert len({keystore.public_key(purpose) for purpose in Purpose}) == len(Purpose)
+    assert len({keystore.public_key(purpose) for purpose in KeyPurpose}) == len(KeyPurpose)
 
 
-@pytest.mark.parametrize("purpose", Purpose)
-def test_a_key_signs_only_what_it_is_for(keystore: Keystore, purpose: Purpose) -> None:
-    others = [other.label + b"content" for other in Purpose if other is not purpose]
+@pytest.mark.parametrize("purpose", KeyPurpose)
+def test_a_key_signs_only_what_it_is_for(keystore: Keystore, purpose: KeyPurpose) -> None:
+    others = [other.label + b"content" for other in KeyPurpose if other is not purpose]
     for message in (b"", b"content", purpose.label[:-1], *others):
         with pytest.raises(KeystoreError):
             keystore.sign(purpose, message)

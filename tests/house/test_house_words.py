@@ -2,7 +2,7 @@
 
 import pytest
 
-from sparekey.agent.ground.outcome import Reason as OnDevice
+from sparekey.agent.ground.outcome import RefusalReason as OnDevice
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.words import REASONS, WORDS, happened, refused_for
 from sparekey.core.reasons import Reason

@@ -19,7 +19,7 @@ from sparekey.app.tokens import tokens
 from sparekey.app.tokens.tokens import NewToken, add_token, set_pin
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.errors import NotAllowed, NotFound
-from sparekey.core.explain.online import Verdict
+from sparekey.core.explain.online import RuleResult
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
@@ -134,7 +134,7 @@ def test_each_operator_does_what_theirs_is(company: tuple[Operator, Instance]) -
         showing(instance, acting(instance, "desk"), bert)
     with pytest.raises(NotFound):
         why.explain(instance, acting(instance, "chief"), "bert", now=NOW)
-    assert why.explain(instance, boss, "bert", now=NOW).lines[0].verdict is Verdict.OK
+    assert why.explain(instance, boss, "bert", now=NOW).lines[0].verdict is RuleResult.OK
 
     # the last super administrator stays, for commands too
     assert operator.fails("role", "revoke", "super administrator", "boss").json["error"] == "not-allowed"

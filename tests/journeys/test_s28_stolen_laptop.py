@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.core.reasons import Ask
+from sparekey.core.reasons import ChallengeKind
 from sparekey.core.sign_in.outcome import Asked
 from tests.builders import submit
 from tests.journeys.site import DEVICE, a_site, read_state
@@ -33,4 +33,4 @@ def test_s28_a_stolen_device_erases_itself_at_contact(tmp_path: Path) -> None:
         assert site.login(site.passcode(), "unavailable", "offline")["reason"] == "no-offline-data"
         asked = submit(site.instance, site.alice, site.now)
         assert isinstance(asked, Asked)
-        assert asked.ask is Ask.NEW_PIN
+        assert asked.ask is ChallengeKind.NEW_PIN

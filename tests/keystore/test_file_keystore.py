@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.ports import KeystoreError, Purpose
+from sparekey.app.ports import KeyPurpose, KeystoreError
 from sparekey.keystore.file import FileKeystore
 
 FILES = ["checkpoint.key", "master.key", "offline.key"]
@@ -39,7 +39,9 @@ def test_s26_only_the_owner_can_read_the_keys(tmp_path: Path) -> None:
 
 def test_the_keys_are_the_same_when_opened_again(directory: Path) -> None:
     first, second = FileKeystore(directory), FileKeystore(directory)
-    assert [first.public_key(purpose) for purpose in Purpose] == [second.public_key(purpose) for purpose in Purpose]
+    assert [first.public_key(purpose) for purpose in KeyPurpose] == [
+        second.public_key(purpose) for purpose in KeyPurpose
+    ]
     assert second.unwrap(first.wrap(b"k" * 32, b"c"), b"c") == b"k" * 32
 
 

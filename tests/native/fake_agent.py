@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sparekey.wire.local_socket import HEAD_BYTES, Frame, Kind, decode_frame, encode_frame, frame
+from sparekey.wire.local_socket import HEAD_BYTES, Frame, FrameKind, decode_frame, encode_frame, frame
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ def fake_agent(*replies: Reply) -> Iterator[FakeAgent]:
 
 
 def granted(message: str = "Signed in.") -> Frame:
-    return frame(Kind.ANSWER, result="granted", mode="online", method="tokencode", days_left=3, message=message)
+    return frame(FrameKind.ANSWER, result="granted", mode="online", method="tokencode", days_left=3, message=message)
 
 
 def denied(reason: str = "wrong-passcode", message: str = "No.") -> Frame:
-    return frame(Kind.ANSWER, result="denied", mode="online", reason=reason, message=message)
+    return frame(FrameKind.ANSWER, result="denied", mode="online", reason=reason, message=message)
 
 
 def asks(what: str, reply_to: str = "q1", message: str = "A PIN has 4 to 8 digits.") -> Frame:
-    return frame(Kind.ANSWER, result="ask", mode="online", ask=what, reply_to=reply_to, message=message)
+    return frame(FrameKind.ANSWER, result="ask", mode="online", ask=what, reply_to=reply_to, message=message)

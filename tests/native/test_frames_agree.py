@@ -13,7 +13,7 @@ from sparekey.wire.local_socket import (
     LONGEST_REQUEST,
     BadFrame,
     Frame,
-    Kind,
+    FrameKind,
     Tag,
     decode_frame,
     encode_frame,
@@ -24,7 +24,7 @@ from tests.native.built import check
 
 pytestmark = pytest.mark.services  # starts a process, and a compiler before it
 
-FOR_A_SHIM = {Kind.ANSWER, Kind.DONE, Kind.SECRET, Kind.FAILED}
+FOR_A_SHIM = {FrameKind.ANSWER, FrameKind.DONE, FrameKind.SECRET, FrameKind.FAILED}
 TEXTS = [Tag.RESULT, Tag.MODE, Tag.METHOD, Tag.MESSAGE, Tag.REASON, Tag.REPLY_TO, Tag.ASK]
 SHOWN = [*TEXTS[:5], Tag.MISREAD, *TEXTS[5:], Tag.SECRET]
 NUMBERS = [Tag.DAYS_LEFT, Tag.EMERGENCY_EXPIRES, Tag.DONE]
@@ -87,12 +87,14 @@ good_fields = (
     | st.tuples(st.sampled_from([Tag.MISREAD, Tag.SECRET]), st.binary(max_size=20))
 )
 answer_fields = good_fields.filter(lambda each: each[0] not in {Tag.SECRET, Tag.DONE})
-good = st.builds(joined, st.just(Kind.ANSWER), st.lists(answer_fields, max_size=10, unique_by=lambda each: each[0]))
-nearly = st.builds(joined, st.sampled_from(sorted(Kind)), st.lists(good_fields, max_size=3))
+good = st.builds(
+    joined, st.just(FrameKind.ANSWER), st.lists(answer_fields, max_size=10, unique_by=lambda each: each[0])
+)
+nearly = st.builds(joined, st.sampled_from(sorted(FrameKind)), st.lists(good_fields, max_size=3))
 odd_fields = st.tuples(st.sampled_from(sorted(Tag)) | st.integers(0, 255), texts | bad_texts | st.binary(max_size=9))
 odd = st.builds(
     joined,
-    st.sampled_from(sorted(Kind)) | st.integers(0, 255),
+    st.sampled_from(sorted(FrameKind)) | st.integers(0, 255),
     st.lists(odd_fields, max_size=3),
     st.sampled_from([1, 1, 1, 0, 2]),
 )
@@ -124,7 +126,7 @@ def test_s64_a_length_out_of_range_is_refused(ask: Ask, size: int) -> None:
         if size > longest - 10
     )
     data = min(size, 70_000).to_bytes(4, "big") if size != 0xFFFFFFFF else b"\xff" * 4
-    data += bytes([1, Kind.ANSWER])[: min(size, 2)] + fields
+    data += bytes([1, FrameKind.ANSWER])[: min(size, 2)] + fields
     assert ask("reply", data) == as_python_reads_it(data)
     assert (ask("reply", data) == "refused") == (size not in {2, 65_535, 65_536})
 
@@ -153,7 +155,7 @@ def test_s64_a_length_out_of_range_is_refused(ask: Ask, size: int) -> None:
     ],
 )
 def test_both_have_the_same_idea_of_text(ask: Ask, value: bytes) -> None:
-    data = encode_frame(Frame(kind=Kind.ANSWER, fields={Tag.RESULT: b"granted", Tag.MESSAGE: b"a" + value}))
+    data = encode_frame(Frame(kind=FrameKind.ANSWER, fields={Tag.RESULT: b"granted", Tag.MESSAGE: b"a" + value}))
     assert ask("reply", data) == as_python_reads_it(data)
 
 
@@ -166,11 +168,11 @@ secrets = st.binary(max_size=40) | st.integers(4060, 4100).map(bytes)
 def test_both_write_the_same_requests(
     ask: Ask, user: str, passcode: str, reply_to: str, secret: bytes, remote: bool
 ) -> None:
-    login = frame(Kind.LOGIN, user=user, passcode=passcode, reply_to=reply_to, remote=int(remote))
+    login = frame(FrameKind.LOGIN, user=user, passcode=passcode, reply_to=reply_to, remote=int(remote))
     for line, expected in (
         (("login", user.encode(), passcode.encode(), reply_to.encode(), b"1" if remote else b""), login),
-        (("keep", user.encode(), secret), frame(Kind.KEEP, purpose=user, secret=secret)),
-        (("open", user.encode()), frame(Kind.OPEN, purpose=user)),
+        (("keep", user.encode(), secret), frame(FrameKind.KEEP, purpose=user, secret=secret)),
+        (("open", user.encode()), frame(FrameKind.OPEN, purpose=user)),
     ):
         data = encode_frame(expected)
         fits = len(data) - HEAD_BYTES <= LONGEST_REQUEST
@@ -178,7 +180,7 @@ def test_both_write_the_same_requests(
 
 
 def test_a_request_is_never_longer_than_its_room(ask: Ask) -> None:
-    data = encode_frame(frame(Kind.LOGIN, user="alice"))
+    data = encode_frame(frame(FrameKind.LOGIN, user="alice"))
     for room in range(len(data) + 2):
         assert ask("room", str(room), b"alice") == (data.hex() if room >= len(data) else "refused")
     for parts in ((b"a" * 70_000, b"", b""), (b"a" * 4089, b"", b""), (b"a" * 4091, b"", b""), (b"a" * 4092, b"", b"")):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.wire.local_socket import Frame, Kind, Tag, frame
+from sparekey.wire.local_socket import Frame, FrameKind, Tag, frame
 from tests.native.built import check
 from tests.native.fake_agent import GONE, FakeAgent, Reply, asks, denied, fake_agent, granted
 from tests.native.pam_applications import (
@@ -214,7 +214,7 @@ def test_odd_names_reach_the_agent_as_they_are(attempt: Try, name: str) -> None:
 
 
 def test_who_may_not_ask_is_told_so(attempt: Try) -> None:
-    refusal = frame(Kind.FAILED, reason="not-allowed", message="only root can sign in another user")
+    refusal = frame(FrameKind.FAILED, reason="not-allowed", message="only root can sign in another user")
     seen, _ = attempt(refusal, answers=[typed(PASSCODE)])
     assert seen.status == {"authenticate": CRED_INSUFFICIENT}
     assert seen.texts("error") == ["only root can sign in another user"]
@@ -302,7 +302,7 @@ def test_s64_an_option_that_is_none_refuses_everything(attempt: Try, options: st
 def test_the_first_pass_is_used_and_no_other_asked_for(attempt: Try) -> None:
     seen, agent = attempt(granted(), answers=[typed(PASSCODE)], options="use_first_pass")
     assert (seen.status, seen.shown, agent.requests) == ({"authenticate": AUTH_ERR}, [], [])
-    secret = frame(Kind.SECRET, secret=b"the first pass")
+    secret = frame(FrameKind.SECRET, secret=b"the first pass")
     auth = ["required SOCKET os_password", "required SOCKET use_first_pass"]
     seen, agent = attempt(granted(), secret, granted(), answers=[typed(PASSCODE)], auth=auth)
     assert seen.status == {"authenticate": SUCCESS}
@@ -313,16 +313,20 @@ OPENED = ["requisite SOCKET os_password", "required SOCKET keep_os_password"]
 
 
 def test_a_password_that_is_kept_is_opened_for_the_next_line_and_kept_again(attempt: Try) -> None:
-    done, secret = frame(Kind.DONE), frame(Kind.SECRET, secret=b"correct horse")
+    done, secret = frame(FrameKind.DONE), frame(FrameKind.SECRET, secret=b"correct horse")
     seen, agent = attempt(granted(), secret, done, answers=[typed(PASSCODE)], auth=OPENED)
     assert seen.status == {"authenticate": SUCCESS}
     opened, kept = agent.connections[0][1:]
-    assert (opened.kind, opened.text(Tag.PURPOSE)) == (Kind.OPEN, "os-password")
-    assert (kept.kind, kept.text(Tag.PURPOSE), kept.fields[Tag.SECRET]) == (Kind.KEEP, "os-password", b"correct horse")
+    assert (opened.kind, opened.text(Tag.PURPOSE)) == (FrameKind.OPEN, "os-password")
+    assert (kept.kind, kept.text(Tag.PURPOSE), kept.fields[Tag.SECRET]) == (
+        FrameKind.KEEP,
+        "os-password",
+        b"correct horse",
+    )
 
 
 def test_what_was_opened_and_is_wrong_is_taken_back_and_said(attempt: Try) -> None:
-    secret, auth = frame(Kind.SECRET, secret=b"correct horse"), [OPENED[0], "requisite SOCKET ask_os_password"]
+    secret, auth = frame(FrameKind.SECRET, secret=b"correct horse"), [OPENED[0], "requisite SOCKET ask_os_password"]
     seen, _ = attempt(granted(), secret, answers=[typed(PASSCODE)], auth=auth)
     assert seen.status == {"authenticate": SUCCESS}
     assert "is no longer right" in seen.texts("info")[1]
@@ -332,28 +336,30 @@ def test_what_was_opened_and_is_wrong_is_taken_back_and_said(attempt: Try) -> No
     assert (seen.status, len(agent.requests)) == ({"authenticate": AUTH_ERR}, 2)
 
 
-@pytest.mark.parametrize("replies", [(denied(),), (granted(), frame(Kind.FAILED, reason="stays-closed"))])
+@pytest.mark.parametrize("replies", [(denied(),), (granted(), frame(FrameKind.FAILED, reason="stays-closed"))])
 def test_s64_nobody_is_asked_again_for_what_was_not_opened(attempt: Try, replies: tuple[Frame, ...]) -> None:
     auth = ["optional SOCKET os_password", "required SOCKET ask_os_password"]
     seen, _ = attempt(*replies, answers=[typed(PASSCODE)], auth=auth)
     assert seen.status == {"authenticate": AUTH_ERR}
     twice = ["required SOCKET os_password", *["required SOCKET ask_os_password"] * 2]
-    seen, _ = attempt(granted(), frame(Kind.SECRET, secret=b"correct horse"), answers=[typed(PASSCODE)], auth=twice)
+    seen, _ = attempt(
+        granted(), frame(FrameKind.SECRET, secret=b"correct horse"), answers=[typed(PASSCODE)], auth=twice
+    )
     assert seen.status == {"authenticate": AUTH_ERR}
 
 
-STAYS_CLOSED = frame(Kind.FAILED, reason="stays-closed", message="nothing is kept")
+STAYS_CLOSED = frame(FrameKind.FAILED, reason="stays-closed", message="nothing is kept")
 
 
 @pytest.mark.parametrize(
     ("reply", "logged"),
     [
         (STAYS_CLOSED, ""),
-        (frame(Kind.FAILED, reason="not-by-policy"), "not-by-policy"),
-        (frame(Kind.SECRET), "is not valid"),
-        (frame(Kind.SECRET, secret=b"a\0b"), "is not valid"),
-        (frame(Kind.SECRET, secret=b"x" * 1025), "is not valid"),
-        (frame(Kind.DONE), "not opened"),
+        (frame(FrameKind.FAILED, reason="not-by-policy"), "not-by-policy"),
+        (frame(FrameKind.SECRET), "is not valid"),
+        (frame(FrameKind.SECRET, secret=b"a\0b"), "is not valid"),
+        (frame(FrameKind.SECRET, secret=b"x" * 1025), "is not valid"),
+        (frame(FrameKind.DONE), "not opened"),
     ],
 )
 def test_a_password_that_does_not_open_leaves_the_sign_in_as_it_is(attempt: Try, reply: Frame, logged: str) -> None:
@@ -362,15 +368,17 @@ def test_a_password_that_does_not_open_leaves_the_sign_in_as_it_is(attempt: Try,
     assert any(logged in line for line in seen.log[1:]) if logged else len(seen.log) == 1
 
 
-@pytest.mark.parametrize("reply", [frame(Kind.FAILED, reason="not-kept"), frame(Kind.SECRET, secret=b"x"), granted()])
+@pytest.mark.parametrize(
+    "reply", [frame(FrameKind.FAILED, reason="not-kept"), frame(FrameKind.SECRET, secret=b"x"), granted()]
+)
 def test_s64_a_password_that_is_not_kept_is_no_success(attempt: Try, reply: Frame) -> None:
-    secret = frame(Kind.SECRET, secret=b"correct horse")
+    secret = frame(FrameKind.SECRET, secret=b"correct horse")
     seen, _ = attempt(granted(), secret, reply, answers=[typed(PASSCODE)], auth=OPENED)
     assert seen.status == {"authenticate": AUTHINFO_UNAVAIL}
 
 
 def test_s64_nothing_is_kept_for_who_was_not_granted(attempt: Try) -> None:
-    done = frame(Kind.DONE)
+    done = frame(FrameKind.DONE)
     seen, agent = attempt(done, answers=[typed(PASSCODE)], auth=OPENED[1:])
     assert (seen.status, agent.requests) == ({"authenticate": AUTH_ERR}, [])
     seen, agent = attempt(denied(), done, answers=[typed(PASSCODE)], auth=["optional SOCKET os_password", OPENED[1]])
@@ -383,7 +391,7 @@ def test_s64_nothing_is_kept_for_who_was_not_granted(attempt: Try) -> None:
 
 def test_nothing_that_was_typed_stays_in_memory_or_goes_to_the_log(attempt: Try) -> None:
     passcode, pin = "pass".ljust(48, "-") + "CODECODE", "pin".ljust(48, "+") + "PINPIN"
-    secret = frame(Kind.SECRET, secret=b"opened".ljust(48, b"~") + b"PASSWORD")
+    secret = frame(FrameKind.SECRET, secret=b"opened".ljust(48, b"~") + b"PASSWORD")
     looked_for = [passcode[-24:], pin[-24:]]
     steps = ("authenticate", *(f"memory={each.encode().hex()}" for each in looked_for), "inherited")
     answers = [typed(passcode), typed(pin)]

@@ -12,7 +12,7 @@ import pytest
 
 from sparekey.agent.local_socket.connection_limits import MOST_OF_EACH, MOST_OF_ROOT
 from sparekey.agent.platform.posix import person_behind
-from sparekey.wire.local_socket import Frame, Kind, Tag, encode_frame, frame
+from sparekey.wire.local_socket import Frame, FrameKind, Tag, encode_frame, frame
 from tests.cli.agent.commands_under_test import Computer, a_computer
 from tests.native.built import check
 from tests.native.fake_agent import GONE, SILENCE, Raw, Reply, denied, fake_agent, granted
@@ -221,11 +221,11 @@ def test_s64_nothing_is_sent_to_somebody_elses_socket(pam_directory: PamDirector
 
 
 def answer_of(**members: str | int | bytes) -> Raw:
-    return Raw(encode_frame(frame(Kind.ANSWER, **members)))
+    return Raw(encode_frame(frame(FrameKind.ANSWER, **members)))
 
 
 GRANTED = encode_frame(granted())
-TWICE = Frame(kind=Kind.ANSWER, fields={Tag.RESULT: b"granted"})
+TWICE = Frame(kind=FrameKind.ANSWER, fields={Tag.RESULT: b"granted"})
 HOSTILE: dict[str, tuple[Reply, int]] = {
     "another result": (answer_of(result="granted-once"), AUTHINFO_UNAVAIL),
     "the beginning of granted": (answer_of(result="grant"), AUTHINFO_UNAVAIL),
@@ -235,10 +235,10 @@ HOSTILE: dict[str, tuple[Reply, int]] = {
     "unavailable": (answer_of(result="unavailable"), AUTHINFO_UNAVAIL),
     "denied, with words that grant": (answer_of(result="denied", reason="granted", message="granted"), AUTH_ERR),
     "ask without a name for the question": (answer_of(result="ask", ask="new-pin"), AUTHINFO_UNAVAIL),
-    "failed": (frame(Kind.FAILED, reason="granted", message="granted"), AUTHINFO_UNAVAIL),
-    "done": (frame(Kind.DONE, done=1), AUTHINFO_UNAVAIL),
-    "a secret": (frame(Kind.SECRET, secret=b"granted"), AUTHINFO_UNAVAIL),
-    "a request": (Raw(encode_frame(frame(Kind.LOGIN, user="alice"))), AUTHINFO_UNAVAIL),
+    "failed": (frame(FrameKind.FAILED, reason="granted", message="granted"), AUTHINFO_UNAVAIL),
+    "done": (frame(FrameKind.DONE, done=1), AUTHINFO_UNAVAIL),
+    "a secret": (frame(FrameKind.SECRET, secret=b"granted"), AUTHINFO_UNAVAIL),
+    "a request": (Raw(encode_frame(frame(FrameKind.LOGIN, user="alice"))), AUTHINFO_UNAVAIL),
     "another version": (Raw(GRANTED[:4] + b"\2" + GRANTED[5:]), AUTHINFO_UNAVAIL),
     "an unknown type": (Raw(GRANTED[:5] + b"\x7f" + GRANTED[6:]), AUTHINFO_UNAVAIL),
     "the result twice": (Raw((2 + 20).to_bytes(4, "big") + b"\1\x40" + encode_frame(TWICE)[6:] * 2), AUTHINFO_UNAVAIL),
@@ -268,7 +268,7 @@ def test_s64_what_is_not_one_good_reply_refuses(pam_directory: PamDirectory, wha
 
 
 def test_s64_an_answer_that_was_there_before_the_question_is_none(pam_directory: PamDirectory) -> None:
-    question = encode_frame(frame(Kind.ANSWER, result="ask", ask="new-pin", reply_to="q"))
+    question = encode_frame(frame(FrameKind.ANSWER, result="ask", ask="new-pin", reply_to="q"))
     with fake_agent(Raw(question + GRANTED)) as agent:
         answers = [typed("2468123456"), typed("13579")]
         seen = drive(pam_directory, [f"required socket={agent.path}"], "authenticate", answers=answers)

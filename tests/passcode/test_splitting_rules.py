@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sparekey.passcode import (
-    Kind,
+    PasscodeKind,
     emergency_passcode,
     emergency_tokencode,
     grouped,
@@ -28,7 +28,7 @@ EVERY_SHAPE = [
     online_emergency(with_pin=True),
     online_emergency(with_pin=False),
 ]
-OFFLINE_SHAPES = [shape for shape in EVERY_SHAPE if shape.kind is not Kind.ONLINE_EMERGENCY]
+OFFLINE_SHAPES = [shape for shape in EVERY_SHAPE if shape.kind is not PasscodeKind.ONLINE_EMERGENCY]
 
 pins = st.from_regex(r"[0-9A-Za-z]{4,8}", fullmatch=True)
 digit_pins = st.from_regex(r"[0-9]{4,8}", fullmatch=True)

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from sparekey.app.instance import Instance
-from sparekey.app.sign_in.verification import Verdict
-from sparekey.core.reasons import Ask, Reason
+from sparekey.app.sign_in.verification import SignInResult
+from sparekey.core.reasons import ChallengeKind, Reason
 from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
@@ -29,7 +29,7 @@ def instances(database: Database, database_url: str) -> Iterator[tuple[Instance,
     second.database.close()
 
 
-def at_once(pool: ThreadPoolExecutor, answer: Callable[[int], Verdict]) -> list[Outcome]:
+def at_once(pool: ThreadPoolExecutor, answer: Callable[[int], SignInResult]) -> list[Outcome]:
     """All answers of one round, released together."""
     start = threading.Barrier(ANSWERS)
 
@@ -47,7 +47,7 @@ def test_s01_of_64_answers_to_one_question_one_counts(instances: tuple[Instance,
             now = NOW + 90 * number
             make_suspicious(instances[0], user, now=now)
             question = begin(instances[0], user, now)
-            asked(question, Ask.NEXT_TOKENCODE)
+            asked(question, ChallengeKind.NEXT_TOKENCODE)
             outcomes = at_once(pool, _answers(instances, user, question, now + 30))
             (one,) = (outcome for outcome in outcomes if isinstance(outcome, Granted))
             assert one.step == user.step(now) + 1
@@ -68,7 +68,7 @@ def test_s01_of_64_questions_about_one_code_one_leads_in(instances: tuple[Instan
             make_suspicious(instances[0], user, now=now)
             questions = [begin(instances[each % 2], user, now) for each in range(ANSWERS)]
 
-            def answer(each: int, questions: list[Verdict] = questions, now: int = now) -> Verdict:
+            def answer(each: int, questions: list[SignInResult] = questions, now: int = now) -> SignInResult:
                 text = user.totp.code(user.step(now) + 1)
                 return reply(instances[each // 2 % 2], user, questions[each], text, now + 30)
 
@@ -83,7 +83,7 @@ def test_s01_of_64_confirmations_one_sets_the_pin(instances: tuple[Instance, Ins
     user = a_user(instances[0], with_pin=True)
     first = begin(instances[0], user, typed=user.totp.code(user.step(NOW)))
     question = reply(instances[0], user, first, NEW_PIN)
-    asked(question, Ask.CONFIRM_PIN)
+    asked(question, ChallengeKind.CONFIRM_PIN)
     with ThreadPoolExecutor(ANSWERS) as pool:
         outcomes = at_once(pool, lambda each: reply(instances[each % 2], user, question, NEW_PIN))
     assert len([outcome for outcome in outcomes if isinstance(outcome, Granted)]) == 1
@@ -104,6 +104,8 @@ def test_s06_of_64_wrong_answers_at_the_limit_two_depend_on_the_code(instances: 
     assert (row.failures, row.locked_at) == (5, NOW)
 
 
-def _answers(instances: tuple[Instance, Instance], user: User, question: Verdict, now: int) -> Callable[[int], Verdict]:
+def _answers(
+    instances: tuple[Instance, Instance], user: User, question: SignInResult, now: int
+) -> Callable[[int], SignInResult]:
     code = user.totp.code(user.step(now - 30) + 1)
     return lambda each: reply(instances[each % 2], user, question, code, now)

@@ -26,7 +26,7 @@ from sparekey.app.offline.sign_in import DeviceSignIn, sign_in_on_device
 from sparekey.app.people.users import add_user, unlock
 from sparekey.app.people.users import set_enabled as set_user_enabled
 from sparekey.app.sign_in.answers import answer_challenge
-from sparekey.app.sign_in.verification import Verdict, sign_in
+from sparekey.app.sign_in.verification import SignInResult, sign_in
 from sparekey.app.snapshots import code_state
 from sparekey.app.tokens.life_cycle import assign, replace, unassign
 from sparekey.app.tokens.resync import resync
@@ -358,12 +358,12 @@ class SignIns(RuleBasedStateMachine):
             return needed
         return "zzzz9" if token.with_pin else ""
 
-    def _type(self, text: str, device: bool) -> Verdict | DeviceSignIn:
+    def _type(self, text: str, device: bool) -> SignInResult | DeviceSignIn:
         if device:
             return self._on_device(text)
         return sign_in(self.server, REST, self.login, Secret(text), self.now)
 
-    def _answer(self, waiting: Waiting, text: str, device: bool) -> Verdict | DeviceSignIn:
+    def _answer(self, waiting: Waiting, text: str, device: bool) -> SignInResult | DeviceSignIn:
         if device:
             return self._on_device(text, waiting.name)
         return answer_challenge(self.server, REST, self.login, waiting.name, Secret(text), self.now)
@@ -382,7 +382,7 @@ class SignIns(RuleBasedStateMachine):
         return wanted
 
     def _judged(
-        self, token: Token, verdict: Verdict | DeviceSignIn, expected: tuple[str, Question | None], device: bool
+        self, token: Token, verdict: SignInResult | DeviceSignIn, expected: tuple[str, Question | None], device: bool
     ) -> None:
         said, question = expected
         match verdict.outcome:

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.passcode import Kind, new_code
+from sparekey.passcode import PasscodeKind, new_code
 from sparekey.sealed import (
     Attempt,
     Misread,
     Moment,
     NotValidNow,
-    UnitKind,
     WrongPasscode,
     candidates,
     day_not_after,
@@ -22,6 +21,7 @@ from sparekey.sealed import (
     split_for,
     split_unit,
 )
+from sparekey.unit_kind import UnitKind
 from tests.sealed.units import (
     DAY,
     NOON,
@@ -86,8 +86,8 @@ def test_candidates_of_counters_and_of_emergency_codes() -> None:
 def test_what_fits_is_known_before_anything_is_hashed() -> None:
     emergency = received(a_unit(an_emergency_plan(), [(0, TWO)]))
     headers = [emergency.header, HEADER]
-    assert split_for(headers, PIN + CODE).kinds == {Kind.TOKENCODE}
-    assert split_for(headers, f"{PIN} {TWO}").kinds == {Kind.EMERGENCY_TOKENCODE}
+    assert split_for(headers, PIN + CODE).kinds == {PasscodeKind.TOKENCODE}
+    assert split_for(headers, f"{PIN} {TWO}").kinds == {PasscodeKind.EMERGENCY_TOKENCODE}
     assert split_for(headers, "?").kinds == set()
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sparekey.passcode import normalise
 from sparekey.sealed import (
     BALANCED,
-    BadSignature,
+    BadUnitSignature,
     Misread,
     Moment,
-    Opened,
+    OpenedRecord,
     SealedUnit,
     Unopened,
     WrongPasscode,
@@ -63,7 +63,7 @@ def mutated(typed: str) -> str:
     return other if other != typed else mutated(typed)
 
 
-def open_at_noon(unit: SealedUnit, typed: str) -> Opened:
+def open_at_noon(unit: SealedUnit, typed: str) -> OpenedRecord:
     return open_unit(unit, typed, AT_NOON)
 
 
@@ -141,7 +141,7 @@ def test_s21_the_pin_of_one_and_the_code_of_another_interval_are_refused() -> No
 
 
 def test_a_signature_by_a_key_that_is_not_pinned_is_refused() -> None:
-    with pytest.raises(BadSignature):
+    with pytest.raises(BadUnitSignature):
         verify_unit(UNIT, [secrets.token_bytes(32)], DEVICE, 1, _limits=CHEAP_LIMITS)
 
 

@@ -19,13 +19,13 @@ from sparekey.sealed import (
     Malformed,
     Moment,
     SealingStopped,
-    UnitKind,
     Weak,
     open_unit,
     seal_unit,
     verify_unit,
 )
 from sparekey.sealed.primitives import find_in_record, record_key, record_salt
+from sparekey.unit_kind import UnitKind
 from tests.sealed.units import (
     CHEAP,
     DAY,

@@ -17,18 +17,18 @@ from sparekey.sealed import (
     PinHash,
     SealedUnit,
     SealPlan,
-    UnitKind,
     day_not_after,
     pin_part,
     verify_stored,
     verify_unit,
 )
-from sparekey.sealed.levels import LIMITS, Limits
+from sparekey.sealed.levels import LIMITS, LevelLimits
 from sparekey.sealed.seal import _seal_from_parts
 from sparekey.secret import Secret
+from sparekey.unit_kind import UnitKind
 
 CHEAP = Level("cheap", 8, 1, 2)
-CHEAP_LIMITS = Limits(
+CHEAP_LIMITS = LevelLimits(
     argon_m=(8, 262144), argon_t=(1, 16), pepper_bits=(0, 14), least_cost=1, pin_m=(8, 262144), pin_t=(1, 16)
 )
 

@@ -10,7 +10,7 @@ from sparekey.app.audit_log.verification import verify_record
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, Instance
 from sparekey.app.people.domains import list_domains
 from sparekey.app.policies.policies import list_policies
-from sparekey.app.ports import KeystoreError, Purpose
+from sparekey.app.ports import KeyPurpose, KeystoreError
 from sparekey.app.server.initialise import initialise
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict
@@ -40,7 +40,7 @@ def test_a_new_server_can_be_opened(tmp_path: Path, database_url: str) -> None:
     (policy,) = list_policies(instance, ROOT, PolicyKind.OFFLINE)
     assert (policy.name, policy.is_default, OfflinePolicy.of(policy.values)) == (DEFAULT_POLICY, True, OfflinePolicy())
     assert [row.actor for row in on_record(instance, Action.SERVER_INITIALISED)] == [ROOT.name]
-    assert verify_record(instance.database, instance.keystore.public_key(Purpose.CHECKPOINT)) == []
+    assert verify_record(instance.database, instance.keystore.public_key(KeyPurpose.CHECKPOINT)) == []
     instance.database.close()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from sparekey.app.audit_log.verification import verify_record
 from sparekey.app.instance import Instance
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.app.sessions.clients import add_client
 from sparekey.clock import now as clock_now
 from sparekey.core.audit_log.actions import Action
@@ -50,7 +50,7 @@ def test_a_server_answers_over_tls_and_leaves_a_whole_record(tmp_path: Path, dat
     instance = opened(data)
     assert len(on_record(instance, Action.SERVER_STARTED)) == 2  # each of the two processes
     witnesses = checkpoint_store(data).witnesses()
-    assert verify_record(instance.database, instance.keystore.public_key(Purpose.CHECKPOINT), witnesses) == []
+    assert verify_record(instance.database, instance.keystore.public_key(KeyPurpose.CHECKPOINT), witnesses) == []
     assert witnesses[0].total == len(on_record(instance))
     instance.database.close()
     lines = [json.loads(line) for line in served.log.read_text().splitlines()]  # nobody looks on: no words for people

@@ -9,7 +9,7 @@ import pytest
 from sparekey.sealed import (
     Misread,
     Moment,
-    Opened,
+    OpenedRecord,
     SealedUnit,
     Unopened,
     open_previous,
@@ -44,7 +44,7 @@ def test_every_failure_word_has_a_vector() -> None:
     assert words == refusals | {"key"}
 
 
-def _outcome(fields: Fields, unit: bytes) -> tuple[Opened | None, str]:
+def _outcome(fields: Fields, unit: bytes) -> tuple[OpenedRecord | None, str]:
     try:
         sealed = _verified(fields, unit)
         with ThreadPoolExecutor(2) as pool:
@@ -66,7 +66,7 @@ def _moment(fields: Fields) -> Moment:
     return Moment(time, next_counter, shift, None if used < 0 else used)
 
 
-def _verify_opened(fields: Fields, opened: Opened) -> None:
+def _verify_opened(fields: Fields, opened: OpenedRecord) -> None:
     assert opened.offline_key.reveal().hex() == fields["key"]
     assert opened.i == int(fields["i"])
     header, hh = opened.unit.header, opened.unit.hh

@@ -10,7 +10,7 @@ from sparekey.wire.local_socket import (
     LONGEST_REQUEST,
     BadFrame,
     Frame,
-    Kind,
+    FrameKind,
     Tag,
     decode_frame,
     encode_frame,
@@ -18,7 +18,7 @@ from sparekey.wire.local_socket import (
     read_length,
 )
 
-LOGIN = frame(Kind.LOGIN, user="alice", passcode="2468123456")
+LOGIN = frame(FrameKind.LOGIN, user="alice", passcode="2468123456")
 
 
 def test_the_bytes_of_a_sign_in() -> None:
@@ -28,7 +28,7 @@ def test_the_bytes_of_a_sign_in() -> None:
 
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_what_is_written_is_read(user: str, passcode: str) -> None:
-    written = encode_frame(frame(Kind.LOGIN, user=user, passcode=passcode))
+    written = encode_frame(frame(FrameKind.LOGIN, user=user, passcode=passcode))
     assert read_length(written[:HEAD_BYTES]) == len(written) - HEAD_BYTES
     read = decode_frame(written[HEAD_BYTES:])
     assert (read.text(Tag.USER), read.text(Tag.PASSCODE), read.text(Tag.REPLY_TO)) == (user, passcode, "")
@@ -36,7 +36,7 @@ def test_what_is_written_is_read(user: str, passcode: str) -> None:
 
 @given(st.integers(0, 2**64 - 1))
 def test_numbers(value: int) -> None:
-    read = decode_frame(encode_frame(frame(Kind.PROGRESS, done=value))[HEAD_BYTES:])
+    read = decode_frame(encode_frame(frame(FrameKind.PROGRESS, done=value))[HEAD_BYTES:])
     assert read.number(Tag.DONE) == value
 
 
@@ -92,11 +92,11 @@ def test_lengths_are_capped() -> None:
         with pytest.raises(BadFrame):
             read_length(head, LONGEST_REQUEST)
     with pytest.raises(BadFrame):
-        encode_frame(Frame(kind=Kind.REPORT, fields={Tag.REPORT: bytes(LONGEST_FRAME)}))
+        encode_frame(Frame(kind=FrameKind.REPORT, fields={Tag.REPORT: bytes(LONGEST_FRAME)}))
     with pytest.raises(BadFrame):
-        frame(Kind.LOGIN, user=b"\xff").text(Tag.USER)
+        frame(FrameKind.LOGIN, user=b"\xff").text(Tag.USER)
     with pytest.raises(BadFrame):
-        frame(Kind.PROGRESS, done=b"1").number(Tag.DONE)
+        frame(FrameKind.PROGRESS, done=b"1").number(Tag.DONE)
 
 
 def test_a_passcode_does_not_print() -> None:

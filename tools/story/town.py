@@ -39,7 +39,6 @@ from sparekey.app.tokens import life_cycle as token_lifecycle
 from sparekey.app.tokens.tokens import NewToken, add_token, set_enabled, set_lost, set_pin
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.emergency.offline import CodeKind, groups_of
-from sparekey.core.offline.units import UnitKind
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Actor
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.reasons import Reason
@@ -51,6 +50,7 @@ from sparekey.storage.people import accounts
 from sparekey.storage.people.accounts import Account
 from sparekey.storage.tokens import tokens
 from sparekey.storage.tokens.tokens import AssignedToken
+from sparekey.unit_kind import UnitKind
 
 DAY: Final = 86_400
 HISTORY: Final = 120 * DAY  # so long ago it was founded

@@ -13,7 +13,7 @@ from sparekey.core.audit_log.checkpoint import Checkpoint
 from sparekey.core.audit_log.export import ExportedEvent
 
 
-class Purpose(StrEnum):
+class KeyPurpose(StrEnum):
     """The purpose of a signing key. Each purpose has its own key, so that no signature passes for another kind."""
 
     OFFLINE = "offline"  # sealed units (spec/offline-day.md)
@@ -22,7 +22,7 @@ class Purpose(StrEnum):
     @property
     def label(self) -> bytes:
         """The first bytes of every message that this key signs. A keystore refuses other messages."""
-        return {Purpose.OFFLINE: b"sparekey-offline/1\n", Purpose.CHECKPOINT: checkpoint.LABEL}[self]
+        return {KeyPurpose.OFFLINE: b"sparekey-offline/1\n", KeyPurpose.CHECKPOINT: checkpoint.LABEL}[self]
 
 
 class KeystoreError(RuntimeError):
@@ -40,11 +40,11 @@ class Keystore(Protocol):
         """Return the key that `wrap` encrypted. Raises KeystoreError if the bytes or the context differ."""
         ...
 
-    def sign(self, purpose: Purpose, message: bytes) -> bytes:
+    def sign(self, purpose: KeyPurpose, message: bytes) -> bytes:
         """Return the Ed25519 signature of `message` (RFC 8032, 64 bytes). Raises KeystoreError if its label differs."""
         ...
 
-    def public_key(self, purpose: Purpose) -> bytes:
+    def public_key(self, purpose: KeyPurpose) -> bytes:
         """Return the raw Ed25519 public key, 32 bytes."""
         ...
 

@@ -13,7 +13,7 @@ class Method(StrEnum):
     PASSKEY = "passkey"  # at the consoles only
 
 
-class Ask(StrEnum):
+class ChallengeKind(StrEnum):
     """The kind of a challenge after a correct passcode."""
 
     NEW_PIN = "new-pin"

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sparekey.app.ports import KeystoreError, Purpose
+from sparekey.app.ports import KeyPurpose, KeystoreError
 from sparekey.keystore.service_user import do_about_owner
 
 _MASTER: Final = "master.key"
@@ -33,7 +33,8 @@ class FileKeystore:
         with _PrivateDirectory(directory) as keys:
             self._master: Final = AESGCM(keys.read_key(_MASTER))
             self._signers: Final = {
-                purpose: Ed25519PrivateKey.from_private_bytes(keys.read_key(_file_name(purpose))) for purpose in Purpose
+                purpose: Ed25519PrivateKey.from_private_bytes(keys.read_key(_file_name(purpose)))
+                for purpose in KeyPurpose
             }
 
     @classmethod
@@ -42,7 +43,7 @@ class FileKeystore:
         try:
             making = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))  # 0700
             try:
-                for name in (_MASTER, *(_file_name(purpose) for purpose in Purpose)):
+                for name in (_MASTER, *(_file_name(purpose) for purpose in KeyPurpose)):
                     _write_key(making / name, secrets.token_bytes(_KEY_BYTES))
                 _sync_directory(making)
                 # Replaces an empty directory, never one that holds something: keys appear all at once, and only new.
@@ -75,13 +76,13 @@ class FileKeystore:
                 "a data key cannot be unwrapped: the key directory belongs to another database, or one was altered"
             ) from None
 
-    def sign(self, purpose: Purpose, message: bytes) -> bytes:
+    def sign(self, purpose: KeyPurpose, message: bytes) -> bytes:
         """Ed25519 over `message`, 64 bytes. Raises KeystoreError if it does not begin with the purpose's label."""
         if not message.startswith(purpose.label):
             raise KeystoreError(f"the {purpose} key signs nothing else")
         return self._signers[purpose].sign(message)
 
-    def public_key(self, purpose: Purpose) -> bytes:
+    def public_key(self, purpose: KeyPurpose) -> bytes:
         """The raw Ed25519 public key, 32 bytes."""
         return self._signers[purpose].public_key().public_bytes_raw()
 
@@ -135,7 +136,7 @@ def _verify_private(status: os.stat_result, path: Path, data: Path, *, mode: int
         raise KeystoreError(f"others may use {path}; run: chmod {mode:o} {path}")
 
 
-def _file_name(purpose: Purpose) -> str:
+def _file_name(purpose: KeyPurpose) -> str:
     return f"{purpose}.key"
 
 

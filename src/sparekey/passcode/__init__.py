@@ -13,7 +13,7 @@ from sparekey.passcode.canonical import (
 )
 from sparekey.passcode.splitting import (
     Candidate,
-    Kind,
+    PasscodeKind,
     Reading,
     Shape,
     emergency_passcode,
@@ -27,8 +27,8 @@ from sparekey.passcode.splitting import (
 __all__ = [
     "ALPHABET",
     "Candidate",
-    "Kind",
     "NotCanonical",
+    "PasscodeKind",
     "Reading",
     "Shape",
     "emergency_passcode",

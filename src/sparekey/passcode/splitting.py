@@ -25,7 +25,7 @@ _DIGITS = re.compile(r"[0-9]+")
 _ONLINE_EMERGENCY = re.compile(r"[0-9A-Z]{8}")
 
 
-class Kind(StrEnum):
+class PasscodeKind(StrEnum):
     """The kinds of codes after the PIN."""
 
     TOKENCODE = "tokencode"
@@ -39,38 +39,38 @@ class Kind(StrEnum):
 class Shape:
     """One form that the text may have. Use the functions below; `digits` matters only for a tokencode."""
 
-    kind: Kind
+    kind: PasscodeKind
     with_pin: bool
     digits: int = 0
 
     @property
     def groups(self) -> int:
         """Return the number of groups: two after a PIN, three for a code alone, 0 for a code without groups."""
-        if self.kind in {Kind.TOKENCODE, Kind.ONLINE_EMERGENCY}:
+        if self.kind in {PasscodeKind.TOKENCODE, PasscodeKind.ONLINE_EMERGENCY}:
             return 0
         return 2 if self.with_pin else 3
 
 
 def tokencode(digits: int, *, with_pin: bool) -> Shape:
     """Return the shape of a tokencode, after its PIN or alone."""
-    return Shape(Kind.TOKENCODE, with_pin, digits)
+    return Shape(PasscodeKind.TOKENCODE, with_pin, digits)
 
 
 def emergency_tokencode(*, with_pin: bool) -> Shape:
     """Return the shape of the offline emergency tokencode: two groups after the PIN, three for a token without a
     PIN."""
-    return Shape(Kind.EMERGENCY_TOKENCODE, with_pin)
+    return Shape(PasscodeKind.EMERGENCY_TOKENCODE, with_pin)
 
 
 def emergency_passcode() -> Shape:
     """Return the shape of the offline emergency passcode: three groups that replace PIN and tokencode."""
-    return Shape(Kind.EMERGENCY_PASSCODE, with_pin=False)
+    return Shape(PasscodeKind.EMERGENCY_PASSCODE, with_pin=False)
 
 
 def online_emergency(*, with_pin: bool) -> Shape:
     """Return the shape of an online emergency code: eight letters and digits, in any case, that only the server
     accepts."""
-    return Shape(Kind.ONLINE_EMERGENCY, with_pin)
+    return Shape(PasscodeKind.ONLINE_EMERGENCY, with_pin)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Reading:
         return next((candidate for candidate in self.candidates if candidate.shape == shape), None)
 
     @property
-    def kinds(self) -> frozenset[Kind]:
+    def kinds(self) -> frozenset[PasscodeKind]:
         return frozenset(candidate.shape.kind for candidate in self.candidates)
 
 
@@ -132,9 +132,9 @@ def _find_candidate(text: str, shape: Shape) -> Candidate | None:
 
 def _find_parts(text: str, shape: Shape) -> _Parts | None:
     """Cut the text in two where the code has its length and the rest can be the PIN."""
-    if shape.kind is Kind.TOKENCODE:
+    if shape.kind is PasscodeKind.TOKENCODE:
         parts = _tail_of(text, shape.digits, _DIGITS)
-    elif shape.kind is Kind.ONLINE_EMERGENCY:
+    elif shape.kind is PasscodeKind.ONLINE_EMERGENCY:
         parts = _tail_of(text.upper(), ONLINE_EMERGENCY_CHARACTERS, _ONLINE_EMERGENCY)
         # The PIN keeps its case: only the code is folded.
         parts = parts and _Parts(text[: len(parts.rest)], parts.code)

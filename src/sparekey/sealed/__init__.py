@@ -2,7 +2,7 @@
 
 from sparekey.sealed.erase import erase_through, join_unit, split_records, split_unit
 from sparekey.sealed.errors import (
-    BadSignature,
+    BadUnitSignature,
     Malformed,
     Misread,
     NotValidNow,
@@ -13,12 +13,12 @@ from sparekey.sealed.errors import (
     WrongKey,
     WrongPasscode,
 )
-from sparekey.sealed.format import Header, UnitKind, day_not_after
+from sparekey.sealed.format import Header, day_not_after
 from sparekey.sealed.levels import BALANCED, EMERGENCY, LEVELS, LIGHT, STRONG, Level
 from sparekey.sealed.open import (
     Attempt,
     Moment,
-    Opened,
+    OpenedRecord,
     candidates,
     is_valid,
     open_unit,
@@ -47,14 +47,14 @@ __all__ = [
     "LIGHT",
     "STRONG",
     "Attempt",
-    "BadSignature",
+    "BadUnitSignature",
     "Header",
     "Level",
     "Malformed",
     "Misread",
     "Moment",
     "NotValidNow",
-    "Opened",
+    "OpenedRecord",
     "PinHash",
     "Run",
     "SealPlan",
@@ -62,7 +62,6 @@ __all__ = [
     "SealingStopped",
     "Sign",
     "Superseded",
-    "UnitKind",
     "Unopened",
     "Weak",
     "WrongDevice",

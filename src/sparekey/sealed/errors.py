@@ -18,7 +18,7 @@ class Malformed(Unopened):
     word = "malformed"
 
 
-class BadSignature(Unopened):
+class BadUnitSignature(Unopened):
     """The signature is by none of the pinned keys."""
 
     word = "bad signature"

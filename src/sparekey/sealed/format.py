@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, NoReturn
 
 from sparekey.durations import DAY_SECONDS
 from sparekey.sealed.errors import Malformed, Weak
-from sparekey.sealed.levels import LIMITS, Level, Limits
+from sparekey.sealed.levels import LIMITS, Level, LevelLimits
 from sparekey.sealed.primitives import KEY_BYTES, PIN_SALT_BYTES, RECORD_BYTES, SALT_BYTES
+from sparekey.unit_kind import UnitKind
 
 MAGIC = b"sparekey-offline/1\n"
 HEADER_LIMIT = 4096
@@ -31,19 +31,6 @@ _TEXT_LIMIT = 128
 _INTEGER_LIMIT = 2**53 - 1
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 _START = len(MAGIC) + 4
-
-
-class UnitKind(StrEnum):
-    """The kinds of units."""
-
-    DAY = "day"
-    EVENTS = "events"
-    EMERGENCY_TOKENCODE = "emergency-tokencode"
-    EMERGENCY_PASSCODE = "emergency-passcode"
-
-    @property
-    def is_emergency(self) -> bool:
-        return self in {UnitKind.EMERGENCY_TOKENCODE, UnitKind.EMERGENCY_PASSCODE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +152,7 @@ def parse_header(data: bytes) -> Header:
     return header
 
 
-def verify_costs(header: Header, limits: Limits = LIMITS) -> None:
+def verify_costs(header: Header, limits: LevelLimits = LIMITS) -> None:
     """Raise Weak if a cost is outside the limits."""
     if not limits.allow(header.level):
         raise Weak("argon_m, argon_t or pepper_bits outside the limits")

@@ -32,7 +32,7 @@ LEVELS = {level.name: level for level in (LIGHT, BALANCED, STRONG)}
 
 
 @dataclass(frozen=True)
-class Limits:
+class LevelLimits:
     """Ranges, both ends included. A unit outside of them is refused as "weak"."""
 
     argon_m: tuple[int, int]
@@ -57,7 +57,7 @@ class Limits:
         return self.pin_m[0] <= pin_m <= self.pin_m[1] and self.pin_t[0] <= pin_t <= self.pin_t[1]
 
 
-LIMITS = Limits(
+LIMITS = LevelLimits(
     argon_m=(1024, 262144),
     argon_t=(1, 16),
     pepper_bits=(0, 14),

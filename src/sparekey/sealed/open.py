@@ -19,11 +19,12 @@ from sparekey.passcode import (
     tokencode,
 )
 from sparekey.sealed.errors import Misread, NotValidNow, WrongKey, WrongPasscode
-from sparekey.sealed.format import Header, UnitKind
+from sparekey.sealed.format import Header
 from sparekey.sealed.parallel import Run, block_size, one_by_one
 from sparekey.sealed.primitives import check_of, find_in_record, pin_part, record_key, record_salt
 from sparekey.sealed.verify import SealedUnit
 from sparekey.secret import Secret
+from sparekey.unit_kind import UnitKind
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedRecord:
     """The key, and the record that held it."""
 
     unit: SealedUnit
@@ -54,7 +55,7 @@ class Opened:
     offline_key: Secret[bytes]
 
 
-def open_unit(unit: SealedUnit, text: str, moment: Moment, *, run: Run = one_by_one) -> Opened:
+def open_unit(unit: SealedUnit, text: str, moment: Moment, *, run: Run = one_by_one) -> OpenedRecord:
     """Open one unit (steps 3 to 5). Raises NotValidNow, Misread, WrongPasscode or WrongKey."""
     verify_valid(unit.header, moment)
     return open_units([Attempt(unit, moment)], split_for([unit.header], text), run=run)
@@ -75,7 +76,7 @@ def shape_of(header: Header) -> Shape:
     return tokencode(header.digits, with_pin=with_pin)
 
 
-def open_units(attempts: Sequence[Attempt], reading: Reading, *, run: Run = one_by_one) -> Opened:
+def open_units(attempts: Sequence[Attempt], reading: Reading, *, run: Run = one_by_one) -> OpenedRecord:
     """Return the first unit that opens, in the order given. `reading` is `split_for` of the valid ones.
 
     Attempts that are not valid now, or that the text does not fit, are left out. `run` spreads the hashes over threads.
@@ -192,7 +193,7 @@ class _Search:
     def __init__(self) -> None:
         self._over = False
 
-    def __call__(self, block: _Block) -> Opened | None:
+    def __call__(self, block: _Block) -> OpenedRecord | None:
         header, hh = block.unit.header, block.unit.hh
         salt, record = record_salt(hh, block.i), block.unit.record(block.i)
         for pepper in block.peppers:
@@ -202,11 +203,11 @@ class _Search:
             offline_key = find_in_record(key, record, hh, block.i)
             if offline_key is not None:
                 self._over = True
-                return Opened(block.unit, block.i, Secret(offline_key))
+                return OpenedRecord(block.unit, block.i, Secret(offline_key))
         return None
 
 
-def _verify_key(hit: Opened) -> Opened:
+def _verify_key(hit: OpenedRecord) -> OpenedRecord:
     # Safe because only the server knows keys with the right check: a unit that an attacker with the signing key has
     # planted fails here.
     if not hmac.compare_digest(check_of(hit.offline_key), hit.unit.header.check):

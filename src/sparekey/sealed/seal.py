@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sparekey.passcode import verify_canonical
-from sparekey.sealed.format import Header, UnitKind, parse_header, signed_part, verify_costs
-from sparekey.sealed.levels import EMERGENCY, LEVELS, LIGHT, LIMITS, Level, Limits
+from sparekey.sealed.format import Header, parse_header, signed_part, verify_costs
+from sparekey.sealed.levels import EMERGENCY, LEVELS, LIGHT, LIMITS, Level, LevelLimits
 from sparekey.sealed.parallel import Run, block_size, one_by_one
 from sparekey.sealed.primitives import (
     KEY_BYTES,
@@ -24,6 +24,7 @@ from sparekey.sealed.primitives import (
     seal_record,
 )
 from sparekey.secret import Secret
+from sparekey.unit_kind import UnitKind
 
 Sign = Callable[[bytes], bytes]
 """Ed25519 with the offline-signing key: any bytes to 64 bytes."""
@@ -100,7 +101,7 @@ def _seal_from_parts(
     *,
     run: Run = one_by_one,
     stop: Callable[[], bool] | None = None,
-    limits: Limits = LIMITS,
+    limits: LevelLimits = LIMITS,
 ) -> bytes:
     """The hidden seam: vectors fix salt and peppers, and tests may be cheap. Callers cannot."""
     header = _header_of(plan, codes, salt)

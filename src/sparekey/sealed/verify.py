@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from sparekey.sealed.errors import BadSignature, Malformed, Superseded, WrongDevice
+from sparekey.sealed.errors import BadUnitSignature, Malformed, Superseded, WrongDevice
 from sparekey.sealed.format import Header, UnitParts, cut_unit, parse_header, verify_costs, verify_records_length
-from sparekey.sealed.levels import LIMITS, Limits
+from sparekey.sealed.levels import LIMITS, LevelLimits
 from sparekey.sealed.primitives import RECORD_BYTES, header_hash, is_erased
 
 PINNED_KEYS_LIMIT = 4
@@ -40,12 +40,12 @@ class SealedUnit:
 
 
 def verify_unit(
-    unit: bytes, pinned_keys: Sequence[bytes], device: str, generation: int, *, _limits: Limits = LIMITS
+    unit: bytes, pinned_keys: Sequence[bytes], device: str, generation: int, *, _limits: LevelLimits = LIMITS
 ) -> SealedUnit:
     """Verify a unit at receipt: steps 1 to 3 without time, and the hash of all records.
 
     `pinned_keys` are raw Ed25519 public keys (32 bytes), at most four. `generation` is the one in the server's sync
-    reply. Raises Malformed, BadSignature, Weak, WrongDevice or Superseded, in that order.
+    reply. Raises Malformed, BadUnitSignature, Weak, WrongDevice or Superseded, in that order.
     """
     parts, header = _verify_signed(unit, pinned_keys, _limits)
     if not hmac.compare_digest(hashlib.sha256(parts.records).digest(), parts.records_hash):
@@ -54,7 +54,7 @@ def verify_unit(
 
 
 def verify_stored(
-    unit: bytes, pinned_keys: Sequence[bytes], device: str, generation: int, *, _limits: Limits = LIMITS
+    unit: bytes, pinned_keys: Sequence[bytes], device: str, generation: int, *, _limits: LevelLimits = LIMITS
 ) -> SealedUnit:
     """Verify a stored unit: like `verify_unit` without the hash of the records, because erased records are zero now.
 
@@ -64,12 +64,12 @@ def verify_stored(
     return _verify_meant_for(parts, header, device, generation)
 
 
-def _verify_signed(unit: bytes, pinned_keys: Sequence[bytes], limits: Limits) -> tuple[UnitParts, Header]:
+def _verify_signed(unit: bytes, pinned_keys: Sequence[bytes], limits: LevelLimits) -> tuple[UnitParts, Header]:
     if not 1 <= len(pinned_keys) <= PINNED_KEYS_LIMIT:
         raise ValueError(f"pin 1 to {PINNED_KEYS_LIMIT} keys")
     parts = cut_unit(unit)
     if not any(_made_by(key, parts) for key in pinned_keys):
-        raise BadSignature("the signature is by none of the pinned keys")
+        raise BadUnitSignature("the signature is by none of the pinned keys")
     header = parse_header(parts.header)
     verify_records_length(header, parts.records)
     # Check the costs last: in a unit with wrong form they cannot be trusted.

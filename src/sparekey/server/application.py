@@ -19,7 +19,7 @@ from sparekey.server.console import sign_in as console_sign_in
 from sparekey.server.console import welcome
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.paths import OneSpelling
-from sparekey.server.replies import NO_SUCH_ROUTE, Failure, failure_of
+from sparekey.server.replies import NO_SUCH_ROUTE, HttpFailure, failure_of
 from sparekey.server.rest import administration, sessions
 from sparekey.server.rest import sign_ins as rest_sign_ins
 from sparekey.server.selfservice import sign_in as self_service_sign_in
@@ -105,6 +105,6 @@ class _ErrorsAnswered:
 def _no_such_route(failures: Failures) -> Callable[[Request, Exception], Response]:
     def answer(request: Request, error: Exception) -> Response:
         status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
-        return failures.answer(request, Failure(status, NO_SUCH_ROUTE, headers))
+        return failures.answer(request, HttpFailure(status, NO_SUCH_ROUTE, headers))
 
     return answer

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
-from sparekey.server.replies import Refusal
+from sparekey.server.replies import RequestRejected
 from sparekey.server.work import Busy
 
 _MOST_FILES: Final = 4  # that are taken in at once by one process
@@ -18,7 +18,7 @@ _PATIENCE: Final = 30.0  # seconds for any body
 _SLOWEST: Final = 64 * 1024  # bytes a second: as much longer may a large one take
 
 
-class Files:
+class LargeBodyLimit:
     """Limits how many bodies larger than all others are in memory."""
 
     def __init__(self) -> None:
@@ -37,9 +37,10 @@ class Files:
 
 
 async def read_body(request: Request, most: int, patience: float = _PATIENCE) -> bytes:
-    """Return the body, at most `most` bytes. Raises Refusal (413) as soon as it is longer, whatever its header says.
+    """Return the body, at most `most` bytes. Raises RequestRejected (413) as soon as it is longer, whatever its header
+    says.
 
-    `patience`: the seconds to wait for its first bytes; after that, Refusal (408).
+    `patience`: the seconds to wait for its first bytes; after that, RequestRejected (408).
     """
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > most:
@@ -53,11 +54,11 @@ async def read_body(request: Request, most: int, patience: float = _PATIENCE) ->
                     raise _too_large(most)
                 parts.append(part)
     except ClientDisconnect:
-        raise Refusal(400, "bad-request", "the request is incomplete", "send it again") from None
+        raise RequestRejected(400, "bad-request", "the request is incomplete", "send it again") from None
     except TimeoutError:
-        raise Refusal(408, "too-slow", "the request was not complete in time", "send it again") from None
+        raise RequestRejected(408, "too-slow", "the request was not complete in time", "send it again") from None
     return b"".join(parts)
 
 
-def _too_large(most: int) -> Refusal:
-    return Refusal(413, "too-large", f"the body has more than {most} bytes", "send less at once")
+def _too_large(most: int) -> RequestRejected:
+    return RequestRejected(413, "too-large", f"the body has more than {most} bytes", "send less at once")

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sparekey.server.replies import NO_SUCH_ROUTE, Refusal
+from sparekey.server.replies import NO_SUCH_ROUTE, RequestRejected
 
 _LONGEST: Final = 8_192
 # RFC 3986 section 3.3: pchar, each part after its slash
@@ -22,7 +22,7 @@ _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})
 
 
 class OneSpelling:
-    """Pass on the path as it was sent. Raises Refusal if it leads nowhere (404) or is not text (400)."""
+    """Pass on the path as it was sent. Raises RequestRejected if it leads nowhere (404) or is not text (400)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -31,9 +31,9 @@ class OneSpelling:
         if scope["type"] == "http":
             path = sent_path(scope)
             if not is_path(path):
-                raise Refusal(404, NO_SUCH_ROUTE.error, NO_SUCH_ROUTE.message, NO_SUCH_ROUTE.do)
+                raise RequestRejected(404, NO_SUCH_ROUTE.error, NO_SUCH_ROUTE.message, NO_SUCH_ROUTE.do)
             if not is_text(path):
-                raise Refusal(
+                raise RequestRejected(
                     400, "bad-request", "the path contains unprintable characters, or is not UTF-8", "check the address"
                 )
             scope = {**scope, "path": path}

@@ -27,7 +27,7 @@ _STATUS: Final[Mapping[type[SparekeyError], int]] = {BadInput: 400, NotAllowed: 
 _log: Final = structlog.get_logger()
 
 
-class Refusal(Exception):
+class RequestRejected(Exception):
     """A request that is rejected before any use case sees it."""
 
     def __init__(self, status: int, error: str, message: str, do: str, *, server_time: int = 0) -> None:
@@ -37,7 +37,7 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True)
-class Failure:
+class HttpFailure:
     """The status and body of an error reply."""
 
     status: int
@@ -61,25 +61,25 @@ def error_answer(status: int, reply: ErrorReply, headers: Mapping[str, str] | No
     return Response(json.dumps(members, separators=(",", ":"), ensure_ascii=False), status, headers, JSON)
 
 
-def failure_of(error: Exception) -> Failure:
+def failure_of(error: Exception) -> HttpFailure:
     """Return the error reply for an exception."""
     match error:
-        case Refusal():
-            return Failure(error.status, error.reply)
+        case RequestRejected():
+            return HttpFailure(error.status, error.reply)
         case SparekeyError():
             status = next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 409)
-            return Failure(status, ErrorReply(error=error.error, message=error.message, do=error.do))
+            return HttpFailure(status, ErrorReply(error=error.error, message=error.message, do=error.do))
         case BadMessage():
-            return Failure(400, ErrorReply(error="bad-request", message=str(error), do="see /openapi.json"))
+            return HttpFailure(400, ErrorReply(error="bad-request", message=str(error), do="see /openapi.json"))
         case Busy():
             reply = ErrorReply(
                 error="busy", message="more is waiting than this server takes on", do="try again in a moment"
             )
-            return Failure(503, reply, {"Retry-After": "1"})
+            return HttpFailure(503, reply, {"Retry-After": "1"})
     log_unforeseen(error)
     if is_unavailable(error):
-        return Failure(503, UNAVAILABLE)
-    return Failure(500, ErrorReply(error="failed", message="an internal error occurred", do="see the server's log"))
+        return HttpFailure(503, UNAVAILABLE)
+    return HttpFailure(500, ErrorReply(error="failed", message="an internal error occurred", do="see the server's log"))
 
 
 UNAVAILABLE: Final = ErrorReply(

@@ -421,7 +421,7 @@ dialogue = Table(
     Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
     Column("token_id", ForeignKey("token.id"), nullable=False),
     Column("ask", String(16), nullable=False),
-    Column("actor", String(160), nullable=False),  # the door: nobody else may answer
+    Column("actor", String(160), nullable=False),  # the interface: only it may answer
     Column("login", String(128), nullable=False),
     Column("method", String(32), nullable=False),  # core.sign_in.outcome.Method: what was right
     Column("step", BigInteger, nullable=True),  # of a tokencode
@@ -466,7 +466,7 @@ def _session(name: str, *more: Column[Any]) -> Table:  # Any: columns of any typ
     )
 
 
-# Apart from one another: what opens the self-service console is not even looked for at the door of administrators.
+# Separate tables: the interface of administrators does not even look for a session of the self-service console.
 admin_session = _session(
     "admin_session",
     Column("method", String(32), nullable=False, server_default=""),  # core.sign_in.outcome.Method: what began it

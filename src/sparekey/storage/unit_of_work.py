@@ -31,7 +31,7 @@ class Database:
         else:
             self._reader = engine.execution_options(**{WRITES: False})
             self._glancer = self._reader
-            self._write_turn = _Turn()
+            self._write_turn = _WriterQueue()
         self._read_turn = self._write_turn if is_in_memory(engine) else nullcontext()
 
     @contextmanager
@@ -60,7 +60,7 @@ class Database:
         self.engine.dispose()
 
 
-class _Turn:
+class _WriterQueue:
     """Writers of one process wait here, first come first served.
 
     SQLite's own waiting polls with ever longer sleeps, which leaves the disk idle and lets some wait much longer than

@@ -23,7 +23,7 @@ class BadFrame(ValueError):
     """The bytes are not a frame of this version. Nothing in them is used."""
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """The types of frames: requests below 64, replies from 64 on."""
 
     LOGIN = 1
@@ -68,17 +68,17 @@ class Tag(IntEnum):
     ASK = 29  # new-pin, confirm-pin, next-tokencode
 
 
-_FIELDS_OF: Final[dict[Kind, frozenset[Tag]]] = {
-    Kind.LOGIN: frozenset({Tag.USER, Tag.PASSCODE, Tag.REPLY_TO, Tag.REMOTE}),
-    Kind.KEEP: frozenset({Tag.PURPOSE, Tag.SECRET}),
-    Kind.OPEN: frozenset({Tag.PURPOSE}),
-    Kind.STATUS: frozenset(),
-    Kind.SYNC: frozenset(),
-    Kind.CLEAR: frozenset({Tag.EVERYTHING}),
-    Kind.TEST: frozenset({Tag.USER, Tag.PASSCODE}),
-    Kind.WATCH: frozenset(),
-    Kind.FORGET: frozenset({Tag.USER, Tag.PURPOSE}),
-    Kind.ANSWER: frozenset(
+_FIELDS_OF: Final[dict[FrameKind, frozenset[Tag]]] = {
+    FrameKind.LOGIN: frozenset({Tag.USER, Tag.PASSCODE, Tag.REPLY_TO, Tag.REMOTE}),
+    FrameKind.KEEP: frozenset({Tag.PURPOSE, Tag.SECRET}),
+    FrameKind.OPEN: frozenset({Tag.PURPOSE}),
+    FrameKind.STATUS: frozenset(),
+    FrameKind.SYNC: frozenset(),
+    FrameKind.CLEAR: frozenset({Tag.EVERYTHING}),
+    FrameKind.TEST: frozenset({Tag.USER, Tag.PASSCODE}),
+    FrameKind.WATCH: frozenset(),
+    FrameKind.FORGET: frozenset({Tag.USER, Tag.PURPOSE}),
+    FrameKind.ANSWER: frozenset(
         {
             Tag.RESULT,
             Tag.MODE,
@@ -92,11 +92,11 @@ _FIELDS_OF: Final[dict[Kind, frozenset[Tag]]] = {
             Tag.ASK,
         }
     ),
-    Kind.PROGRESS: frozenset({Tag.USER, Tag.UNIT, Tag.DONE, Tag.TOTAL}),
-    Kind.DONE: frozenset({Tag.DONE, Tag.DAYS_LEFT, Tag.MESSAGE}),
-    Kind.SECRET: frozenset({Tag.SECRET}),
-    Kind.REPORT: frozenset({Tag.REPORT}),
-    Kind.FAILED: frozenset({Tag.REASON, Tag.MESSAGE}),
+    FrameKind.PROGRESS: frozenset({Tag.USER, Tag.UNIT, Tag.DONE, Tag.TOTAL}),
+    FrameKind.DONE: frozenset({Tag.DONE, Tag.DAYS_LEFT, Tag.MESSAGE}),
+    FrameKind.SECRET: frozenset({Tag.SECRET}),
+    FrameKind.REPORT: frozenset({Tag.REPORT}),
+    FrameKind.FAILED: frozenset({Tag.REASON, Tag.MESSAGE}),
 }
 
 
@@ -104,7 +104,7 @@ _FIELDS_OF: Final[dict[Kind, frozenset[Tag]]] = {
 class Frame:
     """One message. A missing field reads as empty, or 0. Fields may hold a passcode, so they never print."""
 
-    kind: Kind
+    kind: FrameKind
     fields: dict[Tag, bytes] = field(default_factory=dict, repr=False)
 
     def text(self, tag: Tag) -> str:
@@ -122,7 +122,7 @@ class Frame:
         return int.from_bytes(value, "big")
 
 
-def frame(kind: Kind, **members: str | int | bytes) -> Frame:
+def frame(kind: FrameKind, **members: str | int | bytes) -> Frame:
     """Return a frame with these members, by the lower-case names of the tags. Empty members and 0 are left out."""
     return Frame(kind=kind, fields={Tag[name.upper()]: _to_bytes(value) for name, value in members.items() if value})
 
@@ -153,7 +153,7 @@ def decode_frame(rest: bytes) -> Frame:
     if len(rest) < 2 or rest[0] != VERSION:
         raise BadFrame(f"not a frame of version {VERSION}")
     try:
-        kind = Kind(rest[1])
+        kind = FrameKind(rest[1])
     except ValueError as error:
         raise BadFrame("an unknown type of frame") from error
     fields: dict[Tag, bytes] = {}

@@ -133,19 +133,19 @@ Schema = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Limits:
+class SchemaLimits:
     """The limits that a schema promises; None: it promises none."""
 
     longest_text: int | None
     most_items: int | None
 
 
-OF_REQUESTS: Final = Limits(LONGEST_STRING, MOST_ITEMS)
-OF_MESSAGES: Final = Limits(LONGEST_STRING, None)  # `wire.messages` bounds a list by the size of the body alone
-OF_REPLIES: Final = Limits(None, None)
+OF_REQUESTS: Final = SchemaLimits(LONGEST_STRING, MOST_ITEMS)
+OF_MESSAGES: Final = SchemaLimits(LONGEST_STRING, None)  # `wire.messages` bounds a list by the size of the body alone
+OF_REPLIES: Final = SchemaLimits(None, None)
 
 
-def schema_of(kind: Any, *, exact: bool = True, limits: Limits = OF_REQUESTS) -> Schema:
+def schema_of(kind: Any, *, exact: bool = True, limits: SchemaLimits = OF_REQUESTS) -> Schema:
     """Return the JSON schema (draft 2020-12) of a declared type; `exact` as in `from_json`."""
     inner = functools.partial(schema_of, exact=exact, limits=limits)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -173,7 +173,7 @@ def _object_schema(kind: Any, exact: bool, inner: Callable[[Any], Schema]) -> Sc
     return {"type": "string", "format": "password"}
 
 
-def _simple_schema(kind: Any, limits: Limits) -> Schema:
+def _simple_schema(kind: Any, limits: SchemaLimits) -> Schema:
     if _is_enumeration(kind):
         return {"type": "string", "enum": [element.value for element in kind]}
     if kind is str:

@@ -25,7 +25,7 @@ from sparekey.agent.platform.posix import (
     store_lock,
     usable_cores,
 )
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.key_choice import AUTO, forget_keys, open_keys
 from sparekey.agent.store.store import Store
 from sparekey.wire.enrolment import EnrolmentCode
@@ -62,7 +62,7 @@ def on_all_cores(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[
 
 
 @contextlib.contextmanager
-def opened_device(directory: Path, *, wait: float, configuration: Configuration = DEFAULTS) -> Iterator[Device]:
+def opened_device(directory: Path, *, wait: float, configuration: Configuration = DEFAULTS) -> Iterator[ThisDevice]:
     """Open the enrolled device for this process alone. Raises StoreUnreadable, with the word "busy" after `wait`
     seconds."""
     files, clock = PosixFiles(), SystemClock()
@@ -70,7 +70,7 @@ def opened_device(directory: Path, *, wait: float, configuration: Configuration 
     with _locked(directory, wait):
         store = Store.open(directory, files, open_keys(directory, files, configuration.tpm), clock)
         store.begin()
-        yield Device(
+        yield ThisDevice(
             store,
             clock,
             _connect_of(store),

@@ -14,7 +14,7 @@ from typing import Final, Self
 import structlog
 
 from sparekey.app.audit_log.forwarding import forward_next
-from sparekey.app.audit_log.outbox import Sent, forget_old, send_next
+from sparekey.app.audit_log.outbox import SendResult, forget_old, send_next
 from sparekey.app.ports import CollectorError, EventCollector, Mailer
 from sparekey.mail.smtp import SmtpMailer, Tls
 from sparekey.server.replies import log_unforeseen
@@ -136,10 +136,10 @@ class MailSteps:
         if self.mailer is None:
             return CourierStep.IDLE
         sent = send_next(self.database, self.mailer, self.administrators, now)
-        if sent is Sent.UNREACHABLE:
+        if sent is SendResult.UNREACHABLE:
             _log.warning("no mail server takes the notices", do="run: sparekey doctor")
             return CourierStep.BLOCKED
-        return CourierStep.IDLE if sent is Sent.NOTHING_DUE else CourierStep.MORE
+        return CourierStep.IDLE if sent is SendResult.NOTHING_DUE else CourierStep.MORE
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sparekey.app.audit_log.forwarding import CURSOR
 from sparekey.app.audit_log.sequencer import find_newest
 from sparekey.app.instance import DEFAULT_POLICY, Instance
 from sparekey.app.policies.policies import list_policies
-from sparekey.app.ports import KeystoreError, Purpose
+from sparekey.app.ports import KeyPurpose, KeystoreError
 from sparekey.core.audit_log.notices import utc
 from sparekey.core.permissions import Actor
 from sparekey.core.plurals import counted
@@ -101,7 +101,7 @@ def _default_policy(instance: Instance) -> str:
 def _audit(instance: Instance, directory: Path) -> str:
     newest, kept = find_newest(instance.database), checkpoint_store(directory).newest()
     if kept is not None:
-        kept.verify(instance.keystore.public_key(Purpose.CHECKPOINT))
+        kept.verify(instance.keystore.public_key(KeyPurpose.CHECKPOINT))
         if newest is None or newest.number < kept.number:
             raise RuntimeError("the audit log is older than the checkpoint on this machine; run: sparekey audit verify")
     if newest is None:

@@ -10,10 +10,10 @@ import pytest
 
 from sparekey.agent.contact.contact import refill
 from sparekey.agent.ground.account_names import Names
-from sparekey.agent.ground.outcome import Reason, Result
+from sparekey.agent.ground.outcome import RefusalReason, Result
 from sparekey.agent.sign_in.offline import try_emergency
 from sparekey.secret import Secret
-from sparekey.wire.local_socket import Kind, Tag, frame
+from sparekey.wire.local_socket import FrameKind, Tag, frame
 from tests.agent.devices import World, a_world
 from tests.agent.serving import login_frame, serving
 
@@ -58,9 +58,9 @@ def test_s26_an_account_that_is_not_mapped_is_nobody_s(world: World) -> None:
         if unreachable:
             world.go_offline()
         answer = world.login(world.passcode(), "alice").answer
-        assert (answer.result, answer.reason) == (Result.DENIED, Reason.NOT_MAPPED)
+        assert (answer.result, answer.reason) == (Result.DENIED, RefusalReason.NOT_MAPPED)
         tried = try_emergency(world.device, "alice", Secret(world.alice.passcode))
-        assert (tried.result, tried.reason) == (Result.DENIED, Reason.NOT_MAPPED)
+        assert (tried.result, tried.reason) == (Result.DENIED, RefusalReason.NOT_MAPPED)
     assert world.server.calls == []
     assert (world.held.failures, world.held.emergency_failures) == (0, 0)
 
@@ -73,7 +73,7 @@ def test_s26_another_user_asks_for_the_login_of_its_own_account_alone(world: Wor
         for other in ("alice", "bob", "root"):
             assert served.ask_as_nobody(login_frame(world, other)).text(Tag.REASON) == "not-allowed"
         assert served.ask_as_nobody(login_frame(world, "nobody")).text(Tag.RESULT) == "granted"
-        report = json.loads(served.ask_as_nobody(frame(Kind.STATUS)).text(Tag.REPORT))
+        report = json.loads(served.ask_as_nobody(frame(FrameKind.STATUS)).text(Tag.REPORT))
     assert [(user["login"], user["accounts"]) for user in report["users"]] == [("alice", ["nobody"])]
     assert "names" not in report  # who else is whom, is root's to see
 

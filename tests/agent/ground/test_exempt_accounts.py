@@ -13,7 +13,7 @@ from sparekey.agent.ground.exempt_accounts import ExemptAccounts, as_reported, e
 from sparekey.agent.platform.posix import group_members
 from sparekey.agent.store.status import status_of
 from sparekey.wire.agent_api import SyncReply, SyncRequest
-from sparekey.wire.local_socket import Kind, encode_frame, frame
+from sparekey.wire.local_socket import FrameKind, encode_frame, frame
 from tests.agent.devices import a_world
 
 
@@ -98,4 +98,4 @@ def test_a_report_fits_its_frame_however_many_names_there_are(tmp_path: Path) ->
     world.device = replace(world.device, names=names, exempt=ExemptAccounts(lambda: list(many)))
     report = status_of(world.device)
     assert (report["names"]["number"], len(report["exempt"])) == (3000, 64)
-    assert len(encode_frame(frame(Kind.REPORT, report=json.dumps(report)))) < 65_536
+    assert len(encode_frame(frame(FrameKind.REPORT, report=json.dumps(report)))) < 65_536

@@ -5,14 +5,14 @@ from sparekey.agent.local_socket.connection_limits import (
     MOST_OF_REMOTE,
     MOST_UNSORTED,
     ROOT,
-    Place,
-    Places,
+    ConnectionSlot,
+    ConnectionSlots,
 )
 
 ALICE = 1000
 
 
-def taken(places: Places) -> Place:
+def taken(places: ConnectionSlots) -> ConnectionSlot:
     place = places.take(ALICE)
     assert place is not None
     assert place.sort(lambda uid: uid == ALICE)
@@ -20,7 +20,7 @@ def taken(places: Places) -> Place:
 
 
 def test_s26_who_was_here_before_waits_for_no_look_up_of_others() -> None:
-    places = Places()
+    places = ConnectionSlots()
     taken(places).give_back()
     others = [places.take(uid) for uid in range(100_000, 100_000 + MOST_UNSORTED)]  # a directory that does not answer
     assert None not in others
@@ -32,7 +32,7 @@ def test_s26_who_was_here_before_waits_for_no_look_up_of_others() -> None:
 
 
 def test_a_place_is_given_back_once_and_for_whoever_has_it_then() -> None:
-    places = Places()
+    places = ConnectionSlots()
     for _ in range(2 * MOST_UNSORTED):
         place = places.take(ROOT)
         assert place is not None
@@ -42,7 +42,7 @@ def test_a_place_is_given_back_once_and_for_whoever_has_it_then() -> None:
 
 
 def test_s26_strangers_at_an_sshd_that_somebody_started_have_none_of_that_one_s_places() -> None:
-    places = Places()
+    places = ConnectionSlots()
     assert all(taken(places).is_one_of_remote() for _ in range(MOST_OF_REMOTE))
     one_too_many, *_ = [taken(places) for _ in range(MOST_OF_EACH)]
     assert not one_too_many.is_one_of_remote()

@@ -17,16 +17,16 @@ from sparekey.agent.local_socket import conversation
 from sparekey.agent.sign_in.offline import LoginOutcome
 from sparekey.agent.sign_in.secret_access import LIFETIME
 from sparekey.agent.store.file_keys import FileKeys
-from sparekey.agent.store.wrapped_secrets import Session, _open
+from sparekey.agent.store.wrapped_secrets import UnlockedSecrets, _open
 from sparekey.secret import Secret
-from sparekey.wire.local_socket import Frame, Kind, Tag, frame
+from sparekey.wire.local_socket import Frame, FrameKind, Tag, frame
 from tests.agent.devices import World, a_world, bytes_of
 from tests.agent.serving import Served, login_frame, serving
 
 pytestmark = pytest.mark.services
 
 PASSWORD = b"the cached password"
-OPEN = frame(Kind.OPEN, purpose="os-password")
+OPEN = frame(FrameKind.OPEN, purpose="os-password")
 
 
 @pytest.fixture
@@ -38,18 +38,18 @@ def served(tmp_path: Path) -> Iterator[Served]:
     names = Names(MappingProxyType({"nobody": "alice", "root": "alice"}))
     world.device = replace(world.device, purposes=frozenset({"disk"}), names=names)
     with serving(world) as served:
-        assert replies(served, login_frame(world), keep("os-password", PASSWORD))[-1].kind is Kind.DONE
+        assert replies(served, login_frame(world), keep("os-password", PASSWORD))[-1].kind is FrameKind.DONE
         refill(world.device)
         world.next_code()
         yield served
 
 
 def keep(purpose: str, secret: bytes) -> Frame:
-    return frame(Kind.KEEP, purpose=purpose, secret=secret)
+    return frame(FrameKind.KEEP, purpose=purpose, secret=secret)
 
 
 def login_with(typed: str) -> Frame:
-    return frame(Kind.LOGIN, user="alice", passcode=typed)
+    return frame(FrameKind.LOGIN, user="alice", passcode=typed)
 
 
 def replies(served: Served, *requests: Frame) -> list[Frame]:
@@ -61,7 +61,7 @@ def replies(served: Served, *requests: Frame) -> list[Frame]:
 def opened(served: Served, typed: str) -> bytes | str:
     """Return the secret that a sign-in with this passcode opens, or the reason why it opens none."""
     reply = replies(served, login_with(typed), OPEN)[-1]
-    return reply.fields[Tag.SECRET] if reply.kind is Kind.SECRET else reply.text(Tag.REASON)
+    return reply.fields[Tag.SECRET] if reply.kind is FrameKind.SECRET else reply.text(Tag.REASON)
 
 
 def wrong(world: World) -> str:
@@ -94,7 +94,7 @@ def test_s22_it_survives_a_change_of_the_pin(served: Served) -> None:
 def test_s22_a_refused_attempt_ends_what_an_earlier_one_on_the_connection_gave(served: Served) -> None:
     world = served.world
     after = replies(served, login_frame(world), OPEN, login_with(wrong(world)), OPEN, keep("os-password", b"another"))
-    assert [reply.kind for reply in after[:2]] == [Kind.ANSWER, Kind.SECRET]
+    assert [reply.kind for reply in after[:2]] == [FrameKind.ANSWER, FrameKind.SECRET]
     assert [reply.text(Tag.REASON) for reply in after[3:]] == ["not-signed-in", "not-signed-in"]
 
 
@@ -103,13 +103,13 @@ def test_s22_what_a_success_gives_does_not_last(served: Served) -> None:
     with served.connection() as connection:
         served.ask(connection, login_frame(world))
         world.pass_time(LIFETIME - 1)
-        assert served.ask(connection, OPEN).kind is Kind.SECRET
+        assert served.ask(connection, OPEN).kind is FrameKind.SECRET
         world.pass_time(1)
         for request in (OPEN, keep("os-password", b"another")):
             assert served.ask(connection, request).text(Tag.REASON) == "not-signed-in"
 
 
-class _RewrittenSession(Session):
+class _RewrittenSession(UnlockedSecrets):
     """Tries the key whatever name it has, as an agent would that was rewritten."""
 
     def open(self, purpose: str) -> Secret[bytes]:
@@ -144,7 +144,7 @@ def test_s22_policy_is_asked_each_time(served: Served) -> None:
     world = served.world
     with served.connection() as connection:
         served.ask(connection, login_frame(world))
-        assert served.ask(connection, OPEN).kind is Kind.SECRET
+        assert served.ask(connection, OPEN).kind is FrameKind.SECRET
         world.alice.policy = replace(world.alice.policy, os_password=False)
         refill(world.device)
         for request in (OPEN, keep("os-password", PASSWORD)):
@@ -155,9 +155,9 @@ def test_s22_policy_is_asked_each_time(served: Served) -> None:
 def test_a_success_without_offline_data_opens_nothing_and_says_so(served: Served) -> None:
     world = served.world
     device = world.server.add_user("bob")
-    said = replies(served, frame(Kind.LOGIN, user="bob", passcode=world.passcode(user=device)), OPEN)
+    said = replies(served, frame(FrameKind.LOGIN, user="bob", passcode=world.passcode(user=device)), OPEN)
     assert said[0].text(Tag.RESULT) == "granted"
-    assert said[1].kind is Kind.FAILED
+    assert said[1].kind is FrameKind.FAILED
 
 
 def test_a_store_that_fails_opens_nothing_and_says_so(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,17 +175,17 @@ def test_a_store_that_fails_opens_nothing_and_says_so(served: Served, monkeypatc
 def test_only_what_the_configuration_names_is_kept_for_this_computer(served: Served) -> None:
     world = served.world
     said = replies(
-        served, login_frame(world), keep("disk", b"key"), frame(Kind.OPEN, purpose="disk"), keep("tape", b"k")
+        served, login_frame(world), keep("disk", b"key"), frame(FrameKind.OPEN, purpose="disk"), keep("tape", b"k")
     )
-    assert (said[1].kind, said[2].fields[Tag.SECRET]) == (Kind.DONE, b"key")
+    assert (said[1].kind, said[2].fields[Tag.SECRET]) == (FrameKind.DONE, b"key")
     assert said[3].text(Tag.REASON) == "not-allowed"
     assert "does not list 'tape'" in said[3].text(Tag.MESSAGE)
 
 
 def test_what_is_forgotten_stays_closed(served: Served) -> None:
-    forget = frame(Kind.FORGET, user="alice", purpose="os-password")
-    said = replies(served, forget, forget, frame(Kind.FORGET, user="bob", purpose="os-password"))
-    assert said[0].kind is Kind.DONE
+    forget = frame(FrameKind.FORGET, user="alice", purpose="os-password")
+    said = replies(served, forget, forget, frame(FrameKind.FORGET, user="bob", purpose="os-password"))
+    assert said[0].kind is FrameKind.DONE
     assert [reply.text(Tag.REASON) for reply in said[1:]] == ["nothing-kept", "nothing-kept"]
     assert opened(served, served.world.passcode()) == "stays-closed"
 
@@ -198,24 +198,26 @@ def as_account(world: World, account: str) -> Frame:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
 def test_s22_what_is_this_computer_s_opens_for_root_alone(served: Served) -> None:
-    world, disk = served.world, frame(Kind.OPEN, purpose="disk")
-    assert replies(served, as_account(world, "nobody"), keep("disk", b"key"))[-1].kind is Kind.DONE
+    world, disk = served.world, frame(FrameKind.OPEN, purpose="disk")
+    assert replies(served, as_account(world, "nobody"), keep("disk", b"key"))[-1].kind is FrameKind.DONE
     for request in (disk, keep("disk", b"other")):
         assert served.ask_as_nobody(as_account(world, "nobody"), request).text(Tag.REASON) == "not-allowed"
-    assert served.ask_as_nobody(frame(Kind.FORGET, user="nobody", purpose="disk")).text(Tag.REASON) == "not-allowed"
+    assert (
+        served.ask_as_nobody(frame(FrameKind.FORGET, user="nobody", purpose="disk")).text(Tag.REASON) == "not-allowed"
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
 def test_s22_a_password_is_the_account_s_that_signed_in(served: Served) -> None:
     world = served.world
-    assert replies(served, as_account(world, "root"), keep("os-password", b"of root"))[-1].kind is Kind.DONE
-    for request in (OPEN, frame(Kind.OPEN, purpose="os-password:root")):
+    assert replies(served, as_account(world, "root"), keep("os-password", b"of root"))[-1].kind is FrameKind.DONE
+    for request in (OPEN, frame(FrameKind.OPEN, purpose="os-password:root")):
         refused = served.ask_as_nobody(as_account(world, "nobody"), request)
         assert refused.text(Tag.REASON) in ("stays-closed", "not-allowed")
-    assert served.ask_as_nobody(as_account(world, "nobody"), keep("os-password", b"own")).kind is Kind.DONE
+    assert served.ask_as_nobody(as_account(world, "nobody"), keep("os-password", b"own")).kind is FrameKind.DONE
     world.go_offline()
     assert served.ask_as_nobody(as_account(world, "nobody"), OPEN).fields[Tag.SECRET] == b"own"
-    replies(served, frame(Kind.FORGET, user="nobody", purpose="os-password"))
+    replies(served, frame(FrameKind.FORGET, user="nobody", purpose="os-password"))
     left = {name: replies(served, as_account(world, name), OPEN)[-1] for name in ("root", "alice", "nobody")}
     assert (left["root"].fields[Tag.SECRET], left["alice"].fields[Tag.SECRET]) == (b"of root", PASSWORD)
     assert left["nobody"].text(Tag.REASON) == "stays-closed"
@@ -225,6 +227,6 @@ def test_s22_a_password_is_the_account_s_that_signed_in(served: Served) -> None:
 def test_s22_an_attempt_that_is_not_allowed_ends_what_an_earlier_one_gave(served: Served) -> None:
     own, other = as_account(served.world, "nobody"), login_with("anything")
     password = keep("os-password", b"own")
-    assert served.ask_as_nobody(own, password, OPEN).kind is Kind.SECRET
+    assert served.ask_as_nobody(own, password, OPEN).kind is FrameKind.SECRET
     again = as_account(served.world, "nobody")
     assert served.ask_as_nobody(again, other, OPEN).text(Tag.REASON) == "not-signed-in"

@@ -27,10 +27,10 @@ from sparekey.agent.local_socket.connection_limits import (
     ROOT,
 )
 from sparekey.agent.local_socket.frames import receive
-from sparekey.agent.local_socket.server import LocalServer
+from sparekey.agent.local_socket.server import LocalSocketServer
 from sparekey.agent.platform.posix import connect, listen, person_behind
-from sparekey.agent.store.device import Device
-from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame, frame
+from sparekey.agent.store.device import ThisDevice
+from sparekey.wire.local_socket import LONGEST_FRAME, Frame, FrameKind, Tag, encode_frame, frame
 from tests.agent.devices import a_world
 from tests.agent.serving import NOBODY, Served, login_frame, serving
 
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.services
 
 PERSON = 64_001  # a user without an account here
 DAEMON = 1  # one with an account
-STATUS = encode_frame(frame(Kind.STATUS)).hex()
+STATUS = encode_frame(frame(FrameKind.STATUS)).hex()
 # Holds connections until its standard input ends, as that person; says what the first request on each is answered by.
 HOLDER = """
 import os, socket, sys
@@ -58,7 +58,7 @@ print("held", flush=True); sys.stdin.read()
 
 
 @contextlib.contextmanager
-def held_by(how: str, served: Served, count: int) -> Iterator[list[Kind]]:
+def held_by(how: str, served: Served, count: int) -> Iterator[list[FrameKind]]:
     """Return the first replies to a program of `PERSON`, or a screen lock of `DAEMON`, on so many connections that it
     holds open."""
     person = DAEMON if how == "screen lock" else PERSON
@@ -66,7 +66,7 @@ def held_by(how: str, served: Served, count: int) -> Iterator[list[Kind]]:
     with subprocess.Popen(line, cwd="/", env={}, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         said = [text.strip() for text in iter(holder.stdout.readline, "held\n") if text]
-        yield [Kind(bytes.fromhex(each)[1]) for each in said]
+        yield [FrameKind(bytes.fromhex(each)[1]) for each in said]
         holder.communicate(timeout=20)
 
 
@@ -80,36 +80,38 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 def test_sign_in_watch_keep_and_open_on_one_connection(served: Served) -> None:
     with served.connection() as connection:
-        assert served.ask(connection, frame(Kind.OPEN, purpose="os-password")).kind is Kind.FAILED
+        assert served.ask(connection, frame(FrameKind.OPEN, purpose="os-password")).kind is FrameKind.FAILED
         answer = served.ask(connection, login_frame(served.world))
         assert (answer.text(Tag.RESULT), answer.text(Tag.MODE)) == ("granted", "online")
-        assert served.ask(connection, frame(Kind.KEEP, purpose="os-password", secret=b"kept")).kind is Kind.DONE
-        assert served.ask(connection, frame(Kind.OPEN, purpose="os-password")).fields[Tag.SECRET] == b"kept"
-        assert served.ask(connection, frame(Kind.OPEN, purpose="another")).text(Tag.REASON) == "not-allowed"
-        connection.sendall(encode_frame(frame(Kind.WATCH)))
+        assert (
+            served.ask(connection, frame(FrameKind.KEEP, purpose="os-password", secret=b"kept")).kind is FrameKind.DONE
+        )
+        assert served.ask(connection, frame(FrameKind.OPEN, purpose="os-password")).fields[Tag.SECRET] == b"kept"
+        assert served.ask(connection, frame(FrameKind.OPEN, purpose="another")).text(Tag.REASON) == "not-allowed"
+        connection.sendall(encode_frame(frame(FrameKind.WATCH)))
         replies = [receive(connection, LONGEST_FRAME)]
-        while replies[-1].kind is Kind.PROGRESS:
+        while replies[-1].kind is FrameKind.PROGRESS:
             replies.append(receive(connection, LONGEST_FRAME))
-        assert (replies[-1].kind, replies[-1].number(Tag.DONE)) == (Kind.DONE, 4)
+        assert (replies[-1].kind, replies[-1].number(Tag.DONE)) == (FrameKind.DONE, 4)
     with served.connection() as other:
-        assert served.ask(other, frame(Kind.OPEN, purpose="os-password")).text(Tag.REASON) == "not-signed-in"
+        assert served.ask(other, frame(FrameKind.OPEN, purpose="os-password")).text(Tag.REASON) == "not-signed-in"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
 def test_s26_another_user_may_ask_for_itself_alone(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     refused = served.ask_as_nobody(login_frame(served.world))
-    assert (refused.kind, refused.text(Tag.REASON)) == (Kind.FAILED, "not-allowed")
+    assert (refused.kind, refused.text(Tag.REASON)) == (FrameKind.FAILED, "not-allowed")
     assert served.world.server.calls == []
-    for request in (frame(Kind.SYNC), frame(Kind.CLEAR), frame(Kind.TEST, user="alice", passcode="x")):
+    for request in (frame(FrameKind.SYNC), frame(FrameKind.CLEAR), frame(FrameKind.TEST, user="alice", passcode="x")):
         assert served.ask_as_nobody(request).text(Tag.REASON) == "not-allowed"
     own = served.ask_as_nobody(login_frame(served.world, "nobody"))
-    assert (own.kind, own.text(Tag.RESULT)) == (Kind.ANSWER, "denied")
+    assert (own.kind, own.text(Tag.RESULT)) == (FrameKind.ANSWER, "denied")
     asked = f"asked by uid {NOBODY}"
     assert f"refused: an account that does not exist on this computer, {asked}: not-allowed; only root" in caplog.text
     assert f"refused: nobody, {asked}: online wrong-passcode; see sparekey audit list --user nobody" in caplog.text
     served.world.signed_in_online()
-    report = json.loads(served.ask_as_nobody(frame(Kind.STATUS)).text(Tag.REPORT))
+    report = json.loads(served.ask_as_nobody(frame(FrameKind.STATUS)).text(Tag.REPORT))
     assert report["users"] == []
     assert "events_waiting" not in report  # what others tried
 
@@ -118,9 +120,9 @@ def test_s26_another_user_may_ask_for_itself_alone(served: Served, caplog: pytes
 def test_s26_nobody_hears_of_what_is_fetched_for_others(served: Served) -> None:
     with served.connection() as connection:
         served.ask(connection, login_frame(served.world))
-        assert served.ask(connection, frame(Kind.WATCH)).text(Tag.USER) == "alice"
-    reply = served.ask_as_nobody(login_frame(served.world, "nobody"), frame(Kind.WATCH))
-    assert (reply.kind, reply.number(Tag.DONE)) == (Kind.DONE, 0)
+        assert served.ask(connection, frame(FrameKind.WATCH)).text(Tag.USER) == "alice"
+    reply = served.ask_as_nobody(login_frame(served.world, "nobody"), frame(FrameKind.WATCH))
+    assert (reply.kind, reply.number(Tag.DONE)) == (FrameKind.DONE, 0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
@@ -129,9 +131,9 @@ def test_s26_a_refill_of_one_s_own_tells_nothing_of_others(served: Served) -> No
     served.world.server.add_user("nobody")
     served.world.login(served.world.passcode())
     own = served.world.passcode(user=served.world.server.users["nobody"])
-    replies = served.replies_to_nobody(frame(Kind.LOGIN, user="nobody", passcode=own), frame(Kind.WATCH))
-    assert {reply.text(Tag.USER) for reply in replies if reply.kind is Kind.PROGRESS} == {"nobody"}
-    assert replies[-1].kind is Kind.DONE
+    replies = served.replies_to_nobody(frame(FrameKind.LOGIN, user="nobody", passcode=own), frame(FrameKind.WATCH))
+    assert {reply.text(Tag.USER) for reply in replies if reply.kind is FrameKind.PROGRESS} == {"nobody"}
+    assert replies[-1].kind is FrameKind.DONE
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_nonsense_ends_the_connection_and_nothing_else(served: Served, nonsense:
         with contextlib.suppress(ConnectionResetError):
             assert connection.recv(100) == b""
     with served.connection() as connection:
-        assert served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT
+        assert served.ask(connection, frame(FrameKind.STATUS)).kind is FrameKind.REPORT
 
 
 @contextlib.contextmanager
@@ -159,16 +161,16 @@ def no_more_threads() -> Iterator[None]:
 
 def test_one_connection_too_many_is_told_so_and_one_without_a_thread_costs_no_place(served: Served) -> None:
     with no_more_threads(), served.connection() as connection:
-        refused = served.ask(connection, frame(Kind.STATUS))
+        refused = served.ask(connection, frame(FrameKind.STATUS))
         assert (refused.text(Tag.REASON), "no room" in refused.text(Tag.MESSAGE)) == ("busy", True)
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(served.connection())]
         most = MOST_OF_EACH if person_behind(held[0]) else MOST_OF_ROOT  # whoever became root to run this
         held += [stack.enter_context(served.connection()) for _ in range(most - 1)]
         for connection in held:
-            assert served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT
-        refused = served.ask(stack.enter_context(served.connection()), frame(Kind.STATUS))
-        assert (refused.kind, refused.text(Tag.REASON)) == (Kind.FAILED, "busy")
+            assert served.ask(connection, frame(FrameKind.STATUS)).kind is FrameKind.REPORT
+        refused = served.ask(stack.enter_context(served.connection()), frame(FrameKind.STATUS))
+        assert (refused.kind, refused.text(Tag.REASON)) == (FrameKind.FAILED, "busy")
         assert "Try again" in refused.text(Tag.MESSAGE)
         held.pop().close()
         assert freed(served)
@@ -178,7 +180,7 @@ def freed(served: Served) -> bool:
     """Return True when the server has seen that a slot was freed."""
     for _ in range(100):
         with served.connection() as connection:
-            if served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT:
+            if served.ask(connection, frame(FrameKind.STATUS)).kind is FrameKind.REPORT:
                 return True
     return False
 
@@ -186,15 +188,15 @@ def freed(served: Served) -> bool:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
 def test_s26_one_user_does_not_keep_another_s_screen_lock_out(served: Served) -> None:
     with held_by("screen lock", served, MOST_OF_OTHERS + 4) as answers:
-        assert answers == [Kind.REPORT] * MOST_OF_EACH + [Kind.FAILED] * MOST_OF_OTHERS
-        assert served.ask_as_nobody(frame(Kind.STATUS)).kind is Kind.REPORT
+        assert answers == [FrameKind.REPORT] * MOST_OF_EACH + [FrameKind.FAILED] * MOST_OF_OTHERS
+        assert served.ask_as_nobody(frame(FrameKind.STATUS)).kind is FrameKind.REPORT
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
 def test_s26_many_uids_without_an_account_have_the_places_of_one_user(served: Served) -> None:
     with held_by("uids", served, MOST_OF_OTHERS + 4) as answers:
-        assert answers == [Kind.REPORT] * MOST_OF_EACH + [Kind.FAILED] * MOST_OF_OTHERS
-        assert served.ask_as_nobody(frame(Kind.STATUS)).kind is Kind.REPORT
+        assert answers == [FrameKind.REPORT] * MOST_OF_EACH + [FrameKind.FAILED] * MOST_OF_OTHERS
+        assert served.ask_as_nobody(frame(FrameKind.STATUS)).kind is FrameKind.REPORT
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
@@ -203,9 +205,9 @@ def test_s26_one_person_s_programs_of_root_do_not_keep_login_screens_out(served:
     if how == "sudo" and not has_logins():
         pytest.skip("the kernel knows no logins here")
     with held_by(how, served, MOST_OF_ROOT + 2) as answers:
-        assert answers.count(Kind.REPORT) == MOST_OF_EACH
+        assert answers.count(FrameKind.REPORT) == MOST_OF_EACH
         with served.connection() as connection:
-            assert served.ask(connection, frame(Kind.STATUS)).kind is Kind.REPORT
+            assert served.ask(connection, frame(FrameKind.STATUS)).kind is FrameKind.REPORT
 
 
 def has_logins() -> bool:
@@ -232,7 +234,7 @@ def test_s26_a_frame_that_has_begun_does_not_hold_its_place(tmp_path: Path) -> N
 
 def test_a_reply_to_nothing_is_denied(served: Served) -> None:
     with served.connection() as connection:
-        reply = served.ask(connection, frame(Kind.LOGIN, user="alice", passcode="1", reply_to="1"))
+        reply = served.ask(connection, frame(FrameKind.LOGIN, user="alice", passcode="1", reply_to="1"))
         assert reply.text(Tag.RESULT) == "denied"
     assert served.world.server.calls == ["sign_in", "sync"]  # the server is asked, and nobody else
 
@@ -243,18 +245,20 @@ def test_a_dialogue_over_the_socket_ends_in_a_session(served: Served) -> None:
         answers = [served.ask(connection, login_frame(served.world))]
         for typed in ("12345", "12345"):
             reply_to = answers[-1].text(Tag.REPLY_TO)
-            answers.append(served.ask(connection, frame(Kind.LOGIN, user="alice", passcode=typed, reply_to=reply_to)))
+            answers.append(
+                served.ask(connection, frame(FrameKind.LOGIN, user="alice", passcode=typed, reply_to=reply_to))
+            )
         assert [each.text(Tag.RESULT) for each in answers] == ["ask", "ask", "granted"]
         assert [each.text(Tag.ASK) for each in answers] == ["new-pin", "confirm-pin", ""]
-        assert served.ask(connection, frame(Kind.KEEP, purpose="os-password", secret=b"s")).kind is Kind.DONE
+        assert served.ask(connection, frame(FrameKind.KEEP, purpose="os-password", secret=b"s")).kind is FrameKind.DONE
 
 
 def test_a_question_gives_nothing(served: Served) -> None:
     served.world.alice.pin_must_change = True
     with served.connection() as connection:
         served.ask(connection, login_frame(served.world))
-        kept = served.ask(connection, frame(Kind.KEEP, purpose="os-password", secret=b"s"))
-        assert (kept.kind, kept.text(Tag.REASON)) == (Kind.FAILED, "not-signed-in")
+        kept = served.ask(connection, frame(FrameKind.KEEP, purpose="os-password", secret=b"s"))
+        assert (kept.kind, kept.text(Tag.REASON)) == (FrameKind.FAILED, "not-signed-in")
 
 
 class _NoRoomAtFirst(socket.socket):
@@ -272,19 +276,19 @@ class _NoRoomAtFirst(socket.socket):
 def test_a_system_without_room_for_a_moment_does_not_end_the_daemon(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store")
     listener = _NoRoomAtFirst(fileno=listen(tmp_path / "socket", 16).detach())
-    thread = threading.Thread(target=LocalServer(world.device, Refiller(world.device), listener).run)
+    thread = threading.Thread(target=LocalSocketServer(world.device, Refiller(world.device), listener).run)
     thread.start()
     try:
         with connect(tmp_path / "socket", 20) as connection:
-            connection.sendall(encode_frame(frame(Kind.STATUS)))
-            assert receive(connection, LONGEST_FRAME).kind is Kind.REPORT
+            connection.sendall(encode_frame(frame(FrameKind.STATUS)))
+            assert receive(connection, LONGEST_FRAME).kind is FrameKind.REPORT
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join()
 
 
-class _CountedDevice(Device):
+class _CountedDevice(ThisDevice):
     """Counts the attempts that are under way or stand in line for the device."""
 
     entered = threading.Semaphore(0)
@@ -326,7 +330,7 @@ def test_root_stands_behind_one_attempt_of_others_at_most(tmp_path: Path) -> Non
     directory.chmod(0o755)
     listener = listen(directory / "socket", 16)
     served = Served(world, directory / "socket")
-    thread = threading.Thread(target=LocalServer(device, Refiller(device), listener).run)
+    thread = threading.Thread(target=LocalSocketServer(device, Refiller(device), listener).run)
     thread.start()
     own = login_frame(world, "nobody")
     others = [threading.Thread(target=served.ask_as_nobody, args=(own,)) for _ in range(2)]
@@ -372,7 +376,7 @@ def test_s26_strangers_at_sshd_take_neither_places_nor_turns_of_the_console(tmp_
     world = a_world(tmp_path / "store")
     device = _DeviceOfStrangers(world.device.store, world.clock, world.server.connect)
     world.device = device
-    remote = encode_frame(frame(Kind.LOGIN, user="stranger", passcode="9999123456", remote=1))
+    remote = encode_frame(frame(FrameKind.LOGIN, user="stranger", passcode="9999123456", remote=1))
     with serving(world) as served, contextlib.ExitStack() as stack:
         console, *strangers = [stack.enter_context(served.connection()) for _ in range(MOST_OF_REMOTE + 5)]
         if person_behind(console) != ROOT:

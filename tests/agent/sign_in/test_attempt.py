@@ -7,7 +7,7 @@ import pytest
 
 from sparekey.agent.contact.contact import refill
 from sparekey.agent.ground.device_time import ClockReading
-from sparekey.agent.ground.outcome import LoginAnswer, Reason, Result
+from sparekey.agent.ground.outcome import LoginAnswer, RefusalReason, Result
 from sparekey.agent.ground.state import UserState
 from sparekey.agent.sign_in.attempt import FREE_EMERGENCY_FAILURES, LONGEST_WAIT, emergency_wait
 from sparekey.passcode import new_code
@@ -39,7 +39,7 @@ def test_a_wait_is_said_refuses_unhashed_and_ends(tmp_path: Path) -> None:
     )
     world.device.store.change(lambda state: state.with_user(tired))
     answer = world.login(world.alice.passcode).answer
-    assert (answer.result, answer.reason) == (Result.DENIED, Reason.WAIT)
+    assert (answer.result, answer.reason) == (Result.DENIED, RefusalReason.WAIT)
     assert "wait 8 seconds" in answer.message
     assert world.held.emergency_failures == 8
     world.pass_time(8)
@@ -55,7 +55,7 @@ def test_s26_strangers_over_a_network_bring_no_wait_about(tmp_path: Path) -> Non
         assert world.login(new_code(3), remote=True).answer.result is Result.DENIED
         world.pass_time(LONGEST_WAIT)  # they have time
     assert world.held.emergency_failures == FREE_EMERGENCY_FAILURES
-    assert world.login(world.alice.passcode, remote=True).answer.reason is Reason.WAIT
+    assert world.login(world.alice.passcode, remote=True).answer.reason is RefusalReason.WAIT
     assert world.login(world.alice.passcode).answer.result is Result.GRANTED
 
 
@@ -76,7 +76,7 @@ def test_locked_at_the_server_stops_tokencodes_and_never_emergency_codes(tmp_pat
     refill(world.device)
     assert len(world.held.units) == 4
     world.go_offline()
-    assert world.login(world.passcode()).answer.reason is Reason.LOCKED
+    assert world.login(world.passcode()).answer.reason is RefusalReason.LOCKED
     assert world.login(world.alice.pin + world.alice.tokencode).answer.result == Result.GRANTED
 
 
@@ -91,7 +91,7 @@ def test_a_revoked_device_erases_everything_at_contact(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
     world.server.revoked = True
     answer = world.login(world.passcode()).answer
-    assert (answer.result, answer.reason) == (Result.DENIED, Reason.REFUSED)
+    assert (answer.result, answer.reason) == (Result.DENIED, RefusalReason.REFUSED)
     assert world.device.state.users == []
     assert list((world.directory / "units").iterdir()) == []
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sparekey.agent.contact.contact import refill
-from sparekey.agent.ground.outcome import Ask, LoginAnswer, Mode, Reason, Result
+from sparekey.agent.ground.outcome import LoginAnswer, Mode, Prompt, RefusalReason, Result
 from sparekey.agent.ground.ports import Distance
 from tests.agent.devices import World, a_world
 
@@ -19,10 +19,10 @@ def asked_for_a_new_pin(tmp_path: Path) -> tuple[World, LoginAnswer]:
 
 def test_a_new_pin_is_asked_for_twice_and_then_she_is_in(tmp_path: Path) -> None:
     world, first = asked_for_a_new_pin(tmp_path)
-    assert (first.result, first.ask, first.mode) == (Result.ASK, Ask.NEW_PIN, Mode.ONLINE)
+    assert (first.result, first.ask, first.mode) == (Result.ASK, Prompt.NEW_PIN, Mode.ONLINE)
     assert first.message == "A PIN has 4 to 8 digits."
     again = world.login("135790", reply_to=first.reply_to).answer
-    assert (again.result, again.ask) == (Result.ASK, Ask.CONFIRM_PIN)
+    assert (again.result, again.ask) == (Result.ASK, Prompt.CONFIRM_PIN)
     assert again.reply_to != first.reply_to
     login = world.login("135790", reply_to=again.reply_to)
     assert (login.answer.result, login.answer.method) == (Result.GRANTED, "tokencode")
@@ -40,19 +40,19 @@ def test_after_the_last_answer_all_is_as_after_any_success(tmp_path: Path) -> No
     world.go_offline()
     assert world.login(world.passcode()).answer.mode is Mode.OFFLINE
     world.next_code()
-    assert world.login(world.passcode(pin="2468")).answer.reason is Reason.WRONG_PASSCODE
+    assert world.login(world.passcode(pin="2468")).answer.reason is RefusalReason.WRONG_PASSCODE
 
 
 def test_the_next_tokencode_uses_up_both(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
     world.alice.next_code_wanted = True
     question = world.login(world.passcode()).answer
-    assert (question.result, question.ask) == (Result.ASK, Ask.NEXT_TOKENCODE)
+    assert (question.result, question.ask) == (Result.ASK, Prompt.NEXT_TOKENCODE)
     code = world.passcode(1, pin="")
     assert world.login(code, reply_to=question.reply_to).answer.result is Result.GRANTED
     world.go_offline()
     world.next_code()
-    assert world.login(world.passcode()).answer.reason is Reason.WRONG_PASSCODE  # its code was the answer
+    assert world.login(world.passcode()).answer.reason is RefusalReason.WRONG_PASSCODE  # its code was the answer
     world.next_code()
     assert world.login(world.passcode()).answer.result is Result.GRANTED
 
@@ -65,7 +65,7 @@ def test_an_answer_is_never_tried_offline(tmp_path: Path, distance: Distance) ->
     before = world.held
     for typed in (world.passcode(), world.alice.pin + world.alice.tokencode, world.alice.passcode):
         login = world.login(typed, reply_to=first.reply_to)
-        assert (login.answer.result, login.answer.reason) == (Result.UNAVAILABLE, Reason.BROKEN_OFF)
+        assert (login.answer.result, login.answer.reason) == (Result.UNAVAILABLE, RefusalReason.BROKEN_OFF)
         assert login.session is None
         assert "Start again" in login.answer.message
     assert world.held == before
@@ -78,7 +78,7 @@ def test_one_answer_in_time(tmp_path: Path, seconds: int) -> None:
     answers = [world.login("135790", reply_to=first.reply_to).answer for _ in range(2)]
     results = [answer.result for answer in answers]
     assert results == [Result.DENIED if seconds else Result.ASK, Result.DENIED]
-    assert answers[1].reason is Reason.ANSWER_REFUSED
+    assert answers[1].reason is RefusalReason.ANSWER_REFUSED
     assert "Start again" in answers[1].message
 
 
@@ -104,4 +104,4 @@ def test_what_the_server_withholds_with_a_question_is_withheld_before_it_is_show
     world.login(world.passcode())
     assert world.server.calls[-1] == "sync"
     world.go_offline()
-    assert world.login(world.passcode()).answer.reason is Reason.WRONG_PASSCODE  # its step is used at the server
+    assert world.login(world.passcode()).answer.reason is RefusalReason.WRONG_PASSCODE  # its step is used at the server

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sparekey.agent.contact.contact import refill
-from sparekey.agent.ground.outcome import Mode, Reason, Result
+from sparekey.agent.ground.outcome import Mode, RefusalReason, Result
 from sparekey.agent.ground.ports import Distance
 from sparekey.agent.ground.state import UnitEntry
 from sparekey.agent.store.status import status_of
@@ -61,7 +61,7 @@ def test_s21_a_wrong_pin_and_a_wrong_code_of_a_pack_are_refused(tmp_path: Path) 
     wrong_code = right[:-1] + str((int(right[-1]) + 1) % 10)
     for typed in ("1357" + right[4:], wrong_code):
         answer = world.login(typed).answer
-        assert (answer.result, answer.reason) == (Result.DENIED, Reason.WRONG_PASSCODE)
+        assert (answer.result, answer.reason) == (Result.DENIED, RefusalReason.WRONG_PASSCODE)
     assert world.login(right).answer.result is Result.GRANTED
 
 
@@ -129,7 +129,7 @@ def test_a_pack_that_is_used_up_is_gone(tmp_path: Path) -> None:
         assert world.login(world.passcode()).answer.result is Result.GRANTED
         world.next_code()
     assert [unit.kind for unit in world.held.units] == ["emergency-tokencode", "emergency-passcode"]
-    assert world.login(world.passcode()).answer.reason is Reason.RUN_OUT
+    assert world.login(world.passcode()).answer.reason is RefusalReason.RUN_OUT
     assert world.login(world.alice.passcode).answer.result is Result.GRANTED
 
 
@@ -160,8 +160,8 @@ def test_the_rules_for_days_hold_for_packs(tmp_path: Path) -> None:
     world.go_offline(Distance.SERVER_DOWN)
     assert world.login(world.passcode()).answer.result is Result.GRANTED
     for wrong in ("111111", "222222", "333333"):
-        assert world.login(world.alice.pin + wrong).answer.reason is Reason.WRONG_PASSCODE
-    assert world.login(world.passcode(1)).answer.reason is Reason.EMERGENCY_CODE_NEEDED
+        assert world.login(world.alice.pin + wrong).answer.reason is RefusalReason.WRONG_PASSCODE
+    assert world.login(world.passcode(1)).answer.reason is RefusalReason.EMERGENCY_CODE_NEEDED
     assert world.login(world.alice.pin + world.alice.tokencode).answer.result is Result.GRANTED
     assert world.login(world.passcode(1)).answer.result is Result.GRANTED
 
@@ -169,4 +169,4 @@ def test_the_rules_for_days_hold_for_packs(tmp_path: Path) -> None:
 def test_a_clock_that_cannot_be_right_refuses_the_codes_of_a_pack(tmp_path: Path) -> None:
     world = offline(tmp_path / "store")
     world.clock.reboot(off_for=-9999)
-    assert world.login(world.passcode()).answer.reason is Reason.CLOCK
+    assert world.login(world.passcode()).answer.reason is RefusalReason.CLOCK

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sparekey.agent.contact.contact import refill
-from sparekey.agent.ground.outcome import Ask, Mode, Reason, Result
+from sparekey.agent.ground.outcome import Mode, Prompt, RefusalReason, Result
 from sparekey.agent.sign_in.offline import try_emergency
 from sparekey.agent.store.pin_lock import is_locked
 from sparekey.agent.store.status import status_of
@@ -123,7 +123,7 @@ def test_tokens_without_a_pin_and_policies_without_the_lock_have_none(tmp_path: 
 def test_events_are_locked(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store", token=SimulatedToken("token-alice", interval=0))
     assert granted(world) is Mode.OFFLINE
-    assert world.login(world.passcode(pin="1357")).answer.reason is Reason.WRONG_PASSCODE
+    assert world.login(world.passcode(pin="1357")).answer.reason is RefusalReason.WRONG_PASSCODE
     assert memory(world).failed == 1
     assert granted(world) is Mode.OFFLINE
 
@@ -275,7 +275,7 @@ def test_a_new_pin_that_is_set_on_the_device_itself(tmp_path: Path) -> None:
     world.go_online()
     world.alice.pin_must_change = True
     first = world.login(world.passcode()).answer
-    assert first.ask is Ask.NEW_PIN
+    assert first.ask is Prompt.NEW_PIN
     second = world.login("9876", reply_to=first.reply_to).answer
     assert world.login("9876", reply_to=second.reply_to).answer.result == Result.GRANTED
     assert memory(world).shown == shown
@@ -304,7 +304,7 @@ def test_in_lockout_the_words_say_what_helps_and_nothing_is_counted(tmp_path: Pa
     memory(world).failed = memory(world).most_tries
     for _ in range(world.held.policy.offline_failures + 1):
         answer = world.login(world.passcode()).answer
-        assert (answer.result, answer.reason) == (Result.DENIED, Reason.PIN_LOCKOUT)
+        assert (answer.result, answer.reason) == (Result.DENIED, RefusalReason.PIN_LOCKOUT)
         assert "Wait, or use an emergency code" in answer.message
     assert (world.held.failures, world.device.state.events[1:]) == (0, [])
     memory(world).forget_one()
@@ -330,7 +330,7 @@ def test_a_lock_that_the_right_pin_does_not_open_goes_and_the_refill_brings_the_
     world = a_locked_world(tmp_path / "store")
     if how == "cleared":
         memory(world).clear()
-        assert world.login(world.passcode()).answer.reason is Reason.DAMAGED
+        assert world.login(world.passcode()).answer.reason is RefusalReason.DAMAGED
         assert world.held.failures == 0
         world.next_code()
     else:

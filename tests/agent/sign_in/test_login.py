@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sparekey.agent.contact.contact import refill
-from sparekey.agent.ground.outcome import Mode, Reason, Result
+from sparekey.agent.ground.outcome import Mode, RefusalReason, Result
 from sparekey.agent.ground.ports import Distance
 from sparekey.sealed import new_offline_key
 from tests.agent.devices import World, a_world, an_offline_world
@@ -61,7 +61,7 @@ def test_a_misread_group_is_named_and_costs_nothing(tmp_path: Path) -> None:
     typed = world.alice.pin + world.alice.tokencode[:7] + wrong + world.alice.tokencode[8:]
     before = world.held
     answer = world.login(typed).answer
-    assert (answer.reason, answer.misread) == (Reason.MISREAD, (2,))
+    assert (answer.reason, answer.misread) == (RefusalReason.MISREAD, (2,))
     assert "Device laptop holds emergency tokencode version 1" in answer.message
     assert "Call 4321." in answer.message
     assert world.held == before
@@ -70,9 +70,9 @@ def test_a_misread_group_is_named_and_costs_nothing(tmp_path: Path) -> None:
 def test_after_the_limit_an_emergency_code_is_needed_and_one_entry_clears_the_block(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     for wrong in ("111111", "222222", "333333"):
-        assert world.login(world.alice.pin + wrong).answer.reason is Reason.WRONG_PASSCODE
+        assert world.login(world.alice.pin + wrong).answer.reason is RefusalReason.WRONG_PASSCODE
     answer = world.login(world.passcode()).answer
-    assert (answer.result, answer.reason) == (Result.DENIED, Reason.EMERGENCY_CODE_NEEDED)
+    assert (answer.result, answer.reason) == (Result.DENIED, RefusalReason.EMERGENCY_CODE_NEEDED)
     assert world.held.failures == 3
     assert results(world, world.alice.pin + world.alice.tokencode) == ["granted"]
     assert world.held.failures == 0
@@ -108,7 +108,7 @@ def test_server_down_is_not_device_offline(tmp_path: Path, rule: str, typed: str
 def test_nobody_is_let_in_who_has_no_data_here(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     answer = world.login("24681234567", name="mallory").answer
-    assert (answer.result, answer.reason) == (Result.UNAVAILABLE, Reason.NO_DATA)
+    assert (answer.result, answer.reason) == (Result.UNAVAILABLE, RefusalReason.NO_DATA)
 
 
 def test_an_emergency_code_signs_in_where_a_dead_battery_begins_at_1970(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ import pytest
 
 from sparekey.agent.contact.scheduler import Refiller
 from sparekey.agent.ground.account_names import Names
-from sparekey.agent.ground.outcome import Ask, LoginAnswer, Mode, Reason, Refusal, Result, asked, refused
-from sparekey.agent.local_socket.connection_limits import ROOT, Places
+from sparekey.agent.ground.outcome import LoginAnswer, Mode, Prompt, Refusal, RefusalReason, Result, asked, refused
+from sparekey.agent.local_socket.connection_limits import ROOT, ConnectionSlots
 from sparekey.agent.local_socket.conversation import Conversation, Peer
 from sparekey.agent.sign_in.refusal_log import MOST_A_MINUTE, RefusalLog
-from sparekey.wire.local_socket import Kind, encode_frame, frame
+from sparekey.wire.local_socket import FrameKind, encode_frame, frame
 from tests.agent.devices import World, a_world, an_offline_world
 
-WRONG = refused(Refusal(Reason.WRONG_PASSCODE), Mode.OFFLINE)
+WRONG = refused(Refusal(RefusalReason.WRONG_PASSCODE), Mode.OFFLINE)
 
 
 @pytest.fixture
@@ -31,10 +31,10 @@ def test_a_refusal_says_who_asked_what_was_told_and_where_to_look(
 ) -> None:
     log = RefusalLog(world.device)
     log.note("boss", 0, WRONG)
-    log.note("boss", 1000, refused(Refusal(Reason.NO_DATA), Mode.OFFLINE))
-    log.note("root", 0, refused(Refusal(Reason.NOT_MAPPED), Mode.ONLINE), remote=True)
+    log.note("boss", 1000, refused(Refusal(RefusalReason.NO_DATA), Mode.OFFLINE))
+    log.note("root", 0, refused(Refusal(RefusalReason.NOT_MAPPED), Mode.ONLINE), remote=True)
     log.note("boss", 0, LoginAnswer(Result.GRANTED, Mode.ONLINE))
-    log.note("boss", 0, asked(Ask.NEW_PIN, "", "1"))
+    log.note("boss", 0, asked(Prompt.NEW_PIN, "", "1"))
     assert caplog.messages == [
         "refused: boss, asked by uid 0: offline wrong-passcode; "
         "see sparekey audit list --user alice on the server, after the next contact of this device",
@@ -80,10 +80,10 @@ def test_s26_a_refusal_of_whoever_hangs_up_is_logged_too(
     caplog.set_level("INFO")
     device = an_offline_world(tmp_path / "store").device
     here, there = socket.socketpair()
-    place = Places().take(ROOT)
+    place = ConnectionSlots().take(ROOT)
     assert place is not None
     with here, there:
-        there.sendall(encode_frame(frame(Kind.LOGIN, user="alice", passcode="0000123456")))
+        there.sendall(encode_frame(frame(FrameKind.LOGIN, user="alice", passcode="0000123456")))
         there.close()
         peer = Peer(uid, uid)
         with pytest.raises(BrokenPipeError):

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from sparekey.agent.ground.account_names import Names
-from sparekey.agent.ground.outcome import Reason, Result
+from sparekey.agent.ground.outcome import RefusalReason, Result
 from sparekey.agent.local_socket.frames import receive
 from sparekey.clock import monotonic
-from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame, frame
+from sparekey.wire.local_socket import LONGEST_FRAME, Frame, FrameKind, Tag, encode_frame, frame
 from tests.agent.devices import World, a_world, an_offline_world
 from tests.agent.serving import Served, serving
 
@@ -23,7 +23,7 @@ def told(served: Served, user: str, typed: str, *, remote: bool = True) -> tuple
     """The answer, and after how many seconds it came."""
     with served.connection() as connection:
         before = monotonic()
-        answer = served.ask(connection, frame(Kind.LOGIN, user=user, passcode=typed, remote=int(remote)))
+        answer = served.ask(connection, frame(FrameKind.LOGIN, user=user, passcode=typed, remote=int(remote)))
         return answer, monotonic() - before
 
 
@@ -44,7 +44,7 @@ def test_s07_a_refusal_without_the_network_says_and_lasts_the_same_for_everybody
         before = monotonic()
         with served.connection() as one, served.connection() as other:
             for connection in (one, other):
-                connection.sendall(encode_frame(frame(Kind.LOGIN, user="stranger", passcode=wrong, remote=1)))
+                connection.sendall(encode_frame(frame(FrameKind.LOGIN, user="stranger", passcode=wrong, remote=1)))
             for connection in (one, other):
                 assert receive(connection, LONGEST_FRAME).fields == heard[0][0].fields
         assert monotonic() - before >= 2 * FLOOR
@@ -64,7 +64,7 @@ def test_s07_a_refusal_without_the_network_says_and_lasts_the_same_for_everybody
 
 
 def test_s26_a_user_who_says_to_come_over_a_network_does_not_hold_up_others(tmp_path: Path) -> None:
-    request = frame(Kind.LOGIN, user="nobody", passcode="0000123456", remote=1)
+    request = frame(FrameKind.LOGIN, user="nobody", passcode="0000123456", remote=1)
     with serving(an_offline_world(tmp_path / "store"), floor=20) as served:
         before = monotonic()
         assert served.ask_as_nobody(request).text(Tag.REASON) == "wrong-passcode"
@@ -108,5 +108,7 @@ def test_s07_neither_the_map_of_names_nor_the_codes_of_the_device_show(tmp_path:
         assert world.server.calls == asked
         assert seconds >= (FLOOR if unreachable else 0)
         assert "no Sparekey login" in told(served, "alice", "1111111111", remote=False)[0].text(Tag.MESSAGE)
-        assert world.login(world.passcode(), "alice", remote=True).answer.reason is Reason.NOT_MAPPED  # for the log
+        assert (
+            world.login(world.passcode(), "alice", remote=True).answer.reason is RefusalReason.NOT_MAPPED
+        )  # for the log
         assert told(served, "boss", world.passcode())[0].text(Tag.RESULT) == "granted"  # nobody else used it up

@@ -8,14 +8,14 @@ import pytest
 
 from sparekey.agent.contact.contact import refill
 from sparekey.agent.sign_in.offline import LoginOutcome
-from sparekey.agent.store.wrapped_secrets import MOST_SECRETS, Session, StaysClosed, _open
+from sparekey.agent.store.wrapped_secrets import MOST_SECRETS, StaysClosed, UnlockedSecrets, _open
 from sparekey.secret import Secret
 from tests.agent.devices import World, a_world, an_offline_world, bytes_of
 
 PASSWORD = Secret(b"the cached password")
 
 
-def session_of(login: LoginOutcome) -> Session:
+def session_of(login: LoginOutcome) -> UnlockedSecrets:
     assert login.session is not None, login.answer
     return login.session
 
@@ -41,13 +41,13 @@ def test_s22_an_agent_that_always_says_granted_opens_nothing(tmp_path: Path) -> 
     known |= {bytes.fromhex(piece.key) for unit in world.held.units for piece in unit.pieces}
     for candidate in known:
         with pytest.raises(StaysClosed):
-            Session(world.device.store, world.alice.user, Secret(candidate)).open("os-password:alice")
-        forged = Session(world.device.store, world.alice.user, Secret(candidate))
+            UnlockedSecrets(world.device.store, world.alice.user, Secret(candidate)).open("os-password:alice")
+        forged = UnlockedSecrets(world.device.store, world.alice.user, Secret(candidate))
         with pytest.raises(StaysClosed):
             open_whatever_the_name_says(forged)
 
 
-def open_whatever_the_name_says(session: Session) -> None:
+def open_whatever_the_name_says(session: UnlockedSecrets) -> None:
     """Open like a rewritten agent, without comparing the name of the key."""
     user = session.store.state.get_user(session.user)
     _open(session._key("os-password:alice"), user.secrets[0])

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparekey import clock
-from sparekey.agent.ground.outcome import Reason, Result
+from sparekey.agent.ground.outcome import RefusalReason, Result
 from tests.agent.devices import World, an_offline_world
 
 TEN_YEARS = 10 * 365 * 86400
@@ -16,7 +16,7 @@ def test_s32_ten_years_ahead_and_back(tmp_path: Path) -> None:
     world.clock.reboot(off_for=TEN_YEARS)
     world.reopen()
     answer = world.login(world.passcode()).answer
-    assert (answer.result, answer.reason) == (Result.UNAVAILABLE, Reason.CLOCK)
+    assert (answer.result, answer.reason) == (Result.UNAVAILABLE, RefusalReason.CLOCK)
     assert world.login(world.alice.passcode).answer.result == Result.GRANTED
     world.device.store.change(lambda state: state)
     assert world.held.units == before
@@ -32,7 +32,7 @@ def test_s32_ahead_while_the_agent_runs(tmp_path: Path) -> None:
     world.reopen()
     before = {unit.slot for unit in world.held.units}
     world.clock.wall += TEN_YEARS
-    assert world.login(world.passcode()).answer.reason is Reason.CLOCK
+    assert world.login(world.passcode()).answer.reason is RefusalReason.CLOCK
     world.device.store.change(lambda state: state)
     assert {unit.slot for unit in world.held.units} == before
     world.clock.wall -= TEN_YEARS
@@ -41,7 +41,7 @@ def test_s32_ahead_while_the_agent_runs(tmp_path: Path) -> None:
 
 def seconds_to_refuse(world: World, typed: str) -> float:
     begun = clock.monotonic()
-    assert world.login(typed).answer.reason is Reason.WRONG_PASSCODE
+    assert world.login(typed).answer.reason is RefusalReason.WRONG_PASSCODE
     return clock.monotonic() - begun
 
 
@@ -67,6 +67,6 @@ def test_a_device_that_was_off_for_longer_than_its_data_last(tmp_path: Path) -> 
     world.clock.reboot()
     world.reopen()
     answer = world.login(world.passcode()).answer
-    assert answer.reason in {Reason.CLOCK, Reason.RUN_OUT}
+    assert answer.reason in {RefusalReason.CLOCK, RefusalReason.RUN_OUT}
     assert "have expired" in answer.message
     assert world.login(world.alice.passcode).answer.result == Result.GRANTED

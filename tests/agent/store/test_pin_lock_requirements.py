@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.ground.outcome import Reason, Result
+from sparekey.agent.ground.outcome import RefusalReason, Result
 from sparekey.agent.ground.state import Piece
 from sparekey.agent.store.pin_lock import is_locked
 from sparekey.agent.store.unit_files import UnitDamaged
@@ -72,7 +72,7 @@ def test_s21_behind_the_lock_a_wrong_pin_or_code_is_refused_and_tampered_bytes_o
         position = round_ * 7 % len(right)
         wrong = right[:position] + str((int(right[position]) + 1 + round_ % 9) % 10) + right[position + 1 :]
         if wrong != right:
-            assert world.login(wrong).answer.reason is Reason.WRONG_PASSCODE
+            assert world.login(wrong).answer.reason is RefusalReason.WRONG_PASSCODE
     path = world.directory / "units" / next(day.file for day in days(world) if day.first <= step(world) <= day.last)
     good = path.read_bytes()
     for place in (-1, -100):
@@ -310,7 +310,7 @@ def test_s34_in_lockout_every_emergency_code_opens_and_leaves_the_lock_alone(tmp
     world = a_locked_world(tmp_path / "store")
     memory(world).failed = memory(world).most_tries
     shown = memory(world).shown
-    assert world.login(world.passcode()).answer.reason is Reason.PIN_LOCKOUT
+    assert world.login(world.passcode()).answer.reason is RefusalReason.PIN_LOCKOUT
     for typed in (world.alice.passcode, world.alice.pin + world.alice.tokencode):
         assert world.login(typed).answer.result == Result.GRANTED
     assert memory(world).shown == shown + 1
@@ -323,5 +323,5 @@ def test_s34_in_lockout_every_emergency_code_opens_and_leaves_the_lock_alone(tmp
 def test_s34_a_lock_that_is_damaged_keeps_no_emergency_code_from_opening(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store")
     memory(world).clear()
-    assert world.login(world.passcode()).answer.reason is Reason.DAMAGED
+    assert world.login(world.passcode()).answer.reason is RefusalReason.DAMAGED
     assert world.login(world.alice.passcode).answer.result == Result.GRANTED

@@ -7,7 +7,7 @@ import pytest
 
 from sparekey.agent.contact.contact import refill
 from sparekey.agent.contact.replies import after_receipt, verify_received
-from sparekey.agent.ground.outcome import Reason, Result
+from sparekey.agent.ground.outcome import RefusalReason, Result
 from sparekey.agent.ground.ports import StoreUnreadable
 from sparekey.agent.platform.posix import PosixFiles
 from sparekey.agent.store.file_keys import FileKeys
@@ -35,7 +35,7 @@ def test_s24_a_clock_set_back_below_the_mark(tmp_path: Path) -> None:
     world.clock.reboot(off_for=-660)  # in another boot, back to when that code was right
     world.reopen()
     answer = world.login(typed).answer
-    assert (answer.result, answer.reason) == (Result.UNAVAILABLE, Reason.CLOCK)
+    assert (answer.result, answer.reason) == (Result.UNAVAILABLE, RefusalReason.CLOCK)
     assert world.login(world.alice.pin + world.alice.tokencode).answer.result == Result.GRANTED
 
 
@@ -53,7 +53,7 @@ def test_s24_swapped_days(tmp_path: Path) -> None:
     second.rename(first)
     aside.rename(second)
     answer = world.login(world.passcode()).answer
-    assert (answer.result, answer.reason) == (Result.UNAVAILABLE, Reason.DAMAGED)
+    assert (answer.result, answer.reason) == (Result.UNAVAILABLE, RefusalReason.DAMAGED)
     assert world.held.failures == 0
     assert world.login(world.alice.pin + world.alice.tokencode).answer.result == Result.GRANTED
 
@@ -89,7 +89,7 @@ def test_s24_the_file_of_an_older_day_opens_to_nothing(tmp_path: Path) -> None:
     shutil.copy(saved / entry.file, tmp_path / "store" / "units" / now_held.file)
     assert world.login(typed).answer.result != Result.GRANTED
     world.next_code()
-    assert world.login(world.passcode()).answer.reason is Reason.DAMAGED
+    assert world.login(world.passcode()).answer.reason is RefusalReason.DAMAGED
 
 
 def test_s31_after_a_new_pin_old_units_are_superseded_and_old_files_open_to_nothing(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_s26_a_linked_unit_file_is_not_followed(tmp_path: Path) -> None:
     path = tmp_path / "store" / "units" / entry.file
     path.rename(tmp_path / "moved")
     path.symlink_to(tmp_path / "moved")
-    assert world.login(world.passcode()).answer.reason is Reason.DAMAGED
+    assert world.login(world.passcode()).answer.reason is RefusalReason.DAMAGED
 
 
 def test_s26_a_directory_that_others_may_reach_is_not_used(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from subprocess import CalledProcessError
 import pytest
 
 from sparekey.agent.contact.contact import refill
-from sparekey.agent.ground.outcome import Mode, Reason, Result
+from sparekey.agent.ground.outcome import Mode, RefusalReason, Result
 from sparekey.agent.platform.posix import PosixFiles
 from sparekey.agent.store.key_choice import make_keys
 from sparekey.agent.store.pin_lock import is_locked
@@ -60,11 +60,11 @@ def test_s34_days_locked_by_a_tpm_open_with_the_pin_and_in_its_lockout_the_emerg
     world.reopen()
     assert granted(world) is Mode.OFFLINE
     assert wrong_pins(world) == 0
-    assert world.login(world.passcode(pin="1357")).answer.reason is Reason.WRONG_PASSCODE
+    assert world.login(world.passcode(pin="1357")).answer.reason is RefusalReason.WRONG_PASSCODE
     assert (wrong_pins(world), world.held.failures) == (1, 1)
     swtpm.lock_out()
     answer = world.login(world.passcode()).answer
-    assert (answer.reason, world.held.failures) == (Reason.PIN_LOCKOUT, 1)
+    assert (answer.reason, world.held.failures) == (RefusalReason.PIN_LOCKOUT, 1)
     facts = world.device.store.keys.facts()
     assert facts is not None
     assert f"Wait up to {-(-facts.forgives_after // 60)} minute" in answer.message
@@ -84,7 +84,7 @@ def test_s34_a_count_that_anybody_may_reset_is_not_called_a_lock(tmp_path: Path,
     assert all_locked(world)
     assert told(world) == (Protection.TPM, "locked-resettable")
     assert "`systemd-ask-password | tpm2_changeauth -c lockout file:-`" in advice(world)
-    assert world.login(world.passcode(pin="1357")).answer.reason is Reason.WRONG_PASSCODE
+    assert world.login(world.passcode(pin="1357")).answer.reason is RefusalReason.WRONG_PASSCODE
     assert wrong_pins(world) == 1
     swtpm.tool(*RESET)  # as another system would
     assert wrong_pins(world) == 0
@@ -92,7 +92,7 @@ def test_s34_a_count_that_anybody_may_reset_is_not_called_a_lock(tmp_path: Path,
     swtpm.set_lockout_password("kept elsewhere")
     assert told(world) == (Protection.TPM_PIN_LOCK, "locked")
     assert advice(world) == ""
-    assert world.login(world.passcode(pin="1357")).answer.reason is Reason.WRONG_PASSCODE
+    assert world.login(world.passcode(pin="1357")).answer.reason is RefusalReason.WRONG_PASSCODE
     with pytest.raises(CalledProcessError):
         swtpm.tool(*RESET)
     assert wrong_pins(world) == 1

@@ -13,12 +13,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sparekey.agent.contact.contact import refill
-from sparekey.agent.ground.outcome import Reason, Result
+from sparekey.agent.ground.outcome import RefusalReason, Result
 from sparekey.agent.ground.ports import StoreUnreadable
 from sparekey.agent.platform.posix import PosixFiles
 from sparekey.agent.store.key_choice import AUTO, make_keys, open_keys
 from sparekey.agent.store.store import Store
-from sparekey.agent.store.wrapped_secrets import Session, StaysClosed, _open
+from sparekey.agent.store.wrapped_secrets import StaysClosed, UnlockedSecrets, _open
 from sparekey.agent.tpm.keys import TPM_KEYS, TpmKeys, _read_head
 from sparekey.sealed import unlock
 from sparekey.secret import Secret
@@ -106,7 +106,7 @@ def test_s24b_without_its_tpm_a_store_is_not_opened_another_way(tmp_path: Path, 
     swtpm.switch_off()
     assert word_of(tmp_path / "store", world) == "no-tpm"
     answer = world.login(world.passcode()).answer
-    assert (answer.result, answer.reason) == (Result.UNAVAILABLE, Reason.KEYS)
+    assert (answer.result, answer.reason) == (Result.UNAVAILABLE, RefusalReason.KEYS)
     assert "no TPM answers" in answer.message
     swtpm.switch_on()
     world.reopen()
@@ -170,7 +170,7 @@ def test_s31b_after_a_new_pin_the_whole_old_store_opens_to_nothing(tmp_path: Pat
 def test_s33b_server_and_copied_disk_together_open_no_cached_password(tmp_path: Path, swtpm: Swtpm) -> None:
     world = a_tpm_world(tmp_path / "store", swtpm)
     offline_key = world.alice.key
-    session = Session(world.device.store, world.alice.user, offline_key)
+    session = UnlockedSecrets(world.device.store, world.alice.user, offline_key)
     assert session.open("os-password:alice") == PASSWORD
     # The thief has the server's key, every byte of the disk, and even what is wrapped; not the TPM.
     (wrapped,) = world.held.secrets

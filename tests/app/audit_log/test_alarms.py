@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from sparekey.app.audit_log.alarms import acknowledge, list_alarms
-from sparekey.app.audit_log.outbox import Sent, send_next
+from sparekey.app.audit_log.outbox import SendResult, send_next
 from sparekey.app.audit_log.sequencer import chain
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.notices import MOST_TOLD, TOLD_AGAIN_AFTER, raise_alarm
@@ -35,7 +35,7 @@ def alarm(server: Instance, now: int, action: Action = Action.ALARM_CLOCK, devic
 
 
 def send_all(server: Instance, world: MemoryMailWorld, now: int, to: tuple[str, ...] = ADMINISTRATORS) -> None:
-    while send_next(server.database, world.mailer, to, now) is not Sent.NOTHING_DUE:
+    while send_next(server.database, world.mailer, to, now) is not SendResult.NOTHING_DUE:
         pass
 
 

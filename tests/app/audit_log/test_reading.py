@@ -9,7 +9,7 @@ from sparekey.app.audit_log.sequencer import chain
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people import users
 from sparekey.app.people.domains import add_domain
-from sparekey.app.sign_in.verification import Door
+from sparekey.app.sign_in.verification import SignInInterface
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import NotAllowed, NotFound
 from sparekey.core.permissions import Actor
@@ -56,7 +56,7 @@ def test_by_whom(instance: Instance, alice: User) -> None:
 
 
 def test_by_whom_as_lists_show_it(instance: Instance, alice: User) -> None:
-    submit(instance, alice, NOW, door=Door("self:192.0.2.7"))
+    submit(instance, alice, NOW, door=SignInInterface("self:192.0.2.7"))
     users.set_enabled(instance, ROOT, "alice", enabled=False, now=NOW)
     assert Action.USER_DISABLED in actions(instance, by=ROOT.name.removeprefix("os:"))
     assert actions(instance, by="192.0.2.7") == [Action.SIGN_IN_GRANTED]
@@ -70,7 +70,7 @@ def test_who_is_here_goes_before_who_acted_on_the_server_itself(instance: Instan
 
 
 def test_nobody_elsewhere_is_found_by_name(instance: Instance, alice: User) -> None:
-    submit(instance, alice, NOW, door=Door("self:192.0.2.7"))
+    submit(instance, alice, NOW, door=SignInInterface("self:192.0.2.7"))
     add_domain(instance, ROOT, "Elsewhere", now=NOW)
     user, stranger = an_administrator(instance, ("domain administrator", "Elsewhere"), domain="Elsewhere")
     with pytest.raises(NotFound, match="no event of an actor"):

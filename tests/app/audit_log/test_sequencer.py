@@ -12,11 +12,11 @@ from sqlalchemy import Connection, text
 from sparekey.app.audit import SYSTEM, AuditEntry, record
 from sparekey.app.audit_log.sequencer import BATCH_ROWS, chain, find_newest
 from sparekey.app.audit_log.verification import verify_record
-from sparekey.app.ports import CheckpointStore, Purpose
+from sparekey.app.ports import CheckpointStore, KeyPurpose
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.chain import next_batch
 from sparekey.core.audit_log.checkpoint import Checkpoint
-from sparekey.core.audit_log.verifier import Fault, Finding
+from sparekey.core.audit_log.verifier import LogFault, LogFinding
 from sparekey.keystore.checkpoint_file import CheckpointFile
 from sparekey.keystore.file import FileKeystore
 from sparekey.storage import schema
@@ -58,11 +58,11 @@ def execute(database: Database, *statements: str) -> None:
             connection.execute(text(statement))
 
 
-def findings(database: Database, *witnesses: Checkpoint) -> list[Finding]:
-    return verify_record(database, KEYS.public_key(Purpose.CHECKPOINT), witnesses)
+def findings(database: Database, *witnesses: Checkpoint) -> list[LogFinding]:
+    return verify_record(database, KEYS.public_key(KeyPurpose.CHECKPOINT), witnesses)
 
 
-def faults(database: Database, *witnesses: Checkpoint) -> list[tuple[Fault, int | None, int | None, int | None]]:
+def faults(database: Database, *witnesses: Checkpoint) -> list[tuple[LogFault, int | None, int | None, int | None]]:
     return [(found.fault, found.batch, found.first, found.last) for found in findings(database, *witnesses)]
 
 
@@ -119,12 +119,12 @@ def test_many_rows_are_chained_in_batches_of_bounded_size(memory_database: Datab
 )
 def test_s80_a_flipped_row_is_named(chained: Database, change: str) -> None:
     execute(chained, f"UPDATE audit SET {change} WHERE id = 5")
-    assert faults(chained) == [(Fault.CHANGED, 2, 5, 5)]
+    assert faults(chained) == [(LogFault.CHANGED, 2, 5, 5)]
 
 
 def test_s80_deleted_rows_are_named(chained: Database) -> None:
     execute(chained, "DELETE FROM audit WHERE id IN (5, 6, 8)")
-    assert faults(chained) == [(Fault.MISSING, 2, 5, 6), (Fault.MISSING, 3, 8, 8)]
+    assert faults(chained) == [(LogFault.MISSING, 2, 5, 6), (LogFault.MISSING, 3, 8, 8)]
 
 
 COLUMNS = "at, actor, action, account_id, token_id, device_id, result, detail"
@@ -133,7 +133,7 @@ COLUMNS = "at, actor, action, account_id, token_id, device_id, result, detail"
 def test_s80_an_inserted_row_is_named(chained: Database) -> None:
     copied = f"INSERT INTO audit (id, {COLUMNS}, batch) SELECT 100, at + 1, {COLUMNS[4:]}, 2 FROM audit WHERE id = 5"
     execute(chained, copied)
-    assert faults(chained) == [(Fault.INSERTED, 2, 100, 100)]
+    assert faults(chained) == [(LogFault.INSERTED, 2, 100, 100)]
 
 
 def test_s80_reordered_rows_are_named(chained: Database) -> None:
@@ -143,18 +143,18 @@ def test_s80_reordered_rows_are_named(chained: Database) -> None:
         "UPDATE audit SET id = 4 WHERE id = 5",
         "UPDATE audit SET id = 5 WHERE id = 1000",
     )
-    assert faults(chained) == [(Fault.REORDERED, 2, 4, 4), (Fault.REORDERED, 2, 5, 5)]
+    assert faults(chained) == [(LogFault.REORDERED, 2, 4, 4), (LogFault.REORDERED, 2, 5, 5)]
 
 
 def test_s80_a_renumbered_row_is_named(chained: Database) -> None:
     execute(chained, "UPDATE audit SET id = 1000 WHERE id = 5")
-    assert faults(chained) == [(Fault.REORDERED, 2, 1000, 1000)]
+    assert faults(chained) == [(LogFault.REORDERED, 2, 1000, 1000)]
     assert "what was recorded as row 5" in findings(chained)[0].words
 
 
 def test_s80_a_row_moved_to_another_batch_is_named(chained: Database) -> None:
     execute(chained, "UPDATE audit SET batch = 3 WHERE id = 5")
-    assert faults(chained) == [(Fault.REORDERED, 3, 5, 5)]
+    assert faults(chained) == [(LogFault.REORDERED, 3, 5, 5)]
 
 
 def test_s80_a_row_taken_out_of_its_batch_is_named_even_if_chained_again(
@@ -162,17 +162,17 @@ def test_s80_a_row_taken_out_of_its_batch_is_named_even_if_chained_again(
 ) -> None:
     execute(chained, "UPDATE audit SET batch = NULL, result = 'x' WHERE id = 5")
     chain(chained, KEYS, store, NOW + 9)
-    assert faults(chained) == [(Fault.MISSING, 2, 5, 5)]
+    assert faults(chained) == [(LogFault.MISSING, 2, 5, 5)]
 
 
 def test_s80_a_row_of_no_batch_is_named(chained: Database) -> None:
     execute(chained, f"INSERT INTO audit (id, {COLUMNS}, batch) SELECT 100, {COLUMNS}, 0 FROM audit WHERE id = 5")
-    assert faults(chained) == [(Fault.INSERTED, None, 100, 100)]
+    assert faults(chained) == [(LogFault.INSERTED, None, 100, 100)]
 
 
 def test_s80_a_cut_head_is_named(chained: Database) -> None:
     execute(chained, "DELETE FROM audit WHERE batch <= 2", "DELETE FROM audit_batch WHERE number <= 2")
-    assert faults(chained) == [(Fault.HEAD_CUT, 3, None, None)]
+    assert faults(chained) == [(LogFault.HEAD_CUT, 3, None, None)]
     assert findings(chained)[0].words == "batches 1 to 2 missing, 6 rows: the beginning was cut off"
 
 
@@ -185,37 +185,37 @@ def test_s80_a_cut_head_is_named_when_the_rest_is_renumbered(chained: Database) 
         "UPDATE audit_batch SET number = number - 2",
     )
     named = {fault for fault, *_ in faults(chained)}
-    assert named == {Fault.BAD_SIGNATURE, Fault.CHAIN_BROKEN}
+    assert named == {LogFault.BAD_SIGNATURE, LogFault.CHAIN_BROKEN}
 
 
 def test_s80_batches_cut_out_of_the_middle_are_named(chained: Database) -> None:
     execute(chained, "DELETE FROM audit WHERE batch = 2", "DELETE FROM audit_batch WHERE number = 2")
-    assert faults(chained) == [(Fault.BATCHES_MISSING, 3, None, None)]
+    assert faults(chained) == [(LogFault.BATCHES_MISSING, 3, None, None)]
 
 
 def test_s80_a_cut_tail_is_named_by_a_witness(chained: Database) -> None:
     witness = newest(chained)
     execute(chained, "DELETE FROM audit WHERE batch = 4", "DELETE FROM audit_batch WHERE number = 4")
     assert faults(chained) == []  # only who kept a checkpoint can know
-    assert faults(chained, witness) == [(Fault.TAIL_CUT, 4, None, None)]
+    assert faults(chained, witness) == [(LogFault.TAIL_CUT, 4, None, None)]
     with chained.read() as connection:
         assert not contains(connection, witness)
 
 
 def test_s80_a_cut_tail_that_left_its_rows_is_named_without_a_witness(chained: Database) -> None:
     execute(chained, "DELETE FROM audit_batch WHERE number = 4")
-    assert faults(chained) == [(Fault.TAIL_CUT, 4, 10, 12)]
+    assert faults(chained) == [(LogFault.TAIL_CUT, 4, 10, 12)]
 
 
 def test_s80_a_record_cut_whole_is_named_by_a_witness(chained: Database) -> None:
     witness = newest(chained)
     execute(chained, "DELETE FROM audit", "DELETE FROM audit_batch")
-    assert faults(chained, witness) == [(Fault.TAIL_CUT, 4, None, None)]
+    assert faults(chained, witness) == [(LogFault.TAIL_CUT, 4, None, None)]
 
 
 def test_s80_a_changed_batch_is_named(chained: Database) -> None:
     execute(chained, "UPDATE audit_batch SET signed_at = signed_at + 1 WHERE number = 2")
-    assert faults(chained) == [(Fault.BAD_SIGNATURE, 2, None, None)]
+    assert faults(chained) == [(LogFault.BAD_SIGNATURE, 2, None, None)]
 
 
 def test_s80_a_batch_made_anew_without_the_key_is_named(chained: Database) -> None:
@@ -226,10 +226,10 @@ def test_s80_a_batch_made_anew_without_the_key_is_named(chained: Database) -> No
         connection.execute(text("DELETE FROM audit_batch WHERE number = 4"))
         forged = next_batch(find_head(connection), rows, NOW + 3)
         forged = type(forged)(
-            **vars(forged) | {"signature": MemoryKeystore().sign(Purpose.CHECKPOINT, forged.signed_message)}
+            **vars(forged) | {"signature": MemoryKeystore().sign(KeyPurpose.CHECKPOINT, forged.signed_message)}
         )
         assert insert_batch(connection, forged, [row.id for row in rows])
-    assert faults(chained) == [(Fault.BAD_SIGNATURE, 4, None, None)]
+    assert faults(chained) == [(LogFault.BAD_SIGNATURE, 4, None, None)]
 
 
 def roll_back_to_batch_2(database: Database) -> None:
@@ -244,7 +244,7 @@ def test_s80_a_database_rolled_back_to_yesterday_is_found_by_witnesses(
     roll_back_to_batch_2(chained)
     with chained.read() as connection:
         assert not contains(connection, witness)  # what the first agent that calls learns
-    assert faults(chained, witness) == [(Fault.TAIL_CUT, 4, None, None)]
+    assert faults(chained, witness) == [(LogFault.TAIL_CUT, 4, None, None)]
     for day in range(3):  # the server goes on: the record becomes longer than the witness saw
         add_rows(chained, 3)
         chain(chained, KEYS, MemoryCheckpoints(), NOW + 86_400 + day)
@@ -252,7 +252,7 @@ def test_s80_a_database_rolled_back_to_yesterday_is_found_by_witnesses(
     with chained.read() as connection:
         assert not contains(connection, witness)
     assert faults(chained) == []
-    assert faults(chained, witness) == [(Fault.ROLLED_BACK, 4, None, None)]
+    assert faults(chained, witness) == [(LogFault.ROLLED_BACK, 4, None, None)]
     assert store.newest() == witness
 
 
@@ -379,6 +379,6 @@ def test_two_servers_may_chain_the_same_record(database: Database, database_url:
     head = chain(database, keystore, store, NOW)
     assert head
     assert head.total == 300
-    assert verify_record(database, keystore.public_key(Purpose.CHECKPOINT), [head]) == []
+    assert verify_record(database, keystore.public_key(KeyPurpose.CHECKPOINT), [head]) == []
     with database.read() as connection:
         assert list_rows(connection, AuditFilter(actions=[Action.ALARM_AUDIT_ROLLED_BACK]), limit=1) == []

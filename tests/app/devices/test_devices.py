@@ -19,7 +19,7 @@ from sparekey.app.devices.devices import (
 from sparekey.app.devices.invitations import list_invitations, withdraw
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.lookup import get_device
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.permissions import Permission
@@ -108,7 +108,7 @@ def test_a_device_may_wish_for_a_name(server: Instance) -> None:
 
 def test_the_code_stands_for_this_server_and_no_other(server: Instance) -> None:
     code = read_enrolment_code(invite(server, ROOT, "laptop", now=NOW).text().reveal())
-    signing_key = server.keystore.public_key(Purpose.OFFLINE)
+    signing_key = server.keystore.public_key(KeyPurpose.OFFLINE)
     code.verify_server(signing_key, server.ca_certificate)
     for key, certificate in ((bytes(32), server.ca_certificate), (signing_key, b"another CA")):
         with pytest.raises(BadEnrolmentCode, match="not the server"):

@@ -17,7 +17,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.offline.units import Obstacle
 from sparekey.core.permissions import PREDEFINED, Actor, Grant
-from sparekey.core.reasons import Ask, Reason
+from sparekey.core.reasons import ChallengeKind, Reason
 from sparekey.core.sign_in.outcome import Asked, Granted
 from sparekey.secret import Secret
 from sparekey.storage import tables
@@ -94,7 +94,7 @@ def test_s28_what_was_typed_there_has_to_be_changed_and_what_tells_codes_is_disa
     assert [rows[user.login].pin_must_change for user in (alice, bob, carol)] == [True, False, True]
     asked = submit(any_server, alice, LATER)
     assert isinstance(asked, Asked)
-    assert asked.ask is Ask.NEW_PIN
+    assert asked.ask is ChallengeKind.NEW_PIN
     assert denied(submit(any_server, bob, LATER)).reason is Reason.TOKEN_DISABLED
 
 

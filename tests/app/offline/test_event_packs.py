@@ -3,7 +3,7 @@
 import pytest
 
 from sparekey.app.instance import Instance
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.offline.event_packs import FEWEST, LOOK_AHEAD, PACK
 from sparekey.core.reasons import Reason
@@ -36,7 +36,7 @@ def signed_in(server: Instance) -> tuple[Presser, Device]:
 
 def pack_of(device: Device) -> SealedUnit:
     (unit,) = (unit for held, unit in device.held.values() if held.kind == "events")
-    return verify_unit(unit, [device.instance.keystore.public_key(Purpose.OFFLINE)], device.device_id, 0)
+    return verify_unit(unit, [device.instance.keystore.public_key(KeyPurpose.OFFLINE)], device.device_id, 0)
 
 
 def wanted_kinds(device: Device, presser: Presser, now: int) -> list[str]:

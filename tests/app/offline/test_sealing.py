@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from sparekey.app.instance import Instance
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.app.tokens.tokens import NewToken, set_lost, set_pin
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.errors import Conflict, NotAllowed
 from sparekey.sealed import (
     LEVELS,
     Moment,
-    Opened,
+    OpenedRecord,
     SealedUnit,
     Superseded,
     Unopened,
@@ -60,7 +60,7 @@ def a_holder(server: Instance, pin: str = PIN, token: NewToken = NewToken()) -> 
 
 def received(device: Device, unit: bytes, generation: int) -> SealedUnit:
     """The unit as the device examines it at receipt."""
-    keys = [device.instance.keystore.public_key(Purpose.OFFLINE)]
+    keys = [device.instance.keystore.public_key(KeyPurpose.OFFLINE)]
     return verify_unit(unit, keys, device.device_id, generation)
 
 
@@ -71,7 +71,7 @@ def fetched(device: Device, user: User, kind: str, day: int = 0, now: int = LATE
     return received(device, device.fetch(user, UnitName(kind=kind, token=token, day=day), generation, now), generation)
 
 
-def opened(unit: SealedUnit, typed: Secret[str] | str, now: int = LATE) -> Opened:
+def opened(unit: SealedUnit, typed: Secret[str] | str, now: int = LATE) -> OpenedRecord:
     return open_unit(unit, typed if isinstance(typed, str) else typed.reveal(), Moment(now))
 
 

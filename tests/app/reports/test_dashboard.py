@@ -12,7 +12,7 @@ from sparekey.app.reports.why import ELSEWHERE, explain
 from sparekey.app.tokens import tokens
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, NotAllowed, NotFound
-from sparekey.core.explain.online import Side, Verdict
+from sparekey.core.explain.online import RuleResult, Side
 from sparekey.core.offline.self_report import SelfReport
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Actor, Grant, Permission
 from sparekey.core.reasons import Reason
@@ -114,7 +114,7 @@ def test_all_pages_say_the_same_of_what_a_device_holds_until_its_next_contact(se
     lines = {line.rule: line for line in explain(server, ROOT, user.login, now=NOW).lines if line.side is Side.OFFLINE}
     assert all(each.words in lines["until its next contact"].why for each in device.ends)
     if what != "disabled user":
-        assert lines["emergency tokencode"].verdict is Verdict.WAITS
+        assert lines["emergency tokencode"].verdict is RuleResult.WAITS
         assert "at its next contact" in lines["emergency tokencode"].why
     (row,) = readiness(server, ROOT, now=NOW)
     # without its PIN the user gets in with the passcode, which stays; as policy wants it, not after the contact

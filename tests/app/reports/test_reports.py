@@ -16,7 +16,7 @@ from sparekey.app.reports.reports import ForecastRow, ReportRow, Tally, forecast
 from sparekey.app.reports.why import ELSEWHERE, explain
 from sparekey.app.tokens import tokens
 from sparekey.core.errors import NotAllowed
-from sparekey.core.explain.online import Side, Verdict
+from sparekey.core.explain.online import RuleResult, Side
 from sparekey.core.explain.readiness import Readiness
 from sparekey.core.offline.self_report import SelfReport
 from sparekey.core.offline.units import Obstacle
@@ -170,7 +170,7 @@ def test_the_report_says_what_why_says(server: Instance) -> None:
                 if line.rule == "sign-in" and line.side is Side.OFFLINE
             )
             got = row_of(server, user, now).judged.readiness
-            assert (said.verdict is Verdict.OK) is (got is not Readiness.NOTHING)
+            assert (said.verdict is RuleResult.OK) is (got is not Readiness.NOTHING)
             assert (f"the tokencode of {user.serial}" in said.why) is (got is Readiness.TOKENCODE)
 
 

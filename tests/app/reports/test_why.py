@@ -11,7 +11,7 @@ from sparekey.app.reports.why import ELSEWHERE, explain
 from sparekey.app.tokens import tokens
 from sparekey.core.emergency.online import IfAvailable
 from sparekey.core.errors import NotFound
-from sparekey.core.explain.online import Deed, Line, Side, Verdict
+from sparekey.core.explain.online import Deed, Line, RuleResult, Side
 from sparekey.core.offline.self_report import SelfReport
 from sparekey.core.permissions import Actor
 from sparekey.core.policy.offline import FIELDS
@@ -46,7 +46,7 @@ def test_a_user_who_is_all_right(any_server: Instance) -> None:
     user = a_user(any_server, pin="4711abcd")
     a_filled_device(any_server, user, "laptop")
     said = explain(any_server, ROOT, user.login, now=NOW)
-    assert [line for line in said.lines if line.verdict is Verdict.STOPS] == []
+    assert [line for line in said.lines if line.verdict is RuleResult.STOPS] == []
     online, offline = (line for line in said.lines if line.rule == "sign-in")
     assert online.why == f"possible with: PIN and tokencode of {user.serial}"
     assert offline.about == "device laptop"
@@ -59,7 +59,7 @@ def test_a_user_who_is_all_right(any_server: Instance) -> None:
 def test_without_a_device(server: Instance) -> None:
     user = a_user(server)
     offline = lines_of(server, user, Side.OFFLINE)["sign-in"]
-    assert (offline.verdict, offline.about) == (Verdict.STOPS, f"user {user.login}")
+    assert (offline.verdict, offline.about) == (RuleResult.STOPS, f"user {user.login}")
     assert "sign in once" in offline.mend
 
 
@@ -67,8 +67,8 @@ def test_a_device_that_the_user_never_used(server: Instance) -> None:
     user = a_user(server)
     a_device(server, "laptop")
     lines = lines_of(server, user, Side.OFFLINE, "laptop")
-    assert lines["sign-in"].verdict is Verdict.STOPS
-    assert lines["a token was used here"].verdict is Verdict.STOPS
+    assert lines["sign-in"].verdict is RuleResult.STOPS
+    assert lines["a token was used here"].verdict is RuleResult.STOPS
     assert "policy days" in lines
 
 
@@ -77,7 +77,7 @@ def test_a_disabled_user(server: Instance) -> None:
     a_filled_device(server, user)
     users.set_enabled(server, ROOT, user.login, enabled=False, now=NOW)
     online, offline = lines_of(server, user, Side.ONLINE), lines_of(server, user, Side.OFFLINE)
-    assert online["sign-in"].verdict is offline["sign-in"].verdict is Verdict.STOPS
+    assert online["sign-in"].verdict is offline["sign-in"].verdict is RuleResult.STOPS
     assert online["enabled"].mend or online["enabled"].about.startswith("token")
     assert offline["offline data"].mend.startswith(f"sparekey user enable {user.login}")
 
@@ -88,19 +88,19 @@ def test_a_locked_user(server: Instance) -> None:
     for failure in range(5):
         denied(submit(server, user, LATER + failure, user.wrong(LATER)))
     online, offline = (lines_of(server, user, side, now=LATER + 9) for side in Side)
-    assert online["not locked"].verdict is Verdict.STOPS
+    assert online["not locked"].verdict is RuleResult.STOPS
     assert online["not locked"].mend == f"sparekey user unlock {user.login}"
     assert online["not locked"].source == "lockout policy 'Default'"
     # a lock stops what is new and voids nothing
     assert f"the tokencode of {user.serial}" in offline["sign-in"].why
-    assert offline["new offline data"].verdict is Verdict.WAITS
+    assert offline["new offline data"].verdict is RuleResult.WAITS
     # from its next contact on the device takes emergency codes only
     row = device.row
     with server.database.write() as connection:
         record_contact(connection, row, SelfReport(hardware_bound=False), now=LATER + 10)
     offline = lines_of(server, user, Side.OFFLINE, now=LATER + 11)
     assert "the tokencode of" not in offline["sign-in"].why
-    assert offline["tokencodes"].verdict is Verdict.STOPS
+    assert offline["tokencodes"].verdict is RuleResult.STOPS
 
 
 def test_after_wrong_passcodes_in_a_row(server: Instance) -> None:
@@ -109,10 +109,10 @@ def test_after_wrong_passcodes_in_a_row(server: Instance) -> None:
     for failure in range(3):
         denied(submit(server, user, NOW + failure, user.wrong(NOW)))
     online, offline = (lines_of(server, user, side, now=NOW + 9) for side in Side)
-    assert online["sign-in"].verdict is Verdict.OK
-    assert online["next tokencode"].verdict is Verdict.ASKS
-    assert offline["new offline data"].verdict is Verdict.WAITS
-    assert offline["sign-in"].verdict is Verdict.OK
+    assert online["sign-in"].verdict is RuleResult.OK
+    assert online["next tokencode"].verdict is RuleResult.ASKS
+    assert offline["new offline data"].verdict is RuleResult.WAITS
+    assert offline["sign-in"].verdict is RuleResult.OK
 
 
 def test_a_lost_token(server: Instance) -> None:
@@ -120,13 +120,13 @@ def test_a_lost_token(server: Instance) -> None:
     a_filled_device(server, user)
     tokens.set_lost(server, ROOT, user.serial, lost=True, now=NOW)
     online, offline = (lines_of(server, user, side) for side in Side)
-    assert online["sign-in"].verdict is Verdict.STOPS
-    assert online["not lost"].verdict is Verdict.STOPS
+    assert online["sign-in"].verdict is RuleResult.STOPS
+    assert online["not lost"].verdict is RuleResult.STOPS
     assert "the tokencode of" not in offline["sign-in"].why
     assert f"the emergency tokencode of {user.serial}" in offline["sign-in"].why
-    assert offline["tokencode"].verdict is Verdict.STOPS
-    assert offline["emergency tokencode"].verdict is Verdict.OK
-    assert offline["up to date"].verdict is Verdict.WAITS
+    assert offline["tokencode"].verdict is RuleResult.STOPS
+    assert offline["emergency tokencode"].verdict is RuleResult.OK
+    assert offline["up to date"].verdict is RuleResult.WAITS
 
 
 def test_temporary_access(server: Instance) -> None:
@@ -134,7 +134,7 @@ def test_temporary_access(server: Instance) -> None:
     given = give_fixed(server, ROOT, user.serial, Terms(if_available=IfAvailable.DENY), CALLED_BACK, now=NOW)
     online = lines_of(server, user, Side.ONLINE)
     assert online["sign-in"].why == f"possible with: temporary fixed tokencode for {user.serial}"
-    assert online["temporary tokencodes"].verdict is Verdict.STOPS
+    assert online["temporary tokencodes"].verdict is RuleResult.STOPS
     assert repr(given) not in repr(online)
 
 
@@ -143,9 +143,9 @@ def test_what_a_policy_forbids_is_said_with_its_source(server: Instance) -> None
     a_filled_device(server, user)
     edit_policy(server, {"enabled": "off", "server_down": "off"})
     offline = lines_of(server, user, Side.OFFLINE)
-    assert (offline["offline data"].verdict, offline["offline data"].source) == (Verdict.STOPS, "policy 'Default'")
+    assert (offline["offline data"].verdict, offline["offline data"].source) == (RuleResult.STOPS, "policy 'Default'")
     assert "enabled=on" in offline["offline data"].mend
-    assert offline["while the server is down"].verdict is Verdict.WAITS
+    assert offline["while the server is down"].verdict is RuleResult.WAITS
     edit_policy(server, {"enabled": "on", "minimum_passcode_length": "16"})
     assert lines_of(server, user, Side.OFFLINE)["tokencode"].source == "policy 'Default'"
 
@@ -154,17 +154,17 @@ def test_data_that_have_run_out(server: Instance) -> None:
     user = a_user(server, pin="4711abcd")
     a_filled_device(server, user)  # holds what was left of the day
     offline = lines_of(server, user, Side.OFFLINE, now=LATER)
-    assert offline["tokencode"].verdict is Verdict.STOPS
-    assert offline["sign-in"].verdict is Verdict.OK  # the codes last longer
+    assert offline["tokencode"].verdict is RuleResult.STOPS
+    assert offline["sign-in"].verdict is RuleResult.OK  # the codes last longer
     offline = lines_of(server, user, Side.OFFLINE, now=LATER + 31 * DAY)
-    assert offline["sign-in"].verdict is Verdict.STOPS
+    assert offline["sign-in"].verdict is RuleResult.STOPS
 
 
 def test_a_revoked_device(server: Instance) -> None:
     user = a_user(server, pin="4711abcd")
     device = a_filled_device(server, user)
     devices.revoke(server, ROOT, device.device_id, now=NOW)
-    assert lines_of(server, user, Side.OFFLINE, device.device_id)["sign-in"].verdict is Verdict.STOPS
+    assert lines_of(server, user, Side.OFFLINE, device.device_id)["sign-in"].verdict is RuleResult.STOPS
 
 
 def test_s63_a_device_elsewhere_has_no_name(server: Instance) -> None:

@@ -14,7 +14,7 @@ from sparekey.app.self_service import emergency_access as own_emergency
 from sparekey.app.self_service import own as self_service
 from sparekey.app.self_service import passkeys as user_passkeys
 from sparekey.app.sessions import passkeys
-from sparekey.app.sessions.administrators import FRESH_SECONDS, Opened, Session
+from sparekey.app.sessions.administrators import FRESH_SECONDS, OpenedSession, Session
 from sparekey.app.sessions.passkey_sign_ins import ask_to_sign_in, open_session_with_passkey
 from sparekey.app.sessions.passkeys import MayAdd
 from sparekey.app.sessions.users import find_session, open_session, refresh_second_factor
@@ -56,7 +56,7 @@ def alice(server: Instance) -> User:
     return a_user(server, "alice", pin=PIN)
 
 
-def held(server: Instance, opened: Opened, now: int) -> Session:
+def held(server: Instance, opened: OpenedSession, now: int) -> Session:
     session = find_session(server, opened.token, now)
     assert session is not None, opened
     return session
@@ -75,7 +75,9 @@ def a_passkey(server: Instance, user: User, now: int = NOW) -> Authenticator:
     return made
 
 
-def signed_in(server: Instance, key: Authenticator, now: int = LATER, *, administrators_too: bool = True) -> Opened:
+def signed_in(
+    server: Instance, key: Authenticator, now: int = LATER, *, administrators_too: bool = True
+) -> OpenedSession:
     """At self-service, with a passkey."""
     at = user_passkeys.entrance(administrators_too=administrators_too)
     answer = key.get(ask_to_sign_in(server, PLACE, BROWSER, now, at))

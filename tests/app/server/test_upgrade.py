@@ -11,7 +11,7 @@ from sparekey.app.audit_log.verification import verify_record
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people import users
 from sparekey.app.policies_in_force import policy_in
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.app.server.upgrade import Upgrade, upgrade_database
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.policy.lockout import LockoutPolicy
@@ -122,7 +122,7 @@ def test_s85_a_database_of_the_first_release_keeps_everything(seeded: tuple[Inst
         assert policy_in(connection, domain_id, LockoutPolicy) == LockoutPolicy()
     users.add_user(upgraded, ROOT, "bob", TOP_DOMAIN, now=NOW)
     chain(empty, instance.keystore, MemoryCheckpoints(), NOW + DAY)
-    assert verify_record(empty, instance.keystore.public_key(Purpose.CHECKPOINT)) == []
+    assert verify_record(empty, instance.keystore.public_key(KeyPurpose.CHECKPOINT)) == []
 
 
 class BrokenOffError(Exception):

@@ -10,7 +10,7 @@ from sparekey.app.sessions.clients import (
     KEY_PREFIX,
     ClientSearch,
     add_client,
-    find_door,
+    find_client_interface,
     list_clients,
     revoke_client,
     search_clients,
@@ -27,7 +27,7 @@ HERE = "192.0.2.7"
 
 def test_a_key_opens_its_door(any_server: Instance) -> None:
     key = add_client(any_server, ROOT, "web", now=NOW)
-    door = find_door(any_server, key, HERE, NOW)
+    door = find_client_interface(any_server, key, HERE, NOW)
     assert door is not None
     granted(submit(any_server, a_user(any_server), NOW, door=door))
     (row,) = on_record(any_server, Action.SIGN_IN_GRANTED)
@@ -60,13 +60,13 @@ def test_s65_the_key_is_random_and_kept_as_a_hash_only(any_server: Instance) -> 
 def test_another_key_opens_none(server: Instance, wrong: str) -> None:
     key = add_client(server, ROOT, "web", now=NOW).reveal()
     for text in (wrong, key[:-1], key + "x", key.upper(), hashlib.sha256(key.encode()).hexdigest()):
-        assert find_door(server, Secret(text), HERE, NOW) is None
+        assert find_client_interface(server, Secret(text), HERE, NOW) is None
 
 
 def test_only_users_of_its_domain_and_below_exist_for_a_client(any_server: Instance) -> None:
     for name, parent in (("Branch", TOP_DOMAIN), ("Office", "Branch"), ("Other", TOP_DOMAIN)):
         add_domain(any_server, ROOT, name, parent, now=NOW)
-    door = find_door(any_server, add_client(any_server, ROOT, "web", "Branch", now=NOW), HERE, NOW)
+    door = find_client_interface(any_server, add_client(any_server, ROOT, "web", "Branch", now=NOW), HERE, NOW)
     assert door
     for domain in ("Branch", "Office"):
         granted(submit(any_server, a_user(any_server, domain=domain), NOW, door=door))
@@ -88,8 +88,8 @@ def test_a_client_asks_from_its_addresses_only(
     server: Instance, addresses: str, inside: list[str], outside: list[str]
 ) -> None:
     key = add_client(server, ROOT, "web", addresses=addresses, now=NOW)
-    assert [find_door(server, key, address, NOW) is not None for address in inside] == [True] * len(inside)
-    assert [find_door(server, key, address, NOW) for address in outside] == [None] * len(outside)
+    assert [find_client_interface(server, key, address, NOW) is not None for address in inside] == [True] * len(inside)
+    assert [find_client_interface(server, key, address, NOW) for address in outside] == [None] * len(outside)
 
 
 @pytest.mark.parametrize("addresses", ["nonsense", "192.0.2.256", "192.0.2.0/33", "*", "192.0.2.1;192.0.2.2"])
@@ -106,15 +106,15 @@ def test_too_many_addresses_are_refused_in_words(any_server: Instance) -> None:
 
 def test_a_key_ends_with_its_time(server: Instance) -> None:
     key = add_client(server, ROOT, "web", expires_at=NOW + 10, now=NOW)
-    assert find_door(server, key, HERE, NOW + 9)
-    assert find_door(server, key, HERE, NOW + 10) is None
+    assert find_client_interface(server, key, HERE, NOW + 9)
+    assert find_client_interface(server, key, HERE, NOW + 10) is None
 
 
 def test_a_revoked_key_opens_nothing_and_stays_revoked(any_server: Instance) -> None:
     key = add_client(any_server, ROOT, "web", now=NOW)
     revoke_client(any_server, ROOT, "web", now=NOW + 1)
     revoke_client(any_server, ROOT, "web", now=NOW + 2)
-    assert find_door(any_server, key, HERE, NOW + 1) is None
+    assert find_client_interface(any_server, key, HERE, NOW + 1) is None
     assert list_clients(any_server, ROOT)[0].revoked_at == NOW + 1
     assert on_record(any_server, Action.CLIENT_REVOKED)
 

@@ -14,7 +14,7 @@ from sparekey.app.people.roles import HolderKind
 from sparekey.app.sessions import passkeys
 from sparekey.app.sessions.administrators import (
     FRESH_SECONDS,
-    Opened,
+    OpenedSession,
     Session,
     find_session,
     open_session,
@@ -33,7 +33,7 @@ from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.outcome import Denied, Granted
-from sparekey.core.sign_in.passkeys import LIFETIME, Place
+from sparekey.core.sign_in.passkeys import LIFETIME, RelyingParty
 from sparekey.secret import Secret
 from sparekey.storage.tables import passkey_challenge
 from tests.app.administrators import actor_again, an_administrator
@@ -67,14 +67,16 @@ def a_chief(server: Instance, *, others: bool = True) -> User:
     return an_administrator(server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))[0]
 
 
-def signed_in(server: Instance, key: Authenticator, now: int = LATER, *, browser: Secret[str] = BROWSER) -> Opened:
+def signed_in(
+    server: Instance, key: Authenticator, now: int = LATER, *, browser: Secret[str] = BROWSER
+) -> OpenedSession:
     """What comes of it when somebody signs in with it."""
     return open_session_with_passkey(
         server, ADDRESS, PLACE, browser, key.get(ask_to_sign_in(server, PLACE, BROWSER, now)), now
     )
 
 
-def refusal(opened: Opened) -> Reason:
+def refusal(opened: OpenedSession) -> Reason:
     assert isinstance(opened.verdict.outcome, Denied), opened
     assert not opened.token.reveal()
     return opened.verdict.outcome.reason
@@ -113,7 +115,7 @@ def test_what_is_signed_is_good_once_for_two_minutes_and_for_this_browser(any_se
     key = a_passkey(any_server, a_chief(any_server))
     answer = key.get(ask_to_sign_in(any_server, PLACE, BROWSER, LATER))
 
-    def sent(at: int, browser: Secret[str] = BROWSER) -> Opened:
+    def sent(at: int, browser: Secret[str] = BROWSER) -> OpenedSession:
         return open_session_with_passkey(any_server, ADDRESS, PLACE, browser, answer, at)
 
     assert sent(LATER).token.reveal()
@@ -233,7 +235,7 @@ def test_s05_an_answer_that_is_not_right_in_everything_is_refused(
 
 def test_an_answer_for_another_host_is_refused(server: Instance) -> None:
     key = a_passkey(server, a_chief(server))
-    there = Place("example.org", ("https://localhost",))
+    there = RelyingParty("example.org", ("https://localhost",))
     answer = key.get(ask_to_sign_in(server, there, BROWSER, LATER))
     for place in (there, PLACE):
         opened = open_session_with_passkey(server, ADDRESS, place, BROWSER, answer, LATER)

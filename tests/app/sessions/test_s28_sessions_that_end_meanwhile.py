@@ -17,7 +17,7 @@ from sparekey.app.sessions.administrators import Session
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import NotAllowed
 from sparekey.core.policy.kinds import PolicyKind
-from sparekey.core.reasons import Ask
+from sparekey.core.reasons import ChallengeKind
 from sparekey.core.sign_in.outcome import Asked
 from sparekey.secret import Secret
 from sparekey.storage.sessions import sessions as admin_sessions
@@ -126,7 +126,7 @@ def test_s28_a_pin_that_is_on_its_way_does_not_undo_the_report(victim: Victim) -
     assert token_row(victim.server, victim.user.serial).pin_must_change
     asked = submit(victim.server, victim.user, LATER + 30)
     assert isinstance(asked, Asked)
-    assert asked.ask is Ask.NEW_PIN
+    assert asked.ask is ChallengeKind.NEW_PIN
 
 
 def test_s28_a_token_is_not_set_right_in_a_session_that_the_report_has_ended(victim: Victim) -> None:

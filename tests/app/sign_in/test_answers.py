@@ -11,12 +11,12 @@ from sparekey.app.emergency.online import Terms, end, give_fixed, give_one_time
 from sparekey.app.instance import Instance
 from sparekey.app.people.users import set_enabled as set_user_enabled
 from sparekey.app.sign_in.challenges import LIFETIME
-from sparekey.app.sign_in.verification import Door, Verdict
+from sparekey.app.sign_in.verification import SignInInterface, SignInResult
 from sparekey.app.tokens.life_cycle import replace as replace_token
 from sparekey.app.tokens.life_cycle import unassign
 from sparekey.app.tokens.tokens import clear_pin, set_enabled, set_lost, set_pin
 from sparekey.core.audit_log.actions import Action
-from sparekey.core.reasons import Ask, Method, Reason
+from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
 from sparekey.core.tokens import Hotp
 from sparekey.core.tokens.hotp import FAR
@@ -75,9 +75,9 @@ def test_a_cleared_pin_is_chosen_anew_by_its_user(any_server: Instance) -> None:
     clear_pin(any_server, ROOT, user.serial, now=NOW)
     code = user.totp.code(user.step(NOW))
     first = begin(any_server, user, typed=code)
-    asked(first, Ask.NEW_PIN)
+    asked(first, ChallengeKind.NEW_PIN)
     second = reply(any_server, user, first, NEW_PIN)
-    asked(second, Ask.CONFIRM_PIN)
+    asked(second, ChallengeKind.CONFIRM_PIN)
     done = granted(reply(any_server, user, second, NEW_PIN).outcome)
     assert done.step == user.step(NOW)
     renewed = replace(user, pin=NEW_PIN)
@@ -93,7 +93,7 @@ def test_s05_without_a_pin_the_tokencode_alone_lets_nobody_in(any_server: Instan
     clear_pin(any_server, ROOT, user.serial, now=NOW)
     for now in (NOW, NEXT):
         verdict = begin(any_server, user, now, user.totp.code(user.step(now)))
-        asked(verdict, Ask.NEW_PIN)
+        asked(verdict, ChallengeKind.NEW_PIN)
         assert not isinstance(reply(any_server, user, verdict, "", now).outcome, Granted)
     assert not on_record(any_server, Action.SIGN_IN_GRANTED)
 
@@ -104,10 +104,10 @@ def test_a_pin_that_an_administrator_set_for_once_is_changed_by_its_user(server:
     user = replace(user, pin="first777")
     first = begin(server, user)
     again = reply(server, user, first, "first777")
-    assert asked(again, Ask.NEW_PIN).tries == 1
+    assert asked(again, ChallengeKind.NEW_PIN).tries == 1
     # nor the one before it
     third = reply(server, user, again, PIN)
-    assert asked(third, Ask.NEW_PIN).tries == 2
+    assert asked(third, ChallengeKind.NEW_PIN).tries == 2
     granted(reply(server, user, reply(server, user, third, NEW_PIN), NEW_PIN).outcome)
     assert token_row(server, user.serial).pin_must_change is False
     granted(submit(server, replace(user, pin=NEW_PIN), NEXT))
@@ -122,7 +122,7 @@ def test_after_an_emergency_code_too_a_pin_that_has_to_be_changed_is_asked_for(
     set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
     set_lost(any_server, ROOT, user.serial, lost=True, now=NOW)
     first = begin(any_server, user, typed="first777" + code)
-    assert asked(first, Ask.NEW_PIN).granted.token_id == user.token_id
+    assert asked(first, ChallengeKind.NEW_PIN).granted.token_id == user.token_id
     done = granted(reply(any_server, user, reply(any_server, user, first, NEW_PIN), NEW_PIN).outcome)
     assert done.method is (Method.EMERGENCY_TOKENCODE if code_kind == "offline" else Method.ONLINE_EMERGENCY)
     row = token_row(any_server, user.serial)
@@ -136,7 +136,7 @@ def test_after_an_emergency_code_too_a_pin_that_has_to_be_changed_is_asked_for(
 def test_s01_a_one_time_code_is_used_up_by_the_question_for_a_pin(any_server: Instance) -> None:
     user, code = _in_an_emergency(any_server, "one-time")
     set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
-    asked(begin(any_server, user, typed="first777" + code), Ask.NEW_PIN)
+    asked(begin(any_server, user, typed="first777" + code), ChallengeKind.NEW_PIN)
     assert reason(begin(any_server, user, typed="first777" + code).outcome) is Reason.WRONG_PASSCODE
 
 
@@ -145,7 +145,7 @@ def test_s05_what_was_withdrawn_while_a_question_was_open_sets_no_pin(any_server
     user, code = _in_an_emergency(any_server, code_kind)
     set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
     second = reply(any_server, user, begin(any_server, user, typed="first777" + code), NEW_PIN)
-    asked(second, Ask.CONFIRM_PIN)
+    asked(second, ChallengeKind.CONFIRM_PIN)
     if code_kind == "fixed":
         end(any_server, ROOT, user.serial, now=NOW)
     else:
@@ -160,7 +160,7 @@ def test_s05_nor_if_the_access_ended_by_itself(any_server: Instance) -> None:
     set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
     first = begin(any_server, user, typed="first777" + given.codes[0].reveal())
     second = reply(any_server, user, first, NEW_PIN)
-    asked(second, Ask.CONFIRM_PIN)
+    asked(second, ChallengeKind.CONFIRM_PIN)
     assert reason(reply(any_server, user, second, NEW_PIN, NOW + 60).outcome) is Reason.EMERGENCY_ENDED
     assert token_row(any_server, user.serial).pin_must_change is True
 
@@ -207,7 +207,7 @@ def test_two_pins_that_differ_change_nothing(server: Instance) -> None:
     user = replace(user, pin="first777")
     before = token_row(server, user.serial).pin_sealed
     verdict = reply(server, user, reply(server, user, begin(server, user), NEW_PIN), "1" + NEW_PIN[1:])
-    asked(verdict, Ask.NEW_PIN)
+    asked(verdict, ChallengeKind.NEW_PIN)
     assert token_row(server, user.serial).pin_sealed == before
 
 
@@ -235,7 +235,7 @@ def test_after_three_failures_two_tokencodes_in_a_row_are_asked_for(any_server: 
     for _ in range(3):
         submit(any_server, user, NOW, user.wrong(NOW))
     first = begin(any_server, user)
-    asked(first, Ask.NEXT_TOKENCODE)
+    asked(first, ChallengeKind.NEXT_TOKENCODE)
     assert failures(any_server, user) == 3  # nothing is forgiven yet
     assert granted(reply(any_server, user, first, next_code(user), NEXT).outcome).step == user.step(NOW) + 1
     assert failures(any_server, user) == 0
@@ -305,7 +305,7 @@ def test_an_event_token_far_ahead_moves_only_with_the_second_code(any_server: In
     user, far = presser.user, FAR - 1
     for _ in range(2):
         first = begin(any_server, user, typed=presser.typed(far).reveal())
-        assert asked(first, Ask.NEXT_TOKENCODE).granted.step == far
+        assert asked(first, ChallengeKind.NEXT_TOKENCODE).granted.step == far
         assert token_row(any_server, user.serial).last_step == Hotp.unused
         wrong = reply(any_server, user, first, presser.otp.code(far + 2))
         assert reason(wrong.outcome) is Reason.WRONG_PASSCODE
@@ -350,8 +350,10 @@ def test_expired_questions_of_a_user_go_with_their_next_one(server: Instance) ->
         assert len(connection.execute(tables.dialogue.select()).all()) == 1
 
 
-@pytest.mark.parametrize("door", [Door("client:other"), Door("device:other", "other"), Door("os:root")])
-def test_only_the_door_that_asked_may_answer(server: Instance, door: Door) -> None:
+@pytest.mark.parametrize(
+    "door", [SignInInterface("client:other"), SignInInterface("device:other", "other"), SignInInterface("os:root")]
+)
+def test_only_the_door_that_asked_may_answer(server: Instance, door: SignInInterface) -> None:
     user = a_suspicious_user(server)
     question = begin(server, user)
     stranger = reply(server, user, question, next_code(user), NEXT, door=door)
@@ -431,7 +433,7 @@ def test_on_a_device_the_key_comes_with_the_last_answer(any_server: Instance) ->
     second = device.answer(user, first.reply_to, NEW_PIN, NOW)
     assert second.reply_to is not None
     # No program can take the question over.
-    elsewhere = reply(any_server, user, Verdict(second.outcome, second.reply_to), NEW_PIN)
+    elsewhere = reply(any_server, user, SignInResult(second.outcome, second.reply_to), NEW_PIN)
     assert reason(elsewhere.outcome) is Reason.NO_SUCH_QUESTION
     done = device.answer(user, second.reply_to, NEW_PIN, NOW)
     granted(done.outcome)

@@ -13,7 +13,7 @@ from sparekey.app.tokens.tokens import set_pin
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput
 from sparekey.core.policy.kinds import PolicyKind
-from sparekey.core.reasons import Ask, Reason
+from sparekey.core.reasons import ChallengeKind, Reason
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.secret import Secret
 from tests.builders import (
@@ -136,7 +136,7 @@ def test_the_next_tokencode_is_asked_for_when_the_domain_says_so(sales: Instance
     inside, outside = a_user(sales, domain="Sales"), a_user(sales)
     for user in (inside, outside):
         fails(sales, user, 1)
-    asked(begin(sales, inside), Ask.NEXT_TOKENCODE)
+    asked(begin(sales, inside), ChallengeKind.NEXT_TOKENCODE)
     granted(submit(sales, outside, NOW))
 
 
@@ -162,7 +162,7 @@ def test_a_pin_that_is_too_old_in_the_domain_is_renewed(sales: Instance) -> None
     edit(sales, TOKEN, {"pin_lifetime": "30"})
     inside, outside = a_user(sales, pin=PIN, domain="Sales"), a_user(sales, pin=PIN)
     later = NOW + 30 * DAY
-    asked(begin(sales, inside, later), Ask.NEW_PIN)
+    asked(begin(sales, inside, later), ChallengeKind.NEW_PIN)
     granted(submit(sales, outside, later))
 
 

@@ -3,15 +3,15 @@
 import pytest
 
 from sparekey.app.instance import Instance
-from sparekey.app.sign_in.verification import Door, Verdict, find_snapshot, lockout_of, settle
-from sparekey.core.reasons import Ask
+from sparekey.app.sign_in.verification import SignInInterface, SignInResult, find_snapshot, lockout_of, settle
+from sparekey.core.reasons import ChallengeKind
 from sparekey.core.sign_in.authenticate import decide
 from sparekey.core.sign_in.outcome import Asked, Granted, Outcome
 from sparekey.secret import Secret
 from sparekey.storage.sign_in import statements as stored
 from tests.builders import NOW, PIN, User, a_user, account_row
 
-DOOR = Door("client:portal")
+DOOR = SignInInterface("client:portal")
 
 
 def judged(server: Instance, user: User, typed: Secret[str]) -> Outcome:
@@ -20,7 +20,7 @@ def judged(server: Instance, user: User, typed: Secret[str]) -> Outcome:
     return decide(reading, snapshot, NOW)
 
 
-def counted(server: Instance, user: User, outcome: Outcome) -> Verdict:
+def counted(server: Instance, user: User, outcome: Outcome) -> SignInResult:
     """Now it counts."""
     _, snapshot = find_snapshot(server, DOOR, user.login, user.typed(NOW))
     with server.database.write() as connection:
@@ -56,6 +56,6 @@ def test_s06_guesses_at_once_do_not_pass_by_the_next_tokencode(any_server: Insta
         assert isinstance(verdict.outcome, Granted)
         return
     assert isinstance(verdict.outcome, Asked)
-    assert verdict.outcome.ask is Ask.NEXT_TOKENCODE
+    assert verdict.outcome.ask is ChallengeKind.NEXT_TOKENCODE
     assert verdict.reply_to
     assert account_row(any_server, user.login).failures == wrong

@@ -7,7 +7,7 @@ import pytest
 from sparekey.app.instance import Instance
 from sparekey.app.people.domains import add_domain
 from sparekey.app.people.users import set_enabled as set_user_enabled
-from sparekey.app.sign_in.verification import Door, sign_in
+from sparekey.app.sign_in.verification import SignInInterface, sign_in
 from sparekey.app.tokens.tokens import NewToken, set_enabled, set_lost
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.policy.lockout import LockoutPolicy
@@ -117,7 +117,7 @@ def test_a_user_outside_the_scope_does_not_exist_for_the_door_and_is_not_counted
     with any_server.database.read() as connection:
         branch = find_domain(connection, "Branch")
         assert branch
-        door = Door("client:branch", scope=domain_and_below(connection, branch.id))
+        door = SignInInterface("client:branch", scope=domain_and_below(connection, branch.id))
     outside, inside = a_user(any_server), a_user(any_server, domain="Office")
     for _ in range(6):
         for typed in (outside.typed(NOW), outside.wrong(NOW)):

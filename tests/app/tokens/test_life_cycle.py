@@ -17,7 +17,7 @@ from sparekey.app.tokens.tokens import NewToken, add_token, set_enabled, set_exp
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.emergency.online import EmergencyKind
 from sparekey.core.errors import Conflict, NotFound, SparekeyError
-from sparekey.core.reasons import Ask, Method, Reason
+from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.core.tokens import Hotp, Totp
 from sparekey.secret import Secret
@@ -81,7 +81,7 @@ def test_its_user_chooses_a_pin_at_the_first_sign_in(server: Instance) -> None:
     assign(server, ROOT, token.serial, "alice", now=NOW)
     alice = owner_of(server, "alice", token)
     first = begin(server, alice)
-    asked(first, Ask.NEW_PIN)
+    asked(first, ChallengeKind.NEW_PIN)
     granted(reply(server, alice, reply(server, alice, first, NEW_PIN), NEW_PIN).outcome)
 
 
@@ -244,7 +244,7 @@ def test_a_new_pin_can_be_wanted(server: Instance) -> None:
     replace(server, ROOT, user.serial, token.serial, keep_pin=False, now=NOW)
     heir = owner_of(server, user.login, token)
     assert reason(server, with_values(heir, pin=PIN), NOW) is Reason.NO_PIN
-    asked(begin(server, heir, NEXT), Ask.NEW_PIN)
+    asked(begin(server, heir, NEXT), ChallengeKind.NEW_PIN)
 
 
 def test_s05_a_token_without_a_pin_takes_no_place_of_one_with(server: Instance) -> None:

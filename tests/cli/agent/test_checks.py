@@ -8,7 +8,7 @@ import pytest
 from sparekey.agent.ground.account_names import Names
 from sparekey.agent.platform.pam_stacks import Stack
 from sparekey.cli.agent import checks
-from sparekey.cli.agent.checks import Finding, of_exempt, of_logins, of_module, of_names, of_service, of_socket
+from sparekey.cli.agent.checks import CheckResult, of_exempt, of_logins, of_module, of_names, of_service, of_socket
 from sparekey.wiring.agent import pam_texts
 from tests.native.built import pam_module
 
@@ -27,7 +27,7 @@ def test_stacks_are_read_where_libpam_reads_them(tmp_path: Path) -> None:
 
 
 def test_the_logins_that_ask_are_named() -> None:
-    assert of_logins([ASKS], ["sshd: x", "su: y"]) == Finding("logins", False, "sshd: x; su: y")
+    assert of_logins([ASKS], ["sshd: x", "su: y"]) == CheckResult("logins", False, "sshd: x; su: y")
     assert "none asks" in of_logins([CRON]).words
     found = of_logins([ASKS, CRON])
     assert found.words == "1 service asks for the passcode: sshd; 1 does not: cron"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.core.audit_log.checkpoint import Checkpoint, CheckpointError, signed_message
 from tests.memory_keystore import MemoryKeystore
 
@@ -14,7 +14,7 @@ KEYS = MemoryKeystore()
 def a_checkpoint(
     number: int = 7, total: int = 900, signed_at: int = 1_800_000_000, digest: bytes = b"h" * 32
 ) -> Checkpoint:
-    signature = KEYS.sign(Purpose.CHECKPOINT, signed_message(number, total, signed_at, digest))
+    signature = KEYS.sign(KeyPurpose.CHECKPOINT, signed_message(number, total, signed_at, digest))
     return Checkpoint(number, total, signed_at, digest, signature)
 
 
@@ -28,7 +28,7 @@ def test_the_text_reads_back_and_verifies(number: int, total: int, signed_at: in
     checkpoint = a_checkpoint(number, total, signed_at, digest)
     again = Checkpoint.parse(checkpoint.text)
     assert again == checkpoint
-    again.verify(KEYS.public_key(Purpose.CHECKPOINT))
+    again.verify(KEYS.public_key(KeyPurpose.CHECKPOINT))
     assert len(checkpoint.text) <= 275
 
 
@@ -44,12 +44,12 @@ def test_any_other_value_is_not_signed() -> None:
         {"hash": b""},
     ):
         with pytest.raises(CheckpointError):
-            Checkpoint(**vars(good) | change).verify(KEYS.public_key(Purpose.CHECKPOINT))
+            Checkpoint(**vars(good) | change).verify(KEYS.public_key(KeyPurpose.CHECKPOINT))
 
 
 def test_another_servers_key_does_not_verify() -> None:
     with pytest.raises(CheckpointError):
-        a_checkpoint().verify(MemoryKeystore().public_key(Purpose.CHECKPOINT))
+        a_checkpoint().verify(MemoryKeystore().public_key(KeyPurpose.CHECKPOINT))
 
 
 def test_only_the_exact_line_is_read() -> None:

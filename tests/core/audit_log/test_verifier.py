@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.core.audit_log.chain import AuditRow, Batch, next_batch
 from sparekey.core.audit_log.checkpoint import Checkpoint
-from sparekey.core.audit_log.verifier import Fault, Verifier
+from sparekey.core.audit_log.verifier import LogFault, Verifier
 from tests.memory_keystore import MemoryKeystore
 
 KEYS = MemoryKeystore()
-PUBLIC_KEY = KEYS.public_key(Purpose.CHECKPOINT)
+PUBLIC_KEY = KEYS.public_key(KeyPurpose.CHECKPOINT)
 
 Record = list[tuple[Batch, Sequence[AuditRow]]]
 
@@ -35,7 +35,7 @@ def a_row(row_id: int = 1, **changes: object) -> AuditRow:
 
 
 def signed(batch: Batch, keys: MemoryKeystore = KEYS) -> Batch:
-    return dataclasses.replace(batch, signature=keys.sign(Purpose.CHECKPOINT, batch.signed_message))
+    return dataclasses.replace(batch, signature=keys.sign(KeyPurpose.CHECKPOINT, batch.signed_message))
 
 
 def a_record(*sizes: int, keys: MemoryKeystore = KEYS) -> Record:
@@ -49,7 +49,7 @@ def a_record(*sizes: int, keys: MemoryKeystore = KEYS) -> Record:
     return record
 
 
-def faults(record: Record, witnesses: Sequence[Checkpoint] = ()) -> list[tuple[Fault, int | None, int | None]]:
+def faults(record: Record, witnesses: Sequence[Checkpoint] = ()) -> list[tuple[LogFault, int | None, int | None]]:
     verifier = Verifier(PUBLIC_KEY, witnesses)
     for batch, rows in record:
         verifier.take(batch, rows)
@@ -79,7 +79,7 @@ def test_s80_every_value_of_a_row_counts(name: str) -> None:
     record = a_record(2, 3)
     batch, rows = record[1]
     record[1] = (batch, [rows[0], AuditRow(**vars(rows[1]) | {name: OTHER_VALUES[name]}), rows[2]])
-    assert faults(record) == [(Fault.CHANGED, 4, 4)]
+    assert faults(record) == [(LogFault.CHANGED, 4, 4)]
 
 
 def test_the_values_of_a_row_do_not_run_into_each_other() -> None:
@@ -95,7 +95,7 @@ def test_s80_every_value_of_a_batch_counts(name: str) -> None:
     value = getattr(batch, name)
     altered = value + 1 if isinstance(value, int) else bytes([value[0] ^ 1]) + value[1:]
     record[1] = (Batch(**vars(batch) | {name: altered}), rows)
-    assert Fault.BAD_SIGNATURE in [fault for fault, _, _ in faults(record)]
+    assert LogFault.BAD_SIGNATURE in [fault for fault, _, _ in faults(record)]
 
 
 def test_s80_a_batch_made_anew_without_the_key_is_found() -> None:
@@ -103,7 +103,7 @@ def test_s80_a_batch_made_anew_without_the_key_is_found() -> None:
     thief = MemoryKeystore()
     rows = [dataclasses.replace(row, result="nothing happened") for row in record[1][1]]
     record[1] = (signed(next_batch(record[0][0], rows, 1), thief), rows)
-    assert faults(record) == [(Fault.BAD_SIGNATURE, None, None)]
+    assert faults(record) == [(LogFault.BAD_SIGNATURE, None, None)]
 
 
 def test_s80_batches_in_another_order_are_found() -> None:
@@ -115,13 +115,13 @@ def test_s80_batches_in_another_order_are_found() -> None:
         (dataclasses.replace(second, number=3), second_rows),
     ]
     found = [fault for fault, _, _ in faults(swapped)]
-    assert found.count(Fault.CHAIN_BROKEN) == 2
-    assert found.count(Fault.BAD_SIGNATURE) == 2
+    assert found.count(LogFault.CHAIN_BROKEN) == 2
+    assert found.count(LogFault.BAD_SIGNATURE) == 2
 
 
 def test_s80_a_signed_batch_of_another_chain_does_not_fit() -> None:
     record, other = a_record(2, 3), a_record(3, 2)
-    assert (Fault.CHAIN_BROKEN, None, None) in faults([record[0], other[1]])
+    assert (LogFault.CHAIN_BROKEN, None, None) in faults([record[0], other[1]])
 
 
 def test_s80_one_fault_does_not_hide_the_next() -> None:
@@ -132,10 +132,10 @@ def test_s80_one_fault_does_not_hide_the_next() -> None:
     batch, rows = record[1]
     record[1] = (batch, [dataclasses.replace(rows[0], actor="x"), *rows[1:4], dataclasses.replace(rows[4], at=0)])
     assert faults(record) == [
-        (Fault.CHANGED, 6, 6),
-        (Fault.CHANGED, 10, 10),
-        (Fault.MISSING, 3, 3),
-        (Fault.MISSING, 14, 14),
+        (LogFault.CHANGED, 6, 6),
+        (LogFault.CHANGED, 10, 10),
+        (LogFault.MISSING, 3, 3),
+        (LogFault.MISSING, 14, 14),
     ]
 
 
@@ -143,21 +143,21 @@ def test_missing_rows_that_follow_one_another_are_one_finding() -> None:
     record = a_record(10)
     batch, rows = record[0]
     record[0] = (batch, [*rows[:2], *rows[5:8]])
-    assert faults(record) == [(Fault.MISSING, 3, 5), (Fault.MISSING, 9, 10)]
+    assert faults(record) == [(LogFault.MISSING, 3, 5), (LogFault.MISSING, 9, 10)]
 
 
 def test_s80_values_of_a_wrong_type_are_judged_and_not_tripped_over() -> None:
     record = a_record(3)
     batch, rows = record[0]
     record[0] = (batch, [a_row(1, at="yesterday"), a_row(2, detail=b"\xff"), a_row(3, actor=1.5)])
-    assert faults(record) == [(Fault.CHANGED, 1, 1), (Fault.CHANGED, 2, 2), (Fault.CHANGED, 3, 3)]
+    assert faults(record) == [(LogFault.CHANGED, 1, 1), (LogFault.CHANGED, 2, 2), (LogFault.CHANGED, 3, 3)]
     assert len(rows) == 3
 
 
 def test_a_witness_without_a_signature_is_named_and_proves_nothing() -> None:
     record = a_record(2)
     forged = dataclasses.replace(record[0][0].checkpoint, number=99)
-    assert faults(record, [forged]) == [(Fault.BAD_WITNESS, None, None)]
+    assert faults(record, [forged]) == [(LogFault.BAD_WITNESS, None, None)]
 
 
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), data=st.data())

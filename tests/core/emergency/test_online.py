@@ -16,13 +16,13 @@ from sparekey.core.emergency.online import (
 )
 from sparekey.core.policy.lockout import FailureCount
 from sparekey.core.policy.token import Alphabet
-from sparekey.core.reasons import Ask, Method, Reason
+from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide, read_typed
 from sparekey.core.sign_in.challenge import decide_answer
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.core.sign_in.pins import new_verifier
 from sparekey.core.tokens import Totp
-from sparekey.passcode import Kind, new_code, spelled
+from sparekey.passcode import PasscodeKind, new_code, spelled
 from sparekey.secret import Secret
 
 NOW = 1_800_000_015
@@ -180,7 +180,7 @@ def test_the_access_of_one_token_says_nothing_about_another() -> None:
 
 def test_access_that_was_given_while_a_question_was_open_holds_for_the_answer() -> None:
     account, token = AccountState("a", "alice", True, None, FailureCount()), a_token()
-    asked = Asked(Ask.NEXT_TOKENCODE, Granted("a", "alice", Method.TOKENCODE, "t", STEP))
+    asked = Asked(ChallengeKind.NEXT_TOKENCODE, Granted("a", "alice", Method.TOKENCODE, "t", STEP))
     outcome = decide_answer(asked, Secret(shown(token, 1)), account, token, (), NOW + 30)
     assert outcome == Denied(Reason.TOKEN_IN_EMERGENCY, "a", "t")
 
@@ -227,9 +227,9 @@ def test_s07_a_misread_offline_code_that_was_tried_as_another_one_counts_and_is_
 
 def test_what_was_typed_is_read_as_an_emergency_tokencode_only_for_who_has_such_access() -> None:
     reading = read_typed(Secret(PIN + CODE))
-    assert Kind.ONLINE_EMERGENCY not in reading.kinds
+    assert PasscodeKind.ONLINE_EMERGENCY not in reading.kinds
     reading = read_typed(Secret(PIN + CODE), online_emergency=True)
-    assert Kind.ONLINE_EMERGENCY in reading.kinds
+    assert PasscodeKind.ONLINE_EMERGENCY in reading.kinds
 
 
 # Codes

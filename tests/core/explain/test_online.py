@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sparekey.argon2id import argon2id
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable, OnlineEmergency
-from sparekey.core.explain.online import Line, NamedToken, Person, Verdict, explain_online
+from sparekey.core.explain.online import Line, NamedToken, Person, RuleResult, explain_online
 from sparekey.core.policy.lockout import FailureCount
 from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide, read_typed
 from sparekey.core.sign_in.outcome import Asked, Granted
@@ -79,12 +79,12 @@ def test_the_conclusion_is_what_the_decision_does(person: Person) -> None:
     by_code = bool(person.tokens) and any(succeeds(person, pin + code, online=True) for code in _CODES)
     assert bool(re.search("(: |; | and )tokencode of T1", said.why)) is by_token
     assert ("temporary" in said.why) is by_code
-    assert (said.verdict is Verdict.OK) is (by_token or by_code)
-    stops = [line for line in lines[1:] if line.verdict is Verdict.STOPS]
+    assert (said.verdict is RuleResult.OK) is (by_token or by_code)
+    stops = [line for line in lines[1:] if line.verdict is RuleResult.STOPS]
     # whatever keeps the token's codes out has a line of its own, which says what to do
     assert bool(stops) is not by_token
     assert all(line.mend for line in stops)
-    assert not any(line.mend for line in lines[1:] if line.verdict is Verdict.OK)
+    assert not any(line.mend for line in lines[1:] if line.verdict is RuleResult.OK)
     assert all(line.why and line.source for line in lines)
 
 
@@ -97,7 +97,7 @@ def test_what_a_command_mends_is_a_deed_too(person: Person) -> None:
 
 
 def asked(person: Person) -> set[str]:
-    return {line.rule for line in explain_online(person, NOW) if line.verdict is Verdict.ASKS}
+    return {line.rule for line in explain_online(person, NOW) if line.verdict is RuleResult.ASKS}
 
 
 def test_questions_are_foretold() -> None:

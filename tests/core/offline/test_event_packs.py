@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from sparekey.core.offline.event_packs import FEWEST, PACK, EventPack, find_pack, is_worn
-from sparekey.core.offline.units import UnitKind, WantedUnit
+from sparekey.core.offline.units import WantedUnit
 from sparekey.core.sign_in.authenticate import TokenState
 from sparekey.core.tokens import Hotp
 from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
+from sparekey.unit_kind import UnitKind
 from tests.core.offline.test_units import CODE, MORNING, NOW, PASSCODE, TODAY, a_token, an_account, day, wanted
 
 DAYS = 14

@@ -8,7 +8,6 @@ import pytest
 from sparekey.core.offline.units import (
     DeviceState,
     Obstacle,
-    UnitKind,
     WantedUnit,
     account_obstacle,
     days_obstacle,
@@ -23,6 +22,7 @@ from sparekey.core.sign_in.pins import PinVerifier
 from sparekey.core.tokens import Totp
 from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
+from sparekey.unit_kind import UnitKind
 
 TODAY = 20_833
 MORNING = TODAY * DAY_SECONDS + 3_600

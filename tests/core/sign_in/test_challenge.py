@@ -7,7 +7,7 @@ import pytest
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable, OnlineEmergency
 from sparekey.core.policy.lockout import FailureCount
 from sparekey.core.policy.token import PinCharacters, TokenPolicy
-from sparekey.core.reasons import Ask, Method, Reason
+from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide, read_typed
 from sparekey.core.sign_in.challenge import MOST_TRIES, NewPin, decide_answer
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
@@ -77,7 +77,7 @@ def answered(
     now: int = NOW,
     still_needed: bool = True,
 ) -> Outcome | NewPin:
-    if still_needed and question.ask is not Ask.NEXT_TOKENCODE:
+    if still_needed and question.ask is not ChallengeKind.NEXT_TOKENCODE:
         token = replace(token, pin_must_change=True)
     if former is None:
         former = (token.pin,) if token.pin is not None else ()
@@ -89,11 +89,11 @@ def a_grant(step: int) -> Granted:
 
 
 def next_asked(step: int = STEP, **values: object) -> Asked:
-    return replace(Asked(Ask.NEXT_TOKENCODE, a_grant(step)), **values)  # type: ignore[arg-type] # a builder
+    return replace(Asked(ChallengeKind.NEXT_TOKENCODE, a_grant(step)), **values)  # type: ignore[arg-type] # a builder
 
 
 def pin_asked(**values: object) -> Asked:
-    return replace(Asked(Ask.NEW_PIN, a_grant(STEP)), **values)  # type: ignore[arg-type] # a builder
+    return replace(Asked(ChallengeKind.NEW_PIN, a_grant(STEP)), **values)  # type: ignore[arg-type] # a builder
 
 
 # When something is asked
@@ -104,7 +104,7 @@ def test_after_so_many_failures_the_next_tokencode_is_asked_for(failures: int, a
     outcome = typed(PIN + TOTP.code(STEP), a_token(), an_account(failures))
     assert isinstance(outcome, Asked if asks else Granted)
     if isinstance(outcome, Asked):
-        assert (outcome.ask, outcome.granted.step, outcome.uses_code) == (Ask.NEXT_TOKENCODE, STEP, False)
+        assert (outcome.ask, outcome.granted.step, outcome.uses_code) == (ChallengeKind.NEXT_TOKENCODE, STEP, False)
 
 
 @pytest.mark.parametrize("after", [0, 1, 10])
@@ -166,7 +166,7 @@ def test_a_new_pin_is_asked_for_after_pin_and_tokencode(values: dict[str, object
     question = asked(typed(PIN + TOTP.code(STEP - 1), a_token(**values), account))
     # The tokencode is used up now, and the drift is learnt while it is known.
     assert (question.ask, question.uses_code, question.granted.step, question.granted.drift) == (
-        Ask.NEW_PIN,
+        ChallengeKind.NEW_PIN,
         True,
         STEP - 1,
         -1,
@@ -182,7 +182,7 @@ def test_a_pin_lasts_to_the_end_of_its_lifetime() -> None:
 def test_without_a_pin_the_tokencode_alone_leads_to_the_question_and_no_further() -> None:
     bare = a_token(pin=None)
     question = asked(typed(TOTP.code(STEP), bare))
-    assert (question.ask, question.uses_code) == (Ask.NEW_PIN, True)
+    assert (question.ask, question.uses_code) == (ChallengeKind.NEW_PIN, True)
     with_old_pin = typed(PIN + TOTP.code(STEP), bare)
     assert isinstance(with_old_pin, Denied)
     assert with_old_pin.reason is Reason.NO_PIN
@@ -199,9 +199,9 @@ def test_in_new_pin_mode_only_the_tokens_own_length_is_its_tokencode(digits: int
 def test_both_questions_one_after_the_other() -> None:
     token, account = a_token(pin_must_change=True), an_account(3)
     first = asked(typed(PIN + TOTP.code(STEP), token, account))
-    assert (first.ask, first.uses_code) == (Ask.NEXT_TOKENCODE, False)
+    assert (first.ask, first.uses_code) == (ChallengeKind.NEXT_TOKENCODE, False)
     second = asked(answered(first, TOTP.code(STEP + 1), token, account))
-    assert (second.ask, second.granted.step, second.uses_code) == (Ask.NEW_PIN, STEP + 1, True)
+    assert (second.ask, second.granted.step, second.uses_code) == (ChallengeKind.NEW_PIN, STEP + 1, True)
 
 
 # The next tokencode
@@ -252,7 +252,7 @@ def test_an_event_token_goes_on_from_where_it_was() -> None:
 def test_a_pin_is_asked_for_twice_and_then_set() -> None:
     token = a_token(pin=None)
     question = asked(answered(pin_asked(), OTHER, token))
-    assert (question.ask, question.uses_code, question.granted.step) == (Ask.CONFIRM_PIN, False, STEP)
+    assert (question.ask, question.uses_code, question.granted.step) == (ChallengeKind.CONFIRM_PIN, False, STEP)
     assert OTHER not in repr(question)
     done = answered(question, OTHER, token)
     assert isinstance(done, NewPin)
@@ -261,16 +261,16 @@ def test_a_pin_is_asked_for_twice_and_then_set() -> None:
 
 
 def test_the_drift_is_not_learnt_from_how_long_somebody_thinks() -> None:
-    question = replace(pin_asked(), ask=Ask.CONFIRM_PIN, pin=OTHERS)
+    question = replace(pin_asked(), ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS)
     done = answered(question, OTHER, renewing(drift=2), now=NOW + 600)
     assert isinstance(done, NewPin)
     assert done.granted.drift == 2
 
 
 def test_two_that_differ_begin_again() -> None:
-    question = replace(pin_asked(), ask=Ask.CONFIRM_PIN, pin=OTHERS)
+    question = replace(pin_asked(), ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS)
     again = asked(answered(question, "0815zz", renewing()))
-    assert (again.ask, again.pin, again.tries) == (Ask.NEW_PIN, None, 1)
+    assert (again.ask, again.pin, again.tries) == (ChallengeKind.NEW_PIN, None, 1)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_two_that_differ_begin_again() -> None:
 )
 def test_a_pin_that_cannot_be_taken_is_asked_for_again(pin: str) -> None:
     again = asked(answered(pin_asked(), pin, renewing()))
-    assert (again.ask, again.tries) == (Ask.NEW_PIN, 1)
+    assert (again.ask, again.tries) == (ChallengeKind.NEW_PIN, 1)
     assert not pin or pin not in again.text
 
 
@@ -296,7 +296,7 @@ def test_a_pin_that_cannot_be_taken_is_asked_for_again(pin: str) -> None:
 )
 def test_the_policy_of_the_users_domain_says_what_a_pin_is(pin: str, policy: TokenPolicy, taken: bool) -> None:
     question = asked(answered(pin_asked(), pin, renewing(), an_account(token_policy=policy)))
-    assert (question.ask is Ask.CONFIRM_PIN) is taken
+    assert (question.ask is ChallengeKind.CONFIRM_PIN) is taken
 
 
 HISTORY = tuple(new_verifier(pin) for pin in (PIN, "first11", "second22", "third33", "fourth44"))
@@ -317,7 +317,7 @@ HISTORY = tuple(new_verifier(pin) for pin in (PIN, "first11", "second22", "third
 def test_s10_former_pins_are_not_taken_again(pin: str, history: int, taken: bool) -> None:
     account = an_account(token_policy=TokenPolicy(pin_history=history))
     question = asked(answered(pin_asked(), pin, renewing(), account, former=HISTORY))
-    assert (question.ask is Ask.CONFIRM_PIN) is taken
+    assert (question.ask is ChallengeKind.CONFIRM_PIN) is taken
 
 
 def test_a_few_tries_and_the_sign_in_begins_anew() -> None:
@@ -325,7 +325,7 @@ def test_a_few_tries_and_the_sign_in_begins_anew() -> None:
     for _ in range(MOST_TRIES - 1):
         question = asked(answered(question, "1234", renewing()))
     assert answered(question, "1234", renewing()) == Denied(Reason.PIN_NOT_ALLOWED, "a", "t")
-    differ = replace(question, ask=Ask.CONFIRM_PIN, pin=OTHERS)
+    differ = replace(question, ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS)
     assert answered(differ, PIN, renewing()) == Denied(Reason.PINS_DIFFER, "a", "t")
 
 
@@ -342,15 +342,15 @@ CHANGES: dict[str, tuple[AccountState, TokenState, Reason]] = {
     "emergency access": (an_account(), renewing(emergency=_ACCESS), Reason.TOKEN_IN_EMERGENCY),
 }
 QUESTIONS = {
-    Ask.NEXT_TOKENCODE: (next_asked(), TOTP.code(STEP + 1)),
-    Ask.NEW_PIN: (pin_asked(), OTHER),
-    Ask.CONFIRM_PIN: (replace(pin_asked(), ask=Ask.CONFIRM_PIN, pin=OTHERS), OTHER),
+    ChallengeKind.NEXT_TOKENCODE: (next_asked(), TOTP.code(STEP + 1)),
+    ChallengeKind.NEW_PIN: (pin_asked(), OTHER),
+    ChallengeKind.CONFIRM_PIN: (replace(pin_asked(), ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS), OTHER),
 }
 
 
 @pytest.mark.parametrize("ask", QUESTIONS)
 @pytest.mark.parametrize("change", CHANGES)
-def test_s05_account_and_token_are_judged_again_with_the_answer(ask: Ask, change: str) -> None:
+def test_s05_account_and_token_are_judged_again_with_the_answer(ask: ChallengeKind, change: str) -> None:
     account, token, reason = CHANGES[change]
     question, right = QUESTIONS[ask]
     assert answered(question, right, token, account) == Denied(reason, "a", "t")
@@ -359,7 +359,7 @@ def test_s05_account_and_token_are_judged_again_with_the_answer(ask: Ask, change
 
 def test_a_token_that_is_back_ends_its_emergency_when_the_pin_is_set() -> None:
     access = replace(_ACCESS, if_available=IfAvailable.END)
-    question, right = QUESTIONS[Ask.CONFIRM_PIN]
+    question, right = QUESTIONS[ChallengeKind.CONFIRM_PIN]
     done = answered(question, right, renewing(emergency=access))
     assert isinstance(done, NewPin)
     assert done.granted.ends_emergency
@@ -367,7 +367,7 @@ def test_a_token_that_is_back_ends_its_emergency_when_the_pin_is_set() -> None:
 
 def test_s05_a_pin_that_was_set_meanwhile_is_not_replaced_by_the_tokencode_alone() -> None:
     question = asked(typed(TOTP.code(STEP), a_token(pin=None)))
-    assert question.ask is Ask.NEW_PIN
+    assert question.ask is ChallengeKind.NEW_PIN
     assert answered(question, OTHER, a_token(), still_needed=False) == Denied(Reason.NO_SUCH_QUESTION, "a", "t")
     confirming = asked(answered(question, OTHER, a_token(pin=None)))
     assert answered(confirming, OTHER, a_token(), still_needed=False) == Denied(Reason.NO_SUCH_QUESTION, "a", "t")

@@ -27,7 +27,7 @@ from sparekey.app.tokens.tokens import NewToken
 from sparekey.cli.agent.remote import Daemon, answer_of, find_daemon
 from sparekey.clock import now_precise
 from sparekey.secret import Secret
-from sparekey.wire.local_socket import Kind, frame
+from sparekey.wire.local_socket import FrameKind, frame
 from sparekey.wiring.server import NewServer, create_server
 from tests.builders import LIGHT, PIN, ROOT, User, a_user, edit_policy
 from tests.journeys.linux import display_manager
@@ -170,11 +170,11 @@ class Laptop:
                 self.next_interval()
                 answer = self._signed_in(daemon, person.login, person.passcode(later=later))
             assert (answer.result, answer.mode) == ("granted", "online"), answer
-            daemon.follow(frame(Kind.WATCH), lambda _: None)
+            daemon.follow(frame(FrameKind.WATCH), lambda _: None)
 
     @staticmethod
     def _signed_in(daemon: Daemon, login: str, passcode: str) -> LoginAnswer:
-        return answer_of(daemon.ask(frame(Kind.LOGIN, user=login, passcode=passcode, reply_to="")))
+        return answer_of(daemon.ask(frame(FrameKind.LOGIN, user=login, passcode=passcode, reply_to="")))
 
     def sign_in_without_a_login(self, person: Person) -> None:
         """By the agent's own command."""
@@ -282,7 +282,7 @@ class Laptop:
     def sync(self) -> None:
         """A whole contact."""
         with self.asked() as daemon:
-            daemon.follow(frame(Kind.SYNC), lambda _: None)
+            daemon.follow(frame(FrameKind.SYNC), lambda _: None)
 
     def restart(self, *, off_for: int = 0) -> None:
         """The laptop starts again after it was switched off for so long: another boot, by the kernel's name for it."""

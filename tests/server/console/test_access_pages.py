@@ -238,8 +238,8 @@ def test_a_key_is_shown_once_and_works(world: World, admin: Secret[str]) -> None
     form = {"name": "vpn", "domain": INSIDE, "addresses": "192.0.2.7  2001:db8::/32", "expires": "2027-01-31"}
     reply = page(world, f"{CLIENTS}:add", admin, form)
     (key,) = re.findall(r"spk_[\w-]{43}", reply.body.decode())
-    assert clients.find_door(world.instance, Secret(key), "192.0.2.7", NOW) is not None
-    assert clients.find_door(world.instance, Secret(key), "192.0.2.8", NOW) is None
+    assert clients.find_client_interface(world.instance, Secret(key), "192.0.2.7", NOW) is not None
+    assert clients.find_client_interface(world.instance, Secret(key), "192.0.2.8", NOW) is None
     shown = page(world, f"{CLIENTS}/vpn", admin)
     assert key not in shown.body.decode()
     assert "192.0.2.7/32, 2001:db8::/32" in words(shown)
@@ -274,7 +274,7 @@ def test_whoever_may_add_a_client_and_not_look_at_it_sees_its_key(world: World, 
     reply = page(world, f"{CLIENTS}:add", token, {"name": "vpn", "domain": INSIDE})
     assert reply.status == 200, words(reply)
     (key,) = re.findall(r"spk_[\w-]{43}", reply.body.decode())
-    assert clients.find_door(world.instance, Secret(key), "192.0.2.7", NOW) is not None
+    assert clients.find_client_interface(world.instance, Secret(key), "192.0.2.7", NOW) is not None
     assert "Open the API client" not in words(reply)
     assert page(world, f"{CLIENTS}/vpn", token).status in (403, 404)
 

@@ -20,7 +20,7 @@ from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.sign_in.outcome import Denied, Granted
 from sparekey.core.sign_in.passkeys import LIFETIME
 from sparekey.server.bodies import read_body
-from sparekey.server.replies import Refusal
+from sparekey.server.replies import RequestRejected
 from sparekey.server.web import cookies
 from tests.app.self_service.test_emergency_access import a_session
 from tests.authenticators import PLACE, Authenticator
@@ -117,6 +117,6 @@ def test_s08_a_body_that_does_not_come_is_not_waited_for() -> None:
         raise AssertionError
 
     request = Request({"type": "http", "method": "POST", "headers": [(b"content-length", b"5")]}, never)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestRejected) as refused:
         asyncio.run(asyncio.wait_for(read_body(request, 10, patience=0.01), 30))
     assert refused.value.status == 408

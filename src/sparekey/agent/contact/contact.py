@@ -15,10 +15,10 @@ from enum import Enum, auto
 from sparekey.agent.contact import replies as trusted_days
 from sparekey.agent.contact.events import UPLOAD_AT_ONCE, after_upload
 from sparekey.agent.ground.exempt_accounts import as_reported
-from sparekey.agent.ground.ports import NotReached, Refused, Server
+from sparekey.agent.ground.ports import AgentApi, NotReached, Refused
 from sparekey.agent.ground.state import State
 from sparekey.agent.store import pin_lock
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.tpm.protection import protection_of
 from sparekey.durations import DAY_SECONDS
 from sparekey.sealed import Unopened
@@ -79,7 +79,7 @@ class NotFetched:
     why: str
 
 
-def upload_events(device: Device, server: Server) -> None:
+def upload_events(device: ThisDevice, server: AgentApi) -> None:
     """Upload the offline events. The server stores them before it answers anything else. Raises NotReached or
     Refused."""
     while device.state.events:
@@ -90,7 +90,7 @@ def upload_events(device: Device, server: Server) -> None:
         device.store.change(lambda state, last=reply.last_number: after_upload(state, last))  # type: ignore[misc] # mypy cannot infer a lambda with a default
 
 
-def take_word(device: Device, server: Server) -> SyncReply:
+def take_word(device: ThisDevice, server: AgentApi) -> SyncReply:
     """Sync: report what this device holds, and apply the server's reply at once. Raises NotReached or Refused."""
     state = device.state
     keys = device.store.keys
@@ -118,7 +118,7 @@ def take_word(device: Device, server: Server) -> SyncReply:
     return reply
 
 
-def refill(device: Device, report: Report = silent, asked_again: Callable[[], bool] = never) -> Refilled:
+def refill(device: ThisDevice, report: Report = silent, asked_again: Callable[[], bool] = never) -> Refilled:
     """Make a complete contact: events, sync, and every wanted unit.
 
     If `asked_again` returns True between two units, the device syncs again, so that a user who has signed in meanwhile
@@ -135,7 +135,7 @@ def refill(device: Device, report: Report = silent, asked_again: Callable[[], bo
             raise
 
 
-def withhold_if_revoked(device: Device, refused: Refused) -> None:
+def withhold_if_revoked(device: ThisDevice, refused: Refused) -> None:
     """Erase all data if the server has revoked this device.
 
     A device that the server does not know is refused, but keeps its data: a server that lost its database must not
@@ -146,7 +146,7 @@ def withhold_if_revoked(device: Device, refused: Refused) -> None:
 
 
 @dataclass(frozen=True)
-class _Turn:
+class _UnitFetch:
     """A unit to fetch, and its number among the units of its user."""
 
     login: str
@@ -166,7 +166,7 @@ class _Ended(Enum):
 class _Fetching:
     """The units that one contact fetches, for all users."""
 
-    def __init__(self, device: Device, server: Server, report: Report, asked_again: Callable[[], bool]) -> None:
+    def __init__(self, device: ThisDevice, server: AgentApi, report: Report, asked_again: Callable[[], bool]) -> None:
         self._device = device
         self._server = server
         self._report = report
@@ -200,7 +200,7 @@ class _Fetching:
                 return _Ended.ASKED_AGAIN
         return _Ended.OVERTAKEN if is_overtaken else _Ended.WHOLE
 
-    def _take(self, turn: _Turn) -> bool:
+    def _take(self, turn: _UnitFetch) -> bool:
         """Fetch one unit. Return True if its generation is over. A unit that fails verification is left out."""
         try:
             _fetch(self._device, self._server, turn.request)
@@ -216,21 +216,21 @@ class _Fetching:
         return False
 
 
-def _in_turn(state: State, reply: SyncReply) -> list[_Turn]:
+def _in_turn(state: State, reply: SyncReply) -> list[_UnitFetch]:
     """Return the units in order: first those that every user needs first, then each further day; of each user in the
     server's order."""
-    turns: list[tuple[int, _Turn]] = []
+    turns: list[tuple[int, _UnitFetch]] = []
     today = reply.server_time // DAY_SECONDS
     for user_sync in reply.users:
         if state.has_user(user_sync.user):
             wanted, ahead = trusted_days.missing_units(state.get_user(user_sync.user), user_sync.wanted), 0
             for number, request in enumerate(wanted, 1):
                 ahead = max(ahead, request.day - today)  # only day units have a day
-                turns.append((ahead, _Turn(user_sync.login, request, number, len(wanted))))
+                turns.append((ahead, _UnitFetch(user_sync.login, request, number, len(wanted))))
     return [turn for _, turn in sorted(turns, key=lambda each: each[0])]
 
 
-def _fetch(device: Device, server: Server, request: UnitRequest) -> None:
+def _fetch(device: ThisDevice, server: AgentApi, request: UnitRequest) -> None:
     server.allow(UNIT_PATIENCE)
     unit = server.unit(request)
     sealed = trusted_days.verify_received(device.state, unit, request)
@@ -239,7 +239,7 @@ def _fetch(device: Device, server: Server, request: UnitRequest) -> None:
     acknowledge(server, [entry.unit_hash])
 
 
-def acknowledge(server: Server, unit_hashes: Sequence[str]) -> None:
+def acknowledge(server: AgentApi, unit_hashes: Sequence[str]) -> None:
     """Tell the server which units are on disk. If this fails, the next sync does it."""
     try:
         server.acknowledge(AcknowledgementRequest(unit_hashes=list(unit_hashes)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparekey.agent.contact.replies import after_contact
-from sparekey.agent.contact.server_client import Connection, accepted, read_address, trusting, trusting_nobody_yet
+from sparekey.agent.contact.server_client import ServerConnection, accepted, read_address, trusting, trusting_nobody_yet
 from sparekey.agent.ground.ports import ENROL_AGAIN, Clock, Files, StoreUnreadable
 from sparekey.agent.ground.state import Enrolment, State, new_state
 from sparekey.agent.store.key_choice import Made, make_keys
@@ -83,7 +83,7 @@ def verify_free(directory: Path) -> None:
 
 
 def _fetch_trust(address: Address) -> api.TrustReply:
-    connection = Connection([address], trusting_nobody_yet())
+    connection = ServerConnection([address], trusting_nobody_yet())
     connection.allow(PATIENCE)
     try:
         return decode(api.TrustReply, accepted(*connection.request("GET", api.TRUST, b"", {})))
@@ -92,7 +92,7 @@ def _fetch_trust(address: Address) -> api.TrustReply:
 
 
 def _post_enrol(address: Address, ca_certificate: bytes, request: api.EnrolRequest) -> api.EnrolReply:
-    connection = Connection([address], trusting(ca_certificate))
+    connection = ServerConnection([address], trusting(ca_certificate))
     connection.allow(PATIENCE)
     headers = {"Content-Type": "application/json"}
     try:

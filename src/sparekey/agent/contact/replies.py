@@ -16,7 +16,8 @@ from sparekey.agent.ground.device_time import TOLERANCE, ClockReading, at_contac
 from sparekey.agent.ground.secret_purposes import still_allowed
 from sparekey.agent.ground.state import State, UnitEntry, UserState
 from sparekey.durations import DAY_SECONDS
-from sparekey.sealed import Header, SealedUnit, Superseded, UnitKind, Unopened, verify_unit
+from sparekey.sealed import Header, SealedUnit, Superseded, Unopened, verify_unit
+from sparekey.unit_kind import EMERGENCY_KINDS, UnitKind
 from sparekey.wire.agent_api import HeldUnit, SyncReply, UnitName, UnitRequest, UserSync
 
 SOON = 600  # seconds after a contact in which the next one counts as the same
@@ -184,7 +185,7 @@ def _with_generation(user: UserState, user_sync: UserSync, today: int) -> UserSt
         staged = user
     else:
         staged = replace(user, units=user.current_units)
-    awaited = [name for name in user_sync.wanted if name.kind.startswith("emergency-") or name.day in (0, today)]
+    awaited = [name for name in user_sync.wanted if name.kind in EMERGENCY_KINDS or name.day in (0, today)]
     held = {unit.slot for unit in staged.units if unit.generation == user_sync.generation}
     awaited += [name for name in user.awaited if name in held and name not in awaited]
     return replace(staged, staged_generation=user_sync.generation, staged_check=user_sync.check, awaited=awaited)

@@ -19,7 +19,7 @@ from sparekey.agent.ground.device_time import kept_up
 from sparekey.agent.ground.journal import log_unforeseen
 from sparekey.agent.ground.ports import NotReached, Refused
 from sparekey.agent.ground.state import State
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.durations import DAY_SECONDS
 
 HOUR: Final = 3600
@@ -64,7 +64,7 @@ class Refiller:
 
     def __init__(
         self,
-        device: Device,
+        device: ThisDevice,
         after: Callable[[], None] = nothing,
         wait_for_network: WaitForNetwork | None = None,
         after_change: AfterChange = AFTER_CHANGE,

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from sparekey import https_client
 from sparekey.agent.ground.ports import Distance, NotReached, Refused
 from sparekey.agent.platform.posix import has_route
-from sparekey.https_client import Address, Fault, Limits, NoAnswer
+from sparekey.https_client import Address, ConnectionFault, NoAnswer, TransferLimits
 from sparekey.wire import agent_api as api
 from sparekey.wire import signing
 from sparekey.wire.messages import BadMessage, decode, encode
@@ -27,10 +27,10 @@ LARGEST_REPLY: Final = 8 << 20
 DEFAULT_PATIENCE: Final = 3.0
 STALE: Final = "stale-time"
 _DISTANCES: Final = {
-    Fault.UNTRUSTED: Distance.TLS,
-    Fault.NO_TLS: Distance.TLS,
-    Fault.DOWN: Distance.SERVER_DOWN,
-    Fault.OFFLINE: Distance.OFFLINE,
+    ConnectionFault.UNTRUSTED: Distance.TLS,
+    ConnectionFault.NO_TLS: Distance.TLS,
+    ConnectionFault.DOWN: Distance.SERVER_DOWN,
+    ConnectionFault.OFFLINE: Distance.OFFLINE,
 }
 
 
@@ -69,12 +69,12 @@ def trusting_nobody_yet() -> ssl.SSLContext:
     return context
 
 
-class Connection:
+class ServerConnection:
     """One HTTPS connection to the first address that accepts it. All calls share one deadline."""
 
     def __init__(self, addresses: list[Address], context: ssl.SSLContext) -> None:
-        limits = Limits(wait=DEFAULT_PATIENCE, reply=LARGEST_REPLY)
-        self._https: Final = https_client.Connection(addresses, context, limits, has_route)
+        limits = TransferLimits(wait=DEFAULT_PATIENCE, reply=LARGEST_REPLY)
+        self._https: Final = https_client.HttpsConnection(addresses, context, limits, has_route)
         self.allow(DEFAULT_PATIENCE)
 
     def allow(self, seconds: float) -> None:
@@ -99,7 +99,7 @@ class Connection:
 def _why(error: NoAnswer) -> str:
     if error.address is None:
         return error.why
-    if error.fault is Fault.UNTRUSTED:
+    if error.fault is ConnectionFault.UNTRUSTED:
         return f"{error.address.url} is not the enrolled server: {error.why}"
     return f"{error.address.url}: {error.why}"
 
@@ -108,7 +108,7 @@ class ServerClient:
     """The `ports.Server` of one enrolled device, with signed requests."""
 
     def __init__(
-        self, connection: Connection, device: str, sign: Callable[[bytes], bytes], now: Callable[[], int]
+        self, connection: ServerConnection, device: str, sign: Callable[[bytes], bytes], now: Callable[[], int]
     ) -> None:
         self._connection = connection
         self._device = device
@@ -175,7 +175,7 @@ def conversation(
     now: Callable[[], int],
 ) -> Iterator[ServerClient]:
     """Open a client for one conversation, and close its connection at the end."""
-    connection = Connection([read_address(server) for server in servers], trusting(ca_certificate))
+    connection = ServerConnection([read_address(server) for server in servers], trusting(ca_certificate))
     try:
         yield ServerClient(connection, device, sign, now)
     finally:

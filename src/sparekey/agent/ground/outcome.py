@@ -30,7 +30,7 @@ class Mode(StrEnum):
     NONE = ""
 
 
-class Ask(StrEnum):
+class Prompt(StrEnum):
     """The questions of a server before it decides. Only a server asks."""
 
     NOTHING = ""
@@ -39,7 +39,7 @@ class Ask(StrEnum):
     NEXT_TOKENCODE = "next-tokencode"
 
 
-class Reason(StrEnum):
+class RefusalReason(StrEnum):
     """The reason for a refusal, for programs."""
 
     NONE = ""
@@ -66,55 +66,57 @@ class Reason(StrEnum):
 
 
 _UNAVAILABLE = {
-    Reason.CLOCK,
-    Reason.RUN_OUT,
-    Reason.NO_DATA,
-    Reason.DAMAGED,
-    Reason.KEYS,
-    Reason.SERVER_DOWN,
-    Reason.NOT_ENROLLED,
-    Reason.BUSY,
-    Reason.BROKEN_OFF,
+    RefusalReason.CLOCK,
+    RefusalReason.RUN_OUT,
+    RefusalReason.NO_DATA,
+    RefusalReason.DAMAGED,
+    RefusalReason.KEYS,
+    RefusalReason.SERVER_DOWN,
+    RefusalReason.NOT_ENROLLED,
+    RefusalReason.BUSY,
+    RefusalReason.BROKEN_OFF,
 }
 
 _LOCKOUT = "This device accepts no PIN for a while after too many wrong ones"
 _SENTENCES = {
-    Reason.WRONG_PASSCODE: "The passcode is not right, or was used before.",
-    Reason.EMERGENCY_CODE_NEEDED: "Too many failed attempts. Use an emergency code now.",
-    Reason.LOCKED: "The account is locked at the server. Until it is unlocked, only an emergency code works here.",
-    Reason.PIN_LOCKOUT: f"{_LOCKOUT}. Wait, or use an emergency code.",
-    Reason.EMERGENCY_EXPIRED: "The emergency code on this device has expired.",
-    Reason.CLOCK: "Tokencodes cannot be checked: the clock is wrong, or the offline data have expired. Set the clock, "
-    "connect to the network, or use an emergency code.",
-    Reason.RUN_OUT: "The offline data for tokencodes on this device have expired. Connect to the network, "
+    RefusalReason.WRONG_PASSCODE: "The passcode is not right, or was used before.",
+    RefusalReason.EMERGENCY_CODE_NEEDED: "Too many failed attempts. Use an emergency code now.",
+    RefusalReason.LOCKED: "The account is locked at the server. Until it is unlocked, only an emergency code works "
+    "here.",
+    RefusalReason.PIN_LOCKOUT: f"{_LOCKOUT}. Wait, or use an emergency code.",
+    RefusalReason.EMERGENCY_EXPIRED: "The emergency code on this device has expired.",
+    RefusalReason.CLOCK: "Tokencodes cannot be checked: the clock is wrong, or the offline data have expired. Set the "
+    "clock, connect to the network, or use an emergency code.",
+    RefusalReason.RUN_OUT: "The offline data for tokencodes on this device have expired. Connect to the network, "
     "or use an emergency code.",
-    Reason.NO_DATA: "This device has no offline data for this user. Connect to the network and sign in once.",
-    Reason.DAMAGED: "The offline data on this device are damaged. Connect to the network to renew them.",
-    Reason.KEYS: "The keys of this device cannot be used right now.",
-    Reason.SERVER_DOWN: "The server does not answer, and the policy allows no offline sign-in while it is down.",
-    Reason.NOT_ENROLLED: "This device is not enrolled. Run `sparekey-agent enroll --server URL --code -`.",
-    Reason.NOT_MAPPED: "This account has no Sparekey login. Ask the administrator of this computer to map it to one.",
-    Reason.REFUSED: "The server refused this device.",
-    Reason.ANSWER_REFUSED: "The answer was not accepted, or came too late. Start again with your passcode.",
-    Reason.BROKEN_OFF: "The server stopped answering. Start again with your passcode. If you have just confirmed a "
-    "new PIN, it may already be in use.",
-    Reason.BUSY: "Another sign-in is in progress on this device. Try again.",
-    Reason.INTERNAL: "An error occurred on this device. Its log has the reason.",
+    RefusalReason.NO_DATA: "This device has no offline data for this user. Connect to the network and sign in once.",
+    RefusalReason.DAMAGED: "The offline data on this device are damaged. Connect to the network to renew them.",
+    RefusalReason.KEYS: "The keys of this device cannot be used right now.",
+    RefusalReason.SERVER_DOWN: "The server does not answer, and the policy allows no offline sign-in while it is down.",
+    RefusalReason.NOT_ENROLLED: "This device is not enrolled. Run `sparekey-agent enroll --server URL --code -`.",
+    RefusalReason.NOT_MAPPED: "This account has no Sparekey login. Ask the administrator of this computer to map it to "
+    "one.",
+    RefusalReason.REFUSED: "The server refused this device.",
+    RefusalReason.ANSWER_REFUSED: "The answer was not accepted, or came too late. Start again with your passcode.",
+    RefusalReason.BROKEN_OFF: "The server stopped answering. Start again with your passcode. If you have just "
+    "confirmed a new PIN, it may already be in use.",
+    RefusalReason.BUSY: "Another sign-in is in progress on this device. Try again.",
+    RefusalReason.INTERNAL: "An error occurred on this device. Its log has the reason.",
 }
 
 
 _OF_STORES = {
-    "not-enrolled": Reason.NOT_ENROLLED,
-    "busy": Reason.BUSY,
-    "damaged": Reason.DAMAGED,
-    "no-key-file": Reason.DAMAGED,
-    "unsafe": Reason.DAMAGED,
+    "not-enrolled": RefusalReason.NOT_ENROLLED,
+    "busy": RefusalReason.BUSY,
+    "damaged": RefusalReason.DAMAGED,
+    "no-key-file": RefusalReason.DAMAGED,
+    "unsafe": RefusalReason.DAMAGED,
 }
 
 _QUESTIONS = {
-    Ask.NEW_PIN: "Choose a new PIN.",
-    Ask.CONFIRM_PIN: "Type the new PIN again.",
-    Ask.NEXT_TOKENCODE: "Wait until the token shows a new code, then type that code without the PIN.",
+    Prompt.NEW_PIN: "Choose a new PIN.",
+    Prompt.CONFIRM_PIN: "Type the new PIN again.",
+    Prompt.NEXT_TOKENCODE: "Wait until the token shows a new code, then type that code without the PIN.",
 }
 
 
@@ -122,7 +124,7 @@ _QUESTIONS = {
 class Refusal:
     """The refusal of an offline attempt. `counted` is True if a guess was tested."""
 
-    reason: Reason
+    reason: RefusalReason
     misread: tuple[int, ...] = ()
     wait: int = 0  # seconds
     counted: bool = False
@@ -130,11 +132,11 @@ class Refusal:
     @property
     def sentence(self) -> str:
         """Return the sentence for the user."""
-        if self.reason is Reason.MISREAD:
+        if self.reason is RefusalReason.MISREAD:
             return f"{misread_words(self.misread)}. Check the code and type it again. This attempt was not counted."
-        if self.reason is Reason.WAIT:
+        if self.reason is RefusalReason.WAIT:
             return f"Too many failed emergency codes: wait {counted(self.wait, 'second')} and try again."
-        if self.reason is Reason.PIN_LOCKOUT and self.wait:
+        if self.reason is RefusalReason.PIN_LOCKOUT and self.wait:
             at_most = counted(-(-self.wait // 60), "minute")
             return f"{_LOCKOUT}. Wait up to {at_most}, or use an emergency code."
         return _SENTENCES[self.reason]
@@ -150,9 +152,9 @@ class LoginAnswer:
     days_left: int = 0
     emergency_expires: int = 0
     message: str = ""
-    reason: Reason = Reason.NONE
+    reason: RefusalReason = RefusalReason.NONE
     misread: tuple[int, ...] = ()
-    ask: Ask = Ask.NOTHING
+    ask: Prompt = Prompt.NOTHING
     reply_to: str = ""  # the mark that the answer to `ask` must repeat
 
     def __bool__(self) -> NoReturn:
@@ -168,11 +170,11 @@ def refused(refusal: Refusal, mode: Mode, extra: str = "") -> LoginAnswer:
 
 def unreadable(word: str, why: str) -> LoginAnswer:
     """Return "unavailable", with the word and the message of a StoreUnreadable."""
-    reason = _OF_STORES.get(word, Reason.KEYS)
-    return refused(Refusal(reason), Mode.NONE, why if reason in (Reason.DAMAGED, Reason.KEYS) else "")
+    reason = _OF_STORES.get(word, RefusalReason.KEYS)
+    return refused(Refusal(reason), Mode.NONE, why if reason in (RefusalReason.DAMAGED, RefusalReason.KEYS) else "")
 
 
-def asked(ask: Ask, text: str, reply_to: str) -> LoginAnswer:
+def asked(ask: Prompt, text: str, reply_to: str) -> LoginAnswer:
     """Return a question of the server, in the server's words if it sent some."""
     return LoginAnswer(Result.ASK, Mode.ONLINE, message=text or _QUESTIONS[ask], ask=ask, reply_to=reply_to)
 

@@ -50,7 +50,7 @@ class Refused(Exception):
         self.reply = reply
 
 
-class Server(Protocol):
+class AgentApi(Protocol):
     """The agent API. Every call raises NotReached or Refused."""
 
     def allow(self, seconds: float) -> None:
@@ -67,7 +67,7 @@ class Server(Protocol):
     def acknowledge(self, request: AcknowledgementRequest) -> AcknowledgementReply: ...
 
 
-Connect = Callable[[], AbstractContextManager[Server]]
+Connect = Callable[[], AbstractContextManager[AgentApi]]
 
 
 class StoreUnreadable(Exception):

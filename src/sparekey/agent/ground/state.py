@@ -8,6 +8,7 @@ from typing import Final
 
 from sparekey.agent.ground.device_time import TimeState
 from sparekey.agent.ground.ports import ENROL_AGAIN, StoreUnreadable
+from sparekey.unit_kind import EMERGENCY_KINDS
 from sparekey.wire.agent_api import DevicePolicy, UnitName
 from sparekey.wire.events import OfflineEvent
 from sparekey.wire.messages import BadMessage, decode, encode
@@ -86,7 +87,7 @@ class UnitEntry:
 
     @property
     def is_emergency(self) -> bool:
-        return self.kind.startswith("emergency-")
+        return self.kind in EMERGENCY_KINDS
 
     @property
     def age(self) -> tuple[int, int, int]:

@@ -31,7 +31,7 @@ _MOST: Final = {
 }
 
 
-class Places:
+class ConnectionSlots:
     """The limits of one socket."""
 
     def __init__(self) -> None:
@@ -41,12 +41,12 @@ class Places:
         self._line_of_remote = threading.Lock()
         self._line_of_others = threading.Lock()
 
-    def take(self, person: int) -> "Place | None":
+    def take(self, person: int) -> "ConnectionSlot | None":
         """Return a slot for a connection of this person; None if there is none."""
         with self._lock:
             is_known = person == ROOT or person in self._with_account
             holder = person if is_known else UNSORTED
-            return Place(self, person, holder) if self._takes(holder) else None
+            return ConnectionSlot(self, person, holder) if self._takes(holder) else None
 
     def give_back(self, holder: int) -> None:
         with self._lock:
@@ -84,10 +84,10 @@ class Places:
         return self._taken[holder] < MOST_OF_EACH and others < MOST_OF_OTHERS
 
 
-class Place:
+class ConnectionSlot:
     """The slot of one connection, until it is given back. Only the thread of the connection uses it."""
 
-    def __init__(self, places: Places, person: int, holder: int) -> None:
+    def __init__(self, places: ConnectionSlots, person: int, holder: int) -> None:
         self._places = places
         self._person = person
         self._holder: int | None = holder

@@ -17,7 +17,7 @@ from sparekey.agent.contact.contact import Progress
 from sparekey.agent.contact.replies import without_data
 from sparekey.agent.contact.scheduler import Refiller
 from sparekey.agent.ground.outcome import LoginAnswer, Mode, Result, printable
-from sparekey.agent.local_socket.connection_limits import ROOT, Place
+from sparekey.agent.local_socket.connection_limits import ROOT, ConnectionSlot
 from sparekey.agent.local_socket.frames import FRAME_TIMEOUT, receive
 from sparekey.agent.platform.posix import account_of
 from sparekey.agent.sign_in.login import login
@@ -25,12 +25,12 @@ from sparekey.agent.sign_in.offline import LoginOutcome, try_emergency
 from sparekey.agent.sign_in.refusal_log import RefusalLog
 from sparekey.agent.sign_in.remote import FLOOR, answer_for_remote
 from sparekey.agent.sign_in.secret_access import SecretAccess, SecretRefused, forget
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.erasing import days_left
 from sparekey.agent.store.status import status_of
 from sparekey.clock import monotonic
 from sparekey.secret import Secret
-from sparekey.wire.local_socket import LONGEST_REQUEST, BadFrame, Frame, Kind, Tag, encode_frame, frame
+from sparekey.wire.local_socket import LONGEST_REQUEST, BadFrame, Frame, FrameKind, Tag, encode_frame, frame
 
 IDLE_TIMEOUT: Final = 60  # seconds without a request
 ANSWER_TIMEOUT: Final = 120  # seconds after a question
@@ -50,12 +50,12 @@ class Conversation:
 
     def __init__(
         self,
-        device: Device,
+        device: ThisDevice,
         refiller: Refiller,
         refusals: RefusalLog,
         connection: socket.socket,
         peer: Peer,
-        place: Place,
+        place: ConnectionSlot,
         frame_timeout: float = FRAME_TIMEOUT,
         floor: float = FLOOR,
     ) -> None:
@@ -69,16 +69,16 @@ class Conversation:
         self._floor = floor
         self._key: SecretAccess | None = None
         self._refill = 0
-        self._handlers: dict[Kind, Callable[[Frame], None]] = {
-            Kind.LOGIN: self._login,
-            Kind.TEST: self._test,
-            Kind.KEEP: self._keep,
-            Kind.OPEN: self._open,
-            Kind.FORGET: self._forget,
-            Kind.STATUS: self._status,
-            Kind.SYNC: self._sync,
-            Kind.WATCH: self._watch,
-            Kind.CLEAR: self._clear,
+        self._handlers: dict[FrameKind, Callable[[Frame], None]] = {
+            FrameKind.LOGIN: self._login,
+            FrameKind.TEST: self._test,
+            FrameKind.KEEP: self._keep,
+            FrameKind.OPEN: self._open,
+            FrameKind.FORGET: self._forget,
+            FrameKind.STATUS: self._status,
+            FrameKind.SYNC: self._sync,
+            FrameKind.WATCH: self._watch,
+            FrameKind.CLEAR: self._clear,
         }
 
     def run(self) -> None:
@@ -121,7 +121,7 @@ class Conversation:
         except SecretRefused as error:
             self._fail(error.word, str(error))
         else:
-            self._send(frame(Kind.DONE))
+            self._send(frame(FrameKind.DONE))
 
     def _open(self, request: Frame) -> None:
         try:
@@ -129,7 +129,7 @@ class Conversation:
         except SecretRefused as error:
             self._fail(error.word, str(error))
         else:
-            self._send(frame(Kind.SECRET, secret=secret.reveal()))
+            self._send(frame(FrameKind.SECRET, secret=secret.reveal()))
 
     def _forget(self, request: Frame) -> None:
         if not self._is_root():
@@ -139,7 +139,7 @@ class Conversation:
         except SecretRefused as error:
             self._fail(error.word, str(error))
         else:
-            self._send(frame(Kind.DONE))
+            self._send(frame(FrameKind.DONE))
 
     def _secret_access(self) -> SecretAccess:
         if self._key is None:
@@ -148,7 +148,7 @@ class Conversation:
 
     def _status(self, _: Frame) -> None:
         report = status_of(self._device, self._own_login(), self._refiller.trouble)
-        self._send(frame(Kind.REPORT, report=json.dumps(report)))
+        self._send(frame(FrameKind.REPORT, report=json.dumps(report)))
 
     def _own_login(self) -> str | None:
         """Return the login that the other end may hear about; None for all."""
@@ -165,12 +165,12 @@ class Conversation:
         if self._refill:
             self._follow(self._refill)
         else:
-            self._send(frame(Kind.DONE))  # no LOGIN here started a refill; those of others are their business
+            self._send(frame(FrameKind.DONE))  # no LOGIN here started a refill; those of others are their business
 
     def _clear(self, _: Frame) -> None:
         if self._is_root():
             self._device.store.change(without_data)
-            self._send(frame(Kind.DONE))
+            self._send(frame(FrameKind.DONE))
 
     def _follow(self, number: int) -> None:
         only = self._own_login()
@@ -179,7 +179,13 @@ class Conversation:
             if only not in (None, progress.login):
                 return
             self._send(
-                frame(Kind.PROGRESS, user=progress.login, unit=progress.kind, done=progress.done, total=progress.total)
+                frame(
+                    FrameKind.PROGRESS,
+                    user=progress.login,
+                    unit=progress.kind,
+                    done=progress.done,
+                    total=progress.total,
+                )
             )
 
         finished = self._refiller.follow(number, report)
@@ -187,7 +193,7 @@ class Conversation:
             self._fail("not-refilled", finished.why)
             return
         message = printable(finished.refilled.words(only)[:2000])
-        self._send(frame(Kind.DONE, done=finished.refilled.fetched, days_left=self._days_left(), message=message))
+        self._send(frame(FrameKind.DONE, done=finished.refilled.fetched, days_left=self._days_left(), message=message))
 
     def _days_left(self) -> int:
         state, user = self._device.state, self._key.user if self._key is not None else ""
@@ -236,7 +242,7 @@ class Conversation:
             self._refusals.note(account, self._peer.person, answer, remote=remote)
 
     def _fail(self, reason: str, message: str) -> None:
-        self._send(frame(Kind.FAILED, reason=reason, message=printable(message)))
+        self._send(frame(FrameKind.FAILED, reason=reason, message=printable(message)))
 
     def _send(self, reply: Frame) -> None:
         self._connection.sendall(encode_frame(reply))
@@ -245,7 +251,7 @@ class Conversation:
 def answer_frame(answer: LoginAnswer) -> Frame:
     """Return the answer as a frame for a login shim."""
     return frame(
-        Kind.ANSWER,
+        FrameKind.ANSWER,
         result=answer.result.value,
         mode=answer.mode.value,
         method=answer.method,

@@ -21,14 +21,14 @@ from typing import Final
 
 from sparekey.agent.contact.scheduler import Refiller
 from sparekey.agent.ground.journal import log_unforeseen
-from sparekey.agent.local_socket.connection_limits import Place, Places
+from sparekey.agent.local_socket.connection_limits import ConnectionSlot, ConnectionSlots
 from sparekey.agent.local_socket.conversation import Conversation, Peer
 from sparekey.agent.local_socket.frames import FRAME_TIMEOUT, receive
 from sparekey.agent.platform.posix import account_of, peer_uid, person_behind, release_memory
 from sparekey.agent.sign_in.refusal_log import RefusalLog
 from sparekey.agent.sign_in.remote import FLOOR
-from sparekey.agent.store.device import Device
-from sparekey.wire.local_socket import LONGEST_REQUEST, BadFrame, Frame, Kind, encode_frame, frame
+from sparekey.agent.store.device import ThisDevice
+from sparekey.wire.local_socket import LONGEST_REQUEST, BadFrame, Frame, FrameKind, encode_frame, frame
 
 MOST_TURNED_AWAY: Final = 16  # at a time; more are closed without a message
 BUSY_PATIENCE: Final = 2.0  # seconds to wait for the request before the refusal, and again to send it
@@ -37,10 +37,10 @@ PAUSE: Final = 0.2  # seconds, while the system lacks resources
 _PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED, errno.EINTR})
 
 _NO_PLACE: Final = frame(
-    Kind.FAILED, reason="busy", message="You have too many requests to the agent. Try again in a minute."
+    FrameKind.FAILED, reason="busy", message="You have too many requests to the agent. Try again in a minute."
 )
 _NO_THREAD: Final = frame(
-    Kind.FAILED,
+    FrameKind.FAILED,
     reason="busy",
     message="This computer has no room for another request to the agent. Try again soon.",
 )
@@ -49,17 +49,17 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class LocalServer:
+class LocalSocketServer:
     """The server of connections on `listener`, until it is closed."""
 
-    device: Device
+    device: ThisDevice
     refiller: Refiller
     listener: socket.socket
     frame_timeout: float = FRAME_TIMEOUT
     floor: float = FLOOR
 
     def __post_init__(self) -> None:
-        self._places = Places()
+        self._places = ConnectionSlots()
         self._turned_away = threading.BoundedSemaphore(MOST_TURNED_AWAY)
         self._refusals = RefusalLog(self.device)
 
@@ -86,7 +86,7 @@ class LocalServer:
         else:
             connection.close()
 
-    def _serve(self, connection: socket.socket, person: int, place: Place) -> None:
+    def _serve(self, connection: socket.socket, person: int, place: ConnectionSlot) -> None:
         try:
             with connection:
                 if not place.sort(_has_account):

@@ -31,7 +31,7 @@ _LINE: Final = re.compile(r"-?(auth|account|password|session)\s+(\[[^\]]*\]|\S+)
 
 
 @dataclass(frozen=True)
-class Rule:
+class StackLine:
     """One line of a stack."""
 
     control: str
@@ -59,9 +59,9 @@ def read_stacks(texts: Mapping[str, str], exempt_group: str) -> list[Stack]:
     return [_read(service, rules_of(service, texts), exempt_group) for service in services]
 
 
-def rules_of(service: str, texts: Mapping[str, str], kind: str = "auth", depth: int = 0) -> list[Rule]:
+def rules_of(service: str, texts: Mapping[str, str], kind: str = "auth", depth: int = 0) -> list[StackLine]:
     """Return the lines of a service of one kind (authentication by default), with what it includes, in order."""
-    rules: list[Rule] = []
+    rules: list[StackLine] = []
     for line in _joined(texts.get(service, "")):
         words = line.split()
         included = words[1] if words[0] == "@include" and len(words) > 1 else ""
@@ -71,7 +71,7 @@ def rules_of(service: str, texts: Mapping[str, str], kind: str = "auth", depth: 
                 included = found[3]
             else:
                 control, arguments = " ".join(found[2].split()), " ".join(found[4].split())
-                rules.append(Rule(control, found[3], arguments, service, line.startswith("-")))
+                rules.append(StackLine(control, found[3], arguments, service, line.startswith("-")))
         if included and depth < _DEEPEST:
             rules += rules_of(included, texts, kind, depth + 1)
     return rules
@@ -88,7 +88,7 @@ def find_mistakes(texts: Mapping[str, str], exists: Callable[[str], bool]) -> li
     return list(found)
 
 
-def _mistakes(rule: Rule, exists: Callable[[str], bool], *, asks: bool) -> Iterator[str]:
+def _mistakes(rule: StackLine, exists: Callable[[str], bool], *, asks: bool) -> Iterator[str]:
     name = rule.module.rpartition("/")[2]
     if name == MODULE:
         words = [(found[1] or "").replace("\\]", "]") or found[2] for found in _WORD.finditer(rule.arguments)]
@@ -138,7 +138,7 @@ def _joined(text: str) -> Iterator[str]:
         yield begun.strip()
 
 
-def _read(service: str, rules: Sequence[Rule], exempt_group: str) -> Stack:
+def _read(service: str, rules: Sequence[StackLine], exempt_group: str) -> Stack:
     ours = next((place for place, rule in enumerate(rules) if rule.module.rpartition("/")[2] == MODULE), None)
     if ours is None:
         return Stack(service, asks=False, module="", exempt_group=False, exempt_console=False)

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sparekey.agent.ground.device_time import ClockReading, TrustedTime, at_hit
-from sparekey.agent.ground.outcome import Reason, Refusal
+from sparekey.agent.ground.outcome import Refusal, RefusalReason
 from sparekey.agent.ground.ports import Distance
 from sparekey.agent.ground.state import State, UnitEntry, UserState
 from sparekey.passcode import Reading, Shape, emergency_passcode, emergency_tokencode, split, tokencode
-from sparekey.sealed import Header, Moment, UnitKind
+from sparekey.sealed import Header, Moment
 from sparekey.secret import Secret
+from sparekey.unit_kind import UnitKind
 
 FREE_EMERGENCY_FAILURES = 5
 LONGEST_WAIT = 900  # seconds
@@ -91,15 +92,15 @@ def decide_attempt(user: UserState, passcode: Secret[str], conditions: Condition
     """
     units = [entry for entry in user.current_units if entry.is_emergency or not conditions.emergency_only]
     if conditions.is_server_down and user.policy.server_down == "off":
-        return Refusal(Reason.SERVER_DOWN)
+        return Refusal(RefusalReason.SERVER_DOWN)
     if not units:
-        return Refusal(Reason.NO_DATA)
+        return Refusal(RefusalReason.NO_DATA)
     candidates = _find_candidates(user, units, passcode, conditions)
     tries = [*_emergency_tries(user, candidates, conditions), *_tokencode_tries(user, candidates, conditions)]
     if tries:
         return Plan(user.user, tuple(tries), candidates.reading)
     if not conditions.emergency_only and _has_run_out(units, candidates, passcode):
-        return Refusal(Reason.RUN_OUT)
+        return Refusal(RefusalReason.RUN_OUT)
     return _refusal(user, candidates, conditions)
 
 
@@ -177,15 +178,15 @@ def _tokencode_tries(user: UserState, candidates: _Candidates, conditions: Condi
     return sorted(tries, key=lambda candidate: _order(candidate, user))
 
 
-def _find_tokencode_block(user: UserState, conditions: Conditions) -> Reason | None:
+def _find_tokencode_block(user: UserState, conditions: Conditions) -> RefusalReason | None:
     """Return the reason why no tokencode is tried for this user now."""
     if conditions.is_server_down and user.policy.server_down != "on":
-        return Reason.SERVER_DOWN
+        return RefusalReason.SERVER_DOWN
     if conditions.trusted.clock_wrong:
-        return Reason.CLOCK
+        return RefusalReason.CLOCK
     if user.tokencodes_blocked:
-        return Reason.LOCKED
-    return Reason.EMERGENCY_CODE_NEEDED if user.failures >= user.policy.offline_failures else None
+        return RefusalReason.LOCKED
+    return RefusalReason.EMERGENCY_CODE_NEEDED if user.failures >= user.policy.offline_failures else None
 
 
 def _order(candidate: Try, user: UserState) -> tuple[int, int]:
@@ -212,12 +213,12 @@ def _looks_like_tokencode(passcode: Secret[str]) -> bool:
 def _refusal(user: UserState, candidates: _Candidates, conditions: Conditions) -> Refusal:
     """Return the reason why no candidate is tried."""
     if candidates.reading.misread:
-        return Refusal(Reason.MISREAD, misread=candidates.reading.misread)
+        return Refusal(RefusalReason.MISREAD, misread=candidates.reading.misread)
     if any(_may_open_now(candidate) for candidate in candidates.emergency):
-        return Refusal(Reason.WAIT, wait=emergency_wait(user, conditions.reading))
+        return Refusal(RefusalReason.WAIT, wait=emergency_wait(user, conditions.reading))
     if candidates.tokencode:
-        return Refusal(_find_tokencode_block(user, conditions) or Reason.RUN_OUT)
-    return Refusal(Reason.EMERGENCY_EXPIRED if candidates.emergency else Reason.WRONG_PASSCODE)
+        return Refusal(_find_tokencode_block(user, conditions) or RefusalReason.RUN_OUT)
+    return Refusal(RefusalReason.EMERGENCY_EXPIRED if candidates.emergency else RefusalReason.WRONG_PASSCODE)
 
 
 def with_failure(user: UserState, plan: Plan, reading: ClockReading) -> UserState:

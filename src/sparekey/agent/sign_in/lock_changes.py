@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sparekey.agent.ground.ports import LockedOut, PinLocks, StoreUnreadable, WrongPin
 from sparekey.agent.ground.state import PinLock, UserState
 from sparekey.agent.sign_in.attempt import shape_of
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.pin_lock import (
     SALT_BYTES,
     OpenedLock,
@@ -50,7 +50,7 @@ class ShownPin:
     pin: Secret[str] = field(repr=False)
 
 
-def open_lock(device: Device, user: str, lock: PinLock, pin: Secret[str]) -> OpenedLock:
+def open_lock(device: ThisDevice, user: str, lock: PinLock, pin: Secret[str]) -> OpenedLock:
     """Open the lock with this PIN. Raises WrongPin, LockedOut or StoreUnreadable."""
     locks = device.store.keys.pin_locks
     if locks is None:
@@ -60,7 +60,7 @@ def open_lock(device: Device, user: str, lock: PinLock, pin: Secret[str]) -> Ope
     return OpenedLock(device.state.enrolment.device, user, lock, private_key)
 
 
-def settle(device: Device, user: UserState, shown: ShownPin, opened: OpenedLock | None) -> Change:
+def settle(device: ThisDevice, user: UserState, shown: ShownPin, opened: OpenedLock | None) -> Change:
     """Return the change that a sign-in with this PIN brings to its lock; `opened` is the lock if the sign-in has opened
     it."""
     locks = device.store.keys.pin_locks
@@ -76,7 +76,7 @@ def settle(device: Device, user: UserState, shown: ShownPin, opened: OpenedLock 
 
 
 def settle_online(
-    device: Device, reply: SignInReply, passcode: Secret[str] | None, sync_reply: SyncReply | None
+    device: ThisDevice, reply: SignInReply, passcode: Secret[str] | None, sync_reply: SyncReply | None
 ) -> None:
     """Erase behind the lock, and make or lift the lock. Called after a success at the server is committed, before the
     answer.
@@ -98,7 +98,7 @@ def settle_online(
 
 
 def _reach(
-    device: Device, user: UserState, reply: SignInReply, shown: ShownPin | None, *, is_synced: bool
+    device: ThisDevice, user: UserState, reply: SignInReply, shown: ShownPin | None, *, is_synced: bool
 ) -> tuple[OpenedLock | None, Change]:
     """Open the lock if records up to the step are behind it. If it stays closed, return the change that erases them all
     the same (S23)."""

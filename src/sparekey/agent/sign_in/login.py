@@ -17,15 +17,25 @@ from sparekey.agent.contact import replies as trusted_days
 from sparekey.agent.contact.contact import take_word, upload_events, withhold_if_revoked
 from sparekey.agent.contact.events import alarmed
 from sparekey.agent.ground.journal import log_unforeseen
-from sparekey.agent.ground.outcome import Ask, LoginAnswer, Mode, Reason, Refusal, Result, asked, refused, unreadable
-from sparekey.agent.ground.ports import Distance, NotReached, Refused, Server, StoreUnreadable
+from sparekey.agent.ground.outcome import (
+    LoginAnswer,
+    Mode,
+    Prompt,
+    Refusal,
+    RefusalReason,
+    Result,
+    asked,
+    refused,
+    unreadable,
+)
+from sparekey.agent.ground.ports import AgentApi, Distance, NotReached, Refused, StoreUnreadable
 from sparekey.agent.ground.state import State, UserState
 from sparekey.agent.sign_in.attempt import after_online_success
 from sparekey.agent.sign_in.lock_changes import settle_online
 from sparekey.agent.sign_in.offline import LoginOutcome, device_sentence, login_offline
-from sparekey.agent.store.device import Busy, Device
+from sparekey.agent.store.device import AttemptInProgress, ThisDevice
 from sparekey.agent.store.erasing import days_left, emergency_ends
-from sparekey.agent.store.wrapped_secrets import Session
+from sparekey.agent.store.wrapped_secrets import UnlockedSecrets
 from sparekey.sealed import check_of
 from sparekey.secret import Secret
 from sparekey.wire.agent_api import SignInReply, SignInRequest, SyncReply
@@ -33,13 +43,13 @@ from sparekey.wire.events import EventKind
 
 SIGN_IN_PATIENCE = 3  # seconds in all; after them the server counts as not reached
 SYNC_PATIENCE = 3
-_KNOWN = frozenset(Ask) - {Ask.NOTHING}
+_KNOWN = frozenset(Prompt) - {Prompt.NOTHING}
 # They stand in for the account and for the text, which may be a password. No login has a space (`core.names`).
 _NO_LOGIN, _NO_PASSCODE = " ", "0" * 10
 
 
 def login(
-    device: Device, account: str, passcode: Secret[str], reply_to: str = "", *, remote: bool = False
+    device: ThisDevice, account: str, passcode: Secret[str], reply_to: str = "", *, remote: bool = False
 ) -> LoginOutcome:
     """Sign in an account of this computer with a passcode and return the outcome.
 
@@ -48,33 +58,36 @@ def login(
     """
     name = device.names.find_login(account)
     if name is None and not remote:
-        return LoginOutcome(refused(Refusal(Reason.NOT_MAPPED), Mode.NONE))
+        return LoginOutcome(refused(Refusal(RefusalReason.NOT_MAPPED), Mode.NONE))
     try:
         with device.one_attempt():
             if name is None:
                 return _refuse_unknown_account(device)
             return _online_or_offline(device, name, passcode, reply_to, remote=remote)
-    except Busy:
-        return LoginOutcome(refused(Refusal(Reason.BUSY), Mode.NONE))
+    except AttemptInProgress:
+        return LoginOutcome(refused(Refusal(RefusalReason.BUSY), Mode.NONE))
     except StoreUnreadable as error:
         return LoginOutcome(unreadable(error.word, str(error)))
     except Exception as error:  # noqa: BLE001 -- S09: any error is a refusal
         log_unforeseen("a sign-in failed", error)
-        return LoginOutcome(refused(Refusal(Reason.INTERNAL), Mode.NONE))
+        return LoginOutcome(refused(Refusal(RefusalReason.INTERNAL), Mode.NONE))
 
 
-def _refuse_unknown_account(device: Device) -> LoginOutcome:
+def _refuse_unknown_account(device: ThisDevice) -> LoginOutcome:
     """Refuse an account without a login, in the time that a real attempt takes. The answer may still give a reason that
     is true of the device for every user."""
     found = _online_or_offline(device, _NO_LOGIN, Secret(_NO_PASSCODE), "", remote=True)
     answer = found.answer
-    if answer.result in (Result.GRANTED, Result.ASK) or answer.reason in (Reason.WRONG_PASSCODE, Reason.NO_DATA):
-        answer = refused(Refusal(Reason.NOT_MAPPED), answer.mode)
+    if answer.result in (Result.GRANTED, Result.ASK) or answer.reason in (
+        RefusalReason.WRONG_PASSCODE,
+        RefusalReason.NO_DATA,
+    ):
+        answer = refused(Refusal(RefusalReason.NOT_MAPPED), answer.mode)
     return LoginOutcome(answer, decided_offline_since=found.decided_offline_since)
 
 
 def _online_or_offline(
-    device: Device, name: str, passcode: Secret[str], reply_to: str, *, remote: bool
+    device: ThisDevice, name: str, passcode: Secret[str], reply_to: str, *, remote: bool
 ) -> LoginOutcome:
     try:
         with device.connect() as server:
@@ -83,16 +96,18 @@ def _online_or_offline(
         if error.distance is Distance.TLS:
             _log_tls_failure(device)
         if reply_to:
-            return LoginOutcome(refused(Refusal(Reason.BROKEN_OFF), Mode.NONE))
+            return LoginOutcome(refused(Refusal(RefusalReason.BROKEN_OFF), Mode.NONE))
         began = clock.monotonic()
         found = login_offline(device, name, passcode, error.distance, remote=remote)
         return replace(found, decided_offline_since=began)
     except Refused as error:
         withhold_if_revoked(device, error)
-        return LoginOutcome(refused(Refusal(Reason.REFUSED), Mode.ONLINE, str(error)))
+        return LoginOutcome(refused(Refusal(RefusalReason.REFUSED), Mode.ONLINE, str(error)))
 
 
-def _login_online(device: Device, server: Server, name: str, passcode: Secret[str], reply_to: str) -> LoginOutcome:
+def _login_online(
+    device: ThisDevice, server: AgentApi, name: str, passcode: Secret[str], reply_to: str
+) -> LoginOutcome:
     server.allow(SIGN_IN_PATIENCE)
     upload_events(device, server)
     user = device.state.find_user(name)
@@ -112,10 +127,10 @@ def _question(reply: SignInReply) -> LoginAnswer | None:
     """Return the server's question; None if there is none, or none that this agent knows."""
     if reply.result != Result.ASK or not reply.reply_to or reply.ask not in _KNOWN:
         return None
-    return asked(Ask(reply.ask), reply.text, reply.reply_to)
+    return asked(Prompt(reply.ask), reply.text, reply.reply_to)
 
 
-def _accept(device: Device, name: str, reply: SignInReply) -> Session | None:
+def _accept(device: ThisDevice, name: str, reply: SignInReply) -> UnlockedSecrets | None:
     """Commit a success at the server: time, counts, and the erasure of every record up to the step."""
     reading = device.clock.reading()
     key = _offline_key(reply)
@@ -128,7 +143,7 @@ def _accept(device: Device, name: str, reply: SignInReply) -> Session | None:
         return state.with_user(replace(user, wrapped_check=reply.check) if key else user)
 
     device.store.change(change, always=True)
-    return Session(device.store, reply.user, key) if key else None
+    return UnlockedSecrets(device.store, reply.user, key) if key else None
 
 
 def _offline_key(reply: SignInReply) -> Secret[bytes] | None:
@@ -139,7 +154,7 @@ def _offline_key(reply: SignInReply) -> Secret[bytes] | None:
     return key if check_of(key).hex() == reply.check else None
 
 
-def _sync_if_reached(device: Device, server: Server) -> SyncReply | None:
+def _sync_if_reached(device: ThisDevice, server: AgentApi) -> SyncReply | None:
     """Erase what the server withholds, before the answer. If the server is not reached, its decision still stands."""
     try:
         server.allow(SYNC_PATIENCE)
@@ -151,15 +166,15 @@ def _sync_if_reached(device: Device, server: Server) -> SyncReply | None:
         return None
 
 
-def _denied_online(device: Device, name: str, reply: SignInReply, reply_to: str) -> LoginAnswer:
+def _denied_online(device: ThisDevice, name: str, reply: SignInReply, reply_to: str) -> LoginAnswer:
     misread = tuple(reply.misread)
-    reason = Reason.ANSWER_REFUSED if reply_to else Reason.WRONG_PASSCODE
-    refusal = Refusal(Reason.MISREAD if misread else reason, misread=misread)
+    reason = RefusalReason.ANSWER_REFUSED if reply_to else RefusalReason.WRONG_PASSCODE
+    refusal = Refusal(RefusalReason.MISREAD if misread else reason, misread=misread)
     user = device.state.find_user(name)
     return refused(refusal, Mode.ONLINE, device_sentence(device.state, user) if user and misread else "")
 
 
-def _granted_online(device: Device, reply: SignInReply) -> LoginAnswer:
+def _granted_online(device: ThisDevice, reply: SignInReply) -> LoginAnswer:
     users = [user for user in device.state.users if user.user == reply.user]
     days = days_left(users[0], reply.server_time) if users else 0
     return LoginAnswer(
@@ -172,7 +187,7 @@ def _granted_online(device: Device, reply: SignInReply) -> LoginAnswer:
     )
 
 
-def _log_tls_failure(device: Device) -> None:
+def _log_tls_failure(device: ThisDevice) -> None:
     """Log that another machine answered in the server's place."""
     now, reason = device.store.trusted_time().time, "the server's certificate was not the enrolled CA's"
     device.store.change(lambda state: alarmed(state, device.store.keys.sign, EventKind.TLS_FAILURE, now, reason))

@@ -6,12 +6,13 @@
 - Any error on the way is a refusal.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from sparekey.agent.contact.events import alarmed, appended
 from sparekey.agent.ground.device_time import TrustedTime
-from sparekey.agent.ground.outcome import LoginAnswer, Mode, Reason, Refusal, Result, granted_offline, refused
+from sparekey.agent.ground.outcome import LoginAnswer, Mode, Refusal, RefusalReason, Result, granted_offline, refused
 from sparekey.agent.ground.ports import Distance, StoreUnreadable
 from sparekey.agent.ground.state import State, UserState
 from sparekey.agent.sign_in.attempt import (
@@ -24,14 +25,18 @@ from sparekey.agent.sign_in.attempt import (
 )
 from sparekey.agent.sign_in.lock_changes import Change, ShownPin, settle, unchanged
 from sparekey.agent.sign_in.search import OpenedUnit, read_units, search
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.erasing import days_left, emergency_ends
-from sparekey.agent.store.wrapped_secrets import Session, rewrapped
+from sparekey.agent.store.wrapped_secrets import UnlockedSecrets, rewrapped
 from sparekey.secret import Secret
+from sparekey.unit_kind import UnitKind
 from sparekey.wire.events import EventKind
 
-_ALARMS: Final = {Reason.CLOCK: EventKind.CLOCK_SUSPECT, Reason.DAMAGED: EventKind.STORE_DAMAGED}
-_CODE_NAMES: Final = {"emergency-tokencode": "emergency tokencode", "emergency-passcode": "emergency passcode"}
+_ALARMS: Final = {RefusalReason.CLOCK: EventKind.CLOCK_SUSPECT, RefusalReason.DAMAGED: EventKind.STORE_DAMAGED}
+_CODE_NAMES: Final[Mapping[str, str]] = {
+    UnitKind.EMERGENCY_TOKENCODE: "emergency tokencode",
+    UnitKind.EMERGENCY_PASSCODE: "emergency passcode",
+}
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,12 @@ class LoginOutcome:
     """The answer to a sign-in and, if it is granted, the session that it opens."""
 
     answer: LoginAnswer
-    session: Session | None = None
+    session: UnlockedSecrets | None = None
     decided_offline_since: float = 0.0  # monotonic seconds; 0 if the server decided
 
 
 def login_offline(
-    device: Device, login: str, passcode: Secret[str], distance: Distance, *, remote: bool = False
+    device: ThisDevice, login: str, passcode: Secret[str], distance: Distance, *, remote: bool = False
 ) -> LoginOutcome:
     """Decide a sign-in by the data on this device. The caller holds the attempt lock.
 
@@ -52,19 +57,19 @@ def login_offline(
     """
     user = device.state.find_user(login)
     if user is None:
-        return LoginOutcome(refused(Refusal(Reason.NO_DATA), Mode.OFFLINE))
+        return LoginOutcome(refused(Refusal(RefusalReason.NO_DATA), Mode.OFFLINE))
     trusted = device.store.trusted_time()
     conditions = Conditions(trusted=trusted, reading=device.clock.reading(), distance=distance, remote=remote)
     found = _try_units(device, user, passcode, conditions)
     if isinstance(found, Refusal):
         _log_alarm(device, user, found.reason, trusted)
-        if found.reason is Reason.PIN_LOCKOUT:
+        if found.reason is RefusalReason.PIN_LOCKOUT:
             found = replace(found, wait=_lockout_seconds(device))
         return LoginOutcome(refused(found, Mode.OFFLINE, device_sentence(device.state, user)))
     return _grant(device, found, trusted)
 
 
-def try_emergency(device: Device, account: str, passcode: Secret[str]) -> LoginAnswer:
+def try_emergency(device: ThisDevice, account: str, passcode: Secret[str]) -> LoginAnswer:
     """Try the emergency code of an account of this computer without signing in.
 
     A failure counts like any other. A success erases nothing and logs no event. Raises StoreUnreadable if the store or
@@ -72,10 +77,10 @@ def try_emergency(device: Device, account: str, passcode: Secret[str]) -> LoginA
     """
     login = device.names.find_login(account)
     if login is None:
-        return refused(Refusal(Reason.NOT_MAPPED), Mode.NONE)
+        return refused(Refusal(RefusalReason.NOT_MAPPED), Mode.NONE)
     user = device.state.find_user(login)
     if user is None:
-        return refused(Refusal(Reason.NO_DATA), Mode.OFFLINE)
+        return refused(Refusal(RefusalReason.NO_DATA), Mode.OFFLINE)
     conditions = Conditions(
         trusted=device.store.trusted_time(),
         reading=device.clock.reading(),
@@ -104,7 +109,9 @@ def device_sentence(state: State, user: UserState) -> str:
     return f"{codes} {user.policy.help_text}".strip()
 
 
-def _try_units(device: Device, user: UserState, passcode: Secret[str], conditions: Conditions) -> OpenedUnit | Refusal:
+def _try_units(
+    device: ThisDevice, user: UserState, passcode: Secret[str], conditions: Conditions
+) -> OpenedUnit | Refusal:
     """Return the unit that opened, or the refusal, with its count and its event committed."""
     with device.store.steady():
         plan = decide_attempt(device.state.get_user(user.user), passcode, conditions)
@@ -112,25 +119,25 @@ def _try_units(device: Device, user: UserState, passcode: Secret[str], condition
     if isinstance(plan, Refusal):
         return plan
     if not units:
-        return Refusal(Reason.DAMAGED)
+        return Refusal(RefusalReason.DAMAGED)
     # Safe because the failure is on disk before the first guess is tested: a power cut takes none back (S25).
     reading = conditions.reading
     device.store.change(lambda state: state.with_user(with_failure(state.get_user(plan.user), plan, reading)))
     found = search(device, plan, units)
     if isinstance(found, OpenedUnit) and not _is_expected(device, user, found):
-        found = Refusal(Reason.DAMAGED, counted=True)
+        found = Refusal(RefusalReason.DAMAGED, counted=True)
     if isinstance(found, Refusal):
         _settle_failure(device, plan, found, conditions.trusted)
     return found
 
 
-def _is_expected(device: Device, user: UserState, found: OpenedUnit) -> bool:
+def _is_expected(device: ThisDevice, user: UserState, found: OpenedUnit) -> bool:
     """Return True if the unit is for this login and carries the key that the last contact named."""
     header = found.opened.unit.header
     return header.login == user.login and header.check.hex() == device.state.get_user(user.user).check
 
 
-def _settle_failure(device: Device, plan: Plan, refusal: Refusal, trusted: TrustedTime) -> None:
+def _settle_failure(device: ThisDevice, plan: Plan, refusal: Refusal, trusted: TrustedTime) -> None:
     """Log a guess that was tested. Take the count back if none was."""
     if not refusal.counted:
         device.store.change(lambda state: state.with_user(without_failure(state.get_user(plan.user), plan)))
@@ -147,7 +154,7 @@ def _settle_failure(device: Device, plan: Plan, refusal: Refusal, trusted: Trust
     device.store.change(log_denial)
 
 
-def _log_alarm(device: Device, user: UserState, reason: Reason, trusted: TrustedTime) -> None:
+def _log_alarm(device: ThisDevice, user: UserState, reason: RefusalReason, trusted: TrustedTime) -> None:
     """Log an event for the server if the clock cannot be right or the store was altered."""
     kind = _ALARMS.get(reason)
     if kind is not None:
@@ -155,7 +162,7 @@ def _log_alarm(device: Device, user: UserState, reason: Reason, trusted: Trusted
         device.store.change(lambda state: alarmed(state, sign, kind, trusted.time, reason.value, user.user, user.login))
 
 
-def _lockout_seconds(device: Device) -> int:
+def _lockout_seconds(device: ThisDevice) -> int:
     """Return the longest time until the TPM in its lockout takes a PIN again, in seconds; 0 if unknown.
 
     Safe because this is a setting of the TPM: it is the same for every user and every passcode, and tells nothing about
@@ -168,7 +175,7 @@ def _lockout_seconds(device: Device) -> int:
     return facts.forgives_after if facts is not None else 0
 
 
-def _grant(device: Device, found: OpenedUnit, trusted: TrustedTime) -> LoginOutcome:
+def _grant(device: ThisDevice, found: OpenedUnit, trusted: TrustedTime) -> LoginOutcome:
     """Commit the success, with all that it erases, and return the answer."""
     opened, header = found.opened, found.opened.unit.header
     reading = device.clock.reading()
@@ -204,10 +211,10 @@ def _grant(device: Device, found: OpenedUnit, trusted: TrustedTime) -> LoginOutc
         emergency_expires=until or emergency_ends(user),
         message=granted_offline(days, user.policy.warn_days, until),
     )
-    return LoginOutcome(answer, Session(device.store, header.user, opened.offline_key))
+    return LoginOutcome(answer, UnlockedSecrets(device.store, header.user, opened.offline_key))
 
 
-def _lock_change(device: Device, found: OpenedUnit) -> Change:
+def _lock_change(device: ThisDevice, found: OpenedUnit) -> Change:
     """Return the change that this PIN brings to its lock."""
     header = found.opened.unit.header
     if not header.pin_salt:

@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from sparekey.agent.ground.outcome import LoginAnswer, Mode, Reason, Result, printable
+from sparekey.agent.ground.outcome import LoginAnswer, Mode, RefusalReason, Result, printable
 from sparekey.agent.platform.posix import has_account
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.core.plurals import counted
 
 MOST_A_MINUTE: Final = 10
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 class RefusalLog:
     """The log of one daemon, for all its connections."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: ThisDevice) -> None:
         self._device = device
         self._lock = threading.Lock()
         self._minute = 0
@@ -76,7 +76,7 @@ class RefusalLog:
 
 
 def _where_to_look(login: str | None, answer: LoginAnswer) -> str:
-    here_alone = answer.mode is Mode.NONE or answer.reason is Reason.NOT_MAPPED
+    here_alone = answer.mode is Mode.NONE or answer.reason is RefusalReason.NOT_MAPPED
     if answer.result is Result.UNAVAILABLE or here_alone:
         return "see sparekey-agent doctor"
     about = "" if login is None else f" --user {shlex.quote(printable(login))}"

@@ -9,7 +9,7 @@
 from dataclasses import replace
 from typing import Final
 
-from sparekey.agent.ground.outcome import LoginAnswer, Mode, Reason, Refusal, Result, refused
+from sparekey.agent.ground.outcome import LoginAnswer, Mode, Refusal, RefusalReason, Result, refused
 from sparekey.agent.ground.state import State
 
 # Seconds since the device began to decide alone: longer than a search for a tokencode takes on two cores. All remote
@@ -23,9 +23,9 @@ def answer_for_remote(answer: LoginAnswer, state: State) -> LoginAnswer:
     if answer.result in (Result.GRANTED, Result.ASK):
         return answer
     if answer.mode is Mode.OFFLINE:
-        return refused(Refusal(Reason.WRONG_PASSCODE), Mode.OFFLINE, f"{_MORE} {_help_text(state)}")
-    if answer.reason is Reason.NOT_MAPPED:
-        return refused(Refusal(Reason.WRONG_PASSCODE), answer.mode)
+        return refused(Refusal(RefusalReason.WRONG_PASSCODE), Mode.OFFLINE, f"{_MORE} {_help_text(state)}")
+    if answer.reason is RefusalReason.NOT_MAPPED:
+        return refused(Refusal(RefusalReason.WRONG_PASSCODE), answer.mode)
     if answer.misread:  # the server tells this to everyone; leave out what this device holds
         return replace(answer, message=Refusal(answer.reason, answer.misread).sentence)
     return answer

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sparekey.agent.ground.outcome import Reason, Refusal
+from sparekey.agent.ground.outcome import Refusal, RefusalReason
 from sparekey.agent.ground.ports import LockedOut, StoreUnreadable, WrongPin
 from sparekey.agent.ground.state import PinLock
 from sparekey.agent.sign_in.attempt import Plan, shape_of
 from sparekey.agent.sign_in.lock_changes import DAMAGED, open_lock
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.pin_lock import OpenedLock, find_lock, is_locked
 from sparekey.agent.store.unit_files import StoredUnit, UnitDamaged
 from sparekey.passcode import Shape
@@ -24,7 +24,7 @@ from sparekey.sealed import (
     Attempt,
     Moment,
     NotValidNow,
-    Opened,
+    OpenedRecord,
     SealedUnit,
     Unopened,
     WrongPasscode,
@@ -34,8 +34,16 @@ from sparekey.sealed import (
 from sparekey.sealed import shape_of as shape_of_header
 from sparekey.secret import Secret
 
-_REASONS: Final[Mapping[type[Exception], Reason]] = {WrongPasscode: Reason.WRONG_PASSCODE, NotValidNow: Reason.RUN_OUT}
-_MOST_USEFUL_FIRST: Final = (Reason.PIN_LOCKOUT, Reason.DAMAGED, Reason.WRONG_PASSCODE, Reason.RUN_OUT)
+_REASONS: Final[Mapping[type[Exception], RefusalReason]] = {
+    WrongPasscode: RefusalReason.WRONG_PASSCODE,
+    NotValidNow: RefusalReason.RUN_OUT,
+}
+_MOST_USEFUL_FIRST: Final = (
+    RefusalReason.PIN_LOCKOUT,
+    RefusalReason.DAMAGED,
+    RefusalReason.WRONG_PASSCODE,
+    RefusalReason.RUN_OUT,
+)
 
 
 @dataclass(frozen=True)
@@ -59,12 +67,12 @@ class ReadUnit:
 class OpenedUnit:
     """The unit that opened, with the lock in front of it."""
 
-    opened: Opened
+    opened: OpenedRecord
     lock: OpenedLock | None
     pin: Secret[str] = field(repr=False)  # as typed; empty if the unit has none
 
 
-def read_units(device: Device, plan: Plan) -> list[ReadUnit]:
+def read_units(device: ThisDevice, plan: Plan) -> list[ReadUnit]:
     """Return the units of the plan that can be read, each verified again. Damaged units are left out, so that the
     others can still open."""
     enrolment, user = device.state.enrolment, device.state.get_user(plan.user)
@@ -83,7 +91,7 @@ def read_units(device: Device, plan: Plan) -> list[ReadUnit]:
     return units
 
 
-def search(device: Device, plan: Plan, units: list[ReadUnit]) -> OpenedUnit | Refusal:
+def search(device: ThisDevice, plan: Plan, units: list[ReadUnit]) -> OpenedUnit | Refusal:
     """Return the first unit that opens, or the refusal; its `counted` is False if nothing was compared with the
     passcode. The caller has committed the count. Raises StoreUnreadable if the TPM does not answer."""
     reasons, is_tested = [], False
@@ -91,18 +99,18 @@ def search(device: Device, plan: Plan, units: list[ReadUnit]) -> OpenedUnit | Re
         try:
             opened = None if lock is None else _open(device, plan, lock, behind[0])
         except LockedOut:
-            reasons.append(Reason.PIN_LOCKOUT)
+            reasons.append(RefusalReason.PIN_LOCKOUT)
             continue
         except StoreUnreadable as error:
             if error.word != DAMAGED:
                 raise  # the TPM does not answer: this says nothing about the units
-            reasons.append(Reason.DAMAGED)
+            reasons.append(RefusalReason.DAMAGED)
             continue
         is_tested = True
         try:
             return _search_behind(device, plan, behind, opened)
         except (Unopened, UnitDamaged) as error:
-            reasons.append(_REASONS.get(type(error), Reason.DAMAGED))
+            reasons.append(_REASONS.get(type(error), RefusalReason.DAMAGED))
     return Refusal(min(reasons, key=_MOST_USEFUL_FIRST.index), counted=is_tested)
 
 
@@ -113,7 +121,7 @@ def _by_lock(units: list[ReadUnit]) -> list[tuple[PinLock | None, list[ReadUnit]
     return [(lock, group) for lock, group in groups if group]
 
 
-def _open(device: Device, plan: Plan, lock: PinLock, unit: ReadUnit) -> OpenedLock | None:
+def _open(device: ThisDevice, plan: Plan, lock: PinLock, unit: ReadUnit) -> OpenedLock | None:
     """Open the lock with the typed PIN. Return None if the PIN is not its PIN."""
     try:
         return open_lock(device, plan.user, lock, _pin_in(plan, shape_of(unit.stored.entry)))
@@ -121,7 +129,7 @@ def _open(device: Device, plan: Plan, lock: PinLock, unit: ReadUnit) -> OpenedLo
         return None
 
 
-def _search_behind(device: Device, plan: Plan, units: list[ReadUnit], lock: OpenedLock | None) -> OpenedUnit:
+def _search_behind(device: ThisDevice, plan: Plan, units: list[ReadUnit], lock: OpenedLock | None) -> OpenedUnit:
     attempts = []
     for unit in units:
         # Damage behind a lock shows only now.

@@ -16,8 +16,8 @@ from typing import Final
 from sparekey.agent.ground.ports import StoreUnreadable
 from sparekey.agent.ground.secret_purposes import decide_obstacle, kept_as
 from sparekey.agent.ground.state import NO_POLICY, State
-from sparekey.agent.store.device import Device
-from sparekey.agent.store.wrapped_secrets import Session, StaysClosed
+from sparekey.agent.store.device import ThisDevice
+from sparekey.agent.store.wrapped_secrets import StaysClosed, UnlockedSecrets
 from sparekey.secret import Secret
 
 LIFETIME: Final = 300  # seconds after the success; sleep of the computer counts
@@ -38,7 +38,7 @@ class SecretAccess:
     program asked.
     """
 
-    def __init__(self, device: Device, account: str, session: Session | None, *, by_root: bool) -> None:
+    def __init__(self, device: ThisDevice, account: str, session: UnlockedSecrets | None, *, by_root: bool) -> None:
         self._device = device
         self._account = account
         self._session = session
@@ -70,7 +70,7 @@ class SecretAccess:
         except (StaysClosed, StoreUnreadable) as error:
             raise SecretRefused("stays-closed", str(error)) from error
 
-    def _usable(self, purpose: str) -> Session:
+    def _usable(self, purpose: str) -> UnlockedSecrets:
         if self._now() >= self._until:
             self._session = None
             raise SecretRefused("not-signed-in", "this sign-in is too long ago; sign in again")
@@ -87,7 +87,7 @@ class SecretAccess:
         return self._device.clock.reading().monotonic
 
 
-def forget(device: Device, account: str, purpose: str) -> None:
+def forget(device: ThisDevice, account: str, purpose: str) -> None:
     """Erase the secret kept under this purpose for an account of this computer.
 
     Raises SecretRefused if there is none, so that a misspelt name is not taken for a secret that was erased.

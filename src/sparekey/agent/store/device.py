@@ -16,7 +16,7 @@ from sparekey.sealed import Run, one_by_one
 ATTEMPT_WAIT = 60  # seconds that an attempt waits for the one before it
 
 
-class Busy(Exception):
+class AttemptInProgress(Exception):
     """Another attempt did not end in time."""
 
 
@@ -38,7 +38,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Device:
+class ThisDevice:
     """An enrolled device.
 
     `run` spreads hashes over threads. `connect` opens a conversation with the server. `purposes` are the purposes for
@@ -85,10 +85,10 @@ class Device:
 
     @contextlib.contextmanager
     def one_attempt(self) -> Iterator[None]:
-        """Allow one attempt at a time; each starts from the state that the one before it left on disk. Raises Busy, and
-        StoreUnreadable if the disk cannot be read."""
+        """Allow one attempt at a time; each starts from the state that the one before it left on disk. Raises
+        AttemptInProgress, and StoreUnreadable if the disk cannot be read."""
         if not self._attempts.acquire(timeout=ATTEMPT_WAIT):
-            raise Busy
+            raise AttemptInProgress
         try:
             self.store.make_sure()
             yield

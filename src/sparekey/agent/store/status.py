@@ -9,19 +9,20 @@ from sparekey.agent.ground.exempt_accounts import as_reported
 from sparekey.agent.ground.outcome import as_rfc3339, in_words
 from sparekey.agent.ground.ports import PinCount
 from sparekey.agent.ground.state import State, UserState
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.erasing import days_end, days_left, emergency_ends
 from sparekey.agent.store.notices import notice_for
 from sparekey.agent.store.pin_lock import any_locked, lock_state
 from sparekey.agent.tpm.protection import describe_protection
 from sparekey.core.plurals import counted
+from sparekey.unit_kind import UnitKind
 
 SCHEMA = 1
 OTHERS_COUNT_AGE = 60  # seconds
 MOST_NAMES = 100  # that are listed, so that a report fits its frame
 
 
-def status_of(device: Device, only_login: str | None = None, trouble: str = "") -> dict[str, Any]:
+def status_of(device: ThisDevice, only_login: str | None = None, trouble: str = "") -> dict[str, Any]:
     """Return the complete report, or only the device and one user. `trouble` is the reason why the last contact
     failed."""
     state, trusted = device.state, device.store.trusted_time()
@@ -45,7 +46,7 @@ def status_of(device: Device, only_login: str | None = None, trouble: str = "") 
     return report if only_login is not None else report | _of_the_computer(device)
 
 
-def summary_of(device: Device) -> str:
+def summary_of(device: ThisDevice) -> str:
     """Return one line: how many users can sign in without the network, and until when."""
     state, time = device.state, device.store.trusted_time().time
     ends = [end for user in state.users if (end := max(days_end(user), emergency_ends(user))) > time]
@@ -55,7 +56,7 @@ def summary_of(device: Device) -> str:
     return f"{state.enrolment.name}: {who} can sign in without the network, the last until {in_words(max(ends))}"
 
 
-def _of_the_computer(device: Device) -> dict[str, Any]:
+def _of_the_computer(device: ThisDevice) -> dict[str, Any]:
     """Return the part for root only: it names other accounts and shows the attempts of others, and the TPM is asked for
     it."""
     protection = describe_protection(device.store.keys, days_locked=any_locked(device.state))
@@ -76,7 +77,7 @@ def _of_the_computer(device: Device) -> dict[str, Any]:
     }
 
 
-def _user(user: UserState, device: Device, time: int, find_count: Callable[[], PinCount | None]) -> dict[str, Any]:
+def _user(user: UserState, device: ThisDevice, time: int, find_count: Callable[[], PinCount | None]) -> dict[str, Any]:
     state: State = device.state
     lock = lock_state(user, find_count)
     return {
@@ -84,11 +85,11 @@ def _user(user: UserState, device: Device, time: int, find_count: Callable[[], P
         "accounts": device.names.accounts_of(user.login),
         "days_left": days_left(user, time),
         "days_until": as_rfc3339(end) if (end := days_end(user)) > time else "",
-        "days": sorted({unit.day for unit in user.current_units if unit.kind == "day"}),
+        "days": sorted({unit.day for unit in user.current_units if unit.kind == UnitKind.DAY}),
         "event_packs": [
             {"codes_left": unit.last - unit.erased_through, "expires": as_rfc3339(unit.not_after)}
             for unit in user.current_units
-            if unit.kind == "events"
+            if unit.kind == UnitKind.EVENTS
         ],
         "emergency_codes": [
             {"kind": unit.kind, "version": unit.version, "expires": as_rfc3339(unit.not_after)}

@@ -29,7 +29,7 @@ class StaysClosed(Exception):
 
 
 @dataclass(frozen=True)
-class Session:
+class UnlockedSecrets:
     """The result of a success: the offline key, for as long as the user needs it."""
 
     store: Store

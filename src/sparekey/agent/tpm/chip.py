@@ -84,7 +84,7 @@ class Tpm:
         self._one_at_a_time = threading.Lock()
 
     @contextlib.contextmanager
-    def visit(self, parent: Parent | None = None) -> "Iterator[Visit]":
+    def visit(self, parent: Parent | None = None) -> "Iterator[OpenTpm]":
         """Open the TPM for one visit, under the parent key if it is given. Every error in the visit becomes a
         StoreUnreadable."""
         kind, _, device = self.tcti.partition(":")
@@ -96,7 +96,7 @@ class Tpm:
                 esys = library.ESAPI(self.tcti)
             except (library.TSS2_Exception, RuntimeError) as error:
                 raise trouble("no-tpm", tcti=self.tcti) from error
-            visit = Visit(library, esys)
+            visit = OpenTpm(library, esys)
             try:
                 if parent is not None:
                     visit.enter(parent)
@@ -108,7 +108,7 @@ class Tpm:
                 esys.close()
 
 
-class Visit:
+class OpenTpm:
     """The actions while the TPM is open."""
 
     def __init__(self, library: Any, esys: Any) -> None:

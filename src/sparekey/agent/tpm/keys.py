@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sparekey.agent.ground.ports import ENROL_AGAIN, Files, PinCount, PinLocks, StoreUnreadable, TpmFacts
-from sparekey.agent.tpm.chip import Counter, Parent, Tpm, Visit
+from sparekey.agent.tpm.chip import Counter, OpenTpm, Parent, Tpm
 from sparekey.agent.tpm.errors import trouble
 from sparekey.secret import Secret
 from sparekey.wire.messages import BadMessage, decode, encode
@@ -30,7 +30,7 @@ _ZERO_NONCE: Final = bytes(12)  # safe because every state has a key of its own
 
 
 @dataclass(frozen=True)
-class _KeyFile:
+class _TpmKeyFile:
     tcti: str
     parent_handle: int
     parent_name: str
@@ -47,7 +47,7 @@ class TpmKeys:
 
     hardware_bound = True
 
-    def __init__(self, tpm: Tpm, keys: _KeyFile) -> None:
+    def __init__(self, tpm: Tpm, keys: _TpmKeyFile) -> None:
         self._tpm = tpm
         self._keys = keys
         self._parent = Parent(keys.parent_handle, bytes.fromhex(keys.parent_name))
@@ -66,7 +66,7 @@ class TpmKeys:
             signing_key, public_key = visit.make_signing_key()
             # The counter comes last, because only it stays in the TPM.
             counter = visit.define_counter()
-        keys = _KeyFile(
+        keys = _TpmKeyFile(
             tcti,
             parent.handle,
             parent.name.hex(),
@@ -93,7 +93,7 @@ class TpmKeys:
         """Open the keys of this key file, by `tcti` if it is given, otherwise by that of the enrolment. Raises
         StoreUnreadable."""
         try:
-            keys = decode(_KeyFile, files.read(directory / TPM_KEYS))
+            keys = decode(_TpmKeyFile, files.read(directory / TPM_KEYS))
             return cls(Tpm(tcti or keys.tcti), keys)
         except FileNotFoundError as error:
             raise StoreUnreadable(
@@ -161,7 +161,7 @@ class TpmKeys:
             return visit.facts()
 
     @contextlib.contextmanager
-    def _visit(self) -> Iterator[Visit]:
+    def _visit(self) -> Iterator[OpenTpm]:
         """Visit the TPM under the parent key. If that key is gone, the error says why."""
         try:
             with self._tpm.visit(self._parent) as visit:
@@ -185,7 +185,7 @@ class TpmKeys:
 class TpmPinLocks:
     """The `ports.PinLocks` of one TPM, under the same parent key."""
 
-    def __init__(self, visit: Callable[[], AbstractContextManager[Visit]]) -> None:
+    def __init__(self, visit: Callable[[], AbstractContextManager[OpenTpm]]) -> None:
         self._visit = visit
 
     def count(self) -> PinCount:

@@ -33,7 +33,7 @@ _TO_A_TPM: Final = f"this computer has a TPM. To use it, {ENROL_AGAIN} with `--t
 
 
 @dataclass(frozen=True)
-class Protection:
+class KeyProtection:
     """The place of the keys, the reason why they are no safer, and the TPM as it is now."""
 
     word: str
@@ -58,22 +58,22 @@ def _count_holds(locks: PinLocks | None) -> bool:
         return False
 
 
-def describe_protection(keys: StoreKeys, *, days_locked: bool = False) -> Protection:
+def describe_protection(keys: StoreKeys, *, days_locked: bool = False) -> KeyProtection:
     """Return the protection for `status` and `doctor`. This asks the TPM."""
     word = protection_of(keys, days_locked=days_locked)
     try:
         facts = keys.facts()
     except StoreUnreadable as error:
-        return Protection(word, "the keys are in the TPM", str(error), None, trouble=str(error))
+        return KeyProtection(word, "the keys are in the TPM", str(error), None, trouble=str(error))
     if facts is None:
-        return Protection(
+        return KeyProtection(
             FILE,
             "the keys are in a file: passcodes can be guessed on a copied disk, and a restored image is not noticed",
             _TO_A_TPM if has_device(DEFAULT_TCTI) else "",
             None,
         )
     message = f"the keys are in the TPM ({facts.maker} {facts.model}, firmware {facts.firmware}): a copied disk "
-    return Protection(word, f"{message}and a restored image open nothing", _advice(facts, days_locked), facts)
+    return KeyProtection(word, f"{message}and a restored image open nothing", _advice(facts, days_locked), facts)
 
 
 def _advice(facts: TpmFacts, days_locked: bool) -> str:

@@ -31,7 +31,7 @@ KEEP_SETTLED: Final = 30 * DAY_SECONDS  # what was sent or given up
 KEEP_WITHOUT_SERVER: Final = 7 * DAY_SECONDS  # so that whoever sets a mail server up does not send a year's notices
 
 
-class Sent(StrEnum):
+class SendResult(StrEnum):
     """The result of one step."""
 
     NOTHING_DUE = "nothing-due"
@@ -41,19 +41,19 @@ class Sent(StrEnum):
     UNREACHABLE = "unreachable"  # every message would fail now
 
 
-def send_next(database: Database, mailer: Mailer, administrators: Sequence[str], now: int) -> Sent:
+def send_next(database: Database, mailer: Mailer, administrators: Sequence[str], now: int) -> SendResult:
     """Send the message that has been due for the longest time. `administrators`: the addresses that get alarms."""
     with database.read() as connection:
         mail = outbox.find_due(connection, now)
     if mail is None:
-        return Sent.NOTHING_DUE
+        return SendResult.NOTHING_DUE
     until = now + CLAIM_SECONDS
     with database.write() as connection:
         if not outbox.claim(connection, mail, until):
-            return Sent.PASSED_ON
+            return SendResult.PASSED_ON
         recipient = mail.recipient or _addressed(connection, mail, administrators, until)
     if not recipient:
-        return Sent.PASSED_ON
+        return SendResult.PASSED_ON
     return _send(database, mailer, mail, recipient, until, now)
 
 
@@ -69,22 +69,22 @@ def pause_after(attempts: int) -> int:
     return int(min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE))
 
 
-def _send(database: Database, mailer: Mailer, mail: Mail, recipient: str, until: int, now: int) -> Sent:
+def _send(database: Database, mailer: Mailer, mail: Mail, recipient: str, until: int, now: int) -> SendResult:
     again: int | None = now + pause_after(mail.attempts + 1)
     try:
         mailer.send(Message(mail.id, recipient, mail.subject, mail.body, mail.created_at))
     except MailError as error:
-        result = Sent.UNREACHABLE if error.failure is MailFailure.UNREACHABLE else Sent.FAILED
+        result = SendResult.UNREACHABLE if error.failure is MailFailure.UNREACHABLE else SendResult.FAILED
         if error.failure is MailFailure.REFUSED and now - mail.created_at > GIVE_UP_AFTER:
             again = None
         why = str(error)
     except ValueError as error:
         # Safe to give up: a message that is not valid mail will not become valid later.
-        result, again, why = Sent.FAILED, None, f"it cannot be sent: {error}"
+        result, again, why = SendResult.FAILED, None, f"it cannot be sent: {error}"
     else:
         with database.write() as connection:
             outbox.mark_sent(connection, mail.id, now)
-        return Sent.SENT
+        return SendResult.SENT
     with database.write() as connection:
         outbox.mark_failed(connection, mail.id, until, again, why)
     return result

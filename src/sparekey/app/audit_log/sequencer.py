@@ -12,7 +12,7 @@ from typing import Final
 
 from sparekey.app.audit import SYSTEM
 from sparekey.app.notices import raise_alarm
-from sparekey.app.ports import CheckpointStore, Keystore, Purpose
+from sparekey.app.ports import CheckpointStore, KeyPurpose, Keystore
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.chain import Batch, next_batch
 from sparekey.core.audit_log.checkpoint import Checkpoint, CheckpointError
@@ -64,7 +64,7 @@ def _chain_one(database: Database, keystore: Keystore, now: int) -> int:
 
 
 def _signed(batch: Batch, keystore: Keystore) -> Batch:
-    signature = keystore.sign(Purpose.CHECKPOINT, batch.signed_message)
+    signature = keystore.sign(KeyPurpose.CHECKPOINT, batch.signed_message)
     return Batch(**vars(batch) | {"signature": signature})
 
 

@@ -7,12 +7,12 @@ second, are not covered.
 from collections.abc import Sequence
 
 from sparekey.core.audit_log.checkpoint import Checkpoint
-from sparekey.core.audit_log.verifier import Finding, Verifier
+from sparekey.core.audit_log.verifier import LogFinding, Verifier
 from sparekey.storage.audit_log import chain as audit_chain
 from sparekey.storage.unit_of_work import Database
 
 
-def verify_record(database: Database, public_key: bytes, witnesses: Sequence[Checkpoint] = ()) -> list[Finding]:
+def verify_record(database: Database, public_key: bytes, witnesses: Sequence[Checkpoint] = ()) -> list[LogFinding]:
     """Return all faults of the audit log; none if it is complete up to the newest witness.
 
     `public_key`: the public checkpoint key, raw Ed25519, 32 bytes. `witnesses`: checkpoints kept outside the database.

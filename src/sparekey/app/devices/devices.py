@@ -13,7 +13,7 @@ from sparekey.app.devices.held import everyone_on, log_last_held
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_device, get_domain, get_scope
 from sparekey.app.notices import notify_user
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
@@ -27,7 +27,7 @@ from sparekey.storage.devices import devices, invitations, receipts
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.search.devices import DEVICE_ORDERS, devices_found
 from sparekey.storage.search.plan import run
-from sparekey.storage.search.queries import Page, Search
+from sparekey.storage.search.queries import ListPage, Search
 from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
 
@@ -115,7 +115,7 @@ def invite(
         raise BadInput(
             f"the lifetime of an invitation must be 1 to {LONGEST_LIFETIME} seconds", "give another lifetime"
         )
-    code = new_enrolment_code(instance.keystore.public_key(Purpose.OFFLINE), instance.ca_certificate)
+    code = new_enrolment_code(instance.keystore.public_key(KeyPurpose.OFFLINE), instance.ca_certificate)
     with instance.database.write() as connection:
         domain_id = get_domain(connection, actor, domain, Permission.DEVICE_INVITE).id
         _verify_free(connection, actor, name)
@@ -217,7 +217,7 @@ def searched(connection: Connection, actor: Actor, wanted: DeviceSearch, limit: 
         raise BadInput(f"{wanted.state!r} is not a state of a device", f"give one of: {', '.join(_STATES[1:])}")
     within = get_scope(connection, actor, wanted.domain, Permission.DEVICE_VIEW)
     beginning, since = fold_name(wanted.text.strip()), now - SILENT_AFTER
-    page = Page(read_order(wanted.order, DEVICE_ORDERS, "devices"), limit, after)
+    page = ListPage(read_order(wanted.order, DEVICE_ORDERS, "devices"), limit, after)
     return devices_found(connection, beginning, wanted.state, within, page, since)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import log
 from sparekey.core.audit_log.actions import Action
-from sparekey.core.explain.offline import HeldCode, HeldData
+from sparekey.core.explain.offline import ConfirmedCode, HeldData
 from sparekey.core.permissions import Actor
 from sparekey.durations import DAY_SECONDS
 from sparekey.storage.devices import devices, holdings
@@ -32,7 +32,7 @@ class UserOnDevice:
     name: str
     last_sign_in: int | None
     data: tuple[HeldData, ...]
-    codes: tuple[HeldCode, ...]
+    codes: tuple[ConfirmedCode, ...]
     pending: bool
 
     @property
@@ -92,7 +92,7 @@ def _user(used: Sequence[UserAndToken], held: Sequence[Holding], now: int) -> Us
         token = tokens.get(holding.token_id or "")
         serial = token.serial or "" if token is not None else ""
         if holding.kind is HeldKind.CODE and (holding.token_id is None or token is not None):
-            codes.append(HeldCode(serial, holding.number, holding.not_after))
+            codes.append(ConfirmedCode(serial, holding.number, holding.not_after))
         elif holding.kind is not HeldKind.CODE and token is not None:
             data.append(HeldData(serial, _end(holding, token, now)))
     return UserOnDevice(

@@ -27,7 +27,7 @@ from sparekey.storage.emergency.offline import EmergencyCode
 
 
 @dataclass(frozen=True)
-class _Contact:
+class _UserOnDevice:
     """One user on one device at one moment."""
 
     connection: Connection
@@ -60,7 +60,7 @@ def supply(
     `used_token`: the token that signed in. The sign-in ends the emergency of its own tokencode and of the passcode, not
     that of another token. The caller holds the account's lock, so that two contacts at once make one new version.
     """
-    here = _Contact(connection, instance, account, device, policy, now)
+    here = _UserOnDevice(connection, instance, account, device, policy, now)
     owners: list[TokenState | None] = []
     if policy.values.emergency_tokencode:
         owners += [token for token in tokens if token_obstacle(token, device, policy, now) is None]
@@ -74,7 +74,7 @@ def supply(
     return supplied
 
 
-def _settle(here: _Contact, token: TokenState | None, contact: Contact) -> EmergencyCode:
+def _settle(here: _UserOnDevice, token: TokenState | None, contact: Contact) -> EmergencyCode:
     """Return the version for the device: the assigned one, or another if the rules replace it."""
     connection, account_id = here.connection, here.account.account_id
     owner_id = token.token_id if token else account_id
@@ -101,7 +101,7 @@ def _settle(here: _Contact, token: TokenState | None, contact: Contact) -> Emerg
     return code
 
 
-def _shortened(here: _Contact, token: TokenState | None, code: EmergencyCode) -> EmergencyCode:
+def _shortened(here: _UserOnDevice, token: TokenState | None, code: EmergencyCode) -> EmergencyCode:
     """Return the version, with an earlier end if a policy became stricter, or its token or account got an expiry."""
     end = here.end(token, code.created_at)
     if end >= code.not_after:
@@ -110,7 +110,7 @@ def _shortened(here: _Contact, token: TokenState | None, code: EmergencyCode) ->
     return _get(here.connection, code.id)
 
 
-def _find_other(here: _Contact, token: TokenState | None) -> EmergencyCode | None:
+def _find_other(here: _UserOnDevice, token: TokenState | None) -> EmergencyCode | None:
     """Return a version of another device that this device may get, too; None: there is none."""
     codes = emergency_codes.versions(here.connection, here.account.account_id, token.token_id if token else None)
     newest = find_deliverable([_version(code) for code in codes], here.now)
@@ -119,7 +119,7 @@ def _find_other(here: _Contact, token: TokenState | None) -> EmergencyCode | Non
     return next(code for code in codes if code.id == newest.code_id)
 
 
-def _make(here: _Contact, token: TokenState | None) -> EmergencyCode:
+def _make(here: _UserOnDevice, token: TokenState | None) -> EmergencyCode:
     """Make a new version. It is encrypted before it is stored."""
     account_id, token_id, code_id = here.account.account_id, token.token_id if token else None, new_id()
     before = emergency_codes.versions(here.connection, account_id, token_id)

@@ -11,7 +11,7 @@ from sparekey.app.audit_log.sequencer import find_newest
 from sparekey.app.instance import Instance
 from sparekey.app.notices import raise_alarm
 from sparekey.app.offline.provisioning import record_contact, sync_users
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.checkpoint import Checkpoint, CheckpointError
 from sparekey.core.offline.self_report import read_report
@@ -70,7 +70,7 @@ def _find_checkpoint(instance: Instance, text: str) -> Checkpoint | None:
         return None
     try:
         checkpoint = Checkpoint.parse(text)
-        checkpoint.verify(instance.keystore.public_key(Purpose.CHECKPOINT))
+        checkpoint.verify(instance.keystore.public_key(KeyPurpose.CHECKPOINT))
     except CheckpointError:
         return None
     return checkpoint

@@ -18,7 +18,6 @@ from sparekey.app.sign_in.code_use import match_use
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput
 from sparekey.core.offline.event_packs import LOOK_AHEAD
-from sparekey.core.offline.units import UnitKind
 from sparekey.core.reasons import Method
 from sparekey.core.sign_in.authenticate import WINDOW
 from sparekey.storage.audit_log import events as audit_events
@@ -29,6 +28,7 @@ from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.people import accounts
 from sparekey.storage.tokens import tokens
 from sparekey.storage.tokens.tokens import Token
+from sparekey.unit_kind import UnitKind
 from sparekey.wire.events import EventKind, OfflineEvent
 from sparekey.wire.signing import BadSignature, verify_signature
 

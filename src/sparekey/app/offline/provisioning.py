@@ -24,10 +24,8 @@ from sparekey.core.emergency.offline import Contact, contact_of
 from sparekey.core.offline.event_packs import EventPack, find_pack, is_worn
 from sparekey.core.offline.self_report import SelfReport
 from sparekey.core.offline.units import (
-    EMERGENCY_KINDS,
     DeviceState,
     Obstacle,
-    UnitKind,
     WantedUnit,
     account_obstacle,
     days_obstacle,
@@ -49,6 +47,7 @@ from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.emergency.offline import EmergencyCode
 from sparekey.storage.people import accounts
 from sparekey.storage.tokens import tokens
+from sparekey.unit_kind import EMERGENCY_KINDS, UnitKind
 from sparekey.wire.agent_api import DevicePolicy, HeldUnit, KeptKind, UnitName, UsedStep, UserSync
 
 _BETWEEN_LISTS: Final = 3600  # seconds between two lists of exempt os_accounts in the audit log

@@ -14,19 +14,19 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance, new_id
 from sparekey.app.offline import keys as offline_keys
 from sparekey.app.offline.provisioning import Holder, holder_of
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.app.snapshots import open_code
 from sparekey.core.errors import Conflict, NotAllowed
 from sparekey.core.offline.event_packs import LOOK_AHEAD, find_pack
-from sparekey.core.offline.units import UnitKind, WantedUnit, usable_steps
+from sparekey.core.offline.units import WantedUnit, usable_steps
 from sparekey.core.sign_in.authenticate import WINDOW, TokenState
 from sparekey.core.tokens import TimeBased
 from sparekey.sealed import EMERGENCY, LEVELS, PinHash, SealPlan, day_not_after, seal_unit
-from sparekey.sealed import UnitKind as SealedKind
 from sparekey.storage.devices import devices, receipts
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.devices.receipts import Receipt
 from sparekey.storage.emergency import offline as emergency_codes
+from sparekey.unit_kind import UnitKind
 from sparekey.wire.agent_api import UnitRequest
 
 
@@ -52,7 +52,7 @@ def seal_for_device(instance: Instance, device: Device, request: UnitRequest, *,
         raise NotAllowed("this unit does not belong to this device", "sync again")
     work = _WORK_OF[wanted.kind](instance, holder, wanted, now)
     unit = seal_unit(
-        work.plan, work.codes, lambda part: instance.keystore.sign(Purpose.OFFLINE, part), run=instance.run
+        work.plan, work.codes, lambda part: instance.keystore.sign(KeyPurpose.OFFLINE, part), run=instance.run
     )
     _hand_over(instance, work, wanted, unit, request)
     return unit
@@ -72,7 +72,7 @@ def _day(instance: Instance, holder: Holder, wanted: WantedUnit, now: int) -> _W
         raise NotAllowed("nothing of this day is left", "sync again")
     plan = replace(
         _plan(instance, holder, now),
-        kind=SealedKind.DAY,
+        kind=UnitKind.DAY,
         token=token.token_id,
         level=LEVELS[holder.policy.values.protection_level],
         pin=_pin_hash(token),
@@ -92,7 +92,7 @@ def _events(instance: Instance, holder: Holder, wanted: WantedUnit, now: int) ->
         raise NotAllowed("this token is not event-based", "sync again")
     plan = replace(
         _plan(instance, holder, now),
-        kind=SealedKind.EVENTS,
+        kind=UnitKind.EVENTS,
         token=token.token_id,
         level=LEVELS[holder.policy.values.protection_level],
         pin=_pin_hash(token),
@@ -110,7 +110,7 @@ def _code(instance: Instance, holder: Holder, wanted: WantedUnit, now: int) -> _
     token = next((token for token in holder.tokens if token.token_id == wanted.token_id), None)
     plan = replace(
         _plan(instance, holder, now),
-        kind=SealedKind(wanted.kind),
+        kind=wanted.kind,
         token=wanted.token_id,
         pin=_pin_hash(token) if token else None,
         not_after=code.not_after,
@@ -131,7 +131,7 @@ def _plan(instance: Instance, holder: Holder, now: int) -> SealPlan:
     """Return the values that all units of this user on this device share, as a plan for the emergency passcode."""
     key = offline_keys.current_key(instance, holder.data)
     return SealPlan(
-        kind=SealedKind.EMERGENCY_PASSCODE,
+        kind=UnitKind.EMERGENCY_PASSCODE,
         device=holder.device.device_id,
         user=holder.account.account_id,
         login=holder.data.login,

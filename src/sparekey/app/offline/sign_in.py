@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance
 from sparekey.app.offline.provisioning import DeviceKey, after_sign_in
 from sparekey.app.sign_in.answers import answer_challenge
-from sparekey.app.sign_in.verification import Door, sign_in
+from sparekey.app.sign_in.verification import SignInInterface, sign_in
 from sparekey.core.sign_in.outcome import Granted, Outcome
 from sparekey.secret import Secret
 from sparekey.storage.devices.devices import Device
@@ -38,9 +38,9 @@ def sign_in_on_device(
     def settle(connection: Connection, granted: Granted) -> None:
         keys.append(after_sign_in(connection, instance, device, granted, check, now))
 
-    door = Door(f"device:{device.id}", device.id)
+    interface = SignInInterface(f"device:{device.id}", device.id)
     if reply_to is None:
-        verdict = sign_in(instance, door, login, text, now, after_grant=settle)
+        verdict = sign_in(instance, interface, login, text, now, after_grant=settle)
     else:
-        verdict = answer_challenge(instance, door, login, reply_to, text, now, after_grant=settle)
+        verdict = answer_challenge(instance, interface, login, reply_to, text, now, after_grant=settle)
     return DeviceSignIn(verdict.outcome, keys[0] if keys else DeviceKey(), verdict.reply_to)

@@ -19,7 +19,7 @@ from sparekey.app.people.users import insert_user
 from sparekey.app.policies_in_force import account_state_of, policy_in
 from sparekey.app.sessions.ends import end_before_grant
 from sparekey.app.sessions.passkeys import (
-    Purpose,
+    ChallengePurpose,
     insert_passkey,
     new_challenge,
     read_new_passkey,
@@ -34,7 +34,7 @@ from sparekey.core.names import verify_login
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Actor, Permission
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.reasons import Reason
-from sparekey.core.sign_in.passkeys import Place, registration_options
+from sparekey.core.sign_in.passkeys import RelyingParty, registration_options
 from sparekey.core.sign_in.pins import PinError, PinVerifier, new_verifier, verify_new_pin
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts, admin_links, domains, roles
@@ -102,18 +102,18 @@ def look_at_link(instance: Instance, code: Secret[str], now: int) -> OpenLink:
     return OpenLink(link.id, link.login or "", link.account_id or link.id[:32], link.expires_at)
 
 
-def ask_for_passkey(instance: Instance, place: Place, code: Secret[str], login: str, now: int) -> str:
+def ask_for_passkey(instance: Instance, place: RelyingParty, code: Secret[str], login: str, now: int) -> str:
     """Return the registration options as JSON for the browser. `login`: the chosen one, if the link names none."""
     link = look_at_link(instance, code, now)
     login = _login_for(link, login)
     with instance.database.glance() as connection:
         known = [passkey.credential_id for passkey in passkeys.list_of_account(connection, link.account_id)]
-    challenge = new_challenge(instance, Purpose.WELCOME, Secret(link.id), now)
+    challenge = new_challenge(instance, ChallengePurpose.WELCOME, Secret(link.id), now)
     return registration_options(place, challenge, link.account_id, login, known)
 
 
 def use_with_passkey(
-    instance: Instance, place: Place, code: Secret[str], login: str, name: str, answer: str, now: int
+    instance: Instance, place: RelyingParty, code: Secret[str], login: str, name: str, answer: str, now: int
 ) -> str:
     """Make the user of the link a super administrator with this passkey, and return the login.
 
@@ -122,7 +122,7 @@ def use_with_passkey(
     link = look_at_link(instance, code, now)
     made, challenge = read_new_passkey(place, name, answer)
     with instance.database.write() as connection:
-        if not take_challenge(connection, instance, Purpose.WELCOME, Secret(link.id), challenge, now):
+        if not take_challenge(connection, instance, ChallengePurpose.WELCOME, Secret(link.id), challenge, now):
             raise too_late()
         actor, login = _become(connection, link, login, now)
         insert_passkey(connection, actor, link.account_id, place, name, made, now)

@@ -31,7 +31,7 @@ from sparekey.storage.people import accounts, domains
 from sparekey.storage.people.accounts import Account, AccountChanges, NewAccount, account_of
 from sparekey.storage.policies import policies
 from sparekey.storage.search.plan import run
-from sparekey.storage.search.queries import Page, Search
+from sparekey.storage.search.queries import ListPage, Search
 from sparekey.storage.search.users import ACCOUNT_ORDERS, accounts_found
 
 LONGEST_NAME: Final = 128
@@ -164,7 +164,7 @@ def searched(connection: Connection, actor: Actor, wanted: UserSearch, limit: in
     """Return the search in the database. Raises BadInput as `search_users` does."""
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is not a state of a user", f"give one of: {', '.join(_STATES[1:])}")
-    page = Page(read_order(wanted.order, ACCOUNT_ORDERS, "users"), limit, after)
+    page = ListPage(read_order(wanted.order, ACCOUNT_ORDERS, "users"), limit, after)
     words = typed_words(wanted.text)
     within = get_scope(connection, actor, wanted.domain, Permission.USER_VIEW)
     if wanted.text.strip() and not words:

@@ -18,7 +18,7 @@ from sparekey.app.people.users import UserView, view_of
 from sparekey.app.reports.why import devices_of, person_of
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.explain.offline import TOKENCODE, OnDevice, Opening, accepted, explain_offline, openings, passing
-from sparekey.core.explain.online import NamedToken, Person, Verdict, online_ways
+from sparekey.core.explain.online import NamedToken, Person, RuleResult, online_ways
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.reasons import Reason
@@ -84,7 +84,7 @@ class DeviceNow:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """`closed`: why nobody signs in to this account now. `ways`: what a server door accepts.
+    """`closed`: why nobody signs in to this account now. `ways`: what a server interface accepts.
     `roles`: those that the reader may know of. `passkeys`: how many."""
 
     user: UserView
@@ -175,7 +175,7 @@ def _refused(token: NamedToken, now: int) -> Reason | None:
 
 def _device(person: Person, device: OnDevice, now: int) -> DeviceNow:
     lines = (each for each in explain_offline(person, device, now) if each.rule in _ABOUT_DATA)
-    problem = next((each.why for each in lines if each.verdict is not Verdict.OK), "")
+    problem = next((each.why for each in lines if each.verdict is not RuleResult.OK), "")
     return DeviceNow(
         device_id=device.state.device_id if device.in_sight else "",
         name=device.name,

@@ -1,4 +1,4 @@
-"""Reports and the record as files have them: plain members by name, the same from every door."""
+"""Reports and the record as files have them: plain members by name, the same from every interface."""
 
 import json
 from collections.abc import Mapping

@@ -12,7 +12,7 @@ from sparekey.app.lookup import get_account, get_device
 from sparekey.app.obstacles import device_state
 from sparekey.app.policies_in_force import effective_in, effective_on
 from sparekey.app.snapshots import online_emergency_state, sign_in_account_state, token_state
-from sparekey.core.explain.offline import HeldCode, HeldData, OnDevice, explain_offline, explain_without_device
+from sparekey.core.explain.offline import ConfirmedCode, HeldData, OnDevice, explain_offline, explain_without_device
 from sparekey.core.explain.online import Line, NamedToken, Person, explain_online
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.kinds import PolicyKind
@@ -31,7 +31,7 @@ ELSEWHERE = "in another domain"  # the name of a device that does not exist for 
 
 @dataclass(frozen=True)
 class Explanation:
-    """`lines`: the server's doors, then each device; each part begins with its conclusion (rule `sign-in`)."""
+    """`lines`: the server's interfaces, then each device; each part begins with its conclusion (rule `sign-in`)."""
 
     login: str
     domain: str
@@ -104,16 +104,16 @@ def devices_of(connection: Connection, actor: Actor, person: Person, account: Ac
 
 def _held_on(
     connection: Connection, person: Person, now: int
-) -> tuple[dict[str, list[HeldData]], dict[str, list[HeldCode]]]:
+) -> tuple[dict[str, list[HeldData]], dict[str, list[ConfirmedCode]]]:
     """By device: days and events, and emergency codes."""
     today = now // DAY_SECONDS
     data: dict[str, list[HeldData]] = {}
-    codes: dict[str, list[HeldCode]] = {}
+    codes: dict[str, list[ConfirmedCode]] = {}
     tokens = {token.state.token_id: token for token in person.tokens}
     for held in holdings.held(connection, [person.account.account_id], today, now):
         token = tokens.get(held.token_id or "")
         if held.kind is HeldKind.CODE and (token is not None or held.token_id is None):
-            code = HeldCode(token.serial if token else "", held.number, held.not_after)
+            code = ConfirmedCode(token.serial if token else "", held.number, held.not_after)
             codes.setdefault(held.device_id, []).append(code)
         elif held.kind is not HeldKind.CODE and token is not None:
             end = (today + held.number) * DAY_SECONDS if held.kind is HeldKind.DATA else held.not_after

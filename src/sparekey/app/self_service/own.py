@@ -19,9 +19,9 @@ from sparekey.app.instance import MICROSECONDS, Instance
 from sparekey.app.policies_in_force import effective_on
 from sparekey.app.reports.why import devices_of, person_of
 from sparekey.app.sessions.administrators import Session
-from sparekey.app.sessions.users import door_name, has_two_factors, verify_fresh, verify_open
+from sparekey.app.sessions.users import has_two_factors, interface_name, verify_fresh, verify_open
 from sparekey.app.sign_in.pin_changes import ONE_FACTOR_SECONDS
-from sparekey.app.sign_in.verification import Door, sign_in
+from sparekey.app.sign_in.verification import SignInInterface, sign_in
 from sparekey.app.tokens.resync import Resync, resync_of
 from sparekey.app.tokens.tokens import mark_lost, set_pin_of
 from sparekey.core.audit_log.actions import Action
@@ -215,10 +215,10 @@ def help_text(instance: Instance, actor: Actor) -> str:
 
 
 def try_out(instance: Instance, actor: Actor, address: str, typed: Secret[str], *, now: int) -> Tried:
-    """Whether a passcode is right: a sign-in that leads nowhere. It is used up, or counted, as at any other door."""
+    """Try a passcode: a sign-in without a session. It is used up, or counted, as over any other interface."""
     with instance.database.read() as connection:
         login = _account(connection, actor).login
-    outcome = sign_in(instance, Door(door_name(address)), login, typed, now).outcome
+    outcome = sign_in(instance, SignInInterface(interface_name(address)), login, typed, now).outcome
     granted = outcome.granted if isinstance(outcome, Asked) else outcome
     if not isinstance(granted, Granted):
         return Tried(outcome)

@@ -12,11 +12,11 @@ from sparekey.app.instance import Instance
 from sparekey.app.sessions import passkey_sign_ins, passkeys
 from sparekey.app.sessions.administrators import Session
 from sparekey.app.sessions.passkey_sign_ins import Entrance
-from sparekey.app.sessions.passkeys import PasskeyView, Purpose
-from sparekey.app.sessions.users import begin_session, door_name, new_token, refresh_session, verify_two_factors
-from sparekey.app.sign_in.verification import Verdict
+from sparekey.app.sessions.passkeys import ChallengePurpose, PasskeyView
+from sparekey.app.sessions.users import begin_session, interface_name, new_token, refresh_session, verify_two_factors
+from sparekey.app.sign_in.verification import SignInResult
 from sparekey.core.sign_in.outcome import Granted
-from sparekey.core.sign_in.passkeys import Place
+from sparekey.core.sign_in.passkeys import RelyingParty
 from sparekey.secret import Secret
 
 
@@ -26,12 +26,12 @@ def entrance(*, administrators_too: bool = True) -> Entrance:
     def admits(holds_a_role: bool) -> bool:
         return administrators_too or not holds_a_role
 
-    return Entrance(Purpose.USER_SIGN_IN, door_name, admits, new_token, _begin, _refresh)
+    return Entrance(ChallengePurpose.USER_SIGN_IN, interface_name, admits, new_token, _begin, _refresh)
 
 
 def refresh_with_passkey(
-    instance: Instance, address: str, place: Place, session: Session, answer: str, now: int
-) -> Verdict:
+    instance: Instance, address: str, place: RelyingParty, session: Session, answer: str, now: int
+) -> SignInResult:
     """A fresh second factor within a session at self-service."""
     return passkey_sign_ins.refresh_with_passkey(instance, address, place, session, answer, now, entrance())
 
@@ -41,12 +41,14 @@ def verify_may_add(instance: Instance, session: Session) -> None:
     passkeys.verify_may_begin(instance, session, verify_two_factors)
 
 
-def ask_for_registration(instance: Instance, place: Place, session: Session, now: int) -> str:
+def ask_for_registration(instance: Instance, place: RelyingParty, session: Session, now: int) -> str:
     """JSON for the browser of whoever has the session. Raises NotAllowed."""
     return passkeys.ask_for_registration(instance, place, session, now, verify_two_factors)
 
 
-def add_passkey(instance: Instance, place: Place, session: Session, name: str, answer: str, now: int) -> PasskeyView:
+def add_passkey(
+    instance: Instance, place: RelyingParty, session: Session, name: str, answer: str, now: int
+) -> PasskeyView:
     """One more passkey of whoever has the session. Raises NotAllowed, BadInput, Conflict."""
     return passkeys.add_passkey(instance, place, session, name, answer, now, verify_two_factors)
 

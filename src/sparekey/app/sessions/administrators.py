@@ -24,7 +24,7 @@ from sparekey.app.authorisation import grants_of, visitor_of
 from sparekey.app.instance import Instance, log
 from sparekey.app.policies_in_force import policy_in
 from sparekey.app.sign_in.answers import answer_challenge
-from sparekey.app.sign_in.verification import Door, Verdict, sign_in
+from sparekey.app.sign_in.verification import SignInInterface, SignInResult, sign_in
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import NotAllowed
 from sparekey.core.names import is_login
@@ -47,10 +47,10 @@ _NOTED_EVERY: Final = 30  # seconds between writes of the last use, so that not 
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedSession:
     """The result of a sign-in; with `token` and `expires_at` if it was granted."""
 
-    verdict: Verdict
+    verdict: SignInResult
     token: Secret[str] = Secret("")
     expires_at: int = 0
 
@@ -72,7 +72,7 @@ class Session:
 
 def open_session(
     instance: Instance, address: str, login: str, typed: Secret[str], reply_to: Secret[str], now: int
-) -> Opened:
+) -> OpenedSession:
     """Sign in. With `reply_to`, `typed` is the answer to the challenge of that name."""
     token = new_token()
 
@@ -81,13 +81,13 @@ def open_session(
 
     verdict = _signed_in(instance, address, login, typed, reply_to, now, begin)
     if isinstance(verdict.outcome, Granted):
-        return Opened(verdict, token, now + LONGEST_SECONDS)
-    return Opened(verdict)
+        return OpenedSession(verdict, token, now + LONGEST_SECONDS)
+    return OpenedSession(verdict)
 
 
 def refresh_second_factor(
     instance: Instance, address: str, session: Session, typed: Secret[str], reply_to: Secret[str], now: int
-) -> Verdict:
+) -> SignInResult:
     """Sign in again within a session, before an operation that needs a fresh second factor."""
 
     def refresh(connection: Connection, granted: Granted) -> None:
@@ -211,19 +211,19 @@ def _signed_in(
     reply_to: Secret[str],
     now: int,
     after_grant: Callable[[Connection, Granted], None],
-) -> Verdict:
-    door = _door_for(instance, address, login)
+) -> SignInResult:
+    interface = _interface_for(instance, address, login)
     if reply_to:
-        return answer_challenge(instance, door, login, reply_to, typed, now, after_grant=after_grant)
-    return sign_in(instance, door, login, typed, now, after_grant=after_grant)
+        return answer_challenge(instance, interface, login, reply_to, typed, now, after_grant=after_grant)
+    return sign_in(instance, interface, login, typed, now, after_grant=after_grant)
 
 
-def _door_for(instance: Instance, address: str, login: str) -> Door:
+def _interface_for(instance: Instance, address: str, login: str) -> SignInInterface:
     """Return the interface: users without a role are outside its scope, and it needs two factors."""
     with instance.database.read() as connection:
         account = accounts.find_account(connection, login) if is_login(login) else None
         may_try = account is not None and bool(grants_of(connection, account.id))
-    return Door(door_name(address), scope=None if may_try else frozenset(), two_factors=True)
+    return SignInInterface(interface_name(address), scope=None if may_try else frozenset(), two_factors=True)
 
 
 def name_of(session_id: str) -> str:
@@ -231,7 +231,7 @@ def name_of(session_id: str) -> str:
     return session_id[:16]
 
 
-def door_name(address: str) -> str:
+def interface_name(address: str) -> str:
     """Return the interface as the audit log names it. A challenge must be answered from the address that got it."""
     return f"rest:{address}"
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_client, get_domain, get_scope
-from sparekey.app.sign_in.verification import Door
+from sparekey.app.sign_in.verification import SignInInterface
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.names import verify_name
@@ -90,13 +90,13 @@ def add_client(
     return key
 
 
-def find_door(instance: Instance, key: Secret[str], address: str, now: int) -> Door | None:
+def find_client_interface(instance: Instance, key: Secret[str], address: str, now: int) -> SignInInterface | None:
     """Return the interface of the client with this key that calls from this address; None: refuse, without a reason."""
     with instance.database.read() as connection:
         client = find_client_in_force(connection, key, address, now)
         if client is None:
             return None
-        return Door(f"client:{client.id}", scope=domains.domain_and_below(connection, client.domain_id))
+        return SignInInterface(f"client:{client.id}", scope=domains.domain_and_below(connection, client.domain_id))
 
 
 def find_client_in_force(connection: Connection, key: Secret[str], address: str, now: int) -> Client | None:

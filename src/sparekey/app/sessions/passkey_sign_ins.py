@@ -21,20 +21,20 @@ from sparekey.app.notices import raise_alarm
 from sparekey.app.policies_in_force import account_state_of
 from sparekey.app.sessions.administrators import (
     LONGEST_SECONDS,
-    Opened,
+    OpenedSession,
     Session,
     begin_session,
-    door_name,
+    interface_name,
     new_token,
     refresh_session,
 )
-from sparekey.app.sessions.passkeys import Purpose, new_challenge, take_challenge
-from sparekey.app.sign_in.verification import Door, Verdict, settle
+from sparekey.app.sessions.passkeys import ChallengePurpose, new_challenge, take_challenge
+from sparekey.app.sign_in.verification import SignInInterface, SignInResult, settle
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.reasons import Method, Reason
 from sparekey.core.sign_in import passkeys as core
 from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
-from sparekey.core.sign_in.passkeys import Answer, BadPasskey, Place
+from sparekey.core.sign_in.passkeys import Answer, BadPasskey, RelyingParty
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts
 from sparekey.storage.people.accounts import Account
@@ -50,8 +50,8 @@ class Entrance:
     returns True if they may sign in here.
     """
 
-    purpose: Purpose
-    door_name: Callable[[str], str]
+    purpose: ChallengePurpose
+    interface_name: Callable[[str], str]
     admits: Callable[[bool], bool]
     new_token: Callable[[], Secret[str]]
     begin: Callable[[Connection, Secret[str], Granted, str, int], None]
@@ -59,28 +59,28 @@ class Entrance:
 
 
 ADMINISTRATORS: Final = Entrance(
-    Purpose.SIGN_IN, door_name, bool, new_token, begin=begin_session, refresh=refresh_session
+    ChallengePurpose.SIGN_IN, interface_name, bool, new_token, begin=begin_session, refresh=refresh_session
 )
 
 
 def ask_to_sign_in(
-    instance: Instance, place: Place, browser: Secret[str], now: int, at: Entrance = ADMINISTRATORS
+    instance: Instance, place: RelyingParty, browser: Secret[str], now: int, at: Entrance = ADMINISTRATORS
 ) -> str:
     """Return the options as JSON for the browser with this cookie: any passkey for this host."""
     challenge = new_challenge(instance, at.purpose, browser, now)
     return core.sign_in_options(place, challenge)
 
 
-def ask_for_second_factor(instance: Instance, place: Place, session: Session, now: int) -> str:
+def ask_for_second_factor(instance: Instance, place: RelyingParty, session: Session, now: int) -> str:
     """Return the options as JSON for the browser of this session: one of the user's own passkeys."""
     with instance.database.glance() as connection:
         found = passkeys.list_of_account(connection, session.actor.account_id or "")
-    challenge = new_challenge(instance, Purpose.SECOND_FACTOR, Secret(session.id), now)
+    challenge = new_challenge(instance, ChallengePurpose.SECOND_FACTOR, Secret(session.id), now)
     usable = [passkey.credential_id for passkey in found if passkey.host == place.host]
     return core.sign_in_options(place, challenge, usable)
 
 
-def has_passkey(instance: Instance, place: Place, session: Session) -> bool:
+def has_passkey(instance: Instance, place: RelyingParty, session: Session) -> bool:
     """Return True if the user of the session has a passkey for this host."""
     with instance.database.glance() as connection:
         found = passkeys.list_of_account(connection, session.actor.account_id or "")
@@ -90,48 +90,50 @@ def has_passkey(instance: Instance, place: Place, session: Session) -> bool:
 def open_session_with_passkey(
     instance: Instance,
     address: str,
-    place: Place,
+    place: RelyingParty,
     browser: Secret[str],
     answer: str,
     now: int,
     at: Entrance = ADMINISTRATORS,
-) -> Opened:
+) -> OpenedSession:
     """Sign in with the signed answer of the browser with this cookie."""
     token, signed = at.new_token(), _read(instance, place, answer)
 
     def begin(connection: Connection, granted: Granted) -> None:
         at.begin(connection, token, granted, address, now)
 
-    door = Door(at.door_name(address))
-    verdict = _settled(instance, door, signed, _Wanted(at.purpose, browser, at.admits), now, begin)
+    interface = SignInInterface(at.interface_name(address))
+    verdict = _settled(instance, interface, signed, _Wanted(at.purpose, browser, at.admits), now, begin)
     if isinstance(verdict.outcome, Granted):
-        return Opened(verdict, token, now + LONGEST_SECONDS)
-    return Opened(verdict)
+        return OpenedSession(verdict, token, now + LONGEST_SECONDS)
+    return OpenedSession(verdict)
 
 
 def refresh_with_passkey(
     instance: Instance,
     address: str,
-    place: Place,
+    place: RelyingParty,
     session: Session,
     answer: str,
     now: int,
     at: Entrance = ADMINISTRATORS,
-) -> Verdict:
+) -> SignInResult:
     """Refresh the second factor of a session with a passkey of its user."""
 
     def refresh(connection: Connection, granted: Granted) -> None:
         at.refresh(connection, session, granted, address, now)
 
-    wanted = _Wanted(Purpose.SECOND_FACTOR, Secret(session.id), at.admits, session.actor.account_id)
-    return _settled(instance, Door(at.door_name(address)), _read(instance, place, answer), wanted, now, refresh)
+    wanted = _Wanted(ChallengePurpose.SECOND_FACTOR, Secret(session.id), at.admits, session.actor.account_id)
+    return _settled(
+        instance, SignInInterface(at.interface_name(address)), _read(instance, place, answer), wanted, now, refresh
+    )
 
 
 @dataclass(frozen=True)
 class _Wanted:
     """The challenge that must be signed; `account_id`: the user who must sign, None: any user."""
 
-    purpose: Purpose
+    purpose: ChallengePurpose
     bound: Secret[str]
     admits: Callable[[bool], bool]
     account_id: str | None = None
@@ -147,7 +149,7 @@ class _Signed:
     refused: Reason | None = None
 
 
-def _read(instance: Instance, place: Place, text: str) -> _Signed:
+def _read(instance: Instance, place: RelyingParty, text: str) -> _Signed:
     """Verify the answer before the transaction, so that no request waits for the only writer of an SQLite database."""
     try:
         answer = core.read_answer(text)
@@ -167,25 +169,25 @@ def _read(instance: Instance, place: Place, text: str) -> _Signed:
 
 def _settled(
     instance: Instance,
-    door: Door,
+    interface: SignInInterface,
     signed: _Signed,
     wanted: _Wanted,
     now: int,
     after_grant: Callable[[Connection, Granted], None],
-) -> Verdict:
+) -> SignInResult:
     with instance.database.write() as connection:
         outcome = _judged(connection, instance, signed, wanted, now)
         if isinstance(outcome, Denied) and outcome.reason is Reason.PASSKEY_COPIED and signed.passkey is not None:
             raise_alarm(
                 connection,
                 now,
-                door.actor,
+                interface.actor,
                 Action.ALARM_PASSKEY_COPIED,
                 account=outcome.account_id,
                 passkey=signed.passkey.id,
                 name=signed.passkey.name,
             )
-        return settle(connection, instance, door, outcome, now, after_grant)
+        return settle(connection, instance, interface, outcome, now, after_grant)
 
 
 def _judged(connection: Connection, instance: Instance, signed: _Signed, wanted: _Wanted, now: int) -> Outcome:

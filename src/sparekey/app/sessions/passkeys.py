@@ -33,7 +33,7 @@ from sparekey.core.errors import BadInput, Conflict, NotFound
 from sparekey.core.names import verify_name
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.sign_in import passkeys as core
-from sparekey.core.sign_in.passkeys import BadPasskey, NewPasskey, Place
+from sparekey.core.sign_in.passkeys import BadPasskey, NewPasskey, RelyingParty
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts
 from sparekey.storage.sessions import passkeys
@@ -46,7 +46,7 @@ _TIME_BYTES: Final = 8
 MayAdd = Callable[[Connection, Session], None]  # raises NotAllowed, depending on how the session began
 
 
-class Purpose(StrEnum):
+class ChallengePurpose(StrEnum):
     """The only purpose for which a signature is valid."""
 
     SIGN_IN = "sign-in"
@@ -74,20 +74,20 @@ def verify_may_begin(instance: Instance, session: Session, verify_may_add: MayAd
 
 
 def ask_for_registration(
-    instance: Instance, place: Place, session: Session, now: int, verify_may_add: MayAdd = verify_may_add_passkey
+    instance: Instance, place: RelyingParty, session: Session, now: int, verify_may_add: MayAdd = verify_may_add_passkey
 ) -> str:
     """Return the options as JSON for the browser of this session. Raises NotAllowed."""
     account_id = session.actor.account_id or ""
     with instance.database.glance() as connection:
         verify_may_add(connection, session)
         known = [passkey.credential_id for passkey in passkeys.list_of_account(connection, account_id)]
-    challenge = new_challenge(instance, Purpose.REGISTER, Secret(session.id), now)
+    challenge = new_challenge(instance, ChallengePurpose.REGISTER, Secret(session.id), now)
     return core.registration_options(place, challenge, account_id, session.login, known)
 
 
 def add_passkey(
     instance: Instance,
-    place: Place,
+    place: RelyingParty,
     session: Session,
     name: str,
     answer: str,
@@ -98,7 +98,7 @@ def add_passkey(
     made, challenge = read_new_passkey(place, name, answer)
     account_id = session.actor.account_id or ""
     with instance.database.write() as connection:
-        if not take_challenge(connection, instance, Purpose.REGISTER, Secret(session.id), challenge, now):
+        if not take_challenge(connection, instance, ChallengePurpose.REGISTER, Secret(session.id), challenge, now):
             raise too_late()
         accounts.lock_accounts(connection, [account_id])
         verify_may_add(connection, session)
@@ -131,7 +131,7 @@ def remove_passkey(instance: Instance, actor: Actor, login: str, passkey: str, *
         _remove(connection, actor, account.id, passkey, now)
 
 
-def read_new_passkey(place: Place, name: str, answer: str) -> tuple[NewPasskey, bytes]:
+def read_new_passkey(place: RelyingParty, name: str, answer: str) -> tuple[NewPasskey, bytes]:
     """Return the new passkey in the browser's answer, and its challenge. Raises BadInput."""
     verify_name(name, "passkey", LONGEST_NAME)
     try:
@@ -142,7 +142,7 @@ def read_new_passkey(place: Place, name: str, answer: str) -> tuple[NewPasskey, 
 
 
 def insert_passkey(
-    connection: Connection, actor: Actor, account_id: str, place: Place, name: str, made: NewPasskey, now: int
+    connection: Connection, actor: Actor, account_id: str, place: RelyingParty, name: str, made: NewPasskey, now: int
 ) -> PasskeyView:
     """Save a new passkey. Needs the account's lock. Raises Conflict."""
     if passkeys.count_of_account(connection, account_id) >= MOST_PASSKEYS:
@@ -166,7 +166,7 @@ def insert_passkey(
     return PasskeyView(passkey, name, place.host, now, None)
 
 
-def new_challenge(instance: Instance, purpose: Purpose, bound: Secret[str], now: int) -> bytes:
+def new_challenge(instance: Instance, purpose: ChallengePurpose, bound: Secret[str], now: int) -> bytes:
     """Return a new challenge. `bound`: a secret that only the intended browser or session has.
 
     Safe because nothing is stored: anyone may request challenges.
@@ -176,7 +176,12 @@ def new_challenge(instance: Instance, purpose: Purpose, bound: Secret[str], now:
 
 
 def take_challenge(
-    connection: Connection, instance: Instance, purpose: Purpose, bound: Secret[str], challenge: bytes, now: int
+    connection: Connection,
+    instance: Instance,
+    purpose: ChallengePurpose,
+    bound: Secret[str],
+    challenge: bytes,
+    now: int,
 ) -> bool:
     """Use up the challenge in this transaction. Return False if it has expired, is used, or is for another purpose."""
     try:
@@ -210,7 +215,7 @@ def _remove(connection: Connection, actor: Actor, account_id: str, passkey_id: s
     return removed.name
 
 
-def _sealed_for(purpose: Purpose, bound: Secret[str]) -> tuple[str, str, str]:
+def _sealed_for(purpose: ChallengePurpose, bound: Secret[str]) -> tuple[str, str, str]:
     """Return column, row and owner for the vault. A challenge for one purpose and owner is not valid for another."""
     owner = hashlib.sha256(b"sparekey/1/passkey" + bound.reveal().encode(errors="surrogatepass")).hexdigest()
     return "passkey_challenge.id", owner, f"purpose:{purpose}"

@@ -27,7 +27,7 @@ from sparekey.app.sessions.administrators import (
     FRESH_SECONDS,
     IDLE_SECONDS,
     LONGEST_SECONDS,
-    Opened,
+    OpenedSession,
     Session,
     find_in_force,
     id_of,
@@ -35,7 +35,7 @@ from sparekey.app.sessions.administrators import (
     second_factor_of,
 )
 from sparekey.app.sign_in.answers import answer_challenge
-from sparekey.app.sign_in.verification import Door, Verdict, sign_in
+from sparekey.app.sign_in.verification import SignInInterface, SignInResult, sign_in
 from sparekey.core.errors import Conflict, NotAllowed
 from sparekey.core.names import is_login
 from sparekey.core.permissions import Actor
@@ -62,36 +62,36 @@ def open_session(
     now: int,
     *,
     administrators_too: bool = True,
-) -> Opened:
+) -> OpenedSession:
     """Sign in. With `reply_to`, `typed` is the answer to the challenge of that name.
 
     `administrators_too`: users with a role may sign in from this address. Raises Conflict if the user gets a role
     meanwhile.
     """
     token = new_token()
-    door = _door_for(instance, address, login, administrators_too=administrators_too)
+    interface = _interface_for(instance, address, login, administrators_too=administrators_too)
 
     def begin(connection: Connection, granted: Granted) -> None:
-        if not door.two_factors and grants_of(connection, granted.account_id):
+        if not interface.two_factors and grants_of(connection, granted.account_id):
             raise Conflict("a role was granted to you during this sign-in", "sign in again")
         begin_session(connection, token, granted, now)
 
-    verdict = _judged(instance, door, login, typed, reply_to, now, begin)
+    verdict = _judged(instance, interface, login, typed, reply_to, now, begin)
     if isinstance(verdict.outcome, Granted):
-        return Opened(verdict, token, now + LONGEST_SECONDS)
-    return Opened(verdict)
+        return OpenedSession(verdict, token, now + LONGEST_SECONDS)
+    return OpenedSession(verdict)
 
 
 def refresh_second_factor(
     instance: Instance, address: str, session: Session, typed: Secret[str], reply_to: Secret[str], now: int
-) -> Verdict:
+) -> SignInResult:
     """Sign in again within a session, before an operation that needs a fresh second factor."""
 
     def refresh(connection: Connection, granted: Granted) -> None:
         refresh_session(connection, session, granted, now)
 
-    door = _door_for(instance, address, session.login)
-    return _judged(instance, door, session.login, typed, reply_to, now, refresh)
+    interface = _interface_for(instance, address, session.login)
+    return _judged(instance, interface, session.login, typed, reply_to, now, refresh)
 
 
 def new_token() -> Secret[str]:
@@ -198,29 +198,29 @@ def oneself(account_id: str) -> Actor:
     return Actor(f"user:{account_id}", (), account_id)
 
 
-def door_name(address: str) -> str:
+def interface_name(address: str) -> str:
     """Return the interface as the audit log names it. A challenge must be answered from the address that got it."""
     return f"self:{address}"
 
 
 def _judged(
     instance: Instance,
-    door: Door,
+    interface: SignInInterface,
     login: str,
     typed: Secret[str],
     reply_to: Secret[str],
     now: int,
     after_grant: Callable[[Connection, Granted], None],
-) -> Verdict:
+) -> SignInResult:
     if reply_to:
-        return answer_challenge(instance, door, login, reply_to, typed, now, after_grant=after_grant)
-    return sign_in(instance, door, login, typed, now, after_grant=after_grant)
+        return answer_challenge(instance, interface, login, reply_to, typed, now, after_grant=after_grant)
+    return sign_in(instance, interface, login, typed, now, after_grant=after_grant)
 
 
-def _door_for(instance: Instance, address: str, login: str, *, administrators_too: bool = True) -> Door:
+def _interface_for(instance: Instance, address: str, login: str, *, administrators_too: bool = True) -> SignInInterface:
     """Return the interface for this login. It does the same work for every login, so that timing reveals no role."""
     with instance.database.read() as connection:
         account = accounts.find_account(connection, login) if is_login(login) else None
         holds_a_role = account is not None and bool(grants_of(connection, account.id))
     scope = frozenset[str]() if holds_a_role and not administrators_too else None
-    return Door(door_name(address), scope=scope, two_factors=holds_a_role)
+    return SignInInterface(interface_name(address), scope=scope, two_factors=holds_a_role)

@@ -1,1 +1,1 @@
-"""Sign in with a passcode: one verification behind every door, and the challenges that may follow."""
+"""Sign in with a passcode: one verification behind every interface, and the challenges that may follow."""

@@ -10,7 +10,14 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance, log
 from sparekey.app.sign_in.challenges import as_asked, find_question
 from sparekey.app.sign_in.pin_changes import ONE_FACTOR_SECONDS, former_pins, store_pin
-from sparekey.app.sign_in.verification import AfterGrant, Door, Verdict, find_snapshot, lockout_of, settle
+from sparekey.app.sign_in.verification import (
+    AfterGrant,
+    SignInInterface,
+    SignInResult,
+    find_snapshot,
+    lockout_of,
+    settle,
+)
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.names import is_login
 from sparekey.core.reasons import Reason
@@ -31,18 +38,18 @@ _GONE = Denied(Reason.NO_SUCH_QUESTION)
 
 def answer_challenge(
     instance: Instance,
-    door: Door,
+    interface: SignInInterface,
     login: str,
     reply_to: Secret[str],
     typed: Secret[str],
     now: int,
     *,
     after_grant: AfterGrant | None = None,
-) -> Verdict:
+) -> SignInResult:
     """Verify the answer and save its effects. `after_grant` runs in the transaction of a success."""
-    _, snapshot = find_snapshot(instance, door, login, Secret(""))
+    _, snapshot = find_snapshot(instance, interface, login, Secret(""))
     with instance.database.glance() as connection:
-        question = find_question(connection, door.actor, login, reply_to, now) if is_login(login) else None
+        question = find_question(connection, interface.actor, login, reply_to, now) if is_login(login) else None
         former = _former_pins(connection, instance, question)
     outcome = _decide(instance, snapshot, question, typed, former, now)
     with instance.database.write() as connection:
@@ -52,10 +59,10 @@ def answer_challenge(
             if not challenges.take_dialogue(connection, question.id):
                 outcome = _GONE  # it was answered meanwhile, or a change of its token deleted it
         if isinstance(outcome, NewPin):
-            outcome = _set_pin(connection, instance, door, snapshot, outcome, now)
+            outcome = _set_pin(connection, instance, interface, snapshot, outcome, now)
         else:
             outcome = stored.commit(connection, outcome, now, lockout_of(snapshot))
-        return settle(connection, instance, door, outcome, now, after_grant)
+        return settle(connection, instance, interface, outcome, now, after_grant)
 
 
 def _decide(
@@ -86,7 +93,7 @@ def _former_pins(connection: Connection, instance: Instance, question: Dialogue 
 
 
 def _set_pin(
-    connection: Connection, instance: Instance, door: Door, snapshot: Snapshot, new: NewPin, now: int
+    connection: Connection, instance: Instance, interface: SignInInterface, snapshot: Snapshot, new: NewPin, now: int
 ) -> Outcome:
     """Set the PIN if the sign-in may still be completed: the user may have been disabled or locked meanwhile."""
     outcome = stored.complete(connection, new.granted, now, lockout_of(snapshot))
@@ -103,11 +110,11 @@ def _set_pin(
     log(
         connection,
         now,
-        door.actor,
+        interface.actor,
         Action.TOKEN_PIN_SET,
         account=token.account_id,
         token=token.id,
-        device=door.device_id,
+        device=interface.device_id,
         serial=token.serial,
         by="the user",
     )

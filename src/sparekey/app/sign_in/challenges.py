@@ -18,7 +18,7 @@ LIFETIME: Final = 120  # seconds (contract.md)
 _NAME_BYTES: Final = 16  # 128 random bits
 
 
-def open_question(connection: Connection, instance: Instance, door: str, asked: Asked, now: int) -> Secret[str]:
+def open_question(connection: Connection, instance: Instance, interface: str, asked: Asked, now: int) -> Secret[str]:
     """Store the challenge in the caller's transaction. Return its name, 32 hex digits, which the answer must give.
 
     Raises LookupError if it is about no token.
@@ -39,7 +39,7 @@ def open_question(connection: Connection, instance: Instance, door: str, asked: 
             "account_id": granted.account_id,
             "token_id": granted.token_id,
             "ask": asked.ask,
-            "actor": door,
+            "actor": interface,
             "login": granted.login,
             "method": granted.method,
             "step": granted.step,
@@ -52,10 +52,12 @@ def open_question(connection: Connection, instance: Instance, door: str, asked: 
     return Secret(name)
 
 
-def find_question(connection: Connection, door: str, login: str, reply_to: Secret[str], now: int) -> Dialogue | None:
+def find_question(
+    connection: Connection, interface: str, login: str, reply_to: Secret[str], now: int
+) -> Dialogue | None:
     """Return the challenge of that name, if this interface asked it about this user within its lifetime."""
     question = challenges.find_dialogue(connection, _id_of(reply_to.reveal()))
-    if question is None or question.actor != door or question.login != login or now >= question.expires_at:
+    if question is None or question.actor != interface or question.login != login or now >= question.expires_at:
         return None
     return question
 

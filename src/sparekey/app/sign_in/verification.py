@@ -29,7 +29,7 @@ from sparekey.core.policy.lockout import LockoutPolicy
 from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.authenticate import Snapshot, TokenState, decide, read_typed
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
-from sparekey.passcode import Kind, Reading
+from sparekey.passcode import PasscodeKind, Reading
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts
 from sparekey.storage.sign_in import statements as stored
@@ -38,7 +38,7 @@ AfterGrant = Callable[[Connection, Granted], None]
 
 
 @dataclass(frozen=True)
-class Door:
+class SignInInterface:
     """The interface of a sign-in, and the users for whom it may ask."""
 
     actor: str  # device:ID, client:ID, os:NAME
@@ -48,7 +48,7 @@ class Door:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SignInResult:
     """An outcome that was saved; `reply_to` names the challenge, if the outcome is one."""
 
     outcome: Outcome
@@ -56,20 +56,32 @@ class Verdict:
 
 
 def sign_in(
-    instance: Instance, door: Door, login: str, typed: Secret[str], now: int, *, after_grant: AfterGrant | None = None
-) -> Verdict:
+    instance: Instance,
+    interface: SignInInterface,
+    login: str,
+    typed: Secret[str],
+    now: int,
+    *,
+    after_grant: AfterGrant | None = None,
+) -> SignInResult:
     """Verify the typed text and save the outcome. `after_grant` runs in the transaction of a success."""
-    reading, snapshot = find_snapshot(instance, door, login, typed)
+    reading, snapshot = find_snapshot(instance, interface, login, typed)
     outcome = decide(reading, snapshot, now)
     policy = lockout_of(snapshot)
-    if isinstance(outcome, Granted) and after_grant is None and _accepted_at_once(instance, door, outcome, now, policy):
-        return Verdict(outcome)
+    if (
+        isinstance(outcome, Granted)
+        and after_grant is None
+        and _accepted_at_once(instance, interface, outcome, now, policy)
+    ):
+        return SignInResult(outcome)
     with instance.database.write() as connection:
         outcome = stored.commit(connection, outcome, now, policy)
-        return settle(connection, instance, door, outcome, now, after_grant)
+        return settle(connection, instance, interface, outcome, now, after_grant)
 
 
-def find_snapshot(instance: Instance, door: Door, login: str, typed: Secret[str]) -> tuple[Reading, Snapshot]:
+def find_snapshot(
+    instance: Instance, interface: SignInInterface, login: str, typed: Secret[str]
+) -> tuple[Reading, Snapshot]:
     """Return the typed text as it can be read for this user, and the snapshot of the user."""
     reading = read_typed(typed)
     with instance.database.glance() as connection:
@@ -77,23 +89,25 @@ def find_snapshot(instance: Instance, door: Door, login: str, typed: Secret[str]
         account = stored.find_sign_in_account(connection, login) if is_login(login) else None
         if account is None:
             return reading, Snapshot(None)
-        if door.scope is not None and account.domain_id not in door.scope:
-            # A user outside the door's scope does not exist for it: no guess is judged, none is counted.
+        if interface.scope is not None and account.domain_id not in interface.scope:
+            # A user outside the interface's scope does not exist for it: no guess is judged, none is counted.
             return reading, Snapshot(None, absence=Reason.OUT_OF_SCOPE)
-        codes = stored.codes_on_devices(connection, account.id) if Kind.EMERGENCY_TOKENCODE in reading.kinds else ()
+        codes = (
+            stored.codes_on_devices(connection, account.id) if PasscodeKind.EMERGENCY_TOKENCODE in reading.kinds else ()
+        )
         online = stored.online_codes(connection, account.id) if account.in_emergency else ()
     if account.in_emergency:
         reading = read_typed(typed, online_emergency=True)
-    tokens = tuple(_token_state(instance, door, token, online) for token in account.tokens)
+    tokens = tuple(_token_state(instance, interface, token, online) for token in account.tokens)
     known_codes = tuple(code_state(instance.vault, code) for code in codes)
     return reading, Snapshot(sign_in_account_state(account), tokens, known_codes)
 
 
 def _token_state(
-    instance: Instance, door: Door, token: stored.SignInToken, online: Sequence[stored.OnlineCode]
+    instance: Instance, interface: SignInInterface, token: stored.SignInToken, online: Sequence[stored.OnlineCode]
 ) -> TokenState:
     codes = [(code.id, open_online_code(instance.vault, code)) for code in online if code.token_id == token.id]
-    too_little = door.two_factors and not token.with_pin
+    too_little = interface.two_factors and not token.with_pin
     state = token_state(instance.vault, token)
     return replace(state, emergency=online_emergency_state(token.emergency, codes), too_little=too_little)
 
@@ -103,12 +117,14 @@ def lockout_of(snapshot: Snapshot) -> LockoutPolicy:
     return snapshot.account.lockout if snapshot.account else LockoutPolicy()
 
 
-def _accepted_at_once(instance: Instance, door: Door, granted: Granted, now: int, policy: LockoutPolicy) -> bool:
+def _accepted_at_once(
+    instance: Instance, interface: SignInInterface, granted: Granted, now: int, policy: LockoutPolicy
+) -> bool:
     """Save the common case in one round trip to the database. False: nothing was saved; take the long way."""
     if granted.step is None or granted.ends_emergency:
         return False
     with instance.database.write() as connection:
-        entry = row_of(_granted_entry(door, granted, now))
+        entry = row_of(_granted_entry(interface, granted, now))
         accepted = stored.accept_at_once(connection, granted, now, policy, entry)
         if not accepted:
             connection.rollback()
@@ -116,48 +132,53 @@ def _accepted_at_once(instance: Instance, door: Door, granted: Granted, now: int
 
 
 def settle(
-    connection: Connection, instance: Instance, door: Door, outcome: Outcome, now: int, after_grant: AfterGrant | None
-) -> Verdict:
+    connection: Connection,
+    instance: Instance,
+    interface: SignInInterface,
+    outcome: Outcome,
+    now: int,
+    after_grant: AfterGrant | None,
+) -> SignInResult:
     """Save the effects of an outcome in its transaction: those of the interface, a challenge, and the event."""
     reply_to = None
     if isinstance(outcome, Granted):
-        record_use(connection, door.actor, door.device_id, outcome, now)
+        record_use(connection, interface.actor, interface.device_id, outcome, now)
         if after_grant is not None:
             after_grant(connection, outcome)
     elif isinstance(outcome, Asked):
         if outcome.uses_code:
-            record_use(connection, door.actor, door.device_id, outcome.granted, now)
-        reply_to = open_question(connection, instance, door.actor, outcome, now)
-    _put_on_record(connection, door, outcome, now)
-    return Verdict(outcome, reply_to)
+            record_use(connection, interface.actor, interface.device_id, outcome.granted, now)
+        reply_to = open_question(connection, instance, interface.actor, outcome, now)
+    _put_on_record(connection, interface, outcome, now)
+    return SignInResult(outcome, reply_to)
 
 
-def _granted_entry(door: Door, granted: Granted, now: int) -> AuditEntry:
+def _granted_entry(interface: SignInInterface, granted: Granted, now: int) -> AuditEntry:
     return AuditEntry(
         now * MICROSECONDS,
-        door.actor,
+        interface.actor,
         Action.SIGN_IN_GRANTED,
         OK,
         granted.account_id,
         granted.token_id,
-        door.device_id,
+        interface.device_id,
         {"method": granted.method, "step": granted.step},
     )
 
 
-def _put_on_record(connection: Connection, door: Door, outcome: Outcome, now: int) -> None:
+def _put_on_record(connection: Connection, interface: SignInInterface, outcome: Outcome, now: int) -> None:
     match outcome:
         case Granted():
-            record(connection, _granted_entry(door, outcome, now))
+            record(connection, _granted_entry(interface, outcome, now))
             if outcome.ends_emergency:
                 log(
                     connection,
                     now,
-                    door.actor,
+                    interface.actor,
                     Action.EMERGENCY_ENDED,
                     account=outcome.account_id,
                     token=outcome.token_id,
-                    device=door.device_id,
+                    device=interface.device_id,
                     why="the token is available",
                 )
         case Asked():
@@ -165,33 +186,40 @@ def _put_on_record(connection: Connection, door: Door, outcome: Outcome, now: in
             log(
                 connection,
                 now,
-                door.actor,
+                interface.actor,
                 Action.SIGN_IN_ASKED,
                 account=granted.account_id,
                 token=granted.token_id,
-                device=door.device_id,
+                device=interface.device_id,
                 ask=outcome.ask,
                 method=granted.method,
                 step=granted.step,
             )
         case Denied():
-            _put_refusal_on_record(connection, door, outcome, now)
+            _put_refusal_on_record(connection, interface, outcome, now)
 
 
-def _put_refusal_on_record(connection: Connection, door: Door, denied: Denied, now: int) -> None:
+def _put_refusal_on_record(connection: Connection, interface: SignInInterface, denied: Denied, now: int) -> None:
     # What was typed as a login that nobody has is not kept: it may be a PIN in the wrong field.
     log(
         connection,
         now,
-        door.actor,
+        interface.actor,
         Action.SIGN_IN_DENIED,
         result=denied.reason,
         account=denied.account_id,
         token=denied.token_id,
-        device=door.device_id,
+        device=interface.device_id,
     )
     if denied.counted and denied.account_id is not None and _just_locked(connection, denied, now):
-        log(connection, now, door.actor, Action.ACCOUNT_LOCKED, account=denied.account_id, device=door.device_id)
+        log(
+            connection,
+            now,
+            interface.actor,
+            Action.ACCOUNT_LOCKED,
+            account=denied.account_id,
+            device=interface.device_id,
+        )
         notify_user(connection, now, denied.account_id, Notice.ACCOUNT_LOCKED)
 
 

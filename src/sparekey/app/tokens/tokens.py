@@ -41,7 +41,7 @@ from sparekey.storage.devices import devices
 from sparekey.storage.emergency import online as online_emergency
 from sparekey.storage.people import accounts
 from sparekey.storage.search.plan import run
-from sparekey.storage.search.queries import Page, Search
+from sparekey.storage.search.queries import ListPage, Search
 from sparekey.storage.search.tokens import TOKEN_ORDERS, by_serial, by_user, tokens_found
 from sparekey.storage.sign_in import challenges
 from sparekey.storage.tokens import tokens
@@ -271,7 +271,7 @@ def searched(
     if wanted.state not in _STATES:
         raise BadInput(f"{wanted.state!r} is not a state of a token", f"give one of: {', '.join(_STATES[1:])}")
     within = get_scope(connection, actor, wanted.domain, Permission.TOKEN_VIEW)
-    page = Page(read_order(wanted.order, TOKEN_ORDERS, "tokens"), limit, after)
+    page = ListPage(read_order(wanted.order, TOKEN_ORDERS, "tokens"), limit, after)
     every = tokens_found(connection, wanted.state, wanted.type, within, page, now)
     beginning, words = wanted.text.strip(), typed_words(wanted.text)
     if not beginning:

@@ -26,7 +26,7 @@ _INSTALLED: Final = Path("/usr/share/doc/sparekey-agent/linux-login.md")  # by t
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The result of one check."""
 
     name: str
@@ -35,7 +35,7 @@ class Finding:
     more: str = ""  # all of it, for programs, if `words` leaves something out
 
 
-def look_around(configuration: Configuration) -> Iterator[Finding]:
+def look_around(configuration: Configuration) -> Iterator[CheckResult]:
     """Return the findings on this computer."""
     yield of_service(_unit_state())
     texts = pam_texts()
@@ -52,30 +52,32 @@ def logins_ask(configuration: Configuration) -> bool:
     return any(stack.asks for stack in read_stacks(pam_texts(), configuration.exempt_group))
 
 
-def of_socket(path: Path) -> Finding:
+def of_socket(path: Path) -> CheckResult:
     """Check that a login shim with the usual settings finds the agent."""
     if path.parent == RUN_DIRECTORY:
-        return Finding("socket", True, str(path))
-    return Finding("socket", True, f"{path}; the PAM module needs the option socket={path}")
+        return CheckResult("socket", True, str(path))
+    return CheckResult("socket", True, f"{path}; the PAM module needs the option socket={path}")
 
 
-def of_service(state: str) -> Finding:
+def of_service(state: str) -> CheckResult:
     """Check that the service starts with the computer. `state` is what systemd reports for the unit; "" without
     systemd."""
     if not state:
-        return Finding("service", True, "there is no systemd here: start the agent with the computer in another way")
+        return CheckResult(
+            "service", True, "there is no systemd here: start the agent with the computer in another way"
+        )
     if state in {"enabled", "enabled-runtime", "static", "linked"}:
-        return Finding("service", True, "starts with the computer")
-    return Finding("service", False, f"{state}: it does not start with the computer; run `systemctl enable {UNIT}`")
+        return CheckResult("service", True, "starts with the computer")
+    return CheckResult("service", False, f"{state}: it does not start with the computer; run `systemctl enable {UNIT}`")
 
 
-def of_logins(stacks: Sequence[Stack], mistakes: Sequence[str] = ()) -> Finding:
+def of_logins(stacks: Sequence[Stack], mistakes: Sequence[str] = ()) -> CheckResult:
     """List the services that ask for the passcode. `mistakes` are lines that cannot work."""
     if mistakes:
-        return Finding("logins", False, "; ".join(mistakes))
+        return CheckResult("logins", False, "; ".join(mistakes))
     asking = [stack.service for stack in stacks if stack.asks]
     if not asking:
-        return Finding("logins", True, f"none asks for the passcode yet; to begin, see {_document()}")
+        return CheckResult("logins", True, f"none asks for the passcode yet; to begin, see {_document()}")
     others = [stack.service for stack in stacks if not stack.asks]
     verb = "asks" if len(asking) == 1 else "ask"
     message = f"{counted(len(asking), 'service')} {verb} for the passcode: {_in_short(asking)}"
@@ -83,7 +85,7 @@ def of_logins(stacks: Sequence[Stack], mistakes: Sequence[str] = ()) -> Finding:
     if others:
         message += f"; {len(others)} {'does' if len(others) == 1 else 'do'} not: {_in_short(others)}"
         more += f"; these do not: {', '.join(others)}"
-    return Finding("logins", True, message, more)
+    return CheckResult("logins", True, message, more)
 
 
 def _in_short(services: Sequence[str]) -> str:
@@ -97,44 +99,46 @@ def _in_short(services: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {left} more (--json names all)" if left else "")
 
 
-def of_module(stacks: Sequence[Stack], trouble: str) -> Finding:
+def of_module(stacks: Sequence[Stack], trouble: str) -> CheckResult:
     """Check that the PAM module can be loaded. `trouble` is the reason why not, "" if it can."""
     if not trouble:
-        return Finding("module", True, f"{MODULE} can be loaded")
+        return CheckResult("module", True, f"{MODULE} can be loaded")
     if not any(stack.asks for stack in stacks):
-        return Finding("module", True, f"{trouble}; no login needs it")
-    return Finding("module", False, f"{trouble}, so only exempt accounts can sign in: install it again")
+        return CheckResult("module", True, f"{trouble}; no login needs it")
+    return CheckResult("module", False, f"{trouble}, so only exempt accounts can sign in: install it again")
 
 
-def of_exempt(stacks: Sequence[Stack], exempt: Sequence[str], group: str, *, exists: bool) -> Finding:
+def of_exempt(stacks: Sequence[Stack], exempt: Sequence[str], group: str, *, exists: bool) -> CheckResult:
     """List the accounts that can sign in when the agent fails."""
     asking = [stack for stack in stacks if stack.asks]
     if exempt and not exists:
-        return Finding("exempt", True, f"{', '.join(exempt)}; there is no group {group}")
+        return CheckResult("exempt", True, f"{', '.join(exempt)}; there is no group {group}")
     if asking and not exists:
-        return Finding(
+        return CheckResult(
             "exempt", False, f"there is no group {group}: run `groupadd --system {group}`, and add an account to it"
         )
     without = [stack.service for stack in asking if not stack.exempt_group]
     if without:
         message = f"{_in_short(without)} ask members of {group} too, as far as the shipped lines show"
-        return Finding("exempt", True, f"{', '.join(exempt) or 'no account'}; {message}")
+        return CheckResult("exempt", True, f"{', '.join(exempt) or 'no account'}; {message}")
     if asking and not exempt:
         message = f"no account: keep one for the day on which the agent fails: `usermod -aG {group} ACCOUNT`"
-        return Finding("exempt", True, message)
-    return Finding("exempt", True, ", ".join(exempt) or "no account")
+        return CheckResult("exempt", True, message)
+    return CheckResult("exempt", True, ", ".join(exempt) or "no account")
 
 
-def of_names(names: Names, unknown: Sequence[str]) -> Finding:
+def of_names(names: Names, unknown: Sequence[str]) -> CheckResult:
     """Check the names. `unknown` are mapped accounts that this computer does not have."""
     if names.has_no_logins:
-        return Finding("names", False, "no account has a login: add one under [names], or remove the table")
+        return CheckResult("names", False, "no account has a login: add one under [names], or remove the table")
     if unknown:
-        return Finding("names", False, f"no such account here: {', '.join(unknown)}; see [names] in the configuration")
+        return CheckResult(
+            "names", False, f"no such account here: {', '.join(unknown)}; see [names] in the configuration"
+        )
     if not names.mapped:
-        return Finding("names", True, "accounts use their own name")
+        return CheckResult("names", True, "accounts use their own name")
     others = "use their own name" if names.same else "have no login"
-    return Finding("names", True, f"{len(names.mapped)} mapped; other accounts {others}")
+    return CheckResult("names", True, f"{len(names.mapped)} mapped; other accounts {others}")
 
 
 def _document() -> Path:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sparekey.agent.contact.contact import refill
 from sparekey.agent.contact.replies import without_data
 from sparekey.agent.ground.ports import NotReached
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.status import status_of
 from sparekey.cli.agent.arguments import Commands
 from sparekey.cli.agent.checks import logins_ask
@@ -22,7 +22,7 @@ from sparekey.cli.agent.remote import Daemon, find_daemon
 from sparekey.cli.agent.status_words import status_words
 from sparekey.core.plurals import counted
 from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
-from sparekey.wire.local_socket import Kind, Tag, frame
+from sparekey.wire.local_socket import FrameKind, Tag, frame
 from sparekey.wiring.agent import enrol_device, forget_device, opened_device
 from sparekey.wiring.agent import socket_path as default_socket
 
@@ -79,7 +79,7 @@ def sync(options: argparse.Namespace, output: Output) -> int:
     """Make a complete contact: events, sync, and every wanted unit."""
     with running_daemon(options) as daemon:
         if daemon is not None:
-            done = daemon.follow(frame(Kind.SYNC), output.progress)
+            done = daemon.follow(frame(FrameKind.SYNC), output.progress)
             return _synced(done.number(Tag.DONE), done.text(Tag.MESSAGE), output)
     with opened(options) as device:
         refilled = refill(device, output.progress)
@@ -104,7 +104,7 @@ def status(options: argparse.Namespace, output: Output) -> int:
 def _status(options: argparse.Namespace) -> dict[str, Any]:
     with running_daemon(options) as daemon:
         if daemon is not None:
-            report: dict[str, Any] = json.loads(daemon.ask(frame(Kind.STATUS)).text(Tag.REPORT))
+            report: dict[str, Any] = json.loads(daemon.ask(frame(FrameKind.STATUS)).text(Tag.REPORT))
             return report | {"daemon": True}
     with opened(options) as device:
         return status_of(device) | {"daemon": False}
@@ -120,7 +120,7 @@ def clear(options: argparse.Namespace, output: Output) -> int:
                 "stop the daemon, then run `sparekey-agent clear --all`",
             )
         if daemon is not None:
-            daemon.ask(frame(Kind.CLEAR))
+            daemon.ask(frame(FrameKind.CLEAR))
             return _cleared(output)
     if options.all:
         forget_device(options.state, options.configuration)
@@ -146,7 +146,7 @@ def running_daemon(options: argparse.Namespace) -> Iterator[Daemon | None]:
             daemon.close()
 
 
-def opened(options: argparse.Namespace, wait: float = LOCK_WAIT) -> contextlib.AbstractContextManager[Device]:
+def opened(options: argparse.Namespace, wait: float = LOCK_WAIT) -> contextlib.AbstractContextManager[ThisDevice]:
     """Open the device, if no daemon has it (`wiring.agent.opened_device`)."""
     return opened_device(options.state, wait=wait, configuration=options.configuration)
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Final
 
 from sparekey.agent.contact.scheduler import Refiller
-from sparekey.agent.local_socket.server import LocalServer
+from sparekey.agent.local_socket.server import LocalSocketServer
 from sparekey.agent.platform.posix import keep_memory_together, listen, release_memory, wait_for_network
 from sparekey.agent.platform.service_manager import ServiceManager, log_handler
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.notices import keep_message, message_of_the_day
 from sparekey.agent.store.status import summary_of
 from sparekey.cli.agent.arguments import Commands
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace, _: Output) -> int:
         threading.Thread(target=_end_when_asked, args=(listener,), name="signals", daemon=True).start()
         logging.getLogger("sparekey.agent").info("listening on %s", path)
         manager.ready(summary_of(device))
-        LocalServer(device, refiller, listener).run()
+        LocalSocketServer(device, refiller, listener).run()
         manager.stopping()
         refiller.stop()
         path.unlink(missing_ok=True)
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace, _: Output) -> int:
     return 0
 
 
-def _telling(device: Device, manager: ServiceManager, options: argparse.Namespace) -> Callable[[], None]:
+def _telling(device: ThisDevice, manager: ServiceManager, options: argparse.Namespace) -> Callable[[], None]:
     """Return a function that updates the status line of the service manager and the message of the day."""
     motd = options.configuration.motd
 

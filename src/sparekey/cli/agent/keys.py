@@ -22,11 +22,11 @@ from sparekey.agent.sign_in.secret_access import SecretRefused, forget
 from sparekey.agent.store.wrapped_secrets import LARGEST_SECRET
 from sparekey.cli.agent.arguments import Command, Commands, add_user
 from sparekey.cli.agent.commands import opened, read_line, running_daemon
-from sparekey.cli.agent.door import Door, open_door
 from sparekey.cli.agent.output import EXITS, SCHEMA, Output
 from sparekey.cli.agent.sign_in import converse, unavailable
+from sparekey.cli.agent.sign_in_client import SignInClient, open_sign_in_client
 from sparekey.secret import Secret
-from sparekey.wire.local_socket import Kind, frame
+from sparekey.wire.local_socket import FrameKind, frame
 
 TERMINAL: Final = "/dev/tty"
 SHORTEST_GENERATED: Final = 16  # bytes; too many to guess
@@ -70,8 +70,8 @@ def keep_key(options: argparse.Namespace, output: Output) -> int:
     made = options.generate is not None
     secret = _generated(options.generate) if made else _read_secret()
 
-    def use(door: Door) -> None:
-        door.keep(options.purpose, secret)
+    def use(client: SignInClient) -> None:
+        client.keep(options.purpose, secret)
         _say(f"the secret is kept as {options.purpose}; a passcode of {options.user} opens it on this computer")
         _write(options, secret if made else None)
 
@@ -82,14 +82,14 @@ def unlock_key(options: argparse.Namespace, output: Output) -> int:
     """Write a kept secret. The passcode comes from the terminal, or is the first line of standard input."""
     _verify_purpose(options)
     _verify_no_terminal()
-    return _with_success(options, output, read_line, lambda door: _write(options, door.open(options.purpose)))
+    return _with_success(options, output, read_line, lambda client: _write(options, client.open(options.purpose)))
 
 
 def forget_key(options: argparse.Namespace, output: Output) -> int:
     """Erase a kept secret. This needs no passcode, because root can erase everything here."""
     with running_daemon(options) as daemon:
         if daemon is not None:
-            daemon.ask(frame(Kind.FORGET, user=options.user, purpose=options.purpose))
+            daemon.ask(frame(FrameKind.FORGET, user=options.user, purpose=options.purpose))
         else:
             with opened(options) as device:
                 forget(device, options.user, options.purpose)
@@ -98,16 +98,16 @@ def forget_key(options: argparse.Namespace, output: Output) -> int:
 
 
 def _with_success(
-    options: argparse.Namespace, output: Output, read: Callable[[str], str], use: Callable[[Door], None]
+    options: argparse.Namespace, output: Output, read: Callable[[str], str], use: Callable[[SignInClient], None]
 ) -> int:
     """Sign in, report it on standard error, and use the access of the success. Exits like `login`."""
     try:
-        with open_door(options) as door:
+        with open_sign_in_client(options) as client:
             goes_on = read is _read_at_terminal or sys.stdin.isatty()
-            answer = converse(door.attempt, read, goes_on=goes_on)
+            answer = converse(client.attempt, read, goes_on=goes_on)
             _say(f"{answer.result.value}: {answer.message}")
             if answer.result is Result.GRANTED:
-                use(door)
+                use(client)
                 return EXITS[answer.result]
     except StoreUnreadable as error:
         answer = unavailable(error)

@@ -21,7 +21,7 @@ from sparekey.cli.agent.arguments import Commands
 from sparekey.cli.agent.commands import running_daemon
 from sparekey.cli.agent.output import Output
 from sparekey.durations import DAY_SECONDS
-from sparekey.wire.local_socket import Kind, Tag, frame
+from sparekey.wire.local_socket import FrameKind, Tag, frame
 
 _NAME: Final = "org.freedesktop.Notifications"
 _PATH: Final = "/org/freedesktop/Notifications"
@@ -31,7 +31,7 @@ _KEPT: Final = "sparekey-notice"  # in the runtime directory, which ends with th
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownNotice:
     """The notice on the desktop; number 0 for none."""
 
     number: int = 0
@@ -58,20 +58,20 @@ def _words(options: argparse.Namespace) -> str:
     with running_daemon(options) as daemon:
         if daemon is None:
             return ""
-        report = json.loads(daemon.ask(frame(Kind.STATUS)).text(Tag.REPORT))
+        report = json.loads(daemon.ask(frame(FrameKind.STATUS)).text(Tag.REPORT))
     return " ".join(user["notice"] for user in report["users"] if user["notice"])
 
 
-def _change(before: Shown, words: str, today: int) -> Shown:
+def _change(before: ShownNotice, words: str, today: int) -> ShownNotice:
     if not words:
         if before.number:
             _call("CloseNotification", "u", str(before.number))
-        return Shown()
+        return ShownNotice()
     if before.number and before.day == today:
         return before
     arguments = ("Sparekey", str(before.number), "dialog-warning", "Signing in without the network", words)
     answer = _call("Notify", "susssasa{sv}i", *arguments, "0", "0", "0")
-    return Shown(answer, today, words) if answer else before
+    return ShownNotice(answer, today, words) if answer else before
 
 
 def _call(member: str, *arguments: str) -> int:
@@ -91,15 +91,15 @@ def _call(member: str, *arguments: str) -> int:
         return 0
 
 
-def _kept(directory: str) -> Shown:
+def _kept(directory: str) -> ShownNotice:
     try:
         found: Mapping[str, Any] = json.loads((Path(directory) / _KEPT).read_text(encoding="utf-8"))
-        return Shown(int(found["number"]), int(found["day"]), str(found["words"]))
+        return ShownNotice(int(found["number"]), int(found["day"]), str(found["words"]))
     except (OSError, ValueError, LookupError, TypeError):
-        return Shown()
+        return ShownNotice()
 
 
-def _keep(directory: str, shown: Shown) -> None:
+def _keep(directory: str, shown: ShownNotice) -> None:
     if directory:
         with contextlib.suppress(OSError):
             (Path(directory) / _KEPT).write_text(json.dumps(asdict(shown)), encoding="utf-8")

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from sparekey.agent.contact.contact import Progress
-from sparekey.agent.ground.outcome import Ask, LoginAnswer, Mode, Reason, Result
+from sparekey.agent.ground.outcome import LoginAnswer, Mode, Prompt, RefusalReason, Result
 from sparekey.agent.local_socket.frames import receive
 from sparekey.agent.platform.posix import connect, effective_uid, peer_uid
-from sparekey.wire.local_socket import LONGEST_FRAME, Frame, Kind, Tag, encode_frame
+from sparekey.wire.local_socket import LONGEST_FRAME, Frame, FrameKind, Tag, encode_frame
 
 CONNECT_PATIENCE: Final = 20  # seconds in the queue of connections
 PATIENCE: Final = 120  # seconds for one answer
@@ -43,7 +43,7 @@ class Daemon:
         """Send a request and report its progress until it is done. Raises Failed."""
         self._connection.settimeout(FOLLOW_PATIENCE)
         self._connection.sendall(encode_frame(request))
-        while (reply := _not_failed(receive(self._connection, LONGEST_FRAME))).kind is Kind.PROGRESS:
+        while (reply := _not_failed(receive(self._connection, LONGEST_FRAME))).kind is FrameKind.PROGRESS:
             report(
                 Progress(reply.text(Tag.USER), reply.text(Tag.UNIT), reply.number(Tag.DONE), reply.number(Tag.TOTAL))
             )
@@ -77,7 +77,7 @@ def find_daemon(path: Path, patience: float = CONNECT_PATIENCE) -> Daemon | None
 def answer_of(reply: Frame) -> LoginAnswer:
     """Return the answer in a frame. Raises ValueError for anything unexpected, so that it is never taken for a
     grant."""
-    if reply.kind is not Kind.ANSWER:
+    if reply.kind is not FrameKind.ANSWER:
         raise ValueError("the agent gave no answer to the sign-in")
     return LoginAnswer(
         Result(reply.text(Tag.RESULT)),
@@ -86,14 +86,14 @@ def answer_of(reply: Frame) -> LoginAnswer:
         days_left=reply.number(Tag.DAYS_LEFT),
         emergency_expires=reply.number(Tag.EMERGENCY_EXPIRES),
         message=reply.text(Tag.MESSAGE),
-        reason=Reason(reply.text(Tag.REASON)),
+        reason=RefusalReason(reply.text(Tag.REASON)),
         misread=tuple(reply.fields.get(Tag.MISREAD, b"")),
-        ask=Ask(reply.text(Tag.ASK)),
+        ask=Prompt(reply.text(Tag.ASK)),
         reply_to=reply.text(Tag.REPLY_TO),
     )
 
 
 def _not_failed(reply: Frame) -> Frame:
-    if reply.kind is Kind.FAILED:
+    if reply.kind is FrameKind.FAILED:
         raise Failed(reply.text(Tag.REASON), reply.text(Tag.MESSAGE))
     return reply

@@ -6,23 +6,23 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from sparekey.agent.ground.outcome import Ask, LoginAnswer, Mode, Result, printable, unreadable
+from sparekey.agent.ground.outcome import LoginAnswer, Mode, Prompt, Result, printable, unreadable
 from sparekey.agent.ground.ports import NotReached, Refused, StoreUnreadable
 from sparekey.agent.sign_in.offline import try_emergency
 from sparekey.cli.agent.arguments import Commands, add_user
 from sparekey.cli.agent.commands import opened, read_line, running_daemon
-from sparekey.cli.agent.door import Door, open_door
 from sparekey.cli.agent.output import Output
 from sparekey.cli.agent.remote import Failed, answer_of
+from sparekey.cli.agent.sign_in_client import SignInClient, open_sign_in_client
 from sparekey.core.plurals import counted
 from sparekey.secret import Secret
-from sparekey.wire.local_socket import BadFrame, Kind, frame
+from sparekey.wire.local_socket import BadFrame, FrameKind, frame
 
 _PROMPTS: Final = {
-    Ask.NOTHING: "Passcode: ",
-    Ask.NEW_PIN: "New PIN: ",
-    Ask.CONFIRM_PIN: "New PIN again: ",
-    Ask.NEXT_TOKENCODE: "Next tokencode: ",
+    Prompt.NOTHING: "Passcode: ",
+    Prompt.NEW_PIN: "New PIN: ",
+    Prompt.CONFIRM_PIN: "New PIN again: ",
+    Prompt.NEXT_TOKENCODE: "Next tokencode: ",
 }
 
 
@@ -55,33 +55,32 @@ def sign_in(options: argparse.Namespace, output: Output) -> int:
         if answer.result is Result.ASK and not options.json:
             reply = f"sparekey-agent login {options.user} --reply-to {answer.reply_to}"
             output.aside(f"  answer within two minutes, on standard input of `{reply}`")
-        if answer.result is Result.GRANTED and answer.mode is Mode.ONLINE and attempts.door is not None:
-            _fetch(attempts.door, output)
+        if answer.result is Result.GRANTED and answer.mode is Mode.ONLINE and attempts.client is not None:
+            _fetch(attempts.client, output)
         return code
 
 
 class _Attempts(contextlib.ExitStack):
-    """Attempts at a door that is opened for each of them, because typing can take long. The door of the last one stays
-    open."""
+    """Attempts to sign in. Each one opens its own client, because typing can take long. The last client stays open."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__()
         self._options = options
-        self.door: Door | None = None
+        self.client: SignInClient | None = None
 
     def attempt(self, passcode: Secret[str], reply_to: str) -> LoginAnswer:
         self.close()
         try:
-            self.door = self.enter_context(open_door(self._options))
+            self.client = self.enter_context(open_sign_in_client(self._options))
         except StoreUnreadable as error:
             return unavailable(error)
-        return self.door.attempt(passcode, reply_to)
+        return self.client.attempt(passcode, reply_to)
 
 
-def _fetch(door: Door, output: Output) -> None:
+def _fetch(client: SignInClient, output: Output) -> None:
     """Fetch the offline data. An error here does not take back the grant."""
     try:
-        days = door.fetch(output.progress)
+        days = client.fetch(output.progress)
     except KeyboardInterrupt:
         output.aside("  stopped; the data fetched so far stay. `sparekey-agent sync` fetches the rest")
     except (NotReached, Refused, Failed, StoreUnreadable, BadFrame, OSError) as error:
@@ -100,7 +99,7 @@ def converse(
 ) -> LoginAnswer:
     """Return the answer to the passcode that is read. With `goes_on`, questions on the way are read and answered
     too."""
-    answer = attempt(Secret(read(_PROMPTS[Ask.NOTHING])), reply_to)
+    answer = attempt(Secret(read(_PROMPTS[Prompt.NOTHING])), reply_to)
     while answer.result is Result.ASK and goes_on:
         answer = attempt(Secret(read(printable(f"{answer.message}\n{_PROMPTS[answer.ask]}"))), answer.reply_to)
     return answer
@@ -111,7 +110,7 @@ def test(options: argparse.Namespace, output: Output) -> int:
     passcode = Secret(read_line("PIN and emergency code: "))
     with running_daemon(options) as daemon:
         if daemon is not None:
-            request = frame(Kind.TEST, user=options.user, passcode=passcode.reveal())
+            request = frame(FrameKind.TEST, user=options.user, passcode=passcode.reveal())
             return output.answer(answer_of(daemon.ask(request)))
     with opened(options) as device:
         return output.answer(try_emergency(device, options.user, passcode))

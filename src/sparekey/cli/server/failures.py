@@ -15,7 +15,7 @@ WAITS: Final = 4  # as in `sparekey-agent login`: an approval is needed first
 
 
 @dataclass(frozen=True)
-class Failure:
+class CommandFailure:
     code: int
     error: str
     message: str
@@ -31,25 +31,25 @@ class Failure:
         return {"error": self.error, "message": self.message, "do": self.do}
 
 
-def failure_of(error: Exception) -> Failure:
+def failure_of(error: Exception) -> CommandFailure:
     """Return the failure that this exception means for a person."""
     if isinstance(error, SparekeyError):
         code = WAITS if error.error == "approval-needed" else FAILED
-        return Failure(code, error.error, error.message, error.do)
+        return CommandFailure(code, error.error, error.message, error.do)
     do = getattr(error, "do", "")
     if do:  # SettingsError: recognised by its attributes, so that no command must load its module
-        return Failure(FAILED, "settings", str(getattr(error, "message", error)), str(do))
+        return CommandFailure(FAILED, "settings", str(getattr(error, "message", error)), str(do))
     kind = type(error).__name__
     if kind in _WITH_ADVICE:
         message, _, advice = str(error).rpartition("; ")
-        return Failure(FAILED, _WITH_ADVICE[kind], message or advice, advice if message else "")
+        return CommandFailure(FAILED, _WITH_ADVICE[kind], message or advice, advice if message else "")
     if isinstance(error, _sql_error()):
-        return Failure(FAILED, "database", "the database does not work", f"its message: {_first_line(error)}")
+        return CommandFailure(FAILED, "database", "the database does not work", f"its message: {_first_line(error)}")
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
-        return Failure(FAILED, "system", what, "check permissions, disk space and paths")
+        return CommandFailure(FAILED, "system", what, "check permissions, disk space and paths")
     # The text may contain anything, even a secret; the type is enough for a report.
-    return Failure(FAILED, "failed", f"unexpected error ({kind})", "please report it")
+    return CommandFailure(FAILED, "failed", f"unexpected error ({kind})", "please report it")
 
 
 _WITH_ADVICE: Final[Mapping[str, str]] = {

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 from sparekey import https_client
 from sparekey.core.errors import BadInput, SparekeyError
-from sparekey.https_client import Address, Fault, Limits, NoAnswer
+from sparekey.https_client import Address, ConnectionFault, NoAnswer, TransferLimits
 from sparekey.secret import Secret
 from sparekey.wire.messages import BadMessage, parse
 
@@ -27,7 +27,7 @@ class Unreachable(SparekeyError):
     error = "unreachable"
 
 
-class Connection:
+class RemoteConnection:
     """A connection to one server. Not thread-safe."""
 
     def __init__(self, url: str, ca: bytes | None) -> None:
@@ -36,8 +36,8 @@ class Connection:
         self.url: Final = url
         secure = parts.scheme == "https"
         address = Address(str(parts.hostname), parts.port or (443 if secure else 80))
-        limits = Limits(wait=PATIENCE, reply=_LARGEST_REPLY)
-        self._https: Final = https_client.Connection([address], _trusting(ca) if secure else None, limits)
+        limits = TransferLimits(wait=PATIENCE, reply=_LARGEST_REPLY)
+        self._https: Final = https_client.HttpsConnection([address], _trusting(ca) if secure else None, limits)
 
     def ask(
         self,
@@ -63,7 +63,7 @@ class Connection:
         return status, self._object_of(text)
 
     def _unreachable(self, error: NoAnswer) -> Unreachable:
-        if error.fault is Fault.UNTRUSTED:
+        if error.fault is ConnectionFault.UNTRUSTED:
             return Unreachable(
                 f"the certificate of {self.url} is not trusted: {error.why}",
                 "pass its CA with --ca FILE, a copy of DIR/keys/ca.pem on the server",

@@ -9,7 +9,7 @@ import typer
 
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, Group
-from sparekey.cli.server.failures import USAGE, Failure, failure_of
+from sparekey.cli.server.failures import USAGE, CommandFailure, failure_of
 
 # name: (module of this package, summary)
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -77,9 +77,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = typer.main.get_command(app).main([*arguments], prog_name="sparekey", standalone_mode=False, obj=call)
     except typer.TyperException as error:
-        return _told(call, arguments, Failure(USAGE, "usage", *_usage_of(error)))
+        return _told(call, arguments, CommandFailure(USAGE, "usage", *_usage_of(error)))
     except typer.Abort:
-        return _told(call, arguments, Failure(1, "aborted", "cancelled", "nothing was changed"))
+        return _told(call, arguments, CommandFailure(1, "aborted", "cancelled", "nothing was changed"))
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 -- users never see a traceback
@@ -93,7 +93,7 @@ def _usage_of(error: typer.TyperException) -> tuple[str, str]:
     return error.format_message().removeprefix("Invalid value: ").rstrip("."), f"see `{name} --help`"
 
 
-def _told(call: Call, arguments: Sequence[str], failure: Failure) -> int:
+def _told(call: Call, arguments: Sequence[str], failure: CommandFailure) -> int:
     # A usage error may occur before --json is parsed.
     if call.json or "--json" in arguments:
         output.put_json("error", failure.members)

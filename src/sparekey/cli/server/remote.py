@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from sparekey.app.rest.registry import find_operation
-from sparekey.cli.server.https import Connection, Unreachable
+from sparekey.cli.server.https import RemoteConnection, Unreachable
 from sparekey.cli.server.kept_sessions import find_session
 from sparekey.core.errors import BadInput, ConfirmationNeeded, Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.core.permissions import Actor
@@ -24,7 +24,7 @@ R = TypeVar("R")
 _KINDS: Final = {kind.error: kind for kind in (BadInput, ConfirmationNeeded, Conflict, NotAllowed, NotFound)}
 
 
-class Refused(SparekeyError):
+class RemoteRefusal(SparekeyError):
     """The server refused the request, for a reason outside the use case."""
 
     def __init__(self, error: str, message: str, do: str) -> None:
@@ -36,7 +36,7 @@ class Refused(SparekeyError):
 class RemoteServer:
     """A server, and the session of the administrator who acts there."""
 
-    connection: Connection
+    connection: RemoteConnection
     login: str
     token: Secret[str]
 
@@ -68,21 +68,21 @@ def error_of(status: int, reply: dict[str, Any], url: str, login: str) -> Sparek
     error, message, do = (str(reply.get(name, "")) for name in ("error", "message", "do"))
     sign_in = f"sparekey login --server {url} --as {login}"
     if status == 401:
-        return Refused("not-signed-in", f"{login} has no session at {url}", f"run: {sign_in}")
+        return RemoteRefusal("not-signed-in", f"{login} has no session at {url}", f"run: {sign_in}")
     if error == "second-factor-needed":
-        return Refused(error, message, f"sign in again: {sign_in}")
+        return RemoteRefusal(error, message, f"sign in again: {sign_in}")
     if error in _KINDS:
         return _KINDS[error](message, do)
-    return Refused(error or "failed", message or f"{url} answered with {status}", do or "see the server's log")
+    return RemoteRefusal(error or "failed", message or f"{url} answered with {status}", do or "see the server's log")
 
 
 @contextmanager
 def open_remote(url: str, login: str, ca_file: Path | None) -> Iterator[RemoteServer]:
-    """Open the server with the session that was stored at the login. Raises Refused if there is none."""
+    """Open the server with the session that was stored at the login. Raises RemoteRefusal if there is none."""
     kept = find_session(url, login)
     if kept is None:
         raise error_of(401, {}, url, login)
-    connection = Connection(url, read_ca(ca_file) or kept.ca.encode() or None)
+    connection = RemoteConnection(url, read_ca(ca_file) or kept.ca.encode() or None)
     try:
         yield RemoteServer(connection, login, kept.token)
     finally:

@@ -15,7 +15,7 @@ from sparekey.core.audit_log.checkpoint import Checkpoint, CheckpointError
 from sparekey.core.plurals import counted
 
 
-class Fault(StrEnum):
+class LogFault(StrEnum):
     """A fault of the audit log."""
 
     CHANGED = "row changed"
@@ -32,10 +32,10 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class LogFinding:
     """One fault with its text; a fault of rows has the ids `first` to `last`."""
 
-    fault: Fault
+    fault: LogFault
     words: str
     batch: int | None = None
     first: int | None = None
@@ -50,7 +50,7 @@ class Verifier:
         self._public_key: Final = public_key
         self._witnesses: Final = witnesses
         self._newest: Batch | None = None
-        self._findings: list[Finding] = []
+        self._findings: list[LogFinding] = []
         self._missing: dict[int, int] = {}  # row id -> its batch
         self._inserted: dict[int, int] = {}
         self._seen: dict[int, bytes] = {}  # hashes of the batches that witnesses name
@@ -72,19 +72,19 @@ class Verifier:
         span = _span(row.id for row in rows)
         if number > newest:
             words = f"{span} belong to batch {number}, but the record ends at batch {newest}"
-            self._add(Fault.TAIL_CUT, words, number, rows[0].id, rows[-1].id)
+            self._add(LogFault.TAIL_CUT, words, number, rows[0].id, rows[-1].id)
         elif number < 1:
-            self._add(Fault.INSERTED, f"{span} carry {number}, no batch number", None, rows[0].id, rows[-1].id)
+            self._add(LogFault.INSERTED, f"{span} carry {number}, no batch number", None, rows[0].id, rows[-1].id)
         # otherwise the batch is missing from the middle, and `take` has reported it already
 
-    def finish(self) -> list[Finding]:
+    def finish(self) -> list[LogFinding]:
         """Return all findings. An empty list means that the log is complete as far as the witnesses can tell."""
         for row_id in self._missing.keys() & self._inserted.keys():
             source, target = self._missing.pop(row_id), self._inserted.pop(row_id)
             words = f"row {row_id} was moved from batch {source} to batch {target}"
-            self._add(Fault.REORDERED, words, target, row_id, row_id)
-        self._add_runs(Fault.MISSING, self._missing, "{span} of batch {batch} missing: deleted")
-        self._add_runs(Fault.INSERTED, self._inserted, "{span} inserted into batch {batch}")
+            self._add(LogFault.REORDERED, words, target, row_id, row_id)
+        self._add_runs(LogFault.MISSING, self._missing, "{span} of batch {batch} missing: deleted")
+        self._add_runs(LogFault.INSERTED, self._inserted, "{span} inserted into batch {batch}")
         for witness in self._witnesses:
             self._judge_witness(witness)
         return self._findings
@@ -97,25 +97,25 @@ class Verifier:
             rows = counted(batch.total - batch.rows - total, "row")
             lost = f"batches {expected} to {batch.number - 1} missing, {rows}"
             if before:
-                self._add(Fault.BATCHES_MISSING, f"{lost}: cut out of the middle", batch.number)
+                self._add(LogFault.BATCHES_MISSING, f"{lost}: cut out of the middle", batch.number)
             else:
-                self._add(Fault.HEAD_CUT, f"{lost}: the beginning was cut off", batch.number)
+                self._add(LogFault.HEAD_CUT, f"{lost}: the beginning was cut off", batch.number)
         elif batch.number < 1:
-            self._add(Fault.INSERTED, f"batch {batch.number} was inserted: numbers begin at 1", batch.number)
+            self._add(LogFault.INSERTED, f"batch {batch.number} was inserted: numbers begin at 1", batch.number)
         elif batch.previous != previous or batch.total != total + batch.rows:
             words = f"batch {batch.number} does not follow batch {batch.number - 1}"
-            self._add(Fault.CHAIN_BROKEN, words, batch.number)
+            self._add(LogFault.CHAIN_BROKEN, words, batch.number)
 
     def _judge_seal(self, batch: Batch) -> None:
         if batch.hash != batch.computed_hash():
             words = f"the entry of batch {batch.number} was changed: its values do not give its hash"
-            self._add(Fault.BAD_SIGNATURE, words, batch.number)
+            self._add(LogFault.BAD_SIGNATURE, words, batch.number)
             return
         try:
             batch.checkpoint.verify(self._public_key)
         except CheckpointError:
             words = f"batch {batch.number} is not signed by this server's checkpoint key"
-            self._add(Fault.BAD_SIGNATURE, words, batch.number)
+            self._add(LogFault.BAD_SIGNATURE, words, batch.number)
 
     def _judge_rows(self, batch: Batch, rows: Sequence[AuditRow]) -> None:
         expected, found = batch.marks, {row.id: audit_chain.mark_of(row) for row in rows}
@@ -126,23 +126,23 @@ class Verifier:
         moved = {row_id: places[found[row_id]] for row_id in changed | inserted if found[row_id] in places}
         for row_id, source in sorted(moved.items()):
             words = f"row {row_id} of batch {batch.number} holds what was recorded as row {source}"
-            self._add(Fault.REORDERED, words, batch.number, row_id, row_id)
+            self._add(LogFault.REORDERED, words, batch.number, row_id, row_id)
         explained = moved.keys() | set(moved.values())
         for row_id in sorted(changed - explained):
             words = f"row {row_id} of batch {batch.number} was changed"
-            self._add(Fault.CHANGED, words, batch.number, row_id, row_id)
+            self._add(LogFault.CHANGED, words, batch.number, row_id, row_id)
         self._missing.update(dict.fromkeys(missing - explained, batch.number))
         self._inserted.update(dict.fromkeys(inserted - explained, batch.number))
         if not (missing or inserted or changed):
             words = f"rows of batch {batch.number} were changed; its list does not tell which"
-            self._add(Fault.CHANGED, words, batch.number)
+            self._add(LogFault.CHANGED, words, batch.number)
 
     def _judge_witness(self, witness: Checkpoint) -> None:
         name = f"the checkpoint of batch {witness.number}"
         try:
             witness.verify(self._public_key)
         except CheckpointError:
-            self._add(Fault.BAD_WITNESS, f"{name} is not signed by this server and proves nothing", witness.number)
+            self._add(LogFault.BAD_WITNESS, f"{name} is not signed by this server and proves nothing", witness.number)
             return
         newest = self._newest.number if self._newest else 0
         if witness.number > newest:
@@ -150,12 +150,12 @@ class Verifier:
                 f"the record ends at batch {newest}, but {name} vouches for {counted(witness.total, 'row')}: "
                 "the end was cut off, or the database rolled back"
             )
-            self._add(Fault.TAIL_CUT, words, witness.number)
+            self._add(LogFault.TAIL_CUT, words, witness.number)
         elif self._seen.get(witness.number, witness.hash) != witness.hash:
             words = f"batch {witness.number} is another than {name} vouches for: rolled back, then continued"
-            self._add(Fault.ROLLED_BACK, words, witness.number)
+            self._add(LogFault.ROLLED_BACK, words, witness.number)
 
-    def _add_runs(self, fault: Fault, rows: Mapping[int, int], words: str) -> None:
+    def _add_runs(self, fault: LogFault, rows: Mapping[int, int], words: str) -> None:
         """Add one finding for each run of successive rows of one batch."""
         run: list[int] = []
         for row_id in sorted(rows):
@@ -166,13 +166,13 @@ class Verifier:
         if run:
             self._add_run(fault, run, rows[run[0]], words)
 
-    def _add_run(self, fault: Fault, run: Sequence[int], batch: int, words: str) -> None:
+    def _add_run(self, fault: LogFault, run: Sequence[int], batch: int, words: str) -> None:
         self._add(fault, words.format(span=_span(run), batch=batch), batch, run[0], run[-1])
 
     def _add(
-        self, fault: Fault, words: str, batch: int | None, first: int | None = None, last: int | None = None
+        self, fault: LogFault, words: str, batch: int | None, first: int | None = None, last: int | None = None
     ) -> None:
-        self._findings.append(Finding(fault, words, batch, first, last))
+        self._findings.append(LogFinding(fault, words, batch, first, last))
 
 
 def _span(ids: Iterable[int]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
-from sparekey.core.explain.online import Deed, Line, NamedToken, Person, Side, Verdict, conclude, moment
+from sparekey.core.explain.online import Deed, Line, NamedToken, Person, RuleResult, Side, conclude, moment
 from sparekey.core.offline.units import (
     DeviceState,
     Obstacle,
@@ -87,7 +87,7 @@ class HeldData:
 
 
 @dataclass(frozen=True)
-class HeldCode:
+class ConfirmedCode:
     """An emergency code that the device has confirmed; no serial: the passcode."""
 
     serial: str
@@ -104,7 +104,7 @@ class OnDevice:
     policy: EffectivePolicy
     serials: tuple[str, ...]  # tokens used here, the one used last first
     data: tuple[HeldData, ...]
-    codes: tuple[HeldCode, ...]
+    codes: tuple[ConfirmedCode, ...]
     stale: bool  # the server has changes since its last contact
     last_contact: int | None
     in_sight: bool = True  # visible to the caller; otherwise the name is left out
@@ -117,7 +117,7 @@ class OnDevice:
         """Return the data of a token that is still valid."""
         return next((each for each in self.data if each.serial == serial and each.ends_at > now), None)
 
-    def find_code(self, serial: str, now: int) -> HeldCode | None:
+    def find_code(self, serial: str, now: int) -> ConfirmedCode | None:
         """Return the code of a token that is still valid; serial "": the passcode."""
         return next((each for each in self.codes if each.serial == serial and each.not_after > now), None)
 
@@ -131,7 +131,7 @@ def explain_offline(person: Person, device: OnDevice, now: int) -> list[Line]:
                 Side.OFFLINE,
                 device.words,
                 "a token was used here",
-                Verdict.STOPS,
+                RuleResult.STOPS,
                 Obstacle.NO_TOKEN_USED,
                 device.words,
                 _SIGN_IN_ONCE,
@@ -150,7 +150,7 @@ def _passing_line(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
     ended = [each.words for each in passing(person, device, now)]
     if ended:
         why = f"still accepted until that contact: {'; '.join(ended)}"
-        yield Line(Side.OFFLINE, device.words, "until its next contact", Verdict.WAITS, why, device.words)
+        yield Line(Side.OFFLINE, device.words, "until its next contact", RuleResult.WAITS, why, device.words)
 
 
 def explain_without_device(person: Person) -> Line:
@@ -159,7 +159,7 @@ def explain_without_device(person: Person) -> Line:
         Side.OFFLINE,
         f"user {person.account.login}",
         "sign-in",
-        Verdict.STOPS,
+        RuleResult.STOPS,
         Obstacle.NO_TOKEN_USED,
         "no device",
         _SIGN_IN_ONCE,
@@ -234,32 +234,40 @@ def _device_lines(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
     login = person.account.login
     obstacles = account_obstacles(person.account, device.state, device.policy, now)
     for obstacle in obstacles:
-        yield _obstacle(device, "offline data", obstacle, Verdict.STOPS, login=login)
+        yield _obstacle(device, "offline data", obstacle, RuleResult.STOPS, login=login)
     if not obstacles:
         yield Line(
             Side.OFFLINE,
             device.words,
             "offline data",
-            Verdict.OK,
+            RuleResult.OK,
             "allowed for this user on this device",
             device.policy.sources["enabled"],
         )
     if person.account.locked(now):
-        yield _obstacle(device, "new offline data", Obstacle.ACCOUNT_LOCKED, Verdict.WAITS, login=login)
+        yield _obstacle(device, "new offline data", Obstacle.ACCOUNT_LOCKED, RuleResult.WAITS, login=login)
     elif person.account.in_next_tokencode_mode:
-        yield _obstacle(device, "new offline data", Obstacle.NEXT_TOKENCODE, Verdict.WAITS, login=login)
+        yield _obstacle(device, "new offline data", Obstacle.NEXT_TOKENCODE, RuleResult.WAITS, login=login)
     if is_told_of_lock(person.account, device.last_contact, now):
         why = "the device knows that the user is locked; it accepts only emergency codes until it is told otherwise"
         mend = f"sparekey user unlock {login}, and {_NEXT_CONTACT}"
         yield Line(
-            Side.OFFLINE, device.words, "tokencodes", Verdict.STOPS, why, device.words, mend, (Deed.UNLOCK_USER,), login
+            Side.OFFLINE,
+            device.words,
+            "tokencodes",
+            RuleResult.STOPS,
+            why,
+            device.words,
+            mend,
+            (Deed.UNLOCK_USER,),
+            login,
         )
     seen = f"last contact {moment(device.last_contact)}" if device.last_contact is not None else "no contact yet"
     if device.stale:
         why = f"changes are waiting; the device has older data until its next contact ({seen})"
-        yield Line(Side.OFFLINE, device.words, "up to date", Verdict.WAITS, why, device.words, _NEXT_CONTACT)
+        yield Line(Side.OFFLINE, device.words, "up to date", RuleResult.WAITS, why, device.words, _NEXT_CONTACT)
     else:
-        yield Line(Side.OFFLINE, device.words, "up to date", Verdict.OK, seen, device.words)
+        yield Line(Side.OFFLINE, device.words, "up to date", RuleResult.OK, seen, device.words)
     yield from _passing_line(person, device, now)
 
 
@@ -269,13 +277,13 @@ def _token_lines(device: OnDevice, token: NamedToken, now: int) -> Iterator[Line
     obstacle = days_obstacle(token.state, device.state, device.policy, now)
     data = device.find_data(token.serial, now)
     if obstacle is not None:
-        yield _obstacle(device, "tokencode", obstacle, Verdict.STOPS, about=about, serial=token.serial)
+        yield _obstacle(device, "tokencode", obstacle, RuleResult.STOPS, about=about, serial=token.serial)
     elif too_many:
         yield Line(
             Side.OFFLINE,
             about,
             "tokencode",
-            Verdict.STOPS,
+            RuleResult.STOPS,
             f"other tokens were used here more recently; policy limit per user: {device.policy.values.tokens_per_user}",
             device.policy.sources["tokens_per_user"],
             _SIGN_IN_ONCE,
@@ -285,14 +293,14 @@ def _token_lines(device: OnDevice, token: NamedToken, now: int) -> Iterator[Line
             Side.OFFLINE,
             about,
             "tokencode",
-            Verdict.STOPS,
+            RuleResult.STOPS,
             "the device has no offline data of this token",
             device.words,
             _NEXT_CONTACT,
         )
     else:
         why = f"{counted(max(data.ends_at - now, 0) // DAY_SECONDS, 'day')} left, until {moment(data.ends_at)}"
-        yield Line(Side.OFFLINE, about, "tokencode", Verdict.OK, why, device.words)
+        yield Line(Side.OFFLINE, about, "tokencode", RuleResult.OK, why, device.words)
     no_code = token_obstacle(token.state, device.state, device.policy, now)
     if no_code is None and not device.policy.values.emergency_tokencode:
         no_code = Obstacle.EMERGENCY_OFF
@@ -312,10 +320,10 @@ def _code_line(device: OnDevice, about: str, rule: str, serial: str, obstacle: O
     if code is not None and obstacle is not None:
         end = moment(code.not_after)
         why = f"the device erases version {code.version} at its next contact, {end} at the latest. {obstacle}"
-        return Line(Side.OFFLINE, about, rule, Verdict.WAITS, why, device.words)
+        return Line(Side.OFFLINE, about, rule, RuleResult.WAITS, why, device.words)
     if code is not None:
         why = f"the device holds version {code.version}, until {moment(code.not_after)}"
-        return Line(Side.OFFLINE, about, rule, Verdict.OK, why, device.words)
+        return Line(Side.OFFLINE, about, rule, RuleResult.OK, why, device.words)
     if obstacle is Obstacle.EMERGENCY_OFF:
         field = "emergency_tokencode" if serial else "emergency_passcode"
         mend = f"sparekey policy offline set POLICY {field}=on"
@@ -323,21 +331,21 @@ def _code_line(device: OnDevice, about: str, rule: str, serial: str, obstacle: O
             Side.OFFLINE,
             about,
             rule,
-            Verdict.STOPS,
+            RuleResult.STOPS,
             obstacle,
             device.policy.sources[field],
             mend,
             (Deed.CHANGE_POLICY,),
         )
     if obstacle is not None:
-        return _obstacle(device, rule, obstacle, Verdict.STOPS, about=about, serial=serial)
-    return Line(Side.OFFLINE, about, rule, Verdict.STOPS, Obstacle.NOT_DOWNLOADED, device.words, _NEXT_CONTACT)
+        return _obstacle(device, rule, obstacle, RuleResult.STOPS, about=about, serial=serial)
+    return Line(Side.OFFLINE, about, rule, RuleResult.STOPS, Obstacle.NOT_DOWNLOADED, device.words, _NEXT_CONTACT)
 
 
 def _server_down_line(device: OnDevice) -> Line:
     """Return a line for the use of offline data while the server is down: there is a route to it, but no answer."""
     allowed = device.policy.values.server_down
-    verdict = Verdict.OK if allowed is ServerDown.ON else Verdict.WAITS
+    verdict = RuleResult.OK if allowed is ServerDown.ON else RuleResult.WAITS
     return Line(
         Side.OFFLINE,
         device.words,
@@ -354,7 +362,7 @@ def _policy_lines(device: OnDevice) -> Iterator[Line]:
         value = getattr(device.policy.values, field.name)
         words = ("on" if value else "off") if isinstance(value, bool) else str(value)
         yield Line(
-            Side.OFFLINE, device.words, f"policy {field.name}", Verdict.OK, words, device.policy.sources[field.name]
+            Side.OFFLINE, device.words, f"policy {field.name}", RuleResult.OK, words, device.policy.sources[field.name]
         )
 
 
@@ -362,7 +370,7 @@ def _obstacle(
     device: OnDevice,
     rule: str,
     obstacle: Obstacle,
-    verdict: Verdict,
+    verdict: RuleResult,
     *,
     about: str = "",
     login: str = "",

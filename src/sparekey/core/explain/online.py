@@ -16,7 +16,7 @@ from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.authenticate import AccountState, TokenState
 
 
-class Verdict(StrEnum):
+class RuleResult(StrEnum):
     """The result of one rule. Only `STOPS` prevents the sign-in."""
 
     OK = "ok"
@@ -59,7 +59,7 @@ class Line:
     side: Side
     about: str
     rule: str
-    verdict: Verdict
+    verdict: RuleResult
     why: str
     source: str
     mend: str = ""
@@ -95,8 +95,8 @@ def moment(at: int) -> str:
 def conclude(side: Side, about: str, ways: Sequence[str]) -> Line:
     """Return the first line of a part: the ways in which the user can sign in."""
     if ways:
-        return Line(side, about, "sign-in", Verdict.OK, f"possible with: {'; '.join(ways)}", "all rules below")
-    return Line(side, about, "sign-in", Verdict.STOPS, "not possible", "the blocking rules below")
+        return Line(side, about, "sign-in", RuleResult.OK, f"possible with: {'; '.join(ways)}", "all rules below")
+    return Line(side, about, "sign-in", RuleResult.STOPS, "not possible", "the blocking rules below")
 
 
 def explain_online(person: Person, now: int) -> list[Line]:
@@ -136,8 +136,8 @@ def _account_lines(person: Person, now: int) -> Iterator[Line]:
 
     def line(rule: str, *, ok: bool, why: str, source: str, mend: str, deed: Deed) -> Line:
         if ok:
-            return Line(Side.ONLINE, about, rule, Verdict.OK, why, source)
-        return Line(Side.ONLINE, about, rule, Verdict.STOPS, why, source, mend, (deed,), login)
+            return Line(Side.ONLINE, about, rule, RuleResult.OK, why, source)
+        return Line(Side.ONLINE, about, rule, RuleResult.STOPS, why, source, mend, (deed,), login)
 
     yield line(
         "enabled",
@@ -188,8 +188,8 @@ def _token_lines(person: Person, token: NamedToken, now: int) -> Iterator[Line]:
 
     def judged(rule: str, *, ok: bool, why: str, mend: str, deed: Deed) -> Line:
         if ok:
-            return Line(Side.ONLINE, token.words, rule, Verdict.OK, why, token.words)
-        return Line(Side.ONLINE, token.words, rule, Verdict.STOPS, why, token.words, mend, (deed,), serial)
+            return Line(Side.ONLINE, token.words, rule, RuleResult.OK, why, token.words)
+        return Line(Side.ONLINE, token.words, rule, RuleResult.STOPS, why, token.words, mend, (deed,), serial)
 
     yield judged(
         "enabled",
@@ -220,15 +220,17 @@ def _token_lines(person: Person, token: NamedToken, now: int) -> Iterator[Line]:
 
 def _pin_line(person: Person, token: NamedToken, now: int) -> Line:
     state = token.state
-    verdict, why = Verdict.OK, "set" if state.with_pin else "used without one"
+    verdict, why = RuleResult.OK, "set" if state.with_pin else "used without one"
     if state.needs_new_pin(now, person.account.token_policy):
-        verdict = Verdict.ASKS
+        verdict = RuleResult.ASKS
         why = (
             "must be changed at the next sign-in"
             if state.pin
             else "not set: the user signs in with the tokencode alone and chooses a PIN"
         )
-    source = person.token_source if verdict is Verdict.ASKS and not state.pin_must_change and state.pin else token.words
+    source = (
+        person.token_source if verdict is RuleResult.ASKS and not state.pin_must_change and state.pin else token.words
+    )
     return Line(Side.ONLINE, token.words, "PIN", verdict, why, source)
 
 
@@ -238,7 +240,7 @@ def _next_tokencode_line(person: Person, token: NamedToken) -> Line:
     asks = 0 < after <= account.failures.failures
     failures = counted(account.failures.failures, "failure")
     why = f"{failures} in a row; asked after {after}" if after else f"{failures} in a row; never asked"
-    verdict = Verdict.ASKS if asks else Verdict.OK
+    verdict = RuleResult.ASKS if asks else RuleResult.OK
     return Line(Side.ONLINE, token.words, "next tokencode", verdict, why, person.token_source)
 
 
@@ -246,15 +248,15 @@ def _emergency_lines(token: NamedToken, now: int) -> Iterator[Line]:
     state = token.state
     about, access = token.words, state.emergency
     if access is None:
-        yield Line(Side.ONLINE, about, "temporary tokencodes", Verdict.OFF, "none", about)
+        yield Line(Side.ONLINE, about, "temporary tokencodes", RuleResult.OFF, "none", about)
     else:
         refused = not access.allows_token(now)
         why = " ".join(_emergency_sentences(access, now))
-        verdict = Verdict.STOPS if refused else Verdict.OK
+        verdict = RuleResult.STOPS if refused else RuleResult.OK
         mend = f"sparekey emergency end {token.serial}" if refused else ""
         deeds = (Deed.END_TEMPORARY,) if refused else ()
         yield Line(Side.ONLINE, about, "temporary tokencodes", verdict, why, about, mend, deeds, token.serial)
-    verdict, allowed = (Verdict.OK, "allowed") if state.offline_code_online else (Verdict.OFF, "not allowed")
+    verdict, allowed = (RuleResult.OK, "allowed") if state.offline_code_online else (RuleResult.OFF, "not allowed")
     yield Line(Side.ONLINE, about, "offline emergency tokencode at the server", verdict, allowed, about)
 
 

@@ -17,25 +17,10 @@ from sparekey.core.sign_in.authenticate import AccountState, TokenState
 from sparekey.core.sign_in.pins import PinVerifier
 from sparekey.core.tokens import Hotp, TimeBased
 from sparekey.durations import DAY_SECONDS
+from sparekey.unit_kind import UnitKind
 
 DAY: Final = DAY_SECONDS
 SOON: Final = 12 * 3_600  # the next hours, which are downloaded first
-
-
-class UnitKind(StrEnum):
-    """The kinds of spec/offline-day.md."""
-
-    DAY = "day"
-    EVENTS = "events"
-    EMERGENCY_TOKENCODE = "emergency-tokencode"
-    EMERGENCY_PASSCODE = "emergency-passcode"
-
-    @property
-    def is_emergency(self) -> bool:
-        return self in EMERGENCY_KINDS
-
-
-EMERGENCY_KINDS: Final = frozenset({UnitKind.EMERGENCY_TOKENCODE, UnitKind.EMERGENCY_PASSCODE})
 
 
 class Protection(StrEnum):

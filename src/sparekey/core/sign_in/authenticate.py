@@ -17,7 +17,7 @@ from typing import Final
 from sparekey.core.emergency.online import OnlineEmergency
 from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
 from sparekey.core.policy.token import TokenPolicy
-from sparekey.core.reasons import Ask, Method, Reason
+from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.core.sign_in.pins import DECOY, PinVerifier, rule_of
 from sparekey.core.tokens import DIGITS, OtpToken
@@ -36,7 +36,7 @@ from sparekey.secret import Secret
 
 WINDOW: Final = 1  # steps to each side of the expected one that are sealed with the window of a day (S04)
 
-# Every shape a server door knows, in the order in which they are tried; the same for each user, known or not.
+# Every shape a server interface knows, in the order in which they are tried; the same for each user, known or not.
 SHAPES: Final[tuple[Shape, ...]] = (
     *(tokencode(digits, with_pin=with_pin) for digits in DIGITS for with_pin in (True, False)),
     emergency_tokencode(with_pin=True),
@@ -67,7 +67,7 @@ class TokenState:
     pin_must_change: bool = False
     pin_set_at: int | None = None
     emergency: OnlineEmergency | None = None
-    too_little: bool = False  # one factor, at a door that takes two
+    too_little: bool = False  # one factor, at an interface that needs two
 
     @property
     def digits(self) -> int:
@@ -293,7 +293,7 @@ def after_right_tokencode(
         asks_after=0 if next_given else account.token_policy.next_tokencode_after,
     )
     if not next_given and (account.in_next_tokencode_mode or token.otp.needs_next(step, token.last_step)):
-        return Asked(Ask.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT)
+        return Asked(ChallengeKind.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT)
     return _after_all_codes(account, token, granted, now)
 
 
@@ -301,7 +301,7 @@ def _after_all_codes(account: AccountState, token: TokenState, granted: Granted,
     """Ask for a new PIN if the PIN must change, whatever code followed the old PIN."""
     if not token.needs_new_pin(now, account.token_policy):
         return granted
-    return Asked(Ask.NEW_PIN, granted, f"Choose a new PIN: {rule_of(account.token_policy)}.", uses_code=True)
+    return Asked(ChallengeKind.NEW_PIN, granted, f"Choose a new PIN: {rule_of(account.token_policy)}.", uses_code=True)
 
 
 def _judge_emergency_tokencode(

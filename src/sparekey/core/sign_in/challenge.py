@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sparekey.core.reasons import Ask, Method, Reason
+from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.sign_in.authenticate import AccountState, TokenState, after_right_tokencode
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.core.sign_in.pins import PinError, PinVerifier, new_verifier, rule_of, verify_new_pin
@@ -42,13 +42,13 @@ def decide_answer(
     refused = closed or unusable or _withheld(asked.granted.method, token, now)
     if refused is not None:
         return Denied(refused, account.account_id, token.token_id)
-    if asked.ask is Ask.NEXT_TOKENCODE:
+    if asked.ask is ChallengeKind.NEXT_TOKENCODE:
         return _judge_next(asked, answer, account, token, now)
     if not token.needs_new_pin(now, account.token_policy):
         # An administrator has set a PIN meanwhile: a user with the tokencode alone must not replace it.
         return Denied(Reason.NO_SUCH_QUESTION, account.account_id, token.token_id)
     typed = answer.reveal().strip(" \r\n")
-    if asked.ask is Ask.NEW_PIN:
+    if asked.ask is ChallengeKind.NEW_PIN:
         return _judge_new_pin(asked, typed, account, former)
     return _judge_confirmation(asked, typed, account, token)
 
@@ -87,7 +87,7 @@ def _judge_new_pin(asked: Asked, typed: str, account: AccountState, former: Sequ
         verify_new_pin(typed, account.token_policy, account.login, former)
     except PinError as error:
         return _asked_again(asked, Reason.PIN_NOT_ALLOWED, f"Not taken: {error}.")
-    return replace(asked, ask=Ask.CONFIRM_PIN, text=CONFIRM_TEXT, pin=new_verifier(typed), uses_code=False)
+    return replace(asked, ask=ChallengeKind.CONFIRM_PIN, text=CONFIRM_TEXT, pin=new_verifier(typed), uses_code=False)
 
 
 def _judge_confirmation(asked: Asked, typed: str, account: AccountState, token: TokenState) -> Outcome | NewPin:
@@ -106,4 +106,4 @@ def _judge_confirmation(asked: Asked, typed: str, account: AccountState, token: 
 def _asked_again(asked: Asked, reason: Reason, text: str) -> Outcome:
     if asked.tries + 1 >= MOST_TRIES:
         return Denied(reason, asked.granted.account_id, asked.granted.token_id)
-    return replace(asked, ask=Ask.NEW_PIN, text=text, tries=asked.tries + 1, pin=None, uses_code=False)
+    return replace(asked, ask=ChallengeKind.NEW_PIN, text=text, tries=asked.tries + 1, pin=None, uses_code=False)

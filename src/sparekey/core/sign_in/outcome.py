@@ -7,7 +7,7 @@ lockout would never happen (architecture, rule 2).
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from sparekey.core.reasons import Ask, Method, Reason
+from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.sign_in.pins import PinVerifier
 
 
@@ -48,7 +48,7 @@ class Denied(_Outcome):
 class Asked(_Outcome):
     """The passcode is correct, and the user must answer a challenge before the sign-in is granted."""
 
-    ask: Ask
+    ask: ChallengeKind
     granted: Granted  # the outcome without the challenge
     text: str = ""  # for the screen
     tries: int = 0  # refused answers

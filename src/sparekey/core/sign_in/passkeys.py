@@ -23,7 +23,7 @@ class BadPasskey(ValueError):
 
 
 @dataclass(frozen=True)
-class Place:
+class RelyingParty:
     """The address of the page. Passkeys are bound to `host`; `origins` are the origins that a browser may report."""
 
     host: str
@@ -50,7 +50,7 @@ class Answer:
 
 
 def registration_options(
-    place: Place, challenge: bytes, account_id: str, login: str, known: Sequence[bytes] = ()
+    place: RelyingParty, challenge: bytes, account_id: str, login: str, known: Sequence[bytes] = ()
 ) -> str:
     """Return JSON for `navigator.credentials.create`. `known`: passkeys that the user has already."""
     webauthn, structs = _library()
@@ -72,7 +72,7 @@ def registration_options(
     return str(webauthn.options_to_json(options))
 
 
-def sign_in_options(place: Place, challenge: bytes, known: Sequence[bytes] = ()) -> str:
+def sign_in_options(place: RelyingParty, challenge: bytes, known: Sequence[bytes] = ()) -> str:
     """Return JSON for `navigator.credentials.get`. `known`: the accepted passkeys; without them, any for this host."""
     webauthn, structs = _library()
     options = webauthn.generate_authentication_options(
@@ -106,7 +106,7 @@ def read_answer(text: str) -> Answer:
         raise BadPasskey("this is no answer of a browser") from error
 
 
-def verify_registration(place: Place, answer: Answer) -> NewPasskey:
+def verify_registration(place: RelyingParty, answer: Answer) -> NewPasskey:
     """Return the passkey that was made for this challenge. Raises BadPasskey."""
     webauthn, _ = _library()
     verified = _verified(
@@ -120,7 +120,7 @@ def verify_registration(place: Place, answer: Answer) -> NewPasskey:
     return NewPasskey(verified.credential_id, verified.credential_public_key, verified.sign_count)
 
 
-def verify_sign_in(place: Place, answer: Answer, public_key: bytes) -> int:
+def verify_sign_in(place: RelyingParty, answer: Answer, public_key: bytes) -> int:
     """Verify the signature and return the use count that the authenticator reports. Raises BadPasskey."""
     webauthn, _ = _library()
     verified = _verified(

@@ -12,7 +12,7 @@ from sparekey.app.offline.contact import Witness, take_contact
 from sparekey.app.offline.events import take_events
 from sparekey.app.offline.provisioning import acknowledge
 from sparekey.app.offline.sealing import seal_for_device
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.core.errors import BadInput
 from sparekey.server.agent_api.enrolment import unhex
 from sparekey.server.agent_api.signed_requests import HEADERS, SignedRequest, read_signed
@@ -69,7 +69,7 @@ async def _synced(service: Service, signed: SignedRequest, asked: api.SyncReques
     return api.SyncReply(
         server_time=signed.now,
         device_name=signed.device.name,
-        signing_keys=[service.instance.keystore.public_key(Purpose.OFFLINE).hex()],
+        signing_keys=[service.instance.keystore.public_key(KeyPurpose.OFFLINE).hex()],
         checkpoint=contact.checkpoint,
         users=contact.users,
         last_event=contact.last_event,

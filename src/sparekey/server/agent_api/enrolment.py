@@ -5,7 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sparekey.app.devices.devices import EnrolmentRequest, enrol
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 from sparekey.server.bodies import read_body
@@ -25,7 +25,7 @@ def routes(service: Service) -> list[Route]:
     async def trust(_: Request) -> Response:
         """What the enrolment code's pin stands for: CA certificate and signing key."""
         instance = service.instance
-        signing_key = instance.keystore.public_key(Purpose.OFFLINE)
+        signing_key = instance.keystore.public_key(KeyPurpose.OFFLINE)
         return answer(api.TrustReply(ca_certificate=instance.ca_certificate.hex(), signing_key=signing_key.hex()))
 
     async def enrol_device(request: Request) -> Response:
@@ -38,8 +38,8 @@ def routes(service: Service) -> list[Route]:
             api.EnrolReply(
                 device=enrolled.device_id,
                 name=enrolled.name,
-                signing_keys=[keystore.public_key(Purpose.OFFLINE).hex()],
-                checkpoint_key=keystore.public_key(Purpose.CHECKPOINT).hex(),
+                signing_keys=[keystore.public_key(KeyPurpose.OFFLINE).hex()],
+                checkpoint_key=keystore.public_key(KeyPurpose.CHECKPOINT).hex(),
                 server_time=now,
             )
         )

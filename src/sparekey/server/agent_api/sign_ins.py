@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sparekey.app.offline.sign_in import DeviceSignIn, sign_in_on_device
-from sparekey.app.sign_in.verification import Door
+from sparekey.app.sign_in.verification import SignInInterface
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.agent_api.enrolment import unhex
@@ -41,8 +41,8 @@ def routes(service: Service) -> list[Route]:
         def verify() -> DeviceSignIn:
             return sign_in_on_device(service.instance, signed.device, asked.login, typed, check, signed.now, reply_to)
 
-        door = Door(f"device:{signed.device.id}", signed.device.id)
-        judged = await judge(service, arrived, door, signed.now, verify, lambda result: result.outcome)
+        interface = SignInInterface(f"device:{signed.device.id}", signed.device.id)
+        judged = await judge(service, arrived, interface, signed.now, verify, lambda result: result.outcome)
         return answer(_reply(judged, signed))
 
     return [described_route("POST", api.SIGN_INS, sign_in, "agent: sign-in", messages)]

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from sparekey.app.devices.devices import find_device, tell_revoked
 from sparekey.server.bodies import read_body
-from sparekey.server.replies import Refusal
+from sparekey.server.replies import RequestRejected
 from sparekey.server.service import Service
 from sparekey.storage.devices.devices import Device
 from sparekey.wire import signing
@@ -33,7 +33,7 @@ class SignedRequest:
 
 
 async def read_signed(service: Service, request: Request, most: int) -> SignedRequest:
-    """Raises Refusal unless a device that is enrolled now signed exactly this."""
+    """Raises RequestRejected unless a device that is enrolled now signed exactly this."""
     device_id, at, signature = (request.headers.get(name, "") for name in HEADERS)
     begun = service.now()
     device = await _get_device(service, device_id)
@@ -43,7 +43,7 @@ async def read_signed(service: Service, request: Request, most: int) -> SignedRe
         device = await _get_device(service, device_id)
     _verify(device, request, at, signature, body)
     if abs(now - int(at)) > signing.TOLERANCE:
-        raise Refusal(
+        raise RequestRejected(
             401,
             "stale-time",
             "the request is too old or from the future",
@@ -52,7 +52,7 @@ async def read_signed(service: Service, request: Request, most: int) -> SignedRe
         )
     if device.revoked_at is not None:
         await service.contacts.run(tell_revoked, service.instance, device, now=now)
-        raise Refusal(
+        raise RequestRejected(
             403,
             "revoked",
             "this device was revoked",
@@ -66,12 +66,12 @@ async def _get_device(service: Service, device_id: str) -> Device:
     if _DEVICE.fullmatch(device_id):
         device = await service.contacts.run(find_device, service.instance, device_id)
     if device is None:
-        raise Refusal(401, "unknown-device", "this device is not enrolled here", "enrol it with a new code")
+        raise RequestRejected(401, "unknown-device", "this device is not enrolled here", "enrol it with a new code")
     return device
 
 
 def _verify(device: Device, request: Request, at: str, signature: str, body: bytes) -> None:
-    refusal = Refusal(401, "bad-signature", "the request is not signed by this device", "enrol it again")
+    refusal = RequestRejected(401, "bad-signature", "the request is not signed by this device", "enrol it again")
     if not _TIME.fullmatch(at):
         raise refusal
     message = signing.request_bytes(request.method, request.url.path, device.id, int(at), body)

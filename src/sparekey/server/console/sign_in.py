@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sparekey.app.sessions.administrators import Opened, door_name, end_session, id_of, open_session
+from sparekey.app.sessions.administrators import OpenedSession, end_session, id_of, interface_name, open_session
 from sparekey.app.sessions.passkey_sign_ins import ADMINISTRATORS
-from sparekey.app.sign_in.verification import Door
+from sparekey.app.sign_in.verification import SignInInterface
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE, HOME, SIGN_IN, SIGN_OUT
 from sparekey.server.floor import Floor
@@ -20,7 +20,7 @@ from sparekey.server.web.fields import Fields
 from sparekey.server.web.forms import with_form
 from sparekey.server.web.passkeys import BUSY, PasskeySignIn, form_of
 from sparekey.server.web.passkeys import routes as passkey_routes
-from sparekey.server.web.replies import SentOn, Shown
+from sparekey.server.web.replies import Redirect, Shown
 from sparekey.server.web.responses import failed, respond
 from sparekey.server.web.sign_in_replies import answered, way_back
 from sparekey.server.web.visits import Visit
@@ -44,7 +44,7 @@ def routes(service: Service) -> list[Route]:
         arrived = Floor.arrival()
         visit, _ = await form_of(service, CONSOLE, request)
         form = visit.form
-        verify: Callable[[], Opened] = lambda: open_session(  # noqa: E731
+        verify: Callable[[], OpenedSession] = lambda: open_session(  # noqa: E731
             visit.instance,
             visit.address,
             form.get("user", "").strip(),
@@ -62,7 +62,7 @@ def routes(service: Service) -> list[Route]:
         verify_ours(CONSOLE, request, visit.form)
         token = token_of(CONSOLE, request)
         await service.administration.run(_end, visit, token)
-        return respond(CONSOLE, request, visit, SentOn(SIGN_IN, "You are signed out.", signs_out=True))
+        return respond(CONSOLE, request, visit, Redirect(SIGN_IN, "You are signed out.", signs_out=True))
 
     return [
         *passkey_routes(service, passkeys),
@@ -73,12 +73,12 @@ def routes(service: Service) -> list[Route]:
 
 
 async def _judged(
-    service: Service, request: Request, visit: Visit, arrived: float, verify: Callable[[], Opened]
+    service: Service, request: Request, visit: Visit, arrived: float, verify: Callable[[], OpenedSession]
 ) -> Response:
     form = visit.form
-    door = Door(door_name(visit.address))
+    interface = SignInInterface(interface_name(visit.address))
     judged = await judge(
-        service, arrived, door, visit.now, verify, lambda opened: opened.verdict.outcome, service.sessions
+        service, arrived, interface, visit.now, verify, lambda opened: opened.verdict.outcome, service.sessions
     )
     return answered(CONSOLE, request, visit, judged, lambda **more: _page(visit, form, **more), _REFUSED)
 

@@ -22,7 +22,7 @@ from sparekey.server.service import Service
 from sparekey.server.web.arrivals import admitted, verify_ours
 from sparekey.server.web.forms import with_form
 from sparekey.server.web.passkeys import get_place
-from sparekey.server.web.replies import Reply, Sent, SentOn, Shown
+from sparekey.server.web.replies import Download, Redirect, Reply, Shown
 from sparekey.server.web.responses import failed, respond, status_of
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy
@@ -55,7 +55,7 @@ def question(visit: Visit) -> Reply:
     """Return the challenge for a new passkey, for passkey.js."""
     code, login = _code(visit), visit.form.text("user")
     options = admin_links.ask_for_passkey(visit.instance, get_place(visit), code, login, visit.now)
-    return Sent(options.encode(), "application/json", "question.json")
+    return Download(options.encode(), "application/json", "question.json")
 
 
 def use_with_passkey(visit: Visit) -> Reply:
@@ -64,7 +64,7 @@ def use_with_passkey(visit: Visit) -> Reply:
     login = admin_links.use_with_passkey(
         visit.instance, get_place(visit), _code(visit), form.text("user"), name, answer, visit.now
     )
-    return SentOn(SIGN_IN, f"{login} is now a super administrator. Sign in with your passkey.")
+    return Redirect(SIGN_IN, f"{login} is now a super administrator. Sign in with your passkey.")
 
 
 def use_with_token(visit: Visit) -> Reply:

@@ -18,9 +18,9 @@ from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.rest.operation import LARGEST_BODY, Operation
 from sparekey.app.rest.registry import OPERATIONS
 from sparekey.app.sessions.callers import Caller
-from sparekey.server.bodies import Files, read_body
+from sparekey.server.bodies import LargeBodyLimit, read_body
 from sparekey.server.openapi import operation_route
-from sparekey.server.replies import NOT_KEPT, Refusal, json_answer
+from sparekey.server.replies import NOT_KEPT, RequestRejected, json_answer
 from sparekey.server.rest.callers import get_caller
 from sparekey.server.service import Service
 from sparekey.wire.messages import BadMessage
@@ -32,11 +32,11 @@ Query = Sequence[tuple[str, str]]
 
 def routes(service: Service) -> list[Route]:
     """Every operation."""
-    files = Files()
+    files = LargeBodyLimit()
     return [operation_route(each, _handler(service, each, files)) for each in OPERATIONS]
 
 
-def _handler(service: Service, operation: Operation, files: Files) -> Callable[[Request], Awaitable[Response]]:
+def _handler(service: Service, operation: Operation, files: LargeBodyLimit) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
         now, caller = await _admitted(service, request, operation)
         with files.one(is_file=operation.largest > LARGEST_BODY):
@@ -62,14 +62,14 @@ def _done(
 
 
 async def _admitted(service: Service, request: Request, operation: Operation) -> tuple[int, Caller]:
-    """Return the time and the caller. Raises Refusal, or NotAllowed for a file from a caller without the permission to
-    import."""
+    """Return the time and the caller. Raises RequestRejected, or NotAllowed for a file from a caller without the
+    permission to import."""
     now = service.now()
     caller = await get_caller(service, request, now)
     if operation.largest > LARGEST_BODY:
         verify_somewhere(caller.actor, operation.permission_for(request.path_params))
     if operation.needs_fresh_second_factor and not caller.has_fresh_second_factor(now):
-        raise Refusal(
+        raise RequestRejected(
             403,
             "second-factor-needed",
             "this needs a second factor from the last ten minutes",

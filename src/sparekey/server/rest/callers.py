@@ -5,12 +5,12 @@ from starlette.requests import Request
 from sparekey.app.sessions.callers import Caller, find_caller
 from sparekey.core.networks import is_within
 from sparekey.secret import Secret
-from sparekey.server.replies import Refusal
+from sparekey.server.replies import RequestRejected
 from sparekey.server.service import Service
 
 
 async def get_caller(service: Service, request: Request, now: int) -> Caller:
-    """Return the caller. Raises Refusal, the same for every reason."""
+    """Return the caller. Raises RequestRejected, the same for every reason."""
     token = bearer_of(request)
     caller = None
     if token:
@@ -18,7 +18,7 @@ async def get_caller(service: Service, request: Request, now: int) -> Caller:
     if caller is not None and caller.session is not None and not is_admitted(service, request):
         caller = None  # the session is used from where it cannot have been begun
     if caller is None:
-        raise Refusal(
+        raise RequestRejected(
             401, "unknown-caller", "this session or key is not valid, or not from this address", "sign in again"
         )
     return caller

@@ -12,21 +12,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sparekey.app.sessions.administrators import (
-    Opened,
+    OpenedSession,
     Session,
-    door_name,
     end_session,
     id_of,
+    interface_name,
     open_session,
     refresh_second_factor,
 )
-from sparekey.app.sign_in.verification import Door, Verdict
+from sparekey.app.sign_in.verification import SignInInterface, SignInResult
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.bodies import read_body
 from sparekey.server.floor import Floor
 from sparekey.server.openapi import Messages, described_route
-from sparekey.server.replies import NOT_KEPT, Refusal, answer, error_answer
+from sparekey.server.replies import NOT_KEPT, RequestRejected, answer, error_answer
 from sparekey.server.rest.callers import address_of, bearer_of, get_caller, is_admitted
 from sparekey.server.service import Service
 from sparekey.server.sign_in_answers import judge
@@ -39,7 +39,7 @@ SECOND_FACTOR = f"{PATH}/second-factor"
 _LARGEST = 16_384
 _ERRORS = (400, 403, 413, 429, 503)
 # Said before anything is looked at, the same for every name: from elsewhere nobody can lock administrators out.
-_NOT_FROM_HERE = Refusal(
+_NOT_FROM_HERE = RequestRejected(
     403, "not-from-here", "administrators cannot sign in from this address", "see the setting admin_networks"
 )
 
@@ -85,7 +85,7 @@ def routes(service: Service) -> list[Route]:
         asked = decode(SessionQuestion, await read_body(request, _LARGEST))
         address, now = address_of(request), service.now()
 
-        def verify() -> Opened:
+        def verify() -> OpenedSession:
             return open_session(
                 service.instance, address, asked.user, Secret(asked.passcode), Secret(asked.reply_to), now
             )
@@ -101,9 +101,9 @@ def routes(service: Service) -> list[Route]:
         now = service.now()
         session, address = await _session(service, request, now), address_of(request)
 
-        def verify() -> Opened:
+        def verify() -> OpenedSession:
             typed, reply_to = Secret(asked.passcode), Secret(asked.reply_to)
-            return Opened(refresh_second_factor(service.instance, address, session, typed, reply_to, now))
+            return OpenedSession(refresh_second_factor(service.instance, address, session, typed, reply_to, now))
 
         return await _judged(service, arrived, address, now, verify)
 
@@ -132,11 +132,13 @@ _REFRESH: Final = Messages(
 )
 
 
-async def _judged(service: Service, arrived: float, address: str, now: int, verify: Callable[[], Opened]) -> Response:
-    door = Door(door_name(address))
+async def _judged(
+    service: Service, arrived: float, address: str, now: int, verify: Callable[[], OpenedSession]
+) -> Response:
+    interface = SignInInterface(interface_name(address))
     try:
         judged = await judge(
-            service, arrived, door, now, verify, lambda opened: opened.verdict.outcome, service.sessions
+            service, arrived, interface, now, verify, lambda opened: opened.verdict.outcome, service.sessions
         )
     except Busy:
         busy = ErrorReply(error="busy", message="the server is busy", do="try again in a few seconds")
@@ -149,14 +151,16 @@ async def _judged(service: Service, arrived: float, address: str, now: int, veri
 async def _session(service: Service, request: Request, now: int) -> Session:
     caller = await get_caller(service, request, now)
     if caller.session is None:
-        raise Refusal(401, "no-session", "an API client has no session", "this is for administrators who signed in")
+        raise RequestRejected(
+            401, "no-session", "an API client has no session", "this is for administrators who signed in"
+        )
     return caller.session
 
 
-def _answer(judged: Opened | Denied) -> SessionAnswer:
-    verdict = judged.verdict if isinstance(judged, Opened) else Verdict(judged)
+def _answer(judged: OpenedSession | Denied) -> SessionAnswer:
+    verdict = judged.verdict if isinstance(judged, OpenedSession) else SignInResult(judged)
     match verdict.outcome:
-        case Granted() if isinstance(judged, Opened):
+        case Granted() if isinstance(judged, OpenedSession):
             return SessionAnswer("granted", [], judged.token.reveal(), judged.expires_at)
         case Asked() as asked:
             name = verdict.reply_to.reveal() if verdict.reply_to else ""

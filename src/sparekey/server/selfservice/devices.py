@@ -3,7 +3,7 @@
 from sparekey.app.self_service import own as self_service
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import get_session
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service/devices")
@@ -19,7 +19,7 @@ def stolen(visit: Visit) -> Reply:
 def report_stolen(visit: Visit) -> Reply:
     """Report a device stolen. Needs a passcode from the last ten minutes, because it cannot be undone."""
     self_service.report_stolen(visit.instance, get_session(visit), visit.path["device"], now=visit.now)
-    return SentOn(
+    return Redirect(
         "/self-service/sign-in",
         "The device is reported stolen. It is blocked, your data and codes on it have ended, "
         "and you are signed out everywhere. You must choose a new PIN at your next sign-in. Tell the help desk, too.",

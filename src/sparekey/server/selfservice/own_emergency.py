@@ -6,7 +6,7 @@ from sparekey.app.self_service import emergency_access as own_emergency
 from sparekey.app.self_service import own as self_service
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import get_session
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service/tokens")
@@ -37,4 +37,4 @@ def give(visit: Visit) -> Reply:
 def end(visit: Visit) -> Reply:
     serial = visit.path["serial"]
     own_emergency.end(visit.instance, get_session(visit), serial, now=visit.now)
-    return SentOn(f"/self-service/tokens/{serial}/emergency", "The one-time tokencodes no longer work.")
+    return Redirect(f"/self-service/tokens/{serial}/emergency", "The one-time tokencodes no longer work.")

@@ -7,7 +7,7 @@ from sparekey.app.self_service import passkeys as user_passkeys
 from sparekey.app.sessions import passkey_sign_ins, passkeys
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import get_place, get_session, question
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service/passkeys")
@@ -43,13 +43,13 @@ def registration_question(visit: Visit) -> Reply:
 def add(visit: Visit) -> Reply:
     name, answer = visit.form.text("name", "Name", needed=True), visit.form.get("passkey", "")
     made = user_passkeys.add_passkey(visit.instance, get_place(visit), get_session(visit), name, answer, visit.now)
-    return SentOn(PASSKEYS, f"The passkey {made.name} was added. You can now sign in here without your token.")
+    return Redirect(PASSKEYS, f"The passkey {made.name} was added. You can now sign in here without your token.")
 
 
 @pages.post("/{passkey}/remove", None, again=own)
 def remove(visit: Visit) -> Reply:
     name = passkeys.remove_own_passkey(visit.instance, get_session(visit), visit.path["passkey"], visit.now)
-    return SentOn(
+    return Redirect(
         PASSKEYS,
         f"The passkey {name} was removed. You are signed out everywhere else, and one-time tokencodes that "
         "you created here no longer work.",

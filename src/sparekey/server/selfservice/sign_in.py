@@ -11,9 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sparekey.app.self_service.passkeys import entrance
-from sparekey.app.sessions.administrators import Opened, id_of
-from sparekey.app.sessions.users import door_name, end_session, open_session
-from sparekey.app.sign_in.verification import Door
+from sparekey.app.sessions.administrators import OpenedSession, id_of
+from sparekey.app.sessions.users import end_session, interface_name, open_session
+from sparekey.app.sign_in.verification import SignInInterface
 from sparekey.secret import Secret
 from sparekey.server.floor import Floor
 from sparekey.server.rest.callers import is_admitted
@@ -25,7 +25,7 @@ from sparekey.server.web.fields import Fields
 from sparekey.server.web.forms import with_form
 from sparekey.server.web.passkeys import BUSY, PasskeySignIn, form_of
 from sparekey.server.web.passkeys import routes as passkey_routes
-from sparekey.server.web.replies import SentOn, Shown
+from sparekey.server.web.replies import Redirect, Shown
 from sparekey.server.web.responses import failed, respond
 from sparekey.server.web.sign_in_replies import answered, way_back
 from sparekey.server.web.visits import Visit
@@ -48,7 +48,7 @@ def routes(service: Service) -> list[Route]:
 
     async def front(request: Request) -> Response:
         visit = admitted(service, SELF_SERVICE, request)
-        return respond(SELF_SERVICE, request, visit, SentOn(HOME))
+        return respond(SELF_SERVICE, request, visit, Redirect(HOME))
 
     async def page(request: Request) -> Response:
         visit = admitted(service, SELF_SERVICE, request)
@@ -66,7 +66,7 @@ def routes(service: Service) -> list[Route]:
         visit = await with_form(service, request, admitted(service, SELF_SERVICE, request))
         verify_ours(SELF_SERVICE, request, visit.form)
         await service.self_service.run(_end, visit, token_of(SELF_SERVICE, request))
-        return respond(SELF_SERVICE, request, visit, SentOn(SIGN_IN, "You are signed out.", signs_out=True))
+        return respond(SELF_SERVICE, request, visit, Redirect(SIGN_IN, "You are signed out.", signs_out=True))
 
     return [
         *passkey_routes(service, passkeys),
@@ -80,7 +80,7 @@ def routes(service: Service) -> list[Route]:
 async def _judged(service: Service, request: Request, visit: Visit, arrived: float) -> Response:
     form = visit.form
     from_inside = is_admitted(service, request)
-    verify: Callable[[], Opened] = lambda: open_session(  # noqa: E731
+    verify: Callable[[], OpenedSession] = lambda: open_session(  # noqa: E731
         visit.instance,
         visit.address,
         form.get("user", "").strip(),
@@ -89,9 +89,9 @@ async def _judged(service: Service, request: Request, visit: Visit, arrived: flo
         visit.now,
         administrators_too=from_inside,
     )
-    door = Door(door_name(visit.address))
+    interface = SignInInterface(interface_name(visit.address))
     judged = await judge(
-        service, arrived, door, visit.now, verify, lambda opened: opened.verdict.outcome, service.self_service
+        service, arrived, interface, visit.now, verify, lambda opened: opened.verdict.outcome, service.self_service
     )
     return answered(SELF_SERVICE, request, visit, judged, lambda **more: _page(visit, form, **more), _REFUSED)
 

@@ -6,7 +6,7 @@ from sparekey.core.reasons import Reason
 from sparekey.server.selfservice import words
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import get_session
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service/tokens")
@@ -25,7 +25,7 @@ def change_pin(visit: Visit) -> Reply:
     if new.reveal() != again.reveal():
         raise BadInput("the two PINs are different", "type the same PIN twice")
     self_service.change_pin(visit.instance, get_session(visit), _serial(visit), new, now=visit.now)
-    return SentOn(_HOME, "Your PIN was changed. Your devices accept the old PIN offline until their next contact.")
+    return Redirect(_HOME, "Your PIN was changed. Your devices accept the old PIN offline until their next contact.")
 
 
 @pages.get("/{serial}/resynchronise", None)
@@ -38,13 +38,13 @@ def set_right(visit: Visit) -> Reply:
     first, second = visit.form.secret("first"), visit.form.secret("second")
     found = self_service.resynchronise(visit.instance, get_session(visit), _serial(visit), first, second, now=visit.now)
     if found.refused is Reason.LOCKED:
-        return SentOn(_SIGN_IN)
+        return Redirect(_SIGN_IN)
     if found.refused is not None:
         raise BadInput(
             "these are not two consecutive codes of this token; this counts as a failed sign-in",
             "wait for two fresh codes; if that fails too, call the help desk",
         )
-    return SentOn(_HOME, f"Your token {found.serial} is resynchronised. Wait for its next code before you sign in.")
+    return Redirect(_HOME, f"Your token {found.serial} is resynchronised. Wait for its next code before you sign in.")
 
 
 @pages.get("/{serial}/lost", None)
@@ -60,7 +60,7 @@ def report_lost(visit: Visit) -> Reply:
     others = [each.serial for each in own.tokens if each.serial != serial and each.works(visit.now)]
     still = "".join(f"Your token {each} still works. " for each in others)
     desk = f"the help desk ({own.help_text})" if own.help_text else "the help desk"
-    return SentOn(
+    return Redirect(
         _SIGN_IN,
         f"Your token {serial} is reported lost. Its codes are rejected, and you are signed out "
         f"everywhere. {still}To sign in without a token, use a passkey here, or call {desk} for an emergency code.",

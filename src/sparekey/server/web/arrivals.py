@@ -13,7 +13,7 @@ from starlette.requests import Request
 from sparekey.core.errors import NotAllowed
 from sparekey.core.networks import is_within
 from sparekey.secret import Secret
-from sparekey.server.replies import Refusal
+from sparekey.server.replies import RequestRejected
 from sparekey.server.rest.callers import address_of, is_admitted
 from sparekey.server.service import Service
 from sparekey.server.web import cookies
@@ -26,11 +26,11 @@ _HOST: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?", re.AS
 
 
 def admitted(service: Service, site: Site, request: Request) -> Visit:
-    """Return the visit if this host and this address are allowed. Raises Refusal."""
+    """Return the visit if this host and this address are allowed. Raises RequestRejected."""
     verify_host(service, request)
     networks = site.sessions.networks(service)
     if networks and not is_within(address_of(request), networks):
-        raise Refusal(
+        raise RequestRejected(
             403,
             "not-from-here",
             f"{site.name} does not answer to this address",
@@ -45,13 +45,13 @@ def token_of(site: Site, request: Request) -> Secret[str]:
 
 
 def visit_of(service: Service, request: Request) -> Visit:
-    """Return the visit from the request alone. Raises Refusal for a query that is not valid."""
+    """Return the visit from the request alone. Raises RequestRejected for a query that is not valid."""
     query = request.url.query
     try:
         fields = Fields.of(query)
     except BadFields:
         do = "follow a link, or begin at the first page"
-        raise Refusal(400, "bad-request", "the part of the address after the ? is not valid", do) from None
+        raise RequestRejected(400, "bad-request", "the part of the address after the ? is not valid", do) from None
     return Visit(
         instance=service.instance,
         settings=service.settings,
@@ -68,10 +68,10 @@ def visit_of(service: Service, request: Request) -> Visit:
 
 
 def verify_host(service: Service, request: Request) -> None:
-    """Verify the host name. Raises Refusal for a name that is not ours, or in a form that no browser sends."""
+    """Verify the host name. Raises RequestRejected for a name that is not ours, or in a form that no browser sends."""
     named = _HOST.fullmatch(request.headers.get("host", ""))
     if named is None or named[1].strip("[]").lower() not in service.hosts:
-        raise Refusal(
+        raise RequestRejected(
             421,
             "unknown-host",
             "this server does not answer under this name",

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from sparekey.core.errors import Conflict
 from sparekey.secret import Secret
 from sparekey.server.paths import sent_path
-from sparekey.server.replies import Failure, error_answer, log_unforeseen
+from sparekey.server.replies import HttpFailure, error_answer, log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.web.rendering import page_response
 from sparekey.server.web.replies import Shown
@@ -38,7 +38,7 @@ class Failures:
         self._service: Final = service
         self._sites: Final = sites
 
-    def answer(self, request: Request, failure: Failure) -> Response:
+    def answer(self, request: Request, failure: HttpFailure) -> Response:
         """Return the reply for an error. Never raises."""
         site = self._site_of(sent_path(request.scope), request.headers.get("accept", ""))
         if site is not None:
@@ -57,7 +57,7 @@ class Failures:
                 return site
         return self._sites[-1] if path == "/" or "text/html" in accepted else None
 
-    def _page(self, site: Site, failure: Failure) -> Response:
+    def _page(self, site: Site, failure: HttpFailure) -> Response:
         reply = failure.reply
         said = Conflict(*_WORDS.get((reply.error, failure.status), (reply.message, reply.do)))
         given: dict[str, object] = {"failure": said, "leads_here_again": reply.error in _LEADS_HERE_AGAIN}

@@ -9,7 +9,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from sparekey.server.bodies import read_body
-from sparekey.server.replies import Refusal
+from sparekey.server.replies import RequestRejected
 from sparekey.server.service import Service
 from sparekey.server.web.fields import BadFields, Fields, SentFile
 from sparekey.server.web.pages import FORM
@@ -17,7 +17,7 @@ from sparekey.server.web.visits import Visit
 
 
 async def with_form(service: Service, request: Request, visit: Visit, most: int = FORM) -> Visit:
-    """Return the visit with its form, and the time at which the form was complete. Raises Refusal.
+    """Return the visit with its form, and the time at which the form was complete. Raises RequestRejected.
 
     The time is read again because a client could hold a form back: an expired challenge, code or session would
     otherwise stay valid as long as the client likes, and no lock would apply (S01, S06, S61).
@@ -27,10 +27,12 @@ async def with_form(service: Service, request: Request, visit: Visit, most: int 
 
 
 async def read_form(request: Request, most: int) -> Fields:
-    """Return the fields of a form. Raises Refusal if it is not a form, or too large."""
+    """Return the fields of a form. Raises RequestRejected if it is not a form, or too large."""
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     body = await read_body(request, most)
-    no_form = Refusal(400, "bad-request", "the form could not be read", "reload the page and send the form again")
+    no_form = RequestRejected(
+        400, "bad-request", "the form could not be read", "reload the page and send the form again"
+    )
     if options.get(b"charset", b"utf-8").lower() != b"utf-8":
         raise no_form  # no browser names another, and some that a sender could name take hours to read (S08)
     try:

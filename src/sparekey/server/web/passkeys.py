@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sparekey.app.sessions.administrators import Opened, Session
+from sparekey.app.sessions.administrators import OpenedSession, Session
 from sparekey.app.sessions.passkey_sign_ins import Entrance, ask_to_sign_in, open_session_with_passkey
-from sparekey.app.sign_in.verification import Door
+from sparekey.app.sign_in.verification import SignInInterface
 from sparekey.core.errors import BadInput, Conflict, NotAllowed
-from sparekey.core.sign_in.passkeys import Place
+from sparekey.core.sign_in.passkeys import RelyingParty
 from sparekey.secret import Secret
 from sparekey.server.floor import Floor
 from sparekey.server.service import Service
@@ -24,7 +24,7 @@ from sparekey.server.sign_in_answers import judge
 from sparekey.server.web import cookies
 from sparekey.server.web.arrivals import admitted, verify_ours
 from sparekey.server.web.forms import with_form
-from sparekey.server.web.replies import Sent, Shown
+from sparekey.server.web.replies import Download, Shown
 from sparekey.server.web.responses import failed, respond
 from sparekey.server.web.sign_in_replies import answered
 from sparekey.server.web.site import Site
@@ -59,13 +59,13 @@ def routes(service: Service, it: PasskeySignIn) -> list[Route]:
         arrived = Floor.arrival()
         visit, browser = await form_of(service, it.site, request)
         place, signed, at = get_place(visit), visit.form.get("passkey", ""), it.entrance(request)
-        verify: Callable[[], Opened] = lambda: open_session_with_passkey(  # noqa: E731
+        verify: Callable[[], OpenedSession] = lambda: open_session_with_passkey(  # noqa: E731
             visit.instance, visit.address, place, browser, signed, visit.now, at
         )
-        door = Door(at.door_name(visit.address))
+        interface = SignInInterface(at.interface_name(visit.address))
         try:
             judged = await judge(
-                service, arrived, door, visit.now, verify, lambda opened: opened.verdict.outcome, it.pool
+                service, arrived, interface, visit.now, verify, lambda opened: opened.verdict.outcome, it.pool
             )
         except Busy:
             return failed(it.site, request, visit, BUSY, 429)
@@ -76,13 +76,14 @@ def routes(service: Service, it: PasskeySignIn) -> list[Route]:
 
 
 async def form_of(service: Service, site: Site, request: Request) -> tuple[Visit, Secret[str]]:
-    """Return the form and the cookie of the browser to which challenges are bound. Raises Refusal, NotAllowed."""
+    """Return the form and the cookie of the browser to which challenges are bound. Raises RequestRejected or
+    NotAllowed."""
     visit = await with_form(service, request, admitted(service, site, request))
     verify_ours(site, request, visit.form)
     return visit, cookies.base_of(request.cookies, site.sessions.cookie)
 
 
-def get_place(visit: Visit) -> Place:
+def get_place(visit: Visit) -> RelyingParty:
     """Return the place. Raises BadInput if passkeys cannot be used there."""
     if visit.place is None:
         raise BadInput("passkeys do not work at an IP address", "open this page by the server's name")
@@ -96,6 +97,6 @@ def get_session(visit: Visit) -> Session:
     return visit.session
 
 
-def question(options: str) -> Sent:
+def question(options: str) -> Download:
     """Return the challenge for a new passkey, for passkey.js."""
-    return Sent(options.encode(), "application/json", "question.json")
+    return Download(options.encode(), "application/json", "question.json")

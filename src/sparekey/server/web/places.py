@@ -4,12 +4,12 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from sparekey.core.sign_in.passkeys import Place
+from sparekey.core.sign_in.passkeys import RelyingParty
 
 _LOCAL: Final = "localhost"  # the one name for which browsers take a page without TLS for a safe one
 
 
-def place_of(host: str) -> Place | None:
+def place_of(host: str) -> RelyingParty | None:
     """Return the place of a host, with the port if it is unusual; None for an IP address."""
     name = urlsplit(f"//{host}").hostname
     if not name:
@@ -17,5 +17,5 @@ def place_of(host: str) -> Place | None:
     try:
         ip_address(name)
     except ValueError:
-        return Place(name, (f"https://{host}", f"http://{host}") if name == _LOCAL else (f"https://{host}",))
+        return RelyingParty(name, (f"https://{host}", f"http://{host}") if name == _LOCAL else (f"https://{host}",))
     return None

@@ -21,7 +21,7 @@ from sparekey.secret import Secret
 from sparekey.server.web import words
 from sparekey.server.web.assets import address_of_asset
 from sparekey.server.web.cookies import new_mark
-from sparekey.server.web.replies import Sent, SentOn, Shown
+from sparekey.server.web.replies import Download, Redirect, Shown
 from sparekey.server.web.visits import Visit
 
 _WORTH_COMPRESSING: Final = 1_024  # bytes
@@ -55,12 +55,12 @@ def page_response(
     return Response(content, shown.status, headers, "text/html; charset=utf-8")
 
 
-def moved_response(sent_on: SentOn) -> Response:
+def moved_response(sent_on: Redirect) -> Response:
     """Return a redirect after a change, so that reloading the page repeats nothing."""
     return RedirectResponse(sent_on.to, 303, page_headers(""))
 
 
-def file_response(sent: Sent) -> Response:
+def file_response(sent: Download) -> Response:
     """Return a file to download, never one to display as a page."""
     name = "".join(each for each in sent.name if each.isalnum() or each in "-_.") or "file"
     headers = page_headers("") | {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -18,7 +18,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class SentOn:
+class Redirect:
     """A redirect after a change, with a message that is shown once. `session`: begins one; `signs_out`: ends it."""
 
     to: str
@@ -28,7 +28,7 @@ class SentOn:
 
 
 @dataclass(frozen=True)
-class Sent:
+class Download:
     """A file to download."""
 
     content: bytes = field(repr=False)
@@ -36,4 +36,4 @@ class Sent:
     name: str = "file"
 
 
-Reply = Shown | SentOn | Sent
+Reply = Shown | Redirect | Download

@@ -16,7 +16,7 @@ from sparekey.server.web import cookies
 from sparekey.server.web.failures import asks_for_json
 from sparekey.server.web.pages import Page
 from sparekey.server.web.rendering import file_response, moved_response, page_headers, page_response
-from sparekey.server.web.replies import Reply, Sent, SentOn, Shown
+from sparekey.server.web.replies import Download, Redirect, Reply, Shown
 from sparekey.server.web.site import Site
 from sparekey.server.web.visits import Visit
 from sparekey.wire.agent_api import ErrorReply
@@ -33,9 +33,9 @@ def status_of(error: SparekeyError) -> int:
 def respond(site: Site, request: Request, visit: Visit, reply: Reply) -> Response:
     """Return a reply as bytes, in the frame of the site."""
     match reply:
-        case Sent():
+        case Download():
             return file_response(reply)
-        case SentOn():
+        case Redirect():
             return _moved(site, reply)
     said = _said(request)
     frame = {
@@ -61,7 +61,7 @@ def failed(site: Site, request: Request, visit: Visit, error: SparekeyError, sta
     return respond(site, request, visit, Shown("failed.html", {"failure": error, "leads_here_again": False}, status))
 
 
-def _moved(site: Site, sent_on: SentOn) -> Response:
+def _moved(site: Site, sent_on: Redirect) -> Response:
     response = moved_response(sent_on)
     if sent_on.said:
         said = json.dumps(sent_on.said[:_LONGEST_SAID]).encode()
@@ -90,7 +90,7 @@ def to_sign_in(site: Site, page: Page, request: Request) -> Response:
     if request.headers.get("hx-request"):
         # a part of a page cannot hold the sign-in: the whole page goes there
         return Response(status_code=204, headers={"HX-Redirect": site.sign_in, "Cache-Control": "no-store"})
-    return moved_response(SentOn(f"{site.sign_in}{back}"))
+    return moved_response(Redirect(f"{site.sign_in}{back}"))
 
 
 def _takes_gzip(request: Request) -> bool:

@@ -19,9 +19,9 @@ from starlette.routing import Route
 
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.core.errors import BadInput, Conflict, SparekeyError
-from sparekey.server.bodies import Files
+from sparekey.server.bodies import LargeBodyLimit
 from sparekey.server.floor import Floor
-from sparekey.server.replies import Refusal, is_unavailable, log_unforeseen
+from sparekey.server.replies import RequestRejected, is_unavailable, log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.web.arrivals import admitted, token_of, verify_ours
 from sparekey.server.web.forms import with_form
@@ -38,11 +38,13 @@ _BUSY: Final = Conflict("the server is busy", "wait a moment and reload the page
 
 def routes(service: Service, site: Site) -> list[Route]:
     """A route for each page."""
-    files = Files()
+    files = LargeBodyLimit()
     return [Route(each.path, _handler(service, site, each, files), methods=[each.method]) for each in site.pages]
 
 
-def _handler(service: Service, site: Site, page: Page, files: Files) -> Callable[[Request], Awaitable[Response]]:
+def _handler(
+    service: Service, site: Site, page: Page, files: LargeBodyLimit
+) -> Callable[[Request], Awaitable[Response]]:
     is_file = page.largest > FORM
 
     async def handle(request: Request) -> Response:
@@ -59,7 +61,7 @@ def _handler(service: Service, site: Site, page: Page, files: Files) -> Callable
                 response, too_soon = await pool.run(_answered, site, page, request, visit)
         except Busy:
             return failed(site, request, visit, _BUSY, 503)
-        except Refusal as refusal:  # no form, or one that is too large
+        except RequestRejected as refusal:  # no form, or one that is too large
             return failed(site, request, visit, BadInput(refusal.reply.message, refusal.reply.do), refusal.status)
         if too_soon:
             await service.floor.wait(arrived)

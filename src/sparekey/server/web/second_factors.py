@@ -6,7 +6,7 @@ form only once and the server stores nothing in the session.
 
 from typing import Any, Final
 
-from sparekey.app.sign_in.verification import Verdict
+from sparekey.app.sign_in.verification import SignInResult
 from sparekey.core.sign_in.outcome import Asked, Granted
 from sparekey.server.web.rendering import MARK_FIELD
 from sparekey.server.web.replies import Shown
@@ -40,7 +40,7 @@ def ask_for_second_factor(site: Site, visit: Visit) -> Shown | None:
     return visit.show("second-factor.html", secret=True, **said)
 
 
-def _second_factor(sessions: Sessions, visit: Visit) -> Verdict | None:
+def _second_factor(sessions: Sessions, visit: Visit) -> SignInResult | None:
     """Return the result of the passcode or the passkey that came with the form; None if neither came."""
     session, passcode = visit.session, visit.form.secret(_PASSCODE_FIELD)
     signed = visit.form.get(_PASSKEY_FIELD, "")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sparekey.app.instance import Instance
 from sparekey.app.sessions.administrators import Session
-from sparekey.app.sign_in.verification import Verdict
+from sparekey.app.sign_in.verification import SignInResult
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.sign_in.passkeys import Place
+from sparekey.core.sign_in.passkeys import RelyingParty
 from sparekey.secret import Secret
 from sparekey.server.service import Service
 from sparekey.server.web.pages import Page
@@ -30,8 +30,8 @@ class Passkeys:
     the session has a passkey for this place."""
 
     question: str
-    known: Callable[[Instance, Place, Session], bool]
-    refresh: Callable[[Instance, str, Place, Session, str, int], Verdict]
+    known: Callable[[Instance, RelyingParty, Session], bool]
+    refresh: Callable[[Instance, str, RelyingParty, Session, str, int], SignInResult]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Sessions:
 
     cookie: str
     find: Callable[[Visit, Secret[str]], Session | None]
-    refresh: Callable[[Instance, str, Session, Secret[str], Secret[str], int], Verdict]
+    refresh: Callable[[Instance, str, Session, Secret[str], Secret[str], int], SignInResult]
     networks: Callable[[Service], tuple[str, ...]]
     pool: Callable[[Service], WorkPool]
     passkeys: Passkeys | None = None

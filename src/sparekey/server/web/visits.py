@@ -9,7 +9,7 @@ from sparekey.app.instance import Instance
 from sparekey.app.sessions.administrators import Session
 from sparekey.core.errors import NotAllowed, SparekeyError
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.sign_in.passkeys import Place
+from sparekey.core.sign_in.passkeys import RelyingParty
 from sparekey.server.settings import Settings
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.places import place_of
@@ -48,7 +48,7 @@ class Visit:
         return self.session.actor
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> RelyingParty | None:
         """Return the place for passkeys; None at an IP address, because passkeys are bound to names."""
         return place_of(self.host)
 

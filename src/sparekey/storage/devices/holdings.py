@@ -20,13 +20,14 @@ from sparekey.storage.tables import (
     token,
     unit_receipt,
 )
+from sparekey.unit_kind import UnitKind
 
 
 class HeldKind(StrEnum):
     """The kinds of data that open on a device."""
 
-    DATA = "day"
-    PACK = "events"
+    DATA = UnitKind.DAY.value
+    PACK = UnitKind.EVENTS.value
     CODE = "code"
 
 
@@ -179,7 +180,7 @@ def _days(account_ids: Sequence[str], today: int) -> Select[Any]:
     receipt = unit_receipt.c
     held = (
         select(receipt.account_id, receipt.device_id, receipt.token_id, receipt.day)
-        .where(receipt.account_id.in_(account_ids), receipt.kind == "day", receipt.day >= today)
+        .where(receipt.account_id.in_(account_ids), receipt.kind == UnitKind.DAY, receipt.day >= today)
         .where(receipt.acknowledged_at.is_not(None))
         .distinct()
         .subquery()
@@ -203,7 +204,7 @@ def _packs(account_ids: Sequence[str], now: int) -> Select[Any]:
     return (
         select(literal(HeldKind.PACK.value), *columns, literal(0), func.max(receipt.not_after))
         .join(token, token.c.id == receipt.token_id)
-        .where(receipt.account_id.in_(account_ids), receipt.kind == "events", receipt.not_after > now)
+        .where(receipt.account_id.in_(account_ids), receipt.kind == UnitKind.EVENTS, receipt.not_after > now)
         .where(receipt.acknowledged_at.is_not(None), receipt.first + receipt.count - 1 > token.c.last_step)
         .group_by(*columns)
     )

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from sparekey.core.offline.units import UnitKind
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import token, unit_receipt
+from sparekey.unit_kind import UnitKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from sparekey.storage.search.narrowing import (
     up_to,
     with_domain,
 )
-from sparekey.storage.search.queries import Domains, Key, Listing, Page, Search, State
+from sparekey.storage.search.queries import Domains, Key, Listing, ListPage, RowState, Search
 from sparekey.storage.tables import NEVER, device
 
 _LAST_CONTACT: Final = Key("last_contact", NEVER)
@@ -29,15 +29,15 @@ _ORDERS: Final[Mapping[str, Listing]] = {
 DEVICE_ORDERS: Final = tuple(_ORDERS)
 
 # A state that few devices are in has an index of its own.
-_STATES: Final[Mapping[str, State]] = {
-    "active": State(lambda columns: columns.revoked_at.is_(None)),
-    "revoked": State(lambda columns: columns.revoked_at + 0 >= 0, "device.revoked_at IS NOT NULL"),
-    "silent": State(lambda columns: columns.revoked_at.is_(None)),
+_STATES: Final[Mapping[str, RowState]] = {
+    "active": RowState(lambda columns: columns.revoked_at.is_(None)),
+    "revoked": RowState(lambda columns: columns.revoked_at + 0 >= 0, "device.revoked_at IS NOT NULL"),
+    "silent": RowState(lambda columns: columns.revoked_at.is_(None)),
 }
 
 
 def devices_found(
-    connection: Connection, name_start: str, state: str, domains: Domains, page: Page, silent_since: int
+    connection: Connection, name_start: str, state: str, domains: Domains, page: ListPage, silent_since: int
 ) -> Search:
     """Return the search for the devices whose folded name begins so.
 

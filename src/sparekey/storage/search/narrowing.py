@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from sparekey.core.list_order import Order
 from sparekey.storage.search import limits
-from sparekey.storage.search.queries import Columns, Condition, Domains, Key, Listing, RowTest, Search, State
+from sparekey.storage.search.queries import Columns, Condition, Domains, Key, Listing, RowState, RowTest, Search
 from sparekey.storage.tables import account, account_word, security_domain, token
 
 _LAST: Final = "\U0010ffff"  # sorts after every character
@@ -89,7 +89,7 @@ def up_to(search: Search, name: str, key: Key, bound: int) -> None:
     )
 
 
-def in_state(search: Search, state: State | None) -> None:
+def in_state(search: Search, state: RowState | None) -> None:
     """Keep the rows in this state; None: in any."""
     if state is None:
         return

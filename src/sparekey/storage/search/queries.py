@@ -113,7 +113,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Page:
+class ListPage:
     """One page of a list: `limit` rows after the row with the key `after`; "": from the first row."""
 
     order: Order
@@ -137,7 +137,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class State:
+class RowState:
     """A state of a row.
 
     `holds`: as no index answers it. `index`: exactly as the index of the state has it, or SQLite would not recognise

@@ -22,7 +22,7 @@ from sparekey.storage.search.narrowing import (
     up_to,
     users_with_word,
 )
-from sparekey.storage.search.queries import Condition, Domains, Key, Listing, Page, Search, State
+from sparekey.storage.search.queries import Condition, Domains, Key, Listing, ListPage, RowState, Search
 from sparekey.storage.tables import NO_END, account, security_domain, token
 
 
@@ -48,17 +48,17 @@ _ORDERS: Final[Mapping[str, Listing]] = {
 TOKEN_ORDERS: Final = tuple(_ORDERS)
 
 # A state that few tokens are in has an index of its own.
-_STATES: Final[Mapping[str, State]] = {
-    "assigned": State(
+_STATES: Final[Mapping[str, RowState]] = {
+    "assigned": RowState(
         lambda columns: func.coalesce(columns.account_id, "") != "", "token.account_id > ''", in_order=False
     ),
-    "unassigned": State(lambda columns: func.coalesce(columns.account_id, "") == "", "token.account_id IS NULL"),
-    "disabled": State(lambda columns: func.coalesce(columns.enabled, True).is_(False), "NOT token.enabled"),
-    "lost": State(lambda columns: func.coalesce(columns.lost, False).is_(True), "token.lost"),
+    "unassigned": RowState(lambda columns: func.coalesce(columns.account_id, "") == "", "token.account_id IS NULL"),
+    "disabled": RowState(lambda columns: func.coalesce(columns.enabled, True).is_(False), "NOT token.enabled"),
+    "lost": RowState(lambda columns: func.coalesce(columns.lost, False).is_(True), "token.lost"),
 }
 
 
-def tokens_found(connection: Connection, state: str, kind: str, domains: Domains, page: Page, now: int) -> Search:
+def tokens_found(connection: Connection, state: str, kind: str, domains: Domains, page: ListPage, now: int) -> Search:
     """Return the search for the tokens in this state and of this type; "" for any.
 
     `state`: "assigned", "unassigned", "disabled", "lost" or "expired". `domains`: ids. A page is sorted by "serial"

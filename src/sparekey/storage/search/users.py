@@ -18,7 +18,7 @@ from sparekey.storage.search.narrowing import (
     users_with_word,
     with_domain,
 )
-from sparekey.storage.search.queries import Condition, Domains, Key, Listing, Page, Search, State
+from sparekey.storage.search.queries import Condition, Domains, Key, Listing, ListPage, RowState, Search
 from sparekey.storage.tables import account
 
 # The orders in which users can be listed, the list's own order first.
@@ -29,14 +29,16 @@ _ORDERS: Final[Mapping[str, Listing]] = {
 ACCOUNT_ORDERS: Final = tuple(_ORDERS)
 
 # A state that few users are in has an index of its own.
-_STATES: Final[Mapping[str, State]] = {
-    "enabled": State(lambda columns: columns.enabled.is_(True)),
-    "disabled": State(lambda columns: func.coalesce(columns.enabled, True).is_(False), "NOT account.enabled"),
-    "locked": State(lambda columns: columns.locked_at + 0 >= 0, "account.locked_at IS NOT NULL"),
+_STATES: Final[Mapping[str, RowState]] = {
+    "enabled": RowState(lambda columns: columns.enabled.is_(True)),
+    "disabled": RowState(lambda columns: func.coalesce(columns.enabled, True).is_(False), "NOT account.enabled"),
+    "locked": RowState(lambda columns: columns.locked_at + 0 >= 0, "account.locked_at IS NOT NULL"),
 }
 
 
-def accounts_found(connection: Connection, words: Sequence[str], state: str, domains: Domains, page: Page) -> Search:
+def accounts_found(
+    connection: Connection, words: Sequence[str], state: str, domains: Domains, page: ListPage
+) -> Search:
     """Return the search for the accounts that have all these words.
 
     `words`: beginnings of words. `state`: "enabled", "disabled", "locked", or "" for any. `domains`: ids. A page is

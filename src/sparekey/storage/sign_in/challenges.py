@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
-from sparekey.core.reasons import Ask, Method
+from sparekey.core.reasons import ChallengeKind, Method
 from sparekey.storage.tables import dialogue
 
 
@@ -16,8 +16,8 @@ class Dialogue:
     id: str  # SHA-256 of its name, in hex
     account_id: str
     token_id: str
-    ask: Ask
-    actor: str  # the door that asked
+    ask: ChallengeKind
+    actor: str  # the interface that asked
     login: str
     method: Method  # what was right
     step: int | None  # of a tokencode
@@ -35,7 +35,7 @@ def find_dialogue(connection: Connection, dialogue_id: str) -> Dialogue | None:
     if row is None:
         return None
     columns = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
-    return Dialogue(**columns | {"ask": Ask(row.ask), "method": Method(row.method)})
+    return Dialogue(**columns | {"ask": ChallengeKind(row.ask), "method": Method(row.method)})
 
 
 def take_dialogue(connection: Connection, dialogue_id: str) -> bool:

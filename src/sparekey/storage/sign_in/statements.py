@@ -15,7 +15,7 @@ from sqlalchemy import Connection, TextClause, text
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable
 from sparekey.core.policy.lockout import LOCKOUT_FIELDS, LockoutPolicy
 from sparekey.core.policy.token import TOKEN_FIELDS, TokenPolicy
-from sparekey.core.reasons import Ask, Method, Reason
+from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.sign_in.authenticate import NEXT_TOKENCODE_TEXT
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.storage.audit_log.events import INSERT_ROW
@@ -347,7 +347,7 @@ def _suspected(connection: Connection, granted: Granted, now: int, policy: Locko
     """Failures came in between: guesses at once get no further than guesses one by one."""
     if not granted.asks_after or granted.step is None or granted.token_id is None:
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
-    return _ask(connection, Asked(Ask.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT), now, policy)
+    return _ask(connection, Asked(ChallengeKind.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT), now, policy)
 
 
 def _use_of(granted: Granted) -> tuple[TextClause, Reason]:

@@ -12,8 +12,8 @@ from sparekey.app.emergency import offline as emergency
 from sparekey.app.emergency.approvals import ApprovalNeeded, approve
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import Instance
-from sparekey.app.sessions.users import door_name
-from sparekey.app.sign_in.verification import Door
+from sparekey.app.sessions.users import interface_name
+from sparekey.app.sign_in.verification import SignInInterface
 from sparekey.clock import now as clock_now
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.permissions import Actor, Grant, Permission
@@ -207,7 +207,9 @@ def test_lists_of_the_record_show_names_and_in_json_ids_too(operator: Operator, 
 def test_details_are_told_with_dates_and_doors_in_words(operator: Operator, alice: User) -> None:
     operator.runs("emergency", "fixed", alice.serial, *CALLER)
     with opened(operator) as instance:
-        submit(instance, alice, clock_now(), alice.wrong(clock_now()), door=Door(door_name("192.0.2.7")))
+        submit(
+            instance, alice, clock_now(), alice.wrong(clock_now()), door=SignInInterface(interface_name("192.0.2.7"))
+        )
     given = _line(operator.sees("audit", "list"), "emergency.temporary").split("\t")[-1]
     assert re.search(rf"expires: {RFC3339.pattern}(,|$)", given)
     assert alice.serial not in given

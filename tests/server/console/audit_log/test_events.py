@@ -11,8 +11,8 @@ import pytest
 from sparekey.app.emergency.online import Terms, give_fixed
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import TOP_DOMAIN
-from sparekey.app.sessions.users import door_name
-from sparekey.app.sign_in.verification import Door
+from sparekey.app.sessions.users import interface_name
+from sparekey.app.sign_in.verification import SignInInterface
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.core.row_files import as_csv
 from sparekey.secret import Secret
@@ -46,7 +46,7 @@ def test_a_refusal_is_told_in_words_with_names_linked(world: World, root: Secret
 
 
 def test_who_signs_in_at_self_service_is_told_in_words(world: World, root: Secret[str]) -> None:
-    submit(world.instance, world.alice, NOW, world.alice.wrong(NOW), door=Door(door_name("192.0.2.7")))
+    submit(world.instance, world.alice, NOW, world.alice.wrong(NOW), door=SignInInterface(interface_name("192.0.2.7")))
     seen = words(look(world, root, "/console/audit?by=192.0.2.7"))
     assert "192.0.2.7 self-service sign-in" in seen
 

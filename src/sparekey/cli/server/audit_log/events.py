@@ -13,7 +13,7 @@ from sparekey.app.audit_log.named_rows import TIMES, RecordRow
 from sparekey.app.audit_log.reading import list_record
 from sparekey.app.audit_log.sequencer import chain
 from sparekey.app.audit_log.verification import verify_record
-from sparekey.app.ports import Purpose
+from sparekey.app.ports import KeyPurpose
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_here, open_server
 from sparekey.core.audit_log.checkpoint import Checkpoint
@@ -87,7 +87,7 @@ def verify(
     if checkpoint is not None:
         witnesses.append(_read_checkpoint(checkpoint))
     with open_here(call) as server:
-        public_key = server.instance.keystore.public_key(Purpose.CHECKPOINT)
+        public_key = server.instance.keystore.public_key(KeyPurpose.CHECKPOINT)
         findings = verify_record(server.instance.database, public_key, witnesses)
     rows = [
         {"fault": each.fault.value, "batch": each.batch, "first": each.first, "last": each.last, "words": each.words}

@@ -12,9 +12,9 @@ import typer
 
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, call_of, command, new_group
-from sparekey.cli.server.https import Connection
+from sparekey.cli.server.https import RemoteConnection
 from sparekey.cli.server.kept_sessions import KeptSession, find_session, forget_session, keep_session
-from sparekey.cli.server.remote import Refused, error_of, read_ca
+from sparekey.cli.server.remote import RemoteRefusal, error_of, read_ca
 from sparekey.secret import Secret
 
 app = new_group("Start or end a session at a server.")
@@ -35,7 +35,7 @@ def login(
     url, name = _named(call)
     before = find_session(url, name)
     ca = read_ca(call.ca_file) or (before.ca.encode() if before else b"")
-    connection = Connection(url, ca or None)
+    connection = RemoteConnection(url, ca or None)
     try:
         answer = _asked(connection, name, reply_to)
         if answer["result"] == "granted":
@@ -54,7 +54,7 @@ def logout(ctx: typer.Context) -> None:
     url, name = _named(call)
     kept = find_session(url, name)
     if kept is not None:
-        connection = Connection(url, read_ca(call.ca_file) or kept.ca.encode() or None)
+        connection = RemoteConnection(url, read_ca(call.ca_file) or kept.ca.encode() or None)
         try:
             connection.ask("DELETE", _PATH, token=kept.token)
         finally:
@@ -70,20 +70,20 @@ def _named(call: Call) -> tuple[str, str]:
     return call.url, call.login
 
 
-def _asked(connection: Connection, name: str, reply_to: str) -> Mapping[str, Any]:
-    """Return the final answer: granted, or a challenge without an answer. Raises Refused after a denial."""
+def _asked(connection: RemoteConnection, name: str, reply_to: str) -> Mapping[str, Any]:
+    """Return the final answer: granted, or a challenge without an answer. Raises RemoteRefusal after a denial."""
     answers = _answers()
     said = _sent(connection, name, answers("Passcode") or Secret(""), reply_to)
     while said.get("result") == "ask" and (typed := answers(str(said.get("text", "")))) is not None:
         said = _sent(connection, name, typed, str(said.get("reply_to", "")))
     if said.get("result") not in ("granted", "ask"):
-        raise Refused(
+        raise RemoteRefusal(
             "denied", f"the server refused {name} with this passcode", "check name and passcode, and try again"
         )
     return said
 
 
-def _sent(connection: Connection, name: str, typed: Secret[str], reply_to: str) -> dict[str, Any]:
+def _sent(connection: RemoteConnection, name: str, typed: Secret[str], reply_to: str) -> dict[str, Any]:
     body = {"user": name, "passcode": typed.reveal(), "reply_to": reply_to}
     status, reply = connection.ask("POST", _PATH, body=body)
     if status != 200:

@@ -9,7 +9,7 @@ from sparekey.app.emergency import rate_limit
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.permissions import Permission
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")
@@ -40,7 +40,7 @@ def manage(visit: Visit) -> Reply:
 @pages.post("/alarms/{alarm_id}/acknowledge", Permission.ALARM_ACKNOWLEDGE, again=manage)
 def acknowledge(visit: Visit) -> Reply:
     alarms.acknowledge(visit.instance, visit.actor, visit.path["alarm_id"], now=visit.now)
-    return SentOn(_back(visit), "Alarm acknowledged.")
+    return Redirect(_back(visit), "Alarm acknowledged.")
 
 
 @pages.get("/operators", Permission.OPERATOR_LIFT)
@@ -56,7 +56,7 @@ def lift(visit: Visit) -> Reply:
     name = visit.path["operator"]
     hours = visit.form.number("hours", "Hours", 1, rate_limit.MOST_HOURS, rate_limit.DEFAULT_HOURS)
     rate_limit.lift(visit.instance, visit.actor, name, hours, now=visit.now)
-    return SentOn("/console/operators", f"The limit of {name} is lifted for {hours} hours.")
+    return Redirect("/console/operators", f"The limit of {name} is lifted for {hours} hours.")
 
 
 def _back(visit: Visit) -> str:

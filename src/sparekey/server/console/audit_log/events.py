@@ -17,7 +17,7 @@ from sparekey.core.permissions import Permission
 from sparekey.core.row_files import as_csv, as_json_lines
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, Sent
+from sparekey.server.web.replies import Download, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/audit")
@@ -88,7 +88,7 @@ def export(visit: Visit) -> Reply:
         content = as_csv(RECORD, [{**row, "detail": json.dumps(row["detail"])} for row in rows])
     else:
         content = as_json_lines(rows)
-    return Sent(content, media_type, f"audit-{datetime.fromtimestamp(visit.now, UTC):%Y%m%d-%H%M}.{ending}")
+    return Download(content, media_type, f"audit-{datetime.fromtimestamp(visit.now, UTC):%Y%m%d-%H%M}.{ending}")
 
 
 def _wanted(visit: Visit, query: Fields) -> tuple[dict[str, Any], SparekeyError | None]:

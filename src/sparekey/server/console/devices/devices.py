@@ -16,7 +16,7 @@ from sparekey.server.console.emergency.words import circumstances
 from sparekey.server.console.forms.choices import domain_options
 from sparekey.server.console.forms.confirming import ask_first
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 LIST: Final = "/console/devices"
@@ -76,7 +76,7 @@ def revoke_at_once(visit: Visit) -> Reply:
     revoked = devices.revoke_at_once(visit.instance, visit.actor, chosen, now=visit.now)
     rest = len(chosen) - len(revoked)
     unchanged = f" Not changed: {counted(rest, 'device')}, already revoked." if rest else ""
-    return SentOn(back, f"{counted(len(revoked), 'device')} revoked.{unchanged}")
+    return Redirect(back, f"{counted(len(revoked), 'device')} revoked.{unchanged}")
 
 
 @pages.get(":invite", Permission.DEVICE_INVITE)
@@ -135,7 +135,7 @@ def withdraw(visit: Visit) -> Reply:
     invitations.withdraw(
         visit.instance, visit.actor, visit.form.text("invitation", "Invitation", needed=True), now=visit.now
     )
-    return SentOn(f"{LIST}:invitations", "The invitation was withdrawn. Its code no longer works.")
+    return Redirect(f"{LIST}:invitations", "The invitation was withdrawn. Its code no longer works.")
 
 
 @pages.get("/{name}", Permission.DEVICE_VIEW)
@@ -171,7 +171,7 @@ def revoke(visit: Visit) -> Reply:
     name = visit.path["name"]
     devices.revoke(visit.instance, visit.actor, name, now=visit.now)
     back = f"{LIST}/{quote(name, safe='')}" if visit.may(Permission.DEVICE_VIEW) else "/console"
-    return SentOn(back, "The device was revoked. The server rejects it.")
+    return Redirect(back, "The device was revoked. The server rejects it.")
 
 
 @pages.get("/{name}/stolen", Permission.DEVICE_REVOKE)

@@ -6,7 +6,7 @@ from sparekey.app.emergency import approvals
 from sparekey.app.emergency.approvals import ApprovalState
 from sparekey.core.permissions import Permission
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/approvals")
@@ -26,10 +26,10 @@ def manage(visit: Visit) -> Reply:
 @pages.post("/{approval_id}/approve", Permission.EMERGENCY_APPROVE, again=manage, fresh=True)
 def approve(visit: Visit) -> Reply:
     done = approvals.approve(visit.instance, visit.actor, visit.path["approval_id"], now=visit.now)
-    return SentOn("/console", f"Approved. {done.asker} can show the passcode of {done.user} on {done.device} once.")
+    return Redirect("/console", f"Approved. {done.asker} can show the passcode of {done.user} on {done.device} once.")
 
 
 @pages.post("/{approval_id}/refuse", Permission.EMERGENCY_APPROVE, again=manage, fresh=True)
 def refuse(visit: Visit) -> Reply:
     done = approvals.refuse(visit.instance, visit.actor, visit.path["approval_id"], now=visit.now)
-    return SentOn("/console", f"Refused. {done.asker} cannot show the passcode of {done.user} on {done.device}.")
+    return Redirect("/console", f"Refused. {done.asker} cannot show the passcode of {done.user} on {done.device}.")

@@ -17,7 +17,7 @@ from sparekey.core.permissions import Permission
 from sparekey.core.plurals import counted
 from sparekey.server.console.emergency.words import MENDS, SENTENCES, TURNS_UP, circumstances, told
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")
@@ -76,7 +76,7 @@ def save(visit: Visit) -> Reply:
     said = _said_of_reset(saved.reset_on)
     if saved.online is not None:
         said += " The server now accepts this code." if saved.online else " The server no longer accepts this code."
-    return SentOn(tokencodes_of(serial), said.strip() or "Nothing was changed.")
+    return Redirect(tokencodes_of(serial), said.strip() or "Nothing was changed.")
 
 
 def page_of(visit: Visit, kind: CodeKind, **more: object) -> Reply:
@@ -128,7 +128,7 @@ def _shown(visit: Visit, kind: CodeKind) -> Reply:
     except ApprovalNeeded:
         # the request for approval is made: this is no mistake in the form
         said = "Approval requested. You can show the code when another person has approved."
-        return SentOn(passcodes_of(_name(visit)), said)
+        return Redirect(passcodes_of(_name(visit)), said)
     return page_of(visit, kind, shown=code)
 
 
@@ -136,8 +136,8 @@ def _reset(visit: Visit, kind: CodeKind) -> Reply:
     name = _name(visit)
     here = tokencodes_of(name) if kind is CodeKind.TOKENCODE else passcodes_of(name)
     if not visit.form.flag("reset"):
-        return SentOn(here, "Nothing was changed.")
-    return SentOn(here, _said_of_reset(emergency.reset(visit.instance, visit.actor, kind, name, now=visit.now)))
+        return Redirect(here, "Nothing was changed.")
+    return Redirect(here, _said_of_reset(emergency.reset(visit.instance, visit.actor, kind, name, now=visit.now)))
 
 
 def _said_of_reset(devices: int | None) -> str:

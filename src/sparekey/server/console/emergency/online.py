@@ -12,7 +12,7 @@ from sparekey.core.permissions import Permission
 from sparekey.server.console.emergency.offline import TOKENCODES, page_of, tokencodes, tokencodes_of
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")
@@ -31,7 +31,7 @@ def give(visit: Visit) -> Reply:
 def end(visit: Visit) -> Reply:
     serial = visit.path["serial"]
     online_emergency.end(visit.instance, visit.actor, serial, now=visit.now)
-    return SentOn(tokencodes_of(serial), "Online emergency access has ended. The token is accepted again.")
+    return Redirect(tokencodes_of(serial), "Online emergency access has ended. The token is accepted again.")
 
 
 def _given(visit: Visit, serial: str, form: Fields) -> GivenAccess:

@@ -15,7 +15,7 @@ from sparekey.server.console.forms.confirming import ask_first
 from sparekey.server.console.policies.policies import cores_of
 from sparekey.server.console.policies.words import label_of
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 LIST: Final = "/console/domains"
@@ -42,7 +42,7 @@ def add(visit: Visit) -> Reply:
     name = visit.form.text("name", "Name", needed=True)
     parent = visit.form.text("parent", "Parent domain", needed=True)
     made = domains.add_domain(visit.instance, visit.actor, name, parent, now=visit.now)
-    return SentOn(address_of(made.name), f"{made.name} was added. It uses the default policies.")
+    return Redirect(address_of(made.name), f"{made.name} was added. It uses the default policies.")
 
 
 @pages.get("/{name}", Permission.DOMAIN_VIEW)
@@ -62,7 +62,7 @@ def before_move(visit: Visit) -> Reply:
 def move(visit: Visit) -> Reply:
     name, parent = visit.path["name"], visit.form.text("parent", "Parent domain", needed=True)
     domains.move_domain(visit.instance, visit.actor, name, parent, now=visit.now)
-    return SentOn(address_of(name), f"{name} was moved below {parent}.")
+    return Redirect(address_of(name), f"{name} was moved below {parent}.")
 
 
 @pages.get("/{name}/remove", Permission.DOMAIN_MANAGE)
@@ -84,7 +84,7 @@ def before_remove(visit: Visit) -> Reply:
 def remove(visit: Visit) -> Reply:
     name = visit.path["name"]
     domains.remove_domain(visit.instance, visit.actor, name, now=visit.now)
-    return SentOn(LIST, f"{name} was removed.")
+    return Redirect(LIST, f"{name} was removed.")
 
 
 @pages.get("/{name}/policies", Permission.POLICY_MANAGE)
@@ -107,7 +107,7 @@ def assign(visit: Visit) -> Reply:
             return _ask_about(visit, kind, policy, preview, sentences)
     policies.assign_policy(visit.instance, visit.actor, kind, policy, domain, confirmed=confirmed, now=visit.now)
     words = f"the {kind} policy {policy}" if policy else f"the default {kind} policy"
-    return SentOn(address_of(domain), f"{domain} now uses {words}.")
+    return Redirect(address_of(domain), f"{domain} now uses {words}.")
 
 
 def _ask_about(visit: Visit, kind: PolicyKind, policy: str | None, preview: Preview, told: list[str]) -> Reply:

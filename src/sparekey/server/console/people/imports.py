@@ -13,7 +13,7 @@ from sparekey.server.console.forms.checked_files import fingerprint, verify_chec
 from sparekey.server.console.forms.choices import domain_options
 from sparekey.server.web.fields import SentFile
 from sparekey.server.web.pages import FILE, Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/user-imports")
@@ -36,7 +36,7 @@ def import_users(visit: Visit) -> Reply:
     report = _import(visit, file, dry_run=False)
     if report.refusals:
         return _page(visit, report=report, name=file.name)
-    return SentOn("/console/users", f"{counted(report.added, 'user')} imported.")
+    return Redirect("/console/users", f"{counted(report.added, 'user')} imported.")
 
 
 def _page(visit: Visit, **more: Any) -> Reply:

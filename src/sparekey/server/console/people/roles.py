@@ -14,7 +14,7 @@ from sparekey.server.console.forms.choices import domain_options
 from sparekey.server.console.forms.confirming import ask_first
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 LIST: Final = "/console/roles"
@@ -61,7 +61,7 @@ def grant(visit: Visit) -> Reply:
         visit.instance, visit.actor, wanted.role, wanted.kind, wanted.holder, wanted.domain, now=visit.now
     )
     words = f"{made.holder} now has the role {made.role} in {made.domain} and below."
-    return SentOn(address_of(made.role) if visit.may(Permission.ROLE_VIEW) else "/console", words)
+    return Redirect(address_of(made.role) if visit.may(Permission.ROLE_VIEW) else "/console", words)
 
 
 @pages.get(":add", Permission.ROLE_MANAGE)
@@ -88,7 +88,7 @@ def new(visit: Visit) -> Reply:
 def add(visit: Visit) -> Reply:
     name = visit.form.text("name", "Name", needed=True)
     made = roles.add_role(visit.instance, visit.actor, name, visit.form.all("permission"), now=visit.now)
-    return SentOn(address_of(made.name), f"The role {made.name} was added. It has no holders yet.")
+    return Redirect(address_of(made.name), f"The role {made.name} was added. It has no holders yet.")
 
 
 @pages.get("/{name}", Permission.ROLE_VIEW)
@@ -109,7 +109,7 @@ def edit(visit: Visit) -> Reply:
 def set_permissions(visit: Visit) -> Reply:
     name = visit.path["name"]
     roles.set_permissions(visit.instance, visit.actor, name, visit.form.all("permission"), now=visit.now)
-    return SentOn(address_of(name), f"The role {name} was changed for all its holders.")
+    return Redirect(address_of(name), f"The role {name} was changed for all its holders.")
 
 
 @pages.get("/{name}/remove", Permission.ROLE_MANAGE)
@@ -129,7 +129,7 @@ def before_remove(visit: Visit) -> Reply:
 def remove(visit: Visit) -> Reply:
     name = visit.path["name"]
     roles.remove_role(visit.instance, visit.actor, name, now=visit.now)
-    return SentOn(LIST, f"The role {name} was removed.")
+    return Redirect(LIST, f"The role {name} was removed.")
 
 
 @pages.get("/{name}/revoke", Permission.ROLE_MANAGE)
@@ -151,7 +151,7 @@ def revoke(visit: Visit) -> Reply:
     each = _grant_in(visit.form, visit.path["name"])
     roles.revoke(visit.instance, visit.actor, each.role, each.kind, each.holder, each.domain, now=visit.now)
     words = f"{each.holder} no longer has the role {each.role} in {each.domain}."
-    return SentOn(address_of(each.role) if visit.may(Permission.ROLE_VIEW) else "/console", words)
+    return Redirect(address_of(each.role) if visit.may(Permission.ROLE_VIEW) else "/console", words)
 
 
 def in_words(permissions: Iterable[str]) -> list[tuple[str, list[str]]]:

@@ -12,7 +12,7 @@ from sparekey.core.plurals import counted
 from sparekey.server.console.forms.choices import domain_options
 from sparekey.server.console.forms.confirming import ask_first
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 from sparekey.server.web.words import day_field
 
@@ -105,7 +105,7 @@ def add_user(visit: Visit) -> Reply:
         end,
         now=visit.now,
     )
-    return SentOn(address_of(login), f"{login} was added. They need a token to sign in.")
+    return Redirect(address_of(login), f"{login} was added. They need a token to sign in.")
 
 
 @pages.get("/{login}/edit", Permission.USER_EDIT)
@@ -126,7 +126,7 @@ def save(visit: Visit) -> Reply:
         form.text("name", "Name", needed=True), form.text("mail"), None if same_day else NEVER if end is None else end
     )
     users.edit_user(visit.instance, visit.actor, user.login, changed, now=visit.now)
-    return SentOn(address_of(user.login), "Saved.")
+    return Redirect(address_of(user.login), "Saved.")
 
 
 @pages.get("/{login}/move", Permission.USER_MOVE)
@@ -141,7 +141,7 @@ def ask_move(visit: Visit) -> Reply:
 def move(visit: Visit) -> Reply:
     login, domain = visit.path["login"], visit.form.text("domain", "Security domain", needed=True)
     users.move_user(visit.instance, visit.actor, login, domain, now=visit.now)
-    return SentOn(address_of(login), f"{login} was moved to {domain}. Its policies now apply.")
+    return Redirect(address_of(login), f"{login} was moved to {domain}. Its policies now apply.")
 
 
 @pages.get("/{login}/disable", Permission.USER_EDIT)
@@ -156,7 +156,7 @@ def ask_disable(visit: Visit) -> Reply:
 def set_enabled(visit: Visit) -> Reply:
     login, enabled = visit.path["login"], visit.form.flag("on")
     users.set_enabled(visit.instance, visit.actor, login, enabled=enabled, now=visit.now)
-    return SentOn(address_of(login), f"{login} is {'enabled' if enabled else 'disabled'}.")
+    return Redirect(address_of(login), f"{login} is {'enabled' if enabled else 'disabled'}.")
 
 
 @pages.post("/{login}/unlock", Permission.USER_UNLOCK, again=dashboard)
@@ -164,8 +164,8 @@ def unlock(visit: Visit) -> Reply:
     login = visit.path["login"]
     cleared = users.unlock(visit.instance, visit.actor, login, now=visit.now)
     if cleared:
-        return SentOn(address_of(login), f"{login} was unlocked. Failures were reset.")
-    return SentOn(address_of(login), f"{login} was not locked and had no failures. Nothing was changed.")
+        return Redirect(address_of(login), f"{login} was unlocked. Failures were reset.")
+    return Redirect(address_of(login), f"{login} was not locked and had no failures. Nothing was changed.")
 
 
 def address_of(login: str) -> str:
@@ -189,7 +189,7 @@ def _done_at_once(visit: Visit, chosen: list[str], changed: list[str], done: str
     rest = len(chosen) - len(changed)
     already = {"unlocked": "not locked"}.get(done, done)
     unchanged = f" Not changed: {counted(rest, 'user')}, already {already}." if rest else ""
-    return SentOn(_list(visit), f"{counted(len(changed), 'user')} {done}.{unchanged}")
+    return Redirect(_list(visit), f"{counted(len(changed), 'user')} {done}.{unchanged}")
 
 
 def _list(visit: Visit) -> str:

@@ -14,7 +14,7 @@ from sparekey.server.console.policies import words as policy_words
 from sparekey.server.settings import Settings
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 LIST: Final = "/console/policies"
@@ -77,7 +77,7 @@ def add(visit: Visit) -> Reply:
     typed = policy_words.read_fields(kind, visit.form)
     given = {each: text for each, text in typed.items() if text != _default(kind, each)}
     policies.add_policy(visit.instance, visit.actor, kind, name, given, now=visit.now)
-    return SentOn(address_of(kind, name), f"{name} was added. Assign it to a domain to use it.")
+    return Redirect(address_of(kind, name), f"{name} was added. Assign it to a domain to use it.")
 
 
 @pages.get("/{kind}:cost", Permission.POLICY_VIEW, whole=False)
@@ -127,7 +127,7 @@ def save(visit: Visit) -> Reply:
     preview = policy_previews.preview_edit(visit.instance, visit.actor, kind, name, typed, now=visit.now)
     confirmed = visit.form.flag("confirmed")
     if not preview.changes:
-        return SentOn(address_of(kind, name), "Nothing was changed.")
+        return Redirect(address_of(kind, name), "Nothing was changed.")
     if not confirmed and (preview.discards or preview.too_short or preview.touches_devices):
         return _ask(visit, kind, name, preview)
     revision = visit.form.number("revision", "Revision", 0, 2**31, 0) or None
@@ -135,7 +135,7 @@ def save(visit: Visit) -> Reply:
     policies.set_fields(
         visit.instance, visit.actor, kind, name, changed, confirmed=confirmed, revision=revision, now=visit.now
     )
-    return SentOn(address_of(kind, name), f"{name} was saved.")
+    return Redirect(address_of(kind, name), f"{name} was saved.")
 
 
 @pages.get("/{kind}/{name}/remove", Permission.POLICY_MANAGE)
@@ -152,7 +152,7 @@ def remove(visit: Visit) -> Reply:
     policies.remove_policy(
         visit.instance, visit.actor, kind, name, confirmed=visit.form.flag("confirmed"), now=visit.now
     )
-    return SentOn(f"{LIST}/{kind}", f"{name} was removed. Its domains now use the default policy.")
+    return Redirect(f"{LIST}/{kind}", f"{name} was removed. Its domains now use the default policy.")
 
 
 @pages.get("/{kind}/{name}/default", Permission.POLICY_MANAGE)
@@ -170,7 +170,7 @@ def make_default(visit: Visit) -> Reply:
     policies.make_default(
         visit.instance, visit.actor, kind, name, confirmed=visit.form.flag("confirmed"), now=visit.now
     )
-    return SentOn(address_of(kind, name), f"{name} is the default now.")
+    return Redirect(address_of(kind, name), f"{name} is the default now.")
 
 
 def address_of(kind: PolicyKind, name: str) -> str:

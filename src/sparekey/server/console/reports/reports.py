@@ -13,7 +13,7 @@ from sparekey.core.json_value import Json
 from sparekey.core.permissions import Permission
 from sparekey.core.row_files import as_csv
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, Sent
+from sparekey.server.web.replies import Download, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/reports")
@@ -54,4 +54,4 @@ def _file(visit: Visit, name: str, columns: tuple[str, ...], rows: Iterator[Mapp
         )
     content = as_csv(columns, found) if kind == "csv" else json.dumps({"rows": found}, indent=1).encode()
     media_type = "text/csv" if kind == "csv" else "application/json"
-    return Sent(content, media_type, f"{name}-{datetime.fromtimestamp(visit.now, UTC):%Y%m%d-%H%M}.{kind}")
+    return Download(content, media_type, f"{name}-{datetime.fromtimestamp(visit.now, UTC):%Y%m%d-%H%M}.{kind}")

@@ -7,7 +7,7 @@ from sparekey.app.reports import search
 from sparekey.app.reports.search import Found
 from sparekey.server.console.people.users import address_of
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/search")
@@ -21,7 +21,7 @@ def find(visit: Visit) -> Reply:
     found = search.find(visit.instance, visit.actor, typed, OF_EACH, now=visit.now)
     there = direct_hit(found, typed)
     if there is not None:
-        return SentOn(there)
+        return Redirect(there)
     return visit.show("search.html", typed=typed, found=found, most=OF_EACH)
 
 

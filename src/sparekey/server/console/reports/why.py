@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from sparekey.app.reports import why
-from sparekey.core.explain.online import Deed, Line, Side, Verdict
+from sparekey.core.explain.online import Deed, Line, RuleResult, Side
 from sparekey.core.permissions import Permission
 from sparekey.core.policy.offline import FIELDS
 from sparekey.server.console.people.users import address_of
@@ -86,7 +86,7 @@ def parts_of(visit: Visit, lines: Sequence[Line], domain: str) -> list[Part]:
 
 def _part(visit: Visit, lines: Sequence[Line], domain: str) -> Part:
     rules = [Rule(line, _mends(visit, line, domain)) for line in lines if not line.rule.startswith(_POLICY)]
-    order = {Verdict.STOPS: 0, Verdict.ASKS: 1, Verdict.WAITS: 1, Verdict.OK: 2, Verdict.OFF: 3}
+    order = {RuleResult.STOPS: 0, RuleResult.ASKS: 1, RuleResult.WAITS: 1, RuleResult.OK: 2, RuleResult.OFF: 3}
     rest = sorted(rules[1:], key=lambda rule: order[rule.line.verdict])
     policy = (line for line in lines if line.rule.startswith(_POLICY))
     return Part(rules[0], tuple(rest), tuple((_field(line), line.source) for line in policy))

@@ -10,7 +10,7 @@ from sparekey.app.sessions.administrators import name_of
 from sparekey.core.permissions import Permission
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import get_place, get_session, question
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")
@@ -50,25 +50,25 @@ def registration_question(visit: Visit) -> Reply:
 def add_passkey(visit: Visit) -> Reply:
     name, answer = visit.form.text("name", "Name", needed=True), visit.form.get("passkey", "")
     made = passkeys.add_passkey(visit.instance, get_place(visit), get_session(visit), name, answer, visit.now)
-    return SentOn(ACCOUNT, f"The passkey {made.name} was added. You can now sign in with it.")
+    return Redirect(ACCOUNT, f"The passkey {made.name} was added. You can now sign in with it.")
 
 
 @pages.post("/account/passkeys/{passkey}/remove", None, again=account)
 def remove_own_passkey(visit: Visit) -> Reply:
     name = passkeys.remove_own_passkey(visit.instance, get_session(visit), visit.path["passkey"], visit.now)
-    return SentOn(ACCOUNT, f"The passkey {name} was removed. Your other sessions were ended, too.")
+    return Redirect(ACCOUNT, f"The passkey {name} was removed. Your other sessions were ended, too.")
 
 
 @pages.post("/account/sessions/{session}/end", None, again=account)
 def end_own_session(visit: Visit) -> Reply:
     session_lists.end_own_session(visit.instance, get_session(visit), visit.path["session"], visit.now)
-    return SentOn(ACCOUNT, "The session was ended.")
+    return Redirect(ACCOUNT, "The session was ended.")
 
 
 @pages.post("/account/sessions/end-others", None, again=account)
 def end_other_sessions(visit: Visit) -> Reply:
     ended = session_lists.end_other_sessions(visit.instance, get_session(visit), visit.now)
-    return SentOn(ACCOUNT, "Your other sessions were ended." if ended else "You have no other sessions.")
+    return Redirect(ACCOUNT, "Your other sessions were ended." if ended else "You have no other sessions.")
 
 
 @pages.post("/account/second-factor/question", None, again=account)
@@ -90,7 +90,7 @@ def sessions(visit: Visit) -> Reply:
 @pages.post("/sessions/{session}/end", Permission.SESSION_END, again=sessions)
 def end_session(visit: Visit) -> Reply:
     session_lists.end_session_of(visit.instance, visit.actor, visit.path["session"], now=visit.now)
-    return SentOn(SESSIONS, "The session was ended.")
+    return Redirect(SESSIONS, "The session was ended.")
 
 
 @pages.get("/users/{login}/passkeys", Permission.USER_VIEW)
@@ -111,7 +111,7 @@ def passkeys_of(visit: Visit) -> Reply:
 def remove_passkey(visit: Visit) -> Reply:
     login = visit.path["login"]
     passkeys.remove_passkey(visit.instance, visit.actor, login, visit.path["passkey"], now=visit.now)
-    return SentOn(_address(login), f"The passkey was removed, and the sessions of {login} were ended.")
+    return Redirect(_address(login), f"The passkey was removed, and the sessions of {login} were ended.")
 
 
 def _user(login: str) -> str:

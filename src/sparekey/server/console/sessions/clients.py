@@ -11,7 +11,7 @@ from sparekey.core.permissions import Permission
 from sparekey.server.console.forms.choices import domain_options
 from sparekey.server.console.forms.confirming import ask_first
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 LIST: Final = "/console/clients"
@@ -82,7 +82,7 @@ def before_revoke(visit: Visit) -> Reply:
 def revoke(visit: Visit) -> Reply:
     name = visit.path["name"]
     clients.revoke_client(visit.instance, visit.actor, name, now=visit.now)
-    return SentOn(address_of(name), f"The key of {name} was revoked.")
+    return Redirect(address_of(name), f"The key of {name} was revoked.")
 
 
 def address_of(name: str) -> str:

@@ -13,7 +13,7 @@ from sparekey.core.plurals import counted
 from sparekey.server.console.forms.choices import domain_options
 from sparekey.server.console.forms.confirming import ask_first
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply, SentOn
+from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 from sparekey.server.web.words import drift_of_clock
 
@@ -47,7 +47,7 @@ def set_enabled_at_once(visit: Visit) -> Reply:
     said = f"{counted(len(changed), 'token')} {done}."
     if rest:
         said += f" Not changed: {counted(rest, 'token')}, already {done}."
-    return SentOn(f"{_LIST}?{visit.query.but()}" if visit.query.but() else _LIST, said)
+    return Redirect(f"{_LIST}?{visit.query.but()}" if visit.query.but() else _LIST, said)
 
 
 @pages.get("/{serial}", Permission.TOKEN_VIEW)
@@ -172,7 +172,7 @@ def replace(visit: Visit) -> Reply:
     keep_pin = visit.form.get("which-pin") != "new"
     done = token_lifecycle.replace(visit.instance, visit.actor, serial, new, keep_pin=keep_pin, now=visit.now)
     pin = "The PIN is unchanged." if done.pin_kept else _PIN_TO_COME
-    return SentOn(address_of(done.new), f"{done.new} replaced {done.old} for {done.login}. {pin}")
+    return Redirect(address_of(done.new), f"{done.new} replaced {done.old} for {done.login}. {pin}")
 
 
 @pages.get("/{serial}/remove", Permission.TOKEN_REMOVE)
@@ -193,7 +193,7 @@ def ask_remove(visit: Visit) -> Reply:
 def remove(visit: Visit) -> Reply:
     serial, assigned_too = visit.path["serial"], visit.form.flag("from-user")
     token_lifecycle.remove(visit.instance, visit.actor, serial, assigned_too=assigned_too, now=visit.now)
-    return SentOn(_LIST, f"{serial} was removed.")
+    return Redirect(_LIST, f"{serial} was removed.")
 
 
 def address_of(serial: str) -> str:
@@ -205,8 +205,8 @@ def _token(visit: Visit) -> TokenDetails:
     return tokens.show_token(visit.instance, visit.actor, visit.path["serial"])
 
 
-def _done(visit: Visit, said: str) -> SentOn:
-    return SentOn(address_of(visit.path["serial"]), said)
+def _done(visit: Visit, said: str) -> Redirect:
+    return Redirect(address_of(visit.path["serial"]), said)
 
 
 def _ask(

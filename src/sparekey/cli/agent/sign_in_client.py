@@ -9,16 +9,16 @@ from sparekey.agent.contact.contact import Progress, refill
 from sparekey.agent.ground.outcome import LoginAnswer
 from sparekey.agent.sign_in.login import login
 from sparekey.agent.sign_in.secret_access import SecretAccess
-from sparekey.agent.store.device import Device
+from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.erasing import days_left
 from sparekey.cli.agent.commands import opened, running_daemon
 from sparekey.cli.agent.remote import Daemon, answer_of
 from sparekey.secret import Secret
-from sparekey.wire.local_socket import Kind, Tag, frame
+from sparekey.wire.local_socket import FrameKind, Tag, frame
 
 
-class Door(Protocol):
-    """A place to sign in, keep and open secrets, and fetch data. Raises SecretRefused or Failed if it cannot."""
+class SignInClient(Protocol):
+    """A way to sign in, keep and open secrets, and fetch data. Raises SecretRefused or Failed if it cannot."""
 
     def attempt(self, passcode: Secret[str], reply_to: str) -> LoginAnswer: ...
 
@@ -32,41 +32,41 @@ class Door(Protocol):
 
 
 @contextlib.contextmanager
-def open_door(options: argparse.Namespace) -> Iterator[Door]:
-    """Open a door for `options.user`. Raises StoreUnreadable if no daemon runs and the store cannot be used."""
+def open_sign_in_client(options: argparse.Namespace) -> Iterator[SignInClient]:
+    """Open a client for `options.user`. Raises StoreUnreadable if no daemon runs and the store cannot be used."""
     with running_daemon(options) as daemon:
         if daemon is not None:
-            yield _OfDaemon(daemon, options.user)
+            yield _DaemonClient(daemon, options.user)
             return
     with opened(options) as device:
-        yield _Alone(device, options.user)
+        yield _StoreClient(device, options.user)
 
 
-class _OfDaemon:
-    """The door of the daemon. The access of a success is bound to the connection."""
+class _DaemonClient:
+    """A client of the daemon. The access of a success is bound to the connection."""
 
     def __init__(self, daemon: Daemon, user: str) -> None:
         self._daemon = daemon
         self._user = user
 
     def attempt(self, passcode: Secret[str], reply_to: str) -> LoginAnswer:
-        request = frame(Kind.LOGIN, user=self._user, passcode=passcode.reveal(), reply_to=reply_to)
+        request = frame(FrameKind.LOGIN, user=self._user, passcode=passcode.reveal(), reply_to=reply_to)
         return answer_of(self._daemon.ask(request))
 
     def fetch(self, report: Callable[[Progress], None]) -> int:
-        return self._daemon.follow(frame(Kind.WATCH), report).number(Tag.DAYS_LEFT)
+        return self._daemon.follow(frame(FrameKind.WATCH), report).number(Tag.DAYS_LEFT)
 
     def keep(self, purpose: str, secret: Secret[bytes]) -> None:
-        self._daemon.ask(frame(Kind.KEEP, purpose=purpose, secret=secret.reveal()))
+        self._daemon.ask(frame(FrameKind.KEEP, purpose=purpose, secret=secret.reveal()))
 
     def open(self, purpose: str) -> Secret[bytes]:
-        return Secret(self._daemon.ask(frame(Kind.OPEN, purpose=purpose)).fields.get(Tag.SECRET, b""))
+        return Secret(self._daemon.ask(frame(FrameKind.OPEN, purpose=purpose)).fields.get(Tag.SECRET, b""))
 
 
-class _Alone:
-    """The door of this process, if no daemon runs. Only root can read the store."""
+class _StoreClient:
+    """A client that works on the store in this process, if no daemon runs. Only root can read the store."""
 
-    def __init__(self, device: Device, user: str) -> None:
+    def __init__(self, device: ThisDevice, user: str) -> None:
         self._device = device
         self._user = user
         self._key = SecretAccess(device, user, None, by_root=True)
