@@ -60,15 +60,11 @@ def doors(instances: tuple[Instance, Instance], user: User) -> list[Submit]:
         return lambda now: submit(instance, user, now, door=REST)
 
     def session(instance: Instance) -> Submit:
-        return lambda now: (
-            open_session(instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now).verdict.outcome
-        )
+        return lambda now: open_session(instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now).outcome
 
     def self_service(instance: Instance) -> Submit:
         return lambda now: (
-            user_sessions.open_session(
-                instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now
-            ).verdict.outcome
+            user_sessions.open_session(instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now).outcome
         )
 
     opened = (agent, rest, self_service, *((session,) if user.pin else ()))

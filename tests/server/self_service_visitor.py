@@ -65,7 +65,7 @@ def signed_in(doors: Doors, user: User) -> Visitor:
     """The user, with a session that began now."""
     now = doors.now[0]
     opened = open_session(doors.instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now)
-    assert isinstance(opened.verdict.outcome, Granted), opened
+    assert isinstance(opened.outcome, Granted), opened
     return Visitor(doors, opened.token)
 
 

@@ -27,7 +27,7 @@ class StoredDevice(Protocol):
 
 
 def device_state(device: StoredDevice) -> DeviceState:
-    """Return the device as the core judges it."""
+    """Return the device as the core decides on it."""
     return DeviceState(device.id, device.revoked_at is not None, device.supports_offline, device.hardware_bound)
 
 

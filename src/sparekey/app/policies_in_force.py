@@ -58,7 +58,7 @@ def policy_in(connection: Connection, domain_id: str, kind: type[P]) -> P:
 
 
 def account_state_of(connection: Connection, account: Account) -> AccountState:
-    """Return the account as the core judges it, under the policies in force in its domain."""
+    """Return the account as the core decides on it, under the policies in force in its domain."""
     lockout = policy_in(connection, account.domain_id, LockoutPolicy)
     return account_state(account, lockout, policy_in(connection, account.domain_id, TokenPolicy))
 

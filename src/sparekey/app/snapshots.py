@@ -15,7 +15,7 @@ from sparekey.secret import Secret
 from sparekey.storage.emergency.offline import EmergencyCode
 from sparekey.storage.people.accounts import Account
 from sparekey.storage.sign_in.statements import EmergencyTerms, OnlineCode, SignInAccount
-from sparekey.storage.tokens.tokens import JudgedToken, PinColumns, Token
+from sparekey.storage.tokens.tokens import PinColumns, Token, TokenFacts
 
 _VERIFIER_BYTES: Final = 32
 PIN_BYTES: Final = _VERIFIER_BYTES + SALT_BYTES + 12
@@ -56,13 +56,13 @@ class StoredToken(StoredPin, Protocol):
 
 
 def account_state(account: Account | SignInAccount, lockout: LockoutPolicy, token_policy: TokenPolicy) -> AccountState:
-    """Return the account as the core judges it, under the policies of its domain."""
+    """Return the account as the core decides on it, under the policies of its domain."""
     failures = FailureCount(account.failures, account.first_failure_at, account.locked_at)
     return AccountState(account.id, account.login, account.enabled, account.expires_at, failures, lockout, token_policy)
 
 
 def sign_in_account_state(account: SignInAccount) -> AccountState:
-    """Return the account that signs in as the core judges it."""
+    """Return the account that signs in as the core decides on it."""
     return account_state(account, account.lockout, account.token_policy)
 
 
@@ -87,8 +87,8 @@ def seal_online_code(vault: Vault, code_id: str, account_id: str, token_id: str,
     return vault.seal("online_emergency_code.code_sealed", code_id, owner, code.reveal().encode())
 
 
-def token_state(vault: Vault, token: JudgedToken) -> TokenState:
-    """Return the token as the core judges it. Raises VaultError if its row was altered."""
+def token_state(vault: Vault, token: TokenFacts) -> TokenState:
+    """Return the token as the core decides on it. Raises VaultError if its row was altered."""
     seed = vault.open("token.seed_sealed", token.id, token_owner(token.account_id, token.id), token.seed_sealed)
     parameters = Parameters(seed, token.serial, token.digits, token.interval, token.algorithm)
     return TokenState(
@@ -136,7 +136,7 @@ def seedless_token(vault: Vault, token: StoredToken) -> SeedlessToken:
 
 
 def code_state(vault: Vault, code: EmergencyCode) -> CodeState:
-    """Return a version of an emergency tokencode as the core judges it."""
+    """Return a version of an emergency tokencode as the core decides on it."""
     assert code.token_id is not None  # a passcode works on devices alone
     return CodeState(code.id, code.token_id, open_code(vault, code), code.not_after)
 

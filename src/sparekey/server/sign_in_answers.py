@@ -5,49 +5,45 @@ reached, which affects all callers alike, the reply says so, so that a device ma
 """
 
 from collections.abc import Callable
-from typing import TypeVar
 
 from sparekey.app.instance import log
-from sparekey.app.sign_in.verification import SignInInterface
+from sparekey.app.sign_in.verification import SignInInterface, SignInResult
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.reasons import Reason
-from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
+from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.server.replies import UNAVAILABLE, RequestRejected, is_unavailable, log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.work import Busy, WorkPool
 
-R = TypeVar("R")
 
-
-async def judge(
+async def run_sign_in(
     service: Service,
     arrived: float,
     interface: SignInInterface,
     now: int,
-    verify: Callable[[], R],
-    outcome_of: Callable[[R], Outcome],
+    verify: Callable[[], SignInResult],
     pool: WorkPool | None = None,
-) -> R | Denied:
+) -> SignInResult:
     """Return the result of `verify` if it grants or asks; every other case is a refusal, at the floor.
 
     A challenge follows only a correct passcode, so that it reveals no more than a success. `pool`: the threads to use
     instead of those for sign-ins. Raises RequestRejected or Busy.
     """
-    judged = await _verified(service, interface, now, verify, pool or service.sign_ins)
-    if not isinstance(judged, Denied) and isinstance(outcome_of(judged), Granted | Asked):
-        return judged
+    result = await _verified(service, interface, now, verify, pool or service.sign_ins)
+    if isinstance(result.outcome, Granted | Asked):
+        return result
     await service.floor.wait(arrived)
-    if judged is _UNREACHED:
+    if result is _UNREACHED:
         raise RequestRejected(503, UNAVAILABLE.error, UNAVAILABLE.message, UNAVAILABLE.do)
-    return judged
+    return result
 
 
-_UNREACHED = Denied(Reason.INTERNAL_ERROR)
+_UNREACHED = SignInResult(Denied(Reason.INTERNAL_ERROR))
 
 
 async def _verified(
-    service: Service, interface: SignInInterface, now: int, verify: Callable[[], R], pool: WorkPool
-) -> R | Denied:
+    service: Service, interface: SignInInterface, now: int, verify: Callable[[], SignInResult], pool: WorkPool
+) -> SignInResult:
     try:
         return await pool.run(verify)
     except Busy:
@@ -56,11 +52,11 @@ async def _verified(
         log_unforeseen(error)
         if is_unavailable(error):
             return _UNREACHED
-    await _put_on_record(service, interface, now)
-    return Denied(Reason.INTERNAL_ERROR)
+    await _log_error(service, interface, now)
+    return SignInResult(Denied(Reason.INTERNAL_ERROR))
 
 
-async def _put_on_record(service: Service, interface: SignInInterface, now: int) -> None:
+async def _log_error(service: Service, interface: SignInInterface, now: int) -> None:
     def write() -> None:
         with service.instance.database.write() as connection:
             reason = Reason.INTERNAL_ERROR
@@ -68,5 +64,5 @@ async def _put_on_record(service: Service, interface: SignInInterface, now: int)
 
     try:
         await service.contacts.run(write)
-    except Exception as error:  # noqa: BLE001 -- it is refused with or without a record
+    except Exception as error:  # noqa: BLE001 -- it is refused with or without an event
         log_unforeseen(error)

@@ -40,15 +40,15 @@ def test_a_new_user_with_a_passkey_becomes_the_first_super_administrator(any_ser
     link = make_link(any_server, ROOT, now=NOW)
     key = with_passkey(any_server, link, "carol")
     opened = signed_in(any_server, key)
-    assert isinstance(opened.verdict.outcome, Granted)
-    assert opened.verdict.outcome.login == "carol"
+    assert isinstance(opened.outcome, Granted)
+    assert opened.outcome.login == "carol"
     (held,) = roles.list_grants(any_server, ROOT).items
     assert (held.role, held.holder, held.domain) == (SUPER_ADMINISTRATOR, "carol", TOP_DOMAIN)
     made, used = on_record(any_server, Action.ADMIN_LINK_MADE, Action.ADMIN_LINK_USED)
     assert (made.actor, used.actor.partition(":")[0], used.account_id) == (
         "os:root",
         "link",
-        opened.verdict.outcome.account_id,
+        opened.outcome.account_id,
     )
 
 
@@ -60,7 +60,7 @@ def test_a_token_with_a_pin_signs_in_too(any_server: Instance) -> None:
     assert isinstance(totp, Totp)
     typed = Secret(PIN + totp.code(LATER // 30))
     opened = open_session(any_server, "192.0.2.7", "carol", typed, Secret(""), LATER)
-    assert isinstance(opened.verdict.outcome, Granted)
+    assert isinstance(opened.outcome, Granted)
     assert tokens.show_token(any_server, ROOT, added.serial).pin_set
 
 
@@ -68,8 +68,8 @@ def test_a_user_who_is_there_keeps_what_they_have(server: Instance) -> None:
     alice = a_user(server, "alice")
     key = with_passkey(server, make_link(server, ROOT, "alice", now=NOW), "somebody-else")
     opened = signed_in(server, key)
-    assert isinstance(opened.verdict.outcome, Granted)
-    assert opened.verdict.outcome.account_id == alice.account_id
+    assert isinstance(opened.outcome, Granted)
+    assert opened.outcome.account_id == alice.account_id
     assert isinstance(submit(server, alice, LATER), Granted)
     key = with_passkey(server, make_link(server, ROOT, "alice", now=LATER))  # who has the role gets one more way in
     assert signed_in(server, key).token.reveal()

@@ -53,10 +53,10 @@ def test_what_works_and_until_when(any_server: Instance) -> None:
     ]
     (row,) = readiness(any_server, ROOT, now=NOW)
     assert device.data is not None
-    assert device.data.until == row.judged.data_until
+    assert device.data.until == row.assessment.data_until
     assert {each.until for each in device.codes} == {
-        row.judged.emergency_tokencode_until,
-        row.judged.emergency_passcode_until,
+        row.assessment.emergency_tokencode_until,
+        row.assessment.emergency_passcode_until,
     }
 
 
@@ -118,14 +118,14 @@ def test_all_pages_say_the_same_of_what_a_device_holds_until_its_next_contact(se
         assert "at its next contact" in lines["emergency tokencode"].why
     (row,) = readiness(server, ROOT, now=NOW)
     # without its PIN the user gets in with the passcode, which stays; as policy wants it, not after the contact
-    assert row.judged.passing is (what == "policy")
+    assert row.assessment.passing is (what == "policy")
 
 
 def test_what_stays_ends_at_no_contact(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     a_filled_device(server, user)
     (device,), (row,) = seen(server, user.login).devices, readiness(server, ROOT, now=NOW)
-    assert (device.ends, row.judged.passing) == ((), False)
+    assert (device.ends, row.assessment.passing) == ((), False)
     rules = {line.rule for line in explain(server, ROOT, user.login, now=NOW).lines}
     assert "until its next contact" not in rules
 

@@ -71,14 +71,14 @@ def test_a_user_is_ready_until_the_days_run_out(any_server: Instance) -> None:
     user = a_user(any_server, "alice", pin=PIN)
     a_full_device(any_server, user, "laptop")
     row = row_of(any_server, user)
-    assert (row.device, row.pending, row.judged.obstacle) == ("laptop", False, None)
-    assert row.judged.readiness is Readiness.TOKENCODE
+    assert (row.device, row.pending, row.assessment.obstacle) == ("laptop", False, None)
+    assert row.assessment.readiness is Readiness.TOKENCODE
     # today and the one day of the policy
-    assert row.judged.data_until == MIDNIGHT + DAY
-    assert row.judged.days_left(NOW) == 1
-    assert row.judged.emergency_tokencode_until == row.judged.emergency_passcode_until == NOW + 30 * DAY
-    assert row_of(any_server, user, MIDNIGHT + DAY).judged.readiness is Readiness.EMERGENCY_CODE
-    assert row_of(any_server, user, NOW + 30 * DAY).judged.readiness is Readiness.NOTHING
+    assert row.assessment.data_until == MIDNIGHT + DAY
+    assert row.assessment.days_left(NOW) == 1
+    assert row.assessment.emergency_tokencode_until == row.assessment.emergency_passcode_until == NOW + 30 * DAY
+    assert row_of(any_server, user, MIDNIGHT + DAY).assessment.readiness is Readiness.EMERGENCY_CODE
+    assert row_of(any_server, user, NOW + 30 * DAY).assessment.readiness is Readiness.NOTHING
 
 
 def test_the_forecast_names_now_and_this_week(server: Instance) -> None:
@@ -102,7 +102,7 @@ def test_a_gap_ends_what_is_held(any_server: Instance) -> None:
     device, tomorrow = a_filled_device(any_server, user), MIDNIGHT // DAY
     confirm_days(any_server, device, user, range(tomorrow, tomorrow + 1))
     confirm_days(any_server, device, user, range(tomorrow + 2, tomorrow + 4))
-    assert row_of(any_server, user).judged.data_until == MIDNIGHT + DAY
+    assert row_of(any_server, user).assessment.data_until == MIDNIGHT + DAY
 
 
 def test_what_is_wrong_is_said(server: Instance) -> None:
@@ -113,7 +113,7 @@ def test_what_is_wrong_is_said(server: Instance) -> None:
     tokens.set_enabled(server, ROOT, disabled.serial, enabled=False, now=NOW)
     users.set_enabled(server, ROOT, "closed", enabled=False, now=NOW)
     found = {row.login: row for row in readiness(server, ROOT, now=NOW)}
-    assert {login: (row.judged.readiness, row.judged.obstacle) for login, row in found.items()} == {
+    assert {login: (row.assessment.readiness, row.assessment.obstacle) for login, row in found.items()} == {
         "lost": (Readiness.EMERGENCY_CODE, Obstacle.TOKEN_LOST),
         "disabled": (Readiness.EMERGENCY_CODE, Obstacle.TOKEN_DISABLED),  # the passcode needs no token
         "closed": (Readiness.CLOSED, Obstacle.ACCOUNT_CLOSED),
@@ -133,12 +133,12 @@ def test_who_is_locked_is_left_with_a_code_once_the_device_knows(server: Instanc
     device = a_full_device(server, user)
     for failure in range(5):
         denied(submit(server, user, TODAY + failure, user.wrong(TODAY)))
-    judged = row_of(server, user, TODAY + 9).judged
-    assert (judged.readiness, judged.obstacle) == (Readiness.TOKENCODE, Obstacle.ACCOUNT_LOCKED)
+    assessment = row_of(server, user, TODAY + 9).assessment
+    assert (assessment.readiness, assessment.obstacle) == (Readiness.TOKENCODE, Obstacle.ACCOUNT_LOCKED)
     row = device.row
     with server.database.write() as connection:
         record_contact(connection, row, SelfReport(hardware_bound=False), now=TODAY + 10)
-    assert row_of(server, user, TODAY + 11).judged.readiness is Readiness.EMERGENCY_CODE
+    assert row_of(server, user, TODAY + 11).assessment.readiness is Readiness.EMERGENCY_CODE
 
 
 def test_each_device_has_a_row(server: Instance) -> None:
@@ -154,7 +154,7 @@ def test_the_end_of_an_account_is_the_end_of_its_days(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     a_full_device(server, user)
     users.edit_user(server, ROOT, user.login, users.UserEdit(expires_at=MIDNIGHT + 100), now=NOW)
-    assert row_of(server, user).judged.data_until == MIDNIGHT + 100
+    assert row_of(server, user).assessment.data_until == MIDNIGHT + 100
 
 
 def test_the_report_says_what_why_says(server: Instance) -> None:
@@ -169,7 +169,7 @@ def test_the_report_says_what_why_says(server: Instance) -> None:
                 for line in explain(server, ROOT, user.login, now=now).lines
                 if line.rule == "sign-in" and line.side is Side.OFFLINE
             )
-            got = row_of(server, user, now).judged.readiness
+            got = row_of(server, user, now).assessment.readiness
             assert (said.verdict is RuleResult.OK) is (got is not Readiness.NOTHING)
             assert (f"the tokencode of {user.serial}" in said.why) is (got is Readiness.TOKENCODE)
 

@@ -302,15 +302,15 @@ def test_a_passkey_opens_self_service_to_who_holds_no_role_and_the_console_only_
     server: Instance, alice: User
 ) -> None:
     key = a_passkey(server, alice)
-    assert isinstance(signed_in(server, key, administrators_too=False).verdict.outcome, Granted)
+    assert isinstance(signed_in(server, key, administrators_too=False).outcome, Granted)
     console = open_session_with_passkey(
         server, ADDRESS, PLACE, BROWSER, key.get(ask_to_sign_in(server, PLACE, BROWSER, LATER)), LATER
     )
-    assert denied(console.verdict.outcome).reason is Reason.OUT_OF_SCOPE
+    assert denied(console.outcome).reason is Reason.OUT_OF_SCOPE
     roles.grant(server, ROOT, "auditor", HolderKind.USER, "alice", TOP_DOMAIN, now=LATER)
-    assert isinstance(signed_in(server, key).verdict.outcome, Granted)
+    assert isinstance(signed_in(server, key).outcome, Granted)
     outside = signed_in(server, key, administrators_too=False)
-    assert denied(outside.verdict.outcome).reason is Reason.OUT_OF_SCOPE
+    assert denied(outside.outcome).reason is Reason.OUT_OF_SCOPE
 
 
 def test_s05_what_is_signed_for_self_service_opens_no_console(server: Instance, alice: User) -> None:
@@ -318,4 +318,4 @@ def test_s05_what_is_signed_for_self_service_opens_no_console(server: Instance, 
     roles.grant(server, ROOT, "auditor", HolderKind.USER, "alice", TOP_DOMAIN, now=LATER)
     answer = key.get(ask_to_sign_in(server, PLACE, BROWSER, LATER, user_passkeys.entrance()))
     opened = open_session_with_passkey(server, ADDRESS, PLACE, BROWSER, answer, LATER)
-    assert denied(opened.verdict.outcome).reason is Reason.NO_SUCH_QUESTION
+    assert denied(opened.outcome).reason is Reason.NO_SUCH_QUESTION

@@ -33,7 +33,7 @@ ENDS: dict[str, Ends] = {
 
 def a_session(server: Instance, user: User, now: int = NOW) -> Secret[str]:
     opened = open_session(server, "192.0.2.7", user.login, user.typed(now), Secret(""), now)
-    assert isinstance(opened.verdict.outcome, Granted)
+    assert isinstance(opened.outcome, Granted)
     assert find_session(server, opened.token, now) is not None
     return opened.token
 

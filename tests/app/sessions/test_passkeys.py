@@ -77,9 +77,9 @@ def signed_in(
 
 
 def refusal(opened: OpenedSession) -> Reason:
-    assert isinstance(opened.verdict.outcome, Denied), opened
+    assert isinstance(opened.outcome, Denied), opened
     assert not opened.token.reveal()
-    return opened.verdict.outcome.reason
+    return opened.outcome.reason
 
 
 def the_only(server: Instance, user: User) -> str:
@@ -91,7 +91,7 @@ def test_a_passkey_opens_a_session_as_pin_and_tokencode_do(any_server: Instance)
     chief = a_chief(any_server)
     key = a_passkey(any_server, chief)
     opened = signed_in(any_server, key)
-    assert isinstance(opened.verdict.outcome, Granted)
+    assert isinstance(opened.outcome, Granted)
     session = find_session(any_server, opened.token, LATER)
     assert session is not None
     assert (session.login, session.is_fresh(LATER)) == (chief.login, True)

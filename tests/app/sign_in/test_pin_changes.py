@@ -54,7 +54,7 @@ def answers(server: Instance, fob: User, typed: Secret[str], *, pin: str = NEW_P
     """The session of whoever types this, is asked for a new PIN and chooses this one."""
     opened = open_session(server, ADDRESS, fob.login, typed, Secret(""), now)
     for _ in range(2):
-        opened = open_session(server, ADDRESS, fob.login, Secret(pin), name_of(opened.verdict), now)
+        opened = open_session(server, ADDRESS, fob.login, Secret(pin), name_of(opened), now)
     return held(server, opened, now)
 
 

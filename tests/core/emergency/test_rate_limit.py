@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.core.emergency.rate_limit import HOUR, Pace, judge_pace
+from sparekey.core.emergency.rate_limit import HOUR, Pace, decide_pace
 from sparekey.core.emergency.two_people import is_person, is_same_person, is_second_person
 from sparekey.core.permissions import Actor
 
@@ -14,7 +14,7 @@ NOW = 1_800_000_000
 def pace(*ago: int, warn: int = 2, limit: int = 4, lifted: bool = False, warned: int | None = None) -> Pace:
     """All in seconds before now."""
     warned_at = None if warned is None else NOW - warned
-    return judge_pace([NOW - each for each in ago], NOW, warn, limit, lifted=lifted, warned_at=warned_at)
+    return decide_pace([NOW - each for each in ago], NOW, warn, limit, lifted=lifted, warned_at=warned_at)
 
 
 def test_calm_then_warned_once_then_stopped() -> None:
@@ -75,7 +75,7 @@ def test_s42_each_stretch_above_the_number_in_force_is_told_of_once_at_its_start
     now, shown, above, told = NOW, list[int](), list[int](), list[int]()
     for pause, warn in acts:
         now += pause
-        judged = judge_pace(shown, now, warn, 1_000, lifted=False, warned_at=above[-1] if above else None)
+        judged = decide_pace(shown, now, warn, 1_000, lifted=False, warned_at=above[-1] if above else None)
         if judged is Pace.WARNED_NOW:
             told.append(now)
         if judged is not Pace.CALM:

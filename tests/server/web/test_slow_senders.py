@@ -69,8 +69,8 @@ def test_s01_no_answer_to_a_passkey_is_good_again(doors: Doors) -> None:
 
     def signs_in(answer: str, now: int) -> Granted | Denied:
         opened = open_session_with_passkey(doors.instance, ADDRESS, PLACE, BROWSER, answer, now, at)
-        assert isinstance(opened.verdict.outcome, Granted | Denied)
-        return opened.verdict.outcome
+        assert isinstance(opened.outcome, Granted | Denied)
+        return opened.outcome
 
     answer, over = signed(0, NOW), NOW + LIFETIME
     assert isinstance(signs_in(answer, NOW), Granted)

@@ -23,7 +23,7 @@ from sparekey.app.emergency.held import (
     verify_some_device,
     verify_works,
 )
-from sparekey.app.emergency.rate_limit import begin_showing, count_showing, judge_showing, stopped, warning_of
+from sparekey.app.emergency.rate_limit import Stopped, begin_showing, count_showing, limit_showing, stopped, warning_of
 from sparekey.app.emergency.showing import Showing, verify_showing
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_assigned_token
@@ -34,7 +34,6 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.emergency.rate_limit import Pace
-from sparekey.core.errors import SparekeyError
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.offline import OfflinePolicy
 from sparekey.passcode import grouped, spelled
@@ -85,8 +84,8 @@ def show(
     verify_showing(showing)
     with instance.database.write() as connection:
         shown = _show(connection, instance, actor, kind, name, device, showing, now)
-    if isinstance(shown, SparekeyError):
-        raise shown  # after the commit, so that its event and its request stay
+    if isinstance(shown, Stopped):
+        raise shown.error  # after the commit, so that its event and its request stay
     return shown
 
 
@@ -99,7 +98,7 @@ def _show(
     device: str | None,
     showing: Showing,
     now: int,
-) -> ShownCode | SparekeyError:
+) -> ShownCode | Stopped:
     owner = owner_of(connection, actor, kind, name, SHOW_PERMISSIONS[kind])
     turn = begin_showing(connection, actor)
     accounts.lock_accounts(connection, [owner.account_id])
@@ -107,14 +106,14 @@ def _show(
     code = held_version(connection, owner, held)
     verify_works(connection, instance, owner, held, code, now)
     policy = _policy_for(connection, owner, held)
-    pace = judge_showing(connection, actor, turn, policy, now)
+    pace = limit_showing(connection, actor, turn, policy, now)
     if pace is Pace.STOPPED:
         return stopped(connection, actor, policy, now)
     approved: Approved | None = None
     if kind is CodeKind.PASSCODE and policy.passcode_approval:
         settled = settle_approval(connection, actor, owner.account_id, held.device_id, showing, now)
         if isinstance(settled, ApprovalNeeded):
-            return settled
+            return Stopped(settled)
         approved, showing = settled, settled.showing
     # Keep this version: a pending replacement would make the code useless while the caller types it.
     emergency_codes.assign(connection, held.device_id, owner.owner_id, owner.account_id, code.id)

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.audit_log.named_rows import names_of_actors
-from sparekey.app.emergency.rate_limit import begin_showing, count_showing, judge_showing, stopped, warning_of
+from sparekey.app.emergency.rate_limit import Stopped, begin_showing, count_showing, limit_showing, stopped, warning_of
 from sparekey.app.emergency.showing import Showing, verify_showing
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_assigned_token
@@ -25,7 +25,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable, ends_at, new_online_codes
 from sparekey.core.emergency.rate_limit import Pace
-from sparekey.core.errors import BadInput, NotAllowed, NotFound, SparekeyError
+from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.durations import DAY_SECONDS
@@ -168,8 +168,8 @@ def _give(
     verify_showing(showing)
     with instance.database.write() as connection:
         given = _give_in(connection, instance, actor, serial, kind, count, terms, showing, now)
-    if isinstance(given, SparekeyError):
-        raise given  # after the commit, so that its event stays
+    if isinstance(given, Stopped):
+        raise given.error  # after the commit, so that its event stays
     return given
 
 
@@ -183,7 +183,7 @@ def _give_in(
     terms: Terms,
     showing: Showing,
     now: int,
-) -> GivenAccess | SparekeyError:
+) -> GivenAccess | Stopped:
     get_assigned_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
     turn = begin_showing(connection, actor)
     token = _locked_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
@@ -202,15 +202,15 @@ def give_to(
     showing: Showing,
     now: int,
     notice: Notice = Notice.TEMPORARY_ACCESS,
-) -> GivenAccess | SparekeyError:
+) -> GivenAccess | Stopped:
     """Give access to a token whose permission is checked, under its user's lock.
 
-    An error that is returned must be raised after the commit. `turn`: from `begin_showing`, before the user's lock.
+    The error of a Stopped must be raised after the commit. `turn`: from `begin_showing`, before the user's lock.
     `notice`: the notice to the user. Raises NotAllowed.
     """
     account = _usable_account(connection, token, now)
     policy = effective_in(connection, account.domain_id, account.domain_id).values
-    pace = judge_showing(connection, actor, turn, policy, now)
+    pace = limit_showing(connection, actor, turn, policy, now)
     if pace is Pace.STOPPED:
         return stopped(connection, actor, policy, now)
     count_showing(connection, actor, now)

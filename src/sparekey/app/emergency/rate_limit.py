@@ -19,9 +19,9 @@ from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account
 from sparekey.app.notices import raise_alarm
 from sparekey.core.audit_log.actions import Action
-from sparekey.core.emergency.rate_limit import HOUR, Pace, judge_pace
+from sparekey.core.emergency.rate_limit import HOUR, Pace, decide_pace
 from sparekey.core.emergency.two_people import is_second_person
-from sparekey.core.errors import BadInput, NotAllowed
+from sparekey.core.errors import BadInput, NotAllowed, SparekeyError
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.plurals import counted
 from sparekey.core.policy.offline import OfflinePolicy
@@ -39,6 +39,13 @@ class Lift:
 
     operator: str
     until: int
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The outcome of a request that shows no code. Commit first, so that its event is saved, then raise `error`."""
+
+    error: SparekeyError
 
 
 @dataclass(frozen=True)
@@ -103,13 +110,13 @@ def begin_showing(connection: Connection, actor: Actor) -> OperatorLift:
     return rate_limit.take_turn(connection, actor.name)
 
 
-def judge_showing(connection: Connection, actor: Actor, turn: OperatorLift, policy: OfflinePolicy, now: int) -> Pace:
+def limit_showing(connection: Connection, actor: Actor, turn: OperatorLift, policy: OfflinePolicy, now: int) -> Pace:
     """Decide whether the operator may see one more code, and raise an alarm if necessary. The caller must commit.
 
     `turn`: from `begin_showing` in this transaction. `policy`: the one in force for the user of the code.
     """
     times = rate_limit.shown_since(connection, actor.name, now - HOUR)
-    pace = judge_pace(
+    pace = decide_pace(
         times, now, policy.showings_warn, policy.showings_limit, lifted=turn.until > now, warned_at=turn.warned_at
     )
     if pace in (Pace.WARNED_NOW, Pace.WARNED):
@@ -125,13 +132,15 @@ def count_showing(connection: Connection, actor: Actor, now: int) -> None:
     rate_limit.insert_showing(connection, new_id(), actor.name, now, now - HOUR)
 
 
-def stopped(connection: Connection, actor: Actor, policy: OfflinePolicy, now: int) -> NotAllowed:
-    """Return the error for an operator at the limit."""
+def stopped(connection: Connection, actor: Actor, policy: OfflinePolicy, now: int) -> Stopped:
+    """Return the outcome for an operator at the limit."""
     alone = nobody_else(connection, actor, Permission.OPERATOR_LIFT, None, now)
-    return NotAllowed(
-        f"you have shown {counted(policy.showings_limit, 'emergency code')} within an hour, "
-        "which is the limit; another person can lift it",
-        f"{alone}in an outage, ask another person to run `sparekey operator lift`; otherwise wait",
+    return Stopped(
+        NotAllowed(
+            f"you have shown {counted(policy.showings_limit, 'emergency code')} within an hour, "
+            "which is the limit; another person can lift it",
+            f"{alone}in an outage, ask another person to run `sparekey operator lift`; otherwise wait",
+        )
     )
 
 

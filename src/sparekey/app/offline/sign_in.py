@@ -7,17 +7,17 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance
 from sparekey.app.offline.provisioning import DeviceKey, after_sign_in
 from sparekey.app.sign_in.answers import answer_challenge
-from sparekey.app.sign_in.verification import SignInInterface, sign_in
-from sparekey.core.sign_in.outcome import Granted, Outcome
+from sparekey.app.sign_in.verification import SignInInterface, SignInResult, sign_in
+from sparekey.core.sign_in.outcome import Granted
 from sparekey.secret import Secret
 from sparekey.storage.devices.devices import Device
 
 
 @dataclass(frozen=True)
-class DeviceSignIn:
-    outcome: Outcome
-    key: DeviceKey  # empty unless granted
-    reply_to: Secret[str] | None = None  # identifies the challenge, if there is one
+class DeviceSignIn(SignInResult):
+    """The result of a sign-in on a device."""
+
+    key: DeviceKey = DeviceKey()  # empty unless granted
 
 
 def sign_in_on_device(
@@ -40,7 +40,7 @@ def sign_in_on_device(
 
     interface = SignInInterface(f"device:{device.id}", device.id)
     if reply_to is None:
-        verdict = sign_in(instance, interface, login, text, now, after_grant=settle)
+        result = sign_in(instance, interface, login, text, now, after_grant=settle)
     else:
-        verdict = answer_challenge(instance, interface, login, reply_to, text, now, after_grant=settle)
-    return DeviceSignIn(verdict.outcome, keys[0] if keys else DeviceKey(), verdict.reply_to)
+        result = answer_challenge(instance, interface, login, reply_to, text, now, after_grant=settle)
+    return DeviceSignIn(result.outcome, result.reply_to, keys[0] if keys else DeviceKey())

@@ -73,17 +73,17 @@ def count_on(instance: Instance, actor: Actor, *, now: int) -> ReadinessCounts:
 
 def _added(counts: ReadinessCounts, rows: Iterable[ReportRow], now: int) -> ReadinessCounts:
     best = [_best(theirs) for _, theirs in groupby(rows, key=lambda row: row.login)]
-    with_days = [row for row in best if row.judged.readiness is Readiness.TOKENCODE]
+    with_days = [row for row in best if row.assessment.readiness is Readiness.TOKENCODE]
     return replace(
         counts,
         tokencode=counts.tokencode + len(with_days),
-        runs_out=counts.runs_out + sum(runs_out(row.judged, now) is not None for row in with_days),
-        code=counts.code + sum(row.judged.readiness is Readiness.EMERGENCY_CODE for row in best),
-        nothing=counts.nothing + sum(row.judged.readiness is Readiness.NOTHING for row in best),
+        runs_out=counts.runs_out + sum(runs_out(row.assessment, now) is not None for row in with_days),
+        code=counts.code + sum(row.assessment.readiness is Readiness.EMERGENCY_CODE for row in best),
+        nothing=counts.nothing + sum(row.assessment.readiness is Readiness.NOTHING for row in best),
     )
 
 
 def _best(rows: Iterator[ReportRow]) -> ReportRow:
     """Of one user's devices the one that opens longest."""
     order = [Readiness.TOKENCODE, Readiness.EMERGENCY_CODE, Readiness.NOTHING, Readiness.CLOSED]
-    return min(rows, key=lambda row: (order.index(row.judged.readiness), -(row.judged.data_until or 0)))
+    return min(rows, key=lambda row: (order.index(row.assessment.readiness), -(row.assessment.data_until or 0)))

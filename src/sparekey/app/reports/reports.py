@@ -18,7 +18,7 @@ from sparekey.app.obstacles import device_state
 from sparekey.app.policies_in_force import offline_everywhere, policy_everywhere
 from sparekey.app.reports.why import ELSEWHERE
 from sparekey.app.snapshots import account_state, seedless_token
-from sparekey.core.explain.readiness import Held, Judged, Readiness, judge, judge_without_device, runs_out
+from sparekey.core.explain.readiness import Assessment, Held, Readiness, assess, assess_without_device, runs_out
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.lockout import LockoutPolicy
 from sparekey.core.policy.offline import EffectivePolicy
@@ -42,7 +42,7 @@ class ReportRow:
     device: str
     last_contact: int | None
     pending: bool  # something was changed that the device does not know yet
-    judged: Judged
+    assessment: Assessment
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class Tally:
         self.rows += 1
         self.users += row.login != self._last  # the rows of a user are together
         self._last = row.login
-        self.readiness[row.judged.readiness.value] += 1
-        if row.judged.obstacle is not None:
-            self.obstacles[row.judged.obstacle.name.lower().replace("_", "-")] += 1
+        self.readiness[row.assessment.readiness.value] += 1
+        if row.assessment.obstacle is not None:
+            self.obstacles[row.assessment.obstacle.name.lower().replace("_", "-")] += 1
 
 
 def readiness(instance: Instance, actor: Actor, *, now: int) -> Iterator[ReportRow]:
@@ -124,13 +124,17 @@ def forecast_page(instance: Instance, actor: Actor, limit: int = BATCH, after: s
 
 
 def _forecast_of(row: ReportRow, now: int) -> ForecastRow | None:
-    judged = row.judged
-    at = runs_out(judged, now)
+    assessment = row.assessment
+    at = runs_out(assessment, now)
     if at is None:
         return None
-    code = judged.emergency_until
+    code = assessment.emergency_until
     left = Readiness.EMERGENCY_CODE if code is not None and code > at else Readiness.NOTHING
-    why = judged.obstacle.value if judged.obstacle is not None else "its days end then, if it does not fetch others"
+    why = (
+        assessment.obstacle.value
+        if assessment.obstacle is not None
+        else "its days end then, if it does not fetch others"
+    )
     return ForecastRow(row.login, row.name, row.domain, row.device, at, left, code, why)
 
 
@@ -174,15 +178,15 @@ def _batch_rows(
         state = account_state(account, rules.lockout_in(domain_id), rules.token_policy_in(domain_id))
         whose = (account.login, account.name, account.domain)
         if account.id not in on_devices:
-            yield ReportRow(*whose, "", None, False, judge_without_device(state, now))
+            yield ReportRow(*whose, "", None, False, assess_without_device(state, now))
         for device in on_devices.get(account.id, ()):
             place = (device.id, account.id)
             used = [seedless_token(instance.vault, each) for each in tokens.get(place, ())]
             policy = rules.effective_in(domain_id, device.domain_id)
             has = replace(held.get(place, Held()), last_contact=device.last_contact)
-            judged = judge(state, device_state(device), policy, used, has, now)
+            assessment = assess(state, device_state(device), policy, used, has, now)
             name = device.name if actor.sees(device.domain_id) else ELSEWHERE
-            yield ReportRow(*whose, name, device.last_contact, device.stale, judged)
+            yield ReportRow(*whose, name, device.last_contact, device.stale, assessment)
 
 
 def _held(connection: Connection, ids: Sequence[str], now: int) -> dict[tuple[str, str], Held]:

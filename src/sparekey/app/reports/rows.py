@@ -49,20 +49,20 @@ def rfc3339(at: int | None) -> str | None:
 
 def readiness_members(row: ReportRow, at: int) -> Mapping[str, Json]:
     """One user on one device; `at`: the moment of the report."""
-    judged = row.judged
+    assessment = row.assessment
     return {
         "user": row.login,
         "name": row.name,
         "domain": row.domain,
         "device": row.device,
-        "ready_with": judged.readiness.value,
-        "days_left": judged.days_left(at),
-        "data_until": rfc3339(judged.data_until),
-        "emergency_tokencode_until": rfc3339(judged.emergency_tokencode_until),
-        "emergency_passcode_until": rfc3339(judged.emergency_passcode_until),
+        "ready_with": assessment.readiness.value,
+        "days_left": assessment.days_left(at),
+        "data_until": rfc3339(assessment.data_until),
+        "emergency_tokencode_until": rfc3339(assessment.emergency_tokencode_until),
+        "emergency_passcode_until": rfc3339(assessment.emergency_passcode_until),
         "last_contact": rfc3339(row.last_contact),
         "pending": row.pending,
-        "obstacle": judged.obstacle.value if judged.obstacle is not None else "",
+        "obstacle": assessment.obstacle.value if assessment.obstacle is not None else "",
     }
 
 

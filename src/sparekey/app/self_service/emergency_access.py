@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.authorisation import grants_of
 from sparekey.app.emergency.online import AccessView, GivenAccess, Terms, access_to, end_for_token, give_to
-from sparekey.app.emergency.rate_limit import begin_showing
+from sparekey.app.emergency.rate_limit import Stopped, begin_showing
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import Instance
 from sparekey.app.policies_in_force import policy_in
@@ -25,7 +25,7 @@ from sparekey.app.sessions.administrators import Session
 from sparekey.app.sessions.users import verify_fresh, verify_open, verify_two_factors
 from sparekey.core.audit_log.notices import Notice
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable
-from sparekey.core.errors import NotAllowed, NotFound, SparekeyError
+from sparekey.core.errors import NotAllowed, NotFound
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.storage.emergency import online as online_emergency
@@ -66,8 +66,8 @@ def give(instance: Instance, session: Session, serial: str, *, now: int) -> Give
     """The codes, which nobody sees again. Raises NotFound, NotAllowed."""
     with instance.database.write() as connection:
         given = _give_in(connection, instance, session, serial, now)
-    if isinstance(given, SparekeyError):
-        raise given  # here, so that what it put on record is committed
+    if isinstance(given, Stopped):
+        raise given.error  # after the commit, so that its event stays
     return given
 
 
@@ -83,7 +83,7 @@ def end(instance: Instance, session: Session, serial: str, *, now: int) -> None:
 
 def _give_in(
     connection: Connection, instance: Instance, session: Session, serial: str, now: int
-) -> GivenAccess | SparekeyError:
+) -> GivenAccess | Stopped:
     own_token(connection, session.actor, serial)
     verify_fresh(connection, session, now)
     policies.hold_policies(connection, PolicyKind.TOKEN)  # safe: an edit to 0 days ends these codes, or comes before

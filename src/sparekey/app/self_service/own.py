@@ -29,7 +29,7 @@ from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.errors import Conflict, NotAllowed, NotFound
 from sparekey.core.explain.offline import OnDevice
 from sparekey.core.explain.online import NamedToken, Person
-from sparekey.core.explain.readiness import Held, Judged, judge
+from sparekey.core.explain.readiness import Assessment, Held, assess
 from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor
 from sparekey.core.policy.token import TokenPolicy
@@ -97,7 +97,7 @@ class OwnDevice:
 
     device_id: str
     name: str
-    judged: Judged
+    assessment: Assessment
     version: int | None
     help_text: str
     last_contact: int | None
@@ -346,13 +346,13 @@ def _device(person: Person, device: OnDevice, now: int) -> OwnDevice:
     codes = {states[each.serial].token_id if each.serial else "": each.not_after for each in device.codes}
     used = [states[serial] for serial in device.serials]
     held = Held(data, codes, device.last_contact)
-    judged = judge(person.account, device.state, device.policy, used, held, now)
+    assessment = assess(person.account, device.state, device.policy, used, held, now)
     # a tokencode's, if there is one: that is what the help desk reads out first
     versions = [each.version for each in sorted(device.codes, key=lambda code: not code.serial)]
     return OwnDevice(
         device.state.device_id,
         device.name,
-        judged,
+        assessment,
         next(iter(versions), None),
         device.policy.values.help_text,
         device.last_contact,

@@ -47,10 +47,9 @@ _NOTED_EVERY: Final = 30  # seconds between writes of the last use, so that not 
 
 
 @dataclass(frozen=True)
-class OpenedSession:
-    """The result of a sign-in; with `token` and `expires_at` if it was granted."""
+class OpenedSession(SignInResult):
+    """The result of a sign-in to a console; with `token` and `expires_at` if it was granted."""
 
-    verdict: SignInResult
     token: Secret[str] = Secret("")
     expires_at: int = 0
 
@@ -79,10 +78,10 @@ def open_session(
     def begin(connection: Connection, granted: Granted) -> None:
         begin_session(connection, token, granted, address, now)
 
-    verdict = _signed_in(instance, address, login, typed, reply_to, now, begin)
-    if isinstance(verdict.outcome, Granted):
-        return OpenedSession(verdict, token, now + LONGEST_SECONDS)
-    return OpenedSession(verdict)
+    result = _signed_in(instance, address, login, typed, reply_to, now, begin)
+    if isinstance(result.outcome, Granted):
+        return OpenedSession(result.outcome, result.reply_to, token, now + LONGEST_SECONDS)
+    return OpenedSession(result.outcome, result.reply_to)
 
 
 def refresh_second_factor(

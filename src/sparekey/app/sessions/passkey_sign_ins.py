@@ -103,10 +103,10 @@ def open_session_with_passkey(
         at.begin(connection, token, granted, address, now)
 
     interface = SignInInterface(at.interface_name(address))
-    verdict = _settled(instance, interface, signed, _Wanted(at.purpose, browser, at.admits), now, begin)
-    if isinstance(verdict.outcome, Granted):
-        return OpenedSession(verdict, token, now + LONGEST_SECONDS)
-    return OpenedSession(verdict)
+    result = _settled(instance, interface, signed, _Wanted(at.purpose, browser, at.admits), now, begin)
+    if isinstance(result.outcome, Granted):
+        return OpenedSession(result.outcome, result.reply_to, token, now + LONGEST_SECONDS)
+    return OpenedSession(result.outcome, result.reply_to)
 
 
 def refresh_with_passkey(
@@ -176,7 +176,7 @@ def _settled(
     after_grant: Callable[[Connection, Granted], None],
 ) -> SignInResult:
     with instance.database.write() as connection:
-        outcome = _judged(connection, instance, signed, wanted, now)
+        outcome = _decide(connection, instance, signed, wanted, now)
         if isinstance(outcome, Denied) and outcome.reason is Reason.PASSKEY_COPIED and signed.passkey is not None:
             raise_alarm(
                 connection,
@@ -190,7 +190,7 @@ def _settled(
         return settle(connection, instance, interface, outcome, now, after_grant)
 
 
-def _judged(connection: Connection, instance: Instance, signed: _Signed, wanted: _Wanted, now: int) -> Outcome:
+def _decide(connection: Connection, instance: Instance, signed: _Signed, wanted: _Wanted, now: int) -> Outcome:
     if signed.answer is None or signed.passkey is None:
         return Denied(signed.refused or Reason.UNKNOWN_PASSKEY)
     account_id = signed.passkey.account_id

@@ -76,10 +76,10 @@ def open_session(
             raise Conflict("a role was granted to you during this sign-in", "sign in again")
         begin_session(connection, token, granted, now)
 
-    verdict = _judged(instance, interface, login, typed, reply_to, now, begin)
-    if isinstance(verdict.outcome, Granted):
-        return OpenedSession(verdict, token, now + LONGEST_SECONDS)
-    return OpenedSession(verdict)
+    result = _signed_in(instance, interface, login, typed, reply_to, now, begin)
+    if isinstance(result.outcome, Granted):
+        return OpenedSession(result.outcome, result.reply_to, token, now + LONGEST_SECONDS)
+    return OpenedSession(result.outcome, result.reply_to)
 
 
 def refresh_second_factor(
@@ -91,7 +91,7 @@ def refresh_second_factor(
         refresh_session(connection, session, granted, now)
 
     interface = _interface_for(instance, address, session.login)
-    return _judged(instance, interface, session.login, typed, reply_to, now, refresh)
+    return _signed_in(instance, interface, session.login, typed, reply_to, now, refresh)
 
 
 def new_token() -> Secret[str]:
@@ -203,7 +203,7 @@ def interface_name(address: str) -> str:
     return f"self:{address}"
 
 
-def _judged(
+def _signed_in(
     instance: Instance,
     interface: SignInInterface,
     login: str,

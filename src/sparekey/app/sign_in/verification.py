@@ -90,7 +90,7 @@ def find_snapshot(
         if account is None:
             return reading, Snapshot(None)
         if interface.scope is not None and account.domain_id not in interface.scope:
-            # A user outside the interface's scope does not exist for it: no guess is judged, none is counted.
+            # A user outside the interface's scope does not exist for it: no guess is tested, none is counted.
             return reading, Snapshot(None, absence=Reason.OUT_OF_SCOPE)
         codes = (
             stored.codes_on_devices(connection, account.id) if PasscodeKind.EMERGENCY_TOKENCODE in reading.kinds else ()

@@ -58,10 +58,10 @@ class Verifier:
 
     def take(self, batch: Batch, rows: Sequence[AuditRow]) -> None:
         """Read the next existing batch, with all rows that carry its number, in the order of their ids."""
-        self._judge_place(batch)
-        self._judge_seal(batch)
+        self._check_place(batch)
+        self._check_seal(batch)
         if len(rows) != batch.rows or audit_chain.hash_of_rows(rows) != batch.rows_hash:
-            self._judge_rows(batch, rows)
+            self._check_rows(batch, rows)
         if batch.number in self._wanted:
             self._seen[batch.number] = batch.hash
         self._newest = batch
@@ -86,10 +86,10 @@ class Verifier:
         self._add_runs(LogFault.MISSING, self._missing, "{span} of batch {batch} missing: deleted")
         self._add_runs(LogFault.INSERTED, self._inserted, "{span} inserted into batch {batch}")
         for witness in self._witnesses:
-            self._judge_witness(witness)
+            self._check_witness(witness)
         return self._findings
 
-    def _judge_place(self, batch: Batch) -> None:
+    def _check_place(self, batch: Batch) -> None:
         before = self._newest
         expected = before.number + 1 if before else 1
         previous, total = (before.hash, before.total) if before else (audit_chain.START, 0)
@@ -106,7 +106,7 @@ class Verifier:
             words = f"batch {batch.number} does not follow batch {batch.number - 1}"
             self._add(LogFault.CHAIN_BROKEN, words, batch.number)
 
-    def _judge_seal(self, batch: Batch) -> None:
+    def _check_seal(self, batch: Batch) -> None:
         if batch.hash != batch.computed_hash():
             words = f"the entry of batch {batch.number} was changed: its values do not give its hash"
             self._add(LogFault.BAD_SIGNATURE, words, batch.number)
@@ -117,7 +117,7 @@ class Verifier:
             words = f"batch {batch.number} is not signed by this server's checkpoint key"
             self._add(LogFault.BAD_SIGNATURE, words, batch.number)
 
-    def _judge_rows(self, batch: Batch, rows: Sequence[AuditRow]) -> None:
+    def _check_rows(self, batch: Batch, rows: Sequence[AuditRow]) -> None:
         expected, found = batch.marks, {row.id: audit_chain.mark_of(row) for row in rows}
         missing, inserted = expected.keys() - found.keys(), found.keys() - expected.keys()
         changed = {row_id for row_id in expected.keys() & found.keys() if expected[row_id] != found[row_id]}
@@ -137,7 +137,7 @@ class Verifier:
             words = f"rows of batch {batch.number} were changed; its list does not tell which"
             self._add(LogFault.CHANGED, words, batch.number)
 
-    def _judge_witness(self, witness: Checkpoint) -> None:
+    def _check_witness(self, witness: Checkpoint) -> None:
         name = f"the checkpoint of batch {witness.number}"
         try:
             witness.verify(self._public_key)

@@ -20,13 +20,13 @@ class Pace(StrEnum):
     STOPPED = "stopped"  # the code is not shown
 
 
-def judge_pace(
+def decide_pace(
     shown_at: Iterable[int], now: int, warn: int, limit: int, *, lifted: bool, warned_at: int | None = None
 ) -> Pace:
-    """Judge a request for one more code.
+    """Decide a request for one more code.
 
     `shown_at`: unix seconds at which the operator was shown codes since `now - HOUR`, in any order. `lifted`: another
-    administrator has lifted the limit. `warned_at`: the last request that was judged WARNED or WARNED_NOW; None: never.
+    administrator has lifted the limit. `warned_at`: the last request that was WARNED or WARNED_NOW; None: never.
     The codes themselves cannot tell if there was a warning, because the policy may have had other numbers then.
     """
     times = sorted(shown_at)

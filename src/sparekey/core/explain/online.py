@@ -1,7 +1,7 @@
 """Explain whether a user can sign in: every rule with its verdict, its source and its remedy.
 
 Rules: pure. It uses the same states and functions as the decision itself (core.sign_in.authenticate,
-core.offline.units), so that the two always agree. It explains states and judges no passcode, so that it needs and shows
+core.offline.units), so that the two always agree. It explains states and tests no passcode, so that it needs and shows
 no secret. This module covers sign-ins at the server; `core.explain.offline` covers devices.
 """
 
@@ -186,12 +186,12 @@ def _expiry(end: int | None) -> str:
 def _token_lines(person: Person, token: NamedToken, now: int) -> Iterator[Line]:
     state, serial = token.state, token.serial
 
-    def judged(rule: str, *, ok: bool, why: str, mend: str, deed: Deed) -> Line:
+    def explained(rule: str, *, ok: bool, why: str, mend: str, deed: Deed) -> Line:
         if ok:
             return Line(Side.ONLINE, token.words, rule, RuleResult.OK, why, token.words)
         return Line(Side.ONLINE, token.words, rule, RuleResult.STOPS, why, token.words, mend, (deed,), serial)
 
-    yield judged(
+    yield explained(
         "enabled",
         ok=state.enabled,
         why="enabled" if state.enabled else "disabled",
@@ -199,14 +199,14 @@ def _token_lines(person: Person, token: NamedToken, now: int) -> Iterator[Line]:
         deed=Deed.ENABLE_TOKEN,
     )
     end = state.expires_at
-    yield judged(
+    yield explained(
         "not expired",
         ok=end is None or now < end,
         why=_expiry(end),
         mend=f"sparekey token replace {serial}",
         deed=Deed.REPLACE_TOKEN,
     )
-    yield judged(
+    yield explained(
         "not lost",
         ok=not state.lost,
         why="lost" if state.lost else "not lost",

@@ -47,7 +47,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Assessment:
     """The readiness of one user on one device; a time is None if there is no such data or code. `passing`: the way in
     that `readiness` names works only until the next contact of the device, which ends it."""
 
@@ -68,15 +68,15 @@ class Judged:
         return _latest((self.emergency_tokencode_until, self.emergency_passcode_until))
 
 
-def judge(
+def assess(
     account: AccountState,
     device: DeviceState,
     policy: EffectivePolicy,
     tokens: Sequence[OfflineToken],
     held: Held,
     now: int,
-) -> Judged:
-    """Judge one user on one device. `tokens`: those used on this device, the most recent first."""
+) -> Assessment:
+    """Assess one user on one device. `tokens`: those used on this device, the most recent first."""
     usable = [token for token in tokens if _works(token, now)]
     # no record is sealed past the expiry of token or account, even if the day is on the device
     data = _latest(
@@ -104,25 +104,25 @@ def judge(
     opens = readiness in (Readiness.TOKENCODE, Readiness.EMERGENCY_CODE)
     passing = opens and all(ends_at_contact(account, device, policy, tokens, way, now, days=with_days) for way in ways)
     obstacle = _obstacle(account, device, policy, tokens, data, now)
-    return Judged(readiness, data, tokencode, passcode, obstacle, passing)
+    return Assessment(readiness, data, tokencode, passcode, obstacle, passing)
 
 
-def judge_without_device(account: AccountState, now: int) -> Judged:
+def assess_without_device(account: AccountState, now: int) -> Assessment:
     """Return the result for a user without offline data on any device."""
     closed = not account.enabled or (account.expires_at is not None and now >= account.expires_at)
     readiness, obstacle = Readiness.NOTHING, Obstacle.NO_TOKEN_USED
     if closed:
         readiness, obstacle = Readiness.CLOSED, Obstacle.ACCOUNT_CLOSED
-    return Judged(readiness, None, None, None, obstacle)
+    return Assessment(readiness, None, None, None, obstacle)
 
 
-def runs_out(judged: Judged, now: int, within: int = WEEK) -> int | None:
+def runs_out(assessment: Assessment, now: int, within: int = WEEK) -> int | None:
     """Return when the user can no longer sign in with the token, if that is within so many seconds, else None."""
-    if judged.readiness is Readiness.CLOSED:
+    if assessment.readiness is Readiness.CLOSED:
         return None
-    if judged.data_until is None:
+    if assessment.data_until is None:
         return now
-    return judged.data_until if judged.data_until < now + within else None
+    return assessment.data_until if assessment.data_until < now + within else None
 
 
 def _works(token: OfflineToken, now: int) -> bool:

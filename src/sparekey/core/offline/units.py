@@ -188,7 +188,7 @@ def ends_at_contact(
 ) -> bool:
     """Return True if the next contact ends what the device accepts now.
 
-    `days`: judge the days or events of `token`, else its emergency tokencode. `token` None: the passcode. `used`: the
+    `days`: check the days or events of `token`, else its emergency tokencode. `token` None: the passcode. `used`: the
     user's tokens that were used on the device, the most recent first.
     """
     if account_obstacle(account, device, policy, now) is not None:

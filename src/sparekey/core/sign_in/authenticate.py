@@ -1,7 +1,7 @@
 """Decides about a sign-in at the server: one pure decision behind every interface (architecture, rules 1 and 7).
 
 Rules:
-- The guess is judged before the state of the account, and every token and every candidate step is evaluated. The work
+- The guess is tested before the state of the account, and every token and every candidate step is evaluated. The work
   is the same for an unknown user, a locked account and a wrong passcode, so that an attacker cannot distinguish them
   (S04, S07).
 - A correct code of a step that was already accepted is *already used*, and refused (S01, S02).
@@ -88,7 +88,7 @@ class TokenState:
         return self.pin is None or self.pin_must_change or too_old
 
     def unusable(self, now: int) -> Reason | None:
-        """Return the reason why the tokencode or PIN cannot be used now, or None. A lost token is judged elsewhere."""
+        """Return the reason why the tokencode or PIN cannot be used now, or None. A lost token is handled elsewhere."""
         if self.too_little:
             return Reason.ONE_FACTOR
         if not self.enabled:
@@ -186,7 +186,7 @@ def _unreadable(reading: Reading, snapshot: Snapshot) -> Denied:
 
 
 def _decide_readable(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
-    guess = _judge_guess(reading, snapshot, now)
+    guess = _decide_guess(reading, snapshot, now)
     if snapshot.account is None:
         return Denied(snapshot.absence)
     closed = snapshot.account.closed(now)
@@ -195,58 +195,58 @@ def _decide_readable(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     return guess
 
 
-def _judge_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
+def _decide_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     account = snapshot.account
-    verdicts: list[_Judged] = []
+    decisions: list[_Decision] = []
     if account is not None:
         for token in snapshot.tokens:
-            verdicts += _verdicts(reading, account, token, snapshot, now)
-    if not verdicts:
+            decisions += _decisions(reading, account, token, snapshot, now)
+    if not decisions:
         # As much work as for a token with a PIN: nothing fitted, or there is nobody.
         DECOY.matches(reading.candidates[0].pin.reveal())
     reason = Reason.WRONG_PASSCODE if snapshot.tokens else Reason.NO_TOKEN
-    return _best(verdicts, Denied(reason, account.account_id if account else None, counted=True))
+    return _best(decisions, Denied(reason, account.account_id if account else None, counted=True))
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Decision:
     """The outcome for one token. A guess can be right for this token and still be refused."""
 
     outcome: Outcome
     right: bool
 
 
-def _verdicts(
+def _decisions(
     reading: Reading, account: AccountState, token: TokenState, snapshot: Snapshot, now: int
-) -> Iterator[_Judged]:
-    """Judge the text for this token: at most one verdict for its tokencode and one for its emergency tokencode."""
+) -> Iterator[_Decision]:
+    """Test the text for this token: at most one decision for its tokencode and one for its emergency tokencode."""
     code = reading.of(tokencode(token.otp.digits, with_pin=token.with_pin))
     if code is not None:
-        yield _judge_tokencode(code, account, token, now)
+        yield _decide_tokencode(code, account, token, now)
     if token.in_new_pin_mode:
         alone = reading.of(tokencode(token.otp.digits, with_pin=False))
         if alone is not None:
-            yield _judge_tokencode(alone, account, token, now)
+            yield _decide_tokencode(alone, account, token, now)
     emergency = reading.of(emergency_tokencode(with_pin=token.with_pin))
     if emergency is not None:
-        yield _judge_emergency_tokencode(emergency, account, token, snapshot.codes, now)
+        yield _decide_emergency_tokencode(emergency, account, token, snapshot.codes, now)
     temporary = reading.of(online_emergency(with_pin=token.with_pin))
     if temporary is not None:
-        yield _judge_online_emergency(temporary, account, token, now)
+        yield _decide_online_emergency(temporary, account, token, now)
 
 
-def _judge_tokencode(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Judged:
+def _decide_tokencode(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Decision:
     step = _matching_step(typed.code.reveal(), token, now, account.token_policy.code_window)
     pin_right = _pin_right(typed, token)
     refused = _tokencode_refused(typed, token, now)
     right = step is not None and pin_right
     if step is None or not pin_right or refused is not None:
         reason = refused if refused is not None else Reason.WRONG_PASSCODE
-        return _Judged(Denied(reason, account.account_id, token.token_id, counted=True), right)
+        return _Decision(Denied(reason, account.account_id, token.token_id, counted=True), right)
     if step <= token.last_step:
         used = Reason.ALREADY_USED
-        return _Judged(Denied(used, account.account_id, token.token_id, counted=True, replay_step=step), right)
-    return _Judged(after_right_tokencode(account, token, step, now), right)
+        return _Decision(Denied(used, account.account_id, token.token_id, counted=True, replay_step=step), right)
+    return _Decision(after_right_tokencode(account, token, step, now), right)
 
 
 def _matching_step(code: str, token: TokenState, now: int, window: int) -> int | None:
@@ -304,9 +304,9 @@ def _after_all_codes(account: AccountState, token: TokenState, granted: Granted,
     return Asked(ChallengeKind.NEW_PIN, granted, f"Choose a new PIN: {rule_of(account.token_policy)}.", uses_code=True)
 
 
-def _judge_emergency_tokencode(
+def _decide_emergency_tokencode(
     typed: Candidate, account: AccountState, token: TokenState, codes: tuple[CodeState, ...], now: int
-) -> _Judged:
+) -> _Decision:
     found = None
     for code in codes:
         same = hmac.compare_digest(code.code.reveal().encode(), typed.code.reveal().encode())
@@ -318,11 +318,11 @@ def _judge_emergency_tokencode(
         refused = Reason.EMERGENCY_CODE_EXPIRED
     method, code_id = Method.EMERGENCY_TOKENCODE, found.code_id if found is not None else None
     granted = Granted(account.account_id, account.login, method, token.token_id, code_id=code_id)
-    return _judge_emergency(granted, account, token, refused, now, right=code_id is not None and pin_right)
+    return _decide_emergency(granted, account, token, refused, now, right=code_id is not None and pin_right)
 
 
-def _judge_online_emergency(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Judged:
-    """Judge a temporary fixed or one-time tokencode. It replaces the tokencode even of a lost token."""
+def _decide_online_emergency(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Decision:
+    """Test a temporary fixed or one-time tokencode. It replaces the tokencode even of a lost token."""
     found = None
     for code_id, code in token.emergency.codes if token.emergency else ():
         if hmac.compare_digest(code.reveal().encode(), typed.code.reveal().encode()):
@@ -332,39 +332,39 @@ def _judge_online_emergency(typed: Candidate, account: AccountState, token: Toke
     if refused is None and token.emergency is not None and token.emergency.ended(now):
         refused = Reason.EMERGENCY_ENDED
     granted = Granted(account.account_id, account.login, Method.ONLINE_EMERGENCY, token.token_id, code_id=found)
-    return _judge_emergency(granted, account, token, refused, now, right=found is not None and pin_right)
+    return _decide_emergency(granted, account, token, refused, now, right=found is not None and pin_right)
 
 
-def _judge_emergency(
+def _decide_emergency(
     granted: Granted, account: AccountState, token: TokenState, refused: Reason | None, now: int, *, right: bool
-) -> _Judged:
-    """Judge a code that replaces the tokencode. A wrong code counts as wrong, even if there is another obstacle."""
+) -> _Decision:
+    """Test a code that replaces the tokencode. A wrong code counts as wrong, even if there is another obstacle."""
     if not right or refused is not None:
         reason = refused if right and refused is not None else Reason.WRONG_PASSCODE
-        return _Judged(Denied(reason, account.account_id, token.token_id, counted=True), right)
-    return _Judged(_after_all_codes(account, token, granted, now), right)
+        return _Decision(Denied(reason, account.account_id, token.token_id, counted=True), right)
+    return _Decision(_after_all_codes(account, token, granted, now), right)
 
 
-def _best(verdicts: list[_Judged], otherwise: Denied) -> Outcome:
-    """Return a success if there is one, else the most telling refusal; `otherwise` if there are no verdicts."""
-    for verdict in verdicts:
-        if isinstance(verdict.outcome, Granted | Asked):
-            return verdict.outcome
-    return max(verdicts, key=_how_telling).outcome if verdicts else otherwise
+def _best(decisions: list[_Decision], otherwise: Denied) -> Outcome:
+    """Return a success if there is one, else the most telling refusal; `otherwise` if there are no decisions."""
+    for decision in decisions:
+        if isinstance(decision.outcome, Granted | Asked):
+            return decision.outcome
+    return max(decisions, key=_how_telling).outcome if decisions else otherwise
 
 
-def _how_telling(verdict: _Judged) -> int:
+def _how_telling(decision: _Decision) -> int:
     """Return a number that is higher the more a refusal tells about the user's action.
 
     A repeated code ranks highest, because it is counted once per step, while other refusals count each time. A guess
     that is right for one token tells which token the user meant. A wrong guess was probably meant for a usable token.
     """
-    match verdict:
-        case _Judged(Denied(Reason.ALREADY_USED)):
+    match decision:
+        case _Decision(Denied(Reason.ALREADY_USED)):
             return 3
-        case _Judged(right=True):
+        case _Decision(right=True):
             return 2
-        case _Judged(Denied(Reason.WRONG_PASSCODE)):
+        case _Decision(Denied(Reason.WRONG_PASSCODE)):
             return 1
         case _:
             return 0

@@ -1,7 +1,7 @@
 """Decides about the answer to a challenge: a new PIN, its confirmation, or the next tokencode. Pure.
 
 Rules:
-- The account and the token are judged again, in their state when the answer arrives.
+- The account and the token are checked again, in their state when the answer arrives.
 - The next tokencode is the one right after the first, inside the same window. A wrong one counts as a failure.
 - After a PIN that is not allowed, the user may try again, a few times.
 - No text repeats the answer.
@@ -43,14 +43,14 @@ def decide_answer(
     if refused is not None:
         return Denied(refused, account.account_id, token.token_id)
     if asked.ask is ChallengeKind.NEXT_TOKENCODE:
-        return _judge_next(asked, answer, account, token, now)
+        return _decide_next(asked, answer, account, token, now)
     if not token.needs_new_pin(now, account.token_policy):
         # An administrator has set a PIN meanwhile: a user with the tokencode alone must not replace it.
         return Denied(Reason.NO_SUCH_QUESTION, account.account_id, token.token_id)
     typed = answer.reveal().strip(" \r\n")
     if asked.ask is ChallengeKind.NEW_PIN:
-        return _judge_new_pin(asked, typed, account, former)
-    return _judge_confirmation(asked, typed, account, token)
+        return _decide_new_pin(asked, typed, account, former)
+    return _decide_confirmation(asked, typed, account, token)
 
 
 def _withheld(method: Method, token: TokenState, now: int) -> Reason | None:
@@ -65,7 +65,7 @@ def _withheld(method: Method, token: TokenState, now: int) -> Reason | None:
             return None if token.offline_code_online else Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE
 
 
-def _judge_next(asked: Asked, answer: Secret[str], account: AccountState, token: TokenState, now: int) -> Outcome:
+def _decide_next(asked: Asked, answer: Secret[str], account: AccountState, token: TokenState, now: int) -> Outcome:
     first = asked.granted.step
     if first is None:
         raise LookupError("the next tokencode is asked for and there was none before it")
@@ -82,7 +82,7 @@ def _judge_next(asked: Asked, answer: Secret[str], account: AccountState, token:
     return after_right_tokencode(account, token, following, now, next_given=True)
 
 
-def _judge_new_pin(asked: Asked, typed: str, account: AccountState, former: Sequence[PinVerifier]) -> Outcome:
+def _decide_new_pin(asked: Asked, typed: str, account: AccountState, former: Sequence[PinVerifier]) -> Outcome:
     try:
         verify_new_pin(typed, account.token_policy, account.login, former)
     except PinError as error:
@@ -90,7 +90,7 @@ def _judge_new_pin(asked: Asked, typed: str, account: AccountState, former: Sequ
     return replace(asked, ask=ChallengeKind.CONFIRM_PIN, text=CONFIRM_TEXT, pin=new_verifier(typed), uses_code=False)
 
 
-def _judge_confirmation(asked: Asked, typed: str, account: AccountState, token: TokenState) -> Outcome | NewPin:
+def _decide_confirmation(asked: Asked, typed: str, account: AccountState, token: TokenState) -> Outcome | NewPin:
     if asked.pin is None:
         raise LookupError("a PIN is to be confirmed and there is none")
     if not is_pin(typed) or not asked.pin.matches(typed):

@@ -130,7 +130,7 @@ def verify_sign_in(place: RelyingParty, answer: Answer, public_key: bytes) -> in
         expected_rp_id=place.host,
         expected_origin=list(place.origins),
         credential_public_key=public_key,
-        credential_current_sign_count=0,  # `is_copied` judges the count
+        credential_current_sign_count=0,  # `is_copied` checks the count
         require_user_verification=True,
     )
     return int(verified.new_sign_count)

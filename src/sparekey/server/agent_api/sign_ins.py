@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sparekey.app.offline.sign_in import DeviceSignIn, sign_in_on_device
-from sparekey.app.sign_in.verification import SignInInterface
+from sparekey.app.sign_in.verification import SignInInterface, SignInResult
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.agent_api.enrolment import unhex
@@ -16,7 +16,7 @@ from sparekey.server.floor import Floor
 from sparekey.server.openapi import Messages, described_route
 from sparekey.server.replies import answer
 from sparekey.server.service import Service
-from sparekey.server.sign_in_answers import judge
+from sparekey.server.sign_in_answers import run_sign_in
 from sparekey.wire import agent_api as api
 from sparekey.wire.messages import decode
 
@@ -42,16 +42,16 @@ def routes(service: Service) -> list[Route]:
             return sign_in_on_device(service.instance, signed.device, asked.login, typed, check, signed.now, reply_to)
 
         interface = SignInInterface(f"device:{signed.device.id}", signed.device.id)
-        judged = await judge(service, arrived, interface, signed.now, verify, lambda result: result.outcome)
-        return answer(_reply(judged, signed))
+        result = await run_sign_in(service, arrived, interface, signed.now, verify)
+        return answer(_reply(result, signed))
 
     return [described_route("POST", api.SIGN_INS, sign_in, "agent: sign-in", messages)]
 
 
-def _reply(judged: DeviceSignIn | Denied, signed: SignedRequest) -> api.SignInReply:
-    outcome = judged.outcome if isinstance(judged, DeviceSignIn) else judged
-    if isinstance(judged, DeviceSignIn) and isinstance(outcome, Asked):
-        name = judged.reply_to.reveal() if judged.reply_to else ""
+def _reply(result: SignInResult, signed: SignedRequest) -> api.SignInReply:
+    outcome = result.outcome
+    if isinstance(outcome, Asked):
+        name = result.reply_to.reveal() if result.reply_to else ""
         reply = api.SignInReply(
             result="ask",
             misread=[],
@@ -64,7 +64,7 @@ def _reply(judged: DeviceSignIn | Denied, signed: SignedRequest) -> api.SignInRe
             server_time=signed.now,
         )
         return replace(reply, ask=outcome.ask, text=outcome.text, reply_to=name)
-    if not isinstance(judged, DeviceSignIn) or not isinstance(outcome, Granted):
+    if not isinstance(result, DeviceSignIn) or not isinstance(outcome, Granted):
         misread = list(outcome.misread) if isinstance(outcome, Denied) else []
         return api.SignInReply(
             result="denied",
@@ -77,7 +77,7 @@ def _reply(judged: DeviceSignIn | Denied, signed: SignedRequest) -> api.SignInRe
             offline_key="",
             server_time=signed.now,
         )
-    key = judged.key
+    key = result.key
     return api.SignInReply(
         result="granted",
         misread=[],

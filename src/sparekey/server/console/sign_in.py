@@ -14,7 +14,7 @@ from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE, HOME, SIGN_IN, SIGN_OUT
 from sparekey.server.floor import Floor
 from sparekey.server.service import Service
-from sparekey.server.sign_in_answers import judge
+from sparekey.server.sign_in_answers import run_sign_in
 from sparekey.server.web.arrivals import admitted, token_of, verify_ours
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.forms import with_form
@@ -53,7 +53,7 @@ def routes(service: Service) -> list[Route]:
             visit.now,
         )
         try:
-            return await _judged(service, request, visit, arrived, verify)
+            return await _sign_in_reply(service, request, visit, arrived, verify)
         except Busy:
             return failed(CONSOLE, request, visit, BUSY, 429)
 
@@ -72,15 +72,13 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
-async def _judged(
+async def _sign_in_reply(
     service: Service, request: Request, visit: Visit, arrived: float, verify: Callable[[], OpenedSession]
 ) -> Response:
     form = visit.form
     interface = SignInInterface(interface_name(visit.address))
-    judged = await judge(
-        service, arrived, interface, visit.now, verify, lambda opened: opened.verdict.outcome, service.sessions
-    )
-    return answered(CONSOLE, request, visit, judged, lambda **more: _page(visit, form, **more), _REFUSED)
+    result = await run_sign_in(service, arrived, interface, visit.now, verify, service.sessions)
+    return answered(CONSOLE, request, visit, result, lambda **more: _page(visit, form, **more), _REFUSED)
 
 
 def _page(visit: Visit, fields: Fields, **more: str) -> Shown:

@@ -29,7 +29,7 @@ from sparekey.server.openapi import Messages, described_route
 from sparekey.server.replies import NOT_KEPT, RequestRejected, answer, error_answer
 from sparekey.server.rest.callers import address_of, bearer_of, get_caller, is_admitted
 from sparekey.server.service import Service
-from sparekey.server.sign_in_answers import judge
+from sparekey.server.sign_in_answers import run_sign_in
 from sparekey.server.work import Busy
 from sparekey.wire.agent_api import ErrorReply
 from sparekey.wire.messages import TYPED, decode
@@ -90,7 +90,7 @@ def routes(service: Service) -> list[Route]:
                 service.instance, address, asked.user, Secret(asked.passcode), Secret(asked.reply_to), now
             )
 
-        return await _judged(service, arrived, address, now, verify)
+        return await _sign_in_reply(service, arrived, address, now, verify)
 
     async def refresh(request: Request) -> Response:
         """Confirm the second factor again, for operations that need a fresh one."""
@@ -103,9 +103,10 @@ def routes(service: Service) -> list[Route]:
 
         def verify() -> OpenedSession:
             typed, reply_to = Secret(asked.passcode), Secret(asked.reply_to)
-            return OpenedSession(refresh_second_factor(service.instance, address, session, typed, reply_to, now))
+            result = refresh_second_factor(service.instance, address, session, typed, reply_to, now)
+            return OpenedSession(result.outcome, result.reply_to)
 
-        return await _judged(service, arrived, address, now, verify)
+        return await _sign_in_reply(service, arrived, address, now, verify)
 
     async def end(request: Request) -> Response:
         """End the session."""
@@ -132,18 +133,16 @@ _REFRESH: Final = Messages(
 )
 
 
-async def _judged(
+async def _sign_in_reply(
     service: Service, arrived: float, address: str, now: int, verify: Callable[[], OpenedSession]
 ) -> Response:
     interface = SignInInterface(interface_name(address))
     try:
-        judged = await judge(
-            service, arrived, interface, now, verify, lambda opened: opened.verdict.outcome, service.sessions
-        )
+        result = await run_sign_in(service, arrived, interface, now, verify, service.sessions)
     except Busy:
         busy = ErrorReply(error="busy", message="the server is busy", do="try again in a few seconds")
         return error_answer(429, busy, {"Retry-After": "1"})
-    reply = answer(_answer(judged))
+    reply = answer(_answer(result))
     reply.headers.update(NOT_KEPT)
     return reply
 
@@ -157,13 +156,12 @@ async def _session(service: Service, request: Request, now: int) -> Session:
     return caller.session
 
 
-def _answer(judged: OpenedSession | Denied) -> SessionAnswer:
-    verdict = judged.verdict if isinstance(judged, OpenedSession) else SignInResult(judged)
-    match verdict.outcome:
-        case Granted() if isinstance(judged, OpenedSession):
-            return SessionAnswer("granted", [], judged.token.reveal(), judged.expires_at)
+def _answer(result: SignInResult) -> SessionAnswer:
+    match result.outcome:
+        case Granted() if isinstance(result, OpenedSession):
+            return SessionAnswer("granted", [], result.token.reveal(), result.expires_at)
         case Asked() as asked:
-            name = verdict.reply_to.reveal() if verdict.reply_to else ""
+            name = result.reply_to.reveal() if result.reply_to else ""
             return SessionAnswer("ask", [], ask=asked.ask, text=asked.text, reply_to=name)
         case Denied() as denied:
             return SessionAnswer("denied", list(denied.misread))

@@ -16,7 +16,7 @@ from sparekey.server.openapi import Messages, described_route
 from sparekey.server.replies import RequestRejected, answer, error_answer
 from sparekey.server.rest.client_interfaces import ClientInterfaces
 from sparekey.server.service import Service
-from sparekey.server.sign_in_answers import judge
+from sparekey.server.sign_in_answers import run_sign_in
 from sparekey.server.work import Busy
 from sparekey.wire.agent_api import ErrorReply
 from sparekey.wire.messages import TYPED, decode
@@ -74,15 +74,8 @@ async def _sign_in(service: Service, interfaces: ClientInterfaces, request: Requ
     now = service.now()
     interface = await _client_interface(interfaces, request, now)
     asked = decode(SignInQuestion, body)
-    judged = await judge(
-        service,
-        arrived,
-        interface,
-        now,
-        lambda: _verify(service, interface, asked, now),
-        lambda verdict: verdict.outcome,
-    )
-    return _describe(judged)
+    result = await run_sign_in(service, arrived, interface, now, lambda: _verify(service, interface, asked, now))
+    return _describe(result)
 
 
 async def _client_interface(interfaces: ClientInterfaces, request: Request, now: int) -> SignInInterface:
@@ -107,14 +100,14 @@ def _verify(service: Service, interface: SignInInterface, asked: SignInQuestion,
     return sign_in(service.instance, interface, asked.user, typed, now)
 
 
-def _describe(judged: SignInResult | Denied) -> SignInAnswer:
+def _describe(result: SignInResult) -> SignInAnswer:
     """Return the message for this result. It has no reason for a denial."""
-    outcome = judged.outcome if isinstance(judged, SignInResult) else judged
+    outcome = result.outcome
     match outcome:
         case Granted():
             return SignInAnswer("granted", outcome.login, outcome.method, [])
         case Asked():
-            name = judged.reply_to.reveal() if isinstance(judged, SignInResult) and judged.reply_to else ""
+            name = result.reply_to.reveal() if result.reply_to else ""
             return SignInAnswer("ask", "", "", [], outcome.ask, outcome.text, name)
         case Denied():
             return SignInAnswer("denied", "", "", list(outcome.misread))

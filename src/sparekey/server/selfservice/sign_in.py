@@ -19,7 +19,7 @@ from sparekey.server.floor import Floor
 from sparekey.server.rest.callers import is_admitted
 from sparekey.server.selfservice.site import HOME, SELF_SERVICE, SIGN_IN, SIGN_OUT
 from sparekey.server.service import Service
-from sparekey.server.sign_in_answers import judge
+from sparekey.server.sign_in_answers import run_sign_in
 from sparekey.server.web.arrivals import admitted, token_of, verify_ours
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.forms import with_form
@@ -58,7 +58,7 @@ def routes(service: Service) -> list[Route]:
         arrived = Floor.arrival()
         visit, _ = await form_of(service, SELF_SERVICE, request)
         try:
-            return await _judged(service, request, visit, arrived)
+            return await _sign_in_reply(service, request, visit, arrived)
         except Busy:
             return failed(SELF_SERVICE, request, visit, BUSY, 429)
 
@@ -77,7 +77,7 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
-async def _judged(service: Service, request: Request, visit: Visit, arrived: float) -> Response:
+async def _sign_in_reply(service: Service, request: Request, visit: Visit, arrived: float) -> Response:
     form = visit.form
     from_inside = is_admitted(service, request)
     verify: Callable[[], OpenedSession] = lambda: open_session(  # noqa: E731
@@ -90,10 +90,8 @@ async def _judged(service: Service, request: Request, visit: Visit, arrived: flo
         administrators_too=from_inside,
     )
     interface = SignInInterface(interface_name(visit.address))
-    judged = await judge(
-        service, arrived, interface, visit.now, verify, lambda opened: opened.verdict.outcome, service.self_service
-    )
-    return answered(SELF_SERVICE, request, visit, judged, lambda **more: _page(visit, form, **more), _REFUSED)
+    result = await run_sign_in(service, arrived, interface, visit.now, verify, service.self_service)
+    return answered(SELF_SERVICE, request, visit, result, lambda **more: _page(visit, form, **more), _REFUSED)
 
 
 def _page(visit: Visit, fields: Fields, **more: str) -> Shown:

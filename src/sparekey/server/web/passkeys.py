@@ -20,7 +20,7 @@ from sparekey.core.sign_in.passkeys import RelyingParty
 from sparekey.secret import Secret
 from sparekey.server.floor import Floor
 from sparekey.server.service import Service
-from sparekey.server.sign_in_answers import judge
+from sparekey.server.sign_in_answers import run_sign_in
 from sparekey.server.web import cookies
 from sparekey.server.web.arrivals import admitted, verify_ours
 from sparekey.server.web.forms import with_form
@@ -64,12 +64,10 @@ def routes(service: Service, it: PasskeySignIn) -> list[Route]:
         )
         interface = SignInInterface(at.interface_name(visit.address))
         try:
-            judged = await judge(
-                service, arrived, interface, visit.now, verify, lambda opened: opened.verdict.outcome, it.pool
-            )
+            result = await run_sign_in(service, arrived, interface, visit.now, verify, it.pool)
         except Busy:
             return failed(it.site, request, visit, BUSY, 429)
-        return answered(it.site, request, visit, judged, lambda **more: it.page(visit, visit.form, **more), _REFUSED)
+        return answered(it.site, request, visit, result, lambda **more: it.page(visit, visit.form, **more), _REFUSED)
 
     path = f"{it.site.sign_in}/passkey"
     return [Route(f"{path}/question", ask, methods=["POST"]), Route(path, sign_in, methods=["POST"])]

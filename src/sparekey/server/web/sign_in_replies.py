@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sparekey.app.sessions.administrators import OpenedSession
+from sparekey.app.sign_in.verification import SignInResult
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.passcode import misread_words
 from sparekey.server.web.replies import Redirect, Shown
@@ -15,17 +16,17 @@ from sparekey.server.web.visits import Visit
 
 
 def answered(
-    site: Site, request: Request, visit: Visit, judged: OpenedSession | Denied, page: Callable[..., Shown], refusal: str
+    site: Site, request: Request, visit: Visit, result: SignInResult, page: Callable[..., Shown], refusal: str
 ) -> Response:
     """Return a redirect to the page that the visitor wanted, or the sign-in page again with a question or the text of
     every refusal."""
-    outcome = judged.verdict.outcome if isinstance(judged, OpenedSession) else judged
+    outcome = result.outcome
     match outcome:
-        case Granted() if isinstance(judged, OpenedSession):
+        case Granted() if isinstance(result, OpenedSession):
             to = way_back(visit.form.get("to", ""), site.home)
-            return respond(site, request, visit, Redirect(to, session=judged.token))
-        case Asked() if isinstance(judged, OpenedSession):
-            name = judged.verdict.reply_to.reveal() if judged.verdict.reply_to else ""
+            return respond(site, request, visit, Redirect(to, session=result.token))
+        case Asked():
+            name = result.reply_to.reveal() if result.reply_to else ""
             return respond(site, request, visit, page(question=outcome.text, reply_to=name))
         case Denied() if outcome.misread:
             refusal = f"{misread_words(outcome.misread)}. Nothing was counted: type it once more."

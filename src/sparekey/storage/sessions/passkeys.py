@@ -47,7 +47,7 @@ def count_of_account(connection: Connection, account_id: str) -> int:
 
 
 def mark_used(connection: Connection, passkey_id: str, count: int, now: int) -> None:
-    """Under the lock of its account: of two answers at once the later one is judged by what the first one left."""
+    """Under the lock of its account: of two answers at once, the later one sees the result of the first."""
     connection.execute(update(passkey).where(passkey.c.id == passkey_id).values(sign_count=count, last_used_at=now))
 
 

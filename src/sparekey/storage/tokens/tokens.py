@@ -12,8 +12,8 @@ from sparekey.storage.tables import account, device_token, security_domain, toke
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedToken:
-    """The columns of a token that a sign-in is judged by; times are unix seconds."""
+class TokenFacts:
+    """The columns of a token that decide a sign-in; times are unix seconds."""
 
     id: str
     account_id: str | None
@@ -39,7 +39,7 @@ class JudgedToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token(JudgedToken):
+class Token(TokenFacts):
     """A token with the login and the domain of its user, if it has one.
 
     `domain`: the name of the user's domain, of a token without a user its own; None: it belongs to none.
