@@ -33,13 +33,13 @@ from sparekey.app.tokens.tokens import NewToken, add_token
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.emergency.offline import CodeKind
-from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.lockout import LockoutPolicy
 from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
 from sparekey.core.sign_in.pins import new_verifier
 from sparekey.core.tokens import Totp
+from sparekey.json_value import Json
 from sparekey.passcode import new_code
 from sparekey.secret import Secret
 from sparekey.storage import tables

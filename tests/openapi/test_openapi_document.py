@@ -95,7 +95,7 @@ def _document(world: World) -> Any:
     for methods in described["paths"].values():
         for operation in methods.values():
             operation.pop("security", None)
-    document = schemathesis.openapi.from_dict(described, config=_CONFIG)
+    document = schemathesis.openapi.from_dict(dict(described), config=_CONFIG)
     document.app = world.doors.app
     return document
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from starlette.applications import Starlette
@@ -27,6 +27,9 @@ from sparekey.wire import signing
 from sparekey.wire.messages import encode
 from tests.builders import NOW, ROOT, Device
 from tests.server.asgi import Reply, ask
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 R = TypeVar("R")
 BROWSER = Secret("a-browser-of-somebody")  # what its cookie says
@@ -85,7 +88,7 @@ class Doors:
         }
         return await ask(self.app, "POST", path, urlencode(sent, errors="surrogatepass").encode(), headers, **more)
 
-    async def signed(self, device: Device, path: str, message: object, **more: Any) -> Reply:
+    async def signed(self, device: Device, path: str, message: "DataclassInstance | bytes", **more: Any) -> Reply:
         """A device asks; the message is encoded unless it is bytes."""
         body = message if isinstance(message, bytes) else encode(message)
         return await ask(self.app, "POST", path, body, headers_of(device, path, body, self.now[0]), **more)

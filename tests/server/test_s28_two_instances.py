@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_s28_no_instance_accepts_a_stolen_device(instances: tuple[Doors, Doors])
     alice, device = a_user(here.instance, pin=PIN), a_device(here.instance)
     assert is_granted(run(there.sign_in(device, alice.login, alice.typed(NOW).reveal())))
     report_stolen(here.instance, ROOT, device.device_id, now=NOW)
-    requests = {
+    requests: dict[str, Any] = {
         api.SIGN_INS: api.SignInRequest(login=alice.login, passcode=alice.typed(NOW + 30).reveal(), check=""),
         api.SYNC: api.SyncRequest(held=[], checkpoint="", hardware_bound=False),
         api.EVENTS: api.EventsRequest(events=[]),

@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 from sqlalchemy import Connection
 
 from sparekey.core.audit_log.actions import OK, Action
-from sparekey.core.json_value import Json
+from sparekey.json_value import Json
 from sparekey.storage.audit_log import events as rows
 
 SYSTEM: Final = "system"  # the actor of automatic events

@@ -9,8 +9,8 @@ from sparekey.app.audit import AuditEntry, record
 from sparekey.app.ports import Keystore
 from sparekey.app.vault import Vault
 from sparekey.core.audit_log.actions import OK, Action
-from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor
+from sparekey.json_value import Json
 from sparekey.sealed import Run, one_by_one
 from sparekey.storage.unit_of_work import Database
 

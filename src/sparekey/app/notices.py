@@ -21,8 +21,8 @@ from sparekey.app.audit import canonical_json
 from sparekey.app.instance import log, new_id
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.notices import Letter, Notice, letter_of_alarm, letter_to_user
-from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor
+from sparekey.json_value import Json
 from sparekey.storage.audit_log import alarms, outbox
 from sparekey.storage.audit_log.alarms import RaisedAlarm
 from sparekey.storage.audit_log.outbox import Mail

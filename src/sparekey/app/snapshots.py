@@ -15,7 +15,7 @@ from sparekey.secret import Secret
 from sparekey.storage.emergency.offline import EmergencyCode
 from sparekey.storage.people.accounts import Account
 from sparekey.storage.sign_in.statements import EmergencyTerms, OnlineCode, SignInAccount
-from sparekey.storage.tokens.tokens import PinColumns, Token, TokenFacts
+from sparekey.storage.tokens.tokens import PinColumns, Token, TokenColumns
 
 _VERIFIER_BYTES: Final = 32
 PIN_BYTES: Final = _VERIFIER_BYTES + SALT_BYTES + 12
@@ -87,7 +87,7 @@ def seal_online_code(vault: Vault, code_id: str, account_id: str, token_id: str,
     return vault.seal("online_emergency_code.code_sealed", code_id, owner, code.reveal().encode())
 
 
-def token_state(vault: Vault, token: TokenFacts) -> TokenState:
+def token_state(vault: Vault, token: TokenColumns) -> TokenState:
     """Return the token as the core decides on it. Raises VaultError if its row was altered."""
     seed = vault.open("token.seed_sealed", token.id, token_owner(token.account_id, token.id), token.seed_sealed)
     parameters = Parameters(seed, token.serial, token.digits, token.interval, token.algorithm)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from sparekey.core.json_value import Json
+from sparekey.json_value import Json
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 

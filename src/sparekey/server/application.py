@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sparekey.server import health, openapi
 from sparekey.server.agent_api import contacts, enrolment
@@ -89,7 +88,7 @@ class _ErrorsAnswered:
             return
         started = False
 
-        async def watched(message: Any) -> None:
+        async def watched(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)

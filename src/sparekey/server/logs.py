@@ -6,8 +6,8 @@ bytes are never written; no module logs the body of a request.
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -50,7 +50,7 @@ def _shown(name: str, value: object) -> object:
     return value if isinstance(value, str | int | float | bool | None) else type(value).__name__
 
 
-_PROCESSORS: Final[tuple[Any, ...]] = (
+_PROCESSORS: Final[tuple[Callable[[WrappedLogger, str, EventDict], EventDict], ...]] = (
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     refuse_secrets,
@@ -61,7 +61,7 @@ class JsonFormatter(logging.Formatter):
     """Format messages of other packages, without their exceptions, which may contain secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
-        event: MutableMapping[str, Any] = {"event": record.getMessage(), "logger": record.name}
+        event: EventDict = {"event": record.getMessage(), "logger": record.name}
         if record.exc_info and record.exc_info[0]:
             event["kind"] = record.exc_info[0].__qualname__
         for processor in _PROCESSORS:
@@ -69,7 +69,7 @@ class JsonFormatter(logging.Formatter):
         return str(structlog.processors.JSONRenderer()(None, "", event))
 
 
-def logging_config(level: str) -> dict[str, Any]:
+def logging_config(level: str) -> dict[str, object]:
     """Return the configuration for logging.config.dictConfig: all lines go to standard error."""
     handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "json"}
     return {

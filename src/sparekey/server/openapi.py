@@ -4,10 +4,10 @@ import inspect
 import json
 import re
 import typing
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,12 +38,23 @@ _CODES: Final = {
 
 
 Handler = Callable[[Request], Awaitable[Response]]
+Description = dict[str, object]
+"""An operation object (OpenAPI 3.1, section 4.8.10), or a part of one."""
+
+
+class Document(TypedDict):
+    """An OpenAPI object (section 4.8.1). `paths`: the descriptions by path and method."""
+
+    openapi: str
+    info: Mapping[str, str]
+    paths: Mapping[str, Mapping[str, Description]]
+    components: Mapping[str, object]
 
 
 class DescribedRoute(Route):
     """A route that /openapi.json names. It is described when that is asked for: there are many of them."""
 
-    def __init__(self, method: str, path: str, handler: Handler, describe: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, method: str, path: str, handler: Handler, describe: Callable[[], Description]) -> None:
         """`describe`: returns the operation object (OpenAPI 3.1, section 4.8.10)."""
         super().__init__(path, handler, methods=[method])
         self.method: Final = method
@@ -54,8 +65,8 @@ class DescribedRoute(Route):
 class Messages:
     """What a route reads and answers: message dataclasses; as `reply`, also a media type of bytes, or None (204)."""
 
-    request: type[Any] | None = None
-    reply: type[Any] | str | None = None
+    request: type[object] | None = None
+    reply: type[object] | str | None = None
     errors: tuple[int, ...] = ()
     headers: tuple[str, ...] = ()
     security: tuple[str, ...] = ()
@@ -64,7 +75,7 @@ class Messages:
 def described_route(method: str, path: str, handler: Handler, tag: str, messages: Messages) -> DescribedRoute:
     """A route whose handler's name and docstring are its words in the description."""
 
-    def describe() -> dict[str, Any]:
+    def describe() -> Description:
         name = handler.__name__
         return {
             "tags": [tag],
@@ -82,9 +93,9 @@ def operation_route(operation: Operation, handler: Handler) -> DescribedRoute:
     return DescribedRoute(operation.method, operation.path, handler, partial(_described_operation, operation))
 
 
-def document(routes: Iterable[BaseRoute]) -> dict[str, Any]:
+def document(routes: Iterable[BaseRoute]) -> Document:
     """The OpenAPI document of those of the routes that are described."""
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, dict[str, Description]] = {}
     for route in routes:
         if isinstance(route, DescribedRoute):
             paths.setdefault(route.path, {})[route.method.lower()] = route.describe()
@@ -110,8 +121,8 @@ def document_route(routes: Sequence[BaseRoute]) -> Route:
     return Route(PATH, openapi, methods=["GET"])
 
 
-def _described(messages: Messages) -> dict[str, Any]:
-    described: dict[str, Any] = {}
+def _described(messages: Messages) -> Description:
+    described: Description = {}
     if messages.headers:
         described["parameters"] = [
             {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in messages.headers
@@ -127,7 +138,7 @@ def _described(messages: Messages) -> dict[str, Any]:
     return described
 
 
-def _answers(reply: type[Any] | str | None) -> dict[str, Any]:
+def _answers(reply: type[object] | str | None) -> Description:
     if reply is None:
         return {"204": {"description": "Done."}}
     if isinstance(reply, str):
@@ -137,27 +148,28 @@ def _answers(reply: type[Any] | str | None) -> dict[str, Any]:
     return {"200": {"description": "The answer.", "content": content}}
 
 
-def _described_operation(operation: Operation) -> dict[str, Any]:
+def _described_operation(operation: Operation) -> Description:
     in_path = [member for member in operation.members if member.name in operation.path_names]
     others = [member for member in operation.members if member.name not in operation.path_names]
-    described: dict[str, Any] = {
+    parameters = [_parameter(member, "path") for member in in_path]
+    if operation.only_looks:
+        parameters += [_parameter(member, "query") for member in others]
+    described: Description = {
         "tags": ["administration"],
         "summary": operation.words,
         "operationId": operation.name,
         "security": [{"session": []}, {"client": []}],
-        "parameters": [_parameter(member, "path") for member in in_path],
+        "parameters": parameters,
         "responses": _answer_of(operation) | _refusals(400, 401, 403, 404, 409, 413, 503),
         "x-permission": _permissions(operation),
         "x-second-factor": operation.needs_fresh_second_factor,
     }
-    if operation.only_looks:
-        described["parameters"] += [_parameter(member, "query") for member in others]
-    elif others:
+    if others and not operation.only_looks:
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": _body_schema(others)}}}
     return described
 
 
-def _parameter(member: Member, place: str) -> dict[str, Any]:
+def _parameter(member: Member, place: str) -> Description:
     schema = values.schema_of(member.kind)
     if place == "query" and "anyOf" in schema:  # what may be null is left out
         schema = next(each for each in schema["anyOf"] if each.get("type") != "null")
@@ -166,7 +178,7 @@ def _parameter(member: Member, place: str) -> dict[str, Any]:
     return {"name": member.name, "in": place, "required": place == "path" or member.needed, "schema": schema}
 
 
-def _body_schema(members: list[Member]) -> dict[str, Any]:
+def _body_schema(members: list[Member]) -> Description:
     return {
         "type": "object",
         "properties": {member.name: values.schema_of(member.kind) for member in members},
@@ -175,31 +187,31 @@ def _body_schema(members: list[Member]) -> dict[str, Any]:
     }
 
 
-def _answer_of(operation: Operation) -> dict[str, Any]:
+def _answer_of(operation: Operation) -> Description:
     kind = operation.result
     if kind is type(None):
         return {"204": {"description": "Done."}}
     schema = values.schema_of(kind, exact=False, limits=values.OF_REPLIES)
     if values.is_list(kind):
-        members = {"items": schema}
+        members: Description = {"items": schema}
         if operation.pages_by:
             members["next"] = {"type": ["string", "integer", "null"]}
         schema = {"type": "object", "properties": members, "required": [*members]}
     elif not values.is_object(kind):
         schema = {"type": "object", "properties": {operation.answers: schema}, "required": [operation.answers]}
-    answers = {"200": {"description": "The answer.", "content": {"application/json": {"schema": schema}}}}
+    answers: Description = {"200": {"description": "The answer.", "content": {"application/json": {"schema": schema}}}}
     if type(None) in typing.get_args(kind):
         answers["204"] = {"description": "There is none."}
     return answers
 
 
-def _permissions(operation: Operation) -> Any:
+def _permissions(operation: Operation) -> object:
     if isinstance(operation.permission, str):
         return operation.permission.value
     return {str(name): needed.value for name, needed in operation.permission.items()}
 
 
-def _refusals(*codes: int) -> dict[str, Any]:
+def _refusals(*codes: int) -> Description:
     codes = (*codes, 408) if 413 in codes else codes  # what has a body may be too slow as well as too large
     error = {"application/json": {"schema": _ERROR_SCHEMA}}
     return {str(code): {"description": _CODES[code], "content": error} for code in codes}

@@ -8,7 +8,7 @@ import json
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -16,10 +16,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.responses import Response
 
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, SparekeyError
+from sparekey.json_value import Json
 from sparekey.server.work import Busy
 from sparekey.wire.agent_api import ErrorReply
 from sparekey.wire.messages import BadMessage, encode
-from sparekey.wire.values import Json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 JSON: Final = "application/json"
 NOT_KEPT: Final = {"Cache-Control": "no-store"}  # for answers that may hold a secret
@@ -45,7 +48,7 @@ class HttpFailure:
     headers: Mapping[str, str] | None = None
 
 
-def answer(message: object) -> Response:
+def answer(message: "DataclassInstance") -> Response:
     """A message as JSON."""
     return Response(encode(message), media_type=JSON)
 

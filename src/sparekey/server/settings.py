@@ -47,9 +47,9 @@ class Setting:
 
     name: str
     meaning: str
-    default: Any
+    default: object
     allowed: str
-    read: Callable[[Any], Any]  # the value of a TOML value; ValueError if it is none
+    read: Callable[[object], object]  # the value of a TOML value; ValueError if it is none
     is_secret: bool = False  # never shown
 
     @property
@@ -58,8 +58,8 @@ class Setting:
         return PREFIX + self.name.upper()
 
 
-def _text(meaning: str, allowed: str, check: Callable[[str], bool] = lambda _: True, default: str = "") -> Any:
-    def read(value: Any) -> str:
+def _text(meaning: str, allowed: str, check: Callable[[str], bool] = lambda _: True, default: str = "") -> str:
+    def read(value: object) -> str:
         if not isinstance(value, str) or not value.isprintable() or not check(value):
             raise ValueError
         return value
@@ -67,8 +67,8 @@ def _text(meaning: str, allowed: str, check: Callable[[str], bool] = lambda _: T
     return dataclasses.field(default=default, metadata={"meaning": meaning, "allowed": allowed, "read": read})
 
 
-def _secret_text(meaning: str, allowed: str) -> Any:
-    def read(value: Any) -> Secret[str]:
+def _secret_text(meaning: str, allowed: str) -> Secret[str]:
+    def read(value: object) -> Secret[str]:
         if not isinstance(value, str):
             raise ValueError  # noqa: TRY004 -- one kind of error for one kind of mistake
         return Secret(value)
@@ -77,8 +77,8 @@ def _secret_text(meaning: str, allowed: str) -> Any:
     return dataclasses.field(default_factory=lambda: Secret(""), metadata=metadata)
 
 
-def _list(meaning: str, allowed: str, check: Callable[[str], bool]) -> Any:
-    def read(value: Any) -> tuple[str, ...]:
+def _list(meaning: str, allowed: str, check: Callable[[str], bool]) -> tuple[str, ...]:
+    def read(value: object) -> tuple[str, ...]:
         # In the environment: separated by commas.
         items = [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
         if not isinstance(items, list) or not all(isinstance(each, str) and check(each) for each in items):
@@ -88,12 +88,12 @@ def _list(meaning: str, allowed: str, check: Callable[[str], bool]) -> Any:
     return dataclasses.field(default=(), metadata={"meaning": meaning, "allowed": allowed, "read": read})
 
 
-def _choice(meaning: str, choices: tuple[str, ...], default: str) -> Any:
+def _choice(meaning: str, choices: tuple[str, ...], default: str) -> str:
     return _text(meaning, ", ".join(choices), choices.__contains__, default)
 
 
-def _number(meaning: str, low: int, high: int, default: int) -> Any:
-    def read(value: Any) -> int:
+def _number(meaning: str, low: int, high: int, default: int) -> int:
+    def read(value: object) -> int:
         number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
         if type(number) is not int or not low <= number <= high:
             raise ValueError
@@ -278,7 +278,7 @@ class Settings:
         return split_listen(self.syslog) if self.syslog else None
 
 
-def _setting(field: dataclasses.Field[Any]) -> Setting:
+def _setting(field: dataclasses.Field[object]) -> Setting:
     default = "" if field.default is dataclasses.MISSING else field.default
     return Setting(name=field.name, default=default, **field.metadata)
 
@@ -309,7 +309,7 @@ def read_settings(directory: Path, environment: Mapping[str, str], **given: str)
     return settings
 
 
-def read_value(setting: Setting, value: Any, where: str) -> Any:
+def read_value(setting: Setting, value: object, where: str) -> Any:
     """Return the value of one setting, read from text. Raises SettingsError."""
     try:
         return setting.read(value)
@@ -318,7 +318,7 @@ def read_value(setting: Setting, value: Any, where: str) -> Any:
         raise SettingsError(where, f"{shown} is not allowed", f"give {setting.allowed}") from None
 
 
-def _read_file(path: Path) -> Mapping[str, Any]:
+def _read_file(path: Path) -> Mapping[str, object]:
     try:
         status = path.stat()
         content = path.read_bytes()

@@ -10,7 +10,12 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from sparekey.json_value import Json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 M = TypeVar("M")
 
@@ -18,9 +23,9 @@ LARGEST_INTEGER: Final = 2**53 - 1  # every JSON reader represents it exactly
 LONGEST_STRING: Final = 4096
 # PostgreSQL stores no NUL in a text, and no database stores half a character.
 KEPT_NOWHERE: Final = re.compile("[\x00\ud800-\udfff]")
-TYPED: Final[Mapping[str, Any]] = {
-    "typed": True
-}  # metadata of a member with text that a person typed, which is checked later
+_EXPECTED: Final[Mapping[object, str]] = {str: "text", int: "an integer", bool: "true or false"}
+# Metadata of a member with text that a person typed, which is checked later.
+TYPED: Final[Mapping[str, object]] = {"typed": True}
 
 
 class BadMessage(ValueError):
@@ -31,7 +36,7 @@ class BadMessage(ValueError):
         self.where = where
 
 
-def encode(message: Any) -> bytes:
+def encode(message: "DataclassInstance") -> bytes:
     """Return a message dataclass as compact UTF-8 JSON."""
     return json.dumps(dataclasses.asdict(message), separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -42,15 +47,16 @@ def decode(kind: type[M], data: bytes) -> M:
     return typing.cast("M", _read(kind, parse(data), "message"))
 
 
-def parse(data: bytes) -> Any:
+def parse(data: bytes) -> Json:
     """Return the JSON value. Raises BadMessage if a member occurs twice or a number is not an integer."""
     try:
-        return json.loads(data, object_pairs_hook=_unique, parse_float=_no_fraction, parse_constant=_no_fraction)
+        value: Json = json.loads(data, object_pairs_hook=_unique, parse_float=_no_fraction, parse_constant=_no_fraction)
     except (ValueError, RecursionError) as error:
         raise BadMessage("message", "one JSON object") from error
+    return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("a member occurs twice")
@@ -61,8 +67,8 @@ def _no_fraction(_: str) -> typing.NoReturn:
     raise ValueError("numbers are integers")
 
 
-def _read(kind: Any, value: Any, where: str, *, typed: bool = False) -> Any:
-    if dataclasses.is_dataclass(kind):
+def _read(kind: object, value: Json, where: str, *, typed: bool = False) -> object:
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _read_object(kind, value, where)
     if typing.get_origin(kind) is list:
         (item,) = typing.get_args(kind)
@@ -70,17 +76,17 @@ def _read(kind: Any, value: Any, where: str, *, typed: bool = False) -> Any:
             raise BadMessage(where, "a list")
         return [_read(item, element, f"{where}[{index}]", typed=typed) for index, element in enumerate(value)]
     if isinstance(kind, types.UnionType) or type(value) is not kind:
-        raise BadMessage(where, {str: "text", int: "an integer", bool: "true or false"}.get(kind, "something else"))
-    if kind is int and abs(value) > LARGEST_INTEGER:
+        raise BadMessage(where, _EXPECTED.get(kind, "something else"))
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         raise BadMessage(where, "an integer below 2^53")
-    if kind is str and len(value) > LONGEST_STRING:
+    if isinstance(value, str) and len(value) > LONGEST_STRING:
         raise BadMessage(where, f"at most {LONGEST_STRING} characters")
-    if kind is str and not typed and KEPT_NOWHERE.search(value):
+    if isinstance(value, str) and not typed and KEPT_NOWHERE.search(value):
         raise BadMessage(where, "text without NUL and without lone surrogates")
     return value
 
 
-def _read_object(kind: Any, value: Any, where: str) -> Any:
+def _read_object(kind: Any, value: Json, where: str) -> object:
     if not isinstance(value, dict):
         raise BadMessage(where, "an object")
     hints, needed, typed = _members(kind)
@@ -95,7 +101,7 @@ def _read_object(kind: Any, value: Any, where: str) -> Any:
 
 
 @functools.cache
-def _members(kind: Any) -> tuple[dict[str, Any], frozenset[str], frozenset[str]]:
+def _members(kind: Any) -> tuple[dict[str, object], frozenset[str], frozenset[str]]:
     """Return the types of the members by name, the required ones, and those that hold typed text; computed once for
     each class."""
     fields = dataclasses.fields(kind)

@@ -14,20 +14,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AnySet
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
+from sparekey.json_value import Json
 from sparekey.secret import Secret
 from sparekey.wire.enrolment import BadEnrolmentCode, EnrolmentCode, read_enrolment_code
 from sparekey.wire.messages import KEPT_NOWHERE, LARGEST_INTEGER, LONGEST_STRING, BadMessage
 
-Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
 MOST_ITEMS: Final = 10_000
 _LISTS: Final = (list, tuple, Sequence, Iterable, frozenset, AnySet)
 _MAPPINGS: Final = (Mapping, dict)
 _SIMPLE: Final = (str, int, bool)
+_JSON_TYPES: Final[Mapping[object, str]] = {bool: "boolean", types.NoneType: "null"}
+_EXPECTED: Final[Mapping[object, str]] = {str: "text", int: "an integer", bool: "true or false"}
 
 
-def to_json(value: Any) -> Json:
+def to_json(value: object) -> Json:
     """Return the value for JSON. Raises TypeError for a value of any other type; the message names only the type."""
     leaf = _unwrapped(value)
     if leaf is None or isinstance(leaf, str | int):
@@ -43,7 +45,7 @@ def to_json(value: Any) -> Json:
     raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
-def _unwrapped(value: Any) -> Any:
+def _unwrapped(value: object) -> object:
     """Return a value that is written as one text or number in that form; other values unchanged."""
     match value:
         case Enum():
@@ -55,7 +57,7 @@ def _unwrapped(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes) else value
 
 
-def is_value(kind: Any) -> bool:
+def is_value(kind: object) -> bool:
     """Return True if values of this declared type can come as JSON."""
     arguments = typing.get_args(kind)
     if _is_union(kind):
@@ -67,24 +69,24 @@ def is_value(kind: Any) -> bool:
         return (arguments[0] is str or _is_enumeration(arguments[0])) and is_value(arguments[1])
     if origin is Secret:
         return arguments[0] in (str, bytes)
-    if dataclasses.is_dataclass(kind):
+    if _is_dataclass(kind):
         return all(is_value(element) for element in members_of(kind).values())
     return kind in (*_SIMPLE, bytes, types.NoneType, Any) or _is_enumeration(kind)
 
 
-def is_list(kind: Any) -> bool:
+def is_list(kind: object) -> bool:
     """Return True if values of this declared type are a JSON list."""
     return typing.get_origin(kind) in _LISTS
 
 
-def is_object(kind: Any) -> bool:
+def is_object(kind: object) -> bool:
     """Return True if values of this declared type, unless null, are a JSON object."""
     if _is_union(kind):
         return any(is_object(element) for element in typing.get_args(kind))
-    return typing.get_origin(kind) in _MAPPINGS or (dataclasses.is_dataclass(kind) and kind is not EnrolmentCode)
+    return typing.get_origin(kind) in _MAPPINGS or (_is_dataclass(kind) and kind is not EnrolmentCode)
 
 
-def from_json(kind: Any, value: Any, where: str, *, exact: bool = True) -> Any:
+def from_json(kind: object, value: object, where: str, *, exact: bool = True) -> Any:
     """Return the value of this declared type. Raises BadMessage, which names the member and never its value.
 
     `exact` is True for input from a stranger, False for the reply of a server that may be newer than this reader.
@@ -98,18 +100,18 @@ def from_json(kind: Any, value: Any, where: str, *, exact: bool = True) -> Any:
         return _mapping_of(arguments, value, where, exact)
     if origin is Secret:
         return Secret(from_json(arguments[0], value, where, exact=exact))
-    if dataclasses.is_dataclass(kind):
+    if _is_dataclass(kind):
         return _enrolment_code(value, where) if kind is EnrolmentCode else _object(kind, value, where, exact)
     return _one(kind, value, where, exact)
 
 
-def members_of(kind: Any) -> Mapping[str, Any]:
+def members_of(kind: Any) -> Mapping[str, object]:
     """Return the declared types of a dataclass's members by name."""
     return _members(kind)
 
 
 @functools.cache
-def _members(kind: Any) -> Mapping[str, Any]:
+def _members(kind: Any) -> Mapping[str, object]:
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
 
@@ -145,7 +147,7 @@ OF_MESSAGES: Final = SchemaLimits(LONGEST_STRING, None)  # `wire.messages` bound
 OF_REPLIES: Final = SchemaLimits(None, None)
 
 
-def schema_of(kind: Any, *, exact: bool = True, limits: SchemaLimits = OF_REQUESTS) -> Schema:
+def schema_of(kind: object, *, exact: bool = True, limits: SchemaLimits = OF_REQUESTS) -> Schema:
     """Return the JSON schema (draft 2020-12) of a declared type; `exact` as in `from_json`."""
     inner = functools.partial(schema_of, exact=exact, limits=limits)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -157,14 +159,14 @@ def schema_of(kind: Any, *, exact: bool = True, limits: SchemaLimits = OF_REQUES
         return {"type": "object", "additionalProperties": inner(arguments[1])}
     if origin is Secret:
         return inner(arguments[0]) | {"format": "password"}
-    return _object_schema(kind, exact, inner) if dataclasses.is_dataclass(kind) else _simple_schema(kind, limits)
+    return _object_schema(kind, exact, inner) if _is_dataclass(kind) else _simple_schema(kind, limits)
 
 
 def _unless_none(name: str, limit: int | None) -> Schema:
     return {} if limit is None else {name: limit}
 
 
-def _object_schema(kind: Any, exact: bool, inner: Callable[[Any], Schema]) -> Schema:
+def _object_schema(kind: type[Any], exact: bool, inner: Callable[[object], Schema]) -> Schema:
     if kind is not EnrolmentCode:
         members = {name: inner(element) for name, element in members_of(kind).items()}
         needed = needed_of(kind) if exact else [*members]
@@ -173,7 +175,7 @@ def _object_schema(kind: Any, exact: bool, inner: Callable[[Any], Schema]) -> Sc
     return {"type": "string", "format": "password"}
 
 
-def _simple_schema(kind: Any, limits: SchemaLimits) -> Schema:
+def _simple_schema(kind: object, limits: SchemaLimits) -> Schema:
     if _is_enumeration(kind):
         return {"type": "string", "enum": [element.value for element in kind]}
     if kind is str:
@@ -182,18 +184,22 @@ def _simple_schema(kind: Any, limits: SchemaLimits) -> Schema:
         return {"type": "integer", "minimum": -LARGEST_INTEGER, "maximum": LARGEST_INTEGER}
     if kind is bytes:
         return {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
-    return {} if kind is Any else {"type": {bool: "boolean", types.NoneType: "null"}[kind]}
+    return {} if kind is Any else {"type": _JSON_TYPES[kind]}
 
 
-def _is_union(kind: Any) -> bool:
+def _is_union(kind: object) -> bool:
     return isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union
 
 
-def _is_enumeration(kind: Any) -> bool:
+def _is_dataclass(kind: object) -> TypeGuard[type[Any]]:
+    return isinstance(kind, type) and dataclasses.is_dataclass(kind)
+
+
+def _is_enumeration(kind: object) -> TypeGuard[type[Enum]]:
     return isinstance(kind, type) and issubclass(kind, Enum)
 
 
-def _any_of(kinds: tuple[Any, ...], value: Any, where: str, exact: bool) -> Any:
+def _any_of(kinds: Sequence[object], value: object, where: str, exact: bool) -> object:
     refused: BadMessage | None = None
     for kind in sorted(kinds, key=lambda element: element is not types.NoneType):
         try:
@@ -203,7 +209,7 @@ def _any_of(kinds: tuple[Any, ...], value: Any, where: str, exact: bool) -> Any:
     raise refused or BadMessage(where, "something else")
 
 
-def _list_of(origin: Any, item: Any, value: Any, where: str, exact: bool) -> Any:
+def _list_of(origin: object, item: object, value: object, where: str, exact: bool) -> object:
     if not isinstance(value, list) or (exact and len(value) > MOST_ITEMS):
         raise BadMessage(where, f"a list of at most {MOST_ITEMS}")
     items = [from_json(item, element, f"{where}[{index}]", exact=exact) for index, element in enumerate(value)]
@@ -212,7 +218,7 @@ def _list_of(origin: Any, item: Any, value: Any, where: str, exact: bool) -> Any
     return tuple(items) if origin is tuple else items
 
 
-def _mapping_of(kinds: tuple[Any, ...], value: Any, where: str, exact: bool) -> dict[Any, Any]:
+def _mapping_of(kinds: Sequence[object], value: object, where: str, exact: bool) -> dict[object, object]:
     if not isinstance(value, dict) or (exact and len(value) > MOST_ITEMS):
         raise BadMessage(where, f"an object with at most {MOST_ITEMS} members")
     return {
@@ -221,7 +227,7 @@ def _mapping_of(kinds: tuple[Any, ...], value: Any, where: str, exact: bool) -> 
     }
 
 
-def _object(kind: Any, value: Any, where: str, exact: bool) -> Any:
+def _object(kind: type[Any], value: object, where: str, exact: bool) -> object:
     hints = members_of(kind)
     if not isinstance(value, dict):
         raise BadMessage(where, "an object")
@@ -238,7 +244,7 @@ def _object(kind: Any, value: Any, where: str, exact: bool) -> Any:
         raise BadMessage(where, "values that go together") from error
 
 
-def _one(kind: Any, value: Any, where: str, exact: bool) -> Any:
+def _one(kind: object, value: object, where: str, exact: bool) -> object:
     if kind is Any:
         return value
     if _is_enumeration(kind):
@@ -253,10 +259,10 @@ def _one(kind: Any, value: Any, where: str, exact: bool) -> Any:
             raise BadMessage(where, "null")
         return None
     if kind not in _SIMPLE or type(value) is not kind:
-        raise BadMessage(where, {str: "text", int: "an integer", bool: "true or false"}.get(kind, "something else"))
-    if kind is int and abs(value) > LARGEST_INTEGER:
+        raise BadMessage(where, _EXPECTED.get(kind, "something else"))
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         raise BadMessage(where, "an integer below 2^53")
-    return _text(value, where, exact) if kind is str else value
+    return _text(value, where, exact) if isinstance(value, str) else value
 
 
 def _text(value: str, where: str, exact: bool) -> str:
@@ -267,7 +273,7 @@ def _text(value: str, where: str, exact: bool) -> str:
     return value
 
 
-def _bytes(value: Any, where: str) -> bytes:
+def _bytes(value: object, where: str) -> bytes:
     try:
         # `fromhex` ignores white space
         if value == "":
@@ -279,7 +285,7 @@ def _bytes(value: Any, where: str) -> bytes:
     raise BadMessage(where, "bytes in hex")
 
 
-def _enrolment_code(value: Any, where: str) -> EnrolmentCode:
+def _enrolment_code(value: object, where: str) -> EnrolmentCode:
     try:
         return read_enrolment_code(from_json(str, value, where))
     except BadEnrolmentCode as error:

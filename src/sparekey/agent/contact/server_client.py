@@ -10,7 +10,7 @@ import contextlib
 import ssl
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 from sparekey import https_client
@@ -20,6 +20,9 @@ from sparekey.https_client import Address, ConnectionFault, NoAnswer, TransferLi
 from sparekey.wire import agent_api as api
 from sparekey.wire import signing
 from sparekey.wire.messages import BadMessage, decode, encode
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 M = TypeVar("M")
 
@@ -133,7 +136,7 @@ class ServerClient:
     def acknowledge(self, request: api.AcknowledgementRequest) -> api.AcknowledgementReply:
         return decode(api.AcknowledgementReply, self._post(api.ACKNOWLEDGEMENTS, request))
 
-    def _post(self, path: str, message: object) -> bytes:
+    def _post(self, path: str, message: "DataclassInstance") -> bytes:
         body = encode(message)
         try:
             return self._signed(path, body, self._now())

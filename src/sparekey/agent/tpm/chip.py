@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 from cryptography.hazmat.primitives import serialization
@@ -111,12 +112,12 @@ class Tpm:
 class OpenTpm:
     """The actions while the TPM is open."""
 
-    def __init__(self, library: Any, esys: Any) -> None:
+    def __init__(self, library: ModuleType, esys: Any) -> None:
         self._library = library
         self._esys = esys
-        self._loaded: list[Any] = []
-        self._parent: Any = None
-        self._secure: Any = None
+        self._loaded: list[object] = []
+        self._parent: object = None
+        self._secure: object = None
 
     def leave(self) -> None:
         """Flush all loaded objects."""
@@ -164,7 +165,7 @@ class OpenTpm:
         self._loaded.append(handle)
         return bytes(public.get_name())
 
-    def _named(self, handle: int) -> tuple[Any, bytes]:
+    def _named(self, handle: int) -> tuple[object, bytes]:
         """Return the object at this handle and its name, which the TPM is asked for."""
         found = self._esys.tr_from_tpmpublic(handle)
         return found, bytes(self._esys.tr_get_name(found))
@@ -249,13 +250,13 @@ class OpenTpm:
         area.parameters.keyedHashDetail.scheme.scheme = library.TPM2_ALG.NULL
         return self._made(sensitive, area)[0]
 
-    def _made(self, sensitive: Any, area: Any) -> tuple[bytes, Any]:
+    def _made(self, sensitive: object, area: object) -> tuple[bytes, Any]:
         public = self._library.TPM2B_PUBLIC(publicArea=area)
         private, public, *_ = self._esys.create(self._parent, sensitive, public, session1=self._session())
         return private.marshal() + public.marshal(), public
 
     @contextlib.contextmanager
-    def _loading(self, made: bytes) -> Iterator[Any]:
+    def _loading(self, made: bytes) -> Iterator[object]:
         """Load an object for this context only: the TPM has room for three."""
         try:
             private, length = self._library.TPM2B_PRIVATE.unmarshal(made)
@@ -268,7 +269,7 @@ class OpenTpm:
         finally:
             self._esys.flush_context(handle)
 
-    def _unsealed(self, handle: Any, session: Any) -> Secret[bytes]:
+    def _unsealed(self, handle: object, session: object) -> Secret[bytes]:
         return Secret(bytes(self._esys.unseal(handle, session1=session)))
 
     # The signing key.
@@ -352,7 +353,7 @@ class OpenTpm:
         _, found = self._esys.get_capability(self._library.TPM2_CAP.HANDLES, FIRST_INDEX, 254)
         return set(map(int, found.data.handles))
 
-    def _index_of(self, counter: Counter) -> Any:
+    def _index_of(self, counter: Counter) -> object:
         try:
             index, name = self._named(counter.index)
         except self._library.TSS2_Exception as error:
@@ -361,7 +362,7 @@ class OpenTpm:
             raise trouble("tpm-counter-gone")
         return index
 
-    def _increment(self, index: Any) -> None:
+    def _increment(self, index: object) -> None:
         """Increment with patience: some TPMs limit the rate of writes to spare their memory."""
         for _ in range(_NV_PATIENCE):
             try:
@@ -409,13 +410,13 @@ class OpenTpm:
 
     # Sessions.
 
-    def _session(self) -> Any:
+    def _session(self) -> object:
         """Return the session of this visit: salted with the parent key, its parameters encrypted both ways."""
         if self._secure is None:
             self._secure = self._start_session(self._library.TPM2_SE.HMAC)
         return self._secure
 
-    def _start_session(self, kind: Any) -> Any:
+    def _start_session(self, kind: object) -> object:
         library = self._library
         aes = library.TPMT_SYM_DEF(
             algorithm=library.TPM2_ALG.AES,
@@ -444,21 +445,22 @@ def has_device(tcti: str) -> bool:
     return kind == "device" and Path(device).exists()
 
 
-def _library() -> Any:
+def _library() -> ModuleType:
     # The library would write errors to standard error. Here each error has its own message.
     os.environ.setdefault("TSS2_LOG", "all+NONE")
     try:
         import tpm2_pytss  # noqa: PLC0415 -- 10 MiB that a device without a TPM does not need
     except ImportError as error:
         raise trouble("no-tpm-library") from error
-    return tpm2_pytss
+    library: ModuleType = tpm2_pytss
+    return library
 
 
-def _attributes(library: Any, words: str) -> Any:
+def _attributes(library: ModuleType, words: str) -> object:
     return library.TPMA_OBJECT.parse(words.lower())
 
 
-def _storage_key(library: Any, attributes: str) -> Any:
+def _storage_key(library: ModuleType, attributes: str) -> Any:
     """Return the template of the TCG for a P-256 storage key."""
     area = library.TPMT_PUBLIC(
         type=library.TPM2_ALG.ECC,

@@ -15,8 +15,8 @@ from sparekey.app.instance import Instance, log
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import alarm_sentence
 from sparekey.core.errors import Conflict, NotFound
-from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor, Permission
+from sparekey.json_value import Json
 from sparekey.storage.audit_log import alarms
 from sparekey.storage.audit_log.alarms import Alarm
 

@@ -11,8 +11,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.core.audit_log.chain import AuditRow
-from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor
+from sparekey.json_value import Json
 from sparekey.storage import names
 
 _KINDS: Final = (names.USER, names.DEVICE, names.CLIENT)  # of actors

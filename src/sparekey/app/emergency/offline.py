@@ -47,7 +47,7 @@ from sparekey.storage.people import accounts
 from sparekey.storage.sign_in import challenges
 from sparekey.storage.tokens import tokens
 
-SHOW_PERMISSIONS: Final[Mapping[CodeKind, Permission]] = {
+SHOW_PERMISSIONS: Final[Mapping[str, Permission]] = {
     CodeKind.TOKENCODE: Permission.EMERGENCY_TOKENCODE_SHOW,
     CodeKind.PASSCODE: Permission.EMERGENCY_PASSCODE_SHOW,
 }

@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -22,10 +22,10 @@ from sparekey.app.lookup import get_domain
 from sparekey.app.people.users import LONGEST_NAME
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict, SparekeyError
-from sparekey.core.json_value import Json
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.plurals import counted
+from sparekey.json_value import Json
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.people import accounts
 from sparekey.storage.people.accounts import NewAccount
@@ -215,6 +215,6 @@ def _new_account(row: UserRow, domain_id: str, now: int) -> NewAccount:
     )
 
 
-def _added(actor: Actor, account: NewAccount, now: int) -> dict[str, Any]:  # Any: the values of a row's columns
+def _added(actor: Actor, account: NewAccount, now: int) -> dict[str, str | int | None]:
     detail: dict[str, Json] = {"login": account.login, "imported": True}
     return row_of(AuditEntry(now * MICROSECONDS, actor.name, Action.USER_ADDED, account_id=account.id, detail=detail))

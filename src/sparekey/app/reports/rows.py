@@ -8,7 +8,7 @@ from typing import Final
 from sparekey.app.audit_log.named_rows import RecordRow
 from sparekey.app.reports.reports import ForecastRow, ReportRow
 from sparekey.core.audit_log.export import timestamp
-from sparekey.core.json_value import Json
+from sparekey.json_value import Json
 
 READINESS: Final = (
     "user",

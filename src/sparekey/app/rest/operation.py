@@ -13,12 +13,13 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, unquote
 
 from sparekey.core.permissions import Permission
+from sparekey.json_value import Json
 from sparekey.wire.messages import BadMessage, parse
-from sparekey.wire.values import Json, from_json, is_list, is_object, is_value, members_of, needed_of, to_json
+from sparekey.wire.values import from_json, is_list, is_object, is_value, members_of, needed_of, to_json
 
 LARGEST_BODY: Final = 65_536
 MOST_ROWS: Final = 10_000  # of a list at once
@@ -87,7 +88,7 @@ class Operation:
     method: str
     path: str
     use_case: Callable[..., object]
-    permission: Permission | Mapping[Any, Permission]  # Any: by members of an enumeration of text, read by text
+    permission: Permission | Mapping[str, Permission]
     words: str
     answers: str = "result"
     pages_by: str = ""
@@ -134,7 +135,7 @@ class Operation:
         found: list[Member] = []
         for name, parameter in self.parameters.items():
             kind, needed = parameter.annotation, parameter.default is parameter.empty
-            if is_dataclass(kind):
+            if isinstance(kind, type) and is_dataclass(kind):
                 own_needed = needed_of(kind) if needed else ()
                 found += [Member(own, each, own in own_needed, name) for own, each in members_of(kind).items()]
             else:
@@ -201,7 +202,7 @@ class Operation:
             rows["next"] = last.get(self.pages_by) if isinstance(last, dict) else None
         return rows
 
-    def result_of(self, reply: Mapping[str, Json] | None) -> Any:
+    def result_of(self, reply: Mapping[str, Json] | None) -> object:
         """What the use case returned, from the answer's JSON object. Raises BadMessage."""
         value: object = reply
         if reply is None:

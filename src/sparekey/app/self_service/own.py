@@ -30,13 +30,13 @@ from sparekey.core.errors import Conflict, NotAllowed, NotFound
 from sparekey.core.explain.offline import OnDevice
 from sparekey.core.explain.online import NamedToken, Person
 from sparekey.core.explain.readiness import Assessment, Held, assess
-from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.sign_in.authenticate import TokenState
 from sparekey.core.sign_in.outcome import Asked, Granted, Outcome
 from sparekey.core.sign_in.pins import rule_of
 from sparekey.core.tokens.base import TimeBased
+from sparekey.json_value import Json
 from sparekey.secret import Secret
 from sparekey.storage import names
 from sparekey.storage.audit_log import events as audit_events

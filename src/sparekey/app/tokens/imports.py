@@ -8,7 +8,7 @@ are imported. A serial number that exists keeps its old token (S11). A seed neve
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -21,9 +21,9 @@ from sparekey.app.lookup import get_domain
 from sparekey.app.snapshots import token_owner
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import Conflict
-from sparekey.core.json_value import Json
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.tokens import TOKEN_TYPES
+from sparekey.json_value import Json
 from sparekey.secret import Secret
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
@@ -180,7 +180,7 @@ def _insert(connection: Connection, actor: Actor, new: Sequence[UnusedToken], no
         progress("imported", start + len(batch))
 
 
-def _added(actor: Actor, token: UnusedToken, now: int) -> dict[str, Any]:  # Any: the values of a row's columns
+def _added(actor: Actor, token: UnusedToken, now: int) -> dict[str, str | int | None]:
     detail: dict[str, Json] = {"serial": token.serial, "imported": True}
     return row_of(AuditEntry(now * MICROSECONDS, actor.name, Action.TOKEN_ADDED, token_id=token.id, detail=detail))
 

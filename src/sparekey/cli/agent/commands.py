@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sparekey.agent.contact.contact import refill
 from sparekey.agent.contact.replies import without_data
@@ -101,10 +101,10 @@ def status(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _status(options: argparse.Namespace) -> dict[str, Any]:
+def _status(options: argparse.Namespace) -> dict[str, object]:
     with running_daemon(options) as daemon:
         if daemon is not None:
-            report: dict[str, Any] = json.loads(daemon.ask(frame(FrameKind.STATUS)).text(Tag.REPORT))
+            report: dict[str, object] = json.loads(daemon.ask(frame(FrameKind.STATUS)).text(Tag.REPORT))
             return report | {"daemon": True}
     with opened(options) as device:
         return status_of(device) | {"daemon": False}

@@ -3,8 +3,9 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sparekey.agent.contact.contact import Progress
 from sparekey.agent.ground.outcome import LoginAnswer, Result, as_rfc3339, in_words, printable
@@ -34,10 +35,10 @@ class Output:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
-    def data(self, value: dict[str, Any], words: str) -> None:
+    def data(self, value: Mapping[str, object], words: str) -> None:
         """Print `value` for programs, or `words` for people. Raises OutputClosed."""
         try:
-            print(json.dumps({"schema": SCHEMA} | value) if self._as_json else printable(words), flush=True)
+            print(json.dumps({"schema": SCHEMA, **value}) if self._as_json else printable(words), flush=True)
         except BrokenPipeError as error:
             # Otherwise the rest of the output would be written at the exit, and fail there.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -24,6 +24,9 @@ from sparekey.core.errors import BadInput
 from sparekey.core.permissions import Actor
 from sparekey.keystore.service_user import as_service
 from sparekey.secret import Secret
+
+if TYPE_CHECKING:
+    from sparekey.app.instance import Instance  # slow to import, and not needed by every command
 
 F = TypeVar("F", bound=Callable[..., None])
 P = ParamSpec("P")
@@ -94,14 +97,14 @@ class Call:
         else:
             output.put_table(rows, columns)
 
-    def put(self, schema: str, data: Mapping[str, Any]) -> None:
+    def put(self, schema: str, data: Mapping[str, object]) -> None:
         """Print one object with its members."""
         if self.json:
             output.put_json(schema, data)
         else:
             output.put_record(data)
 
-    def done(self, words: str, schema: str = "done", **data: Any) -> None:
+    def done(self, words: str, schema: str = "done", **data: object) -> None:
         """Report a success: `words` for people, `data` for --json."""
         if self.json:
             output.put_json(schema, data)
@@ -234,7 +237,9 @@ def _common_options() -> list[Any]:
 class Server(Protocol):
     """The server that a command is for: a local one, or one over REST."""
 
-    def run(self, use_case: Callable[Concatenate[Any, Actor, P], R], /, *arguments: P.args, **options: P.kwargs) -> R:
+    def run(
+        self, use_case: Callable[Concatenate["Instance", Actor, P], R], /, *arguments: P.args, **options: P.kwargs
+    ) -> R:
         """Run the use case as the user of the command."""
         ...
 
@@ -243,10 +248,12 @@ class Server(Protocol):
 class LocalServer:
     """The server of a data directory, for root on this machine."""
 
-    instance: Any
+    instance: "Instance"
     actor: Actor
 
-    def run(self, use_case: Callable[Concatenate[Any, Actor, P], R], /, *arguments: P.args, **options: P.kwargs) -> R:
+    def run(
+        self, use_case: Callable[Concatenate["Instance", Actor, P], R], /, *arguments: P.args, **options: P.kwargs
+    ) -> R:
         """Run the use case as root on this machine."""
         return use_case(self.instance, self.actor, *arguments, **options)
 

@@ -5,7 +5,7 @@ Exit 1: failed. Exit 2: wrong usage. Exit 4: waits for an approval.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sparekey.core.errors import SparekeyError
 
@@ -27,7 +27,7 @@ class CommandFailure:
         return f"{self.message}{stop} {self.do[:1].upper()}{self.do[1:]}" if self.do else self.message
 
     @property
-    def members(self) -> Mapping[str, Any]:
+    def members(self) -> Mapping[str, object]:
         return {"error": self.error, "message": self.message, "do": self.do}
 
 

@@ -8,12 +8,13 @@ import ipaddress
 import json
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from sparekey import https_client
 from sparekey.core.errors import BadInput, SparekeyError
 from sparekey.https_client import Address, ConnectionFault, NoAnswer, TransferLimits
+from sparekey.json_value import Json
 from sparekey.secret import Secret
 from sparekey.wire.messages import BadMessage, parse
 
@@ -44,9 +45,9 @@ class RemoteConnection:
         method: str,
         path: str,
         query: Sequence[tuple[str, str]] = (),
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, object] | None = None,
         token: Secret[str] | None = None,
-    ) -> tuple[int, dict[str, Any] | None]:
+    ) -> tuple[int, dict[str, Json] | None]:
         """Send a request; return the status and the JSON object (None: no content). Raises Unreachable."""
         headers = {"Accept": "application/json"}
         if token:
@@ -73,7 +74,7 @@ class RemoteConnection:
     def close(self) -> None:
         self._https.close()
 
-    def _object_of(self, text: bytes) -> dict[str, Any] | None:
+    def _object_of(self, text: bytes) -> dict[str, Json] | None:
         if not text:
             return None
         try:

@@ -9,12 +9,15 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sparekey.core.plurals import counted
 from sparekey.durations import DAY_SECONDS
 
-Row = Mapping[str, Any]
+if TYPE_CHECKING:
+    from rich.text import Text
+
+Row = Mapping[str, object]
 SCHEMA: Final = "sparekey/{}/1"
 _NARROWEST: Final = 30  # minimum columns for the last cell of a line, which is folded
 _GAP: Final = 2  # between cells
@@ -27,7 +30,7 @@ def say(words: str) -> None:
     print("\n".join(map(printable, words.split("\n"))), file=sys.stderr)
 
 
-def put_json(schema: str, data: Mapping[str, Any]) -> None:
+def put_json(schema: str, data: Mapping[str, object]) -> None:
     """Print the one JSON object of a command."""
     lines = json.dumps({"schema": SCHEMA.format(schema), **data}, ensure_ascii=False, indent=2).split("\n")
     print("\n".join(map(printable, lines)))
@@ -69,7 +72,7 @@ def put_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     console.print(table, crop=False)
 
 
-def put_record(data: Mapping[str, Any]) -> None:
+def put_record(data: Mapping[str, object]) -> None:
     """Print one member per line."""
     width = max(map(len, data), default=0)
     for name, value in data.items():
@@ -108,7 +111,7 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if value is None or value == "":
         return "-"
     if isinstance(value, bool):
@@ -120,7 +123,7 @@ def _cell(value: Any) -> str:
     return printable(str(value))
 
 
-def _literal(text: str) -> Any:
+def _literal(text: str) -> "Text":
     from rich.text import Text  # noqa: PLC0415 -- only where a table is drawn
 
     return Text(text)  # not markup: names may hold brackets

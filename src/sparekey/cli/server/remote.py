@@ -5,12 +5,13 @@ that the use case would have raised here.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
+from typing import Concatenate, Final, ParamSpec, TypeVar, cast
 
+from sparekey.app.instance import Instance
 from sparekey.app.rest.registry import find_operation
 from sparekey.cli.server.https import RemoteConnection, Unreachable
 from sparekey.cli.server.kept_sessions import find_session
@@ -40,7 +41,9 @@ class RemoteServer:
     login: str
     token: Secret[str]
 
-    def run(self, use_case: Callable[Concatenate[Any, Actor, P], R], /, *arguments: P.args, **options: P.kwargs) -> R:
+    def run(
+        self, use_case: Callable[Concatenate[Instance, Actor, P], R], /, *arguments: P.args, **options: P.kwargs
+    ) -> R:
         """Run the use case at the server, as the administrator.
 
         Raises BadInput if it works only on the server itself, Unreachable if the answer is not valid, and the errors of
@@ -63,7 +66,7 @@ class RemoteServer:
             ) from error
 
 
-def error_of(status: int, reply: dict[str, Any], url: str, login: str) -> SparekeyError:
+def error_of(status: int, reply: Mapping[str, object], url: str, login: str) -> SparekeyError:
     """Return the error that a refusal of the server means."""
     error, message, do = (str(reply.get(name, "")) for name in ("error", "message", "do"))
     sign_in = f"sparekey login --server {url} --as {login}"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sparekey.core.audit_log.chain import AuditRow
-from sparekey.core.json_value import Json
+from sparekey.json_value import Json
 
 SCHEMA: Final = "sparekey/event/1"
 _MICROSECONDS: Final = 1_000_000

@@ -10,7 +10,12 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+E = TypeVar("E", bound=StrEnum)
 
 
 class EditEffect(StrEnum):
@@ -50,7 +55,7 @@ class PolicyField:
     low: int = 0
     high: int = 0
     longest: int = 0
-    strictness: Callable[[Any], int] = int  # a larger number is stricter
+    strictness: Callable[[bool | int | str], int] = int  # a larger number is stricter
 
     @property
     def kind(self) -> type[bool] | type[int] | type[str]:
@@ -101,17 +106,17 @@ class PolicyField:
             return self.checked(text)
         raise PolicyError(self.name, text, self.allowed)
 
-    def checked(self, value: bool | int | str) -> bool | int | str:
+    def checked(self, value: object) -> bool | int | str:
         """Return `value` if it is allowed. Raises PolicyError otherwise."""
-        right = type(value) is self.kind or (self.kind is str and isinstance(value, str))
-        if right and self.kind is int:
-            right = self.low <= int(value) <= self.high
-        if right and self.kind is str:
-            text = str(value)
-            right = text in self.choices if self.choices else len(text) <= self.longest and text.isprintable()
-        if not right:
+        if not isinstance(value, bool | int | str) or not self._allows(value):
             raise PolicyError(self.name, str(value), self.allowed)
         return value
+
+    def _allows(self, value: bool | int | str) -> bool:
+        if isinstance(value, str):
+            fits = value in self.choices if self.choices else len(value) <= self.longest and value.isprintable()
+            return self.kind is str and fits
+        return type(value) is self.kind and (self.kind is bool or self.low <= value <= self.high)
 
 
 class PolicyError(ValueError):
@@ -125,7 +130,7 @@ _LONGEST_NUMBER: Final = 10
 _SWITCHES: Final = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
 
 
-def switch(default: bool, strict: bool, meaning: str, effect: EditEffect = EditEffect.NOTHING) -> Any:
+def switch(default: bool, strict: bool, meaning: str, effect: EditEffect = EditEffect.NOTHING) -> bool:
     """Declare a field that is on or off; `strict` is the stricter value."""
     return dataclasses.field(
         default=default,
@@ -146,7 +151,7 @@ def number(
     strict: str,
     meaning: str,
     effect: EditEffect = EditEffect.NOTHING,
-) -> Any:
+) -> int:
     """A whole number from `low` to `high`; `strict`: "more", "fewer", or "" where the user\'s domain decides."""
     sign = {"more": 1, "fewer": -1, "": 0}[strict]
     return dataclasses.field(
@@ -163,7 +168,7 @@ def number(
     )
 
 
-def choice(default: StrEnum, meaning: str, effect: EditEffect = EditEffect.NOTHING) -> Any:
+def choice(default: E, meaning: str, effect: EditEffect = EditEffect.NOTHING) -> E:
     """Declare a field with a member of an enumeration, whose members are sorted from mildest to strictest."""
     choices = tuple(member.value for member in type(default))
     return dataclasses.field(
@@ -178,7 +183,7 @@ def choice(default: StrEnum, meaning: str, effect: EditEffect = EditEffect.NOTHI
     )
 
 
-def text(default: str, longest: int, merge: MergeRule, meaning: str, effect: EditEffect = EditEffect.NOTHING) -> Any:
+def text(default: str, longest: int, merge: MergeRule, meaning: str, effect: EditEffect = EditEffect.NOTHING) -> str:
     """Declare a field with a text; no text is stricter than another."""
     return dataclasses.field(
         default=default,
@@ -192,18 +197,17 @@ def text(default: str, longest: int, merge: MergeRule, meaning: str, effect: Edi
     )
 
 
-def fields_of(policy: type[Any]) -> Mapping[str, PolicyField]:
+def fields_of(policy: type[DataclassInstance]) -> Mapping[str, PolicyField]:
     """Return the fields of a kind of policy by name, in the order of their declaration."""
     return {field.name: _field(field) for field in dataclasses.fields(policy)}
 
 
-def checked_values(fields: Mapping[str, PolicyField], values: Mapping[str, Any]) -> dict[str, Any]:
+def checked_values(fields: Mapping[str, PolicyField], values: Mapping[str, object]) -> dict[str, Any]:
     """Check plain values of a database row or a form, and return them as a policy has them. Raises PolicyError."""
-    checked: dict[str, Any] = {name: fields[name].checked(value) for name, value in values.items()}
-    return {name: fields[name].typed(value) for name, value in checked.items()}
+    return {name: fields[name].typed(fields[name].checked(value)) for name, value in values.items()}
 
 
-def _field(field: dataclasses.Field[Any]) -> PolicyField:
+def _field(field: dataclasses.Field[object]) -> PolicyField:
     details = dict(field.metadata)
     default: bool | int | str = field.default  # type: ignore[assignment] # each declared field has one
     return PolicyField(name=field.name, default=default, unit=details.pop("unit", ""), **details)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from sparekey.core.policy.fields import PolicyField
 from sparekey.core.policy.lockout import LOCKOUT_FIELDS, LockoutPolicy
@@ -22,12 +22,12 @@ class PolicyKind(StrEnum):
     LOCKOUT = "lockout"
 
     @classmethod
-    def of(cls, stored: type[Any]) -> "PolicyKind":
+    def of(cls, stored: type[StoredPolicy]) -> "PolicyKind":
         """Return the kind whose policies have this type."""
         return next(kind for kind, each in _KINDS.items() if each.type is stored)
 
     @property
-    def type(self) -> type[Any]:
+    def type(self) -> type[StoredPolicy]:
         """The type of its policies: a frozen dataclass with `of(values)`."""
         return _KINDS[self].type
 
@@ -38,7 +38,7 @@ class PolicyKind(StrEnum):
 
 @dataclass(frozen=True)
 class _Kind:
-    type: type[Any]
+    type: type[StoredPolicy]
     fields: Mapping[str, PolicyField]
 
 

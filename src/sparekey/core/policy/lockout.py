@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sparekey.core.policy.fields import PolicyField, checked_values, fields_of, number
 
@@ -22,7 +22,7 @@ class LockoutPolicy:
     )
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> LockoutPolicy:
+    def of(cls, values: Mapping[str, object]) -> LockoutPolicy:
         """Make a policy from plain values by field name; a missing field gets its default. Raises PolicyError."""
         return cls(**checked_values(LOCKOUT_FIELDS, values))
 

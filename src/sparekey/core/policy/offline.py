@@ -142,7 +142,7 @@ class OfflinePolicy:
     )
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> OfflinePolicy:
+    def of(cls, values: Mapping[str, object]) -> OfflinePolicy:
         """Make a policy from plain values by field name; a missing field gets its default. Raises PolicyError."""
         return cls(**checked_values(FIELDS, values))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from sparekey.core.policy.fields import (
     EditEffect,
@@ -79,7 +79,7 @@ class TokenPolicy:
     )
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> TokenPolicy:
+    def of(cls, values: Mapping[str, object]) -> TokenPolicy:
         """Make a policy from plain values by field name; a missing field gets its default. Raises PolicyError."""
         return cls(**checked_values(TOKEN_FIELDS, values))
 

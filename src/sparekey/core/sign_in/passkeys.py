@@ -9,8 +9,9 @@ Rules:
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Final
 
 LIFETIME: Final = 120  # seconds that a challenge waits for its answer
@@ -142,14 +143,14 @@ def is_copied(before: int, count: int) -> bool:
 
 
 # Any: the library is loaded late, so that its types are not known here.
-def _verified(verify: Any, **given: Any) -> Any:
+def _verified(verify: Callable[..., Any], **given: object) -> Any:
     try:
         return verify(**given)
     except Exception as error:  # S09: refuse whatever is wrong with data from outside
         raise BadPasskey("the passkey's answer is not right") from error
 
 
-def _library() -> tuple[Any, Any]:
+def _library() -> tuple[ModuleType, ModuleType]:
     """Load the library on first use: most processes that import this module never verify a passkey."""
     import webauthn  # noqa: PLC0415 -- slow to load
     from webauthn.helpers import structs  # noqa: PLC0415 -- slow to load

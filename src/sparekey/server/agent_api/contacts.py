@@ -1,7 +1,6 @@
 """What a device does at a contact: upload events, sync, fetch units, acknowledge them."""
 
 import secrets
-from typing import Any
 
 import structlog
 from starlette.requests import Request
@@ -36,7 +35,7 @@ def routes(service: Service) -> list[Route]:
     return [_events(service), _sync(service), _units(service), _acknowledgements(service)]
 
 
-def _described(path: str, handler: Handler, request: type[Any], reply: type[Any] | str) -> Route:
+def _described(path: str, handler: Handler, request: type[object], reply: type[object] | str) -> Route:
     messages = Messages(request=request, reply=reply, errors=_ERRORS, headers=HEADERS)
     return described_route("POST", path, handler, "agent: contact", messages)
 

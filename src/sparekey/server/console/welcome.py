@@ -6,7 +6,7 @@ Without the script, the user pastes it.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -116,7 +116,7 @@ def _ask_for_code(visit: Visit) -> Shown:
 def _choices(visit: Visit) -> Shown:
     code = _code(visit)
     link = admin_links.look_at_link(visit.instance, code, visit.now)
-    given: dict[str, Any] = {"code": code.reveal(), "link": link, "passkeys": visit.place is not None}
+    given: dict[str, object] = {"code": code.reveal(), "link": link, "passkeys": visit.place is not None}
     return visit.show("welcome/choose.html", secret=True, **given)
 
 

@@ -4,7 +4,7 @@ The form comes back with its input; the passcode or the passkey is then sent tog
 form only once and the server stores nothing in the session.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from sparekey.app.sign_in.verification import SignInResult
 from sparekey.core.sign_in.outcome import Asked, Granted
@@ -25,7 +25,7 @@ def ask_for_second_factor(site: Site, visit: Visit) -> Shown | None:
     verdict = _second_factor(site.sessions, visit)
     if verdict is not None and isinstance(verdict.outcome, Granted):
         return None
-    said: dict[str, Any] = {
+    said: dict[str, object] = {
         "kept": [pair for pair in visit.form.pairs if pair[0] not in _ASKED_FIELDS],
         "question": "",
         "reply_to": "",

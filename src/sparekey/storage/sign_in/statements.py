@@ -22,7 +22,7 @@ from sparekey.storage.audit_log.events import INSERT_ROW
 from sparekey.storage.emergency.offline import EmergencyCode, code_of
 from sparekey.storage.pipeline import execute_together
 from sparekey.storage.rows import AnyRow, all_as
-from sparekey.storage.tokens.tokens import TokenFacts
+from sparekey.storage.tokens.tokens import TokenColumns
 
 # Read by position, in the parts below: names would cost half of what the statement does not.
 _SNAPSHOT: Final = text(f"""
@@ -146,7 +146,7 @@ class EmergencyTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignInToken(TokenFacts):
+class SignInToken(TokenColumns):
     """A token of the account that signs in, with its online emergency access if there is any."""
 
     emergency: EmergencyTerms | None

@@ -12,7 +12,7 @@ from sparekey.storage.tables import account, device_token, security_domain, toke
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenFacts:
+class TokenColumns:
     """The columns of a token that decide a sign-in; times are unix seconds."""
 
     id: str
@@ -39,7 +39,7 @@ class TokenFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token(TokenFacts):
+class Token(TokenColumns):
     """A token with the login and the domain of its user, if it has one.
 
     `domain`: the name of the user's domain, of a token without a user its own; None: it belongs to none.

@@ -1,6 +1,6 @@
 """`sparekey alarm`: alarms, until they are acknowledged."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -45,6 +45,6 @@ def acknowledge(
     call.done(f"Alarm {alarm} is acknowledged.", alarm=alarm)
 
 
-def _members(alarm: AlarmView) -> dict[str, Any]:
+def _members(alarm: AlarmView) -> dict[str, object]:
     times = {name: output.rfc3339(getattr(alarm, name)) for name in ("first_at", "last_at", "acknowledged_at")}
     return vars(alarm) | times

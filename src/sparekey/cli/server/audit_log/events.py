@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -139,19 +139,20 @@ def put_rows(call: Call, schema: str, rows: Sequence[RecordRow], columns: Sequen
     call.put_list(schema, [_members(row) if call.json else _cells(row) for row in rows], columns)
 
 
-def _members(row: RecordRow) -> dict[str, Any]:
+def _members(row: RecordRow) -> dict[str, object]:
     detail = json.loads(row.detail)
     return {**dataclasses.asdict(row), "at": output.rfc3339(row.at // 1_000_000), "detail": detail}
 
 
-def _cells(row: RecordRow) -> dict[str, Any]:
+def _cells(row: RecordRow) -> dict[str, object]:
     known = {
         "user": row.user or row.account_id,
         "token": row.token or row.token_id,
         "device": row.device or row.device_id,
     }
     members = _members(row)
-    return {**members, **known, "by": _by(row), "detail": _detail({**members["detail"], **row.people}, row)}
+    detail = {**json.loads(row.detail), **row.people}
+    return {**members, **known, "by": _by(row), "detail": _detail(detail, row)}
 
 
 def _by(row: RecordRow) -> str:
@@ -161,9 +162,9 @@ def _by(row: RecordRow) -> str:
     return f"{name}, {where}" if where else row.by
 
 
-def _detail(detail: dict[str, Any], row: RecordRow) -> str:
+def _detail(detail: dict[str, object], row: RecordRow) -> str:
     """Return the details that no other column shows."""
-    said: tuple[Any, ...] = (None, "", [], {})
+    said: tuple[object, ...] = (None, "", [], {})
     return ", ".join(
         f"{name.replace('_', ' ')}: {_words(name, value)}"
         for name, value in detail.items()
@@ -171,7 +172,7 @@ def _detail(detail: dict[str, Any], row: RecordRow) -> str:
     )
 
 
-def _words(name: str, value: Any) -> str:
+def _words(name: str, value: object) -> str:
     if name in TIMES and isinstance(value, int):
         return str(output.rfc3339(value))
     if isinstance(value, str | int) and not isinstance(value, bool):

@@ -1,6 +1,6 @@
 """`sparekey approval`: requests to show an emergency passcode, if the policy requires an approval."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -60,6 +60,6 @@ def refuse(ctx: typer.Context, request: Request) -> None:
     call.done(f"Refused the request of {done.asker}.", "approval", **_members(done))
 
 
-def _members(view: ApprovalView) -> dict[str, Any]:
+def _members(view: ApprovalView) -> dict[str, object]:
     times = {"asked_at": output.rfc3339(view.asked_at), "expires_at": output.rfc3339(view.expires_at)}
     return vars(view) | times | {"state": view.state.value}

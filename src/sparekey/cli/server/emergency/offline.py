@@ -3,7 +3,7 @@
 Rules: the operator reads out the code that the caller's device holds; the audit log has each code before it is shown.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -167,7 +167,7 @@ def _held(ctx: typer.Context, kind: CodeKind, name: str) -> None:
     call = call_of(ctx)
     with open_server(call) as server:
         codes = server.run(emergency.held_codes, kind, name)
-    rows: list[dict[str, Any]] = [
+    rows: list[dict[str, object]] = [
         {
             "device": each.device,
             "device_id": each.device_id,

@@ -1,6 +1,6 @@
 """`sparekey domain`: security domains."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -33,12 +33,8 @@ def list_all(ctx: typer.Context) -> None:
     that kind."""
     call = call_of(ctx)
     with open_server(call) as server:
-        rows = [_members(each) for each in server.run(domains.list_domains)]
-    if not call.json:
-        rows = [
-            row | {"name": "  " * row["depth"] + row["name"]} | {name: row[name] or "(default)" for name in _POLICIES}
-            for row in rows
-        ]
+        views = server.run(domains.list_domains)
+    rows = [_members(view) if call.json else _cells(view) for view in views]
     call.put_list("domains", rows, ["name", "parent", *_POLICIES])
 
 
@@ -71,6 +67,12 @@ def remove(ctx: typer.Context, name: Name) -> None:
     call.done(f"Removed the security domain {name}.", "domain", name=name, removed=True)
 
 
-def _members(view: domains.DomainView) -> dict[str, Any]:
-    members: dict[str, Any] = {name: value for name, value in vars(view).items() if name != "assigned"}
+def _members(view: domains.DomainView) -> dict[str, object]:
+    members: dict[str, object] = {name: value for name, value in vars(view).items() if name != "assigned"}
     return members | {f"{kind}_policy": name for kind, name in view.assigned.items()}
+
+
+def _cells(view: domains.DomainView) -> dict[str, object]:
+    members = _members(view)
+    policies = {name: members[name] or "(default)" for name in _POLICIES}
+    return members | {"name": "  " * view.depth + view.name} | policies

@@ -1,7 +1,7 @@
 """`sparekey user`: users."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -169,14 +169,14 @@ def move(ctx: typer.Context, login: Login, domain: Annotated[str, typer.Option(h
     call.done(f"Moved {login} to {domain}.", "user", login=login, domain=domain)
 
 
-def _members(view: users.UserView) -> dict[str, Any]:
+def _members(view: users.UserView) -> dict[str, object]:
     values = vars(view)
     return {name: value for name, value in values.items() if name != "expires_at"} | {
         "expires": output.rfc3339(view.expires_at)
     }
 
 
-def _set_enabled(ctx: Any, login: str, *, enabled: bool) -> None:
+def _set_enabled(ctx: typer.Context, login: str, *, enabled: bool) -> None:
     call = call_of(ctx)
     with open_server(call) as server:
         server.run(users.set_enabled, login, enabled=enabled, now=now())

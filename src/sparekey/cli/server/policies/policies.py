@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 
@@ -81,14 +81,13 @@ def _add_reading(kind: PolicyKind, group: typer.Typer, columns: tuple[str, ...])
         call = call_of(ctx)
         with open_server(call) as server:
             view = server.run(policies.show_policy, kind, name)
-        members = _members(view)
         if call.json:
-            output.put_json("policy", members)
+            output.put_json("policy", _members(view))
             return
-        fields = members.pop("fields")
-        output.put_record(members)
+        output.put_record(_heading(view))
         print()
-        output.put_table([{"field": field, "value": _text(value)} for field, value in fields.items()], _EFFECTIVE[:2])
+        rows = [{"field": field, "value": _text(value)} for field, value in _plain(view.values).items()]
+        output.put_table(rows, _EFFECTIVE[:2])
 
     @command(group, "fields", f"policy {kind} fields")
     def fields_of_a_policy(ctx: typer.Context) -> None:
@@ -212,11 +211,15 @@ def _texts(fields: list[str] | None) -> Mapping[str, str]:
     return texts
 
 
-def _members(view: PolicyView) -> dict[str, Any]:
-    return {"name": view.name, "default": view.is_default, "revision": view.revision, "fields": _plain(view.values)}
+def _members(view: PolicyView) -> dict[str, object]:
+    return _heading(view) | {"fields": _plain(view.values)}
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+def _heading(view: PolicyView) -> dict[str, object]:
+    return {"name": view.name, "default": view.is_default, "revision": view.revision}
+
+
+def _plain(values: Mapping[str, object]) -> dict[str, object]:
     return {name: str(value) if isinstance(value, str) else value for name, value in values.items()}
 
 

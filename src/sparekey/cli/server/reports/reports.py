@@ -6,7 +6,7 @@ Rows are written as they come. A text that a spreadsheet would take for a formul
 import csv
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -16,9 +16,9 @@ from sparekey.app.reports.rows import FORECAST, READINESS, forecast_members, rea
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, Server, call_of, command, new_group, now, open_server
 from sparekey.core.explain.readiness import Readiness
-from sparekey.core.json_value import Json
 from sparekey.core.plurals import counted
 from sparekey.core.row_files import csv_cell
+from sparekey.json_value import Json
 
 app = new_group("Reports on the readiness for a network outage.")
 AsCsv = Annotated[bool, typer.Option("--csv", help="Write CSV.")]
@@ -61,7 +61,7 @@ def forecast(ctx: typer.Context, as_csv: AsCsv = False) -> None:
 def readiness(ctx: typer.Context, as_csv: AsCsv = False) -> None:
     """List every user on each device: how they could sign in offline, until when, and the obstacle if they cannot."""
     call, at, tally = call_of(ctx), now(), Tally()
-    summary: dict[str, Any] = {}
+    summary: dict[str, Json] = {}
 
     def members(found: Iterable[ReportRow]) -> Iterator[Mapping[str, Json]]:
         for row in found:

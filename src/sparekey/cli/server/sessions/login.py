@@ -6,7 +6,7 @@ lines answer the server's challenges.
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -15,6 +15,7 @@ from sparekey.cli.server.command import Call, call_of, command, new_group
 from sparekey.cli.server.https import RemoteConnection
 from sparekey.cli.server.kept_sessions import KeptSession, find_session, forget_session, keep_session
 from sparekey.cli.server.remote import RemoteRefusal, error_of, read_ca
+from sparekey.json_value import Json
 from sparekey.secret import Secret
 
 app = new_group("Start or end a session at a server.")
@@ -70,7 +71,7 @@ def _named(call: Call) -> tuple[str, str]:
     return call.url, call.login
 
 
-def _asked(connection: RemoteConnection, name: str, reply_to: str) -> Mapping[str, Any]:
+def _asked(connection: RemoteConnection, name: str, reply_to: str) -> Mapping[str, Json]:
     """Return the final answer: granted, or a challenge without an answer. Raises RemoteRefusal after a denial."""
     answers = _answers()
     said = _sent(connection, name, answers("Passcode") or Secret(""), reply_to)
@@ -83,7 +84,7 @@ def _asked(connection: RemoteConnection, name: str, reply_to: str) -> Mapping[st
     return said
 
 
-def _sent(connection: RemoteConnection, name: str, typed: Secret[str], reply_to: str) -> dict[str, Any]:
+def _sent(connection: RemoteConnection, name: str, typed: Secret[str], reply_to: str) -> dict[str, Json]:
     body = {"user": name, "passcode": typed.reveal(), "reply_to": reply_to}
     status, reply = connection.ask("POST", _PATH, body=body)
     if status != 200:
@@ -99,12 +100,13 @@ def _answers() -> Callable[[str], Secret[str] | None]:
     return lambda _: next((Secret(line) for line in lines), None)
 
 
-def _tell(call: Call, answer: Mapping[str, Any], url: str, name: str) -> None:
+def _tell(call: Call, answer: Mapping[str, Json], url: str, name: str) -> None:
     if answer["result"] == "ask":
         members = {each: answer.get(each, "") for each in ("ask", "text", "reply_to")}
-        call.put("login", {"result": "ask", "server": url, "user": name} | members)
+        call.put("login", {"result": "ask", "server": url, "user": name, **members})
         raise typer.Exit(1)
-    expires = int(answer.get("expires_at", 0))
+    at = answer.get("expires_at", 0)
+    expires = at if isinstance(at, int) else 0
     call.done(
         f"{name} is signed in at {url}, at the latest until {output.local_and_utc(expires)}.",
         "login",

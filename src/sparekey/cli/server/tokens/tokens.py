@@ -9,7 +9,7 @@ import binascii
 import re
 import sys
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import segno
 import typer
@@ -80,7 +80,7 @@ def add(
     )
     with open_server(call) as server:
         made = server.run(tokens.add_token, user, wish, now=now())
-    members: dict[str, Any] = {
+    members: dict[str, object] = {
         "serial": made.serial,
         "user": user,
         "type": kind,
@@ -249,7 +249,7 @@ def _show_seed(call: Call, made: AddedToken, user: str, *, qr: bool, text: bool)
         output.put_record(_seed_members(made, user, qr=False, text=True))
 
 
-def _members(view: TokenView) -> dict[str, Any]:
+def _members(view: TokenView) -> dict[str, object]:
     members = dict(vars(view))
     members["user"] = members.pop("login")
     for name, column in _TIMES.items():

@@ -12,9 +12,9 @@ from sparekey.app.reports.rows import RECORD, record_members
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.words import REASONS, WORDS
 from sparekey.core.errors import BadInput, NotAllowed, SparekeyError
-from sparekey.core.json_value import Json
 from sparekey.core.permissions import Permission
 from sparekey.core.row_files import as_csv, as_json_lines
+from sparekey.json_value import Json
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.replies import Download, Reply

@@ -1,6 +1,7 @@
 """Authentication > Policies: their fields, the cost of breaking a stolen laptop, and a preview before each change."""
 
 import os
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -195,11 +196,11 @@ def _default(kind: PolicyKind, name: str) -> str:
     return policy_words.text_of(kind.fields[name], kind.fields[name].default)
 
 
-def _groups(kind: PolicyKind, values: Any) -> Any:
+def _groups(kind: PolicyKind, values: Mapping[str, bool | int | str]) -> list[tuple[str, list[policy_words.FieldRow]]]:
     return policy_words.groups_of(kind, policy_words.rows_of(kind, values))
 
 
-def _form(visit: Visit, kind: PolicyKind, name: str, values: Any, revision: int) -> Reply:
+def _form(visit: Visit, kind: PolicyKind, name: str, values: Mapping[str, bool | int | str], revision: int) -> Reply:
     typed: Fields | None = visit.form if visit.error is not None else None
     rows = policy_words.rows_of(kind, values, typed)
     found = policy_previews.cost_of(visit.instance, visit.actor, kind, name or None)

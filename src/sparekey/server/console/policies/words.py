@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sparekey.core.errors import BadInput
 from sparekey.core.plurals import rough_time
@@ -201,7 +201,9 @@ def in_words(field: PolicyField, value: bool | int | str) -> str:
     return _chosen(field, str(value)) if field.choices else str(value).replace(",", ", ")
 
 
-def rows_of(kind: PolicyKind, values: Mapping[str, Any], typed: Fields | None = None) -> dict[str, FieldRow]:
+def rows_of(
+    kind: PolicyKind, values: Mapping[str, bool | int | str], typed: Fields | None = None
+) -> dict[str, FieldRow]:
     """Return all fields by name; `typed`: the input of a form that is shown again."""
     return {
         name: FieldRow(field, values[name], text_of(field, values[name]) if typed is None else _as_typed(field, typed))

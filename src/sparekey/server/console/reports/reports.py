@@ -9,9 +9,9 @@ from typing import Final
 from sparekey.app.reports import reports
 from sparekey.app.reports.rows import FORECAST, READINESS, forecast_members, readiness_members
 from sparekey.core.errors import BadInput, Conflict
-from sparekey.core.json_value import Json
 from sparekey.core.permissions import Permission
 from sparekey.core.row_files import as_csv
+from sparekey.json_value import Json
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.replies import Download, Reply
 from sparekey.server.web.visits import Visit

@@ -1,4 +1,4 @@
-"""The type of a value in JSON: the details of an event, and the cells of a report."""
+"""The type of a value in JSON: messages, the details of an event, and the cells of a report."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
