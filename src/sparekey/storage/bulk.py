@@ -11,7 +11,7 @@ from sparekey.storage.pipeline import as_elsewhere
 def insert_many(
     connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Mapping[str, object]]
 ) -> None:
-    """Insert rows that each have all of these columns. Raises what a single INSERT would."""
+    """Insert rows that each have all of these columns. Raises the same errors as a single INSERT."""
     if not rows:
         return
     names = ", ".join(columns)

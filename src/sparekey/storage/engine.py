@@ -7,6 +7,7 @@ never fails half-way; bound values never show in an error; the SQLite file is re
 
 import contextlib
 import os
+import sqlite3
 import stat
 import threading
 from pathlib import Path
@@ -25,18 +26,18 @@ _MEMORY: Final = (None, "", ":memory:")
 
 
 class DatabaseUrlError(ValueError):
-    """A database address that cannot be used; says which can."""
+    """The address of the database is not usable. The message says which addresses are."""
 
 
 class DatabaseFileError(OSError):
-    """The SQLite file is not safe to use; says what to do."""
+    """The SQLite file is not safe to use. The message says what to do."""
 
 
 def open_engine(url: str, *, connections: int = 16) -> Engine:
-    """An engine for `sqlite:////path/to/file`, `sqlite://` (in memory, for tests) or `postgresql://...`.
+    """Return an engine for `sqlite:////path/to/file`, `sqlite://` (in memory, for tests) or `postgresql://...`.
 
-    `connections` is the most that are open at once. A missing SQLite file is made, empty, with mode 0600.
-    Raises DatabaseUrlError or DatabaseFileError. Nothing is connected to yet.
+    At most `connections` are open at once; none is opened yet. A missing SQLite file is created, empty, with mode 0600.
+    Raises DatabaseUrlError if the address is not one of these, DatabaseFileError if the file is unsafe.
     """
     address = _parse(url)
     if address.get_backend_name() == "sqlite":
@@ -83,7 +84,10 @@ def _open_postgresql(address: URL, connections: int) -> Engine:
 
 
 def _open_sqlite(address: URL, connections: int) -> Engine:
-    options: dict[str, Any] = {"hide_parameters": True, "connect_args": {"timeout": _WAIT_SECONDS}}
+    options: dict[str, Any] = {  # Any: as `create_engine` declares its options
+        "hide_parameters": True,
+        "connect_args": {"timeout": _WAIT_SECONDS},
+    }
     if address.database in _MEMORY:
         # a second connection would see another, empty database
         options["poolclass"] = StaticPool
@@ -98,9 +102,9 @@ def _open_sqlite(address: URL, connections: int) -> Engine:
 
 
 def _make_private_file(path: Path) -> None:
-    """Makes the file with mode 0600 if it is missing; SQLite gives its -wal and -shm files the same mode.
+    """Create the file with mode 0600 if it is missing. SQLite gives its -wal and -shm files the same mode.
 
-    It is never opened here: closing it would drop the locks that SQLite holds on it in this process.
+    An existing file is not opened: closing it would release the locks that SQLite holds on it in this process.
     """
     try:
         with contextlib.suppress(FileExistsError):
@@ -114,15 +118,15 @@ def _make_private_file(path: Path) -> None:
         raise DatabaseFileError(f"others may read the database file {path}; run: chmod 600 {path}")
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # Legacy transaction control with isolation_level None is the driver's way to say "I send BEGIN myself"; it is the
-    # only one that lets BEGIN IMMEDIATE through, and works on Python 3.11 too.
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # With isolation_level None the driver sends no BEGIN of its own. No other mode allows BEGIN IMMEDIATE on all of our
+    # Python versions.
     connection.isolation_level = None
     with _ONE_AT_A_TIME:
         _set_pragmas(connection)
 
 
-def _set_pragmas(connection: Any) -> None:
+def _set_pragmas(connection: sqlite3.Connection) -> None:
     for pragma in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"):
         connection.execute(f"PRAGMA {pragma}")
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
@@ -132,7 +136,7 @@ def _set_pragmas(connection: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, True)
-    # A write in a read transaction would be rolled back in silence: SQLite refuses it, as PostgreSQL does.
+    # A write in a read transaction would be rolled back silently. Make SQLite refuse it, as PostgreSQL does.
     if connection.info.get(WRITES) is not writes:
         connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
         connection.info[WRITES] = writes

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Column, Connection, Select, func, literal, select, union_all
+from sqlalchemy import Column, Connection, func, literal, select, union_all
 
-from sparekey.storage.rows import all_as
+from sparekey.storage.rows import AnySelect, all_as
 from sparekey.storage.tables import account, api_client, device, token
 
 _AT_ONCE: Final = 500  # ids in one statement
@@ -16,7 +16,7 @@ Named = Mapping[str, tuple[str, str | None]]  # by id: name, and domain id (None
 
 USER, TOKEN, DEVICE, CLIENT = "user", "token", "device", "client"
 _token_domain: Final = func.coalesce(account.c.domain_id, token.c.domain_id)
-_QUERIES: Final[Mapping[str, tuple[Select[Any], Column[Any]]]] = {
+_QUERIES: Final[Mapping[str, tuple[AnySelect, Column[str]]]] = {
     USER: (select(literal(USER), account.c.id, account.c.login, account.c.domain_id), account.c.id),
     TOKEN: (
         select(literal(TOKEN), token.c.id, token.c.serial, _token_domain).outerjoin(
@@ -35,11 +35,11 @@ def find_names(connection: Connection, wanted: Mapping[str, Collection[str]]) ->
     One statement, unless there are very many ids.
     """
     found: dict[str, dict[str, tuple[str, str | None]]] = {kind: {} for kind in _QUERIES}
-    pairs = iter(sorted({(kind, each) for kind, ids in wanted.items() for each in ids}))
+    pairs = iter(sorted({(kind, key) for kind, ids in wanted.items() for key in ids}))
     while batch := list(islice(pairs, _AT_ONCE)):
         parts = []
         for kind, (query, column) in _QUERIES.items():
-            ids = [each for of, each in batch if of == kind]
+            ids = [key for key_kind, key in batch if key_kind == kind]
             if ids:
                 parts.append(query.where(column.in_(ids)))
         for kind, key, name, domain_id in connection.execute(union_all(*parts)):

@@ -1,11 +1,11 @@
 """Several statements sent at once: on PostgreSQL in one round trip (pipeline mode), on SQLite one by one.
 
-The sign-in path waits for the network more than for anything else, so independent statements go together.
+The sign-in path waits mostly for the network, so it sends independent statements together.
 """
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 from sqlalchemy import Connection, Dialect, TextClause
@@ -17,7 +17,8 @@ Statement = tuple[TextClause, Mapping[str, object]]
 def execute_together(connection: Connection, statements: Sequence[Statement]) -> list[int]:
     """Execute all in order in the caller's transaction. Return the number of rows that each touched.
 
-    All are executed even if one touches no row: the caller rolls back if that must not be.
+    All are executed even if one touches no row; the caller must then roll back if it needs that row. Raises DBAPIError
+    as a single statement would.
     """
     driver = connection.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):
@@ -25,14 +26,16 @@ def execute_together(connection: Connection, statements: Sequence[Statement]) ->
     texts = [(_text_for(connection.dialect, statement), values) for statement, values in statements]
     try:
         with driver.pipeline():
-            cursors = [driver.execute(*each) for each in texts]
+            cursors = [driver.execute(*statement) for statement in texts]
     except psycopg.Error as error:
         raise as_elsewhere(connection, driver, error) from error
     return [cursor.rowcount for cursor in cursors]
 
 
-# Any: SQLAlchemy declares both parameters as protocols that the classes of psycopg do not meet.
-def as_elsewhere(connection: Connection, driver: Any, error: Any) -> Exception:
+_Psycopg: TypeAlias = Any  # Any: SQLAlchemy declares protocols here that the classes of psycopg do not meet
+
+
+def as_elsewhere(connection: Connection, driver: _Psycopg, error: _Psycopg) -> Exception:
     """Return the error as SQLAlchemy raises it for a single statement, so that callers handle one kind (S06)."""
     gone = connection.dialect.is_disconnect(error, driver, None)
     if gone:

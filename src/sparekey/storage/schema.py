@@ -1,6 +1,6 @@
-"""Brings the database to the tables that this version needs, and says whether it is there.
+"""Upgrades the tables of the database to those of this version, and checks that they are current.
 
-Rules: all steps of an upgrade are one transaction; two upgrades at once wait for one another; a database made by a
+Rules: all steps of an upgrade are one transaction; of two upgrades at once, one waits for the other; a database of a
 newer version is refused, never changed.
 """
 
@@ -16,19 +16,23 @@ _LOCK: Final = 0x5350_4152_454B_4559  # names the upgrade among PostgreSQL's adv
 
 
 class SchemaError(RuntimeError):
-    """The database's tables are not those of this version; says what to do."""
+    """The database's tables are not those of this version. The message says what to do."""
 
 
 def upgrade(engine: Engine) -> None:
-    """Makes or brings forward the tables; does nothing when they are current. Raises SchemaError."""
+    """Create or upgrade the tables; do nothing if they are current.
+
+    Raises SchemaError if the database belongs to a newer version.
+    """
     with engine.begin() as connection:
         upgrade_in(connection)
 
 
 def upgrade_in(connection: Connection, target: str = "head") -> str | None:
-    """The same within the caller's transaction, so that what follows is there with the tables or not at all.
+    """Create or upgrade the tables in the caller's transaction, so that later writes are committed with them.
 
-    The revision before; None: there were no tables. `target`: a test stops at an earlier one.
+    Return the revision before; None: there were no tables. `target`: an earlier revision, for tests. Raises SchemaError
+    if the database belongs to a newer version.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -40,13 +44,13 @@ def upgrade_in(connection: Connection, target: str = "head") -> str | None:
 
 
 def current(engine: Engine) -> str | None:
-    """The revision that the database is at; None: it has no tables of ours."""
+    """Return the revision of the database; None: it has no tables of Sparekey."""
     with engine.connect() as connection:
         return _revision(connection)
 
 
 def verify_current(engine: Engine) -> None:
-    """Raises SchemaError unless the database is at this version's revision."""
+    """Raise SchemaError unless the database is at this version's revision."""
     revision = current(engine)
     if revision == head():
         return
@@ -59,7 +63,7 @@ def verify_current(engine: Engine) -> None:
 
 
 def nothing_there(engine: Engine) -> str:
-    """That this is no database of ours, and what to do."""
+    """Return the message for a database without tables of Sparekey."""
     return f"{engine.url.render_as_string(hide_password=True)} holds no Sparekey database; run: sparekey init"
 
 

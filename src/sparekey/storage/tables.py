@@ -39,13 +39,13 @@ metadata = MetaData(
 )
 
 
-# As what rows are sorted that have no end, or no last contact: as the indexes have it.
+# The sort keys of rows without an end or a last contact, exactly as the indexes have them.
 NO_END: Final = 2**63 - 1
 NEVER: Final = 0
 
 
 def _in_bytes(length: int) -> String:
-    """Text whose order is that of its bytes on both databases, so that a beginning is a range of an index."""
+    """Return the type of text that both databases sort by its bytes, so that a beginning is a range of an index."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
@@ -82,7 +82,7 @@ security_domain = Table(
     _id(),
     Column("name", String(100), nullable=False, unique=True),
     Column("parent_id", ForeignKey("security_domain.id"), nullable=True),  # only the top has none
-    # none: always use the default
+    # none: the domain always uses the default
     *(Column(f"{kind}_policy_id", ForeignKey(f"{kind}_policy.id"), nullable=True) for kind in PolicyKind),
 )
 
@@ -109,8 +109,9 @@ account = Table(
 for _name, _which in (("locked", "locked_at IS NOT NULL"), ("disabled", "NOT enabled")):
     Index(f"ix_account_{_name}", account.c.login, postgresql_where=text(_which), sqlite_where=text(_which))
 
-# The same words, one a row: which users have a word that begins so. By login, which is how users are listed; derived
-# from the account and written with it, so that no constraint has to look after it while many come in.
+# The words of accounts, one a row, to find the users with a word of a given beginning. The rows name the login, by
+# which users are listed. They are derived from the account and written with it, so that a large import checks no
+# constraint.
 account_word = Table(
     "account_word",
     metadata,
@@ -146,7 +147,7 @@ token = Table(
     Column("pin_must_change", Boolean, nullable=False, server_default=false()),
     _time("pin_set_at"),
     Column("pin_history_sealed", LargeBinary, nullable=True),  # former verifiers, newest first
-    # Of a token that nobody has; none: the top domain. An assigned one is where its user is.
+    # Of an unassigned token; none: the top domain. An assigned token belongs to its user's domain.
     Column("domain_id", ForeignKey("security_domain.id"), nullable=True),
     Column("serial_key", _in_bytes(64), nullable=False, server_default=""),  # the serial without case
     _time("pin_counts_from"),  # as a second factor at self-service; none: since it was set
@@ -250,7 +251,7 @@ device_account = Table(
     _time("last_sign_in"),
 )
 
-# Every uploaded offline event, so that a repeated upload and a forked device are told apart; its words are in audit.
+# Every uploaded offline event, to distinguish a repeated upload from a forked device. Its contents are in `audit`.
 offline_event = Table(
     "offline_event",
     metadata,
@@ -270,8 +271,8 @@ device_token = Table(
     _time("last_used", nullable=False),
 )
 
-# Which version of a code each device holds, and which one is sealed for it. Owner: the token, or for a passcode the
-# account. The two differ from the replacement of a version until the device has confirmed the new one.
+# The version of a code that each device holds, and the version that is sealed for it. Owner: the token, or for a
+# passcode the account. After a replacement, the versions differ until the device has confirmed the new one.
 device_code = Table(
     "device_code",
     metadata,
@@ -283,7 +284,7 @@ device_code = Table(
     _time("held_since"),
 )
 
-# What a device was given and has acknowledged; the unit's bytes are never stored (S33).
+# The units that were sealed for a device and that it has acknowledged. Their bytes are never stored (S33).
 unit_receipt = Table(
     "unit_receipt",
     metadata,
@@ -305,7 +306,7 @@ unit_receipt = Table(
     Index("ix_unit_receipt_device_account", "device_id", "account_id"),
 )
 
-# One showing of a code: the use that follows is matched to it.
+# A shown code. A later use of the code is matched to it.
 emergency_showing = Table(
     "emergency_showing",
     metadata,
@@ -350,8 +351,8 @@ audit = Table(
 )
 # Rows not yet chained (batch NULL) and the rows of one batch, each in order of id.
 Index("ix_audit_batch_id", audit.c.batch, audit.c.id)
-# What is read of it: the newest rows about something, by somebody, of some kind, of some time. Of one column each:
-# PostgreSQL then keeps what is the same once, which is a tenth of the space.
+# Lists read the newest rows about a subject, by an actor, of an action, or of a time. Each index has one column,
+# because PostgreSQL then stores equal keys once, which takes a tenth of the space.
 for _name in ("token_id", "device_id"):
     Index(
         f"ix_audit_{_name}",
@@ -360,8 +361,8 @@ for _name in ("token_id", "device_id"):
         sqlite_where=text(f"{_name} IS NOT NULL"),
     )
 Index("ix_audit_at", audit.c.at)
-# Without what most sign-ins write: what a device did is found with what happened on it, and successes are so many that
-# they are found soon wherever one looks.
+# These indexes leave out the rows of most sign-ins. Rows by a device are found among the rows about it, and successes
+# are so frequent that any index finds some soon.
 BY_ANOTHER_THAN_THE_DEVICE: Final = "coalesce('device:' || device_id, '') <> actor"
 NO_SUCCESS: Final = "action <> 'sign-in.granted'"
 for _name, _which in (("actor", BY_ANOTHER_THAN_THE_DEVICE), ("action", NO_SUCCESS)):
@@ -398,7 +399,7 @@ online_emergency = Table(
     Column("token_id", ForeignKey("token.id"), primary_key=True),
     Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
     Column("kind", String(16), nullable=False),  # fixed | one-time
-    Column("if_available", String(24), nullable=False),  # what a tokencode of the token means meanwhile
+    Column("if_available", String(24), nullable=False),  # the effect of a tokencode of the token meanwhile
     _time("expires_at"),
     _time("created_at", nullable=False),
     Column("created_by", String(160), nullable=False),
@@ -413,7 +414,7 @@ online_emergency_code = Table(
     _time("used_at"),  # of a fixed one: last used
 )
 
-# A question that a sign-in is waiting for an answer to: one answer, once.
+# A challenge of a sign-in, which can be answered once.
 dialogue = Table(
     "dialogue",
     metadata,
@@ -423,14 +424,14 @@ dialogue = Table(
     Column("ask", String(16), nullable=False),
     Column("actor", String(160), nullable=False),  # the interface: only it may answer
     Column("login", String(128), nullable=False),
-    Column("method", String(32), nullable=False),  # core.sign_in.outcome.Method: what was right
+    Column("method", String(32), nullable=False),  # core.sign_in.outcome.Method, of the factor that was right
     Column("step", BigInteger, nullable=True),  # of a tokencode
     Column("tries", Integer, nullable=False),
-    Column("pin_sealed", LargeBinary, nullable=True),  # verifier of the PIN that is to be confirmed
+    Column("pin_sealed", LargeBinary, nullable=True),  # verifier of the PIN that must be confirmed
     _time("expires_at", nullable=False),
 )
 
-# Roles of one's own; the predefined ones are in core.permissions.
+# Custom roles; the predefined ones are in core.permissions.
 role = Table(
     "role",
     metadata,
@@ -466,22 +467,21 @@ def _session(name: str, *more: Column[Any]) -> Table:  # Any: columns of any typ
     )
 
 
-# Separate tables: the interface of administrators does not even look for a session of the self-service console.
+# Separate tables, so that the interface of administrators never finds a session of the self-service console.
 admin_session = _session(
     "admin_session",
-    Column("method", String(32), nullable=False, server_default=""),  # core.sign_in.outcome.Method: what began it
-    Column("address", String(64), nullable=False, server_default=""),  # from where
+    Column("method", String(32), nullable=False, server_default=""),  # core.sign_in.outcome.Method, of the sign-in
+    Column("address", String(64), nullable=False, server_default=""),  # of the client
 )
 user_session = _session(
     "user_session",
     Column(
         "method", String(32), nullable=False, server_default=""
-    ),  # core.sign_in.outcome.Method: its last second factor
-    Column("token_id", String(32), nullable=True),  # and of which token that was
+    ),  # core.sign_in.outcome.Method, of its last second factor
+    Column("token_id", String(32), nullable=True),  # the token of that factor
 )
 
-# A way in of its own for who holds a role: a key that never leaves an authenticator, and is used with its owner's PIN
-# or finger there.
+# Passkeys of administrators: keys that never leave an authenticator, which asks its owner for a PIN or a finger.
 passkey = Table(
     "passkey",
     metadata,
@@ -496,28 +496,28 @@ passkey = Table(
     _time("last_used_at"),
 )
 
-# Questions to authenticators that were answered, as long as they could be answered again. Of those that were only asked
-# nothing is kept: anybody may ask.
+# Answered challenges of authenticators, as long as a second answer is possible. Unanswered challenges are not stored,
+# because anyone can request them.
 passkey_challenge = Table(
     "passkey_challenge",
     metadata,
-    Column("id", String(64), primary_key=True),  # SHA-256 of what was to be signed, in hex
+    Column("id", String(64), primary_key=True),  # SHA-256 of the challenge, in hex
     _time("expires_at", nullable=False, index=True),
 )
 
-# A link by which somebody becomes a super administrator.
+# A link that makes a user a super administrator.
 admin_link = Table(
     "admin_link",
     metadata,
     Column("id", String(64), primary_key=True),  # SHA-256 of 128 random bits, in hex
-    Column("account_id", ForeignKey("account.id"), nullable=True),  # none: for a user who is still to be made
+    Column("account_id", ForeignKey("account.id"), nullable=True),  # none: for a user who does not exist yet
     Column("created_by", String(160), nullable=False),
     _time("created_at", nullable=False),
     _time("expires_at", nullable=False),
     _time("used_at"),
 )
 
-# A showing of a passcode that waits for a second person.
+# A request for approval to show a passcode.
 approval = Table(
     "approval",
     metadata,
@@ -537,7 +537,7 @@ approval = Table(
     Index("ix_approval_asked_at_id", "asked_at", "id"),
 )
 
-# What holds for an operator: beyond the limit of codes they go on until then; when they were last told that it is many.
+# The raised limit of an operator with its end, and the time of the last warning about many shown codes.
 operator_lift = Table(
     "operator_lift",
     metadata,
@@ -548,7 +548,7 @@ operator_lift = Table(
     _time("warned_at"),
 )
 
-# Codes that operators were shown of late, offline and online ones; what they were for may be gone.
+# Offline and online codes that operators were shown recently. Their tokens and accounts may be deleted.
 operator_showing = Table(
     "operator_showing",
     metadata,
@@ -558,7 +558,7 @@ operator_showing = Table(
 )
 Index("ix_operator_showing_operator_shown_at", operator_showing.c.operator, operator_showing.c.shown_at)
 
-# Mail that waits to be sent, written in the transaction of what it tells (S42), and for a while mail that was sent.
+# The queue of mail, written in the transaction that it reports on (S42). Sent mail is kept for a while.
 outbox = Table(
     "outbox",
     metadata,
@@ -577,7 +577,7 @@ outbox = Table(
     Index("ix_outbox_created_at", "created_at"),
 )
 
-# What asks a person to look: a line for each alarm until somebody has. What repeats meanwhile is counted.
+# Alarms. Each has one line until an administrator acknowledges it; repetitions are counted on that line.
 alarm = Table(
     "alarm",
     metadata,
@@ -587,7 +587,7 @@ alarm = Table(
     _time("first_at", nullable=False),
     _time("last_at", nullable=False),
     Column("times", Integer, nullable=False),
-    _time("noticed_at", nullable=False),  # when administrators were last written to; 0: not yet
+    _time("noticed_at", nullable=False),  # when administrators were last notified; 0: not yet
     Column("account_id", String(32), nullable=True),
     Column("token_id", String(32), nullable=True),
     Column("device_id", String(32), nullable=True),
@@ -606,12 +606,12 @@ Index(
     sqlite_where=text("acknowledged_at IS NULL"),
 )
 
-# How far the record was handed to somebody outside, and which process is about it.
+# The progress of each export of the audit log, and the process that has claimed it.
 export_cursor = Table(
     "export_cursor",
     metadata,
     Column("name", String(32), primary_key=True),
     Column("batch", BigInteger, nullable=False),  # the last one of which all rows arrived
-    Column("claimed_by", String(32), nullable=False),  # one round of one process; empty: nobody
+    Column("claimed_by", String(32), nullable=False),  # one round of one process; empty: unclaimed
     _time("claimed_until", nullable=False),
 )

@@ -1,8 +1,8 @@
-"""One transaction per thing that happens.
+"""The unit of work: one transaction per operation.
 
 Rules: `read` sees one snapshot and cannot write; `write` is committed when its block ends and rolled back when an
-exception leaves it, so a denial, which must be counted, is a value and never an exception; nothing is tried again in
-secret: a caller that loses a race learns it from its conditional write.
+exception leaves it, so a denial, which must be counted, is a value and never an exception; no transaction is retried
+automatically: a caller that loses a race learns it from its conditional write.
 """
 
 import threading
@@ -19,7 +19,7 @@ _WAIT_SECONDS: Final = 5  # as long as SQLite itself waits for another process
 
 
 class Database:
-    """The database, as everything above storage uses it. One per process, shared by its threads."""
+    """The database as the layers above storage use it. Each process has one, shared by its threads."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine: Final = engine
@@ -36,35 +36,35 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection on one snapshot (PostgreSQL: REPEATABLE READ, read only); a write raises."""
+        """Open a connection on one snapshot (PostgreSQL: REPEATABLE READ, read only). A write raises."""
         with self._read_turn, self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def glance(self) -> Iterator[Connection]:
-        """For reads of which each statement may have a snapshot of its own: no trips for BEGIN and ROLLBACK.
+        """Open a connection for reads that need no common snapshot. It saves the round trips for BEGIN and ROLLBACK.
 
-        It is not made read-only, so only for statements that read.
+        Only use it for statements that read, because it is not read-only.
         """
         with self._read_turn, self._glancer.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction (PostgreSQL: READ COMMITTED; SQLite: BEGIN IMMEDIATE). Never nest two in one thread."""
+        """Begin a transaction (PostgreSQL: READ COMMITTED; SQLite: BEGIN IMMEDIATE). Never nest two in one thread."""
         with self._write_turn, self._writer.begin() as connection:
             yield connection
 
     def close(self) -> None:
-        """Closes every connection that is not in use."""
+        """Close every connection that is not in use."""
         self.engine.dispose()
 
 
 class _WriterQueue:
-    """Writers of one process wait here, first come first served.
+    """The queue of the writers of one process, first come first served.
 
-    SQLite's own waiting polls with ever longer sleeps, which leaves the disk idle and lets some wait much longer than
-    others. It still settles the order between processes.
+    SQLite itself polls with ever longer sleeps, so that the disk is idle and some writers wait much longer than others.
+    Between processes, SQLite still decides the order.
     """
 
     def __init__(self) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, literal, select, tuple_, update
 
 from sparekey.core.audit_log.actions import Action
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import AnyRow, AnySelect
 from sparekey.storage.tables import account, alarm, device, security_domain, token
 
 _NEVER: Final = 0  # of a notice
@@ -15,7 +15,7 @@ _NEVER: Final = 0  # of a notice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaisedAlarm:
-    """An alarm at the moment when it is raised. `detail`: canonical JSON."""
+    """An alarm when it is raised. `detail`: canonical JSON."""
 
     action: Action
     actor: str
@@ -65,19 +65,19 @@ def count_again(connection: Connection, raised: RaisedAlarm, now: int) -> str | 
 
 
 def insert_alarm(connection: Connection, alarm_id: str, raised: RaisedAlarm, now: int) -> None:
-    """Add a line, about which administrators have not been told yet."""
+    """Add a line that no administrator was notified of yet."""
     times = {"first_at": now, "last_at": now, "times": 1, "noticed_at": _NEVER}
     connection.execute(insert(alarm).values({"id": alarm_id, **asdict(raised), **times}))
 
 
 def count_told(connection: Connection, action: str, since: int) -> int:
-    """Count the open lines of this kind that administrators have been told about since that moment."""
+    """Count the open lines of this kind that administrators were notified of since that moment."""
     told = (alarm.c.acknowledged_at.is_(None)) & (alarm.c.action == action) & (alarm.c.noticed_at > since)
     return connection.execute(select(func.count()).where(told)).scalar_one()
 
 
 def mark_told(connection: Connection, alarm_id: str, before: int, now: int) -> bool:
-    """Save that administrators are told now. Return False if they have been told after `before`."""
+    """Save that administrators are notified now. Return False if they were notified after `before`."""
     marked = connection.execute(
         update(alarm).where(alarm.c.id == alarm_id, alarm.c.noticed_at <= before).values(noticed_at=now)
     )
@@ -114,7 +114,7 @@ def list_alarms(
 _DOMAIN_ID: Final = func.coalesce(account.c.domain_id, device.c.domain_id)
 
 
-def _alarms() -> Select[Any]:
+def _alarms() -> AnySelect:
     """Select the columns that `_alarm` reads."""
     columns = (
         account.c.login,

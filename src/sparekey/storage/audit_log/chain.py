@@ -23,7 +23,7 @@ _BATCH: Final = (
     audit_batch.c.signature,
 )
 _CHUNK: Final = 20  # batches read at once by a verifier
-# The same words on SQLite and PostgreSQL
+# Runs on both SQLite and PostgreSQL
 _INSERT: Final = text(
     "INSERT INTO audit_batch (number, previous, rows_hash, row_list, rows, total, signed_at, hash, signature) "
     "VALUES (:number, :previous, :rows_hash, :row_list, :rows, :total, :signed_at, :hash, :signature) "
@@ -107,7 +107,7 @@ def _list_batches(connection: Connection, after: int | None) -> Sequence[Batch]:
 
 
 def _batch(row: AnyRow) -> Batch:
-    # SQLite lets an intruder store any type in any column: what is none of ours becomes a value that no hash fits.
+    # An intruder can store any type in any column of SQLite. A wrong type becomes a value that matches no hash.
     return Batch(
         _whole(row.number),
         _octets(row.previous),

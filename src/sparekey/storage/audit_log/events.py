@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_column, select, text, union_all
+from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, select, text, union_all
 
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.chain import AuditRow
+from sparekey.storage.rows import AnySelect
 from sparekey.storage.tables import BY_ANOTHER_THAN_THE_DEVICE, NO_SUCCESS, account, audit
 
 _DEVICE: Final = "device:"  # before its id, of an actor
@@ -83,7 +84,7 @@ def list_rows(
     if time and not wanted.names_a_subject and _are_few(connection, time):
         by = [audit.c.actor.in_(wanted.actors)] if wanted.actors else []
         query = select(*ROW).where(*conditions, *time, *by)
-        # `+ 0`: as no index has it, so that the index of times finds the rows and they are sorted afterwards
+        # `+ 0`: no index has this form, so the database finds the rows by the index of times and then sorts them
         rows = connection.execute(query.order_by((audit.c.id + 0).desc()).limit(limit))
     else:
         parts = [select(*ROW).where(*conditions, *time, *way) for way in _ways(wanted)]
@@ -99,16 +100,16 @@ def has_signed_in_there(connection: Connection, device_id: str, but: str) -> boo
     return connection.execute(query.limit(1)).first() is not None
 
 
-def _newest(parts: Sequence[Select[Any]], limit: int) -> Select[Any]:
+def _newest(parts: Sequence[AnySelect], limit: int) -> AnySelect:
     """Select the newest rows of these parts, which have no row in common."""
     if len(parts) == 1:
         return parts[0].order_by(audit.c.id.desc()).limit(limit)
-    together = union_all(*(select(_newest([each], limit).subquery()) for each in parts)).subquery()
-    return select(together).order_by(together.c.id.desc()).limit(limit)
+    union = union_all(*(select(_newest([part], limit).subquery()) for part in parts)).subquery()
+    return select(union).order_by(union.c.id.desc()).limit(limit)
 
 
 def _conditions(wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
-    """Yield everything that a row has to meet, but for its time and actor."""
+    """Yield the conditions of the filter, except those on time and actor."""
     for column, value in (
         (audit.c.account_id, wanted.account_id),
         (audit.c.token_id, wanted.token_id),
@@ -132,12 +133,12 @@ def _conditions(wanted: AuditFilter) -> Iterator[ColumnElement[bool]]:
 def _ways(wanted: AuditFilter) -> list[list[ColumnElement[bool]]]:
     """Choose the index by which the rows are found. Together, the ways give every row of these actors once.
 
-    Only what that index knows is said as the index has it: SQLite takes the smaller index, however many rows it gives.
-    What a device did is found with what happened on it, unless it was about another device.
+    Only the chosen index fits the form of its condition, because SQLite prefers the smaller index even if that index
+    gives more rows. Rows by a device are found among the rows about it, unless they are about another device.
     """
     actors, actions = wanted.actors, wanted.actions
     by: list[ColumnElement[bool]] = [audit.c.actor.in_(actors)] if actors else []
-    busy = all(each == "system" or each.startswith("client:") for each in actors)
+    busy = all(actor == "system" or actor.startswith("client:") for actor in actors)
     if wanted.names_a_subject:
         return [by]
     if actions and Action.SIGN_IN_GRANTED not in actions and busy:
@@ -145,7 +146,7 @@ def _ways(wanted: AuditFilter) -> list[list[ColumnElement[bool]]]:
     if not actors:
         return [[]]
     others = [*by, literal_column(BY_ANOTHER_THAN_THE_DEVICE)]
-    devices = [each.removeprefix(_DEVICE) for each in actors if each.startswith(_DEVICE)]
+    devices = [actor.removeprefix(_DEVICE) for actor in actors if actor.startswith(_DEVICE)]
     if not devices:
         return [others]
     return [others, [audit.c.device_id.in_(devices), audit.c.actor == _DEVICE + audit.c.device_id]]

@@ -1,4 +1,4 @@
-"""The export of the audit log: whole batches in their order, and a cursor that says how far it has come.
+"""The export of the audit log: whole batches in order, and a cursor at the last batch that arrived.
 
 Rules: only chained rows are exported, because batches are committed one after the other and row ids are not; only the
 process that holds the claim moves a cursor.
@@ -14,7 +14,7 @@ from sparekey.core.audit_log.export import ExportedEvent
 from sparekey.storage.audit_log.events import ROW
 from sparekey.storage.tables import account, audit, audit_batch, device, export_cursor, token
 
-# The same words on SQLite and PostgreSQL
+# Runs on both SQLite and PostgreSQL
 _MAKE_CURSOR: Final = text(
     "INSERT INTO export_cursor (name, batch, claimed_by, claimed_until) VALUES (:name, 0, '', 0) "
     "ON CONFLICT (name) DO NOTHING"
@@ -60,7 +60,7 @@ def claim_cursor(connection: Connection, name: str, seen: int, claim: str, now: 
 
 
 def release_cursor(connection: Connection, name: str, claim: str, batch: int) -> None:
-    """End the claim, with all rows up to this batch arrived. Nothing happens if another claim has taken its place."""
+    """End the claim after all rows up to this batch have arrived. Change nothing if another claim has replaced it."""
     connection.execute(
         update(export_cursor)
         .where(export_cursor.c.name == name, export_cursor.c.claimed_by == claim)

@@ -1,7 +1,7 @@
 """The queue of mail: written with its effect, claimed by one process at a time, marked when sent.
 
-Rules: a sender claims a mail by one conditional write, which moves the next attempt away from the moment that it has
-read (architecture, rule 5); the failure of a claim that has expired does not overwrite the next claim.
+Rules: a sender claims a mail by one conditional write, which succeeds only if the time of the next attempt is still the
+one it has read (architecture, rule 5); the failure of an expired claim does not overwrite a newer claim.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -52,12 +52,12 @@ def count_to_user(connection: Connection, account_id: str, kind: str, since: int
 
 def find_due(connection: Connection, now: int) -> Mail | None:
     """Return the mail that is due for longest."""
-    query = select(*(outbox.c[each.name] for each in fields(Mail))).where(outbox.c.next_attempt_at <= now)
+    query = select(*(outbox.c[field.name] for field in fields(Mail))).where(outbox.c.next_attempt_at <= now)
     return one_as(Mail, connection.execute(query.order_by(outbox.c.next_attempt_at, outbox.c.id).limit(1)))
 
 
 def claim(connection: Connection, mail: Mail, until: int) -> bool:
-    """Take the mail until then; False: another process has taken it since it was read."""
+    """Claim the mail until then. Return False if another process has claimed it since it was read."""
     claimed = connection.execute(
         update(outbox)
         .where(outbox.c.id == mail.id, outbox.c.next_attempt_at == mail.next_attempt_at)

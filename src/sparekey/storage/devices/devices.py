@@ -3,13 +3,13 @@
 import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Result, Select, delete, func, insert, select, union, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, union, update
 
 from sparekey.core.offline.self_report import SelfReport
 from sparekey.core.search_words import fold_name
-from sparekey.storage.rows import AnyRow, all_as, one_as
+from sparekey.storage.rows import AnyResult, AnyRow, AnySelect, all_as, one_as
 from sparekey.storage.tables import (
     account,
     device,
@@ -83,7 +83,7 @@ class UserAndToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserToken:
-    """A token as far as a theft is concerned, with the login of its user."""
+    """The columns of a token that matter after a theft, with the login of its user."""
 
     id: str
     serial: str
@@ -137,8 +137,8 @@ def insert_device(
 def device_of(row: AnyRow) -> Device:
     """Read a device from a row that may have further columns, such as one of a search."""
     stored = json.loads(row.exempt_accounts)
-    # one list where both are the same: see `save_report`
-    said, recorded = (stored["said"], stored["recorded"]) if isinstance(stored, dict) else (stored, stored)
+    # one list if both are equal: see `save_report`
+    reported, recorded = (stored["said"], stored["recorded"]) if isinstance(stored, dict) else (stored, stored)
     return Device(
         id=row.id,
         name=row.name,
@@ -146,7 +146,7 @@ def device_of(row: AnyRow) -> Device:
         domain=row.domain,
         public_key=row.public_key,
         supports_offline=row.supports_offline,
-        report=SelfReport(row.hardware_bound, row.protection, tuple(said)),
+        report=SelfReport(row.hardware_bound, row.protection, tuple(reported)),
         recorded_exempt=tuple(recorded),
         enrolled_at=row.enrolled_at,
         revoked_at=row.revoked_at,
@@ -156,7 +156,7 @@ def device_of(row: AnyRow) -> Device:
     )
 
 
-def _devices() -> Select[Any]:
+def _devices() -> AnySelect:
     return select(device, security_domain.c.name.label("domain")).join(
         security_domain, device.c.domain_id == security_domain.c.id
     )
@@ -168,7 +168,7 @@ def find_device(connection: Connection, device_id: str) -> Device | None:
 
 
 def devices_with_ids(connection: Connection, device_ids: Collection[str]) -> list[Device]:
-    """Return those of these devices that exist."""
+    """Return the devices with these ids. Ids without a device are left out."""
     return _all(connection.execute(_devices().where(device.c.id.in_(device_ids))))
 
 
@@ -193,7 +193,7 @@ def list_devices(
     return _all(connection.execute(query))
 
 
-def _all(result: Result[Any]) -> list[Device]:
+def _all(result: AnyResult) -> list[Device]:
     return [device_of(row) for row in result]
 
 
@@ -210,7 +210,7 @@ def set_last_contact(connection: Connection, device_id: str, now: int) -> None:
 def save_report(
     connection: Connection, device_id: str, report: SelfReport, recorded_exempt: tuple[str, ...], now: int
 ) -> None:
-    """Save what the device says about itself at a contact, and its exempt accounts as the audit log has them."""
+    """Save the report of a device about itself, and its exempt accounts as the audit log has them."""
     same = report.exempt == recorded_exempt
     stored = report.exempt if same else {"said": report.exempt, "recorded": recorded_exempt}
     values = {

@@ -1,16 +1,16 @@
 """The data that devices hold for users. Each query is one statement for many users.
 
-A device *holds* data that it has confirmed in a signed request and has not been told to erase.
+A device *holds* data that it has confirmed in a signed request and that the server has not ordered it to erase.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Select, and_, func, literal, select, union_all
+from sqlalchemy import Connection, and_, func, literal, select, union_all
 
-from sparekey.storage.rows import AnyRow, all_as
+from sparekey.storage.rows import AnyRow, AnySelect, all_as
 from sparekey.storage.tables import (
     device,
     device_account,
@@ -33,7 +33,7 @@ class HeldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserDevice:
-    """A device with offline data of a user. `stale`: something was changed that the device does not know yet."""
+    """A device with offline data of a user. `stale`: the device does not know the newest changes yet."""
 
     account_id: str
     stale: bool
@@ -176,7 +176,7 @@ def _holding(row: AnyRow) -> Holding:
     )
 
 
-def _days(account_ids: Sequence[str], today: int) -> Select[Any]:
+def _days(account_ids: Sequence[str], today: int) -> AnySelect:
     receipt = unit_receipt.c
     held = (
         select(receipt.account_id, receipt.device_id, receipt.token_id, receipt.day)
@@ -193,12 +193,12 @@ def _days(account_ids: Sequence[str], today: int) -> Select[Any]:
     data = literal(HeldKind.DATA.value).label("kind")
     return (
         select(data, *columns, func.count().label("number"), literal(0).label("not_after"))
-        .where(ranked.c.day == today + ranked.c.rank - 1)  # after a gap they no longer agree
+        .where(ranked.c.day == today + ranked.c.rank - 1)  # day and rank no longer agree after a gap
         .group_by(*columns)
     )
 
 
-def _packs(account_ids: Sequence[str], now: int) -> Select[Any]:
+def _packs(account_ids: Sequence[str], now: int) -> AnySelect:
     receipt = unit_receipt.c
     columns = (receipt.account_id, receipt.device_id, receipt.token_id)
     return (
@@ -210,7 +210,7 @@ def _packs(account_ids: Sequence[str], now: int) -> Select[Any]:
     )
 
 
-def _codes(account_ids: Sequence[str], now: int) -> Select[Any]:
+def _codes(account_ids: Sequence[str], now: int) -> AnySelect:
     return (
         select(
             literal(HeldKind.CODE.value),

@@ -1,11 +1,10 @@
 """Invitations of devices: made with a secret, used up by one enrolment, withdrawn or expired."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from sparekey.storage.rows import all_as, one_as
+from sparekey.storage.rows import AnySelect, all_as, one_as
 from sparekey.storage.tables import device_invitation, security_domain
 
 
@@ -54,7 +53,7 @@ def is_invited(connection: Connection, secret_hash: bytes, now: int) -> bool:
 
 
 def use_invitation(connection: Connection, secret_hash: bytes, now: int) -> Invitation | None:
-    """Use the invitation up by one conditional write, and return it; None: no valid invitation has this secret."""
+    """Use up the invitation by one conditional write and return it. None: no valid invitation has this secret."""
     invitation = device_invitation
     used = connection.execute(
         update(invitation)
@@ -90,11 +89,11 @@ def find_invitation(connection: Connection, invitation_id: str, now: int) -> Inv
     return one_as(Invitation, connection.execute(_open(now).where(device_invitation.c.id == invitation_id)))
 
 
-def _open(now: int) -> Select[Any]:
+def _open(now: int) -> AnySelect:
     return _invitations().where(device_invitation.c.used_at.is_(None), device_invitation.c.expires_at > now)
 
 
-def _invitations() -> Select[Any]:
+def _invitations() -> AnySelect:
     """Select the columns of `Invitation`."""
     columns = (
         device_invitation.c.id,

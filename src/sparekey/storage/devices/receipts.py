@@ -1,4 +1,4 @@
-"""Receipts of the units that devices were given; the units themselves are not stored (S33)."""
+"""Receipts of the units that the server sealed for devices. The units themselves are not stored (S33)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Showings that wait for a second person. One conditional UPDATE settles who decides, and which showing it is for."""
+"""Approvals of shown codes. One conditional UPDATE settles who decides, and another for which shown code it is used."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sparekey.storage.tables import account, approval, device
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A request to a second person, with the names of its user and device; times are unix seconds."""
+    """A request for approval, with the names of its user and device; times are unix seconds."""
 
     id: str
     account_id: str
@@ -36,13 +36,13 @@ def insert_approval(connection: Connection, values: Mapping[str, object]) -> Non
 
 
 def find_latest(connection: Connection, account_id: str, device_id: str, asked_by: str, now: int) -> Approval | None:
-    """This operator's request for this user on this device, while its time has not run out.
+    """Find this operator's unexpired request for this user on this device.
 
-    The one that waits, else the one that was approved and not used, else the last one.
+    A waiting request comes first, then an approved one that is not used yet, then the newest.
     """
     usable = approval.c.approved.is_(True) & approval.c.executed_at.is_(None)
     use = case((approval.c.decided_at.is_(None), 0), (usable, 1), else_=2)
-    # of one second the refused one: that the last one was refused is told
+    # Of several requests of the same second, return the refused one, so that the operator learns of the refusal.
     refused_first = case((approval.c.approved.is_(False), 0), else_=1)
     query = (
         _with_names()
@@ -59,9 +59,9 @@ def find_latest(connection: Connection, account_id: str, device_id: str, asked_b
 
 
 def requests_of(connection: Connection, account_id: str, asked_by: str, now: int) -> list[Approval]:
-    """This operator's requests for this user, while their time has not run out, newest first."""
-    mine = (approval.c.account_id == account_id, approval.c.asked_by == asked_by, approval.c.expires_at > now)
-    query = _with_names().where(*mine).order_by(approval.c.asked_at.desc(), approval.c.id)
+    """Return this operator's unexpired requests for this user, newest first."""
+    conditions = (approval.c.account_id == account_id, approval.c.asked_by == asked_by, approval.c.expires_at > now)
+    query = _with_names().where(*conditions).order_by(approval.c.asked_at.desc(), approval.c.id)
     return all_as(Approval, connection.execute(query))
 
 
@@ -72,9 +72,9 @@ def find_approval(connection: Connection, approval_id: str) -> Approval | None:
 def list_approvals(
     connection: Connection, limit: int, after: str, since: int, domains: frozenset[str] | None, asked_by: str
 ) -> list[Approval]:
-    """Newest first, after the one with the id `after` ("": from the first).
+    """Return requests, newest first, after the one with the id `after` ("": from the first).
 
-    Asked after `since`, of users of these domains (None: all) or by this operator.
+    A request is listed if it was made after `since` by this operator or for a user of these domains (None: all).
     """
     query = _with_names().where(approval.c.asked_at > since)
     if domains is not None:
@@ -87,14 +87,14 @@ def list_approvals(
 
 
 def decide(connection: Connection, approval_id: str, decided_by: str, *, approved: bool, now: int) -> bool:
-    """False: somebody has decided before, or its time has run out."""
+    """Save the decision. Return False if the request is decided already or has expired."""
     open_yet = (approval.c.id == approval_id, approval.c.decided_at.is_(None), approval.c.expires_at > now)
     values = {"decided_by": decided_by, "decided_at": now, "approved": approved}
     return connection.execute(update(approval).where(*open_yet).values(**values)).rowcount == 1
 
 
 def execute(connection: Connection, approval_id: str, now: int) -> bool:
-    """It is used up by this showing; False: it was before, or it allows none."""
+    """Use up the approval for one shown code. Return False if it is used already or was refused."""
     allowed = (approval.c.id == approval_id, approval.c.approved.is_(True), approval.c.expires_at > now)
     unused = approval.c.executed_at.is_(None)
     return connection.execute(update(approval).where(*allowed, unused).values(executed_at=now)).rowcount == 1

@@ -1,4 +1,4 @@
-"""Versions of offline emergency codes, which device holds which, and who showed them."""
+"""Versions of offline emergency codes, with the devices that hold them and the operators who showed them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,12 +68,12 @@ class DeviceCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeOnDevice:
-    """A device that is given a code, and the version that it holds (None: none yet)."""
+    """A device to which a code is assigned, and the version that it holds (None: none yet)."""
 
     id: str  # of the device
     name: str
     revoked_at: int | None
-    code_id: str | None  # None: it is not given the code
+    code_id: str | None  # None: the code is not assigned to it
     held_code_id: str | None
     held_since: int | None
     version: int | None
@@ -83,18 +83,18 @@ class CodeOnDevice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceOfCode(CodeOnDevice):
-    """A device that has to do with a code or its user, and what decides whether the code can be there."""
+    """A device of a code or of its user, with the facts that decide whether the code can be on it."""
 
     domain_id: str
     supports_offline: bool
     hardware_bound: bool
     token_used_here: str | None  # the token of the code, if it was used there
-    some_token_used: bool  # any token of the user was
+    some_token_used: bool  # True if any token of the user was used there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeShown:
-    """One showing of a version to an operator."""
+    """The event that an operator was shown a version of a code."""
 
     id: str
     code_id: str
@@ -121,24 +121,24 @@ def find_code(connection: Connection, code_id: str) -> EmergencyCode | None:
 
 
 def find_version(connection: Connection, account_id: str, token_id: str | None, version: int) -> EmergencyCode | None:
-    """One version of a token's tokencode, or of the account's passcode where `token_id` is None."""
+    """Find one version of a token's tokencode, or of the account's passcode if `token_id` is None."""
     query = select(emergency_code).where(_owned(account_id, token_id), emergency_code.c.version == version)
     return _one(connection, query)
 
 
 def versions(connection: Connection, account_id: str, token_id: str | None) -> list[EmergencyCode]:
-    """Every version that is kept, oldest first."""
+    """Return every stored version, oldest first."""
     query = select(emergency_code).where(_owned(account_id, token_id)).order_by(emergency_code.c.version)
     return [code_of(row) for row in connection.execute(query)]
 
 
 def mark(connection: Connection, code_id: str, column: Literal["shown_at", "used_at"], now: int) -> None:
-    """Sets `shown_at` or `used_at`."""
+    """Set `shown_at` or `used_at`."""
     connection.execute(update(emergency_code).where(emergency_code.c.id == code_id).values({column: now}))
 
 
 def mark_reset(connection: Connection, account_id: str, token_id: str | None, now: int) -> int:
-    """Every version is to be replaced at the next online sign-in; how many are."""
+    """Mark every version for replacement at the next online sign-in. Return the number of versions."""
     reset = connection.execute(update(emergency_code).where(_owned(account_id, token_id)).values(reset_at=now))
     return reset.rowcount
 
@@ -148,7 +148,7 @@ def end_earlier(connection: Connection, code_id: str, not_after: int) -> None:
 
 
 def owners_with_codes(connection: Connection, account_id: str, now: int) -> Sequence[str | None]:
-    """The tokens of this account of which a version still works, and None where a passcode does."""
+    """Return the tokens of this account that have a valid tokencode, and None if the account has a valid passcode."""
     query = (
         select(emergency_code.c.token_id)
         .where(emergency_code.c.account_id == account_id, emergency_code.c.not_after > now)
@@ -158,15 +158,16 @@ def owners_with_codes(connection: Connection, account_id: str, now: int) -> Sequ
 
 
 def end_all(connection: Connection, account_id: str, now: int) -> None:
-    """No version of any code of this account works from now on."""
-    mine = (emergency_code.c.account_id == account_id, emergency_code.c.not_after > now)
-    connection.execute(update(emergency_code).where(*mine).values(not_after=now))
+    """Expire every version of every code of this account now."""
+    valid = (emergency_code.c.account_id == account_id, emergency_code.c.not_after > now)
+    connection.execute(update(emergency_code).where(*valid).values(not_after=now))
 
 
 def set_lifetime(connection: Connection, domain_ids: frozenset[str], days: int, now: int) -> None:
-    """Codes of these domains' users work for so many days from their making, never past token or account.
+    """Let the codes of these domains' users expire that many days after their creation, or earlier with their token or
+    account.
 
-    Fewer where the domain of a device that is given the code allows fewer; one that has expired stays so.
+    The domain of a device to which the code is assigned may allow fewer days. An expired code stays expired.
     """
     for code in connection.execute(
         select(
@@ -185,8 +186,8 @@ def set_lifetime(connection: Connection, domain_ids: frozenset[str], days: int, 
 
 
 def _fewest_days_on_devices() -> ScalarSelect[int]:
-    """The shortest lifetime in the domains of the devices that are given or hold the code."""
-    given = or_(device_code.c.code_id == emergency_code.c.id, device_code.c.held_code_id == emergency_code.c.id)
+    """Select the shortest lifetime in the domains of the devices that hold the code or to which it is assigned."""
+    on_device = or_(device_code.c.code_id == emergency_code.c.id, device_code.c.held_code_id == emergency_code.c.id)
     return (
         select(func.min(offline_policy.c.emergency_lifetime))
         .select_from(device_code)
@@ -199,14 +200,14 @@ def _fewest_days_on_devices() -> ScalarSelect[int]:
                 security_domain.c.offline_policy_id.is_(None) & offline_policy.c.is_default,
             ),
         )
-        .where(given)
+        .where(on_device)
         .correlate(emergency_code)
         .scalar_subquery()
     )
 
 
 def device_codes(connection: Connection, account_id: str, owner_id: str) -> list[CodeOnDevice]:
-    """One per device that is given this code: the version it holds, and since when."""
+    """Return each device to which this code is assigned, with the version it holds and since when."""
     query = (
         select(
             device.c.id,
@@ -228,12 +229,12 @@ def device_codes(connection: Connection, account_id: str, owner_id: str) -> list
 
 
 def devices_of_code(connection: Connection, account_id: str, owner_id: str, since: int) -> list[DeviceOfCode]:
-    """One per device that is given this code or holds data of its user, or on which the user has signed in after
-    `since` (microseconds): with its state, and what it holds of the code; by name.
+    """Return devices in order of name, with their state and the version of the code that they hold.
 
-    `owner_id`: the token, or for the passcode the account.
+    They are the devices to which this code is assigned, those with data of its user, and those on which the user has
+    signed in after `since` (microseconds). `owner_id`: the token, or for the passcode the account.
     """
-    given = select(device_code.c.device_id).where(
+    assigned = select(device_code.c.device_id).where(
         device_code.c.account_id == account_id, device_code.c.owner_id == owner_id
     )
     with_data = select(device_account.c.device_id).where(device_account.c.account_id == account_id)
@@ -244,9 +245,9 @@ def devices_of_code(connection: Connection, account_id: str, owner_id: str, sinc
         audit.c.device_id.is_not(None),
     )
     used = (device_token.c.device_id == device.c.id) & (device_token.c.token_id == owner_id)
-    code_here = (device_code.c.device_id == device.c.id) & (device_code.c.owner_id == owner_id)
-    theirs = device_token.alias()
-    some_used = exists().where(theirs.c.device_id == device.c.id, theirs.c.account_id == account_id)
+    on_device = (device_code.c.device_id == device.c.id) & (device_code.c.owner_id == owner_id)
+    any_token = device_token.alias()
+    some_used = exists().where(any_token.c.device_id == device.c.id, any_token.c.account_id == account_id)
     query = (
         select(
             device.c.id,
@@ -265,9 +266,9 @@ def devices_of_code(connection: Connection, account_id: str, owner_id: str, sinc
             emergency_code.c.reset_at,
         )
         .outerjoin(device_token, used & (device_token.c.account_id == account_id))
-        .outerjoin(device_code, code_here & (device_code.c.account_id == account_id))
+        .outerjoin(device_code, on_device & (device_code.c.account_id == account_id))
         .outerjoin(emergency_code, device_code.c.held_code_id == emergency_code.c.id)
-        .where(device.c.id.in_(union(given, with_data, signed_in)))
+        .where(device.c.id.in_(union(assigned, with_data, signed_in)))
         .order_by(device.c.name, device.c.id)
     )
     return all_as(DeviceOfCode, connection.execute(query))
@@ -279,7 +280,7 @@ def find_device_code(connection: Connection, device_id: str, owner_id: str) -> D
 
 
 def assign(connection: Connection, device_id: str, owner_id: str, account_id: str, code_id: str) -> None:
-    """From now on this version is sealed for the device; what it holds is unchanged until it confirms."""
+    """Seal this version for the device from now on. The version it holds does not change until it confirms."""
     where = (device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
     if connection.execute(update(device_code).where(*where).values(code_id=code_id)).rowcount == 0:
         connection.execute(
@@ -288,11 +289,11 @@ def assign(connection: Connection, device_id: str, owner_id: str, account_id: st
 
 
 def confirm_held(connection: Connection, device_id: str, owner_id: str, code_id: str, now: int) -> None:
-    """The device has this version on its disk."""
+    """Save that the device has this version on its disk."""
     where = (device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
     news = device_code.c.held_code_id.is_distinct_from(code_id)
     connection.execute(update(device_code).where(*where, news).values(held_code_id=code_id, held_since=now))
-    # A device takes no version older than the one it holds: where an older one was meant for it, this one stays.
+    # A device accepts no version older than the one it holds: if an older one is assigned to it, this one stays.
     version = select(emergency_code.c.version)
     older = version.where(emergency_code.c.id == device_code.c.code_id).scalar_subquery()
     held = version.where(emergency_code.c.id == code_id).scalar_subquery()
@@ -300,7 +301,7 @@ def confirm_held(connection: Connection, device_id: str, owner_id: str, code_id:
 
 
 def forget_held(connection: Connection, device_id: str, held_owners: frozenset[str]) -> None:
-    """The device holds codes of no other owners than these; where it is to be given none, nothing is kept."""
+    """Save that the device holds codes of these owners only. Rows of users without data on the device are deleted."""
     gone = (device_code.c.device_id == device_id, device_code.c.owner_id.not_in(held_owners))
     connection.execute(update(device_code).where(*gone).values(held_code_id=None, held_since=None))
     with_data = select(device_account.c.account_id).where(device_account.c.device_id == device_id)
@@ -312,7 +313,7 @@ def insert_showing(connection: Connection, values: Mapping[str, object]) -> None
 
 
 def last_showing(connection: Connection, code_id: str, before: int) -> CodeShown | None:
-    """The newest showing of this version that is not later than `before`."""
+    """Return the last time that this version was shown, not later than `before`."""
     query = (
         select(emergency_showing)
         .where(emergency_showing.c.code_id == code_id, emergency_showing.c.shown_at <= before)

@@ -1,7 +1,7 @@
-"""Online emergency access of tokens: one at a time for each, with its codes; the sign-in's own SQL is in `sign_in.py`.
+"""Online emergency access of tokens: one at a time for each token, with its codes.
 
-Rules: whoever changes it has locked the account of the token's user (`accounts.lock_accounts`); the access goes with
-all its codes (`sign_in.end_emergency`).
+Rules: a caller that changes it has locked the account of the token's user (`accounts.lock_accounts`); an access ends
+together with all its codes (`end_emergency` in storage/sign_in/statements.py).
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,15 +24,15 @@ class OnlineAccess:
     expires_at: int | None
     created_at: int
     created_by: str
-    codes: int  # that were made
-    used: int  # of these, at least once
+    codes: int  # number of codes
+    used: int  # number of codes that were used at least once
     last_used_at: int | None
-    giver: str | None  # the login of who gave it, if it was a user who is there
+    giver: str | None  # the login of the user who gave it; None: not a user, or the user was deleted
     giver_domain_id: str | None
 
 
 def insert_access(connection: Connection, values: Mapping[str, object], codes: Iterable[tuple[str, bytes]]) -> None:
-    """`values` by column name; `codes`: id and sealed code of each."""
+    """Add an access with its codes. `values`: by column name. `codes`: id and sealed value of each code."""
     connection.execute(insert(online_emergency).values(**values))
     rows = [{"id": code_id, "token_id": values["token_id"], "code_sealed": sealed} for code_id, sealed in codes]
     connection.execute(insert(online_emergency_code), rows)

@@ -14,13 +14,13 @@ class OperatorLift:
     """An operator's raised limit and its state; times are unix seconds."""
 
     operator: str
-    until: int  # they go on beyond the limit; 0: never allowed
+    until: int  # end of the raised limit; 0: it was never raised
     lifted_by: str
     lifted_at: int
-    warned_at: int | None  # when they were last told that they are shown many
+    warned_at: int | None  # when the operator was last warned of many shown codes
 
 
-# Taken before the rows of accounts: showings of one operator are counted one after the other.
+# Lock this row before the rows of accounts, so that codes shown to one operator are counted one after the other.
 _TAKE_TURN: Final = text("""
     INSERT INTO operator_lift (operator, until, lifted_by, lifted_at) VALUES (:operator, 0, '', 0)
     ON CONFLICT (operator) DO UPDATE SET until = operator_lift.until
@@ -33,14 +33,14 @@ _LIFT: Final = text("""
 
 
 def take_turn(connection: Connection, operator: str) -> OperatorLift:
-    """The operator's row, which nobody else reads for this until the transaction ends."""
+    """Lock the operator's row until the transaction ends, and return it."""
     connection.execute(_TAKE_TURN, {"operator": operator})
     row = connection.execute(select(operator_lift).where(operator_lift.c.operator == operator)).one()
     return OperatorLift(**row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
 
 
 def mark_warned(connection: Connection, operator: str, now: int) -> None:
-    """The operator, whose turn it is, was told that there were many."""
+    """Save that the operator, whose row the caller has locked, was warned of many shown codes."""
     connection.execute(update(operator_lift).where(operator_lift.c.operator == operator).values(warned_at=now))
 
 
@@ -49,13 +49,13 @@ def lift(connection: Connection, operator: str, until: int, lifted_by: str, now:
 
 
 def lifts(connection: Connection, now: int) -> dict[str, int]:
-    """Until when, by operator, of those who are let go on now."""
+    """Return the operators whose limit is raised now, each with the end of the raised limit."""
     query = select(operator_lift.c.operator, operator_lift.c.until).where(operator_lift.c.until > now)
     return {row.operator: row.until for row in connection.execute(query)}
 
 
 def insert_showing(connection: Connection, showing_id: str, operator: str, now: int, forget_until: int) -> None:
-    """One more code, whatever becomes of it; showings up to `forget_until` count no longer."""
+    """Count one more shown code, whatever its outcome. Delete the operator's counts up to `forget_until`."""
     old = (operator_showing.c.operator == operator, operator_showing.c.shown_at <= forget_until)
     connection.execute(delete(operator_showing).where(*old))
     connection.execute(insert(operator_showing).values(id=showing_id, operator=operator, shown_at=now))

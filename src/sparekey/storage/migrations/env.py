@@ -7,7 +7,7 @@ from sparekey.storage.tables import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    # The caller's transaction holds all steps: SQLite and PostgreSQL both roll DDL back.
+    # All steps are in the caller's transaction. SQLite and PostgreSQL both roll back DDL.
     transactional_ddl=True,
 )
 context.run_migrations()

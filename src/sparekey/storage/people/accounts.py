@@ -21,7 +21,7 @@ class Account:
     id: str
     login: str
     name: str
-    mail: str  # empty: no notices are sent
+    mail: str  # empty: the user gets no notices
     domain_id: str
     domain: str
     enabled: bool
@@ -34,7 +34,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountWithCounts:
-    """An account, and how much of it a thief of a device may use: kinds of working emergency codes, and passkeys."""
+    """An account, with the numbers that matter after a theft: kinds of valid emergency codes, and passkeys."""
 
     account: Account
     codes: int
@@ -76,17 +76,17 @@ def insert_account(connection: Connection, account_id: str, login: str, name: st
 
 
 def insert_accounts(connection: Connection, accounts: Sequence[NewAccount]) -> None:
-    words = [words_of(each.login, each.name, each.mail) for each in accounts]
+    words = [words_of(user.login, user.name, user.mail) for user in accounts]
     values = [
-        {**asdict(each), "enabled": True, "words": as_text(found), "name_key": fold_name(each.name)}
-        for each, found in zip(accounts, words, strict=True)
+        {**asdict(user), "enabled": True, "words": as_text(found), "name_key": fold_name(user.name)}
+        for user, found in zip(accounts, words, strict=True)
     ]
     connection.execute(_INSERT, values)
-    insert_words(connection, zip((each.login for each in accounts), words, strict=True))
+    insert_words(connection, zip((user.login for user in accounts), words, strict=True))
 
 
 def find_taken(connection: Connection, logins: Sequence[str]) -> set[str]:
-    """Those of the login names that somebody has."""
+    """Return the login names among these that users already have."""
     taken: set[str] = set()
     for start in range(0, len(logins), _IN_ONE_QUERY):
         query = select(account.c.login).where(account.c.login.in_(logins[start : start + _IN_ONE_QUERY]))
@@ -103,15 +103,17 @@ def find_account_by_id(connection: Connection, account_id: str) -> Account | Non
 
 
 def find_with_counts(connection: Connection, account_ids: Collection[str], now: int) -> list[AccountWithCounts]:
-    """Return these accounts by login, with what each has at `now`. One emergency code counts for each token that has
-    codes, and one for the passcode."""
+    """Return these accounts in order of login, with their numbers at `now`.
+
+    Each token with emergency codes counts as one code, and so does the emergency passcode.
+    """
     owner = func.coalesce(emergency_code.c.token_id, emergency_code.c.account_id)
     codes = select(func.count(owner.distinct())).where(
         emergency_code.c.account_id == account.c.id, emergency_code.c.not_after > now
     )
     keys = select(func.count()).select_from(passkey).where(passkey.c.account_id == account.c.id)
-    counts = (codes.scalar_subquery().label("codes"), keys.scalar_subquery().label("passkeys"))
-    query = _accounts().add_columns(*counts).where(account.c.id.in_(account_ids)).order_by(account.c.login)
+    numbers = (codes.scalar_subquery().label("codes"), keys.scalar_subquery().label("passkeys"))
+    query = _accounts().add_columns(*numbers).where(account.c.id.in_(account_ids)).order_by(account.c.login)
     return [
         AccountWithCounts(account=account_of(row), codes=row.codes, passkeys=row.passkeys)
         for row in connection.execute(query)
@@ -121,7 +123,7 @@ def find_with_counts(connection: Connection, account_ids: Collection[str], now: 
 def list_accounts(
     connection: Connection, limit: int, after: str = "", within: Iterable[str] | None = None
 ) -> list[Account]:
-    """In order of login, from the one after `after`; within these domains if given."""
+    """Return accounts in order of login, after the login `after`. `within`: ids of domains; None: all of them."""
     query = _accounts().where(account.c.login > after).order_by(account.c.login).limit(limit)
     if within is not None:
         query = query.where(account.c.domain_id.in_(within))
@@ -147,10 +149,10 @@ def account_of(row: AnyRow) -> Account:
 
 
 def lock_accounts(connection: Connection, account_ids: Iterable[str]) -> None:
-    """Other changes of these accounts and of what belongs to them wait until the transaction ends.
+    """Make other changes of these accounts, and of the rows that belong to them, wait until the transaction ends.
 
-    Always taken before the rows of their tokens, codes and devices' data, and in order of id: so does a sign-in, and
-    no two transactions wait for one another. (SQLite: its one writer is alone anyhow.)
+    Take these locks before those of tokens, codes and devices' data. They are taken in order of id, as a sign-in does,
+    so that no two transactions wait for each other. (SQLite has only one writer at a time.)
     """
     query = select(account.c.id).where(account.c.id.in_(set(account_ids))).order_by(account.c.id)
     connection.execute(query.with_for_update(key_share=True)).all()
@@ -165,7 +167,7 @@ def set_enabled(connection: Connection, account_id: str, *, enabled: bool) -> bo
 
 
 def unlock(connection: Connection, account_id: str) -> bool:
-    """Clears lock and count; whether there was anything to clear."""
+    """Clear the lock and the count of failures. Return True if either was set."""
     cleared = connection.execute(
         update(account)
         .where(account.c.id == account_id, (account.c.failures > 0) | account.c.locked_at.is_not(None))
@@ -175,7 +177,7 @@ def unlock(connection: Connection, account_id: str) -> bool:
 
 
 def update_account(connection: Connection, account_id: str, **changes: Unpack[AccountChanges]) -> None:
-    """Change the account, and the words and the key that it is found and sorted by."""
+    """Change the account, with the words that find it and the key that sorts it."""
     values: dict[str, object] = {**changes}
     if "name" in changes or "mail" in changes:
         columns = (account.c.login, account.c.name, account.c.mail, account.c.words)

@@ -1,4 +1,4 @@
-"""Links by which somebody becomes a super administrator: found by the hash of their code, used once."""
+"""Links that make a user a super administrator: found by the hash of their code, used once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sparekey.storage.tables import account, admin_link
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsableLink:
-    """A link that can be used now, with its user; None: a user is still to be made."""
+    """A link that can be used now, with its user; None: the user does not exist yet."""
 
     id: str
     account_id: str | None
@@ -24,7 +24,7 @@ def insert_link(connection: Connection, values: Mapping[str, object]) -> None:
 
 
 def delete_over(connection: Connection, expired_by: int) -> None:
-    """Links that expired by then: what was done with them is on record."""
+    """Delete the links that had expired by then. The audit log keeps what was done with them."""
     connection.execute(delete(admin_link).where(admin_link.c.expires_at <= expired_by))
 
 

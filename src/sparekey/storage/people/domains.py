@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.storage.policies.policies import TABLES
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import AnyRow, AnySelect
 from sparekey.storage.tables import security_domain
 
 
@@ -58,7 +57,7 @@ def list_domains(connection: Connection) -> list[Domain]:
     return [_domain(row) for row in connection.execute(_domains().order_by(security_domain.c.name))]
 
 
-def _domains() -> Select[Any]:
+def _domains() -> AnySelect:
     """Select the columns that `_domain` reads."""
     parent = security_domain.alias("parent")
     columns = (security_domain.c.id, security_domain.c.name, security_domain.c.parent_id, parent.c.name.label("parent"))
@@ -88,8 +87,8 @@ def scopes(connection: Connection, domain_ids: Collection[str]) -> dict[str, dic
     below = select(tree.c.root, security_domain.c.id, security_domain.c.name)
     tree = tree.union_all(below.join(tree, security_domain.c.parent_id == tree.c.id))
     found: dict[str, dict[str, str]] = {}
-    for root, each, name in connection.execute(select(tree.c.root, tree.c.id, tree.c.name)):
-        found.setdefault(root, {})[each] = name
+    for root, domain_id, name in connection.execute(select(tree.c.root, tree.c.id, tree.c.name)):
+        found.setdefault(root, {})[domain_id] = name
     return found
 
 

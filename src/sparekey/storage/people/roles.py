@@ -2,12 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     and_,
     delete,
     exists,
@@ -20,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from sparekey.storage.rows import AnyRow, all_as, one_as
+from sparekey.storage.rows import AnyRow, AnySelect, all_as, one_as
 from sparekey.storage.tables import account, api_client, passkey, role, role_grant, security_domain, token
 
 
@@ -66,7 +65,7 @@ def grants_of(connection: Connection, principal_ids: Collection[str]) -> list[He
     return all_as(HeldRole, connection.execute(query.where(role_grant.c.principal_id.in_(principal_ids))))
 
 
-def with_grants(query: Select[Any], principal: ColumnElement[str]) -> Select[Any]:  # Any: the columns of a query
+def with_grants(query: AnySelect, principal: ColumnElement[str]) -> AnySelect:
     """Return the query with one row for each role of the principal in this column; `held_role` reads the role."""
     joined = query.add_columns(*_GRANT).outerjoin(role_grant, role_grant.c.principal_id == principal)
     return joined.outerjoin(_DOMAIN, _IN_DOMAIN).outerjoin(role, _OF_ROLE)
@@ -106,7 +105,7 @@ def find_role(connection: Connection, name: str) -> Role | None:
 
 
 def lock_role(connection: Connection, name: str) -> Role | None:
-    """Return the role, which can be neither changed nor removed until the transaction ends."""
+    """Lock the role until the transaction ends, so that it is neither changed nor removed, and return it."""
     return one_as(Role, connection.execute(select(role).where(role.c.name == name).with_for_update()))
 
 
@@ -229,7 +228,7 @@ def count_able(
     where = security_domain.c.parent_id.is_(None) if domains is None else security_domain.c.id.in_(domains)
     usable_token = exists().where(
         token.c.account_id == account.c.id,
-        token.c.with_pin,  # without a PIN it is one factor, and administrators need two
+        token.c.with_pin,  # a token without a PIN is one factor, and administrators need two
         token.c.enabled,
         or_(token.c.expires_at.is_(None), token.c.expires_at > now),
     )

@@ -1,4 +1,4 @@
-"""The words by which users are found: beside the account as text, and one a row. Written with the account, always."""
+"""The words by which users are found: as one text in the account, and one a row. Always written with the account."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,18 +9,18 @@ from sparekey.storage.tables import account_word
 
 
 def as_text(words: Iterable[str]) -> str:
-    """As the account keeps them: a space before each, so that a beginning of one is a part of the text."""
+    """Return the words as the account stores them. A space precedes each word, so that a search finds its beginning."""
     return "".join(f" {word}" for word in words)
 
 
 def insert_words(connection: Connection, words: Iterable[tuple[str, Sequence[str]]]) -> None:
-    """(login, words) of each user; none of them is there yet."""
+    """Insert the words of new users, as pairs of login and words."""
     rows = [{"word": word, "login": login} for login, found in words for word in found]
     insert_many(connection, "account_word", ("word", "login"), rows)
 
 
 def replace_words(connection: Connection, login: str, before: str, words: Sequence[str]) -> None:
-    """`before`: what the account kept as text."""
+    """Replace the words of a user. `before`: the former text of the account."""
     gone = set(before.split()) - set(words)
     if gone:
         connection.execute(delete(account_word).where(account_word.c.word.in_(gone), account_word.c.login == login))

@@ -1,4 +1,4 @@
-"""Places where policies are in force: the domains under each, and which policies of two kinds meet in a domain."""
+"""The places of policies: the policy assigned to each domain, and the policies in force in several domains."""
 
 from dataclasses import dataclass
 
@@ -19,16 +19,16 @@ class PolicyPlace:
 
 
 def places(connection: Connection, kind: PolicyKind) -> list[PolicyPlace]:
-    """Every domain by name, with the policy of this kind that is assigned to it."""
+    """Return every domain in order of name, with the policy of this kind that is assigned to it."""
     assigned = security_domain.c[f"{kind}_policy_id"]
     query = select(security_domain.c.id, security_domain.c.name, assigned).order_by(security_domain.c.name)
     return [PolicyPlace(*row) for row in connection.execute(query)]
 
 
 def in_force_in(connection: Connection, kind: PolicyKind, domain_ids: frozenset[str]) -> list[NamedPolicy]:
-    """The policies of this kind that are in force in these domains, each once, by name."""
+    """Return the policies of this kind that are in force in these domains, each once, in order of name."""
     table, assigned = TABLES[kind], security_domain.c[f"{kind}_policy_id"]
-    here = select(assigned).where(security_domain.c.id.in_(domain_ids))
+    assigned_in_domains = select(assigned).where(security_domain.c.id.in_(domain_ids))
     by_default = select(security_domain.c.id).where(security_domain.c.id.in_(domain_ids), assigned.is_(None))
-    query = select(table).where(or_(table.c.id.in_(here), table.c.is_default & by_default.exists()))
+    query = select(table).where(or_(table.c.id.in_(assigned_in_domains), table.c.is_default & by_default.exists()))
     return [read_policy(kind, row) for row in connection.execute(query.order_by(table.c.name))]

@@ -1,14 +1,14 @@
-"""Stored policies of each kind, one column per field, and which one is in force in a domain."""
+"""Stored policies of each kind, with one column per field, and the policy in force in each domain."""
 
 import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Select, Table, case, delete, exists, insert, or_, select, update
+from sqlalchemy import Column, Connection, Table, case, delete, exists, insert, or_, select, update
 
 from sparekey.core.policy.kinds import PolicyKind, StoredPolicy
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import AnyRow, AnySelect
 from sparekey.storage.tables import lockout_policy, offline_policy, security_domain, token_policy
 
 TABLES: Final[Mapping[PolicyKind, Table]] = {
@@ -51,7 +51,7 @@ def find_policy(connection: Connection, kind: PolicyKind, name: str) -> NamedPol
 
 
 def list_policies(connection: Connection, kind: PolicyKind) -> list[NamedPolicy]:
-    """All policies of a kind, by name."""
+    """Return all policies of a kind, in order of name."""
     rows = connection.execute(select(TABLES[kind]).order_by(TABLES[kind].c.name))
     return [read_policy(kind, row) for row in rows]
 
@@ -87,11 +87,11 @@ def read_policy(kind: PolicyKind, row: AnyRow) -> NamedPolicy:
 
 
 def _assigned_id(kind: PolicyKind) -> Column[Any]:  # Any: the column's type follows from its name
-    """The column of a domain that names its policy."""
+    """Return the column of a domain that names its policy."""
     return security_domain.c[f"{kind}_policy_id"]
 
 
-def _in_force(kind: PolicyKind) -> Select[Any]:  # Any: as many columns as the kind has fields
+def _in_force(kind: PolicyKind) -> AnySelect:
     names = (security_domain.c.id.label("domain_id"), security_domain.c.name.label("domain"))
     return (
         select(TABLES[kind], *names)
@@ -107,7 +107,7 @@ def _in_force(kind: PolicyKind) -> Select[Any]:  # Any: as many columns as the k
 
 
 def names_in_force(connection: Connection, domain_id: str) -> dict[PolicyKind, str]:
-    """By kind, the name of the policy in force in a domain."""
+    """Return the name of the policy in force in a domain, by kind."""
     names = {
         kind: select(table.c.name).where(
             or_(table.c.id == _assigned_id(kind), _assigned_id(kind).is_(None) & table.c.is_default)
@@ -120,32 +120,32 @@ def names_in_force(connection: Connection, domain_id: str) -> dict[PolicyKind, s
 
 
 def lock_policies(connection: Connection, kind: PolicyKind) -> None:
-    """Other changes of policies of this kind, and of which one is in force where, wait until the transaction ends.
+    """Make other changes of this kind of policies and of their assignments wait until the transaction ends.
 
-    Taken before any other lock. A change reads policies and assignments afterwards, so that it discards what its own
-    edit makes stale.
+    Take this lock before any other. A change reads policies and assignments afterwards, so that it discards exactly the
+    data that its own edit makes stale.
     """
     table = TABLES[kind]
     connection.execute(select(table.c.id).order_by(table.c.id).with_for_update(key_share=True)).all()
 
 
 def hold_policies(connection: Connection, kind: PolicyKind) -> None:
-    """Policies of this kind stay as they are until the transaction ends; any number of transactions may hold them.
+    """Prevent changes of this kind of policies until the transaction ends. Many transactions may share this lock.
 
-    Taken before any other lock, by a change that a policy allows and that ends with the policy.
+    Take it before any other lock, for a change that a policy allows and that ends with the policy.
     """
     table = TABLES[kind]
     connection.execute(select(table.c.id).order_by(table.c.id).with_for_update(read=True)).all()
 
 
 def domains_with_default(connection: Connection, kind: PolicyKind) -> frozenset[str]:
-    """The ids of the domains that always use the default policy."""
+    """Return the ids of the domains that always use the default policy."""
     query = select(security_domain.c.id).where(_assigned_id(kind).is_(None))
     return frozenset(connection.execute(query).scalars())
 
 
 def domains_using(connection: Connection, kind: PolicyKind, policy_id: str, *, is_default: bool) -> frozenset[str]:
-    """The ids of the domains in which this policy is in force."""
+    """Return the ids of the domains in which this policy is in force."""
     in_force = _assigned_id(kind) == policy_id
     if is_default:
         in_force = or_(in_force, _assigned_id(kind).is_(None))
@@ -153,7 +153,7 @@ def domains_using(connection: Connection, kind: PolicyKind, policy_id: str, *, i
 
 
 def update_policy(connection: Connection, kind: PolicyKind, policy_id: str, policy: StoredPolicy) -> None:
-    """Replace the values; the revision rises."""
+    """Replace the values and raise the revision."""
     connection.execute(
         update(TABLES[kind])
         .where(TABLES[kind].c.id == policy_id)
@@ -162,9 +162,9 @@ def update_policy(connection: Connection, kind: PolicyKind, policy_id: str, poli
 
 
 def make_default(connection: Connection, kind: PolicyKind, policy_id: str) -> bool:
-    """Make this policy the only default of its kind; False: it is gone, and nothing is changed.
+    """Make this policy the only default of its kind. Return False, and change nothing, if it is gone.
 
-    One statement, so that there is one default at any time. The caller holds `lock_policies`.
+    It is one statement, so that there is one default at any time. The caller holds `lock_policies`.
     """
     table = TABLES[kind]
     wanted = exists().where(table.alias().c.id == policy_id)
@@ -173,7 +173,10 @@ def make_default(connection: Connection, kind: PolicyKind, policy_id: str) -> bo
 
 
 def delete_policy(connection: Connection, kind: PolicyKind, policy_id: str) -> bool:
-    """Its domains go back to the default. False: it is the default, or gone; the caller then rolls back."""
+    """Delete the policy and put its domains back on the default.
+
+    Return False if it is the default, or gone; the caller must then roll back.
+    """
     connection.execute(
         update(security_domain).where(_assigned_id(kind) == policy_id).values({_assigned_id(kind): None})
     )

@@ -1,7 +1,7 @@
-"""What devices hold of the users whom an edit of a policy touches: counted, before anything is discarded.
+"""Counts of the data that an edit of a policy makes devices renew, made before anything is discarded.
 
-Touched are the users of the domains, wherever they have offline data, and everyone on the domains' devices: those whose
-generation `devices.raise_generation_in_domains` raises.
+The edit affects the users of its domains on every device, and all users on the devices of its domains. Their generation
+is raised by `devices.raise_generation_in_domains`.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from sparekey.storage.tables import account, device, device_account, device_toke
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """Users with data on devices. `holders` counts each user on each device; `silent`: those of them on devices without
-    a recent contact."""
+    """Numbers of users with data on devices. `holders` counts each user on each device. `silent` counts only those on
+    devices without a recent contact."""
 
     holders: int
     users: int
@@ -38,7 +38,7 @@ class TokenWithPin:
 
 
 def count_holders(connection: Connection, domain_ids: frozenset[str], silent_since: int) -> Holders:
-    """`silent_since`: a device whose last contact was before this unix second counts as silent."""
+    """Count the affected holders. `silent_since`: a device last seen before this unix second counts as silent."""
     silent = case((_is_silent(silent_since), 1), else_=0)
     query = (
         select(
@@ -55,7 +55,7 @@ def count_holders(connection: Connection, domain_ids: frozenset[str], silent_sin
 
 
 def load_of(connection: Connection, domain_ids: frozenset[str], holders: int) -> Load:
-    """The data that would be renewed for so many holders."""
+    """Return the amount of data to renew for this number of holders."""
     timed = case((token.c.interval > 0, DAY_SECONDS / func.nullif(token.c.interval, 0)), else_=0)
     query = (
         select(
@@ -71,7 +71,7 @@ def load_of(connection: Connection, domain_ids: frozenset[str], holders: int) ->
 
 
 def last_end(connection: Connection, domain_ids: frozenset[str], silent_since: int) -> int | None:
-    """Until when a device that was not heard of may open something that it holds; None: there is none."""
+    """Return the time until which any silent device can open data that it holds. None: no such device has data."""
     query = (
         select(func.max(unit_receipt.c.not_after))
         .join(device, device.c.id == unit_receipt.c.device_id)
@@ -83,7 +83,7 @@ def last_end(connection: Connection, domain_ids: frozenset[str], silent_since: i
 
 
 def tokens_with_pin(connection: Connection, domain_ids: frozenset[str], limit: int) -> list[TokenWithPin]:
-    """The tokens of the domains' users that have a PIN, at most `limit`."""
+    """Return the tokens with a PIN of the domains' users, at most `limit`."""
     query = (
         select(
             token.c.id,

@@ -28,7 +28,7 @@ _ORDERS: Final[Mapping[str, Listing]] = {
 }
 DEVICE_ORDERS: Final = tuple(_ORDERS)
 
-# A state that few devices are in has an index of its own.
+# A state has an index of its own if few devices are in it.
 _STATES: Final[Mapping[str, RowState]] = {
     "active": RowState(lambda columns: columns.revoked_at.is_(None)),
     "revoked": RowState(lambda columns: columns.revoked_at + 0 >= 0, "device.revoked_at IS NOT NULL"),

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Select,
     Table,
     and_,
     any_,
@@ -18,6 +17,7 @@ from sqlalchemy import (
 )
 
 from sparekey.core.list_order import Order
+from sparekey.storage.rows import AnyColumn, AnySelect
 from sparekey.storage.search import limits
 from sparekey.storage.search.queries import Columns, Condition, Domains, Key, Listing, RowState, RowTest, Search
 from sparekey.storage.tables import account, account_word, security_domain, token
@@ -35,9 +35,9 @@ def lists_of(domains: Domains, most: int) -> Domains:
 
 
 def go_on_after(connection: Connection, search: Search, last: ColumnElement[bool], domains: Domains) -> None:
-    """Begin after the row that was the last one, if the searcher may still see it; otherwise at the first row.
+    """Begin the page after this last row of the page before, or at the first row if the searcher cannot see that row.
 
-    A row that the searcher may not see counts as gone: where the page begins would tell its place.
+    A row outside the searcher's domains counts as gone, because the beginning of the page would reveal its position.
     """
     listing = search.listing
     query = listing.shown(listing.table).where(last)
@@ -50,9 +50,9 @@ def go_on_after(connection: Connection, search: Search, last: ColumnElement[bool
 
 
 def starting_with(search: Search, column: str, beginning: str) -> Search:
-    """Keep the rows whose column begins so.
+    """Keep the rows whose column begins with this text.
 
-    In the list's own order these are one stretch of it, because the column is the first one of that order.
+    In the list's own order these rows are next to each other, because the column is the first one of that order.
     """
     table, key = search.listing.table, search.listing.key
     bound: RowTest = lambda columns: begins(columns[column], beginning)  # noqa: E731 -- a value like others
@@ -90,7 +90,7 @@ def up_to(search: Search, name: str, key: Key, bound: int) -> None:
 
 
 def in_state(search: Search, state: RowState | None) -> None:
-    """Keep the rows in this state; None: in any."""
+    """Keep the rows in this state; None keeps all."""
     if state is None:
         return
     if not state.index:
@@ -127,17 +127,17 @@ def name_of_belonging(table: Table) -> str:
     return f"{table.name} in"
 
 
-def is_in(domains: frozenset[str], *domain_ids: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Test the first of these domain ids that is there, written so that no index answers it."""
+def is_in(domains: frozenset[str], *domain_ids: AnyColumn) -> ColumnElement[bool]:
+    """Test the first of these domain ids that is not null, written so that no index answers it."""
     return func.coalesce(*domain_ids, "").in_(domains)
 
 
-def begins(column: ColumnElement[Any], beginning: str) -> ColumnElement[bool]:
+def begins(column: AnyColumn, beginning: str) -> ColumnElement[bool]:
     """Test the beginning of a column as a range of an index, in order of bytes."""
     return and_(column >= beginning, column < beginning + _LAST)
 
 
-def among(connection: Connection, column: ColumnElement[Any], keys: Select[Any]) -> ColumnElement[bool]:
+def among(connection: Connection, column: AnyColumn, keys: AnySelect) -> ColumnElement[bool]:
     """Test that the column is one of these keys.
 
     On PostgreSQL the keys are an array, which exists before the index is read, and which is never joined the other way.
@@ -151,8 +151,8 @@ def longest_first(words: Sequence[str]) -> list[str]:
     return sorted(words, key=len, reverse=True)
 
 
-def logins_with_word(beginning: str) -> Select[Any]:
-    """Select the logins of the users who have a word that begins so."""
+def logins_with_word(beginning: str) -> AnySelect:
+    """Select the logins of the users who have a word with this beginning."""
     return select(account_word.c.login).where(begins(account_word.c.word, beginning))
 
 
@@ -166,9 +166,9 @@ def has_word(columns: Columns, beginning: str) -> ColumnElement[bool]:
     return columns.words.contains(f" {beginning}", autoescape=True)
 
 
-def with_domain(part: FromClause) -> Select[Any]:
+def with_domain(part: FromClause) -> AnySelect:
     """Select the rows with the names of their domains."""
-    # an outer join, or SQLite might read the domains first
+    # with an inner join, SQLite might read the domains first
     return select(part, security_domain.c.name.label("domain")).outerjoin(
         security_domain, part.c.domain_id == security_domain.c.id
     )

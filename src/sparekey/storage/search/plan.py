@@ -1,18 +1,18 @@
 """Runs searches so that they stay fast among a million rows: the condition that leaves the fewest rows leads.
 
-How many rows the index of each condition would give is counted first, up to a bound. If that is few for one condition,
-its rows are fetched, tested, sorted and cut. If every condition leaves many rows, the list is read in its order: enough
-rows that fit are usually found soon. If they are not, because they all stand at the end of the list, the index of the
-best condition is taken after all.
+The rows that the index of each condition gives are counted first, up to a bound. If one condition gives few, its rows
+are fetched, tested, sorted and cut. If every condition gives many, the list is read in its order, because enough rows
+that fit are usually found soon. If they are not, because they are all at the end of the list, the index of the best
+condition is used after all.
 """
 
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, FromClause, func, select, union_all
 
-from sparekey.storage.rows import AnyRow
+from sparekey.storage.rows import AnyRow, AnySelect
 from sparekey.storage.search import limits
 from sparekey.storage.search.narrowing import among, name_of_belonging
 from sparekey.storage.search.queries import Condition, Search
@@ -22,7 +22,7 @@ _STEERED: Final = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit
 
 def run(connection: Connection, *searches: Search) -> list[Sequence[AnyRow]]:
     """Return the rows of each search."""
-    counts = _count(connection, {each.name: each for search in searches for each in search.conditions})
+    counts = _count(connection, {condition.name: condition for search in searches for condition in search.conditions})
     return [_rows(connection, search, counts) for search in searches]
 
 
@@ -31,13 +31,13 @@ def _count(connection: Connection, conditions: Mapping[str, Condition]) -> Mappi
     if not conditions:
         return {}
     counts = [
-        select(func.count()).select_from(each.counted.limit(max(each.few, limits.LOOKED_AT) + 1).subquery())
-        for each in conditions.values()
+        select(func.count()).select_from(condition.counted.limit(max(condition.few, limits.LOOKED_AT) + 1).subquery())
+        for condition in conditions.values()
     ]
     columns = [count.scalar_subquery().label(f"count_{number}") for number, count in enumerate(counts)]
     if connection.dialect.name == "postgresql":
-        # From here to the end of the transaction: PostgreSQL does not know what was counted, nor that the first rows of
-        # a list are soon together, and would rather read a table from end to end.
+        # Valid until the end of the transaction. PostgreSQL does not know these counts, nor that the first rows of a
+        # list are found soon, and would otherwise read a whole table.
         columns += [func.set_config(name, "off", True).label(name) for name in _STEERED]
     return dict(zip(conditions, connection.execute(select(*columns)).one(), strict=False))
 
@@ -46,15 +46,15 @@ def _rows(connection: Connection, search: Search, counts: Mapping[str, int]) -> 
     table = search.listing.table
     bounds = [bound(table.c) for bound in search.bounds]
     whole = _fitting(search, table).where(*bounds)
-    leading = min(search.conditions, key=lambda each: counts[each.name] / each.few, default=None)
+    leading = min(search.conditions, key=lambda condition: counts[condition.name] / condition.few, default=None)
     if leading is not None and counts[leading.name] <= leading.few:
         return connection.execute(_led(connection, search, whole, leading)).all()
     if search.lists:
         return connection.execute(_put_together(connection, search, bounds)).all()
-    keyed = [each for each in search.conditions if each.leads]
+    keyed = [condition for condition in search.conditions if condition.leads]
     if not keyed:
         return connection.execute(whole).all()
-    smallest = min(keyed, key=lambda each: counts[each.name])
+    smallest = min(keyed, key=lambda condition: counts[condition.name])
     if len(keyed) > 1 and counts[smallest.name] <= limits.LOOKED_AT:
         return connection.execute(_led(connection, search, whole, smallest)).all()
     beside = [key.of(table.c).label(key.name) for key in search.listing.order if key.missing is not None]
@@ -64,12 +64,13 @@ def _rows(connection: Connection, search: Search, counts: Mapping[str, int]) -> 
         return rows
     # a condition that was counted to its end goes first, then the one that was named first
     way_out = min(
-        search.conditions, key=lambda each: counts[each.name] if counts[each.name] <= limits.LOOKED_AT else inf
+        search.conditions,
+        key=lambda condition: counts[condition.name] if counts[condition.name] <= limits.LOOKED_AT else inf,
     )
     return connection.execute(_led(connection, search, whole, way_out)).all()
 
 
-def _led(connection: Connection, search: Search, whole: Select[Any], leading: Condition) -> Select[Any]:
+def _led(connection: Connection, search: Search, whole: AnySelect, leading: Condition) -> AnySelect:
     """Return the search with this condition written so that its index finds the rows."""
     if leading.leads is None:
         return whole
@@ -77,11 +78,13 @@ def _led(connection: Connection, search: Search, whole: Select[Any], leading: Co
     return led if leading.in_order else led.order_by(None).order_by(*search.listing.sorting_hidden())
 
 
-def _put_together(connection: Connection, search: Search, bounds: Sequence[ColumnElement[bool]]) -> Select[Any]:
+def _put_together(connection: Connection, search: Search, bounds: Sequence[ColumnElement[bool]]) -> AnySelect:
     """Return the search from the first keys of each domain's list, which an index gives in the order of the list."""
     listing, table = search.listing, search.listing.table
     belonging = name_of_belonging(table)
-    tests = [each.holds(table.c) for each in search.conditions if each.holds and each.name != belonging]
+    tests = [
+        condition.holds(table.c) for condition in search.conditions if condition.holds and condition.name != belonging
+    ]
     columns = dict.fromkeys([*(key.column for key in listing.order), listing.key])
     part = select(*(table.c[name] for name in columns)).where(*bounds, *tests)
     part = part.order_by(*listing.sorting(table.c)).limit(search.limit)
@@ -92,16 +95,18 @@ def _put_together(connection: Connection, search: Search, bounds: Sequence[Colum
     return found.order_by(*listing.sorting_hidden())
 
 
-def _among_the_first(connection: Connection, search: Search, part: Select[Any]) -> Sequence[AnyRow]:
+def _among_the_first(connection: Connection, search: Search, part: AnySelect) -> Sequence[AnyRow]:
     """Return the rows that fit among the first rows of the list."""
     fitting = _fitting(search, part.limit(limits.LOOKED_AT).subquery())
     if connection.dialect.name == "sqlite":
-        # SQLite reads the part in its order, but would sort it once more, and read all of it for that.
+        # SQLite reads the part in its order, but would sort it again, and read all of it to do so.
         return search.listing.in_order(connection.execute(fitting.order_by(None)).all())
     return connection.execute(fitting).all()
 
 
-def _fitting(search: Search, part: FromClause) -> Select[Any]:
+def _fitting(search: Search, part: FromClause) -> AnySelect:
     """Return the rows of this part of the table that meet every condition."""
-    fitting = search.listing.shown(part).where(*(each.holds(part.c) for each in search.conditions if each.holds))
+    fitting = search.listing.shown(part).where(
+        *(condition.holds(part.c) for condition in search.conditions if condition.holds)
+    )
     return fitting.order_by(*search.listing.sorting(part.c)).limit(search.limit)

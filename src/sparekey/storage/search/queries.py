@@ -1,23 +1,24 @@
 """The parts of a search: the list, its order, and the conditions that its rows meet.
 
-A list has one order of its own, which the indexes of states, words and domains have, too. Any other order has a single
-index, by which the list is read.
+A list has one order of its own, which the indexes of states, words and domains have, too. Every other order has a
+single index, by which the list is read.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, Table, func, literal_column, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Table, func, literal_column, tuple_
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import KeyedColumnElement
 
 from sparekey.core.list_order import Order
+from sparekey.storage.rows import AnyColumn, AnySelect
 
 T = TypeVar("T")
 
-# Any: SQLAlchemy types a column by its values, and these are columns of every type.
-Columns: TypeAlias = ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]  # of a table, or of a part of it
+# The columns of a table, or of a part of it
+Columns: TypeAlias = ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]  # Any: columns of every type
 RowTest: TypeAlias = Callable[[Columns], ColumnElement[bool]]
 Domains: TypeAlias = frozenset[str] | None  # ids; None: all of them
 
@@ -27,13 +28,13 @@ class Condition:
     """A condition that every row of a search meets.
 
     `name`: equal conditions have equal names. `counted`: the rows that an index gives for it; the condition may lead
-    the search if these are at most `few`. `leads`: the condition as an index answers it; None: the bounds of the search
-    make the list that short. `holds`: a test of one row, written so that no index answers it; None: the bounds of the
-    search see to it.
+    the search if these are at most `few`. `leads`: the condition as an index answers it; None if the bounds of the
+    search already imply it. `holds`: a test of one row, written so that no index answers it; None if the bounds of the
+    search already imply it.
     """
 
     name: str
-    counted: Select[Any]
+    counted: AnySelect
     few: int
     leads: Callable[[Connection], ColumnElement[bool]] | None = None
     holds: RowTest | None = None
@@ -52,18 +53,18 @@ class Key:
         """The name under which a part of the table carries the key, so that its order is known outside."""
         return self.column if self.missing is None else f"{self.column}_sorted"
 
-    def of(self, columns: Columns) -> ColumnElement[Any]:
+    def of(self, columns: Columns) -> AnyColumn:
         """Return the key from the columns of the table, or of a part of it."""
         if self.name in columns:
             return columns[self.name]
         return func.coalesce(columns[self.column], literal_column(str(self.missing)))
 
-    def hidden(self, columns: Columns) -> ColumnElement[Any]:
-        """Return the key as no index has it: with an index, the database might read the list in its order after all."""
+    def hidden(self, columns: Columns) -> AnyColumn:
+        """Return the key in a form that no index has. Otherwise the database might read the list in its order."""
         return func.coalesce(self.of(columns), "") if self.missing is None else self.of(columns) + 0
 
     def in_row(self, row: object) -> str | int:
-        """Return the key of a row that was fetched."""
+        """Return the key of a fetched row. Raises LookupError if the row has none and the key must have a value."""
         value: str | int | None = getattr(row, self.column)
         if value is not None:
             return value
@@ -82,16 +83,16 @@ class Listing:
     table: Table
     key: str
     order: tuple[Key, ...]
-    shown: Callable[[FromClause], Select[Any]]
+    shown: Callable[[FromClause], AnySelect]
     own: bool = True
     descending: bool = False
 
-    def sorting(self, columns: Columns) -> list[ColumnElement[Any]]:
+    def sorting(self, columns: Columns) -> list[AnyColumn]:
         """Return ORDER BY, for the columns of the table or of a part of it."""
         return [self._directed(key.of(columns)) for key in self.order]
 
-    def sorting_hidden(self) -> list[ColumnElement[Any]]:
-        """Return ORDER BY as no index has it."""
+    def sorting_hidden(self) -> list[AnyColumn]:
+        """Return ORDER BY in a form that no index has."""
         return [self._directed(key.hidden(self.table.c)) for key in self.order]
 
     def in_order(self, rows: Sequence[T]) -> list[T]:
@@ -103,12 +104,12 @@ class Listing:
 
         def holds(columns: Columns) -> ColumnElement[bool]:
             keys = [key.of(columns) for key in self.order]
-            here, there = (tuple_(*keys), tuple_(*last)) if len(keys) > 1 else (keys[0], last[0])
-            return here < there if self.descending else here > there
+            row_key, last_key = (tuple_(*keys), tuple_(*last)) if len(keys) > 1 else (keys[0], last[0])
+            return row_key < last_key if self.descending else row_key > last_key
 
         return holds
 
-    def _directed(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    def _directed(self, column: AnyColumn) -> AnyColumn:
         return column.desc() if self.descending else column
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, FromClause, func, select, union_all
 
 from sparekey.core.search_words import serial_key
+from sparekey.storage.rows import AnySelect
 from sparekey.storage.search import limits
 from sparekey.storage.search.narrowing import (
     among,
@@ -26,7 +27,7 @@ from sparekey.storage.search.queries import Condition, Domains, Key, Listing, Li
 from sparekey.storage.tables import NO_END, account, security_domain, token
 
 
-def _with_user(part: FromClause, *, if_any: bool = True) -> Select[Any]:
+def _with_user(part: FromClause, *, if_any: bool = True) -> AnySelect:
     """Select tokens with the login of their user and the name of their domain; `if_any`: unassigned tokens, too."""
     domain_id = func.coalesce(account.c.domain_id, part.c.domain_id)
     return (
@@ -47,7 +48,7 @@ _ORDERS: Final[Mapping[str, Listing]] = {
 }
 TOKEN_ORDERS: Final = tuple(_ORDERS)
 
-# A state that few tokens are in has an index of its own.
+# A state has an index of its own if few tokens are in it.
 _STATES: Final[Mapping[str, RowState]] = {
     "assigned": RowState(
         lambda columns: func.coalesce(columns.account_id, "") != "", "token.account_id > ''", in_order=False

@@ -28,7 +28,7 @@ _ORDERS: Final[Mapping[str, Listing]] = {
 }
 ACCOUNT_ORDERS: Final = tuple(_ORDERS)
 
-# A state that few users are in has an index of its own.
+# A state has an index of its own if few users are in it.
 _STATES: Final[Mapping[str, RowState]] = {
     "enabled": RowState(lambda columns: columns.enabled.is_(True)),
     "disabled": RowState(lambda columns: func.coalesce(columns.enabled, True).is_(False), "NOT account.enabled"),
@@ -59,7 +59,7 @@ def accounts_found(
 
 
 def _word(beginning: str, *, in_order: bool) -> Condition:
-    """`in_order`: the list is by login, as the index of words is."""
+    """Return the condition of one word. `in_order`: the list is in order of login, as the index of words is."""
     return Condition(
         f"word {beginning}",
         logins_with_word(beginning),

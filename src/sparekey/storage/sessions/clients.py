@@ -1,11 +1,10 @@
 """API clients: programs that verify sign-ins over REST with a key of their own."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
-from sparekey.storage.rows import all_as, one_as
+from sparekey.storage.rows import AnySelect, all_as, one_as
 from sparekey.storage.tables import api_client, security_domain
 
 
@@ -82,12 +81,12 @@ def search_clients(
     return all_as(Client, connection.execute(query))
 
 
-def _listed(limit: int, after: str, within: frozenset[str] | None) -> Select[Any]:
+def _listed(limit: int, after: str, within: frozenset[str] | None) -> AnySelect:
     query = _clients().where(api_client.c.name > after).order_by(api_client.c.name).limit(limit)
     return query if within is None else query.where(api_client.c.domain_id.in_(within))
 
 
-def _clients() -> Select[Any]:
+def _clients() -> AnySelect:
     """Select the columns of `Client`."""
     columns = (
         api_client.c.id,

@@ -1,4 +1,4 @@
-"""Passkeys, and which questions to authenticators were answered: each once."""
+"""Passkeys, and the challenges that authenticators have answered. A challenge can be answered once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ def find_by_credential(connection: Connection, credential_id: bytes) -> Passkey 
 
 
 def list_of_account(connection: Connection, account_id: str) -> list[Passkey]:
-    """Oldest first."""
+    """Return the passkeys of the account, oldest first."""
     query = select(passkey).where(passkey.c.account_id == account_id).order_by(passkey.c.created_at, passkey.c.id)
     return all_as(Passkey, connection.execute(query))
 
@@ -47,33 +47,33 @@ def count_of_account(connection: Connection, account_id: str) -> int:
 
 
 def mark_used(connection: Connection, passkey_id: str, count: int, now: int) -> None:
-    """Under the lock of its account: of two answers at once, the later one sees the result of the first."""
+    """Save the sign count. The caller has locked the account, so that a second answer sees the count of the first."""
     connection.execute(update(passkey).where(passkey.c.id == passkey_id).values(sign_count=count, last_used_at=now))
 
 
 def delete_passkey(connection: Connection, account_id: str, passkey_id: str) -> Passkey | None:
-    """The passkey of this account that is gone now; None: there was none."""
+    """Delete the passkey of this account and return it; None: there was none."""
     query = delete(passkey).where(passkey.c.id == passkey_id, passkey.c.account_id == account_id).returning(passkey)
     return one_as(Passkey, connection.execute(query))
 
 
 def delete_of_account(connection: Connection, account_id: str) -> list[Passkey]:
-    """Those that are gone now."""
+    """Delete the passkeys of the account and return them."""
     query = delete(passkey).where(passkey.c.account_id == account_id).returning(passkey)
     return all_as(Passkey, connection.execute(query))
 
 
 def use_challenge(connection: Connection, challenge_id: str, expires_at: int, now: int) -> bool:
-    """Whether it was not used before: of two answers at once one inserts its row.
+    """Use up the challenge. Return False if it was used before: of two answers at once, one inserts its row.
 
-    Rows go a day after the question expired, and not at once: another server's clock may be behind (S01).
+    Rows are deleted only a day after the challenge has expired, because another server's clock may be behind (S01).
     """
     over = select(passkey_challenge.c.id).where(passkey_challenge.c.expires_at <= now - _KEPT)
-    over = over.with_for_update(skip_locked=True)  # nobody waits for who clears them away just now
+    over = over.with_for_update(skip_locked=True)  # do not wait for another deletion of the same rows
     connection.execute(delete(passkey_challenge).where(passkey_challenge.c.id.in_(over)))
     return connection.execute(_USE, {"id": challenge_id, "expires_at": expires_at}).rowcount == 1
 
 
 _KEPT: Final = DAY_SECONDS  # seconds
-# the same words in both dialects
+# Runs on both SQLite and PostgreSQL
 _USE: Final = text("INSERT INTO passkey_challenge (id, expires_at) VALUES (:id, :expires_at) ON CONFLICT DO NOTHING")

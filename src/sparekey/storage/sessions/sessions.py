@@ -6,12 +6,11 @@ one kind is never found among the other kind.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, insert, literal, select, tuple_, update
 
 from sparekey.storage.people.roles import HeldRole, held_role, with_grants
-from sparekey.storage.rows import AnyRow, all_as, one_as
+from sparekey.storage.rows import AnyRow, AnySelect, all_as, one_as
 from sparekey.storage.tables import account, admin_session, security_domain, user_session
 
 
@@ -117,7 +116,7 @@ def _session(row: AnyRow) -> StoredSession:
     )
 
 
-def _with_account(table: Table) -> Select[Any]:  # Any: as `roles.with_grants` takes and gives it
+def _with_account(table: Table) -> AnySelect:
     return select(
         table.c.account_id,
         table.c.last_used_at,
@@ -177,7 +176,7 @@ def delete_of_user(connection: Connection, account_id: str) -> None:
 
 
 def delete_over(connection: Connection, expired_by: int, unused_since: int, table: Table = admin_session) -> None:
-    """Delete the sessions that expired by `expired_by` or were last used by `unused_since` (unix seconds)."""
+    """Delete the sessions that expired by `expired_by` or were not used after `unused_since` (unix seconds)."""
     connection.execute(delete(table).where((table.c.expires_at <= expired_by) | (table.c.last_used_at <= unused_since)))
 
 

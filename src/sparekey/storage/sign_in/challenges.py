@@ -1,4 +1,4 @@
-"""Questions of sign-ins under way."""
+"""Open challenges of sign-ins."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sparekey.storage.tables import dialogue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialogue:
-    """A question that a sign-in waits for an answer to."""
+    """A question that the user must answer to complete a sign-in."""
 
     id: str  # SHA-256 of its name, in hex
     account_id: str
@@ -19,10 +19,10 @@ class Dialogue:
     ask: ChallengeKind
     actor: str  # the interface that asked
     login: str
-    method: Method  # what was right
+    method: Method  # of the factor that was right
     step: int | None  # of a tokencode
     tries: int
-    pin_sealed: bytes | None  # the PIN that has to be confirmed
+    pin_sealed: bytes | None  # the PIN that must be confirmed
     expires_at: int
 
 
@@ -44,7 +44,7 @@ def take_dialogue(connection: Connection, dialogue_id: str) -> bool:
 
 
 def delete_expired(connection: Connection, account_id: str, now: int) -> None:
-    """Of this account alone, whose lock the caller has: nobody waits for another account's rows."""
+    """Delete the expired challenges of this account. It never waits, because the caller has locked the account."""
     connection.execute(delete(dialogue).where(dialogue.c.account_id == account_id, dialogue.c.expires_at <= now))
 
 

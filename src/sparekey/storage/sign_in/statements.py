@@ -1,8 +1,8 @@
-"""The sign-in path in plain SQL: what a decision is made from, and the conditional writes that make it count.
+"""The sign-in path in plain SQL: the facts that a decision needs, and the conditional writes that make it count.
 
 Rules (architecture, rule 5): never read, compare, write. One tokencode has one success because one UPDATE with
-`last_step < :step` settles it, on all instances together; no guess counts for nothing, because failure, lock and effect
-are written in the transaction that the answer waits for. Every statement runs the same on SQLite and PostgreSQL.
+`last_step < :step` settles it for all instances. Every guess counts, because failure, lock and effect are written in
+the transaction that the answer waits for. Every statement runs the same on SQLite and PostgreSQL.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from sparekey.storage.pipeline import execute_together
 from sparekey.storage.rows import AnyRow, all_as
 from sparekey.storage.tokens.tokens import TokenColumns
 
-# Read by position, in the parts below: names would cost half of what the statement does not.
+# Columns are read by position, in the slices below: reading by name would take half as long as the statement itself.
 _SNAPSHOT: Final = text(f"""
     SELECT a.id, a.login, a.domain_id, a.enabled, a.expires_at, a.failures, a.first_failure_at, a.locked_at,
            t.id, t.serial, t.type, t.digits, t.interval, t.algorithm, t.seed_sealed, t.drift, t.last_step,
@@ -48,7 +48,7 @@ _EMERGENCY: Final = slice(28, 31)
 _LOCKOUT: Final = slice(31, 31 + len(LOCKOUT_FIELDS))
 _TOKEN_POLICY: Final = slice(_LOCKOUT.stop, None)
 
-# Versions that some device may still hold: the one it confirmed, and the one that is on its way to it.
+# Versions that some device may still hold: the one that it confirmed, and the one that is assigned to it.
 _CODES: Final = text("""
     SELECT c.id, c.kind, c.token_id, c.account_id, c.version, c.code_sealed, c.created_at, c.not_after, c.shown_at,
            c.used_at, c.reset_at
@@ -67,8 +67,8 @@ _ONLINE_CODES: Final = text("""
     ORDER BY c.id
 """)
 
-# Every accept takes the account's row: accepts and failures of one account are settled one after the other, and none
-# passes a lock that was committed before it.
+# Every accept locks the account's row. So accepts and failures of one account are settled one after the other, and no
+# accept gets past a lock of the account that was committed before.
 _CLEAR_FAILURES: Final = text("""
     UPDATE account SET failures = 0, first_failure_at = NULL, locked_at = NULL
     WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
@@ -94,7 +94,7 @@ _USE_ONLINE_CODE: Final = text("""
                     AND (e.kind = 'fixed' OR online_emergency_code.used_at IS NULL))
 """)
 
-# The access itself goes with its codes, in the transaction in which the token's code is used up.
+# The access ends with its codes, in the transaction that uses up the token's code.
 _END_EMERGENCY: Final = (
     text("DELETE FROM online_emergency_code WHERE token_id = :token_id"),
     text("DELETE FROM online_emergency WHERE token_id = :token_id"),
@@ -112,13 +112,13 @@ _COUNT_FAILURE: Final = text("""
     WHERE id = :account_id AND (locked_at IS NULL OR locked_at <= :lock_ended)
 """)
 
-# What comes first where the account changes last, so that no two transactions wait for one another in opposite orders.
+# Locks the account first even if it changes last. Otherwise two transactions could wait for each other's rows.
 _TAKE_ACCOUNT: Final = text("""
     UPDATE account SET failures = failures
     WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
 """)
 
-# The same for a success that is none if there are too many failures by now.
+# As _TAKE_ACCOUNT, but fails if too many failures were counted meanwhile.
 _TAKE_UNSUSPECTED: Final = text("""
     UPDATE account SET failures = failures
     WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
@@ -129,7 +129,7 @@ _COUNT_REPLAY_ONCE: Final = text("""
     UPDATE token SET replay_step = :step WHERE id = :token_id AND replay_step < :step
 """)
 
-# After a question: the code was used up when it was asked. An emergency code is there for when the token is lost.
+# After a challenge, whose code was used up when it was asked. An emergency code is valid even for a lost token.
 _TAKE_TOKEN: Final = text("""
     UPDATE token SET last_step = last_step
     WHERE id = :token_id AND account_id = :account_id AND enabled AND (NOT lost OR :without_token)
@@ -185,7 +185,7 @@ class OnlineCode:
 
 
 def find_sign_in_account(connection: Connection, login: str) -> SignInAccount | None:
-    """The account with each of its tokens, the oldest first; None where nobody has this login."""
+    """Return the account with its tokens, oldest first. None if no user has this login."""
     rows = connection.execute(_SNAPSHOT, {"login": login}).all()
     if not rows:
         return None
@@ -207,16 +207,16 @@ def find_sign_in_account(connection: Connection, login: str) -> SignInAccount | 
 
 
 def codes_on_devices(connection: Connection, account_id: str) -> list[EmergencyCode]:
-    """The versions of the account's offline emergency tokencodes that some device may still hold."""
+    """Return the versions of the account's offline emergency tokencodes that some device may still hold."""
     return [code_of(row) for row in connection.execute(_CODES, {"account_id": account_id})]
 
 
 def online_codes(connection: Connection, account_id: str) -> list[OnlineCode]:
-    """The codes of the account's online emergency access that still work, but for its expiry."""
+    """Return the unused codes of the account's online emergency access, which may have expired."""
     return all_as(OnlineCode, connection.execute(_ONLINE_CODES, {"account_id": account_id}))
 
 
-# Policies are few and values: each is checked once, not at every sign-in.
+# Policies are few and immutable, so each is validated once and not at every sign-in.
 @lru_cache(maxsize=64)
 def _lockout_policy(values: tuple[object, ...]) -> LockoutPolicy:
     """`values`: in the order of the fields."""
@@ -230,7 +230,7 @@ def _token_policy(values: tuple[object, ...]) -> TokenPolicy:
 
 
 def _token(account_id: str, row: AnyRow) -> SignInToken:
-    """The token of a row of the snapshot. Plain SQL on SQLite has no booleans."""
+    """Read the token from a row of the snapshot. Plain SQL on SQLite has no booleans."""
     (
         token_id,
         serial,
@@ -286,9 +286,9 @@ def _emergency(kind: str | None, if_available: str, expires_at: int | None) -> E
 
 
 def commit(connection: Connection, outcome: Outcome, now: int, policy: LockoutPolicy) -> Outcome:
-    """Make the outcome count within the caller's transaction; returns what it has become.
+    """Write the effects of the outcome in the caller's transaction, and return the final outcome.
 
-    An accept that lost a race turns into the refusal, or the question, that it would have been had it come second.
+    An accept that lost a race becomes the refusal or challenge that it would have been if it had come second.
     """
     if isinstance(outcome, Granted):
         outcome = _grant(connection, outcome, now, policy)
@@ -302,9 +302,10 @@ def commit(connection: Connection, outcome: Outcome, now: int, policy: LockoutPo
 def accept_at_once(
     connection: Connection, granted: Granted, now: int, policy: LockoutPolicy, audit_row: Mapping[str, object]
 ) -> bool:
-    """The same as `commit` for a tokencode, together with its audit row in one trip; True: it counts once committed.
+    """Write the effects of an accepted tokencode together with its audit row, in one round trip.
 
-    False: a race was lost. Then the caller rolls back, which takes the audit row too, and `commit` says what it is.
+    Return False if the accept lost a race. The caller then rolls back, which also removes the audit row, and calls
+    `commit` for the final outcome.
     """
     values = _values(granted, now, policy)
     statements = ((_CLEAR_FAILURES, values), (_USE_STEP, values), (INSERT_ROW, audit_row))
@@ -312,13 +313,13 @@ def accept_at_once(
 
 
 def end_emergency(connection: Connection, token_id: str) -> bool:
-    """The online emergency access of a token and all its codes; whether there was any."""
+    """Delete the online emergency access of a token with all its codes. Return True if there was any."""
     ended = [connection.execute(statement, {"token_id": token_id}).rowcount for statement in _END_EMERGENCY]
     return ended[-1] > 0
 
 
 def complete(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
-    """A success whose code was used up when the question before it was asked: nothing else is used."""
+    """Commit a success whose code was used up when its challenge was asked. Nothing else is used up."""
     values = _values(granted, now, policy)
     if not _one_row(connection, _TAKE_ACCOUNT, values):
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
@@ -344,14 +345,14 @@ def _grant(connection: Connection, granted: Granted, now: int, policy: LockoutPo
 
 
 def _suspected(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
-    """Failures came in between: guesses at once get no further than guesses one by one."""
+    """Ask for the next tokencode, or deny, after failures in between: parallel guesses gain nothing."""
     if not granted.asks_after or granted.step is None or granted.token_id is None:
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
     return _ask(connection, Asked(ChallengeKind.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT), now, policy)
 
 
 def _use_of(granted: Granted) -> tuple[TextClause, Reason]:
-    """What uses up what was typed, and what the attempt is if somebody else came first."""
+    """Return the statement that uses up the passcode, and the reason to deny if another attempt has used it up."""
     if granted.step is not None:
         return _USE_STEP, Reason.ALREADY_USED
     if granted.method is Method.ONLINE_EMERGENCY:
@@ -360,7 +361,7 @@ def _use_of(granted: Granted) -> tuple[TextClause, Reason]:
 
 
 def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy) -> Outcome:
-    """A question stands on a right code. Failures go on counting until the sign-in is complete."""
+    """Commit a challenge after a right code. Failures still count until the sign-in is complete."""
     granted = asked.granted
     values = _values(granted, now, policy)
     if not _one_row(connection, _TAKE_ACCOUNT, values):
@@ -372,7 +373,7 @@ def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy) 
 
 
 def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPolicy) -> Denied:
-    # Locked in the meantime: the answer does not depend on the guess any more (S06).
+    # The answer for an account that was locked in the meantime does not depend on the guess (S06).
     locked = Denied(Reason.LOCKED, denied.account_id, denied.token_id, misread=denied.misread)
     values = {
         "account_id": denied.account_id,

@@ -1,4 +1,4 @@
-"""What belongs to a token while somebody has it, and ends when nobody has it any more, or when it is gone."""
+"""The rows that belong to a token and end when its user no longer has it, or when it is deleted."""
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -16,19 +16,20 @@ from sparekey.storage.tables import (
 
 
 def end_for_user(connection: Connection, token_id: str, now: int) -> None:
-    """Questions, days and codes on devices: the user has this token no longer.
+    """Delete the token's challenges, days and codes on devices, because the user no longer has the token.
 
-    Versions of its code are kept, expired: a use that some device reports later is matched to its showing.
+    Versions of its emergency code are kept as expired. A use that a device reports later can then be matched to the
+    code that was shown.
     """
     for table in (dialogue, device_token):
         connection.execute(delete(table).where(table.c.token_id == token_id))
     connection.execute(delete(device_code).where(device_code.c.owner_id == token_id))
-    still = (emergency_code.c.token_id == token_id, emergency_code.c.not_after > now)
-    connection.execute(update(emergency_code).where(*still).values(not_after=now))
+    valid = (emergency_code.c.token_id == token_id, emergency_code.c.not_after > now)
+    connection.execute(update(emergency_code).where(*valid).values(not_after=now))
 
 
 def delete_token(connection: Connection, token_id: str) -> bool:
-    """The token that nobody has, with everything that names it; what is on record stays."""
+    """Delete an unassigned token with all rows that name it, except audit rows. Return False if it is assigned."""
     versions = select(emergency_code.c.id).where(emergency_code.c.token_id == token_id)
     connection.execute(delete(device_code).where(device_code.c.code_id.in_(versions)))
     connection.execute(delete(emergency_showing).where(emergency_showing.c.code_id.in_(versions)))

@@ -1,7 +1,7 @@
-"""Many tokens at once: which serial numbers are taken, and rows in bulk.
+"""Many tokens at once: serial numbers that are taken, and rows in bulk.
 
-Rules: an import is to run at 10,000 records a second, so PostgreSQL gets its rows by COPY and SQLite by one call of the
-driver for many; in the caller's transaction, so that a file's tokens are there together or not at all.
+Rules: an import must reach 10,000 records a second, so PostgreSQL gets its rows by COPY and SQLite by one call of the
+driver; it runs in the caller's transaction, so that all tokens of a file are imported, or none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _AUDIT_COLUMNS: Final = ("at", "actor", "action", "account_id", "token_id", "dev
 
 
 def find_taken(connection: Connection, serials: Sequence[str]) -> set[str]:
-    """Those of the serial numbers that a token has."""
+    """Return the serial numbers among these that tokens already have."""
     taken: set[str] = set()
     for start in range(0, len(serials), _IN_ONE_QUERY):
         query = select(token.c.serial).where(token.c.serial.in_(serials[start : start + _IN_ONE_QUERY]))
@@ -30,7 +30,7 @@ def find_taken(connection: Connection, serials: Sequence[str]) -> set[str]:
 def insert_tokens(
     connection: Connection, new: Sequence[UnusedToken], audit_rows: Sequence[Mapping[str, object]]
 ) -> None:
-    """`audit_rows`: what is put on record with them."""
-    rows = [columns_of(each) for each in new]
+    """Insert the tokens with their audit rows."""
+    rows = [columns_of(unused) for unused in new]
     insert_many(connection, "token", tuple(rows[0]) if rows else (), rows)
     insert_many(connection, "audit", _AUDIT_COLUMNS, audit_rows)

@@ -40,9 +40,9 @@ class TokenColumns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(TokenColumns):
-    """A token with the login and the domain of its user, if it has one.
+    """A token with the login and the domain of its user, if any.
 
-    `domain`: the name of the user's domain, of a token without a user its own; None: it belongs to none.
+    `domain`: the name of the user's domain, or of the token's own domain if it has no user; None: it has neither.
     """
 
     replay_step: int  # the last step of which a repeat was counted as a failure
@@ -61,7 +61,7 @@ class Token(TokenColumns):
 
     @property
     def scope_id(self) -> str | None:
-        """The domain whose administrators may see it: its user's, else its own; None: it belongs to none."""
+        """The domain whose administrators may see the token: its user's, else its own; None: it has neither."""
         return self.user_domain_id or self.domain_id
 
 
@@ -77,7 +77,7 @@ class AssignedToken(Token):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnusedToken:
-    """A token as it is inserted: nobody has used it, and it has no PIN."""
+    """A token as it is inserted: unused and without a PIN."""
 
     id: str
     serial: str
@@ -97,7 +97,7 @@ class UnusedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinColumns:
-    """All columns of a token's PIN; as they are by default there is none, and never was one."""
+    """All columns of a token's PIN. By default the token has no PIN and never had one."""
 
     pin_sealed: bytes | None = None
     pin_salt: bytes | None = None
@@ -124,7 +124,7 @@ def insert_token(connection: Connection, new: UnusedToken) -> None:
 
 
 def columns_of(new: UnusedToken) -> dict[str, object]:
-    """The columns of a new token by name."""
+    """Return the columns of a new token by name."""
     return {
         "id": new.id,
         "serial": new.serial,
@@ -163,7 +163,7 @@ def list_tokens(
     account_id: str | None = None,
     within: Iterable[str] | None = None,
 ) -> list[Token]:
-    """In order of serial, from the one after `after`; of one account, and within these domains, if given."""
+    """Return tokens in order of serial, after the serial `after`. Filters: one account, and these domains."""
     query = _tokens().where(token.c.serial > after).order_by(token.c.serial).limit(limit)
     if account_id is not None:
         query = query.where(token.c.account_id == account_id)
@@ -173,7 +173,7 @@ def list_tokens(
 
 
 def tokens_on_device(connection: Connection, device_id: str, account_id: str) -> list[Token]:
-    """The account's tokens of which days are kept on the device, the one used last first."""
+    """Return the account's tokens that have days on the device, the one used last first."""
     query = (
         _tokens()
         .join(device_token, device_token.c.token_id == token.c.id)
@@ -230,16 +230,16 @@ def set_pin(connection: Connection, token_id: str, pin: PinColumns) -> None:
 def give_token(
     connection: Connection, token_id: str, account_id: str, pin: PinColumns, *, seed_sealed: bytes, enabled: bool
 ) -> bool:
-    """Give a token to a user; False if somebody has it: one conditional write settles it."""
+    """Give a token to a user by one conditional write. Return False if a user has it already."""
     unassigned = update(token).where(token.c.id == token_id, token.c.account_id.is_(None))
     values = {"account_id": account_id, "seed_sealed": seed_sealed, "domain_id": None, "enabled": enabled}
     return connection.execute(unassigned.values(**values, **asdict(pin))).rowcount == 1
 
 
 def take_token_away(connection: Connection, taken: AssignedToken, *, seed_sealed: bytes) -> bool:
-    """Take a token from its user; False if it is no longer theirs: one conditional write settles it.
+    """Take a token from its user by one conditional write. Return False if that user no longer has it.
 
-    It stays, disabled and without a PIN, in the user's domain.
+    The token stays in the user's domain, disabled and without a PIN.
     """
     still_theirs = update(token).where(token.c.id == taken.id, token.c.account_id == taken.account_id)
     values = {
@@ -261,11 +261,11 @@ def count_of_account(connection: Connection, account_id: str) -> int:
 def next_available(
     connection: Connection, like: Token, domain_ids: Iterable[str], now: int, *, also_without_domain: bool
 ) -> Token | None:
-    """A token that nobody has, neither lost nor expired, in these domains, used as `like` is: with a PIN or without.
+    """Find an unassigned token in these domains that is neither lost nor expired, with a PIN if and only if `like` has.
 
-    One of the same type and length goes first, then the order of serials.
+    Tokens of the same type and length come first, then those with the lowest serial.
     """
-    here = token.c.domain_id.in_(domain_ids)
+    in_domains = token.c.domain_id.in_(domain_ids)
     same = (token.c.type == like.type) & (token.c.digits == like.digits)
     query = (
         _tokens()
@@ -274,7 +274,7 @@ def next_available(
             token.c.lost.is_(False),
             token.c.expires_at.is_(None) | (token.c.expires_at > now),
             token.c.with_pin == like.with_pin,
-            here | token.c.domain_id.is_(None) if also_without_domain else here,
+            in_domains | token.c.domain_id.is_(None) if also_without_domain else in_domains,
         )
         .order_by(case((same, 0), else_=1), token.c.serial)
         .limit(1)
@@ -283,13 +283,13 @@ def next_available(
 
 
 def resynchronise(connection: Connection, token_id: str, step: int, drift: int) -> bool:
-    """The token is at this step, which is used up with all before it; False: it was used up already (S02)."""
+    """Use up this step and all before it, and set the drift. Return False if the step was used up already (S02)."""
     moved = update(token).where(token.c.id == token_id, token.c.last_step < step).values(last_step=step, drift=drift)
     return connection.execute(moved).rowcount == 1
 
 
 def raise_last_step(connection: Connection, token_id: str, step: int) -> bool:
-    """Steps up to this one are used up; False if they were before. Never lowers it (S02)."""
+    """Use up all steps up to this one. Return False if they were used up before. Never lowers the last step (S02)."""
     raised = connection.execute(
         update(token).where(token.c.id == token_id, token.c.last_step < step).values(last_step=step)
     )

@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Makes every table, each after those that it refers to."""
+    """Create every table, each after those that it refers to."""
     _create_audit()
     _create_audit_batch()
     _create_data_key()

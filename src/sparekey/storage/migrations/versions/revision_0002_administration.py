@@ -13,7 +13,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Makes the tables, adds the columns, and gives a server that exists its default policies."""
+    """Create the tables, add the columns, and give an existing server its default policies."""
     _create_token_policy()
     _create_lockout_policy()
     _create_role()
@@ -219,13 +219,13 @@ def _add_columns() -> None:
 
 
 def _add_reference(table: str, name: str, other: str) -> None:
-    # Plain SQL: SQLite can add no constraint afterwards, and both databases keep the name of this one.
+    # Plain SQL, because SQLite cannot add a constraint later. Both databases keep the name of this one.
     key = f"CONSTRAINT fk_{table}_{name} REFERENCES {other} (id)"
     op.execute(f"ALTER TABLE {table} ADD COLUMN {name} VARCHAR(32) {key}")
 
 
 def _insert_default_policies() -> None:
-    # A new server's are inserted with its top domain.
+    # A new server gets its default policies with its top domain.
     if not op.get_bind().execute(sa.text("SELECT 1 FROM security_domain")).first():
         return
     op.get_bind().execute(

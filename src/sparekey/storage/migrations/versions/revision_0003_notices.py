@@ -1,4 +1,4 @@
-"""Notices and alarms: mail that waits, alarms that nobody has looked at, how far the record was exported.
+"""Notices and alarms: the queue of mail, open alarms, and the progress of the export of the audit log.
 
 Written out: a later change to `tables.py` must not change what this revision makes.
 """
@@ -11,7 +11,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Makes the tables. A server that exists begins to export its record with the first batch."""
+    """Create the tables. An existing server exports its audit log from the first batch."""
     _create_outbox()
     _create_alarm()
     _create_export_cursor()

@@ -1,4 +1,4 @@
-"""Questions after an emergency code, too: by which method somebody came to the question.
+"""Challenges after an emergency code: the method that led to the challenge.
 
 Written out: a later change to `tables.py` must not change what this revision makes.
 """
@@ -11,7 +11,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Makes the table anew: a question lives two minutes, and whoever is asked one meanwhile begins again."""
+    """Create the table again. A challenge expires after two minutes; users with an open one start again."""
     op.drop_table("dialogue")
     op.create_table(
         "dialogue",

@@ -1,8 +1,8 @@
 """Search: the words by which users are found, serial numbers without case, names of devices without case and accents,
-and indexes for lists and for the record.
+and indexes for lists and for the audit log.
 
-Written out: a later change to `tables.py` must not change what this revision makes. Whoever an older version adds while
-it still runs beside this one has no words, and is found in lists only.
+Written out: a later change to `tables.py` must not change what this revision makes. A user whom an older version adds
+while it still runs beside this one has no words, and is found in lists only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _BATCH: Final = 2_000
 
 
 def upgrade() -> None:
-    """Adds columns and the table, fills them, and makes the indexes when they are full."""
+    """Add the columns and the table, fill them, and then create the indexes."""
     words, serial_key, name_key = _columns()
     if op.get_bind().dialect.name == "postgresql":
         op.alter_column("account", "login", type_=sa.String(length=128, collation="C"), existing_nullable=False)

@@ -1,4 +1,4 @@
-"""Passkeys of administrators, what they are asked to sign, links for first administrators; how a session was begun.
+"""Passkeys of administrators and their challenges, links for first administrators, the sign-in method of a session.
 
 Written out: a later change to `tables.py` must not change what this revision makes.
 """
@@ -11,7 +11,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Adds three tables and two columns: of sessions that are open it is not known how they were begun."""
+    """Add three tables and two columns. The sign-in method of open sessions is unknown."""
     op.add_column("admin_session", sa.Column("method", sa.String(length=32), nullable=False, server_default=""))
     op.add_column("admin_session", sa.Column("address", sa.String(length=64), nullable=False, server_default=""))
     op.create_table(

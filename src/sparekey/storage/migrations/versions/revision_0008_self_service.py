@@ -11,7 +11,7 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Adds the table: nobody is signed in there yet."""
+    """Add the table. No user is signed in there yet."""
     op.create_table(
         "user_session",
         sa.Column("id", sa.String(length=64), nullable=False),

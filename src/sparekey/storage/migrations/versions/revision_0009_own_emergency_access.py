@@ -1,4 +1,4 @@
-"""Emergency access that users give themselves: how long, by policy; how a session at self-service was begun.
+"""Emergency access that users give themselves: its policy, and the sign-in method of a session at self-service.
 
 Written out: a later change to `tables.py` must not change what this revision makes.
 """
@@ -11,7 +11,7 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Adds three columns: nobody may, and of sessions that are open it is not known how they were begun."""
+    """Add three columns. No user may give it yet, and the sign-in method of open sessions is unknown."""
     op.add_column("token_policy", sa.Column("own_emergency_days", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("user_session", sa.Column("method", sa.String(length=32), nullable=False, server_default=""))
     op.add_column("user_session", sa.Column("token_id", sa.String(length=32), nullable=True))

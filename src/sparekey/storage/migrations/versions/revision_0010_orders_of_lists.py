@@ -1,7 +1,7 @@
-"""Lists in other orders: users by name, tokens by their end, devices by last contact; lighter indexes of the record.
+"""Lists in other orders: users by name, tokens by their end, devices by last contact. Smaller indexes of the audit log.
 
-Written out: a later change to `tables.py` must not change what this revision makes. Whoever an older version adds while
-it still runs beside this one stands first in the list by name until they are edited.
+Written out: a later change to `tables.py` must not change what this revision makes. A user whom an older version adds
+while it still runs beside this one is first in the list by name until the user is edited.
 """
 
 from typing import Any, Final
@@ -18,7 +18,7 @@ _BATCH: Final = 2_000
 
 
 def upgrade() -> None:
-    """Adds the column, fills it, and makes indexes when it is full."""
+    """Add the column, fill it, and then create the indexes."""
     key = sa.String(length=128).with_variant(sa.String(length=128, collation="C"), "postgresql")
     op.add_column("account", sa.Column("name_key", key, nullable=False, server_default=""))
     _fill()
@@ -29,7 +29,7 @@ def upgrade() -> None:
         op.create_index(name, table, columns, unique=False, postgresql_where=condition, sqlite_where=condition)
 
 
-# Each takes the place of one of the same name.
+# Each replaces an index of the same name.
 _END: Final = sa.text("coalesce(expires_at, 9223372036854775807)")
 _CONTACT: Final = sa.text("coalesce(last_contact, 0)")
 _INDEXES: Final[tuple[tuple[str, str, list[Any], str], ...]] = (

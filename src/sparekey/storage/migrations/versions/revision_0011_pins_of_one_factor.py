@@ -1,4 +1,4 @@
-"""From when a PIN counts as a second factor at self-service.
+"""The time from which a PIN counts as a second factor at self-service.
 
 Written out: a later change to `tables.py` must not change what this revision makes.
 """
@@ -11,5 +11,5 @@ down_revision = "0010"
 
 
 def upgrade() -> None:
-    """Adds the column: PINs that are set already count."""
+    """Add the column. Existing PINs count already."""
     op.add_column("token", sa.Column("pin_counts_from", sa.BigInteger(), nullable=True))
