@@ -143,3 +143,8 @@ def test_nothing_typed_shows_in_a_reading() -> None:
     assert reading.candidates
     assert "secr1" not in repr(reading)
     assert "234567" not in repr(reading)
+
+
+def test_a_reading_names_the_kinds_of_its_candidates() -> None:
+    assert split("00001000", EVERY_SHAPE).kinds == {PasscodeKind.TOKENCODE, PasscodeKind.ONLINE_EMERGENCY}
+    assert split("?", EVERY_SHAPE).kinds == set()
