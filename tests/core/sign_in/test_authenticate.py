@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparekey.core.emergency.online import EmergencyKind, IfAvailable, OnlineEmergency
 from sparekey.core.policy.lockout import FailureCount
 from sparekey.core.reasons import Method, Reason
 from sparekey.core.sign_in.authenticate import AccountState, CodeState, Snapshot, TokenState, decide, read_typed
@@ -67,7 +68,8 @@ def shown(token: TokenState, ahead: int = 0) -> str:
 
 def decided(typed: str, *tokens: TokenState, account: AccountState | None = None, **snapshot: object) -> Outcome:
     state = Snapshot(account or an_account(), tokens, **snapshot)  # type: ignore[arg-type] # a builder
-    return decide(read_typed(Secret(typed)), state, NOW)
+    in_emergency = any(token.emergency is not None for token in tokens)
+    return decide(read_typed(Secret(typed), online_emergency=in_emergency), state, NOW)
 
 
 RIGHT = shown(a_token())
@@ -91,6 +93,15 @@ def test_an_outcome_is_no_truth_value() -> None:
 
 LOCKED = FailureCount(5, NOW - 10, NOW - 5)
 ONLINE = {"offline_code_online": True}
+TEMPORARY = "7KQ4TXRM"
+
+
+def access(**values: object) -> OnlineEmergency:
+    """Online emergency access with two codes."""
+    defaults = {"kind": EmergencyKind.FIXED, "if_available": IfAvailable.DENY, "expires_at": NOW + 1}
+    codes = (("e", Secret(TEMPORARY)), ("f", Secret("ABCDEFGH")))
+    return OnlineEmergency(**{"codes": codes, **defaults, **values})  # type: ignore[arg-type] # a builder
+
 
 # name: what was typed, the tokens, the rest of the snapshot; the refusal
 REFUSALS: dict[str, tuple[str, list[TokenState], dict[str, object], Denied]] = {
@@ -203,6 +214,42 @@ REFUSALS: dict[str, tuple[str, list[TokenState], dict[str, object], Denied]] = {
         {"codes": (a_code(),)},
         Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
     ),
+    "one factor, where two are needed": (
+        RIGHT,
+        [a_token(too_little=True)],
+        {},
+        Denied(Reason.ONE_FACTOR, "a", "t", counted=True),
+    ),
+    "tokencode of a token in emergency": (
+        RIGHT,
+        [a_token(emergency=access())],
+        {},
+        Denied(Reason.TOKEN_IN_EMERGENCY, "a", "t", counted=True),
+    ),
+    "online emergency code, expired": (
+        PIN + TEMPORARY,
+        [with_pin(emergency=access(expires_at=NOW))],
+        {},
+        Denied(Reason.EMERGENCY_ENDED, "a", "t", counted=True),
+    ),
+    "online emergency code of a disabled token": (
+        PIN + TEMPORARY,
+        [with_pin(enabled=False, emergency=access(expires_at=NOW))],
+        {},
+        Denied(Reason.TOKEN_DISABLED, "a", "t", counted=True),
+    ),
+    "online emergency code, wrong PIN": (
+        "4712" + TEMPORARY,
+        [with_pin(emergency=access())],
+        {},
+        Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
+    ),
+    "online emergency code of another token": (
+        TEMPORARY,
+        [a_token(), another_token(emergency=access(codes=()))],
+        {},
+        Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
+    ),
     "offline emergency passcode at a server door": (
         LONG_CODE,
         [with_pin(**ONLINE)],
@@ -226,12 +273,11 @@ def test_nobody(reason: Reason) -> None:
 
 def test_every_reason_has_its_case() -> None:
     elsewhere = {Reason.UNKNOWN_USER, Reason.OUT_OF_SCOPE}  # test_nobody
-    at_the_doors = {Reason.INTERNAL_ERROR, Reason.ONE_FACTOR}
+    at_the_doors = {Reason.INTERNAL_ERROR}
     in_dialogues = {Reason.NO_SUCH_QUESTION, Reason.PINS_DIFFER, Reason.PIN_NOT_ALLOWED}
-    in_emergency = {Reason.TOKEN_IN_EMERGENCY, Reason.EMERGENCY_ENDED}
     of_passkeys = {Reason.UNKNOWN_PASSKEY, Reason.WRONG_PASSKEY, Reason.PASSKEY_COPIED}  # core.sign_in.passkeys
     known = {refusal.reason for *_, refusal in REFUSALS.values()} | elsewhere | at_the_doors | of_passkeys
-    assert known | in_dialogues | in_emergency == set(Reason)
+    assert known | in_dialogues == set(Reason)
 
 
 def test_a_closed_account_is_closed_whatever_is_typed() -> None:
@@ -246,6 +292,13 @@ def test_an_emergency_tokencode_that_is_allowed_online_is_granted_also_where_the
     for typed in (PIN + CODE, PIN + " " + grouped(CODE).lower()):
         assert decided(typed, with_pin(lost=lost, **ONLINE), codes=(a_code(),)) == expected
     assert decided(LONG_CODE, a_token(lost=lost, **ONLINE), codes=(a_code(LONG_CODE),)) == expected
+
+
+def test_each_online_emergency_code_of_the_token_is_granted() -> None:
+    token = with_pin(lost=True, emergency=access())
+    for code_id, code in (("e", TEMPORARY), ("f", "abcdefgh")):
+        expected = Granted("a", "alice", Method.ONLINE_EMERGENCY, "t", code_id=code_id)
+        assert decided(PIN + code, token) == expected
 
 
 def test_s41_an_emergency_tokencode_without_its_pin_is_refused_online() -> None:
@@ -280,6 +333,11 @@ def test_each_of_several_tokens_can_sign_in_with_its_own_pin() -> None:
         assert outcome.token_id == token_id
     for mixed in (PIN + shown(second), "99ab" + shown(first)):
         assert isinstance(decided(mixed, first, second, third), Denied)
+
+
+def test_a_token_state_has_the_digits_of_its_codes() -> None:
+    token = a_token(otp=Totp(SEED, 8))
+    assert token.digits == 8 == len(shown(token))
 
 
 def test_a_repeat_is_what_is_said_of_several_refusals() -> None:
