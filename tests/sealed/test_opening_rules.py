@@ -17,6 +17,7 @@ from sparekey.sealed import (
     WrongPasscode,
     candidates,
     day_not_after,
+    open_unit,
     open_units,
     split_for,
     split_unit,
@@ -123,6 +124,33 @@ def test_units_that_are_not_valid_now_are_passed_over() -> None:
         open_units([past], reading)
     with pytest.raises(NotValidNow):
         open_units([], reading)
+
+
+def test_one_unit_opens_only_at_a_moment_of_its_records() -> None:
+    assert open_unit(UNIT, PIN + CODE, AT_NOON).i == NUMBER
+    last = HEADER.first + HEADER.count - 1
+    for time in (HEADER.not_after + 1, (HEADER.first - 2) * 60, (last + 2) * 60):
+        with pytest.raises(NotValidNow):
+            open_unit(UNIT, PIN + CODE, Moment(time))
+
+
+def test_a_unit_is_valid_up_to_its_last_second() -> None:
+    emergency = received(a_unit(an_emergency_plan(), [(0, TWO)]))
+    end = emergency.header.not_after
+    assert open_unit(emergency, PIN + TWO, Moment(end)).i == 0
+    with pytest.raises(NotValidNow):
+        open_unit(emergency, PIN + TWO, Moment(end + 1))
+
+
+def test_an_emergency_passcode_opens_its_unit_and_no_unit_of_another_shape() -> None:
+    three = new_code(3)
+    plan = an_emergency_plan(with_pin=False, kind=UnitKind.EMERGENCY_PASSCODE, token="")
+    emergency = received(a_unit(plan, [(0, three)]))
+    reading = split_for([HEADER, emergency.header], three)
+    assert reading.kinds == {PasscodeKind.EMERGENCY_PASSCODE}
+    run = CountedRun()
+    assert open_units([Attempt(UNIT, AT_NOON), Attempt(emergency, AT_NOON)], reading, run=run).unit is emergency
+    assert run.items == 1
 
 
 def test_a_misread_code_is_named_and_not_hashed() -> None:
