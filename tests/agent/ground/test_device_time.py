@@ -55,6 +55,12 @@ def test_the_mark_rises_at_a_start_and_with_the_running_clock() -> None:
     assert trusted_time(later, reading(wall=0, monotonic=600, boot="b")).set_back
 
 
+def test_in_another_boot_keeping_up_is_a_start() -> None:
+    later = reading(wall=3600, boot="b")
+    assert kept_up(CONTACT, later) == started(CONTACT, later)
+    assert kept_up(CONTACT, later).mark == NOON + 3600
+
+
 def test_past_everything_that_was_held_the_clock_is_suspect_and_does_not_raise_the_mark() -> None:
     ahead = reading(wall=2 * DAY + 200, boot="b")
     assert trusted_time(CONTACT, ahead).suspect
