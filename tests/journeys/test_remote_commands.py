@@ -18,8 +18,8 @@ from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import open_instance
 from tests.builders import PIN, ROOT, User, a_user
+from tests.challenges import make_suspicious
 from tests.cli.server.commands import Said, sparekey
-from tests.questions import make_suspicious
 from tests.server.serving import Serving, a_data_directory, serving
 
 pytestmark = pytest.mark.services

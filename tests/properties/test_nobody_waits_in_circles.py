@@ -36,7 +36,7 @@ from tests.builders import (
     granted,
     submit,
 )
-from tests.questions import begin, make_suspicious, reply
+from tests.challenges import begin, make_suspicious, reply
 from tools.counts import Count
 
 THREADS = 12

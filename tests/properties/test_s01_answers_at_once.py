@@ -14,7 +14,7 @@ from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, User, a_user, account_row, an_instance, denied, granted, submit, token_row
-from tests.questions import NEW_PIN, asked, begin, make_suspicious, reply
+from tests.challenges import NEW_PIN, asked, begin, make_suspicious, reply
 from tools.counts import Count
 
 ANSWERS = 64
@@ -51,7 +51,7 @@ def test_s01_of_64_answers_to_one_question_one_counts(instances: tuple[Instance,
             outcomes = at_once(pool, _answers(instances, user, question, now + 30))
             (one,) = (outcome for outcome in outcomes if isinstance(outcome, Granted))
             assert one.step == user.step(now) + 1
-            assert {denied(other).reason for other in outcomes if other is not one} == {Reason.NO_SUCH_QUESTION}
+            assert {denied(other).reason for other in outcomes if other is not one} == {Reason.NO_SUCH_CHALLENGE}
             assert account_row(instances[0], user.login).failures == 0
             # The first code and its follower are used up.
             for step in (user.step(now), user.step(now) + 1):

@@ -11,7 +11,7 @@ from sparekey.app.tokens.tokens import set_enabled, set_lost
 from sparekey.core.audit_log.actions import Action
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, PIN, ROOT, User, a_device, a_user, account_row, an_instance, on_record
-from tests.questions import NEW_PIN, edit_token_policy, make_suspicious
+from tests.challenges import NEW_PIN, edit_token_policy, make_suspicious
 from tests.server.asgi import Reply
 from tests.server.doors import Doors, doors_of, is_granted, make_administrator, run
 

@@ -41,7 +41,7 @@ class Reason(StrEnum):
     EMERGENCY_ENDED = "emergency-ended"
     PINS_DIFFER = "pins-differ"
     PIN_NOT_ALLOWED = "pin-not-allowed"
-    NO_SUCH_QUESTION = "no-such-question"  # the answer came too late, twice, or from elsewhere
+    NO_SUCH_CHALLENGE = "no-such-question"  # the answer came too late, twice, or from elsewhere
     OFFLINE_CODE_NOT_ALLOWED_ONLINE = "offline-code-not-allowed-online"
     EMERGENCY_CODE_EXPIRED = "emergency-code-expired"
     ONE_FACTOR = "one-factor"  # a token without a PIN, at an interface that needs two factors

@@ -414,8 +414,8 @@ online_emergency_code = Table(
     _time("used_at"),  # of a fixed one: last used
 )
 
-# A challenge of a sign-in, which can be answered once.
-dialogue = Table(
+# A challenge of a sign-in, which can be answered once. The table has an older name.
+sign_in_challenge = Table(
     "dialogue",
     metadata,
     Column("id", String(64), primary_key=True),  # SHA-256 of 128 random bits, in hex

@@ -68,7 +68,7 @@ class EnrolReply:
 class SignInRequest:
     """POST sign-ins: the passcode. `check` names the offline key under which the secrets of the device are wrapped.
 
-    With `reply_to`, `passcode` is the answer to the question that a reply asked under it.
+    With `reply_to`, `passcode` is the answer to the challenge that a reply sent under it.
     """
 
     login: str = field(metadata=TYPED)
@@ -79,7 +79,7 @@ class SignInRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SignInReply:
-    """Granted, denied, or one more question. A denial gives no reason but the misread groups."""
+    """Granted, denied, or a challenge. A denial gives no reason but the misread groups."""
 
     result: str  # granted | denied | ask
     misread: list[int]
@@ -91,7 +91,7 @@ class SignInReply:
     offline_key: str  # the key that `check` of the request names, or the user's current key on this device
     server_time: int
     ask: str = ""  # new-pin | confirm-pin | next-tokencode
-    text: str = ""  # the question, for the user
+    text: str = ""  # the challenge, for the user
     reply_to: str = ""  # 16 random bytes; valid for one answer, within two minutes, from this device and for this login
 
 

@@ -189,7 +189,7 @@ def test_s28_a_question_that_was_under_way_is_not_answered_any_more(server: Inst
     assert isinstance(asked.outcome, Asked)
     report_stolen(server, ROOT, stolen.device_id, now=LATER)
     answered = sign_in_on_device(server, other.row, alice.login, Secret("97531"), b"", LATER, asked.reply_to)
-    assert denied(answered.outcome).reason is Reason.NO_SUCH_QUESTION
+    assert denied(answered.outcome).reason is Reason.NO_SUCH_CHALLENGE
 
 
 def test_looking_first_changes_nothing_and_says_the_same(server: Instance) -> None:

@@ -318,4 +318,4 @@ def test_s05_what_is_signed_for_self_service_opens_no_console(server: Instance, 
     roles.grant(server, ROOT, "auditor", HolderKind.USER, "alice", TOP_DOMAIN, now=LATER)
     answer = key.get(ask_to_sign_in(server, PLACE, BROWSER, LATER, user_passkeys.entrance()))
     opened = open_session_with_passkey(server, ADDRESS, PLACE, BROWSER, answer, LATER)
-    assert denied(opened.outcome).reason is Reason.NO_SUCH_QUESTION
+    assert denied(opened.outcome).reason is Reason.NO_SUCH_CHALLENGE

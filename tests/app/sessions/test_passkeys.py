@@ -119,11 +119,11 @@ def test_what_is_signed_is_good_once_for_two_minutes_and_for_this_browser(any_se
         return open_session_with_passkey(any_server, ADDRESS, PLACE, browser, answer, at)
 
     assert sent(LATER).token.reveal()
-    assert refusal(sent(LATER)) is Reason.NO_SUCH_QUESTION
+    assert refusal(sent(LATER)) is Reason.NO_SUCH_CHALLENGE
     answer = key.get(ask_to_sign_in(any_server, PLACE, BROWSER, LATER))
-    assert refusal(sent(LATER, Secret("another cookie"))) is Reason.NO_SUCH_QUESTION
+    assert refusal(sent(LATER, Secret("another cookie"))) is Reason.NO_SUCH_CHALLENGE
     answer = key.get(ask_to_sign_in(any_server, PLACE, BROWSER, LATER))
-    assert refusal(sent(LATER + LIFETIME)) is Reason.NO_SUCH_QUESTION
+    assert refusal(sent(LATER + LIFETIME)) is Reason.NO_SUCH_CHALLENGE
 
 
 def test_what_was_asked_for_one_purpose_serves_no_other(server: Instance) -> None:
@@ -131,7 +131,7 @@ def test_what_was_asked_for_one_purpose_serves_no_other(server: Instance) -> Non
     key, session = a_passkey(server, chief), a_session(server, chief, LATER)
     other = key.get(ask_for_second_factor(server, PLACE, session, LATER))
     same_bound = open_session_with_passkey(server, ADDRESS, PLACE, Secret(session.id), other, LATER)
-    assert refusal(same_bound) is Reason.NO_SUCH_QUESTION
+    assert refusal(same_bound) is Reason.NO_SUCH_CHALLENGE
 
 
 def questions_kept(server: Instance) -> list[str]:
@@ -166,7 +166,7 @@ def test_what_the_server_did_not_ask_is_not_believed(server: Instance) -> None:
     for challenge in ("", "AAAA", "A" * 54, asked["challenge"][:-2] + "AA"):
         answer = key.get(json.dumps({**asked, "challenge": challenge}))
         opened = open_session_with_passkey(server, ADDRESS, PLACE, BROWSER, answer, LATER)
-        assert refusal(opened) in (Reason.NO_SUCH_QUESTION, Reason.WRONG_PASSKEY)
+        assert refusal(opened) in (Reason.NO_SUCH_CHALLENGE, Reason.WRONG_PASSKEY)
 
 
 def _disabled(server: Instance, chief: User) -> None:
@@ -239,7 +239,7 @@ def test_an_answer_for_another_host_is_refused(server: Instance) -> None:
     answer = key.get(ask_to_sign_in(server, there, BROWSER, LATER))
     for place in (there, PLACE):
         opened = open_session_with_passkey(server, ADDRESS, place, BROWSER, answer, LATER)
-        assert refusal(opened) in (Reason.WRONG_PASSKEY, Reason.NO_SUCH_QUESTION)
+        assert refusal(opened) in (Reason.WRONG_PASSKEY, Reason.NO_SUCH_CHALLENGE)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", "x" * 20_000, '{"rawId":"AA","response":{}}', "\ud800"])

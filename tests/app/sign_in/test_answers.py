@@ -42,8 +42,8 @@ from tests.builders import (
     submit,
     token_row,
 )
+from tests.challenges import NEW_PIN, asked, begin, edit_token_policy, make_suspicious, name_of, reply
 from tests.event_tokens import a_presser
-from tests.questions import NEW_PIN, asked, begin, edit_token_policy, make_suspicious, name_of, reply
 from tests.token_stock import a_stocked_token
 
 NEXT = NOW + 30
@@ -173,7 +173,7 @@ def test_s05_nor_if_it_was_withdrawn_and_given_anew(any_server: Instance, code_k
     second = reply(any_server, user, begin(any_server, user, typed="first777" + code), NEW_PIN)
     end(any_server, ROOT, user.serial, now=NOW)
     give_fixed(any_server, ROOT, user.serial, Terms(), CALLED_BACK, now=NOW)
-    assert reason(reply(any_server, user, second, NEW_PIN).outcome) is Reason.NO_SUCH_QUESTION
+    assert reason(reply(any_server, user, second, NEW_PIN).outcome) is Reason.NO_SUCH_CHALLENGE
     assert token_row(any_server, user.serial).pin_must_change is True
 
 
@@ -186,7 +186,7 @@ def test_s05_a_token_that_was_away_for_a_moment_is_asked_anew(any_server: Instan
             set_lost(any_server, ROOT, user.serial, lost=away, now=NOW)
         else:
             set_enabled(any_server, ROOT, user.serial, enabled=not away, now=NOW)
-    assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.NO_SUCH_QUESTION
+    assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
 
 
 def _in_an_emergency(server: Instance, kind: str) -> tuple[User, str]:
@@ -222,7 +222,7 @@ def test_the_pin_to_be_confirmed_is_stored_only_sealed(server: Instance) -> None
     user = a_user(server, with_pin=True)
     reply(server, user, begin(server, user, typed=user.totp.code(user.step(NOW))), NEW_PIN)
     with server.database.read() as connection:
-        (row,) = connection.execute(tables.dialogue.select()).all()
+        (row,) = connection.execute(tables.sign_in_challenge.select()).all()
     assert NEW_PIN.encode() not in bytes(row.pin_sealed)
     assert len(row.id) == 64  # of its name, only the hash
 
@@ -323,7 +323,7 @@ def test_s01_a_question_is_answered_once(any_server: Instance) -> None:
     user = a_suspicious_user(any_server)
     question = begin(any_server, user)
     granted(reply(any_server, user, question, next_code(user), NEXT).outcome)
-    assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.NO_SUCH_QUESTION
+    assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
     assert failures(any_server, user) == 0
 
 
@@ -339,7 +339,7 @@ def test_a_question_lasts_two_minutes(any_server: Instance) -> None:
         user = a_user(any_server, with_pin=True)
         question = begin(any_server, user, typed=user.totp.code(user.step(NOW)))
         outcome = reply(any_server, user, question, NEW_PIN, NOW + wait).outcome
-        assert (outcome == Denied(Reason.NO_SUCH_QUESTION)) is gone
+        assert (outcome == Denied(Reason.NO_SUCH_CHALLENGE)) is gone
 
 
 def test_expired_questions_of_a_user_go_with_their_next_one(server: Instance) -> None:
@@ -347,7 +347,7 @@ def test_expired_questions_of_a_user_go_with_their_next_one(server: Instance) ->
     begin(server, user)
     begin(server, user, NOW + LIFETIME)
     with server.database.read() as connection:
-        assert len(connection.execute(tables.dialogue.select()).all()) == 1
+        assert len(connection.execute(tables.sign_in_challenge.select()).all()) == 1
 
 
 @pytest.mark.parametrize(
@@ -357,14 +357,14 @@ def test_only_the_door_that_asked_may_answer(server: Instance, door: SignInInter
     user = a_suspicious_user(server)
     question = begin(server, user)
     stranger = reply(server, user, question, next_code(user), NEXT, door=door)
-    assert reason(stranger.outcome) is Reason.NO_SUCH_QUESTION
+    assert reason(stranger.outcome) is Reason.NO_SUCH_CHALLENGE
     granted(reply(server, user, question, next_code(user), NEXT).outcome)  # and it is still there
 
 
 def test_a_question_is_about_one_user(server: Instance) -> None:
     user, other = a_suspicious_user(server), a_suspicious_user(server)
     question = begin(server, user)
-    assert reason(reply(server, other, question, next_code(other), NEXT).outcome) is Reason.NO_SUCH_QUESTION
+    assert reason(reply(server, other, question, next_code(other), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
     assert failures(server, other) == 3
 
 
@@ -372,7 +372,7 @@ def test_what_names_no_question_is_refused_and_counts_for_nothing(server: Instan
     user = a_suspicious_user(server)
     for name in ("", "0" * 32, "\ud800", "x" * 5_000, str(name_of(begin(server, user)))):
         verdict = replace(begin(server, user), reply_to=Secret(name))
-        assert reason(reply(server, user, verdict, next_code(user)).outcome) is Reason.NO_SUCH_QUESTION
+        assert reason(reply(server, user, verdict, next_code(user)).outcome) is Reason.NO_SUCH_CHALLENGE
     assert failures(server, user) == 3
 
 
@@ -392,7 +392,7 @@ def test_whatever_changes_the_token_ends_its_questions(any_server: Instance) -> 
         question = begin(any_server, user)
         change(user)
         outcome = reply(any_server, user, question, next_code(user), NEXT).outcome
-        assert outcome == Denied(Reason.NO_SUCH_QUESTION), name
+        assert outcome == Denied(Reason.NO_SUCH_CHALLENGE), name
 
 
 def test_s05_a_token_that_cannot_be_used_is_asked_nothing(any_server: Instance) -> None:
@@ -410,7 +410,7 @@ def test_s05_a_token_that_cannot_be_used_is_asked_nothing(any_server: Instance) 
     ):
         assert reason(begin(any_server, user, typed=user.pin + user.totp.code(user.step(NOW))).outcome) is why
     with any_server.database.read() as connection:
-        assert connection.execute(tables.dialogue.select()).all() == []
+        assert connection.execute(tables.sign_in_challenge.select()).all() == []
 
 
 def test_who_is_disabled_in_between_is_refused_and_the_question_is_gone(any_server: Instance) -> None:
@@ -419,7 +419,7 @@ def test_who_is_disabled_in_between_is_refused_and_the_question_is_gone(any_serv
     set_user_enabled(any_server, ROOT, user.login, enabled=False, now=NOW)
     assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.ACCOUNT_DISABLED
     set_user_enabled(any_server, ROOT, user.login, enabled=True, now=NOW)
-    assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.NO_SUCH_QUESTION
+    assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
 
 
 # On a device
@@ -434,7 +434,7 @@ def test_on_a_device_the_key_comes_with_the_last_answer(any_server: Instance) ->
     assert second.reply_to is not None
     # No program can take the question over.
     elsewhere = reply(any_server, user, SignInResult(second.outcome, second.reply_to), NEW_PIN)
-    assert reason(elsewhere.outcome) is Reason.NO_SUCH_QUESTION
+    assert reason(elsewhere.outcome) is Reason.NO_SUCH_CHALLENGE
     done = device.answer(user, second.reply_to, NEW_PIN, NOW)
     granted(done.outcome)
     assert done.key.check

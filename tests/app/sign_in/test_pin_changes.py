@@ -34,7 +34,7 @@ from tests.app.self_service.test_emergency_access import (
 )
 from tests.authenticators import PLACE, Authenticator
 from tests.builders import CALLED_BACK, NOW, PIN, ROOT, User, a_token, a_user, edit_policy
-from tests.questions import NEW_PIN, name_of
+from tests.challenges import NEW_PIN, name_of
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from tests.builders import (
     on_record,
     submit,
 )
-from tests.questions import asked, begin
+from tests.challenges import asked, begin
 
 LOCKOUT, TOKEN = PolicyKind.LOCKOUT, PolicyKind.TOKEN
 

@@ -43,7 +43,7 @@ from tests.builders import (
     submit,
     token_row,
 )
-from tests.questions import NEW_PIN, asked, begin, make_suspicious, reply
+from tests.challenges import NEW_PIN, asked, begin, make_suspicious, reply
 from tests.token_stock import Stocked, a_stocked_token
 
 NEXT = NOW + 30

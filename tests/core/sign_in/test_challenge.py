@@ -368,6 +368,6 @@ def test_a_token_that_is_back_ends_its_emergency_when_the_pin_is_set() -> None:
 def test_s05_a_pin_that_was_set_meanwhile_is_not_replaced_by_the_tokencode_alone() -> None:
     question = asked(typed(TOTP.code(STEP), a_token(pin=None)))
     assert question.ask is ChallengeKind.NEW_PIN
-    assert answered(question, OTHER, a_token(), still_needed=False) == Denied(Reason.NO_SUCH_QUESTION, "a", "t")
+    assert answered(question, OTHER, a_token(), still_needed=False) == Denied(Reason.NO_SUCH_CHALLENGE, "a", "t")
     confirming = asked(answered(question, OTHER, a_token(pin=None)))
-    assert answered(confirming, OTHER, a_token(), still_needed=False) == Denied(Reason.NO_SUCH_QUESTION, "a", "t")
+    assert answered(confirming, OTHER, a_token(), still_needed=False) == Denied(Reason.NO_SUCH_CHALLENGE, "a", "t")

@@ -16,7 +16,7 @@ from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
 from sparekey.storage.unit_of_work import Database
 from tests.builders import LIMIT, NOW, PIN, ROOT, User, a_user, account_row, an_instance, on_record, set_end
-from tests.questions import make_suspicious
+from tests.challenges import make_suspicious
 from tests.server.asgi import Reply, ask
 from tests.server.doors import Doors, doors_of, make_administrator, run
 from tests.server.operation_world import session_of

@@ -31,7 +31,7 @@ class Mode(StrEnum):
 
 
 class Prompt(StrEnum):
-    """The questions of a server before it decides. Only a server asks."""
+    """The challenges of a server before it decides. Only a server sends them."""
 
     NOTHING = ""
     NEW_PIN = "new-pin"
@@ -113,7 +113,7 @@ _OF_STORES = {
     "unsafe": RefusalReason.DAMAGED,
 }
 
-_QUESTIONS = {
+_PROMPTS = {
     Prompt.NEW_PIN: "Choose a new PIN.",
     Prompt.CONFIRM_PIN: "Type the new PIN again.",
     Prompt.NEXT_TOKENCODE: "Wait until the token shows a new code, then type that code without the PIN.",
@@ -175,8 +175,8 @@ def unreadable(word: str, why: str) -> LoginAnswer:
 
 
 def asked(ask: Prompt, text: str, reply_to: str) -> LoginAnswer:
-    """Return a question of the server, in the server's words if it sent some."""
-    return LoginAnswer(Result.ASK, Mode.ONLINE, message=text or _QUESTIONS[ask], ask=ask, reply_to=reply_to)
+    """Return a challenge of the server, in the server's words if it sent some."""
+    return LoginAnswer(Result.ASK, Mode.ONLINE, message=text or _PROMPTS[ask], ask=ask, reply_to=reply_to)
 
 
 def granted_offline(days: int, warn_days: int, emergency_until: int) -> str:

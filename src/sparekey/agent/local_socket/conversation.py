@@ -33,7 +33,7 @@ from sparekey.secret import Secret
 from sparekey.wire.local_socket import LONGEST_REQUEST, BadFrame, Frame, FrameKind, Tag, encode_frame, frame
 
 IDLE_TIMEOUT: Final = 60  # seconds without a request
-ANSWER_TIMEOUT: Final = 120  # seconds after a question
+ANSWER_TIMEOUT: Final = 120  # seconds after a challenge
 
 
 @dataclass(frozen=True)

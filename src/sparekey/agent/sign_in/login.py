@@ -2,7 +2,7 @@
 
 - Offline events are uploaded before the attempt, so that the server knows every step that was used here.
 - A refusal by the server is final: nothing is tried offline after it.
-- The server can ask a question before it decides. The answer goes to the server only: a new PIN is no passcode.
+- The server can send a challenge before it decides. The answer goes to the server only: a new PIN is no passcode.
 - A success erases every record up to its step before the answer, also behind a PIN lock. So does data that the server
   withholds. The device asks for that after each refusal too, for users with and without data here, so that the time of
   an answer tells a stranger nothing.
@@ -53,7 +53,7 @@ def login(
 ) -> LoginOutcome:
     """Sign in an account of this computer with a passcode and return the outcome.
 
-    With `reply_to`, the text is the answer to that question of the server. `remote` is True if the user comes over a
+    With `reply_to`, the text is the answer to that challenge of the server. `remote` is True if the user comes over a
     network. Never raises.
     """
     name = device.names.find_login(account)
@@ -115,16 +115,16 @@ def _login_online(
     reply = server.sign_in(SignInRequest(login=name, passcode=passcode.reveal(), check=check, reply_to=reply_to))
     if reply.result != Result.GRANTED:
         _sync_if_reached(device, server)
-        question = _question(reply)
-        return LoginOutcome(_denied_online(device, name, reply, reply_to) if question is None else question)
+        challenge = _challenge(reply)
+        return LoginOutcome(_denied_online(device, name, reply, reply_to) if challenge is None else challenge)
     session = _accept(device, name, reply)
     sync_reply = _sync_if_reached(device, server)
     settle_online(device, reply, None if reply_to else passcode, sync_reply)
     return LoginOutcome(_granted_online(device, reply), session)
 
 
-def _question(reply: SignInReply) -> LoginAnswer | None:
-    """Return the server's question; None if there is none, or none that this agent knows."""
+def _challenge(reply: SignInReply) -> LoginAnswer | None:
+    """Return the server's challenge; None if there is none, or none that this agent knows."""
     if reply.result != Result.ASK or not reply.reply_to or reply.ask not in _KNOWN:
         return None
     return asked(Prompt(reply.ask), reply.text, reply.reply_to)

@@ -35,7 +35,7 @@ class RefusalLog:
 
     def note(self, account: str, person: int, answer: LoginAnswer, *, remote: bool = False) -> None:
         """Log a refused sign-in. `person` is the uid behind the program that asked, 0 at a login screen. Successes, and
-        questions that lead to one, are not logged."""
+        challenges that lead to one, are not logged."""
         if answer.result not in (Result.GRANTED, Result.ASK):
             told = " ".join(filter(None, (answer.mode.value, answer.reason.value)))
             asker = f"uid {person} over the network" if remote else f"uid {person}"

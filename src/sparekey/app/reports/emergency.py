@@ -1,7 +1,7 @@
 """Everything that the page of an emergency code shows at once: whose it is, each device with what it holds and what
 stands in the way there, temporary access, requests that wait for a second person, and what happened; never a code.
 
-Rules: one snapshot, and one question for each kind of thing, however many devices there are; devices are those that
+Rules: one snapshot, and one query for each kind of thing, however many devices there are; devices are those that
 hold the code or are to, and those on which the user has signed in within the last ninety days, so that one that cannot
 work offline is named as such; one that has nothing of the code and is elsewhere has no name.
 """

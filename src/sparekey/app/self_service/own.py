@@ -156,12 +156,12 @@ class Own:
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a passcode that was tried out. `question`: what a sign-in would ask next. `drift`: seconds that the
+    """What came of a passcode that was tried out. `challenge`: what a sign-in would ask next. `drift`: seconds that the
     token's clock is ahead; None: it has none, or another code was typed."""
 
     outcome: Outcome
     serial: str = ""
-    question: str = ""
+    challenge: str = ""
     drift: int | None = None
 
     @property
@@ -225,8 +225,8 @@ def try_out(instance: Instance, actor: Actor, address: str, typed: Secret[str], 
     with instance.database.read() as connection:
         row = tokens.find_token_by_id(connection, granted.token_id or "")
     drift = granted.drift * row.interval if row is not None and row.interval and granted.step is not None else None
-    question = outcome.text if isinstance(outcome, Asked) else ""
-    return Tried(outcome, row.serial if row is not None else "", question, drift)
+    challenge = outcome.text if isinstance(outcome, Asked) else ""
+    return Tried(outcome, row.serial if row is not None else "", challenge, drift)
 
 
 def change_pin(instance: Instance, session: Session, serial: str, pin: Secret[str], *, now: int) -> None:

@@ -201,7 +201,7 @@ def _decide(connection: Connection, instance: Instance, signed: _Signed, wanted:
     account = accounts.find_account_by_id(connection, account_id)
     if passkey is None or account is None:
         return Denied(Reason.UNKNOWN_PASSKEY, account_id)
-    refused = signed.refused or (None if was_asked else Reason.NO_SUCH_QUESTION)
+    refused = signed.refused or (None if was_asked else Reason.NO_SUCH_CHALLENGE)
     refused = refused or _closed(connection, account, wanted, now)
     if refused is None and core.is_copied(passkey.sign_count, signed.count):
         refused = Reason.PASSKEY_COPIED

@@ -8,7 +8,7 @@ the database meanwhile.
 from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance, log
-from sparekey.app.sign_in.challenges import as_asked, find_question
+from sparekey.app.sign_in.challenges import as_asked, find_challenge
 from sparekey.app.sign_in.pin_changes import ONE_FACTOR_SECONDS, former_pins, store_pin
 from sparekey.app.sign_in.verification import (
     AfterGrant,
@@ -29,11 +29,11 @@ from sparekey.secret import Secret
 from sparekey.storage.people import accounts
 from sparekey.storage.sign_in import challenges
 from sparekey.storage.sign_in import statements as stored
-from sparekey.storage.sign_in.challenges import Dialogue
+from sparekey.storage.sign_in.challenges import StoredChallenge
 from sparekey.storage.tokens import tokens
 from sparekey.storage.tokens.tokens import AssignedToken
 
-_GONE = Denied(Reason.NO_SUCH_QUESTION)
+_GONE = Denied(Reason.NO_SUCH_CHALLENGE)
 
 
 def answer_challenge(
@@ -49,14 +49,14 @@ def answer_challenge(
     """Verify the answer and save its effects. `after_grant` runs in the transaction of a success."""
     _, snapshot = find_snapshot(instance, interface, login, Secret(""))
     with instance.database.glance() as connection:
-        question = find_question(connection, interface.actor, login, reply_to, now) if is_login(login) else None
-        former = _former_pins(connection, instance, question)
-    outcome = _decide(instance, snapshot, question, typed, former, now)
+        challenge = find_challenge(connection, interface.actor, login, reply_to, now) if is_login(login) else None
+        former = _former_pins(connection, instance, challenge)
+    outcome = _decide(instance, snapshot, challenge, typed, former, now)
     with instance.database.write() as connection:
-        if question is not None:
+        if challenge is not None:
             # Lock the account first, as everywhere: so two transactions never deadlock.
-            accounts.lock_accounts(connection, [question.account_id])
-            if not challenges.take_dialogue(connection, question.id):
+            accounts.lock_accounts(connection, [challenge.account_id])
+            if not challenges.consume_challenge(connection, challenge.id):
                 outcome = _GONE  # it was answered meanwhile, or a change of its token deleted it
         if isinstance(outcome, NewPin):
             outcome = _set_pin(connection, instance, interface, snapshot, outcome, now)
@@ -68,27 +68,27 @@ def answer_challenge(
 def _decide(
     instance: Instance,
     snapshot: Snapshot,
-    question: Dialogue | None,
+    challenge: StoredChallenge | None,
     typed: Secret[str],
     former: list[PinVerifier],
     now: int,
 ) -> Outcome | NewPin:
-    token = _token_of(snapshot, question)
-    if snapshot.account is None or question is None or question.account_id != snapshot.account.account_id:
+    token = _token_of(snapshot, challenge)
+    if snapshot.account is None or challenge is None or challenge.account_id != snapshot.account.account_id:
         return _GONE
     if token is None:
         return _GONE  # the user no longer has the token
-    return decide_answer(as_asked(instance, question), typed, snapshot.account, token, former, now)
+    return decide_answer(as_asked(instance, challenge), typed, snapshot.account, token, former, now)
 
 
-def _token_of(snapshot: Snapshot, question: Dialogue | None) -> TokenState | None:
-    if question is None:
+def _token_of(snapshot: Snapshot, challenge: StoredChallenge | None) -> TokenState | None:
+    if challenge is None:
         return None
-    return next((token for token in snapshot.tokens if token.token_id == question.token_id), None)
+    return next((token for token in snapshot.tokens if token.token_id == challenge.token_id), None)
 
 
-def _former_pins(connection: Connection, instance: Instance, question: Dialogue | None) -> list[PinVerifier]:
-    token = tokens.find_token_by_id(connection, question.token_id) if question is not None else None
+def _former_pins(connection: Connection, instance: Instance, challenge: StoredChallenge | None) -> list[PinVerifier]:
+    token = tokens.find_token_by_id(connection, challenge.token_id) if challenge is not None else None
     return former_pins(instance, token) if isinstance(token, AssignedToken) else []
 
 

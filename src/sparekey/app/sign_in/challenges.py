@@ -12,30 +12,30 @@ from sparekey.core.sign_in.outcome import Asked, Granted
 from sparekey.core.sign_in.pins import PinVerifier
 from sparekey.secret import Secret
 from sparekey.storage.sign_in import challenges
-from sparekey.storage.sign_in.challenges import Dialogue
+from sparekey.storage.sign_in.challenges import StoredChallenge
 
 LIFETIME: Final = 120  # seconds (contract.md)
 _NAME_BYTES: Final = 16  # 128 random bits
 
 
-def open_question(connection: Connection, instance: Instance, interface: str, asked: Asked, now: int) -> Secret[str]:
+def open_challenge(connection: Connection, instance: Instance, interface: str, asked: Asked, now: int) -> Secret[str]:
     """Store the challenge in the caller's transaction. Return its name, 32 hex digits, which the answer must give.
 
     Raises LookupError if it is about no token.
     """
     granted = asked.granted
     if granted.token_id is None:
-        raise LookupError("a question is about a token, and there is none")
+        raise LookupError("a challenge is about a token, and there is none")
     name = secrets.token_hex(_NAME_BYTES)
-    question_id = _id_of(name)
+    challenge_id = _id_of(name)
     sealed = None
     if asked.pin is not None:
         owner = token_owner(granted.account_id, granted.token_id)
-        sealed = instance.vault.seal("dialogue.pin_sealed", question_id, owner, pin_bytes(asked.pin))
-    challenges.insert_dialogue(
+        sealed = instance.vault.seal("dialogue.pin_sealed", challenge_id, owner, pin_bytes(asked.pin))
+    challenges.insert_challenge(
         connection,
         {
-            "id": question_id,
+            "id": challenge_id,
             "account_id": granted.account_id,
             "token_id": granted.token_id,
             "ask": asked.ask,
@@ -52,25 +52,25 @@ def open_question(connection: Connection, instance: Instance, interface: str, as
     return Secret(name)
 
 
-def find_question(
+def find_challenge(
     connection: Connection, interface: str, login: str, reply_to: Secret[str], now: int
-) -> Dialogue | None:
+) -> StoredChallenge | None:
     """Return the challenge of that name, if this interface asked it about this user within its lifetime."""
-    question = challenges.find_dialogue(connection, _id_of(reply_to.reveal()))
-    if question is None or question.actor != interface or question.login != login or now >= question.expires_at:
+    challenge = challenges.find_challenge(connection, _id_of(reply_to.reveal()))
+    if challenge is None or challenge.actor != interface or challenge.login != login or now >= challenge.expires_at:
         return None
-    return question
+    return challenge
 
 
-def as_asked(instance: Instance, question: Dialogue) -> Asked:
+def as_asked(instance: Instance, challenge: StoredChallenge) -> Asked:
     """Return the challenge as the outcome that asked it. A code that was used up then is not used up again."""
     pin: PinVerifier | None = None
-    if question.pin_sealed is not None:
-        owner = token_owner(question.account_id, question.token_id)
-        opened = instance.vault.open("dialogue.pin_sealed", question.id, owner, question.pin_sealed)
+    if challenge.pin_sealed is not None:
+        owner = token_owner(challenge.account_id, challenge.token_id)
+        opened = instance.vault.open("dialogue.pin_sealed", challenge.id, owner, challenge.pin_sealed)
         pin = pin_from_bytes(opened.reveal())
-    granted = Granted(question.account_id, question.login, question.method, question.token_id, question.step)
-    return Asked(question.ask, granted, tries=question.tries, pin=pin, uses_code=False)
+    granted = Granted(challenge.account_id, challenge.login, challenge.method, challenge.token_id, challenge.step)
+    return Asked(challenge.ask, granted, tries=challenge.tries, pin=pin, uses_code=False)
 
 
 def _id_of(name: str) -> str:

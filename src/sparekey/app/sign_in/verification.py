@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sparekey.app.audit import AuditEntry, record, row_of
 from sparekey.app.instance import MICROSECONDS, Instance, log
 from sparekey.app.notices import notify_user
-from sparekey.app.sign_in.challenges import open_question
+from sparekey.app.sign_in.challenges import open_challenge
 from sparekey.app.sign_in.code_use import record_use
 from sparekey.app.snapshots import (
     code_state,
@@ -148,7 +148,7 @@ def settle(
     elif isinstance(outcome, Asked):
         if outcome.uses_code:
             record_use(connection, interface.actor, interface.device_id, outcome.granted, now)
-        reply_to = open_question(connection, instance, interface.actor, outcome, now)
+        reply_to = open_challenge(connection, instance, interface.actor, outcome, now)
     _put_on_record(connection, interface, outcome, now)
     return SignInResult(outcome, reply_to)
 

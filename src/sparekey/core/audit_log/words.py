@@ -134,7 +134,7 @@ REASONS: Final[Mapping[str, str]] = {
     Reason.EMERGENCY_ENDED: "Temporary emergency access had ended",
     Reason.PINS_DIFFER: "The two new PINs differ",
     Reason.PIN_NOT_ALLOWED: "The policy does not allow this PIN",
-    Reason.NO_SUCH_QUESTION: "The answer came too late, twice or from another session",
+    Reason.NO_SUCH_CHALLENGE: "The answer came too late, twice or from another session",
     Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE: "The emergency code is not allowed online",
     Reason.EMERGENCY_CODE_EXPIRED: "The emergency code has expired",
     Reason.ONE_FACTOR: "The token has no PIN, but two factors are required here",

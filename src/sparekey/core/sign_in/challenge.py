@@ -46,7 +46,7 @@ def decide_answer(
         return _decide_next(asked, answer, account, token, now)
     if not token.needs_new_pin(now, account.token_policy):
         # An administrator has set a PIN meanwhile: a user with the tokencode alone must not replace it.
-        return Denied(Reason.NO_SUCH_QUESTION, account.account_id, token.token_id)
+        return Denied(Reason.NO_SUCH_CHALLENGE, account.account_id, token.token_id)
     typed = answer.reveal().strip(" \r\n")
     if asked.ask is ChallengeKind.NEW_PIN:
         return _decide_new_pin(asked, typed, account, former)

@@ -86,7 +86,7 @@ def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
     given: dict[str, Any] = {
         "user": fields.get("user", ""),
         "to": way_back(fields.get("to", ""), HOME),
-        "question": "",
+        "challenge": "",
         "reply_to": "",
         "refused": "",
         "passkeys": visit.place is not None,

@@ -41,7 +41,7 @@ CONSOLE: Final = Site(
         refresh_second_factor,
         networks=lambda service: service.admin_networks,
         pool=lambda service: service.administration,
-        passkeys=Passkeys(account.SECOND_FACTOR_QUESTION, has_passkey, refresh_with_passkey),
+        passkeys=Passkeys(account.SECOND_FACTOR_CHALLENGE, has_passkey, refresh_with_passkey),
     ),
     navigation=(
         ("", (Link("Home", HOME),)),

@@ -45,7 +45,7 @@ _NOT_FROM_HERE = RequestRejected(
 
 
 @dataclass(frozen=True)
-class SessionQuestion:
+class SessionRequest:
     """A sign-in; with `reply_to`, `passcode` is the answer to the challenge of that name."""
 
     user: str = field(metadata=TYPED)
@@ -54,7 +54,7 @@ class SessionQuestion:
 
 
 @dataclass(frozen=True)
-class SecondFactorQuestion:
+class SecondFactorRequest:
     """A second factor of the user of the session, like a sign-in."""
 
     passcode: str = field(repr=False, metadata=TYPED)
@@ -70,7 +70,7 @@ class SessionAnswer:
     session: str = field(repr=False, default="")  # its token, shown here once; "": no new one
     expires_at: int = 0  # unix seconds; sooner if it is not used
     ask: str = ""  # new-pin | confirm-pin | next-tokencode
-    text: str = ""  # the question, for the person at the screen
+    text: str = ""  # the challenge, for the person at the screen
     reply_to: str = field(repr=False, default="")  # one answer, within two minutes, from the same address
 
 
@@ -82,7 +82,7 @@ def routes(service: Service) -> list[Route]:
         arrived = Floor.arrival()
         if not is_admitted(service, request):
             raise _NOT_FROM_HERE
-        asked = decode(SessionQuestion, await read_body(request, _LARGEST))
+        asked = decode(SessionRequest, await read_body(request, _LARGEST))
         address, now = address_of(request), service.now()
 
         def verify() -> OpenedSession:
@@ -97,7 +97,7 @@ def routes(service: Service) -> list[Route]:
         arrived = Floor.arrival()
         now = service.now()
         await _session(service, request, now)
-        asked = decode(SecondFactorQuestion, await read_body(request, _LARGEST))
+        asked = decode(SecondFactorRequest, await read_body(request, _LARGEST))
         now = service.now()
         session, address = await _session(service, request, now), address_of(request)
 
@@ -126,10 +126,10 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
-_BEGIN: Final = Messages(request=SessionQuestion, reply=SessionAnswer, errors=_ERRORS)
+_BEGIN: Final = Messages(request=SessionRequest, reply=SessionAnswer, errors=_ERRORS)
 _END: Final = Messages(errors=(401, 503), security=("session",))
 _REFRESH: Final = Messages(
-    request=SecondFactorQuestion, reply=SessionAnswer, errors=(401, *_ERRORS), security=("session",)
+    request=SecondFactorRequest, reply=SessionAnswer, errors=(401, *_ERRORS), security=("session",)
 )
 
 

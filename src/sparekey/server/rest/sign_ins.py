@@ -26,7 +26,7 @@ _LARGEST = 16_384
 
 
 @dataclass(frozen=True)
-class SignInQuestion:
+class ClientSignInRequest:
     """A sign-in; with `reply_to`, `passcode` is the answer to the challenge of that name."""
 
     user: str = field(metadata=TYPED)
@@ -43,7 +43,7 @@ class SignInAnswer:
     method: str
     misread: list[int]
     ask: str = ""  # new-pin | confirm-pin | next-tokencode
-    text: str = ""  # the question, for the person at the screen
+    text: str = ""  # the challenge, for the person at the screen
     reply_to: str = field(repr=False, default="")  # one answer, within two minutes, by this client for this user
 
 
@@ -51,7 +51,7 @@ def routes(service: Service) -> list[Route]:
     """POST sign-ins."""
     interfaces = ClientInterfaces(service)
     messages = Messages(
-        request=SignInQuestion, reply=SignInAnswer, errors=(400, 401, 413, 429, 503), security=("client",)
+        request=ClientSignInRequest, reply=SignInAnswer, errors=(400, 401, 413, 429, 503), security=("client",)
     )
 
     async def ask(request: Request) -> Response:
@@ -73,7 +73,7 @@ async def _sign_in(service: Service, interfaces: ClientInterfaces, request: Requ
     # Check again after reading the body: the client may have been revoked during a slow upload.
     now = service.now()
     interface = await _client_interface(interfaces, request, now)
-    asked = decode(SignInQuestion, body)
+    asked = decode(ClientSignInRequest, body)
     result = await run_sign_in(service, arrived, interface, now, lambda: _verify(service, interface, asked, now))
     return _describe(result)
 
@@ -92,7 +92,7 @@ async def _client_interface(interfaces: ClientInterfaces, request: Request, now:
     return interface
 
 
-def _verify(service: Service, interface: SignInInterface, asked: SignInQuestion, now: int) -> SignInResult:
+def _verify(service: Service, interface: SignInInterface, asked: ClientSignInRequest, now: int) -> SignInResult:
     """Verify a passcode, or the answer to an earlier challenge."""
     typed = Secret(asked.passcode)
     if asked.reply_to:

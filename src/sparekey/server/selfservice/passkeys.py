@@ -6,13 +6,13 @@ from sparekey.app.self_service import own as self_service
 from sparekey.app.self_service import passkeys as user_passkeys
 from sparekey.app.sessions import passkey_sign_ins, passkeys
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.passkeys import get_place, get_session, question
+from sparekey.server.web.passkeys import challenge_file, get_place, get_session
 from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service/passkeys")
 PASSKEYS: Final = "/self-service/passkeys"
-SECOND_FACTOR_QUESTION: Final = f"{PASSKEYS}/second-factor/question"
+SECOND_FACTOR_CHALLENGE: Final = f"{PASSKEYS}/second-factor/question"
 
 
 @pages.get("", None)
@@ -33,10 +33,10 @@ def new(visit: Visit) -> Reply:
 
 
 @pages.post("/question", None, again=own)
-def registration_question(visit: Visit) -> Reply:
+def registration_challenge(visit: Visit) -> Reply:
     """Return the challenge for a new passkey, for passkey.js."""
     session = get_session(visit)
-    return question(user_passkeys.ask_for_registration(visit.instance, get_place(visit), session, visit.now))
+    return challenge_file(user_passkeys.ask_for_registration(visit.instance, get_place(visit), session, visit.now))
 
 
 @pages.post("", None, again=new, fresh=True)
@@ -57,7 +57,7 @@ def remove(visit: Visit) -> Reply:
 
 
 @pages.post("/second-factor/question", None, again=own)
-def second_factor_question(visit: Visit) -> Reply:
+def second_factor_challenge(visit: Visit) -> Reply:
     """Return the challenge for a second factor, for passkey.js on any page."""
     place, session = get_place(visit), get_session(visit)
-    return question(passkey_sign_ins.ask_for_second_factor(visit.instance, place, session, visit.now))
+    return challenge_file(passkey_sign_ins.ask_for_second_factor(visit.instance, place, session, visit.now))

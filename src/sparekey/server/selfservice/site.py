@@ -32,7 +32,7 @@ SELF_SERVICE: Final = Site(
         refresh_second_factor,
         networks=lambda service: service.settings.self_service_networks,
         pool=lambda service: service.self_service,
-        passkeys=Passkeys(passkeys.SECOND_FACTOR_QUESTION, has_passkey, refresh_with_passkey),
+        passkeys=Passkeys(passkeys.SECOND_FACTOR_CHALLENGE, has_passkey, refresh_with_passkey),
     ),
     navigation=(
         ("", (Link("Home", HOME),)),

@@ -53,7 +53,7 @@ def routes(service: Service, it: PasskeySignIn) -> list[Route]:
         options = await it.pool.run(
             ask_to_sign_in, visit.instance, get_place(visit), browser, visit.now, it.entrance(request)
         )
-        return respond(it.site, request, visit, question(options))
+        return respond(it.site, request, visit, challenge_file(options))
 
     async def sign_in(request: Request) -> Response:
         arrived = Floor.arrival()
@@ -95,6 +95,6 @@ def get_session(visit: Visit) -> Session:
     return visit.session
 
 
-def question(options: str) -> Download:
+def challenge_file(options: str) -> Download:
     """Return the challenge for a new passkey, for passkey.js."""
     return Download(options.encode(), "application/json", "question.json")

@@ -27,15 +27,15 @@ def ask_for_second_factor(site: Site, visit: Visit) -> Shown | None:
         return None
     said: dict[str, object] = {
         "kept": [pair for pair in visit.form.pairs if pair[0] not in _ASKED_FIELDS],
-        "question": "",
+        "challenge": "",
         "reply_to": "",
         "wrong": verdict is not None,
         "target": visit.url,
-        "passkey_question": _passkey_question(site.sessions, visit),
+        "passkey_challenge": _passkey_challenge(site.sessions, visit),
     }
     if verdict is not None and isinstance(verdict.outcome, Asked):
         name = verdict.reply_to.reveal() if verdict.reply_to else ""
-        said |= {"question": verdict.outcome.text, "reply_to": name, "wrong": False}
+        said |= {"challenge": verdict.outcome.text, "reply_to": name, "wrong": False}
     # what was typed before may be a PIN
     return visit.show("second-factor.html", secret=True, **said)
 
@@ -54,9 +54,9 @@ def _second_factor(sessions: Sessions, visit: Visit) -> SignInResult | None:
     return sessions.refresh(visit.instance, visit.address, session, passcode, reply_to, visit.now)
 
 
-def _passkey_question(sessions: Sessions, visit: Visit) -> str:
+def _passkey_challenge(sessions: Sessions, visit: Visit) -> str:
     """Return the address of the challenge; "" if the visitor has no passkey for this place."""
     passkeys, session, place = sessions.passkeys, visit.session, visit.place
     if passkeys is None or session is None or place is None or not passkeys.known(visit.instance, place, session):
         return ""
-    return passkeys.question
+    return passkeys.challenge

@@ -18,7 +18,7 @@ from sparekey.server.web.visits import Visit
 def answered(
     site: Site, request: Request, visit: Visit, result: SignInResult, page: Callable[..., Shown], refusal: str
 ) -> Response:
-    """Return a redirect to the page that the visitor wanted, or the sign-in page again with a question or the text of
+    """Return a redirect to the page that the visitor wanted, or the sign-in page again with a challenge or the text of
     every refusal."""
     outcome = result.outcome
     match outcome:
@@ -27,7 +27,7 @@ def answered(
             return respond(site, request, visit, Redirect(to, session=result.token))
         case Asked():
             name = result.reply_to.reveal() if result.reply_to else ""
-            return respond(site, request, visit, page(question=outcome.text, reply_to=name))
+            return respond(site, request, visit, page(challenge=outcome.text, reply_to=name))
         case Denied() if outcome.misread:
             refusal = f"{misread_words(outcome.misread)}. Nothing was counted: type it once more."
     return respond(site, request, visit, page(refused=refusal))

@@ -26,10 +26,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Passkeys:
-    """Passkeys as a second factor at a site. `question`: the address of the challenge; `known`: True if the owner of
+    """Passkeys as a second factor at a site. `challenge`: the address of the challenge; `known`: True if the owner of
     the session has a passkey for this place."""
 
-    question: str
+    challenge: str
     known: Callable[[Instance, RelyingParty, Session], bool]
     refresh: Callable[[Instance, str, RelyingParty, Session, str, int], SignInResult]
 

@@ -9,13 +9,13 @@ from sparekey.app.sessions import passkey_sign_ins, passkeys
 from sparekey.app.sessions.administrators import name_of
 from sparekey.core.permissions import Permission
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.passkeys import get_place, get_session, question
+from sparekey.server.web.passkeys import challenge_file, get_place, get_session
 from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")
 ACCOUNT: Final = "/console/account"
-SECOND_FACTOR_QUESTION: Final = f"{ACCOUNT}/second-factor/question"
+SECOND_FACTOR_CHALLENGE: Final = f"{ACCOUNT}/second-factor/question"
 SESSIONS: Final = "/console/sessions"
 _PAGE: Final = 50
 
@@ -41,9 +41,11 @@ def new_passkey(visit: Visit) -> Reply:
 
 
 @pages.post("/account/passkeys/question", None, again=account)
-def registration_question(visit: Visit) -> Reply:
+def registration_challenge(visit: Visit) -> Reply:
     """Return the challenge for a new passkey, for passkey.js."""
-    return question(passkeys.ask_for_registration(visit.instance, get_place(visit), get_session(visit), visit.now))
+    return challenge_file(
+        passkeys.ask_for_registration(visit.instance, get_place(visit), get_session(visit), visit.now)
+    )
 
 
 @pages.post("/account/passkeys", None, again=new_passkey, fresh=True)
@@ -72,10 +74,10 @@ def end_other_sessions(visit: Visit) -> Reply:
 
 
 @pages.post("/account/second-factor/question", None, again=account)
-def second_factor_question(visit: Visit) -> Reply:
+def second_factor_challenge(visit: Visit) -> Reply:
     """Return the challenge for a second factor, for passkey.js on any page."""
     place, session = get_place(visit), get_session(visit)
-    return question(passkey_sign_ins.ask_for_second_factor(visit.instance, place, session, visit.now))
+    return challenge_file(passkey_sign_ins.ask_for_second_factor(visit.instance, place, session, visit.now))
 
 
 @pages.get("/sessions", Permission.SESSION_VIEW)

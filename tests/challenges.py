@@ -1,4 +1,4 @@
-"""Sign-ins that lead to questions: begin one, answer it, and state the answers that are right."""
+"""Sign-ins that lead to challenges: begin one, answer it, and state the answers that are right."""
 
 from collections.abc import Mapping
 
@@ -33,13 +33,13 @@ def reply(
 
 
 def name_of(verdict: SignInResult) -> Secret[str]:
-    """By which the question is answered."""
+    """The name by which the challenge is answered."""
     assert verdict.reply_to is not None, verdict
     return verdict.reply_to
 
 
 def asked(verdict: SignInResult, ask: ChallengeKind | None = None) -> Asked:
-    """The outcome as the question that it has to be."""
+    """The outcome as the challenge that it has to be."""
     assert isinstance(verdict.outcome, Asked), verdict
     assert ask is None or verdict.outcome.ask is ask
     return verdict.outcome
