@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.app.audit import SYSTEM, AuditEntry, canonical_json, record
+from sparekey.app.audit import SYSTEM, AuditEntry, append, canonical_json
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.secret import Secret
 from sparekey.storage.audit_log.events import AuditFilter, list_rows
@@ -30,8 +30,8 @@ def test_an_entry_is_read_back_as_it_was_written(database: Database) -> None:
         detail={"step": 7, "door": "rest", "näme": None, "list": [True, "\x00"]},
     )
     with database.write() as connection:
-        record(connection, entry)
-        record(connection, an_entry())
+        append(connection, entry)
+        append(connection, an_entry())
     with database.read() as connection:
         second, first = list_rows(connection, limit=10)
     assert (first.at, first.actor, first.action, first.result) == (NOW, "client:web", "sign-in.denied", "wrong code")
@@ -44,7 +44,7 @@ def test_an_entry_is_read_back_as_it_was_written(database: Database) -> None:
 def test_s42_a_row_goes_with_its_transaction(database: Database) -> None:
     def fail_after_recording() -> None:
         with database.write() as connection:
-            record(connection, an_entry())
+            append(connection, an_entry())
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -56,7 +56,7 @@ def test_s42_a_row_goes_with_its_transaction(database: Database) -> None:
 @pytest.mark.parametrize("detail", [{"pin": Secret("1234")}, {"deep": [{"seed": Secret(b"x")}]}, {"raw": b"\x01"}])
 def test_s65_no_secret_and_no_bytes_go_on_record(memory_database: Database, detail: dict[str, object]) -> None:
     with pytest.raises(TypeError, match="cannot hold") as refused, memory_database.write() as connection:
-        record(connection, an_entry(detail=detail))
+        append(connection, an_entry(detail=detail))
     assert "1234" not in str(refused.value)
 
 
@@ -76,7 +76,7 @@ def test_rows_are_found_by_what_they_are_about(database: Database) -> None:
     with database.write() as connection:
         for index in range(6):
             action = Action.TOKEN_LOST if index % 2 else Action.SIGN_IN_GRANTED
-            record(
+            append(
                 connection, an_entry(at=index, action=action, account_id=f"a{index % 3}", token_id="t", device_id="d")
             )
     with database.read() as connection:

@@ -9,7 +9,7 @@ from sparekey.app.emergency import online as online_emergency
 from sparekey.app.emergency.offline import show
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.notices import raise_alarm
-from sparekey.app.offline.provisioning import record_contact
+from sparekey.app.offline.provisioning import save_contact
 from sparekey.app.people import roles
 from sparekey.app.people.domains import add_domain
 from sparekey.app.people.roles import HolderKind
@@ -81,7 +81,7 @@ def furnish(site: Site, names: Names = Names()) -> Furnished:
     online_emergency.give_fixed(instance, operator, alice.serial, online_emergency.Terms(), CALLED_BACK, now=now)
     with instance.database.write() as connection:
         said_itself = SelfReport(hardware_bound=True, protection=Protection.TPM, exempt=(names.said[:LONGEST_EXEMPT],))
-        record_contact(connection, device.row, said_itself, now=now)
+        save_contact(connection, device.row, said_itself, now=now)
         raise_alarm(connection, now, SYSTEM, Action.ALARM_CLOCK, account=alice.account_id)
         approvals.settle_approval(connection, ROOT, alice.account_id, device.device_id, said, now)
     called = names_of(

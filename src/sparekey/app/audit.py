@@ -34,7 +34,7 @@ class AuditEntry:
     detail: Mapping[str, Json] = field(default_factory=dict)
 
 
-def record(connection: Connection, entry: AuditEntry) -> None:
+def append(connection: Connection, entry: AuditEntry) -> None:
     """Add `entry` to the audit log in the caller's transaction. Raises TypeError if its detail holds a Secret."""
     rows.insert_row(connection, row_of(entry))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from sparekey.app.audit import AuditEntry, record
+from sparekey.app.audit import AuditEntry, append
 from sparekey.app.ports import Keystore
 from sparekey.app.vault import Vault
 from sparekey.core.audit_log.actions import OK, Action
@@ -50,4 +50,4 @@ def log(
 ) -> None:
     """Log an event in the caller's transaction; `now` in unix seconds. Raises TypeError if `detail` holds a Secret."""
     name = actor.name if isinstance(actor, Actor) else actor
-    record(connection, AuditEntry(now * MICROSECONDS, name, action, result, account, token, device, detail))
+    append(connection, AuditEntry(now * MICROSECONDS, name, action, result, account, token, device, detail))

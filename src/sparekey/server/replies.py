@@ -54,7 +54,7 @@ def answer(message: "DataclassInstance") -> Response:
 
 
 def json_answer(value: Mapping[str, Json], headers: Mapping[str, str]) -> Response:
-    """A JSON object; in ASCII, for what a device put on record may hold half a character."""
+    """A JSON object; in ASCII, because what a device reports may hold half a character."""
     return Response(json.dumps(value, separators=(",", ":")), 200, headers, JSON)
 
 

@@ -1,1 +1,1 @@
-"""Adapters that hand the record's events to a syslog collector."""
+"""Adapters that send events of the audit log to a syslog collector."""

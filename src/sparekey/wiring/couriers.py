@@ -115,7 +115,7 @@ def mailer_of(settings: Settings) -> Mailer | None:
 
 
 def collector_of(settings: Settings, sender: str) -> EventCollector | None:
-    """The collector of the record's events; None: there is none."""
+    """Return the collector of events; None if there is none."""
     address = settings.syslog_address
     return SyslogCollector(*address, sender, settings.syslog_ca) if address else None
 

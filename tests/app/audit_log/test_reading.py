@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.audit_log.reading import list_record, record_state
+from sparekey.app.audit_log.reading import chain_state, list_record
 from sparekey.app.audit_log.sequencer import chain
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people import users
@@ -93,14 +93,14 @@ def test_by_a_time_that_no_column_holds(instance: Instance, alice: User, beyond:
 
 
 def test_how_far_it_is_chained(instance: Instance, alice: User, tmp_path: Path) -> None:
-    assert record_state(instance, ROOT).batch == 0
+    assert chain_state(instance, ROOT).batch == 0
     chain(instance.database, instance.keystore, CheckpointFile(tmp_path / "checkpoint"), NOW)
     submit(instance, alice, NOW, door=REST)
-    state = record_state(instance, ROOT)
+    state = chain_state(instance, ROOT)
     assert (state.batch, state.signed_at, state.waiting) == (1, NOW, 1)
 
 
 def test_only_who_sees_the_whole_record_is_told(instance: Instance) -> None:
     reader: Actor = Actor("user:somebody")
     with pytest.raises(NotAllowed):
-        record_state(instance, reader)
+        chain_state(instance, reader)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from sparekey.app.audit import SYSTEM, AuditEntry, record
+from sparekey.app.audit import SYSTEM, AuditEntry, append
 from sparekey.app.audit_log.sequencer import BATCH_ROWS, chain, find_newest
 from sparekey.app.audit_log.verification import verify_record
 from sparekey.app.ports import CheckpointStore, KeyPurpose
@@ -48,7 +48,7 @@ def add_rows(database: Database, number: int) -> None:
     with database.write() as connection:
         for index in range(number):
             entry = AuditEntry(NOW * 1_000_000 + index, SYSTEM, Action.SIGN_IN_GRANTED, detail={"index": index})
-            record(connection, entry)
+            append(connection, entry)
 
 
 def execute(database: Database, *statements: str) -> None:
@@ -307,7 +307,7 @@ def test_rows_that_vanish_while_they_are_chained_undo_the_batch(chained: Databas
 @contextmanager
 def slow_sign_in(database: Database) -> Iterator[Connection]:
     with database.write() as connection:
-        record(connection, AuditEntry(NOW * 1_000_000, SYSTEM, Action.SIGN_IN_GRANTED))
+        append(connection, AuditEntry(NOW * 1_000_000, SYSTEM, Action.SIGN_IN_GRANTED))
         yield connection
 
 
@@ -329,7 +329,7 @@ def test_a_row_committed_late_is_chained_late(postgresql_url: str, store: Memory
 CHAIN = """
 import sys
 from pathlib import Path
-from sparekey.app.audit import SYSTEM, AuditEntry, record
+from sparekey.app.audit import SYSTEM, AuditEntry, append
 from sparekey.app.audit_log.sequencer import chain
 from sparekey.core.audit_log.actions import Action
 from sparekey.keystore.checkpoint_file import CheckpointFile
@@ -345,7 +345,7 @@ sys.stdin.readline()
 for index in range(int(rounds)):
     for _ in range(5):
         with database.write() as connection:
-            record(connection, AuditEntry(index, SYSTEM, Action.SIGN_IN_GRANTED, detail={"index": index}))
+            append(connection, AuditEntry(index, SYSTEM, Action.SIGN_IN_GRANTED, detail={"index": index}))
     chain(database, keystore, store, index)
 database.close()
 """

@@ -4,7 +4,7 @@ import pytest
 
 from sparekey.app.devices.contents import look_into
 from sparekey.app.instance import Instance
-from sparekey.app.offline.provisioning import record_contact
+from sparekey.app.offline.provisioning import save_contact
 from sparekey.app.people import users
 from sparekey.app.reports.dashboard import ACTIVITY, Dashboard, list_activity, show_dashboard
 from sparekey.app.reports.reports import readiness
@@ -139,7 +139,7 @@ def test_a_locked_user_keeps_the_codes_and_loses_the_tokencode(server: Instance)
     assert [each.kind for each in before.ends] == ["tokencode"]
     row = device.row
     with server.database.write() as connection:
-        record_contact(connection, row, SelfReport(hardware_bound=False), now=NOW + 10)
+        save_contact(connection, row, SelfReport(hardware_bound=False), now=NOW + 10)
     (after,) = seen(server, user.login, now=NOW + 11).devices
     assert (after.data, after.ends, len(after.codes)) == (None, (), 2)
 

@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from sparekey.app.devices import devices
 from sparekey.app.instance import Instance
-from sparekey.app.offline.provisioning import record_contact
+from sparekey.app.offline.provisioning import save_contact
 from sparekey.app.people import users
 from sparekey.app.people.imports import import_users
 from sparekey.app.policies.policies import assign_policy
@@ -137,7 +137,7 @@ def test_who_is_locked_is_left_with_a_code_once_the_device_knows(server: Instanc
     assert (assessment.readiness, assessment.obstacle) == (Readiness.TOKENCODE, Obstacle.ACCOUNT_LOCKED)
     row = device.row
     with server.database.write() as connection:
-        record_contact(connection, row, SelfReport(hardware_bound=False), now=TODAY + 10)
+        save_contact(connection, row, SelfReport(hardware_bound=False), now=TODAY + 10)
     assert row_of(server, user, TODAY + 11).assessment.readiness is Readiness.EMERGENCY_CODE
 
 

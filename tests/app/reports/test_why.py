@@ -5,7 +5,7 @@ import pytest
 from sparekey.app.devices import devices
 from sparekey.app.emergency.online import Terms, give_fixed
 from sparekey.app.instance import Instance
-from sparekey.app.offline.provisioning import record_contact
+from sparekey.app.offline.provisioning import save_contact
 from sparekey.app.people import users
 from sparekey.app.reports.why import ELSEWHERE, explain
 from sparekey.app.tokens import tokens
@@ -97,7 +97,7 @@ def test_a_locked_user(server: Instance) -> None:
     # from its next contact on the device takes emergency codes only
     row = device.row
     with server.database.write() as connection:
-        record_contact(connection, row, SelfReport(hardware_bound=False), now=LATER + 10)
+        save_contact(connection, row, SelfReport(hardware_bound=False), now=LATER + 10)
     offline = lines_of(server, user, Side.OFFLINE, now=LATER + 11)
     assert "the tokencode of" not in offline["sign-in"].why
     assert offline["tokencodes"].verdict is RuleResult.STOPS

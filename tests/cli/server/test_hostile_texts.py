@@ -22,7 +22,7 @@ def shown(capsys: pytest.CaptureFixture[str], *expected_line_ends: str) -> str:
 def test_a_table_and_a_record_show_no_control_character(capsys: pytest.CaptureFixture[str], value: Any) -> None:
     output.put_table([{"detail": value}], ["detail"])
     shown(capsys, "\n")
-    output.put_record({"detail": value})
+    output.put_members({"detail": value})
     shown(capsys, "\n")
 
 

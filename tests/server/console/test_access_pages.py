@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from sparekey.app.devices import devices
 from sparekey.app.instance import TOP_DOMAIN
-from sparekey.app.offline.provisioning import record_contact
+from sparekey.app.offline.provisioning import save_contact
 from sparekey.app.people import domains, roles
 from sparekey.app.people.roles import HolderKind
 from sparekey.app.policies import policies
@@ -174,7 +174,7 @@ def test_what_a_device_says_of_itself_is_on_its_page_and_in_the_list(world: Worl
     with world.instance.database.write() as connection:
         row = find_device(connection, world.device_id)
         assert row is not None
-        record_contact(connection, row, said, now=NOW)
+        save_contact(connection, row, said, now=NOW)
     shown = words(page(world, here, admin))
     assert "open only with the PIN, and the TPM limits wrong PINs reported by the device" in shown
     assert "Accounts without a passcode backup, root reported by the device" in shown

@@ -22,7 +22,7 @@ TIMES: Final = frozenset({"at", "expires", "until"})  # members of `detail` that
 
 
 @dataclass(frozen=True)
-class RecordRow:
+class NamedEvent:
     """One event; `at` in unix microseconds, `detail` canonical JSON. None: no such object, or its name is unknown."""
 
     id: int
@@ -41,7 +41,7 @@ class RecordRow:
     people: Mapping[str, str]  # names of the actors in `detail`, by member
 
 
-def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -> list[RecordRow]:
+def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -> list[NamedEvent]:
     """Return the events in their order, with the names that this reader may see."""
     details = [_people_in(row) for row in rows]
     actors = {row.actor for row in rows}.union(*(named.split(",") for detail in details for named in detail.values()))
@@ -53,7 +53,7 @@ def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -
     called = _called(found)
     users, tokens, devices = found[names.USER], found[names.TOKEN], found[names.DEVICE]
     return [
-        RecordRow(
+        NamedEvent(
             row.id,
             row.at,
             row.actor,

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.audit import SYSTEM
-from sparekey.app.audit_log.named_rows import RecordRow, with_names
+from sparekey.app.audit_log.named_rows import NamedEvent, with_names
 from sparekey.app.authorisation import verify_may
 from sparekey.app.instance import MICROSECONDS, Instance
 from sparekey.app.lookup import get_account, get_device, get_token
@@ -29,7 +29,7 @@ _LATEST: Final = 2**63 // MICROSECONDS - 1  # seconds whose microseconds a colum
 
 
 @dataclass(frozen=True)
-class RecordState:
+class ChainState:
     """The head of the chain: the number of its last batch, the time of signing, and the number of events up to it.
 
     All are 0 if no event is chained. `waiting`: events that no batch covers yet, counted up to MOST_WAITING.
@@ -55,7 +55,7 @@ def list_record(
     result: str | None = None,
     since: int | None = None,
     until: int | None = None,
-) -> list[RecordRow]:
+) -> list[NamedEvent]:
     """Return at most `limit` events, newest first, with ids less than `before`. All filters must match.
 
     `by`: the actor: a login, the name of a device or an API client, an os_account of the server (`root`), the address
@@ -85,15 +85,15 @@ def _microseconds(at: int) -> int:
     return max(-_LATEST, min(at, _LATEST)) * MICROSECONDS
 
 
-def record_state(instance: Instance, actor: Actor) -> RecordState:
+def chain_state(instance: Instance, actor: Actor) -> ChainState:
     """Return the state of the chain. Raises NotAllowed unless the actor may see the whole audit log."""
     verify_may(actor, Permission.AUDIT_VIEW, None)
     with instance.database.read() as connection:
         head = audit_chain.find_head(connection)
         waiting = audit_chain.count_unchained(connection, MOST_WAITING)
     if head is None:
-        return RecordState(0, 0, 0, waiting)
-    return RecordState(head.number, head.signed_at, head.total, waiting)
+        return ChainState(0, 0, 0, waiting)
+    return ChainState(head.number, head.signed_at, head.total, waiting)
 
 
 def _actors(connection: Connection, reader: Actor, name: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.audit_log.named_rows import RecordRow, names_of_actors, with_names
+from sparekey.app.audit_log.named_rows import NamedEvent, names_of_actors, with_names
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.devices.devices import DeviceView, view_of
 from sparekey.app.devices.held import UserOnDevice, held_by
@@ -86,7 +86,7 @@ class DeviceContents:
     device: DeviceView
     users: tuple[UserOnDevice, ...]
     elsewhere: int
-    happened: list[RecordRow]
+    happened: list[NamedEvent]
     gone: GoneDevice | None = None
 
 

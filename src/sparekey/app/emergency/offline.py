@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.audit_log.named_rows import RecordRow, with_names
+from sparekey.app.audit_log.named_rows import NamedEvent, with_names
 from sparekey.app.emergency.approvals import ApprovalNeeded, Approved, settle_approval
 from sparekey.app.emergency.held import (
     HeldCode,
@@ -118,7 +118,7 @@ def _show(
     # Keep this version: a pending replacement would make the code useless while the caller types it.
     emergency_codes.assign(connection, held.device_id, owner.owner_id, owner.account_id, code.id)
     count_showing(connection, actor, now)
-    _put_on_record(connection, actor, owner, held, code, showing, approved, now)
+    _log_code_shown(connection, actor, owner, held, code, showing, approved, now)
     notify_user(connection, now, owner.account_id, Notice.CODE_SHOWN, kind=kind, device=held.device)
     return ShownCode(
         held.device,
@@ -210,7 +210,7 @@ def _set_online(connection: Connection, instance: Instance, actor: Actor, serial
     notify_user(connection, now, owner.account_id, notice, serial=serial)
 
 
-def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: int = 100) -> list[RecordRow]:
+def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: int = 100) -> list[NamedEvent]:
     """Return the events of this code, newest first. Raises NotFound or NotAllowed."""
     with instance.database.read() as connection:
         owner = owner_of(connection, actor, kind, name, Permission.EMERGENCY_VIEW)
@@ -219,7 +219,7 @@ def history(instance: Instance, actor: Actor, kind: CodeKind, name: str, limit: 
 
 def history_of(
     connection: Connection, actor: Actor, account_id: str, token_id: str | None, limit: int
-) -> list[RecordRow]:
+) -> list[NamedEvent]:
     """Return the events of a code, newest first, for an actor who may see them."""
     actions = (
         Action.EMERGENCY_SHOWN,
@@ -255,7 +255,7 @@ def _policy_for(connection: Connection, owner: Owner, held: HeldCode) -> Offline
     return effective_in(connection, account.domain_id, device.domain_id).values
 
 
-def _put_on_record(
+def _log_code_shown(
     connection: Connection,
     actor: Actor,
     owner: Owner,

@@ -10,7 +10,7 @@ from enum import StrEnum
 from sparekey.app.audit_log.sequencer import find_newest
 from sparekey.app.instance import Instance
 from sparekey.app.notices import raise_alarm
-from sparekey.app.offline.provisioning import record_contact, sync_users
+from sparekey.app.offline.provisioning import save_contact, sync_users
 from sparekey.app.ports import KeyPurpose
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.checkpoint import Checkpoint, CheckpointError
@@ -58,7 +58,7 @@ def take_contact(instance: Instance, device: Device, request: SyncRequest, *, no
                 batch=witnessed.number,
                 rows=witnessed.total,
             )
-        here = record_contact(connection, device, report, now=now)
+        here = save_contact(connection, device, report, now=now)
         users = sync_users(connection, instance, here, request.held, now)
     newest = find_newest(instance.database)
     return ContactAnswer(users, device.event_number, newest.text if newest else "", witness)

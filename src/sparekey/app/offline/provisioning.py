@@ -308,13 +308,13 @@ def _confirm_code(connection: Connection, device_id: str, receipt: Receipt, now:
         emergency_codes.confirm_held(connection, device_id, owner, code.id, now)
 
 
-def record_contact(connection: Connection, device: Device, report: SelfReport, *, now: int) -> Device:
+def save_contact(connection: Connection, device: Device, report: SelfReport, *, now: int) -> Device:
     """Save the contact and the device's own report, and log changes. Return the device after the change.
 
     The device is read again because its report decides which units it gets. Raises LookupError if the device is gone.
     """
-    was, recorded = device.report, device.recorded_exempt
-    exempt = recorded if _is_too_soon(connection, device.id, recorded, report.exempt, now) else report.exempt
+    was, logged = device.report, device.logged_exempt
+    exempt = logged if _is_too_soon(connection, device.id, logged, report.exempt, now) else report.exempt
     devices.save_report(connection, device.id, report, exempt, now)
     actor = f"device:{device.id}"
     if _is_changed(connection, device.id, was, report):
@@ -328,7 +328,7 @@ def record_contact(connection: Connection, device: Device, report: SelfReport, *
             after=report.protection,
             hardware_bound=report.hardware_bound,
         )
-    if exempt != recorded:
+    if exempt != logged:
         log(connection, now, actor, Action.DEVICE_EXEMPT, device=device.id, accounts=exempt)
     here = devices.find_device(connection, device.id)
     if here is None:
@@ -347,13 +347,13 @@ def _is_changed(connection: Connection, device_id: str, was: SelfReport, report:
 
 
 def _is_too_soon(
-    connection: Connection, device_id: str, recorded: Sequence[str], exempt: Sequence[str], now: int
+    connection: Connection, device_id: str, logged: Sequence[str], exempt: Sequence[str], now: int
 ) -> bool:
     """Return True if another list of exempt os_accounts was logged within the last hour.
 
     A list is long and may change at each contact. The next contact after the hour logs the list of that moment.
     """
-    if exempt == recorded:
+    if exempt == logged:
         return False
     last = _last_event(connection, device_id, Action.DEVICE_EXEMPT)
     return last is not None and now < last.at // 1_000_000 + _BETWEEN_LISTS

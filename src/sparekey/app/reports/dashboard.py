@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.audit_log.named_rows import RecordRow, with_names
+from sparekey.app.audit_log.named_rows import NamedEvent, with_names
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_account
 from sparekey.app.people.roles import GrantView, roles_and_passkeys
@@ -96,7 +96,7 @@ class Dashboard:
     ways: tuple[str, ...]
     tokens: tuple[TokenNow, ...]
     devices: tuple[DeviceNow, ...]
-    activity: tuple[RecordRow, ...]
+    activity: tuple[NamedEvent, ...]
     roles: tuple[GrantView, ...]
     passkeys: int
 
@@ -129,14 +129,14 @@ def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) ->
 
 def list_activity(
     instance: Instance, actor: Actor, login: str, limit: int = 50, before: int | None = None
-) -> list[RecordRow]:
-    """What happened to a user, newest first: rows of the record with ids less than `before`."""
+) -> list[NamedEvent]:
+    """What happened to a user, newest first: events with ids less than `before`."""
     with instance.database.read() as connection:
         account = get_account(connection, actor, login, Permission.USER_VIEW)
         return _rows(connection, actor, account, limit, before)
 
 
-def _rows(connection: Connection, actor: Actor, account: Account, limit: int, before: int | None) -> list[RecordRow]:
+def _rows(connection: Connection, actor: Actor, account: Account, limit: int, before: int | None) -> list[NamedEvent]:
     wanted = AuditFilter(account_id=account.id, actions=ACTIVITY)
     found = audit_events.list_rows(connection, wanted, limit=limit, before=before)
     return with_names(connection, actor, found)

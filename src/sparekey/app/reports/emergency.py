@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.audit_log.named_rows import RecordRow
+from sparekey.app.audit_log.named_rows import NamedEvent
 from sparekey.app.emergency.approvals import ApprovalView, own_requests
 from sparekey.app.emergency.held import HeldCode
 from sparekey.app.emergency.offline import history_of
@@ -91,7 +91,7 @@ class Overview:
     obstacles: tuple[Obstacle, ...]
     access: AccessView | None = None
     requests: tuple[ApprovalView, ...] = ()
-    history: list[RecordRow] = field(default_factory=list)
+    history: list[NamedEvent] = field(default_factory=list)
 
     @property
     def holds_any(self) -> bool:

@@ -1,11 +1,11 @@
-"""Reports and the record as files have them: plain members by name, the same from every interface."""
+"""Reports and the audit log as files have them: plain members by name, the same from every interface."""
 
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from sparekey.app.audit_log.named_rows import RecordRow
+from sparekey.app.audit_log.named_rows import NamedEvent
 from sparekey.app.reports.reports import ForecastRow, ReportRow
 from sparekey.core.audit_log.export import timestamp
 from sparekey.json_value import Json
@@ -25,7 +25,7 @@ READINESS: Final = (
     "obstacle",
 )
 FORECAST: Final = ("user", "name", "domain", "device", "when", "at", "left", "emergency_until", "why")
-RECORD: Final = (
+EVENT: Final = (
     "id",
     "at",
     "by",
@@ -81,8 +81,8 @@ def forecast_members(row: ForecastRow, at: int) -> Mapping[str, Json]:
     }
 
 
-def record_members(row: RecordRow) -> Mapping[str, Json]:
-    """One row of the record; the ids stay beside the names, for names change."""
+def event_members(row: NamedEvent) -> Mapping[str, Json]:
+    """One event; the ids stay beside the names, for names change."""
     return {
         "id": row.id,
         "at": timestamp(row.at),

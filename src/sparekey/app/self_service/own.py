@@ -85,7 +85,7 @@ _TOLD: Final = (
     Action.DEVICE_REVOKED,
     Action.DEVICE_STOLEN,
 )
-_THEMSELF: Final = "the user themself, at self-service"  # who reports a theft, as the record has it
+_THEMSELF: Final = "the user themself, at self-service"  # who reports a theft, as the audit log has it
 # Only to read what the user's own devices are called, in whatever domain they are.
 _NAMES_EVERYTHING: Final = Actor.of_system("system")
 
@@ -283,7 +283,7 @@ def report_stolen(instance: Instance, session: Session, device_id: str, *, now: 
         accounts.lock_accounts(connection, [_account_id(actor)])
         verify_fresh(connection, session, now)
         others = users_of(connection, device.id) - {actor.account_id}
-        # of those who never sign in offline the device holds nothing: only the record knows them
+        # of those who never sign in offline the device holds nothing: only the audit log knows them
         if others or audit_events.has_signed_in_there(connection, device.id, _account_id(actor)):
             raise Conflict(
                 "other people also use this device and would be blocked, too",

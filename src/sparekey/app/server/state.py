@@ -18,7 +18,7 @@ MOST_WAITING = 1_000  # rows that are counted
 
 @dataclass(frozen=True)
 class ServerState:
-    """`database`: its kind. `batch`: the newest of the record's chain, signed at `signed_at`; `unchained`: rows that
+    """`database`: its kind. `batch`: the newest of the audit chain, signed at `signed_at`; `unchained`: rows that
     wait, counted up to MOST_WAITING; `forwarded`: the last batch that a collector has taken, None: none ever did.
     `notices`: mails that wait, since `notices_since`; `given_up`: those that were not sent at all."""
 

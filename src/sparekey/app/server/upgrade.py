@@ -1,4 +1,4 @@
-"""Bring the database of a server that exists to this version's tables, and put that on record.
+"""Bring the database of a server that exists to the tables of this version, and log it.
 
 Rules: one transaction, so that a failure changes nothing; a database of a newer version is refused; a database without
 our tables is none, and gets none here.

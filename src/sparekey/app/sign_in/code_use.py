@@ -19,12 +19,12 @@ from sparekey.storage.emergency import online as online_emergency
 CLOCK_TOLERANCE: Final = 120
 
 
-def record_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
+def log_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
     """Log the use of an emergency code that is used up now. Do nothing for a tokencode."""
     if granted.code_id is None:
         return
     if granted.method is Method.ONLINE_EMERGENCY:
-        _record_online_use(connection, actor, device_id, granted, now)
+        _log_online_use(connection, actor, device_id, granted, now)
     else:
         match_use(connection, actor, device_id, granted.code_id, used_at=now, now=now)
 
@@ -71,7 +71,7 @@ def match_use(
         )
 
 
-def _record_online_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
+def _log_online_use(connection: Connection, actor: str, device_id: str | None, granted: Granted, now: int) -> None:
     """Log the use of a fixed or one-time tokencode. It was shown when it was made; the success has used it up."""
     access = online_emergency.find_access(connection, granted.token_id or "")
     if access is None:

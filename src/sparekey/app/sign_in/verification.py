@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from sparekey.app.audit import AuditEntry, record, row_of
+from sparekey.app.audit import AuditEntry, append, row_of
 from sparekey.app.instance import MICROSECONDS, Instance, log
 from sparekey.app.notices import notify_user
 from sparekey.app.sign_in.challenges import open_challenge
-from sparekey.app.sign_in.code_use import record_use
+from sparekey.app.sign_in.code_use import log_use
 from sparekey.app.snapshots import (
     code_state,
     online_emergency_state,
@@ -142,14 +142,14 @@ def settle(
     """Save the effects of an outcome in its transaction: those of the interface, a challenge, and the event."""
     reply_to = None
     if isinstance(outcome, Granted):
-        record_use(connection, interface.actor, interface.device_id, outcome, now)
+        log_use(connection, interface.actor, interface.device_id, outcome, now)
         if after_grant is not None:
             after_grant(connection, outcome)
     elif isinstance(outcome, Asked):
         if outcome.uses_code:
-            record_use(connection, interface.actor, interface.device_id, outcome.granted, now)
+            log_use(connection, interface.actor, interface.device_id, outcome.granted, now)
         reply_to = open_challenge(connection, instance, interface.actor, outcome, now)
-    _put_on_record(connection, interface, outcome, now)
+    _log_outcome(connection, interface, outcome, now)
     return SignInResult(outcome, reply_to)
 
 
@@ -166,10 +166,10 @@ def _granted_entry(interface: SignInInterface, granted: Granted, now: int) -> Au
     )
 
 
-def _put_on_record(connection: Connection, interface: SignInInterface, outcome: Outcome, now: int) -> None:
+def _log_outcome(connection: Connection, interface: SignInInterface, outcome: Outcome, now: int) -> None:
     match outcome:
         case Granted():
-            record(connection, _granted_entry(interface, outcome, now))
+            append(connection, _granted_entry(interface, outcome, now))
             if outcome.ends_emergency:
                 log(
                     connection,
@@ -196,10 +196,10 @@ def _put_on_record(connection: Connection, interface: SignInInterface, outcome: 
                 step=granted.step,
             )
         case Denied():
-            _put_refusal_on_record(connection, interface, outcome, now)
+            _log_denial(connection, interface, outcome, now)
 
 
-def _put_refusal_on_record(connection: Connection, interface: SignInInterface, denied: Denied, now: int) -> None:
+def _log_denial(connection: Connection, interface: SignInInterface, denied: Denied, now: int) -> None:
     # What was typed as a login that nobody has is not kept: it may be a PIN in the wrong field.
     log(
         connection,

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
-from sparekey.app.audit_log.named_rows import RecordRow, with_names
+from sparekey.app.audit_log.named_rows import NamedEvent, with_names
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_account, get_assigned_token, get_scope, get_token
@@ -155,7 +155,7 @@ class TokenAtHand:
     """A token for its page. `rows`: its recent events. `pin_rule`: the rule for a new PIN; "" if it is unassigned."""
 
     details: TokenDetails
-    rows: Sequence[RecordRow]
+    rows: Sequence[NamedEvent]
     pin_rule: str
 
 
@@ -469,7 +469,7 @@ def _details(connection: Connection, actor: Actor, token: Token) -> TokenDetails
     )
 
 
-def _history(connection: Connection, actor: Actor, token: Token, limit: int, before: int | None) -> list[RecordRow]:
+def _history(connection: Connection, actor: Actor, token: Token, limit: int, before: int | None) -> list[NamedEvent]:
     within = actor.domains_with(Permission.TOKEN_VIEW)
     wanted = AuditFilter(token_id=token.id, domains=within)
     rows = audit_events.list_rows(connection, wanted, limit=limit, before=before)

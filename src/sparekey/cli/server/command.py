@@ -102,7 +102,7 @@ class Call:
         if self.json:
             output.put_json(schema, data)
         else:
-            output.put_record(data)
+            output.put_members(data)
 
     def done(self, words: str, schema: str = "done", **data: object) -> None:
         """Report a success: `words` for people, `data` for --json."""

@@ -72,7 +72,7 @@ def put_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     console.print(table, crop=False)
 
 
-def put_record(data: Mapping[str, object]) -> None:
+def put_members(data: Mapping[str, object]) -> None:
     """Print one member per line."""
     width = max(map(len, data), default=0)
     for name, value in data.items():

@@ -27,7 +27,7 @@ from sparekey.storage.tables import (
 class Device:
     """An enrolled device. `domain`: the name of its security domain. `report`: what it last said about itself.
 
-    `recorded_exempt`: its exempt accounts as the audit log has them, which may be older than those of `report`.
+    `logged_exempt`: its exempt accounts as the audit log has them, which may be older than those of `report`.
     """
 
     id: str
@@ -37,7 +37,7 @@ class Device:
     public_key: bytes  # P-256, SubjectPublicKeyInfo, DER
     supports_offline: bool
     report: SelfReport
-    recorded_exempt: tuple[str, ...]
+    logged_exempt: tuple[str, ...]
     enrolled_at: int
     revoked_at: int | None
     last_contact: int | None
@@ -138,7 +138,7 @@ def device_of(row: AnyRow) -> Device:
     """Read a device from a row that may have further columns, such as one of a search."""
     stored = json.loads(row.exempt_accounts)
     # one list if both are equal: see `save_report`
-    reported, recorded = (stored["said"], stored["recorded"]) if isinstance(stored, dict) else (stored, stored)
+    reported, logged = (stored["said"], stored["recorded"]) if isinstance(stored, dict) else (stored, stored)
     return Device(
         id=row.id,
         name=row.name,
@@ -147,7 +147,7 @@ def device_of(row: AnyRow) -> Device:
         public_key=row.public_key,
         supports_offline=row.supports_offline,
         report=SelfReport(row.hardware_bound, row.protection, tuple(reported)),
-        recorded_exempt=tuple(recorded),
+        logged_exempt=tuple(logged),
         enrolled_at=row.enrolled_at,
         revoked_at=row.revoked_at,
         last_contact=row.last_contact,
@@ -208,11 +208,11 @@ def set_last_contact(connection: Connection, device_id: str, now: int) -> None:
 
 
 def save_report(
-    connection: Connection, device_id: str, report: SelfReport, recorded_exempt: tuple[str, ...], now: int
+    connection: Connection, device_id: str, report: SelfReport, logged_exempt: tuple[str, ...], now: int
 ) -> None:
     """Save the report of a device about itself, and its exempt accounts as the audit log has them."""
-    same = report.exempt == recorded_exempt
-    stored = report.exempt if same else {"said": report.exempt, "recorded": recorded_exempt}
+    same = report.exempt == logged_exempt
+    stored = report.exempt if same else {"said": report.exempt, "recorded": logged_exempt}
     values = {
         "hardware_bound": report.hardware_bound,
         "protection": report.protection,

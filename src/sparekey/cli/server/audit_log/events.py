@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sparekey.app.audit_log.forwarding import next_events
-from sparekey.app.audit_log.named_rows import TIMES, RecordRow
+from sparekey.app.audit_log.named_rows import TIMES, NamedEvent
 from sparekey.app.audit_log.reading import list_record
 from sparekey.app.audit_log.sequencer import chain
 from sparekey.app.audit_log.verification import verify_record
@@ -134,17 +134,17 @@ def export(
             after = events[-1]["batch"]
 
 
-def put_rows(call: Call, schema: str, rows: Sequence[RecordRow], columns: Sequence[str]) -> None:
+def put_rows(call: Call, schema: str, rows: Sequence[NamedEvent], columns: Sequence[str]) -> None:
     """Print events: ids and names in JSON, known names in tables."""
     call.put_list(schema, [_members(row) if call.json else _cells(row) for row in rows], columns)
 
 
-def _members(row: RecordRow) -> dict[str, object]:
+def _members(row: NamedEvent) -> dict[str, object]:
     detail = json.loads(row.detail)
     return {**dataclasses.asdict(row), "at": output.rfc3339(row.at // 1_000_000), "detail": detail}
 
 
-def _cells(row: RecordRow) -> dict[str, object]:
+def _cells(row: NamedEvent) -> dict[str, object]:
     known = {
         "user": row.user or row.account_id,
         "token": row.token or row.token_id,
@@ -155,14 +155,14 @@ def _cells(row: RecordRow) -> dict[str, object]:
     return {**members, **known, "by": _by(row), "detail": _detail(detail, row)}
 
 
-def _by(row: RecordRow) -> str:
+def _by(row: NamedEvent) -> str:
     """Name the actor; before a sign-in is complete, say where it happens."""
     kind, _, name = row.by.partition(":")
     where = {"rest": "signing in", "self": "signing in to self-service"}.get(kind)
     return f"{name}, {where}" if where else row.by
 
 
-def _detail(detail: dict[str, object], row: RecordRow) -> str:
+def _detail(detail: dict[str, object], row: NamedEvent) -> str:
     """Return the details that no other column shows."""
     said: tuple[object, ...] = (None, "", [], {})
     return ", ".join(

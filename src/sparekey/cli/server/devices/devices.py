@@ -112,7 +112,7 @@ def show(ctx: typer.Context, name: Name) -> None:
     if call.json:
         output.put_json("device", _members(view) | {"units": rows})
         return
-    output.put_record(_members(view))
+    output.put_members(_members(view))
     print()
     output.put_table(rows, ["user", "kind", "token", "day", "version", "expires", "confirmed"])
 

@@ -84,7 +84,7 @@ def _add_reading(kind: PolicyKind, group: typer.Typer, columns: tuple[str, ...])
         if call.json:
             output.put_json("policy", _members(view))
             return
-        output.put_record(_heading(view))
+        output.put_members(_heading(view))
         print()
         rows = [{"field": field, "value": _text(value)} for field, value in _plain(view.values).items()]
         output.put_table(rows, _EFFECTIVE[:2])

@@ -246,7 +246,7 @@ def _show_seed(call: Call, made: AddedToken, user: str, *, qr: bool, text: bool)
             segno.make(uri, error="m").terminal(compact=True)
         print(uri)
     if text:
-        output.put_record(_seed_members(made, user, qr=False, text=True))
+        output.put_members(_seed_members(made, user, qr=False, text=True))
 
 
 def _members(view: TokenView) -> dict[str, object]:

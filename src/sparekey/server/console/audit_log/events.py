@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sparekey.app.audit_log import reading as audit_reading
-from sparekey.app.audit_log.named_rows import TIMES, RecordRow
-from sparekey.app.audit_log.reading import REFUSED, list_record, record_state
-from sparekey.app.reports.rows import RECORD, record_members
+from sparekey.app.audit_log.named_rows import TIMES, NamedEvent
+from sparekey.app.audit_log.reading import REFUSED, chain_state, list_record
+from sparekey.app.reports.rows import EVENT, event_members
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.words import REASONS, WORDS
 from sparekey.core.errors import BadInput, NotAllowed, SparekeyError
@@ -46,7 +46,7 @@ _KINDS: Final = {"csv": ("text/csv", "csv"), "jsonl": ("application/x-ndjson", "
 def manage(visit: Visit) -> Reply:
     """Return the newest events that match the filters."""
     wanted, error = _wanted(visit, visit.query)
-    rows: Sequence[RecordRow] = ()
+    rows: Sequence[NamedEvent] = ()
     if error is None:
         before = visit.query.number("after", "Page", 1, 2**63 - 1, 2**63 - 1)
         try:
@@ -67,7 +67,7 @@ def manage(visit: Visit) -> Reply:
         most=MOST_ROWS,
         actions=_actions(),
         results=[("", "any"), *_RESULTS, *sorted(REASONS.items(), key=lambda each: each[1])],
-        state=record_state(visit.instance, visit.actor) if whole and not wanted else None,
+        state=chain_state(visit.instance, visit.actor) if whole and not wanted else None,
         limit=audit_reading.MOST_WAITING,
         filtered=bool(wanted),
     )
@@ -82,10 +82,10 @@ def export(visit: Visit) -> Reply:
     wanted, error = _wanted(visit, visit.query)
     if error is not None:
         raise error
-    rows = [record_members(row) for row in list_record(visit.instance, visit.actor, limit=MOST_ROWS, **wanted)]
+    rows = [event_members(row) for row in list_record(visit.instance, visit.actor, limit=MOST_ROWS, **wanted)]
     media_type, ending = _KINDS[kind]
     if kind == "csv":
-        content = as_csv(RECORD, [{**row, "detail": json.dumps(row["detail"])} for row in rows])
+        content = as_csv(EVENT, [{**row, "detail": json.dumps(row["detail"])} for row in rows])
     else:
         content = as_json_lines(rows)
     return Download(content, media_type, f"audit-{datetime.fromtimestamp(visit.now, UTC):%Y%m%d-%H%M}.{ending}")
@@ -136,13 +136,13 @@ def _names_somebody(wanted: dict[str, Any]) -> bool:
     return any(wanted.get(name) for name in ("user", "serial", "device"))
 
 
-def _about(row: RecordRow) -> str:
+def _about(row: NamedEvent) -> str:
     """What was changed, where that is no user, token or device."""
     detail: dict[str, Json] = json.loads(row.detail)
     return ", ".join(str(detail[name]) for name in ("name", "role", "domain") if isinstance(detail.get(name), str))
 
 
-def _details(row: RecordRow) -> list[tuple[str, str | int]]:
+def _details(row: NamedEvent) -> list[tuple[str, str | int]]:
     """What the row says besides, by name; names in place of ids where there are any. A number is a unix second."""
     detail: dict[str, Json] = json.loads(row.detail) | dict(row.people)
     return [

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from sparekey.app.audit_log.named_rows import RecordRow
+from sparekey.app.audit_log.named_rows import NamedEvent
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.words import happened
 from sparekey.core.emergency.offline import CodeKind
@@ -62,7 +62,7 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 
 
-def told(row: RecordRow) -> str:
+def told(row: NamedEvent) -> str:
     """Return one event of a code's history as a sentence, without its time and who did it."""
     detail = json.loads(row.detail)
     match row.action:
@@ -86,7 +86,7 @@ def told(row: RecordRow) -> str:
     return said
 
 
-def _with_device(row: RecordRow, on_device: str, elsewhere: str) -> str:
+def _with_device(row: NamedEvent, on_device: str, elsewhere: str) -> str:
     """Fill in the sentence that names a device, or the other one if the event names none."""
     detail = json.loads(row.detail)
     facts = {
@@ -101,7 +101,7 @@ def _with_device(row: RecordRow, on_device: str, elsewhere: str) -> str:
     return said[:1].upper() + said[1:]
 
 
-def circumstances(row: RecordRow) -> str:
+def circumstances(row: NamedEvent) -> str:
     """Return what the operator wrote about the caller, and who approved; "" if nothing."""
     detail = json.loads(row.detail)
     parts = [
