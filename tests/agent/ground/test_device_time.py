@@ -10,6 +10,7 @@ from sparekey.agent.ground.device_time import (
     TimeState,
     at_contact,
     at_hit,
+    holding,
     kept_up,
     started,
     trusted_time,
@@ -25,7 +26,20 @@ def reading(wall: int = 0, monotonic: int = 0, boot: str = "a", *, synchronised:
     return ClockReading(NOON - 50 + wall, 100 + monotonic, boot, synchronised)
 
 
+def test_a_contact_sets_the_time_the_offset_and_the_mark_which_may_fall() -> None:
+    expected = TimeState(NOON, "a", 100, contact=NOON, contact_boot="a", contact_monotonic=100, offset=50, days_end=9)
+    assert at_contact(TimeState(mark=NOON + 999, mark_boot="b", days_end=9), BEFORE, NOON) == expected
+
+
+def test_the_ends_of_the_units_held_stay_when_none_is_left() -> None:
+    state = holding(TimeState(mark=5), [3, 9, 4], [8, 7])
+    assert state == TimeState(mark=5, days_end=9, emergency_end=8)
+    assert holding(state, [], [6]) == TimeState(mark=5, days_end=9, emergency_end=6)
+    assert holding(state, [6], []) == TimeState(mark=5, days_end=6, emergency_end=8)
+
+
 def test_in_the_boot_of_the_contact_the_monotonic_clock_carries_on() -> None:
+    assert trusted_time(CONTACT, reading(wall=-9999)).time == NOON  # in the second of the contact, too
     trusted = trusted_time(CONTACT, reading(wall=-9999, monotonic=3600))
     assert (trusted.time, trusted.mark, trusted.clock_wrong) == (NOON + 3600, NOON + 3600, False)
 
@@ -59,6 +73,8 @@ def test_in_another_boot_keeping_up_is_a_start() -> None:
     later = reading(wall=3600, boot="b")
     assert kept_up(CONTACT, later) == started(CONTACT, later)
     assert kept_up(CONTACT, later).mark == NOON + 3600
+    # In the same boot only the monotonic clock counts.
+    assert kept_up(started(CONTACT, later), reading(wall=7200, monotonic=10, boot="b")).mark == NOON + 3610
 
 
 def test_past_everything_that_was_held_the_clock_is_suspect_and_does_not_raise_the_mark() -> None:
@@ -70,6 +86,18 @@ def test_past_everything_that_was_held_the_clock_is_suspect_and_does_not_raise_t
     assert not trusted_time(replace(CONTACT, days_end=0, emergency_end=0), ahead).suspect
     # What ran out while this boot was running has really run out.
     assert not trusted_time(CONTACT, reading(monotonic=3 * DAY)).suspect
+
+
+def test_the_clock_is_suspect_only_past_the_end_and_two_minutes_past_the_mark() -> None:
+    assert not trusted_time(CONTACT, reading(wall=2 * DAY, boot="b")).suspect
+    assert trusted_time(CONTACT, reading(wall=2 * DAY + 1, boot="b")).suspect
+    soon = replace(CONTACT, days_end=NOON + 100)
+    assert not trusted_time(soon, reading(wall=120, boot="b")).suspect
+    assert trusted_time(soon, reading(wall=121, boot="b")).suspect
+    assert trusted_time(replace(CONTACT, days_end=1), reading(wall=121, boot="b")).suspect
+    # Without days, the emergency units set the end.
+    codes = replace(CONTACT, days_end=0, emergency_end=NOON + 100)
+    assert trusted_time(codes, reading(wall=121, boot="b")).suspect
 
 
 def test_a_suspect_clock_still_lets_running_time_pass_over_reboots() -> None:
