@@ -24,6 +24,7 @@ from tools.tree import ROOT, project_files
 COPY: Final = ROOT / ".venv" / "mutants"
 EXPLAINED: Final = ROOT / "tests" / "mutants.toml"
 CAUGHT: Final = frozenset({"killed", "timeout", "caught by type check", "suspicious", "segfault"})
+NOT_CLEAN: Final = "Failed to run clean test"  # in the log of mutmut
 SETTINGS: Final = """
 [tool.mutmut]
 source_paths = ["src/"]
@@ -71,6 +72,14 @@ def write_settings(to: Path, files: Collection[str]) -> None:
     (to / "pyproject.toml").write_text(text + settings, encoding="utf-8")
 
 
+def remove_unmutated(copy: Path, files: Collection[str]) -> None:
+    """Remove the copies that a run on other files left without mutants. mutmut would take them for mutated ones."""
+    for file in files:
+        mutated, source = copy / "mutants" / file, copy / file
+        if mutated.exists() and mutated.read_bytes() == source.read_bytes():
+            mutated.unlink()
+
+
 def _toml_list(texts: Sequence[str]) -> str:
     return "[" + ", ".join(f'"{text}"' for text in texts) + "]"
 
@@ -116,7 +125,7 @@ def _chosen(patterns: Sequence[str]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit 1 if a survivor is not explained or an explanation is stale, 2 if no file is chosen."""
+    """Exit 1 if a survivor is not explained, an explanation is stale or a test fails anyway, 2 if no file is chosen."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.mutants", description="Try mutants of the files that decide."
     )
@@ -134,8 +143,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     COPY.mkdir(parents=True, exist_ok=True)
     copy_tree(COPY)
     write_settings(COPY, files)
+    remove_unmutated(COPY, files)
     modules = [file.removeprefix("src/").removesuffix(".py").replace("/", ".") for file in files]
     _try()
+    if NOT_CLEAN in (COPY / "mutmut.log").read_text(encoding="utf-8"):
+        print(f"The tests fail without mutants; see {COPY / 'mutmut.log'}")
+        return 1
     known = explained()
     if again := [name for name, each in _survivors(modules).items() if each not in known]:
         _try(*again)  # a test may be new

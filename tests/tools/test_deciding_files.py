@@ -8,7 +8,7 @@ import pytest
 
 from tools import mutants
 from tools.deciding import DECIDING, branches_taken, main
-from tools.mutants import Survivor, complaints, explained, results, survivor
+from tools.mutants import Survivor, complaints, explained, remove_unmutated, results, survivor
 from tools.tree import ROOT
 
 
@@ -59,6 +59,16 @@ DIFF = """# sparekey.core.sign_in.pins.x_is_right__mutmut_12: survived
 -    return a == b
 +    return a != b
 """
+
+
+def test_a_copy_without_mutants_is_removed_so_that_mutmut_mutates_it(tmp_path: Path) -> None:
+    for name, mutated in (("a.py", "plain"), ("b.py", "with mutants"), ("c.py", None)):
+        (tmp_path / name).write_text("plain")
+        if mutated is not None:
+            (tmp_path / "mutants").mkdir(exist_ok=True)
+            (tmp_path / "mutants" / name).write_text(mutated)
+    remove_unmutated(tmp_path, ["a.py", "b.py", "c.py"])
+    assert [path.name for path in (tmp_path / "mutants").iterdir()] == ["b.py"]
 
 
 def test_results_and_diffs_of_mutmut_are_read() -> None:
