@@ -21,15 +21,12 @@ DECIDING: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/app/policies/test_previews.py",
         "tests/app/policies/test_policies.py",
     ),
-    "src/sparekey/storage/sign_in/statements.py": ("tests/properties", "tests/app/sign_in/test_answers.py"),
+    "src/sparekey/storage/sign_in/statements.py": ("tests/storage/sign_in",),
     "src/sparekey/sealed/open.py": ("tests/sealed", "tests/vectors"),
-    "src/sparekey/agent/sign_in/attempt.py": (
-        "tests/agent/sign_in/test_attempt.py",
-        "tests/agent/sign_in/test_login.py",
-    ),
-    "src/sparekey/agent/sign_in/offline.py": ("tests/agent",),
-    "src/sparekey/agent/store/erasing.py": ("tests/agent",),
-    "src/sparekey/agent/ground/device_time.py": ("tests/agent",),
+    "src/sparekey/agent/sign_in/attempt.py": ("tests/agent/sign_in/test_attempt.py",),
+    "src/sparekey/agent/sign_in/offline.py": ("tests/agent/sign_in",),
+    "src/sparekey/agent/store/erasing.py": ("tests/agent/store/test_erasing.py",),
+    "src/sparekey/agent/ground/device_time.py": ("tests/agent/ground/test_device_time.py",),
 }
 
 
