@@ -1,6 +1,6 @@
-"""Reads files of tokens: CSV, PSKC (RFC 6030) and `.sdtid`. Bytes in, records out, nothing touched."""
+"""Read files of tokens: CSV, PSKC (RFC 6030) and `.sdtid`. They turn bytes into token entries, without I/O."""
 
+from sparekey.token_files.entries import Item, RefusedEntry, TokenEntry
 from sparekey.token_files.reading import LARGEST_FILE, MOST_ENTRIES, TokenFile, read_token_file
-from sparekey.token_files.records import Item, RefusedEntry, TokenEntry
 
 __all__ = ["LARGEST_FILE", "MOST_ENTRIES", "Item", "RefusedEntry", "TokenEntry", "TokenFile", "read_token_file"]

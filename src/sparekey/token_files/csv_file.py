@@ -16,7 +16,7 @@ from sparekey.core.errors import BadInput
 from sparekey.core.plurals import counted
 from sparekey.core.tokens import Parameters
 from sparekey.secret import Secret
-from sparekey.token_files.records import (
+from sparekey.token_files.entries import (
     EntryError,
     Item,
     TokenEntry,
@@ -67,7 +67,7 @@ def _item(number: int, columns: Sequence[str], row: Sequence[str]) -> Item:
     values = {name: value.strip() for name, value in zip(columns, row, strict=False)}
     try:
         verify_width(len(row), len(columns))
-        return _record(number, values)
+        return _entry(number, values)
     except EntryError as error:
         return refused(number, values.get("serial", ""), error)
 
@@ -78,7 +78,7 @@ def verify_width(found: int, named: int) -> None:
         raise EntryError(f"the line has {counted(found, 'column')}, the first line names {named}")
 
 
-def _record(number: int, values: Mapping[str, str]) -> TokenEntry:
+def _entry(number: int, values: Mapping[str, str]) -> TokenEntry:
     kind = values["type"].lower()
     if kind not in _DEFAULTS:
         raise EntryError(f"the type is none of {', '.join(_DEFAULTS)}")

@@ -1,7 +1,7 @@
 """Tokens from PSKC files (RFC 6030): HOTP and TOTP keys, plain or encrypted.
 
 Rules: a MAC is verified before anything is decrypted (`pskc_keys`); what restricts the use of a key in a way that is
-not kept here refuses the record (section 5); a signature of the file is not looked at.
+not kept here refuses the entry (section 5); a signature of the file is not looked at.
 """
 
 import re
@@ -12,8 +12,7 @@ from xml.etree.ElementTree import Element
 from sparekey.core.errors import BadInput
 from sparekey.core.tokens import Parameters
 from sparekey.secret import Secret
-from sparekey.token_files.pskc_keys import PskcKeys, keys_of
-from sparekey.token_files.records import (
+from sparekey.token_files.entries import (
     EntryError,
     Item,
     TokenEntry,
@@ -24,7 +23,8 @@ from sparekey.token_files.records import (
     small_number,
     verified,
 )
-from sparekey.token_files.xml_records import local_name, text_of
+from sparekey.token_files.pskc_keys import PskcKeys, keys_of
+from sparekey.token_files.xml_entries import local_name, text_of
 
 NAMESPACE: Final = "urn:ietf:params:xml:ns:keyprov:pskc"
 _P: Final = f"{{{NAMESPACE}}}"
@@ -61,12 +61,12 @@ def _item(number: int, package: Element, keys: PskcKeys, now: int) -> Item:
     if not serial and key is not None:
         serial = key.get("Id", "")
     try:
-        return _record(number, serial, key, keys, now)
+        return _entry(number, serial, key, keys, now)
     except EntryError as error:
         return refused(number, serial, error)
 
 
-def _record(number: int, serial: str, key: Element | None, keys: PskcKeys, now: int) -> TokenEntry:
+def _entry(number: int, serial: str, key: Element | None, keys: PskcKeys, now: int) -> TokenEntry:
     if key is None:
         raise EntryError("the key package has no key")
     profile = _PROFILES.fullmatch(key.get("Algorithm", ""))

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
-from sparekey.token_files.records import EntryError, base64_bytes
-from sparekey.token_files.xml_records import local_name, text_of
+from sparekey.token_files.entries import EntryError, base64_bytes
+from sparekey.token_files.xml_entries import local_name, text_of
 
 _XENC: Final = "{http://www.w3.org/2001/04/xmlenc#}"
 _BLOCK: Final = 16  # bytes; of a value the first one is the IV

@@ -1,6 +1,6 @@
 """Tells which kind of file it is and reads it.
 
-Rules: the kind is told by the content, not by a name; size and number of records are bounded; a file that is wrong as
+Rules: the kind is told by the content, not by a name; size and number of entries are bounded; a file that is wrong as
 a whole raises BadInput, at the latest when its last item has been asked for.
 """
 
@@ -11,10 +11,10 @@ from typing import Final
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 from sparekey.token_files.csv_file import read_csv
+from sparekey.token_files.entries import Item
 from sparekey.token_files.pskc import NAMESPACE, read_pskc
-from sparekey.token_files.records import Item
 from sparekey.token_files.sdtid import read_sdtid
-from sparekey.token_files.xml_records import local_name, walk
+from sparekey.token_files.xml_entries import local_name, walk
 
 LARGEST_FILE: Final = 128 * 1024 * 1024  # bytes: 100,000 encrypted tokens of PSKC are about 71 MiB
 MOST_ENTRIES: Final = 200_000  # in one file: each waits in memory until all are known

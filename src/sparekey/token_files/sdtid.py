@@ -14,7 +14,7 @@ from sparekey.core.errors import BadInput
 from sparekey.core.tokens import Parameters
 from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
-from sparekey.token_files.records import (
+from sparekey.token_files.entries import (
     EntryError,
     Item,
     TokenEntry,
@@ -25,7 +25,7 @@ from sparekey.token_files.records import (
     verified,
 )
 from sparekey.token_files.sdtid_keys import BatchKeys, batch_keys
-from sparekey.token_files.xml_records import text_of
+from sparekey.token_files.xml_entries import text_of
 
 _DATE: Final = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})")
 _BLOCK: Final = 16
@@ -75,12 +75,12 @@ def _fields(section: Element) -> dict[str, str]:
 def _item(number: int, element: Element, header: Fields, keys: BatchKeys) -> Item:
     serial = text_of(element.find("SN"))
     try:
-        return _record(number, serial, element, header, keys)
+        return _entry(number, serial, element, header, keys)
     except EntryError as error:
         return refused(number, serial, error)
 
 
-def _record(number: int, serial: str, element: Element, header: Fields, keys: BatchKeys) -> TokenEntry:
+def _entry(number: int, serial: str, element: Element, header: Fields, keys: BatchKeys) -> TokenEntry:
     fields = _fields(element)
     keys.verify_token(element, serial, _block(fields.get("TokenMAC", ""), "its MAC"))
 

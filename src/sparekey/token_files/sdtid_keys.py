@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
 from sparekey.secret import Secret
-from sparekey.token_files.records import EntryError
+from sparekey.token_files.entries import EntryError
 
 _BLOCK: Final = 16
 _ROUNDS: Final = 1_000

@@ -81,18 +81,18 @@ def import_tokens(
     with instance.database.read() as connection:
         domain_id = get_domain(connection, actor, domain, Permission.TOKEN_IMPORT).id
     file = read_token_file(data, password, now)
-    records, refusals = _sorted(file.items, progress)
+    entries, refusals = _sorted(file.items, progress)
     if dry_run:
         with instance.database.read() as connection:
-            kept, taken = _without_taken(connection, records)
+            kept, taken = _without_taken(connection, entries)
         return _report(file.kind, len(kept), refusals + taken, dry_run=True)
-    sealed = {record.serial: _unused_token(instance, record, domain_id, now) for record in records}
+    sealed = {entry.serial: _unused_token(instance, entry, domain_id, now) for entry in entries}
     try:
         with instance.database.write() as connection:
             get_domain(connection, actor, domain, Permission.TOKEN_IMPORT)
-            kept, taken = _without_taken(connection, records)
+            kept, taken = _without_taken(connection, entries)
             report = _report(file.kind, len(kept), refusals + taken, dry_run=False)
-            _insert(connection, actor, [sealed[record.serial] for record in kept], now, progress)
+            _insert(connection, actor, [sealed[entry.serial] for entry in kept], now, progress)
             _log_import(connection, actor, report, domain, now)
     except IntegrityError as error:
         raise Conflict(
@@ -127,38 +127,38 @@ def list_imports(instance: Instance, actor: Actor, limit: int = 10) -> list[Impo
 
 def _sorted(items: Iterator[Item], progress: Progress) -> tuple[list[TokenEntry], list[RefusedEntry]]:
     """Return the entries that have a serial number of their own, and the refused entries."""
-    records: dict[str, TokenEntry] = {}
+    entries: dict[str, TokenEntry] = {}
     refusals: list[RefusedEntry] = []
     for number, item in enumerate(items, 1):
         if isinstance(item, RefusedEntry):
             refusals.append(item)
-        elif item.serial in records:
+        elif item.serial in entries:
             refusals.append(RefusedEntry(item.number, item.serial, _TWICE))
         else:
-            records[item.serial] = item
+            entries[item.serial] = item
         if number % BATCH == 0:
             progress("read", number)
-    return list(records.values()), refusals
+    return list(entries.values()), refusals
 
 
 def _without_taken(
-    connection: Connection, records: Sequence[TokenEntry]
+    connection: Connection, entries: Sequence[TokenEntry]
 ) -> tuple[list[TokenEntry], list[RefusedEntry]]:
-    taken = stored.find_taken(connection, [record.serial for record in records])
-    kept = [record for record in records if record.serial not in taken]
-    return kept, [RefusedEntry(record.number, record.serial, _TAKEN) for record in records if record.serial in taken]
+    taken = stored.find_taken(connection, [entry.serial for entry in entries])
+    kept = [entry for entry in entries if entry.serial not in taken]
+    return kept, [RefusedEntry(entry.number, entry.serial, _TAKEN) for entry in entries if entry.serial in taken]
 
 
-def _unused_token(instance: Instance, record: TokenEntry, domain_id: str, now: int) -> UnusedToken:
+def _unused_token(instance: Instance, entry: TokenEntry, domain_id: str, now: int) -> UnusedToken:
     token_id = new_id()
-    parameters = record.parameters
+    parameters = entry.parameters
     # `counter` is that of the next code, so the one before it counts as used
-    last_step = TOKEN_TYPES[record.type].unused + record.counter
+    last_step = TOKEN_TYPES[entry.type].unused + entry.counter
     owner = token_owner(None, token_id)
     return UnusedToken(
         id=token_id,
-        serial=record.serial,
-        type=record.type,
+        serial=entry.serial,
+        type=entry.type,
         account_id=None,
         domain_id=domain_id,
         digits=parameters.digits,
@@ -167,8 +167,8 @@ def _unused_token(instance: Instance, record: TokenEntry, domain_id: str, now: i
         seed_sealed=instance.vault.seal("token.seed_sealed", token_id, owner, parameters.seed.reveal()),
         last_step=last_step,
         enabled=False,
-        expires_at=record.expires_at,
-        with_pin=record.with_pin,
+        expires_at=entry.expires_at,
+        with_pin=entry.with_pin,
         created_at=now,
     )
 

@@ -1,6 +1,6 @@
-"""Walks an XML file record by record, so that none of it is kept longer than its turn.
+"""Walk an XML file entry by entry, so that no entry is kept after it was read.
 
-Rules: no document type and so no entity (defusedxml refuses them where they begin); depth and size of a record are
+Rules: no document type and so no entity (defusedxml refuses them where they begin); depth and size of an entry are
 bounded before it is looked at; whatever is wrong with the XML refuses the whole file.
 """
 
@@ -15,7 +15,7 @@ from defusedxml import DefusedXmlException
 from sparekey.core.errors import BadInput
 
 DEEPEST: Final = 32
-MOST_ELEMENTS: Final = 1_000  # in one record; a PSKC key package has about 20
+MOST_ELEMENTS: Final = 1_000  # in one entry; a PSKC key package has about 20
 _MEND: Final = "export the file anew from where it comes from"
 
 

@@ -1,7 +1,7 @@
-"""What a file of tokens holds: a record for each token that can be imported, a refusal in words for each other one.
+"""Entries of a file of tokens: an entry for each token that can be imported, or a refusal with its reason.
 
 Rules: nothing that stood in the file is repeated in words but a well-formed serial number, for what stands in the wrong
-place may be a seed; a file that is wrong as a whole raises BadInput; no token is made from a doubtful record.
+place may be a seed; a file that is wrong as a whole raises BadInput; no token is made from a doubtful entry.
 """
 
 import base64
@@ -25,7 +25,7 @@ _LARGEST_COUNTER: Final = 2**31  # nobody presses a button as often
 class TokenEntry:
     """A token of the file; its parameters are some that a token of its type has."""
 
-    number: int  # its line in a CSV file, else the how-manieth record it is
+    number: int  # its line in a CSV file, else its position among the entries
     type: str
     parameters: Parameters
     counter: int = 0  # of the next code; only event-based tokens have one
@@ -39,7 +39,7 @@ class TokenEntry:
 
 @dataclass(frozen=True, slots=True)
 class RefusedEntry:
-    """A record that is not imported, and why."""
+    """An entry that is not imported, with the reason."""
 
     number: int
     serial: str  # "" where it is not known to be one
@@ -50,24 +50,24 @@ Item: TypeAlias = TokenEntry | RefusedEntry
 
 
 class EntryError(ValueError):
-    """This record is refused; the message says why and repeats nothing of it."""
+    """This entry is refused. The message gives the reason and repeats nothing of the entry."""
 
 
-def verified(record: TokenEntry) -> TokenEntry:
-    """The record, which a token can be made from. Raises EntryError."""
-    if SERIAL.fullmatch(record.serial) is None:
+def verified(entry: TokenEntry) -> TokenEntry:
+    """Return the entry if a token can be made from it. Raises EntryError."""
+    if SERIAL.fullmatch(entry.serial) is None:
         raise EntryError("a serial number has 1 to 64 letters, digits and the characters _ . -")
-    if record.parameters.algorithm not in ALGORITHMS:
+    if entry.parameters.algorithm not in ALGORITHMS:
         raise EntryError(f"the algorithm is none of {', '.join(sorted(ALGORITHMS))}")
     try:
-        TOKEN_TYPES[record.type].of(record.parameters)
+        TOKEN_TYPES[entry.type].of(entry.parameters)
     except TokenError as error:
         raise EntryError(str(error)) from None
-    return record
+    return entry
 
 
 def refused(number: int, serial: str, error: EntryError) -> RefusedEntry:
-    """The refusal of the record with this serial number, as far as it is one."""
+    """Return the refusal of this entry. The serial number is left out if it is not valid."""
     return RefusedEntry(number, serial if SERIAL.fullmatch(serial) else "", str(error))
 
 
