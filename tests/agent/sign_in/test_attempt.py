@@ -244,7 +244,8 @@ REFUSALS: dict[str, tuple[UserState, str, dict[str, Any], RefusalReason]] = {
     "a trial with a tokencode": (ALICE, CODE, {"emergency_only": True}, RefusalReason.WRONG_PASSCODE),
     "five digits": (a_user(EMERGENCY), "12345", {}, RefusalReason.WRONG_PASSCODE),
     "digits of another alphabet": (a_user(EMERGENCY), "١٢٣٤٥٦", {}, RefusalReason.WRONG_PASSCODE),
-    "letters at the end": (a_user(EMERGENCY), "12345x", {}, RefusalReason.WRONG_PASSCODE),
+    "a letter at the end": (a_user(EMERGENCY), CODE + "X", {}, RefusalReason.WRONG_PASSCODE),
+    "a tab at the end": (a_user(EMERGENCY), CODE + "\t", {}, RefusalReason.WRONG_PASSCODE),
     "no code at all": (ALICE, "?", {}, RefusalReason.WRONG_PASSCODE),
     "a tokencode of another length": (ALICE, CODE + "78", {}, RefusalReason.WRONG_PASSCODE),
 }
