@@ -19,7 +19,9 @@ import sparekey
 from sparekey.storage import schema
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
+from tests.clean_databases import CleanDatabases
 from tests.order import group_of, stretches
+from tests.quick_argon2 import choose_argon2
 from tests.swtpm import Swtpm
 from tools.counts import Count
 from tools.postgresql import PostgresqlServer
@@ -73,6 +75,13 @@ class _Order:
         items[:] = stretches(groups, short, getattr(config, "workerinput", {}).get("workercount", 1))
 
 
+@pytest.hookimpl(tryfirst=True)  # before the fixtures of the test, wider ones among them
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let the test hash quickly, if no other process shares its hashes."""
+    has_mark = item.get_closest_marker("real_argon2") or item.get_closest_marker("alone")
+    choose_argon2(item.path.relative_to(_HERE), has_mark=has_mark is not None)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """`-m alone` wants few files: the others are not imported."""
     is_test = config.option.markexpr == "alone" and collection_path.suffix == ".py"
@@ -109,11 +118,11 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
 
 
 @pytest.fixture(scope="session")
-def postgresql_with_tables(postgresql_server: PostgresqlServer) -> str:
-    """The name of a PostgreSQL database with its tables and nothing in them, to be copied: migrations run once."""
+def clean_databases(postgresql_server: PostgresqlServer) -> CleanDatabases:
+    """PostgreSQL databases with tables and nothing in them: migrations run once."""
     url = postgresql_server.create_database()
     _make_tables(url)
-    return url.rpartition("/")[2]
+    return CleanDatabases(postgresql_server, url.rpartition("/")[2])
 
 
 @pytest.fixture(scope="session")
@@ -133,11 +142,14 @@ def _make_tables(url: str) -> None:
 @pytest.fixture
 def postgresql_url(request: pytest.FixtureRequest, postgresql_server: PostgresqlServer) -> Iterator[str]:
     """The SQLAlchemy URL of a PostgreSQL database of this test's own: empty unless the test takes `database`, too."""
-    with_tables = "database" in request.fixturenames
-    template = request.getfixturevalue("postgresql_with_tables") if with_tables else "template1"
-    url = postgresql_server.create_database(template)
-    yield url
-    postgresql_server.drop_database(url)
+    if "database" in request.fixturenames:
+        databases: CleanDatabases = request.getfixturevalue("clean_databases")
+        with databases.one() as url:
+            yield url
+    else:
+        url = postgresql_server.create_database()
+        yield url
+        postgresql_server.drop_database(url)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=SERVICES)])

@@ -16,7 +16,7 @@ from tests.mail_servers import SENDER, SmtpServer
 from tests.server.serving import a_data_directory, serving, wait_until
 from tools.rsyslog import Rsyslog
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.real_argon2]
 
 
 def test_s42_a_locked_user_is_told_once_the_mail_server_is_back(tmp_path: Path, database_url: str) -> None:

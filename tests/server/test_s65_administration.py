@@ -17,6 +17,8 @@ from sparekey.wiring.server import open_instance
 from tests.builders import PIN, ROOT, a_user
 from tests.server.serving import a_data_directory, serving
 
+pytestmark = pytest.mark.real_argon2
+
 CANARY = "canary7F3A"
 
 

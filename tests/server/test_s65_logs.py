@@ -29,6 +29,8 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
 )
 
+pytestmark = pytest.mark.real_argon2
+
 
 @given(event=st.dictionaries(st.sampled_from(["device", "user", "why"]), VALUES))
 def test_s65_no_secret_passes_however_deep(event: dict[str, object]) -> None:

@@ -22,6 +22,8 @@ from sparekey.wiring.server import NewServer, create_server, open_instance
 from tests.builders import ROOT
 from tests.server.serving import SPAREKEY, a_data_directory, free_port
 
+pytestmark = pytest.mark.real_argon2
+
 
 def written(directory: Path, content: bytes) -> Path:
     path = directory / FILE

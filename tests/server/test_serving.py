@@ -23,7 +23,7 @@ from sparekey.wiring.server import checkpoint_store, open_instance
 from tests.builders import ROOT, User, a_user, account_row, on_record
 from tests.server.serving import SPAREKEY, Serving, a_data_directory, answers, serving, wait_until
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.real_argon2]
 
 
 def opened(data: Path) -> Instance:

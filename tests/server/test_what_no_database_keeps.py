@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 
 import pytest
@@ -33,13 +33,13 @@ from sparekey.storage.unit_of_work import Database
 from sparekey.wire import agent_api as api
 from sparekey.wire.events import OfflineEvent
 from tests.builders import LIGHT, NOW, PIN, ROOT, Device, a_device, a_user, an_instance, granted
+from tests.clean_databases import CleanDatabases
 from tests.server.asgi import Reply, ask
 from tests.server.doors import doors_of, run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, request_of
 from tests.server.page_world import address_of
 from tests.server.self_service_visitor import placed
 from tools.counts import Count
-from tools.postgresql import PostgresqlServer
 
 pytestmark = pytest.mark.services
 _NEVER = ("%00", "a%00b", "%1B[2J", "%C2%85", "%ED%A0%80", "%FF")
@@ -89,18 +89,17 @@ class Strict:
 
 
 @pytest.fixture
-def strict(postgresql_server: PostgresqlServer, postgresql_with_tables: str) -> Iterator[Strict]:
-    database = Database(open_engine(postgresql_server.create_database(postgresql_with_tables)))
-    instance = an_instance(database, policy=LIGHT)
-    for name in (INSIDE, OUTSIDE):
-        add_domain(instance, ROOT, name, now=NOW)
-    alice = a_user(instance, "alice", pin=PIN, domain=INSIDE)
-    device = a_device(instance, "laptop", domain=INSIDE)
-    granted(device.sign_in(alice, NOW).outcome)
-    add_client(instance, ROOT, "crm", INSIDE, now=NOW)
-    with doors_of(instance) as doors:
-        yield Strict(World(doors, alice, a_user(instance, domain=INSIDE).serial, device.device_id), device)
-    database.close()
+def strict(clean_databases: CleanDatabases) -> Iterator[Strict]:
+    with clean_databases.one() as url, closing(Database(open_engine(url))) as database:
+        instance = an_instance(database, policy=LIGHT)
+        for name in (INSIDE, OUTSIDE):
+            add_domain(instance, ROOT, name, now=NOW)
+        alice = a_user(instance, "alice", pin=PIN, domain=INSIDE)
+        device = a_device(instance, "laptop", domain=INSIDE)
+        granted(device.sign_in(alice, NOW).outcome)
+        add_client(instance, ROOT, "crm", INSIDE, now=NOW)
+        with doors_of(instance) as doors:
+            yield Strict(World(doors, alice, a_user(instance, domain=INSIDE).serial, device.device_id), device)
 
 
 def fields_of(page: Page) -> list[str]:

@@ -1,0 +1,40 @@
+"""A quick Argon2id for tests in one process: the real function with 8 KiB and one pass.
+
+The real costs are what an attacker pays, and took 40 % of the processor time of all tests. They stay where they are the
+subject (vectors, sealed units, PIN verifiers) and wherever two processes share a hash (journeys, commands, browsers).
+
+Rules:
+- The cost stays an input of the hash: a unit that is opened with other parameters than it was sealed with stays shut.
+- A test file that needs the real costs in these directories has the mark `real_argon2`.
+"""
+
+import hashlib
+from pathlib import PurePath
+from typing import Final
+
+from cryptography.hazmat.primitives.kdf import argon2
+
+import sparekey.argon2id
+
+_CLASS: Final = argon2.Argon2id.__name__
+_IN_ONE_PROCESS: Final = ("agent", "app", "properties", "server")
+
+
+class QuickArgon2id:
+    """Takes the place of cryptography's Argon2id."""
+
+    def __init__(self, *, salt: bytes, length: int, iterations: int, lanes: int, memory_cost: int) -> None:
+        cost = f"{iterations} {lanes} {memory_cost} ".encode()
+        # the real class refuses the same wrong values
+        argon2.Argon2id(salt=salt, length=length, iterations=iterations, lanes=lanes, memory_cost=memory_cost)
+        salted = hashlib.sha256(cost + salt).digest()
+        self._quick = argon2.Argon2id(salt=salted, length=length, iterations=1, lanes=1, memory_cost=8)
+
+    def derive(self, key_material: bytes) -> bytes:
+        return self._quick.derive(key_material)
+
+
+def choose_argon2(path: PurePath, *, has_mark: bool) -> None:
+    """Install the quick or the real function for a test, by the path of its file below `tests`."""
+    is_quick = path.parts[0] in _IN_ONE_PROCESS and not has_mark
+    setattr(sparekey.argon2id, _CLASS, QuickArgon2id if is_quick else argon2.Argon2id)
