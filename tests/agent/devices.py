@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.outcome import Mode, Result
 from sparekey.agent.ground.ports import Distance, Files, StoreKeys
 from sparekey.agent.ground.state import Enrolment, UserState, new_state
@@ -83,7 +83,7 @@ class World:
         """Alice has signed in with her token, and the device has fetched everything."""
         answer = self.login(self.passcode()).answer
         assert (answer.result, answer.mode) == (Result.GRANTED, Mode.ONLINE)
-        refill(self.device)
+        make_contact(self.device)
         self.next_code()
         return self
 

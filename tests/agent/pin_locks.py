@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.outcome import Mode
 from sparekey.agent.ground.ports import Files, LockedOut, PinCount, PinLocks, StoreUnreadable, WrongPin
 from sparekey.agent.ground.state import UnitEntry
@@ -134,4 +134,4 @@ def change_pin_elsewhere(world: World, pin: str) -> None:
 
 def refill_online(world: World) -> None:
     world.go_online()
-    refill(world.device)
+    make_contact(world.device)

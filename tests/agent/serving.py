@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparekey.agent.contact.scheduler import Refiller
+from sparekey.agent.contact.scheduler import ContactScheduler
 from sparekey.agent.local_socket.frames import FRAME_TIMEOUT, receive
 from sparekey.agent.local_socket.server import LocalSocketServer
 from sparekey.agent.platform.posix import connect, listen
@@ -77,21 +77,21 @@ class Served:
 
 @contextlib.contextmanager
 def serving(world: World, frame_timeout: float = FRAME_TIMEOUT, floor: float = FLOOR) -> Iterator[Served]:
-    """The device of `world` with its refiller, behind a socket that every user reaches."""
-    refiller = Refiller(world.device)
+    """The device of `world` with its scheduler, behind a socket that every user reaches."""
+    scheduler = ContactScheduler(world.device)
     directory = Path(tempfile.mkdtemp())
     directory.chmod(0o755)
     listener = listen(directory / "socket", 16)
-    threads = [threading.Thread(target=refiller.run)]
+    threads = [threading.Thread(target=scheduler.run)]
     threads.append(
-        threading.Thread(target=LocalSocketServer(world.device, refiller, listener, frame_timeout, floor).run)
+        threading.Thread(target=LocalSocketServer(world.device, scheduler, listener, frame_timeout, floor).run)
     )
     for thread in threads:
         thread.start()
     try:
         yield Served(world, directory / "socket")
     finally:
-        refiller.stop()
+        scheduler.stop()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         for thread in threads:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.contact.contact import Progress, refill, silent
-from sparekey.agent.contact.scheduler import Refiller
+from sparekey.agent.contact.contact import Progress, make_contact, silent
+from sparekey.agent.contact.scheduler import ContactScheduler
 from sparekey.wire.agent_api import UnitRequest
 from tests.agent.devices import World, a_world
 
@@ -46,7 +46,7 @@ def test_everybody_s_first_data_come_before_anybody_s_later_days(world: World) -
     sign_in(world, "alice")
     sign_in(world, "carol")
     asked = fetched_in_order(world)
-    refill(world.device)
+    make_contact(world.device)
     assert {what for _, what in asked[:6]} == NEEDED_FIRST
     assert [what for _, what in asked[6:]] == [f"{days} days ahead" for days in (1, 1, 2, 2, 3, 3)]
 
@@ -61,7 +61,7 @@ def test_who_signs_in_meanwhile_waits_for_one_unit(world: World) -> None:
         sign_in(world, "carol")
         return True
 
-    refilled = refill(world.device, seen.append, carol_comes)
+    refilled = make_contact(world.device, seen.append, carol_comes)
     assert (refilled.fetched, refilled.failures) == (12, ())
     assert [who for who, _ in asked] == ["alice"] * 4 + ["carol"] * 3 + ["carol", "alice", "carol", "alice", "carol"]
     assert {what for _, what in asked[4:7]} == NEEDED_FIRST
@@ -70,7 +70,7 @@ def test_who_signs_in_meanwhile_waits_for_one_unit(world: World) -> None:
 
 def test_a_request_to_the_daemon_is_answered_by_the_refill_that_runs(world: World) -> None:
     sign_in(world, "alice")
-    asked, background, requests = fetched_in_order(world), Refiller(world.device), list[int]()
+    asked, background, requests = fetched_in_order(world), ContactScheduler(world.device), list[int]()
     listening = world.server.unit
 
     def carol_comes(request: UnitRequest) -> bytes:
@@ -85,7 +85,7 @@ def test_a_request_to_the_daemon_is_answered_by_the_refill_that_runs(world: Worl
     thread.start()
     try:
         first = background.request()
-        assert background.follow(first, silent).refilled == background.follow(first + 1, silent).refilled
+        assert background.follow(first, silent).result == background.follow(first + 1, silent).result
     finally:
         background.stop()
         thread.join(20)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.ports import Distance
 from sparekey.wire.events import NO_EVENT, EventKind, OfflineEvent
 from sparekey.wire.signing import BadSignature, verify_signature
@@ -66,7 +66,7 @@ def test_s27_events_outlive_restarts_and_losing_every_user(tmp_path: Path) -> No
     assert world.device.state.events == events
     world.go_online()
     world.server.names_nobody = True
-    refill(world.device)
+    make_contact(world.device)
     assert world.device.state.users == []
     assert world.server.events_taken == events
 

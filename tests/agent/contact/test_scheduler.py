@@ -18,7 +18,7 @@ from sparekey.agent.contact.scheduler import (
     RETRY_AFTER,
     STOPPED,
     AfterChange,
-    Refiller,
+    ContactScheduler,
 )
 from sparekey.wire.agent_api import SyncReply, SyncRequest
 from tests.agent.devices import a_world
@@ -39,12 +39,12 @@ def test_no_interval_of_the_server_ends_the_refills(tmp_path: Path, next_sync: i
         return replace(honest(request), next_sync=next_sync)
 
     world.server.sync = sync  # type: ignore[method-assign] # the simulated server's word, not our code
-    background = Refiller(world.device)
+    background = ContactScheduler(world.device)
     thread = threading.Thread(target=background.run)
     thread.start()
     try:
         for _ in range(3):
-            assert background.follow(background.request(), ignore).refilled is not None
+            assert background.follow(background.request(), ignore).result is not None
     finally:
         background.stop()
         thread.join(20)
@@ -52,7 +52,7 @@ def test_no_interval_of_the_server_ends_the_refills(tmp_path: Path, next_sync: i
 
 
 def test_who_follows_an_agent_that_is_stopped_is_told(tmp_path: Path) -> None:
-    background = Refiller(a_world(tmp_path / "store").device)
+    background = ContactScheduler(a_world(tmp_path / "store").device)
     number = background.request()
     background.stop()
     assert background.follow(number, ignore) == STOPPED
@@ -79,7 +79,7 @@ def test_a_change_of_the_network_ends_the_pause_after_a_contact_that_failed(tmp_
         contacts.release()
 
     world.go_offline()
-    background = Refiller(world.device, after, network.wait, AfterChange(settling=0, spread=1, least_between=0))
+    background = ContactScheduler(world.device, after, network.wait, AfterChange(settling=0, spread=1, least_between=0))
     thread = threading.Thread(target=background.run)
     thread.start()
     try:
@@ -115,7 +115,7 @@ def test_the_first_contacts_of_many_devices_are_spread_over_a_minute(
 ) -> None:
     monkeypatch.setattr(clock, "since_boot", lambda: 0)
     world = a_world(tmp_path / "store")
-    due = sorted(Refiller(world.device)._sync_due for _ in range(200))
+    due = sorted(ContactScheduler(world.device)._sync_due for _ in range(200))
     assert due[0] >= FIRST_AFTER
     assert due[-1] < FIRST_AFTER + FIRST_SPREAD
     assert due[-1] - due[0] > FIRST_SPREAD / 2

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import pytest
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.account_names import Names
 from sparekey.agent.ground.outcome import RefusalReason, Result
 from sparekey.agent.sign_in.offline import try_emergency
@@ -30,7 +30,7 @@ def world(tmp_path: Path) -> World:
 def signed_in(world: World) -> None:
     """Sign in as admin, with offline data."""
     assert world.login(world.passcode(), "admin").answer.result is Result.GRANTED
-    refill(world.device)
+    make_contact(world.device)
     world.next_code()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.account_names import Names
 from sparekey.agent.ground.exempt_accounts import ExemptAccounts, as_reported, exempt_accounts
 from sparekey.agent.platform.posix import group_members
@@ -53,7 +53,7 @@ def test_the_server_hears_of_them_at_every_contact(tmp_path: Path) -> None:
     world.login(world.passcode())
     found.pop(0)
     world.login(world.passcode(1))  # a sign-in does not wait for a directory service
-    refill(world.device)
+    make_contact(world.device)
     assert told == [["rescue"], ["rescue"], ["rescue", "temp"]]
     assert status_of(world.device)["exempt"] == ["rescue", "temp"]
     assert "exempt" not in status_of(world.device, "alice")
@@ -73,7 +73,7 @@ def test_a_sign_in_looks_nobody_up_and_says_what_was_told_last(tmp_path: Path) -
 
     world.server.sync = sync  # type: ignore[method-assign] # the simulated server listens, too
     world.device = replace(world.device, exempt=ExemptAccounts(lambda: ["rescue"]))
-    refill(world.device)
+    make_contact(world.device)
     world.device = replace(world.device, exempt=ExemptAccounts(slow))  # as after a start
     world.login(world.passcode())
     assert told == [["rescue"], ["rescue"]]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.secret_purposes import OS_PASSWORD, BadPurpose, decide_obstacle, kept_as, verify_name
 from sparekey.secret import Secret
 from tests.agent.devices import World, a_world
@@ -65,7 +65,7 @@ def a_world_with_both(directory: Path) -> World:
     login.session.keep(kept_as(OS_PASSWORD, "alice"), Secret(b"the password"))
     login.session.keep(kept_as(OS_PASSWORD, "a" * 80), Secret(b"of another account"))
     login.session.keep("disk", Secret(b"the key"))
-    refill(world.device)
+    make_contact(world.device)
     return world
 
 
@@ -73,10 +73,10 @@ def test_what_policy_takes_back_is_erased_at_the_contact(tmp_path: Path) -> None
     world = a_world_with_both(tmp_path / "store")
     before = {secret.purpose: secret.sealed for secret in world.held.secrets}
     world.alice.policy = POLICY
-    refill(world.device)
+    make_contact(world.device)
     assert [(secret.purpose, secret.sealed) for secret in world.held.secrets] == [("disk", before["disk"])]
     world.alice.policy = ALLOWED
-    refill(world.device)
+    make_contact(world.device)
     assert [secret.purpose for secret in world.held.secrets] == ["disk"]  # gone is gone
 
 
@@ -86,7 +86,7 @@ def test_s22_a_password_that_is_no_account_s_goes_at_the_contact(tmp_path: Path)
     login = world.login(world.alice.passcode)
     assert login.session is not None
     login.session.keep(OS_PASSWORD, Secret(b"as earlier versions kept it"))
-    refill(world.device)
+    make_contact(world.device)
     assert world.held.secrets == before
 
 
@@ -94,12 +94,12 @@ def test_a_server_that_was_set_back_takes_it_back_too(tmp_path: Path) -> None:
     world = a_world_with_both(tmp_path / "store")
     world.alice.generation = 0
     world.alice.policy = POLICY
-    refill(world.device)
+    make_contact(world.device)
     assert [secret.purpose for secret in world.held.secrets] == ["disk"]
 
 
 def test_a_user_who_may_have_nothing_here_leaves_nothing(tmp_path: Path) -> None:
     world = a_world_with_both(tmp_path / "store")
     world.server.names_nobody = True
-    refill(world.device)
+    make_contact(world.device)
     assert world.device.state.users == []

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import pytest
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.account_names import Names
 from sparekey.agent.ground.outcome import LoginAnswer, Mode, Result
 from sparekey.agent.ground.ports import StoreUnreadable
@@ -39,7 +39,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     world.device = replace(world.device, purposes=frozenset({"disk"}), names=names)
     with serving(world) as served:
         assert replies(served, login_frame(world), keep("os-password", PASSWORD))[-1].kind is FrameKind.DONE
-        refill(world.device)
+        make_contact(world.device)
         world.next_code()
         yield served
 
@@ -82,7 +82,7 @@ def test_s22_it_survives_a_change_of_the_pin(served: Served) -> None:
     world = served.world
     world.alice.set_pin("97531")
     world.alice.renew()
-    refill(world.device)
+    make_contact(world.device)
     world.go_offline()
     assert opened(served, wrong(world)) == "not-signed-in"
     assert opened(served, world.passcode()) == PASSWORD  # by `previous`
@@ -146,7 +146,7 @@ def test_s22_policy_is_asked_each_time(served: Served) -> None:
         served.ask(connection, login_frame(world))
         assert served.ask(connection, OPEN).kind is FrameKind.SECRET
         world.alice.policy = replace(world.alice.policy, os_password=False)
-        refill(world.device)
+        make_contact(world.device)
         for request in (OPEN, keep("os-password", PASSWORD)):
             assert served.ask(connection, request).text(Tag.REASON) == "not-allowed"
     assert world.held.secrets == []

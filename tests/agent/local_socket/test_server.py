@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.contact.scheduler import Refiller
+from sparekey.agent.contact.scheduler import ContactScheduler
 from sparekey.agent.local_socket.connection_limits import (
     MOST_OF_EACH,
     MOST_OF_OTHERS,
@@ -276,7 +276,7 @@ class _NoRoomAtFirst(socket.socket):
 def test_a_system_without_room_for_a_moment_does_not_end_the_daemon(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store")
     listener = _NoRoomAtFirst(fileno=listen(tmp_path / "socket", 16).detach())
-    thread = threading.Thread(target=LocalSocketServer(world.device, Refiller(world.device), listener).run)
+    thread = threading.Thread(target=LocalSocketServer(world.device, ContactScheduler(world.device), listener).run)
     thread.start()
     try:
         with connect(tmp_path / "socket", 20) as connection:
@@ -330,7 +330,7 @@ def test_root_stands_behind_one_attempt_of_others_at_most(tmp_path: Path) -> Non
     directory.chmod(0o755)
     listener = listen(directory / "socket", 16)
     served = Served(world, directory / "socket")
-    thread = threading.Thread(target=LocalSocketServer(device, Refiller(device), listener).run)
+    thread = threading.Thread(target=LocalSocketServer(device, ContactScheduler(device), listener).run)
     thread.start()
     own = login_frame(world, "nobody")
     others = [threading.Thread(target=served.ask_as_nobody, args=(own,)) for _ in range(2)]

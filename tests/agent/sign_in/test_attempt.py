@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.device_time import ClockReading, TimeState, TrustedTime, at_hit
 from sparekey.agent.ground.outcome import LoginAnswer, Refusal, RefusalReason, Result
 from sparekey.agent.ground.ports import Distance
@@ -92,14 +92,14 @@ def test_a_device_learns_how_far_a_token_is_off_and_forgets_it_at_contact(tmp_pa
         assert world.login(world.passcode(expected)).answer.result == Result.GRANTED
         assert world.held.tokens[0].learnt_shift == expected
     world.go_online()
-    refill(world.device)
+    make_contact(world.device)
     assert world.held.tokens[0].learnt_shift == 0
 
 
 def test_locked_at_the_server_stops_tokencodes_and_never_emergency_codes(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
     world.alice.locked = True
-    refill(world.device)
+    make_contact(world.device)
     assert len(world.held.units) == 4
     world.go_offline()
     assert world.login(world.passcode()).answer.reason is RefusalReason.LOCKED
@@ -109,7 +109,7 @@ def test_locked_at_the_server_stops_tokencodes_and_never_emergency_codes(tmp_pat
 def test_a_lost_token_loses_its_days_and_keeps_its_emergency_code(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
     world.alice.token.lost = True
-    refill(world.device)
+    make_contact(world.device)
     assert sorted(unit.kind for unit in world.held.units) == ["emergency-passcode", "emergency-tokencode"]
 
 
@@ -137,7 +137,7 @@ def test_a_replaced_code_of_the_same_generation_takes_the_place_of_the_old_one(t
     old = world.alice.passcode
     world.alice.passcode = new_code(3)
     world.alice.version = 2
-    refill(world.device)
+    make_contact(world.device)
     assert {unit.version for unit in world.held.units if unit.is_emergency} == {2}
     world.go_offline()
     assert world.login(old).answer.result == Result.DENIED

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.outcome import LoginAnswer, Mode, Prompt, RefusalReason, Result
 from sparekey.agent.ground.ports import Distance
 from tests.agent.devices import World, a_world
@@ -35,7 +35,7 @@ def test_after_the_last_answer_all_is_as_after_any_success(tmp_path: Path) -> No
     second = world.login("135790", reply_to=first.reply_to).answer
     world.login("135790", reply_to=second.reply_to)
     assert all(unit.erased_through >= used for unit in world.held.units if unit.kind == "day")
-    refill(world.device)
+    make_contact(world.device)
     world.next_code()
     world.go_offline()
     assert world.login(world.passcode()).answer.mode is Mode.OFFLINE

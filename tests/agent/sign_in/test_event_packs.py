@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.outcome import Mode, RefusalReason, Result
 from sparekey.agent.ground.ports import Distance
 from sparekey.agent.ground.state import UnitEntry
@@ -97,7 +97,7 @@ def test_s23_a_counter_used_offline_is_refused_when_the_network_is_back(tmp_path
 def test_s23_counters_used_elsewhere_go_at_contact(tmp_path: Path) -> None:
     world = with_event_token(tmp_path / "store")
     world.alice.token.last_step = 4
-    refill(world.device)
+    make_contact(world.device)
     assert min(counters_on_disk(world)) == 5
 
 
@@ -107,7 +107,7 @@ def test_s27_the_counter_of_an_offline_success_is_uploaded(tmp_path: Path) -> No
     (event,) = world.device.state.events
     assert (event.method, event.step) == ("tokencode", 3)
     world.go_online()
-    refill(world.device)
+    make_contact(world.device)
     assert world.alice.token.last_step == 3
 
 
@@ -116,7 +116,7 @@ def test_a_pack_is_made_anew_before_it_runs_out(tmp_path: Path) -> None:
     first = pack_of(world)
     world.alice.token.last_step = RECORDS // 2 + 1
     world.pass_time(60)
-    refill(world.device)
+    make_contact(world.device)
     assert pack_of(world).first == RECORDS // 2 + 2 > first.first
     world.go_offline()
     world.alice.token.pressed = world.alice.token.last_step + 1

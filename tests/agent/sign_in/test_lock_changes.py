@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.outcome import Mode, Prompt, RefusalReason, Result
 from sparekey.agent.sign_in.offline import try_emergency
 from sparekey.agent.store.pin_lock import is_locked
@@ -279,7 +279,7 @@ def test_a_new_pin_that_is_set_on_the_device_itself(tmp_path: Path) -> None:
     second = world.login("9876", reply_to=first.reply_to).answer
     assert world.login("9876", reply_to=second.reply_to).answer.result == Result.GRANTED
     assert memory(world).shown == shown
-    refill(world.device)
+    make_contact(world.device)
     world.next_code()
     world.go_offline()
     assert world.held.pin_locks == []
@@ -317,7 +317,7 @@ def test_in_lockout_a_sign_in_online_gives_up_the_piece_and_the_refill_brings_it
     world.go_online()
     assert granted(world) is Mode.ONLINE
     assert {day.day for day in days(world)} == {world.server.now // 86400 + 1}
-    refill(world.device)
+    make_contact(world.device)
     assert {day.day for day in days(world)} == {world.server.now // 86400, world.server.now // 86400 + 1}
     assert all_locked(world)
     memory(world).forget_one()
@@ -339,7 +339,7 @@ def test_a_lock_that_the_right_pin_does_not_open_goes_and_the_refill_brings_the_
     world.go_online()
     assert granted(world) is Mode.ONLINE
     assert (world.held.pin_locks == []) or all_locked(world)
-    refill(world.device)
+    make_contact(world.device)
     assert granted(world) is Mode.ONLINE
     assert all_locked(world)
     world.go_offline()
@@ -373,8 +373,8 @@ def test_the_server_hears_what_the_data_stand_under(tmp_path: Path) -> None:
     world.alice.policy = LOCKING
     world.signed_in_online()
     with_locks(world, MemoryPinLocks())
-    refill(world.device)
+    make_contact(world.device)
     granted(world)
-    refill(world.device)
+    make_contact(world.device)
     heard = dict.fromkeys(world.server.protections)
     assert list(heard) == [Protection.FILE, Protection.TPM, Protection.TPM_PIN_LOCK] == [*Protection]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.outcome import Mode, RefusalReason, Result
 from sparekey.agent.ground.ports import Distance
 from sparekey.sealed import new_offline_key
@@ -124,8 +124,8 @@ def test_an_emergency_code_signs_in_where_a_dead_battery_begins_at_1970(tmp_path
 def test_a_server_that_was_set_back_to_another_key_gives_everything_anew(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
     world.alice.key = new_offline_key()
-    refill(world.device)
+    make_contact(world.device)
     assert world.held.units == []  # none of them would open any more
-    refill(world.device)
+    make_contact(world.device)
     world.go_offline()
     assert results(world, world.passcode()) == ["granted"]

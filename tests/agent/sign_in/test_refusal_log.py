@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.contact.scheduler import Refiller
+from sparekey.agent.contact.scheduler import ContactScheduler
 from sparekey.agent.ground.account_names import Names
 from sparekey.agent.ground.outcome import LoginAnswer, Mode, Prompt, Refusal, RefusalReason, Result, asked, refused
 from sparekey.agent.local_socket.connection_limits import ROOT, ConnectionSlots
@@ -87,5 +87,5 @@ def test_s26_a_refusal_of_whoever_hangs_up_is_logged_too(
         there.close()
         peer = Peer(uid, uid)
         with pytest.raises(BrokenPipeError):
-            Conversation(device, Refiller(device), RefusalLog(device), here, peer, place).run()
+            Conversation(device, ContactScheduler(device), RefusalLog(device), here, peer, place).run()
     assert f"asked by uid {uid}: {told};" in caplog.text

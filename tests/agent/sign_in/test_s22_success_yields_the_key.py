@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.sign_in.offline import LoginOutcome
 from sparekey.agent.store.wrapped_secrets import MOST_SECRETS, StaysClosed, UnlockedSecrets, _open
 from sparekey.secret import Secret
@@ -24,7 +24,7 @@ def a_world_with_a_secret(directory: Path) -> World:
     world = a_world(directory)
     world.alice.policy = replace(world.alice.policy, os_password=True)
     session_of(world.login(world.passcode())).keep("os-password:alice", PASSWORD)
-    refill(world.device)
+    make_contact(world.device)
     world.next_code()
     world.go_offline()
     return world
@@ -69,7 +69,7 @@ def test_s31_after_a_new_generation_the_next_offline_sign_in_opens_what_was_cach
     world = a_world_with_a_secret(tmp_path / "store")
     world.go_online()
     world.alice.renew()  # a policy was edited; nobody is signed in
-    refill(world.device)
+    make_contact(world.device)
     assert world.held.generation == 2
     world.go_offline()
     session = session_of(world.login(world.passcode()))
@@ -83,7 +83,7 @@ def test_s31_a_secret_survives_two_generations_without_a_sign_in(tmp_path: Path)
     world.go_online()
     for _ in range(2):
         world.alice.renew()
-        refill(world.device)
+        make_contact(world.device)
     world.next_code()
     assert session_of(world.login(world.passcode())).open("os-password:alice") == PASSWORD
     world.next_code()

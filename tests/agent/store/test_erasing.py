@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.device_time import TrustedTime
 from sparekey.agent.ground.state import Enrolment, Piece, PinLock, State, TokenUse, UnitEntry, UserState, new_state
 from sparekey.agent.store.erasing import after_cut_off, days_end, days_left, decide_erasing, emergency_ends
@@ -84,7 +84,7 @@ def test_s23_used_offline_then_the_network_is_back(tmp_path: Path) -> None:
 def test_s23_used_elsewhere(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
     world.alice.token.last_step = world.alice.token.step(world.server.now) + 2
-    refill(world.device)
+    make_contact(world.device)
     assert min(day_records(world)) == world.alice.token.last_step + 1
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.contact.replies import after_receipt, verify_received
 from sparekey.agent.ground.outcome import RefusalReason, Result
 from sparekey.agent.ground.ports import StoreUnreadable
@@ -63,7 +63,7 @@ def test_s24_an_older_day_after_a_later_policy_is_refused_at_receipt(tmp_path: P
     older = world.server.seal(world.alice, day(world))
     asked = asked_for(world, day(world))
     world.alice.renew()
-    refill(world.device)
+    make_contact(world.device)
     with pytest.raises(Superseded):
         verify_received(world.device.state, older, asked)
     world.pass_time(5)
@@ -100,7 +100,7 @@ def test_s31_after_a_new_pin_old_units_are_superseded_and_old_files_open_to_noth
     old_entries = world.held.units
     world.alice.set_pin("9876")
     world.alice.renew()
-    refill(world.device)
+    make_contact(world.device)
     state = world.device.state
     keys = [bytes.fromhex(key) for key in state.enrolment.signing_keys]
     with pytest.raises(Superseded):
@@ -125,13 +125,13 @@ def test_s31_until_the_new_days_are_here_the_old_ones_open(tmp_path: Path) -> No
     world.alice.set_pin("9876")
     world.alice.renew()
     world.server.seals_nonsense = True
-    refill(world.device)
+    make_contact(world.device)
     assert (world.held.generation, world.held.staged_generation) == (1, 2)
     world.go_offline()
     assert world.login(world.passcode(pin=old_pin)).answer.result == Result.GRANTED
     world.go_online()
     world.server.seals_nonsense = False
-    refill(world.device)
+    make_contact(world.device)
     world.go_offline()
     world.next_code()
     assert world.login(world.passcode(pin=old_pin)).answer.result == Result.DENIED

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.outcome import Result
 from sparekey.agent.ground.ports import StoreUnreadable
 from sparekey.agent.platform.posix import PosixFiles
@@ -86,7 +86,7 @@ def test_s25_a_refill_cut_short_leaves_a_store_that_opens_with_whole_units(cuts:
     world = a_world(tmp_path / "store", files=cuts.files, keys=cuts.keys())
     assert world.login(world.passcode()).answer.mode == "online"
     begun = len(cuts.files.log)
-    refill(world.device)
+    make_contact(world.device)
     for length, disk in cuts.disks(begun):
         again = cuts.started_again(world, disk, length)
         for entry in again.held.units:

@@ -6,7 +6,7 @@ from subprocess import CalledProcessError
 
 import pytest
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.outcome import Mode, RefusalReason, Result
 from sparekey.agent.platform.posix import PosixFiles
 from sparekey.agent.store.key_choice import make_keys
@@ -73,7 +73,7 @@ def test_s34_days_locked_by_a_tpm_open_with_the_pin_and_in_its_lockout_the_emerg
     # Online the PIN is right, and the lock stays shut: what must go goes, and comes again.
     world.go_online()
     assert granted(world) is Mode.ONLINE
-    refill(world.device)
+    make_contact(world.device)
     assert all_locked(world)
     assert len(days(world)) == 2
 

@@ -12,7 +12,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.ground.outcome import RefusalReason, Result
 from sparekey.agent.ground.ports import StoreUnreadable
 from sparekey.agent.platform.posix import PosixFiles
@@ -37,7 +37,7 @@ def a_tpm_world(directory: Path, tpm: Swtpm, files: PosixFiles | None = None) ->
     session = world.login(world.passcode()).session
     assert session is not None
     session.keep("os-password:alice", PASSWORD)
-    refill(world.device)
+    make_contact(world.device)
     world.next_code()
     return world
 
@@ -158,7 +158,7 @@ def test_s31b_after_a_new_pin_the_whole_old_store_opens_to_nothing(tmp_path: Pat
     shutil.copytree(store, image)
     world.alice.set_pin("9876")
     world.alice.renew()
-    refill(world.device)
+    make_contact(world.device)
     assert word_of(image, world) == "older-state"
     swtpm.reset()
     assert word_of(image, world) == "older-state"

@@ -57,13 +57,13 @@ SHOWN, RESET = {"shown_at": MADE + 1}, {"reset_at": MADE + 1}
     [
         (FRESH, Contact.TOKEN_SIGN_IN, False),
         (FRESH, Contact.OTHER_SIGN_IN, False),
-        (FRESH, Contact.REFILL, False),
+        (FRESH, Contact.WITHOUT_SIGN_IN, False),
         (SHOWN, Contact.TOKEN_SIGN_IN, True),
         (SHOWN, Contact.OTHER_SIGN_IN, False),
-        (SHOWN, Contact.REFILL, False),
+        (SHOWN, Contact.WITHOUT_SIGN_IN, False),
         (RESET, Contact.TOKEN_SIGN_IN, True),
         (RESET, Contact.OTHER_SIGN_IN, True),
-        (RESET, Contact.REFILL, False),
+        (RESET, Contact.WITHOUT_SIGN_IN, False),
     ],
 )
 def test_what_is_replaced_at_which_contact(touched: dict[str, int], contact: Contact, replaced: bool) -> None:
@@ -73,7 +73,7 @@ def test_what_is_replaced_at_which_contact(touched: dict[str, int], contact: Con
 @pytest.mark.parametrize("contact", list(Contact))
 def test_an_expired_code_is_replaced_at_any_contact(contact: Contact) -> None:
     assert replaced_now(a_version(), contact, END)
-    assert not replaced_now(a_version(), Contact.REFILL, END - 1)
+    assert not replaced_now(a_version(), Contact.WITHOUT_SIGN_IN, END - 1)
 
 
 def test_only_the_token_itself_ends_an_emergency() -> None:

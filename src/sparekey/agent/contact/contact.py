@@ -51,16 +51,16 @@ Report = Callable[[Progress], None]
 
 
 def silent(_: Progress) -> None:
-    """Ignore progress, for refills that report to no one."""
+    """Ignore progress, for contacts that report to no one."""
 
 
 def never() -> bool:
-    """Return False, for refills that no request can restart."""
+    """Return False, for contacts that no request can restart."""
     return False
 
 
 @dataclass(frozen=True)
-class Refilled:
+class ContactResult:
     """The result of a contact."""
 
     fetched: int
@@ -118,14 +118,14 @@ def take_word(device: ThisDevice, server: AgentApi) -> SyncReply:
     return reply
 
 
-def refill(device: ThisDevice, report: Report = silent, asked_again: Callable[[], bool] = never) -> Refilled:
+def make_contact(device: ThisDevice, report: Report = silent, asked_again: Callable[[], bool] = never) -> ContactResult:
     """Make a complete contact: events, sync, and every wanted unit.
 
     If `asked_again` returns True between two units, the device syncs again, so that a user who has signed in meanwhile
     is included. Raises NotReached or Refused.
     """
     device.exempt.look()
-    with device.one_refill(), device.connect() as server:
+    with device.one_contact(), device.connect() as server:
         try:
             server.allow(CONTACT_PATIENCE)
             upload_events(device, server)
@@ -175,7 +175,7 @@ class _Fetching:
         self._passed = Counter[str]()  # units of each user, in rounds that ended early
         self._failures: list[NotFetched] = []
 
-    def all(self, reply: SyncReply) -> Refilled:
+    def all(self, reply: SyncReply) -> ContactResult:
         """Fetch in rounds until one is complete, or until generations have changed in `ROUNDS` of them."""
         overtaken = 0
         while (ended := self._round(reply)) is not _Ended.WHOLE:
@@ -186,7 +186,7 @@ class _Fetching:
                 self._failures.clear()
             self._server.allow(CONTACT_PATIENCE)
             reply = take_word(self._device, self._server)
-        return Refilled(self._fetched, tuple(self._failures))
+        return ContactResult(self._fetched, tuple(self._failures))
 
     def _round(self, reply: SyncReply) -> _Ended:
         is_overtaken = False

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sparekey import clock
-from sparekey.agent.contact.contact import Progress, Refilled, refill
+from sparekey.agent.contact.contact import ContactResult, Progress, make_contact
 from sparekey.agent.ground.device_time import kept_up
 from sparekey.agent.ground.journal import log_unforeseen
 from sparekey.agent.ground.ports import NotReached, Refused
@@ -46,9 +46,9 @@ WaitForNetwork = Callable[[float], bool]  # waits at most so many seconds; True 
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of a refill: its result, or the reason why it failed."""
+    """The end of a contact: its result, or the reason why it failed."""
 
-    refilled: Refilled | None
+    result: ContactResult | None
     why: str = ""
 
 
@@ -56,10 +56,10 @@ STOPPED: Final = Finished(None, "the agent was stopped; the rest is fetched at i
 
 
 def nothing() -> None:
-    """Do nothing, for refills without an observer."""
+    """Do nothing, for contacts without an observer."""
 
 
-class Refiller:
+class ContactScheduler:
     """The schedule of contacts. Ask with `request`, follow with `follow`, run `run` on a thread."""
 
     def __init__(
@@ -69,8 +69,8 @@ class Refiller:
         wait_for_network: WaitForNetwork | None = None,
         after_change: AfterChange = AFTER_CHANGE,
     ) -> None:
-        """Create the schedule. `after` is called at the start, after each refill and every hour, whenever something may
-        have changed."""
+        """Create the schedule. `after` is called at the start, after each contact and every hour, whenever something
+        may have changed."""
         self._device = device
         self._after = after
         self._wait_for_network = wait_for_network
@@ -89,16 +89,16 @@ class Refiller:
         self._erase_due = self._began + HOUR
 
     def request(self) -> int:
-        """Request a refill that begins from now on. Return its number for `follow`."""
+        """Request a contact that begins from now on. Return its number for `follow`."""
         with self._changed:
             self._asked += 1
             if self._ended == self._started:
-                self._progress = None  # no refill is running, so this progress is old
+                self._progress = None  # no contact is in progress, so this progress is old
             self._changed.notify_all()
             return self._asked
 
     def follow(self, number: int, report: Callable[[Progress], None]) -> Finished:
-        """Wait for the end of this refill, and call `report` with its progress."""
+        """Wait for the end of this contact, and call `report` with its progress."""
         seen: Progress | None = None
         while (seen := self._next_progress(number, seen)) is not None:
             report(seen)
@@ -107,7 +107,7 @@ class Refiller:
 
     def _next_progress(self, number: int, seen: Progress | None) -> Progress | None:
         """Return progress that differs from `seen`, including the last before the end; None at the end of that
-        refill."""
+        contact."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._ended >= number or self._stopping or self._progress not in (None, seen)
@@ -132,10 +132,10 @@ class Refiller:
             erased = clock.since_boot() >= self._erase_due
             if erased:
                 self._erase()
-            refilled = self._asked > self._started or clock.since_boot() >= self._sync_due
-            if refilled:
-                self._refill()
-            if erased or refilled:
+            is_due = self._asked > self._started or clock.since_boot() >= self._sync_due
+            if is_due:
+                self._contact()
+            if erased or is_due:
                 self._tell()
 
     def network_changed(self) -> None:
@@ -155,12 +155,12 @@ class Refiller:
             )
             return not self._stopping
 
-    def _refill(self) -> None:
+    def _contact(self) -> None:
         with self._changed:
             self._started = self._asked
             self._progress = None
             self._began = clock.since_boot()
-        finished = self._refilled()
+        finished = self._contacted()
         with self._changed:
             self._ended = self._started
             self._finished = finished
@@ -168,25 +168,25 @@ class Refiller:
         self._plan()
 
     def _is_asked_again(self) -> bool:
-        """Return True if there is another request. The refill that runs starts again and answers it too."""
+        """Return True if there is another request. The contact in progress starts again and answers it too."""
         with self._changed:
             is_asked, self._started = self._asked > self._started, self._asked
             return is_asked
 
-    def _refilled(self) -> Finished:
+    def _contacted(self) -> Finished:
         self._not_reached = False
         try:
-            refilled = refill(self._device, self._report, self._is_asked_again)
+            result = make_contact(self._device, self._report, self._is_asked_again)
         except (NotReached, Refused) as error:
             self._failures += 1
             self._not_reached = isinstance(error, NotReached)
             return Finished(None, str(error))
-        except Exception as error:  # noqa: BLE001 -- the daemon continues: a refill decides no sign-in
-            log_unforeseen("a refill failed", error)
+        except Exception as error:  # noqa: BLE001 -- the daemon continues: a contact decides no sign-in
+            log_unforeseen("a contact failed", error)
             self._failures += 1
             return Finished(None, "the update of offline data failed; see the log of the agent")
         self._failures = 0
-        return Finished(refilled)
+        return Finished(result)
 
     def _report(self, progress: Progress) -> None:
         with self._changed:

@@ -15,7 +15,7 @@ from typing import Final
 
 from sparekey.agent.contact.contact import Progress
 from sparekey.agent.contact.replies import without_data
-from sparekey.agent.contact.scheduler import Refiller
+from sparekey.agent.contact.scheduler import ContactScheduler
 from sparekey.agent.ground.outcome import LoginAnswer, Mode, Result, printable
 from sparekey.agent.local_socket.connection_limits import ROOT, ConnectionSlot
 from sparekey.agent.local_socket.frames import FRAME_TIMEOUT, receive
@@ -51,7 +51,7 @@ class Conversation:
     def __init__(
         self,
         device: ThisDevice,
-        refiller: Refiller,
+        scheduler: ContactScheduler,
         refusals: RefusalLog,
         connection: socket.socket,
         peer: Peer,
@@ -60,7 +60,7 @@ class Conversation:
         floor: float = FLOOR,
     ) -> None:
         self._device = device
-        self._refiller = refiller
+        self._scheduler = scheduler
         self._refusals = refusals
         self._connection = connection
         self._peer = peer
@@ -68,7 +68,7 @@ class Conversation:
         self._frame_timeout = frame_timeout
         self._floor = floor
         self._key: SecretAccess | None = None
-        self._refill = 0
+        self._contact = 0
         self._handlers: dict[FrameKind, Callable[[Frame], None]] = {
             FrameKind.LOGIN: self._login,
             FrameKind.TEST: self._test,
@@ -106,7 +106,7 @@ class Conversation:
         self._connection.settimeout(ANSWER_TIMEOUT if found.answer.result is Result.ASK else IDLE_TIMEOUT)
         self._answer(name, found.answer, told, remote=self._is_remote(request))
         if found.answer.result is Result.GRANTED and found.answer.mode is Mode.ONLINE:
-            self._refill = self._refiller.request()
+            self._contact = self._scheduler.request()
 
     def _test(self, request: Frame) -> None:
         name = request.text(Tag.USER)
@@ -147,7 +147,7 @@ class Conversation:
         return self._key
 
     def _status(self, _: Frame) -> None:
-        report = status_of(self._device, self._own_login(), self._refiller.trouble)
+        report = status_of(self._device, self._own_login(), self._scheduler.trouble)
         self._send(frame(FrameKind.REPORT, report=json.dumps(report)))
 
     def _own_login(self) -> str | None:
@@ -159,13 +159,13 @@ class Conversation:
 
     def _sync(self, _: Frame) -> None:
         if self._is_root():
-            self._follow(self._refiller.request())
+            self._follow(self._scheduler.request())
 
     def _watch(self, _: Frame) -> None:
-        if self._refill:
-            self._follow(self._refill)
+        if self._contact:
+            self._follow(self._contact)
         else:
-            self._send(frame(FrameKind.DONE))  # no LOGIN here started a refill; those of others are their business
+            self._send(frame(FrameKind.DONE))  # no LOGIN here started a contact; those of others are their business
 
     def _clear(self, _: Frame) -> None:
         if self._is_root():
@@ -188,12 +188,12 @@ class Conversation:
                 )
             )
 
-        finished = self._refiller.follow(number, report)
-        if finished.refilled is None:
+        finished = self._scheduler.follow(number, report)
+        if finished.result is None:
             self._fail("not-refilled", finished.why)
             return
-        message = printable(finished.refilled.words(only)[:2000])
-        self._send(frame(FrameKind.DONE, done=finished.refilled.fetched, days_left=self._days_left(), message=message))
+        message = printable(finished.result.words(only)[:2000])
+        self._send(frame(FrameKind.DONE, done=finished.result.fetched, days_left=self._days_left(), message=message))
 
     def _days_left(self) -> int:
         state, user = self._device.state, self._key.user if self._key is not None else ""

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sparekey.agent.contact.scheduler import Refiller
+from sparekey.agent.contact.scheduler import ContactScheduler
 from sparekey.agent.ground.journal import log_unforeseen
 from sparekey.agent.local_socket.connection_limits import ConnectionSlot, ConnectionSlots
 from sparekey.agent.local_socket.conversation import Conversation, Peer
@@ -53,7 +53,7 @@ class LocalSocketServer:
     """The server of connections on `listener`, until it is closed."""
 
     device: ThisDevice
-    refiller: Refiller
+    scheduler: ContactScheduler
     listener: socket.socket
     frame_timeout: float = FRAME_TIMEOUT
     floor: float = FLOOR
@@ -95,7 +95,7 @@ class LocalSocketServer:
                     return
                 peer = Peer(peer_uid(connection), person)
                 Conversation(
-                    self.device, self.refiller, self._refusals, connection, peer, place, self.frame_timeout, self.floor
+                    self.device, self.scheduler, self._refusals, connection, peer, place, self.frame_timeout, self.floor
                 ).run()
         except OSError:
             return

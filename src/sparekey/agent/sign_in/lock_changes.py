@@ -5,7 +5,7 @@ none.
 - A PIN that the server accepted is used only for units of the generation that the server names: after a PIN change
   elsewhere, it is not the PIN of the units here.
 - If the server accepted the sign-in and the lock stays closed, records that must not stay go with their piece. A lock
-  that the right PIN does not open goes with all units behind it. The refill brings both back.
+  that the right PIN does not open goes with all units behind it. The next contact brings both back.
 """
 
 import secrets

@@ -56,7 +56,7 @@ class ThisDevice:
     heard: Heard = field(default_factory=Heard, repr=False)
     _counted: _Counted = field(default_factory=_Counted, repr=False)
     _attempts: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _refills: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _contacts: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def state(self) -> State:
@@ -96,7 +96,7 @@ class ThisDevice:
             self._attempts.release()
 
     @contextlib.contextmanager
-    def one_refill(self) -> Iterator[None]:
-        """Allow one refill at a time: a second one would fetch the same units."""
-        with self._refills:
+    def one_contact(self) -> Iterator[None]:
+        """Allow one contact at a time: a second one would fetch the same units."""
+        with self._contacts:
             yield

@@ -43,7 +43,7 @@ class _UserOnDevice:
         return expiry(created_at, self.policy.values.emergency_lifetime, token_end, self.account.expires_at)
 
 
-def supply(
+def choose_versions(
     connection: Connection,
     instance: Instance,
     account: AccountState,
@@ -66,12 +66,12 @@ def supply(
         owners += [token for token in tokens if token_obstacle(token, device, policy, now) is None]
     if policy.values.emergency_passcode and tokens:
         owners.append(None)
-    supplied = {}
+    chosen = {}
     for token in owners:
         is_other = token is not None and token.token_id != used_token
         weaker = Contact.OTHER_SIGN_IN if contact is Contact.TOKEN_SIGN_IN and is_other else contact
-        supplied[token.token_id if token else account.account_id] = _settle(here, token, weaker)
-    return supplied
+        chosen[token.token_id if token else account.account_id] = _settle(here, token, weaker)
+    return chosen
 
 
 def _settle(here: _UserOnDevice, token: TokenState | None, contact: Contact) -> EmergencyCode:

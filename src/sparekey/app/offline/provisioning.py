@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.emergency.versions import supply
+from sparekey.app.emergency.versions import choose_versions
 from sparekey.app.instance import Instance, log
 from sparekey.app.notices import notify_user
 from sparekey.app.obstacles import device_state
@@ -116,7 +116,7 @@ def after_sign_in(
     offline_keys.confirm(connection, instance, data, used)
     on_device = _tokens_on(connection, instance, device.id, account.account_id, policy)
     contact = contact_of(granted.method)
-    supply(connection, instance, account, on_device, state, policy, contact, now, used_token=granted.token_id)
+    choose_versions(connection, instance, account, on_device, state, policy, contact, now, used_token=granted.token_id)
     return DeviceKey(used, key)
 
 
@@ -152,7 +152,7 @@ def holder_of(connection: Connection, instance: Instance, device: Device, data: 
     on_device = _tokens_on(connection, instance, device.id, account.account_id, policy)
     codes: Mapping[str, EmergencyCode] = {}
     if is_open:
-        codes = supply(connection, instance, account, on_device, state, policy, Contact.REFILL, now)
+        codes = choose_versions(connection, instance, account, on_device, state, policy, Contact.WITHOUT_SIGN_IN, now)
     return Holder(account, on_device, state, policy, data, codes)
 
 

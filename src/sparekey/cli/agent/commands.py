@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from sparekey.agent.contact.contact import refill
+from sparekey.agent.contact.contact import make_contact
 from sparekey.agent.contact.replies import without_data
 from sparekey.agent.ground.ports import NotReached
 from sparekey.agent.store.device import ThisDevice
@@ -82,8 +82,8 @@ def sync(options: argparse.Namespace, output: Output) -> int:
             done = daemon.follow(frame(FrameKind.SYNC), output.progress)
             return _synced(done.number(Tag.DONE), done.text(Tag.MESSAGE), output)
     with opened(options) as device:
-        refilled = refill(device, output.progress)
-        return _synced(refilled.fetched, refilled.words(), output)
+        result = make_contact(device, output.progress)
+        return _synced(result.fetched, result.words(), output)
 
 
 def _synced(fetched: int, failures: str, output: Output) -> int:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from sparekey.agent.contact.scheduler import Refiller
+from sparekey.agent.contact.scheduler import ContactScheduler
 from sparekey.agent.local_socket.server import LocalSocketServer
 from sparekey.agent.platform.posix import keep_memory_together, listen, release_memory, wait_for_network
 from sparekey.agent.platform.service_manager import ServiceManager, log_handler
@@ -39,19 +39,19 @@ def run(options: argparse.Namespace, _: Output) -> int:
     # Signals are awaited by a thread of their own: a handler would miss one that comes just before the next `accept`.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     with opened(options, wait=5) as device, contextlib.closing(listen(path, backlog=16)) as listener:
-        refiller = Refiller(device, _telling(device, manager, options), wait_for_network)
-        background = threading.Thread(target=refiller.run, name="refiller", daemon=True)
+        scheduler = ContactScheduler(device, _telling(device, manager, options), wait_for_network)
+        background = threading.Thread(target=scheduler.run, name="scheduler", daemon=True)
         background.start()
         # A directory service can be slow, and no sign-in should wait for it.
         threading.Thread(target=device.exempt.look, name="exempt", daemon=True).start()
         threading.Thread(target=_end_when_asked, args=(listener,), name="signals", daemon=True).start()
         logging.getLogger("sparekey.agent").info("listening on %s", path)
         manager.ready(summary_of(device))
-        LocalSocketServer(device, refiller, listener).run()
+        LocalSocketServer(device, scheduler, listener).run()
         manager.stopping()
-        refiller.stop()
+        scheduler.stop()
         path.unlink(missing_ok=True)
-        # A refill in progress is abandoned: units that are not committed do not count.
+        # A contact in progress is abandoned: units that are not committed do not count.
         background.join(timeout=2)
     return 0
 
@@ -64,7 +64,7 @@ def _telling(device: ThisDevice, manager: ServiceManager, options: argparse.Name
         manager.status(summary_of(device))
         if motd is not None:
             keep_message(motd, message_of_the_day(device.state, device.store.trusted_time().time))
-        release_memory()  # used by the start, or by a refill
+        release_memory()  # used by the start, or by a contact
 
     return tell
 

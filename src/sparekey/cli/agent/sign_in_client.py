@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from sparekey.agent.contact.contact import Progress, refill
+from sparekey.agent.contact.contact import Progress, make_contact
 from sparekey.agent.ground.outcome import LoginAnswer
 from sparekey.agent.sign_in.login import login
 from sparekey.agent.sign_in.secret_access import SecretAccess
@@ -77,7 +77,7 @@ class _StoreClient:
         return found.answer
 
     def fetch(self, report: Callable[[Progress], None]) -> int:
-        refill(self._device, report)
+        make_contact(self._device, report)
         user = self._device.state.find_user(self._device.names.find_login(self._user) or "")
         return days_left(user, self._device.store.trusted_time().time) if user else 0
 

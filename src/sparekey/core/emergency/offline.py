@@ -34,7 +34,7 @@ class Contact(StrEnum):
 
     TOKEN_SIGN_IN = "token-sign-in"
     OTHER_SIGN_IN = "other-sign-in"
-    REFILL = "refill"  # no user signed in
+    WITHOUT_SIGN_IN = "refill"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def replaced_now(code: CodeVersion, contact: Contact, now: int) -> bool:
     """Return True if this contact gives the device another version in place of this one."""
     if now >= code.not_after:
         return True
-    if contact is Contact.REFILL or not is_due(code, now):
+    if contact is Contact.WITHOUT_SIGN_IN or not is_due(code, now):
         return False
     return contact is Contact.TOKEN_SIGN_IN or code.reset_at is not None
 
