@@ -160,7 +160,7 @@ def test_without_addresses_the_line_stays_and_no_mail_waits(server: Instance) ->
     send_all(server, world, NOW, ())
     assert world.received == []
     (row,) = notices(server)
-    assert (row.next_attempt_at, row.last_error) == (None, "alarm_mail names nobody")
+    assert (row.next_attempt_at, row.last_error) == (None, "no address in alarm_mail")
     assert len(list_alarms(server, ROOT)) == 1
 
 

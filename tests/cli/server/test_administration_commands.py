@@ -82,7 +82,7 @@ def test_domains(operator: Operator) -> None:
     operator.runs("domain", "remove", "Bern")
     operator.fails("domain", "show", "Bern")
     operator.runs("user", "add", "carol", "--domain", "Support")
-    assert "1 user, 0 tokens that nobody has, 0 devices" in operator.sees("domain", "show", "Support").out
+    assert "1 user, 0 unassigned tokens, 0 devices" in operator.sees("domain", "show", "Support").out
     operator.fails("domain", "remove", "SystemDomain")
 
 

@@ -35,7 +35,7 @@ class AlarmView:
     token: str | None
     device: str | None
     result: str
-    detail: Mapping[str, Any]  # any JSON: what the event says
+    detail: Mapping[str, Any]  # any JSON: the detail of the event
     acknowledged_at: int | None
     acknowledged_by: str | None
     domain: str | None

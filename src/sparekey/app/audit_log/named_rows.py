@@ -67,7 +67,7 @@ def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -
             user=users.get(row.account_id or ""),
             token=tokens.get(row.token_id or ""),
             device=devices.get(row.device_id or ""),
-            people={member: _names_in(named, called) for member, named in detail.items()},
+            people={member: _names_in(actors, called) for member, actors in detail.items()},
         )
         for row, detail in zip(rows, details, strict=True)
     ]
@@ -75,11 +75,11 @@ def with_names(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -
 
 def _people_in(row: AuditRow) -> dict[str, str]:
     detail: dict[str, Json] = json.loads(row.detail)
-    return {member: named for member in _PEOPLE if isinstance(named := detail.get(member), str)}
+    return {member: actors for member in _PEOPLE if isinstance(actors := detail.get(member), str)}
 
 
-def _names_in(named: str, called: Mapping[str, str]) -> str:
-    return ", ".join(called.get(actor, actor) for actor in named.split(","))
+def _names_in(actors: str, called: Mapping[str, str]) -> str:
+    return ", ".join(called.get(actor, actor) for actor in actors.split(","))
 
 
 def names_of_actors(connection: Connection, reader: Actor, actors: Iterable[str]) -> dict[str, str]:
@@ -89,8 +89,8 @@ def names_of_actors(connection: Connection, reader: Actor, actors: Iterable[str]
 
 def _ids_of_actors(actors: Iterable[str]) -> dict[str, set[str]]:
     """Group the ids of the actors by kind."""
-    named = {tuple(name.split(":", 1)) for name in actors if ":" in name}
-    return {kind: {key for of, key in named if of == kind} for kind in _KINDS}
+    ids = {tuple(name.split(":", 1)) for name in actors if ":" in name}
+    return {kind: {key for id_kind, key in ids if id_kind == kind} for kind in _KINDS}
 
 
 def _find(connection: Connection, reader: Actor, wanted: Mapping[str, set[str]]) -> dict[str, dict[str, str]]:

@@ -26,9 +26,9 @@ from sparekey.storage.unit_of_work import Database
 CLAIM_SECONDS: Final = 300  # longer than the sum of all timeouts of one message
 FIRST_PAUSE: Final = 5
 LONGEST_PAUSE: Final = 900
-GIVE_UP_AFTER: Final = 7 * DAY_SECONDS  # what is refused
-KEEP_SETTLED: Final = 30 * DAY_SECONDS  # what was sent or given up
-KEEP_WITHOUT_SERVER: Final = 7 * DAY_SECONDS  # so that whoever sets a mail server up does not send a year's notices
+GIVE_UP_AFTER: Final = 7 * DAY_SECONDS  # for messages that a server refuses
+KEEP_SETTLED: Final = 30 * DAY_SECONDS  # for messages that were sent or given up
+KEEP_WITHOUT_SERVER: Final = 7 * DAY_SECONDS  # so that a new mail server does not send the notices of a year
 
 
 class SendResult(StrEnum):
@@ -93,10 +93,10 @@ def _send(database: Database, mailer: Mailer, mail: Mail, recipient: str, until:
 def _addressed(connection: Connection, mail: Mail, administrators: Sequence[str], until: int) -> str:
     """Return the first administrator, and queue a copy for each of the others. Empty: there is no administrator."""
     if not administrators:
-        outbox.mark_failed(connection, mail.id, until, None, "alarm_mail names nobody")
+        outbox.mark_failed(connection, mail.id, until, None, "no address in alarm_mail")
         return ADMINISTRATORS
-    first, *others = administrators
+    first, *other_addresses = administrators
     outbox.address(connection, mail.id, first)
-    for address in others:
+    for address in other_addresses:
         outbox.insert_message(connection, replace(mail, id=new_id(), recipient=address))
     return first

@@ -1,6 +1,7 @@
 """Read the audit log: the newest events, all or filtered, and the state of the chain.
 
-A token or device may have been used by people in several domains. A reader sees the events about users in their own.
+Rule: a token or device may have been used by people in several domains. Readers see only events about users in their
+own domains.
 """
 
 from collections.abc import Sequence

@@ -301,8 +301,8 @@ def _get_several(
     """Return the devices sorted by id, so that two requests at the same time do not wait for each other."""
     if len(device_ids) > MOST_AT_ONCE:
         raise BadInput(f"more than {MOST_AT_ONCE} devices are selected", "select fewer")
-    there = devices.devices_with_ids(connection, device_ids)
-    found = {device.id: device for device in there if actor.sees(device.domain_id)}
+    existing = devices.devices_with_ids(connection, device_ids)
+    found = {device.id: device for device in existing if actor.sees(device.domain_id)}
     for device_id in sorted(device_ids):
         if device_id not in found:
             raise NotFound(f"there is no device {device_id!r}", "reload the list")

@@ -192,11 +192,11 @@ def _stolen(connection: Connection, actor: Actor, device: Device, users: frozens
 
 def _stolen_from(found: AccountWithCounts, used: Sequence[UserToken], with_pin: Sequence[UserToken]) -> StolenFrom:
     account = found.account
-    mine = [token for token in used if token.account_id == account.id]
+    used_by_user = [token for token in used if token.account_id == account.id]
     return StolenFrom(
         account.login,
         new_pin=tuple(token.serial for token in with_pin if token.account_id == account.id),
-        disabled=tuple(token.serial for token in mine if token.enabled and _tells_codes(token)),
+        disabled=tuple(token.serial for token in used_by_user if token.enabled and _tells_codes(token)),
         codes=found.codes,
         passkeys=found.passkeys,
     )

@@ -58,8 +58,8 @@ def take_contact(instance: Instance, device: Device, request: SyncRequest, *, no
                 batch=witnessed.number,
                 rows=witnessed.total,
             )
-        here = save_contact(connection, device, report, now=now)
-        users = sync_users(connection, instance, here, request.held, now)
+        current = save_contact(connection, device, report, now=now)
+        users = sync_users(connection, instance, current, request.held, now)
     newest = find_newest(instance.database)
     return ContactAnswer(users, device.event_number, newest.text if newest else "", witness)
 

@@ -1,8 +1,8 @@
 """Save the events that happened on a device while it was offline (S27; offline-day.md, server rule 6).
 
 A success offline uses up its step before the request is answered. The use of an emergency code is matched with the
-event of showing it. An error in the chain of events raises an alarm, and the events are saved all the same: refusing
-them would hide their content.
+event that showed the code. An error in the chain of events raises an alarm, and the events are saved all the same:
+refusing them would hide their content.
 """
 
 import json

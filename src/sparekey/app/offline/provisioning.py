@@ -92,11 +92,11 @@ def after_sign_in(
     """
     account_row = accounts.find_account_by_id(connection, granted.account_id)
     # Read the device again: it may have been reported stolen while its user was typing.
-    here = devices.find_device(connection, device.id)
-    if account_row is None or here is None:
+    current = devices.find_device(connection, device.id)
+    if account_row is None or current is None:
         raise LookupError("the account or the device of a success is gone")
-    state = device_state(here)
-    policy = effective_in(connection, account_row.domain_id, here.domain_id)
+    state = device_state(current)
+    policy = effective_in(connection, account_row.domain_id, current.domain_id)
     account = account_state_of(connection, account_row)
     if account_obstacle(account, state, policy, now) is not None:
         return DeviceKey()
@@ -129,8 +129,8 @@ def sync_users(
     _reconcile(connection, device.id, held, now)
     users = []
     for data in everyone:
-        mine = [unit for unit in held if unit.user == data.account_id]
-        users.append(_sync_user(connection, instance, device, data, mine, now))
+        units = [unit for unit in held if unit.user == data.account_id]
+        users.append(_sync_user(connection, instance, device, data, units, now))
     return users
 
 
@@ -330,10 +330,10 @@ def save_contact(connection: Connection, device: Device, report: SelfReport, *, 
         )
     if exempt != logged:
         log(connection, now, actor, Action.DEVICE_EXEMPT, device=device.id, accounts=exempt)
-    here = devices.find_device(connection, device.id)
-    if here is None:
+    current = devices.find_device(connection, device.id)
+    if current is None:
         raise LookupError("the device of a contact is gone")
-    return here
+    return current
 
 
 def _is_changed(connection: Connection, device_id: str, was: SelfReport, report: SelfReport) -> bool:

@@ -29,7 +29,7 @@ MOST_DOMAINS = 1_000
 # The contents of a domain by their names in storage: singular and plural.
 _CONTENTS: Final[Mapping[str, tuple[str, str]]] = {
     "users": ("user", "users"),
-    "tokens": ("token that nobody has", "tokens that nobody has"),
+    "tokens": ("unassigned token", "unassigned tokens"),
     "devices": ("device", "devices"),
     "API clients": ("API client", "API clients"),
     "roles granted": ("role granted", "roles granted"),

@@ -1,8 +1,8 @@
-"""A change of the policy in force: count the data that it touches, ask for a confirmation, and carry its effect out.
+"""A change of the policy in force: count the affected data, require a confirmation, and carry out the effect.
 
-Rules: an edit, an assignment, a removal and another default are the same change, from the policy that was in force in
+Rules: an edit, an assignment, a removal and a new default are the same change, from the policy that was in force in
 some domains to the one that is in force there afterwards. Its effect follows from the fields (`core.policy.effects`).
-Data that would be lost are counted, and named in the error, before anything is done.
+Data that would be lost are counted and named in the error before anything is changed.
 """
 
 from collections.abc import Mapping
@@ -32,9 +32,12 @@ CONFIRM: Final = "send it again with `confirmed`; on the command line with --yes
 
 @dataclass(frozen=True)
 class Regeneration:
-    """`holders` counts each user on each device. `silent`: those on devices without a contact in the last hour; they
-    keep the old data until the next one, but no longer than `kept_until` (unix seconds). `core_seconds`: work of the
-    server."""
+    """The size of a renewal of offline data.
+
+    `holders` counts each user on each device. `silent` counts those on devices without a contact in the last hour. Such
+    devices keep the old data until their next contact, at most until `kept_until` (unix seconds). `core_seconds`: work
+    of the server.
+    """
 
     users: int
     devices: int
@@ -46,7 +49,7 @@ class Regeneration:
 
 @dataclass(frozen=True)
 class PolicyChange:
-    """`domains`: by id, the domains in which `old` was in force and `new` is from now on."""
+    """A change of the policy in force from `old` to `new`. `domains`: ids of the domains in which it changes."""
 
     old: StoredPolicy
     new: StoredPolicy
@@ -70,9 +73,10 @@ def verify_confirmed(connection: Connection, change: PolicyChange, now: int, *, 
 
 
 def carry_out(connection: Connection, actor: Actor, change: PolicyChange, now: int) -> int:
-    """Discard, renew and end what the change makes stale; on how many devices of users offline data are renewed.
+    """Discard, renew and end the data that the change makes stale. Return the number of holders to renew.
 
-    In the transaction of the change and after it: the lifetime of codes is read from the policies in force.
+    Call it in the transaction of the change, after the change, because it reads the lifetime of codes from the policies
+    in force.
     """
     effect = change.effect
     renewed = devices.raise_generation_in_domains(connection, change.domains) if effect.renews else 0
@@ -84,7 +88,7 @@ def carry_out(connection: Connection, actor: Actor, change: PolicyChange, now: i
 
 
 def find_renewal(connection: Connection, change: PolicyChange, now: int) -> Regeneration | None:
-    """Count what devices hold that the change touches; None: it touches nothing on any device."""
+    """Count the data on devices that the change affects. None: the change affects no data on devices."""
     effect, new = change.effect, change.new
     if not change.domains or effect.extent is Extent.NOTHING or not isinstance(new, OfflinePolicy):
         return None
@@ -99,7 +103,7 @@ def find_renewal(connection: Connection, change: PolicyChange, now: int) -> Rege
 
 
 def users_who_lose_codes(connection: Connection, change: PolicyChange, now: int) -> int:
-    """The number of users whose own online emergency codes end with the change."""
+    """Return the number of users whose own online emergency codes end with the change."""
     if not change.effect.ends_own_codes:
         return 0
     return len(online_emergency.users_with_own(connection, change.domains, now))
@@ -113,7 +117,7 @@ def _end_own_codes(connection: Connection, actor: Actor, domains: frozenset[str]
 
 
 def sentences_of(effect: PolicyEffect, renewal: Regeneration | None, own_codes: int, cores: int = 1) -> list[str]:
-    """Sentences about the data that a change touches; none: nothing is lost or renewed.
+    """Return sentences about the data that a change affects; none if nothing is lost or renewed.
 
     `own_codes`: users whose own online emergency codes end; `cores`: of the server, to estimate its work.
     """
@@ -130,7 +134,7 @@ def sentences_of(effect: PolicyEffect, renewal: Regeneration | None, own_codes: 
     return found
 
 
-_TOUCHED: Final[Mapping[tuple[Extent, bool], str]] = {  # by extent, and whether anything is lost
+_TOUCHED: Final[Mapping[tuple[Extent, bool], str]] = {  # by extent; True: data are lost
     (Extent.ALL, True): "The offline data of {whose} are discarded at the next contact and renewed.",
     (Extent.ALL, False): "The offline data of {whose} are renewed at the next contact.",
     (Extent.CODES, True): "At the next contact, the emergency codes of {whose} are renewed and data over the new limit "

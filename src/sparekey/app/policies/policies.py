@@ -1,8 +1,8 @@
 """Policies of each kind: add, edit, assign, remove, choose the default; the effective policy of a user on a device.
 
-A change of an offline policy is *replace, then discard*, except where it is stricter: then data are discarded at the
-next contact, and somebody confirms how many devices that touches (ADR 5, `app.policies.changes`). A token or lockout
-policy holds from the next sign-in on.
+A change of an offline policy is *replace, then discard*, unless it is stricter: then data are discarded at the next
+contact, and the administrator must confirm the number of affected devices (ADR 5, `app.policies.changes`). A change of
+a token or lockout policy holds from the next sign-in on.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ _OF_THE_USER: Final = (PolicyKind.TOKEN, PolicyKind.LOCKOUT)
 
 @dataclass(frozen=True)
 class PolicyView:
-    """`values`: one per field, as they are stored."""
+    """A policy as administrators see it. `values`: one per field, as they are stored."""
 
     kind: PolicyKind
     name: str
@@ -47,8 +47,8 @@ class PolicyView:
 
 @dataclass(frozen=True)
 class PolicyEdit:
-    """The effect of an edit. `tightened`: the fields that discarded data; `regenerated`: on how many devices of users
-    offline data are renewed."""
+    """The effect of an edit. `tightened`: the fields that discarded data. `regenerated`: the number of holders, that is
+    users on devices, whose offline data are renewed."""
 
     view: PolicyView
     tightened: tuple[str, ...]
@@ -57,7 +57,7 @@ class PolicyEdit:
 
 @dataclass(frozen=True)
 class AssignedView:
-    """A policy that is in force, and the domain it is in force through."""
+    """A policy in force, and the domain that it is assigned to."""
 
     name: str
     domain: str
@@ -75,7 +75,10 @@ class InForce:
 def add_policy(
     instance: Instance, actor: Actor, kind: PolicyKind, name: str, fields: Mapping[str, str], *, now: int
 ) -> PolicyView:
-    """A new policy: the defaults with the fields that were given, as a person wrote them."""
+    """Add a policy with the defaults and these fields, as a person wrote them.
+
+    Raises BadInput if the name or a field is not valid, Conflict if the name exists already, and NotAllowed.
+    """
     verify_may(actor, Permission.POLICY_MANAGE, None)
     verify_name(name, "policy", LONGEST_NAME)
     policy = edited_policy(kind, kind.type(), fields)
@@ -90,7 +93,7 @@ def add_policy(
 def list_policies(
     instance: Instance, actor: Actor, kind: PolicyKind, limit: int = 1_000, after: str = ""
 ) -> list[PolicyView]:
-    """By name, from the one after `after`."""
+    """Return policies in order of name, after the name `after`. Raises NotAllowed."""
     verify_somewhere(actor, Permission.POLICY_VIEW)
     with instance.database.read() as connection:
         views = [_view(kind, row) for row in policies.list_policies(connection, kind)]
@@ -113,9 +116,9 @@ def set_fields(
     revision: int | None = None,
     now: int,
 ) -> PolicyEdit:
-    """Edit some fields. Raises ConfirmationNeeded if that discards data, and is not confirmed.
+    """Edit some fields. Raises ConfirmationNeeded if that discards data and is not confirmed.
 
-    `revision`: of the policy that the editor looked at. Raises Conflict if it was edited since.
+    `revision`: of the policy that the editor has read. Raises Conflict if the policy was edited since.
     """
     verify_may(actor, Permission.POLICY_MANAGE, None)
     with instance.database.write() as connection:
@@ -155,7 +158,10 @@ def assign_policy(
     confirmed: bool = False,
     now: int,
 ) -> None:
-    """Put a domain under a policy; None: always use the default. Raises ConfirmationNeeded as `set_fields` does."""
+    """Assign a policy to a domain; None: the domain always uses the default.
+
+    Raises ConfirmationNeeded as `set_fields` does.
+    """
     with instance.database.write() as connection:
         row = get_domain(connection, actor, domain, Permission.POLICY_MANAGE)
         policies.lock_policies(connection, kind)
@@ -203,7 +209,10 @@ def make_default(
 def remove_policy(
     instance: Instance, actor: Actor, kind: PolicyKind, name: str, *, confirmed: bool = False, now: int
 ) -> None:
-    """Its domains go back to the default; the default itself stays. Raises ConfirmationNeeded as `set_fields` does."""
+    """Remove a policy and put its domains back on the default. The default itself cannot be removed.
+
+    Raises ConfirmationNeeded as `set_fields` does.
+    """
     verify_may(actor, Permission.POLICY_MANAGE, None)
     with instance.database.write() as connection:
         policies.lock_policies(connection, kind)
@@ -223,7 +232,10 @@ def remove_policy(
 
 
 def places_of(instance: Instance, actor: Actor, kind: PolicyKind) -> dict[str, list[str]]:
-    """The domains in which each policy of a kind is in force, of those that the actor sees; by names."""
+    """Return the names of the domains in which each policy of a kind is in force, by name of the policy.
+
+    Only domains that the actor may see are included.
+    """
     verify_somewhere(actor, Permission.POLICY_VIEW)
     with instance.database.read() as connection:
         rows = policies.list_policies(connection, kind)
@@ -238,7 +250,7 @@ def places_of(instance: Instance, actor: Actor, kind: PolicyKind) -> dict[str, l
 
 
 def in_force_for(instance: Instance, actor: Actor, login: str, device: str | None) -> InForce:
-    """The policies of every kind for a user, on this device or on one of the user's own domain."""
+    """Return the policies of every kind for a user, on this device; None: on a device of the user's own domain."""
     with instance.database.read() as connection:
         account = get_account(connection, actor, login, Permission.USER_VIEW)
         domain = account.domain_id
@@ -254,7 +266,7 @@ def in_force_for(instance: Instance, actor: Actor, login: str, device: str | Non
 
 
 def effective_of(instance: Instance, actor: Actor, login: str, device: str | None) -> EffectivePolicy:
-    """What is in force for a user on a device (None: on a device of the user's own domain), with the sources."""
+    """Return the effective policy of a user with its sources, on this device; None: on one of the user's own domain."""
     with instance.database.read() as connection:
         account = get_account(connection, actor, login, Permission.USER_VIEW)
         domain = account.domain_id
@@ -268,7 +280,7 @@ def _view(kind: PolicyKind, row: NamedPolicy) -> PolicyView:
 
 
 def edited_policy(kind: PolicyKind, policy: StoredPolicy, texts: Mapping[str, str]) -> StoredPolicy:
-    """With these fields, as a person wrote them. Raises BadInput."""
+    """Return the policy with these fields changed, as a person wrote them. Raises BadInput."""
     unknown = texts.keys() - kind.fields.keys()
     if unknown:
         names = ", ".join(kind.fields)
@@ -283,7 +295,7 @@ def edited_policy(kind: PolicyKind, policy: StoredPolicy, texts: Mapping[str, st
 
 
 def assignment(connection: Connection, kind: PolicyKind, domain_id: str, chosen: NamedPolicy | None) -> PolicyChange:
-    """Return the change that putting a domain under this policy would be; None: under the default."""
+    """Return the change that results if this policy is assigned to a domain; None: the default."""
     new = (chosen or default_policy(connection, kind)).policy
     before = policies.policy_of_domain(connection, kind, domain_id)
     return PolicyChange(before.named.policy if before else new, new, frozenset({domain_id}))

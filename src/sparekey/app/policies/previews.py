@@ -1,8 +1,8 @@
-"""Previews of changes of policies: the data that would be discarded or renewed, on how many devices, with how much
-work; and the cost of breaking a stolen laptop.
+"""Previews of changes of policies: the data to discard or renew, the number of devices, the work of the server, and the
+cost of an attack on a stolen laptop.
 
-Rules: a preview of a change computes the `PolicyChange` that `policies` carries out, and changes nothing; counts are of
-this moment.
+Rules: a preview computes the same `PolicyChange` that `policies` carries out, and changes nothing; the counts are those
+of this moment.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from sparekey.core.policy.token import TokenPolicy
 from sparekey.storage.policies import places as policy_places
 from sparekey.storage.policies import policies, regeneration
 
-MOST_PINS: Final = 2_000  # whose length is looked at
+MOST_PINS: Final = 2_000  # PINs whose length is read
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Preview:
-    """`renewal`: what devices hold that the change touches; None: nothing. `too_short`: tokens whose PIN is too short
-    for the new minimum; `many`: it is at least this number. `domains`: in how many it is in force; `costs`: of breaking
-    a stolen laptop, before and after; `own_codes`: users whose own online emergency codes end."""
+    """The preview of a change.
+
+    `renewal`: the data on devices that the change affects; None: no data. `too_short`: the number of tokens whose PIN
+    is too short for the new minimum; with `many`, there may be more. `domains`: the number of domains in which the
+    policy is in force. `costs`: of an attack on a stolen laptop, before and after. `own_codes`: the number of users
+    whose own online emergency codes end.
+    """
 
     kind: PolicyKind
     changes: tuple[Change, ...]
@@ -66,14 +70,14 @@ class Preview:
 
     @property
     def discards(self) -> bool:
-        """True if somebody has to confirm it."""
+        """True if the administrator must confirm the change."""
         return (bool(self.tightened) and self.touches_devices) or self.own_codes > 0
 
 
 @dataclass(frozen=True)
 class PolicyCost:
-    """What a stolen laptop costs at each level, under the pair of policies that is the weakest of those in force
-    together; `token_policy`: the one it is, by name."""
+    """The cost of an attack on a stolen laptop at each level, under the weakest pair of policies that are in force
+    together. `offline_policy`, `token_policy`: the names of this pair."""
 
     levels: Mapping[ProtectionLevel, StolenLaptop]
     level: ProtectionLevel
@@ -88,7 +92,7 @@ class PolicyCost:
 def preview_edit(
     instance: Instance, actor: Actor, kind: PolicyKind, name: str, fields: Mapping[str, str], *, now: int
 ) -> Preview:
-    """Of `policies.set_fields` with these fields, as a person wrote them. Raises BadInput."""
+    """Preview `policies.set_fields` with these fields, as a person wrote them. Raises BadInput."""
     with instance.database.read() as connection:
         row = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW)
         affected = policies.domains_using(connection, kind, row.id, is_default=row.is_default)
@@ -104,7 +108,7 @@ def preview_edit(
 def preview_assignment(
     instance: Instance, actor: Actor, kind: PolicyKind, name: str | None, domain: str, *, now: int
 ) -> Preview:
-    """Of `policies.assign_policy`; None: the default policy."""
+    """Preview `policies.assign_policy`; None: the default policy."""
     with instance.database.read() as connection:
         row = get_domain(connection, actor, domain, Permission.POLICY_MANAGE)
         chosen = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW) if name else None
@@ -112,7 +116,7 @@ def preview_assignment(
 
 
 def preview_default(instance: Instance, actor: Actor, kind: PolicyKind, name: str, *, now: int) -> Preview:
-    """Of `policies.make_default`."""
+    """Preview `policies.make_default`."""
     with instance.database.read() as connection:
         row = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW)
         touched = policies.domains_with_default(connection, kind)
@@ -121,7 +125,7 @@ def preview_default(instance: Instance, actor: Actor, kind: PolicyKind, name: st
 
 
 def preview_removal(instance: Instance, actor: Actor, kind: PolicyKind, name: str, *, now: int) -> Preview:
-    """Of `policies.remove_policy`: its domains go back to the default."""
+    """Preview `policies.remove_policy`, which puts its domains back on the default."""
     with instance.database.read() as connection:
         row = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW)
         affected = policies.domains_using(connection, kind, row.id, is_default=False)
@@ -130,39 +134,42 @@ def preview_removal(instance: Instance, actor: Actor, kind: PolicyKind, name: st
 
 
 def in_words(preview: Preview, cores: int) -> list[str]:
-    """Sentences about the data that a change touches, for a question before it; none: it touches nothing."""
+    """Return sentences about the data that a change affects, for the question before it; none if it affects no data."""
     return sentences_of(preview.effect, preview.renewal, preview.own_codes, cores)
 
 
 def cost_of(
     instance: Instance, actor: Actor, kind: PolicyKind, name: str | None, fields: Mapping[str, str] = {}
 ) -> PolicyCost | None:
-    """Of this offline or token policy, edited so, with those of the other kind that are in force where it is; None:
-    of a new one. No lockout policy has one: it holds at the server only."""
+    """Return the cost of an attack under this policy with these edits; `name` None: a new policy.
+
+    An offline policy is paired with the token policies of the domains in which it is in force, and the reverse. A
+    lockout policy has no cost (None), because it holds at the server only.
+    """
     if kind is PolicyKind.LOCKOUT:
         return None
     with instance.database.read() as connection:
         row = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW) if name else None
         own = edited_policy(kind, row.policy if row else kind.type(), fields)
-        here = policies.domains_using(connection, kind, row.id, is_default=row.is_default) if row else frozenset()
-        return _weakest(own, name or "", _beside(connection, kind, here))
+        affected = policies.domains_using(connection, kind, row.id, is_default=row.is_default) if row else frozenset()
+        return _weakest(own, name or "", _beside(connection, kind, affected))
 
 
 def cost_between(offline: OfflinePolicy, tokens: TokenPolicy, names: tuple[str, str] = ("", "")) -> PolicyCost:
-    """Of an offline policy and a token policy that are in force together; `names`: what they are called."""
+    """Return the cost under an offline policy and a token policy that are in force together. `names`: their names."""
     levels = {level: stolen_laptop(offline, tokens, level) for level in ProtectionLevel}
     return PolicyCost(levels, offline.protection_level, *names)
 
 
-def _beside(connection: Connection, kind: PolicyKind, here: frozenset[str]) -> dict[str, StoredPolicy]:
-    """By name, the policies of the other kind that count for the cost in these domains; there are none: the default."""
+def _beside(connection: Connection, kind: PolicyKind, domain_ids: frozenset[str]) -> dict[str, StoredPolicy]:
+    """Return the policies of the other kind in force in these domains, by name; without domains, the default."""
     other = PolicyKind.TOKEN if kind is PolicyKind.OFFLINE else PolicyKind.OFFLINE
-    rows = policy_places.in_force_in(connection, other, here) or [default_policy(connection, other)]
+    rows = policy_places.in_force_in(connection, other, domain_ids) or [default_policy(connection, other)]
     return {row.name: row.policy for row in rows}
 
 
 def _weakest(own: StoredPolicy, name: str, beside: Mapping[str, StoredPolicy]) -> PolicyCost:
-    return min((_pair(own, name, each, its) for its, each in beside.items()), key=_usd)
+    return min((_pair(own, name, policy, policy_name) for policy_name, policy in beside.items()), key=_usd)
 
 
 def _pair(own: StoredPolicy, own_name: str, beside: StoredPolicy, beside_name: str) -> PolicyCost:
@@ -195,14 +202,15 @@ def _preview(connection: Connection, instance: Instance, kind: PolicyKind, chang
 
 
 def _changes(kind: PolicyKind, change: PolicyChange) -> tuple[Change, ...]:
-    each = (Change(name, getattr(change.old, name), getattr(change.new, name)) for name in kind.fields)
-    return tuple(found for found in each if found.before != found.after)
+    fields = (Change(name, getattr(change.old, name), getattr(change.new, name)) for name in kind.fields)
+    return tuple(field for field in fields if field.before != field.after)
 
 
 def _too_short(
     connection: Connection, instance: Instance, old: OfflinePolicy, new: OfflinePolicy, affected: frozenset[str]
 ) -> tuple[int, bool]:
-    """How many tokens whose PIN is long enough now, and would not be; and whether there may be more."""
+    """Count the tokens whose PIN is long enough now but too short after the change. Also return True if there may be
+    more."""
     if new.minimum_passcode_length <= old.minimum_passcode_length:
         return 0, False
     rows = regeneration.tokens_with_pin(connection, affected, MOST_PINS + 1)

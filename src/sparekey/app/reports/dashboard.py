@@ -1,8 +1,10 @@
-"""The dashboard of a user: who they are, what works now, on which device until when, and what happened last.
+"""The dashboard of a user: the account, the working ways to sign in, the devices with their data, recent activity.
 
-Rules: it asks what the decisions themselves ask (`why`), so that it cannot say something else; whoever may look at a
-user sees what happened last to them, with the reason of every refusal, for that is what a caller asks about: the whole
-record is another permission, and so are alarms; what lies outside the reader's domains has no name.
+Rules:
+- It uses the rules that decide sign-ins (`why`), so that it cannot contradict them.
+- An administrator who may view a user also sees the user's recent activity with the reason of every refusal, because
+  callers ask about it. The whole audit log and alarms need other permissions.
+- Objects outside the reader's domains have no name.
 """
 
 from dataclasses import dataclass
@@ -26,42 +28,43 @@ from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.people.accounts import Account
 
-SHOWN: Final = 20  # of what happened last
+SHOWN: Final = 20  # events
 _NOT_ACTIVITY: Final = ("alarm", "alarms", "session", "unit", "role", "policy", "domain", "client", "server", "key")
-ACTIVITY: Final = tuple(each for each in Action if each.partition(".")[0] not in _NOT_ACTIVITY)
-# of core.explain.offline's lines: what keeps new data from a device, or those that it has from being used
+ACTIVITY: Final = tuple(action for action in Action if action.partition(".")[0] not in _NOT_ACTIVITY)
+# the rules of core.explain.offline that prevent new data for a device, or the use of its present data
 _ABOUT_DATA: Final = ("offline data", "new offline data", "tokencodes", "a token was used here", "tokencode")
 
 
 @dataclass(frozen=True)
 class TokenNow:
-    """A token of the user. `refused`: why its tokencodes are not accepted now; None: they are."""
+    """A token of the user. `refused`: the reason why its tokencodes are refused now; None: they are accepted."""
 
     serial: str
     type: str
     digits: int
     with_pin: bool
     pin_set: bool
-    pin_asked: bool  # a new one at the next sign-in
+    pin_asked: bool  # the next sign-in asks for a new PIN
     pin_set_at: int | None
     enabled: bool
     lost: bool
     expires_at: int | None
     refused: Reason | None
     offline_code_online: bool
-    temporary: str  # fixed or one-time tokencodes that stand in for it; "": none do
+    temporary: str  # kind of its online emergency access: fixed or one-time tokencodes; "": none
     temporary_until: int | None
 
 
 @dataclass(frozen=True)
 class DeviceNow:
-    """A device with offline data of the user. `holds`: what it accepts until its next contact; `ends`: that of it which
-    this contact ends; `opens`: that with which the user gets in there while it reaches no server.
+    """A device with offline data of the user.
 
-    `problem`: what keeps new data from it, or the present ones from being used, in a sentence; "": nothing.
+    `holds`: the data that it accepts until its next contact. `ends`: those of them that this contact ends. `opens`: the
+    data with which the user can sign in there while it reaches no server. `problem`: a sentence on the problem that
+    prevents new data, or the use of the present data; "": there is none.
     """
 
-    device_id: str  # "": out of the reader's sight
+    device_id: str  # "": outside the reader's domains
     name: str
     revoked: bool
     stale: bool
@@ -73,19 +76,23 @@ class DeviceNow:
 
     @property
     def data(self) -> Opening | None:
-        """The tokencode that opens longest."""
-        return max((each for each in self.holds if each.kind == TOKENCODE), key=lambda each: each.until, default=None)
+        """The tokencode that works longest."""
+        tokencodes = (opening for opening in self.holds if opening.kind == TOKENCODE)
+        return max(tokencodes, key=lambda opening: opening.until, default=None)
 
     @property
     def codes(self) -> tuple[Opening, ...]:
-        """Emergency codes."""
-        return tuple(each for each in self.holds if each.kind != TOKENCODE)
+        """The emergency codes."""
+        return tuple(opening for opening in self.holds if opening.kind != TOKENCODE)
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """`closed`: why nobody signs in to this account now. `ways`: what a server interface accepts.
-    `roles`: those that the reader may know of. `passkeys`: how many."""
+    """The dashboard of one user at one moment.
+
+    `closed`: the reason why this account cannot sign in now. `ways`: the factors that a server interface accepts.
+    `roles`: those that the reader may see. `passkeys`: their number.
+    """
 
     user: UserView
     created_at: int
@@ -102,13 +109,13 @@ class Dashboard:
 
 
 def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) -> Dashboard:
-    """Everything on one page. Looks, and changes nothing."""
+    """Return everything on the page of a user. It changes nothing. Raises NotFound or NotAllowed."""
     with instance.database.read() as connection:
         account = get_account(connection, actor, login, Permission.USER_VIEW)
         person = person_of(connection, instance, account)
         sees_tokens = actor.may(Permission.TOKEN_VIEW, account.domain_id)
         sees_devices = sees_tokens and actor.may(Permission.DEVICE_VIEW, account.domain_id)
-        on = devices_of(connection, actor, person, account, now) if sees_devices else []
+        on_devices = devices_of(connection, actor, person, account, now) if sees_devices else []
         state = person.account
         held, passkeys = roles_and_passkeys(connection, actor, account)
         return Dashboard(
@@ -120,7 +127,7 @@ def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) ->
             closed=state.closed(now),
             ways=tuple(online_ways(person, now)) if sees_tokens else (),
             tokens=_tokens(person, now) if sees_tokens else (),
-            devices=tuple(_device(person, each, now) for each in on),
+            devices=tuple(_device(person, device, now) for device in on_devices),
             activity=tuple(_rows(connection, actor, account, SHOWN, None)),
             roles=held,
             passkeys=passkeys,
@@ -130,7 +137,7 @@ def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) ->
 def list_activity(
     instance: Instance, actor: Actor, login: str, limit: int = 50, before: int | None = None
 ) -> list[NamedEvent]:
-    """What happened to a user, newest first: events with ids less than `before`."""
+    """Return the events about a user, newest first. `before`: only rows with an id less than this."""
     with instance.database.read() as connection:
         account = get_account(connection, actor, login, Permission.USER_VIEW)
         return _rows(connection, actor, account, limit, before)
@@ -143,7 +150,7 @@ def _rows(connection: Connection, actor: Actor, account: Account, limit: int, be
 
 
 def _tokens(person: Person, now: int) -> tuple[TokenNow, ...]:
-    return tuple(_token(each, person.account.token_policy, now) for each in person.tokens)
+    return tuple(_token(token, person.account.token_policy, now) for token in person.tokens)
 
 
 def _token(token: NamedToken, policy: TokenPolicy, now: int) -> TokenNow:
@@ -169,13 +176,13 @@ def _token(token: NamedToken, policy: TokenPolicy, now: int) -> TokenNow:
 
 def _refused(token: NamedToken, now: int) -> Reason | None:
     unusable = token.state.unusable(now)
-    # without a PIN the tokencode alone leads to a new one
+    # A token without a PIN is usable: its tokencode alone leads to a new PIN.
     return token.state.out_of_use(now) if unusable in (None, Reason.NO_PIN) else unusable
 
 
 def _device(person: Person, device: OnDevice, now: int) -> DeviceNow:
-    lines = (each for each in explain_offline(person, device, now) if each.rule in _ABOUT_DATA)
-    problem = next((each.why for each in lines if each.verdict is not RuleResult.OK), "")
+    lines = (line for line in explain_offline(person, device, now) if line.rule in _ABOUT_DATA)
+    problem = next((line.why for line in lines if line.verdict is not RuleResult.OK), "")
     return DeviceNow(
         device_id=device.state.device_id if device.in_sight else "",
         name=device.name,

@@ -1,9 +1,11 @@
-"""Everything that the page of an emergency code shows at once: whose it is, each device with what it holds and what
-stands in the way there, temporary access, requests that wait for a second person, and what happened; never a code.
+"""The overview of an emergency code for its page: owner, devices with their obstacles, temporary access, requests for
+approval, and history. It never contains a code.
 
-Rules: one snapshot, and one query for each kind of thing, however many devices there are; devices are those that
-hold the code or are to, and those on which the user has signed in within the last ninety days, so that one that cannot
-work offline is named as such; one that has nothing of the code and is elsewhere has no name.
+Rules:
+- It reads one snapshot, with one query for each kind of object, however many devices there are.
+- It lists the devices that hold the code or to which it is assigned, and those on which the user has signed in within
+  the last ninety days. So a device that does not support offline sign-in is listed with this obstacle.
+- A device outside the reader's domains has no name, unless the code is assigned to it.
 """
 
 from collections.abc import Sequence
@@ -39,7 +41,7 @@ from sparekey.storage.tokens.tokens import Token
 
 SEEN_DAYS: Final = 90
 HISTORY_ROWS: Final = 20
-# Of the device alone: told in its row. All others are told once, where they hold everywhere.
+# Obstacles of one device are shown in its row. All others are shown once if every device has them.
 _OF_DEVICE: Final = frozenset(
     {
         Obstacle.DEVICE_REVOKED,
@@ -53,17 +55,17 @@ _OF_DEVICE: Final = frozenset(
 
 @dataclass(frozen=True)
 class DeviceRow:
-    """One device. `obstacles`: what stands in the way on this one, beside what does everywhere."""
+    """One device. `obstacles`: its own obstacles, without those that every device has."""
 
     held: HeldCode
     obstacles: tuple[Obstacle, ...]
-    can_show: bool  # it holds a code that works, and nothing stands in the way
+    can_show: bool  # it holds a valid code, and there is no obstacle
     expired: bool
-    needs_approval: bool  # a second person has to agree first
+    needs_approval: bool  # showing the code needs an approval
 
     @property
     def waits_for_contact(self) -> bool:
-        """Nothing but its next contact is missing."""
+        """True if the device only needs its next contact to get the code."""
         return self.obstacles == (Obstacle.NOT_DOWNLOADED,)
 
 
@@ -79,8 +81,11 @@ class TokenFacts:
 
 @dataclass(frozen=True)
 class Overview:
-    """`tokens`: the one that the tokencode belongs to, or all of the user's. `obstacles`: what stands in the way on
-    every device. `requests`: the reader's own, which wait or were decided on within their time."""
+    """The overview of one emergency code.
+
+    `tokens`: the token of the tokencode, or for a passcode all tokens of the user. `obstacles`: those that every device
+    has. `requests`: the reader's own unexpired requests for approval.
+    """
 
     kind: CodeKind
     login: str
@@ -95,12 +100,15 @@ class Overview:
 
     @property
     def holds_any(self) -> bool:
-        """Whether any device holds a version."""
+        """True if any device holds a version."""
         return any(row.held.version for row in self.devices)
 
 
 def tokencode_overview(instance: Instance, actor: Actor, serial: str, *, now: int) -> Overview:
-    """Of a token's offline emergency tokencode, and of its temporary access."""
+    """Return the overview of a token's offline emergency tokencode and of its temporary access.
+
+    Raises NotFound or NotAllowed, and LookupError if the token's account is gone.
+    """
     with instance.database.read() as connection:
         row = get_assigned_token(connection, actor, serial, Permission.EMERGENCY_VIEW)
         owner = accounts.find_account(connection, row.login)
@@ -113,14 +121,14 @@ def tokencode_overview(instance: Instance, actor: Actor, serial: str, *, now: in
 
 
 def passcode_overview(instance: Instance, actor: Actor, login: str, *, now: int) -> Overview:
-    """Of a user's offline emergency passcode."""
+    """Return the overview of a user's offline emergency passcode. Raises NotFound or NotAllowed."""
     with instance.database.read() as connection:
         owner = get_account(connection, actor, login, Permission.EMERGENCY_VIEW)
-        theirs = tokens.list_tokens(connection, 100, account_id=owner.id)
+        user_tokens = tokens.list_tokens(connection, 100, account_id=owner.id)
         found = _overview(connection, instance, actor, CodeKind.PASSCODE, owner, None, now)
         requests = tuple(own_requests(connection, actor, owner.id, now))
         past = history_of(connection, actor, owner.id, None, HISTORY_ROWS)
-        facts = tuple(_facts(token) for token in theirs)
+        facts = tuple(_facts(token) for token in user_tokens)
         return replace(found, tokens=facts, requests=requests, history=past)
 
 
@@ -142,9 +150,9 @@ def _overview(
         connection, owner.id, token.token_id if token else owner.id, (now - SEEN_DAYS * DAY_SECONDS) * MICROSECONDS
     )
     policies = effective_on(connection, owner.domain_id, [device.domain_id for device in found])
-    # the count of failures keeps no code from a device
+    # The count of failures is irrelevant, because it prevents no code on a device.
     account = AccountState(owner.id, owner.login, owner.enabled, owner.expires_at, FailureCount(0, None, None))
-    in_way = [
+    obstacles = [
         code_obstacles(
             account,
             device_state(device),
@@ -155,31 +163,31 @@ def _overview(
         )
         for device in found
     ]
-    everywhere = _everywhere(in_way) if found else _without_device(account, policies[owner.domain_id], token, now)
+    shared = _shared(obstacles) if found else _without_device(account, policies[owner.domain_id], token, now)
     devices = tuple(
         _device_row(
             actor,
             kind,
             device,
-            tuple(each for each in here if each not in everywhere),
-            here,
+            tuple(obstacle for obstacle in on_device if obstacle not in shared),
+            on_device,
             policies[device.domain_id],
             now,
         )
-        for device, here in zip(found, in_way, strict=True)
+        for device, on_device in zip(found, obstacles, strict=True)
     )
-    return Overview(kind, owner.login, owner.name, owner.domain, (), devices, everywhere)
+    return Overview(kind, owner.login, owner.name, owner.domain, (), devices, shared)
 
 
-def _everywhere(in_way: Sequence[tuple[Obstacle, ...]]) -> tuple[Obstacle, ...]:
-    shared = frozenset.intersection(*(frozenset(found) for found in in_way)) - _OF_DEVICE
-    return tuple(each for each in in_way[0] if each in shared)
+def _shared(obstacles: Sequence[tuple[Obstacle, ...]]) -> tuple[Obstacle, ...]:
+    shared = frozenset.intersection(*(frozenset(on_device) for on_device in obstacles)) - _OF_DEVICE
+    return tuple(obstacle for obstacle in obstacles[0] if obstacle in shared)
 
 
 def _without_device(
     account: AccountState, policy: EffectivePolicy, token: SeedlessToken | None, now: int
 ) -> tuple[Obstacle, ...]:
-    """What would stand in the way on any device of the user's own domain, and that there is none."""
+    """Return the obstacles on any device of the user's own domain, and the one that the user has used no device."""
     able = DeviceState("", revoked=False, supports_offline=True, hardware_bound=True)
     return (*code_obstacles(account, able, policy, token, now, used_here=True), Obstacle.NO_TOKEN_USED)
 
@@ -193,10 +201,10 @@ def _device_row(
     policy: EffectivePolicy,
     now: int,
 ) -> DeviceRow:
-    given = device.code_id is not None
+    assigned = device.code_id is not None
     held = HeldCode(
         device.id,
-        device.name if given or actor.sees(device.domain_id) else ELSEWHERE,
+        device.name if assigned or actor.sees(device.domain_id) else ELSEWHERE,
         device.version or 0,
         device.not_after or 0,
         device.held_since or 0,
@@ -205,9 +213,10 @@ def _device_row(
     )
     expired = bool(held.version) and now >= held.not_after
     if len(own) > 1:
-        own = tuple(each for each in own if each is not Obstacle.NO_TOKEN_USED)  # what follows from the others
+        # this obstacle follows from the others
+        own = tuple(obstacle for obstacle in own if obstacle is not Obstacle.NO_TOKEN_USED)
     if not held.version and not all_found:
-        # where a token was used, a contact alone brings the code, whether it is made already or not
+        # If a token was used there, the next contact delivers the code, even if it is not generated yet.
         own = (Obstacle.NOT_DOWNLOADED if device.some_token_used else Obstacle.NO_TOKEN_USED,)
     return DeviceRow(
         held,

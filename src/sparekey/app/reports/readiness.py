@@ -1,8 +1,8 @@
-"""How many users could sign in if the network died now, counted bit by bit: a page asks for the next thousand until all
-are counted, so that no request takes long, whatever the number of users.
+"""The numbers of users who could sign in if the network failed now, counted in steps of a thousand users.
 
-Rules: a user counts once, by the best of their devices; closed users are no users here; what is counted is kept in this
-process for ten minutes, for whoever asks with the same scope, and whoever asks meanwhile goes on with it.
+Rules: a page requests the next step until all users are counted, so that no request takes long; each user counts once,
+by the best of their devices; accounts that cannot sign in at all are not counted; this process keeps the counts of a
+scope for ten minutes, and every administrator with the same scope continues them.
 """
 
 import threading
@@ -26,10 +26,10 @@ _Scope = frozenset[str] | None
 
 @dataclass(frozen=True)
 class ReadinessCounts:
-    """So far; `after`: the login that it goes on from, None: all are counted. `at`: when it was begun.
+    """The counts so far. `at`: when counting began. `after`: the last login counted; None: all users are counted.
 
-    `tokencode`: who gets in with the token; `runs_out`: those of them whose days end within a week, if no others come;
-    `code`: who gets in only with an emergency code; `nothing`: who does not get in.
+    `tokencode`: users who can sign in with their token. `runs_out`: those of them whose days end within a week unless
+    new ones arrive. `code`: users who can sign in only with an emergency code. `nothing`: users who cannot sign in.
     """
 
     at: int
@@ -49,7 +49,7 @@ _lock: Final = threading.Lock()
 
 
 def counted_so_far(instance: Instance, actor: Actor, *, now: int) -> ReadinessCounts:
-    """What is counted for this scope; nothing yet, where that was long ago. Raises NotAllowed."""
+    """Return the counts for this scope; empty if they are older than ten minutes. Raises NotAllowed."""
     scope = verify_somewhere(actor, Permission.REPORT_VIEW)
     with _lock:
         counts = _kept.get(instance.database, {}).get(scope)
@@ -57,7 +57,7 @@ def counted_so_far(instance: Instance, actor: Actor, *, now: int) -> ReadinessCo
 
 
 def count_on(instance: Instance, actor: Actor, *, now: int) -> ReadinessCounts:
-    """A thousand users more, unless all are counted. Raises NotAllowed."""
+    """Count a thousand more users, unless all are counted. Raises NotAllowed."""
     before = counted_so_far(instance, actor, now=now)
     if before.after is None:
         return before
@@ -67,12 +67,12 @@ def count_on(instance: Instance, actor: Actor, *, now: int) -> ReadinessCounts:
     with _lock:
         of_scopes = _kept.setdefault(instance.database, {})
         if of_scopes.get(scope) in (before, None) or before.after == "":
-            of_scopes[scope] = found  # else somebody else has gone on meanwhile
+            of_scopes[scope] = found  # otherwise another request has counted further meanwhile
         return of_scopes[scope]
 
 
 def _added(counts: ReadinessCounts, rows: Iterable[ReportRow], now: int) -> ReadinessCounts:
-    best = [_best(theirs) for _, theirs in groupby(rows, key=lambda row: row.login)]
+    best = [_best(user_rows) for _, user_rows in groupby(rows, key=lambda row: row.login)]
     with_days = [row for row in best if row.assessment.readiness is Readiness.TOKENCODE]
     return replace(
         counts,
@@ -84,6 +84,6 @@ def _added(counts: ReadinessCounts, rows: Iterable[ReportRow], now: int) -> Read
 
 
 def _best(rows: Iterator[ReportRow]) -> ReportRow:
-    """Of one user's devices the one that opens longest."""
+    """Return the row of the device on which the user can sign in longest."""
     order = [Readiness.TOKENCODE, Readiness.EMERGENCY_CODE, Readiness.NOTHING, Readiness.CLOSED]
     return min(rows, key=lambda row: (order.index(row.assessment.readiness), -(row.assessment.data_until or 0)))

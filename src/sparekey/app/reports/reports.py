@@ -1,8 +1,10 @@
-"""Reports for the day without a network: who is ready, who could not sign in now, and who runs out this week.
+"""Reports for a day without a network: the readiness of all users, and a forecast of users who cannot sign in.
 
-Rules: rows come in order of login as they are worked out, so that a hundred thousand users need no memory; what the
-devices hold is asked once for each thousand users, not once for each user; only users in the actor's scope, and no
-device outside of it has a name. One snapshot: the reader has to read on to the end, or close it.
+Rules:
+- Rows are computed one after the other in order of login, so that a hundred thousand users need little memory.
+- The data on devices are read once for each thousand users, not once for each user.
+- Only users in the actor's scope are listed, and devices outside it have no name.
+- A report reads one snapshot. The caller must read it to the end, or close it.
 """
 
 from collections import Counter
@@ -34,21 +36,23 @@ BATCH: Final = 1_000  # users at once
 
 @dataclass(frozen=True)
 class ReportRow:
-    """One user on one device; `device` "": the user has offline data nowhere."""
+    """One user on one device; `device` "": the user has no offline data on any device."""
 
     login: str
     name: str
     domain: str
     device: str
     last_contact: int | None
-    pending: bool  # something was changed that the device does not know yet
+    pending: bool  # the device does not know the newest changes yet
     assessment: Assessment
 
 
 @dataclass(frozen=True)
 class ForecastRow:
-    """One that could not sign in with the token at `at` or later, were the network gone; at the report's own moment:
-    now. `left`: what they would still have then."""
+    """A user who, without the network, cannot sign in with the token on this device from `at` on.
+
+    `at` is the time of the report if the user cannot do so already. `left`: the readiness that remains then.
+    """
 
     login: str
     name: str
@@ -62,7 +66,7 @@ class ForecastRow:
 
 @dataclass
 class Tally:
-    """The counts of a report, added to while its rows go by."""
+    """The totals of a report, updated row by row."""
 
     rows: int = 0
     users: int = 0
@@ -72,7 +76,7 @@ class Tally:
 
     def add(self, row: ReportRow) -> None:
         self.rows += 1
-        self.users += row.login != self._last  # the rows of a user are together
+        self.users += row.login != self._last  # the rows of a user follow one another
         self._last = row.login
         self.readiness[row.assessment.readiness.value] += 1
         if row.assessment.obstacle is not None:
@@ -80,13 +84,13 @@ class Tally:
 
 
 def readiness(instance: Instance, actor: Actor, *, now: int) -> Iterator[ReportRow]:
-    """Every user in scope, one row for each device with offline data of theirs."""
-    within = verify_somewhere(actor, Permission.REPORT_VIEW)  # before the first row is asked for
+    """Yield every user in scope, one row for each device with offline data of the user. Raises NotAllowed."""
+    within = verify_somewhere(actor, Permission.REPORT_VIEW)  # at the call, before the first row
     return _rows(instance, actor, within, now)
 
 
 def forecast(instance: Instance, actor: Actor, *, now: int) -> Iterator[ForecastRow]:
-    """Who could not sign in with their token if the network died now, or at some time within a week of now."""
+    """Yield the users who could not sign in with their token if the network failed now or within a week from now."""
     rows = readiness(instance, actor, now=now)
     return (found for row in rows if (found := _forecast_of(row, now)) is not None)
 
@@ -101,14 +105,17 @@ class ReadinessPage:
 
 @dataclass(frozen=True)
 class ForecastPage:
-    """Those of some users who are in the forecast; `next`: the login after which there are more users."""
+    """The forecast for some users; `next`: the login after which there are more users."""
 
     rows: tuple[ForecastRow, ...]
     next: str | None
 
 
 def readiness_page(instance: Instance, actor: Actor, limit: int = BATCH, after: str = "", *, now: int) -> ReadinessPage:
-    """The rows of at most `limit` users, from the first login after `after`; a page has a snapshot of its own."""
+    """Return the rows of at most `limit` users, from the first login after `after`.
+
+    Each page reads its own snapshot.
+    """
     within = verify_somewhere(actor, Permission.REPORT_VIEW)
     with instance.database.read() as connection:
         batch = accounts.list_accounts(connection, limit, after, within)
@@ -117,7 +124,7 @@ def readiness_page(instance: Instance, actor: Actor, limit: int = BATCH, after: 
 
 
 def forecast_page(instance: Instance, actor: Actor, limit: int = BATCH, after: str = "", *, now: int) -> ForecastPage:
-    """The forecast for at most `limit` users, from the first login after `after`."""
+    """Return the forecast for at most `limit` users, from the first login after `after`."""
     page = readiness_page(instance, actor, limit, after, now=now)
     found = [_forecast_of(row, now) for row in page.rows]
     return ForecastPage(tuple(row for row in found if row is not None), page.next)
@@ -140,7 +147,7 @@ def _forecast_of(row: ReportRow, now: int) -> ForecastRow | None:
 
 @dataclass(frozen=True)
 class _Rules:
-    """What is the same for many users: asked once."""
+    """The policies of all domains, each read once for many users."""
 
     lockout_in: Callable[[str], LockoutPolicy]
     token_policy_in: Callable[[str], TokenPolicy]
@@ -176,21 +183,21 @@ def _batch_rows(
     for account in batch:
         domain_id = account.domain_id
         state = account_state(account, rules.lockout_in(domain_id), rules.token_policy_in(domain_id))
-        whose = (account.login, account.name, account.domain)
+        owner = (account.login, account.name, account.domain)
         if account.id not in on_devices:
-            yield ReportRow(*whose, "", None, False, assess_without_device(state, now))
+            yield ReportRow(*owner, "", None, False, assess_without_device(state, now))
         for device in on_devices.get(account.id, ()):
             place = (device.id, account.id)
-            used = [seedless_token(instance.vault, each) for each in tokens.get(place, ())]
+            used = [seedless_token(instance.vault, token) for token in tokens.get(place, ())]
             policy = rules.effective_in(domain_id, device.domain_id)
-            has = replace(held.get(place, Held()), last_contact=device.last_contact)
-            assessment = assess(state, device_state(device), policy, used, has, now)
+            on_device = replace(held.get(place, Held()), last_contact=device.last_contact)
+            assessment = assess(state, device_state(device), policy, used, on_device, now)
             name = device.name if actor.sees(device.domain_id) else ELSEWHERE
-            yield ReportRow(*whose, name, device.last_contact, device.stale, assessment)
+            yield ReportRow(*owner, name, device.last_contact, device.stale, assessment)
 
 
 def _held(connection: Connection, ids: Sequence[str], now: int) -> dict[tuple[str, str], Held]:
-    """By device and account."""
+    """Return the data that these users hold on devices, by device and account."""
     data: dict[tuple[str, str], dict[str, int]] = {}
     codes: dict[tuple[str, str], dict[str, int]] = {}
     today = now // DAY_SECONDS

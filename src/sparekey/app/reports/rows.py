@@ -1,4 +1,4 @@
-"""Reports and the audit log as files have them: plain members by name, the same from every interface."""
+"""Rows of reports and of the audit log for files: plain members by name, the same at every interface."""
 
 import json
 from collections.abc import Mapping
@@ -43,12 +43,12 @@ EVENT: Final = (
 
 
 def rfc3339(at: int | None) -> str | None:
-    """A unix second in UTC; None where there is none."""
+    """Return a unix second as text in UTC; None for None."""
     return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def readiness_members(row: ReportRow, at: int) -> Mapping[str, Json]:
-    """One user on one device; `at`: the moment of the report."""
+    """Return the members of a row of the readiness report. `at`: the time of the report."""
     assessment = row.assessment
     return {
         "user": row.login,
@@ -67,7 +67,7 @@ def readiness_members(row: ReportRow, at: int) -> Mapping[str, Json]:
 
 
 def forecast_members(row: ForecastRow, at: int) -> Mapping[str, Json]:
-    """One that could not sign in now, or within the week after `at`."""
+    """Return the members of a row of the forecast. `at`: the time of the report."""
     return {
         "user": row.login,
         "name": row.name,
@@ -82,7 +82,7 @@ def forecast_members(row: ForecastRow, at: int) -> Mapping[str, Json]:
 
 
 def event_members(row: NamedEvent) -> Mapping[str, Json]:
-    """One event; the ids stay beside the names, for names change."""
+    """Return the members of an event. Ids are included beside names, because names change."""
     return {
         "id": row.id,
         "at": timestamp(row.at),

@@ -47,7 +47,7 @@ def find(instance: Instance, actor: Actor, text: str, limit: int = OF_EACH, *, n
             by_token = tokens.searched(connection, actor, TokenSearch(text), limit, "", now)
         if _may_view(actor, Permission.DEVICE_VIEW):
             by_device = [devices.searched(connection, actor, DeviceSearch(text), limit, "", now)]
-        # all searches together: conditions that they share are counted once
+        # one call for all searches, so that shared conditions are counted once
         results = iter(run(connection, *by_user, *by_token, *by_device))
         accounts = [account_of(row) for _ in by_user for row in next(results)]
         found = [token_of(row) for _ in by_token for row in next(results)]

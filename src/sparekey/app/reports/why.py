@@ -31,7 +31,8 @@ ELSEWHERE = "in another domain"  # the name of a device that does not exist for 
 
 @dataclass(frozen=True)
 class Explanation:
-    """`lines`: the server's interfaces, then each device; each part begins with its conclusion (rule `sign-in`)."""
+    """The explanation for one user. `lines`: the server's interfaces, then each device. Each part begins with its
+    conclusion (rule `sign-in`)."""
 
     login: str
     domain: str
@@ -40,23 +41,30 @@ class Explanation:
 
 
 def explain(instance: Instance, actor: Actor, login: str, device: str | None = None, *, now: int) -> Explanation:
-    """Every rule for this user; `device`: only this one, by name or id. Looks, and changes nothing."""
+    """Return the result of every rule for this user. `device`: only this device, by name or id. It changes nothing.
+
+    Raises NotFound or NotAllowed.
+    """
     with instance.database.read() as connection:
         account = get_account(connection, actor, login, Permission.USER_VIEW)
         verify_may(actor, Permission.TOKEN_VIEW, account.domain_id)
         person = _with_sources(connection, person_of(connection, instance, account), account.domain_id)
         only = get_device(connection, actor, device, Permission.DEVICE_VIEW) if device else None
         lines = explain_online(person, now)
-        here = devices_of(connection, actor, person, account, now)
+        found = devices_of(connection, actor, person, account, now)
         if only is not None:
-            here = [each for each in here if each.state.device_id == only.id] or [_untouched(connection, account, only)]
-        for each in here:
-            lines += explain_offline(person, each, now)
-        return Explanation(login, account.domain, now, (*lines, *([] if here else [explain_without_device(person)])))
+            same = [on_device for on_device in found if on_device.state.device_id == only.id]
+            found = same or [_untouched(connection, account, only)]
+        for on_device in found:
+            lines += explain_offline(person, on_device, now)
+        return Explanation(login, account.domain, now, (*lines, *([] if found else [explain_without_device(person)])))
 
 
 def person_of(connection: Connection, instance: Instance, account: Account) -> Person:
-    """The user of this account, with their tokens, as a sign-in would see them now."""
+    """Return the user of this account with their tokens, as a sign-in would see them now.
+
+    Raises LookupError if the account is gone.
+    """
     found = stored.find_sign_in_account(connection, account.login)
     if found is None:
         raise LookupError("an account is gone within one snapshot")
@@ -66,7 +74,7 @@ def person_of(connection: Connection, instance: Instance, account: Account) -> P
 
 
 def _token_state(instance: Instance, token: stored.SignInToken, online: Sequence[stored.OnlineCode]) -> TokenState:
-    # How many codes there are is told, the codes themselves are not: they stay sealed.
+    # Only the number of codes is used. The codes stay sealed.
     codes = [(code.id, Secret("")) for code in online if code.token_id == token.id]
     return replace(token_state(instance.vault, token), emergency=online_emergency_state(token.emergency, codes))
 
@@ -79,15 +87,16 @@ def _with_sources(connection: Connection, person: Person, domain_id: str) -> Per
 
 
 def devices_of(connection: Connection, actor: Actor, person: Person, account: Account, now: int) -> list[OnDevice]:
-    """The user on each device with offline data of theirs; one that lies out of the actor's scope has no name."""
+    """Return the user's state on each device with offline data of the user. Devices outside the actor's scope have no
+    name."""
     data, codes = _held_on(connection, person, now)
     used = holdings.devices_and_tokens_of(connection, account.id)
     domains = {device.domain_id for device, _ in used}
     policy_on = effective_on(connection, account.domain_id, domains) if used else {}
     serials = {token.state.token_id: token.serial for token in person.tokens}
     found = []
-    for device, group in itertools.groupby(used, key=lambda each: each[0]):
-        here = OnDevice(
+    for device, group in itertools.groupby(used, key=lambda pair: pair[0]):
+        on_device = OnDevice(
             name=device.name if actor.sees(device.domain_id) else ELSEWHERE,
             state=device_state(device),
             policy=policy_on[device.domain_id],
@@ -98,14 +107,14 @@ def devices_of(connection: Connection, actor: Actor, person: Person, account: Ac
             last_contact=device.last_contact,
             in_sight=actor.sees(device.domain_id),
         )
-        found.append(here)
+        found.append(on_device)
     return found
 
 
 def _held_on(
     connection: Connection, person: Person, now: int
 ) -> tuple[dict[str, list[HeldData]], dict[str, list[ConfirmedCode]]]:
-    """By device: days and events, and emergency codes."""
+    """Return days and events, and emergency codes, each by device."""
     today = now // DAY_SECONDS
     data: dict[str, list[HeldData]] = {}
     codes: dict[str, list[ConfirmedCode]] = {}
@@ -117,14 +126,14 @@ def _held_on(
             codes.setdefault(held.device_id, []).append(code)
         elif held.kind is not HeldKind.CODE and token is not None:
             end = (today + held.number) * DAY_SECONDS if held.kind is HeldKind.DATA else held.not_after
-            # no record is sealed past the end of token or account
+            # no record is sealed past the expiry of the token or the account
             closing = [at for at in (token.state.expires_at, person.account.expires_at) if at is not None]
             data.setdefault(held.device_id, []).append(HeldData(token.serial, min([end, *closing])))
     return data, codes
 
 
 def _untouched(connection: Connection, account: Account, device: Device) -> OnDevice:
-    """A device on which the user has no offline data."""
+    """Return the state on a device that has no offline data of the user."""
     policy = effective_in(connection, account.domain_id, device.domain_id)
     return OnDevice(
         device.name, device_state(device), policy, (), (), (), stale=False, last_contact=device.last_contact

@@ -1,9 +1,12 @@
-"""An operation: a use case as a program asks for it over REST, read from the use case's own signature.
+"""An operation: a use case as programs call it over REST, derived from the signature of the use case.
 
-Rules: what the path names comes from the path, the rest from the query of a GET and from the JSON body of all others;
-who acts and what time it is are no inputs; the members of a dataclass stand beside the others; unknown, doubled and
-missing members are refused. `read` and `request` are each other's inverse: the server uses one, the command line the
-other.
+Rules:
+- The members that the path names come from the path. The others come from the query of a GET, and from the JSON body of
+  every other method.
+- The actor and the time are never read from a request.
+- The members of a dataclass are on the same level as the other members.
+- Unknown, repeated and missing members are refused.
+- `read` and `request` are inverse to each other: the server uses `read`, the command line `request`.
 """
 
 import functools
@@ -22,10 +25,10 @@ from sparekey.wire.messages import BadMessage, parse
 from sparekey.wire.values import from_json, is_list, is_object, is_value, members_of, needed_of, to_json
 
 LARGEST_BODY: Final = 65_536
-MOST_ROWS: Final = 10_000  # of a list at once
-# Whoever finds a session open does none of this (S62): codes shown or let in, or no end of them; tokens and PINs given,
-# tokens gone for good; computers invited; policies, roles, keys; moves, which change what policy and whose rights are
-# in force. What only shuts somebody out is not held up, for in a hurry that is what protects.
+MOST_ROWS: Final = 10_000  # of one page
+# These permissions need a fresh second factor, so that an attacker who finds an open session cannot use them (S62):
+# they show, allow or unlimit codes, give tokens and PINs, delete tokens, invite computers, or change policies, roles,
+# keys and domains. Operations that only block access are not delayed, because they protect in an emergency.
 NEEDS_FRESH: Final = frozenset(
     {
         Permission.EMERGENCY_ONLINE,
@@ -47,12 +50,12 @@ NEEDS_FRESH: Final = frozenset(
     }
 )
 _NOT_GIVEN: Final = ("instance", "actor", "now")
-_CURSORS: Final = ("after", "before")  # the one a list goes on from
+_CURSORS: Final = ("after", "before")  # the names of the member after which a page begins
 
 
 @dataclass(frozen=True)
 class Member:
-    """One value that a request carries; `group`: the parameter whose dataclass it belongs to."""
+    """One member of a request. `group`: the parameter whose dataclass it belongs to; "": it is a parameter itself."""
 
     name: str
     kind: object  # its declared type
@@ -60,7 +63,7 @@ class Member:
     group: str = ""
 
 
-# Ids of operations are public. Where a module has another name than its ids, this is the one place that knows it.
+# Ids of operations are public. This is the only place that knows the modules whose name differs from their ids.
 _NAMES: Final[Mapping[str, str]] = {
     "audit_log.forwarding": "event_forwarding",
     "audit_log.reading": "audit_reading",
@@ -80,9 +83,9 @@ _NAMES: Final[Mapping[str, str]] = {
 class Operation:
     """One line of the registry (`app.rest.registry`).
 
-    `permission`: what is needed, or by value of the path's first name. `words`: what it does, for the description.
-    `answers`: the member that holds a result which is no object. `pages_by`: the member of a row from which the next
-    page goes on. `largest`: bytes of a body.
+    `permission`: the needed permission, or one for each value of the path's first name. `words`: the summary in the
+    description. `answers`: the member of the answer that holds a result which is not an object. `pages_by`: the member
+    of a row after which the next page begins. `largest`: the maximum size of a body in bytes.
     """
 
     method: str
@@ -106,13 +109,13 @@ class Operation:
 
     @property
     def needs_fresh_second_factor(self) -> bool:
-        """Whether a person has to have signed in not long ago (S62)."""
+        """True if a person must have shown a second factor recently (S62)."""
         needed = {self.permission} if isinstance(self.permission, Permission) else {*self.permission.values()}
         return not self.only_looks and not NEEDS_FRESH.isdisjoint(needed)
 
     @functools.cached_property
     def result(self) -> object:
-        """The declared type of what comes out."""
+        """The declared type of the result."""
         return typing.get_type_hints(self.use_case)["return"]
 
     @functools.cached_property
@@ -121,7 +124,7 @@ class Operation:
 
     @functools.cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
-        """The use case's own, but for what no asker gives: by name."""
+        """The parameters of the use case by name, without those that no client sends."""
         hints = typing.get_type_hints(self.use_case)
         return {
             name: parameter.replace(annotation=hints[name], default=_default_of(parameter, hints[name]))
@@ -131,13 +134,13 @@ class Operation:
 
     @functools.cached_property
     def members(self) -> tuple[Member, ...]:
-        """What a request carries, the path's names first."""
+        """The members of a request; those that the path names come first."""
         found: list[Member] = []
         for name, parameter in self.parameters.items():
             kind, needed = parameter.annotation, parameter.default is parameter.empty
             if isinstance(kind, type) and is_dataclass(kind):
                 own_needed = needed_of(kind) if needed else ()
-                found += [Member(own, each, own in own_needed, name) for own, each in members_of(kind).items()]
+                found += [Member(own, own_kind, own in own_needed, name) for own, own_kind in members_of(kind).items()]
             else:
                 found.append(Member(name, kind, needed))
         return tuple(sorted(found, key=lambda member: member.name not in self.path_names))
@@ -148,62 +151,65 @@ class Operation:
 
     @property
     def cursor(self) -> str:
-        """The member of a request that names the row after which a page begins; "": none does."""
+        """The member of a request that names the row after which a page begins; "": there is none."""
         return next((name for name in _CURSORS if name in self.parameters), "")
 
     def permission_for(self, path: Mapping[str, str]) -> Permission:
-        """What a request to this path needs. Raises KeyError where the path's first name is no known value."""
+        """Return the permission that a request to this path needs.
+
+        Raises KeyError if the value of the path's first name is unknown.
+        """
         if isinstance(self.permission, Permission):
             return self.permission
         return self.permission[path[self.path_names[0]]]
 
     def read(self, path: Mapping[str, str], query: Sequence[tuple[str, str]], body: bytes) -> dict[str, object]:
-        """The use case's arguments by name; raises BadMessage. `path`: percent-encoded, as it came."""
-        given = {name: _from_text(self._kind(name), _unquoted(path[name], name), name) for name in self.path_names}
-        given |= self._from_query(query) if self.only_looks else self._from_body(query, body)
-        missing = [member.name for member in self.members if member.needed and member.name not in given]
+        """Return the use case's arguments by name. `path`: the values as sent, percent-encoded. Raises BadMessage."""
+        values = {name: _from_text(self._kind(name), _unquoted(path[name], name), name) for name in self.path_names}
+        values |= self._from_query(query) if self.only_looks else self._from_body(query, body)
+        missing = [member.name for member in self.members if member.needed and member.name not in values]
         if missing:
             raise BadMessage("message", f"the members {', '.join(missing)}, too")
-        limit = given.get("limit", 1)
+        limit = values.get("limit", 1)
         if not (isinstance(limit, int) and 1 <= limit <= MOST_ROWS):
             raise BadMessage("limit", f"1 to {MOST_ROWS}")
-        return self._arguments(given)
+        return self._arguments(values)
 
     def request(self, arguments: Mapping[str, object]) -> tuple[str, list[tuple[str, str]], Mapping[str, Json] | None]:
-        """Path, query and JSON body (None: there is none) of a request with these arguments of the use case."""
-        given: dict[str, Json] = {}
+        """Return path, query and JSON body (None: no body) of a request with these arguments of the use case."""
+        members: dict[str, Json] = {}
         for name, value in arguments.items():
             if is_dataclass(self.parameters[name].annotation):
-                given |= typing.cast("dict[str, Json]", to_json(value))
+                members |= typing.cast("dict[str, Json]", to_json(value))
             else:
-                given[name] = to_json(value)
-        return self.placed(given)
+                members[name] = to_json(value)
+        return self.placed(members)
 
     def placed(self, members: Mapping[str, Json]) -> tuple[str, list[tuple[str, str]], Mapping[str, Json] | None]:
-        """The same for members in JSON."""
-        given = dict(members)
-        path = self.path.format(**{name: quote(str(given.pop(name)), safe="") for name in self.path_names})
+        """Return path, query and JSON body (None: no body) of a request with these members, given as JSON values."""
+        rest = dict(members)
+        path = self.path.format(**{name: quote(str(rest.pop(name)), safe="") for name in self.path_names})
         if not self.only_looks:
-            return path, [], given
-        query = [(name, _as_text(each)) for name, value in given.items() for each in _each(value)]
+            return path, [], rest
+        query = [(name, _as_text(item)) for name, value in rest.items() for item in _items(value)]
         return path, query, None
 
     def reply(self, value: object, arguments: Mapping[str, object]) -> Mapping[str, Json] | None:
-        """What the use case returned for these arguments as the JSON object of the answer; None: nothing to say."""
-        made = to_json(value)
-        if made is None or isinstance(made, dict):
-            return made
-        if not isinstance(made, list):
-            return {self.answers: made}
-        rows: dict[str, Json] = {"items": made}
+        """Return the result of the use case with these arguments as the JSON object of the answer; None: no result."""
+        result = to_json(value)
+        if result is None or isinstance(result, dict):
+            return result
+        if not isinstance(result, list):
+            return {self.answers: result}
+        rows: dict[str, Json] = {"items": result}
         if self.pages_by:
             limit = arguments.get("limit", self.parameters["limit"].default)
-            last = made[-1] if made and len(made) == limit else None
+            last = result[-1] if result and len(result) == limit else None
             rows["next"] = last.get(self.pages_by) if isinstance(last, dict) else None
         return rows
 
     def result_of(self, reply: Mapping[str, Json] | None) -> object:
-        """What the use case returned, from the answer's JSON object. Raises BadMessage."""
+        """Return the result of the use case from the JSON object of the answer. Raises BadMessage."""
         value: object = reply
         if reply is None:
             value = None
@@ -218,7 +224,7 @@ class Operation:
 
     def _from_query(self, query: Sequence[tuple[str, str]]) -> dict[str, object]:
         kinds = {member.name: member.kind for member in self.members if member.name not in self.path_names}
-        given: dict[str, object] = {}
+        values: dict[str, object] = {}
         lists: dict[str, list[object]] = {}
         for name, text in query:
             if name not in kinds:
@@ -226,11 +232,11 @@ class Operation:
             item = _item_of(kinds[name])
             if item is not None:
                 lists.setdefault(name, []).append(_from_text(item, text, name))
-            elif name in given:
+            elif name in values:
                 raise BadMessage(name, "one value")
             else:
-                given[name] = _from_text(kinds[name], text, name)
-        return given | lists
+                values[name] = _from_text(kinds[name], text, name)
+        return values | lists
 
     def _from_body(self, query: Sequence[tuple[str, str]], body: bytes) -> dict[str, object]:
         kinds = {member.name: member.kind for member in self.members if member.name not in self.path_names}
@@ -239,15 +245,15 @@ class Operation:
         value = parse(body) if body else {}
         if not isinstance(value, dict) or value.keys() - kinds.keys():
             raise BadMessage("message", f"an object with the members {', '.join(kinds) or 'of none'}")
-        return {name: from_json(kinds[name], each, name) for name, each in value.items()}
+        return {name: from_json(kinds[name], item, name) for name, item in value.items()}
 
-    def _arguments(self, given: Mapping[str, object]) -> dict[str, object]:
+    def _arguments(self, values: Mapping[str, object]) -> dict[str, object]:
         groups: dict[str, dict[str, object]] = {}
         arguments: dict[str, object] = {}
         for member in self.members:
-            if member.name in given:
+            if member.name in values:
                 target = groups.setdefault(member.group, {}) if member.group else arguments
-                target[member.name] = given[member.name]
+                target[member.name] = values[member.name]
         for name, parameter in self.parameters.items():
             kind, needed = parameter.annotation, parameter.default is parameter.empty
             if isinstance(kind, type) and is_dataclass(kind) and (needed or name in groups):
@@ -258,7 +264,7 @@ class Operation:
 
 
 def _default_of(parameter: inspect.Parameter, kind: object) -> object:
-    """What may be null may be left out."""
+    """Return the default of a parameter: None if it may be null and has no default of its own."""
     return (
         None if parameter.default is parameter.empty and types.NoneType in typing.get_args(kind) else parameter.default
     )
@@ -267,12 +273,12 @@ def _default_of(parameter: inspect.Parameter, kind: object) -> object:
 def _made(kind: Callable[..., object], members: Mapping[str, object]) -> object:
     try:
         return kind(**members)
-    except ValueError as error:  # its words may hold a value
+    except ValueError as error:  # not its text, which may contain a value
         raise BadMessage("message", "values that go together") from error
 
 
 def _item_of(kind: object) -> object:
-    """What a list in the query is a list of; None: it is no list."""
+    """Return the type of the items of a list in the query; None: the type is not a list."""
     return typing.get_args(kind)[0] if is_list(kind) else None
 
 
@@ -284,7 +290,7 @@ def _unquoted(segment: str, where: str) -> str:
 
 
 def _from_text(kind: object, text: str, where: str) -> object:
-    """A value of the path or the query, which are text."""
+    """Read a value from the text of the path or the query. Raises BadMessage."""
     kinds = typing.get_args(kind) or (kind,)
     value: Json = text
     if int in kinds and re.fullmatch(r"-?[0-9]{1,16}", text):
@@ -298,7 +304,7 @@ def _as_text(value: Json) -> str:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
-def _each(value: Json) -> Sequence[Json]:
+def _items(value: Json) -> Sequence[Json]:
     if value is None:
         return ()
     return value if isinstance(value, list) else (value,)

@@ -1,5 +1,6 @@
-"""Everything that can be done over REST, one line each: routes, OpenAPI, the remote command line and the tests of who
-may do what are derived from it.
+"""The registry of all operations over REST, one line for each.
+
+Routes, OpenAPI, the remote command line and the tests of permissions are derived from it.
 """
 
 import functools
@@ -29,7 +30,7 @@ from sparekey.app.tokens import tokens
 from sparekey.core.permissions import Permission
 
 _P: Final = Permission
-_FILE: Final = 64 * 2**20  # bytes of JSON: a file is in it in hex
+_FILE: Final = 64 * 2**20  # bytes of JSON, which contains a file as hex
 
 _CONFIRMED: Final = "If that discards data on devices, it needs `confirmed`, else 403 `confirmation-needed`."
 
@@ -478,5 +479,5 @@ def _by_use_case() -> dict[Callable[..., object], Operation]:
 
 
 def find_operation(use_case: Callable[..., object]) -> Operation | None:
-    """The operation of a use case; None: it is not for programs."""
+    """Return the operation of a use case; None: it is not available over REST."""
     return _by_use_case().get(use_case)

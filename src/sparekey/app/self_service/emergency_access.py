@@ -1,12 +1,16 @@
 """Online emergency access that users give themselves at self-service, for a token that is lost or not at hand.
 
-Rules: it is off until policy says for how many days (`own_emergency_days`); back at 0, the codes that users made end
-(`policy_changes`). It is given for two factors that are not
-the token itself, a passkey or another token with its PIN, shown within ten minutes; never for an emergency code, so
-that one leads to no other; never to who holds a role, whom another administrator helps. The codes are a set of one-time
-tokencodes, typed after the PIN, shown once; the token's own codes end them, if it turns up. As with the help desk's:
-on record, told to the user, counted, and a token that is disabled or expired gets none (`online_emergency`). They end
-with what may have made them (`session_ends`).
+Rules:
+- It is off until a policy sets a number of days (`own_emergency_days`). An edit back to 0 ends the codes that users
+  made (app/policies/changes.py).
+- Users must have shown two factors other than this token within ten minutes: a passkey, or another token with its PIN.
+  An emergency code does not count, so that one emergency code never leads to another.
+- Users who hold a role cannot give it to themselves; another administrator helps them.
+- The codes are a set of one-time tokencodes, typed after the PIN and shown once. They end at the first sign-in with the
+  token itself.
+- As with codes from the help desk, each use case is logged, sent to the user as a notice and counted. A disabled or
+  expired token gets no codes (app/emergency/online.py).
+- They end when the session or passkey that may have made them is revoked (app/sessions/ends.py).
 """
 
 from dataclasses import dataclass
@@ -34,14 +38,17 @@ from sparekey.storage.policies import policies
 from sparekey.storage.tokens.tokens import AssignedToken
 
 _ONESELF: Final = Showing("the user themself, at self-service")
-CODES: Final = 10  # in a set: enough for some days, and a sheet of paper
+CODES: Final = 10  # in a set: enough for some days, and they fit on a sheet of paper
 _DESK: Final = "call the help desk"
 
 
 @dataclass(frozen=True)
 class OwnAccess:
-    """How it stands. `days`: for which codes are made now; `refused`: why none can be. `own`: whether the access that
-    there is was given by the user themself, who may end it. `needs_pin`: the codes are typed after the PIN."""
+    """The state of a user's own emergency access for one token.
+
+    `own`: True if the user gave the present access and can end it. `days`: lifetime of new codes. `refused`: the reason
+    why the user cannot make codes; None: they can. `needs_pin`: the codes are typed after the PIN.
+    """
 
     access: AccessView | None
     own: bool
@@ -51,7 +58,7 @@ class OwnAccess:
 
 
 def look(instance: Instance, session: Session, serial: str, *, now: int) -> OwnAccess:
-    """Raises NotFound for what is not the user's."""
+    """Return the state for a token of the user. Raises NotFound if the user has no such token."""
     with instance.database.read() as connection:
         token = own_token(connection, session.actor, serial)
         access = access_to(connection, session.actor, token.id, now)
@@ -63,16 +70,19 @@ def look(instance: Instance, session: Session, serial: str, *, now: int) -> OwnA
 
 
 def give(instance: Instance, session: Session, serial: str, *, now: int) -> GivenAccess:
-    """The codes, which nobody sees again. Raises NotFound, NotAllowed."""
+    """Make new codes and return them. They are never shown again.
+
+    Raises NotFound if the user has no such token, and NotAllowed if policy, the session or the token forbids it.
+    """
     with instance.database.write() as connection:
-        given = _give_in(connection, instance, session, serial, now)
-    if isinstance(given, Stopped):
-        raise given.error  # after the commit, so that its event stays
-    return given
+        result = _give_in(connection, instance, session, serial, now)
+    if isinstance(result, Stopped):
+        raise result.error  # after the commit, so that its event stays
+    return result
 
 
 def end(instance: Instance, session: Session, serial: str, *, now: int) -> None:
-    """The codes that the user made work no longer. Raises NotFound where there are none."""
+    """End the codes that the user made for this token. Raises NotFound if there are none."""
     with instance.database.write() as connection:
         token = _locked(connection, session, serial)
         access = online_emergency.find_access(connection, token.id)
@@ -86,7 +96,8 @@ def _give_in(
 ) -> GivenAccess | Stopped:
     own_token(connection, session.actor, serial)
     verify_fresh(connection, session, now)
-    policies.hold_policies(connection, PolicyKind.TOKEN)  # safe: an edit to 0 days ends these codes, or comes before
+    # Safe because an edit to 0 days waits for this lock and then ends these codes, or was committed before it.
+    policies.hold_policies(connection, PolicyKind.TOKEN)
     turn = begin_showing(connection, session.actor)
     token = _locked(connection, session, serial)
     terms = Terms(_days_allowed(connection, session, token, now), IfAvailable.END)
@@ -106,14 +117,14 @@ def _give_in(
 
 
 def _locked(connection: Connection, session: Session, serial: str) -> AssignedToken:
-    """The token as it stands under the lock of its user, in a session that has not ended."""
+    """Lock the user, verify that the session has not ended, and return the token as it is then."""
     accounts.lock_accounts(connection, [own_token(connection, session.actor, serial).account_id])
     verify_open(connection, session)
     return own_token(connection, session.actor, serial)
 
 
 def _days_allowed(connection: Connection, session: Session, token: AssignedToken, now: int) -> int:
-    """Raises NotAllowed."""
+    """Return the lifetime of new codes in days. Raises NotAllowed if the user cannot make codes for this token."""
     days = policy_in(connection, token.user_domain_id, TokenPolicy).own_emergency_days
     if not days:
         raise NotAllowed("your organisation does not allow this in self-service", _DESK)

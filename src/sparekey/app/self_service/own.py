@@ -1,10 +1,12 @@
-"""What users see and do about what is their own: devices, tokens, PIN, reports of loss, and their own record.
+"""Self-service of users: their own devices, tokens, PIN, reports of loss, and recent activity.
 
-Rules: the actor is a user as themself (`user_sessions.oneself`), who holds no permission at all; what is the user's own
-is found by the account of the session and by nothing that was sent, and what is somebody else's does not exist (S63);
-what changes anything is done only while the session has not ended, as it is in the transaction that does it (S28);
-a code that is tried out counts like any sign-in, so that nobody guesses here (S06); whoever reports a loss shuts only
-themself out: a device that others use, too, or ever signed in on, is reported by the help desk.
+Rules:
+- The actor is a user without any permission (`oneself` in app/sessions/users.py). The account of the session alone
+  decides which objects are the user's own; all others are reported as not found (S63).
+- Every change verifies in its own transaction that the session has not ended (S28).
+- A passcode that is tried out counts like a sign-in, so that this page allows no extra guesses (S06).
+- A report of loss blocks only the user who makes it. The help desk reports a device that other users use, or on which
+  they have ever signed in.
 """
 
 import json
@@ -48,7 +50,7 @@ from sparekey.storage.people.accounts import Account
 from sparekey.storage.tokens import tokens
 from sparekey.storage.tokens.tokens import AssignedToken
 
-# What is told to its user; the rest is about how the server works.
+# The events that users see. All others are about the operation of the server.
 _TOLD: Final = (
     Action.SIGN_IN_GRANTED,
     Action.SIGN_IN_DENIED,
@@ -85,15 +87,15 @@ _TOLD: Final = (
     Action.DEVICE_REVOKED,
     Action.DEVICE_STOLEN,
 )
-_THEMSELF: Final = "the user themself, at self-service"  # who reports a theft, as the audit log has it
-# Only to read what the user's own devices are called, in whatever domain they are.
+_THEMSELF: Final = "the user themself, at self-service"  # the reporter of a theft, as the audit log names the user
+# Only to read the names of the user's own devices, in any domain.
 _NAMES_EVERYTHING: Final = Actor.of_system("system")
 
 
 @dataclass(frozen=True)
 class OwnDevice:
-    """One of the user's devices: what it holds for them. `version`: of the emergency tokencode that it holds, or of the
-    passcode; None: neither."""
+    """One of the user's devices, with the data that it holds for them. `version`: of the emergency tokencode that it
+    holds, else of the emergency passcode; None: it holds neither."""
 
     device_id: str
     name: str
@@ -105,8 +107,8 @@ class OwnDevice:
 
 @dataclass(frozen=True)
 class OwnToken:
-    """One of the user's tokens. `drift`: seconds that its clock is ahead; None: it has none. `pin`: whether one is set;
-    `pin_due`: it is to be changed at the next sign-in."""
+    """One of the user's tokens. `pin`: True if a PIN is set. `pin_due`: True if it must be changed at the next sign-in.
+    `drift`: seconds by which its clock is ahead; None: it has no clock."""
 
     serial: str
     digits: int
@@ -120,14 +122,14 @@ class OwnToken:
     drift: int | None
 
     def works(self, now: int) -> bool:
-        """Whether the server accepts its codes."""
+        """Return True if the server accepts its codes."""
         return self.enabled and not self.lost and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True)
 class Own:
-    """Everything at one moment. `help_text`: how to reach the help desk, as policy says; "": it does not.
-    `emergency_days`: for how long one-time tokencodes work that users make themselves; 0: policy does not let them."""
+    """A snapshot of everything that belongs to a user. `help_text`: how to reach the help desk; "": policy has no text.
+    `emergency_days`: lifetime of one-time tokencodes that users make themselves; 0: policy does not allow them."""
 
     login: str
     name: str
@@ -140,24 +142,24 @@ class Own:
     emergency_days: int
 
     def token(self, serial: str) -> OwnToken:
-        """Raises NotFound."""
-        for each in self.tokens:
-            if each.serial == serial:
-                return each
+        """Return the token with this serial number. Raises NotFound."""
+        for token in self.tokens:
+            if token.serial == serial:
+                return token
         raise _no_token()
 
     def device(self, device_id: str) -> OwnDevice:
-        """Raises NotFound."""
-        for each in self.devices:
-            if each.device_id == device_id:
-                return each
+        """Return the device with this id. Raises NotFound."""
+        for device in self.devices:
+            if device.device_id == device_id:
+                return device
         raise _no_device()
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a passcode that was tried out. `challenge`: what a sign-in would ask next. `drift`: seconds that the
-    token's clock is ahead; None: it has none, or another code was typed."""
+    """The result of trying out a passcode. `challenge`: the next challenge of a sign-in. `drift`: seconds by which the
+    token's clock is ahead; None: it has no clock, or the code was not a tokencode."""
 
     outcome: Outcome
     serial: str = ""
@@ -171,10 +173,10 @@ class Tried:
 
 @dataclass(frozen=True)
 class OwnEvent:
-    """One thing that happened to the user; `at` in unix seconds.
+    """One event about the user; `at` in unix seconds.
 
-    `by`: `you`, `help desk` (whoever administers), `device`, `program`, `console`, `self-service`, or `server`; `name`
-    is what that device or program is called, or the address that a console was asked from. `serial`: of the token.
+    `by`: `you`, `help desk` (any administrator), `device`, `program`, `console`, `self-service`, or `server`. `name`:
+    the name of that device or program, or the address of the client of a console. `serial`: of the token.
     """
 
     id: int
@@ -188,34 +190,34 @@ class OwnEvent:
 
 
 def look(instance: Instance, actor: Actor, *, now: int) -> Own:
-    """The user's own things."""
+    """Return everything that belongs to the user."""
     with instance.database.read() as connection:
         account = _account(connection, actor)
         person = person_of(connection, instance, account)
         found = devices_of(connection, _NAMES_EVERYTHING, person, account, now)
-        owned = tuple(_device(person, each, now) for each in found if not each.state.revoked)
+        owned = tuple(_device(person, device, now) for device in found if not device.state.revoked)
         policy = person.account.token_policy
         return Own(
             account.login,
             account.name,
             account.mail,
             owned,
-            tuple(_token(each, policy, now) for each in person.tokens),
+            tuple(_token(token, policy, now) for token in person.tokens),
             rule_of(policy),
             policy.pin_history,
-            next((each.help_text for each in owned if each.help_text), "") or _help_text(connection, account),
+            next((device.help_text for device in owned if device.help_text), "") or _help_text(connection, account),
             policy.own_emergency_days,
         )
 
 
 def help_text(instance: Instance, actor: Actor) -> str:
-    """How to reach the help desk; "": policy does not say."""
+    """Return how to reach the help desk; "": policy has no text."""
     with instance.database.read() as connection:
         return _help_text(connection, _account(connection, actor))
 
 
 def try_out(instance: Instance, actor: Actor, address: str, typed: Secret[str], *, now: int) -> Tried:
-    """Try a passcode: a sign-in without a session. It is used up, or counted, as over any other interface."""
+    """Try a passcode by a sign-in without a session. As at any interface, it is used up or counted as a failure."""
     with instance.database.read() as connection:
         login = _account(connection, actor).login
     outcome = sign_in(instance, SignInInterface(interface_name(address)), login, typed, now).outcome
@@ -230,10 +232,13 @@ def try_out(instance: Instance, actor: Actor, address: str, typed: Secret[str], 
 
 
 def change_pin(instance: Instance, session: Session, serial: str, pin: Secret[str], *, now: int) -> None:
-    """Sets or changes the PIN of a token of the user's, with a second factor not older than ten minutes. Their other
-    sessions end. Where this one shows one factor only, the PIN is no second one for a day (`pin_changes`).
+    """Set or change the PIN of a token of the user, and end the user's other sessions.
 
-    Raises BadInput for what policy does not allow, and NotAllowed.
+    It needs a second factor not older than ten minutes. If the session has shown only one factor, the new PIN does not
+    count as a second factor for a day (app/sign_in/pin_changes.py).
+
+    Raises BadInput if policy does not allow the PIN, Conflict if the token is used without a PIN, and NotAllowed if the
+    second factor is too old.
     """
 
     def find(connection: Connection) -> AssignedToken:
@@ -252,7 +257,7 @@ def change_pin(instance: Instance, session: Session, serial: str, pin: Secret[st
 def resynchronise(
     instance: Instance, session: Session, serial: str, first: Secret[str], second: Secret[str], *, now: int
 ) -> Resync:
-    """By two codes of a token of the user's that follow one another; a pair that is not found counts as a failure."""
+    """Resynchronise a token of the user by two successive codes. A pair that is not found counts as a failure."""
 
     def find(connection: Connection) -> AssignedToken:
         verify_open(connection, session)
@@ -262,7 +267,7 @@ def resynchronise(
 
 
 def report_lost(instance: Instance, session: Session, serial: str, *, now: int) -> None:
-    """A token of the user's is refused from now on; all sessions of the user end. Only the help desk can undo it."""
+    """Mark a token of the user as lost and end all sessions of the user. Only the help desk can undo it."""
     actor = session.actor
     with instance.database.write() as connection:
         accounts.lock_accounts(connection, [_account_id(actor)])
@@ -271,10 +276,10 @@ def report_lost(instance: Instance, session: Session, serial: str, *, now: int) 
 
 
 def report_stolen(instance: Instance, session: Session, device_id: str, *, now: int) -> None:
-    """A device of the user's, and of nobody else, is shut out, and what it holds ends (`devices_stolen`). With a second
-    factor not older than ten minutes.
+    """Block a device that only this user uses, and end the data that it holds (app/devices/stolen.py).
 
-    Raises Conflict where others use it, and NotAllowed.
+    It needs a second factor not older than ten minutes. Raises NotFound if the user has no such device, Conflict if
+    other users use it, and NotAllowed if the second factor is too old.
     """
     actor = session.actor
     with instance.database.write() as connection:
@@ -283,7 +288,7 @@ def report_stolen(instance: Instance, session: Session, device_id: str, *, now: 
         accounts.lock_accounts(connection, [_account_id(actor)])
         verify_fresh(connection, session, now)
         others = users_of(connection, device.id) - {actor.account_id}
-        # of those who never sign in offline the device holds nothing: only the audit log knows them
+        # The device holds no data of users who never sign in offline. Only the audit log knows them.
         if others or audit_events.has_signed_in_there(connection, device.id, _account_id(actor)):
             raise Conflict(
                 "other people also use this device and would be blocked, too",
@@ -293,7 +298,7 @@ def report_stolen(instance: Instance, session: Session, device_id: str, *, now: 
 
 
 def activity(instance: Instance, actor: Actor, limit: int = 50, before: int | None = None) -> list[OwnEvent]:
-    """What happened to the user, the newest first, from the one before the row `before`."""
+    """Return the events about the user, newest first. `before`: only rows with an id less than this."""
     with instance.database.read() as connection:
         wanted = AuditFilter(account_id=_account_id(actor), actions=_TOLD)
         rows = audit_events.list_rows(connection, wanted, limit=limit, before=before)
@@ -314,7 +319,7 @@ def _account(connection: Connection, actor: Actor) -> Account:
 
 
 def own_token(connection: Connection, actor: Actor, serial: str) -> AssignedToken:
-    """Raises NotFound for what is not the user's."""
+    """Return the token with this serial number. Raises NotFound if it is not the user's own."""
     token = tokens.find_token(connection, serial)
     if not isinstance(token, AssignedToken) or token.account_id != _account_id(actor):
         raise _no_token()
@@ -341,14 +346,14 @@ def _help_text(connection: Connection, account: Account) -> str:
 
 
 def _device(person: Person, device: OnDevice, now: int) -> OwnDevice:
-    states = {each.serial: each.state for each in person.tokens}
-    data = {states[each.serial].token_id: each.ends_at for each in device.data if each.ends_at > now}
-    codes = {states[each.serial].token_id if each.serial else "": each.not_after for each in device.codes}
+    states = {token.serial: token.state for token in person.tokens}
+    data = {states[held.serial].token_id: held.ends_at for held in device.data if held.ends_at > now}
+    codes = {states[code.serial].token_id if code.serial else "": code.not_after for code in device.codes}
     used = [states[serial] for serial in device.serials]
-    held = Held(data, codes, device.last_contact)
-    assessment = assess(person.account, device.state, device.policy, used, held, now)
-    # a tokencode's, if there is one: that is what the help desk reads out first
-    versions = [each.version for each in sorted(device.codes, key=lambda code: not code.serial)]
+    everything = Held(data, codes, device.last_contact)
+    assessment = assess(person.account, device.state, device.policy, used, everything, now)
+    # a tokencode before the passcode, because the help desk reads out the tokencode first
+    versions = [code.version for code in sorted(device.codes, key=lambda code: not code.serial)]
     return OwnDevice(
         device.state.device_id,
         device.name,
@@ -380,9 +385,9 @@ def _drift(state: TokenState) -> int | None:
 
 
 def _events(connection: Connection, actor: Actor, rows: Sequence[AuditRow]) -> list[OwnEvent]:
-    doers = {row.actor for row in rows}
+    actors = {row.actor for row in rows}
     wanted = {
-        kind: {each.partition(":")[2] for each in doers if each.startswith(f"{kind}:")}
+        kind: {name.partition(":")[2] for name in actors if name.startswith(f"{kind}:")}
         for kind in (names.DEVICE, names.CLIENT)
     }
     wanted[names.DEVICE] |= {row.device_id for row in rows if row.device_id}
@@ -404,7 +409,7 @@ def _event(actor: Actor, row: AuditRow, called: dict[str, dict[str, str]]) -> Ow
     }.get(kind, ("server", ""))
     detail: dict[str, Json] = json.loads(row.detail)
     offline = row.action in (Action.SIGN_IN_OFFLINE, Action.DEVICE_EVENT)
-    at = said if offline and isinstance(said := detail.get("at"), int) else row.at // MICROSECONDS
+    at = device_time if offline and isinstance(device_time := detail.get("at"), int) else row.at // MICROSECONDS
     return OwnEvent(
         row.id,
         at,

@@ -1,9 +1,11 @@
 """Passkeys at self-service: users sign in with them, add and remove them.
 
-Rules: a passkey is two factors, so that only who shows two adds one: another passkey, or a token with its PIN. An
-emergency code adds none: it is for some days, and a passkey is for good. One that is removed takes along the sessions
-and the online emergency access that it may have made (`session_ends`). Whoever holds a role comes from where
-administrators may come, as with a passcode.
+Rules:
+- A passkey counts as two factors, so a user must show two factors to add one: another passkey, or a token with its PIN.
+- An emergency code does not suffice, because it is valid for some days and a passkey has no end.
+- Removing a passkey also ends the sessions and the online emergency access that it may have made
+  (app/sessions/ends.py).
+- As with a passcode, users who hold a role can sign in only from the addresses allowed for administrators.
 """
 
 from sqlalchemy import Connection
@@ -21,7 +23,8 @@ from sparekey.secret import Secret
 
 
 def entrance(*, administrators_too: bool = True) -> Entrance:
-    """`administrators_too`: whether who holds a role may come from this address."""
+    """Return the passkey sign-in of self-service. `administrators_too`: True if the address is allowed for users who
+    hold a role."""
 
     def admits(holds_a_role: bool) -> bool:
         return administrators_too or not holds_a_role
@@ -32,24 +35,31 @@ def entrance(*, administrators_too: bool = True) -> Entrance:
 def refresh_with_passkey(
     instance: Instance, address: str, place: RelyingParty, session: Session, answer: str, now: int
 ) -> SignInResult:
-    """A fresh second factor within a session at self-service."""
+    """Refresh the second factor of a session at self-service."""
     return passkey_sign_ins.refresh_with_passkey(instance, address, place, session, answer, now, entrance())
 
 
 def verify_may_add(instance: Instance, session: Session) -> None:
-    """Raises NotAllowed where one factor was shown, or an emergency code."""
+    """Raise NotAllowed if the session has shown only one factor, or an emergency code."""
     passkeys.verify_may_begin(instance, session, verify_two_factors)
 
 
 def ask_for_registration(instance: Instance, place: RelyingParty, session: Session, now: int) -> str:
-    """JSON for the browser of whoever has the session. Raises NotAllowed."""
+    """Return the options for a new passkey, as JSON for the user's browser.
+
+    Raises NotAllowed as `verify_may_add` does.
+    """
     return passkeys.ask_for_registration(instance, place, session, now, verify_two_factors)
 
 
 def add_passkey(
     instance: Instance, place: RelyingParty, session: Session, name: str, answer: str, now: int
 ) -> PasskeyView:
-    """One more passkey of whoever has the session. Raises NotAllowed, BadInput, Conflict."""
+    """Add a passkey of the user.
+
+    Raises NotAllowed as `verify_may_add` does, BadInput if the name or the answer is not valid, and Conflict if the
+    passkey exists already or the user has too many.
+    """
     return passkeys.add_passkey(instance, place, session, name, answer, now, verify_two_factors)
 
 

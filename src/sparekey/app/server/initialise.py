@@ -1,6 +1,6 @@
-"""Make a new database: tables, first data key, top domain, default policies, and the first row of the audit record.
+"""Make a new database: tables, first data key, top domain, default policies, and the first row of the audit log.
 
-Rules: one transaction, so that a failure leaves nothing behind; a database that holds a server already is refused.
+Rules: one transaction, so that a failure leaves nothing behind; a database that already belongs to a server is refused.
 """
 
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, log, new_id
@@ -17,7 +17,7 @@ from sparekey.storage.unit_of_work import Database
 
 
 def initialise(database: Database, keystore: Keystore, actor: Actor, now: int) -> Vault:
-    """The vault of the new database. Raises Conflict if there is a server in it already; `now` in unix seconds."""
+    """Make the database and return its vault; `now` in unix seconds. Raises Conflict if it belongs to a server."""
     with database.write() as connection:
         schema.upgrade_in(connection)
         if data_keys.list_wrapped(connection):

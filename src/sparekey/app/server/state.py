@@ -1,6 +1,6 @@
-"""How this server is, as far as its database tells: for whoever looks after it, from a page.
+"""The state of this server according to its database, for the page of an administrator of the instance.
 
-`sparekey doctor` on the server itself looks at more: certificate, keys and files.
+`sparekey doctor` on the server itself also checks certificate, keys and files.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,13 @@ MOST_WAITING = 1_000  # rows that are counted
 
 @dataclass(frozen=True)
 class ServerState:
-    """`database`: its kind. `batch`: the newest of the audit chain, signed at `signed_at`; `unchained`: rows that
-    wait, counted up to MOST_WAITING; `forwarded`: the last batch that a collector has taken, None: none ever did.
-    `notices`: mails that wait, since `notices_since`; `given_up`: those that were not sent at all."""
+    """The state of the server; times in unix seconds.
+
+    `database`: its kind. `batch`: the newest batch of the audit log, signed at `signed_at`. `unchained`: the number of
+    rows that no batch covers yet, counted up to MOST_WAITING. `forwarded`: the last batch that a collector has
+    confirmed; None: none yet. `notices`: the number of queued mails, the oldest from `notices_since`. `given_up`: the
+    number of mails that were given up.
+    """
 
     instance: str
     database: str
@@ -35,7 +39,7 @@ class ServerState:
 
 
 def look_at_server(instance: Instance, actor: Actor) -> ServerState:
-    """Raises NotAllowed unless the actor looks after the instance."""
+    """Return the state of the server. Raises NotAllowed unless the actor may manage the instance."""
     verify_may(actor, Permission.INSTANCE_MANAGE, None)
     with instance.database.read() as connection:
         head = audit_chain.find_head(connection)

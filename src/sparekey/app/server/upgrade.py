@@ -1,7 +1,7 @@
-"""Bring the database of a server that exists to the tables of this version, and log it.
+"""Upgrade the database of an existing server to the tables of this version, and log the upgrade.
 
-Rules: one transaction, so that a failure changes nothing; a database of a newer version is refused; a database without
-our tables is none, and gets none here.
+Rules: one transaction, so that a failure changes nothing; a database of a newer version is refused, and so is one
+without tables of Sparekey.
 """
 
 from dataclasses import dataclass
@@ -16,18 +16,21 @@ from sparekey.storage.unit_of_work import Database
 
 @dataclass(frozen=True)
 class Upgrade:
-    """From which revision to which."""
+    """The revisions before and after the upgrade."""
 
     before: str
     after: str
 
 
 def upgrade_database(database: Database, actor: Actor, now: int) -> Upgrade:
-    """Nothing is changed where the tables are current. Raises SchemaError; `now` in unix seconds."""
+    """Upgrade the database; change nothing if its tables are current. `now` in unix seconds.
+
+    Raises SchemaError if the database is newer than this version or has no tables of Sparekey.
+    """
     with database.write() as connection:
         before, after = schema.upgrade_in(connection), schema.head()
         if before is None:
-            raise SchemaError(schema.nothing_there(database.engine))  # takes back what was made
+            raise SchemaError(schema.nothing_there(database.engine))  # rolls back the new tables
         if before != after:
             log(connection, now, actor, Action.SERVER_UPGRADED, before=before, after=after)
     return Upgrade(before, after)

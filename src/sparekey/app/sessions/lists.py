@@ -58,10 +58,10 @@ def end_other_sessions(instance: Instance, session: Session, now: int) -> int:
     """End the user's other sessions. Return their number."""
     with instance.database.write() as connection:
         found = admin_sessions.list_of_account(connection, session.actor.account_id or "", now, now - IDLE_SECONDS)
-        others = [listed for listed in found if listed.id != session.id]
-        for listed in others:
+        other_sessions = [listed for listed in found if listed.id != session.id]
+        for listed in other_sessions:
             _end(connection, session.actor, listed, now)
-    return len(others)
+    return len(other_sessions)
 
 
 def list_sessions(

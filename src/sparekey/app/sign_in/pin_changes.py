@@ -21,8 +21,10 @@ from sparekey.storage.sign_in import challenges
 from sparekey.storage.tokens import tokens
 from sparekey.storage.tokens.tokens import AssignedToken, PinColumns, Token
 
-LONGEST_HISTORY = 24  # the most that a token policy looks at
-ONE_FACTOR_SECONDS: Final = DAY_SECONDS  # how long a PIN that one factor set is no second one
+LONGEST_HISTORY = 24  # the most former PINs that a token policy compares
+ONE_FACTOR_SECONDS: Final = (
+    DAY_SECONDS  # the time after which a PIN that was set with one factor counts as a second one
+)
 
 
 def store_pin(

@@ -44,7 +44,7 @@ class SignInInterface:
     actor: str  # device:ID, client:ID, os:NAME
     device_id: str | None = None
     scope: frozenset[str] | None = None  # ids of domains; None: everyone
-    two_factors: bool = False  # a token that is typed without a PIN does not open it
+    two_factors: bool = False  # it refuses tokens without a PIN
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def find_snapshot(
     """Return the typed text as it can be read for this user, and the snapshot of the user."""
     reading = read_typed(typed)
     with instance.database.glance() as connection:
-        # Nobody has a login that cannot be one; PostgreSQL would not even look for some of them.
+        # No user has an invalid login, and PostgreSQL rejects some of them as text.
         account = stored.find_sign_in_account(connection, login) if is_login(login) else None
         if account is None:
             return reading, Snapshot(None)
@@ -200,7 +200,7 @@ def _log_outcome(connection: Connection, interface: SignInInterface, outcome: Ou
 
 
 def _log_denial(connection: Connection, interface: SignInInterface, denied: Denied, now: int) -> None:
-    # What was typed as a login that nobody has is not kept: it may be a PIN in the wrong field.
+    # An unknown login is not logged, because it may be a PIN in the wrong field.
     log(
         connection,
         now,
