@@ -25,7 +25,7 @@ _SPELT_OUT: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe
 def fold(text: str) -> str:
     """Return the text without case and accents, so that texts that look alike are equal."""
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    bare = "".join(each for each in decomposed if not unicodedata.combining(each))
+    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
     return unicodedata.normalize("NFKD", bare.casefold().translate(_LETTERS))
 
 
@@ -69,7 +69,7 @@ def verify_length(text: str) -> None:
 
 def is_found(words: Iterable[str], typed: Iterable[str]) -> bool:
     """Return True if each typed word is the beginning of one of the words."""
-    return all(any(word.startswith(each) for word in words) for each in typed)
+    return all(any(word.startswith(beginning) for word in words) for beginning in typed)
 
 
 def _parts(text: str) -> list[str]:

@@ -174,8 +174,8 @@ def letter_to_user(notice: Notice, login: str, at: int, facts: Mapping[str, str]
     places = {name for _, name, _, _ in Formatter().parse(text) if name}
     if places != facts.keys():
         raise ValueError(f"the notice {notice} has places for {sorted(places)}, not for {sorted(facts)}")
-    said = text.format_map({name: _one_line(fact) for name, fact in facts.items()})
-    return Letter(subject, f"{said}\n\nAccount: {_one_line(login)}\nTime: {utc(at)}\n\n{_NOT_YOU}\n")
+    text_of_mail = text.format_map({name: _one_line(fact) for name, fact in facts.items()})
+    return Letter(subject, f"{text_of_mail}\n\nAccount: {_one_line(login)}\nTime: {utc(at)}\n\n{_NOT_YOU}\n")
 
 
 def letter_of_alarm(action: Action, alarm_id: str, at: int, facts: Mapping[str, object]) -> Letter:
@@ -184,9 +184,9 @@ def letter_of_alarm(action: Action, alarm_id: str, at: int, facts: Mapping[str, 
         raise ValueError(f"{action} is no alarm")
     what = action.value.partition(".")[2].replace("-", " ")
     lines = [f"{name}: {_one_line(str(fact))}" for name, fact in facts.items() if fact not in (None, "")]
-    said = "\n".join((alarm_sentence(action), "", f"Time: {utc(at)}", *lines))
+    text_of_mail = "\n".join((alarm_sentence(action), "", f"Time: {utc(at)}", *lines))
     do = f"To acknowledge this alarm, run: sparekey alarm acknowledge {alarm_id}"
-    return Letter(f"Alarm: {what}", f"{said}\n\n{do}\n")
+    return Letter(f"Alarm: {what}", f"{text_of_mail}\n\n{do}\n")
 
 
 def alarm_sentence(action: Action) -> str:

@@ -22,8 +22,8 @@ from sparekey.core.plurals import counted
 from sparekey.core.policy.offline import EffectivePolicy, OfflinePolicy, ServerDown
 from sparekey.durations import DAY_SECONDS
 
-# For each obstacle: the policy field it comes from ("": none), the remedy as text with {login}, {serial} and {device}
-# to fill in, and the remedies as deeds, each of which is enough.
+# For each obstacle: the policy field that causes it ("": none), the remedy as text with the placeholders {login},
+# {serial} and {device}, and the remedies as deeds, each of which is enough.
 _MENDS: Final[Mapping[Obstacle, tuple[str, str, tuple[Deed, ...]]]] = {
     Obstacle.POLICY_OFF: ("enabled", "sparekey policy offline set POLICY enabled=on", (Deed.CHANGE_POLICY,)),
     Obstacle.DEVICE_REVOKED: ("", "enrol it again: sparekey device invite {device}", (Deed.INVITE_DEVICE,)),
@@ -249,7 +249,7 @@ def _device_lines(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
     elif person.account.in_next_tokencode_mode:
         yield _obstacle(device, "new offline data", Obstacle.NEXT_TOKENCODE, RuleResult.WAITS, login=login)
     if is_told_of_lock(person.account, device.last_contact, now):
-        why = "the device knows that the user is locked; it accepts only emergency codes until it is told otherwise"
+        why = "the device knows that the user is locked; it accepts only emergency codes until its next contact"
         mend = f"sparekey user unlock {login}, and {_NEXT_CONTACT}"
         yield Line(
             Side.OFFLINE,

@@ -195,7 +195,7 @@ def ends_at_contact(
         return True
     if token is None:
         return not policy.values.emergency_passcode or not used
-    if token.token_id not in {each.token_id for each in used[: policy.values.tokens_per_user]}:
+    if token.token_id not in {recent.token_id for recent in used[: policy.values.tokens_per_user]}:
         return True
     if days:
         return account.locked(now) or days_obstacle(token, device, policy, now) is not None

@@ -92,8 +92,8 @@ class PolicyField:
         if self.kind is int:
             return f"a whole number from {self.low} to {self.high}"
         if self.choices:
-            quoted = any(" " in each for each in self.choices)
-            return ", ".join(f"'{each}'" if quoted else each for each in self.choices)
+            quoted = any(" " in choice for choice in self.choices)
+            return ", ".join(f"'{choice}'" if quoted else choice for choice in self.choices)
         return f"text of at most {self.longest} characters"
 
     def parse(self, text: str) -> bool | int | str:
@@ -152,7 +152,10 @@ def number(
     meaning: str,
     effect: EditEffect = EditEffect.NOTHING,
 ) -> int:
-    """A whole number from `low` to `high`; `strict`: "more", "fewer", or "" where the user\'s domain decides."""
+    """Declare a field with a whole number from `low` to `high`.
+
+    `strict`: the stricter direction, "more" or "fewer"; "": the user's domain decides.
+    """
     sign = {"more": 1, "fewer": -1, "": 0}[strict]
     return dataclasses.field(
         default=default,

@@ -24,7 +24,7 @@ class PolicyKind(StrEnum):
     @classmethod
     def of(cls, stored: type[StoredPolicy]) -> "PolicyKind":
         """Return the kind whose policies have this type."""
-        return next(kind for kind, each in _KINDS.items() if each.type is stored)
+        return next(kind for kind, entry in _KINDS.items() if entry.type is stored)
 
     @property
     def type(self) -> type[StoredPolicy]:

@@ -124,7 +124,7 @@ class OfflinePolicy:
     )
 
     passcode_approval: bool = switch(
-        False, True, "Showing an offline emergency passcode (it needs no PIN) requires an approval by a second person."
+        False, True, "Showing an offline emergency passcode (it needs no PIN) requires an approval by another person."
     )
     showings_warn: int = number(10, 1, 1000, "codes an hour", "fewer", "Above this number, an operator gets a warning.")
     showings_limit: int = number(

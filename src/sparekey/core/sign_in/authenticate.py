@@ -202,7 +202,7 @@ def _decide_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
         for token in snapshot.tokens:
             decisions += _decisions(reading, account, token, snapshot, now)
     if not decisions:
-        # As much work as for a token with a PIN: nothing fitted, or there is nobody.
+        # The same work as for a token with a PIN, because no token was tested or the login is unknown.
         DECOY.matches(reading.candidates[0].pin.reveal())
     reason = Reason.WRONG_PASSCODE if snapshot.tokens else Reason.NO_TOKEN
     return _best(decisions, Denied(reason, account.account_id if account else None, counted=True))

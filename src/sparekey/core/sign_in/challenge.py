@@ -92,7 +92,7 @@ def _decide_new_pin(asked: Asked, typed: str, account: AccountState, former: Seq
 
 def _decide_confirmation(asked: Asked, typed: str, account: AccountState, token: TokenState) -> Outcome | NewPin:
     if asked.pin is None:
-        raise LookupError("a PIN is to be confirmed and there is none")
+        raise LookupError("there is no PIN to confirm")
     if not is_pin(typed) or not asked.pin.matches(typed):
         rule = rule_of(account.token_policy)
         return _asked_again(asked, Reason.PINS_DIFFER, f"The two differ. Choose a new PIN: {rule}.")

@@ -68,7 +68,7 @@ def registration_options(
             require_resident_key=True,
             user_verification=structs.UserVerificationRequirement.REQUIRED,
         ),
-        exclude_credentials=[structs.PublicKeyCredentialDescriptor(id=each) for each in known],
+        exclude_credentials=[structs.PublicKeyCredentialDescriptor(id=credential_id) for credential_id in known],
     )
     return str(webauthn.options_to_json(options))
 
@@ -80,7 +80,7 @@ def sign_in_options(place: RelyingParty, challenge: bytes, known: Sequence[bytes
         rp_id=place.host,
         challenge=challenge,
         timeout=LIFETIME * 1_000,
-        allow_credentials=[structs.PublicKeyCredentialDescriptor(id=each) for each in known],
+        allow_credentials=[structs.PublicKeyCredentialDescriptor(id=credential_id) for credential_id in known],
         user_verification=structs.UserVerificationRequirement.REQUIRED,
     )
     return str(webauthn.options_to_json(options))

@@ -73,14 +73,14 @@ def verify_new_pin(pin: str, policy: TokenPolicy, login: str, former: Sequence[P
     """
     if not is_pin(pin) or not policy.pin_minimum <= len(pin) <= policy.pin_maximum:
         raise PinError(rule_of(policy))
-    letters, digits = any(each.isalpha() for each in pin), any(each.isdigit() for each in pin)
+    letters, digits = any(map(str.isalpha, pin)), any(map(str.isdigit, pin))
     if policy.pin_characters is PinCharacters.DIGITS and letters:
         raise PinError(rule_of(policy))
     if policy.pin_characters is PinCharacters.BOTH and not (letters and digits):
         raise PinError(rule_of(policy))
     if len(set(pin)) == 1 or pin.lower() in policy.blocked or pin.lower() == login.lower():
         raise PinError("this PIN is too easy to guess")
-    if any(each.matches(pin) for each in former[: policy.pin_history + 1]):
+    if any(verifier.matches(pin) for verifier in former[: policy.pin_history + 1]):
         raise PinError("this PIN was used before")
 
 

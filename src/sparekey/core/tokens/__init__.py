@@ -10,7 +10,7 @@ from sparekey.core.tokens.resync import find_resync
 from sparekey.core.tokens.securid import SecurId
 from sparekey.core.tokens.totp import ALGORITHMS, INTERVALS, Totp
 
-TOKEN_TYPES: Final[Mapping[str, type[OtpToken]]] = {each.kind: each for each in (Totp, Hotp, SecurId)}
+TOKEN_TYPES: Final[Mapping[str, type[OtpToken]]] = {kind.kind: kind for kind in (Totp, Hotp, SecurId)}
 
 __all__ = [
     "ALGORITHMS",
