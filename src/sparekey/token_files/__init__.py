@@ -1,4 +1,4 @@
-"""Read files of tokens: CSV, PSKC (RFC 6030) and `.sdtid`. They turn bytes into token entries, without I/O."""
+"""Reads files of tokens: CSV, PSKC (RFC 6030) and `.sdtid`. Pure: it turns bytes into token entries."""
 
 from sparekey.token_files.entries import Item, RefusedEntry, TokenEntry
 from sparekey.token_files.reading import LARGEST_FILE, MOST_ENTRIES, TokenFile, read_token_file

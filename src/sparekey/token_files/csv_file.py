@@ -1,7 +1,7 @@
-"""Tokens from CSV: one line each below a line that names the columns (docs/imports.md).
+"""Tokens from CSV files: a line for each token below a line that names the columns (docs/imports.md).
 
-Rules: UTF-8; a column that nobody knows, or one that is missing, refuses the file, so that no value is taken for
-another; what follows an unclosed quote refuses the file too. Nothing is encrypted or authenticated in such a file.
+Rules: the file is UTF-8; an unknown or missing column refuses the file, so that no value is mistaken for another; an
+unclosed quote refuses the file as well. Such a file is neither encrypted nor authenticated.
 """
 
 import base64
@@ -35,7 +35,10 @@ _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 
 
 def read_csv(data: bytes) -> Iterator[Item]:
-    """Each line's token, or why it is none. Raises BadInput where the file as a whole is wrong."""
+    """Yield the token of each line, or the reason why it is refused.
+
+    Raises BadInput if the file as a whole is wrong.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -48,14 +51,14 @@ def read_csv(data: bytes) -> Iterator[Item]:
             if any(row):
                 yield _item(reader.line_num, columns, row)
     except csv.Error:
-        raise BadInput(f"line {reader.line_num} is no CSV", "mend its quotes, or save the file anew") from None
+        raise BadInput(f"line {reader.line_num} is no CSV", "correct its quotes, or save the file again") from None
 
 
 def _columns(head: Sequence[str]) -> Sequence[str]:
     names = [name.strip().lower() for name in head]
     known = (*REQUIRED, *OPTIONAL)
     if set(names) - set(known) or len(set(names)) < len(names) or not set(names) >= set(REQUIRED):
-        # What stands there is not repeated: without its head line a file begins with a seed.
+        # The content is not repeated, because a file without its head line begins with a seed.
         raise BadInput(
             "the first line does not name the columns",
             f"let it name {', '.join(REQUIRED)} and as many as needed of {', '.join(OPTIONAL)}",
@@ -73,7 +76,7 @@ def _item(number: int, columns: Sequence[str], row: Sequence[str]) -> Item:
 
 
 def verify_width(found: int, named: int) -> None:
-    """Raises EntryError for a line that is longer or shorter than the first one."""
+    """Raise EntryError for a line with more or fewer values than there are columns."""
     if found != named:
         raise EntryError(f"the line has {counted(found, 'column')}, the first line names {named}")
 
@@ -101,7 +104,10 @@ def _entry(number: int, values: Mapping[str, str]) -> TokenEntry:
 
 
 def read_seed(text: str) -> Secret[bytes]:
-    """A seed in hex or base32; what can be hex is hex, unless `base32:` stands before it. Raises EntryError."""
+    """Read a seed in hex or base32.
+
+    A text that can be hex is hex, unless it begins with `base32:`. Raises EntryError.
+    """
     prefix, colon, rest = text.partition(":")
     kind, compact = (prefix.lower(), rest) if colon else ("", text)
     compact = re.sub(r"[\s-]", "", compact)

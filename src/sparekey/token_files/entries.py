@@ -1,7 +1,7 @@
-"""Entries of a file of tokens: an entry for each token that can be imported, or a refusal with its reason.
+"""The entries of a file of tokens: an entry for each token that can be imported, and a refusal for each other one.
 
-Rules: nothing that stood in the file is repeated in words but a well-formed serial number, for what stands in the wrong
-place may be a seed; a file that is wrong as a whole raises BadInput; no token is made from a doubtful entry.
+Rules: messages repeat nothing of the file except a well-formed serial number, because a misplaced value may be a seed;
+a file that is wrong as a whole raises BadInput; no token is made from a doubtful entry.
 """
 
 import base64
@@ -18,14 +18,14 @@ from sparekey.core.tokens import TOKEN_TYPES, Parameters, TokenError
 ALGORITHMS: Final = frozenset({"sha1", "sha256", "sha512", "aes128"})
 _SMALL: Final = re.compile(r"[0-9]{1,3}")
 _COUNTER: Final = re.compile(r"[0-9]{1,10}")
-_LARGEST_COUNTER: Final = 2**31  # nobody presses a button as often
+_LARGEST_COUNTER: Final = 2**31  # more presses of a button than a token survives
 
 
 @dataclass(frozen=True, slots=True)
 class TokenEntry:
-    """A token of the file; its parameters are some that a token of its type has."""
+    """A token of the file, with parameters that its type allows."""
 
-    number: int  # its line in a CSV file, else its position among the entries
+    number: int  # its line in a CSV file, or else its position among the entries, from 1
     type: str
     parameters: Parameters
     counter: int = 0  # of the next code; only event-based tokens have one
@@ -39,10 +39,10 @@ class TokenEntry:
 
 @dataclass(frozen=True, slots=True)
 class RefusedEntry:
-    """An entry that is not imported, with the reason."""
+    """An entry that is not imported, and the reason."""
 
     number: int
-    serial: str  # "" where it is not known to be one
+    serial: str  # "" if the entry has no valid serial number
     reason: str
 
 
@@ -50,11 +50,11 @@ Item: TypeAlias = TokenEntry | RefusedEntry
 
 
 class EntryError(ValueError):
-    """This entry is refused. The message gives the reason and repeats nothing of the entry."""
+    """The entry is refused. The message gives the reason and repeats nothing of the entry."""
 
 
 def verified(entry: TokenEntry) -> TokenEntry:
-    """Return the entry if a token can be made from it. Raises EntryError."""
+    """Return the entry if a token can be made from it. Raises EntryError otherwise."""
     if SERIAL.fullmatch(entry.serial) is None:
         raise EntryError("a serial number has 1 to 64 letters, digits and the characters _ . -")
     if entry.parameters.algorithm not in ALGORITHMS:
@@ -67,19 +67,19 @@ def verified(entry: TokenEntry) -> TokenEntry:
 
 
 def refused(number: int, serial: str, error: EntryError) -> RefusedEntry:
-    """Return the refusal of this entry. The serial number is left out if it is not valid."""
+    """Return the refusal of an entry. A text that is not a valid serial number is left out."""
     return RefusedEntry(number, serial if SERIAL.fullmatch(serial) else "", str(error))
 
 
 def small_number(text: str, what: str) -> int:
-    """Digits, an interval in seconds: three figures at most. Raises EntryError."""
+    """Read a number of at most three digits, such as an interval in seconds. Raises EntryError."""
     if _SMALL.fullmatch(text) is None:
         raise EntryError(f"{what} is not a number")
     return int(text)
 
 
 def counter_number(text: str) -> int:
-    """The counter of the next code. Raises EntryError."""
+    """Read the counter of the next code. Raises EntryError."""
     if _COUNTER.fullmatch(text) is None:
         raise EntryError("the counter is not a number")
     if int(text) > _LARGEST_COUNTER:
@@ -88,7 +88,7 @@ def counter_number(text: str) -> int:
 
 
 def base64_bytes(text: str, what: str) -> bytes:
-    """Its bytes; white space inside is allowed. Raises EntryError."""
+    """Decode base64, which may contain white space. Raises EntryError."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
@@ -97,7 +97,10 @@ def base64_bytes(text: str, what: str) -> bytes:
 
 @lru_cache(maxsize=256)
 def moment(text: str) -> int:
-    """Unix seconds of a date (its first second, UTC) or an RFC 3339 time; without a zone: UTC. Raises EntryError."""
+    """Return the unix second of a date (its first second, UTC) or of an RFC 3339 time, in UTC if it has no zone.
+
+    Raises EntryError.
+    """
     try:
         read = datetime.fromisoformat(text)
         return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp())

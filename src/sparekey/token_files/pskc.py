@@ -1,7 +1,7 @@
 """Tokens from PSKC files (RFC 6030): HOTP and TOTP keys, plain or encrypted.
 
-Rules: a MAC is verified before anything is decrypted (`pskc_keys`); what restricts the use of a key in a way that is
-not kept here refuses the entry (section 5); a signature of the file is not looked at.
+Rules: a MAC is verified before anything is decrypted (`pskc_keys`); an entry is refused if it restricts the use of its
+key in a way that Sparekey does not support (section 5); a signature of the file is ignored.
 """
 
 import re
@@ -28,14 +28,14 @@ from sparekey.token_files.xml_entries import local_name, text_of
 
 NAMESPACE: Final = "urn:ietf:params:xml:ns:keyprov:pskc"
 _P: Final = f"{{{NAMESPACE}}}"
-# The profiles of RFC 6030 section 10 by the end of their names, which tools write in more than one way.
+# The profiles of RFC 6030 section 10 by the end of their names, because tools write the names in several ways.
 _PROFILES: Final = re.compile(r"(?:.*[:#])?(totp|hotp)")
 _SUITES: Final[Mapping[str, str]] = {"": "sha1", "sha1": "sha1", "sha256": "sha256", "sha512": "sha512"}
 _PIN_BEFORE_CODE: Final = frozenset({"", "Local", "Prepend"})
 
 
 def read_pskc(elements: Iterator[Element], password: Secret[str] | None, now: int) -> Iterator[Item]:
-    """The children of a KeyContainer in their order. Raises BadInput where the file as a whole is wrong."""
+    """Yield the tokens of a KeyContainer in their order. Raises BadInput if the file as a whole is wrong."""
     encryption: Element | None = None
     mac: Element | None = None
     keys: PskcKeys | None = None
@@ -85,7 +85,7 @@ def _entry(number: int, serial: str, key: Element | None, keys: PskcKeys, now: i
 
 
 def _response(parameters: Element | None) -> tuple[int, str]:
-    """How many digits a code has, and the hash (RFC 6030 section 4.3.4)."""
+    """Return the number of digits of a code, and the hash (RFC 6030 section 4.3.4)."""
     if parameters is None:
         return 6, "sha1"
     suite = re.sub(r"[^a-z0-9]|hmac", "", text_of(parameters.find(f"{_P}Suite")).lower())
@@ -102,7 +102,7 @@ def _response(parameters: Element | None) -> tuple[int, str]:
 
 
 def _policy(policy: Element | None, now: int) -> int | None:
-    """When the key expires. Raises EntryError for a restriction that would not be kept (RFC 6030 section 5)."""
+    """Return the expiry of the key. Raises EntryError for an unsupported restriction (RFC 6030 section 5)."""
     expires_at = None
     for rule in policy if policy is not None else ():
         name = local_name(rule)

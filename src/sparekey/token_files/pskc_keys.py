@@ -1,8 +1,8 @@
 """The keys of an encrypted PSKC file, and opening its values (RFC 6030 section 6).
 
-Rules: the MAC over the encrypted value is verified first, in constant time, and nothing is decrypted where it does not
-fit (S11); only ciphers that such a MAC can stand beside; PBKDF2 once for the file, its cost bounded; a wrong password
-refuses the file.
+Rules: the MAC over the encrypted value is verified first, in constant time, and nothing is decrypted if it is wrong
+(S11); only ciphers that need such a MAC are supported; PBKDF2 runs once for each file, with a limited cost; a wrong
+password refuses the file.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from sparekey.token_files.entries import EntryError, base64_bytes
 from sparekey.token_files.xml_entries import local_name, text_of
 
 _XENC: Final = "{http://www.w3.org/2001/04/xmlenc#}"
-_BLOCK: Final = 16  # bytes; of a value the first one is the IV
+_BLOCK: Final = 16  # bytes; the first block of a value is the IV
 _CIPHERS: Final[Mapping[str, int]] = {  # key size in bytes by the end of the algorithm's name
     "aes128-cbc": 16,
     "aes192-cbc": 24,
@@ -41,14 +41,14 @@ _LONGEST_SALT: Final = 1_024
 
 @dataclass(frozen=True)
 class PskcKeys:
-    """What the values of one file are verified and opened with; none where the file is plain."""
+    """The keys that verify and decrypt the values of one file; none if the file is not encrypted."""
 
     cipher: Secret[bytes] | None = None
     mac: Secret[bytes] | None = None
     mac_hash: str = ""
 
     def opened(self, encrypted: Element, value_mac: str) -> Secret[bytes]:
-        """The plain value. Raises EntryError, with the same words for whatever is wrong with an altered one."""
+        """Return the decrypted value. Raises EntryError, with the same message for every altered value."""
         if self.cipher is None or self.mac is None:
             raise EntryError("the secret is encrypted, but the file names no key")
         if not value_mac:
@@ -61,7 +61,7 @@ class PskcKeys:
 
 
 def keys_of(encryption: Element | None, mac: Element | None, password: Secret[str] | None) -> PskcKeys:
-    """From a file's EncryptionKey and MACMethod. Raises BadInput."""
+    """Return the keys from a file's EncryptionKey and MACMethod. Raises BadInput."""
     if encryption is None:
         if password is not None:
             raise BadInput("the file is not encrypted, but a password was given", "import it without one")
@@ -74,16 +74,16 @@ def keys_of(encryption: Element | None, mac: Element | None, password: Secret[st
     if mac_hash is None:
         raise BadInput("the file's MAC is no HMAC with SHA-1 or SHA-2", "export it with another one")
     cipher = _encryption_key(encryption, password)
-    mac_key = next((each for each in mac if local_name(each) == "MACKey"), None)
+    mac_key = next((child for child in mac if local_name(child) == "MACKey"), None)
     try:
-        # Without a key of its own the MAC is made with the encryption key.
+        # A MAC without its own key is made with the encryption key.
         return PskcKeys(cipher, cipher if mac_key is None else _mac_key(cipher, mac_key), mac_hash)
     except EntryError:
         raise BadInput("the password or key does not open this file", "give the one that belongs to it") from None
 
 
 def _encryption_key(encryption: Element, password: Secret[str]) -> Secret[bytes]:
-    names = {local_name(each): each for each in encryption.iter()}
+    names = {local_name(element): element for element in encryption.iter()}
     if "X509Data" in names:
         raise BadInput("the file is encrypted for a certificate", "export it with a password or a pre-shared key")
     if "KeyDerivationMethod" in names:
@@ -98,7 +98,7 @@ def _encryption_key(encryption: Element, password: Secret[str]) -> Secret[bytes]
 
 
 def _derived_key(names: Mapping[str, Element], password: Secret[str]) -> Secret[bytes]:
-    """PBKDF2 (RFC 8018 section 5.2) with the parameters of the file."""
+    """Return the key of PBKDF2 (RFC 8018 section 5.2) with the parameters of the file."""
     method = names["KeyDerivationMethod"].get("Algorithm", "")
     prf = names["PRF"].get("Algorithm", "") if "PRF" in names else ""
     prf_hash = _MACS.get(re.sub(r"^.*[#/]", "", prf).lower() or "hmac-sha1")
@@ -127,7 +127,7 @@ def _mac_key(cipher: Secret[bytes], mac_key: Element) -> Secret[bytes]:
 
 
 def _cipher_value(encrypted: Element) -> tuple[int, bytes]:
-    """Key size in bytes, and IV with ciphertext."""
+    """Return the key size in bytes, and the IV with the ciphertext."""
     method = encrypted.find(f"{_XENC}EncryptionMethod")
     data = encrypted.find(f"{_XENC}CipherData")
     key_size = _CIPHERS.get(method.get("Algorithm", "").rpartition("#")[2]) if method is not None else None
@@ -137,7 +137,7 @@ def _cipher_value(encrypted: Element) -> tuple[int, bytes]:
 
 
 def _decrypted(key: bytes, key_size: int, sealed: bytes) -> bytes:
-    """AES-CBC with the padding of XML Encryption: the last byte says how many bytes are no content."""
+    """Decrypt AES-CBC with the padding of XML Encryption: the last byte gives the number of padding bytes."""
     if len(key) != key_size or len(sealed) < 2 * _BLOCK or len(sealed) % _BLOCK:
         raise EntryError("the secret is encrypted with another key")
     decryptor = Cipher(AES(key), CBC(sealed[:_BLOCK])).decryptor()

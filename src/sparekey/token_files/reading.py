@@ -1,7 +1,7 @@
-"""Tells which kind of file it is and reads it.
+"""Recognises the kind of a file of tokens and reads it.
 
-Rules: the kind is told by the content, not by a name; size and number of entries are bounded; a file that is wrong as
-a whole raises BadInput, at the latest when its last item has been asked for.
+Rules: the content decides the kind, not the file name; the size and the number of entries are limited; a file that is
+wrong as a whole raises BadInput, at the latest when its last item is requested.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class TokenFile:
 
 
 def read_token_file(data: bytes, password: Secret[str] | None, now: int) -> TokenFile:
-    """`password`: passphrase or key of an encrypted file; `now` in unix seconds. Raises BadInput."""
+    """Read a file. `password`: passphrase or key of an encrypted file; `now` in unix seconds. Raises BadInput."""
     if len(data) > LARGEST_FILE:
         raise BadInput(f"the file has {len(data)} bytes; at most {LARGEST_FILE} are read", "import it in parts")
     if not data.strip():

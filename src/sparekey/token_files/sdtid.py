@@ -1,8 +1,8 @@
-"""SecurID-type tokens from `.sdtid` files, as many as the file has, with and without a password.
+"""SecurID-type tokens from `.sdtid` files with any number of tokens, with and without a password.
 
-Rules: the MACs of the header and of a token are verified before its seed is decrypted (`sdtid_keys`); a header that
-does not fit refuses the file, a token that does not is refused by itself; a PIN-pad token, which mixes the PIN into the
-code, is refused in words. The signature of the batch is not looked at: its key is public knowledge.
+Rules: the MACs of the header and of a token are verified before its seed is decrypted (`sdtid_keys`); a wrong header
+refuses the file, a wrong token only that token; a PIN-pad token, which mixes the PIN into the code, is refused with its
+own message; the signature of the batch is ignored, because its key is public.
 """
 
 import re
@@ -34,18 +34,18 @@ Fields = Mapping[str, str]
 
 
 def read_sdtid(elements: Iterator[Element], password: Secret[str] | None) -> Iterator[Item]:
-    """The children of a TKNBatch in their order. Raises BadInput where the file as a whole is wrong."""
+    """Yield the tokens of a TKNBatch in their order. Raises BadInput if the file as a whole is wrong."""
     header: Fields | None = None
     keys: BatchKeys | None = None
     number = 0
     for element in elements:
         if element.tag == "TKNHeader":
             if keys is not None:
-                raise BadInput("the .sdtid file has two headers", "export it anew")
+                raise BadInput("the .sdtid file has two headers", "export it again")
             header, keys = _header(element, password)
         elif element.tag == "TKN":
             if header is None or keys is None:
-                raise BadInput("the .sdtid file has a token before its header", "export it anew")
+                raise BadInput("the .sdtid file has a token before its header", "export it again")
             number += 1
             yield _item(number, element, header, keys)
     if number == 0:
@@ -58,7 +58,7 @@ def _header(element: Element, password: Secret[str] | None) -> tuple[Fields, Bat
         keys = batch_keys(fields, _block(fields.get("Secret", ""), "its secret"), password)
         right = keys.verify_header(element, _block(fields.get("HeaderMAC", ""), "its MAC"))
     except EntryError as error:
-        raise BadInput(f"the header of the .sdtid file is damaged: {error}", "export it anew") from None
+        raise BadInput(f"the header of the .sdtid file is damaged: {error}", "export it again") from None
     if not right:
         do = "give its password: --password-stdin" if password is None else "give its password, or none if it has none"
         raise BadInput("the MAC of the .sdtid file does not fit: another password, or the file was altered", do)
@@ -66,7 +66,7 @@ def _header(element: Element, password: Secret[str] | None) -> tuple[Fields, Bat
 
 
 def _fields(section: Element) -> dict[str, str]:
-    fields = {str(each.tag): text_of(each) for each in section}
+    fields = {str(element.tag): text_of(element) for element in section}
     if len(fields) < len(section):
         raise EntryError("a value stands in it twice")
     return fields
@@ -96,14 +96,14 @@ def _entry(number: int, serial: str, element: Element, header: Fields, keys: Bat
     digits = small_number(value("Digits", "6"), "the number of digits")
     interval = small_number(value("Interval", "60"), "the interval")
     expires_at = _end_of(value("Death", ""))
-    # One character that means nothing stands before the seed's base64.
+    # The first character has no meaning; the seed in base64 follows it.
     seed = keys.seed(serial, _block(fields.get("Seed", "")[1:], "its seed"))
     parameters = Parameters(seed, serial, digits, interval, "aes128")
     return verified(TokenEntry(number, "securid", parameters, expires_at=expires_at))
 
 
 def _end_of(death: str) -> int | None:
-    """The second after the token's last day."""
+    """Return the first second after the token's last day."""
     if not death:
         return None
     date = _DATE.fullmatch(death)

@@ -1,7 +1,7 @@
-"""The keys of a `.sdtid` batch: its MACs, and opening its seeds. The scheme is the format's own, and old.
+"""The keys of a `.sdtid` batch: they verify its MACs and decrypt its seeds. The scheme is that of the format, and old.
 
-Rules: no seed is decrypted of a token whose MAC was not verified (S11): `seed` refuses it; the password is stretched
-once for the file (1,000 rounds, which is the format's own number and cheap to guess through).
+Rules: the seed of a token is never decrypted before its MAC was verified (S11); the password is stretched once for each
+file (1,000 rounds, the number of the format, which is cheap for an attacker who guesses).
 """
 
 import hmac
@@ -33,31 +33,32 @@ class BatchKeys:
         self._verified = ""  # serial number of the token whose MAC was last verified
 
     def verify_header(self, header: Element, mac: bytes) -> bool:
-        """Whether the header is as it was made, with these keys."""
+        """Return True if the MAC fits the header under these keys."""
         key = self.derived("BatchMAC", self._name, _BATCH_MAC_START)
         return hmac.compare_digest(_chain(key, _BATCH_MAC_START, _hashed(header)), mac)
 
     def verify_token(self, token: Element, serial: str, mac: bytes) -> None:
-        """Raises EntryError where the token is not as it was made."""
+        """Raise EntryError if the MAC does not fit the token."""
         key = self.derived("TokenMAC", serial, _TOKEN_MAC_START)
         if not hmac.compare_digest(_chain(key, _TOKEN_MAC_START, _hashed(token)), mac):
             raise EntryError("the MAC of the token does not fit: it was altered")
         self._verified = serial
 
     def seed(self, serial: str, sealed: bytes) -> Secret[bytes]:
-        """The seed of the token that was just verified."""
+        """Return the seed of the token. Raises AssertionError unless `verify_token` has just verified this token."""
         if self._verified != serial:
             raise AssertionError("no seed is decrypted before its MAC was verified")
         key = self.derived("TokenEncrypt", serial, _TOKEN_KEY_START)
         return Secret(_masked(key, _padded(serial, 8) + _padded("Seed", 8), sealed))
 
     def derived(self, purpose: str, name: str, start: bytes) -> bytes:
-        """The key for one purpose and one token (or the batch)."""
+        """Return the key for one purpose and one token (or the batch)."""
         return _chain(self._batch.reveal(), start, _padded(purpose, 32) + _padded(name, 32))
 
 
 def batch_keys(header: Mapping[str, str], secret: bytes, password: Secret[str] | None) -> BatchKeys:
-    """From the header's texts and its secret (16 bytes); without a password the origin of the file stands for it."""
+    """Return the keys from the header's texts and its secret (16 bytes). Without a password, the origin of the file
+    replaces it."""
     name = header.get("Name", "")
     text = password.reveal() if password is not None else header.get("Origin", "")
     stretched = _stretched(text, header.get("Dest", ""), name)
@@ -65,16 +66,16 @@ def batch_keys(header: Mapping[str, str], secret: bytes, password: Secret[str] |
 
 
 def _stretched(password: str, destination: str, name: str) -> bytes:
-    """The exclusive or of a thousand chains over password, destination and number of the round."""
+    """Return the exclusive or of a thousand chains over password, destination and number of the round."""
     start = _padded(password, 32) + _padded(destination, 32) + bytes(14)
-    key, together = _padded(name, _BLOCK), 0
+    key, combined = _padded(name, _BLOCK), 0
     for number in range(_ROUNDS):
-        together ^= int.from_bytes(_chain(key, bytes(_BLOCK), start + number.to_bytes(2, "big")), "big")
-    return together.to_bytes(_BLOCK, "big")
+        combined ^= int.from_bytes(_chain(key, bytes(_BLOCK), start + number.to_bytes(2, "big")), "big")
+    return combined.to_bytes(_BLOCK, "big")
 
 
 def _chain(key: bytes, start: bytes, data: bytes) -> bytes:
-    """The last block of AES-CBC over `data`, filled up with zeros."""
+    """Return the last block of AES-CBC over `data`, padded with zeros."""
     encryptor = Cipher(AES(key), CBC(start)).encryptor()
     return encryptor.update(data + bytes(-len(data) % _BLOCK))[-_BLOCK:]
 
@@ -89,7 +90,7 @@ def _padded(text: str, size: int) -> bytes:
 
 
 def _hashed(section: Element) -> bytes:
-    """What a MAC covers: a line for each value, but for the MACs, with zeros between as the format has them."""
+    """Return the bytes that a MAC covers: a line for each value except MACs, with the zeros of the format between."""
     parts: list[bytes] = []
     size = zeros = 0
     for line in _lines(section, str(section.tag)):
@@ -97,20 +98,20 @@ def _hashed(section: Element) -> bytes:
         size += len(line) + zeros
         if size > _MOST_HASHED:
             raise EntryError("it is too long")
-        # The number of zeros follows from where the line before ended, not this one: so it is done everywhere.
+        # The number of zeros depends on the end of the line before, as in all programs that write this format.
         zeros = size % _BLOCK or _BLOCK
     return b"".join(parts)
 
 
 def _lines(section: Element, name: str) -> Iterator[bytes]:
-    for each in section:
-        tag = str(each.tag)
+    for element in section:
+        tag = str(element.tag)
         if len(tag) > 3 and tag.endswith("MAC"):
             continue
-        if len(each):
-            yield from _lines(each, f"{name}.{tag}")
+        if len(element):
+            yield from _lines(element, f"{name}.{tag}")
             continue
-        text = each.text or f"</{tag}>"
+        text = element.text or f"</{tag}>"
         if "\n" in text or "\r" in text:
             raise EntryError("a value has several lines")  # it could pass for another value
         yield f"{name}.{tag} {text}\n".encode()

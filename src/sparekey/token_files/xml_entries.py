@@ -1,7 +1,7 @@
-"""Walk an XML file entry by entry, so that no entry is kept after it was read.
+"""Reads an XML file entry by entry, so that only one entry is in memory at a time.
 
-Rules: no document type and so no entity (defusedxml refuses them where they begin); depth and size of an entry are
-bounded before it is looked at; whatever is wrong with the XML refuses the whole file.
+Rules: no document type and therefore no entity (defusedxml refuses them where they begin); depth and size of an entry
+are limited before it is read; any error of the XML refuses the whole file.
 """
 
 import io
@@ -16,11 +16,11 @@ from sparekey.core.errors import BadInput
 
 DEEPEST: Final = 32
 MOST_ELEMENTS: Final = 1_000  # in one entry; a PSKC key package has about 20
-_MEND: Final = "export the file anew from where it comes from"
+_MEND: Final = "export the file again from its source"
 
 
 def walk(data: bytes) -> Iterator[Element]:
-    """The root (when it begins, without its content), then each of its children, whole. Raises BadInput."""
+    """Yield the root (at its beginning, without content), then each of its children completely. Raises BadInput."""
     depth = elements = 0
     root: Element | None = None
     try:
@@ -51,10 +51,10 @@ def walk(data: bytes) -> Iterator[Element]:
 
 
 def local_name(element: Element) -> str:
-    """Its name without the namespace."""
+    """Return the element's name without the namespace."""
     return str(element.tag).rpartition("}")[2]
 
 
 def text_of(element: Element | None) -> str:
-    """Its text without white space at the ends; "" where there is no element."""
+    """Return the element's text without white space at the ends; "" if there is no element."""
     return "" if element is None else (element.text or "").strip()
