@@ -1,1 +1,1 @@
-"""Adapters of the keystore port: where the keys live that encrypt what the database holds."""
+"""Adapters of the keystore port: stores of the keys that encrypt secrets in the database."""

@@ -1,7 +1,7 @@
-"""Keeps the newest audit checkpoint in a file beside the keys, where the database's owner cannot reach it.
+"""Keeps the newest audit checkpoint in a file beside the keys, where the owner of the database cannot reach it.
 
-Rules: replaced as a whole (written aside, fsynced, renamed); one that the database no longer answers for is kept as
-evidence, never overwritten.
+Rules: the file is replaced as a whole (written aside, fsynced, renamed); a checkpoint whose events are missing in the
+database is kept as evidence, never overwritten.
 """
 
 import os
@@ -16,18 +16,18 @@ class CheckpointFile:
     """A `CheckpointStore` over one file of one line."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is read or made yet; the directory must exist."""
+        """Set the path. Nothing is read or written yet; the directory must exist."""
         self._path = path
 
     def newest(self) -> Checkpoint | None:
-        """The checkpoint kept last; None: none yet. Raises CheckpointError if the file is damaged."""
+        """Return the checkpoint kept last; None: none yet. Raises CheckpointError if the file is damaged."""
         try:
             return _read(self._path)
         except FileNotFoundError:
             return None
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Puts `checkpoint` in the place of the one before; on disk when it returns."""
+        """Replace the checkpoint kept before. The new one is on disk when this returns."""
         descriptor, aside = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)  # 0600
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -41,7 +41,7 @@ class CheckpointFile:
         self._sync_directory()
 
     def set_aside(self) -> None:
-        """Renames the file to the first free `checkpoint.lost-N`."""
+        """Rename the file to the first free `checkpoint.lost-N`."""
         number = 1
         while (lost := self._path.with_name(f"{self._path.name}.lost-{number}")).exists():
             number += 1
@@ -49,7 +49,10 @@ class CheckpointFile:
         self._sync_directory()
 
     def witnesses(self) -> Sequence[Checkpoint]:
-        """All that were kept, those set aside too. Damaged ones are left out: the alarm was raised when found."""
+        """Return all kept checkpoints, including those set aside.
+
+        Damaged ones are left out; they have raised an alarm.
+        """
         found = []
         for path in sorted(self._path.parent.glob(f"{self._path.name}*")):
             try:

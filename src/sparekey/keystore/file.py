@@ -1,7 +1,8 @@
 """Keeps the server's keys in files that only their owner can read.
 
-Rules: directory 0700, files 0600, all owned by the user that runs the server, opened without following links; anything
-else is refused with words that say what to do; existing keys are never overwritten; keys are made whole or not at all.
+Rules: the directory has mode 0700 and the files 0600, all owned by the user that runs the server, and links are not
+followed; otherwise the keys are refused with a message that says what to do; existing keys are never overwritten; new
+keys are made completely or not at all.
 """
 
 import os
@@ -29,7 +30,7 @@ class FileKeystore:
     """A `Keystore` over one directory. The keys are read once, when it is opened; safe to share between threads."""
 
     def __init__(self, directory: Path) -> None:
-        """Reads the keys in `directory`. Raises KeystoreError."""
+        """Read the keys in `directory`. Raises KeystoreError."""
         with _PrivateDirectory(directory) as keys:
             self._master: Final = AESGCM(keys.read_key(_MASTER))
             self._signers: Final = {
@@ -39,14 +40,14 @@ class FileKeystore:
 
     @classmethod
     def create(cls, directory: Path) -> Self:
-        """Makes new keys in `directory`, which must be missing or empty. Raises KeystoreError."""
+        """Make new keys in `directory`, which must be missing or empty. Raises KeystoreError."""
         try:
             making = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))  # 0700
             try:
                 for name in (_MASTER, *(_file_name(purpose) for purpose in KeyPurpose)):
                     _write_key(making / name, secrets.token_bytes(_KEY_BYTES))
                 _sync_directory(making)
-                # Replaces an empty directory, never one that holds something: keys appear all at once, and only new.
+                # Replaces only an empty directory. So keys appear all at once, and never overwrite others.
                 making.rename(directory)
                 _sync_directory(directory.parent)
             except BaseException:
@@ -59,16 +60,16 @@ class FileKeystore:
         return cls(directory)
 
     def wrap(self, key: bytes, context: bytes) -> bytes:
-        """`key` encrypted under the master key: nonce 12 B || AES-256-GCM, with `context` as associated data.
+        """Return `key` encrypted under the master key: nonce 12 B || AES-256-GCM, with `context` as associated data.
 
-        The nonces are random: the master key wraps only data keys, a few in its life, where 2^32 would be safe
+        Random nonces are safe because the master key wraps only a few data keys in its life; 2^32 would be the limit
         (NIST SP 800-38D, 8.3).
         """
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return nonce + self._master.encrypt(nonce, key, _WRAP_LABEL + context)
 
     def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
-        """The key that `wrap` was given. Raises KeystoreError if wrapped bytes, context or master key differ."""
+        """Return the key that `wrap` encrypted. Raises KeystoreError if wrapped bytes, context or master key differ."""
         try:
             return self._master.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], _WRAP_LABEL + context)
         except (InvalidTag, ValueError):
@@ -77,18 +78,18 @@ class FileKeystore:
             ) from None
 
     def sign(self, purpose: KeyPurpose, message: bytes) -> bytes:
-        """Ed25519 over `message`, 64 bytes. Raises KeystoreError if it does not begin with the purpose's label."""
+        """Return the Ed25519 signature of `message`, 64 bytes. Raises KeystoreError if the label is missing."""
         if not message.startswith(purpose.label):
             raise KeystoreError(f"the {purpose} key signs nothing else")
         return self._signers[purpose].sign(message)
 
     def public_key(self, purpose: KeyPurpose) -> bytes:
-        """The raw Ed25519 public key, 32 bytes."""
+        """Return the raw Ed25519 public key, 32 bytes."""
         return self._signers[purpose].public_key().public_bytes_raw()
 
 
 class _PrivateDirectory:
-    """An open directory that was checked: names are looked up in it and nowhere else, whatever is renamed."""
+    """An open and checked directory. Names are looked up only in it, even if its path is renamed meanwhile."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -111,7 +112,7 @@ class _PrivateDirectory:
     def read_key(self, name: str) -> bytes:
         path = self._path / name
         try:
-            # O_NONBLOCK: a pipe in the place of a file must not hold the server up
+            # O_NONBLOCK: a pipe in place of a file must not block the server
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
             descriptor = os.open(name, flags, dir_fd=self._descriptor)
         except OSError as error:

@@ -1,8 +1,8 @@
-"""The server's own small CA, and the certificate that it gives the server.
+"""The server's own small CA, and the certificate that it issues to the server.
 
-Rules: P-256; the CA lasts ten years and devices pin it through the enrolment code; the server's certificate lasts 90
-days and is made anew when less than a third is left; keys are in files that only their owner can read; the server's
-certificate and its key are one file, replaced as a whole, so that nobody reads halves of two.
+Rules: all keys are P-256; the CA is valid for ten years, and devices pin it through the enrolment code; the server's
+certificate is valid for 90 days and is renewed when less than a third is left; keys are in files that only their owner
+can read; the server's certificate and its key are one file, replaced as a whole, so that they always match.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sparekey.app.ports import KeystoreError
 from sparekey.durations import DAY_SECONDS
 
-CA_FILE: Final = "ca.pem"  # the certificate alone: it may be given away
+CA_FILE: Final = "ca.pem"  # the certificate alone, which is public
 CA_KEY_FILE: Final = "ca-key.pem"
 SERVER_FILE: Final = "server.pem"  # key, certificate
 CA_DAYS: Final = 3_653
 SERVER_DAYS: Final = 90
-_EARLIER: Final = timedelta(days=1)  # valid for devices whose clock is behind, too
+_EARLIER: Final = timedelta(days=1)  # certificates begin earlier, for devices whose clock is behind
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Authority:
 
 
 def create_ca(directory: Path, name: str, now: int) -> None:
-    """Makes the CA in the key directory; an existing one is never overwritten. Raises KeystoreError."""
+    """Make the CA in the key directory. An existing one is never overwritten. Raises KeystoreError."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Sparekey CA {name}"[:64])])
     builder = _builder(subject, subject, key.public_key(), now, CA_DAYS)
@@ -50,14 +50,14 @@ def create_ca(directory: Path, name: str, now: int) -> None:
 
 
 def read_ca_certificate(path: Path) -> bytes:
-    """The DER of the CA certificate that devices pin. Raises KeystoreError."""
+    """Return the CA certificate that devices pin, as DER. Raises KeystoreError."""
     return _read_certificates(path)[0].public_bytes(serialization.Encoding.DER)
 
 
 def renew_server_certificate(directory: Path, names: Iterable[str], now: int) -> bool:
-    """Makes the server's certificate if there is none, if it is for other names, or if a third or less is left.
+    """Renew the server's certificate if it is missing, is for other names, or has a third or less of its time left.
 
-    Whether a new one was made. Raises KeystoreError.
+    Return True if a new one was made. Raises KeystoreError.
     """
     wanted = sorted(set(names))
     path = directory / SERVER_FILE
@@ -79,7 +79,7 @@ def renew_server_certificate(directory: Path, names: Iterable[str], now: int) ->
 
 
 def verify_own(certificate: Path, key: Path, ca: Path) -> None:
-    """Raises KeystoreError unless the key is the certificate's and the chain in the file leads to the CA."""
+    """Raise KeystoreError unless the key belongs to the certificate and the chain in the file leads to the CA."""
     chain = _read_certificates(certificate)
     try:
         private = serialization.load_pem_private_key(key.read_bytes(), None)
@@ -96,7 +96,7 @@ def verify_own(certificate: Path, key: Path, ca: Path) -> None:
 
 
 def not_after(path: Path) -> int:
-    """The unix second at which the first certificate in the file ends. Raises KeystoreError."""
+    """Return the unix second at which the first certificate in the file expires. Raises KeystoreError."""
     return int(_read_certificates(path)[0].not_valid_after_utc.timestamp())
 
 
@@ -106,7 +106,7 @@ def _is_good(path: Path, authority: _Authority, wanted: list[str], now: int) -> 
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (KeystoreError, x509.ExtensionNotFound, ValueError):
         return False
-    named = sorted(str(each.value) for each in extension.value)
+    named = sorted(str(name.value) for name in extension.value)
     left = certificate.not_valid_after_utc.timestamp() - now
     return named == wanted and left > SERVER_DAYS * DAY_SECONDS / 3 and _issued(certificate, authority.certificate)
 
@@ -188,7 +188,7 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _write_private(path: Path, content: bytes, *, replace: bool) -> None:
-    """Writes a file of mode 0600 whole or not at all; on disk when it returns."""
+    """Write a file of mode 0600 completely or not at all. It is on disk when this returns."""
     try:
         descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # 0600
         try:
@@ -199,7 +199,7 @@ def _write_private(path: Path, content: bytes, *, replace: bool) -> None:
             if replace:
                 Path(aside).rename(path)
             else:
-                path.hardlink_to(aside)  # fails where there is one: a CA is never overwritten
+                path.hardlink_to(aside)  # fails if the file exists: a CA is never overwritten
         finally:
             with contextlib.suppress(FileNotFoundError):
                 Path(aside).unlink()

@@ -1,8 +1,8 @@
-"""The user that a server runs as, who owns its data directory and all that is in it.
+"""The operating system user that runs a server and owns its data directory.
 
-Rules: what acts on a data directory runs as the directory's owner, and nothing in it is given to anybody else: the
-server could not read it any more. A service's account has no shell, so its commands are root's to type; anybody else
-types them as they stand.
+Rules: a command on a data directory runs as the directory's owner, and the owner of no file in it is changed, because
+the server could not read it any more. A service account has no shell, so root types its commands with a prefix; other
+users type them unchanged.
 """
 
 import os
@@ -14,8 +14,10 @@ _NO_SHELLS: Final = ("nologin", "false")
 
 
 def as_service(directory: Path) -> str:
-    """What root types before a command for a data directory, with a space behind, where this process is the service
-    that owns it; else ""."""
+    """Return the prefix, with a space behind, that root types before a command for a data directory.
+
+    It is "" unless this process is the service that owns the directory.
+    """
     uid = os.geteuid()
     try:
         ours = directory.stat().st_uid == uid
@@ -26,8 +28,11 @@ def as_service(directory: Path) -> str:
 
 
 def do_about_owner(path: Path, directory: Path, command: str = "...") -> str:
-    """What to do about `path`, of a data directory, that belongs to another user than the one who runs this: give
-    `command` as the directory's owner; or, where that is who runs this, take the file back."""
+    """Return the remedy for a `path` in a data directory that belongs to another user than that of this process.
+
+    The remedy is to run `command` as the directory's owner, or, if this process runs as the owner, to change the owner
+    of the file back.
+    """
     owner = directory.stat().st_uid
     if owner == os.geteuid():
         return f"give it back to the directory's owner, as root: chown {owner} {path}"

@@ -1,9 +1,11 @@
 """Sends mail by SMTP (RFC 5321) over TLS.
 
-Rules: the mail server's certificate is verified against its name, and nothing is sent, password or mail, before TLS
-stands; an address is one of ours or the message does not leave, and headers are made by `EmailMessage`, which refuses a
-line break, so that no text becomes a header or a command; every wait has an end; an error never repeats what the
-message says.
+Rules:
+- The mail server's certificate is verified against its name. Neither password nor mail is sent before TLS is set up.
+- Addresses are verified, and `EmailMessage` refuses line breaks in headers, so that no text becomes a header or a
+  command.
+- Every wait has a time limit.
+- An error never repeats the text of the message.
 """
 
 import contextlib
@@ -22,11 +24,11 @@ from sparekey.core.names import is_mail_address
 from sparekey.secret import Secret
 
 WAIT_SECONDS: Final = 10.0  # for each answer
-_LONGEST_ANSWER: Final = 120  # characters of what the server said
+_LONGEST_ANSWER: Final = 120  # characters of the server's answer
 
 
 class Tls(StrEnum):
-    """When TLS begins."""
+    """The start of TLS on a connection."""
 
     STARTTLS = "starttls"  # RFC 3207, usually port 587
     IMPLICIT = "implicit"  # RFC 8314 section 3.3, usually port 465
@@ -42,12 +44,15 @@ class SmtpMailer:
     sender: str
     tls: Tls = Tls.STARTTLS
     ca_file: str = ""  # PEM; empty: the CAs that this machine trusts
-    user: str = ""  # empty: without logging in
+    user: str = ""  # empty: no login
     password: Secret[str] = field(default_factory=lambda: Secret(""))
     wait_seconds: float = WAIT_SECONDS
 
     def send(self, message: Message) -> None:
-        """Returns once the server has taken the message. Raises MailError, or ValueError for what can be no mail."""
+        """Return once the server has accepted the message.
+
+        Raises MailError, or ValueError if the message cannot be a valid mail.
+        """
         mail = self._mail(message)
         try:
             connection = self._connected()
@@ -58,7 +63,7 @@ class SmtpMailer:
         except (smtplib.SMTPException, OSError) as error:
             raise _why_not_taken(error) from error
         finally:
-            # Whatever happens from here on: the message was taken, or its error is on its way.
+            # An error from here on is irrelevant: the message was accepted, or its error is being raised.
             with contextlib.suppress(smtplib.SMTPException, OSError):
                 connection.quit()
             connection.close()
@@ -72,12 +77,12 @@ class SmtpMailer:
         mail["Subject"] = message.subject
         mail["Date"] = format_datetime(datetime.fromtimestamp(message.created_at, UTC))
         mail["Message-ID"] = f"<{message.id}@{self.sender.rpartition('@')[2]}>"
-        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody is to answer that they are on holiday
+        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic replies
         mail.set_content(message.body)
         return mail
 
     def _connected(self) -> smtplib.SMTP:
-        """A connection on which mail may be sent."""
+        """Return a connection that is ready to send mail."""
         if self.tls is Tls.IMPLICIT:
             connection: smtplib.SMTP = smtplib.SMTP_SSL(
                 self.host, self.port, timeout=self.wait_seconds, context=self._trust()
@@ -86,7 +91,7 @@ class SmtpMailer:
             connection = smtplib.SMTP(self.host, self.port, timeout=self.wait_seconds)
         try:
             if self.tls is Tls.STARTTLS:
-                connection.starttls(context=self._trust())  # raises where the server offers none
+                connection.starttls(context=self._trust())  # raises if the server does not offer TLS
             if self.user:
                 connection.login(self.user, self.password.reveal())
         except BaseException:
@@ -112,25 +117,25 @@ def _why_unreachable(error: Exception) -> str:
 
 def _why_not_taken(error: Exception) -> MailError:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        (code, said), *_ = error.recipients.values()
-        return _refusal(code, said)
+        (code, answer), *_ = error.recipients.values()
+        return _refusal(code, answer)
     if isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPDataError):
         return _refusal(error.smtp_code, error.smtp_error)
     return MailError(MailFailure.UNREACHABLE, _why_unreachable(error))
 
 
-def _refusal(code: int, said: bytes | str) -> MailError:
-    return MailError(_failure_of(code), f"the mail server said {code} {_first_line(said)}")
+def _refusal(code: int, answer: bytes | str) -> MailError:
+    return MailError(_failure_of(code), f"the mail server said {code} {_first_line(answer)}")
 
 
 def _failure_of(code: int) -> MailFailure:
-    # RFC 5321 section 4.2.1: 4yz may be different later, 5yz will not. 421 ends the connection for every message.
+    # RFC 5321 section 4.2.1: 4yz is temporary, 5yz is permanent. 421 closes the connection for all messages.
     if code == 421:
         return MailFailure.UNREACHABLE
     return MailFailure.REFUSED if code >= 500 else MailFailure.DEFERRED
 
 
-def _first_line(said: bytes | str) -> str:
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+def _first_line(answer: bytes | str) -> str:
+    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
     line = text.strip().partition("\n")[0][:_LONGEST_ANSWER]
     return "".join(each if each.isprintable() else "?" for each in line)

@@ -1,1 +1,1 @@
-"""Adapters that send events of the audit log to a syslog collector."""
+"""Adapters that send the events of the audit log to a syslog collector."""

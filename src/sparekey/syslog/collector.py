@@ -1,11 +1,11 @@
-"""Hands events to a collector by syslog over TLS (RFC 5425).
+"""Sends events to a collector by syslog over TLS (RFC 5425).
 
-Syslog knows no answer. What it has is the end of the connection: a sender closes TLS, and a receiver that has read all
-of it closes its side (RFC 5425 section 4.4). So each call has a connection of its own, and returns only when the
-collector ended it in order: a receiver that goes with something unread resets the connection instead.
+Syslog has no confirmations. It only has the end of the connection: a sender closes TLS, and a receiver that has read
+everything closes its side (RFC 5425 section 4.4). So each call has its own connection, and returns only when the
+collector has closed it in order. A receiver that closes with unread data resets the connection instead.
 
 Rules: the collector's certificate is verified against its name before anything is sent; a connection that was reset or
-timed out confirms nothing, and the events are sent again; every wait has an end.
+timed out confirms nothing, and the events are sent again; every wait has a time limit.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from sparekey.core.audit_log.export import ExportedEvent
 from sparekey.syslog.message import framed, message
 
 WAIT_SECONDS: Final = 10.0
-_AT_ONCE: Final = 65_536  # octets handed to TLS in one piece
+_AT_ONCE: Final = 65_536  # octets that TLS gets in one call
 _LOOK_SECONDS: Final = 0.01
 _LOOKS: Final = 1_000
 
@@ -40,7 +40,7 @@ class SyslogCollector:
     wait_seconds: float = WAIT_SECONDS
 
     def send(self, events: Sequence[ExportedEvent]) -> None:
-        """Returns once the collector has taken all of them, in this order. Raises CollectorError."""
+        """Return once the collector has confirmed all events, in this order. Raises CollectorError."""
         octets = b"".join(framed(message(event, self.sender)) for event in events)
         try:
             with self._connected() as connection:
@@ -56,7 +56,7 @@ class SyslogCollector:
         trust = ssl.create_default_context(cafile=self.ca_file or None)
         plain = socket.create_connection((self.host, self.port), timeout=self.wait_seconds)
         try:
-            # What fails from here on closes `plain`, for the TLS socket takes its descriptor over.
+            # An error from here on closes `plain`, because the TLS socket takes over its descriptor.
             return trust.wrap_socket(plain, server_hostname=self.host)
         except BaseException:
             plain.close()
@@ -64,24 +64,25 @@ class SyslogCollector:
 
 
 def _end(connection: ssl.SSLSocket) -> None:
-    """Closes our side, and waits for the end of the other. Raises OSError where it was no end in order."""
+    """Close our side and wait for the other side to close. Raises OSError if it does not close in order."""
     try:
         plain = connection.unwrap()
     except ssl.SSLEOFError:
-        # It ended the stream without a word of TLS, as some do.
+        # Some receivers end the stream without closing TLS.
         _verify_acknowledged(connection)
         return
     with plain:
         _verify_acknowledged(plain)
         plain.shutdown(socket.SHUT_WR)
-        # In order: nothing more comes. A receiver that closed with something unread has sent a reset by now.
+        # Closed in order. A receiver that closed with unread data has sent a reset by now.
         with contextlib.suppress(TimeoutError):
             while plain.recv(4_096):
                 pass
 
 
 def _verify_acknowledged(connection: socket.socket) -> None:
-    """Whether the other machine has it all: what reaches a socket that was closed before is never acknowledged."""
+    """Raise OSError unless the other machine has acknowledged all bytes. Bytes that arrive at a socket after it was
+    closed are never acknowledged."""
     for _ in range(_LOOKS):
         unsent = struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
         error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

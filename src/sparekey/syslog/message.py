@@ -1,7 +1,7 @@
 """A syslog message (RFC 5424) with one event, and its frame in a stream (RFC 5425).
 
-Rules: everything is printable ASCII, so that neither a field nor the message can hold the end of a line or a frame; a
-message keeps to what receivers should be able to take.
+Rules: everything is printable ASCII, so that no field or message contains the end of a line or a frame; a message is
+not longer than receivers must accept.
 """
 
 from enum import IntEnum
@@ -16,7 +16,7 @@ _NIL: Final = "-"
 
 
 class Severity(IntEnum):
-    """RFC 5424 section 6.2.1, as far as it is used."""
+    """The severities of RFC 5424 section 6.2.1 that are used."""
 
     ALERT = 1  # action must be taken: an alarm
     NOTICE = 5  # a refusal
@@ -24,14 +24,14 @@ class Severity(IntEnum):
 
 
 def severity(event: ExportedEvent) -> Severity:
-    """How loud an event is."""
+    """Return the severity of an event."""
     if event.is_alarm:
         return Severity.ALERT
     return Severity.INFORMATIONAL if event.row.result == OK else Severity.NOTICE
 
 
 def message(event: ExportedEvent, host: str) -> bytes:
-    """PRI VERSION TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA MSG; MSG is the event's JSON."""
+    """Return PRI VERSION TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA MSG, with the event's JSON as MSG."""
     priority = _LOG_AUDIT * 8 + severity(event)
     head = " ".join(
         (
@@ -48,10 +48,10 @@ def message(event: ExportedEvent, host: str) -> bytes:
 
 
 def framed(message: bytes) -> bytes:
-    """MSG-LEN SP SYSLOG-MSG (RFC 5425 section 4.3)."""
+    """Return the frame of a message: MSG-LEN SP SYSLOG-MSG (RFC 5425 section 4.3)."""
     return str(len(message)).encode("ascii") + b" " + message
 
 
 def _field(text: str, longest: int) -> str:
-    """PRINTUSASCII, or nil where nothing is left (RFC 5424 section 6)."""
-    return "".join(each if "!" <= each <= "~" else "?" for each in text[:longest]) or _NIL
+    """Return a field in PRINTUSASCII; NILVALUE for an empty text (RFC 5424 section 6)."""
+    return "".join(character if "!" <= character <= "~" else "?" for character in text[:longest]) or _NIL

@@ -1,8 +1,8 @@
-"""What a server process takes outside beside its answers: notices to the mail server, events to the collector.
+"""Couriers of a server process: they send notices to the mail server, and events to the collector.
 
-Rules: a courier has a thread of its own and holds up no answer, no audit chain and no other courier; what goes wrong is
-logged and tried again, after ever longer pauses while nobody answers; the database says what is to be done, so that any
-number of processes may run couriers and none has anything to remember.
+Rules: a courier has its own thread and delays no answer, no audit chain and no other courier; an error is logged and
+the step is repeated, after longer and longer pauses while the other side does not answer; the work is read from the
+database, so that any number of processes can run couriers without any state of their own.
 """
 
 import threading
@@ -25,41 +25,41 @@ from sparekey.syslog.collector import SyslogCollector
 _IDLE_SECONDS: Final = 1.0
 _FIRST_PAUSE: Final = 5.0
 _LONGEST_PAUSE: Final = 60.0
-_STOP_SECONDS: Final = 8.0  # for what is under way; a server process is given ten
+_STOP_SECONDS: Final = 8.0  # for the current step; a server process has ten seconds to stop
 _FORGET_EVERY: Final = 3_600  # seconds
 _log: Final = structlog.get_logger()
 
 
 class CourierStep(StrEnum):
-    """What came of a step."""
+    """The result of a step."""
 
     MORE = "more"  # there may be more to do at once
     IDLE = "idle"
-    BLOCKED = "blocked"  # nobody answers
+    BLOCKED = "blocked"  # the other side does not answer
 
 
 class Courier:
-    """Takes one step after the other until it is stopped."""
+    """A thread that takes one step after the other until it is stopped."""
 
     def __init__(self, name: str, step: Callable[[int], CourierStep], now: Callable[[], int]) -> None:
-        """Nothing is started yet."""
+        """Prepare the thread. `start` starts it."""
         self._step = step
         self._now = now
         self._end = threading.Event()
-        # A daemon: a process that has to go does not wait for a mail server that does not answer.
+        # A daemon thread, so that a process that must end does not wait for a mail server that does not answer.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> Self:
-        """Begins on its own thread."""
+        """Start the thread."""
         self._thread.start()
         return self
 
     def end(self) -> None:
-        """No further step is begun."""
+        """Begin no further step."""
         self._end.set()
 
     def wait(self, seconds: float) -> None:
-        """For the step that is under way; what takes longer is left to the next claim."""
+        """Wait for the current step. If it takes longer, its claim expires and another process repeats it."""
         self._thread.join(seconds)
 
     def _run(self) -> None:
@@ -83,7 +83,7 @@ class Courier:
 
 
 def couriers(database: Database, settings: Settings, sender: str, now: Callable[[], int]) -> Sequence[Courier]:
-    """As the settings say, not started. `sender`: this server's name, as a collector is told it."""
+    """Return the couriers for these settings, not started. `sender`: this server's name in messages to a collector."""
     found = [Courier("mail", MailSteps(database, mailer_of(settings), settings.alarm_mail), now)]
     collector = collector_of(settings, sender)
     if collector is not None:
@@ -92,7 +92,7 @@ def couriers(database: Database, settings: Settings, sender: str, now: Callable[
 
 
 def stop(running: Sequence[Courier]) -> None:
-    """Ends them all, and waits a while for what is under way."""
+    """End all couriers, and wait a while for their current steps."""
     for courier in running:
         courier.end()
     for courier in running:
@@ -100,7 +100,7 @@ def stop(running: Sequence[Courier]) -> None:
 
 
 def mailer_of(settings: Settings) -> Mailer | None:
-    """The mail server; None: there is none."""
+    """Return the mailer for these settings; None: no mail server is configured."""
     if not settings.smtp_host:
         return None
     return SmtpMailer(
@@ -115,14 +115,14 @@ def mailer_of(settings: Settings) -> Mailer | None:
 
 
 def collector_of(settings: Settings, sender: str) -> EventCollector | None:
-    """Return the collector of events; None if there is none."""
+    """Return the collector for the events of the audit log; None: no collector is configured."""
     address = settings.syslog_address
     return SyslogCollector(*address, sender, settings.syslog_ca) if address else None
 
 
 @dataclass
 class MailSteps:
-    """One message at a time; once an hour what nobody needs any more is deleted."""
+    """The steps of the mail courier: one message each. Once an hour, old messages are deleted."""
 
     database: Database
     mailer: Mailer | None
@@ -144,7 +144,7 @@ class MailSteps:
 
 @dataclass(frozen=True)
 class SyslogSteps:
-    """One batch at a time."""
+    """The steps of the syslog courier: one batch each."""
 
     database: Database
     collector: EventCollector

@@ -37,7 +37,7 @@ class Examined:
 
 
 def examine(directory: Path, environment: Mapping[str, str], now: int) -> list[Examined]:
-    """One line for each thing; what stands on something broken is left out."""
+    """Return one line for each check. A check is left out if it needs something that is broken."""
     try:
         settings = read_settings(directory, environment)
     except SettingsError as error:
@@ -68,7 +68,7 @@ def _tried(what: str, look: Callable[[], str]) -> Examined:
 
 
 def _words(error: Exception) -> str:
-    # SQLAlchemy's own words would hold the statement
+    # SQLAlchemy's own text would contain the statement
     return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
 
 
@@ -114,12 +114,12 @@ def _notices(instance: Instance, settings: Settings, now: int) -> str:
         return "no mail server is configured (smtp_host), so no notices are sent"
     with instance.database.read() as connection:
         waiting = outbox.count_waiting(connection)
-    said = f"; last error: {waiting.last_error}" if waiting.last_error else ""
+    last_error = f"; last error: {waiting.last_error}" if waiting.last_error else ""
     if waiting.since is not None and waiting.since < now - _PATIENCE:
         since = utc(waiting.since)
         notices = counted(waiting.messages, "notice")
-        raise RuntimeError(f"{notices} queued since {since}{said}; check {settings.smtp_host}")
-    given_up = f"; {waiting.given_up} dropped{said}" if waiting.given_up else ""
+        raise RuntimeError(f"{notices} queued since {since}{last_error}; check {settings.smtp_host}")
+    given_up = f"; {waiting.given_up} dropped{last_error}" if waiting.given_up else ""
     return f"{counted(waiting.messages, 'notice')} queued{given_up}"
 
 

@@ -1,7 +1,7 @@
-"""Assembles the server: a new one, an open one for commands, and the application that answers.
+"""Assembles the server: creates a new one, opens one for commands, and upgrades one.
 
-Rules: a new server appears whole or not at all; nothing is answered before settings, keys, tables and data keys were
-found to be right (S66).
+Rules: a new server is created completely or not at all; no request is answered before settings, keys, tables and data
+keys have been checked (S66).
 """
 
 import os
@@ -39,7 +39,7 @@ _OTHER_CONNECTIONS: Final = 12  # beside the sign-ins: sync, units, sequencer
 
 @dataclass(frozen=True)
 class NewServer:
-    """What a person says about a server that is to be made. Empty: the default."""
+    """The values that a person chooses for a new server. An empty value means the default."""
 
     database: Secret[str]
     listen: str = ""
@@ -49,11 +49,11 @@ class NewServer:
 def create_server(directory: Path, wish: NewServer, actor: Actor, now: int) -> Settings:
     """Make a server in a data directory: keys, CA, certificate, database, and last its settings.
 
-    Raises BadInput, Conflict, SettingsError, KeystoreError, SchemaError or the database's own error; whatever was made
-    until then is taken away again.
+    Raises BadInput, Conflict, SettingsError, KeystoreError, SchemaError or the database's own error. Everything that
+    was made until then is removed again.
     """
-    given = {"database": wish.database.reveal(), "listen": wish.listen, "names": list(wish.names)}
-    values = {name: read_value(SETTINGS[name], value, name) for name, value in given.items() if value}
+    chosen = {"database": wish.database.reveal(), "listen": wish.listen, "names": list(wish.names)}
+    values = {name: read_value(SETTINGS[name], value, name) for name, value in chosen.items() if value}
     settings = Settings(**values)
     with ExitStack() as undo:
         _make_directory(directory, undo)
@@ -71,7 +71,7 @@ def create_server(directory: Path, wish: NewServer, actor: Actor, now: int) -> S
 
 
 def open_instance(directory: Path, settings: Settings) -> Instance:
-    """The server of a data directory, ready for use cases. Close its `database` at the end.
+    """Open the server of a data directory for use cases. The caller must close its `database`.
 
     Raises SchemaError, KeystoreError, VaultError, DatabaseUrlError or DatabaseFileError.
     """
@@ -95,7 +95,7 @@ def open_instance(directory: Path, settings: Settings) -> Instance:
 
 
 def upgrade_server(directory: Path, settings: Settings, actor: Actor, now: int) -> Upgrade:
-    """Bring the database of a server that exists to the revision that this version needs.
+    """Upgrade the database of an existing server to the revision of this version.
 
     Raises SchemaError, DatabaseUrlError, DatabaseFileError or the database's own error; then nothing was changed.
     """
@@ -107,22 +107,22 @@ def upgrade_server(directory: Path, settings: Settings, actor: Actor, now: int) 
 
 
 def checkpoint_store(directory: Path) -> CheckpointFile:
-    """Where this machine keeps the newest audit checkpoint: beside the keys, not in the database."""
+    """Return the store of the newest audit checkpoint on this machine: beside the keys, not in the database."""
     return CheckpointFile(directory / CHECKPOINT)
 
 
 def ca_file(directory: Path, settings: Settings) -> Path:
-    """The certificate of the CA that devices pin."""
+    """Return the path of the certificate of the CA that devices pin."""
     return Path(settings.ca) if settings.tls == "own" else directory / KEYS / local_ca.CA_FILE
 
 
 def sealing_threads(settings: Settings) -> int:
-    """Threads that seal in one process."""
+    """Return the number of threads that seal records in one process."""
     return settings.sealing_workers or os.cpu_count() or 1
 
 
 def certificate_names(settings: Settings) -> frozenset[str]:
-    """What the server's certificate stands for."""
+    """Return the names and addresses in the server's certificate."""
     host = settings.address[0]
     listening = () if host in ("0.0.0.0", "::") else (host,)  # noqa: S104 -- compared, not bound
     own = tuple(name for name in (socket.gethostname(),) if name)
@@ -139,8 +139,8 @@ def _make_directory(directory: Path, undo: ExitStack) -> None:
     if taken:
         raise Conflict(
             f"{directory} holds a server already ({', '.join(taken)})",
-            "name another directory with --data; or, if nobody uses that server yet, stop it, delete what is in "
-            f"{directory} and begin again",
+            "name another directory with --data; or, if that server is not in use yet, stop it, delete the contents of "
+            f"{directory} and run the command again",
         )
     if directory.exists():
         if not directory.is_dir():
@@ -148,7 +148,7 @@ def _make_directory(directory: Path, undo: ExitStack) -> None:
         if directory.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise BadInput(f"others may put files into {directory}", f"run: chmod 700 {directory}")
         if directory.stat().st_uid != os.geteuid():
-            # Keys and database would be root's, and the service could read none of them.
+            # Keys and database would belong to root, and the service could not read them.
             raise BadInput(
                 f"{directory} belongs to another user, who could not use the server in it",
                 do_about_owner(directory, directory, "init ..."),
@@ -181,7 +181,7 @@ def _make_database(directory: Path, settings: Settings, actor: Actor, now: int, 
 
 
 def _undo_database_file(url: str, undo: ExitStack) -> None:
-    """Takes a SQLite file away again that was not there before."""
+    """Remove an SQLite file on failure if it did not exist before."""
     if not url.startswith("sqlite"):
         return
     name = make_url(url).database
@@ -208,7 +208,7 @@ def _as_toml(settings: Settings) -> str:
 
 
 def _toml_text(text: str) -> str:
-    # A basic string of TOML escapes as JSON does, but for the slash.
+    # A basic string of TOML has the escapes of JSON, except for the slash.
     return '"' + "".join(_ESCAPES.get(character, character) for character in text) + '"'
 
 

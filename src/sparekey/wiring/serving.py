@@ -1,9 +1,9 @@
-"""Runs the server: granian's processes, each with an application of its own, and the certificate over them all.
+"""Runs the server: the processes of granian, each with its own application, and the certificate of them all.
 
-Rules: everything is looked at before the first process starts, so that a server that cannot answer rightly does not
-answer (S66); a renewed certificate comes with new processes, which take over before the old ones end. Each process has
-a queue of its own (SO_REUSEPORT): a connection that waits in an old one's, or is just being made, at its end is closed
-unanswered. No request was read from it, and the next connection is answered.
+Rules: everything is checked before the first process starts, so that a server with a fault does not answer (S66); a
+renewed certificate starts new processes, which take over before the old ones end. Each process has its own queue
+(SO_REUSEPORT). When an old process ends, connections in its queue, or just being set up, are closed unanswered. No
+request was read from them, and the next connection of the client is answered.
 """
 
 import asyncio
@@ -40,23 +40,24 @@ DATA_VARIABLE: Final = "SPAREKEY_DATA"
 LISTEN_VARIABLE: Final = "SPAREKEY_LISTEN"
 _RENEWAL_CHECK: Final = 3_600.0  # seconds
 _BODY_LIMIT: Final = 1 << 16  # of a request's head
-_OVERLAP: Final = 10.0  # seconds that an old process goes on answering while a new one starts
+_OVERLAP: Final = 10.0  # seconds for which an old process still answers while a new one starts
 _log: Final = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """The files that TLS is served from."""
+    """The files that TLS uses."""
 
     certificate: Path
     key: Path
 
 
 def asgi() -> Starlette:
-    """What each of granian's processes calls: the application over the data directory in SPAREKEY_DATA."""
-    for each in (signal.SIGTERM, signal.SIGINT):
-        # granian sets its own when the application is there; until then what was forked along would swallow them
-        signal.signal(each, signal.SIG_DFL)
+    """Return the application for the data directory in SPAREKEY_DATA. Each process of granian calls this."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # granian sets its own handlers once the application exists. Until then, inherited handlers would swallow
+        # signals.
+        signal.signal(number, signal.SIG_DFL)
     directory = Path(os.environ[DATA_VARIABLE])
     settings = read_settings(directory, os.environ)
     configure(settings.log_level)
@@ -66,7 +67,7 @@ def asgi() -> Starlette:
 
 
 def serve(directory: Path, settings: Settings, announce: Callable[[list[str]], None]) -> None:
-    """Answers until it is told to stop. Raises what `open_instance` raises, KeystoreError, or Conflict."""
+    """Serve until a signal stops it. Raises the errors of `open_instance`, KeystoreError, or Conflict."""
     open_instance(directory, settings).database.close()
     certificate = prepare_certificate(directory, settings, clock.now())
     host, port = settings.address
@@ -80,7 +81,7 @@ def serve(directory: Path, settings: Settings, announce: Callable[[list[str]], N
 
 
 def prepare_certificate(directory: Path, settings: Settings, now: int) -> Certificate | None:
-    """The certificate to serve, renewed if that is due; None: no TLS. Raises KeystoreError."""
+    """Return the certificate to serve, renewed if that is due; None: no TLS. Raises KeystoreError."""
     if settings.tls == "off":
         return None
     if settings.tls == "own":
@@ -93,7 +94,7 @@ def prepare_certificate(directory: Path, settings: Settings, now: int) -> Certif
 
 
 def certificate_file(directory: Path, settings: Settings) -> Path:
-    """Where the server's certificate is."""
+    """Return the path of the server's certificate."""
     return Path(settings.certificate) if settings.tls == "own" else directory / KEYS / local_ca.SERVER_FILE
 
 
@@ -126,7 +127,7 @@ def _granian(settings: Settings, certificate: Certificate | None) -> Any:
 
 
 def _verify_free(host: str, port: int) -> None:
-    """Several processes may share the port, and two servers would too: the second one is refused here."""
+    """Raise Conflict if another server listens there. Processes share the port, so the system would allow it."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -139,7 +140,7 @@ def _verify_free(host: str, port: int) -> None:
 
 
 class _WatchedCertificate:
-    """While it is open: looks every hour whether the certificate is to be renewed, or was replaced."""
+    """A context that renews the certificate when it is due, checks every hour if it changed, and then reloads."""
 
     def __init__(self, directory: Path, settings: Settings, certificate: Certificate | None, server: Any) -> None:
         self._renew: Callable[[], object] = lambda: prepare_certificate(directory, settings, clock.now())
@@ -149,7 +150,7 @@ class _WatchedCertificate:
 
     def __enter__(self) -> None:
         if self._certificate is not None:
-            # At SIGHUP, too: before the new processes read it.
+            # Also at SIGHUP, before the new processes read the certificate.
             self._server.on_reload(self._look)
             self._seen = self._stamp()
             threading.Thread(target=self._watch, name="certificate", daemon=True).start()
@@ -163,7 +164,7 @@ class _WatchedCertificate:
                 self._server.signal_handler_reload()
 
     def _look(self) -> bool:
-        """Whether there is another certificate than before; a bad one is reported, and the old one is kept."""
+        """Return True if the certificate has changed. A bad one is logged, and the old one stays in use."""
         try:
             self._renew()
             before, self._seen = self._seen, self._stamp()
@@ -183,21 +184,21 @@ def _beside(service: Service, store: CheckpointStore, settings: Settings) -> Lif
         with instance.database.write() as connection:
             log(connection, service.now(), "system", Action.SERVER_STARTED, instance=instance.name)
         sequencer = asyncio.create_task(_chain_each_second(service, store))
-        outside = [each.start() for each in couriers(instance.database, settings, instance.name, service.now)]
+        running = [courier.start() for courier in couriers(instance.database, settings, instance.name, service.now)]
         try:
             yield
         finally:
             sequencer.cancel()
             with suppress(asyncio.CancelledError):
                 await sequencer
-            await asyncio.to_thread(stop, outside)
+            await asyncio.to_thread(stop, running)
             service.close()
 
     return beside
 
 
 async def _chain_each_second(service: Service, store: CheckpointStore) -> None:
-    """Chains what is new; once more at the end, so that a stopped server leaves nothing unchained."""
+    """Chain new events each second, and once more at the end, so that a stopped server leaves no event unchained."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, "sequencer") as thread:
         try:
@@ -205,7 +206,7 @@ async def _chain_each_second(service: Service, store: CheckpointStore) -> None:
                 await loop.run_in_executor(thread, _chain, service.instance, store, service.now())
                 await asyncio.sleep(1)
         finally:
-            # after whatever was under way, on the same thread
+            # on the same thread, after the current call
             thread.submit(_chain, service.instance, store, service.now())
 
 
