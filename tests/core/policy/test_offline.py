@@ -150,8 +150,10 @@ def test_a_policy_with_a_value_out_of_range_cannot_be_made() -> None:
 
 
 def test_tokens_without_a_pin_are_not_sealed_at_light() -> None:
-    with pytest.raises(PolicyError, match="balanced or strong first"):
+    remedy = "off, or raise protection_level to balanced or strong first"
+    with pytest.raises(PolicyError) as refused:
         of(allow_tokens_without_pin=True, protection_level="light")
+    assert str(refused.value) == str(PolicyError("allow_tokens_without_pin", "on", remedy))
     assert of(allow_tokens_without_pin=True, protection_level="balanced").allow_tokens_without_pin
 
 
@@ -169,6 +171,7 @@ def test_each_value_names_where_it_came_from() -> None:
     assert effective.sources["offline_failures"] == "policy 'D' of the device's domain 'devices'"
     assert effective.sources.keys() == FIELDS.keys()
     assert effective.revision == 3
+    assert set(merged(of(), of()).sources.values()) == {"policy 'U' of the user's domain 'users'"}
     same = AssignedPolicy("Default", "users", of())
     assert set(effective_policy(same, same).sources.values()) == {"policy 'Default'"}
 
@@ -188,7 +191,7 @@ def test_a_missing_side_denies() -> None:
         values = effective.values
         allowed = {values.enabled, values.emergency_tokencode, values.emergency_passcode}
         assert allowed == {values.allow_tokens_without_pin} == {False}
-        assert effective.sources.keys() == FIELDS.keys()
+        assert effective.sources == dict.fromkeys(FIELDS, "no policy is assigned")
 
 
 @given(policies(), policies())
