@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from sparekey.passcode import (
     PasscodeKind,
+    Reading,
+    Shape,
     emergency_passcode,
     emergency_tokencode,
     grouped,
@@ -125,6 +127,29 @@ def test_an_online_code_is_folded_and_the_pin_is_not(pin: str, code: str) -> Non
     found = split(pin + code, EVERY_SHAPE).of(online_emergency(with_pin=True))
     assert found is not None
     assert (found.pin.reveal(), found.code.reveal()) == (pin, code.upper())
+
+
+def test_shapes_of_emergency_codes() -> None:
+    assert emergency_passcode() == Shape(PasscodeKind.EMERGENCY_PASSCODE, with_pin=False)
+    for with_pin in (True, False):
+        assert emergency_tokencode(with_pin=with_pin) == Shape(PasscodeKind.EMERGENCY_TOKENCODE, with_pin=with_pin)
+        assert online_emergency(with_pin=with_pin) == Shape(PasscodeKind.ONLINE_EMERGENCY, with_pin=with_pin)
+
+
+def test_of_two_readings_the_one_with_more_right_groups_and_then_fewer_wrong_ones_is_named() -> None:
+    shapes = [emergency_tokencode(with_pin=True), emergency_passcode()]
+    pin = "12346"  # it can be the first of three groups, and its check is wrong
+    code = new_code(2)
+    wrong = code[:4] + ("Y" if code[4] == "Z" else "Z") + code[5:]
+    assert split(pin + wrong, shapes).misread == (1,)
+    wrong = wrong[:9] + ("Y" if code[9] == "Z" else "Z")
+    for order in (shapes, shapes[::-1]):
+        assert split(pin + wrong, order).misread == (1, 2)
+
+
+def test_a_code_that_is_one_symbol_short_has_no_groups_to_name() -> None:
+    assert split("ABCDEFGHJ", [emergency_tokencode(with_pin=True)]) == Reading()
+    assert split(new_code(2)[1:], OFFLINE_SHAPES) == Reading()
 
 
 def test_a_shape_given_twice_is_one_candidate() -> None:

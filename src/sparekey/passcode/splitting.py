@@ -183,4 +183,4 @@ def _named_groups(text: str, shapes: tuple[Shape, ...]) -> tuple[int, ...]:
         if shape.groups and (parts := _find_parts(text, shape)) is not None
         for misread in (misread_groups(parts.code),)
     ]
-    return max(readings, default=(0, 0, ()))[2]
+    return max(readings)[2] if readings else ()
