@@ -14,17 +14,13 @@ from typing import Any, Final
 # per file: the tests that its mutants run on; only those that reach a changed function are run, none of the services
 DECIDING: Final[Mapping[str, tuple[str, ...]]] = {
     "src/sparekey/passcode/splitting.py": ("tests/passcode", "tests/core/sign_in/test_authenticate.py"),
-    "src/sparekey/core/sign_in/authenticate.py": ("tests/core", "tests/properties/test_digits_sign_in.py"),
-    "src/sparekey/core/policy/lockout.py": ("tests/core", "tests/properties/test_failures_are_counted.py"),
-    "src/sparekey/core/policy/offline.py": (
-        "tests/core",
-        "tests/app/policies/test_previews.py",
-        "tests/app/policies/test_policies.py",
-    ),
+    "src/sparekey/core/sign_in/authenticate.py": ("tests/core/sign_in",),
+    "src/sparekey/core/policy/lockout.py": ("tests/core/policy",),
+    "src/sparekey/core/policy/offline.py": ("tests/core/policy",),
     "src/sparekey/storage/sign_in/statements.py": ("tests/storage/sign_in",),
-    "src/sparekey/sealed/open.py": ("tests/sealed", "tests/vectors"),
+    "src/sparekey/sealed/open.py": ("tests/sealed",),
     "src/sparekey/agent/sign_in/attempt.py": ("tests/agent/sign_in/test_attempt.py",),
-    "src/sparekey/agent/sign_in/offline.py": ("tests/agent/sign_in",),
+    "src/sparekey/agent/sign_in/offline.py": ("tests/agent/sign_in/test_offline.py",),
     "src/sparekey/agent/store/erasing.py": ("tests/agent/store/test_erasing.py",),
     "src/sparekey/agent/ground/device_time.py": ("tests/agent/ground/test_device_time.py",),
 }
