@@ -1,5 +1,5 @@
-"""The procedure of product.md, step by step: by mouse, by keyboard alone, and to the end: the code that was read out is
-typed into a real agent on a device that is cut off, and signs in."""
+"""The procedure of docs/emergency-access.md, step by step: by mouse, by keyboard alone, and to the end: the code that
+was read out is typed into a real agent on a device that is cut off, and signs in."""
 
 import re
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """What a sign-in should lead to, told as simply as possible: the model that the state machine holds the server to.
 
-It knows no SQL, no snapshots and no candidates: a person, their tokens, and what product.md says of them.
+It knows no SQL, no snapshots and no candidates: a person, their tokens, and the rules in docs/tokens.md.
 """
 
 from dataclasses import dataclass, field

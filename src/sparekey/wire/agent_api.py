@@ -161,7 +161,7 @@ class UsedStep:
 
 @dataclass(frozen=True, kw_only=True)
 class DevicePolicy:
-    """The policy values that the device itself enforces (product.md: sealed in "device state")."""
+    """The policy values that the device itself enforces (docs/policy.md, "Offline policy")."""
 
     offline_failures: int
     warn_days: int

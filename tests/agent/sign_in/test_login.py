@@ -1,4 +1,4 @@
-"""Signing in on a device: online first, then alone, as product.md tells the story."""
+"""Signing in on a device: online first, then alone."""
 
 from dataclasses import replace
 from pathlib import Path

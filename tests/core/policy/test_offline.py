@@ -18,7 +18,7 @@ from sparekey.core.policy.offline import (
 )
 from sparekey.storage.tables import offline_policy
 
-# name: default, the mildest value, the strictest value (product.md, "Offline authentication policy")
+# name: default, the mildest value, the strictest value (docs/policy.md, "Offline policy")
 TABLE: dict[str, tuple[object, object, object]] = {
     "enabled": (True, True, False),
     "minimum_passcode_length": (10, 8, 16),

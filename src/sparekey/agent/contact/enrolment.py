@@ -40,7 +40,7 @@ class Enrolled:
 
 
 def enrol(url: str, code: EnrolmentCode, name: str, directory: Path, files: Files, clock: Clock, tpm: str) -> Enrolled:
-    """Enrol this computer and write its store, with keys as `store_keys.make_keys` chooses them.
+    """Enrol this computer and write its store, with keys as `key_choice.make_keys` chooses them.
 
     Raises BadEnrolmentCode, BadAddress, AlreadyEnrolled, NotReached, Refused or StoreUnreadable.
     """

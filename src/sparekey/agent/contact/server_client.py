@@ -108,7 +108,7 @@ def _why(error: NoAnswer) -> str:
 
 
 class ServerClient:
-    """The `ports.Server` of one enrolled device, with signed requests."""
+    """The `ports.AgentApi` of one enrolled device, with signed requests."""
 
     def __init__(
         self, connection: ServerConnection, device: str, sign: Callable[[bytes], bytes], now: Callable[[], int]

@@ -1,6 +1,6 @@
 """The outside of the device as protocols: the server, the keys of the store, files, the clock.
 
-Everything else in `agent` is portable. `platform_posix` and `server_client` are the adapters; tests bring their own.
+Everything else in `agent` is portable. `platform.posix` and `server_client` are the adapters; tests bring their own.
 """
 
 from collections.abc import Callable

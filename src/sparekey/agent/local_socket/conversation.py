@@ -2,8 +2,8 @@
 gives.
 
 - uid 0 may ask for every account, another user only for its own (S26). The device decides which login an account has.
-- The access of a success is bound to its connection: secrets are kept and opened there (`useful_key`), until the
-  connection closes or the next attempt is made on it.
+- The access of a success is bound to its connection: secrets are kept and opened there (`sign_in.secret_access`),
+  until the connection closes or the next attempt is made on it.
 """
 
 import json
@@ -38,7 +38,7 @@ ANSWER_TIMEOUT: Final = 120  # seconds after a challenge
 
 @dataclass(frozen=True)
 class Peer:
-    """The other end. Its `uid` decides what it may ask for. `person` (`platform_posix.person_behind`) decides how it
+    """The other end. Its `uid` decides what it may ask for. `person` (`platform.posix.person_behind`) decides how it
     shares the limits of connections with others."""
 
     uid: int

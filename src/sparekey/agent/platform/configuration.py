@@ -34,7 +34,7 @@ class Configuration:
     """The settings in force. The defaults apply without a file."""
 
     socket: Path | None = None  # None for the socket beside the state
-    tpm: str = AUTO  # the keys of a device that is being enrolled (`store_keys`)
+    tpm: str = AUTO  # the keys of a device that is being enrolled (`store.key_choice`)
     names: Names = SAME_NAMES
     purposes: frozenset[str] = frozenset()  # purposes of secrets that root's programs may keep, besides os-password
     exempt_group: str = EXEMPT_GROUP

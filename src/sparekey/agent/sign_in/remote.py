@@ -13,7 +13,7 @@ from sparekey.agent.ground.outcome import LoginAnswer, Mode, Refusal, RefusalRea
 from sparekey.agent.ground.state import State
 
 # Seconds since the device began to decide alone: longer than a search for a tokencode takes on two cores. All remote
-# attempts in the queue (`places.MOST_OF_REMOTE`) are answered before a login shim gives up after 120 s.
+# attempts in the queue (`connection_limits.MOST_OF_REMOTE`) are answered before a login shim gives up after 120 s.
 FLOOR: Final = 5.0
 _MORE = "The server cannot be reached. The screen of this computer shows more."
 

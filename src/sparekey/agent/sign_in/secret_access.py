@@ -6,7 +6,7 @@
   seconds, and a key that is forgotten cannot be stolen.
 - One success keeps at most one secret for each purpose: each of them changes the state and moves a TPM's counter for
   good (S25b).
-- The purpose and the owner of a secret are checked each time: policy may have changed since (`purposes`).
+- The purpose and the owner of a secret are checked each time: policy may have changed since (`secret_purposes`).
 - An opened secret is passed on at once and not kept here.
 """
 

@@ -42,7 +42,7 @@ class ThisDevice:
     """An enrolled device.
 
     `run` spreads hashes over threads. `connect` opens a conversation with the server. `purposes` are the purposes for
-    which the configuration allows secrets (module `purposes`).
+    which the configuration allows secrets (module `secret_purposes`).
     """
 
     store: Store

@@ -5,7 +5,7 @@
 - Locking needs the public half only, so that contacts and erasing by age go on without the user.
 - The lock of an earlier PIN goes with the last unit of that PIN: the old days open until the new ones are here.
 
-These are functions of the state alone. `pin_locking` is where a sign-in meets the TPM.
+These are functions of the state alone. `sign_in.lock_changes` is where a sign-in meets the TPM.
 """
 
 from collections.abc import Callable, Sequence

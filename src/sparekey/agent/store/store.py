@@ -66,7 +66,7 @@ class Store:
 
     @staticmethod
     def erase(directory: Path, files: Files) -> None:
-        """Remove the state and every unit. Call `store_keys.forget_keys` first: without its keys nothing opens."""
+        """Remove the state and every unit. Call `key_choice.forget_keys` first: without its keys nothing opens."""
         if UNITS in files.names(directory):
             for name in files.names(directory / UNITS):
                 files.remove(directory / UNITS / name)

@@ -1,6 +1,6 @@
 """Online emergency access to a token: give a fixed tokencode or a set of one-time tokencodes, view it, end it.
 
-Rules (product.md, "Online emergency access"):
+Rules (docs/emergency-access.md, "Online: temporary tokencodes"):
 - The codes are shown once, when they are made, and are stored only encrypted (S41).
 - They replace the tokencode, never the PIN. So a token without its PIN is refused, and so is a disabled or expired one
   (S05). The mark *lost* makes no difference.

@@ -1,8 +1,8 @@
 """Online emergency access: a temporary fixed tokencode, or a set of one-time tokencodes, for the server alone.
 
-Rules (product.md, "Online emergency access"): a code has eight characters and is typed after the PIN, or alone for a
-token without one. The access has no expiry, or ends at a set time. `IfAvailable` says what happens if the token becomes
-available earlier.
+Rules (docs/emergency-access.md, "Online: temporary tokencodes"): a code has eight characters and is typed after the
+PIN, or alone for a token without one. The access has no expiry, or ends at a set time. `IfAvailable` says what happens
+if the token becomes available earlier.
 """
 
 import secrets

@@ -1,6 +1,6 @@
 """The event pack of an event-based token: the next counters, the same on every device.
 
-Rules (product.md, "Event-based tokens offline"):
+Rules (spec/offline-day.md):
 - A pack begins with the first counter that the server has not accepted. It reserves nothing: the token still works
   online, and the device erases counters that were used there at its next contact.
 - It expires when the last of the days would, and never after token or account.

@@ -1,6 +1,6 @@
 """Decides which units a device gets for one user and in which order, or names the obstacle.
 
-Rules (offline-day.md, "On the server"; product.md, "Offline authentication policy"):
+Rules (offline-day.md, "On the server"; docs/policy.md, "Offline policy"):
 - A unit that is not allowed is not made. Each obstacle is a sentence that includes the remedy.
 - The rest of today (of an event-based token: its pack) comes first, then the emergency codes, then the other days,
   nearest first. A user who shuts the lid after a second has the data for the next hours.

@@ -56,7 +56,7 @@ class TimeBased(ABC):
     """The common part of time-based types. `interval`: the seconds of a step; a day is a whole number of steps."""
 
     unused: ClassVar[int] = 0
-    _RESYNC: ClassVar[int] = 12 * 3_600  # product.md: refused beyond 12 hours of drift
+    _RESYNC: ClassVar[int] = 12 * 3_600  # docs/tokens.md: refused beyond 12 hours of drift
 
     interval: int
 

@@ -1,7 +1,7 @@
 """Resyncs a drifted token from two successive tokencodes.
 
 Rules: all pairs of steps in the token's range are compared, in constant time (S04). The range is twelve hours for a
-clock (product.md) and a thousand presses for a counter. Used steps are not in it.
+clock (docs/tokens.md) and a thousand presses for a counter. Used steps are not in it.
 """
 
 import hmac
