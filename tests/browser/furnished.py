@@ -9,7 +9,7 @@ from sparekey.app.emergency import online as online_emergency
 from sparekey.app.emergency.offline import show
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.notices import raise_alarm
-from sparekey.app.offline.provisioning import save_contact
+from sparekey.app.offline.sync import save_contact
 from sparekey.app.people import roles
 from sparekey.app.people.domains import add_domain
 from sparekey.app.people.roles import HolderKind

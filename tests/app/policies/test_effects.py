@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
 from sparekey.app.offline import sealing
-from sparekey.app.offline.provisioning import Holder, after_sign_in, holder_of, sync_users
+from sparekey.app.offline.sync import Holder, after_sign_in, holder_of, sync_users
 from sparekey.app.tokens.tokens import NewToken, add_token
 from sparekey.core.offline.units import WantedUnit
 from sparekey.core.policy.effects import effect_of_edit

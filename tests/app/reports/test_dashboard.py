@@ -4,7 +4,7 @@ import pytest
 
 from sparekey.app.devices.contents import look_into
 from sparekey.app.instance import Instance
-from sparekey.app.offline.provisioning import save_contact
+from sparekey.app.offline.sync import save_contact
 from sparekey.app.people import users
 from sparekey.app.reports.dashboard import ACTIVITY, Dashboard, list_activity, show_dashboard
 from sparekey.app.reports.reports import readiness

@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from sparekey.app.devices import devices
 from sparekey.app.instance import Instance
-from sparekey.app.offline.provisioning import save_contact
+from sparekey.app.offline.sync import save_contact
 from sparekey.app.people import users
 from sparekey.app.people.imports import import_users
 from sparekey.app.policies.policies import assign_policy

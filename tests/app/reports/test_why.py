@@ -5,7 +5,7 @@ import pytest
 from sparekey.app.devices import devices
 from sparekey.app.emergency.online import Terms, give_fixed
 from sparekey.app.instance import Instance
-from sparekey.app.offline.provisioning import save_contact
+from sparekey.app.offline.sync import save_contact
 from sparekey.app.people import users
 from sparekey.app.reports.why import ELSEWHERE, explain
 from sparekey.app.tokens import tokens

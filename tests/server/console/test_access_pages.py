@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from sparekey.app.devices import devices
 from sparekey.app.instance import TOP_DOMAIN
-from sparekey.app.offline.provisioning import save_contact
+from sparekey.app.offline.sync import save_contact
 from sparekey.app.people import domains, roles
 from sparekey.app.people.roles import HolderKind
 from sparekey.app.policies import policies

@@ -10,7 +10,7 @@ from enum import StrEnum
 from sparekey.app.audit_log.sequencer import find_newest
 from sparekey.app.instance import Instance
 from sparekey.app.notices import raise_alarm
-from sparekey.app.offline.provisioning import save_contact, sync_users
+from sparekey.app.offline.sync import save_contact, sync_users
 from sparekey.app.ports import KeyPurpose
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.checkpoint import Checkpoint, CheckpointError

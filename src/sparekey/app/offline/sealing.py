@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance, new_id
 from sparekey.app.offline import keys as offline_keys
-from sparekey.app.offline.provisioning import Holder, holder_of
+from sparekey.app.offline.sync import Holder, holder_of
 from sparekey.app.ports import KeyPurpose
 from sparekey.app.snapshots import open_code
 from sparekey.core.errors import Conflict, NotAllowed

@@ -9,8 +9,8 @@ from starlette.routing import Route
 
 from sparekey.app.offline.contact import Witness, take_contact
 from sparekey.app.offline.events import take_events
-from sparekey.app.offline.provisioning import acknowledge
 from sparekey.app.offline.sealing import seal_for_device
+from sparekey.app.offline.sync import acknowledge
 from sparekey.app.ports import KeyPurpose
 from sparekey.core.errors import BadInput
 from sparekey.server.agent_api.enrolment import unhex

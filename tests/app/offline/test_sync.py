@@ -6,7 +6,7 @@ import pytest
 
 from sparekey.app.devices.devices import revoke
 from sparekey.app.instance import Instance
-from sparekey.app.offline.provisioning import acknowledge
+from sparekey.app.offline.sync import acknowledge
 from sparekey.app.people.users import set_enabled as set_user_enabled
 from sparekey.app.people.users import unlock
 from sparekey.app.tokens.tokens import NewToken, clear_pin, set_enabled, set_lost, set_pin
