@@ -329,6 +329,9 @@ def test_a_tokencode_ends_the_emergency_of_its_token_if_it_says_so(server: Insta
         assert statements.online_codes(connection, user.account_id) == []
         assert not statements.end_emergency(connection, user.token_id)
         assert statements.end_emergency(connection, other.token_id)
+    give_access(server, other)  # its codes are gone already
+    with server.database.write() as connection:
+        assert statements.end_emergency(connection, other.token_id)
 
 
 # Emergency codes
