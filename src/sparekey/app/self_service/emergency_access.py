@@ -10,7 +10,7 @@ Rules:
   token itself.
 - As with codes from the help desk, each use case is logged, sent to the user as a notice and counted. A disabled or
   expired token gets no codes (app/emergency/online.py).
-- They end when the session or passkey that may have made them is revoked (app/sessions/ends.py).
+- They end when the session or passkey that may have made them is revoked (`end_own_access` in app/sessions/ends.py).
 """
 
 from dataclasses import dataclass
