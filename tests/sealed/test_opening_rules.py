@@ -120,10 +120,9 @@ def test_units_that_are_not_valid_now_are_passed_over() -> None:
     past = Attempt(UNIT, Moment(HEADER.not_after + 1))
     reading = split_for([HEADER], PIN + CODE)
     assert open_units([past, Attempt(UNIT, AT_NOON)], reading).i == NUMBER
-    with pytest.raises(NotValidNow):
-        open_units([past], reading)
-    with pytest.raises(NotValidNow):
-        open_units([], reading)
+    for attempts in ([past], []):
+        with pytest.raises(NotValidNow, match=r"^no unit is valid now$"):
+            open_units(attempts, reading)
 
 
 def test_one_unit_opens_only_at_a_moment_of_its_records() -> None:
@@ -199,6 +198,6 @@ def test_nothing_left_to_try_is_a_wrong_passcode() -> None:
     used = Moment(NOON, last_used=NUMBER + 1)
     for unit, moment in ((erased, AT_NOON), (UNIT, used)):
         run = CountedRun()
-        with pytest.raises(WrongPasscode):
+        with pytest.raises(WrongPasscode, match=r"^no record opens with this$"):
             open_units([Attempt(unit, moment)], split_for([HEADER], PIN + CODE), run=run)
         assert run.items == 0
