@@ -195,13 +195,13 @@ curl --cacert ca.pem -H 'Authorization: Bearer sps_...' 'https://login.example.o
 - **Lists** hold `items`; where there is `next` and it is not null, the next page is the same request with `after` (of
   the record: `before`) set to it. `limit` is at most 10,000. Grants and operators are listed up to 1,000: `cut` says
   that there are more.
-- Where nothing is to be said the answer is 204. An answer may hold a secret that is shown once; none may be cached.
+- An answer without content is 204. An answer may hold a secret that is shown once; no answer may be cached.
 - **Confirmations**: a change of policies that would discard data gets 403 `confirmation-needed`, and does nothing.
   The message says which data, of how many users on how many devices. Send it again with `"confirmed": true`.
 - **Errors** are `{error, message, do}`: a word for programs, what is wrong, what to do. 400 not as described, or a
   value that is not allowed; 401 unknown; 403 a permission, a rule or a second factor is missing; 404 not there, or
-  outside every domain of who asks; 409 something else stands in the way; 413 too large; 429 and 503: later.
-- Every change is on record under `user:ID` or `client:ID`.
+  outside the caller's domains; 409 conflict with the current state; 413 too large; 429 and 503: try again later.
+- Every change is in the audit log under `user:ID` or `client:ID`.
 
 ## Operations
 

@@ -18,7 +18,7 @@ class Health:
 
 
 def routes(service: Service) -> list[Route]:
-    """GET health (asks nobody), GET ready (asks the database)."""
+    """Return the routes GET health (checks nothing) and GET ready (checks the database)."""
 
     async def health(_: Request) -> Response:
         """This process answers."""

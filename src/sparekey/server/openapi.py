@@ -63,7 +63,7 @@ class DescribedRoute(Route):
 
 @dataclass(frozen=True, kw_only=True)
 class Messages:
-    """What a route reads and answers: message dataclasses; as `reply`, also a media type of bytes, or None (204)."""
+    """The message dataclasses that a route reads and returns. `reply`: also a media type of bytes, or None (204)."""
 
     request: type[object] | None = None
     reply: type[object] | str | None = None

@@ -54,7 +54,7 @@ def answer(message: "DataclassInstance") -> Response:
 
 
 def json_answer(value: Mapping[str, Json], headers: Mapping[str, str]) -> Response:
-    """A JSON object; in ASCII, because what a device reports may hold half a character."""
+    """Return a JSON object in ASCII: text that a device reports may hold half a surrogate pair."""
     return Response(json.dumps(value, separators=(",", ":")), 200, headers, JSON)
 
 

@@ -28,7 +28,7 @@ class Service:
     contacts: WorkPool
     units: WorkPool
     administration: WorkPool  # a report may take long: devices do not wait for it
-    sessions: WorkPool  # anybody may ask here: who floods it keeps nobody else waiting
+    sessions: WorkPool  # open to all callers: a flood here must not delay the other pools
     self_service: WorkPool  # the same for users
     sync_interval: int
     settings: Settings

@@ -33,7 +33,7 @@ class WorkPool:
             raise Busy
         self._inside += 1
         work = self._executor.submit(function, *args, **kwargs)
-        # Counted until it is over, even if nobody waits for it any more.
+        # Counted until it has finished, even if its caller no longer waits.
         loop = asyncio.get_running_loop()
         work.add_done_callback(lambda _: self._finished(loop))
         return await asyncio.wrap_future(work)

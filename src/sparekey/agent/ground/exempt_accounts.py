@@ -1,8 +1,8 @@
-"""The accounts that sign in on this computer without a passcode. The PAM stacks decide; status and server are told.
+"""The accounts that sign in on this computer without a passcode, for `status` and the server. The PAM stacks decide.
 
 - The members of the exempt group, by the system's accounts; also accounts with it as their primary group.
 - Root on the console, if the stack of `login` has the line of the shipped profile.
-- Other exceptions that an administrator has written into a stack are not known here, and not guessed.
+- Other exceptions that an administrator has written into a stack are not known here.
 """
 
 from collections.abc import Callable, Sequence

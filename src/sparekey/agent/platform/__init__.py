@@ -1,1 +1,1 @@
-"""What the agent needs of POSIX, of PAM, of the service manager and of its configuration file."""
+"""Adapters of the agent to POSIX, PAM, the service manager and its configuration file."""

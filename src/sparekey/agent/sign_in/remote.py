@@ -1,9 +1,9 @@
 """The answers to remote users: no more than the server tells at its own login (S07).
 
-- Strangers can try a login over the network. Which users have data on this device, which are blocked, and the words for
-  a call to the help desk are told only at the computer itself, and in the agent's log.
+- Strangers can try a login over the network. Which users have data on this device, which are blocked, and the
+  help-desk text appear only at the computer itself and in the agent's log.
 - Every refusal by the device alone is the same sentence and leaves after the same time: its hashing does not show.
-- Reasons that are true of the device for every user (busy, not enrolled, no keys) are told.
+- Reasons that are true of the device for every user (busy, not enrolled, no keys) are shown.
 """
 
 from dataclasses import replace

@@ -74,7 +74,7 @@ def _tcti_of(wish: str) -> str:
 
 
 def _without_tpm(error: StoreUnreadable) -> str:
-    """Return the sentence for a computer that uses no TPM. Most have none, and that is no error."""
+    """Return the sentence for a computer that uses no TPM. Most have none, so this is not reported as an error."""
     if error.word == NO_TPM:
         none = "the TPM does not answer" if has_device(DEFAULT_TCTI) else "no TPM was found"
         reason = f"{none} ({DEFAULT_TCTI}): the keys are in a file that only root can read"

@@ -1,4 +1,4 @@
-"""What a device does at a contact: upload events, sync, fetch units, acknowledge them."""
+"""Requests of a device at a contact: upload events, sync, fetch units, acknowledge them."""
 
 import secrets
 
@@ -53,7 +53,7 @@ def _events(service: Service) -> Route:
 
 def _sync(service: Service) -> Route:
     async def sync(request: Request) -> Response:
-        """Tell the device what stays, what goes and what is to be fetched."""
+        """Tell the device which units to keep, to erase and to fetch."""
         signed = await read_signed(service, request, _LARGEST_SYNC)
         return answer(await _synced(service, signed, decode(api.SyncRequest, signed.body)))
 

@@ -1,4 +1,4 @@
-"""How a device comes to know the server and the server the device: the only two requests that are not signed."""
+"""Enrolment of a device: the only two requests that are not signed."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +23,7 @@ def routes(service: Service) -> list[Route]:
     """GET trust, POST enrol."""
 
     async def trust(_: Request) -> Response:
-        """What the enrolment code's pin stands for: CA certificate and signing key."""
+        """Return the CA certificate and the signing key that the enrolment code's pin covers."""
         instance = service.instance
         signing_key = instance.keystore.public_key(KeyPurpose.OFFLINE)
         return answer(api.TrustReply(ca_certificate=instance.ca_certificate.hex(), signing_key=signing_key.hex()))

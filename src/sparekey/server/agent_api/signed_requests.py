@@ -1,7 +1,7 @@
-"""Who asks at the agent API: the device's signature over the whole request, looked at before a byte of it is parsed.
+"""Authentication at the agent API: the device's signature over the whole request, checked before parsing.
 
-Rules: an unknown device's body is not read; only who has the device's key learns that it is revoked, or that its clock
-is off; what counts is what is so when the body has come, for who sends slowly may be revoked meanwhile.
+Rules: an unknown device's body is not read; only a client with the device's key learns that it is revoked, or that its
+clock is off; the device is checked again after its body was read: it may be revoked during a slow upload.
 """
 
 import re

@@ -43,7 +43,7 @@ def _handler(service: Service, operation: Operation, files: LargeBodyLimit) -> C
             body = b""
             if not operation.only_looks:
                 body = await read_body(request, operation.largest)
-                # What counts is what is so when the body has come: who sends slowly may be disabled meanwhile.
+                # Check again after reading the body: the caller may have been disabled during a slow upload.
                 now, caller = await _admitted(service, request, operation)
             sent = (request.path_params, _query(request), body)
             return await service.administration.run(_done, service, operation, caller, *sent, now)

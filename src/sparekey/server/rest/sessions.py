@@ -38,7 +38,7 @@ PATH = "/v1/sessions"
 SECOND_FACTOR = f"{PATH}/second-factor"
 _LARGEST = 16_384
 _ERRORS = (400, 403, 413, 429, 503)
-# Said before anything is looked at, the same for every name: from elsewhere nobody can lock administrators out.
+# Checked first, and the same for every name: an attacker elsewhere cannot lock administrators out.
 _NOT_FROM_HERE = RequestRejected(
     403, "not-from-here", "administrators cannot sign in from this address", "see the setting admin_networks"
 )

@@ -34,7 +34,7 @@ def admitted(service: Service, site: Site, request: Request) -> Visit:
             403,
             "not-from-here",
             f"{site.name} does not answer to this address",
-            "ask whoever runs the server (settings admin_networks, self_service_networks)",
+            "ask the operator of the server (settings admin_networks, self_service_networks)",
         )
     return visit_of(service, request)
 

@@ -22,7 +22,7 @@ from sparekey.server.web.site import Site
 from sparekey.server.web.visits import Visit
 
 _PROGRAMS: Final = ("/v1/", "/agent/", "/assets/", "/health", "/ready", "/openapi.json")
-# what programs are told helps nobody at a screen
+# the texts for programs do not help a user at a screen
 _WORDS: Final = {
     ("no-such-route", 404): ("this page does not exist", "check the address, or start at the home page"),
     ("no-such-route", 405): ("this address only accepts forms", "start at the home page"),

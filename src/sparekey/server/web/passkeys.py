@@ -1,7 +1,7 @@
 """Passkeys in both consoles: sign-in, and the parts that their pages share.
 
-Rules: no user name is asked for, so that nobody can find out which users have a passkey: challenges look the same for
-all; a refusal leaves at the floor, with the same text for every reason (S07).
+Rules: no user name is asked for, so that an attacker cannot find out which users have a passkey; all challenges look
+alike; a refusal leaves at the floor, with the same text for every reason (S07).
 """
 
 from collections.abc import Callable
@@ -46,7 +46,7 @@ class PasskeySignIn:
 
 
 def routes(service: Service, it: PasskeySignIn) -> list[Route]:
-    """POST what is to be signed, and the answer, below the address of the sign-in."""
+    """Return the routes for the challenge and for the answer, below the address of the sign-in."""
 
     async def ask(request: Request) -> Response:
         visit, browser = await form_of(service, it.site, request)

@@ -137,13 +137,13 @@ def _names_somebody(wanted: dict[str, Any]) -> bool:
 
 
 def _about(row: NamedEvent) -> str:
-    """What was changed, where that is no user, token or device."""
+    """Return the name of the changed object if it is no user, token or device."""
     detail: dict[str, Json] = json.loads(row.detail)
     return ", ".join(str(detail[name]) for name in ("name", "role", "domain") if isinstance(detail.get(name), str))
 
 
 def _details(row: NamedEvent) -> list[tuple[str, str | int]]:
-    """What the row says besides, by name; names in place of ids where there are any. A number is a unix second."""
+    """Return the other details of the row by name, with names in place of ids if known. A number is a unix second."""
     detail: dict[str, Json] = json.loads(row.detail) | dict(row.people)
     return [
         (name.replace("_", " "), value if name in TIMES and isinstance(value, int) else _plain(value))

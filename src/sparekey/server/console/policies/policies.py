@@ -231,7 +231,7 @@ def _ask(visit: Visit, kind: PolicyKind, name: str, preview: Preview) -> Reply:
 
 
 def _before(visit: Visit, kind: PolicyKind, name: str, preview: Preview) -> dict[str, Any]:
-    """What the page before a change shows, whichever change it is."""
+    """Return the values of the preview page, the same for every kind of change."""
     return {
         "kind": kind,
         "name": name,

@@ -35,7 +35,7 @@ _DEEDS: Final[Mapping[Deed, tuple[str, Permission, str]]] = {
     Deed.CHANGE_POLICY: ("Change the policy", Permission.POLICY_MANAGE, "/console/policies"),
     Deed.INVITE_DEVICE: ("Enrol the device again", Permission.DEVICE_INVITE, "/console/devices:invite"),
 }
-# In which domain one has to be allowed to, where that is not the user's: in all of them, or in any.
+# Permissions that are needed in another domain than the user's: in all domains, or in any.
 _WHERE: Final[Mapping[Deed, str | None]] = {Deed.CHANGE_POLICY: "", Deed.INVITE_DEVICE: None}
 
 

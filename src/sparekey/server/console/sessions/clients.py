@@ -48,8 +48,8 @@ def add(visit: Visit) -> Reply:
     name, domain = form.text("name", "Name", needed=True), form.text("domain", "Security domain", needed=True)
     addresses = ",".join(form.text("addresses", "Addresses").replace(",", " ").split())
     expires_at = form.day("expires", "Last day", visit.zone)
-    # Whoever adds one may be allowed to look at none, or only at those of other domains. Asked before there is a key:
-    # nothing that can fail stands between that and its only answer.
+    # An administrator who may add clients may lack the permission to view them. Checked before the key is made: after
+    # that, nothing may fail, because the key is shown only once.
     seen = visit.may(Permission.CLIENT_VIEW, domain)
     key = clients.add_client(visit.instance, visit.actor, name, domain, addresses, expires_at, now=visit.now)
     return visit.show("clients/key.html", secret=True, name=name, domain=domain, seen=seen, key=key)
