@@ -1,8 +1,8 @@
 """P9, the console part: how long lists and searches take among a thousand users, and among very many.
 
-Whole pages of a real server, asked for with an administrator's session, by somebody who sees everything, by somebody
-who sees a third of it and by somebody who sees a small branch. One page at a time, each several times: what is looked
-for is the time of one page, not of a queue.
+Whole pages of a real server, requested with the sessions of three administrators: one sees everything, one sees a third
+of it, one sees a small branch. Pages are loaded one at a time, each several times: the result is the time of one page,
+not of a queue.
 """
 
 import http.client

@@ -72,7 +72,7 @@ def rows(*, full: bool) -> list[Row]:
 @contextmanager
 def _device(directory: Path) -> Iterator[Bench]:
     with Stage(directory, lambda _: None) as stage:
-        # As installed: whoever compiles at the start keeps MiB of it.
+        # As installed: a process that compiles at its start keeps MiB of that memory.
         stage.add_variables({"PYTHONDONTWRITEBYTECODE": ""})
         morning = datetime.fromtimestamp(stage.time.now(), UTC) + timedelta(days=1)
         stage.time.set(morning.replace(hour=MORNING, minute=0, second=0, microsecond=0))
@@ -228,8 +228,8 @@ def _timed_by_pam(pam: Stack, passcode: str, *, lets_in: bool) -> float:
 
 
 def _unhashed_ms(pam: Stack) -> float:
-    """Somebody without data on this device: what is left is libpam, the module, the socket, and a server that the
-    agent does not reach."""
+    """Measure a user without data on this device: libpam, the module, the socket, and a server that the agent does not
+    reach."""
     times = []
     for _ in range(50):
         begun = time.perf_counter()
@@ -268,7 +268,7 @@ def _bare(level: Level, hashes: int) -> float:
 
 
 def _wake_ups(pid: int) -> dict[str, int]:
-    """How often each thread of the process has waited and gone on."""
+    """Return how often each thread of the process has waited and continued."""
     return {
         task.name: _number_of(task / "status", "voluntary_ctxt_switches")
         for task in Path(f"/proc/{pid}/task").iterdir()

@@ -23,7 +23,7 @@ STEPS_AHEAD = 2  # this interval's code and the next one's: both are accepted fo
 
 @dataclass(frozen=True)
 class Person:
-    """Who signs in: login, PIN ("": none) and token."""
+    """A user who signs in: login, PIN ("": none) and token."""
 
     login: str
     pin: str
@@ -32,7 +32,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Load:
-    """What `wrk` saw, and how many of its sign-ins the server's own record calls granted."""
+    """The results of `wrk`, and the number of its sign-ins that the server's own audit log calls granted."""
 
     granted: int
     seconds: float

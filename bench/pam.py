@@ -44,7 +44,8 @@ class Stack:
         return cls(directory)
 
     def authenticate(self, user: str, typed: str) -> bool:
-        """Whether PAM lets the user in who types this at every prompt. Raises RuntimeError where PAM does not start."""
+        """Return True if PAM admits this user, who answers every prompt with `typed`. Raises RuntimeError if PAM does
+        not start."""
         pam, c = ctypes.CDLL("libpam.so.0"), ctypes.CDLL(None)
         c.strdup.restype = c.calloc.restype = ctypes.c_void_p
 

@@ -145,7 +145,7 @@ class Population:
         return self.bytes(what, number)[:16].hex()
 
     def settle(self, instance: Instance, now: int, progress: Callable[[str], None]) -> None:
-        """Put all of it into a database that holds nobody yet."""
+        """Put all of it into a database that has no users yet."""
         with instance.database.write() as connection:
             home = self._domains(connection)
         for table, rows in (
@@ -328,7 +328,7 @@ class Population:
             }
 
     def _audit(self, now: int) -> Iterator[Row]:
-        # In a batch, so that nobody chains them now. They are no record: `audit verify` says so.
+        # Already in a batch, so that no sequencer chains them now. They are no valid audit log: `audit verify` says so.
         for number in range(self.users * AUDIT_PER_USER):
             user = number % self.users
             yield {

@@ -1,4 +1,4 @@
-"""P5 and P6: what sealing costs the server, and what a guess costs whoever copied the disk."""
+"""P5 and P6: the cost of sealing for the server, and of a guess for an attacker who has copied the disk."""
 
 import os
 import time

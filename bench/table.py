@@ -1,4 +1,4 @@
-"""What a measurement is, and how all of them are shown: one table for people, JSON for programs."""
+"""A measurement, and the list of all of them: a table for people, JSON for programs."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ class Row:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the goal is met; None where it is only reported."""
+        """Return True if the goal is met; None if the value is only reported."""
         if not self.goal:
             return None
         sign, _, bound = self.goal.partition(" ")
@@ -34,7 +34,7 @@ class Row:
 
 
 def machine() -> dict[str, str]:
-    """What the figures were measured on."""
+    """Describe the machine that was measured."""
     model = next(
         (
             line.split(":", 1)[1].strip()
@@ -59,7 +59,7 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
-    """The same as JSON."""
+    """Write the table as JSON."""
     table = {"machine": machine(), "rows": [dataclasses.asdict(row) | {"holds": row.holds} for row in rows]}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(table, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Writes all vectors anew: `python -m spec.vectors.make`. The same bytes every time; a test says so.
+"""Rewrites all vectors: `python -m spec.vectors.make`. The same bytes every time; a test says so.
 
 Vectors that no longer have a scenario are removed.
 """

@@ -1,7 +1,7 @@
-"""What the vectors of offline-day/ are made of: keys, plans, units, and how a scenario becomes a file.
+"""The parts of the vectors of offline-day/: keys, plans, units, and the writer that turns a scenario into a file.
 
-Keys, salts and peppers are hashes of their names, so that the files never change by themselves. Peppers are small but
-where they are the point: a reader finds them soon, and nobody looks at these units for secrets.
+Keys, salts and peppers are hashes of their names, so that the files change only with the code. Peppers are small unless
+they are the point: a reader finds them soon, and these units protect no secrets.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ def pin_hash(pin: str, memory_kib: int = 19456, passes: int = 2) -> PinHash:
 
 
 def tokencode(i: int, digits: int = 6) -> str:
-    """What the token of the vectors shows; any function of i does."""
+    """Return the tokencode of the vectors at step `i`; any function of `i` would do."""
     return f"{int.from_bytes(fixed(f'code {i}', 8), 'big') % 10**digits:0{digits}}"
 
 

@@ -1,4 +1,4 @@
-"""Bytes that no reader accepts: steps 1 to 3 of "Opening", each rule broken once, and a key that nobody named."""
+"""Bytes that no reader accepts: steps 1 to 3 of "Opening", each rule broken once, and a key that was not named."""
 
 import json
 from collections.abc import Iterator
@@ -289,7 +289,7 @@ def _header_text(plan: SealPlan, **members: object) -> bytes:
 
 
 def _wrapped(header: bytes, count: int = 5) -> bytes:
-    """Signed, with records that nobody will try."""
+    """Signed, with records that no reader will try."""
     return _assemble(header, fixed("dummy records", 48 * count), SIGNING.sign)
 
 

@@ -1,4 +1,4 @@
-"""What may be typed, and how it must be read: the scenarios of splitting/."""
+"""Inputs that a user may type, and the readings of each: the scenarios of splitting/."""
 
 import json
 

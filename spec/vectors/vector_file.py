@@ -1,4 +1,4 @@
-"""How a vector looks on disk: lines of `name: value`, then, for a unit, an empty line and its bytes in hex.
+"""The file format of a vector: lines of `name: value`, then, for a unit, an empty line and its bytes in hex.
 
 `about` says what the scenario is, `expect` is `key`, a failure word, `misread` with group numbers, or (splitting) the
 candidates as JSON.
