@@ -1,1 +1,1 @@
-"""What the tests, the benches and the demo need around the product; none of it is installed with the product."""
+"""Programs around the product for tests, benchmarks and the demo; none of them is installed with the product."""

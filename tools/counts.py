@@ -1,11 +1,11 @@
-"""How often a test repeats: a small count in `make test`, the full count in `make soak`."""
+"""Repetitions of a test: a small count in `make test`, the full count in `make soak`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Count:
-    """What the fixture `count` gives: `rounds = count(small=20, full=1000)`."""
+    """The value of the fixture `count`: `rounds = count(small=20, full=1000)`."""
 
     is_full: bool
 

@@ -28,7 +28,7 @@ DECIDING: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Taken:
-    """How much of a file the tests took. `missing` are lines ("12") and branches ("12->15")."""
+    """The coverage of a file by the tests. `missing` are lines ("12") and branches ("12->15")."""
 
     file: str
     branches: int

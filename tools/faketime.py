@@ -13,7 +13,7 @@ What was found with libfaketime 0.9.10 (Debian 13), and what follows from it:
   threads during five moves, 19 returned the real time. The MT library returned none and costs 2.6 us a read.
 - FAKETIME_NO_CACHE=1: a move is seen at the next read of the clock, not up to ten seconds later.
 - FAKETIME_DISABLE_SHM=1: with shared memory a killed process leaves a file in /dev/shm, and a later process that gets
-  the same id refuses to start. Offsets come from one file here, so that nothing has to be shared.
+  the same id refuses to start. Offsets come from one file here, so that processes share no memory.
 - The monotonic clocks (MONOTONIC, BOOTTIME) move along: they show faked wall time. This is what elapsed time looks
   like to a running process. Moving *back* then stops asyncio, whose timers wait for the old time to return: `set` and
   `advance` refuse it unless `clock_only=True`.
@@ -80,7 +80,7 @@ class FakeTime:
         return self._offset
 
     def now(self) -> float:
-        """What the faked clock shows now, unix seconds."""
+        """Return the time of the faked clock, unix seconds."""
         return now_precise() + self._offset
 
     def set(self, to: int | datetime) -> None:

@@ -117,7 +117,7 @@ class PostgresqlServer:
         return f"postgresql+psycopg://postgres:{self._password}@127.0.0.1:{self.port}/{database}"
 
     def libpq_url(self, database: str = "postgres") -> str:
-        """The same for psycopg, psql and pgbench."""
+        """Return the URL for psycopg, psql and pgbench."""
         return self.url(database).replace("+psycopg", "", 1)
 
     def create_database(self, template: str = "template1") -> str:
@@ -144,7 +144,7 @@ class PostgresqlServer:
                 shutil.chown(path, "postgres", "postgres")
         command = [str(PROGRAMS / "initdb"), "-D", str(self._directory / "data"), "--username=postgres"]
         command += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C.UTF-8"]
-        # --no-sync is about initdb's own files, which nobody has to find again after a power cut
+        # --no-sync is about initdb's own files, which need not survive a power cut
         command += ["--no-sync", "--no-instructions"]
         done = subprocess.run(_as_postgres(command), capture_output=True, text=True, check=False, cwd=self._directory)
         if done.returncode != 0:

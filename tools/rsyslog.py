@@ -82,7 +82,7 @@ class Rsyslog:
             process.wait()
 
     def messages(self) -> Sequence[Mapping[str, Any]]:
-        """What it wrote so far: the fields of each message by rsyslog's names, `msg` read as JSON."""
+        """Return the messages written so far: their fields by rsyslog's names, `msg` read as JSON."""
         path = self._directory / "messages"
         text = path.read_text() if path.exists() else ""
         lines = text.split("\n")[:-1]  # the last one may not be whole yet

@@ -1,8 +1,8 @@
 """Pictures of every page, light and dark, wide and narrow: `python -m tools.screens [WORD...]` (make screens).
 
-Rules: the pages are those of both registries, and beside them what only a form leads to; the server has something of
+Rules: the pages are those of both registries, and those that only a form leads to; the server has an example of
 everything and is thrown away, and with it every code and key in a picture; names of pictures follow the paths; each
-page is loaded once and taken four times. Pictures are to be looked at, and not kept: they differ each time.
+page is loaded once and taken four times. Look at the pictures, and do not commit them: they differ each time.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def shots(furnished: Furnished, visit: Visitor, own: Visitor) -> Iterator[Shot]:
 
 
 def _asked(furnished: Furnished) -> dict[str, str]:
-    """What stands in the query of pages that show nothing without it."""
+    """Return the query of each page that is empty without one."""
     instance, now = furnished.site.instance, clock_now()
     devices.invite(instance, ROOT, "office-17", now=now)
     (open_one,) = invitations.list_invitations(instance, ROOT, now=now)
@@ -103,7 +103,7 @@ def _before_signing_in(furnished: Furnished, visit: Visitor, own: Visitor) -> It
 
 
 def _beyond_the_registry(furnished: Furnished, visit: Visitor) -> Iterator[Shot]:
-    """What only a form leads to, and what goes wrong."""
+    """Yield the pages that only a form leads to, and the error pages."""
     token = f"/console/tokens/{furnished.alice.serial}"
 
     def show_code() -> None:

@@ -1,4 +1,4 @@
-"""How long files and functions are, and what else the house counts: `python -m tools.sizes [--all]`.
+"""Lengths of files and functions, and the other counts of the house: `python -m tools.sizes [--all]`.
 
 Rules: look hard at a file of 500 lines and a function of 60; never a file over 800 or a function over 100. The other
 counts have goals, and maxima in tests/house/ratchet.toml that fall and never rise.

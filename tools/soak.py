@@ -31,7 +31,7 @@ SOAK, BESIDE_OTHERS = "soak", "soak and not alone"
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one test: "passed" or "failed", in how long, when and on which code."""
+    """The result of one test: "passed" or "failed", with duration, time and the code tested."""
 
     result: str
     seconds: float
@@ -139,7 +139,7 @@ def _git(*arguments: str) -> str:
 
 
 def _machine() -> dict[str, str | int]:
-    """What the times depend on; nothing that names the machine."""
+    """Describe the machine, without naming it: the times depend on it."""
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
         "cpu": models[0].partition(":")[2].strip() if models else platform.machine(),

@@ -1,4 +1,4 @@
-"""Which files belong to the project: what git tracks, and what it would track."""
+"""The files of the project: those that git tracks, and those that it would track."""
 
 import shutil
 import subprocess

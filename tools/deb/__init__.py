@@ -1,1 +1,1 @@
-"""What builds and tries the Debian packages (packaging/deb) beside Debian's own programs."""
+"""Programs that build and test the Debian packages (packaging/deb), beside Debian's own."""

@@ -51,7 +51,7 @@ def say(words: str) -> None:
 
 
 def run(*command: str, typed: str = "", fails: bool = False, env: dict[str, str] | None = None) -> str:
-    """What the command said, on both outputs; its exit is judged."""
+    """Return the output of the command on both streams. Its exit code must match `fails`."""
     done = subprocess.run(
         command,
         input=typed,
@@ -80,7 +80,7 @@ def of_server(*arguments: str, typed: str = "") -> Any:
 
 
 def older(package: Path) -> Path:
-    """The same package as if it had been built before: a lower version, made anew without compressing."""
+    """Return the same package with a lower version, repacked without compression."""
     tree = OLDER / package.name.partition("_")[0]
     run("dpkg-deb", "-R", str(package), str(tree))
     control = tree / "DEBIAN/control"
@@ -92,7 +92,7 @@ def older(package: Path) -> Path:
 
 
 def is_active(unit: str) -> bool:
-    """Whether the service runs."""
+    """Return True if the service runs."""
     return run("systemctl", "show", "--property=ActiveState", "--value", unit).strip() == "active"
 
 
@@ -118,7 +118,7 @@ def journal() -> str:
 
 
 def is_answered(address: str) -> bool:
-    """Whether somebody takes connections there."""
+    """Return True if a server accepts connections at this address."""
     return f" {address} " in run("ss", "-Hlnt")
 
 
@@ -148,7 +148,7 @@ def sign_in(typed: str, *, fails: bool = False, user: str = "alice") -> str:
 
 
 class Trial:
-    """What stands from one act to the next."""
+    """The state that the acts share."""
 
     def __init__(self) -> None:
         self.packages = sorted((PROJECT / "dist").glob("sparekey-*.deb"))
@@ -201,7 +201,7 @@ class Trial:
         say(f"sparekey-agent login alice: {said.strip().splitlines()[-1]}")
 
     def upgrade(self) -> None:
-        """What was built replaces it, in use: nothing is lost"""
+        """The built packages replace the older ones in use: nothing is lost"""
         before, processes = json.loads(run(AGENT, "status", "--json")), (main_process(AGENT), main_process(SERVER))
         said = install(*self.packages)
         expect("Next:" not in said and "runuser" not in said, "nothing that is left to do", said)
@@ -251,7 +251,7 @@ class Trial:
         say(told.strip().splitlines()[-1])
 
     def removal(self) -> None:
-        """Removed and purged, they leave nothing, and nobody is locked out"""
+        """Removed and purged, the packages leave nothing, and users can still log in"""
         by_hand = PAM / "by-hand"
         by_hand.write_text("auth required pam_sparekey.so\n")
         said = run("dpkg", "--remove", AGENT, fails=True)
@@ -295,7 +295,7 @@ def left_behind() -> list[str]:
 
 
 def last_words(shown: str) -> str:
-    """What the module said, without pamtester's own lines."""
+    """Return the module's own lines, without those of pamtester."""
     lines = [line.strip() for line in shown.splitlines() if line.strip() and not line.startswith("pamtester:")]
     return re.sub(r"^Passcode: *", "", lines[-1]) if lines else "in"
 

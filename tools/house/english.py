@@ -1,4 +1,4 @@
-"""How plain the English of the project is: docstrings that begin with a clause, and phrases to avoid.
+"""Counts of English that is not plain: docstrings that begin with a clause, and phrases to avoid.
 
 Rules: the phrases and what to write instead stand in tests/house/english.toml; a phrase matches whole words in any
 case, across line ends; code in a document, tags and expressions in a template are no English and are not read.

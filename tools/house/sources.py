@@ -53,7 +53,7 @@ class Source:
 
     @cached_property
     def comments(self) -> list[Line]:
-        """Return the comments, each line by itself, with the "#"."""
+        """Return the comments, one line at a time, with the "#"."""
         tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)
         return [Line(self.name, token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT]
 

@@ -1,4 +1,4 @@
-"""What a shell proposes when Tab is pressed: a table of commands made from a program's tree, in the shell script that
+"""The proposals of a shell after Tab: a table of commands made from a program's tree, in the shell script that
 walks it (packaging/completion).
 
 Rules: no program is started for a proposal; what follows an option is proposed where it is a file, a directory or one

@@ -9,7 +9,7 @@ from tools.manual.tree import Command, Option, common_options
 
 @dataclass(frozen=True)
 class About:
-    """What a page says beside the commands. Texts are plain; `so` is set in bold."""
+    """The sections of a manual page beside the commands. Texts are plain; `so` is set in bold."""
 
     section: int
     synopsis: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a program takes, whichever library reads it: commands with their options and arguments."""
+"""The command tree of a program, for any parsing library: commands with their options and arguments."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Argument:
-    """One word that stands by itself."""
+    """A positional word."""
 
     name: str  # as the usage shows it, "USER" or "[FIELD=VALUE]..."
     words: str

@@ -18,7 +18,7 @@ EVENING = 22  # o'clock of the next day, UTC: two hours of that day are left to 
 
 @dataclass
 class Story:
-    """What is known so far. Codes are kept only for as long as their caller would remember them."""
+    """The state of the story. Codes are kept only for as long as their caller would remember them."""
 
     stage: Stage
     days: int = 2  # that the laptop gets ahead: more are more to seal, and change nothing else

@@ -1,4 +1,4 @@
-"""Who is in the story: what each of them has in the pocket, and what they type."""
+"""The people of the story: the tokens in their pockets, and their inputs."""
 
 import base64
 import secrets
@@ -17,7 +17,7 @@ class Token:
     interval: int = 30
 
     def code(self, at: float) -> str:
-        """What it shows at `at`, unix seconds."""
+        """Return the tokencode at `at`, unix seconds."""
         return totp(self.seed_hex, digits=self.digits, interval=self.interval, algorithm="sha1", at=int(at))
 
 
@@ -27,7 +27,7 @@ def new_token() -> Token:
 
 
 def scanned(otpauth: str) -> Token:
-    """What an authenticator app makes of the QR code."""
+    """Return the token that an authenticator app makes of the QR code."""
     query = {name: values[0] for name, values in parse_qs(urlparse(otpauth).query).items()}
     padded = query["secret"] + "=" * (-len(query["secret"]) % 8)
     return Token(base64.b32decode(padded).hex(), int(query["digits"]), int(query["period"]))

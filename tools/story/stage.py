@@ -69,7 +69,7 @@ def ended_by_signals() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command said: its exit code, its JSON, and its words on standard error."""
+    """The result of a command: its exit code, its JSON, and its lines on standard error."""
 
     code: int
     data: Any
@@ -173,7 +173,7 @@ class Stage:
         return process
 
     def follow_login(self, user: str, passcode: str) -> None:
-        """A sign-in as a person sees it: what it says while the offline data come in is told as well."""
+        """Sign in as a person sees it, with the messages that appear while the offline data arrive."""
         command = [str(PROGRAMS / "sparekey-agent"), "login", user, "--state", str(self.device_state)]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._env()
@@ -249,7 +249,7 @@ def free_port() -> int:
 
 
 def is_listening(port: int) -> bool:
-    """Whether somebody takes connections there on loopback."""
+    """Return True if a server accepts connections on this loopback port."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
@@ -258,7 +258,7 @@ def is_listening(port: int) -> bool:
 
 
 def listens_there(pid: int, port: int) -> bool:
-    """Whether somebody listens on the port in the network of the process."""
+    """Return True if a server listens on the port in the network namespace of the process."""
     try:
         lines = Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]
     except OSError:  # it has ended

@@ -57,7 +57,7 @@ HISTORY: Final = 120 * DAY  # so long ago it was founded
 ADMINISTRATOR: Final = "admin"
 DEPUTY: Final = "deputy"  # who approves what the administrator asks for
 PIN: Final = "2580"
-TWO_PEOPLE: Final = "Finance"  # the domain where a second person approves each showing of a passcode
+TWO_PEOPLE: Final = "Finance"  # the domain where showing a passcode needs an approval
 _TOWN: Final = Actor.of_system("os:town")
 _WEEKS: Final = 14 * DAY  # of sign-ins
 _TROUBLE: Final = 3 * DAY  # so long ago tokens were lost and users left: all within a day
@@ -140,7 +140,7 @@ _MODELS: Final = ("thinkpad", "latitude", "elitebook", "framework")
 
 
 class _Fate(StrEnum):
-    """What there is to be seen about somebody."""
+    """The condition of a person, as the pages show it."""
 
     READY = "ready"
     TWO_COMPUTERS = "two computers"
@@ -185,7 +185,7 @@ class Person:
 
     @property
     def token_goes(self) -> bool:
-        """Whether it is disabled."""
+        """Return True if the token is disabled."""
         return self.number % 53 == 11 and self.fate is not _Fate.NO_TOKEN
 
     @property
@@ -195,7 +195,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Town:
-    """Who may sign in to its console, and who waits for a second person there."""
+    """The users who may sign in to its console, and the users who wait for an approver there."""
 
     people: int
     seed: str = field(repr=False)  # of the administrator's token, in Base32
@@ -265,7 +265,7 @@ def _person(number: int) -> Person:
 
 
 def _ready_in(everybody: Sequence[Person], domain: str) -> list[Person]:
-    """Those who are good for a part in it."""
+    """Return the people of the domain who are suitable for a part."""
     return [
         one
         for one in everybody
@@ -525,10 +525,10 @@ def _receipt(
 def _sign_ins(
     everybody: Sequence[Person], found: _Found, places: Mapping[str, str], vpn: str, since: int, until: int
 ) -> Iterator[dict[str, Any]]:
-    """Oldest first, at the VPN or on their computer; one in twelve was refused, and after the trouble whoever lost a
-    token, or has one that was disabled, always."""
+    """Yield sign-ins, oldest first, at the VPN or on a computer. One in twelve was refused; after the trouble, every
+    user with a lost or disabled token was refused."""
     able = [one for one in everybody if one.signs_in]
-    trouble = since > until - 2 * DAY  # after it those who left try no more
+    trouble = since > until - 2 * DAY  # after it, people who left try no more
     apart = _WEEKS // (6 * len(everybody))
     for number, at in enumerate(range(since, until, apart)):
         one = _pick("who", since + number, able)
@@ -553,7 +553,7 @@ def _sign_ins(
 
 
 def _add_trouble(instance: Instance, everybody: Sequence[Person], now: int) -> None:
-    """What befell people within a day from then on."""
+    """Add the day's trouble of some people, from `now` on."""
     for one in everybody:
         at = now + one.number * 200
         if one.leaves:
@@ -576,7 +576,7 @@ def _add_what_needs_a_person(instance: Instance, everybody: Sequence[Person], no
 
 
 def _asking(everybody: Sequence[Person]) -> Callable[[Instance, int], None]:
-    """The help desk of TWO_PEOPLE asks for the passcode of somebody there, if there are two."""
+    """Return a step in which the help desk of TWO_PEOPLE requests a user's passcode, if the domain has two people."""
     there = _ready_in(everybody, TWO_PEOPLE)
 
     def ask(instance: Instance, now: int) -> None:
