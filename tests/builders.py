@@ -16,6 +16,7 @@ from sqlalchemy import update
 
 from sparekey.app.devices import devices as app_devices
 from sparekey.app.devices.devices import EnrolmentRequest
+from sparekey.app.devices.invitations import invite
 from sparekey.app.emergency import offline as emergency
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, Instance, log
@@ -371,11 +372,17 @@ def a_device(
 ) -> Device:
     """A device that was invited and has enrolled. Its name is its own wish, so that it may be another one's, too."""
     name = name or f"laptop{next(_numbers)}"
-    code = app_devices.invite(instance, ROOT, f"invited{next(_numbers)}", domain, now=now)
+    code = invite(instance, ROOT, f"invited{next(_numbers)}", domain, now=now)
     private_key = ec.generate_private_key(ec.SECP256R1())
     enrolment = an_enrolment(code.secret, private_key, supports_offline, hardware_bound, name)
     enrolled = app_devices.enrol(instance, enrolment, now=now)
     return Device(instance, enrolled.device_id, private_key)
+
+
+def an_invited_device(server: Instance, name: str = "laptop", **wish: object) -> EnrolmentRequest:
+    """What a device sends that was invited under this name, with these members changed."""
+    code = invite(server, ROOT, name, now=NOW)
+    return replace(an_enrolment(code.secret, ec.generate_private_key(ec.SECP256R1())), **wish)  # type: ignore[arg-type] # members
 
 
 def an_enrolment(

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import sync_playwright
 
-from sparekey.app.devices import devices, invitations
+from sparekey.app.devices import invitations
 from sparekey.app.emergency import online as online_emergency
 from sparekey.app.people.admin_links import make_link
 from sparekey.clock import now as clock_now
@@ -73,7 +73,7 @@ def shots(furnished: Furnished, visit: Visitor, own: Visitor) -> Iterator[Shot]:
 def _asked(furnished: Furnished) -> dict[str, str]:
     """Return the query of each page that is empty without one."""
     instance, now = furnished.site.instance, clock_now()
-    devices.invite(instance, ROOT, "office-17", now=now)
+    invitations.invite(instance, ROOT, "office-17", now=now)
     (open_one,) = invitations.list_invitations(instance, ROOT, now=now)
     held = {"kind": "client", "holder": furnished.names["clients/name"], "domain": furnished.names["domains/name"]}
     return {

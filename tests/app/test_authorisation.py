@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from sparekey.app.devices import devices
+from sparekey.app.devices import devices, invitations
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people import domains, roles, users
 from sparekey.app.people.imports import import_users
@@ -74,7 +74,7 @@ CASES = {
     ),
     "device show": Case("device", P.DEVICE_VIEW, lambda s, a, it, _: devices.show_device(s, a, it)),
     "device revoke": Case("device", P.DEVICE_REVOKE, lambda s, a, it, _: devices.revoke(s, a, it, now=NOW)),
-    "device invite": Case("domain", P.DEVICE_INVITE, lambda s, a, it, _: devices.invite(s, a, "new", it, now=NOW)),
+    "device invite": Case("domain", P.DEVICE_INVITE, lambda s, a, it, _: invitations.invite(s, a, "new", it, now=NOW)),
     "domain show": Case("domain", P.DOMAIN_VIEW, lambda s, a, it, _: domains.show_domain(s, a, it)),
     "domain add": Case("domain", P.DOMAIN_MANAGE, lambda s, a, it, _: domains.add_domain(s, a, "New", it, now=NOW)),
     "policy assign": Case(
@@ -250,11 +250,11 @@ def test_s63_rows_of_a_file_outside_the_scope_are_refused(server: Instance) -> N
 def test_s63_a_device_out_of_scope_keeps_no_name_back(server: Instance) -> None:
     add_tree(server)
     elsewhere = a_device(server, "laptop", domain="Bern")
-    devices.invite(server, who_has(server, {P.DEVICE_INVITE}, "Support"), "laptop", "Support", now=NOW)
+    invitations.invite(server, who_has(server, {P.DEVICE_INVITE}, "Support"), "laptop", "Support", now=NOW)
     with pytest.raises(Conflict, match="a device 'laptop' already"):
-        devices.invite(server, ROOT, "laptop", "Support", now=NOW)
+        invitations.invite(server, ROOT, "laptop", "Support", now=NOW)
     devices.revoke(server, ROOT, elsewhere.device_id, now=NOW)
-    devices.invite(server, ROOT, "laptop", "Support", now=NOW)
+    invitations.invite(server, ROOT, "laptop", "Support", now=NOW)
 
 
 def test_without_a_role_nothing_is_there(server: Instance) -> None:

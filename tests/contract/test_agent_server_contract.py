@@ -20,7 +20,8 @@ from sparekey.agent.ground.state import Enrolment, State, new_state
 from sparekey.agent.platform.posix import PosixFiles, SystemClock
 from sparekey.agent.store.file_keys import FileKeys
 from sparekey.agent.store.key_choice import OFF
-from sparekey.app.devices.devices import invite, revoke
+from sparekey.app.devices.devices import revoke
+from sparekey.app.devices.invitations import invite
 from sparekey.app.tokens.tokens import NewToken
 from sparekey.sealed import check_of, verify_unit
 from sparekey.secret import Secret

@@ -17,7 +17,7 @@ from sparekey.agent.ground.state import State, UserState, state_from_bytes
 from sparekey.agent.platform.posix import PosixFiles, SystemClock
 from sparekey.agent.store.key_choice import open_keys
 from sparekey.agent.store.store import STATE, Store
-from sparekey.app.devices import devices
+from sparekey.app.devices import invitations
 from sparekey.app.instance import Instance
 from sparekey.clock import monotonic, now_precise
 from sparekey.secret import Secret
@@ -72,7 +72,7 @@ class Site:
 
     def enroll(self, tpm: str = "off") -> Answer:
         """The device becomes one of this server's, with its keys in a file or in that TPM."""
-        code = devices.invite(self.instance, ROOT, DEVICE, now=self.now).text().reveal()
+        code = invitations.invite(self.instance, ROOT, DEVICE, now=self.now).text().reveal()
         line = ("enroll", "--server", self.address, "--code", "-", "--tpm", tpm)
         return self.device.agent(*line, typed=code + "\n")
 

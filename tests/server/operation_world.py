@@ -13,8 +13,7 @@ from urllib.parse import quote
 
 from sparekey.app.audit import SYSTEM
 from sparekey.app.audit_log import alarms
-from sparekey.app.devices.devices import invite
-from sparekey.app.devices.invitations import list_invitations
+from sparekey.app.devices.invitations import invite, list_invitations
 from sparekey.app.emergency import online as online_emergency
 from sparekey.app.emergency.approvals import list_approvals, settle_approval
 from sparekey.app.emergency.showing import Showing

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select
 
 from sparekey.app.devices import devices as app_devices
+from sparekey.app.devices import invitations
 from sparekey.app.emergency import offline as emergency
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import Instance
@@ -37,7 +38,7 @@ from tests.builders import (
 
 
 def a_device_that_calls_itself(instance: Instance, name: str) -> Device:
-    code = app_devices.invite(instance, ROOT, "another", now=NOW)
+    code = invitations.invite(instance, ROOT, "another", now=NOW)
     private_key = ec.generate_private_key(ec.SECP256R1())
     enrolled = app_devices.enrol(instance, an_enrolment(code.secret, private_key, name=name), now=NOW)
     return Device(instance, enrolled.device_id, private_key)

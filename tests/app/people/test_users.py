@@ -2,7 +2,7 @@
 
 import pytest
 
-from sparekey.app.devices import devices
+from sparekey.app.devices import devices, invitations
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people import domains, users
 from sparekey.app.people import imports as user_imports
@@ -265,7 +265,7 @@ def test_only_an_empty_domain_is_removed(any_server: Instance) -> None:
     add_tree(any_server)
     user = a_user(any_server, domain="Bern")
     device = a_device(any_server, domain="Bern")
-    devices.invite(any_server, ROOT, "unused", "Bern", now=NOW)
+    invitations.invite(any_server, ROOT, "unused", "Bern", now=NOW)
     clients.add_client(any_server, ROOT, "portal", "Bern", now=NOW)
     with pytest.raises(Conflict, match=r"'Bern' is not empty: 1 user, 1 device, 1 API client$"):
         domains.remove_domain(any_server, ROOT, "Bern", now=NOW)

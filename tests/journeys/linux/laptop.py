@@ -20,7 +20,7 @@ from typing import Any
 
 from sparekey.agent.ground.outcome import LoginAnswer, Mode
 from sparekey.agent.ground.state import UserState
-from sparekey.app.devices import devices
+from sparekey.app.devices import invitations
 from sparekey.app.instance import Instance
 from sparekey.app.people import users
 from sparekey.app.tokens.tokens import NewToken
@@ -217,7 +217,7 @@ class Laptop:
     # the agent
 
     def enroll(self) -> None:
-        code = devices.invite(self.instance, ROOT, NAME, now=self.now).text().reveal()
+        code = invitations.invite(self.instance, ROOT, NAME, now=self.now).text().reveal()
         url = f"https://{SERVER_ADDRESS}:{PORT}"
         self.agent("enroll", "--server", url, "--code", "-", "--tpm", "off", typed=code + "\n")
 

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sparekey.app.audit_log.sequencer import chain, find_newest
-from sparekey.app.devices import devices
+from sparekey.app.devices import devices, invitations
 from sparekey.core.audit_log.actions import Action
 from sparekey.secret import Secret
 from sparekey.server.agent_api.contacts import _MOST_HASHES
@@ -27,7 +27,7 @@ EMPTY_SYNC = api.SyncRequest(held=[], checkpoint="", hardware_bound=False)
 
 def enrolled(doors: Doors) -> Device:
     """A device that came in through the door itself."""
-    code = devices.invite(doors.instance, ROOT, "laptop", now=NOW)
+    code = invitations.invite(doors.instance, ROOT, "laptop", now=NOW)
     private_key = ec.generate_private_key(ec.SECP256R1())
     reply = run(ask(doors.app, "POST", api.ENROL, encode(request_to_enrol(code.secret.reveal(), private_key))))
     assert reply.status == 200
@@ -66,14 +66,14 @@ def test_a_device_enrols_signs_in_and_is_filled(doors: Doors) -> None:
 
 
 def test_trust_is_what_the_code_stands_for(doors: Doors) -> None:
-    code = devices.invite(doors.instance, ROOT, "laptop", now=NOW)
+    code = invitations.invite(doors.instance, ROOT, "laptop", now=NOW)
     trust = decode(api.TrustReply, run(ask(doors.app, "GET", api.TRUST)).body)
     code.verify_server(bytes.fromhex(trust.signing_key), bytes.fromhex(trust.ca_certificate))
 
 
 def test_a_wrong_or_used_code_enrols_nobody(doors: Doors) -> None:
     private_key = ec.generate_private_key(ec.SECP256R1())
-    code = devices.invite(doors.instance, ROOT, "laptop", now=NOW)
+    code = invitations.invite(doors.instance, ROOT, "laptop", now=NOW)
     other = new_enrolment_code(b"", b"")
     bodies = [encode(request_to_enrol(each.secret.reveal(), private_key)) for each in (other, code, code)]
     replies = [run(ask(doors.app, "POST", api.ENROL, body)) for body in bodies]
@@ -82,7 +82,7 @@ def test_a_wrong_or_used_code_enrols_nobody(doors: Doors) -> None:
 
 
 def test_a_device_proves_the_key_that_it_brings(doors: Doors) -> None:
-    code = devices.invite(doors.instance, ROOT, "laptop", now=NOW)
+    code = invitations.invite(doors.instance, ROOT, "laptop", now=NOW)
     asked = request_to_enrol(code.secret.reveal(), ec.generate_private_key(ec.SECP256R1()))
     for wrong in (replace(asked, proof="00"), replace(asked, public_key="00"), replace(asked, secret="zz")):
         reply = run(ask(doors.app, "POST", api.ENROL, encode(wrong)))

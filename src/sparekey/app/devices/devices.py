@@ -1,4 +1,4 @@
-"""Devices: invite, enrol, authenticate a request, list, revoke."""
+"""Devices: enrol, authenticate a request, list, revoke. Invitations are in `invitations`."""
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -10,13 +10,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.devices.held import everyone_on, log_last_held
-from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
-from sparekey.app.lookup import get_device, get_domain, get_scope
+from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.lookup import get_device, get_scope
 from sparekey.app.notices import notify_user
-from sparekey.app.ports import KeyPurpose
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice
-from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
+from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_name
 from sparekey.core.offline.units import DAY
@@ -28,11 +27,9 @@ from sparekey.storage.devices.devices import Device
 from sparekey.storage.search.devices import DEVICE_ORDERS, devices_found
 from sparekey.storage.search.plan import run
 from sparekey.storage.search.queries import ListPage, Search
-from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, proof_message, secret_hash
+from sparekey.wire.enrolment import proof_message, secret_hash
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
 
-INVITATION_LIFETIME = DAY  # seconds
-LONGEST_LIFETIME = 30 * DAY
 MOST_AT_ONCE: Final = 200
 SILENT_AFTER: Final = 7 * DAY  # seconds without a contact
 _STATES: Final = ("", "active", "revoked", "silent")
@@ -94,55 +91,6 @@ class DeviceSearch:
     domain: str = ""
     state: str = ""
     order: str = ""
-
-
-def invite(
-    instance: Instance,
-    actor: Actor,
-    name: str,
-    domain: str = TOP_DOMAIN,
-    *,
-    now: int,
-    lifetime: int = INVITATION_LIFETIME,
-) -> EnrolmentCode:
-    """Return a one-time enrolment code for a device of that name. Only a hash of its secret is stored.
-
-    Raises BadInput for a wrong name or lifetime, and Conflict if a device in use has the name: the help desk tells
-    devices apart by their names.
-    """
-    verify_name(name, "device", 128)
-    if not 1 <= lifetime <= LONGEST_LIFETIME:
-        raise BadInput(
-            f"the lifetime of an invitation must be 1 to {LONGEST_LIFETIME} seconds", "give another lifetime"
-        )
-    code = new_enrolment_code(instance.keystore.public_key(KeyPurpose.OFFLINE), instance.ca_certificate)
-    with instance.database.write() as connection:
-        domain_id = get_domain(connection, actor, domain, Permission.DEVICE_INVITE).id
-        _verify_free(connection, actor, name)
-        invitations.insert_invitation(
-            connection,
-            invitation_id=new_id(),
-            device_name=name,
-            domain_id=domain_id,
-            secret_hash=secret_hash(code.secret),
-            created_at=now,
-            expires_at=now + lifetime,
-        )
-        log(connection, now, actor, Action.DEVICE_INVITED, name=name, domain=domain)
-    return code
-
-
-def _verify_free(connection: Connection, actor: Actor, name: str) -> None:
-    """Raise Conflict if the name is taken.
-
-    Ignore devices that the actor may not see, or the error would reveal them.
-    """
-    named = [device for device in devices.devices_named(connection, name) if device.name == name]
-    if any(device.revoked_at is None and actor.sees(device.domain_id) for device in named):
-        raise Conflict(
-            f"a device {name!r} already exists",
-            f"choose another name; to enrol that computer again, first run: sparekey device revoke {name}",
-        )
 
 
 def enrol(instance: Instance, enrolment: EnrolmentRequest, *, now: int) -> EnrolledDevice:

@@ -1,16 +1,25 @@
-"""Invitations of devices that are still unused: list and withdraw them."""
+"""Invitations of devices: invite, and list and withdraw the unused invitations."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_may, verify_somewhere
-from sparekey.app.instance import Instance, log
+from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
+from sparekey.app.lookup import get_domain
+from sparekey.app.ports import KeyPurpose
 from sparekey.core.audit_log.actions import Action
-from sparekey.core.errors import NotFound
+from sparekey.core.errors import BadInput, Conflict, NotFound
+from sparekey.core.names import verify_name
+from sparekey.core.offline.units import DAY
 from sparekey.core.permissions import Actor, Permission
-from sparekey.storage.devices import invitations
+from sparekey.storage.devices import devices, invitations
 from sparekey.storage.devices.invitations import Invitation
+from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, secret_hash
+
+INVITATION_LIFETIME: Final = DAY  # seconds
+LONGEST_LIFETIME: Final = 30 * DAY
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,55 @@ class InvitationView:
     domain: str
     created_at: int
     expires_at: int
+
+
+def invite(
+    instance: Instance,
+    actor: Actor,
+    name: str,
+    domain: str = TOP_DOMAIN,
+    *,
+    now: int,
+    lifetime: int = INVITATION_LIFETIME,
+) -> EnrolmentCode:
+    """Return a one-time enrolment code for a device of that name. Only a hash of its secret is stored.
+
+    Raises BadInput for a wrong name or lifetime, and Conflict if a device in use has the name: the help desk tells
+    devices apart by their names.
+    """
+    verify_name(name, "device", 128)
+    if not 1 <= lifetime <= LONGEST_LIFETIME:
+        raise BadInput(
+            f"the lifetime of an invitation must be 1 to {LONGEST_LIFETIME} seconds", "give another lifetime"
+        )
+    code = new_enrolment_code(instance.keystore.public_key(KeyPurpose.OFFLINE), instance.ca_certificate)
+    with instance.database.write() as connection:
+        domain_id = get_domain(connection, actor, domain, Permission.DEVICE_INVITE).id
+        _verify_free(connection, actor, name)
+        invitations.insert_invitation(
+            connection,
+            invitation_id=new_id(),
+            device_name=name,
+            domain_id=domain_id,
+            secret_hash=secret_hash(code.secret),
+            created_at=now,
+            expires_at=now + lifetime,
+        )
+        log(connection, now, actor, Action.DEVICE_INVITED, name=name, domain=domain)
+    return code
+
+
+def _verify_free(connection: Connection, actor: Actor, name: str) -> None:
+    """Raise Conflict if the name is taken.
+
+    Ignore devices that the actor may not see, or the error would reveal them.
+    """
+    named = [device for device in devices.devices_named(connection, name) if device.name == name]
+    if any(device.revoked_at is None and actor.sees(device.domain_id) for device in named):
+        raise Conflict(
+            f"a device {name!r} already exists",
+            f"choose another name; to enrol that computer again, first run: sparekey device revoke {name}",
+        )
 
 
 def list_invitations(

@@ -63,10 +63,11 @@ class Member:
     group: str = ""
 
 
-# Ids of operations are public. This is the only place that knows the modules whose name differs from their ids.
+# Ids of operations are public. Only here are the modules, and the use case, whose name differs from their ids.
 _NAMES: Final[Mapping[str, str]] = {
     "audit_log.forwarding": "event_forwarding",
     "audit_log.reading": "audit_reading",
+    "devices.invitations.invite": "devices",
     "devices.stolen": "devices_stolen",
     "emergency.offline": "emergency",
     "emergency.online": "online_emergency",
@@ -101,7 +102,9 @@ class Operation:
     def name(self) -> str:
         """The id of the operation, such as `users.add_user`, in the description, in logs and in errors."""
         module = self.use_case.__module__.removeprefix("sparekey.app.")
-        return f"{_NAMES.get(module, module.rpartition('.')[2])}.{self.use_case.__name__}"
+        function = self.use_case.__name__
+        noun = _NAMES.get(f"{module}.{function}") or _NAMES.get(module) or module.rpartition(".")[2]
+        return f"{noun}.{function}"
 
     @property
     def only_looks(self) -> bool:

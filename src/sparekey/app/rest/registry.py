@@ -203,7 +203,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(
         "POST",
         "/v1/device-invitations",
-        devices.invite,
+        invitations.invite,
         _P.DEVICE_INVITE,
         "Make a one-time code to enrol a device.",
         answers="code",

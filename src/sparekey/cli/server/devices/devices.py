@@ -29,7 +29,7 @@ def invite(
     """Make a one-time code to enrol a device. The code also tells the device which CA to trust."""
     call, moment = call_of(ctx), now()
     with open_server(call) as server:
-        code = server.run(devices.invite, name, domain, now=moment, lifetime=hours * 3_600)
+        code = server.run(invitations.invite, name, domain, now=moment, lifetime=hours * 3_600)
     expires = moment + hours * 3_600
     url, more = _address(call)
     if call.json:

@@ -91,7 +91,7 @@ def invite(visit: Visit) -> Reply:
     name, domain = form.text("name", "Name", needed=True), form.text("domain", "Security domain", needed=True)
     hours = form.number("hours", "Lifetime of the code in hours", 1, 720, 24)
     lifetime = hours * _HOUR
-    code = devices.invite(visit.instance, visit.actor, name, domain, now=visit.now, lifetime=lifetime)
+    code = invitations.invite(visit.instance, visit.actor, name, domain, now=visit.now, lifetime=lifetime)
     return visit.show(
         "devices/invited.html",
         secret=True,
