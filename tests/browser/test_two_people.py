@@ -60,7 +60,7 @@ def test_one_asks_the_other_approves_and_it_is_shown_once(
     assert len("".join(shown.locator(".group b").all_inner_texts())) == 15
     page.get_by_role("link", name="Hide the code").click()
     expect(page.get_by_role("button", name="Show the approved code")).to_have_count(0)
-    expect(page.get_by_role("region", name="Emergency history")).to_contain_text("approved by dora")
+    expect(page.get_by_role("region", name="Emergency history")).to_contain_text("The request was approved by dora.")
 
 
 def test_a_refusal_is_told_to_who_asked(visit: Visitor, second: Visitor, alice: User, hedy: User, dora: User) -> None:

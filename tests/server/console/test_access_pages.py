@@ -198,7 +198,7 @@ def test_a_theft_is_looked_at_reported_and_told_of_again(world: World, admin: Se
     assert f"alice at the next sign-in token {world.alice.serial}" in before
     assert devices.show_device(world.instance, ROOT, world.device_id).revoked_at is None
     done = words(page(world, here, admin, {"reported-by": "alice, called back", "ticket": "T-7", "note": "on a train"}))
-    told = "reported by alice, called back; ticket T-7; note: on a train"
+    told = "The theft was reported by alice, called back. The ticket is T-7. The operator noted: on a train."
     assert told in words(page(world, f"{DEVICES}/{world.device_id}", admin))
     assert "ended; new codes follow" in done
     assert devices.show_device(world.instance, ROOT, world.device_id).revoked_at == NOW

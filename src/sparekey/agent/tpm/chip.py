@@ -86,8 +86,10 @@ class Tpm:
 
     @contextlib.contextmanager
     def visit(self, parent: Parent | None = None) -> "Iterator[OpenTpm]":
-        """Open the TPM for one visit, under the parent key if it is given. Every error in the visit becomes a
-        StoreUnreadable."""
+        """Open the TPM for one visit, under the parent key if it is given.
+
+        Raises StoreUnreadable if there is no TPM, and for every error of the TPM during the visit.
+        """
         kind, _, device = self.tcti.partition(":")
         if kind == "device" and not Path(device).exists():
             raise trouble("no-tpm", tcti=self.tcti)  # without loading anything
@@ -310,8 +312,8 @@ class OpenTpm:
     def define_counter(self) -> Counter:
         """Make a new counter and increment it once: after that its name stays the same.
 
-        It is not "orderly". An orderly counter stays in the memory of the TPM and is written now and then, so that it
-        would jump after a power cut and no state would match it.
+        Raises StoreUnreadable if no index is free. The counter is not "orderly": an orderly counter stays in the memory
+        of the TPM and is written only now and then. After a power cut it would jump, and no state would match it.
         """
         library, taken = self._library, self._indices()
         kind = library.TPM2_NT.COUNTER << library.TPMA_NV.TPM2_NT_SHIFT

@@ -68,7 +68,7 @@ def use_with_passkey(visit: Visit) -> Reply:
 
 
 def use_with_token(visit: Visit) -> Reply:
-    """Add the token, and show its key: only this reply contains it."""
+    """Add the token, and show its key: only this reply contains it. Raises BadInput if the two PINs differ."""
     form = visit.form
     pin = form.secret("pin")
     if pin.reveal() != form.secret("pin-again").reveal():

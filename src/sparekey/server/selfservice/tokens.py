@@ -20,7 +20,10 @@ def pin(visit: Visit) -> Reply:
 
 @pages.post("/{serial}/pin", None, again=pin, fresh=True)
 def change_pin(visit: Visit) -> Reply:
-    """Change the PIN. Needs a passcode from the last ten minutes, so that an open session is not enough."""
+    """Change the PIN. Raises BadInput if the two PINs differ.
+
+    This needs a passcode from the last ten minutes, so that an open session is not enough.
+    """
     new, again = visit.form.secret("new"), visit.form.secret("again")
     if new.reveal() != again.reveal():
         raise BadInput("the two PINs are different", "type the same PIN twice")

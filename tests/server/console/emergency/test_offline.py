@@ -120,7 +120,10 @@ def test_s42_a_code_that_a_page_shows_is_on_record_as_the_operator_said_it(world
     assert {name: detail[name] for name in CALLER} == CALLER
     assert row.device_id == world.device_id
     assert row.actor.startswith("user:")
-    assert "caller identified: called back; ticket T-1; note: in a hurry" in words(reply)
+    assert (
+        "The operator identified the caller: called back. The ticket is T-1. The operator noted: in a hurry."
+        in words(reply)
+    )
 
 
 def test_s42_without_a_word_about_the_caller_nothing_is_shown(world: World, hedy: Secret[str]) -> None:
@@ -221,7 +224,7 @@ def test_online_access_until_the_end_of_a_day_with_each_rule(world: World, hedy:
     after = ask(world, hedy, "GET", TOKENCODES)
     assert "3 of 3 left" in words(after)
     assert codes[0] not in words(after)
-    assert "caller identified: called back" in words(after)
+    assert "The operator identified the caller: called back." in words(after)
     nobody = ask(world, hedy, "POST", f"{TOKENCODES}/temporary", {"kind": "fixed", "lifetime": "none"})
     assert (nobody.status, "'How the caller was identified' is empty" in words(nobody)) == (400, True)
     past = ask(

@@ -36,7 +36,7 @@ _GROUPS: Final = {
     "role.": "Roles",
     "client.": "API clients",
     "session.": "Administrators' sessions",
-    "approval.": "Second persons",
+    "approval.": "Approvals",
 }
 _RESULTS: Final = ((OK, "done"), (REFUSED, "refused or failed"))
 _KINDS: Final = {"csv": ("text/csv", "csv"), "jsonl": ("application/x-ndjson", "jsonl")}
@@ -75,7 +75,10 @@ def manage(visit: Visit) -> Reply:
 
 @pages.get(":export", Permission.AUDIT_VIEW, whole=False)
 def export(visit: Visit) -> Reply:
-    """Return the newest events that match the filters as a file."""
+    """Return the newest events that match the filters as a file.
+
+    Raises BadInput if the file format does not exist, and the error of a filter that is wrong.
+    """
     kind = visit.query.text("as") or "jsonl"
     if kind not in _KINDS:
         raise BadInput("this file format does not exist", "choose CSV or JSON lines")

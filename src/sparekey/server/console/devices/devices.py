@@ -53,7 +53,7 @@ def manage(visit: Visit) -> Reply:
 
 @pages.post(":revoke", Permission.DEVICE_REVOKE, again=manage)
 def revoke_at_once(visit: Visit) -> Reply:
-    """Revoke all selected devices, after a confirmation."""
+    """Revoke all selected devices, after a confirmation. Raises BadInput if no device is selected."""
     chosen = sorted({*visit.form.all("device"), *visit.form.get("devices", "").split()})
     if not chosen:
         raise BadInput("no device is selected", "select at least one")

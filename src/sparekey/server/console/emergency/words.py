@@ -61,6 +61,16 @@ _KINDS: Final[Mapping[str, str]] = {
     EmergencyKind.ONE_TIME: "one-time tokencode",
 }
 
+# A sentence for each fact of an event, in this order.
+_CIRCUMSTANCES: Final[Mapping[str, str]] = {
+    "caller": "The operator identified the caller: {}.",
+    "reported_by": "The theft was reported by {}.",
+    "ticket": "The ticket is {}.",
+    "note": "The operator noted: {}.",
+    "approved_by": "The request was approved by {}.",
+    "asked_by": "The request was made by {}.",
+}
+
 
 def told(row: NamedEvent) -> str:
     """Return one event of a code's history as a sentence, without its time and who did it."""
@@ -102,14 +112,9 @@ def _with_device(row: NamedEvent, on_device: str, elsewhere: str) -> str:
 
 
 def circumstances(row: NamedEvent) -> str:
-    """Return what the operator wrote about the caller, and who approved; "" if nothing."""
-    detail = json.loads(row.detail)
-    parts = [
-        f"caller identified: {detail['caller']}" if detail.get("caller") else "",
-        f"reported by {detail['reported_by']}" if detail.get("reported_by") else "",
-        f"ticket {detail['ticket']}" if detail.get("ticket") else "",
-        f"note: {detail['note']}" if detail.get("note") else "",
-        f"approved by {row.people.get('approved_by', detail['approved_by'])}" if detail.get("approved_by") else "",
-        f"requested by {row.people.get('asked_by', detail['asked_by'])}" if detail.get("asked_by") else "",
+    """Return a sentence for each fact that the operator entered, and for the approval; "" if there are none."""
+    facts = json.loads(row.detail) | row.people  # names of people instead of ids
+    sentences = [
+        _CIRCUMSTANCES[name].format(str(facts[name]).rstrip(".")) for name in _CIRCUMSTANCES if facts.get(name)
     ]
-    return "; ".join(part for part in parts if part)
+    return " ".join(sentences)

@@ -38,7 +38,7 @@ def manage(visit: Visit) -> Reply:
 
 @pages.post("/enabled", Permission.TOKEN_EDIT, again=manage)
 def set_enabled_at_once(visit: Visit) -> Reply:
-    """Enable or disable all selected tokens."""
+    """Enable or disable all selected tokens. Raises BadInput if no token is selected."""
     chosen, enabled = visit.form.all("serial"), visit.form.flag("on")
     if not chosen:
         raise BadInput("no token is selected", "select at least one")
