@@ -1,4 +1,4 @@
-"""What others on the machine see of processes: their arguments, sampled all the time."""
+"""The process data that other users of the machine can see: arguments, sampled all the time."""
 
 import threading
 from pathlib import Path

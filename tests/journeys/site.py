@@ -1,7 +1,8 @@
-"""What the journeys begin with: a real server and a real device under one faked clock, Alice with PIN and token.
+"""The start of every journey: a real server and a real device under one faked clock, Alice with PIN and token.
 
-Servers, daemons and what a person does at the device are processes. What an operator does in between goes through the
-same use cases on the same data directory, in this process: a command costs its start each time.
+Servers, daemons and a person's actions at the device are processes. An operator's actions go through the same use cases
+on the same data directory, but in this process, because each command would cost a program start.
+
 """
 
 import os
@@ -46,7 +47,7 @@ class Site:
 
     @property
     def now(self) -> int:
-        """What the server's clock shows."""
+        """Return the time of the server's clock."""
         return int(self.stage.time.now())
 
     @property
@@ -77,7 +78,7 @@ class Site:
         return self.device.agent(*line, typed=code + "\n")
 
     def login(self, typed: str, result: str = "granted", mode: str = "", *, user: str = "") -> Any:
-        """A sign-in on the device, and what it answered; the result, and the mode if it is given, have to be these."""
+        """Sign in on the device and return its answer. Check the result, and the mode if it is given."""
         answer = self.attempt(typed, user=user, fails=result != "granted")
         assert answer.data["result"] == result, (answer.data, answer.words)
         assert mode in ("", answer.data["mode"]), answer.data
@@ -87,7 +88,7 @@ class Site:
         return self.device.agent("login", user or self.alice.login, typed=typed + "\n", fails=fails)
 
     def held(self) -> UserState | None:
-        """What the device's store says about Alice, as it is on disk."""
+        """Return Alice's state from the device's store on disk."""
         return next((user for user in read_state(self.state_directory).users if user.login == self.alice.login), None)
 
     def failures(self) -> int:
@@ -103,7 +104,8 @@ def read_state(directory: Path) -> State:
 
 
 def read_store(directory: Path) -> tuple[State, bytes, list[bytes]]:
-    """The state, its bytes as JSON, and every unit, all decrypted: what somebody with the keys finds on the disk."""
+    """Return the state, its bytes as JSON, and every unit, all decrypted: the view of an attacker with the keys and the
+    disk."""
     files = PosixFiles()
     keys = open_keys(directory, files)
     plain = keys.open_state(files.read(directory / STATE))

@@ -23,11 +23,11 @@ def test_the_certificate_is_renewed_without_a_gap(tmp_path: Path) -> None:
         site.enroll()
         site.login(site.passcode(), mode="online")
         first = served_certificate(site)
-        # the server looks every hour; a wait that has begun goes by real time, so it is told to look
+        # the server checks every hour, but its current wait runs in real time: ask it to check now
         site.stage.time.advance(50 * DAY)
         reload(site)
         assert served_certificate(site) == first
-        # the clock moves while nobody is asking: a connection that is open then has timed out
+        # move the clock between requests: a connection that is open meanwhile times out
         site.stage.time.advance(20 * DAY)  # 20 of 90 days are left
         with Callers(site.port) as callers:
             poll(lambda: callers.answered > 20, "answers before")
@@ -66,10 +66,11 @@ def served_certificate(site: Site) -> str:
 
 
 class Callers:
-    """While it is entered, somebody asks again and again, each time on a new connection.
+    """Send requests all the time while the context is entered, each on a new connection.
 
-    A connection that is just being made while an old process ends is closed unanswered (`wiring.serving`): it is no
-    failure if the very next one is answered.
+    A connection that is made while an old process ends is closed unanswered (`wiring.serving`). That counts as a
+    failure only if the next connection is not answered either.
+
     """
 
     def __init__(self, port: int) -> None:

@@ -15,7 +15,7 @@ TEMPORARY, CHOSEN = "2580abcd", "7391kmpq"
 
 
 def answered(site: Site, typed: str, *answers: str) -> list[tuple[str, str]]:
-    """What was said to the passcode and to each answer: result and question."""
+    """Return the answers to the passcode and to each reply: pairs of result and challenge."""
     said = site.attempt(typed, fails=True)
     found = [(said.data["result"], said.data["ask"])]
     for number, text in enumerate(answers, 1):
@@ -62,5 +62,5 @@ def test_the_server_goes_away_in_the_middle(tmp_path: Path) -> None:
 
 
 def code(site: Site) -> str:
-    """What her token shows."""
+    """Return the tokencode that Alice's token shows."""
     return site.alice.totp.code(site.alice.step(site.now))

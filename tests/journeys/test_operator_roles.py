@@ -105,7 +105,7 @@ def test_each_operator_does_what_theirs_is(company: tuple[Operator, Instance]) -
     with pytest.raises(NotAllowed, match=r"emergency\.tokencode-show"):
         showing(instance, keys, bert)
 
-    # nobody reaches up: neither to the chief of the domain nor by a role for oneself
+    # operators gain no rights: neither over the chief of the domain nor by a role for themselves
     for login in ("chief", "keys"):
         with pytest.raises(NotAllowed, match="rights that you do not have"):
             users.unlock(instance, desk, login, now=NOW)

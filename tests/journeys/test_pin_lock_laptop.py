@@ -70,6 +70,6 @@ def lock(site: Site) -> str:
 
 
 def wrong_pins(tpm: Swtpm) -> int:
-    """How many the TPM remembers."""
+    """Return the number of wrong PINs that the TPM remembers."""
     said = tpm.tool("tpm2_getcap", "properties-variable")
     return int(next(line for line in said.splitlines() if "TPM2_PT_LOCKOUT_COUNTER" in line).split(":")[1], 16)

@@ -29,7 +29,7 @@ _TOKENS = "serial,type,seed\nT9,totp,00112233445566778899aabbccddeeff00112233\n"
 
 @dataclass
 class Office:
-    """A running server, and somebody at another computer."""
+    """A running server, and an administrator at another computer."""
 
     served: Serving
     carol: User
@@ -73,7 +73,7 @@ class Office:
         return path
 
     def here(self, *arguments: str) -> Any:
-        """The same command as root on the server."""
+        """Run the same command as root on the server."""
         said = sparekey("--data", str(self.served.data), *arguments, "--json")
         assert said.code == 0, said
         return said.json

@@ -61,7 +61,7 @@ async def play(instance: Instance, ports: list[int], users: list[User], devices:
 
 
 def mixed(user: User, devices: list[Device], key: str, typed: str, now: int) -> list[Request]:
-    """The same code on every line: at each of the two servers half by a program, half on four devices."""
+    """Build requests with one code: for each of the two servers, half from a program, half from four devices."""
     on_devices = [by_device(device, user.login, typed, now) for device in devices]
     return [
         by_client(key, user.login, typed) if number % 4 < 2 else on_devices[number // 4 % len(devices)]

@@ -66,7 +66,7 @@ class Doors:
         return [self.user.pin + code for number in range(GUESSES) if (code := f"{number:06d}") not in near]
 
     def judged(self) -> int:
-        """Guesses that were judged: each is a failure on record."""
+        """Return the number of judged guesses: the failures in the audit log."""
         return len([row for row in on_record(self.instance, Action.SIGN_IN_DENIED) if row.result == "wrong-passcode"])
 
 
@@ -148,7 +148,7 @@ def test_s09_a_database_that_is_gone_lets_nobody_in_until_it_is_back(tmp_path: P
 
 
 def granted(doors: Doors, typed: str) -> list[bool]:
-    """Whether the passcode is granted on the device, then to the program."""
+    """Try the passcode on the device, then as the program; return whether each was granted."""
 
     async def one_after_the_other() -> list[Reply | None]:
         line = Line(doors.server.port)

@@ -125,7 +125,7 @@ def provisioning(site: Site, bob: User, search: Search) -> str:
 
 
 def the_search_would_have_found_them(recorder: TlsRecorder, arguments: ArgumentWatch, site: Site, shown: str) -> None:
-    """What has to be there, is seen there."""
+    """Check that the search finds the values that must be there."""
     requests, replies = b"".join(recorder.requests), b"".join(recorder.replies)
     for path in (api.TRUST, api.ENROL, api.SIGN_INS, api.EVENTS, api.SYNC, api.UNITS, api.ACKNOWLEDGEMENTS):
         assert path.encode() in requests

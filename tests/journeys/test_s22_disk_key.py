@@ -42,13 +42,13 @@ class Laptop:
         return subprocess.run(line, input=typed.encode(), env=env, capture_output=True, timeout=120, check=False)
 
     def key_for(self, typed: str) -> bytes:
-        """What the keyscript writes for this passcode; it says whether that is all right."""
+        """Return the keyscript's output for this passcode. Check that it is empty exactly after a failure."""
         done = self.run(str(KEYSCRIPT), "alice:disk", typed=typed)
         assert (done.returncode == 0) == bool(done.stdout), done.stderr
         return done.stdout
 
     def opens(self, typed: str) -> bool:
-        """Whether the disk does: the key goes straight from one program to the other."""
+        """Return True if the disk opens. The key goes straight from one program to the other."""
         opened = f'cryptsetup open --test-passphrase --disable-locks --key-file - "{self.container}"'
         line = f'"{KEYSCRIPT}" alice:disk | {opened}'
         return self.run("sh", "-c", line, typed=typed).returncode == 0
@@ -112,7 +112,7 @@ def test_s22_a_disk_opens_for_a_passcode_without_any_network(tmp_path: Path) -> 
 
 
 def after_a_new_pin(laptop: Laptop) -> None:
-    """The help desk has set another one; the device hears of it and nobody signs in until the network is gone."""
+    """Set another PIN at the help desk. The device learns of it; Alice signs in only after the network fails."""
     site = laptop.site
     before = site.passcode()[: -site.alice.totp.digits]
     site.cable.plug()

@@ -73,12 +73,12 @@ def reboot(site: Site) -> None:
 
 
 def put_right(site: Site) -> None:
-    """A minute later somebody sets the clock."""
+    """Set the clock right, a minute later."""
     site.device.time.set(site.stage.time.offset + 60)
 
 
 def device_passcode(site: Site, *, ahead: int = 0) -> str:
-    """What Alice types: her token goes right, whatever the device's clock shows."""
+    """Return Alice's passcode. Her token keeps the right time, whatever the device's clock shows."""
     moved = site.device.time.offset - site.stage.time.offset
     later = moved if 0 <= moved < DAY else 0
     return site.alice.typed(site.now + later + ahead).reveal()

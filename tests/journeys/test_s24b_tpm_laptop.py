@@ -50,7 +50,7 @@ def test_s24b_a_laptop_whose_keys_are_its_tpm_s(tmp_path: Path, swtpm: Swtpm) ->
 
 
 def used_again_on_a_restored_image(site: Site, image: Path, typed: str) -> None:
-    """Whoever puts the disk back as it was finds nothing that opens, and is told so."""
+    """Restore an old image of the disk: it opens nothing, and the login says so."""
     newest = image.with_name("newest")
     site.state_directory.rename(newest)
     shutil.copytree(image, site.state_directory)

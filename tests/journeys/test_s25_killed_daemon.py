@@ -1,4 +1,4 @@
-"""S25 with the daemon: killed in the middle of a guess, the failure stands when it is back, and nobody was let in."""
+"""S25 with the daemon: killed during a guess, it still has the failure after its restart, and grants nothing."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""S28 with real processes: a laptop is reported stolen; at its next contact it has nothing, and lets nobody in."""
+"""S28 with real processes: a laptop is reported stolen; at its next contact it erases its data and denies logins."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def test_s28_a_stolen_device_erases_itself_at_contact(tmp_path: Path) -> None:
         said = site.stage.sparekey("device", "stolen", DEVICE, "--yes").data
         assert [(user["user"], user["new_pin"]) for user in said["users"]] == [("alice", [site.alice.serial])]
         site.next_interval()
-        site.login(site.passcode(), mode="offline")  # nobody can tell a device that nobody can reach
+        site.login(site.passcode(), mode="offline")  # the server cannot warn a device that it cannot reach
         site.cable.plug()
         site.next_interval()
         assert site.login(site.passcode(), "denied", "online")["reason"] == "refused-by-server"

@@ -41,7 +41,7 @@ class Run:
     daemon: Server | None = None
 
     def keep(self, name: str, secret: str | bytes) -> str:
-        """From now on this is a secret; codes are told with and without their dashes."""
+        """Treat this as a secret from now on. Codes are searched with and without their dashes."""
         data = secret if isinstance(secret, bytes) else secret.encode()
         self.canaries[name] = data
         if b"-" in data and len(data) < 50:
@@ -165,7 +165,7 @@ def a_server_that_fails(run: Run) -> None:
 
 
 def attempts_of_all_kinds(run: Run) -> None:
-    """None is let in."""
+    """Make attempts of all kinds; each is refused."""
     site = run.site
     for typed in (site.passcode(), site.wrong_passcode(), PIN + run.canaries["emergency tokencode"].decode()):
         assert b"granted" not in run.ask("alice", typed)
@@ -235,7 +235,7 @@ def found_in_what_was_said(run: Run) -> dict[str, set[str]]:
 
 
 def things_went_wrong_and_were_logged(run: Run) -> None:
-    """What has to be there, is seen there: logs that were not empty, and a search that finds what was shown."""
+    """Check that the logs are not empty, and that the search finds a code that was shown."""
     directory, stage = run.site.stage.directory, run.site.stage
     server_log = (directory / f"server-{run.site.port}.log").read_text()
     agent_log = (directory / "agent.log").read_text()

@@ -65,7 +65,7 @@ def test_a_clock_that_ran_away_is_found_and_the_device_follows(tmp_path: Path) -
 
 
 def ahead(site: Site) -> str:
-    """What Alice types whose token runs an hour ahead."""
+    """Return Alice's passcode from a token that runs an hour ahead."""
     return site.alice.typed(site.now, HOUR_AHEAD).reveal()
 
 
@@ -77,7 +77,7 @@ def test_a_token_is_replaced_while_its_codes_are_out(tmp_path: Path) -> None:
         site.cable.unplug()
         site.next_interval()
         fresh = a_replacement(site)
-        # Nobody can reach the device: what it holds goes on working there, and nowhere else.
+        # The server cannot reach the device: its offline data still work there, and nowhere else.
         site.login(site.passcode(), mode="offline")
         site.login(emergency, mode="offline")
         site.login(fresh.typed(site.now).reveal(), "denied", "offline")
@@ -121,7 +121,7 @@ def test_a_program_carries_both_questions(tmp_path: Path) -> None:
         step = bob.step(clock_now())
         status, said = server.sign_in(key, "bob", bob.totp.code(step))
         assert (status, said["result"], said["ask"]) == (200, "ask", "next-tokencode")
-        # The window holds the next code already: nobody has to wait for it here.
+        # The window holds the next code already: no need to wait for it.
         for answer, expected in ((bob.totp.code(step + 1), "new-pin"), (NEW_PIN, "confirm-pin"), (NEW_PIN, "")):
             status, said = server.sign_in(key, "bob", answer, reply_to=said["reply_to"])
             assert (status, said["ask"]) == (200, expected)

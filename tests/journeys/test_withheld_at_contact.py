@@ -1,5 +1,5 @@
-"""What the server withholds is erased at the very next contact: token lost, user disabled, device revoked; and what
-policy withholds while the server is down."""
+"""Data that the server withholds are erased at the next contact: token lost, user disabled, device revoked. Also data
+that policy withholds while the server is down."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def the_user_is_disabled(site: Site) -> None:
 
 
 def the_device_is_revoked(site: Site) -> None:
-    """It is told so once, and has nothing any more."""
+    """Revoke the device: it learns so once, and holds nothing any more."""
     devices.revoke(site.instance, ROOT, DEVICE, now=site.now)
     site.next_interval()
     assert site.login(site.passcode(), "denied", "online")["reason"] == "refused-by-server"

@@ -45,13 +45,13 @@ class TlsRecorder:
 
     @property
     def requests(self) -> list[bytes]:
-        """What devices sent, connection by connection."""
+        """Return the bytes from devices, one item per connection."""
         with self._lock:
             return [bytes(each) for each in self._requests]
 
     @property
     def replies(self) -> list[bytes]:
-        """What the server sent, connection by connection."""
+        """Return the bytes from the server, one item per connection."""
         with self._lock:
             return [bytes(each) for each in self._replies]
 
@@ -76,7 +76,7 @@ class TlsRecorder:
                     pass
 
     def _carry_once(self, source: ssl.SSLSocket, target: ssl.SSLSocket, record: bytearray) -> bool:
-        """Whether more may come. One thread serves both ways: an SSL connection takes one call at a time."""
+        """Return True if more may come. One thread serves both ways: an SSL connection takes one call at a time."""
         source.settimeout(0)
         try:
             chunk = source.recv(_CHUNK)

@@ -14,7 +14,7 @@ _PLACE = "/run/greeter"
 _CONFIGURATION, _GREETER, _SESSION = f"{_PLACE}/greetd.toml", f"{_PLACE}/greet", f"{_PLACE}/session"
 _USER = "_greetd"
 
-# it starts a greeter, after that what the greeter was told to, then a greeter: on the terminal that it has
+# it starts a greeter, then the session that the greeter asked for, then a greeter again, all on its own terminal
 COMMAND = (str(_PROGRAMS / "greetd"), "--config", _CONFIGURATION)
 
 _SETTINGS = f"""\
@@ -34,7 +34,7 @@ exec script --quiet --command '{_PROGRAMS / "agreety"} --max-failures 1 --cmd {_
 
 
 def install(machine: Machine, session: str) -> None:
-    """Whoever gets in has `session`, a line of shell, run."""
+    """Install a display manager. A user who signs in runs `session`, a line of shell."""
     assert _PACKAGE.is_dir(), f"{_PACKAGE} is not there: run tools/setup unpacked/greetd"
     for stack in (_PACKAGE / "etc" / "pam.d").iterdir():
         machine.path(f"/etc/pam.d/{stack.name}").write_bytes(stack.read_bytes())

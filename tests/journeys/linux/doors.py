@@ -1,6 +1,7 @@
-"""The doors of the laptop, as a person uses them: each starts the real program on a terminal and types when asked.
+"""Login programs of the laptop, as a person uses them: each starts the real program on a terminal and types answers.
 
-Whoever is in has a command run that says as whom; an exit code alone lets nobody in here.
+After a login, a command prints the name of the user. An exit code alone does not count as a login.
+
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ _SHELL = r"\$ $"
 
 @dataclass(frozen=True)
 class Said:
-    """What the door showed, and whether somebody went through it."""
+    """The text that the login program showed, and whether the login succeeded."""
 
     is_in: bool
     words: str
@@ -28,7 +29,7 @@ class Door:
 
     name: str
     command: tuple[str, ...]
-    proof: str  # the line that only somebody who is in sees
+    proof: str  # a line that only a logged-in user sees
     by: str = "root"  # who starts it
     opens_shell: bool = False  # the proof is asked for at a shell's prompt
     knock: tuple[str, str] = ("", "")  # what is shown before all else, and what is typed then; PERSON stands there, too
@@ -37,8 +38,8 @@ class Door:
     is_slow: bool = False  # forgets what is typed before it waits
 
     def try_it(self, machine: Machine, login: str, *typed: str | tuple[str, str], by: str = "") -> Said:
-        """One attempt, by somebody else than usual if `by` is given. `typed`: what answers the passcode's prompt, or
-        (prompt, answer)."""
+        """Try to log in once, as another caller than usual if `by` is given. `typed`: answers to the passcode's prompt,
+        or pairs (prompt, answer)."""
         words = (*_as(by or self.by), *self.command)
         command = [word.replace("PERSON", login) for word in words]
         proof = self.proof.replace("PERSON", login)
@@ -60,7 +61,7 @@ class Door:
         return Said(is_in, ended.words)
 
     def _sign(self, terminal: Terminal, proof: str) -> str:
-        """What the program shows before it ends: `shell`, `no`, `yes`; nothing where it just ends."""
+        """Return the last sign of the program: `shell`, `no` or `yes`, or "" if it just ends."""
         signs = {"shell": _SHELL if self.opens_shell else "", "no": self.refusal}
         signs["yes"] = rf"(?m:^{proof}$)" if self.goes_on else ""
         patterns = [f"(?P<{name}>{pattern})" for name, pattern in signs.items() if pattern]
@@ -97,7 +98,7 @@ SSH = Door(
 )
 # the person becomes root
 SUDO = Door("sudo", ("sudo", "-k", "sh", "-c", PROOF), "in as root", by="PERSON")
-# somebody else on the machine becomes the person
+# another account of the machine switches to this user
 SU = Door("su", ("su", "PERSON", "-s", "/bin/sh", "-c", PROOF), "in as PERSON", by="nobody")
 # at the console
 LOGIN = Door(

@@ -73,7 +73,7 @@ _SUDOERS = "Defaults passwd_tries=1, !lecture, !pam_silent\nALL ALL=(ALL) ALL\n"
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account on the laptop, and at the server a token."""
+    """A user with an account on the laptop and a token at the server."""
 
     user: User
     stage: Stage
@@ -83,7 +83,7 @@ class Person:
         return self.user.login
 
     def code(self, *, later: int = 0) -> str:
-        """What her token shows, or will show `later` seconds on."""
+        """Return the tokencode that the token shows now, or in `later` seconds."""
         totp = self.user.totp
         at = int(self.stage.time.now()) + later
         algorithm: oathtool.Algorithm = "sha1"
@@ -122,7 +122,7 @@ class Laptop:
 
     @property
     def now(self) -> int:
-        """What the server's clock shows."""
+        """Return the time of the server's clock."""
         return int(self.stage.time.now())
 
     @property
@@ -137,7 +137,7 @@ class Laptop:
     # people
 
     def add_account(self, password: str, *groups: str) -> str:
-        """Somebody whom only this computer knows; the name."""
+        """Add an account that only this computer knows; return its name."""
         self._made += 1
         login = f"alice{self._made}"
         self.machine.run("useradd", "--create-home", "--groups", ",".join(groups), login)
@@ -232,7 +232,7 @@ class Laptop:
         assert self.daemon, self.agent_log()
 
     def fails_to_start(self) -> str:
-        """The daemon ends by itself; the end of its log."""
+        """Start the daemon, wait until it exits, and return the end of its log."""
         process = self._start_daemon()
         poll(lambda: process.poll() is not None, "the end of a daemon that cannot start")
         assert process.returncode != 0
@@ -295,7 +295,7 @@ class Laptop:
         self.start_daemon()
 
     def held(self, person: Person) -> UserState:
-        """What the store says about somebody, as it is on disk."""
+        """Return the state of this user from the store on disk."""
         return next(user for user in read_state(self.state_directory).users if user.login == person.login)
 
     def close(self) -> None:

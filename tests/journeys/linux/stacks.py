@@ -25,11 +25,12 @@ class Stacks:
         self._as_enabled = ""  # what the profiles made, while something else is there
 
     def hurry(self) -> None:
-        """Nobody waits two seconds after a wrong password, once pam-auth-update has run."""
+        """Remove the delay of two seconds after a wrong password, once pam-auth-update has run."""
         self._profile("unix").write_text(_without_delay(self._profile("unix").read_text()))
 
     def install(self, module: Path) -> None:
-        """What the package of the agent brings and its script does: the group of exempt accounts is made there."""
+        """Install the files of the agent's package and do its script's work, which creates the group of exempt
+        accounts."""
         self._machine.path(f"{SECURITY}/{module.name}").write_bytes(module.read_bytes())
         for name in (ALONE, AFTER_PASSWORD):
             self._profile(name).write_bytes((PROFILES / name).read_bytes())
@@ -65,7 +66,7 @@ class Stacks:
         self._common.write_text(_without_delay(self.example(example)))
 
     def give_up(self) -> None:
-        """What was written by hand is in the place of the profiles for good."""
+        """Replace the profiles by handwritten files, for good."""
         self._as_enabled = self._enabled = ""
 
     @staticmethod

@@ -25,7 +25,7 @@ PATIENCE = 60.0  # seconds for one prompt, or for the end
 
 @dataclass(frozen=True)
 class Shown:
-    """How a program ended, and all that it showed on the way."""
+    """The end of a program, and all text that it showed."""
 
     code: int
     words: str
@@ -103,7 +103,7 @@ class Terminal:
         return Shown(code, self._shown)
 
     def _is_awaited(self) -> bool:
-        """Whether a program of this terminal waits in select or poll."""
+        """Return True if a program of this terminal waits in select or poll."""
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it may have ended
                 session = (process / "stat").read_text().rpartition(")")[2].split()[3]
@@ -117,7 +117,7 @@ class Terminal:
             return False
         try:
             chunk = os.read(self._screen, 65_536)
-        except OSError:  # EIO: nobody has the other end open; `login` closes it for a moment, and opens it again
+        except OSError:  # EIO: the other end is closed; `login` closes it for a moment, then reopens it
             return self._lives_on(seconds)
         self._shown += chunk.decode(errors="replace").replace("\r\n", "\n")
         return bool(chunk)

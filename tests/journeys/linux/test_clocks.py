@@ -19,7 +19,7 @@ TEN_YEARS = 3_653 * DAY
 @pytest.fixture(scope="module")
 def laptop_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     with a_laptop(tmp_path_factory.mktemp("clock"), policy=POLICY | {"days": "2"}, own_clock=True) as laptop:
-        # a code that is a minute old while it is typed may be two minutes old when it is looked at
+        # a code that is a minute old while it is typed may be two minutes old when it is checked
         edit_policy(laptop.instance, {"code_window": "2"}, kind=PolicyKind.TOKEN, now=laptop.now)
         yield laptop
 
@@ -78,7 +78,7 @@ def test_a_day_switched_off_and_the_login_says_how_many_are_left(adrift: tuple[L
 
 
 def put_right(laptop: Laptop) -> None:
-    """A minute later somebody sets the clock."""
+    """Set the clock right, a minute later."""
     laptop.stage.time.advance(INTERVAL)
     laptop.time.set(laptop.stage.time.offset)
 

@@ -95,7 +95,7 @@ def test_after_too_many_failures_an_emergency_code_still_lets_in(laptop: Laptop)
 
 
 def shown_tokencode(laptop: Laptop, person: Person) -> dict[str, str]:
-    """What the help desk's own command shows: the code to read out, and until when it works."""
+    """Return the output of the help desk's command: the code to read out, and its expiry."""
     shown: dict[str, str] = laptop.operator(
         "emergency", "show", person.user.serial, "--device", NAME, "--caller", "call back"
     )

@@ -29,7 +29,7 @@ def asked(laptop: Laptop) -> Iterator[Laptop]:
 
 
 def tries(machine: Machine, service: str, login: str, typed: str, terminal: str = ELSEWHERE) -> str:
-    """What is asked for first, and what comes of it: `Passcode: yes`."""
+    """Return the first prompt and the result, such as `Passcode: yes`."""
     command = ["pamtester", f"-I{terminal}", service, login, "authenticate"]
     line = [*machine.entered, *command]
     done = subprocess.run(line, input=f"{typed}\n", capture_output=True, text=True, timeout=120, check=False)

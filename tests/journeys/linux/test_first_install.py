@@ -21,7 +21,7 @@ pytestmark = pytest.mark.services
 ALICES, RESCUES = ("Password:", "correct horse"), ("Password:", "battery staple")
 SWITCH_ON, SWITCH_OFF = "pam-auth-update --enable sparekey", "pam-auth-update --disable sparekey"
 SWITCH_OFF_BY_FORCE = "pam-auth-update --force --disable sparekey sparekey-second"
-# a service of no program; whoever starts it is root, as the administrator is
+# a service of no program; its caller is root, like the administrator
 TRIAL = Door("trial", ("sh", "-c", "pamtester sparekey-trial PERSON authenticate && echo in as PERSON"), "in as PERSON")
 
 

@@ -1,4 +1,4 @@
-"""Online: every door asks for the passcode, lets in whom the server grants, and nobody else."""
+"""Online logins: every login program asks for the passcode and admits only users whom the server grants."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What breaks besides the network: the server, the agent in the middle of a login, the store on the disk."""
+"""Failures other than the network's: of the server, of the agent during a login, of the store on disk."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +48,7 @@ def test_s25_the_agent_is_killed_in_the_middle_of_a_login(laptop: Laptop) -> Non
         said = attempt.result()
     assert not said.is_in
     assert "This computer cannot check passcodes right now." in said.words
-    assert not SUDO.try_it(laptop.machine, alice.login, alice.passcode()).is_in  # nobody to ask
+    assert not SUDO.try_it(laptop.machine, alice.login, alice.passcode()).is_in  # no server to ask
     laptop.start_daemon()
     held = laptop.held(alice)
     assert (held.failures, held.emergency_failures) == (0, 1)

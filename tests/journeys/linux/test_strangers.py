@@ -13,7 +13,7 @@ from tests.journeys.site import poll
 
 pytestmark = [pytest.mark.services, pytest.mark.soak]
 
-LOOPS = 24  # twice the places for whoever comes over a network
+LOOPS = 24  # twice the limit for remote logins
 TURNED_AWAY = "Too many users are signing in over the network"
 LOOP = """
 while [ ! -e /run/strangers/end ]; do

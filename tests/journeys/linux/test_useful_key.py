@@ -1,4 +1,4 @@
-"""The useful key at a real login: the passcode opens the password of the system, which nobody types any more."""
+"""The secret of a success at a real login: the passcode opens the system password, which users no longer type."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_s22_a_passcode_opens_the_password_that_was_kept(laptop: Laptop) -> None
     assert not SU.try_it(laptop.machine, alice.login, alice.wrong_passcode()).is_in
     assert LOGIN.try_it(laptop.machine, alice.login, alice.passcode()).is_in
     laptop.machine.run("chpasswd", typed=f"{alice.login}:{CHANGED}\n")
-    # what is kept is wrong: the new password is asked for, once, by whoever has the right passcode
+    # the kept password is wrong: a user with the right passcode is asked once for the new one
     for typed in ("wrong horse", PASSWORD):
         laptop.next_interval()
         said = SSH.try_it(laptop.machine, alice.login, alice.passcode(), (ASKED, typed))
